@@ -1,0 +1,211 @@
+/* buffer.h - bytes: borrowed, owned, and read from the front.
+ *
+ * struct slice   borrows: whoever lends it says until when it is good.
+ * struct buffer  owns and grows. A zeroed one is a valid empty one. It keeps
+ *                its first failure and then takes nothing more, so an encoder
+ *                reads straight down and asks once, at the end.
+ * struct source  reads a slice from the front. It too keeps its first failure
+ *                (always CORRUPT) and then gives zeros.
+ *
+ * Fixed-width integers are big-endian: the order of the bytes is the order of
+ * the numbers. Variable-width ones are LEB128, shortest form only.
+ */
+#ifndef BASE_BUFFER_H
+#define BASE_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VARINT_MAX 10
+
+struct slice {
+	const uint8_t *data;
+	size_t len;
+};
+
+struct buffer {
+	uint8_t *data;
+	size_t len;
+	size_t cap;
+	int err;
+};
+
+struct source {
+	const uint8_t *at;
+	const uint8_t *end;
+	int err;
+};
+
+static inline struct slice slice_of(const void *data, size_t len)
+{
+	return (struct slice){ data, len };
+}
+
+static inline struct slice slice_of_text(const char *text)
+{
+	return (struct slice){ (const uint8_t *)text, strlen(text) };
+}
+
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+/* Bytewise order, a prefix before what it begins: <0, 0 or >0. */
+static inline int slice_compare(struct slice a, struct slice b)
+{
+	size_t len = a.len < b.len ? a.len : b.len;
+	int order = len ? memcmp(a.data, b.data, len) : 0;
+
+	return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static inline bool slice_begins(struct slice whole, struct slice start)
+{
+	return whole.len >= start.len &&
+		(start.len == 0 || memcmp(whole.data, start.data, start.len) == 0);
+}
+
+/* --- big-endian integers at an address, aligned or not --- */
+
+static inline uint16_t get_u16(const uint8_t *p)
+{
+	return (uint16_t)((p[0] << 8) | p[1]);
+}
+
+static inline uint32_t get_u32(const uint8_t *p)
+{
+	uint32_t n;
+
+	memcpy(&n, p, sizeof n);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	n = __builtin_bswap32(n);
+#endif
+	return n;
+}
+
+static inline uint64_t get_u64(const uint8_t *p)
+{
+	uint64_t n;
+
+	memcpy(&n, p, sizeof n);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	n = __builtin_bswap64(n);
+#endif
+	return n;
+}
+
+static inline void set_u16(uint8_t *p, uint16_t n)
+{
+	p[0] = (uint8_t)(n >> 8);
+	p[1] = (uint8_t)n;
+}
+
+static inline void set_u32(uint8_t *p, uint32_t n)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	n = __builtin_bswap32(n);
+#endif
+	memcpy(p, &n, sizeof n);
+}
+
+static inline void set_u64(uint8_t *p, uint64_t n)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	n = __builtin_bswap64(n);
+#endif
+	memcpy(p, &n, sizeof n);
+}
+
+/* --- buffer --- */
+
+/* Makes room for `more` bytes behind what is there; returns where they go, or
+ * NULL with the failure kept. The caller adds to len what it has written. */
+uint8_t *buffer_room(struct buffer *buffer, size_t more);
+
+void buffer_release(struct buffer *buffer);
+
+/* Forgets content and failure, keeps the memory. */
+static inline void buffer_clear(struct buffer *buffer)
+{
+	buffer->len = 0;
+	buffer->err = 0;
+}
+
+static inline int buffer_error(const struct buffer *buffer)
+{
+	return buffer->err;
+}
+
+/* Good until the next change of the buffer. */
+static inline struct slice buffer_slice(const struct buffer *buffer)
+{
+	return (struct slice){ buffer->data, buffer->len };
+}
+
+static inline void buffer_put(struct buffer *buffer, const void *data, size_t len)
+{
+	uint8_t *room = buffer_room(buffer, len);
+
+	if (room && len) {
+		memcpy(room, data, len);
+		buffer->len += len;
+	}
+}
+
+static inline void buffer_put_slice(struct buffer *buffer, struct slice slice)
+{
+	buffer_put(buffer, slice.data, slice.len);
+}
+
+static inline void buffer_put_u8(struct buffer *buffer, uint8_t n)
+{
+	uint8_t *room = buffer_room(buffer, 1);
+
+	if (room) {
+		*room = n;
+		buffer->len += 1;
+	}
+}
+
+void buffer_put_u16(struct buffer *buffer, uint16_t n);
+void buffer_put_u32(struct buffer *buffer, uint32_t n);
+void buffer_put_u64(struct buffer *buffer, uint64_t n);
+void buffer_put_varint(struct buffer *buffer, uint64_t n);
+
+/* A varint length, then the bytes. */
+void buffer_put_counted(struct buffer *buffer, struct slice slice);
+
+/* Writes n in varint form at p (room for VARINT_MAX); returns its width. */
+size_t set_varint(uint8_t *p, uint64_t n);
+
+/* --- source --- */
+
+static inline struct source source_of(struct slice slice)
+{
+	return (struct source){ slice.data, slice.data + slice.len, 0 };
+}
+
+static inline size_t source_left(const struct source *source)
+{
+	return (size_t)(source->end - source->at);
+}
+
+uint8_t source_u8(struct source *source);
+uint16_t source_u16(struct source *source);
+uint32_t source_u32(struct source *source);
+uint64_t source_u64(struct source *source);
+uint64_t source_varint(struct source *source);
+
+/* The next len bytes, good as long as the bytes beneath. */
+struct slice source_take(struct source *source, uint64_t len);
+
+/* What buffer_put_counted wrote. */
+struct slice source_counted(struct source *source);
+
+/* CORRUPT unless everything was read and nothing failed. */
+int source_finish(const struct source *source);
+
+#endif

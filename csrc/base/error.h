@@ -1,0 +1,140 @@
+/* error.h - every failure the core can report, listed once.
+ *
+ * Functions return 0 on success and a negative enum error on failure. Readers
+ * and cursors may also return END (positive): nothing there, nothing wrong.
+ *
+ * Columns: the name here, its number, the code that Lua sees in err.code, the
+ * exception's name in DynamoDB, and the sentence. Where DynamoDB has a
+ * sentence for the case, the sentence is DynamoDB's.
+ */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+#include <stdint.h>
+
+#define END 1
+
+#define ERROR_MAP(X) \
+	/* the machine */ \
+	X(NO_MEMORY, -1, "NO_MEMORY", "InternalServerError", "out of memory") \
+	X(STORE, -2, "STORE", "InternalServerError", "the store failed") \
+	X(CORRUPT, -3, "CORRUPT", "InternalServerError", "stored bytes do not decode") \
+	X(FULL, -4, "FULL", "LimitExceededException", "the database has reached its maximum size") \
+	X(DISK_FULL, -5, "DISK_FULL", "InternalServerError", "the disk is full") \
+	X(BUSY, -6, "BUSY", "ThrottlingException", "another writer holds the database") \
+	X(READERS_FULL, -7, "READERS_FULL", "LimitExceededException", "every reader slot is taken") \
+	X(TOO_BIG, -8, "TOO_BIG", "LimitExceededException", "the transaction is too big") \
+	X(UNKNOWN_OUTCOME, -9, "UNKNOWN_OUTCOME", "InternalServerError", \
+		"the commit failed and its outcome is unknown") \
+	X(INTERRUPTED, -10, "INTERRUPTED", "RequestTimeout", "interrupted") \
+	X(TIMEOUT, -11, "TIMEOUT", "RequestTimeout", "timed out") \
+	/* the file */ \
+	X(NOT_DATABASE, -20, "NOT_DATABASE", "ValidationException", "not a tidetable database") \
+	X(NEWER_FORMAT, -21, "NEWER_FORMAT", "ValidationException", \
+		"written by a newer tidetable; this one can't read it") \
+	X(FOREIGN_FORMAT, -22, "FOREIGN_FORMAT", "ValidationException", \
+		"written on a machine of another word size, byte order or page size") \
+	X(NO_FILE, -23, "NO_FILE", "ResourceNotFoundException", "no such database") \
+	X(PERMISSION, -24, "PERMISSION", "AccessDeniedException", "permission denied") \
+	X(OPTIONS, -25, "OPTIONS", "ValidationException", \
+		"already open in this process with other options") \
+	X(NAMESPACE, -26, "NAMESPACE", "ValidationException", \
+		"in use by a process of another PID namespace") \
+	/* the handle */ \
+	X(CLOSED, -30, "CLOSED", "ValidationException", "the handle is closed") \
+	X(FORKED, -31, "FORKED", "ValidationException", \
+		"the handle belongs to the parent process; open the database anew after fork") \
+	X(READ_ONLY, -32, "READ_ONLY", "AccessDeniedException", "the database is open read-only") \
+	X(NESTED, -33, "NESTED", "ValidationException", \
+		"a transaction is open: use its tx, or wait until it ends") \
+	X(CONFLICT, -34, "CONFLICT", "TransactionConflictException", \
+		"what the transaction read has changed") \
+	/* tables and streams */ \
+	X(NOT_FOUND, -40, "NOT_FOUND", "ResourceNotFoundException", "requested resource not found") \
+	X(IN_USE, -41, "IN_USE", "ResourceInUseException", "the resource is in use") \
+	X(TRIMMED, -42, "TRIMMED", "TrimmedDataAccessException", \
+		"records at this position were already trimmed") \
+	X(AHEAD, -43, "AHEAD", "ValidationException", \
+		"the position is ahead of the last change: it belongs to another database") \
+	X(LIMIT, -44, "LIMIT", "LimitExceededException", "a limit of the database is reached") \
+	X(VALIDATION, -45, "VALIDATION", "ValidationException", "the request is not valid") \
+	/* numbers */ \
+	X(NUMBER_SYNTAX, -60, "VALIDATION", "ValidationException", \
+		"The parameter cannot be converted to a numeric value") \
+	X(NUMBER_OVERFLOW, -61, "VALIDATION", "ValidationException", \
+		"Number overflow. Attempting to store a number with magnitude larger than" \
+		" supported range") \
+	X(NUMBER_UNDERFLOW, -62, "VALIDATION", "ValidationException", \
+		"Number underflow. Attempting to store a number with magnitude smaller than" \
+		" supported range") \
+	X(NUMBER_DIGITS, -63, "VALIDATION", "ValidationException", \
+		"Attempting to store more than 38 significant digits in a Number") \
+	X(NUMBER_FINITE, -64, "VALIDATION", "ValidationException", \
+		"NaN and infinity are not numbers here") \
+	/* values */ \
+	X(NOT_UTF8, -70, "VALIDATION", "ValidationException", \
+		"a string must be UTF-8 (for bytes use tidetable.binary)") \
+	X(TOO_DEEP, -71, "VALIDATION", "ValidationException", \
+		"Nesting Levels have exceeded supported limits") \
+	X(ITEM_TOO_BIG, -72, "VALIDATION", "ValidationException", \
+		"Item size has exceeded the maximum allowed size") \
+	X(EMPTY_SET, -73, "VALIDATION", "ValidationException", \
+		"One or more parameter values were invalid: a set may not be empty") \
+	X(DUPLICATE_MEMBER, -74, "VALIDATION", "ValidationException", \
+		"Input collection contains duplicates") \
+	X(EMPTY_NAME, -75, "VALIDATION", "ValidationException", "Empty attribute name") \
+	X(NAME_TOO_LONG, -76, "VALIDATION", "ValidationException", \
+		"an attribute name has at most 65535 bytes") \
+	/* keys */ \
+	X(KEY_MISSING, -80, "VALIDATION", "ValidationException", \
+		"One or more parameter values were invalid: Missing the key in the item") \
+	X(KEY_TYPE, -81, "VALIDATION", "ValidationException", \
+		"One or more parameter values were invalid: Type mismatch for key") \
+	X(KEY_EMPTY, -82, "VALIDATION", "ValidationException", \
+		"One or more parameter values are not valid. The AttributeValue for a key" \
+		" attribute cannot contain an empty value") \
+	X(PARTITION_KEY_TOO_LONG, -83, "VALIDATION", "ValidationException", \
+		"One or more parameter values were invalid: Size of hashkey has exceeded the" \
+		" maximum size limit of 2048 bytes") \
+	X(SORT_KEY_TOO_LONG, -84, "VALIDATION", "ValidationException", \
+		"One or more parameter values were invalid: Aggregated size of all range keys" \
+		" has exceeded the size limit of 1024 bytes") \
+	X(KEY_SCHEMA, -85, "VALIDATION", "ValidationException", \
+		"The provided key element does not match the schema")
+
+enum error {
+#define ERROR_ENUM(name, number, code, exception, text) ERR_##name = number,
+	ERROR_MAP(ERROR_ENUM)
+#undef ERROR_ENUM
+};
+
+/* The columns of the map; any number is answered, an unknown one as STORE. */
+const char *error_code(int err);
+const char *error_exception(int err);
+const char *error_text(int err);
+
+/* failure - what went wrong, in the words of whoever saw it.
+ *
+ * The code says what kind; the rest is filled where it is known. A function
+ * that takes a failure fills it whenever it returns a negative value.
+ */
+struct failure {
+	int err;             /* enum error */
+	int system;          /* errno, or LMDB's own number; 0 if neither */
+	int64_t pid;         /* BUSY: who holds the lock; 0 if unknown */
+	uint64_t first;      /* TRIMMED: the range of sequence numbers lost */
+	uint64_t last;
+	char message[256];   /* a whole sentence */
+};
+
+/* Fills failure (NULL is fine) and returns err; the message is the map's
+ * sentence, or the map's sentence, a colon and the formatted detail. */
+int fail(struct failure *failure, int err);
+int fail_with(struct failure *failure, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The same with the formatted text as the whole message. */
+int fail_as(struct failure *failure, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,20 @@
+/* memory.h - where all of the core's memory comes from.
+ *
+ * One door, so that a test can make the n-th request fail.
+ */
+#ifndef BASE_MEMORY_H
+#define BASE_MEMORY_H
+
+#include <stddef.h>
+
+/* NULL when there is none; memory_zeroed clears what it gives. */
+void *memory_get(size_t size);
+void *memory_zeroed(size_t size);
+void *memory_resize(void *memory, size_t size);
+void memory_give_back(void *memory);   /* NULL is fine */
+
+/* For tests: let `requests` more succeed in this thread, then fail until told
+ * otherwise; a negative number ends it. */
+void memory_fail_after(long requests);
+
+#endif

@@ -1,0 +1,82 @@
+/* record.h - a stream's record: one change of one item.
+ *
+ *     key of a row   stream id (u32), sequence number (u64), part (u16)
+ *     value          checksum (u32) of the row's key and of what follows, then
+ *                    the row's share of the record
+ *
+ *     record, byte by byte
+ *      0   1   format (RECORD_FORMAT)
+ *      1   1   event: 1 INSERT, 2 MODIFY, 3 REMOVE
+ *      2   1   origin: 0 a user's write, 1 time to live
+ *      3   1   0
+ *      4   4   position in its transaction, from 0
+ *      8   4   count of records in its transaction
+ *     12   4   size in DynamoDB's bytes: keys and images
+ *     16   8   sequence number
+ *     24   8   transaction id: the sequence number of the transaction's first
+ *     32   8   created at, ms since 1970 as the clock said
+ *     40   8   retention clock at that moment, ms (doc/format.md, "Time")
+ *     48   8   hash of the partition key
+ *     56   8   ordinal in its stream, from 1
+ *     64   8   bytes of its stream up to and with this record
+ *     72   4   length of the keys (a map body)
+ *     76   4   length of the old image; 0: none (an item is never empty)
+ *     80   4   length of the new image; 0: none
+ *     84       keys, old image, new image
+ *
+ * A record lies in one row while it fits in a page's share; a longer one is
+ * cut before its new image and wherever a row is full. Bytes of a stream are
+ * those of its records: head, keys and images.
+ */
+#ifndef CODEC_RECORD_H
+#define CODEC_RECORD_H
+
+#include "base/buffer.h"
+
+#define RECORD_FORMAT 1
+#define RECORD_HEAD 84
+#define RECORD_KEY 14
+
+enum event { EVENT_INSERT = 1, EVENT_MODIFY, EVENT_REMOVE };
+enum origin { ORIGIN_USER = 0, ORIGIN_TIME_TO_LIVE };
+
+struct record {
+	uint8_t event;
+	uint8_t origin;
+	uint32_t position;
+	uint32_t count;
+	uint32_t size_bytes;
+	uint64_t sequence;
+	uint64_t transaction;
+	uint64_t created_ms;
+	uint64_t retention_ms;
+	uint64_t partition_hash;
+	uint64_t ordinal;
+	uint64_t stream_bytes;
+	struct slice keys;
+	struct slice old_image;    /* len 0: none */
+	struct slice new_image;
+};
+
+static inline size_t record_bytes(const struct record *record)
+{
+	return RECORD_HEAD + record->keys.len + record->old_image.len + record->new_image.len;
+}
+
+/* The name DynamoDB gives the event: INSERT, MODIFY, REMOVE. */
+const char *event_name(uint8_t event);
+
+void record_put_head(const struct record *record, uint8_t head[RECORD_HEAD]);
+
+/* Reads a head alone; the slices get their lengths and no address. CORRUPT. */
+int record_get_head(struct record *record, struct slice bytes);
+
+/* Reads a whole record; the slices point into bytes. CORRUPT. */
+int record_get(struct record *record, struct slice bytes);
+
+/* Verifies the images as well as the frame. */
+int record_check(struct slice bytes);
+
+void record_set_key(uint8_t key[RECORD_KEY], uint32_t stream, uint64_t sequence, uint16_t part);
+
+#endif

@@ -1,0 +1,47 @@
+/* row.h - the checksum that every stored value begins with.
+ *
+ *     value   checksum (u32) of the key and of the payload, then the payload
+ */
+#ifndef CODEC_ROW_H
+#define CODEC_ROW_H
+
+#include "base/buffer.h"
+#include "base/checksum.h"
+#include "base/error.h"
+
+#define ROW_CHECKSUM 4
+
+static inline uint32_t row_checksum(struct slice key, struct slice payload)
+{
+	return checksum(checksum(0, key.data, key.len), payload.data, payload.len);
+}
+
+/* Starts a value in the buffer: room for the checksum, payload to follow. */
+static inline void row_start(struct buffer *value)
+{
+	buffer_clear(value);
+	buffer_put_u32(value, 0);
+}
+
+/* Ends it: writes the checksum into the room; returns the buffer's failure. */
+static inline int row_seal(struct buffer *value, struct slice key)
+{
+	struct slice payload;
+
+	if (buffer_error(value))
+		return buffer_error(value);
+	payload = slice_of(value->data + ROW_CHECKSUM, value->len - ROW_CHECKSUM);
+	set_u32(value->data, row_checksum(key, payload));
+	return 0;
+}
+
+/* The payload of a stored value; CORRUPT when the checksum isn't the row's. */
+static inline int row_open(struct slice key, struct slice value, struct slice *payload)
+{
+	if (value.len < ROW_CHECKSUM)
+		return ERR_CORRUPT;
+	*payload = slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
+	return get_u32(value.data) == row_checksum(key, *payload) ? 0 : ERR_CORRUPT;
+}
+
+#endif

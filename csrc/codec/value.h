@@ -1,0 +1,148 @@
+/* value.h - DynamoDB's values as canonical bytes: equal values, equal bytes.
+ *
+ *     value      type (1 byte), then
+ *       S  0x01  varint length, UTF-8 bytes
+ *       N  0x02  a number (codec/number.h), which ends by itself
+ *       B  0x03  varint length, bytes
+ *       true 0x04, false 0x05, NULL 0x06      nothing more
+ *       M  0x07  u32 length of what follows, then a map body
+ *       L  0x08  u32 length of what follows, varint count, values
+ *       SS 0x09, NS 0x0a, BS 0x0b   u32 length of what follows, varint count,
+ *                members without a type byte, ascending: varint length and
+ *                bytes for SS and BS, numbers for NS
+ *     map body   varint count, then for each attribute, names ascending
+ *                bytewise: varint length, name (UTF-8), value
+ *     item       a map body
+ *
+ * Everything that has a choice is made one: names and members are sorted,
+ * numbers canonical, varints shortest. Two items are equal if and only if
+ * their bytes are, and looking for a name may stop early.
+ */
+#ifndef CODEC_VALUE_H
+#define CODEC_VALUE_H
+
+#include <stdbool.h>
+
+#include "base/buffer.h"
+#include "codec/number.h"
+
+#define VALUE_MAX_DEPTH 32          /* levels of M and L below the item */
+#define ITEM_MAX_BYTES 409600       /* by DynamoDB's size rule, below */
+#define NAME_MAX_BYTES 65535
+
+enum type {
+	TYPE_S = 1, TYPE_N, TYPE_B, TYPE_TRUE, TYPE_FALSE, TYPE_NULL,
+	TYPE_M, TYPE_L, TYPE_SS, TYPE_NS, TYPE_BS,
+};
+
+/* DynamoDB's name of the type: "S", "N", "BOOL", ... */
+const char *type_name(enum type type);
+
+/* --- reading ---
+ *
+ * A value borrowed from encoded bytes. `bytes` is the text for S and B, the
+ * encoded number for N, the body for M (a map body), the members for L and the
+ * sets; count is the number of members. These functions check what they touch
+ * and answer CORRUPT, so they may be pointed at any bytes.
+ */
+struct value {
+	enum type type;
+	uint32_t count;
+	struct slice bytes;
+};
+
+/* Reads one value from the front of source. */
+int value_read(struct source *source, struct value *value);
+
+/* A walk over the attributes of a map body; next returns END behind the last. */
+struct map_walk {
+	struct source source;
+	uint64_t left;
+};
+int map_start(struct map_walk *walk, struct slice body);
+int map_next(struct map_walk *walk, struct slice *name, struct value *value);
+
+/* A walk over the members of a list or a set. A member of a set has the type
+ * S, N or B. */
+struct list_walk {
+	struct source source;
+	uint32_t left;
+	enum type of;
+};
+int list_start(struct list_walk *walk, const struct value *list);
+int list_next(struct list_walk *walk, struct value *member);
+
+/* The attribute `name` of a map body: 0, END if it isn't there, CORRUPT. */
+int map_find(struct slice body, struct slice name, struct value *value);
+
+/* Verifies a whole map body: structure, order, UTF-8, numbers, depth. */
+int map_check(struct slice body);
+
+/* The size by DynamoDB's rule of an item (names and values), and of a value.
+ * Trusts checked bytes. S, B: length; N: number_size; BOOL, NULL: 1; sets: sum
+ * of members; L: 3 + sum of (1 + value); M: 3 + sum of (1 + name + value). */
+size_t item_size(struct slice body);
+size_t value_size(const struct value *value);
+
+/* --- building ---
+ *
+ * Values are given in document order; maps and sets are sorted when they are
+ * closed. The first failure is kept (TOO_DEEP, ITEM_TOO_BIG, NOT_UTF8,
+ * DUPLICATE_MEMBER, EMPTY_SET, EMPTY_NAME, NAME_TOO_LONG, NO_MEMORY) and asked
+ * for once. The size is counted while building, so a small document that would
+ * unfold into a huge one stops at 400 KB. A builder is reused: start clears it.
+ */
+struct builder_entry {
+	uint32_t start;      /* where the encoded entry begins */
+	uint32_t len;        /* its length, name included */
+	uint32_t name_start; /* what it is sorted by */
+	uint32_t name_len;
+};
+
+struct builder_frame {
+	enum type type;
+	uint32_t start;      /* where the container's type byte is */
+	uint32_t entry;      /* its first entry */
+	uint32_t count;
+};
+
+struct builder {
+	struct buffer bytes;
+	struct buffer scratch;           /* for putting entries in order */
+	struct builder_entry *entries;
+	size_t entry_count, entry_cap;
+	struct builder_frame frames[VALUE_MAX_DEPTH + 2];
+	unsigned depth;
+	size_t size;                     /* by DynamoDB's rule */
+	size_t size_max;
+	int err;
+};
+
+/* Starts an item (a map body). */
+void builder_start(struct builder *builder);
+void builder_release(struct builder *builder);
+
+/* Before each value inside a map (and the item itself). A name that stands
+ * twice in one map fails with DUPLICATE_MEMBER. */
+void builder_name(struct builder *builder, struct slice name);
+
+void builder_string(struct builder *builder, struct slice utf8);
+void builder_number(struct builder *builder, struct slice number);
+void builder_binary(struct builder *builder, struct slice bytes);
+void builder_bool(struct builder *builder, bool b);
+void builder_null(struct builder *builder);
+
+/* M, L, SS, NS or BS; members of a set are given by the functions above. */
+void builder_open(struct builder *builder, enum type type);
+void builder_close(struct builder *builder);
+
+/* An encoded value as it is, from bytes that were checked. */
+void builder_value(struct builder *builder, const struct value *value);
+
+/* Ends the item: its bytes, good until the builder is used again. */
+int builder_finish(struct builder *builder, struct slice *item);
+
+/* UTF-8 as Unicode has it: shortest forms, no surrogates, up to U+10FFFF. */
+bool is_utf8(struct slice text);
+
+#endif

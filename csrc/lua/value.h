@@ -1,0 +1,60 @@
+/* value.h - between Lua's values and the core's bytes.
+ *
+ *     DynamoDB   to Lua                               from Lua
+ *     S          string                               string (UTF-8)
+ *     N          integer if it is one in 64 bits;     integer, finite float,
+ *                float if none of it is lost;         tidetable.number
+ *                else tidetable.number
+ *     B          tidetable.binary                     tidetable.binary
+ *     BOOL       boolean                              boolean
+ *     NULL       tidetable.null                       tidetable.null
+ *                (lightuserdata NULL, as cjson.null)
+ *     M          table (an empty one with the map     table with string keys only,
+ *                metatable)                           {}, tidetable.map
+ *     L          table with the list metatable        tidetable.list, or 1..n
+ *     SS NS BS   tidetable.set                        tidetable.set
+ *
+ * Reading from Lua uses raw access only: no metamethod runs, so nothing can
+ * yield, raise or come back into the database while an item is being read.
+ */
+#ifndef LUA_VALUE_H
+#define LUA_VALUE_H
+
+#include <lua.h>
+
+#include "base/error.h"
+#include "codec/value.h"
+
+/* Names of the metatables in the registry; the value in __name. */
+#define NUMBER_TYPE "tidetable.number"
+#define BINARY_TYPE "tidetable.binary"
+#define LIST_TYPE "tidetable.list"
+#define MAP_TYPE "tidetable.map"
+#define STRING_SET_TYPE "tidetable.string_set"
+#define NUMBER_SET_TYPE "tidetable.number_set"
+#define BINARY_SET_TYPE "tidetable.binary_set"
+
+/* Makes the metatables (once for a state) and leaves a table on the stack with
+ * what Lua's side builds on: null, number, binary, and the metatables. */
+int open_values(lua_State *L);
+
+/* Reads the table at index as an item. Returns 0 and the item, good until the
+ * builder is used again; or what is wrong with it, and failure->message names
+ * the attribute ("tags[3].name: ..."). Raises on Lua's own memory errors only
+ * (the builder stays valid). `what` begins the message where the argument is
+ * not a table at all: "item" or "key". */
+int read_item(lua_State *L, int index, struct builder *builder, struct slice *item,
+	const char *what, struct failure *failure);
+
+/* Reads one value (a partition key given by itself). The value is put into the
+ * builder as the item { [name] = value } and found there. */
+int read_value(lua_State *L, int index, struct builder *builder, struct slice name,
+	struct value *value, struct failure *failure);
+
+/* Pushes an item as a table, or one value. The bytes must have been checked
+ * (by the row's checksum); damaged ones raise CORRUPT all the same. Uses only
+ * the stack: no other Lua code runs but the collector's finalizers. */
+void push_item(lua_State *L, struct slice body);
+void push_value(lua_State *L, const struct value *value);
+
+#endif

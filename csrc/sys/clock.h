@@ -1,0 +1,46 @@
+/* clock.h - the door to time.
+ *
+ * A clock tells the wall's time, how much time has passed, and on which boot
+ * of the machine. A manual clock stands still until it is told: for tests, and
+ * for whoever replays. Clocks are shared by reference and may be used from
+ * several threads.
+ */
+#ifndef SYS_CLOCK_H
+#define SYS_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CLOCK_BOOT_BYTES 16
+
+struct clock;
+
+/* The machine's own clock; never freed. */
+struct clock *clock_system(void);
+
+/* A clock that says now_ms, on a boot of its own. NULL: out of memory. */
+struct clock *clock_manual(uint64_t now_ms);
+
+struct clock *clock_share(struct clock *clock);   /* one more owner */
+void clock_drop(struct clock *clock);             /* one less; NULL is fine */
+
+bool clock_is_manual(const struct clock *clock);
+
+/* Milliseconds since 1970, UTC. */
+uint64_t clock_now_ms(const struct clock *clock);
+
+/* Milliseconds that never jump and never run backwards, suspended time
+ * included; comparable within one boot, across processes. */
+uint64_t clock_elapsed_ms(const struct clock *clock);
+
+/* Which boot of the machine: bytes that differ from boot to boot. */
+void clock_boot(const struct clock *clock, uint8_t boot[CLOCK_BOOT_BYTES]);
+
+/* Manual clocks only. advance moves the wall's time and the elapsed time; set
+ * moves the wall's time alone (somebody set the clock); reboot begins another
+ * boot, its elapsed time at 0. */
+void clock_advance(struct clock *clock, uint64_t ms);
+void clock_set(struct clock *clock, uint64_t now_ms);
+void clock_reboot(struct clock *clock);
+
+#endif

@@ -1,0 +1,162 @@
+/* store.h - the door to LMDB: ordered rows in trees, in transactions.
+ *
+ * A store is shared by the whole process: opening a file twice gives the same
+ * store (LMDB loses data otherwise). Any thread may use it; a transaction
+ * belongs to the thread that runs it. Rows that a transaction lends point into
+ * the map: good until its next write, or until it ends. Nothing here calls
+ * back; nothing here knows what the bytes mean.
+ */
+#ifndef SYS_STORE_H
+#define SYS_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "sys/clock.h"
+#include "sys/wake.h"
+
+#define STORE_KEY_MAX 511
+/* A row whose key and value come to no more than this shares its page with
+ * another; a bigger one would take pages of its own. (LMDB, 4096-byte pages:
+ * half a page less the headers.) */
+#define STORE_ROW_SHARE 2028
+
+/* Trees are LMDB's named databases; their set is fixed (doc/format.md). */
+enum tree { TREE_META, TREE_ITEMS, TREE_TAILS, TREE_PARTS, TREE_LOG };
+#define TREE_COUNT 5
+
+enum durability {
+	DURABILITY_FULL,       /* an acknowledged commit survives a power cut */
+	DURABILITY_ONE_FLUSH,  /* a power cut may take back the last commit */
+	DURABILITY_NONE,       /* a power cut may ruin the file */
+};
+
+struct store;
+struct txn;
+struct cursor;
+
+struct store_options {
+	const char *path;            /* bytes; ignored when in_memory */
+	bool in_memory;              /* files in memory, gone with the last handle */
+	bool read_only;
+	bool create;                 /* make the file if there is none */
+	enum durability durability;
+	uint64_t max_bytes;          /* user writes stop here; 0: default, 64 GiB */
+	struct clock *clock;
+	/* Fills a new file: runs in its first transaction, under a temporary
+	 * name; the file appears whole or not at all. */
+	int (*fill)(struct txn *txn, void *context, struct failure *failure);
+	void *context;
+};
+
+#define STORE_DEFAULT_MAX_BYTES (UINT64_C(64) << 30)
+
+/* NO_FILE, NOT_DATABASE, PERMISSION, BUSY, OPTIONS, NAMESPACE, DISK_FULL,
+ * STORE, NO_MEMORY; in_memory stores are never shared with another open. */
+int store_open(struct store **store, const struct store_options *options,
+	struct failure *failure);
+void store_close(struct store *store);        /* the last one closes the file */
+
+/* True in a child of fork that inherited the handle: then nothing but
+ * store_close may be called, and that only forgets. */
+bool store_is_foreign(const struct store *store);
+
+const struct store_options *store_options(const struct store *store);
+struct wake *store_wake(struct store *store);
+struct clock *store_clock(struct store *store);
+
+/* The number of the last committed transaction, here or in any process: one
+ * load. Equal numbers mean that nothing was written in between. */
+uint64_t store_last_commit(const struct store *store);
+
+/* What the file is: for people and for check. */
+struct store_usage {
+	uint64_t file_bytes;         /* up to the last page ever used */
+	uint64_t free_bytes;         /* of them, in pages that are free */
+	uint64_t max_bytes;
+	uint64_t page_bytes;
+	uint32_t readers;            /* slots in use, all processes */
+	uint32_t readers_max;
+	uint64_t oldest_reader_lag;  /* commits since the oldest reader's snapshot */
+	int64_t oldest_reader_pid;   /* 0: no reader */
+	const char *engine;          /* "LMDB 0.9.24: ..." */
+};
+int store_usage(struct store *store, struct store_usage *usage, struct failure *failure);
+
+/* Removes the reader slots of dead processes; how many. */
+int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *failure);
+
+/* Flushes what weaker durability levels left in memory. */
+int store_sync(struct store *store, struct failure *failure);
+
+/* --- reading --- */
+
+/* A reader is made once and kept: renew takes a snapshot (8 ns), reset lets it
+ * go. Never hold a snapshot while waiting or while the user's code runs. */
+int reader_open(struct txn **txn, struct store *store, struct failure *failure);
+int reader_renew(struct txn *txn, struct failure *failure);
+void reader_reset(struct txn *txn);
+void reader_close(struct txn *txn);           /* NULL is fine; renewed or not */
+
+/* --- writing --- */
+
+/* Begins the one write transaction; the outer lock (store_wake) must be held
+ * by the caller, who unlocks it after commit or abort. */
+int writer_begin(struct txn **txn, struct store *store, struct failure *failure);
+
+/* Ends it and sets *txn to NULL, whatever happens. A failure before anything
+ * was made durable is DISK_FULL, FULL or STORE: nothing happened. Otherwise
+ * UNKNOWN_OUTCOME: the store must be closed and opened again. Signals the wake
+ * file after success. */
+int writer_commit(struct txn **txn, struct failure *failure);
+void writer_abort(struct txn **txn);
+
+/* Refuses with FULL when a user's write would eat into the reserve that trims
+ * and deletes need (5 %, at least 16 MiB, of the maximum size). Cheap until the
+ * file nears its limit. */
+int writer_check_room(struct txn *txn, struct failure *failure);
+
+/* --- in both --- */
+
+/* The snapshot's number; in a write transaction the number its commit gets. */
+uint64_t txn_id(const struct txn *txn);
+struct store *txn_store(const struct txn *txn);
+
+/* 0, END (no such row) or an error. */
+int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *value);
+int txn_put(struct txn *txn, enum tree tree, struct slice key, struct slice value);
+int txn_delete(struct txn *txn, enum tree tree, struct slice key);
+
+/* Behind the last key of the tree; a key that isn't is CORRUPT. */
+int txn_append(struct txn *txn, enum tree tree, struct slice key, struct slice value);
+
+/* Rows in a tree. */
+int txn_count(struct txn *txn, enum tree tree, uint64_t *rows);
+
+/* The transaction's own cursor on a tree, made when first asked for, alive as
+ * long as the transaction (a reader's survives reset and renew, unpositioned).
+ * txn_get, txn_put, txn_append and txn_delete use and move it. */
+int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor);
+
+/* One of the caller's own. Close it before the transaction ends or is reset. */
+int cursor_open(struct cursor **cursor, struct txn *txn, enum tree tree);
+void cursor_close(struct cursor *cursor);     /* NULL is fine */
+
+enum move {
+	MOVE_FIRST, MOVE_LAST, MOVE_NEXT, MOVE_PREVIOUS,
+	MOVE_TO,      /* the row with *key */
+	MOVE_FROM,    /* the first row whose key is not less than *key */
+};
+
+/* Moves and lends the row: 0, END, or an error. For MOVE_TO and MOVE_FROM *key
+ * says where; for the others it is only written. */
+int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct slice *value);
+
+/* Replaces the value of the row the cursor is on, or deletes the row (then
+ * MOVE_NEXT gives the row behind it). */
+int cursor_replace(struct cursor *cursor, struct slice key, struct slice value);
+int cursor_delete(struct cursor *cursor);
+
+#endif

@@ -1,0 +1,75 @@
+/* wake.h - the wake file, NAME.tide-wake: who may write, and who waits.
+ *
+ * One page, mapped by every process that has the database open, and four kinds
+ * of open-file-description locks on its bytes (they go away with their owner,
+ * however it dies, and they conflict inside one process too):
+ *
+ *     OPENING   held while a database is created, opened or closed
+ *     WRITING   the outer write lock; the owner's pid stands in the page
+ *     ALIVE     shared by everyone who has it open: whoever gets it alone may
+ *               reset the page
+ *     GUARD     byte 2^32 + pid: this process has the database open; a second
+ *               copy of the library in one process meets it and is refused
+ *
+ * The page only ever gives hints: a waiter that is woken looks at the store
+ * for the truth, and sleeps at most a second before it looks again. So a lost
+ * signal costs time and a needless one costs a look; neither costs a record.
+ */
+#ifndef SYS_WAKE_H
+#define SYS_WAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define WAKE_LONGEST_SLEEP_MS 1000
+
+struct wake;
+
+/* Opens or makes the file (mode 0600, no links followed, owner and kind
+ * checked). OPENING is held on return: call wake_opened when the store stands.
+ * BUSY, PERMISSION, NAMESPACE (others from another PID namespace have it
+ * open), OPTIONS (this process has it open through another copy of the
+ * library), STORE. alone says whether nobody else has the database open. */
+int wake_open(struct wake **wake, const char *path, bool *alone, struct failure *failure);
+void wake_opened(struct wake *wake);
+
+/* After fork, in the child: drops the locks' descriptor, touches nothing else. */
+void wake_forget(struct wake *wake);
+void wake_close(struct wake *wake);      /* NULL is fine */
+
+/* --- the outer write lock: one thread of one process --- */
+
+int wake_lock_try(struct wake *wake);    /* 0 or ERR_BUSY; never waits */
+void wake_unlock(struct wake *wake);
+int64_t wake_owner(const struct wake *wake);   /* pid, 0 if nobody */
+
+/* Sleeps until somebody unlocks, or timeout_ms passed (0 or so soon is fine).
+ * Returns 0, or INTERRUPTED by a signal; then the caller tries again. */
+int wake_wait_unlock(struct wake *wake, uint32_t timeout_ms);
+
+/* --- news of commits --- */
+
+/* After a commit. Costs a few ns when nobody waits. */
+void wake_signal(struct wake *wake);
+
+/* A waiter: ticket = wake_listen(), look at the store, and if there is nothing
+ * new wake_wait(ticket, ...), then wake_unlisten(). A signal after wake_listen
+ * ends the wait. Returns 0 (woken or timed out) or INTERRUPTED. */
+uint32_t wake_listen(struct wake *wake);
+int wake_wait(struct wake *wake, uint32_t ticket, uint32_t timeout_ms);
+void wake_unlisten(struct wake *wake);
+
+/* --- the same for event loops: a descriptor that becomes readable --- */
+
+/* After every commit and every unlock since the bell was opened or cleared.
+ * One inotify instance each, so made when first waited on. */
+struct bell;
+int bell_open(struct bell **bell, struct wake *wake, struct failure *failure);
+void bell_close(struct bell *bell);      /* NULL is fine */
+int bell_descriptor(const struct bell *bell);
+void bell_clear(struct bell *bell);      /* not readable until the next signal */
+void bell_forget(struct bell *bell);     /* after fork: frees the memory, closes the fd */
+
+#endif
