@@ -1,0 +1,279 @@
+# Makefile - builds, tests and installs tidetable (GNU make). "make help" lists what it can do.
+#
+# Settings first, rules below the line. Any setting can be given on the command line; CFLAGS and
+# LDFLAGS are yours: they come after ours and replace nothing.
+
+# Where it goes
+PREFIX      = /usr/local
+DESTDIR     =
+LUA_VERSION = 5.4
+INST_LUADIR = $(PREFIX)/share/lua/$(LUA_VERSION)
+INST_LIBDIR = $(PREFIX)/lib/lua/$(LUA_VERSION)
+
+# What it is built with
+CFLAGS  ?=
+LDFLAGS ?=
+LIBFLAG  = -shared
+WERROR   = -Werror
+ifndef LUA_INCDIR
+LUA_INCDIR := $(or $(patsubst -I%,%,$(firstword $(shell \
+	pkg-config --cflags-only-I lua$(LUA_VERSION) 2>/dev/null))),/usr/include/lua$(LUA_VERSION))
+endif
+LMDB_INCDIR =
+LMDB_LIBDIR =
+
+# What it is run and tested with. Debian's `lua`, `busted` and `luarocks` turn into Lua 5.1 as soon
+# as luarocks or luacheck is installed: so they are never called by these names alone.
+LUA      = lua$(LUA_VERSION)
+BUSTED   = $(LUA) /usr/bin/busted
+LUACHECK = luacheck
+LUAROCKS = luarocks --lua-version $(LUA_VERSION)
+REPO     = .# the repository that `make demo` reads
+SPEC     =# the specs that `make spec` runs, when not all
+LIMIT    = 900# seconds that one test program may take
+
+# Debian's packages, by what needs them
+NEED_build = gcc libc6-dev lua5.4 liblua5.4-dev liblmdb-dev
+NEED_test  = $(NEED_build) lua-busted lua-cqueues
+NEED_lint  = $(NEED_test) lua-check clang luarocks
+NEED_all   = $(NEED_lint) libclang-rt-dev
+
+# Where a build lives, and how: release, clang (the second opinion), asan, cover, fuzz
+BUILD   ?= build
+VARIANT  = release
+FLAGS_release = -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+FLAGS_clang   = $(FLAGS_release)
+FLAGS_asan    = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_cover   = -O0 --coverage
+FLAGS_fuzz    = $(FLAGS_asan) -fsanitize=fuzzer-no-link
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wmissing-prototypes \
+	-Wstrict-prototypes
+
+# -------------------------------------------------------------------------------------------------
+
+ifneq ($(shell uname -s),Linux)
+$(error tidetable builds on Linux only for now: other systems need their doors in csrc/sys first)
+endif
+ifneq ($(filter clang fuzz,$(VARIANT)),)
+CC = clang
+endif
+
+OUT := $(BUILD)$(filter-out /release,/$(VARIANT))
+OBJ := $(BUILD)/obj/$(VARIANT)
+SO   = $(OUT)/tidetable/core.so
+MAKEFLAGS += --no-print-directory
+Q    = $(if $(V),,@)# V=1 shows the commands
+
+COMPILE = $(CC) -std=c11 -g -fPIC -fvisibility=hidden -D_GNU_SOURCE $(WARNINGS) $(WERROR) \
+	$(FLAGS_$(VARIANT)) -Icsrc $(addprefix -I,$(LMDB_INCDIR)) $(CFLAGS)
+LINK    = $(CC) $(FLAGS_$(VARIANT)) -Wl,-z,relro,-z,now $(addprefix -L,$(LMDB_LIBDIR)) $(LDFLAGS)
+LIBS    = -llmdb -pthread
+
+# ROOMS="base codec" builds a test with these rooms alone, while another room is being rebuilt.
+ROOMS    = base codec expr sys stream table .
+objects  = $(patsubst %.c,$(OBJ)/%.o,$(subst /./,/,$(wildcard $(1))))
+programs = $(patsubst $(1)/%.c,$(2)%,$(wildcard $(1)/$(3)*.c))
+CORE  := $(call objects,$(ROOMS:%=csrc/%/*.c))
+FACE  := $(call objects,csrc/lua/*.c)
+UNITS := $(call programs,spec/unit,,test_) $(call programs,spec/unit,,fault_)
+FUZZ  := $(call programs,spec/fuzz,,fuzz_)
+BENCH := $(call programs,bench,$(OUT)/bench/)
+EVERYTHING = $(SO) $(UNITS:%=$(OUT)/unit/%) $(FUZZ:%=$(OUT)/fuzz/%) $(BENCH)
+
+# Lua finds our modules, and the core of this variant, from any directory and in child processes.
+unexport LUA_PATH_5_4 LUA_CPATH_5_4
+export LUA_PATH  := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(or $(LUA_PATH),;)
+export LUA_CPATH := $(abspath $(OUT))/?.so;$(or $(LUA_CPATH),;)
+export TIDETABLE_BUILD := $(abspath $(OUT))
+export LUA
+
+# $(call run,name,command): one line when it goes well, everything it said when it does not.
+define run
+@mkdir -p $(OUT)/log
+@if timeout $(LIMIT) $(2) >$(OUT)/log/$(1) 2>&1; then echo "ok $(1)"; \
+	else echo "not ok $(1), status $$?:"; cat $(OUT)/log/$(1); exit 1; fi
+endef
+
+# $(call busted,specs): runs those that exist. The sanitizers must be in the process before Lua is;
+# leaks are looked for in the unit tests, where every byte is ours.
+busted = $(if $(wildcard $(1)),$(WRAP_$(VARIANT)) $(BUSTED) $(wildcard $(1)))
+WRAP_asan = ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
+	$$($(CC) -print-file-name=libubsan.so)"
+
+# Each target that people type first sees that its packages are there; the long builds use all
+# processors, unless -j said otherwise.
+JOBS  = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+build = $(MAKE) $(JOBS) VARIANT=$(1) everything
+
+all: $(SO) ## build build/tidetable/core.so (the default)
+
+everything: $(EVERYTHING)
+
+demo: setup-build ## follow the history of a git repository (REPO=path)
+	@$(MAKE) $(JOBS) all
+	@$(LUA) examples/git_history.lua $(REPO)
+
+test: setup-test ## unit tests, specs, tidy, and slices of the long tests
+	+@$(call build,release)
+	@$(MAKE) $(if $(FACE),symbols) tidy suite bench-small
+
+asan: setup-test ## the same under the address and undefined sanitizers
+	+@$(call build,asan)
+	@$(MAKE) VARIANT=asan suite
+
+cover: setup-test ## the same, and how much of each file it ran
+	+@$(call build,cover)
+	@find $(BUILD)/obj/cover -name '*.gcda' -delete
+	@$(MAKE) VARIANT=cover suite
+	@find $(BUILD)/obj/cover/csrc -name '*.gcda' | xargs gcov -n | \
+		sed -n "s/^File '\(csrc.*\)'/\1/p; s/^Lines executed:\(.*%\) of \(.*\)/\1 \2/p" | \
+		awk '/^csrc/ { f = $$1; next } f { printf "%7s of %5d lines  %s\n", $$1, $$2, f; f = "" }' | \
+		LC_ALL=C sort -k5
+
+lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
+	+@$(call build,release)
+	+@$(call build,clang)
+	@$(LUACHECK) --no-color --quiet .
+	@$(MAKE) tidy $(if $(FACE),rock)
+
+suite: unit fuzz-small spec slices
+
+unit: setup-test $(UNITS) ## the unit tests; one alone: make test_key
+
+$(UNITS): %: $(OUT)/unit/%
+	$(call run,$@,$<)
+
+spec: setup-test $(SO) ## the specs; some: make spec SPEC=spec/tidetable/table_spec.lua
+	@$(call busted,$(or $(SPEC),spec/tidetable spec/operations spec/examples_spec.lua))
+
+tidy: setup-test ## the architecture, as a test
+	@$(call busted,spec/tidy_spec.lua)
+
+model: setup-test $(SO) ## random steps against a plain model (STEPS=100000 SEED=n)
+	@STEPS=$(or $(STEPS),100000) $(call busted,spec/model)
+
+crash: setup-test $(SO) ## writers killed at any point (CYCLES=1000 SEED=n)
+	@CYCLES=$(or $(CYCLES),1000) $(call busted,spec/crash)
+
+fault: setup-test $(SO) $(filter fault_%,$(UNITS)) ## each allocation refused once (EVERY=1)
+	@EVERY=$(or $(EVERY),1) $(call busted,spec/fault)
+
+slices: setup-test $(SO)
+	@STEPS=$(or $(STEPS),3000) $(call busted,spec/model)
+	@CYCLES=$(or $(CYCLES),20) $(call busted,spec/crash)
+	@EVERY=$(or $(EVERY),50) $(call busted,spec/fault)
+
+# With clang a fuzzer is led by coverage; without, and in the tests, a driver feeds it noise.
+fuzz: setup-fuzz ## feed noise to the decoders (FUZZ_TIME=60 seconds each)
+	@$(MAKE) $(JOBS) VARIANT=fuzz $(FUZZ:%=$(BUILD)/fuzz/fuzz/%)
+	@for name in $(FUZZ); do echo "== $$name" && mkdir -p $(BUILD)/fuzz/corpus/$$name && \
+		$(BUILD)/fuzz/fuzz/$$name -max_total_time=$(or $(FUZZ_TIME),60) -print_final_stats=1 \
+			-artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/corpus/$$name \
+			$(wildcard spec/fuzz/corpus/$$name) || exit 1; done
+
+fuzz-small: $(FUZZ)
+
+$(FUZZ): %: $(OUT)/fuzz/%
+	$(call run,$@,$<)
+
+bench: setup-build ## each bench/*.lua at full length (AGAINST=ref: first as it was there)
+	@$(MAKE) $(JOBS) all $(BENCH)
+ifdef AGAINST
+	@rm -rf $(BUILD)/against && git worktree prune
+	@git worktree add -q --detach $(BUILD)/against $(AGAINST)
+	@$(MAKE) -C $(BUILD)/against bench AGAINST= BUILD=build
+endif
+	@for program in $(wildcard bench/*.lua); do $(LUA) $$program || exit 1; done
+
+BENCH_SMALL := $(patsubst bench/%.lua,bench_%,$(wildcard bench/*.lua))
+bench-small: $(BENCH_SMALL)
+
+$(BENCH_SMALL): bench_%: bench/%.lua $(SO) $(BENCH)
+	$(call run,$@,env ROUNDS=1 ITEMS=1000 $(LUA) $<)
+
+symbols: $(SO)
+	@found=$$(nm -D --defined-only $< | awk '{ print $$3 }'); \
+	if test "$$found" = luaopen_tidetable_core; then echo "ok symbols"; \
+		else echo "not ok symbols: not luaopen_tidetable_core alone, but:" $$found; exit 1; fi
+
+rock: setup-lint ## build and install the rock into an empty tree, offline, and require it
+	@rm -rf $(BUILD)/tree
+	@$(LUAROCKS) lint $(wildcard rockspec/*-scm-1.rockspec)
+	$(call run,rock,$(LUAROCKS) make --tree $(BUILD)/tree)
+	@cd / && tree=$(abspath $(BUILD)/tree) && LUA_CPATH="$$tree/lib/lua/$(LUA_VERSION)/?.so" \
+		LUA_PATH="$$tree/share/lua/$(LUA_VERSION)/?.lua;$$tree/share/lua/$(LUA_VERSION)/?/init.lua" \
+		$(LUA) -e 'require "tidetable"'
+
+install: $(SO) ## install under PREFIX (DESTDIR, INST_LUADIR, INST_LIBDIR)
+	@install -d "$(DESTDIR)$(INST_LIBDIR)/tidetable"
+	@install -m 755 $(SO) "$(DESTDIR)$(INST_LIBDIR)/tidetable/core.so"
+	@cd lua && find . -name '*.lua' -exec install -D -m 644 {} "$(DESTDIR)$(INST_LUADIR)/{}" ';'
+	@echo "installed to $(DESTDIR)$(INST_LUADIR)/tidetable and $(DESTDIR)$(INST_LIBDIR)/tidetable"
+
+setup: setup-all ## install all that any target needs
+
+# Says what it is about to install, installs it, and does nothing when nothing is missing.
+setup-build setup-test setup-lint setup-fuzz setup-all: setup-%:
+	@command -v dpkg-query >/dev/null || \
+		{ echo "setup: no Debian here, so look for the like of: $(NEED_$*)"; exit 0; }; \
+	missing=; for package in $(NEED_$*); do \
+		dpkg-query -W -f '$${db:Status-Status} ' $$package 2>/dev/null | grep -q '^installed' || \
+			missing="$$missing $$package"; done; \
+	test -n "$$missing" || exit 0; \
+	echo "setup: installing$$missing"; \
+	if test $$(id -u) = 0; then as=; elif command -v sudo >/dev/null; then as=sudo; \
+		else echo "setup: this needs root, or sudo"; exit 1; fi; \
+	get="$$as env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0"; \
+	$$get update && $$get install -y --no-install-recommends $$missing >/dev/null
+
+clean: ## remove everything that was built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+# Objects of one variant do not serve another, and a change of flags rebuilds what it concerns.
+$(OBJ)/flags: FORCE | $(OBJ)
+	$(file >$@.new,$(COMPILE) / $(LINK))
+	@cmp -s $@.new $@ || cp $@.new $@; rm -f $@.new
+
+$(OBJ):
+	@mkdir -p $@
+
+$(OBJ)/csrc/lua/%.o: ROOM = -I$(LUA_INCDIR)
+$(OBJ)/spec/%.o: ROOM = -Ispec
+
+$(OBJ)/%.o: %.c $(OBJ)/flags
+	@mkdir -p $(@D); echo "  cc $<"
+	$(Q)$(COMPILE) $(ROOM) -MMD -MP -c -o $@ $<
+
+$(SO): $(CORE) $(FACE)
+	@mkdir -p $(@D); echo "  ld $@"
+	$(Q)$(LINK) $(LIBFLAG) -Wl,-z,nodelete -o $@ $^ $(LIBS)
+
+$(OUT)/unit/%: $(OBJ)/spec/unit/%.o $(CORE)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+ifeq ($(VARIANT),fuzz)
+$(OUT)/fuzz/%: $(OBJ)/spec/fuzz/%.o $(CORE)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+else
+$(OUT)/fuzz/%: $(OBJ)/spec/fuzz/%.o $(OBJ)/spec/fuzz/driver.o $(CORE)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+endif
+
+$(OUT)/bench/%: $(OBJ)/bench/%.o $(CORE)
+	@mkdir -p $(@D)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+
+-include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
+
+FORCE:
+.SECONDARY:
+.DELETE_ON_ERROR:
+.PHONY: all everything demo test asan cover lint suite unit spec tidy model crash fault slices \
+	fuzz fuzz-small bench bench-small symbols rock install setup clean help FORCE
+.PHONY: $(UNITS) $(FUZZ) $(BENCH_SMALL)
