@@ -29,7 +29,6 @@ BUSTED   = $(LUA) /usr/bin/busted
 LUACHECK = luacheck
 LUAROCKS = luarocks --lua-version $(LUA_VERSION)
 REPO     = .# the repository that `make demo` reads
-SPEC     =# the specs that `make spec` runs, when not all
 LIMIT    = 900# seconds that one test program may take
 
 # Debian's packages, by what needs them
@@ -94,9 +93,9 @@ define run
 	else echo "not ok $(1), status $$?:"; cat $(OUT)/log/$(1); exit 1; fi
 endef
 
-# $(call busted,specs): runs those that exist. The sanitizers must be in the process before Lua is;
-# leaks are looked for in the unit tests, where every byte is ours.
-busted = $(if $(wildcard $(1)),$(WRAP_$(VARIANT)) $(BUSTED) $(wildcard $(1)))
+# $(call busted,specs): the sanitizers must be in the process before Lua is; leaks are looked for in
+# the unit tests, where every byte is ours.
+busted = $(if $(strip $(1)),$(WRAP_$(VARIANT)) $(BUSTED) $(1))
 WRAP_asan = ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 	$$($(CC) -print-file-name=libubsan.so)"
 
@@ -125,16 +124,16 @@ cover: setup-test ## the same, and how much of each file it ran
 	+@$(call build,cover)
 	@find $(BUILD)/obj/cover -name '*.gcda' -delete
 	@$(MAKE) VARIANT=cover suite
-	@find $(BUILD)/obj/cover/csrc -name '*.gcda' | xargs gcov -n | \
-		sed -n "s/^File '\(csrc.*\)'/\1/p; s/^Lines executed:\(.*%\) of \(.*\)/\1 \2/p" | \
-		awk '/^csrc/ { f = $$1; next } f { printf "%7s of %5d lines  %s\n", $$1, $$2, f; f = "" }' | \
-		LC_ALL=C sort -k5
+	@find $(BUILD)/obj/cover/csrc -name '*.gcda' | xargs gcov -n | awk -F "[':]" \
+		'/^File/ { f = $$2 } /^Lines/ { if (f ~ /^csrc/) print f, $$2; f = "" }' | sort -u
 
 lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
 	+@$(call build,release)
 	+@$(call build,clang)
 	@$(LUACHECK) --no-color --quiet .
 	@$(MAKE) tidy $(if $(FACE),rock)
+
+SPECS = spec/tidetable spec/operations spec/examples_spec.lua
 
 suite: unit fuzz-small spec slices
 
@@ -144,32 +143,32 @@ $(UNITS): %: $(OUT)/unit/%
 	$(call run,$@,$<)
 
 spec: setup-test $(SO) ## the specs; some: make spec SPEC=spec/tidetable/table_spec.lua
-	@$(call busted,$(or $(SPEC),spec/tidetable spec/operations spec/examples_spec.lua))
+	@$(call busted,$(or $(SPEC),$(wildcard $(SPECS))))
 
 tidy: setup-test ## the architecture, as a test
 	@$(call busted,spec/tidy_spec.lua)
 
 model: setup-test $(SO) ## random steps against a plain model (STEPS=100000 SEED=n)
-	@STEPS=$(or $(STEPS),100000) $(call busted,spec/model)
+	@STEPS=$(or $(STEPS),100000) $(call busted,$(wildcard spec/model))
 
 crash: setup-test $(SO) ## writers killed at any point (CYCLES=1000 SEED=n)
-	@CYCLES=$(or $(CYCLES),1000) $(call busted,spec/crash)
+	@CYCLES=$(or $(CYCLES),1000) $(call busted,$(wildcard spec/crash))
 
 fault: setup-test $(SO) $(filter fault_%,$(UNITS)) ## each allocation refused once (EVERY=1)
-	@EVERY=$(or $(EVERY),1) $(call busted,spec/fault)
+	@EVERY=$(or $(EVERY),1) $(call busted,$(wildcard spec/fault))
 
 slices: setup-test $(SO)
-	@STEPS=$(or $(STEPS),3000) $(call busted,spec/model)
-	@CYCLES=$(or $(CYCLES),20) $(call busted,spec/crash)
-	@EVERY=$(or $(EVERY),50) $(call busted,spec/fault)
+	@STEPS=$(or $(STEPS),3000) $(call busted,$(wildcard spec/model))
+	@CYCLES=$(or $(CYCLES),20) $(call busted,$(wildcard spec/crash))
+	@EVERY=$(or $(EVERY),50) $(call busted,$(wildcard spec/fault))
 
 # With clang a fuzzer is led by coverage; without, and in the tests, a driver feeds it noise.
 fuzz: setup-fuzz ## feed noise to the decoders (FUZZ_TIME=60 seconds each)
 	@$(MAKE) $(JOBS) VARIANT=fuzz $(FUZZ:%=$(BUILD)/fuzz/fuzz/%)
 	@for name in $(FUZZ); do echo "== $$name" && mkdir -p $(BUILD)/fuzz/corpus/$$name && \
-		$(BUILD)/fuzz/fuzz/$$name -max_total_time=$(or $(FUZZ_TIME),60) -print_final_stats=1 \
-			-artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/corpus/$$name \
-			$(wildcard spec/fuzz/corpus/$$name) || exit 1; done
+		$(BUILD)/fuzz/fuzz/$$name -max_total_time=$(or $(FUZZ_TIME),60) \
+			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$name- \
+			$(BUILD)/fuzz/corpus/$$name $(wildcard spec/fuzz/corpus/$$name) || exit 1; done
 
 fuzz-small: $(FUZZ)
 
@@ -177,7 +176,7 @@ $(FUZZ): %: $(OUT)/fuzz/%
 	$(call run,$@,$<)
 
 bench: setup-build ## each bench/*.lua at full length (AGAINST=ref: first as it was there)
-	@$(MAKE) $(JOBS) all $(BENCH)
+	+@$(call build,release)
 ifdef AGAINST
 	@rm -rf $(BUILD)/against && git worktree prune
 	@git worktree add -q --detach $(BUILD)/against $(AGAINST)
@@ -194,21 +193,21 @@ $(BENCH_SMALL): bench_%: bench/%.lua $(SO) $(BENCH)
 symbols: $(SO)
 	@found=$$(nm -D --defined-only $< | awk '{ print $$3 }'); \
 	if test "$$found" = luaopen_tidetable_core; then echo "ok symbols"; \
-		else echo "not ok symbols: not luaopen_tidetable_core alone, but:" $$found; exit 1; fi
+		else echo "not ok symbols, luaopen_tidetable_core alone:" $$found; exit 1; fi
 
 rock: setup-lint ## build and install the rock into an empty tree, offline, and require it
 	@rm -rf $(BUILD)/tree
 	@$(LUAROCKS) lint $(wildcard rockspec/*-scm-1.rockspec)
 	$(call run,rock,$(LUAROCKS) make --tree $(BUILD)/tree)
-	@cd / && tree=$(abspath $(BUILD)/tree) && LUA_CPATH="$$tree/lib/lua/$(LUA_VERSION)/?.so" \
-		LUA_PATH="$$tree/share/lua/$(LUA_VERSION)/?.lua;$$tree/share/lua/$(LUA_VERSION)/?/init.lua" \
-		$(LUA) -e 'require "tidetable"'
+	@cd / && tree=$(abspath $(BUILD)/tree) && share=$$tree/share/lua/$(LUA_VERSION) && \
+		LUA_PATH="$$share/?.lua;$$share/?/init.lua" \
+		LUA_CPATH="$$tree/lib/lua/$(LUA_VERSION)/?.so" $(LUA) -e 'require "tidetable"'
 
 install: $(SO) ## install under PREFIX (DESTDIR, INST_LUADIR, INST_LIBDIR)
-	@install -d "$(DESTDIR)$(INST_LIBDIR)/tidetable"
-	@install -m 755 $(SO) "$(DESTDIR)$(INST_LIBDIR)/tidetable/core.so"
-	@cd lua && find . -name '*.lua' -exec install -D -m 644 {} "$(DESTDIR)$(INST_LUADIR)/{}" ';'
-	@echo "installed to $(DESTDIR)$(INST_LUADIR)/tidetable and $(DESTDIR)$(INST_LIBDIR)/tidetable"
+	@install -D -m 755 $(SO) "$(DESTDIR)$(INST_LIBDIR)/tidetable/core.so"
+	@for module in $(patsubst lua/%,%,$(shell find lua -name '*.lua')); do \
+		install -D -m 644 lua/$$module "$(DESTDIR)$(INST_LUADIR)/$$module" || exit 1; done
+	@echo "installed in $(DESTDIR)$(INST_LUADIR) and $(DESTDIR)$(INST_LIBDIR)"
 
 setup: setup-all ## install all that any target needs
 
@@ -217,8 +216,8 @@ setup-build setup-test setup-lint setup-fuzz setup-all: setup-%:
 	@command -v dpkg-query >/dev/null || \
 		{ echo "setup: no Debian here, so look for the like of: $(NEED_$*)"; exit 0; }; \
 	missing=; for package in $(NEED_$*); do \
-		dpkg-query -W -f '$${db:Status-Status} ' $$package 2>/dev/null | grep -q '^installed' || \
-			missing="$$missing $$package"; done; \
+		dpkg-query -W -f '$${db:Status-Status} ' $$package 2>/dev/null | \
+			grep -q '^installed' || missing="$$missing $$package"; done; \
 	test -n "$$missing" || exit 0; \
 	echo "setup: installing$$missing"; \
 	if test $$(id -u) = 0; then as=; elif command -v sudo >/dev/null; then as=sudo; \

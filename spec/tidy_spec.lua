@@ -1,0 +1,294 @@
+-- tidy_spec.lua - the architecture, as a test.
+--
+-- Each room lists the rooms it may include from. A new arrow is a change to
+-- this table, and so it is seen in review. What else the house asks of a file
+-- and can be told from its text stands here too, one function for each rule.
+local lfs = require "lfs"
+
+local may_know = {
+  base = {},
+  codec = { "base" },
+  expr = { "base", "codec" },
+  sys = { "base" },
+  stream = { "base", "codec", "sys" },
+  table = { "base", "codec", "expr", "sys", "stream" },
+  lua = { "tide.h", "base", "codec" },
+  -- The files of csrc/ itself: tide.h and database.c, the rooms put together.
+  [""] = { "tide.h", "base", "codec", "expr", "sys", "stream", "table" },
+}
+
+-- Doors: what only one place may include. The world behind a door can refuse,
+-- and differs from system to system.
+local doors = {
+  ["lmdb.h"] = "csrc/sys/store.c",
+  ["lua.h"] = "csrc/lua/",
+  ["lauxlib.h"] = "csrc/lua/",
+  ["lualib.h"] = "csrc/lua/",
+  ["luaconf.h"] = "csrc/lua/",
+  ["time.h"] = "csrc/sys/",
+  ["fcntl.h"] = "csrc/sys/",
+  ["sys/epoll.h"] = "csrc/sys/",
+  ["sys/eventfd.h"] = "csrc/sys/",
+  ["sys/inotify.h"] = "csrc/sys/",
+  ["sys/mman.h"] = "csrc/sys/",
+  ["sys/stat.h"] = "csrc/sys/",
+  ["sys/syscall.h"] = "csrc/sys/",
+  ["linux/futex.h"] = "csrc/sys/",
+}
+
+-- Words that code does not use, and where they are at home.
+local c_words = {
+  malloc = "csrc/base/memory.c", calloc = "csrc/base/memory.c", realloc = "csrc/base/memory.c",
+  free = "csrc/base/memory.c", strdup = "csrc/base/memory.c", strndup = "csrc/base/memory.c",
+  strcpy = "", strcat = "", sprintf = "", vsprintf = "", strtok = "", atoi = "", alloca = "",
+}
+local lua_words = { "load", "loadstring", "loadfile", "dofile", "io.popen", "os.execute" }
+
+-- In halves, so that this file does not find itself.
+local unfinished = { "TO" .. "DO", "FIX" .. "ME", "XX" .. "X" }
+
+local widest, longest, tab = 100, 800, 8
+
+local function has(list, wanted)
+  for _, each in ipairs(list) do
+    if each == wanted then return true end
+  end
+  return false
+end
+
+-- Paths of all files under `root/folder`, sorted, without the root.
+local function walk(root, folder, found)
+  found = found or {}
+  if lfs.attributes(root .. "/" .. folder, "mode") == "directory" then
+    for name in lfs.dir(root .. "/" .. folder) do
+      local path = folder .. "/" .. name
+      if name:sub(1, 1) ~= "." then
+        if lfs.attributes(root .. "/" .. path, "mode") == "directory" then
+          walk(root, path, found)
+        else
+          found[#found + 1] = path
+        end
+      end
+    end
+  end
+  table.sort(found)
+  return found
+end
+
+local function read(root, path)
+  local file = assert(io.open(root .. "/" .. path, "rb"))
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+local function lines_of(text)
+  local lines = {}
+  for line in text:gmatch("([^\n]*)\n?") do lines[#lines + 1] = line end
+  if lines[#lines] == "" then lines[#lines] = nil end
+  return lines
+end
+
+local function columns(line)
+  local wide = line:gsub("()\t", function(at) return (" "):rep(tab - (at - 1) % tab) end)
+  return utf8.len(wide) or #wide
+end
+
+-- C without its comments and the insides of its strings; lines stay where they are.
+local function bare_c(text)
+  text = text:gsub("/%*.-%*/", function(comment) return comment:gsub("[^\n]", "") end)
+  text = text:gsub("//[^\n]*", "")
+  return text:gsub('"[^"\n]*"', '""')
+end
+
+local function is_c(path) return path:find("%.[ch]$") ~= nil end
+local function is_lua(path) return path:find("%.lua$") ~= nil end
+local function is_ours(path) return path:find("^csrc/") and is_c(path) end
+local function name_of(path) return path:match("[^/]*$") end
+
+-- Every rule gets a file (path, text, lines) and `report(line number, text)`.
+local rules = {}
+
+function rules.room_and_doors(file, report)
+  if not is_ours(file.path) then return end
+  local room = file.path:match("^csrc/([^/]+)/") or ""
+  if not may_know[room] then return report(1, "no such room: " .. room) end
+  for number, line in ipairs(file.lines) do
+    local mark, header = line:match('^%s*#%s*include%s*([<"])([^>"]+)[>"]')
+    if header then
+      local door = doors[header]
+      local target = header:match("^(.+)/") or header
+      if door and file.path:sub(1, #door) ~= door then
+        report(number, ("%s is for %s alone"):format(header, door))
+      elseif mark == '"' and target ~= room and not has(may_know[room], target) then
+        report(number, ('"%s": %s may not know it'):format(header,
+          room == "" and "csrc/" or room .. "/"))
+      end
+    end
+  end
+end
+
+function rules.first_line(file, report)
+  local name, first = name_of(file.path), file.lines[1] or ""
+  if is_c(file.path) and first:sub(1, #name + 6) ~= "/* " .. name .. " - " then
+    report(1, ("should begin with /* %s - what it is"):format(name))
+  elseif is_lua(file.path) then
+    if first:find("^#!") or first:find("^%-%-%-@meta") then first = file.lines[2] or "" end
+    if not first:gsub("^%-+", "--"):find("-- " .. name .. " - ", 1, true) then
+      report(1, ("should begin with -- %s - what it is"):format(name))
+    end
+  end
+end
+
+function rules.shape(file, report)
+  for number, line in ipairs(file.lines) do
+    if columns(line) > widest then
+      report(number, ("%d columns, not %d"):format(columns(line), widest))
+    end
+    if line:find("%s$") then report(number, "blanks at the end") end
+    if is_lua(file.path) and line:find("\t") then report(number, "a tab in Lua") end
+    if is_c(file.path) and line:find("^  ") and not line:find("^%s+%*") then
+      report(number, "not indented with tabs")
+    end
+  end
+  if #file.lines > longest then
+    report(#file.lines, ("%d lines, not %d: two nouns?"):format(#file.lines, longest))
+  end
+  if file.text:sub(-1) ~= "\n" then report(#file.lines, "no newline at the end") end
+end
+
+function rules.finished(file, report)
+  for number, line in ipairs(file.lines) do
+    for _, word in ipairs(unfinished) do
+      if line:find("%f[%w_]" .. word .. "%f[^%w_]") then report(number, word) end
+    end
+  end
+end
+
+function rules.words_of_c(file, report)
+  if not is_ours(file.path) then return end
+  for number, line in ipairs(lines_of(bare_c(file.text))) do
+    for word in line:gmatch("%f[%w_]([%a_]%w*)%s*%(") do
+      local home = c_words[word]
+      if home and home ~= file.path then
+        report(number, word .. "()" .. (home ~= "" and " is for " .. home .. " alone" or ""))
+      end
+    end
+  end
+end
+
+-- No code from data, and no shell.
+function rules.words_of_lua(file, report)
+  if not file.path:find("^lua/") or not is_lua(file.path) then return end
+  for number, line in ipairs(file.lines) do
+    local code = line:gsub("%-%-.*", "")
+    for _, word in ipairs(lua_words) do
+      local at = code:find("%f[%w_.:]" .. word:gsub("%.", "%%.") .. "%f[^%w_]%s*[%(\"'{]")
+      if at then report(number, word .. "()") end
+    end
+  end
+end
+
+-- A test for each unit of the rooms that stand alone; a spec and a page for each module.
+local function companions(file)
+  local room, unit = file.path:match("^csrc/([^/]+)/([^/]+)%.c$")
+  if has({ "base", "codec", "sys" }, room) then
+    return { "spec/unit/test_" .. unit .. ".c" }
+  end
+  local module = file.path:match("^lua/tidetable/(.+)%.lua$")
+  if module and not file.lines[1]:find("^%-%-%-@meta") then
+    if module == "init" then module = "tidetable" end
+    return { "spec/tidetable/" .. module .. "_spec.lua", "doc/modules/" .. module .. ".md" }
+  end
+  return {}
+end
+
+local function violations(root)
+  local found, paths = {}, { "Makefile", ".ci/run" }
+  for _, folder in ipairs { "csrc", "lua", "spec", "bench", "examples", "rockspec" } do
+    walk(root, folder, paths)
+  end
+  for _, path in ipairs(paths) do
+    local known = is_c(path) or is_lua(path) or path:find("%.rockspec$")
+      or path == "Makefile" or path == ".ci/run"
+    if known and lfs.attributes(root .. "/" .. path) then
+      local text = read(root, path)
+      local file = { path = path, text = text, lines = lines_of(text) }
+      local function report(line, what)
+        found[#found + 1] = ("%s:%d: %s"):format(path, line, what)
+      end
+      for _, rule in pairs(rules) do rule(file, report) end
+      for _, companion in ipairs(companions(file)) do
+        if not lfs.attributes(root .. "/" .. companion) then
+          report(1, "has no " .. companion)
+        end
+      end
+    end
+  end
+  table.sort(found)
+  return found
+end
+
+describe("the house", function()
+  it("is tidy", function()
+    local found = violations(".")
+    if #found > 0 then
+      error(("%d things are not as the house wants them:\n  %s"):format(#found,
+        table.concat(found, "\n  ")), 0)
+    end
+  end)
+
+  -- A rule that can't fail is no rule: an untidy house, and what is said of it.
+  it("is not tidy when a rule is broken", function()
+    local root = os.tmpname()
+    os.remove(root)
+    local made = {}
+    local function put(path, text)
+      local at = root
+      lfs.mkdir(at)
+      for folder in path:gmatch("([^/]+)/") do
+        at = at .. "/" .. folder
+        lfs.mkdir(at)
+        made[#made + 1] = at
+      end
+      local file = assert(io.open(root .. "/" .. path, "wb"))
+      file:write(text)
+      file:close()
+      made[#made + 1] = root .. "/" .. path
+    end
+
+    put("csrc/base/a.c", '/* a.c - up. */\n#include "base/a.h"\n#include "codec/key.h"\n')
+    put("csrc/stream/b.c", '/* b.c - doors. */\n#include <lmdb.h>\n#include "b.h"\n')
+    put("csrc/lua/c.c", '/* c.c - guest. */\n#include "tide.h"\n#include "sys/store.h"\n')
+    put("csrc/attic/d.c", "/* d.c - lost. */\n")
+    put("csrc/codec/e.c", "/* wrong.c - name */\n    int x;\nvoid f(void) { free (0); }\n")
+    put("csrc/tide.h", '/* tide.h - face. */\n#include "table/write.h"\n#include "lua/x.h"\n')
+    put("lua/tidetable/f.lua", "-- f.lua - words\n\tlocal x = 1 \nload('x')\ndownload(x)\n")
+    put("spec/unit/test_a.c", "/* test_a.c - long */\n" .. ("x\n"):rep(800) .. ("y"):rep(101))
+    put("spec/unit/test_e.c", "/* test_e.c - not */\n/* " .. unfinished[1] .. " */\n")
+
+    local found = violations(root)
+    for last = #made, 1, -1 do os.remove(made[last]) end
+    os.remove(root)
+    assert.are.same({
+      'csrc/attic/d.c:1: no such room: attic',
+      'csrc/base/a.c:3: "codec/key.h": base/ may not know it',
+      'csrc/codec/e.c:1: should begin with /* e.c - what it is',
+      'csrc/codec/e.c:2: not indented with tabs',
+      'csrc/codec/e.c:3: free() is for csrc/base/memory.c alone',
+      'csrc/lua/c.c:3: "sys/store.h": lua/ may not know it',
+      'csrc/stream/b.c:2: lmdb.h is for csrc/sys/store.c alone',
+      'csrc/stream/b.c:3: "b.h": stream/ may not know it',
+      'csrc/tide.h:3: "lua/x.h": csrc/ may not know it',
+      'lua/tidetable/f.lua:1: has no doc/modules/f.md',
+      'lua/tidetable/f.lua:1: has no spec/tidetable/f_spec.lua',
+      'lua/tidetable/f.lua:2: a tab in Lua',
+      'lua/tidetable/f.lua:2: blanks at the end',
+      'lua/tidetable/f.lua:3: load()',
+      'spec/unit/test_a.c:802: 101 columns, not 100',
+      'spec/unit/test_a.c:802: 802 lines, not 800: two nouns?',
+      'spec/unit/test_a.c:802: no newline at the end',
+      'spec/unit/test_e.c:2: ' .. unfinished[1],
+    }, found)
+  end)
+end)
