@@ -1,0 +1,185 @@
+/* checksum.c - CRC-32C three ways, chosen once when the library is loaded.
+ *
+ * The polynomial is 0x1EDC6F41 with its bits reversed; inside this file a crc
+ * is the register as the processor's instruction keeps it, not yet inverted.
+ */
+#include "base/checksum.h"
+
+#include <string.h>
+
+#define POLYNOMIAL 0x82f63b78u
+
+typedef uint32_t extend(uint32_t crc, const uint8_t *p, size_t len);
+
+/* table[k][b]: what byte b leaves in the register with k zero bytes behind. */
+static uint32_t table[8][256];
+
+static inline uint64_t load_word(const uint8_t *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
+	return word;
+}
+
+static void fill_table(void)
+{
+	uint32_t b, crc;
+	int i, k;
+
+	for (b = 0; b < 256; b++) {
+		crc = b;
+		for (i = 0; i < 8; i++)
+			crc = crc & 1 ? crc >> 1 ^ POLYNOMIAL : crc >> 1;
+		table[0][b] = crc;
+	}
+	for (k = 1; k < 8; k++)
+		for (b = 0; b < 256; b++)
+			table[k][b] = table[k - 1][b] >> 8 ^ table[0][table[k - 1][b] & 0xff];
+}
+
+static uint32_t extend_by_table(uint32_t crc, const uint8_t *p, size_t len)
+{
+	uint64_t word;
+
+	for (; len >= 8; p += 8, len -= 8) {
+		word = load_word(p) ^ crc;
+		crc = table[7][word & 0xff] ^ table[6][word >> 8 & 0xff] ^
+			table[5][word >> 16 & 0xff] ^ table[4][word >> 24 & 0xff] ^
+			table[3][word >> 32 & 0xff] ^ table[2][word >> 40 & 0xff] ^
+			table[1][word >> 48 & 0xff] ^ table[0][word >> 56];
+	}
+	for (; len; p++, len--)
+		crc = crc >> 8 ^ table[0][(crc ^ *p) & 0xff];
+	return crc;
+}
+
+#if defined(__x86_64__)
+
+#include <nmmintrin.h>
+#include <wmmintrin.h>
+
+#define BY_PROCESSOR __attribute__((target("sse4.2,pclmul")))
+#define LANE_WORDS 128      /* words in each of three lanes, at most */
+#define LANES_FROM 96       /* below so many bytes one lane is quicker */
+
+/* power[n]: x^(64n - 33), so that multiplying by it moves a register n words
+ * on. The product of two reversed polynomials is short of one x, reducing it
+ * adds x^32. x^31 reversed is 1, and each word of zeros adds x^64. */
+static uint32_t power[2 * LANE_WORDS + 1];
+
+BY_PROCESSOR static void fill_power(void)
+{
+	int n;
+
+	power[1] = 1;
+	for (n = 2; n <= 2 * LANE_WORDS; n++)
+		power[n] = (uint32_t)_mm_crc32_u64(power[n - 1], 0);
+}
+
+BY_PROCESSOR static inline uint64_t multiply(uint64_t a, uint32_t b)
+{
+	__m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)a),
+		_mm_cvtsi64_si128((long long)b), 0);
+
+	return (uint64_t)_mm_cvtsi128_si64(product);
+}
+
+/* The instruction takes three cycles and a new one can start in each, so three
+ * thirds of the bytes go side by side. */
+BY_PROCESSOR static uint32_t extend_by_lanes(uint32_t crc, const uint8_t *p, size_t words)
+{
+	const uint8_t *end = p + 8 * words;
+	uint64_t a = crc, b = 0, c = 0;
+
+	for (; p < end; p += 8) {
+		a = _mm_crc32_u64(a, load_word(p));
+		b = _mm_crc32_u64(b, load_word(p + 8 * words));
+		c = _mm_crc32_u64(c, load_word(p + 16 * words));
+	}
+	a = multiply(a, power[2 * words]) ^ multiply(b, power[words]);
+	return (uint32_t)(_mm_crc32_u64(0, a) ^ c);
+}
+
+BY_PROCESSOR static uint32_t extend_by_processor(uint32_t crc, const uint8_t *p, size_t len)
+{
+	size_t words;
+
+	while (len >= LANES_FROM) {
+		words = len / 24 < LANE_WORDS ? len / 24 : LANE_WORDS;
+		crc = extend_by_lanes(crc, p, words);
+		p += 24 * words;
+		len -= 24 * words;
+	}
+	for (; len >= 8; p += 8, len -= 8)
+		crc = (uint32_t)_mm_crc32_u64(crc, load_word(p));
+	for (; len; p++, len--)
+		crc = _mm_crc32_u8(crc, *p);
+	return crc;
+}
+
+static extend *choose(void)
+{
+	__builtin_cpu_init();
+	if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("pclmul"))
+		return extend_by_table;
+	fill_power();
+	return extend_by_processor;
+}
+
+#elif defined(__aarch64__) && (defined(__linux__) || defined(__ARM_FEATURE_CRC32))
+
+#if !defined(__ARM_FEATURE_CRC32)
+#include <sys/auxv.h>
+#define HAS_CRC32 (getauxval(AT_HWCAP) & 1 << 7)
+#else
+#define HAS_CRC32 1
+#endif
+
+static uint32_t extend_by_processor(uint32_t crc, const uint8_t *p, size_t len)
+{
+	for (; len >= 8; p += 8, len -= 8)
+		__asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1"
+			: "+r"(crc) : "r"(load_word(p)));
+	for (; len; p++, len--)
+		__asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1"
+			: "+r"(crc) : "r"((uint32_t)*p));
+	return crc;
+}
+
+static extend *choose(void)
+{
+	return HAS_CRC32 ? extend_by_processor : extend_by_table;
+}
+
+#else
+
+static extend *choose(void)
+{
+	return extend_by_table;
+}
+
+#endif
+
+static extend *chosen;
+
+/* The loader runs this before any caller can have found the library, so what
+ * it sets needs no lock. */
+__attribute__((constructor)) static void prepare(void)
+{
+	fill_table();
+	chosen = choose();
+}
+
+uint32_t checksum(uint32_t crc, const void *data, size_t len)
+{
+	return ~chosen(~crc, data, len);
+}
+
+uint32_t checksum_by_table(uint32_t crc, const void *data, size_t len)
+{
+	return ~extend_by_table(~crc, data, len);
+}

@@ -1,0 +1,110 @@
+/* hash.c - SipHash-2-4 after Aumasson and Bernstein's paper: two rounds for
+ * each word of input, four (and four more for the second half) at the end.
+ */
+#include "base/hash.h"
+
+#define WORD_ROUNDS 2
+#define LAST_ROUNDS 4
+
+struct state {
+	uint64_t a, b, c, d;
+};
+
+static inline uint64_t load_word(const uint8_t *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
+	return word;
+}
+
+static void store_word(uint8_t *p, uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
+	memcpy(p, &word, sizeof word);
+}
+
+static inline uint64_t turn(uint64_t word, unsigned bits)
+{
+	return word << bits | word >> (64 - bits);
+}
+
+static inline void mix(struct state *s, int rounds)
+{
+	for (; rounds; rounds--) {
+		s->a += s->b;
+		s->c += s->d;
+		s->b = turn(s->b, 13) ^ s->a;
+		s->d = turn(s->d, 16) ^ s->c;
+		s->a = turn(s->a, 32) + s->d;
+		s->c += s->b;
+		s->d = turn(s->d, 21) ^ s->a;
+		s->b = turn(s->b, 17) ^ s->c;
+		s->c = turn(s->c, 32);
+	}
+}
+
+static inline void take_word(struct state *s, uint64_t word)
+{
+	s->d ^= word;
+	mix(s, WORD_ROUNDS);
+	s->a ^= word;
+}
+
+/* The up to seven bytes left over, and the length in the word's last byte. */
+static inline uint64_t last_word(const uint8_t *p, size_t len)
+{
+	uint8_t bytes[8] = { 0 };
+	size_t i;
+
+	for (i = 0; i < (len & 7); i++)
+		bytes[i] = p[i];
+	bytes[7] = (uint8_t)len;
+	return load_word(bytes);
+}
+
+/* `wide` is 0, or 0xee for 128 bits: it tells the two hashes apart. */
+static inline struct state absorb(const uint8_t *secret, struct slice data, uint64_t wide)
+{
+	uint64_t k0 = load_word(secret), k1 = load_word(secret + 8);
+	struct state s = {
+		k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d ^ wide,
+		k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573,
+	};
+	const uint8_t *p = data.data;
+	size_t left;
+
+	for (left = data.len; left >= 8; p += 8, left -= 8)
+		take_word(&s, load_word(p));
+	take_word(&s, last_word(p, data.len));
+	return s;
+}
+
+static inline uint64_t squeeze(struct state *s)
+{
+	mix(s, LAST_ROUNDS);
+	return s->a ^ s->b ^ s->c ^ s->d;
+}
+
+void hash128(const uint8_t secret[HASH_SECRET_BYTES], struct slice data, uint8_t out[HASH_BYTES])
+{
+	struct state s = absorb(secret, data, 0xee);
+
+	s.c ^= 0xee;
+	store_word(out, squeeze(&s));
+	s.b ^= 0xdd;
+	store_word(out + 8, squeeze(&s));
+}
+
+uint64_t hash64(const uint8_t secret[HASH_SECRET_BYTES], struct slice data)
+{
+	struct state s = absorb(secret, data, 0);
+
+	s.c ^= 0xff;
+	return squeeze(&s);
+}
