@@ -85,7 +85,7 @@ static inline bool key_is_hashed(const struct key *key)
 	return key->head_len > 4 && key->bytes[4] == 0x02;
 }
 
-/* Writes the key attributes of an item as a map body. KEY_MISSING. */
+/* Writes the key attributes of an item as a map body. KEY_MISSING, KEY_TYPE. */
 int key_attributes(struct buffer *out, const struct key_schema *schema, struct slice item);
 
 #endif

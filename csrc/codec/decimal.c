@@ -1,0 +1,218 @@
+/* decimal.c - the nearest double, and the shortest decimal, of each other.
+ *
+ * Each way has a quick road by integers and, for what is too long or too far
+ * from 1 for it, the C library's. The library's depends on the C locale in one
+ * thing, the decimal point: strtod is given none, and printf's is passed over.
+ */
+#include "codec/decimal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Integers up to here, and powers of ten up to 1e22, are doubles themselves. */
+#define INTEGER_EXACT ((uint64_t)1 << 53)
+#define POWER_EXACT 22
+/* Decimals of at most fifteen digits never share a double. */
+#define DIGITS_15 UINT64_C(1000000000000000)
+#define DIGITS_17 UINT64_C(100000000000000000)
+
+static const double power_of_ten[POWER_EXACT + 1] = {
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+};
+
+/* The double nearest to a decimal, by the C library. */
+static double nearest_double(struct decimal decimal)
+{
+	char text[48];
+
+	snprintf(text, sizeof text, "%llue%d", (unsigned long long)decimal.digits,
+		decimal.exponent);
+	return strtod(text, NULL);
+}
+
+/* d rounded to `count` digits; whatever the locale puts between them is no
+ * digit and is passed over. */
+static struct decimal round_to(double d, int count)
+{
+	struct decimal decimal = { 0 };
+	const char *p;
+	char text[64];
+
+	snprintf(text, sizeof text, "%.*e", count - 1, d);
+	for (p = text; *p != 'e'; p++)
+		if (*p >= '0' && *p <= '9')
+			decimal.digits = decimal.digits * 10 + (uint64_t)(*p - '0');
+	decimal.exponent = (int)strtol(p + 1, NULL, 10) - (count - 1);
+	return decimal;
+}
+
+/* The shortest decimal of any d > 0. Below a power of two doubles lie denser,
+ * so there the decimal next above can be d's when the nearest one isn't. */
+static struct decimal shortest_by_text(double d)
+{
+	struct decimal decimal;
+	int count;
+
+	for (count = 15; count < 17; count++) {
+		decimal = round_to(d, count);
+		if (nearest_double(decimal) == d)
+			return decimal;
+		decimal.digits++;
+		if (nearest_double(decimal) == d)
+			return decimal;
+	}
+	return round_to(d, 17);
+}
+
+#ifdef __SIZEOF_INT128__
+__extension__ typedef unsigned __int128 u128;
+
+#define FRACTION_BITS 52
+#define LEADING_BIT ((uint64_t)1 << FRACTION_BITS)
+#define SHIFT_MAX 69        /* keeps the products below within 128 bits */
+
+/* The decimals that read back as one double: low..high x 10^exponent. */
+struct span {
+	uint64_t low, high;
+	int exponent;
+};
+
+static u128 whole_power(int n)
+{
+	u128 power = (uint64_t)power_of_ten[n < 19 ? n : 19];
+
+	return n > 19 ? power * (uint64_t)power_of_ten[n - 19] : power;
+}
+
+/* Drops `zeros` digits if a number of so many fewer digits is in the span. */
+static inline bool drop(struct span *span, uint64_t power, int zeros)
+{
+	uint64_t low = span->low / power + (span->low % power != 0);
+	uint64_t high = span->high / power;
+
+	if (low > high)
+		return false;
+	*span = (struct span){ low, high, span->exponent + zeros };
+	return true;
+}
+
+static void drop_digits(struct span *span)
+{
+	drop(span, 100000000, 8);
+	drop(span, 10000, 4);
+	while (drop(span, 10, 1))
+		;
+}
+
+/* The one in the span that is nearest to scaled / (2^shift x 10^dropped). */
+static uint64_t nearest_in(const struct span *span, u128 scaled, int shift, int dropped)
+{
+	uint64_t power = (uint64_t)power_of_ten[dropped];
+	uint64_t digits = (uint64_t)(scaled >> shift) / power;
+	u128 rest = scaled - ((u128)(digits * power) << shift);
+	u128 half = ((u128)power << shift) / 2;
+
+	if (rest > half || (rest == half && digits & 1))
+		digits++;
+	if (digits < span->low)
+		return span->low;
+	return digits > span->high ? span->high : digits;
+}
+
+/* The shortest decimal of a d > 0 that is no integer, when all fits in 128
+ * bits: about 1e-5 and up.
+ *
+ * d = mantissa / 2^shift. Times 10^k, with k so large that the neighbours of
+ * d are more than two apart, everything is an integer in units of 1 / 2^shift:
+ * d itself (`scaled`) and the half-way points to its neighbours, which read
+ * back as d if its mantissa is even. */
+static bool shortest_by_integers(double d, struct decimal *decimal)
+{
+	uint64_t bits, mantissa, odd;
+	u128 scaled, power, up, down;
+	struct span span;
+	int shift, k;
+
+	memcpy(&bits, &d, sizeof bits);
+	shift = 1075 - (int)(bits >> FRACTION_BITS);
+	if (shift < 1 || shift > SHIFT_MAX)
+		return false;
+	mantissa = (bits & (LEADING_BIT - 1)) | LEADING_BIT;
+	odd = mantissa & 1;
+	k = ((shift + 1) * 1233 >> 12) + 1;     /* 1233 / 4096: a little below log 2 */
+	power = whole_power(k);
+	scaled = mantissa * power;
+	up = power / 2 - odd;
+	down = power / (mantissa == LEADING_BIT ? 4 : 2) - odd;
+	span.high = (uint64_t)((scaled + up) >> shift);
+	span.low = (uint64_t)((scaled - down + ((u128)1 << shift) - 1) >> shift);
+	span.exponent = -k;
+	drop_digits(&span);
+	decimal->digits = nearest_in(&span, scaled, shift, span.exponent + k);
+	decimal->exponent = span.exponent;
+	return true;
+}
+#else
+static bool shortest_by_integers(double d, struct decimal *decimal)
+{
+	(void)d;
+	(void)decimal;
+	return false;
+}
+#endif
+
+struct decimal decimal_of_double(double d)
+{
+	struct decimal decimal = { 0 };
+
+	if (d < (double)INTEGER_EXACT && d == (double)(uint64_t)d)
+		decimal.digits = (uint64_t)d;
+	else if (!shortest_by_integers(d, &decimal))
+		decimal = shortest_by_text(d);
+	return decimal;
+}
+
+
+/* --- decimals to doubles --- */
+
+/* Digits and power are exact, so one operation rounds once: correctly. */
+static double by_operation(struct decimal decimal)
+{
+	if (decimal.exponent < 0)
+		return (double)decimal.digits / power_of_ten[-decimal.exponent];
+	return (double)decimal.digits * power_of_ten[decimal.exponent];
+}
+
+static struct decimal without_zeros(struct decimal decimal)
+{
+	for (; decimal.digits % 10 == 0; decimal.digits /= 10)
+		decimal.exponent++;
+	return decimal;
+}
+
+static bool is_shortest_of(struct decimal decimal, double d)
+{
+	struct decimal shortest;
+
+	if (decimal.digits < DIGITS_15)
+		return true;
+	decimal = without_zeros(decimal);
+	if (decimal.digits >= DIGITS_17)
+		return false;
+	shortest = without_zeros(decimal_of_double(d));
+	return decimal.digits == shortest.digits && decimal.exponent == shortest.exponent;
+}
+
+double decimal_to_double(struct decimal decimal, bool *same)
+{
+	double d;
+
+	if (decimal.digits <= INTEGER_EXACT && abs(decimal.exponent) <= POWER_EXACT)
+		d = by_operation(decimal);
+	else
+		d = nearest_double(decimal);
+	*same = is_shortest_of(decimal, d);
+	return d;
+}

@@ -1,0 +1,452 @@
+/* number.c - decimals to ordered bytes and back; number.h draws the layout.
+ *
+ * Integers and doubles go by a 64-bit integer and a power of ten; text, which
+ * can have 38 digits, by digits one a byte.
+ */
+#include "codec/number.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "codec/decimal.h"
+
+#define HEAD_ZERO 0x80
+#define HEAD_LONG 0x81      /* a second byte holds the exponent */
+#define HEAD_FIRST 0x82     /* of exponent EXPONENT_SHORT */
+#define EXPONENT_SHORT (-62)
+#define EXPONENT_MIN (-64)
+#define PAIRS_MAX 20
+
+#define DECIMAL_EXPONENT_MAX 125
+#define DECIMAL_EXPONENT_MIN (-130)
+#define EXPONENT_HUGE ((int64_t)1 << 50)   /* beyond what any text's length makes good */
+
+/* What the encoding says, sign and head taken off. `flip` is 0xff for a
+ * negative number: the pairs still lie complemented. */
+struct parts {
+	const uint8_t *pairs;
+	unsigned count;
+	int exponent;       /* of 100 */
+	uint8_t flip;
+};
+
+/* --- writing --- */
+
+static void set_zero(struct number *number)
+{
+	number->len = 1;
+	number->bytes[0] = HEAD_ZERO;
+}
+
+/* Writes the head at p; returns its width. */
+static unsigned set_head(uint8_t *p, int exponent, uint8_t flip)
+{
+	if (exponent >= EXPONENT_SHORT) {
+		p[0] = (uint8_t)(HEAD_FIRST + exponent - EXPONENT_SHORT) ^ flip;
+		return 1;
+	}
+	p[0] = HEAD_LONG ^ flip;
+	p[1] = (uint8_t)(exponent - EXPONENT_MIN + 1) ^ flip;
+	return 2;
+}
+
+/* Encodes n x 100^exponent. Ten pairs are copied however many there are: a
+ * copy of known length is a few moves. */
+static void encode(struct number *number, bool negative, uint64_t n, int exponent)
+{
+	uint8_t room[20] = { 0 };
+	uint8_t flip = negative ? 0xff : 0, *at = room + 10;
+	unsigned head;
+
+	if (n == 0) {
+		set_zero(number);
+		return;
+	}
+	for (; n % 100 == 0; n /= 100)
+		exponent++;
+	for (; n; n /= 100)
+		*--at = (uint8_t)(n % 100 * 2 + 1) ^ flip;
+	room[9] ^= 1;
+	head = set_head(number->bytes, exponent + (int)(room + 10 - at), flip);
+	memcpy(number->bytes + head, at, 10);
+	number->len = (uint8_t)(head + (unsigned)(room + 10 - at));
+}
+
+void number_from_integer(struct number *number, int64_t n)
+{
+	encode(number, n < 0, n < 0 ? 0 - (uint64_t)n : (uint64_t)n, 0);
+}
+
+/* --- text to number --- */
+
+/* 0.d1 d2 d3... x 10^scale. One zero stands before the digits and one behind,
+ * so that they can be taken in pairs at either alignment. */
+struct digits {
+	uint8_t padded[1 + NUMBER_MAX_DIGITS + 1];
+	unsigned count;     /* without zeros at the end */
+	bool too_many;
+	int64_t scale;
+};
+
+/* Reads digits with at most one point; returns what is behind them, NULL
+ * if there was no digit. */
+static const uint8_t *read_digits(struct digits *digits, const uint8_t *p, const uint8_t *end)
+{
+	bool any = false, point = false, leading = true;
+	unsigned seen = 0;
+
+	for (; p < end; p++) {
+		if (*p == '.' && !point) {
+			point = true;
+			continue;
+		}
+		if (*p < '0' || *p > '9')
+			break;
+		any = true;
+		leading = leading && *p == '0';
+		if (leading) {
+			digits->scale -= point;
+			continue;
+		}
+		digits->scale += !point;
+		if (seen < NUMBER_MAX_DIGITS) {
+			digits->padded[1 + seen++] = (uint8_t)(*p - '0');
+			digits->count = *p == '0' ? digits->count : seen;
+		} else if (*p != '0') {
+			digits->too_many = true;
+		}
+	}
+	return any ? p : NULL;
+}
+
+/* Reads the exponent behind an 'e'; returns what is behind it, NULL if there
+ * was no digit. Stops counting where every number is out of range. */
+static const uint8_t *read_exponent(int64_t *exponent, const uint8_t *p, const uint8_t *end)
+{
+	bool negative = p < end && *p == '-';
+	const uint8_t *start;
+
+	if (p < end && (*p == '-' || *p == '+'))
+		p++;
+	*exponent = 0;
+	for (start = p; p < end && *p >= '0' && *p <= '9'; p++)
+		if (*exponent < EXPONENT_HUGE)
+			*exponent = *exponent * 10 + (*p - '0');
+	if (negative)
+		*exponent = -*exponent;
+	return p > start ? p : NULL;
+}
+
+static int encode_digits(struct number *number, bool negative, const struct digits *digits)
+{
+	const uint8_t *pair = digits->padded + 1;
+	uint8_t flip = negative ? 0xff : 0, *p = number->bytes;
+	int scale;
+
+	if (digits->scale > DECIMAL_EXPONENT_MAX + 1)
+		return ERR_NUMBER_OVERFLOW;
+	if (digits->scale < DECIMAL_EXPONENT_MIN + 1)
+		return ERR_NUMBER_UNDERFLOW;
+	if (digits->too_many)
+		return ERR_NUMBER_DIGITS;
+	scale = (int)digits->scale;
+	if (scale % 2) {
+		pair--;
+		scale++;
+	}
+	p += set_head(p, scale / 2, flip);
+	for (; pair < digits->padded + 1 + digits->count; pair += 2)
+		*p++ = (uint8_t)((pair[0] * 10 + pair[1]) * 2 + 1) ^ flip;
+	p[-1] ^= 1;
+	number->len = (uint8_t)(p - number->bytes);
+	return 0;
+}
+
+int number_parse(struct number *number, struct slice text)
+{
+	const uint8_t *p = text.data, *end = p + text.len;
+	struct digits digits = { 0 };
+	int64_t exponent = 0;
+	bool negative;
+
+	negative = p < end && *p == '-';
+	if (p < end && (*p == '-' || *p == '+'))
+		p++;
+	p = read_digits(&digits, p, end);
+	if (p && p < end && (*p == 'e' || *p == 'E'))
+		p = read_exponent(&exponent, p + 1, end);
+	if (p != end || !p)
+		return ERR_NUMBER_SYNTAX;
+	if (digits.count == 0) {
+		set_zero(number);
+		return 0;
+	}
+	digits.scale += exponent;
+	return encode_digits(number, negative, &digits);
+}
+
+/* --- doubles --- */
+
+static int digits_in(uint64_t n)
+{
+	int count = 0;
+
+	for (; n; n /= 10)
+		count++;
+	return count;
+}
+
+int number_from_double(struct number *number, double d)
+{
+	struct decimal decimal;
+	int first;      /* decimal exponent of the first digit */
+
+	if (!isfinite(d))
+		return ERR_NUMBER_FINITE;
+	if (d == 0) {
+		set_zero(number);
+		return 0;
+	}
+	decimal = decimal_of_double(fabs(d));
+	first = decimal.exponent + digits_in(decimal.digits) - 1;
+	if (first > DECIMAL_EXPONENT_MAX)
+		return ERR_NUMBER_OVERFLOW;
+	if (first < DECIMAL_EXPONENT_MIN)
+		return ERR_NUMBER_UNDERFLOW;
+	if (decimal.exponent % 2) {
+		decimal.digits *= 10;
+		decimal.exponent--;
+	}
+	encode(number, d < 0, decimal.digits, decimal.exponent / 2);
+	return 0;
+}
+
+/* --- reading --- */
+
+/* Checks the pairs at p; returns how many there are, 0 if they are no
+ * canonical mantissa of at most 38 digits. */
+static unsigned check_pairs(const uint8_t *p, const uint8_t *end, uint8_t flip)
+{
+	unsigned count = 0;
+	uint8_t byte = 0, first;
+
+	if (p == end)
+		return 0;
+	first = *p ^ flip;
+	do {
+		if (p == end || count == PAIRS_MAX)
+			return 0;
+		byte = *p++ ^ flip;
+		if (byte >= 200)
+			return 0;
+		count++;
+	} while (byte & 1);
+	if (first < 2 || byte == 0)
+		return 0;
+	if (count == PAIRS_MAX && (first >= 20 || byte % 20))
+		return 0;
+	return count;
+}
+
+int number_width(struct slice bytes)
+{
+	const uint8_t *p = bytes.data, *end = p + bytes.len;
+	uint8_t flip, head, second;
+	unsigned count;
+
+	if (p == end)
+		return ERR_CORRUPT;
+	if (*p == HEAD_ZERO)
+		return 1;
+	flip = *p & 0x80 ? 0 : 0xff;
+	head = *p++ ^ flip;
+	if (head == HEAD_ZERO)
+		return ERR_CORRUPT;
+	if (head == HEAD_LONG) {
+		second = p < end ? *p++ ^ flip : 0;
+		if (second < 1 || second > 2)
+			return ERR_CORRUPT;
+	}
+	count = check_pairs(p, end, flip);
+	return count ? (int)(p - bytes.data) + (int)count : ERR_CORRUPT;
+}
+
+/* Takes a number that isn't zero apart. */
+static inline struct parts parts_of(struct slice bytes)
+{
+	const uint8_t *p = bytes.data;
+	struct parts parts = { .flip = *p & 0x80 ? 0 : 0xff };
+	uint8_t head = *p++ ^ parts.flip;
+
+	assert(bytes.len >= 2);
+	if (head == HEAD_LONG)
+		parts.exponent = (*p++ ^ parts.flip) - 1 + EXPONENT_MIN;
+	else
+		parts.exponent = head - HEAD_FIRST + EXPONENT_SHORT;
+	parts.pairs = p;
+	parts.count = (unsigned)(bytes.data + bytes.len - p);
+	return parts;
+}
+
+static inline bool is_zero(struct slice bytes)
+{
+	return bytes.data[0] == HEAD_ZERO;
+}
+
+static inline unsigned pair_at(const struct parts *parts, unsigned i)
+{
+	return (unsigned)(parts->pairs[i] ^ parts->flip) >> 1;
+}
+
+/* The mantissa as an integer; at most nine pairs, or ten below 10^19. */
+static inline uint64_t mantissa_of(const struct parts *parts)
+{
+	uint64_t n = 0;
+	unsigned i;
+
+	for (i = 0; i < parts->count; i++)
+		n = n * 100 + pair_at(parts, i);
+	return n;
+}
+
+bool number_to_integer(struct slice bytes, int64_t *n)
+{
+	struct parts parts;
+	uint64_t magnitude;
+	int zeros;
+
+	*n = 0;
+	if (is_zero(bytes))
+		return true;
+	parts = parts_of(bytes);
+	zeros = parts.exponent - (int)parts.count;
+	if (zeros < 0 || parts.exponent > 10)
+		return false;
+	if (parts.exponent == 10 && pair_at(&parts, 0) >= 10)
+		return false;
+	for (magnitude = mantissa_of(&parts); zeros; zeros--)
+		magnitude *= 100;
+	if (magnitude > (uint64_t)INT64_MAX + (parts.flip & 1))
+		return false;
+	*n = (int64_t)(parts.flip ? 0 - magnitude : magnitude);
+	return true;
+}
+
+/* More pairs than a decimal holds: at least 18 digits, which no shortest
+ * decimal has. The C library does it. */
+static double long_double_of(const struct parts *parts)
+{
+	char text[2 * PAIRS_MAX + 8];
+	size_t len = 0;
+	unsigned i;
+
+	for (i = 0; i < parts->count; i++) {
+		text[len++] = (char)('0' + pair_at(parts, i) / 10);
+		text[len++] = (char)('0' + pair_at(parts, i) % 10);
+	}
+	snprintf(text + len, sizeof text - len, "e%d", 2 * (parts->exponent - (int)parts->count));
+	return strtod(text, NULL);
+}
+
+bool number_to_double(struct slice bytes, double *d)
+{
+	struct decimal decimal;
+	struct parts parts;
+	bool same = false;
+
+	*d = 0;
+	if (is_zero(bytes))
+		return true;
+	parts = parts_of(bytes);
+	if (parts.count > 9) {
+		*d = long_double_of(&parts);
+	} else {
+		decimal.digits = mantissa_of(&parts);
+		decimal.exponent = 2 * (parts.exponent - (int)parts.count);
+		*d = decimal_to_double(decimal, &same);
+	}
+	if (parts.flip)
+		*d = -*d;
+	return same;
+}
+
+/* --- printing and counting --- */
+
+/* The decimal digits, without zeros at either end; returns how many. `point`
+ * is how many of them stand before the point: any number, also negative. */
+static size_t digits_of(const struct parts *parts, char *digits, int *point)
+{
+	size_t len = 0;
+	unsigned i, pair;
+
+	*point = 2 * parts->exponent;
+	for (i = 0; i < parts->count; i++) {
+		pair = pair_at(parts, i);
+		if (i > 0 || pair >= 10)
+			digits[len++] = (char)('0' + pair / 10);
+		else
+			--*point;
+		digits[len++] = (char)('0' + pair % 10);
+	}
+	return digits[len - 1] == '0' ? len - 1 : len;
+}
+
+static char *put(char *to, const char *from, size_t len)
+{
+	memcpy(to, from, len);
+	return to + len;
+}
+
+static char *put_zeros(char *to, size_t count)
+{
+	memset(to, '0', count);
+	return to + count;
+}
+
+size_t number_format(struct slice bytes, char text[NUMBER_MAX_TEXT])
+{
+	char digits[2 * PAIRS_MAX], *to = text;
+	struct parts parts;
+	size_t len, before;
+	int point;
+
+	if (is_zero(bytes)) {
+		memcpy(text, "0", 2);
+		return 1;
+	}
+	parts = parts_of(bytes);
+	len = digits_of(&parts, digits, &point);
+	before = point > 0 ? (size_t)point : 0;
+	if (parts.flip)
+		*to++ = '-';
+	if (before >= len) {
+		to = put_zeros(put(to, digits, len), before - len);
+	} else if (before > 0) {
+		to = put(put(to, digits, before), ".", 1);
+		to = put(to, digits + before, len - before);
+	} else {
+		to = put_zeros(put(to, "0.", 2), (size_t)-point);
+		to = put(to, digits, len);
+	}
+	*to = '\0';
+	return (size_t)(to - text);
+}
+
+size_t number_size(struct slice bytes)
+{
+	struct parts parts;
+	unsigned first, digits;
+	bool odd;
+
+	if (is_zero(bytes))
+		return 1;
+	parts = parts_of(bytes);
+	first = pair_at(&parts, 0);
+	digits = 2 * parts.count - (first < 10) - (pair_at(&parts, parts.count - 1) % 10 == 0);
+	/* the first digit's exponent is odd if it is the pair's tens */
+	odd = digits % 2 || first >= 10;
+	return 1 + (digits + 1) / 2 + !odd + (parts.flip & 1);
+}

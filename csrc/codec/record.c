@@ -1,0 +1,121 @@
+/* record.c - records to bytes and back; record.h draws them. */
+#include "codec/record.h"
+
+#include "base/error.h"
+#include "codec/value.h"
+
+const char *event_name(uint8_t event)
+{
+	switch (event) {
+	case EVENT_INSERT: return "INSERT";
+	case EVENT_MODIFY: return "MODIFY";
+	case EVENT_REMOVE: return "REMOVE";
+	default: return "?";
+	}
+}
+
+void record_put_head(const struct record *record, uint8_t head[RECORD_HEAD])
+{
+	head[0] = RECORD_FORMAT;
+	head[1] = record->event;
+	head[2] = record->origin;
+	head[3] = 0;
+	set_u32(head + 4, record->position);
+	set_u32(head + 8, record->count);
+	set_u32(head + 12, record->size_bytes);
+	set_u64(head + 16, record->sequence);
+	set_u64(head + 24, record->transaction);
+	set_u64(head + 32, record->created_ms);
+	set_u64(head + 40, record->retention_ms);
+	set_u64(head + 48, record->partition_hash);
+	set_u64(head + 56, record->ordinal);
+	set_u64(head + 64, record->stream_bytes);
+	set_u32(head + 72, (uint32_t)record->keys.len);
+	set_u32(head + 76, (uint32_t)record->old_image.len);
+	set_u32(head + 80, (uint32_t)record->new_image.len);
+}
+
+/* What no writer of ours writes. An image may be missing where the stream's
+ * view leaves it out, but nothing was there before an INSERT nor is after a
+ * REMOVE. */
+static bool is_possible(const struct record *record)
+{
+	if (record->event < EVENT_INSERT || record->event > EVENT_REMOVE)
+		return false;
+	if (record->origin > ORIGIN_TIME_TO_LIVE || record->position >= record->count)
+		return false;
+	if (record->transaction > record->sequence || record->transaction == 0)
+		return false;
+	if (record->ordinal == 0 || record->stream_bytes < record_bytes(record))
+		return false;
+	if (record->event == EVENT_INSERT && record->old_image.len)
+		return false;
+	if (record->event == EVENT_REMOVE && record->new_image.len)
+		return false;
+	return record->keys.len > 0;
+}
+
+int record_get_head(struct record *record, struct slice bytes)
+{
+	const uint8_t *head = bytes.data;
+
+	if (bytes.len < RECORD_HEAD || head[0] != RECORD_FORMAT || head[3] != 0)
+		return ERR_CORRUPT;
+	record->event = head[1];
+	record->origin = head[2];
+	record->position = get_u32(head + 4);
+	record->count = get_u32(head + 8);
+	record->size_bytes = get_u32(head + 12);
+	record->sequence = get_u64(head + 16);
+	record->transaction = get_u64(head + 24);
+	record->created_ms = get_u64(head + 32);
+	record->retention_ms = get_u64(head + 40);
+	record->partition_hash = get_u64(head + 48);
+	record->ordinal = get_u64(head + 56);
+	record->stream_bytes = get_u64(head + 64);
+	record->keys = slice_of(NULL, get_u32(head + 72));
+	record->old_image = slice_of(NULL, get_u32(head + 76));
+	record->new_image = slice_of(NULL, get_u32(head + 80));
+	return is_possible(record) ? 0 : ERR_CORRUPT;
+}
+
+int record_get(struct record *record, struct slice bytes)
+{
+	struct source source;
+	int err;
+
+	err = record_get_head(record, bytes);
+	if (err)
+		return err;
+	source = source_of(slice_of(bytes.data + RECORD_HEAD, bytes.len - RECORD_HEAD));
+	record->keys = source_take(&source, record->keys.len);
+	record->old_image = source_take(&source, record->old_image.len);
+	record->new_image = source_take(&source, record->new_image.len);
+	return source_finish(&source);
+}
+
+/* No image, or a whole one. */
+static int check_image(struct slice image)
+{
+	return image.len ? map_check(image) : 0;
+}
+
+int record_check(struct slice bytes)
+{
+	struct record record;
+	int err;
+
+	err = record_get(&record, bytes);
+	if (!err)
+		err = map_check(record.keys);
+	if (!err)
+		err = check_image(record.old_image);
+	return err ? err : check_image(record.new_image);
+}
+
+void record_set_key(uint8_t key[RECORD_KEY], uint32_t stream, uint64_t sequence, uint16_t part)
+{
+	set_u32(key, stream);
+	set_u64(key + 4, sequence);
+	set_u16(key + 12, part);
+}
