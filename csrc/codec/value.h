@@ -17,6 +17,8 @@
  * Everything that has a choice is made one: names and members are sorted,
  * numbers canonical, varints shortest. Two items are equal if and only if
  * their bytes are, and looking for a name may stop early.
+ *
+ * Here they are read; codec/builder.h makes them.
  */
 #ifndef CODEC_VALUE_H
 #define CODEC_VALUE_H
@@ -51,6 +53,11 @@ struct value {
 	struct slice bytes;
 };
 
+static inline bool type_is_set(enum type type)
+{
+	return type >= TYPE_SS;
+}
+
 /* Reads one value from the front of source. */
 int value_read(struct source *source, struct value *value);
 
@@ -75,7 +82,9 @@ int list_next(struct list_walk *walk, struct value *member);
 /* The attribute `name` of a map body: 0, END if it isn't there, CORRUPT. */
 int map_find(struct slice body, struct slice name, struct value *value);
 
-/* Verifies a whole map body: structure, order, UTF-8, numbers, depth. */
+/* Verifies a whole map body: structure, order, UTF-8, numbers, depth. 0 means
+ * that the builder would have made these bytes of what they say; CORRUPT if
+ * not. The 400 KB are no matter of form and are not asked. */
 int map_check(struct slice body);
 
 /* The size by DynamoDB's rule of an item (names and values), and of a value.
@@ -83,64 +92,6 @@ int map_check(struct slice body);
  * of members; L: 3 + sum of (1 + value); M: 3 + sum of (1 + name + value). */
 size_t item_size(struct slice body);
 size_t value_size(const struct value *value);
-
-/* --- building ---
- *
- * Values are given in document order; maps and sets are sorted when they are
- * closed. The first failure is kept (TOO_DEEP, ITEM_TOO_BIG, NOT_UTF8,
- * DUPLICATE_MEMBER, EMPTY_SET, EMPTY_NAME, NAME_TOO_LONG, NO_MEMORY) and asked
- * for once. The size is counted while building, so a small document that would
- * unfold into a huge one stops at 400 KB. A builder is reused: start clears it.
- */
-struct builder_entry {
-	uint32_t start;      /* where the encoded entry begins */
-	uint32_t len;        /* its length, name included */
-	uint32_t name_start; /* what it is sorted by */
-	uint32_t name_len;
-};
-
-struct builder_frame {
-	enum type type;
-	uint32_t start;      /* where the container's type byte is */
-	uint32_t entry;      /* its first entry */
-	uint32_t count;
-};
-
-struct builder {
-	struct buffer bytes;
-	struct buffer scratch;           /* for putting entries in order */
-	struct builder_entry *entries;
-	size_t entry_count, entry_cap;
-	struct builder_frame frames[VALUE_MAX_DEPTH + 2];
-	unsigned depth;
-	size_t size;                     /* by DynamoDB's rule */
-	size_t size_max;
-	int err;
-};
-
-/* Starts an item (a map body). */
-void builder_start(struct builder *builder);
-void builder_release(struct builder *builder);
-
-/* Before each value inside a map (and the item itself). A name that stands
- * twice in one map fails with DUPLICATE_MEMBER. */
-void builder_name(struct builder *builder, struct slice name);
-
-void builder_string(struct builder *builder, struct slice utf8);
-void builder_number(struct builder *builder, struct slice number);
-void builder_binary(struct builder *builder, struct slice bytes);
-void builder_bool(struct builder *builder, bool b);
-void builder_null(struct builder *builder);
-
-/* M, L, SS, NS or BS; members of a set are given by the functions above. */
-void builder_open(struct builder *builder, enum type type);
-void builder_close(struct builder *builder);
-
-/* An encoded value as it is, from bytes that were checked. */
-void builder_value(struct builder *builder, const struct value *value);
-
-/* Ends the item: its bytes, good until the builder is used again. */
-int builder_finish(struct builder *builder, struct slice *item);
 
 /* UTF-8 as Unicode has it: shortest forms, no surrogates, up to U+10FFFF. */
 bool is_utf8(struct slice text);

@@ -3,8 +3,9 @@
  *     DynamoDB   to Lua                               from Lua
  *     S          string                               string (UTF-8)
  *     N          integer if it is one in 64 bits;     integer, finite float,
- *                float if none of it is lost;         tidetable.number
- *                else tidetable.number
+ *                float if none of it is lost (every   tidetable.number
+ *                float that was put is: its shortest
+ *                decimal); else tidetable.number
  *     B          tidetable.binary                     tidetable.binary
  *     BOOL       boolean                              boolean
  *     NULL       tidetable.null                       tidetable.null
@@ -23,9 +24,11 @@
 #include <lua.h>
 
 #include "base/error.h"
+#include "codec/builder.h"
 #include "codec/value.h"
 
-/* Names of the metatables in the registry; the value in __name. */
+/* Names of the metatables in the registry; the value in __name. How they are
+ * found quickly is in lua/kind.h. */
 #define NUMBER_TYPE "tidetable.number"
 #define BINARY_TYPE "tidetable.binary"
 #define LIST_TYPE "tidetable.list"
@@ -35,14 +38,20 @@
 #define BINARY_SET_TYPE "tidetable.binary_set"
 
 /* Makes the metatables (once for a state) and leaves a table on the stack with
- * what Lua's side builds on: null, number, binary, and the metatables. */
+ * what Lua's side builds on:
+ *
+ *     null, number(x), binary(string)
+ *     metatables { list, map, string_set, number_set, binary_set }
+ *     type(v)             DynamoDB's name of v's type; nil if v has no place here
+ *     encode(item)        the item's bytes; or nil, err, code
+ *     decode(bytes)       the item; or nil, err, code
+ */
 int open_values(lua_State *L);
 
 /* Reads the table at index as an item. Returns 0 and the item, good until the
  * builder is used again; or what is wrong with it, and failure->message names
- * the attribute ("tags[3].name: ..."). Raises on Lua's own memory errors only
- * (the builder stays valid). `what` begins the message where the argument is
- * not a table at all: "item" or "key". */
+ * the attribute ("tags[3].name: ..."). `what` begins the message where nothing
+ * has a name yet: "item" or "key". Raises nothing, leaves the stack as it was. */
 int read_item(lua_State *L, int index, struct builder *builder, struct slice *item,
 	const char *what, struct failure *failure);
 

@@ -1,0 +1,521 @@
+/* builder.c - making canonical bytes.
+ *
+ * An open container keeps room for what is known only at its end:
+ *
+ *     type, u32 length, count (1 byte)     entries, in the order given
+ *
+ * Closing it puts the entries in order, widens the count if one byte is too
+ * narrow for it, and fills in the length. Entries of all open containers lie
+ * on one stack; those of the innermost are on top.
+ */
+#include "codec/builder.h"
+
+#include <assert.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#define HEAD_BYTES 5               /* a container's type and length */
+#define ENTRIES_MIN 32
+#define INSERTION_MAX 12           /* up to here insertion sort is quicker */
+
+static inline void give_up(struct builder *builder, int err)
+{
+	if (!builder->err)
+		builder->err = err;
+}
+
+static inline struct builder_frame *open_frame(struct builder *builder)
+{
+	return &builder->frames[builder->depth];
+}
+
+static inline bool charge(struct builder *builder, size_t size)
+{
+	if (builder->err)
+		return false;
+	if (size > builder->size_max - builder->size) {
+		builder->err = ERR_ITEM_TOO_BIG;
+		return false;
+	}
+	builder->size += size;
+	return true;
+}
+
+static inline uint8_t *room_for(struct builder *builder, size_t len)
+{
+	uint8_t *room = buffer_room(&builder->bytes, len);
+
+	if (!room)
+		give_up(builder, builder->bytes.err);
+	return room;
+}
+
+static inline uint8_t *put_varint(uint8_t *p, size_t n)
+{
+	if (n < 0x80) {
+		*p = (uint8_t)n;
+		return p + 1;
+	}
+	return p + set_varint(p, n);
+}
+
+static inline uint8_t *put_bytes(uint8_t *p, struct slice bytes)
+{
+	if (bytes.len)
+		memcpy(p, bytes.data, bytes.len);
+	return p + bytes.len;
+}
+
+static inline void written_to(struct builder *builder, const uint8_t *end)
+{
+	builder->bytes.len = (size_t)(end - builder->bytes.data);
+}
+
+/* --- entries --- */
+
+static bool grow_entries(struct builder *builder, size_t count)
+{
+	size_t cap = builder->entry_cap ? builder->entry_cap : ENTRIES_MIN;
+	struct builder_entry *entries;
+
+	while (cap < count)
+		cap *= 2;
+	entries = memory_resize(builder->entries, cap * sizeof *entries);
+	if (!entries) {
+		give_up(builder, ERR_NO_MEMORY);
+		return false;
+	}
+	builder->entries = entries;
+	builder->entry_cap = cap;
+	return true;
+}
+
+static inline uint64_t prefix_of(struct slice name)
+{
+	uint64_t prefix = 0;
+	size_t i;
+
+	if (name.len >= 8)
+		return get_u64(name.data);
+	for (i = 0; i < name.len; i++)
+		prefix |= (uint64_t)name.data[i] << (56 - 8 * i);
+	return prefix;
+}
+
+static inline struct slice entry_name(const uint8_t *data, const struct builder_entry *entry)
+{
+	return slice_of(data + entry->name_start, entry->name_len);
+}
+
+/* Zeros behind a short name may hide a longer one, so equal prefixes decide
+ * nothing. */
+static inline int entry_compare(const uint8_t *data, const struct builder_entry *a,
+	const struct builder_entry *b)
+{
+	if (a->prefix != b->prefix)
+		return a->prefix < b->prefix ? -1 : 1;
+	return slice_compare(entry_name(data, a), entry_name(data, b));
+}
+
+/* The entry that begins at start and is named by the bytes at name_start. */
+static void add_entry(struct builder *builder, size_t start, size_t name_start, size_t name_len)
+{
+	struct builder_frame *frame = open_frame(builder);
+	const uint8_t *data = builder->bytes.data;
+	struct builder_entry *entry;
+
+	if (builder->entry_count == builder->entry_cap &&
+		!grow_entries(builder, builder->entry_count + 1))
+		return;
+	entry = &builder->entries[builder->entry_count++];
+	entry->prefix = prefix_of(slice_of(data + name_start, name_len));
+	entry->start = (uint32_t)start;
+	entry->name_start = (uint32_t)name_start;
+	entry->name_len = (uint32_t)name_len;
+	if (frame->count++ > 0 && frame->sorted)
+		frame->sorted = entry_compare(data, entry - 1, entry) < 0;
+}
+
+/* --- putting entries in order --- */
+
+static void sort_few(const uint8_t *data, struct builder_entry *entries, size_t count)
+{
+	struct builder_entry entry;
+	size_t i, j;
+
+	for (i = 1; i < count; i++) {
+		entry = entries[i];
+		for (j = i; j > 0 && entry_compare(data, &entries[j - 1], &entry) > 0; j--)
+			entries[j] = entries[j - 1];
+		entries[j] = entry;
+	}
+}
+
+/* Merge sort; spare has room for half of the entries. */
+static void sort(const uint8_t *data, struct builder_entry *entries, size_t count,
+	struct builder_entry *spare)
+{
+	size_t half = count / 2, left = 0, right = half, to = 0;
+
+	if (count <= INSERTION_MAX) {
+		sort_few(data, entries, count);
+		return;
+	}
+	sort(data, entries, half, spare);
+	sort(data, entries + half, count - half, spare);
+	if (entry_compare(data, &entries[half - 1], &entries[half]) <= 0)
+		return;
+	memcpy(spare, entries, half * sizeof *entries);
+	while (left < half) {
+		if (right < count && entry_compare(data, &spare[left], &entries[right]) > 0)
+			entries[to++] = entries[right++];
+		else
+			entries[to++] = spare[left++];
+	}
+}
+
+static void measure_entries(struct builder *builder, size_t first, size_t count)
+{
+	size_t i, end = builder->bytes.len;
+
+	for (i = first + count; i-- > first;) {
+		builder->entries[i].len = (uint32_t)(end - builder->entries[i].start);
+		end = builder->entries[i].start;
+	}
+}
+
+static bool has_duplicate(const uint8_t *data, const struct builder_entry *entries, size_t count)
+{
+	size_t i;
+
+	for (i = 1; i < count; i++)
+		if (entry_compare(data, &entries[i - 1], &entries[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Copies the entries out in their new order, and back as one piece. */
+static void move_entries(struct builder *builder, const struct builder_entry *entries,
+	size_t count, uint8_t *body)
+{
+	size_t i, len = (size_t)(builder->bytes.data + builder->bytes.len - body);
+	uint8_t *to;
+
+	buffer_clear(&builder->scratch);
+	to = buffer_room(&builder->scratch, len);
+	if (!to) {
+		give_up(builder, ERR_NO_MEMORY);
+		return;
+	}
+	for (i = 0; i < count; i++) {
+		memcpy(to, builder->bytes.data + entries[i].start, entries[i].len);
+		to += entries[i].len;
+	}
+	memcpy(body, to - len, len);
+}
+
+static void put_in_order(struct builder *builder, const struct builder_frame *frame)
+{
+	size_t count = frame->count, spare = builder->entry_count;
+	struct builder_entry *entries;
+
+	if (count > INSERTION_MAX && spare + count / 2 > builder->entry_cap &&
+		!grow_entries(builder, spare + count / 2))
+		return;
+	measure_entries(builder, frame->entry, count);
+	entries = builder->entries + frame->entry;
+	sort(builder->bytes.data, entries, count, builder->entries + spare);
+	if (has_duplicate(builder->bytes.data, entries, count))
+		give_up(builder, ERR_DUPLICATE_MEMBER);
+	else
+		move_entries(builder, entries, count, builder->bytes.data + frame->body + 1);
+}
+
+/* --- containers --- */
+
+static void start_frame(struct builder *builder, enum type type)
+{
+	struct builder_frame *frame = open_frame(builder);
+
+	frame->type = type;
+	frame->body = (uint32_t)builder->bytes.len;
+	frame->entry = (uint32_t)builder->entry_count;
+	frame->count = 0;
+	frame->sorted = true;
+	builder->bytes.len++;
+}
+
+void builder_start(struct builder *builder)
+{
+	buffer_clear(&builder->bytes);
+	builder->entry_count = 0;
+	builder->depth = 0;
+	builder->size = 0;
+	builder->size_max = ITEM_MAX_BYTES;
+	builder->err = 0;
+	if (room_for(builder, 1))
+		start_frame(builder, TYPE_M);
+}
+
+void builder_release(struct builder *builder)
+{
+	buffer_release(&builder->bytes);
+	buffer_release(&builder->scratch);
+	memory_give_back(builder->entries);
+	*builder = (struct builder){ 0 };
+}
+
+/* One byte was kept for the count; a wider one pushes the entries back. */
+static void put_count(struct builder *builder, const struct builder_frame *frame)
+{
+	uint8_t count[VARINT_MAX];
+	size_t width = set_varint(count, frame->count);
+	size_t len = builder->bytes.len - frame->body - 1;
+	uint8_t *body;
+
+	if (!room_for(builder, width - 1))
+		return;
+	body = builder->bytes.data + frame->body;
+	if (width > 1)
+		memmove(body + width, body + 1, len);
+	memcpy(body, count, width);
+	builder->bytes.len += width - 1;
+}
+
+static void close_frame(struct builder *builder)
+{
+	const struct builder_frame *frame = open_frame(builder);
+
+	if (type_is_set(frame->type) && frame->count == 0)
+		give_up(builder, ERR_EMPTY_SET);
+	if (!frame->sorted && !builder->err)
+		put_in_order(builder, frame);
+	if (builder->err)
+		return;
+	builder->entry_count = frame->entry;
+	if (frame->count < 0x80)
+		builder->bytes.data[frame->body] = (uint8_t)frame->count;
+	else
+		put_count(builder, frame);
+}
+
+/* --- values --- */
+
+void builder_name(struct builder *builder, struct slice name)
+{
+	struct builder_frame *frame = open_frame(builder);
+	size_t start = builder->bytes.len;
+	uint8_t *room;
+
+	assert(builder->err || frame->type == TYPE_M);
+
+	if (name.len == 0 || name.len > NAME_MAX_BYTES)
+		give_up(builder, name.len ? ERR_NAME_TOO_LONG : ERR_EMPTY_NAME);
+	else if (!is_utf8(name))
+		give_up(builder, ERR_NOT_UTF8);
+	/* a map below the item counts one more for each attribute */
+	if (!charge(builder, name.len + (builder->depth > 0)))
+		return;
+	room = room_for(builder, VARINT_MAX + name.len);
+	if (!room)
+		return;
+	written_to(builder, put_bytes(put_varint(room, name.len), name));
+	add_entry(builder, start, builder->bytes.len - name.len, name.len);
+}
+
+/* Charges for a value and makes room; NULL after a failure. A list counts its
+ * members and one byte more for each. */
+static inline uint8_t *begin_value(struct builder *builder, size_t size, size_t room)
+{
+	struct builder_frame *frame = open_frame(builder);
+	size_t in_list = frame->type == TYPE_L;
+
+	if (!charge(builder, size + in_list))
+		return NULL;
+	frame->count += (uint32_t)in_list;
+	return room_for(builder, room);
+}
+
+static void put_text(struct builder *builder, enum type type, struct slice text)
+{
+	bool in_set = type_is_set(open_frame(builder)->type);
+	size_t start = builder->bytes.len;
+	uint8_t *room = begin_value(builder, text.len, 1 + VARINT_MAX + text.len);
+
+	if (!room)
+		return;
+	if (!in_set)
+		*room++ = (uint8_t)type;
+	written_to(builder, put_bytes(put_varint(room, text.len), text));
+	if (in_set)
+		add_entry(builder, start, builder->bytes.len - text.len, text.len);
+}
+
+void builder_string(struct builder *builder, struct slice utf8)
+{
+	if (!is_utf8(utf8))
+		give_up(builder, ERR_NOT_UTF8);
+	put_text(builder, TYPE_S, utf8);
+}
+
+void builder_binary(struct builder *builder, struct slice bytes)
+{
+	put_text(builder, TYPE_B, bytes);
+}
+
+void builder_number(struct builder *builder, struct slice number)
+{
+	bool in_set = type_is_set(open_frame(builder)->type);
+	size_t start = builder->bytes.len;
+	uint8_t *room = begin_value(builder, number_size(number), 1 + number.len);
+
+	if (!room)
+		return;
+	if (!in_set)
+		*room++ = TYPE_N;
+	written_to(builder, put_bytes(room, number));
+	if (in_set)
+		add_entry(builder, start, start, number.len);
+}
+
+static void put_plain(struct builder *builder, enum type type)
+{
+	uint8_t *room = begin_value(builder, 1, 1);
+
+	assert(builder->err || !type_is_set(open_frame(builder)->type));
+
+	if (!room)
+		return;
+	*room = (uint8_t)type;
+	builder->bytes.len++;
+}
+
+void builder_bool(struct builder *builder, bool b)
+{
+	put_plain(builder, b ? TYPE_TRUE : TYPE_FALSE);
+}
+
+void builder_null(struct builder *builder)
+{
+	put_plain(builder, TYPE_NULL);
+}
+
+void builder_open(struct builder *builder, enum type type)
+{
+	uint8_t *room;
+
+	assert(type >= TYPE_M && type <= TYPE_BS);
+	assert(builder->err || !type_is_set(open_frame(builder)->type));
+
+	if (!type_is_set(type) && builder->depth >= VALUE_MAX_DEPTH)
+		give_up(builder, ERR_TOO_DEEP);
+	room = begin_value(builder, type_is_set(type) ? 0 : 3, HEAD_BYTES + 1);
+	if (!room)
+		return;
+	*room = (uint8_t)type;
+	builder->bytes.len += HEAD_BYTES;
+	builder->depth++;
+	start_frame(builder, type);
+}
+
+void builder_close(struct builder *builder)
+{
+	const struct builder_frame *frame = open_frame(builder);
+	size_t body = frame->body;
+
+	if (builder->err)
+		return;
+	assert(builder->depth > 0);
+	close_frame(builder);
+	if (builder->err)
+		return;
+	set_u32(builder->bytes.data + body - 4, (uint32_t)(builder->bytes.len - body));
+	builder->depth--;
+}
+
+/* --- values that are encoded already --- */
+
+static unsigned deeper(unsigned deepest, const struct value *value);
+
+/* How many levels of M and L the value has, itself included. */
+static unsigned levels(const struct value *value)
+{
+	struct value member;
+	struct slice name;
+	struct map_walk attributes;
+	struct list_walk members;
+	unsigned deepest = 0;
+
+	if (value->type == TYPE_M && map_start(&attributes, value->bytes) == 0) {
+		while (map_next(&attributes, &name, &member) == 0)
+			deepest = deeper(deepest, &member);
+		return 1 + deepest;
+	}
+	if (value->type == TYPE_L) {
+		list_start(&members, value);
+		while (list_next(&members, &member) == 0)
+			deepest = deeper(deepest, &member);
+		return 1 + deepest;
+	}
+	return 0;
+}
+
+static unsigned deeper(unsigned deepest, const struct value *value)
+{
+	unsigned here = levels(value);
+
+	return here > deepest ? here : deepest;
+}
+
+static void put_container(struct builder *builder, const struct value *value)
+{
+	struct slice bytes = value->bytes;
+	uint8_t *room, *body;
+
+	assert(builder->err || !type_is_set(open_frame(builder)->type));
+
+	if (builder->depth + levels(value) > VALUE_MAX_DEPTH)
+		give_up(builder, ERR_TOO_DEEP);
+	room = begin_value(builder, value_size(value), HEAD_BYTES + VARINT_MAX + bytes.len);
+	if (!room)
+		return;
+	*room = (uint8_t)value->type;
+	body = room + HEAD_BYTES;
+	/* a map's bytes begin with its count, a list's and a set's don't */
+	if (value->type == TYPE_M)
+		written_to(builder, put_bytes(body, bytes));
+	else
+		written_to(builder, put_bytes(put_varint(body, value->count), bytes));
+	set_u32(room + 1, (uint32_t)(builder->bytes.data + builder->bytes.len - body));
+}
+
+void builder_value(struct builder *builder, const struct value *value)
+{
+	switch (value->type) {
+	case TYPE_S:
+	case TYPE_B:
+		put_text(builder, value->type, value->bytes);
+		break;
+	case TYPE_N:
+		builder_number(builder, value->bytes);
+		break;
+	case TYPE_TRUE:
+	case TYPE_FALSE:
+	case TYPE_NULL:
+		put_plain(builder, value->type);
+		break;
+	default:
+		put_container(builder, value);
+	}
+}
+
+int builder_finish(struct builder *builder, struct slice *item)
+{
+	assert(builder->err || builder->depth == 0);
+
+	if (!builder->err)
+		close_frame(builder);
+	*item = builder->err ? slice_of(NULL, 0) : buffer_slice(&builder->bytes);
+	return builder->err;
+}

@@ -1,0 +1,397 @@
+/* value.c - reading values from canonical bytes.
+ *
+ * What is read may be any bytes: a length is believed only after it was held
+ * against what is left, and a count only as far as its members could fit.
+ */
+#include "codec/value.h"
+
+#include "base/error.h"
+
+/* The narrowest attribute of a map: a length, a name of one byte, a type. */
+#define ATTRIBUTE_MIN 3
+
+const char *type_name(enum type type)
+{
+	static const char *const names[] = {
+		[TYPE_S] = "S", [TYPE_N] = "N", [TYPE_B] = "B",
+		[TYPE_TRUE] = "BOOL", [TYPE_FALSE] = "BOOL", [TYPE_NULL] = "NULL",
+		[TYPE_M] = "M", [TYPE_L] = "L",
+		[TYPE_SS] = "SS", [TYPE_NS] = "NS", [TYPE_BS] = "BS",
+	};
+
+	return type >= TYPE_S && type <= TYPE_BS ? names[type] : "?";
+}
+
+/* --- UTF-8 --- */
+
+static inline bool high_bit_in_8(const uint8_t *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof word);
+	return (word & 0x8080808080808080u) != 0;
+}
+
+static inline bool high_bit_in_4(const uint8_t *p)
+{
+	uint32_t word;
+
+	memcpy(&word, p, sizeof word);
+	return (word & 0x80808080u) != 0;
+}
+
+/* Whole words, the last one overlapping the one before it. */
+static inline bool is_ascii(const uint8_t *p, size_t len)
+{
+	const uint8_t *end = p + len;
+	uint8_t seen = 0;
+
+	if (len >= 8) {
+		for (; end - p > 8; p += 8)
+			if (high_bit_in_8(p))
+				return false;
+		return !high_bit_in_8(end - 8);
+	}
+	if (len >= 4)
+		return !high_bit_in_4(p) && !high_bit_in_4(end - 4);
+	while (p < end)
+		seen |= *p++;
+	return seen < 0x80;
+}
+
+static inline bool between(uint8_t byte, uint8_t low, uint8_t high)
+{
+	return byte >= low && byte <= high;
+}
+
+/* Width of the character at the front; 0 if there is none. The bounds of the
+ * second byte are those of Unicode's table 3-7: they shut out longer forms
+ * than needed, surrogates, and what is past U+10FFFF. */
+static size_t character_width(const uint8_t *p, size_t left)
+{
+	uint8_t lead = p[0];
+
+	if (lead < 0x80)
+		return 1;
+	if (between(lead, 0xc2, 0xdf))
+		return left >= 2 && between(p[1], 0x80, 0xbf) ? 2 : 0;
+	if (between(lead, 0xe0, 0xef))
+		return left >= 3 &&
+			between(p[1], lead == 0xe0 ? 0xa0 : 0x80, lead == 0xed ? 0x9f : 0xbf) &&
+			between(p[2], 0x80, 0xbf) ? 3 : 0;
+	if (between(lead, 0xf0, 0xf4))
+		return left >= 4 &&
+			between(p[1], lead == 0xf0 ? 0x90 : 0x80, lead == 0xf4 ? 0x8f : 0xbf) &&
+			between(p[2], 0x80, 0xbf) && between(p[3], 0x80, 0xbf) ? 4 : 0;
+	return 0;
+}
+
+bool is_utf8(struct slice text)
+{
+	const uint8_t *p = text.data;
+	size_t left = text.len, width;
+
+	if (is_ascii(p, left))
+		return true;
+	while (left > 0) {
+		if (left >= 8 && !high_bit_in_8(p))
+			width = 8;
+		else
+			width = character_width(p, left);
+		if (width == 0)
+			return false;
+		p += width;
+		left -= width;
+	}
+	return true;
+}
+
+/* --- one value --- */
+
+static inline uint64_t take_varint(struct source *source)
+{
+	if (source->at < source->end && *source->at < 0x80 && !source->err)
+		return *source->at++;
+	return source_varint(source);
+}
+
+static inline struct slice take_counted(struct source *source)
+{
+	return source_take(source, take_varint(source));
+}
+
+static struct slice take_number(struct source *source)
+{
+	int width = number_width(slice_of(source->at, source_left(source)));
+
+	if (width < 0)
+		source->err = ERR_CORRUPT;
+	return source_take(source, width < 0 ? 0 : (uint64_t)width);
+}
+
+static void take_container(struct source *source, struct value *value)
+{
+	struct slice body = source_take(source, source_u32(source));
+	struct source members = source_of(body);
+	uint64_t count = take_varint(&members);
+	size_t left = source_left(&members);
+
+	if (source->err || members.err ||
+		count > left / (value->type == TYPE_M ? ATTRIBUTE_MIN : 1) ||
+		(count == 0 && (left > 0 || type_is_set(value->type)))) {
+		source->err = ERR_CORRUPT;
+		return;
+	}
+	value->count = (uint32_t)count;
+	value->bytes = value->type == TYPE_M ? body : slice_of(members.at, left);
+}
+
+int value_read(struct source *source, struct value *value)
+{
+	value->type = (enum type)source_u8(source);
+	value->count = 0;
+	value->bytes = slice_of(source->at, 0);
+	switch (value->type) {
+	case TYPE_S:
+	case TYPE_B:
+		value->bytes = take_counted(source);
+		break;
+	case TYPE_N:
+		value->bytes = take_number(source);
+		break;
+	case TYPE_TRUE:
+	case TYPE_FALSE:
+	case TYPE_NULL:
+		break;
+	case TYPE_M:
+	case TYPE_L:
+	case TYPE_SS:
+	case TYPE_NS:
+	case TYPE_BS:
+		take_container(source, value);
+		break;
+	default:
+		source->err = ERR_CORRUPT;
+	}
+	return source->err;
+}
+
+/* --- walks --- */
+
+int map_start(struct map_walk *walk, struct slice body)
+{
+	walk->source = source_of(body);
+	walk->left = take_varint(&walk->source);
+	if (walk->left > source_left(&walk->source) / ATTRIBUTE_MIN)
+		walk->source.err = ERR_CORRUPT;
+	return walk->source.err;
+}
+
+/* Behind the last member nothing may follow. */
+static int walk_end(const struct source *source)
+{
+	int err = source_finish(source);
+
+	return err ? err : END;
+}
+
+int map_next(struct map_walk *walk, struct slice *name, struct value *value)
+{
+	if (walk->left == 0)
+		return walk_end(&walk->source);
+	walk->left--;
+	*name = take_counted(&walk->source);
+	return value_read(&walk->source, value);
+}
+
+static enum type member_type(enum type set)
+{
+	switch (set) {
+	case TYPE_SS: return TYPE_S;
+	case TYPE_NS: return TYPE_N;
+	case TYPE_BS: return TYPE_B;
+	default: return 0;
+	}
+}
+
+int list_start(struct list_walk *walk, const struct value *list)
+{
+	walk->source = source_of(list->bytes);
+	walk->left = list->count;
+	walk->of = member_type(list->type);
+	return 0;
+}
+
+int list_next(struct list_walk *walk, struct value *member)
+{
+	if (walk->left == 0)
+		return walk_end(&walk->source);
+	walk->left--;
+	if (!walk->of)
+		return value_read(&walk->source, member);
+	member->type = walk->of;
+	member->count = 0;
+	member->bytes = walk->of == TYPE_N ?
+		take_number(&walk->source) : take_counted(&walk->source);
+	return walk->source.err;
+}
+
+int map_find(struct slice body, struct slice name, struct value *value)
+{
+	struct map_walk walk;
+	struct slice here;
+	int err, order;
+
+	err = map_start(&walk, body);
+	while (!err) {
+		err = map_next(&walk, &here, value);
+		if (err)
+			break;
+		order = slice_compare(here, name);
+		if (order == 0)
+			return 0;
+		if (order > 0)
+			return END;
+	}
+	return err;
+}
+
+/* --- verifying: what the builder would not have made is CORRUPT --- */
+
+static int check_map(struct slice body, unsigned depth);
+static int check_list(const struct value *list, unsigned depth);
+
+static int check_set(const struct value *set)
+{
+	struct list_walk walk;
+	struct value member;
+	struct slice before = { 0 };
+	bool first = true;
+	int err;
+
+	list_start(&walk, set);
+	while ((err = list_next(&walk, &member)) == 0) {
+		if (!first && slice_compare(before, member.bytes) >= 0)
+			return ERR_CORRUPT;
+		if (member.type == TYPE_S && !is_utf8(member.bytes))
+			return ERR_CORRUPT;
+		before = member.bytes;
+		first = false;
+	}
+	return err == END ? 0 : err;
+}
+
+/* depth: how many levels of M and L the value stands in. */
+static int check_value(const struct value *value, unsigned depth)
+{
+	switch (value->type) {
+	case TYPE_S:
+		return is_utf8(value->bytes) ? 0 : ERR_CORRUPT;
+	case TYPE_M:
+		return depth < VALUE_MAX_DEPTH ? check_map(value->bytes, depth + 1) : ERR_CORRUPT;
+	case TYPE_L:
+		return depth < VALUE_MAX_DEPTH ? check_list(value, depth + 1) : ERR_CORRUPT;
+	case TYPE_SS:
+	case TYPE_NS:
+	case TYPE_BS:
+		return check_set(value);
+	default:
+		return 0;
+	}
+}
+
+static int check_list(const struct value *list, unsigned depth)
+{
+	struct list_walk walk;
+	struct value member;
+	int err;
+
+	list_start(&walk, list);
+	while ((err = list_next(&walk, &member)) == 0) {
+		err = check_value(&member, depth);
+		if (err)
+			return err;
+	}
+	return err == END ? 0 : err;
+}
+
+static int check_map(struct slice body, unsigned depth)
+{
+	struct slice name, before = { 0 };
+	struct map_walk walk;
+	struct value value;
+	int err;
+
+	err = map_start(&walk, body);
+	while (!err) {
+		err = map_next(&walk, &name, &value);
+		if (err)
+			break;
+		/* before is empty at first, so this refuses the empty name too */
+		if (slice_compare(before, name) >= 0 || name.len > NAME_MAX_BYTES ||
+			!is_utf8(name))
+			return ERR_CORRUPT;
+		before = name;
+		err = check_value(&value, depth);
+	}
+	return err == END ? 0 : err;
+}
+
+int map_check(struct slice body)
+{
+	return check_map(body, 0);
+}
+
+/* --- sizes --- */
+
+static size_t list_size(const struct value *list, size_t each)
+{
+	struct list_walk walk;
+	struct value member;
+	size_t size = 0;
+
+	list_start(&walk, list);
+	while (list_next(&walk, &member) == 0)
+		size += each + value_size(&member);
+	return size;
+}
+
+static size_t map_size(struct slice body, size_t each)
+{
+	struct map_walk walk;
+	struct slice name;
+	struct value value;
+	size_t size = 0;
+
+	if (map_start(&walk, body))
+		return 0;
+	while (map_next(&walk, &name, &value) == 0)
+		size += each + name.len + value_size(&value);
+	return size;
+}
+
+size_t item_size(struct slice body)
+{
+	return map_size(body, 0);
+}
+
+size_t value_size(const struct value *value)
+{
+	switch (value->type) {
+	case TYPE_S:
+	case TYPE_B:
+		return value->bytes.len;
+	case TYPE_N:
+		return number_size(value->bytes);
+	case TYPE_M:
+		return 3 + map_size(value->bytes, 1);
+	case TYPE_L:
+		return 3 + list_size(value, 1);
+	case TYPE_SS:
+	case TYPE_NS:
+	case TYPE_BS:
+		return list_size(value, 0);
+	default:
+		return 1;
+	}
+}

@@ -1,0 +1,107 @@
+/* failure.c - error objects. */
+#include "lua/failure.h"
+
+#include <stdbool.h>
+
+#include <lauxlib.h>
+
+#include "lua/kind.h"
+
+static bool is_retryable(int err)
+{
+	switch (err) {
+	case ERR_BUSY:
+	case ERR_CONFLICT:
+	case ERR_READERS_FULL:
+	case ERR_INTERRUPTED:
+	case ERR_TIMEOUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* A field as text, or a stand-in where a user has taken it away. */
+static void push_text_field(lua_State *L, const char *name, const char *missing)
+{
+	lua_pushstring(L, name);
+	if (lua_rawget(L, 1) != LUA_TSTRING) {
+		lua_pop(L, 1);
+		lua_pushstring(L, missing);
+	}
+}
+
+static int error_tostring(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 1);
+	push_text_field(L, "code", "ERROR");
+	lua_pushliteral(L, ": ");
+	push_text_field(L, "message", "unknown");
+	lua_concat(L, 3);
+	return 1;
+}
+
+static void push_metatable(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "__tostring", error_tostring },
+		{ "__concat", concat_as_text },
+		{ NULL, NULL },
+	};
+
+	if (!luaL_newmetatable(L, ERROR_TYPE))
+		return;
+	luaL_setfuncs(L, methods, 0);
+	lua_pushliteral(L, ERROR_TYPE);
+	lua_setfield(L, -2, "__metatable");
+}
+
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+	lua_pushstring(L, text);
+	lua_setfield(L, -2, name);
+}
+
+static void set_integer(lua_State *L, const char *name, lua_Integer n)
+{
+	lua_pushinteger(L, n);
+	lua_setfield(L, -2, name);
+}
+
+void push_failure_object(lua_State *L, const struct failure *failure)
+{
+	luaL_checkstack(L, 4, "no stack left for an error");
+	lua_createtable(L, 0, 8);
+	set_text(L, "code", error_code(failure->err));
+	set_text(L, "message", failure->message);
+	set_text(L, "exception", error_exception(failure->err));
+	set_text(L, "outcome", failure->err == ERR_UNKNOWN_OUTCOME ? "unknown" : "none");
+	lua_pushboolean(L, is_retryable(failure->err));
+	lua_setfield(L, -2, "retryable");
+	if (failure->err == ERR_BUSY && failure->pid > 0)
+		set_integer(L, "pid", failure->pid);
+	if (failure->err == ERR_TRIMMED) {
+		set_integer(L, "first", (lua_Integer)failure->first);
+		set_integer(L, "last", (lua_Integer)failure->last);
+	}
+	if (failure->system > 0)
+		set_integer(L, "errno", failure->system);
+	push_metatable(L);
+	lua_setmetatable(L, -2);
+}
+
+int return_failure(lua_State *L, const struct failure *failure)
+{
+	luaL_checkstack(L, 6, "no stack left for an error");
+	lua_pushnil(L);
+	push_failure_object(L, failure);
+	lua_pushstring(L, error_code(failure->err));
+	return 3;
+}
+
+int raise_failure(lua_State *L, const struct failure *failure)
+{
+	push_failure_object(L, failure);
+	return lua_error(L);
+}

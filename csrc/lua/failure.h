@@ -1,0 +1,33 @@
+/* failure.h - how the core's failures look in Lua.
+ *
+ * An error object is a table:
+ *
+ *     code        "VALIDATION", "BUSY", ... (base/error.h)
+ *     message     a whole sentence
+ *     exception   DynamoDB's name for it
+ *     retryable   true if the same call may succeed later
+ *     outcome     "none": nothing was changed; "unknown": nobody can tell
+ *     pid         BUSY: the process that holds the lock, where it is known
+ *     first, last TRIMMED: the sequence numbers that are lost
+ *     errno       the system's own number, where there is one
+ *
+ * tostring gives "CODE: message", and it concatenates as that text.
+ */
+#ifndef LUA_FAILURE_H
+#define LUA_FAILURE_H
+
+#include <lua.h>
+
+#include "base/error.h"
+
+#define ERROR_TYPE "tidetable.error"
+
+void push_failure_object(lua_State *L, const struct failure *failure);
+
+/* What may happen: pushes nil, the object and its code; returns 3. */
+int return_failure(lua_State *L, const struct failure *failure);
+
+/* What is misuse, or can't be returned (from an iterator): raises the object. */
+int raise_failure(lua_State *L, const struct failure *failure);
+
+#endif

@@ -1,0 +1,39 @@
+/* kind.h - the metatables of tidetable's own values, made once and found fast.
+ *
+ * A metatable of ours holds its kind under a key that no Lua code can make, so
+ * telling a kind is two raw accesses and no name is compared.
+ */
+#ifndef LUA_KIND_H
+#define LUA_KIND_H
+
+#include <stdbool.h>
+
+#include <lua.h>
+
+enum kind {
+	KIND_NONE,           /* no metatable */
+	KIND_FOREIGN,        /* a metatable that is not ours */
+	KIND_NUMBER,
+	KIND_BINARY,
+	KIND_LIST,
+	KIND_MAP,
+	KIND_STRING_SET,
+	KIND_NUMBER_SET,
+	KIND_BINARY_SET,
+	KIND_COUNT,
+};
+
+/* Leaves the metatable of the kind on the stack; the first time in a Lua state
+ * it is made, with __name. */
+void kind_create(lua_State *L, enum kind kind);
+
+/* What the value at index is; needs two free slots. */
+enum kind kind_at(lua_State *L, int index);
+
+/* Gives the metatable to the value on top. */
+void kind_set(lua_State *L, enum kind kind);
+
+/* __concat of values that have a text: the two texts in a row. */
+int concat_as_text(lua_State *L);
+
+#endif

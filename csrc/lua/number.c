@@ -1,0 +1,229 @@
+/* number.c - tidetable.number: exact numbers as Lua values.
+ *
+ * The userdata is a struct number. It is compared with Lua's numbers by value,
+ * a float standing for its shortest decimal: what would be stored for it.
+ */
+#include "lua/number.h"
+
+#include <lauxlib.h>
+
+#include "lua/failure.h"
+#include "lua/kind.h"
+#include "lua/value.h"
+
+int number_from_lua(lua_State *L, int index, struct number *number)
+{
+	lua_Number d = lua_tonumber(L, index);
+	lua_Integer n;
+
+	if (lua_isinteger(L, index)) {
+		number_from_integer(number, lua_tointeger(L, index));
+		return 0;
+	}
+	if (lua_numbertointeger(d, &n) && (lua_Number)n == d) {
+		number_from_integer(number, n);
+		return 0;
+	}
+	return number_from_double(number, d);
+}
+
+struct slice number_at(lua_State *L, int index)
+{
+	return number_slice(lua_touserdata(L, index));
+}
+
+void push_number_object(lua_State *L, struct slice bytes)
+{
+	struct number *number = lua_newuserdatauv(L, sizeof *number, 0);
+
+	number->len = (uint8_t)bytes.len;
+	memcpy(number->bytes, bytes.data, bytes.len);
+	kind_set(L, KIND_NUMBER);
+}
+
+static struct slice check_number(lua_State *L, int index)
+{
+	luaL_checkudata(L, index, NUMBER_TYPE);
+	return number_at(L, index);
+}
+
+static int refuse_text(lua_State *L, int err, struct slice text)
+{
+	struct failure failure;
+	int shown = text.len > 60 ? 60 : (int)text.len;
+
+	if (err == ERR_NUMBER_SYNTAX && shown > 0)
+		fail_with(&failure, err, "%.*s", shown, (const char *)text.data);
+	else
+		fail(&failure, err);
+	return return_failure(L, &failure);
+}
+
+/* number(text | integer | float | number) -> number | nil, err, code */
+static int new_number(lua_State *L)
+{
+	struct slice text = { 0 };
+	struct number number;
+	int err;
+
+	switch (lua_type(L, 1)) {
+	case LUA_TSTRING:
+		text.data = (const uint8_t *)lua_tolstring(L, 1, &text.len);
+		err = number_parse(&number, text);
+		break;
+	case LUA_TNUMBER:
+		err = number_from_lua(L, 1, &number);
+		break;
+	default:
+		if (kind_at(L, 1) != KIND_NUMBER)
+			return luaL_typeerror(L, 1, "number or string");
+		lua_settop(L, 1);
+		return 1;
+	}
+	if (err)
+		return refuse_text(L, err, text);
+	push_number_object(L, number_slice(&number));
+	return 1;
+}
+
+static int number_tostring(lua_State *L)
+{
+	char text[NUMBER_MAX_TEXT];
+	size_t len = number_format(check_number(L, 1), text);
+
+	lua_pushlstring(L, text, len);
+	return 1;
+}
+
+static int number_tointeger(lua_State *L)
+{
+	int64_t n;
+
+	if (number_to_integer(check_number(L, 1), &n))
+		lua_pushinteger(L, n);
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
+static int number_tonumber(lua_State *L)
+{
+	struct slice bytes = check_number(L, 1);
+	int64_t n;
+	double d;
+
+	if (number_to_integer(bytes, &n)) {
+		lua_pushinteger(L, n);
+	} else {
+		number_to_double(bytes, &d);
+		lua_pushnumber(L, d);
+	}
+	return 1;
+}
+
+/* --- comparing --- */
+
+/* A number against a Lua number that has no encoding: infinite, too large, or
+ * nearer to zero than any number but zero. */
+static int compare_outside(struct slice number, lua_Number d, int err)
+{
+	static const uint8_t zero[] = { 0x80 };
+	int sign;
+
+	if (err != ERR_NUMBER_UNDERFLOW)
+		return d > 0 ? -1 : 1;
+	sign = slice_compare(number, slice_of(zero, sizeof zero));
+	if (sign)
+		return sign;
+	return d > 0 ? -1 : 1;
+}
+
+/* The order of the number object at a and the number of either sort at b;
+ * false if there is none (NaN). */
+static bool compare_with(lua_State *L, int a, int b, int *order)
+{
+	struct slice number = number_at(L, a);
+	struct number other;
+	lua_Number d;
+	int err;
+
+	if (lua_type(L, b) != LUA_TNUMBER) {
+		*order = slice_compare(number, number_at(L, b));
+		return true;
+	}
+	d = lua_tonumber(L, b);
+	if (d != d)
+		return false;
+	err = number_from_lua(L, b, &other);
+	*order = err ? compare_outside(number, d, err) :
+		slice_compare(number, number_slice(&other));
+	return true;
+}
+
+static bool compare_operands(lua_State *L, int *order)
+{
+	bool first = kind_at(L, 1) == KIND_NUMBER;
+	int other = first ? 2 : 1;
+	bool ordered;
+
+	if (lua_type(L, other) != LUA_TNUMBER && kind_at(L, other) != KIND_NUMBER)
+		return luaL_error(L, "attempt to compare a number with a %s",
+			luaL_typename(L, other));
+	ordered = compare_with(L, first ? 1 : 2, other, order);
+	if (!first)
+		*order = -*order;
+	return ordered;
+}
+
+static int number_lt(lua_State *L)
+{
+	int order = 0;
+	bool ordered = compare_operands(L, &order);
+
+	lua_pushboolean(L, ordered && order < 0);
+	return 1;
+}
+
+static int number_le(lua_State *L)
+{
+	int order = 0;
+	bool ordered = compare_operands(L, &order);
+
+	lua_pushboolean(L, ordered && order <= 0);
+	return 1;
+}
+
+/* Lua asks this of two userdata only; the other one may be anybody's. */
+static int number_eq(lua_State *L)
+{
+	bool both = kind_at(L, 1) == KIND_NUMBER && kind_at(L, 2) == KIND_NUMBER;
+
+	lua_pushboolean(L, both && slice_equal(number_at(L, 1), number_at(L, 2)));
+	return 1;
+}
+
+void open_number(lua_State *L)
+{
+	static const luaL_Reg metamethods[] = {
+		{ "__tostring", number_tostring },
+		{ "__concat", concat_as_text },
+		{ "__eq", number_eq },
+		{ "__lt", number_lt },
+		{ "__le", number_le },
+		{ NULL, NULL },
+	};
+	static const luaL_Reg methods[] = {
+		{ "tointeger", number_tointeger },
+		{ "tonumber", number_tonumber },
+		{ NULL, NULL },
+	};
+
+	kind_create(L, KIND_NUMBER);
+	luaL_setfuncs(L, metamethods, 0);
+	luaL_newlib(L, methods);
+	lua_setfield(L, -2, "__index");
+	lua_pushliteral(L, NUMBER_TYPE);
+	lua_setfield(L, -2, "__metatable");
+	lua_pop(L, 1);
+	lua_pushcfunction(L, new_number);
+}
