@@ -146,6 +146,7 @@ void cursor_close(struct cursor *cursor);     /* NULL is fine */
 
 enum move {
 	MOVE_FIRST, MOVE_LAST, MOVE_NEXT, MOVE_PREVIOUS,
+	MOVE_HERE,    /* the row it is on (not after cursor_delete) */
 	MOVE_TO,      /* the row with *key */
 	MOVE_FROM,    /* the first row whose key is not less than *key */
 };

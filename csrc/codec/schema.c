@@ -1,0 +1,168 @@
+/* schema.c - tables, streams and horizons as bytes. */
+#include "codec/schema.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+static void attribute_put(struct buffer *out, const struct key_attribute *attribute)
+{
+	buffer_put_u8(out, (uint8_t)attribute->type);
+	buffer_put_counted(out, attribute_name(attribute));
+}
+
+void schema_put(struct buffer *out, const struct key_schema *schema)
+{
+	attribute_put(out, &schema->partition);
+	attribute_put(out, &schema->sort);
+}
+
+/* A text of min to max bytes into room for max + 1. */
+static void get_text(struct source *source, char *text, size_t min, size_t max)
+{
+	struct slice bytes = source_counted(source);
+
+	if (bytes.len < min || bytes.len > max || memchr(bytes.data, 0, bytes.len)) {
+		source->err = ERR_CORRUPT;
+		bytes.len = 0;
+	}
+	memcpy(text, bytes.data, bytes.len);
+	text[bytes.len] = '\0';
+}
+
+/* Names of attributes may hold any UTF-8, a NUL too. */
+static void attribute_get(struct source *source, struct key_attribute *attribute, bool optional)
+{
+	uint8_t type = source_u8(source);
+	struct slice name = source_counted(source);
+	bool none = optional && type == 0 && name.len == 0;
+
+	memset(attribute, 0, sizeof *attribute);
+	if (!none && (type < TYPE_S || type > TYPE_B || name.len < 1 || name.len > 255))
+		source->err = ERR_CORRUPT;
+	if (source->err)
+		return;
+	attribute->type = (enum type)type;
+	attribute->len = (uint8_t)name.len;
+	memcpy(attribute->name, name.data, name.len);
+}
+
+static void schema_get(struct source *source, struct key_schema *schema)
+{
+	attribute_get(source, &schema->partition, false);
+	attribute_get(source, &schema->sort, true);
+}
+
+void table_put(struct buffer *out, const struct table_row *table)
+{
+	buffer_put_u32(out, table->id);
+	buffer_put_u64(out, table->created_ms);
+	buffer_put_u32(out, table->stream);
+	buffer_put_u32(out, table->newest_stream);
+	schema_put(out, &table->schema);
+}
+
+int table_get(struct table_row *table, struct slice bytes)
+{
+	struct source source = source_of(bytes);
+
+	table->id = source_u32(&source);
+	table->created_ms = source_u64(&source);
+	table->stream = source_u32(&source);
+	table->newest_stream = source_u32(&source);
+	schema_get(&source, &table->schema);
+	return source_finish(&source);
+}
+
+void stream_put(struct buffer *out, const struct stream_row *stream)
+{
+	buffer_put_u32(out, stream->table);
+	buffer_put_u8(out, stream->view);
+	buffer_put_u8(out, stream->status);
+	buffer_put_u64(out, stream->created_ms);
+	buffer_put_u64(out, stream->disabled_ms);
+	buffer_put_u64(out, stream->retention.age_ms);
+	buffer_put_u64(out, stream->retention.max_bytes);
+	buffer_put_u64(out, stream->retention.max_count);
+	buffer_put_u64(out, stream->first_sequence);
+	buffer_put_counted(out, slice_of_text(stream->label));
+	buffer_put_counted(out, slice_of_text(stream->table_name));
+	schema_put(out, &stream->schema);
+}
+
+int stream_get(struct stream_row *stream, struct slice bytes)
+{
+	struct source source = source_of(bytes);
+
+	stream->table = source_u32(&source);
+	stream->view = source_u8(&source);
+	stream->status = source_u8(&source);
+	stream->created_ms = source_u64(&source);
+	stream->disabled_ms = source_u64(&source);
+	stream->retention.age_ms = source_u64(&source);
+	stream->retention.max_bytes = source_u64(&source);
+	stream->retention.max_count = source_u64(&source);
+	stream->first_sequence = source_u64(&source);
+	get_text(&source, stream->label, 1, LABEL_MAX);
+	get_text(&source, stream->table_name, TABLE_NAME_MIN, TABLE_NAME_MAX);
+	schema_get(&source, &stream->schema);
+	if (stream->view < VIEW_KEYS_ONLY || stream->view > VIEW_NEW_AND_OLD_IMAGES ||
+			stream->status < STREAM_ENABLED || stream->status > STREAM_DISABLED ||
+			stream->retention.age_ms == 0)
+		return ERR_CORRUPT;
+	return source_finish(&source);
+}
+
+void horizon_put(struct buffer *out, const struct horizon *horizon)
+{
+	buffer_put_u64(out, horizon->removed);
+	buffer_put_u64(out, horizon->ordinal);
+	buffer_put_u64(out, horizon->stream_bytes);
+	buffer_put_u64(out, horizon->hidden);
+}
+
+int horizon_get(struct horizon *horizon, struct slice bytes)
+{
+	struct source source = source_of(bytes);
+
+	horizon->removed = source_u64(&source);
+	horizon->ordinal = source_u64(&source);
+	horizon->stream_bytes = source_u64(&source);
+	horizon->hidden = source_u64(&source);
+	if (horizon->hidden < horizon->removed)
+		return ERR_CORRUPT;
+	return source_finish(&source);
+}
+
+static bool is_name_byte(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		c == '_' || c == '.' || c == '-';
+}
+
+bool is_table_name(struct slice name)
+{
+	if (name.len < TABLE_NAME_MIN || name.len > TABLE_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		if (!is_name_byte(name.data[i]))
+			return false;
+	return true;
+}
+
+static const char *const view_names[] = {
+	NULL, "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES",
+};
+
+uint8_t view_of_name(struct slice name)
+{
+	for (uint8_t view = VIEW_KEYS_ONLY; view <= VIEW_NEW_AND_OLD_IMAGES; view++)
+		if (slice_equal(name, slice_of_text(view_names[view])))
+			return view;
+	return 0;
+}
+
+const char *view_name(uint8_t view)
+{
+	return view <= VIEW_NEW_AND_OLD_IMAGES ? view_names[view] : NULL;
+}

@@ -1,0 +1,87 @@
+/* schema.h - what is kept about tables and streams, as bytes.
+ *
+ * Payloads of rows of `meta`; layouts in doc/format.md.
+ */
+#ifndef CODEC_SCHEMA_H
+#define CODEC_SCHEMA_H
+
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "codec/key.h"
+
+#define TABLE_NAME_MIN 3
+#define TABLE_NAME_MAX 255
+#define LABEL_MAX 32
+
+enum view { VIEW_KEYS_ONLY = 1, VIEW_NEW_IMAGE, VIEW_OLD_IMAGE, VIEW_NEW_AND_OLD_IMAGES };
+enum stream_status { STREAM_ENABLED = 1, STREAM_DISABLED };
+
+/* How long a stream keeps its records; each limit holds by itself. */
+struct retention {
+	uint64_t age_ms;             /* at least 1 */
+	uint64_t max_bytes;          /* 0: no limit; heads, keys and images count */
+	uint64_t max_count;          /* 0: no limit */
+};
+
+#define RETENTION_DEFAULT_MS (UINT64_C(24) * 3600 * 1000)
+
+struct table_row {
+	uint32_t id;
+	uint64_t created_ms;
+	uint32_t stream;             /* the enabled one; 0: none */
+	uint32_t newest_stream;      /* enabled or not; 0: never had one */
+	struct key_schema schema;
+	char name[TABLE_NAME_MAX + 1];       /* from the row's key */
+};
+
+struct stream_row {
+	uint32_t id;                 /* from the row's key */
+	uint32_t table;
+	uint8_t view;
+	uint8_t status;
+	uint64_t created_ms;
+	uint64_t disabled_ms;
+	struct retention retention;
+	uint64_t first_sequence;     /* records have greater numbers than this */
+	char label[LABEL_MAX + 1];   /* "2026-01-31T12:00:00.000" */
+	char table_name[TABLE_NAME_MAX + 1];
+	struct key_schema schema;
+};
+
+/* What has gone from the front of a stream. */
+struct horizon {
+	uint64_t removed;            /* sequence number of the last record removed */
+	uint64_t ordinal;            /* its ordinal */
+	uint64_t stream_bytes;       /* its stream bytes */
+	uint64_t hidden;             /* last record out of sight, at least `removed` */
+};
+
+void schema_put(struct buffer *out, const struct key_schema *schema);
+void table_put(struct buffer *out, const struct table_row *table);
+void stream_put(struct buffer *out, const struct stream_row *stream);
+void horizon_put(struct buffer *out, const struct horizon *horizon);
+
+/* CORRUPT. What the row's key holds (name, id) is left as it is. */
+int table_get(struct table_row *table, struct slice bytes);
+int stream_get(struct stream_row *stream, struct slice bytes);
+int horizon_get(struct horizon *horizon, struct slice bytes);
+
+/* DynamoDB's rule: 3 to 255 of a-z A-Z 0-9 _ . - */
+bool is_table_name(struct slice name);
+
+/* KEYS_ONLY, ...; 0 or NULL when there is no such. */
+uint8_t view_of_name(struct slice name);
+const char *view_name(uint8_t view);
+
+static inline bool view_has_old(uint8_t view)
+{
+	return view == VIEW_OLD_IMAGE || view == VIEW_NEW_AND_OLD_IMAGES;
+}
+
+static inline bool view_has_new(uint8_t view)
+{
+	return view == VIEW_NEW_IMAGE || view == VIEW_NEW_AND_OLD_IMAGES;
+}
+
+#endif

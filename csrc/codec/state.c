@@ -1,0 +1,104 @@
+/* state.c - the stamp and the state of a file, as bytes. */
+#include "codec/state.h"
+
+#include <string.h>
+
+#include "base/error.h"
+
+void stamp_local(struct stamp *stamp, uint32_t page_bytes)
+{
+	memset(stamp, 0, sizeof *stamp);
+	stamp->format = FILE_FORMAT;
+	stamp->oldest_reader = FILE_FORMAT;
+	stamp->pointer_bytes = (uint8_t)sizeof(void *);
+	stamp->byte_order = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 1 : 2;
+	stamp->page_bytes = page_bytes;
+}
+
+void stamp_put(struct buffer *out, const struct stamp *stamp)
+{
+	buffer_put(out, FILE_MAGIC, strlen(FILE_MAGIC));
+	buffer_put_u16(out, stamp->format);
+	buffer_put_u16(out, stamp->oldest_reader);
+	buffer_put_u8(out, stamp->pointer_bytes);
+	buffer_put_u8(out, stamp->byte_order);
+	buffer_put_u32(out, stamp->page_bytes);
+	buffer_put(out, stamp->database_id, FILE_ID_BYTES);
+	buffer_put(out, stamp->incarnation, FILE_ID_BYTES);
+	buffer_put(out, stamp->secret, HASH_SECRET_BYTES);
+	buffer_put_u64(out, stamp->created_ms);
+	buffer_put_counted(out, stamp->made_by);
+}
+
+static void take_into(struct source *source, void *out, size_t len)
+{
+	struct slice bytes = source_take(source, len);
+
+	if (bytes.len == len)
+		memcpy(out, bytes.data, len);
+	else
+		memset(out, 0, len);
+}
+
+int stamp_get(struct stamp *stamp, struct slice bytes, const struct stamp *local)
+{
+	struct source source = source_of(bytes);
+
+	memset(stamp, 0, sizeof *stamp);
+	if (!slice_equal(source_take(&source, strlen(FILE_MAGIC)), slice_of_text(FILE_MAGIC)))
+		return ERR_NOT_DATABASE;
+	stamp->format = source_u16(&source);
+	stamp->oldest_reader = source_u16(&source);
+	if (!source.err && stamp->oldest_reader > FILE_FORMAT)
+		return ERR_NEWER_FORMAT;
+	stamp->pointer_bytes = source_u8(&source);
+	stamp->byte_order = source_u8(&source);
+	stamp->page_bytes = source_u32(&source);
+	if (!source.err && (stamp->pointer_bytes != local->pointer_bytes ||
+			stamp->byte_order != local->byte_order ||
+			stamp->page_bytes != local->page_bytes))
+		return ERR_FOREIGN_FORMAT;
+	take_into(&source, stamp->database_id, FILE_ID_BYTES);
+	take_into(&source, stamp->incarnation, FILE_ID_BYTES);
+	take_into(&source, stamp->secret, HASH_SECRET_BYTES);
+	stamp->created_ms = source_u64(&source);
+	stamp->made_by = source_counted(&source);
+	return source_finish(&source);
+}
+
+void state_put(struct buffer *out, const struct state *state)
+{
+	buffer_put_u64(out, state->sequence);
+	buffer_put_u64(out, state->node);
+	buffer_put_u32(out, state->table);
+	buffer_put_u32(out, state->stream);
+	buffer_put_u64(out, state->catalog_version);
+	buffer_put_u64(out, state->created_ms);
+	buffer_put_u64(out, state->stepped_back);
+	buffer_put_u64(out, state->retention_ms);
+	buffer_put_u64(out, state->elapsed_ms);
+	buffer_put(out, state->boot, BOOT_BYTES);
+	buffer_put_u64(out, state->jump.wall_ms);
+	buffer_put_u64(out, state->jump.elapsed_ms);
+	buffer_put(out, state->jump.boot, BOOT_BYTES);
+}
+
+int state_get(struct state *state, struct slice bytes)
+{
+	struct source source = source_of(bytes);
+
+	state->sequence = source_u64(&source);
+	state->node = source_u64(&source);
+	state->table = source_u32(&source);
+	state->stream = source_u32(&source);
+	state->catalog_version = source_u64(&source);
+	state->created_ms = source_u64(&source);
+	state->stepped_back = source_u64(&source);
+	state->retention_ms = source_u64(&source);
+	state->elapsed_ms = source_u64(&source);
+	take_into(&source, state->boot, BOOT_BYTES);
+	state->jump.wall_ms = source_u64(&source);
+	state->jump.elapsed_ms = source_u64(&source);
+	take_into(&source, state->jump.boot, BOOT_BYTES);
+	return source_finish(&source);
+}

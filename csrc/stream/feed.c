@@ -1,0 +1,418 @@
+/* feed.c - a reader's place in one stream, or in all of them. */
+#include "stream/feed.h"
+
+#include "base/memory.h"
+
+#define ENTRY_HEAD 8
+
+/* --- what is in sight --- */
+
+static uint64_t floor_of(const struct feed *feed, uint32_t stream)
+{
+	for (size_t i = 0; i < feed->floor_count; i++)
+		if (feed->floors[i].stream == stream)
+			return feed->floors[i].hidden > feed->position ?
+				feed->floors[i].hidden : feed->position;
+	return feed->position;
+}
+
+/* What this stream has lost behind the feed's back is an error, never a gap. */
+static int check_trimmed(const struct feed *feed, uint32_t stream, uint64_t hidden,
+	struct failure *failure)
+{
+	uint64_t floor = floor_of(feed, stream);
+
+	if (hidden <= floor)
+		return 0;
+	fail_with(failure, ERR_TRIMMED, "from sequence number %llu to %llu",
+		(unsigned long long)floor + 1, (unsigned long long)hidden);
+	if (failure) {
+		failure->first = floor + 1;
+		failure->last = hidden;
+	}
+	return ERR_TRIMMED;
+}
+
+/* The last record out of sight. */
+static int look(const struct view_of_streams *view, const struct stream_row *row,
+	struct cursor *cursor, uint64_t *hidden)
+{
+	struct bounds bounds;
+	int err = stream_bounds(view->txn, row->id, &bounds);
+
+	return err ? err : retention_hidden(cursor, row, &bounds, view->clock_ms, hidden);
+}
+
+/* Positions the cursor on the first record of the stream that the feed has
+ * yet to give: 0, END, TRIMMED. */
+static int seek(const struct feed *feed, const struct view_of_streams *view,
+	const struct stream_row *row, struct cursor *cursor, struct record *head,
+	struct failure *failure)
+{
+	static const struct stream_head nowhere;
+	const struct retention *limit = &row->retention;
+	uint64_t start = floor_of(feed, row->id) + 1, hidden;
+	struct horizon horizon;
+	int err = stream_horizon(view->txn, row->id, &horizon);
+
+	if (!err)
+		err = check_trimmed(feed, row->id, horizon.hidden, failure);
+	if (!err)
+		err = log_seek(cursor, row->id, start, head);
+	if (err)
+		return err;
+	if (!limit->max_bytes && !limit->max_count &&
+			!retention_expired(limit, &nowhere, head, view->clock_ms))
+		return 0;
+	err = look(view, row, cursor, &hidden);
+	if (!err)
+		err = check_trimmed(feed, row->id, hidden, failure);
+	return err ? err : log_seek(cursor, row->id, start, head);
+}
+
+/* --- starting --- */
+
+static int keep_floors(struct feed *feed, const struct view_of_streams *view)
+{
+	struct cursor *cursor;
+	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
+
+	if (err || view->streams->count == 0)
+		return err;
+	feed->floors = memory_get(view->streams->count * sizeof *feed->floors);
+	if (!feed->floors)
+		return ERR_NO_MEMORY;
+	for (size_t i = 0; i < view->streams->count && !err; i++) {
+		const struct stream_row *row = &view->streams->all[i].row;
+		struct floor *floor = &feed->floors[feed->floor_count];
+
+		if (feed->stream && feed->stream != row->id)
+			continue;
+		floor->stream = row->id;
+		err = look(view, row, cursor, &floor->hidden);
+		feed->floor_count++;
+	}
+	return err;
+}
+
+/* The sequence number before the first record created at or after `ms`, or the
+ * last one given when there is none. From the last step back of the clock on,
+ * created-at rises; what lies before it is looked through. */
+static int before_time(const struct view_of_streams *view, uint32_t stream, uint64_t floor,
+	uint64_t ms, uint64_t *position)
+{
+	uint64_t low = floor + 1, high = view->state->sequence + 1;
+	struct record head;
+	struct cursor *cursor;
+	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
+
+	if (!err && low < view->state->stepped_back)
+		for (err = log_seek(cursor, stream, low, &head);
+				err == 0 && head.sequence < view->state->stepped_back;
+				err = log_next(cursor, stream, &head)) {
+			if (head.created_ms >= ms) {
+				*position = head.sequence - 1;
+				return 0;
+			}
+			low = head.sequence + 1;
+		}
+	while (err >= 0 && low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		err = log_seek(cursor, stream, middle, &head);
+		if (err == 0 && head.created_ms < ms)
+			low = head.sequence + 1;
+		else
+			high = middle;
+	}
+	if (err < 0)
+		return err;
+	*position = low - 1;
+	return 0;
+}
+
+static int start_at_time(struct feed *feed, uint64_t ms, const struct view_of_streams *view)
+{
+	uint64_t earliest = view->state->sequence;
+
+	for (size_t i = 0; i < feed->floor_count; i++) {
+		const struct floor *floor = &feed->floors[i];
+		uint64_t position;
+		int err = before_time(view, floor->stream, floor->hidden, ms, &position);
+
+		if (err)
+			return err;
+		if (position < earliest)
+			earliest = position;
+	}
+	feed->position = earliest;
+	return 0;
+}
+
+static int start_at_number(struct feed *feed, struct position position,
+	const struct view_of_streams *view, struct failure *failure)
+{
+	uint64_t at = position.at, last = view->state->sequence;
+
+	if (position.kind == POSITION_AT && at > 0)
+		at--;
+	if (at > last)
+		return fail_with(failure, ERR_AHEAD,
+			"sequence number %llu, and the last change has %llu",
+			(unsigned long long)position.at, (unsigned long long)last);
+	feed->position = at;
+	return 0;
+}
+
+int feed_start(struct feed *feed, uint32_t stream, struct position position,
+	const struct view_of_streams *view, struct failure *failure)
+{
+	int err = 0;
+
+	feed->stream = stream;
+	if (stream && !streams_find(view->streams, stream))
+		return fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
+	switch (position.kind) {
+	case POSITION_TRIM_HORIZON:
+		err = keep_floors(feed, view);
+		break;
+	case POSITION_LATEST:
+		feed->position = view->state->sequence;
+		break;
+	case POSITION_AT:
+	case POSITION_AFTER:
+		return start_at_number(feed, position, view, failure);
+	case POSITION_TIME:
+		err = keep_floors(feed, view);
+		if (!err)
+			err = start_at_time(feed, position.at, view);
+		break;
+	}
+	return err ? fail(failure, err) : 0;
+}
+
+/* --- filling --- */
+
+/* Copies the record under the cursor behind the page. */
+static int take(struct feed *feed, struct cursor *cursor, uint32_t stream,
+	const struct record *head)
+{
+	size_t start = feed->page.len;
+	int err;
+
+	buffer_put_u32(&feed->page, stream);
+	buffer_put_u32(&feed->page, (uint32_t)record_bytes(head));
+	err = log_copy(cursor, stream, head, &feed->page);
+	if (err) {
+		feed->page.len = start;
+		return err;
+	}
+	feed->filled_to = head->sequence;
+	return 0;
+}
+
+static bool is_full(const struct feed *feed, uint32_t taken, uint32_t max)
+{
+	return taken >= max || feed->page.len >= FEED_PAGE_BYTES;
+}
+
+/* Names the damaged row; what was taken before it is still given first. */
+static int corrupt(struct feed *feed, uint32_t stream, uint64_t sequence, int err,
+	struct failure *failure)
+{
+	if (err != ERR_CORRUPT)
+		return fail(failure, err);
+	if (feed->page.len)
+		return 0;
+	return fail_with(failure, err, "stream %u, the record at or after sequence number %llu",
+		stream, (unsigned long long)sequence);
+}
+
+static int fill_one(struct feed *feed, uint32_t max, const struct view_of_streams *view,
+	const struct stream_row *row, struct failure *failure)
+{
+	uint32_t taken = 0, id = row->id;
+	struct record head = { 0 };
+	struct cursor *cursor;
+	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
+
+	if (err)
+		return fail(failure, err);
+	err = seek(feed, view, row, cursor, &head, failure);
+	if (err == ERR_TRIMMED)
+		return err;
+	while (!err && !is_full(feed, taken, max)) {
+		err = take(feed, cursor, id, &head);
+		if (err)
+			break;
+		taken++;
+		err = log_next(cursor, id, &head);
+	}
+	feed->caught_up = err == END;
+	return err < 0 ? corrupt(feed, id, feed->filled_to + 1, err, failure) : 0;
+}
+
+/* One stream of several that are merged. */
+struct strand {
+	uint32_t stream;
+	struct cursor *cursor;
+	struct record head;
+};
+
+static void strands_close(struct strand *strands, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		cursor_close(strands[i].cursor);
+	memory_give_back(strands);
+}
+
+/* Opens a strand on every stream that has something to give. */
+static int strands_open(struct feed *feed, const struct view_of_streams *view,
+	struct strand **strands, size_t *count, struct failure *failure)
+{
+	*count = 0;
+	*strands = memory_zeroed(view->streams->count * sizeof **strands);
+	if (!*strands)
+		return fail(failure, ERR_NO_MEMORY);
+	for (size_t i = 0; i < view->streams->count; i++) {
+		const struct stream_row *row = &view->streams->all[i].row;
+		struct strand *strand = &(*strands)[*count];
+		int err;
+
+		strand->stream = row->id;
+		err = cursor_open(&strand->cursor, view->txn, TREE_LOG);
+		if (err)
+			return fail(failure, err);
+		err = seek(feed, view, row, strand->cursor, &strand->head, failure);
+		if (err < 0) {
+			(*count)++;
+			return err == ERR_TRIMMED ? err :
+				corrupt(feed, row->id, feed->position + 1, err,
+					failure);
+		}
+		if (err == END)
+			cursor_close(strand->cursor);
+		else
+			(*count)++;
+	}
+	return 0;
+}
+
+/* The strand with the least sequence number, and how far it may run before
+ * another has to be looked at. */
+static size_t least_strand(const struct strand *strands, size_t count, uint64_t *until)
+{
+	size_t least = 0;
+
+	*until = UINT64_MAX;
+	for (size_t i = 1; i < count; i++) {
+		uint64_t sequence = strands[i].head.sequence;
+
+		if (sequence < strands[least].head.sequence) {
+			*until = strands[least].head.sequence;
+			least = i;
+		} else if (sequence < *until) {
+			*until = sequence;
+		}
+	}
+	return least;
+}
+
+static int fill_merged(struct feed *feed, uint32_t max, struct strand *strands, size_t *count,
+	struct failure *failure)
+{
+	uint32_t taken = 0;
+
+	while (*count > 0 && !is_full(feed, taken, max)) {
+		uint64_t until;
+		size_t i = least_strand(strands, *count, &until);
+		struct strand *strand = &strands[i];
+		uint32_t id = strand->stream;
+		int err = 0;
+
+		while (!err && strand->head.sequence < until && !is_full(feed, taken, max)) {
+			err = take(feed, strand->cursor, id, &strand->head);
+			if (err)
+				break;
+			taken++;
+			err = log_next(strand->cursor, id, &strand->head);
+		}
+		if (err < 0)
+			return corrupt(feed, id, feed->filled_to + 1, err, failure);
+		if (err == END) {
+			cursor_close(strand->cursor);
+			*strand = strands[--*count];
+		}
+	}
+	feed->caught_up = *count == 0;
+	return 0;
+}
+
+static int fill_all(struct feed *feed, uint32_t max, const struct view_of_streams *view,
+	struct failure *failure)
+{
+	struct strand *strands;
+	size_t count;
+	int err;
+
+	if (view->streams->count == 0) {
+		feed->caught_up = true;
+		return 0;
+	}
+	err = strands_open(feed, view, &strands, &count, failure);
+	if (!err)
+		err = fill_merged(feed, max, strands, &count, failure);
+	strands_close(strands, strands ? count : 0);
+	return err;
+}
+
+int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *view,
+	struct failure *failure)
+{
+	struct stream *stream;
+
+	buffer_clear(&feed->page);
+	feed->at = 0;
+	feed->filled_to = feed->position;
+	feed->caught_up = false;
+	feed->filled_at = txn_id(view->txn);
+	if (max > FEED_PAGE_RECORDS)
+		max = FEED_PAGE_RECORDS;
+	if (!feed->stream)
+		return fill_all(feed, max, view, failure);
+	stream = streams_find(view->streams, feed->stream);
+	if (!stream)
+		return fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
+	return fill_one(feed, max, view, &stream->row, failure);
+}
+
+/* --- giving --- */
+
+int feed_peek(const struct feed *feed, uint32_t *stream, struct slice *record)
+{
+	const uint8_t *entry = feed->page.data + feed->at;
+
+	if (feed->at >= feed->page.len)
+		return END;
+	*stream = get_u32(entry);
+	*record = slice_of(entry + ENTRY_HEAD, get_u32(entry + 4));
+	return 0;
+}
+
+int feed_next(struct feed *feed, uint32_t *stream, struct slice *record)
+{
+	int err = feed_peek(feed, stream, record);
+
+	if (err)
+		return err;
+	feed->at += ENTRY_HEAD + record->len;
+	feed->position = get_u64(record->data + 16);
+	return 0;
+}
+
+void feed_release(struct feed *feed)
+{
+	buffer_release(&feed->page);
+	memory_give_back(feed->floors);
+	*feed = (struct feed){ 0 };
+}

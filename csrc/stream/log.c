@@ -1,0 +1,222 @@
+/* log.c - records as rows of the log. */
+#include "stream/log.h"
+
+#include "base/error.h"
+
+/* --- writing --- */
+
+/* Rows of at most LOG_SHARE from the three slices, as if they were one. */
+static int append_pieces(struct txn *txn, uint8_t key[RECORD_KEY], uint16_t *part,
+	const struct slice *pieces, size_t count, bool at_end, struct buffer *scratch)
+{
+	struct slice name = slice_of(key, RECORD_KEY);
+	size_t i = 0, at = 0;
+	int err;
+
+	while (i < count) {
+		size_t room = LOG_SHARE;
+
+		set_u16(key + 12, (*part)++);
+		row_start(scratch);
+		while (i < count && (room > 0 || pieces[i].len == 0)) {
+			size_t take = pieces[i].len - at < room ? pieces[i].len - at : room;
+
+			buffer_put(scratch, pieces[i].data + at, take);
+			room -= take;
+			at += take;
+			if (at == pieces[i].len) {
+				i++;
+				at = 0;
+			}
+		}
+		err = row_seal(scratch, name);
+		if (!err && at_end)
+			err = txn_append(txn, TREE_LOG, name, buffer_slice(scratch));
+		else if (!err)
+			err = txn_put(txn, TREE_LOG, name, buffer_slice(scratch));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end,
+	struct buffer *scratch)
+{
+	uint8_t head[RECORD_HEAD], key[RECORD_KEY];
+	struct slice pieces[4] = {
+		slice_of(head, sizeof head), record->keys, record->old_image, record->new_image,
+	};
+	size_t first = record_bytes(record) <= LOG_SHARE || record->new_image.len == 0 ? 4 : 3;
+	uint16_t part = 0;
+	int err;
+
+	record_put_head(record, head);
+	record_set_key(key, stream, record->sequence, 0);
+	err = append_pieces(txn, key, &part, pieces, first, at_end, scratch);
+	if (!err && first == 3)
+		err = append_pieces(txn, key, &part, pieces + 3, 1, at_end, scratch);
+	return err;
+}
+
+int log_last_stream(struct txn *txn, uint32_t *stream)
+{
+	struct slice key, value;
+	struct cursor *cursor;
+	int err = txn_cursor(txn, TREE_LOG, &cursor);
+
+	*stream = 0;
+	if (!err)
+		err = cursor_move(cursor, MOVE_LAST, &key, &value);
+	if (err)
+		return err < 0 ? err : 0;
+	if (key.len != RECORD_KEY)
+		return ERR_CORRUPT;
+	*stream = get_u32(key.data);
+	return 0;
+}
+
+/* --- reading --- */
+
+static bool is_of(struct slice key, uint32_t stream)
+{
+	return key.len == RECORD_KEY && get_u32(key.data) == stream;
+}
+
+static uint64_t sequence_of(struct slice key)
+{
+	return get_u64(key.data + 4);
+}
+
+static uint16_t part_of(struct slice key)
+{
+	return get_u16(key.data + 12);
+}
+
+/* The head of the record whose first row this is. */
+static int read_head(struct slice key, struct slice value, struct record *head)
+{
+	struct slice share;
+	int err = row_open(key, value, &share);
+
+	if (!err)
+		err = record_get_head(head, share);
+	if (!err && (part_of(key) != 0 || head->sequence != sequence_of(key)))
+		err = ERR_CORRUPT;
+	return err;
+}
+
+int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *head)
+{
+	uint8_t bytes[RECORD_KEY];
+	struct slice key = slice_of(bytes, sizeof bytes), value;
+	int err;
+
+	record_set_key(bytes, stream, sequence, 0);
+	err = cursor_move(cursor, MOVE_FROM, &key, &value);
+	if (err)
+		return err;
+	return is_of(key, stream) ? read_head(key, value, head) : END;
+}
+
+int log_next(struct cursor *cursor, uint32_t stream, struct record *head)
+{
+	struct slice key, value;
+	int err;
+
+	do {
+		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+		if (err)
+			return err;
+		if (!is_of(key, stream))
+			return END;
+	} while (part_of(key) != 0);
+	return read_head(key, value, head);
+}
+
+/* From the row that the cursor is on, which may be any part of its record. */
+static int settle_on_first_row(struct cursor *cursor, uint32_t stream, struct slice key,
+	struct slice value, struct record *head)
+{
+	if (!is_of(key, stream))
+		return END;
+	if (part_of(key) != 0)
+		return log_seek(cursor, stream, sequence_of(key), head);
+	return read_head(key, value, head);
+}
+
+/* The record before the place of this key. */
+static int before(struct cursor *cursor, const uint8_t place[RECORD_KEY], uint32_t stream,
+	struct record *head)
+{
+	struct slice key = slice_of(place, RECORD_KEY), value;
+	int err = cursor_move(cursor, MOVE_FROM, &key, &value);
+
+	if (err < 0)
+		return err;
+	err = cursor_move(cursor, err == END ? MOVE_LAST : MOVE_PREVIOUS, &key, &value);
+	return err ? err : settle_on_first_row(cursor, stream, key, value, head);
+}
+
+int log_last(struct cursor *cursor, uint32_t stream, struct record *head)
+{
+	uint8_t place[RECORD_KEY];
+
+	record_set_key(place, stream, UINT64_MAX, UINT16_MAX);
+	return before(cursor, place, stream, head);
+}
+
+int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
+	struct record *head)
+{
+	uint8_t place[RECORD_KEY];
+
+	record_set_key(place, stream, sequence, 0);
+	return before(cursor, place, stream, head);
+}
+
+int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
+	struct buffer *out)
+{
+	size_t left = record_bytes(head);
+	uint8_t bytes[RECORD_KEY];
+	struct slice key = slice_of(bytes, sizeof bytes), value, share;
+	int err;
+
+	record_set_key(bytes, stream, head->sequence, 0);
+	err = cursor_move(cursor, MOVE_HERE, &key, &value);
+	for (uint16_t part = 0; !err; part++) {
+		if (!is_of(key, stream) || sequence_of(key) != head->sequence ||
+				part_of(key) != part)
+			return ERR_CORRUPT;
+		err = row_open(key, value, &share);
+		if (err)
+			return err;
+		if (share.len == 0 || share.len > left)
+			return ERR_CORRUPT;
+		buffer_put_slice(out, share);
+		left -= share.len;
+		if (left == 0)
+			return buffer_error(out);
+		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+	}
+	return err == END ? ERR_CORRUPT : err;
+}
+
+int log_remove(struct cursor *cursor, uint32_t stream, uint64_t through, uint64_t *records)
+{
+	uint8_t bytes[RECORD_KEY];
+	struct slice key = slice_of(bytes, sizeof bytes), value;
+	int err;
+
+	record_set_key(bytes, stream, 0, 0);
+	err = cursor_move(cursor, MOVE_FROM, &key, &value);
+	while (!err && is_of(key, stream) && sequence_of(key) <= through) {
+		if (part_of(key) == 0)
+			(*records)++;
+		err = cursor_delete(cursor);
+		if (!err)
+			err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+	}
+	return err < 0 ? err : 0;
+}

@@ -1,0 +1,48 @@
+/* log.h - the rows of the log: records in their streams, in order.
+ *
+ *     key     stream id (u32), sequence number (u64), part (u16)
+ *     value   checksum (u32), the row's share of the record
+ *
+ * Big-endian makes key order commit order: reading a stream is one cursor
+ * walk, and trimming it is deleting from the front. What a record is:
+ * codec/record.h.
+ */
+#ifndef STREAM_LOG_H
+#define STREAM_LOG_H
+
+#include "base/buffer.h"
+#include "codec/record.h"
+#include "codec/row.h"
+#include "sys/store.h"
+
+/* What of a record goes into one row. */
+#define LOG_SHARE (STORE_ROW_SHARE - RECORD_KEY - ROW_CHECKSUM)
+
+/* Writes the record's rows behind its stream's last one. at_end says that no
+ * other stream's rows lie behind: then they append. The scratch is
+ * overwritten. */
+int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end,
+	struct buffer *scratch);
+
+/* The stream of the tree's last row; 0 when there is none. */
+int log_last_stream(struct txn *txn, uint32_t *stream);
+
+/* Positions the cursor on the first row of a record and reads the head: its
+ * slices have lengths and no address. Each is 0, END (no such record in the
+ * stream) or an error; a row that is damaged is CORRUPT. */
+int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *head);
+int log_last(struct cursor *cursor, uint32_t stream, struct record *head);
+int log_next(struct cursor *cursor, uint32_t stream, struct record *head);
+int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
+	struct record *head);
+
+/* Appends the whole record under the cursor to out (its rows verified) and
+ * leaves the cursor on its last row; log_next goes on from there. */
+int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
+	struct buffer *out);
+
+/* Deletes the stream's records up to and with this sequence number; they are
+ * added to *records. */
+int log_remove(struct cursor *cursor, uint32_t stream, uint64_t through, uint64_t *records);
+
+#endif

@@ -1,0 +1,62 @@
+/* retention.h - how long records stay, and who takes them away.
+ *
+ * A record has expired when its age, or the records behind it by count or by
+ * bytes, pass a limit of its stream. What has expired is a prefix of the
+ * stream, made of whole transactions; it is out of sight at once (readers stop
+ * at the horizon) and is removed in small steps by writers and by trim.
+ *
+ * Time here is the retention clock (doc/format.md, "Time").
+ */
+#ifndef STREAM_RETENTION_H
+#define STREAM_RETENTION_H
+
+#include "codec/state.h"
+#include "stream/stream.h"
+#include "sys/clock.h"
+
+/* A step of the retention clock beyond the time that passed, up to this long,
+ * is believed at once; a longer one is a jump, and this long is confirmed. */
+#define CLOCK_BOUND_MS (UINT64_C(3600) * 1000)
+
+/* A writer trims when this many records can go, and takes at most
+ * TRIM_ROWS_MAX rows or TRIM_BYTES_MAX at a time (a longer transaction still
+ * goes whole). Measured in doc/architecture.md, "Trimming". */
+#define TRIM_WORTH 64
+#define TRIM_ROWS_MAX 256
+#define TRIM_BYTES_MAX (UINT64_C(512) * 1024)
+
+struct moment {
+	uint64_t now_ms;
+	uint64_t elapsed_ms;
+	uint8_t boot[BOOT_BYTES];
+};
+
+void moment_take(struct moment *moment, const struct clock *clock);
+
+/* The retention clock at a moment, by the state's; pure. */
+uint64_t retention_clock(const struct state *state, const struct moment *moment);
+
+/* The same, kept in the state (a jump's first sight as well). */
+uint64_t retention_clock_set(struct state *state, const struct moment *moment);
+
+/* The last record out of sight at this clock: its sequence number, 0 when
+ * every record is in sight. The bounds are those of the cursor's snapshot. */
+int retention_hidden(struct cursor *cursor, const struct stream_row *row,
+	const struct bounds *bounds, uint64_t clock_ms, uint64_t *hidden);
+
+/* True if this record by itself has expired; its transaction may not have. */
+bool retention_expired(const struct retention *limit, const struct stream_head *head,
+	const struct record *record, uint64_t clock_ms);
+
+/* Removes up to max_rows rows from the front and writes the horizon. *removed
+ * counts records. The stream must be known in this transaction (stream_know). */
+int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
+	uint64_t max_rows, uint64_t *removed);
+
+/* True if a look at the front is due: cheap, no row is read. */
+bool retention_due(const struct stream *stream, uint64_t clock_ms);
+
+/* Hides for good what has expired (before the retention is changed). */
+int retention_hide(struct txn *txn, struct stream *stream, uint64_t clock_ms);
+
+#endif

@@ -1,0 +1,73 @@
+/* stream.h - the streams of a file, and where each one begins and ends.
+ *
+ * A stream knows nothing of tables but a name, an id and how keys are made up,
+ * so that it can be read when its table is gone.
+ */
+#ifndef STREAM_STREAM_H
+#define STREAM_STREAM_H
+
+#include <stdbool.h>
+
+#include "codec/schema.h"
+#include "stream/log.h"
+#include "sys/store.h"
+
+/* The last record a stream ever had; all 0: it never had one. */
+struct stream_head {
+	uint64_t sequence;
+	uint64_t ordinal;
+	uint64_t stream_bytes;
+};
+
+/* Where a stream begins and ends, in one snapshot. */
+struct bounds {
+	struct horizon horizon;
+	struct stream_head head;
+};
+
+/* When a writer looks at the front of the stream again: see retention.h. */
+struct trim_hint {
+	uint64_t at_ms;              /* retention clock; 0: look now */
+	uint64_t at_ordinal;         /* or when the head has got this far */
+	uint64_t at_bytes;
+};
+
+struct stream {
+	struct stream_row row;
+	struct bounds bounds;        /* as the writer knows them: stream_know */
+	uint64_t known_at;           /* the snapshot in which they hold; 0: none */
+	struct trim_hint hint;
+};
+
+/* All streams, ascending by id. */
+struct streams {
+	struct stream *all;
+	size_t count;
+	size_t cap;
+};
+
+/* Reads every stream's row, replacing what was there. CORRUPT, NO_MEMORY. */
+int streams_load(struct streams *streams, struct txn *txn);
+void streams_release(struct streams *streams);
+
+/* NULL when there is none. Good until the next load. */
+struct stream *streams_find(const struct streams *streams, uint32_t id);
+
+/* Reads where a stream begins and ends. */
+int stream_bounds(struct txn *txn, uint32_t id, struct bounds *bounds);
+int stream_horizon(struct txn *txn, uint32_t id, struct horizon *horizon);
+
+/* Keeps the bounds in the stream; free of cost when they hold already. */
+int stream_know(struct stream *stream, struct txn *txn, uint64_t snapshot);
+
+/* Rows of `meta`. */
+int stream_write_row(struct txn *txn, const struct stream_row *row);
+int stream_write_horizon(struct txn *txn, uint32_t id, const struct horizon *horizon);
+
+/* Removes a stream that has no records left. */
+int stream_remove(struct txn *txn, uint32_t id);
+
+/* "2026-01-31T12:00:00.000", UTC. */
+void stream_label(char label[LABEL_MAX + 1], uint64_t ms);
+
+#endif
