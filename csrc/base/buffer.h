@@ -183,9 +183,12 @@ size_t set_varint(uint8_t *p, uint64_t n);
 
 /* --- source --- */
 
+/* No address is added to when there are no bytes: that may be NULL. */
 static inline struct source source_of(struct slice slice)
 {
-	return (struct source){ slice.data, slice.data + slice.len, 0 };
+	const uint8_t *end = slice.len ? slice.data + slice.len : slice.data;
+
+	return (struct source){ slice.data, end, 0 };
 }
 
 static inline size_t source_left(const struct source *source)

@@ -22,7 +22,8 @@
 	X(FULL, -4, "FULL", "LimitExceededException", "the database has reached its maximum size") \
 	X(DISK_FULL, -5, "DISK_FULL", "InternalServerError", "the disk is full") \
 	X(BUSY, -6, "BUSY", "ThrottlingException", "another writer holds the database") \
-	X(READERS_FULL, -7, "READERS_FULL", "LimitExceededException", "every reader slot is taken") \
+	X(READERS_FULL, -7, "READERS_FULL", "LimitExceededException", \
+		"every reader slot is taken") \
 	X(TOO_BIG, -8, "TOO_BIG", "LimitExceededException", "the transaction is too big") \
 	X(UNKNOWN_OUTCOME, -9, "UNKNOWN_OUTCOME", "InternalServerError", \
 		"the commit failed and its outcome is unknown") \
@@ -50,7 +51,8 @@
 	X(CONFLICT, -34, "CONFLICT", "TransactionConflictException", \
 		"what the transaction read has changed") \
 	/* tables and streams */ \
-	X(NOT_FOUND, -40, "NOT_FOUND", "ResourceNotFoundException", "requested resource not found") \
+	X(NOT_FOUND, -40, "NOT_FOUND", "ResourceNotFoundException", \
+		"requested resource not found") \
 	X(IN_USE, -41, "IN_USE", "ResourceInUseException", "the resource is in use") \
 	X(TRIMMED, -42, "TRIMMED", "TrimmedDataAccessException", \
 		"records at this position were already trimmed") \

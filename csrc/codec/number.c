@@ -167,13 +167,16 @@ static int encode_digits(struct number *number, bool negative, const struct digi
 
 int number_parse(struct number *number, struct slice text)
 {
-	const uint8_t *p = text.data, *end = p + text.len;
+	const uint8_t *p = text.data, *end;
 	struct digits digits = { 0 };
 	int64_t exponent = 0;
 	bool negative;
 
-	negative = p < end && *p == '-';
-	if (p < end && (*p == '-' || *p == '+'))
+	if (text.len == 0)
+		return ERR_NUMBER_SYNTAX;
+	end = p + text.len;
+	negative = *p == '-';
+	if (*p == '-' || *p == '+')
 		p++;
 	p = read_digits(&digits, p, end);
 	if (p && p < end && (*p == 'e' || *p == 'E'))
@@ -253,12 +256,13 @@ static unsigned check_pairs(const uint8_t *p, const uint8_t *end, uint8_t flip)
 
 int number_width(struct slice bytes)
 {
-	const uint8_t *p = bytes.data, *end = p + bytes.len;
+	const uint8_t *p = bytes.data, *end;
 	uint8_t flip, head, second;
 	unsigned count;
 
-	if (p == end)
+	if (bytes.len == 0)
 		return ERR_CORRUPT;
+	end = p + bytes.len;
 	if (*p == HEAD_ZERO)
 		return 1;
 	flip = *p & 0x80 ? 0 : 0xff;

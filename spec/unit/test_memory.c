@@ -1,0 +1,90 @@
+/* test_memory.c - memory comes, can be refused on demand, and in one thread only. */
+#include "base/memory.h"
+
+#include <pthread.h>
+
+#include "check.h"
+
+static bool can_get(void)
+{
+	void *memory = memory_get(16);
+
+	memory_give_back(memory);
+	return memory != NULL;
+}
+
+static void memory_comes_and_goes(void)
+{
+	char *memory = memory_get(3);
+	size_t i;
+
+	CHECK(memory != NULL);
+	memcpy(memory, "abc", 3);
+	memory = memory_resize(memory, 100000);
+	CHECK(memory && memcmp(memory, "abc", 3) == 0);
+	memory_give_back(memory);
+
+	memory = memory_zeroed(1000);
+	CHECK(memory != NULL);
+	for (i = 0; i < 1000; i++)
+		CHECK_EQUAL_INT(memory[i], 0);
+	memory_give_back(memory);
+	memory_give_back(NULL);
+}
+
+/* NULL means none left and nothing else. */
+static void nothing_is_something(void)
+{
+	void *memory = memory_get(0), *zeroed = memory_zeroed(0);
+
+	CHECK(memory && zeroed);
+	memory = memory_resize(memory, 0);
+	CHECK(memory);
+	memory_give_back(memory);
+	memory_give_back(zeroed);
+}
+
+static void each_kind_of_request_is_counted(void)
+{
+	void *first, *second;
+
+	memory_fail_after(2);
+	first = memory_get(1);
+	second = memory_zeroed(1);
+	CHECK(first && second);
+	CHECK(!memory_get(1) && !memory_zeroed(1) && !memory_resize(first, 2));
+	memory_fail_after(1);
+	first = memory_resize(first, 2);
+	CHECK(first && !can_get());
+	memory_fail_after(-1);
+	CHECK(can_get());
+	memory_give_back(first);
+	memory_give_back(second);
+}
+
+static void *get_in_a_thread(void *unused)
+{
+	(void)unused;
+	return can_get() ? "got" : NULL;
+}
+
+static void other_threads_do_not_notice(void)
+{
+	pthread_t thread;
+	void *got = NULL;
+
+	CHECK_EQUAL_INT(pthread_create(&thread, NULL, get_in_a_thread, NULL), 0);
+	memory_fail_after(0);
+	CHECK_EQUAL_INT(pthread_join(thread, &got), 0);
+	CHECK(got && !can_get());
+	memory_fail_after(-1);
+}
+
+int main(void)
+{
+	memory_comes_and_goes();
+	nothing_is_something();
+	each_kind_of_request_is_counted();
+	other_threads_do_not_notice();
+	return 0;
+}
