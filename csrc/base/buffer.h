@@ -183,12 +183,12 @@ size_t set_varint(uint8_t *p, uint64_t n);
 
 /* --- source --- */
 
-/* No address is added to when there are no bytes: that may be NULL. */
+/* No bytes may lie at NULL, to which C adds nothing, not even 0. */
 static inline struct source source_of(struct slice slice)
 {
-	const uint8_t *end = slice.len ? slice.data + slice.len : slice.data;
+	const uint8_t *at = slice.len ? slice.data : (const uint8_t *)"";
 
-	return (struct source){ slice.data, end, 0 };
+	return (struct source){ at, at + slice.len, 0 };
 }
 
 static inline size_t source_left(const struct source *source)
