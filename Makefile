@@ -184,6 +184,7 @@ ifdef AGAINST
 	@rm -rf $(BUILD)/against && git worktree prune
 	@git worktree add -q --detach $(BUILD)/against $(AGAINST)
 	@$(MAKE) -C $(BUILD)/against bench AGAINST= BUILD=build
+	@git worktree remove --force $(BUILD)/against
 endif
 	@for program in $(wildcard bench/*.lua); do $(LUA) $$program || exit 1; done
 
