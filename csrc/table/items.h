@@ -1,0 +1,45 @@
+/* items.h - items as rows: one row each while it fits, else cut into parts.
+ *
+ *     payload   ROW_ITEM (u8), sequence number (u64), the item
+ *     payload   ROW_PARTS (u8), sequence number (u64), part id (u64), length (u32)
+ *     parts     part id (u64), n (u16)  ->  a piece of up to ITEM_SHARE bytes
+ *
+ * The sequence number is that of the item's last change.
+ */
+#ifndef TABLE_ITEMS_H
+#define TABLE_ITEMS_H
+
+#include "codec/row.h"
+#include "table/rows.h"
+
+#define PART_KEY 10
+#define ITEM_SHARE (STORE_ROW_SHARE - PART_KEY - ROW_CHECKSUM)
+
+/* An item as it is stored. */
+struct stored {
+	uint64_t sequence;
+	uint64_t part;               /* 0: in its row */
+	struct slice item;
+};
+
+/* Reads what a row's payload says. The item is lent by the payload, or put
+ * together in scratch; the payload must be good until then. CORRUPT. */
+int stored_read(struct stored *stored, struct txn *txn, struct slice payload,
+	struct buffer *scratch);
+
+/* The item with this key: 0, END or an error. `asked` is an item (or a key)
+ * that has the key attributes: a hit on a hashed key is compared with it. */
+int item_get(struct stored *stored, struct txn *txn, const struct key *key,
+	const struct key_schema *schema, struct slice asked, struct buffer *scratch);
+
+/* Writes an item in place of what is there (NULL: nothing is). *node is the
+ * last node or part id given. */
+int item_put(struct txn *txn, const struct key *key, struct slice item, uint64_t sequence,
+	const struct stored *old, uint64_t *node, struct buffer *scratch);
+
+int item_delete(struct txn *txn, const struct key *key, const struct stored *old);
+
+/* Deletes the pieces of an item; *rows counts them. */
+int item_delete_parts(struct txn *txn, uint64_t part, uint64_t *rows);
+
+#endif

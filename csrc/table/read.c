@@ -1,0 +1,311 @@
+/* read.c - pages of items, in key order, out of one snapshot. */
+#include "table/read.h"
+
+#include <string.h>
+
+#include "table/items.h"
+#include "table/write.h"
+
+#define ENTRY_HEAD 12
+
+/* --- ranges --- */
+
+static struct slice range_prefix(const struct range *range)
+{
+	return slice_of(range->prefix, range->prefix_len);
+}
+
+static void set_bound(struct bound *bound, struct slice bytes, bool open)
+{
+	bound->open = open;
+	bound->len = (uint16_t)bytes.len;
+	memcpy(bound->bytes, bytes.data, bytes.len);
+}
+
+static struct slice bound_key(const struct bound *bound)
+{
+	return slice_of(bound->bytes, bound->len);
+}
+
+void range_of_table(struct range *range, uint32_t table)
+{
+	memset(range, 0, sizeof *range);
+	set_u32(range->prefix, table);
+	range->prefix_len = 4;
+}
+
+/* Makes bytes the least of those that begin with none of them: the last byte
+ * that can grow grows, what is behind it goes. False: there is no such. */
+static bool successor(uint8_t *bytes, uint16_t *len)
+{
+	while (*len > 0 && bytes[*len - 1] == 0xff)
+		--*len;
+	if (*len == 0)
+		return false;
+	bytes[*len - 1]++;
+	return true;
+}
+
+static int set_sort(struct key *key, const struct table *table, const struct value *value,
+	bool may_be_empty)
+{
+	int err;
+
+	if (may_be_empty && value->bytes.len == 0 && value->type == table->row.schema.sort.type) {
+		key->sort_len = 0;
+		return 0;
+	}
+	err = key_set_sort(key, &table->row.schema, value);
+	return err;
+}
+
+static int apply_condition(struct range *range, struct key *key, const struct table *table,
+	const struct sort_condition *sort)
+{
+	enum comparison how = sort->comparison;
+	int err = set_sort(key, table, &sort->a, how == COMPARE_BEGINS_WITH);
+
+	if (err)
+		return err;
+	if (how == COMPARE_EQUAL || how == COMPARE_GREATER || how == COMPARE_GREATER_OR_EQUAL ||
+			how == COMPARE_BETWEEN || how == COMPARE_BEGINS_WITH)
+		set_bound(&range->low, key_whole(key), how == COMPARE_GREATER);
+	if (how == COMPARE_EQUAL || how == COMPARE_LESS || how == COMPARE_LESS_OR_EQUAL)
+		set_bound(&range->high, key_whole(key), how == COMPARE_LESS);
+	if (how == COMPARE_BEGINS_WITH) {
+		set_bound(&range->high, key_whole(key), true);
+		if (!successor(range->high.bytes, &range->high.len))
+			range->high.len = 0;
+	}
+	if (how == COMPARE_BETWEEN) {
+		err = set_sort(key, table, &sort->b, false);
+		if (err)
+			return err;
+		set_bound(&range->high, key_whole(key), false);
+		range->empty = slice_compare(bound_key(&range->low), bound_key(&range->high)) > 0;
+	}
+	return 0;
+}
+
+static int check_condition(const struct table *table, const struct sort_condition *sort,
+	struct failure *failure)
+{
+	enum type type = table->row.schema.sort.type;
+
+	if (sort->comparison == COMPARE_ALL)
+		return 0;
+	if (type == 0)
+		return fail_as(failure, ERR_VALIDATION,
+			"table %s has no sort key to compare", table->row.name);
+	if (sort->comparison == COMPARE_BEGINS_WITH && type == TYPE_N)
+		return fail_as(failure, ERR_VALIDATION,
+			"begins_with compares strings and binaries; sort key %s is a number",
+			table->row.schema.sort.name);
+	return 0;
+}
+
+static int fail_part(struct failure *failure, int err, const struct key_attribute *attribute,
+	enum type type)
+{
+	if (err == ERR_KEY_TYPE)
+		return fail_as(failure, err, "One or more parameter values were invalid: Condition"
+			" parameter type does not match schema type: key %s expected: %s actual:"
+			" %s", attribute->name, type_name(attribute->type), type_name(type));
+	if (err == ERR_KEY_EMPTY)
+		return fail_with(failure, err, "Key: %s", attribute->name);
+	return fail(failure, err);
+}
+
+int range_of_partition(struct range *range, const struct table *table,
+	const struct value *partition, const struct sort_condition *sort,
+	const uint8_t *secret, struct failure *failure)
+{
+	const struct key_schema *schema = &table->row.schema;
+	struct key key;
+	int err = check_condition(table, sort, failure);
+
+	memset(range, 0, sizeof *range);
+	if (err)
+		return err;
+	err = key_set_partition(&key, table->row.id, schema, partition, secret);
+	if (err)
+		return fail_part(failure, err, &schema->partition, partition->type);
+	memcpy(range->prefix, key_head(&key).data, key.head_len);
+	range->prefix_len = key.head_len;
+	if (sort->comparison == COMPARE_ALL)
+		return 0;
+	err = apply_condition(range, &key, table, sort);
+	return err ? fail_part(failure, err, &schema->sort, sort->a.type) : 0;
+}
+
+static bool is_before(struct slice key, const struct bound *low)
+{
+	int order = low->len ? slice_compare(key, bound_key(low)) : 1;
+
+	return order < 0 || (order == 0 && low->open);
+}
+
+static bool is_behind(struct slice key, const struct bound *high)
+{
+	int order = high->len ? slice_compare(key, bound_key(high)) : -1;
+
+	return order > 0 || (order == 0 && high->open);
+}
+
+int range_start_after(struct range *range, const struct table *table, struct slice key_item,
+	const uint8_t *secret, struct failure *failure)
+{
+	struct key key;
+	int err = key_of_key(&key, table->row.id, &table->row.schema, key_item, secret);
+
+	if (err)
+		return fail_as(failure, ERR_VALIDATION,
+			"The provided starting key is invalid: %s", error_text(err));
+	if (!slice_begins(key_whole(&key), range_prefix(range)))
+		return fail_as(failure, ERR_VALIDATION, "The provided starting key is outside query"
+			" boundaries based on provided conditions");
+	if (is_before(key_whole(&key), &range->low) || is_behind(key_whole(&key), &range->high))
+		return fail_as(failure, ERR_VALIDATION,
+			"The provided starting key does not match the range key predicate");
+	set_bound(range->backward ? &range->high : &range->low, key_whole(&key), true);
+	return 0;
+}
+
+/* --- pages --- */
+
+/* Puts the walk on the first row of the range that is to be given. */
+static int start_forward(struct row_walk *walk, struct txn *txn, const struct range *range)
+{
+	struct slice from = range->low.len ? bound_key(&range->low) : range_prefix(range);
+	int err = rows_from(walk, txn, from);
+
+	if (err == 0 && range->low.open && slice_equal(rows_key(walk), from))
+		err = rows_next(walk);
+	return err;
+}
+
+static int start_backward(struct row_walk *walk, struct txn *txn, const struct range *range)
+{
+	uint8_t bytes[KEY_HEAD_MAX];
+	uint16_t len = range->prefix_len;
+	int err;
+
+	if (range->high.len == 0) {
+		/* A prefix begins with a table id; ids don't reach the end of numbers. */
+		memcpy(bytes, range->prefix, len);
+		return successor(bytes, &len) ? rows_before(walk, txn, slice_of(bytes, len)) :
+			ERR_CORRUPT;
+	}
+	err = rows_from(walk, txn, bound_key(&range->high));
+	if (err == 0 && !range->high.open && slice_equal(rows_key(walk), bound_key(&range->high)))
+		return 0;
+	if (err == 0)
+		return rows_previous(walk);
+	if (err < 0)
+		return err;
+	rows_stop(walk);
+	return rows_before(walk, txn, bound_key(&range->high));
+}
+
+static bool is_in_range(const struct row_walk *walk, const struct range *range)
+{
+	struct slice key = rows_key(walk);
+
+	if (!slice_begins(key, range_prefix(range)))
+		return false;
+	return range->backward ? !is_before(key, &range->low) : !is_behind(key, &range->high);
+}
+
+static int check_partition(const struct table *table, struct slice item,
+	const struct value *asked)
+{
+	struct value value;
+	int err = map_find(item, attribute_name(&table->row.schema.partition), &value);
+
+	if (err || value.type != asked->type || !slice_equal(value.bytes, asked->bytes))
+		return ERR_CORRUPT;
+	return 0;
+}
+
+/* Copies the item under the walk behind the page. */
+static int take(struct page *page, const struct row_walk *walk, const struct table *table,
+	const struct value *asked)
+{
+	struct stored stored;
+	int err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
+
+	if (!err && asked && walk->key[4] == 0x02)
+		err = check_partition(table, stored.item, asked);
+	if (err)
+		return err;
+	buffer_put_u64(&page->bytes, stored.sequence);
+	buffer_put_u32(&page->bytes, (uint32_t)stored.item.len);
+	buffer_put_slice(&page->bytes, stored.item);
+	page->count++;
+	return buffer_error(&page->bytes);
+}
+
+static int walk_page(struct page *page, struct row_walk *walk, struct range *range,
+	uint32_t max, const struct table *table, const struct value *asked)
+{
+	int err = range->backward ? start_backward(walk, walk->txn, range) :
+		start_forward(walk, walk->txn, range);
+
+	while (!err && is_in_range(walk, range)) {
+		if (page->count >= max || page->bytes.len >= PAGE_BYTES) {
+			page->more = true;
+			return 0;
+		}
+		err = take(page, walk, table, asked);
+		if (err)
+			return err;
+		set_bound(range->backward ? &range->high : &range->low, rows_key(walk), true);
+		err = range->backward ? rows_previous(walk) : rows_next(walk);
+	}
+	return err < 0 ? err : 0;
+}
+
+int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *txn,
+	const struct table *table, const struct value *asked, struct failure *failure)
+{
+	struct row_walk walk = { .txn = txn };
+	int err;
+
+	buffer_clear(&page->bytes);
+	page->at = 0;
+	page->count = 0;
+	page->given = 0;
+	page->more = false;
+	if (range->empty)
+		return 0;
+	err = walk_page(page, &walk, range, max < PAGE_ITEMS ? max : PAGE_ITEMS, table, asked);
+	rows_stop(&walk);
+	if (err != ERR_CORRUPT)
+		return err ? fail(failure, err) : 0;
+	if (page->count > 0) {
+		page->more = true;           /* what is sound comes first */
+		return 0;
+	}
+	return fail_with(failure, err, "table %s, the item %s the key at %s", table->row.name,
+		range->backward ? "before" : "behind", "which the page begins");
+}
+
+int page_next(struct page *page, uint64_t *sequence, struct slice *item)
+{
+	const uint8_t *entry = page->bytes.data + page->at;
+
+	if (page->at >= page->bytes.len)
+		return END;
+	*sequence = get_u64(entry);
+	*item = slice_of(entry + ENTRY_HEAD, get_u32(entry + 8));
+	page->at += ENTRY_HEAD + item->len;
+	page->given++;
+	return 0;
+}
+
+void page_release(struct page *page)
+{
+	buffer_release(&page->bytes);
+	buffer_release(&page->scratch);
+	*page = (struct page){ 0 };
+}

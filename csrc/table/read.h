@@ -1,0 +1,73 @@
+/* read.h - pages of items, in key order, out of one snapshot.
+ *
+ *     page    for each item: sequence number (u64), length (u32), the item
+ */
+#ifndef TABLE_READ_H
+#define TABLE_READ_H
+
+#include "base/error.h"
+#include "table/catalog.h"
+#include "table/rows.h"
+
+#define PAGE_ITEMS 1000
+#define PAGE_BYTES (1024 * 1024)
+
+/* A stretch of keys: those that begin with the prefix, from low to high. */
+struct bound {
+	bool open;                   /* the key itself is not part of it */
+	uint16_t len;                /* 0: no bound but the prefix */
+	uint8_t bytes[KEY_HEAD_MAX + SORT_KEY_MAX];
+};
+
+struct range {
+	uint16_t prefix_len;
+	uint8_t prefix[KEY_HEAD_MAX];
+	struct bound low, high;
+	bool empty;                  /* nothing can be in it */
+	bool backward;
+};
+
+/* How a sort key is compared. */
+enum comparison {
+	COMPARE_ALL, COMPARE_EQUAL, COMPARE_LESS, COMPARE_LESS_OR_EQUAL, COMPARE_GREATER,
+	COMPARE_GREATER_OR_EQUAL, COMPARE_BETWEEN, COMPARE_BEGINS_WITH,
+};
+
+struct sort_condition {
+	enum comparison comparison;
+	struct value a, b;           /* b: BETWEEN's upper bound */
+};
+
+/* A whole table; one partition, with a condition on the sort key. Errors of
+ * codec/key.h; VALIDATION for a condition that the schema can't have. */
+void range_of_table(struct range *range, uint32_t table);
+int range_of_partition(struct range *range, const struct table *table,
+	const struct value *partition, const struct sort_condition *sort,
+	const uint8_t *secret, struct failure *failure);
+
+/* Goes on behind this key (an item's key attributes): VALIDATION when it is
+ * no key of the table or lies outside. Backward must be set before. */
+int range_start_after(struct range *range, const struct table *table, struct slice key_item,
+	const uint8_t *secret, struct failure *failure);
+
+struct page {
+	struct buffer bytes;
+	struct buffer scratch;
+	size_t at;                   /* what of it is given */
+	uint32_t count;
+	uint32_t given;
+	bool more;                   /* the range goes on behind the page */
+};
+
+/* Fills the page with up to max items and moves the range's start behind the
+ * last. `asked` is the partition asked for; a hit on a hashed key is compared
+ * with it (NULL: a scan). */
+int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *txn,
+	const struct table *table, const struct value *asked, struct failure *failure);
+
+/* The next item of the page: END when it is empty. Good until the next fill. */
+int page_next(struct page *page, uint64_t *sequence, struct slice *item);
+
+void page_release(struct page *page);
+
+#endif

@@ -1,0 +1,197 @@
+/* sweep.c - clearing away, in small steps. */
+#include "table/sweep.h"
+
+#include "table/items.h"
+
+/* --- deleted tables --- */
+
+/* What may still be deleted in this step, and what has been. */
+struct budget {
+	uint64_t left;
+	uint64_t rows;
+};
+
+static void spend(struct budget *budget, uint64_t rows)
+{
+	budget->rows += rows;
+	budget->left -= rows < budget->left ? rows : budget->left;
+}
+
+/* Deletes the row under the cursor with all that hangs on it; a node's row
+ * stays while something is left below it. *gone says which. */
+static int drop_row(struct txn *txn, struct cursor *cursor, struct slice key,
+	struct slice value, int level, struct budget *budget, bool *gone);
+
+/* Deletes what lies under a prefix of a tree; *empty when nothing is left. */
+static int drop_prefix(struct txn *txn, enum tree tree, struct slice prefix, int level,
+	struct budget *budget, bool *empty)
+{
+	struct slice key = prefix, value;
+	struct cursor *cursor;
+	int err = cursor_open(&cursor, txn, tree);
+
+	*empty = false;
+	if (err)
+		return err;
+	err = cursor_move(cursor, MOVE_FROM, &key, &value);
+	while (!err && slice_begins(key, prefix)) {
+		bool gone;
+
+		if (budget->left == 0)
+			goto done;
+		err = drop_row(txn, cursor, key, value, level, budget, &gone);
+		if (err || !gone)
+			goto done;
+		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+	}
+	*empty = err >= 0;
+
+done:
+	cursor_close(cursor);
+	return err < 0 ? err : 0;
+}
+
+static int drop_row(struct txn *txn, struct cursor *cursor, struct slice key,
+	struct slice value, int level, struct budget *budget, bool *gone)
+{
+	struct slice payload;
+	uint64_t rows = 0;
+	int err = row_open(key, value, &payload);
+
+	*gone = true;
+	if (!err && payload.len < 9)
+		err = ERR_CORRUPT;
+	if (err)
+		return err;
+	if (payload.data[0] == ROW_NODE) {
+		uint8_t node[8];
+
+		if (level + 1 >= ROWS_LEVELS)
+			return ERR_CORRUPT;
+		set_u64(node, get_u64(payload.data + 1));
+		err = drop_prefix(txn, TREE_TAILS, slice_of(node, sizeof node), level + 1, budget,
+			gone);
+	} else if (payload.data[0] == ROW_PARTS && payload.len >= 17) {
+		err = item_delete_parts(txn, get_u64(payload.data + 9), &rows);
+	}
+	if (err || !*gone)
+		return err;
+	spend(budget, rows + 1);
+	return cursor_delete(cursor);
+}
+
+static int drop_table(struct transaction *transaction, struct budget *budget)
+{
+	uint32_t table = transaction->catalog->dropped;
+	uint8_t prefix[4];
+	bool empty;
+	int err;
+
+	set_u32(prefix, table);
+	transaction->changed = true;
+	err = drop_prefix(transaction->txn, TREE_ITEMS, slice_of(prefix, sizeof prefix), 0, budget,
+		&empty);
+	if (err || !empty)
+		return err;
+	err = catalog_delete_dropped(transaction->txn, table);
+	return err ? err : transaction_catalog_changed(transaction);
+}
+
+/* --- streams --- */
+
+/* A disabled stream stays until its records are gone and a retention has passed
+ * since it was disabled. */
+static bool has_ended(const struct stream *stream, uint64_t clock_ms)
+{
+	return stream->row.status == STREAM_DISABLED &&
+		stream->bounds.horizon.removed == stream->bounds.head.sequence &&
+		clock_ms >= stream->row.disabled_ms &&
+		clock_ms - stream->row.disabled_ms >= stream->row.retention.age_ms;
+}
+
+static int trim(struct transaction *transaction, struct stream *stream, uint64_t max_rows,
+	uint64_t *records)
+{
+	uint64_t removed;
+	int err = retention_trim(transaction->txn, stream, transaction->clock_ms, max_rows,
+		&removed);
+
+	*records += removed;
+	if (removed)
+		transaction->changed = true;
+	return err;
+}
+
+static int look_at(struct transaction *transaction, struct stream *stream, uint64_t *records,
+	bool *ended)
+{
+	uint32_t id = stream->row.id;
+	int err = stream_know(stream, transaction->txn, txn_id(transaction->txn));
+
+	*ended = false;
+	if (!err)
+		err = trim(transaction, stream, SWEEP_ROWS, records);
+	if (err || !has_ended(stream, transaction->clock_ms))
+		return err;
+	*ended = true;
+	err = stream_remove(transaction->txn, id);
+	return err ? err : transaction_catalog_changed(transaction);
+}
+
+/* --- steps --- */
+
+static uint64_t rows_to_trim(const struct transaction *transaction)
+{
+	uint64_t twice = (uint64_t)transaction->journal.count * 2;
+
+	return twice > TRIM_ROWS_MAX ? twice : TRIM_ROWS_MAX;
+}
+
+int sweep_a_little(struct transaction *transaction)
+{
+	struct streams *streams = &transaction->catalog->streams;
+	uint64_t id = txn_id(transaction->txn), records = 0;
+	struct budget budget = { SWEEP_ROWS, 0 };
+	struct stream *other;
+	bool ended;
+	int err = 0;
+
+	for (size_t i = 0; i < streams->count && !err; i++) {
+		struct stream *stream = &streams->all[i];
+
+		if (stream->known_at == id && retention_due(stream, transaction->clock_ms))
+			err = trim(transaction, stream, rows_to_trim(transaction), &records);
+	}
+	if (err || id % SWEEP_TURN)
+		return err;
+	if (transaction->catalog->dropped)
+		return drop_table(transaction, &budget);
+	if (streams->count == 0)
+		return 0;
+	other = &streams->all[transaction->look++ % streams->count];
+	return other->known_at == id ? 0 : look_at(transaction, other, &records, &ended);
+}
+
+int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *rows, bool *more)
+{
+	struct streams *streams = &transaction->catalog->streams;
+	struct budget budget = { SWEEP_ROWS, 0 };
+	int err;
+
+	*more = true;
+	if (transaction->catalog->dropped) {
+		err = drop_table(transaction, &budget);
+		*rows += budget.rows;
+		return err;
+	}
+	for (size_t i = 0; i < streams->count; i++) {
+		uint64_t before = *records;
+		bool ended;
+
+		err = look_at(transaction, &streams->all[i], records, &ended);
+		if (err || ended || *records > before)
+			return err;
+	}
+	*more = false;
+	return 0;
+}

@@ -1,0 +1,170 @@
+/* transaction.c - a write transaction, from begin to commit. */
+#include "table/transaction.h"
+
+#include "table/sweep.h"
+
+/* Streams whose end is known stay known when nobody else has written. */
+static void carry_over(struct streams *streams, uint64_t from, uint64_t to)
+{
+	for (size_t i = 0; i < streams->count; i++)
+		if (streams->all[i].known_at == from)
+			streams->all[i].known_at = to;
+}
+
+static int read_state(struct transaction *transaction)
+{
+	uint64_t id = txn_id(transaction->txn);
+	int err;
+
+	if (transaction->known_at && transaction->known_at + 1 == id) {
+		carry_over(&transaction->catalog->streams, transaction->known_at, id);
+		return catalog_refresh(transaction->catalog, transaction->txn,
+			&transaction->state);
+	}
+	transaction->known_at = 0;
+	err = state_read(transaction->txn, &transaction->state);
+	return err ? err : catalog_refresh(transaction->catalog, transaction->txn,
+		&transaction->state);
+}
+
+static void set_time(struct transaction *transaction)
+{
+	struct moment moment;
+
+	moment_take(&moment, store_clock(transaction->store));
+	transaction->now_ms = moment.now_ms;
+	transaction->clock_ms = retention_clock_set(&transaction->state, &moment);
+}
+
+int transaction_begin(struct transaction *transaction, struct failure *failure)
+{
+	int err = writer_begin(&transaction->txn, transaction->store, failure);
+
+	if (err)
+		return err;
+	transaction->changed = false;
+	transaction->broken = 0;
+	transaction->bytes = 0;
+	journal_clear(&transaction->journal);
+	err = read_state(transaction);
+	if (err) {
+		transaction_abort(transaction);
+		return fail_with(failure, err, "the state or the catalog");
+	}
+	set_time(transaction);
+	return 0;
+}
+
+void transaction_abort(struct transaction *transaction)
+{
+	if (!transaction->txn)
+		return;
+	writer_abort(&transaction->txn);
+	transaction->known_at = 0;
+	transaction->catalog->version = 0;
+	journal_clear(&transaction->journal);
+}
+
+uint64_t transaction_sequence(struct transaction *transaction)
+{
+	struct state *state = &transaction->state;
+
+	transaction->changed = true;
+	state->sequence++;
+	if (transaction->now_ms < state->created_ms)
+		state->stepped_back = state->sequence;
+	state->created_ms = transaction->now_ms;
+	return state->sequence;
+}
+
+int transaction_break(struct transaction *transaction, int err)
+{
+	if (err < 0 && !transaction->broken)
+		transaction->broken = err;
+	return err;
+}
+
+int transaction_catalog_changed(struct transaction *transaction)
+{
+	transaction->changed = true;
+	transaction->state.catalog_version++;
+	return catalog_refresh(transaction->catalog, transaction->txn, &transaction->state);
+}
+
+/* Every stream that got records must know where it ends. */
+static int know_streams(struct transaction *transaction)
+{
+	struct journal *journal = &transaction->journal;
+	struct stream *known = NULL;
+
+	for (uint32_t i = 0; i < journal->count; i++) {
+		int err;
+
+		if (known && known->row.id == journal->all[i].stream)
+			continue;
+		known = streams_find(&transaction->catalog->streams, journal->all[i].stream);
+		if (!known)
+			return ERR_CORRUPT;
+		err = stream_know(known, transaction->txn, txn_id(transaction->txn));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int finish(struct transaction *transaction)
+{
+	int err = know_streams(transaction);
+
+	if (!err)
+		err = journal_flush(&transaction->journal, transaction->txn,
+			&transaction->catalog->streams, transaction->now_ms,
+			transaction->clock_ms, &transaction->scratch);
+	if (!err)
+		err = sweep_a_little(transaction);
+	return err ? err : state_write(transaction->txn, &transaction->state,
+		&transaction->scratch);
+}
+
+/* Ends a transaction that changed nothing: what was known still is. */
+static void keep_knowledge(struct transaction *transaction)
+{
+	uint64_t id = txn_id(transaction->txn), version = transaction->catalog->version;
+
+	transaction_abort(transaction);
+	carry_over(&transaction->catalog->streams, id, id - 1);
+	transaction->known_at = id - 1;
+	transaction->catalog->version = version;
+}
+
+int transaction_commit(struct transaction *transaction, struct failure *failure)
+{
+	uint64_t id = txn_id(transaction->txn);
+	int err = transaction->broken;
+
+	if (!err && !transaction->changed) {
+		keep_knowledge(transaction);
+		return 0;
+	}
+	if (!err)
+		err = finish(transaction);
+	if (err) {
+		transaction_abort(transaction);
+		return fail(failure, err);
+	}
+	err = writer_commit(&transaction->txn, failure);
+	journal_clear(&transaction->journal);
+	transaction->known_at = err ? 0 : id;
+	if (err)
+		transaction->catalog->version = 0;
+	return err;
+}
+
+void transaction_release(struct transaction *transaction)
+{
+	transaction_abort(transaction);
+	journal_release(&transaction->journal);
+	buffer_release(&transaction->scratch);
+	buffer_release(&transaction->old);
+	buffer_release(&transaction->keys);
+}

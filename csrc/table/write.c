@@ -1,0 +1,190 @@
+/* write.c - the one funnel: every change of an item passes here. */
+#include "table/write.h"
+
+#include "table/items.h"
+
+/* --- what is wrong with a key --- */
+
+static int fail_type(struct failure *failure, const struct key_attribute *attribute,
+	struct slice item)
+{
+	struct value value;
+
+	if (attribute->type == 0 || map_find(item, attribute_name(attribute), &value) ||
+			value.type == attribute->type)
+		return 0;
+	fail_as(failure, ERR_KEY_TYPE, "One or more parameter values were invalid: Type mismatch"
+		" for key %s expected: %s actual: %s", attribute->name,
+		type_name(attribute->type), type_name(value.type));
+	return 1;
+}
+
+static int fail_missing(struct failure *failure, const struct key_attribute *attribute,
+	struct slice item)
+{
+	struct value value;
+
+	if (attribute->type == 0 || map_find(item, attribute_name(attribute), &value) != END)
+		return 0;
+	fail_as(failure, ERR_KEY_MISSING, "One or more parameter values were invalid: Missing the"
+		" key %s in the item", attribute->name);
+	return 1;
+}
+
+static int fail_empty(struct failure *failure, const struct key_attribute *attribute,
+	struct slice item)
+{
+	struct value value;
+
+	if (attribute->type == 0 || map_find(item, attribute_name(attribute), &value) ||
+			value.bytes.len > 0)
+		return 0;
+	fail_as(failure, ERR_KEY_EMPTY, "One or more parameter values are not valid. The"
+		" AttributeValue for a key attribute cannot contain an empty %s value. Key: %s",
+		value.type == TYPE_B ? "binary" : "string", attribute->name);
+	return 1;
+}
+
+int fail_key(struct failure *failure, int err, const struct key_schema *schema,
+	struct slice item)
+{
+	int (*say)(struct failure *, const struct key_attribute *, struct slice) =
+		err == ERR_KEY_TYPE ? fail_type :
+		err == ERR_KEY_MISSING ? fail_missing :
+		err == ERR_KEY_EMPTY ? fail_empty : NULL;
+
+	fail(failure, err);
+	if (say && !say(failure, &schema->partition, item))
+		say(failure, &schema->sort, item);
+	return err;
+}
+
+/* --- the funnel --- */
+
+static uint8_t event_of(const struct stored *old, struct slice new_item)
+{
+	if (new_item.len == 0)
+		return old ? EVENT_REMOVE : 0;
+	if (!old)
+		return EVENT_INSERT;
+	return slice_equal(old->item, new_item) ? 0 : EVENT_MODIFY;
+}
+
+/* Keeps the record for the stream, as its view has it. */
+static int capture(struct transaction *transaction, const struct table *table,
+	const struct key *key, const struct change *change, const struct changed *changed)
+{
+	const struct stream *stream =
+		streams_find(&transaction->catalog->streams, table->row.stream);
+	struct slice any = change->new_item.len ? change->new_item : changed->old_item;
+	struct record record = {
+		.event = changed->event,
+		.origin = change->origin,
+		.sequence = changed->sequence,
+		.partition_hash = key->partition_hash,
+	};
+	int err;
+
+	if (!stream)
+		return ERR_CORRUPT;
+	buffer_clear(&transaction->keys);
+	err = key_attributes(&transaction->keys, &table->row.schema, any);
+	if (err)
+		return err;
+	record.keys = buffer_slice(&transaction->keys);
+	if (view_has_old(stream->row.view))
+		record.old_image = changed->old_item;
+	if (view_has_new(stream->row.view))
+		record.new_image = change->new_item;
+	record.size_bytes = (uint32_t)(item_size(record.keys) +
+		(record.old_image.len ? item_size(record.old_image) : 0) +
+		(record.new_image.len ? item_size(record.new_image) : 0));
+	return journal_add(&transaction->journal, stream->row.id, &record);
+}
+
+/* The old item may lie in the map; what comes next overwrites it. */
+static int keep_old(struct transaction *transaction, struct stored *old,
+	struct changed *changed)
+{
+	if (old->part == 0) {
+		buffer_clear(&transaction->old);
+		buffer_put_slice(&transaction->old, old->item);
+		if (buffer_error(&transaction->old))
+			return buffer_error(&transaction->old);
+	}
+	changed->old_item = buffer_slice(&transaction->old);
+	old->item = changed->old_item;
+	return 0;
+}
+
+static int apply(struct transaction *transaction, const struct table *table,
+	const struct key *key, struct slice asked, const struct change *change,
+	struct changed *changed)
+{
+	struct stored stored, *old = NULL;
+	int err = item_get(&stored, transaction->txn, key, &table->row.schema, asked,
+		&transaction->old);
+
+	*changed = (struct changed){ 0 };
+	if (err < 0)
+		return err;
+	if (err == 0) {
+		old = &stored;
+		err = keep_old(transaction, old, changed);
+		if (err)
+			return err;
+	}
+	changed->event = event_of(old, change->new_item);
+	if (changed->event == 0)
+		return 0;
+	transaction->bytes += changed->old_item.len + 2 * change->new_item.len;
+	if (transaction->bytes > TRANSACTION_MAX_BYTES)
+		return ERR_TOO_BIG;
+	changed->sequence = transaction_sequence(transaction);
+	if (table->row.stream) {
+		err = capture(transaction, table, key, change, changed);
+		if (err)
+			return transaction_break(transaction, err);
+	}
+	if (change->new_item.len)
+		err = item_put(transaction->txn, key, change->new_item, changed->sequence, old,
+			&transaction->state.node, &transaction->scratch);
+	else
+		err = item_delete(transaction->txn, key, old);
+	return transaction_break(transaction, err);
+}
+
+static int report(struct failure *failure, int err, const struct table *table)
+{
+	return fail_with(failure, err, "table %s", table->row.name);
+}
+
+int write_put(struct transaction *transaction, const struct table *table, struct slice item,
+	struct changed *changed, struct failure *failure)
+{
+	struct change change = { item, ORIGIN_USER };
+	struct key key;
+	int err = key_of_item(&key, table->row.id, &table->row.schema, item, transaction->secret);
+
+	if (err)
+		return fail_key(failure, err, &table->row.schema, item);
+	err = writer_check_room(transaction->txn, failure);
+	if (err)
+		return err;
+	err = apply(transaction, table, &key, item, &change, changed);
+	return err ? report(failure, err, table) : 0;
+}
+
+int write_delete(struct transaction *transaction, const struct table *table,
+	struct slice key_item, struct changed *changed, struct failure *failure)
+{
+	struct change change = { { NULL, 0 }, ORIGIN_USER };
+	struct key key;
+	int err = key_of_key(&key, table->row.id, &table->row.schema, key_item,
+		transaction->secret);
+
+	if (err)
+		return fail_key(failure, err, &table->row.schema, key_item);
+	err = apply(transaction, table, &key, key_item, &change, changed);
+	return err ? report(failure, err, table) : 0;
+}
