@@ -67,8 +67,10 @@ const struct store_options *store_options(const struct store *store);
 struct wake *store_wake(struct store *store);
 struct clock *store_clock(struct store *store);
 
-/* The number of the last committed transaction, here or in any process: one
- * load. Equal numbers mean that nothing was written in between. */
+/* The number of the last committed transaction, here or in any process: two
+ * loads. Whoever follows the store compares it with txn_id of the snapshot that
+ * it read last, never with an earlier answer: a commit may be seen here a
+ * moment before a new snapshot has it. */
 uint64_t store_last_commit(const struct store *store);
 
 /* What the file is: for people and for check. */
@@ -123,6 +125,9 @@ int writer_check_room(struct txn *txn, struct failure *failure);
 /* The snapshot's number; in a write transaction the number its commit gets. */
 uint64_t txn_id(const struct txn *txn);
 struct store *txn_store(const struct txn *txn);
+
+/* LMDB's own number (or an errno) for the last failure in it; 0: none. */
+int txn_system(const struct txn *txn);
 
 /* 0, END (no such row) or an error. */
 int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *value);

@@ -35,7 +35,15 @@ struct wake;
 int wake_open(struct wake **wake, const char *path, bool *alone, struct failure *failure);
 void wake_opened(struct wake *wake);
 
-/* After fork, in the child: drops the locks' descriptor, touches nothing else. */
+/* Says which file the database is. False: those who have it open have another
+ * one; the name was given to a new file under them. OPENING must be held. */
+bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode);
+
+/* Takes OPENING again, to close the store; wake_close lets it go. */
+void wake_closing(struct wake *wake);
+
+/* After fork, in the child: closes the locks' descriptor, touches nothing else
+ * (closing leaves the parent's locks alone); then wake_close only frees. */
 void wake_forget(struct wake *wake);
 void wake_close(struct wake *wake);      /* NULL is fine */
 

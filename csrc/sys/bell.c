@@ -1,0 +1,109 @@
+/* bell.c - wake-ups as a descriptor, for event loops.
+ *
+ * inotify on the wake file itself: whoever commits or unlocks while the page
+ * counts a bell writes one byte into the file. Only writes ring; the words of
+ * the page change through maps, which inotify does not see. Bells that nobody
+ * clears do not pile up: the kernel merges equal events.
+ */
+#include "sys/wake.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "sys/file.h"
+#include "sys/wake_page.h"
+
+struct bell {
+	int fd;
+	struct wake *wake;
+};
+
+void wake_ring(struct wake *wake)
+{
+	static const char byte;
+	ssize_t written = pwrite(wake->fd, &byte, 1, WAKE_BELL_AT);
+
+	(void)written;   /* a bell that didn't ring costs time, no record */
+}
+
+/* The open file rather than its name: the name may be gone (stores in memory
+ * have none) or stand for another file. */
+static int watch(int fd, const struct wake *wake)
+{
+	char path[64];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", wake->fd);
+	if (inotify_add_watch(fd, path, IN_MODIFY) >= 0)
+		return 0;
+	if (errno != ENOENT && errno != EACCES)
+		return -1;
+	return inotify_add_watch(fd, wake->path, IN_MODIFY) < 0 ? -1 : 0;
+}
+
+static int fail_to_watch(struct failure *failure, const struct wake *wake)
+{
+	int system = errno;
+
+	if (system == EMFILE || system == ENOSPC)
+		fail_as(failure, ERR_STORE,
+			"%s: no more inotify instances or watches for this user"
+			" (fs.inotify.max_user_instances, max_user_watches)", wake->path);
+	else
+		return file_fail(failure, system, wake->path, "can't be watched");
+	if (failure)
+		failure->system = system;
+	return ERR_STORE;
+}
+
+int bell_open(struct bell **out, struct wake *wake, struct failure *failure)
+{
+	struct bell *bell = memory_zeroed(sizeof *bell);
+	int err;
+
+	*out = NULL;
+	if (!bell)
+		return fail(failure, ERR_NO_MEMORY);
+	bell->wake = wake;
+	bell->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (bell->fd < 0 || watch(bell->fd, wake)) {
+		err = fail_to_watch(failure, wake);
+		bell_forget(bell);
+		return err;
+	}
+	atomic_fetch_add(&wake->page->bells, 1);
+	*out = bell;
+	return 0;
+}
+
+void bell_close(struct bell *bell)
+{
+	if (!bell)
+		return;
+	atomic_fetch_sub(&bell->wake->page->bells, 1);
+	bell_forget(bell);
+}
+
+void bell_forget(struct bell *bell)
+{
+	if (!bell)
+		return;
+	if (bell->fd >= 0)
+		close(bell->fd);
+	memory_give_back(bell);
+}
+
+int bell_descriptor(const struct bell *bell)
+{
+	return bell->fd;
+}
+
+void bell_clear(struct bell *bell)
+{
+	char events[1024];
+
+	while (read(bell->fd, events, sizeof events) > 0)
+		;
+}

@@ -1,0 +1,185 @@
+/* clock.c - the machine's time, and time that somebody else tells.
+ *
+ * Elapsed time is CLOCK_BOOTTIME: it goes on while the machine sleeps and no
+ * one can set it. It means something only within one boot, so a boot has a
+ * name: the kernel's boot id, mixed with the time namespace, in which a
+ * container may see another elapsed time than its host. Where /proc tells
+ * neither, each process has a boot of its own: then nobody compares what can't
+ * be compared.
+ */
+#include "sys/clock.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+struct clock {
+	bool manual;
+	_Atomic uint32_t owners;       /* the system's clock has none */
+	_Atomic uint64_t now_ms;       /* these four: manual clocks only */
+	_Atomic uint64_t elapsed_ms;
+	_Atomic uint64_t boots;
+	uint64_t identity;             /* two manual clocks never share a boot */
+};
+
+static struct clock the_system;
+static uint8_t system_boot[CLOCK_BOOT_BYTES];
+static pthread_once_t system_boot_once = PTHREAD_ONCE_INIT;
+
+static void fill_random(void *bytes, size_t len)
+{
+	static _Atomic uint64_t calls;
+	struct timespec time;
+	uint64_t weak;
+
+	if (getrandom(bytes, len, 0) == (ssize_t)len)
+		return;
+	clock_gettime(CLOCK_REALTIME, &time);
+	weak = (uint64_t)time.tv_nsec ^ ((uint64_t)getpid() << 32) ^ atomic_fetch_add(&calls, 1);
+	memset(bytes, 0, len);
+	memcpy(bytes, &weak, len < sizeof weak ? len : sizeof weak);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+/* The kernel writes its boot id as 32 hexadecimal digits with dashes. */
+static bool read_boot_id(uint8_t boot[CLOCK_BOOT_BYTES])
+{
+	char text[64];
+	size_t digits = 0;
+	ssize_t len;
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	len = read(fd, text, sizeof text);
+	close(fd);
+
+	memset(boot, 0, CLOCK_BOOT_BYTES);
+	for (ssize_t i = 0; i < len && digits < 2 * CLOCK_BOOT_BYTES; i++) {
+		int digit = hex_digit(text[i]);
+
+		if (digit < 0)
+			continue;
+		boot[digits / 2] = (uint8_t)(boot[digits / 2] << 4 | digit);
+		digits++;
+	}
+	return digits == 2 * CLOCK_BOOT_BYTES;
+}
+
+static void learn_system_boot(void)
+{
+	struct stat namespace;
+	uint64_t inode;
+
+	if (!read_boot_id(system_boot)) {
+		fill_random(system_boot, sizeof system_boot);
+		return;
+	}
+	if (stat("/proc/self/ns/time", &namespace))
+		return;
+	inode = namespace.st_ino;
+	for (size_t i = 0; i < sizeof inode; i++)
+		system_boot[i] ^= (uint8_t)(inode >> (8 * i));
+}
+
+struct clock *clock_system(void)
+{
+	return &the_system;
+}
+
+struct clock *clock_manual(uint64_t now_ms)
+{
+	struct clock *clock = memory_zeroed(sizeof *clock);
+
+	if (!clock)
+		return NULL;
+	clock->manual = true;
+	atomic_init(&clock->owners, 1);
+	atomic_init(&clock->now_ms, now_ms);
+	fill_random(&clock->identity, sizeof clock->identity);
+	return clock;
+}
+
+struct clock *clock_share(struct clock *clock)
+{
+	if (clock->manual)
+		atomic_fetch_add(&clock->owners, 1);
+	return clock;
+}
+
+void clock_drop(struct clock *clock)
+{
+	if (clock && clock->manual && atomic_fetch_sub(&clock->owners, 1) == 1)
+		memory_give_back(clock);
+}
+
+bool clock_is_manual(const struct clock *clock)
+{
+	return clock->manual;
+}
+
+static uint64_t read_ms(clockid_t which)
+{
+	struct timespec time;
+
+	if (clock_gettime(which, &time) || time.tv_sec < 0)
+		return 0;
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+uint64_t clock_now_ms(const struct clock *clock)
+{
+	return clock->manual ? atomic_load(&clock->now_ms) : read_ms(CLOCK_REALTIME);
+}
+
+uint64_t clock_elapsed_ms(const struct clock *clock)
+{
+	return clock->manual ? atomic_load(&clock->elapsed_ms) : read_ms(CLOCK_BOOTTIME);
+}
+
+void clock_boot(const struct clock *clock, uint8_t boot[CLOCK_BOOT_BYTES])
+{
+	uint64_t words[2];
+
+	if (!clock->manual) {
+		pthread_once(&system_boot_once, learn_system_boot);
+		memcpy(boot, system_boot, CLOCK_BOOT_BYTES);
+		return;
+	}
+	words[0] = clock->identity;
+	words[1] = atomic_load(&clock->boots);
+	memcpy(boot, words, CLOCK_BOOT_BYTES);
+}
+
+void clock_advance(struct clock *clock, uint64_t ms)
+{
+	atomic_fetch_add(&clock->elapsed_ms, ms);
+	atomic_fetch_add(&clock->now_ms, ms);
+}
+
+void clock_set(struct clock *clock, uint64_t now_ms)
+{
+	atomic_store(&clock->now_ms, now_ms);
+}
+
+void clock_reboot(struct clock *clock)
+{
+	atomic_store(&clock->elapsed_ms, 0);
+	atomic_fetch_add(&clock->boots, 1);
+}

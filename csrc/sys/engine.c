@@ -1,0 +1,502 @@
+/* engine.c - LMDB's environment for one file: made whole, opened with care.
+ *
+ * A file is made under a temporary name, PATH-new, and renamed when all of it
+ * is on the disk: a crash leaves no file or a whole one, and perhaps PATH-new,
+ * which the next creation removes. The wake file's OPENING lock is held
+ * throughout, so nobody else is at the name.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "sys/lmdb_store.h"
+#include "sys/pages.h"
+
+/* LMDB says so itself: an open may fail while another process closes. */
+#define OPEN_ATTEMPTS 10
+#define OPEN_RETRY_MS 10
+
+#define RESERVE_LEAST (UINT64_C(16) << 20)
+#define RESERVE_FRACTION 20
+#define MAX_BYTES_MOST (UINT64_C(1) << 46)
+
+static const char *const tree_names[TREE_COUNT] = {
+	[TREE_META] = "meta",
+	[TREE_ITEMS] = "items",
+	[TREE_TAILS] = "tails",
+	[TREE_PARTS] = "parts",
+	[TREE_LOG] = "log",
+};
+
+/* --- errors --- */
+
+int engine_error(int fd, int rc)
+{
+	switch (rc) {
+	case 0:
+		return 0;
+	case MDB_NOTFOUND:
+		return END;
+	case MDB_KEYEXIST: case MDB_CORRUPTED: case MDB_PAGE_NOTFOUND: case MDB_INVALID:
+	case MDB_INCOMPATIBLE: case MDB_CURSOR_FULL: case MDB_BAD_DBI: case MDB_BAD_VALSIZE:
+		return ERR_CORRUPT;
+	case MDB_MAP_FULL:
+		return ERR_FULL;
+	case MDB_TXN_FULL:
+		return ERR_TOO_BIG;
+	case MDB_READERS_FULL:
+		return ERR_READERS_FULL;
+	case MDB_MAP_RESIZED:
+		return ERR_BUSY;
+	default:
+		return rc > 0 ? file_write_error(fd, rc) : ERR_STORE;
+	}
+}
+
+int engine_fail(struct failure *failure, const struct store *store, int rc, const char *what)
+{
+	int err = engine_error(store->fd, rc);
+
+	if (rc == MDB_MAP_RESIZED)
+		fail_as(failure, err, "%s: another process let the file grow beyond this one's map,"
+			" and a snapshot is open on that: try again when it has ended", store->path);
+	else if (err == ERR_READERS_FULL || err == ERR_DISK_FULL || err == ERR_FULL)
+		fail_with(failure, err, "%s", store->path);
+	else
+		fail_as(failure, err, "%s: %s: %s", store->path, what, mdb_strerror(rc));
+	if (failure)
+		failure->system = rc;
+	return err;
+}
+
+/* --- sizes --- */
+
+static uint64_t reserve_bytes(uint64_t max_bytes)
+{
+	uint64_t part = max_bytes / RESERVE_FRACTION;
+
+	return part > RESERVE_LEAST ? part : RESERVE_LEAST;
+}
+
+/* The map holds what users may write, the reserve, and whatever is there. */
+static int set_map(struct store *store, uint64_t page_count, struct failure *failure)
+{
+	uint64_t max_bytes = store->options.max_bytes;
+	uint64_t reserve = reserve_bytes(max_bytes);
+	uint64_t there = page_count * store->page_bytes;
+	uint64_t map_bytes = (max_bytes > there ? max_bytes : there) + reserve;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (max_bytes > MAX_BYTES_MOST)
+		return fail_as(failure, ERR_VALIDATION, "max_bytes is more than 64 TiB");
+	store->max_pages = max_bytes / store->page_bytes;
+	store->reserve_pages = reserve / store->page_bytes;
+	mdb_env_set_mapsize(store->env, (map_bytes + page - 1) / page * page);
+	return 0;
+}
+
+/* --- the environment --- */
+
+static unsigned durability_flags(const struct store_options *options)
+{
+	if (options->in_memory || options->durability == DURABILITY_NONE)
+		return MDB_NOSYNC;
+	return options->durability == DURABILITY_ONE_FLUSH ? MDB_NOMETASYNC : 0;
+}
+
+static bool is_transient(int rc)
+{
+	return rc == MDB_INVALID || rc == EAGAIN || rc == EINVAL || rc == ENOENT;
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec time = { 0, ms * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+static int environment_open(struct store *store, const char *path, uint64_t page_count,
+	unsigned flags, struct failure *failure)
+{
+	int err;
+	int rc = mdb_env_create(&store->env);
+
+	if (rc)
+		return engine_fail(failure, store, rc, "can't be opened");
+	mdb_env_set_maxreaders(store->env, STORE_READERS);
+	mdb_env_set_maxdbs(store->env, TREE_COUNT);
+	err = set_map(store, page_count, failure);
+	if (!err)
+		rc = mdb_env_open(store->env, path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
+	if (!err && !rc)
+		return 0;
+
+	mdb_env_close(store->env);
+	store->env = NULL;
+	if (rc == ENOMEM)
+		return fail_as(failure, ERR_NO_MEMORY,
+			"%s: no memory, or no address space to map max_bytes and a reserve"
+			" (choose a smaller max_bytes)", path);
+	if (failure && rc)
+		failure->system = rc;
+	return err ? err : engine_fail(failure, store, rc, "can't be opened");
+}
+
+static int environment_open_patiently(struct store *store, uint64_t page_count, unsigned flags,
+	struct failure *failure)
+{
+	struct failure ours = { 0 };
+	int err = 0;
+
+	for (int attempt = 0; attempt < OPEN_ATTEMPTS; attempt++) {
+		if (attempt)
+			sleep_ms(OPEN_RETRY_MS);
+		err = environment_open(store, store->path, page_count, flags, &ours);
+		if (!err || !is_transient(ours.system))
+			break;
+	}
+	if (err && failure)
+		*failure = ours;
+	return err;
+}
+
+static int map_metas(struct store *store, struct failure *failure)
+{
+	void *metas = mmap(NULL, 2 * (size_t)store->page_bytes, PROT_READ, MAP_SHARED, store->fd, 0);
+
+	if (metas == MAP_FAILED)
+		return file_fail(failure, errno, store->path, "can't be mapped");
+	store->metas = metas;
+	return 0;
+}
+
+/* --- trees --- */
+
+static int open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
+{
+	int rc = 0;
+
+	for (int i = 0; i < TREE_COUNT && !rc; i++) {
+		unsigned kept = 0;
+
+		rc = mdb_dbi_open(mdb, tree_names[i], flags, &store->trees[i]);
+		if (!rc)
+			rc = mdb_dbi_flags(mdb, store->trees[i], &kept);
+		if (!rc && kept)   /* sorted duplicates, integer keys: not ours */
+			rc = MDB_INCOMPATIBLE;
+	}
+	return rc;
+}
+
+/* Handles stay only if the transaction that opened them commits, and no other
+ * may be open meanwhile: so this is the first. It waits for nobody. */
+static int open_trees_of_file(struct store *store, struct failure *failure)
+{
+	MDB_txn *mdb;
+	int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb);
+
+	if (rc == MDB_READERS_FULL && !mdb_reader_check(store->env, NULL))
+		rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb);
+	if (rc == EAGAIN)
+		return fail_as(failure, ERR_NAMESPACE, "%s: a process with our pid, in another"
+			" PID namespace, reads the database", store->path);
+	if (rc)
+		return engine_fail(failure, store, rc, "can't be read");
+
+	rc = open_trees(store, mdb, 0);
+	if (rc) {
+		mdb_txn_abort(mdb);
+		if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE)
+			return fail_as(failure, ERR_NOT_DATABASE,
+				"%s: is an LMDB file, but not a tidetable database", store->path);
+		return engine_fail(failure, store, rc, "can't be read");
+	}
+	rc = mdb_txn_commit(mdb);
+	return rc ? engine_fail(failure, store, rc, "can't be read") : 0;
+}
+
+/* --- opening --- */
+
+/* All that can be known without LMDB; the file's facts must still hold when
+ * LMDB has opened the name itself. */
+static int look_first(struct store *store, bool alone, struct pages_facts *pages,
+	struct failure *failure)
+{
+	struct file_facts file;
+	int flags = store->options.read_only ? O_RDONLY : O_RDWR;
+	int fd;
+	int err = file_open(&fd, store->path, flags, &file, failure);
+
+	if (err)
+		return err;
+	err = file_check_local(fd, store->path, failure);
+	if (!err)
+		err = pages_look(fd, store->path, pages, failure);
+	/* While others are at work the pages change under a walk. */
+	if (!err && alone && pages->file_pages < pages->page_count)
+		err = pages_walk(fd, store->path, pages, failure);
+	close(fd);
+	store->device = file.device;
+	store->inode = file.inode;
+	store->page_bytes = pages->page_bytes;
+	if (!err && !wake_identify(store->wake, file.device, file.inode))
+		err = fail_as(failure, ERR_BUSY, "%s: is a new file of that name, and another process"
+			" still has the old one open", store->path);
+	return err;
+}
+
+static int check_same_file(struct store *store, struct failure *failure)
+{
+	struct file_facts file;
+	int err = file_look(store->path, &file, failure);
+
+	mdb_env_get_fd(store->env, &store->fd);
+	if (!err && (file.device != store->device || file.inode != store->inode ||
+			!file_is_at(store->fd, store->path)))
+		err = END;
+	if (err == END)
+		return fail_as(failure, ERR_BUSY, "%s: was replaced while it was being opened",
+			store->path);
+	/* LMDB leaves this one open across exec. */
+	if (!err && fcntl(store->fd, F_SETFD, FD_CLOEXEC))
+		return file_fail(failure, errno, store->path, "can't be kept from other programs");
+	return err;
+}
+
+int engine_open(struct store *store, bool alone, struct failure *failure)
+{
+	struct pages_facts pages = { 0 };
+	char lock_path[PATH_MAX + FILE_SUFFIX_MAX];
+	unsigned flags = durability_flags(&store->options);
+	int err;
+
+	if (store->options.read_only)
+		flags = MDB_RDONLY;
+	snprintf(lock_path, sizeof lock_path, "%s-lock", store->path);
+	err = look_first(store, alone, &pages, failure);
+	if (!err)
+		err = file_prepare_lock(lock_path, STORE_LOCK_BYTES, failure);
+	if (!err)
+		err = environment_open_patiently(store, pages.page_count, flags, failure);
+	if (err)
+		return err;
+
+	err = check_same_file(store, failure);
+	if (!err)
+		err = map_metas(store, failure);
+	if (!err)
+		err = open_trees_of_file(store, failure);
+	if (!err)
+		mdb_reader_check(store->env, NULL);
+	if (err)
+		engine_close(store);
+	return err;
+}
+
+void engine_close(struct store *store)
+{
+	if (store->metas)
+		munmap((void *)(uintptr_t)store->metas, 2 * (size_t)store->page_bytes);
+	store->metas = NULL;
+	if (store->env)
+		mdb_env_close(store->env);
+	store->env = NULL;
+	store->fd = -1;
+}
+
+/* --- creation --- */
+
+/* The first transaction: the trees, and what the caller puts into them. */
+static int fill(struct store *store, struct failure *failure)
+{
+	const struct store_options *options = &store->options;
+	struct txn *txn = &store->writer;
+	int err = 0;
+	int rc = mdb_txn_begin(store->env, NULL, 0, &txn->mdb);
+
+	if (rc)
+		return engine_fail(failure, store, rc, "can't be created");
+	txn->store = store;
+	txn->writing = txn->live = true;
+	rc = open_trees(store, txn->mdb, MDB_CREATE);
+	if (!rc && options->fill)
+		err = options->fill(txn, options->context, failure);
+	if (rc || err)
+		mdb_txn_abort(txn->mdb);
+	else
+		rc = mdb_txn_commit(txn->mdb);
+	memset(txn, 0, sizeof *txn);
+	return rc ? engine_fail(failure, store, rc, "can't be created") : err;
+}
+
+/* A store of its own: another name, and no lock file, for nobody knows the
+ * name. Flushed once, at the end. */
+static int create_at(const struct store *store, const char *path, struct failure *failure)
+{
+	struct store *maker = memory_zeroed(sizeof *maker);
+	int fd;
+	int rc;
+	int err;
+
+	if (!maker)
+		return fail(failure, ERR_NO_MEMORY);
+	maker->options = store->options;
+	memcpy(maker->path, store->path, sizeof maker->path);
+	maker->page_bytes = pages_this_machine();
+	maker->fd = -1;
+	err = file_make(&fd, path, failure);
+	if (!err) {
+		close(fd);
+		err = environment_open(maker, path, 2, MDB_NOLOCK | MDB_NOSYNC, failure);
+	}
+	if (!err) {
+		mdb_env_get_fd(maker->env, &maker->fd);
+		fcntl(maker->fd, F_SETFD, FD_CLOEXEC);
+		err = fill(maker, failure);
+	}
+	rc = err || store->options.in_memory ? 0 : mdb_env_sync(maker->env, 1);
+	if (rc)
+		err = engine_fail(failure, maker, rc, "can't be flushed");
+	engine_close(maker);
+	memory_give_back(maker);
+	return err;
+}
+
+int engine_create(struct store *store, struct failure *failure)
+{
+	char path[PATH_MAX + FILE_SUFFIX_MAX];
+	int err;
+
+	snprintf(path, sizeof path, "%s-new", store->path);
+	err = file_remove(path, failure);
+	if (err)
+		return err;
+	err = create_at(store, path, failure);
+	if (!err)
+		err = file_publish(path, store->path, !store->options.in_memory, failure);
+	if (err)
+		file_remove(path, NULL);
+	return err;
+}
+
+/* --- what the file holds --- */
+
+static uint64_t meta_word(const struct store *store, unsigned page, size_t at)
+{
+	const void *word = store->metas + page * (size_t)store->page_bytes + at;
+
+	return __atomic_load_n((const uint64_t *)word, __ATOMIC_ACQUIRE);
+}
+
+uint64_t engine_last_commit(const struct store *store)
+{
+	uint64_t even = meta_word(store, 0, PAGES_META_COMMIT_AT);
+	uint64_t odd = meta_word(store, 1, PAGES_META_COMMIT_AT);
+
+	return even > odd ? even : odd;
+}
+
+uint64_t engine_page_count(const struct store *store)
+{
+	uint64_t even = meta_word(store, 0, PAGES_META_COMMIT_AT);
+	uint64_t odd = meta_word(store, 1, PAGES_META_COMMIT_AT);
+
+	return meta_word(store, odd > even, PAGES_META_LAST_PAGE_AT) + 1;
+}
+
+struct reader_survey {
+	uint32_t count;
+	uint64_t oldest;
+	int64_t oldest_pid;      /* 0: nobody has a snapshot */
+};
+
+/* LMDB tells its readers only as text: pid, thread, and the snapshot's number
+ * or a dash, under a headline. */
+static int survey_line(const char *line, void *context)
+{
+	struct reader_survey *survey = context;
+	long long pid;
+	unsigned long long thread;
+	unsigned long long snapshot;
+	int fields = sscanf(line, "%lld %llx %llu", &pid, &thread, &snapshot);
+
+	if (fields >= 2)
+		survey->count++;
+	if (fields == 3 && (!survey->oldest_pid || snapshot < survey->oldest)) {
+		survey->oldest = snapshot;
+		survey->oldest_pid = pid;
+	}
+	return 0;
+}
+
+void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
+	uint32_t *count)
+{
+	struct reader_survey survey = { 0 };
+
+	mdb_reader_list(store->env, survey_line, &survey);
+	*oldest = survey.oldest;
+	*oldest_pid = survey.oldest_pid;
+	*count = survey.count;
+}
+
+/* The free list: for each commit the pages it freed, their count first. LMDB
+ * takes from those that are older than every reader's snapshot. */
+static int sum_free_pages(MDB_txn *mdb, uint64_t before, uint64_t *pages)
+{
+	MDB_cursor *cursor;
+	MDB_val key;
+	MDB_val value;
+	int rc = mdb_cursor_open(mdb, 0, &cursor);
+
+	*pages = 0;
+	if (rc)
+		return rc;
+	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+		uint64_t commit;
+		uint64_t count;
+
+		if (key.mv_size != sizeof commit || value.mv_size < sizeof count) {
+			rc = MDB_CORRUPTED;
+			break;
+		}
+		memcpy(&commit, key.mv_data, sizeof commit);
+		memcpy(&count, value.mv_data, sizeof count);
+		if (commit >= before)
+			break;
+		*pages += count;
+	}
+	mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int engine_free_pages(struct store *store, bool reusable, uint64_t *pages)
+{
+	uint64_t before = UINT64_MAX;
+	uint64_t oldest;
+	int64_t pid;
+	uint32_t count;
+	MDB_txn *mdb;
+	int rc = txn_begin(store, MDB_RDONLY, &mdb);
+
+	if (rc)
+		return rc;
+	if (reusable) {
+		before = mdb_txn_id(mdb);
+		engine_survey_readers(store, &oldest, &pid, &count);
+		if (pid && oldest < before)
+			before = oldest;
+	}
+	rc = sum_free_pages(mdb, before, pages);
+	mdb_txn_abort(mdb);
+	gate_leave(store);
+	return rc;
+}

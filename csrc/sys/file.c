@@ -1,0 +1,353 @@
+/* file.c - paths, creation that is all or nothing, and whose files these are. */
+#include "sys/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+#define OPEN_FLAGS (O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+#define RENAME_WITHOUT_OVERWRITING 1u   /* RENAME_NOREPLACE; musl's headers lack it */
+
+/* A lock file in use is never shorter: LMDB's header and one reader. */
+#define LOCK_SMALLEST 192
+
+/* A disk with less than this left is full: LMDB's writes are up to 256 KiB, a
+ * failed one has taken what there was. */
+#define DISK_FULL_BELOW (UINT64_C(1) << 20)
+
+int file_error(int system)
+{
+	switch (system) {
+	case ENOENT: case ENOTDIR:
+		return ERR_NO_FILE;
+	case EACCES: case EPERM: case EROFS: case ELOOP:
+		return ERR_PERMISSION;
+	case ENOSPC: case EDQUOT:
+		return ERR_DISK_FULL;
+	case ENOMEM:
+		return ERR_NO_MEMORY;
+	case EISDIR: case ENXIO:
+		return ERR_NOT_DATABASE;
+	case ENAMETOOLONG:
+		return ERR_VALIDATION;
+	default:
+		return ERR_STORE;
+	}
+}
+
+int file_write_error(int fd, int system)
+{
+	struct statvfs disk;
+	uint64_t left;
+
+	if (system != EIO || fstatvfs(fd, &disk))
+		return file_error(system);
+	left = geteuid() ? disk.f_bavail : disk.f_bfree;
+	return left < DISK_FULL_BELOW / disk.f_frsize ? ERR_DISK_FULL : ERR_STORE;
+}
+
+int file_fail(struct failure *failure, int system, const char *path, const char *what)
+{
+	int err = file_error(system);
+
+	if (system == ELOOP)
+		fail_as(failure, err, "%s: is a symbolic link; links are not followed", path);
+	else
+		fail_as(failure, err, "%s: %s: %s", path, what, strerror(system));
+	if (failure)
+		failure->system = system;
+	return err;
+}
+
+int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *failure)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	size_t dir_len = slash ? (size_t)(slash - path) : 0;
+	size_t used;
+	char dir[PATH_MAX];
+
+	if (!*path)
+		return fail_as(failure, ERR_VALIDATION, "the path is empty");
+	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return fail_as(failure, ERR_NOT_DATABASE, "%s: is a directory", path);
+	if (dir_len >= sizeof dir || strlen(name) > NAME_MAX - FILE_SUFFIX_MAX)
+		return fail_as(failure, ERR_VALIDATION, "the path is too long");
+
+	memcpy(dir, path, dir_len);
+	dir[dir_len] = '\0';
+	if (!realpath(slash ? (dir_len ? dir : "/") : ".", absolute))
+		return file_fail(failure, errno, path, "its directory");
+
+	used = strlen(absolute);
+	if (used + 1 + strlen(name) + FILE_SUFFIX_MAX >= PATH_MAX)
+		return fail_as(failure, ERR_VALIDATION, "the path is too long");
+	if (used > 1)
+		absolute[used++] = '/';
+	memcpy(absolute + used, name, strlen(name) + 1);
+	return 0;
+}
+
+static void note_facts(struct file_facts *facts, const struct stat *stat)
+{
+	facts->device = stat->st_dev;
+	facts->inode = stat->st_ino;
+	facts->size = (uint64_t)stat->st_size;
+	facts->allocated = (uint64_t)stat->st_blocks * 512;
+}
+
+int file_look(const char *path, struct file_facts *facts, struct failure *failure)
+{
+	struct stat stat;
+
+	if (lstat(path, &stat) == 0) {
+		note_facts(facts, &stat);
+		return 0;
+	}
+	return errno == ENOENT ? END : file_fail(failure, errno, path, "can't look at it");
+}
+
+static int check(int fd, const char *path, struct file_facts *facts, struct failure *failure)
+{
+	struct stat stat;
+	uid_t us = geteuid();
+
+	if (fstat(fd, &stat))
+		return file_fail(failure, errno, path, "can't look at it");
+	if (!S_ISREG(stat.st_mode))
+		return fail_as(failure, ERR_NOT_DATABASE, "%s: is no regular file", path);
+	if (stat.st_nlink > 1)
+		return fail_as(failure, ERR_PERMISSION,
+			"%s: has another name (a hard link); a database has one", path);
+	if (us && stat.st_uid != us)
+		return fail_as(failure, ERR_PERMISSION, "%s: belongs to another user", path);
+	note_facts(facts, &stat);
+	return 0;
+}
+
+int file_open(int *fd, const char *path, int flags, struct file_facts *facts,
+	struct failure *failure)
+{
+	int err;
+
+	*fd = open(path, flags | OPEN_FLAGS);
+	if (*fd < 0)
+		return file_fail(failure, errno, path, "can't be opened");
+	err = check(*fd, path, facts, failure);
+	if (err) {
+		close(*fd);
+		*fd = -1;
+	}
+	return err;
+}
+
+int file_make(int *fd, const char *path, struct failure *failure)
+{
+	int err;
+
+	*fd = open(path, O_RDWR | O_CREAT | O_EXCL | OPEN_FLAGS, 0600);
+	if (*fd < 0)
+		return file_fail(failure, errno, path, "can't be created");
+	if (fchmod(*fd, 0600) == 0)   /* whatever the umask says */
+		return 0;
+	err = file_fail(failure, errno, path, "can't be created");
+	close(*fd);
+	*fd = -1;
+	return err;
+}
+
+int file_open_or_make(int *fd, const char *path, struct file_facts *facts,
+	struct failure *failure)
+{
+	struct failure ours = { 0 };
+	int err = 0;
+
+	/* Whoever removes and makes the file all the time is given up on. */
+	for (int attempt = 0; attempt < 10; attempt++) {
+		err = file_open(fd, path, O_RDWR, facts, &ours);
+		if (err != ERR_NO_FILE)
+			break;
+		err = file_make(fd, path, &ours);
+		if (!err)
+			return check(*fd, path, facts, failure);
+		if (ours.system != EEXIST)
+			break;
+	}
+	if (err && failure)
+		*failure = ours;
+	return err;
+}
+
+bool file_is_at(int fd, const char *path)
+{
+	struct stat open_one;
+	struct stat named;
+
+	return fstat(fd, &open_one) == 0 && lstat(path, &named) == 0 &&
+		open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
+}
+
+int file_reserve(int fd, const char *path, uint64_t size, struct failure *failure)
+{
+	int system;
+
+	do
+		system = posix_fallocate(fd, 0, (off_t)size);
+	while (system == EINTR);
+	return system ? file_fail(failure, system, path, "can't get its blocks") : 0;
+}
+
+static int sync_path(const char *path, int flags, struct failure *failure)
+{
+	int err = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+
+	if (fd < 0)
+		return file_fail(failure, errno, path, "can't be opened to flush it");
+	/* A file system that can't flush a directory says EINVAL: it needs none. */
+	if (fsync(fd) && !(errno == EINVAL && flags & O_DIRECTORY))
+		err = file_fail(failure, errno, path, "can't be flushed");
+	close(fd);
+	return err;
+}
+
+static int sync_directory_of(const char *path, struct failure *failure)
+{
+	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) : 0;
+
+	if (!slash)
+		return sync_path(".", O_DIRECTORY, failure);
+	if (len == 0)
+		return sync_path("/", O_DIRECTORY, failure);
+	memcpy(dir, path, len);
+	dir[len] = '\0';
+	return sync_path(dir, O_DIRECTORY, failure);
+}
+
+/* Some file systems can't rename without overwriting. Ours is safe there too:
+ * the caller holds OPENING, and only its holders make this name. */
+static int rename_to_free_name(const char *from, const char *to)
+{
+	struct stat stat;
+
+	if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, RENAME_WITHOUT_OVERWRITING) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (lstat(to, &stat) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return rename(from, to);
+}
+
+int file_publish(const char *from, const char *to, bool durable, struct failure *failure)
+{
+	int err = durable ? sync_path(from, O_NOFOLLOW, failure) : 0;
+
+	if (err)
+		return err;
+	if (rename_to_free_name(from, to))
+		return file_fail(failure, errno, to, "can't be created");
+	return durable ? sync_directory_of(to, failure) : 0;
+}
+
+int file_remove(const char *path, struct failure *failure)
+{
+	if (unlink(path) && errno != ENOENT)
+		return file_fail(failure, errno, path, "can't be removed");
+	return 0;
+}
+
+int file_check_local(int fd, const char *path, struct failure *failure)
+{
+	/* Kernel numbers, include/uapi/linux/magic.h and the file systems' own. */
+	static const struct {
+		uint32_t type;
+		const char *name;
+	} remote[] = {
+		{ 0x6969, "NFS" }, { 0x517b, "SMB" }, { 0xff534d42, "CIFS" },
+		{ 0xfe534d42, "SMB2" }, { 0x01021997, "9p" }, { 0x5346414f, "AFS" },
+		{ 0x73757245, "Coda" }, { 0x00c36400, "Ceph" }, { 0x564c, "NCP" },
+	};
+	struct statfs disk;
+
+	if (fstatfs(fd, &disk))
+		return file_fail(failure, errno, path, "can't tell its file system");
+	for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
+		if (remote[i].type == (uint32_t)disk.f_type)
+			return fail_as(failure, ERR_STORE,
+				"%s: is on a network's file system (%s); a database needs a local disk",
+				path, remote[i].name);
+	return 0;
+}
+
+/* Who has locks on LMDB's lock file? LMDB's are process locks; asking with an
+ * open-file-description lock makes our own process's show too. LMDB locks byte
+ * 0 while it has the file open, and the byte of its pid while it reads. */
+static pid_t lock_holder(int fd, off_t at)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+
+	if (fcntl(fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_pid ? lock.l_pid : -1;
+}
+
+int file_prepare_lock(const char *path, uint64_t size, struct failure *failure)
+{
+	struct file_facts facts;
+	pid_t holder;
+	int fd;
+	int err = file_open_or_make(&fd, path, &facts, failure);
+
+	if (err)
+		return err;
+	holder = lock_holder(fd, 0);
+	if (holder == getpid() || lock_holder(fd, getpid()) == getpid())
+		/* Not closed, on purpose: closing drops the locks that the
+		 * process has on the file, whoever in it took them. */
+		return fail_as(failure, ERR_OPTIONS,
+			"%s: this process has it open through another LMDB binding", path);
+
+	if (holder && facts.size < LOCK_SMALLEST)
+		err = fail_as(failure, ERR_STORE, "%s: is damaged and in use", path);
+	else if (holder)
+		err = facts.allocated < facts.size
+			? file_reserve(fd, path, facts.size, failure) : 0;
+	else if (facts.size < size || facts.allocated < facts.size)
+		err = file_reserve(fd, path, facts.size < size ? size : facts.size, failure);
+	close(fd);
+	return err;
+}
+
+static bool make_directory_in(char path[PATH_MAX], const char *parent)
+{
+	int len = snprintf(path, PATH_MAX, "%s/tidetable-XXXXXX", parent);
+
+	return len > 0 && len < PATH_MAX - 32 && mkdtemp(path);
+}
+
+int file_memory_directory(char path[PATH_MAX], struct failure *failure)
+{
+	const char *chosen = getenv("TMPDIR");
+
+	if (make_directory_in(path, "/dev/shm"))
+		return 0;
+	if (chosen && *chosen == '/' && make_directory_in(path, chosen))
+		return 0;
+	if (make_directory_in(path, "/tmp"))
+		return 0;
+	return file_fail(failure, errno, "/tmp", "no directory can be made");
+}

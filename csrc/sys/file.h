@@ -1,0 +1,84 @@
+/* file.h - the door to the file system: whose file, whole, on disk.
+ *
+ * A database is three files side by side: PATH, PATH-lock (LMDB's) and
+ * PATH-wake (ours). Each must be a regular file with one name, owned by us,
+ * unless we are root; links are never followed. The functions fill failure
+ * with a sentence that names the path.
+ */
+#ifndef SYS_FILE_H
+#define SYS_FILE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* The longest suffix that a database's path gets: "-lock", "-wake". */
+#define FILE_SUFFIX_MAX 5
+
+struct file_facts {
+	uint64_t device;
+	uint64_t inode;
+	uint64_t size;
+	uint64_t allocated;   /* bytes that have blocks on the disk */
+};
+
+/* Makes the path absolute, its directories resolved and its last name as it
+ * is, so that a later chdir moves nothing. VALIDATION: empty or too long. */
+int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *failure);
+
+/* What the name stands for now: 0 (facts filled) or END, nothing. */
+int file_look(const char *path, struct file_facts *facts, struct failure *failure);
+
+/* Opens what is there (flags: O_RDONLY or O_RDWR) and checks it: NO_FILE,
+ * PERMISSION, NOT_DATABASE (no regular file), STORE. */
+int file_open(int *fd, const char *path, int flags, struct file_facts *facts,
+	struct failure *failure);
+
+/* Opens for reading and writing; makes it, empty and with mode 0600, if it is
+ * missing. */
+int file_open_or_make(int *fd, const char *path, struct file_facts *facts,
+	struct failure *failure);
+
+/* Makes a file that wasn't there: empty, mode 0600. */
+int file_make(int *fd, const char *path, struct failure *failure);
+
+/* True if the name still stands for the open file. */
+bool file_is_at(int fd, const char *path);
+
+/* Gives the first `size` bytes blocks on the disk, and at least that size: who
+ * writes to them through a map then can't meet a full disk, which is SIGBUS. */
+int file_reserve(int fd, const char *path, uint64_t size, struct failure *failure);
+
+/* Gives a finished file its name, durably: flushes it, renames it without
+ * overwriting, flushes the directory. `durable` false skips the flushes. */
+int file_publish(const char *from, const char *to, bool durable, struct failure *failure);
+
+/* Removes a name; that it isn't there is fine. */
+int file_remove(const char *path, struct failure *failure);
+
+/* STORE if the file is on a network's file system: maps and locks that several
+ * machines share are not the same everywhere. */
+int file_check_local(int fd, const char *path, struct failure *failure);
+
+/* LMDB's lock file, made before LMDB opens it: whole, with blocks of its own
+ * (LMDB would leave holes, and writing into a hole of a full disk is SIGBUS).
+ * A file in use keeps its size: whoever mapped it less long would fall off its
+ * end. OPTIONS: this process has it locked, through another LMDB binding. */
+int file_prepare_lock(const char *path, uint64_t size, struct failure *failure);
+
+/* A new directory, mode 0700, where files live in memory if there is such a
+ * place: /dev/shm, $TMPDIR, /tmp. */
+int file_memory_directory(char path[PATH_MAX], struct failure *failure);
+
+/* The kind of failure an errno is, for a file. */
+int file_error(int system);
+
+/* The same for a write that failed: LMDB reports a full disk as EIO. */
+int file_write_error(int fd, int system);
+
+/* Fills failure with "path: what: the system's words"; returns file_error. */
+int file_fail(struct failure *failure, int system, const char *path, const char *what);
+
+#endif

@@ -1,0 +1,128 @@
+/* lmdb_store.h - what the files behind store.h share: the only door to lmdb.h.
+ *
+ *     store.c      which stores this process has open; opening, sharing, closing
+ *     engine.c     LMDB's environment for one file: made, opened, its errors
+ *     txn.c        transactions, and the gate that a growing map needs
+ *     rows.c       rows and cursors
+ *
+ * LMDB is set up one way only: its own reader slots instead of thread-local
+ * ones (MDB_NOTLS), no subdirectory, no writable map (SIGBUS on a full disk),
+ * zeroed pages, readahead left on.
+ */
+#ifndef SYS_LMDB_STORE_H
+#define SYS_LMDB_STORE_H
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "sys/file.h"
+#include "sys/store.h"
+
+#define STORE_READERS 1024
+
+/* LMDB's lock file with that many readers: 128 bytes of header, 64 a reader. */
+#define STORE_LOCK_BYTES (128 + 64 * STORE_READERS)
+
+struct cursor {
+	MDB_cursor *mdb;
+	struct txn *txn;
+	uint64_t snapshot;       /* the txn's when the cursor was last made ready */
+};
+
+struct txn {
+	MDB_txn *mdb;
+	struct store *store;
+	bool writing;
+	bool live;               /* has a snapshot */
+	uint64_t snapshot;       /* counts a reader's renewals */
+	int err;                 /* the first failure in a write transaction, */
+	int system;              /* and LMDB's number for the last one */
+	uint64_t rows_written;   /* for check_room: how many pages it may have taken */
+	uint64_t bytes_written;
+	uint64_t free_pages;     /* counted once in a write transaction */
+	bool free_counted;
+	struct cursor own[TREE_COUNT];
+};
+
+struct store {
+	struct store *next;      /* in the process's list */
+	unsigned handles;
+	int64_t pid;
+	atomic_bool foreign;     /* we are a child that inherited it */
+	atomic_bool failed;      /* LMDB must not be used any more */
+	struct store_options options;
+	char path[PATH_MAX];
+	uint64_t device;
+	uint64_t inode;
+	struct wake *wake;
+
+	MDB_env *env;
+	int fd;                  /* LMDB's own, of the data file */
+	MDB_dbi trees[TREE_COUNT];
+	uint32_t page_bytes;
+	uint64_t max_pages;      /* user writes stop here */
+	uint64_t reserve_pages;
+	/* The two meta pages, mapped apart from LMDB's map: there even while
+	 * that one is replaced by a bigger one. */
+	const uint8_t *metas;
+
+	_Atomic int64_t active;  /* transactions that point into the map */
+	atomic_bool resizing;    /* nobody may begin one */
+	pthread_mutex_t resize;
+	_Atomic int64_t readers; /* made and not closed */
+
+	struct txn writer;
+	uint64_t commits;        /* by this handle, since the last reader check */
+	uint64_t pages_checked;  /* the file's pages at the last reader check */
+	bool dirty;              /* commits that a weaker level left in memory */
+};
+
+/* --- engine.c --- */
+
+/* Maps LMDB's number to ours. fd says which disk an EIO came from. */
+int engine_error(int fd, int rc);
+
+/* The same, with a sentence: the path, what was tried, LMDB's words. */
+int engine_fail(struct failure *failure, const struct store *store, int rc, const char *what);
+
+/* Sets up store->env and the rest of its second block for store->path. */
+int engine_open(struct store *store, bool alone, struct failure *failure);
+void engine_close(struct store *store);
+
+/* Makes the file under a temporary name, filled, and gives it its name. */
+int engine_create(struct store *store, struct failure *failure);
+
+/* The last commit, by whatever process: its number, and the file's pages up to
+ * the last one ever used. A few loads. */
+uint64_t engine_last_commit(const struct store *store);
+uint64_t engine_page_count(const struct store *store);
+
+/* Pages in the free list: all, or those that the next write transaction may
+ * take. Returns LMDB's number. */
+int engine_free_pages(struct store *store, bool reusable, uint64_t *pages);
+
+/* Every process's reader slots, and the oldest snapshot (pid 0: nobody's). */
+void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
+	uint32_t *count);
+
+/* --- txn.c --- */
+
+/* Transactions that point into the map pass the gate; a map is replaced only
+ * while none is inside. */
+void gate_enter(struct store *store);
+void gate_leave(struct store *store);
+
+/* Begins an LMDB transaction inside the gate, after LMDB's two refusals that
+ * can be cured: a map that is too small, slots of dead readers. Returns LMDB's
+ * number; outside the gate again if it isn't 0. */
+int txn_begin(struct store *store, unsigned flags, MDB_txn **mdb);
+
+/* Refuses what a store can't do any more: STORE, with a sentence. */
+int store_failed(const struct store *store, struct failure *failure);
+
+/* --- rows.c --- */
+
+void cursors_close(struct txn *txn);   /* a reader's own; a writer's die with it */
+
+#endif

@@ -1,0 +1,249 @@
+/* rows.c - rows and cursors.
+ *
+ * A transaction keeps one cursor for each tree it touches: the next row is
+ * mostly near the last one, and LMDB then needs no new descent (batched puts in
+ * key order take half the time). A reader's cursors outlive its snapshots; they
+ * are made ready again when first used in a new one.
+ */
+#include <assert.h>
+
+#include "base/memory.h"
+#include "sys/lmdb_store.h"
+
+/* LMDB's number as ours, and kept: after a failed write a transaction is
+ * poisoned, and whoever commits it wants to know by what. */
+static int note(struct txn *txn, int rc)
+{
+	int err;
+
+	if (rc == MDB_NOTFOUND)
+		return END;
+	if (rc == MDB_BAD_TXN && txn->err)
+		return txn->err;
+	err = engine_error(txn->store->fd, rc);
+	txn->system = rc;
+	if (!txn->err)
+		txn->err = err;
+	if (rc == MDB_MAP_FULL)   /* perhaps for dead readers' sake: next time there's more */
+		mdb_reader_check(txn->store->env, NULL);
+	return err;
+}
+
+static inline int result(struct txn *txn, int rc)
+{
+	return rc ? note(txn, rc) : 0;
+}
+
+static inline MDB_val val_of(struct slice slice)
+{
+	return (MDB_val){ slice.len, (void *)(uintptr_t)slice.data };
+}
+
+static inline struct slice slice_of_val(const MDB_val *val)
+{
+	return (struct slice){ val->mv_data, val->mv_size };
+}
+
+static inline bool key_fits(struct slice key)
+{
+	return key.len > 0 && key.len <= STORE_KEY_MAX;
+}
+
+/* --- cursors --- */
+
+static int prepare_slowly(struct cursor *cursor, struct txn *txn, enum tree tree)
+{
+	int rc;
+
+	if (cursor->mdb)
+		rc = mdb_cursor_renew(txn->mdb, cursor->mdb);
+	else
+		rc = mdb_cursor_open(txn->mdb, txn->store->trees[tree], &cursor->mdb);
+	if (rc)
+		return note(txn, rc);
+	cursor->txn = txn;
+	cursor->snapshot = txn->snapshot;
+	return 0;
+}
+
+/* The transaction's own cursor on a tree, fit for its snapshot. */
+static inline int own_cursor(struct txn *txn, enum tree tree, MDB_cursor **mdb)
+{
+	struct cursor *cursor = &txn->own[tree];
+	int err = 0;
+
+	if (!cursor->mdb || cursor->snapshot != txn->snapshot)
+		err = prepare_slowly(cursor, txn, tree);
+	*mdb = cursor->mdb;
+	return err;
+}
+
+int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor)
+{
+	MDB_cursor *mdb;
+
+	*cursor = &txn->own[tree];
+	return own_cursor(txn, tree, &mdb);
+}
+
+int cursor_open(struct cursor **out, struct txn *txn, enum tree tree)
+{
+	struct cursor *cursor = memory_zeroed(sizeof *cursor);
+	int err;
+
+	*out = NULL;
+	if (!cursor)
+		return ERR_NO_MEMORY;
+	err = prepare_slowly(cursor, txn, tree);
+	if (err)
+		memory_give_back(cursor);
+	else
+		*out = cursor;
+	return err;
+}
+
+void cursor_close(struct cursor *cursor)
+{
+	if (!cursor)
+		return;
+	if (!store_is_foreign(cursor->txn->store))
+		mdb_cursor_close(cursor->mdb);
+	memory_give_back(cursor);
+}
+
+void cursors_close(struct txn *txn)
+{
+	for (int i = 0; i < TREE_COUNT; i++)
+		if (txn->own[i].mdb)
+			mdb_cursor_close(txn->own[i].mdb);
+}
+
+int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct slice *value)
+{
+	static const MDB_cursor_op operations[] = {
+		[MOVE_FIRST] = MDB_FIRST,
+		[MOVE_LAST] = MDB_LAST,
+		[MOVE_NEXT] = MDB_NEXT,
+		[MOVE_PREVIOUS] = MDB_PREV,
+		[MOVE_TO] = MDB_SET_KEY,
+		[MOVE_FROM] = MDB_SET_RANGE,
+	};
+	struct txn *txn = cursor->txn;
+	MDB_cursor_op operation = operations[move];
+	MDB_val found = { 0, NULL };
+	MDB_val row;
+	int rc;
+
+	if (cursor->snapshot != txn->snapshot) {
+		rc = mdb_cursor_renew(txn->mdb, cursor->mdb);
+		if (rc)
+			return note(txn, rc);
+		cursor->snapshot = txn->snapshot;
+	}
+	if (move == MOVE_TO || move == MOVE_FROM) {
+		found = val_of(*key);
+		if (move == MOVE_FROM && key->len == 0)
+			operation = MDB_FIRST;   /* nothing is less than the empty key */
+	}
+	rc = mdb_cursor_get(cursor->mdb, &found, &row, operation);
+	if (rc)
+		return note(txn, rc);
+	*key = slice_of_val(&found);
+	*value = slice_of_val(&row);
+	return 0;
+}
+
+/* --- reading --- */
+
+int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *value)
+{
+	MDB_cursor *cursor;
+	MDB_val sought = val_of(key);
+	MDB_val found;
+	int err = own_cursor(txn, tree, &cursor);
+	int rc;
+
+	assert(key_fits(key));
+	if (err)
+		return err;
+	rc = mdb_cursor_get(cursor, &sought, &found, MDB_SET);
+	if (rc)
+		return note(txn, rc);
+	*value = slice_of_val(&found);
+	return 0;
+}
+
+int txn_count(struct txn *txn, enum tree tree, uint64_t *rows)
+{
+	MDB_stat stat;
+	int rc = mdb_stat(txn->mdb, txn->store->trees[tree], &stat);
+
+	*rows = rc ? 0 : stat.ms_entries;
+	return result(txn, rc);
+}
+
+/* --- writing --- */
+
+static inline void count_row(struct txn *txn, size_t bytes)
+{
+	txn->rows_written++;
+	txn->bytes_written += bytes;
+}
+
+static int put(struct txn *txn, MDB_cursor *cursor, struct slice key, struct slice value,
+	unsigned flags)
+{
+	MDB_val k = val_of(key);
+	MDB_val v = val_of(value);
+
+	assert(txn->writing && key_fits(key));
+	count_row(txn, key.len + value.len);
+	return result(txn, mdb_cursor_put(cursor, &k, &v, flags));
+}
+
+int txn_put(struct txn *txn, enum tree tree, struct slice key, struct slice value)
+{
+	MDB_cursor *cursor;
+	int err = own_cursor(txn, tree, &cursor);
+
+	return err ? err : put(txn, cursor, key, value, 0);
+}
+
+int txn_append(struct txn *txn, enum tree tree, struct slice key, struct slice value)
+{
+	MDB_cursor *cursor;
+	int err = own_cursor(txn, tree, &cursor);
+
+	return err ? err : put(txn, cursor, key, value, MDB_APPEND);
+}
+
+int txn_delete(struct txn *txn, enum tree tree, struct slice key)
+{
+	MDB_cursor *cursor;
+	MDB_val sought = val_of(key);
+	MDB_val found;
+	int err = own_cursor(txn, tree, &cursor);
+	int rc;
+
+	assert(txn->writing && key_fits(key));
+	if (err)
+		return err;
+	rc = mdb_cursor_get(cursor, &sought, &found, MDB_SET);
+	if (!rc) {
+		count_row(txn, 0);
+		rc = mdb_cursor_del(cursor, 0);
+	}
+	return result(txn, rc);
+}
+
+int cursor_replace(struct cursor *cursor, struct slice key, struct slice value)
+{
+	return put(cursor->txn, cursor->mdb, key, value, MDB_CURRENT);
+}
+
+int cursor_delete(struct cursor *cursor)
+{
+	assert(cursor->txn->writing);
+	count_row(cursor->txn, 0);
+	return result(cursor->txn, mdb_cursor_del(cursor->mdb, 0));
+}

@@ -1,0 +1,368 @@
+/* store.c - which databases this process has open.
+ *
+ * LMDB loses acknowledged data when a process opens a file twice: its locks
+ * belong to the process, and the first close drops them all. So there is one
+ * store for a file in a process, found by the file's device and inode, counted,
+ * and closed by the last handle. The wake file's guard lock refuses what this
+ * list can't see, another copy of this library in the process.
+ *
+ * After fork the child has the stores' memory but none of their locks. It must
+ * leave LMDB alone (closing a reader there would free the parent's slot), so
+ * its copies are marked foreign and dropped from the list; closing one only
+ * frees what is ours. LMDB's memory and descriptors are left behind: closing
+ * the lock file's would drop the locks of a store that the child opens anew.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "sys/lmdb_store.h"
+
+static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
+static struct store *stores;
+static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
+
+/* --- fork --- */
+
+/* No store is half open while the process forks. */
+static void before_fork(void)
+{
+	pthread_mutex_lock(&registry);
+}
+
+static void after_fork_in_parent(void)
+{
+	pthread_mutex_unlock(&registry);
+}
+
+static void after_fork_in_child(void)
+{
+	for (struct store *store = stores; store; store = store->next) {
+		atomic_store(&store->foreign, true);
+		wake_forget(store->wake);
+	}
+	stores = NULL;
+	pthread_mutex_unlock(&registry);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+bool store_is_foreign(const struct store *store)
+{
+	return atomic_load_explicit(&store->foreign, memory_order_relaxed);
+}
+
+/* --- sharing --- */
+
+static struct store *find(const struct file_facts *file)
+{
+	struct store *store = stores;
+
+	while (store && (store->options.in_memory || store->device != file->device ||
+			store->inode != file->inode))
+		store = store->next;
+	return store;
+}
+
+static int differ(const struct store *store, const char *what, struct failure *failure)
+{
+	return fail_as(failure, ERR_OPTIONS,
+		"%s: is already open in this process with another %s", store->path, what);
+}
+
+/* Another handle on a store: fine unless they contradict each other. */
+static int share(struct store *store, const struct store_options *wanted,
+	struct failure *failure)
+{
+	const struct store_options *have = &store->options;
+
+	if (have->read_only && !wanted->read_only)
+		return fail_as(failure, ERR_OPTIONS,
+			"%s: is already open in this process, read-only", store->path);
+	if (!wanted->read_only && wanted->durability != have->durability)
+		return differ(store, "durability", failure);
+	if (wanted->max_bytes && wanted->max_bytes != have->max_bytes)
+		return differ(store, "max_bytes", failure);
+	if (wanted->clock && wanted->clock != have->clock)
+		return differ(store, "clock", failure);
+	store->handles++;
+	return 0;
+}
+
+/* --- opening --- */
+
+static struct store *store_new(const struct store_options *options)
+{
+	struct store *store = memory_zeroed(sizeof *store);
+
+	if (!store)
+		return NULL;
+	store->handles = 1;
+	store->pid = getpid();
+	store->fd = -1;
+	store->options = *options;
+	if (!store->options.max_bytes)
+		store->options.max_bytes = STORE_DEFAULT_MAX_BYTES;
+	store->options.clock = clock_share(options->clock ? options->clock : clock_system());
+	store->options.path = store->path;
+	pthread_mutex_init(&store->resize, NULL);
+	return store;
+}
+
+static void store_free(struct store *store)
+{
+	clock_drop(store->options.clock);
+	pthread_mutex_destroy(&store->resize);
+	memory_give_back(store);
+}
+
+static int make_if_missing(struct store *store, bool alone, struct failure *failure)
+{
+	struct file_facts file;
+	int err = file_look(store->path, &file, failure);
+
+	if (err != END)
+		return err;
+	if (!store->options.create || store->options.read_only)
+		return fail_with(failure, ERR_NO_FILE, "%s", store->path);
+	if (!alone)
+		return fail_as(failure, ERR_BUSY, "%s: was removed, and another process still has"
+			" it open", store->path);
+	return engine_create(store, failure);
+}
+
+/* store->path is set. The wake file is there from here on; so it is only made
+ * for a database that is there, or to be made. */
+static int open_files(struct store *store, struct failure *failure)
+{
+	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
+	bool alone;
+	int err;
+
+	snprintf(wake_path, sizeof wake_path, "%s-wake", store->path);
+	err = wake_open(&store->wake, wake_path, &alone, failure);
+	if (err)
+		return err;
+	err = make_if_missing(store, alone, failure);
+	if (!err)
+		err = engine_open(store, alone, failure);
+	if (err)
+		wake_close(store->wake);
+	else
+		wake_opened(store->wake);
+	return err;
+}
+
+static int open_new(struct store **out, const struct store_options *options, const char *path,
+	struct failure *failure)
+{
+	struct store *store = store_new(options);
+	int err;
+
+	if (!store)
+		return fail(failure, ERR_NO_MEMORY);
+	snprintf(store->path, sizeof store->path, "%s", path);
+	err = open_files(store, failure);
+	if (err) {
+		store_free(store);
+		return err;
+	}
+	store->next = stores;
+	stores = store;
+	*out = store;
+	return 0;
+}
+
+/* Files that lose their names as soon as they are open. */
+static int open_in_memory(struct store **out, const struct store_options *options,
+	struct failure *failure)
+{
+	static const char *const suffixes[] = { "", "-lock", "-wake", "-new" };
+	struct store_options made = *options;
+	char directory[PATH_MAX];
+	char path[PATH_MAX];
+	char name[PATH_MAX + FILE_SUFFIX_MAX];
+	int err = file_memory_directory(directory, failure);
+
+	if (err)
+		return err;
+	if ((size_t)snprintf(path, sizeof path, "%s/tide", directory) >= sizeof path)
+		return fail_as(failure, ERR_VALIDATION, "the path is too long");
+	made.create = true;
+	made.read_only = false;
+	err = open_new(out, &made, path, failure);
+	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+		unlink(name);
+	}
+	rmdir(directory);
+	return err;
+}
+
+static int open_path(struct store **out, const struct store_options *options,
+	struct failure *failure)
+{
+	char path[PATH_MAX];
+	struct file_facts file;
+	struct store *open_one;
+	int err = file_resolve(path, options->path, failure);
+
+	if (!err)
+		err = file_look(path, &file, failure);
+	if (err < 0)
+		return err;
+	if (err == END && (!options->create || options->read_only))
+		return fail_with(failure, ERR_NO_FILE, "%s", path);
+	open_one = err == END ? NULL : find(&file);
+	if (!open_one)
+		return open_new(out, options, path, failure);
+	*out = open_one;
+	return share(open_one, options, failure);
+}
+
+int store_open(struct store **out, const struct store_options *options,
+	struct failure *failure)
+{
+	struct store *store = NULL;
+	int err;
+
+	*out = NULL;
+	pthread_once(&watch_forks_once, watch_forks);
+	pthread_mutex_lock(&registry);
+	if (options->in_memory)
+		err = open_in_memory(&store, options, failure);
+	else
+		err = open_path(&store, options, failure);
+	pthread_mutex_unlock(&registry);
+	if (!err)
+		*out = store;
+	return err;
+}
+
+/* --- closing --- */
+
+static void unlist(const struct store *store)
+{
+	struct store **at = &stores;
+
+	while (*at != store)
+		at = &(*at)->next;
+	*at = store->next;
+}
+
+/* What a weaker durability level left in memory is flushed: a power cut after
+ * an orderly end takes nothing back. */
+static void close_files(struct store *store)
+{
+	assert(!atomic_load(&store->readers) && !store->writer.live);
+	if (store->dirty && !store->options.in_memory && !atomic_load(&store->failed))
+		mdb_env_sync(store->env, 1);
+	wake_closing(store->wake);
+	engine_close(store);
+	wake_close(store->wake);
+}
+
+static void close_foreign(struct store *store)
+{
+	if (--store->handles)
+		return;
+	wake_close(store->wake);
+	store_free(store);
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	if (store_is_foreign(store)) {
+		close_foreign(store);
+		return;
+	}
+	pthread_mutex_lock(&registry);
+	if (--store->handles == 0) {
+		unlist(store);
+		close_files(store);
+		store_free(store);
+	}
+	pthread_mutex_unlock(&registry);
+}
+
+/* --- what there is to know --- */
+
+const struct store_options *store_options(const struct store *store)
+{
+	return &store->options;
+}
+
+struct wake *store_wake(struct store *store)
+{
+	return store->wake;
+}
+
+struct clock *store_clock(struct store *store)
+{
+	return store->options.clock;
+}
+
+uint64_t store_last_commit(const struct store *store)
+{
+	return engine_last_commit(store);
+}
+
+int store_usage(struct store *store, struct store_usage *usage, struct failure *failure)
+{
+	uint64_t free_pages;
+	uint64_t oldest;
+	int rc;
+
+	memset(usage, 0, sizeof *usage);
+	if (atomic_load(&store->failed))
+		return store_failed(store, failure);
+	engine_survey_readers(store, &oldest, &usage->oldest_reader_pid, &usage->readers);
+	rc = engine_free_pages(store, false, &free_pages);
+	if (rc)
+		return engine_fail(failure, store, rc, "can't be read");
+
+	usage->page_bytes = store->page_bytes;
+	usage->file_bytes = engine_page_count(store) * store->page_bytes;
+	usage->free_bytes = free_pages * store->page_bytes;
+	usage->max_bytes = store->options.max_bytes;
+	mdb_env_get_maxreaders(store->env, &usage->readers_max);
+	if (usage->oldest_reader_pid && oldest < engine_last_commit(store))
+		usage->oldest_reader_lag = engine_last_commit(store) - oldest;
+	usage->engine = mdb_version(NULL, NULL, NULL);
+	return 0;
+}
+
+int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *failure)
+{
+	int count = 0;
+	int rc;
+
+	*cleared = 0;
+	if (atomic_load(&store->failed))
+		return store_failed(store, failure);
+	rc = mdb_reader_check(store->env, &count);
+	if (rc)
+		return engine_fail(failure, store, rc, "its readers can't be checked");
+	*cleared = (uint32_t)count;
+	return 0;
+}
+
+int store_sync(struct store *store, struct failure *failure)
+{
+	int rc;
+
+	if (store->options.read_only)
+		return 0;
+	if (atomic_load(&store->failed))
+		return store_failed(store, failure);
+	rc = mdb_env_sync(store->env, 1);
+	return rc ? engine_fail(failure, store, rc, "can't be flushed") : 0;
+}

@@ -1,0 +1,365 @@
+/* txn.c - transactions, and the gate before them.
+ *
+ * Another process may have opened the file with a bigger map and let it grow
+ * beyond ours. LMDB then refuses to begin, and its cure, to map the file anew,
+ * must not happen while any transaction of this process points into the old
+ * map (that is SIGSEGV). So transactions are counted:
+ *
+ *     begin: active += 1; if resizing: active -= 1, wait, again
+ *     grow:  resizing = true; wait until active == 0; map anew; resizing = false
+ *
+ * Both write, then read, sequentially consistent: one of them gives way.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "sys/lmdb_store.h"
+
+/* How long a growing map waits for the process's snapshots to end. */
+#define RESIZE_PATIENCE_US 100000
+#define RESIZE_RETRY_US 100
+
+/* Slots of dead readers keep pages from being used again, so the file grows:
+ * looked for every so many commits, and when the file has grown by so much. */
+#define READER_CHECK_COMMITS 1000
+#define READER_CHECK_PAGES 1024
+
+/* What one written row may take in pages: its leaf, the branches above it, and
+ * a split. An upper bound for check_room; nearly always it is less. */
+#define PAGES_PER_ROW 5
+
+/* --- the gate --- */
+
+void gate_enter(struct store *store)
+{
+	for (;;) {
+		atomic_fetch_add(&store->active, 1);
+		if (!atomic_load(&store->resizing))
+			return;
+		atomic_fetch_sub(&store->active, 1);
+		pthread_mutex_lock(&store->resize);   /* held while it is resized */
+		pthread_mutex_unlock(&store->resize);
+	}
+}
+
+void gate_leave(struct store *store)
+{
+	atomic_fetch_sub(&store->active, 1);
+}
+
+static bool wait_until_none_is_active(struct store *store)
+{
+	struct timespec pause = { 0, RESIZE_RETRY_US * 1000 };
+
+	for (int waited = 0; atomic_load(&store->active); waited += RESIZE_RETRY_US) {
+		if (waited >= RESIZE_PATIENCE_US)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+/* Takes over the map size that the file says. */
+static int grow_map(struct store *store)
+{
+	int rc = MDB_MAP_RESIZED;
+
+	pthread_mutex_lock(&store->resize);
+	atomic_store(&store->resizing, true);
+	if (wait_until_none_is_active(store)) {
+		rc = mdb_env_set_mapsize(store->env, 0);
+		if (rc)   /* LMDB is left without a map: the next use would crash */
+			atomic_store(&store->failed, true);
+	}
+	atomic_store(&store->resizing, false);
+	pthread_mutex_unlock(&store->resize);
+	return rc;
+}
+
+int store_failed(const struct store *store, struct failure *failure)
+{
+	return fail_as(failure, ERR_STORE, "%s: the store has failed;"
+		" close every handle on it and open it again", store->path);
+}
+
+/* --- beginning --- */
+
+static int begin_or_renew(struct store *store, unsigned flags, MDB_txn **mdb)
+{
+	return *mdb ? mdb_txn_renew(*mdb) : mdb_txn_begin(store->env, NULL, flags, mdb);
+}
+
+/* Out of the gate, cured if it can be, and in again. */
+static int cure(struct store *store, int rc)
+{
+	int cleared;
+
+	gate_leave(store);
+	if (rc == MDB_MAP_RESIZED)
+		rc = grow_map(store);
+	else if (rc == MDB_READERS_FULL)
+		rc = mdb_reader_check(store->env, &cleared) || !cleared ? rc : 0;
+	if (rc == MDB_PANIC)
+		atomic_store(&store->failed, true);
+	if (!rc)
+		gate_enter(store);
+	return rc;
+}
+
+/* Begins *mdb, or renews it if there is one. */
+static int begin(struct store *store, unsigned flags, MDB_txn **mdb)
+{
+	int rc;
+
+	if (atomic_load(&store->failed))
+		return MDB_PANIC;
+	gate_enter(store);
+	rc = begin_or_renew(store, flags, mdb);
+	for (int attempt = 0; rc && attempt < 3; attempt++) {
+		rc = cure(store, rc);
+		if (rc)
+			return rc;
+		rc = begin_or_renew(store, flags, mdb);
+	}
+	if (rc)
+		gate_leave(store);
+	return rc;
+}
+
+int txn_begin(struct store *store, unsigned flags, MDB_txn **mdb)
+{
+	*mdb = NULL;
+	return begin(store, flags, mdb);
+}
+
+static int begin_failed(struct store *store, int rc, struct failure *failure)
+{
+	if (atomic_load(&store->failed))
+		return store_failed(store, failure);
+	if (rc == EAGAIN)
+		return fail_as(failure, ERR_NAMESPACE, "%s: a process with our pid, in another"
+			" PID namespace, reads the database", store->path);
+	return engine_fail(failure, store, rc, "no transaction can begin");
+}
+
+/* --- readers --- */
+
+int reader_open(struct txn **out, struct store *store, struct failure *failure)
+{
+	struct txn *txn = memory_zeroed(sizeof *txn);
+	int rc;
+
+	*out = NULL;
+	if (!txn)
+		return fail(failure, ERR_NO_MEMORY);
+	rc = txn_begin(store, MDB_RDONLY, &txn->mdb);
+	if (rc) {
+		memory_give_back(txn);
+		return begin_failed(store, rc, failure);
+	}
+	mdb_txn_reset(txn->mdb);
+	gate_leave(store);
+	atomic_fetch_add(&store->readers, 1);
+	txn->store = store;
+	*out = txn;
+	return 0;
+}
+
+int reader_renew(struct txn *txn, struct failure *failure)
+{
+	int rc = begin(txn->store, MDB_RDONLY, &txn->mdb);
+
+	if (rc)
+		return begin_failed(txn->store, rc, failure);
+	txn->snapshot++;
+	txn->live = true;
+	return 0;
+}
+
+void reader_reset(struct txn *txn)
+{
+	if (!txn->live)
+		return;
+	mdb_txn_reset(txn->mdb);
+	txn->live = false;
+	gate_leave(txn->store);
+}
+
+void reader_close(struct txn *txn)
+{
+	if (!txn)
+		return;
+	if (!store_is_foreign(txn->store)) {
+		reader_reset(txn);
+		cursors_close(txn);
+		mdb_txn_abort(txn->mdb);
+		atomic_fetch_sub(&txn->store->readers, 1);
+	}
+	memory_give_back(txn);
+}
+
+/* --- the writer --- */
+
+static void clear_stale_now_and_then(struct store *store)
+{
+	uint64_t pages = engine_page_count(store);
+
+	if (++store->commits < READER_CHECK_COMMITS &&
+			pages < store->pages_checked + READER_CHECK_PAGES)
+		return;
+	store->commits = 0;
+	store->pages_checked = pages;
+	mdb_reader_check(store->env, NULL);
+}
+
+int writer_begin(struct txn **out, struct store *store, struct failure *failure)
+{
+	struct txn *txn = &store->writer;
+	int rc;
+
+	*out = NULL;
+	if (store->options.read_only)
+		return fail(failure, ERR_READ_ONLY);
+	assert(!txn->live);   /* the outer lock lets one in */
+	if (!atomic_load(&store->failed))
+		clear_stale_now_and_then(store);
+	memset(txn, 0, sizeof *txn);
+	rc = txn_begin(store, 0, &txn->mdb);
+	if (rc)
+		return begin_failed(store, rc, failure);
+	txn->store = store;
+	txn->writing = txn->live = true;
+	*out = txn;
+	return 0;
+}
+
+static void writer_end(struct txn *txn)
+{
+	txn->live = false;
+	txn->mdb = NULL;
+	gate_leave(txn->store);
+}
+
+void writer_abort(struct txn **txn)
+{
+	struct txn *ending = *txn;
+
+	*txn = NULL;
+	if (!ending || !ending->live || store_is_foreign(ending->store))
+		return;
+	mdb_txn_abort(ending->mdb);
+	writer_end(ending);
+}
+
+/* When LMDB could not write its meta page it refuses everything from then on;
+ * it can't know whether the page reached the disk. The outer lock is ours, so
+ * this begins at once. */
+static bool lmdb_has_given_up(struct store *store)
+{
+	MDB_txn *mdb;
+	int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
+
+	if (!rc)
+		mdb_txn_abort(mdb);
+	return rc == MDB_PANIC;
+}
+
+static int commit_failed(struct txn *txn, int rc, struct failure *failure)
+{
+	struct store *store = txn->store;
+	int err;
+
+	if (lmdb_has_given_up(store)) {
+		atomic_store(&store->failed, true);
+		err = fail_as(failure, ERR_UNKNOWN_OUTCOME,
+			"%s: the commit failed (%s) and its outcome is unknown;"
+			" close every handle on it and open it again", store->path, mdb_strerror(rc));
+		if (failure)
+			failure->system = rc;
+		return err;
+	}
+	/* A row that failed had already poisoned it; that is what to tell. */
+	return engine_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");
+}
+
+int writer_commit(struct txn **txn, struct failure *failure)
+{
+	struct txn *ending = *txn;
+	struct store *store = ending->store;
+	uint64_t number = mdb_txn_id(ending->mdb);
+	int rc;
+
+	*txn = NULL;
+	rc = mdb_txn_commit(ending->mdb);   /* frees it, whatever it says */
+	writer_end(ending);
+	if (rc)
+		return commit_failed(ending, rc, failure);
+	if (engine_last_commit(store) == number) {   /* else it wrote nothing */
+		store->dirty = store->options.durability != DURABILITY_FULL;
+		wake_signal(store->wake);
+	}
+	return 0;
+}
+
+/* --- room --- */
+
+/* May be taken in vain: what counts is that it is never too little. */
+static uint64_t pages_taken_at_most(const struct txn *txn)
+{
+	return txn->rows_written * PAGES_PER_ROW + 2 * txn->bytes_written / txn->store->page_bytes;
+}
+
+static int count_free_pages(struct txn *txn)
+{
+	int rc;
+
+	if (txn->free_counted)
+		return 0;
+	mdb_reader_check(txn->store->env, NULL);
+	rc = engine_free_pages(txn->store, true, &txn->free_pages);
+	txn->free_counted = rc == 0;
+	return rc;
+}
+
+/* Users may write up to max_pages; one transaction that begins below may end
+ * above by half the reserve. The other half is for trims and deletes. */
+int writer_check_room(struct txn *txn, struct failure *failure)
+{
+	struct store *store = txn->store;
+	uint64_t used = engine_page_count(store);
+	uint64_t taken = pages_taken_at_most(txn);
+	uint64_t grace = store->reserve_pages / 2;
+	int rc;
+
+	if (used + taken < store->max_pages)
+		return 0;
+	rc = count_free_pages(txn);
+	if (rc)
+		return engine_fail(failure, store, rc, "its free pages can't be counted");
+	used -= txn->free_pages < used ? txn->free_pages : used;
+	used += taken > grace ? taken - grace : 0;
+	if (used < store->max_pages)
+		return 0;
+	return fail_with(failure, ERR_FULL, "%s: %llu bytes (max_bytes)", store->path,
+		(unsigned long long)store->options.max_bytes);
+}
+
+/* --- in both --- */
+
+uint64_t txn_id(const struct txn *txn)
+{
+	return mdb_txn_id(txn->mdb);
+}
+
+struct store *txn_store(const struct txn *txn)
+{
+	return txn->store;
+}
+
+int txn_system(const struct txn *txn)
+{
+	return txn->system;
+}

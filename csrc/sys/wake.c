@@ -1,0 +1,399 @@
+/* wake.c - the wake file: locks that die with their owner, words to sleep on.
+ *
+ * No wake-up is lost between looking and sleeping, because both sides write
+ * before they read, sequentially consistent:
+ *
+ *     waiter                              signaller
+ *     commit_waiters += 1                 commit (LMDB)
+ *     ticket = commits                    commits += 1
+ *     look at the store                   if commit_waiters: futex wake
+ *     futex wait while commits == ticket
+ *
+ * Either the signaller sees the waiter and wakes it, or the waiter took its
+ * ticket after the commit, and sees it in the store. Waiting for the write
+ * lock goes the same way, with the lock in the store's place.
+ *
+ * A process that is killed takes nothing back: its counts stay until somebody
+ * has the page alone (they cost the others a needless system call), and its
+ * unlock is never told (so who waits for one sleeps only UNLOCK_SLEEP_MS).
+ */
+#include "sys/wake.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "sys/file.h"
+#include "sys/wake_page.h"
+
+#define MAGIC UINT32_C(0x74645741)
+/* LMDB's lock file holds the C library's mutexes: who shares it must share the
+ * library's layout too, so that is a part of the page's format. */
+#ifdef __GLIBC__
+#define FORMAT UINT32_C(0x00010001)
+#else
+#define FORMAT UINT32_C(0x00010002)
+#endif
+
+#define UNLOCK_SLEEP_MS 50
+#define OPENING_PATIENCE_MS 10000
+#define OPENING_RETRY_MS 2
+
+/* Bytes that are locked; nothing needs to be there. */
+enum { LOCK_OPENING, LOCK_WRITING, LOCK_ALIVE };
+#define LOCK_GUARD (INT64_C(1) << 32)
+
+static_assert(sizeof(struct wake_page) < WAKE_BELL_AT, "the page has room for its words");
+static_assert(sizeof(_Atomic uint32_t) == 4, "a futex word is 32 bits");
+
+/* --- locks --- */
+
+static int set_lock(const struct wake *wake, short type, int64_t at)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+	int status;
+
+	do
+		status = fcntl(wake->fd, F_OFD_SETLK, &lock);
+	while (status && errno == EINTR);
+	return status ? errno : 0;
+}
+
+/* Has another description than ours a lock there? */
+static bool is_locked(const struct wake *wake, int64_t at)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+
+	return fcntl(wake->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+static bool is_held_by_other(int system)
+{
+	return system == EAGAIN || system == EACCES;
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+/* Waits for OPENING, within reason. */
+static int take_opening(struct wake *wake)
+{
+	int system = set_lock(wake, F_WRLCK, LOCK_OPENING);
+
+	for (int waited = 0; is_held_by_other(system) && waited < OPENING_PATIENCE_MS;
+			waited += OPENING_RETRY_MS) {
+		sleep_ms(OPENING_RETRY_MS);
+		system = set_lock(wake, F_WRLCK, LOCK_OPENING);
+	}
+	return system;
+}
+
+/* --- opening --- */
+
+static uint64_t pid_namespace(void)
+{
+	struct stat namespace;
+
+	return stat("/proc/self/ns/pid", &namespace) ? 0 : namespace.st_ino;
+}
+
+/* The file, with OPENING held; it may be removed between the two. */
+static int open_and_lock(struct wake *wake, const char *path, struct file_facts *facts,
+	struct failure *failure)
+{
+	for (int attempt = 0; attempt < 10; attempt++) {
+		int system;
+		int err = file_open_or_make(&wake->fd, path, facts, failure);
+
+		if (err)
+			return err;
+		system = take_opening(wake);
+		if (is_held_by_other(system))
+			return fail_as(failure, ERR_BUSY,
+				"%s: another process is busy opening the database", path);
+		if (system)
+			return file_fail(failure, system, path, "can't be locked");
+		if (file_is_at(wake->fd, path))
+			return 0;
+		close(wake->fd);
+		wake->fd = -1;
+	}
+	return fail_as(failure, ERR_BUSY, "%s: is removed again and again", path);
+}
+
+static int refuse_second_copy(struct wake *wake, struct failure *failure)
+{
+	int system = set_lock(wake, F_WRLCK, LOCK_GUARD + wake->pid);
+
+	if (is_held_by_other(system))
+		return fail_as(failure, ERR_OPTIONS,
+			"%s: this process has the database open already, through another copy of"
+			" the library or under a name that was removed or replaced", wake->path);
+	return system ? file_fail(failure, system, wake->path, "can't be locked") : 0;
+}
+
+/* A file that isn't ours is not written to. */
+static int check_page(const struct wake *wake, const struct file_facts *facts,
+	struct failure *failure)
+{
+	uint32_t magic = 0;
+
+	if (facts->size == 0)
+		return 0;
+	if (facts->size == WAKE_PAGE_BYTES &&
+			pread(wake->fd, &magic, sizeof magic, 0) == sizeof magic &&
+			(magic == MAGIC || magic == 0))
+		return 0;
+	return fail_as(failure, ERR_NOT_DATABASE, "%s: is no wake file of a database", wake->path);
+}
+
+static int map_page(struct wake *wake, const struct file_facts *facts, struct failure *failure)
+{
+	void *page;
+	int err = check_page(wake, facts, failure);
+
+	if (!err && facts->allocated < WAKE_PAGE_BYTES)
+		err = file_reserve(wake->fd, wake->path, WAKE_PAGE_BYTES, failure);
+	if (err)
+		return err;
+	page = mmap(NULL, WAKE_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, wake->fd, 0);
+	if (page == MAP_FAILED)
+		return file_fail(failure, errno, wake->path, "can't be mapped");
+	wake->page = page;
+	return 0;
+}
+
+static void reset_page(struct wake_page *page)
+{
+	atomic_store(&page->magic, 0);
+	memset((char *)page + sizeof page->magic, 0, sizeof *page - sizeof page->magic);
+	page->format = FORMAT;
+	page->pid_namespace = pid_namespace();
+	atomic_store(&page->magic, MAGIC);
+}
+
+static int join_page(struct wake *wake, struct failure *failure)
+{
+	const struct wake_page *page = wake->page;
+	uint64_t ours = pid_namespace();
+
+	if (atomic_load(&page->magic) != MAGIC || page->format != FORMAT)
+		return fail_as(failure, ERR_STORE,
+			"%s: another version of the library, or one for another C library, has"
+			" the database open", wake->path);
+	if (ours && page->pid_namespace && ours != page->pid_namespace)
+		return fail_as(failure, ERR_NAMESPACE,
+			"%s: a process in another PID namespace (another container) has the database"
+			" open; let them share one", wake->path);
+	return 0;
+}
+
+/* With OPENING held nobody else comes; so alone now is alone until wake_opened. */
+static int join(struct wake *wake, bool *alone, struct failure *failure)
+{
+	int system = set_lock(wake, F_WRLCK, LOCK_ALIVE);
+
+	*alone = system == 0;
+	if (*alone)
+		reset_page(wake->page);
+	else if (!is_held_by_other(system))
+		return file_fail(failure, system, wake->path, "can't be locked");
+
+	system = set_lock(wake, F_RDLCK, LOCK_ALIVE);
+	if (system)
+		return file_fail(failure, system, wake->path, "can't be locked");
+	return *alone ? 0 : join_page(wake, failure);
+}
+
+int wake_open(struct wake **out, const char *path, bool *alone, struct failure *failure)
+{
+	struct file_facts facts;
+	struct wake *wake = memory_zeroed(sizeof *wake);
+	int err;
+
+	*out = NULL;
+	if (!wake)
+		return fail(failure, ERR_NO_MEMORY);
+	wake->fd = -1;
+	wake->pid = getpid();
+	wake->path = memory_get(strlen(path) + 1);
+	err = wake->path ? 0 : fail(failure, ERR_NO_MEMORY);
+	if (err)
+		goto done;
+	memcpy(wake->path, path, strlen(path) + 1);
+
+	err = open_and_lock(wake, path, &facts, failure);
+	if (!err)
+		err = file_check_local(wake->fd, path, failure);
+	if (!err)
+		err = refuse_second_copy(wake, failure);
+	if (!err)
+		err = map_page(wake, &facts, failure);
+	if (!err)
+		err = join(wake, alone, failure);
+done:
+	if (err)
+		wake_close(wake);
+	else
+		*out = wake;
+	return err;
+}
+
+bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode)
+{
+	struct wake_page *page = wake->page;
+
+	if (!atomic_load(&page->inode)) {
+		atomic_store(&page->device, device);
+		atomic_store(&page->inode, inode);
+	}
+	return atomic_load(&page->device) == device && atomic_load(&page->inode) == inode;
+}
+
+void wake_opened(struct wake *wake)
+{
+	set_lock(wake, F_UNLCK, LOCK_OPENING);
+}
+
+void wake_closing(struct wake *wake)
+{
+	take_opening(wake);   /* in vain after a while: then without it */
+}
+
+void wake_forget(struct wake *wake)
+{
+	if (!wake || wake->foreign)
+		return;
+	wake->foreign = true;
+	close(wake->fd);
+	wake->fd = -1;
+}
+
+void wake_close(struct wake *wake)
+{
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	if (!wake)
+		return;
+	if (wake->page)
+		munmap(wake->page, WAKE_PAGE_BYTES);
+	if (wake->fd >= 0) {
+		/* A child of fork may still hold the description: a close
+		 * alone would leave it our locks. */
+		fcntl(wake->fd, F_OFD_SETLK, &all);
+		close(wake->fd);
+	}
+	memory_give_back(wake->path);
+	memory_give_back(wake);
+}
+
+/* --- futexes --- */
+
+static int futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t timeout_ms)
+{
+	struct timespec time = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
+
+	if (syscall(SYS_futex, word, FUTEX_WAIT, value, &time, NULL, 0) && errno == EINTR)
+		return ERR_INTERRUPTED;
+	return 0;
+}
+
+static void futex_wake(_Atomic uint32_t *word, int how_many)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
+}
+
+/* --- the write lock --- */
+
+int wake_lock_try(struct wake *wake)
+{
+	bool nobody = false;
+
+	/* The file's lock does not keep our own threads apart; the flag does. */
+	if (!atomic_compare_exchange_strong(&wake->writing, &nobody, true))
+		return ERR_BUSY;
+	if (set_lock(wake, F_WRLCK, LOCK_WRITING)) {
+		atomic_store(&wake->writing, false);
+		return ERR_BUSY;
+	}
+	atomic_store_explicit(&wake->page->owner, wake->pid, memory_order_relaxed);
+	return 0;
+}
+
+void wake_unlock(struct wake *wake)
+{
+	struct wake_page *page = wake->page;
+
+	atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
+	set_lock(wake, F_UNLCK, LOCK_WRITING);
+	atomic_store(&wake->writing, false);
+
+	atomic_fetch_add(&page->unlocks, 1);
+	if (atomic_load(&page->unlock_waiters))
+		futex_wake(&page->unlocks, 1);
+	if (atomic_load(&page->bells))
+		wake_ring(wake);
+}
+
+int64_t wake_owner(const struct wake *wake)
+{
+	return atomic_load(&wake->page->owner);
+}
+
+int wake_wait_unlock(struct wake *wake, uint32_t timeout_ms)
+{
+	struct wake_page *page = wake->page;
+	uint32_t before;
+	int err = 0;
+
+	atomic_fetch_add(&page->unlock_waiters, 1);
+	before = atomic_load(&page->unlocks);
+	if (atomic_load(&wake->writing) || is_locked(wake, LOCK_WRITING))
+		err = futex_wait(&page->unlocks, before,
+			timeout_ms < UNLOCK_SLEEP_MS ? timeout_ms : UNLOCK_SLEEP_MS);
+	atomic_fetch_sub(&page->unlock_waiters, 1);
+	return err;
+}
+
+/* --- news of commits --- */
+
+void wake_signal(struct wake *wake)
+{
+	struct wake_page *page = wake->page;
+
+	atomic_fetch_add(&page->commits, 1);
+	if (atomic_load(&page->commit_waiters))
+		futex_wake(&page->commits, INT_MAX);
+	if (atomic_load(&page->bells))
+		wake_ring(wake);
+}
+
+uint32_t wake_listen(struct wake *wake)
+{
+	atomic_fetch_add(&wake->page->commit_waiters, 1);
+	return atomic_load(&wake->page->commits);
+}
+
+int wake_wait(struct wake *wake, uint32_t ticket, uint32_t timeout_ms)
+{
+	return futex_wait(&wake->page->commits, ticket,
+		timeout_ms < WAKE_LONGEST_SLEEP_MS ? timeout_ms : WAKE_LONGEST_SLEEP_MS);
+}
+
+void wake_unlisten(struct wake *wake)
+{
+	atomic_fetch_sub(&wake->page->commit_waiters, 1);
+}
