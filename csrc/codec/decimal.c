@@ -1,8 +1,8 @@
 /* decimal.c - the nearest double, and the shortest decimal, of each other.
  *
  * Each way has a quick road by integers and, for what is too long or too far
- * from 1 for it, the C library's. The library's depends on the C locale in one
- * thing, the decimal point: strtod is given none, and printf's is passed over.
+ * from 1 for it, the C library's. The C locale changes one thing there, the
+ * decimal point: strtod is given none, and printf's is passed over.
  */
 #include "codec/decimal.h"
 
@@ -22,8 +22,9 @@ static const double power_of_ten[POWER_EXACT + 1] = {
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 };
 
-/* The double nearest to a decimal, by the C library. */
-static double nearest_double(struct decimal decimal)
+/* --- by the C library --- */
+
+static double nearest_by_text(struct decimal decimal)
 {
 	char text[48];
 
@@ -57,27 +58,50 @@ static struct decimal shortest_by_text(double d)
 
 	for (count = 15; count < 17; count++) {
 		decimal = round_to(d, count);
-		if (nearest_double(decimal) == d)
+		if (nearest_by_text(decimal) == d)
 			return decimal;
 		decimal.digits++;
-		if (nearest_double(decimal) == d)
+		if (nearest_by_text(decimal) == d)
 			return decimal;
 	}
 	return round_to(d, 17);
 }
 
+/* --- by integers of 128 bits, from about 1e-5 to 2^53 --- */
+
 #ifdef __SIZEOF_INT128__
+__extension__ typedef __int128 i128;
 __extension__ typedef unsigned __int128 u128;
 
 #define FRACTION_BITS 52
 #define LEADING_BIT ((uint64_t)1 << FRACTION_BITS)
-#define SHIFT_MAX 69        /* keeps the products below within 128 bits */
 
-/* The decimals that read back as one double: low..high x 10^exponent. */
-struct span {
-	uint64_t low, high;
-	int exponent;
+/* A double that may have a fraction: mantissa / 2^shift. */
+struct binary {
+	uint64_t mantissa;
+	int shift;
 };
+
+/* False where the products below would not fit in 128 bits. */
+static bool to_binary(double d, struct binary *binary)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &d, sizeof bits);
+	binary->shift = 1075 - (int)(bits >> FRACTION_BITS);
+	binary->mantissa = (bits & (LEADING_BIT - 1)) | LEADING_BIT;
+	return binary->shift >= 1 && binary->shift <= 69;
+}
+
+static double from_binary(struct binary binary)
+{
+	uint64_t exponent = (uint64_t)(1075 - binary.shift);
+	uint64_t bits = exponent << FRACTION_BITS | (binary.mantissa & (LEADING_BIT - 1));
+	double d;
+
+	memcpy(&d, &bits, sizeof d);
+	return d;
+}
 
 static u128 whole_power(int n)
 {
@@ -85,6 +109,12 @@ static u128 whole_power(int n)
 
 	return n > 19 ? power * (uint64_t)power_of_ten[n - 19] : power;
 }
+
+/* The decimals that read back as one double: low..high x 10^exponent. */
+struct span {
+	uint64_t low, high;
+	int exponent;
+};
 
 /* Drops `zeros` digits if a number of so many fewer digits is in the span. */
 static inline bool drop(struct span *span, uint64_t power, int zeros)
@@ -121,31 +151,29 @@ static uint64_t nearest_in(const struct span *span, u128 scaled, int shift, int 
 	return digits > span->high ? span->high : digits;
 }
 
-/* The shortest decimal of a d > 0 that is no integer, when all fits in 128
- * bits: about 1e-5 and up.
+/* The shortest decimal of a d > 0 that is no integer.
  *
- * d = mantissa / 2^shift. Times 10^k, with k so large that the neighbours of
- * d are more than two apart, everything is an integer in units of 1 / 2^shift:
- * d itself (`scaled`) and the half-way points to its neighbours, which read
- * back as d if its mantissa is even. */
+ * With d = mantissa / 2^shift, multiply by 10^k, k so large that d's neighbours
+ * are two away at least: some integer then reads back as d. In units of
+ * 1 / 2^shift all is whole: d itself (`scaled`) and the points half-way to its
+ * neighbours, which belong to d if its mantissa is even. */
 static bool shortest_by_integers(double d, struct decimal *decimal)
 {
-	uint64_t bits, mantissa, odd;
 	u128 scaled, power, up, down;
+	struct binary binary;
 	struct span span;
+	uint64_t odd;
 	int shift, k;
 
-	memcpy(&bits, &d, sizeof bits);
-	shift = 1075 - (int)(bits >> FRACTION_BITS);
-	if (shift < 1 || shift > SHIFT_MAX)
+	if (!to_binary(d, &binary))
 		return false;
-	mantissa = (bits & (LEADING_BIT - 1)) | LEADING_BIT;
-	odd = mantissa & 1;
+	shift = binary.shift;
+	odd = binary.mantissa & 1;
 	k = ((shift + 1) * 1233 >> 12) + 1;     /* 1233 / 4096: a little below log 2 */
 	power = whole_power(k);
-	scaled = mantissa * power;
+	scaled = binary.mantissa * power;
 	up = power / 2 - odd;
-	down = power / (mantissa == LEADING_BIT ? 4 : 2) - odd;
+	down = power / (binary.mantissa == LEADING_BIT ? 4 : 2) - odd;
 	span.high = (uint64_t)((scaled + up) >> shift);
 	span.low = (uint64_t)((scaled - down + ((u128)1 << shift) - 1) >> shift);
 	span.exponent = -k;
@@ -154,14 +182,48 @@ static bool shortest_by_integers(double d, struct decimal *decimal)
 	decimal->exponent = span.exponent;
 	return true;
 }
+
+/* The nearest double of 16 or 17 digits and a power up to 1e22 below them: the
+ * quotient, rounded twice, can be a unit or two off; how far, is found exactly.
+ * At a power of two the units change, so there it is not said. */
+static bool nearest_by_integers(struct decimal decimal, double *d)
+{
+	struct binary binary;
+	i128 power, rest;
+
+	if (decimal.digits >= DIGITS_17 || decimal.exponent < -POWER_EXACT || decimal.exponent >= 0)
+		return false;
+	if (!to_binary((double)decimal.digits / power_of_ten[-decimal.exponent], &binary))
+		return false;
+	power = (i128)whole_power(-decimal.exponent);
+	rest = ((i128)decimal.digits << binary.shift) - (i128)binary.mantissa * power;
+	for (; 2 * rest > power || (2 * rest == power && binary.mantissa & 1); rest -= power)
+		binary.mantissa++;
+	for (; 2 * rest < -power || (2 * rest == -power && binary.mantissa & 1); rest += power)
+		binary.mantissa--;
+	*d = from_binary(binary);
+	return binary.mantissa > LEADING_BIT && binary.mantissa < 2 * LEADING_BIT;
+}
+
 #else
+
 static bool shortest_by_integers(double d, struct decimal *decimal)
 {
 	(void)d;
 	(void)decimal;
 	return false;
 }
+
+static bool nearest_by_integers(struct decimal decimal, double *d)
+{
+	(void)decimal;
+	(void)d;
+	return false;
+}
+
 #endif
+
+/* --- the quickest way that will do --- */
 
 struct decimal decimal_of_double(double d)
 {
@@ -174,10 +236,7 @@ struct decimal decimal_of_double(double d)
 	return decimal;
 }
 
-
-/* --- decimals to doubles --- */
-
-/* Digits and power are exact, so one operation rounds once: correctly. */
+/* Digits and power are doubles, so one operation rounds once: correctly. */
 static double by_operation(struct decimal decimal)
 {
 	if (decimal.exponent < 0)
@@ -198,7 +257,6 @@ static bool is_shortest_of(struct decimal decimal, double d)
 
 	if (decimal.digits < DIGITS_15)
 		return true;
-	decimal = without_zeros(decimal);
 	if (decimal.digits >= DIGITS_17)
 		return false;
 	shortest = without_zeros(decimal_of_double(d));
@@ -209,10 +267,12 @@ double decimal_to_double(struct decimal decimal, bool *same)
 {
 	double d;
 
+	if (decimal.digits >= DIGITS_15)
+		decimal = without_zeros(decimal);
 	if (decimal.digits <= INTEGER_EXACT && abs(decimal.exponent) <= POWER_EXACT)
 		d = by_operation(decimal);
-	else
-		d = nearest_double(decimal);
+	else if (!nearest_by_integers(decimal, &d))
+		d = nearest_by_text(decimal);
 	*same = is_shortest_of(decimal, d);
 	return d;
 }
