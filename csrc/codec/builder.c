@@ -17,6 +17,7 @@
 
 #define HEAD_BYTES 5               /* a container's type and length */
 #define ENTRIES_MIN 32
+#define HIGH_BITS 0x8080808080808080u
 #define INSERTION_MAX 12           /* up to here insertion sort is quicker */
 
 static inline void give_up(struct builder *builder, int err)
@@ -42,13 +43,21 @@ static inline bool charge(struct builder *builder, size_t size)
 	return true;
 }
 
-static inline uint8_t *room_for(struct builder *builder, size_t len)
+static uint8_t *more_room(struct builder *builder, size_t len)
 {
 	uint8_t *room = buffer_room(&builder->bytes, len);
 
 	if (!room)
 		give_up(builder, builder->bytes.err);
 	return room;
+}
+
+/* Asked for at each value, so the common case is here. */
+static inline uint8_t *room_for(struct builder *builder, size_t len)
+{
+	if (len > builder->bytes.cap - builder->bytes.len)
+		return more_room(builder, len);
+	return builder->bytes.data + builder->bytes.len;
 }
 
 static inline uint8_t *put_varint(uint8_t *p, size_t n)
@@ -91,16 +100,23 @@ static bool grow_entries(struct builder *builder, size_t count)
 	return true;
 }
 
+/* The first 8 bytes of a name as a number that is ordered as they are. It is
+ * taken from the caller's bytes: reading back as one word what was written in
+ * pieces stalls the processor. */
 static inline uint64_t prefix_of(struct slice name)
 {
-	uint64_t prefix = 0;
-	size_t i;
+	const uint8_t *p = name.data;
+	size_t len = name.len;
 
-	if (name.len >= 8)
-		return get_u64(name.data);
-	for (i = 0; i < name.len; i++)
-		prefix |= (uint64_t)name.data[i] << (56 - 8 * i);
-	return prefix;
+	if (len >= 8)
+		return get_u64(p);
+	if (len >= 4)
+		return (uint64_t)get_u32(p) << 32 |
+			(uint64_t)get_u32(p + len - 4) << (64 - 8 * len);
+	if (len == 0)
+		return 0;
+	return (uint64_t)p[0] << 56 | (uint64_t)p[len / 2] << (56 - 8 * (len / 2)) |
+		(uint64_t)p[len - 1] << (64 - 8 * len);
 }
 
 static inline struct slice entry_name(const uint8_t *data, const struct builder_entry *entry)
@@ -118,23 +134,23 @@ static inline int entry_compare(const uint8_t *data, const struct builder_entry 
 	return slice_compare(entry_name(data, a), entry_name(data, b));
 }
 
-/* The entry that begins at start and is named by the bytes at name_start. */
-static void add_entry(struct builder *builder, size_t start, size_t name_start, size_t name_len)
+/* The entry that begins at start, and at whose end (so far) its name was put. */
+static inline void add_entry(struct builder *builder, size_t start, size_t name_len,
+	uint64_t prefix)
 {
 	struct builder_frame *frame = open_frame(builder);
-	const uint8_t *data = builder->bytes.data;
 	struct builder_entry *entry;
 
 	if (builder->entry_count == builder->entry_cap &&
 		!grow_entries(builder, builder->entry_count + 1))
 		return;
 	entry = &builder->entries[builder->entry_count++];
-	entry->prefix = prefix_of(slice_of(data + name_start, name_len));
+	entry->prefix = prefix;
 	entry->start = (uint32_t)start;
-	entry->name_start = (uint32_t)name_start;
+	entry->name_start = (uint32_t)(builder->bytes.len - name_len);
 	entry->name_len = (uint32_t)name_len;
 	if (frame->count++ > 0 && frame->sorted)
-		frame->sorted = entry_compare(data, entry - 1, entry) < 0;
+		frame->sorted = entry_compare(builder->bytes.data, entry - 1, entry) < 0;
 }
 
 /* --- putting entries in order --- */
@@ -305,6 +321,7 @@ static void close_frame(struct builder *builder)
 void builder_name(struct builder *builder, struct slice name)
 {
 	struct builder_frame *frame = open_frame(builder);
+	uint64_t prefix = prefix_of(name);
 	size_t start = builder->bytes.len;
 	uint8_t *room;
 
@@ -312,7 +329,7 @@ void builder_name(struct builder *builder, struct slice name)
 
 	if (name.len == 0 || name.len > NAME_MAX_BYTES)
 		give_up(builder, name.len ? ERR_NAME_TOO_LONG : ERR_EMPTY_NAME);
-	else if (!is_utf8(name))
+	else if ((name.len > 8 || prefix & HIGH_BITS) && !is_utf8(name))
 		give_up(builder, ERR_NOT_UTF8);
 	/* a map below the item counts one more for each attribute */
 	if (!charge(builder, name.len + (builder->depth > 0)))
@@ -321,7 +338,7 @@ void builder_name(struct builder *builder, struct slice name)
 	if (!room)
 		return;
 	written_to(builder, put_bytes(put_varint(room, name.len), name));
-	add_entry(builder, start, builder->bytes.len - name.len, name.len);
+	add_entry(builder, start, name.len, prefix);
 }
 
 /* Charges for a value and makes room; NULL after a failure. A list counts its
@@ -349,7 +366,7 @@ static void put_text(struct builder *builder, enum type type, struct slice text)
 		*room++ = (uint8_t)type;
 	written_to(builder, put_bytes(put_varint(room, text.len), text));
 	if (in_set)
-		add_entry(builder, start, builder->bytes.len - text.len, text.len);
+		add_entry(builder, start, text.len, prefix_of(text));
 }
 
 void builder_string(struct builder *builder, struct slice utf8)
@@ -376,7 +393,7 @@ void builder_number(struct builder *builder, struct slice number)
 		*room++ = TYPE_N;
 	written_to(builder, put_bytes(room, number));
 	if (in_set)
-		add_entry(builder, start, start, number.len);
+		add_entry(builder, start, number.len, prefix_of(number));
 }
 
 static void put_plain(struct builder *builder, enum type type)

@@ -106,7 +106,7 @@ bool is_utf8(struct slice text)
 	return true;
 }
 
-/* --- one value --- */
+/* --- one value: what base/buffer.h reads with calls is read inline here --- */
 
 static inline uint64_t take_varint(struct source *source)
 {
@@ -115,9 +115,22 @@ static inline uint64_t take_varint(struct source *source)
 	return source_varint(source);
 }
 
+static inline struct slice take(struct source *source, uint64_t len)
+{
+	struct slice taken = { source->at, 0 };
+
+	if (source->err || len > source_left(source)) {
+		source->err = ERR_CORRUPT;
+		return taken;
+	}
+	taken.len = (size_t)len;
+	source->at += len;
+	return taken;
+}
+
 static inline struct slice take_counted(struct source *source)
 {
-	return source_take(source, take_varint(source));
+	return take(source, take_varint(source));
 }
 
 static struct slice take_number(struct source *source)
@@ -126,12 +139,12 @@ static struct slice take_number(struct source *source)
 
 	if (width < 0)
 		source->err = ERR_CORRUPT;
-	return source_take(source, width < 0 ? 0 : (uint64_t)width);
+	return take(source, width < 0 ? 0 : (uint64_t)width);
 }
 
 static void take_container(struct source *source, struct value *value)
 {
-	struct slice body = source_take(source, source_u32(source));
+	struct slice body = take(source, source_u32(source));
 	struct source members = source_of(body);
 	uint64_t count = take_varint(&members);
 	size_t left = source_left(&members);
@@ -148,7 +161,9 @@ static void take_container(struct source *source, struct value *value)
 
 int value_read(struct source *source, struct value *value)
 {
-	value->type = (enum type)source_u8(source);
+	if (source->err || source->at == source->end)
+		return source->err = ERR_CORRUPT;
+	value->type = (enum type)*source->at++;
 	value->count = 0;
 	value->bytes = slice_of(source->at, 0);
 	switch (value->type) {

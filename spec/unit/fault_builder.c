@@ -1,0 +1,66 @@
+/* fault_builder.c - each allocation of a builder fails once. */
+#include "base/error.h"
+#include "base/memory.h"
+#include "codec/builder.h"
+#include "unit/check.h"
+#include "unit/document.h"
+
+/* Unsorted and long enough to grow bytes, entries and both kinds of scratch. */
+static int build_many(struct builder *builder, struct slice *item)
+{
+	char name[16];
+	int i;
+
+	builder_start(builder);
+	for (i = 200; i > 0; i--) {
+		snprintf(name, sizeof name, "name%d", i);
+		builder_name(builder, slice_of_text(name));
+		builder_open(builder, TYPE_L);
+		builder_null(builder);
+		builder_close(builder);
+	}
+	return builder_finish(builder, item);
+}
+
+static void fail_each(int (*build)(struct builder *, struct slice *))
+{
+	struct builder builder = { 0 };
+	struct slice item;
+	long allowed = 0;
+	int err;
+
+	do {
+		memory_fail_after(allowed++);
+		err = build(&builder, &item);
+		memory_fail_after(-1);
+		CHECK(err == 0 || err == ERR_NO_MEMORY);
+		CHECK(err == 0 || item.len == 0);
+		/* what failed once is good again when there is memory */
+		CHECK_EQUAL_INT(build(&builder, &item), 0);
+		CHECK_EQUAL_INT(map_check(item), 0);
+		builder_release(&builder);
+	} while (err);
+	CHECK(allowed > 2);
+}
+
+static struct document document;
+
+static int build_document(struct builder *builder, struct slice *item)
+{
+	return document_build(builder, &document, item);
+}
+
+int main(void)
+{
+	int round;
+
+	fail_each(build_many);
+	for (round = 0; round < 20; round++) {
+		do {
+			document_random(&document);
+		} while (document.item->count < 3);
+		document_shuffle(&document);
+		fail_each(build_document);
+	}
+	return 0;
+}
