@@ -168,12 +168,15 @@ static void decimals_half_way(void)
 			check_decimal(half - 1, -shift);
 		}
 	}
-	/* at a power of two, between neighbours of different distance */
-	for (shift = 1, five = 5; shift <= 4; shift++, five *= 5)
-		for (i = -3; i <= 3; i++) {
-			check_decimal((((UINT64_C(1) << 54) + (uint64_t)(int64_t)i) >> shift) * five, -shift);
-			check_decimal((UINT64_C(1) << 53) * 2 + (uint64_t)(int64_t)i, -shift);
-		}
+}
+
+/* Above and below 2^52 the halves of the way are not the same. */
+static void decimals_at_a_power_of_two(void)
+{
+	uint64_t tenths = (UINT64_C(1) << 52) * 10, n;
+
+	for (n = tenths - 30; n <= tenths + 30; n++)
+		check_decimal(n, -1);
 }
 
 int main(void)
@@ -183,5 +186,6 @@ int main(void)
 	powers_of_two_and_their_neighbours();
 	decimals_of_every_size();
 	decimals_half_way();
+	decimals_at_a_power_of_two();
 	return 0;
 }
