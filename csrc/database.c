@@ -1,0 +1,529 @@
+/* database.c - the rooms put together: handles, opening, transactions. */
+#include "database.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/memory.h"
+
+/* --- a new file --- */
+
+static const uint8_t stamp_key[] = { META_STAMP };
+static const uint8_t boot_key[] = { META_WEAK_BOOT };
+
+static int put_stamp(struct txn *txn, uint64_t now_ms, uint32_t page_bytes)
+{
+	struct slice key = slice_of(stamp_key, sizeof stamp_key);
+	struct buffer value = { 0 };
+	struct stamp stamp;
+	int err;
+
+	stamp_local(&stamp, page_bytes);
+	stamp.created_ms = now_ms;
+	stamp.made_by = slice_of_text("tidetable " TIDE_VERSION);
+	if (getrandom(stamp.database_id, FILE_ID_BYTES, 0) != FILE_ID_BYTES ||
+			getrandom(stamp.incarnation, FILE_ID_BYTES, 0) != FILE_ID_BYTES ||
+			getrandom(stamp.secret, HASH_SECRET_BYTES, 0) != HASH_SECRET_BYTES)
+		return ERR_STORE;
+	row_start(&value);
+	stamp_put(&value, &stamp);
+	err = row_seal(&value, key);
+	if (!err)
+		err = txn_put(txn, TREE_META, key, buffer_slice(&value));
+	buffer_release(&value);
+	return err;
+}
+
+static int put_first_state(struct txn *txn, const struct clock *clock)
+{
+	struct buffer scratch = { 0 };
+	struct state state = { .catalog_version = 1 };
+	struct moment moment;
+	int err;
+
+	moment_take(&moment, clock);
+	retention_clock_set(&state, &moment);
+	err = state_write(txn, &state, &scratch);
+	buffer_release(&scratch);
+	return err;
+}
+
+static uint32_t page_bytes_of(struct store *store)
+{
+	struct store_usage usage;
+
+	return store_usage(store, &usage, NULL) ? 0 : (uint32_t)usage.page_bytes;
+}
+
+static int fill_new_file(struct txn *txn, void *context, struct failure *failure)
+{
+	struct clock *clock = context;
+	int err = put_stamp(txn, clock_now_ms(clock), page_bytes_of(txn_store(txn)));
+
+	if (!err)
+		err = put_first_state(txn, clock);
+	return err ? fail_with(failure, err, "making a new database") : 0;
+}
+
+/* --- opening --- */
+
+static int read_stamp(struct tide *tide, struct failure *failure)
+{
+	struct slice key = slice_of(stamp_key, sizeof stamp_key), value, payload;
+	struct stamp local;
+	int err = reader_renew(tide->reader, failure);
+
+	if (err)
+		return err;
+	err = txn_get(tide->reader, TREE_META, key, &value);
+	if (err == END || (!err && value.len < ROW_CHECKSUM)) {
+		err = ERR_NOT_DATABASE;
+		goto done;
+	}
+	if (err)
+		goto done;
+	/* Format before checksum: a newer file is newer, not damaged. */
+	stamp_local(&local, page_bytes_of(tide->store));
+	payload = slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
+	err = stamp_get(&tide->stamp, payload, &local);
+	if (!err)
+		err = row_open(key, value, &payload);
+	tide->stamp.made_by = slice_of(NULL, 0);
+
+done:
+	reader_reset(tide->reader);
+	return err ? fail(failure, err) : 0;
+}
+
+/* At a weaker durability level a power cut may take changes back. Then no
+ * number that was given may be given again, so the numbers skip. */
+static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
+{
+	struct slice key = slice_of(boot_key, sizeof boot_key), value, payload;
+	struct transaction *transaction = &tide->transaction;
+	struct buffer row = { 0 };
+	uint8_t boot[BOOT_BYTES];
+	bool marked, same;
+	int err;
+
+	clock_boot(clock_system(), boot);
+	err = tide_begin(tide, failure);
+	if (err)
+		return err;
+	err = txn_get(transaction->txn, TREE_META, key, &value);
+	marked = err == 0;
+	if (marked)
+		err = row_open(key, value, &payload);
+	same = marked && !err && slice_equal(payload, slice_of(boot, sizeof boot));
+	if (err == ERR_CORRUPT || (marked && !same)) {
+		transaction->state.sequence += SEQUENCE_SKIP;
+		transaction->changed = true;
+		err = txn_delete(transaction->txn, TREE_META, key);
+	}
+	if (err >= 0 && weak && !same) {
+		row_start(&row);
+		buffer_put(&row, boot, sizeof boot);
+		err = row_seal(&row, key);
+		if (!err)
+			err = txn_put(transaction->txn, TREE_META, key, buffer_slice(&row));
+		transaction->changed = true;
+		buffer_release(&row);
+	}
+	if (err < 0) {
+		tide_abort(tide);
+		return fail(failure, err);
+	}
+	err = tide_commit(tide, failure);
+	return err || !weak || same ? err : store_sync(tide->store, failure);
+}
+
+/* Whether the mark has to be looked at under the write lock. */
+static int mark_is_due(struct tide *tide, bool weak, bool *due, struct failure *failure)
+{
+	struct slice key = slice_of(boot_key, sizeof boot_key), value, payload;
+	uint8_t boot[BOOT_BYTES];
+	int err = reader_renew(tide->reader, failure);
+
+	if (err)
+		return err;
+	clock_boot(clock_system(), boot);
+	err = txn_get(tide->reader, TREE_META, key, &value);
+	if (err == END)
+		*due = weak;
+	else
+		*due = err || row_open(key, value, &payload) ||
+			!slice_equal(payload, slice_of(boot, sizeof boot));
+	reader_reset(tide->reader);
+	return 0;
+}
+
+static int check_boot(struct tide *tide, struct failure *failure)
+{
+	bool weak = store_options(tide->store)->durability != DURABILITY_FULL, due = false;
+	int err;
+
+	if (tide->read_only)
+		return 0;
+	err = mark_is_due(tide, weak, &due, failure);
+	if (err || !due)
+		return err;
+	for (int tries = 0; tries < 100; tries++) {
+		err = mark_boot(tide, weak, failure);
+		if (err != ERR_BUSY)
+			return err;
+		tide_wait_writer(tide, 50);
+	}
+	return err;
+}
+
+static int open_store(struct tide *tide, const struct tide_options *options,
+	struct failure *failure)
+{
+	static const enum durability durability[] = {
+		[TIDE_FULL] = DURABILITY_FULL,
+		[TIDE_ONE_FLUSH] = DURABILITY_ONE_FLUSH,
+		[TIDE_NONE] = DURABILITY_NONE,
+	};
+	struct clock *clock = options->clock ? options->clock : clock_system();
+	struct store_options store_options = {
+		.path = options->path,
+		.in_memory = options->in_memory,
+		.read_only = options->read_only,
+		.create = options->create,
+		.durability = durability[options->durability],
+		.max_bytes = options->max_bytes,
+		.clock = clock,
+		.fill = fill_new_file,
+		.context = clock,
+	};
+
+	return store_open(&tide->store, &store_options, failure);
+}
+
+int tide_open(struct tide **out, const struct tide_options *options, struct failure *failure)
+{
+	struct tide *tide = memory_zeroed(sizeof *tide);
+	int err;
+
+	*out = NULL;
+	if (!tide)
+		return fail(failure, ERR_NO_MEMORY);
+	tide->read_only = options->read_only;
+	err = open_store(tide, options, failure);
+	if (!err)
+		err = reader_open(&tide->reader, tide->store, failure);
+	if (!err)
+		err = read_stamp(tide, failure);
+	if (!err) {
+		tide->transaction.store = tide->store;
+		tide->transaction.catalog = &tide->catalog;
+		tide->transaction.secret = tide->stamp.secret;
+		err = check_boot(tide, failure);
+	}
+	if (err) {
+		tide_close(tide);
+		return err;
+	}
+	*out = tide;
+	return 0;
+}
+
+void tide_close(struct tide *tide)
+{
+	if (!tide)
+		return;
+	if (tide->store && !store_is_foreign(tide->store)) {
+		tide_abort(tide);
+		reader_close(tide->reader);
+	} else if (tide->store) {
+		tide->transaction.txn = NULL;
+	}
+	transaction_release(&tide->transaction);
+	catalog_release(&tide->catalog);
+	buffer_release(&tide->scratch);
+	store_close(tide->store);
+	memory_give_back(tide);
+}
+
+int tide_ready(const struct tide *tide, struct failure *failure)
+{
+	return store_is_foreign(tide->store) ? fail(failure, ERR_FORKED) : 0;
+}
+
+/* --- transactions --- */
+
+int tide_begin(struct tide *tide, struct failure *failure)
+{
+	struct wake *wake = store_wake(tide->store);
+	int err;
+
+	if (tide->read_only)
+		return fail(failure, ERR_READ_ONLY);
+	if (tide->transaction.txn)
+		return fail(failure, ERR_NESTED);
+	err = wake_lock_try(wake);
+	if (err) {
+		int64_t pid = wake_owner(wake);
+
+		fail_with(failure, err, "process %lld", (long long)pid);
+		if (failure)
+			failure->pid = pid;
+		return err;
+	}
+	err = transaction_begin(&tide->transaction, failure);
+	if (err)
+		wake_unlock(wake);
+	return err;
+}
+
+int tide_commit(struct tide *tide, struct failure *failure)
+{
+	int err = transaction_commit(&tide->transaction, failure);
+
+	wake_unlock(store_wake(tide->store));
+	return err;
+}
+
+void tide_abort(struct tide *tide)
+{
+	if (!tide->transaction.txn)
+		return;
+	transaction_abort(&tide->transaction);
+	wake_unlock(store_wake(tide->store));
+}
+
+bool tide_in_transaction(const struct tide *tide)
+{
+	return tide->transaction.txn != NULL;
+}
+
+int tide_wait_writer(struct tide *tide, uint32_t ms)
+{
+	return wake_wait_unlock(store_wake(tide->store), ms);
+}
+
+/* Ends a transaction of its own: commits when all went well. */
+static int end(struct tide *tide, int err, struct failure *failure)
+{
+	if (!err)
+		return tide_commit(tide, failure);
+	tide_abort(tide);
+	return err;
+}
+
+int tide_create_table(struct tide *tide, const struct tide_table_spec *spec,
+	struct failure *failure)
+{
+	struct table_spec define = { spec->name, spec->schema, spec->view, spec->retention };
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, define_table(&tide->transaction, &define, failure), failure);
+}
+
+int tide_delete_table(struct tide *tide, struct slice name, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, define_delete(&tide->transaction, name, failure), failure);
+}
+
+int tide_enable_stream(struct tide *tide, struct slice name, uint8_t view,
+	const struct retention *retention, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, define_stream(&tide->transaction, name, view, retention,
+		failure), failure);
+}
+
+int tide_disable_stream(struct tide *tide, struct slice name, struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, define_no_stream(&tide->transaction, name, failure),
+		failure);
+}
+
+int tide_set_retention(struct tide *tide, uint32_t stream, const struct retention *retention,
+	struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, define_retention(&tide->transaction, stream, retention,
+		failure), failure);
+}
+
+int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
+	struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	*more = false;
+	if (err)
+		return err;
+	err = sweep_step(&tide->transaction, records, rows, more);
+	return end(tide, err ? fail(failure, err) : 0, failure);
+}
+
+int tide_put(struct tide *tide, struct tide_table *table, struct slice item,
+	struct tide_change *change, struct failure *failure)
+{
+	const struct table *found = tide_find(tide, table, failure);
+	struct changed changed;
+	int err;
+
+	if (!found)
+		return ERR_NOT_FOUND;
+	err = write_put(&tide->transaction, found, item, &changed, failure);
+	if (!err)
+		*change = (struct tide_change){ changed.sequence, changed.old_item };
+	return err;
+}
+
+int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
+	struct tide_change *change, struct failure *failure)
+{
+	const struct table *found = tide_find(tide, table, failure);
+	struct changed changed;
+	int err;
+
+	if (!found)
+		return ERR_NOT_FOUND;
+	err = write_delete(&tide->transaction, found, key, &changed, failure);
+	if (!err)
+		*change = (struct tide_change){ changed.sequence, changed.old_item };
+	return err;
+}
+
+/* --- snapshots --- */
+
+int tide_look(struct tide *tide, struct snapshot *snapshot, struct failure *failure)
+{
+	int err;
+
+	if (tide->transaction.txn) {
+		snapshot->txn = tide->transaction.txn;
+		snapshot->state = &tide->transaction.state;
+		return 0;
+	}
+	err = reader_renew(tide->reader, failure);
+	if (err)
+		return err;
+	snapshot->txn = tide->reader;
+	snapshot->state = &tide->state;
+	if (tide->state_at != txn_id(tide->reader)) {
+		tide->state_at = 0;
+		err = state_read(tide->reader, &tide->state);
+		if (!err)
+			tide->state_at = txn_id(tide->reader);
+	}
+	if (!err)
+		err = catalog_refresh(&tide->catalog, tide->reader, &tide->state);
+	if (err) {
+		reader_reset(tide->reader);
+		return fail_with(failure, err, "the state or the catalog");
+	}
+	return 0;
+}
+
+void tide_look_away(struct tide *tide, const struct snapshot *snapshot)
+{
+	if (snapshot->txn == tide->reader)
+		reader_reset(tide->reader);
+}
+
+const struct table *tide_find(struct tide *tide, struct tide_table *table,
+	struct failure *failure)
+{
+	const struct catalog *catalog = &tide->catalog;
+
+	if (table->version != catalog->version || catalog->version == 0) {
+		const struct table *at = catalog_find(catalog,
+			slice_of(table->name, table->len));
+
+		if (!at) {
+			fail_as(failure, ERR_NOT_FOUND,
+				"Requested resource not found: Table: %s not found", table->name);
+			return NULL;
+		}
+		table->version = catalog->version;
+		table->at = (size_t)(at - catalog->tables);
+	}
+	return &catalog->tables[table->at];
+}
+
+/* --- clocks --- */
+
+struct clock *tide_clock_manual(uint64_t now_ms)
+{
+	return clock_manual(now_ms);
+}
+
+uint64_t tide_clock_now(const struct clock *clock)
+{
+	return clock_now_ms(clock);
+}
+
+void tide_clock_advance(struct clock *clock, uint64_t ms)
+{
+	clock_advance(clock, ms);
+}
+
+void tide_clock_set(struct clock *clock, uint64_t now_ms)
+{
+	clock_set(clock, now_ms);
+}
+
+void tide_clock_reboot(struct clock *clock)
+{
+	clock_reboot(clock);
+}
+
+void tide_clock_drop(struct clock *clock)
+{
+	clock_drop(clock);
+}
+
+uint64_t tide_elapsed_ms(void)
+{
+	return clock_elapsed_ms(clock_system());
+}
+
+/* --- what it is --- */
+
+int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure)
+{
+	const struct store_options *options = store_options(tide->store);
+	struct store_usage usage;
+	struct snapshot snapshot;
+	int err = store_usage(tide->store, &usage, failure);
+
+	if (!err)
+		err = tide_look(tide, &snapshot, failure);
+	if (err)
+		return err;
+	*info = (struct tide_info){
+		.path = options->in_memory ? "" : options->path,
+		.read_only = tide->read_only,
+		.durability = (enum tide_durability)options->durability,
+		.sequence = snapshot.state->sequence,
+		.file_bytes = usage.file_bytes,
+		.free_bytes = usage.free_bytes,
+		.max_bytes = usage.max_bytes,
+		.page_bytes = usage.page_bytes,
+		.readers = usage.readers,
+		.readers_max = usage.readers_max,
+		.oldest_reader_lag = usage.oldest_reader_lag,
+		.oldest_reader_pid = usage.oldest_reader_pid,
+		.engine = usage.engine,
+	};
+	memcpy(info->database_id, tide->stamp.database_id, FILE_ID_BYTES);
+	memcpy(info->incarnation, tide->stamp.incarnation, FILE_ID_BYTES);
+	tide_look_away(tide, &snapshot);
+	return 0;
+}
+
+int tide_sync(struct tide *tide, struct failure *failure)
+{
+	return store_sync(tide->store, failure);
+}

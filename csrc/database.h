@@ -1,0 +1,42 @@
+/* database.h - what the files behind tide.h share. */
+#ifndef DATABASE_H
+#define DATABASE_H
+
+#include "codec/state.h"
+#include "stream/feed.h"
+#include "sys/store.h"
+#include "table/catalog.h"
+#include "table/define.h"
+#include "table/read.h"
+#include "table/sweep.h"
+#include "table/transaction.h"
+#include "table/write.h"
+#include "tide.h"
+
+struct tide {
+	struct store *store;
+	bool read_only;
+	struct stamp stamp;
+	struct catalog catalog;
+	struct txn *reader;          /* kept; renewed for a page, then reset */
+	struct state state;          /* as the reader last saw it, */
+	uint64_t state_at;           /* in this snapshot; 0: never */
+	struct transaction transaction;
+	struct buffer scratch;
+};
+
+/* What a reading call reads from: the open transaction, or a fresh snapshot. */
+struct snapshot {
+	struct txn *txn;
+	const struct state *state;
+};
+
+/* Takes a snapshot and refreshes the catalog; look_away lets go of it. */
+int tide_look(struct tide *tide, struct snapshot *snapshot, struct failure *failure);
+void tide_look_away(struct tide *tide, const struct snapshot *snapshot);
+
+/* The table in the catalog as it is; NULL, with NOT_FOUND in failure. */
+const struct table *tide_find(struct tide *tide, struct tide_table *table,
+	struct failure *failure);
+
+#endif

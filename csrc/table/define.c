@@ -1,0 +1,209 @@
+/* define.c - making, changing and deleting tables and their streams. */
+#include "table/define.h"
+
+#include <string.h>
+
+static int find(struct transaction *transaction, struct slice name, struct table_row *row,
+	struct failure *failure)
+{
+	const struct table *table = catalog_find(transaction->catalog, name);
+
+	if (!table)
+		return fail_as(failure, ERR_NOT_FOUND,
+			"Requested resource not found: Table: %.*s not found",
+			name.len > TABLE_NAME_MAX ? TABLE_NAME_MAX : (int)name.len,
+			(const char *)name.data);
+	*row = table->row;
+	return 0;
+}
+
+/* A failure of the store in the middle; nothing of it is to stay. */
+static int broken(struct transaction *transaction, int err, struct failure *failure)
+{
+	return err ? fail(failure, transaction_break(transaction, err)) : 0;
+}
+
+/* --- streams --- */
+
+static bool label_is_taken(const struct streams *streams, const struct stream_row *row)
+{
+	for (size_t i = 0; i < streams->count; i++)
+		if (strcmp(streams->all[i].row.label, row->label) == 0 &&
+				strcmp(streams->all[i].row.table_name, row->table_name) == 0)
+			return true;
+	return false;
+}
+
+/* Begins a stream for a table and notes it in the table's row. */
+static int begin_stream(struct transaction *transaction, struct table_row *table, uint8_t view,
+	const struct retention *retention, struct failure *failure)
+{
+	struct state *state = &transaction->state;
+	const struct streams *streams = &transaction->catalog->streams;
+	struct stream_row row = {
+		.table = table->id,
+		.view = view,
+		.status = STREAM_ENABLED,
+		.created_ms = transaction->now_ms,
+		.retention = *retention,
+		.first_sequence = state->sequence,
+		.schema = table->schema,
+	};
+
+	if (streams->count >= STREAMS_MAX || state->stream == UINT32_MAX - 1)
+		return fail_with(failure, ERR_LIMIT, "%d streams", STREAMS_MAX);
+	row.id = ++state->stream;
+	memcpy(row.table_name, table->name, sizeof row.table_name);
+	do {
+		stream_label(row.label, row.created_ms);
+	} while (label_is_taken(streams, &row) && row.created_ms++);
+	table->stream = row.id;
+	table->newest_stream = row.id;
+	return broken(transaction, stream_write_row(transaction->txn, &row), failure);
+}
+
+/* Ends the table's stream; its records stay until they expire. */
+static int end_stream(struct transaction *transaction, struct table_row *table,
+	struct failure *failure)
+{
+	struct stream *stream = streams_find(&transaction->catalog->streams, table->stream);
+
+	if (!stream)
+		return fail_with(failure, ERR_CORRUPT, "the stream of table %s", table->name);
+	stream->row.status = STREAM_DISABLED;
+	stream->row.disabled_ms = transaction->clock_ms;
+	table->stream = 0;
+	return broken(transaction, stream_write_row(transaction->txn, &stream->row), failure);
+}
+
+int define_stream(struct transaction *transaction, struct slice name, uint8_t view,
+	const struct retention *retention, struct failure *failure)
+{
+	struct table_row table;
+	int err = find(transaction, name, &table, failure);
+
+	if (err)
+		return err;
+	if (table.stream)
+		return fail_as(failure, ERR_VALIDATION,
+			"Table already has an enabled stream: Table: %s", table.name);
+	err = begin_stream(transaction, &table, view, retention, failure);
+	if (!err)
+		err = broken(transaction, catalog_put_table(transaction->txn, &table), failure);
+	return err ? err : broken(transaction, transaction_catalog_changed(transaction), failure);
+}
+
+int define_no_stream(struct transaction *transaction, struct slice name,
+	struct failure *failure)
+{
+	struct table_row table;
+	int err = find(transaction, name, &table, failure);
+
+	if (err)
+		return err;
+	if (!table.stream)
+		return fail_as(failure, ERR_VALIDATION,
+			"Table has no enabled stream: Table: %s", table.name);
+	err = end_stream(transaction, &table, failure);
+	if (!err)
+		err = broken(transaction, catalog_put_table(transaction->txn, &table), failure);
+	return err ? err : broken(transaction, transaction_catalog_changed(transaction), failure);
+}
+
+int define_retention(struct transaction *transaction, uint32_t id,
+	const struct retention *retention, struct failure *failure)
+{
+	struct stream *stream = streams_find(&transaction->catalog->streams, id);
+	int err;
+
+	if (!stream)
+		return fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
+	err = stream_know(stream, transaction->txn, txn_id(transaction->txn));
+	if (!err)
+		err = retention_hide(transaction->txn, stream, transaction->clock_ms);
+	if (!err) {
+		stream->row.retention = *retention;
+		err = stream_write_row(transaction->txn, &stream->row);
+	}
+	if (!err)
+		err = transaction_catalog_changed(transaction);
+	return broken(transaction, err, failure);
+}
+
+/* --- tables --- */
+
+static int check_attribute(const struct key_attribute *attribute, const char *what,
+	struct failure *failure)
+{
+	if (attribute->len == 0)
+		return fail_as(failure, ERR_VALIDATION,
+			"the name of the %s key has 1 to 255 bytes", what);
+	if (!is_utf8(attribute_name(attribute)))
+		return fail_as(failure, ERR_VALIDATION, "the name of the %s key must be UTF-8",
+			what);
+	if (attribute->type < TYPE_S || attribute->type > TYPE_B)
+		return fail_as(failure, ERR_VALIDATION, "the type of the %s key is S, N or B",
+			what);
+	return 0;
+}
+
+static int check_spec(const struct table_spec *spec, struct failure *failure)
+{
+	const struct key_schema *schema = &spec->schema;
+	int err = check_attribute(&schema->partition, "partition", failure);
+
+	if (!err && schema->sort.type)
+		err = check_attribute(&schema->sort, "sort", failure);
+	if (err)
+		return err;
+	if (!is_table_name(spec->name))
+		return fail_as(failure, ERR_VALIDATION, "TableName must be at least 3 characters long"
+			" and at most 255 characters long, of a-z, A-Z, 0-9, '_', '-' and '.'");
+	if (schema->sort.type && slice_equal(attribute_name(&schema->partition),
+			attribute_name(&schema->sort)))
+		return fail_as(failure, ERR_VALIDATION, "Both the Hash Key and the Range Key element"
+			" in the KeySchema have the same name");
+	return 0;
+}
+
+int define_table(struct transaction *transaction, const struct table_spec *spec,
+	struct failure *failure)
+{
+	struct state *state = &transaction->state;
+	struct table_row row = { .created_ms = transaction->now_ms, .schema = spec->schema };
+	int err = check_spec(spec, failure);
+
+	if (err)
+		return err;
+	memcpy(row.name, spec->name.data, spec->name.len);
+	if (catalog_find(transaction->catalog, spec->name))
+		return fail_as(failure, ERR_IN_USE, "Table already exists: %s", row.name);
+	if (transaction->catalog->count >= TABLES_MAX || state->table == UINT32_MAX - 1)
+		return fail_with(failure, ERR_LIMIT, "%d tables", TABLES_MAX);
+	err = writer_check_room(transaction->txn, failure);
+	if (err)
+		return err;
+	row.id = ++state->table;
+	if (spec->view)
+		err = begin_stream(transaction, &row, spec->view, &spec->retention, failure);
+	if (!err)
+		err = broken(transaction, catalog_put_table(transaction->txn, &row), failure);
+	return err ? err : broken(transaction, transaction_catalog_changed(transaction), failure);
+}
+
+int define_delete(struct transaction *transaction, struct slice name, struct failure *failure)
+{
+	struct table_row table;
+	int err = find(transaction, name, &table, failure);
+
+	if (!err && table.stream)
+		err = end_stream(transaction, &table, failure);
+	if (err)
+		return err;
+	err = catalog_delete_table(transaction->txn, name);
+	if (!err)
+		err = catalog_put_dropped(transaction->txn, table.id, name);
+	if (!err)
+		err = transaction_catalog_changed(transaction);
+	return broken(transaction, err, failure);
+}

@@ -1,0 +1,261 @@
+/* tide.h - the contract: what the core offers to whoever puts a language on it.
+ *
+ * A struct tide is one handle on a database: of one thread at a time. Handles
+ * on one file share what LMDB needs shared; what they remember is their own.
+ *
+ * Functions return 0, a negative enum error with *failure filled, or where it
+ * says so END. Nothing here calls back, waits (but for the disk), or holds a
+ * snapshot when it returns, except tide_pin. Slices that are lent are good
+ * until the next call on the same handle unless it says otherwise.
+ */
+#ifndef TIDE_H
+#define TIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/error.h"
+#include "codec/record.h"
+#include "codec/schema.h"
+
+#define TIDE_VERSION "0.1.0"
+
+struct tide;
+struct clock;
+
+/* --- opening --- */
+
+enum tide_durability { TIDE_FULL, TIDE_ONE_FLUSH, TIDE_NONE };
+
+struct tide_options {
+	const char *path;
+	bool in_memory;
+	bool read_only;
+	bool create;
+	enum tide_durability durability;
+	uint64_t max_bytes;          /* 0: the default, 64 GiB */
+	struct clock *clock;         /* NULL: the machine's; kept until close */
+};
+
+int tide_open(struct tide **tide, const struct tide_options *options, struct failure *failure);
+void tide_close(struct tide *tide);          /* NULL is fine */
+
+/* FORKED in a child that inherited the handle: then only tide_close. */
+int tide_ready(const struct tide *tide, struct failure *failure);
+
+struct tide_info {
+	const char *path;            /* as it was opened; "" in memory */
+	bool read_only;
+	enum tide_durability durability;
+	uint8_t database_id[16];
+	uint8_t incarnation[16];
+	uint64_t sequence;
+	uint64_t file_bytes, free_bytes, max_bytes, page_bytes;
+	uint32_t readers, readers_max;
+	uint64_t oldest_reader_lag;
+	int64_t oldest_reader_pid;
+	const char *engine;
+};
+int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure);
+int tide_sync(struct tide *tide, struct failure *failure);
+
+/* The library below: "LMDB 0.9.24: ...". */
+const char *tide_engine(void);
+
+/* --- clocks (sys/clock.h) --- */
+
+struct clock *tide_clock_manual(uint64_t now_ms);
+uint64_t tide_clock_now(const struct clock *clock);
+void tide_clock_advance(struct clock *clock, uint64_t ms);
+void tide_clock_set(struct clock *clock, uint64_t now_ms);
+void tide_clock_reboot(struct clock *clock);
+void tide_clock_drop(struct clock *clock);
+
+/* Time that passes, for time limits; ms since some moment. */
+uint64_t tide_elapsed_ms(void);
+
+/* --- tables --- */
+
+/* A table by name. What it stands for is looked up when it has to be: the
+ * handle stays right when the table is made anew. */
+struct tide_table {
+	uint16_t len;
+	uint64_t version;            /* of the catalog that `at` points into; 0: none */
+	size_t at;
+	char name[TABLE_NAME_MAX + 1];
+};
+
+/* VALIDATION when it can't be a table's name. */
+int tide_table_named(struct tide_table *table, struct slice name, struct failure *failure);
+
+struct tide_table_spec {
+	struct slice name;
+	struct key_schema schema;
+	uint8_t view;                /* 0: no stream */
+	struct retention retention;
+};
+
+/* Each is a transaction of its own: BUSY and NESTED besides their own errors
+ * (table/define.h). */
+int tide_create_table(struct tide *tide, const struct tide_table_spec *spec,
+	struct failure *failure);
+int tide_delete_table(struct tide *tide, struct slice name, struct failure *failure);
+int tide_enable_stream(struct tide *tide, struct slice name, uint8_t view,
+	const struct retention *retention, struct failure *failure);
+int tide_disable_stream(struct tide *tide, struct slice name, struct failure *failure);
+int tide_set_retention(struct tide *tide, uint32_t stream, const struct retention *retention,
+	struct failure *failure);
+
+/* The table's row: NOT_FOUND. Lent until the next call. */
+int tide_describe_table(struct tide *tide, struct tide_table *table,
+	const struct table_row **row, struct failure *failure);
+
+/* The n-th table by name, the n-th stream by id: 0 or END. */
+int tide_nth_table(struct tide *tide, size_t n, const struct table_row **row,
+	struct failure *failure);
+int tide_nth_stream(struct tide *tide, size_t n, const struct stream_row **row,
+	struct failure *failure);
+
+/* --- writing --- */
+
+/* Takes the write lock and begins: BUSY at once when another has it (the pid
+ * in failure; tide_wait_writer waits), NESTED, READ_ONLY. Then every call below
+ * that takes a table works in the transaction, until commit or abort. */
+int tide_begin(struct tide *tide, struct failure *failure);
+int tide_commit(struct tide *tide, struct failure *failure);
+void tide_abort(struct tide *tide);
+bool tide_in_transaction(const struct tide *tide);
+
+/* Sleeps until a writer lets go, or so many ms have passed; INTERRUPTED. */
+int tide_wait_writer(struct tide *tide, uint32_t ms);
+
+/* What a change did. The old item is lent until the next change. */
+struct tide_change {
+	uint64_t sequence;           /* 0: nothing changed */
+	struct slice old_item;       /* len 0: there was none */
+};
+
+/* Inside a transaction. */
+int tide_put(struct tide *tide, struct tide_table *table, struct slice item,
+	struct tide_change *change, struct failure *failure);
+int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
+	struct tide_change *change, struct failure *failure);
+
+/* One step of clearing away, a transaction of its own: *more says that another
+ * one would find something. */
+int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
+	struct failure *failure);
+
+/* --- reading items --- */
+
+/* The item with this key, copied to out: 0, END, NOT_FOUND (the table).
+ * *sequence is that of its last change. In a transaction of this handle it
+ * sees the transaction's writes. */
+int tide_get(struct tide *tide, struct tide_table *table, struct slice key,
+	struct buffer *out, uint64_t *sequence, struct failure *failure);
+
+enum tide_comparison {
+	TIDE_ALL, TIDE_EQUAL, TIDE_LESS, TIDE_LESS_OR_EQUAL, TIDE_GREATER,
+	TIDE_GREATER_OR_EQUAL, TIDE_BETWEEN, TIDE_BEGINS_WITH,
+};
+
+/* What to read; the values and the key are needed only while the query is
+ * started. */
+struct tide_query_spec {
+	const struct value *partition;       /* NULL: the whole table */
+	enum tide_comparison comparison;
+	struct value a, b;
+	bool backward;
+	struct slice start_key;              /* len 0: from the beginning */
+};
+
+struct tide_query;
+
+int tide_query_start(struct tide_query **query, struct tide *tide, struct tide_table *table,
+	const struct tide_query_spec *spec, struct failure *failure);
+
+/* Reads up to max items more into the query's page (an empty one: the end). */
+int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
+	struct failure *failure);
+
+/* The page's next item: 0 or END. Lent until the next fill. */
+int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *item);
+
+/* True if the range goes on behind the page. */
+bool tide_query_more(const struct tide_query *query);
+
+/* Makes the query read from one snapshot, taken now and held until it is
+ * finished; or from the transaction that is open. */
+int tide_query_pin(struct tide_query *query, struct tide *tide, struct failure *failure);
+void tide_query_unpin(struct tide_query *query);
+void tide_query_finish(struct tide_query *query);    /* NULL is fine */
+
+/* --- streams --- */
+
+/* The id of a table's stream: the newest, or the one with this label; of a
+ * table that is gone too, by label. NOT_FOUND. */
+int tide_stream_of(struct tide *tide, struct slice table, struct slice label, uint32_t *stream,
+	struct failure *failure);
+
+/* NOT_FOUND. The row is lent until the next call. */
+struct tide_stream_state {
+	const struct stream_row *row;
+	uint64_t first_sequence;     /* of the records in sight; 0: none */
+	uint64_t last_sequence;
+	uint64_t count;
+	uint64_t bytes;
+	uint64_t trimmed_through;
+};
+int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_state *state,
+	struct failure *failure);
+
+enum tide_from { TIDE_TRIM_HORIZON, TIDE_LATEST, TIDE_AT, TIDE_AFTER, TIDE_TIME };
+
+struct tide_feed;
+
+/* stream 0: all of them. `at` is a sequence number, or ms since 1970. */
+int tide_feed_start(struct tide_feed **feed, struct tide *tide, uint32_t stream,
+	enum tide_from from, uint64_t at, struct failure *failure);
+
+/* Reads up to max records more into the feed's page; an empty page: caught up.
+ * TRIMMED, CORRUPT, NOT_FOUND. */
+int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
+	struct failure *failure);
+
+/* The page's next record: 0 or END. Lent until the next fill. */
+int tide_feed_next(struct tide_feed *feed, uint32_t *stream, struct slice *record);
+int tide_feed_peek(const struct tide_feed *feed, uint32_t *stream, struct slice *record);
+
+/* The sequence number of the last record given. */
+uint64_t tide_feed_position(const struct tide_feed *feed);
+
+/* False if nothing was committed since a fill that found nothing. One load. */
+bool tide_feed_has_news(const struct tide_feed *feed, const struct tide *tide);
+void tide_feed_finish(struct tide_feed *feed);       /* NULL is fine */
+
+/* --- waiting for commits --- */
+
+uint32_t tide_listen(struct tide *tide);
+int tide_wait(struct tide *tide, uint32_t ticket, uint32_t ms);   /* INTERRUPTED */
+void tide_unlisten(struct tide *tide);
+
+struct tide_bell;
+int tide_bell_open(struct tide_bell **bell, struct tide *tide, struct failure *failure);
+int tide_bell_descriptor(const struct tide_bell *bell);
+void tide_bell_clear(struct tide_bell *bell);
+void tide_bell_close(struct tide_bell *bell);        /* NULL is fine */
+
+/* --- checking --- */
+
+struct tide_report {
+	uint64_t tables, items, streams, records, rows, bytes;
+	uint32_t stale_readers;      /* cleared */
+	uint64_t problems;
+	struct buffer text;          /* a problem a line, the first PROBLEMS_MAX */
+};
+#define TIDE_PROBLEMS_MAX 1000
+
+int tide_check(struct tide *tide, struct tide_report *report, struct failure *failure);
+
+#endif
