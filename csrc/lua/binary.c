@@ -114,7 +114,7 @@ static lua_Integer position(lua_Integer at, size_t len)
 {
 	if (at >= 0)
 		return at;
-	return -at > (lua_Integer)len ? 0 : (lua_Integer)len + at + 1;
+	return at < -(lua_Integer)len ? 0 : (lua_Integer)len + at + 1;
 }
 
 static int binary_sub(lua_State *L)
