@@ -102,26 +102,47 @@ int key_set_sort(struct key *key, const struct key_schema *schema, const struct 
 	return 0;
 }
 
-static int find(struct slice item, const struct key_attribute *attribute, struct value *value)
+static bool is_named(struct slice name, const struct key_attribute *attribute)
 {
-	int err = map_find(item, attribute_name(attribute), value);
+	return name.len == attribute->len && memcmp(name.data, attribute->name, name.len) == 0;
+}
 
+/* The values of both key attributes, in one walk. */
+static int find(struct slice item, const struct key_schema *schema, struct value *partition,
+	struct value *sort)
+{
+	bool no_sort = !schema->sort.type;
+	struct map_walk walk;
+	struct value value;
+	struct slice name;
+	int err;
+
+	partition->type = sort->type = 0;
+	err = map_start(&walk, item);
+	while (!err && !(partition->type && (sort->type || no_sort))) {
+		err = map_next(&walk, &name, &value);
+		if (err)
+			break;
+		if (is_named(name, &schema->partition))
+			*partition = value;
+		else if (!no_sort && is_named(name, &schema->sort))
+			*sort = value;
+	}
 	return err == END ? ERR_KEY_MISSING : err;
 }
 
 int key_of_item(struct key *key, uint32_t table, const struct key_schema *schema,
 	struct slice item, const uint8_t secret[HASH_SECRET_BYTES])
 {
-	struct value value;
+	struct value partition, sort;
 	int err;
 
-	err = find(item, &schema->partition, &value);
+	err = find(item, schema, &partition, &sort);
 	if (!err)
-		err = key_set_partition(key, table, schema, &value, secret);
+		err = key_set_partition(key, table, schema, &partition, secret);
 	if (err || !schema->sort.type)
 		return err;
-	err = find(item, &schema->sort, &value);
-	return err ? err : key_set_sort(key, schema, &value);
+	return key_set_sort(key, schema, &sort);
 }
 
 int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
@@ -139,43 +160,35 @@ int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
 	return err == ERR_KEY_MISSING || err == ERR_KEY_TYPE ? ERR_KEY_SCHEMA : err;
 }
 
-static int put_attribute(struct buffer *out, const struct key_attribute *attribute,
-	struct slice item)
+static void put_attribute(struct buffer *out, const struct key_attribute *attribute,
+	const struct value *value)
 {
-	struct value value;
-	int err;
-
-	err = find(item, attribute, &value);
-	if (err)
-		return err;
-	if (value.type != attribute->type)
-		return ERR_KEY_TYPE;
 	buffer_put_counted(out, attribute_name(attribute));
-	buffer_put_u8(out, (uint8_t)value.type);
-	if (value.type == TYPE_N)
-		buffer_put_slice(out, value.bytes);
+	buffer_put_u8(out, (uint8_t)value->type);
+	if (value->type == TYPE_N)
+		buffer_put_slice(out, value->bytes);
 	else
-		buffer_put_counted(out, value.bytes);
-	return 0;
+		buffer_put_counted(out, value->bytes);
 }
 
 int key_attributes(struct buffer *out, const struct key_schema *schema, struct slice item)
 {
-	const struct key_attribute *first = &schema->partition, *second = &schema->sort;
+	const struct key_attribute *p = &schema->partition, *s = &schema->sort;
+	struct value partition, sort;
+	bool sort_first;
 	int err;
 
-	if (!second->type) {
-		buffer_put_varint(out, 1);
-		err = put_attribute(out, first, item);
-		return err ? err : buffer_error(out);
-	}
-	if (slice_compare(attribute_name(first), attribute_name(second)) > 0) {
-		first = &schema->sort;
-		second = &schema->partition;
-	}
-	buffer_put_varint(out, 2);
-	err = put_attribute(out, first, item);
-	if (!err)
-		err = put_attribute(out, second, item);
-	return err ? err : buffer_error(out);
+	err = find(item, schema, &partition, &sort);
+	if (err)
+		return err;
+	if (partition.type != p->type || (s->type && sort.type != s->type))
+		return ERR_KEY_TYPE;
+	sort_first = s->type && slice_compare(attribute_name(s), attribute_name(p)) < 0;
+	buffer_put_varint(out, s->type ? 2 : 1);
+	if (sort_first)
+		put_attribute(out, s, &sort);
+	put_attribute(out, p, &partition);
+	if (s->type && !sort_first)
+		put_attribute(out, s, &sort);
+	return buffer_error(out);
 }

@@ -336,7 +336,8 @@ static void the_key_of_an_item(void)
 			s = (struct value){ 0 };
 		schema = schema_of(p.type, s.type);
 		make_key(&right, p, s);
-		CHECK_EQUAL_INT(key_of_item(&key, TABLE, &schema, make_item(&item, p, s), secret), 0);
+		make_item(&item, p, s);
+		CHECK_EQUAL_INT(key_of_item(&key, TABLE, &schema, buffer_slice(&item), secret), 0);
 		CHECK(slice_equal(key_whole(&key), key_whole(&right)));
 		CHECK_EQUAL_UINT(key.head_len, right.head_len);
 		CHECK_EQUAL_UINT(key.partition_hash, right.partition_hash);
@@ -365,6 +366,21 @@ static void items_without_a_key(void)
 		ERR_KEY_MISSING);
 	CHECK_EQUAL_INT(key_of_item(&key, TABLE, &schema, slice_of(NULL, 0), secret),
 		ERR_CORRUPT);
+	buffer_release(&item);
+}
+
+/* Not sorted and not complete: a walk for two names must not count twice. */
+static void an_item_with_the_same_name_twice(void)
+{
+	struct key_schema schema = schema_of(TYPE_S, TYPE_S);
+	struct buffer item = { 0 };
+	struct key key;
+
+	buffer_put_varint(&item, 2);
+	put_attribute(&item, "p", text_value("x"));
+	put_attribute(&item, "p", text_value("y"));
+	CHECK_EQUAL_INT(key_of_item(&key, TABLE, &schema, buffer_slice(&item), secret),
+		ERR_KEY_MISSING);
 	buffer_release(&item);
 }
 
@@ -494,6 +510,7 @@ int main(void)
 	types_that_are_refused();
 	the_key_of_an_item();
 	items_without_a_key();
+	an_item_with_the_same_name_twice();
 	a_key_that_is_nothing_but_the_key();
 	the_key_attributes_alone();
 	key_attributes_in_the_order_of_their_names();
