@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "unit/check.h"
 #include "unit/document.h"
+#include "unit/rebuild.h"
 
 #define ROUNDS 3000
 
@@ -107,59 +108,12 @@ static size_t tree_size(const struct node *node)
 	}
 }
 
-/* Builds a value anew from what reading it says. */
-static void rebuild(struct builder *builder, const struct value *value);
-
-static void rebuild_attributes(struct builder *builder, struct slice body)
-{
-	struct map_walk walk;
-	struct slice name;
-	struct value value;
-
-	CHECK_EQUAL_INT(map_start(&walk, body), 0);
-	while (map_next(&walk, &name, &value) == 0) {
-		builder_name(builder, name);
-		rebuild(builder, &value);
-	}
-}
-
-static void rebuild(struct builder *builder, const struct value *value)
-{
-	struct list_walk walk;
-	struct value member;
-
-	switch (value->type) {
-	case TYPE_S:
-		builder_string(builder, value->bytes);
-		return;
-	case TYPE_M:
-		builder_open(builder, TYPE_M);
-		rebuild_attributes(builder, value->bytes);
-		builder_close(builder);
-		return;
-	case TYPE_L:
-	case TYPE_SS:
-	case TYPE_NS:
-	case TYPE_BS:
-		builder_open(builder, value->type);
-		list_start(&walk, value);
-		while (list_next(&walk, &member) == 0)
-			rebuild(builder, &member);
-		builder_close(builder);
-		return;
-	default:
-		builder_value(builder, value);
-	}
-}
-
 static void check_rebuilds(struct slice item)
 {
 	struct builder builder = { 0 };
 	struct slice again;
 
-	builder_start(&builder);
-	rebuild_attributes(&builder, item);
-	CHECK_EQUAL_INT(builder_finish(&builder, &again), 0);
+	CHECK_EQUAL_INT(rebuild_item(&builder, item, &again), 0);
 	CHECK_BYTES(again.data, again.len, item.data, item.len);
 	builder_release(&builder);
 }
@@ -188,6 +142,8 @@ static void check_copies(struct slice item)
  * are canonical too. An exact copy on the heap shows reading behind the end. */
 static void check_damage(struct slice item)
 {
+	struct builder builder = { 0 };
+	struct slice again;
 	uint8_t *copy;
 	size_t at, len;
 	int round;
@@ -205,7 +161,10 @@ static void check_damage(struct slice item)
 			copy[check_random_below(item.len)] = (uint8_t)check_random();
 		if (map_check(slice_of(copy, item.len)) == 0)
 			check_rebuilds(slice_of(copy, item.len));
+		else
+			rebuild_item(&builder, slice_of(copy, item.len), &again);
 	}
+	builder_release(&builder);
 	free(copy);
 }
 
