@@ -225,6 +225,19 @@ static int open_trees_of_file(struct store *store, struct failure *failure)
 
 /* --- opening --- */
 
+/* Others may be committing: then what is read is perhaps half of a commit. */
+static int look_patiently(struct store *store, int fd, bool alone, struct pages_facts *pages,
+	struct failure *failure)
+{
+	int err = pages_look(fd, store->path, pages, failure);
+
+	for (int attempt = 1; err && !alone && attempt < OPEN_ATTEMPTS; attempt++) {
+		sleep_ms(1);
+		err = pages_look(fd, store->path, pages, failure);
+	}
+	return err;
+}
+
 /* All that can be known without LMDB; the file's facts must still hold when
  * LMDB has opened the name itself. */
 static int look_first(struct store *store, bool alone, struct pages_facts *pages,
@@ -239,7 +252,7 @@ static int look_first(struct store *store, bool alone, struct pages_facts *pages
 		return err;
 	err = file_check_local(fd, store->path, failure);
 	if (!err)
-		err = pages_look(fd, store->path, pages, failure);
+		err = look_patiently(store, fd, alone, pages, failure);
 	/* While others are at work the pages change under a walk. */
 	if (!err && alone && pages->file_pages < pages->page_count)
 		err = pages_walk(fd, store->path, pages, failure);

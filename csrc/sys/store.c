@@ -8,8 +8,8 @@
  *
  * After fork the child has the stores' memory but none of their locks. It must
  * leave LMDB alone (closing a reader there would free the parent's slot), so
- * its copies are marked foreign and dropped from the list; closing one only
- * frees what is ours. LMDB's memory and descriptors are left behind: closing
+ * its copies are marked foreign and move to another list; closing one only
+ * drops the wake file. LMDB's memory and descriptors are left behind: closing
  * the lock file's would drop the locks of a store that the child opens anew.
  */
 #include <assert.h>
@@ -23,6 +23,7 @@
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static struct store *stores;
+static struct store *left_behind;    /* a parent's; here so that they are not lost */
 static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
 
 /* --- fork --- */
@@ -40,11 +41,15 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
-	for (struct store *store = stores; store; store = store->next) {
+	while (stores) {
+		struct store *store = stores;
+
 		atomic_store(&store->foreign, true);
 		wake_forget(store->wake);
+		stores = store->next;
+		store->next = left_behind;
+		left_behind = store;
 	}
-	stores = NULL;
 	pthread_mutex_unlock(&registry);
 }
 
@@ -273,7 +278,7 @@ static void close_foreign(struct store *store)
 	if (--store->handles)
 		return;
 	wake_close(store->wake);
-	store_free(store);
+	clock_drop(store->options.clock);
 }
 
 void store_close(struct store *store)

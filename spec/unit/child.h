@@ -1,0 +1,86 @@
+/* child.h - other processes, for the tests of what processes share.
+ *
+ * A child runs a function and then ends, with status 0 unless a check failed.
+ * Parent and child tell each other single bytes; nobody sleeps to wait.
+ */
+#ifndef UNIT_CHILD_H
+#define UNIT_CHILD_H
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "unit/check.h"
+
+struct child {
+	pid_t pid;      /* 0 in the child itself: then it is the parent */
+	int in;
+	int out;
+};
+
+static inline struct child child_start(void (*run)(struct child *parent, void *context),
+	void *context)
+{
+	struct child child, parent;
+	int down[2], up[2];
+
+	check_random_state();   /* the seed is the parent's */
+	CHECK(pipe(down) == 0 && pipe(up) == 0);
+	fflush(NULL);
+	child.pid = fork();
+	CHECK(child.pid >= 0);
+	if (child.pid == 0) {
+		close(down[1]);
+		close(up[0]);
+		parent = (struct child){ 0, down[0], up[1] };
+		*check_random_state() += (uint64_t)getpid();
+		run(&parent, context);
+		_exit(0);
+	}
+	close(down[0]);
+	close(up[1]);
+	child.in = up[0];
+	child.out = down[1];
+	return child;
+}
+
+static inline void child_tell(const struct child *other)
+{
+	CHECK(write(other->out, "!", 1) == 1);
+}
+
+/* Waits for a byte; false: the other has ended. */
+static inline bool child_hear(const struct child *other)
+{
+	char byte;
+	ssize_t got;
+
+	do
+		got = read(other->in, &byte, 1);
+	while (got < 0 && errno == EINTR);
+	return got == 1;
+}
+
+static inline int child_reap(struct child *child)
+{
+	int status;
+
+	CHECK(waitpid(child->pid, &status, 0) == child->pid);
+	close(child->in);
+	close(child->out);
+	return status;
+}
+
+/* Waits until it ends, well. */
+static inline void child_end(struct child *child)
+{
+	CHECK_EQUAL_INT(child_reap(child), 0);
+}
+
+static inline void child_kill(struct child *child)
+{
+	CHECK(kill(child->pid, SIGKILL) == 0);
+	CHECK(WIFSIGNALED(child_reap(child)));
+}
+
+#endif

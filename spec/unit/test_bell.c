@@ -1,0 +1,166 @@
+/* test_bell.c - wake.h's bells: a descriptor that becomes readable, and never too late. */
+#include <poll.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#include "sys/wake.h"
+#include "unit/child.h"
+
+#define ROUNDS 20000
+
+static char path[4200];
+
+static struct wake *open_wake(void)
+{
+	struct failure failure = { 0 };
+	struct wake *wake;
+	bool alone;
+
+	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
+	wake_opened(wake);
+	return wake;
+}
+
+static struct bell *open_bell(struct wake *wake)
+{
+	struct failure failure = { 0 };
+	struct bell *bell;
+
+	CHECK_EQUAL_INT(bell_open(&bell, wake, &failure), 0);
+	return bell;
+}
+
+static bool rings(const struct bell *bell, int timeout_ms)
+{
+	struct pollfd poll_one = { bell_descriptor(bell), POLLIN, 0 };
+
+	return poll(&poll_one, 1, timeout_ms) == 1;
+}
+
+static void commits_and_unlocks_ring(void)
+{
+	struct wake *wake = open_wake();
+	struct bell *bell, *other;
+
+	wake_signal(wake);   /* nobody has a bell yet */
+	bell = open_bell(wake);
+	other = open_bell(wake);
+	CHECK(!rings(bell, 0));
+	wake_signal(wake);
+	CHECK(rings(bell, 0) && rings(other, 0));
+	bell_clear(bell);
+	CHECK(!rings(bell, 0) && rings(other, 0));
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK(!rings(bell, 0));
+	wake_unlock(wake);
+	CHECK(rings(bell, 0));
+	for (int i = 0; i < 100000; i++)   /* more than the kernel would queue */
+		wake_signal(wake);
+	bell_clear(bell);
+	CHECK(!rings(bell, 0));
+	wake_signal(wake);
+	CHECK(rings(bell, 0));
+	bell_close(other);
+	bell_close(bell);
+	bell_close(NULL);
+	wake_close(wake);
+}
+
+static void a_file_without_a_name_rings(void)
+{
+	struct wake *wake = open_wake();
+	struct bell *bell;
+
+	CHECK(remove(path) == 0);
+	bell = open_bell(wake);
+	wake_signal(wake);
+	CHECK(rings(bell, 0));
+	bell_close(bell);
+	wake_close(wake);
+}
+
+static void forget_in_child(struct child *parent, void *context)
+{
+	(void)parent;
+	bell_forget(context);
+}
+
+static void forgetting_leaves_the_parents_bell(void)
+{
+	struct wake *wake = open_wake();
+	struct bell *bell = open_bell(wake);
+	struct child child = child_start(forget_in_child, bell);
+
+	child_end(&child);
+	wake_signal(wake);
+	CHECK(rings(bell, 0));
+	bell_close(bell);
+	wake_close(wake);
+}
+
+static void dawdle(void)
+{
+	if (check_random_below(4) == 0)
+		sched_yield();
+	for (volatile uint64_t i = check_random_below(2000); i; i--)
+		;
+}
+
+/* A move that was made before the poll began must end it. */
+static void wait_for_move(struct bell *bell, _Atomic uint64_t *moves, uint64_t mine)
+{
+	for (;;) {
+		bell_clear(bell);
+		dawdle();
+		if (atomic_load(moves) % 2 == mine)
+			return;
+		dawdle();
+		if (!rings(bell, 2000))
+			CHECK(atomic_load(moves) % 2 != mine || rings(bell, 2000));
+	}
+}
+
+static void play(_Atomic uint64_t *moves, uint64_t mine)
+{
+	struct wake *wake = open_wake();
+	struct bell *bell = open_bell(wake);
+
+	for (int i = 0; i < ROUNDS / 2; i++) {
+		wait_for_move(bell, moves, mine);
+		atomic_fetch_add(moves, 1);
+		wake_signal(wake);
+	}
+	bell_close(bell);
+	wake_close(wake);
+}
+
+static void play_second(struct child *parent, void *context)
+{
+	(void)parent;
+	play(context, 1);
+}
+
+static void no_bell_is_missed(void)
+{
+	_Atomic uint64_t *moves = mmap(NULL, sizeof *moves, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct child child;
+
+	CHECK(moves != MAP_FAILED);
+	child = child_start(play_second, moves);
+	play(moves, 0);
+	child_end(&child);
+	CHECK_EQUAL_UINT(atomic_load(moves), ROUNDS);
+	munmap(moves, sizeof *moves);
+}
+
+int main(void)
+{
+	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
+	commits_and_unlocks_ring();
+	a_file_without_a_name_rings();
+	forgetting_leaves_the_parents_bell();
+	no_bell_is_missed();
+	return 0;
+}

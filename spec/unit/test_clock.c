@@ -1,0 +1,103 @@
+/* test_clock.c - clock.h: time that passes, and time that is told. */
+#include <sys/wait.h>
+
+#include "sys/clock.h"
+#include "unit/check.h"
+
+static void system_time_passes(void)
+{
+	struct clock *clock = clock_system();
+	uint64_t now = clock_now_ms(clock);
+	uint64_t elapsed = clock_elapsed_ms(clock);
+
+	CHECK(!clock_is_manual(clock));
+	CHECK(now > UINT64_C(1700000000000));
+	while (clock_elapsed_ms(clock) == elapsed)
+		;
+	CHECK(clock_elapsed_ms(clock) > elapsed);
+	CHECK(clock_share(clock) == clock);
+	clock_drop(clock);
+	clock_drop(clock);
+	CHECK(clock_now_ms(clock) > 0);
+}
+
+static void a_boot_is_the_same_in_all_processes(void)
+{
+	uint8_t ours[CLOCK_BOOT_BYTES], theirs[CLOCK_BOOT_BYTES];
+	static const uint8_t none[CLOCK_BOOT_BYTES];
+	int ends[2];
+	pid_t pid;
+
+	CHECK(pipe(ends) == 0);
+	pid = fork();
+	if (pid == 0) {
+		clock_boot(clock_system(), theirs);
+		_exit(write(ends[1], theirs, sizeof theirs) != sizeof theirs);
+	}
+	clock_boot(clock_system(), ours);
+	CHECK(read(ends[0], theirs, sizeof theirs) == sizeof theirs);
+	CHECK(waitpid(pid, NULL, 0) == pid);
+	CHECK_BYTES(ours, sizeof ours, theirs, sizeof theirs);
+	CHECK(memcmp(ours, none, sizeof none) != 0);
+}
+
+static void manual_time_stands_still(void)
+{
+	struct clock *clock = clock_manual(5000);
+
+	CHECK(clock_is_manual(clock));
+	CHECK_EQUAL_UINT(clock_now_ms(clock), 5000);
+	CHECK_EQUAL_UINT(clock_elapsed_ms(clock), 0);
+	clock_advance(clock, 250);
+	CHECK_EQUAL_UINT(clock_now_ms(clock), 5250);
+	CHECK_EQUAL_UINT(clock_elapsed_ms(clock), 250);
+	clock_set(clock, 100);
+	CHECK_EQUAL_UINT(clock_now_ms(clock), 100);
+	CHECK_EQUAL_UINT(clock_elapsed_ms(clock), 250);
+	clock_drop(clock);
+}
+
+static void a_reboot_begins_another_boot(void)
+{
+	struct clock *clock = clock_manual(5000);
+	struct clock *other = clock_manual(5000);
+	uint8_t first[CLOCK_BOOT_BYTES], again[CLOCK_BOOT_BYTES];
+
+	clock_boot(clock, first);
+	clock_boot(clock, again);
+	CHECK(memcmp(first, again, sizeof first) == 0);
+	clock_boot(other, again);
+	CHECK(memcmp(first, again, sizeof first) != 0);
+	clock_boot(clock_system(), again);
+	CHECK(memcmp(first, again, sizeof first) != 0);
+
+	clock_advance(clock, 10);
+	clock_reboot(clock);
+	CHECK_EQUAL_UINT(clock_now_ms(clock), 5010);
+	CHECK_EQUAL_UINT(clock_elapsed_ms(clock), 0);
+	clock_boot(clock, again);
+	CHECK(memcmp(first, again, sizeof first) != 0);
+	clock_drop(clock);
+	clock_drop(other);
+}
+
+static void a_clock_has_owners(void)
+{
+	struct clock *clock = clock_manual(1);
+
+	CHECK(clock_share(clock) == clock);
+	clock_drop(clock);
+	CHECK_EQUAL_UINT(clock_now_ms(clock), 1);
+	clock_drop(clock);
+	clock_drop(NULL);
+}
+
+int main(void)
+{
+	system_time_passes();
+	a_boot_is_the_same_in_all_processes();
+	manual_time_stands_still();
+	a_reboot_begins_another_boot();
+	a_clock_has_owners();
+	return 0;
+}

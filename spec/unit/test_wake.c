@@ -1,0 +1,520 @@
+/* test_wake.c - wake.h: who may write, who waits, and that nobody waits in vain. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "sys/wake.h"
+#include "unit/child.h"
+
+#define ROUNDS 20000
+#define HANDOVERS 2000
+
+static char path[4200];
+
+static struct wake *open_wake(void)
+{
+	struct failure failure = { 0 };
+	struct wake *wake;
+	bool alone;
+
+	if (wake_open(&wake, path, &alone, &failure)) {
+		fprintf(stderr, "%s\n", failure.message);
+		exit(1);
+	}
+	wake_opened(wake);
+	return wake;
+}
+
+static int try_open(struct failure *failure)
+{
+	struct wake *wake;
+	bool alone;
+	int err = wake_open(&wake, path, &alone, failure);
+
+	if (!err) {
+		wake_opened(wake);
+		wake_close(wake);
+	}
+	return err;
+}
+
+static void *share_memory(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(memory != MAP_FAILED);
+	return memory;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+/* Nothing, a yield, or a short spin: so that the two meet at every point. */
+static void dawdle(void)
+{
+	uint64_t kind = check_random_below(8);
+
+	if (kind == 0)
+		sched_yield();
+	else if (kind < 5)
+		for (volatile uint64_t i = check_random_below(3000); i; i--)
+			;
+}
+
+/* --- opening --- */
+
+static void the_file_is_made_and_private(void)
+{
+	struct stat stat;
+	struct wake *wake;
+	struct failure failure;
+	bool alone;
+
+	umask(0);
+	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
+	CHECK(alone);
+	wake_opened(wake);
+	CHECK(lstat(path, &stat) == 0);
+	CHECK_EQUAL_INT(stat.st_mode & 0777, 0600);
+	CHECK_EQUAL_INT(stat.st_size, 4096);
+	CHECK(stat.st_blocks * 512 >= 4096);
+	wake_close(wake);
+	wake_close(NULL);
+	umask(022);
+}
+
+static void be_there(struct child *parent, void *context)
+{
+	struct wake *wake = open_wake();
+
+	(void)context;
+	child_tell(parent);
+	child_hear(parent);
+	wake_close(wake);
+}
+
+static void who_is_second_is_not_alone(void)
+{
+	struct child child = child_start(be_there, NULL);
+	struct failure failure;
+	struct wake *wake;
+	bool alone;
+
+	CHECK(child_hear(&child));
+	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
+	CHECK(!alone);
+	wake_opened(wake);
+	CHECK(wake_identify(wake, 1, 2));
+	CHECK(wake_identify(wake, 1, 2));
+	CHECK(!wake_identify(wake, 1, 3));
+	wake_close(wake);
+	child_tell(&child);
+	child_end(&child);
+}
+
+static void a_killed_one_leaves_nothing(void)
+{
+	struct child child = child_start(be_there, NULL);
+	struct failure failure;
+	struct wake *wake;
+	bool alone;
+
+	CHECK(child_hear(&child));
+	child_kill(&child);
+	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
+	CHECK(alone);
+	CHECK(wake_identify(wake, 5, 6));   /* the page was reset */
+	wake_close(wake);
+}
+
+/* Two copies of the library in one process look like this to the file. */
+static void a_second_copy_is_refused(void)
+{
+	struct failure failure;
+	struct wake *wake = open_wake();
+
+	CHECK_EQUAL_INT(try_open(&failure), ERR_OPTIONS);
+	wake_close(wake);
+	CHECK_EQUAL_INT(try_open(&failure), 0);
+}
+
+static void a_child_of_fork_may_open_its_own(struct child *parent, void *context)
+{
+	struct wake *inherited = context;
+	struct wake *wake;
+
+	wake_forget(inherited);
+	wake_forget(inherited);
+	wake_close(inherited);
+	wake = open_wake();
+	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
+	wake_close(wake);
+	child_tell(parent);
+}
+
+static void forgetting_leaves_the_locks(void)
+{
+	struct wake *wake = open_wake();
+	struct child child;
+
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	child = child_start(a_child_of_fork_may_open_its_own, wake);
+	CHECK(child_hear(&child));
+	child_end(&child);
+	wake_unlock(wake);
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	wake_unlock(wake);
+	wake_close(wake);
+}
+
+static void what_is_no_wake_file_is_left_alone(void)
+{
+	static const char text[] = "a letter to my aunt";
+	struct failure failure;
+	char back[sizeof text];
+	char victim[4300];
+	int fd;
+
+	remove(path);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	CHECK(write(fd, text, sizeof text) == sizeof text);
+	CHECK_EQUAL_INT(try_open(&failure), ERR_NOT_DATABASE);
+	CHECK(pread(fd, back, sizeof back, 0) == sizeof back);
+	CHECK_BYTES(back, sizeof back, text, sizeof text);
+	close(fd);
+
+	snprintf(victim, sizeof victim, "%s-victim", path);
+	CHECK(rename(path, victim) == 0);
+	CHECK(symlink(victim, path) == 0);
+	CHECK_EQUAL_INT(try_open(&failure), ERR_PERMISSION);
+	CHECK(strstr(failure.message, "symbolic link"));
+	remove(path);
+	CHECK(link(victim, path) == 0);
+	CHECK_EQUAL_INT(try_open(&failure), ERR_PERMISSION);
+	remove(path);
+	CHECK(mkfifo(path, 0600) == 0);
+	CHECK_EQUAL_INT(try_open(&failure), ERR_NOT_DATABASE);
+	remove(path);
+	remove(victim);
+}
+
+static void open_in_another_namespace(struct child *parent, void *context)
+{
+	struct failure failure;
+	pid_t pid;
+	int status;
+
+	(void)context;
+	if (unshare(CLONE_NEWPID)) {
+		fprintf(stderr, "skipped: another PID namespace: %s\n", strerror(errno));
+		_exit(0);
+	}
+	pid = fork();
+	if (pid == 0) {
+		int err = try_open(&failure);
+
+		/* Without a /proc that shows us, nobody can tell. */
+		_exit(access("/proc/self/ns/pid", F_OK) ? 0 : err != ERR_NAMESPACE);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid);
+	CHECK_EQUAL_INT(status, 0);
+	child_tell(parent);
+}
+
+static void another_pid_namespace_is_refused(void)
+{
+	struct wake *wake = open_wake();
+	struct child child = child_start(open_in_another_namespace, NULL);
+
+	child_hear(&child);
+	child_end(&child);
+	wake_close(wake);
+}
+
+/* --- the write lock --- */
+
+struct counter {
+	uint64_t plain;        /* not atomic: the lock is what keeps it right */
+};
+
+static void lock_patiently(struct wake *wake)
+{
+	while (wake_lock_try(wake))
+		wake_wait_unlock(wake, 1000);
+}
+
+struct thread_work {
+	struct wake *wake;
+	struct counter *counter;
+};
+
+static void *count_up(void *context)
+{
+	struct thread_work *work = context;
+
+	for (int i = 0; i < 1000; i++) {
+		lock_patiently(work->wake);
+		CHECK_EQUAL_INT(wake_owner(work->wake), getpid());
+		work->counter->plain++;
+		wake_unlock(work->wake);
+	}
+	return NULL;
+}
+
+static void count_in_threads(struct child *parent, void *context)
+{
+	struct thread_work work = { open_wake(), context };
+	pthread_t threads[3];
+
+	(void)parent;
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_create(&threads[i], NULL, count_up, &work) == 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	wake_close(work.wake);
+}
+
+static void one_writes_at_a_time(void)
+{
+	struct counter *counter = share_memory(sizeof *counter);
+	struct child children[3];
+
+	for (int i = 0; i < 3; i++)
+		children[i] = child_start(count_in_threads, counter);
+	for (int i = 0; i < 3; i++)
+		child_end(&children[i]);
+	CHECK_EQUAL_UINT(counter->plain, 3 * 3 * 1000);
+	munmap(counter, sizeof *counter);
+}
+
+static void hold_the_lock(struct child *parent, void *context)
+{
+	struct wake *wake = open_wake();
+
+	(void)context;
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	child_tell(parent);
+	child_hear(parent);
+	wake_unlock(wake);
+	wake_close(wake);
+}
+
+static void a_killed_owner_frees_the_lock(void)
+{
+	struct wake *wake = open_wake();
+	struct child child = child_start(hold_the_lock, NULL);
+
+	CHECK(child_hear(&child));
+	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
+	CHECK_EQUAL_INT(wake_owner(wake), child.pid);
+	CHECK_EQUAL_INT(wake_wait_unlock(wake, 1), 0);
+	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
+	child_kill(&child);
+	lock_patiently(wake);
+	CHECK_EQUAL_INT(wake_owner(wake), getpid());
+	wake_unlock(wake);
+	CHECK_EQUAL_INT(wake_owner(wake), 0);
+	wake_close(wake);
+}
+
+static void closing_frees_the_lock(void)
+{
+	struct wake *wake = open_wake();
+	struct child child = child_start(be_there, NULL);
+
+	CHECK(child_hear(&child));
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	wake_close(wake);
+	wake = open_wake();
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	wake_unlock(wake);
+	wake_close(wake);
+	child_tell(&child);
+	child_end(&child);
+}
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+struct signalling {
+	pthread_t thread;
+	atomic_bool done;
+};
+
+static void *interrupt_often(void *context)
+{
+	struct signalling *signalling = context;
+
+	while (!atomic_load(&signalling->done)) {
+		pthread_kill(signalling->thread, SIGUSR1);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+static void a_signal_ends_a_wait(void)
+{
+	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
+	struct signalling signalling = { .thread = pthread_self() };
+	struct wake *wake = open_wake();
+	struct child child = child_start(hold_the_lock, NULL);
+	pthread_t thread;
+	uint32_t ticket;
+
+	CHECK(child_hear(&child));
+	sigaction(SIGUSR1, &action, NULL);
+	CHECK(pthread_create(&thread, NULL, interrupt_often, &signalling) == 0);
+	while (wake_wait_unlock(wake, 1000) != ERR_INTERRUPTED)
+		;
+	ticket = wake_listen(wake);
+	while (wake_wait(wake, ticket, 1000) != ERR_INTERRUPTED)
+		;
+	wake_unlisten(wake);
+	atomic_store(&signalling.done, true);
+	pthread_join(thread, NULL);
+	child_tell(&child);
+	child_end(&child);
+	wake_close(wake);
+}
+
+/* --- no wake-up is lost --- */
+
+/* Two play ping-pong: each waits until the other has made its move. A lost
+ * wake-up is a sleep to its very end although the move was long made; that the
+ * machine is slow makes neither. */
+struct game {
+	_Atomic uint64_t moves;
+	_Atomic uint64_t moved_at_ms;
+	_Atomic uint64_t lost;
+};
+
+static void wait_for_move(struct wake *wake, struct game *game, uint64_t mine)
+{
+	while (atomic_load(&game->moves) % 2 != mine) {
+		uint32_t ticket = wake_listen(wake);
+
+		dawdle();
+		if (atomic_load(&game->moves) % 2 != mine) {
+			uint64_t before = now_ms();
+
+			dawdle();
+			wake_wait(wake, ticket, WAKE_LONGEST_SLEEP_MS);
+			if (atomic_load(&game->moves) % 2 == mine &&
+					now_ms() - before >= WAKE_LONGEST_SLEEP_MS - 50 &&
+					now_ms() - atomic_load(&game->moved_at_ms) > 900)
+				atomic_fetch_add(&game->lost, 1);
+		}
+		wake_unlisten(wake);
+	}
+}
+
+static void play(struct wake *wake, struct game *game, uint64_t mine)
+{
+	for (int i = 0; i < ROUNDS / 2; i++) {
+		wait_for_move(wake, game, mine);
+		dawdle();
+		atomic_store(&game->moved_at_ms, now_ms());
+		atomic_fetch_add(&game->moves, 1);
+		wake_signal(wake);
+	}
+}
+
+static void play_second(struct child *parent, void *context)
+{
+	struct wake *wake = open_wake();
+
+	(void)parent;
+	play(wake, context, 1);
+	wake_close(wake);
+}
+
+static void no_commit_is_slept_through(void)
+{
+	struct game *game = share_memory(sizeof *game);
+	struct child child = child_start(play_second, game);
+	struct wake *wake = open_wake();
+
+	play(wake, game, 0);
+	child_end(&child);
+	CHECK_EQUAL_UINT(atomic_load(&game->moves), ROUNDS);
+	CHECK_EQUAL_UINT(atomic_load(&game->lost), 0);
+	wake_close(wake);
+	munmap(game, sizeof *game);
+}
+
+/* The lock goes to and fro; whoever must wait for it is told. One that isn't
+ * told sleeps 50 ms: all of them would be minutes. */
+static void take_turns(struct wake *wake, struct game *game, uint64_t mine)
+{
+	for (int taken = 0; taken < HANDOVERS;) {
+		if (wake_lock_try(wake)) {
+			uint64_t before = now_ms();
+
+			wake_wait_unlock(wake, 1000);
+			if (now_ms() - before >= 45 &&
+					now_ms() - atomic_load(&game->moved_at_ms) >= 45)
+				atomic_fetch_add(&game->lost, 1);
+			continue;
+		}
+		dawdle();
+		if (atomic_load(&game->moves) % 2 == mine ||
+				atomic_load(&game->moves) >= 2 * HANDOVERS - 1) {
+			atomic_fetch_add(&game->moves, 1);
+			taken++;
+		}
+		atomic_store(&game->moved_at_ms, now_ms());
+		wake_unlock(wake);
+		dawdle();
+	}
+}
+
+static void take_turns_second(struct child *parent, void *context)
+{
+	struct wake *wake = open_wake();
+
+	(void)parent;
+	take_turns(wake, context, 1);
+	wake_close(wake);
+}
+
+static void an_unlock_is_told(void)
+{
+	struct game *game = share_memory(sizeof *game);
+	struct child child = child_start(take_turns_second, game);
+	struct wake *wake = open_wake();
+
+	take_turns(wake, game, 0);
+	child_end(&child);
+	CHECK(atomic_load(&game->lost) < HANDOVERS / 20);
+	wake_close(wake);
+	munmap(game, sizeof *game);
+}
+
+int main(void)
+{
+	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
+	the_file_is_made_and_private();
+	who_is_second_is_not_alone();
+	a_killed_one_leaves_nothing();
+	a_second_copy_is_refused();
+	forgetting_leaves_the_locks();
+	another_pid_namespace_is_refused();
+	one_writes_at_a_time();
+	a_killed_owner_frees_the_lock();
+	closing_frees_the_lock();
+	a_signal_ends_a_wait();
+	no_commit_is_slept_through();
+	an_unlock_is_told();
+	what_is_no_wake_file_is_left_alone();
+	return 0;
+}
