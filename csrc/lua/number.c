@@ -11,6 +11,9 @@
 #include "lua/kind.h"
 #include "lua/value.h"
 
+/* Of a text that is no number so many bytes are shown. */
+#define TEXT_MAX_SHOWN 60
+
 int number_from_lua(lua_State *L, int index, struct number *number)
 {
 	lua_Number d = lua_tonumber(L, index);
@@ -47,13 +50,19 @@ static struct slice check_number(lua_State *L, int index)
 	return number_at(L, index);
 }
 
+/* The message shows the text's beginning, whole characters of it: a message is
+ * UTF-8 itself. */
 static int refuse_text(lua_State *L, int err, struct slice text)
 {
 	struct failure failure;
-	int shown = text.len > 60 ? 60 : (int)text.len;
 
-	if (err == ERR_NUMBER_SYNTAX && shown > 0)
-		fail_with(&failure, err, "%.*s", shown, (const char *)text.data);
+	if (text.len > TEXT_MAX_SHOWN) {
+		text.len = TEXT_MAX_SHOWN;
+		while (text.len > 0 && (text.data[text.len] & 0xc0) == 0x80)
+			text.len--;
+	}
+	if (err == ERR_NUMBER_SYNTAX && text.len > 0 && is_utf8(text))
+		fail_with(&failure, err, "%.*s", (int)text.len, (const char *)text.data);
 	else
 		fail(&failure, err);
 	return return_failure(L, &failure);

@@ -283,6 +283,9 @@ describe("number", function()
       assert.equal(code, err.code)
     end
     assert.match("numeric value: x$", select(2, number "x").message)
+    assert.match("numeric value$", select(2, number "\xff").message)
+    assert.match("numeric value: x" .. ("ö"):rep(29) .. "$",
+      select(2, number("x" .. ("ö"):rep(100))).message)
     assert.equal("VALIDATION", select(3, number(0 / 0)))
     for _, value in ipairs { {}, true, print, binary "1" } do
       assert.has_error(function() number(value) end)
