@@ -136,19 +136,15 @@ static void drop_digits(struct span *span)
 		;
 }
 
-/* The one in the span that is nearest to scaled / (2^shift x 10^dropped). */
-static uint64_t nearest_in(const struct span *span, u128 scaled, int shift, int dropped)
+/* The integer nearest to scaled / (2^shift x 10^dropped). */
+static uint64_t nearest_integer(u128 scaled, int shift, int dropped)
 {
 	uint64_t power = (uint64_t)power_of_ten[dropped];
 	uint64_t digits = (uint64_t)(scaled >> shift) / power;
 	u128 rest = scaled - ((u128)(digits * power) << shift);
 	u128 half = ((u128)power << shift) / 2;
 
-	if (rest > half || (rest == half && digits & 1))
-		digits++;
-	if (digits < span->low)
-		return span->low;
-	return digits > span->high ? span->high : digits;
+	return digits + (rest > half || (rest == half && digits & 1));
 }
 
 /* The shortest decimal of a d > 0 that is no integer.
@@ -156,36 +152,35 @@ static uint64_t nearest_in(const struct span *span, u128 scaled, int shift, int 
  * With d = mantissa / 2^shift, multiply by 10^k, k so large that d's neighbours
  * are two away at least: some integer then reads back as d. In units of
  * 1 / 2^shift all is whole: d itself (`scaled`) and the points half-way to its
- * neighbours, which belong to d if its mantissa is even. */
+ * neighbours, which belong to d if its mantissa is even. (Below a power of two
+ * the neighbour is nearer; those in reach are themselves decimals of at most 12
+ * digits, and nothing so short is near them.) */
 static bool shortest_by_integers(double d, struct decimal *decimal)
 {
-	u128 scaled, power, up, down;
 	struct binary binary;
 	struct span span;
-	uint64_t odd;
-	int shift, k;
+	u128 scaled, power, reach;
+	int k;
 
 	if (!to_binary(d, &binary))
 		return false;
-	shift = binary.shift;
-	odd = binary.mantissa & 1;
-	k = ((shift + 1) * 1233 >> 12) + 1;     /* 1233 / 4096: a little below log 2 */
+	k = ((binary.shift + 1) * 1233 >> 12) + 1;  /* 1233 / 4096: a little below log 2 */
 	power = whole_power(k);
 	scaled = binary.mantissa * power;
-	up = power / 2 - odd;
-	down = power / (binary.mantissa == LEADING_BIT ? 4 : 2) - odd;
-	span.high = (uint64_t)((scaled + up) >> shift);
-	span.low = (uint64_t)((scaled - down + ((u128)1 << shift) - 1) >> shift);
+	reach = power / 2 - (binary.mantissa & 1);
+	span.high = (uint64_t)((scaled + reach) >> binary.shift);
+	span.low = (uint64_t)((scaled - reach - 1) >> binary.shift) + 1;
 	span.exponent = -k;
 	drop_digits(&span);
-	decimal->digits = nearest_in(&span, scaled, shift, span.exponent + k);
+	decimal->digits = nearest_integer(scaled, binary.shift, span.exponent + k);
 	decimal->exponent = span.exponent;
 	return true;
 }
 
 /* The nearest double of 16 or 17 digits and a power up to 1e22 below them: the
  * quotient, rounded twice, can be a unit or two off; how far, is found exactly.
- * At a power of two the units change, so there it is not said. */
+ * (Half-way between two doubles lie only longer decimals.) At a power of two
+ * the units change, so there it is not said. */
 static bool nearest_by_integers(struct decimal decimal, double *d)
 {
 	struct binary binary;
@@ -197,9 +192,9 @@ static bool nearest_by_integers(struct decimal decimal, double *d)
 		return false;
 	power = (i128)whole_power(-decimal.exponent);
 	rest = ((i128)decimal.digits << binary.shift) - (i128)binary.mantissa * power;
-	for (; 2 * rest > power || (2 * rest == power && binary.mantissa & 1); rest -= power)
+	for (; 2 * rest > power; rest -= power)
 		binary.mantissa++;
-	for (; 2 * rest < -power || (2 * rest == -power && binary.mantissa & 1); rest += power)
+	for (; 2 * rest < -power; rest += power)
 		binary.mantissa--;
 	*d = from_binary(binary);
 	return binary.mantissa > LEADING_BIT && binary.mantissa < 2 * LEADING_BIT;
