@@ -6,6 +6,7 @@
  * are made ready again when first used in a new one.
  */
 #include <assert.h>
+#include <errno.h>
 
 #include "base/memory.h"
 #include "sys/lmdb_store.h"
@@ -125,6 +126,7 @@ int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct
 		[MOVE_LAST] = MDB_LAST,
 		[MOVE_NEXT] = MDB_NEXT,
 		[MOVE_PREVIOUS] = MDB_PREV,
+		[MOVE_HERE] = MDB_GET_CURRENT,
 		[MOVE_TO] = MDB_SET_KEY,
 		[MOVE_FROM] = MDB_SET_RANGE,
 	};
@@ -146,6 +148,8 @@ int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct
 			operation = MDB_FIRST;   /* nothing is less than the empty key */
 	}
 	rc = mdb_cursor_get(cursor->mdb, &found, &row, operation);
+	if (rc == EINVAL && move == MOVE_HERE)   /* it is on none */
+		return END;
 	if (rc)
 		return note(txn, rc);
 	*key = slice_of_val(&found);

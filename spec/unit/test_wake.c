@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "sys/wake.h"
@@ -341,6 +342,21 @@ static void closing_frees_the_lock(void)
 	child_end(&child);
 }
 
+/* An unlock between the try and the wait was told to nobody. Who sleeps gives
+ * the processor away; the kernel counts that. */
+static void nobody_waits_for_a_free_lock(void)
+{
+	struct wake *wake = open_wake();
+	struct rusage before, after;
+
+	CHECK(getrusage(RUSAGE_THREAD, &before) == 0);
+	for (int i = 0; i < 10; i++)
+		CHECK_EQUAL_INT(wake_wait_unlock(wake, 1000), 0);
+	CHECK(getrusage(RUSAGE_THREAD, &after) == 0);
+	CHECK(after.ru_nvcsw - before.ru_nvcsw < 10);
+	wake_close(wake);
+}
+
 static void ignore(int signal)
 {
 	(void)signal;
@@ -391,15 +407,24 @@ static void a_signal_ends_a_wait(void)
 
 /* Two play ping-pong: each waits until the other has made its move. A lost
  * wake-up is a sleep to its very end although the move was long made; that the
- * machine is slow makes neither. */
+ * machine is slow makes neither. Who has just slept is too late to meet the
+ * other on its way to bed, so each sometimes stays up for a while. */
 struct game {
 	_Atomic uint64_t moves;
 	_Atomic uint64_t moved_at_ms;
 	_Atomic uint64_t lost;
 };
 
+static void stay_up(struct game *game, uint64_t mine)
+{
+	for (uint64_t i = check_random_below(2) * 20000; i; i--)
+		if (atomic_load(&game->moves) % 2 == mine)
+			return;
+}
+
 static void wait_for_move(struct wake *wake, struct game *game, uint64_t mine)
 {
+	stay_up(game, mine);
 	while (atomic_load(&game->moves) % 2 != mine) {
 		uint32_t ticket = wake_listen(wake);
 
@@ -512,6 +537,7 @@ int main(void)
 	one_writes_at_a_time();
 	a_killed_owner_frees_the_lock();
 	closing_frees_the_lock();
+	nobody_waits_for_a_free_lock();
 	a_signal_ends_a_wait();
 	no_commit_is_slept_through();
 	an_unlock_is_told();

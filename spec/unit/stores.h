@@ -1,0 +1,159 @@
+/* stores.h - stores for tests: opened, written and read in one line.
+ *
+ * What must go well is checked here; tests of what may fail call the functions
+ * themselves.
+ */
+#ifndef UNIT_STORES_H
+#define UNIT_STORES_H
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "sys/store.h"
+#include "unit/child.h"
+
+#define SMALL_MAX_BYTES (UINT64_C(32) << 20)
+
+static inline void stores_must(int err, const struct failure *failure, const char *file, int line)
+{
+	if (!err)
+		return;
+	fprintf(stderr, "%s:%d: %s: %s\n", file, line, error_code(err), failure->message);
+	exit(1);
+}
+
+#define MUST(call, failure) stores_must((call), &(failure), __FILE__, __LINE__)
+
+/* A name in the test's directory; good until the 8th call from here. */
+static inline const char *store_path(const char *name)
+{
+	static char paths[8][4200];
+	static unsigned turn;
+	char *path = paths[turn++ % 8];
+
+	snprintf(path, sizeof paths[0], "%s/%s", check_directory(), name);
+	return path;
+}
+
+static inline struct store_options small_options(const char *path)
+{
+	return (struct store_options){
+		.path = path,
+		.create = true,
+		.max_bytes = SMALL_MAX_BYTES,
+		.durability = DURABILITY_NONE,
+	};
+}
+
+static inline struct store *open_with(const struct store_options *options)
+{
+	struct failure failure = { 0 };
+	struct store *store;
+
+	MUST(store_open(&store, options, &failure), failure);
+	return store;
+}
+
+static inline struct store *open_small(const char *path)
+{
+	struct store_options options = small_options(path);
+
+	return open_with(&options);
+}
+
+static inline int try_open(const struct store_options *options, struct failure *failure)
+{
+	struct store *store;
+	int err = store_open(&store, options, failure);
+
+	CHECK((err == 0) == (store != NULL));
+	CHECK(err == 0 || (failure->err == err && failure->message[0]));
+	store_close(store);
+	return err;
+}
+
+static inline struct txn *begin_write(struct store *store)
+{
+	struct failure failure = { 0 };
+	struct txn *txn;
+
+	while (wake_lock_try(store_wake(store)))
+		wake_wait_unlock(store_wake(store), 1000);
+	MUST(writer_begin(&txn, store, &failure), failure);
+	return txn;
+}
+
+static inline int end_write(struct txn *txn, struct failure *failure)
+{
+	struct store *store = txn_store(txn);
+	int err = writer_commit(&txn, failure);
+
+	CHECK(txn == NULL);
+	wake_unlock(store_wake(store));
+	return err;
+}
+
+static inline void cancel_write(struct txn *txn)
+{
+	struct store *store = txn_store(txn);
+
+	writer_abort(&txn);
+	CHECK(txn == NULL);
+	wake_unlock(store_wake(store));
+}
+
+static inline void commit(struct txn *txn)
+{
+	struct failure failure = { 0 };
+
+	MUST(end_write(txn, &failure), failure);
+}
+
+static inline void write_row(struct store *store, enum tree tree, const char *key,
+	const char *value)
+{
+	struct txn *txn = begin_write(store);
+
+	CHECK_EQUAL_INT(txn_put(txn, tree, slice_of_text(key), slice_of_text(value)), 0);
+	commit(txn);
+}
+
+static inline struct txn *open_reader(struct store *store)
+{
+	struct failure failure = { 0 };
+	struct txn *txn;
+
+	MUST(reader_open(&txn, store, &failure), failure);
+	return txn;
+}
+
+static inline void renew(struct txn *txn)
+{
+	struct failure failure = { 0 };
+
+	MUST(reader_renew(txn, &failure), failure);
+}
+
+static inline bool has_row(struct txn *txn, enum tree tree, const char *key, const char *value)
+{
+	struct slice found;
+	int err = txn_get(txn, tree, slice_of_text(key), &found);
+
+	CHECK(err == 0 || err == END);
+	return !err && slice_equal(found, slice_of_text(value));
+}
+
+/* As the next snapshot has it. */
+static inline bool store_has(struct store *store, enum tree tree, const char *key,
+	const char *value)
+{
+	struct txn *txn = open_reader(store);
+	bool has;
+
+	renew(txn);
+	has = has_row(txn, tree, key, value);
+	reader_close(txn);
+	return has;
+}
+
+#endif

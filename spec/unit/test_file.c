@@ -1,0 +1,333 @@
+/* test_file.c - file.h: whose file, whole, and nobody else's harmed. */
+#include <sys/mount.h>
+#include <sys/vfs.h>
+
+#include "sys/file.h"
+#include "unit/stores.h"
+
+static struct failure failure;
+
+static void put_file(const char *path, size_t size)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+
+	CHECK(fd >= 0 && ftruncate(fd, (off_t)size) == 0);
+	close(fd);
+}
+
+static int open_it(const char *path)
+{
+	struct file_facts facts;
+	int fd;
+	int err = file_open(&fd, path, O_RDWR, &facts, &failure);
+
+	CHECK((err == 0) == (fd >= 0));
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+/* --- paths --- */
+
+static void paths_become_absolute(void)
+{
+	char path[PATH_MAX], expected[4300], directory[PATH_MAX];
+	char link[4300];
+
+	CHECK(realpath(check_directory(), directory) != NULL);
+	CHECK(chdir(directory) == 0);
+	snprintf(expected, sizeof expected, "%s/x.tide", directory);
+	CHECK_EQUAL_INT(file_resolve(path, "x.tide", &failure), 0);
+	CHECK_EQUAL_STRING(path, expected);
+	CHECK_EQUAL_INT(file_resolve(path, "./x.tide", &failure), 0);
+	CHECK_EQUAL_STRING(path, expected);
+	snprintf(link, sizeof link, "%s/link", directory);
+	CHECK(symlink(".", link) == 0);   /* a directory may be reached by a link */
+	CHECK_EQUAL_INT(file_resolve(path, "link/x.tide", &failure), 0);
+	CHECK_EQUAL_STRING(path, expected);
+	CHECK_EQUAL_INT(file_resolve(path, "/x.tide", &failure), 0);
+	CHECK_EQUAL_STRING(path, "/x.tide");
+	remove(link);
+}
+
+static void paths_that_are_none(void)
+{
+	char path[PATH_MAX], longer[2 * PATH_MAX], name[300];
+
+	CHECK_EQUAL_INT(file_resolve(path, "", &failure), ERR_VALIDATION);
+	CHECK_EQUAL_INT(file_resolve(path, "/", &failure), ERR_NOT_DATABASE);
+	CHECK_EQUAL_INT(file_resolve(path, "..", &failure), ERR_NOT_DATABASE);
+	CHECK_EQUAL_INT(file_resolve(path, "no such directory/x", &failure), ERR_NO_FILE);
+	memset(longer, 'a', sizeof longer);
+	longer[sizeof longer - 1] = '\0';
+	CHECK_EQUAL_INT(file_resolve(path, longer, &failure), ERR_VALIDATION);
+	longer[sizeof longer - 3] = '/';
+	CHECK_EQUAL_INT(file_resolve(path, longer, &failure), ERR_VALIDATION);
+	memset(name, 'a', sizeof name);
+	name[250] = '\0';
+	CHECK_EQUAL_INT(file_resolve(path, name, &failure), 0);
+	name[250] = 'a';
+	name[251] = '\0';   /* with its suffix it would have 256 */
+	CHECK_EQUAL_INT(file_resolve(path, name, &failure), ERR_VALIDATION);
+}
+
+/* --- whose --- */
+
+static void only_plain_files_with_one_name(void)
+{
+	const char *path = store_path("plain");
+	const char *other = store_path("other");
+
+	CHECK_EQUAL_INT(open_it(path), ERR_NO_FILE);
+	put_file(path, 10);
+	CHECK_EQUAL_INT(open_it(path), 0);
+	CHECK(link(path, other) == 0);
+	CHECK_EQUAL_INT(open_it(path), ERR_PERMISSION);
+	remove(path);
+	CHECK(symlink(other, path) == 0);
+	CHECK_EQUAL_INT(open_it(path), ERR_PERMISSION);
+	remove(path);
+	CHECK(symlink("nowhere", path) == 0);
+	CHECK_EQUAL_INT(open_it(path), ERR_PERMISSION);
+	remove(path);
+	CHECK(mkdir(path, 0700) == 0);
+	CHECK_EQUAL_INT(open_it(path), ERR_NOT_DATABASE);
+	rmdir(path);
+	CHECK(mkfifo(path, 0600) == 0);
+	CHECK_EQUAL_INT(open_it(path), ERR_NOT_DATABASE);
+	remove(path);
+	remove(other);
+}
+
+static void try_as_nobody(struct child *parent, void *context)
+{
+	(void)parent;
+	CHECK(seteuid(65534) == 0);
+	CHECK_EQUAL_INT(open_it(context), ERR_PERMISSION);
+	CHECK(strstr(failure.message, "another user"));
+}
+
+static void another_users_file_is_refused(void)
+{
+	char path[] = "/tmp/tidetable-owner-XXXXXX";
+	struct child child;
+	int fd;
+
+	if (geteuid()) {
+		fprintf(stderr, "skipped: another user's file: we are not root\n");
+		return;
+	}
+	fd = mkstemp(path);
+	CHECK(fd >= 0 && fchmod(fd, 0666) == 0);
+	child = child_start(try_as_nobody, path);
+	child_end(&child);
+	CHECK_EQUAL_INT(fchown(fd, 65534, 65534), 0);
+	CHECK_EQUAL_INT(open_it(path), 0);   /* root may */
+	close(fd);
+	remove(path);
+}
+
+/* --- making --- */
+
+static void a_new_file_is_private_and_new(void)
+{
+	const char *path = store_path("new");
+	struct file_facts facts;
+	struct stat stat;
+	int fd;
+
+	umask(0777);
+	CHECK_EQUAL_INT(file_make(&fd, path, &failure), 0);
+	umask(022);
+	CHECK(fstat(fd, &stat) == 0);
+	CHECK_EQUAL_INT(stat.st_mode & 0777, 0600);
+	CHECK(file_is_at(fd, path));
+	close(fd);
+	CHECK_EQUAL_INT(file_make(&fd, path, &failure), ERR_STORE);
+	CHECK_EQUAL_INT(failure.system, EEXIST);
+	CHECK_EQUAL_INT(file_open_or_make(&fd, path, &facts, &failure), 0);
+	CHECK(facts.inode == stat.st_ino && facts.size == 0);
+	CHECK_EQUAL_INT(file_remove(path, &failure), 0);
+	CHECK(!file_is_at(fd, path));
+	close(fd);
+	CHECK_EQUAL_INT(file_remove(path, &failure), 0);
+	CHECK_EQUAL_INT(file_open_or_make(&fd, path, &facts, &failure), 0);
+	close(fd);
+	file_remove(path, &failure);
+}
+
+static void a_name_is_given_once(void)
+{
+	const char *from = store_path("from");
+	const char *to = store_path("to");
+	struct file_facts facts;
+
+	put_file(from, 7);
+	CHECK_EQUAL_INT(file_look(to, &facts, &failure), END);
+	CHECK_EQUAL_INT(file_publish(from, to, true, &failure), 0);
+	CHECK_EQUAL_INT(file_look(from, &facts, &failure), END);
+	CHECK_EQUAL_INT(file_look(to, &facts, &failure), 0);
+	CHECK_EQUAL_UINT(facts.size, 7);
+	put_file(from, 8);
+	CHECK(file_publish(from, to, true, &failure) < 0);
+	CHECK_EQUAL_INT(failure.system, EEXIST);
+	CHECK_EQUAL_INT(file_look(to, &facts, &failure), 0);
+	CHECK_EQUAL_UINT(facts.size, 7);
+	file_remove(from, &failure);
+	file_remove(to, &failure);
+}
+
+static void a_reserved_file_has_blocks(void)
+{
+	const char *path = store_path("reserved");
+	struct file_facts facts;
+	int fd;
+
+	CHECK_EQUAL_INT(file_make(&fd, path, &failure), 0);
+	CHECK_EQUAL_INT(file_reserve(fd, path, 100000, &failure), 0);
+	CHECK_EQUAL_INT(file_look(path, &facts, &failure), 0);
+	CHECK(facts.size == 100000 && facts.allocated >= facts.size);
+	close(fd);
+	file_remove(path, &failure);
+}
+
+/* --- LMDB's lock file --- */
+
+#define LOCK_SIZE 65664
+
+static void lock_in_child(struct child *parent, void *context)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	int fd = open(context, O_RDWR);
+
+	CHECK(fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0);
+	child_tell(parent);
+	child_hear(parent);
+}
+
+static void expect_lock_file(const char *path, int err, uint64_t size, bool whole)
+{
+	struct file_facts facts;
+
+	CHECK_EQUAL_INT(file_prepare_lock(path, LOCK_SIZE, &failure), err);
+	CHECK_EQUAL_INT(file_look(path, &facts, &failure), 0);
+	CHECK_EQUAL_UINT(facts.size, size);
+	CHECK((facts.allocated >= facts.size) == whole);
+}
+
+static void a_lock_file_has_no_holes(void)
+{
+	char *path = (char *)(uintptr_t)store_path("y-lock");
+	struct child child;
+
+	expect_lock_file(path, 0, LOCK_SIZE, true);
+	expect_lock_file(path, 0, LOCK_SIZE, true);
+	remove(path);
+	put_file(path, 8192);
+	expect_lock_file(path, 0, LOCK_SIZE, true);
+	remove(path);
+	put_file(path, 100000);
+	expect_lock_file(path, 0, 100000, true);
+
+	/* in use: filled, never extended */
+	remove(path);
+	put_file(path, 8192);
+	child = child_start(lock_in_child, path);
+	CHECK(child_hear(&child));
+	expect_lock_file(path, 0, 8192, true);
+	CHECK(truncate(path, 10) == 0);
+	expect_lock_file(path, ERR_STORE, 10, true);
+	child_tell(&child);
+	child_end(&child);
+	remove(path);
+}
+
+/* Opening the lock file and closing it would drop the locks that another LMDB
+ * binding in this process has on it. */
+static void our_own_locks_are_noticed_and_kept(void)
+{
+	const char *path = store_path("z-lock");
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	struct flock probe = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	int fd;
+
+	put_file(path, 8192);
+	fd = open(path, O_RDWR);
+	CHECK(fcntl(fd, F_SETLK, &lock) == 0);
+	expect_lock_file(path, ERR_OPTIONS, 8192, false);
+	CHECK(fcntl(fd, F_OFD_GETLK, &probe) == 0);
+	CHECK_EQUAL_INT(probe.l_type, F_RDLCK);
+	close(fd);
+	remove(path);
+}
+
+/* --- disks --- */
+
+static void errors_have_kinds(void)
+{
+	CHECK_EQUAL_INT(file_error(ENOENT), ERR_NO_FILE);
+	CHECK_EQUAL_INT(file_error(EACCES), ERR_PERMISSION);
+	CHECK_EQUAL_INT(file_error(EROFS), ERR_PERMISSION);
+	CHECK_EQUAL_INT(file_error(EDQUOT), ERR_DISK_FULL);
+	CHECK_EQUAL_INT(file_error(ENOMEM), ERR_NO_MEMORY);
+	CHECK_EQUAL_INT(file_error(EMFILE), ERR_STORE);
+	CHECK_EQUAL_INT(file_write_error(-1, EIO), ERR_STORE);
+	CHECK_EQUAL_INT(file_fail(&failure, EACCES, "/x", "can't be opened"), ERR_PERMISSION);
+	CHECK_EQUAL_STRING(failure.message, "/x: can't be opened: Permission denied");
+	CHECK_EQUAL_INT(failure.system, EACCES);
+}
+
+static void an_io_error_on_a_full_disk_is_a_full_disk(void)
+{
+	const char *path = store_path("disk");
+	static char block[1 << 16];
+	char file[4300];
+	int fd;
+
+	CHECK(mkdir(path, 0700) == 0);
+	if (mount("none", path, "tmpfs", 0, "size=2m")) {
+		fprintf(stderr, "skipped: a full disk: can't mount: %s\n", strerror(errno));
+		rmdir(path);
+		return;
+	}
+	snprintf(file, sizeof file, "%s/x", path);
+	CHECK_EQUAL_INT(file_make(&fd, file, &failure), 0);
+	CHECK_EQUAL_INT(file_write_error(fd, EIO), ERR_STORE);
+	CHECK_EQUAL_INT(file_check_local(fd, file, &failure), 0);
+	while (write(fd, block, sizeof block) > 0)
+		;
+	CHECK_EQUAL_INT(file_write_error(fd, EIO), ERR_DISK_FULL);
+	CHECK_EQUAL_INT(file_reserve(fd, file, 4 << 20, &failure), ERR_DISK_FULL);
+	close(fd);
+	CHECK(umount(path) == 0);
+	rmdir(path);
+}
+
+static void memory_has_a_directory(void)
+{
+	char path[PATH_MAX];
+	struct stat stat;
+
+	CHECK_EQUAL_INT(file_memory_directory(path, &failure), 0);
+	CHECK(lstat(path, &stat) == 0);
+	CHECK(S_ISDIR(stat.st_mode));
+	CHECK_EQUAL_INT(stat.st_mode & 0777, 0700);
+	CHECK(rmdir(path) == 0);
+}
+
+int main(void)
+{
+	paths_become_absolute();
+	paths_that_are_none();
+	only_plain_files_with_one_name();
+	another_users_file_is_refused();
+	a_new_file_is_private_and_new();
+	a_name_is_given_once();
+	a_reserved_file_has_blocks();
+	a_lock_file_has_no_holes();
+	our_own_locks_are_noticed_and_kept();
+	errors_have_kinds();
+	an_io_error_on_a_full_disk_is_a_full_disk();
+	memory_has_a_directory();
+	return 0;
+}
