@@ -198,6 +198,11 @@ int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *
 	return page_next(&query->page, sequence, item);
 }
 
+int tide_query_peek(const struct tide_query *query, uint64_t *sequence, struct slice *item)
+{
+	return page_peek(&query->page, sequence, item);
+}
+
 bool tide_query_more(const struct tide_query *query)
 {
 	return query->page.more;

@@ -181,6 +181,7 @@ int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 
 /* The page's next item: 0 or END. Lent until the next fill. */
 int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *item);
+int tide_query_peek(const struct tide_query *query, uint64_t *sequence, struct slice *item);
 
 /* True if the range goes on behind the page. */
 bool tide_query_more(const struct tide_query *query);

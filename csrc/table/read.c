@@ -290,7 +290,7 @@ int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *
 		range->backward ? "before" : "behind", "which the page begins");
 }
 
-int page_next(struct page *page, uint64_t *sequence, struct slice *item)
+int page_peek(const struct page *page, uint64_t *sequence, struct slice *item)
 {
 	const uint8_t *entry = page->bytes.data + page->at;
 
@@ -298,6 +298,15 @@ int page_next(struct page *page, uint64_t *sequence, struct slice *item)
 		return END;
 	*sequence = get_u64(entry);
 	*item = slice_of(entry + ENTRY_HEAD, get_u32(entry + 8));
+	return 0;
+}
+
+int page_next(struct page *page, uint64_t *sequence, struct slice *item)
+{
+	int err = page_peek(page, sequence, item);
+
+	if (err)
+		return err;
 	page->at += ENTRY_HEAD + item->len;
 	page->given++;
 	return 0;

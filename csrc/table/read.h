@@ -68,6 +68,9 @@ int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *
 /* The next item of the page: END when it is empty. Good until the next fill. */
 int page_next(struct page *page, uint64_t *sequence, struct slice *item);
 
+/* The same without moving. */
+int page_peek(const struct page *page, uint64_t *sequence, struct slice *item);
+
 void page_release(struct page *page);
 
 #endif

@@ -1,0 +1,94 @@
+/* clock.c - manual clocks for Lua. Times are seconds there, ms below. */
+#include <math.h>
+
+#include <lauxlib.h>
+
+#include "lua/handle.h"
+
+struct clock_handle {
+	struct clock *clock;
+};
+
+static struct clock_handle *check_clock(lua_State *L, int index)
+{
+	return luaL_checkudata(L, index, CLOCK_TYPE);
+}
+
+struct clock *opt_clock(lua_State *L, int index)
+{
+	return lua_isnoneornil(L, index) ? NULL : check_clock(L, index)->clock;
+}
+
+static uint64_t check_ms(lua_State *L, int index)
+{
+	lua_Number seconds = luaL_checknumber(L, index);
+
+	luaL_argcheck(L, seconds >= 0 && seconds < 1e14, index, "seconds, from 0");
+	return (uint64_t)llround(seconds * 1000);
+}
+
+static int drop_clock(lua_State *L)
+{
+	struct clock_handle *handle = check_clock(L, 1);
+
+	tide_clock_drop(handle->clock);
+	handle->clock = NULL;
+	return 0;
+}
+
+static int manual_clock(lua_State *L)
+{
+	uint64_t ms = check_ms(L, 1);
+	struct clock_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
+
+	handle->clock = NULL;
+	luaL_setmetatable(L, CLOCK_TYPE);
+	handle->clock = tide_clock_manual(ms);
+	return handle->clock ? 1 : luaL_error(L, "not enough memory");
+}
+
+static int now(lua_State *L)
+{
+	lua_pushnumber(L, (lua_Number)tide_clock_now(check_clock(L, 1)->clock) / 1000);
+	return 1;
+}
+
+static int advance(lua_State *L)
+{
+	tide_clock_advance(check_clock(L, 1)->clock, check_ms(L, 2));
+	return 0;
+}
+
+static int set(lua_State *L)
+{
+	tide_clock_set(check_clock(L, 1)->clock, check_ms(L, 2));
+	return 0;
+}
+
+static int reboot(lua_State *L)
+{
+	tide_clock_reboot(check_clock(L, 1)->clock);
+	return 0;
+}
+
+void open_clocks(lua_State *L)
+{
+	static const luaL_Reg methods[] = {
+		{ "now", now },
+		{ "advance", advance },
+		{ "set", set },
+		{ "reboot", reboot },
+		{ NULL, NULL },
+	};
+
+	luaL_newmetatable(L, CLOCK_TYPE);
+	luaL_newlib(L, methods);
+	lua_setfield(L, -2, "__index");
+	lua_pushcfunction(L, drop_clock);
+	lua_setfield(L, -2, "__gc");
+	lua_pushliteral(L, "tidetable");
+	lua_setfield(L, -2, "__metatable");
+	lua_pop(L, 1);
+	lua_pushcfunction(L, manual_clock);
+	lua_setfield(L, -2, "manual_clock");
+}

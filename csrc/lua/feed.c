@@ -1,0 +1,301 @@
+/* feed.c - reading streams for Lua, and waiting for more. */
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "lua/failure.h"
+#include "lua/handle.h"
+
+/* User values: the database, what is known of each stream by id, and that of
+ * the stream whose record came last. */
+enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO };
+#define USER_VALUES 3
+
+struct feed_handle {
+	struct child child;
+	struct tide_feed *feed;
+	uint64_t left;               /* how many records it may still give */
+	uint32_t known;              /* the stream of VALUE_INFO; 0: none */
+};
+
+static void finish_feed(struct child *child)
+{
+	struct feed_handle *handle = (struct feed_handle *)child;
+
+	tide_feed_finish(handle->feed);
+	handle->feed = NULL;
+}
+
+/* feed(db, stream id or 0, from, at, limit) */
+static int feed(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint32_t stream = (uint32_t)luaL_checkinteger(L, 2);
+	enum tide_from from = (enum tide_from)luaL_checkinteger(L, 3);
+	lua_Integer at = luaL_checkinteger(L, 4);
+	struct feed_handle *handle = new_child(L, 1, sizeof *handle, FEED_TYPE, USER_VALUES,
+		finish_feed);
+	struct failure failure;
+
+	handle->left = (uint64_t)luaL_optinteger(L, 5, INT64_MAX);
+	lua_newtable(L);
+	lua_setiuservalue(L, -2, VALUE_INFOS);
+	check_database(L, 1);
+	if (tide_feed_start(&handle->feed, database->tide, stream, from, (uint64_t)at, &failure))
+		return return_failure(L, &failure);
+	adopt(&handle->child, database);
+	return 1;
+}
+
+static struct feed_handle *check_feed(lua_State *L, struct database **database)
+{
+	return check_child(L, 1, FEED_TYPE, database);
+}
+
+/* --- what is known about a record's stream --- */
+
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+	lua_pushstring(L, text);
+	lua_setfield(L, -2, name);
+}
+
+/* Pushes it: read when the stream is first met. */
+static void push_info(lua_State *L, struct database *database, uint32_t stream)
+{
+	struct tide_stream_state state;
+	struct stream_row row;
+	struct failure failure;
+
+	lua_getiuservalue(L, 1, VALUE_INFOS);
+	if (lua_rawgeti(L, -1, (lua_Integer)stream) == LUA_TTABLE) {
+		lua_remove(L, -2);
+		return;
+	}
+	lua_pop(L, 1);
+	if (tide_describe_stream(database->tide, stream, &state, &failure))
+		raise_failure(L, &failure);
+	row = *state.row;
+	lua_createtable(L, 0, 3);
+	set_text(L, "table_name", row.table_name);
+	set_text(L, "stream_label", row.label);
+	set_text(L, "view_type", view_name(row.view));
+	lua_pushvalue(L, -1);
+	lua_rawseti(L, -3, (lua_Integer)stream);
+	lua_remove(L, -2);
+}
+
+static void know(lua_State *L, struct database *database, struct feed_handle *handle,
+	uint32_t stream)
+{
+	handle->known = 0;
+	push_info(L, database, stream);
+	lua_setiuservalue(L, 1, VALUE_INFO);
+	handle->known = stream;
+}
+
+/* --- giving --- */
+
+/* The page's next record, on the stack: false at the page's end. A finalizer
+ * may move on or close the feed whenever Lua allocates, so the room is made
+ * first and the page looked at again. */
+static bool push_next(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+	struct slice record, again;
+	uint32_t stream, same;
+	uint8_t *room;
+
+	for (;;) {
+		if (tide_feed_peek(handle->feed, &stream, &record) == END)
+			return false;
+		if (handle->known != stream) {
+			know(L, database, handle, stream);
+			handle = check_feed(L, &database);
+			continue;
+		}
+		lua_getiuservalue(L, 1, VALUE_INFO);
+		room = new_record(L, -1, record.len);
+		handle = check_feed(L, &database);
+		if (tide_feed_peek(handle->feed, &same, &again) == 0 && same == stream &&
+				again.len == record.len)
+			break;
+		lua_pop(L, 2);
+	}
+	memcpy(room, again.data, again.len);
+	tide_feed_next(handle->feed, &stream, &again);
+	if (handle->left)
+		handle->left--;
+	return true;
+}
+
+/* 1: a record is on the stack; 0: caught up, or the limit is reached. */
+static int next_or_fail(lua_State *L, struct failure *failure)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+	uint32_t max;
+	int err;
+
+	if (handle->left == 0)
+		return 0;
+	if (push_next(L))
+		return 1;
+	handle = check_feed(L, &database);
+	if (!tide_feed_has_news(handle->feed, database->tide))
+		return 0;
+	max = handle->left < 1000 ? (uint32_t)handle->left : 1000;
+	err = tide_feed_fill(handle->feed, database->tide, max, failure);
+	return err ? err : push_next(L);
+}
+
+/* next_record(feed) -> record, or nothing; raises failures. An iterator. */
+static int next_record(lua_State *L)
+{
+	struct failure failure;
+	int got = next_or_fail(L, &failure);
+
+	return got < 0 ? raise_failure(L, &failure) : got;
+}
+
+/* try_record(feed) -> record, or nil; or nil, err, code */
+static int try_record(lua_State *L)
+{
+	struct failure failure;
+	int got = next_or_fail(L, &failure);
+
+	if (got < 0)
+		return return_failure(L, &failure);
+	if (got == 0)
+		lua_pushnil(L);
+	return 1;
+}
+
+/* position(feed) -> sequence number of the last record given */
+static int position(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+
+	lua_pushinteger(L, (lua_Integer)tide_feed_position(handle->feed));
+	return 1;
+}
+
+/* is_done(feed) -> true if its limit is reached */
+static int is_done(lua_State *L)
+{
+	struct database *database;
+
+	lua_pushboolean(L, check_feed(L, &database)->left == 0);
+	return 1;
+}
+
+/* --- waiting --- */
+
+static uint32_t to_ms(lua_Number seconds)
+{
+	if (!(seconds > 0))
+		return 0;
+	return seconds > 1e6 ? 1000000000 : (uint32_t)(seconds * 1000) + 1;
+}
+
+/* wait_feed(feed, seconds): sleeps until there is something to look at, for a
+ * second at most. A signal ends it: then Lua's hooks get their turn. */
+static int wait_feed(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+	uint32_t ms = to_ms(luaL_checknumber(L, 2));
+	uint32_t ticket = tide_listen(database->tide);
+
+	if (!tide_feed_has_news(handle->feed, database->tide))
+		tide_wait(database->tide, ticket, ms);
+	tide_unlisten(database->tide);
+	return 0;
+}
+
+/* --- bells: the same for event loops --- */
+
+struct bell_handle {
+	struct child child;
+	struct tide_bell *bell;
+};
+
+static void finish_bell(struct child *child)
+{
+	struct bell_handle *handle = (struct bell_handle *)child;
+
+	tide_bell_close(handle->bell);
+	handle->bell = NULL;
+}
+
+static struct bell_handle *check_bell(lua_State *L, struct database **database)
+{
+	return check_child(L, 1, BELL_TYPE, database);
+}
+
+/* bell(db) */
+static int bell(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct bell_handle *handle = new_child(L, 1, sizeof *handle, BELL_TYPE, 1, finish_bell);
+	struct failure failure;
+
+	check_database(L, 1);
+	if (tide_bell_open(&handle->bell, database->tide, &failure))
+		return return_failure(L, &failure);
+	adopt(&handle->child, database);
+	return 1;
+}
+
+static int bell_pollfd(lua_State *L)
+{
+	struct database *database;
+
+	lua_pushinteger(L, tide_bell_descriptor(check_bell(L, &database)->bell));
+	return 1;
+}
+
+static int bell_clear(lua_State *L)
+{
+	struct database *database;
+
+	tide_bell_clear(check_bell(L, &database)->bell);
+	return 0;
+}
+
+/* bell_wait(bell, seconds): sleeps until the next commit, a second at most */
+static int bell_wait(lua_State *L)
+{
+	struct database *database;
+	uint32_t ms, ticket;
+
+	check_bell(L, &database);
+	ms = to_ms(luaL_checknumber(L, 2));
+	ticket = tide_listen(database->tide);
+	tide_wait(database->tide, ticket, ms);
+	tide_unlisten(database->tide);
+	return 0;
+}
+
+void open_feeds(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "feed", feed },
+		{ "next_record", next_record },
+		{ "try_record", try_record },
+		{ "position", position },
+		{ "is_done", is_done },
+		{ "wait_feed", wait_feed },
+		{ "bell", bell },
+		{ "bell_pollfd", bell_pollfd },
+		{ "bell_clear", bell_clear },
+		{ "bell_wait", bell_wait },
+		{ NULL, NULL },
+	};
+
+	new_type(L, FEED_TYPE, finish_child);
+	new_type(L, BELL_TYPE, finish_child);
+	luaL_setfuncs(L, functions, 0);
+}

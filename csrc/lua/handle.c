@@ -1,0 +1,325 @@
+/* handle.c - what Lua holds of the core. */
+#include "lua/handle.h"
+
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "lua/failure.h"
+
+static int raise(lua_State *L, int err)
+{
+	struct failure failure;
+
+	fail(&failure, err);
+	return raise_failure(L, &failure);
+}
+
+static void check_usable(lua_State *L, const struct database *database)
+{
+	struct failure failure;
+
+	if (!database->tide)
+		raise(L, ERR_CLOSED);
+	if (tide_ready(database->tide, &failure))
+		raise_failure(L, &failure);
+}
+
+struct database *check_database(lua_State *L, int index)
+{
+	struct database *database = luaL_checkudata(L, index, DATABASE_TYPE);
+
+	check_usable(L, database);
+	return database;
+}
+
+struct table_handle *check_table(lua_State *L, int index, struct database **database)
+{
+	struct table_handle *table = luaL_checkudata(L, index, TABLE_TYPE);
+
+	lua_getiuservalue(L, index, 1);
+	*database = lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	check_usable(L, *database);
+	return table;
+}
+
+void *check_child(lua_State *L, int index, const char *type, struct database **database)
+{
+	struct child *child = luaL_checkudata(L, index, type);
+
+	if (!child->database)
+		raise(L, ERR_CLOSED);
+	check_usable(L, child->database);
+	*database = child->database;
+	return child;
+}
+
+void *new_child(lua_State *L, int index, size_t size, const char *type, int values,
+	void (*finish)(struct child *child))
+{
+	struct child *child;
+
+	index = lua_absindex(L, index);
+	child = lua_newuserdatauv(L, size, values);
+	memset(child, 0, size);
+	child->finish = finish;
+	luaL_setmetatable(L, type);
+	lua_pushvalue(L, index);
+	lua_setiuservalue(L, -2, 1);
+	return child;
+}
+
+void adopt(struct child *child, struct database *database)
+{
+	child->database = database;
+	child->previous = NULL;
+	child->next = database->children;
+	if (child->next)
+		child->next->previous = child;
+	database->children = child;
+}
+
+static void finish(struct child *child)
+{
+	struct database *database = child->database;
+
+	if (!database)
+		return;
+	if (child->previous)
+		child->previous->next = child->next;
+	else
+		database->children = child->next;
+	if (child->next)
+		child->next->previous = child->previous;
+	child->finish(child);
+	child->database = NULL;
+}
+
+int finish_child(lua_State *L)
+{
+	struct child *child = lua_touserdata(L, 1);
+
+	luaL_argcheck(L, child != NULL, 1, "handle expected");
+	finish(child);
+	return 0;
+}
+
+void new_type(lua_State *L, const char *type, lua_CFunction finish_function)
+{
+	luaL_newmetatable(L, type);
+	lua_pushcfunction(L, finish_function);
+	lua_setfield(L, -2, "__gc");
+	lua_pushcfunction(L, finish_function);
+	lua_setfield(L, -2, "__close");
+	lua_pushliteral(L, "tidetable");
+	lua_setfield(L, -2, "__metatable");
+	lua_pop(L, 1);
+}
+
+/* --- databases: made and closed here --- */
+
+static void release(struct database *database)
+{
+	while (database->children)
+		finish(database->children);
+	tide_close(database->tide);
+	database->tide = NULL;
+	builder_release(&database->builder);
+	builder_release(&database->second);
+	builder_release(&database->third);
+	buffer_release(&database->bytes);
+}
+
+/* The collector's, or that of a state which ends inside a transaction. */
+static int collect_database(lua_State *L)
+{
+	release(lua_touserdata(L, 1));
+	return 0;
+}
+
+/* A transaction's function can't close the ground under itself. */
+static int close_database(lua_State *L)
+{
+	struct database *database = luaL_checkudata(L, 1, DATABASE_TYPE);
+
+	if (database->tide && tide_in_transaction(database->tide))
+		return raise(L, ERR_NESTED);
+	release(database);
+	return 0;
+}
+
+/* open(path | nil for memory, read_only, create, durability, max_bytes, clock) */
+static int open_database(lua_State *L)
+{
+	struct tide_options options = {
+		.path = luaL_optstring(L, 1, NULL),
+		.in_memory = lua_isnoneornil(L, 1),
+		.read_only = lua_toboolean(L, 2),
+		.create = lua_toboolean(L, 3),
+		.durability = (enum tide_durability)luaL_checkinteger(L, 4),
+		.max_bytes = (uint64_t)luaL_checkinteger(L, 5),
+		.clock = opt_clock(L, 6),
+	};
+	struct database *database = lua_newuserdatauv(L, sizeof *database, 1);
+	struct failure failure;
+
+	memset(database, 0, sizeof *database);
+	luaL_setmetatable(L, DATABASE_TYPE);
+	lua_pushvalue(L, 6);
+	lua_setiuservalue(L, -2, 1);
+	if (tide_open(&database->tide, &options, &failure))
+		return return_failure(L, &failure);
+	return 1;
+}
+
+static int is_closed(lua_State *L)
+{
+	struct database *database = luaL_checkudata(L, 1, DATABASE_TYPE);
+
+	lua_pushboolean(L, database->tide == NULL);
+	return 1;
+}
+
+static void set_hex(lua_State *L, const char *name, const uint8_t *bytes, size_t len)
+{
+	char text[65];
+
+	for (size_t i = 0; i < len && i < 32; i++) {
+		text[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+		text[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+	}
+	lua_pushlstring(L, text, 2 * len);
+	lua_setfield(L, -2, name);
+}
+
+static void set_integer(lua_State *L, const char *name, uint64_t n)
+{
+	lua_pushinteger(L, (lua_Integer)n);
+	lua_setfield(L, -2, name);
+}
+
+static int info(lua_State *L)
+{
+	static const char *const durability[] = { "full", "one_flush", "none" };
+	struct database *database = check_database(L, 1);
+	struct tide_info info;
+	struct failure failure;
+
+	if (tide_info(database->tide, &info, &failure))
+		return return_failure(L, &failure);
+	lua_createtable(L, 0, 15);
+	lua_pushstring(L, info.path[0] ? info.path : ":memory:");
+	lua_setfield(L, -2, "path");
+	lua_pushboolean(L, info.read_only);
+	lua_setfield(L, -2, "read_only");
+	lua_pushstring(L, durability[info.durability]);
+	lua_setfield(L, -2, "durability");
+	set_hex(L, "database_id", info.database_id, sizeof info.database_id);
+	set_hex(L, "incarnation", info.incarnation, sizeof info.incarnation);
+	set_integer(L, "sequence_number", info.sequence);
+	set_integer(L, "file_bytes", info.file_bytes);
+	set_integer(L, "free_bytes", info.free_bytes);
+	set_integer(L, "max_bytes", info.max_bytes);
+	set_integer(L, "page_bytes", info.page_bytes);
+	set_integer(L, "readers", info.readers);
+	set_integer(L, "readers_max", info.readers_max);
+	set_integer(L, "oldest_reader_lag", info.oldest_reader_lag);
+	if (info.oldest_reader_pid)
+		set_integer(L, "oldest_reader_pid", (uint64_t)info.oldest_reader_pid);
+	lua_pushstring(L, info.engine);
+	lua_setfield(L, -2, "engine");
+	return 1;
+}
+
+static int sync(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	if (tide_sync(database->tide, &failure))
+		return return_failure(L, &failure);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* trim(db) -> records removed in this step, whether there is more */
+static int trim(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint64_t records = 0, rows = 0;
+	struct failure failure;
+	bool more;
+
+	if (tide_trim(database->tide, &records, &rows, &more, &failure))
+		return return_failure(L, &failure);
+	lua_pushinteger(L, (lua_Integer)records);
+	lua_pushboolean(L, more);
+	return 2;
+}
+
+/* wait_writer(db, seconds): sleeps until a writer lets go */
+static int wait_writer(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	lua_Number seconds = luaL_checknumber(L, 2);
+	uint32_t ms = seconds > 1 ? 1000 : seconds > 0 ? (uint32_t)(seconds * 1000) + 1 : 0;
+
+	tide_wait_writer(database->tide, ms);
+	return 0;
+}
+
+/* elapsed() -> seconds since some moment, for time limits */
+static int elapsed(lua_State *L)
+{
+	lua_pushnumber(L, (lua_Number)tide_elapsed_ms() / 1000);
+	return 1;
+}
+
+static int check(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct tide_report report = { 0 };
+	struct failure failure;
+
+	/* The report's text lives in the handle's buffer: nothing is lost when
+	 * Lua runs out of memory below. */
+	buffer_release(&database->bytes);
+	if (tide_check(database->tide, &report, &failure)) {
+		buffer_release(&report.text);
+		return return_failure(L, &failure);
+	}
+	database->bytes = report.text;
+	lua_createtable(L, 0, 9);
+	set_integer(L, "tables", report.tables);
+	set_integer(L, "items", report.items);
+	set_integer(L, "streams", report.streams);
+	set_integer(L, "records", report.records);
+	set_integer(L, "rows", report.rows);
+	set_integer(L, "bytes", report.bytes);
+	set_integer(L, "stale_readers", report.stale_readers);
+	set_integer(L, "problem_count", report.problems);
+	lua_pushlstring(L, (const char *)report.text.data, report.text.len);
+	lua_setfield(L, -2, "text");
+	return 1;
+}
+
+void open_databases(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "open", open_database },
+		{ "close", close_database },
+		{ "is_closed", is_closed },
+		{ "info", info },
+		{ "sync", sync },
+		{ "trim", trim },
+		{ "check", check },
+		{ "wait_writer", wait_writer },
+		{ "elapsed", elapsed },
+		{ "finish", finish_child },
+		{ NULL, NULL },
+	};
+
+	new_type(L, DATABASE_TYPE, collect_database);
+	luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,97 @@
+/* handle.h - what Lua holds of the core: databases, and what is made from them.
+ *
+ * A handle exists, closed, before what it holds is opened: should Lua run out
+ * of memory in between, the collector meets a handle that it can close. What
+ * is made from a database (queries, feeds, bells) keeps the database alive in
+ * its user value, and stands in the database's list: closing the database
+ * finishes them first. Using a closed handle raises CLOSED, one of the parent
+ * process FORKED.
+ */
+#ifndef LUA_HANDLE_H
+#define LUA_HANDLE_H
+
+#include <lua.h>
+
+#include "codec/builder.h"
+#include "tide.h"
+
+#define DATABASE_TYPE "tidetable.core.database"
+#define TABLE_TYPE "tidetable.core.table"
+#define QUERY_TYPE "tidetable.core.query"
+#define FEED_TYPE "tidetable.core.feed"
+#define BELL_TYPE "tidetable.core.bell"
+#define CLOCK_TYPE "tidetable.core.clock"
+#define RECORD_TYPE "tidetable.record"
+
+struct child;
+
+struct database {
+	struct tide *tide;           /* NULL: closed */
+	struct child *children;
+	uint64_t deadline_ms;        /* of the open transaction, by tide_elapsed_ms */
+	struct builder builder;      /* arguments being read; three for BETWEEN */
+	struct builder second, third;
+	struct buffer bytes;         /* items on their way */
+	uint64_t uses;               /* of bytes: see below */
+};
+
+/* The collector may run finalizers wherever Lua allocates, and a finalizer may
+ * use or close the very handle that is being read from. So bytes of the core
+ * are first copied into memory of Lua's own, by those who look again after
+ * they have asked for it; only then are tables made of them. */
+
+/* What is made from a database; the first member of each. */
+struct child {
+	struct database *database;   /* NULL: finished */
+	struct child *next, *previous;
+	void (*finish)(struct child *child);
+};
+
+struct table_handle {
+	struct tide_table table;
+};
+
+/* The database at index: raises what is wrong with it. check_open also lets
+ * pass a database whose transaction is open; all do. */
+struct database *check_database(lua_State *L, int index);
+
+/* The table at index, and its database. */
+struct table_handle *check_table(lua_State *L, int index, struct database **database);
+
+/* A child of this type at index; raises CLOSED when it is finished. */
+void *check_child(lua_State *L, int index, const char *type, struct database **database);
+
+/* A new zeroed child of the database at index, on the stack, with its user
+ * values: the first is the database. It is in no list yet. */
+void *new_child(lua_State *L, int index, size_t size, const char *type, int values,
+	void (*finish)(struct child *child));
+
+/* Puts it into the database's list, once what it holds is open. */
+void adopt(struct child *child, struct database *database);
+
+/* Finishes it; twice is fine. __gc, __close and close are this. */
+int finish_child(lua_State *L);
+
+/* Makes a metatable with __gc, __close and __name; methods by __index. */
+void new_type(lua_State *L, const char *type, lua_CFunction finish);
+
+/* Each adds its functions to the table on top of the stack. */
+void open_databases(lua_State *L);
+void open_tables(lua_State *L);
+void open_transactions(lua_State *L);
+void open_queries(lua_State *L);
+void open_feeds(lua_State *L);
+void open_records(lua_State *L);
+void open_clocks(lua_State *L);
+
+/* The clock at index, which may be nil: then NULL. */
+struct clock *opt_clock(lua_State *L, int index);
+
+/* Pushes an empty record with room for so many bytes; returns where they go.
+ * `info` is the stack index of what is known about its stream. */
+uint8_t *new_record(lua_State *L, int info, size_t len);
+
+/* Raises TIMEOUT when the open transaction has passed its time limit. */
+void check_deadline(lua_State *L, const struct database *database);
+
+#endif

@@ -1,0 +1,540 @@
+/* table.c - tables for Lua: made, described, changed, read one item at a time.
+ *
+ * A write is three phases. Everything that Lua can refuse comes first; then
+ * the transaction, with no call of Lua's API in it (an old item that is asked
+ * for is pushed in a protected call); then what is on the stack already is
+ * returned. So an error means that nothing was stored.
+ */
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "lua/failure.h"
+#include "lua/handle.h"
+#include "lua/value.h"
+
+#define BYTES_TYPE "tidetable.core.bytes"
+
+static struct slice check_slice(lua_State *L, int index)
+{
+	struct slice slice;
+
+	luaL_checktype(L, index, LUA_TSTRING);
+	slice.data = (const uint8_t *)lua_tolstring(L, index, &slice.len);
+	return slice;
+}
+
+/* --- making and changing --- */
+
+static void set_attribute(lua_State *L, struct key_attribute *attribute, int name, int type)
+{
+	struct slice text = check_slice(L, name);
+
+	attribute->type = (enum type)luaL_checkinteger(L, type);
+	luaL_argcheck(L, text.len < sizeof attribute->name, name,
+		"a key attribute's name has 1 to 255 bytes");
+	attribute->len = (uint8_t)text.len;
+	memcpy(attribute->name, text.data, text.len);
+}
+
+/* view (0: none), age in ms, bytes, count */
+static uint8_t check_stream(lua_State *L, int index, struct retention *retention)
+{
+	retention->age_ms = (uint64_t)luaL_checkinteger(L, index + 1);
+	retention->max_bytes = (uint64_t)luaL_checkinteger(L, index + 2);
+	retention->max_count = (uint64_t)luaL_checkinteger(L, index + 3);
+	return (uint8_t)luaL_checkinteger(L, index);
+}
+
+static int answer(lua_State *L, int err, const struct failure *failure)
+{
+	if (err)
+		return return_failure(L, failure);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* create_table(db, name, partition, type, sort | nil, type, view, age, bytes, count) */
+static int create_table(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct tide_table_spec spec = { .name = check_slice(L, 2) };
+	struct failure failure;
+
+	set_attribute(L, &spec.schema.partition, 3, 4);
+	if (!lua_isnil(L, 5))
+		set_attribute(L, &spec.schema.sort, 5, 6);
+	spec.view = check_stream(L, 7, &spec.retention);
+	return answer(L, tide_create_table(database->tide, &spec, &failure), &failure);
+}
+
+static int delete_table(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	return answer(L, tide_delete_table(database->tide, check_slice(L, 2), &failure), &failure);
+}
+
+/* enable_stream(db, name, view, age, bytes, count) */
+static int enable_stream(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct slice name = check_slice(L, 2);
+	struct retention retention;
+	uint8_t view = check_stream(L, 3, &retention);
+	struct failure failure;
+
+	return answer(L, tide_enable_stream(database->tide, name, view, &retention, &failure),
+		&failure);
+}
+
+static int disable_stream(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	return answer(L, tide_disable_stream(database->tide, check_slice(L, 2), &failure),
+		&failure);
+}
+
+/* set_retention(db, stream id, age, bytes, count) */
+static int set_retention(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint32_t stream = (uint32_t)luaL_checkinteger(L, 2);
+	struct retention retention;
+	struct failure failure;
+
+	check_stream(L, 2, &retention);
+	return answer(L, tide_set_retention(database->tide, stream, &retention, &failure),
+		&failure);
+}
+
+/* --- describing --- */
+
+static void set_text(lua_State *L, const char *name, const char *text)
+{
+	lua_pushstring(L, text);
+	lua_setfield(L, -2, name);
+}
+
+static void set_integer(lua_State *L, const char *name, uint64_t n)
+{
+	lua_pushinteger(L, (lua_Integer)n);
+	lua_setfield(L, -2, name);
+}
+
+static void set_seconds(lua_State *L, const char *name, uint64_t ms)
+{
+	lua_pushnumber(L, (lua_Number)ms / 1000);
+	lua_setfield(L, -2, name);
+}
+
+static void set_key(lua_State *L, const char *name, const struct key_attribute *attribute)
+{
+	if (attribute->type == 0)
+		return;
+	lua_createtable(L, 2, 0);
+	lua_pushlstring(L, attribute->name, attribute->len);
+	lua_rawseti(L, -2, 1);
+	lua_pushstring(L, type_name(attribute->type));
+	lua_rawseti(L, -2, 2);
+	lua_setfield(L, -2, name);
+}
+
+/* describe_table(table) -> description with stream ids */
+static int describe_table(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	const struct table_row *row;
+	struct table_row copy;
+	struct failure failure;
+
+	if (tide_describe_table(database->tide, &table->table, &row, &failure))
+		return return_failure(L, &failure);
+	copy = *row;
+	lua_createtable(L, 0, 8);
+	set_text(L, "name", copy.name);
+	set_integer(L, "id", copy.id);
+	set_seconds(L, "created_at", copy.created_ms);
+	set_key(L, "partition_key", &copy.schema.partition);
+	set_key(L, "sort_key", &copy.schema.sort);
+	if (copy.stream)
+		set_integer(L, "stream_id", copy.stream);
+	if (copy.newest_stream)
+		set_integer(L, "newest_stream_id", copy.newest_stream);
+	return 1;
+}
+
+/* nth_table(db, n) -> name, or nil behind the last */
+static int nth_table(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	lua_Integer n = luaL_checkinteger(L, 2);
+	const struct table_row *row;
+	struct failure failure;
+	int err = tide_nth_table(database->tide, (size_t)n - 1, &row, &failure);
+
+	if (err < 0)
+		return return_failure(L, &failure);
+	if (err == END)
+		return 0;
+	lua_pushstring(L, row->name);
+	return 1;
+}
+
+/* stream_ids(db) -> array of the ids of all streams */
+static int stream_ids(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	const struct stream_row *row;
+	struct failure failure;
+	lua_Integer n = 0;
+	int err;
+
+	lua_newtable(L);
+	for (;;) {
+		err = tide_nth_stream(database->tide, (size_t)n, &row, &failure);
+		if (err)
+			break;
+		lua_pushinteger(L, (lua_Integer)row->id);
+		lua_rawseti(L, -2, ++n);
+	}
+	return err < 0 ? return_failure(L, &failure) : 1;
+}
+
+/* stream_of(db, table name, label | nil) -> stream id */
+static int stream_of(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct slice name = check_slice(L, 2);
+	struct slice label = lua_isnoneornil(L, 3) ? slice_of(NULL, 0) : check_slice(L, 3);
+	struct failure failure;
+	uint32_t id;
+
+	if (tide_stream_of(database->tide, name, label, &id, &failure))
+		return return_failure(L, &failure);
+	lua_pushinteger(L, (lua_Integer)id);
+	return 1;
+}
+
+/* describe_stream(db, stream id) */
+static int describe_stream(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint32_t id = (uint32_t)luaL_checkinteger(L, 2);
+	struct tide_stream_state state;
+	struct stream_row row;
+	struct failure failure;
+
+	if (tide_describe_stream(database->tide, id, &state, &failure))
+		return return_failure(L, &failure);
+	row = *state.row;
+	lua_createtable(L, 0, 14);
+	set_text(L, "table_name", row.table_name);
+	set_text(L, "label", row.label);
+	set_text(L, "view_type", view_name(row.view));
+	set_text(L, "status", row.status == STREAM_ENABLED ? "ENABLED" : "DISABLED");
+	set_seconds(L, "created_at", row.created_ms);
+	set_integer(L, "count", state.count);
+	set_integer(L, "bytes", state.bytes);
+	set_integer(L, "trimmed_through", state.trimmed_through);
+	if (state.count) {
+		set_integer(L, "first_sequence_number", state.first_sequence);
+		set_integer(L, "last_sequence_number", state.last_sequence);
+	}
+	lua_createtable(L, 0, 3);
+	set_seconds(L, "age", row.retention.age_ms);
+	if (row.retention.max_bytes)
+		set_integer(L, "bytes", row.retention.max_bytes);
+	if (row.retention.max_count)
+		set_integer(L, "count", row.retention.max_count);
+	lua_setfield(L, -2, "retention");
+	return 1;
+}
+
+/* --- items --- */
+
+/* table(db, name) -> a handle; the table may or may not be there */
+static int table(lua_State *L)
+{
+	struct slice name;
+	struct table_handle *handle;
+	struct failure failure;
+
+	check_database(L, 1);
+	name = check_slice(L, 2);
+	handle = lua_newuserdatauv(L, sizeof *handle, 1);
+	if (tide_table_named(&handle->table, name, &failure))
+		return return_failure(L, &failure);
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, -2, 1);
+	luaL_setmetatable(L, TABLE_TYPE);
+	return 1;
+}
+
+/* In a protected call: the old item as a table. */
+static int push_old(lua_State *L)
+{
+	const struct slice *item = lua_touserdata(L, 1);
+
+	push_item(L, *item);
+	return 1;
+}
+
+static int put_or_delete(lua_State *L, bool deletes)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	bool wants_old = lua_toboolean(L, 3);
+	struct tide_change change = { 0 };
+	struct failure failure;
+	struct slice item;
+	int err, pushed = 0;
+
+	err = read_item(L, 2, &database->builder, &item, deletes ? "key" : "item", &failure);
+	if (err)
+		return return_failure(L, &failure);
+	luaL_checkstack(L, 8, NULL);
+	lua_pushboolean(L, 1);
+	err = tide_begin(database->tide, &failure);
+	if (err)
+		return return_failure(L, &failure);
+	err = deletes ? tide_delete(database->tide, &table->table, item, &change, &failure) :
+		tide_put(database->tide, &table->table, item, &change, &failure);
+	if (!err && wants_old && change.old_item.len) {
+		lua_pushcfunction(L, push_old);
+		lua_pushlightuserdata(L, &change.old_item);
+		if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+			tide_abort(database->tide);
+			return lua_error(L);
+		}
+		pushed = 1;
+	}
+	if (err)
+		tide_abort(database->tide);
+	else
+		err = tide_commit(database->tide, &failure);
+	return err ? return_failure(L, &failure) : 1 + pushed;
+}
+
+/* put(table, item, wants_old) -> true [, old item] */
+static int put(lua_State *L)
+{
+	return put_or_delete(L, false);
+}
+
+static int delete(lua_State *L)
+{
+	return put_or_delete(L, true);
+}
+
+/* The item into memory of Lua's own, on the stack; its length, or END. */
+static int box_item(lua_State *L, struct database *database, struct table_handle *table,
+	struct slice *item, struct failure *failure)
+{
+	uint64_t use, sequence;
+	struct slice key;
+	void *box;
+	int err;
+
+	do {
+		err = read_item(L, 2, &database->builder, &key, "key", failure);
+		if (!err)
+			err = tide_get(database->tide, &table->table, key, &database->bytes,
+				&sequence, failure);
+		if (err)
+			return err;
+		use = ++database->uses;
+		item->len = database->bytes.len;
+		box = lua_newuserdatauv(L, item->len, 0);
+		check_table(L, 1, &database);
+	} while (database->uses != use);
+	memcpy(box, database->bytes.data, item->len);
+	item->data = box;
+	return 0;
+}
+
+/* get(table, key) -> item, or nil */
+static int get(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	struct failure failure;
+	struct slice item;
+	int err = box_item(L, database, table, &item, &failure);
+
+	if (err < 0)
+		return return_failure(L, &failure);
+	if (err == END)
+		lua_pushnil(L);
+	else
+		push_item(L, item);
+	return 1;
+}
+
+/* load(table, items, first, last, inside) -> how many: all of them in one
+ * transaction (inside: in the one that is open), or none. Stops before the bytes of one transaction are too many. */
+#define LOAD_BYTES (4u << 20)
+
+static int read_items(lua_State *L, struct database *database, lua_Integer *next,
+	lua_Integer last, struct failure *failure)
+{
+	struct buffer *bytes = &database->bytes;
+
+	buffer_clear(bytes);
+	while (*next <= last && bytes->len < LOAD_BYTES) {
+		struct slice item;
+		int err;
+
+		lua_rawgeti(L, 2, *next);
+		err = read_item(L, -1, &database->builder, &item, "item", failure);
+		lua_pop(L, 1);
+		if (err)
+			return err;
+		buffer_put_u32(bytes, (uint32_t)item.len);
+		buffer_put_slice(bytes, item);
+		if (buffer_error(bytes))
+			return fail(failure, ERR_NO_MEMORY);
+		++*next;
+	}
+	return 0;
+}
+
+static int put_items(struct database *database, struct table_handle *table,
+	struct failure *failure)
+{
+	struct source source = source_of(buffer_slice(&database->bytes));
+	struct tide_change change;
+	int err = 0;
+
+	while (!err && source_left(&source) > 0) {
+		uint32_t len = source_u32(&source);
+
+		err = tide_put(database->tide, &table->table, source_take(&source, len), &change,
+			failure);
+	}
+	return err;
+}
+
+static int load(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	lua_Integer first = luaL_checkinteger(L, 3), last = luaL_checkinteger(L, 4);
+	lua_Integer next = first;
+	bool inside = lua_toboolean(L, 5);
+	struct failure failure;
+	int err;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	err = read_items(L, database, &next, last, &failure);
+	if (err)
+		return return_failure(L, &failure);
+	lua_pushinteger(L, next - first);
+	if (inside)
+		check_deadline(L, database);
+	else if (tide_begin(database->tide, &failure))
+		return return_failure(L, &failure);
+	err = put_items(database, table, &failure);
+	if (!inside) {
+		if (err)
+			tide_abort(database->tide);
+		else
+			err = tide_commit(database->tide, &failure);
+	}
+	return err ? return_failure(L, &failure) : 1;
+}
+
+/* --- inside a transaction: the same, and failures are raised --- */
+
+static int release_bytes(lua_State *L)
+{
+	buffer_release(lua_touserdata(L, 1));
+	return 0;
+}
+
+/* A buffer of Lua's, empty, on the stack. */
+static struct buffer *new_bytes(lua_State *L)
+{
+	struct buffer *bytes = lua_newuserdatauv(L, sizeof *bytes, 0);
+
+	*bytes = (struct buffer){ 0 };
+	luaL_setmetatable(L, BYTES_TYPE);
+	return bytes;
+}
+
+static int tx_change(lua_State *L, bool deletes)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	struct buffer *old = lua_toboolean(L, 3) ? new_bytes(L) : NULL;
+	struct tide_change change = { 0 };
+	struct failure failure;
+	struct slice item;
+	int err;
+
+	check_deadline(L, database);
+	err = read_item(L, 2, &database->builder, &item, deletes ? "key" : "item", &failure);
+	if (!err)
+		err = deletes ? tide_delete(database->tide, &table->table, item, &change, &failure) :
+			tide_put(database->tide, &table->table, item, &change, &failure);
+	if (!err && old) {
+		buffer_put_slice(old, change.old_item);
+		if (buffer_error(old))
+			err = fail(&failure, ERR_NO_MEMORY);
+	}
+	if (err)
+		return raise_failure(L, &failure);
+	lua_pushboolean(L, 1);
+	if (!old || old->len == 0)
+		return 1;
+	push_item(L, buffer_slice(old));
+	return 2;
+}
+
+static int tx_put(lua_State *L)
+{
+	return tx_change(L, false);
+}
+
+static int tx_delete(lua_State *L)
+{
+	return tx_change(L, true);
+}
+
+void open_tables(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "create_table", create_table },
+		{ "delete_table", delete_table },
+		{ "enable_stream", enable_stream },
+		{ "disable_stream", disable_stream },
+		{ "set_retention", set_retention },
+		{ "describe_table", describe_table },
+		{ "nth_table", nth_table },
+		{ "stream_ids", stream_ids },
+		{ "stream_of", stream_of },
+		{ "describe_stream", describe_stream },
+		{ "table", table },
+		{ "put", put },
+		{ "delete", delete },
+		{ "get", get },
+		{ "load", load },
+		{ "tx_put", tx_put },
+		{ "tx_delete", tx_delete },
+		{ NULL, NULL },
+	};
+
+	luaL_newmetatable(L, BYTES_TYPE);
+	lua_pushcfunction(L, release_bytes);
+	lua_setfield(L, -2, "__gc");
+	lua_pop(L, 1);
+	luaL_newmetatable(L, TABLE_TYPE);
+	lua_pushliteral(L, "tidetable");
+	lua_setfield(L, -2, "__metatable");
+	lua_pop(L, 1);
+	luaL_setfuncs(L, functions, 0);
+}
