@@ -266,6 +266,27 @@ static int look_first(struct store *store, bool alone, struct pages_facts *pages
 	return err;
 }
 
+int engine_recognise(const char *path, struct failure *failure)
+{
+	struct failure ours = { 0 };
+	struct pages_facts pages;
+	struct file_facts file;
+	int fd;
+	int err = file_open(&fd, path, O_RDONLY, &file, failure);
+
+	if (err)
+		return err;
+	err = file_check_local(fd, path, &ours);
+	if (!err)
+		err = pages_look(fd, path, &pages, &ours);
+	close(fd);
+	if (err == ERR_CORRUPT)   /* or half of a commit: seen again with OPENING held */
+		return 0;
+	if (err && failure)
+		*failure = ours;
+	return err;
+}
+
 static int check_same_file(struct store *store, struct failure *failure)
 {
 	struct file_facts file;
@@ -284,19 +305,25 @@ static int check_same_file(struct store *store, struct failure *failure)
 	return err;
 }
 
+static int prepare_lock(const struct store *store, struct failure *failure)
+{
+	char path[PATH_MAX + FILE_SUFFIX_MAX];
+
+	snprintf(path, sizeof path, "%s-lock", store->path);
+	return file_prepare_lock(path, STORE_LOCK_BYTES, failure);
+}
+
 int engine_open(struct store *store, bool alone, struct failure *failure)
 {
 	struct pages_facts pages = { 0 };
-	char lock_path[PATH_MAX + FILE_SUFFIX_MAX];
 	unsigned flags = durability_flags(&store->options);
 	int err;
 
 	if (store->options.read_only)
 		flags = MDB_RDONLY;
-	snprintf(lock_path, sizeof lock_path, "%s-lock", store->path);
 	err = look_first(store, alone, &pages, failure);
 	if (!err)
-		err = file_prepare_lock(lock_path, STORE_LOCK_BYTES, failure);
+		err = prepare_lock(store, failure);
 	if (!err)
 		err = environment_open_patiently(store, pages.page_count, flags, failure);
 	if (err)
@@ -390,6 +417,8 @@ int engine_create(struct store *store, struct failure *failure)
 
 	snprintf(path, sizeof path, "%s-new", store->path);
 	err = file_remove(path, failure);
+	if (!err)   /* now, so that a file that got its name can be opened too */
+		err = prepare_lock(store, failure);
 	if (err)
 		return err;
 	err = create_at(store, path, failure);

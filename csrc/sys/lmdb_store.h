@@ -86,6 +86,10 @@ int engine_error(int fd, int rc);
 /* The same, with a sentence: the path, what was tried, LMDB's words. */
 int engine_fail(struct failure *failure, const struct store *store, int rc, const char *what);
 
+/* Is this a database of ours, or of another machine? Asked before anything is
+ * made beside it. */
+int engine_recognise(const char *path, struct failure *failure);
+
 /* Sets up store->env and the rest of its second block for store->path. */
 int engine_open(struct store *store, bool alone, struct failure *failure);
 void engine_close(struct store *store);

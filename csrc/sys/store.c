@@ -225,10 +225,12 @@ static int open_path(struct store **out, const struct store_options *options,
 	if (err == END && (!options->create || options->read_only))
 		return fail_with(failure, ERR_NO_FILE, "%s", path);
 	open_one = err == END ? NULL : find(&file);
-	if (!open_one)
-		return open_new(out, options, path, failure);
-	*out = open_one;
-	return share(open_one, options, failure);
+	if (open_one) {
+		*out = open_one;
+		return share(open_one, options, failure);
+	}
+	err = err == END ? 0 : engine_recognise(path, failure);
+	return err ? err : open_new(out, options, path, failure);
 }
 
 int store_open(struct store **out, const struct store_options *options,
@@ -370,4 +372,9 @@ int store_sync(struct store *store, struct failure *failure)
 		return store_failed(store, failure);
 	rc = mdb_env_sync(store->env, 1);
 	return rc ? engine_fail(failure, store, rc, "can't be flushed") : 0;
+}
+
+const char *store_engine(void)
+{
+	return mdb_version(NULL, NULL, NULL);
 }

@@ -87,6 +87,9 @@ struct store_usage {
 };
 int store_usage(struct store *store, struct store_usage *usage, struct failure *failure);
 
+/* The library below: "LMDB 0.9.24: ...". */
+const char *store_engine(void);
+
 /* Removes the reader slots of dead processes; how many. */
 int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *failure);
 

@@ -1,0 +1,303 @@
+/* test_pages.c - pages.h: a file that is whole, and files that only look like it.
+ *
+ * Whatever is done to a file, opening the store says what is wrong; it never
+ * crashes. (LMDB alone dies of 99 in 100 truncated files.)
+ */
+#include "sys/pages.h"
+#include "unit/stores.h"
+
+#define PAGE 4096
+
+static struct failure failure;
+static char path[4200];
+
+static int open_file(void)
+{
+	int fd = open(path, O_RDWR);
+
+	CHECK(fd >= 0);
+	return fd;
+}
+
+static int look(struct pages_facts *facts)
+{
+	int fd = open_file();
+	int err = pages_look(fd, path, facts, &failure);
+
+	close(fd);
+	return err;
+}
+
+static int walk(void)
+{
+	struct pages_facts facts;
+	int fd = open_file();
+	int err = pages_look(fd, path, &facts, &failure);
+
+	if (!err)
+		err = pages_walk(fd, path, &facts, &failure);
+	close(fd);
+	return err;
+}
+
+static void write_at(off_t at, const void *bytes, size_t len)
+{
+	int fd = open_file();
+
+	CHECK(pwrite(fd, bytes, len, at) == (ssize_t)len);
+	close(fd);
+}
+
+/* Rows in all trees, of all sizes, some taken away again. */
+static void fill_store(struct store *store, unsigned commits)
+{
+	static uint8_t bytes[20000];
+
+	for (unsigned i = 0; i < commits; i++) {
+		struct txn *txn = begin_write(store);
+
+		for (int j = 0; j < 50; j++) {
+			enum tree tree = (enum tree)check_random_below(TREE_COUNT);
+			uint64_t number = check_random_below(3000);
+			struct slice key = slice_of(&number, sizeof number);
+			size_t len = check_random_below(20) ? check_random_below(300)
+				: check_random_below(sizeof bytes);
+			int err;
+
+			if (check_random_below(3))
+				err = txn_put(txn, tree, key, slice_of(bytes, len));
+			else
+				err = txn_delete(txn, tree, key);
+			CHECK(err == 0 || err == END);
+		}
+		commit(txn);
+	}
+}
+
+static void make_file(unsigned commits)
+{
+	struct store *store;
+
+	remove(path);
+	store = open_small(path);
+	fill_store(store, commits);
+	store_close(store);
+}
+
+static uint64_t size_of_file(void)
+{
+	struct stat stat;
+
+	CHECK(lstat(path, &stat) == 0);
+	return (uint64_t)stat.st_size;
+}
+
+/* --- whole files --- */
+
+static void a_whole_file_is_sound(void)
+{
+	struct pages_facts facts;
+	struct store *store;
+
+	for (int i = 0; i < 20; i++) {
+		make_file((unsigned)check_random_below(40));
+		CHECK_EQUAL_INT(look(&facts), 0);
+		CHECK_EQUAL_UINT(facts.page_bytes, PAGE);
+		CHECK_EQUAL_INT(walk(), 0);
+		store = open_small(path);
+		CHECK_EQUAL_UINT(store_last_commit(store), facts.commit);
+		store_close(store);
+	}
+}
+
+/* --- files that are none --- */
+
+static int open_store(void)
+{
+	struct store_options options = small_options(path);
+
+	return try_open(&options, &failure);
+}
+
+static void expect_refusal(int err)
+{
+	struct store_options options = small_options(path);
+	char beside[4300];
+
+	CHECK_EQUAL_INT(open_store(), err);
+	options.read_only = true;
+	CHECK_EQUAL_INT(try_open(&options, &failure), err);
+	snprintf(beside, sizeof beside, "%s-wake", path);
+	if (err == ERR_NOT_DATABASE)   /* nor was anything put beside it */
+		CHECK(access(beside, F_OK) != 0);
+}
+
+static void put_bytes(const void *bytes, size_t len)
+{
+	int fd;
+
+	remove(path);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
+	close(fd);
+}
+
+static void what_is_no_database_is_refused(void)
+{
+	uint8_t noise[3 * PAGE];
+
+	remove(store_path("pages.tide-wake"));
+	put_bytes("", 0);
+	expect_refusal(ERR_NOT_DATABASE);
+	put_bytes("SQLite format 3", 16);
+	expect_refusal(ERR_NOT_DATABASE);
+	for (int i = 0; i < 200; i++) {
+		check_random_bytes(noise, sizeof noise);
+		put_bytes(noise, check_random_below(sizeof noise));
+		expect_refusal(ERR_NOT_DATABASE);
+	}
+	CHECK(strstr(failure.message, "is not a tidetable database"));
+}
+
+static void other_machines_files_are_told_apart(void)
+{
+	static const uint8_t swapped[] = { 0xbe, 0xef, 0xc0, 0xde };
+	static const uint8_t ours[] = { 0xde, 0xc0, 0xef, 0xbe };
+	uint32_t other_page = 16384, newer = 2;
+	uint8_t narrow[200] = { 0 };
+
+	make_file(3);
+	write_at(16, swapped, 4);
+	expect_refusal(ERR_FOREIGN_FORMAT);
+	make_file(3);
+	write_at(40, &other_page, 4);
+	expect_refusal(ERR_FOREIGN_FORMAT);
+	make_file(3);
+	write_at(20, &newer, 4);
+	expect_refusal(ERR_NEWER_FORMAT);
+	memcpy(narrow + 12, ours, 4);   /* words of 32 bits: the header is shorter */
+	put_bytes(narrow, sizeof narrow);
+	expect_refusal(ERR_FOREIGN_FORMAT);
+}
+
+/* --- files that were cut off --- */
+
+static void a_cut_off_file_is_refused(void)
+{
+	uint64_t whole;
+	int refused = 0;
+
+	for (int i = 0; i < 100; i++) {
+		struct pages_facts facts;
+		int err;
+
+		make_file(10);
+		whole = size_of_file();
+		CHECK(truncate(path, (off_t)check_random_below(whole)) == 0);
+		err = open_store();
+		refused += err != 0;
+		/* Its last pages may be free; then nothing is lost. */
+		if (!err)
+			CHECK(look(&facts) == 0 && walk() == 0);
+		else
+			CHECK(err == ERR_CORRUPT || err == ERR_NOT_DATABASE);
+	}
+	CHECK(refused > 50);
+}
+
+static void a_short_file_that_lacks_nothing_opens(void)
+{
+	struct store *store;
+	struct txn *txn;
+	struct pages_facts facts;
+	int fd;
+
+	/* A page past the end of the file, never used: so LMDB itself leaves
+	 * files when it gives back pages that a transaction took. */
+	make_file(5);
+	CHECK_EQUAL_INT(look(&facts), 0);
+	fd = open_file();
+	for (int page = 0; page < 2; page++) {
+		uint64_t last = facts.page_count + 3;
+
+		CHECK(pwrite(fd, &last, sizeof last, page * PAGE + PAGES_META_LAST_PAGE_AT) == 8);
+	}
+	close(fd);
+	store = open_small(path);
+	write_row(store, TREE_ITEMS, "a", "b");
+	txn = open_reader(store);
+	renew(txn);
+	CHECK(has_row(txn, TREE_ITEMS, "a", "b"));
+	reader_close(txn);
+	store_close(store);
+	CHECK_EQUAL_INT(walk(), 0);
+}
+
+/* --- files that were damaged --- */
+
+/* The two first pages say where all is: no word of them is believed unseen. */
+static void damaged_metas_never_crash(void)
+{
+	static uint8_t metas[2 * PAGE];
+	int fd;
+	int opened = 0;
+
+	make_file(10);
+	fd = open_file();
+	CHECK(pread(fd, metas, sizeof metas, 0) == sizeof metas);
+	for (int i = 0; i < 1000; i++) {
+		size_t at = check_random_below(152) + (check_random_below(2) ? PAGE : 0);
+		uint8_t byte = metas[at] ^ (uint8_t)(1u << check_random_below(8));
+		int err;
+
+		CHECK(pwrite(fd, &byte, 1, (off_t)at) == 1);
+		err = pages_look(fd, path, &(struct pages_facts){ 0 }, &failure);
+		if (!err)
+			err = walk();
+		opened += !err;
+		CHECK(err <= 0);
+		CHECK(pwrite(fd, metas + at, 1, (off_t)at) == 1);
+	}
+	close(fd);
+	CHECK(opened < 1000);
+	CHECK_EQUAL_INT(walk(), 0);
+}
+
+/* The walk itself survives whatever it meets. */
+static void a_walk_survives_any_damage(void)
+{
+	uint64_t whole;
+	int fd, found = 0;
+
+	make_file(20);
+	whole = size_of_file();
+	fd = open_file();
+	for (int i = 0; i < 2000; i++) {
+		off_t at = (off_t)(2 * PAGE + check_random_below(whole - 2 * PAGE));
+		uint8_t before[64], after[64];
+		size_t len = check_random_below(4) ? 1 : sizeof before;
+		ssize_t there = pread(fd, before, len, at);
+
+		CHECK(there > 0);
+		check_random_bytes(after, (size_t)there);
+		CHECK(pwrite(fd, after, (size_t)there, at) == there);
+		found += walk() != 0;
+		CHECK(pwrite(fd, before, (size_t)there, at) == there);
+	}
+	close(fd);
+	CHECK_EQUAL_INT(walk(), 0);
+	CHECK(found > 0);
+}
+
+int main(void)
+{
+	snprintf(path, sizeof path, "%s", store_path("pages.tide"));
+	a_whole_file_is_sound();
+	what_is_no_database_is_refused();
+	other_machines_files_are_told_apart();
+	a_cut_off_file_is_refused();
+	a_short_file_that_lacks_nothing_opens();
+	damaged_metas_never_crash();
+	a_walk_survives_any_damage();
+	return 0;
+}
