@@ -48,17 +48,10 @@ static int put_first_state(struct txn *txn, const struct clock *clock)
 	return err;
 }
 
-static uint32_t page_bytes_of(struct store *store)
-{
-	struct store_usage usage;
-
-	return store_usage(store, &usage, NULL) ? 0 : (uint32_t)usage.page_bytes;
-}
-
 static int fill_new_file(struct txn *txn, void *context, struct failure *failure)
 {
 	struct clock *clock = context;
-	int err = put_stamp(txn, clock_now_ms(clock), page_bytes_of(txn_store(txn)));
+	int err = put_stamp(txn, clock_now_ms(clock), txn_page_bytes(txn));
 
 	if (!err)
 		err = put_first_state(txn, clock);
@@ -83,7 +76,7 @@ static int read_stamp(struct tide *tide, struct failure *failure)
 	if (err)
 		goto done;
 	/* Format before checksum: a newer file is newer, not damaged. */
-	stamp_local(&local, page_bytes_of(tide->store));
+	stamp_local(&local, txn_page_bytes(tide->reader));
 	payload = slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
 	err = stamp_get(&tide->stamp, payload, &local);
 	if (!err)
@@ -526,4 +519,9 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 int tide_sync(struct tide *tide, struct failure *failure)
 {
 	return store_sync(tide->store, failure);
+}
+
+const char *tide_engine(void)
+{
+	return store_engine();
 }

@@ -14,6 +14,14 @@
 
 static const char running_key;
 
+static int raise_ended(lua_State *L)
+{
+	struct failure failure;
+
+	fail_as(&failure, ERR_CLOSED, "the transaction has ended");
+	return raise_failure(L, &failure);
+}
+
 static int raise_timeout(lua_State *L)
 {
 	struct failure failure;
@@ -24,12 +32,8 @@ static int raise_timeout(lua_State *L)
 
 void check_deadline(lua_State *L, const struct database *database)
 {
-	if (!tide_in_transaction(database->tide)) {
-		struct failure failure;
-
-		fail_as(&failure, ERR_CLOSED, "the transaction has ended");
-		raise_failure(L, &failure);
-	}
+	if (!tide_in_transaction(database->tide))
+		raise_ended(L);
 	if (database->deadline_ms && tide_elapsed_ms() > database->deadline_ms)
 		raise_timeout(L);
 }
@@ -111,6 +115,7 @@ void open_transactions(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "transact", transact },
+		{ "raise_ended", raise_ended },
 		{ NULL, NULL },
 	};
 

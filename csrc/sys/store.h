@@ -129,6 +129,9 @@ int writer_check_room(struct txn *txn, struct failure *failure);
 uint64_t txn_id(const struct txn *txn);
 struct store *txn_store(const struct txn *txn);
 
+/* The size of the file's pages. */
+uint32_t txn_page_bytes(const struct txn *txn);
+
 /* LMDB's own number (or an errno) for the last failure in it; 0: none. */
 int txn_system(const struct txn *txn);
 

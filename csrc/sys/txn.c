@@ -363,3 +363,10 @@ int txn_system(const struct txn *txn)
 {
 	return txn->system;
 }
+
+uint32_t txn_page_bytes(const struct txn *txn)
+{
+	MDB_stat stat;
+
+	return mdb_env_stat(mdb_txn_env(txn->mdb), &stat) ? 0 : stat.ms_psize;
+}

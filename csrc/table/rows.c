@@ -174,6 +174,7 @@ static int take_row(struct row_walk *walk, int level, struct slice key, struct s
 	len = key.len - base - (*is_node ? 1 : 0);
 	if (at->start + len > sizeof walk->key)
 		return ERR_CORRUPT;
+	walk->tail_rows += level > 0;
 	memcpy(walk->key + at->start, key.data + base, len);
 	walk->key_len = at->start + len;
 	if (row_open(key, value, &walk->payload))

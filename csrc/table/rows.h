@@ -55,6 +55,7 @@ struct row_walk {
 	struct txn *txn;
 	struct row_level levels[ROWS_LEVELS];
 	int depth;                   /* deepest level the walk is in */
+	uint64_t tail_rows;          /* rows of `tails` it has been on, for check */
 	size_t key_len;              /* the whole key of the row it is on */
 	uint8_t key[KEY_HEAD_MAX + SORT_KEY_MAX];
 	struct slice payload;        /* of that row; in the map */

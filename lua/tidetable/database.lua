@@ -1,0 +1,283 @@
+-- database.lua - an open database: its tables, transactions and streams.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+local stream = require "tidetable.stream"
+local tables = require "tidetable.table"
+local wait = require "tidetable.wait"
+
+local databases = {}
+
+--- An open database.
+---@class tidetable.Database
+---@field path string
+local Database = {}
+Database.__index = Database
+Database.__name = "tidetable.database"
+
+function Database:__tostring()
+  return ("tidetable.database: %s%s"):format(self.path,
+    core.is_closed(self.core) and " (closed)" or "")
+end
+
+-- Tables ---------------------------------------------------------------------
+
+local types = { S = 1, N = 2, B = 3 }
+
+local function check_key(value)
+  if type(value) == "string" then
+    return nil
+  end
+  if type(value) ~= "table" or type(value[1]) ~= "string" or
+      (value[2] ~= nil and not types[value[2]]) then
+    return 'a name, or { name, "S" | "N" | "B" }'
+  end
+end
+
+local function key_of(value)
+  if type(value) == "string" then
+    return value, types.S
+  end
+  return value[1], types[value[2] or "S"]
+end
+
+local table_options = {
+  name = "string", partition_key = check_key, sort_key = check_key,
+  stream = { "table", "boolean" },
+}
+
+--- Makes a table.
+---@param spec { name: string, partition_key: any, sort_key: any, stream: any }
+---@return tidetable.Table|nil, table|nil err, string|nil code
+function Database:create_table(spec)
+  if type(spec) ~= "table" then
+    error("create_table: a table of name, partition_key, ... expected", 2)
+  end
+  options.check(spec, table_options, "create_table")
+  if not spec.name or not spec.partition_key then
+    error("create_table: name and partition_key are missing", 2)
+  end
+  local partition, partition_type = key_of(spec.partition_key)
+  local sort, sort_type
+  if spec.sort_key then
+    sort, sort_type = key_of(spec.sort_key)
+  end
+  local view, age, bytes, count = 0, 1, 0, 0
+  if spec.stream then
+    view, age, bytes, count =
+      stream.settings(spec.stream ~= true and spec.stream or nil, "create_table: stream")
+  end
+  local ok, err, code = wait.try(self, nil, core.create_table, self.core, spec.name, partition,
+    partition_type, sort, sort_type or 0, view, age, bytes, count)
+  if not ok then
+    return nil, err, code
+  end
+  return tables.handle(self, spec.name)
+end
+
+--- A handle on a table that exists.
+---@param name string
+---@return tidetable.Table|nil, table|nil err, string|nil code
+function Database:table(name)
+  if type(name) ~= "string" then
+    error("table: a name expected, got " .. type(name), 2)
+  end
+  local handle, err, code = tables.handle(self, name)
+  if not handle then
+    return nil, err, code
+  end
+  local description
+  description, err, code = core.describe_table(handle.core)
+  if not description then
+    return nil, err, code
+  end
+  return handle
+end
+
+local list_options = { limit = options.integer_from(1), start_after = "string" }
+
+--- The names of tables, in order; and the last one when there are more.
+---@param given { limit: integer|nil, start_after: string|nil }|nil
+---@return string[]|nil, any, string|nil
+function Database:list_tables(given)
+  given = options.check(given, list_options, "list_tables")
+  local names, n = {}, 0
+  while true do
+    n = n + 1
+    local name, err, code = core.nth_table(self.core, n)
+    if err then
+      return nil, err, code
+    elseif not name then
+      return names
+    elseif not given.start_after or name > given.start_after then
+      if given.limit and #names == given.limit then
+        return names, names[#names]
+      end
+      names[#names + 1] = name
+    end
+  end
+end
+
+--- Calls core.trim until it finds nothing more.
+local function trim_all(self)
+  local total = 0
+  while true do
+    local records, more, code = wait.try(self, nil, core.trim, self.core)
+    if not records then
+      return nil, more, code
+    end
+    total = total + records
+    if not more then
+      return total
+    end
+  end
+end
+
+--- Deletes a table and all its items.
+---@param name string
+---@return boolean|nil, table|nil err, string|nil code
+function Database:delete_table(name)
+  local ok, err, code = wait.try(self, nil, core.delete_table, self.core, name)
+  if not ok then
+    return nil, err, code
+  end
+  local trimmed
+  trimmed, err, code = trim_all(self)
+  if not trimmed then
+    return nil, err, code
+  end
+  return true
+end
+
+-- Transactions ---------------------------------------------------------------
+
+--- What a transaction's function gets.
+---@class tidetable.Transaction
+local Transaction = {}
+Transaction.__index = Transaction
+Transaction.__name = "tidetable.transaction"
+
+function Transaction:check()
+  if self.ended then
+    core.raise_ended()
+  end
+end
+
+--- However the function ends, the transaction has ended.
+function Transaction:__close()
+  self.ended = true
+end
+
+--- A table, as the transaction sees it. Raises NOT_FOUND.
+---@param name string
+---@return tidetable.TransactionTable
+function Transaction:table(name)
+  self:check()
+  local handle = self.tables[name]
+  if not handle then
+    handle = tables.inside(self, name)
+    self.tables[name] = handle
+  end
+  return handle
+end
+
+local transact_options = {
+  time_limit = options.seconds,
+}
+
+local function finish(ok, ...)
+  if ok == true then
+    return ...
+  end
+  return ok, ...
+end
+
+--- Runs fn(tx) under the write lock: all or nothing.
+---@param fn fun(tx: tidetable.Transaction): ...
+---@param given { time_limit: number|nil }|nil
+---@return any ...  what fn returns; or nil, err, code
+function Database:transact(fn, given)
+  given = options.check(given, transact_options, "transact")
+  if type(fn) ~= "function" then
+    error("transact: a function expected, got " .. type(fn), 2)
+  end
+  local transaction <close> = setmetatable({ database = self, tables = {} }, Transaction)
+  return finish(wait.try(self, nil, core.transact, self.core,
+    given.time_limit or 5, fn, transaction))
+end
+
+-- Streams --------------------------------------------------------------------
+
+--- The changes of all tables in one total order.
+---@param given tidetable.RecordsOptions|nil
+---@return tidetable.Stream|nil, table|nil err, string|nil code
+function Database:stream(given)
+  return stream.of_all(self, given)
+end
+
+local list_streams_options = { table = "string" }
+
+--- Describes every stream, disabled ones too.
+---@param given { table: string|nil }|nil
+---@return table[]|nil, table|nil err, string|nil code
+function Database:list_streams(given)
+  given = options.check(given, list_streams_options, "list_streams")
+  return stream.list(self, given.table)
+end
+
+--- An object that any event loop can wait on, for every commit.
+---@return tidetable.Wakeup|nil, table|nil err, string|nil code
+function Database:wakeup()
+  return wait.wakeup(self)
+end
+
+-- Keeping house --------------------------------------------------------------
+
+--- Removes what has expired, in bounded steps; how many records went.
+---@return integer|nil, table|nil err, string|nil code
+function Database:trim()
+  return trim_all(self)
+end
+
+--- Verifies every invariant that a file can show.
+---@return table|nil report, table|nil err, string|nil code
+function Database:check()
+  local report, err, code = core.check(self.core)
+  if not report then
+    return nil, err, code
+  end
+  report.problems = {}
+  for line in report.text:gmatch("[^\n]+") do
+    report.problems[#report.problems + 1] = line
+  end
+  report.text = nil
+  report.ok = report.problem_count == 0
+  return report
+end
+
+--- What the file is.
+---@return table|nil, table|nil err, string|nil code
+function Database:info()
+  return core.info(self.core)
+end
+
+--- Flushes what weaker durability levels left in memory.
+---@return boolean|nil, table|nil err, string|nil code
+function Database:sync()
+  return core.sync(self.core)
+end
+
+--- Closes the handle, and what was made from it. Twice is fine.
+function Database:close()
+  core.close(self.core)
+end
+
+Database.__close = Database.close
+
+--- Makes a handle of { core, path, busy_timeout, wait }.
+---@return tidetable.Database
+function databases.new(handle)
+  return setmetatable(handle, Database)
+end
+
+return databases

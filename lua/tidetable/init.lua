@@ -1,0 +1,79 @@
+-- tidetable - DynamoDB's tables and DynamoDB Streams in one file, inside your
+-- process.
+
+local core = require "tidetable.core"
+local database = require "tidetable.database"
+local options = require "tidetable.options"
+local types = require "tidetable.types"
+
+local tidetable = {
+  _VERSION = "tidetable " .. core.version,
+  null = types.null,
+  number = types.number,
+  binary = types.binary,
+  list = types.list,
+  map = types.map,
+  set = types.set,
+  type = types.type,
+}
+
+local durability = { full = 0, one_flush = 1, none = 2 }
+
+local open_options = {
+  read_only = "boolean",
+  create = "boolean",
+  durability = options.one_of { "full", "one_flush", "none" },
+  max_size = function(value)
+    return not options.bytes(value) and "bytes, or a number with KiB, MiB or GiB" or nil
+  end,
+  busy_timeout = options.seconds,
+  clock = "userdata",
+  wait = "function",
+}
+
+---@class tidetable.OpenOptions
+---@field read_only boolean|nil
+---@field create boolean|nil       default true
+---@field durability "full"|"one_flush"|"none"|nil
+---@field max_size integer|string|nil  default "64 GiB"
+---@field busy_timeout number|nil  seconds, default 5
+---@field clock userdata|nil       tidetable.manual_clock
+---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
+
+--- Opens the database at a path, or makes it; ":memory:" is one in memory.
+---@param path string
+---@param given tidetable.OpenOptions|nil
+---@return tidetable.Database|nil, table|nil err, string|nil code
+function tidetable.open(path, given)
+  if type(path) ~= "string" then
+    error("open: a path expected, got " .. type(path), 2)
+  end
+  if path == "" or path:find("\0", 1, true) then
+    error("open: a path has at least one byte, and no NUL", 2)
+  end
+  given = options.check(given, open_options, "open")
+  local handle, err, code = core.open(path ~= ":memory:" and path or nil,
+    given.read_only or false, given.create ~= false and not given.read_only,
+    durability[given.durability or "full"], options.bytes(given.max_size) or 0, given.clock)
+  if not handle then
+    return nil, err, code
+  end
+  return database.new {
+    core = handle, path = path, busy_timeout = given.busy_timeout or 5, wait = given.wait,
+  }
+end
+
+--- A clock that stands still until it is told.
+---@param seconds number  since 1970
+---@return userdata
+function tidetable.manual_clock(seconds)
+  return core.manual_clock(seconds)
+end
+
+--- What this is made of.
+---@return { tidetable: string, lmdb: string, lua: string }
+function tidetable.version()
+  return { tidetable = core.version, lmdb = core.engine, lua = _VERSION }
+end
+
+return tidetable

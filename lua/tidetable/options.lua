@@ -1,0 +1,190 @@
+-- options.lua - tables of options: known names, durations, sizes.
+--
+-- An option that nobody knows is a mistake in the program, so it raises, and
+-- names the known one that is nearest.
+
+local options = {}
+
+--- How many letters two words differ by (insertions, deletions, exchanges).
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do
+    row[j] = j
+  end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local same = a:byte(i) == b:byte(j)
+      local best = math.min(row[j] + 1, row[j - 1] + 1, diagonal + (same and 0 or 1))
+      diagonal, row[j] = row[j], best
+    end
+  end
+  return row[#b]
+end
+
+--- The known word nearest to a name, if one is near.
+local function nearest(name, known)
+  local best, least
+  for word in pairs(known) do
+    local d = distance(name, word)
+    if not least or d < least or (d == least and word < best) then
+      best, least = word, d
+    end
+  end
+  if best and least <= math.max(2, #name // 2) then
+    return best
+  end
+end
+
+local function sorted_names(known)
+  local names = {}
+  for name in pairs(known) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+--- Checks a table of options against what is known: `known` maps each name to
+--- its Lua type, a list of types, or a function that says what is wrong.
+--- Raises. Returns the options, an empty table for nil.
+---@param given table|nil
+---@param known table<string, string|string[]|fun(value: any): string|nil>
+---@param what string      begins the message: "put", "open"
+---@param level integer|nil  as for error; default: the caller's caller
+---@return table
+function options.check(given, known, what, level)
+  if given == nil then
+    return {}
+  end
+  level = (level or 2) + 1
+  if type(given) ~= "table" then
+    error(("%s: options are a table, got %s"):format(what, type(given)), level)
+  end
+  for name, value in next, given do
+    local expected = known[name]
+    if not expected then
+      local near = type(name) == "string" and nearest(name, known)
+      error(("%s: unknown option %q%s"):format(what, tostring(name),
+        near and (" (did you mean %q?)"):format(near) or
+        ("; known are " .. sorted_names(known))), level)
+    end
+    local wrong
+    if type(expected) == "function" then
+      wrong = expected(value)
+    elseif type(expected) == "string" then
+      wrong = type(value) ~= expected and expected
+    else
+      wrong = table.concat(expected, " or ")
+      for _, one in ipairs(expected) do
+        if type(value) == one then
+          wrong = nil
+        end
+      end
+    end
+    if wrong then
+      error(("%s: option %q must be %s, got %s"):format(what, name, wrong, type(value)), level)
+    end
+  end
+  return given
+end
+
+--- For options.check: one of these strings.
+---@param words string[]
+function options.one_of(words)
+  return function(value)
+    for _, word in ipairs(words) do
+      if value == word then
+        return nil
+      end
+    end
+    return '"' .. table.concat(words, '", "') .. '"'
+  end
+end
+
+--- For options.check: an integer from `least` on.
+---@param least integer
+function options.integer_from(least)
+  return function(value)
+    if math.type(value) ~= "integer" or value < least then
+      return ("an integer from %d"):format(least)
+    end
+  end
+end
+
+--- For options.check: seconds, a number from 0.
+function options.seconds(value)
+  if type(value) ~= "number" or not (value >= 0 and value < 1e12) then
+    return "a number of seconds from 0"
+  end
+end
+
+local unit_ms = { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
+
+--- A duration in ms: seconds, or a number with ms, s, m, h, d. nil: it is none.
+---@param value any
+---@return integer|nil
+function options.duration_ms(value)
+  local ms
+  if type(value) == "number" then
+    ms = value * 1000
+  elseif type(value) == "string" then
+    local number, unit = value:match("^%s*(%d+%.?%d*)%s*(%a+)%s*$")
+    ms = number and unit_ms[unit] and tonumber(number) * unit_ms[unit]
+  end
+  if ms and ms >= 1 and ms < 2 ^ 53 then
+    return math.floor(ms + 0.5)
+  end
+end
+
+local unit_bytes = { B = 1, KiB = 2 ^ 10, MiB = 2 ^ 20, GiB = 2 ^ 30, TiB = 2 ^ 40 }
+
+--- A size in bytes: an integer, or a number with B, KiB, MiB, GiB, TiB.
+---@param value any
+---@return integer|nil
+function options.bytes(value)
+  local bytes
+  if math.type(value) == "integer" then
+    bytes = value
+  elseif type(value) == "string" then
+    local number, unit = value:match("^%s*(%d+%.?%d*)%s*(%a+)%s*$")
+    bytes = number and unit_bytes[unit] and tonumber(number) * unit_bytes[unit]
+  end
+  if bytes and bytes >= 1 and bytes < 2 ^ 53 then
+    return math.floor(bytes + 0.5)
+  end
+end
+
+local retention_options = {
+  age = { "string", "number" },
+  bytes = { "string", "number" },
+  count = options.integer_from(1),
+}
+
+--- A retention in the core's terms. Raises.
+---@param value string|number|table|nil  nil: 24 hours
+---@param what string
+---@return integer age_ms, integer bytes, integer count  0: no limit
+function options.retention(value, what)
+  if value == nil then
+    return 86400000, 0, 0
+  end
+  if type(value) ~= "table" then
+    value = { age = value }
+  end
+  options.check(value, retention_options, what .. ": retention", 3)
+  local age = value.age == nil and 86400000 or options.duration_ms(value.age)
+  if not age then
+    error(('%s: a retention\'s age is seconds or a number with ms, s, m, h or d, got %q')
+      :format(what, tostring(value.age)), 3)
+  end
+  local bytes = value.bytes == nil and 0 or options.bytes(value.bytes)
+  if not bytes then
+    error(('%s: a retention\'s bytes are an integer or a number with KiB, MiB or GiB, got %q')
+      :format(what, tostring(value.bytes)), 3)
+  end
+  return age, bytes, value.count or 0
+end
+
+return options

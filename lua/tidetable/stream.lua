@@ -1,0 +1,360 @@
+-- stream.lua - the changes of a table, or of all of them, in order.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+local wait = require "tidetable.wait"
+
+local streams = {}
+
+--- The changes of one table, or of all.
+---@class tidetable.Stream
+---@field table_name string|nil    nil: all tables
+---@field label string|nil
+---@field position integer|nil     sequence number of the last record that next gave
+local Stream = {}
+Stream.__index = Stream
+Stream.__name = "tidetable.stream"
+
+local views = { KEYS_ONLY = 1, NEW_IMAGE = 2, OLD_IMAGE = 3, NEW_AND_OLD_IMAGES = 4 }
+
+local settings_options = {
+  view_type = options.one_of { "NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY" },
+  retention = { "string", "number", "table" },
+}
+
+--- What create_table and enable_stream say of a stream, in the core's terms.
+---@return integer view, integer age_ms, integer bytes, integer count
+function streams.settings(given, what)
+  given = options.check(given, settings_options, what, 3)
+  return views[given.view_type or "NEW_AND_OLD_IMAGES"], options.retention(given.retention, what)
+end
+
+-- Positions ------------------------------------------------------------------
+
+local FROM = { TRIM_HORIZON = 0, LATEST = 1 }
+local AT, AFTER, TIME = 2, 3, 4
+
+local position_options = {
+  from = options.one_of { "TRIM_HORIZON", "LATEST" },
+  at = options.integer_from(0),
+  after = options.integer_from(0),
+  time = options.seconds,
+}
+
+local function with_positions(known)
+  for name, check in pairs(position_options) do
+    known[name] = check
+  end
+  return known
+end
+
+local stream_options = with_positions { label = "string", wait = "function" }
+local all_options = with_positions { wait = "function" }
+local records_options = with_positions {
+  limit = options.integer_from(1), follow = "boolean", timeout = options.seconds,
+  wait = "function",
+}
+
+--- A position in the core's terms. Raises when there are two.
+local function position_of(given, what)
+  local said
+  for name in pairs(position_options) do
+    if given[name] ~= nil then
+      if said then
+        error(("%s: give one of from, at, after, time"):format(what), 3)
+      end
+      said = name
+    end
+  end
+  if given.at then
+    return AT, given.at
+  elseif given.after then
+    return AFTER, given.after
+  elseif given.time then
+    return TIME, math.floor(given.time * 1000 + 0.5)
+  end
+  return FROM[given.from or "TRIM_HORIZON"], 0
+end
+
+-- Reading on -----------------------------------------------------------------
+
+--- A place in a stream that can wait for more.
+---@class tidetable.Reader
+local Reader = {}
+Reader.__index = Reader
+
+local function open_reader(self, given, what, limit)
+  local from, at = position_of(given, what)
+  local feed, err, code = core.feed(self.database.core, self.id or 0, from, at, limit)
+  if not feed then
+    return nil, err, code
+  end
+  return setmetatable({
+    core = feed, database = self.database, wait = given.wait or self.wait, label = what,
+  }, Reader)
+end
+
+--- The wakeup of this reader, made when it first waits in a loop.
+function Reader:bell()
+  if not self.wakeup then
+    self.wakeup = assert(wait.wakeup(self.database))
+  end
+  return self.wakeup
+end
+
+--- Waits once, for at most so many seconds; may return early.
+function Reader:pause(seconds)
+  local loop = wait.loop(self.wait or self.database.wait)
+  if not loop then
+    core.wait_feed(self.core, math.min(seconds or 1, 1))
+    return
+  end
+  local wakeup = self:bell()
+  if self.armed then
+    loop(wakeup, seconds)
+  end
+  -- Cleared, then looked at, then waited on: so nothing is missed in between.
+  self.armed = not self.armed
+  if self.armed then
+    wakeup:clear()
+  end
+end
+
+--- The next record; nil when `seconds` (nil: no limit) passed without one, or
+--- the limit is reached; nil, err, code.
+function Reader:next(seconds)
+  local deadline = seconds and core.elapsed() + seconds
+  while true do
+    local record, err, code = core.try_record(self.core)
+    if record or err or core.is_done(self.core) then
+      return record, err, code
+    end
+    local left = deadline and deadline - core.elapsed()
+    if left and left <= 0 then
+      return nil
+    end
+    self:pause(left)
+  end
+end
+
+function Reader:close()
+  if self.wakeup then
+    self.wakeup:close()
+  end
+  core.finish(self.core)
+end
+
+Reader.__close = Reader.close
+
+--- Raises what next returns as a failure.
+local function next_or_raise(self, seconds)
+  local record, err = self:next(seconds)
+  if err then
+    error(err, 0)
+  end
+  return record
+end
+
+---@class tidetable.RecordsOptions
+---@field from "TRIM_HORIZON"|"LATEST"|nil
+---@field at integer|nil        the record with this sequence number, or the next
+---@field after integer|nil     the first with a greater one
+---@field time number|nil       the first created at or after this time
+---@field limit integer|nil
+---@field follow boolean|nil    wait for more
+---@field timeout number|nil    with follow: end after so many seconds without one
+---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
+
+local function seconds_to_wait(given)
+  if given.follow then
+    return given.timeout
+  end
+  return 0
+end
+
+--- Iterates over records. Failures raise.
+---@param given tidetable.RecordsOptions|nil
+---@return fun(): tidetable.Record|nil
+function Stream:records(given)
+  given = options.check(given, records_options, "records")
+  local reader, err = open_reader(self, given, "records", given.limit)
+  if not reader then
+    error(err, 0)
+  end
+  if not given.follow then
+    return core.next_record, reader.core, nil, reader.core
+  end
+  local seconds = seconds_to_wait(given)
+  return function()
+    return next_or_raise(reader, seconds)
+  end, nil, nil, reader
+end
+
+--- One transaction: `first` and what belongs to it. The record behind it is
+--- kept for the next.
+local function collect(reader, first)
+  local id = first.transaction_id
+  local group = { first, transaction_id = id, created_at = first.created_at }
+  while true do
+    local record, err = core.try_record(reader.core)
+    if err then
+      error(err, 0)
+    end
+    if not record or record.transaction_id ~= id then
+      reader.kept = record
+      group.last_sequence_number = group[#group].sequence_number
+      return group
+    end
+    group[#group + 1] = record
+  end
+end
+
+--- Iterates over transactions: arrays of records. Failures raise.
+---@param given tidetable.RecordsOptions|nil
+---@return fun(): tidetable.Record[]|nil
+function Stream:transactions(given)
+  given = options.check(given, records_options, "transactions")
+  local reader, err = open_reader(self, given, "transactions")
+  if not reader then
+    error(err, 0)
+  end
+  local seconds, left = seconds_to_wait(given), given.limit or math.huge
+  return function()
+    if left <= 0 then
+      return nil
+    end
+    local first = reader.kept or next_or_raise(reader, seconds)
+    if not first then
+      return nil
+    end
+    left = left - 1
+    return collect(reader, first)
+  end, nil, nil, reader
+end
+
+--- The next record from the stream's own place.
+---@param timeout number|nil  seconds to wait for one; default 0
+---@return tidetable.Record|nil, table|nil err, string|nil code
+function Stream:next(timeout)
+  if timeout ~= nil and options.seconds(timeout) then
+    error("next: timeout must be " .. options.seconds(timeout), 2)
+  end
+  if not self.reader then
+    local reader, err, code = open_reader(self, self.given, "next")
+    if not reader then
+      return nil, err, code
+    end
+    self.reader = reader
+  end
+  local record, err, code = self.reader:next(timeout or 0)
+  if record then
+    self.position = record.sequence_number
+  end
+  return record, err, code
+end
+
+-- The stream itself ----------------------------------------------------------
+
+--- What the stream is.
+---@return table|nil, table|nil err, string|nil code
+function Stream:describe()
+  if self.id then
+    return core.describe_stream(self.database.core, self.id)
+  end
+  local info, err, code = core.info(self.database.core)
+  if not info then
+    return nil, err, code
+  end
+  return { last_sequence_number = info.sequence_number }
+end
+
+--- Changes how long records stay: "36h", seconds, or { age, bytes, count }.
+---@return boolean|nil, table|nil err, string|nil code
+function Stream:set_retention(retention)
+  if not self.id then
+    error("set_retention: db:stream() is all streams; each table's has its own retention", 2)
+  end
+  if retention == nil then
+    error("set_retention: a retention is missing", 2)
+  end
+  return wait.try(self.database, nil, core.set_retention, self.database.core, self.id,
+    options.retention(retention, "set_retention"))
+end
+
+--- An object for event loops: see wait.lua.
+---@return tidetable.Wakeup|nil, table|nil err, string|nil code
+function Stream:wakeup()
+  return wait.wakeup(self.database)
+end
+
+function Stream:close()
+  if self.reader then
+    self.reader:close()
+    self.reader = nil
+  end
+end
+
+Stream.__close = Stream.close
+
+function Stream:__tostring()
+  return "tidetable.stream: " .. (self.id and self.table_name .. "/" .. self.label or "all")
+end
+
+--- Begins at its place now when the options name one: LATEST means now.
+local function settle(self)
+  local given = self.given
+  if given.from or given.at or given.after or given.time then
+    local reader, err, code = open_reader(self, given, "stream")
+    if not reader then
+      return nil, err, code
+    end
+    self.reader = reader
+    self.position = core.position(reader.core)
+  end
+  return self
+end
+
+---@class tidetable.StreamOptions : tidetable.RecordsOptions
+---@field label string|nil  an older stream of the table
+
+---@return tidetable.Stream|nil, table|nil err, string|nil code
+function streams.of_table(database, name, given)
+  given = options.check(given, stream_options, "stream", 3)
+  local id, err, code = core.stream_of(database.core, name, given.label)
+  if not id then
+    return nil, err, code
+  end
+  local description
+  description, err, code = core.describe_stream(database.core, id)
+  if not description then
+    return nil, err, code
+  end
+  return settle(setmetatable({
+    database = database, id = id, table_name = name, label = description.label, given = given,
+    wait = given.wait,
+  }, Stream))
+end
+
+---@return tidetable.Stream|nil, table|nil err, string|nil code
+function streams.of_all(database, given)
+  given = options.check(given, all_options, "stream", 3)
+  return settle(setmetatable({ database = database, given = given, wait = given.wait }, Stream))
+end
+
+--- Descriptions of all streams, or of one table's.
+function streams.list(database, table_name)
+  local ids, err, code = core.stream_ids(database.core)
+  if not ids then
+    return nil, err, code
+  end
+  local list = {}
+  for _, id in ipairs(ids) do
+    local description = core.describe_stream(database.core, id)
+    if description and (not table_name or description.table_name == table_name) then
+      list[#list + 1] = description
+    end
+  end
+  return list
+end
+
+return streams

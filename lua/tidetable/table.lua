@@ -1,0 +1,381 @@
+-- table.lua - a table: items put, got, deleted, queried, loaded; its stream.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+local stream = require "tidetable.stream"
+local wait = require "tidetable.wait"
+
+local tables = {}
+
+--- A handle on a table, by name.
+---@class tidetable.Table
+---@field name string
+local Table = {}
+Table.__index = Table
+Table.__name = "tidetable.table"
+
+function Table:__tostring()
+  return "tidetable.table: " .. self.name
+end
+
+local write_options = { return_values = options.one_of { "NONE", "ALL_OLD" } }
+
+local function wants_old(given, what)
+  if given == nil then
+    return false
+  end
+  return options.check(given, write_options, what, 3).return_values == "ALL_OLD"
+end
+
+--- Stores an item in place of whatever had its key.
+---@param item table
+---@param given { return_values: "NONE"|"ALL_OLD"|nil }|nil
+---@return boolean|nil ok, table|nil old_or_err, string|nil code
+function Table:put(item, given)
+  return wait.write(self.database, core.put, self.core, item, wants_old(given, "put"))
+end
+
+--- Deletes the item with this key, if there is one.
+---@param key table  the key attributes and nothing else
+---@param given { return_values: "NONE"|"ALL_OLD"|nil }|nil
+---@return boolean|nil ok, table|nil old_or_err, string|nil code
+function Table:delete(key, given)
+  return wait.write(self.database, core.delete, self.core, key, wants_old(given, "delete"))
+end
+
+--- The item with this key; nil without an error when there is none.
+---@param key table  the key attributes and nothing else
+---@return table|nil item, table|nil err, string|nil code
+function Table:get(key)
+  return core.get(self.core, key)
+end
+
+-- Reading many ---------------------------------------------------------------
+
+local sort_arguments = {
+  ["="] = 1, ["<"] = 1, ["<="] = 1, [">"] = 1, [">="] = 1, between = 2, begins_with = 1,
+}
+
+local function check_sort(sort)
+  if type(sort) ~= "table" then
+    return 'a table as { ">=", value }'
+  end
+  local arguments = sort_arguments[sort[1]]
+  if not arguments then
+    return "one of = < <= > >= between begins_with with its value"
+  end
+  for i = 1, arguments + 1 do
+    if sort[i] == nil then
+      return ("%q with %d value(s)"):format(sort[1], arguments)
+    end
+  end
+end
+
+local scan_options = {
+  descending = "boolean", limit = options.integer_from(1), start_key = "table",
+  snapshot = "boolean", snapshot_limit = options.seconds,
+}
+local query_options = { sort = check_sort }
+local scan_page_options = {
+  descending = "boolean", limit = options.integer_from(1), start_key = "table",
+}
+local page_options = { sort = check_sort }
+for name, check in pairs(scan_options) do
+  query_options[name] = check
+end
+for name, check in pairs(scan_page_options) do
+  page_options[name] = check
+end
+
+local function open_query(self, partition, given)
+  local sort = given.sort or { "all" }
+  return core.query(self.core, partition, sort[1], sort[2], sort[3], given.descending or false,
+    given.start_key, given.limit)
+end
+
+--- The iterator of a generic for, with its closing value; failures raise.
+local function iterate(self, partition, given)
+  local query, err = open_query(self, partition, given)
+  if not query then
+    error(err, 0)
+  end
+  if given.snapshot then
+    local pinned, why = core.pin(query, given.snapshot_limit or 60)
+    if not pinned then
+      error(why, 0)
+    end
+  end
+  return core.next_item, query, nil, query
+end
+
+local function check_partition(partition, what)
+  if partition == nil then
+    error(what .. ": the partition key's value is missing", 3)
+  end
+end
+
+---@class tidetable.QueryOptions
+---@field sort table|nil           { "=", a }, { "between", a, b }, { "begins_with", a }, ...
+---@field descending boolean|nil
+---@field limit integer|nil        items at most
+---@field start_key table|nil      go on behind this key
+---@field snapshot boolean|nil     one snapshot for the whole iteration
+---@field snapshot_limit number|nil  seconds that it may be held, 60
+
+--- Iterates over one partition by sort key. Failures raise.
+---@param partition any  the partition key's value
+---@param given tidetable.QueryOptions|nil
+---@return fun(): table|nil
+function Table:query(partition, given)
+  check_partition(partition, "query")
+  return iterate(self, partition, options.check(given, query_options, "query"))
+end
+
+--- Iterates over the whole table in key order. Failures raise.
+---@param given tidetable.QueryOptions|nil  without sort
+---@return fun(): table|nil
+function Table:scan(given)
+  return iterate(self, nil, options.check(given, scan_options, "scan"))
+end
+
+--- The key attributes of an item.
+local function key_of(self, item)
+  local description, err, code = core.describe_table(self.core)
+  if not description then
+    return nil, err, code
+  end
+  local partition, sort = description.partition_key[1], description.sort_key
+  local key = { [partition] = item[partition] }
+  if sort then
+    key[sort[1]] = item[sort[1]]
+  end
+  return key
+end
+
+local function read_page(self, partition, given)
+  local query, err, code = open_query(self, partition, given)
+  if not query then
+    return nil, err, code
+  end
+  local items, more, why = core.page(query)
+  core.finish(query)
+  if not items then
+    return nil, more, why
+  end
+  if not more or #items == 0 then
+    return items
+  end
+  local key
+  key, err, code = key_of(self, items[#items])
+  if not key then
+    return nil, err, code
+  end
+  return items, key
+end
+
+--- One page of a query: up to 1,000 items or 1 MB.
+---@param partition any
+---@param given tidetable.QueryOptions|nil
+---@return table[]|nil items, table|nil last_evaluated_key_or_err, string|nil code
+function Table:query_page(partition, given)
+  check_partition(partition, "query_page")
+  return read_page(self, partition, options.check(given, page_options, "query_page"))
+end
+
+--- One page of a scan.
+---@param given tidetable.QueryOptions|nil
+---@return table[]|nil items, table|nil last_evaluated_key_or_err, string|nil code
+function Table:scan_page(given)
+  return read_page(self, nil, options.check(given, scan_page_options, "scan_page"))
+end
+
+-- Loading --------------------------------------------------------------------
+
+local load_options = { batch = options.integer_from(1) }
+
+--- Stores items[1..count] in as few transactions as their bytes allow.
+local function load_batch(put_some, items, count)
+  local first = 1
+  while first <= count do
+    local n, err, code = put_some(items, first, count)
+    if not n then
+      return first - 1, err, code
+    end
+    first = first + n
+  end
+  return count
+end
+
+local function failed(loaded, err, code)
+  if type(err) == "table" then
+    err.loaded = loaded
+  end
+  return nil, err, code
+end
+
+--- Takes up to `size` items from the iterator.
+local function take(items, size)
+  local batch, n = {}, 0
+  while n < size do
+    local item = items()
+    if item == nil then
+      break
+    end
+    n = n + 1
+    batch[n] = item
+  end
+  return batch, n
+end
+
+local function load_array(put_some, items, size)
+  local loaded, count = 0, #items
+  while loaded < count do
+    local n = math.min(size, count - loaded)
+    local first = loaded + 1
+    local done, err, code = load_batch(function(_, from, to)
+      return put_some(items, loaded + from, loaded + to)
+    end, items, n)
+    loaded = first - 1 + done
+    if err then
+      return failed(loaded, err, code)
+    end
+  end
+  return loaded
+end
+
+local function load_items(put_some, items, size)
+  if type(items) == "table" then
+    return load_array(put_some, items, size)
+  elseif type(items) ~= "function" then
+    error("load: items are an array or a function, got " .. type(items), 3)
+  end
+  local loaded = 0
+  while true do
+    local batch, n = take(items, size)
+    local done, err, code = load_batch(put_some, batch, n)
+    loaded = loaded + done
+    if err then
+      return failed(loaded, err, code)
+    end
+    if n < size then
+      return loaded
+    end
+  end
+end
+
+--- Puts many items, in transactions of `batch`.
+---@param items table[]|fun(): table|nil
+---@param given { batch: integer|nil }|nil
+---@return integer|nil count, table|nil err, string|nil code
+function Table:load(items, given)
+  local size = options.check(given, load_options, "load").batch or 1000
+  return load_items(function(batch, first, last)
+    return wait.try(self.database, nil, core.load, self.core, batch, first, last, false)
+  end, items, size)
+end
+
+-- Streams and descriptions ---------------------------------------------------
+
+--- The table's stream: the newest, or the one with this label.
+---@param given tidetable.StreamOptions|nil
+---@return tidetable.Stream|nil, table|nil err, string|nil code
+function Table:stream(given)
+  return stream.of_table(self.database, self.name, given)
+end
+
+--- Begins a stream. VALIDATION when one is enabled.
+---@param given { view_type: string|nil, retention: any }|nil
+---@return boolean|nil, table|nil err, string|nil code
+function Table:enable_stream(given)
+  local view, age, bytes, count = stream.settings(given, "enable_stream")
+  return wait.try(self.database, nil, core.enable_stream, self.database.core, self.name, view, age,
+    bytes, count)
+end
+
+--- Ends the stream; its records stay until they expire.
+---@return boolean|nil, table|nil err, string|nil code
+function Table:disable_stream()
+  return wait.try(self.database, nil, core.disable_stream, self.database.core, self.name)
+end
+
+--- What the table is.
+---@return table|nil, table|nil err, string|nil code
+function Table:describe()
+  local description, err, code = core.describe_table(self.core)
+  if not description then
+    return nil, err, code
+  end
+  local newest = description.newest_stream_id
+  if newest then
+    local newest_stream = core.describe_stream(self.database.core, newest)
+    description.newest_stream_label = newest_stream and newest_stream.label
+    description.stream = description.stream_id and newest_stream
+  end
+  description.stream_id, description.newest_stream_id = nil, nil
+  return description
+end
+
+--- A handle; the table may or may not exist.
+---@return tidetable.Table|nil, table|nil err, string|nil code
+function tables.handle(database, name)
+  local handle, err, code = core.table(database.core, name)
+  if not handle then
+    return nil, err, code
+  end
+  return setmetatable({ core = handle, name = name, database = database }, Table)
+end
+
+-- Inside a transaction -------------------------------------------------------
+
+--- A table inside a transaction: the same operations; failures raise.
+---@class tidetable.TransactionTable : tidetable.Table
+local TransactionTable = { __name = "tidetable.transaction_table" }
+TransactionTable.__index = TransactionTable
+
+local function check_alive(self)
+  self.transaction:check()
+end
+
+function TransactionTable:put(item, given)
+  check_alive(self)
+  return core.tx_put(self.core, item, wants_old(given, "put"))
+end
+
+function TransactionTable:delete(key, given)
+  check_alive(self)
+  return core.tx_delete(self.core, key, wants_old(given, "delete"))
+end
+
+--- The values, or the failure raised.
+local function raising(value, err, ...)
+  if value == nil and err ~= nil then
+    error(err, 0)
+  end
+  return value, err, ...
+end
+
+for _, name in ipairs { "get", "query", "scan", "query_page", "scan_page" } do
+  local method = Table[name]
+  TransactionTable[name] = function(self, ...)
+    check_alive(self)
+    return raising(method(self, ...))
+  end
+end
+
+function TransactionTable:load(items, given)
+  check_alive(self)
+  local size = options.check(given, load_options, "load").batch or 1000
+  return raising(load_items(function(batch, first, last)
+    return core.load(self.core, batch, first, last, true)
+  end, items, size))
+end
+
+--- The table as the transaction sees it. Raises NOT_FOUND.
+function tables.inside(transaction, name)
+  local handle = raising(tables.handle(transaction.database, name))
+  raising(core.describe_table(handle.core))
+  handle.transaction = transaction
+  return setmetatable(handle, TransactionTable)
+end
+
+return tables

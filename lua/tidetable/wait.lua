@@ -1,0 +1,153 @@
+-- wait.lua - waiting, for commits and for other writers, in whatever loop runs.
+--
+-- In order: the user's own function; the cqueues controller that runs this
+-- coroutine; else the thread sleeps. We yield only to a scheduler that we
+-- recognise: a generator of the user's own must get records, not somebody
+-- else's sentinels.
+
+local core = require "tidetable.core"
+
+local wait = {}
+
+--- An object that event loops wait on. The descriptor becomes readable with
+--- every commit in any process; it says "look again" and no more.
+---@class tidetable.Wakeup
+local Wakeup = {}
+Wakeup.__index = Wakeup
+Wakeup.__name = "tidetable.wakeup"
+
+--- The descriptor.
+---@return integer
+function Wakeup:pollfd()
+  return core.bell_pollfd(self.core)
+end
+
+--- What to wait for: readable.
+---@return string
+function Wakeup.events()
+  return "r"
+end
+
+--- How long to wait at most, in seconds: a process that is killed between its
+--- commit and its signal wakes nobody.
+---@return number
+function Wakeup.timeout()
+  return 1
+end
+
+--- Makes the descriptor unreadable until the next commit. Call it, then look,
+--- then wait: what happens in between is not missed.
+function Wakeup:clear()
+  core.bell_clear(self.core)
+end
+
+--- Sleeps in this thread until the next commit, or so many seconds.
+---@param seconds number|nil
+function Wakeup:wait(seconds)
+  core.bell_wait(self.core, math.min(seconds or 1, 1))
+end
+
+--- Closes the descriptor; a cqueues loop that waits on it is told first.
+function Wakeup:close()
+  local cqueues = package.loaded.cqueues
+  if cqueues and not self.closed then
+    local ok, fd = pcall(core.bell_pollfd, self.core)
+    if ok then
+      cqueues.cancel(fd)
+    end
+  end
+  self.closed = true
+  core.finish(self.core)
+end
+
+Wakeup.__close = Wakeup.close
+
+---@param database table  a tidetable database
+---@return tidetable.Wakeup|nil, table|nil, string|nil
+function wait.wakeup(database)
+  local bell, err, code = core.bell(database.core)
+  if not bell then
+    return nil, err, code
+  end
+  return setmetatable({ core = bell }, Wakeup)
+end
+
+--- cqueues, when its controller runs this very coroutine.
+local function running_cqueues()
+  local cqueues = package.loaded.cqueues
+  if cqueues then
+    local controller, direct = cqueues.running()
+    if controller and direct then
+      return cqueues
+    end
+  end
+end
+
+--- The loop's way to wait on a wakeup, or nil: then the thread may sleep.
+---@param own fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
+---@return fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
+function wait.loop(own)
+  if own then
+    return own
+  end
+  local cqueues = running_cqueues()
+  if cqueues then
+    return function(wakeup, seconds)
+      if seconds then
+        cqueues.poll(wakeup, seconds)
+      else
+        cqueues.poll(wakeup)
+      end
+    end
+  end
+end
+
+--- A writer that was killed signals nobody: look again this often.
+local LONGEST_WRITER_WAIT = 0.05
+
+local function wait_for_writer(database, seconds)
+  local loop = wait.loop(database.wait)
+  if not loop then
+    core.wait_writer(database.core, seconds)
+    return
+  end
+  local wakeup <close> = assert(wait.wakeup(database))
+  loop(wakeup, math.min(seconds, LONGEST_WRITER_WAIT))
+end
+
+local function again(database, deadline, f, ...)
+  local left = deadline - core.elapsed()
+  if left <= 0 then
+    return f(...)
+  end
+  wait_for_writer(database, left)
+  return wait.try(database, deadline, f, ...)
+end
+
+local function settle(database, deadline, f, arguments, ok, err, code, ...)
+  if code == "BUSY" and ok == nil and database.busy_timeout > 0 then
+    deadline = deadline or core.elapsed() + database.busy_timeout
+    if core.elapsed() < deadline then
+      return again(database, deadline, f, table.unpack(arguments, 1, arguments.n))
+    end
+  end
+  return ok, err, code, ...
+end
+
+--- Calls f(...), which never waits; while it answers BUSY, waits for the writer
+--- and calls again, for busy_timeout seconds altogether.
+function wait.try(database, deadline, f, ...)
+  return settle(database, deadline, f, table.pack(...), f(...))
+end
+
+--- The same for the commonest shape, without a table for the arguments unless
+--- it has to wait.
+function wait.write(database, f, a, b, c)
+  local ok, err, code = f(a, b, c)
+  if code == "BUSY" and ok == nil then
+    return settle(database, nil, f, table.pack(a, b, c), ok, err, code)
+  end
+  return ok, err, code
+end
+
+return wait
