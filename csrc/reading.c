@@ -11,8 +11,8 @@ int tide_table_named(struct tide_table *table, struct slice name, struct failure
 {
 	memset(table, 0, sizeof *table);
 	if (!is_table_name(name))
-		return fail_as(failure, ERR_VALIDATION, "TableName must be at least 3 characters long"
-			" and at most 255 characters long, of a-z, A-Z, 0-9, '_', '-' and '.'");
+		return fail_as(failure, ERR_VALIDATION, "TableName must be at least 3 characters"
+			" long and at most 255 characters long, of a-z, A-Z, 0-9, '_', '-' and '.'");
 	table->len = (uint16_t)name.len;
 	memcpy(table->name, name.data, name.len);
 	return 0;

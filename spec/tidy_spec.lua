@@ -13,14 +13,14 @@ local may_know = {
   stream = { "base", "codec", "sys" },
   table = { "base", "codec", "expr", "sys", "stream" },
   lua = { "tide.h", "base", "codec" },
-  -- The files of csrc/ itself: tide.h and database.c, the rooms put together.
-  [""] = { "tide.h", "base", "codec", "expr", "sys", "stream", "table" },
+  -- The files of csrc/ itself: tide.h and what stands behind it, the rooms put together.
+  [""] = { "tide.h", "database.h", "base", "codec", "expr", "sys", "stream", "table" },
 }
 
 -- Doors: what only one place may include. The world behind a door can refuse,
 -- and differs from system to system.
 local doors = {
-  ["lmdb.h"] = "csrc/sys/store.c",
+  ["lmdb.h"] = "csrc/sys/lmdb_store.h",
   ["lua.h"] = "csrc/lua/",
   ["lauxlib.h"] = "csrc/lua/",
   ["lualib.h"] = "csrc/lua/",
@@ -181,7 +181,7 @@ end
 function rules.words_of_lua(file, report)
   if not file.path:find("^lua/") or not is_lua(file.path) then return end
   for number, line in ipairs(file.lines) do
-    local code = line:gsub("%-%-.*", "")
+    local code = line:gsub("%-%-.*", ""):gsub('"[%w_]+"', '""')
     for _, word in ipairs(lua_words) do
       local at = code:find("%f[%w_.:]" .. word:gsub("%.", "%%.") .. "%f[^%w_]%s*[%(\"'{]")
       if at then report(number, word .. "()") end
@@ -277,7 +277,7 @@ describe("the house", function()
       'csrc/codec/e.c:2: not indented with tabs',
       'csrc/codec/e.c:3: free() is for csrc/base/memory.c alone',
       'csrc/lua/c.c:3: "sys/store.h": lua/ may not know it',
-      'csrc/stream/b.c:2: lmdb.h is for csrc/sys/store.c alone',
+      'csrc/stream/b.c:2: lmdb.h is for csrc/sys/lmdb_store.h alone',
       'csrc/stream/b.c:3: "b.h": stream/ may not know it',
       'csrc/tide.h:3: "lua/x.h": csrc/ may not know it',
       'lua/tidetable/f.lua:1: has no doc/modules/f.md',

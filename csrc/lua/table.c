@@ -376,7 +376,8 @@ static int get(lua_State *L)
 }
 
 /* load(table, items, first, last, inside) -> how many: all of them in one
- * transaction (inside: in the one that is open), or none. Stops before the bytes of one transaction are too many. */
+ * transaction (inside: in the one that is open), or none. Stops before the
+ * bytes of one transaction are too many. */
 #define LOAD_BYTES (4u << 20)
 
 static int read_items(lua_State *L, struct database *database, lua_Integer *next,

@@ -212,8 +212,11 @@ static int set_hint(struct cursor *cursor, struct stream *stream)
 
 bool retention_due(const struct stream *stream, uint64_t clock_ms)
 {
-	return clock_ms >= stream->hint.at_ms || stream->bounds.head.ordinal >= stream->hint.at_ordinal ||
-		stream->bounds.head.stream_bytes >= stream->hint.at_bytes;
+	const struct stream_head *head = &stream->bounds.head;
+	const struct trim_hint *hint = &stream->hint;
+
+	return clock_ms >= hint->at_ms || head->ordinal >= hint->at_ordinal ||
+		head->stream_bytes >= hint->at_bytes;
 }
 
 int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,

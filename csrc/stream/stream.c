@@ -5,10 +5,6 @@
  */
 #include "stream/stream.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
-
 #include "base/memory.h"
 #include "codec/state.h"
 
@@ -181,16 +177,4 @@ int stream_remove(struct txn *txn, uint32_t id)
 		return err;
 	err = txn_delete(txn, TREE_META, meta_key(bytes, META_STREAM, id));
 	return err < 0 ? err : 0;
-}
-
-void stream_label(char label[LABEL_MAX + 1], uint64_t ms)
-{
-	time_t seconds = (time_t)(ms / 1000);
-	struct tm utc = { 0 };
-	char date[24];
-
-	gmtime_r(&seconds, &utc);
-	if (strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc) == 0)
-		snprintf(date, sizeof date, "1970-01-01T00:00:00");
-	snprintf(label, LABEL_MAX + 1, "%s.%03u", date, (unsigned)(ms % 1000));
 }

@@ -67,7 +67,4 @@ int stream_write_horizon(struct txn *txn, uint32_t id, const struct horizon *hor
 /* Removes a stream that has no records left. */
 int stream_remove(struct txn *txn, uint32_t id);
 
-/* "2026-01-31T12:00:00.000", UTC. */
-void stream_label(char label[LABEL_MAX + 1], uint64_t ms);
-
 #endif

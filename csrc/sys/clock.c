@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -182,4 +183,16 @@ void clock_reboot(struct clock *clock)
 {
 	atomic_store(&clock->elapsed_ms, 0);
 	atomic_fetch_add(&clock->boots, 1);
+}
+
+void clock_text(char *text, size_t size, uint64_t ms)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm utc = { 0 };
+	char date[40];
+
+	if (!gmtime_r(&seconds, &utc) ||
+			strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc) == 0)
+		snprintf(date, sizeof date, "1970-01-01T00:00:00");
+	snprintf(text, size, "%s.%03u", date, (unsigned)(ms % 1000));
 }

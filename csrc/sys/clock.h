@@ -9,6 +9,7 @@
 #define SYS_CLOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define CLOCK_BOOT_BYTES 16
@@ -35,6 +36,9 @@ uint64_t clock_elapsed_ms(const struct clock *clock);
 
 /* Which boot of the machine: bytes that differ from boot to boot. */
 void clock_boot(const struct clock *clock, uint8_t boot[CLOCK_BOOT_BYTES]);
+
+/* Ms since 1970 as "2026-01-31T12:00:00.000", UTC. */
+void clock_text(char *text, size_t size, uint64_t ms);
 
 /* Manual clocks only. advance moves the wall's time and the elapsed time; set
  * moves the wall's time alone (somebody set the clock); reboot begins another

@@ -160,16 +160,23 @@ static bool tree_is_sound(const uint8_t *tree, uint16_t flags, uint64_t last_pag
 		(root == PAGES_NO_ROOT || (root > 1 && root <= last_page));
 }
 
-static bool meta_is_sound(const uint8_t *meta, uint64_t number, uint32_t page_bytes)
+/* What no commit changes. */
+static bool meta_is_one(const uint8_t *meta, uint32_t page_bytes)
+{
+	return native_u16(meta + 10) & PAGE_META &&
+		native_u32(meta + MAGIC_AT) == MAGIC &&
+		native_u32(meta + MAGIC_AT + 4) == VERSION &&
+		native_u32(meta + TREES_AT) == page_bytes;
+}
+
+/* The meta page that holds. (Of the other one this can't be asked: a commit
+ * that fails at its last write leaves new roots there with old numbers.) */
+static bool meta_is_sound(const uint8_t *meta, uint64_t number)
 {
 	uint64_t last_page = native_u64(meta + PAGES_META_LAST_PAGE_AT);
 	uint64_t commit = native_u64(meta + PAGES_META_COMMIT_AT);
 
-	return native_u16(meta + 10) & PAGE_META &&
-		native_u32(meta + MAGIC_AT) == MAGIC &&
-		native_u32(meta + MAGIC_AT + 4) == VERSION &&
-		native_u32(meta + TREES_AT) == page_bytes &&
-		last_page >= 1 && last_page < (UINT64_C(1) << 47) &&
+	return last_page >= 1 && last_page < (UINT64_C(1) << 47) &&
 		(commit == 0 || (commit & 1) == number) &&
 		tree_is_sound(meta + TREES_AT, FREE_FLAGS, last_page) &&
 		tree_is_sound(meta + TREES_AT + TREE_BYTES, 0, last_page);
@@ -187,7 +194,7 @@ int pages_look(int fd, const char *path, struct pages_facts *facts, struct failu
 {
 	uint8_t metas[2][META_BYTES];
 	struct stat stat;
-	int newest;
+	unsigned newest;
 	int err;
 
 	if (!read_at(fd, metas[0], META_BYTES, 0))
@@ -204,7 +211,8 @@ int pages_look(int fd, const char *path, struct pages_facts *facts, struct failu
 	newest = native_u64(metas[1] + PAGES_META_COMMIT_AT) >
 		native_u64(metas[0] + PAGES_META_COMMIT_AT);
 	for (unsigned i = 0; i < 2; i++)
-		if (!meta_is_sound(metas[i], i, facts->page_bytes) || facts->file_pages < 2)
+		if (!meta_is_one(metas[i], facts->page_bytes) || facts->file_pages < 2 ||
+				(i == newest && !meta_is_sound(metas[i], i)))
 			return fail_as(failure, ERR_CORRUPT, "%s: its page %u is damaged", path, i);
 	note_facts(facts, metas[newest]);
 	return 0;

@@ -55,7 +55,7 @@ static int begin_stream(struct transaction *transaction, struct table_row *table
 	row.id = ++state->stream;
 	memcpy(row.table_name, table->name, sizeof row.table_name);
 	do {
-		stream_label(row.label, row.created_ms);
+		clock_text(row.label, sizeof row.label, row.created_ms);
 	} while (label_is_taken(streams, &row) && row.created_ms++);
 	table->stream = row.id;
 	table->newest_stream = row.id;
@@ -157,8 +157,8 @@ static int check_spec(const struct table_spec *spec, struct failure *failure)
 	if (err)
 		return err;
 	if (!is_table_name(spec->name))
-		return fail_as(failure, ERR_VALIDATION, "TableName must be at least 3 characters long"
-			" and at most 255 characters long, of a-z, A-Z, 0-9, '_', '-' and '.'");
+		return fail_as(failure, ERR_VALIDATION, "TableName must be at least 3 characters"
+			" long and at most 255 characters long, of a-z, A-Z, 0-9, '_', '-' and '.'");
 	if (schema->sort.type && slice_equal(attribute_name(&schema->partition),
 			attribute_name(&schema->sort)))
 		return fail_as(failure, ERR_VALIDATION, "Both the Hash Key and the Range Key element"

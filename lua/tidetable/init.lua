@@ -1,5 +1,5 @@
--- tidetable - DynamoDB's tables and DynamoDB Streams in one file, inside your
--- process.
+-- init.lua - tidetable: DynamoDB's tables and DynamoDB Streams in one file,
+-- inside your process.
 
 local core = require "tidetable.core"
 local database = require "tidetable.database"

@@ -92,8 +92,21 @@ static void a_clock_has_owners(void)
 	clock_drop(NULL);
 }
 
+static void text_is_utc_to_the_millisecond(void)
+{
+	char text[32];
+
+	clock_text(text, sizeof text, 0);
+	CHECK_EQUAL_STRING(text, "1970-01-01T00:00:00.000");
+	clock_text(text, sizeof text, UINT64_C(1709209800123));
+	CHECK_EQUAL_STRING(text, "2024-02-29T12:30:00.123");
+	clock_text(text, sizeof text, UINT64_MAX);
+	CHECK(strlen(text) < sizeof text);
+}
+
 int main(void)
 {
+	text_is_utc_to_the_millisecond();
 	system_time_passes();
 	a_boot_is_the_same_in_all_processes();
 	manual_time_stands_still();
