@@ -65,9 +65,9 @@ static inline int child_reap(struct child *child)
 {
 	int status;
 
+	close(child->out);   /* who still listens hears that nobody talks */
 	CHECK(waitpid(child->pid, &status, 0) == child->pid);
 	close(child->in);
-	close(child->out);
 	return status;
 }
 

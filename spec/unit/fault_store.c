@@ -1,0 +1,88 @@
+/* fault_store.c - store.h when memory runs out, at each request once. */
+#include <dirent.h>
+
+#include "base/memory.h"
+#include "unit/stores.h"
+
+static struct failure failure;
+
+static int count_descriptors(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	int count = 0;
+
+	CHECK(directory != NULL);
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+static int use_all(const struct store_options *options)
+{
+	struct store *store = NULL;
+	struct txn *reader = NULL, *writer = NULL;
+	struct cursor *cursor = NULL;
+	struct bell *bell = NULL;
+	struct slice row = slice_of_text("row");
+	int err = store_open(&store, options, &failure);
+
+	if (err)
+		return err;
+	err = reader_open(&reader, store, &failure);
+	if (!err)
+		err = reader_renew(reader, &failure);
+	if (!err)
+		err = cursor_open(&cursor, reader, TREE_LOG);
+	if (!err)
+		err = bell_open(&bell, store_wake(store), &failure);
+	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+	if (!err)
+		err = writer_begin(&writer, store, &failure);
+	if (!err)
+		err = txn_put(writer, TREE_META, row, row);
+	if (!err)
+		err = writer_commit(&writer, &failure);
+	wake_unlock(store_wake(store));
+	bell_close(bell);
+	cursor_close(cursor);
+	reader_close(reader);
+	store_close(store);
+	return err;
+}
+
+static void each_request_may_fail(const struct store_options *options)
+{
+	int descriptors = count_descriptors();
+	long allowed = 0;
+	int err;
+
+	do {
+		memory_fail_after(allowed++);
+		err = use_all(options);
+		memory_fail_after(-1);
+		CHECK(err == 0 || err == ERR_NO_MEMORY);
+		CHECK_EQUAL_INT(count_descriptors(), descriptors);
+	} while (err);
+	CHECK(allowed > 4);
+	CHECK_EQUAL_INT(use_all(options), 0);
+}
+
+static void a_clock_may_find_no_memory(void)
+{
+	memory_fail_after(0);
+	CHECK(clock_manual(1) == NULL);
+	memory_fail_after(-1);
+}
+
+int main(void)
+{
+	struct store_options options = small_options(store_path("fault.tide"));
+
+	each_request_may_fail(&options);            /* made, */
+	each_request_may_fail(&options);            /* opened, */
+	options = (struct store_options){ .in_memory = true };
+	each_request_may_fail(&options);            /* in memory */
+	a_clock_may_find_no_memory();
+	return 0;
+}

@@ -1,0 +1,428 @@
+/* test_store.c - store.h: one store for a file, in one process, and after fork. */
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include "unit/stores.h"
+
+static struct failure failure;
+
+/* --- sharing --- */
+
+static void a_second_open_gives_the_same_store(void)
+{
+	const char *path = store_path("same.tide");
+	struct store_options options = small_options(path);
+	struct store *one = open_small(path);
+	struct store *two = open_small(path);
+	struct store *three;
+	char directory[PATH_MAX];
+
+	CHECK(one == two);
+	CHECK(chdir(check_directory()) == 0);
+	options.path = "./same.tide";
+	options.max_bytes = 0;
+	three = open_with(&options);
+	CHECK(three == one);
+	CHECK(realpath(check_directory(), directory) != NULL);
+	CHECK(strncmp(store_options(one)->path, directory, strlen(directory)) == 0);
+	store_close(two);
+	store_close(three);
+	write_row(one, TREE_META, "a", "b");
+	CHECK(store_has(one, TREE_META, "a", "b"));
+	store_close(one);
+	store_close(NULL);
+}
+
+static void handles_may_not_contradict(void)
+{
+	const char *path = store_path("options.tide");
+	struct store_options options = small_options(path);
+	struct clock *clock = clock_manual(1);
+	struct store *store, *again;
+
+	options.clock = clock;
+	store = open_with(&options);
+	CHECK(store_clock(store) == clock);
+
+	options.durability = DURABILITY_FULL;
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_OPTIONS);
+	CHECK(strstr(failure.message, "durability"));
+	options.durability = DURABILITY_NONE;
+	options.max_bytes = 1 << 20;
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_OPTIONS);
+	CHECK(strstr(failure.message, "max_bytes"));
+	options.max_bytes = SMALL_MAX_BYTES;
+	options.clock = clock_system();
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_OPTIONS);
+	CHECK(strstr(failure.message, "clock"));
+
+	options = (struct store_options){ .path = path, .read_only = true };
+	again = open_with(&options);   /* the caller keeps it from writing */
+	CHECK(again == store);
+	store_close(again);
+	store_close(store);
+	clock_drop(clock);
+
+	store = open_with(&options);
+	CHECK_EQUAL_UINT(store_options(store)->max_bytes, STORE_DEFAULT_MAX_BYTES);
+	CHECK(store_clock(store) == clock_system());
+	options.read_only = false;
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_OPTIONS);
+	CHECK(strstr(failure.message, "read-only"));
+	store_close(store);
+}
+
+static void a_store_keeps_its_clock(void)
+{
+	struct store_options options = small_options(store_path("clock.tide"));
+	struct clock *clock = clock_manual(77);
+	struct store *store;
+
+	options.clock = clock;
+	store = open_with(&options);
+	clock_drop(clock);
+	CHECK_EQUAL_UINT(clock_now_ms(store_clock(store)), 77);
+	store_close(store);
+}
+
+/* The name no longer stands for what this process has open: a new file would
+ * share the old one's lock files. */
+static void a_file_replaced_while_open_is_noticed(void)
+{
+	const char *path = store_path("replaced.tide");
+	const char *aside = store_path("aside.tide");
+	struct store_options options = small_options(path);
+	struct store *store = open_small(path);
+
+	CHECK(rename(path, aside) == 0);
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_OPTIONS);
+	CHECK(strstr(failure.message, "removed or replaced"));
+	store_close(store);
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
+}
+
+static void keep_open(struct child *parent, void *context)
+{
+	struct store *store = open_small(context);
+
+	child_tell(parent);
+	child_hear(parent);
+	store_close(store);
+}
+
+static void a_file_replaced_under_another_process_is_noticed(void)
+{
+	char *path = (char *)(uintptr_t)store_path("under.tide");
+	const char *aside = store_path("under_aside.tide");
+	struct store_options options = small_options(path);
+	struct child child;
+	char command[9000];
+
+	store_close(open_small(path));
+	child = child_start(keep_open, path);
+	CHECK(child_hear(&child));
+	CHECK(rename(path, aside) == 0);
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);   /* would make a new one */
+	CHECK(strstr(failure.message, "removed"));
+	snprintf(command, sizeof command, "cp %s %s", aside, path);
+	CHECK(system(command) == 0);
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);   /* a copy put in its place */
+	CHECK(strstr(failure.message, "new file"));
+	child_end(&child);
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
+}
+
+static void *open_and_close(void *context)
+{
+	for (int i = 0; i < 300; i++) {
+		struct store *store = open_small(context);
+
+		if (i % 10 == 0)
+			write_row(store, TREE_META, "a", "b");
+		store_close(store);
+	}
+	return NULL;
+}
+
+static void open_and_close_in_threads(struct child *parent, void *context)
+{
+	pthread_t threads[3];
+
+	(void)parent;
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_create(&threads[i], NULL, open_and_close, context) == 0);
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+}
+
+static void opening_and_closing_may_meet(void)
+{
+	char *path = (char *)(uintptr_t)store_path("storm.tide");
+	struct child children[4];
+
+	for (int i = 0; i < 4; i++)
+		children[i] = child_start(open_and_close_in_threads, path);
+	for (int i = 0; i < 4; i++)
+		child_end(&children[i]);
+}
+
+/* --- processes --- */
+
+static void write_on(struct child *parent, void *context)
+{
+	struct store *store = open_small(context);
+
+	for (uint32_t i = 0; i < 500; i++) {
+		struct txn *txn = begin_write(store);
+		uint8_t count[4] = { 0 };
+		struct slice found;
+		int err = txn_get(txn, TREE_META, slice_of_text("count"), &found);
+
+		if (!err)
+			memcpy(count, found.data, sizeof count);
+		set_u32(count, get_u32(count) + 1);
+		err = txn_put(txn, TREE_META, slice_of_text("count"), slice_of(count, sizeof count));
+		CHECK_EQUAL_INT(err, 0);
+		commit(txn);
+	}
+	child_tell(parent);
+	store_close(store);
+}
+
+static void processes_write_in_turn(void)
+{
+	char *path = (char *)(uintptr_t)store_path("turns.tide");
+	struct child children[3];
+	struct store *store;
+	struct txn *txn;
+	struct slice found;
+
+	for (int i = 0; i < 3; i++)
+		children[i] = child_start(write_on, path);
+	for (int i = 0; i < 3; i++)
+		child_end(&children[i]);
+	store = open_small(path);
+	txn = open_reader(store);
+	renew(txn);
+	CHECK_EQUAL_INT(txn_get(txn, TREE_META, slice_of_text("count"), &found), 0);
+	CHECK_EQUAL_UINT(get_u32(found.data), 1500);
+	reader_close(txn);
+	store_close(store);
+}
+
+static void write_until_killed(struct child *parent, void *context)
+{
+	struct store *store = open_small(context);
+	struct txn *txn = begin_write(store);
+
+	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of_text("half"), slice_of_text("done")), 0);
+	child_tell(parent);
+	child_hear(parent);
+}
+
+static void a_killed_writer_was_never_there(void)
+{
+	char *path = (char *)(uintptr_t)store_path("killed.tide");
+	struct store *store = open_small(path);
+	struct child child = child_start(write_until_killed, path);
+
+	CHECK(child_hear(&child));
+	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), ERR_BUSY);
+	CHECK_EQUAL_INT(wake_owner(store_wake(store)), child.pid);
+	child_kill(&child);
+	write_row(store, TREE_META, "whole", "row");
+	CHECK(!store_has(store, TREE_META, "half", "done"));
+	CHECK(store_has(store, TREE_META, "whole", "row"));
+	store_close(store);
+}
+
+/* --- fork --- */
+
+struct inherited {
+	const char *path;
+	struct store *store;
+	struct txn *reader;
+	struct txn *writer;
+	struct cursor *cursor;
+	struct bell *bell;
+};
+
+/* The child of fork drops what it inherited, in the order that a collector
+ * might, and then works with the file itself. */
+static void inherit(struct child *parent, void *context)
+{
+	struct inherited *inherited = context;
+	struct store *store;
+
+	CHECK(store_is_foreign(inherited->store));
+	cursor_close(inherited->cursor);
+	reader_close(inherited->reader);
+	writer_abort(&inherited->writer);
+	CHECK(inherited->writer == NULL);
+	bell_forget(inherited->bell);
+	store_close(inherited->store);
+	store_close(inherited->store);   /* its second handle */
+
+	store = open_small(inherited->path);
+	CHECK(store != inherited->store);
+	CHECK(!store_is_foreign(store));
+	child_tell(parent);
+	CHECK(child_hear(parent));       /* the parent has committed */
+	CHECK(store_has(store, TREE_META, "who", "parent"));
+	for (int i = 0; i < 60; i++)
+		write_row(store, TREE_META, "who", "child");
+	store_close(store);
+	child_tell(parent);
+}
+
+static void expect_hundred_rows(struct txn *txn)
+{
+	struct cursor *cursor;
+	struct slice key, value;
+
+	CHECK_EQUAL_INT(cursor_open(&cursor, txn, TREE_ITEMS), 0);
+	for (uint8_t i = 0; i < 100; i++) {
+		CHECK_EQUAL_INT(cursor_move(cursor, MOVE_NEXT, &key, &value), 0);
+		CHECK_BYTES(key.data, key.len, &i, 1);
+		CHECK(slice_equal(value, slice_of_text("before the fork")));
+	}
+	CHECK_EQUAL_INT(cursor_move(cursor, MOVE_NEXT, &key, &value), END);
+	cursor_close(cursor);
+}
+
+static void overwrite_all(struct store *store)
+{
+	struct txn *txn = begin_write(store);
+
+	for (uint8_t i = 0; i < 100; i++)
+		CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of(&i, 1), slice_of_text("after")), 0);
+	commit(txn);
+}
+
+static void a_child_of_fork_harms_nobody(void)
+{
+	struct inherited inherited = { .path = store_path("fork.tide") };
+	struct store *store = open_small(inherited.path);
+	struct child child;
+	struct txn *txn = begin_write(store);
+
+	for (uint8_t i = 0; i < 100; i++)
+		CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of(&i, 1),
+			slice_of_text("before the fork")), 0);
+	commit(txn);
+	inherited.store = open_small(inherited.path);
+	inherited.reader = open_reader(store);
+	renew(inherited.reader);
+	CHECK_EQUAL_INT(cursor_open(&inherited.cursor, inherited.reader, TREE_ITEMS), 0);
+	CHECK_EQUAL_INT(bell_open(&inherited.bell, store_wake(store), &failure), 0);
+	inherited.writer = begin_write(store);
+	CHECK_EQUAL_INT(txn_put(inherited.writer, TREE_META, slice_of_text("who"),
+		slice_of_text("parent")), 0);
+
+	child = child_start(inherit, &inherited);
+	CHECK(child_hear(&child));
+	CHECK(!store_is_foreign(store));
+	CHECK_EQUAL_INT(wake_owner(store_wake(store)), getpid());
+	commit(inherited.writer);
+	overwrite_all(store);
+	child_tell(&child);
+	CHECK(child_hear(&child));
+	for (int i = 0; i < 5; i++)
+		overwrite_all(store);
+	expect_hundred_rows(inherited.reader);
+	cursor_close(inherited.cursor);
+	reader_close(inherited.reader);
+	CHECK(store_has(store, TREE_META, "who", "child"));
+	bell_close(inherited.bell);
+	child_end(&child);
+	store_close(store);
+	store_close(store);
+	store_close(open_small(inherited.path));
+}
+
+static void *open_while_forking(void *context)
+{
+	struct inherited *inherited = context;
+	struct store *store = open_small(inherited->path);
+
+	store_close(store);
+	return NULL;
+}
+
+static void exit_at_once(struct child *parent, void *context)
+{
+	(void)parent;
+	(void)context;
+}
+
+/* A fork in the middle of an open would give the child the open's locks. */
+static void forking_and_opening_may_meet(void)
+{
+	struct inherited inherited = { .path = store_path("meet.tide") };
+
+	for (int i = 0; i < 50; i++) {
+		pthread_t thread;
+		struct child child;
+
+		CHECK(pthread_create(&thread, NULL, open_while_forking, &inherited) == 0);
+		if (i % 2)
+			sched_yield();
+		child = child_start(exit_at_once, NULL);
+		child_end(&child);
+		pthread_join(thread, NULL);
+	}
+}
+
+/* Another program must not get the files: exec closes them all. */
+static void nothing_is_left_open_across_exec(void)
+{
+	struct store *store = open_small(store_path("exec.tide"));
+	struct bell *bell;
+
+	CHECK_EQUAL_INT(bell_open(&bell, store_wake(store), &failure), 0);
+	CHECK(system("ls -l /proc/self/fd | grep -q -e exec.tide -e inotify && exit 1; exit 0") == 0);
+	bell_close(bell);
+	store_close(store);
+}
+
+/* --- news --- */
+
+static void a_commit_tells_who_waits(void)
+{
+	struct store *store = open_small(store_path("news.tide"));
+	uint32_t ticket = wake_listen(store_wake(store));
+	uint64_t before = store_last_commit(store);
+	struct store_usage usage;
+
+	commit(begin_write(store));
+	CHECK_EQUAL_UINT(wake_listen(store_wake(store)), ticket);   /* no news in that */
+	wake_unlisten(store_wake(store));
+	write_row(store, TREE_META, "a", "b");
+	CHECK_EQUAL_INT(wake_wait(store_wake(store), ticket, 1000000), 0);
+	wake_unlisten(store_wake(store));
+	CHECK_EQUAL_UINT(store_last_commit(store), before + 1);
+	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
+	CHECK(strstr(usage.engine, "LMDB 0.9"));
+	CHECK_EQUAL_UINT(usage.page_bytes, 4096);
+	CHECK(usage.file_bytes > usage.free_bytes);
+	CHECK_EQUAL_INT(store_sync(store, &failure), 0);
+	store_close(store);
+}
+
+int main(void)
+{
+	a_second_open_gives_the_same_store();
+	handles_may_not_contradict();
+	a_store_keeps_its_clock();
+	a_file_replaced_while_open_is_noticed();
+	a_file_replaced_under_another_process_is_noticed();
+	opening_and_closing_may_meet();
+	processes_write_in_turn();
+	a_killed_writer_was_never_there();
+	a_child_of_fork_harms_nobody();
+	forking_and_opening_may_meet();
+	nothing_is_left_open_across_exec();
+	a_commit_tells_who_waits();
+	return 0;
+}

@@ -1,0 +1,475 @@
+/* test_txn.c - store.h's transactions: snapshots, commits that fail, maps that grow. */
+#include <lmdb.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "unit/stores.h"
+
+static struct failure failure;
+
+/* --- writes that fail: LMDB's own pwrite and writev come through here --- */
+
+enum which { NO_WRITE, PAGE_WRITE, META_WRITE };
+
+/* A meta page is written from its ninth byte to its end: 120 bytes. */
+#define META_WRITE_BYTES 120
+
+static enum which failing;
+static int failing_errno;       /* 0: a short write instead */
+static bool written_all_the_same;
+
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at);
+ssize_t writev(int fd, const struct iovec *parts, int count);
+
+static bool fails(size_t len)
+{
+	return failing == (len == META_WRITE_BYTES ? META_WRITE : PAGE_WRITE);
+}
+
+static ssize_t fail_write(int fd, const void *bytes, size_t len, off_t at)
+{
+	ssize_t written = 0;
+
+	if (written_all_the_same)
+		written = syscall(SYS_pwrite64, fd, bytes, len, at);
+	else if (!failing_errno)
+		written = syscall(SYS_pwrite64, fd, bytes, len / 2, at);
+	failing = failing == META_WRITE ? NO_WRITE : failing;   /* the repair may succeed */
+	errno = failing_errno;
+	return failing_errno ? -1 : written / 2;
+}
+
+__attribute__((visibility("default")))
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+	return fails(len) ? fail_write(fd, bytes, len, at)
+		: syscall(SYS_pwrite64, fd, bytes, len, at);
+}
+
+__attribute__((visibility("default")))
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+	if (failing == PAGE_WRITE) {
+		errno = failing_errno ? failing_errno : EIO;
+		return -1;
+	}
+	return syscall(SYS_writev, fd, parts, count);
+}
+
+static struct store *open_full(const char *path)
+{
+	struct store_options options = small_options(path);
+
+	options.durability = DURABILITY_FULL;
+	return open_with(&options);
+}
+
+static int commit_failing(struct store *store, enum which which, int system)
+{
+	struct txn *txn = begin_write(store);
+	int err;
+
+	CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of_text("new"), slice_of_text("row")), 0);
+	failing_errno = system;
+	failing = which;
+	err = end_write(txn, &failure);
+	failing = NO_WRITE;
+	return err;
+}
+
+static void a_commit_that_could_not_write_never_was(void)
+{
+	struct store *store = open_full(store_path("page.tide"));
+	struct txn *reader = open_reader(store);
+	uint64_t before;
+
+	write_row(store, TREE_ITEMS, "old", "row");
+	before = store_last_commit(store);
+	CHECK_EQUAL_INT(commit_failing(store, PAGE_WRITE, EIO), ERR_STORE);
+	CHECK_EQUAL_INT(failure.system, EIO);
+	CHECK_EQUAL_INT(commit_failing(store, PAGE_WRITE, ENOSPC), ERR_DISK_FULL);
+	CHECK_EQUAL_INT(commit_failing(store, PAGE_WRITE, EDQUOT), ERR_DISK_FULL);
+	CHECK_EQUAL_INT(commit_failing(store, PAGE_WRITE, 0), ERR_STORE);   /* short */
+	CHECK_EQUAL_UINT(store_last_commit(store), before);
+	renew(reader);
+	CHECK(has_row(reader, TREE_ITEMS, "old", "row"));
+	CHECK(!has_row(reader, TREE_ITEMS, "new", "row"));
+	reader_close(reader);
+	write_row(store, TREE_ITEMS, "new", "row");   /* and it goes on */
+	CHECK(store_has(store, TREE_ITEMS, "new", "row"));
+	store_close(store);
+}
+
+/* The meta page may or may not have reached the disk: nobody can know. */
+static void a_commit_that_could_not_finish_is_unknown(bool it_did_finish)
+{
+	const char *path = store_path(it_did_finish ? "meta1.tide" : "meta2.tide");
+	struct store *store = open_full(path);
+	struct txn *reader = open_reader(store);
+	struct txn *txn;
+	struct store_usage usage;
+	uint32_t cleared;
+
+	write_row(store, TREE_ITEMS, "old", "row");
+	written_all_the_same = it_did_finish;
+	CHECK_EQUAL_INT(commit_failing(store, META_WRITE, EIO), ERR_UNKNOWN_OUTCOME);
+	written_all_the_same = false;
+	CHECK(strstr(failure.message, "close every handle"));
+
+	CHECK_EQUAL_INT(reader_renew(reader, &failure), ERR_STORE);
+	CHECK(strstr(failure.message, "open it again"));
+	CHECK_EQUAL_INT(reader_open(&txn, store, &failure), ERR_STORE);
+	CHECK(txn == NULL);
+	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+	CHECK_EQUAL_INT(writer_begin(&txn, store, &failure), ERR_STORE);
+	CHECK(txn == NULL);
+	wake_unlock(store_wake(store));
+	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), ERR_STORE);
+	CHECK_EQUAL_INT(store_clear_stale(store, &cleared, &failure), ERR_STORE);
+	CHECK_EQUAL_INT(store_sync(store, &failure), ERR_STORE);
+	CHECK(store_last_commit(store) > 0);
+	reader_close(reader);
+	store_close(store);
+
+	store = open_full(path);
+	CHECK(store_has(store, TREE_ITEMS, "old", "row"));
+	write_row(store, TREE_ITEMS, "newer", "row");
+	CHECK(store_has(store, TREE_ITEMS, "newer", "row"));
+	store_close(store);
+}
+
+/* --- snapshots --- */
+
+static void a_snapshot_stays_as_it_was(void)
+{
+	struct store *store = open_small(store_path("snapshot.tide"));
+	struct txn *one = open_reader(store);
+	struct txn *two = open_reader(store);
+
+	write_row(store, TREE_ITEMS, "a", "1");
+	renew(one);
+	CHECK_EQUAL_UINT(txn_id(one), store_last_commit(store));
+	write_row(store, TREE_ITEMS, "a", "2");
+	renew(two);
+	CHECK(has_row(one, TREE_ITEMS, "a", "1"));
+	CHECK(has_row(two, TREE_ITEMS, "a", "2"));
+	CHECK(store_last_commit(store) == txn_id(two) && txn_id(one) < txn_id(two));
+	reader_reset(one);
+	reader_reset(one);
+	renew(one);
+	CHECK(has_row(one, TREE_ITEMS, "a", "2"));
+	reader_close(one);
+	reader_close(two);
+	reader_close(NULL);
+	store_close(store);
+}
+
+static void *read_all_the_time(void *context)
+{
+	struct store *store = context;
+	struct txn *txn = open_reader(store);
+	struct slice one, other;
+
+	for (int i = 0; i < 3000; i++) {
+		renew(txn);
+		CHECK_EQUAL_INT(txn_get(txn, TREE_ITEMS, slice_of_text("one"), &one), 0);
+		CHECK_EQUAL_INT(txn_get(txn, TREE_LOG, slice_of_text("other"), &other), 0);
+		CHECK(slice_equal(one, other));
+		reader_reset(txn);
+	}
+	reader_close(txn);
+	return NULL;
+}
+
+static void *write_all_the_time(void *context)
+{
+	struct store *store = context;
+
+	for (int i = 0; i < 1000; i++) {
+		struct txn *txn = begin_write(store);
+		uint64_t word = check_random();
+		struct slice value = slice_of(&word, sizeof word);
+
+		CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of_text("one"), value), 0);
+		CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, slice_of_text("other"), value), 0);
+		commit(txn);
+	}
+	return NULL;
+}
+
+static void threads_see_whole_commits(void)
+{
+	struct store *store = open_small(store_path("threads.tide"));
+	pthread_t threads[5];
+
+	write_all_the_time(store);
+	for (int i = 0; i < 5; i++)
+		CHECK(pthread_create(&threads[i], NULL, i == 0 ? write_all_the_time
+			: read_all_the_time, store) == 0);
+	for (int i = 0; i < 5; i++)
+		pthread_join(threads[i], NULL);
+	store_close(store);
+}
+
+/* --- reader slots --- */
+
+struct readers {
+	const char *path;
+	int count;
+};
+
+static void read_until_killed(struct child *parent, void *context)
+{
+	const struct readers *readers = context;
+	struct store *store = open_small(readers->path);
+
+	for (int i = 0; i < readers->count; i++)
+		renew(open_reader(store));
+	child_tell(parent);
+	child_hear(parent);
+}
+
+static void the_readers_of_the_dead_are_cleared(void)
+{
+	struct readers readers = { store_path("dead.tide"), 5 };
+	struct store *store = open_small(readers.path);
+	struct child child = child_start(read_until_killed, &readers);
+	struct store_usage usage;
+	uint32_t cleared;
+
+	CHECK(child_hear(&child));
+	write_row(store, TREE_ITEMS, "a", "b");
+	write_row(store, TREE_ITEMS, "a", "c");
+	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
+	CHECK_EQUAL_UINT(usage.readers, 5);
+	CHECK_EQUAL_UINT(usage.readers_max, 1024);
+	CHECK_EQUAL_INT(usage.oldest_reader_pid, child.pid);
+	CHECK_EQUAL_UINT(usage.oldest_reader_lag, 2);
+	child_kill(&child);
+	CHECK_EQUAL_INT(store_clear_stale(store, &cleared, &failure), 0);
+	CHECK_EQUAL_UINT(cleared, 5);
+	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
+	CHECK(usage.readers == 0 && usage.oldest_reader_pid == 0 && usage.oldest_reader_lag == 0);
+	store_close(store);
+}
+
+/* A writer clears them by and by, so that the file stops growing. */
+static void a_writer_clears_the_dead_too(void)
+{
+	struct readers readers = { store_path("grow.tide"), 1 };
+	struct store *store = open_small(readers.path);
+	struct child child = child_start(read_until_killed, &readers);
+	struct store_usage usage;
+
+	CHECK(child_hear(&child));
+	child_kill(&child);
+	for (int i = 0; i < 4000; i++)
+		write_row(store, TREE_ITEMS, "a", i % 2 ? "b" : "c");
+	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
+	CHECK_EQUAL_INT(usage.oldest_reader_pid, 0);
+	CHECK(usage.file_bytes < 12 << 20);   /* held for good it would be 60 MB */
+	store_close(store);
+}
+
+static void full_reader_slots_are_said_and_cured(void)
+{
+	struct readers readers = { store_path("slots.tide"), 1000 };
+	struct store *store = open_small(readers.path);
+	struct child child = child_start(read_until_killed, &readers);
+	struct txn *taken[30];
+	int count = 0;
+
+	CHECK(child_hear(&child));
+	while (reader_open(&taken[count], store, &failure) == 0)
+		count++;
+	CHECK_EQUAL_INT(failure.err, ERR_READERS_FULL);
+	CHECK(taken[count] == NULL);
+	CHECK_EQUAL_INT(count, 24);
+	child_kill(&child);
+	CHECK_EQUAL_INT(reader_open(&taken[count], store, &failure), 0);
+	for (int i = 0; i <= count; i++)
+		reader_close(taken[i]);
+	store_close(store);
+}
+
+/* --- maps that grow --- */
+
+static void grow_beyond(struct child *parent, void *context)
+{
+	struct store_options options = small_options(context);
+	struct store *store;
+	static uint8_t bytes[2000];
+
+	options.max_bytes = 8 * SMALL_MAX_BYTES;
+	store = open_with(&options);
+	child_tell(parent);
+	while (child_hear(parent)) {
+		for (uint64_t i = 0; i < 500; i++) {
+			struct txn *txn = begin_write(store);
+
+			for (uint64_t j = 0; j < 20; j++) {
+				uint64_t key[2] = { i, check_random() };
+
+				CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of(key, sizeof key),
+					slice_of(bytes, sizeof bytes)), 0);
+			}
+			commit(txn);
+		}
+		write_row(store, TREE_META, "grown", "far");
+		child_tell(parent);
+	}
+	store_close(store);
+}
+
+static void a_map_grows_when_another_process_makes_it(void)
+{
+	char *path = (char *)(uintptr_t)store_path("map.tide");
+	struct store *store = open_small(path);
+	struct txn *pinned = open_reader(store);
+	struct txn *reader = open_reader(store);
+	struct child child = child_start(grow_beyond, path);
+	struct store_usage usage;
+	struct txn *txn;
+
+	CHECK(child_hear(&child));
+	write_row(store, TREE_META, "before", "it grew");
+	renew(pinned);
+	for (int i = 0; i < 3; i++) {
+		child_tell(&child);
+		CHECK(child_hear(&child));
+	}
+
+	/* While a snapshot points into the old map it can't be replaced. */
+	CHECK_EQUAL_INT(reader_renew(reader, &failure), ERR_BUSY);
+	CHECK(strstr(failure.message, "grow"));
+	CHECK(has_row(pinned, TREE_META, "before", "it grew"));
+	CHECK(!has_row(pinned, TREE_META, "grown", "far"));
+	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+	CHECK_EQUAL_INT(writer_begin(&txn, store, &failure), ERR_BUSY);
+	wake_unlock(store_wake(store));
+	reader_reset(pinned);
+
+	renew(reader);
+	CHECK(has_row(reader, TREE_META, "grown", "far"));
+	reader_reset(reader);
+	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
+	CHECK(usage.file_bytes > 2 * SMALL_MAX_BYTES);
+	txn = begin_write(store);
+	CHECK_EQUAL_INT(writer_check_room(txn, &failure), ERR_FULL);   /* our own limit holds */
+	CHECK_EQUAL_INT(txn_delete(txn, TREE_META, slice_of_text("before")), 0);
+	commit(txn);
+	reader_close(pinned);
+	reader_close(reader);
+	child_end(&child);
+	store_close(store);
+}
+
+struct resized {
+	struct store *store;
+	_Atomic bool done;
+};
+
+static void *read_while_it_grows(void *context)
+{
+	struct resized *resized = context;
+	struct txn *txn = open_reader(resized->store);
+	struct cursor *cursor;
+	struct slice key, value;
+
+	while (!resized->done) {
+		int err = reader_renew(txn, &failure);
+
+		if (err == ERR_BUSY)
+			continue;
+		CHECK_EQUAL_INT(err, 0);
+		CHECK_EQUAL_INT(txn_cursor(txn, TREE_ITEMS, &cursor), 0);
+		for (int i = 0; i < 50; i++)
+			if (cursor_move(cursor, i ? MOVE_NEXT : MOVE_LAST, &key, &value) == 0)
+				CHECK(value.len == 2000 && value.data[1999] == 0);
+		CHECK(store_last_commit(resized->store) >= txn_id(txn));
+		reader_reset(txn);
+	}
+	reader_close(txn);
+	return NULL;
+}
+
+/* Threads that read all the time let a new map in between. */
+static void a_map_grows_under_busy_threads(void)
+{
+	char *path = (char *)(uintptr_t)store_path("busy.tide");
+	struct resized resized = { open_small(path), false };
+	struct child child = child_start(grow_beyond, path);
+	pthread_t threads[3];
+
+	CHECK(child_hear(&child));
+	for (int i = 0; i < 3; i++)
+		CHECK(pthread_create(&threads[i], NULL, read_while_it_grows, &resized) == 0);
+	for (int i = 0; i < 3; i++) {
+		child_tell(&child);
+		CHECK(child_hear(&child));
+	}
+	while (!store_has(resized.store, TREE_META, "grown", "far"))
+		;
+	resized.done = true;
+	for (int i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	child_end(&child);
+	store_close(resized.store);
+}
+
+/* --- transactions that can't --- */
+
+static void a_row_that_failed_poisons_its_transaction(void)
+{
+	struct store *store = open_small(store_path("poison.tide"));
+	static uint8_t bytes[1 << 20];
+	struct txn *txn = begin_write(store);
+	int err = 0;
+
+	for (uint8_t i = 0; !err; i++)   /* without asking for room */
+		err = txn_put(txn, TREE_PARTS, slice_of(&i, 1), slice_of(bytes, sizeof bytes));
+	CHECK_EQUAL_INT(err, ERR_FULL);
+	CHECK_EQUAL_INT(txn_system(txn), MDB_MAP_FULL);
+	err = txn_put(txn, TREE_META, slice_of_text("a"), slice_of_text("b"));
+	CHECK_EQUAL_INT(err, ERR_FULL);
+	CHECK_EQUAL_INT(end_write(txn, &failure), ERR_FULL);
+	CHECK(!store_has(store, TREE_META, "a", "b"));
+	write_row(store, TREE_META, "a", "b");
+	store_close(store);
+}
+
+static void a_read_only_store_does_not_write(void)
+{
+	const char *path = store_path("readonly.tide");
+	struct store_options options = small_options(path);
+	struct store *store = open_small(path);
+	struct txn *txn;
+
+	write_row(store, TREE_META, "a", "b");
+	store_close(store);
+	options.read_only = true;
+	store = open_with(&options);
+	CHECK_EQUAL_INT(writer_begin(&txn, store, &failure), ERR_READ_ONLY);
+	CHECK(txn == NULL);
+	CHECK(store_has(store, TREE_META, "a", "b"));
+	CHECK_EQUAL_INT(store_sync(store, &failure), 0);
+	store_close(store);
+}
+
+int main(void)
+{
+	a_commit_that_could_not_write_never_was();
+	a_commit_that_could_not_finish_is_unknown(false);
+	a_commit_that_could_not_finish_is_unknown(true);
+	a_snapshot_stays_as_it_was();
+	threads_see_whole_commits();
+	the_readers_of_the_dead_are_cleared();
+	a_writer_clears_the_dead_too();
+	full_reader_slots_are_said_and_cured();
+	a_map_grows_when_another_process_makes_it();
+	a_map_grows_under_busy_threads();
+	a_row_that_failed_poisons_its_transaction();
+	a_read_only_store_does_not_write();
+	return 0;
+}
