@@ -85,11 +85,10 @@ static void push_info(lua_State *L, struct database *database, uint32_t stream)
 	lua_remove(L, -2);
 }
 
-static void know(lua_State *L, struct database *database, struct feed_handle *handle,
-	uint32_t stream)
+static void know(lua_State *L, struct feed_handle *handle, uint32_t stream)
 {
 	handle->known = 0;
-	push_info(L, database, stream);
+	push_info(L, handle->child.database, stream);
 	lua_setiuservalue(L, 1, VALUE_INFO);
 	handle->known = stream;
 }
@@ -99,10 +98,8 @@ static void know(lua_State *L, struct database *database, struct feed_handle *ha
 /* The page's next record, on the stack: false at the page's end. A finalizer
  * may move on or close the feed whenever Lua allocates, so the room is made
  * first and the page looked at again. */
-static bool push_next(lua_State *L)
+static bool push_next(lua_State *L, struct feed_handle *handle)
 {
-	struct database *database;
-	struct feed_handle *handle = check_feed(L, &database);
 	struct slice record, again;
 	uint32_t stream, same;
 	uint8_t *room;
@@ -111,13 +108,13 @@ static bool push_next(lua_State *L)
 		if (tide_feed_peek(handle->feed, &stream, &record) == END)
 			return false;
 		if (handle->known != stream) {
-			know(L, database, handle, stream);
-			handle = check_feed(L, &database);
+			know(L, handle, stream);
+			check_open(L, &handle->child);
 			continue;
 		}
 		lua_getiuservalue(L, 1, VALUE_INFO);
 		room = new_record(L, -1, record.len);
-		handle = check_feed(L, &database);
+		check_open(L, &handle->child);
 		if (tide_feed_peek(handle->feed, &same, &again) == 0 && same == stream &&
 				again.len == record.len)
 			break;
@@ -140,14 +137,13 @@ static int next_or_fail(lua_State *L, struct failure *failure)
 
 	if (handle->left == 0)
 		return 0;
-	if (push_next(L))
+	if (push_next(L, handle))
 		return 1;
-	handle = check_feed(L, &database);
 	if (!tide_feed_has_news(handle->feed, database->tide))
 		return 0;
 	max = handle->left < 1000 ? (uint32_t)handle->left : 1000;
 	err = tide_feed_fill(handle->feed, database->tide, max, failure);
-	return err ? err : push_next(L);
+	return err ? err : push_next(L, handle);
 }
 
 /* next_record(feed) -> record, or nothing; raises failures. An iterator. */

@@ -7,6 +7,21 @@
 
 #include "lua/failure.h"
 
+const char DATABASE_TYPE[] = "tidetable.core.database";
+const char TABLE_TYPE[] = "tidetable.core.table";
+const char QUERY_TYPE[] = "tidetable.core.query";
+const char FEED_TYPE[] = "tidetable.core.feed";
+const char BELL_TYPE[] = "tidetable.core.bell";
+
+void *check_type(lua_State *L, int index, const char *type)
+{
+	const char *const *handle = lua_touserdata(L, index);
+
+	if (!handle || lua_rawlen(L, index) < sizeof *handle || *handle != type)
+		luaL_typeerror(L, index, type);
+	return lua_touserdata(L, index);
+}
+
 static int raise(lua_State *L, int err)
 {
 	struct failure failure;
@@ -27,7 +42,7 @@ static void check_usable(lua_State *L, const struct database *database)
 
 struct database *check_database(lua_State *L, int index)
 {
-	struct database *database = luaL_checkudata(L, index, DATABASE_TYPE);
+	struct database *database = check_type(L, index, DATABASE_TYPE);
 
 	check_usable(L, database);
 	return database;
@@ -35,7 +50,7 @@ struct database *check_database(lua_State *L, int index)
 
 struct table_handle *check_table(lua_State *L, int index, struct database **database)
 {
-	struct table_handle *table = luaL_checkudata(L, index, TABLE_TYPE);
+	struct table_handle *table = check_type(L, index, TABLE_TYPE);
 
 	lua_getiuservalue(L, index, 1);
 	*database = lua_touserdata(L, -1);
@@ -44,12 +59,17 @@ struct table_handle *check_table(lua_State *L, int index, struct database **data
 	return table;
 }
 
-void *check_child(lua_State *L, int index, const char *type, struct database **database)
+void check_open(lua_State *L, const struct child *child)
 {
-	struct child *child = luaL_checkudata(L, index, type);
-
 	if (!child->database)
 		raise(L, ERR_CLOSED);
+}
+
+void *check_child(lua_State *L, int index, const char *type, struct database **database)
+{
+	struct child *child = check_type(L, index, type);
+
+	check_open(L, child);
 	check_usable(L, child->database);
 	*database = child->database;
 	return child;
@@ -63,6 +83,7 @@ void *new_child(lua_State *L, int index, size_t size, const char *type, int valu
 	index = lua_absindex(L, index);
 	child = lua_newuserdatauv(L, size, values);
 	memset(child, 0, size);
+	child->type = type;
 	child->finish = finish;
 	luaL_setmetatable(L, type);
 	lua_pushvalue(L, index);
@@ -141,7 +162,7 @@ static int collect_database(lua_State *L)
 /* A transaction's function can't close the ground under itself. */
 static int close_database(lua_State *L)
 {
-	struct database *database = luaL_checkudata(L, 1, DATABASE_TYPE);
+	struct database *database = check_type(L, 1, DATABASE_TYPE);
 
 	if (database->tide && tide_in_transaction(database->tide))
 		return raise(L, ERR_NESTED);
@@ -165,6 +186,7 @@ static int open_database(lua_State *L)
 	struct failure failure;
 
 	memset(database, 0, sizeof *database);
+	database->type = DATABASE_TYPE;
 	luaL_setmetatable(L, DATABASE_TYPE);
 	lua_pushvalue(L, 6);
 	lua_setiuservalue(L, -2, 1);
@@ -175,7 +197,7 @@ static int open_database(lua_State *L)
 
 static int is_closed(lua_State *L)
 {
-	struct database *database = luaL_checkudata(L, 1, DATABASE_TYPE);
+	struct database *database = check_type(L, 1, DATABASE_TYPE);
 
 	lua_pushboolean(L, database->tide == NULL);
 	return 1;

@@ -15,17 +15,18 @@
 #include "codec/builder.h"
 #include "tide.h"
 
-#define DATABASE_TYPE "tidetable.core.database"
-#define TABLE_TYPE "tidetable.core.table"
-#define QUERY_TYPE "tidetable.core.query"
-#define FEED_TYPE "tidetable.core.feed"
-#define BELL_TYPE "tidetable.core.bell"
+extern const char DATABASE_TYPE[];
+extern const char TABLE_TYPE[];
+extern const char QUERY_TYPE[];
+extern const char FEED_TYPE[];
+extern const char BELL_TYPE[];
 #define CLOCK_TYPE "tidetable.core.clock"
 #define RECORD_TYPE "tidetable.record"
 
 struct child;
 
 struct database {
+	const char *type;
 	struct tide *tide;           /* NULL: closed */
 	struct child *children;
 	uint64_t deadline_ms;        /* of the open transaction, by tide_elapsed_ms */
@@ -40,14 +41,17 @@ struct database {
  * are first copied into memory of Lua's own, by those who look again after
  * they have asked for it; only then are tables made of them. */
 
-/* What is made from a database; the first member of each. */
+/* What is made from a database; the first member of each. The type is the
+ * address of its name above, so that telling it compares no text. */
 struct child {
+	const char *type;
 	struct database *database;   /* NULL: finished */
 	struct child *next, *previous;
 	void (*finish)(struct child *child);
 };
 
 struct table_handle {
+	const char *type;
 	struct tide_table table;
 };
 
@@ -58,8 +62,15 @@ struct database *check_database(lua_State *L, int index);
 /* The table at index, and its database. */
 struct table_handle *check_table(lua_State *L, int index, struct database **database);
 
+/* The type's address first in a userdata of ours: so it is told apart. Raises
+ * what luaL_checkudata raises. */
+void *check_type(lua_State *L, int index, const char *type);
+
 /* A child of this type at index; raises CLOSED when it is finished. */
 void *check_child(lua_State *L, int index, const char *type, struct database **database);
+
+/* Looks again, after Lua has allocated: raises when a finalizer has finished it. */
+void check_open(lua_State *L, const struct child *child);
 
 /* A new zeroed child of the database at index, on the stack, with its user
  * values: the first is the database. It is in no list yet. */

@@ -267,6 +267,7 @@ static int table(lua_State *L)
 	check_database(L, 1);
 	name = check_slice(L, 2);
 	handle = lua_newuserdatauv(L, sizeof *handle, 1);
+	handle->type = TABLE_TYPE;
 	if (tide_table_named(&handle->table, name, &failure))
 		return return_failure(L, &failure);
 	lua_pushvalue(L, 1);

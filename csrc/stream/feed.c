@@ -246,7 +246,7 @@ static int fill_one(struct feed *feed, uint32_t max, const struct view_of_stream
 		if (err)
 			break;
 		taken++;
-		err = log_next(cursor, id, &head);
+		err = log_step(cursor, id, &head);
 	}
 	feed->caught_up = err == END;
 	return err < 0 ? corrupt(feed, id, feed->filled_to + 1, err, failure) : 0;
@@ -335,7 +335,7 @@ static int fill_merged(struct feed *feed, uint32_t max, struct strand *strands, 
 			if (err)
 				break;
 			taken++;
-			err = log_next(strand->cursor, id, &strand->head);
+			err = log_step(strand->cursor, id, &strand->head);
 		}
 		if (err < 0)
 			return corrupt(feed, id, feed->filled_to + 1, err, failure);

@@ -94,16 +94,21 @@ static uint16_t part_of(struct slice key)
 }
 
 /* The head of the record whose first row this is. */
+static int decode_head(struct slice key, struct slice share, struct record *head)
+{
+	int err = record_get_head(head, share);
+
+	if (!err && (part_of(key) != 0 || head->sequence != sequence_of(key)))
+		err = ERR_CORRUPT;
+	return err;
+}
+
 static int read_head(struct slice key, struct slice value, struct record *head)
 {
 	struct slice share;
 	int err = row_open(key, value, &share);
 
-	if (!err)
-		err = record_get_head(head, share);
-	if (!err && (part_of(key) != 0 || head->sequence != sequence_of(key)))
-		err = ERR_CORRUPT;
-	return err;
+	return err ? err : decode_head(key, share, head);
 }
 
 int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *head)
@@ -119,19 +124,40 @@ int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct r
 	return is_of(key, stream) ? read_head(key, value, head) : END;
 }
 
+/* The first row of the stream's next record. */
+static int next_first_row(struct cursor *cursor, uint32_t stream, struct slice *key,
+	struct slice *value)
+{
+	do {
+		int err = cursor_move(cursor, MOVE_NEXT, key, value);
+
+		if (err)
+			return err;
+		if (!is_of(*key, stream))
+			return END;
+	} while (part_of(*key) != 0);
+	return 0;
+}
+
 int log_next(struct cursor *cursor, uint32_t stream, struct record *head)
 {
 	struct slice key, value;
-	int err;
+	int err = next_first_row(cursor, stream, &key, &value);
 
-	do {
-		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
-		if (err)
-			return err;
-		if (!is_of(key, stream))
-			return END;
-	} while (part_of(key) != 0);
-	return read_head(key, value, head);
+	return err ? err : read_head(key, value, head);
+}
+
+int log_step(struct cursor *cursor, uint32_t stream, struct record *head)
+{
+	struct slice key, value;
+	int err = next_first_row(cursor, stream, &key, &value);
+
+	if (err)
+		return err;
+	if (value.len < ROW_CHECKSUM)
+		return ERR_CORRUPT;
+	return decode_head(key, slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM),
+		head);
 }
 
 /* From the row that the cursor is on, which may be any part of its record. */

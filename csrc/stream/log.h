@@ -33,6 +33,9 @@ int log_last_stream(struct txn *txn, uint32_t *stream);
 int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *head);
 int log_last(struct cursor *cursor, uint32_t stream, struct record *head);
 int log_next(struct cursor *cursor, uint32_t stream, struct record *head);
+
+/* log_next for those who copy the record: the checksum is left to log_copy. */
+int log_step(struct cursor *cursor, uint32_t stream, struct record *head);
 int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
 	struct record *head);
 

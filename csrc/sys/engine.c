@@ -65,8 +65,9 @@ int engine_fail(struct failure *failure, const struct store *store, int rc, cons
 	int err = engine_error(store->fd, rc);
 
 	if (rc == MDB_MAP_RESIZED)
-		fail_as(failure, err, "%s: another process let the file grow beyond this one's map,"
-			" and a snapshot is open on that: try again when it has ended", store->path);
+		fail_as(failure, err, "%s: another process let the file grow beyond this one's"
+			" map, and a snapshot is open on that: try again when it has ended",
+			store->path);
 	else if (err == ERR_READERS_FULL || err == ERR_DISK_FULL || err == ERR_FULL)
 		fail_with(failure, err, "%s", store->path);
 	else
@@ -170,7 +171,8 @@ static int environment_open_patiently(struct store *store, uint64_t page_count, 
 
 static int map_metas(struct store *store, struct failure *failure)
 {
-	void *metas = mmap(NULL, 2 * (size_t)store->page_bytes, PROT_READ, MAP_SHARED, store->fd, 0);
+	size_t size = 2 * (size_t)store->page_bytes;
+	void *metas = mmap(NULL, size, PROT_READ, MAP_SHARED, store->fd, 0);
 
 	if (metas == MAP_FAILED)
 		return file_fail(failure, errno, store->path, "can't be mapped");
@@ -261,8 +263,8 @@ static int look_first(struct store *store, bool alone, struct pages_facts *pages
 	store->inode = file.inode;
 	store->page_bytes = pages->page_bytes;
 	if (!err && !wake_identify(store->wake, file.device, file.inode))
-		err = fail_as(failure, ERR_BUSY, "%s: is a new file of that name, and another process"
-			" still has the old one open", store->path);
+		err = fail_as(failure, ERR_BUSY, "%s: is a new file of that name, and another"
+			" process still has the old one open", store->path);
 	return err;
 }
 

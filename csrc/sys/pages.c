@@ -95,6 +95,11 @@ static uint32_t node_size(const uint8_t *node)
 #endif
 }
 
+static uint64_t child_of(const uint8_t *node)
+{
+	return node_size(node) | (uint64_t)native_u16(node + 4) << 32;
+}
+
 static bool read_at(int fd, void *bytes, size_t len, uint64_t at)
 {
 	uint8_t *to = bytes;
@@ -245,7 +250,7 @@ static int visit(struct walk *walk, uint64_t number)
 	if (number < 2 || number >= walk->facts->page_count)
 		return damaged(walk, number, "is pointed to, but can't be");
 	if (number >= walk->facts->file_pages)
-		return damaged(walk, number, "is in use, but the file ends before it: it was cut off");
+		return damaged(walk, number, "is in use, but the file was cut off before it");
 	if (walk->seen[number / 8] & bit)
 		return damaged(walk, number, "is pointed to twice");
 	walk->seen[number / 8] |= bit;
@@ -312,8 +317,7 @@ static int walk_nodes(struct walk *walk, uint64_t number, const uint8_t *page, u
 		if (kind == PAGE_LEAF)
 			err = walk_value(walk, number, node, page_bytes - at, depth);
 		else
-			err = walk_page(walk, node_size(node) | (uint64_t)native_u16(node + 4) << 32,
-				depth + 1);
+			err = walk_page(walk, child_of(node), depth + 1);
 	}
 	return err;
 }
