@@ -1,0 +1,33 @@
+-- reader.lua - a process that reads a whole stream and watches its own memory.
+--
+--     lua5.4 bench/lib/reader.lua PATH     prints records, most KB of RssAnon
+
+local tidetable = require "tidetable"
+
+local look_every = 10000
+
+local function anonymous_kb()
+  for line in io.lines "/proc/self/status" do
+    local kb = line:match("^RssAnon:%s*(%d+)")
+    if kb then
+      return tonumber(kb)
+    end
+  end
+  return 0
+end
+
+local db <close> = assert(tidetable.open(arg[1], { read_only = true }))
+local orders = assert(db:table "orders")
+local seen, most, images = 0, 0, 0
+
+for record in orders:stream():records() do
+  if record.new_image and record.old_image and record.keys then
+    images = images + 1
+  end
+  seen = seen + 1
+  if seen % look_every == 0 then
+    most = math.max(most, anonymous_kb())
+  end
+end
+assert(images > 0, "there should be records with both images")
+print(seen, math.max(most, anonymous_kb()))

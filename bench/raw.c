@@ -1,0 +1,608 @@
+/* raw.c - LMDB in C, by itself: what this library is measured against.
+ *
+ * The same work on the same keys with values of the same size, and nothing
+ * else: no checksum, no format, no lock of our own, no retention. Files are made
+ * from a database of ours, row by row; what is put into them has the sizes
+ * found there. Wherever LMDB has a quick way, it is taken: one cursor a tree
+ * for a transaction, MDB_CURRENT, MDB_APPEND, MDB_RESERVE.
+ *
+ *     raw version                          LMDB's version
+ *     raw copy FROM TO                     the file, on the disk when done
+ *     raw pack FROM TO                     the same without free pages
+ *     raw make FROM TO items|both          our rows, in a file of raw LMDB
+ *     raw sizes FILE                       rows, pages and sizes of both trees
+ *     raw put FILE items|both full|none random|ascending BATCH COUNT SEED
+ *     raw trim FILE COUNT                  removes records at the head
+ *     raw scan FILE                        every record, touched
+ *     raw get FILE COUNT SEED              random items, touched
+ *
+ * Those that measure print one line: nanoseconds an operation, and `put` the
+ * longest transaction's too. What they need is read before, so that the file is
+ * in memory when the clock starts.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "codec/key.h"
+#include "codec/record.h"
+#include "codec/row.h"
+
+#define MAP_BYTES ((size_t)64 << 30)
+#define COPY_BATCH 10000
+#define TRIM_BATCH 256
+#define KEY_ROOM 40
+#define ITEM_HEAD 9                      /* before the item in its row: doc/format.md */
+#define IMAGE_MAX 1024
+
+/* The partition that ascending items go to, behind all others: bench/lib/orders.lua. */
+#define ASCENDING_PARTITION "zulu-0001"
+#define ASCENDING_FIRST INT64_C(1700000000001)
+#define ASCENDING_STEP 100
+
+_Noreturn static void die(const char *what, const char *why)
+{
+	fprintf(stderr, "raw: %s: %s\n", what, why);
+	exit(1);
+}
+
+static void must(int rc, const char *what)
+{
+	if (rc)
+		die(what, mdb_strerror(rc));
+}
+
+static double now_ns(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+static void *get_memory(size_t bytes)
+{
+	void *memory = calloc(1, bytes ? bytes : 1);
+
+	if (!memory)
+		die("memory", strerror(errno));
+	return memory;
+}
+
+/* xorshift64: which items is chance, but the same for the same seed. */
+static uint64_t chance(uint64_t *state)
+{
+	uint64_t x = *state;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return *state = x;
+}
+
+static uint64_t seed_of(const char *text)
+{
+	return strtoull(text, NULL, 10) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+}
+
+/* --- files --- */
+
+struct file {
+	MDB_env *env;
+	MDB_dbi items;
+	MDB_dbi log;
+};
+
+static void file_open(struct file *file, const char *path, unsigned flags)
+{
+	unsigned create = flags & MDB_RDONLY ? 0 : MDB_CREATE;
+	MDB_txn *txn;
+
+	must(mdb_env_create(&file->env), path);
+	must(mdb_env_set_mapsize(file->env, MAP_BYTES), path);
+	must(mdb_env_set_maxdbs(file->env, 8), path);
+	must(mdb_env_open(file->env, path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600), path);
+	must(mdb_txn_begin(file->env, NULL, flags & MDB_RDONLY, &txn), path);
+	must(mdb_dbi_open(txn, "items", create, &file->items), path);
+	must(mdb_dbi_open(txn, "log", create, &file->log), path);
+	must(mdb_txn_commit(txn), path);
+}
+
+static MDB_txn *begin(const struct file *file, unsigned flags)
+{
+	MDB_txn *txn;
+
+	must(mdb_txn_begin(file->env, NULL, flags, &txn), "begin");
+	return txn;
+}
+
+static MDB_cursor *cursor_of(MDB_txn *txn, MDB_dbi tree)
+{
+	MDB_cursor *cursor;
+
+	must(mdb_cursor_open(txn, tree, &cursor), "cursor");
+	return cursor;
+}
+
+/* A transaction on both trees, with a cursor on each. */
+struct work {
+	MDB_txn *txn;
+	MDB_cursor *items;
+	MDB_cursor *log;
+};
+
+static struct work work_begin(const struct file *file, bool both)
+{
+	struct work work = { .txn = begin(file, 0) };
+
+	work.items = cursor_of(work.txn, file->items);
+	if (both)
+		work.log = cursor_of(work.txn, file->log);
+	return work;
+}
+
+static void work_commit(struct work *work)
+{
+	mdb_cursor_close(work->items);
+	if (work->log)
+		mdb_cursor_close(work->log);
+	must(mdb_txn_commit(work->txn), "commit");
+}
+
+static void copy(const char *from, const char *to)
+{
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	struct stat stat;
+	ssize_t sent = 1;
+
+	if (in < 0 || fstat(in, &stat))
+		die(from, strerror(errno));
+	if (out < 0)
+		die(to, strerror(errno));
+	for (off_t left = stat.st_size; left > 0 && sent > 0; left -= sent)
+		sent = sendfile(out, in, NULL, (size_t)left);
+	if (sent < 0 || fsync(out) || close(out) || close(in))
+		die(to, strerror(errno));
+}
+
+static void pack(const char *from, const char *to)
+{
+	struct file file;
+
+	file_open(&file, from, MDB_RDONLY | MDB_NOLOCK);
+	must(mdb_env_copy2(file.env, to, MDB_CP_COMPACT), to);
+	mdb_env_close(file.env);
+}
+
+/* By the same calls that made ours, so that pages come out equally full. */
+static void make_tree(const struct file *from, MDB_dbi source, const struct file *to, MDB_dbi tree,
+	unsigned flags)
+{
+	MDB_txn *reader = begin(from, MDB_RDONLY), *txn = begin(to, 0);
+	MDB_cursor *walk = cursor_of(reader, source);
+	MDB_val key, value;
+	uint64_t rows = 0;
+	int rc;
+
+	while ((rc = mdb_cursor_get(walk, &key, &value, MDB_NEXT)) == 0) {
+		must(mdb_put(txn, tree, &key, &value, flags), "make");
+		if (++rows % COPY_BATCH == 0) {
+			must(mdb_txn_commit(txn), "make");
+			txn = begin(to, 0);
+		}
+	}
+	if (rc != MDB_NOTFOUND)
+		must(rc, "make");
+	must(mdb_txn_commit(txn), "make");
+	mdb_cursor_close(walk);
+	mdb_txn_abort(reader);
+}
+
+static void make(const char *path, const char *to, bool both)
+{
+	struct file from, made;
+
+	file_open(&from, path, MDB_RDONLY | MDB_NOLOCK);
+	file_open(&made, to, MDB_NOSYNC);
+	make_tree(&from, from.items, &made, made.items, 0);
+	if (both)
+		make_tree(&from, from.log, &made, made.log, MDB_APPEND);
+	must(mdb_env_sync(made.env, 1), to);
+	mdb_env_close(made.env);
+	mdb_env_close(from.env);
+}
+
+/* --- what is stored --- */
+
+/* The last row of a tree, of which the others are taken to be copies; false if
+ * there is none. */
+static bool last_row(const struct file *file, MDB_dbi tree, uint8_t *key_bytes, size_t *key_len,
+	size_t *value_len)
+{
+	MDB_txn *txn = begin(file, MDB_RDONLY);
+	MDB_cursor *cursor = cursor_of(txn, tree);
+	MDB_val key, value;
+	int rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+
+	if (rc && rc != MDB_NOTFOUND)
+		must(rc, "last row");
+	if (!rc && key.mv_size > KEY_ROOM)
+		die("last row", "its key is longer than this program thought of");
+	*key_len = rc ? 0 : key.mv_size;
+	*value_len = rc ? 0 : value.mv_size;
+	if (!rc && key_bytes)
+		memcpy(key_bytes, key.mv_data, key.mv_size);
+	mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+	return !rc;
+}
+
+static void print_tree(const struct file *file, MDB_dbi tree)
+{
+	MDB_txn *txn = begin(file, MDB_RDONLY);
+	MDB_stat stat;
+	size_t key_len, value_len;
+
+	must(mdb_stat(txn, tree, &stat), "stat");
+	mdb_txn_abort(txn);
+	last_row(file, tree, NULL, &key_len, &value_len);
+	printf("%zu %zu %zu %zu ", stat.ms_entries,
+		stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages, key_len, value_len);
+}
+
+static void sizes(const char *path)
+{
+	struct file file;
+
+	file_open(&file, path, MDB_RDONLY | MDB_NOLOCK);
+	print_tree(&file, file.items);
+	print_tree(&file, file.log);
+	printf("\n");
+	mdb_env_close(file.env);
+}
+
+/* All keys of the items, from which random ones are picked; or the keys of items
+ * that are not there yet, in order. */
+struct keys {
+	uint8_t (*all)[KEY_ROOM];
+	size_t count;
+	size_t len;
+	size_t at;
+};
+
+static void keys_add(struct keys *keys, struct slice key)
+{
+	if (key.len > KEY_ROOM || (keys->count && key.len != keys->len))
+		die("keys", "not all of the same length");
+	memcpy(keys->all[keys->count++], key.data, keys->len = key.len);
+}
+
+static void keys_read(struct keys *keys, const struct file *file)
+{
+	MDB_txn *txn = begin(file, MDB_RDONLY);
+	MDB_cursor *cursor = cursor_of(txn, file->items);
+	MDB_stat stat;
+	MDB_val key, value;
+
+	must(mdb_stat(txn, file->items, &stat), "keys");
+	*keys = (struct keys){ .all = get_memory(stat.ms_entries * sizeof *keys->all) };
+	while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0)
+		keys_add(keys, slice_of(key.mv_data, key.mv_size));
+	if (!keys->count)
+		die("keys", "there are no items");
+	mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+}
+
+static const uint8_t *keys_pick(const struct keys *keys, uint64_t *state)
+{
+	return keys->all[chance(state) % keys->count];
+}
+
+/* Keys of ascending items: the table's, one partition behind all others. */
+static void keys_make(struct keys *keys, uint32_t table, size_t count)
+{
+	static const struct key_schema schema = {
+		{ TYPE_S, 8, "customer" },
+		{ TYPE_N, 9, "placed_at" },
+	};
+	static const uint8_t no_secret[HASH_SECRET_BYTES];
+	static const char name[] = ASCENDING_PARTITION;
+	struct value partition = { .type = TYPE_S };
+	struct value sort = { .type = TYPE_N };
+	struct number number;
+	struct key key;
+
+	partition.bytes = slice_of((const uint8_t *)name, sizeof name - 1);
+	if (key_set_partition(&key, table, &schema, &partition, no_secret))
+		die("keys", "the partition key is refused");
+	*keys = (struct keys){ .all = get_memory(count * sizeof *keys->all) };
+	for (size_t i = 0; i < count; i++) {
+		number_from_integer(&number, ASCENDING_FIRST + (int64_t)i * ASCENDING_STEP);
+		sort.bytes = number_slice(&number);
+		if (key_set_sort(&key, &schema, &sort))
+			die("keys", "the sort key is refused");
+		keys_add(keys, key_whole(&key));
+	}
+}
+
+/* --- put --- */
+
+struct put {
+	struct file file;
+	struct keys keys;
+	bool both, ascending;
+	uint64_t state;                  /* of chance */
+	uint64_t sequence;
+	uint8_t log_key[RECORD_KEY];
+	size_t item_len;                 /* of a stored value */
+	size_t modify_len, insert_len;   /* of a stored record */
+	uint8_t image[IMAGE_MAX];        /* the item's value; a part of it changes each time */
+};
+
+/* The last record is of an item that was new, or has two images. */
+static void measure_records(struct put *put)
+{
+	size_t image = put->item_len - ROW_CHECKSUM - ITEM_HEAD;
+	size_t least = ROW_CHECKSUM + RECORD_HEAD + image;
+	size_t key_len, len;
+
+	if (!last_row(&put->file, put->file.log, put->log_key, &key_len, &len) ||
+			key_len != RECORD_KEY || len < least)
+		die("put", "there should be a record with an image");
+	put->sequence = get_u64(put->log_key + 4);
+	put->insert_len = len < least + image ? len : len - image;
+	put->modify_len = put->insert_len + image;
+}
+
+static void put_prepare(struct put *put, size_t count)
+{
+	uint8_t key[KEY_ROOM];
+	size_t key_len;
+
+	if (!last_row(&put->file, put->file.items, key, &key_len, &put->item_len))
+		die("put", "there are no items");
+	if (put->item_len > IMAGE_MAX)
+		die("put", "items are larger than this program thought of");
+	memset(put->image, 'x', sizeof put->image);
+	keys_read(&put->keys, &put->file);
+	if (put->ascending) {
+		free(put->keys.all);
+		keys_make(&put->keys, get_u32(key), count);
+	}
+	if (put->both)
+		measure_records(put);
+}
+
+static MDB_val next_key(struct put *put)
+{
+	const uint8_t *bytes = put->ascending ? put->keys.all[put->keys.at++] :
+		keys_pick(&put->keys, &put->state);
+
+	return (MDB_val){ put->keys.len, (void *)(uintptr_t)bytes };
+}
+
+/* The record, with the old value in its place; the head's bytes don't matter. */
+static void append_record(struct put *put, struct work *work, const uint8_t *old)
+{
+	size_t len = old ? put->modify_len : put->insert_len;
+	size_t image = put->item_len - ROW_CHECKSUM - ITEM_HEAD;
+	MDB_val key = { RECORD_KEY, put->log_key };
+	MDB_val value = { len, NULL };
+	uint8_t *at;
+
+	set_u64(put->log_key + 4, put->sequence);
+	must(mdb_cursor_put(work->log, &key, &value, MDB_APPEND | MDB_RESERVE), "append");
+	at = value.mv_data;
+	memset(at, 0, len - image);
+	if (old)
+		memcpy(at + len - 2 * image, old, image);
+	memcpy(at + len - image, put->image + ROW_CHECKSUM + ITEM_HEAD, image);
+}
+
+static void put_item(struct put *put, struct work *work, MDB_val *key, unsigned flags)
+{
+	MDB_val value = { put->item_len, put->image };
+
+	must(mdb_cursor_put(work->items, key, &value, flags), "put");
+}
+
+static void put_one(struct put *put, struct work *work)
+{
+	uint8_t old[IMAGE_MAX];
+	MDB_val key = next_key(put);
+	MDB_val value;
+
+	put->sequence++;
+	memcpy(put->image, &put->sequence, sizeof put->sequence);
+	if (!put->both) {
+		put_item(put, work, &key, 0);
+		return;
+	}
+	if (mdb_cursor_get(work->items, &key, &value, MDB_SET)) {
+		append_record(put, work, NULL);
+		put_item(put, work, &key, 0);
+		return;
+	}
+	if (value.mv_size != put->item_len)
+		die("put", "items are not all of the same size");
+	memcpy(old, value.mv_data, value.mv_size);
+	append_record(put, work, old + ROW_CHECKSUM + ITEM_HEAD);
+	put_item(put, work, &key, MDB_CURRENT);
+}
+
+static void measure_put(struct put *put, uint64_t batch, uint64_t count)
+{
+	double start, longest = 0, last;
+
+	put_prepare(put, count);
+	start = last = now_ns();
+	for (uint64_t done = 0; done < count; done += batch) {
+		struct work work = work_begin(&put->file, put->both);
+		double now;
+
+		for (uint64_t i = 0; i < batch; i++)
+			put_one(put, &work);
+		work_commit(&work);
+		now = now_ns();
+		longest = now - last > longest ? now - last : longest;
+		last = now;
+	}
+	printf("%.1f %.1f\n", (last - start) / (double)count, longest);
+	free(put->keys.all);
+}
+
+/* --- trim, scan, get --- */
+
+static void measure_trim(const char *path, uint64_t count)
+{
+	struct file file;
+	double start;
+	uint64_t done = 0;
+
+	file_open(&file, path, MDB_NOSYNC);
+	start = now_ns();
+	while (done < count) {
+		struct work work = work_begin(&file, true);
+		MDB_val key, value;
+
+		for (int i = 0; i < TRIM_BATCH && done < count; i++, done++) {
+			must(mdb_cursor_get(work.log, &key, &value, i ? MDB_NEXT : MDB_FIRST), "trim");
+			must(mdb_cursor_del(work.log, 0), "trim");
+		}
+		work_commit(&work);
+	}
+	printf("%.1f\n", (now_ns() - start) / (double)count);
+	mdb_env_close(file.env);
+}
+
+static unsigned touched;   /* so that no touch is optimised away */
+
+/* A byte of each cache line. */
+static void touch(const MDB_val *value)
+{
+	const uint8_t *bytes = value->mv_data;
+
+	for (size_t i = 0; i < value->mv_size; i += 64)
+		touched += bytes[i];
+}
+
+static uint64_t scan_once(const struct file *file)
+{
+	MDB_txn *txn = begin(file, MDB_RDONLY);
+	MDB_cursor *cursor = cursor_of(txn, file->log);
+	MDB_val key, value;
+	uint64_t records = 0;
+
+	for (; mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0; records++)
+		touch(&value);
+	mdb_cursor_close(cursor);
+	mdb_txn_abort(txn);
+	return records;
+}
+
+static void measure_scan(const char *path)
+{
+	struct file file;
+	uint64_t records;
+	double start;
+
+	file_open(&file, path, MDB_RDONLY);
+	scan_once(&file);
+	start = now_ns();
+	records = scan_once(&file);
+	printf("%.2f\n", (now_ns() - start) / (double)records);
+	mdb_env_close(file.env);
+}
+
+static void measure_get(const char *path, uint64_t count, uint64_t state)
+{
+	struct file file;
+	struct keys keys;
+	MDB_txn *txn;
+	double start;
+
+	file_open(&file, path, MDB_RDONLY);
+	keys_read(&keys, &file);
+	txn = begin(&file, MDB_RDONLY);
+	mdb_txn_reset(txn);
+	start = now_ns();
+	for (uint64_t i = 0; i < count; i++) {
+		MDB_val key = { keys.len, (void *)(uintptr_t)keys_pick(&keys, &state) };
+		MDB_val value;
+
+		must(mdb_txn_renew(txn), "get");
+		must(mdb_get(txn, file.items, &key, &value), "get");
+		touch(&value);
+		mdb_txn_reset(txn);
+	}
+	printf("%.1f\n", (now_ns() - start) / (double)count);
+	mdb_txn_abort(txn);
+	free(keys.all);
+	mdb_env_close(file.env);
+}
+
+/* --- the command line --- */
+
+static bool is(const char *given, const char *wanted)
+{
+	return strcmp(given, wanted) == 0;
+}
+
+static uint64_t number_of(const char *text)
+{
+	uint64_t number = strtoull(text, NULL, 10);
+
+	if (!number)
+		die(text, "should be a number above 0");
+	return number;
+}
+
+static void run_put(char **arg)
+{
+	static struct put put;
+
+	put.both = is(arg[1], "both");
+	put.ascending = is(arg[3], "ascending");
+	put.state = seed_of(arg[6]);
+	file_open(&put.file, arg[0], is(arg[2], "none") ? MDB_NOSYNC : 0);
+	measure_put(&put, number_of(arg[4]), number_of(arg[5]));
+	must(mdb_env_sync(put.file.env, 1), arg[0]);
+	mdb_env_close(put.file.env);
+}
+
+int main(int count, char **arg)
+{
+	const char *command = count > 1 ? arg[1] : "";
+
+	if (is(command, "version"))
+		printf("%s\n", mdb_version(NULL, NULL, NULL));
+	else if (is(command, "copy") && count == 4)
+		copy(arg[2], arg[3]);
+	else if (is(command, "pack") && count == 4)
+		pack(arg[2], arg[3]);
+	else if (is(command, "make") && count == 5)
+		make(arg[2], arg[3], is(arg[4], "both"));
+	else if (is(command, "sizes") && count == 3)
+		sizes(arg[2]);
+	else if (is(command, "put") && count == 9)
+		run_put(arg + 2);
+	else if (is(command, "trim") && count == 4)
+		measure_trim(arg[2], number_of(arg[3]));
+	else if (is(command, "scan") && count == 3)
+		measure_scan(arg[2]);
+	else if (is(command, "get") && count == 5)
+		measure_get(arg[2], number_of(arg[3]), seed_of(arg[4]));
+	else
+		die("usage", "see the head of bench/raw.c");
+	return 0;
+}
