@@ -178,7 +178,7 @@ fuzz-small: $(FUZZ)
 $(FUZZ): %: $(OUT)/fuzz/%
 	$(call run,$@,$<)
 
-bench: setup-build ## each bench/*.lua at full length (AGAINST=ref: first as it was there)
+bench: setup-test ## each bench/*.lua at full length (AGAINST=ref: first as it was there)
 	+@$(call build,release)
 ifdef AGAINST
 	@rm -rf $(BUILD)/against && git worktree prune
