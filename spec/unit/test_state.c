@@ -1,0 +1,130 @@
+/* test_state.c - the stamp and the state: whole, or refused by the right name. */
+#include "codec/state.h"
+
+#include "base/error.h"
+#include "unit/check.h"
+
+static void random_state(struct state *state)
+{
+	memset(state, 0, sizeof *state);
+	state->sequence = check_random();
+	state->node = check_random();
+	state->table = (uint32_t)check_random();
+	state->stream = (uint32_t)check_random();
+	state->catalog_version = check_random();
+	state->created_ms = check_random();
+	state->stepped_back = check_random();
+	state->retention_ms = check_random();
+	state->elapsed_ms = check_random();
+	check_random_bytes(state->boot, sizeof state->boot);
+	state->jump.wall_ms = check_random();
+	state->jump.elapsed_ms = check_random();
+	check_random_bytes(state->jump.boot, sizeof state->jump.boot);
+}
+
+static void a_state_comes_back(void)
+{
+	struct buffer bytes = { 0 };
+
+	for (int i = 0; i < 1000; i++) {
+		struct state state, again;
+
+		random_state(&state);
+		buffer_clear(&bytes);
+		state_put(&bytes, &state);
+		CHECK_EQUAL_INT(buffer_error(&bytes), 0);
+		memset(&again, 0, sizeof again);
+		CHECK_EQUAL_INT(state_get(&again, buffer_slice(&bytes)), 0);
+		CHECK_BYTES(&again, sizeof again, &state, sizeof state);
+	}
+	for (size_t len = 0; len < bytes.len; len++) {
+		struct state state;
+
+		CHECK_EQUAL_INT(state_get(&state, slice_of(bytes.data, len)), ERR_CORRUPT);
+	}
+	buffer_put_u8(&bytes, 0);
+	CHECK_EQUAL_INT(state_get(&(struct state){ 0 }, buffer_slice(&bytes)), ERR_CORRUPT);
+	buffer_release(&bytes);
+}
+
+static void local_stamp(struct stamp *stamp)
+{
+	stamp_local(stamp, 4096);
+	check_random_bytes(stamp->database_id, FILE_ID_BYTES);
+	check_random_bytes(stamp->incarnation, FILE_ID_BYTES);
+	check_random_bytes(stamp->secret, HASH_SECRET_BYTES);
+	stamp->created_ms = 1700000000123;
+	stamp->made_by = slice_of_text("somebody 1.0");
+}
+
+static int read_changed(const struct stamp *stamp)
+{
+	struct buffer bytes = { 0 };
+	struct stamp local, again;
+	int err;
+
+	stamp_local(&local, 4096);
+	stamp_put(&bytes, stamp);
+	err = stamp_get(&again, buffer_slice(&bytes), &local);
+	if (!err) {
+		CHECK_BYTES(again.database_id, FILE_ID_BYTES, stamp->database_id, FILE_ID_BYTES);
+		CHECK_BYTES(again.incarnation, FILE_ID_BYTES, stamp->incarnation, FILE_ID_BYTES);
+		CHECK_BYTES(again.secret, HASH_SECRET_BYTES, stamp->secret, HASH_SECRET_BYTES);
+		CHECK_EQUAL_UINT(again.created_ms, stamp->created_ms);
+		CHECK(slice_equal(again.made_by, stamp->made_by));
+	}
+	buffer_release(&bytes);
+	return err;
+}
+
+static void a_stamp_says_what_is_wrong(void)
+{
+	struct stamp stamp, changed;
+
+	local_stamp(&stamp);
+	CHECK_EQUAL_INT(read_changed(&stamp), 0);
+	changed = stamp;
+	changed.format = FILE_FORMAT + 1;
+	CHECK_EQUAL_INT(read_changed(&changed), 0);
+	changed.oldest_reader = FILE_FORMAT + 1;
+	CHECK_EQUAL_INT(read_changed(&changed), ERR_NEWER_FORMAT);
+	changed = stamp;
+	changed.pointer_bytes = stamp.pointer_bytes == 8 ? 4 : 8;
+	CHECK_EQUAL_INT(read_changed(&changed), ERR_FOREIGN_FORMAT);
+	changed = stamp;
+	changed.byte_order = stamp.byte_order == 1 ? 2 : 1;
+	CHECK_EQUAL_INT(read_changed(&changed), ERR_FOREIGN_FORMAT);
+	changed = stamp;
+	changed.page_bytes = 16384;
+	CHECK_EQUAL_INT(read_changed(&changed), ERR_FOREIGN_FORMAT);
+}
+
+static void what_is_no_stamp_is_refused(void)
+{
+	struct buffer bytes = { 0 };
+	struct stamp stamp, local;
+
+	local_stamp(&stamp);
+	stamp_local(&local, 4096);
+	stamp_put(&bytes, &stamp);
+	for (size_t len = 0; len < bytes.len; len++) {
+		int err = stamp_get(&stamp, slice_of(bytes.data, len), &local);
+
+		CHECK_EQUAL_INT(err, len < strlen(FILE_MAGIC) ? ERR_NOT_DATABASE : ERR_CORRUPT);
+	}
+	for (size_t i = 0; i < strlen(FILE_MAGIC); i++) {
+		bytes.data[i] ^= 1;
+		CHECK_EQUAL_INT(stamp_get(&stamp, buffer_slice(&bytes), &local),
+			ERR_NOT_DATABASE);
+		bytes.data[i] ^= 1;
+	}
+	buffer_release(&bytes);
+}
+
+int main(void)
+{
+	a_state_comes_back();
+	a_stamp_says_what_is_wrong();
+	what_is_no_stamp_is_refused();
+	return 0;
+}
