@@ -75,6 +75,7 @@ void state_put(struct buffer *out, const struct state *state)
 	buffer_put_u64(out, state->catalog_version);
 	buffer_put_u64(out, state->created_ms);
 	buffer_put_u64(out, state->stepped_back);
+	buffer_put_u64(out, state->lost);
 	buffer_put_u64(out, state->retention_ms);
 	buffer_put_u64(out, state->elapsed_ms);
 	buffer_put(out, state->boot, BOOT_BYTES);
@@ -94,6 +95,7 @@ int state_get(struct state *state, struct slice bytes)
 	state->catalog_version = source_u64(&source);
 	state->created_ms = source_u64(&source);
 	state->stepped_back = source_u64(&source);
+	state->lost = source_u64(&source);
 	state->retention_ms = source_u64(&source);
 	state->elapsed_ms = source_u64(&source);
 	take_into(&source, state->boot, BOOT_BYTES);

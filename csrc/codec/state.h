@@ -57,6 +57,7 @@ struct state {
 	uint64_t catalog_version;
 	uint64_t created_ms;         /* of the last change */
 	uint64_t stepped_back;       /* sequence number; 0: never */
+	uint64_t lost;               /* last record of any stream that is gone */
 	uint64_t retention_ms;
 	uint64_t elapsed_ms;
 	uint8_t boot[BOOT_BYTES];

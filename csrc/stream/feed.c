@@ -16,12 +16,10 @@ static uint64_t floor_of(const struct feed *feed, uint32_t stream)
 	return feed->position;
 }
 
-/* What this stream has lost behind the feed's back is an error, never a gap. */
-static int check_trimmed(const struct feed *feed, uint32_t stream, uint64_t hidden,
-	struct failure *failure)
+/* Records from behind `floor` to `hidden` have gone behind the feed's back: that
+ * is an error, never a gap. */
+static int check_lost(uint64_t floor, uint64_t hidden, struct failure *failure)
 {
-	uint64_t floor = floor_of(feed, stream);
-
 	if (hidden <= floor)
 		return 0;
 	fail_with(failure, ERR_TRIMMED, "from sequence number %llu to %llu",
@@ -31,6 +29,21 @@ static int check_trimmed(const struct feed *feed, uint32_t stream, uint64_t hidd
 		failure->last = hidden;
 	}
 	return ERR_TRIMMED;
+}
+
+static int check_trimmed(const struct feed *feed, uint32_t stream, uint64_t hidden,
+	struct failure *failure)
+{
+	return check_lost(floor_of(feed, stream), hidden, failure);
+}
+
+/* The same for streams that are gone with all their records. */
+static int check_gone(const struct feed *feed, const struct state *state,
+	struct failure *failure)
+{
+	uint64_t floor = feed->lost > feed->position ? feed->lost : feed->position;
+
+	return check_lost(floor, state->lost, failure);
 }
 
 /* The last record out of sight. */
@@ -77,6 +90,7 @@ static int keep_floors(struct feed *feed, const struct view_of_streams *view)
 	struct cursor *cursor;
 	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
 
+	feed->lost = view->state->lost;
 	if (err || view->streams->count == 0)
 		return err;
 	feed->floors = memory_get(view->streams->count * sizeof *feed->floors);
@@ -353,8 +367,10 @@ static int fill_all(struct feed *feed, uint32_t max, const struct view_of_stream
 {
 	struct strand *strands;
 	size_t count;
-	int err;
+	int err = check_gone(feed, view->state, failure);
 
+	if (err)
+		return err;
 	if (view->streams->count == 0) {
 		feed->caught_up = true;
 		return 0;

@@ -40,6 +40,7 @@ struct feed {
 	uint64_t filled_to;          /* the last record in the page */
 	uint64_t filled_at;          /* commit that the last fill has seen */
 	bool caught_up;              /* at that commit nothing lay behind the page */
+	uint64_t lost;               /* the state's, when the feed was made */
 	struct floor *floors;
 	size_t floor_count;
 	struct buffer page;

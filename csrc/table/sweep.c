@@ -134,6 +134,8 @@ static int look_at(struct transaction *transaction, struct stream *stream, uint6
 	if (err || !has_ended(stream, transaction->clock_ms))
 		return err;
 	*ended = true;
+	if (stream->bounds.head.sequence > transaction->state.lost)
+		transaction->state.lost = stream->bounds.head.sequence;
 	err = stream_remove(transaction->txn, id);
 	return err ? err : transaction_catalog_changed(transaction);
 }

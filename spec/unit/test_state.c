@@ -14,6 +14,7 @@ static void random_state(struct state *state)
 	state->catalog_version = check_random();
 	state->created_ms = check_random();
 	state->stepped_back = check_random();
+	state->lost = check_random();
 	state->retention_ms = check_random();
 	state->elapsed_ms = check_random();
 	check_random_bytes(state->boot, sizeof state->boot);
