@@ -76,7 +76,7 @@ static void read_record(lua_State *L, const struct record_handle *handle,
 }
 
 /* The table made of these bytes, now or before. */
-static void push_table(lua_State *L, enum user_value value, struct slice body)
+static void push_table(lua_State *L, int value, struct slice body)
 {
 	if (lua_getiuservalue(L, 1, value) != LUA_TNIL || body.len == 0)
 		return;
