@@ -225,12 +225,10 @@ void tide_close(struct tide *tide)
 {
 	if (!tide)
 		return;
-	if (tide->store && !store_is_foreign(tide->store)) {
-		tide_abort(tide);
-		reader_close(tide->reader);
-	} else if (tide->store) {
+	if (tide->store && store_is_foreign(tide->store))
 		tide->transaction.txn = NULL;
-	}
+	tide_abort(tide);
+	reader_close(tide->reader);
 	transaction_release(&tide->transaction);
 	catalog_release(&tide->catalog);
 	buffer_release(&tide->scratch);
