@@ -1,0 +1,110 @@
+-- audit_trail.lua - who changed what, attribute by attribute, from the stream alone.
+--
+--   lua5.4 examples/audit_trail.lua
+--
+-- The program that changes the items keeps no log. That each change is recorded is a property of
+-- the table: whatever program changes an item, the record is stored in the same transaction.
+local tidetable = require "tidetable"
+
+-- A clock that stands still, so that what is printed is the same every time.
+local clock = tidetable.manual_clock(1700000000)
+local db <close> = assert(tidetable.open(":memory:", { clock = clock }))
+
+local both = { view_type = "NEW_AND_OLD_IMAGES", retention = "90d" }
+local accounts = assert(db:create_table { name = "accounts", partition_key = "id", stream = both })
+assert(db:create_table { name = "transfers", partition_key = "id", stream = both })
+
+--------------------------------------------------------------------------------
+-- The program
+--------------------------------------------------------------------------------
+
+assert(accounts:put { id = "ann", balance = 100, tags = tidetable.set { "new" } })
+assert(accounts:put { id = "bob", balance = 0 })
+
+-- Moves money, or raises and moves none. Who did it is an item like any other: it stands in the
+-- same transaction as what was done.
+local function transfer(id, clerk, from, to, amount)
+  return db:transact(function(tx)
+    local mine = tx:table("accounts")
+    local payer, payee = mine:get { id = from }, mine:get { id = to }
+    payer.balance, payee.balance = payer.balance - amount, payee.balance + amount
+    mine:put(payer)
+    mine:put(payee)
+    tx:table("transfers"):put { id = id, clerk = clerk, amount = amount }
+    if payer.balance < 0 then error(from .. " has not got " .. amount, 0) end
+    return true
+  end)
+end
+
+clock:advance(60)
+assert(transfer("t1", "Cai", "ann", "bob", 30))
+clock:advance(60)
+print(pcall(transfer, "t2", "Cai", "bob", "ann", 500))
+clock:advance(60)
+local ann = accounts:get { id = "ann" }
+ann.tags, ann.email = nil, "ann@example.org"
+assert(accounts:put(ann))
+assert(accounts:put(ann)) -- the same again: nothing changes, so nothing is recorded
+assert(accounts:delete { id = "bob" })
+
+--------------------------------------------------------------------------------
+-- The audit
+--------------------------------------------------------------------------------
+
+-- The names of all attributes of two items, sorted.
+local function names_of(before, after)
+  local seen, names = {}, {}
+  for _, item in ipairs { before, after } do
+    for name in pairs(item) do
+      if not seen[name] then names[#names + 1] = name end
+      seen[name] = true
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+print()
+for transaction in db:stream():transactions() do
+  print(os.date("!%H:%M:%S", math.floor(transaction.created_at)))
+  for _, record in ipairs(transaction) do
+    print("", record.event_name, record.table_name .. "/" .. record.keys.id)
+    local before, after = record.old_image or {}, record.new_image or {}
+    for _, name in ipairs(names_of(before, after)) do
+      local old, new = before[name], after[name]
+      if old ~= new then print("", "", name, tostring(old) .. " -> " .. tostring(new)) end
+    end
+  end
+end
+
+-- The second transfer raised: none of it is there, in the tables or in the stream. `transactions`
+-- goes over all tables in one order, so the clerk stands beside the money that was moved.
+--
+--   false   bob has not got 500
+--
+--   22:13:20
+--           INSERT  accounts/ann
+--                   balance nil -> 100
+--                   id      nil -> ann
+--                   tags    nil -> set{"new"}
+--   22:13:20
+--           INSERT  accounts/bob
+--                   balance nil -> 0
+--                   id      nil -> bob
+--   22:14:20
+--           MODIFY  accounts/ann
+--                   balance 100 -> 70
+--           MODIFY  accounts/bob
+--                   balance 0 -> 30
+--           INSERT  transfers/t1
+--                   amount  nil -> 30
+--                   clerk   nil -> Cai
+--                   id      nil -> t1
+--   22:16:20
+--           MODIFY  accounts/ann
+--                   email   nil -> ann@example.org
+--                   tags    set{"new"} -> nil
+--   22:16:20
+--           REMOVE  accounts/bob
+--                   balance 30 -> nil
+--                   id      bob -> nil

@@ -1,0 +1,45 @@
+-- quickstart.lua - a table, its items, and every change to them, in order.
+--
+--   lua5.4 examples/quickstart.lua [DATABASE]
+local tidetable = require "tidetable"
+
+local db <close> = assert(tidetable.open(arg[1] or ":memory:"))
+
+local orders = assert(db:create_table {
+  name = "orders", partition_key = "customer", sort_key = { "placed_at", "N" },
+  stream = { view_type = "NEW_AND_OLD_IMAGES", retention = "24h" },
+})
+
+assert(orders:put { customer = "ann", placed_at = 1, status = "open", total = 30 })
+assert(orders:put { customer = "ann", placed_at = 2, status = "open", total = 12.5 })
+assert(orders:put { customer = "bob", placed_at = 1, status = "open", total = 7 })
+
+for order in orders:query("ann", { sort = { ">=", 2 } }) do
+  print(order.customer, order.placed_at, order.total)
+end
+
+assert(db:transact(function(tx) -- all or nothing, and nobody in between
+  local mine = tx:table("orders")
+  local order = mine:get { customer = "ann", placed_at = 1 }
+  order.status = "paid"
+  mine:put(order)
+  mine:delete { customer = "bob", placed_at = 1 }
+  return true
+end))
+
+for record in orders:stream():records { follow = true, timeout = 0.1 } do
+  local before, after = record.old_image, record.new_image
+  print(record.event_name, record.keys.customer, record.keys.placed_at,
+    before and before.status or "-", after and after.status or "-")
+end
+
+-- The first line is the query's. The others are the stream's: what happened, to which key, and an
+-- attribute before and after. The last two come from one transaction. Then, for a tenth of a
+-- second, the loop waited whether somebody, in this process or another, would change more.
+--
+--   ann     2       12.5
+--   INSERT  ann     1       -       open
+--   INSERT  ann     2       -       open
+--   INSERT  bob     1       -       open
+--   MODIFY  ann     1       open    paid
+--   REMOVE  bob     1       open    -
