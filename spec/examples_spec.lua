@@ -1,0 +1,321 @@
+-- examples_spec.lua - each example runs, and says what it says it says.
+--
+-- Each is run in a child process, in an empty directory of its own. What the small ones print
+-- stands in the comment at their end, so that is what they are held to.
+local lfs = require "lfs"
+
+local root = lfs.currentdir()
+local lua = os.getenv("LUA") or "lua5.4"
+
+local function quote(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
+-- What a shell command prints, errors among it, and its status.
+local function shell(command)
+  local pipe = assert(io.popen("{ " .. command .. "\n} 2>&1"))
+  local said = pipe:read("a")
+  local _, _, status = pipe:close()
+  return said, status
+end
+
+local function must(command)
+  local said, status = shell(command)
+  assert(status == 0, command .. ":\n" .. said)
+  return said
+end
+
+local directory
+
+-- Runs an example; `words` and `before` (variables, or a command that runs it) go to the shell
+-- as they are.
+local function run(example, words, before)
+  return shell(("cd %s && env %s %s %s %s"):format(quote(directory .. "/run"),
+    before or "timeout 120", lua, quote(root .. "/examples/" .. example .. ".lua"), words or ""))
+end
+
+before_each(function()
+  directory = must("mktemp -d"):match("%C+")
+  assert(lfs.mkdir(directory .. "/run"))
+end)
+
+after_each(function()
+  must("rm -rf " .. quote(directory))
+end)
+
+describe("the small example", function()
+  -- The last block of its comments that is set in by three blanks, as it is printed.
+  local function promised(example)
+    local text = {}
+    for line in read(root .. "/examples/" .. example .. ".lua"):gmatch("[^\n]+") do
+      if not line:find("^%-%-") then text = {} end
+      text[#text + 1] = line:match("^%-%-   (.*)") or line == "--" and text[1] and "" or nil
+    end
+    return table.concat(text, "\n") .. "\n"
+  end
+
+  -- Tabs and columns of blanks are one to the reader.
+  local function plain(text)
+    return (text:gsub("[ \t]+", " "):gsub("\n ", "\n"):gsub("\n+", "\n"):gsub("^%s+", ""))
+  end
+
+  local examples = { "quickstart", "audit_trail", "derived_table", "two_processes", "retention" }
+  if package.searchpath("cqueues", package.path) then examples[#examples + 1] = "cqueues_loop" end
+
+  for _, example in ipairs(examples) do
+    it(example .. " prints what its comment says, and leaves nothing behind", function()
+      local said, status = run(example)
+      assert.are.equal(plain(promised(example)), plain(said))
+      assert.are.equal(0, status)
+      assert.are.equal("", must("ls -A " .. quote(directory .. "/run")))
+    end)
+  end
+end)
+
+describe("git_history", function()
+  -- git with nobody's settings but these, and a clock that stands still.
+  local settings = "env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE HOME=/nowhere "
+    .. "GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME='Ann Ash' GIT_AUTHOR_EMAIL=ann@example.org "
+    .. "GIT_COMMITTER_NAME='Ann Ash' GIT_COMMITTER_EMAIL=ann@example.org "
+    .. "GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000' "
+
+  -- Runs git commands in a repository of the test's directory, one a line.
+  local function git(repo, commands)
+    for line in commands:gmatch("[^\n]+") do
+      local command = line:match("^%s*(.-)%s*$")
+      if command ~= "" then
+        if command:find("^%$ ") then
+          must("cd " .. quote(directory .. "/" .. repo) .. " && " .. command:sub(3))
+        else
+          must("cd " .. quote(directory .. "/" .. repo) .. " && " .. settings .. "git " .. command)
+        end
+      end
+    end
+  end
+
+  local function new_repository(name, options)
+    must(settings .. "git -c init.defaultBranch=main init -q " .. (options or "") .. " "
+      .. quote(directory .. "/" .. name))
+  end
+
+  local function replay(repo, more, before)
+    return run("git_history", quote(directory .. "/" .. repo) .. " " .. (more or ""), before)
+  end
+
+  local function holds(said, status, ...)
+    local count = select(2, said:gsub("\n  holds  ", ""))
+    if status ~= 0 or count ~= 3 then error("status " .. tostring(status) .. ":\n" .. said, 2) end
+    for _, line in ipairs { ... } do
+      if not said:find(line, 1, true) then error(line .. " is not in:\n" .. said, 2) end
+    end
+  end
+
+  -- What a repository can have in it: names that are no UTF-8, or need care; links, submodules,
+  -- executables; renames, removals, returns; a merge, and a commit that changes nothing.
+  local function odd_repository()
+    new_repository("odd")
+    git("odd", [[
+      $ mkdir -p 'a dir/deep' && echo 1 > plain && echo 2 > 'a dir/two  blanks '
+      $ printf 3 > "$(printf 'caf\351')" && printf 4 > "$(printf 'new\nline')"
+      $ printf 5 > '50%' && printf 6 > 'naïve' && printf 7 > '-n' && printf 8 > '"q"\'
+      $ ln -s plain link && : > empty && echo 9 > 'a dir/deep/file'
+      add -A
+      update-index --add --cacheinfo 160000,1234567890123456789012345678901234567890,module
+      commit -q -m first
+      commit -q --allow-empty -m nothing
+      mv plain renamed
+      $ chmod +x empty && rm link && mkdir link && echo 10 > link/file
+      update-index --cacheinfo 160000,2234567890123456789012345678901234567890,module
+      add empty renamed link/file
+      commit -q -m second
+      checkout -q -b topic
+      $ echo 11 > topic && echo more >> renamed
+      add topic renamed
+      -c user.name=Bo commit -q --author 'Bö <b@example.org>' -m topic
+      checkout -q main
+      rm -q --cached module
+      rm -q 'naïve'
+      commit -q -m removals
+      merge -q --no-ff -m merge topic
+      $ printf 'again' > 'naïve'
+      add 'naïve'
+      commit -q -m return
+    ]])
+  end
+
+  local function long_repository()
+    new_repository("long")
+    must(("%s %s 1500 3 | %s git -C %s fast-import --quiet"):format(lua,
+      quote(root .. "/spec/history.lua"), settings, quote(directory .. "/long")))
+  end
+
+  it("proves itself on a repository with everything odd in it", function()
+    odd_repository()
+    local said, status = replay("odd", "", "TMPDIR=.")
+    holds(said, status, "6 commits", "git's tree: 12 files", "16 INSERT, 3 MODIFY, 4 REMOVE",
+      "3 files removed")
+    assert.are.equal("", must("ls -A " .. quote(directory .. "/run")))
+  end)
+
+  it("stores names of any bytes as text, and nothing is lost", function()
+    package.path = root .. "/examples/?.lua;" .. package.path
+    local names = require "git_history.git"
+    for text, bytes in pairs {
+      ["plain"] = "plain", ["naïve"] = "naïve", ["50%25"] = "50%", ["%25E9"] = "%E9",
+      ["caf%E9 %25"] = "caf\xe9 %", ["%C3%AF%FF"] = "ï\xff", ["new\nline"] = "new\nline",
+    } do
+      assert.are.equal(text, names.text(bytes))
+      assert.are.equal(bytes, names.bytes(text))
+    end
+  end)
+
+  it("reads bare repositories, shallow clones, and subdirectories, under odd names", function()
+    odd_repository()
+    local odd = quote(directory .. "/odd")
+    must(settings .. "git clone -q --bare " .. odd .. " " .. quote(directory .. "/it's bare.git"))
+    local said, status = replay("it's bare.git")
+    holds(said, status, "6 commits", "12 files")
+    must(settings .. "git clone -q --depth 2 file://" .. odd .. " " .. quote(directory .. "/flat"))
+    said, status = replay("flat")
+    holds(said, status, "2 commits", "12 files", "shallow")
+    said, status = replay("odd/a dir")
+    holds(said, status, "6 commits", "12 files")
+  end)
+
+  it("is not led astray by the user's settings of git", function()
+    odd_repository()
+    git("odd", [[
+      config log.showRoot false
+      config log.diffMerges off
+      config diff.renames copies
+      config diff.relative true
+      config diff.ignoreSubmodules all
+      config color.ui always
+      config diff.noprefix true
+      config log.showSignature true
+      config log.date relative
+    ]])
+    local said, status = replay("odd/a dir", "", "GIT_DIR=/nowhere")
+    holds(said, status, "6 commits", "12 files", "16 INSERT, 3 MODIFY, 4 REMOVE")
+  end)
+
+  it("has nothing to do in a repository without commits, and says so", function()
+    new_repository("empty")
+    local said, status = replay("empty")
+    holds(said, status, "no commit yet", "0 commits", "0 files")
+  end)
+
+  it("says what is wrong, with status 2", function()
+    local function refuses(what, repo, environment)
+      local said, status = replay(repo, "", environment)
+      assert.are.equal(2, status, said)
+      assert.truthy(said:find("git_history: " .. what), said)
+      assert.are.equal(1, select(2, said:gsub("\n", "")), said)
+    end
+    refuses(".*not a git repository", "run", "GIT_CEILING_DIRECTORIES=" .. quote(directory))
+    refuses(".*No such file or directory", "nowhere")
+    new_repository("headless")
+    git("headless", [[
+      commit -q --allow-empty -m one
+      symbolic-ref HEAD refs/heads/gone
+    ]])
+    refuses("HEAD is no commit %(refs/heads/gone%)", "headless")
+  end)
+
+  it("says so when there is no git", function()
+    local bin = directory .. "/bin"
+    local where = must("command -v " .. lua):match("%C+")
+    must(("mkdir %s && ln -s %s %s"):format(quote(bin), quote(where), quote(bin)))
+    local said, status = shell(("PATH=%s %s %s"):format(quote(bin), lua,
+      quote(root .. "/examples/git_history.lua")))
+    assert.are.equal("git_history: git is not installed\n", said)
+    assert.are.equal(2, status)
+  end)
+
+  it("goes on where it was when it is given its database again", function()
+    odd_repository()
+    holds(replay("odd", "history.tide"))
+    git("odd", [[
+      $ echo 12 > later && echo 13 >> renamed
+      add later renamed
+      commit -q -m later
+    ]])
+    local said, status = replay("odd", "history.tide")
+    holds(said, status, "1 commits", "13 files", "17 INSERT, 4 MODIFY, 4 REMOVE")
+    said, status = replay("odd", "history.tide")
+    holds(said, status, "0 commits", "13 files", "the database is history.tide")
+    for _, rewriting in ipairs { "commit -q --amend -m otherwise", "reset -q --hard HEAD~1" } do
+      git("odd", rewriting)
+      said, status = replay("odd", "history.tide")
+      assert.are.equal(1, status)
+      assert.truthy(said:find("history was rewritten", 1, true), said)
+    end
+  end)
+
+  it("cuts a commit of very many files into several transactions", function()
+    new_repository("wide")
+    local file = assert(io.open(directory .. "/many", "w"))
+    file:write("commit refs/heads/main\ncommitter A <a@b> 1 +0000\ndata 0\n")
+    for i = 1, 12000 do
+      file:write(("M 100644 inline d%d/f%d\ndata %d\n%d\n"):format(i % 100, i, #("" .. i), i))
+    end
+    file:close()
+    git("wide", "fast-import --quiet <../many")
+    local said, status = replay("wide")
+    holds(said, status, "3 transactions", "12,000 files", "12,000 INSERT, 0 MODIFY")
+  end)
+
+  -- A proof that can't fail is no proof.
+  it("fails, with status 1, when a table is not what it should be", function()
+    local tidetable = require "tidetable"
+    odd_repository()
+    holds(replay("odd", "history.tide"))
+
+    local function fails(what, name, item)
+      local said, status
+      do
+        local db <close> = assert(tidetable.open(directory .. "/run/history.tide",
+          { create = false, durability = "none" }))
+        local items = assert(db:table(name))
+        local kept = assert(items:get { [next(item)] = select(2, next(item)) })
+        local spoilt = {}
+        for key, value in pairs(kept) do spoilt[key] = value end
+        spoilt.changes, spoilt.mode = 99, "100600"
+        assert(items:put(spoilt))
+        said, status = replay("odd", "history.tide")
+        assert(items:put(kept))
+      end
+      assert.are.equal(1, status, said)
+      assert.truthy(said:find("  FAILS  " .. what, 1, true), said)
+    end
+    fails("churn: of \"/\" changes is 99, not 20", "churn", { directory = "/" })
+    fails("files: of \"renamed\" mode is 100600, not 100644", "files", { path = "renamed" })
+  end)
+
+  it("draws a bar on a terminal, and colours it unless NO_COLOR is set", function()
+    if select(2, shell("command -v script")) ~= 0 then return pending("there is no `script`") end
+    long_repository()
+    local command = ("script -qec %s /dev/null"):format(quote(("%s %s %s"):format(lua,
+      quote(root .. "/examples/git_history.lua"), quote(directory .. "/long"))))
+    local said = must("env TERM=xterm NO_COLOR= " .. command)
+    assert.truthy(said:find("\r\27%[32m=*\27%[0m\27%[2m%-*\27%[0m +%d+%%  [%d,]+/1,500  [%d,]+/s"),
+      said)
+    assert.truthy(must("env TERM=xterm NO_COLOR=1 " .. command):find("\r=*%-* +%d+%%  "))
+  end)
+
+  -- Killed at moments nobody chose, the loader alone or both: in the end nothing is missing, and
+  -- nothing counted twice.
+  it("survives being killed", function()
+    long_repository()
+    for round = 1, 6 do
+      local alone = round % 2 == 1 and "--foreground" or ""
+      replay("long", "history.tide", ("timeout %s -s KILL 0.%d"):format(alone, 10 + 5 * round))
+    end
+    holds(replay("long", "history.tide"))
+  end)
+end)
