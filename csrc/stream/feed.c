@@ -68,13 +68,11 @@ static int seek(const struct feed *feed, const struct view_of_streams *view,
 	struct horizon horizon;
 	int err = stream_horizon(view->txn, row->id, &horizon);
 
-	if (!err)
-		err = check_trimmed(feed, row->id, horizon.hidden, failure);
-	if (!err)
+	if (!err && horizon.hidden < start)
 		err = log_seek(cursor, row->id, start, head);
 	if (err)
 		return err;
-	if (!limit->max_bytes && !limit->max_count &&
+	if (horizon.hidden < start && !limit->max_bytes && !limit->max_count &&
 			!retention_expired(limit, &nowhere, head, view->clock_ms))
 		return 0;
 	err = look(view, row, cursor, &hidden);
@@ -110,7 +108,8 @@ static int keep_floors(struct feed *feed, const struct view_of_streams *view)
 }
 
 /* The sequence number before the first record created at or after `ms`, or the
- * last one given when there is none. From the last step back of the clock on,
+ * last one given when there is none. (None further ahead would do: there other
+ * streams may have older records.) From the last step back of the clock on,
  * created-at rises; what lies before it is looked through. */
 static int before_time(const struct view_of_streams *view, uint32_t stream, uint64_t floor,
 	uint64_t ms, uint64_t *position)
@@ -139,9 +138,11 @@ static int before_time(const struct view_of_streams *view, uint32_t stream, uint
 		else
 			high = middle;
 	}
+	if (err >= 0)
+		err = log_seek(cursor, stream, low, &head);
 	if (err < 0)
 		return err;
-	*position = low - 1;
+	*position = err == END ? view->state->sequence : head.sequence - 1;
 	return 0;
 }
 

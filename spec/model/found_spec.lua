@@ -1,0 +1,48 @@
+-- found_spec.lua - what the model test has found, once more and small.
+local tidetable = require "tidetable"
+
+local function open(seconds)
+  local clock = tidetable.manual_clock(seconds or 1000)
+  return assert(tidetable.open(":memory:", { clock = clock })), clock
+end
+
+local function create(db, name, retention)
+  return assert(db:create_table { name = name, partition_key = { "id", "N" },
+    stream = { retention = retention } })
+end
+
+local function ids(stream, options)
+  local list = {}
+  for record in stream:records(options) do
+    list[#list + 1] = record.keys.id
+  end
+  return list
+end
+
+describe("found by the model:", function()
+  it("from a time on, all streams give nothing older because one of them ends before", function()
+    local db <close>, clock = open(1000)
+    local one, two = create(db, "one"), create(db, "two")
+    assert(one:put { id = 1 })
+    assert(two:put { id = 2 })
+    assert.same({}, ids(db:stream(), { time = 2000 }))
+    clock:set(2000)
+    assert(one:put { id = 3 })
+    assert(two:put { id = 4 })
+    assert.same({ 3, 4 }, ids(db:stream(), { time = 2000 }))
+  end)
+
+  it("TRIMMED names all that is lost, also when a part of it was hidden earlier", function()
+    local db <close>, clock = open(1000)
+    local one = create(db, "one", 60)
+    assert(one:put { id = 1 })
+    clock:advance(60)
+    local stream = assert(one:stream())
+    assert(stream:set_retention(120)) -- hides record 1 for good
+    assert(one:put { id = 2 })
+    clock:advance(120)
+    local ok, err = pcall(ids, stream, { after = 0 })
+    assert.is_false(ok)
+    assert.same({ "TRIMMED", 1, 2 }, { err.code, err.first, err.last })
+  end)
+end)
