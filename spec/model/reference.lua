@@ -1,0 +1,350 @@
+-- reference.lua - the plain model: what a database should hold, in tables.
+--
+-- It knows nothing of files, trees or bytes: an item is a text in a table under its key's
+-- text, a stream an array of records. It is written from doc/modules and doc/format.md and
+-- shares no code with the library.
+local reference = {}
+
+local HOUR = 3600000
+
+-- Time: "Time" in doc/format.md -------------------------------------------------------------
+
+--- The retention clock that a kept one becomes at this moment.
+local function clock_at(kept, moment)
+  local same_boot = kept.boot == moment.boot
+  local passed = same_boot and math.max(0, moment.elapsed - kept.elapsed) or 0
+  local after = { elapsed = moment.elapsed, boot = moment.boot, jump = nil }
+  if moment.now <= kept.at then
+    after.at = kept.at
+    return after
+  elseif kept.at == 0 or moment.now <= kept.at + passed + HOUR then
+    after.at = moment.now
+    return after
+  end
+  local jump = kept.jump
+  if jump and moment.now >= jump.now and
+      (jump.boot ~= moment.boot or moment.elapsed - jump.elapsed >= HOUR) then
+    after.at = moment.now
+    return after
+  end
+  after.at = kept.at + passed
+  after.jump = jump and moment.now >= jump.now and jump or
+    { now = moment.now, elapsed = moment.elapsed, boot = moment.boot }
+  return after
+end
+
+-- Retention ---------------------------------------------------------------------------------
+
+local function expired(stream, record, clock)
+  local limit = stream.retention
+  return clock - record.clock >= limit.age or
+    (limit.count and stream.ordinal - record.ordinal >= limit.count) or
+    (limit.bytes and stream.bytes - record.stream_bytes + record.bytes > limit.bytes) or false
+end
+
+--- The index of the first record in sight (one past the last: none), and the sequence number
+--- of the last one out of sight.
+local function sight(stream, clock)
+  local records = stream.records
+  local first = stream.shown
+  while records[first] and expired(stream, records[first], clock) do
+    first = first + 1
+  end
+  -- A transaction goes whole.
+  while records[first] and first > stream.shown and
+      records[first - 1].transaction_id == records[first].transaction_id do
+    first = first - 1
+  end
+  return first, records[first - 1] and records[first - 1].sequence_number or stream.hidden
+end
+
+local function hide(stream, clock)
+  stream.shown, stream.hidden = sight(stream, clock)
+end
+
+-- The database ------------------------------------------------------------------------------
+
+local Database = {}
+Database.__index = Database
+
+function reference.new(now)
+  local database = setmetatable({
+    moment = { now = now, elapsed = 0, boot = 1 },
+    clock = { at = 0, elapsed = 0, boot = 0 },
+    sequence = 0, commits = 0, tables = {}, streams = {}, forgotten = 0, lost = 0,
+  }, Database)
+  database.clock = clock_at(database.clock, database.moment)
+  return database
+end
+
+function Database:advance(ms)
+  self.moment.now = self.moment.now + ms
+  self.moment.elapsed = self.moment.elapsed + ms
+end
+
+function Database:set_clock(now)
+  self.moment.now = now
+end
+
+function Database:reboot()
+  self.moment.elapsed = 0
+  self.moment.boot = self.moment.boot + 1
+end
+
+--- What a reader's clock says now.
+function Database:reading_clock()
+  return clock_at(self.clock, self.moment).at
+end
+
+-- Transactions. A handle remembers the clock it has seen, until somebody else commits -------
+
+function Database:begin(handle)
+  local known = handle.known
+  local clock = known and known.commits == self.commits and known.clock or self.clock
+  return { database = self, handle = handle, clock = clock_at(clock, self.moment), undo = {},
+    sequence = self.sequence, records = {}, changed = false }
+end
+
+local Transaction = {}
+
+function Transaction.rollback(tx)
+  for i = #tx.undo, 1, -1 do
+    tx.undo[i]()
+  end
+  tx.database.sequence = tx.sequence
+  tx.handle.known = nil
+end
+
+function Transaction.commit(tx)
+  local database = tx.database
+  if not tx.changed then
+    tx.handle.known = { commits = database.commits, clock = tx.clock }
+    return
+  end
+  for position, record in ipairs(tx.records) do
+    local stream = record.stream
+    stream.ordinal, stream.bytes = stream.ordinal + 1, stream.bytes + record.bytes
+    record.ordinal, record.stream_bytes = stream.ordinal, stream.bytes
+    record.transaction_id = tx.records[1].sequence_number
+    record.transaction_position, record.transaction_count = position, #tx.records
+    record.created_at, record.clock = database.moment.now, tx.clock.at
+    stream.records[#stream.records + 1] = record
+  end
+  database.clock = tx.clock
+  database.commits = database.commits + 1
+  tx.handle.known = { commits = database.commits, clock = tx.clock }
+end
+
+reference.commit, reference.rollback = Transaction.commit, Transaction.rollback
+
+local views = {
+  KEYS_ONLY = {}, NEW_IMAGE = { new = true }, OLD_IMAGE = { old = true },
+  NEW_AND_OLD_IMAGES = { old = true, new = true },
+}
+
+local HEAD = 84
+
+local function capture(tx, t, key, old, new)
+  local stream = t.stream
+  local view = views[stream.view_type]
+  local old_image, new_image = view.old and old or nil, view.new and new or nil
+  tx.records[#tx.records + 1] = {
+    stream = stream, sequence_number = tx.database.sequence,
+    event_name = not old and "INSERT" or not new and "REMOVE" or "MODIFY",
+    partition = t.kind .. key.p.text, keys = key.text, old_image = old_image and old_image.text,
+    new_image = new_image and new_image.text,
+    bytes = HEAD + key.body + (old_image and old_image.body or 0) +
+      (new_image and new_image.body or 0),
+    size_bytes = key.item_size + (old_image and old_image.item_size or 0) +
+      (new_image and new_image.item_size or 0),
+  }
+end
+
+--- Puts (new) or deletes (nil) what stands under a key; returns what stood there.
+function reference.change(tx, t, key, new)
+  local old = t.items[key.text]
+  if (old and old.text) == (new and new.text) then
+    return old
+  end
+  tx.changed = true
+  tx.database.sequence = tx.database.sequence + 1
+  tx.undo[#tx.undo + 1] = function()
+    t.items[key.text] = old
+  end
+  t.items[key.text] = new
+  if t.stream then
+    capture(tx, t, key, old, new)
+  end
+  return old
+end
+
+-- Tables and their streams --------------------------------------------------------------------
+
+local function new_stream(tx, t, settings)
+  local database = tx.database
+  local stream = {
+    table_name = t.name, view_type = settings.view_type, retention = settings.retention,
+    created_at = database.moment.now, status = "ENABLED", records = {}, shown = 1, hidden = 0,
+    ordinal = 0, bytes = 0, number = #database.streams + 1,
+  }
+  tx.changed = true
+  t.stream, t.newest = stream, stream
+  database.streams[#database.streams + 1] = stream
+end
+
+local function end_stream(tx, t)
+  tx.changed = true
+  t.stream.status, t.stream.disabled = "DISABLED", tx.clock.at
+  t.stream = nil
+end
+
+function Database:create_table(handle, t, settings)
+  local tx = self:begin(handle)
+  tx.changed = true
+  t.items = {}
+  self.tables[t.name] = t
+  if settings then
+    new_stream(tx, t, settings)
+  end
+  reference.commit(tx)
+end
+
+function Database:delete_table(handle, name)
+  local tx = self:begin(handle)
+  tx.changed = true
+  if self.tables[name].stream then
+    end_stream(tx, self.tables[name])
+  end
+  self.tables[name] = nil
+  reference.commit(tx)
+end
+
+function Database:enable_stream(handle, t, settings)
+  local tx = self:begin(handle)
+  new_stream(tx, t, settings)
+  reference.commit(tx)
+end
+
+function Database:disable_stream(handle, t)
+  local tx = self:begin(handle)
+  end_stream(tx, t)
+  reference.commit(tx)
+end
+
+function Database:set_retention(handle, stream, retention)
+  local tx = self:begin(handle)
+  hide(stream, tx.clock.at)
+  tx.changed = true
+  stream.retention = retention
+  reference.commit(tx)
+end
+
+-- A disabled stream whose records have all expired goes at some time; at a trim it must.
+
+function Database:may_be_gone(stream, clock)
+  local first = sight(stream, clock)
+  return stream.status == "DISABLED" and not stream.records[first] and
+    clock >= stream.disabled and clock - stream.disabled >= stream.retention.age
+end
+
+function Database:drop_stream(stream)
+  local last = stream.records[#stream.records]
+  stream.gone = true
+  self.lost = math.max(self.lost, last and last.sequence_number or 0)
+  for i, each in ipairs(self.streams) do
+    if each == stream then
+      table.remove(self.streams, i)
+      return
+    end
+  end
+end
+
+--- Forgets records that have long been out of sight.
+function Database:forget()
+  for _, stream in ipairs(self.streams) do
+    hide(stream, self.clock.at)
+    local old = stream.shown - 1000
+    if old > 0 then
+      self.forgotten = math.max(self.forgotten, stream.records[old].sequence_number)
+      table.move(stream.records, old + 1, #stream.records + old, 1)
+      stream.shown = stream.shown - old
+    end
+  end
+end
+
+-- What a reader sees --------------------------------------------------------------------------
+
+--- Of one stream or of all (nil): { stream = sequence number of the last record out of sight }.
+function Database:hidden(only)
+  local clock, hidden = self:reading_clock(), {}
+  for _, stream in ipairs(only and { only } or self.streams) do
+    local _
+    _, hidden[stream] = sight(stream, clock)
+  end
+  return hidden
+end
+
+--- The records of one stream or of all, in order, behind the floor that each stream has.
+function Database:records_behind(floors, only)
+  local found = {}
+  for _, stream in ipairs(only and { only } or self.streams) do
+    local records, floor = stream.records, floors[stream]
+    local low, high = 1, #records + 1
+    while low < high do
+      local middle = (low + high) // 2
+      if records[middle].sequence_number <= floor then
+        low = middle + 1
+      else
+        high = middle
+      end
+    end
+    table.move(records, low, #records, #found + 1, found)
+  end
+  if not only then
+    table.sort(found, function(a, b) return a.sequence_number < b.sequence_number end)
+  end
+  return found
+end
+
+--- Where reading begins: a position and, from the horizon or a time on, what each stream has
+--- lost already; or nil and AHEAD.
+function Database:place(options, only)
+  local hidden = self:hidden(only)
+  if options.at or options.after then
+    local position = options.after or math.max(0, options.at - 1)
+    if position > self.sequence then
+      return nil, "AHEAD"
+    end
+    return { position = position, floors = {} }
+  elseif options.time then
+    for _, record in ipairs(self:records_behind(hidden, only)) do
+      if record.created_at >= options.time then
+        return { position = record.sequence_number - 1, floors = hidden, lost = self.lost }
+      end
+    end
+    return { position = self.sequence, floors = hidden, lost = self.lost }
+  elseif options.from == "LATEST" then
+    return { position = self.sequence, floors = {} }
+  end
+  return { position = 0, floors = hidden, lost = self.lost }
+end
+
+--- The floor of each stream for a reader at this place; and which streams have lost records
+--- that it has not had (of streams that are gone: up to the last record of any).
+function Database:behind(place, only)
+  local floors, lost = {}, {}
+  local floor = math.max(place.position, place.lost or 0)
+  if not only and self.lost > floor then
+    lost[1] = { first = floor + 1, last = self.lost }
+  end
+  for stream, hidden in pairs(self:hidden(only)) do
+    floor = math.max(place.position, place.floors[stream] or 0)
+    floors[stream] = floor
+    if hidden > floor then
+      lost[#lost + 1] = { first = floor + 1, last = hidden }
+    end
+  end
+  return floors, lost
+end
+
+return reference
