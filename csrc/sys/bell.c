@@ -49,8 +49,9 @@ static int fail_to_watch(struct failure *failure, const struct wake *wake)
 
 	if (system == EMFILE || system == ENOSPC)
 		fail_as(failure, ERR_STORE,
-			"%s: no more inotify instances or watches for this user"
-			" (fs.inotify.max_user_instances, max_user_watches)", wake->path);
+			"%s: no more descriptors for this process, or inotify instances or watches"
+			" for this user (fs.inotify.max_user_instances, max_user_watches)",
+			wake->path);
 	else
 		return file_fail(failure, system, wake->path, "can't be watched");
 	if (failure)

@@ -36,7 +36,7 @@ struct txn {
 	bool writing;
 	bool live;               /* has a snapshot */
 	uint64_t snapshot;       /* counts a reader's renewals */
-	int err;                 /* the first failure in a write transaction, */
+	int err;                 /* the first failure since it began, */
 	int system;              /* and LMDB's number for the last one */
 	uint64_t rows_written;   /* for check_room: how many pages it may have taken */
 	uint64_t bytes_written;

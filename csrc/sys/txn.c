@@ -176,6 +176,7 @@ int reader_renew(struct txn *txn, struct failure *failure)
 		return begin_failed(txn->store, rc, failure);
 	txn->snapshot++;
 	txn->live = true;
+	txn->err = txn->system = 0;
 	return 0;
 }
 

@@ -23,7 +23,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -43,6 +42,9 @@
 #else
 #define FORMAT UINT32_C(0x00010002)
 #endif
+
+/* Linux's numbers; musl brings no header for them. */
+enum { FUTEX_WAIT_FOR_CHANGE = 0, FUTEX_WAKE_SOME = 1 };
 
 #define UNLOCK_SLEEP_MS 50
 #define OPENING_PATIENCE_MS 10000
@@ -306,14 +308,14 @@ static int futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t timeout_m
 {
 	struct timespec time = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
 
-	if (syscall(SYS_futex, word, FUTEX_WAIT, value, &time, NULL, 0) && errno == EINTR)
+	if (syscall(SYS_futex, word, FUTEX_WAIT_FOR_CHANGE, value, &time, NULL, 0) && errno == EINTR)
 		return ERR_INTERRUPTED;
 	return 0;
 }
 
 static void futex_wake(_Atomic uint32_t *word, int how_many)
 {
-	syscall(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
+	syscall(SYS_futex, word, FUTEX_WAKE_SOME, how_many, NULL, NULL, 0);
 }
 
 /* --- the write lock --- */

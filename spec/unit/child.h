@@ -18,6 +18,17 @@ struct child {
 	int out;
 };
 
+/* A coverage build counts at exit; the leak checker would look into a process
+ * that has changed its user, or left its parent's stores behind. */
+static inline void child_quit(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	_exit(0);
+#else
+	exit(0);
+#endif
+}
+
 static inline struct child child_start(void (*run)(struct child *parent, void *context),
 	void *context)
 {
@@ -35,7 +46,7 @@ static inline struct child child_start(void (*run)(struct child *parent, void *c
 		parent = (struct child){ 0, down[0], up[1] };
 		*check_random_state() += (uint64_t)getpid();
 		run(&parent, context);
-		_exit(0);
+		child_quit();
 	}
 	close(down[0]);
 	close(up[1]);

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "sys/wake.h"
 #include "unit/child.h"
@@ -99,6 +100,24 @@ static void forgetting_leaves_the_parents_bell(void)
 	wake_close(wake);
 }
 
+static void a_bell_may_be_refused(void)
+{
+	struct wake *wake = open_wake();
+	struct failure failure = { 0 };
+	struct rlimit before, none;
+	struct bell *bell;
+
+	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	CHECK_EQUAL_INT(bell_open(&bell, wake, &failure), ERR_STORE);
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	CHECK(bell == NULL);
+	CHECK(strstr(failure.message, "inotify"));
+	CHECK_EQUAL_INT(failure.system, EMFILE);
+	wake_close(wake);
+}
+
 static void dawdle(void)
 {
 	if (check_random_below(4) == 0)
@@ -161,6 +180,7 @@ int main(void)
 	commits_and_unlocks_ring();
 	a_file_without_a_name_rings();
 	forgetting_leaves_the_parents_bell();
+	a_bell_may_be_refused();
 	no_bell_is_missed();
 	return 0;
 }

@@ -277,6 +277,64 @@ static void a_file_open_through_another_binding_is_refused(void)
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
 
+static void lock_the_pid_of(struct child *parent, void *context)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1,
+		.l_start = getppid() };
+	int fd = open(context, O_RDWR);
+
+	CHECK(fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0);
+	child_tell(parent);
+	child_hear(parent);
+}
+
+/* LMDB's readers lock the byte of their pid: who finds it taken has a namesake
+ * in another PID namespace. */
+static void a_namesakes_reader_is_noticed(void)
+{
+	const char *path = store_path("namesake.tide");
+	struct store_options options = small_options(path);
+	struct child child;
+
+	store_close(open_small(path));
+	child = child_start(lock_the_pid_of,
+		(char *)(uintptr_t)store_path("namesake.tide-lock"));
+	CHECK(child_hear(&child));
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_NAMESPACE);
+	child_end(&child);
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
+}
+
+static void lock_the_first_byte(struct child *parent, void *context)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	int fd = open(context, O_RDWR);
+
+	CHECK(fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0);
+	child_tell(parent);
+	child_hear(parent);
+}
+
+/* In use by somebody, but not by LMDB: it would take anything for readers. */
+static void a_lock_file_of_something_else_is_refused(void)
+{
+	const char *path = store_path("mislocked.tide");
+	char *lock = (char *)(uintptr_t)store_path("mislocked.tide-lock");
+	struct store_options options = small_options(path);
+	struct child child;
+	int fd;
+
+	store_close(open_small(path));
+	fd = open(lock, O_RDWR);
+	CHECK(pwrite(fd, "something else", 14, 0) == 14);
+	close(fd);
+	child = child_start(lock_the_first_byte, lock);
+	CHECK(child_hear(&child));
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_CORRUPT);
+	child_end(&child);
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);   /* alone: made anew */
+}
+
 static void open_as_nobody(struct child *parent, void *context)
 {
 	struct store_options options = small_options(context);
@@ -505,12 +563,13 @@ static void use_a_full_disk(const char *directory)
 {
 	char path[4300], filler[4300];
 	static uint8_t block[1 << 16];
-	struct store_options options = small_options(path);
+	struct store_options options;
 	struct store *store;
 	uint64_t number = 0;
 	int fd, err;
 
 	snprintf(path, sizeof path, "%s/x.tide", directory);
+	options = small_options(path);
 	snprintf(filler, sizeof filler, "%s/filler", directory);
 	options.durability = DURABILITY_FULL;
 	store = open_with(&options);
@@ -545,11 +604,12 @@ static void create_on_a_full_disk(const char *directory)
 {
 	static uint8_t block[1 << 12];
 	char path[4300], filler[4300];
-	struct store_options options = small_options(path);
+	struct store_options options;
 	int refused = 0;
 	int fd;
 
 	snprintf(path, sizeof path, "%s/y.tide", directory);
+	options = small_options(path);
 	snprintf(filler, sizeof filler, "%s/filler", directory);
 	fd = open(filler, O_CREAT | O_RDWR, 0600);
 	while (write(fd, block, sizeof block) > 0)
@@ -626,6 +686,8 @@ int main(void)
 	planted_links_are_refused();
 	another_programs_lmdb_file_is_refused();
 	a_file_open_through_another_binding_is_refused();
+	a_namesakes_reader_is_noticed();
+	a_lock_file_of_something_else_is_refused();
 	permissions_are_kept();
 	users_stop_at_max_bytes_and_deletes_go_on();
 	one_transaction_can_not_eat_the_reserve();

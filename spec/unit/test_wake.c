@@ -121,6 +121,41 @@ static void who_is_second_is_not_alone(void)
 	child_end(&child);
 }
 
+struct opening {
+	_Atomic bool done;
+};
+
+static void open_slowly(struct child *parent, void *context)
+{
+	struct opening *opening = context;
+	struct wake *wake;
+	struct failure failure;
+	bool alone;
+
+	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
+	child_tell(parent);
+	usleep(20000);
+	atomic_store(&opening->done, true);
+	wake_opened(wake);
+	child_hear(parent);
+	wake_closing(wake);
+	wake_close(wake);
+}
+
+static void one_opens_at_a_time(void)
+{
+	struct opening *opening = share_memory(sizeof *opening);
+	struct child child = child_start(open_slowly, opening);
+	struct wake *wake;
+
+	CHECK(child_hear(&child));
+	wake = open_wake();
+	CHECK(atomic_load(&opening->done));
+	child_end(&child);
+	wake_close(wake);
+	munmap(opening, sizeof *opening);
+}
+
 static void a_killed_one_leaves_nothing(void)
 {
 	struct child child = child_start(be_there, NULL);
@@ -530,6 +565,7 @@ int main(void)
 	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
 	the_file_is_made_and_private();
 	who_is_second_is_not_alone();
+	one_opens_at_a_time();
 	a_killed_one_leaves_nothing();
 	a_second_copy_is_refused();
 	forgetting_leaves_the_locks();
