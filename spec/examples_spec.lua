@@ -82,11 +82,12 @@ describe("the small example", function()
 end)
 
 describe("git_history", function()
-  -- git with nobody's settings but these, and a clock that stands still.
-  local settings = "env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE HOME=/nowhere "
+  -- git with nobody's settings but these, a clock that stands still, and no care for the disk.
+  local plain_git = "env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE HOME=/nowhere "
     .. "GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME='Ann Ash' GIT_AUTHOR_EMAIL=ann@example.org "
     .. "GIT_COMMITTER_NAME='Ann Ash' GIT_COMMITTER_EMAIL=ann@example.org "
     .. "GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000' "
+    .. "git -c core.fsync=none -c init.defaultBranch=main "
 
   -- Runs git commands in a repository of the test's directory, one a line.
   local function git(repo, commands)
@@ -96,14 +97,14 @@ describe("git_history", function()
         if command:find("^%$ ") then
           must("cd " .. quote(directory .. "/" .. repo) .. " && " .. command:sub(3))
         else
-          must("cd " .. quote(directory .. "/" .. repo) .. " && " .. settings .. "git " .. command)
+          must("cd " .. quote(directory .. "/" .. repo) .. " && " .. plain_git .. command)
         end
       end
     end
   end
 
   local function new_repository(name, options)
-    must(settings .. "git -c init.defaultBranch=main init -q " .. (options or "") .. " "
+    must(plain_git .. "init -q " .. (options or "") .. " "
       .. quote(directory .. "/" .. name))
   end
 
@@ -154,8 +155,8 @@ describe("git_history", function()
 
   local function long_repository()
     new_repository("long")
-    must(("%s %s 1500 3 | %s git -C %s fast-import --quiet"):format(lua,
-      quote(root .. "/spec/history.lua"), settings, quote(directory .. "/long")))
+    must(("%s %s 1500 3 | %s -C %s fast-import --quiet"):format(lua,
+      quote(root .. "/spec/history.lua"), plain_git, quote(directory .. "/long")))
   end
 
   it("proves itself on a repository with everything odd in it", function()
@@ -181,10 +182,10 @@ describe("git_history", function()
   it("reads bare repositories, shallow clones, and subdirectories, under odd names", function()
     odd_repository()
     local odd = quote(directory .. "/odd")
-    must(settings .. "git clone -q --bare " .. odd .. " " .. quote(directory .. "/it's bare.git"))
+    must(plain_git .. "clone -q --bare " .. odd .. " " .. quote(directory .. "/it's bare.git"))
     local said, status = replay("it's bare.git")
     holds(said, status, "6 commits", "12 files")
-    must(settings .. "git clone -q --depth 2 file://" .. odd .. " " .. quote(directory .. "/flat"))
+    must(plain_git .. "clone -q --depth 2 file://" .. odd .. " " .. quote(directory .. "/flat"))
     said, status = replay("flat")
     holds(said, status, "2 commits", "12 files", "shallow")
     said, status = replay("odd/a dir")
