@@ -494,7 +494,7 @@ void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldes
 
 /* The free list: for each commit the pages it freed, their count first. LMDB
  * takes from those that are older than every reader's snapshot. */
-static int sum_free_pages(MDB_txn *mdb, uint64_t before, uint64_t *pages)
+static int sum_free_pages(MDB_txn *mdb, uint64_t before, uint64_t enough, uint64_t *pages)
 {
 	MDB_cursor *cursor;
 	MDB_val key;
@@ -504,7 +504,7 @@ static int sum_free_pages(MDB_txn *mdb, uint64_t before, uint64_t *pages)
 	*pages = 0;
 	if (rc)
 		return rc;
-	while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+	while (*pages < enough && (rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
 		uint64_t commit;
 		uint64_t count;
 
@@ -522,7 +522,7 @@ static int sum_free_pages(MDB_txn *mdb, uint64_t before, uint64_t *pages)
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-int engine_free_pages(struct store *store, bool reusable, uint64_t *pages)
+int engine_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t *pages)
 {
 	uint64_t before = UINT64_MAX;
 	uint64_t oldest;
@@ -539,7 +539,7 @@ int engine_free_pages(struct store *store, bool reusable, uint64_t *pages)
 		if (pid && oldest < before)
 			before = oldest;
 	}
-	rc = sum_free_pages(mdb, before, pages);
+	rc = sum_free_pages(mdb, before, enough, pages);
 	mdb_txn_abort(mdb);
 	gate_leave(store);
 	return rc;

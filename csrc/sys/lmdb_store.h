@@ -40,8 +40,8 @@ struct txn {
 	int system;              /* and LMDB's number for the last one */
 	uint64_t rows_written;   /* for check_room: how many pages it may have taken */
 	uint64_t bytes_written;
-	uint64_t free_pages;     /* counted once in a write transaction */
-	bool free_counted;
+	uint64_t free_pages;     /* found so far, for check_room; */
+	bool free_counted;       /* that's all of them */
 	struct cursor own[TREE_COUNT];
 };
 
@@ -103,8 +103,8 @@ uint64_t engine_last_commit(const struct store *store);
 uint64_t engine_page_count(const struct store *store);
 
 /* Pages in the free list: all, or those that the next write transaction may
- * take. Returns LMDB's number. */
-int engine_free_pages(struct store *store, bool reusable, uint64_t *pages);
+ * take; stops counting at `enough`. Returns LMDB's number. */
+int engine_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t *pages);
 
 /* Every process's reader slots, and the oldest snapshot (pid 0: nobody's). */
 void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,

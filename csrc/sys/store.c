@@ -332,7 +332,7 @@ int store_usage(struct store *store, struct store_usage *usage, struct failure *
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
 	engine_survey_readers(store, &oldest, &usage->oldest_reader_pid, &usage->readers);
-	rc = engine_free_pages(store, false, &free_pages);
+	rc = engine_free_pages(store, false, UINT64_MAX, &free_pages);
 	if (rc)
 		return engine_fail(failure, store, rc, "can't be read");
 

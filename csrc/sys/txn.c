@@ -313,15 +313,19 @@ static uint64_t pages_taken_at_most(const struct txn *txn)
 	return txn->rows_written * PAGES_PER_ROW + 2 * txn->bytes_written / txn->store->page_bytes;
 }
 
-static int count_free_pages(struct txn *txn)
+/* Are so many pages free? Counts no more than that tells, and once: a file
+ * that was full and is empty again has a long free list. */
+static int find_free_pages(struct txn *txn, uint64_t wanted, bool *found)
 {
-	int rc;
+	uint64_t enough = 2 * wanted;
+	int rc = 0;
 
-	if (txn->free_counted)
-		return 0;
-	mdb_reader_check(txn->store->env, NULL);
-	rc = engine_free_pages(txn->store, true, &txn->free_pages);
-	txn->free_counted = rc == 0;
+	if (txn->free_pages < wanted && !txn->free_counted) {
+		mdb_reader_check(txn->store->env, NULL);
+		rc = engine_free_pages(txn->store, true, enough, &txn->free_pages);
+		txn->free_counted = txn->free_pages < enough;
+	}
+	*found = txn->free_pages >= wanted;
 	return rc;
 }
 
@@ -330,19 +334,22 @@ static int count_free_pages(struct txn *txn)
 int writer_check_room(struct txn *txn, struct failure *failure)
 {
 	struct store *store = txn->store;
-	uint64_t used = engine_page_count(store);
 	uint64_t taken = pages_taken_at_most(txn);
 	uint64_t grace = store->reserve_pages / 2;
+	uint64_t used;
+	bool found;
 	int rc;
 
-	if (used + taken < store->max_pages)
+	if (!store->metas)   /* a file in the making */
 		return 0;
-	rc = count_free_pages(txn);
-	if (rc)
-		return engine_fail(failure, store, rc, "its free pages can't be counted");
-	used -= txn->free_pages < used ? txn->free_pages : used;
+	used = engine_page_count(store);
 	used += taken > grace ? taken - grace : 0;
 	if (used < store->max_pages)
+		return 0;
+	rc = find_free_pages(txn, used - store->max_pages + 1, &found);
+	if (rc)
+		return engine_fail(failure, store, rc, "its free pages can't be counted");
+	if (found)
 		return 0;
 	return fail_with(failure, ERR_FULL, "%s: %llu bytes (max_bytes)", store->path,
 		(unsigned long long)store->options.max_bytes);

@@ -24,9 +24,9 @@ static void remove_files(const char *path)
 
 static int fill_two_rows(struct txn *txn, void *context, struct failure *why)
 {
-	(void)why;
 	CHECK(store_clock(txn_store(txn)) == clock_system());
 	CHECK_EQUAL_UINT(txn_id(txn), 1);
+	CHECK_EQUAL_INT(writer_check_room(txn, why), 0);
 	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of_text("a"), slice_of_text(context)), 0);
 	return txn_append(txn, TREE_META, slice_of_text("b"), slice_of_text(context));
 }
