@@ -308,9 +308,9 @@ static int futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t timeout_m
 {
 	struct timespec time = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
 
-	if (syscall(SYS_futex, word, FUTEX_WAIT_FOR_CHANGE, value, &time, NULL, 0) && errno == EINTR)
-		return ERR_INTERRUPTED;
-	return 0;
+	long status = syscall(SYS_futex, word, FUTEX_WAIT_FOR_CHANGE, value, &time, NULL, 0);
+
+	return status && errno == EINTR ? ERR_INTERRUPTED : 0;
 }
 
 static void futex_wake(_Atomic uint32_t *word, int how_many)
