@@ -307,7 +307,6 @@ void wake_close(struct wake *wake)
 static int futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t timeout_ms)
 {
 	struct timespec time = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
-
 	long status = syscall(SYS_futex, word, FUTEX_WAIT_FOR_CHANGE, value, &time, NULL, 0);
 
 	return status && errno == EINTR ? ERR_INTERRUPTED : 0;
