@@ -39,4 +39,16 @@ void tide_look_away(struct tide *tide, const struct snapshot *snapshot);
 const struct table *tide_find(struct tide *tide, struct tide_table *table,
 	struct failure *failure);
 
+/* One that is held. */
+struct tide_snapshot {
+	struct txn *reader;
+	struct state state;
+};
+
+/* The table as this snapshot has it: in the catalog, or in room when that is of
+ * another time. */
+int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, struct table *room, const struct table **found,
+	struct failure *failure);
+
 #endif

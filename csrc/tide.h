@@ -5,7 +5,7 @@
  *
  * Functions return 0, a negative enum error with *failure filled, or where it
  * says so END. Nothing here calls back, waits (but for the disk), or holds a
- * snapshot when it returns, except tide_pin. Slices that are lent are good
+ * snapshot when it returns, except tide_snapshot_open and tide_query_pin. Slices that are lent are good
  * until the next call on the same handle unless it says otherwise.
  */
 #ifndef TIDE_H
@@ -155,6 +155,45 @@ int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
 int tide_get(struct tide *tide, struct tide_table *table, struct slice key,
 	struct buffer *out, uint64_t *sequence, struct failure *failure);
 
+/* --- a snapshot that is held --- */
+
+/* What the database was at one moment, as long as it is open: so long the file
+ * keeps what it needs of that moment. NESTED in a transaction. Close it before
+ * the handle. */
+struct tide_snapshot;
+
+int tide_snapshot_open(struct tide_snapshot **snapshot, struct tide *tide,
+	struct failure *failure);
+void tide_snapshot_close(struct tide_snapshot *snapshot);     /* NULL is fine */
+
+/* The last commit that the snapshot sees; the last commit before the open
+ * transaction. The same number: nothing has changed in between. */
+uint64_t tide_snapshot_commit(const struct tide_snapshot *snapshot);
+uint64_t tide_last_commit(const struct tide *tide);
+
+/* The table's row as the snapshot has it, copied. NOT_FOUND. */
+int tide_describe_table_at(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, struct table_row *row, struct failure *failure);
+
+/* An item's place in the table: what is wrong with its key is said as tide_put
+ * says it, or (is_key: the key and nothing else) as tide_get does. */
+int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, struct slice item, bool is_key, struct key *key,
+	struct failure *failure);
+
+/* As tide_get, but from the snapshot, and for whatever has the key attributes;
+ * *sequence is 0 with END. */
+int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, struct slice item, struct buffer *out, uint64_t *sequence,
+	struct failure *failure);
+
+/* The sequence number alone, 0 when there is no such item; from the open
+ * transaction, or as it is now. */
+int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
+	uint64_t *sequence, struct failure *failure);
+
+/* --- reading many --- */
+
 enum tide_comparison {
 	TIDE_ALL, TIDE_EQUAL, TIDE_LESS, TIDE_LESS_OR_EQUAL, TIDE_GREATER,
 	TIDE_GREATER_OR_EQUAL, TIDE_BETWEEN, TIDE_BEGINS_WITH,
@@ -168,6 +207,7 @@ struct tide_query_spec {
 	struct value a, b;
 	bool backward;
 	struct slice start_key;              /* len 0: from the beginning */
+	const struct tide_snapshot *snapshot;        /* NULL: one for each page */
 };
 
 struct tide_query;
@@ -185,6 +225,16 @@ int tide_query_peek(const struct tide_query *query, uint64_t *sequence, struct s
 
 /* True if the range goes on behind the page. */
 bool tide_query_more(const struct tide_query *query);
+
+/* Of a query with a snapshot. The place of an item that it gave. */
+int tide_query_key(const struct tide_query *query, struct tide *tide, struct slice item,
+	struct key *key, struct failure *failure);
+
+/* Where a place lies: before what was asked for (<0), in it (0), behind (>0). */
+int tide_query_place(const struct tide_query *query, struct slice key);
+
+/* Begins anew, and from now on without the snapshot. */
+void tide_query_rewind(struct tide_query *query);
 
 /* Makes the query read from one snapshot, taken now and held until it is
  * finished; or from the transaction that is open. */

@@ -12,6 +12,7 @@ const char TABLE_TYPE[] = "tidetable.core.table";
 const char QUERY_TYPE[] = "tidetable.core.query";
 const char FEED_TYPE[] = "tidetable.core.feed";
 const char BELL_TYPE[] = "tidetable.core.bell";
+const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
 
 void *check_type(lua_State *L, int index, const char *type)
 {

@@ -20,6 +20,7 @@ extern const char TABLE_TYPE[];
 extern const char QUERY_TYPE[];
 extern const char FEED_TYPE[];
 extern const char BELL_TYPE[];
+extern const char SNAPSHOT_TYPE[];
 #define CLOCK_TYPE "tidetable.core.clock"
 #define RECORD_TYPE "tidetable.record"
 
@@ -53,6 +54,12 @@ struct child {
 struct table_handle {
 	const char *type;
 	struct tide_table table;
+};
+
+struct snapshot_handle {
+	struct child child;
+	struct tide_snapshot *snapshot;      /* NULL: it was held too long */
+	uint64_t deadline_ms;
 };
 
 /* The database at index: raises what is wrong with it. check_open also lets
@@ -91,6 +98,7 @@ void open_databases(lua_State *L);
 void open_tables(lua_State *L);
 void open_transactions(lua_State *L);
 void open_queries(lua_State *L);
+void open_snapshots(lua_State *L);
 void open_feeds(lua_State *L);
 void open_records(lua_State *L);
 void open_clocks(lua_State *L);
@@ -104,5 +112,9 @@ uint8_t *new_record(lua_State *L, int info, size_t len);
 
 /* Raises TIMEOUT when the open transaction has passed its time limit. */
 void check_deadline(lua_State *L, const struct database *database);
+
+/* The snapshot of a handle: raises CLOSED, and TIMEOUT when it was held for
+ * longer than its time limit (then it is let go). */
+const struct tide_snapshot *check_held(lua_State *L, struct snapshot_handle *handle);
 
 #endif

@@ -20,6 +20,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_tables(L);
 	open_transactions(L);
 	open_queries(L);
+	open_snapshots(L);
 	open_feeds(L);
 	open_records(L);
 	open_clocks(L);

@@ -10,7 +10,9 @@
 struct query_handle {
 	struct child child;
 	struct tide_query *query;
-	uint64_t left;               /* how many items it may still give */
+	struct snapshot_handle *held;        /* the second user value; NULL: none */
+	uint64_t left;               /* how many items it may still give; with a */
+	                             /* snapshot: how many a page reads */
 	uint64_t deadline_ms;        /* of a pinned snapshot; 0: none */
 	bool inside;                 /* made in a transaction, and ends with it */
 };
@@ -69,7 +71,42 @@ static int read_start_key(lua_State *L, struct database *database,
 	return read_item(L, 7, &database->builder, &spec->start_key, "start_key", failure);
 }
 
-/* query(table, partition | nil, comparison, a, b, descending, start_key, limit) */
+/* A query that reads from the snapshot at index, which may be nil. */
+static struct query_handle *new_query(lua_State *L, int index)
+{
+	struct query_handle *handle;
+
+	lua_getiuservalue(L, 1, 1);
+	handle = new_child(L, -1, sizeof *handle, QUERY_TYPE, 2, finish_query);
+	if (!lua_isnil(L, index)) {
+		handle->held = check_type(L, index, SNAPSHOT_TYPE);
+		lua_pushvalue(L, index);
+		lua_setiuservalue(L, -2, 2);
+	}
+	return handle;
+}
+
+/* The table's keys, as the query will see them. */
+static int read_schema(struct database *database, struct table_handle *table,
+	const struct tide_snapshot *snapshot, struct key_schema *schema, struct failure *failure)
+{
+	const struct table_row *row;
+	struct table_row room;
+	int err;
+
+	if (snapshot) {
+		err = tide_describe_table_at(database->tide, snapshot, &table->table, &room,
+			failure);
+		row = &room;
+	} else {
+		err = tide_describe_table(database->tide, &table->table, &row, failure);
+	}
+	if (!err)
+		*schema = row->schema;
+	return err;
+}
+
+/* query(table, partition | nil, comparison, a, b, descending, start_key, limit, snapshot) */
 static int query(lua_State *L)
 {
 	struct database *database;
@@ -77,20 +114,20 @@ static int query(lua_State *L)
 	struct tide_query_spec spec = { 0 };
 	struct value partition;
 	struct query_handle *handle;
-	const struct table_row *row;
+	struct key_schema schema;
 	struct failure failure;
 	int err;
 
-	lua_settop(L, 8);
-	lua_getiuservalue(L, 1, 1);
-	handle = new_child(L, -1, sizeof *handle, QUERY_TYPE, 1, finish_query);
+	lua_settop(L, 9);
+	handle = new_query(L, 9);
 	check_table(L, 1, &database);
 	/* From here to adopt nothing of Lua's is asked for. */
 	handle->left = (uint64_t)luaL_optinteger(L, 8, INT64_MAX);
-	handle->inside = tide_in_transaction(database->tide);
-	err = tide_describe_table(database->tide, &table->table, &row, &failure);
+	handle->inside = !handle->held && tide_in_transaction(database->tide);
+	spec.snapshot = handle->held ? check_held(L, handle->held) : NULL;
+	err = read_schema(database, table, spec.snapshot, &schema, &failure);
 	if (!err)
-		err = read_spec(L, database, &row->schema, &spec, &partition, &failure);
+		err = read_spec(L, database, &schema, &spec, &partition, &failure);
 	if (!err)
 		err = read_start_key(L, database, &spec, &partition, &failure);
 	if (err)
@@ -129,6 +166,8 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 {
 	uint32_t max = handle->left < 1000 ? (uint32_t)handle->left : 1000;
 
+	if (handle->held)
+		check_held(L, handle->held);
 	if (handle->inside && !tide_in_transaction(database->tide))
 		return raise_late(L, handle, "the transaction has ended", ERR_CLOSED);
 	if (handle->deadline_ms && tide_elapsed_ms() > handle->deadline_ms)
@@ -139,7 +178,7 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 
 /* The page's next item into memory of Lua's own, on the stack: false at the
  * page's end. A finalizer may have moved on or closed the query meanwhile. */
-static bool box_next(lua_State *L, struct slice *item)
+static bool box_next(lua_State *L, struct slice *item, uint64_t *version)
 {
 	struct database *database;
 	struct query_handle *handle;
@@ -158,7 +197,7 @@ static bool box_next(lua_State *L, struct slice *item)
 		if (tide_query_peek(handle->query, &sequence, &lent) == 0 && lent.len == item->len) {
 			memcpy(box, lent.data, lent.len);
 			item->data = box;
-			tide_query_next(handle->query, &sequence, &lent);
+			tide_query_next(handle->query, version, &lent);
 			return true;
 		}
 		lua_pop(L, 1);
@@ -172,13 +211,14 @@ static int next_item(lua_State *L)
 	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, &database);
 	struct failure failure;
 	struct slice item;
+	uint64_t version;
 
 	if (handle->left == 0)
 		return 0;
-	if (!box_next(L, &item)) {
+	if (!box_next(L, &item, &version)) {
 		if (fill(L, handle, database, &failure))
 			return raise_failure(L, &failure);
-		if (!box_next(L, &item))
+		if (!box_next(L, &item, &version))
 			return 0;
 	}
 	handle->left--;
@@ -193,6 +233,7 @@ static int page(lua_State *L)
 	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, &database);
 	struct failure failure;
 	struct slice item;
+	uint64_t version;
 	lua_Integer n = 0;
 	bool more;
 
@@ -200,13 +241,119 @@ static int page(lua_State *L)
 		return return_failure(L, &failure);
 	more = tide_query_more(handle->query);
 	lua_newtable(L);
-	while (box_next(L, &item)) {
+	while (box_next(L, &item, &version)) {
 		push_item(L, item);
 		lua_rawseti(L, -3, ++n);
 		lua_pop(L, 1);
 	}
 	lua_pushboolean(L, more);
 	return 2;
+}
+
+/* --- of a query with a snapshot --- */
+
+static struct query_handle *check_query(lua_State *L, struct database **database)
+{
+	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
+
+	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
+	return handle;
+}
+
+/* next_versioned(query, with_key) -> version, item, its size, its key as bytes;
+ * nothing at the end. Raises failures. */
+static int next_versioned(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle = check_query(L, &database);
+	struct failure failure;
+	struct slice item;
+	uint64_t version;
+	struct key key;
+
+	if (!box_next(L, &item, &version)) {
+		if (fill(L, handle, database, &failure))
+			return raise_failure(L, &failure);
+		if (!box_next(L, &item, &version))
+			return 0;
+	}
+	check_held(L, handle->held);
+	key.head_len = key.sort_len = 0;
+	if (lua_toboolean(L, 2) &&
+			tide_query_key(handle->query, database->tide, item, &key, &failure))
+		return raise_failure(L, &failure);
+	lua_pushinteger(L, (lua_Integer)version);
+	push_item(L, item);
+	lua_pushinteger(L, (lua_Integer)item.len);
+	lua_pushlstring(L, (const char *)key.bytes, key_whole(&key).len);
+	return 4;
+}
+
+/* place(query, key as bytes) -> before what was asked for (<0), in it, behind */
+static int place(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle = check_query(L, &database);
+	struct slice key;
+
+	luaL_checktype(L, 2, LUA_TSTRING);
+	key.data = (const uint8_t *)lua_tolstring(L, 2, &key.len);
+	lua_pushinteger(L, tide_query_place(handle->query, key));
+	return 1;
+}
+
+/* rewind(query): begins anew, without its snapshot, and holds no items; one that
+ * is finished stays so */
+static int rewind_query(lua_State *L)
+{
+	struct query_handle *handle = check_type(L, 1, QUERY_TYPE);
+
+	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
+	if (handle->query)
+		tide_query_rewind(handle->query);
+	return 0;
+}
+
+/* The next item's version: 0, END, or a failure. */
+static int next_version(lua_State *L, struct query_handle *handle, struct database *database,
+	lua_Integer left, uint64_t *version, struct failure *failure)
+{
+	uint32_t max = left < 1000 ? (uint32_t)left : 1000;
+	struct slice item;
+	int err;
+
+	if (tide_query_next(handle->query, version, &item) == 0)
+		return 0;
+	check_deadline(L, database);
+	err = tide_query_fill(handle->query, database->tide, max, failure);
+	return err ? err : tide_query_next(handle->query, version, &item);
+}
+
+/* follows(query, versions, count, ends) -> whether the query, run again in the
+ * open transaction, gives these versions first (and then ends) */
+static int follows(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle = check_query(L, &database);
+	lua_Integer count = luaL_checkinteger(L, 3), n = 0;
+	bool ends = lua_toboolean(L, 4), same = true;
+	struct failure failure;
+	uint64_t version;
+	int err = 0;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	tide_query_rewind(handle->query);
+	while (!err && same && n < count + ends) {
+		err = next_version(L, handle, database, count + ends - n, &version, &failure);
+		lua_rawgeti(L, 2, ++n);
+		same = !err && (uint64_t)lua_tointeger(L, -1) == version;
+		lua_pop(L, 1);
+	}
+	tide_query_rewind(handle->query);
+	if (err < 0)
+		return return_failure(L, &failure);
+	lua_pushboolean(L, err == END ? ends && n == count + 1 : same);
+	return 1;
 }
 
 void open_queries(lua_State *L)
@@ -216,6 +363,10 @@ void open_queries(lua_State *L)
 		{ "pin", pin },
 		{ "next_item", next_item },
 		{ "page", page },
+		{ "next_versioned", next_versioned },
+		{ "place", place },
+		{ "rewind", rewind_query },
+		{ "follows", follows },
 		{ NULL, NULL },
 	};
 

@@ -114,20 +114,36 @@ static int add(struct catalog *catalog, const struct table *table)
 	return 0;
 }
 
-static int add_row(struct catalog *catalog, struct slice key, struct slice value)
+static int read_row(struct table *table, struct slice key, struct slice value)
 {
 	struct slice name = slice_of(key.data + 1, key.len - 1), payload;
-	struct table table = { 0 };
 	int err = row_open(key, value, &payload);
 
+	*table = (struct table){ 0 };
 	if (!err && !is_table_name(name))
 		err = ERR_CORRUPT;
 	if (!err)
-		err = table_get(&table.row, payload);
-	if (err)
-		return err;
-	memcpy(table.row.name, name.data, name.len);
-	return add(catalog, &table);
+		err = table_get(&table->row, payload);
+	if (!err)
+		memcpy(table->row.name, name.data, name.len);
+	return err;
+}
+
+static int add_row(struct catalog *catalog, struct slice key, struct slice value)
+{
+	struct table table;
+	int err = read_row(&table, key, value);
+
+	return err ? err : add(catalog, &table);
+}
+
+int catalog_read_table(struct txn *txn, struct slice name, struct table *table)
+{
+	uint8_t bytes[NAME_KEY_MAX];
+	struct slice key = name_key(bytes, name), value;
+	int err = txn_get(txn, TREE_META, key, &value);
+
+	return err ? err : read_row(table, key, value);
 }
 
 static int load_tables(struct catalog *catalog, struct txn *txn)

@@ -32,6 +32,9 @@ void catalog_release(struct catalog *catalog);
 /* NULL when there is none. Good until the next refresh. */
 const struct table *catalog_find(const struct catalog *catalog, struct slice name);
 
+/* One table as the transaction has it, whatever the copy says: 0 or END. */
+int catalog_read_table(struct txn *txn, struct slice name, struct table *table);
+
 /* Rows of `meta`. */
 int catalog_put_table(struct txn *txn, const struct table_row *row);
 int catalog_delete_table(struct txn *txn, struct slice name);

@@ -171,6 +171,17 @@ int range_start_after(struct range *range, const struct table *table, struct sli
 	return 0;
 }
 
+int range_place(const struct range *range, struct slice key)
+{
+	if (range->empty)
+		return -1;
+	if (!slice_begins(key, range_prefix(range)))
+		return slice_compare(key, range_prefix(range));
+	if (is_before(key, &range->low))
+		return -1;
+	return is_behind(key, &range->high);
+}
+
 /* --- pages --- */
 
 /* Puts the walk on the first row of the range that is to be given. */

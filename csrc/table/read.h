@@ -50,6 +50,10 @@ int range_of_partition(struct range *range, const struct table *table,
 int range_start_after(struct range *range, const struct table *table, struct slice key_item,
 	const uint8_t *secret, struct failure *failure);
 
+/* Where a key lies: before the range (<0), in it (0) or behind it (>0); of
+ * a range that is empty every key lies before. */
+int range_place(const struct range *range, struct slice key);
+
 struct page {
 	struct buffer bytes;
 	struct buffer scratch;

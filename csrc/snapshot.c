@@ -1,0 +1,164 @@
+/* snapshot.c - the contract's snapshots: the database as it was, while it is held. */
+#include "base/memory.h"
+#include "database.h"
+#include "table/items.h"
+
+/* The handle's catalog is brought to the snapshot's version, where as a rule it
+ * stays: then no table's row has to be read. */
+static int take(struct tide_snapshot *snapshot, struct tide *tide, struct failure *failure)
+{
+	int err = reader_open(&snapshot->reader, tide->store, failure);
+
+	if (!err)
+		err = reader_renew(snapshot->reader, failure);
+	if (err)
+		return err;
+	err = state_read(snapshot->reader, &snapshot->state);
+	if (!err)
+		err = catalog_refresh(&tide->catalog, snapshot->reader, &snapshot->state);
+	return err ? fail_with(failure, err, "the state or the catalog") : 0;
+}
+
+int tide_snapshot_open(struct tide_snapshot **out, struct tide *tide, struct failure *failure)
+{
+	struct tide_snapshot *snapshot;
+	int err;
+
+	*out = NULL;
+	if (tide->transaction.txn)
+		return fail(failure, ERR_NESTED);
+	snapshot = memory_zeroed(sizeof *snapshot);
+	if (!snapshot)
+		return fail(failure, ERR_NO_MEMORY);
+	err = take(snapshot, tide, failure);
+	if (err)
+		tide_snapshot_close(snapshot);
+	else
+		*out = snapshot;
+	return err;
+}
+
+void tide_snapshot_close(struct tide_snapshot *snapshot)
+{
+	if (!snapshot)
+		return;
+	reader_close(snapshot->reader);
+	memory_give_back(snapshot);
+}
+
+uint64_t tide_snapshot_commit(const struct tide_snapshot *snapshot)
+{
+	return txn_id(snapshot->reader);
+}
+
+uint64_t tide_last_commit(const struct tide *tide)
+{
+	const struct txn *txn = tide->transaction.txn;
+
+	return txn ? txn_id(txn) - 1 : store_last_commit(tide->store);
+}
+
+/* --- tables and items as it has them --- */
+
+int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, struct table *room, const struct table **found,
+	struct failure *failure)
+{
+	int err;
+
+	if (tide->catalog.version == snapshot->state.catalog_version) {
+		*found = tide_find(tide, table, failure);
+		return *found ? 0 : ERR_NOT_FOUND;
+	}
+	err = catalog_read_table(snapshot->reader, slice_of(table->name, table->len), room);
+	*found = room;
+	if (err == END)
+		return fail_as(failure, ERR_NOT_FOUND,
+			"Requested resource not found: Table: %s not found", table->name);
+	return err ? fail_with(failure, err, "the row of table %s", table->name) : 0;
+}
+
+int tide_describe_table_at(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, struct table_row *row, struct failure *failure)
+{
+	struct table room;
+	const struct table *found;
+	int err = tide_find_at(tide, snapshot, table, &room, &found, failure);
+
+	if (!err)
+		*row = found->row;
+	return err;
+}
+
+static int key_of(struct tide *tide, const struct table *table, struct slice item, bool is_key,
+	struct key *key, struct failure *failure)
+{
+	const struct table_row *row = &table->row;
+	int err = is_key ?
+		key_of_key(key, row->id, &row->schema, item, tide->stamp.secret) :
+		key_of_item(key, row->id, &row->schema, item, tide->stamp.secret);
+
+	return err ? fail_key(failure, err, &row->schema, item) : 0;
+}
+
+int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, struct slice item, bool is_key, struct key *key,
+	struct failure *failure)
+{
+	struct table room;
+	const struct table *found;
+	int err = tide_find_at(tide, snapshot, table, &room, &found, failure);
+
+	return err ? err : key_of(tide, found, item, is_key, key, failure);
+}
+
+/* The item is lent by the map or by the handle's scratch. */
+static int read_stored(struct tide *tide, struct txn *txn, const struct table *table,
+	struct slice item, struct stored *stored, struct failure *failure)
+{
+	struct key key;
+	int err = key_of(tide, table, item, false, &key, failure);
+
+	if (err)
+		return err;
+	err = item_get(stored, txn, &key, &table->row.schema, item, &tide->scratch);
+	return err < 0 ? fail_with(failure, err, "table %s", table->row.name) : err;
+}
+
+int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, struct slice item, struct buffer *out, uint64_t *sequence,
+	struct failure *failure)
+{
+	struct table room;
+	const struct table *found;
+	struct stored stored;
+	int err = tide_find_at(tide, snapshot, table, &room, &found, failure);
+
+	*sequence = 0;
+	if (!err)
+		err = read_stored(tide, snapshot->reader, found, item, &stored, failure);
+	if (err)
+		return err;
+	buffer_clear(out);
+	buffer_put_slice(out, stored.item);
+	*sequence = stored.sequence;
+	return buffer_error(out) ? fail(failure, ERR_NO_MEMORY) : 0;
+}
+
+int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
+	uint64_t *sequence, struct failure *failure)
+{
+	struct snapshot snapshot;
+	const struct table *found;
+	struct stored stored;
+	int err = tide_look(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	found = tide_find(tide, table, failure);
+	err = found ? read_stored(tide, snapshot.txn, found, item, &stored, failure) :
+		ERR_NOT_FOUND;
+	*sequence = err == 0 ? stored.sequence : 0;
+	tide_look_away(tide, &snapshot);
+	return err == END ? 0 : err;
+}
