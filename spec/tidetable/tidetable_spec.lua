@@ -1,0 +1,421 @@
+-- tidetable_spec.lua - what doc/modules/tidetable.md promises.
+local helper = require "spec.tidetable.helper"
+local lfs = require "lfs"
+local tidetable = require "tidetable"
+
+helper.setup(before_each, after_each)
+
+local path, refused, raises, misuse = helper.path, helper.refused, helper.raises, helper.misuse
+
+local function write(name, bytes)
+  local file = assert(io.open(path(name), "wb"))
+  file:write(bytes)
+  file:close()
+  return path(name)
+end
+
+describe("the module", function()
+  it("says its version", function()
+    assert.equal("tidetable 0.1.0", tidetable._VERSION)
+    local version = tidetable.version()
+    assert.equal("0.1.0", version.tidetable)
+    assert.equal("Lua 5.4", version.lua)
+    assert.is_truthy(version.lmdb:find("^LMDB %d+%.%d+%.%d+: "))
+    assert.is_nil(next(version, next(version, next(version, next(version)))))
+  end)
+
+  it("has the functions of the types", function()
+    local types = require "tidetable.types"
+    for _, name in ipairs { "null", "binary", "list", "map", "set", "number", "type" } do
+      assert.equal(types[name], tidetable[name])
+      assert.is_not_nil(tidetable[name])
+    end
+  end)
+end)
+
+describe("open", function()
+  it("makes the database, and opens the one that is there", function()
+    local db = assert(tidetable.open(path()))
+    assert.equal("file", lfs.attributes(path(), "mode"))
+    assert(db:create_table { name = "orders", partition_key = "id" })
+    db:close()
+    local again <close> = assert(tidetable.open(path()))
+    assert.are.same({ "orders" }, again:list_tables())
+  end)
+
+  it("closes what `local db <close>` holds", function()
+    local kept
+    do
+      local db <close> = assert(tidetable.open(path()))
+      kept = db
+    end
+    raises("CLOSED", kept.list_tables, kept)
+  end)
+
+  it("gives its files to nobody else", function()
+    helper.open()
+    for _, suffix in ipairs { "", "-lock", "-wake" } do
+      assert.equal("rw-------", lfs.attributes(path() .. suffix, "permissions"))
+    end
+  end)
+
+  it("makes a database in memory that is nobody else's", function()
+    local a, b = helper.memory(), helper.memory()
+    assert(a:create_table { name = "orders", partition_key = "id" })
+    assert.are.same({ "orders" }, a:list_tables())
+    assert.are.same({}, b:list_tables())
+    assert.equal(":memory:", a:info().path)
+    assert.is_nil(lfs.attributes(":memory:"))
+  end)
+
+  it("with read_only writes nothing and makes nothing", function()
+    refused("NO_FILE", tidetable.open(path(), { read_only = true }))
+    assert.is_nil(lfs.attributes(path()))
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    assert(orders:put { id = "a" })
+    local reader = helper.open({ read_only = true })
+    local seen = assert(reader:table "orders")
+    assert.are.same({ id = "a" }, seen:get { id = "a" })
+    assert.equal(1, #helper.collect(seen:stream():records()))
+    refused("READ_ONLY", seen:put { id = "b" })
+    refused("READ_ONLY", seen:delete { id = "a" })
+    refused("READ_ONLY", seen:load { { id = "b" } })
+    refused("READ_ONLY", reader:transact(function() error "not reached" end))
+    refused("READ_ONLY", reader:create_table { name = "other", partition_key = "id" })
+    refused("READ_ONLY", reader:delete_table "orders")
+    refused("READ_ONLY", seen:enable_stream())
+    refused("READ_ONLY", seen:disable_stream())
+    refused("READ_ONLY", seen:stream():set_retention "1h")
+    refused("READ_ONLY", reader:trim())
+    assert.is_true(reader:info().read_only)
+    assert.is_false(db:info().read_only)
+    assert.are.same({ id = "a" }, seen:get { id = "a" })
+  end)
+
+  it("without create finds no file", function()
+    local err = refused("NO_FILE", tidetable.open(path(), { create = false }))
+    assert.equal("ResourceNotFoundException", err.exception)
+    assert.is_nil(lfs.attributes(path()))
+    helper.open():close()
+    assert(tidetable.open(path(), { create = false })):close()
+  end)
+
+  it("takes each durability", function()
+    for _, level in ipairs { "full", "one_flush", "none" } do
+      local db <close> = assert(tidetable.open(path(level), { durability = level }))
+      assert.equal(level, db:info().durability)
+      assert(db:create_table { name = "orders", partition_key = "id" })
+      assert(db:table "orders"):put { id = "a" }
+      assert.is_true(db:sync())
+    end
+    local db <close> = assert(tidetable.open(path()))
+    assert.equal("full", db:info().durability)
+  end)
+
+  it("grows to max_size and no further", function()
+    local db = helper.open { max_size = "32 MiB" }
+    assert.equal(32 << 20, db:info().max_bytes)
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    local text, n, err, code, ok = ("x"):rep(100000), 0
+    repeat
+      n = n + 1
+      ok, err, code = orders:put { id = tostring(n), text = text }
+    until not ok or n > 1000
+    refused("FULL", ok, err, code)
+    assert.is_false(err.retryable)
+    -- Nothing was stored; reading, deleting and trimming go on.
+    assert.is_nil(orders:get { id = tostring(n) })
+    assert.equal(text, orders:get({ id = "1" }).text)
+    assert.is_true(orders:delete { id = "1" })
+    assert.equal(0, assert(db:trim()))
+    assert.is_true(db:delete_table "orders")
+    assert.is_true(db:check().ok)
+  end)
+
+  it("has the defaults of the page", function()
+    local db <close> = assert(tidetable.open(path()))
+    assert.equal(64 << 30, db:info().max_bytes)
+    assert.equal(5, db.busy_timeout)
+  end)
+
+  it("refuses what is no database", function()
+    for name, bytes in pairs { text = ("hello\n"):rep(5000), short = "x",
+        zeros = ("\0"):rep(65536) } do
+      local before = write(name, bytes)
+      refused("NOT_DATABASE", tidetable.open(before))
+      local file <close> = assert(io.open(before, "rb"))
+      assert.equal(bytes, file:read("a"))
+    end
+  end)
+
+  it("refuses a folder, and a path into nowhere", function()
+    assert(lfs.mkdir(path "folder"))
+    assert.is_nil((tidetable.open(path "folder")))
+    refused("NO_FILE", tidetable.open(path "no/such/folder.tide"))
+  end)
+
+  it("raises what only a mistake in the program can cause", function()
+    misuse("open: a path expected, got nil", tidetable.open)
+    misuse("open: a path expected, got table", tidetable.open, {})
+    misuse("open: a path has at least one byte, and no NUL", tidetable.open, "")
+    misuse("open: a path has at least one byte, and no NUL", tidetable.open, "a\0b")
+    misuse("open: options are a table, got number", tidetable.open, path(), 3)
+    misuse('unknown option "durabilty" (did you mean "durability"?)', tidetable.open, path(),
+      { durabilty = "none" })
+    misuse('option "durability" must be "full", "one_flush", "none", got string', tidetable.open,
+      path(), { durability = "maybe" })
+    misuse('option "read_only" must be boolean', tidetable.open, path(), { read_only = 1 })
+    misuse('option "create" must be boolean', tidetable.open, path(), { create = "yes" })
+    misuse('option "max_size" must be bytes, or', tidetable.open, path(), { max_size = "64 GB" })
+    misuse('option "max_size" must be bytes, or', tidetable.open, path(), { max_size = 0 })
+    misuse('option "busy_timeout" must be a number of seconds', tidetable.open, path(),
+      { busy_timeout = -1 })
+    misuse('option "wait" must be function', tidetable.open, path(), { wait = true })
+    misuse('option "clock" must be userdata', tidetable.open, path(), { clock = os.time })
+    misuse("tidetable.core.clock expected", tidetable.open, path(), { clock = io.stdout })
+    assert.is_nil(lfs.attributes(path()))
+    helper.blames("unknown option", function() tidetable.open(path(), { sync = true }) end)
+  end)
+end)
+
+describe("two handles in a process", function()
+  it("are one database", function()
+    local a, b = helper.open(), helper.open()
+    local mine = assert(a:create_table { name = "orders", partition_key = "id", stream = true })
+    local yours = assert(b:table "orders")
+    assert(mine:put { id = "a" })
+    assert.are.same({ id = "a" }, yours:get { id = "a" })
+    assert(yours:put { id = "b" })
+    assert.are.same({ "a", "b" }, helper.field("id", mine:scan()))
+    assert.equal(2, #helper.collect(mine:stream():records()))
+    a:close()
+    assert.are.same({ id = "a" }, yours:get { id = "a" })
+    raises("CLOSED", mine.get, mine, { id = "a" })
+    assert(yours:put { id = "c" })
+    assert.equal(3, #helper.collect(yours:stream():records()))
+    assert.is_true(b:check().ok)
+  end)
+
+  it("may reach it by another path", function()
+    local a = helper.open()
+    local b = helper.open(nil, (path():gsub("/([^/]*)$", "/./%1")))
+    assert(a:create_table { name = "orders", partition_key = "id" })
+    assert.are.same({ "orders" }, b:list_tables())
+    assert.equal(a:info().database_id, b:info().database_id)
+    assert(lfs.link(path(), path "link.tide", true))
+    refused("PERMISSION", tidetable.open(path "link.tide"))
+  end)
+
+  it("must agree in durability, max_size and clock", function()
+    helper.open { max_size = "64 MiB" }
+    local err = refused("OPTIONS", tidetable.open(path(), { durability = "full",
+      max_size = "64 MiB" }))
+    assert.equal("ValidationException", err.exception)
+    refused("OPTIONS", tidetable.open(path(), { durability = "none", max_size = "65 MiB" }))
+    refused("OPTIONS", tidetable.open(path(), { durability = "none", max_size = "64 MiB",
+      clock = tidetable.manual_clock(1) }))
+    helper.open { max_size = 64 << 20 }
+  end)
+
+  it("share one clock", function()
+    local clock = tidetable.manual_clock(1000)
+    local a, b = helper.open { clock = clock }, helper.open { clock = clock }
+    refused("OPTIONS", tidetable.open(path(), { durability = "none",
+      clock = tidetable.manual_clock(1000) }))
+    assert(a:create_table { name = "orders", partition_key = "id" })
+    assert.equal(1000, b:table("orders"):describe().created_at)
+  end)
+end)
+
+describe("an error", function()
+  it("is an object that reads well, and joins with texts", function()
+    local db = helper.memory()
+    local ok, err, code = db:table "nothing"
+    refused("NOT_FOUND", ok, err, code)
+    assert.equal("ResourceNotFoundException", err.exception)
+    assert.equal("NOT_FOUND: " .. err.message, tostring(err))
+    assert.equal("so: " .. tostring(err) .. "!", "so: " .. err .. "!")
+    assert.is_nil(err.pid)
+    assert.is_nil(err.first)
+    assert.is_nil(err.last)
+  end)
+
+  it("does what one hopes in assert", function()
+    helper.open()
+    local child = helper.child "print(select(2, pcall(assert, db:table 'nothing')))"
+    assert.is_truthy(child:line():find "^NOT_FOUND: .*nothing")
+  end)
+
+  it("names the attribute of an item", function()
+    local db = helper.memory()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    local err = refused("VALIDATION", orders:put { id = "a", tags = { 1, 2, { name = print } } })
+    assert.is_truthy(err.message:find("^tags%[3%]%.name: "), err.message)
+    assert.equal("ValidationException", err.exception)
+  end)
+
+  it("BUSY says who writes, and may be tried again", function()
+    local db = helper.open { busy_timeout = 0.1 }
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    local child = helper.child [[
+      db:transact(function()
+        print "in"
+        while not io.open(path .. ".go") do end
+      end)
+      print "out"
+    ]]
+    assert.equal("in", child:line())
+    local before = os.time()
+    local err = refused("BUSY", orders:put { id = "a" })
+    assert.is_true(err.retryable)
+    assert.equal("number", type(err.pid))
+    assert.equal("ThrottlingException", err.exception)
+    assert.is_truthy(lfs.attributes("/proc/" .. err.pid))
+    assert.is_true(os.time() - before < 3)
+    refused("BUSY", db:transact(function() end))
+    refused("BUSY", db:create_table { name = "other", partition_key = "id" })
+    refused("BUSY", orders:load { { id = "a" } })
+    refused("BUSY", db:trim())
+    assert.is_nil(orders:get { id = "a" })       -- readers never wait
+    io.open(path() .. ".go", "w"):close()
+    assert.equal("out", child:line())
+    assert.is_true(orders:put { id = "a" })
+  end)
+
+  it("does not come when the writer ends in time", function()
+    local db = helper.open { busy_timeout = 60 }
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    local child = helper.child [[
+      db:transact(function(tx)
+        print "in"
+        local deadline = os.clock() + 0.3
+        while os.clock() < deadline do end
+        tx:table "orders":put { id = "b" }
+      end)
+    ]]
+    assert.equal("in", child:line())
+    assert.is_true(orders:put { id = "a" })
+    assert.is_not_nil(orders:get { id = "b" })
+  end)
+
+  it("comes at once with a busy_timeout of 0", function()
+    local db, other = helper.open { busy_timeout = 0 }, helper.open { busy_timeout = 0 }
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    db:transact(function()
+      refused("BUSY", other:table("orders"):put { id = "a" })
+      refused("NESTED", orders:put { id = "a" })
+    end)
+  end)
+end)
+
+describe("the database of a writer that was killed", function()
+  it("is let go, and has nothing of what it did not commit", function()
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    local child = helper.child([[
+      db:transact(function(tx)
+        tx:table "orders":put { id = "b" }
+        print "in"
+        while true do end
+      end, { time_limit = 60 })
+    ]])
+    assert.equal("in", child:line())
+    child:kill()
+    assert.is_true(orders:put { id = "a" })
+    assert.are.same({ "a" }, helper.field("id", orders:scan()))
+    assert.is_true(db:check().ok)
+  end)
+end)
+
+describe("a closed handle", function()
+  it("raises CLOSED, and so does all that was made from it", function()
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    assert(orders:put { id = "a" })
+    local stream, all = assert(orders:stream()), assert(db:stream())
+    local wakeup = assert(db:wakeup())
+    local scan, state = orders:scan()
+    local records, feed = stream:records()
+    local follow = stream:records { follow = true, from = "LATEST", timeout = 0 }
+    db:close()
+    db:close()
+    for _, name in ipairs { "list_tables", "list_streams", "trim", "check", "info", "sync",
+        "wakeup" } do
+      raises("CLOSED", db[name], db)
+    end
+    raises("CLOSED", db.table, db, "orders")
+    raises("CLOSED", db.delete_table, db, "orders")
+    raises("CLOSED", db.transact, db, print)
+    raises("CLOSED", db.create_table, db, { name = "other", partition_key = "id" })
+    for _, name in ipairs { "describe", "enable_stream", "disable_stream", "stream", "scan",
+        "scan_page" } do
+      raises("CLOSED", orders[name], orders)
+    end
+    raises("CLOSED", orders.put, orders, { id = "b" })
+    raises("CLOSED", orders.get, orders, { id = "a" })
+    raises("CLOSED", orders.delete, orders, { id = "a" })
+    raises("CLOSED", orders.query, orders, "a")
+    raises("CLOSED", orders.query_page, orders, "a")
+    raises("CLOSED", orders.load, orders, { { id = "c" } })
+    for _, each in ipairs { stream, all } do
+      for _, name in ipairs { "records", "transactions", "describe", "wakeup", "next" } do
+        raises("CLOSED", each[name], each)
+      end
+    end
+    raises("CLOSED", stream.set_retention, stream, "1h")
+    raises("CLOSED", scan, state)
+    raises("CLOSED", records, feed)
+    raises("CLOSED", follow)
+    raises("CLOSED", wakeup.pollfd, wakeup)
+    raises("CLOSED", wakeup.wait, wakeup, 0)
+    raises("CLOSED", wakeup.clear, wakeup)
+    wakeup:close()
+    assert.equal("tidetable.database: " .. path() .. " (closed)", tostring(db))
+  end)
+end)
+
+describe("a manual clock", function()
+  it("stands still until it is told", function()
+    local clock = tidetable.manual_clock(1000.5)
+    assert.equal(1000.5, clock:now())
+    clock:advance(2)
+    assert.equal(1002.5, clock:now())
+    clock:advance(0.001)
+    assert.equal(1002.501, clock:now())
+    clock:set(10)
+    assert.equal(10, clock:now())
+    clock:reboot()
+    assert.equal(10, clock:now())
+    assert.is_truthy(tostring(clock):find("clock", 1, true))
+  end)
+
+  it("is the time of everything in its database", function()
+    local clock = tidetable.manual_clock(1700000000.123)
+    local db = helper.memory { clock = clock }
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    assert.equal(1700000000.123, orders:describe().created_at)
+    assert.equal("2023-11-14T22:13:20.123", orders:stream().label)
+    clock:advance(5)
+    assert(orders:put { id = "a" })
+    assert.equal(1700000005.123, assert(orders:stream():next()).created_at)
+  end)
+
+  it("takes numbers of seconds", function()
+    misuse("number expected", tidetable.manual_clock, "x")
+    misuse("seconds, from 0", tidetable.manual_clock, -1)
+    misuse("seconds, from 0", tidetable.manual_clock, 0 / 0)
+    misuse("seconds, from 0", tidetable.manual_clock, math.huge)
+    local clock = tidetable.manual_clock(0)
+    misuse("seconds, from 0", clock.advance, clock, -1)
+    misuse("seconds, from 0", clock.set, clock, 1e300)
+  end)
+
+  it("outlives its Lua handle in the database", function()
+    local db = helper.memory { clock = tidetable.manual_clock(77) }
+    collectgarbage()
+    collectgarbage()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    assert.equal(77, orders:describe().created_at)
+  end)
+end)
