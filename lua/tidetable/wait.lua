@@ -124,14 +124,15 @@ local function again(database, deadline, f, ...)
   return wait.try(database, deadline, f, ...)
 end
 
-local function settle(database, deadline, f, arguments, ok, err, code, ...)
+local function settle(database, deadline, f, arguments, ...)
+  local ok, _, code = ...
   if code == "BUSY" and ok == nil and database.busy_timeout > 0 then
     deadline = deadline or core.elapsed() + database.busy_timeout
     if core.elapsed() < deadline then
       return again(database, deadline, f, table.unpack(arguments, 1, arguments.n))
     end
   end
-  return ok, err, code, ...
+  return ...
 end
 
 --- Calls f(...), which never waits; while it answers BUSY, waits for the writer
