@@ -181,6 +181,7 @@ int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *row
 	int err;
 
 	*more = true;
+	transaction->swept = true;
 	if (transaction->catalog->dropped) {
 		err = drop_table(transaction, &budget);
 		*rows += budget.rows;

@@ -44,6 +44,7 @@ int transaction_begin(struct transaction *transaction, struct failure *failure)
 		return err;
 	transaction->changed = false;
 	transaction->broken = 0;
+	transaction->swept = false;
 	transaction->bytes = 0;
 	journal_clear(&transaction->journal);
 	err = read_state(transaction);
@@ -120,7 +121,7 @@ static int finish(struct transaction *transaction)
 		err = journal_flush(&transaction->journal, transaction->txn,
 			&transaction->catalog->streams, transaction->now_ms,
 			transaction->clock_ms, &transaction->scratch);
-	if (!err)
+	if (!err && !transaction->swept)
 		err = sweep_a_little(transaction);
 	return err ? err : state_write(transaction->txn, &transaction->state,
 		&transaction->scratch);

@@ -28,6 +28,7 @@ struct transaction {
 	uint64_t bytes;              /* of items and images written */
 	bool changed;                /* there is something to commit */
 	int broken;                  /* a half-done change: it can only be aborted */
+	bool swept;                  /* it is a step of trim: commit clears no more away */
 
 	struct journal journal;
 	uint32_t look;               /* which stream a writer looks at next, by turns */

@@ -1,0 +1,727 @@
+-- database_spec.lua - what doc/modules/database.md promises.
+local helper = require "spec.tidetable.helper"
+local tidetable = require "tidetable"
+
+helper.setup(before_each, after_each)
+
+local refused, raises, misuse = helper.refused, helper.raises, helper.misuse
+local collect, field = helper.collect, helper.field
+
+describe("create_table", function()
+  it("makes a table and returns its handle", function()
+    local db = helper.memory()
+    local orders = assert(db:create_table {
+      name = "orders",
+      partition_key = "customer",
+      sort_key = { "placed_at", "N" },
+      stream = { view_type = "NEW_AND_OLD_IMAGES", retention = "24h" },
+    })
+    assert.equal("orders", orders.name)
+    local description = orders:describe()
+    assert.are.same({ "customer", "S" }, description.partition_key)
+    assert.are.same({ "placed_at", "N" }, description.sort_key)
+    assert.equal("NEW_AND_OLD_IMAGES", description.stream.view_type)
+    assert.are.same({ age = 86400 }, description.stream.retention)
+    assert.is_true(orders:put { customer = "ann", placed_at = 1 })
+  end)
+
+  it("takes keys of type S, N and B, with or without a sort key", function()
+    local db = helper.memory()
+    local values = { S = "x", N = 1, B = tidetable.binary "\0\xff" }
+    for partition, a in pairs(values) do
+      local one = assert(db:create_table {
+        name = "one_" .. partition, partition_key = { "p", partition },
+      })
+      assert.is_nil(one:describe().sort_key)
+      assert(one:put { p = a })
+      assert.are.same({ p = a }, one:get { p = a })
+      for sort, b in pairs(values) do
+        local two = assert(db:create_table {
+          name = "two_" .. partition .. sort, partition_key = { "p", partition },
+          sort_key = { "s", sort },
+        })
+        assert.are.same({ "s", sort }, two:describe().sort_key)
+        assert(two:put { p = a, s = b, v = true })
+        assert.are.same({ p = a, s = b, v = true }, two:get { p = a, s = b })
+      end
+    end
+    assert.is_true(db:check().ok)
+  end)
+
+  it("makes a stream with all defaults for true, none for false or nothing", function()
+    local db = helper.memory()
+    local with = assert(db:create_table { name = "with", partition_key = "id", stream = true })
+    local stream = with:stream():describe()
+    assert.equal("NEW_AND_OLD_IMAGES", stream.view_type)
+    assert.are.same({ age = 86400 }, stream.retention)
+    assert.equal("ENABLED", stream.status)
+    for i, none in ipairs { false, "nothing" } do
+      local table = assert(db:create_table {
+        name = "without" .. i, partition_key = "id", stream = none ~= "nothing" and none or nil,
+      })
+      assert.is_nil(table:describe().stream)
+      refused("NOT_FOUND", table:stream())
+    end
+    assert.equal(1, #db:list_streams())
+  end)
+
+  it("refuses a name that is taken", function()
+    local db = helper.memory()
+    assert(db:create_table { name = "orders", partition_key = "id" })
+    local err = refused("IN_USE", db:create_table { name = "orders", partition_key = "other" })
+    assert.equal("ResourceInUseException", err.exception)
+    assert.are.same({ "id", "S" }, db:table("orders"):describe().partition_key)
+  end)
+
+  it("knows DynamoDB's names", function()
+    local db = helper.memory()
+    for _, name in ipairs { "a-b", "A_9", "...", ("x"):rep(255) } do
+      assert.equal(name, assert(db:create_table { name = name, partition_key = "id" }).name)
+    end
+    for _, name in ipairs { "", "ab", "a b", "a/b", "größe", "abc\0", ("x"):rep(256) } do
+      refused("VALIDATION", db:create_table { name = name, partition_key = "id" })
+    end
+    assert.equal(4, #db:list_tables())
+  end)
+
+  it("refuses keys that DynamoDB refuses", function()
+    local db = helper.memory()
+    local function try(partition, sort)
+      return db:create_table { name = "orders", partition_key = partition, sort_key = sort }
+    end
+    refused("VALIDATION", try("id", "id"))
+    refused("VALIDATION", try(""))
+    refused("VALIDATION", try("id", ""))
+    refused("VALIDATION", try("\xff"))
+    assert.are.same({}, db:list_tables())
+    assert(try(("k"):rep(255), ("s"):rep(255)))
+  end)
+
+  it("raises what only a mistake can cause", function()
+    local db = helper.memory()
+    local function try(spec)
+      return function() db:create_table(spec) end
+    end
+    helper.blames("a table of name, partition_key, ... expected", try(nil))
+    helper.blames("name and partition_key are missing", try { name = "orders" })
+    helper.blames("name and partition_key are missing", try { partition_key = "id" })
+    helper.blames('unknown option "partion_key" (did you mean "partition_key"?)',
+      try { name = "orders", partion_key = "id" })
+    helper.blames('option "partition_key" must be a name, or { name, "S" | "N" | "B" }',
+      try { name = "orders", partition_key = { "id", "SS" } })
+    helper.blames('option "sort_key" must be', try { name = "orders", partition_key = "id",
+      sort_key = { 1 } })
+    helper.blames('unknown option "view"', try { name = "orders", partition_key = "id",
+      stream = { view = "KEYS_ONLY" } })
+    helper.blames('option "view_type" must be', try { name = "orders", partition_key = "id",
+      stream = { view_type = "ALL" } })
+    misuse("age is seconds or a number with ms, s, m, h or d", try { name = "orders",
+      partition_key = "id", stream = { retention = "soon" } })
+    assert.are.same({}, db:list_tables())
+  end)
+end)
+
+describe("table", function()
+  it("gives a handle, or NOT_FOUND", function()
+    local db = helper.memory()
+    assert(db:create_table { name = "orders", partition_key = "id" })
+    local orders = assert(db:table "orders")
+    assert.equal("orders", orders.name)
+    assert.equal("tidetable.table: orders", tostring(orders))
+    local err = refused("NOT_FOUND", db:table "other")
+    assert.equal("ResourceNotFoundException", err.exception)
+    assert.is_truthy(err.message:find("other", 1, true))
+    assert.is_nil((db:table "ab"))
+    helper.blames("a name expected, got nil", function() db:table() end)
+  end)
+end)
+
+describe("list_tables", function()
+  local db
+  before_each(function()
+    db = helper.memory()
+    for _, name in ipairs { "ccc", "aaa", "ddd", "bbb" } do
+      assert(db:create_table { name = name, partition_key = "id" })
+    end
+  end)
+
+  it("gives the names in order", function()
+    local names, last = db:list_tables()
+    assert.are.same({ "aaa", "bbb", "ccc", "ddd" }, names)
+    assert.is_nil(last)
+    assert.are.same({}, helper.memory():list_tables())
+  end)
+
+  it("gives the last name when there are more", function()
+    local names, last = db:list_tables { limit = 3 }
+    assert.are.same({ "aaa", "bbb", "ccc" }, names)
+    assert.equal("ccc", last)
+    names, last = db:list_tables { limit = 3, start_after = last }
+    assert.are.same({ "ddd" }, names)
+    assert.is_nil(last)
+    names, last = db:list_tables { limit = 4 }
+    assert.equal(4, #names)
+    assert.is_nil(last)
+  end)
+
+  it("goes on behind a name that need not be there", function()
+    assert.are.same({ "ccc", "ddd" }, db:list_tables { start_after = "bbbb" })
+    assert.are.same({}, db:list_tables { start_after = "zzz" })
+    assert.equal(4, #db:list_tables { start_after = "" })
+  end)
+
+  it("knows its options", function()
+    helper.blames('option "limit" must be an integer from 1', function()
+      db:list_tables { limit = 0 }
+    end)
+    helper.blames('option "start_after" must be string', function()
+      db:list_tables { start_after = 3 }
+    end)
+  end)
+end)
+
+describe("delete_table", function()
+  it("removes the table and all its items", function()
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id",
+      sort_key = "at" })
+    local other = assert(db:create_table { name = "other", partition_key = "id" })
+    assert(other:put { id = "stays" })
+    local items = {}
+    for i = 1, 3000 do
+      items[i] = { id = ("p"):rep(i % 7) .. i % 3, at = ("s"):rep(i % 1000) .. i,
+        text = ("x"):rep(i % 100 == 0 and 10000 or 10) }
+    end
+    assert.equal(3000, orders:load(items))
+    assert.is_true(db:delete_table "orders")
+    refused("NOT_FOUND", orders:get { id = "p", at = "s" })
+    refused("NOT_FOUND", orders:put { id = "p", at = "s" })
+    refused("NOT_FOUND", orders:describe())
+    refused("NOT_FOUND", db:table "orders")
+    refused("NOT_FOUND", db:delete_table "orders")
+    assert.are.same({ "other" }, db:list_tables())
+    local report = db:check()
+    assert.are.same({}, report.problems)
+    assert.equal(1, report.items)
+    assert.equal(1, report.tables)
+  end)
+
+  it("leaves the stream readable until its records expire", function()
+    local clock = tidetable.manual_clock(1e9)
+    local db = helper.memory { clock = clock }
+    local orders = assert(db:create_table { name = "orders", partition_key = "id",
+      stream = { retention = "1h" } })
+    assert(orders:put { id = "a" })
+    local stream = assert(orders:stream())
+    assert.is_true(db:delete_table "orders")
+    refused("NOT_FOUND", orders:stream())
+    assert.equal("DISABLED", stream:describe().status)
+    assert.equal("a", stream:next().keys.id)
+    assert.equal(1, #collect(stream:records()))
+    local again = assert(orders:stream { label = stream.label })
+    assert.equal(1, #collect(again:records()))
+    assert.equal(1, #collect(db:stream():records()))
+    assert.equal("orders", db:list_streams { table = "orders" }[1].table_name)
+    clock:advance(3600)
+    assert.are.same({}, collect(again:records()))
+    assert(db:trim())
+    assert.are.same({}, db:list_streams())
+    refused("NOT_FOUND", again:describe())
+    refused("NOT_FOUND", again:next())
+    raises("NOT_FOUND", again.records, again)
+  end)
+
+  it("appends no records for the items that go with it", function()
+    local db = helper.memory()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id",
+      stream = true })
+    for i = 1, 10 do assert(orders:put { id = tostring(i) }) end
+    assert(db:delete_table "orders")
+    assert.equal(10, #collect(db:stream():records()))
+  end)
+end)
+
+describe("transact", function()
+  local db, accounts, ledger
+  before_each(function()
+    db = helper.open { busy_timeout = 0.2 }
+    accounts = assert(db:create_table { name = "accounts", partition_key = "id", stream = true })
+    ledger = assert(db:create_table { name = "ledger", partition_key = "id", stream = true })
+    assert(accounts:put { id = "ann", balance = 100 })
+  end)
+
+  it("does all", function()
+    db:transact(function(tx)
+      local account = tx:table "accounts"
+      local ann = account:get { id = "ann" }
+      account:put { id = "ann", balance = ann.balance - 10 }
+      tx:table "ledger":put { id = "x1", amount = 10 }
+    end)
+    assert.equal(90, accounts:get({ id = "ann" }).balance)
+    assert.equal(10, ledger:get({ id = "x1" }).amount)
+  end)
+
+  it("or nothing: an error undoes everything and goes on, the same value", function()
+    local mine = setmetatable({}, { __tostring = function() return "mine" end })
+    for _, thrown in ipairs { mine, "text", 42, false, tidetable.null } do
+      local ok, err = pcall(db.transact, db, function(tx)
+        tx:table "accounts":put { id = "ann", balance = 0 }
+        tx:table "accounts":delete { id = "ann" }
+        tx:table "ledger":load { { id = "1" }, { id = "2" } }
+        error(thrown, 0)
+      end)
+      assert.is_false(ok)
+      assert.is_true(rawequal(thrown, err))
+    end
+    local ok, err = pcall(db.transact, db, function() error(nil) end)
+    assert.is_false(ok)
+    assert.is_nil(err)
+    assert.equal(100, accounts:get({ id = "ann" }).balance)
+    assert.are.same({}, collect(ledger:scan()))
+    assert.equal(1, #collect(db:stream():records()))
+    assert.is_true(accounts:put { id = "ann", balance = 1 })
+    assert.is_true(db:check().ok)
+  end)
+
+  it("returns what fn returns", function()
+    assert.equal(0, select("#", db:transact(function() end)))
+    local packed = table.pack(db:transact(function() return nil end))
+    assert.are.same({ n = 1 }, packed)
+    packed = table.pack(db:transact(function() return nil, 2, nil, false, nil end))
+    assert.are.same({ n = 5, [2] = 2, [4] = false }, packed)
+    packed = table.pack(db:transact(function() return nil, "not mine", "BUSY" end))
+    assert.are.same({ n = 3, [2] = "not mine", [3] = "BUSY" }, packed)
+    local many = {}
+    for i = 1, 5000 do many[i] = i end
+    packed = table.pack(db:transact(function() return table.unpack(many) end))
+    assert.equal(5000, packed.n)
+    assert.equal(5000, packed[5000])
+  end)
+
+  it("makes its records contiguous, with one id", function()
+    db:transact(function(tx)
+      for i = 1, 5 do
+        tx:table(i % 2 == 0 and "ledger" or "accounts"):put { id = tostring(i) }
+      end
+      tx:table "ledger":put { id = "2" }           -- nothing changed, no record
+      tx:table "ledger":delete { id = "2" }
+      tx:table "ledger":put { id = "2", again = true }
+    end)
+    assert(accounts:put { id = "later" })
+    local records = collect(db:stream():records { after = 1 })
+    assert.equal(8, #records)
+    local id = records[1].sequence_number
+    for i = 1, 7 do
+      local record = records[i]
+      assert.equal(id, record.transaction_id)
+      assert.equal(i, record.transaction_position)
+      assert.equal(7, record.transaction_count)
+      assert.equal(records[1].created_at, record.created_at)
+      assert.equal(id + i - 1, record.sequence_number)
+    end
+    assert.equal("REMOVE", records[6].event_name)
+    assert.equal("INSERT", records[7].event_name)
+    assert.equal(records[8].sequence_number, records[8].transaction_id)
+    assert.equal(1, records[8].transaction_count)
+    assert.is_true(db:check().ok)
+  end)
+
+  it("shows its records and items to nobody before it ends, and then together", function()
+    local other = helper.open()
+    local feed = assert(other:stream { from = "LATEST" })
+    db:transact(function(tx)
+      for i = 1, 3 do
+        tx:table "ledger":put { id = tostring(i) }
+        assert.is_nil(other:table("ledger"):get { id = tostring(i) })
+        assert.is_nil(feed:next())
+        -- Plain reads through the same handle see what the transaction has written.
+      end
+    end)
+    for i = 1, 3 do assert.equal(tostring(i), feed:next().keys.id) end
+    assert.is_nil(feed:next())
+  end)
+
+  it("sees its own writes in every way to read", function()
+    local times = assert(db:create_table { name = "times", partition_key = "id",
+      sort_key = { "at", "N" } })
+    assert(times:load { { id = "a", at = 1 }, { id = "a", at = 2 }, { id = "b", at = 1 } })
+    db:transact(function(tx)
+      local t = tx:table "times"
+      assert.is_true(t:put { id = "a", at = 3 })
+      assert.is_true(t:delete { id = "a", at = 1 })
+      local ok, old = t:put({ id = "a", at = 2, v = 1 }, { return_values = "ALL_OLD" })
+      assert.is_true(ok)
+      assert.are.same({ id = "a", at = 2 }, old)
+      ok, old = t:delete({ id = "a", at = 9 }, { return_values = "ALL_OLD" })
+      assert.is_true(ok)
+      assert.is_nil(old)
+      assert.is_nil(t:get { id = "a", at = 1 })
+      assert.are.same({ id = "a", at = 3 }, t:get { id = "a", at = 3 })
+      assert.are.same({ 2, 3 }, field("at", t:query "a"))
+      assert.are.same({ 3, 2 }, field("at", t:query("a", { descending = true })))
+      assert.equal(3, #collect(t:scan()))
+      local items, key = t:query_page("a", { limit = 1 })
+      assert.are.same({ { id = "a", at = 2, v = 1 } }, items)
+      assert.are.same({ id = "a", at = 2 }, key)
+      assert.equal(3, #t:scan_page())
+      assert.equal(2, t:load { { id = "c", at = 1 }, { id = "c", at = 2 } })
+      assert.equal(2, #collect(t:query "c"))
+    end)
+    assert.equal(5, #collect(times:scan()))
+  end)
+
+  it("sees its own writes in a pinned iteration too", function()
+    db:transact(function(tx)
+      tx:table "ledger":put { id = "new" }
+      assert.are.same({ "new" }, field("id", tx:table "ledger":scan { snapshot = true }))
+    end)
+  end)
+
+  it("raises the errors of its operations", function()
+    db:transact(function(tx)
+      raises("NOT_FOUND", tx.table, tx, "nothing")
+      local t = tx:table "accounts"
+      raises("VALIDATION", t.put, t, { id = 1 })
+      raises("VALIDATION", t.get, t, { name = "ann" })
+      raises("VALIDATION", t.delete, t, { id = "ann", balance = 1 })
+      raises("VALIDATION", t.query, t, 1)
+      raises("VALIDATION", t.scan_page, t, { start_key = { x = 1 } })
+      local err = raises("VALIDATION", t.load, t, { { id = "1" }, { id = 2 } })
+      assert.equal("number", type(err.loaded))
+      misuse("unknown option", t.put, t, { id = "a" }, { all_old = true })
+      t:put { id = "bob" }
+    end)
+    assert.is_not_nil(accounts:get { id = "bob" })
+  end)
+
+  it("makes everyone else wait", function()
+    local other = helper.open { busy_timeout = 0 }
+    db:transact(function()
+      local err = refused("BUSY", other:table("ledger"):put { id = "x" })
+      assert.equal("number", type(err.pid))
+    end)
+    assert.is_true(other:table("ledger"):put { id = "x" })
+  end)
+
+  it("refuses a write through db inside it: NESTED", function()
+    db:transact(function(tx)
+      refused("NESTED", ledger:put { id = "x" })
+      refused("NESTED", ledger:delete { id = "x" })
+      refused("NESTED", ledger:load { { id = "x" } })
+      refused("NESTED", ledger:enable_stream())
+      refused("NESTED", ledger:disable_stream())
+      refused("NESTED", ledger:stream():set_retention "1h")
+      refused("NESTED", db:transact(function() error "not reached" end))
+      refused("NESTED", db:create_table { name = "other", partition_key = "id" })
+      refused("NESTED", db:delete_table "ledger")
+      refused("NESTED", db:trim())
+      raises("NESTED", db.close, db)
+      tx:table "ledger":put { id = "y" }
+    end)
+    assert.are.same({ "y" }, field("id", ledger:scan()))
+  end)
+
+  it("can't yield", function()
+    local co = coroutine.wrap(function()
+      return pcall(db.transact, db, function(tx)
+        tx:table "ledger":put { id = "x" }
+        coroutine.yield "out"
+      end)
+    end)
+    local ok, err = co()
+    assert.is_false(ok)
+    assert.is_truthy(tostring(err):find("attempt to yield across a C-call boundary", 1, true))
+    assert.is_nil(ledger:get { id = "x" })
+    assert.is_true(ledger:put { id = "x" })
+  end)
+
+  it("lets generators inside it yield among themselves", function()
+    db:transact(function(tx)
+      local generate = coroutine.wrap(function()
+        for i = 1, 3 do coroutine.yield { id = tostring(i) } end
+      end)
+      assert.equal(3, tx:table "ledger":load(generate))
+    end)
+    assert.equal(3, #collect(ledger:scan()))
+  end)
+
+  it("ends with TIMEOUT after its time limit", function()
+    local err = raises("TIMEOUT", db.transact, db, function(tx)
+      tx:table "ledger":put { id = "x" }
+      while true do end
+    end, { time_limit = 0.05 })
+    assert.is_true(err.retryable)
+    raises("TIMEOUT", db.transact, db, function(tx)
+      while true do tx:table "ledger":put { id = "x" } end
+    end, { time_limit = 0.05 })
+    -- Nor can the function go on behind a pcall of its own.
+    raises("TIMEOUT", db.transact, db, function(tx)
+      pcall(function() while true do end end)
+      tx:table "ledger":put { id = "x" }
+    end, { time_limit = 0.05 })
+    assert.is_nil(ledger:get { id = "x" })
+    assert.is_true(ledger:put { id = "x" })
+    assert.is_nil((debug.gethook()))
+    misuse('option "time_limit" must be a number of seconds', db.transact, db, print,
+      { time_limit = "5s" })
+  end)
+
+  it("makes a tx that is kept beyond it raise CLOSED", function()
+    local kept, kept_table, iterate, state
+    db:transact(function(tx)
+      kept, kept_table = tx, tx:table "accounts"
+      iterate, state = kept_table:scan()
+    end)
+    local function check()
+      raises("CLOSED", kept.table, kept, "accounts")
+      raises("CLOSED", kept_table.get, kept_table, { id = "ann" })
+      raises("CLOSED", kept_table.put, kept_table, { id = "ann" })
+      raises("CLOSED", kept_table.delete, kept_table, { id = "ann" })
+      raises("CLOSED", kept_table.load, kept_table, {})
+      for _, name in ipairs { "query", "scan", "query_page", "scan_page" } do
+        raises("CLOSED", kept_table[name], kept_table, "ann")
+      end
+    end
+    check()
+    raises("CLOSED", iterate, state)
+    db:transact(check)
+    pcall(db.transact, db, function(tx) kept, kept_table = tx, tx:table "accounts" error "x" end)
+    check()
+  end)
+
+  it("of another database may run inside", function()
+    local other = helper.memory()
+    local notes = assert(other:create_table { name = "notes", partition_key = "id" })
+    db:transact(function(tx)
+      assert.is_true(notes:put { id = "plain" })
+      other:transact(function(inner)
+        inner:table "notes":put { id = "inner" }
+        tx:table "ledger":put { id = "outer" }
+      end)
+    end)
+    assert.equal(2, #collect(notes:scan()))
+    assert.equal(1, #collect(ledger:scan()))
+  end)
+
+  it("writes nothing when fn writes nothing", function()
+    local before = db:info().sequence_number
+    assert.equal(100, db:transact(function(tx)
+      return tx:table("accounts"):get({ id = "ann" }).balance
+    end))
+    assert.equal(before, db:info().sequence_number)
+  end)
+
+  it("over 32 MiB is TOO_BIG, and nothing of it is stored", function()
+    local text = ("x"):rep(390 * 1024)
+    raises("TOO_BIG", db.transact, db, function(tx)
+      for i = 1, 100 do tx:table "ledger":put { id = tostring(i), text = text } end
+    end)
+    assert.are.same({}, collect(ledger:scan()))
+    assert.is_true(db:check().ok)
+  end)
+
+  it("knows its arguments", function()
+    helper.blames("a function expected, got nil", function() db:transact() end)
+    helper.blames("unknown option", function() db:transact(print, { limit = 1 }) end)
+  end)
+end)
+
+describe("stream, over all tables", function()
+  it("gives all changes in one total order", function()
+    local db = helper.memory()
+    local tables = {}
+    for i = 1, 3 do
+      tables[i] = assert(db:create_table { name = "table" .. i, partition_key = "id",
+        stream = true })
+    end
+    local silent = assert(db:create_table { name = "silent", partition_key = "id" })
+    for i = 1, 30 do
+      assert(tables[i % 3 + 1]:put { id = tostring(i) })
+      assert(silent:put { id = tostring(i) })
+    end
+    local last = 0
+    local records = collect(db:stream():records())
+    assert.equal(30, #records)
+    for i, record in ipairs(records) do
+      assert.equal("table" .. i % 3 + 1, record.table_name)
+      assert.equal(tostring(i), record.keys.id)
+      assert.is_true(record.sequence_number > last)
+      last = record.sequence_number
+    end
+    assert.equal("tidetable.stream: all", tostring(db:stream()))
+    assert.are.same({ last_sequence_number = 60 }, db:stream():describe())
+    misuse("each table's has its own retention", function()
+      db:stream():set_retention "1h"
+    end)
+    misuse('unknown option "label"', db.stream, db, { label = "x" })
+  end)
+end)
+
+describe("list_streams", function()
+  it("describes every stream, disabled ones too", function()
+    local db = helper.memory()
+    assert.are.same({}, db:list_streams())
+    local orders = assert(db:create_table { name = "orders", partition_key = "id",
+      stream = true })
+    assert(db:create_table { name = "other", partition_key = "id",
+      stream = { view_type = "KEYS_ONLY" } })
+    assert(orders:disable_stream())
+    assert(orders:enable_stream { view_type = "NEW_IMAGE" })
+    local list = db:list_streams()
+    assert.equal(3, #list)
+    list = db:list_streams { table = "orders" }
+    assert.equal(2, #list)
+    assert.equal("DISABLED", list[1].status)
+    assert.equal("NEW_AND_OLD_IMAGES", list[1].view_type)
+    assert.equal("ENABLED", list[2].status)
+    assert.equal("NEW_IMAGE", list[2].view_type)
+    assert.are.same(orders:stream():describe(), list[2])
+    assert.are.same({}, db:list_streams { table = "nothing" })
+    misuse('option "table" must be string', db.list_streams, db, { table = 1 })
+  end)
+end)
+
+describe("trim", function()
+  it("removes what has expired, until nothing is left, and counts it", function()
+    local clock = tidetable.manual_clock(1e9)
+    local db = helper.memory { clock = clock }
+    local orders = assert(db:create_table { name = "orders", partition_key = "id",
+      stream = { retention = "1h" } })
+    local items = {}
+    for i = 1, 2500 do items[i] = { id = tostring(i) } end
+    assert(orders:load(items))
+    assert.equal(0, db:trim())
+    assert.equal(2500, db:check().records)
+    clock:advance(3600)
+    assert.equal(2500, db:trim())
+    assert.equal(0, db:trim())
+    assert.equal(0, db:check().records)
+    assert.equal(2500, db:check().items)
+  end)
+end)
+
+describe("check", function()
+  it("reports", function()
+    local db = helper.open()
+    local report = db:check()
+    assert.is_true(report.ok)
+    assert.are.same({}, report.problems)
+    local orders = assert(db:create_table { name = "orders", partition_key = "id",
+      stream = true })
+    for i = 1, 5 do assert(orders:put { id = tostring(i) }) end
+    assert(orders:delete { id = "1" })
+    report = db:check()
+    assert.is_true(report.ok)
+    assert.equal(1, report.tables)
+    assert.equal(4, report.items)
+    assert.equal(1, report.streams)
+    assert.equal(6, report.records)
+    assert.is_nil(report.text)
+  end)
+
+  it("finds damage, and names it", function()
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    assert(orders:put { id = "a", text = "needle in a haystack" })
+    db:close()
+    local file <close> = assert(io.open(helper.path(), "r+b"))
+    local at = assert(file:read("a"):find("needle in a haystack", 1, true))
+    file:seek("set", at - 1)
+    file:write "N"
+    file:flush()
+    local again = helper.open()
+    orders = assert(again:table "orders")
+    local err = refused("CORRUPT", orders:get { id = "a" })
+    assert.is_truthy(err.message:find("orders", 1, true), err.message)
+    raises("CORRUPT", function() collect(orders:scan()) end)
+    local report = again:check()
+    assert.is_false(report.ok)
+    assert.is_true(#report.problems > 0)
+    for _, problem in ipairs(report.problems) do assert.is_truthy(problem:find("^%d+"), problem) end
+  end)
+
+  it("clears the reader slots of dead processes", function()
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    assert(orders:put { id = "a" })
+    local child = helper.child [[
+      for item in db:table "orders":scan { snapshot = true } do
+        print "in"
+        while true do end
+      end
+    ]]
+    assert.equal("in", child:line())
+    assert.is_true(db:info().readers >= 2)
+    child:kill()
+    assert.is_true(db:check().stale_readers > 0)
+    assert.equal(0, db:check().stale_readers)
+  end)
+end)
+
+describe("info", function()
+  it("says what the file is", function()
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    assert(orders:put { id = "a" })
+    local info = db:info()
+    assert.equal(helper.path(), info.path)
+    assert.is_truthy(info.database_id:find("^%x+$"))
+    assert.equal(32, #info.database_id)
+    assert.equal(32, #info.incarnation)
+    assert.equal(1, info.sequence_number)
+    assert.equal("none", info.durability)
+    assert.is_false(info.read_only)
+    for _, name in ipairs { "file_bytes", "free_bytes", "max_bytes", "page_bytes", "readers",
+        "readers_max", "oldest_reader_lag" } do
+      assert.equal("integer", math.type(info[name]), name)
+    end
+    assert.equal(tidetable.version().lmdb, info.engine)
+    assert(orders:put { id = "b" })
+    assert.equal(2, db:info().sequence_number)
+    assert.equal(info.database_id, db:info().database_id)
+    assert.are_not.equal(info.database_id, helper.memory():info().database_id)
+  end)
+
+  it("names the oldest reader", function()
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    assert(orders:put { id = "a" })
+    for _ in orders:scan { snapshot = true } do
+      for i = 1, 5 do assert(orders:put { id = "n" .. i }) end
+      assert.equal(5, db:info().oldest_reader_lag)
+      assert.equal("integer", math.type(db:info().oldest_reader_pid))
+    end
+    assert.equal(0, db:info().oldest_reader_lag)
+  end)
+end)
+
+describe("sync and close", function()
+  it("sync answers true at every level", function()
+    assert.is_true(helper.memory():sync())
+    assert.is_true(helper.open():sync())
+  end)
+
+  it("close is idempotent, and tostring says so", function()
+    local db = helper.open()
+    assert.equal("tidetable.database: " .. helper.path(), tostring(db))
+    db:close()
+    db:close()
+    assert.equal("tidetable.database: " .. helper.path() .. " (closed)", tostring(db))
+  end)
+
+  it("close ends an iteration in the middle", function()
+    local db = helper.memory()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id",
+      stream = true })
+    for i = 1, 5 do assert(orders:put { id = tostring(i) }) end
+    raises("CLOSED", function()
+      for _ in orders:scan() do db:close() end
+    end)
+    db = helper.memory()
+    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    for i = 1, 5 do assert(orders:put { id = tostring(i) }) end
+    raises("CLOSED", function()
+      for _ in orders:stream():records() do db:close() end
+    end)
+  end)
+end)
