@@ -194,7 +194,7 @@ local function main(path, given)
   local database = given or directory.path .. "/history.tide"
   local ok, proven = pcall(replay_and_prove, repo, database)
   if not ok then io.stderr:write("git_history: ", tostring(proven), "\n") end
-  if given or KEEP then print("\nthe database is " .. database) end
+  if ok and (given or KEEP) then print("\nthe database is " .. database) end
   return ok and proven and 0 or 1
 end
 

@@ -322,5 +322,9 @@ describe("git_history", function()
       replay("long", "history.tide", ("timeout %s -s KILL 0.%d"):format(alone, 10 + 5 * round))
     end
     holds(replay("long", "history.tide"))
+    local tidetable = require "tidetable"
+    local db <close> = assert(tidetable.open(directory .. "/run/history.tide",
+      { read_only = true, durability = "none" }))
+    assert.are.same({}, db:check().problems)
   end)
 end)
