@@ -167,10 +167,12 @@ local function read_log(self)
 end
 
 -- Sizes are not in the log; git tells many at once quickly. (Lines added and removed, --numstat,
--- would be in the log, but git has to compare the contents for that: several times slower.)
-local function add_sizes(self, steps, name)
-  local wanted = {}
+-- would be in the log, but git has to compare the contents for that: at least twice as slow.)
+local function add_sizes(self, steps)
+  local name = os.tmpname()
+  local _remove <close> = setmetatable({}, { __close = function() os.remove(name) end })
   local file <close> = assert(io.open(name, "w"))
+  local wanted = {}
   for _, step in ipairs(steps) do
     for _, change in ipairs(step.changes) do
       if not change.removed and change.mode ~= "160000" then
@@ -179,8 +181,8 @@ local function add_sizes(self, steps, name)
       end
     end
   end
-  file:close()
-  if #wanted == 0 then return end
+  assert(file:close())
+
   local command = "cat-file --batch-check='%(objectsize)' <" .. git.quote(name)
   local pipe = start(self.path, command)
   for _, change in ipairs(wanted) do
@@ -194,11 +196,9 @@ end
 function repository:steps()
   return coroutine.wrap(function()
     if not self.head then return end
-    local name = os.tmpname()
-    local _remove <close> = setmetatable({}, { __close = function() os.remove(name) end })
     local steps, changes = {}, 0
     local function pass_on()
-      add_sizes(self, steps, name)
+      add_sizes(self, steps)
       for _, step in ipairs(steps) do coroutine.yield(step) end
       steps, changes = {}, 0
     end
