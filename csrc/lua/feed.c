@@ -11,11 +11,15 @@
 enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO };
 #define USER_VALUES 3
 
+#define FIRST_PAGE 16
+#define LARGEST_PAGE 1000
+
 struct feed_handle {
 	struct child child;
 	struct tide_feed *feed;
 	uint64_t left;               /* how many records it may still give */
 	uint32_t known;              /* the stream of VALUE_INFO; 0: none */
+	uint32_t page;               /* records that the next page may hold */
 };
 
 static void finish_feed(struct child *child)
@@ -141,7 +145,11 @@ static int next_or_fail(lua_State *L, struct failure *failure)
 		return 1;
 	if (!tide_feed_has_news(handle->feed, database->tide))
 		return 0;
-	max = handle->left < 1000 ? (uint32_t)handle->left : 1000;
+	/* Whoever reads on gets bigger pages; whoever wants one record, a small one. */
+	handle->page = handle->page ? handle->page * 4 : FIRST_PAGE;
+	if (handle->page > LARGEST_PAGE)
+		handle->page = LARGEST_PAGE;
+	max = handle->left < handle->page ? (uint32_t)handle->left : handle->page;
 	err = tide_feed_fill(handle->feed, database->tide, max, failure);
 	return err ? err : push_next(L, handle);
 }

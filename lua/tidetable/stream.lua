@@ -137,6 +137,39 @@ function Reader:next(seconds)
   end
 end
 
+--- The record behind the last transaction, which was read to see its end.
+function Reader:take_kept()
+  local record = self.kept
+  self.kept = nil
+  return record
+end
+
+--- The next transaction: its first record and what belongs to it; waits as next
+--- does. A commit is seen whole, so what has begun is there to its end.
+function Reader:next_group(seconds)
+  local first, err, code = self:take_kept(), nil, nil
+  if not first then
+    first, err, code = self:next(seconds)
+  end
+  if not first then
+    return nil, err, code
+  end
+  local id = first.transaction_id
+  local group = { first, transaction_id = id, created_at = first.created_at }
+  while true do
+    local record
+    record, err, code = core.try_record(self.core)
+    if err then
+      return nil, err, code
+    elseif not record or record.transaction_id ~= id then
+      self.kept = record
+      group.last_sequence_number = group[#group].sequence_number
+      return group
+    end
+    group[#group + 1] = record
+  end
+end
+
 function Reader:close()
   if self.wakeup then
     self.wakeup:close()
@@ -190,24 +223,6 @@ function Stream:records(given)
   end, nil, nil, reader
 end
 
---- One transaction: `first` and what belongs to it. The record behind it is
---- kept for the next.
-local function collect(reader, first)
-  local id = first.transaction_id
-  local group = { first, transaction_id = id, created_at = first.created_at }
-  while true do
-    local record, err = core.try_record(reader.core)
-    if err then
-      error(err, 0)
-    end
-    if not record or record.transaction_id ~= id then
-      reader.kept = record
-      group.last_sequence_number = group[#group].sequence_number
-      return group
-    end
-    group[#group + 1] = record
-  end
-end
 
 --- Iterates over transactions: arrays of records. Failures raise.
 ---@param given tidetable.RecordsOptions|nil
@@ -223,34 +238,63 @@ function Stream:transactions(given)
     if left <= 0 then
       return nil
     end
-    local first = reader.kept or next_or_raise(reader, seconds)
-    if not first then
-      return nil
+    local group, why = reader:next_group(seconds)
+    if why then
+      error(why, 0)
     end
     left = left - 1
-    return collect(reader, first)
+    return group
   end, nil, nil, reader
+end
+
+--- The reader of the stream's own place, made when it is first asked.
+local function own_reader(self, timeout, what)
+  if timeout ~= nil and options.seconds(timeout) then
+    error(("%s: timeout must be %s"):format(what, options.seconds(timeout)), 3)
+  end
+  if not self.reader then
+    local reader, err, code = open_reader(self, self.given, what)
+    if not reader then
+      return nil, err, code
+    end
+    self.reader = reader
+  end
+  return self.reader
 end
 
 --- The next record from the stream's own place.
 ---@param timeout number|nil  seconds to wait for one; default 0
 ---@return tidetable.Record|nil, table|nil err, string|nil code
 function Stream:next(timeout)
-  if timeout ~= nil and options.seconds(timeout) then
-    error("next: timeout must be " .. options.seconds(timeout), 2)
+  local reader, err, code = own_reader(self, timeout, "next")
+  if not reader then
+    return nil, err, code
   end
-  if not self.reader then
-    local reader, err, code = open_reader(self, self.given, "next")
-    if not reader then
-      return nil, err, code
-    end
-    self.reader = reader
+  local record = reader:take_kept()
+  if not record then
+    record, err, code = reader:next(timeout or 0)
   end
-  local record, err, code = self.reader:next(timeout or 0)
   if record then
     self.position = record.sequence_number
   end
   return record, err, code
+end
+
+--- The next transaction from the stream's own place: an array of its records,
+--- as `transactions` gives them.
+---@param timeout number|nil  seconds to wait for one; default 0
+---@return tidetable.Record[]|nil, table|nil err, string|nil code
+function Stream:next_transaction(timeout)
+  local reader, err, code = own_reader(self, timeout, "next_transaction")
+  if not reader then
+    return nil, err, code
+  end
+  local group
+  group, err, code = reader:next_group(timeout or 0)
+  if group then
+    self.position = group.last_sequence_number
+  end
+  return group, err, code
 end
 
 -- The stream itself ----------------------------------------------------------
