@@ -1,0 +1,29 @@
+-- follower.lua - follows a stream and says what it was given.
+--
+--   follower.lua LOG DATABASE TABLE|- AFTER
+--
+-- The log's lines: "r 12" for each record by its sequence number; "t 3 9" when it was told that
+-- these are lost, and goes on behind them; "x why".
+local child = require "spec.crash.child"
+local tidetable = require "tidetable"
+
+local path, name, after = table.unpack(arg, 2)
+local log = child.log(arg[1])
+local db = assert(tidetable.open(path, { create = false, durability = "none" }))
+local stream = assert(name == "-" and db:stream() or assert(db:table(name)):stream())
+after = math.tointeger(tonumber(after))
+
+while true do
+  local ok, err = pcall(function()
+    for record in stream:records { after = after, follow = true } do
+      log:write("r ", record.sequence_number, "\n")
+    end
+  end)
+  if not ok and type(err) == "table" and err.code == "TRIMMED" then
+    log:write("t ", err.first, " ", err.last, "\n")
+    after = err.last
+  else
+    log:write("x ", tostring(err), "\n")
+    return
+  end
+end

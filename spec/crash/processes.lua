@@ -1,0 +1,52 @@
+-- processes.lua - starting other Lua processes, and killing them.
+--
+-- A program says its process id in the first line of its output (child.lua does that) before
+-- it loads the library; what else it has to say goes to a file, which outlives it.
+local processes = {}
+
+local LUA = os.getenv("LUA") or "lua5.4"
+
+local function quoted(text)
+  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
+end
+
+--- Starts spec/crash/<program>.lua; returns { pid, log, ... } without waiting for the library.
+function processes.start(program, log, ...)
+  local words = { "exec", LUA, "spec/crash/" .. program .. ".lua", quoted(log) }
+  for i = 1, select("#", ...) do
+    words[#words + 1] = quoted((select(i, ...)))
+  end
+  local pipe = assert(io.popen(table.concat(words, " "), "r"))
+  local pid = pipe:read("n")
+  if not pid then
+    error(program .. " did not start")
+  end
+  return { pid = pid, pipe = pipe, log = log, program = program }
+end
+
+--- Sends a signal to processes that we started.
+function processes.signal(name, list)
+  local pids = {}
+  for i, process in ipairs(list) do
+    pids[i] = ("%d"):format(process.pid)
+  end
+  if #pids > 0 then
+    os.execute("kill -" .. name .. " " .. table.concat(pids, " "))
+  end
+end
+
+--- Waits for the end of a process; what it had to say on its output.
+function processes.wait(process)
+  local rest = process.pipe:read("a")
+  process.pipe:close()
+  return rest
+end
+
+function processes.kill(list)
+  processes.signal("KILL", list)
+  for _, process in ipairs(list) do
+    processes.wait(process)
+  end
+end
+
+return processes
