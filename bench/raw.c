@@ -255,8 +255,8 @@ static void print_tree(const struct file *file, MDB_dbi tree)
 	must(mdb_stat(txn, tree, &stat), "stat");
 	mdb_txn_abort(txn);
 	last_row(file, tree, NULL, &key_len, &value_len);
-	printf("%zu %zu %zu %zu ", stat.ms_entries,
-		stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages, key_len, value_len);
+	printf("%zu %zu %zu %zu ", stat.ms_entries, stat.ms_branch_pages + stat.ms_leaf_pages +
+		stat.ms_overflow_pages, key_len, value_len);
 }
 
 static void sizes(const char *path)
