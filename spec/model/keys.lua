@@ -12,7 +12,7 @@ keys.PARTITION_MAX, keys.SORT_MAX = 2048, 1024
 
 local widths = {
   partition = { 0, 0, 0, 0, 118, 122, 124, 300, 505, 1020, 2030, 2040, 2044 },
-  sort = { 0, 0, 0, 0, 120, 360, 375, 378, 382, 480, 500, 504, 508, 870, 884, 980, 1006, 1016, 1019 },
+  sort = { 0, 0, 0, 0, 120, 360, 375, 378, 382, 480, 500, 504, 508, 870, 884, 980, 1006, 1019 },
 }
 
 local limits = { partition = keys.PARTITION_MAX, sort = keys.SORT_MAX }

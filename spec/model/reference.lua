@@ -241,7 +241,7 @@ end
 
 -- A disabled stream whose records have all expired goes at some time; at a trim it must.
 
-function Database:may_be_gone(stream, clock)
+function Database.may_be_gone(stream, clock)
   local first = sight(stream, clock)
   return stream.status == "DISABLED" and not stream.records[first] and
     clock >= stream.disabled and clock - stream.disabled >= stream.retention.age

@@ -91,7 +91,7 @@ function World:notice_gone(handle, must)
   local model, there, went = self.model, nil, 0
   for i = #model.streams, 1, -1 do
     local stream = model.streams[i]
-    if model:may_be_gone(stream, model.clock.at) then
+    if model.may_be_gone(stream, model.clock.at) then
       if not there then
         there = {}
         for _, each in ipairs(assert(handle.db:list_streams())) do

@@ -1,0 +1,81 @@
+-- choice.lua - what the steps choose at random: a table, a key, an item.
+local values = require "spec.model.values"
+
+local choice = {}
+local random = math.random
+
+--- One of a list.
+function choice.of(list)
+  return list[random(#list)]
+end
+local pick = choice.of
+
+--- The first so many of a list.
+function choice.first(list, count)
+  return table.move(list, 1, math.min(count, #list), 1, {})
+end
+
+--- One of the tables there are.
+function choice.table(world)
+  local names = {}
+  for name in pairs(world.model.tables) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return world.model.tables[pick(names)]
+end
+
+local names = { "a", "b", "cc", "größe", "list", "z.z", "0" }
+
+--- The key of these values.
+function choice.key_of(t, p, s)
+  local attributes = { [t.partition[1]] = p }
+  if t.sort then
+    attributes[t.sort[1]] = s
+  end
+  local key = values.map(attributes)
+  key.p, key.s = p, s
+  return key
+end
+
+--- A key of the table's pools; mostly one that has been used. (Never by pairs: its order
+--- differs from run to run, and a seed is to be repeatable.)
+function choice.key(t)
+  if #t.used > 0 and random(4) > 1 then
+    return pick(t.used)
+  end
+  local key = choice.key_of(t, pick(t.partitions), t.sort and pick(t.sorts))
+  if not t.used[key.text] then
+    t.used[#t.used + 1], t.used[key.text] = key, true
+  end
+  return key
+end
+
+local function big_text()
+  local size = random(30) == 1 and random(100000, 330000) or random(1500, 12000)
+  return values.string(("0123456789abcdef"):rep(size // 16) .. random(0))
+end
+
+--- An item with this key; `small`: not of many bytes.
+function choice.item_with(t, key, small)
+  local attributes = { [t.partition[1]] = key.p }
+  if t.sort then
+    attributes[t.sort[1]] = key.s
+  end
+  for _ = 1, random(0, 3) do
+    attributes[pick(names)] = values.any()
+  end
+  if not small and random(25) == 1 then
+    attributes.big = big_text()
+  end
+  local item = values.map(attributes)
+  item.key, item.p, item.s = key, key.p, key.s
+  return item
+end
+
+--- An item of a random key.
+function choice.item(t, small)
+  return choice.item_with(t, choice.key(t), small)
+end
+
+return choice
