@@ -79,7 +79,8 @@ FACE  := $(call objects,csrc/lua/*.c)
 UNITS := $(call programs,spec/unit,,test_) $(call programs,spec/unit,,fault_)
 FUZZ  := $(call programs,spec/fuzz,,fuzz_)
 BENCH := $(call programs,bench,$(OUT)/bench/)
-EVERYTHING = $(SO) $(UNITS:%=$(OUT)/unit/%) $(FUZZ:%=$(OUT)/fuzz/%) $(BENCH)
+FAULT := $(patsubst spec/fault/%.c,$(OUT)/fault/%.so,$(wildcard spec/fault/*.c))
+EVERYTHING = $(SO) $(UNITS:%=$(OUT)/unit/%) $(FUZZ:%=$(OUT)/fuzz/%) $(BENCH) $(FAULT)
 
 # Lua finds our modules, and the core of this variant, from any directory and in child processes.
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
@@ -157,10 +158,10 @@ model: setup-test $(SO) ## random steps against a plain model (STEPS=100000 SEED
 crash: setup-test $(SO) ## writers killed at any point (CYCLES=1000 SEED=n)
 	@CYCLES=$(or $(CYCLES),1000) $(call busted,$(wildcard spec/crash))
 
-fault: setup-test $(SO) $(filter fault_%,$(UNITS)) ## each allocation refused once (EVERY=1)
+fault: setup-test $(SO) $(FAULT) $(filter fault_%,$(UNITS)) ## each allocation refused once (EVERY=1)
 	@EVERY=$(or $(EVERY),1) $(call busted,$(wildcard spec/fault))
 
-slices: setup-test $(SO)
+slices: setup-test $(SO) $(FAULT)
 	@STEPS=$(or $(STEPS),3000) $(call busted,$(wildcard spec/model))
 	@CYCLES=$(or $(CYCLES),20) $(call busted,$(wildcard spec/crash))
 	@EVERY=$(or $(EVERY),50) $(call busted,$(wildcard spec/fault))
@@ -243,6 +244,7 @@ $(OBJ)/flags: FORCE
 
 $(OBJ)/csrc/lua/%.o: ROOM = -I$(LUA_INCDIR)
 $(OBJ)/spec/%.o: ROOM = -Ispec
+$(OBJ)/spec/fault/%.o: ROOM = -I$(LUA_INCDIR)
 
 $(OBJ)/%.o: %.c $(OBJ)/flags
 	@mkdir -p $(@D); echo "  cc $<"
@@ -259,6 +261,9 @@ $(SO): $(CORE) $(FACE)
 
 $(OUT)/unit/%: $(OBJ)/spec/unit/%.o $(CORE)
 	$(call link)
+
+$(OUT)/fault/%.so: $(OBJ)/spec/fault/%.o
+	$(call link,$(LIBFLAG))
 
 DRIVER := $(if $(filter fuzz,$(VARIANT)),,$(OBJ)/spec/fuzz/driver.o)
 $(OUT)/fuzz/%: $(OBJ)/spec/fuzz/%.o $(DRIVER) $(CORE)
