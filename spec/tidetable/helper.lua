@@ -104,7 +104,12 @@ function helper.collect(...)
   return all
 end
 
---- The same, one field of each.
+--- What it gives first; then the loop is left.
+function helper.first(...)
+  for each in ... do return each end -- luacheck: ignore 512
+end
+
+--- The same as collect, one field of each.
 function helper.field(name, ...)
   local all = {}
   for each in ... do all[#all + 1] = each[name] end

@@ -430,7 +430,7 @@ describe("query", function()
     end
     assert.equal(2500, count)
     assert.equal(0, db:info().oldest_reader_lag)
-    for _ in orders:query("ann", { snapshot = true }) do break end
+    helper.first(orders:query("ann", { snapshot = true }))
     assert(orders:put { customer = "bob", placed_at = 1 })
     assert.equal(0, db:info().oldest_reader_lag)
   end)
@@ -473,7 +473,7 @@ describe("query", function()
     local items = {}
     for i = 1, 1200 do items[i] = { customer = "ann", placed_at = i } end
     assert(orders:load(items))
-    for _ in orders:query "ann" do break end
+    helper.first(orders:query "ann")
     pcall(function() for _ in orders:scan { snapshot = true } do error "x" end end)
     assert(orders:put { customer = "bob", placed_at = 1 })
     assert.equal(0, db:info().oldest_reader_lag)

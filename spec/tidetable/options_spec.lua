@@ -1,0 +1,141 @@
+-- options_spec.lua - what doc/modules/options.md promises.
+local helper = require "spec.tidetable.helper"
+local options = require "tidetable.options"
+
+local misuse = helper.misuse
+
+local known = {
+  limit = options.integer_from(1), follow = "boolean", name = { "string", "number" },
+  timeout = options.seconds, view = options.one_of { "OLD", "NEW" },
+}
+
+describe("check", function()
+  local function check(given, level)
+    return options.check(given, known, "read", level)
+  end
+
+  it("gives back the options, or an empty table for nil", function()
+    local given = { limit = 3, follow = false, name = 1, timeout = 0, view = "NEW" }
+    assert.is_true(rawequal(given, check(given)))
+    assert.are.same({}, check(nil))
+    assert.are.same({}, check {})
+  end)
+
+  it("raises on what is no table", function()
+    for _, wrong in ipairs { 1, "limit", true, print } do
+      misuse("read: options are a table, got " .. type(wrong), check, wrong)
+    end
+    misuse("read: options are a table, got boolean", check, false)
+  end)
+
+  it("raises on a name that nobody knows, and names the nearest one", function()
+    misuse('read: unknown option "limits" (did you mean "limit"?)', check, { limits = 1 })
+    misuse('read: unknown option "folow" (did you mean "follow"?)', check, { folow = true })
+    misuse('read: unknown option "timout" (did you mean "timeout"?)', check, { timout = 1 })
+    misuse('read: unknown option "Limit" (did you mean "limit"?)', check, { Limit = 1 })
+    misuse('read: unknown option "snapshot"; known are follow, limit, name, timeout, view', check,
+      { snapshot = true })
+    misuse('read: unknown option "1"; known are follow, limit', check, { "limit" })
+    misuse('unknown option "true"', check, { [true] = 1 })
+  end)
+
+  it("raises on a value of another sort, and says which is meant", function()
+    misuse('read: option "follow" must be boolean, got number', check, { follow = 1 })
+    misuse('read: option "name" must be string or number, got table', check, { name = {} })
+    misuse('read: option "limit" must be an integer from 1, got number', check, { limit = 0 })
+    misuse('read: option "view" must be "OLD", "NEW", got string', check, { view = "old" })
+  end)
+
+  it("blames who called the function that checks", function()
+    local function api(given) check(given, 2) return nil end
+    helper.blames("unknown option", function() api { x = 1 } end)
+  end)
+
+  it("asks no metamethod", function()
+    local given = setmetatable({ limit = 1 }, {
+      __pairs = function() error "asked" end, __index = function() error "asked" end,
+    })
+    assert.equal(given, check(given))
+  end)
+end)
+
+describe("integer_from and seconds", function()
+  it("say what is wrong, or nothing", function()
+    local from = options.integer_from(1)
+    assert.is_nil(from(1))
+    assert.is_nil(from(math.maxinteger))
+    for _, wrong in ipairs { 0, -1, 1.0, 1.5, "1", {}, 0 / 0, math.huge } do
+      assert.equal("an integer from 1", from(wrong))
+    end
+    assert.is_nil(options.seconds(0))
+    assert.is_nil(options.seconds(0.001))
+    assert.is_nil(options.seconds(86400))
+    for _, wrong in ipairs { -1, "1", {}, 0 / 0, math.huge, -0.5 } do
+      assert.equal("a number of seconds from 0", options.seconds(wrong))
+    end
+  end)
+end)
+
+describe("duration_ms", function()
+  it("reads seconds, or a number with a unit", function()
+    for said, ms in pairs { [1] = 1000, [0.25] = 250, [0.001] = 1, ["250ms"] = 250, ["2s"] = 2000,
+        ["3m"] = 180000, ["36h"] = 129600000, ["7d"] = 604800000, ["1.5h"] = 5400000,
+        [" 2 h "] = 7200000, ["0.5s"] = 500 } do
+      assert.equal(ms, options.duration_ms(said))
+      assert.equal("integer", math.type(options.duration_ms(said)))
+    end
+  end)
+
+  it("gives nil for what is none", function()
+    for _, wrong in ipairs { 0, -1, 0.0001, 0 / 0, math.huge, 1e300, "", "1", "h", "1 week", "1hs",
+        "-1h", "1e3s", "0x10s", "1H", "1.2.3s", {}, true, print } do
+      assert.is_nil(options.duration_ms(wrong))
+    end
+    assert.is_nil(options.duration_ms(nil))
+  end)
+end)
+
+describe("bytes", function()
+  it("reads an integer, or a number with a unit", function()
+    for said, bytes in pairs { [1] = 1, [4096] = 4096, ["10B"] = 10, ["1KiB"] = 1024,
+        ["2 MiB"] = 2 << 20, ["64 GiB"] = 64 << 30, ["1.5 KiB"] = 1536, ["1TiB"] = 1 << 40 } do
+      assert.equal(bytes, options.bytes(said))
+      assert.equal("integer", math.type(options.bytes(said)))
+    end
+  end)
+
+  it("gives nil for what is none", function()
+    for _, wrong in ipairs { 0, -1, 1.5, 1 << 60, "", "1", "1 KB", "1 kib", "GiB", "-1KiB",
+        "1e3KiB", {}, true } do
+      assert.is_nil(options.bytes(wrong))
+    end
+    assert.is_nil(options.bytes(nil))
+  end)
+end)
+
+describe("retention", function()
+  local function retention(value)
+    return { options.retention(value, "set_retention") }
+  end
+
+  it("is age in ms, bytes and count, 0 for no limit", function()
+    assert.are.same({ 86400000, 0, 0 }, retention(nil))
+    assert.are.same({ 86400000, 0, 0 }, retention {})
+    assert.are.same({ 3600000, 0, 0 }, retention "1h")
+    assert.are.same({ 1500, 0, 0 }, retention(1.5))
+    assert.are.same({ 86400000, 1 << 30, 0 }, retention { bytes = "1 GiB" })
+    assert.are.same({ 60000, 100, 5 }, retention { age = "1m", bytes = 100, count = 5 })
+  end)
+
+  it("raises on what is none, and names it", function()
+    misuse('set_retention: a retention\'s age is seconds or a number with ms, s, m, h or d, got'
+      .. ' "soon"', retention, "soon")
+    misuse("a retention's bytes are an integer or a number with KiB, MiB or GiB, got \"1 GB\"",
+      retention, { bytes = "1 GB" })
+    misuse('set_retention: retention: unknown option "ages" (did you mean "age"?)', retention,
+      { ages = 1 })
+    misuse('option "count" must be an integer from 1', retention, { count = 0 })
+    misuse("a retention's age", retention, 0)
+    misuse('option "age" must be string or number, got boolean', retention, true)
+  end)
+end)

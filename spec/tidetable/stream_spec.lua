@@ -1,0 +1,1026 @@
+-- stream_spec.lua - what doc/modules/stream.md promises.
+local helper = require "spec.tidetable.helper"
+local tidetable = require "tidetable"
+
+helper.setup(before_each, after_each)
+
+local refused, raises, misuse = helper.refused, helper.raises, helper.misuse
+local collect, field = helper.collect, helper.field
+local set = tidetable.set
+
+local clock, db, orders
+
+local function numbers(...)
+  return field("sequence_number", ...)
+end
+
+-- Puts items n .. m, one transaction each, a second apart.
+local function put(first, last, into)
+  for i = first, last do
+    assert((into or orders):put { id = ("%04d"):format(i) })
+    clock:advance(1)
+  end
+end
+
+before_each(function()
+  clock = tidetable.manual_clock(1e9)
+  db = helper.memory { clock = clock }
+  orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+end)
+
+describe("records", function()
+  it("goes over all of them, oldest first, and ends", function()
+    put(1, 5)
+    assert.are.same({ 1, 2, 3, 4, 5 }, numbers(orders:stream():records()))
+    assert.are.same({ 1, 2, 3, 4, 5 }, numbers(orders:stream():records { from = "TRIM_HORIZON" }))
+    assert.are.same({}, numbers(orders:stream():records { from = "LATEST" }))
+  end)
+
+  it("begins at a number, or after it", function()
+    put(1, 5)
+    local stream = assert(orders:stream())
+    assert.are.same({ 3, 4, 5 }, numbers(stream:records { at = 3 }))
+    assert.are.same({ 4, 5 }, numbers(stream:records { after = 3 }))
+    assert.are.same({ 1, 2, 3, 4, 5 }, numbers(stream:records { at = 0 }))
+    assert.are.same({ 1, 2, 3, 4, 5 }, numbers(stream:records { after = 0 }))
+    assert.are.same({}, numbers(stream:records { after = 5 }))
+    assert.are.same({}, numbers(stream:records { at = 6 }))
+  end)
+
+  it("begins at the next record when the number is another table's", function()
+    local other = assert(db:create_table { name = "other", partition_key = "id", stream = true })
+    put(1, 2)
+    put(1, 2, other)
+    put(3, 4)
+    assert.are.same({ 5, 6 }, numbers(orders:stream():records { at = 3 }))
+    assert.are.same({ 5, 6 }, numbers(orders:stream():records { after = 3 }))
+    assert.are.same({ 3, 4, 5, 6 }, numbers(db:stream():records { at = 3 }))
+    assert.are.same({ 4 }, numbers(other:stream():records { at = 4 }))
+  end)
+
+  it("ahead of the last change is AHEAD", function()
+    put(1, 5)
+    local stream = assert(orders:stream())
+    for _, each in ipairs { stream, db:stream() } do
+      raises("AHEAD", each.records, each, { after = 6 })
+      raises("AHEAD", each.records, each, { at = 7 })
+      local err = raises("AHEAD", each.transactions, each, { at = 1 << 62 })
+      assert.is_truthy(err.message:find("the last change has 5", 1, true))
+      assert.equal("ValidationException", err.exception)
+    end
+    refused("AHEAD", orders:stream { after = 100 })
+    refused("AHEAD", db:stream { at = 100 })
+  end)
+
+  it("begins at a time", function()
+    put(1, 5)                                    -- at 1e9, 1e9 + 1, ...
+    local stream = assert(orders:stream())
+    for _, each in ipairs { stream, db:stream() } do
+      assert.are.same({ 3, 4, 5 }, numbers(each:records { time = 1e9 + 2 }))
+      assert.are.same({ 3, 4, 5 }, numbers(each:records { time = 1e9 + 1.001 }))
+      assert.are.same({ 1, 2, 3, 4, 5 }, numbers(each:records { time = 0 }))
+      assert.are.same({ 5 }, numbers(each:records { time = 1e9 + 4 }))
+      assert.are.same({}, numbers(each:records { time = 1e9 + 5 }))
+      assert.are.same({}, numbers(each:records { time = 1e11 }))
+    end
+  end)
+
+  it("finds a time also across clocks that stepped back", function()
+    -- Created at:  1 2 3 | 1 2 3 4 | 2 5 6
+    local times = { 1, 2, 3, 1, 2, 3, 4, 2, 5, 6 }
+    for i, time in ipairs(times) do
+      clock:set(2e9 + time)
+      assert(orders:put { id = tostring(i) })
+    end
+    local stream = assert(orders:stream())
+    for wanted = 0, 7 do
+      local first
+      for i, time in ipairs(times) do
+        if time >= wanted then first = first or i end
+      end
+      for _, each in ipairs { stream, db:stream() } do
+        local found = helper.first(each:records { time = 2e9 + wanted })
+        assert.equal(first, found and found.sequence_number, "time " .. wanted)
+      end
+    end
+  end)
+
+  it("by a time gives what is created at or after it, in whatever stream", function()
+    local other = assert(db:create_table { name = "other", partition_key = "id", stream = true })
+    put(1, 2)
+    put(1, 2, other)
+    put(3, 3)
+    assert.are.same({ 3, 4, 5 }, numbers(db:stream():records { time = 1e9 + 2 }))
+    assert.are.same({ 5 }, numbers(orders:stream():records { time = 1e9 + 2 }))
+    assert.are.same({ 3, 4 }, numbers(other:stream():records { time = 0 }))
+  end)
+
+  it("ends after limit records", function()
+    put(1, 5)
+    local stream = assert(orders:stream())
+    for limit = 1, 6 do
+      assert.equal(math.min(limit, 5), #collect(stream:records { limit = limit }))
+      assert.equal(math.min(limit, 5), #collect(stream:records { limit = limit, follow = true,
+        timeout = 0 }))
+    end
+    assert.are.same({ 2, 3 }, numbers(stream:records { after = 1, limit = 2 }))
+    -- A limit that is reached waits for nobody.
+    assert.equal(5, #collect(stream:records { limit = 5, follow = true }))
+  end)
+
+  it("goes on over pages, and sees what comes while it runs", function()
+    local items = {}
+    for i = 1, 2500 do items[i] = { id = tostring(i) } end
+    assert(orders:load(items))
+    local count = 0
+    for record in orders:stream():records() do
+      count = count + 1
+      assert.equal(count, record.sequence_number)
+      if count == 2400 then assert(orders:put { id = "late" }) end
+    end
+    assert.equal(2501, count)
+  end)
+
+  it("of an empty stream gives nothing", function()
+    assert.are.same({}, collect(orders:stream():records()))
+    assert.are.same({}, collect(db:stream():records { from = "LATEST" }))
+    assert.are.same({}, collect(helper.memory():stream():records()))
+    assert.are.same({}, collect(db:stream():records { time = 5 }))
+    assert.is_nil(orders:stream():next())
+  end)
+
+  it("closes the iterator when the loop is left, with break or an error", function()
+    put(1, 3)
+    local stream = assert(orders:stream())
+    local iterate, state, _, closing = stream:records()
+    do
+      local guard <close> = closing
+      assert.is_not_nil(guard)
+      assert.equal(1, iterate(state).sequence_number)
+    end
+    raises("CLOSED", iterate, state)
+    iterate, _, _, closing = stream:records { follow = true, timeout = 0 }
+    do
+      local _guard <close> = closing
+      iterate()
+    end
+    raises("CLOSED", iterate)
+  end)
+
+  it("knows its options", function()
+    local stream = assert(orders:stream())
+    for _, name in ipairs { "records", "transactions" } do
+      misuse('unknown option "form" (did you mean "from"?)', stream[name], stream,
+        { form = "LATEST" })
+      misuse('option "from" must be "TRIM_HORIZON", "LATEST"', stream[name], stream,
+        { from = "latest" })
+      misuse("give one of from, at, after, time", stream[name], stream, { from = "LATEST", at = 1 })
+      misuse("give one of from, at, after, time", stream[name], stream, { time = 1, after = 1 })
+      misuse('option "at" must be an integer from 0', stream[name], stream, { at = 1.5 })
+      misuse('option "after" must be an integer from 0', stream[name], stream, { after = -1 })
+      misuse('option "time" must be a number of seconds', stream[name], stream, { time = "now" })
+      misuse('option "limit" must be an integer from 1', stream[name], stream, { limit = 0 })
+      misuse('option "timeout" must be', stream[name], stream, { follow = true, timeout = -1 })
+      misuse('option "wait" must be function', stream[name], stream, { wait = 1 })
+    end
+    misuse('unknown option "limit"', orders.stream, orders, { limit = 1 })
+    misuse("give one of", orders.stream, orders, { from = "LATEST", at = 1 })
+  end)
+end)
+
+describe("transactions", function()
+  local other
+  before_each(function()
+    other = assert(db:create_table { name = "other", partition_key = "id", stream = true })
+    for i = 1, 3 do
+      db:transact(function(tx)
+        for j = 1, i do
+          tx:table "orders":put { id = i .. "/" .. j }
+          tx:table "other":put { id = i .. "/" .. j }
+        end
+      end)
+      clock:advance(1)
+    end
+  end)
+
+  it("are arrays of records with what they share", function()
+    local list = collect(db:stream():transactions())
+    assert.equal(3, #list)
+    for i, transaction in ipairs(list) do
+      assert.equal(2 * i, #transaction)
+      assert.equal(transaction[1].sequence_number, transaction.transaction_id)
+      assert.equal(1e9 + i - 1, transaction.created_at)
+      assert.equal(transaction[2 * i].sequence_number, transaction.last_sequence_number)
+      for j, record in ipairs(transaction) do
+        assert.equal(transaction.transaction_id, record.transaction_id)
+        assert.equal(j, record.transaction_position)
+        assert.equal(2 * i, record.transaction_count)
+      end
+    end
+    assert.are.same({ 7 }, field("transaction_id",
+      db:stream():transactions { after = list[2].last_sequence_number }))
+  end)
+
+  it("over one table are its share of each", function()
+    local list = collect(other:stream():transactions())
+    assert.equal(3, #list)
+    for i, transaction in ipairs(list) do
+      assert.equal(i, #transaction)
+      for j, record in ipairs(transaction) do
+        assert.equal("other", record.table_name)
+        assert.equal(2 * j, record.transaction_position)
+        assert.equal(2 * i, record.transaction_count)
+      end
+    end
+  end)
+
+  it("are counted by limit", function()
+    for limit = 1, 4 do
+      assert.equal(math.min(limit, 3), #collect(db:stream():transactions { limit = limit }))
+    end
+    assert.equal(3, #collect(db:stream():transactions { limit = 3, follow = true }))
+    assert.equal(3, #collect(db:stream():transactions { follow = true, timeout = 0 }))
+  end)
+
+  it("are whole however long", function()
+    local items = {}
+    for i = 1, 2500 do items[i] = { id = "n" .. i } end
+    db:transact(function(tx) tx:table "orders":load(items) end)
+    assert(orders:put { id = "last" })
+    local list = collect(orders:stream():transactions { after = 12 })
+    assert.equal(2, #list)
+    assert.equal(2500, #list[1])
+    assert.equal(1, #list[2])
+  end)
+
+  it("in the middle of which one begins are the rest", function()
+    local list = collect(db:stream():transactions { after = 4 })
+    assert.equal(2, #list)
+    assert.equal(2, #list[1])
+    assert.equal(3, list[1].transaction_id)
+  end)
+end)
+
+describe("next", function()
+  it("gives the records one by one, and nil when it has caught up", function()
+    local stream = assert(orders:stream())
+    assert.is_nil(stream.position)
+    local packed = table.pack(stream:next())
+    assert.is_nil(packed[1])
+    assert.is_nil(packed[2])
+    put(1, 2)
+    assert.equal(1, stream:next().sequence_number)
+    assert.equal(1, stream.position)
+    assert.equal(2, stream:next(0).sequence_number)
+    assert.equal(2, stream.position)
+    assert.is_nil(stream:next())
+    assert.equal(2, stream.position)
+    put(3, 3)
+    assert.equal(3, stream:next().sequence_number)
+    assert.equal(3, stream.position)
+  end)
+
+  it("begins where the stream's options say", function()
+    put(1, 3)
+    local latest = assert(orders:stream { from = "LATEST" })
+    local after, at = assert(orders:stream { after = 2 }), assert(orders:stream { at = 2 })
+    local time = assert(db:stream { time = 1e9 + 2 })
+    put(4, 4)
+    assert.equal(4, latest:next().sequence_number)
+    assert.equal(3, after:next().sequence_number)
+    assert.equal(2, at:next().sequence_number)
+    assert.equal(3, time:next().sequence_number)
+    assert.equal(4, time:next().sequence_number)
+    assert.is_nil(latest:next())
+  end)
+
+  it("has a place of its own for each stream object", function()
+    put(1, 2)
+    local a, b = assert(orders:stream()), assert(orders:stream())
+    assert.equal(1, a:next().sequence_number)
+    assert.equal(2, a:next().sequence_number)
+    assert.equal(1, b:next().sequence_number)
+    assert.equal(2, #collect(a:records()))
+    assert.is_nil(a:next())
+  end)
+
+  it("waits for so many seconds", function()
+    local stream = assert(orders:stream())
+    local core = require "tidetable.core"
+    local before = core.elapsed()
+    assert.is_nil(stream:next(0.1))
+    assert.is_true(core.elapsed() - before >= 0.1)
+    assert.is_true(core.elapsed() - before < 2)
+    helper.blames("timeout must be a number of seconds", function() stream:next "x" end)
+    helper.blames("timeout must be a number of seconds", function() stream:next(-1) end)
+  end)
+
+  it("returns its errors", function()
+    local stream = assert(orders:stream { from = "TRIM_HORIZON" })
+    put(1, 2)
+    assert.equal(1, stream:next().sequence_number)
+    assert(db:delete_table "orders")
+    assert.equal(2, stream:next().sequence_number)
+    clock:advance(86400)
+    assert(db:trim())
+    refused("NOT_FOUND", stream:next())
+  end)
+
+  it("can be closed, and begins again then", function()
+    put(1, 2)
+    local kept
+    do
+      local stream <close> = assert(orders:stream())
+      assert.equal(1, stream:next().sequence_number)
+      kept = stream
+    end
+    kept:close()
+    assert.equal(1, kept:next().sequence_number)
+  end)
+end)
+
+describe("next_transaction", function()
+  before_each(function()
+    for i = 1, 3 do
+      db:transact(function(tx)
+        for j = 1, i do tx:table "orders":put { id = i .. "/" .. j } end
+      end)
+    end
+  end)
+
+  it("gives whole transactions, and nil when it has caught up", function()
+    local stream = assert(orders:stream())
+    for i = 1, 3 do
+      local transaction = stream:next_transaction()
+      assert.equal(i, #transaction)
+      assert.equal(transaction[1].sequence_number, transaction.transaction_id)
+      assert.equal(transaction[i].sequence_number, transaction.last_sequence_number)
+      assert.equal(1e9, transaction.created_at)
+      assert.equal(transaction.last_sequence_number, stream.position)
+    end
+    local nothing, err = stream:next_transaction(0.01)
+    assert.is_nil(nothing)
+    assert.is_nil(err)
+    assert(orders:put { id = "later" })
+    assert.equal(1, #stream:next_transaction(5))
+  end)
+
+  it("takes turns with next, without gap or repeat", function()
+    local stream = assert(orders:stream())
+    assert.equal(1, #stream:next_transaction())
+    assert.equal(1, stream.position)
+    assert.equal(2, stream:next().sequence_number)
+    assert.equal(2, stream.position)
+    local rest = stream:next_transaction()
+    assert.equal(1, #rest)
+    assert.equal(3, rest[1].sequence_number)
+    assert.equal(4, stream:next().sequence_number)
+    assert.equal(2, #stream:next_transaction())
+    assert.is_nil(stream:next())
+    assert.equal(6, stream.position)
+  end)
+
+  it("goes on where a follower stopped", function()
+    local last
+    local all = {}
+    repeat
+      local stream <close> = assert(orders:stream { after = last })
+      local transaction = stream:next_transaction()
+      if transaction then
+        all[#all + 1] = #transaction
+        last = transaction.last_sequence_number
+      end
+    until not transaction
+    assert.are.same({ 1, 2, 3 }, all)
+  end)
+
+  it("returns its errors", function()
+    local stream = assert(orders:stream { after = 1 })
+    clock:advance(2 * 86400)
+    assert(db:trim())
+    local err = refused("TRIMMED", stream:next_transaction())
+    assert.equal(2, err.first)
+    assert.equal(6, err.last)
+    helper.blames("timeout must be a number of seconds", function()
+      stream:next_transaction "x"
+    end)
+  end)
+end)
+
+describe("a record", function()
+  it("has the fields of the page", function()
+    assert(orders:put { id = "a", v = 1 })
+    clock:advance(0.25)
+    db:transact(function(tx)
+      tx:table "orders":put { id = "a", v = 2 }
+      tx:table "orders":delete { id = "a" }
+    end)
+    local insert, modify, remove = table.unpack(collect(orders:stream():records()))
+    assert.equal(1, insert.sequence_number)
+    assert.equal("integer", math.type(insert.sequence_number))
+    assert.equal("INSERT", insert.event_name)
+    assert.equal("orders", insert.table_name)
+    assert.equal(orders:stream().label, insert.stream_label)
+    assert.equal("NEW_AND_OLD_IMAGES", insert.view_type)
+    assert.are.same({ id = "a" }, insert.keys)
+    assert.is_nil(insert.old_image)
+    assert.are.same({ id = "a", v = 1 }, insert.new_image)
+    assert.equal(1e9, insert.created_at)
+    assert.equal(1, insert.transaction_id)
+    assert.equal(1, insert.transaction_position)
+    assert.equal(1, insert.transaction_count)
+    assert.equal("integer", math.type(insert.partition_hash))
+    assert.is_nil(insert.user_identity)
+    assert.is_nil(insert.no_such_field)
+    assert.is_nil(insert[1])
+
+    assert.equal("MODIFY", modify.event_name)
+    assert.are.same({ id = "a", v = 1 }, modify.old_image)
+    assert.are.same({ id = "a", v = 2 }, modify.new_image)
+    assert.equal(1e9 + 0.25, modify.created_at)
+    assert.equal("REMOVE", remove.event_name)
+    assert.are.same({ id = "a", v = 2 }, remove.old_image)
+    assert.is_nil(remove.new_image)
+    assert.equal(2, remove.transaction_id)
+    assert.equal(2, remove.transaction_position)
+    assert.equal(2, remove.transaction_count)
+  end)
+
+  it("has a size by DynamoDB's rule", function()
+    -- The developer guide's example of sizes: names, values, and 1 + digits / 2 of numbers.
+    assert(orders:put { id = "ab", v = 12 })
+    assert(orders:put { id = "ab", v = 123 })
+    assert(orders:delete { id = "ab" })
+    assert.are.same({ 4 + 7, 4 + 7 + 8, 4 + 8 }, field("size_bytes", orders:stream():records()))
+  end)
+
+  it("has equal partition hashes for equal partition keys", function()
+    local t = assert(db:create_table { name = "things", partition_key = "p",
+      sort_key = { "s", "N" }, stream = true })
+    for i = 1, 6 do assert(t:put { p = i % 2 == 0 and "even" or "odd", s = i }) end
+    local hashes = field("partition_hash", t:stream():records())
+    for i = 3, 6 do assert.equal(hashes[i - 2], hashes[i]) end
+    assert.are_not.equal(hashes[1], hashes[2])
+  end)
+
+  it("has the images that its view type and its event call for", function()
+    local old, new = { id = "a", v = 1 }, { id = "a", v = 2 }
+    local expected = {
+      KEYS_ONLY = { {}, {}, {} },
+      NEW_IMAGE = { { new = old }, { new = new }, {} },
+      OLD_IMAGE = { {}, { old = old }, { old = new } },
+      NEW_AND_OLD_IMAGES = { { new = old }, { old = old, new = new }, { old = new } },
+    }
+    for view, events in pairs(expected) do
+      local t = assert(db:create_table { name = view, partition_key = "id",
+        stream = { view_type = view } })
+      assert(t:put(old))
+      assert(t:put(new))
+      assert(t:delete { id = "a" })
+      local records = collect(t:stream():records())
+      assert.equal(3, #records)
+      for i, event in ipairs { "INSERT", "MODIFY", "REMOVE" } do
+        assert.equal(event, records[i].event_name)
+        assert.equal(view, records[i].view_type)
+        assert.are.same({ id = "a" }, records[i].keys)
+        assert.are.same(events[i].old, records[i].old_image)
+        assert.are.same(events[i].new, records[i].new_image)
+      end
+    end
+    assert.are.same({}, db:check().problems)
+  end)
+
+  it("is made for a change and for nothing else", function()
+    local silent = assert(db:create_table { name = "silent", partition_key = "id" })
+    assert(silent:put { id = "a" })
+    assert(orders:delete { id = "a" })
+    assert(orders:put { id = "a", tags = set { "x", "y" }, n = 1, deep = { { s = set { 1, 2 } } } })
+    assert(orders:put { id = "a", tags = set { "y", "x" }, n = 1.0,
+      deep = { { s = set { 2.0, 1 } } } })
+    orders:put { id = 5 }
+    pcall(db.transact, db, function(tx) tx:table "orders":put { id = "b" } error "no" end)
+    assert.equal(1, #collect(db:stream():records()))
+    -- Put and deleted in one transaction: two changes.
+    db:transact(function(tx)
+      tx:table "orders":put { id = "c" }
+      tx:table "orders":delete { id = "c" }
+    end)
+    assert.are.same({ "INSERT", "INSERT", "REMOVE" }, field("event_name", db:stream():records()))
+    assert(orders:delete { id = "a" })
+    assert(orders:put { id = "a" })
+    assert.are.same({ "REMOVE", "INSERT" }, field("event_name", db:stream():records { after = 4 }))
+  end)
+
+  it("holds big images, put together from parts", function()
+    local text = ("0123456789"):rep(39000)
+    assert(orders:put { id = "a", text = text })
+    assert(orders:put { id = "a", text = text:reverse() })
+    local record = collect(orders:stream():records())[2]
+    assert.equal(text, record.old_image.text)
+    assert.equal(text:reverse(), record.new_image.text)
+  end)
+
+  it("keeps the tables it has made", function()
+    assert(orders:put { id = "a", v = 1 })
+    local record = orders:stream():next()
+    assert.is_true(rawequal(record.new_image, record.new_image))
+    assert.is_true(rawequal(record.keys, record.keys))
+    record.new_image.v = 9
+    assert.equal(9, record.new_image.v)
+    assert.equal(1, orders:stream():next().new_image.v)
+  end)
+
+  it("stays good after the loop, and after db:close", function()
+    put(1, 3)
+    local kept
+    for record in orders:stream():records() do kept = kept or record end
+    collectgarbage()
+    db:close()
+    collectgarbage()
+    assert.equal(1, kept.sequence_number)
+    assert.are.same({ id = "0001" }, kept.new_image)
+    assert.equal("orders", kept.table_name)
+    assert.equal("INSERT 1 orders", tostring(kept))
+  end)
+
+  it("gives its fields to pairs", function()
+    assert(orders:put { id = "a", v = 1 })
+    assert(orders:put { id = "a", v = 2 })
+    local insert, modify = table.unpack(collect(orders:stream():records()))
+    local expected = {}
+    for _, name in ipairs { "sequence_number", "event_name", "table_name", "stream_label",
+        "view_type", "keys", "new_image", "created_at", "transaction_id",
+        "transaction_position", "transaction_count", "size_bytes", "partition_hash" } do
+      expected[name] = insert[name]
+    end
+    local got = {}
+    for name, value in pairs(insert) do got[name] = value end
+    assert.are.same(expected, got)
+    got = {}
+    for name, value in pairs(modify) do got[name] = value end
+    assert.are.same({ id = "a", v = 1 }, got.old_image)
+    assert.is_true(rawequal(modify.new_image, got.new_image))
+  end)
+
+  it("can't be changed, and has no metatable to play with", function()
+    assert(orders:put { id = "a" })
+    local record = orders:stream():next()
+    misuse("a record can't be changed", function() record.keys = {} end)
+    assert.equal("tidetable", getmetatable(record))
+    assert.equal("userdata", type(record))
+  end)
+end)
+
+describe("two handles in one process", function()
+  it("wake each other", function()
+    local a, b = helper.open(), helper.open()
+    local mine = assert(a:create_table { name = "orders", partition_key = "id", stream = true })
+    local stream = assert(b:table("orders"):stream { from = "LATEST" })
+    assert.is_nil(stream:next())
+    assert(mine:put { id = "x" })
+    assert.equal("x", stream:next().keys.id)
+    assert.is_nil(stream:next())
+  end)
+end)
+
+describe("follow", function()
+  local function file_db()
+    db = helper.open()
+    orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    return assert(orders:stream())
+  end
+
+  local writer = [[
+    local orders = assert(db:table "orders")
+    io.open(path .. ".ready", "w"):close()
+    while not io.open(path .. ".go") do end
+    local until_then = os.clock() + 0.1
+    while os.clock() < until_then do end
+    orders:put { id = "a" }
+    orders:put { id = "b" }
+  ]]
+
+  local function go()
+    while not io.open(helper.path() .. ".ready") do end
+    io.open(helper.path() .. ".go", "w"):close()
+  end
+
+  it("ends when nothing came for timeout seconds", function()
+    local stream = file_db()
+    assert(orders:put { id = "a" })
+    local core = require "tidetable.core"
+    local before, count = core.elapsed(), 0
+    for _ in stream:records { follow = true, timeout = 0.1 } do count = count + 1 end
+    assert.equal(1, count)
+    assert.is_true(core.elapsed() - before >= 0.1)
+    assert.is_true(core.elapsed() - before < 5)
+  end)
+
+  it("sleeps until another process commits", function()
+    local stream = file_db()
+    local child = helper.child(writer)
+    go()
+    local before = os.clock()
+    assert.are.same({ "a", "b" }, (function()
+      local ids = {}
+      for record in stream:records { follow = true, limit = 2 } do
+        ids[#ids + 1] = record.keys.id
+      end
+      return ids
+    end)())
+    assert.is_true(os.clock() - before < 0.2, "it was busy while it waited")
+    child:close()
+  end)
+
+  it("by transactions, and by next with a timeout, too", function()
+    local stream = file_db()
+    local child = helper.child(writer)
+    go()
+    assert.equal("a", stream:next(60).keys.id)
+    assert.equal("b", helper.first(stream:transactions { follow = true, after = 1 })[1].keys.id)
+    child:close()
+  end)
+
+  it("is not woken for a change that is not yet readable, nor for less than all of it", function()
+    local stream = file_db()
+    local child = helper.child [[
+      for i = 1, 200 do
+        db:transact(function(tx)
+          for j = 1, 5 do tx:table "orders":put { id = i .. "/" .. j } end
+        end)
+      end
+    ]]
+    local seen = 0
+    for transaction in stream:transactions { follow = true, limit = 200 } do
+      seen = seen + 1
+      assert.equal(5, #transaction)
+      assert.equal(seen .. "/1", transaction[1].keys.id)
+    end
+    assert.equal(200, seen)
+    child:close()
+  end)
+
+  it("gives a writer's burst whole, in order, without gap or repeat", function()
+    local stream = file_db()
+    local child = helper.child [[
+      local orders = assert(db:table "orders")
+      for i = 1, 3000 do orders:put { id = tostring(i) } end
+    ]]
+    local last = 0
+    for record in stream:records { follow = true, limit = 3000, timeout = 60 } do
+      last = last + 1
+      assert.equal(last, record.sequence_number)
+      assert.equal(tostring(last), record.keys.id)
+    end
+    assert.equal(3000, last)
+    child:close()
+  end)
+
+  it("ends with an interrupt", function()
+    local stream = file_db()
+    assert.is_not_nil(stream)
+    local child = helper.child [[
+      print "in"
+      for _ in db:table "orders":stream():records { follow = true } do end
+    ]]
+    assert.equal("in", child:line())
+    os.execute("sleep 0.2; kill -INT " .. child.pid)
+    local said = child.pipe:read "a"
+    assert.is_truthy(said:find("interrupted", 1, true), said)
+    child.pipe:close()
+    child.pipe = nil
+  end)
+end)
+
+describe("retention", function()
+  local function with(retention)
+    orders = assert(db:create_table { name = "things", partition_key = "id",
+      stream = { retention = retention } })
+    return assert(orders:stream())
+  end
+
+  it("by age hides a record at once, and removes it later", function()
+    local stream = with "10s"
+    put(1, 5)
+    assert.are.same({ 1, 2, 3, 4, 5 }, numbers(stream:records()))
+    clock:advance(5)                             -- record 1 is 10 s old now
+    assert.are.same({ 2, 3, 4, 5 }, numbers(stream:records()))
+    local description = stream:describe()
+    assert.equal(4, description.count)
+    assert.equal(2, description.first_sequence_number)
+    assert.equal(1, description.trimmed_through)
+    assert.equal(5, db:check().records)
+    clock:advance(2)
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+    assert.equal(3, assert(db:trim()))
+    assert.equal(2, db:check().records)
+    assert.are.same({ 4, 5 }, numbers(db:stream():records()))
+    clock:advance(100)
+    assert.are.same({}, numbers(stream:records()))
+    description = stream:describe()
+    assert.equal(0, description.count)
+    assert.equal(0, description.bytes)
+    assert.is_nil(description.first_sequence_number)
+    assert.is_nil(description.last_sequence_number)
+    assert.equal(5, description.trimmed_through)
+    assert.equal(2, assert(db:trim()))
+    assert.equal("ENABLED", stream:describe().status)
+    put(6, 6)
+    assert.are.same({ 6 }, numbers(stream:records()))
+  end)
+
+  it("by count keeps the last ones", function()
+    local stream = with { count = 3 }
+    put(1, 3)
+    assert.are.same({ 1, 2, 3 }, numbers(stream:records()))
+    put(4, 5)
+    assert.are.same({ 3, 4, 5 }, numbers(stream:records()))
+    assert.are.same({ age = 86400, count = 3 }, stream:describe().retention)
+    assert.equal(3, stream:describe().count)
+    assert.equal(2, assert(db:trim()))
+  end)
+
+  it("by bytes keeps what fits", function()
+    local stream = with { bytes = "1 KiB" }
+    put(1, 1)
+    local one = stream:describe().bytes
+    put(2, 50)
+    local kept = 1024 // one
+    local description = stream:describe()
+    assert.equal(kept, description.count)
+    assert.equal(kept * one, description.bytes)
+    assert.equal(kept, #collect(stream:records()))
+    assert.are.same({ age = 86400, bytes = 1024 }, description.retention)
+  end)
+
+  it("holds each limit by itself", function()
+    local stream = with { age = "5s", count = 3 }
+    put(1, 5)                                    -- ages 5, 4, 3, 2, 1
+    assert.are.same({ 3, 4, 5 }, numbers(stream:records()))
+    clock:advance(2)
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+  end)
+
+  it("lets a transaction go whole", function()
+    local stream = with { count = 4 }
+    for i = 1, 3 do
+      db:transact(function(tx)
+        for j = 1, 3 do tx:table "things":put { id = i .. "/" .. j } end
+      end)
+    end
+    -- Of nine, the last four: but the second transaction still has one of them.
+    assert.are.same({ 4, 5, 6, 7, 8, 9 }, numbers(stream:records()))
+    assert.equal(3, assert(db:trim()))
+    assert.are.same({}, db:check().problems)
+  end)
+
+  it("of one stream is not that of another", function()
+    local stream = with "10s"
+    local other = assert(db:create_table { name = "other", partition_key = "id",
+      stream = { retention = "1h" } })
+    put(1, 2)
+    put(3, 4, other)
+    clock:advance(60)
+    assert.are.same({}, numbers(stream:records()))
+    assert.are.same({ 3, 4 }, numbers(other:stream():records()))
+    assert.are.same({ 3, 4 }, numbers(db:stream():records()))
+    assert(db:trim())
+    assert.are.same({ 3, 4 }, numbers(db:stream():records()))
+  end)
+
+  it("can be changed, in every way to say it", function()
+    local stream = with(nil)
+    assert.are.same({ age = 86400 }, stream:describe().retention)
+    for said, meant in pairs {
+      ["36h"] = { age = 129600 }, [90] = { age = 90 }, [0.5] = { age = 0.5 },
+      ["250ms"] = { age = 0.25 }, ["1.5m"] = { age = 90 }, ["7d"] = { age = 604800 },
+      [{ bytes = "1 GiB" }] = { age = 86400, bytes = 1 << 30 },
+      [{ bytes = 5000, count = 10 }] = { age = 86400, bytes = 5000, count = 10 },
+      [{ age = "2 d", bytes = "2MiB", count = 1 }] = { age = 172800, bytes = 2 << 20, count = 1 },
+      [{}] = { age = 86400 },
+    } do
+      assert.is_true(stream:set_retention(said))
+      assert.are.same(meant, stream:describe().retention)
+    end
+    for _, wrong in ipairs { "soon", "5 weeks", -1, 0, "0s", { age = "x" }, { bytes = "1 GB" },
+        { bytes = 0 }, { count = 0 }, { count = 1.5 }, { counts = 1 }, true } do
+      assert.is_false(pcall(stream.set_retention, stream, wrong))
+    end
+    helper.blames("a retention is missing", function() stream:set_retention() end)
+  end)
+
+  it("made longer brings nothing back", function()
+    local stream = with "10s"
+    put(1, 5)
+    clock:advance(7)
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+    assert(stream:set_retention "24h")
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+    assert.equal(5, db:check().records)          -- still there, and out of sight
+    assert.equal(3, stream:describe().trimmed_through)
+    local err = raises("TRIMMED", function() collect(stream:records { after = 1 }) end)
+    assert.equal(3, err.last)
+    assert.equal(3, assert(db:trim()))
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+    assert.are.same({}, db:check().problems)
+  end)
+
+  it("made shorter hides at once", function()
+    local stream = with "1h"
+    put(1, 5)
+    assert(stream:set_retention { count = 2 })
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+    assert(stream:set_retention "1h")
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+  end)
+
+  it("is done by writers too, a little at a time", function()
+    local stream = with { count = 100 }
+    for _ = 1, 20 do
+      local items = {}
+      for i = 1, 100 do items[i] = { id = tostring(math.random(1 << 40)) } end
+      assert(orders:load(items))
+    end
+    assert.equal(100, #collect(stream:records()))
+    assert.is_true(db:check().records < 1000)
+  end)
+
+  it("ends a disabled stream when all of it has expired", function()
+    local stream = with "10s"
+    put(1, 2)
+    assert(orders:disable_stream())
+    clock:advance(8)
+    assert(db:trim())
+    assert.are.same({ 2 }, numbers(stream:records()))
+    clock:advance(60)
+    assert(db:trim())
+    refused("NOT_FOUND", stream:describe())
+    assert.is_nil(orders:describe().newest_stream_label)
+    refused("NOT_FOUND", orders:stream())
+  end)
+end)
+
+describe("a reader that fell behind", function()
+  local stream
+  before_each(function()
+    orders = assert(db:create_table { name = "things", partition_key = "id",
+      stream = { retention = "10s" } })
+    stream = assert(orders:stream())
+  end)
+
+  it("gets TRIMMED with the range it lost", function()
+    put(1, 5)
+    local reader = assert(orders:stream { from = "TRIM_HORIZON" })
+    assert.equal(1, reader:next().sequence_number)
+    local slow, state, _, closing <close> = stream:records { after = 2 }
+    assert.is_not_nil(closing)
+    clock:advance(8)                             -- ages 13, 12, 11, 10, 9
+    assert.equal(3, raises("TRIMMED", slow, state).first)
+    for _, each in ipairs { stream, db:stream() } do
+      local err = raises("TRIMMED", function() collect(each:records { after = 1 }) end)
+      assert.equal(2, err.first)
+      assert.equal(4, err.last)
+      assert.equal("TrimmedDataAccessException", err.exception)
+      assert.is_false(err.retryable)
+      err = raises("TRIMMED", function() collect(each:records { at = 1 }) end)
+      assert.equal(1, err.first)
+      assert.equal(4, err.last)
+      assert.are.same({ 5 }, numbers(each:records { after = 4 }))
+      assert.are.same({ 5 }, numbers(each:records { at = 5 }))
+      assert.are.same({ 5 }, numbers(each:records()))
+      assert.are.same({ 5 }, numbers(each:records { time = 0 }))
+      raises("TRIMMED", function() collect(each:records { after = 1, follow = true }) end)
+      raises("TRIMMED", function() collect(each:transactions { after = 1 }) end)
+    end
+    assert(db:trim())
+    local err = raises("TRIMMED", function() collect(stream:records { after = 1 }) end)
+    assert.equal(2, err.first)
+    assert.equal(4, err.last)
+  end)
+
+  it("by next too, and again and again", function()
+    put(1, 3)
+    local reader = assert(orders:stream { after = 1 })
+    clock:advance(20)
+    assert(db:trim())
+    for _ = 1, 2 do
+      local err = refused("TRIMMED", reader:next())
+      assert.equal(2, err.first)
+      assert.equal(3, err.last)
+    end
+    assert.equal(1, reader.position)
+  end)
+
+  it("has lost nothing when nothing of the stream was in the range", function()
+    local silent = assert(db:create_table { name = "silent", partition_key = "id" })
+    put(1, 2)
+    for i = 1, 10 do assert(silent:put { id = tostring(i) }) end
+    clock:advance(20)
+    assert(db:trim())
+    put(3, 3)
+    assert.are.same({ 13 }, numbers(stream:records { after = 2 }))
+    assert.are.same({ 13 }, numbers(stream:records { after = 7 }))
+    assert.are.same({ 13 }, numbers(db:stream():records { after = 2 }))
+  end)
+
+  it("is not one who stands at the trim horizon of that moment", function()
+    put(1, 3)
+    local reader = assert(orders:stream { from = "TRIM_HORIZON" })
+    clock:advance(20)
+    refused("TRIMMED", reader:next())
+    assert.is_nil(assert(orders:stream()):next())
+  end)
+end)
+
+describe("a clock that jumps", function()
+  local stream
+  before_each(function()
+    orders = assert(db:create_table { name = "things", partition_key = "id",
+      stream = { retention = "24h" } })
+    stream = assert(orders:stream())
+    put(1, 3)
+  end)
+
+  it("forward expires nothing before the jump is confirmed", function()
+    clock:set(1e9 + 400 * 86400)
+    assert.are.same({ 1, 2, 3 }, numbers(stream:records()))
+    put(4, 4)                                    -- notes the first sight
+    assert(db:trim())
+    assert.are.same({ 1, 2, 3, 4 }, numbers(stream:records()))
+    clock:advance(3500)
+    put(5, 5)
+    assert.equal(5, #collect(stream:records()))
+    clock:advance(200)                           -- more than an hour since first seen
+    assert.equal(0, #collect(stream:records()))
+    put(6, 6)
+    assert.are.same({ 6 }, numbers(stream:records()))
+  end)
+
+  it("forward and back again expires nothing", function()
+    clock:set(1e9 + 400 * 86400)
+    put(4, 4)
+    clock:set(1e9 + 100)
+    put(5, 5)
+    clock:advance(7200)
+    put(6, 6)
+    assert(db:trim())
+    assert.equal(6, #collect(stream:records()))
+    clock:advance(86000)
+    put(7, 7)
+    assert(db:trim())
+    assert.are.same({ 6, 7 }, numbers(stream:records()))
+  end)
+
+  it("is confirmed by another boot", function()
+    clock:set(1e9 + 400 * 86400)
+    put(4, 4)
+    assert.equal(4, #collect(stream:records()))
+    clock:reboot()
+    assert.equal(0, #collect(stream:records()))
+  end)
+
+  it("back expires nothing, and time goes on when the clock has caught up", function()
+    clock:set(1e9 - 400 * 86400)
+    put(4, 4)
+    clock:advance(86400)
+    assert(db:trim())
+    assert.equal(4, #collect(stream:records()))
+    assert.equal(1e9 - 400 * 86400, collect(stream:records())[4].created_at)
+    assert.are.same({}, db:check().problems)
+  end)
+end)
+
+describe("describe", function()
+  it("says what the stream is", function()
+    put(1, 3)
+    local stream = assert(orders:stream())
+    local description = stream:describe()
+    local bytes = description.bytes
+    assert.equal("integer", math.type(bytes))
+    assert.are.same({
+      table_name = "orders", label = stream.label, view_type = "NEW_AND_OLD_IMAGES",
+      status = "ENABLED", created_at = 1e9, retention = { age = 86400 },
+      first_sequence_number = 1, last_sequence_number = 3, count = 3, bytes = bytes,
+      trimmed_through = 0,
+    }, description)
+    assert(orders:disable_stream())
+    assert.equal("DISABLED", stream:describe().status)
+    assert.are.same({ last_sequence_number = 3 }, db:stream():describe())
+  end)
+
+  it("of a stream without records", function()
+    local description = orders:stream():describe()
+    assert.equal(0, description.count)
+    assert.equal(0, description.bytes)
+    assert.equal(0, description.trimmed_through)
+    assert.is_nil(description.first_sequence_number)
+    assert.is_nil(description.last_sequence_number)
+  end)
+
+  it("and tostring say which", function()
+    local stream = assert(orders:stream())
+    assert.equal("tidetable.stream: orders/" .. stream.label, tostring(stream))
+    assert.equal("orders", stream.table_name)
+    assert.equal("tidetable.stream: all", tostring(db:stream()))
+  end)
+end)

@@ -1,0 +1,379 @@
+-- wait_spec.lua - what doc/modules/wait.md and "Waiting" in doc/modules/stream.md promise.
+local cqueues = require "cqueues"
+local helper = require "spec.tidetable.helper"
+
+helper.setup(before_each, after_each)
+
+local raises = helper.raises
+local elapsed = require "tidetable.core".elapsed
+
+local db, orders
+
+before_each(function()
+  db = helper.open()
+  orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+end)
+
+-- Whether the descriptor is readable now.
+local function is_ready(wakeup)
+  return cqueues.poll({ pollfd = wakeup:pollfd(), events = "r" }, 0) ~= 0
+end
+
+-- Runs the functions as coroutines of one controller, to the end.
+local function loop(...)
+  local controller = cqueues.new()
+  for _, f in ipairs { ... } do controller:wrap(f) end
+  assert(controller:loop(30))
+  assert.is_true(controller:empty(), "the loop did not end in 30 seconds")
+end
+
+describe("a wakeup", function()
+  it("has what event loops ask for", function()
+    local wakeup <close> = assert(db:wakeup())
+    assert.equal("integer", math.type(wakeup:pollfd()))
+    assert.equal("r", wakeup:events())
+    assert.is_true(wakeup:timeout() > 0)
+    assert.is_truthy(tostring(wakeup):find("^tidetable.wakeup: "))
+    local other <close> = assert(orders:stream():wakeup())
+    assert.are_not.equal(wakeup:pollfd(), other:pollfd())
+  end)
+
+  it("becomes readable with a commit, until it is cleared", function()
+    local wakeup <close> = assert(db:wakeup())
+    wakeup:clear()
+    assert.is_false(is_ready(wakeup))
+    assert(orders:put { id = "a" })
+    assert.is_true(is_ready(wakeup))
+    assert.is_true(is_ready(wakeup))
+    wakeup:clear()
+    assert.is_false(is_ready(wakeup))
+    db:transact(function(tx)
+      tx:table "orders":put { id = "b" }
+      assert.is_false(is_ready(wakeup))
+    end)
+    assert.is_true(is_ready(wakeup))
+  end)
+
+  it("rings for the commits of other handles and other processes", function()
+    local wakeup <close> = assert(db:wakeup())
+    local other = helper.open()
+    wakeup:clear()
+    assert(other:table "orders":put { id = "a" })
+    assert.is_true(is_ready(wakeup))
+    wakeup:clear()
+    local child = helper.child [[ db:table "orders":put { id = "b" }; print "done" ]]
+    assert.equal("done", child:line())
+    assert.is_true(is_ready(wakeup))
+  end)
+
+  it("rings for all who wait", function()
+    local bells = {}
+    for i = 1, 5 do
+      bells[i] = assert(db:wakeup())
+      bells[i]:clear()
+    end
+    assert(orders:put { id = "a" })
+    for i = 1, 5 do
+      assert.is_true(is_ready(bells[i]))
+      bells[i]:close()
+    end
+  end)
+
+  it("wait sleeps until a commit, or so many seconds", function()
+    local wakeup <close> = assert(db:wakeup())
+    local before = elapsed()
+    wakeup:wait(0.1)
+    assert.is_true(elapsed() - before >= 0.1)
+    before = elapsed()
+    wakeup:wait(0)
+    assert.is_true(elapsed() - before < 0.5)
+    before = elapsed()
+    wakeup:wait()
+    assert.is_true(elapsed() - before <= 3)
+  end)
+
+  it("can be closed twice, and then raises CLOSED", function()
+    local wakeup = assert(db:wakeup())
+    wakeup:close()
+    wakeup:close()
+    for _, name in ipairs { "pollfd", "clear" } do raises("CLOSED", wakeup[name], wakeup) end
+    raises("CLOSED", wakeup.wait, wakeup, 0)
+  end)
+
+  it("can be used as the page shows", function()
+    local stream, last, seen = assert(orders:stream()), 0, 0
+    local wakeup <close> = assert(db:wakeup())
+    local child = helper.child [[
+      for i = 1, 50 do db:table "orders":put { id = tostring(i) } end
+    ]]
+    while seen < 50 do
+      wakeup:clear()
+      for record in stream:records { after = last } do
+        last, seen = record.sequence_number, seen + 1
+      end
+      if seen < 50 then
+        cqueues.poll({ pollfd = wakeup:pollfd(), events = "r" }, wakeup:timeout())
+      end
+    end
+    assert.equal(50, seen)
+    child:close()
+  end)
+
+  it("wakes a cqueues coroutine that polls it", function()
+    local woken
+    loop(function()
+      local wakeup <close> = assert(db:wakeup())
+      wakeup:clear()
+      woken = cqueues.poll(wakeup, 20) == wakeup
+    end, function()
+      cqueues.sleep(0.02)
+      assert(orders:put { id = "a" })
+    end)
+    assert.is_true(woken)
+  end)
+
+  it("when closed tells the cqueues loop that waits on it", function()
+    local before = elapsed()
+    local wakeup = assert(db:wakeup())
+    loop(function()
+      cqueues.poll({ pollfd = wakeup:pollfd(), events = "r" }, 20)
+    end, function()
+      cqueues.sleep(0.01)
+      wakeup:close()
+    end)
+    assert.is_true(elapsed() - before < 10)
+  end)
+end)
+
+describe("in a coroutine of a cqueues loop", function()
+  it("a follower yields while others go on, and a writer there wakes it", function()
+    local seen, ticks, done = {}, 0, false
+    loop(function()
+      for record in orders:stream():records { follow = true, limit = 3 } do
+        seen[#seen + 1] = record.keys.id
+      end
+      done = true
+    end, function()
+      while not done do
+        ticks = ticks + 1
+        cqueues.sleep(0.001)
+      end
+    end, function()
+      for i = 1, 3 do
+        cqueues.sleep(0.02)
+        assert(orders:put { id = tostring(i) })
+      end
+    end)
+    assert.are.same({ "1", "2", "3" }, seen)
+    assert.is_true(ticks >= 10, ticks .. " ticks")
+  end)
+
+  it("another process wakes it, at once", function()
+    local child = helper.child [[
+      print "in"
+      io.stdout:flush()
+      while not io.open(path .. ".go") do end
+      db:table "orders":put { id = "theirs" }
+    ]]
+    assert.equal("in", child:line())
+    local id, ticks = nil, 0
+    loop(function()
+      id = assert(orders:stream { from = "LATEST" }):next(20).keys.id
+    end, function()
+      cqueues.sleep(0.02)
+      io.open(helper.path() .. ".go", "w"):close()
+      while not id do
+        ticks = ticks + 1
+        cqueues.sleep(0.001)
+      end
+    end)
+    assert.equal("theirs", id)
+    child:close()
+  end)
+
+  it("many followers are woken, each at its own place", function()
+    local counts, followers = {}, {}
+    for i = 1, 10 do
+      followers[i] = function()
+        counts[i] = 0
+        for _ in db:stream():records { follow = true, limit = 20 } do counts[i] = counts[i] + 1 end
+      end
+    end
+    followers[11] = function()
+      for i = 1, 20 do
+        assert(orders:put { id = tostring(i) })
+        cqueues.sleep(0)
+      end
+    end
+    loop(table.unpack(followers))
+    for i = 1, 10 do assert.equal(20, counts[i]) end
+  end)
+
+  it("timeouts hold", function()
+    local before, record = elapsed(), nil
+    loop(function()
+      record = assert(orders:stream()):next(0.1)
+      for _ in orders:stream():records { follow = true, timeout = 0.1 } do error "none" end
+    end)
+    assert.is_nil(record)
+    assert.is_true(elapsed() - before >= 0.2)
+    assert.is_true(elapsed() - before < 5)
+  end)
+
+  it("waiting for another writer yields too", function()
+    local child = helper.child [[
+      db:transact(function(tx)
+        print "in"
+        while not io.open(path .. ".go") do end
+        tx:table "orders":put { id = "theirs" }
+      end)
+    ]]
+    assert.equal("in", child:line())
+    local ticks, stored = 0, false
+    loop(function()
+      stored = orders:put { id = "mine" }
+    end, function()
+      while not stored do
+        ticks = ticks + 1
+        if ticks == 50 then io.open(helper.path() .. ".go", "w"):close() end
+        cqueues.sleep(0.001)
+      end
+    end)
+    assert.is_true(stored)
+    assert.is_true(ticks >= 50)
+    assert.is_not_nil(orders:get { id = "theirs" })
+    child:close()
+  end)
+
+  it("and is BUSY when it takes longer than busy_timeout", function()
+    local child = helper.child [[
+      db:transact(function() print "in" while not io.open(path .. ".go") do end end)
+    ]]
+    assert.equal("in", child:line())
+    local impatient = helper.open { busy_timeout = 0.1 }
+    local ticks, answered = 0, nil
+    loop(function()
+      local _, err = impatient:table("orders"):put { id = "x" }
+      answered = err
+    end, function()
+      while not answered do
+        ticks = ticks + 1
+        cqueues.sleep(0.001)
+      end
+    end)
+    assert.equal("BUSY", answered.code)
+    assert.equal(child.pid, answered.pid)
+    assert.is_true(ticks >= 10)
+    io.open(helper.path() .. ".go", "w"):close()
+    child:close()
+  end)
+
+  it("a generator of one's own gets records, and nothing else", function()
+    local seen = {}
+    loop(function()
+      local generate = coroutine.wrap(function()
+        for record in orders:stream():records { follow = true, limit = 3, timeout = 5 } do
+          coroutine.yield(record)
+        end
+      end)
+      assert(orders:put { id = "1" })
+      seen[1] = generate()
+      assert(orders:put { id = "2" })
+      seen[2] = generate()
+      assert(orders:put { id = "3" })
+      seen[3] = generate()
+    end)
+    for i = 1, 3 do
+      assert.equal(("INSERT %d orders"):format(i), tostring(seen[i]))
+      assert.equal(tostring(i), seen[i].keys.id)
+    end
+  end)
+end)
+
+describe("outside of a loop", function()
+  it("a coroutine of an unknown scheduler is never yielded from", function()
+    local co = coroutine.wrap(function()
+      local count = 0
+      for _ in orders:stream():records { follow = true, timeout = 0.05 } do count = count + 1 end
+      return "end", count
+    end)
+    assert(orders:put { id = "a" })
+    local what, count = co()
+    assert.equal("end", what)
+    assert.equal(1, count)
+  end)
+end)
+
+describe("a wait function", function()
+  it("is called when there is nothing to do, with the wakeup and the seconds left", function()
+    local calls, ids, puts = {}, {}, 0
+    local function wait(wakeup, seconds)
+      calls[#calls + 1] = seconds or "no limit"
+      assert.equal("integer", math.type(wakeup:pollfd()))
+      assert.equal("r", wakeup:events())
+      puts = puts + 1
+      assert(orders:put { id = tostring(puts) })
+    end
+    for record in orders:stream():records { follow = true, limit = 2, wait = wait } do
+      ids[#ids + 1] = record.keys.id
+    end
+    assert.are.same({ "1", "2" }, ids)
+    assert.are.same({ "no limit", "no limit" }, calls)
+    calls = {}
+    assert.equal("3", assert(orders:stream { from = "LATEST", wait = wait }):next(5).keys.id)
+    assert.equal(1, #calls)
+    assert.is_true(calls[1] > 4 and calls[1] <= 5)
+  end)
+
+  it("may return early, and many times", function()
+    local calls = 0
+    local record = assert(orders:stream { wait = function()
+      calls = calls + 1
+      if calls == 10 then assert(orders:put { id = "a" }) end
+    end }):next(30)
+    assert.equal("a", record.keys.id)
+    assert.equal(10, calls)
+  end)
+
+  it("may yield to a scheduler of one's own", function()
+    local co = coroutine.wrap(function()
+      local stream = assert(orders:stream { wait = function() coroutine.yield "waiting" end })
+      return stream:next(30).keys.id
+    end)
+    assert.equal("waiting", co())
+    assert.equal("waiting", co())
+    assert(orders:put { id = "a" })
+    assert.equal("a", co())
+  end)
+
+  it("of open serves all streams and waits for writers; a call's own goes before", function()
+    local opened, own = 0, 0
+    local other = helper.open { busy_timeout = 0.2, wait = function(_, seconds)
+      opened = opened + 1
+      assert.is_true(seconds == nil or seconds <= 0.2)
+    end }
+    local theirs = assert(other:table "orders")
+    local stream = assert(theirs:stream())
+    assert.is_nil(stream:next(0.01))
+    assert.is_true(opened > 0)
+    opened = 0
+    assert.are.same({}, helper.collect(stream:records { follow = true, timeout = 0.01,
+      wait = function() own = own + 1 end }))
+    assert.equal(0, opened)
+    assert.is_true(own > 0)
+    db:transact(function()
+      helper.refused("BUSY", theirs:put { id = "a" })
+    end)
+    assert.is_true(opened > 0)
+  end)
+
+  it("that raises ends the loop with its error, and closes the iterator", function()
+    local ok, err = pcall(function()
+      for _ in orders:stream():records { follow = true, wait = function() error "mine" end } do
+        error "none"
+      end
+    end)
+    assert.is_false(ok)
+    assert.is_truthy(err:find("mine", 1, true))
+  end)
+end)
