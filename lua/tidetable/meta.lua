@@ -1,0 +1,146 @@
+---@meta
+-- meta.lua - for LuaLS: what users see of userdata and of plain tables.
+--
+-- Never loaded. What is made in Lua is described where it is made; numbers,
+-- binaries and sets in types.lua.
+
+--- Why a call returned nil, or what an iterator raised.
+---@class tidetable.error
+---@field code tidetable.code
+---@field message string      a sentence; for an item it names the attribute
+---@field exception string    DynamoDB's name for it
+---@field retryable boolean   the same call may succeed later
+---@field outcome "none"|"unknown"  unknown: a commit failed half-way
+---@field pid integer?        BUSY: the process that writes
+---@field first integer?      TRIMMED: the range of sequence numbers lost
+---@field last integer?
+---@field loaded integer?     table:load: how many items are stored
+---@field errno integer?      the system's number, where there is one
+---@operator concat(any): string
+
+---@alias tidetable.code
+---| "VALIDATION"       # an item, a key or a request that DynamoDB refuses too
+---| "NOT_FOUND"        # no such table or stream
+---| "IN_USE"           # the table exists already
+---| "LIMIT"            # too many tables or streams
+---| "TOO_BIG"          # a transaction over 32 MiB
+---| "BUSY"             # another writer held the database for busy_timeout
+---| "NESTED"           # a write beside an open transaction of the same handle
+---| "CONFLICT"         # an optimistic transaction lost too often
+---| "TRIMMED"          # the position lies behind the trim point
+---| "AHEAD"            # the position lies ahead of the last change
+---| "CORRUPT"          # a damaged row
+---| "FULL"             # max_size is reached
+---| "DISK_FULL"
+---| "READ_ONLY"        # the handle can't
+---| "CLOSED"
+---| "FORKED"           # the handle is the parent process's
+---| "NO_FILE"          # opening failed
+---| "NOT_DATABASE"
+---| "NEWER_FORMAT"
+---| "FOREIGN_FORMAT"
+---| "PERMISSION"
+---| "OPTIONS"          # open in this process with other options
+---| "NAMESPACE"        # in use by a process of another PID namespace
+---| "TIMEOUT"          # a transaction or a snapshot took longer than its limit
+---| "INTERRUPTED"
+---| "STORE"            # the machine
+---| "UNKNOWN_OUTCOME"
+---| "NO_MEMORY"
+---| "READERS_FULL"
+
+---@alias tidetable.view_type "KEYS_ONLY"|"NEW_IMAGE"|"OLD_IMAGE"|"NEW_AND_OLD_IMAGES"
+
+--- One change of one item. Can't be changed; `pairs` goes over its fields. Keys
+--- and images are made when first asked for.
+---@class tidetable.Record: userdata
+---@field sequence_number integer  rises in commit order; gaps are normal
+---@field event_name "INSERT"|"MODIFY"|"REMOVE"
+---@field table_name string
+---@field stream_label string
+---@field view_type tidetable.view_type
+---@field keys table<string, any>  the key attributes
+---@field old_image table<string, any>?  the item before
+---@field new_image table<string, any>?  the item after
+---@field created_at number        seconds since 1970, as the writer's clock said
+---@field transaction_id integer   the sequence number of its first record
+---@field transaction_position integer  from 1
+---@field transaction_count integer
+---@field size_bytes integer       keys and images, by DynamoDB's rule
+---@field partition_hash integer   equal for equal partition keys
+---@field user_identity { type: string, principal_id: string }?  removed by time to live
+
+--- The records of one transaction, or one table's share of them.
+---@class tidetable.RecordsOfTransaction
+---@field [integer] tidetable.Record
+---@field transaction_id integer
+---@field created_at number
+---@field last_sequence_number integer  to go on with `after`
+
+--- What tidetable.manual_clock returns: it stands still until it is told.
+---@class tidetable.Clock: userdata
+---@field now fun(self: tidetable.Clock): number       seconds since 1970
+---@field advance fun(self: tidetable.Clock, seconds: number)  time passes
+---@field set fun(self: tidetable.Clock, seconds: number)  the clock is set; no time passes
+---@field reboot fun(self: tidetable.Clock)            another boot of the machine
+
+--- A limit that is not there is nil.
+---@class tidetable.Retention
+---@field age number       seconds
+---@field bytes integer?
+---@field count integer?
+
+--- What stream:describe() returns; of db:stream() last_sequence_number alone.
+---@class tidetable.StreamDescription
+---@field table_name string
+---@field label string
+---@field view_type tidetable.view_type
+---@field status "ENABLED"|"DISABLED"
+---@field created_at number
+---@field retention tidetable.Retention
+---@field first_sequence_number integer?  of the records in sight; nil: none
+---@field last_sequence_number integer?
+---@field count integer
+---@field bytes integer
+---@field trimmed_through integer
+
+--- What table:describe() returns.
+---@class tidetable.TableDescription
+---@field name string
+---@field id integer
+---@field created_at number
+---@field partition_key [string, "S"|"N"|"B"]
+---@field sort_key [string, "S"|"N"|"B"]?
+---@field stream tidetable.StreamDescription?  the enabled one
+---@field newest_stream_label string?
+
+--- What db:info() returns.
+---@class tidetable.Info
+---@field path string
+---@field database_id string
+---@field incarnation string
+---@field sequence_number integer  the last given
+---@field durability "full"|"one_flush"|"none"
+---@field read_only boolean
+---@field file_bytes integer
+---@field free_bytes integer
+---@field max_bytes integer
+---@field page_bytes integer
+---@field readers integer
+---@field readers_max integer
+---@field oldest_reader_lag integer  commits since its snapshot
+---@field oldest_reader_pid integer?
+---@field engine string
+
+--- What db:check() returns.
+---@class tidetable.Report
+---@field ok boolean
+---@field problems string[]       each begins with the invariant's number
+---@field problem_count integer   all of them; `problems` has the first 1,000
+---@field tables integer
+---@field items integer
+---@field streams integer
+---@field records integer
+---@field rows integer
+---@field bytes integer
+---@field stale_readers integer   slots of dead processes, cleared
