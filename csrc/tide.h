@@ -5,8 +5,9 @@
  *
  * Functions return 0, a negative enum error with *failure filled, or where it
  * says so END. Nothing here calls back, waits (but for the disk), or holds a
- * snapshot when it returns, except tide_snapshot_open and tide_query_pin. Slices that are lent are good
- * until the next call on the same handle unless it says otherwise.
+ * snapshot when it returns, except tide_snapshot_open and tide_query_pin.
+ * Slices that are lent are good until the next call on the same handle unless
+ * it says otherwise.
  */
 #ifndef TIDE_H
 #define TIDE_H

@@ -1,6 +1,7 @@
 -- database.lua - an open database: its tables, transactions and streams.
 
 local core = require "tidetable.core"
+local optimistic = require "tidetable.optimistic"
 local options = require "tidetable.options"
 local stream = require "tidetable.stream"
 local tables = require "tidetable.table"
@@ -182,6 +183,8 @@ function Transaction:table(name)
 end
 
 local transact_options = {
+  mode = options.one_of { "locked", "optimistic" },
+  attempts = options.integer_from(1),
   time_limit = options.seconds,
 }
 
@@ -192,14 +195,25 @@ local function finish(ok, ...)
   return ok, ...
 end
 
---- Runs fn(tx) under the write lock: all or nothing.
+---@class tidetable.TransactOptions
+---@field mode "locked"|"optimistic"|nil
+---@field attempts integer|nil     optimistic: how often fn may run, 10
+---@field time_limit number|nil    seconds: 5 with the lock, 60 without
+
+--- Runs fn(tx), all or nothing: under the write lock, or without it on a
+--- snapshot (optimistic.lua).
 ---@param fn fun(tx: tidetable.Transaction): ...
----@param given { time_limit: number|nil }|nil
+---@param given tidetable.TransactOptions|nil
 ---@return any ...  what fn returns; or nil, err, code
 function Database:transact(fn, given)
   given = options.check(given, transact_options, "transact")
   if type(fn) ~= "function" then
     error("transact: a function expected, got " .. type(fn), 2)
+  end
+  if given.mode == "optimistic" then
+    return finish(optimistic.transact(self, fn, given.attempts or 10, given.time_limit or 60))
+  elseif given.attempts then
+    error('transact: option "attempts" is for mode "optimistic"', 2)
   end
   local transaction <close> = setmetatable({ database = self, tables = {} }, Transaction)
   return finish(wait.try(self, nil, core.transact, self.core,

@@ -370,6 +370,14 @@ function TransactionTable:load(items, given)
   end, items, size))
 end
 
+--- What optimistic.lua does alike.
+tables.shared = {
+  wants_old = wants_old, check_partition = check_partition, raising = raising,
+  query_options = query_options, scan_options = scan_options,
+  page_options = page_options, scan_page_options = scan_page_options,
+  load_options = load_options, load_items = load_items,
+}
+
 --- The table as the transaction sees it. Raises NOT_FOUND.
 function tables.inside(transaction, name)
   local handle = raising(tables.handle(transaction.database, name))

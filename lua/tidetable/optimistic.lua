@@ -1,0 +1,473 @@
+-- optimistic.lua - transactions without the lock: on a snapshot, verified when they end.
+--
+-- While the function runs, its reads come from one snapshot and are remembered
+-- with their versions; its writes are kept here, and its own reads see them.
+-- At the end one short locked transaction reads again: if everything is as it
+-- was, the writes are applied, so that all of it might have happened then. If
+-- not, the function runs again.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+local tables = require "tidetable.table"
+local wait = require "tidetable.wait"
+
+local shared = tables.shared
+local raising = shared.raising
+local compare, decode = core.compare_bytes, core.values.decode
+
+local optimistic = {}
+
+-- What a transaction has written in a table --------------------------------------
+
+--- Items by key, each as bytes, or false: deleted. `sorted` has the keys in
+--- order, but for those that came since it was last asked for: `fresh`.
+local Writes = {}
+Writes.__index = Writes
+
+local function new_writes()
+  return setmetatable({ items = {}, sorted = {}, fresh = {} }, Writes)
+end
+
+function Writes:keep(key, item)
+  if self.items[key] == nil then
+    self.fresh[#self.fresh + 1] = key
+  end
+  self.items[key] = item
+end
+
+--- The index of the first key that is not before something.
+local function first_from(keys, is_before)
+  local low, high = 1, #keys + 1
+  while low < high do
+    local middle = (low + high) // 2
+    if is_before(keys[middle]) then
+      low = middle + 1
+    else
+      high = middle
+    end
+  end
+  return low
+end
+
+local function is_less(a, b)
+  return compare(a, b) < 0
+end
+
+--- A few are put in their places; for many everything is sorted.
+local FEW = 16
+
+local function sort(writes)
+  local sorted, fresh = writes.sorted, writes.fresh
+  writes.fresh = {}
+  if #fresh > FEW then
+    table.move(fresh, 1, #fresh, #sorted + 1, sorted)
+    table.sort(sorted, is_less)
+    return
+  end
+  for _, key in ipairs(fresh) do
+    table.insert(sorted, first_from(sorted, function(other)
+      return compare(other, key) < 0
+    end), key)
+  end
+end
+
+--- The writes that a query asks for, as they are now, in the order of their keys.
+function Writes:within(query)
+  sort(self)
+  local keys, found = self.sorted, {}
+  for i = first_from(keys, function(key) return core.place(query, key) < 0 end), #keys do
+    local key = keys[i]
+    if core.place(query, key) > 0 then
+      break
+    end
+    found[#found + 1] = { key = key, item = self.items[key] }
+  end
+  return found
+end
+
+-- Reading many ---------------------------------------------------------------
+
+--- The rows of a query: those of the snapshot, and the transaction's own in
+--- front of them where both have a key. What the snapshot gave is remembered:
+--- the versions, in order, and whether they were all.
+local Rows = {}
+Rows.__index = Rows
+
+local no_writes = {}
+
+--- `page`: how many rows of the snapshot are read at once.
+local function open_rows(self, partition, given, limit, page)
+  local transaction = self.transaction
+  local by = given.sort or { "all" }
+  local query = raising(core.query(self.core, partition, by[1], by[2], by[3],
+    given.descending or false, given.start_key, page, transaction.snapshot))
+  local own = next(self.writes.items) and self.writes:within(query) or no_writes
+  local rows = setmetatable({
+    transaction = transaction, query = query, versions = {}, count = 0, ended = false,
+    own = own, merges = own[1] ~= nil, left = limit or math.huge,
+    at = given.descending and #own or 1, step = given.descending and -1 or 1,
+  }, Rows)
+  local queries = transaction.queries
+  queries[#queries + 1] = rows
+  return rows
+end
+
+--- The snapshot's next row.
+local function pull(rows)
+  local version, item, size, key = core.next_versioned(rows.query, rows.merges)
+  if not version then
+    rows.ended = true
+    core.rewind(rows.query)
+    return
+  end
+  rows.count = rows.count + 1
+  rows.versions[rows.count] = version
+  rows.item, rows.size, rows.key = item, size, key
+end
+
+--- The next item and how many bytes it is; nil at the end.
+local function merge(rows)
+  while true do
+    if not rows.item and not rows.ended then
+      pull(rows)
+    end
+    local own = rows.own[rows.at]
+    local order = not own and -1 or not rows.item and 1 or compare(rows.key, own.key) * rows.step
+    if order < 0 then
+      local item = rows.item
+      rows.item = nil
+      return item, rows.size
+    elseif order == 0 then
+      rows.item = nil
+    end
+    rows.at = rows.at + rows.step
+    if own.item then
+      return decode(own.item), #own.item
+    end
+  end
+end
+
+local function next_row(rows)
+  rows.transaction:check()
+  if rows.left == 0 then
+    return nil
+  end
+  rows.left = rows.left - 1
+  return (merge(rows))
+end
+
+function Rows:__close()
+  self.left, self.item = 0, nil
+  core.rewind(self.query)
+end
+
+--- Whether the query, run again, gives what it gave; or nil, err.
+local function rows_are_current(rows)
+  if rows.count == 0 and not rows.ended then
+    return true
+  end
+  return core.follows(rows.query, rows.versions, rows.count, rows.ended)
+end
+
+-- A table ----------------------------------------------------------------------
+
+--- A table inside an optimistic transaction; failures raise.
+---@class tidetable.OptimisticTable : tidetable.TransactionTable
+local Table = {}
+Table.__index = Table
+Table.__name = "tidetable.transaction_table"
+
+function Table:__tostring()
+  return ("%s: %s"):format(Table.__name, self.name)
+end
+
+--- The item that the transaction sees under this key; what it didn't write
+--- itself is remembered as read.
+local function see(self, key, bytes)
+  local own = self.writes.items[key]
+  if own ~= nil then
+    return own and decode(own) or nil
+  end
+  local version, item = raising(core.get_at(self.transaction.snapshot, self.core, bytes))
+  self.versions[key], self.asked[key] = version, bytes
+  return item
+end
+
+function Table:get(key)
+  self.transaction:check()
+  return (see(self, raising(core.key_at(self.transaction.snapshot, self.core, key, true))))
+end
+
+local function keep(self, key, bytes, deletes)
+  local log = self.transaction.log
+  self.writes:keep(key, not deletes and bytes)
+  log[#log + 1] = { table = self.core, bytes = bytes, deletes = deletes }
+end
+
+local function change(self, item, wants, deletes)
+  local key, bytes = raising(core.key_at(self.transaction.snapshot, self.core, item, deletes))
+  local old = wants and see(self, key, bytes)
+  keep(self, key, bytes, deletes)
+  if old then
+    return true, old
+  end
+  return true
+end
+
+function Table:put(item, given)
+  self.transaction:check()
+  return change(self, item, shared.wants_old(given, "put"), false)
+end
+
+function Table:delete(key, given)
+  self.transaction:check()
+  return change(self, key, shared.wants_old(given, "delete"), true)
+end
+
+function Table:load(items, given)
+  self.transaction:check()
+  local size = options.check(given, shared.load_options, "load").batch or 1000
+  return raising(shared.load_items(function(batch, n)
+    local key, err, code = core.key_at(self.transaction.snapshot, self.core, batch[n], false)
+    if not key then
+      return nil, err, code
+    end
+    keep(self, key, err, false)
+    return 1
+  end, items, size))
+end
+
+local function iterate(self, partition, given)
+  local rows = open_rows(self, partition, given, given.limit, given.limit)
+  return next_row, rows, nil, rows
+end
+
+function Table:query(partition, given)
+  self.transaction:check()
+  shared.check_partition(partition, "query")
+  return iterate(self, partition, options.check(given, shared.query_options, "query"))
+end
+
+function Table:scan(given)
+  self.transaction:check()
+  return iterate(self, nil, options.check(given, shared.scan_options, "scan"))
+end
+
+--- A page's bounds, as the core has them.
+local PAGE_ITEMS, PAGE_BYTES = 1000, 1024 * 1024
+
+--- Items up to the bounds, and whether there is one behind them.
+local function take_page(rows, most)
+  local items, bytes = {}, 0
+  while #items < most and bytes < PAGE_BYTES do
+    local item, size = merge(rows)
+    if not item then
+      return items, false
+    end
+    items[#items + 1], bytes = item, bytes + size
+  end
+  return items, merge(rows) ~= nil
+end
+
+local function read_page(self, partition, given)
+  local most = math.min(given.limit or PAGE_ITEMS, PAGE_ITEMS)
+  local rows <close> = open_rows(self, partition, given, nil, most + 1)
+  local items, more = take_page(rows, most)
+  if not more then
+    return items
+  end
+  local key = {}
+  for _, name in ipairs(self.keys) do
+    key[name] = items[#items][name]
+  end
+  return items, key
+end
+
+function Table:query_page(partition, given)
+  self.transaction:check()
+  shared.check_partition(partition, "query_page")
+  return read_page(self, partition, options.check(given, shared.page_options, "query_page"))
+end
+
+function Table:scan_page(given)
+  self.transaction:check()
+  return read_page(self, nil, options.check(given, shared.scan_page_options, "scan_page"))
+end
+
+--- Whether it is the same table, and what was read by key is as it was; or nil, err.
+local function table_is_current(self)
+  local description, err, code = core.describe_table(self.core)
+  if not description and code ~= "NOT_FOUND" then
+    return nil, err
+  elseif (description and description.id or 0) ~= self.id then
+    return false
+  end
+  for key, version in pairs(self.versions) do
+    local now
+    now, err = core.version_of(self.core, self.asked[key])
+    if not now then
+      return nil, err
+    elseif now ~= version then
+      return false
+    end
+  end
+  return true
+end
+
+-- The transaction ----------------------------------------------------------------
+
+--- What the function of an optimistic transaction gets.
+---@class tidetable.OptimisticTransaction : tidetable.Transaction
+local Transaction = {}
+Transaction.__index = Transaction
+Transaction.__name = "tidetable.transaction"
+
+local function begin(database, limit)
+  local snapshot, commit, code = core.snapshot(database.core, limit)
+  if not snapshot then
+    return nil, commit, code
+  end
+  return setmetatable({
+    database = database, snapshot = snapshot, commit = commit,
+    tables = {}, queries = {}, log = {},
+  }, Transaction)
+end
+
+function Transaction:check()
+  if self.ended then
+    core.raise_ended()
+  end
+  core.hold(self.snapshot)
+end
+
+function Transaction:__close()
+  self.ended = true
+  core.finish(self.snapshot)
+end
+
+local function open_table(transaction, name)
+  local handle = raising(core.table(transaction.database.core, name))
+  local id, partition_key, sort_key = core.table_at(transaction.snapshot, handle)
+  if not id and sort_key ~= "NOT_FOUND" then
+    error(partition_key, 0)
+  end
+  return setmetatable({
+    core = handle, name = name, transaction = transaction, id = id or 0,
+    keys = { partition_key, sort_key }, missing = not id and partition_key,
+    versions = {}, asked = {}, writes = new_writes(),
+  }, Table)
+end
+
+--- A table, as the transaction sees it. Raises NOT_FOUND.
+---@param name string
+---@return tidetable.OptimisticTable
+function Transaction:table(name)
+  self:check()
+  local handle = self.tables[name]
+  if not handle then
+    handle = open_table(self, name)
+    self.tables[name] = handle
+  end
+  if handle.missing then
+    error(handle.missing, 0)
+  end
+  return handle
+end
+
+--- Whether everything that was read is as it was; or nil, err.
+local function is_current(transaction)
+  if core.last_commit(transaction.database.core) == transaction.commit then
+    return true
+  end
+  for _, handle in pairs(transaction.tables) do
+    local current, err = table_is_current(handle)
+    if not current then
+      return current, err
+    end
+  end
+  for _, rows in ipairs(transaction.queries) do
+    local current, err = rows_are_current(rows)
+    if not current then
+      return current, err
+    end
+  end
+  return true
+end
+
+local function apply(log)
+  for _, write in ipairs(log) do
+    local ok, err = core.apply(write.table, write.bytes, write.deletes)
+    if not ok then
+      return nil, err
+    end
+  end
+  return true
+end
+
+--- Runs under the lock: whether the writes were applied. A failure is raised,
+--- so that nothing of them stays.
+local function verify_and_apply(transaction)
+  local done, err = is_current(transaction)
+  if done then
+    done, err = apply(transaction.log)
+  end
+  if done == nil then
+    transaction.failure = err
+    error(err, 0)
+  end
+  return done
+end
+
+--- true; false: something has changed; or nil, err, code.
+local function commit(transaction, limit)
+  local database = transaction.database
+  local ok, done, value, code = pcall(wait.try, database, nil, core.transact, database.core,
+    limit, verify_and_apply, transaction)
+  if not ok then
+    if done ~= nil and done == transaction.failure then
+      return nil, done, done.code
+    end
+    error(done, 0)
+  elseif not done then
+    return nil, value, code
+  end
+  return value
+end
+
+--- What the function returned; false: something has changed; or nil, err, code.
+--- The snapshot goes before the lock is asked for: waiting must not hold it.
+local function attempt(database, fn, limit)
+  local transaction <close>, err, code = begin(database, limit)
+  if not transaction then
+    return nil, err, code
+  end
+  local results = table.pack(fn(transaction))
+  core.hold(transaction.snapshot)
+  transaction:__close()
+  if #transaction.log == 0 then
+    return results
+  end
+  local done
+  done, err, code = commit(transaction, limit)
+  return done and results, err, code
+end
+
+--- Runs fn(tx) until nothing that it read has changed meanwhile.
+---@param database tidetable.Database
+---@param fn fun(tx: tidetable.OptimisticTransaction): ...
+---@param attempts integer
+---@param limit number  seconds
+---@return true|nil ok, any ...  what fn returns; or err, code
+function optimistic.transact(database, fn, attempts, limit)
+  for _ = 1, attempts do
+    local results, err, code = attempt(database, fn, limit)
+    if results then
+      return true, table.unpack(results, 1, results.n)
+    elseif results == nil then
+      return nil, err, code
+    end
+  end
+  return core.conflict()
+end
+
+return optimistic
