@@ -147,17 +147,21 @@ int log_next(struct cursor *cursor, uint32_t stream, struct record *head)
 	return err ? err : read_head(key, value, head);
 }
 
+/* A head whose checksum is left to others. */
+static int peek_head(struct slice key, struct slice value, struct record *head)
+{
+	if (value.len < ROW_CHECKSUM)
+		return ERR_CORRUPT;
+	return decode_head(key, slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM),
+		head);
+}
+
 int log_step(struct cursor *cursor, uint32_t stream, struct record *head)
 {
 	struct slice key, value;
 	int err = next_first_row(cursor, stream, &key, &value);
 
-	if (err)
-		return err;
-	if (value.len < ROW_CHECKSUM)
-		return ERR_CORRUPT;
-	return decode_head(key, slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM),
-		head);
+	return err ? err : peek_head(key, value, head);
 }
 
 /* From the row that the cursor is on, which may be any part of its record. */
@@ -229,20 +233,18 @@ int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
 	return err == END ? ERR_CORRUPT : err;
 }
 
-int log_remove(struct cursor *cursor, uint32_t stream, uint64_t through, uint64_t *records)
+int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint64_t *rows)
 {
-	uint8_t bytes[RECORD_KEY];
-	struct slice key = slice_of(bytes, sizeof bytes), value;
+	struct slice key, value;
 	int err;
 
-	record_set_key(bytes, stream, 0, 0);
-	err = cursor_move(cursor, MOVE_FROM, &key, &value);
-	while (!err && is_of(key, stream) && sequence_of(key) <= through) {
-		if (part_of(key) == 0)
-			(*records)++;
+	do {
 		err = cursor_delete(cursor);
 		if (!err)
 			err = cursor_move(cursor, MOVE_NEXT, &key, &value);
-	}
-	return err < 0 ? err : 0;
+		(*rows)++;
+	} while (!err && is_of(key, stream) && sequence_of(key) == head->sequence);
+	if (err)
+		return err;
+	return is_of(key, stream) ? peek_head(key, value, head) : END;
 }

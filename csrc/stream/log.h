@@ -44,8 +44,8 @@ int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
 int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
 	struct buffer *out);
 
-/* Deletes the stream's records up to and with this sequence number; they are
- * added to *records. */
-int log_remove(struct cursor *cursor, uint32_t stream, uint64_t through, uint64_t *records);
+/* Deletes the record that the cursor is on the first row of, adding its rows to
+ * *rows, and goes on to the next one as log_step does. */
+int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint64_t *rows);
 
 #endif

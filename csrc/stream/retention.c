@@ -110,19 +110,32 @@ static int first_alive(struct cursor *cursor, const struct stream_row *row,
 	return log_seek(cursor, row->id, low, record);
 }
 
-/* Steps back from a record to the first of its transaction in this stream, and
- * to the record before that: END when there is none. */
-static int before_transaction(struct cursor *cursor, uint32_t stream, struct record record,
-	struct record *before)
+/* The record before this one's transaction: END when there is none. */
+static int before_transaction(struct cursor *cursor, uint32_t stream,
+	const struct record *record, struct record *before)
 {
-	int err;
+	return log_previous(cursor, stream, record->transaction, before);
+}
 
-	for (;;) {
-		err = log_previous(cursor, stream, record.sequence, before);
-		if (err || before->transaction != record.transaction)
+/* Steps on to the last record of the transaction in this stream. Sequence
+ * numbers in a transaction may skip (tables without a stream count too) but
+ * rise with positions, so its last record lies at least as far as looked. */
+static int last_of_transaction(struct cursor *cursor, uint32_t stream, struct record *record)
+{
+	uint64_t transaction = record->transaction;
+
+	while (record->position + 1 < record->count) {
+		uint64_t at = record->sequence + (record->count - 1 - record->position);
+		struct record next;
+		int err = log_seek(cursor, stream, at, &next);
+
+		if (err < 0)
 			return err;
-		record = *before;
+		if (err == END || next.transaction != transaction)
+			return log_previous(cursor, stream, at, record);
+		*record = next;
 	}
+	return 0;
 }
 
 int retention_hidden(struct cursor *cursor, const struct stream_row *row,
@@ -142,7 +155,7 @@ int retention_hidden(struct cursor *cursor, const struct stream_row *row,
 	}
 	/* A transaction goes whole: while its last record lives, so do the others. */
 	if (!err)
-		err = before_transaction(cursor, row->id, alive, &before);
+		err = before_transaction(cursor, row->id, &alive, &before);
 	if (err == 0 && before.sequence > *hidden)
 		*hidden = before.sequence;
 	return err < 0 ? err : 0;
@@ -150,54 +163,105 @@ int retention_hidden(struct cursor *cursor, const struct stream_row *row,
 
 /* --- taking it away --- */
 
-/* What a trim may take: through a record that ends its transaction. */
-struct cut {
-	uint64_t rows, bytes;
-	struct record through;       /* sequence 0: nothing */
+/* The front of a stream while it is trimmed. */
+struct front {
+	struct cursor *cursor;
+	struct record record;        /* the first that is there, under the cursor */
+	struct horizon horizon;
+	uint64_t rows, bytes, records;
 };
 
-/* Walks from the front over what is out of sight, as far as one step goes. */
-static int find_cut(struct cursor *cursor, const struct stream *stream, uint64_t hidden,
-	uint64_t max_rows, struct cut *cut)
+/* Heads are read without their checksums: the next one must have the ordinal and
+ * the stream bytes that follow from the last. Else it is damaged, and named. */
+static int check_front(const struct front *front, uint32_t stream)
 {
-	struct record record, last = { 0 };
-	int err = log_seek(cursor, stream->row.id, stream->bounds.horizon.removed + 1, &record);
+	const struct record *record = &front->record;
+	struct record verified;
+	int err;
 
-	*cut = (struct cut){ 0 };
-	while (err == 0 && record.sequence <= hidden) {
-		if (last.sequence && record.transaction != last.transaction) {
-			cut->through = last;
-			if (cut->rows >= max_rows || cut->bytes >= TRIM_BYTES_MAX)
-				return 0;
-		}
-		cut->rows += 1 + record_bytes(&record) / LOG_SHARE;
-		cut->bytes += record_bytes(&record);
-		last = record;
-		err = log_next(cursor, stream->row.id, &record);
-	}
-	if (err < 0)
-		return err;
-	cut->through = last;
-	return 0;
+	if (record->ordinal == front->horizon.ordinal + 1 && record->stream_bytes ==
+			front->horizon.stream_bytes + record_bytes(record))
+		return 0;
+	err = log_seek(front->cursor, stream, record->sequence, &verified);
+	return err < 0 ? err : ERR_CORRUPT;
 }
 
-/* When the next look is worth it: as soon as TRIM_WORTH more can go. */
+/* Whether the first record may go. A transaction is hidden whole, and then
+ * removed in as many steps as it takes: END when it has to stay. */
+static int hide_front(struct front *front, const struct stream *stream, uint64_t clock_ms)
+{
+	struct record last = front->record;
+	uint32_t id = stream->row.id;
+	int err;
+
+	if (last.sequence <= front->horizon.hidden)
+		return 0;
+	err = last_of_transaction(front->cursor, id, &last);
+	if (err)
+		return err < 0 ? err : ERR_CORRUPT;
+	if (!retention_expired(&stream->row.retention, &stream->bounds.head, &last, clock_ms))
+		return END;
+	front->horizon.hidden = last.sequence;
+	return last.sequence == front->record.sequence ? 0 :
+		log_seek(front->cursor, id, front->record.sequence, &front->record);
+}
+
+/* Removes the first record and goes on to the next one: END when there is none. */
+static int remove_front(struct front *front, uint32_t stream)
+{
+	struct record *record = &front->record;
+
+	front->horizon.removed = record->sequence;
+	front->horizon.ordinal = record->ordinal;
+	front->horizon.stream_bytes = record->stream_bytes;
+	front->bytes += record_bytes(record);
+	front->records++;
+	return log_remove(front->cursor, stream, record, &front->rows);
+}
+
+static int trim_front(struct front *front, const struct stream *stream, uint64_t clock_ms,
+	uint64_t max_rows)
+{
+	uint32_t id = stream->row.id;
+	int err = log_seek(front->cursor, id, front->horizon.removed + 1, &front->record);
+
+	while (!err && front->rows < max_rows && front->bytes < TRIM_BYTES_MAX) {
+		err = check_front(front, id);
+		if (!err)
+			err = hide_front(front, stream, clock_ms);
+		if (!err)
+			err = remove_front(front, id);
+	}
+	return err < 0 ? err : 0;
+}
+
+/* When the next look is worth it: as soon as TRIM_WORTH more can go, and what
+ * belongs to the transaction of the last of them. */
 static int set_hint(struct cursor *cursor, struct stream *stream)
 {
 	const struct retention *limit = &stream->row.retention;
+	const struct horizon *horizon = &stream->bounds.horizon;
 	struct trim_hint *hint = &stream->hint;
 	struct record record;
-	int err = log_seek(cursor, stream->row.id, stream->bounds.horizon.removed + 1, &record);
+	int err = log_seek(cursor, stream->row.id, horizon->removed + 1, &record);
 
+	if (!err && record.sequence <= horizon->hidden) {
+		*hint = (struct trim_hint){ 0 };
+		return 0;
+	}
 	for (int i = 1; err == 0 && i < TRIM_WORTH; i++)
-		err = log_next(cursor, stream->row.id, &record);
+		err = log_step(cursor, stream->row.id, &record);
+	if (!err)
+		err = log_seek(cursor, stream->row.id, record.sequence, &record);
+	if (!err)
+		err = last_of_transaction(cursor, stream->row.id, &record);
 	if (err < 0)
 		return err;
 	hint->at_ordinal = UINT64_MAX;
 	hint->at_bytes = UINT64_MAX;
 	if (err == END) {
 		hint->at_ms = UINT64_MAX;
-		hint->at_ordinal = stream->bounds.horizon.ordinal + TRIM_WORTH;
+		hint->at_ordinal = horizon->ordinal + TRIM_WORTH;
 		return 0;
 	}
 	hint->at_ms = record.retention_ms + limit->age_ms;
@@ -222,30 +286,19 @@ bool retention_due(const struct stream *stream, uint64_t clock_ms)
 int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 	uint64_t max_rows, uint64_t *removed)
 {
-	struct cursor *cursor;
-	struct cut cut;
-	uint64_t hidden;
-	int err = txn_cursor(txn, TREE_LOG, &cursor);
+	struct front front = { .horizon = stream->bounds.horizon };
+	int err = txn_cursor(txn, TREE_LOG, &front.cursor);
 
 	*removed = 0;
 	if (!err)
-		err = retention_hidden(cursor, &stream->row, &stream->bounds, clock_ms, &hidden);
-	if (!err)
-		err = find_cut(cursor, stream, hidden, max_rows, &cut);
-	if (err)
-		return err;
-	if (cut.through.sequence) {
-		err = log_remove(cursor, stream->row.id, cut.through.sequence, removed);
-		if (err)
-			return err;
-		stream->bounds.horizon.removed = cut.through.sequence;
-		stream->bounds.horizon.ordinal = cut.through.ordinal;
-		stream->bounds.horizon.stream_bytes = cut.through.stream_bytes;
-		if (stream->bounds.horizon.hidden < stream->bounds.horizon.removed)
-			stream->bounds.horizon.hidden = stream->bounds.horizon.removed;
-		err = stream_write_horizon(txn, stream->row.id, &stream->bounds.horizon);
+		err = trim_front(&front, stream, clock_ms, max_rows);
+	/* What lay before a damaged record has gone: that is noted in any case. */
+	if (front.records && (!err || err == ERR_CORRUPT)) {
+		*removed = front.records;
+		stream->bounds.horizon = front.horizon;
+		err = stream_write_horizon(txn, stream->row.id, &front.horizon);
 	}
-	return err ? err : set_hint(cursor, stream);
+	return err ? err : set_hint(front.cursor, stream);
 }
 
 int retention_hide(struct txn *txn, struct stream *stream, uint64_t clock_ms)

@@ -19,8 +19,8 @@
 #define CLOCK_BOUND_MS (UINT64_C(3600) * 1000)
 
 /* A writer trims when this many records can go, and takes at most
- * TRIM_ROWS_MAX rows or TRIM_BYTES_MAX at a time (a longer transaction still
- * goes whole). Measured in doc/architecture.md, "Trimming". */
+ * TRIM_ROWS_MAX rows or TRIM_BYTES_MAX at a time. (A longer transaction is hidden
+ * whole first, and goes in as many steps.) Measured in doc/architecture.md, "Trimming". */
 #define TRIM_WORTH 64
 #define TRIM_ROWS_MAX 256
 #define TRIM_BYTES_MAX (UINT64_C(512) * 1024)
@@ -49,7 +49,8 @@ bool retention_expired(const struct retention *limit, const struct stream_head *
 	const struct record *record, uint64_t clock_ms);
 
 /* Removes up to max_rows rows from the front and writes the horizon. *removed
- * counts records. The stream must be known in this transaction (stream_know). */
+ * counts records. The stream must be known in this transaction (stream_know).
+ * CORRUPT when a record there is damaged: what lay before it has gone. */
 int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 	uint64_t max_rows, uint64_t *removed);
 

@@ -99,6 +99,9 @@ static int drop_table(struct transaction *transaction, struct budget *budget)
 
 /* --- streams --- */
 
+/* At a stream whose front is damaged writers look again after so long. */
+#define LOOK_AGAIN_MS (UINT64_C(3600) * 1000)
+
 /* A disabled stream stays until its records are gone and a retention has passed
  * since it was disabled. */
 static bool has_ended(const struct stream *stream, uint64_t clock_ms)
@@ -119,6 +122,9 @@ static int trim(struct transaction *transaction, struct stream *stream, uint64_t
 	*records += removed;
 	if (removed)
 		transaction->changed = true;
+	if (err == ERR_CORRUPT)
+		stream->hint = (struct trim_hint){ transaction->clock_ms + LOOK_AGAIN_MS,
+			UINT64_MAX, UINT64_MAX };
 	return err;
 }
 
@@ -149,6 +155,13 @@ static uint64_t rows_to_trim(const struct transaction *transaction)
 	return twice > TRIM_ROWS_MAX ? twice : TRIM_ROWS_MAX;
 }
 
+/* What is damaged can't be cleared away; that is for trim and check to say. A
+ * writer goes on with what it came for. */
+static int in_passing(int err)
+{
+	return err == ERR_CORRUPT ? 0 : err;
+}
+
 int sweep_a_little(struct transaction *transaction)
 {
 	struct streams *streams = &transaction->catalog->streams;
@@ -162,16 +175,18 @@ int sweep_a_little(struct transaction *transaction)
 		struct stream *stream = &streams->all[i];
 
 		if (stream->known_at == id && retention_due(stream, transaction->clock_ms))
-			err = trim(transaction, stream, rows_to_trim(transaction), &records);
+			err = in_passing(trim(transaction, stream, rows_to_trim(transaction),
+				&records));
 	}
 	if (err || id % SWEEP_TURN)
 		return err;
 	if (transaction->catalog->dropped)
-		return drop_table(transaction, &budget);
+		return in_passing(drop_table(transaction, &budget));
 	if (streams->count == 0)
 		return 0;
 	other = &streams->all[transaction->look++ % streams->count];
-	return other->known_at == id ? 0 : look_at(transaction, other, &records, &ended);
+	return other->known_at == id ? 0 :
+		in_passing(look_at(transaction, other, &records, &ended));
 }
 
 int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *rows, bool *more)
