@@ -283,6 +283,7 @@ end
 
 --- Closes the handle, and what was made from it. Twice is fine.
 function Database:close()
+  wait.cancel(self)
   core.close(self.core)
 end
 

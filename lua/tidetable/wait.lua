@@ -47,15 +47,21 @@ function Wakeup:wait(seconds)
   core.bell_wait(self.core, math.min(seconds or 1, 1))
 end
 
---- Closes the descriptor; a cqueues loop that waits on it is told first.
-function Wakeup:close()
+--- Tells a cqueues loop that waits on the descriptor to let go of it: it can't go
+--- on with one that is closed.
+local function cancel(wakeup)
   local cqueues = package.loaded.cqueues
-  if cqueues and not self.closed then
-    local ok, fd = pcall(core.bell_pollfd, self.core)
+  if cqueues and not wakeup.closed then
+    local ok, fd = pcall(core.bell_pollfd, wakeup.core)
     if ok then
       cqueues.cancel(fd)
     end
   end
+end
+
+--- Closes the descriptor; a cqueues loop that waits on it is told first.
+function Wakeup:close()
+  cancel(self)
   self.closed = true
   core.finish(self.core)
 end
@@ -69,7 +75,18 @@ function wait.wakeup(database)
   if not bell then
     return nil, err, code
   end
-  return setmetatable({ core = bell }, Wakeup)
+  local wakeup = setmetatable({ core = bell }, Wakeup)
+  database.wakeups = database.wakeups or setmetatable({}, { __mode = "k" })
+  database.wakeups[wakeup] = true
+  return wakeup
+end
+
+--- Before a database is closed, and its wakeups with it.
+---@param database table
+function wait.cancel(database)
+  for wakeup in pairs(database.wakeups or {}) do
+    cancel(wakeup)
+  end
 end
 
 --- cqueues, when its controller runs this very coroutine.

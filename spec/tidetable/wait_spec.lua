@@ -288,6 +288,21 @@ describe("in a coroutine of a cqueues loop", function()
       assert.equal(tostring(i), seen[i].keys.id)
     end
   end)
+
+  it("closing the database ends a follower with CLOSED", function()
+    local err
+    loop(function()
+      local ok
+      ok, err = pcall(function()
+        for _ in orders:stream():records { follow = true } do error "none" end
+      end)
+      assert.is_false(ok)
+    end, function()
+      cqueues.sleep(0.02)
+      db:close()
+    end)
+    assert.equal("CLOSED", err.code)
+  end)
 end)
 
 describe("outside of a loop", function()
