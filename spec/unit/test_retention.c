@@ -1,0 +1,414 @@
+/* test_retention.c - stream/retention.h: the clock, and what goes, against plain models. */
+#include "stream/journal.h"
+#include "stream/retention.h"
+#include "unit/stores.h"
+
+#define HOUR UINT64_C(3600000)
+
+/* --- the retention clock: doc/format.md, "Time" --- */
+
+/* The page's three steps, with what they need and nothing else. */
+struct plain_clock {
+	uint64_t at, elapsed;            /* as it was last set */
+	uint64_t boot;
+	bool jumped;                     /* first sight of a jump */
+	uint64_t wall, seen, seen_boot;
+};
+
+static uint64_t plain_ask(const struct plain_clock *clock, uint64_t now, uint64_t elapsed,
+	uint64_t boot, bool *jumps)
+{
+	uint64_t passed = boot == clock->boot ? elapsed - clock->elapsed : 0;
+	bool confirmed = clock->jumped && now >= clock->wall &&
+		(boot != clock->seen_boot || elapsed - clock->seen >= HOUR);
+
+	*jumps = false;
+	if (now <= clock->at)
+		return clock->at;
+	if (now - clock->at <= passed + HOUR || confirmed)
+		return now;
+	*jumps = true;
+	return clock->at + passed;
+}
+
+static uint64_t plain_set(struct plain_clock *clock, uint64_t now, uint64_t elapsed,
+	uint64_t boot)
+{
+	bool jumps;
+
+	clock->at = plain_ask(clock, now, elapsed, boot, &jumps);
+	if (jumps && (!clock->jumped || now < clock->wall)) {
+		clock->wall = now;
+		clock->seen = elapsed;
+		clock->seen_boot = boot;
+	}
+	clock->jumped = jumps;
+	clock->elapsed = elapsed;
+	clock->boot = boot;
+	return clock->at;
+}
+
+static struct moment moment_of(uint64_t now, uint64_t elapsed, uint64_t boot)
+{
+	struct moment moment = { .now_ms = now, .elapsed_ms = elapsed };
+
+	memcpy(moment.boot, &boot, sizeof boot);
+	return moment;
+}
+
+static uint64_t random_span(void)
+{
+	static const uint64_t spans[] = { 1, 1000, HOUR / 2, HOUR - 1, HOUR, HOUR + 1, 24 * HOUR,
+		10000 * HOUR };
+
+	return check_random_below(spans[check_random_below(8)] + 1);
+}
+
+static void clock_follows_the_page(void)
+{
+	for (int round = 0; round < 3000; round++) {
+		uint64_t now = 1000000 * HOUR, elapsed = random_span(), boot = 1;
+		struct plain_clock plain = { now, elapsed, boot, false, 0, 0, 0 };
+		struct state state = { 0 };
+		struct moment moment = moment_of(now, elapsed, boot);
+
+		CHECK_EQUAL_UINT(retention_clock_set(&state, &moment), now);
+		for (int i = 0; i < 40; i++) {
+			uint64_t span = random_span(), expected;
+			bool jumps;
+
+			switch (check_random_below(8)) {
+			case 0:
+				now += random_span();
+				break;
+			case 1:
+				now -= random_span();
+				break;
+			case 2:
+				boot++;
+				elapsed = random_span();
+				break;
+			default:
+				now += span;
+				elapsed += span;
+			}
+			moment = moment_of(now, elapsed, boot);
+			expected = plain_ask(&plain, now, elapsed, boot, &jumps);
+			CHECK_EQUAL_UINT(retention_clock(&state, &moment), expected);
+			CHECK(expected >= plain.at);
+			if (check_random_below(3) == 0)
+				continue;            /* asked, and not set */
+			CHECK_EQUAL_UINT(retention_clock_set(&state, &moment), expected);
+			CHECK_EQUAL_UINT(plain_set(&plain, now, elapsed, boot), expected);
+			CHECK_EQUAL_UINT(retention_clock(&state, &moment), expected);
+		}
+	}
+}
+
+static void clock_bounds(void)
+{
+	uint64_t start = 1000000 * HOUR;
+	struct state state = { 0 };
+	struct moment moment = moment_of(start, 500, 1);
+
+	retention_clock_set(&state, &moment);
+	moment = moment_of(start + HOUR + 7, 507, 1);        /* an hour more than passed: believed */
+	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + HOUR + 7);
+	moment.now_ms++;                                     /* and one ms more: not */
+	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + 7);
+	moment = moment_of(start - 1, 507, 1);
+	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start);
+	moment = moment_of(start + 2 * HOUR, 0, 2);          /* another boot: nothing passed */
+	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start);
+}
+
+/* --- streams against a plain list --- */
+
+#define STREAM 7
+#define RECORDS_MAX 4000
+
+struct plain_record {
+	uint64_t sequence, transaction, clock_ms, bytes, rows;
+};
+
+static struct plain_record list[RECORDS_MAX];
+static size_t list_count;                /* all there ever were; */
+static size_t list_removed, list_hidden; /* of them, from the front */
+
+static struct streams streams;
+static uint64_t sequence, clock_ms;
+
+static struct stream *the_stream(struct txn *txn)
+{
+	struct stream *stream = streams_find(&streams, STREAM);
+
+	CHECK(stream != NULL);
+	CHECK_EQUAL_INT(stream_know(stream, txn, txn_id(txn)), 0);
+	return stream;
+}
+
+/* What the page says: a record has expired by its age, or by what is behind. */
+static bool plain_expired(const struct retention *limit, size_t at)
+{
+	uint64_t behind = 0;
+
+	for (size_t i = at; i < list_count; i++)
+		behind += list[i].bytes;
+	return clock_ms - list[at].clock_ms >= limit->age_ms ||
+		(limit->max_count && list_count - at > limit->max_count) ||
+		(limit->max_bytes && behind > limit->max_bytes);
+}
+
+/* How many are out of sight: whole transactions, and what was hidden stays so. */
+static size_t plain_hidden(const struct retention *limit)
+{
+	size_t at = list_hidden;
+
+	while (at < list_count) {
+		size_t end = at;
+		bool all = true;
+
+		while (end < list_count && list[end].transaction == list[at].transaction)
+			all = plain_expired(limit, end++) && all;
+		if (!all)
+			break;
+		at = end;
+	}
+	return at;
+}
+
+static uint64_t sequence_at(size_t count)
+{
+	return count ? list[count - 1].sequence : 0;
+}
+
+static uint64_t shares(size_t bytes)
+{
+	return (bytes + LOG_SHARE - 1) / LOG_SHARE;
+}
+
+/* One row while it fits; else cut before the new image and wherever one is full. */
+static uint64_t plain_rows(const struct record *record)
+{
+	size_t bytes = record_bytes(record), image = record->new_image.len;
+
+	return bytes <= LOG_SHARE ? 1 : shares(bytes - image) + shares(image);
+}
+
+static void append(struct txn *txn, uint64_t count)
+{
+	static uint8_t bytes[6000];
+	struct journal journal = { 0 };
+	struct buffer scratch = { 0 };
+	uint64_t transaction = sequence + 1;
+
+	the_stream(txn);
+	for (uint64_t i = 0; i < count && list_count < RECORDS_MAX; i++) {
+		struct record record = { .event = EVENT_INSERT, .sequence = ++sequence };
+
+		record.keys = slice_of(bytes, 1 + check_random_below(20));
+		record.new_image = slice_of(bytes, 1 + check_random_below(
+			check_random_below(8) ? 100 : sizeof bytes));
+		CHECK_EQUAL_INT(journal_add(&journal, STREAM, &record), 0);
+		list[list_count++] = (struct plain_record){ sequence, transaction, clock_ms,
+			record_bytes(&record), plain_rows(&record) };
+		sequence += check_random_below(3) == 0;      /* gaps are normal */
+	}
+	CHECK_EQUAL_INT(journal_flush(&journal, txn, &streams, clock_ms, clock_ms, &scratch), 0);
+	journal_release(&journal);
+	buffer_release(&scratch);
+}
+
+static void check_hidden(struct txn *txn)
+{
+	const struct stream *stream = the_stream(txn);
+	struct cursor *cursor;
+	uint64_t hidden;
+
+	CHECK_EQUAL_INT(txn_cursor(txn, TREE_LOG, &cursor), 0);
+	CHECK_EQUAL_INT(retention_hidden(cursor, &stream->row, &stream->bounds, clock_ms,
+		&hidden), 0);
+	CHECK_EQUAL_UINT(hidden, sequence_at(plain_hidden(&stream->row.retention)));
+}
+
+/* The log holds what the list has left, and the horizon says what has gone. */
+static void check_log(struct txn *txn)
+{
+	uint64_t bytes = 0;
+	struct horizon horizon;
+	struct record record;
+	struct cursor *cursor;
+	size_t at = list_removed;
+	int err;
+
+	CHECK_EQUAL_INT(txn_cursor(txn, TREE_LOG, &cursor), 0);
+	for (err = log_seek(cursor, STREAM, 0, &record); !err;
+			err = log_next(cursor, STREAM, &record)) {
+		CHECK_EQUAL_UINT(record.sequence, list[at].sequence);
+		CHECK_EQUAL_UINT(record.ordinal, at + 1);
+		at++;
+	}
+	CHECK_EQUAL_INT(err, END);
+	CHECK_EQUAL_UINT(at, list_count);
+	for (at = 0; at < list_removed; at++)
+		bytes += list[at].bytes;
+	CHECK_EQUAL_INT(stream_horizon(txn, STREAM, &horizon), 0);
+	CHECK_EQUAL_UINT(horizon.removed, sequence_at(list_removed));
+	CHECK_EQUAL_UINT(horizon.ordinal, list_removed);
+	CHECK_EQUAL_UINT(horizon.stream_bytes, bytes);
+	CHECK_EQUAL_UINT(horizon.hidden, sequence_at(list_hidden));
+}
+
+/* One step: of what is out of sight the front goes, as many rows as were allowed.
+ * A transaction that is begun is hidden whole. */
+static uint64_t trim(struct txn *txn, uint64_t max_rows)
+{
+	struct stream *stream = the_stream(txn);
+	size_t hidden = plain_hidden(&stream->row.retention);
+	uint64_t removed, rows = 0, bytes = 0;
+
+	CHECK_EQUAL_INT(retention_trim(txn, stream, clock_ms, max_rows, &removed), 0);
+	for (uint64_t i = 0; i < removed; i++) {
+		CHECK(rows < max_rows && bytes < TRIM_BYTES_MAX);
+		rows += list[list_removed].rows;
+		bytes += list[list_removed++].bytes;
+	}
+	CHECK(list_removed <= hidden);
+	CHECK(list_removed == hidden || rows >= max_rows || bytes >= TRIM_BYTES_MAX);
+	while (list_hidden < list_removed || (removed && list_hidden < list_count &&
+			list[list_hidden].transaction == list[list_hidden - 1].transaction))
+		list_hidden++;
+	return removed;
+}
+
+static size_t end_of_transaction(size_t at)
+{
+	size_t end = at;
+
+	while (end < list_count && list[end].transaction == list[at].transaction)
+		end++;
+	return end;
+}
+
+/* When nothing is said to be due there is little that could go: TRIM_WORTH, the
+ * rest of the transaction of the last of them, and one transaction more. */
+static void check_due(struct txn *txn)
+{
+	const struct stream *stream = the_stream(txn);
+	size_t enough = list_removed + TRIM_WORTH;
+
+	if (!retention_due(stream, clock_ms) && enough <= list_count) {
+		enough = end_of_transaction(enough - 1);
+		if (enough < list_count)
+			CHECK(plain_hidden(&stream->row.retention) < end_of_transaction(enough));
+	}
+}
+
+static struct retention random_retention(void)
+{
+	return (struct retention){
+		.age_ms = 1 + check_random_below(200),
+		.max_count = check_random_below(2) ? 1 + check_random_below(300) : 0,
+		.max_bytes = check_random_below(2) ? 1 + check_random_below(100000) : 0,
+	};
+}
+
+static void change_retention(struct txn *txn)
+{
+	struct stream *stream = the_stream(txn);
+
+	CHECK_EQUAL_INT(retention_hide(txn, stream, clock_ms), 0);
+	list_hidden = plain_hidden(&stream->row.retention);
+	CHECK_EQUAL_UINT(stream->bounds.horizon.hidden, sequence_at(list_hidden));
+	stream->row.retention = random_retention();
+	CHECK_EQUAL_INT(stream_write_row(txn, &stream->row), 0);
+	CHECK_EQUAL_INT(streams_load(&streams, txn), 0);
+}
+
+static void begin_streams(struct store *store)
+{
+	struct txn *txn = begin_write(store);
+
+	for (uint32_t id = STREAM - 1; id <= STREAM + 1; id++) {
+		struct stream_row row = { .id = id, .table = 1, .view = VIEW_NEW_IMAGE,
+			.status = STREAM_ENABLED, .retention = random_retention(),
+			.label = "2026-01-31T12:00:00.000", .table_name = "orders",
+			.schema = { .partition = { TYPE_S, 1, "p" } } };
+
+		CHECK_EQUAL_INT(stream_write_row(txn, &row), 0);
+	}
+	CHECK_EQUAL_INT(streams_load(&streams, txn), 0);
+	commit(txn);
+}
+
+static void random_stream(int round)
+{
+	char name[32];
+	struct store *store;
+
+	snprintf(name, sizeof name, "stream%d.tide", round);
+	store = open_small(store_path(name));
+	list_count = list_removed = list_hidden = 0;
+	sequence = check_random_below(1000);
+	clock_ms = 1000;
+	begin_streams(store);
+	for (int i = 0; i < 100; i++) {
+		struct txn *txn = begin_write(store);
+
+		switch (check_random_below(8)) {
+		case 0:
+			trim(txn, 1 + check_random_below(300));
+			break;
+		case 1:
+			while (trim(txn, 1 + check_random_below(50)))
+				;
+			break;
+		case 2:
+			change_retention(txn);
+			break;
+		case 3:
+			append(txn, 1 + check_random_below(100));
+			break;
+		default:
+			append(txn, 1 + check_random_below(8));
+			clock_ms += check_random_below(20);
+		}
+		check_hidden(txn);
+		check_due(txn);
+		check_log(txn);
+		commit(txn);
+	}
+	streams_release(&streams);
+	store_close(store);
+}
+
+/* A later clock hides as much or more, and all of it in the end. */
+static void age_alone_hides_all_in_the_end(void)
+{
+	struct retention limit = { .age_ms = 10 };
+	struct stream_head head = { 9, 3, 500 };
+	struct record record = { .ordinal = 3, .stream_bytes = 500, .retention_ms = 100,
+		.keys = { NULL, 100 } };
+
+	CHECK(!retention_expired(&limit, &head, &record, 99));
+	CHECK(!retention_expired(&limit, &head, &record, 109));
+	CHECK(retention_expired(&limit, &head, &record, 110));
+	limit = (struct retention){ .age_ms = UINT64_MAX, .max_count = 1 };
+	CHECK(!retention_expired(&limit, &head, &record, 110));
+	head.ordinal = 4;
+	CHECK(retention_expired(&limit, &head, &record, 110));
+	limit = (struct retention){ .age_ms = UINT64_MAX, .max_bytes = RECORD_HEAD + 100 };
+	CHECK(!retention_expired(&limit, &head, &record, 110));
+	limit.max_bytes--;
+	CHECK(retention_expired(&limit, &head, &record, 110));
+}
+
+int main(void)
+{
+	clock_follows_the_page();
+	clock_bounds();
+	age_alone_hides_all_in_the_end();
+	for (int round = 0; round < 20; round++)
+		random_stream(round);
+	return 0;
+}
