@@ -1,0 +1,172 @@
+/* tides.h - databases for tests of tide.h: tables and items in one line.
+ *
+ * What must go well is checked here; tests of what may fail call the functions
+ * themselves.
+ */
+#ifndef UNIT_TIDES_H
+#define UNIT_TIDES_H
+
+#include "codec/builder.h"
+#include "tide.h"
+#include "unit/child.h"
+
+static inline void tides_must(int err, const struct failure *failure, const char *file, int line)
+{
+	if (!err)
+		return;
+	fprintf(stderr, "%s:%d: %s: %s\n", file, line, error_code(err), failure->message);
+	exit(1);
+}
+
+#define MUST(call, failure) tides_must((call), &(failure), __FILE__, __LINE__)
+
+/* A name in the test's directory; good until the 8th call from here. */
+static inline const char *tide_path(const char *name)
+{
+	static char paths[8][4200];
+	static unsigned turn;
+	char *path = paths[turn++ % 8];
+
+	snprintf(path, sizeof paths[0], "%s/%s", check_directory(), name);
+	return path;
+}
+
+static inline struct tide_options weak_options(const char *path)
+{
+	return (struct tide_options){ .path = path, .create = true, .durability = TIDE_NONE };
+}
+
+static inline struct tide *open_tide(const char *path)
+{
+	struct tide_options options = weak_options(path);
+	struct failure failure = { 0 };
+	struct tide *tide;
+
+	MUST(tide_open(&tide, &options, &failure), failure);
+	return tide;
+}
+
+/* Waits for other writers. */
+static inline void begin(struct tide *tide)
+{
+	struct failure failure = { 0 };
+	int err = tide_begin(tide, &failure);
+
+	while (err == ERR_BUSY) {
+		tide_wait_writer(tide, 1000);
+		err = tide_begin(tide, &failure);
+	}
+	MUST(err, failure);
+}
+
+static inline void commit(struct tide *tide)
+{
+	struct failure failure = { 0 };
+
+	MUST(tide_commit(tide, &failure), failure);
+}
+
+static inline struct tide_table table_named(const char *name)
+{
+	struct failure failure = { 0 };
+	struct tide_table table;
+
+	MUST(tide_table_named(&table, slice_of_text(name), &failure), failure);
+	return table;
+}
+
+/* Partition key p (S), sort key s (S), a stream with both images. */
+static inline struct tide_table_spec spec_of(const char *name)
+{
+	return (struct tide_table_spec){
+		.name = slice_of_text(name),
+		.schema = { .partition = { TYPE_S, 1, "p" }, .sort = { TYPE_S, 1, "s" } },
+		.view = VIEW_NEW_AND_OLD_IMAGES,
+		.retention = { .age_ms = RETENTION_DEFAULT_MS },
+	};
+}
+
+static inline struct tide_table create_table(struct tide *tide, const char *name)
+{
+	struct tide_table_spec spec = spec_of(name);
+	struct failure failure = { 0 };
+
+	MUST(tide_create_table(tide, &spec, &failure), failure);
+	return table_named(name);
+}
+
+/* An item { p, s, v }; without v its key. Lent until the builder's next use. */
+static inline struct slice item_of(struct builder *builder, const char *p, const char *s,
+	const char *v)
+{
+	struct slice item;
+
+	builder_start(builder);
+	builder_name(builder, slice_of_text("p"));
+	builder_string(builder, slice_of_text(p));
+	builder_name(builder, slice_of_text("s"));
+	builder_string(builder, slice_of_text(s));
+	if (v) {
+		builder_name(builder, slice_of_text("v"));
+		builder_string(builder, slice_of_text(v));
+	}
+	CHECK_EQUAL_INT(builder_finish(builder, &item), 0);
+	return item;
+}
+
+/* In a transaction. The change's sequence number, 0 for none. */
+static inline uint64_t put(struct tide *tide, struct tide_table *table, const char *p,
+	const char *s, const char *v)
+{
+	struct builder builder = { 0 };
+	struct failure failure = { 0 };
+	struct tide_change change;
+
+	MUST(tide_put(tide, table, item_of(&builder, p, s, v), &change, &failure), failure);
+	builder_release(&builder);
+	return change.sequence;
+}
+
+/* A transaction of its own. */
+static inline uint64_t put_alone(struct tide *tide, struct tide_table *table, const char *p,
+	const char *s, const char *v)
+{
+	uint64_t sequence;
+
+	begin(tide);
+	sequence = put(tide, table, p, s, v);
+	commit(tide);
+	return sequence;
+}
+
+static inline bool has(struct tide *tide, struct tide_table *table, const char *p, const char *s,
+	const char *v)
+{
+	struct builder builder = { 0 };
+	struct failure failure = { 0 };
+	struct buffer out = { 0 };
+	uint64_t sequence;
+	int err = tide_get(tide, table, item_of(&builder, p, s, NULL), &out, &sequence, &failure);
+	bool same;
+
+	if (err < 0)
+		MUST(err, failure);
+	same = !err && slice_equal(buffer_slice(&out), item_of(&builder, p, s, v));
+	builder_release(&builder);
+	buffer_release(&out);
+	return same;
+}
+
+static inline void check_clean(struct tide *tide)
+{
+	struct tide_report report = { 0 };
+	struct failure failure = { 0 };
+
+	MUST(tide_check(tide, &report, &failure), failure);
+	if (report.problems)
+		fprintf(stderr, "%.*s\n", (int)report.text.len, (const char *)report.text.data);
+	CHECK_EQUAL_UINT(report.problems, 0);
+	buffer_release(&report.text);
+}
+
+#endif
