@@ -1,0 +1,511 @@
+/* fault_tide.c - tide.h when memory runs out, at each request of each call once.
+ *
+ * Whatever fails says NO_MEMORY, leaves no lock behind and nothing half-done;
+ * then the same call goes well. The handle is a fresh one each time, so that
+ * nothing it remembers saves it a request.
+ */
+#include "base/memory.h"
+#include "unit/tides.h"
+
+#define BIG 5000                         /* an item of several parts */
+
+static struct failure failure;
+static struct tide_options options;
+static struct clock *manual;
+static char big[BIG + 1];
+static struct builder made;              /* items to put; warm, so it asks for nothing */
+
+/* One call, or several that belong together. What it made is its own. */
+struct call {
+	const char *name;
+	int (*run)(struct tide *tide);
+	bool happened;                   /* as `sign` sees it: what it is to have done */
+	bool (*sign)(struct tide *tide);
+};
+
+/* --- calls that change something --- */
+
+static int run_create(struct tide *tide)
+{
+	struct tide_table_spec spec = spec_of("created");
+
+	return tide_create_table(tide, &spec, &failure);
+}
+
+static bool is_there(struct tide *tide, const char *name)
+{
+	struct tide_table table = table_named(name);
+	const struct table_row *row;
+
+	return tide_describe_table(tide, &table, &row, &failure) == 0;
+}
+
+static bool sign_create(struct tide *tide)
+{
+	return is_there(tide, "created");
+}
+
+static int run_delete_table(struct tide *tide)
+{
+	return tide_delete_table(tide, slice_of_text("doomed"), &failure);
+}
+
+static bool sign_delete_table(struct tide *tide)
+{
+	return !is_there(tide, "doomed");
+}
+
+static uint32_t stream_of(struct tide *tide, const char *name)
+{
+	struct tide_table table = table_named(name);
+	const struct table_row *row;
+
+	MUST(tide_describe_table(tide, &table, &row, &failure), failure);
+	return row->stream;
+}
+
+static int run_disable(struct tide *tide)
+{
+	return tide_disable_stream(tide, slice_of_text("orders"), &failure);
+}
+
+static bool sign_disable(struct tide *tide)
+{
+	return stream_of(tide, "orders") == 0;
+}
+
+static int run_enable(struct tide *tide)
+{
+	struct retention day = { .age_ms = RETENTION_DEFAULT_MS };
+
+	return tide_enable_stream(tide, slice_of_text("silent"), VIEW_NEW_IMAGE, &day, &failure);
+}
+
+static bool sign_enable(struct tide *tide)
+{
+	return stream_of(tide, "silent") != 0;
+}
+
+static int run_retention(struct tide *tide)
+{
+	struct retention two = { .age_ms = 1000, .max_count = 2 };
+
+	return tide_set_retention(tide, 1, &two, &failure);
+}
+
+static bool sign_retention(struct tide *tide)
+{
+	struct tide_stream_state state;
+
+	MUST(tide_describe_stream(tide, 1, &state, &failure), failure);
+	return state.row->retention.max_count == 2;
+}
+
+/* A transaction: small and big, new and replaced and gone. */
+static int run_transaction(struct tide *tide)
+{
+	struct tide_table table = table_named("orders"), other = table_named("silent");
+	struct tide_change change;
+	int err = tide_begin(tide, &failure);
+
+	if (err)
+		return err;
+	err = tide_put(tide, &table, item_of(&made, "ann", "new", big), &change, &failure);
+	if (!err)
+		err = tide_put(tide, &table, item_of(&made, "ann", "1", big), &change,
+			&failure);
+	if (!err)
+		err = tide_put(tide, &table, item_of(&made, "ann", "big", "small"), &change,
+			&failure);
+	if (!err)
+		err = tide_delete(tide, &table, item_of(&made, "ann", "2", NULL), &change,
+			&failure);
+	if (!err)
+		err = tide_put(tide, &other, item_of(&made, "ann", "new", "x"), &change,
+			&failure);
+	if (err) {
+		tide_abort(tide);
+		return err;
+	}
+	return tide_commit(tide, &failure);
+}
+
+static bool sign_transaction(struct tide *tide)
+{
+	struct tide_table table = table_named("orders"), other = table_named("silent");
+	bool put = has(tide, &table, "ann", "new", big);
+
+	CHECK(has(tide, &table, "ann", "1", big) == put);
+	CHECK(has(tide, &table, "ann", "1", "old") != put);
+	CHECK(has(tide, &table, "ann", "big", "small") == put);
+	CHECK(has(tide, &table, "ann", "big", big) != put);
+	CHECK(has(tide, &table, "ann", "2", "old") != put);
+	CHECK(has(tide, &other, "ann", "new", "x") == put);
+	return put;
+}
+
+/* The same, but somebody goes on after a failure: nothing may be committed. */
+static int run_stubborn(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	struct tide_change change;
+	int err = tide_begin(tide, &failure), first = 0;
+
+	if (err)
+		return err;
+	for (int i = 0; i < 3; i++) {
+		static const char *const names[] = { "x", "y", "z" };
+
+		err = tide_put(tide, &table, item_of(&made, "stubborn", names[i], big),
+			&change, &failure);
+		if (err && !first)
+			first = err;
+	}
+	if (!first)
+		return tide_commit(tide, &failure);
+	memory_fail_after(-1);
+	err = tide_commit(tide, &failure);
+	CHECK(err == 0 || err == ERR_NO_MEMORY);
+	return first;
+}
+
+static uint64_t records_of(struct tide *tide, uint32_t stream)
+{
+	struct tide_stream_state state;
+
+	MUST(tide_describe_stream(tide, stream, &state, &failure), failure);
+	return state.count;
+}
+
+/* A put may fail and leave the transaction good; item and record go together. */
+static bool sign_stubborn(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	uint64_t puts = 0;
+
+	for (const char *s = "x\0y\0z\0"; *s; s += 2)
+		puts += has(tide, &table, "stubborn", s, big);
+	CHECK_EQUAL_UINT(records_of(tide, 1), 4 + puts);
+	return puts == 3;
+}
+
+static int run_trim(struct tide *tide)
+{
+	uint64_t records = 0, rows = 0;
+	bool more = true;
+	int err = 0;
+
+	while (!err && more)
+		err = tide_trim(tide, &records, &rows, &more, &failure);
+	return err;
+}
+
+static bool sign_trim(struct tide *tide)
+{
+	struct tide_report report = { 0 };
+	bool gone;
+
+	MUST(tide_check(tide, &report, &failure), failure);
+	gone = report.streams == 2;
+	buffer_release(&report.text);
+	return gone;
+}
+
+/* --- calls that read --- */
+
+static bool sign_nothing(struct tide *tide)
+{
+	(void)tide;
+	return false;
+}
+
+static int run_get(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	struct buffer out = { 0 };
+	uint64_t sequence;
+	int err = tide_get(tide, &table, item_of(&made, "ann", "big", NULL), &out, &sequence,
+		&failure);
+
+	CHECK(err || out.len > BIG);
+	buffer_release(&out);
+	return err;
+}
+
+static int run_query(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	struct tide_query_spec spec = { .partition = &(struct value){ TYPE_S, 0,
+		slice_of_text("ann") } };
+	struct tide_query *query;
+	struct slice item;
+	uint64_t sequence;
+	int count = 0, err = tide_query_start(&query, tide, &table, &spec, &failure);
+
+	CHECK((err == 0) == (query != NULL));
+	if (err)
+		return err;
+	err = tide_query_pin(query, tide, &failure);
+	for (int i = 0; i < 3 && !err; i++) {
+		err = tide_query_fill(query, tide, 2, &failure);
+		while (!err && tide_query_next(query, &sequence, &item) == 0)
+			count++;
+	}
+	CHECK(err || count == 3);
+	tide_query_finish(query);
+	return err;
+}
+
+static int run_feed_of(struct tide *tide, uint32_t id, enum tide_from from, uint64_t at)
+{
+	struct tide_feed *feed;
+	struct slice record;
+	uint64_t last = 0;
+	uint32_t stream;
+	int err = tide_feed_start(&feed, tide, id, from, at, &failure);
+
+	CHECK((err == 0) == (feed != NULL));
+	if (err)
+		return err;
+	for (int i = 0; i < 8 && !err; i++) {
+		err = tide_feed_fill(feed, tide, 2, &failure);
+		while (!err && tide_feed_next(feed, &stream, &record) == 0) {
+			CHECK_EQUAL_INT(record_check(record), 0);
+			CHECK(get_u64(record.data + 16) > last);
+			last = get_u64(record.data + 16);
+		}
+	}
+	tide_feed_finish(feed);
+	return err;
+}
+
+static int run_feed(struct tide *tide)
+{
+	int err = run_feed_of(tide, 1, TIDE_TRIM_HORIZON, 0);
+
+	return err ? err : run_feed_of(tide, 1, TIDE_TIME, 5);
+}
+
+static int run_feed_of_all(struct tide *tide)
+{
+	int err = run_feed_of(tide, 0, TIDE_TRIM_HORIZON, 0);
+
+	return err ? err : run_feed_of(tide, 0, TIDE_AFTER, 1);
+}
+
+static int run_descriptions(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	const struct table_row *row;
+	const struct stream_row *stream;
+	struct tide_stream_state state;
+	struct tide_info info;
+	uint32_t id;
+	int err = tide_describe_table(tide, &table, &row, &failure);
+
+	if (!err)
+		err = tide_nth_table(tide, 0, &row, &failure);
+	if (!err)
+		err = tide_nth_stream(tide, 0, &stream, &failure);
+	if (!err)
+		err = tide_stream_of(tide, slice_of_text("orders"), slice_of(NULL, 0), &id,
+			&failure);
+	if (!err)
+		err = tide_describe_stream(tide, id, &state, &failure);
+	return err ? err : tide_info(tide, &info, &failure);
+}
+
+static int run_check(struct tide *tide)
+{
+	struct tide_report report = { 0 };
+	int err = tide_check(tide, &report, &failure);
+
+	CHECK(err || report.problems == 0);
+	buffer_release(&report.text);
+	return err;
+}
+
+static int run_bell(struct tide *tide)
+{
+	struct tide_bell *bell;
+	int err = tide_bell_open(&bell, tide, &failure);
+
+	CHECK((err == 0) == (bell != NULL));
+	tide_bell_close(bell);
+	return err;
+}
+
+static const struct call calls[] = {
+	{ "create_table", run_create, true, sign_create },
+	{ "delete_table", run_delete_table, true, sign_delete_table },
+	{ "enable_stream", run_enable, true, sign_enable },
+	{ "disable_stream", run_disable, true, sign_disable },
+	{ "set_retention", run_retention, true, sign_retention },
+	{ "a transaction", run_transaction, true, sign_transaction },
+	{ "a stubborn transaction", run_stubborn, true, sign_stubborn },
+	{ "trim", run_trim, true, sign_trim },
+	{ "get", run_get, false, sign_nothing },
+	{ "query", run_query, false, sign_nothing },
+	{ "feed", run_feed, false, sign_nothing },
+	{ "feed of all", run_feed_of_all, false, sign_nothing },
+	{ "descriptions", run_descriptions, false, sign_nothing },
+	{ "check", run_check, false, sign_nothing },
+	{ "bell", run_bell, false, sign_nothing },
+};
+
+/* --- --- */
+
+static struct tide *open_again(void)
+{
+	struct tide *tide;
+
+	MUST(tide_open(&tide, &options, &failure), failure);
+	return tide;
+}
+
+/* Two tables with streams, one without, and a stream that has expired. */
+static void fill(void)
+{
+	struct tide *tide = open_again();
+	struct tide_table table = create_table(tide, "orders"), doomed, silent;
+	struct retention second = { .age_ms = 1000 };
+	struct tide_table_spec spec = spec_of("silent");
+
+	spec.view = 0;
+	MUST(tide_create_table(tide, &spec, &failure), failure);
+	silent = table_named("silent");
+	doomed = create_table(tide, "doomed");
+	put_alone(tide, &table, "ann", "1", "old");
+	put_alone(tide, &table, "ann", "2", "old");
+	put_alone(tide, &table, "ann", "big", big);
+	put_alone(tide, &table, "bob", "1", "old");
+	put_alone(tide, &silent, "ann", "1", "old");
+	put_alone(tide, &doomed, "ann", "1", big);
+	create_table(tide, "gone");
+	MUST(tide_set_retention(tide, 3, &second, &failure), failure);
+	put_alone(tide, &doomed, "ann", "2", big);
+	MUST(tide_delete_table(tide, slice_of_text("gone"), &failure), failure);
+	check_clean(tide);
+	tide_close(tide);
+}
+
+static void remove_files(const char *path)
+{
+	static const char *const suffixes[] = { "", "-lock", "-wake" };
+	char name[4300];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+		unlink(name);
+	}
+}
+
+/* The lock is free, from another handle; and the file is sound. */
+static void is_sound(const struct call *call, struct tide *tide, bool done)
+{
+	struct tide *other = open_again();
+
+	CHECK(!tide_in_transaction(tide));
+	CHECK_EQUAL_INT(tide_begin(other, &failure), 0);
+	tide_abort(other);
+	check_clean(tide);
+	check_clean(other);
+	if (call->sign(other) != (done && call->happened) ||
+			call->sign(tide) != (done && call->happened)) {
+		fprintf(stderr, "%s: %s\n", call->name, done ? "not done" : "done by halves");
+		exit(1);
+	}
+	tide_close(other);
+}
+
+static void each_request_may_fail(const struct call *call)
+{
+	struct tide *keeper, *tide;
+	long allowed = 0;
+	int err;
+
+	options = weak_options(tide_path("fault.tide"));
+	manual = tide_clock_manual(1000000);
+	options.clock = manual;
+	fill();
+	keeper = open_again();           /* the store and its clock stay open */
+	if (call->run == run_trim)
+		tide_clock_advance(manual, RETENTION_DEFAULT_MS + 5000);
+	do {
+		tide = open_again();
+		memory_fail_after(allowed++);
+		err = call->run(tide);
+		memory_fail_after(-1);
+		if (err && err != ERR_NO_MEMORY) {
+			fprintf(stderr, "%s: request %ld: %s\n", call->name, allowed - 1,
+				failure.message);
+			exit(1);
+		}
+		CHECK(!err || failure.err == err || call->run == run_stubborn);
+		if (err && call->run != run_trim && call->run != run_stubborn)
+			is_sound(call, tide, false);
+		else if (!err)
+			is_sound(call, tide, true);
+		else
+			check_clean(tide);
+		if (err && call->run != run_stubborn)
+			CHECK_EQUAL_INT(call->run == run_trim ? 0 : call->happened ? 0 :
+				call->run(tide), 0);
+		tide_close(tide);
+		if (err && call->run == run_stubborn) {
+			tide_close(keeper);
+			remove_files(options.path);
+			fill();
+			keeper = open_again();
+		}
+	} while (err);
+	tide_close(keeper);
+	remove_files(options.path);
+	tide_clock_drop(manual);
+	CHECK(allowed > 1);
+}
+
+static int try_open(struct tide **tide)
+{
+	int err = tide_open(tide, &options, &failure);
+
+	CHECK((err == 0) == (*tide != NULL));
+	return err;
+}
+
+/* Opening: a new file appears whole or not at all. */
+static void opening_may_fail(enum tide_durability durability)
+{
+	struct tide *tide;
+	long allowed = 0;
+	int err;
+
+	options = weak_options(tide_path("open.tide"));
+	options.durability = durability;
+	do {
+		memory_fail_after(allowed++);
+		err = try_open(&tide);
+		memory_fail_after(-1);
+		CHECK(err == 0 || err == ERR_NO_MEMORY);
+		tide_close(tide);
+		if (err && access(options.path, F_OK) == 0) {
+			CHECK_EQUAL_INT(try_open(&tide), 0);
+			check_clean(tide);
+			tide_close(tide);
+		}
+		remove_files(options.path);
+	} while (err);
+	CHECK(allowed > 3);
+}
+
+int main(void)
+{
+	memset(big, 'x', BIG);
+	item_of(&made, "stubborn", "big", big);
+	opening_may_fail(TIDE_FULL);
+	opening_may_fail(TIDE_NONE);
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+		each_request_may_fail(&calls[i]);
+	builder_release(&made);
+	return 0;
+}
