@@ -112,7 +112,7 @@ static void clock_bounds(void)
 	struct moment moment = moment_of(start, 500, 1);
 
 	retention_clock_set(&state, &moment);
-	moment = moment_of(start + HOUR + 7, 507, 1);        /* an hour more than passed: believed */
+	moment = moment_of(start + HOUR + 7, 507, 1);        /* an hour more: believed */
 	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + HOUR + 7);
 	moment.now_ms++;                                     /* and one ms more: not */
 	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + 7);

@@ -1,0 +1,324 @@
+-- stream_retention_spec.lua - what doc/modules/stream.md promises of how long records stay.
+local helper = require "spec.tidetable.helper"
+local tidetable = require "tidetable"
+
+helper.setup(before_each, after_each)
+
+local refused, raises, collect = helper.refused, helper.raises, helper.collect
+
+local clock, db, orders
+
+local function numbers(...)
+  return helper.field("sequence_number", ...)
+end
+
+-- Puts items n .. m, one transaction each, a second apart.
+local function put(first, last, into)
+  for i = first, last do
+    assert((into or orders):put { id = ("%04d"):format(i) })
+    clock:advance(1)
+  end
+end
+
+before_each(function()
+  clock = tidetable.manual_clock(1e9)
+  db = helper.memory { clock = clock }
+end)
+
+describe("retention", function()
+  local function with(retention)
+    orders = assert(db:create_table { name = "things", partition_key = "id",
+      stream = { retention = retention } })
+    return assert(orders:stream())
+  end
+
+  it("by age hides a record at once, and removes it later", function()
+    local stream = with "10s"
+    put(1, 5)
+    assert.are.same({ 1, 2, 3, 4, 5 }, numbers(stream:records()))
+    clock:advance(5)                             -- record 1 is 10 s old now
+    assert.are.same({ 2, 3, 4, 5 }, numbers(stream:records()))
+    local description = stream:describe()
+    assert.equal(4, description.count)
+    assert.equal(2, description.first_sequence_number)
+    assert.equal(1, description.trimmed_through)
+    assert.equal(5, db:check().records)
+    clock:advance(2)
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+    assert.equal(3, assert(db:trim()))
+    assert.equal(2, db:check().records)
+    assert.are.same({ 4, 5 }, numbers(db:stream():records()))
+    clock:advance(100)
+    assert.are.same({}, numbers(stream:records()))
+    description = stream:describe()
+    assert.equal(0, description.count)
+    assert.equal(0, description.bytes)
+    assert.is_nil(description.first_sequence_number)
+    assert.is_nil(description.last_sequence_number)
+    assert.equal(5, description.trimmed_through)
+    assert.equal(2, assert(db:trim()))
+    assert.equal("ENABLED", stream:describe().status)
+    put(6, 6)
+    assert.are.same({ 6 }, numbers(stream:records()))
+  end)
+
+  it("by count keeps the last ones", function()
+    local stream = with { count = 3 }
+    put(1, 3)
+    assert.are.same({ 1, 2, 3 }, numbers(stream:records()))
+    put(4, 5)
+    assert.are.same({ 3, 4, 5 }, numbers(stream:records()))
+    assert.are.same({ age = 86400, count = 3 }, stream:describe().retention)
+    assert.equal(3, stream:describe().count)
+    assert.equal(2, assert(db:trim()))
+  end)
+
+  it("by bytes keeps what fits", function()
+    local stream = with { bytes = "1 KiB" }
+    put(1, 1)
+    local one = stream:describe().bytes
+    put(2, 50)
+    local kept = 1024 // one
+    local description = stream:describe()
+    assert.equal(kept, description.count)
+    assert.equal(kept * one, description.bytes)
+    assert.equal(kept, #collect(stream:records()))
+    assert.are.same({ age = 86400, bytes = 1024 }, description.retention)
+  end)
+
+  it("holds each limit by itself", function()
+    local stream = with { age = "5s", count = 3 }
+    put(1, 5)                                    -- ages 5, 4, 3, 2, 1
+    assert.are.same({ 3, 4, 5 }, numbers(stream:records()))
+    clock:advance(2)
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+  end)
+
+  it("lets a transaction go whole", function()
+    local stream = with { count = 4 }
+    for i = 1, 3 do
+      db:transact(function(tx)
+        for j = 1, 3 do tx:table "things":put { id = i .. "/" .. j } end
+      end)
+    end
+    -- Of nine, the last four: but the second transaction still has one of them.
+    assert.are.same({ 4, 5, 6, 7, 8, 9 }, numbers(stream:records()))
+    assert.equal(3, assert(db:trim()))
+    assert.are.same({}, db:check().problems)
+  end)
+
+  it("of one stream is not that of another", function()
+    local stream = with "10s"
+    local other = assert(db:create_table { name = "other", partition_key = "id",
+      stream = { retention = "1h" } })
+    put(1, 2)
+    put(3, 4, other)
+    clock:advance(60)
+    assert.are.same({}, numbers(stream:records()))
+    assert.are.same({ 3, 4 }, numbers(other:stream():records()))
+    assert.are.same({ 3, 4 }, numbers(db:stream():records()))
+    assert(db:trim())
+    assert.are.same({ 3, 4 }, numbers(db:stream():records()))
+  end)
+
+  it("can be changed, in every way to say it", function()
+    local stream = with(nil)
+    assert.are.same({ age = 86400 }, stream:describe().retention)
+    for said, meant in pairs {
+      ["36h"] = { age = 129600 }, [90] = { age = 90 }, [0.5] = { age = 0.5 },
+      ["250ms"] = { age = 0.25 }, ["1.5m"] = { age = 90 }, ["7d"] = { age = 604800 },
+      [{ bytes = "1 GiB" }] = { age = 86400, bytes = 1 << 30 },
+      [{ bytes = 5000, count = 10 }] = { age = 86400, bytes = 5000, count = 10 },
+      [{ age = "2 d", bytes = "2MiB", count = 1 }] = { age = 172800, bytes = 2 << 20, count = 1 },
+      [{}] = { age = 86400 },
+    } do
+      assert.is_true(stream:set_retention(said))
+      assert.are.same(meant, stream:describe().retention)
+    end
+    for _, wrong in ipairs { "soon", "5 weeks", -1, 0, "0s", { age = "x" }, { bytes = "1 GB" },
+        { bytes = 0 }, { count = 0 }, { count = 1.5 }, { counts = 1 }, true } do
+      assert.is_false(pcall(stream.set_retention, stream, wrong))
+    end
+    helper.blames("a retention is missing", function() stream:set_retention() end)
+  end)
+
+  it("made longer brings nothing back", function()
+    local stream = with "10s"
+    put(1, 5)
+    clock:advance(7)
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+    assert(stream:set_retention "24h")
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+    assert.equal(5, db:check().records)          -- still there, and out of sight
+    assert.equal(3, stream:describe().trimmed_through)
+    local err = raises("TRIMMED", function() collect(stream:records { after = 1 }) end)
+    assert.equal(3, err.last)
+    assert.equal(3, assert(db:trim()))
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+    assert.are.same({}, db:check().problems)
+  end)
+
+  it("made shorter hides at once", function()
+    local stream = with "1h"
+    put(1, 5)
+    assert(stream:set_retention { count = 2 })
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+    assert(stream:set_retention "1h")
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
+  end)
+
+  it("is done by writers too, a little at a time", function()
+    local stream = with { count = 100 }
+    for _ = 1, 20 do
+      local items = {}
+      for i = 1, 100 do items[i] = { id = tostring(math.random(1 << 40)) } end
+      assert(orders:load(items))
+    end
+    assert.equal(100, #collect(stream:records()))
+    assert.is_true(db:check().records < 1000)
+  end)
+
+  it("ends a disabled stream when all of it has expired", function()
+    local stream = with "10s"
+    put(1, 2)
+    assert(orders:disable_stream())
+    clock:advance(8)
+    assert(db:trim())
+    assert.are.same({ 2 }, numbers(stream:records()))
+    clock:advance(60)
+    assert(db:trim())
+    refused("NOT_FOUND", stream:describe())
+    assert.is_nil(orders:describe().newest_stream_label)
+    refused("NOT_FOUND", orders:stream())
+  end)
+end)
+
+describe("a reader that fell behind", function()
+  local stream
+  before_each(function()
+    orders = assert(db:create_table { name = "things", partition_key = "id",
+      stream = { retention = "10s" } })
+    stream = assert(orders:stream())
+  end)
+
+  it("gets TRIMMED with the range it lost", function()
+    put(1, 5)
+    local reader = assert(orders:stream { from = "TRIM_HORIZON" })
+    assert.equal(1, reader:next().sequence_number)
+    local slow, state, _, closing <close> = stream:records { after = 2 }
+    assert.is_not_nil(closing)
+    clock:advance(8)                             -- ages 13, 12, 11, 10, 9
+    assert.equal(3, raises("TRIMMED", slow, state).first)
+    for _, each in ipairs { stream, db:stream() } do
+      local err = raises("TRIMMED", function() collect(each:records { after = 1 }) end)
+      assert.equal(2, err.first)
+      assert.equal(4, err.last)
+      assert.equal("TrimmedDataAccessException", err.exception)
+      assert.is_false(err.retryable)
+      err = raises("TRIMMED", function() collect(each:records { at = 1 }) end)
+      assert.equal(1, err.first)
+      assert.equal(4, err.last)
+      assert.are.same({ 5 }, numbers(each:records { after = 4 }))
+      assert.are.same({ 5 }, numbers(each:records { at = 5 }))
+      assert.are.same({ 5 }, numbers(each:records()))
+      assert.are.same({ 5 }, numbers(each:records { time = 0 }))
+      raises("TRIMMED", function() collect(each:records { after = 1, follow = true }) end)
+      raises("TRIMMED", function() collect(each:transactions { after = 1 }) end)
+    end
+    assert(db:trim())
+    local err = raises("TRIMMED", function() collect(stream:records { after = 1 }) end)
+    assert.equal(2, err.first)
+    assert.equal(4, err.last)
+  end)
+
+  it("by next too, and again and again", function()
+    put(1, 3)
+    local reader = assert(orders:stream { after = 1 })
+    clock:advance(20)
+    assert(db:trim())
+    for _ = 1, 2 do
+      local err = refused("TRIMMED", reader:next())
+      assert.equal(2, err.first)
+      assert.equal(3, err.last)
+    end
+    assert.equal(1, reader.position)
+  end)
+
+  it("has lost nothing when nothing of the stream was in the range", function()
+    local silent = assert(db:create_table { name = "silent", partition_key = "id" })
+    put(1, 2)
+    for i = 1, 10 do assert(silent:put { id = tostring(i) }) end
+    clock:advance(20)
+    assert(db:trim())
+    put(3, 3)
+    assert.are.same({ 13 }, numbers(stream:records { after = 2 }))
+    assert.are.same({ 13 }, numbers(stream:records { after = 7 }))
+    assert.are.same({ 13 }, numbers(db:stream():records { after = 2 }))
+  end)
+
+  it("is not one who stands at the trim horizon of that moment", function()
+    put(1, 3)
+    local reader = assert(orders:stream { from = "TRIM_HORIZON" })
+    clock:advance(20)
+    refused("TRIMMED", reader:next())
+    assert.is_nil(assert(orders:stream()):next())
+  end)
+end)
+
+describe("a clock that jumps", function()
+  local stream
+  before_each(function()
+    orders = assert(db:create_table { name = "things", partition_key = "id",
+      stream = { retention = "24h" } })
+    stream = assert(orders:stream())
+    put(1, 3)
+  end)
+
+  it("forward expires nothing before the jump is confirmed", function()
+    clock:set(1e9 + 400 * 86400)
+    assert.are.same({ 1, 2, 3 }, numbers(stream:records()))
+    put(4, 4)                                    -- notes the first sight
+    assert(db:trim())
+    assert.are.same({ 1, 2, 3, 4 }, numbers(stream:records()))
+    clock:advance(3500)
+    put(5, 5)
+    assert.equal(5, #collect(stream:records()))
+    clock:advance(200)                           -- more than an hour since first seen
+    assert.equal(0, #collect(stream:records()))
+    put(6, 6)
+    assert.are.same({ 6 }, numbers(stream:records()))
+  end)
+
+  it("forward and back again expires nothing", function()
+    clock:set(1e9 + 400 * 86400)
+    put(4, 4)
+    clock:set(1e9 + 100)
+    put(5, 5)
+    clock:advance(7200)
+    put(6, 6)
+    assert(db:trim())
+    assert.equal(6, #collect(stream:records()))
+    clock:advance(86000)
+    put(7, 7)
+    assert(db:trim())
+    assert.are.same({ 6, 7 }, numbers(stream:records()))
+  end)
+
+  it("is confirmed by another boot", function()
+    clock:set(1e9 + 400 * 86400)
+    put(4, 4)
+    assert.equal(4, #collect(stream:records()))
+    clock:reboot()
+    assert.equal(0, #collect(stream:records()))
+  end)
+
+  it("back expires nothing, and time goes on when the clock has caught up", function()
+    clock:set(1e9 - 400 * 86400)
+    put(4, 4)
+    clock:advance(86400)
+    assert(db:trim())
+    assert.equal(4, #collect(stream:records()))
+    assert.equal(1e9 - 400 * 86400, collect(stream:records())[4].created_at)
+    assert.are.same({}, db:check().problems)
+  end)
+end)

@@ -1,0 +1,389 @@
+-- table_query_spec.lua - what doc/modules/table.md promises of queries and scans.
+local helper = require "spec.tidetable.helper"
+local tidetable = require "tidetable"
+
+helper.setup(before_each, after_each)
+
+local refused, raises, misuse = helper.refused, helper.raises, helper.misuse
+local collect, field = helper.collect, helper.field
+local binary = tidetable.binary
+
+local db, orders
+
+-- Of a table with a sort key of this type, one partition with these sort keys.
+local function partition(kind, keys)
+  local t = assert(db:create_table { name = "sorted_" .. kind, partition_key = "p",
+    sort_key = { "s", kind } })
+  for _, key in ipairs(keys) do assert(t:put { p = "x", s = key }) end
+  assert(t:put { p = "w", s = keys[1] })
+  assert(t:put { p = "y", s = keys[#keys] })
+  return t
+end
+
+before_each(function()
+  db = helper.memory()
+  orders = assert(db:create_table { name = "orders", partition_key = "customer",
+    sort_key = { "placed_at", "N" }, stream = true })
+end)
+
+describe("query", function()
+  local function keys(t, sort, descending)
+    return field("s", t:query("x", { sort = sort, descending = descending }))
+  end
+
+  local function reversed(array)
+    local back = {}
+    for i = #array, 1, -1 do back[#back + 1] = array[i] end
+    return back
+  end
+
+  local function expect(t, expected, sort)
+    assert.are.same(expected, keys(t, sort))
+    assert.are.same(reversed(expected), keys(t, sort, true))
+  end
+
+  it("goes over one partition, by sort key, both ways", function()
+    expect(partition("N", { -1e20 // 1, -2, -1.5, 0, 0.001, 1, 10, 9007199254740993 }),
+      { -1e20 // 1, -2, -1.5, 0, 0.001, 1, 10, 9007199254740993 })
+    expect(partition("S", { "\0", "a", "a\0", "a\0b", "aa", "b", "ä", "\u{10000}" }),
+      { "\0", "a", "a\0", "a\0b", "aa", "b", "ä", "\u{10000}" })
+  end)
+
+  it("compares sort keys of type N", function()
+    local t = partition("N", { -2, -1, 0, 1, 2, 3 })
+    expect(t, { 1 }, { "=", 1 })
+    expect(t, {}, { "=", 1.5 })
+    expect(t, { -2, -1 }, { "<", 0 })
+    expect(t, { -2, -1, 0 }, { "<=", 0 })
+    expect(t, { 2, 3 }, { ">", 1 })
+    expect(t, { 1, 2, 3 }, { ">=", 1 })
+    expect(t, { 1, 2, 3 }, { ">=", 0.5 })
+    expect(t, { -1, 0, 1 }, { "between", -1, 1 })
+    expect(t, { 0 }, { "between", -0.5, 0.5 })
+    expect(t, { 1 }, { "between", 1, 1.0 })
+    expect(t, {}, { "<", -2 })
+    expect(t, {}, { ">", 3 })
+    expect(t, { -2, -1, 0, 1, 2, 3 }, { "<", 1e100 })
+  end)
+
+  it("compares sort keys of types S and B", function()
+    local texts = { "a", "a\0", "aa", "ab", "b", "ba" }
+    local s = partition("S", texts)
+    expect(s, { "aa" }, { "=", "aa" })
+    expect(s, { "a", "a\0" }, { "<", "aa" })
+    expect(s, { "a", "a\0", "aa" }, { "<=", "aa" })
+    expect(s, { "ab", "b", "ba" }, { ">", "aa" })
+    expect(s, { "aa", "ab", "b", "ba" }, { ">=", "a\0\0" })
+    expect(s, { "aa", "ab", "b" }, { "between", "aa", "b" })
+    expect(s, { "a", "a\0", "aa", "ab" }, { "begins_with", "a" })
+    expect(s, { "ba" }, { "begins_with", "ba" })
+    expect(s, {}, { "begins_with", "c" })
+    local blobs = {}
+    for i, bytes in ipairs { "\0", "a", "a\xff", "a\xff\0", "a\xff\xff", "b", "\xff", "\xff\0",
+        "\xff\xff" } do
+      blobs[i] = binary(bytes)
+    end
+    local b = partition("B", blobs)
+    local function texts_of(sort, descending)
+      local all = {}
+      for _, key in ipairs(keys(b, sort, descending)) do all[#all + 1] = tostring(key) end
+      return all
+    end
+    for _, case in ipairs {
+      { { "begins_with", binary "a\xff" }, { "a\xff", "a\xff\0", "a\xff\xff" } },
+      { { "begins_with", binary "\xff" }, { "\xff", "\xff\0", "\xff\xff" } },
+      { { "begins_with", binary "\xff\xff" }, { "\xff\xff" } },
+      { { "begins_with", binary "a" }, { "a", "a\xff", "a\xff\0", "a\xff\xff" } },
+      { { ">=", binary "\xff" }, { "\xff", "\xff\0", "\xff\xff" } },
+      { { "<", binary "a" }, { "\0" } },
+      { { "between", binary "a\xff\xff", binary "\xff" }, { "a\xff\xff", "b", "\xff" } },
+    } do
+      assert.are.same(case[2], texts_of(case[1]))
+      assert.are.same(reversed(case[2]), texts_of(case[1], true))
+    end
+  end)
+
+  it("finds nothing between bounds that are reversed", function()
+    local t = partition("N", { 1, 2, 3 })
+    expect(t, {}, { "between", 3, 1 })
+    local items, key = t:query_page("x", { sort = { "between", 3, 1 } })
+    assert.are.same({}, items)
+    assert.is_nil(key)
+  end)
+
+  it("refuses what the schema can't have", function()
+    local t = partition("N", { 1 })
+    raises("VALIDATION", t.query, t, "x", { sort = { "begins_with", 1 } })
+    raises("VALIDATION", t.query, t, "x", { sort = { "=", "1" } })
+    raises("VALIDATION", t.query, t, "x", { sort = { "between", 1, "2" } })
+    raises("VALIDATION", t.query, t, 1)
+    raises("VALIDATION", t.query, t, "")
+    raises("VALIDATION", t.query, t, {})
+    raises("VALIDATION", t.query, t, print)
+    local plain = assert(db:create_table { name = "plain", partition_key = "id" })
+    assert(plain:put { id = "a" })
+    assert.are.same({ { id = "a" } }, collect(plain:query "a"))
+    raises("VALIDATION", plain.query, plain, "a", { sort = { "=", "x" } })
+  end)
+
+  it("raises what only a mistake can cause", function()
+    helper.blames("the partition key's value is missing", function() orders:query() end)
+    helper.blames('unknown option "sorted"', function() orders:query("a", { sorted = {} }) end)
+    helper.blames("one of = < <= > >= between begins_with", function()
+      orders:query("a", { sort = { "==", 1 } })
+    end)
+    helper.blames('"between" with 2 value(s)', function()
+      orders:query("a", { sort = { "between", 1 } })
+    end)
+    helper.blames('option "limit" must be an integer from 1', function()
+      orders:query("a", { limit = 0 })
+    end)
+    helper.blames('option "limit" must be an integer from 1', function()
+      orders:query("a", { limit = 1.5 })
+    end)
+    helper.blames('option "descending" must be boolean', function()
+      orders:query("a", { descending = "yes" })
+    end)
+    helper.blames('option "sort" must be', function() orders:query("a", { sort = "=" }) end)
+    helper.blames('option "start_key" must be table', function()
+      orders:query("a", { start_key = 1 })
+    end)
+  end)
+
+  it("stops at the limit", function()
+    local t = partition("N", { 1, 2, 3, 4, 5 })
+    for limit = 1, 6 do
+      assert.equal(math.min(limit, 5), #collect(t:query("x", { limit = limit })))
+    end
+    assert.are.same({ 5, 4 }, field("s", t:query("x", { limit = 2, descending = true })))
+  end)
+
+  it("goes on behind a start key, which need not be there", function()
+    local t = partition("N", { 1, 2, 3, 4, 5 })
+    local function from(s, descending)
+      return field("s", t:query("x", { start_key = { p = "x", s = s }, descending = descending }))
+    end
+    assert.are.same({ 3, 4, 5 }, from(2))
+    assert.are.same({ 3, 4, 5 }, from(2.5))
+    assert.are.same({ 1, 2, 3, 4, 5 }, from(0))
+    assert.are.same({}, from(5))
+    assert.are.same({}, from(9))
+    assert.are.same({ 1 }, from(2, true))
+    assert.are.same({ 2, 1 }, from(2.5, true))
+    assert.are.same({}, from(1, true))
+    assert.are.same({ 5, 4, 3, 2, 1 }, from(9, true))
+    assert.are.same({ 3 }, field("s", t:query("x", { start_key = { p = "x", s = 2 },
+      sort = { "between", 2, 3 } })))
+  end)
+
+  it("refuses a start key from elsewhere", function()
+    local t = partition("N", { 1, 2, 3 })
+    for _, key in ipairs { {}, { p = "x" }, { p = "w", s = 1 }, { p = "x", s = "1" },
+        { p = "x", s = 1, v = 1 } } do
+      raises("VALIDATION", t.query, t, "x", { start_key = key })
+      refused("VALIDATION", t:query_page("x", { start_key = key }))
+    end
+    raises("VALIDATION", t.query, t, "x", { start_key = { p = "x", s = 9 },
+      sort = { "<", 5 } })
+  end)
+
+  it("is read in pages, each of which sees what is there then", function()
+    local items = {}
+    for i = 1, 2500 do items[i] = { customer = "ann", placed_at = i } end
+    assert(orders:load(items))
+    local seen = {}
+    for item in orders:query "ann" do
+      seen[#seen + 1] = item.placed_at
+      if #seen == 1 then
+        assert(orders:delete { customer = "ann", placed_at = 2 })       -- in this page
+        assert(orders:delete { customer = "ann", placed_at = 2000 })    -- in a later one
+        assert(orders:put { customer = "ann", placed_at = 2000.5 })
+      end
+      assert.equal(0, db:info().oldest_reader_lag)
+    end
+    assert.equal(2500, #seen)
+    assert.equal(2, seen[2])
+    assert.equal(2000.5, seen[2000])
+  end)
+
+  it("holds one snapshot when asked", function()
+    local items = {}
+    for i = 1, 2500 do items[i] = { customer = "ann", placed_at = i } end
+    assert(orders:load(items))
+    local count = 0
+    for item in orders:query("ann", { snapshot = true }) do
+      count = count + 1
+      assert.equal(count, item.placed_at)
+      if count == 1 then
+        assert(orders:delete { customer = "ann", placed_at = 2000 })
+        assert(orders:put { customer = "ann", placed_at = 2000.5 })
+        assert.is_true(db:info().oldest_reader_lag > 0)
+      end
+    end
+    assert.equal(2500, count)
+    assert.equal(0, db:info().oldest_reader_lag)
+    helper.first(orders:query("ann", { snapshot = true }))
+    assert(orders:put { customer = "bob", placed_at = 1 })
+    assert.equal(0, db:info().oldest_reader_lag)
+  end)
+
+  it("holds a snapshot no longer than snapshot_limit", function()
+    local items = {}
+    for i = 1, 1500 do items[i] = { customer = "ann", placed_at = i } end
+    assert(orders:load(items))
+    local count = 0
+    local err = raises("TIMEOUT", function()
+      for _ in orders:query("ann", { snapshot = true, snapshot_limit = 0.01 }) do
+        count = count + 1
+        local deadline = os.clock() + (count == 1 and 0.05 or 0)
+        while os.clock() < deadline do end
+      end
+    end)
+    assert.is_true(err.retryable)
+    assert.equal(1000, count)
+    assert(orders:put { customer = "bob", placed_at = 1 })
+    assert.equal(0, db:info().oldest_reader_lag)
+    misuse('option "snapshot_limit" must be', orders.query, orders, "ann",
+      { snapshot = true, snapshot_limit = "60" })
+  end)
+
+  it("works on partitions whose keys are too long to be stored as they are", function()
+    for _, n in ipairs { 127, 128, 129, 2048 } do
+      local customer = ("k"):rep(n)
+      for i = 1, 3 do assert(orders:put { customer = customer, placed_at = i }) end
+      assert.are.same({ 3, 2, 1 }, field("placed_at", orders:query(customer,
+        { descending = true })))
+      assert.are.same({ 2, 3 }, field("placed_at", orders:query(customer,
+        { sort = { ">", 1 } })))
+      assert.are.same({ 3 }, field("placed_at", orders:query(customer,
+        { start_key = { customer = customer, placed_at = 2 } })))
+    end
+    assert.equal(12, #collect(orders:scan()))
+  end)
+
+  it("closes the iterator when the loop ends early, and when a loop raises", function()
+    local items = {}
+    for i = 1, 1200 do items[i] = { customer = "ann", placed_at = i } end
+    assert(orders:load(items))
+    helper.first(orders:query "ann")
+    pcall(function() for _ in orders:scan { snapshot = true } do error "x" end end)
+    assert(orders:put { customer = "bob", placed_at = 1 })
+    assert.equal(0, db:info().oldest_reader_lag)
+    local next_item, state, _, closing <close> = orders:scan()
+    assert.is_not_nil(next_item(state))
+    assert.is_not_nil(closing)
+  end)
+
+  it("may be taken in turns with another, and with itself ended", function()
+    for i = 1, 3 do assert(orders:put { customer = "ann", placed_at = i }) end
+    local a, a_state = orders:query "ann"
+    local b, b_state = orders:query("ann", { descending = true })
+    for i = 1, 3 do
+      assert.equal(i, a(a_state).placed_at)
+      assert.equal(4 - i, b(b_state).placed_at)
+    end
+    assert.is_nil(a(a_state))
+    assert.is_nil(a(a_state))
+    assert.is_nil(b(b_state))
+  end)
+end)
+
+describe("scan", function()
+  it("goes over the whole table in key order, both ways", function()
+    local names = { "ann", "bob", "cai" }
+    for i, customer in ipairs(names) do
+      for j = 1, 2 do assert(orders:put { customer = customer, placed_at = i * 10 + j }) end
+    end
+    assert(db:create_table { name = "other", partition_key = "id" }):put { id = "x" }
+    assert.are.same({ 11, 12, 21, 22, 31, 32 }, field("placed_at", orders:scan()))
+    assert.are.same({ 32, 31, 22, 21, 12, 11 }, field("placed_at",
+      orders:scan { descending = true }))
+    assert.are.same({ 11, 12, 21 }, field("placed_at", orders:scan { limit = 3 }))
+    assert.are.same({ 22, 31, 32 }, field("placed_at",
+      orders:scan { start_key = { customer = "bob", placed_at = 21 } }))
+    assert.are.same({ 22, 31, 32 }, field("placed_at",
+      orders:scan { start_key = { customer = "bob", placed_at = 21.5 }, snapshot = true }))
+    assert.are.same({ 12, 11 }, field("placed_at", orders:scan {
+      start_key = { customer = "ann", placed_at = 100 }, descending = true }))
+    misuse('unknown option "sort"', orders.scan, orders, { sort = { "=", 1 } })
+    raises("VALIDATION", orders.scan, orders, { start_key = { customer = "ann" } })
+  end)
+
+  it("of an empty table gives nothing", function()
+    assert.are.same({}, collect(orders:scan()))
+    assert.are.same({}, collect(orders:query "ann"))
+    assert.are.same({}, collect(orders:scan { descending = true, snapshot = true }))
+    local items, key = orders:scan_page()
+    assert.are.same({}, items)
+    assert.is_nil(key)
+  end)
+end)
+
+describe("query_page and scan_page", function()
+  before_each(function()
+    for i = 1, 5 do assert(orders:put { customer = "ann", placed_at = i }) end
+    assert(orders:put { customer = "bob", placed_at = 1 })
+  end)
+
+  it("give an array, and the key to go on behind when there is more", function()
+    local items, key = orders:query_page("ann", { limit = 2 })
+    assert.are.same({ 1, 2 }, { items[1].placed_at, items[2].placed_at })
+    assert.are.same({ customer = "ann", placed_at = 2 }, key)
+    items, key = orders:query_page("ann", { limit = 2, start_key = key })
+    assert.are.same({ 3, 4 }, { items[1].placed_at, items[2].placed_at })
+    items, key = orders:query_page("ann", { limit = 2, start_key = key })
+    assert.equal(1, #items)
+    assert.is_nil(key)
+  end)
+
+  it("walk through everything, whatever the limit and the direction", function()
+    for limit = 1, 7 do
+      for _, descending in ipairs { false, true } do
+        local seen, key, pages = 0, nil, 0
+        repeat
+          local items
+          items, key = orders:scan_page { limit = limit, start_key = key, descending = descending }
+          seen, pages = seen + #items, pages + 1
+        until not key
+        assert.equal(6, seen)
+        assert.is_true(pages <= 6 // limit + 1)
+      end
+    end
+  end)
+
+  it("give no more than 1,000 items, or 1 MB", function()
+    local items = {}
+    for i = 1, 1500 do items[i] = { customer = "many", placed_at = i } end
+    assert(orders:load(items))
+    local page, key = orders:query_page "many"
+    assert.equal(1000, #page)
+    assert.are.same({ customer = "many", placed_at = 1000 }, key)
+    page, key = orders:query_page("many", { start_key = key })
+    assert.equal(500, #page)
+    assert.is_nil(key)
+    for i = 1, 10 do
+      assert(orders:put { customer = "big", placed_at = i, text = ("x"):rep(300000) })
+    end
+    page, key = orders:query_page "big"
+    assert.is_true(#page >= 3 and #page <= 4)
+    assert.is_not_nil(key)
+    assert.equal(10, #collect(orders:query "big"))
+  end)
+
+  it("take the options but snapshot", function()
+    misuse('unknown option "snapshot"', orders.query_page, orders, "ann", { snapshot = true })
+    misuse('unknown option "snapshot"', orders.scan_page, orders, { snapshot = true })
+    misuse("value is missing", orders.query_page, orders)
+    assert.equal(2, #orders:query_page("ann", { sort = { "<", 3 } }))
+    refused("VALIDATION", orders:query_page("ann", { sort = { "begins_with", 3 } }))
+  end)
+
+  it("give a key of the table's attributes, of every type", function()
+    local t = assert(db:create_table { name = "blobs", partition_key = { "p", "B" },
+      sort_key = { "s", "B" } })
+    for i = 1, 3 do assert(t:put { p = binary "\xff", s = binary(("\xff"):rep(i)), v = i }) end
+    local _, key = t:query_page(binary "\xff", { limit = 1 })
+    assert.are.same({ p = binary "\xff", s = binary "\xff" }, key)
+    assert.equal(2, #t:scan_page { start_key = key })
+  end)
+end)
