@@ -160,6 +160,7 @@ function Reader:next_group(seconds)
     local record
     record, err, code = core.try_record(self.core)
     if err then
+      self.is_cut = true
       return nil, err, code
     elseif not record or record.transaction_id ~= id then
       self.kept = record
@@ -247,19 +248,44 @@ function Stream:transactions(given)
   end, nil, nil, reader
 end
 
---- The reader of the stream's own place, made when it is first asked.
+--- Where the stream's own reader begins: at first where the options say, later
+--- behind what it has given.
+local function own_place(self)
+  if self.has_given or self.given.from == "LATEST" and self.position then
+    return { after = self.position, wait = self.given.wait }
+  end
+  return self.given
+end
+
+--- The reader of the stream's own place, made when it is first asked. When an
+--- error has cut the last call short (an interrupt, say), what that call had
+--- read is lost with it, and a new reader reads it again.
 local function own_reader(self, timeout, what)
   if timeout ~= nil and options.seconds(timeout) then
     error(("%s: timeout must be %s"):format(what, options.seconds(timeout)), 3)
   end
+  if self.reading and self.reader then
+    self.reader:close()
+    self.reader = nil
+  end
   if not self.reader then
-    local reader, err, code = open_reader(self, self.given, what)
+    local reader, err, code = open_reader(self, self.reading and own_place(self) or self.given,
+      what)
     if not reader then
       return nil, err, code
     end
     self.reader = reader
   end
+  self.reading = true
   return self.reader
+end
+
+--- The end of a call that began with own_reader.
+local function has_read(self, position)
+  if position then
+    self.position, self.has_given = position, true
+  end
+  self.reading = false
 end
 
 --- The next record from the stream's own place.
@@ -274,9 +300,7 @@ function Stream:next(timeout)
   if not record then
     record, err, code = reader:next(timeout or 0)
   end
-  if record then
-    self.position = record.sequence_number
-  end
+  has_read(self, record and record.sequence_number)
   return record, err, code
 end
 
@@ -291,8 +315,8 @@ function Stream:next_transaction(timeout)
   end
   local group
   group, err, code = reader:next_group(timeout or 0)
-  if group then
-    self.position = group.last_sequence_number
+  if not reader.is_cut then
+    has_read(self, group and group.last_sequence_number)
   end
   return group, err, code
 end
@@ -336,6 +360,7 @@ function Stream:close()
     self.reader:close()
     self.reader = nil
   end
+  self.reading, self.has_given = false, false
 end
 
 Stream.__close = Stream.close

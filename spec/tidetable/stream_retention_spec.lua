@@ -231,6 +231,20 @@ describe("a reader that fell behind", function()
     assert.equal(4, err.last)
   end)
 
+  it("by next_transaction too, and again and again", function()
+    put(1, 3)
+    local readers = { assert(orders:stream { after = 1 }),
+      assert(orders:stream { from = "TRIM_HORIZON" }) }
+    clock:advance(20)
+    for first, reader in ipairs(readers) do
+      for _ = 1, 2 do
+        local err = refused("TRIMMED", reader:next_transaction())
+        assert.equal(first == 1 and 2 or 1, err.first)
+        assert.equal(3, err.last)
+      end
+    end
+  end)
+
   it("by next too, and again and again", function()
     put(1, 3)
     local reader = assert(orders:stream { after = 1 })

@@ -380,6 +380,35 @@ describe("next_transaction", function()
     assert.equal(6, stream.position)
   end)
 
+  it("loses nothing when an error comes in the middle of one", function()
+    local items = {}
+    for i = 1, 2500 do items[i] = { id = "n" .. i } end
+    db:transact(function(tx) tx:table "orders":load(items) end)
+    for _, method in ipairs { "next_transaction", "next" } do
+      local stream = assert(orders:stream { after = 6 })
+      debug.sethook(function()
+        debug.sethook()
+        error "an interrupt"
+      end, "", 5000)
+      local ok, err = pcall(stream.next_transaction, stream)
+      debug.sethook()
+      assert.is_false(ok)
+      assert.is_truthy(err:find("an interrupt", 1, true))
+      assert.equal(6, stream.position)
+      local given, sequence = {}, 6
+      repeat
+        local got = stream[method](stream)
+        for _, record in ipairs(method == "next" and { got } or got or {}) do
+          sequence = sequence + 1
+          assert.equal(sequence, record.sequence_number)
+        end
+        given[#given + 1] = got
+      until not got
+      assert.equal(2506, sequence)
+      assert.equal(method == "next" and 2500 or 1, #given)
+    end
+  end)
+
   it("goes on where a follower stopped", function()
     local last
     local all = {}
