@@ -231,8 +231,10 @@ static int info(lua_State *L)
 
 	if (tide_info(database->tide, &info, &failure))
 		return return_failure(L, &failure);
-	lua_createtable(L, 0, 15);
+	/* The path is the store's, and a finalizer may close it: copied first. */
 	lua_pushstring(L, info.path[0] ? info.path : ":memory:");
+	lua_createtable(L, 0, 15);
+	lua_pushvalue(L, -2);
 	lua_setfield(L, -2, "path");
 	lua_pushboolean(L, info.read_only);
 	lua_setfield(L, -2, "read_only");
@@ -306,13 +308,15 @@ static int check(lua_State *L)
 	struct failure failure;
 
 	/* The report's text lives in the handle's buffer: nothing is lost when
-	 * Lua runs out of memory below. */
+	 * Lua runs out of memory below. It is copied first: a finalizer may use
+	 * the buffer. */
 	buffer_release(&database->bytes);
 	if (tide_check(database->tide, &report, &failure)) {
 		buffer_release(&report.text);
 		return return_failure(L, &failure);
 	}
 	database->bytes = report.text;
+	lua_pushlstring(L, (const char *)report.text.data, report.text.len);
 	lua_createtable(L, 0, 9);
 	set_integer(L, "tables", report.tables);
 	set_integer(L, "items", report.items);
@@ -322,7 +326,7 @@ static int check(lua_State *L)
 	set_integer(L, "bytes", report.bytes);
 	set_integer(L, "stale_readers", report.stale_readers);
 	set_integer(L, "problem_count", report.problems);
-	lua_pushlstring(L, (const char *)report.text.data, report.text.len);
+	lua_pushvalue(L, -2);
 	lua_setfield(L, -2, "text");
 	return 1;
 }

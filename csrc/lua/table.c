@@ -332,30 +332,37 @@ static int delete(lua_State *L)
 	return put_or_delete(L, true);
 }
 
-/* The item into memory of Lua's own, on the stack; its length, or END. */
+/* The item into memory of Lua's own, on the stack; END when there is none. The
+ * room is made before it is read, as large as the last one was: between reading
+ * and copying nothing of Lua's is asked for. */
 static int box_item(lua_State *L, struct database *database, struct table_handle *table,
 	struct slice *item, struct failure *failure)
 {
-	uint64_t use, sequence;
-	struct slice key;
-	void *box;
-	int err;
+	const struct buffer *bytes = &database->bytes;
+	size_t room = database->room;
 
-	do {
+	for (;;) {
+		uint64_t sequence;
+		struct slice key;
+		void *box = lua_newuserdatauv(L, room, 0);
+		int err;
+
+		check_table(L, 1, &database);
 		err = read_item(L, 2, &database->builder, &key, "key", failure);
 		if (!err)
 			err = tide_get(database->tide, &table->table, key, &database->bytes,
 				&sequence, failure);
 		if (err)
 			return err;
-		use = ++database->uses;
-		item->len = database->bytes.len;
-		box = lua_newuserdatauv(L, item->len, 0);
-		check_table(L, 1, &database);
-	} while (database->uses != use);
-	memcpy(box, database->bytes.data, item->len);
-	item->data = box;
-	return 0;
+		database->room = bytes->len;
+		if (bytes->len <= room) {
+			memcpy(box, bytes->data, bytes->len);
+			*item = slice_of(box, bytes->len);
+			return 0;
+		}
+		room = bytes->len;
+		lua_pop(L, 1);
+	}
 }
 
 /* get(table, key) -> item, or nil */
