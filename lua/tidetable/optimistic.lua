@@ -19,20 +19,32 @@ local optimistic = {}
 
 -- What a transaction has written in a table --------------------------------------
 
---- Items by key, each as bytes, or false: deleted. `sorted` has the keys in
---- order, but for those that came since it was last asked for: `fresh`.
+--- The last write of each key in `last`; a write knows the one `before` it. The
+--- keys in order stand in `sorted`, but for those that came since it was last
+--- asked for, in `fresh`; `sortings` tells when it has changed.
 local Writes = {}
 Writes.__index = Writes
 
 local function new_writes()
-  return setmetatable({ items = {}, sorted = {}, fresh = {} }, Writes)
+  return setmetatable({ last = {}, sorted = {}, fresh = {}, sortings = 0 }, Writes)
 end
 
-function Writes:keep(key, item)
-  if self.items[key] == nil then
+function Writes:keep(key, write)
+  local before = self.last[key]
+  if not before then
     self.fresh[#self.fresh + 1] = key
   end
-  self.items[key] = item
+  write.before = before
+  self.last[key] = write
+end
+
+--- The write of a key that was the last one when there were so many.
+function Writes:as_of(key, count)
+  local write = self.last[key]
+  while write and write.number > count do
+    write = write.before
+  end
+  return write
 end
 
 --- The index of the first key that is not before something.
@@ -56,44 +68,60 @@ end
 --- A few are put in their places; for many everything is sorted.
 local FEW = 16
 
-local function sort(writes)
-  local sorted, fresh = writes.sorted, writes.fresh
-  writes.fresh = {}
-  if #fresh > FEW then
+function Writes:sort()
+  local sorted, fresh = self.sorted, self.fresh
+  if #fresh == 0 then
+    return
+  elseif #fresh > FEW then
     table.move(fresh, 1, #fresh, #sorted + 1, sorted)
     table.sort(sorted, is_less)
-    return
-  end
-  for _, key in ipairs(fresh) do
-    table.insert(sorted, first_from(sorted, function(other)
-      return compare(other, key) < 0
-    end), key)
-  end
-end
-
---- The writes that a query asks for, as they are now, in the order of their keys.
-function Writes:within(query)
-  sort(self)
-  local keys, found = self.sorted, {}
-  for i = first_from(keys, function(key) return core.place(query, key) < 0 end), #keys do
-    local key = keys[i]
-    if core.place(query, key) > 0 then
-      break
+  else
+    for _, key in ipairs(fresh) do
+      table.insert(sorted, first_from(sorted, function(other)
+        return compare(other, key) < 0
+      end), key)
     end
-    found[#found + 1] = { key = key, item = self.items[key] }
   end
-  return found
+  self.fresh, self.sortings = {}, self.sortings + 1
 end
 
 -- Reading many ---------------------------------------------------------------
 
 --- The rows of a query: those of the snapshot, and the transaction's own in
 --- front of them where both have a key. What the snapshot gave is remembered:
---- the versions, in order, and whether they were all.
+--- the versions, in order, and whether they were all. Of its own it gives those
+--- from before it began, whatever is written while it runs.
 local Rows = {}
 Rows.__index = Rows
 
-local no_writes = {}
+--- Where its own go on: behind the last that was met, or where the range begins.
+local function find_own(rows)
+  local met, query, ascending = rows.own_key, rows.query, rows.step > 0
+  local or_equal = ascending == (met ~= nil)
+  local at = first_from(rows.writes.sorted, function(key)
+    local order = met and compare(key, met) or core.place(query, key)
+    return order < 0 or or_equal and order == 0
+  end)
+  rows.at = ascending and at or at - 1
+  rows.sortings = rows.writes.sortings
+end
+
+--- The next of its own; nil behind the last.
+local function pull_own(rows)
+  local writes = rows.writes
+  if rows.sortings ~= writes.sortings then
+    find_own(rows)
+  end
+  rows.own = nil
+  while not rows.own do
+    local key = writes.sorted[rows.at]
+    if not key or core.place(rows.query, key) * rows.step > 0 then
+      return
+    end
+    rows.at, rows.own_key = rows.at + rows.step, key
+    rows.own = writes:as_of(key, rows.began)
+  end
+end
 
 --- `page`: how many rows of the snapshot are read at once.
 local function open_rows(self, partition, given, limit, page)
@@ -101,12 +129,16 @@ local function open_rows(self, partition, given, limit, page)
   local by = given.sort or { "all" }
   local query = raising(core.query(self.core, partition, by[1], by[2], by[3],
     given.descending or false, given.start_key, page, transaction.snapshot))
-  local own = next(self.writes.items) and self.writes:within(query) or no_writes
   local rows = setmetatable({
-    transaction = transaction, query = query, versions = {}, count = 0, ended = false,
-    own = own, merges = own[1] ~= nil, left = limit or math.huge,
-    at = given.descending and #own or 1, step = given.descending and -1 or 1,
+    transaction = transaction, query = query, left = limit or math.huge,
+    versions = {}, count = 0, ended = false,
+    writes = self.writes, began = #transaction.log, step = given.descending and -1 or 1,
   }, Rows)
+  if next(self.writes.last) then
+    self.writes:sort()
+    pull_own(rows)
+  end
+  rows.merges = rows.own ~= nil
   local queries = transaction.queries
   queries[#queries + 1] = rows
   return rows
@@ -131,8 +163,9 @@ local function merge(rows)
     if not rows.item and not rows.ended then
       pull(rows)
     end
-    local own = rows.own[rows.at]
-    local order = not own and -1 or not rows.item and 1 or compare(rows.key, own.key) * rows.step
+    local own = rows.own
+    local order = not own and -1 or not rows.item and 1 or
+      compare(rows.key, rows.own_key) * rows.step
     if order < 0 then
       local item = rows.item
       rows.item = nil
@@ -140,9 +173,9 @@ local function merge(rows)
     elseif order == 0 then
       rows.item = nil
     end
-    rows.at = rows.at + rows.step
-    if own.item then
-      return decode(own.item), #own.item
+    pull_own(rows)
+    if not own.deletes then
+      return decode(own.bytes), #own.bytes
     end
   end
 end
@@ -184,12 +217,13 @@ end
 --- The item that the transaction sees under this key; what it didn't write
 --- itself is remembered as read.
 local function see(self, key, bytes)
-  local own = self.writes.items[key]
-  if own ~= nil then
-    return own and decode(own) or nil
+  local own = self.writes.last[key]
+  if own then
+    return not own.deletes and decode(own.bytes) or nil
   end
   local version, item = raising(core.get_at(self.transaction.snapshot, self.core, bytes))
-  self.versions[key], self.asked[key] = version, bytes
+  self.asked[key] = bytes
+  self.versions[key] = version
   return item
 end
 
@@ -198,10 +232,15 @@ function Table:get(key)
   return (see(self, raising(core.key_at(self.transaction.snapshot, self.core, key, true))))
 end
 
+--- Should memory run out in the middle, the transaction can't end well any more.
 local function keep(self, key, bytes, deletes)
-  local log = self.transaction.log
-  self.writes:keep(key, not deletes and bytes)
-  log[#log + 1] = { table = self.core, bytes = bytes, deletes = deletes }
+  local transaction = self.transaction
+  local log = transaction.log
+  local write = { table = self.core, bytes = bytes, deletes = deletes, number = #log + 1 }
+  transaction.is_broken = true
+  self.writes:keep(key, write)
+  log[#log + 1] = write
+  transaction.is_broken = false
 end
 
 local function change(self, item, wants, deletes)
@@ -329,7 +368,7 @@ local function begin(database, limit)
   end
   return setmetatable({
     database = database, snapshot = snapshot, commit = commit,
-    tables = {}, queries = {}, log = {},
+    tables = {}, queries = {}, log = {}, is_broken = false,
   }, Transaction)
 end
 
@@ -404,8 +443,9 @@ local function apply(log)
   return true
 end
 
---- Runs under the lock: whether the writes were applied. A failure is raised,
---- so that nothing of them stays.
+--- Runs under the lock: true and what the function returned, when the writes were
+--- applied; false when something has changed. A failure is raised, so that
+--- nothing of them stays.
 local function verify_and_apply(transaction)
   local done, err = is_current(transaction)
   if done then
@@ -414,28 +454,34 @@ local function verify_and_apply(transaction)
   if done == nil then
     transaction.failure = err
     error(err, 0)
+  elseif not done then
+    return false
   end
-  return done
+  return true, table.unpack(transaction.results, 1, transaction.results.n)
 end
 
---- true; false: something has changed; or nil, err, code.
-local function commit(transaction, limit)
-  local database = transaction.database
-  local ok, done, value, code = pcall(wait.try, database, nil, core.transact, database.core,
-    limit, verify_and_apply, transaction)
-  if not ok then
-    if done ~= nil and done == transaction.failure then
-      return nil, done, done.code
-    end
+--- Sorts out what came of the commit. It may have been made, so no memory is
+--- asked for on the way.
+local function outcome(transaction, ok, done, value, ...)
+  if not ok and done ~= nil and done == transaction.failure then
+    return nil, done, done.code
+  elseif not ok then
     error(done, 0)
   elseif not done then
-    return nil, value, code
+    return nil, value, ...
   end
-  return value
+  return value, ...
 end
 
---- What the function returned; false: something has changed; or nil, err, code.
---- The snapshot goes before the lock is asked for: waiting must not hold it.
+local function commit(transaction, limit)
+  local database = transaction.database
+  return outcome(transaction, pcall(wait.try, database, nil, core.transact, database.core,
+    limit, verify_and_apply, transaction))
+end
+
+--- true and what the function returned; false: something has changed; or nil,
+--- err, code. The snapshot goes before the lock is asked for: waiting must not
+--- hold it.
 local function attempt(database, fn, limit)
   local transaction <close>, err, code = begin(database, limit)
   if not transaction then
@@ -443,31 +489,34 @@ local function attempt(database, fn, limit)
   end
   local results = table.pack(fn(transaction))
   core.hold(transaction.snapshot)
+  if transaction.is_broken then
+    error("not enough memory", 0)
+  end
   transaction:__close()
   if #transaction.log == 0 then
-    return results
+    return true, table.unpack(results, 1, results.n)
   end
-  local done
-  done, err, code = commit(transaction, limit)
-  return done and results, err, code
+  transaction.results = results
+  return commit(transaction, limit)
+end
+
+local function attempts(database, fn, limit, left, done, ...)
+  if done ~= false then
+    return done, ...
+  elseif left == 0 then
+    return core.conflict()
+  end
+  return attempts(database, fn, limit, left - 1, attempt(database, fn, limit))
 end
 
 --- Runs fn(tx) until nothing that it read has changed meanwhile.
 ---@param database tidetable.Database
 ---@param fn fun(tx: tidetable.OptimisticTransaction): ...
----@param attempts integer
+---@param most integer  attempts
 ---@param limit number  seconds
 ---@return true|nil ok, any ...  what fn returns; or err, code
-function optimistic.transact(database, fn, attempts, limit)
-  for _ = 1, attempts do
-    local results, err, code = attempt(database, fn, limit)
-    if results then
-      return true, table.unpack(results, 1, results.n)
-    elseif results == nil then
-      return nil, err, code
-    end
-  end
-  return core.conflict()
+function optimistic.transact(database, fn, most, limit)
+  return attempts(database, fn, limit, most, false)
 end
 
 return optimistic

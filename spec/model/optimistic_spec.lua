@@ -224,8 +224,9 @@ function operations.query(inside, run)
       entry[5] = false
       break
     end
-    if run.writes and chance(20) then
-      operations[one_of { "put", "delete", "get" }](inside, run)
+    if chance(30) then
+      operations[one_of(run.writes and { "put", "put", "delete", "get", "page" } or { "get" })](
+        inside, run)
     end
     coroutine.yield()
   end

@@ -303,6 +303,31 @@ describe("its own writes", function()
     assert.equal(15, #collect(orders:query "x"))
   end)
 
+  it("are given by a running query as they were when it began", function()
+    for n = 1, 5, 2 do assert(orders:put { customer = "x", n = n, v = "there" }) end
+    local expected = { [0] = "own 0", "there", "own 2", "there", "own 4", "there", "own 6" }
+    for _, descending in ipairs { false, true } do
+      local _, undone = pcall(optimistic, db, function(tx)
+        local inside, seen, count = tx:table "orders", {}, 0
+        for n = 0, 6, 2 do inside:put { customer = "x", n = n, v = "own " .. n } end
+        for order in inside:query("x", { descending = descending }) do
+          seen[order.n], count = order.v, count + 1
+          for n = 0, 6 do
+            inside:put { customer = "x", n = n, v = "later" }
+            inside:put { customer = "x", n = n + 0.5 / count, v = "new" }
+          end
+          inside:delete { customer = "x", n = 6 }
+          -- Another query sees it all.
+          assert.equal(6 + 7 * count, #collect(inside:query "x"))
+        end
+        assert.are.same(expected, seen)
+        assert.equal(7, count)
+        error("undone", 0)
+      end)
+      assert.equal("undone", undone)
+    end
+  end)
+
   it("count in pages, whose last key goes on", function()
     fill(orders, "x", 4)
     optimistic(db, function(tx)
