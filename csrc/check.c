@@ -227,20 +227,35 @@ static int check_item(struct check *check, const struct row_walk *walk)
 	return check_last_record(check, table, &stored, &key);
 }
 
-/* Goes on behind a row that is damaged: with the next key there can be. */
+static int walk_from(struct check *check, struct row_walk *walk, struct slice key,
+	uint64_t *tail_rows)
+{
+	*tail_rows += walk->tail_rows;
+	rows_stop(walk);
+	*walk = (struct row_walk){ 0 };
+	return rows_from(walk, check->txn, key);
+}
+
+/* Goes on behind a row that is damaged: with the next key there can be; behind
+ * a damaged node (then the walk reaches no row) with the next that is not in it. */
 static int walk_on(struct check *check, struct row_walk *walk, uint64_t *tail_rows)
 {
 	uint8_t next[KEY_HEAD_MAX + SORT_KEY_MAX + 1];
 	size_t len = walk->key_len;
+	int err;
 
-	if (len + 1 > sizeof walk->key)
-		return END;
 	memcpy(next, walk->key, len);
 	next[len] = 0;
-	*tail_rows += walk->tail_rows;
-	rows_stop(walk);
-	*walk = (struct row_walk){ 0 };
-	return rows_from(walk, check->txn, slice_of(next, len + 1));
+	err = walk_from(check, walk, slice_of(next, len + 1), tail_rows);
+	if (err != ERR_CORRUPT || walk->key_len > 0)
+		return err;
+	while (len > 0 && next[len - 1] == 0xff)
+		len--;
+	if (len == 0)
+		return END;
+	next[len - 1]++;
+	err = walk_from(check, walk, slice_of(next, len), tail_rows);
+	return err == ERR_CORRUPT && walk->key_len == 0 ? END : err;
 }
 
 static int check_items(struct check *check)

@@ -269,8 +269,13 @@ int tide_begin(struct tide *tide, struct failure *failure)
 
 int tide_commit(struct tide *tide, struct failure *failure)
 {
-	int err = transaction_commit(&tide->transaction, failure);
+	int err = tide_ready(tide, failure);
 
+	if (err) {                       /* the parent's, and only it may end it */
+		tide->transaction.txn = NULL;
+		return err;
+	}
+	err = transaction_commit(&tide->transaction, failure);
 	wake_unlock(store_wake(tide->store));
 	return err;
 }
@@ -279,6 +284,10 @@ void tide_abort(struct tide *tide)
 {
 	if (!tide->transaction.txn)
 		return;
+	if (store_is_foreign(tide->store)) {
+		tide->transaction.txn = NULL;
+		return;
+	}
 	transaction_abort(&tide->transaction);
 	wake_unlock(store_wake(tide->store));
 }
@@ -390,13 +399,17 @@ int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
 
 int tide_look(struct tide *tide, struct snapshot *snapshot, struct failure *failure)
 {
+	if (!tide->transaction.txn)
+		return tide_look_at_commits(tide, snapshot, failure);
+	snapshot->txn = tide->transaction.txn;
+	snapshot->state = &tide->transaction.state;
+	return 0;
+}
+
+int tide_look_at_commits(struct tide *tide, struct snapshot *snapshot, struct failure *failure)
+{
 	int err;
 
-	if (tide->transaction.txn) {
-		snapshot->txn = tide->transaction.txn;
-		snapshot->state = &tide->transaction.state;
-		return 0;
-	}
 	err = reader_renew(tide->reader, failure);
 	if (err)
 		return err;

@@ -33,6 +33,9 @@ struct snapshot {
 
 /* Takes a snapshot and refreshes the catalog; look_away lets go of it. */
 int tide_look(struct tide *tide, struct snapshot *snapshot, struct failure *failure);
+/* The same, but of the last commit even inside a transaction: streams show, and
+ * number, only what is committed. (Meanwhile nobody else changes the catalog.) */
+int tide_look_at_commits(struct tide *tide, struct snapshot *snapshot, struct failure *failure);
 void tide_look_away(struct tide *tide, const struct snapshot *snapshot);
 
 /* The table in the catalog as it is; NULL, with NOT_FOUND in failure. */

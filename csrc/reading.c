@@ -34,32 +34,32 @@ int tide_describe_table(struct tide *tide, struct tide_table *table,
 	return found ? 0 : ERR_NOT_FOUND;
 }
 
-int tide_nth_table(struct tide *tide, size_t n, const struct table_row **row,
-	struct failure *failure)
+int tide_table_names(struct tide *tide, struct buffer *names, struct failure *failure)
 {
 	struct snapshot snapshot;
 	int err = tide_look(tide, &snapshot, failure);
 
 	if (err)
 		return err;
-	if (n < tide->catalog.count)
-		*row = &tide->catalog.tables[n].row;
+	buffer_clear(names);
+	for (size_t i = 0; i < tide->catalog.count; i++)
+		buffer_put_counted(names, slice_of_text(tide->catalog.tables[i].row.name));
 	tide_look_away(tide, &snapshot);
-	return n < tide->catalog.count ? 0 : END;
+	return buffer_error(names) ? fail(failure, buffer_error(names)) : 0;
 }
 
-int tide_nth_stream(struct tide *tide, size_t n, const struct stream_row **row,
-	struct failure *failure)
+int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failure)
 {
 	struct snapshot snapshot;
 	int err = tide_look(tide, &snapshot, failure);
 
 	if (err)
 		return err;
-	if (n < tide->catalog.streams.count)
-		*row = &tide->catalog.streams.all[n].row;
+	buffer_clear(ids);
+	for (size_t i = 0; i < tide->catalog.streams.count; i++)
+		buffer_put_u32(ids, tide->catalog.streams.all[i].row.id);
 	tide_look_away(tide, &snapshot);
-	return n < tide->catalog.streams.count ? 0 : END;
+	return buffer_error(ids) ? fail(failure, buffer_error(ids)) : 0;
 }
 
 /* --- items --- */
@@ -382,7 +382,7 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
 {
 	struct view_of_streams view;
 	struct snapshot snapshot;
-	int err = tide_look(tide, &snapshot, failure);
+	int err = tide_look_at_commits(tide, &snapshot, failure);
 
 	if (err)
 		return err;
@@ -396,6 +396,22 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
 	}
 	tide_look_away(tide, &snapshot);
 	return err;
+}
+
+int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row **row,
+	struct failure *failure)
+{
+	const struct stream *found;
+	struct snapshot snapshot;
+	int err = tide_look_at_commits(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	found = streams_find(&tide->catalog.streams, stream);
+	if (found)
+		*row = &found->row;
+	tide_look_away(tide, &snapshot);
+	return found ? 0 : fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
 }
 
 struct tide_feed {
@@ -420,7 +436,7 @@ int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 	*out = NULL;
 	if (!feed)
 		return fail(failure, ERR_NO_MEMORY);
-	err = tide_look(tide, &snapshot, failure);
+	err = tide_look_at_commits(tide, &snapshot, failure);
 	if (!err) {
 		look_at_view(tide, &snapshot, &view);
 		err = feed_start(&feed->feed, stream, (struct position){ kinds[from], at }, &view,
@@ -439,7 +455,7 @@ int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 {
 	struct view_of_streams view;
 	struct snapshot snapshot;
-	int err = tide_look(tide, &snapshot, failure);
+	int err = tide_look_at_commits(tide, &snapshot, failure);
 
 	if (err)
 		return err;
@@ -457,6 +473,13 @@ int tide_feed_next(struct tide_feed *feed, uint32_t *stream, struct slice *recor
 int tide_feed_peek(const struct tide_feed *feed, uint32_t *stream, struct slice *record)
 {
 	return feed_peek(&feed->feed, stream, record);
+}
+
+void tide_feed_reread(struct tide_feed *feed)
+{
+	buffer_clear(&feed->feed.page);
+	feed->feed.at = 0;
+	feed->feed.caught_up = false;
 }
 
 uint64_t tide_feed_position(const struct tide_feed *feed)

@@ -112,11 +112,10 @@ int tide_set_retention(struct tide *tide, uint32_t stream, const struct retentio
 int tide_describe_table(struct tide *tide, struct tide_table *table,
 	const struct table_row **row, struct failure *failure);
 
-/* The n-th table by name, the n-th stream by id: 0 or END. */
-int tide_nth_table(struct tide *tide, size_t n, const struct table_row **row,
-	struct failure *failure);
-int tide_nth_stream(struct tide *tide, size_t n, const struct stream_row **row,
-	struct failure *failure);
+/* Every table's name (varint length, bytes), in order; every stream's id (u32),
+ * ascending. */
+int tide_table_names(struct tide *tide, struct buffer *names, struct failure *failure);
+int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failure);
 
 /* --- writing --- */
 
@@ -262,6 +261,10 @@ struct tide_stream_state {
 int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_state *state,
 	struct failure *failure);
 
+/* The same without a look at its records: a damaged one is in nobody's way. */
+int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row **row,
+	struct failure *failure);
+
 enum tide_from { TIDE_TRIM_HORIZON, TIDE_LATEST, TIDE_AT, TIDE_AFTER, TIDE_TIME };
 
 struct tide_feed;
@@ -278,6 +281,9 @@ int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 /* The page's next record: 0 or END. Lent until the next fill. */
 int tide_feed_next(struct tide_feed *feed, uint32_t *stream, struct slice *record);
 int tide_feed_peek(const struct tide_feed *feed, uint32_t *stream, struct slice *record);
+
+/* Forgets what of the page is not given; the next fill reads it anew. */
+void tide_feed_reread(struct tide_feed *feed);
 
 /* The sequence number of the last record given. */
 uint64_t tide_feed_position(const struct tide_feed *feed);

@@ -11,7 +11,10 @@ struct clock_handle {
 
 static struct clock_handle *check_clock(lua_State *L, int index)
 {
-	return luaL_checkudata(L, index, CLOCK_TYPE);
+	struct clock_handle *handle = luaL_checkudata(L, index, CLOCK_TYPE);
+
+	luaL_argcheck(L, handle->clock, index, "the clock is gone");
+	return handle;
 }
 
 struct clock *opt_clock(lua_State *L, int index)
@@ -29,7 +32,7 @@ static uint64_t check_ms(lua_State *L, int index)
 
 static int drop_clock(lua_State *L)
 {
-	struct clock_handle *handle = check_clock(L, 1);
+	struct clock_handle *handle = luaL_checkudata(L, 1, CLOCK_TYPE);
 
 	tide_clock_drop(handle->clock);
 	handle->clock = NULL;

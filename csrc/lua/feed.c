@@ -65,21 +65,24 @@ static void set_text(lua_State *L, const char *name, const char *text)
 }
 
 /* Pushes it: read when the stream is first met. */
-static void push_info(lua_State *L, struct database *database, uint32_t stream)
+static int push_info(lua_State *L, struct database *database, uint32_t stream,
+	struct failure *failure)
 {
-	struct tide_stream_state state;
+	const struct stream_row *found;
 	struct stream_row row;
-	struct failure failure;
+	int err;
 
 	lua_getiuservalue(L, 1, VALUE_INFOS);
 	if (lua_rawgeti(L, -1, (lua_Integer)stream) == LUA_TTABLE) {
 		lua_remove(L, -2);
-		return;
+		return 0;
 	}
-	lua_pop(L, 1);
-	if (tide_describe_stream(database->tide, stream, &state, &failure))
-		raise_failure(L, &failure);
-	row = *state.row;
+	lua_pop(L, 2);
+	err = tide_stream_row(database->tide, stream, &found, failure);
+	if (err)
+		return err;
+	row = *found;
+	lua_getiuservalue(L, 1, VALUE_INFOS);
 	lua_createtable(L, 0, 3);
 	set_text(L, "table_name", row.table_name);
 	set_text(L, "stream_label", row.label);
@@ -87,22 +90,30 @@ static void push_info(lua_State *L, struct database *database, uint32_t stream)
 	lua_pushvalue(L, -1);
 	lua_rawseti(L, -3, (lua_Integer)stream);
 	lua_remove(L, -2);
+	return 0;
 }
 
-static void know(lua_State *L, struct feed_handle *handle, uint32_t stream)
+static int know(lua_State *L, struct feed_handle *handle, uint32_t stream,
+	struct failure *failure)
 {
+	int err;
+
 	handle->known = 0;
-	push_info(L, handle->child.database, stream);
+	err = push_info(L, handle->child.database, stream, failure);
+	if (err)
+		return err;
 	lua_setiuservalue(L, 1, VALUE_INFO);
 	handle->known = stream;
+	return 0;
 }
 
 /* --- giving --- */
 
-/* The page's next record, on the stack: false at the page's end. A finalizer
- * may move on or close the feed whenever Lua allocates, so the room is made
+/* 1: the page's next record is on the stack; 0: the page's end, or its stream has
+ * gone since it was read (a new page says what that means); or a failure. A
+ * finalizer may move on or close the feed whenever Lua allocates, so the room is made
  * first and the page looked at again. */
-static bool push_next(lua_State *L, struct feed_handle *handle)
+static int push_next(lua_State *L, struct feed_handle *handle, struct failure *failure)
 {
 	struct slice record, again;
 	uint32_t stream, same;
@@ -110,9 +121,14 @@ static bool push_next(lua_State *L, struct feed_handle *handle)
 
 	for (;;) {
 		if (tide_feed_peek(handle->feed, &stream, &record) == END)
-			return false;
+			return 0;
 		if (handle->known != stream) {
-			know(L, handle, stream);
+			int err = know(L, handle, stream, failure);
+
+			if (err == ERR_NOT_FOUND)
+				tide_feed_reread(handle->feed);
+			if (err)
+				return err == ERR_NOT_FOUND ? 0 : err;
 			check_open(L, &handle->child);
 			continue;
 		}
@@ -128,7 +144,7 @@ static bool push_next(lua_State *L, struct feed_handle *handle)
 	tide_feed_next(handle->feed, &stream, &again);
 	if (handle->left)
 		handle->left--;
-	return true;
+	return 1;
 }
 
 /* 1: a record is on the stack; 0: caught up, or the limit is reached. */
@@ -141,8 +157,9 @@ static int next_or_fail(lua_State *L, struct failure *failure)
 
 	if (handle->left == 0)
 		return 0;
-	if (push_next(L, handle))
-		return 1;
+	err = push_next(L, handle, failure);
+	if (err)
+		return err;
 	if (!tide_feed_has_news(handle->feed, database->tide))
 		return 0;
 	/* Whoever reads on gets bigger pages; whoever wants one record, a small one. */
@@ -151,7 +168,7 @@ static int next_or_fail(lua_State *L, struct failure *failure)
 		handle->page = LARGEST_PAGE;
 	max = handle->left < handle->page ? (uint32_t)handle->left : handle->page;
 	err = tide_feed_fill(handle->feed, database->tide, max, failure);
-	return err ? err : push_next(L, handle);
+	return err ? err : push_next(L, handle, failure);
 }
 
 /* next_record(feed) -> record, or nothing; raises failures. An iterator. */

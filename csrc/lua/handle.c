@@ -204,6 +204,13 @@ static int is_closed(lua_State *L)
 	return 1;
 }
 
+/* ready(db): raises what is wrong with it */
+static int ready(lua_State *L)
+{
+	check_database(L, 1);
+	return 0;
+}
+
 static void set_hex(lua_State *L, const char *name, const uint8_t *bytes, size_t len)
 {
 	char text[65];
@@ -337,6 +344,7 @@ void open_databases(lua_State *L)
 		{ "open", open_database },
 		{ "close", close_database },
 		{ "is_closed", is_closed },
+		{ "ready", ready },
 		{ "info", info },
 		{ "sync", sync },
 		{ "trim", trim },

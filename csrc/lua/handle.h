@@ -31,6 +31,7 @@ struct database {
 	struct tide *tide;           /* NULL: closed */
 	struct child *children;
 	uint64_t deadline_ms;        /* of the open transaction, by tide_elapsed_ms */
+	uint64_t transactions;       /* how many were begun: which one is open */
 	struct builder builder;      /* arguments being read; three for BETWEEN */
 	struct builder second, third;
 	struct buffer bytes;         /* items on their way */

@@ -14,7 +14,7 @@ struct query_handle {
 	uint64_t left;               /* how many items it may still give; with a */
 	                             /* snapshot: how many a page reads */
 	uint64_t deadline_ms;        /* of a pinned snapshot; 0: none */
-	bool inside;                 /* made in a transaction, and ends with it */
+	uint64_t inside;             /* the transaction it was made in; 0: none */
 };
 
 static void finish_query(struct child *child)
@@ -123,7 +123,8 @@ static int query(lua_State *L)
 	check_table(L, 1, &database);
 	/* From here to adopt nothing of Lua's is asked for. */
 	handle->left = (uint64_t)luaL_optinteger(L, 8, INT64_MAX);
-	handle->inside = !handle->held && tide_in_transaction(database->tide);
+	handle->inside = !handle->held && tide_in_transaction(database->tide) ?
+		database->transactions : 0;
 	spec.snapshot = handle->held ? check_held(L, handle->held) : NULL;
 	err = read_schema(database, table, spec.snapshot, &schema, &failure);
 	if (!err)
@@ -168,7 +169,8 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 
 	if (handle->held)
 		check_held(L, handle->held);
-	if (handle->inside && !tide_in_transaction(database->tide))
+	if (handle->inside && (handle->inside != database->transactions ||
+			!tide_in_transaction(database->tide)))
 		return raise_late(L, handle, "the transaction has ended", ERR_CLOSED);
 	if (handle->deadline_ms && tide_elapsed_ms() > handle->deadline_ms)
 		return raise_late(L, handle, "the snapshot was held longer than snapshot_limit",

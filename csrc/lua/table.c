@@ -168,20 +168,42 @@ static int describe_table(lua_State *L)
 	return 1;
 }
 
-/* nth_table(db, n) -> name, or nil behind the last */
-static int nth_table(lua_State *L)
+static int release_bytes(lua_State *L)
+{
+	buffer_release(lua_touserdata(L, 1));
+	return 0;
+}
+
+/* A buffer of Lua's, empty, on the stack. */
+static struct buffer *new_bytes(lua_State *L)
+{
+	struct buffer *bytes = lua_newuserdatauv(L, sizeof *bytes, 0);
+
+	*bytes = (struct buffer){ 0 };
+	luaL_setmetatable(L, BYTES_TYPE);
+	return bytes;
+}
+
+/* table_names(db) -> array of the names of all tables */
+static int table_names(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	lua_Integer n = luaL_checkinteger(L, 2);
-	const struct table_row *row;
+	struct buffer *names = new_bytes(L);
 	struct failure failure;
-	int err = tide_nth_table(database->tide, (size_t)n - 1, &row, &failure);
+	struct source source;
+	lua_Integer n = 0;
 
-	if (err < 0)
+	check_database(L, 1);
+	if (tide_table_names(database->tide, names, &failure))
 		return return_failure(L, &failure);
-	if (err == END)
-		return 0;
-	lua_pushstring(L, row->name);
+	source = source_of(buffer_slice(names));
+	lua_newtable(L);
+	while (source_left(&source) > 0) {
+		struct slice name = source_counted(&source);
+
+		lua_pushlstring(L, (const char *)name.data, name.len);
+		lua_rawseti(L, -2, ++n);
+	}
 	return 1;
 }
 
@@ -189,20 +211,18 @@ static int nth_table(lua_State *L)
 static int stream_ids(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	const struct stream_row *row;
+	struct buffer *ids = new_bytes(L);
 	struct failure failure;
-	lua_Integer n = 0;
-	int err;
 
+	check_database(L, 1);
+	if (tide_stream_ids(database->tide, ids, &failure))
+		return return_failure(L, &failure);
 	lua_newtable(L);
-	for (;;) {
-		err = tide_nth_stream(database->tide, (size_t)n, &row, &failure);
-		if (err)
-			break;
-		lua_pushinteger(L, (lua_Integer)row->id);
-		lua_rawseti(L, -2, ++n);
+	for (size_t at = 0; at < ids->len; at += 4) {
+		lua_pushinteger(L, (lua_Integer)get_u32(ids->data + at));
+		lua_rawseti(L, -2, (lua_Integer)(at / 4) + 1);
 	}
-	return err < 0 ? return_failure(L, &failure) : 1;
+	return 1;
 }
 
 /* stream_of(db, table name, label | nil) -> stream id */
@@ -385,7 +405,8 @@ static int get(lua_State *L)
 
 /* load(table, items, first, last, inside) -> how many: all of them in one
  * transaction (inside: in the one that is open), or none. Stops before the
- * bytes of one transaction are too many. */
+ * bytes of one transaction are too many. A failure is followed by how many are
+ * in the open transaction all the same. */
 #define LOAD_BYTES (4u << 20)
 
 static int read_items(lua_State *L, struct database *database, lua_Integer *next,
@@ -413,7 +434,7 @@ static int read_items(lua_State *L, struct database *database, lua_Integer *next
 }
 
 static int put_items(struct database *database, struct table_handle *table,
-	struct failure *failure)
+	lua_Integer *count, struct failure *failure)
 {
 	struct source source = source_of(buffer_slice(&database->bytes));
 	struct tide_change change;
@@ -424,6 +445,7 @@ static int put_items(struct database *database, struct table_handle *table,
 
 		err = tide_put(database->tide, &table->table, source_take(&source, len), &change,
 			failure);
+		*count += !err;
 	}
 	return err;
 }
@@ -435,10 +457,12 @@ static int load(lua_State *L)
 	lua_Integer first = luaL_checkinteger(L, 3), last = luaL_checkinteger(L, 4);
 	lua_Integer next = first;
 	bool inside = lua_toboolean(L, 5);
+	lua_Integer count = 0;
 	struct failure failure;
 	int err;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
+	luaL_checkstack(L, 8, NULL);
 	err = read_items(L, database, &next, last, &failure);
 	if (err)
 		return return_failure(L, &failure);
@@ -447,33 +471,21 @@ static int load(lua_State *L)
 		check_deadline(L, database);
 	else if (tide_begin(database->tide, &failure))
 		return return_failure(L, &failure);
-	err = put_items(database, table, &failure);
+	err = put_items(database, table, &count, &failure);
 	if (!inside) {
 		if (err)
 			tide_abort(database->tide);
 		else
 			err = tide_commit(database->tide, &failure);
 	}
-	return err ? return_failure(L, &failure) : 1;
+	if (!err)
+		return 1;
+	return_failure(L, &failure);
+	lua_pushinteger(L, inside ? count : 0);
+	return 4;
 }
 
 /* --- inside a transaction: the same, and failures are raised --- */
-
-static int release_bytes(lua_State *L)
-{
-	buffer_release(lua_touserdata(L, 1));
-	return 0;
-}
-
-/* A buffer of Lua's, empty, on the stack. */
-static struct buffer *new_bytes(lua_State *L)
-{
-	struct buffer *bytes = lua_newuserdatauv(L, sizeof *bytes, 0);
-
-	*bytes = (struct buffer){ 0 };
-	luaL_setmetatable(L, BYTES_TYPE);
-	return bytes;
-}
 
 static int tx_change(lua_State *L, bool deletes)
 {
@@ -523,7 +535,7 @@ void open_tables(lua_State *L)
 		{ "disable_stream", disable_stream },
 		{ "set_retention", set_retention },
 		{ "describe_table", describe_table },
-		{ "nth_table", nth_table },
+		{ "table_names", table_names },
 		{ "stream_ids", stream_ids },
 		{ "stream_of", stream_of },
 		{ "describe_stream", describe_stream },

@@ -46,13 +46,15 @@ static void look_at_time(lua_State *L, lua_Debug *debug)
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key);
 	database = lua_touserdata(L, -1);
 	lua_pop(L, 1);
-	if (database && database->deadline_ms && tide_elapsed_ms() > database->deadline_ms)
+	if (database && database->deadline_ms && tide_elapsed_ms() > database->deadline_ms) {
+		lua_sethook(L, look_at_time, LUA_MASKCOUNT, 1);      /* and past any pcall */
 		raise_timeout(L);
+	}
 }
 
 /* Runs the function under a hook that looks at the time, unless the user has a
  * hook of his own there. */
-static int run(lua_State *L, struct database *database, int arguments)
+static int run(lua_State *L, int arguments)
 {
 	bool hooked = lua_gethook(L) == NULL;
 	int status;
@@ -62,7 +64,6 @@ static int run(lua_State *L, struct database *database, int arguments)
 	status = lua_pcall(L, arguments, LUA_MULTRET, 0);
 	if (hooked && lua_gethook(L) == look_at_time)
 		lua_sethook(L, NULL, 0, 0);
-	database->deadline_ms = 0;
 	return status;
 }
 
@@ -89,6 +90,7 @@ static int transact(lua_State *L)
 	lua_Number seconds = luaL_checknumber(L, 2);
 	struct failure failure;
 	int status;
+	bool late;
 
 	luaL_checkstack(L, 16, NULL);
 	set_running(L, database);
@@ -97,12 +99,15 @@ static int transact(lua_State *L)
 		restore_running(L, 2);
 		return return_failure(L, &failure);
 	}
+	database->transactions++;
 	database->deadline_ms = tide_elapsed_ms() + (uint64_t)(seconds * 1000);
-	status = run(L, database, lua_gettop(L) - 3);
+	status = run(L, lua_gettop(L) - 3);
 	restore_running(L, 2);
-	if (status != LUA_OK) {
+	late = tide_elapsed_ms() > database->deadline_ms;
+	database->deadline_ms = 0;
+	if (status != LUA_OK || late) {
 		tide_abort(database->tide);
-		return lua_error(L);
+		return status == LUA_OK ? raise_timeout(L) : lua_error(L);
 	}
 	if (tide_commit(database->tide, &failure))
 		return return_failure(L, &failure);

@@ -7,13 +7,23 @@
 
 /* --- what is in sight --- */
 
+/* Floors ascend by stream. */
 static uint64_t floor_of(const struct feed *feed, uint32_t stream)
 {
-	for (size_t i = 0; i < feed->floor_count; i++)
-		if (feed->floors[i].stream == stream)
-			return feed->floors[i].hidden > feed->position ?
-				feed->floors[i].hidden : feed->position;
-	return feed->position;
+	size_t low = 0, high = feed->floor_count;
+	uint64_t hidden = 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (feed->floors[middle].stream < stream)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < feed->floor_count && feed->floors[low].stream == stream)
+		hidden = feed->floors[low].hidden;
+	return hidden > feed->position ? hidden : feed->position;
 }
 
 /* Records from behind `floor` to `hidden` have gone behind the feed's back: that
@@ -38,21 +48,28 @@ static int check_trimmed(const struct feed *feed, uint32_t stream, uint64_t hidd
 }
 
 /* The same for streams that are gone with all their records. */
-static int check_gone(const struct feed *feed, const struct state *state,
+static int check_gone(const struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
-	uint64_t floor = feed->lost > feed->position ? feed->lost : feed->position;
+	uint64_t floor = feed->started > feed->position ? feed->started : feed->position;
+	int err = check_lost(floor, view->state->lost, failure);
 
-	return check_lost(floor, state->lost, failure);
+	/* What a stream held when the feed was made is known. */
+	for (size_t i = 0; i < feed->floor_count && !err && view->state->lost > feed->position; i++)
+		if (!streams_find(view->streams, feed->floors[i].stream))
+			err = check_lost(floor_of(feed, feed->floors[i].stream),
+				feed->floors[i].last, failure);
+	return err;
 }
 
 /* The last record out of sight. */
 static int look(const struct view_of_streams *view, const struct stream_row *row,
-	struct cursor *cursor, uint64_t *hidden)
+	struct cursor *cursor, uint64_t *hidden, uint64_t *last)
 {
-	struct bounds bounds;
+	struct bounds bounds = { 0 };
 	int err = stream_bounds(view->txn, row->id, &bounds);
 
+	*last = bounds.head.sequence;
 	return err ? err : retention_hidden(cursor, row, &bounds, view->clock_ms, hidden);
 }
 
@@ -64,7 +81,7 @@ static int seek(const struct feed *feed, const struct view_of_streams *view,
 {
 	static const struct stream_head nowhere;
 	const struct retention *limit = &row->retention;
-	uint64_t start = floor_of(feed, row->id) + 1, hidden;
+	uint64_t start = floor_of(feed, row->id) + 1, hidden, last;
 	struct horizon horizon;
 	int err = stream_horizon(view->txn, row->id, &horizon);
 
@@ -75,7 +92,7 @@ static int seek(const struct feed *feed, const struct view_of_streams *view,
 	if (horizon.hidden < start && !limit->max_bytes && !limit->max_count &&
 			!retention_expired(limit, &nowhere, head, view->clock_ms))
 		return 0;
-	err = look(view, row, cursor, &hidden);
+	err = look(view, row, cursor, &hidden, &last);
 	if (!err)
 		err = check_trimmed(feed, row->id, hidden, failure);
 	return err ? err : log_seek(cursor, row->id, start, head);
@@ -88,7 +105,7 @@ static int keep_floors(struct feed *feed, const struct view_of_streams *view)
 	struct cursor *cursor;
 	int err = txn_cursor(view->txn, TREE_LOG, &cursor);
 
-	feed->lost = view->state->lost;
+	feed->started = view->state->sequence;
 	if (err || view->streams->count == 0)
 		return err;
 	feed->floors = memory_get(view->streams->count * sizeof *feed->floors);
@@ -101,7 +118,7 @@ static int keep_floors(struct feed *feed, const struct view_of_streams *view)
 		if (feed->stream && feed->stream != row->id)
 			continue;
 		floor->stream = row->id;
-		err = look(view, row, cursor, &floor->hidden);
+		err = look(view, row, cursor, &floor->hidden, &floor->last);
 		feed->floor_count++;
 	}
 	return err;
@@ -272,6 +289,7 @@ struct strand {
 	uint32_t stream;
 	struct cursor *cursor;
 	struct record head;
+	bool damaged;                /* of the head only the sequence number is known */
 };
 
 static void strands_close(struct strand *strands, size_t count)
@@ -299,16 +317,19 @@ static int strands_open(struct feed *feed, const struct view_of_streams *view,
 		if (err)
 			return fail(failure, err);
 		err = seek(feed, view, row, strand->cursor, &strand->head, failure);
-		if (err < 0) {
-			(*count)++;
-			return err == ERR_TRIMMED ? err :
-				corrupt(feed, row->id, feed->position + 1, err,
-					failure);
-		}
-		if (err == END)
+		if (err == END) {
 			cursor_close(strand->cursor);
-		else
-			(*count)++;
+			continue;
+		}
+		(*count)++;
+		if (err == ERR_CORRUPT) {
+			/* Said when its turn comes: others may have sound ones before. */
+			strand->damaged = true;
+			strand->head.sequence = log_sequence_here(strand->cursor, row->id);
+			err = 0;
+		}
+		if (err)
+			return err == ERR_TRIMMED ? err : fail(failure, err);
 	}
 	return 0;
 }
@@ -346,11 +367,17 @@ static int fill_merged(struct feed *feed, uint32_t max, struct strand *strands, 
 		int err = 0;
 
 		while (!err && strand->head.sequence < until && !is_full(feed, taken, max)) {
-			err = take(feed, strand->cursor, id, &strand->head);
+			err = strand->damaged ? ERR_CORRUPT :
+				take(feed, strand->cursor, id, &strand->head);
 			if (err)
 				break;
 			taken++;
 			err = log_step(strand->cursor, id, &strand->head);
+			if (err == ERR_CORRUPT) {
+				strand->damaged = true;
+				strand->head.sequence = log_sequence_here(strand->cursor, id);
+				err = 0;
+			}
 		}
 		if (err < 0)
 			return corrupt(feed, id, feed->filled_to + 1, err, failure);
@@ -368,7 +395,7 @@ static int fill_all(struct feed *feed, uint32_t max, const struct view_of_stream
 {
 	struct strand *strands;
 	size_t count;
-	int err = check_gone(feed, view->state, failure);
+	int err = check_gone(feed, view, failure);
 
 	if (err)
 		return err;

@@ -32,6 +32,7 @@ struct position {
 struct floor {
 	uint32_t stream;
 	uint64_t hidden;
+	uint64_t last;               /* the stream's last record then */
 };
 
 struct feed {
@@ -40,7 +41,7 @@ struct feed {
 	uint64_t filled_to;          /* the last record in the page */
 	uint64_t filled_at;          /* commit that the last fill has seen */
 	bool caught_up;              /* at that commit nothing lay behind the page */
-	uint64_t lost;               /* the state's, when the feed was made */
+	uint64_t started;            /* the last change when the floors were taken */
 	struct floor *floors;
 	size_t floor_count;
 	struct buffer page;

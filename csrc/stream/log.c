@@ -205,6 +205,15 @@ int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
 	return before(cursor, place, stream, head);
 }
 
+uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream)
+{
+	struct slice key, value;
+
+	if (cursor_move(cursor, MOVE_HERE, &key, &value) || !is_of(key, stream))
+		return 0;
+	return sequence_of(key);
+}
+
 int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
 	struct buffer *out)
 {

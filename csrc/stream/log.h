@@ -39,6 +39,10 @@ int log_step(struct cursor *cursor, uint32_t stream, struct record *head);
 int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
 	struct record *head);
 
+/* The sequence number in the key that the cursor is on, of a record that can't
+ * be read; 0 when it is on none of this stream. */
+uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream);
+
 /* Appends the whole record under the cursor to out (its rows verified) and
  * leaves the cursor on its last row; log_next goes on from there. */
 int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,

@@ -56,7 +56,7 @@ static int begin_stream(struct transaction *transaction, struct table_row *table
 	memcpy(row.table_name, table->name, sizeof row.table_name);
 	do {
 		clock_text(row.label, sizeof row.label, row.created_ms);
-	} while (label_is_taken(streams, &row) && row.created_ms++);
+	} while (label_is_taken(streams, &row) && ++row.created_ms);
 	table->stream = row.id;
 	table->newest_stream = row.id;
 	return broken(transaction, stream_write_row(transaction->txn, &row), failure);

@@ -82,7 +82,8 @@ static int apply_condition(struct range *range, struct key *key, const struct ta
 		if (err)
 			return err;
 		set_bound(&range->high, key_whole(key), false);
-		range->empty = slice_compare(bound_key(&range->low), bound_key(&range->high)) > 0;
+		if (slice_compare(bound_key(&range->low), bound_key(&range->high)) > 0)
+			return ERR_VALIDATION;
 	}
 	return 0;
 }
@@ -113,6 +114,9 @@ static int fail_part(struct failure *failure, int err, const struct key_attribut
 			" %s", attribute->name, type_name(attribute->type), type_name(type));
 	if (err == ERR_KEY_EMPTY)
 		return fail_with(failure, err, "Key: %s", attribute->name);
+	if (err == ERR_VALIDATION)
+		return fail_as(failure, err, "The BETWEEN operator requires upper bound to be greater"
+			" than or equal to lower bound: key %s", attribute->name);
 	return fail(failure, err);
 }
 
@@ -135,7 +139,9 @@ int range_of_partition(struct range *range, const struct table *table,
 	if (sort->comparison == COMPARE_ALL)
 		return 0;
 	err = apply_condition(range, &key, table, sort);
-	return err ? fail_part(failure, err, &schema->sort, sort->a.type) : 0;
+	/* BETWEEN's bounds: the one that is wrong. */
+	return err ? fail_part(failure, err, &schema->sort,
+		sort->a.type == schema->sort.type ? sort->b.type : sort->a.type) : 0;
 }
 
 static bool is_before(struct slice key, const struct bound *low)
@@ -173,8 +179,6 @@ int range_start_after(struct range *range, const struct table *table, struct sli
 
 int range_place(const struct range *range, struct slice key)
 {
-	if (range->empty)
-		return -1;
 	if (!slice_begins(key, range_prefix(range)))
 		return slice_compare(key, range_prefix(range));
 	if (is_before(key, &range->low))
@@ -287,8 +291,6 @@ int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *
 	page->count = 0;
 	page->given = 0;
 	page->more = false;
-	if (range->empty)
-		return 0;
 	err = walk_page(page, &walk, range, max < PAGE_ITEMS ? max : PAGE_ITEMS, table, asked);
 	rows_stop(&walk);
 	if (err != ERR_CORRUPT)

@@ -23,7 +23,6 @@ struct range {
 	uint16_t prefix_len;
 	uint8_t prefix[KEY_HEAD_MAX];
 	struct bound low, high;
-	bool empty;                  /* nothing can be in it */
 	bool backward;
 };
 

@@ -210,6 +210,10 @@ int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *row
 		if (err || ended || *records > before)
 			return err;
 	}
+	/* A jump of the clock is confirmed against its first sight: which must be
+	 * kept even when nobody writes but trim. */
+	if (transaction->jump_unsaved)
+		transaction->changed = true;
 	*more = false;
 	return 0;
 }

@@ -22,6 +22,7 @@ static int read_state(struct transaction *transaction)
 			&transaction->state);
 	}
 	transaction->known_at = 0;
+	transaction->jump_unsaved = false;
 	err = state_read(transaction->txn, &transaction->state);
 	return err ? err : catalog_refresh(transaction->catalog, transaction->txn,
 		&transaction->state);
@@ -29,11 +30,14 @@ static int read_state(struct transaction *transaction)
 
 static void set_time(struct transaction *transaction)
 {
+	uint64_t jump = transaction->state.jump.wall_ms;
 	struct moment moment;
 
 	moment_take(&moment, store_clock(transaction->store));
 	transaction->now_ms = moment.now_ms;
 	transaction->clock_ms = retention_clock_set(&transaction->state, &moment);
+	if (transaction->state.jump.wall_ms != jump)
+		transaction->jump_unsaved = true;
 }
 
 int transaction_begin(struct transaction *transaction, struct failure *failure)
@@ -156,6 +160,7 @@ int transaction_commit(struct transaction *transaction, struct failure *failure)
 	err = writer_commit(&transaction->txn, failure);
 	journal_clear(&transaction->journal);
 	transaction->known_at = err ? 0 : id;
+	transaction->jump_unsaved = false;
 	if (err)
 		transaction->catalog->version = 0;
 	return err;

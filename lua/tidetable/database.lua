@@ -102,21 +102,20 @@ local list_options = { limit = options.integer_from(1), start_after = "string" }
 ---@return string[]|nil, any, string|nil
 function Database:list_tables(given)
   given = options.check(given, list_options, "list_tables")
-  local names, n = {}, 0
-  while true do
-    n = n + 1
-    local name, err, code = core.nth_table(self.core, n)
-    if err then
-      return nil, err, code
-    elseif not name then
-      return names
-    elseif not given.start_after or name > given.start_after then
+  local all, err, code = core.table_names(self.core)
+  if not all then
+    return nil, err, code
+  end
+  local names = {}
+  for _, name in ipairs(all) do
+    if not given.start_after or name > given.start_after then
       if given.limit and #names == given.limit then
         return names, names[#names]
       end
       names[#names + 1] = name
     end
   end
+  return names
 end
 
 --- Calls core.trim until it finds nothing more.
@@ -138,15 +137,15 @@ end
 ---@param name string
 ---@return boolean|nil, table|nil err, string|nil code
 function Database:delete_table(name)
+  if type(name) ~= "string" then
+    error("delete_table: a name expected, got " .. type(name), 2)
+  end
   local ok, err, code = wait.try(self, nil, core.delete_table, self.core, name)
   if not ok then
     return nil, err, code
   end
-  local trimmed
-  trimmed, err, code = trim_all(self)
-  if not trimmed then
-    return nil, err, code
-  end
+  -- It is gone. What of its rows can't be removed now goes with later writes.
+  trim_all(self)
   return true
 end
 
@@ -188,11 +187,14 @@ local transact_options = {
   time_limit = options.seconds,
 }
 
+--- What fn returned; true when that is nothing, so that assert is content.
 local function finish(ok, ...)
-  if ok == true then
-    return ...
+  if ok ~= true then
+    return ok, ...
+  elseif select("#", ...) == 0 then
+    return true
   end
-  return ok, ...
+  return ...
 end
 
 ---@class tidetable.TransactOptions
@@ -204,7 +206,7 @@ end
 --- snapshot (optimistic.lua).
 ---@param fn fun(tx: tidetable.Transaction): ...
 ---@param given tidetable.TransactOptions|nil
----@return any ...  what fn returns; or nil, err, code
+---@return any ...  what fn returns (nothing: true); or nil, err, code
 function Database:transact(fn, given)
   given = options.check(given, transact_options, "transact")
   if type(fn) ~= "function" then

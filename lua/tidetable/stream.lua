@@ -48,7 +48,12 @@ local function with_positions(known)
   return known
 end
 
-local stream_options = with_positions { label = "string", wait = "function" }
+local stream_options = with_positions {
+  label = function(value)
+    return (type(value) ~= "string" or value == "") and "a stream's label" or nil
+  end,
+  wait = "function",
+}
 local all_options = with_positions { wait = "function" }
 local records_options = with_positions {
   limit = options.integer_from(1), follow = "boolean", timeout = options.seconds,
@@ -407,6 +412,7 @@ end
 ---@return tidetable.Stream|nil, table|nil err, string|nil code
 function streams.of_all(database, given)
   given = options.check(given, all_options, "stream", 3)
+  core.ready(database.core)
   return settle(setmetatable({ database = database, given = given, wait = given.wait }, Stream))
 end
 

@@ -27,11 +27,18 @@ local function wants_old(given, what)
   return options.check(given, write_options, what, 3).return_values == "ALL_OLD"
 end
 
+local function check_table(value, what, expected)
+  if type(value) ~= "table" then
+    error(("%s: %s (a table) expected, got %s"):format(what, expected, type(value)), 3)
+  end
+end
+
 --- Stores an item in place of whatever had its key.
 ---@param item table
 ---@param given { return_values: "NONE"|"ALL_OLD"|nil }|nil
 ---@return boolean|nil ok, table|nil old_or_err, string|nil code
 function Table:put(item, given)
+  check_table(item, "put", "an item")
   return wait.write(self.database, core.put, self.core, item, wants_old(given, "put"))
 end
 
@@ -40,6 +47,7 @@ end
 ---@param given { return_values: "NONE"|"ALL_OLD"|nil }|nil
 ---@return boolean|nil ok, table|nil old_or_err, string|nil code
 function Table:delete(key, given)
+  check_table(key, "delete", "a key")
   return wait.write(self.database, core.delete, self.core, key, wants_old(given, "delete"))
 end
 
@@ -47,6 +55,7 @@ end
 ---@param key table  the key attributes and nothing else
 ---@return table|nil item, table|nil err, string|nil code
 function Table:get(key)
+  check_table(key, "get", "a key")
   return core.get(self.core, key)
 end
 
@@ -194,14 +203,18 @@ end
 local load_options = { batch = options.integer_from(1) }
 
 --- Stores items[1..count] in as few transactions as their bytes allow.
+--- What they replace may be bigger than they are: then by halves.
 local function load_batch(put_some, items, count)
-  local first = 1
+  local first, last = 1, count
   while first <= count do
-    local n, err, code = put_some(items, first, count)
-    if not n then
-      return first - 1, err, code
+    local n, err, code, put = put_some(items, first, last)
+    if n then
+      first, last = first + n, count
+    elseif code == "TOO_BIG" and last > first and put == 0 then
+      last = first + (last - first) // 2
+    else
+      return first - 1 + (put or 0), err, code
     end
-    first = first + n
   end
   return count
 end
@@ -338,11 +351,13 @@ end
 
 function TransactionTable:put(item, given)
   check_alive(self)
+  check_table(item, "put", "an item")
   return core.tx_put(self.core, item, wants_old(given, "put"))
 end
 
 function TransactionTable:delete(key, given)
   check_alive(self)
+  check_table(key, "delete", "a key")
   return core.tx_delete(self.core, key, wants_old(given, "delete"))
 end
 

@@ -297,16 +297,17 @@ static int run_descriptions(struct tide *tide)
 {
 	struct tide_table table = table_named("orders");
 	const struct table_row *row;
-	const struct stream_row *stream;
 	struct tide_stream_state state;
+	struct buffer list = { 0 };
 	struct tide_info info;
 	uint32_t id;
 	int err = tide_describe_table(tide, &table, &row, &failure);
 
 	if (!err)
-		err = tide_nth_table(tide, 0, &row, &failure);
+		err = tide_table_names(tide, &list, &failure);
 	if (!err)
-		err = tide_nth_stream(tide, 0, &stream, &failure);
+		err = tide_stream_ids(tide, &list, &failure);
+	buffer_release(&list);
 	if (!err)
 		err = tide_stream_of(tide, slice_of_text("orders"), slice_of(NULL, 0), &id,
 			&failure);
