@@ -103,7 +103,6 @@ describe("what is read", function()
     for _, n in ipairs { 2, 2.9, 6.1, 7 } do
       assert.equal(1, runs(between(3, 6), put(n)))
     end
-    assert.equal(1, runs(between(6, 3), put(4)))
     assert.equal(1, runs(between(3, 6), function() orders:put { customer = "y", n = 4 } end))
   end)
 
