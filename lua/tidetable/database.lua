@@ -68,12 +68,18 @@ function Database:create_table(spec)
     view, age, bytes, count =
       stream.settings(spec.stream ~= true and spec.stream or nil, "create_table: stream")
   end
-  local ok, err, code = wait.try(self, nil, core.create_table, self.core, spec.name, partition,
+  -- First the handle: once the table is there, nothing may fail any more.
+  local handle, err, code = tables.handle(self, spec.name)
+  if not handle then
+    return nil, err, code
+  end
+  local ok
+  ok, err, code = wait.try(self, nil, core.create_table, self.core, spec.name, partition,
     partition_type, sort, sort_type or 0, view, age, bytes, count)
   if not ok then
     return nil, err, code
   end
-  return tables.handle(self, spec.name)
+  return handle
 end
 
 --- A handle on a table that exists.
@@ -122,7 +128,7 @@ end
 local function trim_all(self)
   local total = 0
   while true do
-    local records, more, code = wait.try(self, nil, core.trim, self.core)
+    local records, more, code = wait.write(self, core.trim, self.core)
     if not records then
       return nil, more, code
     end
@@ -140,7 +146,7 @@ function Database:delete_table(name)
   if type(name) ~= "string" then
     error("delete_table: a name expected, got " .. type(name), 2)
   end
-  local ok, err, code = wait.try(self, nil, core.delete_table, self.core, name)
+  local ok, err, code = wait.write(self, core.delete_table, self.core, name)
   if not ok then
     return nil, err, code
   end
@@ -187,6 +193,13 @@ local transact_options = {
   time_limit = options.seconds,
 }
 
+--- Runs fn; the transaction ends before it is committed: closing asks Lua for
+--- memory, and afterwards nothing may fail any more.
+local function run(fn, given)
+  local transaction <close> = given
+  return fn(transaction)
+end
+
 --- What fn returned; true when that is nothing, so that assert is content.
 local function finish(ok, ...)
   if ok ~= true then
@@ -217,9 +230,9 @@ function Database:transact(fn, given)
   elseif given.attempts then
     error('transact: option "attempts" is for mode "optimistic"', 2)
   end
-  local transaction <close> = setmetatable({ database = self, tables = {} }, Transaction)
+  local transaction = setmetatable({ database = self, tables = {} }, Transaction)
   return finish(wait.try(self, nil, core.transact, self.core,
-    given.time_limit or 5, fn, transaction))
+    given.time_limit or 5, run, fn, transaction))
 end
 
 -- Streams --------------------------------------------------------------------
