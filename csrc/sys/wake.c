@@ -38,9 +38,9 @@
 /* LMDB's lock file holds the C library's mutexes: who shares it must share the
  * library's layout too, so that is a part of the page's format. */
 #ifdef __GLIBC__
-#define FORMAT UINT32_C(0x00010001)
+#define FORMAT UINT32_C(0x00020001)
 #else
-#define FORMAT UINT32_C(0x00010002)
+#define FORMAT UINT32_C(0x00020002)
 #endif
 
 /* Linux's numbers; musl brings no header for them. */
@@ -51,8 +51,12 @@ enum { FUTEX_WAIT_FOR_CHANGE = 0, FUTEX_WAKE_SOME = 1 };
 #define OPENING_RETRY_MS 2
 
 /* Bytes that are locked; nothing needs to be there. */
-enum { LOCK_OPENING, LOCK_WRITING, LOCK_ALIVE };
+enum { LOCK_OPENING, LOCK_ALIVE };
 #define LOCK_GUARD (INT64_C(1) << 32)
+
+/* The halves of the writer's word. */
+#define WRITER_PID UINT64_C(0xffffffff)
+#define WRITER_TAKEN (UINT64_C(1) << 32)
 
 static_assert(sizeof(struct wake_page) < WAKE_BELL_AT, "the page has room for its words");
 static_assert(sizeof(_Atomic uint32_t) == 4, "a futex word is 32 bits");
@@ -70,12 +74,12 @@ static int set_lock(const struct wake *wake, short type, int64_t at)
 	return status ? errno : 0;
 }
 
-/* Has another description than ours a lock there? */
+/* Has another description than ours a lock there? In doubt, yes. */
 static bool is_locked(const struct wake *wake, int64_t at)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
 
-	return fcntl(wake->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	return fcntl(wake->fd, F_OFD_GETLK, &lock) || lock.l_type != F_UNLCK;
 }
 
 static bool is_held_by_other(int system)
@@ -203,10 +207,23 @@ static int join_page(struct wake *wake, struct failure *failure)
 	return 0;
 }
 
+static int64_t owner_of(uint64_t writer)
+{
+	return (int64_t)(writer & WRITER_PID);
+}
+
+/* Whoever had our pid before us is dead (its guard was ours to take), and the
+ * write lock it may have held is nobody's. */
+static void drop_namesakes_lock(struct wake *wake)
+{
+	if (owner_of(atomic_load(&wake->page->writer)) == wake->pid)
+		atomic_fetch_and(&wake->page->writer, ~WRITER_PID);
+}
+
 /* With OPENING held nobody else comes; so alone now is alone until wake_opened. */
 static int join(struct wake *wake, bool *alone, struct failure *failure)
 {
-	int system = set_lock(wake, F_WRLCK, LOCK_ALIVE);
+	int system = set_lock(wake, F_WRLCK, LOCK_ALIVE), err;
 
 	*alone = system == 0;
 	if (*alone)
@@ -217,7 +234,10 @@ static int join(struct wake *wake, bool *alone, struct failure *failure)
 	system = set_lock(wake, F_RDLCK, LOCK_ALIVE);
 	if (system)
 		return file_fail(failure, system, wake->path, "can't be locked");
-	return *alone ? 0 : join_page(wake, failure);
+	err = *alone ? 0 : join_page(wake, failure);
+	if (!err)
+		drop_namesakes_lock(wake);
+	return err;
 }
 
 int wake_open(struct wake **out, const char *path, bool *alone, struct failure *failure)
@@ -284,12 +304,20 @@ void wake_forget(struct wake *wake)
 	wake->fd = -1;
 }
 
+static void free_lock(struct wake *wake)
+{
+	atomic_fetch_and(&wake->page->writer, ~WRITER_PID);
+	atomic_store(&wake->writing, false);
+}
+
 void wake_close(struct wake *wake)
 {
 	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
 	if (!wake)
 		return;
+	if (wake->page && !wake->foreign && atomic_load(&wake->writing))
+		free_lock(wake);
 	if (wake->page)
 		munmap(wake->page, WAKE_PAGE_BYTES);
 	if (wake->fd >= 0) {
@@ -319,29 +347,39 @@ static void futex_wake(_Atomic uint32_t *word, int how_many)
 
 /* --- the write lock --- */
 
+/* Whoever has the lock has the database open, and so its guard. Ours would have
+ * the flag: what only looks like ours is of a process that had our pid. */
+static bool is_held(const struct wake *wake, uint64_t writer)
+{
+	int64_t owner = owner_of(writer);
+
+	return owner && owner != wake->pid && is_locked(wake, LOCK_GUARD + owner);
+}
+
+/* The count of takings keeps a lock that was freed and taken again from being
+ * taken for one whose owner has died. */
 int wake_lock_try(struct wake *wake)
 {
+	struct wake_page *page = wake->page;
 	bool nobody = false;
+	uint64_t writer;
 
-	/* The file's lock does not keep our own threads apart; the flag does. */
+	/* The word does not keep our own threads apart; the flag does. */
 	if (!atomic_compare_exchange_strong(&wake->writing, &nobody, true))
 		return ERR_BUSY;
-	if (set_lock(wake, F_WRLCK, LOCK_WRITING)) {
-		atomic_store(&wake->writing, false);
-		return ERR_BUSY;
-	}
-	atomic_store_explicit(&wake->page->owner, wake->pid, memory_order_relaxed);
-	return 0;
+	writer = atomic_load(&page->writer);
+	if (!is_held(wake, writer) && atomic_compare_exchange_strong(&page->writer, &writer,
+			((writer & ~WRITER_PID) + WRITER_TAKEN) | (uint64_t)wake->pid))
+		return 0;
+	atomic_store(&wake->writing, false);
+	return ERR_BUSY;
 }
 
 void wake_unlock(struct wake *wake)
 {
 	struct wake_page *page = wake->page;
 
-	atomic_store_explicit(&page->owner, 0, memory_order_relaxed);
-	set_lock(wake, F_UNLCK, LOCK_WRITING);
-	atomic_store(&wake->writing, false);
-
+	free_lock(wake);
 	atomic_fetch_add(&page->unlocks, 1);
 	if (atomic_load(&page->unlock_waiters))
 		futex_wake(&page->unlocks, 1);
@@ -351,7 +389,7 @@ void wake_unlock(struct wake *wake)
 
 int64_t wake_owner(const struct wake *wake)
 {
-	return atomic_load(&wake->page->owner);
+	return owner_of(atomic_load(&wake->page->writer));
 }
 
 int wake_wait_unlock(struct wake *wake, uint32_t timeout_ms)
@@ -362,7 +400,7 @@ int wake_wait_unlock(struct wake *wake, uint32_t timeout_ms)
 
 	atomic_fetch_add(&page->unlock_waiters, 1);
 	before = atomic_load(&page->unlocks);
-	if (atomic_load(&wake->writing) || is_locked(wake, LOCK_WRITING))
+	if (atomic_load(&wake->writing) || is_held(wake, atomic_load(&page->writer)))
 		err = futex_wait(&page->unlocks, before,
 			timeout_ms < UNLOCK_SLEEP_MS ? timeout_ms : UNLOCK_SLEEP_MS);
 	atomic_fetch_sub(&page->unlock_waiters, 1);

@@ -1,17 +1,20 @@
 /* wake.h - the wake file, NAME.tide-wake: who may write, and who waits.
  *
- * One page, mapped by every process that has the database open, and four kinds
+ * One page, mapped by every process that has the database open, and three kinds
  * of open-file-description locks on its bytes (they go away with their owner,
  * however it dies, and they conflict inside one process too):
  *
  *     OPENING   held while a database is created, opened or closed
- *     WRITING   the outer write lock; the owner's pid stands in the page
  *     ALIVE     shared by everyone who has it open: whoever gets it alone may
  *               reset the page
  *     GUARD     byte 2^32 + pid: this process has the database open; a second
  *               copy of the library in one process meets it and is refused
  *
- * The page only ever gives hints: a waiter that is woken looks at the store
+ * The outer write lock is a word of the page with its owner's pid: taking it asks
+ * the system nothing. Whoever finds it taken asks whether the owner's GUARD is
+ * there, and takes the lock from one that has died.
+ *
+ * For the rest the page only ever gives hints: a waiter that is woken looks at the store
  * for the truth, and sleeps at most a second before it looks again. So a lost
  * signal costs time and a needless one costs a look; neither costs a record.
  */

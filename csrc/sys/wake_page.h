@@ -10,7 +10,8 @@
  *     line 2   commit_waiters, bells
  *     line 3   unlocks    futex word, one more with every unlock
  *     line 4   unlock_waiters
- *     line 5   owner      pid of the write lock's holder, 0 if nobody
+ *     line 5   writer     the write lock: low half the pid of who has it, 0 if
+ *                         nobody; high half how often it was taken
  *     last byte           written to ring the bells: inotify sees writes, but
  *                         nothing that happens through a map
  */
@@ -37,7 +38,7 @@ struct wake_page {
 	_Atomic uint32_t bells;
 	alignas(WAKE_LINE) _Atomic uint32_t unlocks;
 	alignas(WAKE_LINE) _Atomic uint32_t unlock_waiters;
-	alignas(WAKE_LINE) _Atomic int64_t owner;
+	alignas(WAKE_LINE) _Atomic uint64_t writer;
 };
 
 struct wake {

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "sys/wake.h"
+#include "sys/wake_page.h"
 #include "unit/child.h"
 
 #define ROUNDS 20000
@@ -361,6 +362,35 @@ static void a_killed_owner_frees_the_lock(void)
 	wake_close(wake);
 }
 
+/* The child waits until its pid stands in the page, as if one of that pid had
+ * died with the lock; then it opens the database and does not write. */
+static void come_after_a_namesake(struct child *parent, void *context)
+{
+	struct wake *wake;
+
+	(void)context;
+	CHECK(child_hear(parent));
+	wake = open_wake();
+	child_tell(parent);
+	CHECK(child_hear(parent));
+	wake_close(wake);
+}
+
+static void a_namesake_of_the_dead_does_not_hold_the_lock(void)
+{
+	struct child child = child_start(come_after_a_namesake, NULL);
+	struct wake *wake = open_wake();
+
+	atomic_store(&wake->page->writer, (UINT64_C(7) << 32) | (uint64_t)child.pid);
+	child_tell(&child);
+	CHECK(child_hear(&child));
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	wake_unlock(wake);
+	child_tell(&child);
+	child_end(&child);
+	wake_close(wake);
+}
+
 static void closing_frees_the_lock(void)
 {
 	struct wake *wake = open_wake();
@@ -572,6 +602,7 @@ int main(void)
 	another_pid_namespace_is_refused();
 	one_writes_at_a_time();
 	a_killed_owner_frees_the_lock();
+	a_namesake_of_the_dead_does_not_hold_the_lock();
 	closing_frees_the_lock();
 	nobody_waits_for_a_free_lock();
 	a_signal_ends_a_wait();
