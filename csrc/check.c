@@ -120,7 +120,7 @@ static int check_rows(struct check *check, enum tree tree)
 	if (err)
 		return err;
 	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
-	while (!err) {
+	while (!err && !(tree == TREE_META && key.data[0] >= TREE_META_END)) {
 		check->report->rows++;
 		check->report->bytes += key.len + value.len;
 		if (row_open(key, value, &payload))

@@ -28,7 +28,7 @@
 #define MAX_BYTES_MOST (UINT64_C(1) << 46)
 
 static const char *const tree_names[TREE_COUNT] = {
-	[TREE_META] = "meta",
+	[TREE_META] = NULL,          /* the unnamed one */
 	[TREE_ITEMS] = "items",
 	[TREE_TAILS] = "tails",
 	[TREE_PARTS] = "parts",

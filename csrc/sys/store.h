@@ -23,9 +23,13 @@
  * half a page less the headers.) */
 #define STORE_ROW_SHARE 2028
 
-/* Trees are LMDB's named databases; their set is fixed (doc/format.md). */
+/* Trees are LMDB's databases; their set is fixed (doc/format.md). TREE_META is
+ * the unnamed one, in which LMDB keeps the roots of the others under their
+ * names: what begins with TREE_META_END or more there is not ours. Each commit
+ * writes that page anyway, so a row in it costs no page of its own. */
 enum tree { TREE_META, TREE_ITEMS, TREE_TAILS, TREE_PARTS, TREE_LOG };
 #define TREE_COUNT 5
+#define TREE_META_END 0x60
 
 enum durability {
 	DURABILITY_FULL,       /* an acknowledged commit survives a power cut */
