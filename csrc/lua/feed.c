@@ -7,9 +7,9 @@
 #include "lua/handle.h"
 
 /* User values: the database, what is known of each stream by id, and that of
- * the stream whose record came last. */
-enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO };
-#define USER_VALUES 3
+ * the stream whose record came last; records' metatable, at hand. */
+enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO, VALUE_RECORD_TYPE };
+#define USER_VALUES 4
 
 #define FIRST_PAGE 16
 #define LARGEST_PAGE 1000
@@ -44,6 +44,8 @@ static int feed(lua_State *L)
 	handle->left = (uint64_t)luaL_optinteger(L, 5, INT64_MAX);
 	lua_newtable(L);
 	lua_setiuservalue(L, -2, VALUE_INFOS);
+	push_record_type(L);
+	lua_setiuservalue(L, -2, VALUE_RECORD_TYPE);
 	check_database(L, 1);
 	if (tide_feed_start(&handle->feed, database->tide, stream, from, (uint64_t)at, &failure))
 		return return_failure(L, &failure);
@@ -133,12 +135,13 @@ static int push_next(lua_State *L, struct feed_handle *handle, struct failure *f
 			continue;
 		}
 		lua_getiuservalue(L, 1, VALUE_INFO);
-		room = new_record(L, -1, record.len);
+		lua_getiuservalue(L, 1, VALUE_RECORD_TYPE);
+		room = new_record(L, record.len);
 		check_open(L, &handle->child);
 		if (tide_feed_peek(handle->feed, &same, &again) == 0 && same == stream &&
 				again.len == record.len)
 			break;
-		lua_pop(L, 2);
+		lua_pop(L, 1);
 	}
 	memcpy(room, again.data, again.len);
 	tide_feed_next(handle->feed, &stream, &again);

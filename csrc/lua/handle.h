@@ -107,9 +107,10 @@ void open_clocks(lua_State *L);
 /* The clock at index, which may be nil: then NULL. */
 struct clock *opt_clock(lua_State *L, int index);
 
-/* Pushes an empty record with room for so many bytes; returns where they go.
- * `info` is the stack index of what is known about its stream. */
-uint8_t *new_record(lua_State *L, int info, size_t len);
+/* Makes an empty record with room for so many bytes of what is on the stack, what
+ * is known about its stream and the type of records; returns where they go. */
+uint8_t *new_record(lua_State *L, size_t len);
+void push_record_type(lua_State *L);
 
 /* Raises TIMEOUT when the open transaction has passed its time limit. */
 void check_deadline(lua_State *L, const struct database *database);

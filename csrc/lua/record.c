@@ -12,7 +12,10 @@
 #include "lua/handle.h"
 #include "lua/value.h"
 
+static const char TYPE[] = RECORD_TYPE;
+
 struct record_handle {
+	const char *type;            /* TYPE: its address tells a record */
 	size_t len;
 	uint8_t bytes[];
 };
@@ -48,18 +51,21 @@ static const char *const field_names[FIELD_COUNT] = {
 
 static const char metatable_key;
 
-uint8_t *new_record(lua_State *L, int info, size_t len)
+void push_record_type(lua_State *L)
 {
-	struct record_handle *handle;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
+}
 
-	info = lua_absindex(L, info);
-	handle = lua_newuserdatauv(L, sizeof *handle + len, USER_VALUES);
+uint8_t *new_record(lua_State *L, size_t len)
+{
+	struct record_handle *handle = lua_newuserdatauv(L, sizeof *handle + len, USER_VALUES);
+
+	handle->type = TYPE;
 	handle->len = len;
 	memset(handle->bytes, 0, len < RECORD_HEAD ? len : RECORD_HEAD);
-	lua_pushvalue(L, info);
+	lua_insert(L, -3);
+	lua_setmetatable(L, -3);
 	lua_setiuservalue(L, -2, VALUE_INFO);
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
-	lua_setmetatable(L, -2);
 	return handle->bytes;
 }
 
@@ -155,16 +161,11 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 
 static struct record_handle *check_record(lua_State *L)
 {
-	bool is_record = false;
+	struct record_handle *handle = lua_touserdata(L, 1);
 
-	if (lua_getmetatable(L, 1)) {
-		lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
-		is_record = lua_rawequal(L, -1, -2);
-		lua_pop(L, 2);
-	}
-	if (!is_record)
+	if (!handle || lua_rawlen(L, 1) < sizeof *handle || handle->type != TYPE)
 		luaL_typeerror(L, 1, RECORD_TYPE);
-	return lua_touserdata(L, 1);
+	return handle;
 }
 
 /* __index: the field's number is found in the table of names, an upvalue. */
