@@ -1,8 +1,10 @@
 -- orders.lua - the table that is measured: orders of customers, 200 bytes each.
 --
--- Item number i (from 0) is the (i % 10)th order of customer i // 10, so items in
--- order of their numbers are in order of their keys. All items have the same size:
--- whatever is put in place of another is another value and not another length.
+-- There are up to 1,000 customers; item number i (from 0) is one of customer i // n,
+-- so items in order of their numbers are in order of their keys. (No more customers:
+-- their names are kept, and the collector's work grows with what is kept.) All items
+-- have the same size: whatever is put in place of another is another value and not
+-- another length.
 
 local tidetable = require "tidetable"
 
@@ -12,7 +14,7 @@ local raw = require "raw"
 local orders = {}
 
 local name = "orders"
-local orders_each = 10
+local orders_each = math.max(1, (bench.items + 999) // 1000)
 local first_time, step = 1700000000001, 100
 local item_bytes, item_row_bytes = 200, 213
 local states = { "pending", "shipped", "settled", "refused" }
