@@ -118,7 +118,7 @@ demo: setup-build ## follow the history of a git repository (REPO=path)
 
 test: setup-test ## unit tests, specs, tidy, and slices of the long tests
 	+@$(call build,release)
-	@$(MAKE) $(if $(FACE),symbols) tidy suite bench-small
+	@$(MAKE) symbols tidy suite bench-small
 
 asan: setup-test ## the same under the address and undefined sanitizers
 	+@$(call build,asan)
@@ -135,7 +135,7 @@ lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
 	+@$(call build,release)
 	+@$(call build,clang)
 	@$(LUACHECK) --no-color --quiet .
-	@$(MAKE) tidy $(if $(FACE),rock)
+	@$(MAKE) tidy rock
 
 SPECS = spec/tidetable spec/operations spec/examples_spec.lua
 
@@ -158,7 +158,7 @@ model: setup-test $(SO) ## random steps against a plain model (STEPS=100000 SEED
 crash: setup-test $(SO) ## writers killed at any point (CYCLES=1000 SEED=n)
 	@CYCLES=$(or $(CYCLES),1000) $(call busted,$(wildcard spec/crash))
 
-fault: setup-test $(SO) $(FAULT) $(filter fault_%,$(UNITS)) ## each allocation refused once (EVERY=1)
+fault: setup-test $(SO) $(FAULT) $(filter fault_%,$(UNITS)) ## each allocation refused (EVERY=1)
 	@EVERY=$(or $(EVERY),1) $(call busted,$(wildcard spec/fault))
 
 slices: setup-test $(SO) $(FAULT)

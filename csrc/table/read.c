@@ -115,8 +115,8 @@ static int fail_part(struct failure *failure, int err, const struct key_attribut
 	if (err == ERR_KEY_EMPTY)
 		return fail_with(failure, err, "Key: %s", attribute->name);
 	if (err == ERR_VALIDATION)
-		return fail_as(failure, err, "The BETWEEN operator requires upper bound to be greater"
-			" than or equal to lower bound: key %s", attribute->name);
+		return fail_as(failure, err, "The BETWEEN operator requires upper bound to be"
+			" greater than or equal to lower bound: key %s", attribute->name);
 	return fail(failure, err);
 }
 

@@ -1,7 +1,7 @@
 -- key_order_spec.lua - the order of keys is the order of values, up to DynamoDB's limits.
 --
--- A third of STEPS random items of each type: what a query and a scan give is compared with the values,
--- sorted here. Wide keys lie around the widths where a key is cut (keys.lua).
+-- A third of STEPS random items of each type: what a query and a scan give is compared with the
+-- values, sorted here. Wide keys lie around the widths where a key is cut (keys.lua).
 local keys = require "spec.model.keys"
 local tidetable = require "tidetable"
 local values = require "spec.model.values"
