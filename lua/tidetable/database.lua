@@ -241,7 +241,8 @@ end
 ---@param given tidetable.RecordsOptions|nil
 ---@return tidetable.Stream|nil, table|nil err, string|nil code
 function Database:stream(given)
-  return stream.of_all(self, given)
+  local handle, err, code = stream.of_all(self, given)
+  return handle, err, code
 end
 
 local list_streams_options = { table = "string" }

@@ -67,6 +67,9 @@ end
 ---@param seconds number  since 1970
 ---@return userdata
 function tidetable.manual_clock(seconds)
+  if type(seconds) ~= "number" then
+    error("manual_clock: a number of seconds expected, got " .. type(seconds), 2)
+  end
   return core.manual_clock(seconds)
 end
 

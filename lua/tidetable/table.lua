@@ -282,9 +282,10 @@ end
 ---@return integer|nil count, table|nil err, string|nil code
 function Table:load(items, given)
   local size = options.check(given, load_options, "load").batch or 1000
-  return load_items(function(batch, first, last)
+  local count, err, code = load_items(function(batch, first, last)
     return wait.try(self.database, nil, core.load, self.core, batch, first, last, false)
   end, items, size)
+  return count, err, code
 end
 
 -- Streams and descriptions ---------------------------------------------------
@@ -293,7 +294,9 @@ end
 ---@param given tidetable.StreamOptions|nil
 ---@return tidetable.Stream|nil, table|nil err, string|nil code
 function Table:stream(given)
-  return stream.of_table(self.database, self.name, given)
+  -- No tail call: a misuse is blamed on our caller's line.
+  local handle, err, code = stream.of_table(self.database, self.name, given)
+  return handle, err, code
 end
 
 --- Begins a stream. VALIDATION when one is enabled.

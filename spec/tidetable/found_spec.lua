@@ -249,6 +249,17 @@ describe("found by review:", function()
     assert.same({ id = "i120" }, orders:get { id = "i120" })
   end)
 
+  it("a misuse is blamed on the line of whoever called", function()
+    local db = helper.memory()
+    local orders = create(db)
+    helper.blames('did you mean "label"?', function() orders:stream { labl = "x" } end)
+    helper.blames('did you mean "from"?', function() db:stream { frm = "LATEST" } end)
+    helper.blames("an array or a function", function() orders:load(3) end)
+    helper.blames("an item (a table) expected, got string", function() orders:put("x") end)
+    helper.blames("a key (a table) expected, got nil", function() orders:get(nil) end)
+    helper.blames("a name expected, got nil", function() db:delete_table(nil) end)
+  end)
+
   it("a clock that a finalizer still asks after its own end says so", function()
     local child = helper.child([[
       db:close()

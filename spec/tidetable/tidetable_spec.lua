@@ -402,7 +402,7 @@ describe("a manual clock", function()
   end)
 
   it("takes numbers of seconds", function()
-    misuse("number expected", tidetable.manual_clock, "x")
+    helper.blames("a number of seconds expected", function() tidetable.manual_clock("x") end)
     misuse("seconds, from 0", tidetable.manual_clock, -1)
     misuse("seconds, from 0", tidetable.manual_clock, 0 / 0)
     misuse("seconds, from 0", tidetable.manual_clock, math.huge)
