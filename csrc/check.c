@@ -236,16 +236,27 @@ static int walk_from(struct check *check, struct row_walk *walk, struct slice ke
 	return rows_from(walk, check->txn, key);
 }
 
+/* The key at which the walk went on behind damage. */
+struct resumed {
+	size_t len;
+	uint8_t key[KEY_HEAD_MAX + SORT_KEY_MAX + 1];
+};
+
 /* Goes on behind a row that is damaged: with the next key there can be; behind
- * a damaged node (then the walk reaches no row) with the next that is not in it. */
-static int walk_on(struct check *check, struct row_walk *walk, uint64_t *tail_rows)
+ * a damaged node (then the walk reaches no row) with the next that is not in it.
+ * Where a damaged key leads back to where the walk has been, it ends. */
+static int walk_on(struct check *check, struct row_walk *walk, struct resumed *resumed,
+	uint64_t *tail_rows)
 {
-	uint8_t next[KEY_HEAD_MAX + SORT_KEY_MAX + 1];
+	uint8_t *next = resumed->key;
 	size_t len = walk->key_len;
 	int err;
 
+	if (slice_compare(slice_of(walk->key, len), slice_of(next, resumed->len)) < 0)
+		return END;
 	memcpy(next, walk->key, len);
 	next[len] = 0;
+	resumed->len = len + 1;
 	err = walk_from(check, walk, slice_of(next, len + 1), tail_rows);
 	if (err != ERR_CORRUPT || walk->key_len > 0)
 		return err;
@@ -254,6 +265,7 @@ static int walk_on(struct check *check, struct row_walk *walk, uint64_t *tail_ro
 	if (len == 0)
 		return END;
 	next[len - 1]++;
+	resumed->len = len;
 	err = walk_from(check, walk, slice_of(next, len), tail_rows);
 	return err == ERR_CORRUPT && walk->key_len == 0 ? END : err;
 }
@@ -261,6 +273,7 @@ static int walk_on(struct check *check, struct row_walk *walk, uint64_t *tail_ro
 static int check_items(struct check *check)
 {
 	struct row_walk walk = { 0 };
+	struct resumed resumed = { 0 };
 	uint64_t tail_rows = 0, tails, parts;
 	bool damaged = false;
 	int err = rows_from(&walk, check->txn, slice_of("", 0));
@@ -268,7 +281,7 @@ static int check_items(struct check *check)
 	while (err == 0 || err == ERR_CORRUPT) {
 		if (err == ERR_CORRUPT) {
 			damaged = true;
-			err = walk_on(check, &walk, &tail_rows);
+			err = walk_on(check, &walk, &resumed, &tail_rows);
 			continue;
 		}
 		err = check_item(check, &walk);
