@@ -148,6 +148,23 @@ call("transact, undone", function(world)
     error("not enough memory, it says itself")
   end)
 end)
+call("transact, optimistic", function(world)
+  local n = world.db:transact(function(tx)
+    local one, two = tx:table "one", tx:table "two"
+    local old = one:get { id = 1 }
+    one:put({ id = 1, n = 8, old = old }, { return_values = "ALL_OLD" })
+    two:delete { p = "a", s = 1 }
+    one:load { { id = 50 }, { id = 51 } }
+    return count(two:query("a")) + count(one:scan()) + #two:query_page("a") + #one:scan_page()
+  end, { mode = "optimistic" })
+  assert(n > 0)
+end)
+call("transact, optimistic, undone", function(world)
+  world.db:transact(function(tx)
+    tx:table("one"):put { id = 1, n = 9 }
+    error("not enough memory, it says itself")
+  end, { mode = "optimistic" })
+end)
 call("enable_stream", function(world) assert(world.bare:enable_stream()) end)
 call("disable_stream", function(world) assert(world.two:disable_stream()) end)
 call("set_retention", function(world)
@@ -298,7 +315,7 @@ end
 
 local expected_errors = {
   ["open, refused"] = "OPTIONS", ["put, refused"] = "VALIDATION", ["records, ahead"] = "AHEAD",
-  ["transact, undone"] = "on purpose",
+  ["transact, undone"] = "on purpose", ["transact, optimistic, undone"] = "on purpose",
 }
 
 local function is_expected(name, err)
