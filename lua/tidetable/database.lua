@@ -237,11 +237,12 @@ end
 
 -- Streams --------------------------------------------------------------------
 
---- The changes of all tables in one total order.
----@param given tidetable.RecordsOptions|nil
+--- The changes of all tables in one total order; or of the table that the
+--- options name, which may be gone: then its stream's label is needed.
+---@param given tidetable.StreamOptions|nil  and table
 ---@return tidetable.Stream|nil, table|nil err, string|nil code
 function Database:stream(given)
-  local handle, err, code = stream.of_all(self, given)
+  local handle, err, code = stream.of_database(self, given)
   return handle, err, code
 end
 

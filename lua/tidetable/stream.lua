@@ -48,13 +48,12 @@ local function with_positions(known)
   return known
 end
 
-local stream_options = with_positions {
-  label = function(value)
-    return (type(value) ~= "string" or value == "") and "a stream's label" or nil
-  end,
-  wait = "function",
-}
-local all_options = with_positions { wait = "function" }
+local function check_label(value)
+  return (type(value) ~= "string" or value == "") and "a stream's label" or nil
+end
+
+local stream_options = with_positions { label = check_label, wait = "function" }
+local all_options = with_positions { table = "string", label = check_label, wait = "function" }
 local records_options = with_positions {
   limit = options.integer_from(1), follow = "boolean", timeout = options.seconds,
   wait = "function",
@@ -391,9 +390,7 @@ end
 ---@class tidetable.StreamOptions : tidetable.RecordsOptions
 ---@field label string|nil  an older stream of the table
 
----@return tidetable.Stream|nil, table|nil err, string|nil code
-function streams.of_table(database, name, given)
-  given = options.check(given, stream_options, "stream", 3)
+local function of_table(database, name, given)
   local id, err, code = core.stream_of(database.core, name, given.label)
   if not id then
     return nil, err, code
@@ -410,10 +407,29 @@ function streams.of_table(database, name, given)
 end
 
 ---@return tidetable.Stream|nil, table|nil err, string|nil code
-function streams.of_all(database, given)
+function streams.of_table(database, name, given)
+  given = options.check(given, stream_options, "stream", 3)
+  local stream, err, code = of_table(database, name, given)
+  return stream, err, code
+end
+
+--- Of all tables; of one, there or gone, when the options name it.
+---@return tidetable.Stream|nil, table|nil err, string|nil code
+function streams.of_database(database, given)
   given = options.check(given, all_options, "stream", 3)
   core.ready(database.core)
-  return settle(setmetatable({ database = database, given = given, wait = given.wait }, Stream))
+  if given.label and not given.table then
+    error('stream: option "label" goes with "table"', 3)
+  end
+  local stream, err, code
+  if given.table then
+    stream, err, code = of_table(database, given.table, given)
+  else
+    stream, err, code = settle(setmetatable({
+      database = database, given = given, wait = given.wait,
+    }, Stream))
+  end
+  return stream, err, code
 end
 
 --- Descriptions of all streams, or of one table's.

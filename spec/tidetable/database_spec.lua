@@ -553,7 +553,7 @@ describe("stream, over all tables", function()
     misuse("each table's has its own retention", function()
       db:stream():set_retention "1h"
     end)
-    misuse('unknown option "label"', db.stream, db, { label = "x" })
+    misuse('option "label" goes with "table"', db.stream, db, { label = "x" })
   end)
 end)
 

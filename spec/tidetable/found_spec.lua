@@ -249,6 +249,21 @@ describe("found by review:", function()
     assert.same({ id = "i120" }, orders:get { id = "i120" })
   end)
 
+  it("the stream of a table that is gone is still there, by its label", function()
+    local path = helper.path()
+    local db = helper.open(nil, path)
+    local orders = create(db)
+    orders:put { id = "a" }
+    local label = assert(orders:stream()).label
+    assert(db:delete_table "orders")
+    db:close()
+    db = helper.open(nil, path)
+    local stream = assert(db:stream { table = "orders", label = label })
+    assert.equal("a", stream:next().keys.id)
+    assert.equal("NOT_FOUND", select(3, db:stream { table = "orders" }))
+    helper.blames('"label" goes with "table"', function() db:stream { label = label } end)
+  end)
+
   it("a misuse is blamed on the line of whoever called", function()
     local db = helper.memory()
     local orders = create(db)
