@@ -11,7 +11,9 @@
  *     raw pack FROM TO                     the same without free pages
  *     raw make FROM TO items|both          our rows, in a file of raw LMDB
  *     raw sizes FILE                       rows, pages and sizes of both trees
- *     raw put FILE items|both full|none random|ascending BATCH COUNT SEED
+ *     raw put FILE items|both full|none random|PARTITION BATCH COUNT SEED
+ *                                          random items, or ascending ones of a new
+ *                                          partition, which lies behind all others
  *     raw trim FILE COUNT                  removes records at the head
  *     raw scan FILE                        every record, touched
  *     raw get FILE COUNT SEED              random items, touched
@@ -43,8 +45,7 @@
 #define ITEM_HEAD 9                      /* before the item in its row: doc/format.md */
 #define IMAGE_MAX 1024
 
-/* The partition that ascending items go to, behind all others: bench/lib/orders.lua. */
-#define ASCENDING_PARTITION "zulu-0001"
+/* The sort keys of ascending items: bench/lib/orders.lua. */
 #define ASCENDING_FIRST INT64_C(1700000000001)
 #define ASCENDING_STEP 100
 
@@ -309,20 +310,19 @@ static const uint8_t *keys_pick(const struct keys *keys, uint64_t *state)
 }
 
 /* Keys of ascending items: the table's, one partition behind all others. */
-static void keys_make(struct keys *keys, uint32_t table, size_t count)
+static void keys_make(struct keys *keys, uint32_t table, const char *name, size_t count)
 {
 	static const struct key_schema schema = {
 		{ TYPE_S, 8, "customer" },
 		{ TYPE_N, 9, "placed_at" },
 	};
 	static const uint8_t no_secret[HASH_SECRET_BYTES];
-	static const char name[] = ASCENDING_PARTITION;
 	struct value partition = { .type = TYPE_S };
 	struct value sort = { .type = TYPE_N };
 	struct number number;
 	struct key key;
 
-	partition.bytes = slice_of((const uint8_t *)name, sizeof name - 1);
+	partition.bytes = slice_of((const uint8_t *)name, strlen(name));
 	if (key_set_partition(&key, table, &schema, &partition, no_secret))
 		die("keys", "the partition key is refused");
 	*keys = (struct keys){ .all = get_memory(count * sizeof *keys->all) };
@@ -340,7 +340,8 @@ static void keys_make(struct keys *keys, uint32_t table, size_t count)
 struct put {
 	struct file file;
 	struct keys keys;
-	bool both, ascending;
+	bool both;
+	const char *partition;           /* of ascending items; NULL: random ones */
 	uint64_t state;                  /* of chance */
 	uint64_t sequence;
 	uint8_t log_key[RECORD_KEY];
@@ -375,9 +376,9 @@ static void put_prepare(struct put *put, size_t count)
 		die("put", "items are larger than this program thought of");
 	memset(put->image, 'x', sizeof put->image);
 	keys_read(&put->keys, &put->file);
-	if (put->ascending) {
+	if (put->partition) {
 		free(put->keys.all);
-		keys_make(&put->keys, get_u32(key), count);
+		keys_make(&put->keys, get_u32(key), put->partition, count);
 	}
 	if (put->both)
 		measure_records(put);
@@ -385,7 +386,7 @@ static void put_prepare(struct put *put, size_t count)
 
 static MDB_val next_key(struct put *put)
 {
-	const uint8_t *bytes = put->ascending ? put->keys.all[put->keys.at++] :
+	const uint8_t *bytes = put->partition ? put->keys.all[put->keys.at++] :
 		keys_pick(&put->keys, &put->state);
 
 	return (MDB_val){ put->keys.len, (void *)(uintptr_t)bytes };
@@ -572,7 +573,7 @@ static void run_put(char **arg)
 	static struct put put;
 
 	put.both = is(arg[1], "both");
-	put.ascending = is(arg[3], "ascending");
+	put.partition = is(arg[3], "random") ? NULL : arg[3];
 	put.state = seed_of(arg[6]);
 	file_open(&put.file, arg[0], is(arg[2], "none") ? MDB_NOSYNC : 0);
 	measure_put(&put, number_of(arg[4]), number_of(arg[5]));

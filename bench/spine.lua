@@ -96,6 +96,17 @@ local function three(round, directory, how, fn)
   })
 end
 
+--- Ascending items by one of the two ways to put many, and making them alone.
+local function ascending(round, directory, partition, fn)
+  local count = batches_ascending * batch
+  local next_item = orders.ascending(partition)
+  local numbers = three(round, directory,
+    { durability = "full", order = partition, batch = batch, count = count },
+    function(made, n, db) fn(made, n, db, next_item) end)
+  numbers.build = bench.time(count, function(n) build(n, orders.ascending(partition)) end)
+  return numbers
+end
+
 local function net_of(round) return (round.ours - round.build) / round.item end
 local function over_item(round) return round.ours / round.item end
 
@@ -132,16 +143,14 @@ local function write_round(round, base, disk)
     { durability = "none", order = "random", batch = 1, count = singles },
     put_random))
 
-  local count = batches_ascending * batch
-  local next_item = orders.ascending()
-  local ascending = three(round, disk,
-    { durability = "full", order = "ascending", batch = batch, count = count },
-    function(_, n, db) transact(db, n, next_item) end)
-  ascending.build = bench.time(count, function(n) build(n, orders.ascending()) end)
-  writes.ascending:add(ascending)
+  local partition = orders.new_partition
+  writes.ascending:add(ascending(round, disk, partition[1],
+    function(_, n, db, next_item) transact(db, n, next_item) end))
+  writes.ascending_load:add(ascending(round, disk, partition[2],
+    function(made, n, _, next_item) load(made, n, next_item) end))
   orders.compare(disk .. "/ours.tide", disk .. "/raw-both", { "items", "log" })
 
-  count = batches_random * batch
+  local count = batches_random * batch
   local how = { durability = "full", order = "random", batch = batch, count = count }
   writes.random:add(three(round, disk, how,
     function(_, n, db) transact(db, n, orders.random_item) end))
@@ -158,16 +167,19 @@ local function write_row(what, series, target, judged)
   }
 end
 
+local function ascending_rows(what, series)
+  write_row(what, series)
+  write_row("  net of building the items' tables", series, 2.5, net_of)
+  report.row { what = "  building them alone", unit = "us", ours = series:each "build" }
+end
+
 local function report_writes()
   report.section "Writing, on the disk, us a change; judged: over raw item"
   write_row("put, flushed, random", writes.single, 1.35)
   write_row("transact of 1000 puts, random", writes.random, 1.25)
   write_row("load of 1000 items, random", writes.random_load, 1.25)
-  write_row("transact of 1000 puts, ascending, whole", writes.ascending)
-  write_row("  net of building the items' tables", writes.ascending, 2.5, net_of)
-  report.row {
-    what = "  building them alone", unit = "us", ours = writes.ascending:each "build",
-  }
+  ascending_rows("transact of 1000 puts, ascending, whole", writes.ascending)
+  ascending_rows("load of 1000 items, ascending, whole", writes.ascending_load)
   write_row("put, durability none, random", writes.unflushed, 1.7)
 end
 

@@ -19,9 +19,6 @@ local first_time, step = 1700000000001, 100
 local item_bytes, item_row_bytes = 200, 213
 local states = { "pending", "shipped", "settled", "refused" }
 
---- The partition that ascending items go to, behind all others (bench/raw.c too).
-local ascending_partition = "zulu-0001"
-
 local customers, addresses, notes = {}, {}, {}
 
 for i = 0, (bench.items - 1) // orders_each do
@@ -64,12 +61,15 @@ function orders.random_key()
   }
 end
 
+--- Partitions behind all others.
+orders.new_partition = { "zulu-0001", "zulu-0002" }
+
 --- Items of one partition, ascending: each call makes the next one.
-function orders.ascending()
+function orders.ascending(partition)
   local placed_at = first_time - step
   return function()
     placed_at = placed_at + step
-    return item_of(ascending_partition, placed_at)
+    return item_of(partition, placed_at)
   end
 end
 
