@@ -349,13 +349,20 @@ local TransactionTable = { __name = "tidetable.transaction_table" }
 TransactionTable.__index = TransactionTable
 
 local function check_alive(self)
-  self.transaction:check()
+  if self.transaction.ended then
+    core.raise_ended()
+  end
 end
 
+local tx_put = core.tx_put
+
+-- The commonest call of all, in line: a function less is a tenth less.
 function TransactionTable:put(item, given)
-  check_alive(self)
-  check_table(item, "put", "an item")
-  return core.tx_put(self.core, item, wants_old(given, "put"))
+  if self.transaction.ended or type(item) ~= "table" then
+    check_alive(self)
+    check_table(item, "put", "an item")
+  end
+  return tx_put(self.core, item, given ~= nil and wants_old(given, "put"))
 end
 
 function TransactionTable:delete(key, given)
