@@ -107,9 +107,8 @@ static bool is_named(struct slice name, const struct key_attribute *attribute)
 	return name.len == attribute->len && memcmp(name.data, attribute->name, name.len) == 0;
 }
 
-/* The values of both key attributes, in one walk. */
-static int find(struct slice item, const struct key_schema *schema, struct value *partition,
-	struct value *sort)
+/* Both in one walk. */
+int key_find(struct key_values *values, const struct key_schema *schema, struct slice item)
 {
 	bool no_sort = !schema->sort.type;
 	struct map_walk walk;
@@ -117,32 +116,37 @@ static int find(struct slice item, const struct key_schema *schema, struct value
 	struct slice name;
 	int err;
 
-	partition->type = sort->type = 0;
+	values->partition.type = values->sort.type = 0;
 	err = map_start(&walk, item);
-	while (!err && !(partition->type && (sort->type || no_sort))) {
+	while (!err && !(values->partition.type && (values->sort.type || no_sort))) {
 		err = map_next(&walk, &name, &value);
 		if (err)
 			break;
 		if (is_named(name, &schema->partition))
-			*partition = value;
+			values->partition = value;
 		else if (!no_sort && is_named(name, &schema->sort))
-			*sort = value;
+			values->sort = value;
 	}
 	return err == END ? ERR_KEY_MISSING : err;
+}
+
+int key_of_values(struct key *key, uint32_t table, const struct key_schema *schema,
+	const struct key_values *values, const uint8_t secret[HASH_SECRET_BYTES])
+{
+	int err = key_set_partition(key, table, schema, &values->partition, secret);
+
+	if (err || !schema->sort.type)
+		return err;
+	return key_set_sort(key, schema, &values->sort);
 }
 
 int key_of_item(struct key *key, uint32_t table, const struct key_schema *schema,
 	struct slice item, const uint8_t secret[HASH_SECRET_BYTES])
 {
-	struct value partition, sort;
-	int err;
+	struct key_values values;
+	int err = key_find(&values, schema, item);
 
-	err = find(item, schema, &partition, &sort);
-	if (!err)
-		err = key_set_partition(key, table, schema, &partition, secret);
-	if (err || !schema->sort.type)
-		return err;
-	return key_set_sort(key, schema, &sort);
+	return err ? err : key_of_values(key, table, schema, &values, secret);
 }
 
 int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
@@ -171,24 +175,20 @@ static void put_attribute(struct buffer *out, const struct key_attribute *attrib
 		buffer_put_counted(out, value->bytes);
 }
 
-int key_attributes(struct buffer *out, const struct key_schema *schema, struct slice item)
+int key_put_attributes(struct buffer *out, const struct key_schema *schema,
+	const struct key_values *values)
 {
 	const struct key_attribute *p = &schema->partition, *s = &schema->sort;
-	struct value partition, sort;
 	bool sort_first;
-	int err;
 
-	err = find(item, schema, &partition, &sort);
-	if (err)
-		return err;
-	if (partition.type != p->type || (s->type && sort.type != s->type))
+	if (values->partition.type != p->type || (s->type && values->sort.type != s->type))
 		return ERR_KEY_TYPE;
 	sort_first = s->type && slice_compare(attribute_name(s), attribute_name(p)) < 0;
 	buffer_put_varint(out, s->type ? 2 : 1);
 	if (sort_first)
-		put_attribute(out, s, &sort);
-	put_attribute(out, p, &partition);
+		put_attribute(out, s, &values->sort);
+	put_attribute(out, p, &values->partition);
 	if (s->type && !sort_first)
-		put_attribute(out, s, &sort);
+		put_attribute(out, s, &values->sort);
 	return buffer_error(out);
 }

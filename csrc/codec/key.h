@@ -71,7 +71,24 @@ int key_set_partition(struct key *key, uint32_t table, const struct key_schema *
 /* Sets the sort part: KEY_TYPE, KEY_EMPTY, SORT_KEY_TOO_LONG. */
 int key_set_sort(struct key *key, const struct key_schema *schema, const struct value *sort);
 
-/* The key of an item: KEY_MISSING besides what the two above say. */
+/* An item's key attributes, borrowed from it. */
+struct key_values {
+	struct value partition;
+	struct value sort;                 /* type 0: the schema has none */
+};
+
+/* Finds them: KEY_MISSING, CORRUPT. */
+int key_find(struct key_values *values, const struct key_schema *schema, struct slice item);
+
+/* The key of these values: what the two above say. */
+int key_of_values(struct key *key, uint32_t table, const struct key_schema *schema,
+	const struct key_values *values, const uint8_t secret[HASH_SECRET_BYTES]);
+
+/* Writes them as a map body: KEY_TYPE. */
+int key_put_attributes(struct buffer *out, const struct key_schema *schema,
+	const struct key_values *values);
+
+/* The key of an item: KEY_MISSING besides what key_of_values says. */
 int key_of_item(struct key *key, uint32_t table, const struct key_schema *schema,
 	struct slice item, const uint8_t secret[HASH_SECRET_BYTES]);
 
@@ -84,8 +101,5 @@ static inline bool key_is_hashed(const struct key *key)
 {
 	return key->head_len > 4 && key->bytes[4] == 0x02;
 }
-
-/* Writes the key attributes of an item as a map body. KEY_MISSING, KEY_TYPE. */
-int key_attributes(struct buffer *out, const struct key_schema *schema, struct slice item);
 
 #endif

@@ -22,17 +22,27 @@ void record_put_head(const struct record *record, uint8_t head[RECORD_HEAD])
 	head[3] = 0;
 	set_u32(head + 4, record->position);
 	set_u32(head + 8, record->count);
-	set_u32(head + 12, record->size_bytes);
-	set_u64(head + 16, record->sequence);
-	set_u64(head + 24, record->transaction);
-	set_u64(head + 32, record->created_ms);
-	set_u64(head + 40, record->retention_ms);
-	set_u64(head + 48, record->partition_hash);
-	set_u64(head + 56, record->ordinal);
-	set_u64(head + 64, record->stream_bytes);
-	set_u32(head + 72, (uint32_t)record->keys.len);
-	set_u32(head + 76, (uint32_t)record->old_image.len);
-	set_u32(head + 80, (uint32_t)record->new_image.len);
+	set_u64(head + 12, record->sequence);
+	set_u64(head + 20, record->transaction);
+	set_u64(head + 28, record->created_ms);
+	set_u64(head + 36, record->retention_ms);
+	set_u64(head + 44, record->partition_hash);
+	set_u64(head + 52, record->ordinal);
+	set_u64(head + 60, record->stream_bytes);
+	set_u32(head + 68, (uint32_t)record->keys.len);
+	set_u32(head + 72, (uint32_t)record->old_image.len);
+	set_u32(head + 76, (uint32_t)record->new_image.len);
+}
+
+static size_t image_size(struct slice image)
+{
+	return image.len ? item_size(image) : 0;
+}
+
+size_t record_size(const struct record *record)
+{
+	return item_size(record->keys) + image_size(record->old_image) +
+		image_size(record->new_image);
 }
 
 /* What no writer of ours writes. An image may be missing where the stream's
@@ -65,17 +75,16 @@ int record_get_head(struct record *record, struct slice bytes)
 	record->origin = head[2];
 	record->position = get_u32(head + 4);
 	record->count = get_u32(head + 8);
-	record->size_bytes = get_u32(head + 12);
-	record->sequence = get_u64(head + 16);
-	record->transaction = get_u64(head + 24);
-	record->created_ms = get_u64(head + 32);
-	record->retention_ms = get_u64(head + 40);
-	record->partition_hash = get_u64(head + 48);
-	record->ordinal = get_u64(head + 56);
-	record->stream_bytes = get_u64(head + 64);
-	record->keys = slice_of(NULL, get_u32(head + 72));
-	record->old_image = slice_of(NULL, get_u32(head + 76));
-	record->new_image = slice_of(NULL, get_u32(head + 80));
+	record->sequence = get_u64(head + 12);
+	record->transaction = get_u64(head + 20);
+	record->created_ms = get_u64(head + 28);
+	record->retention_ms = get_u64(head + 36);
+	record->partition_hash = get_u64(head + 44);
+	record->ordinal = get_u64(head + 52);
+	record->stream_bytes = get_u64(head + 60);
+	record->keys = slice_of(NULL, get_u32(head + 68));
+	record->old_image = slice_of(NULL, get_u32(head + 72));
+	record->new_image = slice_of(NULL, get_u32(head + 76));
 	return is_possible(record) ? 0 : ERR_CORRUPT;
 }
 

@@ -11,18 +11,17 @@
  *      3   1   0
  *      4   4   position in its transaction, from 0
  *      8   4   count of records in its transaction
- *     12   4   size in DynamoDB's bytes: keys and images
- *     16   8   sequence number
- *     24   8   transaction id: the sequence number of the transaction's first
- *     32   8   created at, ms since 1970 as the clock said
- *     40   8   retention clock at that moment, ms (doc/format.md, "Time")
- *     48   8   hash of the partition key
- *     56   8   ordinal in its stream, from 1
- *     64   8   bytes of its stream up to and with this record
- *     72   4   length of the keys (a map body)
- *     76   4   length of the old image; 0: none (an item is never empty)
- *     80   4   length of the new image; 0: none
- *     84       keys, old image, new image
+ *     12   8   sequence number
+ *     20   8   transaction id: the sequence number of the transaction's first
+ *     28   8   created at, ms since 1970 as the clock said
+ *     36   8   retention clock at that moment, ms (doc/format.md, "Time")
+ *     44   8   hash of the partition key
+ *     52   8   ordinal in its stream, from 1
+ *     60   8   bytes of its stream up to and with this record
+ *     68   4   length of the keys (a map body)
+ *     72   4   length of the old image; 0: none (an item is never empty)
+ *     76   4   length of the new image; 0: none
+ *     80       keys, old image, new image
  *
  * A record lies in one row while it fits in a page's share; a longer one is
  * cut before its new image and wherever a row is full. Bytes of a stream are
@@ -34,7 +33,7 @@
 #include "base/buffer.h"
 
 #define RECORD_FORMAT 1
-#define RECORD_HEAD 84
+#define RECORD_HEAD 80
 #define RECORD_KEY 14
 
 enum event { EVENT_INSERT = 1, EVENT_MODIFY, EVENT_REMOVE };
@@ -45,7 +44,6 @@ struct record {
 	uint8_t origin;
 	uint32_t position;
 	uint32_t count;
-	uint32_t size_bytes;
 	uint64_t sequence;
 	uint64_t transaction;
 	uint64_t created_ms;
@@ -61,6 +59,16 @@ struct record {
 static inline size_t record_bytes(const struct record *record)
 {
 	return RECORD_HEAD + record->keys.len + record->old_image.len + record->new_image.len;
+}
+
+/* Its size by DynamoDB's rule, keys and images; counted when it is asked for, and
+ * not by every writer. Trusts checked bytes. */
+size_t record_size(const struct record *record);
+
+/* The sequence number in a record's bytes. */
+static inline uint64_t record_sequence(const uint8_t head[RECORD_HEAD])
+{
+	return get_u64(head + 12);
 }
 
 /* The name DynamoDB gives the event: INSERT, MODIFY, REMOVE. */

@@ -143,7 +143,7 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		lua_pushinteger(L, (lua_Integer)record->count);
 		break;
 	case FIELD_SIZE_BYTES:
-		lua_pushinteger(L, (lua_Integer)record->size_bytes);
+		lua_pushinteger(L, (lua_Integer)record_size(record));
 		break;
 	case FIELD_PARTITION_HASH:
 		lua_pushinteger(L, (lua_Integer)record->partition_hash);

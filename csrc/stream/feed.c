@@ -243,6 +243,25 @@ static int take(struct feed *feed, struct cursor *cursor, uint32_t stream,
 	return 0;
 }
 
+/* Goes to the next record and copies it: END when there is none. */
+static int take_next(struct feed *feed, struct cursor *cursor, uint32_t stream)
+{
+	size_t start = feed->page.len;
+	struct record head;
+	int err;
+
+	buffer_put_u32(&feed->page, stream);
+	buffer_put_u32(&feed->page, 0);
+	err = log_take(cursor, stream, &head, &feed->page);
+	if (err) {
+		feed->page.len = start;
+		return err;
+	}
+	set_u32(feed->page.data + start + 4, (uint32_t)record_bytes(&head));
+	feed->filled_to = head.sequence;
+	return 0;
+}
+
 static bool is_full(const struct feed *feed, uint32_t taken, uint32_t max)
 {
 	return taken >= max || feed->page.len >= FEED_PAGE_BYTES;
@@ -273,13 +292,10 @@ static int fill_one(struct feed *feed, uint32_t max, const struct view_of_stream
 	err = seek(feed, view, row, cursor, &head, failure);
 	if (err == ERR_TRIMMED)
 		return err;
-	while (!err && !is_full(feed, taken, max)) {
+	if (!err && max)
 		err = take(feed, cursor, id, &head);
-		if (err)
-			break;
-		taken++;
-		err = log_step(cursor, id, &head);
-	}
+	while (!err && !is_full(feed, ++taken, max))
+		err = take_next(feed, cursor, id);
 	feed->caught_up = err == END;
 	return err < 0 ? corrupt(feed, id, feed->filled_to + 1, err, failure) : 0;
 }
@@ -450,7 +466,7 @@ int feed_next(struct feed *feed, uint32_t *stream, struct slice *record)
 	if (err)
 		return err;
 	feed->at += ENTRY_HEAD + record->len;
-	feed->position = get_u64(record->data + 16);
+	feed->position = record_sequence(record->data);
 	return 0;
 }
 

@@ -214,21 +214,16 @@ uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream)
 	return sequence_of(key);
 }
 
-int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
-	struct buffer *out)
+/* From the record's first row on, which the cursor is on. */
+static int copy_rows(struct cursor *cursor, uint32_t stream, const struct record *head,
+	struct slice key, struct slice value, struct buffer *out)
 {
 	size_t left = record_bytes(head);
-	uint8_t bytes[RECORD_KEY];
-	struct slice key = slice_of(bytes, sizeof bytes), value, share;
-	int err;
+	struct slice share;
 
-	record_set_key(bytes, stream, head->sequence, 0);
-	err = cursor_move(cursor, MOVE_HERE, &key, &value);
-	for (uint16_t part = 0; !err; part++) {
-		if (!is_of(key, stream) || sequence_of(key) != head->sequence ||
-				part_of(key) != part)
-			return ERR_CORRUPT;
-		err = row_open(key, value, &share);
+	for (uint16_t part = 0;; part++) {
+		int err = part_of(key) == part ? row_open(key, value, &share) : ERR_CORRUPT;
+
 		if (err)
 			return err;
 		if (share.len == 0 || share.len > left)
@@ -238,8 +233,34 @@ int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
 		if (left == 0)
 			return buffer_error(out);
 		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+		if (err < 0)
+			return err;
+		if (err == END || !is_of(key, stream) || sequence_of(key) != head->sequence)
+			return ERR_CORRUPT;
 	}
-	return err == END ? ERR_CORRUPT : err;
+}
+
+int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
+	struct buffer *out)
+{
+	struct slice key, value;
+	int err = cursor_move(cursor, MOVE_HERE, &key, &value);
+
+	if (err < 0)
+		return err;
+	if (err == END || !is_of(key, stream) || sequence_of(key) != head->sequence)
+		return ERR_CORRUPT;
+	return copy_rows(cursor, stream, head, key, value, out);
+}
+
+int log_take(struct cursor *cursor, uint32_t stream, struct record *head, struct buffer *out)
+{
+	struct slice key, value;
+	int err = next_first_row(cursor, stream, &key, &value);
+
+	if (!err)
+		err = peek_head(key, value, head);
+	return err ? err : copy_rows(cursor, stream, head, key, value, out);
 }
 
 int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint64_t *rows)

@@ -48,6 +48,9 @@ uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream);
 int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
 	struct buffer *out);
 
+/* log_step and log_copy in one. */
+int log_take(struct cursor *cursor, uint32_t stream, struct record *head, struct buffer *out);
+
 /* Deletes the record that the cursor is on the first row of, adding its rows to
  * *rows, and goes on to the next one as log_step does. */
 int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint64_t *rows);

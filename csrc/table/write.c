@@ -70,35 +70,53 @@ static uint8_t event_of(const struct stored *old, struct slice new_item)
 	return slice_equal(old->item, new_item) ? 0 : EVENT_MODIFY;
 }
 
+/* What is put or deleted. */
+struct target {
+	const struct table *table;
+	struct slice asked;          /* the item, or its key attributes alone */
+	struct key_values values;    /* of an item that is put */
+	struct key key;
+};
+
+/* The key attributes alone, as a map body. */
+static int keys_of(struct transaction *transaction, const struct target *target, bool puts,
+	struct slice *keys)
+{
+	int err;
+
+	*keys = target->asked;
+	if (!puts)
+		return 0;
+	buffer_clear(&transaction->keys);
+	err = key_put_attributes(&transaction->keys, &target->table->row.schema,
+		&target->values);
+	*keys = buffer_slice(&transaction->keys);
+	return err;
+}
+
 /* Keeps the record for the stream, as its view has it. */
-static int capture(struct transaction *transaction, const struct table *table,
-	const struct key *key, const struct change *change, const struct changed *changed)
+static int capture(struct transaction *transaction, const struct target *target,
+	const struct change *change, const struct changed *changed)
 {
 	const struct stream *stream =
-		streams_find(&transaction->catalog->streams, table->row.stream);
-	struct slice any = change->new_item.len ? change->new_item : changed->old_item;
+		streams_find(&transaction->catalog->streams, target->table->row.stream);
 	struct record record = {
 		.event = changed->event,
 		.origin = change->origin,
 		.sequence = changed->sequence,
-		.partition_hash = key->partition_hash,
+		.partition_hash = target->key.partition_hash,
 	};
 	int err;
 
 	if (!stream)
 		return ERR_CORRUPT;
-	buffer_clear(&transaction->keys);
-	err = key_attributes(&transaction->keys, &table->row.schema, any);
+	err = keys_of(transaction, target, change->new_item.len > 0, &record.keys);
 	if (err)
 		return err;
-	record.keys = buffer_slice(&transaction->keys);
 	if (view_has_old(stream->row.view))
 		record.old_image = changed->old_item;
 	if (view_has_new(stream->row.view))
 		record.new_image = change->new_item;
-	record.size_bytes = (uint32_t)(item_size(record.keys) +
-		(record.old_image.len ? item_size(record.old_image) : 0) +
-		(record.new_image.len ? item_size(record.new_image) : 0));
 	return journal_add(&transaction->journal, stream->row.id, &record);
 }
 
@@ -117,12 +135,13 @@ static int keep_old(struct transaction *transaction, struct stored *old,
 	return 0;
 }
 
-static int apply(struct transaction *transaction, const struct table *table,
-	const struct key *key, struct slice asked, const struct change *change,
-	struct changed *changed)
+static int apply(struct transaction *transaction, const struct target *target,
+	const struct change *change, struct changed *changed)
 {
+	const struct table *table = target->table;
+	const struct key *key = &target->key;
 	struct stored stored, *old = NULL;
-	int err = item_get(&stored, transaction->txn, key, &table->row.schema, asked,
+	int err = item_get(&stored, transaction->txn, key, &table->row.schema, target->asked,
 		&transaction->old);
 
 	*changed = (struct changed){ 0 };
@@ -142,7 +161,7 @@ static int apply(struct transaction *transaction, const struct table *table,
 		return ERR_TOO_BIG;
 	changed->sequence = transaction_sequence(transaction);
 	if (table->row.stream) {
-		err = capture(transaction, table, key, change, changed);
+		err = capture(transaction, target, change, changed);
 		if (err)
 			return transaction_break(transaction, err);
 	}
@@ -162,16 +181,22 @@ static int report(struct failure *failure, int err, const struct table *table)
 int write_put(struct transaction *transaction, const struct table *table, struct slice item,
 	struct changed *changed, struct failure *failure)
 {
+	const struct key_schema *schema = &table->row.schema;
 	struct change change = { item, ORIGIN_USER };
-	struct key key;
-	int err = key_of_item(&key, table->row.id, &table->row.schema, item, transaction->secret);
+	struct target target;
+	int err = key_find(&target.values, schema, item);
 
+	if (!err)
+		err = key_of_values(&target.key, table->row.id, schema, &target.values,
+			transaction->secret);
 	if (err)
-		return fail_key(failure, err, &table->row.schema, item);
+		return fail_key(failure, err, schema, item);
 	err = writer_check_room(transaction->txn, failure);
 	if (err)
 		return err;
-	err = apply(transaction, table, &key, item, &change, changed);
+	target.table = table;
+	target.asked = item;
+	err = apply(transaction, &target, &change, changed);
 	return err ? report(failure, err, table) : 0;
 }
 
@@ -179,12 +204,14 @@ int write_delete(struct transaction *transaction, const struct table *table,
 	struct slice key_item, struct changed *changed, struct failure *failure)
 {
 	struct change change = { { NULL, 0 }, ORIGIN_USER };
-	struct key key;
-	int err = key_of_key(&key, table->row.id, &table->row.schema, key_item,
+	struct target target;
+	int err = key_of_key(&target.key, table->row.id, &table->row.schema, key_item,
 		transaction->secret);
 
 	if (err)
 		return fail_key(failure, err, &table->row.schema, key_item);
-	err = apply(transaction, table, &key, key_item, &change, changed);
+	target.table = table;
+	target.asked = key_item;
+	err = apply(transaction, &target, &change, changed);
 	return err ? report(failure, err, table) : 0;
 }

@@ -142,7 +142,7 @@ local views = {
   NEW_AND_OLD_IMAGES = { old = true, new = true },
 }
 
-local HEAD = 84
+local HEAD = 80
 
 local function capture(tx, t, key, old, new)
   local stream = t.stream

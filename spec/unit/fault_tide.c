@@ -271,8 +271,8 @@ static int run_feed_of(struct tide *tide, uint32_t id, enum tide_from from, uint
 		err = tide_feed_fill(feed, tide, 2, &failure);
 		while (!err && tide_feed_next(feed, &stream, &record) == 0) {
 			CHECK_EQUAL_INT(record_check(record), 0);
-			CHECK(get_u64(record.data + 16) > last);
-			last = get_u64(record.data + 16);
+			CHECK(record_sequence(record.data) > last);
+			last = record_sequence(record.data);
 		}
 	}
 	tide_feed_finish(feed);

@@ -1,5 +1,6 @@
 /* test_record.c - a record comes back as it was, or it is CORRUPT. */
 #include "codec/record.h"
+#include "codec/value.h"
 
 #include "base/error.h"
 #include "check.h"
@@ -36,7 +37,6 @@ static struct record random_record(struct maps *maps)
 		.event = (uint8_t)(EVENT_INSERT + check_random_below(3)),
 		.origin = (uint8_t)check_random_below(2),
 		.count = (uint32_t)(1 + check_random_below(UINT32_MAX)),
-		.size_bytes = (uint32_t)check_random(),
 		.sequence = check_random() | 1,
 		.created_ms = check_random(),
 		.retention_ms = check_random(),
@@ -75,7 +75,6 @@ static void check_same_head(const struct record *a, const struct record *b)
 	CHECK_EQUAL_INT(a->origin, b->origin);
 	CHECK_EQUAL_UINT(a->position, b->position);
 	CHECK_EQUAL_UINT(a->count, b->count);
-	CHECK_EQUAL_UINT(a->size_bytes, b->size_bytes);
 	CHECK_EQUAL_UINT(a->sequence, b->sequence);
 	CHECK_EQUAL_UINT(a->transaction, b->transaction);
 	CHECK_EQUAL_UINT(a->created_ms, b->created_ms);
@@ -87,6 +86,11 @@ static void check_same_head(const struct record *a, const struct record *b)
 	CHECK_EQUAL_UINT(a->old_image.len, b->old_image.len);
 	CHECK_EQUAL_UINT(a->new_image.len, b->new_image.len);
 	CHECK_EQUAL_UINT(record_bytes(a), record_bytes(b));
+}
+
+static size_t size_or_none(struct slice image)
+{
+	return image.len ? item_size(image) : 0;
 }
 
 static void a_record_comes_back_as_it_was(void)
@@ -109,6 +113,9 @@ static void a_record_comes_back_as_it_was(void)
 		CHECK(slice_equal(again.old_image, record.old_image));
 		CHECK(slice_equal(again.new_image, record.new_image));
 		CHECK_EQUAL_INT(record_check(bytes), 0);
+		CHECK_EQUAL_UINT(record_sequence(bytes.data), record.sequence);
+		CHECK_EQUAL_UINT(record_size(&again), item_size(record.keys) +
+			size_or_none(record.old_image) + size_or_none(record.new_image));
 	}
 	buffer_release(&buffer);
 	release_maps(&maps);
@@ -118,7 +125,7 @@ static struct record plain_record(struct maps *maps)
 {
 	struct record record = {
 		.event = EVENT_MODIFY, .origin = ORIGIN_USER, .position = 1, .count = 3,
-		.size_bytes = 0x01020304, .sequence = 0x1112131415161718,
+		.sequence = 0x1112131415161718,
 		.transaction = 0x1112131415161717, .created_ms = 0x2122232425262728,
 		.retention_ms = 0x3132333435363738, .partition_hash = 0x4142434445464748,
 		.ordinal = 0x5152535455565758, .stream_bytes = 0x6162636465666768,
@@ -133,7 +140,7 @@ static struct record plain_record(struct maps *maps)
 static void the_layout(void)
 {
 	static const char head[] =
-		"\1\2\0\0" "\0\0\0\1" "\0\0\0\3" "\1\2\3\4"
+		"\1\2\0\0" "\0\0\0\1" "\0\0\0\3"
 		"\x11\x12\x13\x14\x15\x16\x17\x18" "\x11\x12\x13\x14\x15\x16\x17\x17"
 		"\x21\x22\x23\x24\x25\x26\x27\x28" "\x31\x32\x33\x34\x35\x36\x37\x38"
 		"\x41\x42\x43\x44\x45\x46\x47\x48" "\x51\x52\x53\x54\x55\x56\x57\x58"
@@ -193,12 +200,12 @@ static void fields_that_cannot_be(void)
 		{ 1, 1, EVENT_INSERT }, { 1, 1, EVENT_REMOVE }, /* with both images */
 		{ 2, 1, 2 }, { 3, 1, 1 },                       /* origin, the 0 */
 		{ 4, 4, 3 }, { 8, 4, 0 }, { 8, 4, 1 },          /* position beyond count */
-		{ 16, 8, 0 }, { 16, 8, 0x1112131415161716 },    /* before its transaction */
-		{ 24, 8, 0 }, { 24, 8, 0x1112131415161719 },
-		{ 56, 8, 0 }, { 64, 8, 0 }, { 64, 8, 98 },      /* ordinal, stream bytes */
-		{ 72, 4, 0 }, { 72, 4, 3 }, { 72, 4, 5 }, { 72, 4, UINT32_MAX },
-		{ 76, 4, 0 }, { 76, 4, 6 }, { 76, 4, UINT32_MAX },
-		{ 80, 4, 0 }, { 80, 4, 5 }, { 80, 4, UINT32_MAX },
+		{ 12, 8, 0 }, { 12, 8, 0x1112131415161716 },    /* before its transaction */
+		{ 20, 8, 0 }, { 20, 8, 0x1112131415161719 },
+		{ 52, 8, 0 }, { 60, 8, 0 }, { 60, 8, 94 },      /* ordinal, stream bytes */
+		{ 68, 4, 0 }, { 68, 4, 3 }, { 68, 4, 5 }, { 68, 4, UINT32_MAX },
+		{ 72, 4, 0 }, { 72, 4, 6 }, { 72, 4, UINT32_MAX },
+		{ 76, 4, 0 }, { 76, 4, 5 }, { 76, 4, UINT32_MAX },
 	};
 	struct maps maps = { 0 };
 	struct buffer buffer = { 0 };

@@ -313,7 +313,7 @@ static void feeds_follow(void)
 	CHECK(tide_feed_has_news(all, tide));
 	MUST(tide_feed_fill(latest, tide, 10, &failure), failure);
 	CHECK_EQUAL_INT(tide_feed_next(latest, &stream, &bytes), 0);
-	CHECK_EQUAL_UINT(get_u64(bytes.data + 16), 2);
+	CHECK_EQUAL_UINT(record_sequence(bytes.data), 2);
 	MUST(tide_describe_stream(tide, id, &state, &failure), failure);
 	CHECK(state.count == 2 && state.first_sequence == 1 && state.last_sequence == 2);
 	tide_clock_advance(options.clock, RETENTION_DEFAULT_MS);
