@@ -303,7 +303,9 @@ describe("git_history", function()
   end)
 
   it("draws a bar on a terminal, and colours it unless NO_COLOR is set", function()
-    if select(2, shell("command -v script")) ~= 0 then return pending("there is no `script`") end
+    if select(2, shell("script -qec true /dev/null")) ~= 0 then
+      return pending("no pseudo-terminal can be made here (`script`)")
+    end
     long_repository()
     local command = ("script -qec %s /dev/null"):format(quote(("%s %s %s"):format(lua,
       quote(root .. "/examples/git_history.lua"), quote(directory .. "/long"))))
