@@ -21,7 +21,7 @@ local singles = bench.scaled(20000, 100)
 local puts_watched = bench.scaled(50000, 100)
 local batches_random, batches_ascending = bench.scaled(20), bench.scaled(50)
 local gets = bench.scaled(100000, 1000)
-local batch_of_keys = 1000
+local batch_of_keys = 100
 
 --------------------------------------------------------------------------------
 -- What is measured on a copy of the base: `raw` and `ours` for each subject
@@ -341,7 +341,7 @@ local function read_records(made, way)
   assert(seen == items, "there should be as many records as items, all with both images")
 end
 
---- Random gets; their keys are made before, a thousand at a time.
+--- Random gets; their keys are made before, few enough at a time to stay in the cache.
 local function get_random(made, count)
   local passed = 0
   for _ = 1, count // batch_of_keys do
