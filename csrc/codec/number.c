@@ -75,6 +75,12 @@ static void encode(struct number *number, bool negative, uint64_t n, int exponen
 	number->len = (uint8_t)(head + (unsigned)(room + 10 - at));
 }
 
+void number_from_scaled(struct number *number, int64_t n, int exponent)
+{
+	assert(abs(exponent) <= 2 * SCALED_EXPONENT - 10);
+	encode(number, n < 0, n < 0 ? 0 - (uint64_t)n : (uint64_t)n, exponent);
+}
+
 void number_from_integer(struct number *number, int64_t n)
 {
 	encode(number, n < 0, n < 0 ? 0 - (uint64_t)n : (uint64_t)n, 0);
@@ -188,6 +194,26 @@ int number_parse(struct number *number, struct slice text)
 		return 0;
 	}
 	digits.scale += exponent;
+	return encode_digits(number, negative, &digits);
+}
+
+int number_from_digits(struct number *number, bool negative, const uint8_t *from,
+	unsigned count, int exponent)
+{
+	struct digits digits = { 0 };
+
+	for (; count > 0 && *from == 0; count--)
+		from++;
+	for (; count > 0 && from[count - 1] == 0; count--)
+		exponent++;
+	if (count == 0) {
+		set_zero(number);
+		return 0;
+	}
+	digits.scale = exponent + (int)count;
+	digits.too_many = count > NUMBER_MAX_DIGITS;
+	digits.count = digits.too_many ? NUMBER_MAX_DIGITS : count;
+	memcpy(digits.padded + 1, from, digits.count);
 	return encode_digits(number, negative, &digits);
 }
 
@@ -339,6 +365,24 @@ bool number_to_integer(struct slice bytes, int64_t *n)
 	return true;
 }
 
+bool number_to_scaled(struct slice bytes, int64_t *n, int *exponent)
+{
+	struct parts parts;
+
+	*n = 0;
+	*exponent = 0;
+	if (is_zero(bytes))
+		return true;
+	parts = parts_of(bytes);
+	if (parts.count > 9)
+		return false;
+	*exponent = parts.exponent - (int)parts.count;
+	*n = (int64_t)mantissa_of(&parts);
+	if (parts.flip)
+		*n = -*n;
+	return abs(*exponent) <= SCALED_EXPONENT;
+}
+
 /* More pairs than a decimal holds: at least 18 digits, which no shortest
  * decimal has. The C library does it. */
 static double long_double_of(const struct parts *parts)
@@ -396,6 +440,23 @@ static size_t digits_of(const struct parts *parts, char *digits, int *point)
 		digits[len++] = (char)('0' + pair % 10);
 	}
 	return digits[len - 1] == '0' ? len - 1 : len;
+}
+
+unsigned number_to_digits(struct slice bytes, uint8_t digits[NUMBER_MAX_DIGITS], int *exponent)
+{
+	char text[2 * PAIRS_MAX];
+	struct parts parts;
+	size_t len, i;
+
+	*exponent = 0;
+	if (is_zero(bytes))
+		return 0;
+	parts = parts_of(bytes);
+	len = digits_of(&parts, text, exponent);
+	*exponent -= (int)len;
+	for (i = 0; i < len; i++)
+		digits[i] = (uint8_t)(text[i] - '0');
+	return (unsigned)len;
 }
 
 static char *put(char *to, const char *from, size_t len)

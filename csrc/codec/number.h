@@ -65,6 +65,31 @@ bool number_to_integer(struct slice bytes, int64_t *n);
  * number_from_double comes out as it was. Zero is +0. */
 bool number_to_double(struct slice bytes, double *d);
 
+/* -1, 0 or 1. */
+static inline int number_sign(struct slice bytes)
+{
+	return (bytes.data[0] > 0x80) - (bytes.data[0] < 0x80);
+}
+
+/* For arithmetic, which stands in codec/arithmetic.c: a number as the integer
+ * of its significant digits, the first one first, x 10^exponent. No digit and
+ * exponent 0 for zero; else neither end is a zero. Returns how many there are. */
+unsigned number_to_digits(struct slice bytes, uint8_t digits[NUMBER_MAX_DIGITS], int *exponent);
+
+/* The other way, from any digits, with zeros at either end or none at all.
+ * NUMBER_OVERFLOW, NUMBER_UNDERFLOW, and if it is neither NUMBER_DIGITS. */
+int number_from_digits(struct number *number, bool negative, const uint8_t *digits,
+	unsigned count, int exponent);
+
+/* Most numbers are n x 100^exponent with |n| below 10^18 and the exponent within
+ * SCALED_EXPONENT of 0; false for the others. Zero is 0 x 100^0. */
+#define SCALED_EXPONENT 30
+bool number_to_scaled(struct slice bytes, int64_t *n, int *exponent);
+
+/* The other way, of any n; the exponent is within 2 x SCALED_EXPONENT - 10 of 0:
+ * such a number is never out of range. */
+void number_from_scaled(struct number *number, int64_t n, int exponent);
+
 /* Plain decimal as DynamoDB prints it: no exponent, no trailing zeros after
  * the point, 0 before it. Writes a NUL; returns the length without it. */
 size_t number_format(struct slice bytes, char text[NUMBER_MAX_TEXT]);
