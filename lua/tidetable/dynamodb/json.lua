@@ -1,0 +1,542 @@
+-- json.lua - items as JSON: in DynamoDB's words, or plainly.
+--
+--   item      { id = "a", n = 5, tags = set { "x" } }
+--   dynamodb  {"id":{"S":"a"},"n":{"N":"5"},"tags":{"SS":["x"]}}
+--   plain     {"id":"a","n":5,"tags":{"$SS":["x"]}}
+--
+-- A value becomes a tree of what JSON has (strings, numbers, booleans, null, lists,
+-- maps), and text.lua writes the tree; reading goes the other way. Both forms keep
+-- everything. Plain JSON has no sets and no binaries: they are objects with the one
+-- name $SS, $NS, $BS or $B, and a map that would look like one gets a $ more.
+
+local base64 = require "tidetable.dynamodb.base64"
+local errors = require "tidetable.dynamodb.errors"
+local text = require "tidetable.dynamodb.text"
+local types = require "tidetable.types"
+
+local json = {}
+
+---@alias tidetable.json.form "dynamodb"|"plain"
+
+-- Where we are, and what is wrong there ----------------------------------------
+--
+-- Every conversion gets `at`: the names and positions that lead to the value, and
+-- how many of them there are in `at.depth`. A path is only made for an error.
+
+--- Deeper than any item: so a table within itself has an end.
+local DEPTH_MAX = 64
+
+local Place = {}
+
+local function path_of(at)
+  local path = ""
+  for i = 1, at.depth do
+    local name = at[i]
+    path = path .. (type(name) == "number" and ("[%d]"):format(name) or
+      (path == "" and "" or ".") .. name)
+  end
+  return path
+end
+
+local function fail(at, exception, reason, ...)
+  at.exception, at.reason = exception, reason:format(...)
+  error(at, 0)
+end
+
+local function invalid(at, ...)
+  fail(at, "ValidationException", ...)
+end
+
+local function misfit(at, ...)
+  fail(at, "SerializationException", ...)
+end
+
+--- f(value, at); what it finds wrong is returned.
+local function convert(f, value, path)
+  local at = setmetatable({ depth = 0 }, Place)
+  local ok, result = pcall(f, value, at)
+  if ok then
+    return result
+  elseif result ~= at then
+    error(result, 0)
+  end
+  path = path and path .. (at.depth > 0 and "." or "") or ""
+  path = path .. path_of(at)
+  local message = path == "" and at.reason or path .. ": " .. at.reason
+  return nil, errors.validation(at.exception, message, { path = path, reason = at.reason }),
+    "VALIDATION"
+end
+
+local function enter(at)
+  at.depth = at.depth + 1
+  if at.depth > DEPTH_MAX then
+    at.depth = 0
+    invalid(at, "more than 32 levels of lists and maps")
+  end
+  return at.depth
+end
+
+local function leave(at)
+  at.depth = at.depth - 1
+end
+
+--- The list of f(member) of each member of an array.
+local function map_list(array, at, f)
+  local list, depth = types.list {}, enter(at)
+  for i = 1, #array do
+    at[depth] = i
+    list[i] = f(array[i], at)
+  end
+  leave(at)
+  return list
+end
+
+-- Values to trees ------------------------------------------------------------
+
+local function characters(value, at)
+  if not utf8.len(value) then
+    invalid(at, "a string must be UTF-8; bytes are a binary")
+  end
+  return value
+end
+
+local function exact(value, at)
+  local number, err = types.number(value)
+  if not number then
+    invalid(at, "%s", err.message)
+  end
+  return number
+end
+
+local function decimal(value, at)
+  return math.type(value) == "integer" and tostring(value) or tostring(exact(value, at))
+end
+
+local function letters(value)
+  return base64.encode(tostring(value))
+end
+
+local function check_array(array, at)
+  local count = 0
+  for i in next, array do
+    if math.type(i) ~= "integer" or i < 1 or i > #array then
+      invalid(at, "a list has no place for %s", tostring(i))
+    end
+    count = count + 1
+  end
+  if count < #array then
+    invalid(at, "a list with a hole")
+  end
+end
+
+local function write_list(list, at, f)
+  check_array(list, at)
+  return map_list(list, at, f)
+end
+
+local function write_map(map, at, f, rename)
+  local tree, depth = {}, enter(at)
+  for name, value in next, map do
+    if type(name) ~= "string" or not utf8.len(name) then
+      leave(at)
+      invalid(at, "a map's names are strings of UTF-8")
+    end
+    at[depth] = name
+    tree[rename and rename(map, name) or name] = f(value, at)
+  end
+  leave(at)
+  return next(tree) == nil and types.map(tree) or tree
+end
+
+--- DynamoDB's name of the type.
+local function type_of(value, at)
+  local kind = types.type(value)
+  if not kind then
+    invalid(at, "a %s%s can't be stored", type(value),
+      type(value) == "table" and getmetatable(value) and " with a metatable of its own" or "")
+  end
+  return kind
+end
+
+local to_typed, to_plain
+
+local function itself(value)
+  return value
+end
+
+local typed_writers = {
+  S = characters,
+  N = decimal,
+  B = letters,
+  BOOL = itself,
+  NULL = function() return true end,
+  L = function(value, at) return write_list(value, at, to_typed) end,
+  M = function(value, at) return write_map(value, at, to_typed) end,
+  SS = function(value, at) return write_list(value, at, characters) end,
+  NS = function(value, at) return write_list(value, at, decimal) end,
+  BS = function(value, at) return write_list(value, at, letters) end,
+}
+
+function to_typed(value, at)
+  local kind = type_of(value, at)
+  return { [kind] = typed_writers[kind](value, at) }
+end
+
+local marks = { ["$B"] = "B", ["$SS"] = "SS", ["$NS"] = "NS", ["$BS"] = "BS" }
+
+--- Whether this is the only name of a map, and a mark but for some $ too many.
+local function is_mark(map, name)
+  return marks[name:match("^%$*(%$%u+)$")] and next(map) == name and next(map, name) == nil
+end
+
+local function disguised(map, name)
+  return is_mark(map, name) and "$" .. name or name
+end
+
+local plain_writers = {
+  S = characters,
+  N = function(value, at) return math.type(value) == "integer" and value or exact(value, at) end,
+  B = function(value) return { ["$B"] = letters(value) } end,
+  BOOL = itself,
+  NULL = itself,
+  L = function(value, at) return write_list(value, at, to_plain) end,
+  M = function(value, at) return write_map(value, at, to_plain, disguised) end,
+  SS = function(value, at) return { ["$SS"] = write_list(value, at, characters) } end,
+  NS = function(value, at) return { ["$NS"] = write_list(value, at, exact) } end,
+  BS = function(value, at) return { ["$BS"] = write_list(value, at, letters) } end,
+}
+
+function to_plain(value, at)
+  return plain_writers[type_of(value, at)](value, at)
+end
+
+-- Trees to values ------------------------------------------------------------
+
+local kind_names = {
+  S = "a string", N = "a number", BOOL = "true or false", NULL = "null", L = "an array",
+  M = "an object",
+}
+
+local function expect(tree, kind, at)
+  local found = types.type(tree)
+  if found ~= kind then
+    misfit(at, "%s expected, got %s", kind_names[kind], kind_names[found] or type(tree))
+  end
+end
+
+local function read_string(tree, at)
+  expect(tree, "S", at)
+  return tree
+end
+
+local function read_number(tree, at)
+  if types.type(tree) == "N" then
+    misfit(at, "a number is written as a string: \"%s\"", tostring(types.number(tree)))
+  end
+  expect(tree, "S", at)
+  local number, err = text.number(tree)
+  if number == nil then
+    invalid(at, "%s", err.message)
+  end
+  return number
+end
+
+local function read_binary(tree, at)
+  expect(tree, "S", at)
+  local bytes = base64.decode(tree)
+  if not bytes then
+    misfit(at, "this is not base64, padded")
+  end
+  return types.binary(bytes)
+end
+
+local repeated = {
+  SS = "One or more parameter values were invalid: Input collection [%s] contains duplicates.",
+  NS = "Input collection contains duplicates",
+  BS = "One or more parameter values were invalid: Input collection [%s]of type BS"
+    .. " contains duplicates.",
+}
+
+local empty = {
+  SS = "One or more parameter values were invalid: An string set  may not be empty",
+  NS = "One or more parameter values were invalid: An number set  may not be empty",
+  BS = "One or more parameter values were invalid: Binary sets should not be empty",
+}
+
+local function read_set(tree, at, kind, read_member)
+  expect(tree, "L", at)
+  if #tree == 0 then
+    invalid(at, empty[kind])
+  end
+  local members, seen = map_list(tree, at, read_member), {}
+  for i, member in ipairs(members) do
+    local identity = kind == "NS" and decimal(member, at) or tostring(member)
+    if seen[identity] then
+      invalid(at, repeated[kind], table.concat(tree, ", "))
+    end
+    seen[identity] = i
+  end
+  return types.set(members)
+end
+
+local function read_list(tree, at, f)
+  expect(tree, "L", at)
+  return map_list(tree, at, f)
+end
+
+local function read_map(tree, at, f, rename)
+  expect(tree, "M", at)
+  local map, depth = {}, enter(at)
+  for name, value in next, tree do
+    at[depth] = name
+    map[rename and rename(tree, name) or name] = f(value, at)
+  end
+  leave(at)
+  return next(map) == nil and types.map(map) or map
+end
+
+local from_typed, from_plain
+
+local typed_readers = {
+  S = read_string,
+  N = read_number,
+  B = read_binary,
+  BOOL = function(tree, at)
+    expect(tree, "BOOL", at)
+    return tree
+  end,
+  NULL = function(tree, at)
+    expect(tree, "BOOL", at)
+    if not tree then
+      invalid(at, "One or more parameter values were invalid: "
+        .. "Null attribute value types must have the value of true")
+    end
+    return types.null
+  end,
+  L = function(tree, at) return read_list(tree, at, from_typed) end,
+  M = function(tree, at) return read_map(tree, at, from_typed) end,
+  SS = function(tree, at) return read_set(tree, at, "SS", read_string) end,
+  NS = function(tree, at) return read_set(tree, at, "NS", read_number) end,
+  BS = function(tree, at) return read_set(tree, at, "BS", read_binary) end,
+}
+
+--- The one name of a wrapper, or what DynamoDB says of none and of more.
+local function wrapped_kind(tree, at)
+  if types.type(tree) ~= "M" then
+    misfit(at, 'an object that names the type expected, as {"S":"..."}, got %s',
+      kind_names[types.type(tree)])
+  end
+  local kind = next(tree)
+  if kind == nil then
+    invalid(at, "Supplied AttributeValue is empty, must contain exactly one of the "
+      .. "supported datatypes")
+  elseif next(tree, kind) ~= nil then
+    invalid(at, "Supplied AttributeValue has more than one datatypes set, must contain "
+      .. "exactly one of the supported datatypes")
+  elseif not typed_readers[kind] then
+    misfit(at, "there is no type %q", kind)
+  end
+  return kind
+end
+
+function from_typed(tree, at)
+  local kind = wrapped_kind(tree, at)
+  return typed_readers[kind](tree[kind], at)
+end
+
+--- A $ that disguised a name goes.
+local function undisguised(tree, name)
+  return is_mark(tree, name) and name:sub(2) or name
+end
+
+local function read_plain_number(tree, at)
+  expect(tree, "N", at)
+  return tree
+end
+
+local marked_readers = {
+  B = read_binary,
+  SS = typed_readers.SS,
+  NS = function(tree, at) return read_set(tree, at, "NS", read_plain_number) end,
+  BS = typed_readers.BS,
+}
+
+local function from_plain_map(tree, at)
+  local name = next(tree)
+  if marks[name] and next(tree, name) == nil then
+    return marked_readers[marks[name]](tree[name], at)
+  end
+  return read_map(tree, at, from_plain, undisguised)
+end
+
+function from_plain(tree, at)
+  local kind = types.type(tree)
+  if kind == "M" then
+    return from_plain_map(tree, at)
+  elseif kind == "L" then
+    return read_list(tree, at, from_plain)
+  end
+  return tree
+end
+
+-- An item is a map that is nothing else: its own names need no disguise.
+local forms = {
+  dynamodb = {
+    write = to_typed, read = from_typed,
+    write_item = function(item, at) return write_map(item, at, to_typed) end,
+    read_item = function(tree, at) return read_map(tree, at, from_typed) end,
+  },
+  plain = {
+    write = to_plain, read = from_plain,
+    write_item = function(item, at) return write_map(item, at, to_plain) end,
+    read_item = function(tree, at) return read_map(tree, at, from_plain) end,
+  },
+}
+
+local function form_of(form, what)
+  return forms[form or "dynamodb"] or
+    error(('%s: a form is "dynamodb" or "plain", got %s'):format(what, tostring(form)), 3)
+end
+
+-- The face ---------------------------------------------------------------------
+
+--- The tree of a value, for text.encode: `{ S = "a" }`.
+---@param value any
+---@param form tidetable.json.form|nil  default "dynamodb"
+---@return any tree, tidetable.error|nil err, string|nil code
+function json.tree(value, form)
+  return convert(form_of(form, "tree").write, value)
+end
+
+--- The value of a tree that text.decode made. An error has `path` and `reason`.
+---@param tree any
+---@param form tidetable.json.form|nil
+---@param path string|nil  what errors put before theirs
+---@return any value, tidetable.error|nil err, string|nil code
+function json.value(tree, form, path)
+  return convert(form_of(form, "value").read, tree, path)
+end
+
+--- The tree of an item, whose attributes are wrapped and which itself is not.
+---@param item table
+---@param form tidetable.json.form|nil
+---@return table|nil tree, tidetable.error|nil err, string|nil code
+function json.item_tree(item, form)
+  local f = form_of(form, "item_tree").write_item
+  if type(item) ~= "table" then
+    error("item_tree: an item (a table) expected, got " .. type(item), 2)
+  end
+  return convert(f, item)
+end
+
+--- The item of a tree.
+---@param tree any
+---@param form tidetable.json.form|nil
+---@param path string|nil
+---@return table|nil item, tidetable.error|nil err, string|nil code
+function json.item(tree, form, path)
+  return convert(form_of(form, "item").read_item, tree, path)
+end
+
+--- An item as JSON, on one line.
+---@param item table
+---@param form tidetable.json.form|nil
+---@param first table|nil  from text.order: attributes that go first
+---@return string|nil json, tidetable.error|nil err, string|nil code
+function json.encode_item(item, form, first)
+  local tree, err, code = json.item_tree(item, form)
+  if not tree then
+    return nil, err, code
+  end
+  return text.encode(tree, first)
+end
+
+--- The item of a JSON text.
+---@param s string
+---@param form tidetable.json.form|nil
+---@return table|nil item, tidetable.error|nil err, string|nil code
+function json.decode_item(s, form)
+  local tree, err, code = text.decode(s)
+  if err then
+    return nil, err, code
+  end
+  return json.item(tree, form)
+end
+
+-- Records ----------------------------------------------------------------------
+
+local function image_of(record, name, form)
+  local image = record[name]
+  return image and assert(json.item_tree(image, form))
+end
+
+--- On the wire a sequence number has 21 digits at least.
+---@param sequence_number integer
+---@return string
+function json.wire_number(sequence_number)
+  return ("1%020d"):format(sequence_number)
+end
+
+--- As the answer of GetRecords words it.
+local function typed_record(record, source)
+  local user = record.user_identity
+  return {
+    eventID = ("%.16s%016x"):format(source.incarnation or ("0"):rep(16), record.sequence_number),
+    eventName = record.event_name,
+    eventVersion = "1.1",
+    eventSource = "aws:dynamodb",
+    awsRegion = source.region or "local",
+    userIdentity = user and { Type = user.type, PrincipalId = user.principal_id },
+    dynamodb = {
+      ApproximateCreationDateTime = math.floor(record.created_at),
+      Keys = image_of(record, "keys", "dynamodb"),
+      NewImage = image_of(record, "new_image", "dynamodb"),
+      OldImage = image_of(record, "old_image", "dynamodb"),
+      SequenceNumber = json.wire_number(record.sequence_number),
+      SizeBytes = record.size_bytes,
+      StreamViewType = record.view_type,
+    },
+  }
+end
+
+local images = { keys = true, old_image = true, new_image = true }
+
+local function plain_record(record)
+  local tree = {}
+  for name, value in pairs(record) do
+    tree[name] = images[name] and image_of(record, name, "plain") or value
+  end
+  return tree
+end
+
+--- The tree of a stream's record.
+---@param record tidetable.Record
+---@param form tidetable.json.form|nil  plain: the record's own words
+---@param source { incarnation: string|nil, region: string|nil }|nil  dynamodb: db:info() makes
+---   eventID unique
+---@return table
+function json.record_tree(record, form, source)
+  form_of(form, "record_tree")
+  if form == "plain" then
+    return plain_record(record)
+  end
+  return typed_record(record, source or {})
+end
+
+local record_order = { "sequence_number", "event_name", "table_name", "keys", "old_image",
+  "new_image", "created_at" }
+
+--- A record as JSON, on one line.
+---@param record tidetable.Record
+---@param form tidetable.json.form|nil
+---@param source { incarnation: string|nil, region: string|nil }|nil
+---@return string
+function json.encode_record(record, form, source)
+  local order = { table.unpack(record_order) }
+  for name in pairs(record.keys) do
+    order[#order + 1] = name
+  end
+  return text.encode(json.record_tree(record, form, source), text.order(order))
+end
+
+return json
