@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/memory.h"
+#include "sys/terminal.h"
 
 /* --- a new file --- */
 
@@ -491,6 +492,23 @@ void tide_clock_drop(struct clock *clock)
 uint64_t tide_elapsed_ms(void)
 {
 	return clock_elapsed_ms(clock_system());
+}
+
+/* --- terminals --- */
+
+bool tide_terminal_size(int descriptor, unsigned *columns, unsigned *rows)
+{
+	return terminal_size(descriptor, columns, rows);
+}
+
+bool tide_terminal_is_abandoned(int descriptor)
+{
+	return terminal_is_abandoned(descriptor);
+}
+
+int tide_terminal_char_columns(uint32_t character)
+{
+	return terminal_char_columns(character);
 }
 
 /* --- what it is --- */

@@ -304,6 +304,12 @@ int tide_bell_descriptor(const struct tide_bell *bell);
 void tide_bell_clear(struct tide_bell *bell);
 void tide_bell_close(struct tide_bell *bell);        /* NULL is fine */
 
+/* --- terminals, for command lines (sys/terminal.h) --- */
+
+bool tide_terminal_size(int descriptor, unsigned *columns, unsigned *rows);
+bool tide_terminal_is_abandoned(int descriptor);
+int tide_terminal_char_columns(uint32_t character);
+
 /* --- checking --- */
 
 struct tide_report {

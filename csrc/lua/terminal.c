@@ -1,0 +1,45 @@
+/* terminal.c - terminals for the command line's Lua. Descriptors are numbers. */
+#include <lauxlib.h>
+
+#include "lua/handle.h"
+
+/* terminal_size(descriptor) -> columns, rows; nil if it is no terminal */
+static int terminal_size(lua_State *L)
+{
+	unsigned columns, rows;
+
+	if (!tide_terminal_size((int)luaL_checkinteger(L, 1), &columns, &rows))
+		return 0;
+	lua_pushinteger(L, columns);
+	lua_pushinteger(L, rows);
+	return 2;
+}
+
+/* terminal_is_abandoned(descriptor) -> boolean */
+static int terminal_is_abandoned(lua_State *L)
+{
+	lua_pushboolean(L, tide_terminal_is_abandoned((int)luaL_checkinteger(L, 1)));
+	return 1;
+}
+
+/* terminal_char_columns(code point) -> 0, 1, 2; -1: it has no shape */
+static int terminal_char_columns(lua_State *L)
+{
+	lua_Integer character = luaL_checkinteger(L, 1);
+
+	luaL_argcheck(L, character >= 0 && character <= 0x10ffff, 1, "a code point expected");
+	lua_pushinteger(L, tide_terminal_char_columns((uint32_t)character));
+	return 1;
+}
+
+void open_terminals(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "terminal_size", terminal_size },
+		{ "terminal_is_abandoned", terminal_is_abandoned },
+		{ "terminal_char_columns", terminal_char_columns },
+		{ NULL, NULL },
+	};
+
+	luaL_setfuncs(L, functions, 0);
+}
