@@ -24,7 +24,10 @@ local function distance(a, b)
 end
 
 --- The known word nearest to a name, if one is near.
-local function nearest(name, known)
+---@param name string
+---@param known table<string, any>  its keys are the words
+---@return string|nil
+function options.nearest(name, known)
   local best, least
   for word in pairs(known) do
     local d = distance(name, word)
@@ -65,7 +68,7 @@ function options.check(given, known, what, level)
   for name, value in next, given do
     local expected = known[name]
     if not expected then
-      local near = type(name) == "string" and nearest(name, known)
+      local near = type(name) == "string" and options.nearest(name, known)
       error(("%s: unknown option %q%s"):format(what, tostring(name),
         near and (" (did you mean %q?)"):format(near) or
         ("; known are " .. sorted_names(known))), level)

@@ -28,6 +28,14 @@ describe("check", function()
     misuse("read: options are a table, got boolean", check, false)
   end)
 
+  it("finds the nearest of words, if one is near", function()
+    local words = { orders = true, ledger = true }
+    assert.equal("orders", options.nearest("ordres", words))
+    assert.equal("orders", options.nearest("Orders", words))
+    assert.is_nil(options.nearest("customers", words))
+    assert.is_nil(options.nearest("orders", {}))
+  end)
+
   it("raises on a name that nobody knows, and names the nearest one", function()
     misuse('read: unknown option "limits" (did you mean "limit"?)', check, { limits = 1 })
     misuse('read: unknown option "folow" (did you mean "follow"?)', check, { folow = true })
