@@ -9,6 +9,7 @@ DESTDIR     =
 LUA_VERSION = 5.4
 INST_LUADIR = $(PREFIX)/share/lua/$(LUA_VERSION)
 INST_LIBDIR = $(PREFIX)/lib/lua/$(LUA_VERSION)
+INST_BINDIR = $(PREFIX)/bin
 
 # What it is built with
 CFLAGS  ?=
@@ -33,7 +34,8 @@ LIMIT    = 600# seconds that one program or folder of specs may take
 
 # Debian's packages, by what needs them
 NEED_build = gcc libc6-dev lua5.4 liblua5.4-dev liblmdb-dev
-NEED_test  = $(NEED_build) lua-busted lua-cqueues
+NEED_tools = lua-argparse lua-dkjson
+NEED_test  = $(NEED_build) $(NEED_tools) lua-busted lua-cqueues
 NEED_lint  = $(NEED_test) lua-check clang luarocks
 NEED_all   = $(NEED_lint) libclang-rt-dev
 
@@ -80,7 +82,8 @@ UNITS := $(call programs,spec/unit,,test_) $(call programs,spec/unit,,fault_)
 FUZZ  := $(call programs,spec/fuzz,,fuzz_)
 BENCH := $(call programs,bench,$(OUT)/bench/)
 FAULT := $(patsubst spec/fault/%.c,$(OUT)/fault/%.so,$(wildcard spec/fault/*.c))
-EVERYTHING = $(SO) $(UNITS:%=$(OUT)/unit/%) $(FUZZ:%=$(OUT)/fuzz/%) $(BENCH) $(FAULT)
+COMMAND = $(OUT)/bin/tidetable
+EVERYTHING = $(SO) $(COMMAND) $(UNITS:%=$(OUT)/unit/%) $(FUZZ:%=$(OUT)/fuzz/%) $(BENCH) $(FAULT)
 
 # Lua finds our modules, and the core of this variant, from any directory and in child processes.
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
@@ -108,7 +111,7 @@ WRAP_asan = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 JOBS  = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 build = $(MAKE) $(JOBS) VARIANT=$(1) everything
 
-all: $(SO) ## build build/tidetable/core.so (the default)
+all: $(SO) $(COMMAND) ## build build/tidetable/core.so and build/bin/tidetable (the default)
 
 everything: $(EVERYTHING)
 
@@ -146,7 +149,7 @@ unit: setup-test $(UNITS) ## the unit tests; one alone: make test_key
 $(UNITS): %: $(OUT)/unit/%
 	$(call run,$@,$<)
 
-spec: setup-test $(SO) ## the specs; some: make spec SPEC=spec/tidetable/table_spec.lua
+spec: setup-test $(SO) $(COMMAND) ## the specs; some: make spec SPEC=spec/tidetable/table_spec.lua
 	@$(call busted,$(or $(SPEC),$(wildcard $(SPECS))))
 
 tidy: setup-test ## the architecture, as a test
@@ -208,11 +211,22 @@ rock: setup-lint ## build and install the rock into an empty tree, offline, and 
 		LUA_PATH="$$share/?.lua;$$share/?/init.lua" \
 		LUA_CPATH="$$tree/lib/lua/$(LUA_VERSION)/?.so" $(LUA) -e 'require "tidetable"'
 
-install: $(SO) ## install under PREFIX (DESTDIR, INST_LUADIR, INST_LIBDIR)
+# What the library is, and what the command brings: two rocks.
+TOOLS   := $(shell find lua/tidetable/cli lua/tidetable/dynamodb -name '*.lua' 2>/dev/null)
+LIBRARY := $(filter-out $(TOOLS),$(shell find lua -name '*.lua'))
+install_lua = for module in $(patsubst lua/%,%,$(1)); do \
+	install -D -m 644 lua/$$module "$(DESTDIR)$(INST_LUADIR)/$$module" || exit 1; done
+
+install: $(SO) ## install the library under PREFIX (DESTDIR, INST_LUADIR, INST_LIBDIR)
 	@install -D -m 755 $(SO) "$(DESTDIR)$(INST_LIBDIR)/tidetable/core.so"
-	@for module in $(patsubst lua/%,%,$(shell find lua -name '*.lua')); do \
-		install -D -m 644 lua/$$module "$(DESTDIR)$(INST_LUADIR)/$$module" || exit 1; done
+	@$(call install_lua,$(LIBRARY))
 	@echo "installed in $(DESTDIR)$(INST_LUADIR) and $(DESTDIR)$(INST_LIBDIR)"
+
+install-tools: | $(OUT) ## install the command too (INST_BINDIR; it needs argparse and dkjson)
+	@$(call install_lua,$(TOOLS))
+	$(file >$(OUT)/launcher,$(call launcher,$(INST_LUADIR),$(INST_LIBDIR)))
+	@install -D -m 755 $(OUT)/launcher "$(DESTDIR)$(INST_BINDIR)/tidetable"
+	@echo "installed in $(DESTDIR)$(INST_BINDIR)"
 
 setup: setup-all ## install all that any target needs
 
@@ -234,7 +248,7 @@ clean: ## remove everything that was built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 # Objects of one variant do not serve another, and a change of flags rebuilds what it concerns.
 $(OBJ)/flags: FORCE
@@ -259,6 +273,24 @@ $(SO): $(CORE) $(FACE)
 	@echo "  ld $@"
 	$(call link,$(LIBFLAG) $(STAY))
 
+# The command: it finds its modules wherever they went, and asks nobody's LUA_PATH.
+# $(call launcher,where Lua's modules are,where C's are)
+define launcher
+#!/usr/bin/env $(LUA)
+-- tidetable - looks at databases of tidetable, and keeps them in order.
+local lua, lib = "$(1)", "$(2)"
+package.path = lua .. "/?.lua;" .. lua .. "/?/init.lua;" .. package.path
+package.cpath = lib .. "/?.so;" .. package.cpath
+os.exit(require("tidetable.cli.main").run(arg), true)
+endef
+
+$(OUT) $(OUT)/bin:
+	@mkdir -p $@
+
+$(COMMAND): Makefile | $(OUT)/bin
+	$(file >$@,$(call launcher,$(CURDIR)/lua,$(abspath $(OUT))))
+	@chmod +x $@
+
 $(OUT)/unit/%: $(OBJ)/spec/unit/%.o $(CORE)
 	$(call link)
 
@@ -278,5 +310,6 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all everything demo test asan cover lint suite unit spec tidy model crash fault slices \
-	fuzz fuzz-small bench bench-small symbols rock install setup clean help FORCE
+	fuzz fuzz-small bench bench-small symbols rock install install-tools setup clean help \
+	FORCE
 .PHONY: $(UNITS) $(FUZZ) $(BENCH_SMALL)

@@ -1,0 +1,148 @@
+-- open.lua - the database and the table that a command is about.
+--
+-- What goes wrong is said with the path or the name that the user typed, and
+-- with what to do about it.
+
+local tidetable = require "tidetable"
+local console = require "tidetable.cli.console"
+local options = require "tidetable.options"
+
+local open = {}
+
+local HINTS = {
+  NOT_DATABASE = "a database is a file as NAME.tide that tidetable.open has made",
+  NEWER_FORMAT = "a newer tidetable can read it",
+  FOREIGN_FORMAT = "read it on a machine like the one that wrote it",
+  PERMISSION = "a database belongs to one user: become its owner, with sudo -u for example",
+  CORRUPT = "tidetable check says what of the file is damaged",
+  FULL = "tidetable stats says how full it is; max_size, given when it is opened, lets it grow",
+  NAMESPACE = "containers that share a database must share their PID namespace",
+  READERS_FULL = "tidetable check clears the slots of dead processes",
+}
+
+local function hint_of(err)
+  if err.code == "BUSY" then
+    return err.pid and ("process %d is writing: try again, or wait longer with --busy-timeout")
+      :format(err.pid) or "try again, or wait longer with --busy-timeout"
+  end
+  return HINTS[err.code]
+end
+
+--- Ends the command with what a call of the library returned.
+---@param subject string  what it was about: the path as the user typed it
+---@param err table       an error of tidetable's
+---@param hint string|nil  instead of the usual one
+function open.fail(subject, err, hint)
+  local message = err.message
+  if not message:find(subject, 1, true) then
+    message = subject .. ": " .. message
+  end
+  console.fail(message, hint or hint_of(err))
+end
+
+--- Takes what a call of the library returned; ends the command unless it went
+--- well.
+---@param subject string
+---@param ... any  value, err, code
+---@return any ...
+function open.check(subject, ...)
+  local value, err = ...
+  if value == nil and err then
+    open.fail(subject, err)
+  end
+  return ...
+end
+
+--- Opens a database that exists; the options are tidetable.open's.
+---@param path string
+---@param given tidetable.OpenOptions|nil  default: read_only
+---@return tidetable.Database  to be closed: `local db <close> = ...`
+function open.database(path, given)
+  if path == "" or path == ":memory:" then
+    console.misused(("%q is no database: give the path of its file"):format(path))
+  end
+  given = given or { read_only = true }
+  if given.create == nil then
+    given.create = false
+  end
+  local db, err = tidetable.open(path, given)
+  if not db then
+    open.fail(path, err)
+  end
+  return db
+end
+
+--- Ends the command because there is no such table; says which one may have
+--- been meant.
+local function fail_unknown(db, name)
+  local names = open.check(db.path, db:list_tables())
+  local known = {}
+  for _, each in ipairs(names) do
+    known[each] = true
+  end
+  local near = options.nearest(name, known)
+  local hint
+  if near then
+    hint = ("did you mean %s?"):format(near)
+  elseif #names == 0 then
+    hint = "the database has no table"
+  else
+    hint = ("its tables are: tidetable tables %s"):format(db.path)
+  end
+  console.fail(("%s: no table %s"):format(db.path, name), hint)
+end
+
+--- A table that exists.
+---@param db tidetable.Database
+---@param name string
+---@return tidetable.Table
+function open.table(db, name)
+  local table, err, code = db:table(name)
+  if code == "NOT_FOUND" or code == "VALIDATION" then
+    fail_unknown(db, name)
+  elseif not table then
+    open.fail(db.path, err)
+  end
+  return table
+end
+
+-- Arguments that several commands take ---------------------------------------
+
+--- The argument DATABASE.
+---@param command table  argparse's
+function open.argument(command)
+  command:argument("database", "The database's file.")
+end
+
+--- The option --busy-timeout, for commands that write.
+---@param command table  argparse's
+function open.busy_option(command)
+  command:option("--busy-timeout", "Seconds to wait for another process that writes.", 5)
+    :argname "SECONDS":convert(open.seconds)
+end
+
+--- For argparse's convert: seconds, a number from 0.
+---@param words string
+---@return number|nil, string|nil
+function open.seconds(words)
+  local seconds = tonumber(words)
+  if options.seconds(seconds) then
+    return nil, ("'%s' is no number of seconds"):format(words)
+  end
+  return seconds
+end
+
+--- For argparse's convert: an integer from `least` on.
+---@param least integer
+---@return fun(words: string): integer|nil, string|nil
+function open.integer_from(least)
+  return function(words)
+    local number = words:find "^%d+$" and math.tointeger(tonumber(words))
+    if not number or number < least then
+      return nil, ("'%s' is no integer from %d on"):format(words, least)
+    end
+    return number
+  end
+end
+
+return open

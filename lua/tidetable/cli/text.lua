@@ -1,0 +1,321 @@
+-- text.lua - words, numbers and values as people read them.
+--
+-- What comes out of a database may hold anything: a text that is shown has no
+-- control character in it, whatever it was, so nothing in an item can move the
+-- cursor, turn the reading direction or pass for another line.
+
+local core = require "tidetable.core"
+local types = require "tidetable.types"
+
+local text = {}
+
+-- Escaping -------------------------------------------------------------------
+
+local ESCAPES = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\27"] = "\\e" }
+
+local function escape_byte(byte)
+  return ESCAPES[byte] or ("\\x%02X"):format(byte:byte())
+end
+
+--- Invisible, or turning the direction of what follows: a terminal shows
+--- something else than what is there.
+local function is_treacherous(code)
+  return code >= 0x200b and code <= 0x200f or code >= 0x2028 and code <= 0x202e
+    or code >= 0x2060 and code <= 0x206f or code == 0xfeff or code == 0x061c
+end
+
+local function is_shown(code)
+  return core.terminal_char_columns(code) >= 0 and not is_treacherous(code)
+end
+
+--- A string that is not only printable ASCII.
+local function escape_wide(s)
+  local parts, at = {}, 1
+  while at <= #s do
+    local code = utf8.len(s, at, at) and utf8.codepoint(s, at)
+    local char = code and utf8.char(code) or s:sub(at, at)
+    at = at + #char
+    if not code or code < 0x20 or code == 0x7f then
+      char = escape_byte(char)
+    elseif code > 0x7f and not is_shown(code) then
+      char = ("\\u{%X}"):format(code)
+    end
+    parts[#parts + 1] = char
+  end
+  return table.concat(parts)
+end
+
+--- A string with everything escaped that is not to be shown as it is.
+---@param s string  any bytes
+---@return string   UTF-8 that prints on one line
+function text.safe(s)
+  if not s:find "[^ -~]" then
+    return s
+  end
+  return escape_wide(s)
+end
+
+-- Width ----------------------------------------------------------------------
+
+--- The end of what begins at `at`: a colour or a character; and its columns.
+local function step(s, at)
+  local _, last = s:find("^\27%[[%d;]*m", at)
+  if last then
+    return last, 0
+  end
+  local byte = s:byte(at)
+  if byte < 0x80 then
+    return at, 1
+  end
+  last = utf8.offset(s, 2, at) - 1
+  return last, math.max(core.terminal_char_columns(utf8.codepoint(s, at)), 0)
+end
+
+--- Columns that a text takes; colours take none.
+---@param s string  what `safe` made, with colours or without
+---@return integer
+function text.columns(s)
+  if not s:find "[^ -~]" then
+    return #s
+  end
+  local columns, at = 0, 1
+  while at <= #s do
+    local last, wide = step(s, at)
+    columns, at = columns + wide, last + 1
+  end
+  return columns
+end
+
+--- A text of at most so many columns; what does not fit gives way to an
+--- ellipsis. Colours end with the text.
+---@param s string
+---@param columns integer
+---@param ellipsis string|nil  default "…"
+---@return string
+function text.cut(s, columns, ellipsis)
+  if text.columns(s) <= columns then
+    return s
+  end
+  ellipsis = ellipsis or "…"
+  local room = columns - text.columns(ellipsis)
+  if room < 0 then
+    return ("."):rep(columns)
+  end
+  local used, at, coloured = 0, 1, false
+  while true do
+    local last, wide = step(s, at)
+    if used + wide > room then
+      break
+    end
+    coloured = coloured or s:byte(at) == 27
+    used, at = used + wide, last + 1
+  end
+  return s:sub(1, at - 1) .. ellipsis .. (coloured and "\27[0m" or "")
+end
+
+--- Filled up with blanks to so many columns; before the text when `right`.
+---@param s string
+---@param columns integer
+---@param right boolean|nil
+---@return string
+function text.pad(s, columns, right)
+  local blanks = (" "):rep(columns - text.columns(s))
+  return right and blanks .. s or s .. blanks
+end
+
+--- Lines of cells in columns, two blanks between them. A column of which all
+--- cells are empty takes no place.
+---@param rows string[][]
+---@param right table<integer, boolean>|nil  columns that stand at the right
+---@return string[] lines
+function text.grid(rows, right)
+  local widths = {}
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do
+      widths[i] = math.max(widths[i] or 0, text.columns(cell))
+    end
+  end
+  local lines = {}
+  for number, row in ipairs(rows) do
+    local cells = {}
+    for i, cell in ipairs(row) do
+      if widths[i] > 0 then
+        cells[#cells + 1] = text.pad(cell, widths[i], right and right[i])
+      end
+    end
+    lines[number] = table.concat(cells, "  "):gsub(" +$", "")
+  end
+  return lines
+end
+
+-- Numbers --------------------------------------------------------------------
+
+--- 1234567 as "1,234,567".
+---@param number number
+---@return string
+function text.count(number)
+  local rest
+  local shown = ("%.0f"):format(number)
+  repeat
+    shown, rest = shown:gsub("^(-?%d+)(%d%d%d)", "%1,%2")
+  until rest == 0
+  return shown
+end
+
+local SIZES = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" }
+
+--- Bytes with the unit that fits: "512 B", "1.5 MiB".
+---@param bytes integer
+---@return string
+function text.bytes(bytes)
+  local size, unit = bytes, 1
+  while size >= 1024 and unit < #SIZES do
+    size, unit = size / 1024, unit + 1
+  end
+  -- What rounds to 1,024 of a unit is one of the next.
+  if unit > 1 and unit < #SIZES and size >= 1023.95 then
+    size, unit = size / 1024, unit + 1
+  end
+  local shown = unit == 1 and ("%d"):format(size) or ("%.1f"):format(size):gsub("%.0$", "")
+  return shown .. " " .. SIZES[unit]
+end
+
+--- Seconds with the two units that say enough: "45s", "3m 20s", "1d 2h".
+---@param seconds number
+---@return string
+function text.duration(seconds)
+  if seconds > 0 and seconds < 1 then
+    return ("%.0fms"):format(math.max(seconds * 1000, 1))
+  end
+  local left, parts = math.floor(seconds + 0.5), {}
+  for _, unit in ipairs { { 86400, "d" }, { 3600, "h" }, { 60, "m" }, { 1, "s" } } do
+    local n = left // unit[1]
+    if n > 0 then
+      parts[#parts + 1] = n .. unit[2]
+    elseif #parts > 0 then
+      break
+    end
+    left = left % unit[1]
+    if #parts == 2 then
+      break
+    end
+  end
+  return #parts > 0 and table.concat(parts, " ") or "0s"
+end
+
+--- A time as the local clock shows it.
+---@param seconds number  since 1970
+---@return string  "2026-01-31 12:00:00"
+function text.time(seconds)
+  return os.date("%Y-%m-%d %H:%M:%S", math.floor(seconds)) --[[@as string]]
+end
+
+-- Values ---------------------------------------------------------------------
+
+local value
+
+local function hex(bytes)
+  local shown = bytes:sub(1, 16):gsub(".", function(byte)
+    return ("%02x"):format(byte:byte())
+  end)
+  return ("<%s%s>"):format(shown, #bytes > 16 and (" and %d more"):format(#bytes - 16) or "")
+end
+
+local function quoted(s)
+  return '"' .. text.safe(s):gsub('"', '\\"') .. '"'
+end
+
+--- A name, with quotes only where it would be taken for something else.
+local function name(s)
+  return s:find "^[%a_][%w_.-]*$" and s or quoted(s)
+end
+
+local function sorted_names(map)
+  local names = {}
+  for key in pairs(map) do
+    names[#names + 1] = key
+  end
+  table.sort(names)
+  return names
+end
+
+local function join(open, parts, close)
+  return open .. table.concat(parts, ", ") .. close
+end
+
+local SHOWN = {
+  S = quoted,
+  N = tostring,
+  BOOL = tostring,
+  B = function(v)
+    return hex(tostring(v))
+  end,
+  NULL = function()
+    return "null"
+  end,
+  M = function(v)
+    return "{" .. text.attributes(v) .. "}"
+  end,
+  L = function(v)
+    local parts = {}
+    for i, each in ipairs(v) do
+      parts[i] = value(each)
+    end
+    return join("[", parts, "]")
+  end,
+}
+
+local function shown_set(v)
+  local parts = {}
+  for i, each in ipairs(v:values()) do
+    parts[i] = value(each)
+  end
+  return join("{", parts, "}")
+end
+
+--- A value of any of the ten types, on one line: "text", 12.5, <00ff>, [1, 2],
+--- {name: "map"}, {"a", "set"}, true, null.
+---@param v any
+---@return string
+function value(v)
+  return (SHOWN[types.type(v)] or shown_set)(v)
+end
+
+text.value = value
+
+--- Name and value of each attribute, in order of their names.
+---@param item table<string, any>
+---@param but table<string, any>|nil  names to leave out
+---@return string  `a: 1, b: "x"`
+function text.attributes(item, but)
+  local parts = {}
+  for _, key in ipairs(sorted_names(item)) do
+    if not but or but[key] == nil then
+      parts[#parts + 1] = name(key) .. ": " .. value(item[key])
+    end
+  end
+  return table.concat(parts, ", ")
+end
+
+--- A key as people say it: the values, the partition key first.
+---@param keys table<string, any>
+---@param partition string  its attribute's name
+---@param sort string|nil
+---@return string
+function text.key(keys, partition, sort)
+  local function plain(v)
+    -- Quotes only where it would be taken for a number, or end too early.
+    local is_plain = type(v) == "string" and v:find "^[%w_./:@+-]+$" and not tonumber(v)
+    return is_plain and v or value(v)
+  end
+  local shown = plain(keys[partition])
+  if sort and keys[sort] ~= nil then
+    shown = shown .. " " .. plain(keys[sort])
+  end
+  return shown
+end
+
+text.name = name
+text.sorted_names = sorted_names
+
+return text

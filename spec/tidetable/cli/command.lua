@@ -1,0 +1,136 @@
+-- command.lua - runs the command in a process of its own, in a pipe or on a terminal.
+local helper = require "spec.tidetable.helper"
+
+local command = {}
+
+local function quote(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+command.quote = quote
+
+-- Sanitizers are for Lua alone: some of the shell's programs fail under them.
+local preload = os.getenv("LD_PRELOAD")
+
+--- Lua, and the command, as the shell has to call them.
+command.lua = (preload and "env LD_PRELOAD=" .. quote(preload) .. " " or "")
+  .. (os.getenv("LUA") or "lua5.4")
+command.line = command.lua .. " "
+  .. quote((os.getenv("TIDETABLE_BUILD") or "build") .. "/bin/tidetable")
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
+local function quoted(words)
+  local all = {}
+  for i, word in ipairs(words) do all[i] = quote(word) end
+  return table.concat(all, " ")
+end
+
+--- Variables that decide how it looks, all of them, so that nobody's own do.
+local function environment(given)
+  local variables = { "env -u NO_COLOR -u COLUMNS -u LINES -u LC_ALL -u LC_CTYPE" }
+  for name, value in pairs { LANG = "C.UTF-8", TERM = "xterm", TZ = "UTC" } do
+    if not given or given[name] == nil then variables[#variables + 1] = name .. "=" .. value end
+  end
+  for name, value in pairs(given or {}) do
+    variables[#variables + 1] = name .. "=" .. quote(value)
+  end
+  return table.concat(variables, " ")
+end
+
+---@class spec.ran
+---@field status integer
+---@field out string
+---@field err string
+
+--- Runs a line of shell in which $TIDETABLE is the command.
+---@param line string
+---@param variables table<string, string>|nil
+---@return spec.ran
+function command.shell(line, variables)
+  local errors = helper.path("errors.txt")
+  local script = ("unset LD_PRELOAD; { %s ; } 2>%s"):format(
+    line:gsub("%$TIDETABLE", function()
+      return environment(variables) .. " " .. command.line
+    end), quote(errors))
+  local pipe = assert(io.popen(script))
+  local out = pipe:read("a")
+  local _, _, status = pipe:close()
+  return { status = status, out = out, err = read(errors) }
+end
+
+--- Runs the command with these words; both its ends are pipes or files.
+---@param words string[]
+---@param variables table<string, string>|nil
+---@return spec.ran
+function command.run(words, variables)
+  return command.shell("$TIDETABLE " .. quoted(words) .. " </dev/null", variables)
+end
+
+--- The same; fails unless it went well without a word about errors.
+---@return string out
+function command.must(words, variables)
+  local ran = command.run(words, variables)
+  if ran.status ~= 0 or ran.err ~= "" then
+    error(("%s: status %d: %s"):format(table.concat(words, " "), ran.status, ran.err), 2)
+  end
+  return ran.out
+end
+
+--- Fails unless it ends with this status and says this on standard error.
+---@return spec.ran
+function command.refuses(status, message, words, variables)
+  local ran = command.run(words, variables)
+  if ran.status ~= status or not ran.err:find(message, 1, true) then
+    error(("%s: status %d, not %d: %s"):format(table.concat(words, " "), ran.status, status,
+      ran.err), 2)
+  end
+  return ran
+end
+
+-- Terminals ------------------------------------------------------------------
+
+--- Whether there are pseudo-terminals, and util-linux's program to have one.
+---@return boolean
+function command.has_terminals()
+  local pipe = assert(io.popen("unset LD_PRELOAD; script -qec 'test -t 1 && echo yes' /dev/null"
+    .. " 2>/dev/null </dev/null"))
+  local said = pipe:read("a")
+  pipe:close()
+  return said:find("yes", 1, true) ~= nil
+end
+
+--- Runs it on a terminal of so many columns and rows: all it writes, both ends together.
+---@param words string[]
+---@param given { columns: integer|nil, rows: integer|nil, before: string|nil }|nil
+---@param variables table<string, string>|nil
+---@return string screen   with the terminal's line ends made plain
+---@return integer status
+function command.terminal(words, given, variables)
+  given = given or {}
+  local inside = ("stty cols %d rows %d; %s %s %s %s"):format(given.columns or 80,
+    given.rows or 24, environment(variables), given.before or "", command.line, quoted(words))
+  local pipe = assert(io.popen(("unset LD_PRELOAD; script -qec %s /dev/null </dev/null")
+    :format(quote(inside))))
+  local screen = pipe:read("a"):gsub("\r\n", "\n"):gsub("^%^D\b\b", "")
+  local _, _, status = pipe:close()
+  return screen, status
+end
+
+--- A text without its colours.
+function command.plain(text)
+  return (text:gsub("\27%[[%d;]*m", ""))
+end
+
+--- `it`, or where there is no terminal a pending test that says why.
+function command.on_terminal(it, pending)
+  if command.has_terminals() then return it end
+  return function(name)
+    pending(name .. " (no pseudo-terminal, or no `script` of util-linux)")
+  end
+end
+
+return command

@@ -1,0 +1,83 @@
+-- console_spec.lua - what doc/modules/cli/console.md promises.
+local command = require "spec.tidetable.cli.command"
+local console = require "tidetable.cli.console"
+local helper = require "spec.tidetable.helper"
+
+helper.setup(before_each, after_each)
+
+local on_terminal = command.on_terminal(it, pending)
+
+local function make()
+  local db = helper.open()
+  assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+  db:close()
+  return helper.path()
+end
+
+local function has_colour(text)
+  return text:find("\27[", 1, true) ~= nil
+end
+
+describe("colours", function()
+  on_terminal("are for terminals, unless somebody says otherwise", function()
+    local words = { "tables", make() }
+    local function painted(more, variables)
+      local all = table.move(words, 1, #words, 1, {})
+      all[#all + 1] = more
+      return has_colour((command.terminal(all, nil, variables)))
+    end
+    assert.is_true(painted())
+    assert.is_false(painted("--color=never"))
+    assert.is_false(painted(nil, { NO_COLOR = "1" }))
+    assert.is_true(painted(nil, { NO_COLOR = "" }))
+    assert.is_true(painted("--color=always", { NO_COLOR = "1" }))
+    assert.is_false(painted(nil, { TERM = "dumb" }))
+    assert.is_false(painted("--color=auto", { NO_COLOR = "1" }))
+  end)
+
+  it("are not for pipes, unless asked for", function()
+    local ran = command.run { "tables", "/nowhere/x" }
+    assert.is_false(has_colour(ran.err))
+    assert.is_false(has_colour(command.must { "tables", make() }))
+    ran = command.run { "tables", "/nowhere/x", "--color=always" }
+    assert.is_true(has_colour(ran.err))
+  end)
+end)
+
+describe("lines", function()
+  on_terminal("end at the window's edge, and only there", function()
+    local words = { "tables", make() }
+    local function widest(given, variables)
+      local most = 0
+      for line in command.plain((command.terminal(words, given, variables))):gmatch("[^\n]+") do
+        most = math.max(most, utf8.len(line))
+      end
+      return most
+    end
+    local whole = widest { columns = 200 }
+    assert.is_true(whole > 40)
+    assert.equal(20, widest { columns = 20 })
+    assert.equal(whole, widest { columns = 0 })
+    assert.equal(25, widest({ columns = 20 }, { COLUMNS = "25" }))
+    assert.equal(20, widest({ columns = 20 }, { COLUMNS = "nonsense" }))
+  end)
+
+  on_terminal("end as the locale can show it", function()
+    local words = { "tables", make() }
+    local narrow = { columns = 20 }
+    assert.truthy((command.terminal(words, narrow)):find("…", 1, true))
+    local ascii = command.terminal(words, narrow, { LANG = "C" })
+    assert.is_nil(ascii:find("[\128-\255]"))
+    assert.truthy(ascii:find("...", 1, true))
+  end)
+end)
+
+describe("a style", function()
+  it("is of several words, and nothing without colours", function()
+    local plain, painted = console.new "never", console.new "always"
+    assert.equal("x", plain:paint("bold red", "x"))
+    assert.equal("\27[1;31mx\27[0m", painted:paint("bold red", "x"))
+    assert.equal("x", painted:paint("", "x"))
+    assert.equal("", painted:paint("bold", ""))
+  end)
+end)

@@ -1,0 +1,110 @@
+-- main_spec.lua - what doc/modules/cli/main.md promises: words, help, statuses, endings.
+local command = require "spec.tidetable.cli.command"
+local helper = require "spec.tidetable.helper"
+local main = require "tidetable.cli.main"
+
+helper.setup(before_each, after_each)
+
+local run, must, refuses = command.run, command.must, command.refuses
+
+local function make()
+  local db = helper.open()
+  for i = 1, 3 do
+    assert(db:create_table { name = "table" .. i, partition_key = "id" })
+  end
+  db:close()
+  return helper.path()
+end
+
+describe("the command", function()
+  it("says what it can do, and of each command how it is called", function()
+    local help = must { "--help" }
+    assert.truthy(help:find("^Usage: tidetable "))
+    local _, commands = main.parser()
+    for name, each in pairs(commands) do
+      assert.truthy(help:find("\n   " .. name .. " ", 1, true), name)
+      local own = must { name, "--help" }
+      assert.truthy(own:find("^Usage: tidetable " .. name .. " "), own)
+      assert.truthy(own:find(each.summary, 1, true), own)
+      assert.truthy(own:find("\nExamples:\n   tidetable " .. name, 1, true), own)
+      for line in own:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
+    end
+  end)
+
+  it("says its version", function()
+    assert.equal(require "tidetable"._VERSION .. "\n", must { "--version" })
+  end)
+
+  it("refuses a wrong command line with status 2, and says how it is right", function()
+    local ran = refuses(2, "tidetable: unknown command 'tabels'\n  Did you mean 'tables'?\n",
+      { "tabels" })
+    assert.equal("", ran.out)
+    assert.truthy(ran.err:find("'tidetable --help' says more\n", 1, true))
+    ran = refuses(2, "tidetable tables: missing argument 'database'\nUsage: ", { "tables" })
+    assert.truthy(ran.err:find("'tidetable tables --help' says more\n", 1, true))
+    refuses(2, "Did you mean '--json'?", { "tables", "--jsom", "x" })
+    refuses(2, "must be one of 'auto', 'always', 'never'", { "tables", "x", "--color=blue" })
+    refuses(2, "a command is required", {})
+    refuses(2, "too many arguments", { "tables", "x", "y" })
+  end)
+
+  it("ends with status 1 when its answer can't be written", function()
+    local path = make()
+    for _, words in ipairs { "--help", "--version", "tables " .. command.quote(path) } do
+      local ran = command.shell("$TIDETABLE " .. words .. " >/dev/full")
+      assert.equal(1, ran.status)
+      assert.truthy(ran.err:find("standard output: No space left on device", 1, true), ran.err)
+    end
+  end)
+
+  -- How a pipe's end is met depends on who started the program: the signal kills it, or, where
+  -- that is ignored, writing fails.
+  it("ends quietly when nobody reads any more", function()
+    local path = command.quote(make())
+    for _, before in ipairs { "", "trap '' PIPE; " } do
+      local ran = command.shell(("{ sleep 0.1; %s $TIDETABLE tables %s; echo $? >&2; } | true")
+        :format(before, path))
+      assert.equal("141\n", ran.err)
+    end
+  end)
+
+  it("calls a mistake of its own one, with its place", function()
+    local broken = helper.path("broken.lua")
+    local file = assert(io.open(broken, "w"))
+    file:write([[
+      package.loaded["tidetable.cli.tables"] = { name = "tables", summary = "Break.",
+        setup = function() end, run = function() local x = nil; return x.y end }
+      os.exit(require("tidetable.cli.main").run { "tables" }, true)
+    ]])
+    file:close()
+    local ran = command.shell(("env LUA_PATH=%s LUA_CPATH=%s %s %s"):format(
+      command.quote(package.path), command.quote(package.cpath), command.lua,
+      command.quote(broken)))
+    assert.equal(1, ran.status)
+    assert.truthy(ran.err:find("broken.lua:2: attempt to index", 1, true), ran.err)
+    assert.truthy(ran.err:find("a mistake in tidetable itself", 1, true), ran.err)
+  end)
+end)
+
+describe("an error", function()
+  it("of opening names the file and what can be done", function()
+    refuses(1, "/nowhere/x.tide: its directory: No such file", { "tables", "/nowhere/x.tide" })
+    local missing = helper.path("missing.tide")
+    refuses(1, "no such database: " .. missing, { "tables", missing })
+    local junk = helper.path("junk")
+    local file = assert(io.open(junk, "w"))
+    file:write(("junk"):rep(5000))
+    file:close()
+    local ran = refuses(1, junk .. ": is not a tidetable database\n  a database is a file",
+      { "tables", junk })
+    assert.equal("", ran.out)
+    refuses(2, '":memory:" is no database', { "tables", ":memory:" })
+  end)
+
+  it("shows no control character of what it is about", function()
+    local ran = run { "tables", "/nowhere/\27[31m\n.tide" }
+    assert.equal(1, ran.status)
+    assert.is_nil(ran.err:gsub("\n", ""):find("%c"))
+    assert.truthy(ran.err:find("\\e[31m\\n.tide", 1, true))
+  end)
+end)

@@ -1,0 +1,72 @@
+-- open_spec.lua - what doc/modules/cli/open.md promises.
+local console = require "tidetable.cli.console"
+local helper = require "spec.tidetable.helper"
+local open = require "tidetable.cli.open"
+
+helper.setup(before_each, after_each)
+
+local function failure(f, ...)
+  local ok, err = pcall(f, ...)
+  assert.is_false(ok)
+  assert.is_true(console.is_failure(err), tostring(err))
+  return err
+end
+
+describe("a database", function()
+  it("is opened to read, and never made", function()
+    local path = helper.path()
+    assert.equal("no such database: " .. path, failure(open.database, path).message)
+    helper.open():close()
+    local reading = open.database(path)
+    assert.is_true(reading:info().read_only)
+    reading:close()
+    local writing <close> = open.database(path, { durability = "full" })
+    assert.is_false(writing:info().read_only)
+  end)
+end)
+
+describe("a table", function()
+  it("that is not there is not far from one that may be meant", function()
+    local db = helper.memory()
+    assert.equal("the database has no table", failure(open.table, db, "orders").hint)
+    assert(db:create_table { name = "orders", partition_key = "id" })
+    assert.equal("orders", open.table(db, "orders").name)
+    local err = failure(open.table, db, "ordres")
+    assert.equal(":memory:: no table ordres", err.message)
+    assert.equal("did you mean orders?", err.hint)
+    assert.equal("did you mean orders?", failure(open.table, db, "Orders!").hint)
+    assert.equal("its tables are: tidetable tables :memory:",
+      failure(open.table, db, "something").hint)
+  end)
+end)
+
+describe("a failure of the library", function()
+  it("is the command's, with the path and what to do", function()
+    local db = helper.open()
+    assert(db:create_table { name = "orders", partition_key = "id" })
+    local holder = helper.child [[
+      db:transact(function() print "locked" os.execute "sleep 60" end, { time_limit = 60 })
+    ]]
+    assert.equal("locked", holder:line())
+    local writer <close> = open.database(helper.path(),
+      { busy_timeout = 0, durability = "none" })
+    local err = failure(open.check, "shop.tide", writer:trim())
+    assert.truthy(err.message:find("^shop.tide: another writer holds the database"), err.message)
+    assert.truthy(err.hint:find("^process " .. holder.pid .. " is writing: try again"), err.hint)
+    assert.are.same({ 7, nil, 8 }, { open.check("x", 7, nil, 8) })
+    assert.is_nil(open.check("x", nil))
+  end)
+end)
+
+describe("words", function()
+  it("are seconds and integers, or are refused", function()
+    assert.equal(0.5, open.seconds "0.5")
+    assert.equal("'soon' is no number of seconds", select(2, open.seconds "soon"))
+    assert.equal("'-1' is no number of seconds", select(2, open.seconds "-1"))
+    assert.equal("'nan' is no number of seconds", select(2, open.seconds "nan"))
+    assert.equal(3, open.integer_from(1) "3")
+    for _, words in ipairs { "0", "1.5", "x", "", "0x10", "99999999999999999999" } do
+      assert.is_nil(open.integer_from(1)(words))
+    end
+  end)
+end)

@@ -1,0 +1,117 @@
+-- text_spec.lua - what doc/modules/cli/text.md promises.
+local text = require "tidetable.cli.text"
+local tidetable = require "tidetable"
+
+local number = tidetable.number
+
+describe("safe", function()
+  it("shows text as it is, and what is no text escaped", function()
+    for given, shown in pairs {
+      ["plain ~"] = "plain ~", ["naïve 漢字 🌊"] = "naïve 漢字 🌊", [""] = "",
+      ["a\nb\tc\r"] = "a\\nb\\tc\\r", ["\27[2J"] = "\\e[2J", ["\0\127"] = "\\x00\\x7F",
+      ["caf\xe9"] = "caf\\xE9", ["\u{9b}2J"] = "\\u{9B}2J", ["\u{202e}abc"] = "\\u{202E}abc",
+      ["\u{200b}"] = "\\u{200B}", ["\u{10ffff}"] = "\\u{10FFFF}", ["\xc0\x80"] = "\\xC0\\x80",
+      ["\xed\xa0\x80"] = "\\xED\\xA0\\x80",
+    } do
+      assert.equal(shown, text.safe(given))
+    end
+  end)
+
+  it("makes of any bytes UTF-8 without a control character", function()
+    local seed = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
+    math.randomseed(seed)
+    for _ = 1, 2000 do
+      local bytes = {}
+      for i = 1, math.random(0, 20) do
+        bytes[i] = math.random(3) > 1 and string.char(math.random(0, 255))
+          or utf8.char(math.random(0, 0x2fff))
+      end
+      local safe = text.safe(table.concat(bytes))
+      local where = ("SEED=%d: %q"):format(seed, table.concat(bytes))
+      if not utf8.len(safe) or safe:find "%c" then error(where) end
+      for _, code in utf8.codes(safe) do
+        if code >= 0x80 and code < 0xa0 or code >= 0x202a and code <= 0x202e then error(where) end
+      end
+    end
+  end)
+end)
+
+describe("width", function()
+  it("counts columns, not bytes", function()
+    for given, columns in pairs {
+      [""] = 0, ["abc"] = 3, ["naïve"] = 5, ["漢字"] = 4, ["e\u{301}"] = 1,
+      ["\27[1;31mred\27[0m"] = 3,
+    } do
+      assert.equal(columns, text.columns(given))
+    end
+  end)
+
+  it("is cut where it does not fit, colours closed and no character halved", function()
+    assert.equal("abc", text.cut("abc", 3))
+    assert.equal("ab…", text.cut("abcd", 3))
+    assert.equal("a...", text.cut("abcdef", 4, "..."))
+    assert.equal("漢…", text.cut("漢字", 3))
+    assert.equal("…", text.cut("漢字", 2))
+    assert.equal("\27[31mab…\27[0m", text.cut("\27[31mabcdef\27[0m", 3))
+    assert.equal("..", text.cut("abcdef", 2, "..."))
+    assert.equal("", text.cut("abc", 0, "..."))
+  end)
+
+  it("of columns of cells is that of the widest", function()
+    assert.are.same({ "a      12  x", "漢字    3", "c     100" }, text.grid({
+      { "a", "", "12", "x" }, { "漢字", "", "3", "" }, { "c", "", "100", "" },
+    }, { [3] = true }))
+    assert.are.same({}, text.grid {})
+  end)
+end)
+
+describe("numbers", function()
+  it("have thousands", function()
+    for given, shown in pairs { [0] = "0", [999] = "999", [1000] = "1,000",
+      [1234567] = "1,234,567", [-1234] = "-1,234" } do
+      assert.equal(shown, text.count(given))
+    end
+  end)
+
+  it("of bytes have the unit that fits", function()
+    for given, shown in pairs { [0] = "0 B", [1023] = "1023 B", [1024] = "1 KiB",
+      [1536] = "1.5 KiB", [1048575] = "1 MiB", [2 ^ 36] = "64 GiB", [2 ^ 60] = "1024 PiB" } do
+      assert.equal(shown, text.bytes(given))
+    end
+  end)
+
+  it("of seconds have two units", function()
+    for given, shown in pairs { [0] = "0s", [0.25] = "250ms", [0.0001] = "1ms", [59.6] = "1m",
+      [61] = "1m 1s", [3600] = "1h", [3601] = "1h", [86400] = "1d", [93600] = "1d 2h" } do
+      assert.equal(shown, text.duration(given))
+    end
+  end)
+end)
+
+describe("values", function()
+  it("of each type can be told apart, on one line", function()
+    for shown, value in pairs {
+      ['"a \\"b\\" \\n"'] = 'a "b" \n', ["12.5"] = 12.5, ["7"] = 7,
+      ["1.00000000000000000001"] = number "1.00000000000000000001",
+      ["true"] = true, ["null"] = tidetable.null, ["<00ff>"] = tidetable.binary "\0\xff",
+      ["<" .. ("61"):rep(16) .. " and 84 more>"] = tidetable.binary(("a"):rep(100)),
+      ['[1, "x", []]'] = { 1, "x", tidetable.list {} }, ["{}"] = tidetable.map {},
+      ['{a: 1, "odd name": 2}'] = { a = 1, ["odd name"] = 2 },
+      ['{"a", "b"}'] = tidetable.set { "b", "a" }, ["{1, 2, 10}"] = tidetable.set { 10, 2, 1 },
+    } do
+      assert.equal(shown, text.value(value))
+    end
+  end)
+
+  it("of an item stand by name", function()
+    assert.equal('a: 1, b: "x"', text.attributes { b = "x", a = 1 })
+    assert.equal("a: 1", text.attributes({ b = "x", a = 1 }, { b = true }))
+  end)
+
+  it("of keys are plain where nothing is lost by it", function()
+    assert.equal("ann 7", text.key({ c = "ann", t = 7 }, "c", "t"))
+    assert.equal('"12" 7', text.key({ c = "12", t = 7 }, "c", "t"))
+    assert.equal('"a b"', text.key({ c = "a b" }, "c"))
+    assert.equal("<00>", text.key({ c = tidetable.binary "\0" }, "c"))
+  end)
+end)
