@@ -544,6 +544,11 @@ int tide_bell_descriptor(const struct tide_bell *bell)
 	return bell_descriptor(bell->bell);
 }
 
+int tide_bell_wait(const struct tide_bell *bell, uint32_t ms)
+{
+	return bell_wait(bell->bell, ms);
+}
+
 void tide_bell_clear(struct tide_bell *bell)
 {
 	bell_clear(bell->bell);

@@ -302,6 +302,7 @@ struct tide_bell;
 int tide_bell_open(struct tide_bell **bell, struct tide *tide, struct failure *failure);
 int tide_bell_descriptor(const struct tide_bell *bell);
 void tide_bell_clear(struct tide_bell *bell);
+int tide_bell_wait(const struct tide_bell *bell, uint32_t ms);    /* END, INTERRUPTED */
 void tide_bell_close(struct tide_bell *bell);        /* NULL is fine */
 
 /* --- terminals, for command lines (sys/terminal.h) --- */

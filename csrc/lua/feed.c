@@ -289,18 +289,16 @@ static int bell_clear(lua_State *L)
 	return 0;
 }
 
-/* bell_wait(bell, seconds): sleeps until the next commit, a second at most */
+/* bell_wait(bell, seconds): sleeps until the bell is readable, a second at most;
+ * whether it is. A signal ends it: then Lua's hooks get their turn. */
 static int bell_wait(lua_State *L)
 {
 	struct database *database;
-	uint32_t ms, ticket;
+	struct bell_handle *handle = check_bell(L, &database);
+	uint32_t ms = to_ms(luaL_checknumber(L, 2));
 
-	check_bell(L, &database);
-	ms = to_ms(luaL_checknumber(L, 2));
-	ticket = tide_listen(database->tide);
-	tide_wait(database->tide, ticket, ms);
-	tide_unlisten(database->tide);
-	return 0;
+	lua_pushboolean(L, tide_bell_wait(handle->bell, ms) == 0);
+	return 1;
 }
 
 void open_feeds(lua_State *L)

@@ -8,6 +8,7 @@
 #include "sys/wake.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -99,6 +100,17 @@ void bell_forget(struct bell *bell)
 int bell_descriptor(const struct bell *bell)
 {
 	return bell->fd;
+}
+
+int bell_wait(const struct bell *bell, uint32_t timeout_ms)
+{
+	struct pollfd one = { bell->fd, POLLIN, 0 };
+	uint32_t ms = timeout_ms < WAKE_LONGEST_SLEEP_MS ? timeout_ms : WAKE_LONGEST_SLEEP_MS;
+	int ready = poll(&one, 1, (int)ms);
+
+	if (ready < 0 && errno == EINTR)
+		return ERR_INTERRUPTED;
+	return ready > 0 ? 0 : END;
 }
 
 void bell_clear(struct bell *bell)

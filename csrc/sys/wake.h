@@ -81,6 +81,9 @@ int bell_open(struct bell **bell, struct wake *wake, struct failure *failure);
 void bell_close(struct bell *bell);      /* NULL is fine */
 int bell_descriptor(const struct bell *bell);
 void bell_clear(struct bell *bell);      /* not readable until the next signal */
+/* Sleeps until it is readable, so not at all if it is: 0; END when the
+ * time has passed, a second at most; INTERRUPTED. */
+int bell_wait(const struct bell *bell, uint32_t timeout_ms);
 void bell_forget(struct bell *bell);     /* after fork: frees the memory, closes the fd */
 
 #endif

@@ -41,10 +41,11 @@ function Wakeup:clear()
   core.bell_clear(self.core)
 end
 
---- Sleeps in this thread until the next commit, or so many seconds.
+--- Sleeps in this thread until the descriptor is readable, or so many seconds.
 ---@param seconds number|nil
+---@return boolean ready
 function Wakeup:wait(seconds)
-  core.bell_wait(self.core, math.min(seconds or 1, 1))
+  return core.bell_wait(self.core, math.min(seconds or 1, 1))
 end
 
 --- Tells a cqueues loop that waits on the descriptor to let go of it: it can't go

@@ -92,6 +92,18 @@ describe("a wakeup", function()
     assert.is_true(elapsed() - before <= 3)
   end)
 
+  -- It slept until the next commit, and missed the one behind clear.
+  it("wait tells of a commit behind clear, at once and as often as it is asked", function()
+    local wakeup <close> = assert(db:wakeup())
+    wakeup:clear()
+    assert.is_false(wakeup:wait(0))
+    assert(orders:put { id = "a" })
+    assert.is_true(wakeup:wait(0))
+    assert.is_true(wakeup:wait())
+    wakeup:clear()
+    assert.is_false(wakeup:wait(0.01))
+  end)
+
   it("can be closed twice, and then raises CLOSED", function()
     local wakeup = assert(db:wakeup())
     wakeup:close()

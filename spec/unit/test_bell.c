@@ -52,6 +52,8 @@ static void commits_and_unlocks_ring(void)
 	CHECK(rings(bell, 0) && rings(other, 0));
 	bell_clear(bell);
 	CHECK(!rings(bell, 0) && rings(other, 0));
+	CHECK_EQUAL_INT(bell_wait(bell, 1), END);
+	CHECK_EQUAL_INT(bell_wait(other, 100000), 0);
 	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
 	CHECK(!rings(bell, 0));
 	wake_unlock(wake);
