@@ -1,7 +1,8 @@
 /* number.c - tidetable.number: exact numbers as Lua values.
  *
- * The userdata is a struct number. It is compared with Lua's numbers by value,
- * a float standing for its shortest decimal: what would be stored for it.
+ * The userdata is a struct number, and never changes. It is compared with Lua's
+ * numbers by value, a float standing for its shortest decimal: what would be
+ * stored for it. What is computed stands in arithmetic.c.
  */
 #include "lua/number.h"
 
@@ -44,7 +45,7 @@ void push_number_object(lua_State *L, struct slice bytes)
 	kind_set(L, KIND_NUMBER);
 }
 
-static struct slice check_number(lua_State *L, int index)
+struct slice check_number(lua_State *L, int index)
 {
 	luaL_checkudata(L, index, NUMBER_TYPE);
 	return number_at(L, index);
@@ -95,7 +96,7 @@ static int new_number(lua_State *L)
 	return 1;
 }
 
-static int number_tostring(lua_State *L)
+int number_tostring(lua_State *L)
 {
 	char text[NUMBER_MAX_TEXT];
 	size_t len = number_format(check_number(L, 1), text);
@@ -111,6 +112,20 @@ static int number_tointeger(lua_State *L)
 	if (number_to_integer(check_number(L, 1), &n))
 		lua_pushinteger(L, n);
 	else
+		lua_pushnil(L);
+	return 1;
+}
+
+/* The float that would be stored as this number, if there is one. */
+static int number_tofloat(lua_State *L)
+{
+	struct slice bytes = check_number(L, 1);
+	struct number again;
+	double d;
+
+	number_to_double(bytes, &d);
+	lua_pushnumber(L, d);
+	if (number_from_lua(L, -1, &again) || !slice_equal(number_slice(&again), bytes))
 		lua_pushnil(L);
 	return 1;
 }
@@ -169,13 +184,18 @@ static bool compare_with(lua_State *L, int a, int b, int *order)
 	return true;
 }
 
+bool is_number(lua_State *L, int index)
+{
+	return lua_type(L, index) == LUA_TNUMBER || kind_at(L, index) == KIND_NUMBER;
+}
+
 static bool compare_operands(lua_State *L, int *order)
 {
 	bool first = kind_at(L, 1) == KIND_NUMBER;
 	int other = first ? 2 : 1;
 	bool ordered;
 
-	if (lua_type(L, other) != LUA_TNUMBER && kind_at(L, other) != KIND_NUMBER)
+	if (!is_number(L, other))
 		return luaL_error(L, "attempt to compare a number with a %s",
 			luaL_typename(L, other));
 	ordered = compare_with(L, first ? 1 : 2, other, order);
@@ -211,6 +231,32 @@ static int number_eq(lua_State *L)
 	return 1;
 }
 
+/* compare(number, any number): -1, 0, 1; nil for a NaN */
+static int number_compare(lua_State *L)
+{
+	int order;
+
+	check_number(L, 1);
+	if (!is_number(L, 2))
+		return luaL_typeerror(L, 2, "number");
+	if (compare_with(L, 1, 2, &order))
+		lua_pushinteger(L, (order > 0) - (order < 0));
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
+/* equals(number, anything) */
+static int number_equals(lua_State *L)
+{
+	int order;
+
+	check_number(L, 1);
+	luaL_checkany(L, 2);
+	lua_pushboolean(L, is_number(L, 2) && compare_with(L, 1, 2, &order) && order == 0);
+	return 1;
+}
+
 void open_number(lua_State *L)
 {
 	static const luaL_Reg metamethods[] = {
@@ -224,6 +270,9 @@ void open_number(lua_State *L)
 	static const luaL_Reg methods[] = {
 		{ "tointeger", number_tointeger },
 		{ "tonumber", number_tonumber },
+		{ "tofloat", number_tofloat },
+		{ "compare", number_compare },
+		{ "equals", number_equals },
 		{ NULL, NULL },
 	};
 
@@ -231,6 +280,7 @@ void open_number(lua_State *L)
 	luaL_setfuncs(L, metamethods, 0);
 	luaL_newlib(L, methods);
 	lua_setfield(L, -2, "__index");
+	open_arithmetic(L);
 	lua_pushliteral(L, NUMBER_TYPE);
 	lua_setfield(L, -2, "__metatable");
 	lua_pop(L, 1);

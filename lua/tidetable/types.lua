@@ -12,12 +12,54 @@ local metatables = values.metatables
 --- with `==`. (The same value as cjson.null.)
 ---@class tidetable.null: lightuserdata
 
---- A number of up to 38 digits, exact. Compares with numbers of either sort; `==`
---- only with its own kind, as Lua has it.
+---@alias tidetable.rounding
+---| "half_even"  # to the nearer one; in the middle to the even digit
+---| "half_up"    # in the middle away from zero
+---| "half_down"  # in the middle towards zero
+---| "up"         # away from zero
+---| "down"       # towards zero
+---| "ceiling"    # towards +infinity
+---| "floor"      # towards -infinity
+
+---@alias tidetable.numeric number | tidetable.number
+
+--- A number of up to 38 digits, exact; it never changes. Compares and computes with
+--- numbers of either sort; `==` only with its own kind, as Lua has it. What can't be
+--- computed exactly is raised: `VALIDATION`.
 ---@class tidetable.number: userdata
 ---@field tointeger fun(self: tidetable.number): integer?   nil unless it is an integer in 64 bits
+---@field tofloat fun(self: tidetable.number): number?      nil unless nothing is lost
 ---@field tonumber fun(self: tidetable.number): number      the integer, or the nearest float
+---@field compare fun(self: tidetable.number, other: tidetable.numeric): -1|0|1|nil  nil: NaN
+---@field equals fun(self: tidetable.number, other: any): boolean  by value
+---@field sign fun(self: tidetable.number): -1|0|1
+---@field abs fun(self: tidetable.number): tidetable.number
+---@field digits fun(self: tidetable.number): integer       significant ones, 1 to 38
+---@field places fun(self: tidetable.number): integer       behind the point, 0 to 167
+---@field is_integer fun(self: tidetable.number): boolean
+---@field round tidetable.number.round
+---@field divide tidetable.number.divide
+---@field format tidetable.number.format
+---@operator add(tidetable.numeric): tidetable.number
+---@operator sub(tidetable.numeric): tidetable.number
+---@operator mul(tidetable.numeric): tidetable.number
+---@operator idiv(tidetable.numeric): tidetable.number
+---@operator mod(tidetable.numeric): tidetable.number
+---@operator unm: tidetable.number
 ---@operator concat: string
+
+--- To so many places behind the point: -125 to 167, 0 unless told otherwise.
+---@alias tidetable.number.round
+---| fun(self, places?: integer, how?: tidetable.rounding): tidetable.number
+
+--- The quotient, with so many places behind the point; by zero raises.
+---@alias tidetable.number.divide
+---| fun(self, by: tidetable.numeric, places: integer, how?: tidetable.rounding): tidetable.number
+
+--- The plain decimal with just so many digits behind the point, 0 to 167; with as
+--- many as there are when nothing is said.
+---@alias tidetable.number.format
+---| fun(self, places?: integer, how?: tidetable.rounding): string
 
 --- Bytes. `tostring` gives them as a string, `#` counts them.
 ---@class tidetable.binary: userdata

@@ -210,6 +210,8 @@ end)
 call("values", function()
   local n = assert(tidetable.number "12.50000000000000000000001")
   assert(n > 1 and tostring(n) .. n and n:tonumber() and n == tidetable.number(n))
+  assert((-(n + 1 - n * 2) // 3 % 7):equals(3) and n:divide(-3, 0):abs():equals(4))
+  assert(n:round(2):tofloat() == 12.5 and n:format(2) == "12.50")
   local s = tidetable.set { tidetable.binary "a", tidetable.binary "b" }
   assert(s:has(tidetable.binary "a") and s:add(tidetable.binary "c") and #s:values() == 3)
   assert(tostring(s) and tidetable.list {} and tidetable.map {} and tidetable.type(s) == "BS")
