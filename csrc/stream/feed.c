@@ -382,7 +382,7 @@ static int fill_merged(struct feed *feed, uint32_t max, struct strand *strands, 
 		uint32_t id = strand->stream;
 		int err = 0;
 
-		while (!err && strand->head.sequence < until && !is_full(feed, taken, max)) {
+		while (!err && strand->head.sequence <= until && !is_full(feed, taken, max)) {
 			err = strand->damaged ? ERR_CORRUPT :
 				take(feed, strand->cursor, id, &strand->head);
 			if (err)
@@ -450,10 +450,11 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 
 int feed_peek(const struct feed *feed, uint32_t *stream, struct slice *record)
 {
-	const uint8_t *entry = feed->page.data + feed->at;
+	const uint8_t *entry;
 
 	if (feed->at >= feed->page.len)
 		return END;
+	entry = feed->page.data + feed->at;
 	*stream = get_u32(entry);
 	*record = slice_of(entry + ENTRY_HEAD, get_u32(entry + 4));
 	return 0;

@@ -83,6 +83,13 @@ static bool is_of(struct slice key, uint32_t stream)
 	return key.len == RECORD_KEY && get_u32(key.data) == stream;
 }
 
+/* What a row that isn't the stream's means: its end, or damage that must not look
+ * like it. */
+static int beyond(struct slice key)
+{
+	return key.len == RECORD_KEY ? END : ERR_CORRUPT;
+}
+
 static uint64_t sequence_of(struct slice key)
 {
 	return get_u64(key.data + 4);
@@ -121,7 +128,7 @@ int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct r
 	err = cursor_move(cursor, MOVE_FROM, &key, &value);
 	if (err)
 		return err;
-	return is_of(key, stream) ? read_head(key, value, head) : END;
+	return is_of(key, stream) ? read_head(key, value, head) : beyond(key);
 }
 
 /* The first row of the stream's next record. */
@@ -134,7 +141,7 @@ static int next_first_row(struct cursor *cursor, uint32_t stream, struct slice *
 		if (err)
 			return err;
 		if (!is_of(*key, stream))
-			return END;
+			return beyond(*key);
 	} while (part_of(*key) != 0);
 	return 0;
 }
@@ -169,7 +176,7 @@ static int settle_on_first_row(struct cursor *cursor, uint32_t stream, struct sl
 	struct slice value, struct record *head)
 {
 	if (!is_of(key, stream))
-		return END;
+		return beyond(key);
 	if (part_of(key) != 0)
 		return log_seek(cursor, stream, sequence_of(key), head);
 	return read_head(key, value, head);
@@ -276,5 +283,5 @@ int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint
 	} while (!err && is_of(key, stream) && sequence_of(key) == head->sequence);
 	if (err)
 		return err;
-	return is_of(key, stream) ? peek_head(key, value, head) : END;
+	return is_of(key, stream) ? peek_head(key, value, head) : beyond(key);
 }

@@ -305,10 +305,11 @@ int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *
 
 int page_peek(const struct page *page, uint64_t *sequence, struct slice *item)
 {
-	const uint8_t *entry = page->bytes.data + page->at;
+	const uint8_t *entry;
 
 	if (page->at >= page->bytes.len)
 		return END;
+	entry = page->bytes.data + page->at;
 	*sequence = get_u64(entry);
 	*item = slice_of(entry + ENTRY_HEAD, get_u32(entry + 8));
 	return 0;

@@ -1,0 +1,134 @@
+/* test_feed.c - stream/feed.h: what damage means to whoever reads several streams. */
+#include "stream/feed.h"
+
+#include "unit/stores.h"
+
+static struct stream all[2];
+static struct streams streams = { all, 2, 2 };
+static struct state state;
+static struct buffer scratch;
+
+static void append(struct txn *txn, uint32_t stream, uint64_t sequence, uint64_t ordinal)
+{
+	struct record record = {
+		.event = EVENT_REMOVE, .count = 1, .sequence = sequence, .transaction = sequence,
+		.ordinal = ordinal, .stream_bytes = 1000 * ordinal, .keys = slice_of_text("keys"),
+	};
+
+	CHECK_EQUAL_INT(log_append(txn, stream, &record, false, &scratch), 0);
+}
+
+static struct txn *begin_streams(struct store *store)
+{
+	struct txn *txn = begin_write(store);
+
+	memset(all, 0, sizeof all);
+	for (uint32_t i = 0; i < 2; i++) {
+		all[i].row.id = i + 1;
+		all[i].row.retention.age_ms = 1000;
+	}
+	state = (struct state){ .sequence = 10 };
+	return txn;
+}
+
+static int fill(struct feed *feed, struct txn *txn, struct failure *failure)
+{
+	struct view_of_streams view = { txn, &streams, &state, 0 };
+
+	return feed_fill(feed, 10, &view, failure);
+}
+
+/* Of neither it is known where it goes on, so none of them comes first. */
+static void two_horizons_are_damaged(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	struct failure failure = { 0 };
+	struct feed feed = { 0 };
+	uint8_t key[5] = { META_HORIZON };
+
+	append(txn, 1, 1, 1);
+	append(txn, 2, 2, 1);
+	for (uint32_t id = 1; id <= 2; id++) {
+		set_u32(key + 1, id);
+		CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of(key, sizeof key),
+			slice_of_text("no horizon")), 0);
+	}
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), ERR_CORRUPT);
+	CHECK_EQUAL_INT(failure.err, ERR_CORRUPT);
+	feed_release(&feed);
+	cancel_write(txn);
+}
+
+/* A number stands in one stream alone; where it stands in two, both are given. */
+static void a_number_is_given_twice(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	struct failure failure = { 0 };
+	struct feed feed = { 0 };
+	struct slice record;
+	uint32_t stream;
+	int given = 0;
+
+	append(txn, 1, 3, 1);
+	append(txn, 2, 3, 1);
+	append(txn, 2, 4, 2);
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
+	while (feed_next(&feed, &stream, &record) == 0)
+		given++;
+	CHECK_EQUAL_INT(given, 3);
+	feed_release(&feed);
+	cancel_write(txn);
+}
+
+/* A row whose key is no record's lies in the log: a stream that would go on behind
+ * it must not look like one that ends. */
+static void a_key_of_no_stream(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	struct failure failure = { 0 };
+	struct feed feed = { .stream = 1 };
+	uint8_t key[RECORD_KEY];
+	struct cursor *cursor;
+	struct slice record;
+	struct record head;
+	uint32_t stream;
+
+	append(txn, 1, 3, 1);
+	append(txn, 1, 5, 2);
+	record_set_key(key, 1, 4, 0x0100);
+	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, slice_of(key, sizeof key - 1),
+		slice_of_text("what is this")), 0);
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
+	CHECK_EQUAL_UINT(record_sequence(record.data), 3);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), END);
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), ERR_CORRUPT);
+	CHECK_EQUAL_INT(txn_cursor(txn, TREE_LOG, &cursor), 0);
+	CHECK_EQUAL_INT(log_seek(cursor, 1, 4, &head), ERR_CORRUPT);
+	CHECK_EQUAL_INT(log_previous(cursor, 1, 5, &head), ERR_CORRUPT);
+	feed_release(&feed);
+	cancel_write(txn);
+}
+
+static void nothing_was_filled(void)
+{
+	struct feed feed = { 0 };
+	struct slice record;
+	uint32_t stream;
+
+	CHECK_EQUAL_INT(feed_peek(&feed, &stream, &record), END);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), END);
+}
+
+int main(void)
+{
+	struct store *store = open_small(store_path("feed"));
+
+	two_horizons_are_damaged(store);
+	a_number_is_given_twice(store);
+	a_key_of_no_stream(store);
+	nothing_was_filled();
+	buffer_release(&scratch);
+	store_close(store);
+	return 0;
+}
