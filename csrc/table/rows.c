@@ -172,7 +172,10 @@ static int take_row(struct row_walk *walk, int level, struct slice key, struct s
 
 	*is_node = key.len == STORE_KEY_MAX;
 	len = key.len - base - (*is_node ? 1 : 0);
-	if (at->start + len > sizeof walk->key)
+	if (at->start + len > sizeof walk->key || len == 0)
+		return ERR_CORRUPT;
+	/* Else two rows could have one key, or come in another order than theirs. */
+	if (*is_node && key.data[key.len - 1] != NODE_MARK)
 		return ERR_CORRUPT;
 	walk->tail_rows += level > 0;
 	memcpy(walk->key + at->start, key.data + base, len);
