@@ -2,6 +2,7 @@
 #include "codec/record.h"
 
 #include "base/error.h"
+#include "codec/state.h"
 #include "codec/value.h"
 
 const char *event_name(uint8_t event)
@@ -55,6 +56,8 @@ static bool is_possible(const struct record *record)
 	if (record->origin > ORIGIN_TIME_TO_LIVE || record->position >= record->count)
 		return false;
 	if (record->transaction > record->sequence || record->transaction == 0)
+		return false;
+	if (record->sequence > SEQUENCE_MAX)
 		return false;
 	if (record->ordinal == 0 || record->stream_bytes < record_bytes(record))
 		return false;

@@ -78,8 +78,9 @@ void record_put_head(const struct record *record, uint8_t head[RECORD_HEAD]);
 
 /* Reads a head alone; the slices get their lengths and no address. CORRUPT,
  * also for what can't be: an old image of an INSERT, a new one of a REMOVE, no
- * keys, a position past the count, a transaction past the sequence number,
- * a transaction or ordinal of 0, fewer stream bytes than the record has. */
+ * keys, a position past the count, a transaction past the sequence number, a
+ * sequence number past SEQUENCE_MAX, a transaction or ordinal of 0, fewer stream
+ * bytes than the record has. */
 int record_get_head(struct record *record, struct slice bytes);
 
 /* Reads a whole record; the slices point into bytes. CORRUPT. */

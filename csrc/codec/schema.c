@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "codec/state.h"
 
 static void attribute_put(struct buffer *out, const struct key_attribute *attribute)
 {
@@ -108,7 +109,7 @@ int stream_get(struct stream_row *stream, struct slice bytes)
 	schema_get(&source, &stream->schema);
 	if (stream->view < VIEW_KEYS_ONLY || stream->view > VIEW_NEW_AND_OLD_IMAGES ||
 			stream->status < STREAM_ENABLED || stream->status > STREAM_DISABLED ||
-			stream->retention.age_ms == 0)
+			stream->retention.age_ms == 0 || stream->first_sequence > SEQUENCE_MAX)
 		return ERR_CORRUPT;
 	return source_finish(&source);
 }
@@ -129,7 +130,7 @@ int horizon_get(struct horizon *horizon, struct slice bytes)
 	horizon->ordinal = source_u64(&source);
 	horizon->stream_bytes = source_u64(&source);
 	horizon->hidden = source_u64(&source);
-	if (horizon->hidden < horizon->removed)
+	if (horizon->hidden < horizon->removed || horizon->hidden > SEQUENCE_MAX)
 		return ERR_CORRUPT;
 	return source_finish(&source);
 }

@@ -102,5 +102,7 @@ int state_get(struct state *state, struct slice bytes)
 	state->jump.wall_ms = source_u64(&source);
 	state->jump.elapsed_ms = source_u64(&source);
 	take_into(&source, state->jump.boot, BOOT_BYTES);
+	if (state->sequence > SEQUENCE_MAX || state->lost > SEQUENCE_MAX)
+		return ERR_CORRUPT;
 	return source_finish(&source);
 }

@@ -26,7 +26,7 @@
 
 /* How far the sequence number skips when changes may have been taken back. */
 #define SEQUENCE_SKIP (UINT64_C(1) << 32)
-/* Lua's integers end here. */
+/* Lua's integers hold it, and what is counted on from it. No file holds more. */
 #define SEQUENCE_MAX (UINT64_C(1) << 62)
 
 struct stamp {

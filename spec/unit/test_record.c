@@ -1,5 +1,6 @@
 /* test_record.c - a record comes back as it was, or it is CORRUPT. */
 #include "codec/record.h"
+#include "codec/state.h"
 #include "codec/value.h"
 
 #include "base/error.h"
@@ -37,7 +38,7 @@ static struct record random_record(struct maps *maps)
 		.event = (uint8_t)(EVENT_INSERT + check_random_below(3)),
 		.origin = (uint8_t)check_random_below(2),
 		.count = (uint32_t)(1 + check_random_below(UINT32_MAX)),
-		.sequence = check_random() | 1,
+		.sequence = 1 + check_random_below(SEQUENCE_MAX),
 		.created_ms = check_random(),
 		.retention_ms = check_random(),
 		.partition_hash = check_random(),
@@ -201,6 +202,7 @@ static void fields_that_cannot_be(void)
 		{ 2, 1, 2 }, { 3, 1, 1 },                       /* origin, the 0 */
 		{ 4, 4, 3 }, { 8, 4, 0 }, { 8, 4, 1 },          /* position beyond count */
 		{ 12, 8, 0 }, { 12, 8, 0x1112131415161716 },    /* before its transaction */
+		{ 12, 8, SEQUENCE_MAX + 1 }, { 12, 8, UINT64_MAX },
 		{ 20, 8, 0 }, { 20, 8, 0x1112131415161719 },
 		{ 52, 8, 0 }, { 60, 8, 0 }, { 60, 8, 94 },      /* ordinal, stream bytes */
 		{ 68, 4, 0 }, { 68, 4, 3 }, { 68, 4, 5 }, { 68, 4, UINT32_MAX },

@@ -1,5 +1,6 @@
 /* test_schema.c - tables, streams and horizons as bytes. */
 #include "codec/schema.h"
+#include "codec/state.h"
 
 #include "base/error.h"
 #include "unit/check.h"
@@ -64,7 +65,7 @@ static void random_stream(struct stream_row *stream)
 	stream->retention.age_ms = check_random() | 1;
 	stream->retention.max_bytes = check_random();
 	stream->retention.max_count = check_random();
-	stream->first_sequence = check_random();
+	stream->first_sequence = check_random_below(SEQUENCE_MAX + 1);
 	snprintf(stream->label, sizeof stream->label, "2026-01-31T12:00:00.%03u",
 		(unsigned)check_random_below(1000));
 	random_name(stream->table_name);
@@ -125,6 +126,9 @@ static void a_stream_with_a_wrong_field_is_damaged(void)
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_CORRUPT);
 	changed = stream;
 	changed.label[0] = '\0';
+	CHECK_EQUAL_INT(read_changed(&changed), ERR_CORRUPT);
+	changed = stream;
+	changed.first_sequence = SEQUENCE_MAX + 1;
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_CORRUPT);
 }
 

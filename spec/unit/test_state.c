@@ -7,14 +7,14 @@
 static void random_state(struct state *state)
 {
 	memset(state, 0, sizeof *state);
-	state->sequence = check_random();
+	state->sequence = check_random_below(SEQUENCE_MAX + 1);
 	state->node = check_random();
 	state->table = (uint32_t)check_random();
 	state->stream = (uint32_t)check_random();
 	state->catalog_version = check_random();
 	state->created_ms = check_random();
 	state->stepped_back = check_random();
-	state->lost = check_random();
+	state->lost = check_random_below(SEQUENCE_MAX + 1);
 	state->retention_ms = check_random();
 	state->elapsed_ms = check_random();
 	check_random_bytes(state->boot, sizeof state->boot);
@@ -46,6 +46,32 @@ static void a_state_comes_back(void)
 	buffer_put_u8(&bytes, 0);
 	CHECK_EQUAL_INT(state_get(&(struct state){ 0 }, buffer_slice(&bytes)), ERR_CORRUPT);
 	buffer_release(&bytes);
+}
+
+static int read_state_again(const struct state *state)
+{
+	struct buffer bytes = { 0 };
+	struct state again;
+	int err;
+
+	state_put(&bytes, state);
+	err = state_get(&again, buffer_slice(&bytes));
+	buffer_release(&bytes);
+	return err;
+}
+
+static void a_number_that_nobody_gave(void)
+{
+	struct state state;
+
+	random_state(&state);
+	state.sequence = state.lost = SEQUENCE_MAX;
+	CHECK_EQUAL_INT(read_state_again(&state), 0);
+	state.sequence = SEQUENCE_MAX + 1;
+	CHECK_EQUAL_INT(read_state_again(&state), ERR_CORRUPT);
+	state.sequence = 1;
+	state.lost = SEQUENCE_MAX + 1;
+	CHECK_EQUAL_INT(read_state_again(&state), ERR_CORRUPT);
 }
 
 static void local_stamp(struct stamp *stamp)
@@ -125,6 +151,7 @@ static void what_is_no_stamp_is_refused(void)
 int main(void)
 {
 	a_state_comes_back();
+	a_number_that_nobody_gave();
 	a_stamp_says_what_is_wrong();
 	what_is_no_stamp_is_refused();
 	return 0;
