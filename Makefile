@@ -39,13 +39,15 @@ NEED_test  = $(NEED_build) $(NEED_tools) lua-busted lua-cqueues
 NEED_lint  = $(NEED_test) lua-check clang luarocks
 NEED_all   = $(NEED_lint) libclang-rt-dev
 
-# Where a build lives, and how: release, clang (the second opinion), asan, cover, fuzz
+# Where a build lives, and how: release, clang (the second opinion), asan, cover, fuzz. Coverage is
+# counted without the optimizer, which makes and removes branches, and without asserts, whose one
+# side no test can take; its warnings are those of the other builds, and false without data flow.
 BUILD   ?= build
 VARIANT  = release
 FLAGS_release = -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 FLAGS_clang   = $(FLAGS_release)
 FLAGS_asan    = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-FLAGS_cover   = -O0 --coverage
+FLAGS_cover   = -O0 --coverage -fprofile-update=atomic -DNDEBUG -w
 FLAGS_fuzz    = $(FLAGS_asan) -fsanitize=fuzzer-no-link
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wmissing-prototypes \
 	-Wstrict-prototypes
@@ -127,12 +129,11 @@ asan: setup-test ## the same under the address and undefined sanitizers
 	+@$(call build,asan)
 	@$(MAKE) VARIANT=asan suite
 
-cover: setup-test ## the same, and how much of each file it ran
+cover: setup-test ## the same, and which lines and branches of the core ran
 	+@$(call build,cover)
 	@find $(BUILD)/obj/cover -name '*.gcda' -delete
 	@$(MAKE) VARIANT=cover suite
-	@find $(BUILD)/obj/cover/csrc -name '*.gcda' | xargs gcov -n | awk -F "[':]" \
-		'/^File/ { f = $$2 } /^Lines/ { if (f ~ /^csrc/) print f, $$2; f = "" }' | sort -u
+	@$(LUA) spec/coverage.lua $(BUILD)/obj/cover doc/testing.md
 
 lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
 	+@$(call build,release)
@@ -169,18 +170,22 @@ slices: setup-test $(SO) $(FAULT)
 	@CYCLES=$(or $(CYCLES),20) $(call busted,$(wildcard spec/crash))
 	@EVERY=$(or $(EVERY),50) $(call busted,$(wildcard spec/fault))
 
-# With clang a fuzzer is led by coverage; without, and in the tests, a driver feeds it noise.
-fuzz: setup-fuzz ## feed noise to the decoders (FUZZ_TIME=60 seconds each)
+# With clang a fuzzer is led by coverage; without, and in the tests, a driver feeds it noise and
+# seeds with changes. What once broke something lies in spec/fuzz/corpus/NAME.
+fuzz: setup-fuzz $(FUZZ:%=$(OUT)/fuzz/%) ## feed noise to the decoders (RUNS=n)
 	@$(MAKE) $(JOBS) VARIANT=fuzz $(FUZZ:%=$(BUILD)/fuzz/fuzz/%)
-	@for name in $(FUZZ); do echo "== $$name" && mkdir -p $(BUILD)/fuzz/corpus/$$name && \
-		$(BUILD)/fuzz/fuzz/$$name -max_total_time=$(or $(FUZZ_TIME),60) \
-			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$name- \
-			$(BUILD)/fuzz/corpus/$$name $(wildcard spec/fuzz/corpus/$$name) || exit 1; done
+	@for name in $(FUZZ); do echo "== $$name"; seeds=$(BUILD)/fuzz/seeds/$$name; \
+		mkdir -p $(BUILD)/fuzz/corpus/$$name $$seeds && \
+		$(OUT)/fuzz/$$name --seeds $$seeds && \
+		$(BUILD)/fuzz/fuzz/$$name -runs=$(or $(RUNS),1000000) \
+			-print_final_stats=1 -timeout=20 -max_len=8192 \
+			-artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/corpus/$$name $$seeds \
+			$$(find spec/fuzz/corpus/$$name -maxdepth 0 2>/dev/null) || exit 1; done
 
 fuzz-small: $(FUZZ)
 
 $(FUZZ): %: $(OUT)/fuzz/%
-	$(call run,$@,$<)
+	$(call run,$@,$< $(wildcard spec/fuzz/corpus/$@/*))
 
 bench: setup-test ## each bench/*.lua at full length (AGAINST=ref: first as it was there)
 	+@$(call build,release)

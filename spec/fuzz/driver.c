@@ -1,40 +1,87 @@
 /* driver.c - runs a fuzzer where libFuzzer is not: with gcc, and within make test.
  *
  *     fuzz_NAME [FILE ...]
+ *     fuzz_NAME --seeds DIRECTORY
  *
- * Every file goes in as it is, then RUNS times (20,000) either noise or a file
- * with some of its bytes changed. It finds less than libFuzzer, which sees
- * which branches an input took, but it keeps each fuzzer built and running.
+ * Its seeds and every file go in as they are, then RUNS times (20,000) either
+ * noise or one of them with some of its bytes changed. It finds less than
+ * libFuzzer, which sees which branches an input took, but it keeps each fuzzer
+ * built and running. --seeds writes the seeds for libFuzzer to begin with.
  */
-#include "unit/check.h"
+#include "fuzz/fuzz.h"
 
-enum { LONGEST = 4096 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+enum { LONGEST = 8192, PATIENCE_SECONDS = 20 };
 
 struct input {
 	uint8_t bytes[LONGEST];
 	size_t length;
 };
 
-/* A copy of its own length, so that the sanitizer sees a step past the end. */
+/* All that mutations start from. */
+static struct input *sound;
+static size_t sound_count;
+
+/* A copy of its own length, so that the sanitizer sees a step past the end. An
+ * input that never ends ends the program. */
 static void feed(const struct input *input)
 {
 	uint8_t *copy = malloc(input->length ? input->length : 1);
 
 	CHECK(copy != NULL);
 	memcpy(copy, input->bytes, input->length);
+	alarm(PATIENCE_SECONDS);
 	LLVMFuzzerTestOneInput(copy, input->length);
+	alarm(0);
 	free(copy);
 }
 
-static void read_file(struct input *input, const char *path)
+static struct input *another(void)
 {
+	sound = realloc(sound, (sound_count + 1) * sizeof *sound);
+	CHECK(sound != NULL);
+	return &sound[sound_count++];
+}
+
+static void read_file(const char *path)
+{
+	struct input *input = another();
 	FILE *file = fopen(path, "rb");
 
 	CHECK(file != NULL);
 	input->length = fread(input->bytes, 1, LONGEST, file);
 	fclose(file);
+}
+
+static void make_seeds(void)
+{
+	struct buffer bytes = { 0 };
+
+	for (unsigned n = 0; fuzz_seed(n, &bytes); n++) {
+		struct input *input = another();
+
+		CHECK_EQUAL_INT(buffer_error(&bytes), 0);
+		CHECK(bytes.len <= LONGEST);
+		input->length = bytes.len;
+		if (bytes.len)
+			memcpy(input->bytes, bytes.data, bytes.len);
+		buffer_clear(&bytes);
+	}
+	buffer_release(&bytes);
+}
+
+static void write_seeds(const char *directory)
+{
+	char path[4096];
+
+	for (size_t i = 0; i < sound_count; i++) {
+		FILE *file;
+
+		snprintf(path, sizeof path, "%s/seed-%zu", directory, i);
+		file = fopen(path, "wb");
+		CHECK(file != NULL);
+		CHECK(fwrite(sound[i].bytes, 1, sound[i].length, file) == sound[i].length);
+		CHECK(fclose(file) == 0);
+	}
 }
 
 /* Short inputs more often: most branches are decided by the first bytes. */
@@ -48,31 +95,47 @@ static void change_some(struct input *input)
 {
 	uint64_t times = 1 + check_random_below(4);
 
-	while (input->length && times--)
-		input->bytes[check_random_below(input->length)] = (uint8_t)check_random();
+	while (input->length && times--) {
+		uint8_t *byte = &input->bytes[check_random_below(input->length)];
+
+		if (check_random_below(2))
+			*byte = (uint8_t)check_random();
+		else
+			*byte = (uint8_t)(*byte + check_random_below(3) - 1);
+	}
 	if (check_random_below(4) == 0)
 		input->length = check_random_below(input->length + 1);
 }
 
-int main(int argc, char **argv)
+static void run(long runs)
 {
-	const char *text = getenv("RUNS");
-	long runs = text && *text ? atol(text) : 20000;
-	struct input input = { .length = 0 };
-	int i;
+	struct input input;
 
-	for (i = 1; i < argc; i++) {
-		read_file(&input, argv[i]);
-		feed(&input);
-	}
+	for (size_t i = 0; i < sound_count; i++)
+		feed(&sound[i]);
 	while (runs-- > 0) {
-		if (argc > 1 && check_random_below(2)) {
-			read_file(&input, argv[1 + check_random_below((uint64_t)argc - 1)]);
+		if (sound_count && check_random_below(4)) {
+			input = sound[check_random_below(sound_count)];
 			change_some(&input);
 		} else {
 			make_noise(&input);
 		}
 		feed(&input);
 	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *text = getenv("RUNS");
+
+	make_seeds();
+	if (argc == 3 && strcmp(argv[1], "--seeds") == 0) {
+		write_seeds(argv[2]);
+	} else {
+		for (int i = 1; i < argc; i++)
+			read_file(argv[i]);
+		run(text && *text ? atol(text) : 20000);
+	}
+	free(sound);
 	return 0;
 }

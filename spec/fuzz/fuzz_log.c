@@ -1,0 +1,308 @@
+/* fuzz_log.c - any rows in the log, and any horizons: readers get records that ascend,
+ * by whatever way they are read, or CORRUPT or TRIMMED; and every reading ends.
+ *
+ *     for each of three streams: limits and horizon (u8 each; see read_streams)
+ *     the state's last sequence, lost, stepped back, the clock; a feed's stream and
+ *     kind of position, where it begins (u8 each)
+ *     for each row: stream, sequence, how it is made (u8 each), then what that asks for
+ */
+#include "fuzz/rows.h"
+#include "stream/feed.h"
+
+#define STREAMS 3
+#define ROWS_MAX 32
+#define FILLS_MAX 200
+#define CLOCK_UNIT 1000
+
+static struct stream all[STREAMS];
+static struct streams streams = { all, STREAMS, STREAMS };
+static struct state state;
+static uint64_t clock_ms;
+static struct buffer scratch;
+
+/* --- what the input says --- */
+
+static void read_streams(struct txn *txn, struct source *source)
+{
+	memset(all, 0, sizeof all);
+	for (uint32_t id = 1; id <= STREAMS; id++) {
+		struct stream_row *row = &all[id - 1].row;
+		struct horizon horizon;
+
+		row->id = id;
+		row->retention.age_ms = 1 + (uint64_t)source_u8(source) * CLOCK_UNIT;
+		row->retention.max_count = source_u8(source) / 16;
+		row->retention.max_bytes = (uint64_t)(source_u8(source) / 8) * 100;
+		horizon.removed = source_u8(source) / 8;
+		horizon.ordinal = source_u8(source) / 8;
+		horizon.stream_bytes = (uint64_t)source_u8(source) * 10;
+		horizon.hidden = source_u8(source) / 8;
+		if (horizon.removed || horizon.hidden)
+			CHECK_EQUAL_INT(stream_write_horizon(txn, id, &horizon), 0);
+	}
+	memset(&state, 0, sizeof state);
+	state.sequence = source_u8(source);
+	state.lost = source_u8(source) / 16;
+	state.stepped_back = source_u8(source) / 8;
+	clock_ms = (uint64_t)source_u8(source) * CLOCK_UNIT;
+}
+
+static struct record read_record(struct source *source, uint64_t sequence)
+{
+	static const uint8_t bytes[4096];
+	struct record record = { .sequence = sequence };
+	uint8_t flags = source_u8(source);
+
+	record.event = flags % 4;
+	record.origin = flags / 4 % 3;
+	record.position = source_u8(source) % 8;
+	record.count = record.position + (flags & 0x10 ? 0 : 1) + source_u8(source) % 4;
+	record.transaction = sequence - record.position;
+	record.ordinal = source_u8(source);
+	record.stream_bytes = (uint64_t)source_u16(source) * 10;
+	record.created_ms = record.retention_ms = (uint64_t)source_u8(source) * CLOCK_UNIT;
+	record.keys = slice_of(bytes, source_u8(source));
+	record.old_image = slice_of(bytes, flags & 0x20 ? (size_t)source_u8(source) * 16 : 0);
+	record.new_image = slice_of(bytes, flags & 0x40 ? (size_t)source_u8(source) * 16 : 0);
+	return record;
+}
+
+static void read_row(struct txn *txn, struct source *source)
+{
+	uint32_t stream = 1 + source_u8(source) % (STREAMS + 1);
+	uint64_t sequence = source_u8(source);
+	uint8_t how = source_u8(source), key[RECORD_KEY];
+	struct record record;
+
+	if (how == 0xff)
+		sequence = UINT64_MAX - sequence;
+	if (how % 4) {
+		record = read_record(source, sequence);
+		CHECK_EQUAL_INT(log_append(txn, stream, &record, false, &scratch), 0);
+		return;
+	}
+	record_set_key(key, stream, sequence, source_u8(source) % 4);
+	fuzz_row(txn, TREE_LOG, slice_of(key, sizeof key - (how == 0x80)),
+		source_counted(source), how > 0xc0);
+}
+
+/* --- one stream, record by record --- */
+
+struct walked {
+	uint64_t sequences[ROWS_MAX];
+	size_t count;
+	int end;
+};
+
+static int copy(struct cursor *cursor, uint32_t id, const struct record *head,
+	struct buffer *out)
+{
+	struct record whole;
+	int err;
+
+	buffer_clear(out);
+	err = log_copy(cursor, id, head, out);
+	if (err)
+		return err;
+	CHECK_EQUAL_UINT(out->len, record_bytes(head));
+	CHECK_EQUAL_INT(record_get(&whole, buffer_slice(out)), 0);
+	CHECK_EQUAL_UINT(whole.sequence, head->sequence);
+	return 0;
+}
+
+static struct cursor *cursor_of(struct txn *txn)
+{
+	struct cursor *cursor;
+
+	CHECK_EQUAL_INT(txn_cursor(txn, TREE_LOG, &cursor), 0);
+	return cursor;
+}
+
+static bool may_be(int err)
+{
+	return err == 0 || err == END || err == ERR_CORRUPT;
+}
+
+static void walk(struct txn *txn, uint32_t id, struct walked *walked)
+{
+	static struct buffer out;
+	struct cursor *cursor = cursor_of(txn);
+	struct record head;
+	int err = log_seek(cursor, id, 0, &head);
+
+	for (walked->count = 0; !err; err = log_next(cursor, id, &head)) {
+		if (walked->count)
+			CHECK(head.sequence > walked->sequences[walked->count - 1]);
+		CHECK(walked->count < ROWS_MAX);
+		walked->sequences[walked->count++] = head.sequence;
+		CHECK(may_be(copy(cursor, id, &head, &out)));
+		CHECK_EQUAL_INT(log_seek(cursor, id, head.sequence, &head), 0);
+	}
+	CHECK(may_be(err));
+	walked->end = err;
+}
+
+/* log_take reads what log_next and log_copy read. */
+static void same_taken(struct txn *txn, uint32_t id, const struct walked *walked)
+{
+	static struct buffer out;
+	struct cursor *cursor = cursor_of(txn);
+	struct record head;
+	int err = log_seek(cursor, id, 0, &head);
+	size_t i;
+
+	for (i = 1; !err && i < walked->count; i++) {
+		buffer_clear(&out);
+		err = log_take(cursor, id, &head, &out);
+		if (!err)
+			CHECK_EQUAL_UINT(head.sequence, walked->sequences[i]);
+	}
+	CHECK(may_be(err));
+}
+
+static void same_backward(struct txn *txn, uint32_t id, const struct walked *walked)
+{
+	struct cursor *cursor = cursor_of(txn);
+	struct record head;
+	size_t i = walked->count;
+	int err = log_last(cursor, id, &head);
+
+	for (; !err; err = log_previous(cursor, id, head.sequence, &head)) {
+		CHECK(i-- > 0);
+		CHECK_EQUAL_UINT(head.sequence, walked->sequences[i]);
+	}
+	/* A part without its record before the first can't be told from damage. */
+	CHECK(err == END ? i == 0 : err == ERR_CORRUPT);
+}
+
+/* --- feeds --- */
+
+static void try_feed(struct txn *txn, uint32_t id, enum position_kind kind, uint64_t at)
+{
+	struct view_of_streams view = { txn, &streams, &state, clock_ms };
+	struct failure failure = { 0 };
+	struct feed feed = { 0 };
+	uint64_t last = 0;
+	int err = feed_start(&feed, id, (struct position){ kind, at }, &view, &failure);
+	bool given = true;
+
+	for (int i = 0; !err && given; i++) {
+		struct slice bytes;
+		struct record record;
+		uint32_t stream;
+
+		CHECK(i < FILLS_MAX);
+		err = feed_fill(&feed, 1 + (uint32_t)at % 7, &view, &failure);
+		for (given = false; !err && feed_next(&feed, &stream, &bytes) == 0; given = true) {
+			CHECK_EQUAL_INT(record_get(&record, bytes), 0);
+			CHECK(record.sequence > last || (id == 0 && record.sequence == last));
+			CHECK(id == 0 || id == stream);
+			CHECK_EQUAL_UINT(feed.position, record.sequence);
+			last = record.sequence;
+		}
+	}
+	if (err) {
+		CHECK(err == ERR_CORRUPT || err == ERR_TRIMMED || err == ERR_AHEAD ||
+			err == ERR_NOT_FOUND);
+		CHECK_EQUAL_INT(failure.err, err);
+		CHECK(err != ERR_TRIMMED || failure.first <= failure.last);
+	}
+	feed_release(&feed);
+}
+
+/* --- trimming: what has gone is a prefix, and the horizon says which --- */
+
+static void try_trim(struct txn *txn, struct stream *stream)
+{
+	uint64_t before, after, removed, hidden;
+	struct record head;
+	int err = stream_know(stream, txn, 1);
+
+	CHECK(may_be(err));
+	if (err)
+		return;
+	before = stream->bounds.horizon.removed;
+	err = retention_hidden(cursor_of(txn), &stream->row, &stream->bounds, clock_ms, &hidden);
+	CHECK(may_be(err));
+	err = retention_trim(txn, stream, clock_ms, 5, &removed);
+	CHECK(may_be(err));
+	after = stream->bounds.horizon.removed;
+	CHECK(removed ? after > before : after == before);
+	CHECK(stream->bounds.horizon.hidden >= after);
+	if (removed && log_seek(cursor_of(txn), stream->row.id, before + 1, &head) == 0)
+		CHECK(head.sequence > after);
+	if (!err)
+		CHECK(may_be(retention_hide(txn, stream, clock_ms)));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct source source = source_of(slice_of(data, size));
+	struct txn *txn = fuzz_begin();
+	static struct walked walked;
+	enum position_kind kind;
+	uint8_t feed, at;
+
+	read_streams(txn, &source);
+	feed = source_u8(&source);
+	at = source_u8(&source);
+	kind = (enum position_kind)(feed / 4 % (POSITION_TIME + 1));
+	for (int i = 0; i < ROWS_MAX && source_left(&source); i++)
+		read_row(txn, &source);
+	for (uint32_t id = 1; id <= STREAMS; id++) {
+		walk(txn, id, &walked);
+		same_taken(txn, id, &walked);
+		if (walked.end == END)
+			same_backward(txn, id, &walked);
+	}
+	try_feed(txn, feed % (STREAMS + 1), kind, kind == POSITION_TIME ? at * CLOCK_UNIT : at);
+	for (size_t i = 0; i < STREAMS; i++)
+		try_trim(txn, &all[i]);
+	cancel_write(txn);
+	return 0;
+}
+
+/* Three streams with records of transactions of several, small and in parts, and of
+ * every fourth seed one row more, that belongs nowhere. */
+bool fuzz_seed(unsigned n, struct buffer *out)
+{
+	uint32_t bytes[STREAMS] = { 0 };
+
+	for (unsigned i = 0; i < STREAMS; i++) {
+		static const uint8_t limits[] = { 255, 0, 0, 0, 0, 0, 0 };
+
+		buffer_put(out, limits, sizeof limits);
+		out->data[out->len - 7] = (uint8_t)(n % 3 ? 255 : 4);
+		out->data[out->len - 6] = (uint8_t)(n % 4 == 1 ? 48 : 0);
+		out->data[out->len - 5] = (uint8_t)(n % 5 == 1 ? 40 : 0);
+	}
+	buffer_put_u32(out, 40u << 24 | (n % 3 ? 0u : 20u) << 8 | 20u);
+	buffer_put_u8(out, (uint8_t)n);
+	buffer_put_u8(out, (uint8_t)(n % 13));
+	for (uint8_t sequence = 1; sequence <= 12 + n % 8; sequence++) {
+		unsigned i = sequence % (n % 2 + 2);
+		uint8_t flags = 0x62, image = (uint8_t)(n % 3 == 2 ? 100 : 4);
+
+		bytes[i] += RECORD_HEAD + 10 + 32u * image + (10 - (10 + 32u * image) % 10) % 10;
+		buffer_put_u8(out, (uint8_t)i);
+		buffer_put_u8(out, sequence);
+		buffer_put_u8(out, 1);
+		buffer_put_u8(out, flags);
+		buffer_put_u8(out, (uint8_t)(n % 4 == 3 ? (sequence + 3) % 4 : 0));
+		buffer_put_u8(out, (uint8_t)(n % 4 == 3 ? 3 - (sequence + 3) % 4 : 0));
+		buffer_put_u8(out, (uint8_t)(sequence / (n % 2 + 2) + 1));
+		buffer_put_u16(out, (uint16_t)(bytes[i] / 10 + 1));
+		buffer_put_u8(out, sequence);
+		buffer_put_u8(out, 10);
+		buffer_put_u8(out, image);
+		buffer_put_u8(out, image);
+	}
+	if (n % 4 == 0) {
+		buffer_put_u8(out, 1);
+		buffer_put_u8(out, 5);
+		buffer_put_u8(out, 0);
+		buffer_put_u8(out, (uint8_t)n);
+		buffer_put_counted(out, slice_of_text("a row that nobody wrote"));
+	}
+	return n < 24;
+}

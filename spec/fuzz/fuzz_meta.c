@@ -1,0 +1,127 @@
+/* fuzz_meta.c - any bytes as a payload of `meta`: what decodes as a table, a stream,
+ * a horizon, a stamp or the state encodes to the same bytes.
+ *
+ *     kind (u8), the payload
+ */
+#include "codec/schema.h"
+#include "codec/state.h"
+
+#include "fuzz/fuzz.h"
+
+static void try_table(struct slice bytes, struct buffer *again)
+{
+	struct table_row table;
+
+	if (!fuzz_decoded(table_get(&table, bytes)))
+		return;
+	table_put(again, &table);
+	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
+}
+
+static void try_stream(struct slice bytes, struct buffer *again)
+{
+	struct stream_row stream;
+
+	if (!fuzz_decoded(stream_get(&stream, bytes)))
+		return;
+	CHECK(view_of_name(slice_of_text(view_name(stream.view))) == stream.view);
+	CHECK(strlen(stream.label) <= LABEL_MAX && strlen(stream.table_name) <= TABLE_NAME_MAX);
+	stream_put(again, &stream);
+	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
+}
+
+static void try_horizon(struct slice bytes, struct buffer *again)
+{
+	struct horizon horizon;
+
+	if (!fuzz_decoded(horizon_get(&horizon, bytes)))
+		return;
+	CHECK(horizon.hidden >= horizon.removed);
+	horizon_put(again, &horizon);
+	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
+}
+
+static void try_stamp(struct slice bytes, struct buffer *again)
+{
+	struct stamp stamp, local;
+	int err;
+
+	stamp_local(&local, 4096);
+	err = stamp_get(&stamp, bytes, &local);
+	if (err) {
+		CHECK(err == ERR_CORRUPT || err == ERR_NOT_DATABASE ||
+			err == ERR_NEWER_FORMAT || err == ERR_FOREIGN_FORMAT);
+		return;
+	}
+	stamp_put(again, &stamp);
+	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
+}
+
+static void try_state(struct slice bytes, struct buffer *again)
+{
+	struct state state;
+
+	if (!fuzz_decoded(state_get(&state, bytes)))
+		return;
+	state_put(again, &state);
+	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
+}
+
+static void try_name(struct slice bytes, struct buffer *again)
+{
+	(void)again;
+	if (is_table_name(bytes))
+		CHECK(bytes.len >= TABLE_NAME_MIN && bytes.len <= TABLE_NAME_MAX &&
+			!memchr(bytes.data, 0, bytes.len));
+}
+
+static void (*const tries[])(struct slice bytes, struct buffer *again) = {
+	try_table, try_stream, try_horizon, try_stamp, try_state, try_name,
+};
+
+#define KINDS (sizeof tries / sizeof *tries)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct buffer again;
+
+	buffer_clear(&again);
+	if (size)
+		tries[data[0] % KINDS](slice_of(data + 1, size - 1), &again);
+	return 0;
+}
+
+static struct key_schema a_schema(unsigned n)
+{
+	struct key_schema schema = { .partition = { TYPE_S, 1, "p" } };
+
+	schema.partition.type = (enum type)(TYPE_S + n % 3);
+	if (n % 2)
+		schema.sort = (struct key_attribute){ TYPE_N, 2, "\0s" };
+	return schema;
+}
+
+bool fuzz_seed(unsigned n, struct buffer *out)
+{
+	struct table_row table = { .id = n, .stream = 2, .newest_stream = 3,
+		.schema = a_schema(n) };
+	struct stream_row stream = { .table = 1, .view = (uint8_t)(1 + n % 4), .status = 1,
+		.retention = { 1000 * n + 1, 7, 0 }, .label = "2026-01-31T12:00:00.000",
+		.table_name = "orders", .schema = a_schema(n) };
+	struct horizon horizon = { n, n, 100 * n, n + 1 };
+	struct stamp stamp;
+	struct state state = { .sequence = 1000, .retention_ms = 5, .stream = n };
+
+	stamp_local(&stamp, 4096);
+	stamp.made_by = slice_of_text("fuzz");
+	buffer_put_u8(out, (uint8_t)(n % KINDS));
+	switch (n % KINDS) {
+	case 0: table_put(out, &table); break;
+	case 1: stream_put(out, &stream); break;
+	case 2: horizon_put(out, &horizon); break;
+	case 3: stamp_put(out, &stamp); break;
+	case 4: state_put(out, &state); break;
+	default: buffer_put_slice(out, slice_of_text("table_name.of-some_LENGTH9"));
+	}
+	return n < 4 * KINDS;
+}
