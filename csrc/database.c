@@ -501,9 +501,9 @@ bool tide_terminal_size(int descriptor, unsigned *columns, unsigned *rows)
 	return terminal_size(descriptor, columns, rows);
 }
 
-bool tide_terminal_is_abandoned(int descriptor)
+bool tide_terminal_wait(int descriptor, unsigned ms)
 {
-	return terminal_is_abandoned(descriptor);
+	return terminal_wait(descriptor, ms);
 }
 
 int tide_terminal_char_columns(uint32_t character)

@@ -308,7 +308,7 @@ void tide_bell_close(struct tide_bell *bell);        /* NULL is fine */
 /* --- terminals, for command lines (sys/terminal.h) --- */
 
 bool tide_terminal_size(int descriptor, unsigned *columns, unsigned *rows);
-bool tide_terminal_is_abandoned(int descriptor);
+bool tide_terminal_wait(int descriptor, unsigned ms);
 int tide_terminal_char_columns(uint32_t character);
 
 /* --- checking --- */

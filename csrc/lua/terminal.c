@@ -15,10 +15,14 @@ static int terminal_size(lua_State *L)
 	return 2;
 }
 
-/* terminal_is_abandoned(descriptor) -> boolean */
-static int terminal_is_abandoned(lua_State *L)
+/* terminal_wait(descriptor, seconds) -> true if nobody reads there any more */
+static int terminal_wait(lua_State *L)
 {
-	lua_pushboolean(L, tide_terminal_is_abandoned((int)luaL_checkinteger(L, 1)));
+	int descriptor = (int)luaL_checkinteger(L, 1);
+	lua_Number seconds = luaL_checknumber(L, 2);
+
+	luaL_argcheck(L, seconds >= 0 && seconds < 1e6, 2, "seconds, from 0");
+	lua_pushboolean(L, tide_terminal_wait(descriptor, (unsigned)(seconds * 1000)));
 	return 1;
 }
 
@@ -36,7 +40,7 @@ void open_terminals(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "terminal_size", terminal_size },
-		{ "terminal_is_abandoned", terminal_is_abandoned },
+		{ "terminal_wait", terminal_wait },
 		{ "terminal_char_columns", terminal_char_columns },
 		{ NULL, NULL },
 	};

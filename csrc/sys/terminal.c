@@ -1,6 +1,7 @@
 /* terminal.c - who reads what a program writes. */
 #include "sys/terminal.h"
 
+#include <limits.h>
 #include <locale.h>
 #include <poll.h>
 #include <pthread.h>
@@ -22,11 +23,11 @@ bool terminal_size(int descriptor, unsigned *columns, unsigned *rows)
 	return true;
 }
 
-bool terminal_is_abandoned(int descriptor)
+bool terminal_wait(int descriptor, unsigned ms)
 {
 	struct pollfd reader = { .fd = descriptor };
 
-	return poll(&reader, 1, 0) == 1;
+	return poll(&reader, 1, ms > INT_MAX ? INT_MAX : (int)ms) == 1;
 }
 
 /* The C library knows the widths, but tells them only in a locale of UTF-8,

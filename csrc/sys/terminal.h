@@ -13,9 +13,9 @@
  * size (a serial line) says 0. */
 bool terminal_size(int descriptor, unsigned *columns, unsigned *rows);
 
-/* True if what is written there can't be read by anybody any more: a pipe
- * without a reader, a terminal that hung up. Never waits. */
-bool terminal_is_abandoned(int descriptor);
+/* Waits until nobody can read any more what is written there (a pipe without a
+ * reader, a terminal that hung up): true; or so many ms, or until a signal. */
+bool terminal_wait(int descriptor, unsigned ms);
 
 /* Columns that a character takes: 0 (it joins the one before), 1 or 2; -1 for
  * what has no shape, as controls have none. */

@@ -28,9 +28,9 @@ static void test_size(void)
 	CHECK_EQUAL_UINT(columns, 132);
 	CHECK_EQUAL_UINT(rows, 43);
 
-	CHECK(!terminal_is_abandoned(program_end));
+	CHECK(!terminal_wait(program_end, 0));
 	close(window_end);
-	CHECK(terminal_is_abandoned(program_end));
+	CHECK(terminal_wait(program_end, 0));
 	close(program_end);
 }
 
@@ -42,7 +42,7 @@ static void test_no_terminal(void)
 	CHECK(!terminal_size(file, &columns, &rows));
 	CHECK_EQUAL_UINT(columns, 0);
 	CHECK_EQUAL_UINT(rows, 0);
-	CHECK(!terminal_is_abandoned(file));
+	CHECK(!terminal_wait(file, 0));
 	close(file);
 	CHECK(!terminal_size(-1, &columns, &rows));
 }
@@ -52,11 +52,13 @@ static void test_abandoned_pipe(void)
 	int ends[2];
 
 	CHECK_EQUAL_INT(pipe(ends), 0);
-	CHECK(!terminal_is_abandoned(ends[1]));
+	CHECK(!terminal_wait(ends[1], 0));
 	CHECK_EQUAL_INT(write(ends[1], "x", 1), 1);
-	CHECK(!terminal_is_abandoned(ends[1]));
+	CHECK(!terminal_wait(ends[1], 0));
+	CHECK(!terminal_wait(ends[1], 1));
 	close(ends[0]);
-	CHECK(terminal_is_abandoned(ends[1]));
+	CHECK(terminal_wait(ends[1], 0));
+	CHECK(terminal_wait(ends[1], 4000000000));
 	close(ends[1]);
 }
 

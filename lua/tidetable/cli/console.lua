@@ -10,7 +10,8 @@ local text = require "tidetable.cli.text"
 
 ---@class tidetable.cli.Console
 ---@field is_terminal boolean   standard output is one
----@field has_colour boolean    and gets colours
+---@field can_move boolean      and its cursor can be moved
+---@field has_colour boolean    it gets colours
 ---@field is_unicode boolean    the locale says that arrows and lines can be shown
 local Console = {}
 Console.__index = Console
@@ -55,6 +56,7 @@ function console.new(colour)
   local errors_are_shown = core.terminal_size(ERRORS) ~= nil
   return setmetatable({
     is_terminal = is_terminal,
+    can_move = is_terminal and variable "TERM" ~= "dumb",
     has_colour = wants_colour(colour or "auto", is_terminal),
     shows_progress = errors_are_shown and variable "TERM" ~= "dumb",
     colours_errors = wants_colour(colour or "auto", errors_are_shown),
@@ -124,8 +126,20 @@ end
 --- Ends quietly when nobody can read standard output any more. Whoever waits
 --- for long calls it now and then.
 function Console.check_reader()
-  if core.terminal_is_abandoned(OUTPUT) then
+  if core.terminal_wait(OUTPUT, 0) then
     error(console.ABANDONED, 0)
+  end
+end
+
+--- Does nothing for so many seconds; ends quietly when the reader goes
+--- meanwhile.
+---@param seconds number
+function Console.pause(seconds)
+  local ends = core.elapsed() + seconds
+  while core.elapsed() < ends do
+    if core.terminal_wait(OUTPUT, math.min(ends - core.elapsed() + 0.001, 1)) then
+      error(console.ABANDONED, 0)
+    end
   end
 end
 
@@ -200,7 +214,8 @@ end
 ---@param name string  the command
 ---@param message string
 ---@param hint string|nil
-function Console:complain(name, message, hint)
+---@param trace string|nil  lines that say where, of a mistake of ours
+function Console:complain(name, message, hint, trace)
   io.stdout:flush()
   local red, bold, off = "", "", ""
   if self.colours_errors then
@@ -209,6 +224,9 @@ function Console:complain(name, message, hint)
   io.stderr:write(bold, name, ":", off, " ", red, text.safe(message), off, "\n")
   if hint then
     io.stderr:write("  ", text.safe(hint), "\n")
+  end
+  if trace then
+    io.stderr:write((trace:gsub("[^\n]+", text.safe)), "\n")
   end
 end
 

@@ -16,6 +16,21 @@ main.commands = {
   {
     "What is there",
     "tables",
+    "describe",
+    "stats",
+  },
+  {
+    "Changes",
+    "tail",
+    "trim",
+  },
+  {
+    "The file",
+    "check",
+  },
+  {
+    "The command",
+    "completion",
   },
 }
 
@@ -149,7 +164,8 @@ local function status_of(err, out, name)
   elseif err.is_interrupt then
     return INTERRUPTED
   end
-  out:complain(name, err.bug, "this is a mistake in tidetable itself: please report it")
+  out:complain(name, err.bug, "this is a mistake in tidetable itself: please report it",
+    err.trace)
   return FAILED
 end
 
@@ -164,7 +180,7 @@ local function keep_trace(subject)
       local _, failure = pcall(open.fail, subject(), err)
       return failure
     end
-    return { bug = debug.traceback(tostring(err), 2) }
+    return { bug = tostring(err), trace = debug.traceback(nil, 2) }
   end
 end
 

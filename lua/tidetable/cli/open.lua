@@ -121,6 +121,22 @@ function open.busy_option(command)
     :argname "SECONDS":convert(open.seconds)
 end
 
+--- The option --format, for commands that show items or records.
+---@param command table  argparse's
+function open.format_option(command)
+  command:option("--format", "How it is shown: text (on a terminal), json (in a pipe), or "
+    .. "dynamodb, which is DynamoDB's JSON.")
+    :argname "FORMAT":choices { "text", "json", "dynamodb" }:show_default(false)
+end
+
+--- Which of them it is.
+---@param args table
+---@param out tidetable.cli.Console
+---@return "text"|"json"|"dynamodb"
+function open.format(args, out)
+  return args.format or out.is_terminal and "text" or "json"
+end
+
 --- For argparse's convert: seconds, a number from 0.
 ---@param words string
 ---@return number|nil, string|nil

@@ -305,7 +305,8 @@ end
 function text.key(keys, partition, sort)
   local function plain(v)
     -- Quotes only where it would be taken for a number, or end too early.
-    local is_plain = type(v) == "string" and v:find "^[%w_./:@+-]+$" and not tonumber(v)
+    local is_plain = type(v) == "string" and v:find "^[%w_./:@+\128-\255-]+$"
+      and not tonumber(v) and text.safe(v) == v
     return is_plain and v or value(v)
   end
   local shown = plain(keys[partition])

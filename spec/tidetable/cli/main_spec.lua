@@ -28,6 +28,10 @@ describe("the command", function()
       assert.truthy(own:find(each.summary, 1, true), own)
       assert.truthy(own:find("\nExamples:\n   tidetable " .. name, 1, true), own)
       for line in own:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
+      local usage, rest = own:match("^(.-)\n\n(.*)$")
+      for option in rest:gmatch("\n   (%-%-?[%w-]+)") do
+        assert.truthy(usage:find("[^%w-]" .. option:gsub("%-", "%%-") .. "[^%w-]"), option)
+      end
     end
   end)
 

@@ -1,0 +1,261 @@
+-- stats.lua - `tidetable stats`: the file, its readers, its tables and streams in numbers.
+
+local core = require "tidetable.core"
+local describe = require "tidetable.cli.describe"
+local open = require "tidetable.cli.open"
+local text = require "tidetable.cli.text"
+
+local stats = {
+  name = "stats",
+  summary = "Show a database in numbers: file, readers, tables, streams.",
+  description = [[
+How full the file is, who reads it and how far the oldest snapshot is behind (what it needs can't
+be used again, so the file grows), and for each table what its stream holds. A deleted table is
+there as long as its stream can be read.
+
+With --watch the picture is drawn again and again, with the changes of each second, until
+Ctrl-C.]],
+  examples = {
+    { "tidetable stats shop.tide", "as it is now" },
+    { "tidetable stats shop.tide --watch", "as it goes, every second" },
+    { "tidetable stats shop.tide --json | jq .info.free_bytes", "one number, for a script" },
+  },
+}
+
+function stats.setup(command)
+  open.argument(command)
+  command:flag("-w --watch", "Go on, until Ctrl-C.")
+  command:option("--interval", "Seconds between two pictures.", 1)
+    :argname "SECONDS":convert(open.seconds)
+  command:flag("--json", "A JSON object instead; with --watch one a line.")
+end
+
+-- Gathering --------------------------------------------------------------------
+
+--- When the oldest record in sight was made; nil when there is none, or it is
+--- damaged: `check` tells of that.
+local function oldest_of(db, stream)
+  local handle <close> = db:stream { table = stream.table_name, label = stream.label }
+  local record = handle and handle:next()
+  return record and record.created_at
+end
+
+---@class tidetable.cli.Stats
+---@field info tidetable.Info
+---@field tables string[]   without a stream
+---@field streams tidetable.StreamDescription[]  with oldest_created_at
+---@field elapsed number    when it was gathered
+
+---@return tidetable.cli.Stats
+local function gather(db, path)
+  local found = {
+    info = open.check(path, db:info()), tables = open.check(path, db:list_tables()),
+    streams = open.check(path, db:list_streams()), elapsed = core.elapsed(),
+  }
+  for _, stream in ipairs(found.streams) do
+    stream.oldest_created_at = oldest_of(db, stream)
+  end
+  table.sort(found.streams, function(a, b)
+    if a.table_name ~= b.table_name then
+      return a.table_name < b.table_name
+    end
+    return a.label < b.label
+  end)
+  return found
+end
+
+-- Changes a second ---------------------------------------------------------------
+
+local HISTORY = 40
+local BLOCKS = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
+
+--- Changes a second, from one picture to the next.
+---@class tidetable.cli.Pulse
+local Pulse = {}
+Pulse.__index = Pulse
+
+local function new_pulse()
+  return setmetatable({ rates = {} }, Pulse)
+end
+
+function Pulse:add(found)
+  if self.elapsed and found.elapsed > self.elapsed then
+    local rate = (found.info.sequence_number - self.sequence_number)
+      / (found.elapsed - self.elapsed)
+    table.insert(self.rates, rate)
+    if #self.rates > HISTORY then
+      table.remove(self.rates, 1)
+    end
+  end
+  self.elapsed, self.sequence_number = found.elapsed, found.info.sequence_number
+end
+
+--- The last ones as a row of blocks, the highest of them full.
+function Pulse:blocks()
+  local most, shown = math.max(1, table.unpack(self.rates)), {}
+  for i, rate in ipairs(self.rates) do
+    shown[i] = BLOCKS[math.max(math.ceil(rate / most * #BLOCKS), 1)]
+  end
+  return table.concat(shown)
+end
+
+-- Showing ------------------------------------------------------------------------
+
+local function file_line(info)
+  local free = info.free_bytes // info.page_bytes
+  return ("%s of %s; %s free (%s of %s pages)"):format(text.bytes(info.file_bytes),
+    text.bytes(info.max_bytes), text.bytes(info.free_bytes), text.count(free),
+    text.count(info.file_bytes // info.page_bytes))
+end
+
+local function readers_line(out, info)
+  local shown = ("%s of %s slots"):format(text.count(info.readers), text.count(info.readers_max))
+  if not info.oldest_reader_pid then
+    return shown .. "; no snapshot is held"
+  end
+  local lag = info.oldest_reader_lag
+  return ("%s; the oldest snapshot is %s, in process %d"):format(shown,
+    lag == 0 and "of the last commit" or out:paint("yellow", ("%s %s behind"):format(
+      text.count(lag), lag == 1 and "commit" or "commits")), info.oldest_reader_pid)
+end
+
+local function rate_line(out, pulse)
+  local rate = pulse.rates[#pulse.rates]
+  if not rate then
+    return "..."
+  end
+  return ("%s/s  %s"):format(text.count(rate), out.is_unicode
+    and out:paint("cyan", pulse:blocks()) or "")
+end
+
+local function fact_lines(out, found, pulse)
+  local info, rows = found.info, {}
+  local function add(name, value)
+    rows[#rows + 1] = { out:paint("dim", name), value }
+  end
+  add("file", file_line(info))
+  add("readers", readers_line(out, info))
+  add("changes", ("last sequence number %d"):format(info.sequence_number))
+  if pulse then
+    add("rate", rate_line(out, pulse))
+  end
+  return text.grid(rows)
+end
+
+local function stream_row(out, stream, is_there)
+  local name = text.safe(stream.table_name)
+  local state = stream.view_type
+  if not is_there then
+    state = out:paint("red", "table deleted")
+  elseif stream.status ~= "ENABLED" then
+    state = out:paint("dim", "disabled")
+  end
+  local oldest = stream.oldest_created_at
+  return {
+    out:paint(is_there and "bold" or "dim", name), state, text.count(stream.count),
+    text.bytes(stream.bytes),
+    oldest and text.duration(math.max(os.time() - oldest, 0)) or "-",
+    describe.retention(stream.retention),
+  }
+end
+
+local TITLES = { "TABLE", "STREAM", "RECORDS", "SIZE", "OLDEST", "RETENTION" }
+local AT_THE_RIGHT = { [3] = true, [4] = true, [5] = true }
+
+--- Each table with its streams; a table without one has a line too.
+local function stream_lines(out, found)
+  local rows, there, has_stream = { {} }, {}, {}
+  for i, title in ipairs(TITLES) do
+    rows[1][i] = out:paint("dim", title)
+  end
+  for _, name in ipairs(found.tables) do
+    there[name] = true
+  end
+  for _, stream in ipairs(found.streams) do
+    has_stream[stream.table_name] = true
+    rows[#rows + 1] = stream_row(out, stream, there[stream.table_name])
+  end
+  for _, name in ipairs(found.tables) do
+    if not has_stream[name] then
+      rows[#rows + 1] = { out:paint("bold", name), out:paint("dim", "none") }
+    end
+  end
+  if #rows == 1 then
+    return { out:paint("dim", "no tables") }
+  end
+  return text.grid(rows, AT_THE_RIGHT)
+end
+
+---@return string[]
+local function lines_of(out, path, found, pulse)
+  local lines = { out:paint("bold", text.safe(path))
+    .. (pulse and out:paint("dim", "  " .. text.time(os.time())) or ""), "" }
+  table.move(fact_lines(out, found, pulse), 1, 4, #lines + 1, lines)
+  lines[#lines + 1] = ""
+  local streams = stream_lines(out, found)
+  return table.move(streams, 1, #streams, #lines + 1, lines)
+end
+
+local function tree_of(found)
+  local info = {}
+  for name, value in pairs(found.info) do
+    info[name] = value
+  end
+  return { info = info, tables = #found.tables > 0 and found.tables or nil,
+    streams = #found.streams > 0 and found.streams or nil }
+end
+
+local ORDER = {
+  "info", "tables", "streams", "path", "database_id", "incarnation", "sequence_number",
+  "table_name", "label", "status", "view_type", "retention", "count", "bytes",
+}
+
+--- Draws over what was drawn before, in one piece, so that nothing flickers; what
+--- is below the window's edge is left out.
+local function draw(out, lines, is_first)
+  local _, rows = out:size()
+  local parts = { is_first and "\27[2J" or "", "\27[H" }
+  for i = 1, math.min(#lines, rows - 1) do
+    parts[#parts + 1] = out:cut(lines[i]) .. "\27[K\n"
+  end
+  parts[#parts + 1] = "\27[J"
+  out:write(table.concat(parts))
+end
+
+local function show(out, lines)
+  for _, line in ipairs(lines) do
+    out:line(line)
+  end
+end
+
+local function watch(db, args, out)
+  local pulse, is_first = new_pulse(), true
+  while true do
+    local found = gather(db, args.database)
+    pulse:add(found)
+    if args.json then
+      out:json(tree_of(found), ORDER)
+    elseif out.can_move then
+      draw(out, lines_of(out, args.database, found, pulse), is_first)
+    else
+      show(out, lines_of(out, args.database, found, pulse))
+      out:line ""
+    end
+    is_first = false
+    out.flush()
+    out.pause(args.interval)
+  end
+end
+
+function stats.run(args, out)
+  local db <close> = open.database(args.database)
+  if args.watch then
+    watch(db, args, out)
+  elseif args.json then
+    out:json(tree_of(gather(db, args.database)), ORDER)
+  else
+    show(out, lines_of(out, args.database, gather(db, args.database)))
+  end
+end
+
+return stats

@@ -1,0 +1,254 @@
+-- tail.lua - `tidetable tail`: the changes of a table, or of all, as they come.
+
+local change = require "tidetable.cli.change"
+local console = require "tidetable.cli.console"
+local json = require "tidetable.dynamodb.json"
+local moment = require "tidetable.cli.moment"
+local open = require "tidetable.cli.open"
+
+local tail = {
+  name = "tail",
+  summary = "Show the changes of a table, or of all tables, and follow them.",
+  description = [[
+Shows the last ten records, like tail; with -f it goes on with whatever comes, until
+Ctrl-C. On a terminal a record is a line: its sequence number, time, event, table and key,
+and what has changed. In a pipe it is a JSON object.
+
+A position says where to begin instead, and all from there on is shown. LATEST is behind the
+last change, so it follows. When records of the range have been trimmed, that is an error, and
+it says which are lost.]],
+  examples = {
+    { "tidetable tail -f shop.tide orders", "the last ten changes, and all that come" },
+    { "tidetable tail shop.tide --time 10m -t", "the last ten minutes, by transactions" },
+    { "tidetable tail -x -n 1 shop.tide orders", "the last change with all that is in it" },
+    { "tidetable tail shop.tide --from TRIM_HORIZON | jq .keys",
+      "every change there is, as JSON lines" },
+    { "tidetable tail shop.tide -f --after 1234", "on from where another one ended" },
+  },
+}
+
+local DEFAULT_LAST = 10
+
+-- argparse would put all positions on one line, however long.
+local USAGE = [[
+Usage: tidetable tail [-n N | --from POSITION | --after NUMBER | --at NUMBER |
+       --time TIME] [-f | --no-follow] [--limit N] [-t] [-x] [--label LABEL]
+       [--format FORMAT] [-h] <database> [<table>]
+]]
+
+function tail.setup(command)
+  command:usage((USAGE:gsub("\n$", "")))
+  open.argument(command)
+  command:argument("table", "The table; without it, all tables in one total order."):args "?"
+  command:mutex(
+    command:option("-n", ("Begin with the last N records. (default: %d)"):format(DEFAULT_LAST))
+      :target "last":argname "N":convert(open.integer_from(0)),
+    command:option("--from", "TRIM_HORIZON: the oldest record there is. LATEST: only what comes.")
+      :argname "POSITION":choices { "TRIM_HORIZON", "LATEST" },
+    command:option("--after", "Behind this sequence number."):argname "NUMBER"
+      :convert(open.integer_from(0)),
+    command:option("--at", "At this sequence number."):argname "NUMBER"
+      :convert(open.integer_from(0)),
+    command:option("--time", "At a time: 10m (ago), 11:30, '2026-01-31 11:30', seconds since 1970.")
+      :argname "TIME":convert(moment.parse))
+  command:mutex(
+    command:flag("-f --follow", "Go on with what comes."),
+    command:flag("--no-follow", "End when all is shown, also with --from LATEST."))
+  command:option("--limit", "End after this many records, or transactions with -t.")
+    :argname "N":convert(open.integer_from(1))
+  command:flag("-t --transactions", "Group the records by transaction.")
+  command:flag("-x --expanded", "Show all of each record, an attribute a line.")
+  command:option("--label", "An older stream of the table, also when the table is gone.")
+    :argname "LABEL"
+  open.format_option(command)
+end
+
+-- The last few -----------------------------------------------------------------
+
+--- Whether there are `n` records behind a sequence number. True also when some of
+--- them are trimmed: then it is too early in any case.
+local function has_behind(stream, sequence_number, n)
+  local count = 0
+  local ok, err = pcall(function()
+    for _ in stream:records { after = sequence_number, limit = n } do
+      count = count + 1
+    end
+  end)
+  if not ok and (type(err) ~= "table" or err.code ~= "TRIMMED") then
+    error(err, 0)
+  end
+  return not ok or count == n, not ok
+end
+
+--- How many records of those there are to skip, so that the last n are left.
+local function surplus(stream, n)
+  local count = 0
+  for _ in stream:records { from = "TRIM_HORIZON" } do
+    count = count + 1
+  end
+  return math.max(count - n, 0)
+end
+
+--- The position behind which there are just n records, found by halving: a stream
+--- is read forwards only, and its numbers have gaps.
+---@return table position
+---@return integer skip  records to pass over
+local function last_position(stream, head, n)
+  if n == 0 then
+    return { after = head }, 0
+  end
+  local low, high = 0, head
+  local enough, is_trimmed = has_behind(stream, low, n)
+  if not enough then
+    return { from = "TRIM_HORIZON" }, 0
+  end
+  while high - low > 1 do
+    local middle = low + (high - low) // 2
+    local behind, trimmed = has_behind(stream, middle, n)
+    if behind then
+      low, is_trimmed = middle, trimmed
+    else
+      high = middle
+    end
+  end
+  if is_trimmed then
+    return { from = "TRIM_HORIZON" }, surplus(stream, n)
+  end
+  return { after = low }, 0
+end
+
+-- Where to begin -----------------------------------------------------------------
+
+local function check_arguments(args)
+  if args.label and not args.table then
+    console.misused "--label is of a table: say which"
+  end
+end
+
+--- The stream, without a position yet.
+local function open_stream(db, args)
+  if args.label then
+    return open.check(args.database, db:stream { table = args.table, label = args.label })
+  elseif args.table then
+    local stream, err, code = open.table(db, args.table):stream()
+    if code == "NOT_FOUND" then
+      open.fail(args.database, { message = ("the table %s has no stream"):format(args.table) },
+        "its changes are not captured: table:enable_stream { ... } begins one")
+    end
+    return open.check(args.database, stream, err, code)
+  end
+  return open.check(args.database, db:stream())
+end
+
+local function position_of(db, stream, args)
+  if args.from or args.after or args.at or args.time then
+    return { from = args.from, after = args.after, at = args.at, time = args.time }, 0
+  end
+  local head = open.check(args.database, db:info()).sequence_number
+  return last_position(stream, head, args.last or DEFAULT_LAST)
+end
+
+-- Failing ------------------------------------------------------------------------
+
+--- The command that goes on behind a gap.
+local function again(args, err)
+  local words = { "tidetable tail", args.database }
+  words[#words + 1] = args.table
+  if args.label then
+    words[#words + 1] = "--label " .. args.label
+  end
+  words[#words + 1] = ("--after %d"):format(err.last)
+  return table.concat(words, " ")
+end
+
+local function fail(args, err)
+  local what = args.table or "all tables"
+  if err.code == "TRIMMED" and err.first then
+    console.fail(("%s: the records %d to %d of %s are trimmed, and lost to this reader"):format(
+      args.database, err.first, err.last, what), "to go on behind them: " .. again(args, err))
+  elseif err.code == "AHEAD" then
+    open.fail(args.database, err, "--from LATEST begins at the last change there is")
+  end
+  open.fail(args.database, err)
+end
+
+--- The same stream with its own place at the position.
+local function place(db, args, position)
+  if args.table then
+    position.table, position.label = args.table, args.label
+  end
+  local stream, err = db:stream(position)
+  if not stream then
+    fail(args, err)
+  end
+  return stream
+end
+
+-- Showing ------------------------------------------------------------------------
+
+local function transaction_tree(group, form)
+  local records = {}
+  for i, record in ipairs(group) do
+    records[i] = json.encode_record(record, form)
+  end
+  return ('{"transaction_id":%d,"created_at":%.3f,"last_sequence_number":%d,"records":[%s]}\n')
+    :format(group.transaction_id, group.created_at, group.last_sequence_number,
+      table.concat(records, ","))
+end
+
+--- What shows a record, or with -t a transaction.
+local function shower(db, args, out)
+  local format = open.format(args, out)
+  if format == "text" then
+    local view = change.view(out, db, { table_name = args.table, is_expanded = args.expanded })
+    return args.transactions and function(group)
+      view:show_transaction(group)
+    end or function(record)
+      view:show(record)
+    end
+  end
+  local form = format == "json" and "plain" or format
+  return args.transactions and function(group)
+    out:write(transaction_tree(group, form))
+  end or function(record)
+    out:write(json.encode_record(record, form), "\n")
+  end
+end
+
+--- How long to wait before looking whether somebody still reads.
+local PAUSE = 1
+
+--- Shows what there is, and what comes.
+local function show_all(stream, args, out, show, skip)
+  local read = args.transactions and stream.next_transaction or stream.next
+  local left, follows = args.limit or math.huge, args.follow
+  while left > 0 do
+    local given, err = read(stream, 0)
+    if not given and not err and follows then
+      out.flush()
+      out.check_reader()
+      given, err = read(stream, PAUSE)
+    end
+    if err then
+      fail(args, err)
+    elseif given and skip > 0 then
+      skip = skip - (args.transactions and #given or 1)
+    elseif given then
+      show(given)
+      left = left - 1
+    elseif not follows then
+      return
+    end
+  end
+end
+
+function tail.run(args, out)
+  check_arguments(args)
+  args.follow = args.follow or args.from == "LATEST" and not args.no_follow
+  local db <close> = open.database(args.database)
+  local position, skip = position_of(db, open_stream(db, args), args)
+  local stream <close> = place(db, args, position)
+  show_all(stream, args, out, shower(db, args, out), skip)
+end
+
+return tail

@@ -1,0 +1,33 @@
+-- trim.lua - `tidetable trim`: removes what has expired.
+
+local open = require "tidetable.cli.open"
+local text = require "tidetable.cli.text"
+
+local trim = {
+  name = "trim",
+  summary = "Remove the records that have expired.",
+  description = [[
+Writers do this a little at a time: it is for databases that nobody writes to. What has
+expired is out of sight in any case; this frees its room in the file.]],
+  examples = {
+    { "tidetable trim shop.tide", "says how many records went" },
+    { "tidetable trim shop.tide --busy-timeout 60", "waits a minute for another writer" },
+  },
+}
+
+function trim.setup(command)
+  open.argument(command)
+  open.busy_option(command)
+end
+
+function trim.run(args, out)
+  local db <close> = open.database(args.database, { busy_timeout = args.busy_timeout })
+  local records = open.check(args.database, db:trim())
+  if out.is_terminal then
+    out:line(("%s %s removed"):format(text.count(records), records == 1 and "record" or "records"))
+  else
+    out:write(("%d\n"):format(records))
+  end
+end
+
+return trim

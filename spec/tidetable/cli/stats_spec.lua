@@ -1,0 +1,102 @@
+-- stats_spec.lua - what doc/modules/cli/stats.md promises.
+local command = require "spec.tidetable.cli.command"
+local dkjson = require "dkjson"
+local helper = require "spec.tidetable.helper"
+
+helper.setup(before_each, after_each)
+
+local must, plain = command.must, command.plain
+local on_terminal = command.on_terminal(it, pending)
+
+local function make()
+  local db = helper.open()
+  local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+  assert(db:create_table { name = "plain", partition_key = "id" })
+  assert(db:create_table { name = "gone", partition_key = "id", stream = true })
+  db:table("gone"):put { id = "x" }
+  db:delete_table "gone"
+  for i = 1, 3 do orders:put { id = "n" .. i } end
+  return db, orders
+end
+
+describe("stats", function()
+  it("are of the file, its readers, and every stream", function()
+    local db, orders = make()
+    orders:disable_stream()
+    local step, scan = orders:scan { snapshot = true }
+    step(scan)
+    orders:put { id = "later" }
+    db:sync()
+    local said = must { "stats", helper.path() }
+    local pid = io.open("/proc/self/stat"):read("n")
+    for _, line in ipairs {
+      "^[^\n]+/test.tide\n\n"
+        .. "file     [%d.]+ KiB of 64 GiB; [%d.]+ K?i?B free %(%d+ of %d+ pages%)\n",
+      "\nreaders  %d of 1,024 slots; the oldest snapshot is 1 commit behind, in process "
+        .. pid .. "\n",
+      "\nchanges  last sequence number 5\n\n",
+      "\nTABLE   STREAM         RECORDS   SIZE  OLDEST  RETENTION\n",
+      "\ngone    table deleted        1 +%d+ B +%w+  1d\n",
+      "\norders  disabled             3 +%d+ B +%w+  1d\n",
+      "\nplain   none\n$",
+    } do
+      assert.truthy(said:find(line), line .. " in\n" .. said)
+    end
+  end)
+
+  it("are an object for programs", function()
+    make():close()
+    local tree = dkjson.decode(must { "stats", helper.path(), "--json" })
+    assert.equal(4, tree.info.sequence_number)
+    assert.are.same({ "orders", "plain" }, tree.tables)
+    assert.equal(2, #tree.streams)
+    assert.equal("orders", tree.streams[2].table_name)
+    assert.equal(3, tree.streams[2].count)
+    assert.equal("number", type(tree.streams[2].oldest_created_at))
+  end)
+
+  it("of an empty database are few", function()
+    helper.open():close()
+    assert.truthy(must({ "stats", helper.path() }):find("\nno tables\n$"))
+    local tree = dkjson.decode(must { "stats", helper.path(), "--json" })
+    assert.is_nil(tree.streams)
+  end)
+
+  it("go on with --watch, in a pipe one after the other", function()
+    make():close()
+    local ran = command.shell("$TIDETABLE stats --watch --interval 0.01 --json "
+      .. command.quote(helper.path()) .. " | head -3")
+    assert.equal(3, select(2, ran.out:gsub("\n", "")))
+    assert.equal(4, dkjson.decode(ran.out:match("[^\n]+")).info.sequence_number)
+    ran = command.shell("$TIDETABLE stats -w --interval 0.01 " .. command.quote(helper.path())
+      .. " | head -30")
+    assert.is_nil(ran.out:find("\27", 1, true))
+    assert.truthy(ran.out:find("\nrate     [%d,]+/s  ▁"), ran.out)
+  end)
+
+  on_terminal("are drawn over each other on a terminal, within the window", function()
+    make():close()
+    local screen, status = command.terminal(
+      { "stats", helper.path(), "--watch", "--interval", "0.05" },
+      { columns = 50, rows = 8, before = "timeout --preserve-status -s INT 1" })
+    assert.equal(130, status)
+    local pictures = {}
+    for picture in screen:gmatch("\27%[H(.-)\27%[J") do pictures[#pictures + 1] = picture end
+    assert.is_true(#pictures > 1)
+    assert.equal(1, select(2, screen:gsub("\27%[2J", "")))
+    for _, picture in ipairs(pictures) do
+      assert.equal(7, select(2, picture:gsub("\27%[K\n", "")))
+      for line in plain((picture:gsub("\27%[K", ""))):gmatch("[^\n]+") do
+        assert.is_true(utf8.len(line) <= 50, line)
+      end
+    end
+  end)
+
+  on_terminal("are not drawn over each other where the cursor can't move", function()
+    make():close()
+    local screen = command.terminal({ "stats", helper.path(), "-w", "--interval", "0.05" },
+      { before = "timeout --preserve-status -s INT 0.5" }, { TERM = "dumb" })
+    assert.is_nil(screen:find("\27", 1, true))
+    assert.truthy(screen:find("\nplain ", 1, true))
+  end)
+end)
