@@ -10,6 +10,11 @@ LUA_VERSION = 5.4
 INST_LUADIR = $(PREFIX)/share/lua/$(LUA_VERSION)
 INST_LIBDIR = $(PREFIX)/lib/lua/$(LUA_VERSION)
 INST_BINDIR = $(PREFIX)/bin
+INST_MANDIR = $(PREFIX)/share/man
+INST_COMPLETIONS = $(PREFIX)/share/bash-completion/completions# empty: none
+# Where the installed command looks for its modules; empty: where Lua does.
+COMMAND_LUADIR = $(INST_LUADIR)
+COMMAND_LIBDIR = $(INST_LIBDIR)
 
 # What it is built with
 CFLAGS  ?=
@@ -208,13 +213,20 @@ symbols: $(SO)
 	if test "$$found" = luaopen_tidetable_core; then echo "ok symbols"; \
 		else echo "not ok symbols, luaopen_tidetable_core alone:" $$found; exit 1; fi
 
-rock: setup-lint ## build and install the rock into an empty tree, offline, and require it
+# The second needs argparse and dkjson, which are here, but are Debian's and no rocks.
+ROCKS = rockspec/tidetable-scm-1.rockspec rockspec/tidetable-tools-scm-1.rockspec
+
+rock: setup-lint ## build and install the rocks into an empty tree, offline, and use them
 	@rm -rf $(BUILD)/tree
-	@$(LUAROCKS) lint $(wildcard rockspec/*-scm-1.rockspec)
-	$(call run,rock,$(LUAROCKS) make --tree $(BUILD)/tree)
+	@for rock in $(ROCKS); do $(LUAROCKS) lint $$rock || exit 1; done
+	$(call run,rock,$(LUAROCKS) make --tree $(BUILD)/tree $(firstword $(ROCKS)))
 	@cd / && tree=$(abspath $(BUILD)/tree) && share=$$tree/share/lua/$(LUA_VERSION) && \
 		LUA_PATH="$$share/?.lua;$$share/?/init.lua" \
 		LUA_CPATH="$$tree/lib/lua/$(LUA_VERSION)/?.so" $(LUA) -e 'require "tidetable"'
+	@echo 'rocks_provided = { argparse = "0.7.1-1", dkjson = "2.6-1" }' >$(BUILD)/provided.lua
+	$(call run,rock-tools,env LUAROCKS_CONFIG=$(BUILD)/provided.lua \
+		$(LUAROCKS) make --tree $(BUILD)/tree $(lastword $(ROCKS)))
+	@cd / && env -u LUA_PATH -u LUA_CPATH $(abspath $(BUILD)/tree)/bin/tidetable --version
 
 # What the library is, and what the command brings: two rocks.
 TOOLS   := $(shell find lua/tidetable/cli lua/tidetable/dynamodb -name '*.lua' 2>/dev/null)
@@ -227,10 +239,20 @@ install: $(SO) ## install the library under PREFIX (DESTDIR, INST_LUADIR, INST_L
 	@$(call install_lua,$(LIBRARY))
 	@echo "installed in $(DESTDIR)$(INST_LUADIR) and $(DESTDIR)$(INST_LIBDIR)"
 
+# The command itself says what a shell completes; it runs only where all it needs is there.
+ifneq ($(INST_COMPLETIONS),)
+install-tools: $(SO) $(COMMAND)
+endif
+
 install-tools: | $(OUT) ## install the command too (INST_BINDIR; it needs argparse and dkjson)
 	@$(call install_lua,$(TOOLS))
-	$(file >$(OUT)/launcher,$(call launcher,$(INST_LUADIR),$(INST_LIBDIR)))
+	$(file >$(OUT)/launcher,$(call launcher,$(COMMAND_LUADIR),$(COMMAND_LIBDIR)))
 	@install -D -m 755 $(OUT)/launcher "$(DESTDIR)$(INST_BINDIR)/tidetable"
+	@install -D -m 644 doc/tidetable.1 "$(DESTDIR)$(INST_MANDIR)/man1/tidetable.1"
+ifneq ($(INST_COMPLETIONS),)
+	@$(LUA) $(COMMAND) completion bash >$(OUT)/completion
+	@install -D -m 644 $(OUT)/completion "$(DESTDIR)$(INST_COMPLETIONS)/tidetable"
+endif
 	@echo "installed in $(DESTDIR)$(INST_BINDIR)"
 
 setup: setup-all ## install all that any target needs
@@ -284,8 +306,10 @@ define launcher
 #!/usr/bin/env $(LUA)
 -- tidetable - looks at databases of tidetable, and keeps them in order.
 local lua, lib = "$(1)", "$(2)"
-package.path = lua .. "/?.lua;" .. lua .. "/?/init.lua;" .. package.path
-package.cpath = lib .. "/?.so;" .. package.cpath
+if lua ~= "" then
+  package.path = lua .. "/?.lua;" .. lua .. "/?/init.lua;" .. package.path
+  package.cpath = lib .. "/?.so;" .. package.cpath
+end
 os.exit(require("tidetable.cli.main").run(arg), true)
 endef
 

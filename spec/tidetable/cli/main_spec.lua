@@ -90,6 +90,54 @@ describe("the command", function()
   end)
 end)
 
+describe("the manual page", function()
+  local file = assert(io.open("doc/tidetable.1"))
+  local page = file:read("a")
+  file:close()
+
+  -- What help says of options: all names of each.
+  local function options_of(help)
+    local found = {}
+    for names in help:gmatch("\n   (%-[^\n]-)%s%s+") do
+      for dashes, name in names:gmatch("%f[-](%-%-?)([%w-]+)") do
+        found[#dashes == 2 and "-" .. name or name] = true
+      end
+    end
+    return found
+  end
+
+  -- What a section of the page says of them: .It Fl w , -watch
+  local function flags_of(section)
+    local found = {}
+    for line in section:gmatch("%.It Fl ([^\n]+)") do
+      for name in (line:gsub(" Ar .*", "")):gmatch("[^%s,]+") do found[name] = true end
+    end
+    return found
+  end
+
+  it("has every command with every option, and no other", function()
+    local parser, commands = main.parser()
+    local general = options_of(parser:get_help())
+    assert.are.same(general, flags_of(page:match("^(.-)%.Sh COMMANDS")))
+    local count = 0
+    for name in pairs(commands) do
+      local section = assert(page:match("%.Ss " .. name .. "\n(.-)\n%.S[sh]"),
+        name .. " is not in doc/tidetable.1")
+      local expected = options_of(command.must { name, "--help" })
+      expected.h, expected["-help"] = nil, nil
+      assert.are.same(expected, flags_of(section), name)
+      count = count + 1
+    end
+    assert.equal(count, select(2, page:gsub("%.Ss ", "")))
+  end)
+
+  it("has nothing that troff would warn of", function()
+    local ran = command.shell("command -v groff >/dev/null && "
+      .. "groff -ww -mandoc -Tutf8 doc/tidetable.1 >/dev/null")
+    assert.equal("", ran.err)
+  end)
+end)
+
 describe("an error", function()
   it("of opening names the file and what can be done", function()
     refuses(1, "/nowhere/x.tide: its directory: No such file", { "tables", "/nowhere/x.tide" })
