@@ -40,7 +40,7 @@ LIMIT    = 600# seconds that one program or folder of specs may take
 # Debian's packages, by what needs them
 NEED_build = gcc libc6-dev lua5.4 liblua5.4-dev liblmdb-dev
 NEED_tools = lua-argparse lua-dkjson
-NEED_test  = $(NEED_build) $(NEED_tools) lua-busted lua-cqueues
+NEED_test  = $(NEED_build) $(NEED_tools) lua-busted lua-cqueues lua-luv lua-copas
 NEED_lint  = $(NEED_test) lua-check clang luarocks
 NEED_all   = $(NEED_lint) libclang-rt-dev
 

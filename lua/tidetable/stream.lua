@@ -98,6 +98,16 @@ local function open_reader(self, given, what, limit)
   }, Reader)
 end
 
+--- A reader that waits: closing the stream closes it too.
+local function open_follower(self, given, what, limit)
+  local reader, err, code = open_reader(self, given, what, limit)
+  if reader then
+    self.followers = self.followers or setmetatable({}, { __mode = "k" })
+    self.followers[reader] = true
+  end
+  return reader, err, code
+end
+
 --- The wakeup of this reader, made when it first waits in a loop.
 function Reader:bell()
   if not self.wakeup then
@@ -215,7 +225,8 @@ end
 ---@return fun(): tidetable.Record|nil
 function Stream:records(given)
   given = options.check(given, records_options, "records")
-  local reader, err = open_reader(self, given, "records", given.limit)
+  local open = given.follow and open_follower or open_reader
+  local reader, err = open(self, given, "records", given.limit)
   if not reader then
     error(err, 0)
   end
@@ -234,7 +245,8 @@ end
 ---@return fun(): tidetable.Record[]|nil
 function Stream:transactions(given)
   given = options.check(given, records_options, "transactions")
-  local reader, err = open_reader(self, given, "transactions")
+  local open = given.follow and open_follower or open_reader
+  local reader, err = open(self, given, "transactions")
   if not reader then
     error(err, 0)
   end
@@ -359,11 +371,17 @@ function Stream:wakeup()
   return wait.wakeup(self.database)
 end
 
+--- Closes its reader, and ends the loops that follow it with CLOSED. The stream
+--- itself can be read again.
 function Stream:close()
   if self.reader then
     self.reader:close()
     self.reader = nil
   end
+  for reader in pairs(self.followers or {}) do
+    reader:close()
+  end
+  self.followers = nil
   self.reading, self.has_given = false, false
 end
 

@@ -48,19 +48,33 @@ function Wakeup:wait(seconds)
   return core.bell_wait(self.core, math.min(seconds or 1, 1))
 end
 
---- Tells a cqueues loop that waits on the descriptor to let go of it: it can't go
---- on with one that is closed.
+--- Has f called just before the descriptor is closed: no loop can go on with one
+--- that is. Nil forgets it.
+---@param f fun()|nil
+function Wakeup:on_close(f)
+  if f and self.closing then
+    error("on_close: somebody waits on this wakeup already; make one for each", 2)
+  end
+  self.closing = f
+end
+
+--- Tells the loop that waits on the descriptor to let go of it.
 local function cancel(wakeup)
-  local cqueues = package.loaded.cqueues
-  if cqueues and not wakeup.closed then
-    local ok, fd = pcall(core.bell_pollfd, wakeup.core)
-    if ok then
-      cqueues.cancel(fd)
-    end
+  if wakeup.closed then
+    return
+  end
+  local cqueues, closing = package.loaded.cqueues, wakeup.closing
+  local ok, fd = pcall(core.bell_pollfd, wakeup.core)
+  if cqueues and ok then
+    cqueues.cancel(fd)
+  end
+  if closing then
+    wakeup.closing = nil
+    closing()
   end
 end
 
---- Closes the descriptor; a cqueues loop that waits on it is told first.
+--- Closes the descriptor; the loop that waits on it is told first.
 function Wakeup:close()
   cancel(self)
   self.closed = true

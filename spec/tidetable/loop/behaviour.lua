@@ -1,0 +1,294 @@
+-- behaviour.lua - what waiting in a loop promises, whatever loop it is.
+--
+-- A loop is { name, run(functions), sleep(seconds), wait }. It runs the functions as coroutines
+-- side by side until all have ended, and fails if one raises. `poll` waits as `wait` does, which is
+-- nil where the library knows by itself how to wait. `program` makes `start`, `run` and `wait` in
+-- another process, which says `says` when it is interrupted.
+local assert = require "luassert"
+local lfs = require "lfs"
+local helper = require "spec.tidetable.helper"
+local elapsed = require "tidetable.core".elapsed
+
+-- Something else that the loop does, and how often it got to it.
+local function ticker(loop, is_over)
+  local ticks = { count = 0 }
+  return ticks, function()
+    while not is_over() do
+      loop.sleep(0.002)
+      ticks.count = ticks.count + 1
+    end
+  end
+end
+
+local function descriptors()
+  collectgarbage()
+  local count = 0
+  for _ in lfs.dir("/proc/self/fd") do count = count + 1 end
+  return count
+end
+
+return function(loop, describe, it, before_each, after_each)
+  describe("in " .. loop.name, function()
+    helper.setup(before_each, after_each)
+
+    local db, orders
+
+    before_each(function()
+      db = helper.open { wait = loop.wait }
+      orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    end)
+
+    -- Runs f beside another function, and gives what it raised.
+    local function raised_by(f, other)
+      local err
+      loop.run({ function()
+        local ok
+        ok, err = pcall(f)
+        assert.is_false(ok)
+      end, other })
+      return err
+    end
+
+    it("several followers, a writer and a timer go on side by side", function()
+      local seen, over = {}, 0
+      local ticks, tick = ticker(loop, function() return over == 5 end)
+      local functions = { tick, function()
+        for i = 1, 10 do
+          loop.sleep(0.005)
+          assert(orders:put { id = tostring(i) })
+        end
+      end }
+      for i = 1, 5 do
+        seen[i] = {}
+        functions[i + 2] = function()
+          for record in orders:stream():records { follow = true, limit = 10 } do
+            seen[i][#seen[i] + 1] = record.keys.id
+          end
+          over = over + 1
+        end
+      end
+      loop.run(functions)
+      for i = 1, 5 do
+        assert.equal("1 2 3 4 5 6 7 8 9 10", table.concat(seen[i], " "))
+      end
+      assert.is_true(ticks.count >= 5, ticks.count .. " ticks")
+    end)
+
+    it("a follower that writes wakes another one", function()
+      local copies = assert(db:create_table { name = "copies", partition_key = "id",
+        stream = true })
+      local ids = {}
+      loop.run({ function()
+        for record in copies:stream():records { follow = true, limit = 5 } do
+          ids[#ids + 1] = record.keys.id
+        end
+      end, function()
+        for record in orders:stream():records { follow = true, limit = 5 } do
+          assert(copies:put { id = "copy of " .. record.keys.id })
+        end
+      end, function()
+        for i = 1, 5 do assert(orders:put { id = tostring(i) }) end
+      end })
+      assert.same({ "copy of 1", "copy of 2", "copy of 3", "copy of 4", "copy of 5" }, ids)
+    end)
+
+    it("another process wakes it", function()
+      local child = helper.child [[
+        print "in"
+        while not io.open(path .. ".go") do end
+        for i = 1, 100 do assert(db:table "orders":put { id = tostring(i) }) end
+      ]]
+      assert.equal("in", child:line())
+      local count = 0
+      local ticks, tick = ticker(loop, function() return count == 100 end)
+      loop.run({ tick, function()
+        for _ in orders:stream():records { follow = true, limit = 100 } do count = count + 1 end
+      end, function()
+        loop.sleep(0.02)
+        io.open(helper.path() .. ".go", "w"):close()
+      end })
+      assert.equal(100, count)
+      assert.is_true(ticks.count > 0)
+      child:close()
+    end)
+
+    it("timeouts hold", function()
+      local before, record = elapsed(), nil
+      loop.run({ function()
+        record = assert(orders:stream()):next(0.05)
+        for _ in orders:stream():records { follow = true, timeout = 0.05 } do error "none" end
+      end })
+      assert.is_nil(record)
+      assert.is_true(elapsed() - before >= 0.1)
+    end)
+
+    -- A signal says "look again", and no more.
+    it("a signal too many or too early does no harm", function()
+      local ids = {}
+      loop.run({ function()
+        for record in orders:stream():records { follow = true, limit = 3 } do
+          ids[#ids + 1] = record.keys.id
+        end
+      end, function()
+        local other = assert(db:create_table { name = "other", partition_key = "id" })
+        for i = 1, 3 do
+          for j = 1, 20 do assert(other:put { id = i .. "." .. j }) end
+          loop.sleep(0.005)
+          assert(orders:put { id = tostring(i) })
+        end
+      end })
+      assert.same({ "1", "2", "3" }, ids)
+    end)
+
+    it("a signal that is lost costs the time of a wakeup's timeout", function()
+      local id, lost = nil, 0
+      local function lose(wakeup, seconds)
+        wakeup.timeout = function() return 0.02 end
+        if lost == 0 then
+          lost = lost + 1
+          assert(orders:put { id = "a" })
+          wakeup:clear()
+        end
+        loop.poll(wakeup, seconds)
+      end
+      loop.run({ function()
+        id = assert(orders:stream { wait = lose }):next(30).keys.id
+      end })
+      assert.equal("a", id)
+      assert.equal(1, lost)
+    end)
+
+    it("closing the database wakes whoever waits, with CLOSED", function()
+      local errors = {}
+      local function follow()
+        local _, err = pcall(function()
+          for _ in orders:stream():records { follow = true } do error "none" end
+        end)
+        errors[#errors + 1] = err.code
+      end
+      local ticks, tick = ticker(loop, function() return #errors == 4 end)
+      loop.run({ follow, follow, function()
+        local _, err = pcall(assert(orders:stream()).next, assert(orders:stream()), 30)
+        errors[#errors + 1] = err.code
+      end, function()
+        local _, err = pcall(function()
+          for _ in db:stream():transactions { follow = true, timeout = 30 } do error "none" end
+        end)
+        errors[#errors + 1] = err.code
+      end, tick, function()
+        loop.sleep(0.02)
+        db:close()
+        -- Another descriptor may get the number of one that was closed.
+        local other <close> = assert(helper.memory():wakeup())
+        loop.sleep(0.02)
+        assert(other:pollfd())
+      end })
+      assert.same({ "CLOSED", "CLOSED", "CLOSED", "CLOSED" }, errors)
+      assert.is_true(ticks.count > 0)
+    end)
+
+    it("closing the stream wakes whoever follows it, and it can be read again", function()
+      local stream = assert(orders:stream())
+      local err = raised_by(function()
+        for _ in stream:records { follow = true } do error "none" end
+      end, function()
+        loop.sleep(0.02)
+        stream:close()
+      end)
+      assert.equal("CLOSED", err.code)
+      err = raised_by(function() stream:next(30) end, function()
+        loop.sleep(0.02)
+        stream:close()
+      end)
+      assert.equal("CLOSED", err.code)
+      assert(orders:put { id = "a" })
+      loop.run({ function() assert.equal("a", stream:next(10).keys.id) end })
+    end)
+
+    it("leaving the loop that follows leaves nothing behind", function()
+      local before, rounds = descriptors(), 0
+      loop.run({ function()
+        for _ = 1, 8 do
+          local stream = assert(orders:stream { from = "LATEST" })
+          assert(helper.first(stream:records { follow = true, from = "LATEST" }))
+          assert(stream:next(10))
+          stream:close()
+          rounds = rounds + 1
+        end
+      end, function()
+        local number = 0
+        while rounds < 8 do
+          number = number + 1
+          assert(orders:put { id = tostring(number) })
+          loop.sleep(0.001)
+        end
+      end })
+      assert.equal(before, descriptors())
+    end)
+
+    it("Ctrl-C ends it", function()
+      local child = helper.child(loop.program .. [[
+        start(function()
+          print "in"
+          local stream = assert(db:table "orders":stream { wait = wait })
+          for _ in stream:records { follow = true } do end
+        end)
+        local ok, err = pcall(run)
+        print(ok, err)
+        os.exit(true, true)
+      ]])
+      assert.equal("in", child:line())
+      os.execute("kill -INT " .. child.pid)
+      local said = child:close()
+      assert.is_truthy(said:find(loop.says, 1, true), said)
+      assert(orders:put { id = "a" })
+    end)
+
+    it("waiting for another writer lets the others go on", function()
+      local child = helper.child [[
+        db:transact(function(tx)
+          print "in"
+          while not io.open(path .. ".go") do end
+          tx:table "orders":put { id = "theirs" }
+        end)
+      ]]
+      assert.equal("in", child:line())
+      local stored = false
+      local ticks, tick = ticker(loop, function() return stored end)
+      loop.run({ tick, function()
+        stored = orders:put { id = "mine" }
+      end, function()
+        loop.sleep(0.05)
+        io.open(helper.path() .. ".go", "w"):close()
+      end })
+      assert.is_true(stored)
+      assert.is_true(ticks.count > 0, ticks.count .. " ticks")
+      assert.is_not_nil(orders:get { id = "theirs" })
+      child:close()
+    end)
+
+    it("and is BUSY when it takes longer than busy_timeout", function()
+      local child = helper.child [[
+        db:transact(function() print "in" while not io.open(path .. ".go") do end end)
+      ]]
+      assert.equal("in", child:line())
+      local impatient = helper.open { busy_timeout = 0.05, wait = loop.wait }
+      local answered
+      local _, tick = ticker(loop, function() return answered end)
+      loop.run({ tick, function()
+        local _, err = impatient:table "orders":put { id = "x" }
+        answered = err
+      end })
+      assert.equal("BUSY", answered.code)
+      assert.equal(child.pid, answered.pid)
+      io.open(helper.path() .. ".go", "w"):close()
+      child:close()
+    end)
+
+    it("outside of it the thread sleeps, as without a loop", function()
+      assert.is_nil(assert(orders:stream()):next(0.01))
+      assert(orders:put { id = "a" })
+      assert.equal("a", assert(orders:stream()):next(10).keys.id)
+    end)
+  end)
+end

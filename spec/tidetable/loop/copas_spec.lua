@@ -1,0 +1,84 @@
+-- copas_spec.lua - what doc/modules/loop/copas.md promises.
+local behaviour = require "spec.tidetable.loop.behaviour"
+local helper = require "spec.tidetable.helper"
+
+-- Debian has copas for older Luas alone; it runs in this one.
+package.path = package.path .. ";/usr/share/lua/5.2/?.lua"
+
+if not package.searchpath("copas", package.path)
+    or not package.searchpath("socket.core", package.cpath) then
+  describe("in a copas loop", function()
+    it("waits", function() pending "copas is not installed here" end)
+  end)
+  return
+end
+
+local copas = require "copas"
+local copas_loop = require "tidetable.loop.copas"
+local elapsed = require "tidetable.core".elapsed
+
+-- Without timers a turn of copas 1.1.7 must end by itself.
+local TURN = 0.002
+
+local function run(functions)
+  local left, why = #functions, nil
+  for _, f in ipairs(functions) do
+    copas.addthread(function()
+      local ok, err = xpcall(f, debug.traceback)
+      why = why or not ok and err or nil
+      left = left - 1
+    end)
+  end
+  local started = elapsed()
+  while left > 0 do
+    copas.step(TURN)
+    if elapsed() - started > 30 then error("the loop did not end in 30 seconds", 0) end
+  end
+  if why then error(why, 0) end
+end
+
+local program = ("package.path = %q\n"):format(package.path) .. [[
+  local copas = require "copas"
+  local start, wait = copas.addthread, require "tidetable.loop.copas".wait
+  local function run()
+    while true do copas.step(0.02) end
+  end
+]]
+
+behaviour({ name = "a copas loop", run = run, sleep = copas_loop.sleep,
+  wait = copas_loop.wait, poll = copas_loop.wait, program = program, says = "interrupted!" },
+  describe, it, before_each, after_each)
+
+describe("tidetable.loop.copas", function()
+  helper.setup(before_each, after_each)
+
+  it("says so when select can't take the descriptor", function()
+    local high = { pollfd = function() return 5000 end, timeout = function() return 1 end }
+    run({ function()
+      helper.misuse("takes descriptors below 1024; this is 5000", copas_loop.wait, high, 1)
+    end })
+  end)
+
+  it("lets several threads wait on one wakeup", function()
+    local db = helper.open()
+    local wakeup, woken = assert(db:wakeup()), 0
+    local function wait()
+      copas_loop.wait(wakeup, 30)
+      woken = woken + 1
+    end
+    run({ wait, wait, function()
+      copas_loop.sleep(0.01)
+      assert.equal(0, woken)
+      wakeup:close()
+    end })
+    assert.equal(2, woken)
+  end)
+
+  -- copas 1.1.7 closes what a thread waited for last.
+  it("a wakeup outlives the thread that waited on it", function()
+    local db = helper.open()
+    local wakeup <close> = assert(db:wakeup())
+    run({ function() copas_loop.wait(wakeup, 0.01) end })
+    assert.is_true(wakeup:pollfd() >= 0)
+  end)
+end)

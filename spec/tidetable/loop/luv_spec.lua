@@ -1,0 +1,113 @@
+-- luv_spec.lua - what doc/modules/loop/luv.md promises.
+local behaviour = require "spec.tidetable.loop.behaviour"
+local helper = require "spec.tidetable.helper"
+
+if not package.searchpath("luv", package.cpath) then
+  describe("in a libuv loop", function()
+    it("waits", function() pending "luv is not installed here" end)
+  end)
+  return
+end
+
+local luv_loop = require "tidetable.loop.luv"
+local uv = require "luv"
+
+local function run(functions)
+  local left, why = #functions, nil
+  local guard = uv.new_timer()
+  guard:start(30000, 0, function()
+    why = why or "the loop did not end in 30 seconds"
+    uv.stop()
+  end)
+  for _, f in ipairs(functions) do
+    coroutine.wrap(function()
+      local ok, err = xpcall(f, debug.traceback)
+      why = why or not ok and err or nil
+      left = left - 1
+      if left == 0 then guard:close() end
+    end)()
+  end
+  uv.run()
+  if why then error(why, 0) end
+end
+
+-- As doc/modules/loop/luv.md has it.
+local program = [[
+  local uv = require "luv"
+  local wait = require "tidetable.loop.luv".wait
+  local said
+  local function start(f)
+    coroutine.wrap(function() said = tostring(select(2, pcall(f))) end)()
+  end
+  local function run()
+    local signal = uv.new_signal()
+    signal:start("sigint", function()
+      signal:close()
+      db:close()
+    end)
+    uv.run()
+    error(said)
+  end
+]]
+
+behaviour({ name = "a libuv loop", run = run, sleep = luv_loop.sleep,
+  wait = luv_loop.wait, poll = luv_loop.wait, program = program, says = "CLOSED: " },
+  describe, it, before_each, after_each)
+
+describe("tidetable.loop.luv", function()
+  helper.setup(before_each, after_each)
+
+  it("leaves no handle to the loop when a wait is over", function()
+    local db = helper.open { wait = luv_loop.wait }
+    local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    run({ function() assert.is_nil(assert(orders:stream()):next(0.01)) end,
+      function() luv_loop.sleep(0.001) end })
+    local count = 0
+    uv.walk(function(handle) if not handle:is_closing() then count = count + 1 end end)
+    assert.equal(0, count)
+  end)
+
+  it("lets one coroutine wait on a wakeup, not two", function()
+    local db = helper.open()
+    local wakeup = assert(db:wakeup())
+    local ended
+    run({ function()
+      luv_loop.wait(wakeup, 30)
+      ended = true
+    end, function()
+      helper.misuse("somebody waits on this wakeup already", luv_loop.wait, wakeup, 30)
+      wakeup:close()
+    end })
+    assert.is_true(ended)
+  end)
+
+  it("a coroutine that is closed while it waits is not resumed", function()
+    local db = helper.open()
+    local wakeup = assert(db:wakeup())
+    local thread = coroutine.create(function() luv_loop.wait(wakeup, 0.01) error "resumed" end)
+    assert(coroutine.resume(thread))
+    assert(coroutine.close(thread))
+    run({ function() luv_loop.sleep(0.05) end })
+    assert.equal("dead", coroutine.status(thread))
+  end)
+
+  it("what a coroutine raises is luv's to tell, with where it happened", function()
+    local child = helper.child [[
+      local wait = require "tidetable.loop.luv".wait
+      local function breaks() error "it broke" end
+      coroutine.wrap(function()
+        local _ <close> = setmetatable({}, { __close = function() print "closed" end })
+        assert(db:stream { wait = wait }):next(0.01)
+        breaks()
+      end)()
+      require "luv".run()
+      print "went on"
+    ]]
+    local said = child.pipe:read("a")
+    child.pipe:close()
+    child.pipe = nil
+    assert.is_truthy(said:find("it broke.*in upvalue 'breaks'"), said)
+    assert.is_truthy(said:find("closed", 1, true), said)
+    assert.is_nil(said:find("went on", 1, true), said)
+  end)
+end)

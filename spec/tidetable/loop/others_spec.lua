@@ -1,0 +1,52 @@
+-- others_spec.lua - waiting in cqueues, and in a scheduler of one's own: doc/loops.md.
+local behaviour = require "spec.tidetable.loop.behaviour"
+local cqueues = require "cqueues"
+
+local function run_cqueues(functions)
+  local controller = cqueues.new()
+  for _, f in ipairs(functions) do controller:wrap(f) end
+  assert(controller:loop(30))
+  assert(controller:empty(), "the loop did not end in 30 seconds")
+end
+
+local cqueues_program = [[
+  local loop, wait = require "cqueues".new(), nil
+  local function start(f) loop:wrap(f) end
+  local function run() assert(loop:loop()) end
+]]
+
+behaviour({ name = "a cqueues loop", run = run_cqueues, sleep = cqueues.sleep,
+  poll = cqueues.poll, program = cqueues_program, says = "interrupted!" },
+  describe, it, before_each, after_each)
+
+-- The one of the example.
+package.path = "./examples/?.lua;" .. package.path
+
+if not package.searchpath("system", package.path) then
+  describe("in a scheduler of one's own", function()
+    it("waits", function() pending "luasystem is not installed here" end)
+  end)
+  return
+end
+
+local scheduler = require "own_scheduler.scheduler"
+
+local function run_own(functions)
+  for _, f in ipairs(functions) do scheduler.start(f) end
+  scheduler.run()
+end
+
+-- Its `wait` is for its own coroutines alone.
+local function wait(wakeup, seconds)
+  if not coroutine.isyieldable() then return wakeup:wait(seconds) end
+  scheduler.wait(wakeup, seconds)
+end
+
+local own_program = ("package.path = %q\n"):format(package.path) .. [[
+  local scheduler = require "own_scheduler.scheduler"
+  local start, run, wait = scheduler.start, scheduler.run, scheduler.wait
+]]
+
+behaviour({ name = "a scheduler of one's own", run = run_own, sleep = scheduler.sleep,
+  wait = wait, poll = wait, program = own_program, says = "interrupted!" },
+  describe, it, before_each, after_each)
