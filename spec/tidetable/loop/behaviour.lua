@@ -229,8 +229,9 @@ return function(loop, describe, it, before_each, after_each)
     it("Ctrl-C ends it", function()
       local child = helper.child(loop.program .. [[
         start(function()
-          print "in"
           local stream = assert(db:table "orders":stream { wait = wait })
+          assert(stream:next(0.01) == nil) -- then the loop is on
+          print "in"
           for _ in stream:records { follow = true } do end
         end)
         local ok, err = pcall(run)
