@@ -155,40 +155,51 @@ static inline void add_entry(struct builder *builder, size_t start, size_t name_
 
 /* --- putting entries in order --- */
 
-static void sort_few(const uint8_t *data, struct builder_entry *entries, size_t count)
+/* Both sorts answer whether two names are equal: equal ones end up side by side,
+ * and nothing but a comparison brings them there. */
+static bool sort_few(const uint8_t *data, struct builder_entry *entries, size_t count)
 {
-	struct builder_entry entry;
+	bool twice = false;
 	size_t i, j;
 
 	for (i = 1; i < count; i++) {
-		entry = entries[i];
-		for (j = i; j > 0 && entry_compare(data, &entries[j - 1], &entry) > 0; j--)
+		struct builder_entry entry = entries[i];
+		int order = 0;
+
+		for (j = i; j > 0; j--) {
+			order = entry_compare(data, &entries[j - 1], &entry);
+			if (order <= 0)
+				break;
 			entries[j] = entries[j - 1];
+		}
+		twice |= j > 0 && order == 0;
 		entries[j] = entry;
 	}
+	return twice;
 }
 
 /* Merge sort; spare has room for half of the entries. */
-static void sort(const uint8_t *data, struct builder_entry *entries, size_t count,
+static bool sort(const uint8_t *data, struct builder_entry *entries, size_t count,
 	struct builder_entry *spare)
 {
 	size_t half = count / 2, left = 0, right = half, to = 0;
+	bool twice;
+	int order;
 
-	if (count <= INSERTION_MAX) {
-		sort_few(data, entries, count);
-		return;
-	}
-	sort(data, entries, half, spare);
-	sort(data, entries + half, count - half, spare);
-	if (entry_compare(data, &entries[half - 1], &entries[half]) <= 0)
-		return;
+	if (count <= INSERTION_MAX)
+		return sort_few(data, entries, count);
+	twice = sort(data, entries, half, spare);
+	twice |= sort(data, entries + half, count - half, spare);
+	order = entry_compare(data, &entries[half - 1], &entries[half]);
+	if (order <= 0)
+		return twice || order == 0;
 	memcpy(spare, entries, half * sizeof *entries);
 	while (left < half) {
-		if (right < count && entry_compare(data, &spare[left], &entries[right]) > 0)
-			entries[to++] = entries[right++];
-		else
-			entries[to++] = spare[left++];
+		order = right < count ? entry_compare(data, &spare[left], &entries[right]) : -1;
+		twice |= order == 0;
+		entries[to++] = order > 0 ? entries[right++] : spare[left++];
 	}
+	return twice;
 }
 
 static void measure_entries(struct builder *builder, size_t first, size_t count)
@@ -199,16 +210,6 @@ static void measure_entries(struct builder *builder, size_t first, size_t count)
 		builder->entries[i].len = (uint32_t)(end - builder->entries[i].start);
 		end = builder->entries[i].start;
 	}
-}
-
-static bool has_duplicate(const uint8_t *data, const struct builder_entry *entries, size_t count)
-{
-	size_t i;
-
-	for (i = 1; i < count; i++)
-		if (entry_compare(data, &entries[i - 1], &entries[i]) == 0)
-			return true;
-	return false;
 }
 
 /* Copies the entries out in their new order, and back as one piece. */
@@ -241,8 +242,7 @@ static void put_in_order(struct builder *builder, const struct builder_frame *fr
 		return;
 	measure_entries(builder, frame->entry, count);
 	entries = builder->entries + frame->entry;
-	sort(builder->bytes.data, entries, count, builder->entries + spare);
-	if (has_duplicate(builder->bytes.data, entries, count))
+	if (sort(builder->bytes.data, entries, count, builder->entries + spare))
 		give_up(builder, ERR_DUPLICATE_MEMBER);
 	else
 		move_entries(builder, entries, count, builder->bytes.data + frame->body + 1);

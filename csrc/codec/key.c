@@ -102,7 +102,7 @@ int key_set_sort(struct key *key, const struct key_schema *schema, const struct 
 	return 0;
 }
 
-static bool is_named(struct slice name, const struct key_attribute *attribute)
+static inline bool is_named(struct slice name, const struct key_attribute *attribute)
 {
 	return name.len == attribute->len && memcmp(name.data, attribute->name, name.len) == 0;
 }
@@ -112,20 +112,26 @@ int key_find(struct key_values *values, const struct key_schema *schema, struct 
 {
 	bool no_sort = !schema->sort.type;
 	struct map_walk walk;
-	struct value value;
-	struct slice name;
 	int err;
 
 	values->partition.type = values->sort.type = 0;
+	values->sort_bytes = slice_of(NULL, 0);
 	err = map_start(&walk, item);
 	while (!err && !(values->partition.type && (values->sort.type || no_sort))) {
+		const uint8_t *start = walk.source.at;
+		struct slice name;
+		struct value value;
+
 		err = map_next(&walk, &name, &value);
 		if (err)
 			break;
-		if (is_named(name, &schema->partition))
+		if (is_named(name, &schema->partition)) {
 			values->partition = value;
-		else if (!no_sort && is_named(name, &schema->sort))
+			values->partition_bytes = slice_of(start, (size_t)(walk.source.at - start));
+		} else if (!no_sort && is_named(name, &schema->sort)) {
 			values->sort = value;
+			values->sort_bytes = slice_of(start, (size_t)(walk.source.at - start));
+		}
 	}
 	return err == END ? ERR_KEY_MISSING : err;
 }
@@ -164,31 +170,23 @@ int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
 	return err == ERR_KEY_MISSING || err == ERR_KEY_TYPE ? ERR_KEY_SCHEMA : err;
 }
 
-static void put_attribute(struct buffer *out, const struct key_attribute *attribute,
-	const struct value *value)
+/* In the item they are canonical and in order, so their bytes are copied. */
+int key_put_attributes(struct buffer *out, const struct key_values *values)
 {
-	buffer_put_counted(out, attribute_name(attribute));
-	buffer_put_u8(out, (uint8_t)value->type);
-	if (value->type == TYPE_N)
-		buffer_put_slice(out, value->bytes);
-	else
-		buffer_put_counted(out, value->bytes);
-}
+	struct slice first = values->partition_bytes, second = values->sort_bytes;
+	uint8_t *room;
 
-int key_put_attributes(struct buffer *out, const struct key_schema *schema,
-	const struct key_values *values)
-{
-	const struct key_attribute *p = &schema->partition, *s = &schema->sort;
-	bool sort_first;
-
-	if (values->partition.type != p->type || (s->type && values->sort.type != s->type))
-		return ERR_KEY_TYPE;
-	sort_first = s->type && slice_compare(attribute_name(s), attribute_name(p)) < 0;
-	buffer_put_varint(out, s->type ? 2 : 1);
-	if (sort_first)
-		put_attribute(out, s, &values->sort);
-	put_attribute(out, p, &values->partition);
-	if (s->type && !sort_first)
-		put_attribute(out, s, &values->sort);
-	return buffer_error(out);
+	if (second.len > 0 && second.data < first.data) {
+		first = values->sort_bytes;
+		second = values->partition_bytes;
+	}
+	room = buffer_room(out, 1 + first.len + second.len);
+	if (!room)
+		return buffer_error(out);
+	*room++ = second.len > 0 ? 2 : 1;
+	memcpy(room, first.data, first.len);
+	if (second.len > 0)
+		memcpy(room + first.len, second.data, second.len);
+	out->len += 1 + first.len + second.len;
+	return 0;
 }

@@ -71,10 +71,13 @@ int key_set_partition(struct key *key, uint32_t table, const struct key_schema *
 /* Sets the sort part: KEY_TYPE, KEY_EMPTY, SORT_KEY_TOO_LONG. */
 int key_set_sort(struct key *key, const struct key_schema *schema, const struct value *sort);
 
-/* An item's key attributes, borrowed from it. */
+/* An item's key attributes, borrowed from it: their values, and their bytes in
+ * the item with name and type. */
 struct key_values {
 	struct value partition;
 	struct value sort;                 /* type 0: the schema has none */
+	struct slice partition_bytes;
+	struct slice sort_bytes;
 };
 
 /* Finds them: KEY_MISSING, CORRUPT. */
@@ -84,9 +87,8 @@ int key_find(struct key_values *values, const struct key_schema *schema, struct 
 int key_of_values(struct key *key, uint32_t table, const struct key_schema *schema,
 	const struct key_values *values, const uint8_t secret[HASH_SECRET_BYTES]);
 
-/* Writes them as a map body: KEY_TYPE. */
-int key_put_attributes(struct buffer *out, const struct key_schema *schema,
-	const struct key_values *values);
+/* Writes what key_find has found as a map body. */
+int key_put_attributes(struct buffer *out, const struct key_values *values);
 
 /* The key of an item: KEY_MISSING besides what key_of_values says. */
 int key_of_item(struct key *key, uint32_t table, const struct key_schema *schema,

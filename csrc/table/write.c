@@ -88,8 +88,7 @@ static int keys_of(struct transaction *transaction, const struct target *target,
 	if (!puts)
 		return 0;
 	buffer_clear(&transaction->keys);
-	err = key_put_attributes(&transaction->keys, &target->table->row.schema,
-		&target->values);
+	err = key_put_attributes(&transaction->keys, &target->values);
 	*keys = buffer_slice(&transaction->keys);
 	return err;
 }
