@@ -6,11 +6,13 @@
 
 #define SMALLEST 256
 
-static uint8_t *grow(struct buffer *buffer, size_t more)
+uint8_t *buffer_grow(struct buffer *buffer, size_t more)
 {
 	size_t need, cap;
 	uint8_t *data;
 
+	if (buffer->err)
+		return NULL;
 	if (__builtin_add_overflow(buffer->len, more, &need) || need > SIZE_MAX / 2) {
 		buffer->err = ERR_NO_MEMORY;
 		return NULL;
@@ -28,43 +30,10 @@ static uint8_t *grow(struct buffer *buffer, size_t more)
 	return data + buffer->len;
 }
 
-uint8_t *buffer_room(struct buffer *buffer, size_t more)
-{
-	if (buffer->err)
-		return NULL;
-	if (buffer->data && more <= buffer->cap - buffer->len)
-		return buffer->data + buffer->len;
-	return grow(buffer, more);
-}
-
 void buffer_release(struct buffer *buffer)
 {
 	memory_give_back(buffer->data);
 	*buffer = (struct buffer){ 0 };
-}
-
-void buffer_put_u16(struct buffer *buffer, uint16_t n)
-{
-	uint8_t bytes[2];
-
-	set_u16(bytes, n);
-	buffer_put(buffer, bytes, sizeof bytes);
-}
-
-void buffer_put_u32(struct buffer *buffer, uint32_t n)
-{
-	uint8_t bytes[4];
-
-	set_u32(bytes, n);
-	buffer_put(buffer, bytes, sizeof bytes);
-}
-
-void buffer_put_u64(struct buffer *buffer, uint64_t n)
-{
-	uint8_t bytes[8];
-
-	set_u64(bytes, n);
-	buffer_put(buffer, bytes, sizeof bytes);
 }
 
 size_t set_varint(uint8_t *p, uint64_t n)

@@ -121,9 +121,17 @@ static inline void set_u64(uint8_t *p, uint64_t n)
 
 /* --- buffer --- */
 
+/* The same as buffer_room, where there is no room yet. */
+uint8_t *buffer_grow(struct buffer *buffer, size_t more);
+
 /* Makes room for `more` bytes behind what is there; returns where they go, or
  * NULL with the failure kept. The caller adds to len what it has written. */
-uint8_t *buffer_room(struct buffer *buffer, size_t more);
+static inline uint8_t *buffer_room(struct buffer *buffer, size_t more)
+{
+	if (!buffer->err && buffer->data && more <= buffer->cap - buffer->len)
+		return buffer->data + buffer->len;
+	return buffer_grow(buffer, more);
+}
 
 void buffer_release(struct buffer *buffer);
 
@@ -170,9 +178,36 @@ static inline void buffer_put_u8(struct buffer *buffer, uint8_t n)
 	}
 }
 
-void buffer_put_u16(struct buffer *buffer, uint16_t n);
-void buffer_put_u32(struct buffer *buffer, uint32_t n);
-void buffer_put_u64(struct buffer *buffer, uint64_t n);
+static inline void buffer_put_u16(struct buffer *buffer, uint16_t n)
+{
+	uint8_t *room = buffer_room(buffer, sizeof n);
+
+	if (room) {
+		set_u16(room, n);
+		buffer->len += sizeof n;
+	}
+}
+
+static inline void buffer_put_u32(struct buffer *buffer, uint32_t n)
+{
+	uint8_t *room = buffer_room(buffer, sizeof n);
+
+	if (room) {
+		set_u32(room, n);
+		buffer->len += sizeof n;
+	}
+}
+
+static inline void buffer_put_u64(struct buffer *buffer, uint64_t n)
+{
+	uint8_t *room = buffer_room(buffer, sizeof n);
+
+	if (room) {
+		set_u64(room, n);
+		buffer->len += sizeof n;
+	}
+}
+
 void buffer_put_varint(struct buffer *buffer, uint64_t n);
 
 /* A varint length, then the bytes. */

@@ -183,7 +183,7 @@ static int open_database(lua_State *L)
 		.max_bytes = (uint64_t)luaL_checkinteger(L, 5),
 		.clock = opt_clock(L, 6),
 	};
-	struct database *database = lua_newuserdatauv(L, sizeof *database, 1);
+	struct database *database = lua_newuserdatauv(L, sizeof *database, 2);
 	struct failure failure;
 
 	memset(database, 0, sizeof *database);

@@ -13,6 +13,7 @@
 #include <lua.h>
 
 #include "codec/builder.h"
+#include "lua/box.h"
 #include "tide.h"
 
 extern const char DATABASE_TYPE[];
@@ -35,13 +36,8 @@ struct database {
 	struct builder builder;      /* arguments being read; three for BETWEEN */
 	struct builder second, third;
 	struct buffer bytes;         /* items on their way */
-	size_t room;                 /* how long the item was that get gave last */
+	struct box *box;             /* for the item that get gives; user value 2 */
 };
-
-/* The collector may run finalizers wherever Lua allocates, and a finalizer may
- * use or close the very handle that is being read from. So bytes of the core
- * are first copied into memory of Lua's own, by those who ask for it before
- * they look, or look again afterwards; only then are tables made of them. */
 
 /* What is made from a database; the first member of each. The type is the
  * address of its name above, so that telling it compares no text. */

@@ -13,8 +13,6 @@
 #include "lua/handle.h"
 #include "lua/value.h"
 
-#define BYTES_TYPE "tidetable.core.bytes"
-
 static struct slice check_slice(lua_State *L, int index)
 {
 	struct slice slice;
@@ -168,27 +166,11 @@ static int describe_table(lua_State *L)
 	return 1;
 }
 
-static int release_bytes(lua_State *L)
-{
-	buffer_release(lua_touserdata(L, 1));
-	return 0;
-}
-
-/* A buffer of Lua's, empty, on the stack. */
-static struct buffer *new_bytes(lua_State *L)
-{
-	struct buffer *bytes = lua_newuserdatauv(L, sizeof *bytes, 0);
-
-	*bytes = (struct buffer){ 0 };
-	luaL_setmetatable(L, BYTES_TYPE);
-	return bytes;
-}
-
 /* table_names(db) -> array of the names of all tables */
 static int table_names(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	struct buffer *names = new_bytes(L);
+	struct buffer *names = &new_box(L)->bytes;
 	struct failure failure;
 	struct source source;
 	lua_Integer n = 0;
@@ -211,7 +193,7 @@ static int table_names(lua_State *L)
 static int stream_ids(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	struct buffer *ids = new_bytes(L);
+	struct buffer *ids = &new_box(L)->bytes;
 	struct failure failure;
 
 	check_database(L, 1);
@@ -352,55 +334,30 @@ static int delete(lua_State *L)
 	return put_or_delete(L, true);
 }
 
-/* The item into memory of Lua's own, on the stack; END when there is none. The
- * room is made before it is read, as large as the last one was: between reading
- * and copying nothing of Lua's is asked for. */
-static int box_item(lua_State *L, struct database *database, struct table_handle *table,
-	struct slice *item, struct failure *failure)
-{
-	const struct buffer *bytes = &database->bytes;
-	size_t room = database->room;
-
-	for (;;) {
-		uint64_t sequence;
-		struct slice key;
-		void *box = lua_newuserdatauv(L, room, 0);
-		int err;
-
-		check_table(L, 1, &database);
-		err = read_item(L, 2, &database->builder, &key, "key", failure);
-		if (!err)
-			err = tide_get(database->tide, &table->table, key, &database->bytes,
-				&sequence, failure);
-		if (err)
-			return err;
-		database->room = bytes->len;
-		if (bytes->len <= room) {
-			memcpy(box, bytes->data, bytes->len);
-			*item = slice_of(box, bytes->len);
-			return 0;
-		}
-		room = bytes->len;
-		lua_pop(L, 1);
-	}
-}
-
-/* get(table, key) -> item, or nil */
+/* get(table, key) -> item, or nil. What an error leaves taken is collected. */
 static int get(lua_State *L)
 {
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
 	struct failure failure;
-	struct slice item;
-	int err = box_item(L, database, table, &item, &failure);
+	struct slice key;
+	struct box *box;
+	uint64_t sequence;
+	int err;
 
-	if (err < 0)
-		return return_failure(L, &failure);
-	if (err == END)
+	lua_getiuservalue(L, 1, 1);
+	box = take_box(L, lua_gettop(L), 2, &database->box);
+	check_table(L, 1, &database);
+	err = read_item(L, 2, &database->builder, &key, "key", &failure);
+	if (!err)
+		err = tide_get(database->tide, &table->table, key, &box->bytes, &sequence,
+			&failure);
+	if (err == 0)
+		push_item(L, buffer_slice(&box->bytes));
+	else if (err == END)
 		lua_pushnil(L);
-	else
-		push_item(L, item);
-	return 1;
+	box->taken = false;
+	return err < 0 ? return_failure(L, &failure) : 1;
 }
 
 /* load(table, items, first, last, inside) -> how many: all of them in one
@@ -491,7 +448,7 @@ static int tx_change(lua_State *L, bool deletes)
 {
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
-	struct buffer *old = lua_toboolean(L, 3) ? new_bytes(L) : NULL;
+	struct buffer *old = lua_toboolean(L, 3) ? &new_box(L)->bytes : NULL;
 	struct tide_change change = { 0 };
 	struct failure failure;
 	struct slice item;
@@ -549,10 +506,7 @@ void open_tables(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	luaL_newmetatable(L, BYTES_TYPE);
-	lua_pushcfunction(L, release_bytes);
-	lua_setfield(L, -2, "__gc");
-	lua_pop(L, 1);
+	open_boxes(L);
 	luaL_newmetatable(L, TABLE_TYPE);
 	lua_pushliteral(L, "tidetable");
 	lua_setfield(L, -2, "__metatable");

@@ -5,6 +5,8 @@ local options = require "tidetable.options"
 local stream = require "tidetable.stream"
 local wait = require "tidetable.wait"
 
+local core_get = core.get
+
 local tables = {}
 
 --- A handle on a table, by name.
@@ -38,8 +40,11 @@ end
 ---@param given { return_values: "NONE"|"ALL_OLD"|nil }|nil
 ---@return boolean|nil ok, table|nil old_or_err, string|nil code
 function Table:put(item, given)
-  check_table(item, "put", "an item")
-  return wait.write(self.database, core.put, self.core, item, wants_old(given, "put"))
+  if type(item) ~= "table" then
+    check_table(item, "put", "an item")
+  end
+  return wait.write(self.database, core.put, self.core, item,
+    given ~= nil and wants_old(given, "put"))
 end
 
 --- Deletes the item with this key, if there is one.
@@ -55,8 +60,10 @@ end
 ---@param key table  the key attributes and nothing else
 ---@return table|nil item, table|nil err, string|nil code
 function Table:get(key)
-  check_table(key, "get", "a key")
-  return core.get(self.core, key)
+  if type(key) ~= "table" then
+    check_table(key, "get", "a key")
+  end
+  return core_get(self.core, key)
 end
 
 -- Reading many ---------------------------------------------------------------
