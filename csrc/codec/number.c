@@ -444,7 +444,7 @@ static size_t digits_of(const struct parts *parts, char *digits, int *point)
 
 unsigned number_to_digits(struct slice bytes, uint8_t digits[NUMBER_MAX_DIGITS], int *exponent)
 {
-	char text[2 * PAIRS_MAX];
+	char text[2 * PAIRS_MAX] = { 0 };
 	struct parts parts;
 	size_t len, i;
 
