@@ -20,6 +20,14 @@ main.commands = {
     "stats",
   },
   {
+    "Items",
+    "get",
+    "query",
+    "scan",
+    "put",
+    "delete",
+  },
+  {
     "Changes",
     "tail",
     "trim",

@@ -302,11 +302,8 @@ end
 ---@param s string  UTF-8
 ---@return string
 function text.quote(s)
-  if find(s, '[%c"\\]') then
-    s = s:gsub('[%c"\\]', escaped)
-  end
-  if find(s, "\194[\128-\159]") then
-    s = s:gsub("\194[\128-\159]", escaped)
+  if find(s, '[%c"\\\194]') then
+    s = s:gsub('[%c"\\]', escaped):gsub("\194[\128-\159]", escaped)
   end
   return '"' .. s .. '"'
 end
@@ -344,6 +341,13 @@ local function write_list(out, list, first)
 end
 
 local function write_map(out, map, first)
+  local only = next(map)
+  if only ~= nil and next(map, only) == nil then -- a wrapper, mostly
+    out[#out + 1] = "{" .. text.quote(only) .. ":"
+    write(out, map[only], first)
+    out[#out + 1] = "}"
+    return
+  end
   out[#out + 1] = "{"
   for i, name in ipairs(ordered(map, first)) do
     out[#out + 1] = (i > 1 and "," or "") .. text.quote(name) .. ":"

@@ -1,0 +1,35 @@
+-- scan.lua - `tidetable scan`: the items of a table.
+
+local open = require "tidetable.cli.open"
+local reading = require "tidetable.cli.reading"
+
+local scan = {
+  name = "scan",
+  summary = "Show the items of a table, in key order.",
+  description = [[
+On a terminal in columns: the key, what at least half of the items have, and the rest of each
+item behind it. In a pipe a JSON object for each item, one a line. Writers are not disturbed;
+an 'export' is one consistent moment, a scan is one page by page.]],
+  examples = {
+    { "tidetable scan shop.tide orders --limit 20", "the first ones, and how to go on" },
+    { "tidetable scan shop.tide orders --reverse | head -1", "the last one" },
+    { "tidetable scan shop.tide orders | jq -r 'select(.total > 100) | .customer'",
+      "whose total is big" },
+  },
+}
+
+function scan.setup(command)
+  open.argument(command)
+  command:argument("table", "The table's name.")
+  reading.options(command)
+end
+
+function scan.run(args, out)
+  local db <close> = open.database(args.database)
+  local table = open.table(db, args.table)
+  local description = open.check(args.database, table:describe())
+  local given = reading.given(args, description)
+  reading.show(args, out, description, table:scan(given))
+end
+
+return scan

@@ -1,0 +1,108 @@
+-- put_spec.lua - what doc/modules/cli/put.md promises.
+local command = require "spec.tidetable.cli.command"
+local helper = require "spec.tidetable.helper"
+local shop = require "spec.tidetable.cli.shop"
+local tidetable = require "tidetable"
+
+helper.setup(before_each, after_each)
+
+local function count()
+  return shop.look("orders", function(orders) return #helper.collect(orders:scan()) end)
+end
+
+local function get(customer, placed_at)
+  return shop.look("orders", function(orders)
+    return (orders:get { customer = customer, placed_at = placed_at })
+  end)
+end
+
+local function input(path, text, words)
+  return command.shell(("$TIDETABLE put %s orders - %s <%s"):format(command.quote(path),
+    words or "", command.quote(shop.file("in.json", text))))
+end
+
+describe("put", function()
+  it("stores an item of words, or of JSON", function()
+    local path = shop.make()
+    assert.equal("", command.must { "put", path, "orders", "customer=cyd", "placed_at=7",
+      "status=12", "total:=12", 'tags:={"$SS":["a"]}' })
+    assert.same({ customer = "cyd", placed_at = 7, status = "12", total = 12,
+      tags = tidetable.set { "a" } }, get("cyd", 7))
+    assert.equal("", command.must { "put", path, "orders", '{"customer":"cyd","placed_at":8}' })
+    assert.equal("", command.must { "put", path, "orders", "--format", "dynamodb",
+      '{"customer":{"S":"cyd"},"placed_at":{"N":"9"}}' })
+    assert.same({ customer = "cyd", placed_at = 9 }, get("cyd", 9))
+  end)
+
+  it("shows what it replaced with --old", function()
+    local path = shop.make()
+    local words = { "put", path, "orders", "customer=ann", "placed_at=1", "--old" }
+    assert.equal('{"customer":"ann","placed_at":1,"status":"open","total":1.5}\n',
+      command.must(words))
+    assert.equal('{"customer":"ann","placed_at":1}\n', command.must(words))
+    words[5] = "placed_at=99"
+    assert.equal("", command.must(words))
+  end)
+
+  it("takes items from standard input, all or none", function()
+    local path = shop.make()
+    local ran = input(path, '{"customer":"a",\n "placed_at":1}\n{"customer":"b","placed_at":1} '
+      .. '{"customer":"c","placed_at":1}')
+    assert.same({ status = 0, out = "", err = "" }, ran)
+    assert.equal(9, count())
+    ran = input(path, '\n\n{"customer":"d","placed_at":1}\n\n{"customer":"e"}\n')
+    assert.equal(1, ran.status)
+    assert.is_truthy(ran.err:find("standard input: line 5: ", 1, true), ran.err)
+    assert.is_truthy(ran.err:find("Missing the key placed_at", 1, true), ran.err)
+    assert.equal(9, count())
+    ran = input(path, '{"customer":{"S":"f"},"placed_at":{"N":"1"}}', "--format dynamodb")
+    assert.same({ status = 0, out = "", err = "" }, ran)
+    assert.same({ customer = "f", placed_at = 1 }, get("f", 1))
+  end)
+
+  it("says where standard input is wrong", function()
+    local path = shop.make()
+    for text, message in pairs {
+      [""] = "standard input has no item",
+      [" \n "] = "standard input has no item",
+      ['{"customer":"a",\n}'] = "standard input: line 2, column 1: a name in double quotes",
+      ['{"customer":"a","placed_at":1}\n{"customer"'] = "standard input: line 2, column 12: ",
+      ["\n[]"] = "standard input: line 2: an object expected, got an array",
+      ["\xff"] = "standard input: line 1, column 1: this is not UTF-8",
+      ['{"customer":"a","placed_at":{"$B":"x"}}'] =
+        "standard input: line 1: placed_at: this is not base64",
+      ['{"customer":"a","placed_at":1,"v":"' .. ("x"):rep(409600) .. '"}'] =
+        "standard input: line 1: ",
+    } do
+      local ran = input(path, text)
+      assert.equal(1, ran.status, text:sub(1, 60))
+      assert.is_truthy(ran.err:find(message, 1, true), ran.err)
+    end
+    assert.equal(6, count())
+    command.refuses(2, "--old is for a single item", { "put", path, "orders", "-", "--old" })
+  end)
+
+  it("refuses what a table refuses", function()
+    local path = shop.make()
+    command.refuses(1, "Missing the key placed_at", { "put", path, "orders", "customer=ann" })
+    command.refuses(1, "placed_at", { "put", path, "orders", "customer=a", 'placed_at:="1"' })
+    command.refuses(1, "no such", { "put", path .. "x", "orders", "customer=a" })
+    assert.is_nil(io.open(path .. "x"))
+  end)
+
+  it("waits no longer than --busy-timeout for another writer", function()
+    local path = shop.make()
+    local child = helper.child [[
+      db:transact(function()
+        print "busy"
+        io.read()
+        local until_then = os.clock() + 60
+        while os.clock() < until_then do end
+      end, { time_limit = 120 })
+    ]]
+    assert.equal("busy", child:line())
+    command.refuses(1, "is writing", { "put", path, "orders", "customer=a", "placed_at=1",
+      "--busy-timeout", "0.05" })
+    child:kill()
+  end)
+end)
