@@ -26,6 +26,8 @@ main.commands = {
     "scan",
     "put",
     "delete",
+    "import",
+    "export",
   },
   {
     "Changes",

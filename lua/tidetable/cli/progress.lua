@@ -75,12 +75,17 @@ function Progress:show(done)
   self.is_there = true
 end
 
---- Takes the line away.
-function Progress:close()
+--- Takes the line away, for another to be written; it comes back.
+function Progress:hide()
   if self.is_there then
     io.stderr:write("\r\27[K")
     self.is_there = false
   end
+end
+
+--- Takes the line away for good.
+function Progress:close()
+  self:hide()
   self.is_silent = true
 end
 

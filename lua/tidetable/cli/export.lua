@@ -1,0 +1,127 @@
+-- export.lua - `tidetable export`: tables as JSON lines, at one moment.
+--
+--   {"Table":{...}}    a table begins: its definition (definition.lua)
+--   {"Item":{...}}     an item, in DynamoDB's JSON, as its own exports have it
+--   {"End":{"Items":2,"Tables":1}}   nothing is missing
+--
+-- All tables are read from one snapshot, however long that takes.
+
+local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
+local definition = require "tidetable.cli.definition"
+local items = require "tidetable.cli.items"
+local json = require "tidetable.dynamodb.json"
+local json_text = require "tidetable.dynamodb.text"
+local open = require "tidetable.cli.open"
+local progress = require "tidetable.cli.progress"
+local types = require "tidetable.types"
+
+local export = {
+  name = "export",
+  summary = "Write tables as lines of JSON, for import and other programs.",
+  description = [[
+Each table is written as its definition, {"Table":...}, and its items, {"Item":...}, in
+DynamoDB's JSON, as DynamoDB's export to S3 words them; the last line, {"End":...}, says that
+nothing is missing. 'import' makes the same tables of it. Streams are not in it, only their
+settings.
+
+Everything is from one moment: the export holds a snapshot, and while it does, the file grows
+by what others write.]],
+  examples = {
+    { "tidetable export shop.tide > shop.jsonl", "all tables" },
+    { "tidetable export shop.tide orders | gzip > orders.jsonl.gz", "one, compressed" },
+    { "tidetable export shop.tide orders --items-only", "as DynamoDB exports it" },
+    { "tidetable export shop.tide orders --format json", "its items as plain JSON" },
+  },
+}
+
+local ATTEMPTS = 100 -- to find the tables of one moment
+
+function export.setup(command)
+  open.argument(command)
+  command:argument("table", "The tables to export; default: all."):args "*"
+  command:option("--format", "dynamodb, or json: plain JSON, the items of one table and nothing "
+    .. "else.", "dynamodb"):argname "FORMAT":choices { "dynamodb", "json" }
+  command:flag("--items-only", "Without definitions and end.")
+  command:option("--time-limit", "Seconds that the snapshot may be held.", 3600)
+    :argname "SECONDS":convert(open.seconds)
+end
+
+--- Handles and descriptions of the tables.
+local function describe(db, args)
+  local found = {}
+  local names = #args.table > 0 and args.table or open.check(db.path, db:list_tables())
+  for i, name in ipairs(names) do
+    local table = open.table(db, name)
+    found[i] = { handle = table.core, description = open.check(db.path, table:describe()) }
+  end
+  return found
+end
+
+--- A snapshot, and the tables as they are in it: whatever is committed while
+--- they are described, they are described again.
+local function take_snapshot(db, args)
+  for _ = 1, ATTEMPTS do
+    local before = core.last_commit(db.core)
+    local tables = describe(db, args)
+    local snapshot, commit = open.check(db.path, core.snapshot(db.core, args.time_limit))
+    if commit == before then
+      return snapshot, tables
+    end
+    core.finish(snapshot)
+  end
+  console.fail(("%s: others write too often to find a quiet moment"):format(db.path))
+end
+
+local function export_items(snapshot, each, args, out, count)
+  local query = open.check(args.database, core.query(each.handle, nil, "all", nil, nil, false,
+    nil, nil, snapshot))
+  local form = items.form(args.format)
+  local first = json_text.order(items.key_names(each.description))
+  local before, after = '{"Item":', "}\n"
+  if form == "plain" then
+    before, after = "", "\n"
+  end
+  while true do
+    local version, item = core.next_versioned(query, false)
+    if not version then
+      core.finish(query)
+      return
+    end
+    out:write(before, assert(json.encode_item(item, form, first)), after)
+    count()
+  end
+end
+
+local function write_line(out, name, tree)
+  out:write(json_text.encode { [name] = tree }, "\n")
+end
+
+function export.run(args, out)
+  local only_items = args.items_only or args.format == "json"
+  if only_items and #args.table ~= 1 then
+    console.misused("items without definitions: of one table only", "say which table")
+  end
+  local db <close> = open.database(args.database)
+  local snapshot, tables = take_snapshot(db, args)
+  local bar <close> = progress.new(out, "exporting")
+  local total = 0
+  local function count()
+    total = total + 1
+    if not out.is_terminal then
+      bar:show(total)
+    end
+  end
+  for _, each in ipairs(tables) do
+    if not only_items then
+      write_line(out, "Table", definition.tree(each.description))
+    end
+    export_items(snapshot, each, args, out, count)
+  end
+  core.finish(snapshot)
+  if not only_items then
+    write_line(out, "End", types.map { Items = total, Tables = #tables })
+  end
+end
+
+return export

@@ -1,0 +1,106 @@
+-- lines.lua - the lines of a file of any size, one at a time.
+--
+-- Read in pieces of 64 KiB. A line that is longer than any item can be is not
+-- kept: what has no line ends, a wrong file mostly, must not fill the memory.
+
+local console = require "tidetable.cli.console"
+
+local lines = {}
+
+local PIECE = 65536
+
+--- Longer than 400 KB of numbers, each written out with 125 zeros.
+lines.MAX = 64 * 1024 * 1024
+
+--- A line over that.
+lines.TOO_LONG = setmetatable({}, { __tostring = function()
+  return "a line of more than 64 MiB"
+end })
+
+---@class tidetable.cli.Lines
+---@field name string         for messages
+---@field number integer      of the line that was given last
+---@field offset integer      bytes read, up to that line's end
+---@field size integer|nil    bytes of a file; nil: nobody knows
+local Lines = {}
+Lines.__index = Lines
+
+--- How many bytes are to come, if that can be told.
+local function rest_of(file)
+  local at = file:seek "cur"
+  local last = at and file:seek "end"
+  if not last or not file:seek("set", at) or last <= at then
+    return nil
+  end
+  return last - at
+end
+
+--- Opens a file, or standard input.
+---@param path string|nil  nil or "-": standard input
+---@return tidetable.cli.Lines
+function lines.open(path)
+  local is_input = path == nil or path == "-"
+  local file = io.stdin
+  if not is_input then
+    local opened, problem = io.open(path, "rb")
+    file = opened or console.fail(problem)
+  end
+  return setmetatable({
+    file = file, name = is_input and "stdin" or path, number = 0, offset = 0,
+    size = rest_of(file), piece = "", at = 1, is_input = is_input,
+  }, Lines)
+end
+
+--- The next piece; false at the end.
+function Lines:read_piece()
+  local piece, problem = self.file:read(PIECE)
+  if problem then
+    console.fail(("%s: %s"):format(self.name, problem))
+  end
+  self.piece, self.at = piece or "", 1
+  return piece ~= nil
+end
+
+--- What of a line is in this piece, and whether it ends there.
+function Lines:part()
+  local stop = self.piece:find("\n", self.at, true)
+  local part = self.piece:sub(self.at, (stop or 0) - 1)
+  self.at = stop and stop + 1 or #self.piece + 1
+  self.offset = self.offset + #part + (stop and 1 or 0)
+  return part, stop ~= nil
+end
+
+--- The next line without its end; nil when there is none. TOO_LONG stands for
+--- one that is.
+---@return string|table|nil
+function Lines:next()
+  local parts, size, ended = {}, 0, false
+  while not ended do
+    if self.at > #self.piece and not self:read_piece() then
+      if size == 0 then
+        return nil
+      end
+      break
+    end
+    parts[#parts + 1], ended = self:part()
+    size = size + #parts[#parts] + (ended and 1 or 0)
+    if size > lines.MAX then
+      parts = {}
+    end
+  end
+  self.number = self.number + 1
+  if size > lines.MAX then
+    return lines.TOO_LONG
+  end
+  return (table.concat(parts):gsub("\r$", ""))
+end
+
+function Lines:close()
+  if not self.is_input then
+    self.file:close()
+  end
+end
+
+Lines.__close = Lines.close
+
+return lines

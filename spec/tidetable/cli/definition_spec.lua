@@ -1,0 +1,96 @@
+-- definition_spec.lua - what doc/modules/cli/definition.md promises.
+local definition = require "tidetable.cli.definition"
+local text = require "tidetable.dynamodb.text"
+local tidetable = require "tidetable"
+
+local function described(spec)
+  local db <close> = assert(tidetable.open ":memory:")
+  return assert(assert(db:create_table(spec)):describe())
+end
+
+local full = {
+  name = "orders", partition_key = { "customer", "S" }, sort_key = { "placed_at", "N" },
+  stream = { view_type = "NEW_IMAGE", retention = { age = 3600.5, bytes = 4096, count = 7 } },
+}
+
+it("has CreateTable's words", function()
+  assert.equal('{"AttributeDefinitions":[{"AttributeName":"customer","AttributeType":"S"},'
+    .. '{"AttributeName":"placed_at","AttributeType":"N"}],'
+    .. '"KeySchema":[{"AttributeName":"customer","KeyType":"HASH"},'
+    .. '{"AttributeName":"placed_at","KeyType":"RANGE"}],'
+    .. '"StreamSpecification":{"Retention":{"age":3600.5,"bytes":4096,"count":7},'
+    .. '"StreamEnabled":true,"StreamViewType":"NEW_IMAGE"},"TableName":"orders"}',
+    text.encode(definition.tree(described(full))))
+  assert.equal('{"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"B"}],'
+    .. '"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"TableName":"plain"}',
+    text.encode(definition.tree(described { name = "plain", partition_key = { "id", "B" } })))
+end)
+
+it("makes the same table again", function()
+  for _, view_type in ipairs { "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES" } do
+    full.stream.view_type = view_type
+    local first = described(full)
+    local spec = assert(definition.spec(text.decode(text.encode(definition.tree(first)))))
+    assert.same(full, spec)
+    assert.is_true(definition.matches(spec, first))
+    assert.same(definition.tree(first), definition.tree(described(spec)))
+  end
+end)
+
+it("matches a table with the same keys", function()
+  local spec = { partition_key = { "a", "S" } }
+  assert.is_true(definition.matches(spec, { partition_key = { "a", "S" } }))
+  assert.is_false(definition.matches(spec, { partition_key = { "a", "N" } }))
+  assert.is_false(definition.matches(spec, { partition_key = { "b", "S" } }))
+  assert.is_false(definition.matches(spec, { partition_key = { "a", "S" },
+    sort_key = { "b", "S" } }))
+  assert.is_false(definition.matches({ partition_key = { "a", "S" }, sort_key = { "b", "S" } },
+    { partition_key = { "a", "S" } }))
+end)
+
+-- Each is the definition above, changed at one place.
+it("says what it is not", function()
+  local whole = text.encode(definition.tree(described(full)))
+  local function refuses(problem, from, to)
+    local first, last = whole:find(from, 1, true)
+    local changed = whole:sub(1, first - 1) .. to .. whole:sub(last + 1)
+    local spec, reason = definition.spec(assert(text.decode(changed)))
+    assert.is_nil(spec, changed)
+    assert.equal(problem, reason)
+  end
+  refuses("Table: Tags is not known here", '"TableName"', '"Tags":[],"TableName"')
+  refuses("Table: TableName is missing", ',"TableName":"orders"', "")
+  refuses("Table: TableName is of the wrong type", '"orders"', "5")
+  refuses("Table: AttributeDefinitions is missing", '"AttributeDefinitions":[{"AttributeName":'
+    .. '"customer","AttributeType":"S"},{"AttributeName":"placed_at","AttributeType":"N"}],', "")
+  refuses("KeySchema[1]: KeyType is HASH", '"HASH"', '"RANGE"')
+  refuses("KeySchema[2]: KeyType is RANGE", '"RANGE"', '"HASH"')
+  refuses("KeySchema[1]: KeyType is missing", ',"KeyType":"HASH"', "")
+  refuses("KeySchema has one element or two", '"KeyType":"RANGE"}',
+    '"KeyType":"RANGE"},{"AttributeName":"x","KeyType":"RANGE"}')
+  refuses("AttributeDefinitions: customer is missing",
+    '{"AttributeName":"customer","AttributeType":"S"},', "")
+  refuses("AttributeDefinitions[2]: AttributeType is S, N or B", '"AttributeType":"N"',
+    '"AttributeType":"NS"')
+  refuses("AttributeDefinitions[1] is an object", '[{"AttributeName":"customer"',
+    '[5,{"AttributeName":"customer"')
+  refuses("StreamSpecification: StreamViewType is no view type", "NEW_AND_OLD", "NEW_OR_OLD")
+  refuses("StreamSpecification: StreamViewType is no view type",
+    ',"StreamViewType":"NEW_AND_OLD_IMAGES"', "")
+  refuses("StreamSpecification: StreamEnabled is of the wrong type", ":true", ':"true"')
+  refuses("Retention: days is not known here", '"age"', '"days":1,"age"')
+  refuses("Retention: age is a number from 0.001 to 1e+12", "3600.5", "0")
+  refuses("Retention: age is a number from 0.001 to 1e+12", "3600.5", "1e100")
+  refuses("Retention: count is an integer from 1 to 1e+12", '"count":7', '"count":7.5')
+  refuses("Retention: bytes is of the wrong type", "4096", '"4 KiB"')
+  assert.same({ nil, "Table is an object" }, { definition.spec "orders" })
+  assert.same({ nil, "Table is an object" }, { definition.spec(nil) })
+end)
+
+it("is one without a stream when its stream is not enabled", function()
+  local tree = definition.tree(described(full))
+  tree.StreamSpecification = { StreamEnabled = false }
+  assert.is_nil(assert(definition.spec(tree)).stream)
+  tree.StreamSpecification = { StreamEnabled = true, StreamViewType = "KEYS_ONLY" }
+  assert.same({ view_type = "KEYS_ONLY" }, assert(definition.spec(tree)).stream)
+end)

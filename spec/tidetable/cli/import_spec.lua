@@ -1,0 +1,292 @@
+-- import_spec.lua - what doc/modules/cli/import.md promises, in child processes.
+local command = require "spec.tidetable.cli.command"
+local helper = require "spec.tidetable.helper"
+local lfs = require "lfs"
+local shop = require "spec.tidetable.cli.shop"
+
+helper.setup(before_each, after_each)
+
+local TABLE = '{"Table":{"TableName":"items","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],'
+  .. '"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"N"}]}}\n'
+
+local function item(id, text)
+  return ('{"Item":{"id":{"N":"%d"},"text":{"S":"%s"}}}\n'):format(id, text or "t")
+end
+
+local function ending(count)
+  return ('{"End":{"Items":%d,"Tables":1}}\n'):format(count)
+end
+
+--- An export of so many items; `change` may put other lines in their places.
+local function export(count, change, text)
+  local all = { TABLE }
+  for i = 1, count do all[i + 1] = change and change[i] or item(i, text) end
+  return table.concat(all) .. ending(count)
+end
+
+--- The text with something else in one place.
+local function replaced(text, from, to)
+  local first, last = text:find(from, 1, true)
+  return text:sub(1, first - 1) .. to .. text:sub(last + 1)
+end
+
+--- A database with an empty table of items.
+local function make()
+  local db = helper.open()
+  assert(db:create_table { name = "items", partition_key = { "id", "N" } })
+  db:close()
+  return helper.path()
+end
+
+local function ids()
+  return shop.look("items", function(items)
+    local all = helper.collect(items:scan())
+    return #all, all[#all] and all[#all].id
+  end)
+end
+
+local function import(text, ...)
+  return command.run { "import", helper.path(), shop.file("in.jsonl", text), ... }
+end
+
+local function fails(message, text, ...)
+  local ran = import(text, ...)
+  assert.equal(1, ran.status, ran.err)
+  assert.is_truthy(ran.err:find(message, 1, true), ran.err)
+  return ran.err
+end
+
+describe("import", function()
+  it("stores what was exported", function()
+    make()
+    assert.same({ status = 0, out = "", err = "" }, import(export(2500)))
+    assert.same({ 2500, 2500 }, { ids() })
+    assert.same({ status = 0, out = "", err = "" }, import(export(3)))
+    assert.same({ 2500, 2500 }, { ids() })
+  end)
+
+  it("makes tables and database with --create, and not without", function()
+    local path = helper.path()
+    local ran = import(export(3))
+    assert.equal(1, ran.status)
+    assert.is_truthy(ran.err:find("no such", 1, true))
+    assert.is_nil(lfs.attributes(path))
+    assert.same({ status = 0, out = "", err = "" }, import(export(3), "--create"))
+    assert.same({ 3, 3 }, { ids() })
+    local other = replaced(export(1), '"items"', '"other"')
+    assert.is_truthy(fails("no table other", other):find("--create", 1, true))
+    assert.same({ status = 0, out = "", err = "" }, import(other, "--create"))
+    fails("TableName must be at least 3", replaced(export(1), '"items"', '"x"'), "--create")
+  end)
+
+  it("stores in the table of --table", function()
+    make()
+    assert.equal(0, import(item(1) .. item(2), "--table", "items").status)
+    assert.equal(0, import('{"id":3,"l":[1]}\n', "--table", "items", "--format", "json").status)
+    assert.same({ 3, 3 }, { ids() })
+    local renamed = replaced(export(4), '"items"', '"other"')
+    assert.equal(0, import(renamed, "--table", "items").status)
+    assert.same({ 4, 4 }, { ids() })
+    fails("in.jsonl:4: another table", TABLE .. item(1) .. item(2) .. TABLE .. ending(2),
+      "--table", "items")
+    fails("in.jsonl:1: nothing says of which table", item(1))
+    fails("no table nowhere", item(1), "--table", "nowhere")
+  end)
+
+  it("takes lines from a pipe, and what several exports say", function()
+    local path = make()
+    local file = shop.file("in.jsonl", export(3) .. "\n \n" .. export(5))
+    local ran = command.shell(("cat %s | $TIDETABLE import %s"):format(file, path))
+    assert.same({ status = 0, out = "", err = "" }, ran)
+    assert.same({ 5, 5 }, { ids() })
+    ran = command.shell(("cat %s | $TIDETABLE import %s -"):format(file, path))
+    assert.same({ status = 0, out = "", err = "" }, ran)
+  end)
+
+  it("refuses a table with another key", function()
+    make()
+    fails("in.jsonl:1: the table items that is there has another key",
+      replaced(export(1), '"AttributeType":"N"', '"AttributeType":"S"'))
+    fails("in.jsonl:1: Table: Tags is not known here",
+      replaced(export(1), '{"TableName"', '{"Tags":[],"TableName"'))
+  end)
+
+  it("tells an export that was cut short", function()
+    make()
+    fails("the end is missing: the export was cut short", TABLE .. item(1))
+    assert.same({ 1, 1 }, { ids() })
+    fails("in.jsonl:3: 2 items were exported, 1 were read", TABLE .. item(1) .. ending(2))
+    fails("in.jsonl:4: 1 items were exported, 2 were read", TABLE .. item(1) .. item(2)
+      .. ending(1))
+    fails("in.jsonl:2:10: this string has no end", TABLE .. '{"Item":{"id' .. "\n")
+  end)
+
+  it("names the place of a bad line; what is before it is stored", function()
+    make()
+    local bad = {
+      ["{"] = "in.jsonl:1502:2: a name in double quotes expected",
+      ['{"Item":{"id":{"N":"1"},"id":{"N":"1"}}}'] = 'in.jsonl:1502:25: the name "id" stands twice',
+      ['{"Item":{"id":{"N":"x"}}}'] = "in.jsonl:1502: id: The parameter cannot be converted",
+      ['{"Item":{"id":{"N":"1"},"l":{"L":[{"B":"*"}]}}}'] =
+        "in.jsonl:1502: l[1]: this is not base64",
+      ['{"Item":{"ID":{"N":"1"}}}'] = "in.jsonl:1502: One or more parameter values were invalid: "
+        .. "Missing the key id",
+      ['{"Item":{"id":{"S":"1"}}}'] = "in.jsonl:1502: ",
+      ['{"Item":{"id":{"N":"1"},"s":{"S":"' .. ("x"):rep(409600) .. '"}}}'] =
+        "in.jsonl:1502: Item size",
+      ['{"id":{"N":"1"}}'] = 'in.jsonl:1502: an object {"Item":...} expected',
+      ["[]"] = 'in.jsonl:1502: an object {"Item":...} expected',
+      ['{"Item":5}'] = "in.jsonl:1502: an object expected, got a number",
+      ["\xff"] = "in.jsonl:1502:1: this is not UTF-8",
+      ["\x1f\x8b\8\0"] = "in.jsonl:1502:2: this is compressed: gunzip -c",
+    }
+    for line, message in pairs(bad) do
+      local err = fails(message, export(2000, { [1501] = line .. "\n" }))
+      assert.is_truthy(err:find("1,500 items are stored, through line 1501: --from-line 1502 goes "
+        .. "on there", 1, true), err)
+      assert.is_truthy(err:find("--skip-bad", 1, true), err)
+    end
+    assert.same({ 1500, 1500 }, { ids() })
+  end)
+
+  it("skips bad lines when it may", function()
+    make()
+    local text = export(2000, { [5] = "{\n", [6] = '{"Item":{"ID":{"N":"1"}}}\n', [1700] = "[]\n",
+      [1701] = '{"Item":{"id":{"B":"AA=="}}}\n' })
+    local ran = import(text, "--skip-bad")
+    assert.equal(1, ran.status)
+    for _, message in ipairs { "in.jsonl:6:2: ", "in.jsonl:7: ", "in.jsonl:1701: ",
+      "in.jsonl:1702: ", "4 bad lines were skipped" } do
+      assert.is_truthy(ran.err:find(message, 1, true), ran.err)
+    end
+    assert.same({ 1996, 2000 }, { ids() })
+    assert.is_truthy(fails("in.jsonl:1702: ", text, "--max-errors", "3")
+      :find("3 bad lines before it were skipped", 1, true))
+    assert.equal(1, import(text, "--max-errors", "4").status)
+  end)
+
+  it("begins at --from-line, and knows the table nevertheless", function()
+    make()
+    assert.same({ status = 0, out = "", err = "" }, import(export(10), "--from-line", "8"))
+    assert.same({ 4, 10 }, { ids() })
+    fails("in.jsonl has 12 lines, not 98", export(10), "--from-line", "99")
+    command.refuses(2, "is no integer from 1 on",
+      { "import", helper.path(), "--from-line", "0" })
+  end)
+
+  it("says what is wrong with the words", function()
+    local path = make()
+    command.refuses(1, "nowhere.jsonl: No such file", { "import", path, "nowhere.jsonl" })
+    command.refuses(1, "Is a directory", { "import", path, "/" })
+    command.refuses(2, "without --from-line",
+      { "import", path, "--checkpoint", "a", "--from-line", "2" })
+    command.refuses(2, "not empty", { "import", path, "--checkpoint", "" })
+    command.refuses(2, "is where checkpoints are",
+      { "import", path, "--checkpoint", "a", "--table", "tidetable.imports" })
+    command.refuses(2, "'big' is no size", { "import", path, "--max-size", "big" })
+  end)
+end)
+
+describe("an import that is ended", function()
+  --- Imports from a pipe that stays open; as soon as something is stored and all has been
+  --- written into the pipe, the signal comes. What it said, with its status at the end.
+  local function interrupt(signal, words, text)
+    local pipe = helper.path "pipe"
+    assert(os.execute("mkfifo " .. command.quote(pipe)))
+    local wait = shop.file("wait.lua", ([[
+      local tidetable = require "tidetable"
+            local db = assert(tidetable.open(%q, { read_only = true }))
+      local found
+      repeat
+        for _ in db:table("items"):scan { limit = 1 } do found = true end
+      until found
+    ]]):format(helper.path()))
+    return command.shell(([[
+      { cat %s; exec sleep 60; } >%s & feeder=$!
+      { exec $TIDETABLE import %s %s %s </dev/null; } & import=$!
+      LUA_PATH=%s LUA_CPATH=%s %s %s
+      kill -%s $import; wait $import; echo $?; kill $feeder]]):format(
+      command.quote(shop.file("in.jsonl", text)), pipe, helper.path(), pipe, words,
+      command.quote(package.path), command.quote(package.cpath), command.lua, wait, signal))
+  end
+
+  local function full(text, ...)
+    local ran = import(text, ...)
+    assert.equal(1, ran.status, ran.err)
+    local line = ran.err:match "items are stored, through line (%d+)"
+    assert.is_truthy(line, ran.err)
+    return math.tointeger(tonumber(line)), ran.err
+  end
+
+  it("by a full database goes on behind what is stored", function()
+    make()
+    local text = export(6000, nil, ("x"):rep(1000))
+    local line, err = full(text, "--max-size", "4 MiB")
+    assert.is_truthy(err:find("the database has reached its maximum size", 1, true), err)
+    local count, last = ids()
+    assert.same({ line - 1, line - 1 }, { count, last })
+    assert.is_true(count >= 1000 and count < 6000)
+    assert.same({ status = 0, out = "", err = "" },
+      import(text, "--from-line", tostring(line + 1)))
+    assert.same({ 6000, 6000 }, { ids() })
+  end)
+
+  it("by a full disk goes on when there is room", function()
+    local folder = helper.path "disk"
+    assert(lfs.mkdir(folder))
+    if not os.execute("mount -t tmpfs -o size=3m none " .. folder .. " 2>/dev/null") then
+      os.remove(folder)
+      return pending "no tmpfs can be mounted here"
+    end
+    local _unmount <close> = setmetatable({}, { __close = function()
+      os.execute("umount " .. folder)
+    end })
+    local file = shop.file("in.jsonl", export(6000, nil, ("x"):rep(1000)))
+    local words = { "import", folder .. "/full.tide", file, "--create" }
+    local ran = command.run(words)
+    assert.equal(1, ran.status, ran.err)
+    assert.is_truthy(ran.err:find("the disk is full", 1, true), ran.err)
+    local line = ran.err:match "%-%-from%-line (%d+) goes on there"
+    assert(os.execute("mount -o remount,size=64m " .. folder))
+    words[#words + 1], words[#words + 2] = "--from-line", line
+    assert.same({ status = 0, out = "", err = "" }, command.run(words))
+    local exported = command.must { "export", folder .. "/full.tide" }
+    assert.equal(6000, select(2, exported:gsub('{"Item"', "")))
+  end)
+
+  it("by a kill goes on by itself, with a checkpoint", function()
+    make()
+    local text = export(6000)
+    local words = "--checkpoint night"
+    local ran = interrupt("KILL", words, text)
+    assert.equal("137\n", ran.out, ran.err)
+    local count = ids()
+    assert.is_true(count >= 1000)
+    local checkpoint = shop.look("tidetable.imports", function(imports)
+      return imports:get { name = "night" }
+    end)
+    assert.equal(count + 1, checkpoint.line)
+    fails("not the line that checkpoint night stands at", replaced(text, '"id":{"N":"'
+      .. count .. '"}', '"id":{"N":"7"}'), "--checkpoint", "night")
+    fails("lines, not " .. checkpoint.line, export(5), "--checkpoint", "night")
+    -- What was stored is not stored again: it has been changed meanwhile, and stays so.
+    local db = helper.open()
+    assert(db:table("items"):put { id = 1, text = "changed" })
+    db:close()
+    assert.same({ status = 0, out = "", err = "" }, import(text, "--checkpoint", "night"))
+    assert.same({ 6000, 6000 }, { ids() })
+    shop.look("items", function(items) assert.equal("changed", items:get { id = 1 }.text) end)
+    shop.look("tidetable.imports", function(imports)
+      assert.is_nil(imports:get { name = "night" })
+    end)
+  end)
+
+  it("by Ctrl-C says how to go on", function()
+    make()
+    local ran = interrupt("INT", "", export(100000))
+    assert.equal("130\n", ran.out, ran.err)
+    local line = math.tointeger(tonumber(ran.err:match "through line (%d+): %-%-from%-line %d+"))
+    assert.is_truthy(line, ran.err)
+    assert.is_true(line - 1 <= ids())
+  end)
+end)

@@ -1,0 +1,165 @@
+-- importer_spec.lua - lines into items, in this process: doc/modules/cli/importer.md.
+--
+-- What the command says and does is in import_spec.lua; here is what happens between lines.
+local console = require "tidetable.cli.console"
+local definition = require "tidetable.cli.definition"
+local helper = require "spec.tidetable.helper"
+local importer = require "tidetable.cli.importer"
+local text = require "tidetable.dynamodb.text"
+
+helper.setup(before_each, after_each)
+
+local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
+
+local TABLE = text.encode { Table = definition.tree { name = "items",
+  partition_key = { "id", "N" } } }
+
+local function item(id)
+  return ('{"Item":{"id":{"N":"%d"}}}'):format(id)
+end
+
+--- An import into a database in memory. `take` is given the lines.
+local function new(given, db)
+  db = db or helper.memory()
+  local source = { name = "in", number = 0 }
+  local noted = {}
+  local options = { form = "dynamodb", create = true, max_errors = 0, from_line = 1,
+    note = function(message) noted[#noted + 1] = message end }
+  for name, value in pairs(given or {}) do options[name] = value end
+  local run = importer.new(db, source, options)
+  if options.checkpoint then run:find_checkpoint() end
+  local function take(...)
+    for _, line in ipairs { ... } do
+      source.number = source.number + 1
+      run:take(line)
+    end
+  end
+  return run, take, db, noted
+end
+
+local function fails(message, f, ...)
+  local ok, err = pcall(f, ...)
+  assert.is_false(ok)
+  assert.is_true(console.is_failure(err), tostring(err))
+  assert.equal(message, err.message)
+end
+
+local function count(db)
+  return #helper.collect(assert(db:table "items"):scan())
+end
+
+it("stores a batch when it is full, and the rest at the end", function()
+  local run, take, db = new()
+  take(TABLE)
+  for i = 1, 999 do take(item(i)) end
+  assert.equal(0, count(db))
+  take(item(1000), item(1001))
+  assert.equal(1000, count(db))
+  assert.same({ 1000, 1001 }, { run.stored, run.line })
+  take '{"End":{"Items":1001,"Tables":1}}'
+  run:finish()
+  assert.same({ 1001, 1003 }, { run.stored, run.line })
+  assert.equal(1001, count(db))
+end)
+
+it("stores big items in fewer at a time", function()
+  local run, take, db = new()
+  take(TABLE)
+  local function big(i, letter)
+    return ('{"Item":{"id":{"N":"%d"},"t":{"S":"%s"}}}'):format(i, letter:rep(300000))
+  end
+  for i = 1, 14 do take(big(i, "x")) end
+  assert.equal(14, run.stored)
+  assert.equal(14, count(db))
+end)
+
+-- A transaction holds 32 MiB of items and images; what these replace is far bigger than they.
+it("stores by halves what is too big for one transaction", function()
+  local run, take, db = new()
+  local t = assert(db:create_table { name = "items", partition_key = { "id", "N" },
+    stream = true })
+  for i = 1, 200 do assert(t:put { id = i, text = ("x"):rep(400000) }) end
+  take(TABLE)
+  for i = 1, 200 do take(item(i)) end
+  run:flush(201)
+  assert.same({ 200, 201 }, { run.stored, run.line })
+  assert.equal("M", require("tidetable").type(t:get { id = 200 }))
+  assert.is_nil(t:get { id = 1 }.text)
+  assert.is_nil(t:get { id = 200 }.text)
+end)
+
+it("commits a checkpoint with the items, and goes on behind it", function()
+  local run, take, db = new { checkpoint = "night" }
+  take(TABLE)
+  for i = 1, 1500 do take(item(i)) end
+  assert.equal(1000, run.stored)
+  local checkpoints = assert(db:table(importer.CHECKPOINTS))
+  assert.equal(1001, checkpoints:get { name = "night" }.line)
+  run, take = new({ checkpoint = "night" }, db)
+  take(TABLE)
+  for i = 1, 1500 do take(item(i)) end
+  take '{"End":{"Items":1500,"Tables":1}}'
+  run:finish()
+  assert.equal(500, run.stored)
+  assert.equal(1500, count(db))
+  assert.is_nil(checkpoints:get { name = "night" })
+end)
+
+it("does not go on in another file", function()
+  local _, take, db = new { checkpoint = "night" }
+  take(TABLE)
+  for i = 1, 1000 do take(item(i)) end
+  _, take = new({ checkpoint = "night" }, db)
+  take(TABLE)
+  for i = 1, 999 do take(item(i + 1)) end
+  fails("in:1001: not the line that checkpoint night stands at", take, item(1001))
+  local run
+  run, take = new({ checkpoint = "night" }, db)
+  take(TABLE)
+  fails("in has 1 lines, not 1001", function()
+    run.definition = nil
+    run:finish()
+  end)
+end)
+
+-- Random files with bad lines among the good: whatever the batches, exactly the good are stored.
+it("stores all good lines and no others", function()
+  math.randomseed(SEED)
+  local bad = { "{", "[]", '{"Item":{"id":{"S":"x"}}}', '{"Item":{"id":{"N":"x"}}}', '{"Item":{}}',
+    '{"Item":{"id":{"N":"1"},"id":{"N":"2"}}}', "\xff", '{"Item":{"no":{"N":"1"}}}' }
+  for _ = 1, 10 do
+    local run, take, db, noted = new { max_errors = math.huge }
+    take(TABLE)
+    local good, wrong, blank, lines = 0, 0, 0, math.random(0, 1500)
+    local rate = math.random()
+    for i = 1, lines do
+      if math.random(20) == 1 then
+        take(math.random(2) == 1 and "" or " \t")
+        blank = blank + 1
+      elseif math.random() ^ 4 > rate then
+        take(bad[math.random(#bad)])
+        wrong = wrong + 1
+      else
+        take(item(i))
+        good = good + 1
+      end
+    end
+    take(('{"End":{"Items":%d,"Tables":1}}'):format(good + wrong))
+    run:finish()
+    assert.same({ good, wrong, lines + 2 }, { run.stored, run.bad, run.line }, "SEED=" .. SEED)
+    assert.equal(wrong, #noted)
+    assert.equal(good, count(db), "SEED=" .. SEED)
+    assert.equal(lines, good + wrong + blank)
+  end
+end)
+
+it("stops behind the last good line before a bad one", function()
+  local run, take, db = new { max_errors = 1 }
+  take(TABLE, item(1), "[]", item(2), "", item(3))
+  local ok, err = pcall(take, "{")
+  assert.is_false(ok)
+  assert.is_truthy(err.message:find("in:7:2: ", 1, true), err.message)
+  assert.equal("1 bad lines before it were skipped", err.hint)
+  assert.same({ 3, 6 }, { run.stored, run.line })
+  assert.equal(3, count(db))
+end)
