@@ -72,10 +72,15 @@ function loop.wait(wakeup, seconds)
   receive(wakeup, math.min(seconds or math.huge, wakeup:timeout()))
 end
 
---- Suspends this thread for so many seconds.
+--- Suspends this thread for so many seconds: by copas's own timers, if it has any.
 ---@param seconds number
 function loop.sleep(seconds)
-  receive(nil, seconds)
+  local pause = copas.pause or copas.sleep
+  if pause then
+    pause(seconds)
+  else
+    receive(nil, seconds)
+  end
 end
 
 return loop

@@ -49,16 +49,16 @@ return function(loop, describe, it, before_each, after_each)
       return err
     end
 
-    it("several followers, a writer and a timer go on side by side", function()
+    it("many followers, a writer and a timer go on side by side", function()
       local seen, over = {}, 0
-      local ticks, tick = ticker(loop, function() return over == 5 end)
+      local ticks, tick = ticker(loop, function() return over == 20 end)
       local functions = { tick, function()
         for i = 1, 10 do
           loop.sleep(0.005)
           assert(orders:put { id = tostring(i) })
         end
       end }
-      for i = 1, 5 do
+      for i = 1, 20 do
         seen[i] = {}
         functions[i + 2] = function()
           for record in orders:stream():records { follow = true, limit = 10 } do
@@ -68,7 +68,7 @@ return function(loop, describe, it, before_each, after_each)
         end
       end
       loop.run(functions)
-      for i = 1, 5 do
+      for i = 1, 20 do
         assert.equal("1 2 3 4 5 6 7 8 9 10", table.concat(seen[i], " "))
       end
       assert.is_true(ticks.count >= 5, ticks.count .. " ticks")

@@ -59,6 +59,20 @@ describe("tidetable.loop.copas", function()
     end })
   end)
 
+  -- copas 4 calls it pause; copas 2 and 3 knew only sleep.
+  it("sleeps by copas's own timers where it has any", function()
+    local pause, sleep = rawget(copas, "pause"), rawget(copas, "sleep")
+    local asked
+    copas.sleep = function(seconds) asked = "sleep " .. seconds end
+    copas.pause = nil
+    copas_loop.sleep(7)
+    assert.equal("sleep 7", asked)
+    copas.pause = function(seconds) asked = "pause " .. seconds end
+    copas_loop.sleep(8)
+    assert.equal("pause 8", asked)
+    copas.pause, copas.sleep = pause, sleep
+  end)
+
   it("lets several threads wait on one wakeup", function()
     local db = helper.open()
     local wakeup, woken = assert(db:wakeup()), 0
