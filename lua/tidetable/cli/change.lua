@@ -165,11 +165,39 @@ function View:summary(record)
   return ""
 end
 
---- A cell of a column that is as wide as its widest cell yet, up to a limit.
-function View:cell(column, style, content, limit)
-  content = text.cut(content, limit, self.out:ellipsis())
-  self.widths[column] = math.min(math.max(self.widths[column], text.columns(content)), limit)
+--- How wide a column may become.
+function View:limit(column)
+  local columns = (self.out:size())
+  if column == "sequence" then
+    return 20
+  elseif column == "table" then
+    return math.max(columns // 6, 8)
+  end
+  return math.max(self.table_name and columns // 4 or columns // 5, 8)
+end
+
+--- Makes a column as wide as this needs, up to its limit.
+function View:widen(column, content)
+  self.widths[column] = math.min(math.max(self.widths[column], text.columns(content)),
+    self:limit(column))
+end
+
+--- A cell of a column that is as wide as its widest cell yet.
+function View:cell(column, style, content)
+  self:widen(column, content)
+  content = text.cut(content, self:limit(column), self.out:ellipsis())
   return text.pad(self.out:paint(style, content), self.widths[column], column == "sequence")
+end
+
+--- Makes the columns as wide as these records will need, so that those that are
+--- shown together stand below each other.
+---@param records tidetable.Record[]
+function View:prepare(records)
+  for _, record in ipairs(records) do
+    self:widen("sequence", ("%d"):format(record.sequence_number))
+    self:widen("table", record.table_name)
+    self:widen("key", self:key(record))
+  end
 end
 
 --- A line between the days.
@@ -183,17 +211,16 @@ function View:day(record)
 end
 
 function View:line(record, mark)
-  local out, columns = self.out, (self.out:size())
-  local narrow = self.table_name and columns // 4 or columns // 5
+  local out = self.out
   local cells = {
-    mark .. self:cell("sequence", "dim", ("%d"):format(record.sequence_number), 20),
+    mark .. self:cell("sequence", "dim", ("%d"):format(record.sequence_number)),
     out:paint("dim", os.date("%H:%M:%S", math.floor(record.created_at))),
     out:paint(EVENT_STYLES[record.event_name], record.event_name),
   }
   if not self.table_name then
-    cells[#cells + 1] = self:cell("table", "cyan", record.table_name, math.max(columns // 6, 8))
+    cells[#cells + 1] = self:cell("table", "cyan", record.table_name)
   end
-  cells[#cells + 1] = self:cell("key", "bold", self:key(record), math.max(narrow, 8))
+  cells[#cells + 1] = self:cell("key", "bold", self:key(record))
   cells[#cells + 1] = self:summary(record)
   out:line((table.concat(cells, "  "):gsub(" +$", "")))
 end

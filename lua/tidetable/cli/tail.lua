@@ -140,11 +140,10 @@ local function open_stream(db, args)
   return open.check(args.database, db:stream())
 end
 
-local function position_of(db, stream, args)
+local function position_of(stream, args, head)
   if args.from or args.after or args.at or args.time then
     return { from = args.from, after = args.after, at = args.at, time = args.time }, 0
   end
-  local head = open.check(args.database, db:info()).sequence_number
   return last_position(stream, head, args.last or DEFAULT_LAST)
 end
 
@@ -196,48 +195,68 @@ local function transaction_tree(group, form)
       table.concat(records, ","))
 end
 
---- What shows a record, or with -t a transaction.
+--- What shows an array of records, or with -t of transactions.
 local function shower(db, args, out)
   local format = open.format(args, out)
   if format == "text" then
     local view = change.view(out, db, { table_name = args.table, is_expanded = args.expanded })
-    return args.transactions and function(group)
-      view:show_transaction(group)
-    end or function(record)
-      view:show(record)
+    return function(batch)
+      for _, each in ipairs(batch) do
+        view:prepare(args.transactions and each or { each })
+      end
+      for _, each in ipairs(batch) do
+        (args.transactions and view.show_transaction or view.show)(view, each)
+      end
     end
   end
   local form = format == "json" and "plain" or format
-  return args.transactions and function(group)
-    out:write(transaction_tree(group, form))
-  end or function(record)
-    out:write(json.encode_record(record, form), "\n")
+  return function(batch)
+    for _, each in ipairs(batch) do
+      out:write(args.transactions and transaction_tree(each, form)
+        or json.encode_record(each, form) .. "\n")
+    end
   end
 end
 
---- How long to wait before looking whether somebody still reads.
-local PAUSE = 1
+-- How long to wait before looking whether somebody still reads; how many are
+-- shown together.
+local PAUSE, TOGETHER = 1, 50
+
+--- What there is, up to so many and no further than the sequence number
+--- `through`; when there is nothing, waits a while for one.
+---@return table[] batch, table|nil err
+local function next_batch(read, stream, most, through, seconds)
+  local batch = {}
+  while #batch < most do
+    local given, err = read(stream, #batch == 0 and seconds or 0)
+    if not given then
+      return batch, err
+    elseif (given.last_sequence_number or given.sequence_number) > through then
+      break
+    end
+    batch[#batch + 1] = given
+  end
+  return batch
+end
 
 --- Shows what there is, and what comes.
-local function show_all(stream, args, out, show, skip)
+local function show_all(stream, args, out, show, through)
   local read = args.transactions and stream.next_transaction or stream.next
-  local left, follows = args.limit or math.huge, args.follow
+  local left, seconds = args.limit or math.huge, 0
   while left > 0 do
-    local given, err = read(stream, 0)
-    if not given and not err and follows then
-      out.flush()
-      out.check_reader()
-      given, err = read(stream, PAUSE)
-    end
+    local batch, err = next_batch(read, stream, math.min(left, TOGETHER), through, seconds)
+    left = left - #batch
+    show(batch)
     if err then
       fail(args, err)
-    elseif given and skip > 0 then
-      skip = skip - (args.transactions and #given or 1)
-    elseif given then
-      show(given)
-      left = left - 1
-    elseif not follows then
+    elseif #batch == 0 and not args.follow then
       return
+    end
+    seconds = 0
+    if #batch < TOGETHER and args.follow then
+      out.flush()
+      out.check_reader()
+      seconds = PAUSE
     end
   end
 end
@@ -246,9 +265,13 @@ function tail.run(args, out)
   check_arguments(args)
   args.follow = args.follow or args.from == "LATEST" and not args.no_follow
   local db <close> = open.database(args.database)
-  local position, skip = position_of(db, open_stream(db, args), args)
+  local head = open.check(args.database, db:info()).sequence_number
+  local position, skip = position_of(open_stream(db, args), args, head)
   local stream <close> = place(db, args, position)
-  show_all(stream, args, out, shower(db, args, out), skip)
+  for _ = 1, skip do
+    stream:next()
+  end
+  show_all(stream, args, out, shower(db, args, out), args.follow and math.maxinteger or head)
 end
 
 return tail

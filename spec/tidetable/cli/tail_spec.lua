@@ -280,9 +280,9 @@ describe("on a terminal", function()
     local list = lines((command.terminal({ "tail", odd(), "items" }, { columns = 120 })))
     assert.equal(6, #list)
     assert.truthy(list[1]:find("^── %a+, %d%d%d%d%-%d%d%-%d%d$"))
-    assert.truthy(list[2]:find('^    1  %d%d:%d%d:%d%d  INSERT  ann 1   '
+    assert.truthy(list[2]:find('^    1  %d%d:%d%d:%d%d  INSERT  ann 1 +'
       .. 'deep: {a: 1, b: 2}, status: "open", total: 30$'), list[2])
-    assert.truthy(list[3]:find('^    2  %d%d:%d%d:%d%d  MODIFY  ann 1   '
+    assert.truthy(list[3]:find('^    2  %d%d:%d%d:%d%d  MODIFY  ann 1 +'
       .. 'deep.b: 2 → 3, %+note: "n", status: "open" → "paid", %-total$'), list[3])
     assert.truthy(list[4]:find("REMOVE  ann 1 ", 1, true))
   end)
