@@ -352,3 +352,101 @@ describe("git_history", function()
     assert.are.same({}, db:check().problems)
   end)
 end)
+
+describe("dpkg_log", function()
+  local command = lua .. " " .. quote((os.getenv("TIDETABLE_BUILD") or root .. "/build")
+    .. "/bin/tidetable")
+
+  local function write(name, text, mode)
+    local file <close> = assert(io.open(directory .. "/" .. name, mode or "wb"))
+    file:write(text)
+  end
+
+  local first = [[
+2026-01-01 10:00:00 startup archives unpack
+2026-01-01 10:00:00 install lua5.4:amd64 <none> 5.4.4-3
+2026-01-01 10:00:00 status half-installed lua5.4:amd64 5.4.4-3
+2026-01-01 10:00:01 status unpacked lua5.4:amd64 5.4.4-3
+2026-01-01 10:00:01 startup packages configure
+2026-01-01 10:00:01 configure lua5.4:amd64 5.4.4-3 <none>
+2026-01-01 10:00:01 status half-configured lua5.4:amd64 5.4.4-3
+2026-01-01 10:00:02 status installed lua5.4:amd64 5.4.4-3
+2026-01-01 10:00:02 status installed vim:amd64 9.0
+]]
+  local second = [[
+2026-01-02 10:00:00 startup archives unpack
+2026-01-02 10:00:00 upgrade lua5.4:amd64 5.4.4-3 5.4.6-1
+2026-01-02 10:00:01 conffile /etc/lua.conf keep
+2026-01-02 10:00:01 status unpacked lua5.4:amd64 5.4.6-1
+2026-01-02 10:00:02 status installed lua5.4:amd64 5.4.6-1
+2026-01-02 10:00:03 status config-files vim:amd64 9.0
+2026-01-02 10:00:04 status not-installed vim:amd64 <none>
+]]
+
+  local function load_log(...)
+    local words = { "packages.tide" }
+    for _, name in ipairs { ... } do words[#words + 1] = quote(directory .. "/" .. name) end
+    local said, status = run("dpkg_log", table.concat(words, " "))
+    assert.are.equal(0, status, said)
+    return said
+  end
+
+  -- The stream as `tidetable tail` shows it: event, package, status and version after it.
+  local function tail(more)
+    local seen = {}
+    local said = must(("cd %s && %s tail packages.tide packages --format json %s"):format(
+      quote(directory .. "/run"), command, more or "--from TRIM_HORIZON"))
+    for line in said:gmatch("[^\n]+") do
+      local record = require "dkjson".decode(line)
+      local image = record.new_image or {}
+      seen[#seen + 1] = table.concat({ record.event_name, record.keys.package,
+        image.status or "-", image.version or "-", image.upgraded_from }, " ")
+    end
+    return seen
+  end
+
+  it("is each package as it is, and how it came to be so", function()
+    write("dpkg.log", first)
+    assert.are.equal([[
+9 new lines of 9
+2 packages: 2 installed
+what is new: tidetable tail packages.tide packages --after 0
+]], load_log("dpkg.log"))
+    assert.are.same({
+      "INSERT lua5.4:amd64 half-installed 5.4.4-3", "MODIFY lua5.4:amd64 unpacked 5.4.4-3",
+      "MODIFY lua5.4:amd64 half-configured 5.4.4-3", "MODIFY lua5.4:amd64 installed 5.4.4-3",
+      "INSERT vim:amd64 installed 9.0",
+    }, tail())
+  end)
+
+  it("does nothing when run again, and goes on where it was, also over rotation", function()
+    write("dpkg.log", first)
+    load_log("dpkg.log")
+    assert.are.equal("0 new lines of 9\n2 packages: 2 installed\n", load_log("dpkg.log"))
+    assert.are.equal(5, #tail())
+    must(("gzip -c %s/dpkg.log >%s/dpkg.log.2.gz"):format(quote(directory), quote(directory)))
+    write("dpkg.log.1", second:sub(1, 200):match("^.*\n"))
+    local rest = second:sub(#second:sub(1, 200):match("^.*\n") + 1)
+    write("dpkg.log", rest .. "2026-01-03 10:00:00 status inst")
+    local said = load_log("dpkg.log.2.gz", "dpkg.log.1", "dpkg.log")
+    assert.truthy(said:find("^7 new lines of 16\n1 packages: 1 installed\n"), said)
+    local events = {
+      "MODIFY lua5.4:amd64 installed 5.4.4-3 5.4.4-3",
+      "MODIFY lua5.4:amd64 unpacked 5.4.6-1 5.4.4-3",
+      "MODIFY lua5.4:amd64 installed 5.4.6-1 5.4.4-3",
+      "MODIFY vim:amd64 config-files 9.0", "REMOVE vim:amd64 - -",
+    }
+    assert.are.same(events, tail(said:match("%-%-after %d+")))
+    -- The oldest is gone, and so are the lines that it was at.
+    write("dpkg.log", "alled vim:amd64 9.1\n", "ab")
+    said = load_log("dpkg.log.1", "dpkg.log")
+    assert.truthy(said:find("^1 new lines of 8\n2 packages: 2 installed\n"), said)
+    assert.are.equal("0 new lines of 8", load_log("dpkg.log.1", "dpkg.log"):match("%C*"))
+  end)
+
+  it("says what is wrong", function()
+    local said, status = run("dpkg_log", "packages.tide /nowhere/dpkg.log")
+    assert.are.equal(1, status)
+    assert.truthy(said:find("^dpkg_log: /nowhere/dpkg.log: No such file"), said)
+  end)
+end)
