@@ -50,6 +50,15 @@ static int manual_clock(lua_State *L)
 	return handle->clock ? 1 : luaL_error(L, "not enough memory");
 }
 
+/* is_clock(value) */
+static int is_clock(lua_State *L)
+{
+	const struct clock_handle *handle = luaL_testudata(L, 1, CLOCK_TYPE);
+
+	lua_pushboolean(L, handle && handle->clock);
+	return 1;
+}
+
 static int now(lua_State *L)
 {
 	lua_pushnumber(L, (lua_Number)tide_clock_now(check_clock(L, 1)->clock) / 1000);
@@ -94,4 +103,6 @@ void open_clocks(lua_State *L)
 	lua_pop(L, 1);
 	lua_pushcfunction(L, manual_clock);
 	lua_setfield(L, -2, "manual_clock");
+	lua_pushcfunction(L, is_clock);
+	lua_setfield(L, -2, "is_clock");
 }

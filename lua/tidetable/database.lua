@@ -7,6 +7,8 @@ local stream = require "tidetable.stream"
 local tables = require "tidetable.table"
 local wait = require "tidetable.wait"
 
+local misuse = options.misuse
+
 local databases = {}
 
 --- An open database.
@@ -52,11 +54,11 @@ local table_options = {
 ---@return tidetable.Table|nil, table|nil err, string|nil code
 function Database:create_table(spec)
   if type(spec) ~= "table" then
-    error("create_table: a table of name, partition_key, ... expected", 2)
+    misuse("create_table: a table of name, partition_key, ... expected")
   end
   options.check(spec, table_options, "create_table")
   if not spec.name or not spec.partition_key then
-    error("create_table: name and partition_key are missing", 2)
+    misuse("create_table: name and partition_key are missing")
   end
   local partition, partition_type = key_of(spec.partition_key)
   local sort, sort_type
@@ -87,7 +89,7 @@ end
 ---@return tidetable.Table|nil, table|nil err, string|nil code
 function Database:table(name)
   if type(name) ~= "string" then
-    error("table: a name expected, got " .. type(name), 2)
+    misuse("table: a name expected, got " .. type(name))
   end
   local handle, err, code = tables.handle(self, name)
   if not handle then
@@ -144,7 +146,7 @@ end
 ---@return boolean|nil, table|nil err, string|nil code
 function Database:delete_table(name)
   if type(name) ~= "string" then
-    error("delete_table: a name expected, got " .. type(name), 2)
+    misuse("delete_table: a name expected, got " .. type(name))
   end
   local ok, err, code = wait.write(self, core.delete_table, self.core, name)
   if not ok then
@@ -223,12 +225,12 @@ end
 function Database:transact(fn, given)
   given = options.check(given, transact_options, "transact")
   if type(fn) ~= "function" then
-    error("transact: a function expected, got " .. type(fn), 2)
+    misuse("transact: a function expected, got " .. type(fn))
   end
   if given.mode == "optimistic" then
     return finish(optimistic.transact(self, fn, given.attempts or 10, given.time_limit or 60))
   elseif given.attempts then
-    error('transact: option "attempts" is for mode "optimistic"', 2)
+    misuse('transact: option "attempts" is for mode "optimistic"')
   end
   local transaction = setmetatable({ database = self, tables = {} }, Transaction)
   return finish(wait.try(self, nil, core.transact, self.core,
@@ -242,8 +244,7 @@ end
 ---@param given tidetable.StreamOptions|nil  and table
 ---@return tidetable.Stream|nil, table|nil err, string|nil code
 function Database:stream(given)
-  local handle, err, code = stream.of_database(self, given)
-  return handle, err, code
+  return stream.of_database(self, given)
 end
 
 local list_streams_options = { table = "string" }

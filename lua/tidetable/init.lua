@@ -6,6 +6,8 @@ local database = require "tidetable.database"
 local options = require "tidetable.options"
 local types = require "tidetable.types"
 
+local misuse = options.misuse
+
 local tidetable = {
   _VERSION = "tidetable " .. core.version,
   null = types.null,
@@ -27,7 +29,9 @@ local open_options = {
     return not options.bytes(value) and "bytes, or a number with KiB, MiB or GiB" or nil
   end,
   busy_timeout = options.seconds,
-  clock = "userdata",
+  clock = function(value)
+    return not core.is_clock(value) and "a clock of tidetable.manual_clock" or nil
+  end,
   wait = "function",
 }
 
@@ -46,10 +50,10 @@ local open_options = {
 ---@return tidetable.Database|nil, table|nil err, string|nil code
 function tidetable.open(path, given)
   if type(path) ~= "string" then
-    error("open: a path expected, got " .. type(path), 2)
+    misuse("open: a path expected, got " .. type(path))
   end
   if path == "" or path:find("\0", 1, true) then
-    error("open: a path has at least one byte, and no NUL", 2)
+    misuse("open: a path has at least one byte, and no NUL")
   end
   given = options.check(given, open_options, "open")
   local handle, err, code = core.open(path ~= ":memory:" and path or nil,
@@ -68,7 +72,7 @@ end
 ---@return userdata
 function tidetable.manual_clock(seconds)
   if type(seconds) ~= "number" then
-    error("manual_clock: a number of seconds expected, got " .. type(seconds), 2)
+    misuse("manual_clock: a number of seconds expected, got " .. type(seconds))
   end
   return core.manual_clock(seconds)
 end

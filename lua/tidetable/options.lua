@@ -5,6 +5,30 @@
 
 local options = {}
 
+--- Where our own files are, as debug.getinfo says it; nil in a bundle.
+local ours = debug and debug.getinfo(1, "S").source:match "^(@.*)options%.lua$"
+
+local function is_ours(info)
+  return info.what == "C" or info.source:sub(1, #ours) == ours
+end
+
+--- Raises a misuse, blamed on the line that called us: the nearest one that is
+--- not our own.
+---@param text string
+function options.misuse(text)
+  local level = 2
+  if ours then
+    local info = debug.getinfo(level, "S")
+    while info and is_ours(info) do
+      level = level + 1
+      info = debug.getinfo(level, "S")
+    end
+  end
+  error(text, level)
+end
+
+local misuse = options.misuse
+
 --- How many letters two words differ by (insertions, deletions, exchanges).
 local function distance(a, b)
   local row = {}
@@ -55,23 +79,21 @@ end
 ---@param given table|nil
 ---@param known table<string, string|string[]|fun(value: any): string|nil>
 ---@param what string      begins the message: "put", "open"
----@param level integer|nil  as for error; default: the caller's caller
 ---@return table
-function options.check(given, known, what, level)
+function options.check(given, known, what)
   if given == nil then
     return {}
   end
-  level = (level or 2) + 1
   if type(given) ~= "table" then
-    error(("%s: options are a table, got %s"):format(what, type(given)), level)
+    misuse(("%s: options are a table, got %s"):format(what, type(given)))
   end
   for name, value in next, given do
     local expected = known[name]
     if not expected then
       local near = type(name) == "string" and options.nearest(name, known)
-      error(("%s: unknown option %q%s"):format(what, tostring(name),
+      misuse(("%s: unknown option %q%s"):format(what, tostring(name),
         near and (" (did you mean %q?)"):format(near) or
-        ("; known are " .. sorted_names(known))), level)
+        ("; known are " .. sorted_names(known))))
     end
     local wrong
     if type(expected) == "function" then
@@ -87,7 +109,7 @@ function options.check(given, known, what, level)
       end
     end
     if wrong then
-      error(("%s: option %q must be %s, got %s"):format(what, name, wrong, type(value)), level)
+      misuse(("%s: option %q must be %s, got %s"):format(what, name, wrong, type(value)))
     end
   end
   return given
@@ -176,16 +198,16 @@ function options.retention(value, what)
   if type(value) ~= "table" then
     value = { age = value }
   end
-  options.check(value, retention_options, what .. ": retention", 3)
+  options.check(value, retention_options, what .. ": retention")
   local age = value.age == nil and 86400000 or options.duration_ms(value.age)
   if not age then
-    error(('%s: a retention\'s age is seconds or a number with ms, s, m, h or d, got %q')
-      :format(what, tostring(value.age)), 3)
+    misuse(('%s: a retention\'s age is seconds or a number with ms, s, m, h or d, got %q')
+      :format(what, tostring(value.age)))
   end
   local bytes = value.bytes == nil and 0 or options.bytes(value.bytes)
   if not bytes then
-    error(('%s: a retention\'s bytes are an integer or a number with KiB, MiB or GiB, got %q')
-      :format(what, tostring(value.bytes)), 3)
+    misuse(('%s: a retention\'s bytes are an integer or a number with KiB, MiB or GiB, got %q')
+      :format(what, tostring(value.bytes)))
   end
   return age, bytes, value.count or 0
 end

@@ -4,6 +4,8 @@ local core = require "tidetable.core"
 local options = require "tidetable.options"
 local wait = require "tidetable.wait"
 
+local misuse = options.misuse
+
 local streams = {}
 
 --- The changes of one table, or of all.
@@ -25,7 +27,7 @@ local settings_options = {
 --- What create_table and enable_stream say of a stream, in the core's terms.
 ---@return integer view, integer age_ms, integer bytes, integer count
 function streams.settings(given, what)
-  given = options.check(given, settings_options, what, 3)
+  given = options.check(given, settings_options, what)
   return views[given.view_type or "NEW_AND_OLD_IMAGES"], options.retention(given.retention, what)
 end
 
@@ -65,7 +67,7 @@ local function position_of(given, what)
   for name in pairs(position_options) do
     if given[name] ~= nil then
       if said then
-        error(("%s: give one of from, at, after, time"):format(what), 3)
+        misuse(("%s: give one of from, at, after, time"):format(what))
       end
       said = name
     end
@@ -278,7 +280,7 @@ end
 --- read is lost with it, and a new reader reads it again.
 local function own_reader(self, timeout, what)
   if timeout ~= nil and options.seconds(timeout) then
-    error(("%s: timeout must be %s"):format(what, options.seconds(timeout)), 3)
+    misuse(("%s: timeout must be %s"):format(what, options.seconds(timeout)))
   end
   if self.reading and self.reader then
     self.reader:close()
@@ -356,10 +358,10 @@ end
 ---@return boolean|nil, table|nil err, string|nil code
 function Stream:set_retention(retention)
   if not self.id then
-    error("set_retention: db:stream() is all streams; each table's has its own retention", 2)
+    misuse("set_retention: db:stream() is all streams; each table's has its own retention")
   end
   if retention == nil then
-    error("set_retention: a retention is missing", 2)
+    misuse("set_retention: a retention is missing")
   end
   return wait.try(self.database, nil, core.set_retention, self.database.core, self.id,
     options.retention(retention, "set_retention"))
@@ -426,7 +428,7 @@ end
 
 ---@return tidetable.Stream|nil, table|nil err, string|nil code
 function streams.of_table(database, name, given)
-  given = options.check(given, stream_options, "stream", 3)
+  given = options.check(given, stream_options, "stream")
   local stream, err, code = of_table(database, name, given)
   return stream, err, code
 end
@@ -434,10 +436,10 @@ end
 --- Of all tables; of one, there or gone, when the options name it.
 ---@return tidetable.Stream|nil, table|nil err, string|nil code
 function streams.of_database(database, given)
-  given = options.check(given, all_options, "stream", 3)
+  given = options.check(given, all_options, "stream")
   core.ready(database.core)
   if given.label and not given.table then
-    error('stream: option "label" goes with "table"', 3)
+    misuse('stream: option "label" goes with "table"')
   end
   local stream, err, code
   if given.table then

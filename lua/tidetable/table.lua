@@ -6,6 +6,7 @@ local stream = require "tidetable.stream"
 local wait = require "tidetable.wait"
 
 local core_get = core.get
+local misuse = options.misuse
 
 local tables = {}
 
@@ -26,12 +27,12 @@ local function wants_old(given, what)
   if given == nil then
     return false
   end
-  return options.check(given, write_options, what, 3).return_values == "ALL_OLD"
+  return options.check(given, write_options, what).return_values == "ALL_OLD"
 end
 
 local function check_table(value, what, expected)
   if type(value) ~= "table" then
-    error(("%s: %s (a table) expected, got %s"):format(what, expected, type(value)), 3)
+    misuse(("%s: %s (a table) expected, got %s"):format(what, expected, type(value)))
   end
 end
 
@@ -126,7 +127,7 @@ end
 
 local function check_partition(partition, what)
   if partition == nil then
-    error(what .. ": the partition key's value is missing", 3)
+    misuse(what .. ": the partition key's value is missing")
   end
 end
 
@@ -267,7 +268,7 @@ local function load_items(put_some, items, size)
   if type(items) == "table" then
     return load_array(put_some, items, size)
   elseif type(items) ~= "function" then
-    error("load: items are an array or a function, got " .. type(items), 3)
+    misuse("load: items are an array or a function, got " .. type(items))
   end
   local loaded = 0
   while true do
@@ -301,9 +302,7 @@ end
 ---@param given tidetable.StreamOptions|nil
 ---@return tidetable.Stream|nil, table|nil err, string|nil code
 function Table:stream(given)
-  -- No tail call: a misuse is blamed on our caller's line.
-  local handle, err, code = stream.of_table(self.database, self.name, given)
-  return handle, err, code
+  return stream.of_table(self.database, self.name, given)
 end
 
 --- Begins a stream. VALIDATION when one is enabled.

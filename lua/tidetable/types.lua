@@ -4,6 +4,7 @@
 -- tables that a metatable marks. Only sets have more to say than their mark, and
 -- they say it here.
 
+local misuse = require "tidetable.options".misuse
 local values = require "tidetable.core".values
 
 local metatables = values.metatables
@@ -100,11 +101,11 @@ end
 
 local function mark(t, metatable, name)
   if type(t) ~= "table" then
-    error(("bad argument #1 to '%s' (table expected, got %s)"):format(name, type(t)), 3)
+    misuse(("bad argument #1 to '%s' (table expected, got %s)"):format(name, type(t)))
   end
   local now = getmetatable(t)
   if now ~= nil and now ~= metatables.list and now ~= metatables.map then
-    error(("bad argument #1 to '%s' (the table has a metatable of its own)"):format(name), 3)
+    misuse(("bad argument #1 to '%s' (the table has a metatable of its own)"):format(name))
   end
   return setmetatable(t, metatable)
 end
@@ -164,7 +165,7 @@ end
 local function check_set(set, method)
   local kind = kind_of_set[getmetatable(set)]
   if not kind then
-    error(("bad argument #1 to '%s' (set expected, got %s)"):format(method, type(set)), 3)
+    misuse(("bad argument #1 to '%s' (set expected, got %s)"):format(method, type(set)))
   end
   return kind
 end
@@ -173,7 +174,7 @@ end
 local function check_member(set, value, method)
   local kind = check_set(set, method)
   if kind_of(value) ~= kind then
-    error(("bad argument #2 to '%s' (this set holds %s)"):format(method, kind.holds), 3)
+    misuse(("bad argument #2 to '%s' (this set holds %s)"):format(method, kind.holds))
   end
   return identity(value, kind), kind
 end
@@ -193,24 +194,24 @@ end
 ---@return tidetable.set
 function types.set(members)
   if type(members) ~= "table" then
-    error(("bad argument #1 to 'set' (table expected, got %s)"):format(type(members)), 2)
+    misuse(("bad argument #1 to 'set' (table expected, got %s)"):format(type(members)))
   end
   local kind = kind_of(members[1])
   if #members == 0 then
-    error("bad argument #1 to 'set' (a set may not be empty)", 2)
+    misuse("bad argument #1 to 'set' (a set may not be empty)")
   elseif not kind then
-    error("bad argument #1 to 'set' (a set holds strings, numbers or binaries)", 2)
+    misuse("bad argument #1 to 'set' (a set holds strings, numbers or binaries)")
   end
   local set, seen = {}, {}
   for i = 1, #members do
     local value = members[i]
     if kind_of(value) ~= kind then
-      error(("bad argument #1 to 'set' (members [1] and [%d] differ in type)"):format(i), 2)
+      misuse(("bad argument #1 to 'set' (members [1] and [%d] differ in type)"):format(i))
     end
     local id = identity(value, kind)
     if seen[id] then
       local text = "bad argument #1 to 'set' (members [%d] and [%d] are the same)"
-      error(text:format(seen[id], i), 2)
+      misuse(text:format(seen[id], i))
     end
     set[i], seen[id] = value, i
   end

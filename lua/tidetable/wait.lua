@@ -6,6 +6,7 @@
 -- else's sentinels.
 
 local core = require "tidetable.core"
+local misuse = require "tidetable.options".misuse
 
 local wait = {}
 
@@ -53,7 +54,7 @@ end
 ---@param f fun()|nil
 function Wakeup:on_close(f)
   if f and self.closing then
-    error("on_close: somebody waits on this wakeup already; make one for each", 2)
+    misuse("on_close: somebody waits on this wakeup already; make one for each")
   end
   self.closing = f
 end

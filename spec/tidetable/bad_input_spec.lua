@@ -620,3 +620,68 @@ describe("a file that", function()
       #report.problems >= 2, table.concat(report.problems, "\n"))
   end)
 end)
+
+--- Misuses of every sort of call, each on a line of its own.
+local misuses = {
+  open = function() tidetable.open(path "x", { creat = true }) end,
+  ["open's clock"] = function() tidetable.open(path "x", { clock = io.stdout }) end,
+  manual_clock = function() tidetable.manual_clock "x" end,
+  set = function() tidetable.set {} end,
+  create_table = function(opened) opened:create_table { name = "two" } end,
+  ["create_table's key"] = function(opened)
+    opened:create_table { name = "two", partition_key = 1 }
+  end,
+  ["create_table's retention"] = function(opened)
+    opened:create_table { name = "two", partition_key = "id", stream = { retention = "a" } }
+  end,
+  put = function(_, orders) orders:put(1) end,
+  ["put's option"] = function(_, orders) orders:put({ id = "a" }, { return_value = 1 }) end,
+  query = function(_, orders) orders:query("a", { limt = 1 }) end,
+  scan = function(_, orders) for _ in orders:scan { limit = 0 } do error "not here" end end,
+  load = function(_, orders) orders:load(1) end,
+  stream = function(_, orders) orders:stream { from = "LATEST", at = 3 } end,
+  ["db:stream"] = function(opened) opened:stream { label = "x" } end,
+  records = function(_, orders) orders:stream():records { follow = 1 } end,
+  ["stream:next"] = function(_, orders) orders:stream():next(-1) end,
+  set_retention = function(_, orders) orders:stream():set_retention "abc" end,
+  transact = function(opened) opened:transact(1) end,
+  ["a transaction's put"] = function(opened)
+    opened:transact(function(tx)
+      tx:table("one"):put(1)
+    end)
+  end,
+  ["a transaction's query"] = function(opened)
+    opened:transact(function(tx) tx:table("one"):query("a", { limt = 1 }) end)
+  end,
+  ["an optimistic query"] = function(opened)
+    opened:transact(function(tx)
+      tx:table("one"):query("a", { limt = 1 })
+    end, { mode = "optimistic" })
+  end,
+}
+
+describe("a misuse", function()
+  for name, call in pairs(misuses) do
+    it(("of %s is blamed on the line of the call"):format(name), function()
+      local opened = helper.open()
+      local orders = assert(opened:create_table {
+        name = "one", partition_key = "id", stream = true,
+      })
+      local ok, err = pcall(call, opened, orders)
+      local info = debug.getinfo(call, "S")
+      assert.is_false(ok)
+      local line = tonumber(tostring(err):match "bad_input_spec%.lua:(%d+): ")
+      assert.is_truthy(line and line >= info.linedefined and line <= info.lastlinedefined,
+        tostring(err))
+    end)
+  end
+
+  it("by a name that is too long for a key is refused like an empty one", function()
+    local opened = helper.open()
+    for _, name in ipairs { "", ("n"):rep(256), ("n"):rep(100000) } do
+      local err = refused("VALIDATION", opened:create_table { name = "two", partition_key = name })
+      assert.match("1 to 255 bytes", err.message)
+    end
+    assert(opened:create_table { name = "two", partition_key = ("n"):rep(255) })
+  end)
+end)

@@ -172,8 +172,10 @@ describe("open", function()
     misuse('option "busy_timeout" must be a number of seconds', tidetable.open, path(),
       { busy_timeout = -1 })
     misuse('option "wait" must be function', tidetable.open, path(), { wait = true })
-    misuse('option "clock" must be userdata', tidetable.open, path(), { clock = os.time })
-    misuse("tidetable.core.clock expected", tidetable.open, path(), { clock = io.stdout })
+    for _, wrong in ipairs { os.time, io.stdout } do
+      misuse('option "clock" must be a clock of tidetable.manual_clock', tidetable.open, path(),
+        { clock = wrong })
+    end
     assert.is_nil(lfs.attributes(path()))
     helper.blames("unknown option", function() tidetable.open(path(), { sync = true }) end)
   end)
