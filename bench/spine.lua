@@ -435,18 +435,13 @@ end
 --------------------------------------------------------------------------------
 
 local function say_settings(disk, mem)
-  local function file_system(path)
-    return bench.run("df", "--output=fstype", path):match("%S+$")
-  end
-  local cpu = bench.run("sed", "-n", "s/^model name[^:]*: //p", "/proc/cpuinfo"):match("[^\n]*")
   print(("tidetable beside raw LMDB: %d items, %d rounds, median [least..most]"):format(items,
     bench.rounds))
-  print(("%s, %s processors, %s, %s"):format(cpu, bench.run("nproc"), bench.run("uname", "-sr"),
-    _VERSION))
+  print(bench.machine())
   print(raw.version())
-  print(("disk: %s (%s); memory: %s (%s)"):format(disk, file_system(disk), mem,
-    file_system(mem)))
-  print("load average: " .. (bench.first_line "/proc/loadavg" or "?"))
+  print(("disk: %s (%s); memory: %s (%s)"):format(disk, bench.file_system(disk), mem,
+    bench.file_system(mem)))
+  print("load average: " .. bench.load_average())
 end
 
 local function say_sizes(base)
@@ -504,7 +499,7 @@ local function main()
   report_reader(read_by_another(path))
 
   report.print()
-  print("load average: " .. (bench.first_line "/proc/loadavg" or "?"))
+  print("load average: " .. bench.load_average())
 end
 
 main()

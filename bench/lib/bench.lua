@@ -36,16 +36,22 @@ local function quoted(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
 end
 
---- Runs a program; returns what it said on its standard output.
-function bench.run(...)
+--- A program and its arguments, as the shell wants them.
+function bench.command_line(...)
   local words = {}
   for i, word in ipairs { ... } do
     words[i] = quoted(word)
   end
-  local pipe = assert(io.popen(table.concat(words, " ")))
+  return table.concat(words, " ")
+end
+
+--- Runs a program; returns what it said on its standard output.
+function bench.run(...)
+  local line = bench.command_line(...)
+  local pipe = assert(io.popen(line))
   local said = pipe:read("a")
   if not pipe:close() then
-    error("failed: " .. table.concat(words, " "), 0)
+    error("failed: " .. line, 0)
   end
   return (said:gsub("%s+$", ""))
 end
@@ -57,6 +63,23 @@ function bench.first_line(path)
     file:close()
   end
   return line
+end
+
+--- What ran it: processor, how many, system; and the load of now.
+function bench.machine()
+  local cpu = bench.run("sed", "-n", "s/^model name[^:]*: //p", "/proc/cpuinfo"):match("[^\n]*")
+  return ("%s, %s processors, %s, %s"):format(cpu, bench.run("nproc"), bench.run("uname", "-sr"),
+    _VERSION)
+end
+
+--- The load averages, and the first of them as a number.
+function bench.load_average()
+  local line = bench.first_line "/proc/loadavg" or "?"
+  return line, tonumber(line:match "^%S+")
+end
+
+function bench.file_system(path)
+  return bench.run("df", "--output=fstype", path):match("%S+$")
 end
 
 --- A path to a file of that name, in a directory that goes with the program.
@@ -148,7 +171,8 @@ local function digits(number)
   return size >= 100 and "%.0f" or size >= 10 and "%.1f" or "%.2f"
 end
 
-local function show(series, scale)
+--- A series as "median [least..most]", in units of `scale`.
+function bench.show(series, scale)
   if not series or #series == 0 then
     return "-"
   end
@@ -158,6 +182,7 @@ local function show(series, scale)
     least / scale, most / scale)
 end
 
+local show = bench.show
 local report = { rows = {}, missed = 0, judged = 0 }
 bench.report = report
 

@@ -2,19 +2,12 @@
 --
 --     lua5.4 bench/lib/reader.lua PATH     prints records, most KB of RssAnon
 
+package.path = arg[0]:gsub("[^/]*$", "?.lua;") .. package.path
+
+local anonymous_kb = require "memory".anonymous_kb
 local tidetable = require "tidetable"
 
 local look_every = 10000
-
-local function anonymous_kb()
-  for line in io.lines "/proc/self/status" do
-    local kb = line:match("^RssAnon:%s*(%d+)")
-    if kb then
-      return tonumber(kb)
-    end
-  end
-  return 0
-end
 
 local db <close> = assert(tidetable.open(arg[1], { read_only = true }))
 local orders = assert(db:table "orders")

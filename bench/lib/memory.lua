@@ -1,0 +1,17 @@
+-- memory.lua - the anonymous memory of this process.
+
+local memory = {}
+
+--- KB of RssAnon: what is this process's alone, and not a file's pages.
+---@return integer
+function memory.anonymous_kb()
+  for line in io.lines "/proc/self/status" do
+    local kb = line:match("^RssAnon:%s*(%d+)")
+    if kb then
+      return tonumber(kb)
+    end
+  end
+  return 0
+end
+
+return memory
