@@ -42,7 +42,9 @@ NEED_build = gcc libc6-dev lua5.4 liblua5.4-dev liblmdb-dev
 NEED_tools = lua-argparse lua-dkjson
 NEED_test  = $(NEED_build) $(NEED_tools) lua-busted lua-cqueues lua-luv lua-copas
 NEED_lint  = $(NEED_test) lua-check clang luarocks
-NEED_all   = $(NEED_lint) libclang-rt-dev
+NEED_peers = $(NEED_test) libsqlite3-dev librocksdb-dev redis-server libhiredis-dev \
+	lua-sql-sqlite3 lua-cjson
+NEED_all   = $(NEED_lint) $(NEED_peers) libclang-rt-dev
 
 # Where a build lives, and how: release, clang (the second opinion), asan, cover, fuzz. Coverage is
 # counted without the optimizer, which makes and removes branches, and without asserts, whose one
@@ -87,7 +89,16 @@ CORE  := $(call objects,$(ROOMS:%=csrc/%/*.c))
 FACE  := $(call objects,csrc/lua/*.c)
 UNITS := $(call programs,spec/unit,,test_) $(call programs,spec/unit,,fault_)
 FUZZ  := $(call programs,spec/fuzz,,fuzz_)
+# A peer in the bench is built where its header is.
+PEER_lmdb    = lmdb.h -llmdb
+PEER_sqlite  = sqlite3.h -lsqlite3
+PEER_rocksdb = rocksdb/c.h -lrocksdb
+PEER_redis   = hiredis/hiredis.h -lhiredis
+INCLUDES     = $(LMDB_INCDIR) /usr/include /usr/local/include
+PEERS_HERE := $(foreach peer,lmdb sqlite rocksdb redis,$(if \
+	$(wildcard $(INCLUDES:%=%/$(firstword $(PEER_$(peer))))),$(peer)))
 BENCH := $(call programs,bench,$(OUT)/bench/)
+BENCH := $(filter-out $(OUT)/bench/peer_%,$(BENCH)) $(PEERS_HERE:%=$(OUT)/bench/peer_%)
 FAULT := $(patsubst spec/fault/%.c,$(OUT)/fault/%.so,$(wildcard spec/fault/*.c))
 COMMAND = $(OUT)/bin/tidetable
 EVERYTHING = $(SO) $(COMMAND) $(UNITS:%=$(OUT)/unit/%) $(FUZZ:%=$(OUT)/fuzz/%) $(BENCH) $(FAULT)
@@ -200,13 +211,20 @@ ifdef AGAINST
 	@$(MAKE) -C $(BUILD)/against bench AGAINST= BUILD=build
 	@git worktree remove --force $(BUILD)/against
 endif
-	@for program in $(wildcard bench/*.lua); do $(LUA) $$program || exit 1; done
+	@for program in $(filter-out bench/peers.lua,$(wildcard bench/*.lua)); do \
+		$(LUA) $$program || exit 1; done
+
+# A peer whose package can't be had is left out, and said to be.
+bench-peers: ## beside SQLite, RocksDB, Redis (PEERS="sqlite": alone; WRITE=1: into doc/bench)
+	@$(MAKE) setup-peers || echo "bench-peers: without what is missing"
+	+@$(call build,release)
+	@$(LUA) bench/peers.lua
 
 BENCH_SMALL := $(patsubst bench/%.lua,bench_%,$(wildcard bench/*.lua))
 bench-small: $(BENCH_SMALL)
 
 $(BENCH_SMALL): bench_%: bench/%.lua $(SO) $(BENCH)
-	$(call run,$@,env ROUNDS=1 ITEMS=1000 $(LUA) $<)
+	$(call run,$@,env ROUNDS=1 ITEMS=1000 PEERS=sqlite WRITE= $(LUA) $<)
 
 symbols: $(SO)
 	@found=$$(nm -D --defined-only $< | awk '{ print $$3 }'); \
@@ -258,7 +276,7 @@ endif
 setup: setup-all ## install all that any target needs
 
 # Says what it is about to install, installs it, and does nothing when nothing is missing.
-setup-build setup-test setup-lint setup-fuzz setup-all: setup-%:
+setup-build setup-test setup-lint setup-fuzz setup-peers setup-all: setup-%:
 	@command -v dpkg-query >/dev/null || \
 		{ echo "setup: no Debian here, so look for the like of: $(NEED_$*)"; exit 0; }; \
 	missing=; for package in $(NEED_$*); do \
@@ -285,6 +303,7 @@ $(OBJ)/flags: FORCE
 
 $(OBJ)/csrc/lua/%.o: ROOM = -I$(LUA_INCDIR)
 $(OBJ)/spec/%.o: ROOM = -Ispec
+$(OBJ)/bench/%.o: ROOM = -Ibench
 $(OBJ)/spec/fault/%.o: ROOM = -I$(LUA_INCDIR)
 
 $(OBJ)/%.o: %.c $(OBJ)/flags
@@ -330,6 +349,10 @@ DRIVER := $(if $(filter fuzz,$(VARIANT)),,$(OBJ)/spec/fuzz/driver.o)
 $(OUT)/fuzz/%: $(OBJ)/spec/fuzz/%.o $(DRIVER) $(CORE)
 	$(call link,$(if $(DRIVER),,-fsanitize=fuzzer))
 
+$(OUT)/bench/peer_%: LIBS = $(lastword $(PEER_$*))
+$(OUT)/bench/peer_%: $(OBJ)/bench/peer_%.o $(call objects,bench/lib/*.c)
+	$(call link)
+
 $(OUT)/bench/%: $(OBJ)/bench/%.o $(CORE)
 	$(call link)
 
@@ -339,6 +362,6 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all everything demo test asan cover lint suite unit spec tidy model crash fault slices \
-	fuzz fuzz-small bench bench-small symbols rock install install-tools setup clean help \
-	FORCE
+	fuzz fuzz-small bench bench-peers bench-small symbols rock install install-tools setup \
+	clean help FORCE
 .PHONY: $(UNITS) $(FUZZ) $(BENCH_SMALL)

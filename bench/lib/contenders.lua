@@ -1,0 +1,157 @@
+-- contenders.lua - who is measured, how each is started, and who is not here.
+--
+-- A contender is a program with the command line of bench/lib/peer.h, in C or in Lua.
+-- Each works in a directory of its own; Redis has a server there meanwhile.
+
+local bench = require "bench"
+
+local contenders = {}
+
+local lua = os.getenv "LUA" or "lua5.4"
+local here = arg[0]:gsub("[^/]*$", "lib/")
+
+local function in_c(name)
+  return { bench.programs .. "/peer_" .. name }
+end
+
+local function in_lua(name)
+  return { lua, here .. "peer_" .. name .. ".lua" }
+end
+
+-- Those who flush once for a commit in any case have no level of that name.
+local our_levels = { full = true, one_flush = true, none = true }
+local their_levels = { full = true, relaxed = true, none = true }
+
+local everybody = {
+  {
+    id = "tidetable", name = "tidetable", language = "Lua", command = in_lua "tidetable",
+    levels = our_levels,
+  },
+  {
+    id = "lmdb", name = "raw LMDB", language = "C", command = in_c "lmdb", levels = our_levels,
+    can_poll_busily = true,
+  },
+  {
+    id = "sqlite", name = "SQLite", language = "C", command = in_c "sqlite",
+    levels = their_levels, package = "libsqlite3-dev", can_poll_busily = true,
+  },
+  {
+    id = "rocksdb", name = "RocksDB", language = "C", command = in_c "rocksdb",
+    levels = their_levels, package = "librocksdb-dev", can_poll_busily = true,
+  },
+  {
+    id = "redis", name = "Redis", language = "C", command = in_c "redis",
+    levels = their_levels, package = "libhiredis-dev", program = "redis-server",
+    is_served = true,
+  },
+  {
+    id = "luasql", name = "LuaSQL", language = "Lua", command = in_lua "luasql",
+    levels = their_levels, module = "luasql.sqlite3", package = "lua-sql-sqlite3",
+  },
+}
+
+--------------------------------------------------------------------------------
+-- Who is here
+--------------------------------------------------------------------------------
+
+local function succeeds(command)
+  return os.execute(command .. " >/dev/null 2>&1") == true
+end
+
+--- Why a contender can't take part, or nil.
+local function reason(contender)
+  if contender.module then
+    for _, module in ipairs { contender.module, "cjson" } do
+      if not pcall(require, module) then
+        return ("there is no module %s (%s)"):format(module,
+          module == "cjson" and "lua-cjson" or contender.package)
+      end
+    end
+  elseif contender.language == "C" and not bench.first_line(contender.command[1]) then
+    return ("%s was not built (%s)"):format(contender.command[1], contender.package or "make")
+  end
+  if contender.program and not succeeds("command -v " .. contender.program) then
+    return ("there is no %s (package %s)"):format(contender.program, contender.program)
+  end
+end
+
+local function is_asked_for(id)
+  local asked = os.getenv "PEERS" or ""
+  return asked == "" or (" " .. asked .. " "):find(" " .. id .. " ", 1, true)
+end
+
+--- Those that can take part, and texts about those that can't. PEERS="sqlite redis"
+--- asks for some alone; ours and the ground line are always there.
+function contenders.find()
+  local found, skipped = {}, {}
+  for _, contender in ipairs(everybody) do
+    local asked = contender.id == "tidetable" or contender.id == "lmdb"
+      or is_asked_for(contender.id)
+    local why = asked and reason(contender)
+    if why then
+      skipped[#skipped + 1] = ("skipped: %s: %s"):format(contender.name, why)
+    elseif asked then
+      found[#found + 1] = contender
+    end
+  end
+  return found, skipped
+end
+
+--------------------------------------------------------------------------------
+-- Running them
+--------------------------------------------------------------------------------
+
+local function words(contender, ...)
+  local command = table.move(contender.command, 1, #contender.command, 1, {})
+  return table.move({ ... }, 1, select("#", ...), #command + 1, command)
+end
+
+--- What it said.
+function contenders.run(contender, ...)
+  return bench.run(table.unpack(words(contender, ...)))
+end
+
+--- The numbers it said.
+function contenders.measure(contender, ...)
+  local numbers = {}
+  for number in contenders.run(contender, ...):gmatch("%S+") do
+    numbers[#numbers + 1] = assert(tonumber(number), number)
+  end
+  return table.unpack(numbers)
+end
+
+local server_of = {}
+server_of.__index = server_of
+
+--- The server that works in a directory, to be closed; nothing, of one that has none.
+--- It ends with this program, however that ends: its input does.
+function contenders.serve(contender, path)
+  local self = setmetatable({}, server_of)
+  if contender.is_served then
+    self.pipe = assert(io.popen(bench.command_line(table.unpack(words(contender, "serve", path))),
+      "w"))
+    contenders.run(contender, "ready", path)
+  end
+  return self
+end
+
+function server_of:__close()
+  if self.pipe then
+    self.pipe:close()
+    self.pipe = nil
+  end
+end
+
+--- A change after another in one process, and another that waits for them: the median
+--- and the 99th percentile of the time between, in ns.
+function contenders.wake(contender, path, count, how)
+  local follower = assert(io.popen(bench.command_line(
+    table.unpack(words(contender, "follow", path, count, how)))))
+  assert(follower:read("l") == "ready", contender.name .. " should follow")
+  contenders.run(contender, "ring", path, bench.items, count)
+  local median, late = follower:read("n", "n")
+  follower:close()
+  return median, late
+end
+
+return contenders

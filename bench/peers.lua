@@ -1,0 +1,282 @@
+-- peers.lua - the same work by this library, by raw LMDB, and by others.
+--
+-- SQLite, RocksDB and Redis from C, LuaSQL and this library from Lua: the same items,
+-- captured with both images, in rounds that take turns. doc/bench.md says what each
+-- row is and what can't be compared.
+--
+--     ROUNDS=9 ITEMS=1000000 DIR=build lua5.4 bench/peers.lua
+--     PEERS="sqlite redis"     these alone
+--     WRITE=1                  puts table and picture into doc/bench.md and doc/bench.svg
+
+package.path = arg[0]:gsub("[^/]*$", "lib/?.lua;") .. package.path
+
+local bench = require "bench"
+local chart = require "chart"
+local contenders = require "contenders"
+local sheet = require "sheet"
+
+local items = bench.items
+local changes = bench.scaled(100000, 100)      -- in the stream before anything is measured
+local load_count = bench.scaled(200000, 1000)
+local gets = bench.scaled(100000, 1000)
+local rings = bench.scaled(1000, 20)
+local singles_flushed = bench.scaled(400, 10)
+local singles = bench.scaled(20000, 100)
+
+local document, picture = "doc/bench.md", "doc/bench.svg"
+
+-- A load average above which figures are not to be believed.
+local quiet_load = 0.5
+
+--------------------------------------------------------------------------------
+-- What is measured. A row's `run` gives the number of a contender on its copy of the
+-- base, in ns, bytes or KB; or numbers by the rows they belong to; or nil.
+--------------------------------------------------------------------------------
+
+local rows = {}
+
+local function row(of)
+  rows[#rows + 1] = of
+end
+
+-- Every way to put has its own chance: with another's it would put the very items that
+-- are there, which is no change. And ascending items have a partition of their own.
+local kinds_of_puts = 0
+
+local function put(level, order, batch, count)
+  kinds_of_puts = kinds_of_puts + 1
+  local seed = kinds_of_puts * 1000
+  return function(contender, path, round)
+    if contender.levels[level] then
+      return contenders.measure(contender, "put", path, items, level, order, batch, count,
+        seed + round)
+    end
+  end
+end
+
+row {
+  id = "full", title = "put, durable, random", unit = "us", chart = "Durable put",
+  run = put("full", "random", 1, singles_flushed),
+}
+row {
+  id = "one_flush", title = "  with one flush (ours and LMDB: one_flush)", unit = "us",
+  chart = "Durable put, one flush", same_as = "full",
+  run = put("one_flush", "random", 1, singles_flushed),
+}
+row {
+  id = "relaxed", title = "put, flushed now and then, random", unit = "us",
+  run = put("relaxed", "random", 1, singles),
+}
+row {
+  id = "none", title = "put, not flushed, random", unit = "us", chart = "Put, not flushed",
+  run = put("none", "random", 1, singles),
+}
+
+local function batches(order, batch, count, title)
+  row {
+    id = order .. batch, title = ("durable transaction of %d puts, %s, a put"):format(batch, order),
+    unit = "us", chart = title, run = put("full", order, batch, bench.scaled(count) * batch),
+  }
+end
+
+batches("random", 100, 50, "Durable put, 100 at once")
+batches("random", 1000, 10, "Durable put, 1,000 at once")
+batches("ascending", 100, 50)
+batches("ascending", 1000, 20, "Durable put, 1,000 at once, ascending")
+
+local function file_bytes(path)
+  local bytes = 0
+  for size in bench.run("find", path, "-type", "f", "-printf", "%s\n"):gmatch("%d+") do
+    bytes = bytes + size
+  end
+  return bytes
+end
+
+-- In a directory of its own, for it begins with nothing.
+row {
+  id = "load", title = "load of new items, flushed at the end, an item", unit = "us",
+  chart = "Load new items",
+  run = function(contender, path)
+    local fresh <close> = bench.directory(path .. "-load")
+    local each
+    do
+      local _server <close> = contenders.serve(contender, fresh.path)
+      each = contenders.measure(contender, "load", fresh.path, load_count)
+    end
+    return { load = each, file = file_bytes(fresh.path) / load_count }
+  end,
+}
+row { id = "file", title = "file after it, an item and its change", unit = "B" }
+
+local function scan(what)
+  return function(contender, path)
+    local each, kb, seen = contenders.measure(contender, "scan", path, what)
+    assert(seen == changes, contender.name .. " should have read every change")
+    return { [what] = each, memory = what == "image" and kb or nil }
+  end
+end
+
+row {
+  id = "untouched", title = "change read, untouched", unit = "ns", reads = true,
+  chart = "Read a change", run = scan "untouched",
+}
+row {
+  id = "image", title = "change read, new image as a table or struct", unit = "ns", reads = true,
+  chart = "Read a change, decode its image", run = scan "image",
+}
+row { id = "memory", title = "memory of the process that did so", unit = "MB" }
+row {
+  id = "get", title = "get of a random item", unit = "ns", reads = true, chart = "Get an item",
+  run = function(contender, path, round)
+    return contenders.measure(contender, "get", path, items, gets, round)
+  end,
+}
+
+local function wake(how, median, late)
+  return function(contender, path)
+    if how == "sleep" or contender.can_poll_busily then
+      local middle, last = contenders.wake(contender, path, rings, how)
+      return { [median] = middle, [late] = last }
+    end
+  end
+end
+
+row {
+  id = "wake", title = "wake-up of another process, median", unit = "us",
+  chart = "Wake another process", run = wake("sleep", "wake", "wake_late"),
+}
+row { id = "wake_late", title = "  99th percentile", unit = "us" }
+row {
+  id = "busy", title = "  found by one that never sleeps, median", unit = "us",
+  run = wake("busy", "busy", "busy_late"),
+}
+row { id = "busy_late", title = "  99th percentile", unit = "us" }
+row {
+  id = "trim", title = "trim, a change", unit = "ns", chart = "Trim a change",
+  run = function(contender, path)
+    return contenders.measure(contender, "trim", path, changes // 10)
+  end,
+}
+
+--------------------------------------------------------------------------------
+-- Rounds
+--------------------------------------------------------------------------------
+
+-- results[row id][contender id]: a number of each round.
+local results = {}
+for _, each in ipairs(rows) do results[each.id] = {} end
+
+local function note(row_id, contender, number)
+  local of = results[row_id]
+  of[contender.id] = of[contender.id] or {}
+  table.insert(of[contender.id], number)
+end
+
+local function note_all(each, contender, given)
+  if type(given) == "table" then
+    for row_id, number in pairs(given) do note(row_id, contender, number) end
+  elseif given then
+    note(each.id, contender, given)
+  elseif each.same_as then
+    local those = results[each.same_as][contender.id]
+    note(each.id, contender, those[#those])
+  end
+end
+
+--- One row, by everybody, in an order that differs from round to round.
+local function measure(each, list, work, round)
+  local runs = {}
+  for i, contender in ipairs(list) do
+    runs[i] = {
+      name = contender.id,
+      run = function()
+        note_all(each, contender, each.run(contender, work .. "/" .. contender.id, round))
+      end,
+    }
+  end
+  bench.interleave(round, runs)
+end
+
+local function make_bases(list, base)
+  for _, contender in ipairs(list) do
+    local path = base .. "/" .. contender.id
+    bench.run("mkdir", "-p", path)
+    local _server <close> = contenders.serve(contender, path)
+    contenders.run(contender, "make", path, items, changes)
+  end
+end
+
+local function serve_all(list, work)
+  local servers = {}
+  for i, contender in ipairs(list) do
+    servers[i] = contenders.serve(contender, work .. "/" .. contender.id)
+  end
+  return setmetatable(servers, {
+    __close = function()
+      for _, server in ipairs(servers) do getmetatable(server).__close(server) end
+    end,
+  })
+end
+
+--- Every round begins with a fresh copy, on the disk, and reads it before it writes.
+local function play(round, list, base, directory)
+  local work <close> = bench.directory(directory)
+  for _, contender in ipairs(list) do
+    bench.run("cp", "-r", base .. "/" .. contender.id, work.path)
+  end
+  bench.run("sync", "-f", work.path)
+  local _servers <close> = serve_all(list, work.path)
+  for _, reads in ipairs { true, false } do
+    for _, each in ipairs(rows) do
+      if each.run and (each.reads or false) == reads then
+        measure(each, list, work.path, round)
+      end
+    end
+  end
+end
+
+--------------------------------------------------------------------------------
+-- All of it
+--------------------------------------------------------------------------------
+
+local function settings(disk)
+  local load_line, load = bench.load_average()
+  return {
+    machine = bench.machine(), disk = bench.file_system(disk), items = items,
+    rounds = bench.rounds, changes = changes, load_line = load_line,
+    is_noisy = load and load > quiet_load,
+  }
+end
+
+local function describe(list)
+  for _, contender in ipairs(list) do
+    print(("\n-- %s (%s)\n%s"):format(contender.name, contender.language,
+      contenders.run(contender, "describe")))
+  end
+  print()
+end
+
+local function main()
+  local list, skipped = contenders.find()
+  local disk <close> = bench.directory(bench.disk .. "-peers")
+  local said = settings(disk.path)
+
+  print(sheet.headline(said))
+  describe(list)
+  for _, text in ipairs(skipped) do print(text) end
+  make_bases(list, disk.path .. "/base")
+  for round = 1, bench.rounds do
+    play(round, list, disk.path .. "/base", disk.path .. "/work")
+  end
+
+  print(sheet.as_text(rows, list, results))
+  print(sheet.verdict(rows, results))
+  for _, text in ipairs(skipped) do print(text) end
+  if (os.getenv "WRITE" or "") ~= "" then
+    sheet.write(document, sheet.as_markdown(said, rows, list, results, skipped))
+    chart.write(picture, said, rows, list, results)
+    print(("written: %s and %s"):format(document, picture))
+  end
+end
+
+main()
