@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/memory.h"
+#include "sys/input.h"
 #include "sys/terminal.h"
 
 /* --- a new file --- */
@@ -509,6 +510,14 @@ bool tide_terminal_wait(int descriptor, unsigned ms)
 int tide_terminal_char_columns(uint32_t character)
 {
 	return terminal_char_columns(character);
+}
+
+/* --- standard input --- */
+
+int tide_input_read(int descriptor, void *bytes, size_t size, int wait_ms, size_t *len,
+	struct failure *failure)
+{
+	return input_read(descriptor, bytes, size, wait_ms, len, failure);
 }
 
 /* --- what it is --- */

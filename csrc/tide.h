@@ -311,6 +311,12 @@ bool tide_terminal_size(int descriptor, unsigned *columns, unsigned *rows);
 bool tide_terminal_wait(int descriptor, unsigned ms);
 int tide_terminal_char_columns(uint32_t character);
 
+/* --- standard input, for command lines (sys/input.h) --- */
+
+/* wait_ms below 0: no limit. */
+int tide_input_read(int descriptor, void *bytes, size_t size, int wait_ms, size_t *len,
+	struct failure *failure);
+
 /* --- checking --- */
 
 struct tide_report {

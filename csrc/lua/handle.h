@@ -100,6 +100,7 @@ void open_feeds(lua_State *L);
 void open_records(lua_State *L);
 void open_clocks(lua_State *L);
 void open_terminals(lua_State *L);
+void open_inputs(lua_State *L);
 
 /* The clock at index, which may be nil: then NULL. */
 struct clock *opt_clock(lua_State *L, int index);

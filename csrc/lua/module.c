@@ -25,6 +25,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_records(L);
 	open_clocks(L);
 	open_terminals(L);
+	open_inputs(L);
 	open_values(L);
 	lua_setfield(L, -2, "values");
 	lua_pushliteral(L, TIDE_VERSION);

@@ -15,7 +15,8 @@ local import = {
   description = [[
 It takes what 'export' writes, what DynamoDB exports ({"Item":...} in each line), and with
 --format json one plain object a line. Items are put in place of whatever has their key, in
-transactions of up to 1,000; others may read and write meanwhile.
+transactions of up to 1,000; others may read and write meanwhile. What a pipe gives slowly is
+stored as it comes.
 
 What was committed stays, however it ends: a bad line, a full disk, Ctrl-C. It says then
 through which line all is stored; --from-line goes on behind it. To begin again costs time and
@@ -108,6 +109,9 @@ function import.run(args, out)
   local _ending <close> = setmetatable({ run = run, args = args, bar = bar }, Ending)
   if args.checkpoint then
     run:find_checkpoint()
+  end
+  source.idle = function()
+    run:flush(source.number)
   end
   local line = source:next()
   while line do

@@ -1,13 +1,18 @@
 -- lines.lua - the lines of a file of any size, one at a time.
 --
--- Read in pieces of 64 KiB. A line that is longer than any item can be is not
--- kept: what has no line ends, a wrong file mostly, must not fill the memory.
+-- Read in pieces of 64 KiB, from a pipe or a terminal as they come. A line that is
+-- longer than any item can be is not kept: what has no line ends, a wrong file
+-- mostly, must not fill the memory.
 
 local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
 
 local lines = {}
 
 local PIECE = 65536
+
+--- Seconds after which an input that says nothing is idle.
+local PATIENCE = 0.2
 
 --- Longer than 400 KB of numbers, each written out with 125 zeros.
 lines.MAX = 64 * 1024 * 1024
@@ -22,6 +27,7 @@ end })
 ---@field number integer      of the line that was given last
 ---@field offset integer      bytes read, up to that line's end
 ---@field size integer|nil    bytes of a file; nil: nobody knows
+---@field idle fun()|nil      called when an input says nothing, before it is waited for
 local Lines = {}
 Lines.__index = Lines
 
@@ -48,17 +54,41 @@ function lines.open(path)
   return setmetatable({
     file = file, name = is_input and "stdin" or path, number = 0, offset = 0,
     size = rest_of(file), piece = "", at = 1, is_input = is_input,
+    is_live = is_input and file:seek "cur" == nil,
   }, Lines)
+end
+
+--- What there is of an input that may be slow; "" at its end.
+local function read_live(source)
+  local wait = source.idle and PATIENCE or nil
+  while true do
+    local piece, err, code = core.read_input(0, wait)
+    if piece then
+      return piece
+    elseif code == "INTERRUPTED" then
+      error(err, 0)
+    elseif code ~= "TIMEOUT" then
+      return nil, err.message
+    elseif wait then
+      source.idle()
+    end
+    wait = nil
+  end
 end
 
 --- The next piece; false at the end.
 function Lines:read_piece()
-  local piece, problem = self.file:read(PIECE)
+  local piece, problem
+  if self.is_live then
+    piece, problem = read_live(self)
+  else
+    piece, problem = self.file:read(PIECE)
+  end
   if problem then
     console.fail(("%s: %s"):format(self.name, problem))
   end
   self.piece, self.at = piece or "", 1
-  return piece ~= nil
+  return self.piece ~= ""
 end
 
 --- What of a line is in this piece, and whether it ends there.

@@ -56,7 +56,22 @@ local function fails(message, text, ...)
   return ran.err
 end
 
+--- A program that ends when something is in the table.
+local function watcher()
+  return ("LUA_PATH=%s LUA_CPATH=%s %s %s"):format(command.quote(package.path),
+    command.quote(package.cpath), command.lua, shop.file("wait.lua", ([[
+    local tidetable = require "tidetable"
+    local db = assert(tidetable.open(%q, { read_only = true }))
+    local found
+    repeat
+      for _ in db:table("items"):scan { limit = 1 } do found = true end
+    until found
+  ]]):format(helper.path())))
+end
+
 describe("import", function()
+  local on_terminal = command.on_terminal(it, pending)
+
   it("stores what was exported", function()
     make()
     assert.same({ status = 0, out = "", err = "" }, import(export(2500)))
@@ -101,6 +116,15 @@ describe("import", function()
     assert.same({ 5, 5 }, { ids() })
     ran = command.shell(("cat %s | $TIDETABLE import %s -"):format(file, path))
     assert.same({ status = 0, out = "", err = "" }, ran)
+  end)
+
+  on_terminal("shows how far it is", function()
+    make()
+    local screen, status = command.terminal({ "import", helper.path(),
+      shop.file("in.jsonl", export(20000)) }, { columns = 100 })
+    assert.equal(0, status)
+    assert.is_truthy(screen:find "importing .*%%  [%d.]+ KiB of [%d.]+ KiB  .*/s  .* left", screen)
+    assert.equal("", command.plain(screen):match "[^\r\n]*$":gsub("\27%[K", ""))
   end)
 
   it("refuses a table with another key", function()
@@ -187,27 +211,44 @@ describe("import", function()
   end)
 end)
 
+describe("an import from a pipe that stays open", function()
+  it("stores what has come before it waits for more", function()
+    make()
+    local ran = command.shell(("{ cat %s; %s; } | $TIDETABLE import %s --table items"):format(
+      command.quote(shop.file("in.jsonl", item(1) .. item(2))), watcher(), helper.path()))
+    assert.same({ status = 0, out = "", err = "" }, ran)
+    assert.same({ 2, 2 }, { ids() })
+  end)
+
+  it("is ended by Ctrl-C while it waits", function()
+    make()
+    local pipe = helper.path "pipe"
+    assert(os.execute("mkfifo " .. command.quote(pipe)))
+    local ran = command.shell(([[
+      { cat %s; exec sleep 60; } >%s & feeder=$!
+      { exec $TIDETABLE import %s --table items <%s; } & import=$!
+      %s; sleep 0.1
+      kill -INT $import; wait $import; echo $?; kill $feeder]]):format(
+      command.quote(shop.file("in.jsonl", item(1) .. item(2))), pipe, helper.path(), pipe,
+      watcher()))
+    assert.equal("130\n", ran.out, ran.err)
+    assert.equal("2 items are stored, through line 2: --from-line 3 goes on there\n", ran.err)
+  end)
+end)
+
 describe("an import that is ended", function()
   --- Imports from a pipe that stays open; as soon as something is stored and all has been
   --- written into the pipe, the signal comes. What it said, with its status at the end.
   local function interrupt(signal, words, text)
     local pipe = helper.path "pipe"
     assert(os.execute("mkfifo " .. command.quote(pipe)))
-    local wait = shop.file("wait.lua", ([[
-      local tidetable = require "tidetable"
-            local db = assert(tidetable.open(%q, { read_only = true }))
-      local found
-      repeat
-        for _ in db:table("items"):scan { limit = 1 } do found = true end
-      until found
-    ]]):format(helper.path()))
     return command.shell(([[
       { cat %s; exec sleep 60; } >%s & feeder=$!
       { exec $TIDETABLE import %s %s %s </dev/null; } & import=$!
-      LUA_PATH=%s LUA_CPATH=%s %s %s
+      %s
       kill -%s $import; wait $import; echo $?; kill $feeder]]):format(
       command.quote(shop.file("in.jsonl", text)), pipe, helper.path(), pipe, words,
-      command.quote(package.path), command.quote(package.cpath), command.lua, wait, signal))
+      watcher(), signal))
   end
 
   local function full(text, ...)

@@ -1,0 +1,35 @@
+/* input.c - pieces of standard input for the command line's Lua. */
+#include <limits.h>
+
+#include <lauxlib.h>
+
+#include "lua/failure.h"
+#include "lua/handle.h"
+
+#define PIECE 65536
+#define NO_LIMIT (-1)
+
+/* read_input(descriptor, seconds | nil) -> what is there, "" at the end; nil, err,
+ * code: TIMEOUT, INTERRUPTED, STORE */
+static int read_input(lua_State *L)
+{
+	int descriptor = (int)luaL_checkinteger(L, 1);
+	lua_Number ms = luaL_optnumber(L, 2, 0) * 1000;
+	int wait_ms = lua_isnoneornil(L, 2) ? NO_LIMIT : ms < INT_MAX ? (int)ms : INT_MAX;
+	struct failure failure;
+	luaL_Buffer buffer;
+	size_t len;
+
+	luaL_argcheck(L, ms >= 0, 2, "seconds from 0 expected");
+	if (tide_input_read(descriptor, luaL_buffinitsize(L, &buffer, PIECE), PIECE, wait_ms, &len,
+			&failure))
+		return return_failure(L, &failure);
+	luaL_pushresultsize(&buffer, len);
+	return 1;
+}
+
+void open_inputs(lua_State *L)
+{
+	lua_pushcfunction(L, read_input);
+	lua_setfield(L, -2, "read_input");
+}

@@ -1,0 +1,21 @@
+/* input.h - the door to what comes in pieces: a pipe, a terminal.
+ *
+ * For command lines: the C library's reading waits until a whole buffer is
+ * there, and goes on waiting when a signal comes.
+ */
+#ifndef SYS_INPUT_H
+#define SYS_INPUT_H
+
+#include <stddef.h>
+
+#include "base/error.h"
+
+#define INPUT_NO_LIMIT (-1)
+
+/* What is there, at most size bytes: *len, 0 at the end. Waits for wait_ms until
+ * something is; then TIMEOUT. INTERRUPTED: a signal came; STORE: it can't be
+ * read. */
+int input_read(int descriptor, void *bytes, size_t size, int wait_ms, size_t *len,
+	struct failure *failure);
+
+#endif
