@@ -40,3 +40,8 @@ void memory_fail_after(long requests)
 {
 	allowed = requests;
 }
+
+long memory_left(void)
+{
+	return allowed;
+}

@@ -17,4 +17,8 @@ void memory_give_back(void *memory);   /* NULL is fine */
  * otherwise; a negative number ends it. */
 void memory_fail_after(long requests);
 
+/* How many that still are, -1 when there is no limit: for a thread that goes on
+ * with this one's work. */
+long memory_left(void);
+
 #endif

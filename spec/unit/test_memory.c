@@ -48,10 +48,13 @@ static void each_kind_of_request_is_counted(void)
 {
 	void *first, *second;
 
+	CHECK_EQUAL_INT(memory_left(), -1);
 	memory_fail_after(2);
 	first = memory_get(1);
+	CHECK_EQUAL_INT(memory_left(), 1);
 	second = memory_zeroed(1);
 	CHECK(first && second);
+	CHECK_EQUAL_INT(memory_left(), 0);
 	CHECK(!memory_get(1) && !memory_zeroed(1) && !memory_resize(first, 2));
 	memory_fail_after(1);
 	first = memory_resize(first, 2);

@@ -1,0 +1,179 @@
+/* test_task.c - task.h: work aside, watched and stopped. */
+#include <poll.h>
+#include <sys/resource.h>
+
+#include "base/memory.h"
+#include "sys/task.h"
+#include "unit/child.h"
+
+static struct failure failure;
+
+/* What a task's function is told, and tells. */
+struct work {
+	atomic_bool go;              /* it may end */
+	atomic_bool running;
+	int result;
+	long memory;                 /* memory_left in its thread */
+	bool blocked;                /* SIGUSR1 can't reach its thread */
+};
+
+static int run(struct progress *progress, void *context, struct failure *why)
+{
+	struct work *work = context;
+	struct timespec pause = { 0, 100000 };
+	sigset_t mask;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &mask);
+	work->blocked = sigismember(&mask, SIGUSR1);
+	work->memory = memory_left();
+	progress_begin(progress, 7, 100);
+	atomic_store(&work->running, true);
+	while (!atomic_load(&work->go)) {
+		int err = progress_step(progress, 1);
+
+		if (err)
+			return fail(why, err);
+		nanosleep(&pause, NULL);
+	}
+	return work->result ? fail_as(why, work->result, "as told") : 0;
+}
+
+static struct task *start(struct work *work)
+{
+	struct task *task;
+
+	CHECK_EQUAL_INT(task_start(&task, run, work, &failure), 0);
+	while (!atomic_load(&work->running))
+		task_wait(task, 1);
+	return task;
+}
+
+static bool has_ended(const struct task *task)
+{
+	struct pollfd ended = { .fd = task_descriptor(task), .events = POLLIN };
+
+	return poll(&ended, 1, 0) == 1;
+}
+
+static void its_result_is_known_when_it_has_ended(void)
+{
+	static const int results[] = { 0, ERR_DISK_FULL };
+
+	for (int i = 0; i < 2; i++) {
+		struct work work = { .result = results[i] };
+		struct task *task = start(&work);
+
+		CHECK_EQUAL_INT(task_result(task, &failure), END);
+		CHECK(!has_ended(task));
+		atomic_store(&work.go, true);
+		while (task_result(task, &failure) == END)
+			task_wait(task, 60000);       /* ends with the task */
+		CHECK(has_ended(task));
+		CHECK_EQUAL_INT(task_result(task, &failure), results[i]);
+		if (results[i])
+			CHECK_EQUAL_STRING(failure.message, "as told");
+		CHECK_EQUAL_INT(task_result(task, NULL), results[i]);
+		task_finish(task);
+	}
+	task_finish(NULL);
+}
+
+static void it_says_how_far_it_is(void)
+{
+	struct work work = { 0 };
+	struct task *task = start(&work);
+	const struct progress *progress = task_progress(task);
+
+	CHECK_EQUAL_UINT(atomic_load(&progress->phase), 7);
+	CHECK_EQUAL_UINT(atomic_load(&progress->total), 100);
+	while (atomic_load(&progress->done) < 10)
+		task_wait(task, 1);
+	task_finish(task);               /* and stops when it is told */
+}
+
+static void nobody_has_to_look(void)
+{
+	progress_begin(NULL, 1, 2);
+	CHECK_EQUAL_INT(progress_step(NULL, 1), 0);
+}
+
+static int signals;
+
+static void count_signal(int number)
+{
+	(void)number;
+	signals++;
+}
+
+static void signals_go_to_who_was_there(void)
+{
+	struct sigaction action = { .sa_handler = count_signal };
+	struct work work = { 0 };
+	struct task *task = start(&work);
+
+	CHECK(work.blocked);
+	CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+	CHECK(kill(getpid(), SIGUSR1) == 0);
+	CHECK_EQUAL_INT(signals, 1);
+	task_finish(task);
+}
+
+static void a_test_s_limit_of_memory_goes_along(void)
+{
+	struct work work = { 0 };
+	struct task *task;
+
+	memory_fail_after(0);
+	CHECK_EQUAL_INT(task_start(&task, run, &work, &failure), ERR_NO_MEMORY);
+	CHECK(task == NULL);
+	memory_fail_after(5);
+	task = start(&work);
+	memory_fail_after(-1);
+	CHECK_EQUAL_INT(work.memory, 4);
+	task_finish(task);
+}
+
+static void without_a_descriptor_there_is_none(void)
+{
+	struct rlimit before, none;
+	struct work work = { 0 };
+	struct task *task;
+
+	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	CHECK_EQUAL_INT(task_start(&task, run, &work, &failure), ERR_STORE);
+	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	CHECK(task == NULL);
+	CHECK(strstr(failure.message, "no thread can be started") != NULL);
+}
+
+/* There the thread is not; nothing is waited for. */
+static void finish_inherited(struct child *parent, void *context)
+{
+	(void)parent;
+	task_finish(context);
+}
+
+static void a_child_only_forgets_it(void)
+{
+	struct work work = { 0 };
+	struct task *task = start(&work);
+	struct child child = child_start(finish_inherited, task);
+
+	child_end(&child);
+	CHECK_EQUAL_INT(task_result(task, &failure), END);
+	task_finish(task);
+}
+
+int main(void)
+{
+	its_result_is_known_when_it_has_ended();
+	it_says_how_far_it_is();
+	nobody_has_to_look();
+	signals_go_to_who_was_there();
+	a_test_s_limit_of_memory_goes_along();
+	without_a_descriptor_there_is_none();
+	a_child_only_forgets_it();
+	return 0;
+}
