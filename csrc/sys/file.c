@@ -160,6 +160,7 @@ int file_make(int *fd, const char *path, struct failure *failure)
 	if (fchmod(*fd, 0600) == 0)   /* whatever the umask says */
 		return 0;
 	err = file_fail(failure, errno, path, "can't be created");
+	unlink(path);
 	close(*fd);
 	*fd = -1;
 	return err;
@@ -263,6 +264,17 @@ int file_publish(const char *from, const char *to, bool durable, struct failure 
 	return durable ? sync_directory_of(to, failure) : 0;
 }
 
+int file_replace(const char *from, const char *to, struct failure *failure)
+{
+	int err = sync_path(from, O_NOFOLLOW, failure);
+
+	if (err)
+		return err;
+	if (rename(from, to))
+		return file_fail(failure, errno, to, "can't be replaced");
+	return sync_directory_of(to, failure);
+}
+
 int file_remove(const char *path, struct failure *failure)
 {
 	if (unlink(path) && errno != ENOENT)
@@ -330,6 +342,21 @@ int file_prepare_lock(const char *path, uint64_t size, struct failure *failure)
 		err = file_reserve(fd, path, facts.size < size ? size : facts.size, failure);
 	close(fd);
 	return err;
+}
+
+int64_t file_lock_owner(const char *path)
+{
+	struct file_facts facts;
+	pid_t holder;
+	int fd;
+
+	if (file_open(&fd, path, O_RDWR, &facts, NULL))
+		return 0;
+	holder = lock_holder(fd, 0);
+	if (holder == getpid() || lock_holder(fd, getpid()) == getpid())
+		return getpid();         /* not closed, as above */
+	close(fd);
+	return holder;
 }
 
 static bool make_directory_in(char path[PATH_MAX], const char *parent)

@@ -55,6 +55,10 @@ int file_reserve(int fd, const char *path, uint64_t size, struct failure *failur
  * overwriting, flushes the directory. `durable` false skips the flushes. */
 int file_publish(const char *from, const char *to, bool durable, struct failure *failure);
 
+/* The same, but whatever has the name loses it: one or the other is there at
+ * any moment. */
+int file_replace(const char *from, const char *to, struct failure *failure);
+
 /* Removes a name; that it isn't there is fine. */
 int file_remove(const char *path, struct failure *failure);
 
@@ -67,6 +71,10 @@ int file_check_local(int fd, const char *path, struct failure *failure);
  * A file in use keeps its size: whoever mapped it less long would fall off its
  * end. OPTIONS: this process has it locked, through another LMDB binding. */
 int file_prepare_lock(const char *path, uint64_t size, struct failure *failure);
+
+/* Which process has LMDB's lock file in use: its pid, 0 if none has. Never ask
+ * while this process has it open: the answer would cost LMDB its locks. */
+int64_t file_lock_owner(const char *path);
 
 /* A new directory, mode 0700, where files live in memory if there is such a
  * place: /dev/shm, $TMPDIR, /tmp. */

@@ -177,6 +177,26 @@ static void a_name_is_given_once(void)
 	file_remove(to, &failure);
 }
 
+static void a_name_changes_hands(void)
+{
+	const char *from = store_path("from"), *to = store_path("to");
+	struct file_facts facts;
+
+	put_file(from, 7);
+	CHECK_EQUAL_INT(file_replace(from, to, &failure), 0);
+	put_file(from, 8);
+	CHECK_EQUAL_INT(file_replace(from, to, &failure), 0);
+	CHECK_EQUAL_INT(file_look(from, &facts, &failure), END);
+	CHECK_EQUAL_INT(file_look(to, &facts, &failure), 0);
+	CHECK_EQUAL_UINT(facts.size, 8);
+	CHECK_EQUAL_INT(file_replace(from, to, &failure), ERR_NO_FILE);
+	CHECK_EQUAL_INT(file_look(to, &facts, &failure), 0);
+	CHECK_EQUAL_INT(symlink("to", from), 0);
+	CHECK_EQUAL_INT(file_replace(from, to, &failure), ERR_PERMISSION);
+	file_remove(from, &failure);
+	file_remove(to, &failure);
+}
+
 static void a_reserved_file_has_blocks(void)
 {
 	const char *path = store_path("reserved");
@@ -232,8 +252,10 @@ static void a_lock_file_has_no_holes(void)
 	/* in use: filled, never extended */
 	remove(path);
 	put_file(path, 8192);
+	CHECK_EQUAL_INT(file_lock_owner(path), 0);
 	child = child_start(lock_in_child, path);
 	CHECK(child_hear(&child));
+	CHECK_EQUAL_INT(file_lock_owner(path), child.pid);
 	expect_lock_file(path, 0, 8192, true);
 	CHECK(truncate(path, 10) == 0);
 	expect_lock_file(path, ERR_STORE, 10, true);
@@ -255,6 +277,7 @@ static void our_own_locks_are_noticed_and_kept(void)
 	fd = open(path, O_RDWR);
 	CHECK(fcntl(fd, F_SETLK, &lock) == 0);
 	expect_lock_file(path, ERR_OPTIONS, 8192, false);
+	CHECK_EQUAL_INT(file_lock_owner(path), getpid());
 	CHECK(fcntl(fd, F_OFD_GETLK, &probe) == 0);
 	CHECK_EQUAL_INT(probe.l_type, F_RDLCK);
 	close(fd);
@@ -323,6 +346,7 @@ int main(void)
 	another_users_file_is_refused();
 	a_new_file_is_private_and_new();
 	a_name_is_given_once();
+	a_name_changes_hands();
 	a_reserved_file_has_blocks();
 	a_lock_file_has_no_holes();
 	our_own_locks_are_noticed_and_kept();

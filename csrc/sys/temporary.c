@@ -1,0 +1,165 @@
+/* temporary.c - a file in the making, beside the name that it is to get. */
+#include "sys/temporary.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define MARK "-part"
+#define DIGITS 8
+#define SUFFIX_LEN (sizeof MARK - 1 + DIGITS)
+
+/* Open file descriptions have the lock: it is gone with its process, however
+ * that ends, and shows to others in the same process. */
+static int set_lock(int fd, short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
+
+	return fcntl(fd, F_OFD_SETLK, &lock) ? errno : 0;
+}
+
+static void remove_beside(const char *path)
+{
+	char name[PATH_MAX + FILE_SUFFIX_MAX];
+
+	snprintf(name, sizeof name, "%s-lock", path);
+	unlink(name);
+	snprintf(name, sizeof name, "%s-wake", path);
+	unlink(name);
+}
+
+/* --- what dead processes have left --- */
+
+static bool is_name_of_ours(const char *entry, const char *name)
+{
+	size_t len = strlen(name);
+	const char *digits = entry + len + sizeof MARK - 1;
+
+	return strlen(entry) == len + SUFFIX_LEN && memcmp(entry, name, len) == 0 &&
+		memcmp(entry + len, MARK, sizeof MARK - 1) == 0 &&
+		strspn(digits, "0123456789abcdef") == DIGITS;
+}
+
+static void remove_if_left(const char *path)
+{
+	struct file_facts facts;
+	int fd;
+
+	if (file_open(&fd, path, O_RDWR, &facts, NULL))
+		return;
+	if (set_lock(fd, F_WRLCK) == 0 && file_is_at(fd, path)) {
+		remove_beside(path);
+		unlink(path);
+	}
+	close(fd);
+}
+
+static void sweep(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	int folder_len = (int)(name - path);
+	char each[PATH_MAX];
+	struct dirent *entry;
+	DIR *directory;
+
+	snprintf(each, sizeof each, "%.*s", folder_len, path);
+	directory = opendir(each);
+	while (directory && (entry = readdir(directory))) {
+		if (is_name_of_ours(entry->d_name, name) && (size_t)snprintf(each, sizeof each,
+				"%.*s%s", folder_len, path, entry->d_name) < sizeof each)
+			remove_if_left(each);
+	}
+	if (directory)
+		closedir(directory);
+}
+
+/* --- making one --- */
+
+static int choose_name(struct temporary *temporary, const char *path, struct failure *failure)
+{
+	const char *name = strrchr(path, '/') + 1;
+	uint32_t random;
+
+	if (strlen(name) + SUFFIX_LEN + FILE_SUFFIX_MAX > NAME_MAX ||
+			strlen(path) + SUFFIX_LEN + FILE_SUFFIX_MAX >= PATH_MAX)
+		return fail_as(failure, ERR_VALIDATION, "the path is too long");
+	if (getrandom(&random, sizeof random, 0) != sizeof random)
+		return file_fail(failure, errno, path, "no name can be chosen");
+	snprintf(temporary->path, sizeof temporary->path, "%s" MARK "%08lx", path,
+		(unsigned long)random);
+	return 0;
+}
+
+int temporary_make(struct temporary *temporary, const char *path, struct failure *failure)
+{
+	struct failure ours = { 0 };
+	int err = 0;
+
+	*temporary = (struct temporary){ .fd = -1 };
+	sweep(path);
+	/* A name may be taken; and who sweeps may come between making and locking. */
+	for (int attempt = 0; attempt < 10; attempt++) {
+		err = choose_name(temporary, path, &ours);
+		if (!err)
+			err = file_make(&temporary->fd, temporary->path, &ours);
+		if (!err && set_lock(temporary->fd, F_WRLCK) == 0 &&
+				file_is_at(temporary->fd, temporary->path))
+			return 0;
+		if (err && ours.system != EEXIST)
+			break;
+		if (!err) {
+			close(temporary->fd);
+			err = fail_as(&ours, ERR_BUSY, "%s: is removed again and again",
+				temporary->path);
+		}
+		temporary->fd = -1;
+	}
+	temporary->path[0] = '\0';
+	if (failure)
+		*failure = ours;
+	return err;
+}
+
+/* --- its end --- */
+
+int temporary_publish(struct temporary *temporary, const char *path, bool overwrite,
+	struct failure *failure)
+{
+	int err;
+
+	remove_beside(temporary->path);  /* first: who sweeps looks for the file itself */
+	err = overwrite ? file_replace(temporary->path, path, failure)
+		: file_publish(temporary->path, path, true, failure);
+	if (err && !file_is_at(temporary->fd, path))
+		return err;
+	/* It has the name, but perhaps not for good. What it replaced is gone in any
+	 * case; a new name is taken back. */
+	if (err && !overwrite)
+		unlink(path);
+	temporary->path[0] = '\0';
+	return err;
+}
+
+void temporary_drop(struct temporary *temporary)
+{
+	if (temporary->path[0]) {
+		remove_beside(temporary->path);
+		unlink(temporary->path);
+	}
+	if (temporary->fd >= 0) {
+		set_lock(temporary->fd, F_UNLCK);   /* a child of fork may have it too */
+		close(temporary->fd);
+	}
+	*temporary = (struct temporary){ .fd = -1 };
+}
+
+void temporary_forget(struct temporary *temporary)
+{
+	if (temporary->fd >= 0)
+		close(temporary->fd);
+	*temporary = (struct temporary){ .fd = -1 };
+}
