@@ -75,6 +75,14 @@ static struct store *find(const struct file_facts *file)
 	return store;
 }
 
+static int not_alone(const struct store *store, int64_t pid, struct failure *failure)
+{
+	fail_as(failure, ERR_BUSY, "%s: process %lld has it open", store->path, (long long)pid);
+	if (failure)
+		failure->pid = pid;
+	return ERR_BUSY;
+}
+
 static int differ(const struct store *store, const char *what, struct failure *failure)
 {
 	return fail_as(failure, ERR_OPTIONS,
@@ -87,6 +95,8 @@ static int share(struct store *store, const struct store_options *wanted,
 {
 	const struct store_options *have = &store->options;
 
+	if (have->alone || wanted->alone)
+		return not_alone(store, store->pid, failure);
 	if (have->read_only && !wanted->read_only)
 		return fail_as(failure, ERR_OPTIONS,
 			"%s: is already open in this process, read-only", store->path);
@@ -142,6 +152,19 @@ static int make_if_missing(struct store *store, bool alone, struct failure *fail
 	return engine_create(store, failure);
 }
 
+/* Other programs that use LMDB can't be kept out, but are seen. */
+static int check_alone(struct store *store, bool alone, struct failure *failure)
+{
+	char lock_path[PATH_MAX + FILE_SUFFIX_MAX];
+	int64_t pid;
+
+	if (!alone)
+		return not_alone(store, wake_other(store->wake), failure);
+	snprintf(lock_path, sizeof lock_path, "%s-lock", store->path);
+	pid = file_lock_owner(lock_path);
+	return pid ? not_alone(store, pid, failure) : 0;
+}
+
 /* store->path is set. The wake file is there from here on; so it is only made
  * for a database that is there, or to be made. */
 static int open_files(struct store *store, struct failure *failure)
@@ -155,11 +178,13 @@ static int open_files(struct store *store, struct failure *failure)
 	if (err)
 		return err;
 	err = make_if_missing(store, alone, failure);
+	if (!err && store->options.alone)
+		err = check_alone(store, alone, failure);
 	if (!err)
 		err = engine_open(store, alone, failure);
 	if (err)
 		wake_close(store->wake);
-	else
+	else if (!store->options.alone)
 		wake_opened(store->wake);
 	return err;
 }
@@ -312,6 +337,22 @@ struct wake *store_wake(struct store *store)
 	return store->wake;
 }
 
+int store_recognise(const char *path, struct failure *failure)
+{
+	return engine_recognise(path, failure);
+}
+
+bool store_has_open(uint64_t device, uint64_t inode)
+{
+	struct file_facts file = { .device = device, .inode = inode };
+	bool open;
+
+	pthread_mutex_lock(&registry);
+	open = find(&file) != NULL;
+	pthread_mutex_unlock(&registry);
+	return open;
+}
+
 struct clock *store_clock(struct store *store)
 {
 	return store->options.clock;
@@ -320,6 +361,11 @@ struct clock *store_clock(struct store *store)
 uint64_t store_last_commit(const struct store *store)
 {
 	return engine_last_commit(store);
+}
+
+uint64_t store_file_bytes(const struct store *store)
+{
+	return engine_page_count(store) * store->page_bytes;
 }
 
 int store_usage(struct store *store, struct store_usage *usage, struct failure *failure)
@@ -337,7 +383,7 @@ int store_usage(struct store *store, struct store_usage *usage, struct failure *
 		return engine_fail(failure, store, rc, "can't be read");
 
 	usage->page_bytes = store->page_bytes;
-	usage->file_bytes = engine_page_count(store) * store->page_bytes;
+	usage->file_bytes = store_file_bytes(store);
 	usage->free_bytes = free_pages * store->page_bytes;
 	usage->max_bytes = store->options.max_bytes;
 	mdb_env_get_maxreaders(store->env, &usage->readers_max);

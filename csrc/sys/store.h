@@ -46,6 +46,8 @@ struct store_options {
 	bool in_memory;              /* files in memory, gone with the last handle */
 	bool read_only;
 	bool create;                 /* make the file if there is none */
+	bool alone;                  /* BUSY unless nobody else has it open; and
+	                              * nobody else can open it until it is closed */
 	enum durability durability;
 	uint64_t max_bytes;          /* user writes stop here; 0: default, 64 GiB */
 	struct clock *clock;
@@ -69,6 +71,13 @@ bool store_is_foreign(const struct store *store);
 
 const struct store_options *store_options(const struct store *store);
 struct wake *store_wake(struct store *store);
+
+/* Whether the file at the path is a database, as far as its first pages tell; a
+ * damaged one is. NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT, PERMISSION, ... */
+int store_recognise(const char *path, struct failure *failure);
+
+/* Is this the file of a store that this process has open? */
+bool store_has_open(uint64_t device, uint64_t inode);
 struct clock *store_clock(struct store *store);
 
 /* The number of the last committed transaction, here or in any process: two
@@ -76,6 +85,9 @@ struct clock *store_clock(struct store *store);
  * it read last, never with an earlier answer: a commit may be seen here a
  * moment before a new snapshot has it. */
 uint64_t store_last_commit(const struct store *store);
+
+/* The file up to the last page ever used: a few loads. */
+uint64_t store_file_bytes(const struct store *store);
 
 /* What the file is: for people and for check. */
 struct store_usage {

@@ -116,6 +116,28 @@ static uint64_t pid_namespace(void)
 	return stat("/proc/self/ns/pid", &namespace) ? 0 : namespace.st_ino;
 }
 
+/* Each process that has the database open, or is about to, has a guard; the
+ * lock that is told is the first. */
+int64_t wake_other(const struct wake *wake)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_GUARD };
+
+	if (fcntl(wake->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_start - LOCK_GUARD;
+}
+
+static int refuse_busy(const struct wake *wake, const char *path, struct failure *failure)
+{
+	int64_t pid = wake_other(wake);
+
+	fail_as(failure, ERR_BUSY, "%s: another process (%lld) is busy opening or compacting the"
+		" database", path, (long long)pid);
+	if (failure)
+		failure->pid = pid;
+	return ERR_BUSY;
+}
+
 /* The file, with OPENING held; it may be removed between the two. */
 static int open_and_lock(struct wake *wake, const char *path, struct file_facts *facts,
 	struct failure *failure)
@@ -128,8 +150,7 @@ static int open_and_lock(struct wake *wake, const char *path, struct file_facts 
 			return err;
 		system = take_opening(wake);
 		if (is_held_by_other(system))
-			return fail_as(failure, ERR_BUSY,
-				"%s: another process is busy opening the database", path);
+			return refuse_busy(wake, path, failure);
 		if (system)
 			return file_fail(failure, system, path, "can't be locked");
 		if (file_is_at(wake->fd, path))

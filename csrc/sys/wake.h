@@ -38,6 +38,10 @@ struct wake;
 int wake_open(struct wake **wake, const char *path, bool *alone, struct failure *failure);
 void wake_opened(struct wake *wake);
 
+/* The pid of some other process that has the database open, or is at it: 0 if
+ * there is none. */
+int64_t wake_other(const struct wake *wake);
+
 /* Says which file the database is. False: those who have it open have another
  * one; the name was given to a new file under them. OPENING must be held. */
 bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode);

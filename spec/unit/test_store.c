@@ -2,6 +2,7 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include "sys/file.h"
 #include "unit/stores.h"
 
 static struct failure failure;
@@ -131,6 +132,108 @@ static void a_file_replaced_under_another_process_is_noticed(void)
 	child_end(&child);
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
+
+/* --- alone --- */
+
+static void in_this_process_it_is_the_only_handle(void)
+{
+	struct store_options options = small_options(store_path("alone.tide"));
+	struct store *store = open_with(&options);
+	struct file_facts file;
+
+	MUST(file_look(options.path, &file, &failure), failure);
+	CHECK(store_has_open(file.device, file.inode));
+	options.alone = true;
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
+	CHECK_EQUAL_INT(failure.pid, getpid());
+	store_close(store);
+	CHECK(!store_has_open(file.device, file.inode));
+	store = open_with(&options);
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
+	options.alone = false;
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
+	write_row(store, TREE_META, "a", "b");
+	store_close(store);
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
+}
+
+static void nobody_else_may_have_it_open(void)
+{
+	char *path = (char *)(uintptr_t)store_path("others.tide");
+	struct store_options options = small_options(path);
+	struct child child;
+
+	store_close(open_small(path));
+	options.alone = true;
+	child = child_start(keep_open, path);
+	CHECK(child_hear(&child));
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
+	CHECK_EQUAL_INT(failure.pid, child.pid);
+	child_end(&child);
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
+}
+
+/* As LMDB does, for somebody who knows nothing of us. */
+static void lock_as_lmdb(struct child *parent, void *context)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	int fd = open(context, O_RDWR);
+
+	CHECK(fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0);
+	child_tell(parent);
+	child_hear(parent);
+}
+
+static void other_programs_are_seen(void)
+{
+	char *lock_path = (char *)(uintptr_t)store_path("others.tide-lock");
+	struct store_options options = small_options(store_path("others.tide"));
+	struct child child = child_start(lock_as_lmdb, lock_path);
+
+	CHECK(child_hear(&child));
+	options.alone = true;
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
+	CHECK_EQUAL_INT(failure.pid, child.pid);
+	options.alone = false;
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
+	child_kill(&child);
+	options.alone = true;
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
+}
+
+static void open_when_it_may(struct child *parent, void *context)
+{
+	child_tell(parent);
+	write_row(open_small(context), TREE_META, "b", "c");
+	child_tell(parent);
+	child_hear(parent);
+}
+
+static void who_comes_meanwhile_waits(void)
+{
+	char *path = (char *)(uintptr_t)store_path("waits.tide");
+	struct store_options options = small_options(path);
+	struct timespec moment = { 0, 20000000 };
+	struct store *store;
+	struct child child;
+
+	options.alone = true;
+	store = open_with(&options);
+	child = child_start(open_when_it_may, path);
+	CHECK(child_hear(&child));
+	for (int i = 0; i < 3; i++) {
+		CHECK(!store_has(store, TREE_META, "b", "c"));
+		nanosleep(&moment, NULL);
+	}
+	store_close(store);
+	CHECK(child_hear(&child));
+	store = open_small(path);
+	CHECK(store_has(store, TREE_META, "b", "c"));
+	child_kill(&child);
+	store_close(store);
+}
+
+/* --- opening and closing at once --- */
 
 static void *open_and_close(void *context)
 {
@@ -420,6 +523,10 @@ int main(void)
 	a_store_keeps_its_clock();
 	a_file_replaced_while_open_is_noticed();
 	a_file_replaced_under_another_process_is_noticed();
+	in_this_process_it_is_the_only_handle();
+	nobody_else_may_have_it_open();
+	other_programs_are_seen();
+	who_comes_meanwhile_waits();
 	opening_and_closing_may_meet();
 	processes_write_in_turn();
 	a_killed_writer_was_never_there();

@@ -113,13 +113,15 @@ static void who_is_second_is_not_alone(void)
 	CHECK(child_hear(&child));
 	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
 	CHECK(!alone);
+	CHECK_EQUAL_INT(wake_other(wake), child.pid);
 	wake_opened(wake);
 	CHECK(wake_identify(wake, 1, 2));
 	CHECK(wake_identify(wake, 1, 2));
 	CHECK(!wake_identify(wake, 1, 3));
-	wake_close(wake);
 	child_tell(&child);
 	child_end(&child);
+	CHECK_EQUAL_INT(wake_other(wake), 0);    /* we ourselves are none */
+	wake_close(wake);
 }
 
 struct opening {
