@@ -379,37 +379,42 @@ static int fill(struct store *store, struct failure *failure)
 	return rc ? engine_fail(failure, store, rc, "can't be created") : err;
 }
 
-/* A store of its own: another name, and no lock file, for nobody knows the
- * name. Flushed once, at the end. */
-static int create_at(const struct store *store, const char *path, struct failure *failure)
+int engine_fill(const struct store_options *options, const char *name, const char *path,
+	uint64_t page_count, struct failure *failure)
 {
 	struct store *maker = memory_zeroed(sizeof *maker);
-	int fd;
 	int rc;
 	int err;
 
 	if (!maker)
 		return fail(failure, ERR_NO_MEMORY);
-	maker->options = store->options;
-	memcpy(maker->path, store->path, sizeof maker->path);
+	maker->options = *options;
+	snprintf(maker->path, sizeof maker->path, "%s", name);
 	maker->page_bytes = pages_this_machine();
 	maker->fd = -1;
-	err = file_make(&fd, path, failure);
-	if (!err) {
-		close(fd);
-		err = environment_open(maker, path, 2, MDB_NOLOCK | MDB_NOSYNC, failure);
-	}
+	err = environment_open(maker, path, page_count, MDB_NOLOCK | MDB_NOSYNC, failure);
 	if (!err) {
 		mdb_env_get_fd(maker->env, &maker->fd);
 		fcntl(maker->fd, F_SETFD, FD_CLOEXEC);
 		err = fill(maker, failure);
 	}
-	rc = err || store->options.in_memory ? 0 : mdb_env_sync(maker->env, 1);
+	rc = err || options->in_memory ? 0 : mdb_env_sync(maker->env, 1);
 	if (rc)
 		err = engine_fail(failure, maker, rc, "can't be flushed");
 	engine_close(maker);
 	memory_give_back(maker);
 	return err;
+}
+
+static int create_at(const struct store *store, const char *path, struct failure *failure)
+{
+	int fd;
+	int err = file_make(&fd, path, failure);
+
+	if (err)
+		return err;
+	close(fd);
+	return engine_fill(&store->options, store->path, path, 2, failure);
 }
 
 int engine_create(struct store *store, struct failure *failure)

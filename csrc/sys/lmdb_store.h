@@ -4,6 +4,7 @@
  *     engine.c     LMDB's environment for one file: made, opened, its errors
  *     txn.c        transactions, and the gate that a growing map needs
  *     rows.c       rows and cursors
+ *     copy.c       copies of the whole file
  *
  * LMDB is set up one way only: its own reader slots instead of thread-local
  * ones (MDB_NOTLS), no subdirectory, no writable map (SIGBUS on a full disk),
@@ -96,6 +97,12 @@ void engine_close(struct store *store);
 
 /* Makes the file under a temporary name, filled, and gives it its name. */
 int engine_create(struct store *store, struct failure *failure);
+
+/* Runs options->fill in one transaction on the file at path, flushed: on a store
+ * of its own and without a lock file, for nobody else knows the path. Messages
+ * say the name instead. */
+int engine_fill(const struct store_options *options, const char *name, const char *path,
+	uint64_t page_count, struct failure *failure);
 
 /* The last commit, by whatever process: its number, and the file's pages up to
  * the last one ever used. A few loads. */

@@ -1,0 +1,267 @@
+/* copy.c - LMDB's copy of a whole file, counted and ended at will.
+ *
+ *     LMDB's thread          mdb_env_copyfd2 -> socket
+ *     the caller             socket -> file, 1 MiB at a time
+ *
+ * A plain copy begins with the two meta pages, written while LMDB keeps writers
+ * out with its own mutex. That waits without end for a writer who is at work,
+ * which is why the outer lock must be held; and two pages fit in the socket, so
+ * nobody has to read them for the mutex to be let go.
+ */
+#include "sys/copy.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "sys/lmdb_store.h"
+#include "sys/pages.h"
+
+#define CHUNK (UINT32_C(1) << 20)
+
+/* So much may wait in memory to be flushed: the flush at the end is a short one,
+ * and commits to the same disk don't wait for all of the copy. */
+#define FLUSH_EVERY (UINT64_C(64) << 20)
+
+struct copier {
+	MDB_env *env;
+	unsigned flags;
+	int socket;              /* LMDB's end */
+	int rc;
+	pthread_t thread;
+};
+
+struct pump {
+	int socket;              /* our end */
+	const struct temporary *to;
+	struct wake *wake;       /* whose lock is held; NULL: no more */
+	uint32_t page_bytes;
+	uint64_t bytes;
+	uint64_t pages;          /* told to the progress */
+	uint64_t unflushed;
+	uint8_t *chunk;
+	struct progress *progress;
+	struct failure *failure;
+};
+
+/* --- LMDB's end --- */
+
+/* Who writes into a socket that was shut gets a signal, whose default is the end
+ * of the process. Here it waits until the thread ends, and goes with it. */
+static void *run_copier(void *context)
+{
+	struct copier *copier = context;
+	sigset_t pipe_signal;
+
+	sigemptyset(&pipe_signal);
+	sigaddset(&pipe_signal, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
+	copier->rc = mdb_env_copyfd2(copier->env, copier->socket, copier->flags);
+	shutdown(copier->socket, SHUT_RDWR);
+	return NULL;
+}
+
+/* --- ours --- */
+
+static void let_writers_in(struct pump *pump)
+{
+	if (pump->wake)
+		wake_unlock(pump->wake);
+	pump->wake = NULL;
+}
+
+static int write_failed(const struct pump *pump, int system, const char *what)
+{
+	int err = file_write_error(pump->to->fd, system);
+
+	if (err == ERR_DISK_FULL)
+		fail_with(pump->failure, err, "%s", pump->to->path);
+	else
+		file_fail(pump->failure, system, pump->to->path, what);
+	if (pump->failure)
+		pump->failure->system = system;
+	return err;
+}
+
+static int write_all(struct pump *pump, size_t len)
+{
+	const uint8_t *from = pump->chunk;
+
+	while (len) {
+		ssize_t written = write(pump->to->fd, from, len);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return write_failed(pump, written ? errno : EIO, "can't be written");
+		from += written;
+		len -= (size_t)written;
+		pump->bytes += (uint64_t)written;
+		pump->unflushed += (uint64_t)written;
+	}
+	if (pump->unflushed < FLUSH_EVERY)
+		return 0;
+	pump->unflushed = 0;
+	return fdatasync(pump->to->fd) ? write_failed(pump, errno, "can't be flushed") : 0;
+}
+
+static int count_pages(struct pump *pump)
+{
+	uint64_t pages = pump->bytes / pump->page_bytes;
+	int err = progress_step(pump->progress, pages - pump->pages);
+
+	pump->pages = pages;
+	return err ? fail(pump->failure, err) : 0;
+}
+
+static int pump_all(struct pump *pump)
+{
+	for (;;) {
+		ssize_t got = recv(pump->socket, pump->chunk, CHUNK, 0);
+		int err;
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return fail_as(pump->failure, ERR_STORE, "the copy's socket failed");
+		let_writers_in(pump);
+		if (got == 0)
+			return 0;
+		err = write_all(pump, (size_t)got);
+		if (!err)
+			err = count_pages(pump);
+		if (err)
+			return err;
+	}
+}
+
+/* --- both --- */
+
+static int lmdb_failed(const struct store *store, int rc, struct failure *failure)
+{
+	if (atomic_load(&store->failed))
+		return store_failed(store, failure);
+	if (rc == MDB_INCOMPATIBLE)
+		return fail_as(failure, ERR_CORRUPT, "%s: some of its pages are neither in use nor"
+			" free; only a plain copy can be made", store->path);
+	return engine_fail(failure, store, rc, "can't be copied");
+}
+
+static int start_copier(struct copier *copier, struct failure *failure)
+{
+	int system = pthread_create(&copier->thread, NULL, run_copier, copier);
+
+	return system ? fail_as(failure, ERR_STORE, "no thread can be started for the copy") : 0;
+}
+
+static int copy_through_socket(struct store *store, struct copier *copier, struct pump *pump)
+{
+	int err = start_copier(copier, pump->failure);
+
+	if (err)
+		return err;
+	err = pump_all(pump);
+	shutdown(pump->socket, SHUT_RDWR);   /* LMDB's next write fails */
+	pthread_join(copier->thread, NULL);
+	if (!err && copier->rc)
+		err = lmdb_failed(store, copier->rc, pump->failure);
+	return err;
+}
+
+static int copy_pages(struct store *store, struct pump *pump, bool compact)
+{
+	struct copier copier = { .env = store->env, .flags = compact ? MDB_CP_COMPACT : 0 };
+	int sockets[2];
+	int err;
+
+	pump->chunk = memory_get(CHUNK);
+	if (!pump->chunk)
+		return fail(pump->failure, ERR_NO_MEMORY);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets)) {
+		err = fail_as(pump->failure, ERR_STORE, "no socket can be made for the copy");
+	} else {
+		pump->socket = sockets[0];
+		copier.socket = sockets[1];
+		err = copy_through_socket(store, &copier, pump);
+		close(sockets[0]);
+		close(sockets[1]);
+	}
+	memory_give_back(pump->chunk);
+	return err;
+}
+
+/* The snapshot that is held keeps the pages as they are; writers are out until
+ * it is known which ones. */
+static int check_source(struct store *store, struct pump *pump)
+{
+	struct pages_facts facts;
+	int err = pages_look(store->fd, store->path, &facts, pump->failure);
+
+	let_writers_in(pump);
+	return err ? err : pages_walk(store->fd, store->path, &facts, pump->failure);
+}
+
+/* Pages in the copy, as far as that is known before. */
+static int count_source(struct store *store, bool compact, uint64_t *pages)
+{
+	uint64_t free_pages = 0;
+	int rc = compact ? engine_free_pages(store, false, UINT64_MAX, &free_pages) : 0;
+
+	*pages = engine_page_count(store);
+	*pages -= free_pages < *pages ? free_pages : 0;
+	return rc;
+}
+
+int copy_store(struct store *store, const struct temporary *to, bool compact, uint32_t phase,
+	struct progress *progress, struct failure *failure)
+{
+	struct pump pump = { .to = to, .wake = store->wake, .page_bytes = store->page_bytes,
+		.progress = progress, .failure = failure };
+	uint64_t pages;
+	MDB_txn *mdb;
+	int err = 0;
+	int rc = txn_begin(store, MDB_RDONLY, &mdb);   /* what can be cured, is */
+
+	if (!rc) {
+		rc = count_source(store, compact, &pages);
+		if (!rc) {
+			progress_begin(progress, phase, pages);
+			err = compact ? check_source(store, &pump) : 0;
+			if (!err)
+				err = copy_pages(store, &pump, compact);
+		}
+		mdb_txn_abort(mdb);
+		gate_leave(store);
+	}
+	let_writers_in(&pump);
+	return rc ? lmdb_failed(store, rc, failure) : err;
+}
+
+int copy_check_pages(const struct temporary *copy, uint64_t *page_count,
+	struct failure *failure)
+{
+	struct pages_facts facts;
+	int err = pages_look(copy->fd, copy->path, &facts, failure);
+
+	if (!err)
+		err = pages_walk(copy->fd, copy->path, &facts, failure);
+	*page_count = err ? 0 : facts.page_count;
+	return err;
+}
+
+int copy_amend(const struct temporary *copy, uint64_t page_count, uint64_t max_bytes,
+	int (*amend)(struct txn *txn, void *context, struct failure *failure), void *context,
+	struct failure *failure)
+{
+	struct store_options options = {
+		.max_bytes = max_bytes,
+		.durability = DURABILITY_FULL,
+		.clock = clock_system(),
+		.fill = amend,
+		.context = context,
+	};
+
+	return engine_fill(&options, copy->path, copy->path, page_count, failure);
+}
