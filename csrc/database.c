@@ -10,15 +10,9 @@
 
 /* --- a new file --- */
 
-static const uint8_t stamp_key[] = { META_STAMP };
-static const uint8_t boot_key[] = { META_WEAK_BOOT };
-
 static int put_stamp(struct txn *txn, uint64_t now_ms, uint32_t page_bytes)
 {
-	struct slice key = slice_of(stamp_key, sizeof stamp_key);
-	struct buffer value = { 0 };
 	struct stamp stamp;
-	int err;
 
 	stamp_local(&stamp, page_bytes);
 	stamp.created_ms = now_ms;
@@ -27,13 +21,7 @@ static int put_stamp(struct txn *txn, uint64_t now_ms, uint32_t page_bytes)
 			getrandom(stamp.incarnation, FILE_ID_BYTES, 0) != FILE_ID_BYTES ||
 			getrandom(stamp.secret, HASH_SECRET_BYTES, 0) != HASH_SECRET_BYTES)
 		return ERR_STORE;
-	row_start(&value);
-	stamp_put(&value, &stamp);
-	err = row_seal(&value, key);
-	if (!err)
-		err = txn_put(txn, TREE_META, key, buffer_slice(&value));
-	buffer_release(&value);
-	return err;
+	return stamp_write(txn, &stamp);
 }
 
 static int put_first_state(struct txn *txn, const struct clock *clock)
@@ -64,28 +52,12 @@ static int fill_new_file(struct txn *txn, void *context, struct failure *failure
 
 static int read_stamp(struct tide *tide, struct failure *failure)
 {
-	struct slice key = slice_of(stamp_key, sizeof stamp_key), value, payload;
-	struct stamp local;
 	int err = reader_renew(tide->reader, failure);
 
 	if (err)
 		return err;
-	err = txn_get(tide->reader, TREE_META, key, &value);
-	if (err == END || (!err && value.len < ROW_CHECKSUM)) {
-		err = ERR_NOT_DATABASE;
-		goto done;
-	}
-	if (err)
-		goto done;
-	/* Format before checksum: a newer file is newer, not damaged. */
-	stamp_local(&local, txn_page_bytes(tide->reader));
-	payload = slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
-	err = stamp_get(&tide->stamp, payload, &local);
-	if (!err)
-		err = row_open(key, value, &payload);
+	err = stamp_read(tide->reader, &tide->stamp);
 	tide->stamp.made_by = slice_of(NULL, 0);
-
-done:
 	reader_reset(tide->reader);
 	return err ? fail(failure, err) : 0;
 }
@@ -94,35 +66,21 @@ done:
  * number that was given may be given again, so the numbers skip. */
 static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
 {
-	struct slice key = slice_of(boot_key, sizeof boot_key), value, payload;
 	struct transaction *transaction = &tide->transaction;
-	struct buffer row = { 0 };
-	uint8_t boot[BOOT_BYTES];
-	bool marked, same;
-	int err;
+	bool same;
+	int err = tide_begin(tide, failure);
 
-	clock_boot(clock_system(), boot);
-	err = tide_begin(tide, failure);
 	if (err)
 		return err;
-	err = txn_get(transaction->txn, TREE_META, key, &value);
-	marked = err == 0;
-	if (marked)
-		err = row_open(key, value, &payload);
-	same = marked && !err && slice_equal(payload, slice_of(boot, sizeof boot));
-	if (err == ERR_CORRUPT || (marked && !same)) {
+	err = weak_boot_read(transaction->txn, &same);
+	if (err == ERR_CORRUPT || (!err && !same)) {
 		transaction->state.sequence += SEQUENCE_SKIP;
 		transaction->changed = true;
-		err = txn_delete(transaction->txn, TREE_META, key);
+		err = weak_boot_delete(transaction->txn);
 	}
 	if (err >= 0 && weak && !same) {
-		row_start(&row);
-		buffer_put(&row, boot, sizeof boot);
-		err = row_seal(&row, key);
-		if (!err)
-			err = txn_put(transaction->txn, TREE_META, key, buffer_slice(&row));
+		err = weak_boot_write(transaction->txn);
 		transaction->changed = true;
-		buffer_release(&row);
 	}
 	if (err < 0) {
 		tide_abort(tide);
@@ -135,19 +93,13 @@ static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
 /* Whether the mark has to be looked at under the write lock. */
 static int mark_is_due(struct tide *tide, bool weak, bool *due, struct failure *failure)
 {
-	struct slice key = slice_of(boot_key, sizeof boot_key), value, payload;
-	uint8_t boot[BOOT_BYTES];
+	bool same;
 	int err = reader_renew(tide->reader, failure);
 
 	if (err)
 		return err;
-	clock_boot(clock_system(), boot);
-	err = txn_get(tide->reader, TREE_META, key, &value);
-	if (err == END)
-		*due = weak;
-	else
-		*due = err || row_open(key, value, &payload) ||
-			!slice_equal(payload, slice_of(boot, sizeof boot));
+	err = weak_boot_read(tide->reader, &same);
+	*due = err == END ? weak : !same;
 	reader_reset(tide->reader);
 	return 0;
 }

@@ -25,6 +25,19 @@ struct tide {
 	struct buffer scratch;
 };
 
+/* --- stamp.c --- */
+
+/* NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT, CORRUPT. made_by is lent by the
+ * transaction. */
+int stamp_read(struct txn *txn, struct stamp *stamp);
+int stamp_write(struct txn *txn, const struct stamp *stamp);
+
+/* The boot at which the file was last written at a weaker durability level: END if
+ * it never was; CORRUPT. */
+int weak_boot_read(struct txn *txn, bool *is_this);
+int weak_boot_write(struct txn *txn);        /* this one */
+int weak_boot_delete(struct txn *txn);
+
 /* What a reading call reads from: the open transaction, or a fresh snapshot. */
 struct snapshot {
 	struct txn *txn;

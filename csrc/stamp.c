@@ -1,0 +1,75 @@
+/* stamp.c - the rows of `meta` that say which file it is, and how it was written. */
+#include "database.h"
+
+static const uint8_t stamp_key[] = { META_STAMP };
+static const uint8_t boot_key[] = { META_WEAK_BOOT };
+
+int stamp_write(struct txn *txn, const struct stamp *stamp)
+{
+	struct slice key = slice_of(stamp_key, sizeof stamp_key);
+	struct buffer value = { 0 };
+	int err;
+
+	row_start(&value);
+	stamp_put(&value, stamp);
+	err = row_seal(&value, key);
+	if (!err)
+		err = txn_put(txn, TREE_META, key, buffer_slice(&value));
+	buffer_release(&value);
+	return err;
+}
+
+int stamp_read(struct txn *txn, struct stamp *stamp)
+{
+	struct slice key = slice_of(stamp_key, sizeof stamp_key), value, payload;
+	struct stamp local;
+	int err = txn_get(txn, TREE_META, key, &value);
+
+	if (err == END || (!err && value.len < ROW_CHECKSUM))
+		return ERR_NOT_DATABASE;
+	if (err)
+		return err;
+	/* Format before checksum: a newer file is newer, not damaged. */
+	stamp_local(&local, txn_page_bytes(txn));
+	payload = slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
+	err = stamp_get(stamp, payload, &local);
+	return err ? err : row_open(key, value, &payload);
+}
+
+int weak_boot_read(struct txn *txn, bool *is_this)
+{
+	struct slice key = slice_of(boot_key, sizeof boot_key), value, payload;
+	uint8_t boot[BOOT_BYTES];
+	int err = txn_get(txn, TREE_META, key, &value);
+
+	*is_this = false;
+	if (!err)
+		err = row_open(key, value, &payload);
+	if (err)
+		return err;
+	clock_boot(clock_system(), boot);
+	*is_this = slice_equal(payload, slice_of(boot, sizeof boot));
+	return 0;
+}
+
+int weak_boot_write(struct txn *txn)
+{
+	struct slice key = slice_of(boot_key, sizeof boot_key);
+	struct buffer row = { 0 };
+	uint8_t boot[BOOT_BYTES];
+	int err;
+
+	clock_boot(clock_system(), boot);
+	row_start(&row);
+	buffer_put(&row, boot, sizeof boot);
+	err = row_seal(&row, key);
+	if (!err)
+		err = txn_put(txn, TREE_META, key, buffer_slice(&row));
+	buffer_release(&row);
+	return err;
+}
+
+int weak_boot_delete(struct txn *txn)
+{
+	return txn_delete(txn, TREE_META, slice_of(boot_key, sizeof boot_key));
+}
