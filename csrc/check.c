@@ -16,6 +16,7 @@ struct check {
 	struct txn *txn;
 	struct state state;
 	struct tide_report *report;
+	struct progress *progress;   /* NULL: nobody looks */
 	uint64_t clock_ms;
 	uint64_t part_rows;          /* rows of `parts` that items account for */
 	struct buffer item;          /* an item put together */
@@ -121,6 +122,9 @@ static int check_rows(struct check *check, enum tree tree)
 		return err;
 	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
 	while (!err && !(tree == TREE_META && key.data[0] >= TREE_META_END)) {
+		err = progress_step(check->progress, 1);
+		if (err)
+			break;
 		check->report->rows++;
 		check->report->bytes += key.len + value.len;
 		if (row_open(key, value, &payload))
@@ -286,6 +290,8 @@ static int check_items(struct check *check)
 		}
 		err = check_item(check, &walk);
 		if (!err)
+			err = progress_step(check->progress, 1);
+		if (!err)
 			err = rows_next(&walk);
 	}
 	tail_rows += walk.tail_rows;
@@ -438,6 +444,8 @@ static int check_stream(struct check *check, const struct stream *stream)
 				(unsigned long long)head.sequence);
 		next = head.sequence + 1;
 		err = check_record(check, row, cursor, &head, &before);
+		if (!err)
+			err = progress_step(check->progress, 1);
 		if (err)
 			break;
 	}
@@ -538,9 +546,11 @@ static int check_transactions(struct check *check)
 	do {
 		if (!err)
 			err = feed_fill(&feed, FEED_PAGE_RECORDS, &view, NULL);
-		while (!err && feed_next(&feed, &stream, &bytes) == 0)
+		while (!err && feed_next(&feed, &stream, &bytes) == 0) {
 			if (record_get(&record, bytes) == 0)
 				run_on(check, &run, &record, lost);
+			err = progress_step(check->progress, 1);
+		}
 	} while (!err && !feed.caught_up);
 	if (!err)
 		end_run(check, &run);
@@ -567,7 +577,13 @@ static int check_all(struct check *check)
 
 int tide_check(struct tide *tide, struct tide_report *report, struct failure *failure)
 {
-	struct check check = { .tide = tide, .report = report };
+	return check_all_rows(tide, report, NULL, failure);
+}
+
+int check_all_rows(struct tide *tide, struct tide_report *report, struct progress *progress,
+	struct failure *failure)
+{
+	struct check check = { .tide = tide, .report = report, .progress = progress };
 	struct moment moment;
 	int err;
 

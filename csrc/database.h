@@ -5,6 +5,7 @@
 #include "codec/state.h"
 #include "stream/feed.h"
 #include "sys/store.h"
+#include "sys/task.h"
 #include "table/catalog.h"
 #include "table/define.h"
 #include "table/read.h"
@@ -37,6 +38,12 @@ int stamp_write(struct txn *txn, const struct stamp *stamp);
 int weak_boot_read(struct txn *txn, bool *is_this);
 int weak_boot_write(struct txn *txn);        /* this one */
 int weak_boot_delete(struct txn *txn);
+
+/* --- check.c --- */
+
+/* tide_check; a step of progress for each row, each item and each record. */
+int check_all_rows(struct tide *tide, struct tide_report *report, struct progress *progress,
+	struct failure *failure);
 
 /* What a reading call reads from: the open transaction, or a fresh snapshot. */
 struct snapshot {

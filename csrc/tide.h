@@ -34,6 +34,8 @@ struct tide_options {
 	bool in_memory;
 	bool read_only;
 	bool create;
+	bool alone;                  /* BUSY unless nobody else has it open, and nobody
+	                              * else can open it until it is closed */
 	enum tide_durability durability;
 	uint64_t max_bytes;          /* 0: the default, 64 GiB */
 	struct clock *clock;         /* NULL: the machine's; kept until close */
@@ -328,5 +330,66 @@ struct tide_report {
 #define TIDE_PROBLEMS_MAX 1000
 
 int tide_check(struct tide *tide, struct tide_report *report, struct failure *failure);
+
+/* --- copying (backup.c) --- */
+
+struct tide_backup_options {
+	const char *path;
+	bool compact;                /* leave out free pages, and what was deleted in them */
+	bool overwrite;              /* a database at the path is replaced */
+	uint32_t busy_ms;            /* how long to wait for a writer to end */
+};
+
+struct tide_backup_facts {
+	uint64_t bytes;              /* of the copy */
+	uint64_t source_bytes;       /* of the database, when the copy began, */
+	uint64_t grown_bytes;        /* and by how much it grew meanwhile */
+	uint64_t sequence;           /* of the last change in the copy */
+	uint64_t items, records;
+	uint8_t database_id[16];     /* the same */
+	uint8_t incarnation[16];     /* of the copy: a new one, but for tide_compact_start */
+	uint64_t elapsed_ms;         /* by the database's clock */
+};
+
+enum tide_backup_phase { TIDE_COPYING, TIDE_VERIFYING, TIDE_PUBLISHING };
+
+struct tide_progress {
+	enum tide_backup_phase phase;
+	uint64_t done, total;        /* pages; rows; nothing. total is an estimate */
+};
+
+struct tide_backup;
+
+/* Starts a copy of the last commit, on a thread of its own; others go on, writers
+ * too. The file at the path appears whole, verified and flushed, or not at all.
+ * While pages are copied a snapshot is held. Finish it before the handle.
+ *
+ * Refused at once: NESTED, IN_USE (a file has the name), VALIDATION (the path, or it
+ * is the database's own), NOT_DATABASE and PERMISSION (what is to be overwritten is
+ * none, or not ours). Later: BUSY (a writer, for busy_ms; or the database to be
+ * overwritten is open), DISK_FULL, CORRUPT (a copy that does not pass tide_check),
+ * INTERRUPTED, IN_USE, STORE, NO_MEMORY. */
+int tide_backup_start(struct tide_backup **backup, struct tide *tide,
+	const struct tide_backup_options *options, struct failure *failure);
+
+/* The same for a compact copy that takes the place of the database itself; it is
+ * the same database, incarnation and all. Of a handle that was opened alone, or
+ * OPTIONS. After a success the handle can only be closed. */
+int tide_compact_start(struct tide_backup **backup, struct tide *tide,
+	struct failure *failure);
+
+/* 0: done, facts filled; END: not yet; or why it failed. */
+int tide_backup_result(const struct tide_backup *backup, struct tide_backup_facts *facts,
+	struct failure *failure);
+void tide_backup_progress(const struct tide_backup *backup, struct tide_progress *progress);
+
+/* Sleeps until it has ended, or so many ms, or until a signal. */
+void tide_backup_wait(const struct tide_backup *backup, uint32_t ms);
+
+/* Readable as soon as it has ended. */
+int tide_backup_descriptor(const struct tide_backup *backup);
+
+/* Ends it, if need be, and leaves nothing behind then. NULL is fine. */
+void tide_backup_finish(struct tide_backup *backup);
 
 #endif

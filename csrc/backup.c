@@ -1,0 +1,437 @@
+/* backup.c - copies of an open database, verified before they get their name.
+ *
+ *     copy        LMDB's copy of one commit into a temporary file (sys/copy.h)
+ *     pages       every page in use is there, seen without LMDB
+ *     stamp       a new incarnation, so that the two are told apart
+ *     verify      opened as a database of its own, and checked row by row
+ *     publish     flushed and renamed, the directory flushed
+ *
+ * All of it runs as a task (sys/task.h). What fails leaves nothing; what is killed
+ * leaves a temporary file, which the next copy to that name removes.
+ *
+ * Compacting a database is the same, but for the stamp and the name: the old file
+ * and the new one are the same database, of which one is there at any moment.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "database.h"
+#include "sys/copy.h"
+#include "sys/file.h"
+#include "sys/temporary.h"
+
+/* A writer that was killed tells nobody: look again this often. */
+#define WAIT_AGAIN_MS 50
+
+struct tide_backup {
+	struct store *store;         /* the source's */
+	struct task *task;
+	char path[PATH_MAX];         /* that it is to get */
+	bool compact, overwrite;
+	bool in_place;               /* the path is the database's own */
+	uint32_t busy_ms;
+	uint64_t began_ms;
+	uint64_t commit;             /* in place: the last one, which stays it */
+	struct temporary temporary;
+	struct tide_backup_facts facts;
+};
+
+/* --- the path --- */
+
+static int is_its_own(const char *path, struct failure *failure)
+{
+	return fail_as(failure, ERR_VALIDATION, "%s: is the database itself, or a file of it",
+		path);
+}
+
+/* The files beside a database have names that are its own too. */
+static int check_names(const struct tide_backup *backup, struct failure *failure)
+{
+	static const char *const suffixes[] = { "", "-lock", "-wake", "-new" };
+	const struct store_options *source = store_options(backup->store);
+	size_t len = strlen(source->path);
+
+	if (source->in_memory || strncmp(backup->path, source->path, len) != 0)
+		return 0;
+	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+		if (strcmp(backup->path + len, suffixes[i]) == 0)
+			return is_its_own(backup->path, failure);
+	return 0;
+}
+
+static int is_open(const struct tide_backup *backup, int64_t pid, struct failure *failure)
+{
+	fail_as(failure, ERR_BUSY, "%s: process %lld has it open", backup->path, (long long)pid);
+	if (failure)
+		failure->pid = pid;
+	return ERR_BUSY;
+}
+
+/* What is there may be replaced if it is a database, and nobody has it open. */
+static int check_target(const struct tide_backup *backup, struct failure *failure)
+{
+	struct file_facts file;
+	int err = file_look(backup->path, &file, failure);
+
+	if (err)
+		return err == END ? 0 : err;
+	if (!backup->overwrite)
+		return fail_as(failure, ERR_IN_USE, "%s: exists already", backup->path);
+	if (store_has_open(file.device, file.inode))
+		return is_open(backup, getpid(), failure);
+	return store_recognise(backup->path, failure);
+}
+
+/* --- the stamp --- */
+
+static int renew_stamp(struct txn *txn, void *context, struct failure *failure)
+{
+	const struct tide_backup *backup = context;
+	struct stamp stamp;
+	bool this_boot;
+	int err = stamp_read(txn, &stamp);
+
+	if (!err && !backup->in_place && getrandom(stamp.incarnation, FILE_ID_BYTES, 0) !=
+			FILE_ID_BYTES)
+		err = ERR_STORE;
+	if (!err)
+		err = stamp_write(txn, &stamp);
+	/* What was written since this boot is in the copy, and that is flushed: no
+	 * power cut has taken anything back. */
+	if (!err)
+		err = weak_boot_read(txn, &this_boot);
+	if (!err && this_boot)
+		err = weak_boot_delete(txn);
+	return err < 0 ? fail_with(failure, err, "the copy's stamp") : 0;
+}
+
+/* --- verifying --- */
+
+static void set_facts(struct tide_backup *backup, const struct tide_info *info,
+	const struct tide_report *report)
+{
+	struct tide_backup_facts *facts = &backup->facts;
+
+	facts->sequence = info->sequence;
+	facts->items = report->items;
+	facts->records = report->records;
+	memcpy(facts->database_id, info->database_id, sizeof facts->database_id);
+	memcpy(facts->incarnation, info->incarnation, sizeof facts->incarnation);
+}
+
+/* Every row, and what check reads once more: items, and records twice. */
+static int count_rows(struct tide *copy, uint64_t *rows, struct failure *failure)
+{
+	static const uint8_t times[TREE_COUNT] = {
+		[TREE_META] = 1, [TREE_ITEMS] = 2, [TREE_TAILS] = 1, [TREE_PARTS] = 1,
+		[TREE_LOG] = 3,
+	};
+	struct snapshot snapshot;
+	int err = tide_look(copy, &snapshot, failure);
+
+	*rows = 0;
+	if (err)
+		return err;
+	for (int tree = 0; tree < TREE_COUNT && !err; tree++) {
+		uint64_t count = 0;
+
+		err = txn_count(snapshot.txn, (enum tree)tree, &count);
+		*rows += times[tree] * count;
+	}
+	tide_look_away(copy, &snapshot);
+	return err ? fail(failure, err) : 0;
+}
+
+static int check_copy(struct tide_backup *backup, struct tide *copy, struct progress *progress,
+	struct failure *failure)
+{
+	struct tide_report report = { 0 };
+	struct tide_info info;
+	uint64_t rows;
+	int err = count_rows(copy, &rows, failure);
+
+	if (!err) {
+		progress_begin(progress, TIDE_VERIFYING, rows);
+		err = check_all_rows(copy, &report, progress, failure);
+	}
+	if (!err && report.problems)
+		err = fail_as(failure, ERR_CORRUPT, "the copy has %llu problems, as the database"
+			" will have; the first: %.*s", (unsigned long long)report.problems,
+			(int)strcspn((const char *)report.text.data, "\n"),
+			(const char *)report.text.data);
+	if (!err)
+		err = tide_info(copy, &info, failure);
+	if (!err)
+		set_facts(backup, &info, &report);
+	buffer_release(&report.text);
+	return err;
+}
+
+static int verify(struct tide_backup *backup, struct progress *progress,
+	struct failure *failure)
+{
+	struct tide_options options = {
+		.path = backup->temporary.path,
+		.read_only = true,
+		.max_bytes = store_options(backup->store)->max_bytes,
+	};
+	struct tide *copy;
+	int err = tide_open(&copy, &options, failure);
+
+	if (err)
+		return err;
+	err = check_copy(backup, copy, progress, failure);
+	tide_close(copy);
+	return err;
+}
+
+/* --- publishing --- */
+
+/* Nobody may be at the name, nor come to it meanwhile. */
+static int publish_beside(struct tide_backup *backup, struct failure *failure)
+{
+	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
+	struct file_facts file;
+	struct wake *wake;
+	bool alone, made;
+	int err;
+
+	snprintf(wake_path, sizeof wake_path, "%s-wake", backup->path);
+	err = file_look(wake_path, &file, failure);
+	if (err < 0)
+		return err;
+	made = err == END;
+	err = wake_open(&wake, wake_path, &alone, failure);
+	if (err)
+		return err;
+	if (!alone)
+		err = is_open(backup, wake_other(wake), failure);
+	if (!err)
+		err = check_target(backup, failure);
+	if (!err)
+		err = temporary_publish(&backup->temporary, backup->path, backup->overwrite,
+			failure);
+	if (made && alone)           /* else it is somebody else's by now */
+		file_remove(wake_path, NULL);
+	wake_close(wake);
+	return err;
+}
+
+/* The store is open alone, so this is nobody's loss but that of a program which
+ * uses LMDB on its own and has come meanwhile. If it has written, it is seen. */
+static int publish_in_place(struct tide_backup *backup, struct failure *failure)
+{
+	if (store_last_commit(backup->store) != backup->commit)
+		return fail_as(failure, ERR_BUSY, "%s: another program has written to it",
+			backup->path);
+	return temporary_publish(&backup->temporary, backup->path, true, failure);
+}
+
+static int publish(struct tide_backup *backup, struct failure *failure)
+{
+	struct file_facts file;
+	int err = file_look(backup->temporary.path, &file, failure);
+
+	if (err)
+		return err == END ? fail_as(failure, ERR_STORE, "%s: was removed",
+			backup->temporary.path) : err;
+	backup->facts.bytes = file.size;
+	return backup->in_place ? publish_in_place(backup, failure)
+		: publish_beside(backup, failure);
+}
+
+/* --- the task --- */
+
+static int lock_or_stop(struct wake *wake, uint32_t ms, struct progress *progress)
+{
+	const struct clock *clock = clock_system();
+	uint64_t began = clock_elapsed_ms(clock);
+	int err = wake_lock_try(wake);
+
+	while (err == ERR_BUSY && clock_elapsed_ms(clock) - began < ms) {
+		wake_wait_unlock(wake, WAIT_AGAIN_MS);
+		err = progress_step(progress, 0);
+		if (!err)
+			err = wake_lock_try(wake);
+	}
+	return err;
+}
+
+/* Writers are out until it is sure which commit is copied; copy_store lets them
+ * in. */
+static int take_lock(const struct tide_backup *backup, struct progress *progress,
+	struct failure *failure)
+{
+	struct wake *wake = store_wake(backup->store);
+	int err = lock_or_stop(wake, backup->busy_ms, progress);
+
+	if (err == ERR_BUSY) {
+		fail_with(failure, err, "process %lld", (long long)wake_owner(wake));
+		if (failure)
+			failure->pid = wake_owner(wake);
+	}
+	return err == ERR_INTERRUPTED ? fail(failure, err) : err;
+}
+
+static int copy(struct tide_backup *backup, struct progress *progress, struct failure *failure)
+{
+	int err = take_lock(backup, progress, failure);
+
+	if (err)
+		return err;
+	backup->commit = store_last_commit(backup->store);
+	backup->facts.source_bytes = store_file_bytes(backup->store);
+	err = copy_store(backup->store, &backup->temporary, backup->compact, TIDE_COPYING,
+		progress, failure);
+	backup->facts.grown_bytes =
+		store_file_bytes(backup->store) - backup->facts.source_bytes;
+	return err;
+}
+
+static int run_all(struct tide_backup *backup, struct progress *progress,
+	struct failure *failure)
+{
+	uint64_t pages;
+	int err = temporary_make(&backup->temporary, backup->path, failure);
+
+	if (!err)
+		err = copy(backup, progress, failure);
+	if (!err)
+		err = copy_check_pages(&backup->temporary, &pages, failure);
+	if (!err)
+		err = copy_amend(&backup->temporary, pages, store_options(backup->store)->max_bytes,
+			renew_stamp, backup, failure);
+	if (!err)
+		err = verify(backup, progress, failure);
+	if (err)
+		return err;
+	progress_begin(progress, TIDE_PUBLISHING, 0);
+	err = progress_step(progress, 0);
+	return err ? fail(failure, err) : publish(backup, failure);
+}
+
+static int run_backup(struct progress *progress, void *context, struct failure *failure)
+{
+	struct tide_backup *backup = context;
+	int err = run_all(backup, progress, failure);
+
+	temporary_drop(&backup->temporary);
+	backup->facts.elapsed_ms =
+		clock_elapsed_ms(store_clock(backup->store)) - backup->began_ms;
+	return err;
+}
+
+/* --- starting --- */
+
+static int start(struct tide_backup **out, struct tide_backup *backup, struct failure *failure)
+{
+	int err = task_start(&backup->task, run_backup, backup, failure);
+
+	if (err)
+		memory_give_back(backup);
+	else
+		*out = backup;
+	return err;
+}
+
+static struct tide_backup *new_backup(struct tide *tide)
+{
+	struct tide_backup *backup = memory_zeroed(sizeof *backup);
+
+	if (backup) {
+		backup->store = tide->store;
+		backup->began_ms = clock_elapsed_ms(store_clock(tide->store));
+		backup->temporary.fd = -1;
+	}
+	return backup;
+}
+
+int tide_backup_start(struct tide_backup **out, struct tide *tide,
+	const struct tide_backup_options *options, struct failure *failure)
+{
+	struct tide_backup *backup;
+	int err;
+
+	*out = NULL;
+	if (tide->transaction.txn)
+		return fail(failure, ERR_NESTED);
+	backup = new_backup(tide);
+	if (!backup)
+		return fail(failure, ERR_NO_MEMORY);
+	backup->compact = options->compact;
+	backup->overwrite = options->overwrite;
+	backup->busy_ms = options->busy_ms;
+	err = file_resolve(backup->path, options->path, failure);
+	if (!err)
+		err = check_names(backup, failure);
+	if (!err)
+		err = check_target(backup, failure);
+	if (err) {
+		memory_give_back(backup);
+		return err;
+	}
+	return start(out, backup, failure);
+}
+
+int tide_compact_start(struct tide_backup **out, struct tide *tide, struct failure *failure)
+{
+	const struct store_options *source = store_options(tide->store);
+	struct tide_backup *backup;
+
+	*out = NULL;
+	if (!source->alone || source->read_only)
+		return fail_as(failure, ERR_OPTIONS,
+			"a database is compacted by who has opened it alone, for writing");
+	if (tide->transaction.txn)
+		return fail(failure, ERR_NESTED);
+	backup = new_backup(tide);
+	if (!backup)
+		return fail(failure, ERR_NO_MEMORY);
+	backup->compact = backup->in_place = true;
+	snprintf(backup->path, sizeof backup->path, "%s", source->path);
+	return start(out, backup, failure);
+}
+
+/* --- watching it --- */
+
+int tide_backup_result(const struct tide_backup *backup, struct tide_backup_facts *facts,
+	struct failure *failure)
+{
+	int err = task_result(backup->task, failure);
+
+	if (!err)
+		*facts = backup->facts;
+	return err;
+}
+
+void tide_backup_progress(const struct tide_backup *backup, struct tide_progress *progress)
+{
+	const struct progress *now = task_progress(backup->task);
+
+	progress->phase = (enum tide_backup_phase)atomic_load(&now->phase);
+	progress->done = atomic_load(&now->done);
+	progress->total = atomic_load(&now->total);
+}
+
+void tide_backup_wait(const struct tide_backup *backup, uint32_t ms)
+{
+	task_wait(backup->task, ms);
+}
+
+int tide_backup_descriptor(const struct tide_backup *backup)
+{
+	return task_descriptor(backup->task);
+}
+
+void tide_backup_finish(struct tide_backup *backup)
+{
+	if (!backup)
+		return;
+	if (store_is_foreign(backup->store))
+		temporary_forget(&backup->temporary);
+	task_finish(backup->task);
+	memory_give_back(backup);
+}

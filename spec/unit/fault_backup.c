@@ -1,0 +1,374 @@
+/* fault_backup.c - copies when memory, a call of the system's, or the disk fails.
+ *
+ * Each request of memory and each call fails once. Whatever comes of it: the
+ * database is as it was, the target is the old file, or none, or a whole new one
+ * if the copy says so, and nothing else lies around.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "base/memory.h"
+#include "unit/tides.h"
+
+static struct failure failure;
+
+/* --- the system's calls, ours and LMDB's: the one whose turn it is fails --- */
+
+#define VISIBLE __attribute__((visibility("default")))
+
+static _Atomic long calls_allowed = -1;
+static int system_error;
+
+static bool refused(void)
+{
+	if (atomic_load(&calls_allowed) < 0 || atomic_fetch_sub(&calls_allowed, 1) != 0)
+		return false;
+	errno = system_error;
+	return true;
+}
+
+VISIBLE ssize_t write(int fd, const void *bytes, size_t len)
+{
+	return refused() ? -1 : syscall(SYS_write, fd, bytes, len);
+}
+
+VISIBLE ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+	return refused() ? -1 : syscall(SYS_pwrite64, fd, bytes, len, at);
+}
+
+VISIBLE ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
+{
+	return refused() ? -1 : syscall(SYS_pwritev, fd, parts, count, at, 0);
+}
+
+VISIBLE ssize_t pread(int fd, void *bytes, size_t len, off_t at)
+{
+	return refused() ? -1 : syscall(SYS_pread64, fd, bytes, len, at);
+}
+
+VISIBLE int fsync(int fd)
+{
+	return refused() ? -1 : (int)syscall(SYS_fsync, fd);
+}
+
+VISIBLE int fdatasync(int fd)
+{
+	return refused() ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+VISIBLE int ftruncate(int fd, off_t size)
+{
+	return refused() ? -1 : (int)syscall(SYS_ftruncate, fd, size);
+}
+
+VISIBLE int fchmod(int fd, mode_t mode)
+{
+	return refused() ? -1 : (int)syscall(SYS_fchmod, fd, mode);
+}
+
+VISIBLE int posix_fallocate(int fd, off_t at, off_t size)
+{
+	return refused() ? system_error : syscall(SYS_fallocate, fd, 0, at, size) ? errno : 0;
+}
+
+VISIBLE int rename(const char *from, const char *to)
+{
+	return refused() ? -1 : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+VISIBLE int socketpair(int domain, int type, int protocol, int sockets[2])
+{
+	return refused() ? -1 : (int)syscall(SYS_socketpair, domain, type, protocol, sockets);
+}
+
+VISIBLE ssize_t recv(int fd, void *bytes, size_t len, int flags)
+{
+	return refused() ? -1 : syscall(SYS_recvfrom, fd, bytes, len, flags, NULL, NULL);
+}
+
+/* --- databases --- */
+
+static void put_some(struct tide *tide, int count)
+{
+	struct tide_table table = table_named("orders");
+	char key[16];
+
+	begin(tide);
+	for (int i = 0; i < count; i++) {
+		snprintf(key, sizeof key, "%d", i);
+		put(tide, &table, "ann", key, "value");
+	}
+	commit(tide);
+}
+
+static bool has_some(struct tide *tide, int count)
+{
+	struct tide_table table = table_named("orders");
+	char key[16];
+
+	snprintf(key, sizeof key, "%d", count);
+	return has(tide, &table, "ann", "0", "value") && !has(tide, &table, "ann", key, "value");
+}
+
+static void make_database(const char *path, int count)
+{
+	struct tide *tide = open_tide(path);
+
+	create_table(tide, "orders");
+	put_some(tide, count);
+	tide_close(tide);
+}
+
+/* The file is whole and has so many items. */
+static void holds(const char *path, int count)
+{
+	struct tide *tide = open_tide(path);
+
+	check_clean(tide);
+	CHECK(has_some(tide, count));
+	tide_close(tide);
+}
+
+/* Names in the directory that begin with this one's, but for a database's own. */
+static int count_strangers(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	size_t len = strlen(name);
+	struct dirent *entry;
+	char folder[4200];
+	DIR *directory;
+	int count = 0;
+
+	snprintf(folder, sizeof folder, "%.*s", (int)(name - path), path);
+	directory = opendir(folder);
+	CHECK(directory != NULL);
+	while ((entry = readdir(directory)))
+		if (strncmp(entry->d_name, name, len) == 0 && entry->d_name[len] &&
+				strcmp(entry->d_name + len, "-lock") != 0 &&
+				strcmp(entry->d_name + len, "-wake") != 0)
+			count++;
+	closedir(directory);
+	return count;
+}
+
+static void remove_files(const char *path)
+{
+	static const char *const suffixes[] = { "", "-lock", "-wake" };
+	char name[4300];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+		unlink(name);
+	}
+}
+
+/* --- copies --- */
+
+enum { SOURCE_ITEMS = 40, OLD_ITEMS = 7 };
+
+struct kind {
+	const char *name;
+	bool compact;
+	bool overwrite;              /* there is an old file */
+	bool in_place;
+};
+
+static const struct kind kinds[] = {
+	{ "plain", false, false, false },
+	{ "compact", true, false, false },
+	{ "over an old one", false, true, false },
+	{ "in place", true, false, true },
+};
+
+static char source[4200], target[4200];
+
+static int finish(struct tide_backup *backup)
+{
+	struct tide_backup_facts facts;
+	int err;
+
+	while ((err = tide_backup_result(backup, &facts, &failure)) == END)
+		tide_backup_wait(backup, 10);
+	tide_backup_finish(backup);
+	return err;
+}
+
+static int copy(const struct kind *kind, struct tide *tide)
+{
+	struct tide_backup_options options = { .path = target, .compact = kind->compact,
+		.overwrite = kind->overwrite };
+	struct tide_backup *backup;
+	int err = kind->in_place ? tide_compact_start(&backup, tide, &failure)
+		: tide_backup_start(&backup, tide, &options, &failure);
+
+	CHECK((err == 0) == (backup != NULL));
+	return err ? err : finish(backup);
+}
+
+static struct tide *open_source(const struct kind *kind)
+{
+	struct tide_options options = weak_options(source);
+	struct tide *tide;
+
+	options.alone = kind->in_place;
+	MUST(tide_open(&tide, &options, &failure), failure);
+	return tide;
+}
+
+static void is_sound(const struct kind *kind, struct tide *tide, bool done)
+{
+	if (!kind->in_place) {
+		CHECK_EQUAL_INT(tide_begin(tide, &failure), 0);      /* the lock is free */
+		tide_abort(tide);
+		check_clean(tide);
+	}
+	tide_close(tide);
+	holds(source, SOURCE_ITEMS);
+	CHECK_EQUAL_INT(count_strangers(source), 0);
+	CHECK_EQUAL_INT(count_strangers(target), 0);
+	if (kind->in_place)
+		return;
+	if (done)
+		holds(target, SOURCE_ITEMS);
+	else if (kind->overwrite)
+		holds(target, OLD_ITEMS);
+	else
+		CHECK(access(target, F_OK) != 0);
+}
+
+/* The flush of a directory may fail when the new file has taken the old one's
+ * place already: an error, and the new file. */
+static bool is_new(const struct kind *kind)
+{
+	struct tide *tide;
+	bool new;
+
+	if (!kind->overwrite || failure.err == ERR_NO_MEMORY)
+		return false;
+	tide = open_tide(target);
+	new = has_some(tide, SOURCE_ITEMS);
+	tide_close(tide);
+	return new;
+}
+
+static void prepare(const struct kind *kind)
+{
+	remove_files(target);
+	if (kind->overwrite)
+		make_database(target, OLD_ITEMS);
+}
+
+static void each_request_may_fail(const struct kind *kind)
+{
+	long allowed = 0;
+	int err;
+
+	do {
+		struct tide *tide;
+
+		prepare(kind);
+		tide = open_source(kind);
+		memory_fail_after(allowed++);
+		err = copy(kind, tide);
+		memory_fail_after(-1);
+		CHECK(err == 0 || (err == ERR_NO_MEMORY && failure.err == err));
+		is_sound(kind, tide, err == 0);
+	} while (err);
+	CHECK(allowed > 10);
+}
+
+/* True when it came to the call that was to fail. */
+static bool fail_call(const struct kind *kind, long which, int error)
+{
+	struct tide *tide;
+	bool came;
+	int err;
+
+	prepare(kind);
+	tide = open_source(kind);
+	system_error = error;
+	atomic_store(&calls_allowed, which);
+	err = copy(kind, tide);
+	came = atomic_exchange(&calls_allowed, -1) < 0;
+	CHECK(err <= 0 && (err == 0 || failure.err == err));
+	CHECK(came || err == 0);
+	is_sound(kind, tide, err == 0 || is_new(kind));
+	return came;
+}
+
+static long each_call_may_fail(const struct kind *kind)
+{
+	static const int errors[] = { EIO, ENOSPC };
+	long which = 0;
+
+	while (fail_call(kind, which, errors[which & 1]))
+		which++;
+	CHECK(which > 20);
+	return which;
+}
+
+/* --- a full disk --- */
+
+static bool copy_to_disk_of(const struct kind *kind, const char *directory, unsigned kib)
+{
+	struct tide *tide = open_source(kind);
+	char size[32], before[4200];
+	int err;
+
+	snprintf(size, sizeof size, "size=%uk", kib);
+	CHECK(mount("none", directory, "tmpfs", 0, size) == 0);
+	snprintf(before, sizeof before, "%s", target);
+	snprintf(target, sizeof target, "%s/copy.tide", directory);
+	err = copy(kind, tide);
+	if (err && err != ERR_DISK_FULL)
+		fprintf(stderr, "%u KiB: %s\n", kib, failure.message);
+	CHECK(err == 0 || err == ERR_DISK_FULL);
+	CHECK_EQUAL_INT(count_strangers(target), 0);
+	CHECK(mount("none", directory, "tmpfs", MS_REMOUNT, "size=1m") == 0);
+	if (err)
+		CHECK(access(target, F_OK) != 0);
+	else
+		holds(target, SOURCE_ITEMS);     /* opening it takes room too */
+	snprintf(target, sizeof target, "%s", before);
+	tide_close(tide);
+	CHECK(umount(directory) == 0);
+	return err == 0;
+}
+
+static void a_disk_may_be_full(const struct kind *kind)
+{
+	const char *directory = tide_path("disk");
+	unsigned kib = 4;
+
+	CHECK(mkdir(directory, 0700) == 0);
+	if (mount("none", directory, "tmpfs", 0, "size=1m")) {
+		fprintf(stderr, "skipped: a full disk: can't mount: %s\n", strerror(errno));
+	} else {
+		CHECK(umount(directory) == 0);
+		while (!copy_to_disk_of(kind, directory, kib))
+			kib += 4;
+		CHECK(kib > 40);
+	}
+	CHECK(rmdir(directory) == 0);
+}
+
+int main(void)
+{
+	snprintf(source, sizeof source, "%s", tide_path("source.tide"));
+	snprintf(target, sizeof target, "%s", tide_path("target.tide"));
+	make_database(source, SOURCE_ITEMS);
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		fprintf(stderr, "%s\n", kinds[i].name);
+		each_request_may_fail(&kinds[i]);
+		fprintf(stderr, "%ld calls\n", each_call_may_fail(&kinds[i]));
+	}
+	a_disk_may_be_full(&kinds[0]);
+	a_disk_may_be_full(&kinds[1]);
+	return 0;
+}
