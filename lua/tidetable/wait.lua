@@ -65,7 +65,7 @@ local function cancel(wakeup)
     return
   end
   local cqueues, closing = package.loaded.cqueues, wakeup.closing
-  local ok, fd = pcall(core.bell_pollfd, wakeup.core)
+  local ok, fd = pcall(wakeup.pollfd, wakeup)
   if cqueues and ok then
     cqueues.cancel(fd)
   end
@@ -91,10 +91,28 @@ function wait.wakeup(database)
   if not bell then
     return nil, err, code
   end
-  local wakeup = setmetatable({ core = bell }, Wakeup)
+  return wait.attach(database, setmetatable({ core = bell }, Wakeup))
+end
+
+--- Has a wakeup's loop told when the database is closed.
+---@generic T
+---@param database table
+---@param wakeup T
+---@return T
+function wait.attach(database, wakeup)
   database.wakeups = database.wakeups or setmetatable({}, { __mode = "k" })
   database.wakeups[wakeup] = true
   return wakeup
+end
+
+--- A kind of wakeup for something else that has a descriptor: pollfd, clear and
+--- wait have to be given.
+---@param name string
+---@return table class
+function wait.kind(name)
+  local Kind = { __name = name, __close = Wakeup.__close }
+  Kind.__index = Kind
+  return setmetatable(Kind, { __index = Wakeup })
 end
 
 --- Before a database is closed, and its wakeups with it.
