@@ -68,7 +68,8 @@ describe("the small example", function()
     return (text:gsub("[ \t]+", " "):gsub("\n ", "\n"):gsub("\n+", "\n"):gsub("^%s+", ""))
   end
 
-  local examples = { "quickstart", "audit_trail", "derived_table", "two_processes", "retention" }
+  local examples = { "quickstart", "audit_trail", "derived_table", "two_processes", "retention",
+    "backup" }
 
   -- The same program in four loops, and what else each needs. Debian has copas for older Luas
   -- alone; it runs in this one.

@@ -13,6 +13,7 @@ const char QUERY_TYPE[] = "tidetable.core.query";
 const char FEED_TYPE[] = "tidetable.core.feed";
 const char BELL_TYPE[] = "tidetable.core.bell";
 const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
+const char BACKUP_TYPE[] = "tidetable.core.backup";
 
 void *check_type(lua_State *L, int index, const char *type)
 {
@@ -171,7 +172,7 @@ static int close_database(lua_State *L)
 	return 0;
 }
 
-/* open(path | nil for memory, read_only, create, durability, max_bytes, clock) */
+/* open(path | nil for memory, read_only, create, durability, max_bytes, clock, alone) */
 static int open_database(lua_State *L)
 {
 	struct tide_options options = {
@@ -182,6 +183,7 @@ static int open_database(lua_State *L)
 		.durability = (enum tide_durability)luaL_checkinteger(L, 4),
 		.max_bytes = (uint64_t)luaL_checkinteger(L, 5),
 		.clock = opt_clock(L, 6),
+		.alone = lua_toboolean(L, 7),
 	};
 	struct database *database = lua_newuserdatauv(L, sizeof *database, 2);
 	struct failure failure;
@@ -211,7 +213,7 @@ static int ready(lua_State *L)
 	return 0;
 }
 
-static void set_hex(lua_State *L, const char *name, const uint8_t *bytes, size_t len)
+void push_hex(lua_State *L, const uint8_t *bytes, size_t len)
 {
 	char text[65];
 
@@ -220,6 +222,11 @@ static void set_hex(lua_State *L, const char *name, const uint8_t *bytes, size_t
 		text[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
 	}
 	lua_pushlstring(L, text, 2 * len);
+}
+
+static void set_hex(lua_State *L, const char *name, const uint8_t *bytes, size_t len)
+{
+	push_hex(L, bytes, len);
 	lua_setfield(L, -2, name);
 }
 

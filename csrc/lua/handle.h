@@ -22,6 +22,7 @@ extern const char QUERY_TYPE[];
 extern const char FEED_TYPE[];
 extern const char BELL_TYPE[];
 extern const char SNAPSHOT_TYPE[];
+extern const char BACKUP_TYPE[];
 #define CLOCK_TYPE "tidetable.core.clock"
 #define RECORD_TYPE "tidetable.record"
 
@@ -98,9 +99,13 @@ void open_queries(lua_State *L);
 void open_snapshots(lua_State *L);
 void open_feeds(lua_State *L);
 void open_records(lua_State *L);
+void open_backups(lua_State *L);
 void open_clocks(lua_State *L);
 void open_terminals(lua_State *L);
 void open_inputs(lua_State *L);
+
+/* Pushes bytes (32 at most) as hexadecimal digits. */
+void push_hex(lua_State *L, const uint8_t *bytes, size_t len);
 
 /* The clock at index, which may be nil: then NULL. */
 struct clock *opt_clock(lua_State *L, int index);

@@ -1,5 +1,6 @@
 -- database.lua - an open database: its tables, transactions and streams.
 
+local backup = require "tidetable.backup"
 local core = require "tidetable.core"
 local optimistic = require "tidetable.optimistic"
 local options = require "tidetable.options"
@@ -285,6 +286,15 @@ function Database:check()
   report.text = nil
   report.ok = report.problem_count == 0
   return report
+end
+
+--- Copies the database to a new file while others read and write: verified, and
+--- there whole or not at all.
+---@param path string
+---@param given tidetable.BackupOptions|nil
+---@return tidetable.BackupFacts|nil, table|nil err, string|nil code
+function Database:backup(path, given)
+  return backup.to(self, path, given)
 end
 
 --- What the file is.

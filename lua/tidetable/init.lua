@@ -1,6 +1,7 @@
 -- init.lua - tidetable: DynamoDB's tables and DynamoDB Streams in one file,
 -- inside your process.
 
+local backup = require "tidetable.backup"
 local core = require "tidetable.core"
 local database = require "tidetable.database"
 local options = require "tidetable.options"
@@ -49,12 +50,7 @@ local open_options = {
 ---@param given tidetable.OpenOptions|nil
 ---@return tidetable.Database|nil, table|nil err, string|nil code
 function tidetable.open(path, given)
-  if type(path) ~= "string" then
-    misuse("open: a path expected, got " .. type(path))
-  end
-  if path == "" or path:find("\0", 1, true) then
-    misuse("open: a path has at least one byte, and no NUL")
-  end
+  options.path(path, "open")
   given = options.check(given, open_options, "open")
   local handle, err, code = core.open(path ~= ":memory:" and path or nil,
     given.read_only or false, given.create ~= false and not given.read_only,
@@ -65,6 +61,32 @@ function tidetable.open(path, given)
   return database.new {
     core = handle, path = path, busy_timeout = given.busy_timeout or 5, wait = given.wait,
   }
+end
+
+local compact_options = {
+  max_size = open_options.max_size, progress = "function", wait = "function",
+}
+
+---@class tidetable.CompactOptions
+---@field progress tidetable.BackupProgress|nil  called about ten times a second
+---@field max_size integer|string|nil  as in open
+---@field wait fun(wakeup: tidetable.BackupWakeup, seconds: number)|nil  as in open
+
+--- Makes the file of a database that nobody has open as small as it can be: a
+--- compact copy takes its place. BUSY when somebody has it open.
+---@param path string
+---@param given tidetable.CompactOptions|nil
+---@return tidetable.BackupFacts|nil, table|nil err, string|nil code
+function tidetable.compact(path, given)
+  options.path(path, "compact")
+  given = options.check(given, compact_options, "compact")
+  -- Closed whatever comes: others are kept out until it is.
+  local handle <close>, err, code = core.open(path, false, false, durability.full,
+    options.bytes(given.max_size) or 0, nil, true)
+  if not handle then
+    return nil, err, code
+  end
+  return backup.in_place({ core = handle, wait = given.wait }, given.progress)
 end
 
 --- A clock that stands still until it is told.

@@ -21,7 +21,7 @@
 ---@alias tidetable.code
 ---| "VALIDATION"       # an item, a key or a request that DynamoDB refuses too
 ---| "NOT_FOUND"        # no such table or stream
----| "IN_USE"           # the table exists already
+---| "IN_USE"           # the table exists already; a file at a backup's path
 ---| "LIMIT"            # too many tables or streams
 ---| "TOO_BIG"          # a transaction over 32 MiB
 ---| "BUSY"             # another writer held the database for busy_timeout
@@ -144,3 +144,15 @@
 ---@field rows integer
 ---@field bytes integer
 ---@field stale_readers integer   slots of dead processes, cleared
+
+--- What db:backup() and tidetable.compact() return.
+---@class tidetable.BackupFacts
+---@field bytes integer            of the new file
+---@field source_bytes integer     of the database when the copy began
+---@field grown_bytes integer      by how much it grew meanwhile
+---@field sequence_number integer  of the last change in the copy
+---@field items integer
+---@field records integer
+---@field database_id string
+---@field incarnation string       of the copy
+---@field seconds number           how long it took, by the database's clock

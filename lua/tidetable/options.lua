@@ -115,6 +115,18 @@ function options.check(given, known, what)
   return given
 end
 
+--- Raises unless it can be the path of a file.
+---@param path any
+---@param what string  as for check
+function options.path(path, what)
+  if type(path) ~= "string" then
+    misuse(what .. ": a path expected, got " .. type(path))
+  end
+  if path == "" or path:find("\0", 1, true) then
+    misuse(what .. ": a path has at least one byte, and no NUL")
+  end
+end
+
 --- For options.check: one of these strings.
 ---@param words string[]
 function options.one_of(words)

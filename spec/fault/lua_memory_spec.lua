@@ -61,6 +61,19 @@ call("list_streams", function(world) assert(#world.db:list_streams() > 0) end)
 call("info", function(world) assert(world.db:info()) end)
 call("sync", function(world) assert(world.db:sync()) end)
 call("check", function(world) assert(world.db:check().ok) end)
+call("backup", function(world)
+  local facts = assert(world.db:backup(world.path .. ".copy", { overwrite = true, compact = true,
+    progress = function(phase, done, total) assert(phase and done <= total) end }))
+  assert(facts.items >= 21 and #facts.incarnation == 32)
+end)
+call("backup, refused", function(world)
+  local facts, err = world.db:backup(world.still)
+  assert(not facts, "copied")
+  error(err, 0)
+end)
+call("compact", function(world)
+  assert(tidetable.compact(world.still).bytes > 0)
+end)
 call("trim", function(world) assert(world.db:trim()) end)
 call("wakeup", function(world)
   local wakeup <close> = assert(world.db:wakeup())
@@ -316,7 +329,8 @@ local function says_so(err)
 end
 
 local expected_errors = {
-  ["open, refused"] = "OPTIONS", ["put, refused"] = "VALIDATION", ["records, ahead"] = "AHEAD",
+  ["open, refused"] = "OPTIONS", ["put, refused"] = "VALIDATION",
+  ["backup, refused"] = "IN_USE", ["records, ahead"] = "AHEAD",
   ["transact, undone"] = "on purpose", ["transact, optimistic, undone"] = "on purpose",
 }
 
@@ -374,6 +388,7 @@ describe("Lua's memory, refused once in", function()
     remove(path)
     remove(path .. ".open")
     remove(path .. ".still")
+    remove(path .. ".copy")
     local left = assert(io.popen("ls " .. path .. "* 2>/dev/null"))
     assert.is_nil(left:read("l"))
     left:close()
@@ -396,6 +411,7 @@ describe("Lua's memory, refused once in", function()
         remove(path)
         remove(path .. ".open")
         remove(path .. ".still")
+        remove(path .. ".copy")
         world = make_world(path)
       end
       assert.same({}, world.other:check().problems)

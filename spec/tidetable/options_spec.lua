@@ -9,6 +9,17 @@ local known = {
   timeout = options.seconds, view = options.one_of { "OLD", "NEW" },
 }
 
+describe("path", function()
+  it("is a string of at least one byte, without NUL", function()
+    options.path("a", "open")
+    misuse("open: a path expected, got nil", options.path, nil, "open")
+    misuse("open: a path expected, got number", options.path, 1, "open")
+    for _, wrong in ipairs { "", "a\0b" } do
+      misuse("open: a path has at least one byte, and no NUL", options.path, wrong, "open")
+    end
+  end)
+end)
+
 describe("check", function()
   local function check(given, level)
     return options.check(given, known, "read", level)

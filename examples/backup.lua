@@ -1,0 +1,80 @@
+-- backup.lua - copies of a database that is in use, an accident, and the way back.
+--
+--   lua5.4 examples/backup.lua
+--
+-- Beside each position that is kept outside of the file stands the incarnation it belongs to.
+local tidetable = require "tidetable"
+
+local directory = os.tmpname()
+os.remove(directory)
+local function path(name) return directory .. "-" .. name end
+
+local function remove(name)
+  for _, suffix in ipairs { "", "-lock", "-wake" } do os.remove(path(name) .. suffix) end
+end
+
+local db = assert(tidetable.open(path("shop.tide")))
+local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+
+local function order(id, total) assert(orders:put { id = id, total = total }) end
+
+-- A mirror somewhere else, which remembers how far it is, and of which database.
+local mirror = { count = 0 }
+
+function mirror.follow(of)
+  local info = of:info()
+  local text = "goes on"
+  if mirror.incarnation ~= info.incarnation then
+    text = mirror.incarnation and "is of another incarnation: starts over" or "starts"
+    mirror.incarnation, mirror.position, mirror.count = info.incarnation, 0, 0
+  end
+  for record in of:stream():records { after = mirror.position } do
+    mirror.position = record.sequence_number
+    mirror.count = mirror.count + 1
+  end
+  print(("mirror %s, %d changes"):format(text, mirror.count))
+end
+
+order("a", 10)
+order("b", 20)
+mirror.follow(db)
+
+-- Every night. The last copy is there until the new one is, whole and verified.
+local function back_up()
+  local facts = assert(db:backup(path("night.tide"), { compact = true, overwrite = true }))
+  print(("backup: %d items, %d records, up to %d"):format(facts.items, facts.records,
+    facts.sequence_number))
+end
+
+back_up()
+order("c", 30)
+back_up()
+order("d", 40)
+mirror.follow(db)
+
+-- The accident.
+assert(db:delete_table("orders"))
+db:close()
+remove("shop.tide")
+
+-- The way back: the copy takes the name, and is a database as any other. What was changed after
+-- it was made is lost, and what comes now gets the same numbers: so the mirror has to be told.
+assert(os.rename(path("night.tide"), path("shop.tide")))
+db = assert(tidetable.open(path("shop.tide")))
+orders = assert(db:table("orders"))
+order("e", 50)
+mirror.follow(db)
+order("f", 60)
+mirror.follow(db)
+db:close()
+remove("shop.tide")
+remove("night.tide")
+
+-- It prints
+--
+--   mirror starts, 2 changes
+--   backup: 2 items, 2 records, up to 2
+--   backup: 3 items, 3 records, up to 3
+--   mirror goes on, 4 changes
+--   mirror is of another incarnation: starts over, 4 changes
+--   mirror goes on, 5 changes

@@ -1,0 +1,99 @@
+-- backup.lua - copies of a database: started, waited for, ended.
+--
+-- The core's own thread makes them. Here somebody waits, in whatever loop runs,
+-- and looks now and then: so that there is a progress to show, and Ctrl-C or an
+-- error in the progress function ends the copy.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+local wait = require "tidetable.wait"
+
+local backup = {}
+
+--- How often to look, in seconds.
+local LOOK_EVERY = 0.1
+
+--- What event loops wait on: readable when the copy has ended. Closing it ends the
+--- copy, if need be.
+---@class tidetable.BackupWakeup: tidetable.Wakeup
+local Wakeup = wait.kind("tidetable.backup_wakeup")
+
+function Wakeup:pollfd()
+  return core.backup_pollfd(self.core)
+end
+
+function Wakeup.timeout()
+  return LOOK_EVERY
+end
+
+--- Nothing: it has ended for good.
+function Wakeup.clear()
+end
+
+function Wakeup:wait(seconds)
+  return core.backup_wait(self.core, math.min(seconds or LOOK_EVERY, LOOK_EVERY))
+end
+
+local function sleep(database, wakeup)
+  local loop = wait.loop(database.wait)
+  if loop then
+    loop(wakeup, LOOK_EVERY)
+  else
+    wakeup:wait(LOOK_EVERY)
+  end
+end
+
+--- Waits for a copy; what it came to.
+local function finish(database, copy, progress)
+  local wakeup <close> = wait.attach(database, setmetatable({ core = copy }, Wakeup))
+  while true do
+    local facts, err, code = core.backup_result(copy)
+    if facts ~= false then
+      return facts, err, code
+    end
+    if progress then
+      progress(core.backup_progress(copy))
+    end
+    sleep(database, wakeup)
+  end
+end
+
+local backup_options = { compact = "boolean", overwrite = "boolean", progress = "function" }
+
+---@alias tidetable.BackupPhase "copying"|"verifying"|"publishing"
+---@alias tidetable.BackupProgress fun(phase: tidetable.BackupPhase, done: integer, total: integer)
+
+---@class tidetable.BackupOptions
+---@field compact boolean|nil    leave out free pages, and what was deleted in them
+---@field overwrite boolean|nil  replace the database that has the name
+---@field progress tidetable.BackupProgress|nil  called about ten times a second
+
+--- db:backup.
+---@param database table
+---@param path string
+---@param given tidetable.BackupOptions|nil
+---@return tidetable.BackupFacts|nil, table|nil err, string|nil code
+function backup.to(database, path, given)
+  options.path(path, "backup")
+  given = options.check(given, backup_options, "backup")
+  local copy, err, code = core.backup(database.core, path, given.compact or false,
+    given.overwrite or false, database.busy_timeout)
+  if not copy then
+    return nil, err, code
+  end
+  return finish(database, copy, given.progress)
+end
+
+--- tidetable.compact, of a database that was opened alone.
+---@param database { core: userdata, wait: function|nil }
+---@param progress tidetable.BackupProgress|nil
+---@return tidetable.BackupFacts|nil, table|nil err, string|nil code
+function backup.in_place(database, progress)
+  local copy, err, code = core.compact(database.core)
+  if not copy then
+    return nil, err, code
+  end
+  return finish(database, copy, progress)
+end
+
+return backup
