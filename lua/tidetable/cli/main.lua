@@ -37,6 +37,8 @@ main.commands = {
   {
     "The file",
     "check",
+    "backup",
+    "compact",
   },
   {
     "The command",

@@ -53,14 +53,20 @@ function open.check(subject, ...)
   return ...
 end
 
+--- Refuses what can't be the path of a file.
+---@param path string
+function open.path(path)
+  if path == "" or path == ":memory:" then
+    console.misused(("%q is no database: give the path of its file"):format(path))
+  end
+end
+
 --- Opens a database that exists; the options are tidetable.open's.
 ---@param path string
 ---@param given tidetable.OpenOptions|nil  default: read_only
 ---@return tidetable.Database  to be closed: `local db <close> = ...`
 function open.database(path, given)
-  if path == "" or path == ":memory:" then
-    console.misused(("%q is no database: give the path of its file"):format(path))
-  end
+  open.path(path)
   given = given or { read_only = true }
   if given.create == nil then
     given.create = false

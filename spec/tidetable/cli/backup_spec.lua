@@ -1,0 +1,92 @@
+-- backup_spec.lua - what doc/modules/cli/backup.md promises.
+local command = require "spec.tidetable.cli.command"
+local dkjson = require "dkjson"
+local helper = require "spec.tidetable.helper"
+local lfs = require "lfs"
+
+helper.setup(before_each, after_each)
+
+local function make(items)
+  local db = helper.open()
+  assert(db:create_table { name = "orders", partition_key = { "id", "N" }, stream = true })
+  assert(db:transact(function(tx)
+    for id = 1, items or 3 do
+      tx:table("orders"):put { id = id }
+    end
+  end))
+  db:close()
+  return helper.path(), helper.path("copy.tide")
+end
+
+local function exists(path)
+  return lfs.attributes(path, "mode") ~= nil
+end
+
+describe("backup", function()
+  local on_terminal = command.on_terminal(it, pending)
+
+  it("copies a database that is in use, and says what", function()
+    local path, target = make()
+    helper.open(nil, path)
+    local said = command.must { "backup", path, target }
+    assert.truthy(said:find("copy.tide: [%d.]+ KiB, 3 items, 3 records, up to sequence number 3\n"),
+      said)
+    local copy = helper.open(nil, target)
+    assert.is_true(copy:check().ok)
+    assert.same({ id = 2 }, assert(copy:table("orders")):get { id = 2 })
+  end)
+
+  it("tells the facts with --json", function()
+    local path, target = make()
+    local facts = dkjson.decode(command.must { "backup", "--json", "--compact", path, target })
+    assert.equal(3, facts.items)
+    assert.equal(lfs.attributes(target, "size"), facts.bytes)
+    assert.equal(helper.open(nil, target):info().incarnation, facts.incarnation)
+  end)
+
+  it("overwrites a database when it is told to, and nothing else", function()
+    local path, target = make()
+    command.must { "backup", path, target }
+    local ran = command.refuses(1, "copy.tide: exists already", { "backup", path, target })
+    assert.truthy(ran.err:find("--overwrite replaces it", 1, true))
+    command.must { "backup", "-f", path, target }
+    command.refuses(1, "is the database itself", { "backup", "-f", path, path })
+    local letter = helper.path("letter")
+    assert(io.open(letter, "w")):close()
+    command.refuses(1, "not a tidetable database", { "backup", "-f", path, letter })
+    local open = helper.open(nil, target)
+    ran = command.refuses(1, "has it open", { "backup", "-f", path, target })
+    assert.truthy(ran.err:find("when nobody has it open", 1, true))
+    open:close()
+  end)
+
+  it("waits for a writer, for so long", function()
+    local path, target = make()
+    local db = helper.open(nil, path)
+    db:transact(function()
+      local ran = command.refuses(1, "another writer holds the database",
+        { "backup", path, target, "--busy-timeout", "0.05" })
+      assert.truthy(ran.err:find("is writing: try again", 1, true), ran.err)
+    end)
+    assert.is_false(exists(target))
+  end)
+
+  it("wants two paths", function()
+    command.refuses(2, "missing argument 'target'", { "backup", helper.path() })
+    command.refuses(2, "no database", { "backup", helper.path(), ":memory:" })
+    command.refuses(1, "no such database", { "backup", helper.path("none"), helper.path("copy") })
+  end)
+
+  -- What it waits for is a writer: so it takes as long as it is told to.
+  on_terminal("shows on a terminal how far it is, and takes that away", function()
+    local path, target = make()
+    local db = helper.open(nil, path)
+    local screen, status
+    db:transact(function()
+      screen, status = command.terminal({ "backup", path, target, "--busy-timeout", "1" })
+    end)
+    assert.equal(1, status)
+    assert.truthy(screen:find("\rcopying ", 1, true), screen)
+    assert.truthy(screen:find("\r\27[K", 1, true), screen)
+  end)
+end)
