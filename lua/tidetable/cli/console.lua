@@ -54,6 +54,7 @@ end
 function console.new(colour)
   local is_terminal = core.terminal_size(OUTPUT) ~= nil
   local errors_are_shown = core.terminal_size(ERRORS) ~= nil
+  text.use_ascii(not is_unicode())
   return setmetatable({
     is_terminal = is_terminal,
     can_move = is_terminal and variable "TERM" ~= "dumb",
@@ -111,11 +112,26 @@ function Console:cut(line)
   return text.cut(line, (self:size()), self:ellipsis())
 end
 
+--- The same value with integers in place of floats that are integral: 86400 and
+--- not 86400.0.
+local function with_integers(value)
+  if type(value) == "number" then
+    return math.tointeger(value) or value
+  elseif type(value) ~= "table" then
+    return value
+  end
+  local copy = setmetatable({}, getmetatable(value))
+  for name, each in pairs(value) do
+    copy[name] = with_integers(each)
+  end
+  return copy
+end
+
 --- Writes a value as JSON, in a line of its own.
 ---@param value any        for dkjson
 ---@param order string[]|nil  names that come first, in this order
 function Console.json(_, value, order)
-  check_written(io.stdout:write(dkjson.encode(value, { keyorder = order }), "\n"))
+  check_written(io.stdout:write(dkjson.encode(with_integers(value), { keyorder = order }), "\n"))
 end
 
 --- Writes what is still in memory. Whoever is about to wait calls it.

@@ -65,19 +65,23 @@ end
 
 -- The last few -----------------------------------------------------------------
 
---- Whether there are `n` records behind a sequence number. True also when some of
---- them are trimmed: then it is too early in any case.
-local function has_behind(stream, sequence_number, n)
+--- How many records there are behind `low` and through `high`, counted up to
+--- `most`; nil when some of them are trimmed.
+local function count_between(stream, low, high, most)
   local count = 0
   local ok, err = pcall(function()
-    for _ in stream:records { after = sequence_number, limit = n } do
+    for record in stream:records { after = low, limit = most } do
+      if record.sequence_number > high then
+        break
+      end
       count = count + 1
     end
   end)
-  if not ok and (type(err) ~= "table" or err.code ~= "TRIMMED") then
+  if ok then
+    return count
+  elseif type(err) ~= "table" or err.code ~= "TRIMMED" then
     error(err, 0)
   end
-  return not ok or count == n, not ok
 end
 
 --- How many records of those there are to skip, so that the last n are left.
@@ -89,32 +93,30 @@ local function surplus(stream, n)
   return math.max(count - n, 0)
 end
 
---- The position behind which there are just n records, found by halving: a stream
---- is read forwards only, and its numbers have gaps.
+--- The position behind which there are just n records. A stream is read forwards
+--- only, and its numbers have gaps: so it is looked for from the end in steps that
+--- double, then by halving.
 ---@return table position
 ---@return integer skip  records to pass over
 local function last_position(stream, head, n)
-  if n == 0 then
-    return { after = head }, 0
-  end
-  local low, high = 0, head
-  local enough, is_trimmed = has_behind(stream, low, n)
-  if not enough then
-    return { from = "TRIM_HORIZON" }, 0
-  end
-  while high - low > 1 do
-    local middle = low + (high - low) // 2
-    local behind, trimmed = has_behind(stream, middle, n)
-    if behind then
-      low, is_trimmed = middle, trimmed
+  local low, low_is_trimmed      -- behind it there are too many
+  local high, behind = head, 0   -- behind it there are so many: too few
+  local step = n
+  while behind < n and (not low or high - low > 1) do
+    local at = low and low + (high - low) // 2 or math.max(high - step, 0)
+    local count = count_between(stream, at, high, n - behind + 1)
+    if not count or behind + count > n then
+      low, low_is_trimmed = at, not count
+    elseif at == 0 and behind + count < n then
+      return { from = "TRIM_HORIZON" }, 0
     else
-      high = middle
+      high, behind, step = at, behind + count, step * 2
     end
   end
-  if is_trimmed then
+  if behind < n and low_is_trimmed then
     return { from = "TRIM_HORIZON" }, surplus(stream, n)
   end
-  return { after = low }, 0
+  return { after = high }, 0
 end
 
 -- Where to begin -----------------------------------------------------------------

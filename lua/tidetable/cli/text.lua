@@ -28,6 +28,15 @@ local function is_shown(code)
   return core.terminal_char_columns(code) >= 0 and not is_treacherous(code)
 end
 
+local ascii_only = false
+
+--- Whether all that is not ASCII is to be escaped too: where the locale is not of
+--- UTF-8, a terminal may take some of its bytes for controls.
+---@param whether boolean
+function text.use_ascii(whether)
+  ascii_only = whether
+end
+
 --- A string that is not only printable ASCII.
 local function escape_wide(s)
   local parts, at = {}, 1
@@ -37,7 +46,7 @@ local function escape_wide(s)
     at = at + #char
     if not code or code < 0x20 or code == 0x7f then
       char = escape_byte(char)
-    elseif code > 0x7f and not is_shown(code) then
+    elseif code > 0x7f and (ascii_only or not is_shown(code)) then
       char = ("\\u{%X}"):format(code)
     end
     parts[#parts + 1] = char

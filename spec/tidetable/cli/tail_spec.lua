@@ -2,6 +2,7 @@
 local command = require "spec.tidetable.cli.command"
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"
+local text = require "tidetable.cli.text"
 local tidetable = require "tidetable"
 
 helper.setup(before_each, after_each)
@@ -265,7 +266,7 @@ describe("on a terminal", function()
     items:put { customer = "ann", at = 1, status = "paid", note = "n", deep = { a = 1, b = 3 } }
     items:delete { customer = "ann", at = 1 }
     items:put { customer = "\27[2J\u{202e}\n", at = 2, name = "\27]0;title\7" }
-    items:put { customer = ("long"):rep(100), at = 3, bytes = tidetable.binary "\0\1" }
+    items:put { customer = ("漢"):rep(100), at = 3, bytes = tidetable.binary "\0\1" }
     db:close()
     return helper.path()
   end
@@ -293,7 +294,7 @@ describe("on a terminal", function()
       for _, columns in ipairs { 40, 80, 132 } do
         local screen = command.terminal({ "tail", path, more }, { columns = columns })
         for _, line in ipairs(lines(screen)) do
-          assert.is_true(utf8.len(line) <= columns, line)
+          assert.is_true(text.columns(line) <= columns, line)
           assert.is_nil(line:find("%c"), line)
         end
         assert.is_nil(screen:find("\u{202e}", 1, true))
@@ -322,8 +323,15 @@ describe("on a terminal", function()
     for i, mark in ipairs { "  ", "┌ ", "│ ", "└ " } do
       assert.equal(mark, list[i + 1]:sub(1, #mark))
     end
-    local ascii = command.terminal({ "tail", helper.path(), "-t" }, nil, { LANG = "C" })
-    assert.is_nil(ascii:find("[\128-\255]"))
+  end)
+
+  on_terminal("there is ASCII alone where the locale has no more", function()
+    local path = odd()
+    for _, more in ipairs { "-t", "-x" } do
+      local screen = command.terminal({ "tail", path, more }, nil, { LANG = "C" })
+      assert.is_nil(screen:find("[\128-\255]"), screen)
+      assert.truthy(screen:find("\\u{6F22}", 1, true))
+    end
   end)
 
   on_terminal("images that a view type does not keep are not made up", function()

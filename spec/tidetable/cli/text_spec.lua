@@ -17,6 +17,13 @@ describe("safe", function()
     end
   end)
 
+  it("escapes all but ASCII where the locale is not of UTF-8", function()
+    text.use_ascii(true)
+    local shown = text.safe("a\n\u{db}漢")
+    text.use_ascii(false)
+    assert.equal("a\\n\\u{DB}\\u{6F22}", shown)
+  end)
+
   it("makes of any bytes UTF-8 without a control character", function()
     local seed = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
     math.randomseed(seed)
