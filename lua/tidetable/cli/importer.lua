@@ -107,13 +107,24 @@ function Importer:give_up(message)
     or self.given.max_errors == 0 and "--skip-bad skips what is wrong, and says so" or nil)
 end
 
+--- Whether a bad line may have said where the items behind it belong.
+function Importer:may_be_definition(line)
+  return self.definition and (line == lines.TOO_LONG or not line:find '^%s*{%s*"Item"')
+end
+
 --- A line that is no item.
-function Importer:refuse(column, reason)
+function Importer:refuse(line, column, reason)
   local message = self:place(self.source.number, column) .. ": " .. reason
-  if not self:skips(message) then
+  local is_doubtful = self:may_be_definition(line)
+  if is_doubtful or not self:skips(message) then
     self:flush(self.source.number - 1)
-    self:give_up(message)
+  else
+    return
   end
+  if is_doubtful and self.given.max_errors > 0 then
+    console.fail(message, "it may have begun another table: this line can't be skipped")
+  end
+  self:give_up(message)
 end
 
 -- Storing --------------------------------------------------------------------
@@ -238,6 +249,7 @@ end
 --- A table's definition: its items follow.
 function Importer:begin_table(tree)
   local place = self:place(self.source.number)
+  self:flush(self.source.number - 1)
   local spec, problem = definition.spec(tree)
   if not spec then
     console.fail(("%s: %s"):format(place, problem))
@@ -245,7 +257,6 @@ function Importer:begin_table(tree)
     console.fail(place .. ": another table: --table is for one", "without it each is stored in "
       .. "the table of its name")
   end
-  self:flush(self.source.number - 1)
   self.definition, spec.name = spec, self.given.table or spec.name
   local table, err, code = self.db:table(spec.name)
   if code == "NOT_FOUND" then
@@ -260,7 +271,7 @@ end
 
 --- The end of an export: as many items were read as had been written.
 function Importer:end_export(tree)
-  local count = type(tree) == "table" and tree.Items
+  local count = type(tree) == "table" and tree.Items or "no number of"
   if count ~= self.seen then
     self:flush(self.source.number - 1)
     console.fail(("%s: %s items were exported, %d were read"):format(
@@ -288,7 +299,7 @@ function Importer:take_word(tree, line)
     self:end_export(tree.End)
   elseif not word then
     self.seen = self.seen + 1
-    self:refuse(nil, 'an object {"Item":...} expected; --format json is for plain items')
+    self:refuse(line, nil, 'an object {"Item":...} expected; --format json is for plain items')
   else
     self:take_item(tree.Item, line)
   end
@@ -300,7 +311,7 @@ function Importer:take_item(tree, line)
   if item then
     self:add(item, line)
   else
-    self:refuse(nil, err.message)
+    self:refuse(line, nil, err.message)
   end
 end
 
@@ -328,13 +339,13 @@ function Importer:take(line)
     return self:pass(line)
   elseif line == lines.TOO_LONG then
     self.seen = self.seen + 1
-    return self:refuse(nil, tostring(line))
+    return self:refuse(line, nil, tostring(line))
   end
   local tree, err, code = json_text.decode(line)
   if code then
     self.seen = self.seen + 1
     local hint = line:find "^\x1f\x8b" and "this is compressed: gunzip -c FILE | tidetable import"
-    self:refuse(err.column, hint or err.reason)
+    self:refuse(line, err.column, hint or err.reason)
   elseif self.given.form == "dynamodb" then
     self:take_word(tree, line)
   else
