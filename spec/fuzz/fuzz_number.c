@@ -27,7 +27,7 @@ static void comes_back(struct slice bytes)
 	CHECK_EQUAL_UINT(len, strlen(text));
 	CHECK_EQUAL_INT(number_parse(&again, slice_of_text(text)), 0);
 	is_this(&again, bytes);
-	CHECK(number_size(bytes) >= 1 && number_size(bytes) <= 21);
+	CHECK(number_size(bytes) >= 1 && number_size(bytes) <= NUMBER_MAX_BYTES);
 	if (number_to_integer(bytes, &integer)) {
 		number_from_integer(&again, integer);
 		is_this(&again, bytes);
