@@ -340,7 +340,13 @@ $(COMMAND): Makefile | $(OUT)/bin
 	@chmod +x $@
 
 $(OUT)/unit/%: $(OBJ)/spec/unit/%.o $(CORE)
-	$(call link)
+	$(call link,$(WRAPPED:%=-Wl,--wrap=%))
+
+# Calls of the store that this test lets fail.
+STORE_CALLS = txn_get txn_put txn_append txn_delete txn_count txn_cursor cursor_open cursor_move \
+	cursor_delete reader_open reader_renew writer_begin writer_commit writer_check_room \
+	store_usage store_clear_stale
+$(OUT)/unit/fault_tide_store: WRAPPED = $(STORE_CALLS)
 
 $(OUT)/fault/%.so: $(OBJ)/spec/fault/%.o
 	$(call link,$(LIBFLAG))

@@ -281,7 +281,8 @@ int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint
 			err = cursor_move(cursor, MOVE_NEXT, &key, &value);
 		(*rows)++;
 	} while (!err && is_of(key, stream) && sequence_of(key) == head->sequence);
+	/* CORRUPT would be the next record: what is half gone must not be committed. */
 	if (err)
-		return err;
+		return err == ERR_CORRUPT ? ERR_STORE : err;
 	return is_of(key, stream) ? peek_head(key, value, head) : beyond(key);
 }

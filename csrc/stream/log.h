@@ -52,7 +52,8 @@ int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
 int log_take(struct cursor *cursor, uint32_t stream, struct record *head, struct buffer *out);
 
 /* Deletes the record that the cursor is on the first row of, adding its rows to
- * *rows, and goes on to the next one as log_step does. */
+ * *rows, and goes on to the next one as log_step does; CORRUPT is said of that
+ * one, whatever keeps this one from going is STORE. */
 int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint64_t *rows);
 
 #endif

@@ -1,0 +1,625 @@
+/* calls.h - calls of tide.h, for tests in which something below them fails.
+ *
+ * Each request that a call makes of what is below is refused once, the first, then
+ * the second, until the call goes well. Whatever fails says so, leaves no lock
+ * behind and nothing half-done; then the same call goes well. The handle is a
+ * fresh one each time, so that nothing it remembers saves it a request.
+ */
+#ifndef UNIT_CALLS_H
+#define UNIT_CALLS_H
+
+#include "unit/tides.h"
+
+#define BIG 5000                         /* an item of several parts */
+
+static struct failure failure;
+static struct tide_options options;
+static struct clock *manual;
+static char big[BIG + 1];
+static struct builder made;              /* items to put; warm, so it asks for nothing */
+
+/* What is refused, and with what. */
+static void (*refuse_after)(long requests);      /* let so many succeed; <0: all */
+static int refusal;
+static bool was_refused;                 /* set by what refuses, if it can tell */
+
+/* One call, or several that belong together. What it made is its own. */
+struct call {
+	const char *name;
+	int (*run)(struct tide *tide);
+	bool happened;                   /* as `sign` sees it: what it is to have done */
+	bool (*sign)(struct tide *tide);
+};
+
+/* --- calls that change something --- */
+
+static int run_create(struct tide *tide)
+{
+	struct tide_table_spec spec = spec_of("created");
+
+	return tide_create_table(tide, &spec, &failure);
+}
+
+static bool is_there(struct tide *tide, const char *name)
+{
+	struct tide_table table = table_named(name);
+	const struct table_row *row;
+
+	return tide_describe_table(tide, &table, &row, &failure) == 0;
+}
+
+static bool sign_create(struct tide *tide)
+{
+	return is_there(tide, "created");
+}
+
+static int run_delete_table(struct tide *tide)
+{
+	return tide_delete_table(tide, slice_of_text("doomed"), &failure);
+}
+
+static bool sign_delete_table(struct tide *tide)
+{
+	return !is_there(tide, "doomed");
+}
+
+static uint32_t stream_of(struct tide *tide, const char *name)
+{
+	struct tide_table table = table_named(name);
+	const struct table_row *row;
+
+	MUST(tide_describe_table(tide, &table, &row, &failure), failure);
+	return row->stream;
+}
+
+static int run_disable(struct tide *tide)
+{
+	return tide_disable_stream(tide, slice_of_text("orders"), &failure);
+}
+
+static bool sign_disable(struct tide *tide)
+{
+	return stream_of(tide, "orders") == 0;
+}
+
+static int run_enable(struct tide *tide)
+{
+	struct retention day = { .age_ms = RETENTION_DEFAULT_MS };
+
+	return tide_enable_stream(tide, slice_of_text("silent"), VIEW_NEW_IMAGE, &day, &failure);
+}
+
+static bool sign_enable(struct tide *tide)
+{
+	return stream_of(tide, "silent") != 0;
+}
+
+static int run_retention(struct tide *tide)
+{
+	struct retention two = { .age_ms = 1000, .max_count = 2 };
+
+	return tide_set_retention(tide, 1, &two, &failure);
+}
+
+static bool sign_retention(struct tide *tide)
+{
+	struct tide_stream_state state;
+
+	MUST(tide_describe_stream(tide, 1, &state, &failure), failure);
+	return state.row->retention.max_count == 2;
+}
+
+/* A transaction: small and big, new and replaced and gone. */
+static int run_transaction(struct tide *tide)
+{
+	struct tide_table table = table_named("orders"), other = table_named("silent");
+	struct tide_change change;
+	int err = tide_begin(tide, &failure);
+
+	if (err)
+		return err;
+	err = tide_put(tide, &table, item_of(&made, "ann", "new", big), &change, &failure);
+	if (!err)
+		err = tide_put(tide, &table, item_of(&made, "ann", "1", big), &change,
+			&failure);
+	if (!err)
+		err = tide_put(tide, &table, item_of(&made, "ann", "big", "small"), &change,
+			&failure);
+	if (!err)
+		err = tide_delete(tide, &table, item_of(&made, "ann", "2", NULL), &change,
+			&failure);
+	if (!err)
+		err = tide_put(tide, &other, item_of(&made, "ann", "new", "x"), &change,
+			&failure);
+	if (err) {
+		tide_abort(tide);
+		return err;
+	}
+	return tide_commit(tide, &failure);
+}
+
+static bool sign_transaction(struct tide *tide)
+{
+	struct tide_table table = table_named("orders"), other = table_named("silent");
+	bool put = has(tide, &table, "ann", "new", big);
+
+	CHECK(has(tide, &table, "ann", "1", big) == put);
+	CHECK(has(tide, &table, "ann", "1", "old") != put);
+	CHECK(has(tide, &table, "ann", "big", "small") == put);
+	CHECK(has(tide, &table, "ann", "big", big) != put);
+	CHECK(has(tide, &table, "ann", "2", "old") != put);
+	CHECK(has(tide, &other, "ann", "new", "x") == put);
+	return put;
+}
+
+static char stubborn[32];
+static const char *const stubborn_names[] = { "x", "y", "z" };
+static uint64_t records_before;
+
+/* The same, but somebody goes on after a failure: nothing by halves is committed. */
+static int run_stubborn(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	struct tide_change change;
+	int err = tide_begin(tide, &failure), first = 0;
+
+	if (err)
+		return err;
+	for (int i = 0; i < 3; i++) {
+		err = tide_put(tide, &table, item_of(&made, stubborn, stubborn_names[i], big),
+			&change, &failure);
+		if (err && !first)
+			first = err;
+	}
+	if (!first)
+		return tide_commit(tide, &failure);
+	refuse_after(-1);
+	err = tide_commit(tide, &failure);
+	CHECK(err == 0 || err == refusal);
+	return first;
+}
+
+static uint64_t records_of(struct tide *tide, uint32_t stream)
+{
+	struct tide_stream_state state;
+
+	MUST(tide_describe_stream(tide, stream, &state, &failure), failure);
+	return state.count;
+}
+
+/* Other items each time: what an earlier attempt has put may stay. */
+static void prepare_stubborn(struct tide *tide)
+{
+	static int attempt;
+
+	snprintf(stubborn, sizeof stubborn, "stubborn %d", ++attempt);
+	records_before = records_of(tide, 1);
+}
+
+/* A put may fail and leave the transaction good; item and record go together. */
+static bool sign_stubborn(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	uint64_t puts = 0;
+
+	for (int i = 0; i < 3; i++)
+		puts += has(tide, &table, stubborn, stubborn_names[i], big);
+	CHECK_EQUAL_UINT(records_of(tide, 1), records_before + puts);
+	return puts == 3;
+}
+
+static int run_trim(struct tide *tide)
+{
+	uint64_t records = 0, rows = 0;
+	bool more = true;
+	int err = 0;
+
+	while (!err && more)
+		err = tide_trim(tide, &records, &rows, &more, &failure);
+	return err;
+}
+
+static bool sign_trim(struct tide *tide)
+{
+	struct tide_report report = { 0 };
+	bool gone;
+
+	MUST(tide_check(tide, &report, &failure), failure);
+	gone = report.streams == 2;
+	buffer_release(&report.text);
+	return gone;
+}
+
+/* --- calls that read --- */
+
+static bool sign_nothing(struct tide *tide)
+{
+	(void)tide;
+	return false;
+}
+
+static int run_get(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	struct buffer out = { 0 };
+	uint64_t sequence;
+	int err = tide_get(tide, &table, item_of(&made, "ann", "big", NULL), &out, &sequence,
+		&failure);
+
+	CHECK(err || out.len > BIG);
+	buffer_release(&out);
+	return err;
+}
+
+static int run_query(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	struct tide_query_spec spec = { .partition = &(struct value){ TYPE_S, 0,
+		slice_of_text("ann") } };
+	struct tide_query *query;
+	struct slice item;
+	uint64_t sequence;
+	int count = 0, err = tide_query_start(&query, tide, &table, &spec, &failure);
+
+	CHECK((err == 0) == (query != NULL));
+	if (err)
+		return err;
+	err = tide_query_pin(query, tide, &failure);
+	for (int i = 0; i < 3 && !err; i++) {
+		err = tide_query_fill(query, tide, 2, &failure);
+		while (!err && tide_query_next(query, &sequence, &item) == 0)
+			count++;
+	}
+	CHECK(err || count == 3);
+	tide_query_finish(query);
+	return err;
+}
+
+/* Of the snapshot's time and of now: everything that reads from a snapshot. */
+static int read_at(struct tide *tide, const struct tide_snapshot *snapshot)
+{
+	struct tide_table table = table_named("orders"), younger = table_named("younger");
+	struct buffer out = { 0 };
+	struct table_row row;
+	uint64_t sequence;
+	struct key key;
+	int err = tide_describe_table_at(tide, snapshot, &table, &row, &failure);
+
+	if (!err)
+		err = tide_key_at(tide, snapshot, &table, item_of(&made, "ann", "1", NULL), true,
+			&key, &failure);
+	if (!err)
+		err = tide_get_at(tide, snapshot, &table, item_of(&made, "ann", "big", NULL), &out,
+			&sequence, &failure);
+	CHECK(err || out.len > BIG);
+	if (!err)
+		err = tide_get_at(tide, snapshot, &table, item_of(&made, "ann", "9", NULL), &out,
+			&sequence, &failure);
+	buffer_release(&out);
+	CHECK(err && (err != END || sequence == 0));
+	if (err == END)
+		err = tide_describe_table_at(tide, snapshot, &younger, &row, &failure);
+	return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+static int count_all(struct tide *tide, struct tide_query *query, int *count)
+{
+	struct slice item;
+	uint64_t sequence;
+	int err;
+
+	*count = 0;
+	do {
+		err = tide_query_fill(query, tide, 2, &failure);
+		while (!err && tide_query_next(query, &sequence, &item) == 0) {
+			struct key key;
+
+			++*count;
+			if (tide_query_key(query, tide, item, &key, &failure))
+				return failure.err;
+			CHECK_EQUAL_INT(tide_query_place(query, key_whole(&key)), 0);
+		}
+	} while (!err && tide_query_more(query));
+	return err;
+}
+
+static int query_at(struct tide *tide, const struct tide_snapshot *snapshot)
+{
+	struct tide_table table = table_named("orders");
+	struct tide_query_spec spec = { .snapshot = snapshot };
+	struct tide_query *query;
+	int count, err = tide_query_start(&query, tide, &table, &spec, &failure);
+
+	CHECK((err == 0) == (query != NULL));
+	if (err)
+		return err;
+	err = count_all(tide, query, &count);
+	CHECK(err || count == 4);
+	if (!err) {
+		tide_query_rewind(query);
+		err = tide_query_fill(query, tide, 10, &failure);
+	}
+	tide_query_finish(query);
+	return err;
+}
+
+static int run_snapshot(struct tide *tide)
+{
+	struct tide_snapshot *snapshot;
+	int err = tide_snapshot_open(&snapshot, tide, &failure);
+
+	CHECK((err == 0) == (snapshot != NULL));
+	if (err)
+		return err;
+	CHECK_EQUAL_UINT(tide_snapshot_commit(snapshot), tide_last_commit(tide));
+	err = read_at(tide, snapshot);
+	if (!err)
+		err = query_at(tide, snapshot);
+	tide_snapshot_close(snapshot);
+	return err;
+}
+
+/* The same with a catalog that has moved on since. */
+static int run_old_snapshot(struct tide *tide)
+{
+	struct tide_table_spec spec = spec_of("younger");
+	struct tide_snapshot *snapshot;
+	int err = tide_snapshot_open(&snapshot, tide, &failure), undone;
+
+	if (err)
+		return err;
+	spec.view = 0;                   /* a stream would outlive the table */
+	err = tide_create_table(tide, &spec, &failure);
+	if (!err) {
+		err = read_at(tide, snapshot);
+		if (!err)
+			err = query_at(tide, snapshot);
+		refuse_after(-1);
+		undone = tide_delete_table(tide, slice_of_text("younger"), &failure);
+		CHECK_EQUAL_INT(undone, 0);
+		failure.err = err;
+	}
+	tide_snapshot_close(snapshot);
+	return err;
+}
+
+static int run_version(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	uint64_t sequence;
+	int err = tide_version(tide, &table, item_of(&made, "ann", "1", NULL), &sequence,
+		&failure);
+
+	CHECK((err == 0) == (sequence > 0));
+	if (!err)
+		err = tide_version(tide, &table, item_of(&made, "ann", "9", NULL), &sequence,
+			&failure);
+	CHECK(err || sequence == 0);
+	return err;
+}
+
+static int run_feed_of(struct tide *tide, uint32_t id, enum tide_from from, uint64_t at)
+{
+	struct tide_feed *feed;
+	struct slice record;
+	uint64_t last = 0;
+	uint32_t stream;
+	int err = tide_feed_start(&feed, tide, id, from, at, &failure);
+
+	CHECK((err == 0) == (feed != NULL));
+	if (err)
+		return err;
+	for (int i = 0; i < 8 && !err; i++) {
+		err = tide_feed_fill(feed, tide, 2, &failure);
+		while (!err && tide_feed_next(feed, &stream, &record) == 0) {
+			CHECK_EQUAL_INT(record_check(record), 0);
+			CHECK(record_sequence(record.data) > last);
+			last = record_sequence(record.data);
+		}
+	}
+	tide_feed_finish(feed);
+	return err;
+}
+
+static int run_feed(struct tide *tide)
+{
+	int err = run_feed_of(tide, 1, TIDE_TRIM_HORIZON, 0);
+
+	return err ? err : run_feed_of(tide, 1, TIDE_TIME, 5);
+}
+
+static int run_feed_of_all(struct tide *tide)
+{
+	int err = run_feed_of(tide, 0, TIDE_TRIM_HORIZON, 0);
+
+	return err ? err : run_feed_of(tide, 0, TIDE_AFTER, 1);
+}
+
+static int run_descriptions(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	const struct table_row *row;
+	struct tide_stream_state state;
+	struct buffer list = { 0 };
+	struct tide_info info;
+	uint32_t id;
+	int err = tide_describe_table(tide, &table, &row, &failure);
+
+	if (!err)
+		err = tide_table_names(tide, &list, &failure);
+	if (!err)
+		err = tide_stream_ids(tide, &list, &failure);
+	buffer_release(&list);
+	if (!err)
+		err = tide_stream_of(tide, slice_of_text("orders"), slice_of(NULL, 0), &id,
+			&failure);
+	if (!err)
+		err = tide_describe_stream(tide, id, &state, &failure);
+	return err ? err : tide_info(tide, &info, &failure);
+}
+
+static int run_check(struct tide *tide)
+{
+	struct tide_report report = { 0 };
+	int err = tide_check(tide, &report, &failure);
+
+	CHECK(err || report.problems == 0 || refusal == ERR_CORRUPT);
+	buffer_release(&report.text);
+	return err;
+}
+
+static int run_bell(struct tide *tide)
+{
+	struct tide_bell *bell;
+	int err = tide_bell_open(&bell, tide, &failure);
+
+	CHECK((err == 0) == (bell != NULL));
+	tide_bell_close(bell);
+	return err;
+}
+
+static const struct call calls[] = {
+	{ "create_table", run_create, true, sign_create },
+	{ "delete_table", run_delete_table, true, sign_delete_table },
+	{ "enable_stream", run_enable, true, sign_enable },
+	{ "disable_stream", run_disable, true, sign_disable },
+	{ "set_retention", run_retention, true, sign_retention },
+	{ "a transaction", run_transaction, true, sign_transaction },
+	{ "a stubborn transaction", run_stubborn, true, sign_stubborn },
+	{ "trim", run_trim, true, sign_trim },
+	{ "get", run_get, false, sign_nothing },
+	{ "query", run_query, false, sign_nothing },
+	{ "snapshot", run_snapshot, false, sign_nothing },
+	{ "old snapshot", run_old_snapshot, false, sign_nothing },
+	{ "version", run_version, false, sign_nothing },
+	{ "feed", run_feed, false, sign_nothing },
+	{ "feed of all", run_feed_of_all, false, sign_nothing },
+	{ "descriptions", run_descriptions, false, sign_nothing },
+	{ "check", run_check, false, sign_nothing },
+	{ "bell", run_bell, false, sign_nothing },
+};
+
+/* --- --- */
+
+static struct tide *open_again(void)
+{
+	struct tide *tide;
+
+	MUST(tide_open(&tide, &options, &failure), failure);
+	return tide;
+}
+
+/* Two tables with streams, one without, and a stream that has expired. */
+static void fill(void)
+{
+	struct tide *tide = open_again();
+	struct tide_table table = create_table(tide, "orders"), doomed, silent;
+	struct retention second = { .age_ms = 1000 };
+	struct tide_table_spec spec = spec_of("silent");
+
+	spec.view = 0;
+	MUST(tide_create_table(tide, &spec, &failure), failure);
+	silent = table_named("silent");
+	doomed = create_table(tide, "doomed");
+	put_alone(tide, &table, "ann", "1", "old");
+	put_alone(tide, &table, "ann", "2", "old");
+	put_alone(tide, &table, "ann", "big", big);
+	put_alone(tide, &table, "bob", "1", "old");
+	put_alone(tide, &silent, "ann", "1", "old");
+	put_alone(tide, &doomed, "ann", "1", big);
+	create_table(tide, "gone");
+	MUST(tide_set_retention(tide, 3, &second, &failure), failure);
+	put_alone(tide, &doomed, "ann", "2", big);
+	MUST(tide_delete_table(tide, slice_of_text("gone"), &failure), failure);
+	check_clean(tide);
+	tide_close(tide);
+}
+
+static void remove_files(const char *path)
+{
+	static const char *const suffixes[] = { "", "-lock", "-wake" };
+	char name[4300];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+		unlink(name);
+	}
+}
+
+/* The lock is free, from another handle; and the file is sound. */
+static void is_sound(const struct call *call, struct tide *tide, bool done)
+{
+	struct tide *other = open_again();
+
+	CHECK(!tide_in_transaction(tide));
+	CHECK_EQUAL_INT(tide_begin(other, &failure), 0);
+	tide_abort(other);
+	check_clean(tide);
+	check_clean(other);
+	if (call->sign(other) != (done && call->happened) ||
+			call->sign(tide) != (done && call->happened)) {
+		fprintf(stderr, "%s: %s\n", call->name, done ? "not done" : "done by halves");
+		exit(1);
+	}
+	tide_close(other);
+}
+
+/* Damage that keeps a record from going is the store's failure. */
+static bool is_refusal(const struct call *call, int err)
+{
+	return err == refusal || (call->run == run_trim && refusal == ERR_CORRUPT &&
+		err == ERR_STORE);
+}
+
+static void each_request_may_fail(const struct call *call)
+{
+	struct tide *keeper, *tide;
+	long allowed = 0;
+	int err;
+
+	options = weak_options(tide_path("fault.tide"));
+	manual = tide_clock_manual(1000000);
+	options.clock = manual;
+	fill();
+	keeper = open_again();           /* the store and its clock stay open */
+	if (call->run == run_trim)
+		tide_clock_advance(manual, RETENTION_DEFAULT_MS + 5000);
+	do {
+		tide = open_again();
+		if (call->run == run_stubborn)
+			prepare_stubborn(tide);
+		was_refused = false;
+		refuse_after(allowed++);
+		err = call->run(tide);
+		refuse_after(-1);
+		if (err && !is_refusal(call, err)) {
+			fprintf(stderr, "%s: request %ld: %s\n", call->name, allowed - 1,
+				failure.message);
+			exit(1);
+		}
+		CHECK(!err || failure.err == err || call->run == run_stubborn);
+		if (call->run == run_stubborn)
+			CHECK(call->sign(tide) == !err);
+		if (err && (call->run == run_trim || call->run == run_stubborn))
+			check_clean(tide);
+		else
+			is_sound(call, tide, !err);
+		if (err && !call->happened)
+			CHECK_EQUAL_INT(call->run(tide), 0);
+		tide_close(tide);
+	} while (err || was_refused);
+	tide_close(keeper);
+	remove_files(options.path);
+	tide_clock_drop(manual);
+	CHECK(allowed > 1 || call->run == run_bell);
+}
+
+static void each_call_may_fail(void)
+{
+	memset(big, 'x', BIG);
+	item_of(&made, "stubborn 1000", "big", big);
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+		each_request_may_fail(&calls[i]);
+}
+
+#endif
