@@ -153,12 +153,14 @@ int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
 	struct stored stored;
 	int err = tide_look(tide, &snapshot, failure);
 
+	*sequence = 0;
 	if (err)
 		return err;
 	found = tide_find(tide, table, failure);
 	err = found ? read_stored(tide, snapshot.txn, found, item, &stored, failure) :
 		ERR_NOT_FOUND;
-	*sequence = err == 0 ? stored.sequence : 0;
+	if (!err)
+		*sequence = stored.sequence;
 	tide_look_away(tide, &snapshot);
 	return err == END ? 0 : err;
 }

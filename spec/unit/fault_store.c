@@ -81,7 +81,7 @@ int main(void)
 
 	each_request_may_fail(&options);            /* made, */
 	each_request_may_fail(&options);            /* opened, */
-	options = (struct store_options){ .in_memory = true };
+	options = (struct store_options){ .in_memory = true, .max_bytes = SMALL_MAX_BYTES };
 	each_request_may_fail(&options);            /* in memory */
 	a_clock_may_find_no_memory();
 	return 0;

@@ -660,7 +660,8 @@ static void a_full_disk_is_only_full(void)
 
 static void a_store_in_memory_leaves_nothing(void)
 {
-	struct store_options options = { .in_memory = true, .fill = fill_two_rows, .context = "w" };
+	struct store_options options = { .in_memory = true, .max_bytes = SMALL_MAX_BYTES,
+		.fill = fill_two_rows, .context = "w" };
 	struct store *one = open_with(&options);
 	struct store *two = open_with(&options);
 	struct stat stat;

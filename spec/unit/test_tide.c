@@ -54,7 +54,7 @@ static void opening_may_fail(void)
 	options.durability = TIDE_FULL;
 	CHECK_EQUAL_INT(try_open(options), ERR_OPTIONS);
 	options = weak_options(options.path);
-	options.max_bytes = UINT64_C(1) << 30;
+	options.max_bytes = UINT64_C(1) << 29;
 	CHECK_EQUAL_INT(try_open(options), ERR_OPTIONS);
 	options = weak_options(options.path);
 	options.clock = clock;
@@ -94,7 +94,8 @@ static void read_only_writes_nothing(void)
 
 static void tables_are_described(void)
 {
-	struct tide_options options = { .in_memory = true, .clock = tide_clock_manual(123456) };
+	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28,
+		.clock = tide_clock_manual(123456) };
 	struct tide_table table, nothing = table_named("nothing");
 	struct tide_stream_state stream;
 	struct buffer list = { 0 };
@@ -273,7 +274,8 @@ static void queries_page_and_pin(void)
 
 static void feeds_follow(void)
 {
-	struct tide_options options = { .in_memory = true, .clock = tide_clock_manual(1000) };
+	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28,
+		.clock = tide_clock_manual(1000) };
 	struct tide_stream_state state;
 	struct tide_feed *all, *latest;
 	struct tide_table table;

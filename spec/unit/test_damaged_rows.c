@@ -1,0 +1,409 @@
+/* test_damaged_rows.c - tide.h over rows that say something else than what was written.
+ *
+ * Checksums keep damage out; so the rows here are sealed anew after each change, as
+ * an enemy would. RUNS times (200) a file gets one to three such rows, and then every
+ * call is made of it: each may refuse, in words, and none may crash, go on for ever or
+ * leave the lock behind.
+ */
+#include "codec/row.h"
+#include "sys/store.h"
+#include "unit/tides.h"
+
+#define BIG 5000
+#define LONG 700
+#define PATIENCE_SECONDS 60
+
+static struct failure failure;
+static struct builder made;
+static struct clock *manual;
+static struct slice pristine;
+static char big[BIG + 1], deep[LONG + 1], hashed[LONG + 1];
+
+/* --- a file with a row of every kind --- */
+
+static struct tide *open_manual(const char *path)
+{
+	struct tide_options options = weak_options(path);
+	struct tide *tide;
+
+	options.clock = manual;
+	MUST(tide_open(&tide, &options, &failure), failure);
+	return tide;
+}
+
+static void fill(const char *path)
+{
+	struct tide *tide = open_manual(path);
+	struct tide_table table = create_table(tide, "orders"), other;
+	struct tide_table_spec spec = spec_of("silent");
+	struct retention second = { .age_ms = 1000 };
+
+	spec.view = 0;
+	MUST(tide_create_table(tide, &spec, &failure), failure);
+	other = table_named("silent");
+	put_alone(tide, &other, "ann", "1", "v");
+	put_alone(tide, &table, "ann", "1", "v");
+	put_alone(tide, &table, "ann", "big", big);
+	put_alone(tide, &table, "ann", deep, "v");
+	put_alone(tide, &table, hashed, "1", "v");
+	begin(tide);
+	put(tide, &table, "bob", "1", "v");
+	put(tide, &table, "bob", "2", "v");
+	put(tide, &table, "bob", "3", "v");
+	commit(tide);
+	for (int i = 0; i < 2; i++) {
+		other = create_table(tide, i ? "dropped" : "old");
+		put_alone(tide, &other, "ann", "1", big);
+		put_alone(tide, &other, "ann", deep, big);
+	}
+	MUST(tide_set_retention(tide, 2, &second, &failure), failure);
+	tide_clock_advance(manual, 2000);
+	put_alone(tide, &other, "ann", "2", "v");
+	MUST(tide_delete_table(tide, slice_of_text("dropped"), &failure), failure);
+	check_clean(tide);
+	tide_close(tide);
+}
+
+static void read_file(const char *path)
+{
+	FILE *file = fopen(path, "rb");
+	uint8_t *bytes;
+	long len;
+
+	CHECK(file && fseek(file, 0, SEEK_END) == 0);
+	len = ftell(file);
+	bytes = malloc((size_t)len);
+	CHECK(bytes && fseek(file, 0, SEEK_SET) == 0);
+	CHECK(fread(bytes, 1, (size_t)len, file) == (size_t)len);
+	fclose(file);
+	pristine = slice_of(bytes, (size_t)len);
+}
+
+static void write_file(const char *path)
+{
+	FILE *file = fopen(path, "wb");
+
+	CHECK(file && fwrite(pristine.data, 1, pristine.len, file) == pristine.len);
+	CHECK(fclose(file) == 0);
+}
+
+/* --- what becomes of a row --- */
+
+static bool is_ours(enum tree tree, struct slice key)
+{
+	return tree != TREE_META || key.data[0] < TREE_META_END;
+}
+
+/* Any row; copied, since the next write moves it. */
+static bool pick(struct txn *txn, enum tree tree, struct buffer *key, struct buffer *payload)
+{
+	struct slice at = { NULL, 0 }, value;
+	struct cursor *cursor;
+	uint64_t rows, n;
+
+	CHECK_EQUAL_INT(txn_count(txn, tree, &rows), 0);
+	if (rows == 0)
+		return false;
+	n = check_random_below(rows);
+	CHECK_EQUAL_INT(txn_cursor(txn, tree, &cursor), 0);
+	CHECK_EQUAL_INT(cursor_move(cursor, MOVE_FIRST, &at, &value), 0);
+	while (n-- > 0)
+		CHECK_EQUAL_INT(cursor_move(cursor, MOVE_NEXT, &at, &value), 0);
+	buffer_clear(key);
+	buffer_clear(payload);
+	buffer_put_slice(key, at);
+	if (!is_ours(tree, at) || value.len < ROW_CHECKSUM)
+		return false;
+	buffer_put(payload, value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
+	return true;
+}
+
+/* Half of the bytes that change do so near the front, where it says what follows. */
+static void change_byte(struct buffer *bytes)
+{
+	uint64_t near = bytes->len < 100 || check_random_below(2) ? bytes->len : 100;
+
+	if (bytes->len)
+		bytes->data[check_random_below(near)] = (uint8_t)(check_random_below(3) ?
+			check_random() : check_random_below(5));
+}
+
+static void put_sealed(struct txn *txn, enum tree tree, struct slice key, struct slice payload)
+{
+	struct buffer value = { 0 };
+
+	row_start(&value);
+	buffer_put_slice(&value, payload);
+	CHECK_EQUAL_INT(row_seal(&value, key), 0);
+	if (is_ours(tree, key))
+		CHECK_EQUAL_INT(txn_put(txn, tree, key, buffer_slice(&value)), 0);
+	buffer_release(&value);
+}
+
+static void damage_row(struct txn *txn, enum tree tree, struct buffer *key,
+	struct buffer *payload)
+{
+	uint64_t how = check_random_below(8);
+
+	if (how == 0 || how == 1)
+		CHECK_EQUAL_INT(txn_delete(txn, tree, buffer_slice(key)), 0);
+	if (how == 1)
+		change_byte(key);
+	if (how == 2)
+		payload->len = check_random_below(payload->len + 1);
+	if (how == 3)
+		buffer_put_u8(payload, 0);
+	if (how >= 4 && how < 7)
+		change_byte(payload);
+	if (how == 7)
+		CHECK_EQUAL_INT(txn_put(txn, tree, buffer_slice(key), slice_of("ruin",
+			check_random_below(5))), 0);
+	else if (how)
+		put_sealed(txn, tree, buffer_slice(key), buffer_slice(payload));
+}
+
+/* The store is the one that the handle has. */
+static void damage(const char *path)
+{
+	struct store_options options = { .path = path, .durability = DURABILITY_NONE,
+		.max_bytes = UINT64_C(1) << 30, .clock = manual };
+	struct buffer key = { 0 }, payload = { 0 };
+	uint64_t times = 1 + check_random_below(3);
+	struct store *store;
+	struct txn *txn;
+
+	MUST(store_open(&store, &options, &failure), failure);
+	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+	MUST(writer_begin(&txn, store, &failure), failure);
+	while (times > 0) {
+		enum tree tree = (enum tree)check_random_below(TREE_COUNT);
+
+		if (pick(txn, tree, &key, &payload)) {
+			damage_row(txn, tree, &key, &payload);
+			times--;
+		}
+	}
+	MUST(writer_commit(&txn, &failure), failure);
+	wake_unlock(store_wake(store));
+	store_close(store);
+	buffer_release(&key);
+	buffer_release(&payload);
+}
+
+/* --- all there is to do with it --- */
+
+/* A refusal has its words; nothing is refused as if it were our own mistake. */
+static int said(int err)
+{
+	CHECK(err >= 0 || (failure.err == err && failure.message[0]));
+	CHECK(err != ERR_NO_MEMORY && err != ERR_NESTED && err != ERR_BUSY && err != ERR_CLOSED);
+	return err;
+}
+
+static void read_items(struct tide *tide, struct tide_table *table,
+	const struct tide_snapshot *snapshot)
+{
+	static const char *const sorts[] = { "1", "big", deep, "none" };
+	struct buffer out = { 0 };
+	uint64_t sequence;
+
+	for (size_t i = 0; i < 4; i++) {
+		struct slice key = item_of(&made, "ann", sorts[i], NULL);
+
+		said(tide_get(tide, table, key, &out, &sequence, &failure));
+		if (snapshot)
+			said(tide_get_at(tide, snapshot, table, key, &out, &sequence, &failure));
+	}
+	said(tide_get(tide, table, item_of(&made, hashed, "1", NULL), &out, &sequence, &failure));
+	buffer_release(&out);
+}
+
+static void read_query(struct tide *tide, struct tide_table *table,
+	const struct tide_query_spec *spec)
+{
+	struct tide_query *query;
+	struct slice item;
+	uint64_t sequence;
+	int err = said(tide_query_start(&query, tide, table, spec, &failure));
+
+	while (!err) {
+		err = said(tide_query_fill(query, tide, 2, &failure));
+		while (!err && tide_query_next(query, &sequence, &item) == 0)
+			CHECK(item.len < 1000000);
+		if (!err && !tide_query_more(query))
+			break;
+	}
+	tide_query_finish(query);
+}
+
+static void read_queries(struct tide *tide, struct tide_table *table,
+	const struct tide_snapshot *snapshot)
+{
+	struct value partitions[] = { { TYPE_S, 0, slice_of_text("ann") },
+		{ TYPE_S, 0, slice_of_text(hashed) } };
+
+	for (int i = 0; i < 6; i++) {
+		struct tide_query_spec spec = { .backward = i % 2 };
+
+		if (i < 4)
+			spec.partition = &partitions[i / 2];
+		read_query(tide, table, &spec);
+		spec.snapshot = snapshot;
+		if (snapshot)
+			read_query(tide, table, &spec);
+	}
+}
+
+static void read_feed(struct tide *tide, uint32_t id, enum tide_from from, uint64_t at)
+{
+	struct tide_feed *feed;
+	struct slice record;
+	uint32_t stream;
+	bool given = true;
+	int err = said(tide_feed_start(&feed, tide, id, from, at, &failure));
+
+	while (!err && given) {
+		err = said(tide_feed_fill(feed, tide, 2, &failure));
+		for (given = false; !err && tide_feed_next(feed, &stream, &record) == 0;)
+			given = true;
+	}
+	tide_feed_finish(feed);
+}
+
+static void read_streams(struct tide *tide)
+{
+	for (uint32_t id = 0; id <= 3; id++) {
+		struct tide_stream_state state;
+
+		said(tide_describe_stream(tide, id, &state, &failure));
+		for (int from = TIDE_TRIM_HORIZON; from <= TIDE_TIME; from++)
+			read_feed(tide, id, (enum tide_from)from, from == TIDE_TIME ? 1000500 : 4);
+	}
+}
+
+static void check_it(struct tide *tide)
+{
+	struct tide_report report = { 0 };
+
+	said(tide_check(tide, &report, &failure));
+	CHECK((report.problems > 0) == (report.text.len > 0));
+	buffer_release(&report.text);
+}
+
+static void write_items(struct tide *tide, struct tide_table *table)
+{
+	static const char *const sorts[] = { "1", "big", deep, "new" };
+	struct tide_change change;
+
+	for (size_t i = 0; i < 4; i++) {
+		if (said(tide_begin(tide, &failure)))
+			return;
+		said(tide_put(tide, table, item_of(&made, "ann", sorts[i], i % 2 ? "w" : big),
+			&change, &failure));
+		said(tide_delete(tide, table, item_of(&made, "bob", "2", NULL), &change,
+			&failure));
+		said(tide_commit(tide, &failure));
+		CHECK(!tide_in_transaction(tide));
+	}
+	if (said(tide_begin(tide, &failure)))
+		return;
+	for (size_t i = 0; i < 4; i++)
+		said(tide_delete(tide, table, item_of(&made, "ann", sorts[i], NULL), &change,
+			&failure));
+	said(tide_delete(tide, table, item_of(&made, hashed, "1", NULL), &change, &failure));
+	said(tide_commit(tide, &failure));
+}
+
+static void trim_it(struct tide *tide)
+{
+	uint64_t records = 0, rows = 0;
+	bool more = true;
+
+	for (int i = 0; more && i < 100; i++)
+		if (said(tide_trim(tide, &records, &rows, &more, &failure)))
+			break;
+}
+
+static void define_it(struct tide *tide)
+{
+	struct retention two = { .age_ms = 1000, .max_count = 2 };
+	struct tide_table_spec spec = spec_of("newer");
+	struct slice orders = slice_of_text("orders");
+
+	said(tide_create_table(tide, &spec, &failure));
+	said(tide_set_retention(tide, 1, &two, &failure));
+	said(tide_disable_stream(tide, orders, &failure));
+	said(tide_enable_stream(tide, orders, VIEW_NEW_IMAGE, &two, &failure));
+	said(tide_delete_table(tide, orders, &failure));
+}
+
+static void use(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	struct tide_snapshot *snapshot;
+
+	said(tide_snapshot_open(&snapshot, tide, &failure));
+	check_it(tide);
+	read_items(tide, &table, snapshot);
+	read_queries(tide, &table, snapshot);
+	read_streams(tide);
+	write_items(tide, &table);
+	tide_clock_advance(manual, 10000);
+	trim_it(tide);
+	define_it(tide);
+	tide_clock_advance(manual, RETENTION_DEFAULT_MS);
+	trim_it(tide);
+	read_items(tide, &table, snapshot);
+	read_streams(tide);
+	check_it(tide);
+	tide_snapshot_close(snapshot);
+}
+
+/* Half of the files are damaged under an open handle, which knows what was there. */
+static void one_file(const char *path)
+{
+	struct tide_options options = weak_options(path);
+	struct tide *tide = NULL, *another = open_manual(path);
+
+	options.clock = manual;
+	if (check_random_below(2)) {
+		tide = another;
+		another = NULL;
+		check_clean(tide);
+	}
+	damage(path);
+	tide_close(another);
+	if (!tide && said(tide_open(&tide, &options, &failure))) {
+		CHECK(tide == NULL);
+		return;
+	}
+	use(tide);
+	tide_close(tide);
+}
+
+int main(void)
+{
+	const char *text = getenv("RUNS");
+	long runs = text && *text ? atol(text) : 200;
+	char *path = strdup(tide_path("damaged.tide"));
+
+	CHECK(path != NULL);
+	memset(big, 'x', BIG);
+	memset(deep, 'd', LONG);
+	memset(hashed, 'h', LONG);
+	manual = tide_clock_manual(1000000);
+	fill(path);
+	read_file(path);
+	while (runs-- > 0) {
+		alarm(PATIENCE_SECONDS);
+		write_file(path);
+		tide_clock_set(manual, 1003000);
+		one_file(path);
+	}
+	alarm(0);
+	free((void *)pristine.data);
+	free(path);
+	builder_release(&made);
+	tide_clock_drop(manual);
+	return 0;
+}
