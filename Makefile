@@ -329,7 +329,13 @@ if lua ~= "" then
   package.path = lua .. "/?.lua;" .. lua .. "/?/init.lua;" .. package.path
   package.cpath = lib .. "/?.so;" .. package.cpath
 end
-os.exit(require("tidetable.cli.main").run(arg), true)
+local ok, main = pcall(require, "tidetable.cli.main")
+if not ok then
+  io.stderr:write("tidetable: ", main:match "^[^\n]*", "\n",
+    "  the command needs the Lua modules tidetable, argparse and dkjson\n")
+  os.exit(1)
+end
+os.exit(main.run(arg), true)
 endef
 
 $(OUT) $(OUT)/bin:

@@ -242,7 +242,7 @@ function Console:complain(name, message, hint, trace)
     io.stderr:write("  ", text.safe(hint), "\n")
   end
   if trace then
-    io.stderr:write((trace:gsub("[^\n]+", text.safe)), "\n")
+    io.stderr:write((trace:gsub("\t", "  "):gsub("[^\n]+", text.safe)), "\n")
   end
 end
 

@@ -93,6 +93,7 @@ local function add_command(parser, command)
   local added = parser:command(command.name)
     :summary(command.summary)
     :description(paragraphs(command.summary .. "\n\n" .. (command.description or "")))
+  added:help_description_margin(27)
   local epilog = epilog_of(command)
   if epilog then
     added:epilog(epilog)
@@ -111,7 +112,7 @@ function main.parser()
     :command_target "command"
     :help_max_width(HELP_WIDTH)
     :usage_max_width(HELP_WIDTH)
-    :help_description_margin(27)
+    :help_description_margin(18)
     :epilog "'tidetable COMMAND --help' says all about a command."
   parser:option("--color", "When to use colours.", "auto")
     :argname "WHEN":choices { "auto", "always", "never" }

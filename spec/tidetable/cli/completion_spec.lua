@@ -5,37 +5,65 @@ local main = require "tidetable.cli.main"
 
 helper.setup(before_each, after_each)
 
--- What bash offers for the last of these words.
-local function offered(script, ...)
-  local words = {}
-  for i, word in ipairs { ... } do words[i] = command.quote(word) end
-  local ran = command.shell(("bash -c %s"):format(command.quote(([[
+-- What bash offers for the last word of each of these lines, asked in one bash.
+local function offered(lines)
+  local script = helper.path("completion.bash")
+  assert(os.execute(("unset LD_PRELOAD; %s completion bash >%s"):format(command.line, script)))
+  local asked = { ([[
     source %s
-    COMP_WORDS=(tidetable %s); COMP_CWORD=%d
-    _tidetable
-    echo "${COMPREPLY[@]}"
-  ]]):format(script, table.concat(words, " "), #words))))
+    tidetable() { %s "$@"; }
+    completes=$(complete -p tidetable | sed 's/.*-F \([a-z_]*\).*/\1/')
+    ask() {
+      COMP_WORDS=(tidetable "$@"); COMP_CWORD=$#; COMPREPLY=()
+      $completes
+      echo "${COMPREPLY[@]}"
+    }
+  ]]):format(script, command.line) }
+  for i, line in ipairs(lines) do
+    local words = {}
+    for k, word in ipairs(line) do words[k] = command.quote(word) end
+    asked[i + 1] = "ask " .. table.concat(words, " ")
+  end
+  local ran = command.shell("bash -c " .. command.quote(table.concat(asked, "\n")))
   assert.equal("", ran.err)
-  return (ran.out:gsub("\n$", ""))
+  local answers = {}
+  for answer in ran.out:gmatch("([^\n]*)\n") do answers[#answers + 1] = answer end
+  assert.equal(#lines, #answers)
+  return answers
 end
 
 describe("completion", function()
   it("of bash knows every command and every option", function()
-    local script = helper.path("completion.bash")
-    assert(os.execute(("unset LD_PRELOAD; %s completion bash >%s"):format(command.line, script)))
-    local _, commands = main.parser()
-    for name in pairs(commands) do
-      assert.truthy((" " .. offered(script, name:sub(1, -2)) .. " "):find(" " .. name .. " ", 1,
-        true), name)
-      local help = command.must { name, "--help" }
-      for option in help:gmatch("\n   [^\n]*%-%-([%w-]+)") do
-        assert.truthy((" " .. offered(script, name, "--" .. option) .. " ")
-          :find(" --" .. option .. " ", 1, true), name .. " --" .. option)
+    local lines, expected = {}, {}
+    local function ask(word, ...)
+      lines[#lines + 1], expected[#expected + 1] = { ... }, word
+    end
+    local parser, commands = main.parser()
+    for name in pairs(commands) do ask(name, name:sub(1, -2)) end
+    for _, each in ipairs(parser._commands) do
+      for option in each:get_help():gmatch("\n   [^\n]*%-%-([%w-]+)") do
+        ask("--" .. option, each._name, "--" .. option)
       end
     end
-    assert.equal("trim", offered(script, "tr"))
-    assert.equal("auto always never", offered(script, "--color", ""))
-    assert.equal("TRIM_HORIZON", offered(script, "tail", "--from", "TR"))
+    for i, answer in ipairs(offered(lines)) do
+      assert.truthy((" " .. answer .. " "):find(" " .. expected[i] .. " ", 1, true),
+        table.concat(lines[i], " "))
+    end
+    assert.are.same({ "trim", "auto always never", "TRIM_HORIZON" },
+      offered { { "tr" }, { "--color", "" }, { "tail", "--from", "TR" } })
+  end)
+
+  it("of bash knows the tables of a database", function()
+    local db = helper.open()
+    for _, name in ipairs { "orders", "ordinals", "files" } do
+      assert(db:create_table { name = name, partition_key = "id" })
+    end
+    db:close()
+    local path = helper.path()
+    assert.are.same({ "orders ordinals", "files orders ordinals", "" }, offered {
+      { "tail", path, "ord" }, { "describe", path, "" },
+      { "tail", helper.path("completion.bash"), "" },
+    })
   end)
 
   it("is there for zsh and fish too, and for nobody else", function()

@@ -72,6 +72,13 @@ describe("the command", function()
     end
   end)
 
+  it("says what it needs where that is not there", function()
+    local ran = command.shell(("env LUA_PATH=/nowhere/?.lua LUA_CPATH= %s"):format(command.line))
+    assert.equal(1, ran.status)
+    assert.truthy(ran.err:find("^tidetable: [^\n]*module 'argparse' not found:\n"
+      .. "  the command needs the Lua modules tidetable, argparse and dkjson\n$"), ran.err)
+  end)
+
   it("calls a mistake of its own one, with its place", function()
     local broken = helper.path("broken.lua")
     local file = assert(io.open(broken, "w"))
