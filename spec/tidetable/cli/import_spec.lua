@@ -6,6 +6,8 @@ local shop = require "spec.tidetable.cli.shop"
 
 helper.setup(before_each, after_each)
 
+local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
+
 local TABLE = '{"Table":{"TableName":"items","KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],'
   .. '"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"N"}]}}\n'
 
@@ -56,17 +58,18 @@ local function fails(message, text, ...)
   return ran.err
 end
 
---- A program that ends when something is in the table.
-local function watcher()
+--- A program that ends when so many items are in the table.
+local function watcher(wanted)
   return ("LUA_PATH=%s LUA_CPATH=%s %s %s"):format(command.quote(package.path),
     command.quote(package.cpath), command.lua, shop.file("wait.lua", ([[
     local tidetable = require "tidetable"
     local db = assert(tidetable.open(%q, { read_only = true }))
     local found
     repeat
-      for _ in db:table("items"):scan { limit = 1 } do found = true end
-    until found
-  ]]):format(helper.path())))
+      found = 0
+      for _ in db:table("items"):scan { limit = %d } do found = found + 1 end
+    until found == %d
+  ]]):format(helper.path(), wanted, wanted)))
 end
 
 describe("import", function()
@@ -216,7 +219,7 @@ describe("an import from a pipe that stays open", function()
   it("stores what has come before it waits for more", function()
     make()
     local ran = command.shell(("{ cat %s; %s; } | $TIDETABLE import %s --table items"):format(
-      command.quote(shop.file("in.jsonl", item(1) .. item(2))), watcher(), helper.path()))
+      command.quote(shop.file("in.jsonl", item(1) .. item(2))), watcher(1), helper.path()))
     assert.same({ status = 0, out = "", err = "" }, ran)
     assert.same({ 2, 2 }, { ids() })
   end)
@@ -231,7 +234,7 @@ describe("an import from a pipe that stays open", function()
       %s; sleep 0.1
       kill -INT $import; wait $import; echo $?; kill $feeder]]):format(
       command.quote(shop.file("in.jsonl", item(1) .. item(2))), pipe, helper.path(), pipe,
-      watcher()))
+      watcher(1)))
     assert.equal("130\n", ran.out, ran.err)
     assert.equal("2 items are stored, through line 2: --from-line 3 goes on there\n", ran.err)
   end)
@@ -249,7 +252,7 @@ describe("an import that is ended", function()
       %s
       kill -%s $import; wait $import; echo $?; kill $feeder]]):format(
       command.quote(shop.file("in.jsonl", text)), pipe, helper.path(), pipe, words,
-      watcher(), signal))
+      watcher(1), signal))
   end
 
   local function full(text, ...)
@@ -321,6 +324,32 @@ describe("an import that is ended", function()
     shop.look("tidetable.imports", function(imports)
       assert.is_nil(imports:get { name = "night" })
     end)
+  end)
+
+  -- Killed again and again, as soon as it has stored some more.
+  it("by many kills stores each item once, with a checkpoint", function()
+    math.randomseed(SEED)
+    local db = helper.open()
+    local items = assert(db:create_table { name = "items", partition_key = { "id", "N" },
+      stream = { view_type = "KEYS_ONLY" } })
+    local text, stored = export(9000), 0
+    local line = ("%s import %s %s --checkpoint kills"):format(command.line,
+      command.quote(helper.path()), command.quote(shop.file("in.jsonl", text)))
+    repeat
+      command.shell(("{ exec %s; } & import=$!; %s; kill -9 $import; wait $import"):format(line,
+        watcher(math.min(stored + math.random(2000), 9000))))
+      stored = #helper.collect(items:scan())
+      local checkpoint = db:table("tidetable.imports"):get { name = "kills" }
+      assert.equal(checkpoint and stored + 1 or nil, checkpoint and checkpoint.line,
+        "SEED=" .. SEED)
+    until stored == 9000
+    assert.equal(0, import(text, "--checkpoint", "kills").status)
+    local inserts = 0
+    for record in items:stream():records() do
+      inserts = inserts + 1
+      assert.same({ "INSERT", inserts }, { record.event_name, record.keys.id }, "SEED=" .. SEED)
+    end
+    assert.equal(9000, inserts)
   end)
 
   it("by Ctrl-C says how to go on", function()
