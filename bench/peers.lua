@@ -25,8 +25,8 @@ local singles = bench.scaled(20000, 100)
 
 local document, picture = "doc/bench.md", "doc/bench.svg"
 
--- A load average above which figures are not to be believed.
-local quiet_load = 0.5
+-- A load average from which on somebody else was at work, and not only the build.
+local quiet_load = 1
 
 --------------------------------------------------------------------------------
 -- What is measured. A row's `run` gives the number of a contender on its copy of the
@@ -244,7 +244,7 @@ local function settings(disk)
   return {
     machine = bench.machine(), disk = bench.file_system(disk), items = items,
     rounds = bench.rounds, changes = changes, load_line = load_line,
-    is_noisy = load and load > quiet_load,
+    is_noisy = load and load >= quiet_load,
   }
 end
 
