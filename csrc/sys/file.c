@@ -116,7 +116,7 @@ int file_look(const char *path, struct file_facts *facts, struct failure *failur
 	return errno == ENOENT ? END : file_fail(failure, errno, path, "can't look at it");
 }
 
-static int check(int fd, const char *path, struct file_facts *facts, struct failure *failure)
+static int look_at(int fd, const char *path, struct file_facts *facts, struct failure *failure)
 {
 	struct stat stat;
 	uid_t us = geteuid();
@@ -134,20 +134,25 @@ static int check(int fd, const char *path, struct file_facts *facts, struct fail
 	return 0;
 }
 
-int file_open(int *fd, const char *path, int flags, struct file_facts *facts,
-	struct failure *failure)
+/* Closes what isn't as it should be. */
+static int check(int *fd, const char *path, struct file_facts *facts, struct failure *failure)
 {
-	int err;
+	int err = look_at(*fd, path, facts, failure);
 
-	*fd = open(path, flags | OPEN_FLAGS);
-	if (*fd < 0)
-		return file_fail(failure, errno, path, "can't be opened");
-	err = check(*fd, path, facts, failure);
 	if (err) {
 		close(*fd);
 		*fd = -1;
 	}
 	return err;
+}
+
+int file_open(int *fd, const char *path, int flags, struct file_facts *facts,
+	struct failure *failure)
+{
+	*fd = open(path, flags | OPEN_FLAGS);
+	if (*fd < 0)
+		return file_fail(failure, errno, path, "can't be opened");
+	return check(fd, path, facts, failure);
 }
 
 int file_make(int *fd, const char *path, struct failure *failure)
@@ -179,7 +184,7 @@ int file_open_or_make(int *fd, const char *path, struct file_facts *facts,
 			break;
 		err = file_make(fd, path, &ours);
 		if (!err)
-			return check(*fd, path, facts, failure);
+			return check(fd, path, facts, failure);
 		if (ours.system != EEXIST)
 			break;
 	}
