@@ -3,7 +3,8 @@
  * A file is made under a temporary name, PATH-new, and renamed when all of it
  * is on the disk: a crash leaves no file or a whole one, and perhaps PATH-new,
  * which the next creation removes. The wake file's OPENING lock is held
- * throughout, so nobody else is at the name.
+ * throughout, so nobody else is at the name. Whether the name is on the disk as
+ * well, the wake file remembers.
  */
 #include <assert.h>
 #include <errno.h>
@@ -315,6 +316,23 @@ static int prepare_lock(const struct store *store, struct failure *failure)
 	return file_prepare_lock(path, STORE_LOCK_BYTES, failure);
 }
 
+/* A name that is not on the disk takes the whole file with it when the power
+ * goes, all commits included. Whoever made the file may have been killed before
+ * it was, and a file may have been moved here: so the first to open it, whoever
+ * that is, sees to it. */
+static int keep_name(struct store *store, struct failure *failure)
+{
+	int err;
+
+	if (store->options.in_memory || store->options.read_only ||
+			wake_named(store->wake) == store->inode)
+		return 0;
+	err = file_keep_name(store->fd, store->path, failure);
+	if (!err)
+		wake_set_named(store->wake, store->inode);
+	return err;
+}
+
 int engine_open(struct store *store, bool alone, struct failure *failure)
 {
 	struct pages_facts pages = { 0 };
@@ -334,6 +352,8 @@ int engine_open(struct store *store, bool alone, struct failure *failure)
 	err = check_same_file(store, failure);
 	if (!err)
 		err = map_metas(store, failure);
+	if (!err)
+		err = keep_name(store, failure);
 	if (!err)
 		err = open_trees_of_file(store, failure);
 	if (!err)
@@ -420,6 +440,7 @@ static int create_at(const struct store *store, const char *path, struct failure
 int engine_create(struct store *store, struct failure *failure)
 {
 	char path[PATH_MAX + FILE_SUFFIX_MAX];
+	struct file_facts file;
 	int err;
 
 	snprintf(path, sizeof path, "%s-new", store->path);
@@ -429,10 +450,13 @@ int engine_create(struct store *store, struct failure *failure)
 	if (err)
 		return err;
 	err = create_at(store, path, failure);
+	wake_set_named(store->wake, 0);      /* the inode may be one that was used before */
 	if (!err)
 		err = file_publish(path, store->path, !store->options.in_memory, failure);
 	if (err)
 		file_remove(path, NULL);
+	else if (file_look(store->path, &file, NULL) == 0)
+		wake_set_named(store->wake, file.inode);
 	return err;
 }
 

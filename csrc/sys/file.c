@@ -280,6 +280,20 @@ int file_replace(const char *from, const char *to, struct failure *failure)
 	return sync_directory_of(to, failure);
 }
 
+/* A directory that we may write to but not read can't be opened; then its whole
+ * file system is flushed. */
+int file_keep_name(int fd, const char *path, struct failure *failure)
+{
+	struct failure ours = { 0 };
+	int err = sync_directory_of(path, &ours);
+
+	if (err && ours.system == EACCES && syncfs(fd) == 0)
+		return 0;
+	if (err && failure)
+		*failure = ours;
+	return err;
+}
+
 int file_remove(const char *path, struct failure *failure)
 {
 	if (unlink(path) && errno != ENOENT)

@@ -59,6 +59,9 @@ int file_publish(const char *from, const char *to, bool durable, struct failure 
  * any moment. */
 int file_replace(const char *from, const char *to, struct failure *failure);
 
+/* Flushes the directory of an open file: the name it has there stays. */
+int file_keep_name(int fd, const char *path, struct failure *failure);
+
 /* Removes a name; that it isn't there is fine. */
 int file_remove(const char *path, struct failure *failure);
 

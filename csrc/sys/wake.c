@@ -205,10 +205,14 @@ static int map_page(struct wake *wake, const struct file_facts *facts, struct fa
 
 static void reset_page(struct wake_page *page)
 {
+	bool ours = atomic_load(&page->magic) == MAGIC && page->format == FORMAT;
+	uint64_t named = ours ? atomic_load(&page->named) : 0;
+
 	atomic_store(&page->magic, 0);
 	memset((char *)page + sizeof page->magic, 0, sizeof *page - sizeof page->magic);
 	page->format = FORMAT;
 	page->pid_namespace = pid_namespace();
+	atomic_store(&page->named, named);
 	atomic_store(&page->magic, MAGIC);
 }
 
@@ -304,6 +308,16 @@ bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode)
 		atomic_store(&page->inode, inode);
 	}
 	return atomic_load(&page->device) == device && atomic_load(&page->inode) == inode;
+}
+
+uint64_t wake_named(const struct wake *wake)
+{
+	return atomic_load(&wake->page->named);
+}
+
+void wake_set_named(struct wake *wake, uint64_t inode)
+{
+	atomic_store(&wake->page->named, inode);
 }
 
 void wake_opened(struct wake *wake)

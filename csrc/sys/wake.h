@@ -46,6 +46,12 @@ int64_t wake_other(const struct wake *wake);
  * one; the name was given to a new file under them. OPENING must be held. */
 bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode);
 
+/* The inode whose name, the database's, is known to be on the disk; 0: none. It
+ * is remembered when nobody has the database open, and a lost one is only asked
+ * for again. OPENING must be held. */
+uint64_t wake_named(const struct wake *wake);
+void wake_set_named(struct wake *wake, uint64_t inode);
+
 /* Takes OPENING again, to close the store; wake_close lets it go. */
 void wake_closing(struct wake *wake);
 

@@ -5,7 +5,8 @@
  * that a commit reads "does anybody wait?" without taking the line from the
  * waiters.
  *
- *     line 0   who made the page, and for which file
+ *     line 0   who made the page, and for which file; named: the inode whose
+ *              name is known to be on the disk
  *     line 1   commits    futex word, one more with every commit
  *     line 2   commit_waiters, bells
  *     line 3   unlocks    futex word, one more with every unlock
@@ -33,6 +34,7 @@ struct wake_page {
 	uint64_t pid_namespace;        /* inode of /proc/self/ns/pid; 0: unknown */
 	_Atomic uint64_t device;       /* the database's file; 0: none yet */
 	_Atomic uint64_t inode;
+	_Atomic uint64_t named;        /* outlives who wrote it; 0: none */
 	alignas(WAKE_LINE) _Atomic uint32_t commits;
 	alignas(WAKE_LINE) _Atomic uint32_t commit_waiters;
 	_Atomic uint32_t bells;

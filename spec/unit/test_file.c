@@ -197,6 +197,47 @@ static void a_name_changes_hands(void)
 	file_remove(to, &failure);
 }
 
+static void keep_as_nobody(struct child *parent, void *context)
+{
+	struct file_facts facts;
+	int fd;
+
+	(void)parent;
+	CHECK(seteuid(65534) == 0);
+	CHECK_EQUAL_INT(file_open(&fd, context, O_RDWR, &facts, &failure), 0);
+	CHECK_EQUAL_INT(file_keep_name(fd, context, &failure), 0);
+	close(fd);
+}
+
+static void a_name_is_kept(void)
+{
+	const char *path = store_path("kept");
+	char dark[] = "/tmp/tidetable-dark-XXXXXX", inside[64];
+	struct file_facts facts;
+	struct child child;
+	int fd;
+
+	put_file(path, 7);
+	CHECK_EQUAL_INT(file_open(&fd, path, O_RDWR, &facts, &failure), 0);
+	CHECK_EQUAL_INT(file_keep_name(fd, path, &failure), 0);
+	CHECK_EQUAL_INT(file_keep_name(fd, "/no such directory/kept", &failure), ERR_NO_FILE);
+	close(fd);
+	file_remove(path, &failure);
+	if (geteuid()) {
+		fprintf(stderr, "skipped: a directory that can't be read: we are not root\n");
+		return;
+	}
+	CHECK(mkdtemp(dark) != NULL);
+	snprintf(inside, sizeof inside, "%s/kept", dark);
+	put_file(inside, 7);
+	CHECK(chown(inside, 65534, 65534) == 0);
+	CHECK(chown(dark, 65534, 65534) == 0 && chmod(dark, 0300) == 0);
+	child = child_start(keep_as_nobody, inside);
+	child_end(&child);
+	remove(inside);
+	remove(dark);
+}
+
 static void a_reserved_file_has_blocks(void)
 {
 	const char *path = store_path("reserved");
@@ -347,6 +388,7 @@ int main(void)
 	a_new_file_is_private_and_new();
 	a_name_is_given_once();
 	a_name_changes_hands();
+	a_name_is_kept();
 	a_reserved_file_has_blocks();
 	a_lock_file_has_no_holes();
 	our_own_locks_are_noticed_and_kept();

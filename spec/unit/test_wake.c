@@ -163,14 +163,17 @@ static void a_killed_one_leaves_nothing(void)
 {
 	struct child child = child_start(be_there, NULL);
 	struct failure failure;
-	struct wake *wake;
+	struct wake *wake = open_wake();
 	bool alone;
 
+	wake_set_named(wake, 7);
+	wake_close(wake);
 	CHECK(child_hear(&child));
 	child_kill(&child);
 	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
 	CHECK(alone);
 	CHECK(wake_identify(wake, 5, 6));   /* the page was reset */
+	CHECK_EQUAL_UINT(wake_named(wake), 7);   /* but not this */
 	wake_close(wake);
 }
 
