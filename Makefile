@@ -100,8 +100,10 @@ PEERS_HERE := $(foreach peer,lmdb sqlite rocksdb redis,$(if \
 BENCH := $(call programs,bench,$(OUT)/bench/)
 BENCH := $(filter-out $(OUT)/bench/peer_%,$(BENCH)) $(PEERS_HERE:%=$(OUT)/bench/peer_%)
 FAULT := $(patsubst spec/fault/%.c,$(OUT)/fault/%.so,$(wildcard spec/fault/*.c))
+BREAKING := powercut
 COMMAND = $(OUT)/bin/tidetable
-EVERYTHING = $(SO) $(COMMAND) $(UNITS:%=$(OUT)/unit/%) $(FUZZ:%=$(OUT)/fuzz/%) $(BENCH) $(FAULT)
+EVERYTHING = $(SO) $(COMMAND) $(UNITS:%=$(OUT)/unit/%) $(FUZZ:%=$(OUT)/fuzz/%) $(BENCH) $(FAULT) \
+	$(BREAKING:%=$(OUT)/breaking/%)
 
 # Lua finds our modules, and the core of this variant, from any directory and in child processes.
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
@@ -181,7 +183,11 @@ crash: setup-test $(SO) ## writers killed at any point (CYCLES=1000 SEED=n)
 fault: setup-test $(SO) $(FAULT) $(filter fault_%,$(UNITS)) ## each allocation refused (EVERY=1)
 	@EVERY=$(or $(EVERY),1) $(call busted,$(wildcard spec/fault))
 
-slices: setup-test $(SO) $(FAULT)
+powercut: setup-test $(OUT)/breaking/powercut ## the power goes at any moment (STATES=100000 SEED=n)
+	@STATES=$(or $(STATES),100000) $(OUT)/breaking/$@
+
+slices: setup-test $(SO) $(FAULT) $(BREAKING:%=$(OUT)/breaking/%)
+	$(call run,powercut,env STATES=$(or $(STATES),2000) $(OUT)/breaking/powercut)
 	@STEPS=$(or $(STEPS),3000) $(call busted,$(wildcard spec/model))
 	@CYCLES=$(or $(CYCLES),20) $(call busted,$(wildcard spec/crash))
 	@EVERY=$(or $(EVERY),50) $(call busted,$(wildcard spec/fault))
@@ -354,6 +360,12 @@ STORE_CALLS = txn_get txn_put txn_append txn_delete txn_count txn_cursor cursor_
 	store_usage store_clear_stale
 $(OUT)/unit/fault_tide_store: WRAPPED = $(STORE_CALLS)
 
+# Libc's functions are found in the program first, by LMDB too.
+CALLS := $(call objects,spec/calls/*.c)
+$(BREAKING:%=$(OUT)/breaking/%): $(CALLS) $(CORE)
+	$(call link,-rdynamic)
+$(OUT)/breaking/powercut: $(call objects,spec/powercut/*.c)
+
 $(OUT)/fault/%.so: $(OBJ)/spec/fault/%.o
 	$(call link,$(LIBFLAG))
 
@@ -374,6 +386,6 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all everything demo test asan cover lint suite unit spec tidy model crash fault slices \
-	fuzz fuzz-small bench bench-peers bench-small symbols rock install install-tools setup \
-	clean help FORCE
+	powercut fuzz fuzz-small bench bench-peers bench-small symbols rock install \
+	install-tools setup clean help FORCE
 .PHONY: $(UNITS) $(FUZZ) $(BENCH_SMALL)

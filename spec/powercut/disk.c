@@ -1,0 +1,524 @@
+/* disk.c - what is flushed, what is pending, and what of it is kept. */
+#include "powercut/disk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PENDING_MAX 16384
+/* LMDB counts on a sector of its two first pages being written whole. */
+#define META_BYTES 8192
+
+/* A write, or a new length (bytes NULL). */
+struct pending {
+	uint64_t at, len;
+	const uint8_t *bytes;
+	uint64_t size;               /* the file's behind it */
+	bool grows;                  /* bigger than before */
+};
+
+struct file {
+	bool made;
+	uint8_t *bytes;              /* what is flushed; zeros behind size */
+	uint64_t size;
+	uint64_t size_now;
+	struct pending *pending;
+	size_t count, max;
+};
+
+struct name_change {
+	enum deed_kind kind;
+	enum name name, to;
+	int file;
+};
+
+struct disk {
+	struct lies lies;
+	struct file files[FILES_MAX];
+	int named[NAMES];            /* as flushed */
+	struct name_change changes[FILES_MAX * 4];
+	size_t change_count;
+};
+
+static void *must(void *memory)
+{
+	if (!memory || memory == MAP_FAILED) {
+		perror("memory for a disk");
+		exit(1);
+	}
+	return memory;
+}
+
+/* Zeros that take no memory before they are written. */
+static uint8_t *new_bytes(void)
+{
+	return must(mmap(NULL, FILE_BYTES_MAX, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+}
+
+/* --- images --- */
+
+void image_init(struct image *image)
+{
+	memset(image, 0, sizeof *image);
+	for (int name = 0; name < NAMES; name++)
+		image->bytes[name] = new_bytes();
+}
+
+void image_release(struct image *image)
+{
+	for (int name = 0; name < NAMES; name++)
+		munmap(image->bytes[name], FILE_BYTES_MAX);
+}
+
+void image_copy(struct image *to, const struct image *from)
+{
+	for (int name = 0; name < NAMES; name++) {
+		to->there[name] = from->there[name];
+		to->len[name] = from->len[name];
+		memcpy(to->bytes[name], from->bytes[name], from->len[name]);
+	}
+}
+
+static uint64_t digest_bytes(const uint8_t *bytes, uint64_t len)
+{
+	uint64_t digest = len, word;
+
+	for (; len >= sizeof word; len -= sizeof word, bytes += sizeof word) {
+		memcpy(&word, bytes, sizeof word);
+		digest = (digest ^ word) * 0x9e3779b97f4a7c15u;
+		digest ^= digest >> 29;
+	}
+	for (; len > 0; len--)
+		digest = (digest ^ *bytes++) * 0x9e3779b97f4a7c15u;
+	return dice_mix(digest);
+}
+
+uint64_t image_digest(const struct image *image)
+{
+	uint64_t digest = 0;
+
+	for (int name = 0; name < NAMES; name++)
+		digest = dice_mix(digest ^ (image->there[name]
+			? digest_bytes(image->bytes[name], image->len[name]) + 1 : 0));
+	return digest;
+}
+
+/* --- files --- */
+
+static struct file *make_file(struct disk *disk, int number)
+{
+	struct file *file = &disk->files[number];
+
+	if (!file->made) {
+		file->made = true;
+		file->bytes = new_bytes();
+	}
+	return file;
+}
+
+struct disk *disk_new(const struct image *image, struct lies lies)
+{
+	struct disk *disk = must(calloc(1, sizeof *disk));
+
+	disk->lies = lies;
+	for (int name = 0; name < NAMES; name++) {
+		struct file *file;
+
+		disk->named[name] = NO_FILE;
+		if (!image || !image->there[name])
+			continue;
+		disk->named[name] = name;
+		file = make_file(disk, name);
+		file->size = file->size_now = image->len[name];
+		memcpy(file->bytes, image->bytes[name], file->size);
+	}
+	return disk;
+}
+
+void disk_names(const struct image *image, int named[NAMES])
+{
+	for (int name = 0; name < NAMES; name++)
+		named[name] = image && image->there[name] ? name : NO_FILE;
+}
+
+void disk_free(struct disk *disk)
+{
+	for (int i = 0; i < FILES_MAX; i++) {
+		if (disk->files[i].bytes)
+			munmap(disk->files[i].bytes, FILE_BYTES_MAX);
+		free(disk->files[i].pending);
+	}
+	free(disk);
+}
+
+/* --- what happens --- */
+
+static void add_pending(struct file *file, struct pending pending)
+{
+	if (file->count == file->max) {
+		file->max = file->max ? 2 * file->max : 64;
+		file->pending = must(realloc(file->pending,
+			file->max * sizeof *file->pending));
+	}
+	if (pending.at + pending.len > FILE_BYTES_MAX || pending.size > FILE_BYTES_MAX) {
+		fprintf(stderr, "a file of the test has grown too big\n");
+		exit(1);
+	}
+	pending.grows = pending.grows || pending.size > file->size_now;
+	file->pending[file->count++] = pending;
+	file->size_now = pending.size;
+}
+
+static void set_size(uint8_t *bytes, uint64_t *size, uint64_t to)
+{
+	if (to < *size)
+		memset(bytes + to, 0, *size - to);
+	*size = to;
+}
+
+static void flush(struct file *file)
+{
+	for (size_t i = 0; i < file->count; i++) {
+		const struct pending *pending = &file->pending[i];
+
+		if (pending->bytes)
+			memcpy(file->bytes + pending->at, pending->bytes, pending->len);
+		set_size(file->bytes, &file->size, pending->size);
+	}
+	file->count = 0;
+}
+
+/* A pending write without what lies in [from, to), which is flushed. */
+static void flush_between(struct file *file, struct pending pending, uint64_t from, uint64_t to)
+{
+	uint64_t end = pending.at + pending.len;
+	uint64_t first = pending.at > from ? pending.at : from, last = end < to ? end : to;
+	struct pending left = pending, right = pending;
+
+	if (!pending.bytes || first >= last) {
+		add_pending(file, pending);
+		return;
+	}
+	memcpy(file->bytes + first, pending.bytes + (first - pending.at), last - first);
+	left.len = first - pending.at;
+	right.at = last;
+	right.len = end - last;
+	right.bytes = pending.bytes + (last - pending.at);
+	if (left.len)
+		add_pending(file, left);
+	if (right.len)
+		add_pending(file, right);
+}
+
+static void flush_part(struct file *file, uint64_t at, uint64_t len)
+{
+	uint64_t from = at / SECTOR_BYTES * SECTOR_BYTES;
+	uint64_t to = (at + len + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES;
+	struct pending *pending = file->pending;
+	uint64_t size_now = file->size_now;
+	size_t count = file->count;
+
+	file->pending = NULL;
+	file->count = file->max = 0;
+	for (size_t i = 0; i < count; i++)
+		flush_between(file, pending[i], from, to);
+	free(pending);
+	file->size_now = size_now;
+	if (file->size < at + len)
+		file->size = at + len;
+}
+
+static void change_name(struct disk *disk, const struct deed *deed)
+{
+	if (disk->change_count == sizeof disk->changes / sizeof *disk->changes) {
+		fprintf(stderr, "too many names are pending\n");
+		exit(1);
+	}
+	disk->changes[disk->change_count++] = (struct name_change){ deed->kind, deed->name,
+		deed->to, deed->file };
+}
+
+static void make_change(int named[NAMES], const struct name_change *change)
+{
+	int file = change->kind == DEED_UNLINK ? NO_FILE : change->file;
+
+	if (change->kind == DEED_RENAME) {
+		named[change->name] = NO_FILE;
+		named[change->to] = file;
+	} else {
+		named[change->name] = file;
+	}
+}
+
+static void flush_names(struct disk *disk)
+{
+	for (size_t i = 0; i < disk->change_count; i++)
+		make_change(disk->named, &disk->changes[i]);
+	disk->change_count = 0;
+}
+
+static uint64_t bigger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+void disk_apply(struct disk *disk, const struct deed *deed)
+{
+	struct file *file = deed->file == NO_FILE ? NULL : make_file(disk, deed->file);
+	uint64_t end = deed->at + deed->len;
+
+	switch (deed->kind) {
+	case DEED_MAKE: case DEED_RENAME: case DEED_UNLINK:
+		change_name(disk, deed);
+		break;
+	case DEED_WRITE:
+		add_pending(file, (struct pending){ .at = deed->at, .len = deed->len,
+			.bytes = deed->bytes, .size = bigger(file->size_now, end) });
+		break;
+	case DEED_SIZE:
+		add_pending(file, (struct pending){ .size = deed->len });
+		break;
+	case DEED_GROW:
+		add_pending(file, (struct pending){ .size = bigger(file->size_now, deed->len) });
+		break;
+	case DEED_FLUSH:
+		if (!disk->lies.files)
+			flush(file);
+		break;
+	case DEED_FLUSH_PART:
+		if (!disk->lies.parts)
+			flush_part(file, deed->at, deed->len);
+		break;
+	case DEED_FLUSH_NAMES:
+		if (!disk->lies.names)
+			flush_names(disk);
+		break;
+	case DEED_MARK:
+		break;
+	}
+}
+
+/* --- the cut --- */
+
+/* How this cut treats what is pending. */
+struct weather {
+	uint64_t seed, moment, state;
+	uint64_t gone_in_256;        /* the chance that a sector stops at a write */
+	uint64_t grain;              /* bytes that are kept or lost together */
+	uint64_t names_in_256;       /* the chance that a change of names is lost */
+	bool any_size;               /* a length of its own, not that of what is kept */
+	bool stale;                  /* what was never written shows what lay there */
+	bool torn_bytes;             /* the last write kept may end inside a sector */
+};
+
+enum { KEEP_ALL, KEEP_NONE, LOSE_ONE, KEEP_ONE, BY_CHANCE };
+
+/* Of the states at a moment the first are the classic ones. */
+static int kind_of_state(uint64_t state)
+{
+	if (state < 2)
+		return (int)state;
+	if (state < 6)
+		return state % 2 ? KEEP_ONE : LOSE_ONE;
+	return BY_CHANCE;
+}
+
+static struct weather weather_of(uint64_t seed, uint64_t moment, uint64_t state)
+{
+	static const uint64_t chances[] = { 0, 8, 64, 128, 192, 248, 256 };
+	static const uint64_t grains[] = { 512, 512, 4096, 65536 };
+	struct dice dice = dice_for(seed, moment, state, 1);
+
+	return (struct weather){ seed, moment, state,
+		.gone_in_256 = chances[dice_below(&dice, 7)],
+		.grain = grains[dice_below(&dice, 4)],
+		.names_in_256 = chances[dice_below(&dice, 7)],
+		.any_size = dice_one_in(&dice, 4),
+		.stale = dice_one_in(&dice, 4),
+		.torn_bytes = dice_one_in(&dice, 4),
+	};
+}
+
+/* Part of a write that is kept. Only a write that made the file longer makes it
+ * longer here; another one has nowhere to be if the length it met was lost. */
+static void put(struct image *image, enum name name, const struct pending *pending,
+	uint64_t done, uint64_t len)
+{
+	uint64_t at = pending->at + done, end = image->len[name];
+
+	if (pending->grows && end < at + len)
+		end = image->len[name] = at + len;
+	if (at < end)
+		memcpy(image->bytes[name] + at, pending->bytes + done,
+			len < end - at ? len : end - at);
+}
+
+struct cutting {
+	const struct file *file;
+	struct weather weather;
+	struct image *image;
+	enum name name;
+	uint64_t last;               /* writes behind this one are lost */
+	uint64_t tear;               /* of that one so many bytes are kept */
+	uint8_t *stopped;            /* a byte for each grain: nothing more of it is kept */
+};
+
+static bool stops(const struct cutting *cutting, uint64_t grain, size_t write)
+{
+	struct dice dice = dice_for(cutting->weather.seed ^ cutting->weather.moment << 20,
+		cutting->weather.state, grain << 8 | cutting->name, write);
+
+	return dice_below(&dice, 256) < cutting->weather.gone_in_256;
+}
+
+/* A write, grain by grain; a torn one up to a sector's end, or to any byte. */
+static void keep_some(const struct cutting *cutting, size_t write)
+{
+	const struct pending *pending = &cutting->file->pending[write];
+	uint64_t grain_bytes = cutting->weather.grain, len = pending->len;
+
+	if (write == cutting->last && cutting->tear < len)
+		len = cutting->tear;
+	for (uint64_t done = 0; done < len;) {
+		uint64_t at = pending->at + done, grain = at / grain_bytes;
+		uint64_t part = (grain + 1) * grain_bytes - at;
+
+		if (part > len - done)
+			part = len - done;
+		if (!cutting->stopped[grain] && stops(cutting, grain, write))
+			cutting->stopped[grain] = 1;
+		if (!cutting->stopped[grain])
+			put(cutting->image, cutting->name, pending, done, part);
+		done += part;
+	}
+}
+
+static void choose_tear(struct cutting *cutting, struct dice *dice)
+{
+	const struct pending *last;
+
+	cutting->last = dice_below(dice, cutting->file->count + 1);
+	cutting->tear = UINT64_MAX;
+	if (cutting->last >= cutting->file->count)
+		return;
+	last = &cutting->file->pending[cutting->last];
+	if (!last->bytes)
+		return;
+	cutting->tear = dice_below(dice, last->len + 1);
+	if (!cutting->weather.torn_bytes || last->at < META_BYTES) {
+		uint64_t end = (last->at + cutting->tear) / SECTOR_BYTES * SECTOR_BYTES;
+
+		cutting->tear = end > last->at ? end - last->at : 0;
+	}
+}
+
+/* What lies behind the flushed end and was not kept is zeros, or stale: but what
+ * was reserved reads as zeros on every file system. */
+static void set_any_size(const struct cutting *cutting, struct dice *dice)
+{
+	const struct file *file = cutting->file;
+	struct image *image = cutting->image;
+	uint64_t at = image->len[cutting->name];
+	uint64_t size = file->pending[dice_below(dice, file->count)].size;
+
+	set_size(image->bytes[cutting->name], &image->len[cutting->name], size);
+	if (cutting->name != NAME_DATA && cutting->name != NAME_NEW)
+		return;
+	for (; cutting->weather.stale && at < size; at++)
+		image->bytes[cutting->name][at] = (uint8_t)dice_roll(dice);
+}
+
+static void cut_by_chance(struct cutting *cutting)
+{
+	static uint8_t stopped[FILE_BYTES_MAX / SECTOR_BYTES];
+	struct dice dice = dice_for(cutting->weather.seed, cutting->weather.moment,
+		cutting->weather.state, 100u + cutting->name);
+	const struct file *file = cutting->file;
+
+	choose_tear(cutting, &dice);
+	cutting->stopped = stopped;
+	memset(stopped, 0, file->size_now / cutting->weather.grain + 1);
+	for (size_t i = 0; i < file->count && i <= cutting->last; i++) {
+		if (file->pending[i].bytes)
+			keep_some(cutting, i);
+		else if (!stops(cutting, UINT64_MAX >> 8, i))
+			set_size(cutting->image->bytes[cutting->name],
+				&cutting->image->len[cutting->name], file->pending[i].size);
+	}
+	if (cutting->weather.any_size)
+		set_any_size(cutting, &dice);
+}
+
+static bool is_kept(int kind, size_t i, uint64_t one)
+{
+	return kind == KEEP_ALL || (kind == LOSE_ONE && i != one) ||
+		(kind == KEEP_ONE && i == one);
+}
+
+static void cut_classic(struct cutting *cutting, int kind)
+{
+	struct dice dice = dice_for(cutting->weather.seed, cutting->weather.moment,
+		cutting->weather.state, 200u + cutting->name);
+	const struct file *file = cutting->file;
+	uint64_t one = dice_below(&dice, file->count);
+
+	for (size_t i = 0; i < file->count; i++) {
+		const struct pending *pending = &file->pending[i];
+
+		if (!is_kept(kind, i, one))
+			continue;
+		if (pending->bytes)
+			put(cutting->image, cutting->name, pending, 0, pending->len);
+		else
+			set_size(cutting->image->bytes[cutting->name],
+				&cutting->image->len[cutting->name], pending->size);
+	}
+}
+
+static void cut_file(const struct file *file, const struct weather *weather, enum name name,
+	struct image *image)
+{
+	struct cutting cutting = { .file = file, .weather = *weather, .image = image,
+		.name = name };
+	int kind = kind_of_state(weather->state);
+
+	memcpy(image->bytes[name], file->bytes, file->size);
+	image->len[name] = file->size;
+	if (file->count == 0)
+		return;
+	if (kind == BY_CHANCE)
+		cut_by_chance(&cutting);
+	else
+		cut_classic(&cutting, kind);
+}
+
+static void cut_names(const struct disk *disk, const struct weather *weather, int named[NAMES])
+{
+	int kind = kind_of_state(weather->state);
+	struct dice dice = dice_for(weather->seed, weather->moment, weather->state, 2);
+	uint64_t one = disk->change_count ? dice_below(&dice, disk->change_count) : 0;
+
+	memcpy(named, disk->named, sizeof disk->named);
+	for (size_t i = 0; i < disk->change_count; i++)
+		if (kind == BY_CHANCE ? dice_below(&dice, 256) >= weather->names_in_256
+				: is_kept(kind, i, one))
+			make_change(named, &disk->changes[i]);
+}
+
+void disk_cut(const struct disk *disk, uint64_t seed, uint64_t moment, uint64_t state,
+	struct image *image)
+{
+	struct weather weather = weather_of(seed, moment, state);
+	int named[NAMES];
+
+	cut_names(disk, &weather, named);
+	for (enum name name = 0; name < NAMES; name++) {
+		memset(image->bytes[name], 0, image->len[name]);
+		image->len[name] = 0;
+		image->there[name] = named[name] != NO_FILE;
+		if (image->there[name])
+			cut_file(&disk->files[named[name]], &weather, name, image);
+	}
+}

@@ -1,0 +1,577 @@
+/* powercut.c - the power goes, at every moment, in every way.
+ *
+ *     make powercut STATES=100000 SEED=n
+ *
+ * A run lets a program work on a database (workload.h), traces what reaches its
+ * files (trace.h), and then for each moment of the trace makes states that a
+ * power cut at that moment may leave (disk.h), opens each and judges it
+ * (judge.h). Some runs begin with what a power cut left of the run before, so
+ * that recovering is cut as well.
+ *
+ * The controls are runs in which something is broken on purpose: a disk that
+ * only says it flushes, a level that does not flush, a promise given too early.
+ * A control in which nothing is lost fails the test.
+ *
+ * SEED repeats a run, STATES is how many to try; ONLY=run:moment:state tries
+ * that one alone.
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "calls/calls.h"
+#include "powercut/judge.h"
+#include "powercut/workload.h"
+#include "unit/check.h"
+#include "unit/child.h"
+
+#define STATES_A_MOMENT 12
+#define TRIES_A_STATE 3      /* before a moment is taken to have no more states */
+#define STATES_A_RUN 4000
+#define STATES_A_CONTROL 3000
+#define WORKERS_MOST 16
+#define SECONDS_A_STATE 10
+#define LIVES_MOST 4
+#define CALLS_TO_MAKE 30     /* to the system, that change files: more than it takes */
+#define DEEDS_SHOWN 60
+
+/* A kind of run. */
+struct kind {
+	const char *name;
+	enum tide_durability durability[2];  /* of its lives, in turn */
+	bool kills;                  /* lives end before some call to the system */
+	bool made_twice;             /* the first is killed while it makes the file */
+	bool recovers;               /* begins with a state of the run before */
+	/* The controls: what is broken, and the verdicts that it has to lead to. */
+	struct lies lies;
+	bool judged_as_full;         /* promises what a weaker level does not */
+	bool too_early;              /* promises what is only about to be done */
+	bool only_lost;              /* nothing worse than LOST, by one commit */
+	bool may_hang;               /* LMDB may follow a damaged page for ever */
+};
+
+static const struct kind kinds[] = {
+	{ .name = "full" },
+	{ .name = "full, recovered", .recovers = true },
+	{ .name = "one_flush", .durability = { TIDE_ONE_FLUSH, TIDE_ONE_FLUSH } },
+	{ .name = "one_flush, recovered", .durability = { TIDE_ONE_FLUSH, TIDE_ONE_FLUSH },
+		.recovers = true },
+	{ .name = "full, killed", .kills = true },
+	{ .name = "full, killed while made", .made_twice = true },
+	{ .name = "one_flush, killed while made", .durability = { TIDE_ONE_FLUSH, TIDE_ONE_FLUSH },
+		.made_twice = true },
+	{ .name = "mixed, killed", .durability = { TIDE_FULL, TIDE_ONE_FLUSH }, .kills = true },
+	{ .name = "mixed, killed, recovered", .durability = { TIDE_ONE_FLUSH, TIDE_FULL },
+		.kills = true, .recovers = true },
+};
+
+static const struct kind controls[] = {
+	{ .name = "fdatasync is a lie", .lies = { .files = true }, .may_hang = true },
+	{ .name = "every flush is a lie", .lies = { true, true, true }, .may_hang = true },
+	{ .name = "the directory's flush is a lie", .lies = { .names = true } },
+	{ .name = "none", .durability = { TIDE_NONE, TIDE_NONE }, .may_hang = true },
+	{ .name = "one_flush judged as full", .durability = { TIDE_ONE_FLUSH, TIDE_ONE_FLUSH },
+		.judged_as_full = true, .only_lost = true },
+	{ .name = "acknowledged too early", .too_early = true, .only_lost = true },
+};
+
+#define COUNT(array) (sizeof (array) / sizeof *(array))
+
+/* What one worker is at, and what all have found: in memory they share. */
+struct place {
+	size_t moment;
+	uint64_t state;
+};
+
+struct findings {
+	struct place at[WORKERS_MOST];
+	_Atomic uint64_t states, verdicts[VERDICTS];
+	_Atomic uint64_t lost_most;          /* commits, in one state */
+	atomic_flag told;                    /* the first finding is, below */
+	enum verdict verdict;
+	struct place place;
+	char message[400];
+};
+
+struct run {
+	const struct kind *kind;
+	uint64_t number, seed;
+	struct history history;
+	struct image base;                   /* what it began with, */
+	struct mark mark;                    /* what was known of that, */
+	uint64_t digest;                     /* and what it shows */
+	size_t moments;
+	uint64_t one_in;                     /* moments, is judged */
+};
+
+static struct {
+	uint64_t seed, states, only[3];
+	bool alone;                          /* `only` is set */
+	unsigned workers;
+} options;
+
+static struct findings *findings;
+static struct trace *trace;
+
+/* --- recording --- */
+
+static const char *at(const char *name)
+{
+	static char paths[4][4300];
+	static unsigned turn;
+	char *path = paths[turn++ % 4];
+
+	snprintf(path, sizeof paths[0], "%s/%s", check_directory(), name);
+	return path;
+}
+
+/* A boot id: as long as it is the same, the machine was not started anew. */
+static const char *make_boot(const char *name, uint64_t number)
+{
+	const char *path = at(name);
+	FILE *file = fopen(path, "w");
+
+	CHECK(file != NULL);
+	fprintf(file, "%016llx%016llx\n", (unsigned long long)dice_mix(number + 1),
+		(unsigned long long)dice_mix(number + 2));
+	fclose(file);
+	return path;
+}
+
+static void begin_trace(const struct run *run, const char *path)
+{
+	struct mark mark = run->mark;
+	int named[NAMES];
+
+	image_install(&run->base, path);
+	disk_names(&run->base, named);
+	trace_clear(trace, named, NAMES);
+	mark.exists = run->base.there[NAME_DATA];
+	mark.commit = mark.promised = image_commit(&run->base);
+	mark.digest = run->digest;
+	trace_begin(trace, path, 0);
+	trace_mark(&mark);
+	trace_end();
+}
+
+/* The last one is not killed: it sees what the one before had begun to commit. */
+static struct life life_of(const struct run *run, int number, bool last, struct dice *dice)
+{
+	const struct kind *kind = run->kind;
+	struct life life = { .seed = dice_roll(dice), .durability = kind->durability[number % 2],
+		.steps = 4 + (int)dice_below(dice, 16), .closes = dice_one_in(dice, 2) };
+
+	if (kind->kills && !last)
+		life.kill_at = 1 + dice_below(dice, number ? 120 : CALLS_TO_MAKE);
+	if (kind->made_twice)
+		life.steps = 3;
+	if (kind->made_twice && !last)
+		life.kill_at = 1 + (options.seed + run->number / COUNT(kinds)) % CALLS_TO_MAKE;
+	return life;
+}
+
+static void record(struct run *run)
+{
+	const char *path = at("recorded/tide"), *boot = make_boot("boot", run->seed);
+	struct dice dice = dice_for(run->seed, 4, 0, 0);
+	int lives = run->kind->made_twice ? 2 : 1 + (int)dice_below(&dice, LIVES_MOST);
+
+	begin_trace(run, path);
+	for (int i = 0; i < lives; i++) {
+		struct life life = life_of(run, i, i == lives - 1, &dice);
+
+		life.path = path;
+		life.boot = boot;
+
+		if (!workload_live(trace, &life)) {
+			fprintf(stderr, "powercut: run %llu, life %d did not end well%s%s\n",
+				(unsigned long long)run->number, i,
+				trace->full ? ": the trace is full" : "", trace->strange);
+			exit(1);
+		}
+	}
+	history_read(&run->history, trace);
+	run->moments = trace->count;
+}
+
+/* --- judging --- */
+
+/* What was known at a moment. */
+static struct mark mark_at(const struct run *run, size_t moment)
+{
+	struct mark mark = { 0 };
+
+	for (size_t i = 0; i < moment; i++)
+		if (trace->deeds[i].kind == DEED_MARK)
+			mark = trace->deeds[i].mark;
+	if (run->kind->judged_as_full)
+		mark.promised = mark.commit;
+	for (size_t i = moment; run->kind->too_early && i < trace->count; i++)
+		if (trace->deeds[i].kind == DEED_MARK) {
+			mark.promised = trace->deeds[i].mark.promised;
+			break;
+		}
+	return mark;
+}
+
+static void note(const struct trial *trial, enum verdict verdict, const struct place *place)
+{
+	findings->states++;
+	findings->verdicts[verdict]++;
+	if (verdict == VERDICT_FINE)
+		return;
+	if (verdict == VERDICT_LOST && trial->mark.promised > trial->commit &&
+			trial->mark.promised - trial->commit > findings->lost_most)
+		findings->lost_most = trial->mark.promised - trial->commit;
+	if (atomic_flag_test_and_set(&findings->told))
+		return;
+	findings->verdict = verdict;
+	findings->place = *place;
+	memcpy(findings->message, trial->message, sizeof findings->message);
+}
+
+static void try_one(const struct run *run, const char *path, const struct mark *mark,
+	const struct image *image, struct place *place)
+{
+	struct dice dice = dice_for(run->seed, place->moment, place->state, 5);
+	enum tide_durability level = run->kind->durability[dice_below(&dice, 2)];
+	struct trial trial = { .path = path, .image = image, .history = &run->history,
+		.mark = *mark, .durability = level, .dice = dice };
+
+	alarm(run->kind->may_hang ? 2 : SECONDS_A_STATE);
+	note(&trial, judge(&trial), place);
+	alarm(0);
+}
+
+static bool is_new(uint64_t digest, uint64_t seen[STATES_A_MOMENT], unsigned *count)
+{
+	for (unsigned i = 0; i < *count; i++)
+		if (seen[i] == digest)
+			return false;
+	seen[(*count)++] = digest;
+	return true;
+}
+
+/* Those that differ; `from`: the ones before were tried by a worker that died. */
+static void try_moment(const struct run *run, const struct disk *disk, const char *path,
+	struct place *place, uint64_t from)
+{
+	static struct image image;
+	uint64_t seen[STATES_A_MOMENT];
+	struct mark mark = mark_at(run, place->moment);
+	unsigned count = 0;
+
+	if (!image.bytes[0])
+		image_init(&image);
+	for (uint64_t state = 0; state < STATES_A_MOMENT * TRIES_A_STATE; state++) {
+		if (count == STATES_A_MOMENT)
+			break;
+		disk_cut(disk, run->seed, place->moment, state, &image);
+		place->state = state;
+		if (options.alone && state != options.only[2])
+			continue;
+		if (is_new(image_digest(&image), seen, &count) && state >= from)
+			try_one(run, path, &mark, &image, place);
+	}
+}
+
+static bool is_judged(const struct run *run, size_t moment)
+{
+	struct dice dice = dice_for(run->seed, moment, 6, 0);
+
+	if (options.alone)
+		return moment == options.only[1];
+	return dice_one_in(&dice, run->one_in);
+}
+
+static void work(const struct run *run, unsigned worker, struct place from)
+{
+	struct disk *disk = disk_new(&run->base, run->kind->lies);
+	struct place *place = &findings->at[worker];
+	char name[32], path[4300];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(name, sizeof name, "worker-%u", worker);
+	snprintf(path, sizeof path, "%s/tide", at(name));
+	mkdir(at(name), 0700);
+	calls_set_boot(at("boot-afterwards"));
+	calls_set_random(run->seed);
+	for (size_t moment = 0; moment <= run->moments; moment++) {
+		place->moment = moment;
+		if (moment % options.workers == worker && moment >= from.moment &&
+				is_judged(run, moment))
+			try_moment(run, disk, path, place,
+				moment == from.moment ? from.state : 0);
+		if (moment < run->moments)
+			disk_apply(disk, &trace->deeds[moment]);
+	}
+	disk_free(disk);
+	child_quit();
+}
+
+static pid_t start_worker(const struct run *run, unsigned worker, struct place from, bool quiet)
+{
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid)
+		return pid;
+	/* LMDB says what it asserts; of a control nobody wants to know. */
+	if (quiet && !freopen("/dev/null", "w", stderr))
+		exit(1);
+	work(run, worker, from);
+	_exit(1);
+}
+
+/* A state that ends its worker is a finding; another goes on behind it. */
+static void died(const struct run *run, unsigned worker, int status)
+{
+	struct trial trial = { .mark = mark_at(run, findings->at[worker].moment) };
+	bool hung = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
+
+	snprintf(trial.message, sizeof trial.message, "wait status %d", status);
+	note(&trial, hung ? VERDICT_HUNG : VERDICT_KILLED, &findings->at[worker]);
+}
+
+static void judge_run(const struct run *run, bool quiet)
+{
+	pid_t pids[WORKERS_MOST];
+	unsigned left = options.workers;
+
+	make_boot("boot-afterwards", run->seed + 100);
+	for (unsigned i = 0; i < options.workers; i++)
+		pids[i] = start_worker(run, i, (struct place){ 0, 0 }, quiet);
+	while (left > 0) {
+		unsigned worker = 0;
+		struct place next;
+		int status;
+		pid_t pid = wait(&status);
+
+		CHECK(pid > 0);
+		while (worker < options.workers && pids[worker] != pid)
+			worker++;
+		CHECK(worker < options.workers);
+		if (status == 0) {
+			left--;
+			continue;
+		}
+		died(run, worker, status);
+		next = findings->at[worker];
+		next.state++;
+		pids[worker] = start_worker(run, worker, next, quiet);
+	}
+}
+
+/* --- runs --- */
+
+/* Something that the power may leave of this run, to begin the next with. */
+static void leave_something(struct run *run)
+{
+	struct dice dice = dice_for(run->seed, 7, 0, 0);
+	size_t moment = 1 + dice_below(&dice, run->moments);
+	struct disk *disk = disk_new(&run->base, (struct lies){ 0 });
+
+	for (size_t i = 0; i < moment; i++)
+		disk_apply(disk, &trace->deeds[i]);
+	run->mark = mark_at(run, moment);
+	disk_cut(disk, run->seed, moment, 6 + dice_below(&dice, 1000), &run->base);
+	run->digest = history_digest(&run->history, image_commit(&run->base));
+	disk_free(disk);
+}
+
+static void begin_with_nothing(struct run *run)
+{
+	run->mark = (struct mark){ 0 };
+	run->digest = 0;
+	memset(run->base.there, 0, sizeof run->base.there);
+}
+
+static void start_run(struct run *run, const struct kind *kind, uint64_t number,
+	uint64_t states)
+{
+	run->kind = kind;
+	run->number = number;
+	run->seed = dice_mix(options.seed * 1000 + number);
+	if (!kind->recovers)
+		begin_with_nothing(run);
+	history_release(&run->history);
+	record(run);
+	run->one_in = run->moments * STATES_A_MOMENT * 2 / 3 / states + 1;
+}
+
+static uint64_t bad_states(void)
+{
+	return findings->states - findings->verdicts[VERDICT_FINE];
+}
+
+static void print_findings(const char *what, uint64_t runs)
+{
+	printf("%-34s %4llu runs %7llu states", what, (unsigned long long)runs,
+		(unsigned long long)findings->states);
+	for (int i = 1; i < VERDICTS; i++)
+		if (findings->verdicts[i])
+			printf(", %llu %s", (unsigned long long)findings->verdicts[i],
+				verdict_text((enum verdict)i));
+	if (findings->lost_most)
+		printf(" (at most %llu commits)", (unsigned long long)findings->lost_most);
+	puts(bad_states() ? "" : ": all fine");
+}
+
+static void print_first(const struct run *run)
+{
+	printf("powercut: SEED=%llu STATES=%llu ONLY=%llu:%zu:%llu: %s: %s\n",
+		(unsigned long long)options.seed, (unsigned long long)options.states,
+		(unsigned long long)run->number, findings->place.moment,
+		(unsigned long long)findings->place.state, verdict_text(findings->verdict),
+		findings->message);
+}
+
+/* What led there. */
+static void print_deeds(size_t moment)
+{
+	static const char *const names[] = { "make", "rename", "unlink", "write", "size", "grow",
+		"flush", "flush part", "flush names", "mark" };
+
+	for (size_t i = moment > DEEDS_SHOWN ? moment - DEEDS_SHOWN : 0; i < moment; i++) {
+		const struct deed *deed = &trace->deeds[i];
+		const struct mark *mark = &deed->mark;
+
+		printf("%6zu %-11s", i, names[deed->kind]);
+		if (deed->kind == DEED_MARK)
+			printf(" commit %llu, promised %llu, sequence %llu\n",
+				(unsigned long long)mark->commit,
+				(unsigned long long)mark->promised,
+				(unsigned long long)mark->sequence);
+		else
+			printf(" file %d (tide%s), %llu bytes at %llu\n", deed->file,
+				name_suffix[deed->name], (unsigned long long)deed->len,
+				(unsigned long long)deed->at);
+	}
+}
+
+static uint64_t try_all(struct run *run)
+{
+	static struct findings sums[COUNT(kinds)];
+	uint64_t runs[COUNT(kinds)] = { 0 }, states = 0, bad = 0;
+	uint64_t of_a_run = options.states / COUNT(kinds);
+
+	if (of_a_run > STATES_A_RUN)
+		of_a_run = STATES_A_RUN;
+	for (uint64_t number = 0; (number < COUNT(kinds) || states < options.states) && !bad;
+			number++) {
+		size_t kind = number % COUNT(kinds);
+
+		start_run(run, &kinds[kind], number, of_a_run);
+		*findings = sums[kind];
+		states -= findings->states;
+		if (!options.alone || number == options.only[0])
+			judge_run(run, false);
+		states += findings->states;
+		sums[kind] = *findings;
+		runs[kind]++;
+		bad += bad_states();
+		if (bad)
+			print_first(run);
+		if (bad && options.alone)
+			print_deeds(options.only[1]);
+		if (options.alone && number == options.only[0])
+			break;
+		leave_something(run);
+	}
+	for (size_t kind = 0; kind < COUNT(kinds); kind++) {
+		*findings = sums[kind];
+		print_findings(kinds[kind].name, runs[kind]);
+	}
+	printf("%llu states, %llu bad\n", (unsigned long long)states, (unsigned long long)bad);
+	return bad;
+}
+
+static bool is_as_bad_as_it_should_be(const struct kind *kind)
+{
+	uint64_t lost = findings->verdicts[VERDICT_LOST];
+
+	if (kind->only_lost)
+		return lost > 0 && bad_states() == lost && findings->lost_most == 1;
+	return bad_states() > 0;
+}
+
+/* How many of the controls noticed nothing. */
+static unsigned try_controls(struct run *run)
+{
+	uint64_t states = options.states / 50 + 100;
+	unsigned failed = 0;
+
+	if (states > STATES_A_CONTROL)
+		states = STATES_A_CONTROL;
+	for (size_t i = 0; i < COUNT(controls); i++) {
+		uint64_t runs = 0;
+
+		memset(findings, 0, sizeof *findings);
+		while (findings->states < states) {
+			start_run(run, &controls[i], 1000000 + 1000 * i + runs++, states);
+			judge_run(run, true);
+		}
+		print_findings(controls[i].name, runs);
+		if (!is_as_bad_as_it_should_be(&controls[i])) {
+			printf("powercut: SEED=%llu: this control is not what it should be\n",
+				(unsigned long long)options.seed);
+			failed++;
+		}
+	}
+	return failed;
+}
+
+/* --- --- */
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void read_options(void)
+{
+	const char *only = getenv("ONLY");
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	options.seed = number_from("SEED", (uint64_t)time(NULL));
+	options.states = number_from("STATES", 5000);
+	options.workers = (unsigned)number_from("WORKERS", (uint64_t)processors);
+	if (options.workers > WORKERS_MOST)
+		options.workers = WORKERS_MOST;
+	if (only && sscanf(only, "%" SCNu64 ":%" SCNu64 ":%" SCNu64, &options.only[0],
+			&options.only[1], &options.only[2]) == 3)
+		options.alone = true;
+}
+
+int main(void)
+{
+	static struct run run;
+	uint64_t bad;
+	unsigned failed = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (access("/dev/shm", W_OK) == 0)
+		setenv("TMPDIR", "/dev/shm", 0);
+	read_options();
+	printf("powercut: SEED=%llu STATES=%llu\n", (unsigned long long)options.seed,
+		(unsigned long long)options.states);
+	CHECK(mkdir(at("recorded"), 0700) == 0);
+	findings = mmap(NULL, sizeof *findings, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(findings != MAP_FAILED);
+	trace = trace_new();
+	image_init(&run.base);
+	bad = try_all(&run);
+	if (!options.alone)
+		failed = try_controls(&run);
+	history_release(&run.history);
+	image_release(&run.base);
+	trace_free(trace);
+	return bad || failed ? 1 : 0;
+}

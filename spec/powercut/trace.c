@@ -1,0 +1,341 @@
+/* trace.c - the recorder: hooks of calls.h that write a trace. */
+#include "powercut/trace.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "calls/calls.h"
+
+#define DEEDS_MAX 65536
+#define BYTES_MAX (UINT64_C(256) << 20)
+#define DESCRIPTORS 256
+#define SECTOR 512
+
+/* LMDB's lock file and our wake file are written through maps, which nobody
+ * sees: they are looked at with each mark. The rest of the lock file is slots
+ * of readers. */
+#define MAPPED_BYTES 8192
+
+const char *const name_suffix[NAMES] = { "", "-new", "-lock", "-wake" };
+
+enum { NO_DESCRIPTOR, A_FILE, THE_DIRECTORY };
+
+struct descriptor {
+	int kind;
+	int file;
+	bool writes_through;         /* O_DSYNC */
+};
+
+static struct trace *tracing;
+static char base[PATH_MAX];
+static size_t base_len;
+static uint64_t dies_at;
+static struct descriptor descriptors[DESCRIPTORS];
+static uint8_t mapped[NAMES][MAPPED_BYTES];
+
+struct trace *trace_new(void)
+{
+	size_t deeds = DEEDS_MAX * sizeof(struct deed);
+	size_t size = sizeof(struct trace) + deeds + BYTES_MAX;
+	uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct trace *trace = (struct trace *)(void *)at;
+
+	if ((void *)at == MAP_FAILED) {
+		perror("memory for a trace");
+		exit(1);
+	}
+	trace->deeds = (struct deed *)(void *)(at + sizeof *trace);
+	trace->max = DEEDS_MAX;
+	trace->bytes = at + sizeof *trace + deeds;
+	trace->room = BYTES_MAX;
+	return trace;
+}
+
+void trace_free(struct trace *trace)
+{
+	munmap(trace, sizeof *trace + trace->max * sizeof(struct deed) + trace->room);
+}
+
+void trace_clear(struct trace *trace, const int named[NAMES], int files)
+{
+	trace->count = trace->used = 0;
+	trace->files = files;
+	trace->full = false;
+	trace->calls = 0;
+	trace->strange[0] = '\0';
+	memcpy(trace->named, named, sizeof trace->named);
+}
+
+/* --- deeds --- */
+
+static struct deed *add(enum deed_kind kind, int file)
+{
+	static struct deed nowhere;
+	struct deed *deed = &tracing->deeds[tracing->count];
+
+	if (tracing->count == tracing->max) {
+		tracing->full = true;
+		return &nowhere;
+	}
+	*deed = (struct deed){ .kind = kind, .file = file };
+	tracing->count++;
+	return deed;
+}
+
+static void add_write(int file, uint64_t at, const void *bytes, size_t len)
+{
+	struct deed *deed;
+
+	if (len > tracing->room - tracing->used) {
+		tracing->full = true;
+		return;
+	}
+	deed = add(DEED_WRITE, file);
+	deed->at = at;
+	deed->len = len;
+	deed->bytes = tracing->bytes + tracing->used;
+	memcpy(tracing->bytes + tracing->used, bytes, len);
+	tracing->used += len;
+}
+
+static void is_strange(const struct call *call, const char *what)
+{
+	snprintf(tracing->strange, sizeof tracing->strange, "%s: %s",
+		call_name(call->kind), what);
+}
+
+/* --- names and descriptors --- */
+
+/* NAMES: none of the database's. */
+static enum name name_of(const char *path)
+{
+	enum name name = NAME_DATA;
+
+	if (strncmp(path, base, base_len) != 0)
+		return NAMES;
+	while (name < NAMES && strcmp(path + base_len, name_suffix[name]) != 0)
+		name++;
+	return name;
+}
+
+static bool is_the_directory(const char *path)
+{
+	size_t len = (size_t)(strrchr(base, '/') - base);
+
+	return strlen(path) == len && strncmp(path, base, len) == 0;
+}
+
+static void opened(const struct call *call, long fd)
+{
+	enum name name = name_of(call->path);
+	struct descriptor *as;
+
+	if (fd < 0)
+		return;
+	if (fd >= DESCRIPTORS) {
+		is_strange(call, "too many descriptors");
+		return;
+	}
+	as = &descriptors[fd];
+	*as = (struct descriptor){ NO_DESCRIPTOR, NO_FILE, false };
+	if (is_the_directory(call->path))
+		as->kind = THE_DIRECTORY;
+	if (name == NAMES)
+		return;
+	if (tracing->named[name] == NO_FILE) {
+		tracing->named[name] = tracing->files++;
+		add(DEED_MAKE, tracing->named[name])->name = name;
+	}
+	*as = (struct descriptor){ A_FILE, tracing->named[name], (call->flags & O_DSYNC) != 0 };
+	if (call->flags & O_TRUNC)
+		is_strange(call, "O_TRUNC");
+	if (tracing->files == FILES_MAX)
+		tracing->full = true;
+}
+
+static void renamed(const struct call *call)
+{
+	enum name from = name_of(call->path), to = name_of(call->to);
+	struct deed *deed;
+
+	if (from == NAMES && to == NAMES)
+		return;
+	if (from == NAMES || to == NAMES || tracing->named[from] == NO_FILE) {
+		is_strange(call, call->to);
+		return;
+	}
+	deed = add(DEED_RENAME, tracing->named[from]);
+	deed->name = from;
+	deed->to = to;
+	tracing->named[to] = tracing->named[from];
+	tracing->named[from] = NO_FILE;
+}
+
+static void unlinked(const struct call *call)
+{
+	enum name name = name_of(call->path);
+
+	if (name == NAMES)
+		return;
+	add(DEED_UNLINK, tracing->named[name])->name = name;
+	tracing->named[name] = NO_FILE;
+}
+
+/* --- writes and flushes --- */
+
+static void written(const struct call *call, const struct descriptor *as, long result)
+{
+	uint64_t at = call->at;
+	size_t left = (size_t)result;
+
+	for (int i = 0; i < call->part_count && left > 0; i++) {
+		size_t len = call->parts[i].iov_len < left ? call->parts[i].iov_len : left;
+
+		/* LMDB's runs of pages: each is torn or lost by itself anyway. */
+		add_write(as->file, at, call->parts[i].iov_base, len);
+		at += len;
+		left -= len;
+	}
+	if (as->writes_through) {
+		struct deed *deed = add(DEED_FLUSH_PART, as->file);
+
+		deed->at = call->at;
+		deed->len = (uint64_t)result;
+	}
+}
+
+static void mapped_by(const struct call *call, const struct descriptor *as)
+{
+	bool watched = as->file == tracing->named[NAME_LOCK] ||
+		as->file == tracing->named[NAME_WAKE];
+
+	if ((call->flags & MAP_TYPE) == MAP_SHARED && !watched &&
+			as->file != tracing->named[NAME_DATA] &&
+			as->file != tracing->named[NAME_NEW])
+		is_strange(call, "a map of a file without a name");
+}
+
+static void after_on_file(const struct call *call, const struct descriptor *as, long result)
+{
+	switch (call->kind) {
+	case CALL_PWRITE: case CALL_WRITE: case CALL_WRITEV:
+		written(call, as, result);
+		break;
+	case CALL_TRUNCATE:
+		add(DEED_SIZE, as->file)->len = call->len;
+		break;
+	case CALL_RESERVE:
+		add(DEED_GROW, as->file)->len = call->at + call->len;
+		break;
+	case CALL_FSYNC: case CALL_FDATASYNC:
+		add(DEED_FLUSH, as->file);
+		break;
+	case CALL_MAP:
+		mapped_by(call, as);
+		break;
+	default:
+		break;
+	}
+}
+
+static void after(const struct call *call, long result)
+{
+	struct descriptor *as;
+
+	if (call->kind == CALL_OPEN)
+		opened(call, result);
+	if (result < 0 || call->kind == CALL_OPEN)
+		return;
+	if (call->kind == CALL_RENAME)
+		renamed(call);
+	if (call->kind == CALL_UNLINK)
+		unlinked(call);
+	if (call->fd < 0 || call->fd >= DESCRIPTORS)
+		return;
+	as = &descriptors[call->fd];
+	if (as->kind == A_FILE)
+		after_on_file(call, as, result);
+	if (as->kind == THE_DIRECTORY && call->kind == CALL_FSYNC)
+		add(DEED_FLUSH_NAMES, NO_FILE);
+	if (call->kind == CALL_CLOSE)
+		as->kind = NO_DESCRIPTOR;
+}
+
+static bool changes_files(const struct call *call)
+{
+	switch (call->kind) {
+	case CALL_OPEN: case CALL_PWRITE: case CALL_WRITE: case CALL_WRITEV: case CALL_TRUNCATE:
+	case CALL_RESERVE: case CALL_FSYNC: case CALL_FDATASYNC: case CALL_RENAME:
+	case CALL_UNLINK:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static struct fate before(const struct call *call)
+{
+	if (changes_files(call) && ++tracing->calls == dies_at)
+		_exit(0);
+	return (struct fate){ 0 };
+}
+
+static const struct call_hooks recorder = { before, after };
+
+void trace_begin(struct trace *trace, const char *path, uint64_t kill_at)
+{
+	tracing = trace;
+	snprintf(base, sizeof base, "%s", path);
+	base_len = strlen(base);
+	dies_at = kill_at ? trace->calls + kill_at : 0;
+	memset(descriptors, 0, sizeof descriptors);
+	memset(mapped, 0, sizeof mapped);
+	calls_watch(&recorder);
+}
+
+void trace_end(void)
+{
+	calls_watch(NULL);
+}
+
+/* --- marks --- */
+
+/* The descriptors that LMDB and the library keep; opening the lock file once
+ * more would drop LMDB's locks when it is closed. */
+static int descriptor_of(int file)
+{
+	for (int fd = 0; fd < DESCRIPTORS; fd++)
+		if (descriptors[fd].kind == A_FILE && descriptors[fd].file == file)
+			return fd;
+	return -1;
+}
+
+static void add_what_maps_wrote(enum name name)
+{
+	uint8_t now[MAPPED_BYTES];
+	int file = tracing->named[name];
+	int fd = file == NO_FILE ? -1 : descriptor_of(file);
+	ssize_t len = fd < 0 ? 0 : pread(fd, now, sizeof now, 0);
+
+	for (ssize_t at = 0; at + SECTOR <= len; at += SECTOR) {
+		if (memcmp(mapped[name] + at, now + at, SECTOR) == 0)
+			continue;
+		memcpy(mapped[name] + at, now + at, SECTOR);
+		add_write(file, (uint64_t)at, now + at, SECTOR);
+	}
+}
+
+void trace_mark(const struct mark *mark)
+{
+	calls_watch(NULL);
+	add_what_maps_wrote(NAME_LOCK);
+	add_what_maps_wrote(NAME_WAKE);
+	add(DEED_MARK, NO_FILE)->mark = *mark;
+	calls_watch(&recorder);
+}

@@ -1,0 +1,306 @@
+/* workload.c - steps by chance, each followed by a mark. */
+#include "powercut/workload.h"
+
+#include "calls/calls.h"
+#include "calls/dice.h"
+#include "calls/digest.h"
+#include "unit/tides.h"
+
+#define TABLES_MOST 4
+#define BATCH_MOST 8
+#define KEYS 12
+#define SMALL_MOST 300
+#define BIG_LEAST 2100
+#define BIG_MOST 9000
+
+struct world {
+	const struct life *life;
+	struct dice dice;
+	struct tide *tide;
+	struct clock *clock;
+	struct mark mark;
+	bool has_written;            /* since it was opened */
+	char value[BIG_MOST + 1];
+};
+
+static struct failure failure;
+
+/* --- what is known --- */
+
+static void see(struct world *world)
+{
+	struct tide_info info;
+
+	MUST(digest_of(world->tide, &world->mark.digest, &failure), failure);
+	MUST(tide_info(world->tide, &info, &failure), failure);
+	world->mark.commit = tide_last_commit(world->tide);
+	if (info.sequence > world->mark.sequence)
+		world->mark.sequence = info.sequence;
+}
+
+static void promise(struct world *world, uint64_t commit)
+{
+	if (commit > world->mark.promised)
+		world->mark.promised = commit;
+}
+
+/* A call has returned. A weaker level keeps the last commit but one. */
+static void mark(struct world *world)
+{
+	uint64_t before = world->mark.commit;
+
+	if (tide_last_commit(world->tide) == before)
+		return;
+	see(world);
+	world->has_written = true;
+	promise(world, world->life->durability == TIDE_FULL ? world->mark.commit : before);
+	trace_mark(&world->mark);
+}
+
+static void mark_flushed(struct world *world)
+{
+	promise(world, world->mark.commit);
+	trace_mark(&world->mark);
+}
+
+static void open_world(struct world *world)
+{
+	struct tide_options options = { .path = world->life->path, .create = true,
+		.durability = world->life->durability, .max_bytes = UINT64_C(64) << 20,
+		.clock = world->clock };
+
+	MUST(tide_open(&world->tide, &options, &failure), failure);
+	see(world);
+	world->has_written = false;
+	world->mark.exists = true;
+	promise(world, 1);
+	trace_mark(&world->mark);
+}
+
+/* An orderly end flushes what this process has left in memory. (What another one
+ * left that was killed is flushed by the next commit.) */
+static void close_world(struct world *world)
+{
+	tide_close(world->tide);
+	world->tide = NULL;
+	if (world->has_written)
+		mark_flushed(world);
+	else
+		trace_mark(&world->mark);
+}
+
+/* --- steps --- */
+
+/* A table by chance: its name, "" if there is none. */
+static void choose_table(struct world *world, char name[TABLE_NAME_MAX + 1], size_t *count)
+{
+	struct buffer names = { 0 };
+	struct source source;
+	size_t chosen = 0;
+
+	MUST(tide_table_names(world->tide, &names, &failure), failure);
+	*count = 0;
+	name[0] = '\0';
+	source = source_of(buffer_slice(&names));
+	while (source_left(&source)) {
+		struct slice each = source_counted(&source);
+
+		if (dice_one_in(&world->dice, ++*count)) {
+			chosen = each.len;
+			memcpy(name, each.data, each.len);
+		}
+	}
+	name[chosen] = '\0';
+	buffer_release(&names);
+}
+
+/* A few keys, so that they meet again; some of them long. */
+static void choose_key(struct world *world, char p[1200], char s[900])
+{
+	uint64_t number = dice_below(&world->dice, KEYS);
+
+	snprintf(p, 1200, "customer-%u", (unsigned)(number % 3));
+	snprintf(s, 900, "order-%u", (unsigned)number);
+	if (number == 7) {
+		memset(s, 's', 800);
+		s[800] = '\0';
+	}
+	if (number == 8) {
+		memset(p, 'p', 1000);
+		p[1000] = '\0';
+	}
+}
+
+static const char *choose_value(struct world *world, uint64_t least, uint64_t most)
+{
+	size_t len = (size_t)(least + dice_below(&world->dice, most - least));
+
+	for (size_t i = 0; i < len; i++)
+		world->value[i] = (char)('a' + dice_below(&world->dice, 26));
+	world->value[len] = '\0';
+	return world->value;
+}
+
+static void change_one(struct world *world, struct tide_table *table, bool big)
+{
+	struct builder builder = { 0 };
+	struct tide_change change;
+	char p[1200], s[900];
+
+	choose_key(world, p, s);
+	if (!big && dice_one_in(&world->dice, 4))
+		MUST(tide_delete(world->tide, table, item_of(&builder, p, s, NULL), &change,
+			&failure), failure);
+	else
+		put(world->tide, table, p, s, big
+			? choose_value(world, BIG_LEAST, BIG_MOST)
+			: choose_value(world, 1, SMALL_MOST));
+	builder_release(&builder);
+}
+
+static void create_one(struct world *world, size_t count)
+{
+	static const uint8_t views[] = { 0, VIEW_KEYS_ONLY, VIEW_NEW_IMAGE, VIEW_OLD_IMAGE,
+		VIEW_NEW_AND_OLD_IMAGES, VIEW_NEW_AND_OLD_IMAGES };
+	struct tide_table_spec spec;
+	char name[64];
+
+	if (count == TABLES_MOST)
+		return;
+	snprintf(name, sizeof name, "table-%u", (unsigned)dice_below(&world->dice, 100000));
+	spec = spec_of(name);
+	spec.view = views[dice_below(&world->dice, 6)];
+	spec.retention.max_count = dice_one_in(&world->dice, 2)
+		? 5 + dice_below(&world->dice, 20) : 0;
+	MUST(tide_create_table(world->tide, &spec, &failure), failure);
+}
+
+static void change_some(struct world *world, int changes, bool big)
+{
+	char name[TABLE_NAME_MAX + 1];
+	struct tide_table table;
+	size_t count;
+
+	choose_table(world, name, &count);
+	if (!count) {
+		create_one(world, 0);
+		return;
+	}
+	begin(world->tide);
+	for (int i = 0; i < changes; i++) {
+		choose_table(world, name, &count);
+		table = table_named(name);
+		change_one(world, &table, big);
+	}
+	commit(world->tide);
+}
+
+static void switch_stream(struct world *world, const char *name)
+{
+	struct retention retention = { .age_ms = RETENTION_DEFAULT_MS, .max_count = 10 };
+	struct tide_table table = table_named(name);
+	const struct table_row *row;
+
+	MUST(tide_describe_table(world->tide, &table, &row, &failure), failure);
+	if (!row->stream)
+		MUST(tide_enable_stream(world->tide, slice_of_text(name),
+			VIEW_NEW_AND_OLD_IMAGES, &retention, &failure), failure);
+	else if (dice_one_in(&world->dice, 2))
+		MUST(tide_disable_stream(world->tide, slice_of_text(name), &failure), failure);
+	else
+		MUST(tide_set_retention(world->tide, row->stream, &retention, &failure),
+			failure);
+}
+
+static void trim(struct world *world)
+{
+	uint64_t records = 0, rows = 0;
+	bool more = true;
+
+	while (more) {
+		MUST(tide_trim(world->tide, &records, &rows, &more, &failure), failure);
+		mark(world);
+	}
+}
+
+static void step(struct world *world)
+{
+	uint64_t what = dice_below(&world->dice, 20);
+	char name[TABLE_NAME_MAX + 1];
+	size_t count;
+
+	if (what < 9) {
+		change_some(world, 1 + (int)dice_below(&world->dice, BATCH_MOST), false);
+	} else if (what < 11) {
+		change_some(world, 1, true);
+	} else if (what == 11) {
+		trim(world);
+	} else if (what == 12) {
+		close_world(world);
+		open_world(world);
+	} else if (what == 13 && dice_one_in(&world->dice, 2)) {
+		MUST(tide_sync(world->tide, &failure), failure);
+		mark_flushed(world);
+	} else {
+		choose_table(world, name, &count);
+		if (what < 16 || !count)
+			create_one(world, count);
+		else if (what < 18)
+			switch_stream(world, name);
+		else if (count > 1)
+			MUST(tide_delete_table(world->tide, slice_of_text(name), &failure),
+				failure);
+	}
+	mark(world);
+}
+
+/* --- a life --- */
+
+static const struct mark *last_mark(const struct trace *trace)
+{
+	static const struct mark none;
+	size_t i = trace->count;
+
+	while (i > 0 && trace->deeds[i - 1].kind != DEED_MARK)
+		i--;
+	return i > 0 ? &trace->deeds[i - 1].mark : &none;
+}
+
+static void live(struct trace *trace, const struct life *life)
+{
+	struct world *world = calloc(1, sizeof *world);
+
+	CHECK(world != NULL);
+	world->life = life;
+	world->dice = dice_for(life->seed, 3, 0, 0);
+	world->mark = *last_mark(trace);
+	world->clock = tide_clock_manual(WORKLOAD_NOW);
+	calls_set_random(life->seed);
+	calls_set_boot(life->boot);
+	trace_begin(trace, life->path, life->kill_at);
+	open_world(world);
+	for (int i = 0; i < life->steps; i++)
+		step(world);
+	if (life->closes)
+		close_world(world);
+	trace_end();
+	if (!life->closes)
+		_exit(0);
+	tide_clock_drop(world->clock);
+	free(world);
+	child_quit();
+}
+
+bool workload_live(struct trace *trace, const struct life *life)
+{
+	int status;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0)
+		live(trace, life);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	return status == 0 && !trace->full && !trace->strange[0];
+}
