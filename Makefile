@@ -100,7 +100,7 @@ PEERS_HERE := $(foreach peer,lmdb sqlite rocksdb redis,$(if \
 BENCH := $(call programs,bench,$(OUT)/bench/)
 BENCH := $(filter-out $(OUT)/bench/peer_%,$(BENCH)) $(PEERS_HERE:%=$(OUT)/bench/peer_%)
 FAULT := $(patsubst spec/fault/%.c,$(OUT)/fault/%.so,$(wildcard spec/fault/*.c))
-BREAKING := powercut
+BREAKING := powercut syscalls
 COMMAND = $(OUT)/bin/tidetable
 EVERYTHING = $(SO) $(COMMAND) $(UNITS:%=$(OUT)/unit/%) $(FUZZ:%=$(OUT)/fuzz/%) $(BENCH) $(FAULT) \
 	$(BREAKING:%=$(OUT)/breaking/%)
@@ -186,8 +186,12 @@ fault: setup-test $(SO) $(FAULT) $(filter fault_%,$(UNITS)) ## each allocation r
 powercut: setup-test $(OUT)/breaking/powercut ## the power goes at any moment (STATES=100000 SEED=n)
 	@STATES=$(or $(STATES),100000) $(OUT)/breaking/$@
 
+syscalls: setup-test $(OUT)/breaking/syscalls ## each call to the system fails (EVERY=1 SEED=n)
+	@EVERY=$(or $(EVERY),1) $(OUT)/breaking/$@
+
 slices: setup-test $(SO) $(FAULT) $(BREAKING:%=$(OUT)/breaking/%)
 	$(call run,powercut,env STATES=$(or $(STATES),2000) $(OUT)/breaking/powercut)
+	$(call run,syscalls,env EVERY=$(or $(EVERY),100) $(OUT)/breaking/syscalls)
 	@STEPS=$(or $(STEPS),3000) $(call busted,$(wildcard spec/model))
 	@CYCLES=$(or $(CYCLES),20) $(call busted,$(wildcard spec/crash))
 	@EVERY=$(or $(EVERY),50) $(call busted,$(wildcard spec/fault))
@@ -365,6 +369,7 @@ CALLS := $(call objects,spec/calls/*.c)
 $(BREAKING:%=$(OUT)/breaking/%): $(CALLS) $(CORE)
 	$(call link,-rdynamic)
 $(OUT)/breaking/powercut: $(call objects,spec/powercut/*.c)
+$(OUT)/breaking/syscalls: $(call objects,spec/syscalls/*.c)
 
 $(OUT)/fault/%.so: $(OBJ)/spec/fault/%.o
 	$(call link,$(LIBFLAG))
@@ -386,6 +391,6 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all everything demo test asan cover lint suite unit spec tidy model crash fault slices \
-	powercut fuzz fuzz-small bench bench-peers bench-small symbols rock install \
+	powercut syscalls fuzz fuzz-small bench bench-peers bench-small symbols rock install \
 	install-tools setup clean help FORCE
 .PHONY: $(UNITS) $(FUZZ) $(BENCH_SMALL)

@@ -1,0 +1,221 @@
+/* acts.c - each act is one transaction at most, so it happened or it didn't. */
+#include "syscalls/acts.h"
+
+#include "calls/calls.h"
+#include "unit/tides.h"
+
+#define BIG 20000            /* an item of many parts */
+
+static char big[BIG + 1];
+
+/* However often it is made: with the same secret, which records show. */
+int actor_open(struct actor *actor)
+{
+	calls_set_random(1);
+	return tide_open(&actor->tide, &actor->options, &actor->failure);
+}
+
+int actor_close(struct actor *actor)
+{
+	tide_close(actor->tide);
+	actor->tide = NULL;
+	return 0;
+}
+
+static int create(struct actor *actor, const char *name)
+{
+	struct tide_table_spec spec = spec_of(name);
+
+	return tide_create_table(actor->tide, &spec, &actor->failure);
+}
+
+static int create_orders(struct actor *actor)
+{
+	return create(actor, "orders");
+}
+
+static int create_doomed(struct actor *actor)
+{
+	return create(actor, "doomed");
+}
+
+static int put_one(struct actor *actor, const char *name, const char *s, const char *v)
+{
+	struct tide_table table = table_named(name);
+	struct tide_change change;
+
+	return tide_put(actor->tide, &table, item_of(&actor->builder, "ann", s, v), &change,
+		&actor->failure);
+}
+
+static int delete_one(struct actor *actor, const char *name, const char *s)
+{
+	struct tide_table table = table_named(name);
+	struct tide_change change;
+
+	return tide_delete(actor->tide, &table, item_of(&actor->builder, "ann", s, NULL),
+		&change, &actor->failure);
+}
+
+static int end(struct actor *actor, int err)
+{
+	if (!err)
+		return tide_commit(actor->tide, &actor->failure);
+	tide_abort(actor->tide);
+	return err;
+}
+
+static int put_small(struct actor *actor)
+{
+	int err = tide_begin(actor->tide, &actor->failure);
+
+	return err ? err : end(actor, put_one(actor, "orders", "1", "first"));
+}
+
+static int put_batch(struct actor *actor)
+{
+	static const char *const names[] = { "2", "3", "4", "5", "6" };
+	int err = tide_begin(actor->tide, &actor->failure);
+
+	if (err)
+		return err;
+	memset(big, 'b', BIG);
+	for (size_t i = 0; i < sizeof names / sizeof *names && !err; i++)
+		err = put_one(actor, "orders", names[i], "batch");
+	if (!err)
+		err = put_one(actor, "orders", "big", big);
+	if (!err)
+		err = delete_one(actor, "orders", "1");
+	return end(actor, err);
+}
+
+/* Enough that deleting the table takes sweeps. */
+static int put_doomed(struct actor *actor)
+{
+	int err = tide_begin(actor->tide, &actor->failure);
+	char s[16];
+
+	if (err)
+		return err;
+	memset(big, 'd', BIG);
+	for (int i = 0; i < 100 && !err; i++) {
+		snprintf(s, sizeof s, "%d", i);
+		err = put_one(actor, "doomed", s, i % 10 ? "doomed" : big);
+	}
+	return end(actor, err);
+}
+
+static int delete_doomed(struct actor *actor)
+{
+	return tide_delete_table(actor->tide, slice_of_text("doomed"), &actor->failure);
+}
+
+static int trim(struct actor *actor)
+{
+	uint64_t records = 0, rows = 0;
+	bool more = true;
+	int err = 0;
+
+	while (!err && more)
+		err = tide_trim(actor->tide, &records, &rows, &more, &actor->failure);
+	return err;
+}
+
+static int read_feed(struct actor *actor, struct tide_feed *feed)
+{
+	struct slice record;
+	uint32_t stream, ticket;
+	int err = 0;
+
+	for (int i = 0; i < 3 && !err; i++) {
+		err = tide_feed_fill(feed, actor->tide, 4, &actor->failure);
+		while (!err && tide_feed_next(feed, &stream, &record) == 0)
+			CHECK_EQUAL_INT(record_check(record), 0);
+	}
+	ticket = tide_listen(actor->tide);
+	if (!err)
+		tide_wait(actor->tide, ticket, 1);
+	tide_unlisten(actor->tide);
+	return err;
+}
+
+/* Follows, with somebody who waits at a descriptor too, while another writes. */
+static int follow(struct actor *actor)
+{
+	struct tide_feed *feed;
+	struct tide_bell *bell;
+	int err = tide_bell_open(&bell, actor->tide, &actor->failure);
+
+	if (err)
+		return err;
+	err = tide_feed_start(&feed, actor->tide, 0, TIDE_TRIM_HORIZON, 0, &actor->failure);
+	if (!err)
+		err = read_feed(actor, feed);
+	tide_feed_finish(feed);
+	if (!err)
+		err = tide_begin(actor->tide, &actor->failure);
+	if (!err)
+		err = end(actor, put_one(actor, "orders", "7", "rings"));
+	tide_bell_clear(bell);
+	tide_bell_close(bell);
+	return err;
+}
+
+static int keep_two(struct actor *actor)
+{
+	struct retention two = { .age_ms = RETENTION_DEFAULT_MS, .max_count = 2 };
+
+	return tide_set_retention(actor->tide, 1, &two, &actor->failure);
+}
+
+static int check(struct actor *actor)
+{
+	struct tide_report report = { 0 };
+	int err = tide_check(actor->tide, &report, &actor->failure);
+
+	CHECK(err || report.problems == 0);
+	buffer_release(&report.text);
+	return err;
+}
+
+static int flush(struct actor *actor)
+{
+	return tide_sync(actor->tide, &actor->failure);
+}
+
+static int look(struct actor *actor)
+{
+	struct tide_info info;
+
+	return tide_info(actor->tide, &info, &actor->failure);
+}
+
+static int put_last(struct actor *actor)
+{
+	int err = tide_begin(actor->tide, &actor->failure);
+
+	return err ? err : end(actor, put_one(actor, "orders", "big", "small"));
+}
+
+const struct act acts[] = {
+	{ "open, made", actor_open, 0 },
+	{ "create a table", create_orders, ERR_IN_USE },
+	{ "put", put_small, 0 },
+	{ "put many", put_batch, 0 },
+	{ "create another table", create_doomed, ERR_IN_USE },
+	{ "fill it", put_doomed, 0 },
+	{ "follow", follow, 0 },
+	{ "delete it", delete_doomed, ERR_NOT_FOUND },
+	{ "sweep", trim, 0 },
+	{ "set the retention", keep_two, 0 },
+	{ "trim", trim, 0 },
+	{ "check", check, 0 },
+	{ "flush", flush, 0 },
+	{ "close", actor_close, 0 },
+	{ "open", actor_open, 0 },
+	{ "look", look, 0 },
+	{ "put again", put_last, 0 },
+	{ "close again", actor_close, 0 },
+};
+
+const unsigned act_count = sizeof acts / sizeof *acts;

@@ -1,0 +1,481 @@
+/* syscalls.c - each call to the system fails, once and for good, in every way.
+ *
+ *     make syscalls EVERY=1
+ *
+ * The acts of acts.h are played once to count the calls that they make and to
+ * see what the database shows after each. Then for every call a point: the acts
+ * are played in a process of their own in which this call fails. A point is a
+ * way to fail (an errno, interrupted, short, made and reported as failed), once
+ * or from there on.
+ *
+ * An act that fails has left nothing behind, or says that its outcome is
+ * unknown: then all of it or nothing. Meanwhile another process finds the
+ * database sound and the write lock free. Tried again on the same handle (after
+ * an unknown outcome on a new one) the act goes well, and so do all that follow.
+ * At the end no descriptor, map or reader's slot is left.
+ *
+ * At the points of the second kind, the database is opened again after the first
+ * failure, and there each call fails once as well, one after the other.
+ *
+ * EVERY=n takes each n-th point, from a place that SEED chooses; ONLY=n that one.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "calls/calls.h"
+#include "calls/digest.h"
+#include "syscalls/acts.h"
+#include "unit/tides.h"
+
+#define ACTS_MOST 32
+#define SECONDS_A_POINT 60
+#define SECOND_FAULTS_MOST 2000
+
+enum way { ONCE, ON, SHORT, THROUGH, WAYS };
+
+static const char *const way_names[WAYS] = { "once", "from there on", "short", "made first" };
+
+/* How a kind of call may fail. */
+static const struct manner {
+	enum call_kind kind;
+	int errors[3];
+	bool interrupted;            /* by a signal; a call that is not made then */
+	bool can_be_short;
+	bool through;                /* may be made and reported as failed */
+} manners[] = {
+	{ CALL_OPEN, { EMFILE, EACCES, EIO }, true, false, false },
+	{ CALL_CLOSE, { 0 }, false, false, true },
+	{ CALL_READ, { EIO }, true, false, false },
+	{ CALL_PREAD, { EIO }, true, false, false },
+	{ CALL_PWRITE, { EIO, ENOSPC }, true, true, true },
+	{ CALL_WRITE, { EIO, ENOSPC }, true, true, true },
+	{ CALL_WRITEV, { EIO, ENOSPC }, true, true, true },
+	{ CALL_LSEEK, { EIO }, false, false, false },
+	{ CALL_FDATASYNC, { EIO, ENOSPC }, true, false, true },
+	{ CALL_FSYNC, { EIO, ENOSPC }, true, false, true },
+	{ CALL_TRUNCATE, { EIO, ENOSPC }, true, false, true },
+	{ CALL_RESERVE, { ENOSPC, EIO }, true, false, true },
+	{ CALL_STAT, { EIO }, false, false, false },
+	{ CALL_STATFS, { EIO }, false, false, false },
+	{ CALL_MAP, { ENOMEM }, false, false, false },
+	{ CALL_UNMAP, { EINVAL }, false, false, false },
+	{ CALL_CONTROL, { ENOLCK }, true, false, false },
+	{ CALL_RENAME, { EIO, ENOSPC }, false, false, true },
+	{ CALL_UNLINK, { EIO }, false, false, true },
+	{ CALL_CHMOD, { EIO }, false, false, false },
+	{ CALL_FUTEX, { 0 }, true, false, false },
+	{ CALL_INOTIFY, { EMFILE }, false, false, false },
+	{ CALL_WATCH, { ENOSPC }, false, false, false },
+	{ CALL_RANDOM, { ENOSYS }, false, false, false },
+	{ CALL_MEMORY, { ENOMEM }, false, false, false },
+};
+
+#define MANNERS (sizeof manners / sizeof *manners)
+
+struct point {
+	const struct manner *manner;
+	int error;
+	enum way way;
+	uint64_t at;                 /* which of the calls of its kind, from 1 */
+	bool compound;
+};
+
+/* What one play tells the next; in memory they share. */
+struct told {
+	uint64_t calls[CALL_KINDS];
+	uint64_t digests[ACTS_MOST]; /* after each act */
+	uint64_t second_faults;
+	unsigned act;                /* which was played last */
+	bool fired;
+};
+
+static struct told *told;
+static uint64_t reference[ACTS_MOST];        /* told->digests of the first play */
+static const struct point *point;            /* NULL: nothing fails */
+static bool armed;
+static uint64_t second_at, seconds_seen;     /* 0: no second fault */
+static bool second_fired;
+static enum tide_durability durability;
+
+/* --- the faults --- */
+
+static struct fate fate_of(const struct manner *manner, int error, enum way way,
+	const struct call *call)
+{
+	(void)manner;
+	if (way == SHORT)
+		return (struct fate){ .short_of = call->len / 2 };
+	return (struct fate){ .error = error, .made_first = way == THROUGH };
+}
+
+static const struct manner *manner_of(enum call_kind kind)
+{
+	for (size_t i = 0; i < MANNERS; i++)
+		if (manners[i].kind == kind)
+			return &manners[i];
+	return NULL;
+}
+
+static struct fate second_fate(const struct call *call)
+{
+	const struct manner *manner = manner_of(call->kind);
+
+	if (!manner || !manner->errors[0] || ++seconds_seen != second_at)
+		return (struct fate){ 0 };
+	second_fired = true;
+	return (struct fate){ .error = manner->errors[0] };
+}
+
+static struct fate before(const struct call *call)
+{
+	uint64_t count;
+
+	if (!armed)
+		return (struct fate){ 0 };
+	if (second_at)
+		return second_fate(call);
+	count = ++told->calls[call->kind];
+	if (!point || point->manner->kind != call->kind || count < point->at ||
+			(count > point->at && point->way != ON))
+		return (struct fate){ 0 };
+	told->fired = true;
+	return fate_of(point->manner, point->error, point->way, call);
+}
+
+static const struct call_hooks hooks = { before, NULL };
+
+/* --- what is left --- */
+
+static int count_descriptors(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	int count = 0;
+
+	CHECK(directory != NULL);
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+static int count_maps(const char *path)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[5000];
+	int count = 0;
+
+	CHECK(maps != NULL);
+	while (fgets(line, sizeof line, maps))
+		count += strstr(line, path) != NULL;
+	fclose(maps);
+	return count;
+}
+
+static bool may_show(uint64_t digest, unsigned act, bool unknown)
+{
+	return digest == reference[act ? act - 1 : 0] || (unknown && digest == reference[act]);
+}
+
+struct question {
+	const struct actor *actor;
+	unsigned act;
+	bool unknown;
+	bool at_the_end;
+};
+
+/* Another process: it finds all as it should be, and may write. */
+static void look_around(struct child *parent, void *context)
+{
+	const struct question *question = context;
+	struct tide_options options = question->actor->options;
+	struct failure failure = { 0 };
+	struct tide_info info;
+	struct tide *tide;
+	uint64_t digest;
+	int err;
+
+	(void)parent;
+	calls_watch(NULL);
+	options.create = false;
+	err = tide_open(&tide, &options, &failure);
+	if (err == ERR_NO_FILE && question->act == 0)
+		return;                  /* not made: that is nothing, too */
+	MUST(err, failure);
+	MUST(tide_begin(tide, &failure), failure);
+	tide_abort(tide);
+	MUST(digest_of(tide, &digest, &failure), failure);
+	CHECK(!point || may_show(digest, question->act, question->unknown));
+	check_clean(tide);
+	MUST(tide_info(tide, &info, &failure), failure);
+	if (question->at_the_end)
+		CHECK_EQUAL_UINT(info.readers, 1);
+	tide_close(tide);
+}
+
+static void ask_another(const struct actor *actor, unsigned act, bool unknown, bool at_the_end)
+{
+	struct question question = { actor, act, unknown, at_the_end };
+	struct child child = child_start(look_around, &question);
+
+	child_end(&child);
+}
+
+/* --- a play --- */
+
+static int play_armed(struct actor *actor, unsigned act)
+{
+	int err;
+
+	armed = true;
+	err = acts[act].run(actor);
+	armed = false;
+	return err;
+}
+
+static void open_again(struct actor *actor)
+{
+	actor_close(actor);
+	MUST(actor_open(actor), actor->failure);
+}
+
+/* While the first fault is still there: whatever works, works. */
+static int persist(struct actor *actor, unsigned act)
+{
+	int err;
+
+	if (!actor->tide)
+		return play_armed(actor, 0);
+	err = play_armed(actor, act);
+	if (!err)
+		return 0;
+	armed = true;
+	actor_close(actor);
+	actor_open(actor);
+	armed = false;
+	return err;
+}
+
+/* Opens again and again, with another call failing each time. */
+static void open_with_second_faults(struct actor *actor)
+{
+	second_at = 0;
+	do {
+		CHECK(second_at < SECOND_FAULTS_MOST);
+		seconds_seen = 0;
+		second_fired = false;
+		actor_close(actor);
+		second_at++;
+		armed = true;
+		if (actor_open(actor) == 0)
+			actor_close(actor);
+		armed = false;
+		told->second_faults += second_fired;
+	} while (second_fired);
+	second_at = 0;
+	MUST(actor_open(actor), actor->failure);
+}
+
+/* After a failure: whose, what is left, and the same act once more. */
+static void recover(struct actor *actor, unsigned act, int err)
+{
+	bool unknown = err == ERR_UNKNOWN_OUTCOME, opens = acts[act].run == actor_open;
+
+	CHECK(told->fired);
+	CHECK_EQUAL_INT(actor->failure.err, err);
+	ask_another(actor, act, unknown, false);
+	if (point->way == ON) {
+		int again = persist(actor, act);
+
+		unknown = unknown || again == ERR_UNKNOWN_OUTCOME;
+		ask_another(actor, act, unknown, false);
+		if (!again)
+			return;
+	}
+	point = NULL;
+	if (told->fired && actor->tide && unknown)
+		open_again(actor);
+	if (opens) {
+		if (!actor->tide)
+			MUST(actor_open(actor), actor->failure);
+		return;
+	}
+	if (!actor->tide)
+		open_again(actor);
+	err = acts[act].run(actor);
+	if (err != acts[act].again || !unknown)
+		MUST(err, actor->failure);
+}
+
+/* Everything that the database shows after an act is what it showed then when
+ * nothing failed. */
+static void see(struct actor *actor, unsigned act)
+{
+	if (actor->tide)
+		MUST(digest_of(actor->tide, &told->digests[act], &actor->failure),
+			actor->failure);
+	else
+		told->digests[act] = told->digests[act - 1];
+	CHECK(!reference[act] || told->digests[act] == reference[act]);
+}
+
+static void play(struct actor *actor, bool compound)
+{
+	bool begun = false;
+
+	for (unsigned act = 0; act < act_count; act++) {
+		int err = play_armed(actor, act);
+
+		told->act = act;
+		if (err)
+			recover(actor, act, err);
+		if (told->fired && compound && !begun) {
+			begun = true;
+			point = NULL;
+			open_with_second_faults(actor);
+			if (!acts[act].run || acts[act].run == actor_close)
+				actor_close(actor);
+		}
+		see(actor, act);
+	}
+}
+
+/* One point, in a process of its own. */
+static void play_alone(struct child *parent, void *context)
+{
+	const struct point *chosen = context;
+	char path[4300], *end = path;
+	struct actor actor = { .options = { .path = path, .create = true,
+		.durability = durability, .max_bytes = UINT64_C(64) << 20 } };
+	int descriptors;
+
+	(void)parent;
+	alarm(SECONDS_A_POINT);
+	end += snprintf(path, sizeof path, "%s/tide", check_directory());
+	CHECK(end < path + sizeof path);
+	actor.options.clock = tide_clock_manual(UINT64_C(1700000000000));
+	item_of(&actor.builder, "warm", "warm", "warm");
+	descriptors = count_descriptors();
+	point = chosen;
+	calls_watch(&hooks);
+	play(&actor, chosen && chosen->compound);
+	calls_watch(NULL);
+	CHECK_EQUAL_INT(count_descriptors(), descriptors);
+	CHECK(count_maps(path) == 0 || (chosen && chosen->manner->kind == CALL_UNMAP) ||
+		(chosen && chosen->compound));
+	ask_another(&actor, act_count - 1, false, true);
+	builder_release(&actor.builder);
+	tide_clock_drop(actor.options.clock);
+}
+
+static void remove_files(void)
+{
+	static const char *const suffixes[] = { "", "-new", "-lock", "-wake" };
+	char name[4300];
+
+	for (int i = 0; i < 4; i++) {
+		snprintf(name, sizeof name, "%s/tide%s", check_directory(), suffixes[i]);
+		unlink(name);
+	}
+}
+
+static bool play_point(const struct point *chosen)
+{
+	struct child child;
+
+	remove_files();
+	memset(told->calls, 0, sizeof told->calls);
+	told->fired = false;
+	child = child_start(play_alone, (void *)(uintptr_t)chosen);
+	return child_reap(&child) == 0;
+}
+
+/* --- points --- */
+
+static struct {
+	uint64_t every, from, only;
+	uint64_t number;             /* of points so far */
+	uint64_t played, unreached, failed;
+} tally;
+
+static void consider(const struct point *chosen)
+{
+	uint64_t number = tally.number++;
+
+	if (tally.only ? number != tally.only : number % tally.every != tally.from)
+		return;
+	tally.played++;
+	if (play_point(chosen)) {
+		tally.unreached += !told->fired;
+		return;
+	}
+	tally.failed++;
+	printf("syscalls: ONLY=%llu: %s %llu of %s fails (%s, %s%s), in or after \"%s\"\n",
+		(unsigned long long)number,
+		durability == TIDE_FULL ? "full:" : "one_flush:",
+		(unsigned long long)chosen->at, call_name(chosen->manner->kind),
+		way_names[chosen->way], chosen->error ? strerror(chosen->error) : "-",
+		chosen->compound ? ", and then others" : "", acts[told->act].name);
+}
+
+static void consider_each_call(const struct manner *manner, int error, enum way way,
+	uint64_t calls, bool compound)
+{
+	for (uint64_t at = 1; at <= calls; at++) {
+		struct point each = { manner, error, way, at, compound };
+
+		consider(&each);
+	}
+}
+
+static void consider_kind(const struct manner *manner, uint64_t calls)
+{
+	for (int i = 0; i < 3 && manner->errors[i]; i++) {
+		consider_each_call(manner, manner->errors[i], ONCE, calls, false);
+		consider_each_call(manner, manner->errors[i], ON, calls, false);
+	}
+	if (manner->interrupted)
+		consider_each_call(manner, EINTR, ONCE, calls, false);
+	if (manner->can_be_short)
+		consider_each_call(manner, 0, SHORT, calls, false);
+	if (manner->through)
+		consider_each_call(manner, EIO, THROUGH, calls, false);
+	if (manner->errors[0])
+		consider_each_call(manner, manner->errors[0], ONCE, calls, true);
+}
+
+static void consider_all(enum tide_durability level)
+{
+	uint64_t calls[CALL_KINDS];
+
+	durability = level;
+	memset(reference, 0, sizeof reference);
+	CHECK(play_point(NULL));
+	memcpy(reference, told->digests, sizeof reference);
+	memcpy(calls, told->calls, sizeof calls);
+	for (size_t i = 0; i < MANNERS; i++)
+		consider_kind(&manners[i], calls[manners[i].kind]);
+}
+
+int main(void)
+{
+	const char *every = getenv("EVERY"), *only = getenv("ONLY");
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (access("/dev/shm", W_OK) == 0)
+		setenv("TMPDIR", "/dev/shm", 0);
+	tally.every = every && *every ? strtoull(every, NULL, 10) : 50;
+	tally.only = only && *only ? strtoull(only, NULL, 10) : 0;
+	tally.from = check_random_below(tally.every);
+	told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		0);
+	CHECK(told != MAP_FAILED && act_count <= ACTS_MOST);
+	consider_all(TIDE_FULL);
+	consider_all(TIDE_ONE_FLUSH);
+	printf("syscalls: %llu of %llu points, and %llu second faults behind them: %llu failed"
+		" (%llu were not reached)\n", (unsigned long long)tally.played,
+		(unsigned long long)tally.number, (unsigned long long)told->second_faults,
+		(unsigned long long)tally.failed, (unsigned long long)tally.unreached);
+	return tally.failed ? 1 : 0;
+}
