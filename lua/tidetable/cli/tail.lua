@@ -8,7 +8,7 @@ local open = require "tidetable.cli.open"
 
 local tail = {
   name = "tail",
-  summary = "Show the changes of a table, or of all tables, and follow them.",
+  summary = "Show changes, of a table or of all tables, and follow them.",
   description = [[
 Shows the last ten records, like tail; with -f it goes on with whatever comes, until
 Ctrl-C. On a terminal a record is a line: its sequence number, time, event, table and key,
