@@ -105,17 +105,24 @@ end
 
 --- Runs it on a terminal of so many columns and rows: all it writes, both ends together.
 ---@param words string[]
----@param given { columns: integer|nil, rows: integer|nil, before: string|nil }|nil
+---@param given { columns: integer|nil, rows: integer|nil, enough: string|nil }|nil  enough: a
+---pattern; once it is on the screen, Ctrl-C
 ---@param variables table<string, string>|nil
 ---@return string screen   with the terminal's line ends made plain
 ---@return integer status
 function command.terminal(words, given, variables)
   given = given or {}
-  local inside = ("stty cols %d rows %d; %s %s %s %s"):format(given.columns or 80,
-    given.rows or 24, environment(variables), given.before or "", command.line, quoted(words))
-  local pipe = assert(io.popen(("unset LD_PRELOAD; script -qec %s /dev/null </dev/null")
+  local inside = ("stty cols %d rows %d; echo $$; exec %s %s %s"):format(given.columns or 80,
+    given.rows or 24, environment(variables), command.line, quoted(words))
+  local pipe = assert(io.popen(("unset LD_PRELOAD; script -qefc %s /dev/null </dev/null")
     :format(quote(inside))))
-  local screen = pipe:read("a"):gsub("\r\n", "\n"):gsub("^%^D\b\b", "")
+  local pid = pipe:read("l"):match("%d+")
+  local screen = ""
+  while given.enough and not screen:find(given.enough) do
+    screen = screen .. assert(pipe:read(1), "it ended too early")
+  end
+  if given.enough then os.execute("kill -INT " .. pid) end
+  screen = (screen .. pipe:read("a")):gsub("\r\n", "\n"):gsub("^%^D\b\b", "")
   local _, _, status = pipe:close()
   return screen, status
 end
