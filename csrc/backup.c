@@ -50,7 +50,7 @@ static int is_its_own(const char *path, struct failure *failure)
 /* The files beside a database have names that are its own too. */
 static int check_names(const struct tide_backup *backup, struct failure *failure)
 {
-	static const char *const suffixes[] = { "", "-lock", "-wake", "-new" };
+	static const char *const suffixes[] = { "", "-lock", "-wake" };
 	const struct store_options *source = store_options(backup->store);
 	size_t len = strlen(source->path);
 

@@ -19,6 +19,7 @@
 #include "base/memory.h"
 #include "sys/lmdb_store.h"
 #include "sys/pages.h"
+#include "sys/temporary.h"
 
 /* LMDB says so itself: an open may fail while another process closes. */
 #define OPEN_ATTEMPTS 10
@@ -426,37 +427,24 @@ int engine_fill(const struct store_options *options, const char *name, const cha
 	return err;
 }
 
-static int create_at(const struct store *store, const char *path, struct failure *failure)
-{
-	int fd;
-	int err = file_make(&fd, path, failure);
-
-	if (err)
-		return err;
-	close(fd);
-	return engine_fill(&store->options, store->path, path, 2, failure);
-}
-
 int engine_create(struct store *store, struct failure *failure)
 {
-	char path[PATH_MAX + FILE_SUFFIX_MAX];
+	struct temporary made;
 	struct file_facts file;
-	int err;
+	/* First, so that a file that got its name can be opened too. */
+	int err = prepare_lock(store, failure);
 
-	snprintf(path, sizeof path, "%s-new", store->path);
-	err = file_remove(path, failure);
-	if (!err)   /* now, so that a file that got its name can be opened too */
-		err = prepare_lock(store, failure);
+	if (!err)
+		err = temporary_make(&made, store->path, failure);
 	if (err)
 		return err;
-	err = create_at(store, path, failure);
+	err = engine_fill(&store->options, store->path, made.path, 2, failure);
 	wake_set_named(store->wake, 0);      /* the inode may be one that was used before */
 	if (!err)
-		err = file_publish(path, store->path, !store->options.in_memory, failure);
-	if (err)
-		file_remove(path, NULL);
-	else if (file_look(store->path, &file, NULL) == 0)
+		err = temporary_publish(&made, store->path, false, failure);
+	if (!err && file_look(store->path, &file, NULL) == 0)
 		wake_set_named(store->wake, file.inode);
+	temporary_drop(&made);
 	return err;
 }
 

@@ -213,7 +213,7 @@ static int open_new(struct store **out, const struct store_options *options, con
 static int open_in_memory(struct store **out, const struct store_options *options,
 	struct failure *failure)
 {
-	static const char *const suffixes[] = { "", "-lock", "-wake", "-new" };
+	static const char *const suffixes[] = { "", "-lock", "-wake" };
 	struct store_options made = *options;
 	char directory[PATH_MAX];
 	char path[PATH_MAX];

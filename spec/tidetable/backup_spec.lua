@@ -229,7 +229,7 @@ describe("backup", function()
   end)
 
   it("never touches the database itself, nor its files", function()
-    for _, suffix in ipairs { "", "-lock", "-wake", "-new" } do
+    for _, suffix in ipairs { "", "-lock", "-wake" } do
       for _, overwrite in ipairs { false, true } do
         helper.refused("VALIDATION", db:backup(db.path .. suffix, { overwrite = overwrite }))
       end

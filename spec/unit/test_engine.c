@@ -1,4 +1,5 @@
 /* test_engine.c - store.h's files: made whole, opened with care, full. */
+#include <glob.h>
 #include <lmdb.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
@@ -11,13 +12,27 @@ static struct failure failure;
 
 static void remove_files(const char *path)
 {
-	static const char *const suffixes[] = { "", "-lock", "-wake", "-new" };
+	static const char *const suffixes[] = { "", "-lock", "-wake" };
 	char name[4400];
 
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 3; i++) {
 		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
 		remove(name);
 	}
+}
+
+/* How many files in the making there are. */
+static size_t parts_of(const char *path)
+{
+	char pattern[4400];
+	glob_t found;
+	size_t count = 0;
+
+	snprintf(pattern, sizeof pattern, "%s-part????????", path);
+	if (glob(pattern, 0, NULL, &found) == 0)
+		count = found.gl_pathc;
+	globfree(&found);
+	return count;
 }
 
 /* --- creation --- */
@@ -71,7 +86,7 @@ static void a_new_store_is_filled(void)
 	CHECK(store_has(store, TREE_META, "a", "words"));
 	CHECK(store_has(store, TREE_META, "b", "words"));
 	store_close(store);
-	CHECK(!exists(path, "-new"));
+	CHECK(parts_of(path) == 0);
 	expect_private(path, "");
 	expect_private(path, "-lock");
 	expect_private(path, "-wake");
@@ -91,7 +106,7 @@ static void a_fill_that_fails_leaves_no_file(void)
 	options.context = "not today";
 	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_LIMIT);
 	CHECK_EQUAL_STRING(failure.message, "not today");
-	CHECK(!exists(path, "") && !exists(path, "-new"));
+	CHECK(!exists(path, "") && parts_of(path) == 0);
 	options.fill = NULL;
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
@@ -164,23 +179,43 @@ static void a_killed_creator_leaves_all_or_nothing(void)
 	fprintf(stderr, "killed creators: %d left nothing, %d a whole file\n", absent, whole);
 }
 
-static void leftovers_are_removed(void)
+static void make_file(const char *path, const char *suffix)
 {
-	const char *path = store_path("left.tide");
-	char left[4400], victim[4400];
-	struct stat stat;
+	char name[4400];
 	int fd;
 
-	snprintf(left, sizeof left, "%s-new", path);
-	snprintf(victim, sizeof victim, "%s-victim", path);
-	fd = open(victim, O_CREAT | O_RDWR, 0600);
+	snprintf(name, sizeof name, "%s%s", path, suffix);
+	fd = open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
 	CHECK(write(fd, "keep", 4) == 4);
 	close(fd);
-	CHECK(symlink(victim, left) == 0);
+}
+
+static void what_dead_creators_left_is_removed(void)
+{
+	const char *path = store_path("left.tide");
+
+	make_file(path, "-part0123abcd");
+	make_file(path, "-partition");
+	CHECK_EQUAL_UINT(parts_of(path), 1);
 	store_close(open_small(path));
-	CHECK(!exists(path, "-new"));
-	CHECK(lstat(victim, &stat) == 0);
-	CHECK_EQUAL_INT(stat.st_size, 4);
+	CHECK_EQUAL_UINT(parts_of(path), 0);
+	CHECK(exists(path, "-partition"));
+}
+
+/* A database may have any name, also one that looks like a file in the making. */
+static void a_neighbour_is_left_alone(void)
+{
+	const char *neighbours[] = { "-new", "-part", "-temporary" };
+	const char *path = store_path("street.tide");
+	char name[4400];
+
+	for (size_t i = 0; i < sizeof neighbours / sizeof *neighbours; i++) {
+		snprintf(name, sizeof name, "%s%s", path, neighbours[i]);
+		store_close(open_small(name));
+	}
+	store_close(open_small(path));
+	for (size_t i = 0; i < sizeof neighbours / sizeof *neighbours; i++)
+		CHECK(exists(path, neighbours[i]));
 }
 
 static void two_creators_make_one_file(void)
@@ -622,7 +657,7 @@ static void create_on_a_full_disk(const char *directory)
 		if (!err)
 			break;
 		CHECK_EQUAL_INT(err, ERR_DISK_FULL);
-		CHECK(!exists(path, "") && !exists(path, "-new"));
+		CHECK(!exists(path, "") && parts_of(path) == 0);
 		refused++;
 		CHECK(fstat(fd, &stat) == 0);
 		CHECK(ftruncate(fd, stat.st_size - (off_t)sizeof block) == 0);
@@ -682,7 +717,8 @@ int main(void)
 	a_fill_that_fails_leaves_no_file();
 	nothing_is_made_unasked();
 	a_killed_creator_leaves_all_or_nothing();
-	leftovers_are_removed();
+	what_dead_creators_left_is_removed();
+	a_neighbour_is_left_alone();
 	two_creators_make_one_file();
 	planted_links_are_refused();
 	another_programs_lmdb_file_is_refused();
