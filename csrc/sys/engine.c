@@ -1,8 +1,8 @@
 /* engine.c - LMDB's environment for one file: made whole, opened with care.
  *
- * A file is made under a temporary name, PATH-new, and renamed when all of it
- * is on the disk: a crash leaves no file or a whole one, and perhaps PATH-new,
- * which the next creation removes. The wake file's OPENING lock is held
+ * A file is made under a temporary name and renamed when all of it is on the
+ * disk: a crash leaves no file or a whole one, and perhaps the temporary one,
+ * which the next creation removes (temporary.h). The wake file's OPENING lock is held
  * throughout, so nobody else is at the name. Whether the name is on the disk as
  * well, the wake file remembers.
  */

@@ -8,6 +8,7 @@
 #include "codec/key.h"
 
 #include "fuzz/fuzz.h"
+#include "fuzz/key_item.h"
 
 static const uint8_t secret[HASH_SECRET_BYTES] = "fuzz of the key";
 
@@ -79,13 +80,15 @@ static void partition_is(const struct key *key, const struct value *partition)
 static void comes_back(const struct key *key, const struct key_schema *schema,
 	const struct key_values *values)
 {
-	struct buffer item = { 0 };
+	struct buffer item = { 0 }, keys = { 0 };
 	struct key_values found;
 	struct key again;
 
-	CHECK_EQUAL_INT(key_put_attributes(&item, schema, values), 0);
+	fuzz_put_item(&item, schema, values);
 	CHECK_EQUAL_INT(key_find(&found, schema, buffer_slice(&item)), 0);
 	CHECK(slice_equal(found.partition.bytes, values->partition.bytes));
+	CHECK_EQUAL_INT(key_put_attributes(&keys, &found), 0);
+	CHECK_BYTES(keys.data, keys.len, item.data, item.len);
 	CHECK_EQUAL_INT(key_of_key(&again, 7, schema, buffer_slice(&item), secret), 0);
 	CHECK_BYTES(again.bytes, key_whole(&again).len, key->bytes, key_whole(key).len);
 	CHECK_EQUAL_UINT(again.head_len, key->head_len);
@@ -95,6 +98,7 @@ static void comes_back(const struct key *key, const struct key_schema *schema,
 	else
 		partition_is(key, &values->partition);
 	buffer_release(&item);
+	buffer_release(&keys);
 }
 
 static void are_in_order(const struct key keys[2], const struct key_values values[2])
@@ -169,6 +173,6 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 	}
 	values.partition = value_of(schema.partition.type, slice_of(bytes, 9), &room);
 	values.sort = value_of(schema.sort.type, slice_of(bytes, 9), &room);
-	key_put_attributes(out, &schema, &values);
+	fuzz_put_item(out, &schema, &values);
 	return n < 24;
 }

@@ -4,6 +4,7 @@
  *     partition, a, b, another key's partition and sort key: length (varint), bytes
  */
 #include "fuzz/fuzz.h"
+#include "fuzz/key_item.h"
 #include "table/read.h"
 
 static const uint8_t secret[HASH_SECRET_BYTES] = "fuzz of a range";
@@ -44,7 +45,7 @@ static void starts_after(struct range *range, const struct table *table,
 	struct buffer item = { 0 };
 	int place;
 
-	CHECK_EQUAL_INT(key_put_attributes(&item, &table->row.schema, values), 0);
+	fuzz_put_item(&item, &table->row.schema, values);
 	CHECK_EQUAL_INT(range_start_after(range, table, buffer_slice(&item), secret, &failure), 0);
 	place = range_place(range, key_whole(key));
 	CHECK(place != 0);

@@ -21,7 +21,10 @@
  * of readers. */
 #define MAPPED_BYTES 8192
 
-const char *const name_suffix[NAMES] = { "", "-new", "-lock", "-wake" };
+/* A file in the making has other digits each time; one will do. */
+#define PART_MARK "-part"
+#define PART_DIGITS "00000000"
+const char *const name_suffix[NAMES] = { "", PART_MARK PART_DIGITS, "-lock", "-wake" };
 
 enum { NO_DESCRIPTOR, A_FILE, THE_DIRECTORY };
 
@@ -112,6 +115,14 @@ static void is_strange(const struct call *call, const char *what)
 
 /* --- names and descriptors --- */
 
+static bool is_in_the_making(const char *suffix)
+{
+	size_t mark = strlen(PART_MARK), digits = strlen(PART_DIGITS);
+
+	return strncmp(suffix, PART_MARK, mark) == 0 && strlen(suffix) == mark + digits &&
+		strspn(suffix + mark, "0123456789abcdef") == digits;
+}
+
 /* NAMES: none of the database's. */
 static enum name name_of(const char *path)
 {
@@ -119,6 +130,8 @@ static enum name name_of(const char *path)
 
 	if (strncmp(path, base, base_len) != 0)
 		return NAMES;
+	if (is_in_the_making(path + base_len))
+		return NAME_NEW;
 	while (name < NAMES && strcmp(path + base_len, name_suffix[name]) != 0)
 		name++;
 	return name;

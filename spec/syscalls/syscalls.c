@@ -19,6 +19,7 @@
  *
  * EVERY=n takes each n-th point, from a place that SEED chooses; ONLY=n that one.
  */
+#include <glob.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -371,12 +372,16 @@ static void play_alone(struct child *parent, void *context)
 
 static void remove_files(void)
 {
-	static const char *const suffixes[] = { "", "-new", "-lock", "-wake" };
-	char name[4300];
+	static const char *const suffixes[] = { "", "-lock", "-wake", "-part????????" };
+	char pattern[4300];
+	glob_t found;
 
 	for (int i = 0; i < 4; i++) {
-		snprintf(name, sizeof name, "%s/tide%s", check_directory(), suffixes[i]);
-		unlink(name);
+		snprintf(pattern, sizeof pattern, "%s/tide%s", check_directory(), suffixes[i]);
+		if (glob(pattern, 0, NULL, &found) == 0)
+			for (size_t n = 0; n < found.gl_pathc; n++)
+				unlink(found.gl_pathv[n]);
+		globfree(&found);
 	}
 }
 
