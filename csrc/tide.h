@@ -145,7 +145,7 @@ int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
 	struct tide_change *change, struct failure *failure);
 
 /* One step of clearing away, a transaction of its own: *more says that another
- * one would find something. */
+ * one would find something. CORRUPT when nothing is left but what is damaged. */
 int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
 	struct failure *failure);
 

@@ -155,8 +155,8 @@ static uint64_t rows_to_trim(const struct transaction *transaction)
 	return twice > TRIM_ROWS_MAX ? twice : TRIM_ROWS_MAX;
 }
 
-/* What is damaged can't be cleared away; that is for trim and check to say. A
- * writer goes on with what it came for. */
+/* What is damaged can't be cleared away. A writer goes on with what it came for,
+ * and a step with what can be. */
 static int in_passing(int err)
 {
 	return err == ERR_CORRUPT ? 0 : err;
@@ -189,31 +189,36 @@ int sweep_a_little(struct transaction *transaction)
 		in_passing(look_at(transaction, other, &records, &ended));
 }
 
+/* A step that has got on is committed, whatever it met; what is damaged is said by
+ * the one that finds nothing else to do. */
 int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *rows, bool *more)
 {
 	struct streams *streams = &transaction->catalog->streams;
 	struct budget budget = { SWEEP_ROWS, 0 };
-	int err;
+	int err, damaged = 0;
 
 	*more = true;
 	transaction->swept = true;
 	if (transaction->catalog->dropped) {
 		err = drop_table(transaction, &budget);
 		*rows += budget.rows;
-		return err;
+		if (err != ERR_CORRUPT || budget.rows > 0)
+			return in_passing(err);
+		damaged = err;
 	}
 	for (size_t i = 0; i < streams->count; i++) {
 		uint64_t before = *records;
 		bool ended;
 
 		err = look_at(transaction, &streams->all[i], records, &ended);
-		if (err || ended || *records > before)
-			return err;
+		if (ended || *records > before || in_passing(err))
+			return in_passing(err);
+		damaged = err ? err : damaged;
 	}
 	/* A jump of the clock is confirmed against its first sight: which must be
 	 * kept even when nobody writes but trim. */
 	if (transaction->jump_unsaved)
 		transaction->changed = true;
 	*more = false;
-	return 0;
+	return damaged;
 }

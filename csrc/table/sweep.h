@@ -17,7 +17,8 @@
 int sweep_a_little(struct transaction *transaction);
 
 /* One step of everything: *records and *rows count what went; *more says that
- * another step would find something. */
+ * another step would find something. CORRUPT when nothing is left but what is
+ * damaged, and perhaps what lies behind it. */
 int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *rows, bool *more);
 
 #endif

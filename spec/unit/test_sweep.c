@@ -1,0 +1,135 @@
+/* test_sweep.c - table/sweep.h: what is damaged stands in nobody else's way. */
+#include "codec/record.h"
+#include "codec/state.h"
+#include "sys/store.h"
+#include "unit/tides.h"
+
+#define RECORDS 10
+
+static struct failure failure;
+static struct clock *manual;
+
+static struct tide *open_manual(void)
+{
+	struct tide_options options = weak_options(tide_path("sweep"));
+	struct tide *tide;
+
+	options.clock = manual;
+	MUST(tide_open(&tide, &options, &failure), failure);
+	return tide;
+}
+
+static void fill(struct tide *tide, const char *name)
+{
+	struct tide_table table = create_table(tide, name);
+	char sort[8];
+
+	for (int i = 0; i < RECORDS; i++) {
+		snprintf(sort, sizeof sort, "%d", i);
+		put_alone(tide, &table, "ann", sort, "v");
+	}
+}
+
+/* The store below, as long as no handle is open. */
+static struct txn *begin_below(struct store **store)
+{
+	struct store_options options = {
+		.path = tide_path("sweep"), .durability = DURABILITY_NONE,
+		.max_bytes = weak_options("").max_bytes, .clock = manual,
+	};
+	struct txn *txn;
+
+	MUST(store_open(store, &options, &failure), failure);
+	CHECK_EQUAL_INT(wake_lock_try(store_wake(*store)), 0);
+	MUST(writer_begin(&txn, *store, &failure), failure);
+	return txn;
+}
+
+static void end_below(struct store *store, struct txn *txn)
+{
+	MUST(writer_commit(&txn, &failure), failure);
+	wake_unlock(store_wake(store));
+	store_close(store);
+}
+
+static void damage(enum tree tree, struct slice key)
+{
+	struct store *store;
+	struct txn *txn = begin_below(&store);
+
+	CHECK_EQUAL_INT(txn_put(txn, tree, key, slice_of_text("damaged")), 0);
+	end_below(store, txn);
+}
+
+static uint64_t rows_in(enum tree tree)
+{
+	struct store *store;
+	struct txn *txn = begin_below(&store);
+	uint64_t rows;
+
+	CHECK_EQUAL_INT(txn_count(txn, tree, &rows), 0);
+	end_below(store, txn);
+	return rows;
+}
+
+/* Steps until nothing more is found, when everything has expired; what the last one
+ * said. */
+static int trim_all(void)
+{
+	struct tide *tide = open_manual();
+	uint64_t records = 0, rows = 0;
+	bool more = true;
+	int err = 0;
+
+	tide_clock_advance(manual, RETENTION_DEFAULT_MS);
+	for (int steps = 0; !err && more; steps++) {
+		err = tide_trim(tide, &records, &rows, &more, &failure);
+		CHECK(steps < 100);
+	}
+	tide_close(tide);
+	return err;
+}
+
+/* The third record of the first stream is: the two before it go, and all of the
+ * second stream; then it is said. */
+static void a_record_is_damaged(void)
+{
+	struct tide *tide = open_manual();
+	uint8_t key[RECORD_KEY];
+
+	fill(tide, "first");
+	fill(tide, "second");
+	tide_close(tide);
+	record_set_key(key, 1, 3, 0);
+	damage(TREE_LOG, slice_of(key, sizeof key));
+	CHECK_EQUAL_INT(trim_all(), ERR_CORRUPT);
+	CHECK_EQUAL_UINT(rows_in(TREE_LOG), RECORDS - 2);
+	CHECK_EQUAL_INT(trim_all(), ERR_CORRUPT);
+}
+
+/* A deleted table's third item is: the two before it go, and every stream is trimmed. */
+static void a_deleted_item_is_damaged(void)
+{
+	struct tide *tide = open_manual();
+	const uint8_t key[] = { 0, 0, 0, 3, 0x01, 'a', 'n', 'n', 0, 0x01, '2' };
+	uint64_t items;
+
+	fill(tide, "third");
+	MUST(tide_delete_table(tide, slice_of_text("third"), &failure), failure);
+	tide_close(tide);
+	items = rows_in(TREE_ITEMS);
+	damage(TREE_ITEMS, slice_of(key, sizeof key));
+	CHECK_EQUAL_UINT(rows_in(TREE_ITEMS), items);
+	CHECK_EQUAL_INT(trim_all(), ERR_CORRUPT);
+	CHECK_EQUAL_UINT(rows_in(TREE_ITEMS), items - 2);
+	CHECK_EQUAL_UINT(rows_in(TREE_LOG), RECORDS - 2);
+}
+
+int main(void)
+{
+	manual = tide_clock_manual(UINT64_C(1700000000000));
+	a_record_is_damaged();
+	a_deleted_item_is_damaged();
+	tide_clock_drop(manual);
+	return 0;
+}
