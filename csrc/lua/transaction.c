@@ -12,7 +12,19 @@
 /* How many instructions between two looks at the time limit. */
 #define LOOK_EVERY 20000
 
+/* Under this key the registry keeps a pointer for the hook to find: the database
+ * whose transaction runs, NULL when there is none. */
 static const char running_key;
+
+static struct database **running(lua_State *L)
+{
+	struct database **pointer;
+
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key);
+	pointer = lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	return pointer;
+}
 
 static int raise_ended(lua_State *L)
 {
@@ -40,12 +52,9 @@ void check_deadline(lua_State *L, const struct database *database)
 
 static void look_at_time(lua_State *L, lua_Debug *debug)
 {
-	const struct database *database;
+	const struct database *database = *running(L);
 
 	(void)debug;
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key);
-	database = lua_touserdata(L, -1);
-	lua_pop(L, 1);
 	if (database && database->deadline_ms && tide_elapsed_ms() > database->deadline_ms) {
 		lua_sethook(L, look_at_time, LUA_MASKCOUNT, 1);      /* and past any pcall */
 		raise_timeout(L);
@@ -67,42 +76,27 @@ static int run(lua_State *L, int arguments)
 	return status;
 }
 
-/* Which database the hook looks at; the one before stays on the stack. */
-static void set_running(lua_State *L, struct database *database)
-{
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key);
-	lua_pushlightuserdata(L, database);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
-}
-
-/* The slot is there: this asks for no memory. */
-static void restore_running(lua_State *L, int index)
-{
-	lua_pushvalue(L, index);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
-}
-
 /* transact(db, seconds, fn, ...) -> true, what fn returns; or nil, err, code.
  * An error in fn is raised again. */
 static int transact(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
+	struct database **pointer = running(L), *before = *pointer;
 	lua_Number seconds = luaL_checknumber(L, 2);
 	struct failure failure;
 	int status;
 	bool late;
 
 	luaL_checkstack(L, 16, NULL);
-	set_running(L, database);
-	lua_replace(L, 2);               /* db, the one before, fn, arguments */
-	if (tide_begin(database->tide, &failure)) {
-		restore_running(L, 2);
+	lua_pushboolean(L, 1);
+	lua_replace(L, 2);               /* db, true, fn, arguments */
+	if (tide_begin(database->tide, &failure))
 		return return_failure(L, &failure);
-	}
 	database->transactions++;
 	database->deadline_ms = tide_elapsed_ms() + (uint64_t)(seconds * 1000);
+	*pointer = database;
 	status = run(L, lua_gettop(L) - 3);
-	restore_running(L, 2);
+	*pointer = before;
 	late = tide_elapsed_ms() > database->deadline_ms;
 	database->deadline_ms = 0;
 	if (status != LUA_OK || late) {
@@ -111,9 +105,20 @@ static int transact(lua_State *L)
 	}
 	if (tide_commit(database->tide, &failure))
 		return return_failure(L, &failure);
-	lua_pushboolean(L, 1);
-	lua_replace(L, 2);
 	return lua_gettop(L) - 1;
+}
+
+/* Kept when the library is opened once more: a transaction may be running. */
+static void open_running(lua_State *L)
+{
+	struct database **pointer;
+
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key) == LUA_TNIL) {
+		pointer = lua_newuserdatauv(L, sizeof *pointer, 0);
+		*pointer = NULL;
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
+	}
+	lua_pop(L, 1);
 }
 
 void open_transactions(lua_State *L)
@@ -124,5 +129,6 @@ void open_transactions(lua_State *L)
 		{ NULL, NULL },
 	};
 
+	open_running(L);
 	luaL_setfuncs(L, functions, 0);
 }
