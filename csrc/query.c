@@ -1,0 +1,195 @@
+/* query.c - the contract's queries: pages of items, each from one snapshot. */
+#include "base/memory.h"
+#include "database.h"
+
+struct tide_query {
+	struct tide_table table;
+	uint32_t table_id;
+	struct range range;          /* what is left to read */
+	struct range *whole;         /* what was asked for; of one with a snapshot */
+	struct page page;
+	const struct tide_snapshot *snapshot;        /* NULL: one for each page */
+	struct tide_snapshot *own;   /* when it is the query's */
+	struct buffer partition;     /* the value asked for, when its key is hashed */
+	enum type partition_type;
+};
+
+static int start_range(struct tide_query *query, struct tide *tide, const struct table *table,
+	const struct tide_query_spec *spec, struct failure *failure)
+{
+	struct sort_condition sort = { (enum comparison)spec->comparison, spec->a, spec->b };
+	int err = 0;
+
+	query->table_id = table->row.id;
+	if (spec->partition) {
+		err = range_of_partition(&query->range, table, spec->partition, &sort,
+			tide->stamp.secret, failure);
+		query->partition_type = spec->partition->type;
+		buffer_put_slice(&query->partition, spec->partition->bytes);
+	} else {
+		range_of_table(&query->range, table->row.id);
+	}
+	query->range.backward = spec->backward;
+	if (!err && buffer_error(&query->partition))
+		err = fail(failure, ERR_NO_MEMORY);
+	if (!err && spec->start_key.len)
+		err = range_start_after(&query->range, table, spec->start_key, tide->stamp.secret,
+			failure);
+	return err;
+}
+
+static int start_now(struct tide_query *query, struct tide *tide, struct tide_table *table,
+	const struct tide_query_spec *spec, struct failure *failure)
+{
+	struct snapshot snapshot;
+	const struct table *found;
+	int err = tide_look(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	found = tide_find(tide, table, failure);
+	err = found ? start_range(query, tide, found, spec, failure) : ERR_NOT_FOUND;
+	tide_look_away(tide, &snapshot);
+	return err;
+}
+
+static int start_at(struct tide_query *query, struct tide *tide, struct tide_table *table,
+	const struct tide_query_spec *spec, struct failure *failure)
+{
+	const struct table *found;
+	struct table room;
+	int err = tide_find_at(tide, spec->snapshot, table, &room, &found, failure);
+
+	if (!err)
+		err = start_range(query, tide, found, spec, failure);
+	if (err)
+		return err;
+	query->whole = memory_zeroed(sizeof *query->whole);
+	if (!query->whole)
+		return fail(failure, ERR_NO_MEMORY);
+	*query->whole = query->range;
+	query->snapshot = spec->snapshot;
+	return 0;
+}
+
+int tide_query_start(struct tide_query **out, struct tide *tide, struct tide_table *table,
+	const struct tide_query_spec *spec, struct failure *failure)
+{
+	struct tide_query *query = memory_zeroed(sizeof *query);
+	int err;
+
+	*out = NULL;
+	if (!query)
+		return fail(failure, ERR_NO_MEMORY);
+	err = spec->snapshot ? start_at(query, tide, table, spec, failure) :
+		start_now(query, tide, table, spec, failure);
+	query->table = *table;
+	if (err)
+		tide_query_finish(query);
+	else
+		*out = query;
+	return err;
+}
+
+static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
+	const struct table *found, struct failure *failure)
+{
+	struct value asked = { query->partition_type, 0, buffer_slice(&query->partition) };
+
+	if (found->row.id != query->table_id)
+		return fail_with(failure, ERR_NOT_FOUND,
+			"table %s was deleted while it was being read", query->table.name);
+	return page_fill(&query->page, &query->range, max, txn, found,
+		query->partition.len ? &asked : NULL, failure);
+}
+
+static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
+	struct failure *failure)
+{
+	struct snapshot snapshot;
+	const struct table *found;
+	int err = tide_look(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	found = tide_find(tide, &query->table, failure);
+	err = found ? fill(query, max, snapshot.txn, found, failure) : ERR_NOT_FOUND;
+	tide_look_away(tide, &snapshot);
+	return err;
+}
+
+int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
+	struct failure *failure)
+{
+	const struct table *found;
+	struct table room;
+	int err;
+
+	if (!query->snapshot)
+		return fill_now(query, tide, max, failure);
+	err = tide_find_at(tide, query->snapshot, &query->table, &room, &found, failure);
+	return err ? err : fill(query, max, query->snapshot->reader, found, failure);
+}
+
+int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *item)
+{
+	return page_next(&query->page, sequence, item);
+}
+
+int tide_query_peek(const struct tide_query *query, uint64_t *sequence, struct slice *item)
+{
+	return page_peek(&query->page, sequence, item);
+}
+
+bool tide_query_more(const struct tide_query *query)
+{
+	return query->page.more;
+}
+
+int tide_query_key(const struct tide_query *query, struct tide *tide, struct slice item,
+	struct key *key, struct failure *failure)
+{
+	struct tide_table table = query->table;
+
+	return tide_key_at(tide, query->snapshot, &table, item, false, key, failure);
+}
+
+int tide_query_place(const struct tide_query *query, struct slice key)
+{
+	return range_place(query->whole, key);
+}
+
+void tide_query_rewind(struct tide_query *query)
+{
+	query->range = *query->whole;
+	query->snapshot = NULL;
+	page_release(&query->page);
+}
+
+int tide_query_pin(struct tide_query *query, struct tide *tide, struct failure *failure)
+{
+	int err = 0;
+
+	if (!tide->transaction.txn)
+		err = tide_snapshot_open(&query->own, tide, failure);
+	query->snapshot = query->own;
+	return err;
+}
+
+void tide_query_unpin(struct tide_query *query)
+{
+	tide_snapshot_close(query->own);
+	query->own = NULL;
+	query->snapshot = NULL;
+}
+
+void tide_query_finish(struct tide_query *query)
+{
+	if (!query)
+		return;
+	tide_query_unpin(query);
+	page_release(&query->page);
+	buffer_release(&query->partition);
+	memory_give_back(query->whole);
+	memory_give_back(query);
+}

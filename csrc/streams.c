@@ -1,0 +1,208 @@
+/* streams.c - the contract's streams: found, described, read by a feed. */
+#include "base/memory.h"
+#include "database.h"
+
+/* The stream with this label of a table of this name, there or gone. */
+static uint32_t stream_labelled(const struct streams *streams, struct slice table,
+	struct slice label)
+{
+	for (size_t i = streams->count; i-- > 0;) {
+		const struct stream_row *row = &streams->all[i].row;
+
+		if (slice_equal(table, slice_of_text(row->table_name)) &&
+				slice_equal(label, slice_of_text(row->label)))
+			return row->id;
+	}
+	return 0;
+}
+
+int tide_stream_of(struct tide *tide, struct slice name, struct slice label, uint32_t *stream,
+	struct failure *failure)
+{
+	const struct catalog *catalog = &tide->catalog;
+	const struct table *table;
+	struct snapshot snapshot;
+	int err = tide_look(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	table = catalog_find(catalog, name);
+	*stream = label.len ? stream_labelled(&catalog->streams, name, label) :
+		table ? table->row.newest_stream : 0;
+	if (*stream && !streams_find(&catalog->streams, *stream))
+		*stream = 0;
+	tide_look_away(tide, &snapshot);
+	if (*stream)
+		return 0;
+	if (label.len)
+		return fail_as(failure, ERR_NOT_FOUND,
+			"Requested resource not found: Stream: %.*s of table %.*s not found",
+			label.len > LABEL_MAX ? LABEL_MAX : (int)label.len,
+			(const char *)label.data, (int)name.len, (const char *)name.data);
+	return fail_as(failure, ERR_NOT_FOUND, "Requested resource not found: Table: %.*s %s",
+		(int)name.len, (const char *)name.data, table ? "has no stream" : "not found");
+}
+
+static void look_at_view(struct tide *tide, const struct snapshot *snapshot,
+	struct view_of_streams *view)
+{
+	struct moment moment;
+
+	moment_take(&moment, store_clock(tide->store));
+	view->txn = snapshot->txn;
+	view->streams = &tide->catalog.streams;
+	view->state = snapshot->state;
+	view->clock_ms = retention_clock(snapshot->state, &moment);
+}
+
+static int describe(struct tide *tide, const struct view_of_streams *view, uint32_t id,
+	struct tide_stream_state *state)
+{
+	const struct stream *stream = streams_find(&tide->catalog.streams, id);
+	struct bounds bounds;
+	struct record first;
+	struct cursor *cursor;
+	uint64_t hidden;
+	int err = stream_bounds(view->txn, id, &bounds);
+
+	*state = (struct tide_stream_state){ .row = &stream->row };
+	if (!err)
+		err = txn_cursor(view->txn, TREE_LOG, &cursor);
+	if (!err)
+		err = retention_hidden(cursor, &stream->row, &bounds, view->clock_ms, &hidden);
+	if (!err)
+		err = log_seek(cursor, id, hidden + 1, &first);
+	if (err < 0)
+		return err;
+	state->trimmed_through = hidden;
+	if (err == END)
+		return 0;
+	state->first_sequence = first.sequence;
+	state->last_sequence = bounds.head.sequence;
+	state->count = bounds.head.ordinal - first.ordinal + 1;
+	state->bytes = bounds.head.stream_bytes - first.stream_bytes + record_bytes(&first);
+	return 0;
+}
+
+int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_state *state,
+	struct failure *failure)
+{
+	struct view_of_streams view;
+	struct snapshot snapshot;
+	int err = tide_look_at_commits(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	look_at_view(tide, &snapshot, &view);
+	if (!streams_find(&tide->catalog.streams, stream))
+		err = fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
+	if (!err) {
+		err = describe(tide, &view, stream, state);
+		if (err)
+			fail(failure, err);
+	}
+	tide_look_away(tide, &snapshot);
+	return err;
+}
+
+int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row **row,
+	struct failure *failure)
+{
+	const struct stream *found;
+	struct snapshot snapshot;
+	int err = tide_look_at_commits(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	found = streams_find(&tide->catalog.streams, stream);
+	if (found)
+		*row = &found->row;
+	tide_look_away(tide, &snapshot);
+	return found ? 0 : fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
+}
+
+struct tide_feed {
+	struct feed feed;
+};
+
+int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
+	enum tide_from from, uint64_t at, struct failure *failure)
+{
+	static const enum position_kind kinds[] = {
+		[TIDE_TRIM_HORIZON] = POSITION_TRIM_HORIZON,
+		[TIDE_LATEST] = POSITION_LATEST,
+		[TIDE_AT] = POSITION_AT,
+		[TIDE_AFTER] = POSITION_AFTER,
+		[TIDE_TIME] = POSITION_TIME,
+	};
+	struct tide_feed *feed = memory_zeroed(sizeof *feed);
+	struct view_of_streams view;
+	struct snapshot snapshot;
+	int err;
+
+	*out = NULL;
+	if (!feed)
+		return fail(failure, ERR_NO_MEMORY);
+	err = tide_look_at_commits(tide, &snapshot, failure);
+	if (!err) {
+		look_at_view(tide, &snapshot, &view);
+		err = feed_start(&feed->feed, stream, (struct position){ kinds[from], at }, &view,
+			failure);
+		tide_look_away(tide, &snapshot);
+	}
+	if (err)
+		tide_feed_finish(feed);
+	else
+		*out = feed;
+	return err;
+}
+
+int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
+	struct failure *failure)
+{
+	struct view_of_streams view;
+	struct snapshot snapshot;
+	int err = tide_look_at_commits(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	look_at_view(tide, &snapshot, &view);
+	err = feed_fill(&feed->feed, max, &view, failure);
+	tide_look_away(tide, &snapshot);
+	return err;
+}
+
+int tide_feed_next(struct tide_feed *feed, uint32_t *stream, struct slice *record)
+{
+	return feed_next(&feed->feed, stream, record);
+}
+
+int tide_feed_peek(const struct tide_feed *feed, uint32_t *stream, struct slice *record)
+{
+	return feed_peek(&feed->feed, stream, record);
+}
+
+void tide_feed_reread(struct tide_feed *feed)
+{
+	buffer_clear(&feed->feed.page);
+	feed->feed.at = 0;
+	feed->feed.caught_up = false;
+}
+
+uint64_t tide_feed_position(const struct tide_feed *feed)
+{
+	return feed->feed.position;
+}
+
+bool tide_feed_has_news(const struct tide_feed *feed, const struct tide *tide)
+{
+	return !feed->feed.caught_up || feed->feed.filled_at != store_last_commit(tide->store);
+}
+
+void tide_feed_finish(struct tide_feed *feed)
+{
+	if (!feed)
+		return;
+	feed_release(&feed->feed);
+	memory_give_back(feed);
+}
