@@ -1,7 +1,9 @@
 /* backup.c - copies for Lua: started, watched, ended. The core's thread makes them. */
 #include <lauxlib.h>
 
+#include "lua/argument.h"
 #include "lua/failure.h"
+#include "lua/field.h"
 #include "lua/handle.h"
 
 struct backup_handle {
@@ -27,12 +29,11 @@ static struct backup_handle *check_backup(lua_State *L)
 /* backup(db, path, compact, overwrite, busy timeout in seconds) -> backup */
 static int backup(lua_State *L)
 {
-	lua_Number seconds = luaL_checknumber(L, 5);
 	struct tide_backup_options options = {
 		.path = luaL_checkstring(L, 2),
 		.compact = lua_toboolean(L, 3),
 		.overwrite = lua_toboolean(L, 4),
-		.busy_ms = seconds < 1e6 ? (uint32_t)(seconds * 1000) : 1000000000,
+		.busy_ms = check_wait(L, 5),
 	};
 	struct database *database = check_database(L, 1);
 	struct backup_handle *handle = new_child(L, 1, sizeof *handle, BACKUP_TYPE, 1,
@@ -61,12 +62,6 @@ static int compact(lua_State *L)
 	return 1;
 }
 
-static void set_integer(lua_State *L, const char *name, uint64_t n)
-{
-	lua_pushinteger(L, (lua_Integer)n);
-	lua_setfield(L, -2, name);
-}
-
 static void push_facts(lua_State *L, const struct tide_backup_facts *facts)
 {
 	lua_createtable(L, 0, 9);
@@ -76,12 +71,9 @@ static void push_facts(lua_State *L, const struct tide_backup_facts *facts)
 	set_integer(L, "sequence_number", facts->sequence);
 	set_integer(L, "items", facts->items);
 	set_integer(L, "records", facts->records);
-	push_hex(L, facts->database_id, sizeof facts->database_id);
-	lua_setfield(L, -2, "database_id");
-	push_hex(L, facts->incarnation, sizeof facts->incarnation);
-	lua_setfield(L, -2, "incarnation");
-	lua_pushnumber(L, (lua_Number)facts->elapsed_ms / 1000);
-	lua_setfield(L, -2, "seconds");
+	set_hex(L, "database_id", facts->database_id, sizeof facts->database_id);
+	set_hex(L, "incarnation", facts->incarnation, sizeof facts->incarnation);
+	set_seconds(L, "seconds", facts->elapsed_ms);
 }
 
 /* backup_result(backup) -> facts; false while it goes on; or nil, err, code */
@@ -124,10 +116,9 @@ static int backup_progress(lua_State *L)
 static int backup_wait(lua_State *L)
 {
 	struct backup_handle *handle = check_backup(L);
-	lua_Number seconds = luaL_checknumber(L, 2);
 	struct tide_backup_facts facts;
 
-	tide_backup_wait(handle->backup, seconds > 1 ? 1000 : (uint32_t)(seconds * 1000));
+	tide_backup_wait(handle->backup, check_wait(L, 2));
 	lua_pushboolean(L, tide_backup_result(handle->backup, &facts, NULL) != END);
 	return 1;
 }

@@ -5,6 +5,7 @@
 
 #include <lauxlib.h>
 
+#include "lua/field.h"
 #include "lua/kind.h"
 
 static bool is_retryable(int err)
@@ -57,18 +58,6 @@ static void push_metatable(lua_State *L)
 	lua_setfield(L, -2, "__metatable");
 }
 
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-	lua_pushstring(L, text);
-	lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, lua_Integer n)
-{
-	lua_pushinteger(L, n);
-	lua_setfield(L, -2, name);
-}
-
 void push_failure_object(lua_State *L, const struct failure *failure)
 {
 	luaL_checkstack(L, 4, "no stack left for an error");
@@ -77,16 +66,15 @@ void push_failure_object(lua_State *L, const struct failure *failure)
 	set_text(L, "message", failure->message);
 	set_text(L, "exception", error_exception(failure->err));
 	set_text(L, "outcome", failure->err == ERR_UNKNOWN_OUTCOME ? "unknown" : "none");
-	lua_pushboolean(L, is_retryable(failure->err));
-	lua_setfield(L, -2, "retryable");
+	set_bool(L, "retryable", is_retryable(failure->err));
 	if (failure->err == ERR_BUSY && failure->pid > 0)
-		set_integer(L, "pid", failure->pid);
+		set_integer(L, "pid", (uint64_t)failure->pid);
 	if (failure->err == ERR_TRIMMED) {
-		set_integer(L, "first", (lua_Integer)failure->first);
-		set_integer(L, "last", (lua_Integer)failure->last);
+		set_integer(L, "first", failure->first);
+		set_integer(L, "last", failure->last);
 	}
 	if (failure->system > 0)
-		set_integer(L, "errno", failure->system);
+		set_integer(L, "errno", (uint64_t)failure->system);
 	push_metatable(L);
 	lua_setmetatable(L, -2);
 }

@@ -3,7 +3,9 @@
 
 #include <lauxlib.h>
 
+#include "lua/argument.h"
 #include "lua/failure.h"
+#include "lua/field.h"
 #include "lua/handle.h"
 
 /* User values: the database, what is known of each stream by id, and that of
@@ -59,12 +61,6 @@ static struct feed_handle *check_feed(lua_State *L, struct database **database)
 }
 
 /* --- what is known about a record's stream --- */
-
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-	lua_pushstring(L, text);
-	lua_setfield(L, -2, name);
-}
 
 /* Pushes it: read when the stream is first met. */
 static int push_info(lua_State *L, struct database *database, uint32_t stream,
@@ -217,20 +213,13 @@ static int is_done(lua_State *L)
 
 /* --- waiting --- */
 
-static uint32_t to_ms(lua_Number seconds)
-{
-	if (!(seconds > 0))
-		return 0;
-	return seconds > 1e6 ? 1000000000 : (uint32_t)(seconds * 1000) + 1;
-}
-
 /* wait_feed(feed, seconds): sleeps until there is something to look at, for a
  * second at most. A signal ends it: then Lua's hooks get their turn. */
 static int wait_feed(lua_State *L)
 {
 	struct database *database;
 	struct feed_handle *handle = check_feed(L, &database);
-	uint32_t ms = to_ms(luaL_checknumber(L, 2));
+	uint32_t ms = check_wait(L, 2);
 	uint32_t ticket = tide_listen(database->tide);
 
 	if (!tide_feed_has_news(handle->feed, database->tide))
@@ -295,7 +284,7 @@ static int bell_wait(lua_State *L)
 {
 	struct database *database;
 	struct bell_handle *handle = check_bell(L, &database);
-	uint32_t ms = to_ms(luaL_checknumber(L, 2));
+	uint32_t ms = check_wait(L, 2);
 
 	lua_pushboolean(L, tide_bell_wait(handle->bell, ms) == 0);
 	return 1;

@@ -1,4 +1,6 @@
 /* handle.c - what Lua holds of the core. */
+#include "lua/argument.h"
+#include "lua/field.h"
 #include "lua/handle.h"
 
 #include <string.h>
@@ -213,29 +215,6 @@ static int ready(lua_State *L)
 	return 0;
 }
 
-void push_hex(lua_State *L, const uint8_t *bytes, size_t len)
-{
-	char text[65];
-
-	for (size_t i = 0; i < len && i < 32; i++) {
-		text[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
-		text[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
-	}
-	lua_pushlstring(L, text, 2 * len);
-}
-
-static void set_hex(lua_State *L, const char *name, const uint8_t *bytes, size_t len)
-{
-	push_hex(L, bytes, len);
-	lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, uint64_t n)
-{
-	lua_pushinteger(L, (lua_Integer)n);
-	lua_setfield(L, -2, name);
-}
-
 static int info(lua_State *L)
 {
 	static const char *const durability[] = { "full", "one_flush", "none" };
@@ -250,10 +229,8 @@ static int info(lua_State *L)
 	lua_createtable(L, 0, 15);
 	lua_pushvalue(L, -2);
 	lua_setfield(L, -2, "path");
-	lua_pushboolean(L, info.read_only);
-	lua_setfield(L, -2, "read_only");
-	lua_pushstring(L, durability[info.durability]);
-	lua_setfield(L, -2, "durability");
+	set_bool(L, "read_only", info.read_only);
+	set_text(L, "durability", durability[info.durability]);
 	set_hex(L, "database_id", info.database_id, sizeof info.database_id);
 	set_hex(L, "incarnation", info.incarnation, sizeof info.incarnation);
 	set_integer(L, "sequence_number", info.sequence);
@@ -266,8 +243,7 @@ static int info(lua_State *L)
 	set_integer(L, "oldest_reader_lag", info.oldest_reader_lag);
 	if (info.oldest_reader_pid)
 		set_integer(L, "oldest_reader_pid", (uint64_t)info.oldest_reader_pid);
-	lua_pushstring(L, info.engine);
-	lua_setfield(L, -2, "engine");
+	set_text(L, "engine", info.engine);
 	return 1;
 }
 
@@ -301,10 +277,8 @@ static int trim(lua_State *L)
 static int wait_writer(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	lua_Number seconds = luaL_checknumber(L, 2);
-	uint32_t ms = seconds > 1 ? 1000 : seconds > 0 ? (uint32_t)(seconds * 1000) + 1 : 0;
 
-	tide_wait_writer(database->tide, ms);
+	tide_wait_writer(database->tide, check_wait(L, 2));
 	return 0;
 }
 

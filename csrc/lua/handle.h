@@ -60,8 +60,7 @@ struct snapshot_handle {
 	uint64_t deadline_ms;
 };
 
-/* The database at index: raises what is wrong with it. check_open also lets
- * pass a database whose transaction is open; all do. */
+/* The database at index: raises what is wrong with it. */
 struct database *check_database(lua_State *L, int index);
 
 /* The table at index, and its database. */
@@ -103,9 +102,6 @@ void open_backups(lua_State *L);
 void open_clocks(lua_State *L);
 void open_terminals(lua_State *L);
 void open_inputs(lua_State *L);
-
-/* Pushes bytes (32 at most) as hexadecimal digits. */
-void push_hex(lua_State *L, const uint8_t *bytes, size_t len);
 
 /* The clock at index, which may be nil: then NULL. */
 struct clock *opt_clock(lua_State *L, int index);

@@ -1,8 +1,7 @@
 /* input.c - pieces of standard input for the command line's Lua. */
-#include <limits.h>
-
 #include <lauxlib.h>
 
+#include "lua/argument.h"
 #include "lua/failure.h"
 #include "lua/handle.h"
 
@@ -14,13 +13,11 @@
 static int read_input(lua_State *L)
 {
 	int descriptor = (int)luaL_checkinteger(L, 1);
-	lua_Number ms = luaL_optnumber(L, 2, 0) * 1000;
-	int wait_ms = lua_isnoneornil(L, 2) ? NO_LIMIT : ms < INT_MAX ? (int)ms : INT_MAX;
+	int wait_ms = lua_isnoneornil(L, 2) ? NO_LIMIT : (int)check_wait(L, 2);
 	struct failure failure;
 	luaL_Buffer buffer;
 	size_t len;
 
-	luaL_argcheck(L, ms >= 0, 2, "seconds from 0 expected");
 	if (tide_input_read(descriptor, luaL_buffinitsize(L, &buffer, PIECE), PIECE, wait_ms, &len,
 			&failure))
 		return return_failure(L, &failure);

@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 
+#include "lua/argument.h"
 #include "lua/failure.h"
 #include "lua/handle.h"
 #include "lua/value.h"
@@ -155,7 +156,7 @@ static int pin(lua_State *L)
 	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, &database);
 	struct failure failure;
 
-	handle->deadline_ms = tide_elapsed_ms() + (uint64_t)(luaL_checknumber(L, 2) * 1000);
+	handle->deadline_ms = tide_elapsed_ms() + check_time_limit(L, 2);
 	if (tide_query_pin(handle->query, database->tide, &failure))
 		return return_failure(L, &failure);
 	lua_pushvalue(L, 1);
@@ -296,11 +297,8 @@ static int place(lua_State *L)
 {
 	struct database *database;
 	struct query_handle *handle = check_query(L, &database);
-	struct slice key;
 
-	luaL_checktype(L, 2, LUA_TSTRING);
-	key.data = (const uint8_t *)lua_tolstring(L, 2, &key.len);
-	lua_pushinteger(L, tide_query_place(handle->query, key));
+	lua_pushinteger(L, tide_query_place(handle->query, check_slice(L, 2)));
 	return 1;
 }
 

@@ -5,18 +5,10 @@
  */
 #include <lauxlib.h>
 
+#include "lua/argument.h"
 #include "lua/failure.h"
 #include "lua/handle.h"
 #include "lua/value.h"
-
-static struct slice check_bytes(lua_State *L, int index)
-{
-	struct slice bytes;
-
-	luaL_checktype(L, index, LUA_TSTRING);
-	bytes.data = (const uint8_t *)lua_tolstring(L, index, &bytes.len);
-	return bytes;
-}
 
 /* --- holding one --- */
 
@@ -53,13 +45,13 @@ static const struct tide_snapshot *check_snapshot(lua_State *L, int index,
 static int snapshot(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	lua_Number seconds = luaL_checknumber(L, 2);
+	uint64_t limit_ms = check_time_limit(L, 2);
 	struct snapshot_handle *handle =
 		new_child(L, 1, sizeof *handle, SNAPSHOT_TYPE, 1, finish_snapshot);
 	struct failure failure;
 
 	database = check_database(L, 1);
-	handle->deadline_ms = tide_elapsed_ms() + (uint64_t)(seconds * 1000);
+	handle->deadline_ms = tide_elapsed_ms() + limit_ms;
 	if (tide_snapshot_open(&handle->snapshot, database->tide, &failure))
 		return return_failure(L, &failure);
 	adopt(&handle->child, database);
@@ -130,7 +122,7 @@ static int get_at(lua_State *L)
 	struct database *database;
 	const struct tide_snapshot *held = check_snapshot(L, 1, &database);
 	struct table_handle *table = check_table(L, 2, &database);
-	struct slice item = check_bytes(L, 3);
+	struct slice item = check_slice(L, 3);
 	struct buffer *bytes = &database->bytes;
 	struct failure failure;
 	uint64_t version;
@@ -144,7 +136,7 @@ static int get_at(lua_State *L)
 		return 1;
 	}
 	lua_pushlstring(L, (const char *)bytes->data, bytes->len);
-	item = check_bytes(L, -1);
+	item = check_slice(L, -1);
 	lua_pushinteger(L, (lua_Integer)version);
 	push_item(L, item);
 	return 2;
@@ -153,7 +145,7 @@ static int get_at(lua_State *L)
 /* compare_bytes(a, b) -> negative, 0 or positive; strings' own < is the locale's */
 static int compare_bytes(lua_State *L)
 {
-	lua_pushinteger(L, slice_compare(check_bytes(L, 1), check_bytes(L, 2)));
+	lua_pushinteger(L, slice_compare(check_slice(L, 1), check_slice(L, 2)));
 	return 1;
 }
 
@@ -177,7 +169,7 @@ static int version_of(lua_State *L)
 	uint64_t version;
 
 	check_deadline(L, database);
-	if (tide_version(database->tide, &table->table, check_bytes(L, 2), &version, &failure))
+	if (tide_version(database->tide, &table->table, check_slice(L, 2), &version, &failure))
 		return return_failure(L, &failure);
 	lua_pushinteger(L, (lua_Integer)version);
 	return 1;
@@ -188,7 +180,7 @@ static int apply(lua_State *L)
 {
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
-	struct slice item = check_bytes(L, 2);
+	struct slice item = check_slice(L, 2);
 	struct tide_change change;
 	struct failure failure;
 	int err;

@@ -9,18 +9,11 @@
 
 #include <lauxlib.h>
 
+#include "lua/argument.h"
 #include "lua/failure.h"
+#include "lua/field.h"
 #include "lua/handle.h"
 #include "lua/value.h"
-
-static struct slice check_slice(lua_State *L, int index)
-{
-	struct slice slice;
-
-	luaL_checktype(L, index, LUA_TSTRING);
-	slice.data = (const uint8_t *)lua_tolstring(L, index, &slice.len);
-	return slice;
-}
 
 /* --- making and changing --- */
 
@@ -35,13 +28,20 @@ static void set_attribute(lua_State *L, struct key_attribute *attribute, int nam
 	memcpy(attribute->name, text.data, text.len);
 }
 
-/* view (0: none), age in ms, bytes, count */
-static uint8_t check_stream(lua_State *L, int index, struct retention *retention)
+/* view, 0 for none */
+static uint8_t check_view(lua_State *L, int index)
 {
-	retention->age_ms = (uint64_t)luaL_checkinteger(L, index + 1);
-	retention->max_bytes = (uint64_t)luaL_checkinteger(L, index + 2);
-	retention->max_count = (uint64_t)luaL_checkinteger(L, index + 3);
 	return (uint8_t)luaL_checkinteger(L, index);
+}
+
+/* age in ms, bytes, count */
+static struct retention check_retention(lua_State *L, int index)
+{
+	return (struct retention){
+		.age_ms = (uint64_t)luaL_checkinteger(L, index),
+		.max_bytes = (uint64_t)luaL_checkinteger(L, index + 1),
+		.max_count = (uint64_t)luaL_checkinteger(L, index + 2),
+	};
 }
 
 static int answer(lua_State *L, int err, const struct failure *failure)
@@ -62,7 +62,8 @@ static int create_table(lua_State *L)
 	set_attribute(L, &spec.schema.partition, 3, 4);
 	if (!lua_isnil(L, 5))
 		set_attribute(L, &spec.schema.sort, 5, 6);
-	spec.view = check_stream(L, 7, &spec.retention);
+	spec.view = check_view(L, 7);
+	spec.retention = check_retention(L, 8);
 	return answer(L, tide_create_table(database->tide, &spec, &failure), &failure);
 }
 
@@ -79,8 +80,8 @@ static int enable_stream(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct slice name = check_slice(L, 2);
-	struct retention retention;
-	uint8_t view = check_stream(L, 3, &retention);
+	uint8_t view = check_view(L, 3);
+	struct retention retention = check_retention(L, 4);
 	struct failure failure;
 
 	return answer(L, tide_enable_stream(database->tide, name, view, &retention, &failure),
@@ -101,33 +102,14 @@ static int set_retention(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint32_t stream = (uint32_t)luaL_checkinteger(L, 2);
-	struct retention retention;
+	struct retention retention = check_retention(L, 3);
 	struct failure failure;
 
-	check_stream(L, 2, &retention);
 	return answer(L, tide_set_retention(database->tide, stream, &retention, &failure),
 		&failure);
 }
 
 /* --- describing --- */
-
-static void set_text(lua_State *L, const char *name, const char *text)
-{
-	lua_pushstring(L, text);
-	lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, uint64_t n)
-{
-	lua_pushinteger(L, (lua_Integer)n);
-	lua_setfield(L, -2, name);
-}
-
-static void set_seconds(lua_State *L, const char *name, uint64_t ms)
-{
-	lua_pushnumber(L, (lua_Number)ms / 1000);
-	lua_setfield(L, -2, name);
-}
 
 static void set_key(lua_State *L, const char *name, const struct key_attribute *attribute)
 {

@@ -1,6 +1,7 @@
 /* terminal.c - terminals for the command line's Lua. Descriptors are numbers. */
 #include <lauxlib.h>
 
+#include "lua/argument.h"
 #include "lua/handle.h"
 
 /* terminal_size(descriptor) -> columns, rows; nil if it is no terminal */
@@ -19,10 +20,8 @@ static int terminal_size(lua_State *L)
 static int terminal_wait(lua_State *L)
 {
 	int descriptor = (int)luaL_checkinteger(L, 1);
-	lua_Number seconds = luaL_checknumber(L, 2);
 
-	luaL_argcheck(L, seconds >= 0 && seconds < 1e6, 2, "seconds, from 0");
-	lua_pushboolean(L, tide_terminal_wait(descriptor, (unsigned)(seconds * 1000)));
+	lua_pushboolean(L, tide_terminal_wait(descriptor, check_wait(L, 2)));
 	return 1;
 }
 

@@ -6,6 +6,7 @@
  */
 #include <lauxlib.h>
 
+#include "lua/argument.h"
 #include "lua/failure.h"
 #include "lua/handle.h"
 
@@ -82,7 +83,7 @@ static int transact(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct database **pointer = running(L), *before = *pointer;
-	lua_Number seconds = luaL_checknumber(L, 2);
+	uint64_t limit_ms = check_time_limit(L, 2);
 	struct failure failure;
 	int status;
 	bool late;
@@ -93,7 +94,7 @@ static int transact(lua_State *L)
 	if (tide_begin(database->tide, &failure))
 		return return_failure(L, &failure);
 	database->transactions++;
-	database->deadline_ms = tide_elapsed_ms() + (uint64_t)(seconds * 1000);
+	database->deadline_ms = tide_elapsed_ms() + limit_ms;
 	*pointer = database;
 	status = run(L, lua_gettop(L) - 3);
 	*pointer = before;

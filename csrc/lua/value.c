@@ -5,6 +5,7 @@
  * say where: the key that is being read stands on the stack, an index in the
  * step.
  */
+#include "lua/argument.h"
 #include "lua/value.h"
 
 #include <limits.h>
@@ -540,11 +541,9 @@ static int encode(lua_State *L)
 /* decode(bytes) -> item | nil, err, code */
 static int decode(lua_State *L)
 {
+	struct slice bytes = check_slice(L, 1);
 	struct failure failure;
-	struct slice bytes;
 
-	luaL_checktype(L, 1, LUA_TSTRING);
-	bytes.data = (const uint8_t *)lua_tolstring(L, 1, &bytes.len);
 	if (map_check(bytes)) {
 		fail(&failure, ERR_CORRUPT);
 		return return_failure(L, &failure);
