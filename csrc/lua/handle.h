@@ -97,6 +97,7 @@ void open_transactions(lua_State *L);
 void open_queries(lua_State *L);
 void open_snapshots(lua_State *L);
 void open_feeds(lua_State *L);
+void open_bells(lua_State *L);
 void open_records(lua_State *L);
 void open_backups(lua_State *L);
 void open_clocks(lua_State *L);
