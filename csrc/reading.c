@@ -1,7 +1,6 @@
 /* reading.c - the contract's tables and items, one at a time. */
 #include <string.h>
 
-#include "base/memory.h"
 #include "database.h"
 #include "table/items.h"
 
