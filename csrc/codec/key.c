@@ -5,9 +5,7 @@
 
 #include "base/error.h"
 
-#define HEAD_START 4        /* behind the table id */
 #define INLINE 0x01
-#define HASHED 0x02
 #define ESCAPE 0xff         /* behind 0x00: this byte belongs to the key */
 #define LAST 0x01           /* behind 0x00: the key has ended */
 
@@ -55,20 +53,20 @@ static size_t put_ended(uint8_t *p, size_t room, struct slice bytes)
 static size_t put_partition(uint8_t *head, const struct value *partition,
 	const uint8_t secret[HASH_SECRET_BYTES])
 {
-	uint8_t *p = head + HEAD_START + 1;
+	uint8_t *p = head + KEY_HEAD_START + 1;
 	size_t len;
 
-	head[HEAD_START] = INLINE;
+	head[KEY_HEAD_START] = INLINE;
 	if (partition->type == TYPE_N) {
 		memcpy(p, partition->bytes.data, partition->bytes.len);
-		return HEAD_START + 1 + partition->bytes.len;
+		return KEY_HEAD_START + 1 + partition->bytes.len;
 	}
 	len = put_ended(p, KEY_HEAD_INLINE - 1, partition->bytes);
 	if (len)
-		return HEAD_START + 1 + len;
-	head[HEAD_START] = HASHED;
+		return KEY_HEAD_START + 1 + len;
+	head[KEY_HEAD_START] = KEY_HEAD_HASHED;
 	hash128(secret, partition->bytes, p);
-	return HEAD_START + 1 + HASH_BYTES;
+	return KEY_HEAD_START + 1 + HASH_BYTES;
 }
 
 int key_set_partition(struct key *key, uint32_t table, const struct key_schema *schema,
@@ -89,7 +87,7 @@ int key_set_partition(struct key *key, uint32_t table, const struct key_schema *
 
 int key_set_sort(struct key *key, const struct key_schema *schema, const struct value *sort)
 {
-	assert(key->head_len > HEAD_START);
+	assert(key->head_len > KEY_HEAD_START);
 
 	if (sort->type != schema->sort.type)
 		return ERR_KEY_TYPE;

@@ -21,8 +21,10 @@
 
 #define PARTITION_KEY_MAX 2048
 #define SORT_KEY_MAX 1024
+#define KEY_HEAD_START 4             /* behind the table id */
 #define KEY_HEAD_INLINE 128
-#define KEY_HEAD_MAX (4 + KEY_HEAD_INLINE)
+#define KEY_HEAD_MAX (KEY_HEAD_START + KEY_HEAD_INLINE)
+#define KEY_HEAD_HASHED 0x02
 
 struct key {
 	uint16_t head_len;
@@ -98,10 +100,16 @@ int key_of_item(struct key *key, uint32_t table, const struct key_schema *schema
 int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
 	struct slice item, const uint8_t secret[HASH_SECRET_BYTES]);
 
-/* True if the head holds a hash: then a hit must be compared. */
+/* True if a head, or a key that begins with one, holds a hash: then a hit must be
+ * compared. */
+static inline bool head_is_hashed(struct slice head)
+{
+	return head.len > KEY_HEAD_START && head.data[KEY_HEAD_START] == KEY_HEAD_HASHED;
+}
+
 static inline bool key_is_hashed(const struct key *key)
 {
-	return key->head_len > 4 && key->bytes[4] == 0x02;
+	return head_is_hashed(key_head(key));
 }
 
 #endif

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "table/items.h"
-#include "table/write.h"
 
 #define ENTRY_HEAD 12
 
@@ -49,14 +48,11 @@ static bool successor(uint8_t *bytes, uint16_t *len)
 static int set_sort(struct key *key, const struct table *table, const struct value *value,
 	bool may_be_empty)
 {
-	int err;
-
 	if (may_be_empty && value->bytes.len == 0 && value->type == table->row.schema.sort.type) {
 		key->sort_len = 0;
 		return 0;
 	}
-	err = key_set_sort(key, &table->row.schema, value);
-	return err;
+	return key_set_sort(key, &table->row.schema, value);
 }
 
 static int apply_condition(struct range *range, struct key *key, const struct table *table,
@@ -249,7 +245,7 @@ static int take(struct page *page, const struct row_walk *walk, const struct tab
 	struct stored stored;
 	int err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
 
-	if (!err && asked && walk->key[4] == 0x02)
+	if (!err && asked && head_is_hashed(rows_key(walk)))
 		err = check_partition(table, stored.item, asked);
 	if (err)
 		return err;
@@ -299,8 +295,8 @@ int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *
 		page->more = true;           /* what is sound comes first */
 		return 0;
 	}
-	return fail_with(failure, err, "table %s, the item %s the key at %s", table->row.name,
-		range->backward ? "before" : "behind", "which the page begins");
+	return fail_with(failure, err, "table %s, the item %s the key at which the page begins",
+		table->row.name, range->backward ? "before" : "behind");
 }
 
 int page_peek(const struct page *page, uint64_t *sequence, struct slice *item)
