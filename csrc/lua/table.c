@@ -342,10 +342,7 @@ static int get(lua_State *L)
 	return err < 0 ? return_failure(L, &failure) : 1;
 }
 
-/* load(table, items, first, last, inside) -> how many: all of them in one
- * transaction (inside: in the one that is open), or none. Stops before the
- * bytes of one transaction are too many. A failure is followed by how many are
- * in the open transaction all the same. */
+/* Of so many bytes load makes one transaction, and leaves the rest. */
 #define LOAD_BYTES (4u << 20)
 
 static int read_items(lua_State *L, struct database *database, lua_Integer *next,
@@ -389,6 +386,10 @@ static int put_items(struct database *database, struct table_handle *table,
 	return err;
 }
 
+/* load(table, items, first, last, inside) -> how many: all of them in one
+ * transaction (inside: in the one that is open), or none. Stops before the
+ * bytes of one transaction are too many. A failure is followed by how many are
+ * in the open transaction all the same. */
 static int load(lua_State *L)
 {
 	struct database *database;
@@ -430,13 +431,16 @@ static int tx_change(lua_State *L, bool deletes)
 {
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
-	struct buffer *old = lua_toboolean(L, 3) ? &new_box(L)->bytes : NULL;
+	struct buffer *old = NULL;
 	struct tide_change change = { 0 };
 	struct failure failure;
 	struct slice item;
 	int err;
 
+	/* First: as long as the transaction is open no finalizer can close the database. */
 	check_deadline(L, database);
+	if (lua_toboolean(L, 3))
+		old = &new_box(L)->bytes;
 	err = read_item(L, 2, &database->builder, &item, deletes ? "key" : "item", &failure);
 	if (!err)
 		err = deletes ? tide_delete(database->tide, &table->table, item, &change, &failure) :
