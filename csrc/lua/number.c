@@ -151,13 +151,9 @@ static int number_tonumber(lua_State *L)
  * nearer to zero than any number but zero. */
 static int compare_outside(struct slice number, lua_Number d, int err)
 {
-	static const uint8_t zero[] = { 0x80 };
-	int sign;
+	int sign = number_sign(number);
 
-	if (err != ERR_NUMBER_UNDERFLOW)
-		return d > 0 ? -1 : 1;
-	sign = slice_compare(number, slice_of(zero, sizeof zero));
-	if (sign)
+	if (err == ERR_NUMBER_UNDERFLOW && sign)
 		return sign;
 	return d > 0 ? -1 : 1;
 }

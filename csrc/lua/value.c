@@ -554,6 +554,8 @@ static int decode(lua_State *L)
 
 static const char *name_of_type(lua_State *L, int index)
 {
+	enum type type;
+
 	switch (lua_type(L, index)) {
 	case LUA_TSTRING:
 		return type_name(TYPE_S);
@@ -573,7 +575,8 @@ static const char *name_of_type(lua_State *L, int index)
 			return NULL;
 		}
 	case LUA_TTABLE:
-		return table_type(L, index) ? type_name(table_type(L, index)) : NULL;
+		type = table_type(L, index);
+		return type ? type_name(type) : NULL;
 	default:
 		return NULL;
 	}
