@@ -3,52 +3,52 @@
 
 #include "table/items.h"
 
-/* --- what is wrong with a key --- */
+/* --- what is wrong with a key: each fills failure if it is this attribute --- */
 
-static int fail_type(struct failure *failure, const struct key_attribute *attribute,
+static bool fail_type(struct failure *failure, const struct key_attribute *attribute,
 	struct slice item)
 {
 	struct value value;
 
 	if (attribute->type == 0 || map_find(item, attribute_name(attribute), &value) ||
 			value.type == attribute->type)
-		return 0;
+		return false;
 	fail_as(failure, ERR_KEY_TYPE, "One or more parameter values were invalid: Type mismatch"
 		" for key %s expected: %s actual: %s", attribute->name,
 		type_name(attribute->type), type_name(value.type));
-	return 1;
+	return true;
 }
 
-static int fail_missing(struct failure *failure, const struct key_attribute *attribute,
+static bool fail_missing(struct failure *failure, const struct key_attribute *attribute,
 	struct slice item)
 {
 	struct value value;
 
 	if (attribute->type == 0 || map_find(item, attribute_name(attribute), &value) != END)
-		return 0;
+		return false;
 	fail_as(failure, ERR_KEY_MISSING, "One or more parameter values were invalid: Missing the"
 		" key %s in the item", attribute->name);
-	return 1;
+	return true;
 }
 
-static int fail_empty(struct failure *failure, const struct key_attribute *attribute,
+static bool fail_empty(struct failure *failure, const struct key_attribute *attribute,
 	struct slice item)
 {
 	struct value value;
 
 	if (attribute->type == 0 || map_find(item, attribute_name(attribute), &value) ||
 			value.bytes.len > 0)
-		return 0;
+		return false;
 	fail_as(failure, ERR_KEY_EMPTY, "One or more parameter values are not valid. The"
 		" AttributeValue for a key attribute cannot contain an empty %s value. Key: %s",
 		value.type == TYPE_B ? "binary" : "string", attribute->name);
-	return 1;
+	return true;
 }
 
 int fail_key(struct failure *failure, int err, const struct key_schema *schema,
 	struct slice item)
 {
-	int (*say)(struct failure *, const struct key_attribute *, struct slice) =
+	bool (*say)(struct failure *, const struct key_attribute *, struct slice) =
 		err == ERR_KEY_TYPE ? fail_type :
 		err == ERR_KEY_MISSING ? fail_missing :
 		err == ERR_KEY_EMPTY ? fail_empty : NULL;
