@@ -257,7 +257,7 @@ void writer_abort(struct txn **txn)
 
 /* When LMDB could not write its meta page it refuses everything from then on;
  * it can't know whether the page reached the disk. The outer lock is ours, so
- * this begins at once. */
+ * this begins at once; inside the gate, since it looks into the map. */
 static bool lmdb_has_given_up(struct store *store)
 {
 	MDB_txn *mdb;
@@ -273,8 +273,7 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 	struct store *store = txn->store;
 	int err;
 
-	if (lmdb_has_given_up(store)) {
-		atomic_store(&store->failed, true);
+	if (atomic_load(&store->failed)) {
 		err = fail_as(failure, ERR_UNKNOWN_OUTCOME,
 			"%s: the commit failed (%s) and its outcome is unknown;"
 			" close every handle on it and open it again", store->path, mdb_strerror(rc));
@@ -295,6 +294,8 @@ int writer_commit(struct txn **txn, struct failure *failure)
 
 	*txn = NULL;
 	rc = mdb_txn_commit(ending->mdb);   /* frees it, whatever it says */
+	if (rc && lmdb_has_given_up(store))
+		atomic_store(&store->failed, true);
 	writer_end(ending);
 	if (rc)
 		return commit_failed(ending, rc, failure);
