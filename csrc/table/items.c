@@ -20,9 +20,9 @@ static int read_parts(struct txn *txn, uint64_t part, size_t len, struct buffer 
 	uint8_t bytes[PART_KEY];
 
 	buffer_clear(out);
-	for (uint16_t n = 0; out->len < len; n++) {
-		struct slice key = part_key(bytes, part, n), value, piece;
-		int err = txn_get(txn, TREE_PARTS, key, &value);
+	for (uint32_t n = 0; out->len < len; n++) {
+		struct slice key = part_key(bytes, part, (uint16_t)n), value, piece;
+		int err = n > UINT16_MAX ? END : txn_get(txn, TREE_PARTS, key, &value);
 
 		if (err)
 			return err == END ? ERR_CORRUPT : err;
