@@ -1,4 +1,6 @@
 /* query.c - the contract's queries: pages of items, each from one snapshot. */
+#include <assert.h>
+
 #include "base/memory.h"
 #include "database.h"
 
@@ -10,7 +12,7 @@ struct tide_query {
 	struct page page;
 	const struct tide_snapshot *snapshot;        /* NULL: one for each page */
 	struct tide_snapshot *own;   /* when it is the query's */
-	struct buffer partition;     /* the value asked for, when its key is hashed */
+	struct buffer partition;     /* the value asked for; empty: the whole table */
 	enum type partition_type;
 };
 
@@ -170,6 +172,7 @@ int tide_query_pin(struct tide_query *query, struct tide *tide, struct failure *
 {
 	int err = 0;
 
+	assert(!query->own);
 	if (!tide->transaction.txn)
 		err = tide_snapshot_open(&query->own, tide, failure);
 	query->snapshot = query->own;

@@ -239,7 +239,7 @@ int tide_query_place(const struct tide_query *query, struct slice key);
 void tide_query_rewind(struct tide_query *query);
 
 /* Makes the query read from one snapshot, taken now and held until it is
- * finished; or from the transaction that is open. */
+ * finished; or from the transaction that is open. Once. */
 int tide_query_pin(struct tide_query *query, struct tide *tide, struct failure *failure);
 void tide_query_unpin(struct tide_query *query);
 void tide_query_finish(struct tide_query *query);    /* NULL is fine */
