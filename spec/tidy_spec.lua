@@ -4,6 +4,7 @@
 -- this table, and so it is seen in review. What else the house asks of a file
 -- and can be told from its text stands here too, one function for each rule.
 local lfs = require "lfs"
+local source = require "spec.source"
 
 local may_know = {
   base = {},
@@ -56,53 +57,13 @@ local function has(list, wanted)
   return false
 end
 
--- Paths of all files under `root/folder`, sorted, without the root.
-local function walk(root, folder, found)
-  found = found or {}
-  if lfs.attributes(root .. "/" .. folder, "mode") == "directory" then
-    for name in lfs.dir(root .. "/" .. folder) do
-      local path = folder .. "/" .. name
-      if name:sub(1, 1) ~= "." then
-        if lfs.attributes(root .. "/" .. path, "mode") == "directory" then
-          walk(root, path, found)
-        else
-          found[#found + 1] = path
-        end
-      end
-    end
-  end
-  table.sort(found)
-  return found
-end
-
-local function read(root, path)
-  local file = assert(io.open(root .. "/" .. path, "rb"))
-  local text = file:read("a")
-  file:close()
-  return text
-end
-
-local function lines_of(text)
-  local lines = {}
-  for line in text:gmatch("([^\n]*)\n?") do lines[#lines + 1] = line end
-  if lines[#lines] == "" then lines[#lines] = nil end
-  return lines
-end
-
 local function columns(line)
   local wide = line:gsub("()\t", function(at) return (" "):rep(tab - (at - 1) % tab) end)
   return utf8.len(wide) or #wide
 end
 
--- C without its comments and the insides of its strings; lines stay where they are.
-local function bare_c(text)
-  text = text:gsub("/%*.-%*/", function(comment) return comment:gsub("[^\n]", "") end)
-  text = text:gsub("//[^\n]*", "")
-  return text:gsub('"[^"\n]*"', '""')
-end
+local is_c, is_lua, lines_of = source.is_c, source.is_lua, source.lines_of
 
-local function is_c(path) return path:find("%.[ch]$") ~= nil end
-local function is_lua(path) return path:find("%.lua$") ~= nil end
 local function is_ours(path) return path:find("^csrc/") and is_c(path) end
 local function name_of(path) return path:match("[^/]*$") end
 
@@ -167,7 +128,7 @@ end
 
 function rules.words_of_c(file, report)
   if not is_ours(file.path) then return end
-  for number, line in ipairs(lines_of(bare_c(file.text))) do
+  for number, line in ipairs(source.code_of(file.path, file.text)) do
     for word in line:gmatch("%f[%w_]([%a_]%w*)%s*%(") do
       local home = c_words[word]
       if home and home ~= file.path then
@@ -206,13 +167,13 @@ end
 local function violations(root)
   local found, paths = {}, { "Makefile", ".ci/run" }
   for _, folder in ipairs { "csrc", "lua", "spec", "bench", "examples", "rockspec" } do
-    walk(root, folder, paths)
+    source.walk(root, folder, paths)
   end
   for _, path in ipairs(paths) do
     local known = is_c(path) or is_lua(path) or path:find("%.rockspec$")
       or path == "Makefile" or path == ".ci/run"
     if known and lfs.attributes(root .. "/" .. path) then
-      local text = read(root, path)
+      local text = source.read(root, path)
       local file = { path = path, text = text, lines = lines_of(text) }
       local function report(line, what)
         found[#found + 1] = ("%s:%d: %s"):format(path, line, what)
