@@ -49,6 +49,7 @@ local lua_words = { "load", "loadstring", "loadfile", "dofile", "io.popen", "os.
 local unfinished = { "TO" .. "DO", "FIX" .. "ME", "XX" .. "X" }
 
 local widest, longest, tab = 100, 800, 8
+local screen = 45       -- lines of code that a function may have
 
 local function has(list, wanted)
   for _, each in ipairs(list) do
@@ -116,6 +117,16 @@ function rules.shape(file, report)
     report(#file.lines, ("%d lines, not %d: two nouns?"):format(#file.lines, longest))
   end
   if file.text:sub(-1) ~= "\n" then report(#file.lines, "no newline at the end") end
+end
+
+-- A function is read at a glance, in the library itself: a spec's `describe` is a chapter.
+function rules.one_screen(file, report)
+  if not is_ours(file.path) and not file.path:find("^lua/.*%.lua$") then return end
+  for _, one in ipairs(source.functions(file.path, file.text)) do
+    if one.code > screen then
+      report(one.line, ("%s: %d lines of code, not %d"):format(one.name, one.code, screen))
+    end
+  end
 end
 
 function rules.finished(file, report)
@@ -225,6 +236,10 @@ describe("the house", function()
     put("csrc/codec/e.c", "/* wrong.c - name */\n    int x;\nvoid f(void) { free (0); }\n")
     put("csrc/tide.h", '/* tide.h - face. */\n#include "table/write.h"\n#include "lua/x.h"\n')
     put("lua/tidetable/f.lua", "-- f.lua - words\n\tlocal x = 1 \nload('x')\ndownload(x)\n")
+    put("csrc/codec/g.c", "/* g.c - far too much. */\nstatic int much(int a,\n\tint b)\n{\n" ..
+      ("\ta++;\n\n"):rep(46) .. "}\n")
+    put("lua/tidetable/h.lua", "-- h.lua - the same\nlocal function few()\nend\n" ..
+      "function M.much(a)\n" .. ("  a()\n"):rep(46) .. "end\n")
     put("spec/unit/test_a.c", "/* test_a.c - long */\n" .. ("x\n"):rep(800) .. ("y"):rep(101))
     put("spec/unit/test_e.c", "/* test_e.c - not */\n/* " .. unfinished[1] .. " */\n")
 
@@ -237,6 +252,8 @@ describe("the house", function()
       'csrc/codec/e.c:1: should begin with /* e.c - what it is',
       'csrc/codec/e.c:2: not indented with tabs',
       'csrc/codec/e.c:3: free() is for csrc/base/memory.c alone',
+      'csrc/codec/g.c:1: has no spec/unit/test_g.c',
+      'csrc/codec/g.c:2: much: 46 lines of code, not 45',
       'csrc/lua/c.c:3: "sys/store.h": lua/ may not know it',
       'csrc/stream/b.c:2: lmdb.h is for csrc/sys/lmdb_store.h alone',
       'csrc/stream/b.c:3: "b.h": stream/ may not know it',
@@ -246,6 +263,9 @@ describe("the house", function()
       'lua/tidetable/f.lua:2: a tab in Lua',
       'lua/tidetable/f.lua:2: blanks at the end',
       'lua/tidetable/f.lua:3: load()',
+      'lua/tidetable/h.lua:1: has no doc/modules/h.md',
+      'lua/tidetable/h.lua:1: has no spec/tidetable/h_spec.lua',
+      'lua/tidetable/h.lua:4: M.much: 46 lines of code, not 45',
       'spec/unit/test_a.c:802: 101 columns, not 100',
       'spec/unit/test_a.c:802: 802 lines, not 800: two nouns?',
       'spec/unit/test_a.c:802: no newline at the end',
