@@ -11,11 +11,12 @@
 #include "unit/tides.h"
 
 #define BIG 5000                         /* an item of several parts */
+#define DEEP 1020                        /* a sort key of several rows */
 
 static struct failure failure;
 static struct tide_options options;
 static struct clock *manual;
-static char big[BIG + 1];
+static char big[BIG + 1], deep[DEEP + 1];
 static struct builder made;              /* items to put; warm, so it asks for nothing */
 
 /* What is refused, and with what. */
@@ -129,6 +130,11 @@ static int run_transaction(struct tide *tide)
 		err = tide_delete(tide, &table, item_of(&made, "ann", "2", NULL), &change,
 			&failure);
 	if (!err)
+		err = tide_delete(tide, &table, item_of(&made, "ann", deep, NULL), &change,
+			&failure);
+	if (!err)
+		err = tide_put(tide, &other, item_of(&made, "ann", deep, big), &change, &failure);
+	if (!err)
 		err = tide_put(tide, &other, item_of(&made, "ann", "new", "x"), &change,
 			&failure);
 	if (err) {
@@ -149,6 +155,8 @@ static bool sign_transaction(struct tide *tide)
 	CHECK(has(tide, &table, "ann", "big", big) != put);
 	CHECK(has(tide, &table, "ann", "2", "old") != put);
 	CHECK(has(tide, &other, "ann", "new", "x") == put);
+	CHECK(has(tide, &table, "ann", deep, "old") != put);
+	CHECK(has(tide, &other, "ann", deep, big) == put);
 	return put;
 }
 
@@ -265,13 +273,41 @@ static int run_query(struct tide *tide)
 	if (err)
 		return err;
 	err = tide_query_pin(query, tide, &failure);
-	for (int i = 0; i < 3 && !err; i++) {
+	for (int i = 0; i < 4 && !err; i++) {
 		err = tide_query_fill(query, tide, 2, &failure);
 		while (!err && tide_query_next(query, &sequence, &item) == 0)
 			count++;
 	}
-	CHECK(err || count == 3);
+	CHECK(err || count == 4);
 	tide_query_finish(query);
+	return err;
+}
+
+/* Backward, from a key on, over a table whose end is a key of several rows. */
+static int run_backward(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	struct tide_query_spec spec = { .backward = true };
+	struct slice item;
+	uint64_t sequence;
+	int count = 0, err = 0;
+
+	for (int i = 0; i < 2 && !err; i++) {
+		struct tide_query *query;
+
+		if (i)
+			spec.start_key = item_of(&made, "bob", "1", NULL);
+		err = tide_query_start(&query, tide, &table, &spec, &failure);
+		if (err)
+			return err;
+		do {
+			err = tide_query_fill(query, tide, 10, &failure);
+			while (!err && tide_query_next(query, &sequence, &item) == 0)
+				count++;
+		} while (!err && tide_query_more(query));
+		tide_query_finish(query);
+	}
+	CHECK(err || count == 5 + 4);
 	return err;
 }
 
@@ -334,7 +370,7 @@ static int query_at(struct tide *tide, const struct tide_snapshot *snapshot)
 	if (err)
 		return err;
 	err = count_all(tide, query, &count);
-	CHECK(err || count == 4);
+	CHECK(err || count == 5);
 	if (!err) {
 		tide_query_rewind(query);
 		err = tide_query_fill(query, tide, 10, &failure);
@@ -489,6 +525,7 @@ static const struct call calls[] = {
 	{ "trim", run_trim, true, sign_trim },
 	{ "get", run_get, false, sign_nothing },
 	{ "query", run_query, false, sign_nothing },
+	{ "query backward", run_backward, false, sign_nothing },
 	{ "snapshot", run_snapshot, false, sign_nothing },
 	{ "old snapshot", run_old_snapshot, false, sign_nothing },
 	{ "version", run_version, false, sign_nothing },
@@ -524,6 +561,7 @@ static void fill(void)
 	put_alone(tide, &table, "ann", "1", "old");
 	put_alone(tide, &table, "ann", "2", "old");
 	put_alone(tide, &table, "ann", "big", big);
+	put_alone(tide, &table, "ann", deep, "old");
 	put_alone(tide, &table, "bob", "1", "old");
 	put_alone(tide, &silent, "ann", "1", "old");
 	put_alone(tide, &doomed, "ann", "1", big);
@@ -617,7 +655,8 @@ static void each_request_may_fail(const struct call *call)
 static void each_call_may_fail(void)
 {
 	memset(big, 'x', BIG);
-	item_of(&made, "stubborn 1000", "big", big);
+	memset(deep, 'd', DEEP);
+	item_of(&made, "stubborn 1000", deep, big);
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
 		each_request_may_fail(&calls[i]);
 }

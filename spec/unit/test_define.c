@@ -1,0 +1,117 @@
+/* test_define.c - table/define.h: what is no table and no stream, and where ids end. */
+#include "database.h"
+#include "unit/tides.h"
+
+static struct failure failure;
+
+static int try_schema(struct tide *tide, struct key_attribute partition,
+	struct key_attribute sort)
+{
+	struct tide_table_spec spec = spec_of("tried");
+	int err;
+
+	spec.schema.partition = partition;
+	spec.schema.sort = sort;
+	err = tide_create_table(tide, &spec, &failure);
+	CHECK(!tide_in_transaction(tide));
+	if (!err)
+		MUST(tide_delete_table(tide, spec.name, &failure), failure);
+	return err;
+}
+
+static void keys_of_a_table(struct tide *tide)
+{
+	static const struct key_attribute good = { TYPE_S, 1, "p" }, none;
+	struct key_attribute bad[] = {
+		{ TYPE_S, 0, "" }, { TYPE_S, 1, "\xff" }, { (enum type)0, 1, "b" },
+		{ TYPE_TRUE, 1, "b" }, { TYPE_M, 1, "b" },
+	};
+
+	CHECK_EQUAL_INT(try_schema(tide, good, none), 0);
+	CHECK_EQUAL_INT(try_schema(tide, good, (struct key_attribute){ TYPE_B, 2, "pp" }), 0);
+	CHECK_EQUAL_INT(try_schema(tide, good, good), ERR_VALIDATION);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		CHECK_EQUAL_INT(try_schema(tide, bad[i], none), ERR_VALIDATION);
+		if (bad[i].type)
+			CHECK_EQUAL_INT(try_schema(tide, good, bad[i]), ERR_VALIDATION);
+	}
+}
+
+static void names_of_a_table(struct tide *tide)
+{
+	char longest[TABLE_NAME_MAX + 2];
+	struct tide_table_spec spec = spec_of("a b c");
+
+	memset(longest, 'n', sizeof longest);
+	CHECK_EQUAL_INT(tide_create_table(tide, &spec, &failure), ERR_VALIDATION);
+	spec.name = slice_of(longest, sizeof longest);
+	CHECK_EQUAL_INT(tide_create_table(tide, &spec, &failure), ERR_VALIDATION);
+	CHECK_EQUAL_INT(tide_delete_table(tide, spec.name, &failure), ERR_NOT_FOUND);
+}
+
+/* Ids are never used again; when there are no more, that is a limit. */
+static void ids_end(struct tide *tide)
+{
+	struct transaction *transaction = &tide->transaction;
+	struct tide_table_spec asked = spec_of("last");
+	struct table_spec spec = { asked.name, asked.schema, asked.view, asked.retention };
+
+	begin(tide);
+	transaction->state.table = UINT32_MAX - 1;
+	CHECK_EQUAL_INT(define_table(transaction, &spec, &failure), ERR_LIMIT);
+	tide_abort(tide);
+	begin(tide);
+	transaction->state.stream = UINT32_MAX - 1;
+	CHECK_EQUAL_INT(define_table(transaction, &spec, &failure), ERR_LIMIT);
+	tide_abort(tide);
+	begin(tide);
+	transaction->state.table = transaction->state.stream = UINT32_MAX - 2;
+	MUST(define_table(transaction, &spec, &failure), failure);
+	tide_abort(tide);
+}
+
+/* A table's row that names a stream which is not there. */
+static void a_stream_is_missing(struct tide *tide)
+{
+	struct transaction *transaction = &tide->transaction;
+	struct tide_table table = create_table(tide, "torn");
+	struct builder builder = { 0 };
+	struct tide_change change;
+	uint32_t id;
+
+	MUST(tide_stream_of(tide, slice_of_text("torn"), slice_of(NULL, 0), &id, &failure),
+		failure);
+	begin(tide);
+	CHECK_EQUAL_INT(stream_remove(transaction->txn, id), 0);
+	CHECK_EQUAL_INT(transaction_catalog_changed(transaction), 0);
+	CHECK_EQUAL_INT(tide_put(tide, &table, item_of(&builder, "a", "b", "c"), &change,
+		&failure), ERR_CORRUPT);
+	CHECK_EQUAL_INT(define_no_stream(transaction, slice_of_text("torn"), &failure),
+		ERR_CORRUPT);
+	CHECK_EQUAL_INT(tide_commit(tide, &failure), ERR_CORRUPT);
+	CHECK(has(tide, &table, "a", "b", "c") == false);
+	builder_release(&builder);
+}
+
+/* Whoever takes no failure is told by the number alone. */
+static void nobody_listens(struct tide *tide)
+{
+	CHECK_EQUAL_INT(tide_delete_table(tide, slice_of_text("none"), NULL), ERR_NOT_FOUND);
+	begin(tide);
+	CHECK_EQUAL_INT(tide_begin(tide, NULL), ERR_NESTED);
+	tide_abort(tide);
+}
+
+int main(void)
+{
+	struct tide *tide = open_tide(tide_path("define.tide"));
+
+	keys_of_a_table(tide);
+	names_of_a_table(tide);
+	ids_end(tide);
+	a_stream_is_missing(tide);
+	nobody_listens(tide);
+	check_clean(tide);
+	tide_close(tide);
+	return 0;
+}

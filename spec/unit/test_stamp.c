@@ -1,0 +1,139 @@
+/* test_stamp.c - opening: the stamp says what the file is, the mark of a weaker level
+ * whether changes may have been taken back.
+ */
+#include "database.h"
+#include "unit/tides.h"
+
+#define SKIP (UINT64_C(1) << 32)
+
+static struct failure failure;
+static const uint8_t stamp_key[] = { META_STAMP }, mark_key[] = { META_WEAK_BOOT };
+
+static struct tide *open_at(const char *path, enum tide_durability durability)
+{
+	struct tide_options options = weak_options(path);
+	struct tide *tide;
+
+	options.durability = durability;
+	MUST(tide_open(&tide, &options, &failure), failure);
+	return tide;
+}
+
+static uint64_t sequence_of(const char *path, enum tide_durability durability)
+{
+	struct tide *tide = open_at(path, durability);
+	struct tide_info info;
+
+	MUST(tide_info(tide, &info, &failure), failure);
+	tide_close(tide);
+	return info.sequence;
+}
+
+/* Puts a row of meta as it is, or (value NULL) removes it. */
+static void set_row(const char *path, struct slice key, const void *value, size_t len,
+	bool sealed)
+{
+	struct tide *tide = open_at(path, TIDE_FULL);
+	struct buffer row = { 0 };
+
+	begin(tide);
+	row_start(&row);
+	buffer_put(&row, value, len);
+	CHECK_EQUAL_INT(row_seal(&row, key), 0);
+	if (!value)
+		CHECK(txn_delete(tide->transaction.txn, TREE_META, key) >= 0);
+	else
+		CHECK_EQUAL_INT(txn_put(tide->transaction.txn, TREE_META, key, sealed ?
+			buffer_slice(&row) : slice_of(value, len)), 0);
+	tide->transaction.changed = true;
+	commit(tide);
+	buffer_release(&row);
+	tide_close(tide);
+}
+
+static void numbers_skip(void)
+{
+	const char *path = tide_path("mark.tide");
+	struct slice key = slice_of(mark_key, sizeof mark_key);
+	uint8_t other_boot[BOOT_BYTES] = { 1 };
+	uint64_t sequence = sequence_of(path, TIDE_FULL);
+
+	CHECK_EQUAL_UINT(sequence_of(path, TIDE_NONE), sequence);
+	CHECK_EQUAL_UINT(sequence_of(path, TIDE_NONE), sequence);
+	CHECK_EQUAL_UINT(sequence_of(path, TIDE_FULL), sequence);
+	set_row(path, key, other_boot, sizeof other_boot, true);
+	CHECK_EQUAL_UINT(sequence_of(path, TIDE_NONE), sequence + SKIP);
+	CHECK_EQUAL_UINT(sequence_of(path, TIDE_NONE), sequence + SKIP);
+	set_row(path, key, other_boot, sizeof other_boot, true);
+	CHECK_EQUAL_UINT(sequence_of(path, TIDE_FULL), sequence + 2 * SKIP);
+	CHECK_EQUAL_UINT(sequence_of(path, TIDE_FULL), sequence + 2 * SKIP);
+	set_row(path, key, "damaged", 7, false);
+	CHECK_EQUAL_UINT(sequence_of(path, TIDE_ONE_FLUSH), sequence + 3 * SKIP);
+	CHECK_EQUAL_UINT(sequence_of(path, TIDE_ONE_FLUSH), sequence + 3 * SKIP);
+}
+
+static int try_open(const char *path)
+{
+	struct tide_options options = weak_options(path);
+	struct tide *tide;
+	int err;
+
+	options.durability = TIDE_FULL;
+	err = tide_open(&tide, &options, &failure);
+	CHECK((err == 0) == (tide != NULL));
+	CHECK(err == 0 || (failure.err == err && failure.message[0]));
+	tide_close(tide);
+	return err;
+}
+
+static void stamps_that_are_none(void)
+{
+	struct slice key = slice_of(stamp_key, sizeof stamp_key);
+	const char *path = tide_path("short.tide");
+
+	CHECK_EQUAL_INT(try_open(path), 0);
+	set_row(path, key, "abc", 3, false);
+	CHECK_EQUAL_INT(try_open(path), ERR_NOT_DATABASE);
+	path = tide_path("none.tide");
+	CHECK_EQUAL_INT(try_open(path), 0);
+	set_row(path, key, NULL, 0, false);
+	CHECK_EQUAL_INT(try_open(path), ERR_NOT_DATABASE);
+	path = tide_path("cut.tide");
+	CHECK_EQUAL_INT(try_open(path), 0);
+	set_row(path, key, FILE_MAGIC "\0\1\0\1", 12, true);
+	CHECK(try_open(path) < 0);
+}
+
+/* The mark waits for who writes. */
+static void hold_for_a_moment(struct child *parent, void *path)
+{
+	struct tide *tide = open_at(path, TIDE_FULL);
+
+	begin(tide);
+	child_tell(parent);
+	usleep(100000);
+	tide_abort(tide);
+	tide_close(tide);
+}
+
+static void somebody_writes(void)
+{
+	char *path = strdup(tide_path("busy.tide"));
+	struct child child;
+
+	CHECK(path != NULL);
+	sequence_of(path, TIDE_FULL);
+	child = child_start(hold_for_a_moment, path);
+	CHECK(child_hear(&child));
+	CHECK_EQUAL_UINT(sequence_of(path, TIDE_NONE), 0);
+	child_end(&child);
+	free(path);
+}
+
+int main(void)
+{
+	numbers_skip();
+	stamps_that_are_none();
+	somebody_writes();
+	return 0;
+}
