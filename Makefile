@@ -48,13 +48,14 @@ NEED_all   = $(NEED_lint) $(NEED_peers) libclang-rt-dev
 
 # Where a build lives, and how: release, clang (the second opinion), asan, cover, fuzz. Coverage is
 # counted without the optimizer, which makes and removes branches, and without asserts, whose one
-# side no test can take; its warnings are those of the other builds, and false without data flow.
+# side no test can take, and without Lua's hints to the compiler, which count as branches; its
+# warnings are those of the other builds, and false without data flow.
 BUILD   ?= build
 VARIANT  = release
 FLAGS_release = -O3 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 FLAGS_clang   = $(FLAGS_release)
 FLAGS_asan    = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-FLAGS_cover   = -O0 --coverage -fprofile-update=atomic -DNDEBUG -w
+FLAGS_cover   = -O0 --coverage -fprofile-update=atomic -DNDEBUG -DLUA_NOBUILTIN -w
 FLAGS_fuzz    = $(FLAGS_asan) -fsanitize=fuzzer-no-link
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wmissing-prototypes \
 	-Wstrict-prototypes
@@ -79,6 +80,7 @@ COMPILE = $(CC) -std=c11 -g -fPIC -fvisibility=hidden -D_GNU_SOURCE $(WARNINGS) 
 LINK    = $(CC) $(FLAGS_$(VARIANT)) -Wl,-z,relro,-z,now $(addprefix -L,$(LMDB_LIBDIR)) $(LDFLAGS)
 LIBS    = -llmdb -pthread
 STAY    = -Wl,-z,nodelete# in memory when Lua closes: a thread may still be in it
+comma   = ,
 quote   = '$(subst ','\'',$(1))'
 
 # ROOMS="base codec" builds a test with these rooms alone, while another room is being rebuilt.
@@ -100,6 +102,7 @@ PEERS_HERE := $(foreach peer,lmdb sqlite rocksdb redis,$(if \
 BENCH := $(call programs,bench,$(OUT)/bench/)
 BENCH := $(filter-out $(OUT)/bench/peer_%,$(BENCH)) $(PEERS_HERE:%=$(OUT)/bench/peer_%)
 FAULT := $(patsubst spec/fault/%.c,$(OUT)/fault/%.so,$(wildcard spec/fault/*.c))
+FAULT := $(FAULT:%/failstore.so=%/failing.so)
 BREAKING := powercut syscalls
 COMMAND = $(OUT)/bin/tidetable
 EVERYTHING = $(SO) $(COMMAND) $(UNITS:%=$(OUT)/unit/%) $(FUZZ:%=$(OUT)/fuzz/%) $(BENCH) $(FAULT) \
@@ -314,7 +317,7 @@ $(OBJ)/flags: FORCE
 $(OBJ)/csrc/lua/%.o: ROOM = -I$(LUA_INCDIR)
 $(OBJ)/spec/%.o: ROOM = -Ispec
 $(OBJ)/bench/%.o: ROOM = -Ibench
-$(OBJ)/spec/fault/%.o: ROOM = -I$(LUA_INCDIR)
+$(OBJ)/spec/fault/%.o: ROOM = -I$(LUA_INCDIR) -Ispec
 
 $(OBJ)/%.o: %.c $(OBJ)/flags
 	@mkdir -p $(@D); echo "  cc $<"
@@ -373,6 +376,10 @@ $(OUT)/breaking/syscalls: $(call objects,spec/syscalls/*.c)
 
 $(OUT)/fault/%.so: $(OBJ)/spec/fault/%.o
 	$(call link,$(LIBFLAG))
+
+# A core whose store can be told to fail.
+$(OUT)/fault/failing.so: $(OBJ)/spec/fault/failstore.o $(CORE) $(FACE)
+	$(call link,$(LIBFLAG) $(STAY) $(STORE_CALLS:%=-Wl$(comma)--wrap=%))
 
 DRIVER := $(if $(filter fuzz,$(VARIANT)),,$(OBJ)/spec/fuzz/driver.o)
 $(OUT)/fuzz/%: $(OBJ)/spec/fuzz/%.o $(DRIVER) $(CORE)

@@ -1,6 +1,7 @@
 /* error.c - the words for every failure. */
 #include "base/error.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,12 +60,10 @@ int fail_with(struct failure *failure, int err, const char *format, ...)
 		return err;
 	failure_set(failure, err);
 	used = snprintf(failure->message, sizeof failure->message, "%s: ", error_text(err));
-	if (used > 0 && (size_t)used < sizeof failure->message) {
-		va_start(args, format);
-		vsnprintf(failure->message + used, sizeof failure->message - (size_t)used, format,
-			args);
-		va_end(args);
-	}
+	assert(used > 0 && (size_t)used < sizeof failure->message);
+	va_start(args, format);
+	vsnprintf(failure->message + used, sizeof failure->message - (size_t)used, format, args);
+	va_end(args);
 	return err;
 }
 

@@ -1,6 +1,8 @@
 /* log.c - records as rows of the log. */
 #include "stream/log.h"
 
+#include <assert.h>
+
 #include "base/error.h"
 
 /* --- writing --- */
@@ -255,8 +257,7 @@ int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
 
 	if (err < 0)
 		return err;
-	if (err == END || !is_of(key, stream) || sequence_of(key) != head->sequence)
-		return ERR_CORRUPT;
+	assert(err == 0 && is_of(key, stream) && sequence_of(key) == head->sequence);
 	return copy_rows(cursor, stream, head, key, value, out);
 }
 

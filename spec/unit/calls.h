@@ -19,10 +19,9 @@ static struct clock *manual;
 static char big[BIG + 1], deep[DEEP + 1];
 static struct builder made;              /* items to put; warm, so it asks for nothing */
 
-/* What is refused, and with what. */
+/* What is refused; with what (refusal), and whether it was (was_refused, of those who
+ * can tell), is said where this is included. */
 static void (*refuse_after)(long requests);      /* let so many succeed; <0: all */
-static int refusal;
-static bool was_refused;                 /* set by what refuses, if it can tell */
 
 /* One call, or several that belong together. What it made is its own. */
 struct call {

@@ -1,5 +1,12 @@
 /* fault_tide.c - tide.h when memory runs out, at each request of each call once. */
+#include <stdbool.h>
+
+#include "base/error.h"
 #include "base/memory.h"
+
+static int refusal = ERR_NO_MEMORY;
+static bool was_refused;
+
 #include "unit/calls.h"
 
 static int try_open(struct tide **tide)
@@ -40,7 +47,6 @@ int main(void)
 	opening_may_fail(TIDE_FULL);
 	opening_may_fail(TIDE_NONE);
 	refuse_after = memory_fail_after;
-	refusal = ERR_NO_MEMORY;
 	each_call_may_fail();
 	builder_release(&made);
 	return 0;

@@ -1,0 +1,132 @@
+-- store_calls.lua - each call of the library while the store fails: in a process of its own, for
+-- its core is another one (failstore.c).
+--
+--     lua5.4 spec/fault/store_calls.lua CORE DATABASE
+--
+-- For each call the first request to the store is refused, then the second, and so on, until the
+-- call is done without: once for good and once only that one, as STORE and as CORRUPT. What comes
+-- is nil, an error and its code, or the error raised; then the lock is free and the same call goes
+-- well. Prints one line for each call.
+local core, path = arg[1], arg[2]
+package.loaded["tidetable.core"] = assert(package.loadlib(core, "luaopen_tidetable_core"))()
+local failstore = assert(package.loadlib(core, "luaopen_failstore"))()
+local tidetable = require "tidetable"
+
+local db = assert(tidetable.open(path, { durability = "none", max_size = "256 MiB" }))
+local orders = assert(db:create_table {
+  name = "orders", partition_key = "p", sort_key = { "s", "N" }, stream = true,
+})
+
+local function drain(iterator, state, control, closing)
+  local count = 0
+  for _ in iterator, state, control, closing do count = count + 1 end
+  return count
+end
+
+local function optimistic(fn)
+  return db:transact(fn, { mode = "optimistic" })
+end
+
+local function make()
+  return db:create_table { name = "made", partition_key = "p" }
+end
+
+local function unmake()
+  db:delete_table("made")
+  db:trim()
+end
+
+-- Each gives something that is not nil when it went well; `before` and `behind` are not refused.
+local calls = {
+  { "get", function() return orders:get { p = "a", s = 1 } end },
+  { "put", function()
+    return orders:put({ p = "a", s = 1, v = math.random() }, { return_values = "ALL_OLD" })
+  end },
+  { "load", function() return orders:load { { p = "l", s = 1 }, { p = "l", s = 2 } } end },
+  { "query", function() return drain(orders:query("a")) end },
+  { "scan", function() return drain(orders:scan { snapshot = true }) end },
+  { "query_page", function() return orders:query_page("a", { limit = 2 }) end },
+  { "scan_page", function() return orders:scan_page { descending = true } end },
+  { "describe", function() return orders:describe() end },
+  { "list_tables", function() return db:list_tables() end },
+  { "list_streams", function() return db:list_streams() end },
+  { "info", function() return db:info() end },
+  { "check", function() return db:check() end },
+  { "trim", function() return db:trim() end },
+  { "sync", function() return db:sync() end },
+  { "stream", function() return assert(orders:stream()):describe() end },
+  { "records", function()
+    return drain(assert(orders:stream { from = "TRIM_HORIZON" }):records())
+  end },
+  { "next", function() return assert(orders:stream { from = "TRIM_HORIZON" }):next(0) end },
+  { "next_transaction", function()
+    return assert(orders:stream { from = "TRIM_HORIZON" }):next_transaction(0)
+  end },
+  { "all streams", function()
+    return drain(assert(db:stream { from = "TRIM_HORIZON" }):records())
+  end },
+  { "create_table", make, behind = unmake },
+  { "delete_table", function() return db:delete_table("made") end, before = make, behind = unmake },
+  { "transact", function()
+    return db:transact(function(tx)
+      local inside = tx:table "orders"
+      inside:put { p = "t", s = 1, v = math.random() }
+      inside:get { p = "t", s = 1 }
+      drain(inside:query("a"))
+      inside:delete { p = "t", s = 2 }
+      return true
+    end)
+  end },
+  { "optimistic", function()
+    return optimistic(function(tx)
+      local inside = tx:table "orders"
+      inside:get { p = "a", s = 1 }
+      drain(inside:query("a"))
+      drain(inside:scan())
+      inside:query_page("a", { limit = 1 })
+      inside:put { p = "o", s = 1, v = math.random() }
+      inside:delete { p = "o", s = 2 }
+      return true
+    end)
+  end },
+}
+
+for i = 1, 4 do assert(orders:put { p = "a", s = i }) end
+
+local function is_refusal(err, code)
+  return type(err) == "table" and err.code == code
+    or code == "CORRUPT" and type(err) == "table" and err.code == "STORE"
+end
+
+local function try(what, code, once)
+  local name, call, n = what[1], what[2], 0
+  repeat
+    if what.before then assert(what.before()) end
+    failstore.after(n, code, once)
+    local ok, result, err, said = pcall(call)
+    local refused = failstore.stop()
+    if not ok and not is_refusal(result, code) then
+      error(("%s: request %d: raised %s"):format(name, n, tostring(result)), 0)
+    elseif ok and result == nil and not (is_refusal(err, code) and err.code == said) then
+      error(("%s: request %d: nil, %s"):format(name, n, tostring(err)), 0)
+    elseif not refused and (not ok or result == nil) then
+      error(("%s: not refused, and yet: %s"):format(name, tostring(ok and err or result)), 0)
+    end
+    assert(db:transact(function() return true end))
+    if what.behind then what.behind() end
+    n = n + 1
+  until not refused
+  return n
+end
+
+for _, call in ipairs(calls) do
+  local requests = {}
+  for _, code in ipairs { "STORE", "CORRUPT" } do
+    requests[#requests + 1] = try(call, code, false)
+    requests[#requests + 1] = try(call, code, true)
+  end
+  print(call[1], table.concat(requests, " "))
+end
+local report = assert(db:check())
+assert(#report.problems == 0, report.problems[1])
+db:close()

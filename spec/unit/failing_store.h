@@ -1,0 +1,102 @@
+/* failing_store.h - functions that stand before the store's and refuse.
+ *
+ * The linker puts them there (the Makefile's STORE_CALLS), so nothing of the product
+ * knows of it. A refusal is for good, or it is the only one.
+ */
+#ifndef UNIT_FAILING_STORE_H
+#define UNIT_FAILING_STORE_H
+
+#include "sys/store.h"
+
+static int refusal;                      /* what is said */
+static bool was_refused;                 /* since this was last set to false */
+static long requests_left = -1;
+static bool once;
+
+static void store_fail_after(long requests)
+{
+	requests_left = requests;
+}
+
+static bool refused(void)
+{
+	if (requests_left < 0)
+		return false;
+	if (requests_left > 0) {
+		requests_left--;
+		return false;
+	}
+	if (once)
+		requests_left = -1;
+	was_refused = true;
+	return true;
+}
+
+/* A function that gives its answer by its result alone. */
+#define ANSWERS(name, parameters, arguments) \
+	int __real_##name parameters; \
+	int __wrap_##name parameters; \
+	int __wrap_##name parameters \
+	{ \
+		return refused() ? refusal : __real_##name arguments; \
+	}
+
+/* One that fills a failure besides. */
+#define FILLS(name, parameters, arguments) \
+	int __real_##name parameters; \
+	int __wrap_##name parameters; \
+	int __wrap_##name parameters \
+	{ \
+		return refused() ? fail(why, refusal) : __real_##name arguments; \
+	}
+
+ANSWERS(txn_get, (struct txn *txn, enum tree tree, struct slice key, struct slice *value),
+	(txn, tree, key, value))
+ANSWERS(txn_put, (struct txn *txn, enum tree tree, struct slice key, struct slice value),
+	(txn, tree, key, value))
+ANSWERS(txn_append, (struct txn *txn, enum tree tree, struct slice key, struct slice value),
+	(txn, tree, key, value))
+ANSWERS(txn_delete, (struct txn *txn, enum tree tree, struct slice key), (txn, tree, key))
+ANSWERS(txn_count, (struct txn *txn, enum tree tree, uint64_t *rows), (txn, tree, rows))
+ANSWERS(txn_cursor, (struct txn *txn, enum tree tree, struct cursor **cursor),
+	(txn, tree, cursor))
+ANSWERS(cursor_open, (struct cursor **cursor, struct txn *txn, enum tree tree),
+	(cursor, txn, tree))
+ANSWERS(cursor_move, (struct cursor *cursor, enum move move, struct slice *key,
+	struct slice *value), (cursor, move, key, value))
+ANSWERS(cursor_delete, (struct cursor *cursor), (cursor))
+FILLS(reader_renew, (struct txn *txn, struct failure *why), (txn, why))
+FILLS(writer_check_room, (struct txn *txn, struct failure *why), (txn, why))
+FILLS(store_usage, (struct store *store, struct store_usage *usage, struct failure *why),
+	(store, usage, why))
+FILLS(store_clear_stale, (struct store *store, uint32_t *cleared, struct failure *why),
+	(store, cleared, why))
+
+/* Those that give something as well. */
+int __real_reader_open(struct txn **txn, struct store *store, struct failure *why);
+int __wrap_reader_open(struct txn **txn, struct store *store, struct failure *why);
+int __wrap_reader_open(struct txn **txn, struct store *store, struct failure *why)
+{
+	*txn = NULL;
+	return refused() ? fail(why, refusal) : __real_reader_open(txn, store, why);
+}
+
+int __real_writer_begin(struct txn **txn, struct store *store, struct failure *why);
+int __wrap_writer_begin(struct txn **txn, struct store *store, struct failure *why);
+int __wrap_writer_begin(struct txn **txn, struct store *store, struct failure *why)
+{
+	*txn = NULL;
+	return refused() ? fail(why, refusal) : __real_writer_begin(txn, store, why);
+}
+
+int __real_writer_commit(struct txn **txn, struct failure *why);
+int __wrap_writer_commit(struct txn **txn, struct failure *why);
+int __wrap_writer_commit(struct txn **txn, struct failure *why)
+{
+	if (!refused())
+		return __real_writer_commit(txn, why);
+	writer_abort(txn);
+	return fail(why, refusal);
+}
+
+#endif
