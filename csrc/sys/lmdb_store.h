@@ -77,6 +77,7 @@ struct store {
 	uint64_t commits;        /* by this handle, since the last reader check */
 	uint64_t pages_checked;  /* the file's pages at the last reader check */
 	bool dirty;              /* commits that a weaker level left in memory */
+	atomic_bool unsettled;   /* a flush has failed: engine_settle */
 };
 
 /* --- engine.c --- */
@@ -103,6 +104,10 @@ int engine_create(struct store *store, struct failure *failure);
  * say the name instead. */
 int engine_fill(const struct store_options *options, const char *name, const char *path,
 	uint64_t page_count, struct failure *failure);
+
+/* After a flush that failed, with the write lock held: sees to it that the last
+ * commit is on the disk. 0 or an errno. */
+int engine_settle(struct store *store);
 
 /* The last commit, by whatever process: its number, and the file's pages up to
  * the last one ever used. A few loads. */

@@ -41,7 +41,6 @@
 
 #define MAGIC UINT32_C(0xbeefc0de)
 #define VERSION 1
-#define META_BYTES 152
 #define MAGIC_AT 16
 #define MAGIC_AT_32_BITS 12
 #define TREES_AT 40
@@ -197,18 +196,18 @@ static void note_facts(struct pages_facts *facts, const uint8_t *meta)
 
 int pages_look(int fd, const char *path, struct pages_facts *facts, struct failure *failure)
 {
-	uint8_t metas[2][META_BYTES];
+	uint8_t metas[2][PAGES_META_BYTES];
 	struct stat stat;
 	unsigned newest;
 	int err;
 
-	if (!read_at(fd, metas[0], META_BYTES, 0))
+	if (!read_at(fd, metas[0], PAGES_META_BYTES, 0))
 		return refuse(path, failure);
 	err = check_first(metas[0], path, failure);
 	if (err)
 		return err;
 	facts->page_bytes = native_u32(metas[0] + TREES_AT);
-	if (!read_at(fd, metas[1], META_BYTES, facts->page_bytes) || fstat(fd, &stat))
+	if (!read_at(fd, metas[1], PAGES_META_BYTES, facts->page_bytes) || fstat(fd, &stat))
 		return fail_as(failure, ERR_NOT_DATABASE,
 			"%s: ends before its second page: it was cut off", path);
 	facts->file_pages = (uint64_t)stat.st_size / facts->page_bytes;

@@ -22,6 +22,9 @@ struct pages_facts {
 
 #define PAGES_NO_ROOT UINT64_MAX
 
+/* A meta page's header and all it says. */
+#define PAGES_META_BYTES 152
+
 /* Where in a meta page (the file's first two) these two words are. */
 #define PAGES_META_LAST_PAGE_AT 136
 #define PAGES_META_COMMIT_AT 144

@@ -417,6 +417,8 @@ int store_sync(struct store *store, struct failure *failure)
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
 	rc = mdb_env_sync(store->env, 1);
+	if (rc && !store->options.in_memory && store->options.durability != DURABILITY_NONE)
+		atomic_store(&store->unsettled, true);   /* for who writes next */
 	return rc ? engine_fail(failure, store, rc, "can't be flushed") : 0;
 }
 

@@ -216,6 +216,19 @@ static void clear_stale_now_and_then(struct store *store)
 	mdb_reader_check(store->env, NULL);
 }
 
+/* A commit may only follow one that is on the disk, or will be. */
+static int settle(struct store *store)
+{
+	int system;
+
+	if (!atomic_load(&store->unsettled))
+		return 0;
+	system = engine_settle(store);
+	if (!system)
+		atomic_store(&store->unsettled, false);
+	return system;
+}
+
 int writer_begin(struct txn **out, struct store *store, struct failure *failure)
 {
 	struct txn *txn = &store->writer;
@@ -228,6 +241,9 @@ int writer_begin(struct txn **out, struct store *store, struct failure *failure)
 	if (!atomic_load(&store->failed))
 		clear_stale_now_and_then(store);
 	memset(txn, 0, sizeof *txn);
+	rc = settle(store);
+	if (rc)
+		return engine_fail(failure, store, rc, "the last commit can't be flushed");
 	rc = txn_begin(store, 0, &txn->mdb);
 	if (rc)
 		return begin_failed(store, rc, failure);
@@ -281,6 +297,9 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 			failure->system = rc;
 		return err;
 	}
+	atomic_store(&store->unsettled, !store->options.in_memory &&
+		store->options.durability != DURABILITY_NONE);
+	settle(store);
 	/* A row that failed had already poisoned it; that is what to tell. */
 	return engine_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");
 }
