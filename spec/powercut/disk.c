@@ -18,13 +18,20 @@ struct pending {
 	bool grows;                  /* bigger than before */
 };
 
+struct writes {
+	struct pending *all;
+	size_t count, max;
+};
+
 struct file {
 	bool made;
 	uint8_t *bytes;              /* what is flushed; zeros behind size */
 	uint64_t size;
 	uint64_t size_now;
-	struct pending *pending;
-	size_t count, max;
+	struct writes pending;
+	/* Of flushes that failed: the system takes them for flushed and writes
+	 * them never again; some are on the disk and some not. */
+	struct writes adrift;
 };
 
 struct name_change {
@@ -148,26 +155,31 @@ void disk_free(struct disk *disk)
 	for (int i = 0; i < FILES_MAX; i++) {
 		if (disk->files[i].bytes)
 			munmap(disk->files[i].bytes, FILE_BYTES_MAX);
-		free(disk->files[i].pending);
+		free(disk->files[i].pending.all);
+		free(disk->files[i].adrift.all);
 	}
 	free(disk);
 }
 
 /* --- what happens --- */
 
+static void add_write(struct writes *writes, struct pending write)
+{
+	if (writes->count == writes->max) {
+		writes->max = writes->max ? 2 * writes->max : 64;
+		writes->all = must(realloc(writes->all, writes->max * sizeof *writes->all));
+	}
+	writes->all[writes->count++] = write;
+}
+
 static void add_pending(struct file *file, struct pending pending)
 {
-	if (file->count == file->max) {
-		file->max = file->max ? 2 * file->max : 64;
-		file->pending = must(realloc(file->pending,
-			file->max * sizeof *file->pending));
-	}
 	if (pending.at + pending.len > FILE_BYTES_MAX || pending.size > FILE_BYTES_MAX) {
 		fprintf(stderr, "a file of the test has grown too big\n");
 		exit(1);
 	}
-	pending.grows = pending.grows || pending.size > file->size_now;
-	file->pending[file->count++] = pending;
+	pending.grows = pending.size > file->size_now;
+	add_write(&file->pending, pending);
 	file->size_now = pending.size;
 }
 
@@ -178,56 +190,75 @@ static void set_size(uint8_t *bytes, uint64_t *size, uint64_t to)
 	*size = to;
 }
 
+/* Takes what lies in [from, to) out of writes; what is left of them stays. */
+static void cut_out(struct writes *writes, uint64_t from, uint64_t to)
+{
+	struct writes old = *writes;
+
+	*writes = (struct writes){ 0 };
+	for (size_t i = 0; i < old.count; i++) {
+		struct pending left = old.all[i], right = left;
+		uint64_t end = left.at + left.len;
+
+		if (!left.bytes || left.at >= to || end <= from) {
+			add_write(writes, left);
+			continue;
+		}
+		left.len = from > left.at ? from - left.at : 0;
+		right.at = to;
+		right.len = end > to ? end - to : 0;
+		right.bytes += to - old.all[i].at;
+		if (left.len)
+			add_write(writes, left);
+		if (right.len)
+			add_write(writes, right);
+	}
+	free(old.all);
+}
+
 static void flush(struct file *file)
 {
-	for (size_t i = 0; i < file->count; i++) {
-		const struct pending *pending = &file->pending[i];
+	for (size_t i = 0; i < file->pending.count; i++) {
+		const struct pending *pending = &file->pending.all[i];
 
 		if (pending->bytes)
 			memcpy(file->bytes + pending->at, pending->bytes, pending->len);
+		if (pending->bytes && file->adrift.count)
+			cut_out(&file->adrift, pending->at, pending->at + pending->len);
 		set_size(file->bytes, &file->size, pending->size);
 	}
-	file->count = 0;
-}
-
-/* A pending write without what lies in [from, to), which is flushed. */
-static void flush_between(struct file *file, struct pending pending, uint64_t from, uint64_t to)
-{
-	uint64_t end = pending.at + pending.len;
-	uint64_t first = pending.at > from ? pending.at : from, last = end < to ? end : to;
-	struct pending left = pending, right = pending;
-
-	if (!pending.bytes || first >= last) {
-		add_pending(file, pending);
-		return;
-	}
-	memcpy(file->bytes + first, pending.bytes + (first - pending.at), last - first);
-	left.len = first - pending.at;
-	right.at = last;
-	right.len = end - last;
-	right.bytes = pending.bytes + (last - pending.at);
-	if (left.len)
-		add_pending(file, left);
-	if (right.len)
-		add_pending(file, right);
+	file->pending.count = 0;
 }
 
 static void flush_part(struct file *file, uint64_t at, uint64_t len)
 {
 	uint64_t from = at / SECTOR_BYTES * SECTOR_BYTES;
 	uint64_t to = (at + len + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES;
-	struct pending *pending = file->pending;
-	uint64_t size_now = file->size_now;
-	size_t count = file->count;
 
-	file->pending = NULL;
-	file->count = file->max = 0;
-	for (size_t i = 0; i < count; i++)
-		flush_between(file, pending[i], from, to);
-	free(pending);
-	file->size_now = size_now;
+	for (size_t i = 0; i < file->pending.count; i++) {
+		const struct pending *pending = &file->pending.all[i];
+		uint64_t end = pending->at + pending->len;
+		uint64_t first = pending->at > from ? pending->at : from;
+		uint64_t last = end < to ? end : to;
+
+		if (pending->bytes && first < last)
+			memcpy(file->bytes + first, pending->bytes + (first - pending->at),
+				last - first);
+	}
+	cut_out(&file->pending, from, to);
+	cut_out(&file->adrift, at, at + len);
 	if (file->size < at + len)
 		file->size = at + len;
+}
+
+/* The flush has failed: nothing of it is tried again. */
+static void lose_flush(struct file *file)
+{
+	for (size_t i = 0; i < file->pending.count; i++)
+		if (file->pending.all[i].bytes)
+			add_write(&file->adrift, file->pending.all[i]);
+	file->pending.count = 0;
+	set_size(file->bytes, &file->size, file->size_now);
 }
 
 static void change_name(struct disk *disk, const struct deed *deed)
@@ -286,6 +317,9 @@ void disk_apply(struct disk *disk, const struct deed *deed)
 	case DEED_FLUSH:
 		if (!disk->lies.files)
 			flush(file);
+		break;
+	case DEED_FLUSH_FAILED:
+		lose_flush(file);
 		break;
 	case DEED_FLUSH_PART:
 		if (!disk->lies.parts)
@@ -376,7 +410,7 @@ static bool stops(const struct cutting *cutting, uint64_t grain, size_t write)
 /* A write, grain by grain; a torn one up to a sector's end, or to any byte. */
 static void keep_some(const struct cutting *cutting, size_t write)
 {
-	const struct pending *pending = &cutting->file->pending[write];
+	const struct pending *pending = &cutting->file->pending.all[write];
 	uint64_t grain_bytes = cutting->weather.grain, len = pending->len;
 
 	if (write == cutting->last && cutting->tear < len)
@@ -399,11 +433,11 @@ static void choose_tear(struct cutting *cutting, struct dice *dice)
 {
 	const struct pending *last;
 
-	cutting->last = dice_below(dice, cutting->file->count + 1);
+	cutting->last = dice_below(dice, cutting->file->pending.count + 1);
 	cutting->tear = UINT64_MAX;
-	if (cutting->last >= cutting->file->count)
+	if (cutting->last >= cutting->file->pending.count)
 		return;
-	last = &cutting->file->pending[cutting->last];
+	last = &cutting->file->pending.all[cutting->last];
 	if (!last->bytes)
 		return;
 	cutting->tear = dice_below(dice, last->len + 1);
@@ -421,7 +455,7 @@ static void set_any_size(const struct cutting *cutting, struct dice *dice)
 	const struct file *file = cutting->file;
 	struct image *image = cutting->image;
 	uint64_t at = image->len[cutting->name];
-	uint64_t size = file->pending[dice_below(dice, file->count)].size;
+	uint64_t size = file->pending.all[dice_below(dice, file->pending.count)].size;
 
 	set_size(image->bytes[cutting->name], &image->len[cutting->name], size);
 	if (cutting->name != NAME_DATA && cutting->name != NAME_NEW)
@@ -440,12 +474,12 @@ static void cut_by_chance(struct cutting *cutting)
 	choose_tear(cutting, &dice);
 	cutting->stopped = stopped;
 	memset(stopped, 0, file->size_now / cutting->weather.grain + 1);
-	for (size_t i = 0; i < file->count && i <= cutting->last; i++) {
-		if (file->pending[i].bytes)
+	for (size_t i = 0; i < file->pending.count && i <= cutting->last; i++) {
+		if (file->pending.all[i].bytes)
 			keep_some(cutting, i);
 		else if (!stops(cutting, UINT64_MAX >> 8, i))
 			set_size(cutting->image->bytes[cutting->name],
-				&cutting->image->len[cutting->name], file->pending[i].size);
+				&cutting->image->len[cutting->name], file->pending.all[i].size);
 	}
 	if (cutting->weather.any_size)
 		set_any_size(cutting, &dice);
@@ -462,10 +496,10 @@ static void cut_classic(struct cutting *cutting, int kind)
 	struct dice dice = dice_for(cutting->weather.seed, cutting->weather.moment,
 		cutting->weather.state, 200u + cutting->name);
 	const struct file *file = cutting->file;
-	uint64_t one = dice_below(&dice, file->count);
+	uint64_t one = dice_below(&dice, file->pending.count);
 
-	for (size_t i = 0; i < file->count; i++) {
-		const struct pending *pending = &file->pending[i];
+	for (size_t i = 0; i < file->pending.count; i++) {
+		const struct pending *pending = &file->pending.all[i];
 
 		if (!is_kept(kind, i, one))
 			continue;
@@ -474,6 +508,22 @@ static void cut_classic(struct cutting *cutting, int kind)
 		else
 			set_size(cutting->image->bytes[cutting->name],
 				&cutting->image->len[cutting->name], pending->size);
+	}
+}
+
+/* Sector by sector, whatever else happens. */
+static void keep_adrift(const struct cutting *cutting, int kind, const struct pending *write,
+	size_t number)
+{
+	struct dice dice = dice_for(cutting->weather.seed, cutting->weather.state, number, 300);
+
+	for (uint64_t done = 0; done < write->len; done += SECTOR_BYTES) {
+		uint64_t left = write->len - done;
+		bool kept = kind == KEEP_ALL || (kind != KEEP_NONE && dice_one_in(&dice, 2));
+
+		if (kept)
+			put(cutting->image, cutting->name, write, done,
+				left < SECTOR_BYTES ? left : SECTOR_BYTES);
 	}
 }
 
@@ -486,7 +536,9 @@ static void cut_file(const struct file *file, const struct weather *weather, enu
 
 	memcpy(image->bytes[name], file->bytes, file->size);
 	image->len[name] = file->size;
-	if (file->count == 0)
+	for (size_t i = 0; i < file->adrift.count; i++)
+		keep_adrift(&cutting, kind, &file->adrift.all[i], i);
+	if (file->pending.count == 0)
 		return;
 	if (kind == BY_CHANCE)
 		cut_by_chance(&cutting);

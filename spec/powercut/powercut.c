@@ -43,6 +43,7 @@ struct kind {
 	enum tide_durability durability[2];  /* of its lives, in turn */
 	bool kills;                  /* lives end before some call to the system */
 	bool made_twice;             /* the first is killed while it makes the file */
+	bool fails;                  /* a flush fails in each life, and says so */
 	bool recovers;               /* begins with a state of the run before */
 	/* The controls: what is broken, and the verdicts that it has to lead to. */
 	struct lies lies;
@@ -62,6 +63,9 @@ static const struct kind kinds[] = {
 	{ .name = "full, killed while made", .made_twice = true },
 	{ .name = "one_flush, killed while made", .durability = { TIDE_ONE_FLUSH, TIDE_ONE_FLUSH },
 		.made_twice = true },
+	{ .name = "full, a flush fails", .fails = true },
+	{ .name = "one_flush, a flush fails", .durability = { TIDE_ONE_FLUSH, TIDE_ONE_FLUSH },
+		.fails = true },
 	{ .name = "mixed, killed", .durability = { TIDE_FULL, TIDE_ONE_FLUSH }, .kills = true },
 	{ .name = "mixed, killed, recovered", .durability = { TIDE_ONE_FLUSH, TIDE_FULL },
 		.kills = true, .recovers = true },
@@ -151,7 +155,7 @@ static void begin_trace(const struct run *run, const char *path)
 	mark.exists = run->base.there[NAME_DATA];
 	mark.commit = mark.promised = image_commit(&run->base);
 	mark.digest = run->digest;
-	trace_begin(trace, path, 0);
+	trace_begin(trace, path, 0, 0);
 	trace_mark(&mark);
 	trace_end();
 }
@@ -165,6 +169,8 @@ static struct life life_of(const struct run *run, int number, bool last, struct 
 
 	if (kind->kills && !last)
 		life.kill_at = 1 + dice_below(dice, number ? 120 : CALLS_TO_MAKE);
+	if (kind->fails)
+		life.fail_at = 2 + dice_below(dice, 16);
 	if (kind->made_twice)
 		life.steps = 3;
 	if (kind->made_twice && !last)
@@ -434,7 +440,7 @@ static void print_first(const struct run *run)
 static void print_deeds(size_t moment)
 {
 	static const char *const names[] = { "make", "rename", "unlink", "write", "size", "grow",
-		"flush", "flush part", "flush names", "mark" };
+		"flush", "failed", "flush part", "flush names", "mark" };
 
 	for (size_t i = moment > DEEDS_SHOWN ? moment - DEEDS_SHOWN : 0; i < moment; i++) {
 		const struct deed *deed = &trace->deeds[i];

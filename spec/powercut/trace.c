@@ -1,6 +1,7 @@
 /* trace.c - the recorder: hooks of calls.h that write a trace. */
 #include "powercut/trace.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -37,7 +38,7 @@ struct descriptor {
 static struct trace *tracing;
 static char base[PATH_MAX];
 static size_t base_len;
-static uint64_t dies_at;
+static uint64_t dies_at, fails_at, flushes;
 static struct descriptor descriptors[DESCRIPTORS];
 static uint8_t mapped[NAMES][MAPPED_BYTES];
 
@@ -292,24 +293,42 @@ static bool changes_files(const struct call *call)
 	}
 }
 
+static bool is_flush_of_file(const struct call *call)
+{
+	return (call->kind == CALL_FSYNC || call->kind == CALL_FDATASYNC) &&
+		call->fd >= 0 && call->fd < DESCRIPTORS &&
+		descriptors[call->fd].kind == A_FILE;
+}
+
 static struct fate before(const struct call *call)
 {
 	if (changes_files(call) && ++tracing->calls == dies_at)
 		_exit(0);
+	if (is_flush_of_file(call) && ++flushes == fails_at) {
+		add(DEED_FLUSH_FAILED, descriptors[call->fd].file);
+		return (struct fate){ .error = EIO };
+	}
 	return (struct fate){ 0 };
 }
 
 static const struct call_hooks recorder = { before, after };
 
-void trace_begin(struct trace *trace, const char *path, uint64_t kill_at)
+void trace_begin(struct trace *trace, const char *path, uint64_t kill_at, uint64_t fail_at)
 {
 	tracing = trace;
 	snprintf(base, sizeof base, "%s", path);
 	base_len = strlen(base);
 	dies_at = kill_at ? trace->calls + kill_at : 0;
+	fails_at = fail_at;
+	flushes = 0;
 	memset(descriptors, 0, sizeof descriptors);
 	memset(mapped, 0, sizeof mapped);
 	calls_watch(&recorder);
+}
+
+bool trace_flush_has_failed(void)
+{
+	return fails_at && flushes >= fails_at;
 }
 
 void trace_end(void)

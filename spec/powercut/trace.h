@@ -26,6 +26,7 @@ enum deed_kind {
 	DEED_SIZE,        /* the file is len bytes long, */
 	DEED_GROW,        /* or at least that */
 	DEED_FLUSH,       /* fdatasync or fsync of the file has returned */
+	DEED_FLUSH_FAILED, /* it has not, and says so; nothing is tried again */
 	DEED_FLUSH_PART,  /* a write through an O_DSYNC descriptor has returned */
 	DEED_FLUSH_NAMES, /* fsync of the directory has returned */
 	DEED_MARK,        /* the program that writes knows something */
@@ -67,10 +68,12 @@ void trace_free(struct trace *trace);
 /* Empty, with the files that are there before it begins. */
 void trace_clear(struct trace *trace, const int named[NAMES], int files);
 
-/* From now on this process's calls on path and its kin are traced; the
- * process ends at once, as if killed, before the kill_at-th of them (0: never). */
-void trace_begin(struct trace *trace, const char *path, uint64_t kill_at);
+/* From now on this process's calls on path and its kin are traced. The process
+ * ends at once, as if killed, before the kill_at-th of them (0: never), and the
+ * fail_at-th flush of a file fails (0: none does). */
+void trace_begin(struct trace *trace, const char *path, uint64_t kill_at, uint64_t fail_at);
 void trace_end(void);
+bool trace_flush_has_failed(void);
 
 /* Adds what the program knows, and what it has written through maps since. */
 void trace_mark(const struct mark *mark);

@@ -19,6 +19,7 @@ struct life {
 	enum tide_durability durability;
 	int steps;
 	uint64_t kill_at;            /* killed before that call to the system; 0: never */
+	uint64_t fail_at;            /* that flush of a file fails; 0: none */
 	bool closes;                 /* else it ends without closing */
 };
 
