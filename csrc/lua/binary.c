@@ -8,7 +8,6 @@
 #include <lauxlib.h>
 
 #include "lua/kind.h"
-#include "lua/value.h"
 
 struct slice binary_at(lua_State *L, int index)
 {

@@ -3,8 +3,6 @@
 
 #include <lauxlib.h>
 
-#include "lua/value.h"
-
 /* Only their addresses count: slots[k] is where the registry has the metatable
  * of kind k, mark is where a metatable has its kind. */
 static const char slots[KIND_COUNT] = { 0 };

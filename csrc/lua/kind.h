@@ -10,6 +10,15 @@
 
 #include <lua.h>
 
+/* Their names in the registry; the value in __name. */
+#define NUMBER_TYPE "tidetable.number"
+#define BINARY_TYPE "tidetable.binary"
+#define LIST_TYPE "tidetable.list"
+#define MAP_TYPE "tidetable.map"
+#define STRING_SET_TYPE "tidetable.string_set"
+#define NUMBER_SET_TYPE "tidetable.number_set"
+#define BINARY_SET_TYPE "tidetable.binary_set"
+
 enum kind {
 	KIND_NONE,           /* no metatable */
 	KIND_FOREIGN,        /* a metatable that is not ours */

@@ -8,9 +8,9 @@
 
 #include <lauxlib.h>
 
+#include "codec/value.h"
 #include "lua/failure.h"
 #include "lua/kind.h"
-#include "lua/value.h"
 
 /* Of a text that is no number so many bytes are shown. */
 #define TEXT_MAX_SHOWN 60

@@ -27,16 +27,6 @@
 #include "codec/builder.h"
 #include "codec/value.h"
 
-/* Names of the metatables in the registry; the value in __name. How they are
- * found quickly is in lua/kind.h. */
-#define NUMBER_TYPE "tidetable.number"
-#define BINARY_TYPE "tidetable.binary"
-#define LIST_TYPE "tidetable.list"
-#define MAP_TYPE "tidetable.map"
-#define STRING_SET_TYPE "tidetable.string_set"
-#define NUMBER_SET_TYPE "tidetable.number_set"
-#define BINARY_SET_TYPE "tidetable.binary_set"
-
 /* Makes the metatables (once for a state) and leaves a table on the stack with
  * what Lua's side builds on:
  *
