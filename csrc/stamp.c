@@ -6,17 +6,11 @@ static const uint8_t boot_key[] = { META_WEAK_BOOT };
 
 int stamp_write(struct txn *txn, const struct stamp *stamp)
 {
-	struct slice key = slice_of(stamp_key, sizeof stamp_key);
 	struct buffer value = { 0 };
-	int err;
 
 	row_start(&value);
 	stamp_put(&value, stamp);
-	err = row_seal(&value, key);
-	if (!err)
-		err = txn_put(txn, TREE_META, key, buffer_slice(&value));
-	buffer_release(&value);
-	return err;
+	return meta_write(txn, slice_of(stamp_key, sizeof stamp_key), &value);
 }
 
 int stamp_read(struct txn *txn, struct stamp *stamp)
@@ -54,19 +48,13 @@ int weak_boot_read(struct txn *txn, bool *is_this)
 
 int weak_boot_write(struct txn *txn)
 {
-	struct slice key = slice_of(boot_key, sizeof boot_key);
 	struct buffer row = { 0 };
 	uint8_t boot[BOOT_BYTES];
-	int err;
 
 	clock_boot(clock_system(), boot);
 	row_start(&row);
 	buffer_put(&row, boot, sizeof boot);
-	err = row_seal(&row, key);
-	if (!err)
-		err = txn_put(txn, TREE_META, key, buffer_slice(&row));
-	buffer_release(&row);
-	return err;
+	return meta_write(txn, slice_of(boot_key, sizeof boot_key), &row);
 }
 
 int weak_boot_delete(struct txn *txn)

@@ -138,7 +138,7 @@ int stream_know(struct stream *stream, struct txn *txn, uint64_t snapshot)
 
 /* --- rows --- */
 
-static int put_row(struct txn *txn, struct slice key, struct buffer *value)
+int meta_write(struct txn *txn, struct slice key, struct buffer *value)
 {
 	int err = row_seal(value, key);
 
@@ -155,7 +155,7 @@ int stream_write_row(struct txn *txn, const struct stream_row *row)
 
 	row_start(&value);
 	stream_put(&value, row);
-	return put_row(txn, meta_key(bytes, META_STREAM, row->id), &value);
+	return meta_write(txn, meta_key(bytes, META_STREAM, row->id), &value);
 }
 
 int stream_write_horizon(struct txn *txn, uint32_t id, const struct horizon *horizon)
@@ -165,7 +165,7 @@ int stream_write_horizon(struct txn *txn, uint32_t id, const struct horizon *hor
 
 	row_start(&value);
 	horizon_put(&value, horizon);
-	return put_row(txn, meta_key(bytes, META_HORIZON, id), &value);
+	return meta_write(txn, meta_key(bytes, META_HORIZON, id), &value);
 }
 
 int stream_remove(struct txn *txn, uint32_t id)

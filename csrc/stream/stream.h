@@ -60,7 +60,9 @@ int stream_horizon(struct txn *txn, uint32_t id, struct horizon *horizon);
 /* Keeps the bounds in the stream; free of cost when they hold already. */
 int stream_know(struct stream *stream, struct txn *txn, uint64_t snapshot);
 
-/* Rows of `meta`. */
+/* Seals a row of `meta` (codec/row.h) and writes it; releases the value. */
+int meta_write(struct txn *txn, struct slice key, struct buffer *value);
+
 int stream_write_row(struct txn *txn, const struct stream_row *row);
 int stream_write_horizon(struct txn *txn, uint32_t id, const struct horizon *horizon);
 

@@ -51,16 +51,6 @@ static struct slice dropped_key(uint8_t bytes[DROPPED_KEY], uint32_t table)
 	return slice_of(bytes, DROPPED_KEY);
 }
 
-static int put_row(struct txn *txn, struct slice key, struct buffer *value)
-{
-	int err = row_seal(value, key);
-
-	if (!err)
-		err = txn_put(txn, TREE_META, key, buffer_slice(value));
-	buffer_release(value);
-	return err;
-}
-
 int catalog_put_table(struct txn *txn, const struct table_row *row)
 {
 	uint8_t bytes[NAME_KEY_MAX];
@@ -68,7 +58,7 @@ int catalog_put_table(struct txn *txn, const struct table_row *row)
 
 	row_start(&value);
 	table_put(&value, row);
-	return put_row(txn, name_key(bytes, slice_of_text(row->name)), &value);
+	return meta_write(txn, name_key(bytes, slice_of_text(row->name)), &value);
 }
 
 int catalog_delete_table(struct txn *txn, struct slice name)
@@ -86,7 +76,7 @@ int catalog_put_dropped(struct txn *txn, uint32_t table, struct slice name)
 
 	row_start(&value);
 	buffer_put_counted(&value, name);
-	return put_row(txn, dropped_key(bytes, table), &value);
+	return meta_write(txn, dropped_key(bytes, table), &value);
 }
 
 int catalog_delete_dropped(struct txn *txn, uint32_t table)
