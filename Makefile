@@ -177,6 +177,9 @@ spec: setup-test $(SO) $(COMMAND) ## the specs; some: make spec SPEC=spec/tideta
 tidy: setup-test ## the architecture, as a test
 	@$(call busted,spec/tidy_spec.lua)
 
+measure: setup-test ## how long files and functions are, and the like (doc/architecture.md)
+	@$(LUA) spec/measure.lua
+
 model: setup-test $(SO) ## random steps against a plain model (STEPS=100000 SEED=n)
 	@STEPS=$(or $(STEPS),100000) $(call busted,$(wildcard spec/model))
 
@@ -397,7 +400,7 @@ $(OUT)/bench/%: $(OBJ)/bench/%.o $(CORE)
 FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all everything demo test asan cover lint suite unit spec tidy model crash fault slices \
-	powercut syscalls fuzz fuzz-small bench bench-peers bench-small symbols rock install \
-	install-tools setup clean help FORCE
+.PHONY: all everything demo test asan cover lint suite unit spec tidy measure model crash fault \
+	slices powercut syscalls fuzz fuzz-small bench bench-peers bench-small symbols rock \
+	install install-tools setup clean help FORCE
 .PHONY: $(UNITS) $(FUZZ) $(BENCH_SMALL)
