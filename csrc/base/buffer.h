@@ -97,6 +97,18 @@ static inline uint64_t get_u64(const uint8_t *p)
 	return n;
 }
 
+/* The other way round, for algorithms that are defined so. */
+static inline uint64_t get_u64_little(const uint8_t *p)
+{
+	uint64_t n;
+
+	memcpy(&n, p, sizeof n);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	n = __builtin_bswap64(n);
+#endif
+	return n;
+}
+
 static inline void set_u16(uint8_t *p, uint16_t n)
 {
 	p[0] = (uint8_t)(n >> 8);

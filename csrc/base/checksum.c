@@ -5,7 +5,7 @@
  */
 #include "base/checksum.h"
 
-#include <string.h>
+#include "base/buffer.h"
 
 #define POLYNOMIAL 0x82f63b78u
 
@@ -13,17 +13,6 @@ typedef uint32_t extend(uint32_t crc, const uint8_t *p, size_t len);
 
 /* table[k][b]: what byte b leaves in the register with k zero bytes behind. */
 static uint32_t table[8][256];
-
-static inline uint64_t load_word(const uint8_t *p)
-{
-	uint64_t word;
-
-	memcpy(&word, p, sizeof word);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	word = __builtin_bswap64(word);
-#endif
-	return word;
-}
 
 static void fill_table(void)
 {
@@ -46,7 +35,7 @@ static uint32_t extend_by_table(uint32_t crc, const uint8_t *p, size_t len)
 	uint64_t word;
 
 	for (; len >= 8; p += 8, len -= 8) {
-		word = load_word(p) ^ crc;
+		word = get_u64_little(p) ^ crc;
 		crc = table[7][word & 0xff] ^ table[6][word >> 8 & 0xff] ^
 			table[5][word >> 16 & 0xff] ^ table[4][word >> 24 & 0xff] ^
 			table[3][word >> 32 & 0xff] ^ table[2][word >> 40 & 0xff] ^
@@ -96,9 +85,9 @@ BY_PROCESSOR static uint32_t extend_by_lanes(uint32_t crc, const uint8_t *p, siz
 	uint64_t a = crc, b = 0, c = 0;
 
 	for (; p < end; p += 8) {
-		a = _mm_crc32_u64(a, load_word(p));
-		b = _mm_crc32_u64(b, load_word(p + 8 * words));
-		c = _mm_crc32_u64(c, load_word(p + 16 * words));
+		a = _mm_crc32_u64(a, get_u64_little(p));
+		b = _mm_crc32_u64(b, get_u64_little(p + 8 * words));
+		c = _mm_crc32_u64(c, get_u64_little(p + 16 * words));
 	}
 	a = multiply(a, power[2 * words]) ^ multiply(b, power[words]);
 	return (uint32_t)(_mm_crc32_u64(0, a) ^ c);
@@ -115,7 +104,7 @@ BY_PROCESSOR static uint32_t extend_by_processor(uint32_t crc, const uint8_t *p,
 		len -= 24 * words;
 	}
 	for (; len >= 8; p += 8, len -= 8)
-		crc = (uint32_t)_mm_crc32_u64(crc, load_word(p));
+		crc = (uint32_t)_mm_crc32_u64(crc, get_u64_little(p));
 	for (; len; p++, len--)
 		crc = _mm_crc32_u8(crc, *p);
 	return crc;
@@ -143,7 +132,7 @@ static uint32_t extend_by_processor(uint32_t crc, const uint8_t *p, size_t len)
 {
 	for (; len >= 8; p += 8, len -= 8)
 		__asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1"
-			: "+r"(crc) : "r"(load_word(p)));
+			: "+r"(crc) : "r"(get_u64_little(p)));
 	for (; len; p++, len--)
 		__asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1"
 			: "+r"(crc) : "r"((uint32_t)*p));

@@ -10,17 +10,6 @@ struct state {
 	uint64_t a, b, c, d;
 };
 
-static inline uint64_t load_word(const uint8_t *p)
-{
-	uint64_t word;
-
-	memcpy(&word, p, sizeof word);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	word = __builtin_bswap64(word);
-#endif
-	return word;
-}
-
 static void store_word(uint8_t *p, uint64_t word)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
@@ -65,13 +54,13 @@ static inline uint64_t last_word(const uint8_t *p, size_t len)
 	for (i = 0; i < (len & 7); i++)
 		bytes[i] = p[i];
 	bytes[7] = (uint8_t)len;
-	return load_word(bytes);
+	return get_u64_little(bytes);
 }
 
 /* `wide` is 0, or 0xee for 128 bits: it tells the two hashes apart. */
 static inline struct state absorb(const uint8_t *secret, struct slice data, uint64_t wide)
 {
-	uint64_t k0 = load_word(secret), k1 = load_word(secret + 8);
+	uint64_t k0 = get_u64_little(secret), k1 = get_u64_little(secret + 8);
 	struct state s = {
 		k0 ^ 0x736f6d6570736575, k1 ^ 0x646f72616e646f6d ^ wide,
 		k0 ^ 0x6c7967656e657261, k1 ^ 0x7465646279746573,
@@ -80,7 +69,7 @@ static inline struct state absorb(const uint8_t *secret, struct slice data, uint
 	size_t left;
 
 	for (left = data.len; left >= 8; p += 8, left -= 8)
-		take_word(&s, load_word(p));
+		take_word(&s, get_u64_little(p));
 	take_word(&s, last_word(p, data.len));
 	return s;
 }
