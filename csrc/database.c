@@ -320,8 +320,11 @@ int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
 	return end(tide, err ? fail(failure, err) : 0, failure);
 }
 
-int tide_put(struct tide *tide, struct tide_table *table, struct slice item,
-	struct tide_change *change, struct failure *failure)
+typedef int writer(struct transaction *transaction, const struct table *table, struct slice item,
+	struct changed *changed, struct failure *failure);
+
+static int change_item(struct tide *tide, struct tide_table *table, struct slice item,
+	writer *write, struct tide_change *change, struct failure *failure)
 {
 	const struct table *found = tide_find(tide, table, failure);
 	struct changed changed;
@@ -329,25 +332,22 @@ int tide_put(struct tide *tide, struct tide_table *table, struct slice item,
 
 	if (!found)
 		return ERR_NOT_FOUND;
-	err = write_put(&tide->transaction, found, item, &changed, failure);
+	err = write(&tide->transaction, found, item, &changed, failure);
 	if (!err)
 		*change = (struct tide_change){ changed.sequence, changed.old_item };
 	return err;
 }
 
+int tide_put(struct tide *tide, struct tide_table *table, struct slice item,
+	struct tide_change *change, struct failure *failure)
+{
+	return change_item(tide, table, item, write_put, change, failure);
+}
+
 int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
 	struct tide_change *change, struct failure *failure)
 {
-	const struct table *found = tide_find(tide, table, failure);
-	struct changed changed;
-	int err;
-
-	if (!found)
-		return ERR_NOT_FOUND;
-	err = write_delete(&tide->transaction, found, key, &changed, failure);
-	if (!err)
-		*change = (struct tide_change){ changed.sequence, changed.old_item };
-	return err;
+	return change_item(tide, table, key, write_delete, change, failure);
 }
 
 /* --- snapshots --- */
