@@ -34,6 +34,20 @@ static bool label_is_taken(const struct streams *streams, const struct stream_ro
 	return false;
 }
 
+static int check_retention(const struct retention *retention, struct failure *failure)
+{
+	return retention->age_ms ? 0 :
+		fail_as(failure, ERR_VALIDATION, "a retention's age is at least a millisecond");
+}
+
+static int check_stream(uint8_t view, const struct retention *retention,
+	struct failure *failure)
+{
+	if (!view_name(view))
+		return fail_as(failure, ERR_VALIDATION, "a stream's view type is one of four");
+	return check_retention(retention, failure);
+}
+
 /* Begins a stream for a table and notes it in the table's row. */
 static int begin_stream(struct transaction *transaction, struct table_row *table, uint8_t view,
 	const struct retention *retention, struct failure *failure)
@@ -49,7 +63,10 @@ static int begin_stream(struct transaction *transaction, struct table_row *table
 		.first_sequence = state->sequence,
 		.schema = table->schema,
 	};
+	int err = check_stream(view, retention, failure);
 
+	if (err)
+		return err;
 	if (streams->count >= STREAMS_MAX || state->stream == UINT32_MAX - 1)
 		return fail_with(failure, ERR_LIMIT, "%d streams", STREAMS_MAX);
 	row.id = ++state->stream;
@@ -114,8 +131,10 @@ int define_retention(struct transaction *transaction, uint32_t id,
 	const struct retention *retention, struct failure *failure)
 {
 	struct stream *stream = streams_find(&transaction->catalog->streams, id);
-	int err;
+	int err = check_retention(retention, failure);
 
+	if (err)
+		return err;
 	if (!stream)
 		return fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
 	err = stream_know(stream, transaction->txn, txn_id(transaction->txn));

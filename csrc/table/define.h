@@ -19,7 +19,8 @@ struct table_spec {
 	struct retention retention;
 };
 
-/* VALIDATION (name, key attributes), IN_USE (the name is taken), LIMIT. */
+/* VALIDATION (name, key attributes, view, retention), IN_USE (the name is taken),
+ * LIMIT. */
 int define_table(struct transaction *transaction, const struct table_spec *spec,
 	struct failure *failure);
 
@@ -27,8 +28,8 @@ int define_table(struct transaction *transaction, const struct table_spec *spec,
  * in steps (sweep.h). */
 int define_delete(struct transaction *transaction, struct slice name, struct failure *failure);
 
-/* VALIDATION when one is enabled already: a view can't be changed, only a new
- * stream begun. */
+/* VALIDATION (view, retention), also when one is enabled already: a view can't be changed,
+ * only a new stream begun. */
 int define_stream(struct transaction *transaction, struct slice name, uint8_t view,
 	const struct retention *retention, struct failure *failure);
 
@@ -36,7 +37,8 @@ int define_stream(struct transaction *transaction, struct slice name, uint8_t vi
 int define_no_stream(struct transaction *transaction, struct slice name,
 	struct failure *failure);
 
-/* Changes how long a stream keeps its records. What has expired stays gone. */
+/* Changes how long a stream keeps its records: VALIDATION, NOT_FOUND. What has
+ * expired stays gone. */
 int define_retention(struct transaction *transaction, uint32_t stream,
 	const struct retention *retention, struct failure *failure);
 

@@ -153,6 +153,16 @@ static void refusals_of_definitions(void)
 	spec = spec_of("other");
 	spec.schema.sort = spec.schema.partition;
 	CHECK_EQUAL_INT(tide_create_table(tide, &spec, &failure), ERR_VALIDATION);
+	/* What would be a row that nobody can read, and a file that nobody can open. */
+	CHECK_EQUAL_INT(tide_enable_stream(tide, name, 0, &day, &failure), ERR_VALIDATION);
+	CHECK_EQUAL_INT(tide_enable_stream(tide, name, 5, &day, &failure), ERR_VALIDATION);
+	day.age_ms = 0;
+	CHECK_EQUAL_INT(tide_enable_stream(tide, name, VIEW_KEYS_ONLY, &day, &failure),
+		ERR_VALIDATION);
+	CHECK_EQUAL_INT(tide_set_retention(tide, 1, &day, &failure), ERR_VALIDATION);
+	spec = spec_of("third");
+	spec.retention = day;
+	CHECK_EQUAL_INT(tide_create_table(tide, &spec, &failure), ERR_VALIDATION);
 	CHECK(!tide_in_transaction(tide));
 	check_clean(tide);
 	tide_close(tide);
