@@ -364,6 +364,7 @@ int tide_backup_start(struct tide_backup **out, struct tide *tide,
 	backup->compact = options->compact;
 	backup->overwrite = options->overwrite;
 	backup->busy_ms = options->busy_ms;
+	file_spare_standard();
 	err = file_resolve(backup->path, options->path, failure);
 	if (!err)
 		err = check_names(backup, failure);

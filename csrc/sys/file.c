@@ -97,6 +97,18 @@ int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *fail
 	return 0;
 }
 
+void file_spare_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		int taken = -1;
+
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			taken = open("/", O_PATH | O_CLOEXEC);   /* the lowest there is */
+		if (taken > fd)
+			close(taken);   /* another thread was faster */
+	}
+}
+
 static void note_facts(struct file_facts *facts, const struct stat *stat)
 {
 	facts->device = stat->st_dev;

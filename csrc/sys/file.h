@@ -28,6 +28,12 @@ struct file_facts {
  * is, so that a later chdir moves nothing. VALIDATION: empty or too long. */
 int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *failure);
 
+/* Takes those of the descriptors 0 to 2 that the program was started without,
+ * with what can neither be read nor written, as if they were not there. No file
+ * that is opened afterwards is standard output or standard error: what the
+ * program, or its interpreter, says there would be written into a database. */
+void file_spare_standard(void);
+
 /* What the name stands for now: 0 (facts filled) or END, nothing. */
 int file_look(const char *path, struct file_facts *facts, struct failure *failure);
 

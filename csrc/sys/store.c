@@ -266,6 +266,7 @@ int store_open(struct store **out, const struct store_options *options,
 
 	*out = NULL;
 	pthread_once(&watch_forks_once, watch_forks);
+	file_spare_standard();
 	pthread_mutex_lock(&registry);
 	if (options->in_memory)
 		err = open_in_memory(&store, options, failure);

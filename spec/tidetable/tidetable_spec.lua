@@ -179,6 +179,18 @@ describe("open", function()
     assert.is_nil(lfs.attributes(path()))
     helper.blames("unknown option", function() tidetable.open(path(), { sync = true }) end)
   end)
+
+  it("keeps its files from a program that says things without having standard output", function()
+    helper.open():close()
+    local script = write("closed.lua", [[
+      local db = assert(require "tidetable".open(...))
+      io.stdout:write(("out "):rep(50)):flush()
+      io.stderr:write(("err "):rep(50))]])
+    local line = ("env LUA_PATH='%s' LUA_CPATH='%s' %s %s %s <&- >&- 2>&-"):format(package.path,
+      package.cpath, os.getenv("LUA") or "lua5.4", script, path())
+    assert(os.execute(line))
+    assert.is_true(helper.open():check().ok)
+  end)
 end)
 
 describe("two handles in a process", function()

@@ -3,6 +3,7 @@
 #include <sys/vfs.h>
 
 #include "sys/file.h"
+#include "unit/child.h"
 #include "unit/stores.h"
 
 static struct failure failure;
@@ -367,6 +368,32 @@ static void an_io_error_on_a_full_disk_is_a_full_disk(void)
 	rmdir(path);
 }
 
+static void without_its_descriptors(struct child *parent, void *path)
+{
+	int fd;
+
+	(void)parent;
+	close(STDIN_FILENO);
+	close(STDERR_FILENO);
+	file_spare_standard();
+	CHECK_EQUAL_INT(fcntl(STDOUT_FILENO, F_GETFD), 0);   /* stays what it was */
+	CHECK(fcntl(STDOUT_FILENO, F_GETFL) & (O_WRONLY | O_RDWR));
+	CHECK_EQUAL_INT(file_make(&fd, path, &failure), 0);
+	CHECK(fd > STDERR_FILENO);
+	CHECK(write(STDERR_FILENO, "!", 1) < 0 && errno == EBADF);
+	CHECK(read(STDIN_FILENO, path, 1) < 0 && errno == EBADF);
+}
+
+static void no_file_is_standard_error(void)
+{
+	char path[4300];
+	struct child child;
+
+	snprintf(path, sizeof path, "%s", store_path("standard"));
+	child = child_start(without_its_descriptors, path);
+	child_end(&child);
+}
+
 static void memory_has_a_directory(void)
 {
 	char path[PATH_MAX];
@@ -394,6 +421,7 @@ int main(void)
 	our_own_locks_are_noticed_and_kept();
 	errors_have_kinds();
 	an_io_error_on_a_full_disk_is_a_full_disk();
+	no_file_is_standard_error();
 	memory_has_a_directory();
 	return 0;
 }
