@@ -38,22 +38,24 @@ function put.setup(command)
   open.busy_option(command)
 end
 
---- Where a value of a text of many stands.
-local function place_of(input, at)
-  return select(2, input:sub(1, at - 1):gsub("\n", "")) + 1
+--- How many lines end in a part of a text.
+local function count_ends(input, first, last)
+  return select(2, input:sub(first, last):gsub("\n", ""))
 end
 
 --- The items of a text, and the line on which each begins.
 local function decode_all(input, form)
   local found, lines, at = {}, {}, nil
+  local line, first = 1, 1
   repeat
-    local first = input:find("%S", at or 1) or #input + 1
+    local counted = first
+    first = input:find("%S", at or 1) or #input + 1
+    line = line + count_ends(input, counted, first - 1)
     local tree, next_at, code = json_text.decode_at(input, at)
     if code then
       console.fail("standard input: " .. next_at.message)
     end
     local item, err = json.item(tree, form)
-    local line = place_of(input, first)
     if not item then
       console.fail(("standard input: line %d: %s"):format(line, err.message))
     end
