@@ -345,13 +345,17 @@ if lua ~= "" then
   package.path = lua .. "/?.lua;" .. lua .. "/?/init.lua;" .. package.path
   package.cpath = lib .. "/?.so;" .. package.cpath
 end
-local ok, main = pcall(require, "tidetable.cli.main")
-if not ok then
-  io.stderr:write("tidetable: ", main:match "^[^\n]*", "\n",
-    "  the command needs the Lua modules tidetable, argparse and dkjson\n")
-  os.exit(1)
+local ok, result = pcall(function()
+  return require("tidetable.cli.main").run(arg)
+end)
+if ok then
+  os.exit(result, true)
+elseif tostring(result):find "interrupted!$$" then
+  os.exit(130, true)
 end
-os.exit(main.run(arg), true)
+io.stderr:write("tidetable: ", tostring(result):match "^[^\n]*", "\n",
+  "  the command needs the Lua modules tidetable, argparse and dkjson\n")
+os.exit(1)
 endef
 
 $(OUT) $(OUT)/bin:

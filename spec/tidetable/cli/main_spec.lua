@@ -2,6 +2,7 @@
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local main = require "tidetable.cli.main"
+local shop = require "spec.tidetable.cli.shop"
 
 helper.setup(before_each, after_each)
 
@@ -80,15 +81,20 @@ describe("the command", function()
       .. "  the command needs the Lua modules tidetable, argparse and dkjson\n$"), ran.err)
   end)
 
+  it("is interrupted while it loads its modules, and says nothing", function()
+    shop.file("argparse.lua", "io.popen('kill -INT $PPID'):close() while true do end")
+    local ran = command.shell("$TIDETABLE tables x.tide", {
+      LUA_PATH = helper.path("?.lua") .. ";" .. package.path, LUA_CPATH = package.cpath,
+    })
+    assert.same({ status = 130, out = "", err = "" }, ran)
+  end)
+
   it("calls a mistake of its own one, with its place", function()
-    local broken = helper.path("broken.lua")
-    local file = assert(io.open(broken, "w"))
-    file:write([[
+    local broken = shop.file("broken.lua", [[
       package.loaded["tidetable.cli.tables"] = { name = "tables", summary = "Break.",
         setup = function() end, run = function() local x = nil; return x.y end }
       os.exit(require("tidetable.cli.main").run { "tables" }, true)
     ]])
-    file:close()
     local ran = command.shell(("env LUA_PATH=%s LUA_CPATH=%s %s %s"):format(
       command.quote(package.path), command.quote(package.cpath), command.lua,
       command.quote(broken)))
@@ -151,10 +157,7 @@ describe("an error", function()
     refuses(1, "/nowhere/x.tide: its directory: No such file", { "tables", "/nowhere/x.tide" })
     local missing = helper.path("missing.tide")
     refuses(1, "no such database: " .. missing, { "tables", missing })
-    local junk = helper.path("junk")
-    local file = assert(io.open(junk, "w"))
-    file:write(("junk"):rep(5000))
-    file:close()
+    local junk = shop.file("junk", ("junk"):rep(5000))
     local ran = refuses(1, junk .. ": is not a tidetable database\n  a database is a file",
       { "tables", junk })
     assert.equal("", ran.out)
