@@ -159,10 +159,10 @@ function Console.pause(seconds)
   end
 end
 
---- Writes a line to standard error: what is not a result.
+--- Writes a line to standard error, behind the results: what is not one.
 ---@param line string
 function Console.note(line)
-  io.stdout:flush()
+  Console.flush()
   io.stderr:write(line, "\n")
 end
 

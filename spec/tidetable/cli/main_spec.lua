@@ -11,7 +11,8 @@ local run, must, refuses = command.run, command.must, command.refuses
 local function make()
   local db = helper.open()
   for i = 1, 3 do
-    assert(db:create_table { name = "table" .. i, partition_key = "id" })
+    local table = assert(db:create_table { name = "table" .. i, partition_key = "id" })
+    assert(table:load { { id = "a" }, { id = "b" } })
   end
   db:close()
   return helper.path()
@@ -55,7 +56,9 @@ describe("the command", function()
 
   it("ends with status 1 when its answer can't be written", function()
     local path = make()
-    for _, words in ipairs { "--help", "--version", "tables " .. command.quote(path) } do
+    path = command.quote(path)
+    for _, words in ipairs { "--help", "--version", "tables " .. path,
+        ("scan %s table1 --limit 1"):format(path) } do
       local ran = command.shell("$TIDETABLE " .. words .. " >/dev/full")
       assert.equal(1, ran.status)
       assert.truthy(ran.err:find("standard output: No space left on device", 1, true), ran.err)
