@@ -22,6 +22,7 @@
 #include "calls/dice.h"
 
 #define PARTS_MAX 64         /* LMDB's most for one writev */
+#define RANDOM_MOST 32       /* bytes at a time that are ours */
 #define SEEN __attribute__((visibility("default")))
 
 /* Other names of the same functions: fortified open, and fstat before glibc 2.33. */
@@ -30,7 +31,7 @@ SEEN int __fxstat(int version, int fd, struct stat *stat);
 
 static const struct call_hooks *hooks;
 static const char *boot_path;
-static struct dice random_dice;
+static struct dice random_dice[RANDOM_MOST + 1];     /* by how much is asked for */
 static bool random_is_ours;
 
 const char *call_name(enum call_kind kind)
@@ -56,7 +57,8 @@ void calls_set_boot(const char *path)
 
 void calls_set_random(uint64_t seed)
 {
-	random_dice.state = seed;
+	for (size_t len = 0; len <= RANDOM_MOST; len++)
+		random_dice[len] = dice_for(seed, len, 0, 0);
 	random_is_ours = true;
 }
 
@@ -402,10 +404,10 @@ SEEN int inotify_add_watch(int fd, const char *path, uint32_t mask)
 
 static ssize_t draw(void *bytes, size_t len, unsigned flags)
 {
-	if (!random_is_ours)
+	if (!random_is_ours || len > RANDOM_MOST)
 		return REAL(getrandom)(bytes, len, flags);
 	for (size_t i = 0; i < len; i++)
-		((uint8_t *)bytes)[i] = (uint8_t)dice_roll(&random_dice);
+		((uint8_t *)bytes)[i] = (uint8_t)dice_roll(&random_dice[len]);
 	return (ssize_t)len;
 }
 

@@ -66,7 +66,9 @@ bool calls_refuse_memory(size_t len);
  * started anew. NULL: the kernel's. */
 void calls_set_boot(const char *path);
 
-/* Every random byte is drawn from this from now on: runs can be repeated. */
+/* Random bytes are drawn from this from now on, those of each length by
+ * themselves: runs can be repeated, and one more name for a file in the making
+ * changes no secret. */
 void calls_set_random(uint64_t seed);
 
 #endif
