@@ -188,3 +188,68 @@ int key_put_attributes(struct buffer *out, const struct key_values *values)
 	out->len += 1 + first.len + second.len;
 	return 0;
 }
+
+/* --- and back --- */
+
+/* Takes bytes up to their end off the front. */
+static int read_escaped(struct source *source, struct buffer *out)
+{
+	buffer_clear(out);
+	while (!source->err) {
+		uint8_t byte = source_u8(source);
+
+		if (byte != 0) {
+			buffer_put_u8(out, byte);
+			continue;
+		}
+		byte = source_u8(source);
+		if (!source->err && byte == LAST)
+			return buffer_error(out);
+		if (byte != ESCAPE)
+			return ERR_CORRUPT;
+		buffer_put_u8(out, 0);
+	}
+	return ERR_CORRUPT;
+}
+
+static int read_inline(struct source *source, struct value *partition, struct buffer *scratch)
+{
+	int err = 0;
+
+	if (partition->type == TYPE_N) {
+		int width = number_width(slice_of(source->at, source_left(source)));
+
+		if (width < 0)
+			return ERR_CORRUPT;
+		partition->bytes = source_take(source, (uint64_t)width);
+	} else {
+		err = read_escaped(source, scratch);
+		partition->bytes = buffer_slice(scratch);
+	}
+	return err;
+}
+
+int key_read(struct key_values *values, struct slice key, const struct key_schema *schema,
+	struct buffer *scratch)
+{
+	struct source source = source_of(key);
+	uint8_t form;
+	int err = 0;
+
+	memset(values, 0, sizeof *values);
+	values->partition.type = schema->partition.type;
+	values->sort.type = schema->sort.type;
+	source_take(&source, KEY_HEAD_START);
+	form = source_u8(&source);
+	if (form == INLINE) {
+		err = read_inline(&source, &values->partition, scratch);
+	} else if (form == KEY_HEAD_HASHED) {
+		values->partition = (struct value){ .bytes = source_take(&source, HASH_BYTES) };
+	} else {
+		err = ERR_CORRUPT;
+	}
+	if (err || source.err)
+		return err ? err : source.err;
+	values->sort.bytes = source_take(&source, source_left(&source));
+	return (values->sort.type == 0) == (values->sort.bytes.len == 0) ? 0 : ERR_CORRUPT;
+}

@@ -100,6 +100,12 @@ int key_of_item(struct key *key, uint32_t table, const struct key_schema *schema
 int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
 	struct slice item, const uint8_t secret[HASH_SECRET_BYTES]);
 
+/* A key's bytes back as values: the partition key's (un-escaped into scratch if
+ * need be; type 0 if only its hash is there, which is then its bytes) and the
+ * sort key's, borrowed (type 0: the schema has none). CORRUPT. */
+int key_read(struct key_values *values, struct slice key, const struct key_schema *schema,
+	struct buffer *scratch);
+
 /* True if a head, or a key that begins with one, holds a hash: then a hit must be
  * compared. */
 static inline bool head_is_hashed(struct slice head)

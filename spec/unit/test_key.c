@@ -505,8 +505,69 @@ static void damaged_items(void)
 	buffer_release(&keys);
 }
 
+/* --- and back --- */
+
+static bool is_value(const struct value *a, const struct value *b)
+{
+	return a->type == b->type && slice_equal(a->bytes, b->bytes);
+}
+
+static void a_key_reads_back_as_its_values(void)
+{
+	struct buffer scratch = { 0 };
+	int hashed = 0;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		struct room p_room, s_room;
+		enum type p_type = random_type(), s_type = check_random_below(2) ? random_type() : 0;
+		struct key_schema schema = schema_of(p_type, s_type);
+		struct value p = random_value(p_type, 300, &p_room), s;
+		struct key_values values;
+		struct key key;
+
+		CHECK_EQUAL_INT(key_set_partition(&key, TABLE, &schema, &p, secret), 0);
+		if (s_type) {
+			s = random_value(s_type, SORT_KEY_MAX, &s_room);
+			CHECK_EQUAL_INT(key_set_sort(&key, &schema, &s), 0);
+		}
+		CHECK_EQUAL_INT(key_read(&values, key_whole(&key), &schema, &scratch), 0);
+		if (key_is_hashed(&key)) {
+			CHECK(values.partition.type == 0 &&
+				values.partition.bytes.len == HASH_BYTES);
+			hashed++;
+		} else {
+			CHECK(is_value(&values.partition, &p));
+		}
+		CHECK(s_type ? is_value(&values.sort, &s) : values.sort.type == 0);
+	}
+	CHECK(hashed > 100);
+	buffer_release(&scratch);
+}
+
+static void any_bytes_read_as_a_key_or_not(void)
+{
+	struct buffer scratch = { 0 };
+
+	for (int i = 0; i < ROUNDS; i++) {
+		struct key_schema schema = schema_of(random_type(),
+			check_random_below(2) ? random_type() : 0);
+		struct key_values values;
+		uint8_t bytes[64];
+		int err;
+
+		check_random_bytes(bytes, sizeof bytes);
+		bytes[4] = (uint8_t)(1 + check_random_below(2));
+		err = key_read(&values, slice_of(bytes, check_random_below(sizeof bytes)), &schema,
+			&scratch);
+		CHECK(err == 0 || err == ERR_CORRUPT);
+	}
+	buffer_release(&scratch);
+}
+
 int main(void)
 {
+	a_key_reads_back_as_its_values();
+	any_bytes_read_as_a_key_or_not();
 	keys_compare_as_their_values();
 	short_heads_in_order();
 	tables_lie_one_after_the_other();
