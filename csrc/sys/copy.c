@@ -17,7 +17,7 @@
 
 #include "base/memory.h"
 #include "sys/lmdb_store.h"
-#include "sys/pages.h"
+#include "sys/survey.h"
 
 #define CHUNK (UINT32_C(1) << 20)
 
@@ -200,7 +200,7 @@ static int check_source(struct store *store, struct pump *pump)
 	int err = pages_look(store->fd, store->path, &facts, pump->failure);
 
 	let_writers_in(pump);
-	return err ? err : pages_walk(store->fd, store->path, &facts, pump->failure);
+	return err ? err : survey_first(store->fd, store->path, &facts, pump->failure);
 }
 
 /* Pages in the copy, as far as that is known before. */
@@ -246,7 +246,7 @@ int copy_check_pages(const struct temporary *copy, uint64_t *page_count,
 	int err = pages_look(copy->fd, copy->path, &facts, failure);
 
 	if (!err)
-		err = pages_walk(copy->fd, copy->path, &facts, failure);
+		err = survey_first(copy->fd, copy->path, &facts, failure);
 	*page_count = err ? 0 : facts.page_count;
 	return err;
 }

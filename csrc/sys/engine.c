@@ -18,7 +18,7 @@
 
 #include "base/memory.h"
 #include "sys/lmdb_store.h"
-#include "sys/pages.h"
+#include "sys/survey.h"
 #include "sys/temporary.h"
 
 /* LMDB says so itself: an open may fail while another process closes. */
@@ -28,14 +28,6 @@
 #define RESERVE_LEAST (UINT64_C(16) << 20)
 #define RESERVE_FRACTION 20
 #define MAX_BYTES_MOST (UINT64_C(1) << 46)
-
-static const char *const tree_names[TREE_COUNT] = {
-	[TREE_META] = NULL,          /* the unnamed one */
-	[TREE_ITEMS] = "items",
-	[TREE_TAILS] = "tails",
-	[TREE_PARTS] = "parts",
-	[TREE_LOG] = "log",
-};
 
 /* --- errors --- */
 
@@ -48,6 +40,7 @@ int engine_error(int fd, int rc)
 		return END;
 	case MDB_KEYEXIST: case MDB_CORRUPTED: case MDB_PAGE_NOTFOUND: case MDB_INVALID:
 	case MDB_INCOMPATIBLE: case MDB_CURSOR_FULL: case MDB_BAD_DBI: case MDB_BAD_VALSIZE:
+	case MDB_PAGE_FULL: case MDB_VERSION_MISMATCH:
 		return ERR_CORRUPT;
 	case MDB_MAP_FULL:
 		return ERR_FULL;
@@ -184,20 +177,32 @@ static int map_metas(struct store *store, struct failure *failure)
 
 /* --- trees --- */
 
+static int open_tree(struct store *store, MDB_txn *mdb, enum tree tree, unsigned flags)
+{
+	const char *name = tree == TREE_META ? NULL : tree_name(tree);
+	unsigned kept = 0;
+	int rc = mdb_dbi_open(mdb, name, flags, &store->trees[tree]);
+
+	if (!rc)
+		rc = mdb_dbi_flags(mdb, store->trees[tree], &kept);
+	return !rc && kept ? MDB_INCOMPATIBLE : rc;  /* duplicates, integer keys: not ours */
+}
+
+/* A file that has some of the trees was ours, and lost the others. */
 static int open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
 {
-	int rc = 0;
+	int missing = 0;
 
-	for (int i = 0; i < TREE_COUNT && !rc; i++) {
-		unsigned kept = 0;
+	for (int i = 0; i < TREE_COUNT; i++) {
+		int rc = open_tree(store, mdb, (enum tree)i, flags);
 
-		rc = mdb_dbi_open(mdb, tree_names[i], flags, &store->trees[i]);
-		if (!rc)
-			rc = mdb_dbi_flags(mdb, store->trees[i], &kept);
-		if (!rc && kept)   /* sorted duplicates, integer keys: not ours */
-			rc = MDB_INCOMPATIBLE;
+		if (rc && rc != MDB_NOTFOUND)
+			return rc;
+		missing += rc == MDB_NOTFOUND;
 	}
-	return rc;
+	if (missing == TREE_COUNT - 1)
+		return MDB_NOTFOUND;
+	return missing ? MDB_CORRUPTED : 0;
 }
 
 /* Handles stay only if the transaction that opened them commits, and no other
@@ -229,15 +234,23 @@ static int open_trees_of_file(struct store *store, struct failure *failure)
 
 /* --- opening --- */
 
+/* What LMDB touches first: the meta pages and the top of each tree. */
+static int look(int fd, const char *path, struct pages_facts *pages, struct failure *failure)
+{
+	int err = pages_look(fd, path, pages, failure);
+
+	return err ? err : survey_tops(fd, path, pages, failure);
+}
+
 /* Others may be committing: then what is read is perhaps half of a commit. */
 static int look_patiently(struct store *store, int fd, bool alone, struct pages_facts *pages,
 	struct failure *failure)
 {
-	int err = pages_look(fd, store->path, pages, failure);
+	int err = look(fd, store->path, pages, failure);
 
 	for (int attempt = 1; err && !alone && attempt < OPEN_ATTEMPTS; attempt++) {
 		sleep_ms(1);
-		err = pages_look(fd, store->path, pages, failure);
+		err = look(fd, store->path, pages, failure);
 	}
 	return err;
 }
@@ -259,7 +272,7 @@ static int look_first(struct store *store, bool alone, struct pages_facts *pages
 		err = look_patiently(store, fd, alone, pages, failure);
 	/* While others are at work the pages change under a walk. */
 	if (!err && alone && pages->file_pages < pages->page_count)
-		err = pages_walk(fd, store->path, pages, failure);
+		err = survey_first(fd, store->path, pages, failure);
 	close(fd);
 	store->device = file.device;
 	store->inode = file.inode;
@@ -568,10 +581,14 @@ int engine_free_pages(struct store *store, bool reusable, uint64_t enough, uint6
 	int64_t pid;
 	uint32_t count;
 	MDB_txn *mdb;
-	int rc = txn_begin(store, MDB_RDONLY, &mdb);
+	int rc;
 
-	if (rc)
+	pthread_mutex_lock(&store->making);  /* a slot that is in no list */
+	rc = txn_begin(store, MDB_RDONLY, &mdb);
+	if (rc) {
+		pthread_mutex_unlock(&store->making);
 		return rc;
+	}
 	if (reusable) {
 		before = mdb_txn_id(mdb);
 		engine_survey_readers(store, &oldest, &pid, &count);
@@ -581,5 +598,6 @@ int engine_free_pages(struct store *store, bool reusable, uint64_t enough, uint6
 	rc = sum_free_pages(mdb, before, enough, pages);
 	mdb_txn_abort(mdb);
 	gate_leave(store);
+	pthread_mutex_unlock(&store->making);
 	return rc;
 }

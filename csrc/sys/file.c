@@ -183,6 +183,18 @@ int file_make(int *fd, const char *path, struct failure *failure)
 	return err;
 }
 
+int file_open_to_read(int *fd, const char *path, struct failure *failure)
+{
+	struct file_facts facts;
+
+	return file_open(fd, path, O_RDONLY, &facts, failure);
+}
+
+void file_close(int fd)
+{
+	close(fd);
+}
+
 int file_open_or_make(int *fd, const char *path, struct file_facts *facts,
 	struct failure *failure)
 {

@@ -42,6 +42,10 @@ int file_look(const char *path, struct file_facts *facts, struct failure *failur
 int file_open(int *fd, const char *path, int flags, struct file_facts *facts,
 	struct failure *failure);
 
+/* The same, to read only; and closed again. */
+int file_open_to_read(int *fd, const char *path, struct failure *failure);
+void file_close(int fd);
+
 /* Opens for reading and writing; makes it, empty and with mode 0600, if it is
  * missing. */
 int file_open_or_make(int *fd, const char *path, struct file_facts *facts,

@@ -5,6 +5,8 @@
  *     txn.c        transactions, and the gate that a growing map needs
  *     rows.c       rows and cursors
  *     copy.c       copies of the whole file
+ *     readers.c    reader slots with our pid that are not ours
+ *     careful.c    rows and cursors of a reader that does without LMDB
  *
  * LMDB is set up one way only: its own reader slots instead of thread-local
  * ones (MDB_NOTLS), no subdirectory, no writable map (SIGBUS on a full disk),
@@ -27,13 +29,17 @@
 
 struct cursor {
 	MDB_cursor *mdb;
+	struct probe *probe;     /* a careful transaction's, instead */
 	struct txn *txn;
 	uint64_t snapshot;       /* the txn's when the cursor was last made ready */
 };
 
+struct careful;
+
 struct txn {
 	MDB_txn *mdb;
 	struct store *store;
+	struct careful *careful; /* reads without LMDB: then the two above are NULL */
 	bool writing;
 	bool live;               /* has a snapshot */
 	uint64_t snapshot;       /* counts a reader's renewals */
@@ -44,6 +50,8 @@ struct txn {
 	uint64_t free_pages;     /* found so far, for check_room; */
 	bool free_counted;       /* that's all of them */
 	struct cursor own[TREE_COUNT];
+	pthread_t thread;        /* a reader's: that made it, and so its slot; */
+	struct txn *next, *previous;     /* the store's others */
 };
 
 struct store {
@@ -72,6 +80,8 @@ struct store {
 	atomic_bool resizing;    /* nobody may begin one */
 	pthread_mutex_t resize;
 	_Atomic int64_t readers; /* made and not closed */
+	pthread_mutex_t making;  /* held while a slot is taken, and over the list: */
+	struct txn *made_readers;
 
 	struct txn writer;
 	uint64_t commits;        /* by this handle, since the last reader check */
@@ -136,6 +146,20 @@ int txn_begin(struct store *store, unsigned flags, MDB_txn **mdb);
 
 /* Refuses what a store can't do any more: STORE, with a sentence. */
 int store_failed(const struct store *store, struct failure *failure);
+
+/* --- readers.c: store->making is held --- */
+
+void readers_add(struct store *store, struct txn *txn);
+void readers_remove(struct store *store, struct txn *txn);
+
+/* Removes the slots of a dead process that had our pid; how many. */
+uint32_t readers_clear_former(struct store *store);
+
+/* --- careful.c --- */
+
+int careful_cursor(struct cursor *cursor, struct txn *txn, enum tree tree);
+uint64_t careful_count(const struct txn *txn, enum tree tree);
+uint64_t careful_commit(const struct txn *txn);
 
 /* --- rows.c --- */
 

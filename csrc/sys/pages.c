@@ -24,35 +24,35 @@
  * Pages 0 and 1 are meta pages; the one with the greater commit number holds,
  * and that number's lowest bit is the page's:
  *
- *     16  magic, 4; version, 4; address, 8; map size, 8
+ *     16  magic, 4; version, 4; address (of a fixed map: none), 8; map size, 8
  *     40  the free list's tree, 48; the trees' tree, 48
  *     136 last page ever used, 8; commit number, 8
+ *
+ * Nodes fill the space from `upper` to the page's end without a hole, and none
+ * begins at an odd place.
  */
 #include "sys/pages.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/memory.h"
 #include "sys/file.h"
 
 #define MAGIC UINT32_C(0xbeefc0de)
 #define VERSION 1
 #define MAGIC_AT 16
 #define MAGIC_AT_32_BITS 12
+#define ADDRESS_AT 24
+#define MAP_SIZE_AT 32
 #define TREES_AT 40
-#define TREE_BYTES 48
-#define ROOT_AT 40
 
 #define PAGE_HEADER 16
 #define NODE_HEADER 8
 #define PAGE_MOST UINT32_C(32768)
-#define DEPTH_MOST 32
 
-enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4, PAGE_META = 8, PAGE_KINDS = 0x2f };
+enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4, PAGE_META = 8 };
 enum { NODE_BIG = 1, NODE_SUBTREE = 2 };
 
 /* Kept by LMDB with the free list's flags: its integer keys, and that the
@@ -117,16 +117,97 @@ static bool read_at(int fd, void *bytes, size_t len, uint64_t at)
 	return true;
 }
 
-static int refuse(const char *path, struct failure *failure)
-{
-	return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a tidetable database", path);
-}
-
 uint32_t pages_this_machine(void)
 {
 	long bytes = sysconf(_SC_PAGESIZE);
 
 	return bytes > 0 && bytes < PAGE_MOST ? (uint32_t)bytes : PAGE_MOST;
+}
+
+const char *tree_name(enum tree tree)
+{
+	static const char *const names[TREE_COUNT] = {
+		[TREE_META] = "meta",
+		[TREE_ITEMS] = "items",
+		[TREE_TAILS] = "tails",
+		[TREE_PARTS] = "parts",
+		[TREE_LOG] = "log",
+	};
+
+	return names[tree];
+}
+
+/* --- descriptions of trees --- */
+
+static struct pages_tree tree_at(const uint8_t *bytes)
+{
+	return (struct pages_tree){
+		.flags = native_u16(bytes + 4),
+		.depth = native_u16(bytes + 6),
+		.branch_pages = native_u64(bytes + 8),
+		.leaf_pages = native_u64(bytes + 16),
+		.overflow_pages = native_u64(bytes + 24),
+		.rows = native_u64(bytes + 32),
+		.root = native_u64(bytes + 40),
+	};
+}
+
+static bool tree_is_sound(const struct pages_tree *tree, uint16_t flags, uint64_t page_count)
+{
+	bool empty = tree->root == PAGES_NO_ROOT;
+
+	return (tree->flags & ~FLAG_NAMED_FILE) == flags && tree->depth <= PAGES_DEPTH_MOST &&
+		empty == (tree->depth == 0) && empty == (tree->rows == 0) &&
+		(empty || (tree->root > 1 && tree->root < page_count));
+}
+
+bool pages_tree_read(struct pages_tree *tree, struct slice value,
+	const struct pages_facts *facts)
+{
+	if (value.len != PAGES_TREE_BYTES)
+		return false;
+	*tree = tree_at(value.data);
+	return tree_is_sound(tree, 0, facts->page_count);
+}
+
+/* --- meta pages --- */
+
+/* What no commit changes. */
+static bool meta_is_one(const uint8_t *meta, uint32_t page_bytes)
+{
+	return native_u16(meta + 10) & PAGE_META &&
+		native_u32(meta + MAGIC_AT) == MAGIC &&
+		native_u32(meta + MAGIC_AT + 4) == VERSION &&
+		native_u32(meta + TREES_AT) == page_bytes;
+}
+
+/* The meta page that holds. (Of the other one this can't be asked: a commit
+ * that fails at its last write leaves new roots there with old numbers.) */
+static bool meta_is_sound(const uint8_t *meta, uint64_t number)
+{
+	uint64_t page_count = native_u64(meta + PAGES_META_LAST_PAGE_AT) + 1;
+	uint64_t commit = native_u64(meta + PAGES_META_COMMIT_AT);
+	struct pages_tree free_list = tree_at(meta + TREES_AT);
+	struct pages_tree trees = tree_at(meta + TREES_AT + PAGES_TREE_BYTES);
+
+	return page_count >= 2 && page_count <= (UINT64_C(1) << 47) &&
+		native_u64(meta + MAP_SIZE_AT) <= (UINT64_C(1) << 48) &&
+		(commit == 0 || (commit & 1) == number) &&
+		tree_is_sound(&free_list, FREE_FLAGS, page_count) &&
+		tree_is_sound(&trees, 0, page_count);
+}
+
+static void note_facts(struct pages_facts *facts, const uint8_t *meta)
+{
+	facts->page_count = native_u64(meta + PAGES_META_LAST_PAGE_AT) + 1;
+	facts->commit = native_u64(meta + PAGES_META_COMMIT_AT);
+	facts->free_list = tree_at(meta + TREES_AT);
+	facts->trees = tree_at(meta + TREES_AT + PAGES_TREE_BYTES);
+}
+
+static int refuse(const char *path, struct failure *failure)
+{
+	return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a tidetable database", path);
 }
 
 /* The first page, good enough to say what wrote it. */
@@ -155,63 +236,70 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
 	return 0;
 }
 
-static bool tree_is_sound(const uint8_t *tree, uint16_t flags, uint64_t last_page)
+/* A first page that is no meta page of anything, before a second one that is
+ * ours: a database, and damaged. */
+static bool second_is_ours(int fd)
 {
-	uint64_t root = native_u64(tree + ROOT_AT);
+	uint32_t page_bytes = pages_this_machine();
+	uint8_t meta[PAGES_META_BYTES];
 
-	return (native_u16(tree + 4) & ~FLAG_NAMED_FILE) == flags &&
-		native_u16(tree + 6) <= DEPTH_MOST &&
-		(root == PAGES_NO_ROOT || (root > 1 && root <= last_page));
+	return read_at(fd, meta, PAGES_META_BYTES, page_bytes) && meta_is_one(meta, page_bytes) &&
+		meta_is_sound(meta, 1);
 }
 
-/* What no commit changes. */
-static bool meta_is_one(const uint8_t *meta, uint32_t page_bytes)
+/* Both meta pages, and the page size. A first page of which nothing is to be
+ * seen is zeros. */
+static int read_metas(int fd, const char *path, uint8_t metas[2][PAGES_META_BYTES],
+	struct pages_facts *facts, struct failure *failure)
 {
-	return native_u16(meta + 10) & PAGE_META &&
-		native_u32(meta + MAGIC_AT) == MAGIC &&
-		native_u32(meta + MAGIC_AT + 4) == VERSION &&
-		native_u32(meta + TREES_AT) == page_bytes;
-}
-
-/* The meta page that holds. (Of the other one this can't be asked: a commit
- * that fails at its last write leaves new roots there with old numbers.) */
-static bool meta_is_sound(const uint8_t *meta, uint64_t number)
-{
-	uint64_t last_page = native_u64(meta + PAGES_META_LAST_PAGE_AT);
-	uint64_t commit = native_u64(meta + PAGES_META_COMMIT_AT);
-
-	return last_page >= 1 && last_page < (UINT64_C(1) << 47) &&
-		(commit == 0 || (commit & 1) == number) &&
-		tree_is_sound(meta + TREES_AT, FREE_FLAGS, last_page) &&
-		tree_is_sound(meta + TREES_AT + TREE_BYTES, 0, last_page);
-}
-
-static void note_facts(struct pages_facts *facts, const uint8_t *meta)
-{
-	facts->page_count = native_u64(meta + PAGES_META_LAST_PAGE_AT) + 1;
-	facts->commit = native_u64(meta + PAGES_META_COMMIT_AT);
-	facts->roots[0] = native_u64(meta + TREES_AT + ROOT_AT);
-	facts->roots[1] = native_u64(meta + TREES_AT + TREE_BYTES + ROOT_AT);
-}
-
-int pages_look(int fd, const char *path, struct pages_facts *facts, struct failure *failure)
-{
-	uint8_t metas[2][PAGES_META_BYTES];
 	struct stat stat;
-	unsigned newest;
 	int err;
 
 	if (!read_at(fd, metas[0], PAGES_META_BYTES, 0))
 		return refuse(path, failure);
 	err = check_first(metas[0], path, failure);
+	if (err == ERR_NOT_DATABASE && second_is_ours(fd)) {
+		memset(metas[0], 0, PAGES_META_BYTES);
+		err = 0;
+	}
 	if (err)
 		return err;
-	facts->page_bytes = native_u32(metas[0] + TREES_AT);
+	facts->page_bytes = pages_this_machine();
 	if (!read_at(fd, metas[1], PAGES_META_BYTES, facts->page_bytes) || fstat(fd, &stat))
 		return fail_as(failure, ERR_NOT_DATABASE,
 			"%s: ends before its second page: it was cut off", path);
 	facts->file_pages = (uint64_t)stat.st_size / facts->page_bytes;
+	return 0;
+}
 
+/* The commits of the two alternate; nothing else can be asked of an old one. */
+static const char *meta_fault(uint8_t metas[2][PAGES_META_BYTES], unsigned i, unsigned newest,
+	uint32_t page_bytes)
+{
+	uint64_t mine = native_u64(metas[i] + PAGES_META_COMMIT_AT);
+	uint64_t other = native_u64(metas[!i] + PAGES_META_COMMIT_AT);
+
+	if (!meta_is_one(metas[i], page_bytes))
+		return "is no meta page";
+	if (native_u64(metas[i]) != i)
+		return "has the number of another page";
+	if (native_u64(metas[i] + ADDRESS_AT) || native_u64(metas[i] + MAP_SIZE_AT) % page_bytes)
+		return "describes a map that can't be";
+	if (i == newest)
+		return meta_is_sound(metas[i], i) ? NULL : "describes no database";
+	if (mine + 1 != other + (other == 0))
+		return "has a commit number that does not go with the other's";
+	return NULL;
+}
+
+int pages_look(int fd, const char *path, struct pages_facts *facts, struct failure *failure)
+{
+	uint8_t metas[2][PAGES_META_BYTES];
+	unsigned newest;
+	int err = read_metas(fd, path, metas, facts, failure);
+
+	if (err)
+		return err;
 	newest = native_u64(metas[1] + PAGES_META_COMMIT_AT) >
 		native_u64(metas[0] + PAGES_META_COMMIT_AT);
 	for (unsigned i = 0; i < 2; i++)
@@ -222,142 +310,187 @@ int pages_look(int fd, const char *path, struct pages_facts *facts, struct failu
 	return 0;
 }
 
-/* --- the walk --- */
-
-struct walk {
-	int fd;
-	const char *path;
-	const struct pages_facts *facts;
-	struct failure *failure;
-	uint8_t *seen;            /* a bit for each page: none has two parents */
-	uint8_t *pages;           /* room for a page at each depth */
-};
-
-static int walk_tree(struct walk *walk, uint64_t root, unsigned depth);
-
-static int damaged(const struct walk *walk, uint64_t number, const char *how)
+int pages_look_closely(int fd, const char *path, struct pages_facts *facts,
+	struct pages_faults *faults, struct failure *failure)
 {
-	return fail_as(walk->failure, ERR_CORRUPT, "%s: page %llu %s", walk->path,
-		(unsigned long long)number, how);
-}
+	uint8_t metas[2][PAGES_META_BYTES];
+	bool sound[2];
+	unsigned newest;
+	int err = read_metas(fd, path, metas, facts, failure);
 
-/* Takes note of a page; it must be there, and be met for the first time. */
-static int visit(struct walk *walk, uint64_t number)
-{
-	uint8_t bit = (uint8_t)(1u << (number & 7));
-
-	if (number < 2 || number >= walk->facts->page_count)
-		return damaged(walk, number, "is pointed to, but can't be");
-	if (number >= walk->facts->file_pages)
-		return damaged(walk, number, "is in use, but the file was cut off before it");
-	if (walk->seen[number / 8] & bit)
-		return damaged(walk, number, "is pointed to twice");
-	walk->seen[number / 8] |= bit;
+	if (err)
+		return err;
+	for (unsigned i = 0; i < 2; i++)
+		sound[i] = meta_is_one(metas[i], facts->page_bytes) && meta_is_sound(metas[i], i);
+	newest = native_u64(metas[1] + PAGES_META_COMMIT_AT) >
+		native_u64(metas[0] + PAGES_META_COMMIT_AT);
+	if (sound[0] != sound[1])
+		newest = sound[1];
+	for (unsigned i = 0; i < 2; i++)
+		faults->metas[i] = meta_fault(metas, i, newest, facts->page_bytes);
+	if (!sound[newest])
+		return fail_as(failure, ERR_CORRUPT, "%s: both its meta pages are damaged", path);
+	note_facts(facts, metas[newest]);
 	return 0;
 }
 
-static int walk_overflow(struct walk *walk, uint64_t first)
+uint64_t pages_newest(int fd, uint32_t page_bytes)
 {
-	uint8_t head[PAGE_HEADER];
-	uint32_t count;
-	int err = visit(walk, first);
+	uint64_t newest = 0;
 
-	if (err)
-		return err;
-	if (!read_at(walk->fd, head, sizeof head, first * walk->facts->page_bytes))
-		return damaged(walk, first, "can't be read");
-	count = native_u32(head + 12);
-	if (native_u64(head) != first || !(native_u16(head + 10) & PAGE_OVERFLOW) || count == 0)
-		return damaged(walk, first, "is damaged");
-	for (uint64_t i = 1; i < count && !err; i++)
-		err = visit(walk, first + i);
-	return err;
-}
+	for (uint64_t i = 0; i < 2; i++) {
+		uint8_t word[8];
 
-/* What a leaf's node points to, if anything. */
-static int walk_value(struct walk *walk, uint64_t number, const uint8_t *node, size_t room,
-	unsigned depth)
-{
-	uint16_t flags = native_u16(node + 4);
-	size_t key_len = native_u16(node + 6);
-	const uint8_t *value = node + NODE_HEADER + key_len;
-	size_t value_len = flags & NODE_BIG ? 8 : node_size(node);
-
-	if (flags & ~(NODE_BIG | NODE_SUBTREE) || room < NODE_HEADER + key_len ||
-			value_len > room - NODE_HEADER - key_len)
-		return damaged(walk, number, "is damaged");
-	if (flags & NODE_BIG)
-		return walk_overflow(walk, native_u64(value));
-	if (!(flags & NODE_SUBTREE))
-		return 0;
-	if (value_len != TREE_BYTES)
-		return damaged(walk, number, "is damaged");
-	return walk_tree(walk, native_u64(value + ROOT_AT), depth + 1);
-}
-
-static int walk_page(struct walk *walk, uint64_t number, unsigned depth);
-
-static int walk_nodes(struct walk *walk, uint64_t number, const uint8_t *page, unsigned depth)
-{
-	uint32_t page_bytes = walk->facts->page_bytes;
-	uint16_t kind = native_u16(page + 10) & PAGE_KINDS;
-	uint16_t lower = native_u16(page + 12);
-	int err = 0;
-
-	if (native_u64(page) != number || (kind != PAGE_BRANCH && kind != PAGE_LEAF) ||
-			lower < PAGE_HEADER || lower > page_bytes)
-		return damaged(walk, number, "is damaged");
-	for (uint32_t slot = PAGE_HEADER; slot + 2 <= lower && !err; slot += 2) {
-		uint32_t at = native_u16(page + slot);
-		const uint8_t *node = page + at;
-
-		if (at < lower || at > page_bytes - NODE_HEADER)
-			return damaged(walk, number, "is damaged");
-		if (kind == PAGE_LEAF)
-			err = walk_value(walk, number, node, page_bytes - at, depth);
-		else
-			err = walk_page(walk, child_of(node), depth + 1);
+		if (!read_at(fd, word, sizeof word, i * page_bytes + PAGES_META_COMMIT_AT))
+			return 0;
+		if (native_u64(word) > newest)
+			newest = native_u64(word);
 	}
-	return err;
+	return newest;
 }
 
-static int walk_page(struct walk *walk, uint64_t number, unsigned depth)
-{
-	uint32_t page_bytes = walk->facts->page_bytes;
-	uint8_t *page = walk->pages + (size_t)depth * page_bytes;
-	int err;
+/* --- a page of a tree --- */
 
-	if (depth >= DEPTH_MOST)
-		return damaged(walk, number, "lies too deep");
-	err = visit(walk, number);
-	if (err)
-		return err;
-	if (!read_at(walk->fd, page, page_bytes, number * page_bytes))
-		return damaged(walk, number, "can't be read");
-	return walk_nodes(walk, number, page, depth);
+static uint16_t flags_of(const struct tree_page *page)
+{
+	return native_u16(page->bytes + 10);
 }
 
-/* Trees in trees count as one: a page at each depth, and an end to it. */
-static int walk_tree(struct walk *walk, uint64_t root, unsigned depth)
+static uint32_t upper_of(const struct tree_page *page)
 {
-	return root == PAGES_NO_ROOT ? 0 : walk_page(walk, root, depth);
+	return native_u16(page->bytes + 14);
 }
 
-int pages_walk(int fd, const char *path, const struct pages_facts *facts,
-	struct failure *failure)
+const char *page_read(struct tree_page *page, int fd, const struct pages_facts *facts,
+	uint64_t number, bool expect_leaf)
 {
-	struct walk walk = { .fd = fd, .path = path, .facts = facts, .failure = failure };
-	int err;
+	uint32_t lower;
 
-	walk.seen = memory_zeroed(facts->file_pages / 8 + 1);
-	walk.pages = memory_get((size_t)DEPTH_MOST * facts->page_bytes);
-	if (!walk.seen || !walk.pages)
-		err = fail(failure, ERR_NO_MEMORY);
-	else
-		err = walk_tree(&walk, facts->roots[0], 0);
-	if (!err)
-		err = walk_tree(&walk, facts->roots[1], 0);
-	memory_give_back(walk.seen);
-	memory_give_back(walk.pages);
-	return err;
+	page->number = 0;
+	page->size = facts->page_bytes;
+	if (number < 2 || number >= facts->page_count)
+		return "can't be: the file has no such page";
+	if (number >= facts->file_pages)
+		return "is missing: the file was cut off before it";
+	if (!read_at(fd, page->bytes, page->size, number * page->size))
+		return "can't be read from the disk";
+	lower = native_u16(page->bytes + 12);
+	if (lower <= PAGE_HEADER || lower > page->size || lower % 2)
+		return "has a damaged head: nothing in it can be found";
+	switch (flags_of(page) & (PAGE_BRANCH | PAGE_LEAF)) {
+	case PAGE_LEAF: page->is_leaf = true; break;
+	case PAGE_BRANCH: page->is_leaf = false; break;
+	default: page->is_leaf = expect_leaf;
+	}
+	page->count = (lower - PAGE_HEADER) / 2;
+	page->number = number;
+	return NULL;
+}
+
+/* The nodes fill their space: none overlaps another, and there is no hole. */
+static bool is_dense(const struct tree_page *page)
+{
+	uint8_t used[PAGE_MOST / 2];
+	size_t upper = upper_of(page);
+
+	memset(used, 0, page->size / 2);
+	for (unsigned i = 0; i < page->count; i++) {
+		struct page_node node;
+
+		if (!page_node(page, i, &node))
+			return true;     /* that is told of the node */
+		memset(used + node.at / 2, 1, node.bytes / 2);
+		upper += node.bytes;
+	}
+	return upper == page->size && !memchr(used + upper_of(page) / 2, 0,
+		(page->size - upper_of(page)) / 2);
+}
+
+const char *page_fault(const struct tree_page *page)
+{
+	uint32_t lower = native_u16(page->bytes + 12);
+
+	if (native_u64(page->bytes) != page->number)
+		return "has the number of another page";
+	if (flags_of(page) != (page->is_leaf ? PAGE_LEAF : PAGE_BRANCH))
+		return "has damaged flags";
+	if (upper_of(page) < lower || upper_of(page) > page->size)
+		return "has a damaged head";
+	if (!is_dense(page))
+		return "has rows that overlap, or lacks some";
+	return NULL;
+}
+
+static bool leaf_node(const uint8_t *bytes, uint32_t room, struct page_node *node)
+{
+	uint16_t flags = native_u16(bytes + 4);
+	size_t inside;
+
+	node->value_bytes = node_size(bytes);
+	node->is_big = flags == NODE_BIG;
+	node->is_tree = flags == NODE_SUBTREE;
+	inside = node->is_big ? 8 : node->value_bytes;
+	if ((flags && !node->is_big && !node->is_tree) || node->key.len == 0 ||
+			inside > room - NODE_HEADER - node->key.len)
+		return false;
+	node->value = slice_of(node->key.data + node->key.len, inside);
+	if (node->is_big)
+		node->page = native_u64(node->value.data);
+	node->bytes = (uint32_t)(NODE_HEADER + node->key.len + inside + 1) & ~UINT32_C(1);
+	return node->bytes <= room;
+}
+
+bool page_node(const struct tree_page *page, unsigned index, struct page_node *node)
+{
+	uint32_t at = native_u16(page->bytes + PAGE_HEADER + 2 * (size_t)index);
+	const uint8_t *bytes;
+	uint32_t room;
+	size_t key_len;
+
+	if (at % 2 || at < PAGE_HEADER + 2 * page->count || at > page->size - NODE_HEADER)
+		return false;
+	bytes = page->bytes + at;
+	room = page->size - at;
+	key_len = native_u16(bytes + 6);
+	if (key_len > STORE_KEY_MAX || key_len > room - NODE_HEADER)
+		return false;
+	*node = (struct page_node){ .key = slice_of(bytes + NODE_HEADER, key_len), .at = at };
+	if (page->is_leaf)
+		return leaf_node(bytes, room, node);
+	node->page = child_of(bytes);
+	node->bytes = (uint32_t)(NODE_HEADER + key_len + 1) & ~UINT32_C(1);
+	return node->bytes <= room && (index == 0 || key_len > 0);
+}
+
+/* --- values in pages of their own --- */
+
+const char *page_run_length(uint64_t *length, const struct page_node *node, int fd,
+	const struct pages_facts *facts)
+{
+	uint64_t least = (PAGE_HEADER + (uint64_t)node->value_bytes + facts->page_bytes - 1) /
+		facts->page_bytes;
+	uint8_t head[PAGE_HEADER];
+
+	*length = 0;
+	if (node->page < 2 || node->page >= facts->page_count)
+		return "is pointed to, but the file has no such page";
+	if (node->page >= facts->file_pages)
+		return "is missing: the file was cut off before it";
+	if (!read_at(fd, head, sizeof head, node->page * facts->page_bytes))
+		return "can't be read from the disk";
+	if (native_u64(head) != node->page || native_u16(head + 10) != PAGE_OVERFLOW ||
+			native_u32(head + 12) < least)
+		return "has a damaged head";
+	if (native_u32(head + 12) > facts->file_pages - node->page)
+		return "has a damaged head, or an end that was cut off";
+	*length = native_u32(head + 12);
+	return NULL;
+}
+
+const char *page_run_read(uint8_t *bytes, const struct page_node *node, int fd,
+	const struct pages_facts *facts)
+{
+	uint64_t at = node->page * facts->page_bytes + PAGE_HEADER;
+
+	return read_at(fd, bytes, node->value_bytes, at) ? NULL : "can't be read from the disk";
 }

@@ -2,25 +2,40 @@
  *
  * LMDB trusts its file: a damaged one is SIGBUS, SIGSEGV or an endless loop.
  * So before LMDB maps a file, its two first pages are read here with pread and
- * checked; and where the file is shorter than they say, whether every page in
- * use is there (a healthy file may lack free pages at its end).
+ * checked; and whoever has to read a file that may be damaged reads all of it
+ * here: a page at a time (sys/probe.h goes through a tree's rows, sys/survey.h
+ * through the whole file). Nothing that a page says is believed unseen.
  */
 #ifndef SYS_PAGES_H
 #define SYS_PAGES_H
 
 #include <stdint.h>
 
-#include "base/error.h"
+#include "sys/store.h"
+
+/* What a tree is described by: its root, and how much there is below it. */
+struct pages_tree {
+	uint16_t flags;
+	uint16_t depth;          /* levels of pages, 0: the tree is empty */
+	uint64_t branch_pages;
+	uint64_t leaf_pages;
+	uint64_t overflow_pages;
+	uint64_t rows;
+	uint64_t root;
+};
 
 struct pages_facts {
 	uint32_t page_bytes;
 	uint64_t page_count;     /* up to the last page ever used */
 	uint64_t file_pages;     /* whole pages in the file */
 	uint64_t commit;         /* the last one's number */
-	uint64_t roots[2];       /* of the free list and of the trees' tree */
+	struct pages_tree free_list;
+	struct pages_tree trees; /* the unnamed one, which holds the others' roots */
 };
 
 #define PAGES_NO_ROOT UINT64_MAX
+#define PAGES_DEPTH_MOST 32
+#define PAGES_TREE_BYTES 48
 
 /* A meta page's header and all it says. */
 #define PAGES_META_BYTES 152
@@ -32,12 +47,67 @@ struct pages_facts {
 /* Bytes in a page of files made here. */
 uint32_t pages_this_machine(void);
 
-/* NOT_DATABASE, FOREIGN_FORMAT, NEWER_FORMAT (LMDB's), CORRUPT, STORE. */
+/* The name a tree has in the unnamed one; that one's, for people, is "meta". */
+const char *tree_name(enum tree tree);
+
+/* For opening: NOT_DATABASE, FOREIGN_FORMAT, NEWER_FORMAT (LMDB's), CORRUPT,
+ * STORE. Both meta pages must be sound. */
 int pages_look(int fd, const char *path, struct pages_facts *facts, struct failure *failure);
 
-/* Walks all pages in use, while nobody writes: CORRUPT if one is missing or
- * isn't what its parent says. */
-int pages_walk(int fd, const char *path, const struct pages_facts *facts,
-	struct failure *failure);
+/* For checking: one sound meta page is enough, and the newer one counts. The
+ * faults say what is wrong with each (NULL: nothing). */
+struct pages_faults {
+	const char *metas[2];
+};
+int pages_look_closely(int fd, const char *path, struct pages_facts *facts,
+	struct pages_faults *faults, struct failure *failure);
+
+/* The newest commit that either meta page claims. 0: they can't be read. */
+uint64_t pages_newest(int fd, uint32_t page_bytes);
+
+/* A tree's description in a row of the unnamed tree: false if it can't be one. */
+bool pages_tree_read(struct pages_tree *tree, struct slice value,
+	const struct pages_facts *facts);
+
+/* --- a page of a tree --- */
+
+struct tree_page {
+	uint8_t *bytes;          /* the caller's, as many as a page has */
+	uint32_t size;
+	uint64_t number;         /* 0: none was read */
+	bool is_leaf;
+	unsigned count;          /* its nodes */
+};
+
+/* Reads it. NULL, or what makes it unreadable (then its number is 0). A page
+ * that says itself neither leaf nor branch is what was expected. */
+const char *page_read(struct tree_page *page, int fd, const struct pages_facts *facts,
+	uint64_t number, bool expect_leaf);
+
+/* What is wrong with the head of a page that could be read; NULL: nothing. */
+const char *page_fault(const struct tree_page *page);
+
+/* A row's node in a leaf; in a branch a key and the page with the keys from it
+ * on (the first one's key stands for the least there is). */
+struct page_node {
+	struct slice key;
+	struct slice value;      /* in a leaf: the row's, or when `is_big`, */
+	bool is_big;
+	bool is_tree;            /* the value describes a tree */
+	uint64_t page;           /* where it begins; in a branch, the child */
+	uint32_t value_bytes;    /* its length, wherever it is */
+	uint32_t at, bytes;      /* where in the page the node lies, padded */
+};
+
+/* False if the node reaches out of its page, or is none. */
+bool page_node(const struct tree_page *page, unsigned index, struct page_node *node);
+
+/* A value in pages of its own: how many they are (LMDB keeps more than are needed
+ * when a value becomes shorter), and its bytes (room for node->value_bytes).
+ * NULL, or what is wrong with the first of them. */
+const char *page_run_length(uint64_t *length, const struct page_node *node, int fd,
+	const struct pages_facts *facts);
+const char *page_run_read(uint8_t *bytes, const struct page_node *node, int fd,
+	const struct pages_facts *facts);
 
 #endif

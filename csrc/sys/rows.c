@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "sys/lmdb_store.h"
+#include "sys/probe.h"
 
 /* LMDB's number as ours, and kept: after a failed write a transaction is
  * poisoned, and whoever commits it wants to know by what. */
@@ -56,6 +57,8 @@ static int prepare_slowly(struct cursor *cursor, struct txn *txn, enum tree tree
 {
 	int rc;
 
+	if (txn->careful)
+		return careful_cursor(cursor, txn, tree);
 	if (cursor->mdb)
 		rc = mdb_cursor_renew(txn->mdb, cursor->mdb);
 	else
@@ -84,7 +87,7 @@ int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor)
 	MDB_cursor *mdb;
 
 	*cursor = &txn->own[tree];
-	return own_cursor(txn, tree, &mdb);
+	return (*cursor)->probe ? 0 : own_cursor(txn, tree, &mdb);
 }
 
 int cursor_open(struct cursor **out, struct txn *txn, enum tree tree)
@@ -107,7 +110,9 @@ void cursor_close(struct cursor *cursor)
 {
 	if (!cursor)
 		return;
-	if (!store_is_foreign(cursor->txn->store))
+	if (cursor->probe)
+		probe_close(cursor->probe);
+	else if (!store_is_foreign(cursor->txn->store))
 		mdb_cursor_close(cursor->mdb);
 	memory_give_back(cursor);
 }
@@ -136,6 +141,8 @@ int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct
 	MDB_val row;
 	int rc;
 
+	if (cursor->probe)
+		return probe_move(cursor->probe, move, key, value);
 	if (cursor->snapshot != txn->snapshot) {
 		rc = mdb_cursor_renew(txn->mdb, cursor->mdb);
 		if (rc)
@@ -159,15 +166,26 @@ int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct
 
 /* --- reading --- */
 
+static int get_carefully(struct txn *txn, enum tree tree, struct slice key, struct slice *value)
+{
+	struct cursor *cursor;
+	int err = txn_cursor(txn, tree, &cursor);
+
+	return err ? err : cursor_move(cursor, MOVE_TO, &key, value);
+}
+
 int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *value)
 {
 	MDB_cursor *cursor;
 	MDB_val sought = val_of(key);
 	MDB_val found;
-	int err = own_cursor(txn, tree, &cursor);
+	int err;
 	int rc;
 
 	assert(key_fits(key));
+	if (txn->careful)
+		return get_carefully(txn, tree, key, value);
+	err = own_cursor(txn, tree, &cursor);
 	if (err)
 		return err;
 	rc = mdb_cursor_get(cursor, &sought, &found, MDB_SET);
@@ -180,8 +198,13 @@ int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *val
 int txn_count(struct txn *txn, enum tree tree, uint64_t *rows)
 {
 	MDB_stat stat;
-	int rc = mdb_stat(txn->mdb, txn->store->trees[tree], &stat);
+	int rc;
 
+	if (txn->careful) {
+		*rows = careful_count(txn, tree);
+		return 0;
+	}
+	rc = mdb_stat(txn->mdb, txn->store->trees[tree], &stat);
 	*rows = rc ? 0 : stat.ms_entries;
 	return result(txn, rc);
 }

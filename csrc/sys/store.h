@@ -106,7 +106,8 @@ int store_usage(struct store *store, struct store_usage *usage, struct failure *
 /* The library below: "LMDB 0.9.24: ...". */
 const char *store_engine(void);
 
-/* Removes the reader slots of dead processes; how many. */
+/* Removes the reader slots of dead processes, of one that had our pid before us
+ * too; how many. */
 int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *failure);
 
 /* Flushes what weaker durability levels left in memory. */
@@ -120,6 +121,26 @@ int reader_open(struct txn **txn, struct store *store, struct failure *failure);
 int reader_renew(struct txn *txn, struct failure *failure);
 void reader_reset(struct txn *txn);
 void reader_close(struct txn *txn);           /* NULL is fine; renewed or not */
+
+/* --- reading what may be damaged --- */
+
+struct pages_facts;
+
+/* A reader that does without LMDB: it reads with pread and believes nothing
+ * (sys/probe.h). Of the snapshot that facts (sys/pages.h) tell of; that nobody
+ * uses its pages again is the caller's care. A row or a page that can't be read
+ * is CORRUPT; the next MOVE_NEXT goes on behind it. What a cursor lends is good
+ * until it moves, and txn_get lends until the next one in the same tree.
+ * NO_MEMORY. */
+int careful_open(struct txn **txn, int fd, const struct pages_facts *facts);
+void careful_close(struct txn *txn);          /* NULL is fine */
+
+/* The facts of the newest snapshot of a file that is in use, which `pin` (a
+ * reader, renewed here) keeps from being used again, and the descriptor to read
+ * it through. CORRUPT, STORE. */
+struct pages_faults;
+int careful_pin(struct txn *pin, int *fd, struct pages_facts *facts,
+	struct pages_faults *faults, struct failure *failure);
 
 /* --- writing --- */
 

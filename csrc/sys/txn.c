@@ -155,7 +155,11 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 	*out = NULL;
 	if (!txn)
 		return fail(failure, ERR_NO_MEMORY);
+	pthread_mutex_lock(&store->making);
 	rc = txn_begin(store, MDB_RDONLY, &txn->mdb);
+	if (!rc)
+		readers_add(store, txn);
+	pthread_mutex_unlock(&store->making);
 	if (rc) {
 		memory_give_back(txn);
 		return begin_failed(store, rc, failure);
@@ -196,7 +200,10 @@ void reader_close(struct txn *txn)
 	if (!store_is_foreign(txn->store)) {
 		reader_reset(txn);
 		cursors_close(txn);
+		pthread_mutex_lock(&txn->store->making);
 		mdb_txn_abort(txn->mdb);
+		readers_remove(txn->store, txn);
+		pthread_mutex_unlock(&txn->store->making);
 		atomic_fetch_sub(&txn->store->readers, 1);
 	}
 	memory_give_back(txn);
@@ -379,7 +386,7 @@ int writer_check_room(struct txn *txn, struct failure *failure)
 
 uint64_t txn_id(const struct txn *txn)
 {
-	return mdb_txn_id(txn->mdb);
+	return txn->careful ? careful_commit(txn) : mdb_txn_id(txn->mdb);
 }
 
 struct store *txn_store(const struct txn *txn)

@@ -1,0 +1,106 @@
+/* careful.c - a reader that does without LMDB, for files that may be damaged.
+ *
+ * A file in use is read under a reader of LMDB's, which keeps the pages of its
+ * snapshot T, and of later ones, from being used again. What T's meta page says
+ * must be read before commit T + 2 writes over it; and that can't have begun as
+ * long as the other page doesn't tell of T + 1.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "sys/lmdb_store.h"
+#include "sys/probe.h"
+#include "sys/survey.h"
+
+#define PIN_ATTEMPTS 1000
+#define PIN_RETRY_US 200
+
+struct careful {
+	int fd;
+	struct pages_facts facts;
+	struct pages_tree trees[TREE_COUNT];
+};
+
+int careful_open(struct txn **out, int fd, const struct pages_facts *facts)
+{
+	struct txn *txn = memory_zeroed(sizeof *txn);
+	struct careful *careful = memory_zeroed(sizeof *careful);
+	bool lost[TREE_COUNT];
+	int err = txn && careful ? 0 : ERR_NO_MEMORY;
+
+	*out = NULL;
+	if (!err)
+		err = survey_trees(careful->trees, lost, fd, facts);
+	if (err) {
+		memory_give_back(careful);
+		memory_give_back(txn);
+		return err;
+	}
+	careful->fd = fd;
+	careful->facts = *facts;
+	txn->careful = careful;
+	txn->live = true;
+	*out = txn;
+	return 0;
+}
+
+void careful_close(struct txn *txn)
+{
+	if (!txn)
+		return;
+	for (int i = 0; i < TREE_COUNT; i++)
+		probe_close(txn->own[i].probe);
+	memory_give_back(txn->careful);
+	memory_give_back(txn);
+}
+
+int careful_cursor(struct cursor *cursor, struct txn *txn, enum tree tree)
+{
+	const struct careful *careful = txn->careful;
+
+	cursor->txn = txn;
+	return probe_open(&cursor->probe, careful->fd, &careful->facts, &careful->trees[tree]);
+}
+
+uint64_t careful_count(const struct txn *txn, enum tree tree)
+{
+	return txn->careful->trees[tree].rows;
+}
+
+uint64_t careful_commit(const struct txn *txn)
+{
+	return txn->careful->facts.commit;
+}
+
+/* --- under a reader --- */
+
+/* Is what was read of the snapshot's meta page whole? */
+static bool is_still(const struct store *store, const struct pages_facts *facts, uint64_t pinned)
+{
+	return facts->commit == pinned && pages_newest(store->fd, store->page_bytes) == pinned;
+}
+
+int careful_pin(struct txn *pin, int *fd, struct pages_facts *facts,
+	struct pages_faults *faults, struct failure *failure)
+{
+	struct timespec pause = { 0, PIN_RETRY_US * 1000 };
+	const struct store *store = pin->store;
+	int err = 0;
+
+	*fd = store->fd;
+	for (int attempt = 0; attempt < PIN_ATTEMPTS; attempt++) {
+		if (attempt > PIN_ATTEMPTS / 2)
+			nanosleep(&pause, NULL);
+		err = reader_renew(pin, failure);
+		if (err)
+			return err;
+		err = pages_look_closely(*fd, store->path, facts, faults, failure);
+		if (!err && is_still(store, facts, txn_id(pin)))
+			return 0;
+		reader_reset(pin);
+	}
+	/* Nobody writes that fast: the two differ for good. */
+	return err ? err : fail_as(failure, ERR_CORRUPT,
+		"%s: its meta pages don't tell of its last commit", store->path);
+}

@@ -1,0 +1,301 @@
+/* probe.c - the rows of one tree, read with pread and not by LMDB.
+ *
+ * levels[0] is the root; levels[top] the deepest page that could be read. On a
+ * leaf the index is that of the row the probe is on; on a branch that of the
+ * child below, which may be one that could not be read.
+ */
+#include "sys/probe.h"
+
+#include "base/memory.h"
+
+/* The keys that a page may hold: not less than low, less than high. They point
+ * into the pages above. */
+struct bounds {
+	struct slice low;
+	struct slice high;       /* data NULL: there is no end */
+};
+
+struct level {
+	struct tree_page page;
+	struct bounds bounds;
+	int64_t index;
+};
+
+struct probe {
+	int fd;
+	struct pages_facts facts;
+	struct pages_tree tree;
+	int top;                 /* -1: nowhere */
+	struct buffer big;       /* a value in pages of its own */
+	struct level levels[PAGES_DEPTH_MOST];
+};
+
+int probe_open(struct probe **out, int fd, const struct pages_facts *facts,
+	const struct pages_tree *tree)
+{
+	struct probe *probe = memory_zeroed(sizeof *probe);
+
+	*out = probe;
+	if (!probe)
+		return ERR_NO_MEMORY;
+	probe->fd = fd;
+	probe->facts = *facts;
+	probe->tree = *tree;
+	probe->top = -1;
+	return 0;
+}
+
+void probe_close(struct probe *probe)
+{
+	if (!probe)
+		return;
+	for (int i = 0; i < PAGES_DEPTH_MOST; i++)
+		memory_give_back(probe->levels[i].page.bytes);
+	buffer_release(&probe->big);
+	memory_give_back(probe);
+}
+
+/* --- pages --- */
+
+static bool is_within(const struct bounds *bounds, struct slice key)
+{
+	return slice_compare(key, bounds->low) >= 0 &&
+		(!bounds->high.data || slice_compare(key, bounds->high) < 0);
+}
+
+/* Has it a key that belongs there? In a branch the first key says nothing, and
+ * any other lies strictly between the bounds: so what is below any two children
+ * differs, and the way down is never wide and endless at once. */
+static bool belongs(const struct level *level)
+{
+	const struct tree_page *page = &level->page;
+
+	if (!page->is_leaf && page->count == 1)
+		return true;
+
+	for (unsigned i = page->is_leaf ? 0 : 1; i < page->count; i++) {
+		struct page_node node;
+
+		if (page_node(page, i, &node) && is_within(&level->bounds, node.key) &&
+				(page->is_leaf || !slice_equal(node.key, level->bounds.low)))
+			return true;
+	}
+	return false;
+}
+
+/* Reads a page into the level, unless it is there already. */
+static int enter(struct probe *probe, int depth, uint64_t number, const struct bounds *bounds)
+{
+	struct level *level = &probe->levels[depth];
+
+	if (depth >= PAGES_DEPTH_MOST)
+		return ERR_CORRUPT;
+	if (!level->page.bytes)
+		level->page.bytes = memory_get(probe->facts.page_bytes);
+	if (!level->page.bytes)
+		return ERR_NO_MEMORY;
+	level->bounds = *bounds;
+	if (level->page.number != number &&
+			page_read(&level->page, probe->fd, &probe->facts, number,
+				depth + 1 == probe->tree.depth))
+		return ERR_CORRUPT;
+	if (!belongs(level)) {
+		level->page.number = 0;
+		return ERR_CORRUPT;
+	}
+	probe->top = depth;
+	return 0;
+}
+
+static int enter_root(struct probe *probe)
+{
+	const struct bounds all = { { (const uint8_t *)"", 0 }, { NULL, 0 } };
+
+	probe->top = -1;
+	return probe->tree.root == PAGES_NO_ROOT ? END
+		: enter(probe, 0, probe->tree.root, &all);
+}
+
+/* Into the child at the top's index. */
+static int enter_child(struct probe *probe)
+{
+	struct level *level = &probe->levels[probe->top];
+	struct bounds bounds = level->bounds;
+	struct page_node node;
+	struct page_node next;
+
+	if (!page_node(&level->page, (unsigned)level->index, &node))
+		return ERR_CORRUPT;
+	if (level->index > 0)
+		bounds.low = node.key;
+	for (unsigned i = (unsigned)level->index + 1; i < level->page.count; i++)
+		if (page_node(&level->page, i, &next)) {
+			bounds.high = next.key;
+			break;
+		}
+	if (level->index > 0 && !is_within(&level->bounds, node.key))
+		return ERR_CORRUPT;
+	return enter(probe, probe->top + 1, node.page, &bounds);
+}
+
+/* --- rows --- */
+
+static int read_big(struct probe *probe, const struct page_node *node, struct slice *value)
+{
+	uint64_t count;
+
+	if (page_run_length(&count, node, probe->fd, &probe->facts))
+		return ERR_CORRUPT;
+	buffer_clear(&probe->big);
+	if (!buffer_room(&probe->big, node->value_bytes))
+		return ERR_NO_MEMORY;
+	if (page_run_read(probe->big.data, node, probe->fd, &probe->facts))
+		return ERR_CORRUPT;
+	*value = slice_of(probe->big.data, node->value_bytes);
+	return 0;
+}
+
+/* Gives the row that the probe is on. */
+static int give(struct probe *probe, struct slice *key, struct slice *value)
+{
+	const struct level *level = &probe->levels[probe->top];
+	struct page_node node;
+
+	if (!page_node(&level->page, (unsigned)level->index, &node) ||
+			!is_within(&level->bounds, node.key))
+		return ERR_CORRUPT;
+	*key = node.key;
+	*value = node.value;
+	return node.is_big ? read_big(probe, &node, value) : 0;
+}
+
+/* From the top, where the index was set, down to a row. */
+static int descend(struct probe *probe, bool last, struct slice *key, struct slice *value)
+{
+	while (!probe->levels[probe->top].page.is_leaf) {
+		struct level *level;
+		int err = enter_child(probe);
+
+		if (err)
+			return err;
+		level = &probe->levels[probe->top];
+		level->index = last ? (int64_t)level->page.count - 1 : 0;
+	}
+	return give(probe, key, value);
+}
+
+static int move_to_edge(struct probe *probe, bool last, struct slice *key, struct slice *value)
+{
+	int err = enter_root(probe);
+
+	if (err)
+		return err;
+	probe->levels[0].index = last ? (int64_t)probe->levels[0].page.count - 1 : 0;
+	return descend(probe, last, key, value);
+}
+
+static int move_by(struct probe *probe, int step, struct slice *key, struct slice *value)
+{
+	for (; probe->top >= 0; probe->top--) {
+		struct level *level = &probe->levels[probe->top];
+
+		level->index += step;
+		if (level->index >= 0 && level->index < (int64_t)level->page.count)
+			return descend(probe, step < 0, key, value);
+	}
+	return END;
+}
+
+/* --- looking for a key --- */
+
+/* Sets the level's index to the child that may hold the key, or to the first
+ * row that is not less. Nodes that can't be read are passed over; *doubt says
+ * that there are some. */
+static void place(struct level *level, struct slice key, bool *doubt)
+{
+	const struct tree_page *page = &level->page;
+	struct page_node node;
+	unsigned low = page->is_leaf ? 0 : 1;
+	unsigned high = page->count;
+	unsigned at;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+		int order;
+
+		if (!page_node(page, middle, &node))
+			break;
+		order = slice_compare(node.key, key);
+		if (order < 0 || (order == 0 && !page->is_leaf))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == high) {
+		level->index = page->is_leaf ? low : (int64_t)low - 1;
+		return;
+	}
+	*doubt = true;
+	level->index = page->is_leaf ? page->count : 0;
+	for (at = page->is_leaf ? 0 : 1; at < page->count; at++) {
+		int order;
+
+		if (!page_node(page, at, &node))
+			continue;
+		order = slice_compare(node.key, key);
+		if (page->is_leaf ? order >= 0 : order > 0) {
+			level->index = page->is_leaf ? at : level->index;
+			return;
+		}
+		if (!page->is_leaf)
+			level->index = at;
+	}
+}
+
+static int move_from(struct probe *probe, struct slice sought, bool exact, struct slice *key,
+	struct slice *value)
+{
+	struct level *level;
+	bool doubt = false;
+	int err = enter_root(probe);
+
+	while (!err) {
+		level = &probe->levels[probe->top];
+		place(level, sought, &doubt);
+		if (level->page.is_leaf)
+			break;
+		err = enter_child(probe);
+	}
+	if (err)
+		return err;
+	if (level->index < (int64_t)level->page.count)
+		err = give(probe, key, value);
+	else if (exact)
+		err = END;
+	else
+		err = move_by(probe, 1, key, value);
+	if (exact && (err || !slice_equal(*key, sought)))
+		return err < 0 || doubt ? ERR_CORRUPT : END;
+	return err;
+}
+
+int probe_move(struct probe *probe, enum move move, struct slice *key, struct slice *value)
+{
+	switch (move) {
+	case MOVE_FIRST:
+		return move_to_edge(probe, false, key, value);
+	case MOVE_LAST:
+		return move_to_edge(probe, true, key, value);
+	case MOVE_NEXT:
+		return move_by(probe, 1, key, value);
+	case MOVE_PREVIOUS:
+		return move_by(probe, -1, key, value);
+	case MOVE_HERE:
+		return probe->top < 0 || !probe->levels[probe->top].page.is_leaf ? END
+			: give(probe, key, value);
+	case MOVE_TO:
+		return move_from(probe, *key, true, key, value);
+	default:
+		return move_from(probe, *key, false, key, value);
+	}
+}

@@ -1,0 +1,136 @@
+/* readers.c - reader slots with our pid that are not ours.
+ *
+ * LMDB removes the slots of dead processes, and takes one with its own pid for
+ * its own. But a process that was killed may have had that pid before us (in a
+ * container that was started again, always the same): its slot would keep pages
+ * from being used as long as we live. So the store lists the readers it has
+ * made; a slot of a thread that made none is a former life's.
+ *
+ * LMDB has no call to remove it. Its table of readers is mapped into our memory,
+ * though (sys/lmdb_store.h has its size):
+ *
+ *     64 bytes each: snapshot, 8; pid, 4; unused, 4; thread, 8
+ *
+ * and a slot whose pid is 0 is free. A table that looks otherwise has no such
+ * slot, so nothing in it is changed.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "sys/lmdb_store.h"
+
+#define SLOT_BYTES 64
+#define PID_AT 8
+#define THREAD_AT 16
+#define FORMER_MOST 64
+
+/* --- the store's own --- */
+
+void readers_add(struct store *store, struct txn *txn)
+{
+	txn->thread = pthread_self();
+	txn->next = store->made_readers;
+	txn->previous = NULL;
+	if (txn->next)
+		txn->next->previous = txn;
+	store->made_readers = txn;
+}
+
+void readers_remove(struct store *store, struct txn *txn)
+{
+	if (txn->next)
+		txn->next->previous = txn->previous;
+	if (txn->previous)
+		txn->previous->next = txn->next;
+	else
+		store->made_readers = txn->next;
+}
+
+/* --- a former life's --- */
+
+struct former {
+	const struct store *store;
+	uint64_t threads[FORMER_MOST];
+	size_t count;
+};
+
+static bool is_ours(const struct store *store, uint64_t thread)
+{
+	const struct txn *txn = store->made_readers;
+
+	while (txn && (uint64_t)txn->thread != thread)
+		txn = txn->next;
+	return txn != NULL;
+}
+
+static int take_line(const char *line, void *context)
+{
+	struct former *former = context;
+	long long pid;
+	unsigned long long thread;
+
+	if (sscanf(line, "%lld %llx", &pid, &thread) == 2 && pid == former->store->pid &&
+			!is_ours(former->store, thread) && former->count < FORMER_MOST)
+		former->threads[former->count++] = thread;
+	return 0;
+}
+
+/* Where LMDB has mapped its lock file. */
+static uint8_t *find_table(const struct store *store, size_t *len)
+{
+	char path[PATH_MAX + FILE_SUFFIX_MAX];
+	char line[PATH_MAX + 100];
+	uint8_t *table = NULL;
+	struct stat stat;
+	FILE *maps = NULL;
+
+	snprintf(path, sizeof path, "%s-lock", store->path);
+	if (lstat(path, &stat) == 0)
+		maps = fopen("/proc/self/maps", "re");
+	while (maps && !table && fgets(line, sizeof line, maps)) {
+		uint64_t from, to, inode;
+		unsigned high, low;
+
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " rw-s %*x %x:%x %" SCNu64, &from, &to,
+				&high, &low, &inode) == 5 && inode == stat.st_ino &&
+				high == major(stat.st_dev) && low == minor(stat.st_dev)) {
+			table = (uint8_t *)(uintptr_t)from;
+			*len = to - from;
+		}
+	}
+	if (maps)
+		fclose(maps);
+	return table;
+}
+
+static bool clear_slot(uint8_t *slot, uint32_t pid, uint64_t thread)
+{
+	uint32_t found = pid;
+	uint64_t by;
+
+	memcpy(&by, slot + THREAD_AT, sizeof by);
+	return by == thread && __atomic_compare_exchange_n((uint32_t *)(void *)(slot + PID_AT),
+		&found, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+uint32_t readers_clear_former(struct store *store)
+{
+	struct former former = { .store = store };
+	uint32_t cleared = 0;
+	uint8_t *table;
+	size_t len = 0;
+
+	mdb_reader_list(store->env, take_line, &former);
+	table = former.count ? find_table(store, &len) : NULL;
+	for (size_t i = 0; table && i < former.count; i++)
+		for (size_t at = STORE_LOCK_BYTES % SLOT_BYTES + 2 * (size_t)SLOT_BYTES;
+				at + SLOT_BYTES <= len; at += SLOT_BYTES)
+			if (clear_slot(table + at, (uint32_t)store->pid, former.threads[i])) {
+				cleared++;
+				break;
+			}
+	return cleared;
+}

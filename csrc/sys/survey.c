@@ -1,0 +1,580 @@
+/* survey.c - every page of a file, and the one use each is put to.
+ *
+ * Two bits for each page: it is used, it is free. The walk goes down a tree by
+ * recursion, at most PAGES_DEPTH_MOST deep, and enters no page twice.
+ */
+#include "sys/survey.h"
+
+#include "base/memory.h"
+#include "sys/probe.h"
+
+struct walk {
+	int fd;
+	const struct pages_facts *facts;
+	const struct survey_told *told;
+	struct survey *survey;
+	uint64_t pages;          /* those that the file has */
+	uint8_t *used;
+	uint8_t *free;
+	uint64_t free_beyond;    /* free pages behind the file's end */
+	int tree;
+	struct pages_tree counted;
+	bool is_damaged;         /* what is counted can't add up */
+	uint8_t *rooms[PAGES_DEPTH_MOST];
+	struct buffer big;
+	int err;                 /* ends it */
+};
+
+/* The keys that a page may hold, and the last one seen in it. */
+struct range {
+	struct slice low;
+	struct slice high;       /* data NULL: there is no end */
+};
+
+/* --- what is found --- */
+
+static void tell(struct walk *walk, struct finding *finding)
+{
+	finding->tree = walk->tree;
+	if (walk->tree >= 0)
+		walk->survey->is_damaged[walk->tree] = true;
+	walk->is_damaged = true;
+	walk->told->found(walk->told->context, finding);
+}
+
+static void page_is(struct walk *walk, uint64_t page, const char *what)
+{
+	tell(walk, &(struct finding){ .page = page, .row = -1, .what = what });
+}
+
+static void page_with_rows_is(struct walk *walk, uint64_t page, const char *what,
+	const struct range *range)
+{
+	tell(walk, &(struct finding){ .page = page, .row = -1, .what = what, .has_range = true,
+		.low = range->low, .high = range->high });
+}
+
+static void row_is(struct walk *walk, const struct tree_page *page, unsigned row, struct slice key,
+	const char *what)
+{
+	tell(walk, &(struct finding){ .page = page->number, .row = (int)row, .what = what,
+		.key = key });
+}
+
+/* A row of which not even the key can be read: its neighbours name it. */
+static void row_is_lost(struct walk *walk, const struct tree_page *page, unsigned row,
+	struct slice before, const struct range *range)
+{
+	struct finding finding = { .page = page->number, .row = (int)row, .has_range = true,
+		.what = "can't be read", .low = before.data ? before : range->low,
+		.high = range->high };
+	struct page_node node;
+
+	for (unsigned i = row + 1; i < page->count; i++)
+		if (page_node(page, i, &node)) {
+			finding.high = node.key;
+			break;
+		}
+	tell(walk, &finding);
+}
+
+static void counted(struct walk *walk, const char *what, uint64_t number)
+{
+	tell(walk, &(struct finding){ .row = -1, .what = what, .number = number });
+}
+
+/* --- the use of pages --- */
+
+static bool has(const uint8_t *bits, uint64_t page)
+{
+	return bits[page / 8] >> (page % 8) & 1;
+}
+
+static void set(uint8_t *bits, uint64_t page)
+{
+	bits[page / 8] |= (uint8_t)(1u << (page % 8));
+}
+
+/* NULL, or why the page can't be used here. */
+static const char *use(struct walk *walk, uint64_t page)
+{
+	if (page < 2 || page >= walk->facts->page_count)
+		return "is pointed to, but the file has no such page";
+	if (page >= walk->facts->file_pages)
+		return "is missing: the file was cut off before it";
+	if (has(walk->used, page))
+		return "is used twice";
+	set(walk->used, page);
+	walk->survey->pages_used++;
+	return NULL;
+}
+
+/* --- order --- */
+
+/* The free list's keys are commit numbers of the machine's order. */
+static int compare(const struct walk *walk, struct slice a, struct slice b)
+{
+	uint64_t x = 0;
+	uint64_t y = 0;
+
+	if (walk->tree != SURVEY_FREE_LIST)
+		return slice_compare(a, b);
+	memcpy(&x, a.data, a.len < sizeof x ? a.len : sizeof x);
+	memcpy(&y, b.data, b.len < sizeof y ? b.len : sizeof y);
+	return (x > y) - (x < y);
+}
+
+static bool is_within(const struct walk *walk, const struct range *range, struct slice key)
+{
+	return (range->low.len == 0 || compare(walk, key, range->low) >= 0) &&
+		(!range->high.data || compare(walk, key, range->high) < 0);
+}
+
+/* A page of which nothing belongs where it is: the bytes are another page's. */
+static bool is_foreign(const struct walk *walk, const struct tree_page *page,
+	const struct range *range)
+{
+	bool any = false;
+
+	for (unsigned i = page->is_leaf ? 0 : 1; i < page->count; i++) {
+		struct page_node node;
+
+		if (!page_node(page, i, &node))
+			continue;
+		if (is_within(walk, range, node.key))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+/* --- rows --- */
+
+/* A value in pages of its own. False if it can't be read. */
+static bool take_big(struct walk *walk, struct page_node *node)
+{
+	uint64_t count;
+	const char *fault = page_run_length(&count, node, walk->fd, walk->facts);
+
+	for (uint64_t i = 0; i < count && !fault; i++) {
+		fault = use(walk, node->page + i);
+		walk->counted.overflow_pages++;
+	}
+	buffer_clear(&walk->big);
+	if (!fault && !buffer_room(&walk->big, node->value_bytes)) {
+		walk->err = ERR_NO_MEMORY;
+		return false;
+	}
+	if (!fault)
+		fault = page_run_read(walk->big.data, node, walk->fd, walk->facts);
+	if (fault) {
+		page_is(walk, node->page, fault);
+		return false;
+	}
+	node->value = slice_of(walk->big.data, node->value_bytes);
+	return true;
+}
+
+static void take_free_page(struct walk *walk, uint64_t page)
+{
+	const struct pages_facts *facts = walk->facts;
+
+	walk->survey->pages_free++;
+	if (page < 2 || page >= facts->page_count)
+		counted(walk, "names a page that the file can't have:", page);
+	else if (page >= walk->pages)
+		walk->free_beyond++;
+	else if (has(walk->free, page))
+		page_is(walk, page, "is free twice");
+	else
+		set(walk->free, page);
+}
+
+/* A row of the free list: what a commit freed, how many pages first. */
+static const char *take_free_row(struct walk *walk, const struct page_node *node)
+{
+	uint64_t commit;
+	uint64_t count;
+	uint64_t before = UINT64_MAX;
+
+	if (node->key.len != sizeof commit || node->value.len < sizeof count)
+		return "is no list of free pages";
+	memcpy(&commit, node->key.data, sizeof commit);
+	memcpy(&count, node->value.data, sizeof count);
+	if (commit > walk->facts->commit || count > node->value.len / 8 - 1)
+		return "is no list of free pages";
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t number;
+
+		memcpy(&number, node->value.data + 8 + 8 * i, sizeof number);
+		if (number >= before)
+			return "lists free pages out of order";
+		take_free_page(walk, number);
+		before = number;
+	}
+	return NULL;
+}
+
+static void hand_over(struct walk *walk, const struct tree_page *page, unsigned row,
+	const struct page_node *node)
+{
+	struct survey_row handed = { (enum tree)walk->tree, page->number, (int)row, node->key,
+		node->value };
+
+	walk->survey->rows++;
+	if (walk->told->row)
+		walk->err = walk->told->row(walk->told->context, &handed);
+}
+
+/* In the unnamed tree the roots of the others lie behind our rows. */
+static bool is_tree_row(const struct walk *walk, struct slice key)
+{
+	return walk->tree == TREE_META && key.len > 0 && key.data[0] >= TREE_META_END;
+}
+
+/* Returns what is wrong with the row; NULL: nothing that can be told here. */
+static const char *take_row(struct walk *walk, const struct tree_page *page, unsigned row,
+	struct page_node *node)
+{
+	walk->counted.rows++;
+	if (node->is_tree != is_tree_row(walk, node->key))
+		return "has damaged flags";
+	if (node->is_big && !take_big(walk, node))
+		return "has its value in damaged pages";
+	if (walk->tree == SURVEY_FREE_LIST)
+		return take_free_row(walk, node);
+	if (!node->is_tree)
+		hand_over(walk, page, row, node);
+	return NULL;
+}
+
+/* The same, with its place among the others. (Of two that are not in order it
+ * can't be told which one is damaged; so both are looked at.) */
+static const char *take_node(struct walk *walk, const struct tree_page *page, unsigned row,
+	struct page_node *node, const struct range *range, struct slice before)
+{
+	const char *fault;
+
+	if (!is_within(walk, range, node->key))
+		return "has a key that does not belong there";
+	fault = take_row(walk, page, row, node);
+	if (!fault && before.data && compare(walk, before, node->key) >= 0)
+		fault = "is not in order with the row before it";
+	return fault;
+}
+
+static void take_leaf(struct walk *walk, const struct tree_page *page, const struct range *range)
+{
+	struct slice before = { NULL, 0 };
+
+	walk->counted.leaf_pages++;
+	for (unsigned i = 0; i < page->count && !walk->err; i++) {
+		struct page_node node;
+		const char *fault;
+
+		if (!page_node(page, i, &node)) {
+			row_is_lost(walk, page, i, before, range);
+			continue;
+		}
+		fault = take_node(walk, page, i, &node, range, before);
+		if (fault && !walk->err)
+			row_is(walk, page, i, node.key, fault);
+		if (is_within(walk, range, node.key))
+			before = node.key;
+	}
+}
+
+/* --- pages --- */
+
+static void walk_page(struct walk *walk, uint64_t number, unsigned level,
+	const struct range *range);
+
+/* The keys below a branch's child. */
+static struct range range_of_child(const struct tree_page *page, unsigned index,
+	const struct range *range)
+{
+	struct range child = *range;
+	struct page_node node;
+
+	if (index > 0 && page_node(page, index, &node))
+		child.low = node.key;
+	for (unsigned i = index + 1; i < page->count; i++)
+		if (page_node(page, i, &node)) {
+			child.high = node.key;
+			break;
+		}
+	return child;
+}
+
+static void take_branch(struct walk *walk, const struct tree_page *page, unsigned level,
+	const struct range *range)
+{
+	struct slice before = range->low;
+
+	walk->counted.branch_pages++;
+	for (unsigned i = 0; i < page->count && !walk->err; i++) {
+		struct range child = range_of_child(page, i, range);
+		struct page_node node;
+		bool in_order;
+
+		if (!page_node(page, i, &node)) {
+			page_with_rows_is(walk, page->number, "has a damaged pointer to another page",
+				&child);
+			continue;
+		}
+		in_order = i == 0 || (is_within(walk, range, node.key) &&
+			(before.len == 0 || compare(walk, before, node.key) < 0));
+		if (!in_order) {
+			page_with_rows_is(walk, page->number, "points to pages out of order", &child);
+			continue;
+		}
+		if (i > 0)
+			before = node.key;
+		walk_page(walk, node.page, level + 1, &child);
+	}
+}
+
+/* What is wrong with a page as a whole; NULL when its nodes can be gone through. */
+static const char *enter(struct walk *walk, struct tree_page *page, uint64_t number, unsigned level,
+	unsigned depth, const struct range *range)
+{
+	const char *fault = use(walk, number);
+
+	if (fault)
+		return fault;
+	if (level >= PAGES_DEPTH_MOST)
+		return "lies too deep";
+	if (!walk->rooms[level])
+		walk->rooms[level] = memory_get(walk->facts->page_bytes);
+	page->bytes = walk->rooms[level];
+	if (!page->bytes) {
+		walk->err = ERR_NO_MEMORY;
+		return NULL;
+	}
+	fault = page_read(page, walk->fd, walk->facts, number, level + 1 == depth);
+	if (!fault && is_foreign(walk, page, range))
+		return "holds the rows of another place";
+	return fault;
+}
+
+static void walk_page(struct walk *walk, uint64_t number, unsigned level,
+	const struct range *range)
+{
+	struct tree_page page;
+	unsigned depth = walk->counted.depth;
+	const char *fault = enter(walk, &page, number, level, depth, range);
+
+	if (walk->err)
+		return;
+	if (fault) {
+		page_with_rows_is(walk, number, fault, range);
+		return;
+	}
+	fault = page_fault(&page);
+	if (!fault && page.is_leaf != (level + 1 == depth) && !walk->is_damaged)
+		fault = "does not lie as deep as the tree says";
+	if (fault)
+		page_with_rows_is(walk, number, fault, range);
+	if (page.is_leaf)
+		take_leaf(walk, &page, range);
+	else
+		take_branch(walk, &page, level, range);
+}
+
+/* --- trees --- */
+
+/* What a tree says it has, when nothing of it was damaged. */
+static void compare_counts(struct walk *walk, const struct pages_tree *tree)
+{
+	const struct pages_tree *seen = &walk->counted;
+
+	if (walk->is_damaged || walk->err)
+		return;
+	if (tree->rows != seen->rows)
+		counted(walk, "lacks rows, or has too many; those that it should have:", tree->rows);
+	if (tree->branch_pages != seen->branch_pages || tree->leaf_pages != seen->leaf_pages ||
+			tree->overflow_pages != seen->overflow_pages)
+		counted(walk, "has not as many pages as it says; leaves that it should have:",
+			tree->leaf_pages);
+}
+
+static void walk_tree(struct walk *walk, int which, const struct pages_tree *tree)
+{
+	const struct range all = { { NULL, 0 }, { NULL, 0 } };
+
+	walk->tree = which;
+	walk->is_damaged = walk->survey->is_damaged[which];
+	walk->counted = (struct pages_tree){ .depth = tree->depth };
+	if (tree->root != PAGES_NO_ROOT && !walk->err)
+		walk_page(walk, tree->root, 0, &all);
+	compare_counts(walk, tree);
+}
+
+static int find_tree(struct pages_tree *tree, struct probe *probe, enum tree which,
+	const struct pages_facts *facts)
+{
+	struct slice key = slice_of_text(tree_name(which));
+	struct slice value;
+	int err = probe_move(probe, MOVE_TO, &key, &value);
+
+	if (err)
+		return err < 0 ? err : ERR_CORRUPT;
+	return pages_tree_read(tree, value, facts) ? 0 : ERR_CORRUPT;
+}
+
+int survey_trees(struct pages_tree trees[TREE_COUNT], bool lost[TREE_COUNT], int fd,
+	const struct pages_facts *facts)
+{
+	struct probe *probe;
+	int err = probe_open(&probe, fd, facts, &facts->trees);
+
+	trees[TREE_META] = facts->trees;
+	lost[TREE_META] = false;
+	for (int i = TREE_META + 1; i < TREE_COUNT && err != ERR_NO_MEMORY; i++) {
+		err = find_tree(&trees[i], probe, (enum tree)i, facts);
+		lost[i] = err != 0;
+		if (lost[i])
+			trees[i] = (struct pages_tree){ .root = PAGES_NO_ROOT };
+	}
+	probe_close(probe);
+	return err == ERR_NO_MEMORY ? err : 0;
+}
+
+/* --- the whole file --- */
+
+/* No page is both. One that is neither does no harm: it is counted. */
+static void compare_uses(struct walk *walk)
+{
+	const struct pages_facts *facts = walk->facts;
+	uint64_t *leaked = &walk->survey->pages_leaked;
+
+	walk->tree = SURVEY_FREE_LIST;
+	for (uint64_t page = 2; page < walk->pages; page++) {
+		if (has(walk->used, page) && has(walk->free, page))
+			page_is(walk, page, "is free, and in use");
+		*leaked += !has(walk->used, page) && !has(walk->free, page);
+	}
+	if (facts->page_count > walk->pages + walk->free_beyond)
+		*leaked += facts->page_count - walk->pages - walk->free_beyond;
+}
+
+static void look_for_trees(struct walk *walk)
+{
+	bool lost[TREE_COUNT];
+
+	walk->err = survey_trees(walk->survey->trees, lost, walk->fd, walk->facts);
+	for (int i = 0; i < TREE_COUNT && !walk->err; i++) {
+		walk->tree = i;
+		if (lost[i])
+			tell(walk, &(struct finding){ .row = -1, .has_range = true,
+				.what = "can't be found: its root is not in meta" });
+	}
+}
+
+static void walk_all(struct walk *walk)
+{
+	struct survey *survey = walk->survey;
+
+	look_for_trees(walk);
+	walk_tree(walk, SURVEY_FREE_LIST, &walk->facts->free_list);
+	for (int i = 0; i < TREE_COUNT && !walk->err; i++)
+		walk_tree(walk, i, &survey->trees[i]);
+	if (!walk->err)
+		compare_uses(walk);
+}
+
+int survey_file(struct survey *survey, int fd, const struct pages_facts *facts,
+	const struct survey_told *told)
+{
+	struct walk walk = { .fd = fd, .facts = facts, .told = told, .survey = survey };
+	int err;
+
+	*survey = (struct survey){ 0 };
+	walk.pages = facts->file_pages < facts->page_count ? facts->file_pages
+		: facts->page_count;
+	walk.used = memory_zeroed(walk.pages / 8 + 1);
+	walk.free = memory_zeroed(walk.pages / 8 + 1);
+	walk.err = walk.used && walk.free ? 0 : ERR_NO_MEMORY;
+	if (!walk.err)
+		walk_all(&walk);
+	for (int i = 0; i < PAGES_DEPTH_MOST; i++)
+		memory_give_back(walk.rooms[i]);
+	memory_give_back(walk.used);
+	memory_give_back(walk.free);
+	buffer_release(&walk.big);
+	err = walk.err;
+	for (int i = 0; i <= TREE_COUNT && !err; i++)
+		err = survey->is_damaged[i] ? ERR_CORRUPT : 0;
+	return err;
+}
+
+/* --- for opening --- */
+
+struct first {
+	const char *path;
+	struct failure *failure;
+	bool found;
+};
+
+static void note_first(void *context, const struct finding *finding)
+{
+	struct first *first = context;
+
+	if (first->found)
+		return;
+	first->found = true;
+	fail_as(first->failure, ERR_CORRUPT, "%s: page %llu %s", first->path,
+		(unsigned long long)finding->page, finding->what);
+}
+
+int survey_first(int fd, const char *path, const struct pages_facts *facts,
+	struct failure *failure)
+{
+	struct first first = { .path = path, .failure = failure };
+	struct survey_told told = { .found = note_first, .context = &first };
+	struct survey survey;
+	int err = survey_file(&survey, fd, facts, &told);
+
+	return err == ERR_NO_MEMORY ? fail(failure, err) : err;
+}
+
+static const char *look_at_top(struct tree_page *page, int fd, const struct pages_facts *facts,
+	const struct pages_tree *tree)
+{
+	const char *fault;
+
+	if (tree->root == PAGES_NO_ROOT)
+		return NULL;
+	fault = page_read(page, fd, facts, tree->root, tree->depth == 1);
+	if (!fault)
+		fault = page_fault(page);
+	if (!fault && page->is_leaf != (tree->depth == 1))
+		fault = "does not lie as deep as the tree says";
+	for (unsigned i = 0; !fault && i < page->count; i++) {
+		struct page_node node;
+
+		if (!page_node(page, i, &node))
+			fault = "has a damaged row";
+	}
+	return fault;
+}
+
+int survey_tops(int fd, const char *path, const struct pages_facts *facts,
+	struct failure *failure)
+{
+	struct tree_page page = { .bytes = memory_get(facts->page_bytes) };
+	struct pages_tree trees[TREE_COUNT + 1];
+	bool lost[TREE_COUNT];
+	const char *fault = NULL;
+	int err = page.bytes ? survey_trees(trees, lost, fd, facts) : ERR_NO_MEMORY;
+	int i;
+
+	trees[SURVEY_FREE_LIST] = facts->free_list;
+	for (i = 0; i <= TREE_COUNT && !err && !fault; i++)
+		fault = look_at_top(&page, fd, facts, &trees[i]);
+	memory_give_back(page.bytes);
+	if (fault)
+		return fail_as(failure, ERR_CORRUPT, "%s: page %llu %s", path,
+			(unsigned long long)trees[i - 1].root, fault);
+	return err ? fail(failure, err) : 0;
+}

@@ -1,0 +1,126 @@
+/* test_readers.c - store_clear_stale: slots of dead processes, also with our pid. */
+#include <sys/mman.h>
+
+#include "unit/stores.h"
+
+static struct failure failure;
+static char path[4200], lock_path[4300];
+
+#define LOCK_BYTES (128 + 64 * 1024)
+
+/* Reads for ever, and is killed. */
+static void read_for_ever(struct child *parent, void *context)
+{
+	struct store *store = open_small(path);
+	struct txn *txn = open_reader(store);
+
+	(void)context;
+	renew(txn);
+	child_tell(parent);
+	child_hear(parent);
+}
+
+struct edit {
+	pid_t from, to;
+};
+
+/* A slot's pid becomes another; its thread too, as after a new start. (In a
+ * process of its own: closing the lock file drops its owner's locks.) */
+static void edit_slot(struct child *parent, void *context)
+{
+	const struct edit *edit = context;
+	int fd = open(lock_path, O_RDWR);
+	uint8_t *table = mmap(NULL, LOCK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	int found = 0;
+
+	(void)parent;
+	CHECK(fd >= 0 && table != MAP_FAILED);
+	for (size_t at = 128; at < LOCK_BYTES; at += 64) {
+		pid_t pid;
+
+		memcpy(&pid, table + at + 8, sizeof pid);
+		if (pid != edit->from)
+			continue;
+		memcpy(table + at + 8, &edit->to, sizeof edit->to);
+		table[at + 16 + 2] ^= 0x5a;
+		found++;
+	}
+	CHECK(found > 0);
+}
+
+static void leave_a_slot(pid_t pid)
+{
+	struct child reader = child_start(read_for_ever, NULL);
+	struct edit edit = { reader.pid, pid };
+	struct child editor;
+
+	CHECK(child_hear(&reader));
+	child_kill(&reader);
+	if (!pid)
+		return;
+	editor = child_start(edit_slot, &edit);
+	child_end(&editor);
+}
+
+static struct store_usage usage_of(struct store *store)
+{
+	struct store_usage usage;
+
+	MUST(store_usage(store, &usage, &failure), failure);
+	return usage;
+}
+
+static void clear(struct store *store, uint32_t expected)
+{
+	uint32_t cleared;
+
+	MUST(store_clear_stale(store, &cleared, &failure), failure);
+	CHECK_EQUAL_UINT(cleared, expected);
+}
+
+static void a_dead_ones_slots_go(void)
+{
+	struct store *store = open_small(path);
+
+	leave_a_slot(0);
+	CHECK_EQUAL_UINT(usage_of(store).readers, 1);
+	clear(store, 1);
+	CHECK_EQUAL_UINT(usage_of(store).readers, 0);
+	store_close(store);
+}
+
+static void those_of_our_former_life_go_and_ours_stay(void)
+{
+	struct store *store = open_small(path);
+	struct txn *held, *idle;
+
+	write_row(store, TREE_ITEMS, "a", "1");
+	held = open_reader(store);
+	idle = open_reader(store);
+	renew(held);
+	clear(store, 0);
+	for (int i = 1; i < 4; i++) {
+		leave_a_slot(getpid());
+		CHECK_EQUAL_INT(usage_of(store).oldest_reader_pid, getpid());
+		CHECK(usage_of(store).readers > 2);
+		clear(store, 1);
+		CHECK_EQUAL_UINT(usage_of(store).readers, 2);
+		write_row(store, TREE_ITEMS, "a", "2");
+		CHECK(has_row(held, TREE_ITEMS, "a", "1"));
+		CHECK(store_has(store, TREE_ITEMS, "a", "2"));
+	}
+	CHECK_EQUAL_UINT(usage_of(store).oldest_reader_lag, 3);
+	reader_close(held);
+	reader_close(idle);
+	CHECK_EQUAL_UINT(usage_of(store).readers, 0);
+	store_close(store);
+}
+
+int main(void)
+{
+	snprintf(path, sizeof path, "%s", store_path("readers.tide"));
+	snprintf(lock_path, sizeof lock_path, "%s-lock", path);
+	a_dead_ones_slots_go();
+	those_of_our_former_life_go_and_ours_stay();
+	return 0;
+}

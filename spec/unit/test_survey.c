@@ -1,0 +1,188 @@
+/* test_survey.c - survey.h: nothing is found in whole files, and much in others. */
+#include "sys/survey.h"
+#include "unit/stores.h"
+
+#define PAGE 4096
+
+static struct failure failure;
+static char path[4200];
+
+struct seen {
+	uint64_t findings, rows;
+	char first[200];
+};
+
+static void take(void *context, const struct finding *finding)
+{
+	struct seen *seen = context;
+
+	if (!seen->findings++)
+		snprintf(seen->first, sizeof seen->first, "%s", finding->what);
+	CHECK(finding->what && finding->tree >= 0 && finding->tree <= SURVEY_FREE_LIST);
+}
+
+static int take_row(void *context, const struct survey_row *row)
+{
+	struct seen *seen = context;
+
+	seen->rows += 1 + 0 * (row->key.data[0] + row->value.len);
+	return 0;
+}
+
+static int survey(struct survey *survey, struct seen *seen)
+{
+	struct survey_told told = { take, take_row, seen };
+	struct pages_facts facts;
+	struct pages_faults faults;
+	int fd = open(path, O_RDONLY);
+	int err;
+
+	*seen = (struct seen){ 0 };
+	CHECK(fd >= 0);
+	MUST(pages_look_closely(fd, path, &facts, &faults, &failure), failure);
+	err = survey_file(survey, fd, &facts, &told);
+	CHECK(err == 0 || err == ERR_CORRUPT);
+	CHECK((err != 0) == (seen->findings > 0));
+	close(fd);
+	return err;
+}
+
+static void fill(unsigned commits)
+{
+	static uint8_t bytes[20000];
+	struct store *store;
+
+	remove(path);
+	store = open_small(path);
+	for (unsigned i = 0; i < commits; i++) {
+		struct txn *txn = begin_write(store);
+
+		for (int j = 0; j < 60; j++) {
+			enum tree tree = (enum tree)check_random_below(TREE_COUNT);
+			uint64_t number = check_random_below(2500);
+			struct slice key = slice_of(&number, sizeof number);
+			size_t len = check_random_below(30) ? check_random_below(300)
+				: check_random_below(sizeof bytes);
+			int err;
+
+			((uint8_t *)&number)[0] &= 0x3f;     /* below TREE_META_END */
+			if (check_random_below(3))
+				err = txn_put(txn, tree, key, slice_of(bytes, len));
+			else
+				err = txn_delete(txn, tree, key);
+			CHECK(err == 0 || err == END);
+		}
+		commit(txn);
+	}
+	store_close(store);
+}
+
+static void a_whole_file_has_no_findings(void)
+{
+	for (int i = 0; i < 25; i++) {
+		struct survey whole;
+		struct seen seen;
+		uint64_t rows = 0;
+
+		fill((unsigned)check_random_below(60));
+		survey(&whole, &seen);
+		if (seen.findings)
+			fprintf(stderr, "%s\n", seen.first);
+		CHECK_EQUAL_UINT(seen.findings, 0);
+		CHECK_EQUAL_UINT(whole.pages_leaked, 0);
+		for (int tree = 0; tree < TREE_COUNT; tree++)
+			rows += whole.trees[tree].rows;
+		CHECK_EQUAL_UINT(seen.rows + TREE_COUNT - 1, rows);
+	}
+}
+
+static void put_at(uint64_t at, const void *bytes, size_t len)
+{
+	int fd = open(path, O_RDWR);
+
+	CHECK(fd >= 0 && pwrite(fd, bytes, len, (off_t)at) == (ssize_t)len);
+	close(fd);
+}
+
+/* Damages one word of a page and says what is found first. */
+static const char *found_after(uint64_t at, const void *bytes, size_t len)
+{
+	static struct seen seen;
+	struct survey survey_of_it;
+	uint8_t old[64];
+	int fd = open(path, O_RDONLY);
+
+	CHECK(fd >= 0 && pread(fd, old, len, (off_t)at) == (ssize_t)len);
+	close(fd);
+	put_at(at, bytes, len);
+	survey(&survey_of_it, &seen);
+	put_at(at, old, len);
+	return seen.findings ? seen.first : "";
+}
+
+static void each_fault_is_called_by_its_name(void)
+{
+	struct pages_facts facts;
+	struct pages_tree trees[TREE_COUNT];
+	bool lost[TREE_COUNT];
+	uint64_t root, number = 77, none = 1 << 20;
+	uint16_t zero = 0, flags = 3, low = 14;
+	int fd;
+
+	fill(80);
+	fd = open(path, O_RDONLY);
+	MUST(pages_look(fd, path, &facts, &failure), failure);
+	CHECK_EQUAL_INT(survey_trees(trees, lost, fd, &facts), 0);
+	close(fd);
+	root = trees[TREE_ITEMS].root * PAGE;
+	CHECK(trees[TREE_ITEMS].depth >= 2);
+	CHECK_EQUAL_STRING(found_after(root, &number, 8), "has the number of another page");
+	CHECK_EQUAL_STRING(found_after(root + 10, &flags, 2), "has damaged flags");
+	CHECK_EQUAL_STRING(found_after(root + 12, &low, 2),
+		"has a damaged head: nothing in it can be found");
+	CHECK_EQUAL_STRING(found_after(root + 14, &zero, 2), "has a damaged head");
+	CHECK_EQUAL_STRING(found_after(root + 16, &zero, 2),
+		"has a damaged pointer to another page");
+	(void)none;
+}
+
+/* A pointer of a branch to its own page, to its parent, to another tree. */
+static void circles_end(void)
+{
+	struct survey whole;
+	struct seen seen;
+
+	fill(120);
+	for (int i = 0; i < 400; i++) {
+		struct pages_facts facts;
+		uint8_t bytes[PAGE], child[6];
+		struct tree_page page = { .bytes = bytes };
+		struct page_node node;
+		int fd = open(path, O_RDONLY);
+		uint64_t number, to;
+
+		MUST(pages_look(fd, path, &facts, &failure), failure);
+		number = 2 + check_random_below(facts.file_pages - 2);
+		if (page_read(&page, fd, &facts, number, false) || page.is_leaf ||
+				!page_node(&page, (unsigned)check_random_below(page.count), &node)) {
+			close(fd);
+			continue;
+		}
+		close(fd);
+		to = check_random_below(2) ? number : 2 + check_random_below(facts.file_pages);
+		memcpy(child, &to, 4);
+		memcpy(child + 4, (uint8_t *)&to + 4, 2);
+		found_after(number * PAGE + node.at, child, sizeof child);
+	}
+	survey(&whole, &seen);
+	CHECK_EQUAL_UINT(seen.findings, 0);
+}
+
+int main(void)
+{
+	snprintf(path, sizeof path, "%s", store_path("survey.tide"));
+	a_whole_file_has_no_findings();
+	each_fault_is_called_by_its_name();
+	circles_end();
+	return 0;
+}
