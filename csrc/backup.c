@@ -157,11 +157,13 @@ static int check_copy(struct tide_backup *backup, struct tide *copy, struct prog
 		progress_begin(progress, TIDE_VERIFYING, rows);
 		err = check_all_rows(copy, &report, progress, failure);
 	}
-	if (!err && report.problems)
+	if (!err && report.problems) {
+		struct slice first = check_first_problem(&report);
+
 		err = fail_as(failure, ERR_CORRUPT, "the copy has %llu problems, as the database"
 			" will have; the first: %.*s", (unsigned long long)report.problems,
-			(int)strcspn((const char *)report.text.data, "\n"),
-			(const char *)report.text.data);
+			(int)first.len, (const char *)first.data);
+	}
 	if (!err)
 		err = tide_info(copy, &info, failure);
 	if (!err)

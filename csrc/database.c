@@ -512,6 +512,11 @@ int tide_sync(struct tide *tide, struct failure *failure)
 	return store_sync(tide->store, failure);
 }
 
+int tide_clear_readers(struct tide *tide, uint32_t *cleared, struct failure *failure)
+{
+	return store_clear_stale(tide->store, cleared, failure);
+}
+
 const char *tide_engine(void)
 {
 	return store_engine();

@@ -45,6 +45,9 @@ int weak_boot_delete(struct txn *txn);
 int check_all_rows(struct tide *tide, struct tide_report *report, struct progress *progress,
 	struct failure *failure);
 
+/* The sentence of a report's first problem. */
+struct slice check_first_problem(const struct tide_report *report);
+
 /* What a reading call reads from: the open transaction, or a fresh snapshot. */
 struct snapshot {
 	struct txn *txn;

@@ -63,6 +63,9 @@ struct tide_info {
 int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure);
 int tide_sync(struct tide *tide, struct failure *failure);
 
+/* Removes the reader slots of dead processes, whatever their pid; how many. */
+int tide_clear_readers(struct tide *tide, uint32_t *cleared, struct failure *failure);
+
 /* The library below: "LMDB 0.9.24: ...". */
 const char *tide_engine(void);
 
@@ -323,13 +326,30 @@ int tide_input_read(int descriptor, void *bytes, size_t size, int wait_ms, size_
 
 struct tide_report {
 	uint64_t tables, items, streams, records, rows, bytes;
+	uint64_t pages, pages_free, pages_leaked;    /* leaked: neither free nor used */
+	uint64_t commit;             /* the snapshot that was checked */
 	uint32_t stale_readers;      /* cleared */
 	uint64_t problems;
-	struct buffer text;          /* a problem a line, the first PROBLEMS_MAX */
+	/* A problem a line, the first PROBLEMS_MAX: the invariant's number, tree,
+	 * table, key, page (0: none) and a sentence, a tab between them. */
+	struct buffer text;
 };
-#define TIDE_PROBLEMS_MAX 1000
+#define TIDE_PROBLEMS_MAX 100000
 
+/* Of the last commit, while others may write. Without LMDB: whatever is in the
+ * file, it comes back and names what is damaged. */
 int tide_check(struct tide *tide, struct tide_report *report, struct failure *failure);
+
+/* The same for a file that need not be open, nor can be; nothing is written, or
+ * made beside it. One that others write to meanwhile is opened (read-only).
+ * NO_FILE, NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT, PERMISSION, and CORRUPT
+ * when not even one of its meta pages is sound. */
+int tide_check_file(const char *path, struct tide_report *report, struct failure *failure);
+
+/* The same in a child process: should that crash, or show no progress for so
+ * long, it is a problem of the file. */
+int tide_check_apart(const char *path, uint32_t patience_ms, struct tide_report *report,
+	struct failure *failure);
 
 /* --- copying (backup.c) --- */
 

@@ -289,36 +289,6 @@ static int elapsed(lua_State *L)
 	return 1;
 }
 
-static int check(lua_State *L)
-{
-	struct database *database = check_database(L, 1);
-	struct tide_report report = { 0 };
-	struct failure failure;
-
-	/* The report's text lives in the handle's buffer: nothing is lost when
-	 * Lua runs out of memory below. It is copied first: a finalizer may use
-	 * the buffer. */
-	buffer_release(&database->bytes);
-	if (tide_check(database->tide, &report, &failure)) {
-		buffer_release(&report.text);
-		return return_failure(L, &failure);
-	}
-	database->bytes = report.text;
-	lua_pushlstring(L, (const char *)report.text.data, report.text.len);
-	lua_createtable(L, 0, 9);
-	set_integer(L, "tables", report.tables);
-	set_integer(L, "items", report.items);
-	set_integer(L, "streams", report.streams);
-	set_integer(L, "records", report.records);
-	set_integer(L, "rows", report.rows);
-	set_integer(L, "bytes", report.bytes);
-	set_integer(L, "stale_readers", report.stale_readers);
-	set_integer(L, "problem_count", report.problems);
-	lua_pushvalue(L, -2);
-	lua_setfield(L, -2, "text");
-	return 1;
-}
-
 void open_databases(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
@@ -329,7 +299,6 @@ void open_databases(lua_State *L)
 		{ "info", info },
 		{ "sync", sync },
 		{ "trim", trim },
-		{ "check", check },
 		{ "wait_writer", wait_writer },
 		{ "elapsed", elapsed },
 		{ "finish", finish_child },

@@ -25,6 +25,7 @@ extern const char SNAPSHOT_TYPE[];
 extern const char BACKUP_TYPE[];
 #define CLOCK_TYPE "tidetable.core.clock"
 #define RECORD_TYPE "tidetable.record"
+#define REPORT_TYPE "tidetable.core.report"
 
 struct child;
 
@@ -101,6 +102,7 @@ void open_bells(lua_State *L);
 void open_records(lua_State *L);
 void open_backups(lua_State *L);
 void open_clocks(lua_State *L);
+void open_checks(lua_State *L);
 void open_terminals(lua_State *L);
 void open_inputs(lua_State *L);
 

@@ -34,7 +34,7 @@ static int add(struct streams *streams, const struct stream *stream)
 	return 0;
 }
 
-static int add_row(struct streams *streams, struct slice key, struct slice value)
+int streams_add_row(struct streams *streams, struct slice key, struct slice value)
 {
 	struct stream stream = { 0 };
 	struct slice payload;
@@ -59,7 +59,7 @@ int streams_load(struct streams *streams, struct txn *txn)
 	if (!err)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
 	while (!err && key.len == META_KEY && key.data[0] == META_STREAM) {
-		err = add_row(streams, key, value);
+		err = streams_add_row(streams, key, value);
 		if (!err)
 			err = cursor_move(cursor, MOVE_NEXT, &key, &value);
 	}

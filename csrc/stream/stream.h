@@ -50,6 +50,9 @@ struct streams {
 int streams_load(struct streams *streams, struct txn *txn);
 void streams_release(struct streams *streams);
 
+/* Adds one more from its row; rows come in the order of their keys. */
+int streams_add_row(struct streams *streams, struct slice key, struct slice value);
+
 /* NULL when there is none. Good until the next load. */
 struct stream *streams_find(const struct streams *streams, uint32_t id);
 

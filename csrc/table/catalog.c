@@ -119,7 +119,7 @@ static int read_row(struct table *table, struct slice key, struct slice value)
 	return err;
 }
 
-static int add_row(struct catalog *catalog, struct slice key, struct slice value)
+int catalog_add_row(struct catalog *catalog, struct slice key, struct slice value)
 {
 	struct table table;
 	int err = read_row(&table, key, value);
@@ -147,7 +147,7 @@ static int load_tables(struct catalog *catalog, struct txn *txn)
 	if (!err)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
 	while (!err && key.len > 1 && key.data[0] == META_TABLE) {
-		err = add_row(catalog, key, value);
+		err = catalog_add_row(catalog, key, value);
 		if (!err)
 			err = cursor_move(cursor, MOVE_NEXT, &key, &value);
 	}

@@ -29,6 +29,9 @@ struct catalog {
 int catalog_refresh(struct catalog *catalog, struct txn *txn, const struct state *state);
 void catalog_release(struct catalog *catalog);
 
+/* Adds one more table from its row; rows come in the order of their keys. */
+int catalog_add_row(struct catalog *catalog, struct slice key, struct slice value);
+
 /* NULL when there is none. Good until the next refresh. */
 const struct table *catalog_find(const struct catalog *catalog, struct slice name);
 

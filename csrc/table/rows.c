@@ -229,7 +229,7 @@ static int step(struct row_walk *walk, enum move move)
 
 	for (; walk->depth >= 0; walk->depth--) {
 		struct row_level *at = &walk->levels[walk->depth];
-		int err = cursor_move(at->cursor, move, &key, &value);
+		int err = at->cursor ? cursor_move(at->cursor, move, &key, &value) : END;
 
 		if (err < 0)
 			return err;

@@ -4,6 +4,7 @@ local backup = require "tidetable.backup"
 local core = require "tidetable.core"
 local optimistic = require "tidetable.optimistic"
 local options = require "tidetable.options"
+local reports = require "tidetable.report"
 local stream = require "tidetable.stream"
 local tables = require "tidetable.table"
 local wait = require "tidetable.wait"
@@ -272,20 +273,12 @@ function Database:trim()
   return trim_all(self)
 end
 
---- Verifies every invariant that a file can show.
----@return table|nil report, table|nil err, string|nil code
+--- Verifies the file, page by page and row by row, and every invariant that a
+--- file can show, as of the last commit; others may write meanwhile.
+---@return tidetable.Report|nil, tidetable.error|nil err, string|nil code
 function Database:check()
   local report, err, code = core.check(self.core)
-  if not report then
-    return nil, err, code
-  end
-  report.problems = {}
-  for line in report.text:gmatch("[^\n]+") do
-    report.problems[#report.problems + 1] = line
-  end
-  report.text = nil
-  report.ok = report.problem_count == 0
-  return report
+  return reports.of(report), err, code
 end
 
 --- Copies the database to a new file while others read and write: verified, and

@@ -5,6 +5,7 @@ local backup = require "tidetable.backup"
 local core = require "tidetable.core"
 local database = require "tidetable.database"
 local options = require "tidetable.options"
+local reports = require "tidetable.report"
 local types = require "tidetable.types"
 
 local misuse = options.misuse
@@ -87,6 +88,25 @@ function tidetable.compact(path, given)
     return nil, err, code
   end
   return backup.in_place({ core = handle, wait = given.wait }, given.progress)
+end
+
+local file_options = { apart = "boolean", patience = options.seconds }
+
+---@class tidetable.CheckOptions
+---@field apart boolean|nil     in a child process, should even the check crash
+---@field patience number|nil   seconds without progress until that is ended; default 60
+
+--- Verifies a file that is not open here, even one that can't be opened: what
+--- db:check() does. Nothing is written, and nothing made beside the file.
+---@param path string
+---@param given tidetable.CheckOptions|nil
+---@return tidetable.Report|nil, tidetable.error|nil err, tidetable.code|nil code
+function tidetable.check(path, given)
+  options.path(path, "check")
+  given = options.check(given, file_options, "check")
+  local patience = math.min(given.patience or 60, 1e6)
+  local report, err, code = core.check_file(path, given.apart or false, patience)
+  return reports.of(report), err, code
 end
 
 --- A clock that stands still until it is told.

@@ -135,14 +135,19 @@
 --- What db:check() returns.
 ---@class tidetable.Report
 ---@field ok boolean
----@field problems string[]       each begins with the invariant's number
----@field problem_count integer   all of them; `problems` has the first 1,000
+---@field problems string[]       sentences, each begins with the invariant's number
+---@field findings tidetable.Finding[]  the same, taken apart
+---@field problem_count integer   all of them; the two above have the first 100,000
 ---@field tables integer
 ---@field items integer
 ---@field streams integer
 ---@field records integer
 ---@field rows integer
 ---@field bytes integer
+---@field pages integer           of the file, up to the last one ever used
+---@field pages_free integer
+---@field pages_leaked integer    neither free nor used
+---@field commit integer          number of the snapshot that was checked
 ---@field stale_readers integer   slots of dead processes, cleared
 
 --- What db:backup() and tidetable.compact() return.

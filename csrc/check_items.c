@@ -1,0 +1,215 @@
+/* check_items.c - items, and the nodes and parts that they need. */
+#include "checking.h"
+
+static int check_parts_of(struct check *check, const struct stored *stored)
+{
+	struct tally_entry *entry;
+
+	if (!stored->part)
+		return 0;
+	if (check->has_state && stored->part > check->state.node)
+		problem(check, 2, "has part id %llu, and %llu is the last given",
+			(unsigned long long)stored->part, (unsigned long long)check->state.node);
+	if (tally_find(&check->parts, stored->part))
+		problem(check, 3, "has the parts of another item");
+	entry = tally_make(&check->parts, stored->part);
+	if (!entry)
+		return ERR_NO_MEMORY;
+	entry->a = (stored->item.len + ITEM_SHARE - 1) / ITEM_SHARE;
+	return 0;
+}
+
+/* Where the item's last change is in sight, its record is there and shows it. */
+static int check_last_record(struct check *check, const struct table *table,
+	const struct stored *stored)
+{
+	const struct stream *stream =
+		streams_find(&check->catalog.streams, table->row.stream);
+	struct horizon horizon;
+	struct cursor *cursor;
+	struct record record;
+	int err;
+
+	if (!stream || stored->sequence <= stream->row.first_sequence)
+		return 0;
+	err = stream_horizon(check->txn, stream->row.id, &horizon);
+	if (err || stored->sequence <= horizon.removed)
+		return err == ERR_CORRUPT ? 0 : err;
+	err = txn_cursor(check->txn, TREE_LOG, &cursor);
+	if (!err)
+		err = log_seek(cursor, stream->row.id, stored->sequence, &record);
+	if (err < 0)
+		return err == ERR_CORRUPT ? 0 : err;
+	if (err == END || record.sequence != stored->sequence) {
+		if (!check->is_damaged[TREE_LOG])
+			problem(check, 12, "was changed by %llu, and its stream has no such record",
+				(unsigned long long)stored->sequence);
+		return 0;
+	}
+	buffer_clear(&check->record);
+	err = log_copy(cursor, stream->row.id, &record, &check->record);
+	if (!err)
+		err = record_get(&record, buffer_slice(&check->record));
+	if (err)
+		return err == ERR_CORRUPT ? 0 : err;
+	if (view_has_new(stream->row.view) && !slice_equal(record.new_image, stored->item))
+		problem(check, 12, "is not what its last record %llu shows",
+			(unsigned long long)stored->sequence);
+	return 0;
+}
+
+static bool lies_where_it_should(struct check *check, const struct table *table,
+	struct slice item, struct slice whole)
+{
+	struct key key;
+
+	return !check->has_stamp || (key_of_item(&key, table->row.id, &table->row.schema, item,
+		check->stamp.secret) == 0 && slice_equal(key_whole(&key), whole));
+}
+
+static int check_item_of(struct check *check, const struct table *table,
+	const struct stored *stored, struct slice whole)
+{
+	check->report->items++;
+	if (map_check(stored->item)) {
+		problem(check, 4, "does not decode");
+		return 0;
+	}
+	if (!lies_where_it_should(check, table, stored->item, whole)) {
+		problem(check, 4, "has other key attributes");
+		return 0;
+	}
+	if (check->has_state && (stored->sequence > check->state.sequence ||
+			stored->sequence == 0))
+		problem(check, 5, "has sequence number %llu, and %llu is the last given",
+			(unsigned long long)stored->sequence,
+			(unsigned long long)check->state.sequence);
+	if (item_size(stored->item) > ITEM_MAX_BYTES)
+		problem(check, 6, "is too big");
+	return check_last_record(check, table, stored);
+}
+
+static int check_item(struct check *check, const struct row_walk *walk)
+{
+	const struct table *table = check_table_with_id(check, get_u32(walk->key));
+	struct stored stored = { 0 };
+	int err = stored_read(&stored, check->txn, walk->payload, &check->item);
+	int noted;
+
+	subject_is_item(check, rows_key(walk));
+	noted = check_parts_of(check, &stored);
+	if (noted)
+		return noted;
+	if (err == ERR_CORRUPT) {
+		check->has_broken_items = true;
+		if (!stored.part || !check->is_damaged[TREE_PARTS])
+			problem(check, stored.part ? 3 : 4, stored.part
+				? "lacks parts, or has too many" : "does not decode");
+		else
+			problem(check, 1, "has parts that are damaged");
+		return 0;
+	}
+	return err || !table ? err : check_item_of(check, table, &stored, rows_key(walk));
+}
+
+/* The nodes that the walk is in. */
+static int note_nodes(struct check *check, const struct row_walk *walk)
+{
+	for (int level = 1; level <= walk->depth; level++) {
+		struct tally_entry *entry = tally_make(&check->nodes, walk->levels[level].node);
+
+		if (!entry)
+			return ERR_NO_MEMORY;
+		entry->a++;              /* rows met in it, or below it */
+	}
+	return 0;
+}
+
+/* The walk met what it can't read. When no row is damaged, the rows don't go
+ * together. */
+static void take_break(struct check *check, const struct row_walk *walk)
+{
+	check->has_broken_items = true;
+	if (check->is_damaged[TREE_ITEMS] || check->is_damaged[TREE_TAILS] || check->breaks > 1)
+		return;
+	subject_is_item(check, rows_key(walk));
+	problem(check, 3, "leads to a node that holds nothing, or is none");
+}
+
+static int walk_items(struct check *check, struct row_walk *walk)
+{
+	uint64_t tails;
+	int err = txn_count(check->txn, TREE_TAILS, &tails);
+
+	if (!err)
+		err = rows_from(walk, check->txn, slice_of("", 0));
+	while (check_goes_on(check, TREE_ITEMS, &err)) {
+		if (err == ERR_CORRUPT)
+			take_break(check, walk);
+		else
+			err = check_item(check, walk);
+		if (!err)
+			err = note_nodes(check, walk);
+		if (err && err != ERR_CORRUPT)
+			return err;
+		if (walk->tail_rows > tails) {
+			subject_is_tree(check, TREE_TAILS);
+			problem(check, 3, "has nodes that are referred to twice");
+			return 0;
+		}
+		err = progress_step(check->progress, 1);
+		if (err)
+			return err;
+		err = rows_next(walk);
+	}
+	return err < 0 ? err : 0;
+}
+
+/* --- what nobody refers to --- */
+
+static void check_owner(struct check *check, enum tree tree, struct slice key)
+{
+	const struct tally *owners = tree == TREE_PARTS ? &check->parts : &check->nodes;
+	const struct tally_entry *owner;
+
+	if (key.len < 8 || (tree == TREE_PARTS && key.len != PART_KEY))
+		return;
+	owner = tally_find(owners, get_u64(key.data));
+	if (owner && (tree == TREE_TAILS || get_u16(key.data + 8) < owner->a))
+		return;
+	subject_is_row(check, tree, key);
+	problem(check, 3, tree == TREE_PARTS ? "belongs to no item" : "is in a node that"
+		" no key leads to");
+}
+
+/* What is not reached because the way to it is damaged is not told again. */
+static int check_owners(struct check *check, enum tree tree)
+{
+	struct slice key, value;
+	struct cursor *cursor;
+	int err = cursor_open(&cursor, check->txn, tree);
+
+	if (err)
+		return err;
+	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
+	while (check_goes_on(check, (int)tree, &err)) {
+		if (err == 0)
+			check_owner(check, tree, key);
+		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+	}
+	cursor_close(cursor);
+	return err < 0 ? err : 0;
+}
+
+int check_items(struct check *check)
+{
+	struct row_walk walk = { 0 };
+	int err = walk_items(check, &walk);
+
+	rows_stop(&walk);
+	if (err || check->has_broken_items || check->is_damaged[TREE_ITEMS] ||
+			check->is_damaged[TREE_TAILS])
+		return err;
+	err = check_owners(check, TREE_TAILS);
+	return err ? err : check_owners(check, TREE_PARTS);
+}

@@ -1,0 +1,394 @@
+/* check_streams.c - records: along their stream, in their transaction, and
+ * beside the items that they tell of.
+ *
+ * A transaction's records may lie in several streams. What one stream has of it
+ * is counted on the way; only when that isn't all of it an entry is kept until
+ * the other streams are through.
+ */
+#include "checking.h"
+
+struct stream_walk {
+	struct check *check;
+	const struct stream_row *row;
+	const struct table *table;   /* whose items the records tell of; or NULL */
+	struct cursor *cursor;
+	struct horizon horizon;
+	struct record record, before;
+	bool torn;                   /* records in between can't be read */
+	uint64_t run, seen;          /* of the transaction it is in */
+	uint64_t positions;          /* their sum, from 1 */
+};
+
+static void record_is(struct stream_walk *walk, int invariant, const char *what)
+{
+	subject_is_record(walk->check, walk->row, walk->record.sequence);
+	problem(walk->check, invariant, "%s", what);
+}
+
+/* --- a record by itself --- */
+
+static void check_images(struct stream_walk *walk)
+{
+	const struct record *record = &walk->record;
+	uint8_t view = walk->row->view;
+	bool has_old = record->old_image.len > 0, has_new = record->new_image.len > 0;
+
+	if (has_old != (view_has_old(view) && record->event != EVENT_INSERT) ||
+			has_new != (view_has_new(view) && record->event != EVENT_REMOVE))
+		record_is(walk, 11, "has other images than its view and event call for");
+	if (has_old && has_new && slice_equal(record->old_image, record->new_image))
+		record_is(walk, 11, "has two images that are the same");
+}
+
+static bool agrees(const struct stream_walk *walk, struct slice image, const struct key *key)
+{
+	struct key other;
+
+	return image.len == 0 || (key_of_item(&other, walk->row->table, &walk->row->schema, image,
+		walk->check->stamp.secret) == 0 &&
+		slice_equal(key_whole(&other), key_whole(key)));
+}
+
+/* False if it has no key to go on with. */
+static bool check_keys(struct stream_walk *walk, struct key *key)
+{
+	const struct record *record = &walk->record;
+
+	if (!walk->check->has_stamp)
+		return false;
+	if (key_of_key(key, walk->row->table, &walk->row->schema, record->keys,
+			walk->check->stamp.secret)) {
+		record_is(walk, 13, "has keys that are not keys of the table");
+		return false;
+	}
+	if (key->partition_hash != record->partition_hash)
+		record_is(walk, 13, "has another partition hash than its keys");
+	if (!agrees(walk, record->old_image, key) || !agrees(walk, record->new_image, key))
+		record_is(walk, 13, "has an image with other keys");
+	return true;
+}
+
+/* --- beside the one before it --- */
+
+static void check_order(struct stream_walk *walk)
+{
+	const struct record *record = &walk->record, *before = &walk->before;
+	const struct state *state = &walk->check->state;
+
+	if ((walk->check->has_state && record->sequence > state->sequence) ||
+			record->sequence <= walk->row->first_sequence)
+		record_is(walk, 8, "has a sequence number that was never given to this stream");
+	if (record->sequence <= before->sequence)
+		record_is(walk, 8, "does not rise");
+	if (record->transaction == before->transaction &&
+			(record->position <= before->position || record->count != before->count))
+		record_is(walk, 10, "has a wrong place in its transaction");
+	if (record->retention_ms < before->retention_ms)
+		record_is(walk, 14, "lets the retention clock fall");
+	if (record->sequence <= walk->horizon.removed)
+		record_is(walk, 16, "is still there, and was removed");
+}
+
+/* Behind rows that can't be read, which are told already, anything may come. */
+static void check_gap(struct stream_walk *walk)
+{
+	const struct record *record = &walk->record, *before = &walk->before;
+
+	if (walk->torn)
+		return;
+	if (record->ordinal <= before->ordinal) {
+		record_is(walk, 9, "has an ordinal that does not rise");
+	} else if (record->ordinal > before->ordinal + 1) {
+		subject_is_record(walk->check, walk->row, record->sequence);
+		problem(walk->check, 9, "has %llu records missing before it, behind %llu",
+			(unsigned long long)(record->ordinal - before->ordinal - 1),
+			(unsigned long long)before->sequence);
+	} else if (record->stream_bytes != before->stream_bytes + record_bytes(record)) {
+		record_is(walk, 9, "does not add up with the bytes before it");
+	}
+}
+
+/* --- its transaction --- */
+
+/* The run of records that has ended: all of its transaction, or one stream's
+ * share of it. */
+static int end_run(struct stream_walk *walk)
+{
+	struct tally_entry *entry;
+
+	uint64_t count = walk->before.count;
+
+	if (walk->seen == 0 || walk->seen == count)
+		return 0;
+	entry = tally_find(&walk->check->transactions, walk->run);
+	if (!entry) {
+		entry = tally_make(&walk->check->transactions, walk->run);
+		if (!entry)
+			return ERR_NO_MEMORY;
+		entry->a = count;
+		entry->b = count * (count + 1) / 2;
+	}
+	entry->a -= walk->seen;          /* what is left, and the sum of its places */
+	entry->b -= walk->positions;
+	return 0;
+}
+
+static int take_run(struct stream_walk *walk)
+{
+	const struct record *record = &walk->record;
+	int err = 0;
+
+	if (record->transaction != walk->run || walk->seen == 0) {
+		err = end_run(walk);
+		walk->run = record->transaction;
+		walk->seen = walk->positions = 0;
+	}
+	walk->seen++;
+	walk->positions += record->position + UINT64_C(1);
+	return err;
+}
+
+/* --- its item --- */
+
+/* The item's last change, 0 if there is none. */
+static int version_of(struct check *check, const struct key *key, uint64_t *sequence)
+{
+	struct slice row = key_whole(key), value, payload;
+	enum tree tree = TREE_ITEMS;
+	struct place place;
+	int err = 0;
+
+	*sequence = 0;
+	if (row.len >= STORE_KEY_MAX) {
+		err = place_find(&place, check->txn, row);
+		tree = place.tree;
+		row = place_key(&place);
+	}
+	if (!err)
+		err = txn_get(check->txn, tree, row, &value);
+	if (!err)
+		err = row_open(row, value, &payload);
+	if (!err && payload.len < 9)
+		err = ERR_CORRUPT;
+	if (!err)
+		*sequence = get_u64(payload.data + 1);
+	return err;
+}
+
+/* A change that its item doesn't show is overdue until a later record explains
+ * it. */
+static int check_item_of(struct stream_walk *walk, const struct key *key)
+{
+	struct check *check = walk->check;
+	uint64_t name = hash64(check->stamp.secret, key_whole(key));
+	struct tally_entry *entry;
+	uint64_t sequence;
+	bool explained;
+	int err = version_of(check, key, &sequence);
+
+	if (err < 0 && err != ERR_CORRUPT)
+		return err;
+	if (walk->record.event == EVENT_REMOVE)
+		explained = sequence == 0 || sequence > walk->record.sequence;
+	else
+		explained = sequence >= walk->record.sequence;
+	if (err == ERR_CORRUPT || explained) {
+		tally_remove(&check->overdue, name);
+		return 0;
+	}
+	entry = tally_make(&check->overdue, name);
+	if (!entry)
+		return ERR_NO_MEMORY;
+	entry->a = walk->record.sequence;
+	entry->b = walk->row->id;
+	return 0;
+}
+
+static int tell_overdue(struct check *check, const struct tally_entry *entry)
+{
+	const struct stream *stream =
+		streams_find(&check->catalog.streams, (uint32_t)entry->b);
+	struct cursor *cursor;
+	struct record record;
+	struct key key;
+	int err = txn_cursor(check->txn, TREE_LOG, &cursor);
+
+	if (!err)
+		err = log_seek(cursor, stream->row.id, entry->a, &record);
+	buffer_clear(&check->record);
+	if (!err)
+		err = log_copy(cursor, stream->row.id, &record, &check->record);
+	if (!err)
+		err = record_get(&record, buffer_slice(&check->record));
+	if (!err)
+		err = key_of_key(&key, stream->row.table, &stream->row.schema, record.keys,
+			check->stamp.secret);
+	if (err)
+		return err == ERR_CORRUPT || err == END ? 0 : err;
+	subject_is_item(check, key_whole(&key));
+	problem(check, 12, record.event == EVENT_REMOVE
+		? "is there, and record %llu says that it was removed"
+		: "is missing, or older than record %llu, its last change",
+		(unsigned long long)record.sequence);
+	return 0;
+}
+
+/* Only where no item was lost to damage that is told already. */
+static int check_overdue(struct check *check)
+{
+	int err = 0;
+
+	if (check->is_damaged[TREE_ITEMS] || check->is_damaged[TREE_TAILS] ||
+			check->has_broken_items)
+		return 0;
+	for (size_t i = 0; i < check->overdue.cap && !err; i++)
+		if (check->overdue.entries[i].used)
+			err = tell_overdue(check, &check->overdue.entries[i]);
+	return err;
+}
+
+/* --- a stream --- */
+
+/* The whole record, when its head could be read. CORRUPT: its rows can't. */
+static int read_record(struct stream_walk *walk)
+{
+	struct check *check = walk->check;
+	int err;
+
+	buffer_clear(&check->record);
+	err = log_copy(walk->cursor, walk->row->id, &walk->record, &check->record);
+	if (err)
+		return err;
+	err = record_check(buffer_slice(&check->record));
+	if (!err)
+		err = record_get(&walk->record, buffer_slice(&check->record));
+	if (err == ERR_CORRUPT)
+		record_is(walk, 1, "does not decode");
+	return err;
+}
+
+/* A row that can't be read was told by the survey, as a rule. */
+static void take_break(struct stream_walk *walk)
+{
+	walk->torn = true;
+	if (walk->check->is_damaged[TREE_LOG] || walk->check->breaks > 1)
+		return;
+	subject_is_record(walk->check, walk->row, walk->before.sequence);
+	problem(walk->check, 9, "is followed by what can't be read");
+}
+
+static int check_record(struct stream_walk *walk)
+{
+	struct key key;
+	int err = read_record(walk);
+
+	if (err == ERR_CORRUPT) {
+		take_break(walk);
+		return 0;
+	}
+	if (!err)
+		err = take_run(walk);
+	if (err)
+		return err;
+	walk->check->report->records++;
+	check_order(walk);
+	check_gap(walk);
+	check_images(walk);
+	if (check_keys(walk, &key) && walk->table)
+		err = check_item_of(walk, &key);
+	walk->before = walk->record;
+	walk->torn = false;
+	return err;
+}
+
+static int walk_stream(struct stream_walk *walk)
+{
+	int err = log_seek(walk->cursor, walk->row->id, 0, &walk->record);
+
+	while (check_goes_on(walk->check, TREE_LOG, &err)) {
+		if (err == ERR_CORRUPT)
+			take_break(walk);
+		else
+			err = check_record(walk);
+		if (err && err != ERR_CORRUPT)
+			return err;
+		err = progress_step(walk->check->progress, 1);
+		if (err)
+			return err;
+		err = log_next(walk->cursor, walk->row->id, &walk->record);
+	}
+	return err < 0 ? err : end_run(walk);
+}
+
+static int check_stream(struct check *check, const struct stream *stream)
+{
+	const struct table *table = check_table_with_id(check, stream->row.table);
+	struct stream_walk walk = { .check = check, .row = &stream->row };
+	int err = stream_horizon(check->txn, stream->row.id, &walk.horizon);
+
+	if (err == ERR_CORRUPT) {        /* told by the survey; where it begins isn't known */
+		walk.torn = true;
+		err = 0;
+	}
+	if (table && table->row.stream == stream->row.id)
+		walk.table = table;
+	walk.before.sequence = walk.horizon.removed;
+	walk.before.ordinal = walk.horizon.ordinal;
+	walk.before.stream_bytes = walk.horizon.stream_bytes;
+	if (!err)
+		err = cursor_open(&walk.cursor, check->txn, TREE_LOG);
+	if (!err)
+		err = walk_stream(&walk);
+	cursor_close(walk.cursor);
+	return err;
+}
+
+int check_streams(struct check *check)
+{
+	const struct streams *streams = &check->catalog.streams;
+	int err = 0;
+
+	for (size_t i = 0; i < streams->count && !err; i++)
+		err = check_stream(check, &streams->all[i]);
+	return err ? err : check_overdue(check);
+}
+
+/* --- transactions --- */
+
+/* The last sequence number of which a stream may have lost records. Of what a
+ * stream held that is gone altogether, nothing is known. */
+static int last_lost(struct check *check, uint64_t *lost)
+{
+	const struct streams *streams = &check->catalog.streams;
+	int err = 0;
+
+	*lost = streams->count < check->state.stream ? UINT64_MAX : 0;
+	for (size_t i = 0; i < streams->count && !err; i++) {
+		struct horizon horizon;
+
+		err = stream_horizon(check->txn, streams->all[i].row.id, &horizon);
+		if (!err && horizon.hidden > *lost)
+			*lost = horizon.hidden;
+	}
+	return err;
+}
+
+int check_transactions(struct check *check)
+{
+	uint64_t lost;
+	int err;
+
+	if (check->is_damaged[TREE_LOG] || check->is_damaged[TREE_META])
+		return 0;
+	err = last_lost(check, &lost);
+	for (size_t i = 0; i < check->transactions.cap && !err; i++) {
+		const struct tally_entry *entry = &check->transactions.entries[i];
+
+		if (!entry->used || entry->key <= lost || (entry->a == 0 && entry->b == 0))
+			continue;
+		subject_is_tree(check, TREE_LOG);
+		problem(check, 10, "has not the records of transaction %llu that it says it has:"
+			" %lld too few", (unsigned long long)entry->key, (long long)entry->a);
+	}
+	return err == ERR_CORRUPT ? 0 : err;
+}

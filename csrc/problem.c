@@ -1,0 +1,434 @@
+/* problem.c - what is wrong with a file, in words: tree, table, key, page.
+ *
+ * A key is shown as its table's attributes have it, so that its reader can look
+ * for the item; a key that can't be understood as the bytes it is. No byte of
+ * the file gets into a line but as printable text.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "checking.h"
+
+/* --- text --- */
+
+static void put_format(struct buffer *out, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void put_format(struct buffer *out, const char *format, ...)
+{
+	char text[600];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	buffer_put(out, text, strlen(text));
+}
+
+/* What can be printed as it is, the rest in hex. */
+static void put_shown(struct buffer *out, struct slice bytes)
+{
+	for (size_t i = 0; i < bytes.len; i++) {
+		uint8_t c = bytes.data[i];
+
+		if (c >= ' ' && c < 0x7f && c != '\\' && c != '"')
+			buffer_put_u8(out, c);
+		else
+			put_format(out, "\\x%02x", c);
+	}
+}
+
+static void put_hex(struct buffer *out, struct slice bytes)
+{
+	for (size_t i = 0; i < bytes.len; i++)
+		put_format(out, "%02x", bytes.data[i]);
+}
+
+static void put_value(struct buffer *out, enum type type, struct slice bytes)
+{
+	char number[NUMBER_MAX_TEXT];
+
+	if (type == TYPE_N && number_width(bytes) == (int)bytes.len) {
+		number_format(bytes, number);
+		put_format(out, "%s", number);
+	} else if (type == TYPE_S) {
+		buffer_put_u8(out, '"');
+		put_shown(out, bytes);
+		buffer_put_u8(out, '"');
+	} else {
+		put_format(out, "0x");
+		put_hex(out, bytes);
+	}
+}
+
+static void put_key(struct check *check, struct buffer *out, const struct key_schema *schema,
+	struct slice whole)
+{
+	struct key_values values;
+
+	if (key_read(&values, whole, schema, &check->scratch)) {
+		put_format(out, "the bytes \"");
+		put_shown(out, whole);
+		buffer_put_u8(out, '"');
+		return;
+	}
+	put_shown(out, attribute_name(&schema->partition));
+	put_format(out, values.partition.type ? " = " : " with hash ");
+	put_value(out, values.partition.type, values.partition.bytes);
+	if (!values.sort.type)
+		return;
+	put_format(out, ", ");
+	put_shown(out, attribute_name(&schema->sort));
+	put_format(out, " = ");
+	put_value(out, values.sort.type, values.sort.bytes);
+}
+
+/* --- long keys: which node is where --- */
+
+static int add_node(struct check *check, uint64_t node, uint64_t parent, struct slice bytes)
+{
+	if (check->node_count == check->node_cap) {
+		size_t cap = check->node_cap ? 2 * check->node_cap : 64;
+		struct node_name *names = memory_resize(check->node_names, cap * sizeof *names);
+
+		if (!names)
+			return ERR_NO_MEMORY;
+		check->node_names = names;
+		check->node_cap = cap;
+	}
+	check->node_names[check->node_count++] = (struct node_name){ node, parent,
+		check->node_bytes.len, bytes.len };
+	buffer_put_slice(&check->node_bytes, bytes);
+	return buffer_error(&check->node_bytes);
+}
+
+/* A row of 511 bytes leads to a node; 8 of them, in tails, are its parent's. */
+static int add_node_row(struct check *check, enum tree tree, struct slice key,
+	struct slice value)
+{
+	size_t base = tree == TREE_TAILS ? 8 : 0;
+	struct slice payload;
+
+	if (key.len != STORE_KEY_MAX || row_open(key, value, &payload) || payload.len != 9 ||
+			payload.data[0] != ROW_NODE)
+		return 0;
+	return add_node(check, get_u64(payload.data + 1), base ? get_u64(key.data) : 0,
+		slice_of(key.data + base, key.len - base - 1));
+}
+
+static int add_nodes(struct check *check, enum tree tree)
+{
+	struct slice key, value;
+	struct cursor *cursor;
+	int err = cursor_open(&cursor, check->txn, tree);
+
+	if (err)
+		return err;
+	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
+	while (check_goes_on(check, (int)tree, &err)) {
+		if (err == 0 && add_node_row(check, tree, key, value))
+			break;
+		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+	}
+	cursor_close(cursor);
+	return err;
+}
+
+static const struct node_name *find_node(struct check *check, uint64_t node)
+{
+	if (!check->nodes_are_named) {
+		check->nodes_are_named = true;
+		add_nodes(check, TREE_ITEMS);
+		add_nodes(check, TREE_TAILS);
+	}
+	for (size_t i = 0; i < check->node_count; i++)
+		if (check->node_names[i].node == node)
+			return &check->node_names[i];
+	return NULL;
+}
+
+/* The whole key of a row of tails, as far as the way to it is known. */
+static void put_whole_key(struct check *check, struct buffer *out, struct slice key)
+{
+	const struct node_name *way[ROWS_LEVELS];
+	uint64_t node = key.len >= 8 ? get_u64(key.data) : 0;
+	int count = 0;
+
+	while (node && count < ROWS_LEVELS) {
+		way[count] = find_node(check, node);
+		node = way[count] ? way[count]->parent : 0;
+		count += way[count] != NULL;
+	}
+	while (count-- > 0)
+		buffer_put(out, check->node_bytes.data + way[count]->at, way[count]->len);
+	if (key.len > 8)
+		buffer_put(out, key.data + 8, key.len - 8 - (key.len == STORE_KEY_MAX));
+}
+
+/* --- subjects --- */
+
+const struct table *check_table_with_id(struct check *check, uint32_t id)
+{
+	const struct catalog *catalog = &check->catalog;
+
+	if (check->last_table && check->last_table->row.id == id)
+		return check->last_table;
+	for (size_t i = 0; i < catalog->count; i++)
+		if (catalog->tables[i].row.id == id)
+			return check->last_table = &catalog->tables[i];
+	return NULL;
+}
+
+static struct subject *new_subject(struct check *check, int tree)
+{
+	struct subject *subject = &check->subject;
+
+	subject->tree = tree;
+	subject->page = 0;
+	subject->row = -1;
+	subject->table[0] = '\0';
+	buffer_clear(&subject->key);
+	buffer_clear(&subject->name);
+	return subject;
+}
+
+static const char *name_of_tree(int tree)
+{
+	if (tree < 0)
+		return "";
+	return tree == SURVEY_FREE_LIST ? "free list" : tree_name((enum tree)tree);
+}
+
+void subject_is_file(struct check *check)
+{
+	put_format(&new_subject(check, -1)->name, "the file");
+}
+
+void subject_is_tree(struct check *check, int tree)
+{
+	struct subject *subject = new_subject(check, tree);
+
+	put_format(&subject->name, tree == SURVEY_FREE_LIST ? "the %s" : "tree %s",
+		name_of_tree(tree));
+}
+
+void subject_lies(struct check *check, uint64_t page, int row)
+{
+	check->subject.page = page;
+	check->subject.row = row;
+}
+
+static void set_table(struct subject *subject, const char *name)
+{
+	snprintf(subject->table, sizeof subject->table, "%s", name);
+	put_format(&subject->name, "table %s, ", name);
+}
+
+void subject_is_item(struct check *check, struct slice whole)
+{
+	struct subject *subject = new_subject(check, TREE_ITEMS);
+	const struct table *table = whole.len < 4 ? NULL
+		: check_table_with_id(check, get_u32(whole.data));
+
+	if (table) {
+		set_table(subject, table->row.name);
+		put_key(check, &subject->key, &table->row.schema, whole);
+	} else {
+		put_format(&subject->key, "the bytes \"");
+		put_shown(&subject->key, whole);
+		buffer_put_u8(&subject->key, '"');
+	}
+	put_format(&subject->name, "the item under ");
+	buffer_put_slice(&subject->name, buffer_slice(&subject->key));
+}
+
+void subject_is_record(struct check *check, const struct stream_row *row, uint64_t sequence)
+{
+	struct subject *subject = new_subject(check, TREE_LOG);
+
+	set_table(subject, row->table_name);
+	put_format(&subject->key, "record %" PRIu64, sequence);
+	put_format(&subject->name, "stream %s, record %" PRIu64, row->label, sequence);
+}
+
+static void name_meta_row(struct check *check, struct slice key)
+{
+	struct subject *subject = &check->subject;
+	uint32_t id = key.len == 5 ? get_u32(key.data + 1) : 0;
+
+	switch (key.len ? key.data[0] : 0) {
+	case META_STAMP: put_format(&subject->key, "stamp"); break;
+	case META_STATE: put_format(&subject->key, "state"); break;
+	case META_WEAK_BOOT: put_format(&subject->key, "boot"); break;
+	case META_TABLE:
+		snprintf(subject->table, sizeof subject->table, "%.*s", (int)key.len - 1,
+			is_table_name(slice_of(key.data + 1, key.len - 1)) ?
+			(const char *)key.data + 1 : "");
+		put_format(&subject->key, "table ");
+		put_shown(&subject->key, slice_of(key.data + 1, key.len - 1));
+		break;
+	case META_DROPPED: put_format(&subject->key, "deleted table %u", id); break;
+	case META_STREAM: put_format(&subject->key, "stream %u", id); break;
+	case META_HORIZON: put_format(&subject->key, "horizon of stream %u", id); break;
+	default:
+		put_format(&subject->key, "the bytes \"");
+		put_shown(&subject->key, key);
+		buffer_put_u8(&subject->key, '"');
+	}
+	put_format(&subject->name, "meta, the row of ");
+	buffer_put_slice(&subject->name, buffer_slice(&subject->key));
+}
+
+static void name_tails_row(struct check *check, struct slice key)
+{
+	struct buffer whole = { 0 };
+
+	put_whole_key(check, &whole, key);
+	subject_is_item(check, buffer_slice(&whole));
+	check->subject.tree = TREE_TAILS;
+	buffer_release(&whole);
+}
+
+static void name_log_row(struct check *check, struct slice key)
+{
+	const struct stream *stream = key.len != RECORD_KEY ? NULL
+		: streams_find(&check->catalog.streams, get_u32(key.data));
+	struct subject *subject = &check->subject;
+
+	if (stream) {
+		subject_is_record(check, &stream->row, get_u64(key.data + 4));
+		put_format(&subject->name, ", part %u", get_u16(key.data + 12));
+		return;
+	}
+	put_format(&subject->key, "the bytes \"");
+	put_shown(&subject->key, key);
+	buffer_put_u8(&subject->key, '"');
+	put_format(&subject->name, "log, the row under ");
+	buffer_put_slice(&subject->name, buffer_slice(&subject->key));
+}
+
+static void name_part_row(struct check *check, struct slice key)
+{
+	struct subject *subject = &check->subject;
+
+	if (key.len == PART_KEY)
+		put_format(&subject->key, "part id %" PRIu64 ", piece %u", get_u64(key.data),
+			get_u16(key.data + 8));
+	else
+		put_shown(&subject->key, key);
+	put_format(&subject->name, "parts, ");
+	buffer_put_slice(&subject->name, buffer_slice(&subject->key));
+}
+
+void subject_is_row(struct check *check, enum tree tree, struct slice key)
+{
+	new_subject(check, (int)tree);
+	switch (tree) {
+	case TREE_META:
+		name_meta_row(check, key);
+		break;
+	case TREE_ITEMS:
+		subject_is_item(check, slice_of(key.data, key.len - (key.len == STORE_KEY_MAX)));
+		break;
+	case TREE_TAILS:
+		name_tails_row(check, key);
+		break;
+	case TREE_PARTS:
+		name_part_row(check, key);
+		break;
+	case TREE_LOG:
+		name_log_row(check, key);
+		break;
+	}
+}
+
+/* --- problems --- */
+
+/* A line of the report: invariant, tree, table, key, page, sentence; a tab
+ * between, and none inside. */
+static void note(struct check *check, int invariant, struct slice what)
+{
+	struct tide_report *report = check->report;
+	const struct subject *subject = &check->subject;
+
+	if (report->problems++ >= TIDE_PROBLEMS_MAX)
+		return;
+	put_format(&report->text, "%d\t%s\t%s\t", invariant, name_of_tree(subject->tree),
+		subject->table);
+	buffer_put_slice(&report->text, buffer_slice(&subject->key));
+	put_format(&report->text, "\t%" PRIu64 "\t", subject->page);
+	buffer_put_slice(&report->text, buffer_slice(&subject->name));
+	buffer_put_u8(&report->text, ' ');
+	buffer_put_slice(&report->text, what);
+	if (subject->page)
+		put_format(&report->text, subject->row < 0 ? " (page %" PRIu64 ")"
+			: " (page %" PRIu64 ", row %d)", subject->page, subject->row);
+	buffer_put_u8(&report->text, '\n');
+}
+
+void problem(struct check *check, int invariant, const char *format, ...)
+{
+	char what[300];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	note(check, invariant, slice_of_text(what));
+}
+
+#define BREAKS_PER_PAGE 256
+
+bool check_goes_on(struct check *check, int tree, int *err)
+{
+	check->breaks = *err == ERR_CORRUPT ? check->breaks + 1 : 0;
+	if (check->breaks > check->facts.file_pages * BREAKS_PER_PAGE) {
+		subject_is_tree(check, tree);
+		problem(check, INVARIANT_PAGES, "can't be gone through to its end");
+		*err = END;
+	}
+	return *err == 0 || *err == ERR_CORRUPT;
+}
+
+/* One end of a range: as a subject, without the sentence round it. */
+static void put_end(struct check *check, struct buffer *out, int tree, struct slice key)
+{
+	subject_is_row(check, (enum tree)tree, key);
+	buffer_put_slice(out, buffer_slice(&check->subject.name));
+}
+
+/* "from A up to before B", or of one row "between A and B". */
+static void put_range(struct check *check, struct buffer *out, int tree, bool one_row,
+	struct slice low, struct slice high)
+{
+	if (low.len)
+		put_end(check, out, tree, low);
+	else
+		put_format(out, "the first");
+	if (!high.data) {
+		put_format(out, one_row ? " and the end" : " to the last");
+		return;
+	}
+	put_format(out, one_row ? " and " : " up to before ");
+	put_end(check, out, tree, high);
+}
+
+void problem_of_rows(struct check *check, int tree, const char *what, struct slice low,
+	struct slice high)
+{
+	uint64_t page = check->subject.page;
+	int row = check->subject.row;
+	struct buffer range = { 0 };
+
+	if (row < 0)
+		put_format(&range, "%s; this concerns the rows from ", what);
+	else
+		put_format(&range, "has a row with a damaged head, between ");
+	put_range(check, &range, tree, row >= 0, low, high);
+	subject_is_tree(check, tree);
+	subject_lies(check, page, row);
+	note(check, INVARIANT_PAGES, buffer_slice(&range));
+	buffer_release(&range);
+}

@@ -1,0 +1,126 @@
+-- report_spec.lua - what doc/modules/report.md promises: checks, and what they find.
+local helper = require "spec.tidetable.helper"
+local lfs = require "lfs"
+local tidetable = require "tidetable"
+
+helper.setup(before_each, after_each)
+
+local refused = helper.refused
+
+local function make(path)
+  local db = helper.open(nil, path)
+  local orders = assert(db:create_table { name = "orders", partition_key = "customer",
+    sort_key = { "placed_at", "N" }, stream = true })
+  for i = 1, 20 do
+    assert(orders:put { customer = "ann", placed_at = i, text = "needle" .. i .. "." })
+  end
+  db:close()
+  return path or helper.path()
+end
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
+local function write(path, bytes)
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(bytes)
+end
+
+local function count_files()
+  local count = 0
+  for _ in lfs.dir(helper.path(".")) do count = count + 1 end
+  return count
+end
+
+describe("tidetable.check", function()
+  it("finds nothing in a sound file, and makes nothing beside it", function()
+    local path = make()
+    os.remove(path .. "-lock")
+    os.remove(path .. "-wake")
+    local files = count_files()
+    for _, options in ipairs { {}, { apart = true }, { apart = true, patience = 5 } } do
+      local report = assert(tidetable.check(path, options))
+      assert.is_true(report.ok)
+      assert.are.same({}, report.problems)
+      assert.are.same({}, report.findings)
+      assert.equal(20, report.items)
+      assert.equal(20, report.records)
+      assert.equal(0, report.pages_leaked)
+      assert.is_true(report.pages > 5 and report.commit > 20)
+    end
+    assert.equal(files, count_files())
+  end)
+
+  it("names every damaged row: tree, table, key and page", function()
+    local path = make()
+    local damaged = read(path):gsub("needle7%.", "needlE7."):gsub("needle13%.", "needlE13.")
+    write(path, damaged)
+    local report = assert(tidetable.check(path))
+    assert.is_false(report.ok)
+    local named = {}
+    for i, finding in ipairs(report.findings) do
+      if finding.tree == "items" then named[finding.key] = finding end
+      assert.equal("orders", finding.table)
+      assert.equal(1, finding.invariant)
+      assert.is_true(finding.page > 1)
+      assert.equal("1: " .. finding.message, report.problems[i])
+    end
+    assert.equal(4, #report.findings)
+    assert.is_truthy(named['customer = "ann", placed_at = 7'])
+    assert.is_truthy(named['customer = "ann", placed_at = 13'])
+    assert.are.same(report.problems, assert(tidetable.check(path, { apart = true })).problems)
+  end)
+
+  it("reads files that can't be opened", function()
+    local path = make()
+    local whole = read(path)
+    write(path, ("\0"):rep(4096) .. whole:sub(4097))
+    local report = assert(tidetable.check(path))
+    assert.is_false(report.ok)
+    assert.is_truthy(report.problems[1]:find("damaged meta page, 0", 1, true))
+    write(path, whole:sub(1, 4096 * 5))
+    report = assert(tidetable.check(path))
+    assert.is_true(report.problem_count > 0)
+    write(path, whole:sub(1, 4096) .. ("\0"):rep(#whole - 4096))
+    report = tidetable.check(path)
+    assert.is_true(report == nil or not report.ok)
+  end)
+
+  it("refuses what is no database", function()
+    refused("NO_FILE", tidetable.check(helper.path("none")))
+    refused("NO_FILE", tidetable.check(helper.path("none"), { apart = true }))
+    write(helper.path("text"), ("a text, and no database\n"):rep(1000))
+    refused("NOT_DATABASE", tidetable.check(helper.path("text")))
+    assert.has_error(function() tidetable.check() end)
+    assert.has_error(function() tidetable.check("x", { apartt = true }) end)
+    assert.has_error(function() tidetable.check("") end)
+  end)
+
+  it("finds nothing while others write", function()
+    local path = make()
+    helper.open():table("orders"):stream():set_retention { count = 100 }
+    local writer = helper.child [[
+      local orders = db:table "orders"
+      print "in"
+      local n = 0
+      while true do
+        n = n + 1
+        orders:put { customer = "bob", placed_at = n % 50, text = ("x"):rep(n % 900) }
+        if n % 3 == 0 then orders:delete { customer = "bob", placed_at = n % 7 } end
+      end
+    ]]
+    assert.equal("in", writer:line())
+    for i = 1, 12 do
+      local report = assert(tidetable.check(path, { apart = i % 4 == 0 }))
+      assert.are.same({}, report.problems)
+    end
+    local db = helper.open()
+    for _ = 1, 12 do
+      assert.are.same({}, assert(db:check()).problems)
+    end
+    writer:kill()
+    assert.are.same({}, assert(tidetable.check(path)).problems)
+  end)
+end)
