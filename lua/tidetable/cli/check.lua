@@ -1,23 +1,36 @@
--- check.lua - `tidetable check`: verifies a database, row by row.
+-- check.lua - `tidetable check`: verifies a database, page by page and row by row.
+--
+-- The walk is a child process's: what a damaged file could do to it is one
+-- finding more. The database need not be one that can be opened.
 
+local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
 local open = require "tidetable.cli.open"
 local text = require "tidetable.cli.text"
+local tidetable = require "tidetable"
 
 local check = {
   name = "check",
-  summary = "Verify a database: every invariant that a file can show.",
+  summary = "Verify a database: every page, every row, every invariant.",
   description = [[
-Each problem is a line that begins with the invariant's number. The status is 0 when there is
-none, 1 when there is. Reader slots of processes that died are cleared.]],
+Works on files that can't be opened, and while others write. Each finding is a line that
+begins with the invariant's number and names table, key and page; the last line is a
+summary. The status is 0 when there is no finding, 1 when there is. Reader slots of
+processes that died are cleared.]],
   examples = {
     { "tidetable check shop.tide", "what it holds, and that it is sound" },
     { "tidetable check shop.tide >/dev/null || echo damaged", "in a script" },
+    { "tidetable check backup.tide --json", "each finding taken apart" },
   },
 }
+
+local PATIENCE = 60   -- seconds
 
 function check.setup(command)
   open.argument(command)
   command:flag("--json", "The report as a JSON object.")
+  command:option("--patience", "Seconds without progress until the check is given up.",
+    PATIENCE):argname "SECONDS":convert(open.seconds)
 end
 
 local function show(out, path, report)
@@ -25,23 +38,59 @@ local function show(out, path, report)
     out:line(out:paint("red", "damaged") .. "  " .. text.safe(problem))
   end
   if report.problem_count > #report.problems then
-    out:line(("and %s problems more"):format(
+    out:line(("and %s findings more"):format(
       text.count(report.problem_count - #report.problems)))
   end
-  out:line(("%s  %s: %s tables, %s items, %s streams, %s records, %s"):format(
-    report.ok and out:paint("green", "ok") or out:paint("red", "DAMAGED"), text.safe(path),
-    text.count(report.tables), text.count(report.items), text.count(report.streams),
-    text.count(report.records), text.bytes(report.bytes)))
+  local state = report.ok and out:paint("green", "ok") or out:paint("red", "DAMAGED")
+  out:line(("%s  %s: %s tables, %s items, %s streams, %s records, %s in %s pages%s"):format(
+    state, text.safe(path), text.count(report.tables), text.count(report.items),
+    text.count(report.streams), text.count(report.records), text.bytes(report.bytes),
+    text.count(report.pages), report.ok and "" or (", %s findings"):format(
+      text.count(report.problem_count))))
   if report.stale_readers > 0 then
     out:line(("cleared %d reader slots of dead processes"):format(report.stale_readers))
   end
 end
 
+local function exists(path)
+  local file <close> = io.open(path, "rb")
+  return file ~= nil
+end
+
+--- Slots of dead readers, of a sound database that has been opened before.
+local function clear_readers(path)
+  if not exists(path .. "-lock") then
+    return 0
+  end
+  local db <close> = tidetable.open(path, { create = false })
+  return db and core.clear_readers(db.core) or 0
+end
+
+--- A file of which not even the first pages can be read is one finding.
+local function unreadable(err)
+  local message = err.message
+  return { ok = false, problem_count = 1, problems = { "25: " .. message },
+    findings = { { invariant = 25, message = message } }, tables = 0, items = 0, streams = 0,
+    records = 0, rows = 0, bytes = 0, pages = 0, pages_free = 0, pages_leaked = 0,
+    stale_readers = 0 }
+end
+
 function check.run(args, out)
-  local db <close> = open.database(args.database)
-  local report = open.check(args.database, db:check())
+  if args.database == "" or args.database == ":memory:" then
+    console.misused(("%q is no database: give the path of its file"):format(args.database))
+  end
+  local report, err = tidetable.check(args.database,
+    { apart = true, patience = args.patience })
+  if not report and err.code ~= "CORRUPT" then
+    open.fail(args.database, err)
+  end
+  report = report or unreadable(err)
+  if report.ok then
+    report.stale_readers = clear_readers(args.database)
+  end
   if args.json then
-    out:json(report, { "ok", "problem_count", "problems" })
+    out:json(report, { "ok", "problem_count", "findings", "invariant", "tree", "table", "key",
+      "page", "message" })
   else
     show(out, args.database, report)
   end
