@@ -103,7 +103,7 @@ BENCH := $(call programs,bench,$(OUT)/bench/)
 BENCH := $(filter-out $(OUT)/bench/peer_%,$(BENCH)) $(PEERS_HERE:%=$(OUT)/bench/peer_%)
 FAULT := $(patsubst spec/fault/%.c,$(OUT)/fault/%.so,$(wildcard spec/fault/*.c))
 FAULT := $(FAULT:%/failstore.so=%/failing.so)
-BREAKING := powercut syscalls
+BREAKING := powercut syscalls damage
 COMMAND = $(OUT)/bin/tidetable
 EVERYTHING = $(SO) $(COMMAND) $(UNITS:%=$(OUT)/unit/%) $(FUZZ:%=$(OUT)/fuzz/%) $(BENCH) $(FAULT) \
 	$(BREAKING:%=$(OUT)/breaking/%)
@@ -125,7 +125,8 @@ endef
 # $(call busted,specs). The sanitizers must be in the process before Lua is. They look for leaks
 # here too: Lua, busted, cqueues and git have none.
 busted = $(if $(strip $(1)),$(WRAP_$(VARIANT)) timeout --foreground $(LIMIT) $(BUSTED) $(1))
-model crash fault: LIMIT = 0
+model crash fault damage storm soak: LIMIT = 0
+MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
 WRAP_asan = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 	$$($(CC) -print-file-name=libubsan.so)"
 
@@ -195,12 +196,24 @@ powercut: setup-test $(OUT)/breaking/powercut ## the power goes at any moment (S
 syscalls: setup-test $(OUT)/breaking/syscalls ## each call to the system fails (EVERY=1 SEED=n)
 	@EVERY=$(or $(EVERY),1) $(OUT)/breaking/$@
 
+damage: setup-test $(OUT)/breaking/damage ## files broken on purpose (TRIALS=100000 SEED=n)
+	@TMPDIR=$(MEMORY) TRIALS=$(or $(TRIALS),100000) $(OUT)/breaking/$@
+
+storm: setup-test $(SO) ## 8 processes that open and close one database (OPENS=3000 SEED=n)
+	@OPENS=$(or $(OPENS),3000) $(call busted,spec/storm)
+
+soak: setup-test $(SO) ## a long life: nothing grows (RECORDS=10000000 SEED=n)
+	@RECORDS=$(or $(RECORDS),10000000) $(call busted,spec/soak)
+
 slices: setup-test $(SO) $(FAULT) $(BREAKING:%=$(OUT)/breaking/%)
 	$(call run,powercut,env STATES=$(or $(STATES),2000) $(OUT)/breaking/powercut)
 	$(call run,syscalls,env EVERY=$(or $(EVERY),100) $(OUT)/breaking/syscalls)
 	@STEPS=$(or $(STEPS),3000) $(call busted,$(wildcard spec/model))
 	@CYCLES=$(or $(CYCLES),20) $(call busted,$(wildcard spec/crash))
 	@EVERY=$(or $(EVERY),50) $(call busted,$(wildcard spec/fault))
+	@OPENS=$(or $(OPENS),40) $(call busted,spec/storm)
+	@RECORDS=$(or $(RECORDS),20000) $(call busted,spec/soak)
+	$(call run,damage,env TMPDIR=$(MEMORY) TRIALS=$(or $(TRIALS),1000) $(OUT)/breaking/damage)
 
 # With clang a fuzzer is led by coverage; without, and in the tests, a driver feeds it noise and
 # seeds with changes. What once broke something lies in spec/fuzz/corpus/NAME.
@@ -380,6 +393,7 @@ $(BREAKING:%=$(OUT)/breaking/%): $(CALLS) $(CORE)
 	$(call link,-rdynamic)
 $(OUT)/breaking/powercut: $(call objects,spec/powercut/*.c)
 $(OUT)/breaking/syscalls: $(call objects,spec/syscalls/*.c)
+$(OUT)/breaking/damage: $(call objects,spec/damage/*.c)
 
 $(OUT)/fault/%.so: $(OBJ)/spec/fault/%.o
 	$(call link,$(LIBFLAG))
@@ -405,6 +419,6 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all everything demo test asan cover lint suite unit spec tidy measure model crash fault \
-	slices powercut syscalls fuzz fuzz-small bench bench-peers bench-small symbols rock \
-	install install-tools setup clean help FORCE
+	slices damage storm soak powercut syscalls fuzz fuzz-small bench bench-peers bench-small \
+	symbols rock install install-tools setup clean help FORCE
 .PHONY: $(UNITS) $(FUZZ) $(BENCH_SMALL)

@@ -1,0 +1,82 @@
+/* said.h - what a check says of a file, line by line. */
+#ifndef DAMAGE_SAID_H
+#define DAMAGE_SAID_H
+
+#include "sys/survey.h"
+#include "unit/tides.h"
+
+struct said {
+	struct buffer text;
+	uint64_t problems;
+	int err;
+};
+
+static inline void ask(struct said *said, const char *path)
+{
+	struct tide_report report = { 0 };
+	struct failure failure = { 0 };
+
+	said->err = tide_check_file(path, &report, &failure);
+	CHECK(said->err <= 0);
+	said->problems = report.problems;
+	said->text = report.text;
+}
+
+struct line {
+	int tree;
+	uint64_t page;
+	int row;
+	bool range;
+	const char *name;            /* table, tab, key */
+	size_t name_len;
+};
+
+static inline int tree_of_name(const char *name, size_t len)
+{
+	for (int i = 0; i < TREE_COUNT; i++)
+		if (strlen(tree_name((enum tree)i)) == len &&
+				memcmp(name, tree_name((enum tree)i), len) == 0)
+			return i;
+	return SURVEY_FREE_LIST;
+}
+
+/* Reads the line at `at`; returns where the next one begins, NULL at the end. */
+static inline const char *read_line(const struct said *said, const char *at, struct line *line)
+{
+	const char *end = (const char *)said->text.data + said->text.len;
+	const char *fields[7];
+	const char *newline;
+	const char *place;
+	size_t rest;
+
+	if (at >= end)
+		return NULL;
+	newline = memchr(at, '\n', (size_t)(end - at));
+	CHECK(newline != NULL);
+	fields[0] = at;
+	for (int i = 1; i < 6; i++) {
+		const char *tab = memchr(fields[i - 1], '\t', (size_t)(newline - fields[i - 1]));
+
+		CHECK(tab != NULL);
+		fields[i] = tab + 1;
+	}
+	CHECK(memchr(fields[5], '\t', (size_t)(newline - fields[5])) == NULL);
+	line->tree = tree_of_name(fields[1], (size_t)(fields[2] - fields[1] - 1));
+	line->name = fields[2];
+	line->name_len = (size_t)(fields[4] - fields[2] - 1);
+	line->page = strtoull(fields[4], NULL, 10);
+	rest = (size_t)(newline - fields[5]);
+	line->range = memmem(fields[5], rest, "this concerns the rows", 22);
+	place = memmem(fields[5], rest, ", row ", 6);
+	line->row = place ? atoi(place + 6) : -1;
+	return newline + 1;
+}
+
+static inline void print_said(const struct said *said)
+{
+	fprintf(stderr, "err %d, %" PRIu64 " problems:\n%.*s", said->err, said->problems,
+		(int)(said->text.len < 6000 ? said->text.len : 6000),
+		said->text.data ? (const char *)said->text.data : "");
+}
+
+#endif
