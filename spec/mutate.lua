@@ -16,10 +16,10 @@ end
 
 -- The likeliest to notice come first.
 local tests = {
-  "test_tide", "test_txn", "test_feed", "test_retention", "test_snapshot", "test_store",
-  "test_wake", "fault_tide", "fault_store", "test_damaged_rows", "fault_tide_store",
+  "test_tide", "test_txn", "test_feed", "test_reading", "test_retention", "test_snapshot",
+  "test_store", "test_wake", "fault_tide", "fault_store", "test_damaged_rows", "fault_tide_store",
 }
-local specs = { "table_spec", "stream_spec" }
+local specs = { "table_spec", "stream_spec", "stream_retention_spec" }
 
 local patience = 300 -- seconds; a mutant that never ends is dead too
 local make = "make -s -C '" .. directory .. "' LIMIT=" .. patience .. " WERROR= "

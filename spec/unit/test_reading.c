@@ -1,0 +1,63 @@
+/* test_reading.c - tide.h's feeds by time, when the clock went back. */
+#include "unit/tides.h"
+
+static struct failure failure;
+
+/* The sequence number at which a feed from this time begins; 0: behind the last. */
+static uint64_t first_since(struct tide *tide, uint64_t ms)
+{
+	struct tide_feed *feed;
+	struct slice record;
+	uint64_t sequence = 0;
+	uint32_t stream;
+
+	MUST(tide_feed_start(&feed, tide, 1, TIDE_TIME, ms, &failure), failure);
+	MUST(tide_feed_fill(feed, tide, 1, &failure), failure);
+	if (tide_feed_next(feed, &stream, &record) == 0)
+		sequence = record_sequence(record.data);
+	tide_feed_finish(feed);
+	return sequence;
+}
+
+/* Random times that mostly rise: the first record created at or after any moment,
+ * in the order of the stream. */
+static void by_time(uint64_t steps_back)
+{
+	enum { RECORDS = 40 };
+	struct clock *clock = tide_clock_manual(1000);
+	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28, .clock = clock };
+	uint64_t times[RECORDS], now = 1000;
+	struct tide_table table;
+	struct tide *tide;
+	char sort[16];
+
+	MUST(tide_open(&tide, &options, &failure), failure);
+	table = create_table(tide, "orders");
+	for (int i = 0; i < RECORDS; i++) {
+		now += check_random_below(3);
+		if (steps_back && (i == RECORDS - 1 ||
+				check_random_below(RECORDS / steps_back) == 0))
+			now -= check_random_below(20);
+		tide_clock_set(clock, now);
+		times[i] = now;
+		snprintf(sort, sizeof sort, "%d", i);
+		CHECK_EQUAL_UINT(put_alone(tide, &table, "a", sort, "v"), i + 1);
+	}
+	for (uint64_t ms = 960; ms < 1000 + 3 * RECORDS; ms++) {
+		uint64_t expected = 0;
+
+		for (int i = RECORDS; i-- > 0;)
+			if (times[i] >= ms)
+				expected = (uint64_t)i + 1;
+		CHECK_EQUAL_UINT(first_since(tide, ms), expected);
+	}
+	tide_close(tide);
+	tide_clock_drop(clock);
+}
+
+int main(void)
+{
+	for (int i = 0; i < 20; i++)
+		by_time((uint64_t)i % 4);
+	return 0;
+}
