@@ -1,0 +1,54 @@
+/* test_jump.c - tide_trim and a clock that jumped: what only trims have seen is kept. */
+#include "stream/retention.h"
+#include "unit/tides.h"
+
+static struct failure failure;
+
+static struct tide *open_with_clock(const char *path, struct clock *clock)
+{
+	struct tide_options options = weak_options(path);
+	struct tide *tide;
+
+	options.clock = clock;
+	MUST(tide_open(&tide, &options, &failure), failure);
+	return tide;
+}
+
+/* One handle, one step: how many records went. */
+static uint64_t trim_once(const char *path, struct clock *clock)
+{
+	struct tide *tide = open_with_clock(path, clock);
+	uint64_t records = 0, rows = 0;
+	bool more;
+
+	MUST(tide_trim(tide, &records, &rows, &more, &failure), failure);
+	check_clean(tide);
+	tide_close(tide);
+	return records;
+}
+
+/* A jump is confirmed against its first sight, also when that was a trim's. */
+static void a_jump_that_trims_alone_have_seen(void)
+{
+	struct clock *clock = tide_clock_manual(1000000);
+	const char *path = tide_path("jump.tide");
+	struct tide *tide = open_with_clock(path, clock);
+	struct tide_table table = create_table(tide, "orders");
+
+	put_alone(tide, &table, "a", "1", "v");
+	tide_close(tide);
+	CHECK_EQUAL_UINT(trim_once(path, clock), 0);
+	tide_clock_set(clock, 1000000 + 10 * RETENTION_DEFAULT_MS);
+	CHECK_EQUAL_UINT(trim_once(path, clock), 0);
+	tide_clock_advance(clock, CLOCK_BOUND_MS / 2);
+	CHECK_EQUAL_UINT(trim_once(path, clock), 0);
+	tide_clock_advance(clock, CLOCK_BOUND_MS / 2);
+	CHECK_EQUAL_UINT(trim_once(path, clock), 1);
+	tide_clock_drop(clock);
+}
+
+int main(void)
+{
+	a_jump_that_trims_alone_have_seen();
+	return 0;
+}
