@@ -70,8 +70,7 @@ static int apply_condition(struct range *range, struct key *key, const struct ta
 		set_bound(&range->high, key_whole(key), how == COMPARE_LESS);
 	if (how == COMPARE_BEGINS_WITH) {
 		set_bound(&range->high, key_whole(key), true);
-		if (!successor(range->high.bytes, &range->high.len))
-			range->high.len = 0;
+		successor(range->high.bytes, &range->high.len);      /* the head has a 0x01 */
 	}
 	if (how == COMPARE_BETWEEN) {
 		err = set_sort(key, table, &sort->b, false);

@@ -10,7 +10,7 @@ static bool fail_type(struct failure *failure, const struct key_attribute *attri
 {
 	struct value value;
 
-	if (attribute->type == 0 || map_find(item, attribute_name(attribute), &value) ||
+	if (map_find(item, attribute_name(attribute), &value) ||
 			value.type == attribute->type)
 		return false;
 	fail_as(failure, ERR_KEY_TYPE, "One or more parameter values were invalid: Type mismatch"
@@ -24,7 +24,7 @@ static bool fail_missing(struct failure *failure, const struct key_attribute *at
 {
 	struct value value;
 
-	if (attribute->type == 0 || map_find(item, attribute_name(attribute), &value) != END)
+	if (map_find(item, attribute_name(attribute), &value) != END)
 		return false;
 	fail_as(failure, ERR_KEY_MISSING, "One or more parameter values were invalid: Missing the"
 		" key %s in the item", attribute->name);
@@ -36,7 +36,7 @@ static bool fail_empty(struct failure *failure, const struct key_attribute *attr
 {
 	struct value value;
 
-	if (attribute->type == 0 || map_find(item, attribute_name(attribute), &value) ||
+	if (map_find(item, attribute_name(attribute), &value) ||
 			value.bytes.len > 0)
 		return false;
 	fail_as(failure, ERR_KEY_EMPTY, "One or more parameter values are not valid. The"

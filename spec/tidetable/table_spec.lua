@@ -460,3 +460,24 @@ describe("describe", function()
     assert.equal(2, second:describe().id)
   end)
 end)
+
+describe("an item that can't be stored", function()
+  it("is refused with the place in it, as it would be written in Lua", function()
+    local own = helper.memory()
+    local t = assert(own:create_table { name = "things", partition_key = "id" })
+    local places = {
+      UPPER_9z = "UPPER_9z[1]", ["a@"] = '["a@"][1]', ["A["] = '["A["][1]', ["`"] = '["`"][1]',
+      ["{"] = '["{"][1]', ['"it"'] = '["\\x22it\\x22"][1]', ["a\\b"] = '["a\\x5cb"][1]',
+      ["del\127"] = '["del\\x7f"][1]', ["\1"] = '["\\x01"][1]', ["caf\u{e9}"] = '["caf\u{e9}"][1]',
+      [("\u{e9}"):rep(25)] = '["' .. ("\u{e9}"):rep(20) .. '..."][1]',
+      ["x" .. ("\u{e9}"):rep(25)] = '["x' .. ("\u{e9}"):rep(19) .. '..."][1]',
+      ["\xff\xfe"] = '["\\xff\\xfe"]',
+    }
+    for name, place in pairs(places) do
+      local ok, err, code = t:put { id = "a", [name] = { print } }
+      assert.is_nil(ok)
+      assert.equal("VALIDATION", code)
+      assert.equal(place .. ":", err.message:sub(1, #place + 1))
+    end
+  end)
+end)

@@ -4,6 +4,35 @@
 #include "unit/failing_store.h"
 #include "unit/calls.h"
 
+/* A new file, and one that is marked as written at a weaker level. */
+static void opening_may_fail(bool is_new)
+{
+	struct tide *tide;
+	int err;
+
+	options = weak_options(tide_path("open.tide"));
+	for (long requests = 0;; requests++) {
+		if (!is_new) {
+			options.durability = TIDE_FULL;
+			tide_close(open_again());
+			options.durability = TIDE_NONE;
+		}
+		was_refused = false;
+		store_fail_after(requests);
+		err = tide_open(&tide, &options, &failure);
+		store_fail_after(-1);
+		CHECK((err == 0) == (tide != NULL));
+		CHECK(!err || (err == refusal && failure.err == err) || err == ERR_NOT_DATABASE);
+		tide_close(tide);
+		tide = open_again();
+		check_clean(tide);
+		tide_close(tide);
+		remove_files(options.path);
+		if (!was_refused)
+			break;
+	}
+}
+
 int main(void)
 {
 	static const int refusals[] = { ERR_STORE, ERR_CORRUPT };
@@ -12,6 +41,8 @@ int main(void)
 	for (size_t i = 0; i < 4; i++) {
 		refusal = refusals[i % 2];
 		once = i / 2;
+		opening_may_fail(true);
+		opening_may_fail(false);
 		each_call_may_fail();
 	}
 	builder_release(&made);

@@ -96,10 +96,14 @@ static void a_stream_is_missing(struct tide *tide)
 /* Whoever takes no failure is told by the number alone. */
 static void nobody_listens(struct tide *tide)
 {
+	struct tide *other = open_tide(tide_path("define.tide"));
+
 	CHECK_EQUAL_INT(tide_delete_table(tide, slice_of_text("none"), NULL), ERR_NOT_FOUND);
 	begin(tide);
 	CHECK_EQUAL_INT(tide_begin(tide, NULL), ERR_NESTED);
+	CHECK_EQUAL_INT(tide_begin(other, NULL), ERR_BUSY);
 	tide_abort(tide);
+	tide_close(other);
 }
 
 int main(void)

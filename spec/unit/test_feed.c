@@ -106,6 +106,34 @@ static void a_key_of_no_stream(struct store *store)
 	CHECK_EQUAL_INT(txn_cursor(txn, TREE_LOG, &cursor), 0);
 	CHECK_EQUAL_INT(log_seek(cursor, 1, 4, &head), ERR_CORRUPT);
 	CHECK_EQUAL_INT(log_previous(cursor, 1, 5, &head), ERR_CORRUPT);
+	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, slice_of("\xff", 1), slice_of_text("?")), 0);
+	CHECK_EQUAL_INT(log_last_stream(txn, &stream), ERR_CORRUPT);
+	feed_release(&feed);
+	cancel_write(txn);
+}
+
+/* A fill of none moves nothing, and one of too many is one of FEED_PAGE_RECORDS. */
+static void pages_of_any_size(struct store *store)
+{
+	struct view_of_streams view = { .streams = &streams, .state = &state };
+	struct txn *txn = begin_streams(store);
+	struct failure failure = { 0 };
+	struct feed feed = { .stream = 1 };
+	struct slice record;
+	uint32_t stream;
+	int given = 0;
+
+	view.txn = txn;
+	for (uint64_t i = 1; i <= FEED_PAGE_RECORDS + 5; i++)
+		append(txn, 1, i, i);
+	state.sequence = FEED_PAGE_RECORDS + 5;
+	CHECK_EQUAL_INT(feed_fill(&feed, 0, &view, &failure), 0);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), END);
+	CHECK(!feed.caught_up);
+	CHECK_EQUAL_INT(feed_fill(&feed, UINT32_MAX, &view, &failure), 0);
+	while (feed_next(&feed, &stream, &record) == 0)
+		given++;
+	CHECK_EQUAL_INT(given, FEED_PAGE_RECORDS);
 	feed_release(&feed);
 	cancel_write(txn);
 }
@@ -127,6 +155,7 @@ int main(void)
 	two_horizons_are_damaged(store);
 	a_number_is_given_twice(store);
 	a_key_of_no_stream(store);
+	pages_of_any_size(store);
 	nothing_was_filled();
 	buffer_release(&scratch);
 	store_close(store);

@@ -1,4 +1,7 @@
-/* test_reading.c - tide.h's feeds by time, when the clock went back. */
+/* test_reading.c - readings at the edges: feeds by time when the clock went back, a
+ * table behind which no key can lie.
+ */
+#include "database.h"
 #include "unit/tides.h"
 
 static struct failure failure;
@@ -55,8 +58,31 @@ static void by_time(uint64_t steps_back)
 	tide_clock_drop(clock);
 }
 
+/* No table of ours has the last id, but a file may say so. */
+static void the_last_id(void)
+{
+	static const struct table table = { .row = { .id = UINT32_MAX, .name = "last" } };
+	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28 };
+	struct page page = { 0 };
+	struct range range;
+	struct tide *tide;
+
+	MUST(tide_open(&tide, &options, &failure), failure);
+	begin(tide);
+	range_of_table(&range, UINT32_MAX);
+	CHECK_EQUAL_INT(page_fill(&page, &range, 1, tide->transaction.txn, &table, NULL,
+		&failure), 0);
+	range.backward = true;
+	CHECK_EQUAL_INT(page_fill(&page, &range, 1, tide->transaction.txn, &table, NULL,
+		&failure), ERR_CORRUPT);
+	tide_abort(tide);
+	page_release(&page);
+	tide_close(tide);
+}
+
 int main(void)
 {
+	the_last_id();
 	for (int i = 0; i < 20; i++)
 		by_time((uint64_t)i % 4);
 	return 0;
