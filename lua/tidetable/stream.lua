@@ -241,7 +241,6 @@ function Stream:records(given)
   end, nil, nil, reader
 end
 
-
 --- Iterates over transactions: arrays of records. Failures raise.
 ---@param given tidetable.RecordsOptions|nil
 ---@return fun(): tidetable.Record[]|nil
@@ -452,6 +451,16 @@ function streams.of_database(database, given)
   return stream, err, code
 end
 
+--- What a stream is; false when it has gone since its id was read.
+---@return table|false|nil, table|nil err, string|nil code
+function streams.describe(database, id)
+  local description, err, code = core.describe_stream(database.core, id)
+  if code == "NOT_FOUND" then
+    return false
+  end
+  return description, err, code
+end
+
 --- Descriptions of all streams, or of one table's.
 function streams.list(database, table_name)
   local ids, err, code = core.stream_ids(database.core)
@@ -460,8 +469,11 @@ function streams.list(database, table_name)
   end
   local list = {}
   for _, id in ipairs(ids) do
-    local description = core.describe_stream(database.core, id)
-    if description and (not table_name or description.table_name == table_name) then
+    local description
+    description, err, code = streams.describe(database, id)
+    if description == nil then
+      return nil, err, code
+    elseif description and (not table_name or description.table_name == table_name) then
       list[#list + 1] = description
     end
   end

@@ -327,11 +327,14 @@ function Table:describe()
   if not description then
     return nil, err, code
   end
-  local newest = description.newest_stream_id
-  if newest then
-    local newest_stream = core.describe_stream(self.database.core, newest)
-    description.newest_stream_label = newest_stream and newest_stream.label
-    description.stream = description.stream_id and newest_stream
+  if description.newest_stream_id then
+    local newest
+    newest, err, code = stream.describe(self.database, description.newest_stream_id)
+    if newest == nil then
+      return nil, err, code
+    end
+    description.newest_stream_label = newest and newest.label or nil
+    description.stream = description.stream_id and newest or nil
   end
   description.stream_id, description.newest_stream_id = nil, nil
   return description
