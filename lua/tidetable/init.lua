@@ -113,8 +113,9 @@ end
 ---@param seconds number  since 1970
 ---@return userdata
 function tidetable.manual_clock(seconds)
-  if type(seconds) ~= "number" then
-    misuse("manual_clock: a number of seconds expected, got " .. type(seconds))
+  local wrong = options.seconds(seconds)
+  if wrong then
+    misuse(("manual_clock: %s expected, got %s"):format(wrong, tostring(seconds)))
   end
   return core.manual_clock(seconds)
 end

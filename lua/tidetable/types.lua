@@ -83,21 +83,14 @@ local types = {
   null = values.null, ---@type tidetable.null
 }
 
---- An exact number of a decimal text or a Lua number.
----@param from string | number | tidetable.number
----@return tidetable.number?  number
----@return tidetable.error?   err     `VALIDATION`: no number, over 38 digits, out of range
----@return string?            code
-function types.number(from)
-  return values.number(from)
-end
+--- An exact number of a decimal text or a Lua number; `VALIDATION`: no number, over 38
+--- digits, out of range.
+---@type fun(from: string | number | tidetable.number): tidetable.number?, tidetable.error?, string?
+types.number = values.number
 
 --- A string's bytes as a binary.
----@param from string | tidetable.binary
----@return tidetable.binary
-function types.binary(from)
-  return values.binary(from)
-end
+---@type fun(from: string | tidetable.binary): tidetable.binary
+types.binary = values.binary
 
 local function mark(t, metatable, name)
   if type(t) ~= "table" then
@@ -128,11 +121,8 @@ end
 --- DynamoDB's name for a Lua value's type: "S", "N", "B", "BOOL", "NULL", "M",
 --- "L", "SS", "NS" or "BS"; nil if it can't be stored. What a table holds is not
 --- looked at, but for its first key.
----@param value any
----@return string?
-function types.type(value)
-  return values.type(value)
-end
+---@type fun(value: any): string?
+types.type = values.type
 
 --------------------------------------------------------------------------------
 -- Sets

@@ -46,6 +46,9 @@ end
 ---@param seconds number|nil
 ---@return boolean ready
 function Wakeup:wait(seconds)
+  if seconds ~= nil and type(seconds) ~= "number" then
+    misuse("wait: a number of seconds expected, got " .. type(seconds))
+  end
   return core.bell_wait(self.core, math.min(seconds or 1, 1))
 end
 

@@ -416,10 +416,10 @@ describe("a manual clock", function()
   end)
 
   it("takes numbers of seconds", function()
-    helper.blames("a number of seconds expected", function() tidetable.manual_clock("x") end)
-    misuse("seconds, from 0", tidetable.manual_clock, -1)
-    misuse("seconds, from 0", tidetable.manual_clock, 0 / 0)
-    misuse("seconds, from 0", tidetable.manual_clock, math.huge)
+    for _, wrong in ipairs { "x", -1, 0 / 0, math.huge } do
+      helper.blames("manual_clock: a number of seconds from 0 expected, got " .. tostring(wrong),
+        function() tidetable.manual_clock(wrong) end)
+    end
     local clock = tidetable.manual_clock(0)
     misuse("seconds, from 0", clock.advance, clock, -1)
     misuse("seconds, from 0", clock.set, clock, 1e300)

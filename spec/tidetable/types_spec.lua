@@ -1,4 +1,5 @@
 -- types_spec.lua - what doc/modules/types.md promises.
+local helper = require "spec.tidetable.helper"
 local types = require "tidetable.types"
 local values = require "tidetable.core".values
 
@@ -365,6 +366,11 @@ describe("binary", function()
     assert.equal("", tostring(binary(text):sub(math.mininteger, math.mininteger)))
     assert.equal(text, tostring(binary(text):sub(math.mininteger, math.maxinteger)))
   end)
+end)
+
+it("number and binary blame who gave what they can't take", function()
+  helper.blames("number or string expected, got table", function() assert(number {}) end)
+  helper.blames("string expected, got number", function() assert(binary(5)) end)
 end)
 
 describe("list and map", function()

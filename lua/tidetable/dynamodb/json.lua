@@ -11,6 +11,7 @@
 
 local base64 = require "tidetable.dynamodb.base64"
 local errors = require "tidetable.dynamodb.errors"
+local misuse = require "tidetable.options".misuse
 local text = require "tidetable.dynamodb.text"
 local types = require "tidetable.types"
 
@@ -395,7 +396,7 @@ local forms = {
 
 local function form_of(form, what)
   return forms[form or "dynamodb"] or
-    error(('%s: a form is "dynamodb" or "plain", got %s'):format(what, tostring(form)), 3)
+    misuse(('%s: a form is "dynamodb" or "plain", got %s'):format(what, tostring(form)))
 end
 
 -- The face ---------------------------------------------------------------------
@@ -424,7 +425,7 @@ end
 function json.item_tree(item, form)
   local f = form_of(form, "item_tree").write_item
   if type(item) ~= "table" then
-    error("item_tree: an item (a table) expected, got " .. type(item), 2)
+    misuse("item_tree: an item (a table) expected, got " .. type(item))
   end
   return convert(f, item)
 end

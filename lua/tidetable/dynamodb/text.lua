@@ -6,6 +6,7 @@
 -- array is a list, `null` is tidetable.null.
 
 local errors = require "tidetable.dynamodb.errors"
+local misuse = require "tidetable.options".misuse
 local types = require "tidetable.types"
 
 local byte, find, sub = string.byte, string.find, string.sub
@@ -263,6 +264,9 @@ end
 ---@param at integer|nil  nil: the first, before which the whole text is seen to be UTF-8
 ---@return any value, integer|table next_or_err, string|nil code
 function text.decode_at(s, at)
+  if type(s) ~= "string" then
+    misuse("decode: a string expected, got " .. type(s))
+  end
   local ok, value, next_at = pcall(read_all, s, at)
   if ok then
     return value, next_at
@@ -370,7 +374,7 @@ local writers = {
 function write(out, value, first)
   local writer = writers[types.type(value)]
   if not writer then
-    error(("a %s has no place in JSON"):format(types.type(value) or type(value)))
+    misuse(("a %s has no place in JSON"):format(types.type(value) or type(value)))
   end
   writer(out, value, first)
 end

@@ -256,6 +256,9 @@ for _, form in ipairs { "dynamodb", "plain" } do
       helper.blames("an item (a table) expected", function()
         assert(json.item_tree(5, form))
       end)
+      helper.blames("an item (a table) expected", function()
+        assert(json.encode_item(5, form))
+      end)
     end)
   end)
 end

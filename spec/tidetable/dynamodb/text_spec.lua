@@ -1,5 +1,6 @@
 -- text_spec.lua - JSON text: all of RFC 8259 and nothing else, and every digit.
 local dkjson = require "dkjson"
+local helper = require "spec.tidetable.helper"
 local text = require "tidetable.dynamodb.text"
 local tidetable = require "tidetable"
 
@@ -184,7 +185,8 @@ describe("writing", function()
 
   it("raises on what has no place in JSON", function()
     for _, value in ipairs { tidetable.binary "x", tidetable.set { 1 }, print } do
-      assert.has_error(function() text.encode { a = value } end)
+      helper.blames("has no place in JSON", function() text.encode { a = value } end)
     end
+    helper.blames("decode: a string expected, got number", function() text.decode(5) end)
   end)
 end)
