@@ -53,7 +53,7 @@ local table_options = {
 
 --- Makes a table.
 ---@param spec { name: string, partition_key: any, sort_key: any, stream: any }
----@return tidetable.Table|nil, table|nil err, string|nil code
+---@return tidetable.Table|nil, tidetable.error|nil err, string|nil code
 function Database:create_table(spec)
   if type(spec) ~= "table" then
     misuse("create_table: a table of name, partition_key, ... expected")
@@ -88,7 +88,7 @@ end
 
 --- A handle on a table that exists.
 ---@param name string
----@return tidetable.Table|nil, table|nil err, string|nil code
+---@return tidetable.Table|nil, tidetable.error|nil err, string|nil code
 function Database:table(name)
   if type(name) ~= "string" then
     misuse("table: a name expected, got " .. type(name))
@@ -109,7 +109,7 @@ local list_options = { limit = options.integer_from(1), start_after = "string" }
 
 --- The names of tables, in order; and the last one when there are more.
 ---@param given { limit: integer|nil, start_after: string|nil }|nil
----@return string[]|nil, any, string|nil
+---@return string[]|nil names, string|tidetable.error|nil last_or_err, string|nil code
 function Database:list_tables(given)
   given = options.check(given, list_options, "list_tables")
   local all, err, code = core.table_names(self.core)
@@ -145,7 +145,7 @@ end
 
 --- Deletes a table and all its items.
 ---@param name string
----@return boolean|nil, table|nil err, string|nil code
+---@return boolean|nil, tidetable.error|nil err, string|nil code
 function Database:delete_table(name)
   if type(name) ~= "string" then
     misuse("delete_table: a name expected, got " .. type(name))
@@ -244,7 +244,7 @@ end
 --- The changes of all tables in one total order; or of the table that the
 --- options name, which may be gone: then its stream's label is needed.
 ---@param given tidetable.StreamOptions|nil  and table
----@return tidetable.Stream|nil, table|nil err, string|nil code
+---@return tidetable.Stream|nil, tidetable.error|nil err, string|nil code
 function Database:stream(given)
   return stream.of_database(self, given)
 end
@@ -253,14 +253,14 @@ local list_streams_options = { table = "string" }
 
 --- Describes every stream, disabled ones too.
 ---@param given { table: string|nil }|nil
----@return table[]|nil, table|nil err, string|nil code
+---@return tidetable.StreamDescription[]|nil, tidetable.error|nil err, string|nil code
 function Database:list_streams(given)
   given = options.check(given, list_streams_options, "list_streams")
   return stream.list(self, given.table)
 end
 
 --- An object that any event loop can wait on, for every commit.
----@return tidetable.Wakeup|nil, table|nil err, string|nil code
+---@return tidetable.Wakeup|nil, tidetable.error|nil err, string|nil code
 function Database:wakeup()
   return wait.wakeup(self)
 end
@@ -268,7 +268,7 @@ end
 -- Keeping house --------------------------------------------------------------
 
 --- Removes what has expired, in bounded steps; how many records went.
----@return integer|nil, table|nil err, string|nil code
+---@return integer|nil, tidetable.error|nil err, string|nil code
 function Database:trim()
   return trim_all(self)
 end
@@ -285,19 +285,19 @@ end
 --- there whole or not at all.
 ---@param path string
 ---@param given tidetable.BackupOptions|nil
----@return tidetable.BackupFacts|nil, table|nil err, string|nil code
+---@return tidetable.BackupFacts|nil, tidetable.error|nil err, string|nil code
 function Database:backup(path, given)
   return backup.to(self, path, given)
 end
 
 --- What the file is.
----@return table|nil, table|nil err, string|nil code
+---@return tidetable.Info|nil, tidetable.error|nil err, string|nil code
 function Database:info()
   return core.info(self.core)
 end
 
 --- Flushes what weaker durability levels left in memory.
----@return boolean|nil, table|nil err, string|nil code
+---@return boolean|nil, tidetable.error|nil err, string|nil code
 function Database:sync()
   return core.sync(self.core)
 end

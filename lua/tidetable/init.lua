@@ -43,13 +43,13 @@ local open_options = {
 ---@field durability "full"|"one_flush"|"none"|nil
 ---@field max_size integer|string|nil  default "64 GiB"
 ---@field busy_timeout number|nil  seconds, default 5
----@field clock userdata|nil       tidetable.manual_clock
+---@field clock tidetable.Clock|nil  tidetable.manual_clock
 ---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 
 --- Opens the database at a path, or makes it; ":memory:" is one in memory.
 ---@param path string
 ---@param given tidetable.OpenOptions|nil
----@return tidetable.Database|nil, table|nil err, string|nil code
+---@return tidetable.Database|nil, tidetable.error|nil err, string|nil code
 function tidetable.open(path, given)
   options.path(path, "open")
   given = options.check(given, open_options, "open")
@@ -77,7 +77,7 @@ local compact_options = {
 --- compact copy takes its place. BUSY when somebody has it open.
 ---@param path string
 ---@param given tidetable.CompactOptions|nil
----@return tidetable.BackupFacts|nil, table|nil err, string|nil code
+---@return tidetable.BackupFacts|nil, tidetable.error|nil err, string|nil code
 function tidetable.compact(path, given)
   options.path(path, "compact")
   given = options.check(given, compact_options, "compact")
@@ -111,7 +111,7 @@ end
 
 --- A clock that stands still until it is told.
 ---@param seconds number  since 1970
----@return userdata
+---@return tidetable.Clock
 function tidetable.manual_clock(seconds)
   local wrong = options.seconds(seconds)
   if wrong then

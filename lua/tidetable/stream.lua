@@ -307,7 +307,7 @@ end
 
 --- The next record from the stream's own place.
 ---@param timeout number|nil  seconds to wait for one; default 0
----@return tidetable.Record|nil, table|nil err, string|nil code
+---@return tidetable.Record|nil, tidetable.error|nil err, string|nil code
 function Stream:next(timeout)
   local reader, err, code = own_reader(self, timeout, "next")
   if not reader then
@@ -324,7 +324,7 @@ end
 --- The next transaction from the stream's own place: an array of its records,
 --- as `transactions` gives them.
 ---@param timeout number|nil  seconds to wait for one; default 0
----@return tidetable.Record[]|nil, table|nil err, string|nil code
+---@return tidetable.Record[]|nil, tidetable.error|nil err, string|nil code
 function Stream:next_transaction(timeout)
   local reader, err, code = own_reader(self, timeout, "next_transaction")
   if not reader then
@@ -341,7 +341,7 @@ end
 -- The stream itself ----------------------------------------------------------
 
 --- What the stream is.
----@return table|nil, table|nil err, string|nil code
+---@return tidetable.StreamDescription|nil, tidetable.error|nil err, string|nil code
 function Stream:describe()
   if self.id then
     return core.describe_stream(self.database.core, self.id)
@@ -354,7 +354,7 @@ function Stream:describe()
 end
 
 --- Changes how long records stay: "36h", seconds, or { age, bytes, count }.
----@return boolean|nil, table|nil err, string|nil code
+---@return boolean|nil, tidetable.error|nil err, string|nil code
 function Stream:set_retention(retention)
   if not self.id then
     misuse("set_retention: db:stream() is all streams; each table's has its own retention")
@@ -367,7 +367,7 @@ function Stream:set_retention(retention)
 end
 
 --- An object for event loops: see wait.lua.
----@return tidetable.Wakeup|nil, table|nil err, string|nil code
+---@return tidetable.Wakeup|nil, tidetable.error|nil err, string|nil code
 function Stream:wakeup()
   return wait.wakeup(self.database)
 end
@@ -425,7 +425,7 @@ local function of_table(database, name, given)
   }, Stream))
 end
 
----@return tidetable.Stream|nil, table|nil err, string|nil code
+---@return tidetable.Stream|nil, tidetable.error|nil err, string|nil code
 function streams.of_table(database, name, given)
   given = options.check(given, stream_options, "stream")
   local stream, err, code = of_table(database, name, given)
@@ -433,7 +433,7 @@ function streams.of_table(database, name, given)
 end
 
 --- Of all tables; of one, there or gone, when the options name it.
----@return tidetable.Stream|nil, table|nil err, string|nil code
+---@return tidetable.Stream|nil, tidetable.error|nil err, string|nil code
 function streams.of_database(database, given)
   given = options.check(given, all_options, "stream")
   core.ready(database.core)
@@ -452,7 +452,7 @@ function streams.of_database(database, given)
 end
 
 --- What a stream is; false when it has gone since its id was read.
----@return table|false|nil, table|nil err, string|nil code
+---@return tidetable.StreamDescription|false|nil, tidetable.error|nil err, string|nil code
 function streams.describe(database, id)
   local description, err, code = core.describe_stream(database.core, id)
   if code == "NOT_FOUND" then

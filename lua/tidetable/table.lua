@@ -39,7 +39,7 @@ end
 --- Stores an item in place of whatever had its key.
 ---@param item table
 ---@param given { return_values: "NONE"|"ALL_OLD"|nil }|nil
----@return boolean|nil ok, table|nil old_or_err, string|nil code
+---@return boolean|nil ok, table|tidetable.error|nil old_or_err, string|nil code
 function Table:put(item, given)
   if type(item) ~= "table" then
     check_table(item, "put", "an item")
@@ -51,7 +51,7 @@ end
 --- Deletes the item with this key, if there is one.
 ---@param key table  the key attributes and nothing else
 ---@param given { return_values: "NONE"|"ALL_OLD"|nil }|nil
----@return boolean|nil ok, table|nil old_or_err, string|nil code
+---@return boolean|nil ok, table|tidetable.error|nil old_or_err, string|nil code
 function Table:delete(key, given)
   check_table(key, "delete", "a key")
   return wait.write(self.database, core.delete, self.core, key, wants_old(given, "delete"))
@@ -59,7 +59,7 @@ end
 
 --- The item with this key; nil without an error when there is none.
 ---@param key table  the key attributes and nothing else
----@return table|nil item, table|nil err, string|nil code
+---@return table|nil item, tidetable.error|nil err, string|nil code
 function Table:get(key)
   if type(key) ~= "table" then
     check_table(key, "get", "a key")
@@ -193,7 +193,7 @@ end
 --- One page of a query: up to 1,000 items or 1 MB.
 ---@param partition any
 ---@param given tidetable.QueryOptions|nil
----@return table[]|nil items, table|nil last_evaluated_key_or_err, string|nil code
+---@return table[]|nil items, table|tidetable.error|nil last_evaluated_key_or_err, string|nil code
 function Table:query_page(partition, given)
   check_partition(partition, "query_page")
   return read_page(self, partition, options.check(given, page_options, "query_page"))
@@ -201,7 +201,7 @@ end
 
 --- One page of a scan.
 ---@param given tidetable.QueryOptions|nil
----@return table[]|nil items, table|nil last_evaluated_key_or_err, string|nil code
+---@return table[]|nil items, table|tidetable.error|nil last_evaluated_key_or_err, string|nil code
 function Table:scan_page(given)
   return read_page(self, nil, options.check(given, scan_page_options, "scan_page"))
 end
@@ -287,7 +287,7 @@ end
 --- Puts many items, in transactions of `batch`.
 ---@param items table[]|fun(): table|nil
 ---@param given { batch: integer|nil }|nil
----@return integer|nil count, table|nil err, string|nil code
+---@return integer|nil count, tidetable.error|nil err, string|nil code
 function Table:load(items, given)
   local size = options.check(given, load_options, "load").batch or 1000
   local count, err, code = load_items(function(batch, first, last)
@@ -300,14 +300,14 @@ end
 
 --- The table's stream: the newest, or the one with this label.
 ---@param given tidetable.StreamOptions|nil
----@return tidetable.Stream|nil, table|nil err, string|nil code
+---@return tidetable.Stream|nil, tidetable.error|nil err, string|nil code
 function Table:stream(given)
   return stream.of_table(self.database, self.name, given)
 end
 
 --- Begins a stream. VALIDATION when one is enabled.
 ---@param given { view_type: string|nil, retention: any }|nil
----@return boolean|nil, table|nil err, string|nil code
+---@return boolean|nil, tidetable.error|nil err, string|nil code
 function Table:enable_stream(given)
   local view, age, bytes, count = stream.settings(given, "enable_stream")
   return wait.try(self.database, nil, core.enable_stream, self.database.core, self.name, view, age,
@@ -315,13 +315,13 @@ function Table:enable_stream(given)
 end
 
 --- Ends the stream; its records stay until they expire.
----@return boolean|nil, table|nil err, string|nil code
+---@return boolean|nil, tidetable.error|nil err, string|nil code
 function Table:disable_stream()
   return wait.try(self.database, nil, core.disable_stream, self.database.core, self.name)
 end
 
 --- What the table is.
----@return table|nil, table|nil err, string|nil code
+---@return tidetable.TableDescription|nil, tidetable.error|nil err, string|nil code
 function Table:describe()
   local description, err, code = core.describe_table(self.core)
   if not description then
@@ -341,7 +341,7 @@ function Table:describe()
 end
 
 --- A handle; the table may or may not exist.
----@return tidetable.Table|nil, table|nil err, string|nil code
+---@return tidetable.Table|nil, tidetable.error|nil err, string|nil code
 function tables.handle(database, name)
   local handle, err, code = core.table(database.core, name)
   if not handle then

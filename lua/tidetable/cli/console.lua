@@ -12,6 +12,8 @@ local text = require "tidetable.cli.text"
 ---@field is_terminal boolean   standard output is one
 ---@field can_move boolean      and its cursor can be moved
 ---@field has_colour boolean    it gets colours
+---@field shows_progress boolean  standard error is a terminal whose cursor can be moved
+---@field colours_errors boolean  standard error gets colours
 ---@field is_unicode boolean    the locale says that arrows and lines can be shown
 local Console = {}
 Console.__index = Console
