@@ -157,6 +157,12 @@ function options.seconds(value)
   end
 end
 
+--- "1.5 GiB" in what the units are numbers of; nil: it is no such text.
+local function with_unit(text, units)
+  local number, unit = text:match("^%s*(%d+%.?%d*)%s*(%a+)%s*$")
+  return number and units[unit] and tonumber(number) * units[unit]
+end
+
 local unit_ms = { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
 
 --- A duration in ms: seconds, or a number with ms, s, m, h, d. nil: it is none.
@@ -167,8 +173,7 @@ function options.duration_ms(value)
   if type(value) == "number" then
     ms = value * 1000
   elseif type(value) == "string" then
-    local number, unit = value:match("^%s*(%d+%.?%d*)%s*(%a+)%s*$")
-    ms = number and unit_ms[unit] and tonumber(number) * unit_ms[unit]
+    ms = with_unit(value, unit_ms)
   end
   if ms and ms >= 1 and ms < 2 ^ 53 then
     return math.floor(ms + 0.5)
@@ -185,8 +190,7 @@ function options.bytes(value)
   if math.type(value) == "integer" then
     bytes = value
   elseif type(value) == "string" then
-    local number, unit = value:match("^%s*(%d+%.?%d*)%s*(%a+)%s*$")
-    bytes = number and unit_bytes[unit] and tonumber(number) * unit_bytes[unit]
+    bytes = with_unit(value, unit_bytes)
   end
   if bytes and bytes >= 1 and bytes < 2 ^ 53 then
     return math.floor(bytes + 0.5)

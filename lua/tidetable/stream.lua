@@ -427,9 +427,7 @@ end
 
 ---@return tidetable.Stream|nil, tidetable.error|nil err, string|nil code
 function streams.of_table(database, name, given)
-  given = options.check(given, stream_options, "stream")
-  local stream, err, code = of_table(database, name, given)
-  return stream, err, code
+  return of_table(database, name, options.check(given, stream_options, "stream"))
 end
 
 --- Of all tables; of one, there or gone, when the options name it.
@@ -440,15 +438,10 @@ function streams.of_database(database, given)
   if given.label and not given.table then
     misuse('stream: option "label" goes with "table"')
   end
-  local stream, err, code
   if given.table then
-    stream, err, code = of_table(database, given.table, given)
-  else
-    stream, err, code = settle(setmetatable({
-      database = database, given = given, wait = given.wait,
-    }, Stream))
+    return of_table(database, given.table, given)
   end
-  return stream, err, code
+  return settle(setmetatable({ database = database, given = given, wait = given.wait }, Stream))
 end
 
 --- What a stream is; false when it has gone since its id was read.

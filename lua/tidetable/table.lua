@@ -290,10 +290,9 @@ end
 ---@return integer|nil count, tidetable.error|nil err, string|nil code
 function Table:load(items, given)
   local size = options.check(given, load_options, "load").batch or 1000
-  local count, err, code = load_items(function(batch, first, last)
+  return load_items(function(batch, first, last)
     return wait.try(self.database, nil, core.load, self.core, batch, first, last, false)
   end, items, size)
-  return count, err, code
 end
 
 -- Streams and descriptions ---------------------------------------------------

@@ -3,6 +3,7 @@
 -- One line is for reading many: columns that grow with what they hold, and what
 -- was changed, cut at the window's edge. All of it is one attribute a line.
 
+local items = require "tidetable.cli.items"
 local text = require "tidetable.cli.text"
 local types = require "tidetable.types"
 
@@ -104,8 +105,7 @@ function View:key_names(record)
     local table = self.db:table(record.table_name)
     local description = table and table:describe()
     if description then
-      names = { description.partition_key[1],
-        description.sort_key and description.sort_key[1] }
+      names = items.key_names(description)
     else
       names = text.sorted_names(record.keys)
     end

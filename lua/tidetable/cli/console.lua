@@ -104,6 +104,14 @@ function Console:line(line)
   check_written(io.stdout:write(self:cut(line), "\n"))
 end
 
+--- Writes each of these lines.
+---@param lines string[]
+function Console:lines(lines)
+  for _, line in ipairs(lines) do
+    self:line(line)
+  end
+end
+
 --- A line, cut at the window's width; as it is in a pipe.
 ---@param line string
 ---@return string

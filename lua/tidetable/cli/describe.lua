@@ -55,9 +55,7 @@ local function facts(out, list)
       rows[#rows + 1] = { "  " .. out:paint("dim", fact[1]), fact[2] }
     end
   end
-  for _, line in ipairs(text.grid(rows)) do
-    out:line(line)
-  end
+  out:lines(text.grid(rows))
 end
 
 local function held(stream)

@@ -91,9 +91,7 @@ local function show_chunk(chunk, keys, out)
     row[#row + 1] = text.attributes(item, is_column)
     rows[#rows + 1] = row
   end
-  for _, line in ipairs(text.grid(rows, right)) do
-    out:line(line)
-  end
+  out:lines(text.grid(rows, right))
 end
 
 --- One item, an attribute a line.
@@ -108,9 +106,7 @@ local function show_one(item, keys, out)
       rows[#rows + 1] = { out:paint("dim", text.name(name)), text.value(item[name]) }
     end
   end
-  for _, line in ipairs(text.grid(rows)) do
-    out:line(line)
-  end
+  out:lines(text.grid(rows))
 end
 
 -- Writing --------------------------------------------------------------------

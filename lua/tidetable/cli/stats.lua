@@ -222,12 +222,6 @@ local function draw(out, lines, is_first)
   out:write(table.concat(parts))
 end
 
-local function show(out, lines)
-  for _, line in ipairs(lines) do
-    out:line(line)
-  end
-end
-
 local function watch(db, args, out)
   local pulse, is_first = new_pulse(), true
   while true do
@@ -238,7 +232,7 @@ local function watch(db, args, out)
     elseif out.can_move then
       draw(out, lines_of(out, args.database, found, pulse), is_first)
     else
-      show(out, lines_of(out, args.database, found, pulse))
+      out:lines(lines_of(out, args.database, found, pulse))
       out:line ""
     end
     is_first = false
@@ -254,7 +248,7 @@ function stats.run(args, out)
   elseif args.json then
     out:json(tree_of(gather(db, args.database)), ORDER)
   else
-    show(out, lines_of(out, args.database, gather(db, args.database)))
+    out:lines(lines_of(out, args.database, gather(db, args.database)))
   end
 end
 

@@ -48,9 +48,7 @@ local function show(list, out)
       key_of(description.sort_key), stream_of(description.stream, out),
     }
   end
-  for _, line in ipairs(text.grid(rows)) do
-    out:line(line)
-  end
+  out:lines(text.grid(rows))
 end
 
 function tables.run(args, out)

@@ -7,11 +7,11 @@ local description = { name = "orders", partition_key = { "customer", "S" },
 
 --- A console that keeps what it gets.
 local function new_console(is_terminal)
-  local lines = {}
+  local written = {}
   return {
-    is_terminal = is_terminal, lines = lines,
-    write = function(_, ...) lines[#lines + 1] = table.concat { ... } end,
-    line = function(_, line) lines[#lines + 1] = line .. "\n" end,
+    is_terminal = is_terminal, written = written,
+    write = function(_, ...) written[#written + 1] = table.concat { ... } end,
+    lines = function(_, lines) written[#written + 1] = table.concat(lines, "\n") .. "\n" end,
     paint = function(_, _, shown) return shown end,
     ellipsis = function() return "…" end,
   }
@@ -22,7 +22,7 @@ local function shown(list, format, is_terminal)
   local writer = items.writer(out, format, description)
   for _, item in ipairs(list) do writer:add(item) end
   writer:flush()
-  return table.concat(out.lines)
+  return table.concat(out.written)
 end
 
 local one = { customer = "ann", placed_at = 2, b = tidetable.binary "x", note = "hi" }
@@ -74,7 +74,7 @@ it("shows a single item an attribute a line", function()
   local out = new_console(true)
   items.writer(out, nil, description):only(one)
   assert.equal('customer   "ann"\nplaced_at  2\nb          <78>\nnote       "hi"\n',
-    table.concat(out.lines))
+    table.concat(out.written))
 end)
 
 it("goes on with columns of its own after 500 items", function()
