@@ -99,17 +99,23 @@ local function newest_first(a, b)
   return a.label > b.label
 end
 
+--- The table's description; nil when it is gone, and left these streams.
+local function description_of(db, args, streams)
+  local _, _, code = db:table(args.table)
+  if code == "NOT_FOUND" and #streams > 0 then
+    return nil
+  end
+  return open.check(args.database, open.table(db, args.table):describe())
+end
+
 function describe.run(args, out)
   local db <close> = open.database(args.database)
   local streams = open.check(args.database, db:list_streams { table = args.table })
   table.sort(streams, newest_first)
-  local description
-  if #streams == 0 or db:table(args.table) then
-    description = open.check(args.database, open.table(db, args.table):describe())
-  end
+  local description = description_of(db, args, streams)
   if args.json then
     local tree = description or { name = args.table }
-    tree.stream, tree.streams = nil, #streams > 0 and streams or nil
+    tree.stream, tree.streams = nil, streams
     out:json(tree, tables.order)
     return
   end

@@ -197,12 +197,7 @@ local function lines_of(out, path, found, pulse)
 end
 
 local function tree_of(found)
-  local info = {}
-  for name, value in pairs(found.info) do
-    info[name] = value
-  end
-  return { info = info, tables = #found.tables > 0 and found.tables or nil,
-    streams = #found.streams > 0 and found.streams or nil }
+  return { info = found.info, tables = found.tables, streams = found.streams }
 end
 
 local ORDER = {

@@ -46,8 +46,8 @@ describe("describe", function()
     assert.equal(1, #tree.streams)
     assert.equal(129600, tree.streams[1].retention.age)
     assert.equal(3, tree.streams[1].last_sequence_number)
-    tree = dkjson.decode(must { "describe", helper.path(), "plain", "--json" })
-    assert.is_nil(tree.streams)
+    local json = must { "describe", helper.path(), "plain", "--json" }
+    assert.truthy(json:find('"streams":[]', 1, true), json)
   end)
 
   it("knows a table that is gone by its streams", function()

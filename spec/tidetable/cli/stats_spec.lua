@@ -58,8 +58,8 @@ describe("stats", function()
   it("of an empty database are few", function()
     helper.open():close()
     assert.truthy(must({ "stats", helper.path() }):find("\nno tables\n$"))
-    local tree = dkjson.decode(must { "stats", helper.path(), "--json" })
-    assert.is_nil(tree.streams)
+    local json = must { "stats", helper.path(), "--json" }
+    assert.truthy(json:find('"tables":[],"streams":[]', 1, true), json)
   end)
 
   it("go on with --watch, in a pipe one after the other", function()
