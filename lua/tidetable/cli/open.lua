@@ -6,6 +6,7 @@
 local tidetable = require "tidetable"
 local console = require "tidetable.cli.console"
 local options = require "tidetable.options"
+local text = require "tidetable.cli.text"
 
 local open = {}
 
@@ -93,7 +94,7 @@ local function fail_unknown(db, name)
   elseif #names == 0 then
     hint = "the database has no table"
   else
-    hint = ("its tables are: tidetable tables %s"):format(db.path)
+    hint = ("its tables are: tidetable tables %s"):format(text.word(db.path))
   end
   console.fail(("%s: no table %s"):format(db.path, name), hint)
 end

@@ -5,6 +5,7 @@ local console = require "tidetable.cli.console"
 local json = require "tidetable.dynamodb.json"
 local moment = require "tidetable.cli.moment"
 local open = require "tidetable.cli.open"
+local text = require "tidetable.cli.text"
 
 local tail = {
   name = "tail",
@@ -153,7 +154,7 @@ end
 
 --- The command that goes on behind a gap.
 local function again(args, err)
-  local words = { "tidetable tail", args.database }
+  local words = { "tidetable tail", text.word(args.database) }
   words[#words + 1] = args.table
   if args.label then
     words[#words + 1] = "--label " .. args.label

@@ -64,6 +64,16 @@ function text.safe(s)
   return escape_wide(s)
 end
 
+--- A word as a shell takes it: in quotes where it would be taken for more.
+---@param word string
+---@return string
+function text.word(word)
+  if word:find "^[%w_./:@%%+,-]+$" then
+    return word
+  end
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
 -- Width ----------------------------------------------------------------------
 
 --- The end of what begins at `at`: a colour or a character; and its columns.

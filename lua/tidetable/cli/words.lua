@@ -9,6 +9,7 @@ local console = require "tidetable.cli.console"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.text"
 local options = require "tidetable.options"
+local text = require "tidetable.cli.text"
 
 local words = {}
 
@@ -160,7 +161,7 @@ end
 ---@param form tidetable.json.form
 ---@return string
 function words.quoted(key, form)
-  return "'" .. assert(json.encode_item(key, form)):gsub("'", "'\\''") .. "'"
+  return text.word((assert(json.encode_item(key, form))))
 end
 
 return words

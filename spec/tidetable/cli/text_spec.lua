@@ -43,6 +43,17 @@ describe("safe", function()
   end)
 end)
 
+it("a word is quoted where a shell would take it for more", function()
+  for _, plain in ipairs { "orders", "/var/lib/shop-1.tide", "2026-01-31T12:00:00.000" } do
+    assert.equal(plain, text.word(plain))
+  end
+  for _, word in ipairs { "", "a b", "it's", "$(x)", "a;b", "*", "a\nb", '{"id":"x"}' } do
+    local pipe = assert(io.popen("printf %s " .. text.word(word)))
+    assert.equal(word, pipe:read("a"))
+    pipe:close()
+  end
+end)
+
 describe("width", function()
   it("counts columns, not bytes", function()
     for given, columns in pairs {
