@@ -281,6 +281,17 @@ static void check_catalog(struct check *check)
 
 /* --- all of it --- */
 
+/* What the survey could still read and a later look could not: nothing is known to
+ * be damaged, but not everything was compared. */
+static void check_unread(struct check *check)
+{
+	if (!careful_unread(check->txn))
+		return;
+	subject_is_file(check);
+	problem(check, INVARIANT_PAGES, "has pages that can't be read from the disk; %llu times"
+		" it was tried in vain", (unsigned long long)careful_unread(check->txn));
+}
+
 static int check_all(struct check *check)
 {
 	int err = load_catalog(check);
@@ -298,6 +309,8 @@ static int check_all(struct check *check)
 		err = check_streams(check);
 	if (!err)
 		err = check_transactions(check);
+	if (!err)
+		check_unread(check);
 	return err ? err : buffer_error(&check->report->text);
 }
 

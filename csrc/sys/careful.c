@@ -20,6 +20,7 @@ struct careful {
 	int fd;
 	struct pages_facts facts;
 	struct pages_tree trees[TREE_COUNT];
+	uint64_t unread;         /* pages that the disk did not give */
 };
 
 int careful_open(struct txn **out, int fd, const struct pages_facts *facts)
@@ -31,7 +32,7 @@ int careful_open(struct txn **out, int fd, const struct pages_facts *facts)
 
 	*out = NULL;
 	if (!err)
-		err = survey_trees(careful->trees, lost, fd, facts);
+		err = survey_trees(careful->trees, lost, fd, facts, &careful->unread);
 	if (err) {
 		memory_give_back(careful);
 		memory_give_back(txn);
@@ -57,10 +58,16 @@ void careful_close(struct txn *txn)
 
 int careful_cursor(struct cursor *cursor, struct txn *txn, enum tree tree)
 {
-	const struct careful *careful = txn->careful;
+	struct careful *careful = txn->careful;
 
 	cursor->txn = txn;
-	return probe_open(&cursor->probe, careful->fd, &careful->facts, &careful->trees[tree]);
+	return probe_open(&cursor->probe, careful->fd, &careful->facts, &careful->trees[tree],
+		&careful->unread);
+}
+
+uint64_t careful_unread(const struct txn *txn)
+{
+	return txn->careful->unread;
 }
 
 uint64_t careful_count(const struct txn *txn, enum tree tree)

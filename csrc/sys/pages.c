@@ -99,6 +99,9 @@ static uint64_t child_of(const uint8_t *node)
 	return node_size(node) | (uint64_t)native_u16(node + 4) << 32;
 }
 
+const char PAGE_UNREAD[] = "can't be read from the disk";
+
+/* False with errno 0: the file ends before. */
 static bool read_at(int fd, void *bytes, size_t len, uint64_t at)
 {
 	uint8_t *to = bytes;
@@ -108,6 +111,8 @@ static bool read_at(int fd, void *bytes, size_t len, uint64_t at)
 
 		if (got < 0 && errno == EINTR)
 			continue;
+		if (got == 0)
+			errno = 0;
 		if (got <= 0)
 			return false;
 		to += got;
@@ -256,7 +261,8 @@ static int read_metas(int fd, const char *path, uint8_t metas[2][PAGES_META_BYTE
 	int err;
 
 	if (!read_at(fd, metas[0], PAGES_META_BYTES, 0))
-		return refuse(path, failure);
+		return errno ? file_fail(failure, errno, path, "can't be read")
+			: refuse(path, failure);
 	err = check_first(metas[0], path, failure);
 	if (err == ERR_NOT_DATABASE && second_is_ours(fd)) {
 		memset(metas[0], 0, PAGES_META_BYTES);
@@ -265,11 +271,15 @@ static int read_metas(int fd, const char *path, uint8_t metas[2][PAGES_META_BYTE
 	if (err)
 		return err;
 	facts->page_bytes = pages_this_machine();
-	if (!read_at(fd, metas[1], PAGES_META_BYTES, facts->page_bytes) || fstat(fd, &stat))
-		return fail_as(failure, ERR_NOT_DATABASE,
-			"%s: ends before its second page: it was cut off", path);
+	if (fstat(fd, &stat))
+		return file_fail(failure, errno, path, "can't be looked at");
 	facts->file_pages = (uint64_t)stat.st_size / facts->page_bytes;
-	return 0;
+	if (read_at(fd, metas[1], PAGES_META_BYTES, facts->page_bytes))
+		return 0;
+	if (errno)
+		return file_fail(failure, errno, path, "can't be read");
+	return fail_as(failure, ERR_NOT_DATABASE,
+		"%s: ends before its second page: it was cut off", path);
 }
 
 /* The commits of the two alternate; nothing else can be asked of an old one. */
@@ -373,7 +383,7 @@ const char *page_read(struct tree_page *page, int fd, const struct pages_facts *
 	if (number >= facts->file_pages)
 		return "is missing: the file was cut off before it";
 	if (!read_at(fd, page->bytes, page->size, number * page->size))
-		return "can't be read from the disk";
+		return PAGE_UNREAD;
 	lower = native_u16(page->bytes + 12);
 	if (lower <= PAGE_HEADER || lower > page->size || lower % 2)
 		return "has a damaged head: nothing in it can be found";
@@ -477,7 +487,7 @@ const char *page_run_length(uint64_t *length, const struct page_node *node, int 
 	if (node->page >= facts->file_pages)
 		return "is missing: the file was cut off before it";
 	if (!read_at(fd, head, sizeof head, node->page * facts->page_bytes))
-		return "can't be read from the disk";
+		return PAGE_UNREAD;
 	if (native_u64(head) != node->page || native_u16(head + 10) != PAGE_OVERFLOW ||
 			native_u32(head + 12) < least)
 		return "has a damaged head";
@@ -492,5 +502,5 @@ const char *page_run_read(uint8_t *bytes, const struct page_node *node, int fd,
 {
 	uint64_t at = node->page * facts->page_bytes + PAGE_HEADER;
 
-	return read_at(fd, bytes, node->value_bytes, at) ? NULL : "can't be read from the disk";
+	return read_at(fd, bytes, node->value_bytes, at) ? NULL : PAGE_UNREAD;
 }

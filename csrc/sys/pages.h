@@ -79,6 +79,9 @@ struct tree_page {
 	unsigned count;          /* its nodes */
 };
 
+/* What is said of a page when not the file's bytes are wrong, but the disk. */
+extern const char PAGE_UNREAD[];
+
 /* Reads it. NULL, or what makes it unreadable (then its number is 0). A page
  * that says itself neither leaf nor branch is what was expected. */
 const char *page_read(struct tree_page *page, int fd, const struct pages_facts *facts,

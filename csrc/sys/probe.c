@@ -25,13 +25,14 @@ struct probe {
 	int fd;
 	struct pages_facts facts;
 	struct pages_tree tree;
+	uint64_t *unread;        /* counts what the disk did not give; or NULL */
 	int top;                 /* -1: nowhere */
 	struct buffer big;       /* a value in pages of its own */
 	struct level levels[PAGES_DEPTH_MOST];
 };
 
 int probe_open(struct probe **out, int fd, const struct pages_facts *facts,
-	const struct pages_tree *tree)
+	const struct pages_tree *tree, uint64_t *unread)
 {
 	struct probe *probe = memory_zeroed(sizeof *probe);
 
@@ -41,6 +42,7 @@ int probe_open(struct probe **out, int fd, const struct pages_facts *facts,
 	probe->fd = fd;
 	probe->facts = *facts;
 	probe->tree = *tree;
+	probe->unread = unread;
 	probe->top = -1;
 	return 0;
 }
@@ -83,6 +85,13 @@ static bool belongs(const struct level *level)
 	return false;
 }
 
+static int not_readable(struct probe *probe, const char *fault)
+{
+	if (fault == PAGE_UNREAD && probe->unread)
+		++*probe->unread;
+	return fault ? ERR_CORRUPT : 0;
+}
+
 /* Reads a page into the level, unless it is there already. */
 static int enter(struct probe *probe, int depth, uint64_t number, const struct bounds *bounds)
 {
@@ -96,8 +105,8 @@ static int enter(struct probe *probe, int depth, uint64_t number, const struct b
 		return ERR_NO_MEMORY;
 	level->bounds = *bounds;
 	if (level->page.number != number &&
-			page_read(&level->page, probe->fd, &probe->facts, number,
-				depth + 1 == probe->tree.depth))
+			not_readable(probe, page_read(&level->page, probe->fd, &probe->facts,
+				number, depth + 1 == probe->tree.depth)))
 		return ERR_CORRUPT;
 	if (!belongs(level)) {
 		level->page.number = 0;
@@ -144,12 +153,12 @@ static int read_big(struct probe *probe, const struct page_node *node, struct sl
 {
 	uint64_t count;
 
-	if (page_run_length(&count, node, probe->fd, &probe->facts))
+	if (not_readable(probe, page_run_length(&count, node, probe->fd, &probe->facts)))
 		return ERR_CORRUPT;
 	buffer_clear(&probe->big);
 	if (!buffer_room(&probe->big, node->value_bytes))
 		return ERR_NO_MEMORY;
-	if (page_run_read(probe->big.data, node, probe->fd, &probe->facts))
+	if (not_readable(probe, page_run_read(probe->big.data, node, probe->fd, &probe->facts)))
 		return ERR_CORRUPT;
 	*value = slice_of(probe->big.data, node->value_bytes);
 	return 0;

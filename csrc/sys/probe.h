@@ -15,9 +15,10 @@
 struct probe;
 
 /* A cursor on a tree of integer keys isn't made here: the free list has no
- * rows that anybody looks for. NO_MEMORY. */
+ * rows that anybody looks for. *unread (or NULL) counts the pages that the disk
+ * did not give. NO_MEMORY. */
 int probe_open(struct probe **probe, int fd, const struct pages_facts *facts,
-	const struct pages_tree *tree);
+	const struct pages_tree *tree, uint64_t *unread);
 void probe_close(struct probe *probe);       /* NULL is fine */
 
 /* As cursor_move. The row is lent until the next move. */

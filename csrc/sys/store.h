@@ -135,6 +135,9 @@ struct pages_facts;
 int careful_open(struct txn **txn, int fd, const struct pages_facts *facts);
 void careful_close(struct txn *txn);          /* NULL is fine */
 
+/* Times that it was CORRUPT because the disk did not give a page. */
+uint64_t careful_unread(const struct txn *txn);
+
 /* The facts of the newest snapshot of a file that is in use, which `pin` (a
  * reader, renewed here) keeps from being used again, and the descriptor to read
  * it through. CORRUPT, STORE. */

@@ -423,10 +423,10 @@ static int find_tree(struct pages_tree *tree, struct probe *probe, enum tree whi
 }
 
 int survey_trees(struct pages_tree trees[TREE_COUNT], bool lost[TREE_COUNT], int fd,
-	const struct pages_facts *facts)
+	const struct pages_facts *facts, uint64_t *unread)
 {
 	struct probe *probe;
-	int err = probe_open(&probe, fd, facts, &facts->trees);
+	int err = probe_open(&probe, fd, facts, &facts->trees, unread);
 
 	trees[TREE_META] = facts->trees;
 	lost[TREE_META] = false;
@@ -461,13 +461,15 @@ static void compare_uses(struct walk *walk)
 static void look_for_trees(struct walk *walk)
 {
 	bool lost[TREE_COUNT];
+	uint64_t unread = 0;
 
-	walk->err = survey_trees(walk->survey->trees, lost, walk->fd, walk->facts);
+	walk->err = survey_trees(walk->survey->trees, lost, walk->fd, walk->facts, &unread);
 	for (int i = 0; i < TREE_COUNT && !walk->err; i++) {
 		walk->tree = i;
 		if (lost[i])
 			tell(walk, &(struct finding){ .row = -1, .has_range = true,
-				.what = "can't be found: its root is not in meta" });
+				.what = unread ? "can't be found: its root can't be read from the disk"
+					: "can't be found: its root is not in meta" });
 	}
 }
 
@@ -566,7 +568,7 @@ int survey_tops(int fd, const char *path, const struct pages_facts *facts,
 	struct pages_tree trees[TREE_COUNT + 1];
 	bool lost[TREE_COUNT];
 	const char *fault = NULL;
-	int err = page.bytes ? survey_trees(trees, lost, fd, facts) : ERR_NO_MEMORY;
+	int err = page.bytes ? survey_trees(trees, lost, fd, facts, NULL) : ERR_NO_MEMORY;
 	int i;
 
 	trees[SURVEY_FREE_LIST] = facts->free_list;

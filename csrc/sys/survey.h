@@ -56,9 +56,9 @@ int survey_file(struct survey *survey, int fd, const struct pages_facts *facts,
 	const struct survey_told *told);
 
 /* The roots of all trees, from the unnamed one. One that can't be found there is
- * lost, and as if empty. 0 or NO_MEMORY. */
+ * lost, and as if empty; unread as in sys/probe.h. 0 or NO_MEMORY. */
 int survey_trees(struct pages_tree trees[TREE_COUNT], bool lost[TREE_COUNT], int fd,
-	const struct pages_facts *facts);
+	const struct pages_facts *facts, uint64_t *unread);
 
 /* For opening, quickly: the page at the top of each tree. CORRUPT, NO_MEMORY. */
 int survey_tops(int fd, const char *path, const struct pages_facts *facts,

@@ -267,7 +267,7 @@ static void map_base(struct base *base, const char *path)
 	CHECK(base->uses && map.fd >= 0);
 	MUST(pages_look(map.fd, path, &map.facts, &failure), failure);
 	CHECK_EQUAL_UINT(map.facts.page_bytes, PAGE);
-	CHECK_EQUAL_INT(survey_trees(trees, lost, map.fd, &map.facts), 0);
+	CHECK_EQUAL_INT(survey_trees(trees, lost, map.fd, &map.facts, NULL), 0);
 	use_bytes(base, 0, 152, STRUCTURE);
 	use_bytes(base, PAGE, 152, STRUCTURE);
 	map_tree(&map, SURVEY_FREE_LIST, map.facts.free_list.root);

@@ -168,12 +168,20 @@ static int keep_two(struct actor *actor)
 	return tide_set_retention(actor->tide, 1, &two, &actor->failure);
 }
 
+/* A page that the disk does not give is what a check is there to tell. */
+static bool tells_of_the_disk(const struct buffer *text)
+{
+	static const char sentence[] = "can't be read from the disk";
+
+	return text->len && memmem(text->data, text->len, sentence, sizeof sentence - 1);
+}
+
 static int check(struct actor *actor)
 {
 	struct tide_report report = { 0 };
 	int err = tide_check(actor->tide, &report, &actor->failure);
 
-	CHECK(err || report.problems == 0);
+	CHECK(err || report.problems == 0 || tells_of_the_disk(&report.text));
 	buffer_release(&report.text);
 	return err;
 }

@@ -132,7 +132,7 @@ static void each_fault_is_called_by_its_name(void)
 	fill(80);
 	fd = open(path, O_RDONLY);
 	MUST(pages_look(fd, path, &facts, &failure), failure);
-	CHECK_EQUAL_INT(survey_trees(trees, lost, fd, &facts), 0);
+	CHECK_EQUAL_INT(survey_trees(trees, lost, fd, &facts, NULL), 0);
 	close(fd);
 	root = trees[TREE_ITEMS].root * PAGE;
 	CHECK(trees[TREE_ITEMS].depth >= 2);
