@@ -124,7 +124,7 @@ end
 
 --- A value that leaves room for others.
 function View:short(value)
-  return text.cut(text.value(value), LONGEST_VALUE, self.out:ellipsis())
+  return text.short(value, LONGEST_VALUE, self.out:ellipsis())
 end
 
 function View:difference(each)

@@ -48,14 +48,11 @@ end
 
 --- A value in its column: text without quotes where nobody can take it for more.
 local function cell(value, out)
-  local shown
   if type(value) == "string" and value:find "^[%a_][%w_./:@+ -]*$" and
       value ~= "true" and value ~= "false" and value ~= "null" then
-    shown = value
-  else
-    shown = text.value(value)
+    return text.cut(value, CELL, out:ellipsis())
   end
-  return text.cut(shown, CELL, out:ellipsis())
+  return text.short(value, CELL, out:ellipsis())
 end
 
 local function header(names, keys, out)

@@ -302,6 +302,25 @@ end
 
 text.value = value
 
+-- Bytes whose columns are more than any cell has, mostly; what an escape takes.
+local BEGINNING, MARGIN = 1000, 8
+
+--- A value of at most so many columns. Of a long text only the beginning is
+--- looked at, unless that has nearly no columns.
+---@param v any
+---@param columns integer
+---@param ellipsis string|nil
+---@return string
+function text.short(v, columns, ellipsis)
+  if type(v) == "string" and #v > BEGINNING then
+    local shown = value(v:sub(1, BEGINNING))
+    if text.columns(shown) > columns + MARGIN then
+      return text.cut(shown, columns, ellipsis)
+    end
+  end
+  return text.cut(value(v), columns, ellipsis)
+end
+
 --- Name and value of each attribute, in order of their names.
 ---@param item table<string, any>
 ---@param but table<string, any>|nil  names to leave out

@@ -107,6 +107,19 @@ describe("numbers", function()
 end)
 
 describe("values", function()
+  it("that are short are the beginnings of the long", function()
+    local letters = { "a", "\n", "\u{e9}", "\u{301}", "\u{202e}", "\u{4e00}", "\xff", '"' }
+    for _, letter in ipairs(letters) do
+      for _, other in ipairs(letters) do
+        for _, length in ipairs { 250, 333, 499, 960, 999, 1001 } do
+          local long = letter:rep(length) .. other:rep(50)
+          assert.equal(text.cut(text.value(long), 40), text.short(long, 40))
+        end
+      end
+    end
+    assert.equal("[1, 2]", text.short({ 1, 2 }, 40))
+  end)
+
   it("of each type can be told apart, on one line", function()
     for shown, value in pairs {
       ['"a \\"b\\" \\n"'] = 'a "b" \n', ["12.5"] = 12.5, ["7"] = 7,
