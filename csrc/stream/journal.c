@@ -1,6 +1,8 @@
 /* journal.c - the records of a transaction, until it commits. */
 #include "stream/journal.h"
 
+#include <assert.h>
+
 #include "base/memory.h"
 
 static int make_room(struct journal *journal)
@@ -63,8 +65,7 @@ int journal_flush(struct journal *journal, struct txn *txn, struct streams *stre
 		struct stream *stream = streams_find(streams, pending->stream);
 		struct record *record = &pending->record;
 
-		if (!stream)
-			return ERR_CORRUPT;
+		assert(stream);  /* it was there when the record came */
 		record->transaction = transaction;
 		record->position = i;
 		record->count = journal->count;

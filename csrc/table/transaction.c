@@ -1,6 +1,8 @@
 /* transaction.c - a write transaction, from begin to commit. */
 #include "table/transaction.h"
 
+#include <assert.h>
+
 #include "table/sweep.h"
 
 /* Streams whose end is known stay known when nobody else has written. */
@@ -108,8 +110,7 @@ static int know_streams(struct transaction *transaction)
 		if (known && known->row.id == journal->all[i].stream)
 			continue;
 		known = streams_find(&transaction->catalog->streams, journal->all[i].stream);
-		if (!known)
-			return ERR_CORRUPT;
+		assert(known);   /* it was there when the record came */
 		err = stream_know(known, transaction->txn, txn_id(transaction->txn));
 		if (err)
 			return err;

@@ -214,4 +214,13 @@ describe("an exact number", function()
     for i, n in ipairs(list) do texts[i] = i > 1 and tostring(n) or "least" end
     assert.same({ "least", "0.5", "1", "2.5", "3" }, texts)
   end)
+
+  it("equals no binary, and is neither before nor behind what is no number", function()
+    local tidetable = require "tidetable"
+    assert.is_false(number "1" == tidetable.binary "1")
+    assert.is_false(tidetable.binary "1" == number "1")
+    assert.is_false(number "1" <= 0 / 0)
+    assert.is_false(0 / 0 <= number "1")
+    assert.is_false(number "1" < 0 / 0)
+  end)
 end)

@@ -6,6 +6,7 @@
  * leave the lock behind.
  */
 #include "codec/row.h"
+#include "database.h"
 #include "sys/store.h"
 #include "unit/tides.h"
 
@@ -381,6 +382,36 @@ static void one_file(const char *path)
 	tide_close(tide);
 }
 
+/* More damage than a report has lines for: counted, and the first of it said. */
+static void a_file_full_of_damage(void)
+{
+	enum { ROWS = TIDE_PROBLEMS_MAX + 100 };
+	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28 };
+	struct tide_report report = { 0 };
+	struct tide *tide;
+	uint64_t lines = 0;
+
+	MUST(tide_open(&tide, &options, &failure), failure);
+	create_table(tide, "orders");
+	begin(tide);
+	for (int i = 0; i < ROWS; i++) {
+		char key[32];
+		int len = snprintf(key, sizeof key, "%c%c%c%c%08d", 0, 0, 0, 1, i);
+
+		CHECK_EQUAL_INT(txn_put(tide->transaction.txn, TREE_ITEMS,
+			slice_of(key, (size_t)len), slice_of_text("ruin")), 0);
+	}
+	tide->transaction.changed = true;
+	commit(tide);
+	MUST(tide_check(tide, &report, &failure), failure);
+	CHECK(report.problems >= ROWS);
+	for (size_t i = 0; i < report.text.len; i++)
+		lines += report.text.data[i] == '\n';
+	CHECK(lines > 0 && lines <= TIDE_PROBLEMS_MAX);
+	buffer_release(&report.text);
+	tide_close(tide);
+}
+
 int main(void)
 {
 	const char *text = getenv("RUNS");
@@ -392,6 +423,7 @@ int main(void)
 	memset(deep, 'd', LONG);
 	memset(hashed, 'h', LONG);
 	manual = tide_clock_manual(1000000);
+	a_file_full_of_damage();
 	fill(path);
 	read_file(path);
 	while (runs-- > 0) {

@@ -93,6 +93,54 @@ static void a_stream_is_missing(struct tide *tide)
 	builder_release(&builder);
 }
 
+static void put_refused(struct tide *tide, struct tide_table *table, struct slice item, int err,
+	const char *words)
+{
+	struct tide_change change;
+
+	begin(tide);
+	CHECK_EQUAL_INT(tide_put(tide, table, item, &change, &failure), err);
+	CHECK(strstr(failure.message, words));
+	tide_abort(tide);
+}
+
+/* An item { p, s } of these types; 0: there is none. */
+static struct slice typed(struct builder *builder, enum type p, enum type s)
+{
+	struct slice item;
+
+	builder_start(builder);
+	for (int i = 0; i < 2; i++) {
+		enum type type = i ? s : p;
+
+		if (type)
+			builder_name(builder, slice_of_text(i ? "s" : "p"));
+		if (type == TYPE_S)
+			builder_string(builder, slice_of_text("x"));
+		else if (type)
+			builder_null(builder);
+	}
+	CHECK_EQUAL_INT(builder_finish(builder, &item), 0);
+	return item;
+}
+
+/* Of two key attributes the one that is wrong is named, the partition key first. */
+static void the_wrong_key_is_named(struct tide *tide)
+{
+	struct tide_table table = create_table(tide, "keyed");
+	struct builder builder = { 0 };
+
+	put_refused(tide, &table, item_of(&builder, "", "1", "v"), ERR_KEY_EMPTY, "Key: p");
+	put_refused(tide, &table, item_of(&builder, "a", "", "v"), ERR_KEY_EMPTY, "Key: s");
+	put_refused(tide, &table, item_of(&builder, "", "", "v"), ERR_KEY_EMPTY, "Key: p");
+	put_refused(tide, &table, typed(&builder, TYPE_S, 0), ERR_KEY_MISSING, "key s");
+	put_refused(tide, &table, typed(&builder, 0, TYPE_S), ERR_KEY_MISSING, "key p");
+	put_refused(tide, &table, typed(&builder, 0, 0), ERR_KEY_MISSING, "key p");
+	put_refused(tide, &table, typed(&builder, TYPE_S, TYPE_NULL), ERR_KEY_TYPE, "key s");
+	put_refused(tide, &table, typed(&builder, TYPE_NULL, TYPE_S), ERR_KEY_TYPE, "key p");
+	builder_release(&builder);
+}
+
 /* Whoever takes no failure is told by the number alone. */
 static void nobody_listens(struct tide *tide)
 {
@@ -114,6 +162,7 @@ int main(void)
 	names_of_a_table(tide);
 	ids_end(tide);
 	a_stream_is_missing(tide);
+	the_wrong_key_is_named(tide);
 	nobody_listens(tide);
 	check_clean(tide);
 	tide_close(tide);
