@@ -17,8 +17,8 @@ end
 -- The likeliest to notice come first.
 local tests = {
   "test_tide", "test_txn", "test_feed", "test_reading", "test_retention", "test_snapshot",
-  "test_store", "test_wake", "test_define", "test_stamp", "test_jump", "test_sweep", "fault_tide",
-  "fault_store", "test_damaged_rows", "fault_tide_store",
+  "test_store", "test_wake", "test_define", "test_write", "test_stamp", "test_jump", "test_sweep",
+  "fault_tide", "fault_store", "test_damaged_rows", "fault_tide_store",
 }
 local specs = { "table_spec", "stream_spec", "stream_retention_spec" }
 

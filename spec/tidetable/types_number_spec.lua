@@ -216,7 +216,6 @@ describe("an exact number", function()
   end)
 
   it("equals no binary, and is neither before nor behind what is no number", function()
-    local tidetable = require "tidetable"
     assert.is_false(number "1" == tidetable.binary "1")
     assert.is_false(tidetable.binary "1" == number "1")
     assert.is_false(number "1" <= 0 / 0)

@@ -1,0 +1,97 @@
+/* test_write.c - tide.h's changes: of items whose key is hashed, and of too many bytes. */
+#include "table/transaction.h"
+#include "unit/tides.h"
+
+static struct failure failure;
+static struct builder made;
+
+static struct tide *open_in_memory(void)
+{
+	struct tide_options options = { .in_memory = true, .max_bytes = UINT64_C(1) << 30 };
+	struct tide *tide;
+
+	MUST(tide_open(&tide, &options, &failure), failure);
+	return tide;
+}
+
+/* The old item of a change, as { p, s, v }; v NULL: there was none. */
+static void changes(struct tide *tide, struct tide_table *table, const char *p, const char *v,
+	const char *old)
+{
+	struct tide_change change;
+	struct buffer before = { 0 };
+
+	begin(tide);
+	if (v)
+		MUST(tide_put(tide, table, item_of(&made, p, "1", v), &change, &failure), failure);
+	else
+		MUST(tide_delete(tide, table, item_of(&made, p, "1", NULL), &change, &failure),
+			failure);
+	buffer_put_slice(&before, change.old_item);
+	if (old)
+		CHECK(slice_equal(buffer_slice(&before), item_of(&made, p, "1", old)));
+	else
+		CHECK_EQUAL_UINT(before.len, 0);
+	CHECK((change.sequence > 0) == !(v && old && strcmp(v, old) == 0));
+	commit(tide);
+	buffer_release(&before);
+}
+
+static void long_keys_are_hashed(void)
+{
+	struct tide *tide = open_in_memory();
+	struct tide_table table = create_table(tide, "orders");
+	char one[601], other[601];
+
+	memset(one, 'x', sizeof one);
+	one[600] = '\0';
+	memcpy(other, one, sizeof one);
+	other[599] = 'y';
+	changes(tide, &table, one, "a", NULL);
+	changes(tide, &table, other, "b", NULL);
+	changes(tide, &table, one, "a", "a");
+	changes(tide, &table, one, "c", "a");
+	CHECK(has(tide, &table, one, "1", "c") && has(tide, &table, other, "1", "b"));
+	changes(tide, &table, one, NULL, "c");
+	CHECK(!has(tide, &table, one, "1", "c") && has(tide, &table, other, "1", "b"));
+	check_clean(tide);
+	tide_close(tide);
+}
+
+/* What was written before the change that is too much can be committed. */
+static void a_transaction_has_a_size(void)
+{
+	enum { SIZE = 300000 };
+	struct tide *tide = open_in_memory();
+	struct tide_table table = create_table(tide, "orders");
+	char *big = calloc(1, SIZE + 1), sort[16];
+	struct tide_change change;
+	int puts, err = 0;
+
+	CHECK(big != NULL);
+	memset(big, 'b', SIZE);
+	begin(tide);
+	for (puts = 0; !err; puts++) {
+		snprintf(sort, sizeof sort, "%d", puts);
+		err = tide_put(tide, &table, item_of(&made, "a", sort, big), &change, &failure);
+	}
+	CHECK_EQUAL_INT(err, ERR_TOO_BIG);
+	CHECK_EQUAL_INT(puts - 1, TRANSACTION_MAX_BYTES / (2 * SIZE));
+	commit(tide);
+	CHECK(has(tide, &table, "a", "0", big));
+	CHECK(!has(tide, &table, "a", sort, big));
+	begin(tide);
+	put(tide, &table, "a", sort, big);
+	commit(tide);
+	check_clean(tide);
+	free(big);
+	tide_close(tide);
+}
+
+int main(void)
+{
+	long_keys_are_hashed();
+	a_transaction_has_a_size();
+	builder_release(&made);
+	return 0;
+}
