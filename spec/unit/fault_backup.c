@@ -4,6 +4,7 @@
  * database is as it was, the target is the old file, or none, or a whole new one
  * if the copy says so, and nothing else lies around.
  */
+#undef _FORTIFY_SOURCE       /* its headers would define some of them already */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdatomic.h>
