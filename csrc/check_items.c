@@ -141,8 +141,9 @@ static int walk_items(struct check *check, struct row_walk *walk)
 	uint64_t tails;
 	int err = txn_count(check->txn, TREE_TAILS, &tails);
 
-	if (!err)
-		err = rows_from(walk, check->txn, slice_of("", 0));
+	if (err)
+		return err;      /* without the count the walk might never end */
+	err = rows_from(walk, check->txn, slice_of("", 0));
 	while (check_goes_on(check, TREE_ITEMS, &err)) {
 		if (err == ERR_CORRUPT)
 			take_break(check, walk);

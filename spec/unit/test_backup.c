@@ -64,7 +64,8 @@ enum { OF_THIS_BOOT, OF_ANOTHER = 2 };   /* END is none */
 
 static int mark_of(const char *path)
 {
-	struct tide_options options = { .path = path, .read_only = true };
+	struct tide_options options = { .path = path, .read_only = true,
+		.max_bytes = UINT64_C(1) << 30 };
 	struct tide *tide;
 	struct snapshot snapshot;
 	bool is_this;
@@ -114,7 +115,8 @@ static void write_mark_of_another_boot(const char *path)
 static void what_may_be_lost_is_so_in_the_copy(void)
 {
 	const char *path = tide_path("cut.tide"), *target = tide_path("copy.tide");
-	struct tide_options options = { .path = path, .read_only = true };
+	struct tide_options options = { .path = path, .read_only = true,
+		.max_bytes = UINT64_C(1) << 30 };
 	struct tide_backup_facts facts;
 	struct tide_table orders;
 	struct tide *tide = open_tide(path);

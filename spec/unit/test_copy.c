@@ -152,7 +152,7 @@ static void a_copy_holds_all(bool compact)
 
 static void a_copy_of_memory_is_a_file(void)
 {
-	struct store_options options = { .in_memory = true };
+	struct store_options options = { .in_memory = true, .max_bytes = SMALL_MAX_BYTES };
 	struct store *store = open_with(&options), *copy;
 	struct temporary temporary = make();
 
