@@ -138,7 +138,10 @@ describe("a database that lives long", function()
     is_flat("bytes in use", used, FEW)
     is_flat("reader slots", readers, 2)
     for i, process in ipairs(processes) do
-      is_flat(process.name .. "'s memory", memory[i], BREATH)
+      -- The address sanitizer keeps what is freed, to see who still uses it.
+      if not (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) then
+        is_flat(process.name .. "'s memory", memory[i], BREATH)
+      end
       is_flat(process.name .. "'s descriptors", open[i], 1)
     end
     assert.same({}, assert(db:check()).problems)
