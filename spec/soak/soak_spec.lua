@@ -100,6 +100,7 @@ describe("a database that lives long", function()
     local places = assert(db:create_table { name = "places", partition_key = "id" })
     local others = { start(path, "follower", RECORDS), start(path, "reader", RECORDS, SEED) }
 
+    cqueues.sleep(0) -- the descriptors that it opens for this stay open
     local sizes, used, readers, memory, open = {}, {}, {}, {}, {}
     local own = { pid = "self", name = "writer" }
     local processes = { own, table.unpack(others) }
