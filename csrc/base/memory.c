@@ -1,19 +1,23 @@
 /* memory.c - the one door to malloc. */
 #include "base/memory.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
-static _Thread_local long allowed = -1;
+static _Thread_local struct memory_limit limit = { .requests = -1 };
+static _Thread_local bool was_refused;
 
 static bool refused(void)
 {
-	if (allowed < 0)
+	if (limit.requests < 0)
 		return false;
-	if (allowed == 0)
-		return true;
-	allowed--;
-	return false;
+	if (limit.requests > 0) {
+		limit.requests--;
+		return false;
+	}
+	if (limit.once)
+		limit.requests = -1;
+	was_refused = true;
+	return true;
 }
 
 void *memory_get(size_t size)
@@ -36,12 +40,29 @@ void memory_give_back(void *memory)
 	free(memory);
 }
 
-void memory_fail_after(long requests)
+void memory_limit_as(struct memory_limit next)
 {
-	allowed = requests;
+	if (next.requests >= 0)
+		was_refused = false;
+	limit = next;
 }
 
-long memory_left(void)
+void memory_fail_after(long requests)
 {
-	return allowed;
+	memory_limit_as((struct memory_limit){ requests, false });
+}
+
+void memory_fail_once_after(long requests)
+{
+	memory_limit_as((struct memory_limit){ requests, true });
+}
+
+bool memory_was_refused(void)
+{
+	return was_refused;
+}
+
+struct memory_limit memory_limit(void)
+{
+	return limit;
 }

@@ -1,10 +1,11 @@
 /* memory.h - where all of the core's memory comes from.
  *
- * One door, so that a test can make the n-th request fail.
+ * One door, so that a test can make the n-th request fail, alone or with all after it.
  */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* NULL when there is none; memory_zeroed clears what it gives. */
@@ -13,12 +14,26 @@ void *memory_zeroed(size_t size);
 void *memory_resize(void *memory, size_t size);
 void memory_give_back(void *memory);   /* NULL is fine */
 
-/* For tests: let `requests` more succeed in this thread, then fail until told
- * otherwise; a negative number ends it. */
-void memory_fail_after(long requests);
+/* --- for tests --- */
 
-/* How many that still are, -1 when there is no limit: for a thread that goes on
- * with this one's work. */
-long memory_left(void);
+/* What a thread may ask for: so many requests more, then the next one is refused.
+ * Once: that one alone, and the limit is gone with it. Else all from there on. */
+struct memory_limit {
+	long requests;               /* <0: no limit */
+	bool once;
+};
+
+/* This thread's limit from now on; a negative number ends either kind. */
+void memory_fail_after(long requests);
+void memory_fail_once_after(long requests);
+
+/* Whether this thread has been refused something since it last got a limit; the
+ * end of the limit leaves that as it is. */
+bool memory_was_refused(void);
+
+/* What is left, and for a thread that goes on with another's work: a limit of its
+ * own from there, so that each of the two may be refused something. */
+struct memory_limit memory_limit(void);
+void memory_limit_as(struct memory_limit limit);
 
 #endif

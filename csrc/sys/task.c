@@ -16,7 +16,7 @@ struct task {
 	pthread_t thread;
 	pid_t pid;
 	int ended;                   /* an eventfd, written when it has ended */
-	long memory;                 /* requests the thread may make: a test's limit goes along */
+	struct memory_limit memory;  /* the thread's: a test's limit goes along */
 	int (*run)(struct progress *progress, void *context, struct failure *failure);
 	void *context;
 	int result;
@@ -47,7 +47,7 @@ static void *run_task(void *context)
 	uint64_t one = 1;
 	ssize_t written;
 
-	memory_fail_after(task->memory);
+	memory_limit_as(task->memory);
 	task->result = task->run(&task->progress, task->context, &task->failure);
 	atomic_store(&task->has_ended, true);
 	do
@@ -93,7 +93,7 @@ int task_start(struct task **out,
 	task->pid = getpid();
 	task->run = run;
 	task->context = context;
-	task->memory = memory_left();
+	task->memory = memory_limit();
 	task->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	system = task->ended < 0 ? errno : start_without_signals(task);
 	if (system)

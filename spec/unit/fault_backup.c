@@ -1,8 +1,8 @@
 /* fault_backup.c - copies when memory, a call of the system's, or the disk fails.
  *
- * Each request of memory and each call fails once. Whatever comes of it: the
- * database is as it was, the target is the old file, or none, or a whole new one
- * if the copy says so, and nothing else lies around.
+ * Each request of memory fails, alone or with all after it, and each call once.
+ * Whatever comes of it: the database is as it was, the target is the old file, or
+ * none, or a whole new one if the copy says so, and nothing else lies around.
  */
 #undef _FORTIFY_SOURCE       /* its headers would define some of them already */
 #include <dirent.h>
@@ -265,23 +265,32 @@ static void prepare(const struct kind *kind)
 		make_database(target, OLD_ITEMS);
 }
 
-static void each_request_may_fail(const struct kind *kind)
+static int copy_with(const struct kind *kind, void (*refuse_after)(long requests), long allowed)
 {
-	long allowed = 0;
+	struct tide *tide;
 	int err;
 
-	do {
-		struct tide *tide;
+	prepare(kind);
+	tide = open_source(kind);
+	refuse_after(allowed);
+	err = copy(kind, tide);
+	refuse_after(-1);
+	CHECK(err == 0 || (err == ERR_NO_MEMORY && failure.err == err));
+	is_sound(kind, tide, err == 0);
+	return err;
+}
 
-		prepare(kind);
-		tide = open_source(kind);
-		memory_fail_after(allowed++);
-		err = copy(kind, tide);
-		memory_fail_after(-1);
-		CHECK(err == 0 || (err == ERR_NO_MEMORY && failure.err == err));
-		is_sound(kind, tide, err == 0);
-	} while (err);
-	CHECK(allowed > 10);
+/* The copy's thread has a limit of its own, so how many requests there are is known
+ * by the first that is not too few. */
+static void each_request_may_fail(const struct kind *kind)
+{
+	long requests = 0;
+
+	while (copy_with(kind, memory_fail_after, requests))
+		requests++;
+	CHECK(requests > 10);
+	for (long before = 0; before < requests; before++)
+		copy_with(kind, memory_fail_once_after, before);
 }
 
 /* True when it came to the call that was to fail. */

@@ -32,7 +32,7 @@ static void check_words(struct slice bytes)
 	CHECK_EQUAL_INT(source_finish(&source), 0);
 }
 
-int main(void)
+static void each_request_may_fail(void (*refuse_after)(long requests))
 {
 	struct buffer buffer = { 0 };
 	long allowed = 0;
@@ -40,13 +40,19 @@ int main(void)
 
 	do {
 		buffer_release(&buffer);
-		memory_fail_after(allowed++);
+		refuse_after(allowed++);
 		err = encode(&buffer);
-		memory_fail_after(-1);
-		CHECK(err == 0 || err == ERR_NO_MEMORY);
+		refuse_after(-1);
+		CHECK_EQUAL_INT(err, memory_was_refused() ? ERR_NO_MEMORY : 0);
 	} while (err);
 	CHECK(allowed > 5);
 	check_words(buffer_slice(&buffer));
 	buffer_release(&buffer);
+}
+
+int main(void)
+{
+	each_request_may_fail(memory_fail_after);
+	each_request_may_fail(memory_fail_once_after);
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* fault_builder.c - each allocation of a builder fails once. */
+/* fault_builder.c - each allocation of a builder fails, alone or with all after it. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "codec/builder.h"
@@ -22,7 +22,8 @@ static int build_many(struct builder *builder, struct slice *item)
 	return builder_finish(builder, item);
 }
 
-static void fail_each(int (*build)(struct builder *, struct slice *))
+static void fail_each(int (*build)(struct builder *, struct slice *),
+	void (*refuse_after)(long requests))
 {
 	struct builder builder = { 0 };
 	struct slice item;
@@ -30,10 +31,10 @@ static void fail_each(int (*build)(struct builder *, struct slice *))
 	int err;
 
 	do {
-		memory_fail_after(allowed++);
+		refuse_after(allowed++);
 		err = build(&builder, &item);
-		memory_fail_after(-1);
-		CHECK(err == 0 || err == ERR_NO_MEMORY);
+		refuse_after(-1);
+		CHECK_EQUAL_INT(err, memory_was_refused() ? ERR_NO_MEMORY : 0);
 		CHECK(err == 0 || item.len == 0);
 		/* what failed once is good again when there is memory */
 		CHECK_EQUAL_INT(build(&builder, &item), 0);
@@ -54,13 +55,15 @@ int main(void)
 {
 	int round;
 
-	fail_each(build_many);
+	fail_each(build_many, memory_fail_after);
+	fail_each(build_many, memory_fail_once_after);
 	for (round = 0; round < 20; round++) {
 		do {
 			document_random(&document);
 		} while (document.item->count < 3);
 		document_shuffle(&document);
-		fail_each(build_document);
+		fail_each(build_document, memory_fail_after);
+		fail_each(build_document, memory_fail_once_after);
 	}
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* fault_store.c - store.h when memory runs out, at each request once. */
+/* fault_store.c - store.h when memory runs out, at each request, once or from there on. */
 #include <dirent.h>
 
 #include "base/memory.h"
@@ -51,21 +51,32 @@ static int use_all(const struct store_options *options)
 	return err;
 }
 
-static void each_request_may_fail(const struct store_options *options)
+static void each_request_may_fail(const struct store_options *options,
+	void (*refuse_after)(long requests))
 {
 	int descriptors = count_descriptors();
 	long allowed = 0;
 	int err;
 
 	do {
-		memory_fail_after(allowed++);
+		refuse_after(allowed++);
 		err = use_all(options);
-		memory_fail_after(-1);
-		CHECK(err == 0 || err == ERR_NO_MEMORY);
+		refuse_after(-1);
+		CHECK_EQUAL_INT(err, memory_was_refused() ? ERR_NO_MEMORY : 0);
 		CHECK_EQUAL_INT(count_descriptors(), descriptors);
 	} while (err);
 	CHECK(allowed > 4);
 	CHECK_EQUAL_INT(use_all(options), 0);
+}
+
+static void each_kind_of_store_may_fail(const char *path, void (*refuse_after)(long requests))
+{
+	struct store_options options = small_options(path);
+
+	each_request_may_fail(&options, refuse_after);      /* made, */
+	each_request_may_fail(&options, refuse_after);      /* opened, */
+	options = (struct store_options){ .in_memory = true, .max_bytes = SMALL_MAX_BYTES };
+	each_request_may_fail(&options, refuse_after);      /* in memory */
 }
 
 static void a_clock_may_find_no_memory(void)
@@ -77,12 +88,8 @@ static void a_clock_may_find_no_memory(void)
 
 int main(void)
 {
-	struct store_options options = small_options(store_path("fault.tide"));
-
-	each_request_may_fail(&options);            /* made, */
-	each_request_may_fail(&options);            /* opened, */
-	options = (struct store_options){ .in_memory = true, .max_bytes = SMALL_MAX_BYTES };
-	each_request_may_fail(&options);            /* in memory */
+	each_kind_of_store_may_fail(store_path("all.tide"), memory_fail_after);
+	each_kind_of_store_may_fail(store_path("once.tide"), memory_fail_once_after);
 	a_clock_may_find_no_memory();
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* fault_tide.c - tide.h when memory runs out, at each request of each call once. */
+/* fault_tide.c - tide.h when memory runs out: at each request of each call, once or for good. */
 #include <stdbool.h>
 
 #include "base/error.h"
@@ -17,6 +17,18 @@ static int try_open(struct tide **tide)
 	return err;
 }
 
+static bool once;
+
+static void refuse_memory_after(long requests)
+{
+	if (requests < 0)
+		was_refused = memory_was_refused();
+	if (once)
+		memory_fail_once_after(requests);
+	else
+		memory_fail_after(requests);
+}
+
 /* Opening: a new file appears whole or not at all. */
 static void opening_may_fail(enum tide_durability durability)
 {
@@ -27,10 +39,10 @@ static void opening_may_fail(enum tide_durability durability)
 	options = weak_options(tide_path("open.tide"));
 	options.durability = durability;
 	do {
-		memory_fail_after(allowed++);
+		refuse_memory_after(allowed++);
 		err = try_open(&tide);
-		memory_fail_after(-1);
-		CHECK(err == 0 || err == ERR_NO_MEMORY);
+		refuse_memory_after(-1);
+		CHECK_EQUAL_INT(err, was_refused ? ERR_NO_MEMORY : 0);
 		tide_close(tide);
 		if (err && access(options.path, F_OK) == 0) {
 			CHECK_EQUAL_INT(try_open(&tide), 0);
@@ -44,10 +56,13 @@ static void opening_may_fail(enum tide_durability durability)
 
 int main(void)
 {
-	opening_may_fail(TIDE_FULL);
-	opening_may_fail(TIDE_NONE);
-	refuse_after = memory_fail_after;
-	each_call_may_fail();
+	refuse_after = refuse_memory_after;
+	for (int i = 0; i < 2; i++) {
+		once = i;
+		opening_may_fail(TIDE_FULL);
+		opening_may_fail(TIDE_NONE);
+		each_call_may_fail();
+	}
 	builder_release(&made);
 	return 0;
 }

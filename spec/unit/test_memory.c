@@ -1,4 +1,4 @@
-/* test_memory.c - memory comes, can be refused on demand, and in one thread only. */
+/* test_memory.c - memory comes, can be refused on demand, once or for good, in one thread only. */
 #include "base/memory.h"
 
 #include <pthread.h>
@@ -48,13 +48,14 @@ static void each_kind_of_request_is_counted(void)
 {
 	void *first, *second;
 
-	CHECK_EQUAL_INT(memory_left(), -1);
+	CHECK_EQUAL_INT(memory_limit().requests, -1);
 	memory_fail_after(2);
 	first = memory_get(1);
-	CHECK_EQUAL_INT(memory_left(), 1);
+	CHECK_EQUAL_INT(memory_limit().requests, 1);
 	second = memory_zeroed(1);
 	CHECK(first && second);
-	CHECK_EQUAL_INT(memory_left(), 0);
+	CHECK_EQUAL_INT(memory_limit().requests, 0);
+	CHECK(!memory_was_refused());
 	CHECK(!memory_get(1) && !memory_zeroed(1) && !memory_resize(first, 2));
 	memory_fail_after(1);
 	first = memory_resize(first, 2);
@@ -63,6 +64,37 @@ static void each_kind_of_request_is_counted(void)
 	CHECK(can_get());
 	memory_give_back(first);
 	memory_give_back(second);
+}
+
+static void one_alone_can_be_refused(void)
+{
+	for (long before = 0; before < 3; before++) {
+		memory_fail_once_after(before);
+		for (long i = 0; i < before; i++)
+			CHECK(can_get() && !memory_was_refused());
+		CHECK(!can_get());
+		for (int i = 0; i < 5; i++)
+			CHECK(can_get() && memory_was_refused());
+		CHECK_EQUAL_INT(memory_limit().requests, -1);
+	}
+	memory_fail_once_after(0);
+	CHECK(!memory_was_refused());
+	memory_fail_once_after(-1);
+	CHECK(can_get() && !memory_was_refused());
+}
+
+/* As if the other had set it: what it was refused is its own affair. */
+static void a_limit_goes_along(void)
+{
+	struct memory_limit limit;
+
+	memory_fail_once_after(1);
+	CHECK(can_get());
+	limit = memory_limit();
+	CHECK(!can_get() && memory_was_refused());
+	memory_limit_as(limit);
+	CHECK(!memory_was_refused());
+	CHECK(!can_get() && can_get());
 }
 
 static void *get_in_a_thread(void *unused)
@@ -88,6 +120,8 @@ int main(void)
 	memory_comes_and_goes();
 	nothing_is_something();
 	each_kind_of_request_is_counted();
+	one_alone_can_be_refused();
+	a_limit_goes_along();
 	other_threads_do_not_notice();
 	return 0;
 }

@@ -13,7 +13,7 @@ struct work {
 	atomic_bool go;              /* it may end */
 	atomic_bool running;
 	int result;
-	long memory;                 /* memory_left in its thread */
+	struct memory_limit memory;  /* its thread's */
 	bool blocked;                /* SIGUSR1 can't reach its thread */
 };
 
@@ -25,7 +25,7 @@ static int run(struct progress *progress, void *context, struct failure *why)
 
 	pthread_sigmask(SIG_BLOCK, NULL, &mask);
 	work->blocked = sigismember(&mask, SIGUSR1);
-	work->memory = memory_left();
+	work->memory = memory_limit();
 	progress_begin(progress, 7, 100);
 	atomic_store(&work->running, true);
 	while (!atomic_load(&work->go)) {
@@ -126,11 +126,15 @@ static void a_test_s_limit_of_memory_goes_along(void)
 	memory_fail_after(0);
 	CHECK_EQUAL_INT(task_start(&task, run, &work, &failure), ERR_NO_MEMORY);
 	CHECK(task == NULL);
-	memory_fail_after(5);
-	task = start(&work);
-	memory_fail_after(-1);
-	CHECK_EQUAL_INT(work.memory, 4);
-	task_finish(task);
+	for (int once = 0; once < 2; once++) {
+		memory_limit_as((struct memory_limit){ 5, once });
+		task = start(&work);
+		memory_fail_after(-1);
+		CHECK_EQUAL_INT(work.memory.requests, 4);
+		CHECK_EQUAL_INT(work.memory.once, once);
+		task_finish(task);
+		atomic_store(&work.running, false);
+	}
 }
 
 static void without_a_descriptor_there_is_none(void)
