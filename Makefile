@@ -425,7 +425,7 @@ $(OUT)/bench/peer_%: LIBS = $(lastword $(PEER_$*))
 $(OUT)/bench/peer_%: $(OBJ)/bench/peer_%.o $(call objects,bench/lib/*.c)
 	$(call link)
 
-$(OUT)/bench/%: $(OBJ)/bench/%.o $(CORE)
+$(OUT)/bench/%: $(OBJ)/bench/%.o $(OBJ)/bench/lib/program.o $(CORE)
 	$(call link)
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -1,18 +1,15 @@
 /* peer_lmdb.c - LMDB by itself: the ground that we stand on.
  *
- * Two trees: items, and changes by a sequence number, 8 bytes big-endian; a change
- * is both images behind the length of the first. Wherever LMDB has a quick way, it
- * is taken. Nobody is woken: who follows, polls.
+ * Two trees: items, and changes (lib/change.h). Wherever LMDB has a quick way, it is
+ * taken. Nobody is woken: who follows, polls.
  */
 #include <lmdb.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/peer.h"
+#include "lib/change.h"
 
 #define MAP_BYTES ((size_t)64 << 30)
-#define SEQUENCE 8
-#define CHANGE_HEAD 2
 
 static MDB_env *env;
 static MDB_dbi items, changes;
@@ -34,22 +31,6 @@ static void describe(void)
 	printf("%s\n", mdb_version(NULL, NULL, NULL));
 	printf("full: no flags; one_flush: MDB_NOMETASYNC; none: MDB_NOSYNC\n");
 	printf("put: MDB_SET, MDB_APPEND|MDB_RESERVE of the change, MDB_CURRENT of the item\n");
-}
-
-static void set_sequence(uint8_t *bytes, uint64_t number)
-{
-	for (int i = SEQUENCE - 1; i >= 0; i--, number >>= 8)
-		bytes[i] = (uint8_t)number;
-}
-
-static uint64_t sequence_of(const MDB_val *key)
-{
-	const uint8_t *bytes = key->mv_data;
-	uint64_t number = 0;
-
-	for (int i = 0; i < SEQUENCE; i++)
-		number = number << 8 | bytes[i];
-	return number;
 }
 
 static MDB_txn *begin_txn(unsigned flags)
@@ -90,7 +71,7 @@ static void last_sequence(MDB_cursor *cursor)
 
 	if (rc != MDB_NOTFOUND)
 		must(rc, "last change");
-	sequence = rc ? 0 : sequence_of(&key);
+	sequence = rc ? 0 : change_number(key.mv_data);
 }
 
 static void open_env(const char *path, enum level level, enum use wanted)
@@ -138,16 +119,15 @@ static void commit(void)
 
 static void append_change(const uint8_t *old_image, size_t old_len, const struct order *order)
 {
-	uint8_t number[SEQUENCE];
-	MDB_val key = { SEQUENCE, number };
+	uint8_t number[CHANGE_KEY];
+	MDB_val key = { CHANGE_KEY, number };
 	MDB_val value = { CHANGE_HEAD + old_len + ORDER_ITEM, NULL };
 	uint8_t *at;
 
-	set_sequence(number, ++sequence);
+	change_set_key(number, ++sequence);
 	must(mdb_cursor_put(change_at, &key, &value, MDB_APPEND | MDB_RESERVE), "append");
 	at = value.mv_data;
-	at[0] = (uint8_t)old_len;
-	at[1] = (uint8_t)(old_len >> 8);
+	change_set_head(at, old_len);
 	memcpy(at + CHANGE_HEAD, old_image, old_len);
 	memcpy(at + CHANGE_HEAD + old_len, order->item, ORDER_ITEM);
 }
@@ -226,22 +206,21 @@ static void start(bool behind_last)
  * a new one has. */
 static int step(MDB_val *key, MDB_val *value)
 {
-	uint8_t number[SEQUENCE];
+	uint8_t number[CHANGE_KEY];
 
 	if (has_snapshot)
 		return mdb_cursor_get(walk, key, value, MDB_NEXT);
 	must(mdb_txn_renew(snapshot), "renew");
 	must(mdb_cursor_renew(snapshot, walk), "renew");
 	has_snapshot = true;
-	set_sequence(number, sequence + 1);
-	*key = (MDB_val){ SEQUENCE, number };
+	change_set_key(number, sequence + 1);
+	*key = (MDB_val){ CHANGE_KEY, number };
 	return mdb_cursor_get(walk, key, value, MDB_SET_RANGE);
 }
 
 static bool next(struct change *change)
 {
 	MDB_val key, value;
-	const uint8_t *at;
 	int rc = step(&key, &value);
 
 	if (rc == MDB_NOTFOUND) {
@@ -249,31 +228,22 @@ static bool next(struct change *change)
 		return false;
 	}
 	must(rc, "next");
-	sequence = sequence_of(&key);
-	at = value.mv_data;
-	change->old_len = at[0] | (size_t)at[1] << 8;
-	change->old_image = at + CHANGE_HEAD;
-	change->new_image = at + CHANGE_HEAD + change->old_len;
-	change->new_len = value.mv_size - CHANGE_HEAD - change->old_len;
+	sequence = change_number(key.mv_data);
+	change_read(change, value.mv_data, value.mv_size);
 	return true;
 }
 
-int main(int count, char **arg)
-{
-	static const struct peer peer = {
-		.name = "lmdb",
-		.describe = describe,
-		.open = open_env,
-		.close = close_env,
-		.begin = begin,
-		.put = put,
-		.commit = commit,
-		.flush = flush,
-		.get = get,
-		.start = start,
-		.next = next,
-		.trim = trim,
-	};
-
-	return peer_main(&peer, count, arg);
-}
+const struct peer peer = {
+	.name = "lmdb",
+	.describe = describe,
+	.open = open_env,
+	.close = close_env,
+	.begin = begin,
+	.put = put,
+	.commit = commit,
+	.flush = flush,
+	.get = get,
+	.start = start,
+	.next = next,
+	.trim = trim,
+};

@@ -1,10 +1,6 @@
 /* peer_redis.c - Redis: items as strings, changes as a stream, and a server of our own.
  *
- *     peer_redis serve PATH    the server, until the standard input ends
- *     peer_redis ready PATH    returns when it answers
- *
- * and the commands of lib/peer.h. Everything goes through the server's append-only
- * file. A put is a script: it reads the old item, stores the new one and adds both to
+ * Everything goes through the server's append-only file. A put is a script: it reads the old item, stores the new one and adds both to
  * the stream. Several puts are a pipeline between MULTI and EXEC: one transaction,
  * one flush.
  */
@@ -299,7 +295,7 @@ static void wait_page(bool busy)
 
 /* --- the server --- */
 
-static int serve(const char *path)
+static void serve(const char *path)
 {
 	char byte;
 	pid_t child;
@@ -316,7 +312,8 @@ static int serve(const char *path)
 	while (read(STDIN_FILENO, &byte, 1) > 0)
 		;
 	kill(child, SIGTERM);
-	return waitpid(child, NULL, 0) != child;
+	if (waitpid(child, NULL, 0) != child)
+		die("redis", strerror(errno));
 }
 
 static bool answers(void)
@@ -332,40 +329,33 @@ static bool answers(void)
 	return is_ready;
 }
 
-static int ready(const char *path)
+static void ready(const char *path)
 {
 	enter(path);
 	for (int i = 0; i < READY_TRIES; i++) {
 		if (answers())
-			return 0;
+			return;
 		sleep_ns(READY_SLEEP);
 	}
 	die("redis", "the server does not answer");
 }
 
-int main(int count, char **arg)
-{
-	static const struct peer peer = {
-		.name = "redis",
-		.describe = describe,
-		.open = open_server,
-		.close = close_server,
-		.begin = begin,
-		.put = put,
-		.commit = commit,
-		.flush = flush,
-		.settle = settle,
-		.get = get,
-		.start = start,
-		.next = next,
-		.wait = wait_page,
-		.trim = trim,
-		.server = server_id,
-	};
-
-	if (count == 3 && strcmp(arg[1], "serve") == 0)
-		return serve(arg[2]);
-	if (count == 3 && strcmp(arg[1], "ready") == 0)
-		return ready(arg[2]);
-	return peer_main(&peer, count, arg);
-}
+const struct peer peer = {
+	.name = "redis",
+	.describe = describe,
+	.open = open_server,
+	.close = close_server,
+	.begin = begin,
+	.put = put,
+	.commit = commit,
+	.flush = flush,
+	.settle = settle,
+	.get = get,
+	.start = start,
+	.next = next,
+	.wait = wait_page,
+	.trim = trim,
+	.server = server_id,
+	.serve = serve,
+	.ready = ready,
+};

@@ -1,20 +1,16 @@
 /* peer_rocksdb.c - RocksDB: items in one column family, changes in another.
  *
- * A change is both images behind the length of the first, by a sequence number of
- * 8 bytes, big-endian. Old images are read first; the harness puts no item twice in
- * a transaction, so a plain WriteBatch does. One other process can follow, as a
- * secondary that catches up when it looks: it polls.
+ * A change's bytes are lib/change.h's. Old images are read first; the harness puts no
+ * item twice in a transaction, so a plain WriteBatch does. One other process can
+ * follow, as a secondary that catches up when it looks: it polls.
  */
 #include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/peer.h"
+#include "lib/change.h"
 
-#define SEQUENCE 8
-#define CHANGE_HEAD 2
-#define CHANGE_MAX (CHANGE_HEAD + 2 * ORDER_ITEM)
 #define BLOOM_BITS 10
 
 enum family { ITEMS, CHANGES, FAMILIES };
@@ -46,21 +42,11 @@ static void describe(void)
 	printf("put: Get, then one WriteBatch with the item and its change; trim: DeleteRange\n");
 }
 
-static void set_sequence(char *bytes, uint64_t number)
-{
-	for (int i = SEQUENCE - 1; i >= 0; i--, number >>= 8)
-		bytes[i] = (char)(number & 0xff);
-}
-
 static uint64_t sequence_at(const rocksdb_iterator_t *at)
 {
 	size_t len;
-	const char *bytes = rocksdb_iter_key(at, &len);
-	uint64_t number = 0;
 
-	for (size_t i = 0; i < len; i++)
-		number = number << 8 | (uint8_t)bytes[i];
-	return number;
+	return change_number(rocksdb_iter_key(at, &len));
 }
 
 static void make_options(void)
@@ -176,13 +162,12 @@ static bool get(const uint8_t *key, uint8_t *item)
 
 static void append_change(const struct order *order)
 {
-	char key[SEQUENCE];
+	char key[CHANGE_KEY];
 	uint8_t value[CHANGE_MAX];
 	size_t old_len = get(order->key, value + CHANGE_HEAD) ? ORDER_ITEM : 0;
 
-	set_sequence(key, ++sequence);
-	value[0] = (uint8_t)old_len;
-	value[1] = (uint8_t)(old_len >> 8);
+	change_set_key(key, ++sequence);
+	change_set_head(value, old_len);
 	memcpy(value + CHANGE_HEAD + old_len, order->item, ORDER_ITEM);
 	rocksdb_writebatch_put_cf(batch, families[CHANGES], key, sizeof key, (const char *)value,
 		CHANGE_HEAD + old_len + ORDER_ITEM);
@@ -216,12 +201,12 @@ static uint64_t trim(uint64_t stay)
 	uint64_t first = edge(rocksdb_iter_seek_to_first);
 	uint64_t end = sequence + 1 > stay ? sequence + 1 - stay : 0;
 	uint64_t gone = end > first ? end - first : 0;
-	char from[SEQUENCE], to[SEQUENCE];
+	char from[CHANGE_KEY], to[CHANGE_KEY];
 
 	for (uint64_t left = gone, rows; left > 0; left -= rows, first += rows) {
 		rows = left < TRIM_BATCH ? left : TRIM_BATCH;
-		set_sequence(from, first);
-		set_sequence(to, first + rows);
+		change_set_key(from, first);
+		change_set_key(to, first + rows);
 		begin(rows);
 		rocksdb_writebatch_delete_range_cf(batch, families[CHANGES], from, sizeof from,
 			to, sizeof to);
@@ -240,7 +225,7 @@ static void start(bool behind_last)
 
 static void step(void)
 {
-	char key[SEQUENCE];
+	char key[CHANGE_KEY];
 	char *error = NULL;
 
 	if (walk) {
@@ -250,14 +235,14 @@ static void step(void)
 	if (use == USE_FOLLOW)
 		rocksdb_try_catch_up_with_primary(db, &error);
 	must(error, "catch up");
-	set_sequence(key, sequence + 1);
+	change_set_key(key, sequence + 1);
 	walk = rocksdb_create_iterator_cf(db, reading, families[CHANGES]);
 	rocksdb_iter_seek(walk, key, sizeof key);
 }
 
 static bool next(struct change *change)
 {
-	const uint8_t *at;
+	const char *value;
 	size_t len;
 
 	step();
@@ -266,31 +251,23 @@ static bool next(struct change *change)
 		return false;
 	}
 	sequence = sequence_at(walk);
-	at = (const uint8_t *)rocksdb_iter_value(walk, &len);
-	change->old_len = at[0] | (size_t)at[1] << 8;
-	change->old_image = at + CHANGE_HEAD;
-	change->new_image = at + CHANGE_HEAD + change->old_len;
-	change->new_len = len - CHANGE_HEAD - change->old_len;
+	value = rocksdb_iter_value(walk, &len);
+	change_read(change, value, len);
 	return true;
 }
 
-int main(int count, char **arg)
-{
-	static const struct peer peer = {
-		.name = "rocksdb",
-		.describe = describe,
-		.open = open_db,
-		.close = close_db,
-		.begin = begin,
-		.put = put,
-		.commit = commit,
-		.flush = flush,
-		.settle = settle,
-		.get = get,
-		.start = start,
-		.next = next,
-		.trim = trim,
-	};
-
-	return peer_main(&peer, count, arg);
-}
+const struct peer peer = {
+	.name = "rocksdb",
+	.describe = describe,
+	.open = open_db,
+	.close = close_db,
+	.begin = begin,
+	.put = put,
+	.commit = commit,
+	.flush = flush,
+	.settle = settle,
+	.get = get,
+	.start = start,
+	.next = next,
+	.trim = trim,
+};

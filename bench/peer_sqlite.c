@@ -266,23 +266,18 @@ static void wait(bool busy)
 	version = seen;
 }
 
-int main(int count, char **arg)
-{
-	static const struct peer peer = {
-		.name = "sqlite",
-		.describe = describe,
-		.open = open_db,
-		.close = close_db,
-		.begin = begin,
-		.put = put,
-		.commit = commit,
-		.flush = flush,
-		.get = get,
-		.start = start,
-		.next = next,
-		.wait = wait,
-		.trim = trim,
-	};
-
-	return peer_main(&peer, count, arg);
-}
+const struct peer peer = {
+	.name = "sqlite",
+	.describe = describe,
+	.open = open_db,
+	.close = close_db,
+	.begin = begin,
+	.put = put,
+	.commit = commit,
+	.flush = flush,
+	.get = get,
+	.start = start,
+	.next = next,
+	.wait = wait,
+	.trim = trim,
+};

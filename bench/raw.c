@@ -24,19 +24,19 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <lmdb.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "codec/key.h"
 #include "codec/record.h"
 #include "codec/row.h"
+#include "lib/program.h"
 
 #define MAP_BYTES ((size_t)64 << 30)
 #define COPY_BATCH 10000
@@ -49,49 +49,10 @@
 #define ASCENDING_FIRST INT64_C(1700000000001)
 #define ASCENDING_STEP 100
 
-_Noreturn static void die(const char *what, const char *why)
-{
-	fprintf(stderr, "raw: %s: %s\n", what, why);
-	exit(1);
-}
-
 static void must(int rc, const char *what)
 {
 	if (rc)
 		die(what, mdb_strerror(rc));
-}
-
-static double now_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static void *get_memory(size_t bytes)
-{
-	void *memory = calloc(1, bytes ? bytes : 1);
-
-	if (!memory)
-		die("memory", strerror(errno));
-	return memory;
-}
-
-/* xorshift64: which items is chance, but the same for the same seed. */
-static uint64_t chance(uint64_t *state)
-{
-	uint64_t x = *state;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return *state = x;
-}
-
-static uint64_t seed_of(const char *text)
-{
-	return strtoull(text, NULL, 10) * UINT64_C(0x9e3779b97f4a7c15) | 1;
 }
 
 /* --- files --- */
@@ -443,13 +404,13 @@ static void put_one(struct put *put, struct work *work)
 
 static void measure_put(struct put *put, uint64_t batch, uint64_t count)
 {
-	double start, longest = 0, last;
+	uint64_t start, last, longest = 0;
 
 	put_prepare(put, count);
 	start = last = now_ns();
 	for (uint64_t done = 0; done < count; done += batch) {
 		struct work work = work_begin(&put->file, put->both);
-		double now;
+		uint64_t now;
 
 		for (uint64_t i = 0; i < batch; i++)
 			put_one(put, &work);
@@ -458,7 +419,7 @@ static void measure_put(struct put *put, uint64_t batch, uint64_t count)
 		longest = now - last > longest ? now - last : longest;
 		last = now;
 	}
-	printf("%.1f %.1f\n", (last - start) / (double)count, longest);
+	printf("%.1f %" PRIu64 "\n", (double)(last - start) / (double)count, longest);
 	free(put->keys.all);
 }
 
@@ -467,8 +428,7 @@ static void measure_put(struct put *put, uint64_t batch, uint64_t count)
 static void measure_trim(const char *path, uint64_t count)
 {
 	struct file file;
-	double start;
-	uint64_t done = 0;
+	uint64_t start, done = 0;
 
 	file_open(&file, path, MDB_NOSYNC);
 	start = now_ns();
@@ -482,19 +442,8 @@ static void measure_trim(const char *path, uint64_t count)
 		}
 		work_commit(&work);
 	}
-	printf("%.1f\n", (now_ns() - start) / (double)count);
+	print_each(start, count);
 	mdb_env_close(file.env);
-}
-
-static unsigned touched;   /* so that no touch is optimised away */
-
-/* A byte of each cache line. */
-static void touch(const MDB_val *value)
-{
-	const uint8_t *bytes = value->mv_data;
-
-	for (size_t i = 0; i < value->mv_size; i += 64)
-		touched += bytes[i];
 }
 
 static uint64_t scan_once(const struct file *file)
@@ -505,7 +454,7 @@ static uint64_t scan_once(const struct file *file)
 	uint64_t records = 0;
 
 	for (; mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0; records++)
-		touch(&value);
+		touch(value.mv_data, value.mv_size);
 	mdb_cursor_close(cursor);
 	mdb_txn_abort(txn);
 	return records;
@@ -514,14 +463,13 @@ static uint64_t scan_once(const struct file *file)
 static void measure_scan(const char *path)
 {
 	struct file file;
-	uint64_t records;
-	double start;
+	uint64_t records, start;
 
 	file_open(&file, path, MDB_RDONLY);
 	scan_once(&file);
 	start = now_ns();
 	records = scan_once(&file);
-	printf("%.2f\n", (now_ns() - start) / (double)records);
+	print_each(start, records);
 	mdb_env_close(file.env);
 }
 
@@ -530,7 +478,7 @@ static void measure_get(const char *path, uint64_t count, uint64_t state)
 	struct file file;
 	struct keys keys;
 	MDB_txn *txn;
-	double start;
+	uint64_t start;
 
 	file_open(&file, path, MDB_RDONLY);
 	keys_read(&keys, &file);
@@ -543,10 +491,10 @@ static void measure_get(const char *path, uint64_t count, uint64_t state)
 
 		must(mdb_txn_renew(txn), "get");
 		must(mdb_get(txn, file.items, &key, &value), "get");
-		touch(&value);
+		touch(value.mv_data, value.mv_size);
 		mdb_txn_reset(txn);
 	}
-	printf("%.1f\n", (now_ns() - start) / (double)count);
+	print_each(start, count);
 	mdb_txn_abort(txn);
 	free(keys.all);
 	mdb_env_close(file.env);
@@ -554,27 +502,13 @@ static void measure_get(const char *path, uint64_t count, uint64_t state)
 
 /* --- the command line --- */
 
-static bool is(const char *given, const char *wanted)
-{
-	return strcmp(given, wanted) == 0;
-}
-
-static uint64_t number_of(const char *text)
-{
-	uint64_t number = strtoull(text, NULL, 10);
-
-	if (!number)
-		die(text, "should be a number above 0");
-	return number;
-}
-
 static void run_put(char **arg)
 {
 	static struct put put;
 
 	put.both = is(arg[1], "both");
 	put.partition = is(arg[3], "random") ? NULL : arg[3];
-	put.state = seed_of(arg[6]);
+	put.state = seed_of(number_of(arg[6]));
 	file_open(&put.file, arg[0], is(arg[2], "none") ? MDB_NOSYNC : 0);
 	measure_put(&put, number_of(arg[4]), number_of(arg[5]));
 	must(mdb_env_sync(put.file.env, 1), arg[0]);
@@ -602,7 +536,7 @@ int main(int count, char **arg)
 	else if (is(command, "scan") && count == 3)
 		measure_scan(arg[2]);
 	else if (is(command, "get") && count == 5)
-		measure_get(arg[2], number_of(arg[3]), seed_of(arg[4]));
+		measure_get(arg[2], number_of(arg[3]), seed_of(number_of(arg[4])));
 	else
 		die("usage", "see the head of bench/raw.c");
 	return 0;

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/program.h"
+
 #define VERSION 1
 #define TYPE_SHIFT 6
 #define LEN_MASK 0x3f
@@ -52,16 +54,6 @@ static const struct field {
 
 #define FIELDS (sizeof fields / sizeof *fields)
 
-uint64_t order_chance(uint64_t *state)
-{
-	uint64_t x = *state;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return *state = x;
-}
-
 /* --- to bytes --- */
 
 /* A text that must be as long as its field is. */
@@ -98,16 +90,16 @@ static void write_item(uint8_t *item, const struct image *image)
 }
 
 /* What changes from one version of an item to the next is chance. */
-static void fill(struct image *image, uint64_t chance)
+static void fill(struct image *image, uint64_t any)
 {
-	unsigned a = (unsigned)(chance % 100 + 1), b = (unsigned)(chance / 100 % 100 + 1);
+	unsigned a = (unsigned)(any % 100 + 1), b = (unsigned)(any / 100 % 100 + 1);
 
 	set_text(image->address, ADDRESS,
 		"%03u Long Harbour Road, Building %02u, 24103 Kiel, Germany", a * 7, a % 89);
 	set_text(image->note, NOTE,
 		"leave it with neighbour no. %03u, ring twice and mind the cats", b * 9);
-	set_text(image->status, STATUS, "%s", states[chance / 10000 % 4]);
-	image->total = (double)(chance / 40000 % 90000 + 10000) / 100;
+	set_text(image->status, STATUS, "%s", states[any / 10000 % 4]);
+	image->total = (double)(any / 40000 % 90000 + 10000) / 100;
 }
 
 static void make(struct order *order, char prefix, uint64_t customer, uint64_t number,
@@ -116,7 +108,7 @@ static void make(struct order *order, char prefix, uint64_t customer, uint64_t n
 	struct image image;
 	char key[ORDER_KEY + 1];
 
-	fill(&image, order_chance(state));
+	fill(&image, chance(state));
 	set_text(image.customer, CUSTOMER, "%c-%07" PRIu64, prefix, customer);
 	image.placed_at = FIRST_TIME + (int64_t)number * STEP;
 	set_text(key, ORDER_KEY, "%s/%014" PRId64, image.customer, image.placed_at);

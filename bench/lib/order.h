@@ -29,9 +29,6 @@ struct image {
 	double total;
 };
 
-/* Chance, the same for the same seed; never 0. */
-uint64_t order_chance(uint64_t *state);
-
 /* Item `number` of `items`, with other values each time. */
 void order_make(struct order *order, uint64_t number, uint64_t items, uint64_t *state);
 

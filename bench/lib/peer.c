@@ -10,35 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAKE_BATCH 1000
 #define WARM_STEP 8
 #define MILLISECOND 1000000L
 #define LINE_MAX_BYTES 256
-
-_Noreturn void die(const char *what, const char *why)
-{
-	fprintf(stderr, "%s: %s\n", what, why);
-	exit(1);
-}
-
-void *get_memory(size_t bytes)
-{
-	void *memory = calloc(1, bytes ? bytes : 1);
-
-	if (!memory)
-		die("memory", strerror(errno));
-	return memory;
-}
-
-void sleep_ns(long nanoseconds)
-{
-	struct timespec time = { .tv_nsec = nanoseconds };
-
-	nanosleep(&time, NULL);
-}
 
 const char *path_of(const char *directory, const char *name)
 {
@@ -47,24 +24,6 @@ const char *path_of(const char *directory, const char *name)
 	if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path)
 		die(directory, "too long a path");
 	return path;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
-static void print_each(uint64_t start, uint64_t count)
-{
-	printf("%.1f\n", (double)(now_ns() - start) / (double)count);
-}
-
-static uint64_t seed_of(uint64_t seed)
-{
-	return seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
 }
 
 /* --- which items --- */
@@ -84,7 +43,7 @@ static void choice_shuffle(struct choice *choice)
 	uint32_t *all = get_memory(choice->items * sizeof *all);
 
 	for (uint64_t i = 0; i < choice->items; i++) {
-		uint64_t other = order_chance(&choice->state) % (i + 1);
+		uint64_t other = chance(&choice->state) % (i + 1);
 
 		all[i] = all[other];
 		all[other] = (uint32_t)i;
@@ -109,63 +68,63 @@ static void choice_next(struct choice *choice, struct order *order)
 		order_make(order, number, choice->items, &choice->state);
 }
 
-static void put_next(const struct peer *peer, struct choice *choice)
+static void put_next(struct choice *choice)
 {
 	struct order order;
 
 	choice_next(choice, &order);
-	peer->put(&order);
+	peer.put(&order);
 }
 
-static void put_all(const struct peer *peer, struct choice *choice, uint64_t batch, uint64_t count)
+static void put_all(struct choice *choice, uint64_t batch, uint64_t count)
 {
 	for (uint64_t left = count, puts; left > 0; left -= puts) {
 		puts = left < batch ? left : batch;
-		peer->begin(puts);
+		peer.begin(puts);
 		for (uint64_t i = 0; i < puts; i++)
-			put_next(peer, choice);
-		peer->commit();
+			put_next(choice);
+		peer.commit();
 	}
 }
 
-static void must_get(const struct peer *peer, const uint8_t *key)
+static void must_get(const uint8_t *key)
 {
 	uint8_t item[ORDER_ITEM];
 
-	if (!peer->get(key, item))
-		die(peer->name, "an item is not there");
+	if (!peer.get(key, item))
+		die(peer.name, "an item is not there");
 }
 
 /* A server has all in memory already. */
-static void warm(const struct peer *peer, uint64_t items)
+static void warm(uint64_t items)
 {
 	struct order order;
 	uint64_t state = 1;
 
-	for (uint64_t i = 0; i < items && !peer->server; i += WARM_STEP) {
+	for (uint64_t i = 0; i < items && !peer.server; i += WARM_STEP) {
 		order_make(&order, i, items, &state);
-		must_get(peer, order.key);
+		must_get(order.key);
 	}
 }
 
 /* --- writing --- */
 
-static void make(const struct peer *peer, const char *path, uint64_t items, uint64_t changes)
+static void make(const char *path, uint64_t items, uint64_t changes)
 {
 	struct choice choice = { .items = items, .state = seed_of(items) };
 
-	peer->open(path, LEVEL_NONE, USE_BARE);
-	put_all(peer, &choice, MAKE_BATCH, items);
-	peer->flush();
-	peer->close();
+	peer.open(path, LEVEL_NONE, USE_BARE);
+	put_all(&choice, MAKE_BATCH, items);
+	peer.flush();
+	peer.close();
 
 	choice.at = 0;
-	peer->open(path, LEVEL_NONE, USE_CAPTURED);
-	put_all(peer, &choice, MAKE_BATCH, changes);
-	peer->flush();
-	if (peer->settle)
-		peer->settle();
-	peer->close();
+	peer.open(path, LEVEL_NONE, USE_CAPTURED);
+	put_all(&choice, MAKE_BATCH, changes);
+	peer.flush();
+	if (peer.settle)
+		peer.settle();
+	peer.close();
 }
 
 struct puts {
@@ -176,7 +135,7 @@ struct puts {
 	uint64_t seed;
 };
 
-static void measure_put(const struct peer *peer, const char *path, uint64_t items,
+static void measure_put(const char *path, uint64_t items,
 	const struct puts *puts)
 {
 	struct choice choice = { .items = items, .state = seed_of(puts->seed) };
@@ -186,74 +145,65 @@ static void measure_put(const struct peer *peer, const char *path, uint64_t item
 		choice_shuffle(&choice);
 	else
 		choice.partition = puts->seed;
-	peer->open(path, puts->level, USE_CAPTURED);
-	warm(peer, items);
+	peer.open(path, puts->level, USE_CAPTURED);
+	warm(items);
 	start = now_ns();
-	put_all(peer, &choice, puts->batch, puts->count);
+	put_all(&choice, puts->batch, puts->count);
 	print_each(start, puts->count);
-	peer->flush();
-	peer->close();
+	peer.flush();
+	peer.close();
 	free(choice.shuffled);
 }
 
-static void measure_load(const struct peer *peer, const char *path, uint64_t count)
+static void measure_load(const char *path, uint64_t count)
 {
 	struct choice choice = { .items = count, .state = seed_of(count) };
 	uint64_t start;
 
-	peer->open(path, LEVEL_NONE, USE_CAPTURED);
+	peer.open(path, LEVEL_NONE, USE_CAPTURED);
 	start = now_ns();
-	put_all(peer, &choice, MAKE_BATCH, count);
-	peer->flush();
+	put_all(&choice, MAKE_BATCH, count);
+	peer.flush();
 	print_each(start, count);
-	peer->close();
+	peer.close();
 }
 
-static void measure_trim(const struct peer *peer, const char *path, uint64_t stay)
+static void measure_trim(const char *path, uint64_t stay)
 {
 	uint64_t start, gone;
 
-	peer->open(path, LEVEL_NONE, USE_CAPTURED);
+	peer.open(path, LEVEL_NONE, USE_CAPTURED);
 	start = now_ns();
-	gone = peer->trim(stay);
+	gone = peer.trim(stay);
 	if (!gone)
-		die(peer->name, "there was nothing to trim");
+		die(peer.name, "there was nothing to trim");
 	print_each(start, gone);
-	peer->close();
+	peer.close();
 }
 
 /* --- reading --- */
 
-static unsigned touched;         /* so that nothing read is optimised away */
-
-/* A byte of each cache line. */
-static void touch(const uint8_t *bytes, size_t len)
-{
-	for (size_t i = 0; i < len; i += 64)
-		touched += bytes[i];
-}
-
-static void read_image(const struct peer *peer, struct image *image, const struct change *change)
+static void read_image(struct image *image, const struct change *change)
 {
 	if (!image_read(image, change->new_image, change->new_len))
-		die(peer->name, "an image is not an order");
+		die(peer.name, "an image is not an order");
 }
 
-static uint64_t scan(const struct peer *peer, bool is_image)
+static uint64_t scan(bool is_image)
 {
 	struct change change;
 	struct image image;
 	uint64_t changes = 0;
 
-	peer->start(false);
-	for (; peer->next(&change); changes++) {
+	peer.start(false);
+	for (; peer.next(&change); changes++) {
 		if (change.old_len != ORDER_ITEM || change.new_len != ORDER_ITEM)
-			die(peer->name, "a change should have both images");
+			die(peer.name, "a change should have both images");
 		touch(change.old_image, change.old_len);
 		touch(change.new_image, change.new_len);
 		if (is_image) {
-			read_image(peer, &image, &change);
-			touched += (unsigned)image.placed_at;
+			read_image(&image, &change);
+			touch(&image.placed_at, sizeof image.placed_at);
 		}
 	}
 	return changes;
@@ -278,25 +228,25 @@ static long anonymous_kb(pid_t process)
 	return kb;
 }
 
-static void measure_scan(const struct peer *peer, const char *path, bool is_image)
+static void measure_scan(const char *path, bool is_image)
 {
 	uint64_t start, changes;
 	double each;
 	long kb;
 
-	peer->open(path, LEVEL_NONE, USE_READ);
-	scan(peer, is_image);
+	peer.open(path, LEVEL_NONE, USE_READ);
+	scan(is_image);
 	start = now_ns();
-	changes = scan(peer, is_image);
+	changes = scan(is_image);
 	if (!changes)
-		die(peer->name, "there are no changes");
+		die(peer.name, "there are no changes");
 	each = (double)(now_ns() - start) / (double)changes;
-	kb = anonymous_kb(getpid()) + (peer->server ? anonymous_kb(peer->server()) : 0);
+	kb = anonymous_kb(getpid()) + (peer.server ? anonymous_kb(peer.server()) : 0);
 	printf("%.1f %ld %" PRIu64 "\n", each, kb, changes);
-	peer->close();
+	peer.close();
 }
 
-static void measure_get(const struct peer *peer, const char *path, uint64_t items, uint64_t count,
+static void measure_get(const char *path, uint64_t items, uint64_t count,
 	uint64_t seed)
 {
 	struct choice choice = { .items = items, .state = seed_of(seed) };
@@ -309,13 +259,13 @@ static void measure_get(const struct peer *peer, const char *path, uint64_t item
 		choice_next(&choice, &order);
 		memcpy(keys[i], order.key, ORDER_KEY);
 	}
-	peer->open(path, LEVEL_NONE, USE_READ);
-	warm(peer, items);
+	peer.open(path, LEVEL_NONE, USE_READ);
+	warm(items);
 	start = now_ns();
 	for (uint64_t i = 0; i < count; i++)
-		must_get(peer, keys[i]);
+		must_get(keys[i]);
 	print_each(start, count);
-	peer->close();
+	peer.close();
 	free(choice.shuffled);
 	free(keys);
 }
@@ -329,73 +279,59 @@ static int compare(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-static void await(const struct peer *peer, struct change *change, bool busy)
+static void await(struct change *change, bool busy)
 {
-	while (!peer->next(change)) {
-		if (peer->wait)
-			peer->wait(busy);
+	while (!peer.next(change)) {
+		if (peer.wait)
+			peer.wait(busy);
 		else if (!busy)
 			sleep_ns(MILLISECOND);
 	}
 }
 
-static void follow(const struct peer *peer, const char *path, uint64_t count, bool busy)
+static void follow(const char *path, uint64_t count, bool busy)
 {
 	uint64_t *took = get_memory(count * sizeof *took);
 	struct change change;
 	struct image image;
 
-	peer->open(path, LEVEL_NONE, USE_FOLLOW);
-	peer->start(true);
+	peer.open(path, LEVEL_NONE, USE_FOLLOW);
+	peer.start(true);
 	printf("ready\n");
 	fflush(stdout);
 	for (uint64_t i = 0; i < count; i++) {
-		await(peer, &change, busy);
-		read_image(peer, &image, &change);
+		await(&change, busy);
+		read_image(&image, &change);
 		took[i] = now_ns() - image_stamp(&image);
 	}
 	qsort(took, count, sizeof *took, compare);
 	printf("%.1f %.1f\n", (double)took[count / 2], (double)took[count * 99 / 100]);
-	peer->close();
+	peer.close();
 	free(took);
 }
 
 /* One change after another, each 1 to 3 ms after the last, so that the other sleeps
  * and its sleeps don't fall in step. */
-static void ring(const struct peer *peer, const char *path, uint64_t items, uint64_t count)
+static void ring(const char *path, uint64_t items, uint64_t count)
 {
 	uint64_t state = seed_of(count);
 	struct order order;
 
-	peer->open(path, LEVEL_NONE, USE_CAPTURED);
+	peer.open(path, LEVEL_NONE, USE_CAPTURED);
 	for (uint64_t i = 0; i < count; i++) {
-		uint64_t chance = order_chance(&state);
+		uint64_t any = chance(&state);
 
-		sleep_ns(MILLISECOND + (long)(chance % (2 * MILLISECOND)));
-		order_make(&order, chance % items, items, &state);
+		sleep_ns(MILLISECOND + (long)(any % (2 * MILLISECOND)));
+		order_make(&order, any % items, items, &state);
 		order_stamp(&order, now_ns());
-		peer->begin(1);
-		peer->put(&order);
-		peer->commit();
+		peer.begin(1);
+		peer.put(&order);
+		peer.commit();
 	}
-	peer->close();
+	peer.close();
 }
 
 /* --- the command line --- */
-
-static bool is(const char *given, const char *wanted)
-{
-	return strcmp(given, wanted) == 0;
-}
-
-static uint64_t number_of(const char *text)
-{
-	uint64_t number = strtoull(text, NULL, 10);
-
-	if (!number)
-		die(text, "should be a number above 0");
-	return number;
-}
 
 static enum level level_of(const char *text)
 {
@@ -408,7 +344,7 @@ static enum level level_of(const char *text)
 	die(text, "should be a level");
 }
 
-static void run_put(const struct peer *peer, char **arg)
+static void run_put(char **arg)
 {
 	struct puts puts = {
 		.level = level_of(arg[2]),
@@ -418,31 +354,35 @@ static void run_put(const struct peer *peer, char **arg)
 		.seed = number_of(arg[6]),
 	};
 
-	measure_put(peer, arg[0], number_of(arg[1]), &puts);
+	measure_put(arg[0], number_of(arg[1]), &puts);
 }
 
-int peer_main(const struct peer *peer, int count, char **arg)
+int main(int count, char **arg)
 {
 	const char *command = count > 1 ? arg[1] : "";
 
 	if (is(command, "describe"))
-		peer->describe();
+		peer.describe();
 	else if (is(command, "make") && count == 5)
-		make(peer, arg[2], number_of(arg[3]), number_of(arg[4]));
+		make(arg[2], number_of(arg[3]), number_of(arg[4]));
 	else if (is(command, "put") && count == 9)
-		run_put(peer, arg + 2);
+		run_put(arg + 2);
 	else if (is(command, "load") && count == 4)
-		measure_load(peer, arg[2], number_of(arg[3]));
+		measure_load(arg[2], number_of(arg[3]));
 	else if (is(command, "scan") && count == 4)
-		measure_scan(peer, arg[2], is(arg[3], "image"));
+		measure_scan(arg[2], is(arg[3], "image"));
 	else if (is(command, "get") && count == 6)
-		measure_get(peer, arg[2], number_of(arg[3]), number_of(arg[4]), number_of(arg[5]));
+		measure_get(arg[2], number_of(arg[3]), number_of(arg[4]), number_of(arg[5]));
 	else if (is(command, "trim") && count == 4)
-		measure_trim(peer, arg[2], number_of(arg[3]));
+		measure_trim(arg[2], number_of(arg[3]));
 	else if (is(command, "follow") && count == 5)
-		follow(peer, arg[2], number_of(arg[3]), is(arg[4], "busy"));
+		follow(arg[2], number_of(arg[3]), is(arg[4], "busy"));
 	else if (is(command, "ring") && count == 5)
-		ring(peer, arg[2], number_of(arg[3]), number_of(arg[4]));
+		ring(arg[2], number_of(arg[3]), number_of(arg[4]));
+	else if (is(command, "serve") && count == 3 && peer.serve)
+		peer.serve(arg[2]);
+	else if (is(command, "ready") && count == 3 && peer.ready)
+		peer.ready(arg[2]);
 	else
 		die("usage", "see the head of bench/lib/peer.h");
 	return 0;

@@ -12,8 +12,10 @@
  *     PEER trim PATH STAY                  all changes but the newest
  *     PEER follow PATH COUNT HOW           waits for so many changes of another process
  *     PEER ring PATH ITEMS COUNT           is that other process
+ *     PEER serve PATH                      its server, until the standard input ends
+ *     PEER ready PATH                      returns when that answers
  *
- * PATH is a directory of the peer's own. All but the first two print one line of
+ * PATH is a directory of the peer's own. Those that measure print one line of
  * numbers: nanoseconds an operation; scan: KB of anonymous memory and how many
  * changes there are as well; follow: "ready", and the median and the 99th percentile.
  */
@@ -26,6 +28,7 @@
 #include <sys/types.h>
 
 #include "lib/order.h"
+#include "lib/program.h"
 
 /* What a commit has done when it returns. */
 enum level {
@@ -77,8 +80,14 @@ struct peer {
 	/* In transactions of TRIM_BATCH; how many went. */
 	uint64_t (*trim)(uint64_t stay);
 
-	pid_t (*server)(void);           /* where the items are; NULL: in this process */
+	/* Where the items are, and how that is started; NULL: in this process. */
+	pid_t (*server)(void);
+	void (*serve)(const char *path);
+	void (*ready)(const char *path);
 };
+
+/* Each program's own. */
+extern const struct peer peer;
 
 #define TRIM_BATCH 256
 
@@ -86,10 +95,6 @@ struct peer {
 #define CACHE_MIB 512
 
 int peer_main(const struct peer *peer, int count, char **arg);
-
-_Noreturn void die(const char *what, const char *why);
-void *get_memory(size_t bytes);
-void sleep_ns(long nanoseconds);
 
 /* DIRECTORY/NAME, until the next call. */
 const char *path_of(const char *directory, const char *name);
