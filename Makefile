@@ -93,15 +93,15 @@ FACE  := $(call objects,csrc/lua/*.c)
 UNITS := $(call programs,spec/unit,,test_) $(call programs,spec/unit,,fault_)
 FUZZ  := $(call programs,spec/fuzz,,fuzz_)
 # A peer in the bench is built where its header is.
-PEER_lmdb    = lmdb.h -llmdb
-PEER_sqlite  = sqlite3.h -lsqlite3
-PEER_rocksdb = rocksdb/c.h -lrocksdb
-PEER_redis   = hiredis/hiredis.h -lhiredis
-INCLUDES     = $(LMDB_INCDIR) /usr/include /usr/local/include
-PEERS_HERE := $(foreach peer,lmdb sqlite rocksdb redis,$(if \
-	$(wildcard $(INCLUDES:%=%/$(firstword $(PEER_$(peer))))),$(peer)))
-BENCH := $(call programs,bench,$(OUT)/bench/)
-BENCH := $(filter-out $(OUT)/bench/peer_%,$(BENCH)) $(PEERS_HERE:%=$(OUT)/bench/peer_%)
+PEER_tidetable = lmdb.h -llmdb -pthread
+PEER_lmdb      = lmdb.h -llmdb
+PEER_sqlite    = sqlite3.h -lsqlite3
+PEER_rocksdb   = rocksdb/c.h -lrocksdb
+PEER_redis     = hiredis/hiredis.h -lhiredis
+INCLUDES       = $(LMDB_INCDIR) /usr/include /usr/local/include
+PEERS_HERE := $(foreach peer,tidetable lmdb sqlite rocksdb redis,$(if \
+	$(wildcard $(INCLUDES:%=%/$(firstword $(PEER_$(peer))))),$(OUT)/bench/peer_$(peer)))
+BENCH := $(OUT)/bench/raw $(PEERS_HERE)
 FAULT := $(patsubst spec/fault/%.c,$(OUT)/fault/%.so,$(wildcard spec/fault/*.c))
 FAULT := $(FAULT:%/failstore.so=%/failing.so)
 BREAKING := powercut syscalls damage
@@ -421,11 +421,13 @@ DRIVER := $(if $(filter fuzz,$(VARIANT)),,$(OBJ)/spec/fuzz/driver.o)
 $(OUT)/fuzz/%: $(OBJ)/spec/fuzz/%.o $(DRIVER) $(CORE)
 	$(call link,$(if $(DRIVER),,-fsanitize=fuzzer))
 
-$(OUT)/bench/peer_%: LIBS = $(lastword $(PEER_$*))
-$(OUT)/bench/peer_%: $(OBJ)/bench/peer_%.o $(call objects,bench/lib/*.c)
+# By name: of two patterns that fit make takes the one whose objects are there.
+$(OUT)/bench/peer_tidetable: $(CORE)
+$(PEERS_HERE): LIBS = $(wordlist 2,9,$(PEER_$(@F:peer_%=%)))
+$(PEERS_HERE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(call objects,bench/lib/*.c)
 	$(call link)
 
-$(OUT)/bench/%: $(OBJ)/bench/%.o $(OBJ)/bench/lib/program.o $(CORE)
+$(OUT)/bench/raw: $(OBJ)/bench/raw.o $(OBJ)/bench/lib/program.o $(CORE)
 	$(call link)
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -1,8 +1,8 @@
 /* peer_redis.c - Redis: items as strings, changes as a stream, and a server of our own.
  *
- * Everything goes through the server's append-only file. A put is a script: it reads the old item, stores the new one and adds both to
- * the stream. Several puts are a pipeline between MULTI and EXEC: one transaction,
- * one flush.
+ * Everything goes through the server's append-only file. A put is a script: it reads
+ * the old item, stores the new one and adds both to the stream. Several puts are a
+ * pipeline between MULTI and EXEC: one transaction, one flush.
  */
 #include <errno.h>
 #include <hiredis/hiredis.h>

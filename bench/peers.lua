@@ -1,7 +1,7 @@
 -- peers.lua - the same work by this library, by raw LMDB, and by others.
 --
--- SQLite, RocksDB and Redis from C, LuaSQL and this library from Lua: the same items,
--- captured with both images, in rounds that take turns. doc/bench.md says what each
+-- SQLite, RocksDB and Redis from C, LuaSQL from Lua, and this library from both: the
+-- same items, captured with both images, in rounds that take turns. doc/bench.md says what each
 -- row is and what can't be compared.
 --
 --     ROUNDS=9 ITEMS=1000000 DIR=build lua5.4 bench/peers.lua
@@ -270,7 +270,7 @@ local function main()
   end
 
   print(sheet.as_text(rows, list, results))
-  print(sheet.verdict(rows, results))
+  print(sheet.verdict(rows, list, results))
   for _, text in ipairs(skipped) do print(text) end
   if (os.getenv "WRITE" or "") ~= "" then
     sheet.write(document, sheet.as_markdown(said, rows, list, results, skipped))

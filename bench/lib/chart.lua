@@ -5,15 +5,17 @@
 -- ground, light or dark as the reader has it.
 
 local bench = require "bench"
+local contenders = require "contenders"
 
 local chart = {}
 
+-- The ground line, and what the ratios are beside.
 local ground, ours = "lmdb", "tidetable"
 
-local width, margin, gap = 960, 32, 28
+local width, margin, gap = 1050, 32, 28
 local columns, head, foot = 3, 94, 64
 local title_height, bar_step, bar_height, panel_gap = 26, 19, 11, 24
-local name_width, label_width = 70, 88
+local name_width, label_width = 102, 88
 
 local panel_width = (width - 2 * margin - (columns - 1) * gap) // columns
 local bar_room = panel_width - name_width - label_width
@@ -32,6 +34,7 @@ text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "
 .mine { font-weight: 650; fill: #0b6e69 }
 .bar { fill: #b4bcc6 }
 .bar.first { fill: #0f8f88 }
+.bar.core { fill: #7cc4bf }
 .bar.raw { fill: none; stroke: #b4bcc6 }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6e9ec }
@@ -42,6 +45,7 @@ text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "
   .mine { fill: #4fd6cb }
   .bar { fill: #56626f }
   .bar.first { fill: #2fb9ae }
+  .bar.core { fill: #1d6b66 }
   .bar.raw { fill: none; stroke: #6d7a88 }
 }]]
 
@@ -74,25 +78,29 @@ end
 -- A panel
 --------------------------------------------------------------------------------
 
-local function class_of(id)
-  return id == ours and "bar first" or id == ground and "bar raw" or "bar"
+local classes = { tidetable = "bar first", tidetable_c = "bar core", lmdb = "bar raw" }
+
+local function name_of(contender)
+  return contender.is_ours and contenders.full_name(contender) or contender.name
 end
 
-local function bar(x, y, id, name, number, most, mine)
+local function bar(x, y, entry, most, mine)
+  local contender, number = entry.contender, entry.number
   local long = math.max(2, number / most * bar_room)
   -- A stroke lies on its line's both sides.
-  local inset = id == ground and 0.5 or 0
+  local inset = contender.id == ground and 0.5 or 0
   local label = escaped(duration(number))
-  if mine and id ~= ours then
+  if mine and contender.id ~= ours then
     label = label .. ('<tspan class="ratio" dx="6">%s</tspan>'):format(times(number / mine))
   end
   local middle = y + bar_height - 2
   return table.concat({
-    text(x + name_width - 8, middle, id == ours and "name mine" or "name", escaped(name)),
+    text(x + name_width - 8, middle, contender.is_ours and "name mine" or "name",
+      escaped(name_of(contender))),
     ('<rect x="%g" y="%g" width="%.1f" height="%g" rx="1.5" class="%s"/>'):format(
       x + name_width + inset, y + inset, math.max(1, long - 2 * inset), bar_height - 2 * inset,
-      class_of(id)),
-    text(x + name_width + long + 6, middle, id == ours and "mine" or "value", label),
+      classes[contender.id] or "bar"),
+    text(x + name_width + long + 6, middle, contender.is_ours and "mine" or "value", label),
   }, "\n")
 end
 
@@ -103,7 +111,7 @@ local function entries_of(row, list, results)
     local series = results[row.id][contender.id]
     if series and #series > 0 then
       local number = bench.median(series)
-      entries[#entries + 1] = { id = contender.id, name = contender.name, number = number }
+      entries[#entries + 1] = { contender = contender, number = number }
       most = math.max(most, number)
     end
   end
@@ -112,11 +120,10 @@ end
 
 local function panel(x, y, row, list, results)
   local entries, most = entries_of(row, list, results)
-  local mine = entries[1] and entries[1].id == ours and entries[1].number
+  local mine = entries[1] and entries[1].contender.id == ours and entries[1].number
   local parts = { text(x, y + 13, "title", escaped(row.chart)) }
   for i, entry in ipairs(entries) do
-    parts[#parts + 1] = bar(x, y + title_height + (i - 1) * bar_step, entry.id, entry.name,
-      entry.number, most, mine)
+    parts[#parts + 1] = bar(x, y + title_height + (i - 1) * bar_step, entry, most, mine)
   end
   local axis = x + name_width - 0.5
   parts[#parts + 1] = ('<path class="axis" d="M%g %gV%g"/>'):format(axis,
@@ -149,8 +156,8 @@ end
 local function footing(said, height)
   local machine = said.machine:match "^[^,]*,[^,]*"
   return table.concat({
-    text(margin, height - 40, "foot", "tidetable and LuaSQL are used from Lua, the others from C. "
-      .. "× is beside tidetable. Each panel has a scale of its own."),
+    text(margin, height - 40, "foot", "LuaSQL is used from Lua, the others from C. "
+      .. "× is beside tidetable from Lua. Each panel has a scale of its own."),
     text(margin, height - 22, "foot", escaped(machine .. (said.is_noisy
       and ". Preliminary: the machine was busy." or ". Settings and spread: doc/bench.md."))),
   }, "\n")

@@ -25,7 +25,11 @@ local their_levels = { full = true, relaxed = true, none = true }
 local everybody = {
   {
     id = "tidetable", name = "tidetable", language = "Lua", command = in_lua "tidetable",
-    levels = our_levels,
+    levels = our_levels, is_ours = true,
+  },
+  {
+    id = "tidetable_c", name = "tidetable", language = "C", command = in_c "tidetable",
+    levels = our_levels, is_ours = true, can_poll_busily = true,
   },
   {
     id = "lmdb", name = "raw LMDB", language = "C", command = in_c "lmdb", levels = our_levels,
@@ -49,6 +53,11 @@ local everybody = {
     levels = their_levels, module = "luasql.sqlite3", package = "lua-sql-sqlite3",
   },
 }
+
+--- A name, and where it is used from: ours are two.
+function contenders.full_name(contender)
+  return ("%s (%s)"):format(contender.name, contender.language)
+end
 
 --------------------------------------------------------------------------------
 -- Who is here
@@ -85,8 +94,7 @@ end
 function contenders.find()
   local found, skipped = {}, {}
   for _, contender in ipairs(everybody) do
-    local asked = contender.id == "tidetable" or contender.id == "lmdb"
-      or is_asked_for(contender.id)
+    local asked = contender.is_ours or contender.id == "lmdb" or is_asked_for(contender.id)
     local why = asked and reason(contender)
     if why then
       skipped[#skipped + 1] = ("skipped: %s: %s"):format(contender.name, why)

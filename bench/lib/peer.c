@@ -58,22 +58,41 @@ static uint64_t choice_number(struct choice *choice)
 	return choice->shuffled ? choice->shuffled[at % choice->items] : at;
 }
 
-static void choice_next(struct choice *choice, struct order *order)
+static void choice_next(struct choice *choice, struct image *image)
 {
 	uint64_t number = choice_number(choice);
 
 	if (choice->partition)
-		order_make_behind(order, choice->partition, number, &choice->state);
+		image_make_behind(image, choice->partition, number, &choice->state);
 	else
-		order_make(order, number, choice->items, &choice->state);
+		image_make(image, number, choice->items, &choice->state);
+}
+
+static void put_image(const struct image *image)
+{
+	struct order order;
+
+	if (peer.write)
+		peer.write(&order, image);
+	else
+		order_write(&order, image);
+	peer.put(&order);
+}
+
+static void write_key(struct order *order, const struct image *image)
+{
+	if (peer.write_key)
+		peer.write_key(order, image);
+	else
+		order_write(order, image);
 }
 
 static void put_next(struct choice *choice)
 {
-	struct order order;
+	struct image image;
 
-	choice_next(choice, &order);
-	peer.put(&order);
+	choice_next(choice, &image);
+	put_image(&image);
 }
 
 static void put_all(struct choice *choice, uint64_t batch, uint64_t count)
@@ -98,11 +117,13 @@ static void must_get(const uint8_t *key)
 /* A server has all in memory already. */
 static void warm(uint64_t items)
 {
+	struct image image;
 	struct order order;
 	uint64_t state = 1;
 
 	for (uint64_t i = 0; i < items && !peer.server; i += WARM_STEP) {
-		order_make(&order, i, items, &state);
+		image_make(&image, i, items, &state);
+		write_key(&order, &image);
 		must_get(order.key);
 	}
 }
@@ -185,7 +206,9 @@ static void measure_trim(const char *path, uint64_t stay)
 
 static void read_image(struct image *image, const struct change *change)
 {
-	if (!image_read(image, change->new_image, change->new_len))
+	bool (*read)(struct image *, const uint8_t *, size_t) = peer.read ? peer.read : order_read;
+
+	if (!read(image, change->new_image, change->new_len))
 		die(peer.name, "an image is not an order");
 }
 
@@ -250,14 +273,16 @@ static void measure_get(const char *path, uint64_t items, uint64_t count,
 	uint64_t seed)
 {
 	struct choice choice = { .items = items, .state = seed_of(seed) };
-	uint8_t (*keys)[ORDER_KEY] = get_memory(count * sizeof *keys);
+	uint8_t (*keys)[ORDER_KEY_MAX] = get_memory(count * sizeof *keys);
+	struct image image;
 	struct order order;
 	uint64_t start;
 
 	choice_shuffle(&choice);
 	for (uint64_t i = 0; i < count; i++) {
-		choice_next(&choice, &order);
-		memcpy(keys[i], order.key, ORDER_KEY);
+		choice_next(&choice, &image);
+		write_key(&order, &image);
+		memcpy(keys[i], order.key, sizeof order.key);
 	}
 	peer.open(path, LEVEL_NONE, USE_READ);
 	warm(items);
@@ -315,17 +340,17 @@ static void follow(const char *path, uint64_t count, bool busy)
 static void ring(const char *path, uint64_t items, uint64_t count)
 {
 	uint64_t state = seed_of(count);
-	struct order order;
+	struct image image;
 
 	peer.open(path, LEVEL_NONE, USE_CAPTURED);
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t any = chance(&state);
 
 		sleep_ns(MILLISECOND + (long)(any % (2 * MILLISECOND)));
-		order_make(&order, any % items, items, &state);
-		order_stamp(&order, now_ns());
+		image_make(&image, any % items, items, &state);
+		image_set_stamp(&image, now_ns());
 		peer.begin(1);
-		peer.put(&order);
+		put_image(&image);
 		peer.commit();
 	}
 	peer.close();

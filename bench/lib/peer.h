@@ -59,6 +59,12 @@ struct peer {
 	void (*open)(const char *path, enum level level, enum use use);
 	void (*close)(void);
 
+	/* The store's own form of what put and what get are given, with an item of
+	 * ORDER_ITEM bytes, and of an image. NULL, all three: lib/order.h's is used. */
+	void (*write)(struct order *order, const struct image *image);
+	void (*write_key)(struct order *order, const struct image *image);
+	bool (*read)(struct image *image, const uint8_t *item, size_t len);
+
 	/* A transaction of so many puts, each with its change record: both images. */
 	void (*begin)(uint64_t puts);
 	void (*put)(const struct order *order);

@@ -1,11 +1,12 @@
 -- sheet.lua - the peers' numbers as a table: for a terminal, and as Markdown.
 
 local bench = require "bench"
+local contenders = require "contenders"
 
 local sheet = {}
 
 local scales = { us = 1000, ns = 1, MB = 1024, B = 1 }
-local ground, ours = "lmdb", "tidetable"
+local ground = "lmdb"
 
 local function median(series)
   if series and #series > 0 then
@@ -33,9 +34,7 @@ end
 
 local function head_of(list)
   local head = {}
-  for i, contender in ipairs(list) do
-    head[i] = ("%s (%s)"):format(contender.name, contender.language)
-  end
+  for i, contender in ipairs(list) do head[i] = contenders.full_name(contender) end
   return head
 end
 
@@ -70,24 +69,32 @@ function sheet.as_text(rows, list, results)
   return table.concat(text, "\n") .. "\n"
 end
 
---- In how many rows ours is ahead of SQLite, and by what it falls short in the others.
-function sheet.verdict(rows, results)
+--- In how many rows one of ours is ahead of SQLite, and by what it falls short in the
+--- others.
+local function verdict_on(contender, rows, results)
   local ahead, asked, behind = 0, 0, {}
   for _, row in ipairs(rows) do
-    local mine, theirs = median(results[row.id][ours]), median(results[row.id].sqlite)
+    local mine = median(results[row.id][contender.id])
+    local theirs = median(results[row.id].sqlite)
     if mine and theirs then
       asked, ahead = asked + 1, ahead + (mine <= theirs and 1 or 0)
       if mine > theirs then
-        behind[#behind + 1] = ("  behind SQLite by %.2fx: %s"):format(mine / theirs,
+        behind[#behind + 1] = ("  behind by %.2fx: %s"):format(mine / theirs,
           row.title:match "^%s*(.*)$")
       end
     end
   end
-  if asked == 0 then
-    return "SQLite took no part"
+  table.insert(behind, 1, ("%s: ahead of SQLite (C) in %d of %d rows"):format(
+    contenders.full_name(contender), ahead, asked))
+  return asked > 0 and table.concat(behind, "\n") or nil
+end
+
+function sheet.verdict(rows, list, results)
+  local verdicts = {}
+  for _, contender in ipairs(list) do
+    verdicts[#verdicts + 1] = contender.is_ours and verdict_on(contender, rows, results) or nil
   end
-  table.insert(behind, 1, ("ahead of SQLite (C) in %d of %d rows"):format(ahead, asked))
-  return table.concat(behind, "\n")
+  return #verdicts > 0 and table.concat(verdicts, "\n") or "SQLite took no part"
 end
 
 --------------------------------------------------------------------------------

@@ -1,0 +1,102 @@
+/* image.c - orders of customers, as a program works with them. */
+#include "lib/image.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/program.h"
+
+/* As bench/lib/orders.lua has them. */
+#define CUSTOMERS 1000
+#define FIRST_TIME INT64_C(1700000000001)
+#define STEP 100
+
+/* The order's own width of each text, without the zero behind it. */
+#define ADDRESS 55
+#define CUSTOMER 9
+#define NOTE 61
+#define STATUS 7
+
+static const char *const states[] = { "pending", "shipped", "settled", "refused" };
+
+#define FIELD(name, type, len) \
+	{ #name, sizeof #name - 1, FIELD_##type, offsetof(struct image, name), len }
+
+const struct image_field image_fields[IMAGE_FIELDS] = {
+	FIELD(address, STRING, ADDRESS),
+	FIELD(customer, STRING, CUSTOMER),
+	FIELD(note, STRING, NOTE),
+	FIELD(placed_at, INTEGER, 8),
+	FIELD(status, STRING, STATUS),
+	FIELD(total, DOUBLE, 8),
+};
+
+const struct image_field *image_field(const void *name, size_t len)
+{
+	for (size_t i = 0; i < IMAGE_FIELDS; i++) {
+		if (image_fields[i].name_len == len && memcmp(image_fields[i].name, name, len) == 0)
+			return &image_fields[i];
+	}
+	return NULL;
+}
+
+void set_text(char *to, size_t len, const char *format, ...)
+{
+	va_list arguments;
+	int written;
+
+	va_start(arguments, format);
+	written = vsnprintf(to, len + 1, format, arguments);
+	va_end(arguments);
+	if (written < 0 || (size_t)written != len)
+		abort();
+}
+
+/* What changes from one version of an item to the next is chance. Of a total the two
+ * digits behind the point are never 00, so that as a decimal too all have one length. */
+static void fill(struct image *image, uint64_t any)
+{
+	unsigned a = (unsigned)(any % 100 + 1), b = (unsigned)(any / 100 % 100 + 1);
+	uint64_t units = any / 40000 % 900 + 100, cents = any / 40000 / 900 % 99 + 1;
+
+	set_text(image->address, ADDRESS,
+		"%03u Long Harbour Road, Building %02u, 24103 Kiel, Germany", a * 7, a % 89);
+	set_text(image->note, NOTE,
+		"leave it with neighbour no. %03u, ring twice and mind the cats", b * 9);
+	set_text(image->status, STATUS, "%s", states[any / 10000 % 4]);
+	image->total = (double)(units * 100 + cents) / 100;
+}
+
+static void make(struct image *image, char prefix, uint64_t customer, uint64_t number,
+	uint64_t *state)
+{
+	fill(image, chance(state));
+	set_text(image->customer, CUSTOMER, "%c-%07" PRIu64, prefix, customer);
+	image->placed_at = FIRST_TIME + (int64_t)number * STEP;
+}
+
+void image_make(struct image *image, uint64_t number, uint64_t items, uint64_t *state)
+{
+	uint64_t each = (items + CUSTOMERS - 1) / CUSTOMERS;
+
+	make(image, 'c', number / each, number % each, state);
+}
+
+void image_make_behind(struct image *image, uint64_t partition, uint64_t number,
+	uint64_t *state)
+{
+	make(image, 'z', partition, number, state);
+}
+
+void image_set_stamp(struct image *image, uint64_t time_ns)
+{
+	set_text(image->note, NOTE, "%0*" PRIu64, NOTE, time_ns);
+}
+
+uint64_t image_stamp(const struct image *image)
+{
+	return strtoull(image->note, NULL, 10);
+}
