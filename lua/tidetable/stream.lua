@@ -96,7 +96,7 @@ local function open_reader(self, given, what, limit)
     return nil, err, code
   end
   return setmetatable({
-    core = feed, database = self.database, wait = given.wait or self.wait, label = what,
+    core = feed, database = self.database, wait = given.wait or self.wait,
   }, Reader)
 end
 
@@ -112,20 +112,26 @@ end
 
 --- The wakeup of this reader, made when it first waits in a loop.
 function Reader:bell()
-  if not self.wakeup then
-    self.wakeup = assert(wait.wakeup(self.database))
+  if self.wakeup then
+    return self.wakeup
   end
-  return self.wakeup
+  local err, code
+  self.wakeup, err, code = wait.wakeup(self.database)
+  return self.wakeup, err, code
 end
 
---- Waits once, for at most so many seconds; may return early.
+--- Waits once, for at most so many seconds; may return early. nil, err, code when
+--- there is nothing to wait on.
 function Reader:pause(seconds)
   local loop = wait.loop(self.wait or self.database.wait)
   if not loop then
     core.wait_feed(self.core, math.min(seconds or 1, 1))
-    return
+    return true
   end
-  local wakeup = self:bell()
+  local wakeup, err, code = self:bell()
+  if not wakeup then
+    return nil, err, code
+  end
   if self.armed then
     loop(wakeup, seconds)
   end
@@ -134,6 +140,7 @@ function Reader:pause(seconds)
   if self.armed then
     wakeup:clear()
   end
+  return true
 end
 
 --- The next record; nil when `seconds` (nil: no limit) passed without one, or
@@ -149,7 +156,11 @@ function Reader:next(seconds)
     if left and left <= 0 then
       return nil
     end
-    self:pause(left)
+    local waited
+    waited, err, code = self:pause(left)
+    if not waited then
+      return nil, err, code
+    end
   end
 end
 

@@ -159,14 +159,19 @@ end
 --- A writer that was killed signals nobody: look again this often.
 local LONGEST_WRITER_WAIT = 0.05
 
+--- Waits once; nil, err, code when there is no wakeup to be had.
 local function wait_for_writer(database, seconds)
   local loop = wait.loop(database.wait)
   if not loop then
     core.wait_writer(database.core, seconds)
-    return
+    return true
   end
-  local wakeup <close> = assert(wait.wakeup(database))
+  local wakeup <close>, err, code = wait.wakeup(database)
+  if not wakeup then
+    return nil, err, code
+  end
   loop(wakeup, math.min(seconds, LONGEST_WRITER_WAIT))
+  return true
 end
 
 local function again(database, deadline, f, ...)
@@ -174,7 +179,10 @@ local function again(database, deadline, f, ...)
   if left <= 0 then
     return f(...)
   end
-  wait_for_writer(database, left)
+  local waited, err, code = wait_for_writer(database, left)
+  if not waited then
+    return nil, err, code
+  end
   return wait.try(database, deadline, f, ...)
 end
 

@@ -149,16 +149,17 @@ function Child:kill()
 end
 
 --- Runs Lua code in a process of its own: `path` is the test's database, `tidetable` and `db` are
---- there, what it prints comes back by lines.
-function helper.child(code)
+--- there, what it prints comes back by lines. `before`: shell that runs first, as "ulimit -n 40".
+function helper.child(code, before)
   local script = helper.path(("child%d.lua"):format(#children + 1))
   local file = assert(io.open(script, "w"))
   file:write(("io.stdout:setvbuf 'line'\nlocal path = %q\nlocal tidetable = require 'tidetable'\n")
     :format(helper.path()))
   file:write("local db = assert(tidetable.open(path, { durability = 'none' }))\n", code, "\n")
   assert(file:close())
-  local command = ("echo $$; exec env LUA_PATH=%s LUA_CPATH=%s %s %s 2>&1"):format(
-    quote(package.path), quote(package.cpath), os.getenv("LUA") or "lua5.4", quote(script))
+  local command = ("echo $$; %s; exec env LUA_PATH=%s LUA_CPATH=%s %s %s 2>&1"):format(
+    before or ":", quote(package.path), quote(package.cpath), os.getenv("LUA") or "lua5.4",
+    quote(script))
   local child = setmetatable({ pipe = assert(io.popen(command)) }, Child)
   child.pid = math.tointeger(child:line())
   children[#children + 1] = child

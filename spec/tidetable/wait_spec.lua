@@ -407,3 +407,41 @@ describe("a wait function", function()
     assert.is_truthy(err:find("mine", 1, true))
   end)
 end)
+
+-- It raised, and where one wait asks for a descriptor that is what may happen.
+describe("without a descriptor for the wakeup", function()
+  local NONE_LEFT = [[
+    local other = assert(tidetable.open(path, { busy_timeout = 0.2, durability = "none",
+      wait = function() end }))
+    local orders = assert(other:table "orders")
+    local stream, files = assert(orders:stream { from = "LATEST" }), {}
+    repeat
+      local file = io.open "/dev/null"
+      files[#files + 1] = file
+    until not file
+  ]]
+
+  local function says(code)
+    return helper.child(NONE_LEFT .. code, "ulimit -n 64"):close()
+  end
+
+  it("a put that has to wait for a writer returns the failure", function()
+    assert.equal("true\tnil\tSTORE\t24\n", says [[
+      db:transact(function()
+        local ok, done, err, code = pcall(orders.put, orders, { id = "a" })
+        print(ok, done, code, err.errno)
+      end)
+    ]])
+  end)
+
+  it("a stream's next and next_transaction do, and its iterators raise it", function()
+    assert.equal(("true\tnil\tSTORE\t24\n"):rep(2) .. "false\tSTORE\n", says [[
+      for _, name in ipairs { "next", "next_transaction" } do
+        local ok, done, err, code = pcall(stream[name], stream, 0.1)
+        print(ok, done, code, err.errno)
+      end
+      local ok, err = pcall(stream:records { follow = true, from = "LATEST" })
+      print(ok, err.code)
+    ]])
+  end)
+end)
