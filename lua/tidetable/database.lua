@@ -29,14 +29,15 @@ end
 
 local types = { S = 1, N = 2, B = 3 }
 
+--- { "id", type = "N" } is refused: it would quietly be of type S.
+local function is_key(value)
+  return type(value) == "table" and (options.is_tuple(value, 1) or options.is_tuple(value, 2))
+    and type(value[1]) == "string" and types[value[2] or "S"] ~= nil
+end
+
 local function check_key(value)
-  if type(value) == "string" then
-    return nil
-  end
-  if type(value) ~= "table" or type(value[1]) ~= "string" or
-      (value[2] ~= nil and not types[value[2]]) then
-    return 'a name, or { name, "S" | "N" | "B" }'
-  end
+  return type(value) ~= "string" and not is_key(value) and 'a name, or { name, "S" | "N" | "B" }'
+    or nil
 end
 
 local function key_of(value)
@@ -90,9 +91,7 @@ end
 ---@param name string
 ---@return tidetable.Table|nil, tidetable.error|nil err, string|nil code
 function Database:table(name)
-  if type(name) ~= "string" then
-    misuse("table: a name expected, got " .. type(name))
-  end
+  tables.check_name(name, "table")
   local handle, err, code = tables.handle(self, name)
   if not handle then
     return nil, err, code
@@ -147,9 +146,7 @@ end
 ---@param name string
 ---@return boolean|nil, tidetable.error|nil err, string|nil code
 function Database:delete_table(name)
-  if type(name) ~= "string" then
-    misuse("delete_table: a name expected, got " .. type(name))
-  end
+  tables.check_name(name, "delete_table")
   local ok, err, code = wait.write(self, core.delete_table, self.core, name)
   if not ok then
     return nil, err, code

@@ -229,6 +229,7 @@ end
 
 function Table:get(key)
   self.transaction:check()
+  shared.check_table(key, "get", "a key")
   return (see(self, raising(core.key_at(self.transaction.snapshot, self.core, key, true))))
 end
 
@@ -255,11 +256,13 @@ end
 
 function Table:put(item, given)
   self.transaction:check()
+  shared.check_table(item, "put", "an item")
   return change(self, item, shared.wants_old(given, "put"), false)
 end
 
 function Table:delete(key, given)
   self.transaction:check()
+  shared.check_table(key, "delete", "a key")
   return change(self, key, shared.wants_old(given, "delete"), true)
 end
 
@@ -385,6 +388,7 @@ function Transaction:__close()
 end
 
 local function open_table(transaction, name)
+  tables.check_name(name, "table")
   local handle = raising(core.table(transaction.database.core, name))
   local id, partition_key, sort_key = core.table_at(transaction.snapshot, handle)
   if not id and sort_key ~= "NOT_FOUND" then

@@ -115,6 +115,22 @@ function options.check(given, known, what)
   return given
 end
 
+--- Whether a table has the places 1 to n and nothing else: whoever says more, as in
+--- { ">=", 1, 5 }, means something else.
+---@param t table
+---@param n integer
+---@return boolean
+function options.is_tuple(t, n)
+  local count = 0
+  for place in next, t do
+    if math.type(place) ~= "integer" or place < 1 or place > n then
+      return false
+    end
+    count = count + 1
+  end
+  return count == n
+end
+
 --- Raises unless it can be the path of a file.
 ---@param path any
 ---@param what string  as for check

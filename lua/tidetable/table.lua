@@ -81,10 +81,8 @@ local function check_sort(sort)
   if not arguments then
     return "one of = < <= > >= between begins_with with its value"
   end
-  for i = 1, arguments + 1 do
-    if sort[i] == nil then
-      return ("%q with %d value(s)"):format(sort[1], arguments)
-    end
+  if not options.is_tuple(sort, arguments + 1) then
+    return ("%q with %d value(s)"):format(sort[1], arguments)
   end
 end
 
@@ -339,6 +337,15 @@ function Table:describe()
   return description
 end
 
+--- Raises unless it is the name of something.
+---@param name any
+---@param what string
+function tables.check_name(name, what)
+  if type(name) ~= "string" then
+    misuse(("%s: a name expected, got %s"):format(what, type(name)))
+  end
+end
+
 --- A handle; the table may or may not exist.
 ---@return tidetable.Table|nil, tidetable.error|nil err, string|nil code
 function tables.handle(database, name)
@@ -405,7 +412,8 @@ end
 
 --- What optimistic.lua does alike.
 tables.shared = {
-  wants_old = wants_old, check_partition = check_partition, raising = raising,
+  wants_old = wants_old, check_table = check_table, check_partition = check_partition,
+  raising = raising,
   query_options = query_options, scan_options = scan_options,
   page_options = page_options, scan_page_options = scan_page_options,
   load_options = load_options, load_items = load_items,
@@ -413,6 +421,7 @@ tables.shared = {
 
 --- The table as the transaction sees it. Raises NOT_FOUND.
 function tables.inside(transaction, name)
+  tables.check_name(name, "table")
   local handle = raising(tables.handle(transaction.database, name))
   raising(core.describe_table(handle.core))
   handle.transaction = transaction

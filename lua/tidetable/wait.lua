@@ -56,7 +56,9 @@ end
 --- that is. Nil forgets it.
 ---@param f fun()|nil
 function Wakeup:on_close(f)
-  if f and self.closing then
+  if f ~= nil and type(f) ~= "function" then
+    misuse("on_close: a function expected, got " .. type(f))
+  elseif f and self.closing then
     misuse("on_close: somebody waits on this wakeup already; make one for each")
   end
   self.closing = f

@@ -109,8 +109,11 @@ describe("create_table", function()
       try { name = "orders", partion_key = "id" })
     helper.blames('option "partition_key" must be a name, or { name, "S" | "N" | "B" }',
       try { name = "orders", partition_key = { "id", "SS" } })
-    helper.blames('option "sort_key" must be', try { name = "orders", partition_key = "id",
-      sort_key = { 1 } })
+    -- It was of type S, whatever was said.
+    for _, key in ipairs { { 1 }, { "placed_at", type = "N" }, { "placed_at", "N", "S" } } do
+      helper.blames('option "sort_key" must be', try { name = "orders", partition_key = "id",
+        sort_key = key })
+    end
     helper.blames('unknown option "view"', try { name = "orders", partition_key = "id",
       stream = { view = "KEYS_ONLY" } })
     helper.blames('option "view_type" must be', try { name = "orders", partition_key = "id",
@@ -389,6 +392,7 @@ describe("transact", function()
       local err = raises("VALIDATION", t.load, t, { { id = "1" }, { id = 2 } })
       assert.equal("number", type(err.loaded))
       misuse("unknown option", t.put, t, { id = "a" }, { all_old = true })
+      helper.blames("table: a name expected, got nil", function() tx:table() end)
       t:put { id = "bob" }
     end)
     assert.is_not_nil(accounts:get { id = "bob" })

@@ -95,6 +95,17 @@ describe("integer_from and seconds", function()
   end)
 end)
 
+describe("is_tuple", function()
+  it("is for the places 1 to n and nothing else", function()
+    assert.is_true(options.is_tuple({ "a", false, 3.0 }, 3))
+    assert.is_true(options.is_tuple({}, 0))
+    for _, wrong in ipairs { {}, { 1 }, { 1, 2, 3 }, { 1, nil, 3 }, { 1, 2, type = "N" },
+      { 1, [2.5] = 1 }, { [0] = 1, 2 } } do
+      assert.is_false(options.is_tuple(wrong, 2))
+    end
+  end)
+end)
+
 describe("duration_ms", function()
   it("reads seconds, or a number with a unit", function()
     for said, ms in pairs { [1] = 1000, [0.25] = 250, [0.001] = 1, ["250ms"] = 250, ["2s"] = 2000,

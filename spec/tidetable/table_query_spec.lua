@@ -134,6 +134,10 @@ describe("query", function()
     helper.blames('"between" with 2 value(s)', function()
       orders:query("a", { sort = { "between", 1 } })
     end)
+    for _, sort in ipairs { { ">=", 1, 5 }, { "between", 1, 5, 9 }, { "=", 1, upto = 5 } } do
+      helper.blames(("%q with %d value(s)"):format(sort[1], sort[1] == "between" and 2 or 1),
+        function() orders:query("a", { sort = sort }) end)
+    end
     helper.blames('option "limit" must be an integer from 1', function()
       orders:query("a", { limit = 0 })
     end)

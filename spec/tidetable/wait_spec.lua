@@ -115,6 +115,18 @@ describe("a wakeup", function()
     raises("CLOSED", wakeup.wait, wakeup, 0)
   end)
 
+  -- It was taken, and then could not be called: the wakeup and its database stayed open.
+  it("on_close takes a function, or nil", function()
+    local wakeup <close> = assert(db:wakeup())
+    helper.blames("on_close: a function expected, got string", function()
+      wakeup:on_close "soon"
+    end)
+    helper.blames("on_close: a function expected, got boolean", function()
+      wakeup:on_close(false)
+    end)
+    wakeup:on_close(nil)
+  end)
+
   it("can be used as the page shows", function()
     local stream, last, seen = assert(orders:stream()), 0, 0
     local wakeup <close> = assert(db:wakeup())
