@@ -410,6 +410,8 @@ static int check_still(const char *path, struct tide_report *report, struct prog
 	int err = file_open_to_read(&check.fd, path, failure);
 
 	*moved = false;
+	if (err == ERR_NO_FILE)
+		return fail_with(failure, err, "%s", path);
 	if (err)
 		return err;
 	start_report(report);

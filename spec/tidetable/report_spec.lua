@@ -89,8 +89,10 @@ describe("tidetable.check", function()
   end)
 
   it("refuses what is no database", function()
-    refused("NO_FILE", tidetable.check(helper.path("none")))
-    refused("NO_FILE", tidetable.check(helper.path("none"), { apart = true }))
+    for _, apart in ipairs { false, true } do
+      local err = refused("NO_FILE", tidetable.check(helper.path("none"), { apart = apart }))
+      assert.equal("no such database: " .. helper.path("none"), err.message)
+    end
     write(helper.path("text"), ("a text, and no database\n"):rep(1000))
     refused("NOT_DATABASE", tidetable.check(helper.path("text")))
     assert.has_error(function() tidetable.check() end)

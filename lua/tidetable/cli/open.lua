@@ -29,13 +29,21 @@ local function hint_of(err)
   return HINTS[err.code]
 end
 
+--- Whether a message has the path, as it was typed or absolute, as a word of its own.
+local function has_path(message, path)
+  local ended = "%f[-:]"
+  local typed, name = path:gsub("%p", "%%%0"), path:match("[^/]*$"):gsub("%p", "%%%0")
+  message = ": " .. message .. ":"
+  return message:find(": " .. typed .. ended) or name ~= "" and message:find("/" .. name .. ended)
+end
+
 --- Ends the command with what a call of the library returned.
 ---@param subject string  what it was about: the path as the user typed it
 ---@param err table       an error of tidetable's
 ---@param hint string|nil  instead of the usual one
 function open.fail(subject, err, hint)
   local message = err.message
-  if not message:find(subject, 1, true) then
+  if not has_path(message, subject) then
     message = subject .. ": " .. message
   end
   console.fail(message, hint or hint_of(err))

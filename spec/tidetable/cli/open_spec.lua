@@ -58,6 +58,37 @@ describe("a failure of the library", function()
   end)
 end)
 
+-- A database named e was not named: there is an e in most messages.
+describe("the path in a message", function()
+  local function message(path, said)
+    return failure(open.fail, path, { code = "STORE", message = said }).message
+  end
+
+  it("is put before it unless it is there", function()
+    for path, said in pairs {
+      e = "the lock is held: try again",
+      ["shop.tide"] = "the table shop.tides is gone",
+      ["a/b-c"] = "b-cd: is another",
+      ["/tmp/"] = "/tmp/x: is no database",
+    } do
+      assert.equal(path .. ": " .. said, message(path, said))
+    end
+  end)
+
+  it("is not said twice, whichever way it is written", function()
+    for said, path in pairs {
+      ["e: is empty"] = "e",
+      ["no such database: /tmp/x/e"] = "e",
+      ["no such database: /tmp/x/b-c%"] = "../b-c%",
+      ["/tmp/x/shop.tide: is no regular file"] = "x/shop.tide",
+      ["/tmp/x/shop.tide-wake: can't be created"] = "shop.tide",
+      ["full: /tmp/x/shop.tide: 8192 bytes"] = "shop.tide",
+    } do
+      assert.equal(said, message(path, said))
+    end
+  end)
+end)
+
 describe("words", function()
   it("are seconds and integers, or are refused", function()
     assert.equal(0.5, open.seconds "0.5")
