@@ -100,6 +100,7 @@ end
 ---@return table position
 ---@return integer skip  records to pass over
 local function last_position(stream, head, n)
+  n = math.min(n, head)          -- so many numbers there are
   local low, low_is_trimmed      -- behind it there are too many
   local high, behind = head, 0   -- behind it there are so many: too few
   local step = n

@@ -56,7 +56,9 @@ describe("tail", function()
     assert.are.same({ 14, 15 }, of("--after", "13"))
     assert.are.same({ 13, 14, 15 }, of("items", "--at", "13"))
     assert.are.same({}, of("-n", "0"))
-    assert.equal(15, #of("-n", "1000"))
+    for _, many in ipairs { "1000", "4611686018427387904", "9223372036854775807" } do
+      assert.equal(15, #of("-n", many))
+    end
     assert.equal(15, #of("--time", "1h"))
     assert.are.same({}, of("--time", "2100-01-01"))
     assert.are.same({}, of("--from", "LATEST", "--no-follow"))
