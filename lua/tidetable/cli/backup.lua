@@ -66,7 +66,7 @@ backup.order = {
 
 local function fail(args, err)
   if err.code == "IN_USE" then
-    open.fail(args.target, err, "--overwrite replaces it")
+    open.fail(args.target, err, "--overwrite replaces it, if it is a database")
   elseif err.code == "BUSY" and err.message:find("has it open", 1, true) then
     open.fail(args.target, err, "it can be replaced when nobody has it open")
   elseif err.code == "BUSY" or err.code == "CORRUPT" then

@@ -48,7 +48,7 @@ describe("backup", function()
     local path, target = make()
     command.must { "backup", path, target }
     local ran = command.refuses(1, "copy.tide: exists already", { "backup", path, target })
-    assert.truthy(ran.err:find("--overwrite replaces it", 1, true))
+    assert.truthy(ran.err:find("--overwrite replaces it, if it is a database", 1, true))
     command.must { "backup", "-f", path, target }
     command.refuses(1, "is the database itself", { "backup", "-f", path, path })
     local letter = helper.path("letter")
