@@ -19,11 +19,11 @@ const char BACKUP_TYPE[] = "tidetable.core.backup";
 
 void *check_type(lua_State *L, int index, const char *type)
 {
-	const char *const *handle = lua_touserdata(L, index);
+	void *handle = lua_touserdata(L, index);
 
-	if (!handle || lua_rawlen(L, index) < sizeof *handle || *handle != type)
+	if (!handle || lua_rawlen(L, index) < sizeof type || *(const char **)handle != type)
 		luaL_typeerror(L, index, type);
-	return lua_touserdata(L, index);
+	return handle;
 }
 
 static int raise(lua_State *L, int err)
@@ -56,9 +56,7 @@ struct table_handle *check_table(lua_State *L, int index, struct database **data
 {
 	struct table_handle *table = check_type(L, index, TABLE_TYPE);
 
-	lua_getiuservalue(L, index, 1);
-	*database = lua_touserdata(L, -1);
-	lua_pop(L, 1);
+	*database = table->database;
 	check_usable(L, *database);
 	return table;
 }

@@ -52,6 +52,7 @@ struct child {
 
 struct table_handle {
 	const char *type;
+	struct database *database;   /* kept by user value 1 */
 	struct tide_table table;
 };
 

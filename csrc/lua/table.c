@@ -244,14 +244,13 @@ static int describe_stream(lua_State *L)
 /* table(db, name) -> a handle; the table may or may not be there */
 static int table(lua_State *L)
 {
-	struct slice name;
-	struct table_handle *handle;
+	struct database *database = check_database(L, 1);
+	struct slice name = check_slice(L, 2);
+	struct table_handle *handle = lua_newuserdatauv(L, sizeof *handle, 1);
 	struct failure failure;
 
-	check_database(L, 1);
-	name = check_slice(L, 2);
-	handle = lua_newuserdatauv(L, sizeof *handle, 1);
 	handle->type = TABLE_TYPE;
+	handle->database = database;
 	if (tide_table_named(&handle->table, name, &failure))
 		return return_failure(L, &failure);
 	lua_pushvalue(L, 1);
