@@ -53,7 +53,7 @@ NEED_all   = $(NEED_lint) $(NEED_peers) libclang-rt-dev valgrind
 # warnings are those of the other builds, and false without data flow.
 BUILD   ?= build
 VARIANT  = release
-FLAGS_release = -O3 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+FLAGS_release = -O3 -fno-plt -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 FLAGS_clang   = $(FLAGS_release)
 FLAGS_asan    = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_cover   = -O0 --coverage -fprofile-update=atomic -DNDEBUG -DLUA_NOBUILTIN -w
