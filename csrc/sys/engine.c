@@ -577,27 +577,26 @@ static int sum_free_pages(MDB_txn *mdb, uint64_t before, uint64_t enough, uint64
 int engine_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t *pages)
 {
 	uint64_t before = UINT64_MAX;
+	struct slot slot;
 	uint64_t oldest;
 	int64_t pid;
 	uint32_t count;
 	MDB_txn *mdb;
 	int rc;
 
-	pthread_mutex_lock(&store->making);  /* a slot that is in no list */
+	readers_add(store, &slot);
 	rc = txn_begin(store, MDB_RDONLY, &mdb);
-	if (rc) {
-		pthread_mutex_unlock(&store->making);
-		return rc;
+	if (!rc) {
+		if (reusable) {
+			before = mdb_txn_id(mdb);
+			engine_survey_readers(store, &oldest, &pid, &count);
+			if (pid && oldest < before)
+				before = oldest;
+		}
+		rc = sum_free_pages(mdb, before, enough, pages);
+		mdb_txn_abort(mdb);
+		gate_leave(store);
 	}
-	if (reusable) {
-		before = mdb_txn_id(mdb);
-		engine_survey_readers(store, &oldest, &pid, &count);
-		if (pid && oldest < before)
-			before = oldest;
-	}
-	rc = sum_free_pages(mdb, before, enough, pages);
-	mdb_txn_abort(mdb);
-	gate_leave(store);
-	pthread_mutex_unlock(&store->making);
+	readers_remove(store, &slot);
 	return rc;
 }

@@ -36,6 +36,12 @@ struct cursor {
 
 struct careful;
 
+/* A thread of ours that has a reader slot of LMDB's. */
+struct slot {
+	pthread_t thread;
+	struct slot *next, *previous;    /* the store's others */
+};
+
 struct txn {
 	MDB_txn *mdb;
 	struct store *store;
@@ -50,8 +56,7 @@ struct txn {
 	uint64_t free_pages;     /* found so far, for check_room; */
 	bool free_counted;       /* that's all of them */
 	struct cursor own[TREE_COUNT];
-	pthread_t thread;        /* a reader's: that made it, and so its slot; */
-	struct txn *next, *previous;     /* the store's others */
+	struct slot slot;        /* a reader's */
 };
 
 struct store {
@@ -80,8 +85,8 @@ struct store {
 	atomic_bool resizing;    /* nobody may begin one */
 	pthread_mutex_t resize;
 	_Atomic int64_t readers; /* made and not closed */
-	pthread_mutex_t making;  /* held while a slot is taken, and over the list: */
-	struct txn *made_readers;
+	pthread_mutex_t listing; /* held over the list: */
+	struct slot *slots;
 
 	struct txn writer;
 	uint64_t commits;        /* by this handle, since the last reader check */
@@ -147,10 +152,12 @@ int txn_begin(struct store *store, unsigned flags, MDB_txn **mdb);
 /* Refuses what a store can't do any more: STORE, with a sentence. */
 int store_failed(const struct store *store, struct failure *failure);
 
-/* --- readers.c: store->making is held --- */
+/* --- readers.c --- */
 
-void readers_add(struct store *store, struct txn *txn);
-void readers_remove(struct store *store, struct txn *txn);
+/* This thread is about to have LMDB take a slot for it, and has had it given back:
+ * a slot of a thread that is not listed is taken for a dead process's. */
+void readers_add(struct store *store, struct slot *slot);
+void readers_remove(struct store *store, struct slot *slot);
 
 /* Removes the slots of a dead process that had our pid; how many. */
 uint32_t readers_clear_former(struct store *store);

@@ -3,12 +3,13 @@
  * LMDB removes the slots of dead processes, and takes one with its own pid for
  * its own. But a process that was killed may have had that pid before us (in a
  * container that was started again, always the same): its slot would keep pages
- * from being used as long as we live. So the store lists the readers it has
- * made; a slot of a thread that made none is a former life's.
+ * from being used as long as we live. So the store lists the threads that have
+ * slots; a slot of another thread is a former life's.
  *
  * LMDB has no call to remove it. Its table of readers is mapped into our memory,
  * though (sys/lmdb_store.h has its size):
  *
+ *     128 bytes of header
  *     64 bytes each: snapshot, 8; pid, 4; unused, 4; thread, 8
  *
  * and a slot whose pid is 0 is free. A table that looks otherwise has no such
@@ -22,6 +23,7 @@
 
 #include "sys/lmdb_store.h"
 
+#define SLOTS_AT 128
 #define SLOT_BYTES 64
 #define PID_AT 8
 #define THREAD_AT 16
@@ -29,24 +31,28 @@
 
 /* --- the store's own --- */
 
-void readers_add(struct store *store, struct txn *txn)
+void readers_add(struct store *store, struct slot *slot)
 {
-	txn->thread = pthread_self();
-	txn->next = store->made_readers;
-	txn->previous = NULL;
-	if (txn->next)
-		txn->next->previous = txn;
-	store->made_readers = txn;
+	slot->thread = pthread_self();
+	slot->previous = NULL;
+	pthread_mutex_lock(&store->listing);
+	slot->next = store->slots;
+	if (slot->next)
+		slot->next->previous = slot;
+	store->slots = slot;
+	pthread_mutex_unlock(&store->listing);
 }
 
-void readers_remove(struct store *store, struct txn *txn)
+void readers_remove(struct store *store, struct slot *slot)
 {
-	if (txn->next)
-		txn->next->previous = txn->previous;
-	if (txn->previous)
-		txn->previous->next = txn->next;
+	pthread_mutex_lock(&store->listing);
+	if (slot->next)
+		slot->next->previous = slot->previous;
+	if (slot->previous)
+		slot->previous->next = slot->next;
 	else
-		store->made_readers = txn->next;
+		store->slots = slot->next;
+	pthread_mutex_unlock(&store->listing);
 }
 
 /* --- a former life's --- */
@@ -59,11 +65,11 @@ struct former {
 
 static bool is_ours(const struct store *store, uint64_t thread)
 {
-	const struct txn *txn = store->made_readers;
+	const struct slot *slot = store->slots;
 
-	while (txn && (uint64_t)txn->thread != thread)
-		txn = txn->next;
-	return txn != NULL;
+	while (slot && (uint64_t)slot->thread != thread)
+		slot = slot->next;
+	return slot != NULL;
 }
 
 static int take_line(const char *line, void *context)
@@ -116,6 +122,14 @@ static bool clear_slot(uint8_t *slot, uint32_t pid, uint64_t thread)
 		&found, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+static bool clear_one(uint8_t *table, size_t len, uint32_t pid, uint64_t thread)
+{
+	for (size_t at = SLOTS_AT; at + SLOT_BYTES <= len; at += SLOT_BYTES)
+		if (clear_slot(table + at, pid, thread))
+			return true;
+	return false;
+}
+
 uint32_t readers_clear_former(struct store *store)
 {
 	struct former former = { .store = store };
@@ -123,14 +137,11 @@ uint32_t readers_clear_former(struct store *store)
 	uint8_t *table;
 	size_t len = 0;
 
+	pthread_mutex_lock(&store->listing);
 	mdb_reader_list(store->env, take_line, &former);
 	table = former.count ? find_table(store, &len) : NULL;
 	for (size_t i = 0; table && i < former.count; i++)
-		for (size_t at = STORE_LOCK_BYTES % SLOT_BYTES + 2 * (size_t)SLOT_BYTES;
-				at + SLOT_BYTES <= len; at += SLOT_BYTES)
-			if (clear_slot(table + at, (uint32_t)store->pid, former.threads[i])) {
-				cleared++;
-				break;
-			}
+		cleared += clear_one(table, len, (uint32_t)store->pid, former.threads[i]);
+	pthread_mutex_unlock(&store->listing);
 	return cleared;
 }

@@ -127,7 +127,7 @@ static struct store *store_new(const struct store_options *options)
 	store->options.clock = clock_share(options->clock ? options->clock : clock_system());
 	store->options.path = store->path;
 	pthread_mutex_init(&store->resize, NULL);
-	pthread_mutex_init(&store->making, NULL);
+	pthread_mutex_init(&store->listing, NULL);
 	return store;
 }
 
@@ -135,7 +135,7 @@ static void store_free(struct store *store)
 {
 	clock_drop(store->options.clock);
 	pthread_mutex_destroy(&store->resize);
-	pthread_mutex_destroy(&store->making);
+	pthread_mutex_destroy(&store->listing);
 	memory_give_back(store);
 }
 
@@ -404,13 +404,10 @@ int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *fa
 	*cleared = 0;
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
-	pthread_mutex_lock(&store->making);
 	rc = mdb_reader_check(store->env, &count);
-	if (!rc)
-		*cleared = (uint32_t)count + readers_clear_former(store);
-	pthread_mutex_unlock(&store->making);
 	if (rc)
 		return engine_fail(failure, store, rc, "its readers can't be checked");
+	*cleared = (uint32_t)count + readers_clear_former(store);
 	return 0;
 }
 

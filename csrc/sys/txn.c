@@ -155,12 +155,10 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 	*out = NULL;
 	if (!txn)
 		return fail(failure, ERR_NO_MEMORY);
-	pthread_mutex_lock(&store->making);
+	readers_add(store, &txn->slot);
 	rc = txn_begin(store, MDB_RDONLY, &txn->mdb);
-	if (!rc)
-		readers_add(store, txn);
-	pthread_mutex_unlock(&store->making);
 	if (rc) {
+		readers_remove(store, &txn->slot);
 		memory_give_back(txn);
 		return begin_failed(store, rc, failure);
 	}
@@ -200,10 +198,8 @@ void reader_close(struct txn *txn)
 	if (!store_is_foreign(txn->store)) {
 		reader_reset(txn);
 		cursors_close(txn);
-		pthread_mutex_lock(&txn->store->making);
 		mdb_txn_abort(txn->mdb);
-		readers_remove(txn->store, txn);
-		pthread_mutex_unlock(&txn->store->making);
+		readers_remove(txn->store, &txn->slot);
 		atomic_fetch_sub(&txn->store->readers, 1);
 	}
 	memory_give_back(txn);
