@@ -26,7 +26,7 @@
 #define FLUSH_EVERY (UINT64_C(64) << 20)
 
 struct copier {
-	MDB_env *env;
+	struct store *store;
 	unsigned flags;
 	int socket;              /* LMDB's end */
 	int rc;
@@ -53,12 +53,15 @@ struct pump {
 static void *run_copier(void *context)
 {
 	struct copier *copier = context;
+	struct slot slot;
 	sigset_t pipe_signal;
 
 	sigemptyset(&pipe_signal);
 	sigaddset(&pipe_signal, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
-	copier->rc = mdb_env_copyfd2(copier->env, copier->socket, copier->flags);
+	readers_add(copier->store, &slot);
+	copier->rc = mdb_env_copyfd2(copier->store->env, copier->socket, copier->flags);
+	readers_remove(copier->store, &slot);
 	shutdown(copier->socket, SHUT_RDWR);
 	return NULL;
 }
@@ -172,7 +175,7 @@ static int copy_through_socket(struct store *store, struct copier *copier, struc
 
 static int copy_pages(struct store *store, struct pump *pump, bool compact)
 {
-	struct copier copier = { .env = store->env, .flags = compact ? MDB_CP_COMPACT : 0 };
+	struct copier copier = { .store = store, .flags = compact ? MDB_CP_COMPACT : 0 };
 	int sockets[2];
 	int err;
 
@@ -214,29 +217,40 @@ static int count_source(struct store *store, bool compact, uint64_t *pages)
 	return rc;
 }
 
+/* With a snapshot held. */
+static int copy_snapshot(struct store *store, struct pump *pump, bool compact, uint32_t phase)
+{
+	uint64_t pages;
+	int rc = count_source(store, compact, &pages);
+	int err;
+
+	if (rc)
+		return lmdb_failed(store, rc, pump->failure);
+	progress_begin(pump->progress, phase, pages);
+	err = compact ? check_source(store, pump) : 0;
+	return err ? err : copy_pages(store, pump, compact);
+}
+
 int copy_store(struct store *store, const struct temporary *to, bool compact, uint32_t phase,
 	struct progress *progress, struct failure *failure)
 {
 	struct pump pump = { .to = to, .wake = store->wake, .page_bytes = store->page_bytes,
 		.progress = progress, .failure = failure };
-	uint64_t pages;
+	struct slot slot;
 	MDB_txn *mdb;
-	int err = 0;
-	int rc = txn_begin(store, MDB_RDONLY, &mdb);   /* what can be cured, is */
+	int err;
+	int rc;
 
+	readers_add(store, &slot);
+	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* what can be cured, is */
+	err = rc ? lmdb_failed(store, rc, failure) : copy_snapshot(store, &pump, compact, phase);
 	if (!rc) {
-		rc = count_source(store, compact, &pages);
-		if (!rc) {
-			progress_begin(progress, phase, pages);
-			err = compact ? check_source(store, &pump) : 0;
-			if (!err)
-				err = copy_pages(store, &pump, compact);
-		}
 		mdb_txn_abort(mdb);
 		gate_leave(store);
 	}
+	readers_remove(store, &slot);
 	let_writers_in(&pump);
-	return rc ? lmdb_failed(store, rc, failure) : err;
+	return err;
 }
 
 int copy_check_pages(const struct temporary *copy, uint64_t *page_count,

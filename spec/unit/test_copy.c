@@ -1,4 +1,5 @@
 /* test_copy.c - copy.h: one commit, whole, while others write. */
+#include <poll.h>
 #include <pthread.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -280,6 +281,25 @@ static void writers_go_on(bool compact)
 	remove_files(path);
 }
 
+/* Looking for slots that dead processes have left finds none of the copy's threads. */
+static void its_snapshots_stay(bool compact)
+{
+	const char *path = store_path("slots.tide");
+	struct slow slow = { .store = open_filled(path), .compact = compact };
+	struct pollfd begun;
+	uint32_t cleared;
+
+	start_slow(&slow);
+	begun = (struct pollfd){ .fd = slow.from, .events = POLLIN };
+	CHECK_EQUAL_INT(poll(&begun, 1, -1), 1);
+	MUST(store_clear_stale(slow.store, &cleared, &failure), failure);
+	CHECK_EQUAL_UINT(cleared, 0);
+	CHECK(end_slow(&slow) >= ROWS * ROW_BYTES);
+	CHECK_EQUAL_INT(slow.err, 0);
+	store_close(slow.store);
+	remove_files(path);
+}
+
 static void it_ends_when_it_is_told(bool compact)
 {
 	const char *path = store_path("stopped.tide");
@@ -430,6 +450,8 @@ int main(void)
 	a_copy_is_one_commit();
 	writers_go_on(false);
 	writers_go_on(true);
+	its_snapshots_stay(false);
+	its_snapshots_stay(true);
 	it_ends_when_it_is_told(false);
 	it_ends_when_it_is_told(true);
 	without_descriptors_there_is_no_copy();
