@@ -134,6 +134,15 @@ static int keep_old(struct transaction *transaction, struct stored *old,
 	return 0;
 }
 
+/* What is refused takes nothing: something smaller may still fit. */
+static int take_bytes(struct transaction *transaction, size_t bytes)
+{
+	if (bytes > TRANSACTION_MAX_BYTES - transaction->bytes)
+		return ERR_TOO_BIG;
+	transaction->bytes += bytes;
+	return 0;
+}
+
 static int apply(struct transaction *transaction, const struct target *target,
 	const struct change *change, struct changed *changed)
 {
@@ -155,9 +164,9 @@ static int apply(struct transaction *transaction, const struct target *target,
 	changed->event = event_of(old, change->new_item);
 	if (changed->event == 0)
 		return 0;
-	transaction->bytes += changed->old_item.len + 2 * change->new_item.len;
-	if (transaction->bytes > TRANSACTION_MAX_BYTES)
-		return ERR_TOO_BIG;
+	err = take_bytes(transaction, changed->old_item.len + 2 * change->new_item.len);
+	if (err)
+		return err;
 	changed->sequence = transaction_sequence(transaction);
 	if (table->row.stream) {
 		err = capture(transaction, target, change, changed);

@@ -58,7 +58,8 @@ static void long_keys_are_hashed(void)
 	tide_close(tide);
 }
 
-/* What was written before the change that is too much can be committed. */
+/* What was written before the change that is too much can be committed; and what is
+ * small enough still be written. */
 static void a_transaction_has_a_size(void)
 {
 	enum { SIZE = 300000 };
@@ -77,7 +78,9 @@ static void a_transaction_has_a_size(void)
 	}
 	CHECK_EQUAL_INT(err, ERR_TOO_BIG);
 	CHECK_EQUAL_INT(puts - 1, TRANSACTION_MAX_BYTES / (2 * SIZE));
+	put(tide, &table, "a", "small", "s");
 	commit(tide);
+	CHECK(has(tide, &table, "a", "small", "s"));
 	CHECK(has(tide, &table, "a", "0", big));
 	CHECK(!has(tide, &table, "a", sort, big));
 	begin(tide);
