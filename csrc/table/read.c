@@ -237,10 +237,11 @@ static int check_partition(const struct table *table, struct slice item,
 	return 0;
 }
 
-/* Copies the item under the walk behind the page. */
+/* Copies the item under the walk behind the page: whole, or nothing of it. */
 static int take(struct page *page, const struct row_walk *walk, const struct table *table,
 	const struct value *asked)
 {
+	size_t start = page->bytes.len;
 	struct stored stored;
 	int err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
 
@@ -251,8 +252,12 @@ static int take(struct page *page, const struct row_walk *walk, const struct tab
 	buffer_put_u64(&page->bytes, stored.sequence);
 	buffer_put_u32(&page->bytes, (uint32_t)stored.item.len);
 	buffer_put_slice(&page->bytes, stored.item);
-	page->count++;
-	return buffer_error(&page->bytes);
+	err = buffer_error(&page->bytes);
+	if (err)
+		page->bytes.len = start;
+	else
+		page->count++;
+	return err;
 }
 
 static int walk_page(struct page *page, struct row_walk *walk, struct range *range,
@@ -288,12 +293,12 @@ int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *
 	page->more = false;
 	err = walk_page(page, &walk, range, max < PAGE_ITEMS ? max : PAGE_ITEMS, table, asked);
 	rows_stop(&walk);
-	if (err != ERR_CORRUPT)
-		return err ? fail(failure, err) : 0;
-	if (page->count > 0) {
-		page->more = true;           /* what is sound comes first */
+	if (err && page->count > 0) {
+		page->more = true;           /* what could be read comes first */
 		return 0;
 	}
+	if (err != ERR_CORRUPT)
+		return err ? fail(failure, err) : 0;
 	return fail_with(failure, err, "table %s, the item %s the key at which the page begins",
 		table->row.name, range->backward ? "before" : "behind");
 }

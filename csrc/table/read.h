@@ -64,7 +64,8 @@ struct page {
 
 /* Fills the page with up to max items and moves the range's start behind the
  * last. `asked` is the partition asked for; a hit on a hashed key is compared
- * with it (NULL: a scan). */
+ * with it (NULL: a scan). What can't be read ends the page before it, and fails
+ * the fill that begins with it: CORRUPT, NO_MEMORY, STORE. */
 int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *txn,
 	const struct table *table, const struct value *asked, struct failure *failure);
 

@@ -1,6 +1,7 @@
 /* test_reading.c - readings at the edges: feeds by time when the clock went back, a
- * table behind which no key can lie.
+ * table behind which no key can lie, too little memory for a page.
  */
+#include "base/memory.h"
 #include "database.h"
 #include "unit/tides.h"
 
@@ -80,9 +81,63 @@ static void the_last_id(void)
 	tide_close(tide);
 }
 
+/* What is left of a query: each item whole, none left out. */
+static void read_on(struct tide_query *query, struct tide *tide, int expected)
+{
+	struct slice item;
+	uint64_t sequence;
+	int count = 0;
+
+	for (;;) {
+		while (tide_query_next(query, &sequence, &item) == 0) {
+			CHECK_EQUAL_INT(map_check(item), 0);
+			CHECK_EQUAL_UINT(sequence, ++count);
+		}
+		if (count == expected)
+			return;
+		MUST(tide_query_fill(query, tide, 1000, &failure), failure);
+		CHECK(tide_query_peek(query, &sequence, &item) == 0);
+	}
+}
+
+/* A page for which memory is too short says so, or ends before that; whoever goes on
+ * misses nothing. */
+static void a_page_without_memory_loses_nothing(void)
+{
+	enum { ITEMS = 100, SIZE = 3000 };
+	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28 };
+	struct tide_query_spec spec = { .snapshot = NULL };
+	struct tide_table table;
+	struct tide *tide;
+	char sort[16], big[SIZE + 1];
+
+	MUST(tide_open(&tide, &options, &failure), failure);
+	table = create_table(tide, "orders");
+	memset(big, 'b', SIZE);
+	big[SIZE] = '\0';
+	for (int i = 0; i < ITEMS; i++) {
+		snprintf(sort, sizeof sort, "%03d", i);
+		put_alone(tide, &table, "a", sort, big);
+	}
+	for (long allowed = 0; allowed == 0 || memory_was_refused(); allowed++) {
+		struct tide_query *query;
+		int err;
+
+		MUST(tide_query_start(&query, tide, &table, &spec, &failure), failure);
+		memory_fail_once_after(allowed);
+		err = tide_query_fill(query, tide, 1000, &failure);
+		memory_fail_after(-1);
+		CHECK(err == 0 || err == ERR_NO_MEMORY);
+		read_on(query, tide, ITEMS);
+		tide_query_finish(query);
+	}
+	tide_close(tide);
+}
+
 int main(void)
 {
 	the_last_id();
+	a_page_without_memory_loses_nothing();
 	for (int i = 0; i < 20; i++)
 		by_time((uint64_t)i % 4);
 	return 0;
