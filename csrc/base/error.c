@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,33 +37,68 @@ const char *error_text(int err)
 	}
 }
 
-static void failure_set(struct failure *failure, int err)
+/* --- messages --- */
+
+/* The longest path, and a sentence about it. */
+#define WHOLE_MAX 5000
+
+/* Of a message that is too long so much stays at its beginning. */
+#define BEGIN_KEPT 100
+#define CUT "..."
+
+static bool is_inside_character(char c)
 {
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* What a message is about and what is wrong stand at its ends: so a long one loses
+ * its middle, mostly that of a path. */
+static void keep_ends(char *message, size_t size, const char *whole)
+{
+	size_t len = strlen(whole);
+	size_t begin = BEGIN_KEPT;
+	const char *end;
+
+	if (len < size) {
+		memcpy(message, whole, len + 1);
+		return;
+	}
+	end = whole + len - (size - 1 - BEGIN_KEPT - strlen(CUT));
+	while (begin > 0 && is_inside_character(whole[begin]))
+		begin--;
+	while (is_inside_character(*end))
+		end++;
+	snprintf(message, size, "%.*s" CUT "%s", (int)begin, whole, end);
+}
+
+static void fill(struct failure *failure, int err, const char *begin, const char *format,
+	va_list args)
+{
+	char whole[WHOLE_MAX];
+	int used = snprintf(whole, sizeof whole, "%s", begin);
+
+	assert(used >= 0 && (size_t)used < sizeof whole);
+	vsnprintf(whole + used, sizeof whole - (size_t)used, format, args);
 	memset(failure, 0, sizeof *failure);
 	failure->err = err;
+	keep_ends(failure->message, sizeof failure->message, whole);
 }
 
 int fail(struct failure *failure, int err)
 {
-	if (failure) {
-		failure_set(failure, err);
-		snprintf(failure->message, sizeof failure->message, "%s", error_text(err));
-	}
-	return err;
+	return fail_as(failure, err, "%s", error_text(err));
 }
 
 int fail_with(struct failure *failure, int err, const char *format, ...)
 {
-	int used;
+	char begin[sizeof failure->message];
 	va_list args;
 
 	if (!failure)
 		return err;
-	failure_set(failure, err);
-	used = snprintf(failure->message, sizeof failure->message, "%s: ", error_text(err));
-	assert(used > 0 && (size_t)used < sizeof failure->message);
+	snprintf(begin, sizeof begin, "%s: ", error_text(err));
 	va_start(args, format);
-	vsnprintf(failure->message + used, sizeof failure->message - (size_t)used, format, args);
+	fill(failure, err, begin, format, args);
 	va_end(args);
 	return err;
 }
@@ -73,9 +109,8 @@ int fail_as(struct failure *failure, int err, const char *format, ...)
 
 	if (!failure)
 		return err;
-	failure_set(failure, err);
 	va_start(args, format);
-	vsnprintf(failure->message, sizeof failure->message, format, args);
+	fill(failure, err, "", format, args);
 	va_end(args);
 	return err;
 }

@@ -126,7 +126,7 @@ struct failure {
 	int64_t pid;         /* BUSY: who holds the lock; 0 if unknown */
 	uint64_t first;      /* TRIMMED: the range of sequence numbers lost */
 	uint64_t last;
-	char message[256];   /* a whole sentence */
+	char message[256];   /* a whole sentence; a long one lacks its middle */
 };
 
 /* Fills failure (NULL is fine) and returns err; the message is the map's

@@ -86,18 +86,52 @@ static void a_detail_follows_the_sentence_or_replaces_it(void)
 	CHECK_EQUAL_STRING(failure.message, "100%");
 }
 
-static void a_long_detail_is_cut(void)
+/* Where a long path stands in it, what it is about and what is wrong stay. */
+static void a_long_message_loses_its_middle(void)
 {
 	struct failure failure;
-	char detail[1000];
+	char path[4096];
 
-	memset(detail, 'x', sizeof detail - 1);
-	detail[sizeof detail - 1] = '\0';
-	fail_with(&failure, ERR_STORE, "%s", detail);
+	memset(path, 'x', sizeof path - 1);
+	path[sizeof path - 1] = '\0';
+	memcpy(path, "/home", 5);
+	memcpy(path + sizeof path - 11, "/shop.tide", 11);
+	fail_with(&failure, ERR_NO_FILE, "%s", path);
 	CHECK_EQUAL_UINT(strlen(failure.message), sizeof failure.message - 1);
-	CHECK(strncmp(failure.message, "the store failed: xxx", 21) == 0);
-	fail_as(&failure, ERR_STORE, "%s", detail);
+	CHECK(strncmp(failure.message, "no such database: /homexx", 25) == 0);
+	CHECK_EQUAL_STRING(failure.message + strlen(failure.message) - 12, "xx/shop.tide");
+	fail_as(&failure, ERR_STORE, "%s: %s", path, "can't be opened");
 	CHECK_EQUAL_UINT(strlen(failure.message), sizeof failure.message - 1);
+	CHECK(strncmp(failure.message, "/homexx", 7) == 0);
+	CHECK(strstr(failure.message, "xx...xx") != NULL);
+	CHECK_EQUAL_STRING(failure.message + strlen(failure.message) - 29,
+		"xx/shop.tide: can't be opened");
+}
+
+static bool is_whole(const char *text)
+{
+	for (const char *c = strchr(text, '\xc3'); c; c = strchr(c + 1, '\xc3'))
+		if (c[1] != '\xa9')
+			return false;
+	for (const char *c = strchr(text, '\xa9'); c; c = strchr(c + 1, '\xa9'))
+		if (c == text || c[-1] != '\xc3')
+			return false;
+	return true;
+}
+
+static void no_character_is_cut(void)
+{
+	struct failure failure;
+	char detail[1001] = "";
+
+	for (size_t i = 0; i + 2 < sizeof detail; i += 2)
+		memcpy(detail + i, "\xc3\xa9", 3);
+	for (int begin = 0; begin < 4; begin++)
+		for (int end = 0; end < 4; end++) {
+			fail_as(&failure, ERR_STORE, "%.*s%s%.*s", begin, "abc", detail, end, "xyz");
+			CHECK(is_whole(failure.message));
+			CHECK(strlen(failure.message) >= sizeof failure.message - 3);
+		}
 }
 
 static void nobody_need_listen(void)
@@ -115,7 +149,8 @@ int main(void)
 	numbers_fail_in_dynamodb_s_words();
 	a_failure_is_filled_anew();
 	a_detail_follows_the_sentence_or_replaces_it();
-	a_long_detail_is_cut();
+	a_long_message_loses_its_middle();
+	no_character_is_cut();
 	nobody_need_listen();
 	return 0;
 }
