@@ -12,8 +12,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/memory.h"
-
 #define OPEN_FLAGS (O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 #define RENAME_WITHOUT_OVERWRITING 1u   /* RENAME_NOREPLACE; musl's headers lack it */
 
@@ -52,7 +50,7 @@ int file_write_error(int fd, int system)
 	if (system != EIO || fstatvfs(fd, &disk))
 		return file_error(system);
 	left = geteuid() ? disk.f_bavail : disk.f_bfree;
-	return left < DISK_FULL_BELOW / disk.f_frsize ? ERR_DISK_FULL : ERR_STORE;
+	return left * disk.f_frsize < DISK_FULL_BELOW ? ERR_DISK_FULL : ERR_STORE;
 }
 
 int file_fail(struct failure *failure, int system, const char *path, const char *what)

@@ -1,5 +1,7 @@
 /* test_file.c - file.h: whose file, whole, and nobody else's harmed. */
+#include <dlfcn.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 
 #include "sys/file.h"
@@ -328,6 +330,42 @@ static void our_own_locks_are_noticed_and_kept(void)
 
 /* --- disks --- */
 
+/* A disk that is told of in the place of the file's own; f_frsize 0: none. */
+static struct statvfs told;
+
+int fstatvfs(int fd, struct statvfs *disk)
+{
+	int (*real)(int, struct statvfs *);
+	void *found = dlsym(RTLD_NEXT, "fstatvfs");
+
+	memcpy(&real, &found, sizeof real);
+	if (!told.f_frsize)
+		return real(fd, disk);
+	*disk = told;
+	return 0;
+}
+
+static int error_with(unsigned long block, unsigned left)
+{
+	int err;
+
+	told = (struct statvfs){ .f_frsize = block, .f_bfree = left, .f_bavail = left };
+	err = file_write_error(STDIN_FILENO, EIO);
+	told.f_frsize = 0;
+	return err;
+}
+
+/* Whatever the blocks are that its room is counted in. */
+static void a_disk_is_full_below_a_mebibyte(void)
+{
+	CHECK_EQUAL_INT(error_with(512, 2047), ERR_DISK_FULL);
+	CHECK_EQUAL_INT(error_with(512, 2048), ERR_STORE);
+	CHECK_EQUAL_INT(error_with(4096, 0), ERR_DISK_FULL);
+	CHECK_EQUAL_INT(error_with(4096, UINT32_MAX), ERR_STORE);
+	CHECK_EQUAL_INT(error_with(4 << 20, 0), ERR_DISK_FULL);
+	CHECK_EQUAL_INT(error_with(4 << 20, 1), ERR_STORE);
+}
+
 static void errors_have_kinds(void)
 {
 	CHECK_EQUAL_INT(file_error(ENOENT), ERR_NO_FILE);
@@ -420,6 +458,7 @@ int main(void)
 	a_lock_file_has_no_holes();
 	our_own_locks_are_noticed_and_kept();
 	errors_have_kinds();
+	a_disk_is_full_below_a_mebibyte();
 	an_io_error_on_a_full_disk_is_a_full_disk();
 	no_file_is_standard_error();
 	memory_has_a_directory();
