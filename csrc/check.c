@@ -31,7 +31,7 @@ static void take_finding(void *context, const struct finding *finding)
 		subject_is_row(check, (enum tree)finding->tree, finding->key);
 		subject_lies(check, finding->page, finding->row);
 	}
-	if (finding->number)
+	if (finding->has_number)
 		problem(check, INVARIANT_PAGES, "%s %llu", finding->what,
 			(unsigned long long)finding->number);
 	else

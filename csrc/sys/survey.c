@@ -5,6 +5,9 @@
  */
 #include "sys/survey.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "sys/probe.h"
 
@@ -25,7 +28,7 @@ struct walk {
 	int err;                 /* ends it */
 };
 
-/* The keys that a page may hold, and the last one seen in it. */
+/* The keys that a page may hold: not less than low, less than high. */
 struct range {
 	struct slice low;
 	struct slice high;       /* data NULL: there is no end */
@@ -80,7 +83,8 @@ static void row_is_lost(struct walk *walk, const struct tree_page *page, unsigne
 
 static void counted(struct walk *walk, const char *what, uint64_t number)
 {
-	tell(walk, &(struct finding){ .row = -1, .what = what, .number = number });
+	tell(walk, &(struct finding){ .row = -1, .what = what, .has_number = true,
+		.number = number });
 }
 
 /* --- the use of pages --- */
@@ -521,12 +525,19 @@ struct first {
 static void note_first(void *context, const struct finding *finding)
 {
 	struct first *first = context;
+	char subject[40] = "the free list", number[24] = "";
 
 	if (first->found)
 		return;
 	first->found = true;
-	fail_as(first->failure, ERR_CORRUPT, "%s: page %llu %s", first->path,
-		(unsigned long long)finding->page, finding->what);
+	if (finding->page)
+		snprintf(subject, sizeof subject, "page %" PRIu64, finding->page);
+	else if (finding->tree < TREE_COUNT)
+		snprintf(subject, sizeof subject, "tree %s", tree_name((enum tree)finding->tree));
+	if (finding->has_number)
+		snprintf(number, sizeof number, " %" PRIu64, finding->number);
+	fail_as(first->failure, ERR_CORRUPT, "%s: %s %s%s", first->path, subject, finding->what,
+		number);
 }
 
 int survey_first(int fd, const char *path, const struct pages_facts *facts,

@@ -18,7 +18,8 @@ struct finding {
 	uint64_t page;           /* 0: none in particular (or the first meta page) */
 	int row;                 /* its index in the page; -1: the page itself */
 	const char *what;        /* a sentence without its subject */
-	uint64_t number;         /* what the sentence counts, if it ends with ':' */
+	bool has_number;         /* the sentence ends with ':', and this is behind it */
+	uint64_t number;
 	struct slice key;        /* of the row, as far as it can be read */
 	/* The rows that it concerns, from low up to before high; or, when it is one
 	 * row whose key can't be read, the keys of its neighbours. */

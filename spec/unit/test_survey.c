@@ -146,6 +146,41 @@ static void each_fault_is_called_by_its_name(void)
 	(void)none;
 }
 
+static void first_is(const char *expected)
+{
+	struct pages_facts facts;
+	int fd = open(path, O_RDONLY);
+
+	MUST(pages_look(fd, path, &facts, &failure), failure);
+	CHECK_EQUAL_INT(survey_first(fd, path, &facts, &failure), ERR_CORRUPT);
+	CHECK_EQUAL_STRING(failure.message + strlen(path), expected);
+	close(fd);
+}
+
+/* What is wrong with a tree as a whole, in words, with the number it comes to. */
+static void counts_are_told(void)
+{
+	struct pages_facts facts;
+	uint64_t meta, wrong, none = 0;
+	char expected[200];
+	int fd;
+
+	fill(10);
+	fd = open(path, O_RDONLY);
+	MUST(pages_look(fd, path, &facts, &failure), failure);
+	close(fd);
+	meta = (facts.commit & 1) * PAGE + 40 + PAGES_TREE_BYTES;    /* TREE_META is there */
+	wrong = facts.trees.rows + 1;
+	put_at(meta + 32, &wrong, sizeof wrong);
+	snprintf(expected, sizeof expected, ": tree meta lacks rows, or has too many; those that"
+		" it should have: %" PRIu64, wrong);
+	first_is(expected);
+	put_at(meta + 32, &facts.trees.rows, sizeof wrong);
+	put_at(meta + 16, &none, sizeof none);
+	first_is(": tree meta has not as many pages as it says; leaves that it should have: 0");
+	put_at(meta + 16, &facts.trees.leaf_pages, sizeof none);
+}
+
 /* A pointer of a branch to its own page, to its parent, to another tree. */
 static void circles_end(void)
 {
@@ -183,6 +218,7 @@ int main(void)
 	snprintf(path, sizeof path, "%s", store_path("survey.tide"));
 	a_whole_file_has_no_findings();
 	each_fault_is_called_by_its_name();
+	counts_are_told();
 	circles_end();
 	return 0;
 }
