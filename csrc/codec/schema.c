@@ -91,6 +91,15 @@ void stream_put(struct buffer *out, const struct stream_row *stream)
 	schema_put(out, &stream->schema);
 }
 
+/* Both are shown to people. */
+static bool has_sound_names(const struct stream_row *stream)
+{
+	for (const char *c = stream->label; *c; c++)
+		if (*c <= ' ' || *c > '~')
+			return false;
+	return is_table_name(slice_of_text(stream->table_name));
+}
+
 int stream_get(struct stream_row *stream, struct slice bytes)
 {
 	struct source source = source_of(bytes);
@@ -109,7 +118,8 @@ int stream_get(struct stream_row *stream, struct slice bytes)
 	schema_get(&source, &stream->schema);
 	if (stream->view < VIEW_KEYS_ONLY || stream->view > VIEW_NEW_AND_OLD_IMAGES ||
 			stream->status < STREAM_ENABLED || stream->status > STREAM_DISABLED ||
-			stream->retention.age_ms == 0 || stream->first_sequence > SEQUENCE_MAX)
+			stream->retention.age_ms == 0 || stream->first_sequence > SEQUENCE_MAX ||
+			!has_sound_names(stream))
 		return ERR_CORRUPT;
 	return source_finish(&source);
 }

@@ -128,6 +128,14 @@ static void a_stream_with_a_wrong_field_is_damaged(void)
 	changed.label[0] = '\0';
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_CORRUPT);
 	changed = stream;
+	changed.label[4] = '\t';         /* a report has one between its fields */
+	CHECK_EQUAL_INT(read_changed(&changed), ERR_CORRUPT);
+	changed.label[4] = '\x9b';
+	CHECK_EQUAL_INT(read_changed(&changed), ERR_CORRUPT);
+	changed = stream;
+	changed.table_name[1] = '\n';
+	CHECK_EQUAL_INT(read_changed(&changed), ERR_CORRUPT);
+	changed = stream;
 	changed.first_sequence = SEQUENCE_MAX + 1;
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_CORRUPT);
 }
