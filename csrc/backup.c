@@ -64,10 +64,7 @@ static int check_names(const struct tide_backup *backup, struct failure *failure
 
 static int is_open(const struct tide_backup *backup, int64_t pid, struct failure *failure)
 {
-	fail_as(failure, ERR_BUSY, "%s: process %lld has it open", backup->path, (long long)pid);
-	if (failure)
-		failure->pid = pid;
-	return ERR_BUSY;
+	return fail_busy(failure, pid, "%s: somebody has it open", backup->path);
 }
 
 /* What is there may be replaced if it is a database, and nobody has it open. */
@@ -270,12 +267,9 @@ static int take_lock(const struct tide_backup *backup, struct progress *progress
 	struct wake *wake = store_wake(backup->store);
 	int err = lock_or_stop(wake, backup->busy_ms, progress);
 
-	if (err == ERR_BUSY) {
-		fail_with(failure, err, "process %lld", (long long)wake_owner(wake));
-		if (failure)
-			failure->pid = wake_owner(wake);
-	}
-	return err == ERR_INTERRUPTED ? fail(failure, err) : err;
+	if (err == ERR_BUSY)
+		return fail_busy(failure, wake_owner(wake), "%s", error_text(err));
+	return err ? fail(failure, err) : 0;
 }
 
 static int copy(struct tide_backup *backup, struct progress *progress, struct failure *failure)

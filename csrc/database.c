@@ -208,14 +208,8 @@ int tide_begin(struct tide *tide, struct failure *failure)
 	if (tide->transaction.txn)
 		return fail(failure, ERR_NESTED);
 	err = wake_lock_try(wake);
-	if (err) {
-		int64_t pid = wake_owner(wake);
-
-		fail_with(failure, err, "process %lld", (long long)pid);
-		if (failure)
-			failure->pid = pid;
-		return err;
-	}
+	if (err)
+		return fail_busy(failure, wake_owner(wake), "%s", error_text(err));
 	err = transaction_begin(&tide->transaction, failure);
 	if (err)
 		wake_unlock(wake);

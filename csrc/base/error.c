@@ -1,7 +1,6 @@
 /* error.c - the words for every failure. */
 #include "base/error.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -71,19 +70,6 @@ static void keep_ends(char *message, size_t size, const char *whole)
 	snprintf(message, size, "%.*s" CUT "%s", (int)begin, whole, end);
 }
 
-static void fill(struct failure *failure, int err, const char *begin, const char *format,
-	va_list args)
-{
-	char whole[WHOLE_MAX];
-	int used = snprintf(whole, sizeof whole, "%s", begin);
-
-	assert(used >= 0 && (size_t)used < sizeof whole);
-	vsnprintf(whole + used, sizeof whole - (size_t)used, format, args);
-	memset(failure, 0, sizeof *failure);
-	failure->err = err;
-	keep_ends(failure->message, sizeof failure->message, whole);
-}
-
 int fail(struct failure *failure, int err)
 {
 	return fail_as(failure, err, "%s", error_text(err));
@@ -91,26 +77,43 @@ int fail(struct failure *failure, int err)
 
 int fail_with(struct failure *failure, int err, const char *format, ...)
 {
-	char begin[sizeof failure->message];
+	char detail[WHOLE_MAX];
 	va_list args;
 
-	if (!failure)
-		return err;
-	snprintf(begin, sizeof begin, "%s: ", error_text(err));
 	va_start(args, format);
-	fill(failure, err, begin, format, args);
+	vsnprintf(detail, sizeof detail, format, args);
 	va_end(args);
-	return err;
+	return fail_as(failure, err, "%s: %s", error_text(err), detail);
+}
+
+int fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
+{
+	char what[WHOLE_MAX], who[40] = "";
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	if (pid)
+		snprintf(who, sizeof who, " (process %lld)", (long long)pid);
+	fail_as(failure, ERR_BUSY, "%s%s", what, who);
+	if (failure)
+		failure->pid = pid;
+	return ERR_BUSY;
 }
 
 int fail_as(struct failure *failure, int err, const char *format, ...)
 {
+	char whole[WHOLE_MAX];
 	va_list args;
 
 	if (!failure)
 		return err;
 	va_start(args, format);
-	fill(failure, err, "", format, args);
+	vsnprintf(whole, sizeof whole, format, args);
 	va_end(args);
+	memset(failure, 0, sizeof *failure);
+	failure->err = err;
+	keep_ends(failure->message, sizeof failure->message, whole);
 	return err;
 }

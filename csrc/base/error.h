@@ -123,7 +123,7 @@ const char *error_text(int err);
 struct failure {
 	int err;             /* enum error */
 	int system;          /* errno, or LMDB's own number; 0 if neither */
-	int64_t pid;         /* BUSY: who holds the lock; 0 if unknown */
+	int64_t pid;         /* BUSY: who has what is wanted; 0 if unknown */
 	uint64_t first;      /* TRIMMED: the range of sequence numbers lost */
 	uint64_t last;
 	char message[256];   /* a whole sentence; a long one lacks its middle */
@@ -137,6 +137,11 @@ int fail_with(struct failure *failure, int err, const char *format, ...)
 
 /* The same with the formatted text as the whole message. */
 int fail_as(struct failure *failure, int err, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* BUSY, and whose fault it is: the process stands in pid, and behind the text. 0: it
+ * is not known, or has gone meanwhile. */
+int fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 #endif

@@ -77,10 +77,7 @@ static struct store *find(const struct file_facts *file)
 
 static int not_alone(const struct store *store, int64_t pid, struct failure *failure)
 {
-	fail_as(failure, ERR_BUSY, "%s: process %lld has it open", store->path, (long long)pid);
-	if (failure)
-		failure->pid = pid;
-	return ERR_BUSY;
+	return fail_busy(failure, pid, "%s: somebody has it open", store->path);
 }
 
 static int differ(const struct store *store, const char *what, struct failure *failure)

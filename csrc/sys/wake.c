@@ -127,17 +127,6 @@ int64_t wake_other(const struct wake *wake)
 	return lock.l_start - LOCK_GUARD;
 }
 
-static int refuse_busy(const struct wake *wake, const char *path, struct failure *failure)
-{
-	int64_t pid = wake_other(wake);
-
-	fail_as(failure, ERR_BUSY, "%s: another process (%lld) is busy opening or compacting the"
-		" database", path, (long long)pid);
-	if (failure)
-		failure->pid = pid;
-	return ERR_BUSY;
-}
-
 /* The file, with OPENING held; it may be removed between the two. */
 static int open_and_lock(struct wake *wake, const char *path, struct file_facts *facts,
 	struct failure *failure)
@@ -150,7 +139,8 @@ static int open_and_lock(struct wake *wake, const char *path, struct file_facts 
 			return err;
 		system = take_opening(wake);
 		if (is_held_by_other(system))
-			return refuse_busy(wake, path, failure);
+			return fail_busy(failure, wake_other(wake), "%s: another process is busy"
+				" opening or compacting the database", path);
 		if (system)
 			return file_fail(failure, system, path, "can't be locked");
 		if (file_is_at(wake->fd, path))

@@ -86,6 +86,20 @@ static void a_detail_follows_the_sentence_or_replaces_it(void)
 	CHECK_EQUAL_STRING(failure.message, "100%");
 }
 
+static void who_is_busy_is_said_where_it_is_known(void)
+{
+	struct failure failure;
+
+	CHECK_EQUAL_INT(fail_busy(&failure, 42, "%s: taken", "shop.tide"), ERR_BUSY);
+	CHECK_EQUAL_STRING(failure.message, "shop.tide: taken (process 42)");
+	CHECK_EQUAL_INT(failure.err, ERR_BUSY);
+	CHECK_EQUAL_INT(failure.pid, 42);
+	CHECK_EQUAL_INT(fail_busy(&failure, 0, "%s: taken", "shop.tide"), ERR_BUSY);
+	CHECK_EQUAL_STRING(failure.message, "shop.tide: taken");
+	CHECK_EQUAL_INT(failure.pid, 0);
+	CHECK_EQUAL_INT(fail_busy(NULL, 1, "taken"), ERR_BUSY);
+}
+
 /* Where a long path stands in it, what it is about and what is wrong stay. */
 static void a_long_message_loses_its_middle(void)
 {
@@ -149,6 +163,7 @@ int main(void)
 	numbers_fail_in_dynamodb_s_words();
 	a_failure_is_filled_anew();
 	a_detail_follows_the_sentence_or_replaces_it();
+	who_is_busy_is_said_where_it_is_known();
 	a_long_message_loses_its_middle();
 	no_character_is_cut();
 	nobody_need_listen();
