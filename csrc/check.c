@@ -237,12 +237,11 @@ static int load_catalog(struct check *check)
 static void check_table(struct check *check, const struct table_row *row)
 {
 	const struct stream *stream = streams_find(&check->catalog.streams, row->stream);
-	struct buffer key = { 0 };
+	struct slice name = slice_of_text(row->name);
+	uint8_t key[1 + TABLE_NAME_MAX] = { META_TABLE };
 
-	buffer_put_u8(&key, META_TABLE);
-	buffer_put_slice(&key, slice_of_text(row->name));
-	subject_is_row(check, TREE_META, buffer_slice(&key));
-	buffer_release(&key);
+	memcpy(key + 1, name.data, name.len);
+	subject_is_row(check, TREE_META, slice_of(key, 1 + name.len));
 	check->report->tables++;
 	if (check->has_state && (row->id > check->state.table ||
 			row->stream > check->state.stream))

@@ -326,7 +326,8 @@ static int check_stream(struct check *check, const struct stream *stream)
 	struct stream_walk walk = { .check = check, .row = &stream->row };
 	int err = stream_horizon(check->txn, stream->row.id, &walk.horizon);
 
-	if (err == ERR_CORRUPT) {        /* told by the survey; where it begins isn't known */
+	if (err == ERR_CORRUPT) {        /* told already; where it begins isn't known */
+		walk.horizon = (struct horizon){ 0 };
 		walk.torn = true;
 		err = 0;
 	}

@@ -77,6 +77,7 @@ struct check {
 	size_t node_count, node_cap;
 	struct buffer node_bytes;
 	bool nodes_are_named;
+	int nodes_err;               /* NO_MEMORY: not all of them */
 };
 
 /* --- problem.c --- */

@@ -27,6 +27,19 @@ static void put_format(struct buffer *out, const char *format, ...)
 	buffer_put(out, text, strlen(text));
 }
 
+/* What lacks a piece must not look whole: the report fails with what it is made of. */
+static void keep_failure(struct buffer *out, int err)
+{
+	if (err && !buffer_error(out))
+		out->err = err;
+}
+
+static void put_buffer(struct buffer *out, const struct buffer *piece)
+{
+	keep_failure(out, buffer_error(piece));
+	buffer_put_slice(out, buffer_slice(piece));
+}
+
 /* What can be printed as it is, the rest in hex. */
 static void put_shown(struct buffer *out, struct slice bytes)
 {
@@ -68,7 +81,9 @@ static void put_key(struct check *check, struct buffer *out, const struct key_sc
 {
 	struct key_values values;
 
+	buffer_clear(&check->scratch);
 	if (key_read(&values, whole, schema, &check->scratch)) {
+		keep_failure(out, buffer_error(&check->scratch));
 		put_format(out, "the bytes \"");
 		put_shown(out, whole);
 		buffer_put_u8(out, '"');
@@ -128,20 +143,23 @@ static int add_nodes(struct check *check, enum tree tree)
 		return err;
 	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
 	while (check_goes_on(check, (int)tree, &err)) {
-		if (err == 0 && add_node_row(check, tree, key, value))
+		if (err == 0)
+			err = add_node_row(check, tree, key, value);
+		if (err == ERR_NO_MEMORY)
 			break;
 		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
 	}
 	cursor_close(cursor);
-	return err;
+	return err == ERR_NO_MEMORY ? err : 0;
 }
 
 static const struct node_name *find_node(struct check *check, uint64_t node)
 {
 	if (!check->nodes_are_named) {
 		check->nodes_are_named = true;
-		add_nodes(check, TREE_ITEMS);
-		add_nodes(check, TREE_TAILS);
+		check->nodes_err = add_nodes(check, TREE_ITEMS);
+		if (!check->nodes_err)
+			check->nodes_err = add_nodes(check, TREE_TAILS);
 	}
 	for (size_t i = 0; i < check->node_count; i++)
 		if (check->node_names[i].node == node)
@@ -153,7 +171,8 @@ static const struct node_name *find_node(struct check *check, uint64_t node)
 static void put_whole_key(struct check *check, struct buffer *out, struct slice key)
 {
 	const struct node_name *way[ROWS_LEVELS];
-	uint64_t node = key.len >= 8 ? get_u64(key.data) : 0;
+	size_t base = key.len < 8 ? 0 : 8;
+	uint64_t node = base ? get_u64(key.data) : 0;
 	int count = 0;
 
 	while (node && count < ROWS_LEVELS) {
@@ -161,10 +180,10 @@ static void put_whole_key(struct check *check, struct buffer *out, struct slice 
 		node = way[count] ? way[count]->parent : 0;
 		count += way[count] != NULL;
 	}
+	keep_failure(out, check->nodes_err);
 	while (count-- > 0)
 		buffer_put(out, check->node_bytes.data + way[count]->at, way[count]->len);
-	if (key.len > 8)
-		buffer_put(out, key.data + 8, key.len - 8 - (key.len == STORE_KEY_MAX));
+	buffer_put(out, key.data + base, key.len - base - (key.len == STORE_KEY_MAX));
 }
 
 /* --- subjects --- */
@@ -241,7 +260,7 @@ void subject_is_item(struct check *check, struct slice whole)
 		buffer_put_u8(&subject->key, '"');
 	}
 	put_format(&subject->name, "the item under ");
-	buffer_put_slice(&subject->name, buffer_slice(&subject->key));
+	put_buffer(&subject->name, &subject->key);
 }
 
 void subject_is_record(struct check *check, const struct stream_row *row, uint64_t sequence)
@@ -278,7 +297,7 @@ static void name_meta_row(struct check *check, struct slice key)
 		buffer_put_u8(&subject->key, '"');
 	}
 	put_format(&subject->name, "meta, the row of ");
-	buffer_put_slice(&subject->name, buffer_slice(&subject->key));
+	put_buffer(&subject->name, &subject->key);
 }
 
 static void name_tails_row(struct check *check, struct slice key)
@@ -287,6 +306,7 @@ static void name_tails_row(struct check *check, struct slice key)
 
 	put_whole_key(check, &whole, key);
 	subject_is_item(check, buffer_slice(&whole));
+	keep_failure(&check->subject.name, buffer_error(&whole));
 	check->subject.tree = TREE_TAILS;
 	buffer_release(&whole);
 }
@@ -306,7 +326,7 @@ static void name_log_row(struct check *check, struct slice key)
 	put_shown(&subject->key, key);
 	buffer_put_u8(&subject->key, '"');
 	put_format(&subject->name, "log, the row under ");
-	buffer_put_slice(&subject->name, buffer_slice(&subject->key));
+	put_buffer(&subject->name, &subject->key);
 }
 
 static void name_part_row(struct check *check, struct slice key)
@@ -319,7 +339,7 @@ static void name_part_row(struct check *check, struct slice key)
 	else
 		put_shown(&subject->key, key);
 	put_format(&subject->name, "parts, ");
-	buffer_put_slice(&subject->name, buffer_slice(&subject->key));
+	put_buffer(&subject->name, &subject->key);
 }
 
 void subject_is_row(struct check *check, enum tree tree, struct slice key)
@@ -357,9 +377,9 @@ static void note(struct check *check, int invariant, struct slice what)
 		return;
 	put_format(&report->text, "%d\t%s\t%s\t", invariant, name_of_tree(subject->tree),
 		subject->table);
-	buffer_put_slice(&report->text, buffer_slice(&subject->key));
+	put_buffer(&report->text, &subject->key);
 	put_format(&report->text, "\t%" PRIu64 "\t", subject->page);
-	buffer_put_slice(&report->text, buffer_slice(&subject->name));
+	put_buffer(&report->text, &subject->name);
 	buffer_put_u8(&report->text, ' ');
 	buffer_put_slice(&report->text, what);
 	if (subject->page)
@@ -396,7 +416,7 @@ bool check_goes_on(struct check *check, int tree, int *err)
 static void put_end(struct check *check, struct buffer *out, int tree, struct slice key)
 {
 	subject_is_row(check, (enum tree)tree, key);
-	buffer_put_slice(out, buffer_slice(&check->subject.name));
+	put_buffer(out, &check->subject.name);
 }
 
 /* "from A up to before B", or of one row "between A and B". */
@@ -430,5 +450,6 @@ void problem_of_rows(struct check *check, int tree, const char *what, struct sli
 	subject_is_tree(check, tree);
 	subject_lies(check, page, row);
 	note(check, INVARIANT_PAGES, buffer_slice(&range));
+	keep_failure(&check->report->text, buffer_error(&range));
 	buffer_release(&range);
 }

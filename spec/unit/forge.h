@@ -1,0 +1,121 @@
+/* forge.h - rows that nobody wrote, under the checksums that they would have.
+ *
+ * Checksums keep damage out. What else keeps a file together is tested with rows
+ * that are changed and sealed anew.
+ */
+#ifndef UNIT_FORGE_H
+#define UNIT_FORGE_H
+
+#include "codec/row.h"
+#include "database.h"
+#include "table/items.h"
+#include "unit/tides.h"
+
+/* A writer of the handle's store, which knows of no rule. */
+static inline struct txn *forge_begin(struct tide *tide)
+{
+	struct failure failure = { 0 };
+	struct txn *txn;
+
+	CHECK_EQUAL_INT(wake_lock_try(store_wake(tide->store)), 0);
+	MUST(writer_begin(&txn, tide->store, &failure), failure);
+	return txn;
+}
+
+static inline void forge_commit(struct tide *tide, struct txn *txn)
+{
+	struct failure failure = { 0 };
+
+	MUST(writer_commit(&txn, &failure), failure);
+	wake_unlock(store_wake(tide->store));
+}
+
+static inline void forge_row(struct txn *txn, enum tree tree, struct slice key,
+	struct slice payload)
+{
+	struct buffer value = { 0 };
+
+	row_start(&value);
+	buffer_put_slice(&value, payload);
+	CHECK_EQUAL_INT(row_seal(&value, key), 0);
+	CHECK_EQUAL_INT(txn_put(txn, tree, key, buffer_slice(&value)), 0);
+	buffer_release(&value);
+}
+
+static inline void forge_delete(struct txn *txn, enum tree tree, struct slice key)
+{
+	CHECK_EQUAL_INT(txn_delete(txn, tree, key), 0);
+}
+
+/* --- items, by their whole key --- */
+
+/* What the key attributes of a table's item encode to. */
+static inline struct key forge_key(const struct tide *tide, const char *name, struct slice item)
+{
+	const struct table *table = catalog_find(&tide->catalog, slice_of_text(name));
+	struct key key;
+
+	CHECK(table != NULL);
+	CHECK_EQUAL_INT(key_of_item(&key, table->row.id, &table->row.schema, item,
+		tide->stamp.secret), 0);
+	return key;
+}
+
+static inline struct place forge_place(struct txn *txn, const struct key *key)
+{
+	struct place place;
+
+	CHECK_EQUAL_INT(place_find(&place, txn, key_whole(key)), 0);
+	return place;
+}
+
+/* An item in one row, however big. */
+static inline void forge_item(struct txn *txn, const struct key *key, uint64_t sequence,
+	struct slice item)
+{
+	struct place place = forge_place(txn, key);
+	struct buffer payload = { 0 };
+
+	buffer_put_u8(&payload, ROW_ITEM);
+	buffer_put_u64(&payload, sequence);
+	buffer_put_slice(&payload, item);
+	CHECK_EQUAL_INT(buffer_error(&payload), 0);
+	forge_row(txn, place.tree, place_key(&place), buffer_slice(&payload));
+	buffer_release(&payload);
+}
+
+/* --- records --- */
+
+static inline void forge_no_record(struct txn *txn, uint32_t stream, uint64_t sequence)
+{
+	uint8_t key[RECORD_KEY];
+	uint16_t part = 0;
+
+	do
+		record_set_key(key, stream, sequence, part++);
+	while (txn_delete(txn, TREE_LOG, slice_of(key, sizeof key)) == 0);
+	CHECK(part > 1);
+}
+
+/* Reads a record, lets it be changed, and writes it where it then says. */
+static inline void forge_record(struct txn *txn, uint32_t stream, uint64_t sequence,
+	void (*change)(struct record *record))
+{
+	struct buffer bytes = { 0 }, scratch = { 0 };
+	struct cursor *cursor;
+	struct record record;
+
+	CHECK_EQUAL_INT(cursor_open(&cursor, txn, TREE_LOG), 0);
+	CHECK_EQUAL_INT(log_seek(cursor, stream, sequence, &record), 0);
+	CHECK_EQUAL_UINT(record.sequence, sequence);
+	CHECK_EQUAL_INT(log_copy(cursor, stream, &record, &bytes), 0);
+	CHECK_EQUAL_INT(record_get(&record, buffer_slice(&bytes)), 0);
+	cursor_close(cursor);
+	change(&record);
+	forge_no_record(txn, stream, sequence);
+	CHECK_EQUAL_INT(log_append(txn, stream, &record, false, &scratch), 0);
+	buffer_release(&bytes);
+	buffer_release(&scratch);
+}
+
+#endif

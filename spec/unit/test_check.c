@@ -1,0 +1,219 @@
+/* test_check.c - tide_check names what is wrong with the catalog, a key or the file's pages;
+ * and with a process that checks and does not come back.
+ */
+#undef _FORTIFY_SOURCE       /* its headers would define pread already */
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "unit/wrong.h"
+
+/* --- a process apart that does not come back, as soon as it reads --- */
+
+static enum { GOOD, KILLED, ENDED, STUCK } child_is;
+static pid_t parent;
+
+__attribute__((visibility("default"))) ssize_t pread(int fd, void *bytes, size_t len, off_t at)
+{
+	if (getpid() != parent && child_is == KILLED)
+		raise(SIGKILL);
+	if (getpid() != parent && child_is == ENDED)
+		_exit(3);
+	while (getpid() != parent && child_is == STUCK)
+		pause();
+	return syscall(SYS_pread64, fd, bytes, len, at);
+}
+
+static struct table_row table_row(void)
+{
+	return catalog_find(&tide->catalog, slice_of_text("orders"))->row;
+}
+
+/* --- meta --- */
+
+static void put_table(const struct table_row *row)
+{
+	CHECK_EQUAL_INT(catalog_put_table(txn, row), 0);
+}
+
+static void forge_table_ids(void)
+{
+	struct table_row row = table_row();
+
+	row.stream = 9;
+	put_table(&row);
+}
+
+static void forge_disabled_stream(void)
+{
+	struct stream_row row = *stream_row();
+
+	row.status = STREAM_DISABLED;
+	CHECK_EQUAL_INT(stream_write_row(txn, &row), 0);
+}
+
+static void forge_stream_of_another(void)
+{
+	struct stream_row row = *stream_row();
+
+	row.table = 2;
+	CHECK_EQUAL_INT(stream_write_row(txn, &row), 0);
+}
+
+static void forge_nobodys_rows(void)
+{
+	forge_row(txn, TREE_ITEMS, slice_of("\0\0\0\11a", 5), slice_of_text("?"));
+	forge_row(txn, TREE_ITEMS, slice_of("\0\0\0\11b", 5), slice_of_text("?"));
+	forge_row(txn, TREE_LOG, slice_of("\0\0\0\11\0\0\0\0\0\0\0\1\0\0", 14), slice_of_text("?"));
+}
+
+static const uint8_t stamp_key[] = { META_STAMP }, state_key[] = { META_STATE },
+	boot_key[] = { META_WEAK_BOOT };
+
+static void forge_stamp(void)
+{
+	forge_row(txn, TREE_META, slice_of(stamp_key, 1), slice_of_text("another program's"));
+}
+
+static void forge_no_state(void)
+{
+	forge_delete(txn, TREE_META, slice_of(state_key, 1));
+}
+
+static void ruin_boot(void)
+{
+	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of(boot_key, 1), slice_of_text("ruin")), 0);
+}
+
+static void forge_number_key(void)
+{
+	static const uint8_t key[] = { 0, 0, 0, 3, 1, 'a', 0, 1, 0xff, 0xff, 0xff };
+
+	forge_row(txn, TREE_ITEMS, slice_of(key, sizeof key), slice_of_text("?"));
+}
+
+static const struct wrong wrongs[] = {
+	{ "a table's ids", forge_table_ids, {
+		"2\tmeta\torders\ttable orders\t*has an id that was never given",
+		"3\tmeta\torders\ttable orders\t*names a stream that is not"
+			" an enabled one of its own",
+	} },
+	{ "a disabled stream", forge_disabled_stream, {
+		"3\tmeta\torders\ttable orders\t*names a stream that is not"
+			" an enabled one of its own",
+	} },
+	{ "a stream of another", forge_stream_of_another, {
+		"3\tmeta\torders\ttable orders\t*names a stream that is not"
+			" an enabled one of its own",
+	} },
+	{ "nobody's rows", forge_nobodys_rows, {
+		"3\titems\t*holds 2 rows of table 9, of which nothing is in meta",
+		"3\tlog\t*holds 1 rows of stream 9, of which nothing is in meta",
+		"4\titems\t\tthe bytes \"\\x00\\x00\\x00\\x09a\"\t*does not decode",
+		"4\titems\t\tthe bytes \"\\x00\\x00\\x00\\x09b\"\t*does not decode",
+	} },
+	{ "a stamp", forge_stamp, {
+		"1\tmeta\t\tstamp\t*does not decode",
+		"1\tmeta\t*lacks the stamp or the state",
+	} },
+	{ "no state", forge_no_state, {
+		"1\tmeta\t*lacks the stamp or the state",
+	} },
+	{ "a ruined row", ruin_boot, {
+		"1\tmeta\t\tboot\t*)",
+	} },
+	{ "a key of no number", forge_number_key, {
+		"4\titems\tnumbers\tp = \"a\", s = 0xffffff\t*does not decode",
+	} },
+};
+
+/* Another program's file, perhaps: then all that it lacks is not worth telling. */
+static void without_stamp_and_state_it_is_no_database(void)
+{
+	struct tide_report report = { 0 };
+
+	fill();
+	txn = forge_begin(tide);
+	forge_delete(txn, TREE_META, slice_of(state_key, 1));
+	forge_delete(txn, TREE_META, slice_of(stamp_key, 1));
+	forge_commit(tide, txn);
+	CHECK_EQUAL_INT(tide_check(tide, &report, &failure), ERR_NOT_DATABASE);
+	buffer_release(&report.text);
+	tide_close(tide);
+}
+
+/* --- a file --- */
+
+static const char *make_file(const char *name)
+{
+	const char *path = tide_path(name);
+	struct tide_table table;
+
+	tide = open_tide(path);
+	table = create_table(tide, "orders");
+	for (int i = 0; i < 5; i++)
+		put_alone(tide, &table, "ann", "big", i % 2 ? big : "small");
+	tide_close(tide);
+	return path;
+}
+
+/* Both meta pages say that there is no free list: LMDB's struct MDB_meta. */
+static void lose_free_list(const char *path)
+{
+	static const uint8_t none[40] = { [32] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	FILE *file = fopen(path, "r+b");
+
+	CHECK(file != NULL);
+	for (long page = 0; page < 2; page++) {
+		CHECK(fseek(file, page * sysconf(_SC_PAGESIZE) + 16 + 24 + 6, SEEK_SET) == 0);
+		CHECK(fwrite("\0\0", 1, 2, file) == 2);             /* its depth */
+		CHECK(fwrite(none, 1, sizeof none, file) == sizeof none);
+	}
+	CHECK(fclose(file) == 0);
+}
+
+static void pages_may_be_lost(void)
+{
+	const char *path = make_file("lost.tide");
+	struct wrong wrong = { "pages", NULL, { "25\tfree list\t*pages that nothing uses" } };
+	struct tide_report report = { 0 };
+
+	lose_free_list(path);
+	MUST(tide_check_file(path, &report, &failure), failure);
+	CHECK(report.pages_leaked > 0);
+	wrong_is_named(&wrong, &report);
+	buffer_release(&report.text);
+}
+
+static void a_process_may_not_come_back(void)
+{
+	static const struct wrong ends[] = {
+		[KILLED] = { "killed", NULL, { "25\t\t\t\t0\t*was ended by signal 9" } },
+		[ENDED] = { "ended", NULL, { "25\t\t\t\t0\t*ended with status 3" } },
+		[STUCK] = { "stuck", NULL, { "25\t\t\t\t0\t*stood still and was ended with"
+			" signal 9" } },
+	};
+	const char *path = make_file("apart.tide");
+	struct tide_report report = { 0 };
+
+	for (child_is = KILLED; child_is <= STUCK; child_is++) {
+		MUST(tide_check_apart(path, 200, &report, &failure), failure);
+		wrong_is_named(&ends[child_is], &report);
+	}
+	child_is = GOOD;
+	MUST(tide_check_apart(path, 60000, &report, &failure), failure);
+	CHECK_EQUAL_UINT(report.problems, 0);
+	buffer_release(&report.text);
+}
+
+int main(void)
+{
+	parent = getpid();
+	wrong_start();
+	for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++)
+		is_named(&wrongs[i]);
+	without_stamp_and_state_it_is_no_database();
+	pages_may_be_lost();
+	a_process_may_not_come_back();
+	builder_release(&made);
+	return 0;
+}

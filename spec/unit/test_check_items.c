@@ -1,0 +1,281 @@
+/* test_check_items.c - tide_check names what is wrong with an item, its nodes and its parts. */
+#include "unit/wrong.h"
+
+static struct key key_named(const char *p, const char *s)
+{
+	return forge_key(tide, "orders", item_of(&made, p, s, NULL));
+}
+
+/* --- items beside their records --- */
+
+static void forge_no_item(void)
+{
+	struct key key = key_named("bob", "1");
+
+	forge_delete(txn, TREE_ITEMS, key_whole(&key));
+}
+
+static void forge_return(void)
+{
+	struct key key = key_named("ann", "2");
+
+	forge_item(txn, &key, second, item_of(&made, "ann", "2", "v"));
+}
+
+static void forge_no_version(void)
+{
+	struct key key = key_named("bob", "1");
+
+	forge_item(txn, &key, 0, item_of(&made, "bob", "1", "v"));
+}
+
+static void forge_version(void)
+{
+	struct key key = key_named("bob", "1");
+
+	forge_item(txn, &key, last + LONGS + 1, item_of(&made, "bob", "1", "v"));
+}
+
+static void forge_value(void)
+{
+	struct key key = key_named("bob", "1");
+
+	forge_item(txn, &key, both, item_of(&made, "bob", "1", "w"));
+}
+
+static void forge_other_item(void)
+{
+	struct key key = key_named("bob", "1");
+
+	forge_item(txn, &key, both, item_of(&made, "bob", "9", "v"));
+}
+
+static void forge_no_map(void)
+{
+	struct key key = key_named("bob", "1");
+
+	forge_item(txn, &key, both, slice_of_text("no item"));
+}
+
+static void put_attribute(struct buffer *item, const char *name, struct slice text)
+{
+	buffer_put_counted(item, slice_of_text(name));
+	buffer_put_u8(item, TYPE_S);
+	buffer_put_counted(item, text);
+}
+
+/* No builder makes it. */
+static void forge_huge_item(void)
+{
+	static const char huge[ITEM_MAX_BYTES + 1] = "huge";
+	struct key key = key_named("bob", "1");
+	struct buffer item = { 0 };
+
+	buffer_put_varint(&item, 3);
+	put_attribute(&item, "p", slice_of_text("bob"));
+	put_attribute(&item, "s", slice_of_text("1"));
+	put_attribute(&item, "v", slice_of(huge, sizeof huge));
+	forge_item(txn, &key, both, buffer_slice(&item));
+	buffer_release(&item);
+}
+
+/* --- parts and nodes --- */
+
+static struct slice piece(uint64_t part, uint16_t n)
+{
+	static uint8_t key[PART_KEY];
+
+	set_u64(key, part);
+	set_u16(key + 8, n);
+	return slice_of(key, sizeof key);
+}
+
+static uint64_t part_of_big(void)
+{
+	struct key key = key_named("ann", "big");
+	struct stored stored;
+	struct buffer scratch = { 0 };
+
+	CHECK_EQUAL_INT(item_get(&stored, txn, &key, &stream_row()->schema, slice_of(NULL, 0),
+		&scratch), 0);
+	buffer_release(&scratch);
+	CHECK(stored.part > 0);
+	return stored.part;
+}
+
+static void forge_no_piece(void)
+{
+	forge_delete(txn, TREE_PARTS, piece(part_of_big(), 1));
+}
+
+static void forge_more_pieces(void)
+{
+	forge_row(txn, TREE_PARTS, piece(part_of_big(), 3), slice_of_text("more"));
+}
+
+static void forge_nobodys_piece(void)
+{
+	forge_row(txn, TREE_PARTS, piece(1000, 0), slice_of_text("nobody's"));
+}
+
+static void forge_short_keys(void)
+{
+	forge_row(txn, TREE_PARTS, slice_of_text("a\"b\\"), slice_of_text("?"));
+	forge_row(txn, TREE_TAILS, slice_of_text("tail"), slice_of_text("?"));
+	forge_row(txn, TREE_LOG, slice_of_text("log"), slice_of_text("?"));
+	forge_row(txn, TREE_META, slice_of_text("\x12"), slice_of_text("?"));
+	forge_row(txn, TREE_META, slice_of_text("\x10!"), slice_of_text("?"));
+}
+
+/* The row of another item says that it is in the same parts. */
+static void forge_shared_parts(void)
+{
+	struct key from = key_named("ann", "big"), to = key_named("bob", "1");
+	struct slice value;
+	struct buffer payload = { 0 };
+
+	CHECK_EQUAL_INT(txn_get(txn, TREE_ITEMS, key_whole(&from), &value), 0);
+	buffer_put(&payload, value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
+	forge_row(txn, TREE_ITEMS, key_whole(&to), buffer_slice(&payload));
+	buffer_release(&payload);
+}
+
+/* A row of 511 bytes; what follows the table's id makes it another than the deep key's. */
+static void put_node_row(uint32_t table, uint64_t node)
+{
+	struct key key = key_named("ann", deep);
+	uint8_t row[STORE_KEY_MAX], payload[9] = { ROW_NODE };
+
+	memcpy(row, key.bytes, sizeof row - 1);
+	row[sizeof row - 1] = 1;
+	row[sizeof row - 2] ^= table == 0;
+	set_u64(payload + 1, node);
+	forge_row(txn, TREE_ITEMS, slice_of(row, sizeof row), slice_of(payload, sizeof payload));
+}
+
+static uint64_t node_of_deep(void)
+{
+	struct key key = key_named("ann", deep);
+	struct place place = forge_place(txn, &key);
+
+	CHECK(place.tree == TREE_TAILS);
+	return get_u64(place.bytes);
+}
+
+static void forge_second_way(void)
+{
+	put_node_row(0, node_of_deep());
+}
+
+static void forge_empty_node(void)
+{
+	put_node_row(0, 1000);
+}
+
+static void forge_lost_way(void)
+{
+	struct key key = key_named("ann", deep);
+	uint8_t row[STORE_KEY_MAX];
+
+	memcpy(row, key.bytes, sizeof row - 1);
+	row[sizeof row - 1] = 1;
+	forge_delete(txn, TREE_ITEMS, slice_of(row, sizeof row));
+}
+
+static const struct wrong wrongs[] = {
+	{ "no item", forge_no_item, {
+		"12\titems\torders\tp = \"bob\", s = \"1\"\t*is missing, or"
+			" older than record 4, its last change",
+	} },
+	{ "an item that was deleted", forge_return, {
+		"12\titems\t*is there, and record 7 says that it was removed",
+	} },
+	{ "an item never written", forge_no_version, {
+		"5\titems\t*has sequence number 0, and 79 is the last given",
+		"12\titems\t*is missing, or older than record 4, its last change",
+	} },
+	{ "an item of tomorrow", forge_version, {
+		"5\titems\t*has sequence number 80, and 79 is the last given",
+		"12\titems\t*was changed by 80, and its stream has no such record",
+	} },
+	{ "an item's value", forge_value, {
+		"12\titems\t*is not what its last record 4 shows",
+	} },
+	{ "another item", forge_other_item, {
+		"4\titems\t*has other key attributes",
+	} },
+	{ "no map", forge_no_map, {
+		"4\titems\t*does not decode",
+	} },
+	{ "a huge item", forge_huge_item, {
+		"6\titems\t*is too big",
+		"12\titems\t*is not what its last record 4 shows",
+	} },
+	{ "no piece", forge_no_piece, {
+		"3\titems\torders\tp = \"ann\", s = \"big\"\t*lacks parts, or has too many",
+	} },
+	{ "more pieces", forge_more_pieces, {
+		"3\tparts\t\tpart id 1, piece 3\t*belongs to no item",
+	} },
+	{ "nobody's piece", forge_nobodys_piece, {
+		"3\tparts\t\tpart id 1000, piece 0\t*belongs to no item",
+	} },
+	{ "short keys", forge_short_keys, {
+		"1\tmeta\t\ttable !\t*is under a key of no known kind",
+		"1\tmeta\t\tthe bytes \"\\x12\"\t*is under a key of no known kind",
+		"3\ttails\t\tthe bytes \"tail\"\t*is under a key of no known kind",
+		"3\tparts\t\ta\\x22b\\x5c\t*is under a key of no known kind",
+		"3\tlog\t\tthe bytes \"log\"\t*is under a key of no known kind",
+		"9\tlog\t*record 9 is followed by what can't be read",
+	} },
+	{ "shared parts", forge_shared_parts, {
+		"3\titems\t*has the parts of another item",
+		"4\titems\t*has other key attributes",
+	} },
+	{ "a second way", forge_second_way, {
+		"4\titems\t*has other key attributes",
+		"3\ttails\t*has nodes that are referred to twice",
+	} },
+	{ "an empty node", forge_empty_node, {
+		"3\titems\t*leads to a node that holds nothing, or is none",
+	} },
+	{ "a lost way", forge_lost_way, {
+		"3\ttails\t\tthe bytes \"ddd*is in a node that no key leads to",
+		"12\titems\t*is missing, or older than record 9, its last change",
+	} },
+};
+
+/* The way to a row of tails leads over two nodes, among many others. */
+static void a_long_key_is_named_whole(void)
+{
+	static char like[LONGER + 100];
+	struct wrong wrong = { "a long key", NULL, { like } };
+	struct tide_report report = { 0 };
+	struct key key;
+	struct place place;
+
+	fill();
+	key = forge_key(tide, "longs", item_of(&made, "ann", long_name(42), NULL));
+	txn = forge_begin(tide);
+	place = forge_place(txn, &key);
+	CHECK_EQUAL_INT(txn_put(txn, TREE_TAILS, place_key(&place), slice_of_text("ruin")), 0);
+	forge_commit(tide, txn);
+	snprintf(like, sizeof like, "1\ttails\tlongs\tp = \"ann\", s = \"%s\"\t*)",
+		long_name(42));
+	MUST(tide_check(tide, &report, &failure), failure);
+	wrong_is_named(&wrong, &report);
+	memory_may_fail(&report, memory_fail_after);
+	memory_may_fail(&report, memory_fail_once_after);
+	buffer_release(&report.text);
+	tide_close(tide);
+}
+
+int main(void)
+{
+	wrong_start();
+	for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++)
+		is_named(&wrongs[i]);
+	a_long_key_is_named_whole();
+	builder_release(&made);
+	return 0;
+}

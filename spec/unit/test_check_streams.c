@@ -1,0 +1,281 @@
+/* test_check_streams.c - tide_check names what is wrong with a record or its stream. */
+#include "unit/wrong.h"
+
+/* --- records --- */
+
+static void ordinal_of_the_first(struct record *record)
+{
+	record->ordinal = 1;
+}
+
+static void forge_ordinal(void)
+{
+	forge_record(txn, 1, third, ordinal_of_the_first);
+}
+
+static void one_byte_more(struct record *record)
+{
+	record->stream_bytes++;
+}
+
+static void forge_stream_bytes(void)
+{
+	forge_record(txn, 1, last, one_byte_more);
+}
+
+static void sequence_of_nobody(struct record *record)
+{
+	record->sequence += 1000;
+}
+
+static void forge_sequence(void)
+{
+	forge_record(txn, 1, last, sequence_of_nobody);
+}
+
+static void forge_first_sequence(void)
+{
+	struct stream_row row = *stream_row();
+
+	row.first_sequence = first;
+	CHECK_EQUAL_INT(stream_write_row(txn, &row), 0);
+}
+
+static struct record kept;
+
+static void keep(struct record *record)
+{
+	kept = *record;
+}
+
+/* The horizon stands behind the first two records, which are there. */
+static void forge_horizon(void)
+{
+	struct horizon horizon = { .removed = second, .ordinal = 2, .hidden = second };
+
+	forge_record(txn, 1, second, keep);
+	horizon.stream_bytes = kept.stream_bytes;
+	CHECK_EQUAL_INT(stream_write_horizon(txn, 1, &horizon), 0);
+}
+
+static void ruin_horizon(void)
+{
+	static const uint8_t key[5] = { META_HORIZON, 0, 0, 0, 1 };
+
+	forge_row(txn, TREE_META, slice_of(key, sizeof key), slice_of_text("no horizon"));
+}
+
+static void place_of_the_first(struct record *record)
+{
+	record->position = 0;
+}
+
+static void forge_position(void)
+{
+	forge_record(txn, 1, both + 1, place_of_the_first);
+}
+
+static void one_more_of_them(struct record *record)
+{
+	record->count++;
+}
+
+static void forge_count(void)
+{
+	forge_record(txn, 1, both + 2, one_more_of_them);
+}
+
+static void earlier_retention(struct record *record)
+{
+	record->retention_ms--;
+}
+
+static void forge_retention_clock(void)
+{
+	forge_record(txn, 1, last, earlier_retention);
+}
+
+static void modify(struct record *record)
+{
+	record->event = EVENT_MODIFY;
+}
+
+static void forge_event(void)
+{
+	forge_record(txn, 1, first, modify);
+}
+
+/* An old image where the view keeps none, of an item that has none. */
+static void forge_view(void)
+{
+	struct stream_row row = *stream_row();
+
+	row.view = VIEW_NEW_IMAGE;
+	CHECK_EQUAL_INT(stream_write_row(txn, &row), 0);
+}
+
+static void images_alike(struct record *record)
+{
+	record->old_image = record->new_image;
+}
+
+static void forge_images(void)
+{
+	forge_record(txn, 1, third, images_alike);
+}
+
+/* As long as before, and nobody's key. */
+static void other_keys(struct record *record)
+{
+	static uint8_t bytes[100];
+
+	CHECK(record->keys.len < sizeof bytes);
+	memcpy(bytes, record->keys.data, record->keys.len);
+	*(uint8_t *)memchr(bytes, 's', record->keys.len) = 't';
+	record->keys = slice_of(bytes, record->keys.len);
+}
+
+static void forge_keys(void)
+{
+	forge_record(txn, 1, first, other_keys);
+}
+
+static void other_hash(struct record *record)
+{
+	record->partition_hash ^= 1;
+}
+
+static void forge_hash(void)
+{
+	forge_record(txn, 1, first, other_hash);
+}
+
+static struct slice with_byte(struct slice image, char from, char to)
+{
+	static uint8_t bytes[100];
+
+	CHECK(image.len < sizeof bytes);
+	memcpy(bytes, image.data, image.len);
+	*(uint8_t *)memchr(bytes, from, image.len) = (uint8_t)to;
+	return slice_of(bytes, image.len);
+}
+
+static void image_of_another(struct record *record)
+{
+	record->new_image = with_byte(record->new_image, 'a', 'b');
+}
+
+static void forge_new_image(void)
+{
+	forge_record(txn, 1, first, image_of_another);
+}
+
+static void old_image_of_another(struct record *record)
+{
+	record->old_image = with_byte(record->old_image, 'a', 'b');
+}
+
+static void forge_old_image(void)
+{
+	forge_record(txn, 1, third, old_image_of_another);
+}
+
+static void image_without_keys(struct record *record)
+{
+	record->new_image = with_byte(record->new_image, 's', 't');
+}
+
+static void forge_keyless_image(void)
+{
+	forge_record(txn, 1, first, image_without_keys);
+}
+
+static void forge_gap(void)
+{
+	forge_no_record(txn, 1, both + 1);
+}
+
+static void forge_lost_end(void)
+{
+	forge_no_record(txn, 1, last);
+}
+
+static const struct wrong wrongs[] = {
+	{ "nothing", NULL, { NULL } },
+	{ "an ordinal", forge_ordinal, {
+		"9\tlog\t*record 3 has an ordinal that does not rise",
+		"9\tlog\t*record 4 has 2 records missing before it, behind 3",
+	} },
+	{ "stream bytes", forge_stream_bytes, {
+		"9\tlog\t*does not add up with the bytes before it",
+	} },
+	{ "a sequence number", forge_sequence, {
+		"12\titems\torders\t*was changed by 9, and its stream has no such record",
+		"8\tlog\torders\trecord 1009\t*was never given to this stream",
+		"12\titems\torders\t*is missing, or older than record 1009, its last change",
+	} },
+	{ "a stream's first", forge_first_sequence, {
+		"8\tlog\t*record 1 has a sequence number that was never given to this stream",
+	} },
+	{ "a horizon", forge_horizon, {
+		"8\tlog\t*record 1 does not rise",
+		"16\tlog\t*record 1 is still there, and was removed",
+		"9\tlog\t*record 1 has an ordinal that does not rise",
+		"16\tlog\t*record 2 is still there, and was removed",
+	} },
+	{ "no horizon", ruin_horizon, {
+		"1\tmeta\t\thorizon of stream 1\t*does not decode",
+	} },
+	{ "a position", forge_position, {
+		"10\tlog\t*record 5 has a wrong place in its transaction",
+	} },
+	{ "a count", forge_count, {
+		"10\tlog\t*record 6 has a wrong place in its transaction",
+		"10\tlog\t*record 7 has a wrong place in its transaction",
+	} },
+	{ "a retention clock", forge_retention_clock, {
+		"14\tlog\t*record 9 lets the retention clock fall",
+	} },
+	{ "an event", forge_event, {
+		"11\tlog\t*record 1 has other images than its view and event call for",
+	} },
+	{ "a view", forge_view, {
+		"11\tlog\t*record 3 has other images than its view and event call for",
+		"11\tlog\t*record 7 has other images than its view and event call for",
+	} },
+	{ "images alike", forge_images, {
+		"11\tlog\t*record 3 has two images that are the same",
+	} },
+	{ "keys", forge_keys, {
+		"13\tlog\t*record 1 has keys that are not keys of the table",
+	} },
+	{ "a hash", forge_hash, {
+		"13\tlog\t*record 1 has another partition hash than its keys",
+	} },
+	{ "a new image", forge_new_image, {
+		"13\tlog\t*record 1 has an image with other keys",
+	} },
+	{ "an old image", forge_old_image, {
+		"13\tlog\t*record 3 has an image with other keys",
+	} },
+	{ "an image without keys", forge_keyless_image, {
+		"13\tlog\t*record 1 has an image with other keys",
+	} },
+	{ "a gap", forge_gap, {
+		"12\titems\t*s = \"2\" was changed by 5, and its stream has no such record",
+		"9\tlog\t*record 6 has 1 records missing before it, behind 4",
+		"10\tlog\t*transaction 4 that it says it has: 1 too few",
+	} },
+	{ "a lost end", forge_lost_end, {
+		"12\titems\t*was changed by 9, and its stream has no such record",
+	} },
+};
+
+int main(void)
+{
+	wrong_start();
+	for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++)
+		is_named(&wrongs[i]);
+	builder_release(&made);
+	return 0;
+}
