@@ -2,11 +2,16 @@
 #include "lua/failure.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include <lauxlib.h>
 
 #include "lua/field.h"
 #include "lua/kind.h"
+
+/* Under this key the registry keeps what the sources of the library's own Lua
+ * files begin with. */
+static const char library_key;
 
 static bool is_retryable(int err)
 {
@@ -36,10 +41,12 @@ static int error_tostring(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
+	push_text_field(L, "where", "");
+	lua_pushstring(L, *lua_tostring(L, -1) ? ": " : "");
 	push_text_field(L, "code", "ERROR");
 	lua_pushliteral(L, ": ");
 	push_text_field(L, "message", "unknown");
-	lua_concat(L, 3);
+	lua_concat(L, 5);
 	return 1;
 }
 
@@ -58,9 +65,37 @@ static void push_metatable(lua_State *L)
 	lua_setfield(L, -2, "__metatable");
 }
 
+/* The nearest Lua function up the stack that is not the library's, with its line. */
+static bool find_caller(lua_State *L, const char *library, size_t len, lua_Debug *caller)
+{
+	for (int level = 1; lua_getstack(L, level, caller); level++) {
+		lua_getinfo(L, "Sl", caller);
+		if (caller->currentline > 0 && strncmp(caller->source, library, len) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* In which line the program called, where that can be told: an error that nobody
+ * catches is shown as its text alone, without a traceback. */
+static void set_where(lua_State *L)
+{
+	const char *library;
+	lua_Debug caller;
+	size_t len;
+
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &library_key);
+	library = lua_tolstring(L, -1, &len);
+	if (library && find_caller(L, library, len, &caller)) {
+		lua_pushfstring(L, "%s:%d", caller.short_src, caller.currentline);
+		lua_setfield(L, -3, "where");
+	}
+	lua_pop(L, 1);
+}
+
 void push_failure_object(lua_State *L, const struct failure *failure)
 {
-	luaL_checkstack(L, 4, "no stack left for an error");
+	luaL_checkstack(L, 6, "no stack left for an error");
 	lua_createtable(L, 0, 8);
 	set_text(L, "code", error_code(failure->err));
 	set_text(L, "message", failure->message);
@@ -75,13 +110,16 @@ void push_failure_object(lua_State *L, const struct failure *failure)
 	}
 	if (failure->system > 0)
 		set_integer(L, "errno", (uint64_t)failure->system);
+	set_where(L);
 	push_metatable(L);
 	lua_setmetatable(L, -2);
 }
 
 int return_failure(lua_State *L, const struct failure *failure)
 {
-	luaL_checkstack(L, 6, "no stack left for an error");
+	if (failure->err == ERR_NESTED)
+		return raise_failure(L, failure);
+	luaL_checkstack(L, 8, "no stack left for an error");
 	lua_pushnil(L);
 	push_failure_object(L, failure);
 	lua_pushstring(L, error_code(failure->err));
@@ -92,4 +130,19 @@ int raise_failure(lua_State *L, const struct failure *failure)
 {
 	push_failure_object(L, failure);
 	return lua_error(L);
+}
+
+/* library(prefix): what the sources of the library's own Lua files begin with */
+static int library(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TSTRING);
+	lua_settop(L, 1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &library_key);
+	return 0;
+}
+
+void open_failures(lua_State *L)
+{
+	lua_pushcfunction(L, library);
+	lua_setfield(L, -2, "library");
 }

@@ -10,8 +10,9 @@
  *     pid         BUSY: the process that holds the lock, where it is known
  *     first, last TRIMMED: the sequence numbers that are lost
  *     errno       the system's own number, where there is one
+ *     where       "shop.lua:12": the line of the program that called
  *
- * tostring gives "CODE: message", and it concatenates as that text.
+ * tostring gives "shop.lua:12: CODE: message", and it concatenates as that text.
  */
 #ifndef LUA_FAILURE_H
 #define LUA_FAILURE_H
@@ -24,10 +25,14 @@
 
 void push_failure_object(lua_State *L, const struct failure *failure);
 
-/* What may happen: pushes nil, the object and its code; returns 3. */
+/* What may happen: pushes nil, the object and its code; returns 3. NESTED is
+ * always a mistake in the program, and a write that is lost if nobody looks: raised. */
 int return_failure(lua_State *L, const struct failure *failure);
 
 /* What is misuse, or can't be returned (from an iterator): raises the object. */
 int raise_failure(lua_State *L, const struct failure *failure);
+
+/* Adds its function to the module on top. */
+void open_failures(lua_State *L);
 
 #endif

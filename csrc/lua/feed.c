@@ -170,13 +170,25 @@ static int next_or_fail(lua_State *L, struct failure *failure)
 	return err ? err : push_next(L, handle, failure);
 }
 
-/* next_record(feed) -> record, or nothing; raises failures. An iterator. */
+/* The iterator: a record, or nothing; raises failures. */
 static int next_record(lua_State *L)
 {
 	struct failure failure;
-	int got = next_or_fail(L, &failure);
+	int got;
 
+	lua_settop(L, 0);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	got = next_or_fail(L, &failure);
 	return got < 0 ? raise_failure(L, &failure) : got;
+}
+
+/* records(feed) -> an iterator that has the feed in it, as items (query.c) */
+static int records(lua_State *L)
+{
+	check_type(L, 1, FEED_TYPE);
+	lua_settop(L, 1);
+	lua_pushcclosure(L, next_record, 1);
+	return 1;
 }
 
 /* try_record(feed) -> record, or nil; or nil, err, code */
@@ -232,7 +244,7 @@ void open_feeds(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "feed", feed },
-		{ "next_record", next_record },
+		{ "records", records },
 		{ "try_record", try_record },
 		{ "position", position },
 		{ "is_done", is_done },

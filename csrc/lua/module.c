@@ -5,6 +5,7 @@
  */
 #include <lauxlib.h>
 
+#include "lua/failure.h"
 #include "lua/handle.h"
 #include "lua/value.h"
 
@@ -16,6 +17,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 {
 	luaL_checkversion(L);
 	lua_newtable(L);
+	open_failures(L);
 	open_databases(L);
 	open_tables(L);
 	open_transactions(L);

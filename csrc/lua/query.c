@@ -207,15 +207,18 @@ static bool box_next(lua_State *L, struct slice *item, uint64_t *version)
 	}
 }
 
-/* The next item, on the stack; nothing at the end. Raises failures. */
+/* The iterator: the next item; nothing at the end. Raises failures. */
 static int next_item(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, &database);
+	struct query_handle *handle;
 	struct failure failure;
 	struct slice item;
 	uint64_t version;
 
+	lua_settop(L, 0);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	handle = check_child(L, 1, QUERY_TYPE, &database);
 	if (handle->left == 0)
 		return 0;
 	if (!box_next(L, &item, &version)) {
@@ -226,6 +229,16 @@ static int next_item(lua_State *L)
 	}
 	handle->left--;
 	push_item(L, item);
+	return 1;
+}
+
+/* items(query) -> an iterator: the query is in it, so it can be called outside of
+ * a generic for too */
+static int items(lua_State *L)
+{
+	check_type(L, 1, QUERY_TYPE);
+	lua_settop(L, 1);
+	lua_pushcclosure(L, next_item, 1);
 	return 1;
 }
 
@@ -361,7 +374,7 @@ void open_queries(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "query", query },
 		{ "pin", pin },
-		{ "next_item", next_item },
+		{ "items", items },
 		{ "page", page },
 		{ "next_versioned", next_versioned },
 		{ "place", place },

@@ -385,10 +385,20 @@ static int put_items(struct database *database, struct table_handle *table,
 	return err;
 }
 
+/* nil, err, code, how many are in the open transaction all the same, and which
+ * item it was (0: none of them). */
+static int return_load_failure(lua_State *L, const struct failure *failure, lua_Integer stored,
+	lua_Integer number)
+{
+	return_failure(L, failure);
+	lua_pushinteger(L, stored);
+	lua_pushinteger(L, number);
+	return 5;
+}
+
 /* load(table, items, first, last, inside) -> how many: all of them in one
  * transaction (inside: in the one that is open), or none. Stops before the
- * bytes of one transaction are too many. A failure is followed by how many are
- * in the open transaction all the same. */
+ * bytes of one transaction are too many. */
 static int load(lua_State *L)
 {
 	struct database *database;
@@ -396,7 +406,7 @@ static int load(lua_State *L)
 	lua_Integer first = luaL_checkinteger(L, 3), last = luaL_checkinteger(L, 4);
 	lua_Integer next = first;
 	bool inside = lua_toboolean(L, 5);
-	lua_Integer count = 0;
+	lua_Integer count = 0, refused = 0;
 	struct failure failure;
 	int err;
 
@@ -404,24 +414,22 @@ static int load(lua_State *L)
 	luaL_checkstack(L, 8, NULL);
 	err = read_items(L, database, &next, last, &failure);
 	if (err)
-		return return_failure(L, &failure);
+		return return_load_failure(L, &failure, 0, next);
 	lua_pushinteger(L, next - first);
 	if (inside)
 		check_deadline(L, database);
 	else if (tide_begin(database->tide, &failure))
 		return return_failure(L, &failure);
 	err = put_items(database, table, &count, &failure);
+	if (err)
+		refused = first + count;
 	if (!inside) {
 		if (err)
 			tide_abort(database->tide);
 		else
 			err = tide_commit(database->tide, &failure);
 	}
-	if (!err)
-		return 1;
-	return_failure(L, &failure);
-	lua_pushinteger(L, inside ? count : 0);
-	return 4;
+	return err ? return_load_failure(L, &failure, inside ? count : 0, refused) : 1;
 }
 
 /* --- inside a transaction: the same, and failures are raised --- */

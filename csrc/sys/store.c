@@ -100,7 +100,7 @@ static int share(struct store *store, const struct store_options *wanted,
 	if (!wanted->read_only && wanted->durability != have->durability)
 		return differ(store, "durability", failure);
 	if (wanted->max_bytes && wanted->max_bytes != have->max_bytes)
-		return differ(store, "max_bytes", failure);
+		return differ(store, "max_size", failure);
 	if (wanted->clock && wanted->clock != have->clock)
 		return differ(store, "clock", failure);
 	store->handles++;

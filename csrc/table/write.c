@@ -45,6 +45,17 @@ static bool fail_empty(struct failure *failure, const struct key_attribute *attr
 	return true;
 }
 
+static int fail_schema(struct failure *failure, const struct key_schema *schema)
+{
+	const struct key_attribute *partition = &schema->partition, *sort = &schema->sort;
+
+	if (!sort->type)
+		return fail_with(failure, ERR_KEY_SCHEMA, "a key has %s (%s) and nothing else",
+			partition->name, type_name(partition->type));
+	return fail_with(failure, ERR_KEY_SCHEMA, "a key has %s (%s) and %s (%s) and nothing else",
+		partition->name, type_name(partition->type), sort->name, type_name(sort->type));
+}
+
 int fail_key(struct failure *failure, int err, const struct key_schema *schema,
 	struct slice item)
 {
@@ -53,6 +64,8 @@ int fail_key(struct failure *failure, int err, const struct key_schema *schema,
 		err == ERR_KEY_MISSING ? fail_missing :
 		err == ERR_KEY_EMPTY ? fail_empty : NULL;
 
+	if (err == ERR_KEY_SCHEMA)
+		return fail_schema(failure, schema);
 	fail(failure, err);
 	if (say && !say(failure, &schema->partition, item))
 		say(failure, &schema->sort, item);

@@ -60,8 +60,10 @@ function Database:create_table(spec)
     misuse("create_table: a table of name, partition_key, ... expected")
   end
   options.check(spec, table_options, "create_table")
-  if not spec.name or not spec.partition_key then
-    misuse("create_table: name and partition_key are missing")
+  for _, name in ipairs { "name", "partition_key" } do
+    if spec[name] == nil then
+      misuse(("create_table: %s is missing"):format(name))
+    end
   end
   local partition, partition_type = key_of(spec.partition_key)
   local sort, sort_type
@@ -180,6 +182,9 @@ end
 ---@return tidetable.TransactionTable
 function Transaction:table(name)
   self:check()
+  if type(name) ~= "string" then
+    misuse("table: a name expected, got " .. type(name))
+  end
   local handle = self.tables[name]
   if not handle then
     handle = tables.inside(self, name)
@@ -193,6 +198,8 @@ local transact_options = {
   attempts = options.integer_from(1),
   time_limit = options.seconds,
 }
+
+options.methods(Transaction, "tx")
 
 --- Runs fn; the transaction ends before it is committed: closing asks Lua for
 --- memory, and afterwards nothing may fail any more.
@@ -306,6 +313,8 @@ function Database:close()
 end
 
 Database.__close = Database.close
+
+options.methods(Database, "db")
 
 --- Makes a handle of { core, path, busy_timeout, wait }.
 ---@return tidetable.Database

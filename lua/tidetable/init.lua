@@ -10,6 +10,11 @@ local types = require "tidetable.types"
 
 local misuse = options.misuse
 
+-- Which lines are not the program's: an error says from which of those it came.
+if options.source then
+  core.library(options.source)
+end
+
 local tidetable = {
   _VERSION = "tidetable " .. core.version,
   null = types.null,

@@ -15,6 +15,8 @@
 ---@field first integer?      TRIMMED: the range of sequence numbers lost
 ---@field last integer?
 ---@field loaded integer?     table:load: how many items are stored
+---@field item integer?       table:load: which one was refused, from 1
+---@field where string?       the line of the program that called: "shop.lua:12"
 ---@field errno integer?      the system's number, where there is one
 ---@operator concat(any): string
 

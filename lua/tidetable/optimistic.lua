@@ -227,9 +227,10 @@ local function see(self, key, bytes)
   return item
 end
 
-function Table:get(key)
+function Table:get(key, given)
   self.transaction:check()
   shared.check_table(key, "get", "a key")
+  options.check(given, shared.get_options, "get")
   return (see(self, raising(core.key_at(self.transaction.snapshot, self.core, key, true))))
 end
 
@@ -272,7 +273,7 @@ function Table:load(items, given)
   return raising(shared.load_items(function(batch, n)
     local key, err, code = core.key_at(self.transaction.snapshot, self.core, batch[n], false)
     if not key then
-      return nil, err, code
+      return nil, err, code, 0, n
     end
     keep(self, key, err, false)
     return 1
@@ -281,7 +282,9 @@ end
 
 local function iterate(self, partition, given)
   local rows = open_rows(self, partition, given, given.limit, given.limit)
-  return next_row, rows, nil, rows
+  return function()
+    return next_row(rows)
+  end, nil, nil, rows
 end
 
 function Table:query(partition, given)
@@ -335,6 +338,8 @@ function Table:scan_page(given)
   self.transaction:check()
   return read_page(self, nil, options.check(given, shared.scan_page_options, "scan_page"))
 end
+
+options.methods(Table, "table")
 
 --- Whether it is the same table, and what was read by key is as it was; or nil, err.
 local function table_is_current(self)
@@ -406,6 +411,9 @@ end
 ---@return tidetable.OptimisticTable
 function Transaction:table(name)
   self:check()
+  if type(name) ~= "string" then
+    options.misuse("table: a name expected, got " .. type(name))
+  end
   local handle = self.tables[name]
   if not handle then
     handle = open_table(self, name)
@@ -416,6 +424,8 @@ function Transaction:table(name)
   end
   return handle
 end
+
+options.methods(Transaction, "tx")
 
 --- Whether everything that was read is as it was; or nil, err.
 local function is_current(transaction)

@@ -7,6 +7,7 @@ local options = {}
 
 --- Where our own files are, as debug.getinfo says it; nil in a bundle.
 local ours = debug and debug.getinfo(1, "S").source:match "^(@.*)options%.lua$"
+options.source = ours
 
 local function is_ours(info)
   return info.what == "C" or info.source:sub(1, #ours) == ours
@@ -28,6 +29,30 @@ function options.misuse(text)
 end
 
 local misuse = options.misuse
+
+--- Raises: a method was called with a dot, so that its object is missing.
+---@param name string    the method's
+---@param object string  what the message calls the object: "db", "stream"
+function options.no_self(name, object)
+  misuse(("%s: call it with a colon: %s:%s(...)"):format(name, object, name))
+end
+
+--- Has the methods of a class see to that, but those that do so themselves.
+---@param class table
+---@param object string
+---@param but table<string, true>|nil
+function options.methods(class, object, but)
+  for name, method in pairs(class) do
+    if type(method) == "function" and name:sub(1, 2) ~= "__" and not (but and but[name]) then
+      class[name] = function(self, ...)
+        if getmetatable(self) ~= class then
+          options.no_self(name, object)
+        end
+        return method(self, ...)
+      end
+    end
+  end
+end
 
 --- How many letters two words differ by (insertions, deletions, exchanges).
 local function distance(a, b)
@@ -59,18 +84,28 @@ function options.nearest(name, known)
       best, least = word, d
     end
   end
-  if best and least <= math.max(2, #name // 2) then
+  if best and least <= math.max(2, #name // 3) then
     return best
   end
 end
 
-local function sorted_names(known)
+local function all_known(known)
   local names = {}
   for name in pairs(known) do
     names[#names + 1] = name
   end
   table.sort(names)
-  return table.concat(names, ", ")
+  return #names > 0 and "known are " .. table.concat(names, ", ") or "there are none"
+end
+
+--- What was given, for a message: a value where it is short, else its type.
+local function shown(value)
+  if type(value) == "string" and #value <= 60 then
+    return ("%q"):format(value)
+  elseif type(value) == "number" or type(value) == "boolean" then
+    return tostring(value)
+  end
+  return type(value)
 end
 
 --- Checks a table of options against what is known: `known` maps each name to
@@ -93,7 +128,7 @@ function options.check(given, known, what)
       local near = type(name) == "string" and options.nearest(name, known)
       misuse(("%s: unknown option %q%s"):format(what, tostring(name),
         near and (" (did you mean %q?)"):format(near) or
-        ("; known are " .. sorted_names(known))))
+        "; " .. all_known(known)))
     end
     local wrong
     if type(expected) == "function" then
@@ -109,7 +144,7 @@ function options.check(given, known, what)
       end
     end
     if wrong then
-      misuse(("%s: option %q must be %s, got %s"):format(what, name, wrong, type(value)))
+      misuse(("%s: option %q must be %s, got %s"):format(what, name, wrong, shown(value)))
     end
   end
   return given
@@ -152,7 +187,8 @@ function options.one_of(words)
         return nil
       end
     end
-    return '"' .. table.concat(words, '", "') .. '"'
+    local all = '"' .. table.concat(words, '", "') .. '"'
+    return (all:gsub(', ("[^"]*")$', " or %1"))
   end
 end
 

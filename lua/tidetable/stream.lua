@@ -226,9 +226,11 @@ end
 ---@field timeout number|nil    with follow: end after so many seconds without one
 ---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 
-local function seconds_to_wait(given)
+local function seconds_to_wait(given, what)
   if given.follow then
     return given.timeout
+  elseif given.timeout then
+    misuse(what .. ': option "timeout" goes with "follow"')
   end
   return 0
 end
@@ -238,15 +240,15 @@ end
 ---@return fun(): tidetable.Record|nil
 function Stream:records(given)
   given = options.check(given, records_options, "records")
+  local seconds = seconds_to_wait(given, "records")
   local open = given.follow and open_follower or open_reader
   local reader, err = open(self, given, "records", given.limit)
   if not reader then
     error(err, 0)
   end
   if not given.follow then
-    return core.next_record, reader.core, nil, reader.core
+    return core.records(reader.core), nil, nil, reader.core
   end
-  local seconds = seconds_to_wait(given)
   return function()
     return next_or_raise(reader, seconds)
   end, nil, nil, reader
@@ -257,12 +259,12 @@ end
 ---@return fun(): tidetable.Record[]|nil
 function Stream:transactions(given)
   given = options.check(given, records_options, "transactions")
+  local seconds, left = seconds_to_wait(given, "transactions"), given.limit or math.huge
   local open = given.follow and open_follower or open_reader
   local reader, err = open(self, given, "transactions")
   if not reader then
     error(err, 0)
   end
-  local seconds, left = seconds_to_wait(given), given.limit or math.huge
   return function()
     if left <= 0 then
       return nil
@@ -398,6 +400,8 @@ function Stream:close()
 end
 
 Stream.__close = Stream.close
+
+options.methods(Stream, "stream")
 
 function Stream:__tostring()
   return "tidetable.stream: " .. (self.id and self.table_name .. "/" .. self.label or "all")

@@ -36,13 +36,21 @@ local function check_table(value, what, expected)
   end
 end
 
+--- What is wrong with a call of a method that is too short to look closely itself.
+local function check_call(self, value, what, expected)
+  if type(self) ~= "table" or not self.core then
+    options.no_self(what, "table")
+  end
+  check_table(value, what, expected)
+end
+
 --- Stores an item in place of whatever had its key.
 ---@param item table
 ---@param given { return_values: "NONE"|"ALL_OLD"|nil }|nil
 ---@return boolean|nil ok, table|tidetable.error|nil old_or_err, string|nil code
 function Table:put(item, given)
-  if type(item) ~= "table" then
-    check_table(item, "put", "an item")
+  if type(item) ~= "table" or not self.core then
+    check_call(self, item, "put", "an item")
   end
   return wait.write(self.database, core.put, self.core, item,
     given ~= nil and wants_old(given, "put"))
@@ -57,12 +65,16 @@ function Table:delete(key, given)
   return wait.write(self.database, core.delete, self.core, key, wants_old(given, "delete"))
 end
 
+local get_options = {}
+
 --- The item with this key; nil without an error when there is none.
 ---@param key table  the key attributes and nothing else
+---@param given {}|nil  there are no options
 ---@return table|nil item, tidetable.error|nil err, string|nil code
-function Table:get(key)
-  if type(key) ~= "table" then
-    check_table(key, "get", "a key")
+function Table:get(key, given)
+  if type(key) ~= "table" or given ~= nil or not self.core then
+    check_call(self, key, "get", "a key")
+    options.check(given, get_options, "get")
   end
   return core_get(self.core, key)
 end
@@ -120,7 +132,7 @@ local function iterate(self, partition, given)
       error(why, 0)
     end
   end
-  return core.next_item, query, nil, query
+  return core.items(query), nil, nil, query
 end
 
 local function check_partition(partition, what)
@@ -213,21 +225,26 @@ local load_options = { batch = options.integer_from(1) }
 local function load_batch(put_some, items, count)
   local first, last = 1, count
   while first <= count do
-    local n, err, code, put = put_some(items, first, last)
+    local n, err, code, put, refused = put_some(items, first, last)
     if n then
       first, last = first + n, count
     elseif code == "TOO_BIG" and last > first and put == 0 then
       last = first + (last - first) // 2
     else
-      return first - 1 + (put or 0), err, code
+      return first - 1 + (put or 0), err, code, refused
     end
   end
   return count
 end
 
-local function failed(loaded, err, code)
+--- How many are stored, and which one, counted from the first of all, was refused.
+local function failed(loaded, err, code, number)
   if type(err) == "table" then
     err.loaded = loaded
+    if code == "VALIDATION" and number and number > 0 then
+      err.item = number
+      err.message = ("item %d: %s"):format(number, (err.message:gsub("^item: ", "")))
+    end
   end
   return nil, err, code
 end
@@ -251,12 +268,12 @@ local function load_array(put_some, items, size)
   while loaded < count do
     local n = math.min(size, count - loaded)
     local first = loaded + 1
-    local done, err, code = load_batch(function(_, from, to)
+    local done, err, code, refused = load_batch(function(_, from, to)
       return put_some(items, loaded + from, loaded + to)
     end, items, n)
     loaded = first - 1 + done
     if err then
-      return failed(loaded, err, code)
+      return failed(loaded, err, code, refused)
     end
   end
   return loaded
@@ -264,6 +281,9 @@ end
 
 local function load_items(put_some, items, size)
   if type(items) == "table" then
+    if #items == 0 and next(items) ~= nil then
+      misuse("load: items are an array; for one item there is put")
+    end
     return load_array(put_some, items, size)
   elseif type(items) ~= "function" then
     misuse("load: items are an array or a function, got " .. type(items))
@@ -271,11 +291,11 @@ local function load_items(put_some, items, size)
   local loaded = 0
   while true do
     local batch, n = take(items, size)
-    local done, err, code = load_batch(put_some, batch, n)
-    loaded = loaded + done
+    local done, err, code, refused = load_batch(put_some, batch, n)
     if err then
-      return failed(loaded, err, code)
+      return failed(loaded + done, err, code, refused and loaded + refused)
     end
+    loaded = loaded + done
     if n < size then
       return loaded
     end
@@ -373,9 +393,10 @@ local tx_put = core.tx_put
 
 -- The commonest call of all, in line: a function less is a tenth less.
 function TransactionTable:put(item, given)
-  if self.transaction.ended or type(item) ~= "table" then
+  local transaction = self and self.transaction
+  if not transaction or transaction.ended or type(item) ~= "table" then
+    check_call(self, item, "put", "an item")
     check_alive(self)
-    check_table(item, "put", "an item")
   end
   return tx_put(self.core, item, given ~= nil and wants_old(given, "put"))
 end
@@ -410,13 +431,17 @@ function TransactionTable:load(items, given)
   end, items, size))
 end
 
+-- Behind the transaction's, which are made of the same functions.
+options.methods(Table, "table", { get = true, put = true })
+options.methods(TransactionTable, "table", { put = true })
+
 --- What optimistic.lua does alike.
 tables.shared = {
   wants_old = wants_old, check_table = check_table, check_partition = check_partition,
   raising = raising,
   query_options = query_options, scan_options = scan_options,
   page_options = page_options, scan_page_options = scan_page_options,
-  load_options = load_options, load_items = load_items,
+  get_options = get_options, load_options = load_options, load_items = load_items,
 }
 
 --- The table as the transaction sees it. Raises NOT_FOUND.

@@ -310,24 +310,35 @@ describe("inside a transaction", function()
   it("a write beside it is NESTED, by every call that writes", function()
     local codes = {}
     local ok, err = after_a_change(function()
-      local function note(_, _, code)
-        codes[#codes + 1] = tostring(code)
+      local function note(f, ...)
+        local ok, err = pcall(f, ...)
+        codes[#codes + 1] = not ok and type(err) == "table" and err.code or tostring(err)
       end
-      note(one:put { id = "c" })
-      note(one:delete { id = "a" })
-      note(one:load { { id = "c" } })
-      note(db:create_table { name = "new", partition_key = "p" })
-      note(db:delete_table "two")
-      note(db:transact(function() end))
-      note(one:disable_stream())
-      note(one:enable_stream())
-      note(assert(one:stream()):set_retention("1h"))
-      note(db:trim())
+      note(one.put, one, { id = "c" })
+      note(one.delete, one, { id = "a" })
+      note(one.load, one, { { id = "c" } })
+      note(db.create_table, db, { name = "new", partition_key = "p" })
+      note(db.delete_table, db, "two")
+      note(db.transact, db, function() end)
+      note(one.disable_stream, one)
+      note(one.enable_stream, one)
+      local stream = assert(one:stream())
+      note(stream.set_retention, stream, "1h")
+      note(db.trim, db)
       error("enough", 0)
     end)
     assert.is_false(ok)
     assert.equal("enough", err)
     assert.equal(("NESTED "):rep(10), table.concat(codes, " ") .. " ")
+    check_unharmed()
+  end)
+
+  it("a write beside it undoes it, also where nobody looks at what the write returns", function()
+    local ok, err = after_a_change(function()
+      one:put { id = "c" }
+    end)
+    assert.is_false(ok)
+    assert.equal("NESTED", err.code)
     check_unharmed()
   end)
 
@@ -658,7 +669,56 @@ local misuses = {
       tx:table("one"):query("a", { limt = 1 })
     end, { mode = "optimistic" })
   end,
+  ["a name that is none"] = function(opened)
+    opened:transact(function(tx) tx:table(opened) end)
+  end,
+  ["an optimistic name that is none"] = function(opened)
+    opened:transact(function(tx) tx:table(opened) end, { mode = "optimistic" })
+  end,
+  ["one item for load"] = function(_, orders) orders:load { id = "a" } end,
+  ["timeout without follow"] = function(_, orders)
+    orders:stream():transactions { timeout = 1 }
+  end,
 }
+
+--- Each with a dot for a colon, with nothing and with a table as its first argument.
+local dotted = {
+  "db.close()", "db.info()", "db.check()", "db.trim()", "db.sync()", "db.stream()", "db.wakeup()",
+  "db.list_tables()", "db.list_streams()", "db.create_table { name = 'new', partition_key = 'id' }",
+  "db.table 'one'", "db.delete_table 'one'", "db.backup 'x'", "db.transact(print)",
+  "orders.put { id = 'a' }", "orders.put({ id = 'a' }, { return_values = 'ALL_OLD' })",
+  "orders.put()", "orders.get { id = 'a' }", "orders.get({ id = 'a' }, {})", "orders.get()",
+  "orders.delete { id = 'a' }", "orders.query 'a'", "orders.scan()", "orders.scan { limit = 1 }",
+  "orders.query_page 'a'", "orders.scan_page()", "orders.load {}", "orders.stream()",
+  "orders.describe()", "orders.enable_stream()", "orders.disable_stream()",
+  "stream.records()", "stream.records { limit = 1 }", "stream.transactions()", "stream.next()",
+  "stream.next_transaction()", "stream.describe()", "stream.set_retention '1h'", "stream.close()",
+  "stream.wakeup()",
+  "db:transact(function(tx) tx.table 'one' end)",
+  "db:transact(function(tx) tx:table('one').put { id = 'a' } end)",
+  "db:transact(function(tx) tx:table('one').get { id = 'a' } end)",
+  "db:transact(function(tx) tx:table('one').scan() end)",
+  "db:transact(function(tx) tx.table 'one' end, { mode = 'optimistic' })",
+  "db:transact(function(tx) tx:table('one').put { id = 'a' } end, { mode = 'optimistic' })",
+  "db:transact(function(tx) tx:table('one').query 'a' end, { mode = 'optimistic' })",
+}
+
+describe("a dot for a colon", function()
+  it("is named, and blamed on the line of the call", function()
+    local opened = helper.open()
+    local orders = assert(opened:create_table {
+      name = "one", partition_key = "id", stream = true,
+    })
+    for _, call in ipairs(dotted) do
+      local chunk = assert(load("local db, orders, stream = ...\n" .. call, "=program"))
+      local ok, err = pcall(chunk, opened, orders, orders:stream())
+      assert.is_false(ok, call)
+      assert.is_truthy(tostring(err):find "^program:2: [%w_]+: call it with a colon: %w+:[%w_]+%(",
+        call .. ": " .. tostring(err))
+    end
+    assert(orders:put { id = "a" })
+  end)
+end)
 
 describe("a misuse", function()
   for name, call in pairs(misuses) do

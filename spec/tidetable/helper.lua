@@ -60,7 +60,9 @@ local function check_error(code, err)
   assert.equal("string", type(err.exception))
   assert.equal("boolean", type(err.retryable))
   assert.equal("none", err.outcome)
-  assert.equal(code .. ": " .. err.message, tostring(err))
+  assert.is_truthy(not err.where or err.where:find "%.lua:%d+$", err.where)
+  local where = err.where and err.where .. ": " or ""
+  assert.equal(where .. code .. ": " .. err.message, tostring(err))
   return err
 end
 

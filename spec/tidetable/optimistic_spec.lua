@@ -151,7 +151,7 @@ describe("an optimistic transaction", function()
   it("is refused inside a transaction with the lock", function()
     local db = open_shop()
     db:transact(function()
-      refused("NESTED", optimistic(db, nothing))
+      helper.raises("NESTED", optimistic, db, nothing)
     end)
   end)
 
@@ -201,11 +201,11 @@ describe("transact's options", function()
     assert.equal(5, db:transact(function(tx)
       tx:table("accounts"):put { id = "ann" }
       -- The lock is held: a plain write is refused.
-      refused("NESTED", accounts:put { id = "bob" })
+      helper.raises("NESTED", accounts.put, accounts, { id = "bob" })
       return 5
     end, { mode = "locked", time_limit = 1 }))
     for text, options in pairs {
-      ['"mode" must be "locked", "optimistic"'] = { mode = "none" },
+      ['"mode" must be "locked" or "optimistic", got "none"'] = { mode = "none" },
       ['"attempts" is for mode "optimistic"'] = { attempts = 3 },
       ['"attempts" is for mode'] = { attempts = 3, mode = "locked" },
       ['"attempts" must be an integer from 1'] = { attempts = 0, mode = "optimistic" },

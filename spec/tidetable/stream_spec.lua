@@ -172,7 +172,7 @@ describe("records", function()
     for _, name in ipairs { "records", "transactions" } do
       misuse('unknown option "form" (did you mean "from"?)', stream[name], stream,
         { form = "LATEST" })
-      misuse('option "from" must be "TRIM_HORIZON", "LATEST"', stream[name], stream,
+      misuse('option "from" must be "TRIM_HORIZON" or "LATEST", got "latest"', stream[name], stream,
         { from = "latest" })
       misuse("give one of from, at, after, time", stream[name], stream, { from = "LATEST", at = 1 })
       misuse("give one of from, at, after, time", stream[name], stream, { time = 1, after = 1 })
@@ -181,6 +181,7 @@ describe("records", function()
       misuse('option "time" must be a number of seconds', stream[name], stream, { time = "now" })
       misuse('option "limit" must be an integer from 1', stream[name], stream, { limit = 0 })
       misuse('option "timeout" must be', stream[name], stream, { follow = true, timeout = -1 })
+      misuse('option "timeout" goes with "follow"', stream[name], stream, { timeout = 1 })
       misuse('option "wait" must be function', stream[name], stream, { wait = 1 })
     end
     misuse('unknown option "limit"', orders.stream, orders, { limit = 1 })

@@ -272,9 +272,25 @@ describe("query", function()
     pcall(function() for _ in orders:scan { snapshot = true } do error "x" end end)
     assert(orders:put { customer = "bob", placed_at = 1 })
     assert.equal(0, db:info().oldest_reader_lag)
-    local next_item, state, _, closing <close> = orders:scan()
-    assert.is_not_nil(next_item(state))
+    local next_item, _, _, closing <close> = orders:scan()
+    assert.is_not_nil(next_item())
     assert.is_not_nil(closing)
+  end)
+
+  it("gives a function that can be called without a loop, in transactions too", function()
+    for i = 1, 3 do assert(orders:put { customer = "ann", placed_at = i }) end
+    local function first_of(a_table)
+      local next_item = a_table:query("ann", { descending = true })
+      assert.equal(3, next_item().placed_at)
+      assert.equal(2, next_item().placed_at)
+      return a_table:scan { limit = 1 }().placed_at
+    end
+    assert.equal(1, first_of(orders))
+    for _, mode in ipairs { "locked", "optimistic" } do
+      assert.equal(1, db:transact(function(tx)
+        return first_of(tx:table "orders")
+      end, { mode = mode }))
+    end
   end)
 
   it("may be taken in turns with another, and with itself ended", function()

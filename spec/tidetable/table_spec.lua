@@ -165,7 +165,7 @@ describe("put", function()
   it("raises what only a mistake can cause", function()
     misuse('unknown option "return_value" (did you mean "return_values"?)', orders.put, orders,
       { customer = "ann", placed_at = 1 }, { return_value = "ALL_OLD" })
-    misuse('option "return_values" must be "NONE", "ALL_OLD"', orders.put, orders,
+    misuse('option "return_values" must be "NONE" or "ALL_OLD", got "ALL_NEW"', orders.put, orders,
       { customer = "ann", placed_at = 1 }, { return_values = "ALL_NEW" })
     misuse("options are a table", orders.put, orders, { customer = "ann", placed_at = 1 }, true)
     assert.are.same({}, collect(orders:scan()))
@@ -199,6 +199,28 @@ describe("get", function()
       refused("VALIDATION", orders:get(key))
       refused("VALIDATION", orders:delete(key))
     end
+    -- Says what a key is here, which is what the program has to mend.
+    local schema = "The provided key element does not match the schema: a key has "
+    for _, call in ipairs { orders.get, orders.delete } do
+      local err = refused("VALIDATION", call(orders, { customer = "ann", placed_at = "1" }))
+      assert.equal(schema .. "customer (S) and placed_at (N) and nothing else", err.message)
+    end
+    local one = assert(db:create_table { name = "one", partition_key = { "id", "B" } })
+    local err = refused("VALIDATION", one:get { id = "a" })
+    assert.equal(schema .. "id (B) and nothing else", err.message)
+  end)
+
+  it("has no options, and says so", function()
+    local key = { customer = "ann", placed_at = 1 }
+    misuse('get: unknown option "consistent_read"; there are none', orders.get, orders, key,
+      { consistent_read = true })
+    misuse("get: options are a table, got boolean", orders.get, orders, key, true)
+    for _, mode in ipairs { "locked", "optimistic" } do
+      misuse('get: unknown option "projection"', db.transact, db, function(tx)
+        tx:table "orders":get(key, { projection = "total" })
+      end, { mode = mode })
+    end
+    assert.is_nil(orders:get(key, {}))
   end)
 end)
 
@@ -273,20 +295,31 @@ describe("load", function()
     assert.equal(6, #collect(orders:scan()))
   end)
 
-  it("says in err.loaded how many are stored", function()
+  it("says in err.loaded how many are stored, and in err.item which one was refused", function()
     local bad = items(1, 10)
     bad[8] = { customer = "ann" }
     local err = refused("VALIDATION", orders:load(bad, { batch = 3 }))
     assert.equal(6, err.loaded)
+    assert.equal(8, err.item)
+    assert.match("^item 8: .*Missing the key placed_at", err.message)
     assert.equal(6, #collect(orders:scan()))
     err = refused("VALIDATION", orders:load({ item(20), "x" }))
     assert.equal(0, err.loaded)
+    assert.equal("item 2: table expected, got string", err.message)
     local i = 0
     err = refused("VALIDATION", orders:load(function()
       i = i + 1
       return i == 5 and { customer = "ann", placed_at = "5" } or item(100 + i)
     end, { batch = 2 }))
     assert.equal(4, err.loaded)
+    assert.equal(5, err.item)
+    for _, mode in ipairs { "locked", "optimistic" } do
+      err = helper.raises("VALIDATION", db.transact, db, function(tx)
+        tx:table "orders":load({ item(20), item(21), { customer = 7 } }, { batch = 2 })
+      end, { mode = mode })
+      assert.equal(3, err.item)
+      assert.match("^item 3: ", err.message)
+    end
     assert.equal(10, #collect(orders:scan()))
     assert.is_true(db:check().ok)
   end)
@@ -341,6 +374,7 @@ describe("load", function()
 
   it("raises what only a mistake can cause", function()
     misuse("items are an array or a function, got nil", orders.load, orders)
+    misuse("items are an array; for one item there is put", orders.load, orders, item(1))
     misuse("items are an array or a function, got string", orders.load, orders, "x")
     misuse('option "batch" must be an integer from 1', orders.load, orders, {}, { batch = 0 })
     misuse("unknown option", orders.load, orders, {}, { size = 3 })

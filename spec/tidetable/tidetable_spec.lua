@@ -163,7 +163,7 @@ describe("open", function()
     misuse("open: options are a table, got number", tidetable.open, path(), 3)
     misuse('unknown option "durabilty" (did you mean "durability"?)', tidetable.open, path(),
       { durabilty = "none" })
-    misuse('option "durability" must be "full", "one_flush", "none", got string', tidetable.open,
+    misuse('option "durability" must be "full", "one_flush" or "none", got "maybe"', tidetable.open,
       path(), { durability = "maybe" })
     misuse('option "read_only" must be boolean', tidetable.open, path(), { read_only = 1 })
     misuse('option "create" must be boolean', tidetable.open, path(), { create = "yes" })
@@ -248,7 +248,8 @@ describe("an error", function()
     local ok, err, code = db:table "nothing"
     refused("NOT_FOUND", ok, err, code)
     assert.equal("ResourceNotFoundException", err.exception)
-    assert.equal("NOT_FOUND: " .. err.message, tostring(err))
+    assert.match("tidetable_spec.lua:%d+$", err.where)
+    assert.equal(err.where .. ": NOT_FOUND: " .. err.message, tostring(err))
     assert.equal("so: " .. tostring(err) .. "!", "so: " .. err .. "!")
     assert.is_nil(err.pid)
     assert.is_nil(err.first)
@@ -258,7 +259,38 @@ describe("an error", function()
   it("does what one hopes in assert", function()
     helper.open()
     local child = helper.child "print(select(2, pcall(assert, db:table 'nothing')))"
-    assert.is_truthy(child:line():find "^NOT_FOUND: .*nothing")
+    assert.is_truthy(child:line():find "^[^:]+:%d+: NOT_FOUND: .*nothing")
+  end)
+
+  -- Lua shows an object that nobody catches as its text, without a traceback.
+  it("says in which line of the program it arose, returned or raised", function()
+    local db = helper.memory()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    local returned = {
+      "orders:put { id = 1 }", "db:table 'none'", "tidetable.number 'x'",
+      "orders:load { { id = 'a' }, { id = 2 } }",
+    }
+    local raised = {
+      "for _ in orders:query(1) do end", "db:transact(function() db:trim() end)",
+      "db:transact(function(tx) tx:table 'none' end)",
+      "coroutine.wrap(function() assert(db:table 'none') end)()",
+      "db:close() orders:get { id = 'a' }",
+    }
+    local function check(text, err)
+      assert.equal("shop.lua:2", err.where, text)
+      assert.equal(1, tostring(err):find("shop.lua:2: " .. err.code .. ": ", 1, true))
+    end
+    local function program(text)
+      return assert(load("local db, orders, tidetable = ...\n" .. text, "@shop.lua"))
+    end
+    for _, text in ipairs(returned) do
+      local _, err = program("local ok, err = " .. text .. " return ok, err")(db, orders, tidetable)
+      check(text, err)
+    end
+    for _, text in ipairs(raised) do
+      local _, err = pcall(program(text), db, orders, tidetable)
+      check(text, err)
+    end
   end)
 
   it("names the attribute of an item", function()
@@ -318,7 +350,7 @@ describe("an error", function()
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     db:transact(function()
       refused("BUSY", other:table("orders"):put { id = "a" })
-      refused("NESTED", orders:put { id = "a" })
+      helper.raises("NESTED", orders.put, orders, { id = "a" })
     end)
   end)
 end)

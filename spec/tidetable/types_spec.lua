@@ -241,8 +241,8 @@ describe("a refusal", function()
 
   it("reads well, joined or not", function()
     local _, err = values.encode { v = print }
-    assert.equal("VALIDATION: v: a function can't be stored", tostring(err))
-    assert.equal("put: VALIDATION: v: a function can't be stored", "put: " .. err)
+    assert.equal(err.where .. ": VALIDATION: v: a function can't be stored", tostring(err))
+    assert.equal("put: " .. tostring(err), "put: " .. err)
     assert.equal("ValidationException", err.exception)
     assert.is_false(err.retryable)
     assert.equal("none", err.outcome)

@@ -51,7 +51,7 @@ static void handles_may_not_contradict(void)
 	options.durability = DURABILITY_NONE;
 	options.max_bytes = 1 << 20;
 	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_OPTIONS);
-	CHECK(strstr(failure.message, "max_bytes"));
+	CHECK(strstr(failure.message, "max_size"));
 	options.max_bytes = SMALL_MAX_BYTES;
 	options.clock = clock_system();
 	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_OPTIONS);

@@ -7,6 +7,7 @@ describe("an error of validation", function()
 
   it("has the fields, the look and the metatable's name of the core's", function()
     local _, core_err = tidetable.number "x"
+    core_err.where = nil -- the place that counts is in the text that was read: its path
     for name, value in pairs(core_err) do
       if name ~= "message" and name ~= "exception" then assert.equal(value, err[name]) end
     end
