@@ -93,17 +93,16 @@ int record_get_head(struct record *record, struct slice bytes)
 
 int record_get(struct record *record, struct slice bytes)
 {
-	struct source source;
-	int err;
+	int err = record_get_head(record, bytes);
 
-	err = record_get_head(record, bytes);
 	if (err)
 		return err;
-	source = source_of(slice_of(bytes.data + RECORD_HEAD, bytes.len - RECORD_HEAD));
-	record->keys = source_take(&source, record->keys.len);
-	record->old_image = source_take(&source, record->old_image.len);
-	record->new_image = source_take(&source, record->new_image.len);
-	return source_finish(&source);
+	if (bytes.len != record_bytes(record))
+		return ERR_CORRUPT;
+	record->keys.data = bytes.data + RECORD_HEAD;
+	record->old_image.data = record->keys.data + record->keys.len;
+	record->new_image.data = record->old_image.data + record->old_image.len;
+	return 0;
 }
 
 /* No image, or a whole one. */
