@@ -106,117 +106,163 @@ bool is_utf8(struct slice text)
 	return true;
 }
 
-/* --- one value: what base/buffer.h reads with calls is read inline here --- */
+/* --- one value ---
+ *
+ * Read by addresses, which stay in registers where a struct source would be stored and
+ * loaded at each step: each function is given what is left and returns what is behind
+ * what it took, NULL if that is not there.
+ */
 
-static inline uint64_t take_varint(struct source *source)
+/* Out of the way of what is common, which then needs no frame. */
+#define SELDOM __attribute__((noinline))
+
+SELDOM static const uint8_t *take_long_varint(const uint8_t *at, const uint8_t *end, uint64_t *n)
 {
-	if (source->at < source->end && *source->at < 0x80 && !source->err)
-		return *source->at++;
-	return source_varint(source);
+	struct source source = { at, end, 0 };
+
+	*n = source_varint(&source);
+	return source.err ? NULL : source.at;
 }
 
-static inline struct slice take(struct source *source, uint64_t len)
+static inline const uint8_t *take_varint(const uint8_t *at, const uint8_t *end, uint64_t *n)
 {
-	struct slice taken = { source->at, 0 };
-
-	if (source->err || len > source_left(source)) {
-		source->err = ERR_CORRUPT;
-		return taken;
-	}
-	taken.len = (size_t)len;
-	source->at += len;
-	return taken;
+	if (at == end || *at >= 0x80)
+		return take_long_varint(at, end, n);
+	*n = *at;
+	return at + 1;
 }
 
-static inline struct slice take_counted(struct source *source)
+static inline const uint8_t *take(const uint8_t *at, const uint8_t *end, uint64_t len,
+	struct slice *taken)
 {
-	return take(source, take_varint(source));
+	if (!at || len > (size_t)(end - at))
+		return NULL;
+	*taken = slice_of(at, (size_t)len);
+	return at + len;
 }
 
-static struct slice take_number(struct source *source)
+SELDOM static const uint8_t *take_long(const uint8_t *at, const uint8_t *end,
+	struct slice *taken)
 {
-	int width = number_width(slice_of(source->at, source_left(source)));
+	uint64_t len;
 
-	if (width < 0)
-		source->err = ERR_CORRUPT;
-	return take(source, width < 0 ? 0 : (uint64_t)width);
+	at = take_long_varint(at, end, &len);
+	return take(at, end, len, taken);
 }
 
-static void take_container(struct source *source, struct value *value)
+/* A varint length, then the bytes. */
+static inline const uint8_t *take_counted(const uint8_t *at, const uint8_t *end,
+	struct slice *taken)
 {
-	struct slice body = take(source, source_u32(source));
-	struct source members = source_of(body);
-	uint64_t count = take_varint(&members);
-	size_t left = source_left(&members);
+	if (at == end || *at >= 0x80)
+		return take_long(at, end, taken);
+	return take(at + 1, end, *at, taken);
+}
 
-	if (source->err || members.err ||
-		count > left / (value->type == TYPE_M ? ATTRIBUTE_MIN : 1) ||
-		(count == 0 && (left > 0 || type_is_set(value->type)))) {
-		source->err = ERR_CORRUPT;
-		return;
-	}
+static const uint8_t *take_number(const uint8_t *at, const uint8_t *end, struct slice *taken)
+{
+	int width = number_width(slice_of(at, (size_t)(end - at)));
+
+	return width < 0 ? NULL : take(at, end, (uint64_t)width, taken);
+}
+
+static const uint8_t *take_container(const uint8_t *at, const uint8_t *end, struct value *value)
+{
+	const uint8_t *members;
+	struct slice body;
+	uint64_t count;
+	size_t left;
+
+	if (end - at < 4)
+		return NULL;
+	at = take(at + 4, end, get_u32(at), &body);
+	members = at ? take_varint(body.data, at, &count) : NULL;
+	if (!members)
+		return NULL;
+	left = (size_t)(at - members);
+	if (count > left / (value->type == TYPE_M ? ATTRIBUTE_MIN : 1) ||
+			(count == 0 && (left > 0 || type_is_set(value->type))))
+		return NULL;
 	value->count = (uint32_t)count;
-	value->bytes = value->type == TYPE_M ? body : slice_of(members.at, left);
+	value->bytes = value->type == TYPE_M ? body : slice_of(members, left);
+	return at;
 }
 
-int value_read(struct source *source, struct value *value)
+static inline const uint8_t *take_value(const uint8_t *at, const uint8_t *end,
+	struct value *value)
 {
-	if (source->err || source->at == source->end)
-		return source->err = ERR_CORRUPT;
-	value->type = (enum type)*source->at++;
+	if (at == end)
+		return NULL;
+	value->type = (enum type)*at++;
 	value->count = 0;
-	value->bytes = slice_of(source->at, 0);
+	value->bytes = slice_of(at, 0);
 	switch (value->type) {
 	case TYPE_S:
 	case TYPE_B:
-		value->bytes = take_counted(source);
-		break;
+		return take_counted(at, end, &value->bytes);
 	case TYPE_N:
-		value->bytes = take_number(source);
-		break;
+		return take_number(at, end, &value->bytes);
 	case TYPE_TRUE:
 	case TYPE_FALSE:
 	case TYPE_NULL:
-		break;
+		return at;
 	case TYPE_M:
 	case TYPE_L:
 	case TYPE_SS:
 	case TYPE_NS:
 	case TYPE_BS:
-		take_container(source, value);
-		break;
+		return take_container(at, end, value);
 	default:
-		source->err = ERR_CORRUPT;
+		return NULL;
 	}
-	return source->err;
+}
+
+/* The source goes on behind what was taken; with NULL it has failed. */
+static inline int go_on(struct source *source, const uint8_t *at)
+{
+	if (!at)
+		return source->err = ERR_CORRUPT;
+	source->at = at;
+	return 0;
+}
+
+int value_read(struct source *source, struct value *value)
+{
+	return source->err ? source->err :
+		go_on(source, take_value(source->at, source->end, value));
 }
 
 /* --- walks --- */
 
 int map_start(struct map_walk *walk, struct slice body)
 {
-	walk->source = source_of(body);
-	walk->left = take_varint(&walk->source);
-	if (walk->left > source_left(&walk->source) / ATTRIBUTE_MIN)
-		walk->source.err = ERR_CORRUPT;
-	return walk->source.err;
+	struct source *source = &walk->source;
+	const uint8_t *at;
+
+	*source = source_of(body);
+	walk->left = 0;
+	at = take_varint(source->at, source->end, &walk->left);
+	if (at && walk->left > (size_t)(source->end - at) / ATTRIBUTE_MIN)
+		at = NULL;
+	return go_on(source, at);
 }
 
 /* Behind the last member nothing may follow. */
-static int walk_end(const struct source *source)
+static inline int walk_end(const struct source *source)
 {
-	int err = source_finish(source);
-
-	return err ? err : END;
+	return source->err || source->at != source->end ? ERR_CORRUPT : END;
 }
 
 int map_next(struct map_walk *walk, struct slice *name, struct value *value)
 {
-	if (walk->left == 0)
-		return walk_end(&walk->source);
+	struct source *source = &walk->source;
+	const uint8_t *at;
+
+	if (walk->left == 0 || source->err)
+		return walk_end(source);
 	walk->left--;
-	*name = take_counted(&walk->source);
-	return value_read(&walk->source, value);
+	at = take_counted(source->at, source->end, name);
+	return go_on(source, at ? take_value(at, source->end, value) : NULL);
 }
 
 static enum type member_type(enum type set)
@@ -239,16 +285,19 @@ int list_start(struct list_walk *walk, const struct value *list)
 
 int list_next(struct list_walk *walk, struct value *member)
 {
-	if (walk->left == 0)
-		return walk_end(&walk->source);
+	struct source *source = &walk->source;
+	const uint8_t *at = source->at;
+
+	if (walk->left == 0 || source->err)
+		return walk_end(source);
 	walk->left--;
 	if (!walk->of)
-		return value_read(&walk->source, member);
+		return go_on(source, take_value(at, source->end, member));
 	member->type = walk->of;
 	member->count = 0;
-	member->bytes = walk->of == TYPE_N ?
-		take_number(&walk->source) : take_counted(&walk->source);
-	return walk->source.err;
+	return go_on(source, walk->of == TYPE_N ?
+		take_number(at, source->end, &member->bytes) :
+		take_counted(at, source->end, &member->bytes));
 }
 
 int map_find(struct slice body, struct slice name, struct value *value)
