@@ -264,7 +264,8 @@ static int take_next(struct feed *feed, struct cursor *cursor, uint32_t stream)
 
 static bool is_full(const struct feed *feed, uint32_t taken, uint32_t max)
 {
-	return taken >= max || feed->page.len >= FEED_PAGE_BYTES;
+	return taken >= max ||
+		feed->page.len >= (feed->stream ? FEED_PAGE_BYTES : FEED_MERGED_BYTES);
 }
 
 /* Names the damaged row; what was taken before it is still given first. */

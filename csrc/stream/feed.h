@@ -13,7 +13,10 @@
 #include "stream/retention.h"
 
 #define FEED_PAGE_RECORDS 1000
-#define FEED_PAGE_BYTES (1024 * 1024)
+/* A page is read soon after it was written, so it should stay in the processor's own
+ * cache; of all streams, each page has to look for the place in every one. */
+#define FEED_PAGE_BYTES (128 * 1024)
+#define FEED_MERGED_BYTES (1024 * 1024)
 
 enum position_kind {
 	POSITION_TRIM_HORIZON,       /* the oldest record in sight */

@@ -8,14 +8,20 @@ static struct streams streams = { all, 2, 2 };
 static struct state state;
 static struct buffer scratch;
 
-static void append(struct txn *txn, uint32_t stream, uint64_t sequence, uint64_t ordinal)
+static void append_long(struct txn *txn, uint32_t stream, uint64_t sequence, uint64_t ordinal,
+	struct slice keys)
 {
 	struct record record = {
 		.event = EVENT_REMOVE, .count = 1, .sequence = sequence, .transaction = sequence,
-		.ordinal = ordinal, .stream_bytes = 1000 * ordinal, .keys = slice_of_text("keys"),
+		.ordinal = ordinal, .stream_bytes = ordinal * (1000 + keys.len), .keys = keys,
 	};
 
 	CHECK_EQUAL_INT(log_append(txn, stream, &record, false, &scratch), 0);
+}
+
+static void append(struct txn *txn, uint32_t stream, uint64_t sequence, uint64_t ordinal)
+{
+	append_long(txn, stream, sequence, ordinal, slice_of_text("keys"));
 }
 
 static struct txn *begin_streams(struct store *store)
@@ -138,6 +144,33 @@ static void pages_of_any_size(struct store *store)
 	cancel_write(txn);
 }
 
+/* A page ends with the record that makes it full: of one stream sooner than of all. */
+static void pages_of_long_records(struct store *store)
+{
+	static const uint8_t keys[40000];
+	static const struct {
+		uint32_t stream;
+		size_t bytes;
+	} pages[] = { { 1, FEED_PAGE_BYTES }, { 0, FEED_MERGED_BYTES } };
+	struct view_of_streams view = { .streams = &streams, .state = &state };
+	struct txn *txn = begin_streams(store);
+	struct failure failure = { 0 };
+
+	view.txn = txn;
+	for (uint64_t i = 1; i <= FEED_MERGED_BYTES / sizeof keys + 2; i++)
+		append_long(txn, 1, i, i, slice_of(keys, sizeof keys));
+	for (int i = 0; i < 2; i++) {
+		struct feed feed = { .stream = pages[i].stream };
+
+		CHECK_EQUAL_INT(feed_fill(&feed, UINT32_MAX, &view, &failure), 0);
+		CHECK(feed.page.len >= pages[i].bytes);
+		CHECK(feed.page.len < pages[i].bytes + sizeof keys + 1000);
+		CHECK(!feed.caught_up);
+		feed_release(&feed);
+	}
+	cancel_write(txn);
+}
+
 static void nothing_was_filled(void)
 {
 	struct feed feed = { 0 };
@@ -156,6 +189,7 @@ int main(void)
 	a_number_is_given_twice(store);
 	a_key_of_no_stream(store);
 	pages_of_any_size(store);
+	pages_of_long_records(store);
 	nothing_was_filled();
 	buffer_release(&scratch);
 	store_close(store);
