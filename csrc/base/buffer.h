@@ -98,6 +98,16 @@ static inline uint64_t get_u64(const uint8_t *p)
 }
 
 /* The other way round, for algorithms that are defined so. */
+static inline uint16_t get_u16_little(const uint8_t *p)
+{
+	return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static inline uint32_t get_u32_little(const uint8_t *p)
+{
+	return get_u16_little(p) | (uint32_t)get_u16_little(p + 2) << 16;
+}
+
 static inline uint64_t get_u64_little(const uint8_t *p)
 {
 	uint64_t n;

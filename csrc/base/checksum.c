@@ -105,9 +105,15 @@ BY_PROCESSOR static uint32_t extend_by_processor(uint32_t crc, const uint8_t *p,
 	}
 	for (; len >= 8; p += 8, len -= 8)
 		crc = (uint32_t)_mm_crc32_u64(crc, get_u64_little(p));
-	for (; len; p++, len--)
-		crc = _mm_crc32_u8(crc, *p);
-	return crc;
+	if (len & 4) {
+		crc = _mm_crc32_u32(crc, get_u32_little(p));
+		p += 4;
+	}
+	if (len & 2) {
+		crc = _mm_crc32_u16(crc, get_u16_little(p));
+		p += 2;
+	}
+	return len & 1 ? _mm_crc32_u8(crc, *p) : crc;
 }
 
 static extend *choose(void)
