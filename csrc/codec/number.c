@@ -259,25 +259,24 @@ int number_from_double(struct number *number, double d)
  * canonical mantissa of at most 38 digits. */
 static unsigned check_pairs(const uint8_t *p, const uint8_t *end, uint8_t flip)
 {
-	unsigned count = 0;
-	uint8_t byte = 0, first;
+	const uint8_t *start = p;
+	uint8_t byte, first;
 
-	if (p == end)
-		return 0;
-	first = *p ^ flip;
+	if (end - p > PAIRS_MAX)
+		end = p + PAIRS_MAX;
 	do {
-		if (p == end || count == PAIRS_MAX)
+		if (p == end)
 			return 0;
 		byte = *p++ ^ flip;
 		if (byte >= 200)
 			return 0;
-		count++;
 	} while (byte & 1);
+	first = *start ^ flip;
 	if (first < 2 || byte == 0)
 		return 0;
-	if (count == PAIRS_MAX && (first >= 20 || byte % 20))
+	if (p - start == PAIRS_MAX && (first >= 20 || byte % 20))
 		return 0;
-	return count;
+	return (unsigned)(p - start);
 }
 
 int number_width(struct slice bytes)
