@@ -246,6 +246,7 @@ static int copy_rows(struct cursor *cursor, uint32_t stream, const struct record
 			return err;
 		if (err == END || !is_of(key, stream) || sequence_of(key) != head->sequence)
 			return ERR_CORRUPT;
+		cursor_expect_next(key, value);
 	}
 }
 
@@ -258,6 +259,7 @@ int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
 	if (err < 0)
 		return err;
 	assert(err == 0 && is_of(key, stream) && sequence_of(key) == head->sequence);
+	cursor_expect_next(key, value);
 	return copy_rows(cursor, stream, head, key, value, out);
 }
 
@@ -266,8 +268,10 @@ int log_take(struct cursor *cursor, uint32_t stream, struct record *head, struct
 	struct slice key, value;
 	int err = next_first_row(cursor, stream, &key, &value);
 
-	if (!err)
-		err = peek_head(key, value, head);
+	if (err)
+		return err;
+	cursor_expect_next(key, value);
+	err = peek_head(key, value, head);
 	return err ? err : copy_rows(cursor, stream, head, key, value, out);
 }
 
