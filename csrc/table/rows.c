@@ -233,6 +233,8 @@ static int step(struct row_walk *walk, enum move move)
 
 		if (err < 0)
 			return err;
+		if (err == 0 && move == MOVE_NEXT)
+			cursor_expect_next(key, value);
 		if (err == 0 && is_inside(at, walk->depth, key))
 			return settle(walk, walk->depth, key, value, move == MOVE_PREVIOUS);
 	}
