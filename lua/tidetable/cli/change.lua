@@ -11,8 +11,9 @@ local change = {}
 
 local EVENT_STYLES = { INSERT = "green", MODIFY = "yellow", REMOVE = "red" }
 
--- In one line no value is so long that the next one is out of sight.
-local LONGEST_VALUE = 28
+-- In one line no value is so long that the next one is out of sight, and no name moves
+-- the values of the others there.
+local LONGEST_VALUE, LONGEST_NAME = 28, 40
 
 -- What changed ---------------------------------------------------------------
 
@@ -222,18 +223,18 @@ function View:line(record, mark)
   end
   cells[#cells + 1] = self:cell("key", "bold", self:key(record))
   cells[#cells + 1] = self:summary(record)
-  out:line((table.concat(cells, "  "):gsub(" +$", "")))
+  out:line(text.trimmed(table.concat(cells, "  ")))
 end
 
--- All of it ------------------------------------------------------------------
+-- All of it: not cut at the window's edge ---------------------------------------
 
 local SIGNS = {
   old = { "-", "red" }, new = { "+", "green" }, both = { "~", "yellow" }, neither = { " ", "" },
 }
 
 function View:attribute(sign, name, width, value)
-  self.out:line(("  %s %s  %s"):format(self.out:paint(sign[2], sign[1]),
-    self.out:paint(sign[2], text.pad(name, width)), value))
+  self.out:write(("  %s %s  "):format(self.out:paint(sign[2], sign[1]),
+    self.out:paint(sign[2], text.pad(name, width))), value, "\n")
 end
 
 local function widest(list)
@@ -241,7 +242,7 @@ local function widest(list)
   for _, each in ipairs(list) do
     width = math.max(width, text.columns(each.path))
   end
-  return width
+  return math.min(width, LONGEST_NAME)
 end
 
 --- Each difference between two images on a line of its own. Of one image alone
@@ -273,7 +274,7 @@ function View:expand(record, mark)
     out:paint("cyan", record.table_name), out:paint("bold", self:key(record)),
     out:paint("dim", record.transaction_count > 1 and ("%d of %d of transaction %d"):format(
       record.transaction_position, record.transaction_count, record.transaction_id) or ""))
-  out:line((head:gsub(" +$", "")))
+  out:write(text.trimmed(head), "\n")
   if record.user_identity then
     out:line("  " .. out:paint("dim", "removed by time to live"))
   end

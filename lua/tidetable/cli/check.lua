@@ -34,8 +34,8 @@ function check.setup(command)
 end
 
 local function show(out, path, report)
-  for _, problem in ipairs(report.problems) do
-    out:line(out:paint("red", "damaged") .. "  " .. text.safe(problem))
+  for _, problem in ipairs(report.problems) do -- whole: what is wrong may stand at the end
+    out:write(out:paint("red", "damaged"), "  ", text.safe(problem), "\n")
   end
   if report.problem_count > #report.problems then
     out:line(("and %s findings more"):format(

@@ -7,8 +7,11 @@ local types = require "tidetable.types"
 
 local items = {}
 
-local CHUNK = 500      -- items that are put in columns together
-local CELL = 40        -- columns of one value at most
+-- What is put in columns together: so many items, or bytes of text, for they are held.
+local CHUNK, CHUNK_BYTES = 500, 16 * 1024 * 1024
+
+-- Columns of one value or name at most.
+local CELL = 40
 
 --- The form of JSON that the option means.
 ---@param format string|nil
@@ -46,10 +49,16 @@ local function column_names(chunk, keys)
   return names, is_column
 end
 
---- A value in its column: text without quotes where nobody can take it for more.
+--- Whether a text can stand without quotes, and nobody take it for more: two blanks
+--- would be the end of a column.
+local function is_plain(value)
+  return value:find "^[%a_][%w_./:@+ -]*$" and not value:find "  " and not value:find " $"
+    and value ~= "true" and value ~= "false" and value ~= "null"
+end
+
+--- A value in its column.
 local function cell(value, out)
-  if type(value) == "string" and value:find "^[%a_][%w_./:@+ -]*$" and
-      value ~= "true" and value ~= "false" and value ~= "null" then
+  if type(value) == "string" and is_plain(value) then
     return text.cut(value, CELL, out:ellipsis())
   end
   return text.short(value, CELL, out:ellipsis())
@@ -58,7 +67,8 @@ end
 local function header(names, keys, out)
   local row = {}
   for i, name in ipairs(names) do
-    row[i] = out:paint(i <= #keys and "bold" or "dim", text.name(name))
+    row[i] = out:paint(i <= #keys and "bold" or "dim",
+      text.cut(text.name(name), CELL, out:ellipsis()))
   end
   row[#row + 1] = ""
   return row
@@ -77,6 +87,7 @@ end
 local function show_chunk(chunk, keys, out)
   local names, is_column = column_names(chunk, keys)
   local rows, right = { header(names, keys, out) }, {}
+  local columns = out.is_terminal and (out:size()) or nil
   for i, name in ipairs(names) do
     right[i] = is_numeric(chunk, name)
   end
@@ -85,25 +96,26 @@ local function show_chunk(chunk, keys, out)
     for i, name in ipairs(names) do
       row[i] = item[name] == nil and "" or cell(item[name], out)
     end
-    row[#row + 1] = text.attributes(item, is_column)
+    row[#row + 1] = text.attributes(item, is_column, columns)
     rows[#rows + 1] = row
   end
   out:lines(text.grid(rows, right))
 end
 
---- One item, an attribute a line.
+--- One item, an attribute a line, the key first; all of it, whatever the window's width.
 local function show_one(item, keys, out)
-  local rows, is_key = {}, {}
+  local names, is_key, width = { table.unpack(keys) }, {}, 0
   for _, name in ipairs(keys) do
     is_key[name] = true
-    rows[#rows + 1] = { out:paint("bold", text.name(name)), text.value(item[name]) }
   end
   for _, name in ipairs(text.sorted_names(item)) do
-    if not is_key[name] then
-      rows[#rows + 1] = { out:paint("dim", text.name(name)), text.value(item[name]) }
-    end
+    width = math.max(width, math.min(text.columns(text.name(name)), CELL))
+    names[#names + 1] = not is_key[name] and name or nil
   end
-  out:lines(text.grid(rows))
+  for i, name in ipairs(names) do
+    local label = out:paint(i <= #keys and "bold" or "dim", text.name(name))
+    out:write(text.pad(label, width), "  ", text.value(item[name]), "\n")
+  end
 end
 
 -- Writing --------------------------------------------------------------------
@@ -121,15 +133,29 @@ function items.writer(out, format, description)
   local keys = items.key_names(description)
   return setmetatable({
     out = out, keys = keys, form = items.form(format), first = json_text.order(keys),
-    in_columns = (format or out.is_terminal and "text") == "text", chunk = {},
+    in_columns = (format or out.is_terminal and "text") == "text", chunk = {}, bytes = 0,
   }, Items)
 end
 
 function Items:flush()
   if #self.chunk > 0 then
     show_chunk(self.chunk, self.keys, self.out)
-    self.chunk = {}
+    self.chunk, self.bytes = {}, 0
   end
+end
+
+--- About how many bytes of text a value holds.
+local function weight(value)
+  if type(value) == "string" then
+    return #value
+  elseif type(value) ~= "table" then
+    return types.type(value) == "B" and #value or 0
+  end
+  local bytes = 0
+  for name, each in next, value do
+    bytes = bytes + weight(name) + weight(each)
+  end
+  return bytes
 end
 
 --- One of many.
@@ -140,7 +166,8 @@ function Items:add(item)
     return
   end
   self.chunk[#self.chunk + 1] = item
-  if #self.chunk == CHUNK then
+  self.bytes = self.bytes + weight(item)
+  if #self.chunk == CHUNK or self.bytes >= CHUNK_BYTES then
     self:flush()
   end
 end

@@ -30,26 +30,47 @@ end
 
 local ascii_only = false
 
+-- How many characters' looks are remembered: more than a text in any language has.
+local REMEMBERED = 20000
+
+--- What each character above ASCII is shown as; found once, for texts are long.
+local looks, remembered = {}, 0
+
+local function forget_looks()
+  for char in next, looks do
+    looks[char] = nil
+  end
+  remembered = 0
+end
+
+setmetatable(looks, { __index = function(_, char)
+  local code = utf8.codepoint(char)
+  if remembered == REMEMBERED then
+    forget_looks()
+  end
+  looks[char] = (ascii_only or not is_shown(code)) and ("\\u{%X}"):format(code) or char
+  remembered = remembered + 1
+  return looks[char]
+end })
+
 --- Whether all that is not ASCII is to be escaped too: where the locale is not of
 --- UTF-8, a terminal may take some of its bytes for controls.
 ---@param whether boolean
 function text.use_ascii(whether)
   ascii_only = whether
+  forget_looks()
 end
 
---- A string that is not only printable ASCII.
+--- A string that is not only printable ASCII: what of it is UTF-8, and the bytes between.
 local function escape_wide(s)
   local parts, at = {}, 1
   while at <= #s do
-    local code = utf8.len(s, at, at) and utf8.codepoint(s, at)
-    local char = code and utf8.char(code) or s:sub(at, at)
-    at = at + #char
-    if not code or code < 0x20 or code == 0x7f then
-      char = escape_byte(char)
-    elseif code > 0x7f and (ascii_only or not is_shown(code)) then
-      char = ("\\u{%X}"):format(code)
-    end
-    parts[#parts + 1] = char
+    local _, bad = utf8.len(s, at)
+    local last = bad and bad - 1 or #s
+    parts[#parts + 1] = s:sub(at, last):gsub("%c", escape_byte)
+      :gsub("[\xc2-\xf4][\x80-\xbf]+", looks)
+    parts[#parts + 1] = bad and escape_byte(s:sub(bad, bad))
+    at = last + 2
   end
   return table.concat(parts)
 end
@@ -78,27 +99,26 @@ end
 
 --- The end of what begins at `at`: a colour or a character; and its columns.
 local function step(s, at)
-  local _, last = s:find("^\27%[[%d;]*m", at)
-  if last then
-    return last, 0
-  end
   local byte = s:byte(at)
-  if byte < 0x80 then
+  if byte == 27 then
+    return select(2, s:find("^\27%[[%d;]*m", at)), 0
+  elseif byte < 0x80 then
     return at, 1
   end
-  last = utf8.offset(s, 2, at) - 1
+  local last = utf8.offset(s, 2, at) - 1
   return last, math.max(core.terminal_char_columns(utf8.codepoint(s, at)), 0)
 end
 
 --- Columns that a text takes; colours take none.
 ---@param s string  what `safe` made, with colours or without
+---@param most integer|nil  counts no further than to one that is above it
 ---@return integer
-function text.columns(s)
+function text.columns(s, most)
   if not s:find "[^ -~]" then
     return #s
   end
   local columns, at = 0, 1
-  while at <= #s do
+  while at <= #s and columns <= (most or math.huge) do
     local last, wide = step(s, at)
     columns, at = columns + wide, last + 1
   end
@@ -112,7 +132,7 @@ end
 ---@param ellipsis string|nil  default "…"
 ---@return string
 function text.cut(s, columns, ellipsis)
-  if text.columns(s) <= columns then
+  if text.columns(s, columns) <= columns then
     return s
   end
   ellipsis = ellipsis or "…"
@@ -130,6 +150,13 @@ function text.cut(s, columns, ellipsis)
     used, at = used + wide, last + 1
   end
   return s:sub(1, at - 1) .. ellipsis .. (coloured and "\27[0m" or "")
+end
+
+--- A text without the blanks at its end.
+---@param s string
+---@return string
+function text.trimmed(s)
+  return s:match "^.*[^ ]" or "" -- not by " +$", which looks at each blank for each blank
 end
 
 --- Filled up with blanks to so many columns; before the text when `right`.
@@ -162,7 +189,7 @@ function text.grid(rows, right)
         cells[#cells + 1] = text.pad(cell, widths[i], right and right[i])
       end
     end
-    lines[number] = table.concat(cells, "  "):gsub(" +$", "")
+    lines[number] = text.trimmed(table.concat(cells, "  "))
   end
   return lines
 end
@@ -241,7 +268,7 @@ local function hex(bytes)
 end
 
 local function quoted(s)
-  return '"' .. text.safe(s):gsub('"', '\\"') .. '"'
+  return '"' .. text.safe((s:gsub('[\\"]', "\\%0"))) .. '"'
 end
 
 --- A name, with quotes only where it would be taken for something else.
@@ -314,7 +341,7 @@ local BEGINNING, MARGIN = 1000, 8
 function text.short(v, columns, ellipsis)
   if type(v) == "string" and #v > BEGINNING then
     local shown = value(v:sub(1, BEGINNING))
-    if text.columns(shown) > columns + MARGIN then
+    if text.columns(shown) - MARGIN > columns then
       return text.cut(shown, columns, ellipsis)
     end
   end
@@ -324,12 +351,18 @@ end
 --- Name and value of each attribute, in order of their names.
 ---@param item table<string, any>
 ---@param but table<string, any>|nil  names to leave out
+---@param columns integer|nil  what does not fit into so many may be missing
 ---@return string  `a: 1, b: "x"`
-function text.attributes(item, but)
-  local parts = {}
+function text.attributes(item, but, columns)
+  local parts, used = {}, 0
   for _, key in ipairs(sorted_names(item)) do
-    if not but or but[key] == nil then
-      parts[#parts + 1] = name(key) .. ": " .. value(item[key])
+    if columns and used > columns then
+      break
+    elseif not but or but[key] == nil then
+      local part = name(key) .. ": "
+        .. (columns and text.short(item[key], columns) or value(item[key]))
+      used = used + (columns and text.columns(part, columns) or 0)
+      parts[#parts + 1] = part
     end
   end
   return table.concat(parts, ", ")

@@ -1,4 +1,5 @@
 -- items_spec.lua - items in columns and as JSON: doc/modules/cli/items.md.
+local core = require "tidetable.core"
 local items = require "tidetable.cli.items"
 local tidetable = require "tidetable"
 
@@ -14,6 +15,7 @@ local function new_console(is_terminal)
     lines = function(_, lines) written[#written + 1] = table.concat(lines, "\n") .. "\n" end,
     paint = function(_, _, shown) return shown end,
     ellipsis = function() return "…" end,
+    size = function() return is_terminal and 80 or math.maxinteger, 24 end,
   }
 end
 
@@ -59,6 +61,7 @@ it("takes quotes from words alone, and cuts what is long", function()
     { customer = "12", placed_at = 2, v = "null" },
     { customer = "x\27[2J", placed_at = 3, v = "" },
     { customer = ("a"):rep(60), placed_at = 4, v = "  " },
+    { customer = "a  b", placed_at = 5, v = "end " },
   }, "text")
   assert.equal(([[
 customer%sv
@@ -66,8 +69,46 @@ ann%s1  two words
 "12"%s2  "null"
 "x\e[2J"%s3  ""
 %s…          4  "  "
+"a  b"%s5  "end "
 ]]):format((" "):rep(34) .. "placed_at  ", (" "):rep(47), (" "):rep(46), (" "):rep(42),
-    ("a"):rep(39)), text)
+    ("a"):rep(39), (" "):rep(44)), text)
+end)
+
+it("cuts a long name too, and says all of a rare attribute in a pipe alone", function()
+  local name, rare = ("n"):rep(60), ("é"):rep(50)
+  local list = { { customer = "ann", placed_at = 1, [name] = 1 },
+    { customer = "ann", placed_at = 2, [name] = 1 },
+    { customer = "bob", placed_at = 3, rare = rare, rarer = rare, rarest = rare } }
+  local line = ("bob               3%srare: %q, rarer: %q"):format((" "):rep(44), rare, rare)
+  local text = shown(list, "text")
+  assert.is_truthy(text:find(("n"):rep(39) .. "…\n", 1, true), text)
+  assert.is_truthy(text:find(line .. (", rarest: %q\n"):format(rare), 1, true), text)
+  assert.is_truthy(shown(list, "text", true):find(line .. "\n", 1, true))
+end)
+
+-- Each character of all there are was looked at by itself: a screenful took minutes.
+it("looks at no more of long texts than is seen", function()
+  local list, looks, look = {}, 0, core.terminal_char_columns
+  for i = 1, 20 do
+    list[i] = { customer = "c", placed_at = i, ["only" .. i] = ("é"):rep(100000),
+      ["also" .. i] = ("é"):rep(100000), both = ("é"):rep(100000) }
+  end
+  finally(function() core.terminal_char_columns = look end)
+  core.terminal_char_columns = function(...)
+    looks = looks + 1
+    return look(...)
+  end
+  shown(list, nil, true)
+  assert.is_true(looks < 20 * 10000, looks)
+end)
+
+-- The blanks at the end of a line were looked for from each blank on, for minutes.
+it("is done with blanks at once", function()
+  local out, before = new_console(true), os.clock()
+  local item = { customer = "ann", placed_at = 1, blank = (" "):rep(390000) .. "x" }
+  items.writer(out, nil, description):only(item)
+  shown({ item, { customer = "ann", placed_at = 2, [(" "):rep(60000)] = 1 } }, "text")
+  assert.is_true(os.clock() - before < 10, os.clock() - before)
 end)
 
 it("shows a single item an attribute a line", function()
@@ -75,6 +116,14 @@ it("shows a single item an attribute a line", function()
   items.writer(out, nil, description):only(one)
   assert.equal('customer   "ann"\nplaced_at  2\nb          <78>\nnote       "hi"\n',
     table.concat(out.written))
+end)
+
+it("shows all of a single item, and lets no name move the values away", function()
+  local out, name = new_console(true), ("n"):rep(100)
+  local item = { customer = ("a"):rep(200), placed_at = 2, [name] = ("b"):rep(200) }
+  items.writer(out, nil, description):only(item)
+  assert.equal(("%-40s  %q\n%-40s  2\n%s  %q\n"):format("customer", item.customer, "placed_at",
+    name, item[name]), table.concat(out.written))
 end)
 
 it("goes on with columns of its own after 500 items", function()
@@ -85,6 +134,15 @@ it("goes on with columns of its own after 500 items", function()
   local text = shown(list, "text")
   assert.equal(2, select(2, text:gsub("customer  placed_at", "")))
   assert.is_truthy(text:find "customer  placed_at  late\nc               501     1\n$")
+end)
+
+it("goes on with columns of its own after 16 MiB of text, for it is held", function()
+  local list, long = {}, ("x"):rep(390000)
+  for i = 1, 60 do
+    list[i] = { customer = "c", placed_at = i, deep = { { [long] = 1 } } }
+  end
+  local text = shown(list, "text")
+  assert.equal(2, select(2, text:gsub("customer  placed_at", "")))
 end)
 
 it("says which form of JSON is meant", function()

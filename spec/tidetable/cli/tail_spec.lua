@@ -292,7 +292,7 @@ describe("on a terminal", function()
 
   on_terminal("nothing is wider than the window, and no control is shown", function()
     local path = odd()
-    for _, more in ipairs { "-t", "-x", "--no-follow" } do
+    for _, more in ipairs { "-t", "--no-follow" } do
       for _, columns in ipairs { 40, 80, 132 } do
         local screen = command.terminal({ "tail", path, more }, { columns = columns })
         for _, line in ipairs(lines(screen)) do
@@ -302,6 +302,14 @@ describe("on a terminal", function()
         assert.is_nil(screen:find("\u{202e}", 1, true))
       end
     end
+  end)
+
+  on_terminal("all of a record is all of it, however narrow the window, and safe", function()
+    local path = odd()
+    local wide = command.terminal({ "tail", path, "-x" }, { columns = 400 })
+    assert.equal(wide, (command.terminal({ "tail", path, "-x" }, { columns = 40 })))
+    for _, line in ipairs(lines(wide)) do assert.is_nil(line:find("%c"), line) end
+    assert.is_nil(wide:find("\u{202e}", 1, true))
   end)
 
   on_terminal("all of a record is an attribute a line", function()

@@ -75,6 +75,18 @@ describe("width", function()
     assert.equal("", text.cut("abc", 0, "..."))
   end)
 
+  it("is counted no further than it is asked for", function()
+    for most, counted in pairs { [0] = 1, 3, 3, 4, 4 } do
+      assert.equal(counted, text.columns("é漢x", most))
+    end
+  end)
+
+  it("has no blanks at the end when it is trimmed", function()
+    for given, trimmed in pairs { [""] = "", ["  "] = "", [" a b  "] = " a b", ["a\n"] = "a\n" } do
+      assert.equal(trimmed, text.trimmed(given))
+    end
+  end)
+
   it("of columns of cells is that of the widest", function()
     assert.are.same({ "a      12  x", "漢字    3", "c     100" }, text.grid({
       { "a", "", "12", "x" }, { "漢字", "", "3", "" }, { "c", "", "100", "" },
@@ -122,6 +134,7 @@ describe("values", function()
 
   it("of each type can be told apart, on one line", function()
     for shown, value in pairs {
+      ['"\\n"'] = "\n", ['"\\\\n"'] = "\\n",
       ['"a \\"b\\" \\n"'] = 'a "b" \n', ["12.5"] = 12.5, ["7"] = 7,
       ["1.00000000000000000001"] = number "1.00000000000000000001",
       ["true"] = true, ["null"] = tidetable.null, ["<00ff>"] = tidetable.binary "\0\xff",
@@ -137,6 +150,7 @@ describe("values", function()
   it("of an item stand by name", function()
     assert.equal('a: 1, b: "x"', text.attributes { b = "x", a = 1 })
     assert.equal("a: 1", text.attributes({ b = "x", a = 1 }, { b = true }))
+    assert.equal('a: 1, b: "x"', text.attributes({ b = "x", a = 1, c = 2 }, nil, 8))
   end)
 
   it("of keys are plain where nothing is lost by it", function()
