@@ -5,6 +5,7 @@
 -- cursor, turn the reading direction or pass for another line.
 
 local core = require "tidetable.core"
+local json_text = require "tidetable.dynamodb.text"
 local types = require "tidetable.types"
 
 local text = {}
@@ -17,15 +18,9 @@ local function escape_byte(byte)
   return ESCAPES[byte] or ("\\x%02X"):format(byte:byte())
 end
 
---- Invisible, or turning the direction of what follows: a terminal shows
---- something else than what is there.
-local function is_treacherous(code)
-  return code >= 0x200b and code <= 0x200f or code >= 0x2028 and code <= 0x202e
-    or code >= 0x2060 and code <= 0x206f or code == 0xfeff or code == 0x061c
-end
-
-local function is_shown(code)
-  return core.terminal_char_columns(code) >= 0 and not is_treacherous(code)
+local function is_shown(char)
+  return core.terminal_char_columns(utf8.codepoint(char)) >= 0
+    and not json_text.is_treacherous(char)
 end
 
 local ascii_only = false
@@ -44,11 +39,11 @@ local function forget_looks()
 end
 
 setmetatable(looks, { __index = function(_, char)
-  local code = utf8.codepoint(char)
   if remembered == REMEMBERED then
     forget_looks()
   end
-  looks[char] = (ascii_only or not is_shown(code)) and ("\\u{%X}"):format(code) or char
+  looks[char] = (ascii_only or not is_shown(char))
+    and ("\\u{%X}"):format(utf8.codepoint(char)) or char
   remembered = remembered + 1
   return looks[char]
 end })

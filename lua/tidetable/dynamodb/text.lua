@@ -292,22 +292,33 @@ end
 
 -- Writing --------------------------------------------------------------------
 
---- Control characters: also those above ASCII and DEL, for a terminal obeys them.
+--- Control characters: also those above ASCII and DEL, for a terminal obeys them; and
+--- those that can't be seen or turn the direction of what follows.
 local escaped = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n",
   ["\r"] = "\\r", ["\t"] = "\\t", ["\127"] = "\\u007f" }
 for code = 0, 31 do
   escaped[string.char(code)] = escaped[string.char(code)] or ("\\u%04x"):format(code)
 end
-for code = 128, 159 do
-  escaped[utf8.char(code)] = ("\\u%04x"):format(code)
+for _, range in ipairs { { 0x80, 0x9f }, { 0x61c, 0x61c }, { 0x200b, 0x200f },
+  { 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0xfeff, 0xfeff } } do
+  for code = range[1], range[2] do
+    escaped[utf8.char(code)] = ("\\u%04x"):format(code)
+  end
+end
+
+--- Whether a terminal would obey a character, or show something else than what is there.
+---@param char string
+---@return boolean
+function text.is_treacherous(char)
+  return escaped[char] ~= nil and char ~= '"' and char ~= "\\"
 end
 
 --- A string of JSON, with its quotes.
 ---@param s string  UTF-8
 ---@return string
 function text.quote(s)
-  if find(s, '[%c"\\\194]') then
-    s = s:gsub('[%c"\\]', escaped):gsub("\194[\128-\159]", escaped)
+  if find(s, '[%c"\\\194\216\226\239]') then
+    s = s:gsub('[%c"\\]', escaped):gsub("[\194\216\226\239][\128-\191]+", escaped)
   end
   return '"' .. s .. '"'
 end

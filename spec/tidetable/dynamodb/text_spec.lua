@@ -167,6 +167,13 @@ describe("writing", function()
       text.encode '"\\\b\f\n\r\t\0\27\127\u{9b}/é')
   end)
 
+  it("escapes what can't be seen, or turns the direction", function()
+    assert.equal([["\u202e\u200b\u2066\ufeff\u061c“€…£д–]] .. '\u{61b}\u{2010}\u{fefe}"',
+      text.encode "\u{202e}\u{200b}\u{2066}\u{feff}\u{61c}“€…£д–\u{61b}\u{2010}\u{fefe}")
+    assert.is_true(text.is_treacherous "\u{202e}" and text.is_treacherous "\27")
+    assert.is_false(text.is_treacherous "é" or text.is_treacherous '"')
+  end)
+
   it("gives back any string, here and with another library", function()
     math.randomseed(SEED)
     for _ = 1, 2000 do
