@@ -39,8 +39,8 @@ LIMIT    = 600# seconds that one program or folder of specs may take
 
 # Debian's packages, by what needs them
 NEED_build = gcc libc6-dev lua5.4 liblua5.4-dev liblmdb-dev
-NEED_tools = lua-argparse lua-dkjson
-NEED_test  = $(NEED_build) $(NEED_tools) lua-busted lua-cqueues lua-luv lua-copas
+NEED_tools = lua-argparse
+NEED_test  = $(NEED_build) $(NEED_tools) lua-busted lua-dkjson lua-cqueues lua-luv lua-copas
 NEED_lint  = $(NEED_test) lua-check clang luarocks
 NEED_peers = $(NEED_test) libsqlite3-dev librocksdb-dev redis-server libhiredis-dev \
 	lua-sql-sqlite3 lua-cjson
@@ -275,7 +275,7 @@ symbols: $(SO)
 	if test "$$found" = luaopen_tidetable_core; then echo "ok symbols"; \
 		else echo "not ok symbols, luaopen_tidetable_core alone:" $$found; exit 1; fi
 
-# The second needs argparse and dkjson, which are here, but are Debian's and no rocks.
+# The second needs argparse, which is here, but is Debian's and no rock.
 ROCKS = rockspec/tidetable-scm-1.rockspec rockspec/tidetable-tools-scm-1.rockspec
 
 rock: setup-lint ## build and install the rocks into an empty tree, offline, and use them
@@ -285,7 +285,7 @@ rock: setup-lint ## build and install the rocks into an empty tree, offline, and
 	@cd / && tree=$(abspath $(BUILD)/tree) && share=$$tree/share/lua/$(LUA_VERSION) && \
 		LUA_PATH="$$share/?.lua;$$share/?/init.lua" \
 		LUA_CPATH="$$tree/lib/lua/$(LUA_VERSION)/?.so" $(LUA) -e 'require "tidetable"'
-	@echo 'rocks_provided = { argparse = "0.7.1-1", dkjson = "2.6-1" }' >$(BUILD)/provided.lua
+	@echo 'rocks_provided = { argparse = "0.7.1-1" }' >$(BUILD)/provided.lua
 	$(call run,rock-tools,env LUAROCKS_CONFIG=$(BUILD)/provided.lua \
 		$(LUAROCKS) make --tree $(BUILD)/tree $(lastword $(ROCKS)))
 	@cd / && env -u LUA_PATH -u LUA_CPATH $(abspath $(BUILD)/tree)/bin/tidetable --version
@@ -306,7 +306,7 @@ ifneq ($(INST_COMPLETIONS),)
 install-tools: $(SO) $(COMMAND)
 endif
 
-install-tools: | $(OUT) ## install the command too (INST_BINDIR; it needs argparse and dkjson)
+install-tools: | $(OUT) ## install the command too (INST_BINDIR; it needs argparse)
 	@$(call install_lua,$(TOOLS))
 	$(file >$(OUT)/launcher,$(call launcher,$(COMMAND_LUADIR),$(COMMAND_LIBDIR)))
 	@install -D -m 755 $(OUT)/launcher "$(DESTDIR)$(INST_BINDIR)/tidetable"
@@ -382,7 +382,7 @@ elseif tostring(result):find "interrupted!$$" then
   os.exit(130, true)
 end
 io.stderr:write("tidetable: ", tostring(result):match "^[^\n]*", "\n",
-  "  the command needs the Lua modules tidetable, argparse and dkjson\n")
+  "  the command needs the Lua modules tidetable and argparse\n")
 os.exit(1)
 endef
 

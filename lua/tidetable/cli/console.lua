@@ -5,8 +5,9 @@
 -- can't be written is an error, but a reader that has gone is a quiet end.
 
 local core = require "tidetable.core"
-local dkjson = require "dkjson"
+local json_text = require "tidetable.dynamodb.text"
 local text = require "tidetable.cli.text"
+local types = require "tidetable.types"
 
 ---@class tidetable.cli.Console
 ---@field is_terminal boolean   standard output is one
@@ -122,26 +123,29 @@ function Console:cut(line)
   return text.cut(line, (self:size()), self:ellipsis())
 end
 
---- The same value with integers in place of floats that are integral: 86400 and
---- not 86400.0.
-local function with_integers(value)
-  if type(value) == "number" then
-    return math.tointeger(value) or value
+--- The same value as JSON can have it: what is empty is an array, for no object here
+--- is, and what is not UTF-8, a path for example, is escaped.
+local function presentable(value)
+  if type(value) == "string" then
+    return utf8.len(value) and value or text.safe(value)
   elseif type(value) ~= "table" then
     return value
+  elseif next(value) == nil then
+    return types.list {}
   end
-  local copy = setmetatable({}, getmetatable(value))
-  for name, each in pairs(value) do
-    copy[name] = with_integers(each)
+  local copy = {}
+  for name, each in next, value do
+    copy[name] = presentable(each)
   end
   return copy
 end
 
 --- Writes a value as JSON, in a line of its own.
----@param value any        for dkjson
+---@param value any        what the library says of something: names, numbers, words
 ---@param order string[]|nil  names that come first, in this order
 function Console.json(_, value, order)
-  check_written(io.stdout:write(dkjson.encode(with_integers(value), { keyorder = order }), "\n"))
+  check_written(io.stdout:write(json_text.encode(presentable(value),
+    json_text.order(order or {})), "\n"))
 end
 
 --- Writes what is still in memory. Whoever is about to wait calls it.

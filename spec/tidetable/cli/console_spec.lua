@@ -44,6 +44,28 @@ describe("colours", function()
   end)
 end)
 
+describe("JSON", function()
+  local dkjson = require "dkjson"
+
+  it("has integers where they are, empty arrays, and its names in order", function()
+    local json = command.must { "describe", make(), "orders", "--json" }
+    assert.truthy(json:find('^{"name":"orders","id":1,"created_at":%d+%.?%d*,'
+      .. '"partition_key":%["id","S"%],'), json)
+    assert.truthy(json:find('"retention":{"age":86400}', 1, true), json)
+    json = command.must { "check", helper.path(), "--json" }
+    assert.truthy(json:find('"findings":[]', 1, true), json)
+  end)
+
+  -- The bytes were written as they were, and the line was no JSON.
+  it("is UTF-8, whatever the path is", function()
+    local path = helper.path "caf\xe9.tide"
+    helper.open(nil, path):close()
+    local json = command.must { "stats", path, "--json" }
+    assert.truthy(utf8.len(json))
+    assert.truthy(dkjson.decode(json).info.path:find("caf\\xE9.tide", 1, true), json)
+  end)
+end)
+
 describe("lines", function()
   on_terminal("end at the window's edge, and only there", function()
     local words = { "tables", make() }

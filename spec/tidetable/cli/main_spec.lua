@@ -81,7 +81,7 @@ describe("the command", function()
     local ran = command.shell(("env LUA_PATH=/nowhere/?.lua LUA_CPATH= %s"):format(command.line))
     assert.equal(1, ran.status)
     assert.truthy(ran.err:find("^tidetable: [^\n]*module 'argparse' not found:\n"
-      .. "  the command needs the Lua modules tidetable, argparse and dkjson\n$"), ran.err)
+      .. "  the command needs the Lua modules tidetable and argparse\n$"), ran.err)
   end)
 
   it("is interrupted while it loads its modules, and says nothing", function()
