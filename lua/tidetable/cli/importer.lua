@@ -37,6 +37,12 @@ Importer.__index = Importer
 ---@field checkpoint string|nil
 ---@field note fun(message: string)  says what was skipped
 
+--- Lines that are dealt with together, in their order: of each the item, or false and
+--- what is wrong with it; its number, and its text for a checkpoint.
+local function new_batch()
+  return { items = {}, problems = {}, numbers = {}, texts = {}, bytes = 0, bad = 0 }
+end
+
 ---@param db tidetable.Database
 ---@param source tidetable.cli.Lines
 ---@param given tidetable.cli.ImportOptions
@@ -44,7 +50,7 @@ Importer.__index = Importer
 function importer.new(db, source, given)
   return setmetatable({
     db = db, source = source, given = given, stored = 0, line = 0, bad = 0, seen = 0,
-    batch = { items = {}, numbers = {}, texts = {}, bytes = 0 }, done = given.from_line - 1,
+    batch = new_batch(), done = given.from_line - 1,
   }, Importer)
 end
 
@@ -79,11 +85,19 @@ function Importer:check_checkpoint(line)
   end
 end
 
-function Importer:put_checkpoint(tx, number, line)
-  tx:table(importer.CHECKPOINTS):put {
-    name = self.given.checkpoint, line = number, length = #line,
-    sample = types.binary(line:sub(1, SAMPLE)),
-  }
+--- Puts the checkpoint: at the last of these lines of which there is a text.
+function Importer:put_checkpoint(tx, first, last)
+  local batch = self.batch
+  while batch.texts[last] == lines.TOO_LONG do
+    last = last - 1
+  end
+  local line = last >= first and batch.texts[last]
+  if line then
+    tx:table(importer.CHECKPOINTS):put {
+      name = self.given.checkpoint, line = batch.numbers[last], length = #line,
+      sample = types.binary(line:sub(1, SAMPLE)),
+    }
+  end
 end
 
 -- Bad lines ------------------------------------------------------------------
@@ -112,19 +126,19 @@ function Importer:may_be_definition(line)
   return self.definition and (line == lines.TOO_LONG or not line:find '^%s*{%s*"Item"')
 end
 
---- A line that is no item.
+--- A line that is no item. It has its place among the others, for what the table refuses
+--- of them is only known when they are stored.
 function Importer:refuse(line, column, reason)
   local message = self:place(self.source.number, column) .. ": " .. reason
-  local is_doubtful = self:may_be_definition(line)
-  if is_doubtful or not self:skips(message) then
+  if self:may_be_definition(line) and self.given.max_errors > 0 then
     self:flush(self.source.number - 1)
-  else
-    return
-  end
-  if is_doubtful and self.given.max_errors > 0 then
     console.fail(message, "it may have begun another table: this line can't be skipped")
   end
-  self:give_up(message)
+  self.batch.bad = self.batch.bad + 1
+  self:collect(false, message, line)
+  if self.bad + self.batch.bad > self.given.max_errors then
+    self:flush(self.source.number)
+  end
 end
 
 -- Storing --------------------------------------------------------------------
@@ -140,24 +154,29 @@ local function put(table, item)
 end
 
 --- Puts items from first on, and the checkpoint. Returns the last that is dealt
---- with, and those that were refused: by number why, one more than may be skipped
---- at most.
+--- with, and what is wrong with the bad ones among them, one more than may be
+--- skipped at most.
 function Importer:put_all(tx, first, last)
-  local batch, table = self.batch, tx:table(self.table)
+  local batch, table = self.batch, self.table and tx:table(self.table)
   local refused, left = {}, self.given.max_errors - self.bad
   local through = first - 1
   for i = first, last do
-    local ok, err = put(table, batch.items[i])
+    local item = batch.items[i]
+    local ok, err
+    if item then
+      ok, err = put(table, item)
+    end
     if not ok then
-      refused[#refused + 1] = { number = batch.numbers[i], message = err.message }
+      refused[#refused + 1] = batch.problems[i]
+        or self:place(batch.numbers[i]) .. ": " .. err.message
     end
     if #refused > left then
       break
     end
     through = i
   end
-  if self.given.checkpoint and through >= first then
-    self:put_checkpoint(tx, batch.numbers[through], batch.texts[through])
+  if self.given.checkpoint then
+    self:put_checkpoint(tx, first, through)
   end
   return through, refused
 end
@@ -190,8 +209,7 @@ function Importer:store(first, last)
     open.fail(self.db.path, refused)
   end
   local put_count = through - first + 1
-  for _, bad in ipairs(refused) do
-    local message = self:place(bad.number) .. ": " .. bad.message
+  for _, message in ipairs(refused) do
     if self:skips(message) then
       put_count = put_count - 1
     else
@@ -214,11 +232,22 @@ function Importer:flush(line)
   while first <= #batch.items do
     first = self:store(first, #batch.items) + 1
   end
-  self.batch = { items = {}, numbers = {}, texts = {}, bytes = 0 }
+  self.batch = new_batch()
   self.line = math.max(self.line, line)
 end
 
---- One more item, of the line that was read last.
+--- One more item, or false and what is wrong, of the line that was read last.
+function Importer:collect(item, problem, line)
+  local batch = self.batch
+  local count = #batch.items + 1
+  batch.items[count], batch.problems[count] = item, problem
+  batch.numbers[count], batch.texts[count] = self.source.number, line
+  batch.bytes = batch.bytes + #line
+  if count == BATCH_ITEMS or batch.bytes >= BATCH_BYTES then
+    self:flush(self.source.number)
+  end
+end
+
 function Importer:add(item, line)
   if not self.table then
     if not self.given.table then
@@ -227,13 +256,7 @@ function Importer:add(item, line)
     end
     self.table = open.table(self.db, self.given.table).name
   end
-  local batch = self.batch
-  local count = #batch.items + 1
-  batch.items[count], batch.numbers[count], batch.texts[count] = item, self.source.number, line
-  batch.bytes = batch.bytes + #line
-  if count == BATCH_ITEMS or batch.bytes >= BATCH_BYTES then
-    self:flush(self.source.number)
-  end
+  self:collect(item, nil, line)
 end
 
 -- Tables ---------------------------------------------------------------------

@@ -5,6 +5,7 @@ local console = require "tidetable.cli.console"
 local definition = require "tidetable.cli.definition"
 local helper = require "spec.tidetable.helper"
 local importer = require "tidetable.cli.importer"
+local lines = require "tidetable.cli.lines"
 local text = require "tidetable.dynamodb.text"
 
 helper.setup(before_each, after_each)
@@ -122,35 +123,87 @@ it("does not go on in another file", function()
   end)
 end)
 
--- Random files with bad lines among the good: whatever the batches, exactly the good are stored.
+local BAD = { "{", "[]", '{"Item":{"id":{"S":"x"}}}', '{"Item":{"id":{"N":"x"}}}', '{"Item":{}}',
+  '{"Item":{"id":{"N":"1"},"id":{"N":"2"}}}', "\xff", '{"Item":{"no":{"N":"1"}}}', lines.TOO_LONG }
+
+--- Lines, good and bad and blank; and of each whether it is good (nil: blank).
+local function random_lines()
+  local all, is_good, rate = {}, {}, math.random()
+  for i = 1, math.random(0, 1500) do
+    if math.random(20) == 1 then
+      all[i] = math.random(2) == 1 and "" or " \t"
+    else
+      is_good[i] = math.random() ^ 4 <= rate
+      all[i] = is_good[i] and item(i) or BAD[math.random(#BAD)]
+    end
+  end
+  return all, is_good
+end
+
+--- The numbers of the bad lines, and how many are good before line `stop`.
+local function expected(all, is_good, stop)
+  local bad, good = {}, 0
+  for i = 1, #all do
+    bad[#bad + 1] = is_good[i] == false and i or nil
+    good = good + (is_good[i] and i < (stop or math.huge) and 1 or 0)
+  end
+  return bad, good
+end
+
+--- The numbers of the lines that were complained of.
+local function numbers_of(noted)
+  local numbers = {}
+  for i, message in ipairs(noted) do numbers[i] = tonumber(message:match "^in:(%d+):") end
+  return numbers
+end
+
+-- Random files with bad lines among the good: whatever the batches, exactly the good are stored,
+-- and the bad are named in their order, whoever found them bad.
 it("stores all good lines and no others", function()
   math.randomseed(SEED)
-  local bad = { "{", "[]", '{"Item":{"id":{"S":"x"}}}', '{"Item":{"id":{"N":"x"}}}', '{"Item":{}}',
-    '{"Item":{"id":{"N":"1"},"id":{"N":"2"}}}', "\xff", '{"Item":{"no":{"N":"1"}}}' }
   for _ = 1, 10 do
     local run, take, db, noted = new { max_errors = math.huge, table = "items" }
     assert(db:create_table { name = "items", partition_key = { "id", "N" } })
-    local good, wrong, blank, lines = 0, 0, 0, math.random(0, 1500)
-    local rate = math.random()
-    for i = 1, lines do
-      if math.random(20) == 1 then
-        take(math.random(2) == 1 and "" or " \t")
-        blank = blank + 1
-      elseif math.random() ^ 4 > rate then
-        take(bad[math.random(#bad)])
-        wrong = wrong + 1
-      else
-        take(item(i))
-        good = good + 1
-      end
-    end
-    take(('{"End":{"Items":%d,"Tables":1}}'):format(good + wrong))
+    local all, is_good = random_lines()
+    local bad, good = expected(all, is_good)
+    take(table.unpack(all))
+    take(('{"End":{"Items":%d,"Tables":1}}'):format(good + #bad))
     run:finish()
-    assert.same({ good, wrong, lines + 1 }, { run.stored, run.bad, run.line }, "SEED=" .. SEED)
-    assert.equal(wrong, #noted)
+    assert.same({ good, #bad, #all + 1 }, { run.stored, run.bad, run.line }, "SEED=" .. SEED)
+    assert.same(bad, numbers_of(noted), "SEED=" .. SEED)
     assert.equal(good, count(db), "SEED=" .. SEED)
-    assert.equal(lines, good + wrong + blank)
   end
+end)
+
+-- A line that the table refuses is found later than one that is no JSON, and counted before it.
+it("ends at the bad line that is one too many", function()
+  math.randomseed(SEED)
+  for _ = 1, 20 do
+    local most = math.random(0, 30)
+    local run, take, db, noted = new { max_errors = most, table = "items" }
+    assert(db:create_table { name = "items", partition_key = { "id", "N" } })
+    local all, is_good = random_lines()
+    local bad = expected(all, is_good)
+    local stop = bad[most + 1]
+    local _, good = expected(all, is_good, stop)
+    local ok, err = pcall(function()
+      take(table.unpack(all))
+      run:finish()
+    end)
+    assert.equal(stop == nil, ok, "SEED=" .. SEED)
+    assert.same(table.move(bad, 1, math.min(most, #bad), 1, {}), numbers_of(noted), "SEED=" .. SEED)
+    assert.same({ good, good }, { run.stored, count(db) }, "SEED=" .. SEED)
+    if stop then assert.equal(stop, numbers_of({ err.message })[1], "SEED=" .. SEED) end
+  end
+end)
+
+it("sets no checkpoint at a line whose text is not kept", function()
+  local run, take, db = new { max_errors = 1, checkpoint = "c", table = "items" }
+  assert(db:create_table { name = "items", partition_key = { "id", "N" } })
+  take(item(1), item(2), lines.TOO_LONG)
+  run:flush(3)
+  assert.equal(2, assert(db:table(importer.CHECKPOINTS)):get { name = "c" }.line)
+  assert.same({ 2, 3, 1 }, { run.stored, run.line, run.bad })
 end)
 
 it("stops behind the last good line before a bad one", function()
