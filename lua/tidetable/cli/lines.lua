@@ -22,6 +22,9 @@ lines.TOO_LONG = setmetatable({}, { __tostring = function()
   return "a line of more than 64 MiB"
 end })
 
+--- The byte order mark: some editors begin a text with it. It is none of the text.
+lines.MARK = "\u{feff}"
+
 ---@class tidetable.cli.Lines
 ---@field name string         for messages
 ---@field number integer      of the line that was given last
@@ -122,7 +125,11 @@ function Lines:next()
   if size > lines.MAX then
     return lines.TOO_LONG
   end
-  return (table.concat(parts):gsub("\r$", ""))
+  local line = table.concat(parts):gsub("\r$", "")
+  if self.number == 1 and line:sub(1, #lines.MARK) == lines.MARK then
+    line = line:sub(#lines.MARK + 1)
+  end
+  return line
 end
 
 function Lines:close()

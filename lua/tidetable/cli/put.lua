@@ -4,6 +4,7 @@ local console = require "tidetable.cli.console"
 local items = require "tidetable.cli.items"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.text"
+local lines = require "tidetable.cli.lines"
 local open = require "tidetable.cli.open"
 local words = require "tidetable.cli.words"
 
@@ -43,9 +44,9 @@ local function count_ends(input, first, last)
   return select(2, input:sub(first, last):gsub("\n", ""))
 end
 
---- The items of a text, and the line on which each begins.
+--- The items of a text, and the number of the line on which each begins.
 local function decode_all(input, form)
-  local found, lines, at = {}, {}, nil
+  local found, numbers, at = {}, {}, nil
   local line, first = 1, 1
   repeat
     local counted = first
@@ -59,16 +60,18 @@ local function decode_all(input, form)
     if not item then
       console.fail(("standard input: line %d: %s"):format(line, err.message))
     end
-    found[#found + 1], lines[#lines + 1], at = item, line, next_at
+    found[#found + 1], numbers[#numbers + 1], at = item, line, next_at
   until at > #input
-  return found, lines
+  return found, numbers
 end
 
 local function read_input(form)
   local input, problem = io.stdin:read(INPUT_MAX + 1)
   if problem then
     console.fail("standard input: " .. problem)
-  elseif not input or not input:find "%S" then
+  end
+  input = (input or ""):gsub("^" .. lines.MARK, "")
+  if not input:find "%S" then
     console.fail "standard input has no item"
   elseif #input > INPUT_MAX then
     console.fail("standard input is more than one transaction takes",
@@ -78,12 +81,12 @@ local function read_input(form)
 end
 
 --- Puts them in one transaction, which raises what goes wrong.
-local function put_all(db, name, found, lines)
+local function put_all(db, name, found, numbers)
   local line
   local ok, result, err = pcall(db.transact, db, function(tx)
     local table = tx:table(name)
     for i, item in ipairs(found) do
-      line = lines[i]
+      line = numbers[i]
       table:put(item)
     end
   end)

@@ -26,6 +26,13 @@ it("gives lines without their ends, and how many bytes they took", function()
   assert.same({ "a\0b" }, (read "a\0b\n"))
 end)
 
+it("passes over a byte order mark, at the beginning alone", function()
+  local found, offsets = read "\u{feff}a\n\u{feff}b\n"
+  assert.same({ "a", "\u{feff}b" }, found)
+  assert.same({ 5, 10 }, offsets)
+  assert.same({ "" }, (read "\u{feff}"))
+end)
+
 it("gives lines that lie across the pieces it reads", function()
   for size = 65530, 65540 do
     local long = ("x"):rep(size)

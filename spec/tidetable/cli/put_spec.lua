@@ -22,6 +22,14 @@ local function input(path, text, words)
 end
 
 describe("put", function()
+  it("takes what an editor may have made: a byte order mark, CRLF, no end of line", function()
+    local path = shop.make()
+    assert.same({ status = 0, out = "", err = "" }, input(path,
+      '\u{feff}{"customer":"cyd",\r\n"placed_at":7}\r\n{"customer":"cyd","placed_at":8}'))
+    assert.same({ customer = "cyd", placed_at = 8 }, get("cyd", 8))
+    assert.equal("tidetable put: standard input has no item\n", input(path, "\u{feff}\r\n").err)
+  end)
+
   it("stores an item of words, or of JSON", function()
     local path = shop.make()
     assert.equal("", command.must { "put", path, "orders", "customer=cyd", "placed_at=7",
