@@ -17,13 +17,14 @@
 
 int number_from_lua(lua_State *L, int index, struct number *number)
 {
-	lua_Number d = lua_tonumber(L, index);
 	lua_Integer n;
+	lua_Number d;
 
 	if (lua_isinteger(L, index)) {
 		number_from_integer(number, lua_tointeger(L, index));
 		return 0;
 	}
+	d = lua_tonumber(L, index);
 	if (lua_numbertointeger(d, &n) && (lua_Number)n == d) {
 		number_from_integer(number, n);
 		return 0;
