@@ -92,6 +92,9 @@ local function file_bytes(path)
   return bytes
 end
 
+-- Where the bytes of our file are after it.
+local shares
+
 -- In a directory of its own, for it begins with nothing.
 row {
   id = "load", title = "load of new items, flushed at the end, an item", unit = "us",
@@ -102,6 +105,9 @@ row {
     do
       local _server <close> = contenders.serve(contender, fresh.path)
       each = contenders.measure(contender, "load", fresh.path, load_count)
+    end
+    if contender.id == "tidetable_c" then
+      shares = bench.run(bench.programs .. "/shares", fresh.path .. "/data.tide")
     end
     return { load = each, file = file_bytes(fresh.path) / load_count }
   end,
@@ -271,9 +277,15 @@ local function main()
 
   print(sheet.as_text(rows, list, results))
   print(sheet.verdict(rows, list, results))
+  if shares then
+    print("\nbytes of our file, for each item and each record\n" .. shares .. "\n")
+  end
   for _, text in ipairs(skipped) do print(text) end
   if (os.getenv "WRITE" or "") ~= "" then
-    sheet.write(document, sheet.as_markdown(said, rows, list, results, skipped))
+    sheet.write(document, "peers", sheet.as_markdown(said, rows, list, results, skipped))
+    if shares then
+      sheet.write(document, "bytes", sheet.shares_as_markdown(shares))
+    end
     chart.write(picture, said, rows, list, results)
     print(("written: %s and %s"):format(document, picture))
   end

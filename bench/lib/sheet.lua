@@ -101,8 +101,6 @@ end
 -- Markdown
 --------------------------------------------------------------------------------
 
-local first_mark, last_mark = "<!-- peers -->", "<!-- /peers -->"
-
 local function escaped(text)
   return (text:gsub("^%s+", "&nbsp; "))
 end
@@ -143,8 +141,18 @@ local function read(path)
   return file:read("a")
 end
 
---- Puts a text between the marks of a document, in place of what is there.
-function sheet.write(path, text)
+--- Where our file's bytes go, as bench/shares.c says it.
+function sheet.shares_as_markdown(shares)
+  local lines = { "| bytes | item | record |", "|---|---|---|" }
+  for what, item, record in shares:gmatch "([^\t\n]+)\t([^\t\n]*)\t([^\t\n]*)" do
+    lines[#lines + 1] = ("| %s | %s | %s |"):format(what, item, record)
+  end
+  return table.concat(lines, "\n")
+end
+
+--- Puts a text between two marks of a document, in place of what is there.
+function sheet.write(path, mark, text)
+  local first_mark, last_mark = "<!-- " .. mark .. " -->", "<!-- /" .. mark .. " -->"
   local document = read(path)
   local _, from = document:find(first_mark, 1, true)
   local to = document:find(last_mark, 1, true)
