@@ -72,7 +72,7 @@ local backup_options = { compact = "boolean", overwrite = "boolean", progress = 
 ---@param database table
 ---@param path string
 ---@param given tidetable.BackupOptions|nil
----@return tidetable.BackupFacts|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
 function backup.to(database, path, given)
   options.path(path, "backup")
   given = options.check(given, backup_options, "backup")
@@ -87,7 +87,7 @@ end
 --- tidetable.compact, of a database that was opened alone.
 ---@param database { core: userdata, wait: function|nil }
 ---@param progress tidetable.BackupProgress|nil
----@return tidetable.BackupFacts|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
 function backup.in_place(database, progress)
   local copy, err, code = core.compact(database.core)
   if not copy then

@@ -52,9 +52,17 @@ local table_options = {
   stream = { "table", "boolean" },
 }
 
+---@alias tidetable.KeySpec string|[string]|[string, "S"|"N"|"B"]  of type S unless told
+
+---@class tidetable.TableSpec
+---@field name string
+---@field partition_key tidetable.KeySpec
+---@field sort_key tidetable.KeySpec|nil
+---@field stream boolean|tidetable.StreamSettings|nil  true: one with all defaults
+
 --- Makes a table.
----@param spec { name: string, partition_key: any, sort_key: any, stream: any }
----@return tidetable.Table|nil, tidetable.error|nil err, string|nil code
+---@param spec tidetable.TableSpec
+---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:create_table(spec)
   if type(spec) ~= "table" then
     misuse("create_table: a table of name, partition_key, ... expected")
@@ -91,7 +99,7 @@ end
 
 --- A handle on a table that exists.
 ---@param name string
----@return tidetable.Table|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:table(name)
   tables.check_name(name, "table")
   local handle, err, code = tables.handle(self, name)
@@ -110,7 +118,7 @@ local list_options = { limit = options.integer_from(1), start_after = "string" }
 
 --- The names of tables, in order; and the last one when there are more.
 ---@param given { limit: integer|nil, start_after: string|nil }|nil
----@return string[]|nil names, string|tidetable.error|nil last_or_err, string|nil code
+---@return string[]|nil names, string|tidetable.error|nil last_or_err, tidetable.code|nil code
 function Database:list_tables(given)
   given = options.check(given, list_options, "list_tables")
   local all, err, code = core.table_names(self.core)
@@ -146,7 +154,7 @@ end
 
 --- Deletes a table and all its items.
 ---@param name string
----@return boolean|nil, tidetable.error|nil err, string|nil code
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:delete_table(name)
   tables.check_name(name, "delete_table")
   local ok, err, code = wait.write(self, core.delete_table, self.core, name)
@@ -247,8 +255,8 @@ end
 
 --- The changes of all tables in one total order; or of the table that the
 --- options name, which may be gone: then its stream's label is needed.
----@param given tidetable.StreamOptions|nil  and table
----@return tidetable.Stream|nil, tidetable.error|nil err, string|nil code
+---@param given tidetable.AllStreamsOptions|nil
+---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:stream(given)
   return stream.of_database(self, given)
 end
@@ -257,14 +265,14 @@ local list_streams_options = { table = "string" }
 
 --- Describes every stream, disabled ones too.
 ---@param given { table: string|nil }|nil
----@return tidetable.StreamDescription[]|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.StreamDescription[]|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:list_streams(given)
   given = options.check(given, list_streams_options, "list_streams")
   return stream.list(self, given.table)
 end
 
 --- An object that any event loop can wait on, for every commit.
----@return tidetable.Wakeup|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Wakeup|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:wakeup()
   return wait.wakeup(self)
 end
@@ -272,14 +280,14 @@ end
 -- Keeping house --------------------------------------------------------------
 
 --- Removes what has expired, in bounded steps; how many records went.
----@return integer|nil, tidetable.error|nil err, string|nil code
+---@return integer|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:trim()
   return trim_all(self)
 end
 
 --- Verifies the file, page by page and row by row, and every invariant that a
 --- file can show, as of the last commit; others may write meanwhile.
----@return tidetable.Report|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Report|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:check()
   local report, err, code = core.check(self.core)
   return reports.of(report), err, code
@@ -289,19 +297,19 @@ end
 --- there whole or not at all.
 ---@param path string
 ---@param given tidetable.BackupOptions|nil
----@return tidetable.BackupFacts|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:backup(path, given)
   return backup.to(self, path, given)
 end
 
 --- What the file is.
----@return tidetable.Info|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Info|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:info()
   return core.info(self.core)
 end
 
 --- Flushes what weaker durability levels left in memory.
----@return boolean|nil, tidetable.error|nil err, string|nil code
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:sync()
   return core.sync(self.core)
 end

@@ -54,7 +54,7 @@ local open_options = {
 --- Opens the database at a path, or makes it; ":memory:" is one in memory.
 ---@param path string
 ---@param given tidetable.OpenOptions|nil
----@return tidetable.Database|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Database|nil, tidetable.error|nil err, tidetable.code|nil code
 function tidetable.open(path, given)
   options.path(path, "open")
   given = options.check(given, open_options, "open")
@@ -82,7 +82,7 @@ local compact_options = {
 --- compact copy takes its place. BUSY when somebody has it open.
 ---@param path string
 ---@param given tidetable.CompactOptions|nil
----@return tidetable.BackupFacts|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
 function tidetable.compact(path, given)
   options.path(path, "compact")
   given = options.check(given, compact_options, "compact")

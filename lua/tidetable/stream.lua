@@ -24,7 +24,18 @@ local settings_options = {
   retention = { "string", "number", "table" },
 }
 
+---@class tidetable.RetentionLimits
+---@field age string|number|nil     seconds, or a number with ms, s, m, h, d; default 24h
+---@field bytes string|integer|nil  or a number with B, KiB, MiB, GiB, TiB; nil: no limit
+---@field count integer|nil         nil: no limit
+
+---@class tidetable.StreamSettings
+---@field view_type tidetable.view_type|nil  default "NEW_AND_OLD_IMAGES"
+---@field retention string|number|tidetable.RetentionLimits|nil  an age, or limits
+
 --- What create_table and enable_stream say of a stream, in the core's terms.
+---@param given tidetable.StreamSettings|nil
+---@param what string
 ---@return integer view, integer age_ms, integer bytes, integer count
 function streams.settings(given, what)
   given = options.check(given, settings_options, what)
@@ -216,15 +227,18 @@ local function next_or_raise(self, seconds)
   return record
 end
 
----@class tidetable.RecordsOptions
----@field from "TRIM_HORIZON"|"LATEST"|nil
+--- Where to begin: one of from, at, after and time.
+---@class tidetable.PositionOptions
+---@field from "TRIM_HORIZON"|"LATEST"|nil  default "TRIM_HORIZON"
 ---@field at integer|nil        the record with this sequence number, or the next
 ---@field after integer|nil     the first with a greater one
----@field time number|nil       the first created at or after this time
----@field limit integer|nil
+---@field time number|nil       the first created at or after this time, seconds since 1970
+---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
+
+---@class tidetable.RecordsOptions : tidetable.PositionOptions
+---@field limit integer|nil     records at most; of transactions, transactions
 ---@field follow boolean|nil    wait for more
 ---@field timeout number|nil    with follow: end after so many seconds without one
----@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 
 local function seconds_to_wait(given, what)
   if given.follow then
@@ -256,7 +270,7 @@ end
 
 --- Iterates over transactions: arrays of records. Failures raise.
 ---@param given tidetable.RecordsOptions|nil
----@return fun(): tidetable.Record[]|nil
+---@return fun(): tidetable.RecordsOfTransaction|nil
 function Stream:transactions(given)
   given = options.check(given, records_options, "transactions")
   local seconds, left = seconds_to_wait(given, "transactions"), given.limit or math.huge
@@ -320,7 +334,7 @@ end
 
 --- The next record from the stream's own place.
 ---@param timeout number|nil  seconds to wait for one; default 0
----@return tidetable.Record|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Record|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:next(timeout)
   local reader, err, code = own_reader(self, timeout, "next")
   if not reader then
@@ -337,7 +351,7 @@ end
 --- The next transaction from the stream's own place: an array of its records,
 --- as `transactions` gives them.
 ---@param timeout number|nil  seconds to wait for one; default 0
----@return tidetable.Record[]|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.RecordsOfTransaction|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:next_transaction(timeout)
   local reader, err, code = own_reader(self, timeout, "next_transaction")
   if not reader then
@@ -354,7 +368,7 @@ end
 -- The stream itself ----------------------------------------------------------
 
 --- What the stream is.
----@return tidetable.StreamDescription|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.StreamDescription|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:describe()
   if self.id then
     return core.describe_stream(self.database.core, self.id)
@@ -367,7 +381,8 @@ function Stream:describe()
 end
 
 --- Changes how long records stay: "36h", seconds, or { age, bytes, count }.
----@return boolean|nil, tidetable.error|nil err, string|nil code
+---@param retention string|number|tidetable.RetentionLimits
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:set_retention(retention)
   if not self.id then
     misuse("set_retention: db:stream() is all streams; each table's has its own retention")
@@ -380,7 +395,7 @@ function Stream:set_retention(retention)
 end
 
 --- An object for event loops: see wait.lua.
----@return tidetable.Wakeup|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Wakeup|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:wakeup()
   return wait.wakeup(self.database)
 end
@@ -421,8 +436,11 @@ local function settle(self)
   return self
 end
 
----@class tidetable.StreamOptions : tidetable.RecordsOptions
+---@class tidetable.StreamOptions : tidetable.PositionOptions
 ---@field label string|nil  an older stream of the table
+
+---@class tidetable.AllStreamsOptions : tidetable.StreamOptions
+---@field table string|nil  its stream alone, also when it is gone
 
 local function of_table(database, name, given)
   local id, err, code = core.stream_of(database.core, name, given.label)
@@ -440,13 +458,13 @@ local function of_table(database, name, given)
   }, Stream))
 end
 
----@return tidetable.Stream|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function streams.of_table(database, name, given)
   return of_table(database, name, options.check(given, stream_options, "stream"))
 end
 
 --- Of all tables; of one, there or gone, when the options name it.
----@return tidetable.Stream|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function streams.of_database(database, given)
   given = options.check(given, all_options, "stream")
   core.ready(database.core)
@@ -460,7 +478,7 @@ function streams.of_database(database, given)
 end
 
 --- What a stream is; false when it has gone since its id was read.
----@return tidetable.StreamDescription|false|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.StreamDescription|false|nil, tidetable.error|nil err, tidetable.code|nil code
 function streams.describe(database, id)
   local description, err, code = core.describe_stream(database.core, id)
   if code == "NOT_FOUND" then
@@ -470,6 +488,7 @@ function streams.describe(database, id)
 end
 
 --- Descriptions of all streams, or of one table's.
+---@return tidetable.StreamDescription[]|nil, tidetable.error|nil err, tidetable.code|nil code
 function streams.list(database, table_name)
   local ids, err, code = core.stream_ids(database.core)
   if not ids then

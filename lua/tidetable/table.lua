@@ -44,10 +44,13 @@ local function check_call(self, value, what, expected)
   check_table(value, what, expected)
 end
 
+---@class tidetable.WriteOptions
+---@field return_values "NONE"|"ALL_OLD"|nil  ALL_OLD: the item that was there is returned
+
 --- Stores an item in place of whatever had its key.
 ---@param item table
----@param given { return_values: "NONE"|"ALL_OLD"|nil }|nil
----@return boolean|nil ok, table|tidetable.error|nil old_or_err, string|nil code
+---@param given tidetable.WriteOptions|nil
+---@return boolean|nil ok, table|tidetable.error|nil old_or_err, tidetable.code|nil code
 function Table:put(item, given)
   if type(item) ~= "table" or not self.core then
     check_call(self, item, "put", "an item")
@@ -58,8 +61,8 @@ end
 
 --- Deletes the item with this key, if there is one.
 ---@param key table  the key attributes and nothing else
----@param given { return_values: "NONE"|"ALL_OLD"|nil }|nil
----@return boolean|nil ok, table|tidetable.error|nil old_or_err, string|nil code
+---@param given tidetable.WriteOptions|nil
+---@return boolean|nil ok, table|tidetable.error|nil old_or_err, tidetable.code|nil code
 function Table:delete(key, given)
   check_table(key, "delete", "a key")
   return wait.write(self.database, core.delete, self.core, key, wants_old(given, "delete"))
@@ -70,7 +73,7 @@ local get_options = {}
 --- The item with this key; nil without an error when there is none.
 ---@param key table  the key attributes and nothing else
 ---@param given {}|nil  there are no options
----@return table|nil item, tidetable.error|nil err, string|nil code
+---@return table|nil item, tidetable.error|nil err, tidetable.code|nil code
 function Table:get(key, given)
   if type(key) ~= "table" or given ~= nil or not self.core then
     check_call(self, key, "get", "a key")
@@ -141,13 +144,19 @@ local function check_partition(partition, what)
   end
 end
 
----@class tidetable.QueryOptions
----@field sort table|nil           { "=", a }, { "between", a, b }, { "begins_with", a }, ...
+---@class tidetable.ScanPageOptions
 ---@field descending boolean|nil
 ---@field limit integer|nil        items at most
 ---@field start_key table|nil      go on behind this key
+
+---@class tidetable.ScanOptions : tidetable.ScanPageOptions
 ---@field snapshot boolean|nil     one snapshot for the whole iteration
 ---@field snapshot_limit number|nil  seconds that it may be held, 60
+
+---@class tidetable.QueryPageOptions : tidetable.ScanPageOptions
+---@field sort table|nil           { "=", a }, { "between", a, b }, { "begins_with", a }, ...
+
+---@class tidetable.QueryOptions : tidetable.ScanOptions, tidetable.QueryPageOptions
 
 --- Iterates over one partition by sort key. Failures raise.
 ---@param partition any  the partition key's value
@@ -159,7 +168,7 @@ function Table:query(partition, given)
 end
 
 --- Iterates over the whole table in key order. Failures raise.
----@param given tidetable.QueryOptions|nil  without sort
+---@param given tidetable.ScanOptions|nil
 ---@return fun(): table|nil
 function Table:scan(given)
   return iterate(self, nil, options.check(given, scan_options, "scan"))
@@ -202,16 +211,16 @@ end
 
 --- One page of a query: up to 1,000 items or 1 MB.
 ---@param partition any
----@param given tidetable.QueryOptions|nil
----@return table[]|nil items, table|tidetable.error|nil last_evaluated_key_or_err, string|nil code
+---@param given tidetable.QueryPageOptions|nil
+---@return table[]|nil items, table|tidetable.error|nil last_key_or_err, tidetable.code|nil code
 function Table:query_page(partition, given)
   check_partition(partition, "query_page")
   return read_page(self, partition, options.check(given, page_options, "query_page"))
 end
 
 --- One page of a scan.
----@param given tidetable.QueryOptions|nil
----@return table[]|nil items, table|tidetable.error|nil last_evaluated_key_or_err, string|nil code
+---@param given tidetable.ScanPageOptions|nil
+---@return table[]|nil items, table|tidetable.error|nil last_key_or_err, tidetable.code|nil code
 function Table:scan_page(given)
   return read_page(self, nil, options.check(given, scan_page_options, "scan_page"))
 end
@@ -305,7 +314,7 @@ end
 --- Puts many items, in transactions of `batch`.
 ---@param items table[]|fun(): table|nil
 ---@param given { batch: integer|nil }|nil
----@return integer|nil count, tidetable.error|nil err, string|nil code
+---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Table:load(items, given)
   local size = options.check(given, load_options, "load").batch or 1000
   return load_items(function(batch, first, last)
@@ -317,14 +326,14 @@ end
 
 --- The table's stream: the newest, or the one with this label.
 ---@param given tidetable.StreamOptions|nil
----@return tidetable.Stream|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:stream(given)
   return stream.of_table(self.database, self.name, given)
 end
 
 --- Begins a stream. VALIDATION when one is enabled.
----@param given { view_type: string|nil, retention: any }|nil
----@return boolean|nil, tidetable.error|nil err, string|nil code
+---@param given tidetable.StreamSettings|nil
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:enable_stream(given)
   local view, age, bytes, count = stream.settings(given, "enable_stream")
   return wait.try(self.database, nil, core.enable_stream, self.database.core, self.name, view, age,
@@ -332,13 +341,13 @@ function Table:enable_stream(given)
 end
 
 --- Ends the stream; its records stay until they expire.
----@return boolean|nil, tidetable.error|nil err, string|nil code
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:disable_stream()
   return wait.try(self.database, nil, core.disable_stream, self.database.core, self.name)
 end
 
 --- What the table is.
----@return tidetable.TableDescription|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.TableDescription|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:describe()
   local description, err, code = core.describe_table(self.core)
   if not description then
@@ -367,7 +376,7 @@ function tables.check_name(name, what)
 end
 
 --- A handle; the table may or may not exist.
----@return tidetable.Table|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function tables.handle(database, name)
   local handle, err, code = core.table(database.core, name)
   if not handle then
@@ -378,8 +387,14 @@ end
 
 -- Inside a transaction -------------------------------------------------------
 
---- A table inside a transaction: the same operations; failures raise.
----@class tidetable.TransactionTable : tidetable.Table
+--- A table inside a transaction: the same operations on its items, whose failures raise.
+---@class tidetable.TransactionTable
+---@field name string
+---@field get fun(self, key: table): table|nil
+---@field query fun(self, partition: any, given?: tidetable.QueryOptions): fun(): table|nil
+---@field scan fun(self, given?: tidetable.ScanOptions): fun(): table|nil
+---@field query_page tidetable.TransactionTable.query_page
+---@field scan_page fun(self, given?: tidetable.ScanPageOptions): table[], table|nil
 local TransactionTable = { __name = "tidetable.transaction_table" }
 TransactionTable.__index = TransactionTable
 
@@ -389,9 +404,15 @@ local function check_alive(self)
   end
 end
 
+---@alias tidetable.TransactionTable.query_page
+---| fun(self, partition: any, given?: tidetable.QueryPageOptions): table[], table|nil
+
 local tx_put = core.tx_put
 
 -- The commonest call of all, in line: a function less is a tenth less.
+---@param item table
+---@param given tidetable.WriteOptions|nil
+---@return true ok, table|nil old
 function TransactionTable:put(item, given)
   local transaction = self and self.transaction
   if not transaction or transaction.ended or type(item) ~= "table" then
@@ -401,6 +422,9 @@ function TransactionTable:put(item, given)
   return tx_put(self.core, item, given ~= nil and wants_old(given, "put"))
 end
 
+---@param key table
+---@param given tidetable.WriteOptions|nil
+---@return true ok, table|nil old
 function TransactionTable:delete(key, given)
   check_alive(self)
   check_table(key, "delete", "a key")
@@ -423,6 +447,9 @@ for _, name in ipairs { "get", "query", "scan", "query_page", "scan_page" } do
   end
 end
 
+---@param items table[]|fun(): table|nil
+---@param given { batch: integer|nil }|nil
+---@return integer count
 function TransactionTable:load(items, given)
   check_alive(self)
   local size = options.check(given, load_options, "load").batch or 1000

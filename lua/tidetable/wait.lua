@@ -90,7 +90,7 @@ end
 Wakeup.__close = Wakeup.close
 
 ---@param database table  a tidetable database
----@return tidetable.Wakeup|nil, tidetable.error|nil err, string|nil code
+---@return tidetable.Wakeup|nil, tidetable.error|nil err, tidetable.code|nil code
 function wait.wakeup(database)
   local bell, err, code = core.bell(database.core)
   if not bell then

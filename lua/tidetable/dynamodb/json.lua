@@ -404,7 +404,7 @@ end
 --- The tree of a value, for text.encode: `{ S = "a" }`.
 ---@param value any
 ---@param form tidetable.json.form|nil  default "dynamodb"
----@return any tree, tidetable.error|nil err, string|nil code
+---@return any tree, tidetable.error|nil err, tidetable.code|nil code
 function json.tree(value, form)
   return convert(form_of(form, "tree").write, value)
 end
@@ -413,7 +413,7 @@ end
 ---@param tree any
 ---@param form tidetable.json.form|nil
 ---@param path string|nil  what errors put before theirs
----@return any value, tidetable.error|nil err, string|nil code
+---@return any value, tidetable.error|nil err, tidetable.code|nil code
 function json.value(tree, form, path)
   return convert(form_of(form, "value").read, tree, path)
 end
@@ -421,7 +421,7 @@ end
 --- The tree of an item, whose attributes are wrapped and which itself is not.
 ---@param item table
 ---@param form tidetable.json.form|nil
----@return table|nil tree, tidetable.error|nil err, string|nil code
+---@return table|nil tree, tidetable.error|nil err, tidetable.code|nil code
 function json.item_tree(item, form)
   local f = form_of(form, "item_tree").write_item
   if type(item) ~= "table" then
@@ -434,7 +434,7 @@ end
 ---@param tree any
 ---@param form tidetable.json.form|nil
 ---@param path string|nil
----@return table|nil item, tidetable.error|nil err, string|nil code
+---@return table|nil item, tidetable.error|nil err, tidetable.code|nil code
 function json.item(tree, form, path)
   return convert(form_of(form, "item").read_item, tree, path)
 end
@@ -443,7 +443,7 @@ end
 ---@param item table
 ---@param form tidetable.json.form|nil
 ---@param first table|nil  from text.order: attributes that go first
----@return string|nil json, tidetable.error|nil err, string|nil code
+---@return string|nil json, tidetable.error|nil err, tidetable.code|nil code
 function json.encode_item(item, form, first)
   local tree, err, code = json.item_tree(item, form)
   if not tree then
@@ -455,7 +455,7 @@ end
 --- The item of a JSON text.
 ---@param s string
 ---@param form tidetable.json.form|nil
----@return table|nil item, tidetable.error|nil err, string|nil code
+---@return table|nil item, tidetable.error|nil err, tidetable.code|nil code
 function json.decode_item(s, form)
   local tree, err, code = text.decode(s)
   if err then

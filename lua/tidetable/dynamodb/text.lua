@@ -262,7 +262,7 @@ end
 --- the end when there is none.
 ---@param s string
 ---@param at integer|nil  nil: the first, before which the whole text is seen to be UTF-8
----@return any value, integer|table next_or_err, string|nil code
+---@return any value, integer|table next_or_err, tidetable.code|nil code
 function text.decode_at(s, at)
   if type(s) ~= "string" then
     misuse("decode: a string expected, got " .. type(s))
@@ -278,7 +278,7 @@ end
 
 --- The one value of a text. An error has `line`, `column` (in characters) and `reason`.
 ---@param s string
----@return any value, tidetable.error|nil err, string|nil code
+---@return any value, tidetable.error|nil err, tidetable.code|nil code
 function text.decode(s)
   local value, next_at, code = text.decode_at(s)
   if value == nil then
