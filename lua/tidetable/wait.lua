@@ -128,6 +128,20 @@ function wait.cancel(database)
   end
 end
 
+--- A way to wait of one that yields: it is told how many seconds at most, and where no
+--- coroutine can yield the thread sleeps, and the loop with it.
+---@param yield fun(wakeup: tidetable.Wakeup, seconds: number)
+---@return fun(wakeup: tidetable.Wakeup, seconds: number|nil)
+function wait.yielding(yield)
+  return function(wakeup, seconds)
+    if coroutine.isyieldable() then
+      yield(wakeup, math.min(seconds or math.huge, wakeup:timeout()))
+    else
+      wakeup:wait(seconds)
+    end
+  end
+end
+
 --- cqueues, when its controller runs this very coroutine.
 local function running_cqueues()
   local cqueues = package.loaded.cqueues

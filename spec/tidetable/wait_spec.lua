@@ -346,6 +346,22 @@ describe("outside of a loop", function()
   end)
 end)
 
+describe("yielding", function()
+  it("yields where a coroutine can, for so many seconds at most, and sleeps elsewhere", function()
+    local wait, told = require "tidetable.wait".yielding(function(_, seconds)
+      coroutine.yield(seconds)
+    end), {}
+    local wakeup <close> = assert(db:wakeup())
+    for _, seconds in ipairs { 0.25, 100, false } do
+      told[#told + 1] = coroutine.wrap(wait)(wakeup, seconds or nil)
+    end
+    assert.are.same({ 0.25, 1, 1 }, told)
+    local before = elapsed()
+    wait(wakeup, 0.05)
+    assert.is_true(elapsed() - before > 0.048)
+  end)
+end)
+
 describe("a wait function", function()
   it("is called when there is nothing to do, with the wakeup and the seconds left", function()
     local calls, ids, puts = {}, {}, 0

@@ -27,8 +27,7 @@ end
 
 function delete.run(args, out)
   local db <close> = open.database(args.database, { busy_timeout = args.busy_timeout })
-  local table = open.table(db, args.table)
-  local description = open.check(args.database, table:describe())
+  local table, description = open.described(db, args.table)
   local key = words.key(args.key, description, items.form(args.format))
   local _, old = open.check(args.database,
     table:delete(key, { return_values = args.old and "ALL_OLD" or "NONE" }))

@@ -105,7 +105,7 @@ local function description_of(db, args, streams)
   if code == "NOT_FOUND" and #streams > 0 then
     return nil
   end
-  return open.check(args.database, open.table(db, args.table):describe())
+  return (select(2, open.described(db, args.table)))
 end
 
 function describe.run(args, out)

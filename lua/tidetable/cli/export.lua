@@ -52,8 +52,8 @@ local function describe(db, args)
   local found = {}
   local names = #args.table > 0 and args.table or open.check(db.path, db:list_tables())
   for i, name in ipairs(names) do
-    local table = open.table(db, name)
-    found[i] = { handle = table.core, description = open.check(db.path, table:describe()) }
+    local table, description = open.described(db, name)
+    found[i] = { handle = table.core, description = description }
   end
   return found
 end

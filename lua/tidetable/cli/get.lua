@@ -27,8 +27,7 @@ end
 
 function get.run(args, out)
   local db <close> = open.database(args.database)
-  local table = open.table(db, args.table)
-  local description = open.check(args.database, table:describe())
+  local table, description = open.described(db, args.table)
   local key = words.key(args.key, description, items.form(args.format))
   local item = open.check(args.database, table:get(key))
   if not item then

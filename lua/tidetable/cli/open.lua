@@ -121,6 +121,15 @@ function open.table(db, name)
   return table
 end
 
+--- A table that exists, and its description.
+---@param db tidetable.Database
+---@param name string
+---@return tidetable.Table, tidetable.TableDescription
+function open.described(db, name)
+  local table = open.table(db, name)
+  return table, open.check(db.path, table:describe())
+end
+
 -- Arguments that several commands take ---------------------------------------
 
 --- The argument DATABASE.

@@ -105,14 +105,14 @@ end
 
 function put.run(args, out)
   local db <close> = open.database(args.database, { busy_timeout = args.busy_timeout })
-  local table, form = open.table(db, args.table), items.form(args.format)
+  local table, description = open.described(db, args.table)
+  local form = items.form(args.format)
   if #args.item == 1 and args.item[1] == "-" then
     if args.old then
       console.misused "--old is for a single item, not for standard input"
     end
     return put_all(db, args.table, read_input(form))
   end
-  local description = open.check(args.database, table:describe())
   local item = words.attributes(args.item, description, form)
   local _, old = open.check(args.database,
     table:put(item, { return_values = args.old and "ALL_OLD" or "NONE" }))

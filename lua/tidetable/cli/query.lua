@@ -73,8 +73,7 @@ end
 
 function query.run(args, out)
   local db <close> = open.database(args.database)
-  local table = open.table(db, args.table)
-  local description = open.check(args.database, table:describe())
+  local table, description = open.described(db, args.table)
   local partition, equal = words.partition(args.key, description, items.form(args.format))
   local given = reading.given(args, description)
   given.sort = condition(args, description, equal)

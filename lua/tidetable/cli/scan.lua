@@ -26,8 +26,7 @@ end
 
 function scan.run(args, out)
   local db <close> = open.database(args.database)
-  local table = open.table(db, args.table)
-  local description = open.check(args.database, table:describe())
+  local table, description = open.described(db, args.table)
   local given = reading.given(args, description)
   reading.show(args, out, description, table:scan(given))
 end

@@ -57,9 +57,9 @@ function tables.run(args, out)
   local list = {}
   for _, name in ipairs(names) do
     if args.json then
-      out:json(open.check(args.database, open.table(db, name):describe()), tables.order)
+      out:json(select(2, open.described(db, name)), tables.order)
     elseif out.is_terminal then
-      list[#list + 1] = open.check(args.database, open.table(db, name):describe())
+      list[#list + 1] = select(2, open.described(db, name))
     else
       out:write(name, "\n")
     end

@@ -5,6 +5,7 @@
 --   '{"customer":"ann"}'           all of it in JSON
 
 local base64 = require "tidetable.dynamodb.base64"
+local binary = require "tidetable.types".binary
 local console = require "tidetable.cli.console"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.text"
@@ -23,7 +24,7 @@ local readers = {
   end,
   B = function(value)
     local bytes = base64.decode(value)
-    return bytes and require("tidetable").binary(bytes), "a binary is written in base64"
+    return bytes and binary(bytes), "a binary is written in base64"
   end,
 }
 

@@ -92,6 +92,17 @@ local function map_list(array, at, f)
   return list
 end
 
+--- The map of f(value) of each value of a map, under names that `rename` may change.
+local function map_map(map, at, f, rename)
+  local made, depth = {}, enter(at)
+  for name, value in next, map do
+    at[depth] = name
+    made[rename and rename(map, name) or name] = f(value, at)
+  end
+  leave(at)
+  return next(made) == nil and types.map(made) or made
+end
+
 -- Values to trees ------------------------------------------------------------
 
 local function characters(value, at)
@@ -136,17 +147,12 @@ local function write_list(list, at, f)
 end
 
 local function write_map(map, at, f, rename)
-  local tree, depth = {}, enter(at)
-  for name, value in next, map do
+  for name in next, map do
     if type(name) ~= "string" or not utf8.len(name) then
-      leave(at)
       invalid(at, "a map's names are strings of UTF-8")
     end
-    at[depth] = name
-    tree[rename and rename(map, name) or name] = f(value, at)
   end
-  leave(at)
-  return next(tree) == nil and types.map(tree) or tree
+  return map_map(map, at, f, rename)
 end
 
 --- DynamoDB's name of the type.
@@ -287,13 +293,7 @@ end
 
 local function read_map(tree, at, f, rename)
   expect(tree, "M", at)
-  local map, depth = {}, enter(at)
-  for name, value in next, tree do
-    at[depth] = name
-    map[rename and rename(tree, name) or name] = f(value, at)
-  end
-  leave(at)
-  return next(map) == nil and types.map(map) or map
+  return map_map(tree, at, f, rename)
 end
 
 local from_typed, from_plain

@@ -10,6 +10,7 @@
 local copas = require "copas"
 local core = require "tidetable.core"
 local socket = require "socket"
+local wait = require "tidetable.wait"
 
 local loop = {}
 
@@ -58,19 +59,13 @@ end
 
 --- For the option `wait`. Outside of a coroutine it blocks the thread, and the
 --- loop with it.
----@param wakeup tidetable.Wakeup
----@param seconds number|nil
-function loop.wait(wakeup, seconds)
-  if not coroutine.isyieldable() then
-    wakeup:wait(seconds)
-    return
-  end
+loop.wait = wait.yielding(function(wakeup, seconds)
   if wakeup:pollfd() >= socket._SETSIZE then
     error(("copas waits by select, which takes descriptors below %d; this is %d")
       :format(socket._SETSIZE, wakeup:pollfd()))
   end
-  receive(wakeup, math.min(seconds or math.huge, wakeup:timeout()))
-end
+  receive(wakeup, seconds)
+end)
 
 --- Suspends this thread for so many seconds: by copas's own timers, if it has any.
 ---@param seconds number

@@ -5,6 +5,7 @@
 -- libuv calls back; a coroutine that waits yields, and the callback resumes it.
 
 local uv = require "luv"
+local wait = require "tidetable.wait"
 
 local loop = {}
 
@@ -59,18 +60,12 @@ end
 
 --- For the option `wait`. Outside of a coroutine it blocks the thread, and the
 --- loop with it.
----@param wakeup tidetable.Wakeup
----@param seconds number|nil
-function loop.wait(wakeup, seconds)
-  if not coroutine.isyieldable() then
-    wakeup:wait(seconds)
-    return
-  end
+loop.wait = wait.yielding(function(wakeup, seconds)
   local waiting <close> = watch()
-  waiting:timer(math.min(seconds or math.huge, wakeup:timeout()))
+  waiting:timer(seconds)
   waiting:poll(wakeup)
   coroutine.yield()
-end
+end)
 
 --- Suspends this coroutine for so many seconds.
 ---@param seconds number
