@@ -91,9 +91,9 @@ function backup.run(args, out)
   elseif args.json then
     out:json(facts, backup.order)
   else
-    out:line(("%s: %s, %s items, %s records, up to sequence number %d"):format(
-      text.safe(args.target), text.bytes(facts.bytes), text.count(facts.items),
-      text.count(facts.records), facts.sequence_number))
+    out:line(("%s: %s, %s, %s, up to sequence number %d"):format(
+      text.safe(args.target), text.bytes(facts.bytes), text.counted(facts.items, "item"),
+      text.counted(facts.records, "record"), facts.sequence_number))
   end
 end
 

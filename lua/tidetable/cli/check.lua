@@ -38,17 +38,18 @@ local function show(out, path, report)
     out:write(out:paint("red", "damaged"), "  ", text.safe(problem), "\n")
   end
   if report.problem_count > #report.problems then
-    out:line(("and %s findings more"):format(
-      text.count(report.problem_count - #report.problems)))
+    out:line(("and %s more"):format(
+      text.counted(report.problem_count - #report.problems, "finding")))
   end
   local state = report.ok and out:paint("green", "ok") or out:paint("red", "DAMAGED")
-  out:line(("%s  %s: %s tables, %s items, %s streams, %s records, %s in %s pages%s"):format(
-    state, text.safe(path), text.count(report.tables), text.count(report.items),
-    text.count(report.streams), text.count(report.records), text.bytes(report.bytes),
-    text.count(report.pages), report.ok and "" or (", %s findings"):format(
-      text.count(report.problem_count))))
+  out:line(("%s  %s: %s, %s, %s, %s, %s in %s%s"):format(state, text.safe(path),
+    text.counted(report.tables, "table"), text.counted(report.items, "item"),
+    text.counted(report.streams, "stream"), text.counted(report.records, "record"),
+    text.bytes(report.bytes), text.counted(report.pages, "page"),
+    report.ok and "" or ", " .. text.counted(report.problem_count, "finding")))
   if report.stale_readers > 0 then
-    out:line(("cleared %d reader slots of dead processes"):format(report.stale_readers))
+    out:line(("cleared %s of dead processes"):format(
+      text.counted(report.stale_readers, "reader slot")))
   end
 end
 

@@ -32,15 +32,14 @@ function describe.retention(retention)
     parts[#parts + 1] = text.bytes(retention.bytes)
   end
   if retention.count then
-    parts[#parts + 1] = text.count(retention.count) .. " records"
+    parts[#parts + 1] = text.counted(retention.count, "record")
   end
   return table.concat(parts, ", ")
 end
 
 local function moment_of(seconds)
-  local ago = os.time() - seconds
-  return ago < 0 and text.time(seconds)
-    or ("%s, %s ago"):format(text.time(seconds), text.duration(ago))
+  local ago = text.ago(seconds)
+  return text.time(seconds) .. (ago and (", %s ago"):format(ago) or "")
 end
 
 local function key_line(key, what)

@@ -81,7 +81,7 @@ local Ending = { __close = function(ending, err)
   if err == nil or run.stored == 0 then
     return
   end
-  local stored = ("%s items are stored, through line %d"):format(text.count(run.stored), run.line)
+  local stored = ("%s stored, through line %d"):format(text.counted(run.stored, "item"), run.line)
   console.new().note(args.checkpoint and stored .. ": the same command goes on there"
     or ("%s: --from-line %d goes on there"):format(stored, run.line + 1))
 end }
@@ -121,7 +121,7 @@ function import.run(args, out)
   end
   run:finish()
   if run.bad > 0 then
-    out.note(("tidetable import: %d bad lines were skipped"):format(run.bad))
+    out.note(("tidetable import: %s skipped"):format(text.counted(run.bad, "bad line")))
     return 1
   end
 end

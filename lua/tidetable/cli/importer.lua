@@ -10,6 +10,7 @@ local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.text"
 local lines = require "tidetable.cli.lines"
 local open = require "tidetable.cli.open"
+local text = require "tidetable.cli.text"
 local types = require "tidetable.types"
 
 local importer = {}
@@ -117,7 +118,8 @@ function Importer:skips(message)
 end
 
 function Importer:give_up(message)
-  console.fail(message, self.bad > 0 and ("%d bad lines before it were skipped"):format(self.bad)
+  console.fail(message, self.bad > 0
+    and ("%s before it skipped"):format(text.counted(self.bad, "bad line"))
     or self.given.max_errors == 0 and "--skip-bad skips what is wrong, and says so" or nil)
 end
 

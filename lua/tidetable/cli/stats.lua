@@ -115,8 +115,8 @@ local function readers_line(out, info)
   end
   local lag = info.oldest_reader_lag
   return ("%s; the oldest snapshot is %s, in process %d"):format(shown,
-    lag == 0 and "of the last commit" or out:paint("yellow", ("%s %s behind"):format(
-      text.count(lag), lag == 1 and "commit" or "commits")), info.oldest_reader_pid)
+    lag == 0 and "of the last commit" or out:paint("yellow", ("%s behind"):format(
+      text.counted(lag, "commit"))), info.oldest_reader_pid)
 end
 
 local function rate_line(out, pulse)
@@ -154,7 +154,7 @@ local function stream_row(out, stream, is_there)
   return {
     out:paint(is_there and "bold" or "dim", name), state, text.count(stream.count),
     text.bytes(stream.bytes),
-    oldest and text.duration(math.max(os.time() - oldest, 0)) or "-",
+    oldest and (text.ago(oldest) or "0s") or "-",
     describe.retention(stream.retention),
   }
 end

@@ -203,6 +203,14 @@ function text.count(number)
   return shown
 end
 
+--- How many of something: "1 record", "1,234 records".
+---@param number integer
+---@param noun string
+---@return string
+function text.counted(number, noun)
+  return text.count(number) .. " " .. noun .. (number == 1 and "" or "s")
+end
+
 local SIZES = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" }
 
 --- Bytes with the unit that fits: "512 B", "1.5 MiB".
@@ -242,6 +250,16 @@ function text.duration(seconds)
     end
   end
   return #parts > 0 and table.concat(parts, " ") or "0s"
+end
+
+--- How long ago a time was, in whole seconds, which is what the clock here has; nil: it
+--- is still to come.
+---@param seconds number  since 1970
+---@param now integer|nil  default: the machine's clock
+---@return string|nil
+function text.ago(seconds, now)
+  local ago = (now or os.time()) - math.floor(seconds)
+  return ago >= 0 and text.duration(ago) or nil
 end
 
 --- A time as the local clock shows it.

@@ -24,7 +24,7 @@ function trim.run(args, out)
   local db <close> = open.database(args.database, { busy_timeout = args.busy_timeout })
   local records = open.check(args.database, db:trim())
   if out.is_terminal then
-    out:line(("%s %s removed"):format(text.count(records), records == 1 and "record" or "records"))
+    out:line(("%s removed"):format(text.counted(records, "record")))
   else
     out:write(("%d\n"):format(records))
   end

@@ -33,7 +33,7 @@ describe("check", function()
     local path = make()
     local said = command.must { "check", path }
     assert.truthy(said:find("^ok  " .. path:gsub("%p", "%%%0")
-      .. ": 1 tables, 3 items, 1 streams, 3 records, "), said)
+      .. ": 1 table, 3 items, 1 stream, 3 records, "), said)
     local report = dkjson.decode(command.must { "check", path, "--json" })
     assert.is_true(report.ok)
     assert.equal(3, report.items)

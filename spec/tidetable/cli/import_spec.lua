@@ -169,7 +169,7 @@ describe("import", function()
     }
     for line, message in pairs(bad) do
       local err = fails(message, export(2000, { [1501] = line .. "\n" }))
-      assert.is_truthy(err:find("1,500 items are stored, through line 1501: --from-line 1502 goes "
+      assert.is_truthy(err:find("1,500 items stored, through line 1501: --from-line 1502 goes "
         .. "on there", 1, true), err)
       assert.is_truthy(err:find("--skip-bad", 1, true), err)
     end
@@ -184,12 +184,12 @@ describe("import", function()
     local ran = import(text, "--skip-bad")
     assert.equal(1, ran.status)
     for _, message in ipairs { "in.jsonl:6:8: ", "in.jsonl:7: ", "in.jsonl:1701: ",
-      "in.jsonl:1702: ", "4 bad lines were skipped" } do
+      "in.jsonl:1702: ", "4 bad lines skipped" } do
       assert.is_truthy(ran.err:find(message, 1, true), ran.err)
     end
     assert.same({ 1996, 2000 }, { ids() })
     assert.is_truthy(fails("in.jsonl:1702: ", text, "--max-errors", "3")
-      :find("3 bad lines before it were skipped", 1, true))
+      :find("3 bad lines before it skipped", 1, true))
     assert.equal(1, import(text, "--max-errors", "4").status)
   end)
 
@@ -236,7 +236,7 @@ describe("an import from a pipe that stays open", function()
       command.quote(shop.file("in.jsonl", item(1) .. item(2))), pipe, helper.path(), pipe,
       watcher(1)))
     assert.equal("130\n", ran.out, ran.err)
-    assert.equal("2 items are stored, through line 2: --from-line 3 goes on there\n", ran.err)
+    assert.equal("2 items stored, through line 2: --from-line 3 goes on there\n", ran.err)
   end)
 end)
 
@@ -258,7 +258,7 @@ describe("an import that is ended", function()
   local function full(text, ...)
     local ran = import(text, ...)
     assert.equal(1, ran.status, ran.err)
-    local line = ran.err:match "items are stored, through line (%d+)"
+    local line = ran.err:match "items stored, through line (%d+)"
     assert.is_truthy(line, ran.err)
     return math.tointeger(tonumber(line)), ran.err
   end

@@ -101,6 +101,9 @@ describe("numbers", function()
       [1234567] = "1,234,567", [-1234] = "-1,234" } do
       assert.equal(shown, text.count(given))
     end
+    for given, shown in pairs { [0] = "0 items", [1] = "1 item", [1000] = "1,000 items" } do
+      assert.equal(shown, text.counted(given, "item"))
+    end
   end)
 
   it("of bytes have the unit that fits", function()
@@ -116,6 +119,15 @@ describe("numbers", function()
       assert.equal(shown, text.duration(given))
     end
   end)
+end)
+
+-- A clock of whole seconds was taken for one of milliseconds: "748ms ago".
+it("how long ago something was is told in whole seconds", function()
+  for seconds, shown in pairs { [1000] = "0s",
+    [1000.9] = "0s", [999.9] = "1s", [0.5] = "16m 40s" } do
+    assert.equal(shown, text.ago(seconds, 1000))
+  end
+  assert.is_nil(text.ago(1001, 1000))
 end)
 
 describe("values", function()
