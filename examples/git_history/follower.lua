@@ -68,13 +68,8 @@ end
 
 -- The records of the next transaction; nil if none came for so many seconds.
 local function next_transaction(seconds)
-  local transaction = {}
-  repeat
-    local record, err = stream:next(seconds)
-    if err then error(err, 0) end
-    if not record then return nil end
-    transaction[#transaction + 1] = record
-  until record.transaction_position == record.transaction_count
+  local transaction, err = stream:next_transaction(seconds)
+  if err then error(err, 0) end
   return transaction
 end
 
@@ -104,7 +99,7 @@ local function follow(tx, transaction)
     count_author(tx, record, head)
     note_removal(tx, record, head)
   end
-  place.after = transaction[#transaction].sequence_number
+  place.after = transaction.last_sequence_number
   place.number, place.complete = head.number, head.complete
 end
 

@@ -3,7 +3,8 @@
 -- A coroutine yields until when it waits, and for which wakeup if it waits for one. What waits
 -- for a commit is asked whether it came; when nobody can go on, the thread sleeps on any one
 -- of the wakeups, for each of them hears every commit.
-local system = require "system"
+local system = require "system" -- luasystem, for the time
+local yielding = require "tidetable.wait".yielding
 
 local scheduler = {}
 
@@ -18,10 +19,9 @@ function scheduler.sleep(seconds)
 end
 
 --- For the option `wait`.
-function scheduler.wait(wakeup, seconds)
-  local most = wakeup:timeout()
-  coroutine.yield(system.monotime() + math.min(seconds or most, most), wakeup)
-end
+scheduler.wait = yielding(function(wakeup, seconds)
+  coroutine.yield(system.monotime() + seconds, wakeup)
+end)
 
 -- A wakeup that was closed raises: whoever waits for it must be told.
 local function is_ready(thread)
