@@ -158,10 +158,14 @@ local function name_of(parser, name)
   return parser and parser:get_usage():match "^Usage: ([%l ]*%l)" or name
 end
 
---- Says what went wrong, and with which status to end.
+--- Says what went wrong, and with which status to end. It is a text where memory has run
+--- out: Lua calls no handler then.
 local function status_of(err, out, name)
   if err == console.ABANDONED then
     return ABANDONED
+  elseif type(err) == "string" then
+    out:complain(name, err)
+    return FAILED
   elseif getmetatable(err) == Answer then
     out:write(err.text, "\n")
     out.flush()

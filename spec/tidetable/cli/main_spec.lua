@@ -84,6 +84,16 @@ describe("the command", function()
       .. "  the command needs the Lua modules tidetable and argparse\n$"), ran.err)
   end)
 
+  -- Lua calls no error handler then; the command broke down over that.
+  it("says that memory has run out", function()
+    local no_memory = "xpcall = function() return false, 'not enough memory' end"
+    local line = command.line:gsub(" ([^ ]*)$", function(launcher)
+      return (" -e %s %s"):format(command.quote(no_memory), launcher)
+    end)
+    local ran = command.shell(line .. " tables x.tide")
+    assert.same({ status = 1, out = "", err = "tidetable: not enough memory\n" }, ran)
+  end)
+
   it("is interrupted while it loads its modules, and says nothing", function()
     shop.file("argparse.lua", "io.popen('kill -INT $PPID'):close() while true do end")
     local ran = command.shell("$TIDETABLE tables x.tide", {
