@@ -296,7 +296,7 @@ static int run_all(struct tide_backup *backup, struct progress *progress,
 	if (!err)
 		err = copy(backup, progress, failure);
 	if (!err)
-		err = copy_check_pages(&backup->temporary, &pages, failure);
+		err = copy_check_pages(&backup->temporary, &pages, progress, failure);
 	if (!err)
 		err = copy_amend(&backup->temporary, pages, store_options(backup->store)->max_bytes,
 			renew_stamp, backup, failure);

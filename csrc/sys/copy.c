@@ -203,7 +203,8 @@ static int check_source(struct store *store, struct pump *pump)
 	int err = pages_look(store->fd, store->path, &facts, pump->failure);
 
 	let_writers_in(pump);
-	return err ? err : survey_first(store->fd, store->path, &facts, pump->failure);
+	return err ? err : survey_first(store->fd, store->path, &facts, pump->progress,
+		pump->failure);
 }
 
 /* Pages in the copy, as far as that is known before. */
@@ -254,13 +255,13 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 }
 
 int copy_check_pages(const struct temporary *copy, uint64_t *page_count,
-	struct failure *failure)
+	struct progress *progress, struct failure *failure)
 {
 	struct pages_facts facts;
 	int err = pages_look(copy->fd, copy->path, &facts, failure);
 
 	if (!err)
-		err = survey_first(copy->fd, copy->path, &facts, failure);
+		err = survey_first(copy->fd, copy->path, &facts, progress, failure);
 	*page_count = err ? 0 : facts.page_count;
 	return err;
 }

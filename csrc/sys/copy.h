@@ -24,9 +24,10 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 	struct progress *progress, struct failure *failure);
 
 /* Whether every page in use of the copy is there, and what its parent says;
- * *page_count: up to the last one ever used. CORRUPT. */
+ * *page_count: up to the last one ever used. CORRUPT; INTERRUPTED, by the progress,
+ * in which nothing is counted. */
 int copy_check_pages(const struct temporary *copy, uint64_t *page_count,
-	struct failure *failure);
+	struct progress *progress, struct failure *failure);
 
 /* One transaction on the copy, which nobody else knows yet; flushed. */
 int copy_amend(const struct temporary *copy, uint64_t page_count, uint64_t max_bytes,

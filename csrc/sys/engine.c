@@ -272,7 +272,7 @@ static int look_first(struct store *store, bool alone, struct pages_facts *pages
 		err = look_patiently(store, fd, alone, pages, failure);
 	/* While others are at work the pages change under a walk. */
 	if (!err && alone && pages->file_pages < pages->page_count)
-		err = survey_first(fd, store->path, pages, failure);
+		err = survey_first(fd, store->path, pages, NULL, failure);
 	close(fd);
 	store->device = file.device;
 	store->inode = file.inode;

@@ -514,10 +514,11 @@ int survey_file(struct survey *survey, int fd, const struct pages_facts *facts,
 	return err;
 }
 
-/* --- for opening --- */
+/* --- what is wrong first --- */
 
 struct first {
 	const char *path;
+	struct progress *progress;
 	struct failure *failure;
 	bool found;
 };
@@ -540,15 +541,23 @@ static void note_first(void *context, const struct finding *finding)
 		number);
 }
 
-int survey_first(int fd, const char *path, const struct pages_facts *facts,
-	struct failure *failure)
+static int look_whether_to_stop(void *context, const struct survey_row *row)
 {
-	struct first first = { .path = path, .failure = failure };
-	struct survey_told told = { .found = note_first, .context = &first };
+	const struct first *first = context;
+
+	(void)row;
+	return progress_step(first->progress, 0);
+}
+
+int survey_first(int fd, const char *path, const struct pages_facts *facts,
+	struct progress *progress, struct failure *failure)
+{
+	struct first first = { path, progress, failure, false };
+	struct survey_told told = { note_first, look_whether_to_stop, &first };
 	struct survey survey;
 	int err = survey_file(&survey, fd, facts, &told);
 
-	return err == ERR_NO_MEMORY ? fail(failure, err) : err;
+	return err && err != ERR_CORRUPT ? fail(failure, err) : err;
 }
 
 static const char *look_at_top(struct tree_page *page, int fd, const struct pages_facts *facts,

@@ -9,6 +9,7 @@
 #define SYS_SURVEY_H
 
 #include "sys/pages.h"
+#include "sys/task.h"
 
 /* Where the free list's pages are told of. */
 #define SURVEY_FREE_LIST TREE_COUNT
@@ -65,9 +66,9 @@ int survey_trees(struct pages_tree trees[TREE_COUNT], bool lost[TREE_COUNT], int
 int survey_tops(int fd, const char *path, const struct pages_facts *facts,
 	struct failure *failure);
 
-/* For opening a file that ends early: all of it, while nobody writes; the first
- * thing that is wrong. */
+/* All of a file of which nobody uses pages again meanwhile: CORRUPT, with the first
+ * thing that is wrong; INTERRUPTED if the progress (or NULL) says so; NO_MEMORY. */
 int survey_first(int fd, const char *path, const struct pages_facts *facts,
-	struct failure *failure);
+	struct progress *progress, struct failure *failure);
 
 #endif

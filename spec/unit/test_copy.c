@@ -136,7 +136,7 @@ static void a_copy_holds_all(bool compact)
 	MUST(copy_to(store, &temporary, compact, &progress), failure);
 	lock_is_free(store);
 	CHECK_EQUAL_UINT(atomic_load(&progress.phase), PHASE);
-	MUST(copy_check_pages(&temporary, &pages, &failure), failure);
+	MUST(copy_check_pages(&temporary, &pages, NULL, &failure), failure);
 	CHECK_EQUAL_UINT(atomic_load(&progress.done), pages);
 	CHECK(atomic_load(&progress.total) >= pages);
 	CHECK(compact ? pages < store_file_bytes(store) / PAGE / 2
@@ -197,7 +197,7 @@ static void a_copy_is_one_commit(void)
 		uint64_t pages;
 
 		MUST(copy_to(store, &temporary, i & 1, NULL), failure);
-		MUST(copy_check_pages(&temporary, &pages, &failure), failure);
+		MUST(copy_check_pages(&temporary, &pages, NULL, &failure), failure);
 		copy = publish(&temporary);
 		round = round_of(copy);
 		CHECK(round >= last);
@@ -315,6 +315,26 @@ static void it_ends_when_it_is_told(bool compact)
 	remove_files(path);
 }
 
+static void looking_at_its_pages_ends_too(void)
+{
+	const char *path = store_path("looked at.tide");
+	struct store *store = open_filled(path);
+	struct temporary temporary = make();
+	struct progress progress = { 0 };
+	uint64_t pages;
+
+	MUST(copy_to(store, &temporary, false, &progress), failure);
+	MUST(copy_check_pages(&temporary, &pages, &progress, &failure), failure);
+	atomic_store(&progress.stop, true);
+	CHECK_EQUAL_INT(copy_check_pages(&temporary, &pages, &progress, &failure),
+		ERR_INTERRUPTED);
+	CHECK_EQUAL_INT(failure.err, ERR_INTERRUPTED);
+	CHECK_EQUAL_INT(copy_to(store, &temporary, true, &progress), ERR_INTERRUPTED);
+	temporary_drop(&temporary);
+	store_close(store);
+	remove_files(path);
+}
+
 /* --- failures --- */
 
 static void without_descriptors_there_is_no_copy(void)
@@ -361,8 +381,8 @@ static void damage_is_found(void)
 		if (err) {
 			CHECK_EQUAL_INT(ftruncate(temporary.fd, 0), 0);
 			MUST(copy_to(store, &temporary, false, NULL), failure);
-			CHECK_EQUAL_INT(copy_check_pages(&temporary, &ignored, &failure),
-				ERR_CORRUPT);
+			CHECK_EQUAL_INT(copy_check_pages(&temporary, &ignored, NULL,
+				&failure), ERR_CORRUPT);
 		}
 		temporary_drop(&temporary);
 		lock_is_free(store);
@@ -390,7 +410,7 @@ static void a_copy_is_amended(void)
 	uint64_t pages;
 
 	MUST(copy_to(store, &temporary, true, NULL), failure);
-	MUST(copy_check_pages(&temporary, &pages, &failure), failure);
+	MUST(copy_check_pages(&temporary, &pages, NULL, &failure), failure);
 	CHECK_EQUAL_INT(copy_amend(&temporary, pages, SMALL_MAX_BYTES, add_row, NULL, &failure),
 		ERR_LIMIT);
 	MUST(copy_amend(&temporary, pages, SMALL_MAX_BYTES, add_row, "by hand", &failure), failure);
@@ -454,6 +474,7 @@ int main(void)
 	its_snapshots_stay(true);
 	it_ends_when_it_is_told(false);
 	it_ends_when_it_is_told(true);
+	looking_at_its_pages_ends_too();
 	without_descriptors_there_is_no_copy();
 	damage_is_found();
 	a_copy_is_amended();

@@ -35,7 +35,7 @@ static int walk(void)
 	int err = pages_look(fd, path, &facts, &failure);
 
 	if (!err)
-		err = survey_first(fd, path, &facts, &failure);
+		err = survey_first(fd, path, &facts, NULL, &failure);
 	close(fd);
 	return err;
 }

@@ -152,7 +152,7 @@ static void first_is(const char *expected)
 	int fd = open(path, O_RDONLY);
 
 	MUST(pages_look(fd, path, &facts, &failure), failure);
-	CHECK_EQUAL_INT(survey_first(fd, path, &facts, &failure), ERR_CORRUPT);
+	CHECK_EQUAL_INT(survey_first(fd, path, &facts, NULL, &failure), ERR_CORRUPT);
 	CHECK_EQUAL_STRING(failure.message + strlen(path), expected);
 	close(fd);
 }
