@@ -347,7 +347,7 @@ int tide_check(struct tide *tide, struct tide_report *report, struct failure *fa
 int tide_check_file(const char *path, struct tide_report *report, struct failure *failure);
 
 /* The same in a child process: should that crash, or show no progress for so
- * long, it is a problem of the file. */
+ * long, it is a problem of the file. INTERRUPTED. */
 int tide_check_apart(const char *path, uint32_t patience_ms, struct tide_report *report,
 	struct failure *failure);
 

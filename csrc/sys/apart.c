@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,10 +43,14 @@ static bool write_all(int fd, const uint8_t *bytes, size_t len)
 	return true;
 }
 
-_Noreturn static void be_child(const struct apart *apart, int fd, struct progress *progress)
+/* It goes with its parent: who could tell that it hangs, would be gone. */
+_Noreturn static void be_child(const struct apart *apart, pid_t parent, int fd,
+	struct progress *progress)
 {
 	struct buffer said = { 0 };
 
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+		_exit(1);
 	signal(SIGPIPE, SIG_IGN);
 	apart->work(apart->context, progress, &said);
 	if (buffer_error(&said) || !write_all(fd, said.data, said.len))
@@ -68,8 +74,23 @@ static bool take(int fd, struct buffer *said)
 	return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
-/* Until the child closes its end, or nothing moves any more. */
-static bool listen_to_child(const struct apart *apart, int fd, const struct progress *progress,
+/* The signal that tells of a child's end is no reason to stop waiting for it. */
+static int wait_for(struct pollfd *wait)
+{
+	sigset_t children, before;
+	int ready, system;
+
+	sigemptyset(&children);
+	sigaddset(&children, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &children, &before);
+	ready = poll(wait, 1, LOOK_EVERY_MS);
+	system = errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return ready < 0 && system == EINTR ? ERR_INTERRUPTED : 0;
+}
+
+/* Until the child closes its end: 0. TIMEOUT when nothing moves any more; INTERRUPTED. */
+static int listen_to_child(const struct apart *apart, int fd, const struct progress *progress,
 	struct buffer *said)
 {
 	uint64_t seen = 0;
@@ -79,15 +100,17 @@ static bool listen_to_child(const struct apart *apart, int fd, const struct prog
 		struct pollfd wait = { .fd = fd, .events = POLLIN };
 		uint64_t now;
 
-		if (poll(&wait, 1, LOOK_EVERY_MS) > 0 && !take(fd, said))
-			return true;
+		if (wait_for(&wait))
+			return ERR_INTERRUPTED;
+		if (wait.revents && !take(fd, said))
+			return 0;
 		now = clock_elapsed_ms(clock_system());
 		if (wait.revents || atomic_load(&progress->done) != seen) {
 			seen = atomic_load(&progress->done);
 			moved = now;
 		}
 		if (now - moved > apart->patience_ms)
-			return false;
+			return ERR_TIMEOUT;
 	}
 }
 
@@ -108,26 +131,30 @@ static void await(pid_t child, struct apart_end *end)
 static int run(const struct apart *apart, struct progress *progress, struct buffer *said,
 	struct apart_end *end, struct failure *failure)
 {
+	pid_t child, parent = getpid();
 	int ends[2];
-	pid_t child;
+	int err;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return no_child(failure, "a pipe");
 	child = fork();
 	if (child == 0) {
 		close(ends[0]);
-		be_child(apart, ends[1], progress);
+		be_child(apart, parent, ends[1], progress);
 	}
 	close(ends[1]);
 	if (child < 0) {
 		close(ends[0]);
 		return no_child(failure, "a child process");
 	}
-	end->hung = !listen_to_child(apart, ends[0], progress, said);
+	err = listen_to_child(apart, ends[0], progress, said);
 	close(ends[0]);
-	if (end->hung)
+	end->hung = err == ERR_TIMEOUT;
+	if (err)
 		kill(child, SIGKILL);
 	await(child, end);
+	if (err == ERR_INTERRUPTED)
+		return fail(failure, err);
 	return buffer_error(said) ? fail(failure, buffer_error(said)) : 0;
 }
 

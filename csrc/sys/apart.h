@@ -27,7 +27,8 @@ struct apart_end {
 };
 
 /* 0 with *end filled, whatever became of the child; STORE, NO_MEMORY when it
- * can't be started. */
+ * can't be started. INTERRUPTED when a signal came (other than of a child): then it
+ * is ended, as it is when we are. */
 int apart_run(const struct apart *apart, struct buffer *said, struct apart_end *end,
 	struct failure *failure);
 
