@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
-
 /* Below this, twice a number and a sum of two fit in 64 bits. */
 #define SCALED_LIMIT INT64_C(1000000000000000000)
 /* A quotient: from 10^(125 + 167) down to one place more than PLACES_MAX. */

@@ -2,9 +2,10 @@
 #ifndef LUA_FIELD_H
 #define LUA_FIELD_H
 
-#include <lua.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-#include "base/buffer.h"
+#include <lua.h>
 
 #define HEX_BYTES_MAX 32
 

@@ -6,7 +6,6 @@
 #ifndef LUA_KIND_H
 #define LUA_KIND_H
 
-#include <stdbool.h>
 
 #include <lua.h>
 

@@ -6,8 +6,6 @@
 #ifndef STREAM_STREAM_H
 #define STREAM_STREAM_H
 
-#include <stdbool.h>
-
 #include "codec/schema.h"
 #include "stream/log.h"
 #include "sys/store.h"

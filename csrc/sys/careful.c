@@ -5,7 +5,6 @@
  * must be read before commit T + 2 writes over it; and that can't have begun as
  * long as the other page doesn't tell of T + 1.
  */
-#include <errno.h>
 #include <time.h>
 
 #include "base/memory.h"

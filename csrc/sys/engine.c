@@ -6,11 +6,9 @@
  * throughout, so nobody else is at the name. Whether the name is on the disk as
  * well, the wake file remembers.
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -141,8 +139,6 @@ static int environment_open(struct store *store, const char *path, uint64_t page
 		return fail_as(failure, ERR_NO_MEMORY,
 			"%s: no memory, or no address space to map max_bytes and a reserve"
 			" (choose a smaller max_bytes)", path);
-	if (failure && rc)
-		failure->system = rc;
 	return err ? err : engine_fail(failure, store, rc, "can't be opened");
 }
 
@@ -214,11 +210,8 @@ static int open_trees_of_file(struct store *store, struct failure *failure)
 
 	if (rc == MDB_READERS_FULL && !mdb_reader_check(store->env, NULL))
 		rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb);
-	if (rc == EAGAIN)
-		return fail_as(failure, ERR_NAMESPACE, "%s: a process with our pid, in another"
-			" PID namespace, reads the database", store->path);
 	if (rc)
-		return engine_fail(failure, store, rc, "can't be read");
+		return txn_begin_failed(store, rc, failure);
 
 	rc = open_trees(store, mdb, 0);
 	if (rc) {

@@ -140,14 +140,16 @@ void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldes
 /* --- txn.c --- */
 
 /* Transactions that point into the map pass the gate; a map is replaced only
- * while none is inside. */
-void gate_enter(struct store *store);
-void gate_leave(struct store *store);
-
-/* Begins an LMDB transaction inside the gate, after LMDB's two refusals that
+ * while none is inside.
+ *
+ * Begins an LMDB transaction inside the gate, after LMDB's two refusals that
  * can be cured: a map that is too small, slots of dead readers. Returns LMDB's
- * number; outside the gate again if it isn't 0. */
+ * number; outside the gate again if it isn't 0. Whoever ends it leaves the gate. */
 int txn_begin(struct store *store, unsigned flags, MDB_txn **mdb);
+
+/* Says why none began, in a sentence. */
+int txn_begin_failed(const struct store *store, int rc, struct failure *failure);
+void gate_leave(struct store *store);
 
 /* Refuses what a store can't do any more: STORE, with a sentence. */
 int store_failed(const struct store *store, struct failure *failure);

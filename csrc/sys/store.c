@@ -13,7 +13,6 @@
  * the lock file's would drop the locks of a store that the child opens anew.
  */
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

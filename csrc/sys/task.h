@@ -8,7 +8,6 @@
 #define SYS_TASK_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"

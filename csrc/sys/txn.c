@@ -33,7 +33,7 @@
 
 /* --- the gate --- */
 
-void gate_enter(struct store *store)
+static void gate_enter(struct store *store)
 {
 	for (;;) {
 		atomic_fetch_add(&store->active, 1);
@@ -135,7 +135,7 @@ int txn_begin(struct store *store, unsigned flags, MDB_txn **mdb)
 	return begin(store, flags, mdb);
 }
 
-static int begin_failed(struct store *store, int rc, struct failure *failure)
+int txn_begin_failed(const struct store *store, int rc, struct failure *failure)
 {
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
@@ -160,7 +160,7 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 	if (rc) {
 		readers_remove(store, &txn->slot);
 		memory_give_back(txn);
-		return begin_failed(store, rc, failure);
+		return txn_begin_failed(store, rc, failure);
 	}
 	mdb_txn_reset(txn->mdb);
 	gate_leave(store);
@@ -175,7 +175,7 @@ int reader_renew(struct txn *txn, struct failure *failure)
 	int rc = begin(txn->store, MDB_RDONLY, &txn->mdb);
 
 	if (rc)
-		return begin_failed(txn->store, rc, failure);
+		return txn_begin_failed(txn->store, rc, failure);
 	txn->snapshot++;
 	txn->live = true;
 	txn->err = txn->system = 0;
@@ -249,7 +249,7 @@ int writer_begin(struct txn **out, struct store *store, struct failure *failure)
 		return engine_fail(failure, store, rc, "the last commit can't be flushed");
 	rc = txn_begin(store, 0, &txn->mdb);
 	if (rc)
-		return begin_failed(store, rc, failure);
+		return txn_begin_failed(store, rc, failure);
 	txn->store = store;
 	txn->writing = txn->live = true;
 	*out = txn;
