@@ -5,8 +5,6 @@
  * must be read before commit T + 2 writes over it; and that can't have begun as
  * long as the other page doesn't tell of T + 1.
  */
-#include <time.h>
-
 #include "base/memory.h"
 #include "sys/lmdb_store.h"
 #include "sys/probe.h"
@@ -90,14 +88,13 @@ static bool is_still(const struct store *store, const struct pages_facts *facts,
 int careful_pin(struct txn *pin, int *fd, struct pages_facts *facts,
 	struct pages_faults *faults, struct failure *failure)
 {
-	struct timespec pause = { 0, PIN_RETRY_US * 1000 };
 	const struct store *store = pin->store;
 	int err = 0;
 
 	*fd = store->fd;
 	for (int attempt = 0; attempt < PIN_ATTEMPTS; attempt++) {
 		if (attempt > PIN_ATTEMPTS / 2)
-			nanosleep(&pause, NULL);
+			clock_sleep_us(PIN_RETRY_US);
 		err = reader_renew(pin, failure);
 		if (err)
 			return err;

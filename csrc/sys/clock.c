@@ -153,6 +153,13 @@ uint64_t clock_elapsed_ms(const struct clock *clock)
 	return clock->manual ? atomic_load(&clock->elapsed_ms) : read_ms(CLOCK_BOOTTIME);
 }
 
+void clock_sleep_us(uint32_t us)
+{
+	struct timespec time = { us / 1000000, us % 1000000 * 1000L };
+
+	nanosleep(&time, NULL);
+}
+
 void clock_boot(const struct clock *clock, uint8_t boot[CLOCK_BOOT_BYTES])
 {
 	uint64_t words[2];

@@ -34,6 +34,9 @@ uint64_t clock_now_ms(const struct clock *clock);
  * included; comparable within one boot, across processes. */
 uint64_t clock_elapsed_ms(const struct clock *clock);
 
+/* Sleeps so long by the machine's own clock, or until a signal. */
+void clock_sleep_us(uint32_t us);
+
 /* Which boot of the machine: bytes that differ from boot to boot. */
 void clock_boot(const struct clock *clock, uint8_t boot[CLOCK_BOOT_BYTES]);
 

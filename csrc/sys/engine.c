@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -21,7 +20,8 @@
 
 /* LMDB says so itself: an open may fail while another process closes. */
 #define OPEN_ATTEMPTS 10
-#define OPEN_RETRY_MS 10
+#define OPEN_RETRY_US 10000
+#define LOOK_RETRY_US 1000
 
 #define RESERVE_LEAST (UINT64_C(16) << 20)
 #define RESERVE_FRACTION 20
@@ -110,13 +110,6 @@ static bool is_transient(int rc)
 	return rc == MDB_INVALID || rc == EAGAIN || rc == EINVAL || rc == ENOENT;
 }
 
-static void sleep_ms(long ms)
-{
-	struct timespec time = { 0, ms * 1000000 };
-
-	nanosleep(&time, NULL);
-}
-
 static int environment_open(struct store *store, const char *path, uint64_t page_count,
 	unsigned flags, struct failure *failure)
 {
@@ -150,7 +143,7 @@ static int environment_open_patiently(struct store *store, uint64_t page_count, 
 
 	for (int attempt = 0; attempt < OPEN_ATTEMPTS; attempt++) {
 		if (attempt)
-			sleep_ms(OPEN_RETRY_MS);
+			clock_sleep_us(OPEN_RETRY_US);
 		err = environment_open(store, store->path, page_count, flags, &ours);
 		if (!err || !is_transient(ours.system))
 			break;
@@ -242,7 +235,7 @@ static int look_patiently(struct store *store, int fd, bool alone, struct pages_
 	int err = look(fd, store->path, pages, failure);
 
 	for (int attempt = 1; err && !alone && attempt < OPEN_ATTEMPTS; attempt++) {
-		sleep_ms(1);
+		clock_sleep_us(LOOK_RETRY_US);
 		err = look(fd, store->path, pages, failure);
 	}
 	return err;

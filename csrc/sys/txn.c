@@ -13,7 +13,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/memory.h"
 #include "sys/lmdb_store.h"
@@ -52,12 +51,10 @@ void gate_leave(struct store *store)
 
 static bool wait_until_none_is_active(struct store *store)
 {
-	struct timespec pause = { 0, RESIZE_RETRY_US * 1000 };
-
 	for (int waited = 0; atomic_load(&store->active); waited += RESIZE_RETRY_US) {
 		if (waited >= RESIZE_PATIENCE_US)
 			return false;
-		nanosleep(&pause, NULL);
+		clock_sleep_us(RESIZE_RETRY_US);
 	}
 	return true;
 }

@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/wake_page.h"
 
@@ -87,13 +88,6 @@ static bool is_held_by_other(int system)
 	return system == EAGAIN || system == EACCES;
 }
 
-static void sleep_ms(long ms)
-{
-	struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&time, NULL);
-}
-
 /* Waits for OPENING, within reason. */
 static int take_opening(struct wake *wake)
 {
@@ -101,7 +95,7 @@ static int take_opening(struct wake *wake)
 
 	for (int waited = 0; is_held_by_other(system) && waited < OPENING_PATIENCE_MS;
 			waited += OPENING_RETRY_MS) {
-		sleep_ms(OPENING_RETRY_MS);
+		clock_sleep_us(OPENING_RETRY_MS * 1000);
 		system = set_lock(wake, F_WRLCK, LOCK_OPENING);
 	}
 	return system;

@@ -104,8 +104,18 @@ static void text_is_utc_to_the_millisecond(void)
 	CHECK(strlen(text) < sizeof text);
 }
 
+static void a_sleep_is_no_shorter(void)
+{
+	uint64_t before = clock_elapsed_ms(clock_system());
+
+	clock_sleep_us(0);
+	clock_sleep_us(12345);
+	CHECK(clock_elapsed_ms(clock_system()) - before >= 12);
+}
+
 int main(void)
 {
+	a_sleep_is_no_shorter();
 	text_is_utc_to_the_millisecond();
 	system_time_passes();
 	a_boot_is_the_same_in_all_processes();
