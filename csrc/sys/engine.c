@@ -269,7 +269,7 @@ static int look_first(struct store *store, bool alone, struct pages_facts *pages
 	return err;
 }
 
-int engine_recognise(const char *path, struct failure *failure)
+int store_recognise(const char *path, struct failure *failure)
 {
 	struct failure ours = { 0 };
 	struct pages_facts pages;
@@ -478,7 +478,7 @@ static uint64_t meta_word(const struct store *store, unsigned page, size_t at)
 	return __atomic_load_n((const uint64_t *)word, __ATOMIC_ACQUIRE);
 }
 
-uint64_t engine_last_commit(const struct store *store)
+uint64_t store_last_commit(const struct store *store)
 {
 	uint64_t even = meta_word(store, 0, PAGES_META_COMMIT_AT);
 	uint64_t odd = meta_word(store, 1, PAGES_META_COMMIT_AT);

@@ -1,7 +1,7 @@
 /* lmdb_store.h - what the files behind store.h share: the only door to lmdb.h.
  *
  *     store.c      which stores this process has open; opening, sharing, closing
- *     engine.c     LMDB's environment for one file: made, opened, its errors
+ *     engine.c     LMDB's environment for one file: known, made, opened; its errors
  *     txn.c        transactions, and the gate that a growing map needs
  *     rows.c       rows and cursors
  *     copy.c       copies of the whole file
@@ -103,10 +103,6 @@ int engine_error(int fd, int rc);
 /* The same, with a sentence: the path, what was tried, LMDB's words. */
 int engine_fail(struct failure *failure, const struct store *store, int rc, const char *what);
 
-/* Is this a database of ours, or of another machine? Asked before anything is
- * made beside it. */
-int engine_recognise(const char *path, struct failure *failure);
-
 /* Sets up store->env and the rest of its second block for store->path. */
 int engine_open(struct store *store, bool alone, struct failure *failure);
 void engine_close(struct store *store);
@@ -124,9 +120,7 @@ int engine_fill(const struct store_options *options, const char *name, const cha
  * commit is on the disk. 0 or an errno. */
 int engine_settle(struct store *store);
 
-/* The last commit, by whatever process: its number, and the file's pages up to
- * the last one ever used. A few loads. */
-uint64_t engine_last_commit(const struct store *store);
+/* The file's pages up to the last one ever used, by whatever process: a few loads. */
 uint64_t engine_page_count(const struct store *store);
 
 /* Pages in the free list: all, or those that the next write transaction may

@@ -252,7 +252,7 @@ static int open_path(struct store **out, const struct store_options *options,
 		*out = open_one;
 		return share(open_one, options, failure);
 	}
-	err = err == END ? 0 : engine_recognise(path, failure);
+	err = err == END ? 0 : store_recognise(path, failure);
 	return err ? err : open_new(out, options, path, failure);
 }
 
@@ -336,11 +336,6 @@ struct wake *store_wake(struct store *store)
 	return store->wake;
 }
 
-int store_recognise(const char *path, struct failure *failure)
-{
-	return engine_recognise(path, failure);
-}
-
 bool store_has_open(uint64_t device, uint64_t inode)
 {
 	struct file_facts file = { .device = device, .inode = inode };
@@ -355,11 +350,6 @@ bool store_has_open(uint64_t device, uint64_t inode)
 struct clock *store_clock(struct store *store)
 {
 	return store->options.clock;
-}
-
-uint64_t store_last_commit(const struct store *store)
-{
-	return engine_last_commit(store);
 }
 
 uint64_t store_file_bytes(const struct store *store)
@@ -386,8 +376,8 @@ int store_usage(struct store *store, struct store_usage *usage, struct failure *
 	usage->free_bytes = free_pages * store->page_bytes;
 	usage->max_bytes = store->options.max_bytes;
 	mdb_env_get_maxreaders(store->env, &usage->readers_max);
-	if (usage->oldest_reader_pid && oldest < engine_last_commit(store))
-		usage->oldest_reader_lag = engine_last_commit(store) - oldest;
+	if (usage->oldest_reader_pid && oldest < store_last_commit(store))
+		usage->oldest_reader_lag = store_last_commit(store) - oldest;
 	usage->engine = mdb_version(NULL, NULL, NULL);
 	return 0;
 }

@@ -318,7 +318,7 @@ int writer_commit(struct txn **txn, struct failure *failure)
 	writer_end(ending);
 	if (rc)
 		return commit_failed(ending, rc, failure);
-	if (engine_last_commit(store) == number) {   /* else it wrote nothing */
+	if (store_last_commit(store) == number) {   /* else it wrote nothing */
 		store->dirty = store->options.durability != DURABILITY_FULL;
 		wake_signal(store->wake);
 	}
