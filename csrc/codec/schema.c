@@ -12,7 +12,7 @@ static void attribute_put(struct buffer *out, const struct key_attribute *attrib
 	buffer_put_counted(out, attribute_name(attribute));
 }
 
-void schema_put(struct buffer *out, const struct key_schema *schema)
+static void schema_put(struct buffer *out, const struct key_schema *schema)
 {
 	attribute_put(out, &schema->partition);
 	attribute_put(out, &schema->sort);
@@ -164,14 +164,6 @@ bool is_table_name(struct slice name)
 static const char *const view_names[] = {
 	NULL, "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES",
 };
-
-uint8_t view_of_name(struct slice name)
-{
-	for (uint8_t view = VIEW_KEYS_ONLY; view <= VIEW_NEW_AND_OLD_IMAGES; view++)
-		if (slice_equal(name, slice_of_text(view_names[view])))
-			return view;
-	return 0;
-}
 
 const char *view_name(uint8_t view)
 {

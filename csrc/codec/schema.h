@@ -57,7 +57,6 @@ struct horizon {
 	uint64_t hidden;             /* last record out of sight, at least `removed` */
 };
 
-void schema_put(struct buffer *out, const struct key_schema *schema);
 void table_put(struct buffer *out, const struct table_row *table);
 void stream_put(struct buffer *out, const struct stream_row *stream);
 void horizon_put(struct buffer *out, const struct horizon *horizon);
@@ -70,8 +69,7 @@ int horizon_get(struct horizon *horizon, struct slice bytes);
 /* DynamoDB's rule: 3 to 255 of a-z A-Z 0-9 _ . - */
 bool is_table_name(struct slice name);
 
-/* KEYS_ONLY, ...; 0 or NULL when there is no such. */
-uint8_t view_of_name(struct slice name);
+/* KEYS_ONLY, ...; NULL when there is no such. */
 const char *view_name(uint8_t view);
 
 static inline bool view_has_old(uint8_t view)

@@ -93,7 +93,7 @@ static void set_where(lua_State *L)
 	lua_pop(L, 1);
 }
 
-void push_failure_object(lua_State *L, const struct failure *failure)
+static void push_object(lua_State *L, const struct failure *failure)
 {
 	luaL_checkstack(L, 6, "no stack left for an error");
 	lua_createtable(L, 0, 8);
@@ -121,14 +121,14 @@ int return_failure(lua_State *L, const struct failure *failure)
 		return raise_failure(L, failure);
 	luaL_checkstack(L, 8, "no stack left for an error");
 	lua_pushnil(L);
-	push_failure_object(L, failure);
+	push_object(L, failure);
 	lua_pushstring(L, error_code(failure->err));
 	return 3;
 }
 
 int raise_failure(lua_State *L, const struct failure *failure)
 {
-	push_failure_object(L, failure);
+	push_object(L, failure);
 	return lua_error(L);
 }
 

@@ -23,8 +23,6 @@
 
 #define ERROR_TYPE "tidetable.error"
 
-void push_failure_object(lua_State *L, const struct failure *failure);
-
 /* What may happen: pushes nil, the object and its code; returns 3. NESTED is
  * always a mistake in the program, and a write that is lost if nobody looks: raised. */
 int return_failure(lua_State *L, const struct failure *failure);

@@ -511,12 +511,6 @@ void push_item(lua_State *L, struct slice body)
 	push_attributes(L, body, 0);
 }
 
-void push_value(lua_State *L, const struct value *value)
-{
-	luaL_checkstack(L, LEVEL_SLOTS, "no stack left for a value");
-	push_any(L, value, 0);
-}
-
 /* --- what Lua's side builds on --- */
 
 static int release_builder(lua_State *L)

@@ -50,10 +50,9 @@ int read_item(lua_State *L, int index, struct builder *builder, struct slice *it
 int read_value(lua_State *L, int index, struct builder *builder, struct slice name,
 	struct value *value, struct failure *failure);
 
-/* Pushes an item as a table, or one value. The bytes must have been checked
+/* Pushes an item as a table. The bytes must have been checked
  * (by the row's checksum); damaged ones raise CORRUPT all the same. Uses only
  * the stack: no other Lua code runs but the collector's finalizers. */
 void push_item(lua_State *L, struct slice body);
-void push_value(lua_State *L, const struct value *value);
 
 #endif

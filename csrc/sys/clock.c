@@ -129,11 +129,6 @@ void clock_drop(struct clock *clock)
 		memory_give_back(clock);
 }
 
-bool clock_is_manual(const struct clock *clock)
-{
-	return clock->manual;
-}
-
 static uint64_t read_ms(clockid_t which)
 {
 	struct timespec time;

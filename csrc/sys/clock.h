@@ -25,8 +25,6 @@ struct clock *clock_manual(uint64_t now_ms);
 struct clock *clock_share(struct clock *clock);   /* one more owner */
 void clock_drop(struct clock *clock);             /* one less; NULL is fine */
 
-bool clock_is_manual(const struct clock *clock);
-
 /* Milliseconds since 1970, UTC. */
 uint64_t clock_now_ms(const struct clock *clock);
 

@@ -263,11 +263,6 @@ int txn_delete(struct txn *txn, enum tree tree, struct slice key)
 	return result(txn, rc);
 }
 
-int cursor_replace(struct cursor *cursor, struct slice key, struct slice value)
-{
-	return put(cursor->txn, cursor->mdb, key, value, MDB_CURRENT);
-}
-
 int cursor_delete(struct cursor *cursor)
 {
 	assert(cursor->txn->writing);

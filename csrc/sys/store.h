@@ -172,9 +172,6 @@ struct store *txn_store(const struct txn *txn);
 /* The size of the file's pages. */
 uint32_t txn_page_bytes(const struct txn *txn);
 
-/* LMDB's own number (or an errno) for the last failure in it; 0: none. */
-int txn_system(const struct txn *txn);
-
 /* 0, END (no such row) or an error. */
 int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *value);
 int txn_put(struct txn *txn, enum tree tree, struct slice key, struct slice value);
@@ -220,9 +217,7 @@ static inline void cursor_expect_next(struct slice key, struct slice value)
 		__builtin_prefetch((const void *)(at - before));
 }
 
-/* Replaces the value of the row the cursor is on, or deletes the row (then
- * MOVE_NEXT gives the row behind it). */
-int cursor_replace(struct cursor *cursor, struct slice key, struct slice value);
+/* Deletes the row that the cursor is on; then MOVE_NEXT gives the row behind it. */
 int cursor_delete(struct cursor *cursor);
 
 #endif

@@ -387,11 +387,6 @@ struct store *txn_store(const struct txn *txn)
 	return txn->store;
 }
 
-int txn_system(const struct txn *txn)
-{
-	return txn->system;
-}
-
 uint32_t txn_page_bytes(const struct txn *txn)
 {
 	MDB_stat stat;

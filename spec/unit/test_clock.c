@@ -10,7 +10,6 @@ static void system_time_passes(void)
 	uint64_t now = clock_now_ms(clock);
 	uint64_t elapsed = clock_elapsed_ms(clock);
 
-	CHECK(!clock_is_manual(clock));
 	CHECK(now > UINT64_C(1700000000000));
 	while (clock_elapsed_ms(clock) == elapsed)
 		;
@@ -45,7 +44,6 @@ static void manual_time_stands_still(void)
 {
 	struct clock *clock = clock_manual(5000);
 
-	CHECK(clock_is_manual(clock));
 	CHECK_EQUAL_UINT(clock_now_ms(clock), 5000);
 	CHECK_EQUAL_UINT(clock_elapsed_ms(clock), 0);
 	clock_advance(clock, 250);

@@ -170,9 +170,8 @@ static void names_are_dynamodbs(void)
 	CHECK(!is_table_name(slice_of_text("a b c")));
 	CHECK(!is_table_name(slice_of("ab\0c", 4)));
 	CHECK(!is_table_name(slice_of_text("caf\xc3\xa9")));
-	for (uint8_t view = VIEW_KEYS_ONLY; view <= VIEW_NEW_AND_OLD_IMAGES; view++)
-		CHECK_EQUAL_INT(view_of_name(slice_of_text(view_name(view))), view);
-	CHECK_EQUAL_INT(view_of_name(slice_of_text("ALL")), 0);
+	CHECK_EQUAL_STRING(view_name(VIEW_KEYS_ONLY), "KEYS_ONLY");
+	CHECK(view_name(0) == NULL);
 	CHECK(view_name(VIEW_NEW_AND_OLD_IMAGES + 1) == NULL);
 }
 
