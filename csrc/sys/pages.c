@@ -472,6 +472,22 @@ bool page_node(const struct tree_page *page, unsigned index, struct page_node *n
 	return node->bytes <= room && (index == 0 || key_len > 0);
 }
 
+struct page_range page_child_range(const struct tree_page *page, unsigned index,
+	const struct page_range *range)
+{
+	struct page_range child = *range;
+	struct page_node node;
+
+	if (index > 0 && page_node(page, index, &node))
+		child.low = node.key;
+	for (unsigned i = index + 1; i < page->count; i++)
+		if (page_node(page, i, &node)) {
+			child.high = node.key;
+			break;
+		}
+	return child;
+}
+
 /* --- values in pages of their own --- */
 
 const char *page_run_length(uint64_t *length, const struct page_node *node, int fd,

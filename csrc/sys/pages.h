@@ -105,6 +105,17 @@ struct page_node {
 /* False if the node reaches out of its page, or is none. */
 bool page_node(const struct tree_page *page, unsigned index, struct page_node *node);
 
+/* The keys that a page may hold: not less than low, less than high. They point into
+ * the pages above it. */
+struct page_range {
+	struct slice low;
+	struct slice high;       /* data NULL: there is no end */
+};
+
+/* Those of a branch's child, as far as its neighbours can be read. */
+struct page_range page_child_range(const struct tree_page *page, unsigned index,
+	const struct page_range *range);
+
 /* A value in pages of its own: how many they are (LMDB keeps more than are needed
  * when a value becomes shorter), and its bytes (room for node->value_bytes).
  * NULL, or what is wrong with the first of them. */

@@ -8,16 +8,9 @@
 
 #include "base/memory.h"
 
-/* The keys that a page may hold: not less than low, less than high. They point
- * into the pages above. */
-struct bounds {
-	struct slice low;
-	struct slice high;       /* data NULL: there is no end */
-};
-
 struct level {
 	struct tree_page page;
-	struct bounds bounds;
+	struct page_range range;
 	int64_t index;
 };
 
@@ -59,10 +52,10 @@ void probe_close(struct probe *probe)
 
 /* --- pages --- */
 
-static bool is_within(const struct bounds *bounds, struct slice key)
+static bool is_within(const struct page_range *range, struct slice key)
 {
-	return slice_compare(key, bounds->low) >= 0 &&
-		(!bounds->high.data || slice_compare(key, bounds->high) < 0);
+	return slice_compare(key, range->low) >= 0 &&
+		(!range->high.data || slice_compare(key, range->high) < 0);
 }
 
 /* Has it a key that belongs there? In a branch the first key says nothing, and
@@ -78,8 +71,8 @@ static bool belongs(const struct level *level)
 	for (unsigned i = page->is_leaf ? 0 : 1; i < page->count; i++) {
 		struct page_node node;
 
-		if (page_node(page, i, &node) && is_within(&level->bounds, node.key) &&
-				(page->is_leaf || !slice_equal(node.key, level->bounds.low)))
+		if (page_node(page, i, &node) && is_within(&level->range, node.key) &&
+				(page->is_leaf || !slice_equal(node.key, level->range.low)))
 			return true;
 	}
 	return false;
@@ -93,7 +86,7 @@ static int not_readable(struct probe *probe, const char *fault)
 }
 
 /* Reads a page into the level, unless it is there already. */
-static int enter(struct probe *probe, int depth, uint64_t number, const struct bounds *bounds)
+static int enter(struct probe *probe, int depth, uint64_t number, const struct page_range *range)
 {
 	struct level *level = &probe->levels[depth];
 
@@ -103,7 +96,7 @@ static int enter(struct probe *probe, int depth, uint64_t number, const struct b
 		level->page.bytes = memory_get(probe->facts.page_bytes);
 	if (!level->page.bytes)
 		return ERR_NO_MEMORY;
-	level->bounds = *bounds;
+	level->range = *range;
 	if (level->page.number != number &&
 			not_readable(probe, page_read(&level->page, probe->fd, &probe->facts,
 				number, depth + 1 == probe->tree.depth)))
@@ -118,7 +111,7 @@ static int enter(struct probe *probe, int depth, uint64_t number, const struct b
 
 static int enter_root(struct probe *probe)
 {
-	const struct bounds all = { { (const uint8_t *)"", 0 }, { NULL, 0 } };
+	const struct page_range all = { { (const uint8_t *)"", 0 }, { NULL, 0 } };
 
 	probe->top = -1;
 	return probe->tree.root == PAGES_NO_ROOT ? END
@@ -128,23 +121,16 @@ static int enter_root(struct probe *probe)
 /* Into the child at the top's index. */
 static int enter_child(struct probe *probe)
 {
-	struct level *level = &probe->levels[probe->top];
-	struct bounds bounds = level->bounds;
+	const struct level *level = &probe->levels[probe->top];
+	unsigned index = (unsigned)level->index;
+	struct page_range range = page_child_range(&level->page, index, &level->range);
 	struct page_node node;
-	struct page_node next;
 
-	if (!page_node(&level->page, (unsigned)level->index, &node))
+	if (!page_node(&level->page, index, &node))
 		return ERR_CORRUPT;
-	if (level->index > 0)
-		bounds.low = node.key;
-	for (unsigned i = (unsigned)level->index + 1; i < level->page.count; i++)
-		if (page_node(&level->page, i, &next)) {
-			bounds.high = next.key;
-			break;
-		}
-	if (level->index > 0 && !is_within(&level->bounds, node.key))
+	if (index > 0 && !is_within(&level->range, node.key))
 		return ERR_CORRUPT;
-	return enter(probe, probe->top + 1, node.page, &bounds);
+	return enter(probe, probe->top + 1, node.page, &range);
 }
 
 /* --- rows --- */
@@ -171,7 +157,7 @@ static int give(struct probe *probe, struct slice *key, struct slice *value)
 	struct page_node node;
 
 	if (!page_node(&level->page, (unsigned)level->index, &node) ||
-			!is_within(&level->bounds, node.key))
+			!is_within(&level->range, node.key))
 		return ERR_CORRUPT;
 	*key = node.key;
 	*value = node.value;

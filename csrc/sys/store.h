@@ -73,7 +73,8 @@ const struct store_options *store_options(const struct store *store);
 struct wake *store_wake(struct store *store);
 
 /* Whether the file at the path is a database, as far as its first pages tell; a
- * damaged one is. Asked before anything is made beside it. NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT, PERMISSION, ... */
+ * damaged one is. Asked before anything is made beside it. NO_FILE, NOT_DATABASE,
+ * NEWER_FORMAT, FOREIGN_FORMAT, PERMISSION, STORE. */
 int store_recognise(const char *path, struct failure *failure);
 
 /* Is this the file of a store that this process has open? */

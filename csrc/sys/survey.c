@@ -28,12 +28,6 @@ struct walk {
 	int err;                 /* ends it */
 };
 
-/* The keys that a page may hold: not less than low, less than high. */
-struct range {
-	struct slice low;
-	struct slice high;       /* data NULL: there is no end */
-};
-
 /* --- what is found --- */
 
 static void tell(struct walk *walk, struct finding *finding)
@@ -51,7 +45,7 @@ static void page_is(struct walk *walk, uint64_t page, const char *what)
 }
 
 static void page_with_rows_is(struct walk *walk, uint64_t page, const char *what,
-	const struct range *range)
+	const struct page_range *range)
 {
 	tell(walk, &(struct finding){ .page = page, .row = -1, .what = what, .has_range = true,
 		.low = range->low, .high = range->high });
@@ -66,7 +60,7 @@ static void row_is(struct walk *walk, const struct tree_page *page, unsigned row
 
 /* A row of which not even the key can be read: its neighbours name it. */
 static void row_is_lost(struct walk *walk, const struct tree_page *page, unsigned row,
-	struct slice before, const struct range *range)
+	struct slice before, const struct page_range *range)
 {
 	struct finding finding = { .page = page->number, .row = (int)row, .has_range = true,
 		.what = "can't be read", .low = before.data ? before : range->low,
@@ -128,7 +122,7 @@ static int compare(const struct walk *walk, struct slice a, struct slice b)
 	return (x > y) - (x < y);
 }
 
-static bool is_within(const struct walk *walk, const struct range *range, struct slice key)
+static bool is_within(const struct walk *walk, const struct page_range *range, struct slice key)
 {
 	return (range->low.len == 0 || compare(walk, key, range->low) >= 0) &&
 		(!range->high.data || compare(walk, key, range->high) < 0);
@@ -136,7 +130,7 @@ static bool is_within(const struct walk *walk, const struct range *range, struct
 
 /* A page of which nothing belongs where it is: the bytes are another page's. */
 static bool is_foreign(const struct walk *walk, const struct tree_page *page,
-	const struct range *range)
+	const struct page_range *range)
 {
 	bool any = false;
 
@@ -255,7 +249,7 @@ static const char *take_row(struct walk *walk, const struct tree_page *page, uns
 /* The same, with its place among the others. (Of two that are not in order it
  * can't be told which one is damaged; so both are looked at.) */
 static const char *take_node(struct walk *walk, const struct tree_page *page, unsigned row,
-	struct page_node *node, const struct range *range, struct slice before)
+	struct page_node *node, const struct page_range *range, struct slice before)
 {
 	const char *fault;
 
@@ -267,7 +261,8 @@ static const char *take_node(struct walk *walk, const struct tree_page *page, un
 	return fault;
 }
 
-static void take_leaf(struct walk *walk, const struct tree_page *page, const struct range *range)
+static void take_leaf(struct walk *walk, const struct tree_page *page,
+	const struct page_range *range)
 {
 	struct slice before = { NULL, 0 };
 
@@ -291,33 +286,16 @@ static void take_leaf(struct walk *walk, const struct tree_page *page, const str
 /* --- pages --- */
 
 static void walk_page(struct walk *walk, uint64_t number, unsigned level,
-	const struct range *range);
-
-/* The keys below a branch's child. */
-static struct range range_of_child(const struct tree_page *page, unsigned index,
-	const struct range *range)
-{
-	struct range child = *range;
-	struct page_node node;
-
-	if (index > 0 && page_node(page, index, &node))
-		child.low = node.key;
-	for (unsigned i = index + 1; i < page->count; i++)
-		if (page_node(page, i, &node)) {
-			child.high = node.key;
-			break;
-		}
-	return child;
-}
+	const struct page_range *range);
 
 static void take_branch(struct walk *walk, const struct tree_page *page, unsigned level,
-	const struct range *range)
+	const struct page_range *range)
 {
 	struct slice before = range->low;
 
 	walk->counted.branch_pages++;
 	for (unsigned i = 0; i < page->count && !walk->err; i++) {
-		struct range child = range_of_child(page, i, range);
+		struct page_range child = page_child_range(page, i, range);
 		struct page_node node;
 		bool in_order;
 
@@ -340,7 +318,7 @@ static void take_branch(struct walk *walk, const struct tree_page *page, unsigne
 
 /* What is wrong with a page as a whole; NULL when its nodes can be gone through. */
 static const char *enter(struct walk *walk, struct tree_page *page, uint64_t number, unsigned level,
-	unsigned depth, const struct range *range)
+	unsigned depth, const struct page_range *range)
 {
 	const char *fault = use(walk, number);
 
@@ -362,7 +340,7 @@ static const char *enter(struct walk *walk, struct tree_page *page, uint64_t num
 }
 
 static void walk_page(struct walk *walk, uint64_t number, unsigned level,
-	const struct range *range)
+	const struct page_range *range)
 {
 	struct tree_page page;
 	unsigned depth = walk->counted.depth;
@@ -404,7 +382,7 @@ static void compare_counts(struct walk *walk, const struct pages_tree *tree)
 
 static void walk_tree(struct walk *walk, int which, const struct pages_tree *tree)
 {
-	const struct range all = { { NULL, 0 }, { NULL, 0 } };
+	const struct page_range all = { { NULL, 0 }, { NULL, 0 } };
 
 	walk->tree = which;
 	walk->is_damaged = walk->survey->is_damaged[which];
