@@ -12,6 +12,21 @@
 #include "sys/apart.h"
 #include "sys/file.h"
 
+/* --- rows, as far as they can be read --- */
+
+#define BREAKS_PER_PAGE 256
+
+bool check_goes_on(struct check *check, int tree, int *err)
+{
+	check->breaks = *err == ERR_CORRUPT ? check->breaks + 1 : 0;
+	if (check->breaks > check->facts.file_pages * BREAKS_PER_PAGE) {
+		subject_is_tree(check, tree);
+		problem(check, INVARIANT_PAGES, "can't be gone through to its end");
+		*err = END;
+	}
+	return *err == 0 || *err == ERR_CORRUPT;
+}
+
 /* --- what the survey tells --- */
 
 static void take_finding(void *context, const struct finding *finding)

@@ -100,13 +100,15 @@ void problem(struct check *check, int invariant, const char *format, ...)
 void problem_of_rows(struct check *check, int tree, const char *what, struct slice low,
 	struct slice high);
 
+/* NULL when there is none. */
+const struct table *check_table_with_id(struct check *check, uint32_t id);
+
+/* --- check.c --- */
+
 /* What a cursor answered: is there more to come? Of rows and pages that can't be
  * read it says CORRUPT and goes on behind them, at most so often in a row as the
  * file has places for it; then it is told, and END made of it. */
 bool check_goes_on(struct check *check, int tree, int *err);
-
-/* NULL when there is none. */
-const struct table *check_table_with_id(struct check *check, uint32_t id);
 
 /* --- check_items.c, check_streams.c: 0 or NO_MEMORY, STORE --- */
 

@@ -399,19 +399,6 @@ void problem(struct check *check, int invariant, const char *format, ...)
 	note(check, invariant, slice_of_text(what));
 }
 
-#define BREAKS_PER_PAGE 256
-
-bool check_goes_on(struct check *check, int tree, int *err)
-{
-	check->breaks = *err == ERR_CORRUPT ? check->breaks + 1 : 0;
-	if (check->breaks > check->facts.file_pages * BREAKS_PER_PAGE) {
-		subject_is_tree(check, tree);
-		problem(check, INVARIANT_PAGES, "can't be gone through to its end");
-		*err = END;
-	}
-	return *err == 0 || *err == ERR_CORRUPT;
-}
-
 /* One end of a range: as a subject, without the sentence round it. */
 static void put_end(struct check *check, struct buffer *out, int tree, struct slice key)
 {
