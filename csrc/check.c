@@ -27,6 +27,28 @@ bool check_goes_on(struct check *check, int tree, int *err)
 	return *err == 0 || *err == ERR_CORRUPT;
 }
 
+int check_each_row(struct check *check, enum tree tree, take_row_of *take, bool *unread)
+{
+	struct slice key, value;
+	struct cursor *cursor;
+	int err = cursor_open(&cursor, check->txn, tree), taken = 0;
+
+	if (err)
+		return err;
+	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
+	while (!taken && check_goes_on(check, (int)tree, &err)) {
+		if (err == ERR_CORRUPT)
+			*unread = true;
+		else
+			taken = take(check, tree, key, value);
+		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+	}
+	cursor_close(cursor);
+	if (taken)
+		return taken < 0 ? taken : 0;
+	return err < 0 ? err : 0;
+}
+
 /* --- what the survey tells --- */
 
 static void take_finding(void *context, const struct finding *finding)
@@ -188,11 +210,14 @@ static int take_stamp(struct check *check, struct slice payload)
 	return err;
 }
 
-static int take_meta(struct check *check, struct slice key, struct slice value)
+/* Behind our rows lie the roots of trees. */
+static int take_meta(struct check *check, enum tree tree, struct slice key, struct slice value)
 {
 	struct slice payload;
 	int err = row_open(key, value, &payload);
 
+	if (key.data[0] >= TREE_META_END)
+		return END;
 	if (err || !is_known_meta(key))
 		return 0;                /* told by the survey */
 	switch (key.data[0]) {
@@ -217,36 +242,11 @@ static int take_meta(struct check *check, struct slice key, struct slice value)
 		break;
 	}
 	if (err == ERR_CORRUPT || err == ERR_NOT_DATABASE) {
-		subject_is_row(check, TREE_META, key);
+		subject_is_row(check, tree, key);
 		problem(check, 1, "does not decode");
 		err = 0;
 	}
 	return err;
-}
-
-/* Rows that can't be read are left to the survey to tell. */
-static int load_catalog(struct check *check)
-{
-	struct slice key, value;
-	struct cursor *cursor;
-	int err = cursor_open(&cursor, check->txn, TREE_META);
-
-	if (err)
-		return err;
-	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
-	while (check_goes_on(check, TREE_META, &err)) {
-		if (err == 0 && key.data[0] >= TREE_META_END)
-			break;
-		if (err == ERR_CORRUPT)
-			check->has_broken_meta = true;
-		else
-			err = take_meta(check, key, value);
-		if (err && err != ERR_CORRUPT)
-			break;
-		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
-	}
-	cursor_close(cursor);
-	return err < 0 ? err : 0;
 }
 
 static void check_table(struct check *check, const struct table_row *row)
@@ -308,7 +308,8 @@ static void check_unread(struct check *check)
 
 static int check_all(struct check *check)
 {
-	int err = load_catalog(check);
+	/* Rows that can't be read are left to the survey to tell. */
+	int err = check_each_row(check, TREE_META, take_meta, &check->has_broken_meta);
 
 	if (!err)
 		err = check_pages(check);

@@ -168,49 +168,34 @@ static int walk_items(struct check *check, struct row_walk *walk)
 
 /* --- what nobody refers to --- */
 
-static void check_owner(struct check *check, enum tree tree, struct slice key)
+static int check_owner(struct check *check, enum tree tree, struct slice key, struct slice value)
 {
 	const struct tally *owners = tree == TREE_PARTS ? &check->parts : &check->nodes;
 	const struct tally_entry *owner;
 
+	(void)value;
 	if (key.len < 8 || (tree == TREE_PARTS && key.len != PART_KEY))
-		return;
+		return 0;
 	owner = tally_find(owners, get_u64(key.data));
 	if (owner && (tree == TREE_TAILS || get_u16(key.data + 8) < owner->a))
-		return;
+		return 0;
 	subject_is_row(check, tree, key);
 	problem(check, 3, tree == TREE_PARTS ? "belongs to no item" : "is in a node that"
 		" no key leads to");
-}
-
-/* What is not reached because the way to it is damaged is not told again. */
-static int check_owners(struct check *check, enum tree tree)
-{
-	struct slice key, value;
-	struct cursor *cursor;
-	int err = cursor_open(&cursor, check->txn, tree);
-
-	if (err)
-		return err;
-	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
-	while (check_goes_on(check, (int)tree, &err)) {
-		if (err == 0)
-			check_owner(check, tree, key);
-		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
-	}
-	cursor_close(cursor);
-	return err < 0 ? err : 0;
+	return 0;
 }
 
 int check_items(struct check *check)
 {
 	struct row_walk walk = { 0 };
+	bool unread;
 	int err = walk_items(check, &walk);
 
 	rows_stop(&walk);
+	/* What is not reached because the way to it is damaged is not told again. */
 	if (err || check->has_broken_items || check->is_damaged[TREE_ITEMS] ||
 			check->is_damaged[TREE_TAILS])
 		return err;
-	err = check_owners(check, TREE_TAILS);
-	return err ? err : check_owners(check, TREE_PARTS);
+	err = check_each_row(check, TREE_TAILS, check_owner, &unread);
+	return err ? err : check_each_row(check, TREE_PARTS, check_owner, &unread);
 }

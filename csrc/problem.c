@@ -133,33 +133,16 @@ static int add_node_row(struct check *check, enum tree tree, struct slice key,
 		slice_of(key.data + base, key.len - base - 1));
 }
 
-static int add_nodes(struct check *check, enum tree tree)
-{
-	struct slice key, value;
-	struct cursor *cursor;
-	int err = cursor_open(&cursor, check->txn, tree);
-
-	if (err)
-		return err;
-	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
-	while (check_goes_on(check, (int)tree, &err)) {
-		if (err == 0)
-			err = add_node_row(check, tree, key, value);
-		if (err == ERR_NO_MEMORY)
-			break;
-		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
-	}
-	cursor_close(cursor);
-	return err == ERR_NO_MEMORY ? err : 0;
-}
-
 static const struct node_name *find_node(struct check *check, uint64_t node)
 {
+	bool unread;
+
 	if (!check->nodes_are_named) {
 		check->nodes_are_named = true;
-		check->nodes_err = add_nodes(check, TREE_ITEMS);
+		check->nodes_err = check_each_row(check, TREE_ITEMS, add_node_row, &unread);
 		if (!check->nodes_err)
-			check->nodes_err = add_nodes(check, TREE_TAILS);
+			check->nodes_err = check_each_row(check, TREE_TAILS, add_node_row,
+				&unread);
 	}
 	for (size_t i = 0; i < check->node_count; i++)
 		if (check->node_names[i].node == node)
