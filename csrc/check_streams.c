@@ -114,9 +114,8 @@ static void check_gap(struct stream_walk *walk)
  * share of it. */
 static int end_run(struct stream_walk *walk)
 {
-	struct tally_entry *entry;
-
 	uint64_t count = walk->before.count;
+	struct tally_entry *entry;
 
 	if (walk->seen == 0 || walk->seen == count)
 		return 0;

@@ -53,6 +53,13 @@ static void put_shown(struct buffer *out, struct slice bytes)
 	}
 }
 
+static void put_bytes(struct buffer *out, struct slice bytes)
+{
+	put_format(out, "the bytes \"");
+	put_shown(out, bytes);
+	buffer_put_u8(out, '"');
+}
+
 static void put_hex(struct buffer *out, struct slice bytes)
 {
 	for (size_t i = 0; i < bytes.len; i++)
@@ -84,9 +91,7 @@ static void put_key(struct check *check, struct buffer *out, const struct key_sc
 	buffer_clear(&check->scratch);
 	if (key_read(&values, whole, schema, &check->scratch)) {
 		keep_failure(out, buffer_error(&check->scratch));
-		put_format(out, "the bytes \"");
-		put_shown(out, whole);
-		buffer_put_u8(out, '"');
+		put_bytes(out, whole);
 		return;
 	}
 	put_shown(out, attribute_name(&schema->partition));
@@ -238,9 +243,7 @@ void subject_is_item(struct check *check, struct slice whole)
 		set_table(subject, table->row.name);
 		put_key(check, &subject->key, &table->row.schema, whole);
 	} else {
-		put_format(&subject->key, "the bytes \"");
-		put_shown(&subject->key, whole);
-		buffer_put_u8(&subject->key, '"');
+		put_bytes(&subject->key, whole);
 	}
 	put_format(&subject->name, "the item under ");
 	put_buffer(&subject->name, &subject->key);
@@ -275,9 +278,7 @@ static void name_meta_row(struct check *check, struct slice key)
 	case META_STREAM: put_format(&subject->key, "stream %u", id); break;
 	case META_HORIZON: put_format(&subject->key, "horizon of stream %u", id); break;
 	default:
-		put_format(&subject->key, "the bytes \"");
-		put_shown(&subject->key, key);
-		buffer_put_u8(&subject->key, '"');
+		put_bytes(&subject->key, key);
 	}
 	put_format(&subject->name, "meta, the row of ");
 	put_buffer(&subject->name, &subject->key);
@@ -305,9 +306,7 @@ static void name_log_row(struct check *check, struct slice key)
 		put_format(&subject->name, ", part %u", get_u16(key.data + 12));
 		return;
 	}
-	put_format(&subject->key, "the bytes \"");
-	put_shown(&subject->key, key);
-	buffer_put_u8(&subject->key, '"');
+	put_bytes(&subject->key, key);
 	put_format(&subject->name, "log, the row under ");
 	put_buffer(&subject->name, &subject->key);
 }
