@@ -16,6 +16,9 @@ struct tide_query {
 	enum type partition_type;
 };
 
+static_assert((int)TIDE_ALL == COMPARE_ALL && (int)TIDE_BEGINS_WITH == COMPARE_BEGINS_WITH,
+	"the contract's comparisons are those of table/read.h, in their order");
+
 static int start_range(struct tide_query *query, struct tide *tide, const struct table *table,
 	const struct tide_query_spec *spec, struct failure *failure)
 {

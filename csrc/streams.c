@@ -184,9 +184,7 @@ int tide_feed_peek(const struct tide_feed *feed, uint32_t *stream, struct slice 
 
 void tide_feed_reread(struct tide_feed *feed)
 {
-	buffer_clear(&feed->feed.page);
-	feed->feed.at = 0;
-	feed->feed.caught_up = false;
+	feed_reread(&feed->feed);
 }
 
 uint64_t tide_feed_position(const struct tide_feed *feed)
@@ -196,7 +194,7 @@ uint64_t tide_feed_position(const struct tide_feed *feed)
 
 bool tide_feed_has_news(const struct tide_feed *feed, const struct tide *tide)
 {
-	return !feed->feed.caught_up || feed->feed.filled_at != store_last_commit(tide->store);
+	return feed_has_news(&feed->feed, store_last_commit(tide->store));
 }
 
 void tide_feed_finish(struct tide_feed *feed)

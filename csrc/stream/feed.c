@@ -427,15 +427,20 @@ static int fill_all(struct feed *feed, uint32_t max, const struct view_of_stream
 	return err;
 }
 
+void feed_reread(struct feed *feed)
+{
+	buffer_clear(&feed->page);
+	feed->at = 0;
+	feed->caught_up = false;
+}
+
 int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct failure *failure)
 {
 	struct stream *stream;
 
-	buffer_clear(&feed->page);
-	feed->at = 0;
+	feed_reread(feed);
 	feed->filled_to = feed->position;
-	feed->caught_up = false;
 	feed->filled_at = txn_id(view->txn);
 	if (max > FEED_PAGE_RECORDS)
 		max = FEED_PAGE_RECORDS;

@@ -69,6 +69,16 @@ int feed_start(struct feed *feed, uint32_t stream, struct position position,
 int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct failure *failure);
 
+/* Forgets what of the page is not given: the next fill reads it anew. */
+void feed_reread(struct feed *feed);
+
+/* False if the last fill found nothing behind its page and this commit is the one it
+ * saw. */
+static inline bool feed_has_news(const struct feed *feed, uint64_t last_commit)
+{
+	return !feed->caught_up || feed->filled_at != last_commit;
+}
+
 /* The next record of the page: END when it is empty. Good until the next fill.
  * Moves the position. */
 int feed_next(struct feed *feed, uint32_t *stream, struct slice *record);
