@@ -38,9 +38,8 @@ extern const struct image_field image_fields[IMAGE_FIELDS];
 /* NULL: there is none of this name. */
 const struct image_field *image_field(const void *name, size_t len);
 
-/* A text of this length, for one field or another. */
-__attribute__((format(printf, 3, 4)))
-void set_text(char *to, size_t len, const char *format, ...);
+/* Writes a number's last digits, zeros before it. */
+void set_digits(char *to, unsigned digits, uint64_t number);
 
 /* Item `number` of `items`, with other values each time. */
 void image_make(struct image *image, uint64_t number, uint64_t items, uint64_t *state);

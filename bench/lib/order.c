@@ -9,7 +9,6 @@
  */
 #include "lib/order.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,10 +37,12 @@ static void write_item(uint8_t *item, const struct image *image)
 
 void order_write(struct order *order, const struct image *image)
 {
-	char key[ORDER_KEY + 1];
+	const size_t customer = sizeof image->customer - 1;
 
-	set_text(key, ORDER_KEY, "%s/%014" PRId64, image->customer, image->placed_at);
-	memcpy(order->key, key, ORDER_KEY);
+	memcpy(order->key, image->customer, customer);
+	order->key[customer] = '/';
+	set_digits((char *)order->key + customer + 1, (unsigned)(ORDER_KEY - customer - 1),
+		(uint64_t)image->placed_at);
 	write_item(order->item, image);
 }
 
