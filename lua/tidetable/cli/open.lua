@@ -14,15 +14,29 @@ local HINTS = {
   NOT_DATABASE = "a database is a file as NAME.tide that tidetable.open has made",
   NEWER_FORMAT = "a newer tidetable can read it",
   FOREIGN_FORMAT = "read it on a machine like the one that wrote it",
-  PERMISSION = "a database belongs to one user: become its owner, with sudo -u for example",
   CORRUPT = "tidetable check says what of the file is damaged",
   FULL = "tidetable stats says how full it is; max_size, given when it is opened, lets it grow",
   NAMESPACE = "containers that share a database must share their PID namespace",
   READERS_FULL = "tidetable check clears the slots of dead processes",
 }
 
+--- By the words of the message: what is not permitted.
+local PERMISSIONS = {
+  { "%-wake: can't be created", "reading makes files beside it too: copy it, when nobody has it "
+    .. "open, to a directory of your own" },
+  { "can't be created", "its directory can't be written" },
+  { "link", "give the one path that the file itself has" },
+  { "", "a database belongs to one user: become its owner, with sudo -u for example" },
+}
+
 local function hint_of(err)
-  if err.code == "BUSY" then
+  if err.code == "PERMISSION" then
+    for _, each in ipairs(PERMISSIONS) do
+      if err.message:find(each[1]) then
+        return each[2]
+      end
+    end
+  elseif err.code == "BUSY" then
     return err.pid and ("process %d is writing: try again, or wait longer with --busy-timeout")
       :format(err.pid) or "try again, or wait longer with --busy-timeout"
   end

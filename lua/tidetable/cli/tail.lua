@@ -146,7 +146,7 @@ end
 
 local function position_of(stream, args, head)
   if args.from or args.after or args.at or args.time then
-    return { from = args.from, after = args.after, at = args.at, time = args.time }, 0
+    return { from = args.from, after = args.after, at = args.at, time = args.time }, 0, true
   end
   return last_position(stream, head, args.last or DEFAULT_LAST)
 end
@@ -185,6 +185,20 @@ local function place(db, args, position)
     fail(args, err)
   end
   return stream
+end
+
+--- The last few records by transactions: all of the first one's, which is not to
+--- look like a smaller one.
+local function whole(db, args, position, skip)
+  local stream <close> = place(db, args, position)
+  for _ = 1, skip do
+    stream:next()
+  end
+  local first = stream:next()
+  if first then
+    return { at = first.transaction_id }, 0
+  end
+  return position, skip
 end
 
 -- Showing ------------------------------------------------------------------------
@@ -270,7 +284,10 @@ function tail.run(args, out)
   args.follow = args.follow or args.from == "LATEST" and not args.no_follow
   local db <close> = open.database(args.database)
   local head = open.check(args.database, db:info()).sequence_number
-  local position, skip = position_of(open_stream(db, args), args, head)
+  local position, skip, is_given = position_of(open_stream(db, args), args, head)
+  if args.transactions and not is_given then
+    position, skip = whole(db, args, position, skip)
+  end
   local stream <close> = place(db, args, position)
   for _ = 1, skip do
     stream:next()

@@ -58,6 +58,31 @@ describe("a failure of the library", function()
   end)
 end)
 
+describe("what is not permitted", function()
+  local function hint(message)
+    return failure(open.fail, "x", { code = "PERMISSION", message = message }).hint
+  end
+
+  it("is the owner's, the directory's or a link's", function()
+    for _, said in ipairs { "x: belongs to another user", "/x: can't be opened: denied" } do
+      assert.match("^a database belongs to one user: become its owner", hint(said))
+    end
+    assert.match("copy it, when nobody has it open, to a directory of your own",
+      hint "/ro/x-wake: can't be created: Read-only file system")
+    assert.match("directory can't be written", hint "/ro/x-part12345678: can't be created: ...")
+    for _, kind in ipairs { "symbolic", "hard" } do
+      local path = helper.path()
+      helper.open():close()
+      local made = ("ln %s %s %s2"):format(kind == "hard" and "" or "-s", path, path)
+      assert.is_true(os.execute(made))
+      local err = failure(open.database, path .. "2")
+      assert.match(kind .. " link", err.message)
+      assert.equal("give the one path that the file itself has", err.hint)
+      os.remove(path .. "2")
+    end
+  end)
+end)
+
 -- A database named e was not named: there is an e in most messages.
 describe("the path in a message", function()
   local function message(path, said)

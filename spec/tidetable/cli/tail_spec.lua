@@ -141,6 +141,37 @@ describe("tail", function()
       "--limit", "2" }):gsub("\n", "")))
   end)
 
+  -- A transaction of which the last records only are shown would look like a smaller one.
+  it("begins with the whole of the first record's transaction, by transactions", function()
+    local db = open()
+    local items, others = table_of(db, "items"), table_of(db, "others")
+    for i = 1, 3 do items:put { id = "x" .. i } end
+    db:transact(function(tx)
+      tx:table "others":put { id = "o" }
+      for i = 1, 4 do tx:table "items":put { id = "y" .. i } end
+    end)
+    others:put { id = "p" }
+    local function shown(...)
+      local found = {}
+      for line in must({ "tail", helper.path(), "-t", ... }):gmatch "[^\n]+" do
+        local group = dkjson.decode(line)
+        found[#found + 1] = ("%d:%d"):format(group.transaction_id, #group.records)
+      end
+      return table.concat(found, " ")
+    end
+    assert.equal("9:1", shown("-n", "1"))
+    assert.equal("4:5 9:1", shown("-n", "2"))
+    assert.equal("4:5 9:1", shown("-n", "5"))
+    assert.equal("3:1 4:5 9:1", shown("-n", "7"))
+    assert.equal("4:4", shown("-n", "1", "items"))
+    assert.equal("4:1 9:1", shown("-n", "9", "others"))
+    assert.equal("", shown("-n", "0"))
+    -- A place that is named is that place.
+    assert.equal("4:2 9:1", shown("--at", "7"))
+    assert(items:stream():set_retention { count = 5 })
+    assert.equal("4:4", shown("-n", "4", "items"))
+  end)
+
   it("reads older streams, and those of tables that are gone, by label", function()
     local db = open()
     local items = table_of(db, "items")
