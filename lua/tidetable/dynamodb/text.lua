@@ -159,24 +159,10 @@ end
 
 local read_value
 
-local function read_array(s, at, depth)
-  local list, count = types.list {}, 0
-  at = skip(s, at + 1)
-  if byte(s, at) == 93 then
-    return list, at + 1
-  end
-  while true do
-    count = count + 1
-    list[count], at = read_value(s, at, depth)
-    at = skip(s, at)
-    local b = byte(s, at)
-    if b == 93 then
-      return list, at + 1
-    elseif b ~= 44 then
-      fail(at, "',' or ']' expected, got %s", shown(s, at))
-    end
-    at = skip(s, at + 1)
-  end
+--- Puts the value at `at` behind the others; what is behind it.
+local function read_element(s, at, list, depth)
+  list[#list + 1], at = read_value(s, at, depth)
+  return skip(s, at)
 end
 
 --- The name and the value at `at`, put into the object; what is behind.
@@ -196,22 +182,34 @@ local function read_entry(s, at, object, depth)
   return skip(s, after)
 end
 
-local function read_object(s, at, depth)
-  local object = {}
+--- Reads what stands between the bracket at `at` and `close`, one after the other; what
+--- is behind.
+local function read_members(s, at, read_member, into, close, depth)
   at = skip(s, at + 1)
-  if byte(s, at) == 125 then
-    return types.map(object), at + 1
+  if byte(s, at) == close then
+    return at + 1
   end
   while true do
-    at = read_entry(s, at, object, depth)
+    at = read_member(s, at, into, depth)
     local b = byte(s, at)
-    if b == 125 then
-      return object, at + 1
+    if b == close then
+      return at + 1
     elseif b ~= 44 then
-      fail(at, "',' or '}' expected, got %s", shown(s, at))
+      fail(at, "',' or '%s' expected, got %s", string.char(close), shown(s, at))
     end
     at = skip(s, at + 1)
   end
+end
+
+local function read_array(s, at, depth)
+  local list = types.list {}
+  return list, read_members(s, at, read_element, list, 93, depth)
+end
+
+local function read_object(s, at, depth)
+  local object = {}
+  at = read_members(s, at, read_entry, object, 125, depth)
+  return next(object) == nil and types.map(object) or object, at
 end
 
 local readers = { [34] = read_string, [45] = read_number, [91] = read_array, [123] = read_object }
