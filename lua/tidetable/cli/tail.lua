@@ -58,7 +58,7 @@ function tail.setup(command)
   command:option("--limit", "End after this many records, or transactions with -t.")
     :argname "N":convert(open.integer_from(1))
   command:flag("-t --transactions", "Group the records by transaction.")
-  command:flag("-x --expanded", "Show all of each record, an attribute a line.")
+  command:flag("-x --expanded", "Show all of each record, an attribute a line, as text.")
   command:option("--label", "An older stream of the table, also when the table is gone.")
     :argname "LABEL"
   open.format_option(command)
@@ -126,6 +126,8 @@ end
 local function check_arguments(args)
   if args.label and not args.table then
     console.misused "--label is of a table: say which"
+  elseif args.expanded and (args.format or "text") ~= "text" then
+    console.misused(("--expanded is text: not with --format %s"):format(args.format))
   end
 end
 
@@ -215,7 +217,7 @@ end
 
 --- What shows an array of records, or with -t of transactions.
 local function shower(db, args, out)
-  local format = open.format(args, out)
+  local format = args.expanded and "text" or open.format(args, out)
   if format == "text" then
     local view = change.view(out, db, { table_name = args.table, is_expanded = args.expanded })
     return function(batch)

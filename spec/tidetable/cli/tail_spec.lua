@@ -208,6 +208,8 @@ describe("tail", function()
     refuses(1, path .. ": no table item\n  did you mean items?", { "tail", path, "item" })
     refuses(2, "can not be used together", { "tail", path, "-n", "1", "--after", "3" })
     refuses(2, "'x' is no integer from 0 on", { "tail", path, "-n", "x" })
+    refuses(2, "--expanded is text: not with --format json",
+      { "tail", path, "-x", "--format", "json" })
     refuses(2, "'x' is no time", { "tail", path, "--time", "x" })
     local db = open()
     table_of(db, "plain", false)
@@ -341,6 +343,11 @@ describe("on a terminal", function()
     assert.equal(wide, (command.terminal({ "tail", path, "-x" }, { columns = 40 })))
     for _, line in ipairs(lines(wide)) do assert.is_nil(line:find("%c"), line) end
     assert.is_nil(wide:find("\u{202e}", 1, true))
+  end)
+
+  it("all of a record is text in a pipe too", function() -- it was JSON, as if nothing were said
+    assert.truthy(must({ "tail", odd(), "--at", "2", "--limit", "1", "-x" })
+      :find('MODIFY  items  ann 1\n  ~ deep.b  2 → 3\n', 1, true))
   end)
 
   on_terminal("all of a record is an attribute a line", function()
