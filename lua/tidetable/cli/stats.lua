@@ -1,5 +1,6 @@
 -- stats.lua - `tidetable stats`: the file, its readers, its tables and streams in numbers.
 
+local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
 local describe = require "tidetable.cli.describe"
 local open = require "tidetable.cli.open"
@@ -22,10 +23,12 @@ Ctrl-C.]],
   },
 }
 
+local INTERVAL = 1 -- seconds
+
 function stats.setup(command)
   open.argument(command)
   command:flag("-w --watch", "Go on, until Ctrl-C.")
-  command:option("--interval", "Seconds between two pictures.", 1)
+  command:option("--interval", ("Seconds between two pictures. (default: %d)"):format(INTERVAL))
     :argname "SECONDS":convert(open.seconds)
   command:flag("--json", "A JSON object instead; with --watch one a line.")
 end
@@ -232,11 +235,14 @@ local function watch(db, args, out)
     end
     is_first = false
     out.flush()
-    out.pause(args.interval)
+    out.pause(args.interval or INTERVAL)
   end
 end
 
 function stats.run(args, out)
+  if args.interval and not args.watch then
+    console.misused "--interval is for --watch"
+  end
   local db <close> = open.database(args.database)
   if args.watch then
     watch(db, args, out)

@@ -20,6 +20,10 @@ local function make()
 end
 
 describe("stats", function()
+  it("takes no --interval without --watch", function() -- it was taken, and did nothing
+    command.refuses(2, "--interval is for --watch", { "stats", "x.tide", "--interval", "2" })
+  end)
+
   it("are of the file, its readers, and every stream", function()
     local db, orders = make()
     orders:disable_stream()
