@@ -229,21 +229,21 @@ end
 
 local load_options = { batch = options.integer_from(1) }
 
---- Stores items[1..count] in as few transactions as their bytes allow.
---- What they replace may be bigger than they are: then by halves.
-local function load_batch(put_some, items, count)
-  local first, last = 1, count
-  while first <= count do
-    local n, err, code, put, refused = put_some(items, first, last)
+--- Stores items[first..last] in as few transactions as their bytes allow; how many that
+--- are. What they replace may be bigger than they are: then by halves.
+local function load_range(put_some, items, first, last)
+  local from, to = first, last
+  while from <= last do
+    local n, err, code, put, refused = put_some(items, from, to)
     if n then
-      first, last = first + n, count
-    elseif code == "TOO_BIG" and last > first and put == 0 then
-      last = first + (last - first) // 2
+      from, to = from + n, last
+    elseif code == "TOO_BIG" and to > from and put == 0 then
+      to = from + (to - from) // 2
     else
-      return first - 1 + (put or 0), err, code, refused
+      return from - first + (put or 0), err, code, refused
     end
   end
-  return count
+  return last - first + 1
 end
 
 --- How many are stored, and which one, counted from the first of all, was refused.
@@ -275,12 +275,9 @@ end
 local function load_array(put_some, items, size)
   local loaded, count = 0, #items
   while loaded < count do
-    local n = math.min(size, count - loaded)
-    local first = loaded + 1
-    local done, err, code, refused = load_batch(function(_, from, to)
-      return put_some(items, loaded + from, loaded + to)
-    end, items, n)
-    loaded = first - 1 + done
+    local done, err, code, refused = load_range(put_some, items, loaded + 1,
+      loaded + math.min(size, count - loaded))
+    loaded = loaded + done
     if err then
       return failed(loaded, err, code, refused)
     end
@@ -300,7 +297,7 @@ local function load_items(put_some, items, size)
   local loaded = 0
   while true do
     local batch, n = take(items, size)
-    local done, err, code, refused = load_batch(put_some, batch, n)
+    local done, err, code, refused = load_range(put_some, batch, 1, n)
     if err then
       return failed(loaded + done, err, code, refused and loaded + refused)
     end
