@@ -3,7 +3,6 @@
 -- The walk is a child process's: what a damaged file could do to it is one
 -- finding more. The database need not be one that can be opened.
 
-local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
 local open = require "tidetable.cli.open"
 local text = require "tidetable.cli.text"
@@ -77,9 +76,7 @@ local function unreadable(err)
 end
 
 function check.run(args, out)
-  if args.database == "" or args.database == ":memory:" then
-    console.misused(("%q is no database: give the path of its file"):format(args.database))
-  end
+  open.path(args.database)
   local report, err = tidetable.check(args.database,
     { apart = true, patience = args.patience })
   if not report and err.code ~= "CORRUPT" then
