@@ -41,6 +41,11 @@ struct tide_options {
 	struct clock *clock;         /* NULL: the machine's; kept until close */
 };
 
+/* NO_FILE, NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT, PERMISSION, VALIDATION (the path,
+ * or max_bytes above 64 TiB), OPTIONS (open in this process with others), NAMESPACE,
+ * READERS_FULL, CORRUPT, FULL, DISK_FULL, NO_MEMORY, STORE. BUSY: `alone` can't be had; or
+ * others were opening or compacting it for 10 s, or writing for about 5 s while the file
+ * has to be told at which boot it is written: so long it waits. */
 int tide_open(struct tide **tide, const struct tide_options *options, struct failure *failure);
 void tide_close(struct tide *tide);          /* NULL is fine */
 
@@ -61,6 +66,8 @@ struct tide_info {
 	const char *engine;
 };
 int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure);
+
+/* Flushes what weaker durability levels left in memory: STORE, DISK_FULL. */
 int tide_sync(struct tide *tide, struct failure *failure);
 
 /* Removes the reader slots of dead processes, whatever their pid; how many. */
@@ -147,7 +154,8 @@ int tide_put(struct tide *tide, struct tide_table *table, struct slice item,
 int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
 	struct tide_change *change, struct failure *failure);
 
-/* One step of clearing away, a transaction of its own: *more says that another
+/* One step of clearing away, a transaction of its own (BUSY, NESTED, READ_ONLY): what
+ * went is added to *records and, of deleted tables, to *rows; *more says that another
  * one would find something. CORRUPT when nothing is left but what is damaged. */
 int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
 	struct failure *failure);
@@ -220,7 +228,8 @@ struct tide_query;
 int tide_query_start(struct tide_query **query, struct tide *tide, struct tide_table *table,
 	const struct tide_query_spec *spec, struct failure *failure);
 
-/* Reads up to max items more into the query's page (an empty one: the end). */
+/* Reads up to max items more into the query's page (an empty one: the end), and no
+ * more than 1,000, or than begin in 1 MiB. NOT_FOUND (the table), CORRUPT, NO_MEMORY. */
 int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure);
 

@@ -38,7 +38,8 @@ void clock_sleep_us(uint32_t us);
 /* Which boot of the machine: bytes that differ from boot to boot. */
 void clock_boot(const struct clock *clock, uint8_t boot[CLOCK_BOOT_BYTES]);
 
-/* Ms since 1970 as "2026-01-31T12:00:00.000", UTC. */
+/* Ms since 1970 as "2026-01-31T12:00:00.000", UTC: 24 bytes with the NUL, until the
+ * year 9999. */
 void clock_text(char *text, size_t size, uint64_t ms);
 
 /* Manual clocks only. advance moves the wall's time and the elapsed time; set

@@ -34,7 +34,8 @@ int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *fail
  * program, or its interpreter, says there would be written into a database. */
 void file_spare_standard(void);
 
-/* What the name stands for now: 0 (facts filled) or END, nothing. */
+/* What the name stands for now: 0 (facts filled), END: nothing, PERMISSION, NO_FILE
+ * (what should be a directory is none), or STORE. */
 int file_look(const char *path, struct file_facts *facts, struct failure *failure);
 
 /* Opens what is there (flags: O_RDONLY or O_RDWR) and checks it: NO_FILE,

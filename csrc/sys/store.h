@@ -59,8 +59,9 @@ struct store_options {
 
 #define STORE_DEFAULT_MAX_BYTES (UINT64_C(64) << 30)
 
-/* NO_FILE, NOT_DATABASE, PERMISSION, BUSY, OPTIONS, NAMESPACE, DISK_FULL,
- * STORE, NO_MEMORY; in_memory stores are never shared with another open. */
+/* NO_FILE, NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT, PERMISSION, VALIDATION (the path,
+ * max_bytes), BUSY, OPTIONS, NAMESPACE, READERS_FULL, CORRUPT, DISK_FULL, STORE, NO_MEMORY,
+ * and what `fill` returns. in_memory stores are never shared with another open. */
 int store_open(struct store **store, const struct store_options *options,
 	struct failure *failure);
 void store_close(struct store *store);        /* the last one closes the file */
@@ -90,7 +91,7 @@ uint64_t store_last_commit(const struct store *store);
 /* The file up to the last page ever used: a few loads. */
 uint64_t store_file_bytes(const struct store *store);
 
-/* What the file is: for people and for check. */
+/* What the file is: for people and for check. READERS_FULL, STORE, ... */
 struct store_usage {
 	uint64_t file_bytes;         /* up to the last page ever used */
 	uint64_t free_bytes;         /* of them, in pages that are free */

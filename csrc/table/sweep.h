@@ -16,9 +16,9 @@
 /* The streams of this commit when they are due, and by turns one other. */
 int sweep_a_little(struct transaction *transaction);
 
-/* One step of everything: *records and *rows count what went; *more says that
- * another step would find something. CORRUPT when nothing is left but what is
- * damaged, and perhaps what lies behind it. */
+/* One step of everything: what went is added to *records and, of deleted tables, to
+ * *rows; *more says that another step would find something. CORRUPT when nothing is
+ * left but what is damaged, and perhaps what lies behind it. */
 int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *rows, bool *more);
 
 #endif
