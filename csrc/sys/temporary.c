@@ -94,6 +94,30 @@ static int choose_name(struct temporary *temporary, const char *path, struct fai
 	return 0;
 }
 
+/* A file that wasn't there, locked. BUSY: who sweeps came between the two. */
+static int make_and_lock(struct temporary *temporary, const char *path, struct failure *failure)
+{
+	int system;
+	int err = choose_name(temporary, path, failure);
+
+	if (!err)
+		err = file_make(&temporary->fd, temporary->path, failure);
+	if (err)
+		return err;
+	system = set_lock(temporary->fd, F_WRLCK);
+	if (!system && file_is_at(temporary->fd, temporary->path))
+		return 0;
+	if (!system || system == EAGAIN || system == EACCES) {
+		err = fail_as(failure, ERR_BUSY, "%s: is removed again and again", temporary->path);
+	} else {
+		err = file_fail(failure, system, temporary->path, "can't be locked");
+		unlink(temporary->path);
+	}
+	close(temporary->fd);
+	temporary->fd = -1;
+	return err;
+}
+
 int temporary_make(struct temporary *temporary, const char *path, struct failure *failure)
 {
 	struct failure ours = { 0 };
@@ -101,22 +125,12 @@ int temporary_make(struct temporary *temporary, const char *path, struct failure
 
 	*temporary = (struct temporary){ .fd = -1 };
 	sweep(path);
-	/* A name may be taken; and who sweeps may come between making and locking. */
 	for (int attempt = 0; attempt < 10; attempt++) {
-		err = choose_name(temporary, path, &ours);
+		err = make_and_lock(temporary, path, &ours);
 		if (!err)
-			err = file_make(&temporary->fd, temporary->path, &ours);
-		if (!err && set_lock(temporary->fd, F_WRLCK) == 0 &&
-				file_is_at(temporary->fd, temporary->path))
 			return 0;
-		if (err && ours.system != EEXIST)
+		if (err != ERR_BUSY && ours.system != EEXIST)
 			break;
-		if (!err) {
-			close(temporary->fd);
-			err = fail_as(&ours, ERR_BUSY, "%s: is removed again and again",
-				temporary->path);
-		}
-		temporary->fd = -1;
 	}
 	temporary->path[0] = '\0';
 	if (failure)

@@ -1,10 +1,30 @@
 /* test_temporary.c - temporary.h: in the making, then there; or gone. */
 #include <dirent.h>
+#include <dlfcn.h>
+#include <stdarg.h>
 
 #include "sys/temporary.h"
 #include "unit/stores.h"
 
 static struct failure failure;
+
+static int lock_refused;         /* with this errno; 0: not at all */
+
+int fcntl(int fd, int command, ...)
+{
+	int (*real)(int, int, ...);
+	void *found = dlsym(RTLD_NEXT, "fcntl"), *argument;
+	va_list args;
+
+	va_start(args, command);
+	argument = va_arg(args, void *);
+	va_end(args);
+	memcpy(&real, &found, sizeof real);
+	if (command != F_OFD_SETLK || !lock_refused)
+		return real(fd, command, argument);
+	errno = lock_refused;
+	return -1;
+}
 
 static const char *target(void)
 {
@@ -268,8 +288,36 @@ static void a_child_does_not_hold_its_lock(void)
 	child_end(&child);
 }
 
+static int count_parts(void)
+{
+	DIR *directory = opendir(check_directory());
+	struct dirent *entry;
+	int count = 0;
+
+	CHECK(directory != NULL);
+	while ((entry = readdir(directory)))
+		count += strstr(entry->d_name, "-part") != NULL;
+	closedir(directory);
+	return count;
+}
+
+/* Where no lock can be had, nothing is left that waits for one. */
+static void without_a_lock_there_is_none(void)
+{
+	struct temporary temporary;
+
+	CHECK_EQUAL_INT(count_parts(), 0);
+	lock_refused = ENOLCK;
+	CHECK_EQUAL_INT(temporary_make(&temporary, target(), &failure), ERR_STORE);
+	CHECK_EQUAL_INT(failure.system, ENOLCK);
+	lock_refused = 0;
+	CHECK(temporary.fd < 0 && !temporary.path[0]);
+	CHECK_EQUAL_INT(count_parts(), 0);
+}
+
 int main(void)
 {
+	without_a_lock_there_is_none();
 	it_is_ours_alone();
 	what_lies_beside_it_goes_with_it();
 	what_the_dead_have_left_is_removed();
