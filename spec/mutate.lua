@@ -14,11 +14,12 @@ if #files == 0 then
   }
 end
 
--- The likeliest to notice come first.
+-- The likeliest to notice come first; before them all comes the unit's own test.
 local tests = {
-  "test_tide", "test_txn", "test_feed", "test_reading", "test_retention", "test_snapshot",
-  "test_store", "test_wake", "test_define", "test_write", "test_stamp", "test_jump", "test_sweep",
-  "fault_tide", "fault_store", "test_damaged_rows", "fault_tide_store",
+  "test_tide", "test_txn", "test_log", "test_feed", "test_reading", "test_retention",
+  "test_snapshot", "test_store", "test_wake", "test_define", "test_write", "test_stamp",
+  "test_jump", "test_sweep", "fault_tide", "fault_store", "test_damaged_rows",
+  "fault_tide_store",
 }
 local specs = { "table_spec", "stream_spec", "stream_retention_spec" }
 
@@ -47,14 +48,25 @@ local function compiles(source)
   return run(make .. "build/obj/release/" .. source:gsub("%.c$", ".o"))
 end
 
+local function fails(test)
+  local program = "build/unit/" .. test
+  return not run(make .. program)
+    or not run(("timeout %d '%s/%s'"):format(patience, directory, program))
+end
+
+local function has(list, name)
+  for _, each in ipairs(list) do
+    if each == name then return true end
+  end
+  return false
+end
+
 -- The name of the test that fails, or nothing.
-local function killer()
+local function killer(source)
+  local own = source and source:gsub("^.*/(.*)%.c$", "test_%1")
+  if has(tests, own) and fails(own) then return own end
   for _, test in ipairs(tests) do
-    local program = "build/unit/" .. test
-    if not run(make .. program)
-      or not run(("timeout %d '%s/%s'"):format(patience, directory, program)) then
-      return test
-    end
+    if test ~= own and fails(test) then return test end
   end
   for _, spec in ipairs(specs) do
     if not run(make .. "spec SPEC=spec/tidetable/" .. spec .. ".lua") then return spec end
@@ -68,11 +80,12 @@ local function balanced(text)
   return open == close
 end
 
--- What may be done to a line: a list of { what, the line then }.
+-- What may be done to a line: a list of { what, the line then }. An assert says what can't be:
+-- without it nothing is different.
 local function mutations(line)
   local found = {}
   local indent, code = line:match("^(\t+)(.*)$")
-  if not code or code:find("^/?%*") then return found end
+  if not code or code:find("^/?%*") or code:find("^assert%(") then return found end
   if code:find(";$") and balanced(code) and not code:find("^for ") then
     found[#found + 1] = { "delete", indent .. ";" }
   end
@@ -119,7 +132,7 @@ local function try(source, lines, number, mutation)
     sum.broken = sum.broken + 1
     return
   end
-  local by = killer()
+  local by = killer(source)
   local text = what .. ": " .. lines[number]:gsub("^%s+", "")
   if by then
     sum.killed = sum.killed + 1

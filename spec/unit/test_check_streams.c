@@ -87,7 +87,7 @@ static void forge_count(void)
 
 static void earlier_retention(struct record *record)
 {
-	record->retention_ms--;
+	record->retention_ms = 1;
 }
 
 static void forge_retention_clock(void)

@@ -1,0 +1,477 @@
+/* test_log.c - stream/log.h: records of any size come back, and damaged rows never do. */
+#include "stream/log.h"
+
+#include "unit/stores.h"
+
+#define STREAMS 3
+#define RECORDS 60
+#define LARGEST (4 * LOG_SHARE)
+
+static struct buffer scratch, out;
+static uint8_t bytes[LARGEST];
+
+/* --- records as they were written --- */
+
+static struct {
+	uint32_t stream;
+	struct record record;
+} written[RECORDS];
+
+/* Often just around what fits. */
+static size_t random_length(size_t taken)
+{
+	switch (check_random_below(4)) {
+	case 0: return check_random_below(40);
+	case 1: return check_random_below(LARGEST);
+	default: return LOG_SHARE - taken - 3 + check_random_below(7);
+	}
+}
+
+static struct record random_record(uint64_t sequence)
+{
+	struct record record = {
+		.event = (uint8_t)(EVENT_INSERT + check_random_below(3)), .count = 1,
+		.sequence = sequence, .transaction = sequence, .ordinal = sequence,
+		.stream_bytes = sequence * 100000,
+		.keys = slice_of(bytes, 1 + check_random_below(50)),
+	};
+	size_t taken = RECORD_HEAD + record.keys.len;
+
+	if (record.event != EVENT_INSERT)
+		record.old_image = slice_of(bytes + 1, random_length(taken) % LARGEST);
+	taken = (taken + record.old_image.len) % LOG_SHARE;
+	if (record.event != EVENT_REMOVE)
+		record.new_image = slice_of(bytes + 2, random_length(taken) % (LARGEST - 2));
+	return record;
+}
+
+static size_t rows_for(size_t len)
+{
+	return (len + LOG_SHARE - 1) / LOG_SHARE;
+}
+
+/* A longer one is cut before its new image too. */
+static size_t rows_of(const struct record *record)
+{
+	size_t whole = record_bytes(record), image = record->new_image.len;
+
+	return whole <= LOG_SHARE ? 1 : rows_for(whole - image) + rows_for(image);
+}
+
+static uint64_t count_rows(struct txn *txn)
+{
+	uint64_t rows;
+
+	CHECK_EQUAL_INT(txn_count(txn, TREE_LOG, &rows), 0);
+	return rows;
+}
+
+static void append(struct txn *txn, uint32_t stream, const struct record *record)
+{
+	uint64_t before = count_rows(txn);
+	uint32_t end;
+
+	CHECK_EQUAL_INT(log_last_stream(txn, &end), 0);
+	CHECK_EQUAL_INT(log_append(txn, stream, record, stream >= end, &scratch), 0);
+	CHECK_EQUAL_UINT(count_rows(txn) - before, rows_of(record));
+}
+
+static void write_many(struct txn *txn)
+{
+	uint32_t end;
+
+	CHECK_EQUAL_INT(log_last_stream(txn, &end), 0);
+	CHECK_EQUAL_UINT(end, 0);
+	for (size_t i = 0; i < RECORDS; i++) {
+		written[i].stream = 1 + (uint32_t)check_random_below(STREAMS);
+		written[i].record = random_record(10 + i);
+		append(txn, written[i].stream, &written[i].record);
+	}
+}
+
+/* --- every way to read them --- */
+
+static struct cursor *cursor_of(struct txn *txn)
+{
+	struct cursor *cursor;
+
+	CHECK_EQUAL_INT(txn_cursor(txn, TREE_LOG, &cursor), 0);
+	return cursor;
+}
+
+static void is_whole(const struct record *expected)
+{
+	struct record record;
+
+	CHECK_EQUAL_INT(record_get(&record, buffer_slice(&out)), 0);
+	CHECK_EQUAL_UINT(record.sequence, expected->sequence);
+	CHECK(slice_equal(record.keys, expected->keys));
+	CHECK(slice_equal(record.old_image, expected->old_image));
+	CHECK(slice_equal(record.new_image, expected->new_image));
+}
+
+static void copies(struct cursor *cursor, uint32_t stream, const struct record *head,
+	const struct record *expected)
+{
+	CHECK_EQUAL_UINT(head->sequence, expected->sequence);
+	CHECK_EQUAL_UINT(record_bytes(head), record_bytes(expected));
+	CHECK_EQUAL_UINT(log_sequence_here(cursor, stream), expected->sequence);
+	CHECK_EQUAL_UINT(log_sequence_here(cursor, stream + 1), 0);
+	buffer_clear(&out);
+	CHECK_EQUAL_INT(log_copy(cursor, stream, head, &out), 0);
+	is_whole(expected);
+}
+
+typedef int step(struct cursor *cursor, uint32_t stream, struct record *head);
+
+/* Leaves the copies out of every second walk: then parts are stepped over. */
+static void walk(struct cursor *cursor, uint32_t stream, step *next, bool copied)
+{
+	struct record head;
+	int err = log_seek(cursor, stream, 0, &head);
+
+	for (size_t i = 0; i < RECORDS; i++) {
+		if (written[i].stream != stream)
+			continue;
+		CHECK_EQUAL_INT(err, 0);
+		if (copied)
+			copies(cursor, stream, &head, &written[i].record);
+		CHECK_EQUAL_UINT(head.sequence, written[i].record.sequence);
+		err = next(cursor, stream, &head);
+	}
+	CHECK_EQUAL_INT(err, END);
+}
+
+static void walk_back(struct cursor *cursor, uint32_t stream)
+{
+	struct record head;
+	int err = log_last(cursor, stream, &head);
+
+	for (size_t i = RECORDS; i-- > 0;) {
+		if (written[i].stream != stream)
+			continue;
+		CHECK_EQUAL_INT(err, 0);
+		copies(cursor, stream, &head, &written[i].record);
+		err = log_previous(cursor, stream, written[i].record.sequence, &head);
+	}
+	CHECK_EQUAL_INT(err, END);
+}
+
+static void take_all(struct cursor *cursor, uint32_t stream)
+{
+	struct record head;
+	bool is_first = true;
+	int err = log_seek(cursor, stream, 0, &head);
+
+	for (size_t i = 0; i < RECORDS; i++) {
+		if (written[i].stream != stream)
+			continue;
+		CHECK_EQUAL_INT(err, 0);
+		if (!is_first)
+			is_whole(&written[i].record);
+		is_first = false;
+		buffer_clear(&out);
+		err = log_take(cursor, stream, &head, &out);
+	}
+	CHECK_EQUAL_INT(err, END);
+}
+
+/* Each from its place, and from the places before and behind it. */
+static void seek_each(struct cursor *cursor)
+{
+	struct record head;
+
+	for (size_t i = 0; i < RECORDS; i++) {
+		const struct record *record = &written[i].record;
+		uint32_t stream = written[i].stream;
+
+		CHECK_EQUAL_INT(log_seek(cursor, stream, record->sequence, &head), 0);
+		CHECK_EQUAL_UINT(head.sequence, record->sequence);
+		if (log_seek(cursor, stream, record->sequence + 1, &head) == 0)
+			CHECK(head.sequence > record->sequence);
+		CHECK_EQUAL_INT(log_previous(cursor, stream, record->sequence + 1, &head), 0);
+		CHECK_EQUAL_UINT(head.sequence, record->sequence);
+	}
+}
+
+static void every_way_to_read_gives_the_same(struct store *store)
+{
+	for (int round = 0; round < 20; round++) {
+		struct txn *txn = begin_write(store);
+
+		write_many(txn);
+		for (uint32_t stream = 0; stream <= STREAMS + 1; stream++) {
+			walk(cursor_of(txn), stream, log_next, round % 2);
+			walk(cursor_of(txn), stream, log_step, round % 2);
+			walk_back(cursor_of(txn), stream);
+			take_all(cursor_of(txn), stream);
+		}
+		seek_each(cursor_of(txn));
+		cancel_write(txn);
+	}
+}
+
+/* --- removing --- */
+
+static void remove_one(struct txn *txn, size_t i)
+{
+	uint64_t before = count_rows(txn), rows = 0, next = 0;
+	struct record head;
+	int err;
+
+	for (size_t j = i + 1; j < RECORDS && !next; j++)
+		if (written[j].stream == written[i].stream)
+			next = written[j].record.sequence;
+	CHECK_EQUAL_INT(log_seek(cursor_of(txn), written[i].stream, 0, &head), 0);
+	CHECK_EQUAL_UINT(head.sequence, written[i].record.sequence);
+	err = log_remove(cursor_of(txn), written[i].stream, &head, &rows);
+	CHECK_EQUAL_INT(err, next ? 0 : END);
+	CHECK(!next || head.sequence == next);
+	CHECK_EQUAL_UINT(rows, rows_of(&written[i].record));
+	CHECK_EQUAL_UINT(before - count_rows(txn), rows);
+}
+
+static void what_is_removed_is_gone_and_no_more(struct store *store)
+{
+	struct txn *txn = begin_write(store);
+
+	write_many(txn);
+	for (size_t i = 0; i < RECORDS; i++)
+		remove_one(txn, i);
+	CHECK_EQUAL_UINT(count_rows(txn), 0);
+	cancel_write(txn);
+}
+
+/* --- damage --- */
+
+#define PARTS 4
+
+/* Three records; the second one, of four rows, is what is damaged. */
+static struct txn *write_three(struct store *store)
+{
+	struct txn *txn = begin_write(store);
+	struct record record = {
+		.event = EVENT_MODIFY, .count = 1, .stream_bytes = 1000000,
+		.keys = slice_of_text("keys"),
+	};
+
+	for (uint64_t sequence = 1; sequence <= 3; sequence++) {
+		record.sequence = record.transaction = record.ordinal = sequence;
+		record.old_image = slice_of(bytes, sequence == 2 ? LOG_SHARE + 10 : 10);
+		record.new_image = slice_of(bytes + 1, sequence == 2 ? LOG_SHARE + 10 : 10);
+		append(txn, 1, &record);
+	}
+	return txn;
+}
+
+static struct slice key_of(uint64_t sequence, uint16_t part)
+{
+	static uint8_t key[RECORD_KEY];
+
+	record_set_key(key, 1, sequence, part);
+	return slice_of(key, sizeof key);
+}
+
+static void put_share(struct txn *txn, struct slice key, struct slice share)
+{
+	struct buffer value = { 0 };
+
+	row_start(&value);
+	buffer_put_slice(&value, share);
+	CHECK_EQUAL_INT(row_seal(&value, key), 0);
+	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, key, buffer_slice(&value)), 0);
+	buffer_release(&value);
+}
+
+static void cut(struct txn *txn, struct slice key)
+{
+	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, key, slice_of("cut", 3)), 0);
+}
+
+static void cut_off(struct txn *txn, struct slice key)
+{
+	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, key, slice_of(NULL, 0)), 0);
+}
+
+static void lose(struct txn *txn, struct slice key)
+{
+	CHECK_EQUAL_INT(txn_delete(txn, TREE_LOG, key), 0);
+}
+
+static void empty(struct txn *txn, struct slice key)
+{
+	put_share(txn, key, slice_of(NULL, 0));
+}
+
+/* As many bytes and one more. */
+static void lengthen(struct txn *txn, struct slice key)
+{
+	struct slice value;
+
+	CHECK_EQUAL_INT(txn_get(txn, TREE_LOG, key, &value), 0);
+	buffer_clear(&out);
+	buffer_put(&out, value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
+	buffer_put_u8(&out, 0);
+	put_share(txn, key, buffer_slice(&out));
+}
+
+/* One bit of what follows the checksum; a head says the same without it. */
+static void turn_a_bit(struct txn *txn, struct slice key)
+{
+	struct slice value;
+
+	CHECK_EQUAL_INT(txn_get(txn, TREE_LOG, key, &value), 0);
+	buffer_clear(&out);
+	buffer_put_slice(&out, value);
+	out.data[value.len > 40 ? 39 : value.len - 1] ^= 1;  /* in a head: its created_ms */
+	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, key, buffer_slice(&out)), 0);
+}
+
+/* Where the first one ends, the damaged one comes next. */
+static struct cursor *behind_the_first(struct txn *txn)
+{
+	struct record head;
+
+	CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 1, &head), 0);
+	return cursor_of(txn);
+}
+
+/* The record is found or it isn't; what is copied is the whole of it, and it isn't. */
+static void is_corrupt(struct txn *txn, uint16_t part, bool head_is_read)
+{
+	struct cursor *cursor = behind_the_first(txn);
+	struct record head;
+	int err = log_next(cursor, 1, &head);
+
+	CHECK_EQUAL_INT(err, part > 0 ? 0 : ERR_CORRUPT);
+	if (!err) {
+		buffer_clear(&out);
+		CHECK_EQUAL_INT(log_copy(cursor, 1, &head, &out), ERR_CORRUPT);
+	}
+	cursor = behind_the_first(txn);
+	CHECK_EQUAL_INT(log_step(cursor, 1, &head), head_is_read ? 0 : ERR_CORRUPT);
+	cursor = behind_the_first(txn);
+	buffer_clear(&out);
+	CHECK_EQUAL_INT(log_take(cursor, 1, &head, &out), ERR_CORRUPT);
+	CHECK_EQUAL_INT(log_seek(cursor, 1, 2, &head), part > 0 ? 0 : ERR_CORRUPT);
+}
+
+static void a_row_may_be_damaged(struct store *store)
+{
+	static void (*const ways[])(struct txn *txn, struct slice key) = {
+		cut, cut_off, empty, lengthen, turn_a_bit,
+	};
+
+	for (size_t way = 0; way < sizeof ways / sizeof *ways; way++)
+		for (uint16_t part = 0; part < PARTS; part++) {
+			struct txn *txn = write_three(store);
+
+			/* a head with more behind it is one still, until it is copied */
+			if (ways[way] == lengthen && part == 0) {
+				cancel_write(txn);
+				continue;
+			}
+			ways[way](txn, key_of(2, part));
+			is_corrupt(txn, part, part > 0 || ways[way] == turn_a_bit);
+			cancel_write(txn);
+		}
+}
+
+/* Without its first row the record before it is followed by the one behind. */
+static void a_row_may_be_missing(struct store *store)
+{
+	for (uint16_t part = 1; part < PARTS; part++) {
+		struct txn *txn = write_three(store);
+
+		lose(txn, key_of(2, part));
+		is_corrupt(txn, part, true);
+		cancel_write(txn);
+	}
+}
+
+/* The last record lacks its end: nothing follows, or another stream, or what is no row. */
+static void nothing_may_follow(struct store *store)
+{
+	for (int i = 0; i < 3; i++) {
+		struct txn *txn = write_three(store);
+		struct record head, other = { .event = EVENT_REMOVE, .count = 1, .sequence = 9,
+			.transaction = 9, .ordinal = 1, .stream_bytes = 1000,
+			.keys = slice_of_text("keys") };
+
+		lose(txn, key_of(2, PARTS - 1));
+		lose(txn, key_of(3, 0));
+		if (i == 1)
+			append(txn, 2, &other);
+		if (i == 2)
+			put_share(txn, slice_of_text("\1a key of no record"), slice_of(NULL, 0));
+		CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 2, &head), 0);
+		buffer_clear(&out);
+		CHECK_EQUAL_INT(log_copy(cursor_of(txn), 1, &head, &out), ERR_CORRUPT);
+		CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 3, &head), i == 2 ? ERR_CORRUPT : END);
+		cancel_write(txn);
+	}
+}
+
+/* A key of another length is damage, and must not look like a stream's end. */
+static void a_key_may_be_no_record_s(struct store *store)
+{
+	struct txn *txn = write_three(store);
+	struct record head;
+	uint64_t rows = 0;
+	uint32_t end;
+
+	put_share(txn, slice_of("\0\0\0\1\xff", 5), slice_of_text("?"));
+	CHECK_EQUAL_INT(log_last_stream(txn, &end), ERR_CORRUPT);
+	CHECK_EQUAL_INT(log_last(cursor_of(txn), 1, &head), ERR_CORRUPT);
+	CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 4, &head), ERR_CORRUPT);
+	CHECK_EQUAL_UINT(log_sequence_here(cursor_of(txn), 1), 0);
+	CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 3, &head), 0);
+	CHECK_EQUAL_INT(log_next(cursor_of(txn), 1, &head), ERR_CORRUPT);
+	CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 3, &head), 0);
+	CHECK_EQUAL_INT(log_step(cursor_of(txn), 1, &head), ERR_CORRUPT);
+	CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 3, &head), 0);
+	CHECK_EQUAL_INT(log_take(cursor_of(txn), 1, &head, &out), ERR_CORRUPT);
+	CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 3, &head), 0);
+	CHECK_EQUAL_INT(log_remove(cursor_of(txn), 1, &head, &rows), ERR_CORRUPT);
+	CHECK_EQUAL_UINT(rows, 1);
+	cancel_write(txn);
+}
+
+/* A head that is another record's, or behind a part. */
+static void a_head_may_be_another_s(struct store *store)
+{
+	for (uint16_t part = 0; part < 2; part++) {
+		struct txn *txn = write_three(store);
+		struct record head;
+		struct slice value;
+
+		CHECK_EQUAL_INT(txn_get(txn, TREE_LOG, key_of(1, 0), &value), 0);
+		buffer_clear(&out);
+		buffer_put(&out, value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
+		set_u64(out.data + 12, 4 + part);
+		put_share(txn, key_of(4, part), buffer_slice(&out));
+		CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 4, &head), part ? ERR_CORRUPT : 0);
+		put_share(txn, key_of(6, 0), buffer_slice(&out));
+		CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 6, &head), ERR_CORRUPT);
+		CHECK_EQUAL_INT(log_last(cursor_of(txn), 1, &head), ERR_CORRUPT);
+		cancel_write(txn);
+	}
+}
+
+int main(void)
+{
+	struct store *store = open_small(store_path("log.tide"));
+
+	check_random_bytes(bytes, sizeof bytes);
+	every_way_to_read_gives_the_same(store);
+	what_is_removed_is_gone_and_no_more(store);
+	a_row_may_be_damaged(store);
+	a_row_may_be_missing(store);
+	nothing_may_follow(store);
+	a_key_may_be_no_record_s(store);
+	a_head_may_be_another_s(store);
+	buffer_release(&scratch);
+	buffer_release(&out);
+	store_close(store);
+	return 0;
+}
