@@ -132,6 +132,46 @@ describe("tables", function()
     assert.same({ "a", "b", "c" }, stored_value(middle))
   end)
 
+  --- A table whose constructor has room for so many keys, given in this order: then they stay
+  --- where their hashes say, and lua_next meets them in the order of those.
+  local function scattered(keys, value)
+    local parts = {}
+    for i, key in ipairs(keys) do parts[i] = ("[%d] = %s"):format(key, value(key)) end
+    return assert(load("return { " .. table.concat(parts, ", ") .. " }"))()
+  end
+
+  local function downwards(from, to)
+    local keys = {}
+    for i = from, to, -1 do keys[#keys + 1] = i end
+    return keys
+  end
+
+  it("whose keys come in no order are lists from 1 to n", function()
+    local unordered = 0
+    for n = 2, 70 do
+      local t = scattered(downwards(n, 1), tostring)
+      if next(t) ~= 1 then unordered = unordered + 1 end
+      local expected = {}
+      for i = 1, n do expected[i] = i end
+      assert.same(expected, setmetatable(stored_value(t), nil))
+    end
+    assert.is_true(unordered > 0)
+    local words = setmetatable(scattered({ 3, 2, 1 }, function(n) return '"' .. n .. '"' end),
+      debug.getmetatable(set { "1" }))
+    assert.is_true(set { "1", "2", "3" } == stored_value(words))
+  end)
+
+  it("whose keys come in no order are refused where they are wrong", function()
+    local function three_is_a_function(n) return n == 3 and "print" or tostring(n) end
+    assert.match("^v%[3%]: ", refusal { v = scattered(downwards(3, 1), three_is_a_function) })
+    assert.match("hole", refusal { v = scattered({ 4, 3, 1, 0 }, tostring) })
+    assert.match("hole", refusal { v = scattered({ 7, 5, 2, 1, -1 }, tostring) })
+    local mixed = setmetatable(scattered({ 3, 2, 1 }, function(n)
+      return n == 2 and "2" or '"' .. n .. '"'
+    end), debug.getmetatable(set { "1" }))
+    assert.match("^v", refusal { v = mixed })
+  end)
+
   it("with holes are refused", function()
     assert.equal("v: a table with a hole, or with keys other than 1 to n, is no list",
       refusal { v = { 1, 2, nil, 4 } })

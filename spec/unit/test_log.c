@@ -389,6 +389,21 @@ static void a_row_may_be_missing(struct store *store)
 	}
 }
 
+/* Nothing is missing, and still it is not what anybody wrote. */
+static void a_row_may_be_one_too_many(struct store *store)
+{
+	struct txn *txn = write_three(store);
+	struct slice value;
+
+	CHECK_EQUAL_INT(txn_get(txn, TREE_LOG, key_of(2, PARTS - 1), &value), 0);
+	buffer_clear(&out);
+	buffer_put(&out, value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
+	put_share(txn, key_of(2, PARTS), buffer_slice(&out));
+	empty(txn, key_of(2, PARTS - 1));
+	is_corrupt(txn, PARTS - 1, true);
+	cancel_write(txn);
+}
+
 /* The last record lacks its end: nothing follows, or another stream, or what is no row. */
 static void nothing_may_follow(struct store *store)
 {
@@ -467,6 +482,7 @@ int main(void)
 	what_is_removed_is_gone_and_no_more(store);
 	a_row_may_be_damaged(store);
 	a_row_may_be_missing(store);
+	a_row_may_be_one_too_many(store);
 	nothing_may_follow(store);
 	a_key_may_be_no_record_s(store);
 	a_head_may_be_another_s(store);
