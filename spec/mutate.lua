@@ -114,7 +114,10 @@ local function explained_on(path)
   if not file then return known end
   for text in file:lines() do
     local source, code = text:match("^| `(csrc/[^`]+)` | `(.-)` |")
-    if source then known[source .. "\0" .. code:gsub("\\|", "|")] = true end
+    if source then
+      local key = source .. "\0" .. code:gsub("\\|", "|")
+      known[key] = (known[key] or 0) + 1
+    end
   end
   file:close()
   return known
@@ -122,6 +125,13 @@ end
 
 local known = explained_on(page)
 local sum = { killed = 0, survived = 0, explained = 0, broken = 0 }
+
+-- A row explains one mutant, though others may have the same text.
+local function is_explained(key)
+  local rows = known[key] or 0
+  known[key] = rows - 1
+  return rows > 0
+end
 
 local function try(source, lines, number, mutation)
   local what, mutant = mutation[1], mutation[2]
@@ -136,7 +146,7 @@ local function try(source, lines, number, mutation)
   local text = what .. ": " .. lines[number]:gsub("^%s+", "")
   if by then
     sum.killed = sum.killed + 1
-  elseif known[source .. "\0" .. text] then
+  elseif is_explained(source .. "\0" .. text) then
     sum.explained = sum.explained + 1
   else
     sum.survived = sum.survived + 1

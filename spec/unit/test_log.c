@@ -404,6 +404,26 @@ static void a_row_may_be_one_too_many(struct store *store)
 	cancel_write(txn);
 }
 
+/* What is missing may lie right behind, in another record. */
+static void a_row_may_be_another_record_s(struct store *store)
+{
+	struct txn *txn = write_three(store);
+	struct record other = {
+		.event = EVENT_MODIFY, .count = 1, .sequence = 4, .transaction = 4, .ordinal = 4,
+		.stream_bytes = 1000000, .keys = slice_of_text("keys"),
+		.old_image = slice_of(bytes, LOG_SHARE + 10),
+		.new_image = slice_of(bytes + 1, LOG_SHARE + 10),
+	};
+
+	append(txn, 1, &other);
+	lose(txn, key_of(2, PARTS - 1));
+	lose(txn, key_of(3, 0));
+	for (uint16_t part = 0; part < PARTS - 1; part++)
+		lose(txn, key_of(4, part));
+	is_corrupt(txn, PARTS - 1, true);
+	cancel_write(txn);
+}
+
 /* The last record lacks its end: nothing follows, or another stream, or what is no row. */
 static void nothing_may_follow(struct store *store)
 {
@@ -483,6 +503,7 @@ int main(void)
 	a_row_may_be_damaged(store);
 	a_row_may_be_missing(store);
 	a_row_may_be_one_too_many(store);
+	a_row_may_be_another_record_s(store);
 	nothing_may_follow(store);
 	a_key_may_be_no_record_s(store);
 	a_head_may_be_another_s(store);

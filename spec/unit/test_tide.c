@@ -512,6 +512,24 @@ static void inherit_transaction(struct child *parent, void *context)
 	tide_close(own);
 }
 
+static struct tide_bell *inherited_bell;
+
+/* To end it is the parent's affair too; a bell is closed, and rings on there. */
+static void commit_inherited(struct child *parent, void *context)
+{
+	(void)parent;
+	tide_bell_close(inherited_bell);
+	CHECK_EQUAL_INT(tide_commit(context, &failure), ERR_FORKED);
+	CHECK(!tide_in_transaction(context));
+}
+
+static void abort_inherited(struct child *parent, void *context)
+{
+	(void)parent;
+	tide_abort(context);
+	CHECK(!tide_in_transaction(context));
+}
+
 static void handles_after_fork(void)
 {
 	struct tide *tide;
@@ -542,6 +560,12 @@ static void handles_after_fork(void)
 	put(tide, &table, "parent", "3", "x");
 	child = child_start(inherit_transaction, tide);
 	child_end(&child);
+	MUST(tide_bell_open(&inherited_bell, tide, &failure), failure);
+	child = child_start(commit_inherited, tide);
+	child_end(&child);
+	child = child_start(abort_inherited, tide);
+	child_end(&child);
+	tide_bell_close(inherited_bell);
 	CHECK(has(tide, &table, "parent", "3", "x"));
 	commit(tide);
 	CHECK(has(tide, &table, "parent", "3", "x"));
