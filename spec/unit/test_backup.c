@@ -146,6 +146,28 @@ static void only_who_is_alone_compacts(void)
 	tide_close(tide);
 }
 
+static void a_transaction_ends_before_compacting(void)
+{
+	struct tide_options options = weak_options(tide_path("busy.tide"));
+	struct tide_backup *backup;
+	struct tide *tide;
+
+	options.alone = true;
+	MUST(tide_open(&tide, &options, &failure), failure);
+	begin(tide);
+	CHECK_EQUAL_INT(tide_compact_start(&backup, tide, &failure), ERR_NESTED);
+	CHECK(backup == NULL && tide_in_transaction(tide));
+	tide_abort(tide);
+	MUST(tide_compact_start(&backup, tide, &failure), failure);
+	tide_backup_finish(backup);
+	tide_close(tide);
+	options.read_only = true;
+	MUST(tide_open(&tide, &options, &failure), failure);
+	CHECK_EQUAL_INT(tide_compact_start(&backup, tide, &failure), ERR_OPTIONS);
+	CHECK(backup == NULL);
+	tide_close(tide);
+}
+
 static uint64_t write_until_it_ends(struct tide *tide, struct tide_table *table,
 	struct tide_backup *backup)
 {
@@ -267,6 +289,7 @@ int main(void)
 	a_copy_is_flushed_and_says_so();
 	what_may_be_lost_is_so_in_the_copy();
 	only_who_is_alone_compacts();
+	a_transaction_ends_before_compacting();
 	what_was_written_meanwhile_is_not_lost();
 	who_ends_it_leaves_nothing();
 	a_child_of_fork_ends_nothing();
