@@ -107,7 +107,7 @@ local function open_reader(self, given, what, limit)
     return nil, err, code
   end
   return setmetatable({
-    core = feed, database = self.database, wait = given.wait or self.wait,
+    core = feed, database = self.database, id = self.id, wait = given.wait or self.wait,
   }, Reader)
 end
 
@@ -182,6 +182,21 @@ function Reader:take_kept()
   return record
 end
 
+--- What ended the reading of a transaction. With the end of it that was trimmed
+--- meanwhile all of it is lost, so it is asked for once more from its beginning.
+local function cut(reader, group, err, code)
+  reader.is_cut = true
+  if code == "TRIMMED" then
+    local before = { after = group[1].sequence_number - 1 }
+    local again <close> = open_reader(reader, before, "transactions")
+    if again then
+      local _, whole, whole_code = core.try_record(again.core)
+      err, code = whole or err, whole_code or code
+    end
+  end
+  return nil, err, code
+end
+
 --- The next transaction: its first record and what belongs to it; waits as next
 --- does. A commit is seen whole, so what has begun is there to its end.
 function Reader:next_group(seconds)
@@ -198,8 +213,7 @@ function Reader:next_group(seconds)
     local record
     record, err, code = core.try_record(self.core)
     if err then
-      self.is_cut = true
-      return nil, err, code
+      return cut(self, group, err, code)
     elseif not record or record.transaction_id ~= id then
       self.kept = record
       group.last_sequence_number = group[#group].sequence_number

@@ -105,6 +105,32 @@ describe("records", function()
     end
   end)
 
+  it("finds a time to the millisecond, as records have it", function()
+    local seed = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
+    math.randomseed(seed)
+    local stream = assert(orders:stream())
+    clock:set(math.random(1 << 31) + math.random())
+    for i = 1, 200 do
+      assert(orders:put { id = tostring(i) })
+      clock:advance(0.001)
+    end
+    for record in stream:records() do
+      local found = helper.first(stream:records { time = record.created_at })
+      assert.equal(record.sequence_number, found.sequence_number, "SEED=" .. seed)
+    end
+    assert.equal(200, stream:describe().count)
+  end)
+
+  it("at a time to come are those that come next", function()
+    put(1, 2)
+    local now, far = assert(orders:stream { time = clock:now() }), assert(db:stream { time = 1e11 })
+    assert.is_nil(now:next())
+    assert.is_nil(far:next())
+    assert(orders:put { id = "next" })
+    assert.equal(3, now:next().sequence_number)
+    assert.equal(3, far:next().sequence_number)
+  end)
+
   it("by a time gives what is created at or after it, in whatever stream", function()
     local other = assert(db:create_table { name = "other", partition_key = "id", stream = true })
     put(1, 2)
@@ -186,6 +212,9 @@ describe("records", function()
     end
     misuse('unknown option "limit"', orders.stream, orders, { limit = 1 })
     misuse("give one of", orders.stream, orders, { from = "LATEST", at = 1 })
+    for _, wrong in ipairs { "", 1 } do
+      misuse('option "label" must be a stream\'s label', orders.stream, orders, { label = wrong })
+    end
   end)
 end)
 
@@ -408,6 +437,62 @@ describe("next_transaction", function()
       assert.equal(2506, sequence)
       assert.equal(method == "next" and 2500 or 1, #given)
     end
+  end)
+
+  -- Raises in the middle of reading a transaction.
+  local function interrupted(stream)
+    debug.sethook(function()
+      debug.sethook()
+      error "an interrupt"
+    end, "", 5000)
+    local ok = pcall(stream.next_transaction, stream)
+    debug.sethook()
+    assert.is_false(ok)
+  end
+
+  it("loses nothing of what came behind LATEST either", function()
+    local stream = assert(orders:stream { from = "LATEST" })
+    local items = {}
+    for i = 1, 2500 do items[i] = { id = "n" .. i } end
+    db:transact(function(tx) tx:table "orders":load(items) end)
+    interrupted(stream)
+    assert.equal(7, stream:next().sequence_number)
+  end)
+
+  it("has lost all of a transaction that is trimmed while it is read", function()
+    local items = {}
+    for i = 1, 2500 do items[i] = { id = "n" .. i } end
+    db:transact(function(tx) tx:table "orders":load(items) end)
+    local stream = assert(orders:stream { after = 6 })
+    debug.sethook(function()
+      debug.sethook()
+      clock:advance(2 * 86400)
+    end, "", 5000)
+    local results = { table.pack(stream:next_transaction()) }
+    debug.sethook()
+    for _, method in ipairs { "next_transaction", "next", "next_transaction" } do
+      results[#results + 1] = table.pack(stream[method](stream))
+    end
+    for _, result in ipairs(results) do
+      local err = refused("TRIMMED", table.unpack(result, 1, result.n))
+      assert.equal(7, err.first)
+      assert.equal(2506, err.last)
+      assert.is_truthy(err.message:find("from sequence number 7 to 2506", 1, true))
+    end
+    assert.equal(4, #results)
+    assert.equal(6, stream.position)
+  end)
+
+  it("begins anew where it was closed after an error", function()
+    local items = {}
+    for i = 1, 2500 do items[i] = { id = "n" .. i } end
+    db:transact(function(tx) tx:table "orders":load(items) end)
+    local stream = assert(orders:stream { after = 3 })
+    assert.equal(4, stream:next().sequence_number)
+    assert.equal(2, #stream:next_transaction())
+    interrupted(stream)
+    stream:close()
+    assert.equal(4, stream:next().sequence_number)
   end)
 
   it("goes on where a follower stopped", function()
