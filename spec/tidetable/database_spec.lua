@@ -211,6 +211,27 @@ describe("delete_table", function()
     assert.equal(1, report.tables)
   end)
 
+  it("leaves rows to later writes where a busy writer keeps them", function()
+    local core = require "tidetable.core"
+    local db = helper.memory()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    local other = assert(db:create_table { name = "other", partition_key = "id" })
+    local items = {}
+    for i = 1, 600 do items[i] = { id = tostring(i) } end
+    assert(orders:load(items))
+    local trim = core.trim
+    finally(function() core.trim = trim end)
+    function core.trim() return nil, "another writer", "NOT_NOW" end
+    assert.is_true(db:delete_table "orders")
+    core.trim = trim
+    local left = db:check().rows
+    assert.is_true(left > 600)
+    for i = 1, 256 do assert(other:put { id = "x", n = i }) end
+    local report = db:check()
+    assert.is_true(report.rows <= left - 600, report.rows .. " rows")
+    assert.are.same({}, report.problems)
+  end)
+
   it("leaves the stream readable until its records expire", function()
     local clock = tidetable.manual_clock(1e9)
     local db = helper.memory { clock = clock }
@@ -471,6 +492,54 @@ describe("transact", function()
     assert.is_nil((debug.gethook()))
     misuse('option "time_limit" must be a number of seconds', db.transact, db, print,
       { time_limit = "5s" })
+  end)
+
+  it("ends with TIMEOUT also where the time went by in one call", function()
+    raises("TIMEOUT", db.transact, db, function(tx)
+      tx:table "ledger":put { id = "x" }
+      os.execute "sleep 0.1"
+    end, { time_limit = 0.05 })
+    local code
+    raises("TIMEOUT", db.transact, db, function(tx)
+      local t = tx:table "ledger"
+      os.execute "sleep 0.1"
+      for _, call in ipairs { t.put, t.delete, t.load } do
+        local ok, err = pcall(call, t, call == t.load and { { id = "x" } } or { id = "x" })
+        assert(not ok)
+        code = (code or "") .. err.code .. " "
+      end
+    end, { time_limit = 0.05 })
+    assert.equal("TIMEOUT TIMEOUT TIMEOUT ", code)
+    assert.are.same({}, collect(ledger:scan()))
+  end)
+
+  it("has the time limits and attempts of the page where none are given", function()
+    local core, seen, runs = require "tidetable.core", {}, 0
+    local transact, snapshot, pin = core.transact, core.snapshot, core.pin
+    finally(function() core.transact, core.snapshot, core.pin = transact, snapshot, pin end)
+    function core.transact(database, seconds, ...)
+      seen[#seen + 1] = "transact " .. seconds
+      return transact(database, seconds, ...)
+    end
+    function core.snapshot(database, seconds)
+      seen[#seen + 1] = "snapshot " .. seconds
+      return snapshot(database, seconds)
+    end
+    function core.pin(query, seconds)
+      seen[#seen + 1] = "pin " .. seconds
+      return pin(query, seconds)
+    end
+    db:transact(function() end)
+    db:transact(function() end, { mode = "optimistic" })
+    assert.is_nil(helper.first(ledger:scan { snapshot = true }))
+    assert.are.same({ "transact 5", "snapshot 60", "pin 60" }, seen)
+    refused("CONFLICT", db:transact(function(tx)
+      runs = runs + 1
+      tx:table "accounts":get { id = "ann" }
+      accounts:put { id = "ann", balance = runs }
+      tx:table "accounts":put { id = "bob" }
+    end, { mode = "optimistic" }))
+    assert.equal(10, runs)
   end)
 
   it("makes a tx that is kept beyond it raise CLOSED", function()

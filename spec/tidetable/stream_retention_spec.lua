@@ -86,6 +86,21 @@ describe("retention", function()
     assert.are.same({ age = 86400, bytes = 1024 }, description.retention)
   end)
 
+  it("by bytes keeps what just fits, and hides the first record too", function()
+    local stream = with(nil)
+    put(1, 4)
+    local four = stream:describe().bytes
+    assert(stream:set_retention { bytes = four })
+    assert.equal(4, stream:describe().count)
+    put(5, 5)
+    assert.are.same({ 2, 3, 4, 5 }, numbers(stream:records()))
+    for _, each in ipairs { stream, db:stream() } do
+      local err = raises("TRIMMED", function() collect(each:records { after = 0 }) end)
+      assert.equal(1, err.first)
+      assert.equal(1, err.last)
+    end
+  end)
+
   it("holds each limit by itself", function()
     local stream = with { age = "5s", count = 3 }
     put(1, 5)                                    -- ages 5, 4, 3, 2, 1
@@ -190,6 +205,19 @@ describe("retention", function()
     refused("NOT_FOUND", stream:describe())
     assert.is_nil(orders:describe().newest_stream_label)
     refused("NOT_FOUND", orders:stream())
+  end)
+
+  it("ends a disabled stream with all its records, however many", function()
+    local stream = with "10s"
+    local items = {}
+    for i = 1, 2500 do items[i] = { id = tostring(i) } end
+    assert(orders:load(items))
+    assert(orders:disable_stream())
+    clock:advance(10)
+    assert.equal(2500, assert(db:trim()))
+    refused("NOT_FOUND", stream:describe())
+    assert.are.same({}, db:check().problems)
+    assert.equal(0, db:check().records)
   end)
 end)
 

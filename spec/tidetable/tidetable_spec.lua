@@ -374,6 +374,22 @@ describe("the database of a writer that was killed", function()
   end)
 end)
 
+describe("whoever waits for a writer that is killed", function()
+  it("goes on soon, though nobody tells", function()
+    local db = helper.open { busy_timeout = 60 }
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    local child = helper.child([[
+      db:transact(function() print "in" while true do end end, { time_limit = 60 })
+    ]])
+    assert.equal("in", child:line())
+    local elapsed = require "tidetable.core".elapsed
+    local before = elapsed()
+    os.execute(("(sleep 0.1; kill -9 %d) & "):format(child.pid))
+    assert.is_true(orders:put { id = "a" })
+    assert.is_true(elapsed() - before < 30)
+  end)
+end)
+
 describe("a closed handle", function()
   it("raises CLOSED, and so does all that was made from it", function()
     local db = helper.open()

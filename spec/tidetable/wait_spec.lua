@@ -333,6 +333,22 @@ describe("in a coroutine of a cqueues loop", function()
 end)
 
 describe("outside of a loop", function()
+  -- A sleep that missed the commit would end, but after a second each.
+  it("what comes between looking and sleeping is not slept over", function()
+    local core = require "tidetable.core"
+    local sleep, slept = core.wait_feed, 0
+    finally(function() core.wait_feed = sleep end)
+    function core.wait_feed(...)
+      slept = slept + 1
+      assert(orders:put { id = tostring(slept) })
+      return sleep(...)
+    end
+    local stream, before = assert(orders:stream()), elapsed()
+    for i = 1, 20 do assert.equal(tostring(i), stream:next(30).keys.id) end
+    assert.equal(20, slept)
+    assert.is_true(elapsed() - before < 10)
+  end)
+
   it("a coroutine of an unknown scheduler is never yielded from", function()
     local co = coroutine.wrap(function()
       local count = 0
@@ -381,6 +397,55 @@ describe("a wait function", function()
     assert.equal("3", assert(orders:stream { from = "LATEST", wait = wait }):next(5).keys.id)
     assert.equal(1, #calls)
     assert.is_true(calls[1] > 4 and calls[1] <= 5)
+  end)
+
+  it("of a call goes before the stream's, and that before the database's", function()
+    local called = {}
+    local function wait(name)
+      return function() called[#called + 1] = name end
+    end
+    local other = helper.open { wait = wait "open's" }
+    local stream = assert(assert(other:table "orders"):stream { wait = wait "the stream's" })
+    local function follow(own)
+      called = {}
+      helper.collect(stream:records { follow = true, timeout = 0.01, wait = own })
+      return called[1]
+    end
+    assert.equal("the call's", follow(wait "the call's"))
+    assert.equal("the stream's", follow())
+    assert.equal("the stream's", (function()
+      called = {}
+      stream:next(0.01)
+      return called[1]
+    end)())
+  end)
+
+  it("gets a wakeup that is not readable for what was seen already", function()
+    local ready = {}
+    local stream = assert(orders:stream { wait = function(wakeup)
+      ready[#ready + 1] = is_ready(wakeup)
+      assert(orders:put { id = tostring(#ready) })
+    end })
+    for i = 1, 5 do assert.equal(tostring(i), stream:next(30).keys.id) end
+    assert.same({ false, false, false, false, false }, ready)
+  end)
+
+  -- A commit behind the last look and before the wakeup is cleared wakes nobody.
+  it("is not called when something came before the wakeup was cleared", function()
+    local class = getmetatable(assert(db:wakeup()))
+    local clear, cleared = class.clear, 0
+    finally(function() class.clear = clear end)
+    function class:clear()
+      cleared = cleared + 1
+      assert(orders:put { id = tostring(cleared) })
+      clear(self)
+    end
+    for i = 1, 5 do
+      local stream = assert(orders:stream { from = "LATEST",
+        wait = function() error "there was something" end })
+      assert.equal(tostring(i), stream:next(30).keys.id)
+    end
+    assert.equal(5, cleared)
   end)
 
   it("may return early, and many times", function()

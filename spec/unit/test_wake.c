@@ -547,6 +547,58 @@ static void no_commit_is_slept_through(void)
 	munmap(game, sizeof *game);
 }
 
+#define SLEEPERS 3
+#define CALLS 10
+
+/* Whom a call does not wake sleeps to the end, long after it. */
+struct crowd {
+	_Atomic uint64_t abed;
+	_Atomic uint64_t called_at_ms;
+	_Atomic uint64_t lost;
+};
+
+static void sleep_among_others(struct child *parent, void *context)
+{
+	struct crowd *crowd = context;
+	struct wake *wake = open_wake();
+
+	(void)parent;
+	for (int i = 0; i < CALLS; i++) {
+		uint32_t ticket = wake_listen(wake);
+		uint64_t before = now_ms();
+
+		atomic_fetch_add(&crowd->abed, 1);
+		wake_wait(wake, ticket, WAKE_LONGEST_SLEEP_MS);
+		if (now_ms() - before >= WAKE_LONGEST_SLEEP_MS - 50 &&
+				now_ms() - atomic_load(&crowd->called_at_ms) > 900)
+			atomic_fetch_add(&crowd->lost, 1);
+		wake_unlisten(wake);
+	}
+	wake_close(wake);
+}
+
+static void a_commit_wakes_all_who_sleep(void)
+{
+	struct crowd *crowd = share_memory(sizeof *crowd);
+	struct wake *wake = open_wake();
+	struct child children[SLEEPERS];
+
+	for (int i = 0; i < SLEEPERS; i++)
+		children[i] = child_start(sleep_among_others, crowd);
+	for (uint64_t calls = 1; calls <= CALLS; calls++) {
+		while (atomic_load(&crowd->abed) < calls * SLEEPERS)
+			usleep(1000);
+		usleep(5000);
+		atomic_store(&crowd->called_at_ms, now_ms());
+		wake_signal(wake);
+	}
+	for (int i = 0; i < SLEEPERS; i++)
+		child_end(&children[i]);
+	CHECK(atomic_load(&crowd->lost) < CALLS);
+	wake_close(wake);
+	munmap(crowd, sizeof *crowd);
+}
+
 /* The lock goes to and fro; whoever must wait for it is told. One that isn't
  * told sleeps 50 ms: all of them would be minutes. */
 static void take_turns(struct wake *wake, struct game *game, uint64_t mine)
@@ -612,6 +664,7 @@ int main(void)
 	nobody_waits_for_a_free_lock();
 	a_signal_ends_a_wait();
 	no_commit_is_slept_through();
+	a_commit_wakes_all_who_sleep();
 	an_unlock_is_told();
 	what_is_no_wake_file_is_left_alone();
 	return 0;

@@ -21,7 +21,6 @@ local function ticker(loop, is_over)
 end
 
 local function descriptors()
-  collectgarbage()
   local count = 0
   for _ in lfs.dir("/proc/self/fd") do count = count + 1 end
   return count
@@ -30,6 +29,7 @@ end
 return function(loop, describe, it, before_each, after_each)
   describe("in " .. loop.name, function()
     helper.setup(before_each, after_each)
+    after_each(function() collectgarbage "restart" end)
 
     local db, orders
 
@@ -196,6 +196,13 @@ return function(loop, describe, it, before_each, after_each)
         stream:close()
       end)
       assert.equal("CLOSED", err.code)
+      err = raised_by(function()
+        for _ in stream:transactions { follow = true } do error "none" end
+      end, function()
+        loop.sleep(0.02)
+        stream:close()
+      end)
+      assert.equal("CLOSED", err.code)
       err = raised_by(function() stream:next(30) end, function()
         loop.sleep(0.02)
         stream:close()
@@ -206,6 +213,8 @@ return function(loop, describe, it, before_each, after_each)
     end)
 
     it("leaving the loop that follows leaves nothing behind", function()
+      collectgarbage()
+      collectgarbage "stop" -- it would close what was forgotten
       local before, rounds = descriptors(), 0
       loop.run({ function()
         for _ = 1, 8 do

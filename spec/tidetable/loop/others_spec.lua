@@ -7,6 +7,7 @@ local function run_cqueues(functions)
   for _, f in ipairs(functions) do controller:wrap(f) end
   assert(controller:loop(30))
   assert(controller:empty(), "the loop did not end in 30 seconds")
+  controller:close()
 end
 
 local cqueues_program = [[
