@@ -453,6 +453,22 @@ describe("compact", function()
     db:close()
   end)
 
+  it("waits as it is told to, and maps as much as it is told to", function()
+    local core, waits, asked = require "tidetable.core", 0, nil
+    local open = core.open
+    finally(function() core.open = open end)
+    function core.open(...)
+      asked = select(5, ...)
+      return open(...)
+    end
+    assert(tidetable.compact(db.path, { max_size = "48 MiB", wait = function(wakeup, seconds)
+      waits = waits + 1
+      wakeup:wait(seconds)
+    end }))
+    assert.equal(48 << 20, asked)
+    assert.is_true(waits > 0)
+  end)
+
   it("makes the file small, and it stays the same database", function()
     local size = lfs.attributes(db.path, "size")
     local facts = assert(tidetable.compact(db.path))

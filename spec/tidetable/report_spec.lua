@@ -53,6 +53,20 @@ describe("tidetable.check", function()
     assert.equal(files, count_files())
   end)
 
+  it("is made apart, and waited for, as it is asked to be", function()
+    local core, path, asked = require "tidetable.core", make(), {}
+    local check_file = core.check_file
+    finally(function() core.check_file = check_file end)
+    function core.check_file(...)
+      asked[#asked + 1] = { select(2, ...) }
+      return check_file(...)
+    end
+    for _, options in ipairs { {}, { apart = true }, { apart = true, patience = 5 } } do
+      assert(tidetable.check(path, options))
+    end
+    assert.are.same({ { false, 60 }, { true, 60 }, { true, 5 } }, asked)
+  end)
+
   it("names every damaged row: tree, table, key and page", function()
     local path = make()
     local damaged = read(path):gsub("needle7%.", "needlE7."):gsub("needle13%.", "needlE13.")

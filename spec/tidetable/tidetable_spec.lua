@@ -293,6 +293,33 @@ describe("an error", function()
     end
   end)
 
+  it("has the system's number where there is one", function()
+    local err = refused("NO_FILE", tidetable.open(path "no/such/folder.tide"))
+    assert.equal(2, err.errno)
+    assert.is_truthy(err.message:find("No such file or directory", 1, true))
+    assert.is_nil(refused("NO_FILE", tidetable.open(path(), { create = false })).errno)
+  end)
+
+  it("READERS_FULL is what the 1,024th reader gets, and may be tried again", function()
+    local db = helper.memory()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    assert(orders:put { id = "a" })
+    local held, ok, err = {}, true, nil
+    while ok and #held < 2000 do
+      local loop = table.pack(pcall(orders.scan, orders, { snapshot = true }))
+      ok, err = loop[1], loop[2]
+      held[#held + 1] = ok and loop or nil
+    end
+    assert.equal(1023, #held)
+    assert.equal("READERS_FULL", err.code)
+    assert.is_true(err.retryable)
+    assert.are.same({ id = "a" }, orders:get { id = "a" })
+    do
+      local _ <close> = table.remove(held)[5]
+    end
+    assert.equal("a", helper.first(orders:scan { snapshot = true }).id)
+  end)
+
   it("names the attribute of an item", function()
     local db = helper.memory()
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })

@@ -3,6 +3,7 @@ local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local main = require "tidetable.cli.main"
 local shop = require "spec.tidetable.cli.shop"
+local tidetable = require "tidetable"
 
 helper.setup(before_each, after_each)
 
@@ -38,7 +39,7 @@ describe("the command", function()
   end)
 
   it("says its version", function()
-    assert.equal(require "tidetable"._VERSION .. "\n", must { "--version" })
+    assert.equal(tidetable._VERSION .. "\n", must { "--version" })
   end)
 
   it("refuses a wrong command line with status 2, and says how it is right", function()
@@ -114,6 +115,55 @@ describe("the command", function()
     assert.equal(1, ran.status)
     assert.truthy(ran.err:find("broken.lua:2: attempt to index", 1, true), ran.err)
     assert.truthy(ran.err:find("a mistake in tidetable itself", 1, true), ran.err)
+  end)
+end)
+
+-- What a command asks tidetable.open for.
+describe("a database", function()
+  local words = {
+    backup = { "x.tide", "copy.tide" }, delete = { "x.tide", "t", "id=a" },
+    describe = { "x.tide", "t" }, export = { "x.tide" }, get = { "x.tide", "t", "id=a" },
+    import = { "x.tide", "/dev/null" }, put = { "x.tide", "t", "id=a" },
+    query = { "x.tide", "t", "id=a" }, scan = { "x.tide", "t" }, stats = { "x.tide" },
+    tables = { "x.tide" }, tail = { "x.tide" }, trim = { "x.tide" },
+  }
+  local writes = { delete = true, import = true, put = true, trim = true }
+  local waits = { backup = true, delete = true, import = true, put = true, trim = true }
+
+  local function asked(name, ...)
+    local parser, commands = main.parser()
+    local given = { name, ... }
+    table.move(words[name], 1, #words[name], #given + 1, given)
+    local seen, real = nil, tidetable.open
+    function tidetable.open(path, options)
+      assert.equal("x.tide", path)
+      seen = options
+      return nil, { code = "STORE", message = "enough" }, "STORE"
+    end
+    local args = parser:parse(given)
+    local ok = pcall(commands[name].run, args, require "tidetable.cli.console".new("never"))
+    tidetable.open = real
+    assert.is_false(ok)
+    return seen
+  end
+
+  it("is opened read-only by commands that read, and made by none", function()
+    local _, commands = main.parser()
+    for name in pairs(words) do
+      local options = asked(name)
+      assert.equal(not writes[name], options.read_only or false, name)
+      assert.is_false(options.create, name)
+      assert(commands[name])
+    end
+    assert.is_true(asked("import", "--create").create)
+    assert.equal("1 GiB", asked("import", "--max-size", "1 GiB").max_size)
+  end)
+
+  it("is waited for as long as --busy-timeout says, or 5 seconds", function()
+    for name in pairs(waits) do
+      assert.equal(5, asked(name).busy_timeout, name)
+      assert.equal(7.5, asked(name, "--busy-timeout", "7.5").busy_timeout, name)
+    end
   end)
 end)
 

@@ -134,7 +134,7 @@ describe("tail", function()
     assert.equal(3, #groups)
     assert.equal(2, groups[2].transaction_id)
     assert.equal(3, groups[2].last_sequence_number)
-    assert.equal("number", type(groups[2].created_at))
+    assert.equal(groups[2].records[1].created_at, groups[2].created_at)
     assert.equal("others", groups[2].records[2].table_name)
     assert.equal(1, #groups[3].records)
     assert.equal(2, select(2, must({ "tail", helper.path(), "-t", "--from", "TRIM_HORIZON",

@@ -263,7 +263,9 @@ return function(loop, describe, it, before_each, after_each)
         end)
       ]]
       assert.equal("in", child:line())
-      local stored = false
+      collectgarbage()
+      collectgarbage "stop"
+      local before, stored = descriptors(), false
       local ticks, tick = ticker(loop, function() return stored end)
       loop.run({ tick, function()
         stored = orders:put { id = "mine" }
@@ -273,6 +275,7 @@ return function(loop, describe, it, before_each, after_each)
       end })
       assert.is_true(stored)
       assert.is_true(ticks.count > 0, ticks.count .. " ticks")
+      assert.equal(before, descriptors())
       assert.is_not_nil(orders:get { id = "theirs" })
       child:close()
     end)
