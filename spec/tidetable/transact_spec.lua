@@ -1,0 +1,370 @@
+-- transact_spec.lua - what doc/modules/database.md promises of db:transact with the lock.
+local helper = require "spec.tidetable.helper"
+local tidetable = require "tidetable"
+
+helper.setup(before_each, after_each)
+
+local refused, raises, misuse = helper.refused, helper.raises, helper.misuse
+local collect, field = helper.collect, helper.field
+
+describe("transact", function()
+  local db, accounts, ledger
+  before_each(function()
+    db = helper.open { busy_timeout = 0.2 }
+    accounts = assert(db:create_table { name = "accounts", partition_key = "id", stream = true })
+    ledger = assert(db:create_table { name = "ledger", partition_key = "id", stream = true })
+    assert(accounts:put { id = "ann", balance = 100 })
+  end)
+
+  it("does all", function()
+    db:transact(function(tx)
+      local account = tx:table "accounts"
+      local ann = account:get { id = "ann" }
+      account:put { id = "ann", balance = ann.balance - 10 }
+      tx:table "ledger":put { id = "x1", amount = 10 }
+    end)
+    assert.equal(90, accounts:get({ id = "ann" }).balance)
+    assert.equal(10, ledger:get({ id = "x1" }).amount)
+  end)
+
+  it("or nothing: an error undoes everything and goes on, the same value", function()
+    local mine = setmetatable({}, { __tostring = function() return "mine" end })
+    for _, thrown in ipairs { mine, "text", 42, false, tidetable.null } do
+      local ok, err = pcall(db.transact, db, function(tx)
+        tx:table "accounts":put { id = "ann", balance = 0 }
+        tx:table "accounts":delete { id = "ann" }
+        tx:table "ledger":load { { id = "1" }, { id = "2" } }
+        error(thrown, 0)
+      end)
+      assert.is_false(ok)
+      assert.is_true(rawequal(thrown, err))
+    end
+    local ok, err = pcall(db.transact, db, function() error(nil) end)
+    assert.is_false(ok)
+    assert.is_nil(err)
+    assert.equal(100, accounts:get({ id = "ann" }).balance)
+    assert.are.same({}, collect(ledger:scan()))
+    assert.equal(1, #collect(db:stream():records()))
+    assert.is_true(accounts:put { id = "ann", balance = 1 })
+    assert.is_true(db:check().ok)
+  end)
+
+  it("returns what fn returns", function()
+    assert.is_true(assert(db:transact(function() end)))       -- nothing: true
+    local packed = table.pack(db:transact(function() return nil end))
+    assert.are.same({ n = 1 }, packed)
+    packed = table.pack(db:transact(function() return nil, 2, nil, false, nil end))
+    assert.are.same({ n = 5, [2] = 2, [4] = false }, packed)
+    packed = table.pack(db:transact(function() return nil, "not mine", "BUSY" end))
+    assert.are.same({ n = 3, [2] = "not mine", [3] = "BUSY" }, packed)
+    local many = {}
+    for i = 1, 5000 do many[i] = i end
+    packed = table.pack(db:transact(function() return table.unpack(many) end))
+    assert.equal(5000, packed.n)
+    assert.equal(5000, packed[5000])
+  end)
+
+  it("makes its records contiguous, with one id", function()
+    db:transact(function(tx)
+      for i = 1, 5 do
+        tx:table(i % 2 == 0 and "ledger" or "accounts"):put { id = tostring(i) }
+      end
+      tx:table "ledger":put { id = "2" }           -- nothing changed, no record
+      tx:table "ledger":delete { id = "2" }
+      tx:table "ledger":put { id = "2", again = true }
+    end)
+    assert(accounts:put { id = "later" })
+    local records = collect(db:stream():records { after = 1 })
+    assert.equal(8, #records)
+    local id = records[1].sequence_number
+    for i = 1, 7 do
+      local record = records[i]
+      assert.equal(id, record.transaction_id)
+      assert.equal(i, record.transaction_position)
+      assert.equal(7, record.transaction_count)
+      assert.equal(records[1].created_at, record.created_at)
+      assert.equal(id + i - 1, record.sequence_number)
+    end
+    assert.equal("REMOVE", records[6].event_name)
+    assert.equal("INSERT", records[7].event_name)
+    assert.equal(records[8].sequence_number, records[8].transaction_id)
+    assert.equal(1, records[8].transaction_count)
+    assert.is_true(db:check().ok)
+  end)
+
+  it("shows its records and items to nobody before it ends, and then together", function()
+    local other = helper.open()
+    local feed = assert(other:stream { from = "LATEST" })
+    db:transact(function(tx)
+      for i = 1, 3 do
+        tx:table "ledger":put { id = tostring(i) }
+        assert.is_nil(other:table("ledger"):get { id = tostring(i) })
+        assert.is_nil(feed:next())
+        -- Plain reads through the same handle see what the transaction has written.
+      end
+    end)
+    for i = 1, 3 do assert.equal(tostring(i), feed:next().keys.id) end
+    assert.is_nil(feed:next())
+  end)
+
+  it("sees its own writes in every way to read", function()
+    local times = assert(db:create_table { name = "times", partition_key = "id",
+      sort_key = { "at", "N" } })
+    assert(times:load { { id = "a", at = 1 }, { id = "a", at = 2 }, { id = "b", at = 1 } })
+    db:transact(function(tx)
+      local t = tx:table "times"
+      assert.is_true(t:put { id = "a", at = 3 })
+      assert.is_true(t:delete { id = "a", at = 1 })
+      local ok, old = t:put({ id = "a", at = 2, v = 1 }, { return_values = "ALL_OLD" })
+      assert.is_true(ok)
+      assert.are.same({ id = "a", at = 2 }, old)
+      ok, old = t:delete({ id = "a", at = 9 }, { return_values = "ALL_OLD" })
+      assert.is_true(ok)
+      assert.is_nil(old)
+      assert.is_nil(t:get { id = "a", at = 1 })
+      assert.are.same({ id = "a", at = 3 }, t:get { id = "a", at = 3 })
+      assert.are.same({ 2, 3 }, field("at", t:query "a"))
+      assert.are.same({ 3, 2 }, field("at", t:query("a", { descending = true })))
+      assert.equal(3, #collect(t:scan()))
+      local items, key = t:query_page("a", { limit = 1 })
+      assert.are.same({ { id = "a", at = 2, v = 1 } }, items)
+      assert.are.same({ id = "a", at = 2 }, key)
+      assert.equal(3, #t:scan_page())
+      assert.equal(2, t:load { { id = "c", at = 1 }, { id = "c", at = 2 } })
+      assert.equal(2, #collect(t:query "c"))
+    end)
+    assert.equal(5, #collect(times:scan()))
+  end)
+
+  it("sees its own writes in a pinned iteration too", function()
+    db:transact(function(tx)
+      tx:table "ledger":put { id = "new" }
+      assert.are.same({ "new" }, field("id", tx:table "ledger":scan { snapshot = true }))
+    end)
+  end)
+
+  it("raises the errors of its operations", function()
+    db:transact(function(tx)
+      raises("NOT_FOUND", tx.table, tx, "nothing")
+      local t = tx:table "accounts"
+      raises("VALIDATION", t.put, t, { id = 1 })
+      raises("VALIDATION", t.get, t, { name = "ann" })
+      raises("VALIDATION", t.delete, t, { id = "ann", balance = 1 })
+      raises("VALIDATION", t.query, t, 1)
+      raises("VALIDATION", t.scan_page, t, { start_key = { x = 1 } })
+      local err = raises("VALIDATION", t.load, t, { { id = "1" }, { id = 2 } })
+      assert.equal("number", type(err.loaded))
+      misuse("unknown option", t.put, t, { id = "a" }, { all_old = true })
+      helper.blames("table: a name expected, got nil", function() tx:table() end)
+      t:put { id = "bob" }
+    end)
+    assert.is_not_nil(accounts:get { id = "bob" })
+  end)
+
+  it("makes everyone else wait", function()
+    local other = helper.open { busy_timeout = 0 }
+    db:transact(function()
+      local err = refused("BUSY", other:table("ledger"):put { id = "x" })
+      assert.equal("number", type(err.pid))
+    end)
+    assert.is_true(other:table("ledger"):put { id = "x" })
+  end)
+
+  it("raises NESTED at a write through db inside it", function()
+    local stream = ledger:stream()
+    db:transact(function(tx)
+      raises("NESTED", ledger.put, ledger, { id = "x" })
+      raises("NESTED", ledger.delete, ledger, { id = "x" })
+      raises("NESTED", ledger.load, ledger, { { id = "x" } })
+      raises("NESTED", ledger.enable_stream, ledger)
+      raises("NESTED", ledger.disable_stream, ledger)
+      raises("NESTED", stream.set_retention, stream, "1h")
+      raises("NESTED", db.transact, db, function() error "not reached" end)
+      raises("NESTED", db.create_table, db, { name = "other", partition_key = "id" })
+      raises("NESTED", db.delete_table, db, "ledger")
+      raises("NESTED", db.trim, db)
+      raises("NESTED", db.close, db)
+      tx:table "ledger":put { id = "y" }
+    end)
+    assert.are.same({ "y" }, field("id", ledger:scan()))
+  end)
+
+  it("can't yield", function()
+    local co = coroutine.wrap(function()
+      return pcall(db.transact, db, function(tx)
+        tx:table "ledger":put { id = "x" }
+        coroutine.yield "out"
+      end)
+    end)
+    local ok, err = co()
+    assert.is_false(ok)
+    assert.is_truthy(tostring(err):find("attempt to yield across a C-call boundary", 1, true))
+    assert.is_nil(ledger:get { id = "x" })
+    assert.is_true(ledger:put { id = "x" })
+  end)
+
+  it("lets generators inside it yield among themselves", function()
+    db:transact(function(tx)
+      local generate = coroutine.wrap(function()
+        for i = 1, 3 do coroutine.yield { id = tostring(i) } end
+      end)
+      assert.equal(3, tx:table "ledger":load(generate))
+    end)
+    assert.equal(3, #collect(ledger:scan()))
+  end)
+
+  it("ends with TIMEOUT after its time limit", function()
+    local err = raises("TIMEOUT", db.transact, db, function(tx)
+      tx:table "ledger":put { id = "x" }
+      while true do end
+    end, { time_limit = 0.05 })
+    assert.is_true(err.retryable)
+    raises("TIMEOUT", db.transact, db, function(tx)
+      while true do tx:table "ledger":put { id = "x" } end
+    end, { time_limit = 0.05 })
+    -- Nor can the function go on behind a pcall of its own.
+    raises("TIMEOUT", db.transact, db, function(tx)
+      pcall(function() while true do end end)
+      tx:table "ledger":put { id = "x" }
+    end, { time_limit = 0.05 })
+    assert.is_nil(ledger:get { id = "x" })
+    assert.is_true(ledger:put { id = "x" })
+    assert.is_nil((debug.gethook()))
+    misuse('option "time_limit" must be a number of seconds', db.transact, db, print,
+      { time_limit = "5s" })
+  end)
+
+  it("ends with TIMEOUT also where the time went by in one call", function()
+    raises("TIMEOUT", db.transact, db, function(tx)
+      tx:table "ledger":put { id = "x" }
+      os.execute "sleep 0.1"
+    end, { time_limit = 0.05 })
+    local code
+    raises("TIMEOUT", db.transact, db, function(tx)
+      local t = tx:table "ledger"
+      os.execute "sleep 0.1"
+      for _, call in ipairs { t.put, t.delete, t.load } do
+        local ok, err = pcall(call, t, call == t.load and { { id = "x" } } or { id = "x" })
+        assert(not ok)
+        code = (code or "") .. err.code .. " "
+      end
+    end, { time_limit = 0.05 })
+    assert.equal("TIMEOUT TIMEOUT TIMEOUT ", code)
+    assert.are.same({}, collect(ledger:scan()))
+  end)
+
+  it("has the time limits and attempts of the page where none are given", function()
+    local core, seen, runs = require "tidetable.core", {}, 0
+    local transact, snapshot, pin = core.transact, core.snapshot, core.pin
+    finally(function() core.transact, core.snapshot, core.pin = transact, snapshot, pin end)
+    function core.transact(database, seconds, ...)
+      seen[#seen + 1] = "transact " .. seconds
+      return transact(database, seconds, ...)
+    end
+    function core.snapshot(database, seconds)
+      seen[#seen + 1] = "snapshot " .. seconds
+      return snapshot(database, seconds)
+    end
+    function core.pin(query, seconds)
+      seen[#seen + 1] = "pin " .. seconds
+      return pin(query, seconds)
+    end
+    db:transact(function() end)
+    db:transact(function() end, { mode = "optimistic" })
+    assert.is_nil(helper.first(ledger:scan { snapshot = true }))
+    assert.are.same({ "transact 5", "snapshot 60", "pin 60" }, seen)
+    refused("CONFLICT", db:transact(function(tx)
+      runs = runs + 1
+      tx:table "accounts":get { id = "ann" }
+      accounts:put { id = "ann", balance = runs }
+      tx:table "accounts":put { id = "bob" }
+    end, { mode = "optimistic" }))
+    assert.equal(10, runs)
+  end)
+
+  it("makes a tx that is kept beyond it raise CLOSED", function()
+    local kept, kept_table, iterate, state
+    db:transact(function(tx)
+      kept, kept_table = tx, tx:table "accounts"
+      iterate, state = kept_table:scan()
+    end)
+    local function check()
+      raises("CLOSED", kept.table, kept, "accounts")
+      raises("CLOSED", kept_table.get, kept_table, { id = "ann" })
+      raises("CLOSED", kept_table.put, kept_table, { id = "ann" })
+      raises("CLOSED", kept_table.delete, kept_table, { id = "ann" })
+      raises("CLOSED", kept_table.load, kept_table, {})
+      for _, name in ipairs { "query", "scan", "query_page", "scan_page" } do
+        raises("CLOSED", kept_table[name], kept_table, "ann")
+      end
+    end
+    check()
+    raises("CLOSED", iterate, state)
+    db:transact(check)
+    db:transact(function(tx) iterate, state = tx:table "accounts":scan() end)
+    db:transact(function() raises("CLOSED", iterate, state) end)
+    pcall(db.transact, db, function(tx) kept, kept_table = tx, tx:table "accounts" error "x" end)
+    check()
+  end)
+
+  it("of another database may run inside", function()
+    local other = helper.memory()
+    local notes = assert(other:create_table { name = "notes", partition_key = "id" })
+    db:transact(function(tx)
+      assert.is_true(notes:put { id = "plain" })
+      other:transact(function(inner)
+        inner:table "notes":put { id = "inner" }
+        tx:table "ledger":put { id = "outer" }
+      end)
+    end)
+    assert.equal(2, #collect(notes:scan()))
+    assert.equal(1, #collect(ledger:scan()))
+    -- The time limit of the outer one is kept behind it too.
+    raises("TIMEOUT", db.transact, db, function()
+      other:transact(function() end)
+      while true do end
+    end, { time_limit = 0.05 })
+  end)
+
+  it("leaves a hook of the user's alone, and one that its function sets", function()
+    local calls = 0
+    local function mine() calls = calls + 1 end
+    debug.sethook(mine, "", 100)
+    local ok, hook = pcall(db.transact, db, function()
+      for _ = 1, 10000 do end
+      return (debug.gethook())
+    end)
+    local after = debug.gethook()
+    debug.sethook()
+    assert.is_true(ok)
+    assert.equal(mine, hook)
+    assert.equal(mine, after)
+    assert.is_true(calls > 10)
+    db:transact(function() debug.sethook(mine, "", 1 << 20) end)
+    after = debug.gethook()
+    debug.sethook()
+    assert.equal(mine, after)
+  end)
+
+  it("writes nothing when fn writes nothing", function()
+    local before = db:info().sequence_number
+    assert.equal(100, db:transact(function(tx)
+      return tx:table("accounts"):get({ id = "ann" }).balance
+    end))
+    assert.equal(before, db:info().sequence_number)
+  end)
+
+  it("over 32 MiB is TOO_BIG, and nothing of it is stored", function()
+    local text = ("x"):rep(390 * 1024)
+    raises("TOO_BIG", db.transact, db, function(tx)
+      for i = 1, 100 do tx:table "ledger":put { id = tostring(i), text = text } end
+    end)
+    assert.are.same({}, collect(ledger:scan()))
+    assert.is_true(db:check().ok)
+  end)
+
+  it("knows its arguments", function()
+    helper.blames("a function expected, got nil", function() db:transact() end)
+    helper.blames("unknown option", function() db:transact(print, { limit = 1 }) end)
+  end)
+end)
