@@ -333,6 +333,14 @@ static int keep_name(struct store *store, struct failure *failure)
 	return err;
 }
 
+static void clear_stale(struct store *store)
+{
+	int count = 0;
+
+	if (mdb_reader_check(store->env, &count) == 0)
+		atomic_store(&store->cleared, (uint32_t)count);
+}
+
 int engine_open(struct store *store, bool alone, struct failure *failure)
 {
 	struct pages_facts pages = { 0 };
@@ -357,7 +365,7 @@ int engine_open(struct store *store, bool alone, struct failure *failure)
 	if (!err)
 		err = open_trees_of_file(store, failure);
 	if (!err)
-		mdb_reader_check(store->env, NULL);
+		clear_stale(store);
 	if (err)
 		engine_close(store);
 	return err;

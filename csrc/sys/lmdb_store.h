@@ -91,6 +91,7 @@ struct store {
 	struct txn writer;
 	uint64_t commits;        /* by this handle, since the last reader check */
 	uint64_t pages_checked;  /* the file's pages at the last reader check */
+	_Atomic uint32_t cleared;        /* stale slots that opening removed: untold */
 	bool dirty;              /* commits that a weaker level left in memory */
 	atomic_bool unsettled;   /* a flush has failed: engine_settle */
 };

@@ -393,7 +393,8 @@ int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *fa
 	rc = mdb_reader_check(store->env, &count);
 	if (rc)
 		return engine_fail(failure, store, rc, "its readers can't be checked");
-	*cleared = (uint32_t)count + readers_clear_former(store);
+	*cleared = (uint32_t)count + readers_clear_former(store) +
+		atomic_exchange(&store->cleared, 0);
 	return 0;
 }
 

@@ -109,7 +109,7 @@ int store_usage(struct store *store, struct store_usage *usage, struct failure *
 const char *store_engine(void);
 
 /* Removes the reader slots of dead processes, of one that had our pid before us
- * too; how many. */
+ * too; how many, with those that opening has removed. */
 int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *failure);
 
 /* Flushes what weaker durability levels left in memory. */

@@ -1,7 +1,10 @@
 -- check_spec.lua - what doc/modules/cli/check.md promises.
 local command = require "spec.tidetable.cli.command"
+local console = require "tidetable.cli.console"
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"
+local main = require "tidetable.cli.main"
+local tidetable = require "tidetable"
 
 helper.setup(before_each, after_each)
 
@@ -38,6 +41,60 @@ describe("check", function()
     assert.is_true(report.ok)
     assert.equal(3, report.items)
     assert.are.same({}, report.problems)
+  end)
+
+  it("clears the slots of readers that died, and says so", function()
+    local path = make()
+    local db = helper.open()
+    local child = helper.child [[
+      for _ in db:table "items":scan { snapshot = true } do
+        print "in"
+        while true do end
+      end
+    ]]
+    assert.equal("in", child:line())
+    child:kill()
+    assert.truthy(command.must({ "check", path })
+      :find("\ncleared %d+ reader slots of dead processes\n$"))
+    assert.is_nil(command.must({ "check", path }):find("cleared", 1, true))
+    db:close()
+  end)
+
+  it("has one finding where not even the first pages can be read", function()
+    local path = make()
+    local file = assert(io.open(path, "r+b"))
+    for _, at in ipairs { 80, 4096 + 80 } do
+      file:seek("set", at)
+      file:write(("\xfe"):rep(8))
+    end
+    file:close()
+    local ran = command.run { "check", path }
+    assert.equal(1, ran.status)
+    assert.truthy(ran.out:find("^damaged  25: .*both its meta pages are damaged\nDAMAGED  .*"
+      .. ", 1 findings\n$"), ran.out)
+    assert.equal("", ran.err)
+  end)
+
+  -- What it asks of tidetable.check, and what it makes of the answer.
+  it("is made apart, with patience, and says how much it does not show", function()
+    local asked, check = {}, tidetable.check
+    finally(function() tidetable.check = check end)
+    function tidetable.check(path, options)
+      asked[#asked + 1] = { path, options.apart, options.patience }
+      return { ok = false, problems = { "25: one" }, findings = {}, problem_count = 123001,
+        tables = 0, items = 0, streams = 0, records = 0, bytes = 0, pages = 0, stale_readers = 0 }
+    end
+    local parser, commands = main.parser()
+    local lines = {}
+    local out = setmetatable({ line = function(_, line) lines[#lines + 1] = line end },
+      { __index = console.new("never") })
+    for _, more in ipairs { {}, { "--patience", "7" } } do
+      lines = {}
+      local args = parser:parse { "check", "x.tide", table.unpack(more) }
+      assert.equal(1, commands.check.run(args, out))
+    end
+    assert.same({ { "x.tide", true, 60 }, { "x.tide", true, 7 } }, asked)
+    assert.same({ "damaged  25: one", "and 123,000 findings more" }, { lines[1], lines[2] })
   end)
 
   it("names each problem, and ends with status 1", function()
