@@ -294,7 +294,15 @@ describe("backup", function()
         tx:table("logs"):put { id = "number " .. i }
       end
     end)
+    local core, told, given = require "tidetable.core", {}, {}
+    local progress = core.backup_progress
+    finally(function() core.backup_progress = progress end)
+    function core.backup_progress(copy)
+      told[#told + 1] = table.pack(progress(copy))
+      return table.unpack(told[#told])
+    end
     local facts = assert(db:backup(target(), { progress = function(phase, done, total)
+      given[#given + 1] = { n = 3, phase, done, total }
       assert.is_true(seen[phase] >= before, phase)
       before = seen[phase]
       phases[#phases + 1] = phase
@@ -304,6 +312,7 @@ describe("backup", function()
     end }))
     assert.equal(20032, facts.items)
     assert.equal("copying", phases[1])
+    assert.same(told, given)
   end)
 
   it("ends when the progress function raises, and leaves nothing", function()

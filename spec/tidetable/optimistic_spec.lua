@@ -180,6 +180,25 @@ describe("an optimistic transaction", function()
     assert(accounts:put { id = "ann" })
   end)
 
+  it("holds no snapshot while it waits for the lock", function()
+    local db = helper.open()
+    assert(db:create_table { name = "accounts", partition_key = "id" })
+    local held = {}
+    local other = helper.open { busy_timeout = 0.05, wait = function()
+      held[#held + 1] = db:info().oldest_reader_pid or "none"
+    end }
+    db:transact(function()
+      refused("BUSY", optimistic(other, function(tx)
+        local accounts = tx:table "accounts"
+        accounts:get { id = "ann" }
+        assert.is_not_nil(db:info().oldest_reader_pid)
+        accounts:put { id = "bob" }
+      end))
+    end)
+    assert.is_true(#held > 0)
+    for _, pid in ipairs(held) do assert.equal("none", pid) end
+  end)
+
   it("ends with its database", function()
     local db, accounts = open_shop()
     local kept

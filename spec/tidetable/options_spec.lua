@@ -46,6 +46,10 @@ describe("check", function()
     assert.is_nil(options.nearest("customers", words))
     assert.is_nil(options.nearest("hash_key", { sort_key = true }))
     assert.is_nil(options.nearest("orders", {}))
+    -- Of those that are as near, always the same.
+    local alike = {}
+    for letter in ("abcdefghijklmnopqrstuvwyz"):gmatch "." do alike[letter .. "rders"] = true end
+    assert.equal("arders", options.nearest("xrders", alike))
   end)
 
   it("raises on a name that nobody knows, and names the nearest one", function()

@@ -98,8 +98,21 @@ describe("tidetable.check", function()
     report = assert(tidetable.check(path))
     assert.is_true(report.problem_count > 0)
     write(path, whole:sub(1, 4096) .. ("\0"):rep(#whole - 4096))
-    report = tidetable.check(path)
-    assert.is_true(report == nil or not report.ok)
+    report = assert(tidetable.check(path))
+    assert.is_false(report.ok)
+  end)
+
+  it("has nothing to read where both first pages are damaged", function()
+    local path = make()
+    local whole = read(path)
+    for _, at in ipairs { 80, 4096 + 80 } do
+      whole = whole:sub(1, at) .. ("\xfe"):rep(8) .. whole:sub(at + 9)
+    end
+    write(path, whole)
+    for _, options in ipairs { {}, { apart = true } } do
+      local err = refused("CORRUPT", tidetable.check(path, options))
+      assert.is_truthy(err.message:find("both its meta pages are damaged", 1, true), err.message)
+    end
   end)
 
   it("refuses what is no database", function()

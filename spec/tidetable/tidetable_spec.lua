@@ -356,7 +356,7 @@ describe("an error", function()
     assert.is_true(orders:put { id = "a" })
   end)
 
-  it("does not come when the writer ends in time", function()
+  it("does not come when the writer ends in time; who waits for it sleeps", function()
     local db = helper.open { busy_timeout = 60 }
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     local child = helper.child [[
@@ -368,7 +368,9 @@ describe("an error", function()
       end)
     ]]
     assert.equal("in", child:line())
+    local before = os.clock()
     assert.is_true(orders:put { id = "a" })
+    assert.is_true(os.clock() - before < 0.15, "it was busy while it waited")
     assert.is_not_nil(orders:get { id = "b" })
   end)
 

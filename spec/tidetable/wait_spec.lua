@@ -316,6 +316,21 @@ describe("in a coroutine of a cqueues loop", function()
     end
   end)
 
+  it("a generator of one's own that has nothing sleeps, and does not yield", function()
+    local given
+    loop(function()
+      local generate = coroutine.wrap(function()
+        for record in orders:stream():records { follow = true, timeout = 0.05 } do
+          coroutine.yield(record)
+        end
+        return "the end"
+      end)
+      assert(orders:put { id = "1" })
+      given = { generate().keys.id, generate() }
+    end)
+    assert.same({ "1", "the end" }, given)
+  end)
+
   it("closing the database ends a follower with CLOSED", function()
     local err
     loop(function()

@@ -44,6 +44,20 @@ describe("backup", function()
     assert.equal(helper.open(nil, target):info().incarnation, facts.incarnation)
   end)
 
+  it("leaves out what was deleted with --compact, and only then", function()
+    local path, target = make()
+    local db = helper.open(nil, path)
+    assert(db:create_table { name = "much", partition_key = { "id", "N" } })
+    for id = 1, 20 do assert(db:table("much"):put { id = id, text = ("x"):rep(100000) }) end
+    assert(db:delete_table "much")
+    db:close()
+    local size = lfs.attributes(path, "size")
+    command.must { "backup", path, target }
+    assert.equal(size, lfs.attributes(target, "size"))
+    command.must { "backup", "--compact", "-f", path, target }
+    assert.is_true(lfs.attributes(target, "size") < size / 4)
+  end)
+
   it("overwrites a database when it is told to, and nothing else", function()
     local path, target = make()
     command.must { "backup", path, target }

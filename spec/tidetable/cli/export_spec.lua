@@ -1,8 +1,11 @@
 -- export_spec.lua - what doc/modules/cli/export.md promises.
 local command = require "spec.tidetable.cli.command"
+local console = require "tidetable.cli.console"
 local helper = require "spec.tidetable.helper"
+local main = require "tidetable.cli.main"
 local shop = require "spec.tidetable.cli.shop"
 local text = require "tidetable.dynamodb.text"
+local tidetable = require "tidetable"
 local values = require "spec.model.values"
 
 helper.setup(before_each, after_each)
@@ -86,6 +89,33 @@ describe("export", function()
       end
     until moments == 3
     child:kill()
+  end)
+
+  it("has the tables of that moment, also one that was made just before it", function()
+    local core, db = require "tidetable.core", helper.open()
+    assert(db:create_table { name = "old", partition_key = "id" })
+    local taken, snapshot = 0, core.snapshot
+    function core.snapshot(...)
+      taken = taken + 1
+      if taken == 1 then
+        assert(assert(db:create_table { name = "new", partition_key = "id" }):put { id = "a" })
+        assert(db:delete_table "old")
+      end
+      return snapshot(...)
+    end
+    local out, real = {}, tidetable.open
+    finally(function() core.snapshot, tidetable.open = snapshot, real end)
+    function tidetable.open() return db end
+    local parser, commands = main.parser()
+    commands.export.run(parser:parse { "export", helper.path() },
+      setmetatable({ write = function(_, ...) out[#out + 1] = table.concat { ... } end },
+        { __index = console.new("never") }))
+    local found = trees(table.concat(out))
+    assert.equal(2, taken)
+    assert.equal("new", found[1].Table.TableName)
+    assert.same({ Item = { id = { S = "a" } } }, found[2])
+    assert.same({ Items = 1, Tables = 1 }, found[3].End)
+    assert.is_nil(found[4])
   end)
 
   it("comes back as it was, over all ten types", function()

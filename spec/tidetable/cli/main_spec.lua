@@ -209,9 +209,11 @@ describe("the manual page", function()
   end)
 
   it("has nothing that troff would warn of", function()
-    local ran = command.shell("command -v groff >/dev/null && "
-      .. "groff -ww -mandoc -Tutf8 doc/tidetable.1 >/dev/null")
-    assert.equal("", ran.err)
+    if not os.execute "command -v groff >/dev/null" then
+      return pending "groff is not installed here"
+    end
+    local ran = command.shell "groff -ww -mandoc -Tutf8 doc/tidetable.1 >/dev/null"
+    assert.same({ status = 0, out = "", err = "" }, ran)
   end)
 end)
 

@@ -114,6 +114,25 @@ describe("the path in a message", function()
   end)
 end)
 
+describe("a hint", function()
+  it("is what can be done about a failure", function()
+    for code, hint in pairs {
+      BUSY = "try again, or wait longer with --busy-timeout",
+      NOT_DATABASE = "a database is a file as NAME.tide", NEWER_FORMAT = "a newer tidetable",
+      FOREIGN_FORMAT = "a machine like the one that wrote it", PERMISSION = "become its owner",
+      CORRUPT = "tidetable check says what", FULL = "tidetable stats says how full it is",
+      NAMESPACE = "must share their PID namespace",
+      READERS_FULL = "tidetable check clears the slots of dead processes",
+    } do
+      local err = failure(open.fail, "shop.tide", { code = code, message = "it failed" })
+      assert.equal("shop.tide: it failed", err.message)
+      assert.is_truthy(err.hint:find(hint, 1, true), err.hint)
+      assert.equal("mine", failure(open.fail, "x", { code = code, message = "m" }, "mine").hint)
+    end
+    assert.is_nil(failure(open.fail, "x", { code = "STORE", message = "m" }).hint)
+  end)
+end)
+
 describe("words", function()
   it("are seconds and integers, or are refused", function()
     assert.equal(0.5, open.seconds "0.5")

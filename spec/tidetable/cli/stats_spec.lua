@@ -1,7 +1,9 @@
 -- stats_spec.lua - what doc/modules/cli/stats.md promises.
 local command = require "spec.tidetable.cli.command"
+local console = require "tidetable.cli.console"
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"
+local main = require "tidetable.cli.main"
 
 helper.setup(before_each, after_each)
 
@@ -76,6 +78,41 @@ describe("stats", function()
       .. " | head -30")
     assert.is_nil(ran.out:find("\27", 1, true))
     assert.truthy(ran.out:find("\nrate     [%d,]+/s  ▁"), ran.out)
+  end)
+
+  -- Ten seconds pass between two pictures, and 50 changes.
+  it("say how many changes a second there were, every so many seconds", function()
+    local core, now, pauses = require "tidetable.core", 0, {}
+    local db, orders = make()
+    local real = core.elapsed
+    finally(function() core.elapsed = real end)
+    function core.elapsed() return now end
+    local said = {}
+    local parser, commands = main.parser()
+    local args = parser:parse { "stats", "-w", "--interval", "2.5", helper.path() }
+    local ok, err = pcall(commands.stats.run, args, setmetatable({
+      line = function(_, line) said[#said + 1] = line end,
+      lines = function(_, lines) table.move(lines, 1, #lines, #said + 1, said) end,
+      pause = function(seconds)
+        pauses[#pauses + 1] = seconds
+        if #pauses == 60 then error("enough", 0) end
+        for i = 1, 50 do orders:put { id = "x", n = #pauses * 100 + i } end
+        now = now + 10
+      end,
+    }, { __index = console.new("never") }))
+    assert.same({ false, "enough" }, { ok, err })
+    assert.equal(2.5, pauses[1])
+    local rates = {}
+    for _, line in ipairs(said) do
+      if line:find "^rate " then rates[#rates + 1] = plain(line) end
+    end
+    assert.equal(60, #rates)
+    assert.truthy(rates[1]:find("%.%.%.$"), rates[1])
+    for i = 2, 60 do
+      assert.truthy(rates[i]:find(" 5/s ", 1, true), rates[i])
+      assert.equal(math.min(i - 1, 40), select(2, rates[i]:gsub("█", "")))
+    end
+    db:close()
   end)
 
   on_terminal("are drawn over each other on a terminal, within the window", function()

@@ -1,7 +1,9 @@
 -- tail_spec.lua - what doc/modules/cli/tail.md promises.
 local command = require "spec.tidetable.cli.command"
+local console = require "tidetable.cli.console"
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"
+local main = require "tidetable.cli.main"
 local text = require "tidetable.cli.text"
 local tidetable = require "tidetable"
 
@@ -203,6 +205,44 @@ describe("tail", function()
     refuses(1, "--from LATEST begins at the last change", { "tail", path, "--after", "1000" })
   end)
 
+  it("says it of an older stream with its label", function()
+    local db = open()
+    local items = table_of(db, "items", { retention = { count = 3 } })
+    for i = 1, 9 do items:put { id = "x", n = i } end
+    local label = items:describe().newest_stream_label
+    items:disable_stream()
+    items:enable_stream()
+    db:close()
+    refuses(1, ("go on behind them: tidetable tail %s items --label %s --after 6\n"):format(
+      helper.path(), label), { "tail", helper.path(), "items", "--label", label, "--after", "2" })
+  end)
+
+  -- Others write between its first look and its end.
+  it("ends where the last change was when it began, unless it follows", function()
+    local path, real = fifteen(), tidetable.open
+    finally(function() tidetable.open = real end)
+    function tidetable.open(...)
+      local db = real(...)
+      function db:info()
+        local info = getmetatable(db).__index.info(self)
+        helper.child(("for i = 1, 3 do db:table 'items':put { id = %d .. i } end")
+          :format(info.sequence_number)):close()
+        return info
+      end
+      return db
+    end
+    local parser, commands = main.parser()
+    for _, words in ipairs { { "--at", "14" }, { "--at", "14", "-t" } } do
+      local out, last = {}, nil
+      local args = parser:parse { "tail", path, table.unpack(words) }
+      commands.tail.run(args, setmetatable({ write = function(_, ...)
+        for _, part in ipairs { ... } do out[#out + 1] = part end
+      end }, { __index = console.new("never") }))
+      for n in table.concat(out):gmatch '"sequence_number":(%d+)' do last = tonumber(n) end
+      assert.equal(words[3] and 18 or 15, last)
+    end
+  end)
+
   it("refuses what is not there or makes no sense", function()
     local path = fifteen()
     refuses(1, path .. ": no table item\n  did you mean items?", { "tail", path, "item" })
@@ -321,6 +361,19 @@ describe("on a terminal", function()
     assert.truthy(list[3]:find('^    2  %d%d:%d%d:%d%d  MODIFY  ann 1 +'
       .. 'deep.b: 2 → 3, %+note: "n", status: "open" → "paid", %-total$'), list[3])
     assert.truthy(list[4]:find("REMOVE  ann 1 ", 1, true))
+  end)
+
+  on_terminal("records that are shown together stand below each other", function()
+    local db = open()
+    local items = table_of(db, "items")
+    for _, id in ipairs { "a", "much longer", "b" } do items:put { id = id, n = 1 } end
+    db:close()
+    for _, more in ipairs { "--no-follow", "-t" } do
+      local list = lines((command.terminal { "tail", helper.path(), "items", more }))
+      local at = assert(list[3]:find("n: 1", 1, true), list[3])
+      assert.equal(at, list[2]:find("n: 1", 1, true))
+      assert.equal(at, list[4]:find("n: 1", 1, true))
+    end
   end)
 
   on_terminal("nothing is wider than the window, and no control is shown", function()
