@@ -87,12 +87,15 @@ describe("retention", function()
   end)
 
   it("by bytes keeps what just fits, and hides the first record too", function()
-    local stream = with(nil)
+    local measured = with(nil)
     put(1, 4)
-    local four = stream:describe().bytes
-    assert(stream:set_retention { bytes = four })
+    local four = measured:describe().bytes
+    db = helper.memory { clock = clock }
+    local stream = with { bytes = four }
+    put(1, 4)
     assert.equal(4, stream:describe().count)
     put(5, 5)
+    assert.equal(5, db:check().records)          -- the first is still there, and out of sight
     assert.are.same({ 2, 3, 4, 5 }, numbers(stream:records()))
     for _, each in ipairs { stream, db:stream() } do
       local err = raises("TRIMMED", function() collect(each:records { after = 0 }) end)
@@ -297,6 +300,21 @@ describe("a reader that fell behind", function()
       assert.equal(3, err.last)
     end
     assert.equal(1, reader.position)
+  end)
+
+  it("has lost what went with a stream that is gone", function()
+    put(1, 3)
+    assert(db:delete_table "things")
+    clock:advance(20)
+    assert(db:trim())
+    assert.are.same({}, db:list_streams())
+    for _, position in ipairs { { after = 1 }, { at = 2 } } do
+      local err = raises("TRIMMED", function() collect(db:stream():records(position)) end)
+      assert.equal(2, err.first)
+      assert.equal(3, err.last)
+    end
+    assert.are.same({}, numbers(db:stream():records { after = 3 }))
+    assert.are.same({}, numbers(db:stream():records()))
   end)
 
   it("has lost nothing when nothing of the stream was in the range", function()

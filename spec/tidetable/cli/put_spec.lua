@@ -90,6 +90,17 @@ describe("put", function()
     command.refuses(2, "--old is for a single item", { "put", path, "orders", "-", "--old" })
   end)
 
+  it("takes no more than goes into one transaction", function()
+    local path = shop.make()
+    local ran = command.shell(("{ echo '{\"customer\":\"big\",\"placed_at\":1}'; "
+      .. "head -c 33554432 /dev/zero | tr '\\0' ' '; } | $TIDETABLE put %s orders -")
+      :format(command.quote(path)))
+    assert.same({ status = 1, out = "", err = "tidetable put: standard input is more than one "
+      .. "transaction takes\n  import stores many items, in as many transactions as it takes\n" },
+      ran)
+    assert.equal(6, count())
+  end)
+
   it("refuses what a table refuses", function()
     local path = shop.make()
     command.refuses(1, "Missing the key placed_at", { "put", path, "orders", "customer=ann" })
