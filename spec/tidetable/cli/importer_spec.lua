@@ -123,6 +123,20 @@ it("does not go on in another file", function()
   end)
 end)
 
+-- Of a line only the beginning is kept, and how long it is.
+it("does not go on at a line that only begins alike", function()
+  local _, take, db = new { checkpoint = "night" }
+  local function long(id, size)
+    return ('{"Item":{"id":{"N":"%d"},"text":{"S":"%s"}}}'):format(id, ("x"):rep(size))
+  end
+  take(TABLE)
+  for i = 1, 1000 do take(long(i, 2000)) end
+  _, take = new({ checkpoint = "night" }, db)
+  take(TABLE)
+  for i = 1, 999 do take(long(i, 2000)) end
+  fails("in:1001: not the line that checkpoint night stands at", take, long(1000, 2001))
+end)
+
 local BAD = { "{", "[]", '{"Item":{"id":{"S":"x"}}}', '{"Item":{"id":{"N":"x"}}}', '{"Item":{}}',
   '{"Item":{"id":{"N":"1"},"id":{"N":"2"}}}', "\xff", '{"Item":{"no":{"N":"1"}}}', lines.TOO_LONG }
 
