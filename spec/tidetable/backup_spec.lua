@@ -98,6 +98,13 @@ describe("backup", function()
     end)
   end
 
+  it("is one file, with nothing beside it", function()
+    assert(db:backup(target()))
+    for _, suffix in ipairs { "-wake", "-lock" } do
+      assert.is_nil(lfs.attributes(target() .. suffix))
+    end
+  end)
+
   it("is another incarnation of the same database, and goes its own way", function()
     assert(db:backup(target()))
     assert(db:backup(target("second.tide")))

@@ -457,6 +457,7 @@ describe("a full map", function()
       ok, err, code = one:put { id = "n" .. n, text = ("x"):rep(50000) }
     until not ok
     refused("FULL", ok, err, code)
+    refused("FULL", db:create_table { name = "more", partition_key = "id" })
     local stored = n - 1
     -- Each in turn, many times: no way of writing may eat up the reserve.
     for i = 1, 50 do

@@ -38,6 +38,16 @@ describe("describe", function()
     holds("\n  keys     id %(B%), partition key\n", "\n  stream   none\n$")
   end)
 
+  it("says what has been trimmed", function()
+    local db, orders = make()
+    assert(orders:stream():set_retention { count = 1 })
+    assert.equal(2, db:trim())
+    db:close()
+    local said = must { "describe", helper.path(), "orders" }
+    assert.truthy(said:find("\n  records    1 %([%d,]+ B%), sequence numbers 3 to 3\n"), said)
+    assert.truthy(said:find("\n  trimmed    through 2\n$"), said)
+  end)
+
   it("says it to programs", function()
     make():close()
     local tree = dkjson.decode(must { "describe", helper.path(), "orders", "--json" })

@@ -1,6 +1,7 @@
 -- progress_spec.lua - what doc/modules/cli/progress.md promises.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
+local progress = require "tidetable.cli.progress"
 
 helper.setup(before_each, after_each)
 
@@ -27,10 +28,10 @@ local function counting(total)
   return path
 end
 
-local function on_screen(total, variables)
+local function on_screen(total, variables, columns)
   local line = command.line
   command.line = command.lua
-  local screen = command.terminal({ counting(total) }, { columns = 100 }, variables)
+  local screen = command.terminal({ counting(total) }, { columns = columns or 100 }, variables)
   command.line = line
   return screen
 end
@@ -43,6 +44,36 @@ describe("progress", function()
     assert.truthy(screen:find "\r\27%[Kdone\n$", screen)
     assert.is_nil(screen:find("\27[3", 1, true))
     assert.truthy(on_screen("10000"):find("\27[32m==", 1, true))
+  end)
+
+  on_terminal("is no wider than the window", function()
+    local screen, count = on_screen("10000", { NO_COLOR = "1" }, 30), 0
+    for line in screen:gmatch "\r([^\r\27]+)\27%[K" do
+      count = count + 1
+      assert.is_true(#line <= 29, line)
+    end
+    assert.is_true(count > 0)
+  end)
+
+  -- Three seconds go by, with something to say every 30 ms.
+  it("is written ten times a second at most", function()
+    local core, now, lines = require "tidetable.core", 0, 0
+    local elapsed, errors = core.elapsed, io.stderr
+    finally(function()
+      core.elapsed = elapsed
+      rawset(io, "stderr", errors)
+    end)
+    function core.elapsed() return now end
+    rawset(io, "stderr", { flush = function() end, write = function(_, first)
+      lines = lines + (first == "\r" and 1 or 0)
+    end })
+    local bar = progress.new({ shows_progress = true }, "counting", 100)
+    for i = 1, 100 do
+      now = now + 0.03
+      bar:show(i)
+    end
+    bar:close()
+    assert.is_true(lines >= 20 and lines <= 30, lines .. " lines")
   end)
 
   on_terminal("says what is known when nobody knows the end", function()
