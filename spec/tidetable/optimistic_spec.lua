@@ -571,7 +571,7 @@ describe("its function", function()
         local ends = os.clock() + 0.15
         while os.clock() < ends do end
         tx:table("accounts"):put { id = "child" }
-      end)
+      end, { time_limit = 60 })
     ]]
     loop:wrap(function()
       assert.equal("done", optimistic(db, function(tx)

@@ -260,7 +260,7 @@ return function(loop, describe, it, before_each, after_each)
           print "in"
           while not io.open(path .. ".go") do end
           tx:table "orders":put { id = "theirs" }
-        end)
+        end, { time_limit = 60 })
       ]]
       assert.equal("in", child:line())
       collectgarbage()
@@ -282,7 +282,10 @@ return function(loop, describe, it, before_each, after_each)
 
     it("and is BUSY when it takes longer than busy_timeout", function()
       local child = helper.child [[
-        db:transact(function() print "in" while not io.open(path .. ".go") do end end)
+        db:transact(function()
+          print "in"
+          while not io.open(path .. ".go") do end
+        end, { time_limit = 60 })
       ]]
       assert.equal("in", child:line())
       local impatient = helper.open { busy_timeout = 0.05, wait = loop.wait }
