@@ -131,7 +131,7 @@ static int environment_open(struct store *store, const char *path, uint64_t page
 	if (rc == ENOMEM)
 		return fail_as(failure, ERR_NO_MEMORY,
 			"%s: no memory, or no address space to map max_bytes and a reserve"
-			" (choose a smaller max_bytes)", path);
+			" (choose a smaller max_size)", path);
 	return err ? err : engine_fail(failure, store, rc, "can't be opened");
 }
 

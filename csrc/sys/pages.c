@@ -215,6 +215,17 @@ static int refuse(const char *path, struct failure *failure)
 	return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a tidetable database", path);
 }
 
+/* A file that some program has made for itself, os.tmpname for one, is empty. */
+static int refuse_short(int fd, const char *path, struct failure *failure)
+{
+	struct stat stat;
+
+	if (fstat(fd, &stat) || stat.st_size > 0)
+		return refuse(path, failure);
+	return fail_as(failure, ERR_NOT_DATABASE,
+		"%s: is empty; a database is made only where there is no file", path);
+}
+
 /* The first page, good enough to say what wrote it. */
 static int check_first(const uint8_t *meta, const char *path, struct failure *failure)
 {
@@ -262,7 +273,7 @@ static int read_metas(int fd, const char *path, uint8_t metas[2][PAGES_META_BYTE
 
 	if (!read_at(fd, metas[0], PAGES_META_BYTES, 0))
 		return errno ? file_fail(failure, errno, path, "can't be read")
-			: refuse(path, failure);
+			: refuse_short(fd, path, failure);
 	err = check_first(metas[0], path, failure);
 	if (err == ERR_NOT_DATABASE && second_is_ours(fd)) {
 		memset(metas[0], 0, PAGES_META_BYTES);

@@ -371,7 +371,7 @@ int writer_check_room(struct txn *txn, struct failure *failure)
 		return engine_fail(failure, store, rc, "its free pages can't be counted");
 	if (found)
 		return 0;
-	return fail_with(failure, ERR_FULL, "%s: %llu bytes (max_bytes)", store->path,
+	return fail_with(failure, ERR_FULL, "%s: %llu bytes (max_size)", store->path,
 		(unsigned long long)store->options.max_bytes);
 }
 

@@ -124,6 +124,7 @@ describe("open", function()
       ok, err, code = orders:put { id = tostring(n), text = text }
     until not ok or n > 1000
     refused("FULL", ok, err, code)
+    assert.match("33554432 bytes %(max_size%)$", err.message)
     assert.is_false(err.retryable)
     -- Nothing was stored; reading, deleting and trimming go on.
     assert.is_nil(orders:get { id = tostring(n) })

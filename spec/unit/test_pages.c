@@ -150,11 +150,12 @@ static void what_is_no_database_is_refused(void)
 	remove(store_path("pages.tide-wake"));
 	put_bytes("", 0);
 	expect_refusal(ERR_NOT_DATABASE);
+	CHECK(strstr(failure.message, "is empty; a database is made only where there is no file"));
 	put_bytes("SQLite format 3", 16);
 	expect_refusal(ERR_NOT_DATABASE);
 	for (int i = 0; i < 200; i++) {
 		check_random_bytes(noise, sizeof noise);
-		put_bytes(noise, check_random_below(sizeof noise));
+		put_bytes(noise, 1 + check_random_below(sizeof noise));
 		expect_refusal(ERR_NOT_DATABASE);
 	}
 	CHECK(strstr(failure.message, "is not a tidetable database"));

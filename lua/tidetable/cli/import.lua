@@ -103,7 +103,7 @@ function import.run(args, out)
   local source <close> = lines.open(args.file)
   local db <close> = open.database(args.database, {
     create = args.create, busy_timeout = args.busy_timeout, max_size = args.max_size,
-  })
+  }, "--create makes it")
   local bar <close> = progress.new(out, "importing", source.size, source.size and text.bytes)
   local run = importer_of(db, source, args, bar)
   local _ending <close> = setmetatable({ run = run, args = args, bar = bar }, Ending)

@@ -87,8 +87,9 @@ end
 --- Opens a database that exists; the options are tidetable.open's.
 ---@param path string
 ---@param given tidetable.OpenOptions|nil  default: read_only
+---@param missing string|nil  what to do when there is none
 ---@return tidetable.Database  to be closed: `local db <close> = ...`
-function open.database(path, given)
+function open.database(path, given, missing)
   open.path(path)
   given = given or { read_only = true }
   if given.create == nil then
@@ -96,7 +97,7 @@ function open.database(path, given)
   end
   local db, err = tidetable.open(path, given)
   if not db then
-    open.fail(path, err)
+    open.fail(path, err, err.code == "NO_FILE" and not given.create and missing or nil)
   end
   return db
 end
