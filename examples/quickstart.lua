@@ -24,7 +24,6 @@ assert(db:transact(function(tx) -- all or nothing, and nobody in between
   order.status = "paid"
   mine:put(order)
   mine:delete { customer = "bob", placed_at = 1 }
-  return true
 end))
 
 for record in orders:stream():records { follow = true, timeout = 0.1 } do
