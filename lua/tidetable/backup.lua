@@ -84,16 +84,23 @@ function backup.to(database, path, given)
   return finish(database, copy, given.progress)
 end
 
---- tidetable.compact, of a database that was opened alone.
----@param database { core: userdata, wait: function|nil }
----@param progress tidetable.BackupProgress|nil
+--- Makes the file of a database small that nobody has open.
+---@param path string
+---@param max_size integer  0: the default
+---@param given tidetable.CompactOptions
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
-function backup.in_place(database, progress)
-  local copy, err, code = core.compact(database.core)
+function backup.in_place(path, max_size, given)
+  -- Closed whatever comes: others are kept out until it is.
+  local handle <close>, err, code = core.open(path, false, false, 0, max_size, nil, true)
+  if not handle then
+    return nil, err, code
+  end
+  local copy
+  copy, err, code = core.compact(handle)
   if not copy then
     return nil, err, code
   end
-  return finish(database, copy, progress)
+  return finish({ core = handle, wait = given.wait }, copy, given.progress)
 end
 
 return backup

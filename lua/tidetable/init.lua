@@ -1,5 +1,11 @@
 -- init.lua - tidetable: DynamoDB's tables and DynamoDB Streams in one file,
 -- inside your process.
+--
+-- Nothing here that older Luas can't read: they are to be told, not to stumble.
+
+if _VERSION ~= "Lua 5.4" then
+  error("tidetable is for Lua 5.4, and this is " .. _VERSION, 2)
+end
 
 local backup = require "tidetable.backup"
 local core = require "tidetable.core"
@@ -86,13 +92,7 @@ local compact_options = {
 function tidetable.compact(path, given)
   options.path(path, "compact")
   given = options.check(given, compact_options, "compact")
-  -- Closed whatever comes: others are kept out until it is.
-  local handle <close>, err, code = core.open(path, false, false, durability.full,
-    options.bytes(given.max_size) or 0, nil, true)
-  if not handle then
-    return nil, err, code
-  end
-  return backup.in_place({ core = handle, wait = given.wait }, given.progress)
+  return backup.in_place(path, options.bytes(given.max_size) or 0, given)
 end
 
 local file_options = { apart = "boolean", patience = options.seconds }

@@ -244,6 +244,20 @@ describe("two handles in a process", function()
   end)
 end)
 
+describe("another Lua", function()
+  it("is told which one it takes", function()
+    local file = assert(package.searchpath("tidetable", package.path))
+    local older = setmetatable({ _VERSION = "Lua 5.1" }, { __index = _G })
+    local ok, err = pcall(assert(loadfile(file, "t", older)))
+    assert.is_false(ok)
+    assert.match("tidetable is for Lua 5.4, and this is Lua 5.1", err)
+    -- And it comes as far as that: the whole file has to be read first.
+    for line in io.lines(file) do
+      assert.is_nil(line:find "<%a+>" or line:find "[^-]//" or line:find "^%s*goto ", line)
+    end
+  end)
+end)
+
 describe("an error", function()
   it("is an object that reads well, and joins with texts", function()
     local db = helper.memory()
