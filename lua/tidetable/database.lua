@@ -316,8 +316,11 @@ end
 
 --- Closes the handle, and what was made from it. Twice is fine.
 function Database:close()
-  wait.cancel(self)
+  local ok, err = wait.cancel(self)
   core.close(self.core)
+  if not ok then
+    error(err, 0)
+  end
 end
 
 Database.__close = Database.close

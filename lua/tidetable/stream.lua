@@ -224,10 +224,10 @@ function Reader:next_group(seconds)
 end
 
 function Reader:close()
+  core.finish(self.core)
   if self.wakeup then
     self.wakeup:close()
   end
-  core.finish(self.core)
 end
 
 Reader.__close = Reader.close

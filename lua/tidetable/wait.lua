@@ -80,11 +80,15 @@ local function cancel(wakeup)
   end
 end
 
---- Closes the descriptor; the loop that waits on it is told first.
+--- Closes the descriptor; the loop that waits on it is told first. What that raises is
+--- raised when it is closed.
 function Wakeup:close()
-  cancel(self)
+  local ok, err = pcall(cancel, self)
   self.closed = true
   core.finish(self.core)
+  if not ok then
+    error(err, 0)
+  end
 end
 
 Wakeup.__close = Wakeup.close
@@ -120,12 +124,19 @@ function wait.kind(name)
   return setmetatable(Kind, { __index = Wakeup })
 end
 
---- Before a database is closed, and its wakeups with it.
+--- Before a database is closed, and its wakeups with it: all of their loops are told,
+--- whatever one of them raises.
 ---@param database table
+---@return boolean ok, any err  the first that was raised
 function wait.cancel(database)
+  local ok, first = true, nil
   for wakeup in pairs(database.wakeups or {}) do
-    cancel(wakeup)
+    local told, err = pcall(cancel, wakeup)
+    if ok and not told then
+      ok, first = false, err
+    end
   end
+  return ok, first
 end
 
 --- A way to wait of one that yields: it is told how many seconds at most, and where no

@@ -127,6 +127,27 @@ describe("a wakeup", function()
     wakeup:on_close(nil)
   end)
 
+  -- The wakeup, the others and the database stayed open.
+  it("is closed whatever on_close raises, and so is the database", function()
+    local one = assert(db:wakeup())
+    one:on_close(function() error("mine", 0) end)
+    assert.are.same({ false, "mine" }, { pcall(one.close, one) })
+    raises("CLOSED", one.pollfd, one)
+    local told, all = 0, {}
+    for i = 1, 3 do
+      all[i] = assert(db:wakeup())
+      all[i]:on_close(function()
+        told = told + 1
+        error("mine", 0)
+      end)
+    end
+    assert.are.same({ false, "mine" }, { pcall(db.close, db) })
+    assert.equal(3, told)
+    raises("CLOSED", db.info, db)
+    for i = 1, 3 do raises("CLOSED", all[i].pollfd, all[i]) end
+    db:close()
+  end)
+
   it("can be used as the page shows", function()
     local stream, last, seen = assert(orders:stream()), 0, 0
     local wakeup <close> = assert(db:wakeup())
