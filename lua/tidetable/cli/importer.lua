@@ -238,7 +238,7 @@ function Importer:flush(line)
   self.line = math.max(self.line, line)
 end
 
---- One more item, or false and what is wrong, of the line that was read last.
+--- Keeps an item, or false and what is wrong, of the line that was read last.
 function Importer:collect(item, problem, line)
   local batch = self.batch
   local count = #batch.items + 1
@@ -250,13 +250,19 @@ function Importer:collect(item, problem, line)
   end
 end
 
+--- The table that --table names; a definition may have named it already, and made it.
+function Importer:open_table()
+  self.table = open.table(self.db, self.given.table).name
+end
+
+--- One more item.
 function Importer:add(item, line)
   if not self.table then
     if not self.given.table then
       console.fail(("%s: nothing says of which table this item is"):format(
         self:place(self.source.number)), "--table says it")
     end
-    self.table = open.table(self.db, self.given.table).name
+    self:open_table()
   end
   self:collect(item, nil, line)
 end
@@ -381,6 +387,9 @@ end
 --- There are no more lines: stores the rest, forgets the checkpoint.
 function Importer:finish()
   self:flush(self.source.number)
+  if self.given.table and not self.table then
+    self:open_table() -- it was named wrongly, also if nothing was to be stored
+  end
   if self.definition then
     console.fail(self.source.name .. ": the end is missing: the export was cut short",
       "what is there is stored")

@@ -204,6 +204,7 @@ describe("import", function()
 
   it("says what is wrong with the words", function()
     local path = make()
+    command.refuses(1, "no table itmes", { "import", path, "--table", "itmes" })
     command.refuses(1, "nowhere.jsonl: No such file", { "import", path, "nowhere.jsonl" })
     command.refuses(1, "Is a directory", { "import", path, "/" })
     command.refuses(2, "without --from-line",
