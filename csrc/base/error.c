@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <unistd.h>
+
 const char *error_code(int err)
 {
 	switch (err) {
@@ -94,7 +96,9 @@ int fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(what, sizeof what, format, args);
 	va_end(args);
-	if (pid)
+	if (pid == getpid())
+		snprintf(who, sizeof who, " (this process itself)");
+	else if (pid)
 		snprintf(who, sizeof who, " (process %lld)", (long long)pid);
 	fail_as(failure, ERR_BUSY, "%s%s", what, who);
 	if (failure)

@@ -1,6 +1,8 @@
 /* test_error.c - every failure has its words, and a failure keeps them whole. */
 #include "base/error.h"
 
+#include <unistd.h>
+
 #include "check.h"
 
 struct row {
@@ -97,6 +99,9 @@ static void who_is_busy_is_said_where_it_is_known(void)
 	CHECK_EQUAL_INT(fail_busy(&failure, 0, "%s: taken", "shop.tide"), ERR_BUSY);
 	CHECK_EQUAL_STRING(failure.message, "shop.tide: taken");
 	CHECK_EQUAL_INT(failure.pid, 0);
+	CHECK_EQUAL_INT(fail_busy(&failure, getpid(), "taken"), ERR_BUSY);
+	CHECK_EQUAL_STRING(failure.message, "taken (this process itself)");
+	CHECK_EQUAL_INT(failure.pid, getpid());
 	CHECK_EQUAL_INT(fail_busy(NULL, 1, "taken"), ERR_BUSY);
 }
 
