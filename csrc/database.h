@@ -48,6 +48,8 @@ int check_all_rows(struct tide *tide, struct tide_report *report, struct progres
 /* The sentence of a report's first problem. */
 struct slice check_first_problem(const struct tide_report *report);
 
+/* --- database.c --- */
+
 /* What a reading call reads from: the open transaction, or a fresh snapshot. */
 struct snapshot {
 	struct txn *txn;
@@ -64,6 +66,8 @@ void tide_look_away(struct tide *tide, const struct snapshot *snapshot);
 /* The table in the catalog as it is; NULL, with NOT_FOUND in failure. */
 const struct table *tide_find(struct tide *tide, struct tide_table *table,
 	struct failure *failure);
+
+/* --- snapshot.c --- */
 
 /* One that is held. */
 struct tide_snapshot {

@@ -58,12 +58,12 @@ struct tide_info {
 	enum tide_durability durability;
 	uint8_t database_id[16];
 	uint8_t incarnation[16];
-	uint64_t sequence;
+	uint64_t sequence;           /* of the last change; 0: there was none */
 	uint64_t file_bytes, free_bytes, max_bytes, page_bytes;
-	uint32_t readers, readers_max;
-	uint64_t oldest_reader_lag;
-	int64_t oldest_reader_pid;
-	const char *engine;
+	uint32_t readers, readers_max;       /* slots in use, of all processes; and all */
+	uint64_t oldest_reader_lag;  /* commits since the oldest snapshot that is held, */
+	int64_t oldest_reader_pid;   /* and by whom; 0: nobody */
+	const char *engine;          /* as tide_engine */
 };
 int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure);
 
@@ -339,7 +339,7 @@ struct tide_report {
 	uint64_t commit;             /* the snapshot that was checked */
 	uint32_t stale_readers;      /* cleared */
 	uint64_t problems;
-	/* A problem a line, the first PROBLEMS_MAX: the invariant's number, tree,
+	/* A problem a line, the first TIDE_PROBLEMS_MAX: the invariant's number, tree,
 	 * table, key, page (0: none) and a sentence, a tab between them. */
 	struct buffer text;
 };

@@ -22,7 +22,7 @@ struct journal {
 	uint32_t cap;
 };
 
-/* Keeps a record: event, origin, size, sequence, hash and slices are given;
+/* Keeps a record: event, origin, sequence, hash and slices are given;
  * the rest is filled in by the flush. NO_MEMORY. */
 int journal_add(struct journal *journal, uint32_t stream, const struct record *record);
 

@@ -38,7 +38,7 @@ const struct progress *task_progress(const struct task *task);
 /* Readable as soon as the task has ended. */
 int task_descriptor(const struct task *task);
 
-/* Sleeps until it has ended, or so many ms, or until a signal. */
+/* Sleeps until it has ended, or so many ms (1,000,000 at most), or until a signal. */
 void task_wait(const struct task *task, uint32_t ms);
 
 /* END while it runs; then what the function returned, and its failure. */

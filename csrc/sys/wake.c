@@ -232,7 +232,8 @@ static void drop_namesakes_lock(struct wake *wake)
 /* With OPENING held nobody else comes; so alone now is alone until wake_opened. */
 static int join(struct wake *wake, bool *alone, struct failure *failure)
 {
-	int system = set_lock(wake, F_WRLCK, LOCK_ALIVE), err;
+	int system = set_lock(wake, F_WRLCK, LOCK_ALIVE);
+	int err;
 
 	*alone = system == 0;
 	if (*alone)

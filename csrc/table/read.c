@@ -289,7 +289,6 @@ int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *
 	buffer_clear(&page->bytes);
 	page->at = 0;
 	page->count = 0;
-	page->given = 0;
 	page->more = false;
 	err = walk_page(page, &walk, range, max < PAGE_ITEMS ? max : PAGE_ITEMS, table, asked);
 	rows_stop(&walk);
@@ -322,7 +321,6 @@ int page_next(struct page *page, uint64_t *sequence, struct slice *item)
 	if (err)
 		return err;
 	page->at += ENTRY_HEAD + item->len;
-	page->given++;
 	return 0;
 }
 

@@ -58,7 +58,6 @@ struct page {
 	struct buffer scratch;
 	size_t at;                   /* what of it is given */
 	uint32_t count;
-	uint32_t given;
 	bool more;                   /* the range goes on behind the page */
 };
 

@@ -34,7 +34,7 @@ struct transaction {
 	struct journal journal;
 	uint32_t look;               /* which stream a writer looks at next, by turns */
 	struct buffer scratch;       /* rows being made */
-	struct buffer old;           /* an old item put together from its parts */
+	struct buffer old;           /* the old item, in one piece: lent with a change */
 	struct buffer keys;
 };
 
