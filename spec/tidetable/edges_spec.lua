@@ -191,6 +191,14 @@ describe("an error object", function()
     assert.match("ERROR: /nowhere", tostring(err))
     err.message = {}
     assert.match("ERROR: unknown$", tostring(err))
+    err.where = nil
+    assert.equal("ERROR: unknown", tostring(err))
+  end)
+
+  it("knows no line where nobody's Lua has called", function()
+    local _, err = coroutine.wrap(tidetable.open)("/nowhere/at/all")
+    assert.is_nil(err.where)
+    assert.equal(err.code .. ": " .. err.message, tostring(err))
   end)
 end)
 
@@ -227,9 +235,12 @@ end)
 describe("a query without a snapshot", function()
   it("has no versions and no places", function()
     local things = new_table(helper.memory())
-    local _, query = things:query "x"
+    local next_item, state, value, query = things:query "x"
+    assert.is_nil(next_item(state, value))
     for _, name in ipairs { "next_versioned", "place", "rewind", "follows" } do
-      assert.has_error(function() core[name](query.core or query, "", 0) end)
+      local ok, message = pcall(core[name], query, "", 0)
+      assert.is_false(ok)
+      assert.match("a query with a snapshot expected", message)
     end
   end)
 end)

@@ -175,6 +175,7 @@ describe("tables", function()
   it("with holes are refused", function()
     assert.equal("v: a table with a hole, or with keys other than 1 to n, is no list",
       refusal { v = { 1, 2, nil, 4 } })
+    assert.match("hole", refusal { v = { 1, 2, nil, 4, [-1] = 0 } })
     assert.match("hole", refusal { v = { [2] = true } })
     assert.match("hole", refusal { v = { [0] = true } })
     assert.match("hole", refusal { v = { true, [1000000] = true } })

@@ -300,10 +300,30 @@ static size_t put_levels(uint8_t *bytes, unsigned levels)
 	return len;
 }
 
+/* A map in a map in ... below one attribute. */
+static size_t put_maps(uint8_t *bytes, unsigned levels)
+{
+	size_t len = 3;
+
+	memcpy(bytes, "\1\1a", 3);
+	while (levels-- > 0) {
+		bytes[len++] = TYPE_M;
+		set_u32(bytes + len, 1 + levels * 8);
+		len += 4;
+		memcpy(bytes + len, "\1\1a", 3);
+		len += levels > 0 ? 3 : 1;
+	}
+	bytes[len - 1] = 0;
+	return len;
+}
+
 static void test_depth(void)
 {
-	uint8_t bytes[256];
+	uint8_t bytes[512];
 
+	CHECK_EQUAL_INT(check(bytes, put_maps(bytes, 1)), 0);
+	CHECK_EQUAL_INT(check(bytes, put_maps(bytes, VALUE_MAX_DEPTH)), 0);
+	CHECK_EQUAL_INT(check(bytes, put_maps(bytes, VALUE_MAX_DEPTH + 1)), ERR_CORRUPT);
 	CHECK_EQUAL_INT(check(bytes, put_levels(bytes, 1)), 0);
 	CHECK_EQUAL_INT(check(bytes, put_levels(bytes, VALUE_MAX_DEPTH)), 0);
 	CHECK_EQUAL_INT(check(bytes, put_levels(bytes, VALUE_MAX_DEPTH + 1)), ERR_CORRUPT);
