@@ -91,9 +91,44 @@ static void a_transaction_has_a_size(void)
 	tide_close(tide);
 }
 
+/* A put is refused while there is room left for what makes room: every item can go. */
+static void a_full_database_can_be_emptied(void)
+{
+	enum { SIZE = 300000, MAX_BYTES = 32 << 20 };
+	struct tide_options options = { .in_memory = true, .max_bytes = MAX_BYTES };
+	char *big = calloc(1, SIZE + 1), sort[16];
+	struct tide_table table;
+	struct tide_change change;
+	struct tide *tide;
+	int puts = 0, err;
+
+	CHECK(big != NULL);
+	memset(big, 'b', SIZE);
+	MUST(tide_open(&tide, &options, &failure), failure);
+	table = create_table(tide, "orders");
+	do {
+		snprintf(sort, sizeof sort, "%d", puts++);
+		begin(tide);
+		err = tide_put(tide, &table, item_of(&made, "a", sort, big), &change, &failure);
+		commit(tide);
+	} while (!err);
+	CHECK_EQUAL_INT(err, ERR_FULL);
+	while (--puts > 0) {
+		snprintf(sort, sizeof sort, "%d", puts - 1);
+		begin(tide);
+		MUST(tide_delete(tide, &table, item_of(&made, "a", sort, NULL), &change,
+			&failure), failure);
+		commit(tide);
+	}
+	check_clean(tide);
+	free(big);
+	tide_close(tide);
+}
+
 int main(void)
 {
 	long_keys_are_hashed();
+	a_full_database_can_be_emptied();
 	a_transaction_has_a_size();
 	builder_release(&made);
 	return 0;
