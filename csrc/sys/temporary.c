@@ -107,15 +107,12 @@ static int make_and_lock(struct temporary *temporary, const char *path, struct f
 	system = set_lock(temporary->fd, F_WRLCK);
 	if (!system && file_is_at(temporary->fd, temporary->path))
 		return 0;
-	if (!system || system == EAGAIN || system == EACCES) {
-		err = fail_as(failure, ERR_BUSY, "%s: is removed again and again", temporary->path);
-	} else {
-		err = file_fail(failure, system, temporary->path, "can't be locked");
-		unlink(temporary->path);
-	}
+	unlink(temporary->path);
 	close(temporary->fd);
 	temporary->fd = -1;
-	return err;
+	if (!system || system == EAGAIN || system == EACCES)
+		return fail_as(failure, ERR_BUSY, "%s: is removed again and again", temporary->path);
+	return file_fail(failure, system, temporary->path, "can't be locked");
 }
 
 int temporary_make(struct temporary *temporary, const char *path, struct failure *failure)
