@@ -394,7 +394,7 @@ $(COMMAND): Makefile | $(OUT)/bin
 	@chmod +x $@
 
 $(OUT)/unit/%: $(OBJ)/spec/unit/%.o $(CORE)
-	$(call link,$(WRAPPED:%=-Wl,--wrap=%))
+	$(call link,$(EXPORT) $(WRAPPED:%=-Wl,--wrap=%))
 
 # Calls of the store that this test lets fail.
 STORE_CALLS = txn_get txn_put txn_append txn_delete txn_count txn_cursor cursor_open cursor_move \
@@ -404,6 +404,8 @@ $(OUT)/unit/fault_tide_store: WRAPPED = $(STORE_CALLS)
 
 # Libc's functions are found in the program first, by LMDB too.
 CALLS := $(call objects,spec/calls/*.c)
+$(OUT)/unit/fault_backup: $(CALLS)
+$(OUT)/unit/fault_backup: EXPORT = -rdynamic
 $(BREAKING:%=$(OUT)/breaking/%): $(CALLS) $(CORE)
 	$(call link,-rdynamic)
 $(OUT)/breaking/powercut: $(call objects,spec/powercut/*.c)

@@ -13,6 +13,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -232,6 +233,13 @@ SEEN off_t lseek(int fd, off_t at, int whence)
 	return PASS(&call, REAL(lseek)(fd, at, whence));
 }
 
+SEEN ssize_t recv(int fd, void *bytes, size_t len, int flags)
+{
+	struct call call = { .kind = CALL_RECEIVE, .fd = fd, .len = len, .flags = flags };
+
+	return PASS(&call, REAL(recv)(fd, bytes, len, flags));
+}
+
 /* --- writing --- */
 
 /* The first len bytes of the parts; how many parts that is. */
@@ -400,6 +408,13 @@ SEEN int inotify_add_watch(int fd, const char *path, uint32_t mask)
 	struct call call = { .kind = CALL_WATCH, .fd = fd, .path = path };
 
 	return (int)PASS(&call, REAL(inotify_add_watch)(fd, path, mask));
+}
+
+SEEN int socketpair(int domain, int type, int protocol, int sockets[2])
+{
+	struct call call = { .kind = CALL_SOCKETS, .fd = -1 };
+
+	return (int)PASS(&call, REAL(socketpair)(domain, type, protocol, sockets));
 }
 
 static ssize_t draw(void *bytes, size_t len, unsigned flags)

@@ -21,7 +21,8 @@
 	X(MAP, "mmap") X(UNMAP, "munmap") X(CONTROL, "fcntl") X(RENAME, "rename") \
 	X(UNLINK, "unlink") X(CHMOD, "fchmod") X(FUTEX, "futex") \
 	X(INOTIFY, "inotify_init1") X(WATCH, "inotify_add_watch") \
-	X(RANDOM, "getrandom") X(MEMORY, "malloc")
+	X(SOCKETS, "socketpair") X(RECEIVE, "recv") X(RANDOM, "getrandom") \
+	X(MEMORY, "malloc")
 
 enum call_kind {
 #define CALL_ENUM(name, text) CALL_##name,

@@ -1,97 +1,41 @@
 /* fault_backup.c - copies when memory, a call of the system's, or the disk fails.
  *
- * Each request of memory fails, alone or with all after it, and each call once.
- * Whatever comes of it: the database is as it was, the target is the old file, or
- * none, or a whole new one if the copy says so, and nothing else lies around.
+ * Each request of memory fails, alone or with all after it, and each call once (but
+ * for those that put things away: what they leave nobody can help). Whatever comes of
+ * it: the database is as it was, the target is the old file, or none, or a whole new
+ * one if the copy says so, and nothing else lies around.
  */
-#undef _FORTIFY_SOURCE       /* its headers would define some of them already */
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include "base/memory.h"
+#include "calls/calls.h"
 #include "unit/tides.h"
 
 static struct failure failure;
 
 /* --- the system's calls, ours and LMDB's: the one whose turn it is fails --- */
 
-#define VISIBLE __attribute__((visibility("default")))
-
-static _Atomic long calls_allowed = -1;
+static _Atomic long calls_allowed;
 static int system_error;
 
-static bool refused(void)
+/* Beside what puts away: of fstatfs LMDB does not look whether it went well, but reads
+ * what it said (to choose fsync on kernels before 3.6), and memcheck tells. */
+static bool is_spared(enum call_kind kind)
 {
-	if (atomic_load(&calls_allowed) < 0 || atomic_fetch_sub(&calls_allowed, 1) != 0)
-		return false;
-	errno = system_error;
-	return true;
+	return kind == CALL_CLOSE || kind == CALL_UNMAP || kind == CALL_UNLINK ||
+		kind == CALL_STATFS;
 }
 
-VISIBLE ssize_t write(int fd, const void *bytes, size_t len)
+static struct fate before_call(const struct call *call)
 {
-	return refused() ? -1 : syscall(SYS_write, fd, bytes, len);
+	bool fails = !is_spared(call->kind) && atomic_fetch_sub(&calls_allowed, 1) == 0;
+
+	return (struct fate){ .error = fails ? system_error : 0 };
 }
 
-VISIBLE ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
-{
-	return refused() ? -1 : syscall(SYS_pwrite64, fd, bytes, len, at);
-}
-
-VISIBLE ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
-{
-	return refused() ? -1 : syscall(SYS_pwritev, fd, parts, count, at, 0);
-}
-
-VISIBLE ssize_t pread(int fd, void *bytes, size_t len, off_t at)
-{
-	return refused() ? -1 : syscall(SYS_pread64, fd, bytes, len, at);
-}
-
-VISIBLE int fsync(int fd)
-{
-	return refused() ? -1 : (int)syscall(SYS_fsync, fd);
-}
-
-VISIBLE int fdatasync(int fd)
-{
-	return refused() ? -1 : (int)syscall(SYS_fdatasync, fd);
-}
-
-VISIBLE int ftruncate(int fd, off_t size)
-{
-	return refused() ? -1 : (int)syscall(SYS_ftruncate, fd, size);
-}
-
-VISIBLE int fchmod(int fd, mode_t mode)
-{
-	return refused() ? -1 : (int)syscall(SYS_fchmod, fd, mode);
-}
-
-VISIBLE int posix_fallocate(int fd, off_t at, off_t size)
-{
-	return refused() ? system_error : syscall(SYS_fallocate, fd, 0, at, size) ? errno : 0;
-}
-
-VISIBLE int rename(const char *from, const char *to)
-{
-	return refused() ? -1 : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
-}
-
-VISIBLE int socketpair(int domain, int type, int protocol, int sockets[2])
-{
-	return refused() ? -1 : (int)syscall(SYS_socketpair, domain, type, protocol, sockets);
-}
-
-VISIBLE ssize_t recv(int fd, void *bytes, size_t len, int flags)
-{
-	return refused() ? -1 : syscall(SYS_recvfrom, fd, bytes, len, flags, NULL, NULL);
-}
+static const struct call_hooks hooks = { before_call, NULL };
 
 /* --- databases --- */
 
@@ -304,8 +248,10 @@ static bool fail_call(const struct kind *kind, long which, int error)
 	tide = open_source(kind);
 	system_error = error;
 	atomic_store(&calls_allowed, which);
+	calls_watch(&hooks);
 	err = copy(kind, tide);
-	came = atomic_exchange(&calls_allowed, -1) < 0;
+	calls_watch(NULL);
+	came = atomic_load(&calls_allowed) < 0;
 	CHECK(err <= 0 && (err == 0 || failure.err == err));
 	CHECK(came || err == 0);
 	is_sound(kind, tide, err == 0 || is_new(kind));
