@@ -2,16 +2,19 @@
 -- a database that asks for no size gets a small one.
 local tidetable = require "tidetable"
 
-local open = tidetable.open
-
--- What is wrong with the arguments is for open itself to say.
-function tidetable.open(path, given)
-  if given == nil or (type(given) == "table" and given.max_size == nil) then
-    local sized = { max_size = "1 GiB" }
-    for name, value in pairs(given or {}) do sized[name] = value end
-    given = sized
+-- What is wrong with the arguments is for the function itself to say.
+local function sized(f)
+  return function(path, given)
+    if given == nil or (type(given) == "table" and given.max_size == nil) then
+      local options = { max_size = "768 MiB" }
+      for name, value in pairs(given or {}) do options[name] = value end
+      given = options
+    end
+    return f(path, given)
   end
-  return open(path, given)
 end
+
+tidetable.open = sized(tidetable.open)
+tidetable.compact = sized(tidetable.compact)
 
 return true

@@ -358,7 +358,7 @@ describe("transact", function()
     local text = ("x"):rep(390 * 1024)
     raises("TOO_BIG", db.transact, db, function(tx)
       for i = 1, 100 do tx:table "ledger":put { id = tostring(i), text = text } end
-    end)
+    end, { time_limit = 60 })
     assert.are.same({}, collect(ledger:scan()))
     assert.is_true(db:check().ok)
   end)

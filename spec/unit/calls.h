@@ -3,7 +3,8 @@
  * Each request that a call makes of what is below is refused once, the first, then
  * the second, until the call goes well. Whatever fails says so, leaves no lock
  * behind and nothing half-done; then the same call goes well. The handle is a
- * fresh one each time, so that nothing it remembers saves it a request.
+ * fresh one each time, so that nothing it remembers saves it a request. EVERY=n
+ * refuses one request in n.
  */
 #ifndef UNIT_CALLS_H
 #define UNIT_CALLS_H
@@ -626,11 +627,11 @@ static void each_request_may_fail(const struct call *call)
 		if (call->run == run_stubborn)
 			prepare_stubborn(tide);
 		was_refused = false;
-		refuse_after(allowed++);
+		refuse_after(allowed);
 		err = call->run(tide);
 		refuse_after(-1);
 		if (err && !is_refusal(call, err)) {
-			fprintf(stderr, "%s: request %ld: %s\n", call->name, allowed - 1,
+			fprintf(stderr, "%s: request %ld: %s\n", call->name, allowed,
 				failure.message);
 			exit(1);
 		}
@@ -644,6 +645,7 @@ static void each_request_may_fail(const struct call *call)
 		if (err && !call->happened)
 			CHECK_EQUAL_INT(call->run(tide), 0);
 		tide_close(tide);
+		allowed += check_step();
 	} while (err || was_refused);
 	tide_close(keeper);
 	remove_files(options.path);

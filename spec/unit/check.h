@@ -5,7 +5,8 @@
  * status 1: the programs are small, and a second failure is mostly an echo.
  *
  * Properties are tried on random values. `SEED=n` repeats a run; without it
- * the seed is new each time, and said.
+ * the seed is new each time, and said. What takes long can be cut short:
+ * `RUNS=n` tries so many values, `EVERY=n` one in n of the cases of a long row.
  */
 #ifndef UNIT_CHECK_H
 #define UNIT_CHECK_H
@@ -148,6 +149,23 @@ static inline void check_random_bytes(void *bytes, size_t length)
 
 	for (i = 0; i < length; i++)
 		put[i] = (uint8_t)check_random();
+}
+
+/* How often to try; usual is what `make test` has the time for. */
+static inline uint64_t check_runs(uint64_t usual)
+{
+	const char *text = getenv("RUNS");
+
+	return text && *text ? strtoull(text, NULL, 10) : usual;
+}
+
+/* How far it is to the next case to try. */
+static inline long check_step(void)
+{
+	const char *text = getenv("EVERY");
+	uint64_t every = text && *text ? strtoull(text, NULL, 10) : 1;
+
+	return every > 1 ? 1 + (long)check_random_below(2 * every - 1) : 1;
 }
 
 /* -- a directory of the test's own, gone when the program ends */

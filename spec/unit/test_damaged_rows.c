@@ -414,8 +414,7 @@ static void a_file_full_of_damage(void)
 
 int main(void)
 {
-	const char *text = getenv("RUNS");
-	long runs = text && *text ? atol(text) : 200;
+	uint64_t runs = check_runs(200);
 	char *path = strdup(tide_path("damaged.tide"));
 
 	CHECK(path != NULL);
@@ -426,7 +425,7 @@ int main(void)
 	a_file_full_of_damage();
 	fill(path);
 	read_file(path);
-	while (runs-- > 0) {
+	while (runs--) {
 		alarm(PATIENCE_SECONDS);
 		write_file(path);
 		tide_clock_set(manual, 1003000);
