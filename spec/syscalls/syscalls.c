@@ -20,7 +20,6 @@
  * EVERY=n takes each n-th point, from a place that SEED chooses; ONLY=n that one.
  */
 #include <glob.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -28,6 +27,7 @@
 #include "calls/calls.h"
 #include "calls/digest.h"
 #include "syscalls/acts.h"
+#include "unit/files.h"
 #include "unit/tides.h"
 
 #define ACTS_MOST 32
@@ -148,18 +148,6 @@ static struct fate before(const struct call *call)
 static const struct call_hooks hooks = { before, NULL };
 
 /* --- what is left --- */
-
-static int count_descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	CHECK(directory != NULL);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
 
 static int count_maps(const char *path)
 {
@@ -370,7 +358,7 @@ static void play_alone(struct child *parent, void *context)
 	tide_clock_drop(actor.options.clock);
 }
 
-static void remove_files(void)
+static void remove_all(void)
 {
 	static const char *const suffixes[] = { "", "-lock", "-wake", "-part????????" };
 	char pattern[4300];
@@ -389,7 +377,7 @@ static bool play_point(const struct point *chosen)
 {
 	struct child child;
 
-	remove_files();
+	remove_all();
 	memset(told->calls, 0, sizeof told->calls);
 	told->fired = false;
 	child = child_start(play_alone, (void *)(uintptr_t)chosen);

@@ -9,6 +9,7 @@
 #ifndef UNIT_CALLS_H
 #define UNIT_CALLS_H
 
+#include "unit/files.h"
 #include "unit/tides.h"
 
 #define BIG 5000                         /* an item of several parts */
@@ -571,17 +572,6 @@ static void fill(void)
 	MUST(tide_delete_table(tide, slice_of_text("gone"), &failure), failure);
 	check_clean(tide);
 	tide_close(tide);
-}
-
-static void remove_files(const char *path)
-{
-	static const char *const suffixes[] = { "", "-lock", "-wake" };
-	char name[4300];
-
-	for (int i = 0; i < 3; i++) {
-		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-		unlink(name);
-	}
 }
 
 /* The lock is free, from another handle; and the file is sound. */

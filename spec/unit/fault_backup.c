@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "calls/calls.h"
+#include "unit/files.h"
 #include "unit/tides.h"
 
 static struct failure failure;
@@ -100,17 +101,6 @@ static int count_strangers(const char *path)
 			count++;
 	closedir(directory);
 	return count;
-}
-
-static void remove_files(const char *path)
-{
-	static const char *const suffixes[] = { "", "-lock", "-wake" };
-	char name[4300];
-
-	for (int i = 0; i < 3; i++) {
-		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-		unlink(name);
-	}
 }
 
 /* --- copies --- */

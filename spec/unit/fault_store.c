@@ -1,22 +1,9 @@
 /* fault_store.c - store.h when memory runs out, at each request, once or from there on. */
-#include <dirent.h>
-
 #include "base/memory.h"
+#include "unit/files.h"
 #include "unit/stores.h"
 
 static struct failure failure;
-
-static int count_descriptors(void)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	int count = 0;
-
-	CHECK(directory != NULL);
-	while (readdir(directory))
-		count++;
-	closedir(directory);
-	return count;
-}
 
 static int use_all(const struct store_options *options)
 {

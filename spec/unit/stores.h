@@ -11,18 +11,9 @@
 
 #include "sys/store.h"
 #include "unit/child.h"
+#include "unit/must.h"
 
 #define SMALL_MAX_BYTES (UINT64_C(32) << 20)
-
-static inline void stores_must(int err, const struct failure *failure, const char *file, int line)
-{
-	if (!err)
-		return;
-	fprintf(stderr, "%s:%d: %s: %s\n", file, line, error_code(err), failure->message);
-	exit(1);
-}
-
-#define MUST(call, failure) stores_must((call), &(failure), __FILE__, __LINE__)
 
 /* A name in the test's directory; good until the 8th call from here. */
 static inline const char *store_path(const char *name)

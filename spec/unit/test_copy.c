@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "sys/copy.h"
+#include "unit/files.h"
 #include "unit/stores.h"
 
 #define ROWS 2000
@@ -71,17 +72,6 @@ static struct store *open_filled(const char *path)
 
 	write_all(store, 1);
 	return store;
-}
-
-static void remove_files(const char *path)
-{
-	static const char *const suffixes[] = { "", "-lock", "-wake" };
-	char name[4400];
-
-	for (int i = 0; i < 3; i++) {
-		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-		unlink(name);
-	}
 }
 
 static struct temporary make(void)

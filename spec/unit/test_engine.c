@@ -4,22 +4,12 @@
 #include <sys/mount.h>
 #include <sys/vfs.h>
 
+#include "unit/files.h"
 #include "unit/stores.h"
 
 #define CRASHES 150
 
 static struct failure failure;
-
-static void remove_files(const char *path)
-{
-	static const char *const suffixes[] = { "", "-lock", "-wake" };
-	char name[4400];
-
-	for (int i = 0; i < 3; i++) {
-		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-		remove(name);
-	}
-}
 
 /* How many files in the making there are. */
 static size_t parts_of(const char *path)

@@ -9,16 +9,7 @@
 #include "codec/builder.h"
 #include "tide.h"
 #include "unit/child.h"
-
-static inline void tides_must(int err, const struct failure *failure, const char *file, int line)
-{
-	if (!err)
-		return;
-	fprintf(stderr, "%s:%d: %s: %s\n", file, line, error_code(err), failure->message);
-	exit(1);
-}
-
-#define MUST(call, failure) tides_must((call), &(failure), __FILE__, __LINE__)
+#include "unit/must.h"
 
 /* A name in the test's directory; good until the 8th call from here. */
 static inline const char *tide_path(const char *name)

@@ -1,0 +1,32 @@
+/* files.h - what a test leaves behind: a database's files, open descriptors. */
+#ifndef UNIT_FILES_H
+#define UNIT_FILES_H
+
+#include <dirent.h>
+
+#include "unit/check.h"
+
+static inline void remove_files(const char *path)
+{
+	static const char *const suffixes[] = { "", "-lock", "-wake" };
+	char name[4400];
+
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+		unlink(name);
+	}
+}
+
+static inline int count_descriptors(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	int count = 0;
+
+	CHECK(directory != NULL);
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+#endif
