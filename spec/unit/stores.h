@@ -109,6 +109,33 @@ static inline void write_row(struct store *store, enum tree tree, const char *ke
 	commit(txn);
 }
 
+/* Rows in all trees, of all sizes, some taken away again. */
+static inline void fill_at_random(struct store *store, unsigned commits)
+{
+	static const uint8_t bytes[20000];
+
+	for (unsigned i = 0; i < commits; i++) {
+		struct txn *txn = begin_write(store);
+
+		for (int j = 0; j < 50; j++) {
+			enum tree tree = (enum tree)check_random_below(TREE_COUNT);
+			uint64_t number = check_random_below(3000);
+			struct slice key = slice_of(&number, sizeof number);
+			size_t len = check_random_below(20) ? check_random_below(300)
+				: check_random_below(sizeof bytes);
+			int err;
+
+			*(uint8_t *)&number &= 0x3f;         /* below TREE_META_END */
+			if (check_random_below(3))
+				err = txn_put(txn, tree, key, slice_of(bytes, len));
+			else
+				err = txn_delete(txn, tree, key);
+			CHECK(err == 0 || err == END);
+		}
+		commit(txn);
+	}
+}
+
 static inline struct txn *open_reader(struct store *store)
 {
 	struct failure failure = { 0 };

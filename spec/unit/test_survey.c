@@ -49,31 +49,11 @@ static int survey(struct survey *survey, struct seen *seen)
 
 static void fill(unsigned commits)
 {
-	static uint8_t bytes[20000];
 	struct store *store;
 
 	remove(path);
 	store = open_small(path);
-	for (unsigned i = 0; i < commits; i++) {
-		struct txn *txn = begin_write(store);
-
-		for (int j = 0; j < 60; j++) {
-			enum tree tree = (enum tree)check_random_below(TREE_COUNT);
-			uint64_t number = check_random_below(2500);
-			struct slice key = slice_of(&number, sizeof number);
-			size_t len = check_random_below(30) ? check_random_below(300)
-				: check_random_below(sizeof bytes);
-			int err;
-
-			((uint8_t *)&number)[0] &= 0x3f;     /* below TREE_META_END */
-			if (check_random_below(3))
-				err = txn_put(txn, tree, key, slice_of(bytes, len));
-			else
-				err = txn_delete(txn, tree, key);
-			CHECK(err == 0 || err == END);
-		}
-		commit(txn);
-	}
+	fill_at_random(store, commits);
 	store_close(store);
 }
 
