@@ -7,12 +7,12 @@ local function target(name)
   return helper.path(name or "copy.tide")
 end
 
---- Names in the test's directory, but for those that a database has beside it.
+--- Names in the test's directory, but for those that a database has beside it, and children's.
 local function files()
   local names = {}
   for name in lfs.dir(helper.path("")) do
     if not name:find("^%.") and not name:find("%-lock$") and not name:find("%-wake$")
-      and not name:find("%.lua$") then
+      and not name:find("^child%d") then
       names[#names + 1] = name
     end
   end

@@ -128,12 +128,31 @@ function Child:line()
   return self.pipe:read("l")
 end
 
+--- Waits until it pauses. (Its gate is open for both, so that `go` waits for nobody who has died.)
+function Child:paused()
+  assert.equal("paused", self:line())
+  self.gate = self.gate or assert(io.open(self.gate_path, "r+"))
+end
+
+--- Lets it go on.
+function Child:go()
+  self.gate:write "\n"
+  self.gate:flush()
+end
+
+-- What the pipe's close says of its end.
+local function leave(child)
+  local pipe = child.pipe
+  if child.gate then child.gate:close() end
+  child.pipe, child.gate = nil, nil
+  return pipe:close()
+end
+
 --- Waits for its end; what else it printed. Fails unless it went well.
 function Child:close()
   if self.pipe then
     local rest = self.pipe:read("a")
-    local ok, why, status = self.pipe:close()
-    self.pipe = nil
+    local ok, why, status = leave(self)
     if not ok then
       error(("the child ended with %s %d: %s"):format(why, status, rest), 2)
     end
@@ -145,24 +164,34 @@ end
 function Child:kill()
   if self.pipe then
     os.execute("kill -9 " .. self.pid .. " 2>/dev/null")
-    self.pipe:close()
-    self.pipe = nil
+    leave(self)
   end
 end
 
+local prelude = [[
+io.stdout:setvbuf "line"
+local path = %q
+local function pause()
+  print "paused"
+  io.open(%q):read()
+end
+local tidetable = require "tidetable"
+local db = assert(tidetable.open(path, { durability = "none" }))
+]]
+
 --- Runs Lua code in a process of its own: `path` is the test's database, `tidetable` and `db` are
---- there, what it prints comes back by lines. `before`: shell that runs first, as "ulimit -n 40".
+--- there, what it prints comes back by lines; in `pause()` it sleeps until the test says `go`.
+--- `before`: shell that runs first, as "ulimit -n 40".
 function helper.child(code, before)
   local script = helper.path(("child%d.lua"):format(#children + 1))
+  local gate = script .. ".gate"
   local file = assert(io.open(script, "w"))
-  file:write(("io.stdout:setvbuf 'line'\nlocal path = %q\nlocal tidetable = require 'tidetable'\n")
-    :format(helper.path()))
-  file:write("local db = assert(tidetable.open(path, { durability = 'none' }))\n", code, "\n")
+  file:write(prelude:format(helper.path(), gate), code, "\n")
   assert(file:close())
-  local command = ("echo $$; %s; exec env LUA_PATH=%s LUA_CPATH=%s %s %s 2>&1"):format(
-    before or ":", quote(package.path), quote(package.cpath), os.getenv("LUA") or "lua5.4",
-    quote(script))
-  local child = setmetatable({ pipe = assert(io.popen(command)) }, Child)
+  local command = ("mkfifo %s; echo $$; %s; exec env LUA_PATH=%s LUA_CPATH=%s %s %s 2>&1"):format(
+    quote(gate), before or ":", quote(package.path), quote(package.cpath),
+    os.getenv("LUA") or "lua5.4", quote(script))
+  local child = setmetatable({ pipe = assert(io.popen(command)), gate_path = gate }, Child)
   child.pid = math.tointeger(child:line())
   children[#children + 1] = child
   return child

@@ -476,18 +476,12 @@ describe("follow", function()
 
   local writer = [[
     local orders = assert(db:table "orders")
-    io.open(path .. ".ready", "w"):close()
-    while not io.open(path .. ".go") do end
+    pause()
     local until_then = os.clock() + 0.1
     while os.clock() < until_then do end
     orders:put { id = "a" }
     orders:put { id = "b" }
   ]]
-
-  local function go()
-    while not io.open(helper.path() .. ".ready") do end
-    io.open(helper.path() .. ".go", "w"):close()
-  end
 
   it("ends when nothing came for timeout seconds", function()
     local stream = file_db()
@@ -503,7 +497,8 @@ describe("follow", function()
   it("sleeps until another process commits", function()
     local stream = file_db()
     local child = helper.child(writer)
-    go()
+    child:paused()
+    child:go()
     local before = os.clock()
     assert.are.same({ "a", "b" }, (function()
       local ids = {}
@@ -519,7 +514,8 @@ describe("follow", function()
   it("by transactions, and by next with a timeout, too", function()
     local stream = file_db()
     local child = helper.child(writer)
-    go()
+    child:paused()
+    child:go()
     assert.equal("a", stream:next(60).keys.id)
     assert.equal("b", helper.first(stream:transactions { follow = true, after = 1 })[1].keys.id)
     child:close()

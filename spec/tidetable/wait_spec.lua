@@ -218,18 +218,16 @@ describe("in a coroutine of a cqueues loop", function()
 
   it("another process wakes it, at once", function()
     local child = helper.child [[
-      print "in"
-      io.stdout:flush()
-      while not io.open(path .. ".go") do end
+      pause()
       db:table "orders":put { id = "theirs" }
     ]]
-    assert.equal("in", child:line())
+    child:paused()
     local id, ticks = nil, 0
     loop(function()
       id = assert(orders:stream { from = "LATEST" }):next(20).keys.id
     end, function()
       cqueues.sleep(0.02)
-      io.open(helper.path() .. ".go", "w"):close()
+      child:go()
       while not id do
         ticks = ticks + 1
         cqueues.sleep(0.001)
@@ -271,19 +269,18 @@ describe("in a coroutine of a cqueues loop", function()
   it("waiting for another writer yields too", function()
     local child = helper.child [[
       db:transact(function(tx)
-        print "in"
-        while not io.open(path .. ".go") do end
+        pause()
         tx:table "orders":put { id = "theirs" }
       end, { time_limit = 60 })
     ]]
-    assert.equal("in", child:line())
+    child:paused()
     local ticks, stored = 0, false
     loop(function()
       stored = orders:put { id = "mine" }
     end, function()
       while not stored do
         ticks = ticks + 1
-        if ticks == 50 then io.open(helper.path() .. ".go", "w"):close() end
+        if ticks == 50 then child:go() end
         cqueues.sleep(0.001)
       end
     end)
@@ -295,12 +292,9 @@ describe("in a coroutine of a cqueues loop", function()
 
   it("and is BUSY when it takes longer than busy_timeout", function()
     local child = helper.child [[
-      db:transact(function()
-        print "in"
-        while not io.open(path .. ".go") do end
-      end, { time_limit = 60 })
+      db:transact(pause, { time_limit = 60 })
     ]]
-    assert.equal("in", child:line())
+    child:paused()
     local impatient = helper.open { busy_timeout = 0.1 }
     local ticks, answered = 0, nil
     loop(function()
@@ -315,7 +309,7 @@ describe("in a coroutine of a cqueues loop", function()
     assert.equal("BUSY", answered.code)
     assert.equal(child.pid, answered.pid)
     assert.is_true(ticks >= 2)
-    io.open(helper.path() .. ".go", "w"):close()
+    child:go()
     child:close()
   end)
 

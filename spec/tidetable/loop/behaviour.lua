@@ -94,18 +94,17 @@ return function(loop, describe, it, before_each, after_each)
 
     it("another process wakes it", function()
       local child = helper.child [[
-        print "in"
-        while not io.open(path .. ".go") do end
+        pause()
         for i = 1, 100 do assert(db:table "orders":put { id = tostring(i) }) end
       ]]
-      assert.equal("in", child:line())
+      child:paused()
       local count = 0
       local ticks, tick = ticker(loop, function() return count == 100 end)
       loop.run({ tick, function()
         for _ in orders:stream():records { follow = true, limit = 100 } do count = count + 1 end
       end, function()
         loop.sleep(0.02)
-        io.open(helper.path() .. ".go", "w"):close()
+        child:go()
       end })
       assert.equal(100, count)
       assert.is_true(ticks.count > 0)
@@ -257,12 +256,11 @@ return function(loop, describe, it, before_each, after_each)
     it("waiting for another writer lets the others go on", function()
       local child = helper.child [[
         db:transact(function(tx)
-          print "in"
-          while not io.open(path .. ".go") do end
+          pause()
           tx:table "orders":put { id = "theirs" }
         end, { time_limit = 60 })
       ]]
-      assert.equal("in", child:line())
+      child:paused()
       collectgarbage()
       collectgarbage "stop"
       local before, stored = descriptors(), false
@@ -271,7 +269,7 @@ return function(loop, describe, it, before_each, after_each)
         stored = orders:put { id = "mine" }
       end, function()
         loop.sleep(0.05)
-        io.open(helper.path() .. ".go", "w"):close()
+        child:go()
       end })
       assert.is_true(stored)
       assert.is_true(ticks.count > 0, ticks.count .. " ticks")
@@ -282,12 +280,9 @@ return function(loop, describe, it, before_each, after_each)
 
     it("and is BUSY when it takes longer than busy_timeout", function()
       local child = helper.child [[
-        db:transact(function()
-          print "in"
-          while not io.open(path .. ".go") do end
-        end, { time_limit = 60 })
+        db:transact(pause, { time_limit = 60 })
       ]]
-      assert.equal("in", child:line())
+      child:paused()
       local impatient = helper.open { busy_timeout = 0.05, wait = loop.wait }
       local answered
       local _, tick = ticker(loop, function() return answered end)
@@ -297,7 +292,7 @@ return function(loop, describe, it, before_each, after_each)
       end })
       assert.equal("BUSY", answered.code)
       assert.equal(child.pid, answered.pid)
-      io.open(helper.path() .. ".go", "w"):close()
+      child:go()
       child:close()
     end)
 
