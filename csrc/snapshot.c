@@ -51,6 +51,11 @@ uint64_t tide_snapshot_commit(const struct tide_snapshot *snapshot)
 	return txn_id(snapshot->reader);
 }
 
+uint64_t tide_snapshot_catalog(const struct tide_snapshot *snapshot)
+{
+	return snapshot->state.catalog_version;
+}
+
 uint64_t tide_last_commit(const struct tide *tide)
 {
 	const struct txn *txn = tide->transaction.txn;

@@ -184,6 +184,10 @@ void tide_snapshot_close(struct tide_snapshot *snapshot);     /* NULL is fine */
 uint64_t tide_snapshot_commit(const struct tide_snapshot *snapshot);
 uint64_t tide_last_commit(const struct tide *tide);
 
+/* The version of its catalog: two snapshots that agree in it have the same tables and
+ * streams, of the same definitions. */
+uint64_t tide_snapshot_catalog(const struct tide_snapshot *snapshot);
+
 /* The table's row as the snapshot has it, copied. NOT_FOUND. */
 int tide_describe_table_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct table_row *row, struct failure *failure);

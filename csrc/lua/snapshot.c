@@ -41,7 +41,8 @@ static const struct tide_snapshot *check_snapshot(lua_State *L, int index,
 	return check_held(L, check_child(L, index, SNAPSHOT_TYPE, database));
 }
 
-/* snapshot(db, seconds) -> a snapshot, the last commit that it sees */
+/* snapshot(db, seconds) -> a snapshot, the last commit that it sees, the version of its
+ * catalog: while that is the same, so are all tables' and streams' definitions */
 static int snapshot(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -56,7 +57,8 @@ static int snapshot(lua_State *L)
 		return return_failure(L, &failure);
 	adopt(&handle->child, database);
 	lua_pushinteger(L, (lua_Integer)tide_snapshot_commit(handle->snapshot));
-	return 2;
+	lua_pushinteger(L, (lua_Integer)tide_snapshot_catalog(handle->snapshot));
+	return 3;
 }
 
 /* hold(snapshot): raises CLOSED, TIMEOUT */

@@ -64,6 +64,15 @@ static uint64_t version(struct tide *tide, struct tide_table *table, const char 
 	return sequence;
 }
 
+static uint64_t catalog_now(struct tide *tide)
+{
+	struct tide_snapshot *snapshot = take(tide);
+	uint64_t version = tide_snapshot_catalog(snapshot);
+
+	tide_snapshot_close(snapshot);
+	return version;
+}
+
 static void it_stays_as_it_was(struct tide *tide, struct tide_table *table)
 {
 	struct tide_snapshot *snapshot;
@@ -77,6 +86,9 @@ static void it_stays_as_it_was(struct tide *tide, struct tide_table *table)
 	put_alone(tide, table, "ann", "1", "new");
 	put_alone(tide, table, "ann", "3", "new");
 	CHECK(tide_snapshot_commit(snapshot) < tide_last_commit(tide));
+	CHECK_EQUAL_UINT(tide_snapshot_catalog(snapshot), catalog_now(tide));
+	create_table(tide, "other");
+	CHECK(tide_snapshot_catalog(snapshot) < catalog_now(tide));
 	CHECK(has_at(tide, snapshot, table, "ann", "1", "old"));
 	CHECK(has_at(tide, snapshot, table, "ann", "2", "old"));
 	CHECK(has_at(tide, snapshot, table, "ann", "3", NULL));

@@ -35,7 +35,7 @@ by what others write.]],
   },
 }
 
-local ATTEMPTS = 100 -- to find the tables of one moment
+local ATTEMPTS = 100 -- to find a moment in which no table is made, changed or deleted
 
 function export.setup(command)
   open.argument(command)
@@ -47,34 +47,43 @@ function export.setup(command)
     :argname "SECONDS":convert(open.seconds)
 end
 
---- Handles and descriptions of the tables.
-local function describe(db, args)
+--- The tables to export, and what they are.
+local function describe(db, names)
+  if #names == 0 then
+    return open.tables(db)
+  end
   local found = {}
-  local names = #args.table > 0 and args.table or open.check(db.path, db:list_tables())
   for i, name in ipairs(names) do
     local table, description = open.described(db, name)
-    found[i] = { handle = table.core, description = description }
+    found[i] = { table = table, description = description }
   end
   return found
 end
 
---- A snapshot, and the tables as they are in it: whatever is committed while
---- they are described, they are described again.
+local function snapshot_of(db, seconds)
+  local snapshot, _, catalog = open.check(db.path, core.snapshot(db.core, seconds))
+  return snapshot, catalog
+end
+
+--- A snapshot, and the tables as they are in it: when one was made, changed or deleted
+--- while they were described, both are taken again.
 local function take_snapshot(db, args)
   for _ = 1, ATTEMPTS do
-    local before = core.last_commit(db.core)
-    local tables = describe(db, args)
-    local snapshot, commit = open.check(db.path, core.snapshot(db.core, args.time_limit))
-    if commit == before then
+    local snapshot, before = snapshot_of(db, args.time_limit)
+    local tables = describe(db, args.table)
+    local later, after = snapshot_of(db, args.time_limit)
+    core.finish(later)
+    if after == before then
       return snapshot, tables
     end
     core.finish(snapshot)
   end
-  console.fail(("%s: others write too often to find a quiet moment"):format(db.path))
+  console.fail(("%s: tables are made and deleted too often to find a quiet moment"):format(
+    db.path))
 end
 
 local function export_items(snapshot, each, args, out, count)
-  local query = open.check(args.database, core.query(each.handle, nil, "all", nil, nil, false,
+  local query = open.check(args.database, core.query(each.table.core, nil, "all", nil, nil, false,
     nil, nil, snapshot))
   local form = items.form(args.format)
   local first = json_text.order(items.key_names(each.description))

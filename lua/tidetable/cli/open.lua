@@ -145,6 +145,32 @@ function open.described(db, name)
   return table, open.check(db.path, table:describe())
 end
 
+local function description_of(db, name)
+  local table, err, code = db:table(name)
+  if not table then
+    return nil, nil, err, code
+  end
+  local description
+  description, err, code = table:describe()
+  return table, description, err, code
+end
+
+--- All tables; not those that are deleted while they are listed.
+---@param db tidetable.Database
+---@return { table: tidetable.Table, description: tidetable.TableDescription }[]
+function open.tables(db)
+  local found = {}
+  for _, name in ipairs(open.check(db.path, db:list_tables())) do
+    local table, description, err, code = description_of(db, name)
+    if description then
+      found[#found + 1] = { table = table, description = description }
+    elseif code ~= "NOT_FOUND" then
+      open.fail(db.path, err)
+    end
+  end
+  return found
+end
+
 -- Arguments that several commands take ---------------------------------------
 
 --- The argument DATABASE.

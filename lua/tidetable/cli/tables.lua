@@ -53,15 +53,13 @@ end
 
 function tables.run(args, out)
   local db <close> = open.database(args.database)
-  local names = open.check(args.database, db:list_tables())
   local list = {}
-  for _, name in ipairs(names) do
+  for i, found in ipairs(open.tables(db)) do
+    list[i] = found.description
     if args.json then
-      out:json(select(2, open.described(db, name)), tables.order)
-    elseif out.is_terminal then
-      list[#list + 1] = select(2, open.described(db, name))
-    else
-      out:write(name, "\n")
+      out:json(found.description, tables.order)
+    elseif not out.is_terminal then
+      out:write(found.description.name, "\n")
     end
   end
   if out.is_terminal and not args.json then

@@ -18,6 +18,18 @@ local function trees(out)
   return found
 end
 
+--- What an export in this process writes.
+local function exported(db)
+  local out, open = {}, tidetable.open
+  finally(function() tidetable.open = open end)
+  function tidetable.open() return db end
+  local parser, commands = main.parser()
+  commands.export.run(parser:parse { "export", helper.path() },
+    setmetatable({ write = function(_, ...) out[#out + 1] = table.concat { ... } end },
+      { __index = console.new("never") }))
+  return trees(table.concat(out))
+end
+
 describe("export", function()
   it("writes definitions, items and an end", function()
     local found = trees(command.must { "export", shop.make() })
@@ -91,31 +103,40 @@ describe("export", function()
     child:kill()
   end)
 
-  it("has the tables of that moment, also one that was made just before it", function()
+  it("has the tables of that moment, when others are made and deleted around it", function()
     local core, db = require "tidetable.core", helper.open()
     assert(db:create_table { name = "old", partition_key = "id" })
     local taken, snapshot = 0, core.snapshot
     function core.snapshot(...)
       taken = taken + 1
-      if taken == 1 then
+      if taken == 2 then
         assert(assert(db:create_table { name = "new", partition_key = "id" }):put { id = "a" })
         assert(db:delete_table "old")
       end
       return snapshot(...)
     end
-    local out, real = {}, tidetable.open
-    finally(function() core.snapshot, tidetable.open = snapshot, real end)
-    function tidetable.open() return db end
-    local parser, commands = main.parser()
-    commands.export.run(parser:parse { "export", helper.path() },
-      setmetatable({ write = function(_, ...) out[#out + 1] = table.concat { ... } end },
-        { __index = console.new("never") }))
-    local found = trees(table.concat(out))
-    assert.equal(2, taken)
+    finally(function() core.snapshot = snapshot end)
+    local found = exported(db)
+    assert.equal(4, taken)
     assert.equal("new", found[1].Table.TableName)
     assert.same({ Item = { id = { S = "a" } } }, found[2])
     assert.same({ Items = 1, Tables = 1 }, found[3].End)
     assert.is_nil(found[4])
+  end)
+
+  it("needs no moment in which nobody writes", function()
+    local core, db = require "tidetable.core", helper.open()
+    local items = assert(db:create_table { name = "items", partition_key = { "id", "N" } })
+    local n, snapshot = 0, core.snapshot
+    finally(function() core.snapshot = snapshot end)
+    function core.snapshot(...)
+      n = n + 1
+      assert(items:put { id = n })
+      return snapshot(...)
+    end
+    local out = exported(db)
+    assert.same({ Item = { id = { N = "1" } } }, out[2])
+    assert.same({ Items = 1, Tables = 1 }, out[3].End)
   end)
 
   it("comes back as it was, over all ten types", function()

@@ -2,6 +2,7 @@
 local command = require "spec.tidetable.cli.command"
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"
+local open = require "tidetable.cli.open"
 
 helper.setup(before_each, after_each)
 
@@ -42,6 +43,24 @@ orders  customer S      placed_at N  NEW_AND_OLD_IMAGES
 ]], command.plain(screen))
     assert.truthy(command.terminal({ "tables", helper.path() }, { columns = 30 })
       :find("placed_at…", 1, true) == nil)
+  end)
+
+  it("are those that are still there", function()
+    local db = helper.open()
+    for _, name in ipairs { "left", "middle", "right" } do
+      assert(db:create_table { name = name, partition_key = "id" })
+    end
+    local found = open.tables {
+      path = helper.path(),
+      list_tables = function()
+        local names = db:list_tables()
+        assert(db:delete_table "middle")
+        return names
+      end,
+      table = function(_, name) return db:table(name) end,
+    }
+    assert.same({ "left", "right" }, { found[1].description.name, found[2].description.name })
+    assert.is_nil(found[3])
   end)
 
   it("are none in an empty database, which is no failure", function()
