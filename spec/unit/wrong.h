@@ -31,8 +31,8 @@ static const char *long_name(int i)
 	static char name[LONGER + 3];
 
 	memset(name, 'l', LONGER);
-	snprintf(name + LONGER - 300, 3, "%02d", i);
-	name[LONGER - 298] = 'l';
+	name[LONGER - 300] = (char)('0' + i / 10);
+	name[LONGER - 299] = (char)('0' + i % 10);
 	name[LONGER] = '\0';
 	return name;
 }
