@@ -179,6 +179,14 @@ local tidetable = require "tidetable"
 local db = assert(tidetable.open(path, { durability = "none" }))
 ]]
 
+--- Puts items first .. last, one transaction each, a second apart.
+function helper.put_apart(items, clock, first, last)
+  for i = first, last do
+    assert(items:put { id = ("%04d"):format(i) })
+    clock:advance(1)
+  end
+end
+
 --- Runs Lua code in a process of its own: `path` is the test's database, `tidetable` and `db` are
 --- there, what it prints comes back by lines; in `pause()` it sleeps until the test says `go`.
 --- `before`: shell that runs first, as "ulimit -n 40".

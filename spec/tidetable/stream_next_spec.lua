@@ -8,12 +8,8 @@ local refused, collect = helper.refused, helper.collect
 
 local clock, db, orders
 
--- Puts items n .. m, one transaction each, a second apart.
 local function put(first, last)
-  for i = first, last do
-    assert(orders:put { id = ("%04d"):format(i) })
-    clock:advance(1)
-  end
+  helper.put_apart(orders, clock, first, last)
 end
 
 before_each(function()

@@ -14,12 +14,8 @@ local function numbers(...)
   return field("sequence_number", ...)
 end
 
--- Puts items n .. m, one transaction each, a second apart.
 local function put(first, last, into)
-  for i = first, last do
-    assert((into or orders):put { id = ("%04d"):format(i) })
-    clock:advance(1)
-  end
+  helper.put_apart(into or orders, clock, first, last)
 end
 
 before_each(function()

@@ -29,4 +29,18 @@ static inline int count_descriptors(void)
 	return count;
 }
 
+/* Files in the test's directory that are called as copies in the making are. */
+static inline int count_parts(void)
+{
+	DIR *directory = opendir(check_directory());
+	struct dirent *entry;
+	int count = 0;
+
+	CHECK(directory != NULL);
+	while ((entry = readdir(directory)))
+		count += strstr(entry->d_name, "-part") != NULL;
+	closedir(directory);
+	return count;
+}
+
 #endif

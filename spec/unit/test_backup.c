@@ -1,8 +1,8 @@
 /* test_backup.c - copies by tide.h: what is kept, what is renewed, and who may end it. */
-#include <dirent.h>
 #include <fcntl.h>
 
 #include "database.h"
+#include "unit/files.h"
 #include "unit/tides.h"
 
 static struct failure failure;
@@ -32,20 +32,6 @@ static uint64_t sequence_of(struct tide *tide)
 
 	MUST(tide_info(tide, &info, &failure), failure);
 	return info.sequence;
-}
-
-/* Files in the test's directory that copies in the making are called. */
-static int count_parts(void)
-{
-	DIR *directory = opendir(check_directory());
-	struct dirent *entry;
-	int count = 0;
-
-	CHECK(directory != NULL);
-	while ((entry = readdir(directory)))
-		count += strstr(entry->d_name, "-part") != NULL;
-	closedir(directory);
-	return count;
 }
 
 static struct tide *open_alone(const char *path)

@@ -1,9 +1,9 @@
 /* test_temporary.c - temporary.h: in the making, then there; or gone. */
-#include <dirent.h>
 #include <dlfcn.h>
 #include <stdarg.h>
 
 #include "sys/temporary.h"
+#include "unit/files.h"
 #include "unit/stores.h"
 
 static struct failure failure;
@@ -286,19 +286,6 @@ static void a_child_does_not_hold_its_lock(void)
 	close(fd);
 	child_tell(&child);
 	child_end(&child);
-}
-
-static int count_parts(void)
-{
-	DIR *directory = opendir(check_directory());
-	struct dirent *entry;
-	int count = 0;
-
-	CHECK(directory != NULL);
-	while ((entry = readdir(directory)))
-		count += strstr(entry->d_name, "-part") != NULL;
-	closedir(directory);
-	return count;
 }
 
 /* Where no lock can be had, nothing is left that waits for one. */
