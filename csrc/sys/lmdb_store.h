@@ -93,7 +93,6 @@ struct store {
 	uint64_t pages_checked;  /* the file's pages at the last reader check */
 	_Atomic uint32_t cleared;        /* stale slots that opening removed: untold */
 	bool dirty;              /* commits that a weaker level left in memory */
-	atomic_bool unsettled;   /* a flush has failed: engine_settle */
 };
 
 /* --- engine.c --- */
@@ -131,6 +130,11 @@ int engine_free_pages(struct store *store, bool reusable, uint64_t enough, uint6
 /* Every process's reader slots, and the oldest snapshot (pid 0: nobody's). */
 void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
 	uint32_t *count);
+
+/* --- store.c --- */
+
+/* Is an acknowledged commit meant to outlive a power cut? */
+bool store_is_durable(const struct store *store);
 
 /* --- txn.c --- */
 

@@ -108,12 +108,7 @@ static int share(struct store *store, const struct store_options *wanted,
 
 /* --- opening --- */
 
-/* A store of this process was closed whose last flush had failed. The kernel takes the
- * pages for clean then, in all processes; which of them were not written is not known,
- * so from now on every store that is opened begins by settling. Under the registry. */
-static bool left_unsettled;
-
-static bool store_is_durable(const struct store *store)
+bool store_is_durable(const struct store *store)
 {
 	return !store->options.in_memory && store->options.durability != DURABILITY_NONE;
 }
@@ -211,7 +206,6 @@ static int open_new(struct store **out, const struct store_options *options, con
 		store_free(store);
 		return err;
 	}
-	atomic_store(&store->unsettled, left_unsettled && store_is_durable(store));
 	store->next = stores;
 	stores = store;
 	*out = store;
@@ -302,13 +296,10 @@ static void unlist(const struct store *store)
  * an orderly end takes nothing back. Where that fails, who opens next makes sure. */
 static void close_files(struct store *store)
 {
-	bool unsettled = atomic_load(&store->unsettled);
-
 	assert(!atomic_load(&store->readers) && !store->writer.live);
-	if (store->dirty && !store->options.in_memory && !atomic_load(&store->failed))
-		unsettled |= mdb_env_sync(store->env, 1) != 0;
-	if (unsettled && store_is_durable(store))
-		left_unsettled = true;
+	if (store->dirty && !store->options.in_memory && !atomic_load(&store->failed) &&
+			mdb_env_sync(store->env, 1) && store_is_durable(store))
+		wake_flush_failed(store->wake);
 	wake_closing(store->wake);
 	engine_close(store);
 	wake_close(store->wake);
@@ -423,7 +414,7 @@ int store_sync(struct store *store, struct failure *failure)
 		return store_failed(store, failure);
 	rc = mdb_env_sync(store->env, 1);
 	if (rc && store_is_durable(store))
-		atomic_store(&store->unsettled, true);   /* for who writes next */
+		wake_flush_failed(store->wake);   /* for who writes next */
 	return rc ? engine_fail(failure, store, rc, "can't be flushed") : 0;
 }
 

@@ -219,13 +219,14 @@ static void clear_stale_now_and_then(struct store *store)
 /* A commit may only follow one that is on the disk, or will be. */
 static int settle(struct store *store)
 {
+	uint32_t unsettled = wake_unsettled(store->wake);
 	int system;
 
-	if (!atomic_load(&store->unsettled))
+	if (!unsettled || !store_is_durable(store))
 		return 0;
 	system = engine_settle(store);
 	if (!system)
-		atomic_store(&store->unsettled, false);
+		wake_settled(store->wake, unsettled);
 	return system;
 }
 
@@ -297,8 +298,8 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 			failure->system = rc;
 		return err;
 	}
-	atomic_store(&store->unsettled, !store->options.in_memory &&
-		store->options.durability != DURABILITY_NONE);
+	if (store_is_durable(store))
+		wake_flush_failed(store->wake);
 	settle(store);
 	/* A row that failed had already poisoned it; that is what to tell. */
 	return engine_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");

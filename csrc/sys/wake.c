@@ -39,9 +39,9 @@
 /* LMDB's lock file holds the C library's mutexes: who shares it must share the
  * library's layout too, so that is a part of the page's format. */
 #ifdef __GLIBC__
-#define FORMAT UINT32_C(0x00020001)
+#define FORMAT UINT32_C(0x00030001)
 #else
-#define FORMAT UINT32_C(0x00020002)
+#define FORMAT UINT32_C(0x00030002)
 #endif
 
 /* Linux's numbers; musl brings no header for them. */
@@ -191,12 +191,14 @@ static void reset_page(struct wake_page *page)
 {
 	bool ours = atomic_load(&page->magic) == MAGIC && page->format == FORMAT;
 	uint64_t named = ours ? atomic_load(&page->named) : 0;
+	uint32_t unsettled = ours ? atomic_load(&page->unsettled) : 0;
 
 	atomic_store(&page->magic, 0);
 	memset((char *)page + sizeof page->magic, 0, sizeof *page - sizeof page->magic);
 	page->format = FORMAT;
 	page->pid_namespace = pid_namespace();
 	atomic_store(&page->named, named);
+	atomic_store(&page->unsettled, unsettled);
 	atomic_store(&page->magic, MAGIC);
 }
 
@@ -303,6 +305,21 @@ uint64_t wake_named(const struct wake *wake)
 void wake_set_named(struct wake *wake, uint64_t inode)
 {
 	atomic_store(&wake->page->named, inode);
+}
+
+uint32_t wake_unsettled(const struct wake *wake)
+{
+	return atomic_load(&wake->page->unsettled);
+}
+
+void wake_flush_failed(struct wake *wake)
+{
+	atomic_fetch_add(&wake->page->unsettled, 1);
+}
+
+void wake_settled(struct wake *wake, uint32_t seen)
+{
+	atomic_compare_exchange_strong(&wake->page->unsettled, &seen, 0);
 }
 
 void wake_opened(struct wake *wake)

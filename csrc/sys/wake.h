@@ -52,6 +52,13 @@ bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode);
 uint64_t wake_named(const struct wake *wake);
 void wake_set_named(struct wake *wake, uint64_t inode);
 
+/* How many flushes of the database have failed, in any process, that nobody has
+ * made up for. The kernel takes the pages for clean then, in all processes; so
+ * it is remembered like the name. Settled: those seen, and no later ones. */
+uint32_t wake_unsettled(const struct wake *wake);
+void wake_flush_failed(struct wake *wake);
+void wake_settled(struct wake *wake, uint32_t seen);
+
 /* Takes OPENING again, to close the store; wake_close lets it go. */
 void wake_closing(struct wake *wake);
 

@@ -541,8 +541,8 @@ static int flushes_of_a_write(struct store *store)
 	return flushes;
 }
 
-/* The kernel takes what it could not write for clean: whoever opens the file next in
- * this process makes sure of the last commit before the next one is acknowledged. */
+/* The kernel takes what it could not write for clean: whoever writes next makes sure
+ * of the last commit before the next one is acknowledged. */
 static void a_flush_that_failed_at_the_end_is_made_up_for(void)
 {
 	const char *path = store_path("settles.tide");
@@ -564,6 +564,33 @@ static void a_flush_that_failed_at_the_end_is_made_up_for(void)
 	store_close(store);
 }
 
+static void flush_in_vain(struct child *parent, void *context)
+{
+	struct store *store = open_with(context);
+
+	write_row(store, TREE_META, "a", "b");
+	flushes_fail = true;
+	CHECK(store_sync(store, &failure) < 0);
+	child_tell(parent);
+	child_hear(parent);
+}
+
+static void a_flush_that_failed_elsewhere_is_made_up_for(void)
+{
+	struct store_options options = small_options(store_path("elsewhere.tide"));
+	struct child child;
+	struct store *store;
+
+	options.durability = DURABILITY_ONE_FLUSH;
+	child = child_start(flush_in_vain, &options);
+	CHECK(child_hear(&child));
+	store = open_with(&options);
+	child_kill(&child);
+	CHECK_EQUAL_INT(flushes_of_a_write(store), 2);
+	CHECK_EQUAL_INT(flushes_of_a_write(store), 1);
+	store_close(store);
+}
+
 int main(void)
 {
 	a_commit_that_could_not_write_never_was();
@@ -579,6 +606,7 @@ int main(void)
 	nobody_begins_while_the_map_is_replaced();
 	a_row_that_failed_poisons_its_transaction();
 	a_read_only_store_does_not_write();
+	a_flush_that_failed_elsewhere_is_made_up_for();
 	a_flush_that_failed_at_the_end_is_made_up_for();
 	return 0;
 }

@@ -167,6 +167,7 @@ static void a_killed_one_leaves_nothing(void)
 	bool alone;
 
 	wake_set_named(wake, 7);
+	wake_flush_failed(wake);
 	wake_close(wake);
 	CHECK(child_hear(&child));
 	child_kill(&child);
@@ -174,6 +175,25 @@ static void a_killed_one_leaves_nothing(void)
 	CHECK(alone);
 	CHECK(wake_identify(wake, 5, 6));   /* the page was reset */
 	CHECK_EQUAL_UINT(wake_named(wake), 7);   /* but not this */
+	CHECK_EQUAL_UINT(wake_unsettled(wake), 1);   /* nor this */
+	wake_settled(wake, 1);
+	wake_close(wake);
+}
+
+/* Two flushes have failed when the first is made up for: one more is to do. */
+static void a_flush_that_fails_meanwhile_stays_to_be_settled(void)
+{
+	struct wake *wake = open_wake();
+	uint32_t seen;
+
+	CHECK_EQUAL_UINT(wake_unsettled(wake), 0);
+	wake_flush_failed(wake);
+	seen = wake_unsettled(wake);
+	wake_flush_failed(wake);
+	wake_settled(wake, seen);
+	CHECK(wake_unsettled(wake) != 0);
+	wake_settled(wake, wake_unsettled(wake));
+	CHECK_EQUAL_UINT(wake_unsettled(wake), 0);
 	wake_close(wake);
 }
 
@@ -654,6 +674,7 @@ int main(void)
 	who_is_second_is_not_alone();
 	one_opens_at_a_time();
 	a_killed_one_leaves_nothing();
+	a_flush_that_fails_meanwhile_stays_to_be_settled();
 	a_second_copy_is_refused();
 	forgetting_leaves_the_locks();
 	another_pid_namespace_is_refused();
