@@ -10,52 +10,15 @@ local wait = require "tidetable.wait"
 
 local backup = {}
 
---- How often to look, in seconds.
-local LOOK_EVERY = 0.1
-
---- What event loops wait on: readable when the copy has ended. Closing it ends the
---- copy, if need be.
----@class tidetable.BackupWakeup: tidetable.Wakeup
-local Wakeup = wait.kind("tidetable.backup_wakeup")
-
-function Wakeup:pollfd()
-  return core.backup_pollfd(self.core)
-end
-
-function Wakeup.timeout()
-  return LOOK_EVERY
-end
-
---- Nothing: it has ended for good.
-function Wakeup.clear()
-end
-
-function Wakeup:wait(seconds)
-  return core.backup_wait(self.core, math.min(seconds or LOOK_EVERY, LOOK_EVERY))
-end
-
-local function sleep(database, wakeup)
-  local loop = wait.loop(database.wait)
-  if loop then
-    loop(wakeup, LOOK_EVERY)
-  else
-    wakeup:wait(LOOK_EVERY)
-  end
-end
+local calls = {
+  result = core.backup_result, wait = core.backup_wait, pollfd = core.backup_pollfd,
+}
 
 --- Waits for a copy; what it came to.
 local function finish(database, copy, progress)
-  local wakeup <close> = wait.attach(database, setmetatable({ core = copy }, Wakeup))
-  while true do
-    local facts, err, code = core.backup_result(copy)
-    if facts ~= false then
-      return facts, err, code
-    end
-    if progress then
-      progress(core.backup_progress(copy))
-    end
-    sleep(database, wakeup)
-  end
+  return wait.work(database, calls, copy, progress and function()
+    progress(core.backup_progress(copy))
+  end)
 end
 
 local backup_options = { compact = "boolean", overwrite = "boolean", progress = "function" }

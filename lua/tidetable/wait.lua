@@ -1,4 +1,4 @@
--- wait.lua - waiting, for commits and for other writers, in whatever loop runs.
+-- wait.lua - waiting, for commits, other writers and long work, in whatever loop runs.
 --
 -- In order: the user's own function; the cqueues controller that runs this
 -- coroutine; else the thread sleeps. We yield only to a scheduler that we
@@ -179,6 +179,61 @@ function wait.loop(own)
       else
         cqueues.poll(wakeup)
       end
+    end
+  end
+end
+
+--- How often to look at work that goes on beside us, in seconds.
+local LOOK_EVERY = 0.1
+
+--- What event loops wait on while the core works beside us, on a thread or in a child
+--- process: readable when there is something to look at. Closing it ends the work, if need be.
+---@class tidetable.WorkWakeup: tidetable.Wakeup
+local Work = wait.kind("tidetable.work")
+
+function Work:pollfd()
+  return self.calls.pollfd(self.core)
+end
+
+function Work.timeout()
+  return LOOK_EVERY
+end
+
+--- Nothing: looking takes what there is.
+function Work.clear()
+end
+
+function Work:wait(seconds)
+  return self.calls.wait(self.core, math.min(seconds or LOOK_EVERY, LOOK_EVERY))
+end
+
+---@class tidetable.WorkCalls
+---@field result fun(work: userdata): any  false while it goes on; or nil, err, code
+---@field wait fun(work: userdata, seconds: number): boolean
+---@field pollfd fun(work: userdata): integer
+
+--- Waits for work of the core's; what it came to. A signal only has somebody look: what
+--- the program does about it (Lua's Ctrl-C raises) it does between two looks.
+---@param database table  what `wait` it has
+---@param calls tidetable.WorkCalls
+---@param work userdata
+---@param look fun()|nil  called at each look
+---@return any result, tidetable.error|nil err, tidetable.code|nil code
+function wait.work(database, calls, work, look)
+  local wakeup <close> = wait.attach(database, setmetatable({ core = work, calls = calls }, Work))
+  while true do
+    local result, err, code = calls.result(work)
+    if result ~= false then
+      return result, err, code
+    end
+    if look then
+      look()
+    end
+    local loop = wait.loop(database.wait)
+    if loop then
+      loop(wakeup, LOOK_EVERY)
+    else
+      wakeup:wait(LOOK_EVERY)
     end
   end
 end
