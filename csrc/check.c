@@ -5,11 +5,8 @@
  */
 #include "checking.h"
 
-#include <stdio.h>
-
 #include "base/memory.h"
 #include "database.h"
-#include "sys/apart.h"
 #include "sys/file.h"
 
 /* --- rows, as far as they can be read --- */
@@ -358,20 +355,21 @@ static int run(struct check *check, struct failure *failure)
 	return err ? fail_with(failure, err, "while checking") : 0;
 }
 
-static void start_report(struct tide_report *report)
+void check_report_start(struct tide_report *report)
 {
 	buffer_clear(&report->text);
 	*report = (struct tide_report){ .text = report->text };
 }
 
-/* A file that is open: a reader of LMDB's keeps its snapshot. */
-static int check_pinned(struct store *store, struct tide_report *report,
-	struct progress *progress, struct failure *failure)
+/* A reader of LMDB's keeps its snapshot. */
+int check_store(struct store *store, struct tide_report *report, struct progress *progress,
+	struct failure *failure)
 {
 	struct check check = { .report = report, .progress = progress };
 	struct txn *pin;
 	int err = reader_open(&pin, store, failure);
 
+	check_report_start(report);
 	if (err)
 		return err;
 	err = careful_pin(pin, &check.fd, &check.facts, &check.faults, failure);
@@ -381,18 +379,23 @@ static int check_pinned(struct store *store, struct tide_report *report,
 	return err;
 }
 
+int check_prepare(struct tide *tide, uint32_t *stale, struct failure *failure)
+{
+	*stale = 0;
+	if (tide->transaction.txn)
+		return fail(failure, ERR_NESTED);
+	return tide->read_only ? 0 : store_clear_stale(tide->store, stale, failure);
+}
+
 int check_all_rows(struct tide *tide, struct tide_report *report, struct progress *progress,
 	struct failure *failure)
 {
-	uint32_t stale = 0;
-	int err;
+	uint32_t stale;
+	int err = check_prepare(tide, &stale, failure);
 
-	start_report(report);
-	if (tide->transaction.txn)
-		return fail(failure, ERR_NESTED);
-	err = tide->read_only ? 0 : store_clear_stale(tide->store, &stale, failure);
+	check_report_start(report);
 	if (!err)
-		err = check_pinned(tide->store, report, progress, failure);
+		err = check_store(tide->store, report, progress, failure);
 	report->stale_readers = stale;
 	return err;
 }
@@ -429,7 +432,7 @@ static int check_still(const char *path, struct tide_report *report, struct prog
 		return fail_with(failure, err, "%s", path);
 	if (err)
 		return err;
-	start_report(report);
+	check_report_start(report);
 	err = pages_look_closely(check.fd, path, &check.facts, &check.faults, failure);
 	if (!err) {
 		err = run(&check, failure);
@@ -440,7 +443,7 @@ static int check_still(const char *path, struct tide_report *report, struct prog
 	return err;
 }
 
-static int check_file(const char *path, struct tide_report *report, struct progress *progress,
+int check_file(const char *path, struct tide_report *report, struct progress *progress,
 	struct failure *failure)
 {
 	struct tide_options options = { .path = path, .read_only = true };
@@ -460,72 +463,4 @@ static int check_file(const char *path, struct tide_report *report, struct progr
 int tide_check_file(const char *path, struct tide_report *report, struct failure *failure)
 {
 	return check_file(path, report, NULL, failure);
-}
-
-/* --- in a child process --- */
-
-/* What the child brings back; the text follows. */
-struct outcome {
-	int err;
-	struct failure failure;
-	struct tide_report report;
-};
-
-static void work_apart(void *context, struct progress *progress, struct buffer *said)
-{
-	struct outcome outcome = { 0 };
-	struct tide_report *report = &outcome.report;
-	struct buffer text;
-
-	outcome.err = check_file(context, report, progress, &outcome.failure);
-	text = report->text;
-	report->text = (struct buffer){ 0 };
-	buffer_put(said, &outcome, sizeof outcome);
-	buffer_put_slice(said, buffer_slice(&text));
-	buffer_release(&text);
-}
-
-static int note_end(struct tide_report *report, const struct apart_end *end)
-{
-	static const char format[] = "%d\t\t\t\t0\tthe file could not be checked to the end: the"
-		" process that did it %s%d\n";
-	char line[160];
-
-	if (end->hung)
-		snprintf(line, sizeof line, format, INVARIANT_PAGES,
-			"stood still and was ended with signal ", end->signal);
-	else
-		snprintf(line, sizeof line, format, INVARIANT_PAGES,
-			end->signal ? "was ended by signal " : "ended with status ",
-			end->signal ? end->signal : end->status);
-	report->problems = 1;
-	buffer_put(&report->text, line, strlen(line));
-	return buffer_error(&report->text);
-}
-
-int tide_check_apart(const char *path, uint32_t patience_ms, struct tide_report *report,
-	struct failure *failure)
-{
-	struct apart apart = { work_apart, (void *)(uintptr_t)path, patience_ms };
-	struct buffer said = { 0 };
-	struct outcome outcome = { 0 };
-	struct apart_end end;
-	int err = apart_run(&apart, &said, &end, failure);
-
-	start_report(report);
-	if (!err && (end.signal || end.status || said.len < sizeof outcome)) {
-		err = note_end(report, &end);
-	} else if (!err) {
-		struct buffer text = report->text;
-
-		memcpy(&outcome, said.data, sizeof outcome);
-		*report = outcome.report;
-		report->text = text;
-		buffer_put(&report->text, said.data + sizeof outcome, said.len - sizeof outcome);
-		err = outcome.err ? outcome.err : buffer_error(&report->text);
-		if (outcome.err && failure)
-			*failure = outcome.failure;
-	}
-	buffer_release(&said);
-	return err;
 }

@@ -4,6 +4,7 @@
  *     check_items.c     items, the nodes and parts they need
  *     check_streams.c   records: along a stream, in transactions, beside the items
  *     problem.c         what is wrong, in words: tree, table, key, page
+ *     checkup.c         all of it on a thread, or in a child process
  *
  * First the pages are gone through and every row's checksum is taken: that names
  * what is damaged. Then what is sound is compared with what it belongs to; what
@@ -115,6 +116,18 @@ bool check_goes_on(struct check *check, int tree, int *err);
 typedef int take_row_of(struct check *check, enum tree tree, struct slice key,
 	struct slice value);
 int check_each_row(struct check *check, enum tree tree, take_row_of *take, bool *unread);
+
+/* An empty report, which keeps the room of its text. */
+void check_report_start(struct tide_report *report);
+
+/* tide_check, in two: what is of the handle, and what any thread may do. */
+int check_prepare(struct tide *tide, uint32_t *stale_readers, struct failure *failure);
+int check_store(struct store *store, struct tide_report *report, struct progress *progress,
+	struct failure *failure);
+
+/* tide_check_file. */
+int check_file(const char *path, struct tide_report *report, struct progress *progress,
+	struct failure *failure);
 
 /* --- check_items.c, check_streams.c: 0 or NO_MEMORY, STORE --- */
 

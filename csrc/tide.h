@@ -359,10 +359,35 @@ int tide_check(struct tide *tide, struct tide_report *report, struct failure *fa
  * when not even one of its meta pages is sound. */
 int tide_check_file(const char *path, struct tide_report *report, struct failure *failure);
 
-/* The same in a child process: should that crash, or show no progress for so
- * long, it is a problem of the file. INTERRUPTED. */
-int tide_check_apart(const char *path, uint32_t patience_ms, struct tide_report *report,
+/* --- checking beside whoever asks (checkup.c) --- */
+
+struct tide_checkup;
+
+/* Starts tide_check on a thread of its own, which holds a snapshot; meanwhile the handle can
+ * be used. Finish it before the handle. NESTED, READERS_FULL, NO_MEMORY, STORE. */
+int tide_checkup_start(struct tide_checkup **checkup, struct tide *tide,
 	struct failure *failure);
+
+/* Starts tide_check_file on a thread; or in a child process: should that crash, or show no
+ * progress for so long, it is a problem of the file. NO_MEMORY, STORE. */
+int tide_checkup_file(struct tide_checkup **checkup, const char *path,
+	struct failure *failure);
+int tide_checkup_apart(struct tide_checkup **checkup, const char *path, uint32_t patience_ms,
+	struct failure *failure);
+
+/* 0: done, with the report, lent until it is finished; END: not yet; or why it failed, FORKED
+ * too. Ask about ten times a second: a child process is given up here. */
+int tide_checkup_result(struct tide_checkup *checkup, const struct tide_report **report,
+	struct failure *failure);
+
+/* Sleeps until there is something to ask about, or so many ms, or until a signal. */
+void tide_checkup_wait(const struct tide_checkup *checkup, uint32_t ms);
+
+/* Readable when there is something to ask about; it may have ended, or not. */
+int tide_checkup_descriptor(const struct tide_checkup *checkup);
+
+/* Ends it, if need be. NULL is fine. */
+void tide_checkup_finish(struct tide_checkup *checkup);
 
 /* --- copying (backup.c) --- */
 

@@ -1,16 +1,70 @@
-/* check.c - what is wrong with a file, for Lua. */
+/* check.c - checks for Lua: started, waited for, ended; and what they found. */
 #include <lauxlib.h>
 
+#include "lua/argument.h"
 #include "lua/failure.h"
 #include "lua/field.h"
 #include "lua/handle.h"
 
-/* A report as a table; its text beside it, copied by Lua before anything else
- * is asked of it. */
-static int push_report(lua_State *L, const struct tide_report *report)
+struct checkup_handle {
+	struct child child;          /* of a database; or of none: a file's */
+	struct tide_checkup *checkup;
+};
+
+static void finish_checkup(struct child *child)
 {
-	lua_pushlstring(L, (const char *)report->text.data, report->text.len);
-	lua_createtable(L, 0, 13);
+	struct checkup_handle *handle = (struct checkup_handle *)child;
+
+	tide_checkup_finish(handle->checkup);
+	handle->checkup = NULL;
+}
+
+/* Raises CLOSED when it is finished; FORKED: it is the parent's. */
+static struct tide_checkup *check_checkup(lua_State *L)
+{
+	struct checkup_handle *handle = check_type(L, 1, CHECKUP_TYPE);
+	struct database *database;
+
+	if (handle->child.database || !handle->checkup)
+		check_child(L, 1, CHECKUP_TYPE, &database);
+	return handle->checkup;
+}
+
+/* check(db) -> checkup */
+static int check(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct checkup_handle *handle = new_child(L, 1, sizeof *handle, CHECKUP_TYPE, 1,
+		finish_checkup);
+	struct failure failure;
+
+	database = check_database(L, 1);
+	if (tide_checkup_start(&handle->checkup, database->tide, &failure))
+		return return_failure(L, &failure);
+	adopt(&handle->child, database);
+	return 1;
+}
+
+/* check_file(path, patience in seconds: in a child process | nil) -> checkup */
+static int check_file(lua_State *L)
+{
+	const char *path = luaL_checkstring(L, 1);
+	bool apart = !lua_isnoneornil(L, 2);
+	uint32_t patience_ms = apart ? check_wait(L, 2) : 0;
+	struct checkup_handle *handle = new_child(L, 1, sizeof *handle, CHECKUP_TYPE, 1,
+		finish_checkup);
+	struct failure failure;
+	int err;
+
+	if (apart)
+		err = tide_checkup_apart(&handle->checkup, path, patience_ms, &failure);
+	else
+		err = tide_checkup_file(&handle->checkup, path, &failure);
+	return err ? return_failure(L, &failure) : 1;
+}
+
+static void set_counts(lua_State *L, const struct tide_report *report)
+{
 	set_integer(L, "tables", report->tables);
 	set_integer(L, "items", report->items);
 	set_integer(L, "streams", report->streams);
@@ -23,54 +77,48 @@ static int push_report(lua_State *L, const struct tide_report *report)
 	set_integer(L, "commit", report->commit);
 	set_integer(L, "stale_readers", report->stale_readers);
 	set_integer(L, "problem_count", report->problems);
+}
+
+/* check_result(checkup) -> report, with its text; false while it goes on; or nil, err, code.
+ * The report is copied before anything else is asked of Lua: a finalizer may close it. */
+static int check_result(lua_State *L)
+{
+	const struct tide_report *report;
+	struct tide_report counts;
+	struct failure failure;
+	int err = tide_checkup_result(check_checkup(L), &report, &failure);
+
+	if (err < 0)
+		return return_failure(L, &failure);
+	if (err == END) {
+		lua_pushboolean(L, 0);
+		return 1;
+	}
+	counts = *report;
+	lua_pushlstring(L, (const char *)report->text.data, report->text.len);
+	lua_createtable(L, 0, 15);
+	set_counts(L, &counts);
 	lua_pushvalue(L, -2);
 	lua_setfield(L, -2, "text");
 	return 1;
 }
 
-static int check(lua_State *L)
+/* check_wait(checkup, seconds) -> whether it has ended: sleeps until there is something
+ * to ask about, or until a signal comes */
+static int check_wait_for(lua_State *L)
 {
-	struct database *database = check_database(L, 1);
-	struct tide_report report = { 0 };
-	struct failure failure;
+	struct tide_checkup *checkup = check_checkup(L);
+	const struct tide_report *report;
 
-	/* The report's text lives in the handle's buffer: nothing is lost when
-	 * Lua runs out of memory below. */
-	buffer_release(&database->bytes);
-	if (tide_check(database->tide, &report, &failure)) {
-		buffer_release(&report.text);
-		return return_failure(L, &failure);
-	}
-	database->bytes = report.text;
-	return push_report(L, &report);
+	tide_checkup_wait(checkup, check_wait(L, 2));
+	lua_pushboolean(L, tide_checkup_result(checkup, &report, NULL) != END);
+	return 1;
 }
 
-/* A report that has no handle to live in: a userdata that the collector frees. */
-static int release_report(lua_State *L)
+static int check_pollfd(lua_State *L)
 {
-	struct tide_report *report = lua_touserdata(L, 1);
-
-	buffer_release(&report->text);
-	return 0;
-}
-
-/* check_file(path, apart, patience in seconds) */
-static int check_file(lua_State *L)
-{
-	const char *path = luaL_checkstring(L, 1);
-	bool apart = lua_toboolean(L, 2);
-	lua_Number patience = luaL_checknumber(L, 3);
-	struct tide_report *report = lua_newuserdatauv(L, sizeof *report, 0);
-	struct failure failure;
-	int err;
-
-	*report = (struct tide_report){ 0 };
-	luaL_setmetatable(L, REPORT_TYPE);
-	if (apart)
-		err = tide_check_apart(path, (uint32_t)(patience * 1000), report, &failure);
-	else
-		err = tide_check_file(path, report, &failure);
-	return err ? return_failure(L, &failure) : push_report(L, report);
+	lua_pushinteger(L, tide_checkup_descriptor(check_checkup(L)));
+	return 1;
 }
 
 /* clear_readers(db) -> how many slots of dead processes there were */
@@ -91,10 +139,13 @@ void open_checks(lua_State *L)
 	static const luaL_Reg functions[] = {
 		{ "check", check },
 		{ "check_file", check_file },
+		{ "check_result", check_result },
+		{ "check_wait", check_wait_for },
+		{ "check_pollfd", check_pollfd },
 		{ "clear_readers", clear_readers },
 		{ NULL, NULL },
 	};
 
-	new_type(L, REPORT_TYPE, release_report);
+	new_type(L, CHECKUP_TYPE, finish_child);
 	luaL_setfuncs(L, functions, 0);
 }

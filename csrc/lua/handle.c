@@ -16,6 +16,7 @@ const char FEED_TYPE[] = "tidetable.core.feed";
 const char BELL_TYPE[] = "tidetable.core.bell";
 const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
 const char BACKUP_TYPE[] = "tidetable.core.backup";
+const char CHECKUP_TYPE[] = "tidetable.core.checkup";
 
 void *check_type(lua_State *L, int index, const char *type)
 {
@@ -103,18 +104,20 @@ void adopt(struct child *child, struct database *database)
 	database->children = child;
 }
 
-static void finish(struct child *child)
+static void leave_list(struct child *child)
 {
-	struct database *database = child->database;
-
-	if (!database)
-		return;
 	if (child->previous)
 		child->previous->next = child->next;
 	else
-		database->children = child->next;
+		child->database->children = child->next;
 	if (child->next)
 		child->next->previous = child->previous;
+}
+
+static void finish(struct child *child)
+{
+	if (child->database)
+		leave_list(child);
 	child->finish(child);
 	child->database = NULL;
 }

@@ -23,9 +23,9 @@ extern const char FEED_TYPE[];
 extern const char BELL_TYPE[];
 extern const char SNAPSHOT_TYPE[];
 extern const char BACKUP_TYPE[];
+extern const char CHECKUP_TYPE[];
 #define CLOCK_TYPE "tidetable.core.clock"
 #define RECORD_TYPE "tidetable.record"
-#define REPORT_TYPE "tidetable.core.report"
 
 struct child;
 
@@ -45,7 +45,7 @@ struct database {
  * address of its name above, so that telling it compares no text. */
 struct child {
 	const char *type;
-	struct database *database;   /* NULL: finished */
+	struct database *database;   /* NULL: finished; or of none */
 	struct child *next, *previous;
 	void (*finish)(struct child *child);
 };

@@ -12,18 +12,31 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "sys/clock.h"
 
-#define LOOK_EVERY_MS 50
+/* At most so much time without progress lies between two looks. */
+#define LOOK_COUNTS_MS 100
 
-static int no_child(struct failure *failure, const char *what)
+struct apart {
+	pid_t parent;
+	pid_t child;                 /* 0: it has ended, and what it said is here */
+	int fd;                      /* what it says */
+	struct progress *progress;   /* shared with it */
+	uint32_t patience_ms;
+	uint64_t still_ms;           /* without progress, and since when that is known */
+	uint64_t looked_ms;
+	uint64_t seen;               /* of the progress */
+	struct buffer said;
+	struct apart_end end;
+};
+
+static int no_child(struct failure *failure, int system, const char *what)
 {
-	int system = errno;
-	int err = fail_as(failure, ERR_STORE, "%s: %s", what, strerror(system));
-
+	fail_as(failure, ERR_STORE, "%s: %s", what, strerror(system));
 	if (failure)
 		failure->system = system;
-	return err;
+	return ERR_STORE;
 }
 
 /* --- the child --- */
@@ -43,8 +56,17 @@ static bool write_all(int fd, const uint8_t *bytes, size_t len)
 	return true;
 }
 
+/* The shell's "stop" (Ctrl-Z) is for it too, but not what the host does about it. */
+static void be_stopped_with_others(void)
+{
+	struct sigaction action;
+
+	if (sigaction(SIGTSTP, NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+		signal(SIGTSTP, SIG_DFL);
+}
+
 /* It goes with its parent: who could tell that it hangs, would be gone. */
-_Noreturn static void be_child(const struct apart *apart, pid_t parent, int fd,
+_Noreturn static void be_child(const struct apart_work *work, pid_t parent, int fd,
 	struct progress *progress)
 {
 	struct buffer said = { 0 };
@@ -52,123 +74,190 @@ _Noreturn static void be_child(const struct apart *apart, pid_t parent, int fd,
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
 		_exit(1);
 	signal(SIGPIPE, SIG_IGN);
-	apart->work(apart->context, progress, &said);
+	be_stopped_with_others();
+	work->run(work->context, progress, &said);
 	if (buffer_error(&said) || !write_all(fd, said.data, said.len))
 		_exit(1);
 	_exit(0);
 }
 
-/* --- the parent --- */
-
-/* Takes what there is. False at the end. */
-static bool take(int fd, struct buffer *said)
+/* Signals that come to the whole group (Ctrl-C, a window's new size) are the host's,
+ * whose handlers may write to pipes that the child shares. Its own faults are its own. */
+static pid_t fork_without_signals(void)
 {
-	uint8_t *room = buffer_room(said, 65536);
+	static const int its_own[] = {
+		SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS, SIGTSTP,
+	};
+	sigset_t others, before;
+	pid_t child;
+
+	sigfillset(&others);
+	for (size_t i = 0; i < sizeof its_own / sizeof *its_own; i++)
+		sigdelset(&others, its_own[i]);
+	pthread_sigmask(SIG_BLOCK, &others, &before);
+	child = fork();
+	if (child != 0) {
+		int system = errno;
+
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+		errno = system;
+	}
+	return child;
+}
+
+/* --- starting --- */
+
+static int start_child(struct apart *apart, const struct apart_work *work,
+	struct failure *failure)
+{
+	int ends[2];
+	int system;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return no_child(failure, errno, "a pipe");
+	apart->fd = ends[0];
+	apart->child = fork_without_signals();
+	system = errno;
+	if (apart->child == 0) {
+		close(ends[0]);
+		be_child(work, apart->parent, ends[1], apart->progress);
+	}
+	close(ends[1]);
+	if (apart->child > 0)
+		return 0;
+	apart->child = 0;
+	return no_child(failure, system, "a child process");
+}
+
+int apart_start(struct apart **out, const struct apart_work *work, struct failure *failure)
+{
+	struct apart *apart = memory_zeroed(sizeof *apart);
+	int err;
+
+	*out = NULL;
+	if (!apart)
+		return fail(failure, ERR_NO_MEMORY);
+	apart->fd = -1;
+	apart->parent = getpid();
+	apart->patience_ms = work->patience_ms;
+	apart->looked_ms = clock_elapsed_ms(clock_system());
+	apart->progress = mmap(NULL, sizeof *apart->progress, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (apart->progress == MAP_FAILED)
+		err = no_child(failure, errno, "memory to share with a child process");
+	else
+		err = start_child(apart, work, failure);
+	if (err)
+		apart_finish(apart);
+	else
+		*out = apart;
+	return err;
+}
+
+/* --- watching it --- */
+
+int apart_descriptor(const struct apart *apart)
+{
+	return apart->fd;
+}
+
+static bool is_readable(const struct apart *apart, int ms)
+{
+	struct pollfd said = { .fd = apart->fd, .events = POLLIN };
+
+	return poll(&said, 1, ms) > 0;
+}
+
+void apart_wait(const struct apart *apart, uint32_t ms)
+{
+	if (apart->child)
+		is_readable(apart, ms < 1000000 ? (int)ms : 1000000);
+}
+
+/* Takes some of what there is. False at the end. */
+static bool take(struct apart *apart)
+{
+	uint8_t *room = buffer_room(&apart->said, 65536);
 	ssize_t got;
 
 	if (!room)
 		return false;
-	got = read(fd, room, 65536);
+	got = read(apart->fd, room, 65536);
 	if (got > 0)
-		said->len += (size_t)got;
+		apart->said.len += (size_t)got;
 	return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
-/* The signal that tells of a child's end is no reason to stop waiting for it. */
-static int wait_for(struct pollfd *wait)
+/* Has it shown no sign of life for too long? */
+static bool is_still(struct apart *apart, bool has_said)
 {
-	sigset_t children, before;
-	int ready, system;
+	uint64_t done = atomic_load(&apart->progress->done);
+	uint64_t now = clock_elapsed_ms(clock_system());
+	uint64_t passed = now - apart->looked_ms;
 
-	sigemptyset(&children);
-	sigaddset(&children, SIGCHLD);
-	pthread_sigmask(SIG_BLOCK, &children, &before);
-	ready = poll(wait, 1, LOOK_EVERY_MS);
-	system = errno;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return ready < 0 && system == EINTR ? ERR_INTERRUPTED : 0;
+	apart->looked_ms = now;
+	if (has_said || done != apart->seen)
+		apart->still_ms = 0;
+	else
+		apart->still_ms += passed < LOOK_COUNTS_MS ? passed : LOOK_COUNTS_MS;
+	apart->seen = done;
+	return apart->still_ms > apart->patience_ms;
 }
 
-/* Until the child closes its end: 0. TIMEOUT when nothing moves any more; INTERRUPTED. */
-static int listen_to_child(const struct apart *apart, int fd, const struct progress *progress,
-	struct buffer *said)
-{
-	uint64_t seen = 0;
-	uint64_t moved = clock_elapsed_ms(clock_system());
-
-	for (;;) {
-		struct pollfd wait = { .fd = fd, .events = POLLIN };
-		uint64_t now;
-
-		if (wait_for(&wait))
-			return ERR_INTERRUPTED;
-		if (wait.revents && !take(fd, said))
-			return 0;
-		now = clock_elapsed_ms(clock_system());
-		if (wait.revents || atomic_load(&progress->done) != seen) {
-			seen = atomic_load(&progress->done);
-			moved = now;
-		}
-		if (now - moved > apart->patience_ms)
-			return ERR_TIMEOUT;
-	}
-}
-
-static void await(pid_t child, struct apart_end *end)
+static void await(struct apart *apart)
 {
 	int status = 0;
 	pid_t got;
 
 	do
-		got = waitpid(child, &status, 0);
+		got = waitpid(apart->child, &status, 0);
 	while (got < 0 && errno == EINTR);
-	if (got == child && WIFSIGNALED(status))
-		end->signal = WTERMSIG(status);
-	if (got == child && WIFEXITED(status))
-		end->status = WEXITSTATUS(status);
+	if (got == apart->child && WIFSIGNALED(status))
+		apart->end.signal = WTERMSIG(status);
+	if (got == apart->child && WIFEXITED(status))
+		apart->end.status = WEXITSTATUS(status);
+	apart->child = 0;
 }
 
-static int run(const struct apart *apart, struct progress *progress, struct buffer *said,
-	struct apart_end *end, struct failure *failure)
+static bool has_ended(struct apart *apart)
 {
-	pid_t child, parent = getpid();
-	int ends[2];
-	int err;
+	bool has_said = false, is_open = true;
 
-	if (pipe2(ends, O_CLOEXEC))
-		return no_child(failure, "a pipe");
-	child = fork();
-	if (child == 0) {
-		close(ends[0]);
-		be_child(apart, parent, ends[1], progress);
+	while (is_open && is_readable(apart, 0)) {
+		has_said = true;
+		is_open = take(apart);
 	}
-	close(ends[1]);
-	if (child < 0) {
-		close(ends[0]);
-		return no_child(failure, "a child process");
-	}
-	err = listen_to_child(apart, ends[0], progress, said);
-	close(ends[0]);
-	end->hung = err == ERR_TIMEOUT;
-	if (err)
-		kill(child, SIGKILL);
-	await(child, end);
-	if (err == ERR_INTERRUPTED)
-		return fail(failure, err);
-	return buffer_error(said) ? fail(failure, buffer_error(said)) : 0;
+	if (is_open && !is_still(apart, has_said))
+		return false;
+	apart->end.hung = is_open;
+	if (is_open || buffer_error(&apart->said))
+		kill(apart->child, SIGKILL);
+	await(apart);
+	return true;
 }
 
-int apart_run(const struct apart *apart, struct buffer *said, struct apart_end *end,
+int apart_result(struct apart *apart, struct slice *said, struct apart_end *end,
 	struct failure *failure)
 {
-	struct progress *progress = mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int err;
+	if (apart->child && !has_ended(apart))
+		return END;
+	*said = buffer_slice(&apart->said);
+	*end = apart->end;
+	return buffer_error(&apart->said) ? fail(failure, buffer_error(&apart->said)) : 0;
+}
 
-	*end = (struct apart_end){ 0 };
-	if (progress == MAP_FAILED)
-		return no_child(failure, "memory to share with a child process");
-	err = run(apart, progress, said, end, failure);
-	munmap(progress, sizeof *progress);
-	return err;
+void apart_finish(struct apart *apart)
+{
+	if (!apart)
+		return;
+	if (apart->child && apart->parent == getpid()) {
+		kill(apart->child, SIGKILL);
+		await(apart);
+	}
+	if (apart->progress != MAP_FAILED)
+		munmap(apart->progress, sizeof *apart->progress);
+	if (apart->fd >= 0)
+		close(apart->fd);
+	buffer_release(&apart->said);
+	memory_give_back(apart);
 }

@@ -2,7 +2,9 @@
  *
  * For what may crash or never end. The child is a fork: it does its work, writes
  * what it found and is gone, without a finalizer of the host's ever running in
- * it. As long as it counts its progress up it is waited for.
+ * it, nor a handler of the host's signals. As long as it counts its progress up
+ * it is waited for: by whoever started it, who sleeps, or polls a descriptor,
+ * and asks.
  */
 #ifndef SYS_APART_H
 #define SYS_APART_H
@@ -13,9 +15,9 @@
 #include "base/error.h"
 #include "sys/task.h"
 
-struct apart {
+struct apart_work {
 	/* Runs in the child; what it puts into `said` is brought back. */
-	void (*work)(void *context, struct progress *progress, struct buffer *said);
+	void (*run)(void *context, struct progress *progress, struct buffer *said);
 	void *context;
 	uint32_t patience_ms;    /* without progress; then the child is killed */
 };
@@ -26,10 +28,28 @@ struct apart_end {
 	bool hung;               /* it was killed for want of progress */
 };
 
-/* 0 with *end filled, whatever became of the child; STORE, NO_MEMORY when it
- * can't be started. INTERRUPTED when a signal came (other than of a child): then it
- * is ended, as it is when we are. */
-int apart_run(const struct apart *apart, struct buffer *said, struct apart_end *end,
+struct apart;
+
+/* STORE, NO_MEMORY when it can't be started. */
+int apart_start(struct apart **apart, const struct apart_work *work, struct failure *failure);
+
+/* Readable when there is something to ask about; it may have ended, or not. */
+int apart_descriptor(const struct apart *apart);
+
+/* Sleeps until then, or so many ms (1,000,000 at most), or until a signal. */
+void apart_wait(const struct apart *apart, uint32_t ms);
+
+/* END while it goes on. Then 0, whatever became of it, with what it said, which is
+ * lent; NO_MEMORY when there is no room for that.
+ *
+ * This is where patience is had: ask about ten times a second. Time counts as
+ * without progress only as far as it was asked so often: who was stopped, child
+ * and all, or slept with the machine, finds it as patient as before. */
+int apart_result(struct apart *apart, struct slice *said, struct apart_end *end,
 	struct failure *failure);
+
+/* Ends it, if need be, and frees it. In a child of fork, whose it is not, it only
+ * frees. NULL is fine. */
+void apart_finish(struct apart *apart);
 
 #endif

@@ -82,7 +82,7 @@ local compact_options = {
 ---@class tidetable.CompactOptions
 ---@field progress tidetable.BackupProgress|nil  called about ten times a second
 ---@field max_size integer|string|nil  as in open
----@field wait fun(wakeup: tidetable.BackupWakeup, seconds: number)|nil  as in open
+---@field wait fun(wakeup: tidetable.WorkWakeup, seconds: number)|nil  as in open
 
 --- Makes the file of a database that nobody has open as small as it can be: a
 --- compact copy takes its place. BUSY when somebody has it open.
@@ -95,11 +95,12 @@ function tidetable.compact(path, given)
   return backup.in_place(path, options.bytes(given.max_size) or 0, given)
 end
 
-local file_options = { apart = "boolean", patience = options.seconds }
+local file_options = { apart = "boolean", patience = options.seconds, wait = "function" }
 
 ---@class tidetable.CheckOptions
 ---@field apart boolean|nil     in a child process, should even the check crash
 ---@field patience number|nil   seconds without progress until that is ended; default 60
+---@field wait fun(wakeup: tidetable.WorkWakeup, seconds: number)|nil  as in open
 
 --- Verifies a file that is not open here, even one that can't be opened: what
 --- db:check() does. Nothing is written, and nothing made beside the file.
@@ -109,9 +110,8 @@ local file_options = { apart = "boolean", patience = options.seconds }
 function tidetable.check(path, given)
   options.path(path, "check")
   given = options.check(given, file_options, "check")
-  local patience = math.min(given.patience or 60, 1e6)
-  local report, err, code = core.check_file(path, given.apart or false, patience)
-  return reports.of(report), err, code
+  return reports.of({ wait = given.wait },
+    core.check_file(path, given.apart and (given.patience or 60) or nil))
 end
 
 --- A clock that stands still until it is told.

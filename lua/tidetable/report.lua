@@ -1,4 +1,7 @@
--- report.lua - what a check found: the core's lines as tables.
+-- report.lua - checks waited for, and what they found: the core's lines as tables.
+
+local core = require "tidetable.core"
+local wait = require "tidetable.wait"
 
 local report = {}
 
@@ -28,13 +31,10 @@ local function finding(text)
   }
 end
 
---- Makes the core's report one for users, in place. nil stays nil.
----@param made table|nil
----@return tidetable.Report|nil
-function report.of(made)
-  if not made then
-    return nil
-  end
+local calls = { result = core.check_result, wait = core.check_wait, pollfd = core.check_pollfd }
+
+--- Makes the core's report one for users, in place.
+local function readable(made)
   made.findings, made.problems = {}, {}
   for text in made.text:gmatch("[^\n]+") do
     local found = finding(text)
@@ -44,6 +44,19 @@ function report.of(made)
   made.text = nil
   made.ok = made.problem_count == 0
   return made
+end
+
+--- Waits for a check that was started; or passes on why it was not.
+---@param database table  what `wait` it has
+---@param checkup userdata|nil
+---@return tidetable.Report|nil, tidetable.error|nil err, tidetable.code|nil code
+function report.of(database, checkup, err, code)
+  if not checkup then
+    return nil, err, code
+  end
+  local made
+  made, err, code = wait.work(database, calls, checkup)
+  return made and readable(made), err, code
 end
 
 return report

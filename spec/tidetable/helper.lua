@@ -187,6 +187,20 @@ function helper.put_apart(items, clock, first, last)
   end
 end
 
+local function parent_of(pid)
+  local file <close> = io.open("/proc/" .. pid .. "/stat")
+  return file and tonumber((file:read("a") or ""):match "^.*%) %u (%d+)")
+end
+
+--- Waits until a process has a child: its id, as text. Nil when the process has ended.
+function helper.child_of(pid)
+  while lfs.attributes("/proc/" .. pid .. "/exe") do
+    for name in lfs.dir "/proc" do
+      if name:find "^%d+$" and parent_of(name) == pid then return name end
+    end
+  end
+end
+
 --- Runs Lua code in a process of its own: `path` is the test's database, `tidetable` and `db` are
 --- there, what it prints comes back by lines; in `pause()` it sleeps until the test says `go`.
 --- `before`: shell that runs first, as "ulimit -n 40".

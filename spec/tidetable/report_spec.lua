@@ -64,7 +64,7 @@ describe("tidetable.check", function()
     for _, options in ipairs { {}, { apart = true }, { apart = true, patience = 5 } } do
       assert(tidetable.check(path, options))
     end
-    assert.are.same({ { false, 60 }, { true, 60 }, { true, 5 } }, asked)
+    assert.are.same({ {}, { 60 }, { 5 } }, asked)
   end)
 
   it("names every damaged row: tree, table, key and page", function()
@@ -151,5 +151,138 @@ describe("tidetable.check", function()
     end
     writer:kill()
     assert.are.same({}, assert(tidetable.check(path)).problems)
+  end)
+end)
+
+-- Whoever checks does so until the test lets it: one of its walks is caught at it.
+describe("waiting for a check", function()
+  local function shell(...)
+    os.execute((...):format(select(2, ...)))
+  end
+
+  --- Its child, stopped while it walks.
+  local function stopped_child(pid)
+    while true do
+      local walker = assert(helper.child_of(pid))
+      shell("kill -STOP %s 2>/dev/null", walker)
+      local ok, stat = pcall(read, "/proc/" .. walker .. "/stat")
+      if ok and stat and stat:find "%) T " then return walker end
+    end
+  end
+
+  local function checker(before)
+    make()
+    return helper.child((before or "") .. [[
+      local function is_over()
+        local file <close> = io.open(path .. ".over")
+        return file
+      end
+      print "in"
+      repeat
+        local report = assert(tidetable.check(path, { apart = true }))
+        assert(report.ok, report.problems[1])
+      until is_over()
+      print "over"]])
+  end
+
+  local handles_signals = [[
+    local uv = require "luv"
+    local count = 0
+    for _, name in ipairs { "sigwinch", "sigalrm", "sigint", "sigcont", "sigchld" } do
+      uv.new_signal():start(name, function() count = count + 1 end)
+    end
+  ]]
+
+  it("goes on at a signal that the program handles, and where it is stopped", function()
+    local child = checker(handles_signals)
+    assert.equal("in", child:line())
+    local walker = stopped_child(child.pid)
+    shell("for i in $(seq 200); do kill -ALRM %d; kill -WINCH %d; sleep 0.001; done",
+      child.pid, child.pid)
+    shell("kill -INT %d %s", child.pid, walker)        -- Ctrl-C, that somebody handles
+    shell("kill -STOP %d; sleep 0.1; kill -CONT %d", child.pid, child.pid)
+    write(helper.path "test.tide.over", "")
+    shell("kill -CONT %s", walker)
+    assert.equal("over", child:line())
+    child:close()
+  end)
+
+  it("ends with Ctrl-C in a plain script", function()
+    local child = checker()
+    assert.equal("in", child:line())
+    local walker = stopped_child(child.pid)
+    shell("kill -INT %d", child.pid)
+    local said = child.pipe:read("a")
+    assert.is_truthy(said:find("interrupted!", 1, true), said)
+    assert.is_nil(lfs.attributes("/proc/" .. walker .. "/exe"))
+    child.pipe:close()
+    child.pipe = nil
+  end)
+end)
+
+describe("what a check lets happen meanwhile", function()
+  local function many()
+    local db = helper.open()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    local n = 0
+    assert(orders:load(function()
+      n = n + 1
+      return n <= 5000 and { id = tostring(n), text = ("x"):rep(200) } or nil
+    end))
+    return db
+  end
+
+  -- Every way to check, with something to wait by.
+  local function ways(wait)
+    many():close()
+    return {
+      function() return tidetable.check(helper.path(), { wait = wait }) end,
+      function() return tidetable.check(helper.path(), { apart = true, wait = wait }) end,
+      function() return helper.open({ wait = wait }):check() end,
+    }
+  end
+
+  it("is what the program's own wait does", function()
+    local waited, ended
+    for _, way in ipairs(ways(function(wakeup, seconds)
+      waited = waited + 1
+      assert.equal("integer", math.type(wakeup:pollfd()))
+      assert.equal("r", wakeup:events())
+      assert.is_true(seconds <= 1 and wakeup:timeout() <= 1)
+      wakeup:clear()
+      ended = wakeup:wait(seconds)
+    end)) do
+      waited = 0
+      assert.is_true(assert(way()).ok)
+      assert.is_true(waited > 0 and ended)
+    end
+  end)
+
+  it("ends it when it raises", function()
+    for _, way in ipairs(ways(function() error("enough", 0) end)) do
+      assert.same({ false, "enough" }, { pcall(way) })
+    end
+  end)
+
+  it("is an event loop", function()
+    local cqueues = require "cqueues"
+    for _, way in ipairs(ways(nil)) do
+      local loop, ticks, report = cqueues.new(), 0, nil
+      loop:wrap(function() report = assert(way()) end)
+      loop:wrap(function()
+        while not report do
+          ticks = ticks + 1
+          cqueues.sleep(0)
+        end
+      end)
+      assert(loop:loop())
+      assert.is_true(report.ok and ticks > 0)
+    end
+  end)
+
+  it("may close the database", function()
+    local db = many()
+    db.wait = function() db:close() end
+    helper.raises("CLOSED", db.check, db)
   end)
 end)

@@ -1,4 +1,5 @@
 /* test_apart.c - apart.h: children that do well, and children that don't. */
+#include <stdatomic.h>
 #include <sys/time.h>
 
 #include "sys/apart.h"
@@ -44,12 +45,36 @@ static void go_on(void *context, struct progress *progress, struct buffer *said)
 	buffer_put_u8(said, 42);
 }
 
-static struct apart_end run(const struct apart *apart, struct buffer *said)
+static struct apart *start(const struct apart_work *work)
+{
+	struct apart *apart;
+
+	CHECK_EQUAL_INT(apart_start(&apart, work, &failure), 0);
+	return apart;
+}
+
+static struct apart_end end_of(struct apart *apart, struct slice *said)
 {
 	struct apart_end end;
+	int err;
+
+	while ((err = apart_result(apart, said, &end, &failure)) == END)
+		apart_wait(apart, 50);
+	CHECK_EQUAL_INT(err, 0);
+	return end;
+}
+
+/* What it said is copied. */
+static struct apart_end run(const struct apart_work *work, struct buffer *said)
+{
+	struct apart *apart = start(work);
+	struct slice text;
+	struct apart_end end = end_of(apart, &text);
 
 	buffer_clear(said);
-	CHECK_EQUAL_INT(apart_run(apart, said, &end, &failure), 0);
+	buffer_put_slice(said, text);
+	CHECK_EQUAL_INT(buffer_error(said), 0);
+	apart_finish(apart);
 	return end;
 }
 
@@ -58,8 +83,8 @@ static void what_is_said_comes_back(void)
 	struct buffer said = { 0 };
 
 	for (size_t len = 0; len < 1000000; len = len * 3 + 1) {
-		struct apart apart = { say_much, &len, 60000 };
-		struct apart_end end = run(&apart, &said);
+		struct apart_work work = { say_much, &len, 60000 };
+		struct apart_end end = run(&work, &said);
 
 		CHECK(!end.signal && !end.status && !end.hung);
 		CHECK_EQUAL_UINT(said.len, len);
@@ -72,8 +97,8 @@ static void what_is_said_comes_back(void)
 static void a_crash_is_told(void)
 {
 	struct buffer said = { 0 };
-	struct apart apart = { crash, NULL, 60000 };
-	struct apart_end end = run(&apart, &said);
+	struct apart_work work = { crash, NULL, 60000 };
+	struct apart_end end = run(&work, &said);
 
 	CHECK_EQUAL_INT(end.signal, SIGSEGV);
 	CHECK(!end.hung && said.len == 0);
@@ -83,8 +108,8 @@ static void a_crash_is_told(void)
 static void who_stands_still_is_ended(void)
 {
 	struct buffer said = { 0 };
-	struct apart apart = { hang, NULL, 200 };
-	struct apart_end end = run(&apart, &said);
+	struct apart_work work = { hang, NULL, 200 };
+	struct apart_end end = run(&work, &said);
 
 	CHECK(end.hung && end.signal == SIGKILL);
 	buffer_release(&said);
@@ -93,11 +118,116 @@ static void who_stands_still_is_ended(void)
 static void who_goes_on_is_waited_for(void)
 {
 	struct buffer said = { 0 };
-	struct apart apart = { go_on, NULL, 2000 };
-	struct apart_end end = run(&apart, &said);
+	struct apart_work work = { go_on, NULL, 2000 };
+	struct apart_end end = run(&work, &said);
 
 	CHECK(!end.hung && !end.signal && said.len == 1 && said.data[0] == 42);
 	buffer_release(&said);
+}
+
+/* --- signals --- */
+
+static atomic_int signals;
+
+static void count_signal(int number)
+{
+	(void)number;
+	atomic_fetch_add(&signals, 1);
+}
+
+static void handle(int number)
+{
+	struct sigaction action = { .sa_handler = count_signal };
+
+	CHECK(sigaction(number, &action, NULL) == 0);
+}
+
+/* Every millisecond one; and those that the ends of children are. */
+static void signals_end_nothing(void)
+{
+	static const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never;
+	struct buffer said = { 0 };
+	struct apart_work work = { go_on, NULL, 2000 };
+	struct apart_end end;
+
+	handle(SIGALRM);
+	handle(SIGCHLD);
+	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+	end = run(&work, &said);
+	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+	CHECK(!end.hung && !end.signal && said.len == 1 && said.data[0] == 42);
+	CHECK(signals > 100);
+	work = (struct apart_work){ hang, NULL, 200 };
+	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+	end = run(&work, &said);
+	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+	CHECK(end.hung && end.signal == SIGKILL);
+	signal(SIGALRM, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
+	buffer_release(&said);
+}
+
+/* So that whoever asked can see to them. */
+static void a_signal_ends_one_wait(void)
+{
+	static const struct itimerval soon = { { 0, 50000 }, { 0, 50000 } }, never;
+	struct apart_work work = { hang, NULL, 60000 };
+	struct apart *apart = start(&work);
+	struct apart_end end;
+	struct slice said;
+
+	handle(SIGALRM);
+	signals = 0;
+	CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);
+	apart_wait(apart, 1000000);
+	CHECK(signals > 0);
+	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+	CHECK_EQUAL_INT(apart_result(apart, &said, &end, &failure), END);
+	apart_finish(apart);
+	signal(SIGALRM, SIG_DFL);
+}
+
+/* As Ctrl-C does to all processes of a terminal. */
+static void get_signals(void *context, struct progress *progress, struct buffer *said)
+{
+	(void)context;
+	(void)progress;
+	kill(getpid(), SIGINT);
+	kill(getpid(), SIGUSR1);
+	buffer_put_u8(said, (uint8_t)signals);
+}
+
+static void its_hosts_handlers_are_not_for_it(void)
+{
+	struct apart_work work = { get_signals, NULL, 60000 };
+	struct buffer said = { 0 };
+	struct apart_end end;
+
+	signals = 0;
+	handle(SIGUSR1);
+	end = run(&work, &said);
+	CHECK(!end.signal && !end.status && said.len == 1 && said.data[0] == 0);
+	CHECK(kill(getpid(), SIGUSR1) == 0 && signals == 1);       /* its host still hears them */
+	signal(SIGUSR1, SIG_DFL);
+	buffer_release(&said);
+}
+
+/* Ctrl-Z stops host and child alike, and nothing has moved when they go on: that is no
+ * reason to lose patience. */
+static void only_time_that_is_asked_in_counts(void)
+{
+	struct apart_work work = { hang, NULL, 300 };
+	struct apart *apart = start(&work);
+	struct apart_end end;
+	struct slice said;
+
+	for (int i = 0; i < 2; i++) {
+		usleep(400000);
+		CHECK_EQUAL_INT(apart_result(apart, &said, &end, &failure), END);
+	}
+	end = end_of(apart, &said);
+	CHECK(end.hung && end.signal == SIGKILL);
+	apart_finish(apart);
 }
 
 /* --- when it is not waited for any more: the child is gone, and its end of the pipe --- */
@@ -118,67 +248,60 @@ static bool is_gone(int from)
 	return read(from, &byte, 1) == 0;
 }
 
-static void note_signal(int number)
+static struct apart *hangs(int ends[2])
 {
-	(void)number;
-}
-
-static void signal_soon(int number)
-{
-	struct sigaction action = { .sa_handler = note_signal, .sa_flags = SA_RESTART };
-	struct itimerval soon = { { 0, 1000 }, { 0, 50000 } };
-
-	CHECK(sigaction(number, &action, NULL) == 0);
-	CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);
-}
-
-static void a_signal_ends_the_wait(void)
-{
-	static const struct itimerval never;
-	struct apart apart = { 0 };
-	struct buffer said = { 0 };
-	struct apart_end end;
-	int ends[2];
+	struct apart_work work = { hang_with_pipe, ends, 60000 };
+	struct apart *apart;
 	char byte;
 
 	CHECK(pipe(ends) == 0);
-	apart = (struct apart){ hang_with_pipe, ends, 60000 };
-	signal_soon(SIGALRM);
-	CHECK_EQUAL_INT(apart_run(&apart, &said, &end, &failure), ERR_INTERRUPTED);
-	CHECK_EQUAL_INT(failure.err, ERR_INTERRUPTED);
-	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+	apart = start(&work);
 	close(ends[1]);
-	CHECK(read(ends[0], &byte, 1) <= 1 && is_gone(ends[0]));
-	close(ends[0]);
-	buffer_release(&said);
+	CHECK(read(ends[0], &byte, 1) == 1);
+	return apart;
 }
 
-/* The child's own end is no signal that ends anything. */
-static void its_end_does_not(void)
+static void who_is_finished_is_ended(void)
 {
-	struct sigaction action = { .sa_handler = note_signal };
-	struct buffer said = { 0 };
-	size_t len = 200000;
-	struct apart apart = { say_much, &len, 60000 };
+	int ends[2];
+	struct apart *apart = hangs(ends);
 
-	CHECK(sigaction(SIGCHLD, &action, NULL) == 0);
-	for (int i = 0; i < 100; i++) {
-		struct apart_end end = run(&apart, &said);
+	apart_finish(apart);
+	CHECK(is_gone(ends[0]));
+	close(ends[0]);
+	apart_finish(NULL);
+}
 
-		CHECK(!end.signal && !end.status && said.len == len);
-	}
-	signal(SIGCHLD, SIG_DFL);
-	buffer_release(&said);
+static void finish_of_another(struct child *self, void *context)
+{
+	(void)self;
+	apart_finish(context);
+}
+
+static void a_fork_does_not_end_it(void)
+{
+	int ends[2];
+	struct apart *apart = hangs(ends);
+	struct child child = child_start(finish_of_another, apart);
+	struct apart_end end;
+	struct slice said;
+
+	child_end(&child);
+	apart_wait(apart, 100);
+	CHECK_EQUAL_INT(apart_result(apart, &said, &end, &failure), END);
+	apart_finish(apart);
+	CHECK(is_gone(ends[0]));
+	close(ends[0]);
 }
 
 static void hang_apart(struct child *parent, void *context)
 {
-	struct apart apart = { hang_with_pipe, context, 60000 };
-	struct buffer said = { 0 };
-	struct apart_end end;
+	struct apart_work work = { hang_with_pipe, context, 60000 };
+	struct slice said;
+	struct apart *apart = start(&work);
 
 	(void)parent;
-	apart_run(&apart, &said, &end, &failure);
+	end_of(apart, &said);
 }
 
 static void it_does_not_outlive_its_parent(void)
@@ -202,8 +325,12 @@ int main(void)
 	a_crash_is_told();
 	who_stands_still_is_ended();
 	who_goes_on_is_waited_for();
-	its_end_does_not();
-	a_signal_ends_the_wait();
+	signals_end_nothing();
+	a_signal_ends_one_wait();
+	its_hosts_handlers_are_not_for_it();
+	only_time_that_is_asked_in_counts();
+	who_is_finished_is_ended();
+	a_fork_does_not_end_it();
 	it_does_not_outlive_its_parent();
 	return 0;
 }

@@ -1,27 +1,5 @@
-/* test_check.c - tide_check names what is wrong with the catalog, a key or the file's pages;
- * and with a process that checks and does not come back.
- */
-#undef _FORTIFY_SOURCE       /* its headers would define pread already */
-#include <signal.h>
-#include <sys/syscall.h>
-
+/* test_check.c - tide_check names what is wrong with the catalog, a key or the pages. */
 #include "unit/wrong.h"
-
-/* --- a process apart that does not come back, as soon as it reads --- */
-
-static enum { GOOD, KILLED, ENDED, STUCK } child_is;
-static pid_t parent;
-
-__attribute__((visibility("default"))) ssize_t pread(int fd, void *bytes, size_t len, off_t at)
-{
-	if (getpid() != parent && child_is == KILLED)
-		raise(SIGKILL);
-	if (getpid() != parent && child_is == ENDED)
-		_exit(3);
-	while (getpid() != parent && child_is == STUCK)
-		pause();
-	return syscall(SYS_pread64, fd, bytes, len, at);
-}
 
 static struct table_row table_row(void)
 {
@@ -184,36 +162,13 @@ static void pages_may_be_lost(void)
 	buffer_release(&report.text);
 }
 
-static void a_process_may_not_come_back(void)
-{
-	static const struct wrong ends[] = {
-		[KILLED] = { "killed", NULL, { "25\t\t\t\t0\t*was ended by signal 9" } },
-		[ENDED] = { "ended", NULL, { "25\t\t\t\t0\t*ended with status 3" } },
-		[STUCK] = { "stuck", NULL, { "25\t\t\t\t0\t*stood still and was ended with"
-			" signal 9" } },
-	};
-	const char *path = make_file("apart.tide");
-	struct tide_report report = { 0 };
-
-	for (child_is = KILLED; child_is <= STUCK; child_is++) {
-		MUST(tide_check_apart(path, 200, &report, &failure), failure);
-		wrong_is_named(&ends[child_is], &report);
-	}
-	child_is = GOOD;
-	MUST(tide_check_apart(path, 60000, &report, &failure), failure);
-	CHECK_EQUAL_UINT(report.problems, 0);
-	buffer_release(&report.text);
-}
-
 int main(void)
 {
-	parent = getpid();
 	wrong_start();
 	for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++)
 		is_named(&wrongs[i]);
 	without_stamp_and_state_it_is_no_database();
 	pages_may_be_lost();
-	a_process_may_not_come_back();
 	builder_release(&made);
 	return 0;
 }

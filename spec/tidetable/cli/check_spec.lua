@@ -4,7 +4,6 @@ local console = require "tidetable.cli.console"
 local dkjson = require "dkjson"
 local elapsed = require "tidetable.core".elapsed
 local helper = require "spec.tidetable.helper"
-local lfs = require "lfs"
 local main = require "tidetable.cli.main"
 local tidetable = require "tidetable"
 
@@ -73,24 +72,11 @@ describe("check", function()
     end))
     db:close()
 
-    local function parent_of(pid)
-      local file <close> = io.open("/proc/" .. pid .. "/stat")
-      return file and tonumber((file:read("a") or ""):match "^.*%) %u (%d+)")
-    end
-
-    local function child_of(pid)
-      while lfs.attributes("/proc/" .. pid .. "/exe") do
-        for name in lfs.dir "/proc" do
-          if name:find "^%d+$" and parent_of(name) == pid then return name end
-        end
-      end
-    end
-
     local function interrupted()
       local pipe = assert(io.popen(("unset LD_PRELOAD; echo $$; exec %s check %s 2>&1"):format(
         command.line, command.quote(helper.path()))))
       local pid = pipe:read("n")
-      local child = child_of(pid)
+      local child = helper.child_of(pid)
       if child then command.shell("kill -STOP " .. child) end
       command.shell("kill -INT " .. math.tointeger(pid))
       local said = pipe:read("a")

@@ -1,0 +1,216 @@
+/* checkup.c - checks that go on beside whoever asked: on a thread, or in a child process.
+ *
+ * So that a host can wait in its own way, and end what takes long. A thread reads
+ * without LMDB as every check does; a child process is for who does not believe that
+ * it comes back.
+ */
+#include "checking.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "database.h"
+#include "sys/apart.h"
+
+struct tide_checkup {
+	pid_t pid;                   /* whose it is */
+	struct task *task;           /* one of the two; NULL */
+	struct apart *apart;
+	struct store *store;         /* NULL: the file at the path */
+	struct tide_report report;
+	uint32_t stale_readers;      /* cleared before it began */
+	char path[];
+};
+
+static int new_checkup(struct tide_checkup **out, const char *path, struct failure *failure)
+{
+	size_t len = strlen(path);
+	struct tide_checkup *checkup = memory_zeroed(sizeof *checkup + len + 1);
+
+	*out = checkup;
+	if (!checkup)
+		return fail(failure, ERR_NO_MEMORY);
+	checkup->pid = getpid();
+	memcpy(checkup->path, path, len);
+	return 0;
+}
+
+/* --- on a thread --- */
+
+static int run_beside(struct progress *progress, void *context, struct failure *failure)
+{
+	struct tide_checkup *checkup = context;
+	struct tide_report *report = &checkup->report;
+	int err;
+
+	if (!checkup->store)
+		return check_file(checkup->path, report, progress, failure);
+	err = check_store(checkup->store, report, progress, failure);
+	report->stale_readers = checkup->stale_readers;
+	return err;
+}
+
+static int start_beside(struct tide_checkup **out, struct tide_checkup *checkup,
+	struct failure *failure)
+{
+	int err = task_start(&checkup->task, run_beside, checkup, failure);
+
+	*out = err ? NULL : checkup;
+	if (err)
+		tide_checkup_finish(checkup);
+	return err;
+}
+
+int tide_checkup_start(struct tide_checkup **out, struct tide *tide, struct failure *failure)
+{
+	struct tide_checkup *checkup;
+	uint32_t stale;
+	int err = check_prepare(tide, &stale, failure);
+
+	*out = NULL;
+	if (!err)
+		err = new_checkup(&checkup, "", failure);
+	if (err)
+		return err;
+	checkup->store = tide->store;
+	checkup->stale_readers = stale;
+	return start_beside(out, checkup, failure);
+}
+
+int tide_checkup_file(struct tide_checkup **out, const char *path, struct failure *failure)
+{
+	struct tide_checkup *checkup;
+	int err = new_checkup(&checkup, path, failure);
+
+	*out = NULL;
+	return err ? err : start_beside(out, checkup, failure);
+}
+
+/* --- in a child process --- */
+
+/* What the child brings back; the text follows. */
+struct outcome {
+	int err;
+	struct failure failure;
+	struct tide_report report;
+};
+
+static void run_apart(void *context, struct progress *progress, struct buffer *said)
+{
+	struct outcome outcome = { 0 };
+	struct tide_report *report = &outcome.report;
+	struct buffer text;
+
+	outcome.err = check_file(context, report, progress, &outcome.failure);
+	text = report->text;
+	report->text = (struct buffer){ 0 };
+	buffer_put(said, &outcome, sizeof outcome);
+	buffer_put_slice(said, buffer_slice(&text));
+	buffer_release(&text);
+}
+
+int tide_checkup_apart(struct tide_checkup **out, const char *path, uint32_t patience_ms,
+	struct failure *failure)
+{
+	struct tide_checkup *checkup;
+	struct apart_work work = { .run = run_apart, .patience_ms = patience_ms };
+	int err = new_checkup(&checkup, path, failure);
+
+	*out = NULL;
+	if (err)
+		return err;
+	work.context = checkup->path;
+	err = apart_start(&checkup->apart, &work, failure);
+	if (err)
+		tide_checkup_finish(checkup);
+	else
+		*out = checkup;
+	return err;
+}
+
+static void note_end(struct tide_report *report, const struct apart_end *end)
+{
+	static const char format[] = "%d\t\t\t\t0\tthe file could not be checked to the end: the"
+		" process that did it %s%d\n";
+	char line[160];
+
+	if (end->hung)
+		snprintf(line, sizeof line, format, INVARIANT_PAGES,
+			"stood still and was ended with signal ", end->signal);
+	else
+		snprintf(line, sizeof line, format, INVARIANT_PAGES,
+			end->signal ? "was ended by signal " : "ended with status ",
+			end->signal ? end->signal : end->status);
+	report->problems = 1;
+	buffer_put(&report->text, line, strlen(line));
+}
+
+static int read_outcome(struct tide_report *report, struct slice said, struct failure *failure)
+{
+	struct buffer text = report->text;
+	struct outcome outcome;
+
+	memcpy(&outcome, said.data, sizeof outcome);
+	*report = outcome.report;
+	report->text = text;
+	buffer_put(&report->text, said.data + sizeof outcome, said.len - sizeof outcome);
+	if (outcome.err && failure)
+		*failure = outcome.failure;
+	return outcome.err;
+}
+
+static int apart_outcome(struct tide_checkup *checkup, struct failure *failure)
+{
+	struct tide_report *report = &checkup->report;
+	struct apart_end end;
+	struct slice said;
+	int err = apart_result(checkup->apart, &said, &end, failure);
+
+	if (err)
+		return err;
+	check_report_start(report);
+	if (end.signal || end.status || said.len < sizeof(struct outcome))
+		note_end(report, &end);
+	else
+		err = read_outcome(report, said, failure);
+	if (!err && buffer_error(&report->text))
+		err = fail(failure, buffer_error(&report->text));
+	return err;
+}
+
+/* --- watching it --- */
+
+int tide_checkup_result(struct tide_checkup *checkup, const struct tide_report **report,
+	struct failure *failure)
+{
+	*report = &checkup->report;
+	if (checkup->pid != getpid())
+		return fail(failure, ERR_FORKED);
+	return checkup->task ? task_result(checkup->task, failure)
+		: apart_outcome(checkup, failure);
+}
+
+void tide_checkup_wait(const struct tide_checkup *checkup, uint32_t ms)
+{
+	if (checkup->task)
+		task_wait(checkup->task, ms);
+	else
+		apart_wait(checkup->apart, ms);
+}
+
+int tide_checkup_descriptor(const struct tide_checkup *checkup)
+{
+	return checkup->task ? task_descriptor(checkup->task)
+		: apart_descriptor(checkup->apart);
+}
+
+void tide_checkup_finish(struct tide_checkup *checkup)
+{
+	if (!checkup)
+		return;
+	task_finish(checkup->task);
+	apart_finish(checkup->apart);
+	buffer_release(&checkup->report.text);
+	memory_give_back(checkup);
+}
