@@ -62,6 +62,14 @@ static inline int slice_compare(struct slice a, struct slice b)
 	return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
+/* Writes the bytes at `to`; the end of what was written. */
+static inline uint8_t *slice_write(uint8_t *to, struct slice slice)
+{
+	if (slice.len)
+		memcpy(to, slice.data, slice.len);
+	return to + slice.len;
+}
+
 static inline bool slice_begins(struct slice whole, struct slice start)
 {
 	return whole.len >= start.len &&

@@ -69,13 +69,6 @@ static inline uint8_t *put_varint(uint8_t *p, size_t n)
 	return p + set_varint(p, n);
 }
 
-static inline uint8_t *put_bytes(uint8_t *p, struct slice bytes)
-{
-	if (bytes.len)
-		memcpy(p, bytes.data, bytes.len);
-	return p + bytes.len;
-}
-
 static inline void written_to(struct builder *builder, const uint8_t *end)
 {
 	builder->bytes.len = (size_t)(end - builder->bytes.data);
@@ -337,7 +330,7 @@ void builder_name(struct builder *builder, struct slice name)
 	room = room_for(builder, VARINT_MAX + name.len);
 	if (!room)
 		return;
-	written_to(builder, put_bytes(put_varint(room, name.len), name));
+	written_to(builder, slice_write(put_varint(room, name.len), name));
 	add_entry(builder, start, name.len, prefix);
 }
 
@@ -364,7 +357,7 @@ static void put_text(struct builder *builder, enum type type, struct slice text)
 		return;
 	if (!in_set)
 		*room++ = (uint8_t)type;
-	written_to(builder, put_bytes(put_varint(room, text.len), text));
+	written_to(builder, slice_write(put_varint(room, text.len), text));
 	if (in_set)
 		add_entry(builder, start, text.len, prefix_of(text));
 }
@@ -391,7 +384,7 @@ void builder_number(struct builder *builder, struct slice number)
 		return;
 	if (!in_set)
 		*room++ = TYPE_N;
-	written_to(builder, put_bytes(room, number));
+	written_to(builder, slice_write(room, number));
 	if (in_set)
 		add_entry(builder, start, number.len, prefix_of(number));
 }
@@ -501,9 +494,9 @@ static void put_container(struct builder *builder, const struct value *value)
 	body = room + HEAD_BYTES;
 	/* a map's bytes begin with its count, a list's and a set's don't */
 	if (value->type == TYPE_M)
-		written_to(builder, put_bytes(body, bytes));
+		written_to(builder, slice_write(body, bytes));
 	else
-		written_to(builder, put_bytes(put_varint(body, value->count), bytes));
+		written_to(builder, slice_write(put_varint(body, value->count), bytes));
 	set_u32(room + 1, (uint32_t)(builder->bytes.data + builder->bytes.len - body));
 }
 

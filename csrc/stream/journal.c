@@ -52,7 +52,7 @@ static void point(const struct journal *journal, const struct pending *pending,
 }
 
 int journal_flush(struct journal *journal, struct txn *txn, struct streams *streams,
-	uint64_t created_ms, uint64_t retention_ms, struct buffer *scratch)
+	uint64_t created_ms, uint64_t retention_ms)
 {
 	uint64_t transaction = journal->count ? journal->all[0].record.sequence : 0;
 	uint32_t last_stream = 0;
@@ -74,8 +74,7 @@ int journal_flush(struct journal *journal, struct txn *txn, struct streams *stre
 		record->ordinal = stream->bounds.head.ordinal + 1;
 		record->stream_bytes = stream->bounds.head.stream_bytes + record_bytes(record);
 		point(journal, pending, record);
-		err = log_append(txn, stream->row.id, record, stream->row.id >= last_stream,
-			scratch);
+		err = log_append(txn, stream->row.id, record, stream->row.id >= last_stream);
 		if (err)
 			return err;
 		if (stream->row.id > last_stream)

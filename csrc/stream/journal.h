@@ -29,7 +29,7 @@ int journal_add(struct journal *journal, uint32_t stream, const struct record *r
 /* Appends everything to its stream, each of which must be known in this
  * transaction (stream_know). All have one creation time. */
 int journal_flush(struct journal *journal, struct txn *txn, struct streams *streams,
-	uint64_t created_ms, uint64_t retention_ms, struct buffer *scratch);
+	uint64_t created_ms, uint64_t retention_ms);
 
 void journal_clear(struct journal *journal);
 void journal_release(struct journal *journal);

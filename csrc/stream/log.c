@@ -7,58 +7,61 @@
 
 /* --- writing --- */
 
-/* Rows of at most LOG_SHARE from the three slices, as if they were one. */
-static int append_pieces(struct txn *txn, uint8_t key[RECORD_KEY], uint16_t *part,
-	const struct slice *pieces, size_t count, bool at_end, struct buffer *scratch)
+#define PIECES 4               /* head, keys, old and new image */
+
+/* The next len bytes of what is left of the pieces. */
+static void write_share(uint8_t *to, size_t len, struct slice **pieces)
+{
+	while (len > 0) {
+		struct slice *piece = *pieces;
+		size_t take = piece->len < len ? piece->len : len;
+
+		to = slice_write(to, slice_of(piece->data, take));
+		len -= take;
+		*piece = slice_of(piece->data + take, piece->len - take);
+		if (piece->len == 0)
+			++*pieces;
+	}
+}
+
+/* Rows of at most LOG_SHARE from the pieces, len bytes in all, as if they were one. */
+static int append_rows(struct txn *txn, uint8_t key[RECORD_KEY], uint16_t *part,
+	struct slice *pieces, size_t len, bool at_end)
 {
 	struct slice name = slice_of(key, RECORD_KEY);
-	size_t i = 0, at = 0;
-	int err;
 
-	while (i < count) {
-		size_t room = LOG_SHARE;
+	while (len > 0) {
+		size_t share = len < LOG_SHARE ? len : LOG_SHARE;
+		uint8_t *row;
+		int err;
 
 		set_u16(key + 12, (*part)++);
-		row_start(scratch);
-		while (i < count && (room > 0 || pieces[i].len == 0)) {
-			size_t take = pieces[i].len - at < room ? pieces[i].len - at : room;
-
-			buffer_put(scratch, pieces[i].data + at, take);
-			room -= take;
-			at += take;
-			if (at == pieces[i].len) {
-				i++;
-				at = 0;
-			}
-		}
-		err = row_seal(scratch, name);
-		if (!err && at_end)
-			err = txn_append(txn, TREE_LOG, name, buffer_slice(scratch));
-		else if (!err)
-			err = txn_put(txn, TREE_LOG, name, buffer_slice(scratch));
+		err = (at_end ? txn_append_room : txn_put_room)(txn, TREE_LOG, name,
+			ROW_CHECKSUM + share, &row);
 		if (err)
 			return err;
+		write_share(row + ROW_CHECKSUM, share, &pieces);
+		row_seal_here(row, ROW_CHECKSUM + share, name);
+		len -= share;
 	}
 	return 0;
 }
 
-int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end,
-	struct buffer *scratch)
+int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end)
 {
 	uint8_t head[RECORD_HEAD], key[RECORD_KEY];
-	struct slice pieces[4] = {
+	struct slice pieces[PIECES] = {
 		slice_of(head, sizeof head), record->keys, record->old_image, record->new_image,
 	};
-	size_t first = record_bytes(record) <= LOG_SHARE || record->new_image.len == 0 ? 4 : 3;
+	size_t whole = record_bytes(record);
+	size_t first = whole <= LOG_SHARE ? whole : whole - record->new_image.len;
 	uint16_t part = 0;
 	int err;
 
 	record_put_head(record, head);
 	record_set_key(key, stream, record->sequence, 0);
-	err = append_pieces(txn, key, &part, pieces, first, at_end, scratch);
-	if (!err && first == 3)
-		err = append_pieces(txn, key, &part, pieces + 3, 1, at_end, scratch);
-	return err;
+	err = append_rows(txn, key, &part, pieces, first, at_end);
+	return err ? err : append_rows(txn, key, &part, &pieces[3], whole - first, at_end);
 }
 
 int log_last_stream(struct txn *txn, uint32_t *stream)

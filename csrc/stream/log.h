@@ -19,10 +19,8 @@
 #define LOG_SHARE (STORE_ROW_SHARE - RECORD_KEY - ROW_CHECKSUM)
 
 /* Writes the record's rows behind its stream's last one. at_end says that no
- * other stream's rows lie behind: then they append. The scratch is
- * overwritten. */
-int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end,
-	struct buffer *scratch);
+ * other stream's rows lie behind: then they append. */
+int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end);
 
 /* The stream of the tree's last row; 0 when there is none. */
 int log_last_stream(struct txn *txn, uint32_t *stream);

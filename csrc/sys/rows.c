@@ -217,31 +217,44 @@ static inline void count_row(struct txn *txn, size_t bytes)
 	txn->bytes_written += bytes;
 }
 
-static int put(struct txn *txn, MDB_cursor *cursor, struct slice key, struct slice value,
+static inline int put(struct txn *txn, enum tree tree, struct slice key, MDB_val *value,
 	unsigned flags)
 {
 	MDB_val k = val_of(key);
-	MDB_val v = val_of(value);
+	MDB_cursor *cursor;
+	int err = own_cursor(txn, tree, &cursor);
 
 	assert(txn->writing && key_fits(key));
-	count_row(txn, key.len + value.len);
-	return result(txn, mdb_cursor_put(cursor, &k, &v, flags));
+	if (err)
+		return err;
+	count_row(txn, key.len + value->mv_size);
+	return result(txn, mdb_cursor_put(cursor, &k, value, flags));
 }
 
 int txn_put(struct txn *txn, enum tree tree, struct slice key, struct slice value)
 {
-	MDB_cursor *cursor;
-	int err = own_cursor(txn, tree, &cursor);
+	MDB_val v = val_of(value);
 
-	return err ? err : put(txn, cursor, key, value, 0);
+	return put(txn, tree, key, &v, 0);
 }
 
-int txn_append(struct txn *txn, enum tree tree, struct slice key, struct slice value)
+int txn_put_room(struct txn *txn, enum tree tree, struct slice key, size_t len, uint8_t **room)
 {
-	MDB_cursor *cursor;
-	int err = own_cursor(txn, tree, &cursor);
+	MDB_val v = { len, NULL };
+	int err = put(txn, tree, key, &v, MDB_RESERVE);
 
-	return err ? err : put(txn, cursor, key, value, MDB_APPEND);
+	*room = v.mv_data;
+	return err;
+}
+
+int txn_append_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
+	uint8_t **room)
+{
+	MDB_val v = { len, NULL };
+	int err = put(txn, tree, key, &v, MDB_APPEND | MDB_RESERVE);
+
+	*room = v.mv_data;
+	return err;
 }
 
 int txn_delete(struct txn *txn, enum tree tree, struct slice key)

@@ -179,15 +179,21 @@ int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *val
 int txn_put(struct txn *txn, enum tree tree, struct slice key, struct slice value);
 int txn_delete(struct txn *txn, enum tree tree, struct slice key);
 
-/* Behind the last key of the tree; a key that isn't is CORRUPT. */
-int txn_append(struct txn *txn, enum tree tree, struct slice key, struct slice value);
+/* The same for a value that is made in its page: *room is for its len bytes,
+ * all of which are written before anything else is done in the transaction. */
+int txn_put_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
+	uint8_t **room);
+
+/* The same behind the last key of the tree; a key that isn't is CORRUPT. */
+int txn_append_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
+	uint8_t **room);
 
 /* Rows in a tree. */
 int txn_count(struct txn *txn, enum tree tree, uint64_t *rows);
 
 /* The transaction's own cursor on a tree, made when first asked for, alive as
  * long as the transaction (a reader's survives reset and renew, unpositioned).
- * txn_get, txn_put, txn_append and txn_delete use and move it. */
+ * txn_get, txn_put, txn_put_room, txn_append_room and txn_delete use and move it. */
 int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor);
 
 /* One of the caller's own. Close it before the transaction ends or is reset. */

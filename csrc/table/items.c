@@ -1,6 +1,8 @@
 /* items.c - items as rows, whole or in parts. */
 #include "table/items.h"
 
+#include <string.h>
+
 #include "base/error.h"
 
 #define ITEM_HEAD 9           /* kind, sequence number */
@@ -114,9 +116,9 @@ int item_delete_parts(struct txn *txn, uint64_t part, uint64_t *rows)
 	return 0;
 }
 
-static int put_parts(struct txn *txn, uint64_t part, struct slice item, struct buffer *scratch)
+static int put_parts(struct txn *txn, uint64_t part, struct slice item)
 {
-	uint8_t bytes[PART_KEY];
+	uint8_t bytes[PART_KEY], *row;
 	size_t at = 0;
 
 	for (uint16_t n = 0; at < item.len; n++) {
@@ -124,51 +126,45 @@ static int put_parts(struct txn *txn, uint64_t part, struct slice item, struct b
 		size_t len = item.len - at < ITEM_SHARE ? item.len - at : ITEM_SHARE;
 		int err;
 
-		row_start(scratch);
-		buffer_put(scratch, item.data + at, len);
-		err = row_seal(scratch, key);
-		if (!err)
-			err = txn_append(txn, TREE_PARTS, key, buffer_slice(scratch));
+		err = txn_append_room(txn, TREE_PARTS, key, ROW_CHECKSUM + len, &row);
 		if (err)
 			return err;
+		memcpy(row + ROW_CHECKSUM, item.data + at, len);
+		row_seal_here(row, ROW_CHECKSUM + len, key);
 		at += len;
 	}
 	return 0;
 }
 
+/* A row of its own, or one that says where its parts are. */
 static int put_row(struct txn *txn, enum tree tree, struct slice key, struct slice item,
-	uint64_t sequence, uint64_t *node, struct buffer *scratch)
+	uint64_t sequence, uint64_t part)
 {
-	size_t whole = key.len + ROW_CHECKSUM + ITEM_HEAD + item.len;
-	uint64_t part = 0;
-	int err;
+	size_t len = ROW_CHECKSUM + (part ? PARTS_HEAD : ITEM_HEAD + item.len);
+	uint8_t *row;
+	int err = txn_put_room(txn, tree, key, len, &row);
 
-	if (whole > STORE_ROW_SHARE) {
-		part = ++*node;
-		err = put_parts(txn, part, item, scratch);
-		if (err)
-			return err;
-	}
-	row_start(scratch);
-	buffer_put_u8(scratch, part ? ROW_PARTS : ROW_ITEM);
-	buffer_put_u64(scratch, sequence);
+	if (err)
+		return err;
+	row[ROW_CHECKSUM] = part ? ROW_PARTS : ROW_ITEM;
+	set_u64(row + ROW_CHECKSUM + 1, sequence);
 	if (part) {
-		buffer_put_u64(scratch, part);
-		buffer_put_u32(scratch, (uint32_t)item.len);
+		set_u64(row + ROW_CHECKSUM + ITEM_HEAD, part);
+		set_u32(row + ROW_CHECKSUM + ITEM_HEAD + 8, (uint32_t)item.len);
 	} else {
-		buffer_put_slice(scratch, item);
+		memcpy(row + ROW_CHECKSUM + ITEM_HEAD, item.data, item.len);
 	}
-	err = row_seal(scratch, key);
-	return err ? err : txn_put(txn, tree, key, buffer_slice(scratch));
+	row_seal_here(row, len, key);
+	return 0;
 }
 
 int item_put(struct txn *txn, const struct key *key, struct slice item, uint64_t sequence,
-	const struct stored *old, uint64_t *node, struct buffer *scratch)
+	const struct stored *old, uint64_t *node)
 {
 	struct slice row = key_whole(key);
 	enum tree tree = TREE_ITEMS;
 	struct place place;
-	uint64_t rows = 0;
+	uint64_t rows = 0, part = 0;
 	int err = 0;
 
 	if (row.len >= STORE_KEY_MAX) {
@@ -180,7 +176,11 @@ int item_put(struct txn *txn, const struct key *key, struct slice item, uint64_t
 	}
 	if (old && old->part)
 		err = item_delete_parts(txn, old->part, &rows);
-	return err ? err : put_row(txn, tree, row, item, sequence, node, scratch);
+	if (!err && row.len + ROW_CHECKSUM + ITEM_HEAD + item.len > STORE_ROW_SHARE) {
+		part = ++*node;
+		err = put_parts(txn, part, item);
+	}
+	return err ? err : put_row(txn, tree, row, item, sequence, part);
 }
 
 int item_delete(struct txn *txn, const struct key *key, const struct stored *old)

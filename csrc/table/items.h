@@ -35,7 +35,7 @@ int item_get(struct stored *stored, struct txn *txn, const struct key *key,
 /* Writes an item in place of what is there (NULL: nothing is). *node is the
  * last node or part id given. */
 int item_put(struct txn *txn, const struct key *key, struct slice item, uint64_t sequence,
-	const struct stored *old, uint64_t *node, struct buffer *scratch);
+	const struct stored *old, uint64_t *node);
 
 int item_delete(struct txn *txn, const struct key *key, const struct stored *old);
 

@@ -125,7 +125,7 @@ static int finish(struct transaction *transaction)
 	if (!err)
 		err = journal_flush(&transaction->journal, transaction->txn,
 			&transaction->catalog->streams, transaction->now_ms,
-			transaction->clock_ms, &transaction->scratch);
+			transaction->clock_ms);
 	if (!err && !transaction->swept)
 		err = sweep_a_little(transaction);
 	return err ? err : state_write(transaction->txn, &transaction->state,

@@ -188,7 +188,7 @@ static int apply(struct transaction *transaction, const struct target *target,
 	}
 	if (change->new_item.len)
 		err = item_put(transaction->txn, key, change->new_item, changed->sequence, old,
-			&transaction->state.node, &transaction->scratch);
+			&transaction->state.node);
 	else
 		err = item_delete(transaction->txn, key, old);
 	return transaction_break(transaction, err);

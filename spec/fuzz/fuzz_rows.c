@@ -218,7 +218,7 @@ static void write_one(struct txn *txn, struct slice sort)
 	if (err < 0)
 		return;
 	old = err ? NULL : &stored;
-	err = item_put(txn, &key, item, 9, old, &node, &scratch);
+	err = item_put(txn, &key, item, 9, old, &node);
 	CHECK(may_be(err));
 	if (err)
 		return;

@@ -54,8 +54,10 @@ ANSWERS(txn_get, (struct txn *txn, enum tree tree, struct slice key, struct slic
 	(txn, tree, key, value))
 ANSWERS(txn_put, (struct txn *txn, enum tree tree, struct slice key, struct slice value),
 	(txn, tree, key, value))
-ANSWERS(txn_append, (struct txn *txn, enum tree tree, struct slice key, struct slice value),
-	(txn, tree, key, value))
+ANSWERS(txn_put_room, (struct txn *txn, enum tree tree, struct slice key,
+	size_t len, uint8_t **room), (txn, tree, key, len, room))
+ANSWERS(txn_append_room, (struct txn *txn, enum tree tree, struct slice key,
+	size_t len, uint8_t **room), (txn, tree, key, len, room))
 ANSWERS(txn_delete, (struct txn *txn, enum tree tree, struct slice key), (txn, tree, key))
 ANSWERS(txn_count, (struct txn *txn, enum tree tree, uint64_t *rows), (txn, tree, rows))
 ANSWERS(txn_cursor, (struct txn *txn, enum tree tree, struct cursor **cursor),

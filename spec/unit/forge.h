@@ -101,7 +101,7 @@ static inline void forge_no_record(struct txn *txn, uint32_t stream, uint64_t se
 static inline void forge_record(struct txn *txn, uint32_t stream, uint64_t sequence,
 	void (*change)(struct record *record))
 {
-	struct buffer bytes = { 0 }, scratch = { 0 };
+	struct buffer bytes = { 0 };
 	struct cursor *cursor;
 	struct record record;
 
@@ -113,9 +113,8 @@ static inline void forge_record(struct txn *txn, uint32_t stream, uint64_t seque
 	cursor_close(cursor);
 	change(&record);
 	forge_no_record(txn, stream, sequence);
-	CHECK_EQUAL_INT(log_append(txn, stream, &record, false, &scratch), 0);
+	CHECK_EQUAL_INT(log_append(txn, stream, &record, false), 0);
 	buffer_release(&bytes);
-	buffer_release(&scratch);
 }
 
 #endif

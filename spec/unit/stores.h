@@ -152,6 +152,17 @@ static inline void renew(struct txn *txn)
 	MUST(reader_renew(txn, &failure), failure);
 }
 
+static inline int append_row(struct txn *txn, enum tree tree, struct slice key,
+	struct slice value)
+{
+	uint8_t *room;
+	int err = txn_append_room(txn, tree, key, value.len, &room);
+
+	if (!err)
+		memcpy(room, value.data, value.len);
+	return err;
+}
+
 static inline bool has_row(struct txn *txn, enum tree tree, const char *key, const char *value)
 {
 	struct slice found;

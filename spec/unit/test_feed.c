@@ -6,7 +6,6 @@
 static struct stream all[2];
 static struct streams streams = { all, 2, 2 };
 static struct state state;
-static struct buffer scratch;
 
 static void append_long(struct txn *txn, uint32_t stream, uint64_t sequence, uint64_t ordinal,
 	struct slice keys)
@@ -16,7 +15,7 @@ static void append_long(struct txn *txn, uint32_t stream, uint64_t sequence, uin
 		.ordinal = ordinal, .stream_bytes = ordinal * (1000 + keys.len), .keys = keys,
 	};
 
-	CHECK_EQUAL_INT(log_append(txn, stream, &record, false, &scratch), 0);
+	CHECK_EQUAL_INT(log_append(txn, stream, &record, false), 0);
 }
 
 static void append(struct txn *txn, uint32_t stream, uint64_t sequence, uint64_t ordinal)
@@ -191,7 +190,6 @@ int main(void)
 	pages_of_any_size(store);
 	pages_of_long_records(store);
 	nothing_was_filled();
-	buffer_release(&scratch);
 	store_close(store);
 	return 0;
 }

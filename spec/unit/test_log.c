@@ -7,7 +7,7 @@
 #define RECORDS 60
 #define LARGEST (4 * LOG_SHARE)
 
-static struct buffer scratch, out;
+static struct buffer out;
 static uint8_t bytes[LARGEST];
 
 /* --- records as they were written --- */
@@ -72,7 +72,7 @@ static void append(struct txn *txn, uint32_t stream, const struct record *record
 	uint32_t end;
 
 	CHECK_EQUAL_INT(log_last_stream(txn, &end), 0);
-	CHECK_EQUAL_INT(log_append(txn, stream, record, stream >= end, &scratch), 0);
+	CHECK_EQUAL_INT(log_append(txn, stream, record, stream >= end), 0);
 	CHECK_EQUAL_UINT(count_rows(txn) - before, rows_of(record));
 }
 
@@ -507,7 +507,6 @@ int main(void)
 	nothing_may_follow(store);
 	a_key_may_be_no_record_s(store);
 	a_head_may_be_another_s(store);
-	buffer_release(&scratch);
 	buffer_release(&out);
 	store_close(store);
 	return 0;

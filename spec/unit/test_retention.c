@@ -199,7 +199,6 @@ static void append(struct txn *txn, uint64_t count)
 {
 	static uint8_t bytes[6000];
 	struct journal journal = { 0 };
-	struct buffer scratch = { 0 };
 	uint64_t transaction = sequence + 1;
 
 	the_stream(txn);
@@ -214,9 +213,8 @@ static void append(struct txn *txn, uint64_t count)
 			record_bytes(&record), plain_rows(&record) };
 		sequence += check_random_below(3) == 0;      /* gaps are normal */
 	}
-	CHECK_EQUAL_INT(journal_flush(&journal, txn, &streams, clock_ms, clock_ms, &scratch), 0);
+	CHECK_EQUAL_INT(journal_flush(&journal, txn, &streams, clock_ms, clock_ms), 0);
 	journal_release(&journal);
-	buffer_release(&scratch);
 }
 
 static void check_hidden(struct txn *txn)

@@ -247,19 +247,49 @@ static void trees_are_apart(void)
 	store_close(store);
 }
 
+static void put_in_room(struct txn *txn, const char *key, const char *value)
+{
+	uint8_t *room;
+
+	CHECK_EQUAL_INT(txn_put_room(txn, TREE_ITEMS, slice_of_text(key), strlen(value), &room),
+		0);
+	memcpy(room, value, strlen(value));
+	CHECK(has_row(txn, TREE_ITEMS, key, value));
+}
+
+/* In place of nothing, of a value of the same size, of a smaller and of a bigger one. */
+static void a_value_is_made_in_its_page(void)
+{
+	struct store *store = open_small(store_path("room.tide"));
+	struct txn *txn = begin_write(store);
+
+	put_in_room(txn, "key", "one value");
+	put_in_room(txn, "key", "two value");
+	put_in_room(txn, "key", "three values");
+	put_in_room(txn, "key", "four");
+	put_in_room(txn, "before", "it");
+	CHECK_EQUAL_INT(append_row(txn, TREE_ITEMS, slice_of_text("last"), slice_of_text("row")),
+		0);
+	commit(txn);
+	CHECK(store_has(store, TREE_ITEMS, "before", "it"));
+	CHECK(store_has(store, TREE_ITEMS, "key", "four"));
+	CHECK(store_has(store, TREE_ITEMS, "last", "row"));
+	store_close(store);
+}
+
 static void appending_needs_the_last_key(void)
 {
 	struct store *store = open_small(store_path("append.tide"));
 	struct txn *txn = begin_write(store);
 	struct slice v = slice_of_text("v");
 
-	CHECK_EQUAL_INT(txn_append(txn, TREE_LOG, slice_of_text("b"), v), 0);
-	CHECK_EQUAL_INT(txn_append(txn, TREE_LOG, slice_of_text("c"), v), 0);
-	CHECK_EQUAL_INT(txn_append(txn, TREE_LOG, slice_of_text("c"), v), ERR_CORRUPT);
+	CHECK_EQUAL_INT(append_row(txn, TREE_LOG, slice_of_text("b"), v), 0);
+	CHECK_EQUAL_INT(append_row(txn, TREE_LOG, slice_of_text("c"), v), 0);
+	CHECK_EQUAL_INT(append_row(txn, TREE_LOG, slice_of_text("c"), v), ERR_CORRUPT);
 	cancel_write(txn);
 	txn = begin_write(store);
-	CHECK_EQUAL_INT(txn_append(txn, TREE_LOG, slice_of_text("b"), v), 0);
-	CHECK_EQUAL_INT(txn_append(txn, TREE_LOG, slice_of_text("a"), v), ERR_CORRUPT);
+	CHECK_EQUAL_INT(append_row(txn, TREE_LOG, slice_of_text("b"), v), 0);
+	CHECK_EQUAL_INT(append_row(txn, TREE_LOG, slice_of_text("a"), v), ERR_CORRUPT);
 	cancel_write(txn);
 	store_close(store);
 }
@@ -337,7 +367,7 @@ static uint64_t file_bytes_of(size_t row_bytes, const char *name)
 
 	for (uint64_t i = 0; i < 1000; i++) {
 		set_u64(key, i);
-		CHECK_EQUAL_INT(txn_append(txn, TREE_LOG, slice_of(key, sizeof key),
+		CHECK_EQUAL_INT(append_row(txn, TREE_LOG, slice_of(key, sizeof key),
 			slice_of(value, row_bytes - sizeof key)), 0);
 	}
 	commit(txn);
@@ -383,6 +413,7 @@ int main(void)
 {
 	rows_are_as_in_a_sorted_array();
 	trees_are_apart();
+	a_value_is_made_in_its_page();
 	appending_needs_the_last_key();
 	a_cancelled_transaction_never_was();
 	values_may_be_empty_or_big();

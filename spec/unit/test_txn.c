@@ -319,7 +319,7 @@ static void add_rows(struct store *store, uint64_t from)
 
 	for (uint64_t i = 0; i < 500; i++) {
 		set_u64(key, from + i);
-		CHECK_EQUAL_INT(txn_append(txn, TREE_ITEMS, slice_of(key, sizeof key),
+		CHECK_EQUAL_INT(append_row(txn, TREE_ITEMS, slice_of(key, sizeof key),
 			slice_of(bytes, sizeof bytes)), 0);
 	}
 	commit(txn);
