@@ -49,7 +49,9 @@ static const char *const field_names[FIELD_COUNT] = {
 	[FIELD_USER_IDENTITY] = "user_identity",
 };
 
-static const char metatable_key;
+/* Under these the registry keeps records' metatable, and what is called with a name that
+ * is none of theirs. */
+static const char metatable_key, unknown_key;
 
 void push_record_type(lua_State *L)
 {
@@ -168,6 +170,17 @@ static struct record_handle *check_record(lua_State *L)
 	return handle;
 }
 
+/* A field that no record has, at 2: has Lua say so, which knows the nearest one. */
+static int refuse_unknown(lua_State *L)
+{
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &unknown_key) == LUA_TFUNCTION) {
+		lua_pushvalue(L, 2);
+		lua_pushvalue(L, lua_upvalueindex(1));
+		lua_call(L, 2, 0);
+	}
+	return luaL_error(L, "a record has no such field");
+}
+
 /* __index: the field's number is found in the table of names, an upvalue. */
 static int index_record(lua_State *L)
 {
@@ -176,10 +189,11 @@ static int index_record(lua_State *L)
 	enum field field;
 
 	lua_settop(L, 2);
+	lua_pushvalue(L, 2);
 	lua_rawget(L, lua_upvalueindex(1));
 	field = (enum field)lua_tointeger(L, -1);
 	if (field == FIELD_NONE)
-		return 0;
+		return refuse_unknown(L);
 	read_record(L, handle, &record);
 	push_field(L, &record, field);
 	return 1;
@@ -245,8 +259,19 @@ static void push_fields(lua_State *L)
 	}
 }
 
+/* unknown_field(f): f(name, known names) is to raise what is wrong with a name */
+static int unknown_field(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	lua_settop(L, 1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &unknown_key);
+	return 0;
+}
+
 void open_records(lua_State *L)
 {
+	lua_pushcfunction(L, unknown_field);
+	lua_setfield(L, -2, "unknown_field");
 	luaL_newmetatable(L, RECORD_TYPE);
 	push_fields(L);
 	lua_pushcclosure(L, index_record, 1);

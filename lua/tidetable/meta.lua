@@ -59,7 +59,7 @@
 ---@alias tidetable.view_type "KEYS_ONLY"|"NEW_IMAGE"|"OLD_IMAGE"|"NEW_AND_OLD_IMAGES"
 
 --- One change of one item. Can't be changed; `pairs` goes over its fields. Keys
---- and images are made when first asked for.
+--- and images are made when first asked for. Any other field raises.
 ---@class tidetable.Record: userdata
 ---@field sequence_number integer  rises in commit order; gaps are normal
 ---@field event_name "INSERT"|"MODIFY"|"REMOVE"

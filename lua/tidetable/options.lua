@@ -72,14 +72,20 @@ local function distance(a, b)
   return row[#b]
 end
 
+--- However its letters are written: "eventName", "EVENT_NAME" and "event_name" are one word.
+local function plain(word)
+  return (word:lower():gsub("[_-]", ""))
+end
+
 --- The known word nearest to a name, if one is near.
 ---@param name string
 ---@param known table<string, any>  its keys are the words
 ---@return string|nil
 function options.nearest(name, known)
   local best, least
+  local wanted = plain(name)
   for word in pairs(known) do
-    local d = distance(name, word)
+    local d = distance(wanted, plain(word))
     if not least or d < least or (d == least and word < best) then
       best, least = word, d
     end
@@ -96,6 +102,15 @@ local function all_known(known)
   end
   table.sort(names)
   return #names > 0 and "known are " .. table.concat(names, ", ") or "there are none"
+end
+
+--- The end of a message about a name that nobody knows: the nearest one, or all.
+---@param name any
+---@param known table<string, any>
+---@return string
+function options.hint(name, known)
+  local near = type(name) == "string" and options.nearest(name, known)
+  return near and (" (did you mean %q?)"):format(near) or "; " .. all_known(known)
 end
 
 --- What was given, for a message: a value where it is short, else its type.
@@ -125,10 +140,8 @@ function options.check(given, known, what)
   for name, value in next, given do
     local expected = known[name]
     if not expected then
-      local near = type(name) == "string" and options.nearest(name, known)
       misuse(("%s: unknown option %q%s"):format(what, tostring(name),
-        near and (" (did you mean %q?)"):format(near) or
-        "; " .. all_known(known)))
+        options.hint(name, known)))
     end
     local wrong
     if type(expected) == "function" then

@@ -42,6 +42,28 @@ function streams.settings(given, what)
   return views[given.view_type or "NEW_AND_OLD_IMAGES"], options.retention(given.retention, what)
 end
 
+-- Records --------------------------------------------------------------------
+
+--- What of DynamoDB's own names is called otherwise here; those that are only written
+--- otherwise (eventName, NewImage) are near enough.
+local wire_names = {
+  eventID = "sequence_number",
+  ApproximateCreationDateTime = "created_at",
+  StreamViewType = "view_type",
+  eventSourceARN = "table_name",
+}
+
+--- What a record has no field for is never meant: it would quietly be nil.
+core.unknown_field(function(name, known)
+  if name == "dynamodb" then
+    misuse('record: unknown field "dynamodb": what DynamoDB has in it (Keys, NewImage, ...)'
+      .. " are fields of the record itself (keys, new_image, ...)")
+  end
+  local near = wire_names[name]
+  misuse(("record: unknown field %q%s"):format(tostring(name),
+    near and (" (did you mean %q?)"):format(near) or options.hint(name, known)))
+end)
+
 -- Positions ------------------------------------------------------------------
 
 local FROM = { TRIM_HORIZON = 0, LATEST = 1 }

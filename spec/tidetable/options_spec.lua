@@ -44,6 +44,7 @@ describe("check", function()
     assert.equal("orders", options.nearest("ordres", words))
     assert.equal("orders", options.nearest("Orders", words))
     assert.is_nil(options.nearest("customers", words))
+    assert.equal("old_image", options.nearest("OldImage", { new_image = 1, old_image = 1 }))
     assert.is_nil(options.nearest("hash_key", { sort_key = true }))
     assert.is_nil(options.nearest("orders", {}))
     -- Of those that are as near, always the same.

@@ -311,8 +311,6 @@ describe("a record", function()
     assert.equal(1, insert.transaction_count)
     assert.equal("integer", math.type(insert.partition_hash))
     assert.is_nil(insert.user_identity)
-    assert.is_nil(insert.no_such_field)
-    assert.is_nil(insert[1])
 
     assert.equal("MODIFY", modify.event_name)
     assert.are.same({ id = "a", v = 1 }, modify.old_image)
@@ -440,6 +438,34 @@ describe("a record", function()
     for name, value in pairs(modify) do got[name] = value end
     assert.are.same({ id = "a", v = 1 }, got.old_image)
     assert.is_true(rawequal(modify.new_image, got.new_image))
+  end)
+
+  it("has no other field, and says what may have been meant", function()
+    assert(orders:put { id = "a" })
+    local record = orders:stream():next()
+    local meant = {
+      eventName = "event_name", EventName = "event_name", evnet_name = "event_name",
+      eventID = "sequence_number", SequenceNumber = "sequence_number", NewImage = "new_image",
+      OldImage = "old_image", Keys = "keys", key = "keys", SizeBytes = "size_bytes",
+      ApproximateCreationDateTime = "created_at", StreamViewType = "view_type",
+      userIdentity = "user_identity", eventSourceARN = "table_name",
+    }
+    for name, known in pairs(meant) do
+      helper.blames(('record: unknown field "%s" (did you mean "%s"?)'):format(name, known),
+        function() return record[name] end)
+    end
+    helper.blames("what DynamoDB has in it (Keys, NewImage, ...) are fields of the record itself",
+      function() return record.dynamodb.NewImage end)
+    helper.blames('record: unknown field "customer_id"; known are created_at, event_name, keys,',
+      function() return record.customer_id end)
+    for _, wrong in ipairs { 1, true, print, {}, 0.5 } do
+      helper.blames(('record: unknown field "%s"; known are '):format(tostring(wrong)),
+        function() return record[wrong] end)
+    end
+    helper.blames('record: unknown field "nil"; known are ', function() return record[nil] end)
+    for name in pairs(record) do
+      assert.is_not_nil(record[name])
+    end
   end)
 
   it("can't be changed, and has no metatable to play with", function()

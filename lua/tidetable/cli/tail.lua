@@ -245,13 +245,15 @@ local PAUSE, TOGETHER = 1, 50
 --- What there is, up to so many and no further than the sequence number
 --- `through`; when there is nothing, waits a while for one.
 ---@return table[] batch, table|nil err
-local function next_batch(read, stream, most, through, seconds)
+local function next_batch(stream, transactions, most, through, seconds)
+  local read = transactions and stream.next_transaction or stream.next
+  local number = transactions and "last_sequence_number" or "sequence_number"
   local batch = {}
   while #batch < most do
     local given, err = read(stream, #batch == 0 and seconds or 0)
     if not given then
       return batch, err
-    elseif (given.last_sequence_number or given.sequence_number) > through then
+    elseif given[number] > through then
       break
     end
     batch[#batch + 1] = given
@@ -261,10 +263,10 @@ end
 
 --- Shows what there is, and what comes.
 local function show_all(stream, args, out, show, through)
-  local read = args.transactions and stream.next_transaction or stream.next
   local left, seconds = args.limit or math.huge, 0
   while left > 0 do
-    local batch, err = next_batch(read, stream, math.min(left, TOGETHER), through, seconds)
+    local batch, err = next_batch(stream, args.transactions, math.min(left, TOGETHER), through,
+      seconds)
     left = left - #batch
     show(batch)
     if err then
