@@ -64,6 +64,11 @@ local open_options = {
 function tidetable.open(path, given)
   options.path(path, "open")
   given = options.check(given, open_options, "open")
+  if given.create and given.read_only then
+    misuse('open: nothing is made with "read_only": option "create" can\'t be true')
+  elseif given.create == false and path == ":memory:" then
+    misuse('open: ":memory:" is always made: option "create" can\'t be false')
+  end
   local handle, err, code = core.open(path ~= ":memory:" and path or nil,
     given.read_only or false, given.create ~= false and not given.read_only,
     durability[given.durability or "full"], options.bytes(given.max_size) or 0, given.clock)
@@ -110,6 +115,7 @@ local file_options = { apart = "boolean", patience = options.seconds, wait = "fu
 function tidetable.check(path, given)
   options.path(path, "check")
   given = options.check(given, file_options, "check")
+  options.goes_with(given, "patience", "apart", "check")
   return reports.of({ wait = given.wait },
     core.check_file(path, given.apart and (given.patience or 60) or nil))
 end

@@ -280,6 +280,16 @@ function Table:load(items, given)
   end, items, size))
 end
 
+--- Its snapshot is the transaction's, and so is the limit.
+local function check_many(given, known, what)
+  given = shared.check_many(given, known, what)
+  if given.snapshot_limit then
+    options.misuse(what .. ': option "snapshot_limit" is not for an optimistic transaction:'
+      .. " its time_limit holds for all of its reads")
+  end
+  return given
+end
+
 local function iterate(self, partition, given)
   local rows = open_rows(self, partition, given, given.limit, given.limit)
   return function()
@@ -290,12 +300,12 @@ end
 function Table:query(partition, given)
   self.transaction:check()
   shared.check_partition(partition, "query")
-  return iterate(self, partition, options.check(given, shared.query_options, "query"))
+  return iterate(self, partition, check_many(given, shared.query_options, "query"))
 end
 
 function Table:scan(given)
   self.transaction:check()
-  return iterate(self, nil, options.check(given, shared.scan_options, "scan"))
+  return iterate(self, nil, check_many(given, shared.scan_options, "scan"))
 end
 
 --- A page's bounds, as the core has them.

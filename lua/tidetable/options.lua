@@ -163,6 +163,17 @@ function options.check(given, known, what)
   return given
 end
 
+--- Raises where one option was given without the other, which alone gives it a meaning.
+---@param given table  what check returned
+---@param name string
+---@param other string
+---@param what string   as for check
+function options.goes_with(given, name, other, what)
+  if given[name] ~= nil and not given[other] then
+    misuse(("%s: option %q goes with %q"):format(what, name, other))
+  end
+end
+
 --- Whether a table has the places 1 to n and nothing else: whoever says more, as in
 --- { ">=", 1, 5 }, means something else.
 ---@param t table

@@ -277,10 +277,10 @@ end
 ---@field timeout number|nil    with follow: end after so many seconds without one
 
 local function seconds_to_wait(given, what)
+  options.goes_with(given, "timeout", "follow", what)
+  options.goes_with(given, "wait", "follow", what)
   if given.follow then
     return given.timeout
-  elseif given.timeout then
-    misuse(what .. ': option "timeout" goes with "follow"')
   end
   return 0
 end
@@ -504,9 +504,7 @@ end
 function streams.of_database(database, given)
   given = options.check(given, all_options, "stream")
   core.ready(database.core)
-  if given.label and not given.table then
-    misuse('stream: option "label" goes with "table"')
-  end
+  options.goes_with(given, "label", "table", "stream")
   if given.table then
     return of_table(database, given.table, given)
   end

@@ -117,6 +117,13 @@ for name, check in pairs(scan_page_options) do
   page_options[name] = check
 end
 
+--- The options of query and scan.
+local function check_many(given, known, what)
+  given = options.check(given, known, what)
+  options.goes_with(given, "snapshot_limit", "snapshot", what)
+  return given
+end
+
 local function open_query(self, partition, given)
   local sort = given.sort or { "all" }
   return core.query(self.core, partition, sort[1], sort[2], sort[3], given.descending or false,
@@ -164,14 +171,14 @@ end
 ---@return fun(): table|nil
 function Table:query(partition, given)
   check_partition(partition, "query")
-  return iterate(self, partition, options.check(given, query_options, "query"))
+  return iterate(self, partition, check_many(given, query_options, "query"))
 end
 
 --- Iterates over the whole table in key order. Failures raise.
 ---@param given tidetable.ScanOptions|nil
 ---@return fun(): table|nil
 function Table:scan(given)
-  return iterate(self, nil, options.check(given, scan_options, "scan"))
+  return iterate(self, nil, check_many(given, scan_options, "scan"))
 end
 
 --- The key attributes of an item.
@@ -462,7 +469,7 @@ options.methods(TransactionTable, "table", { put = true })
 --- What optimistic.lua does alike.
 tables.shared = {
   wants_old = wants_old, check_table = check_table, check_partition = check_partition,
-  raising = raising,
+  check_many = check_many, raising = raising,
   query_options = query_options, scan_options = scan_options,
   page_options = page_options, scan_page_options = scan_page_options,
   get_options = get_options, load_options = load_options, load_items = load_items,

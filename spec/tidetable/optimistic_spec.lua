@@ -456,6 +456,12 @@ describe("its own writes", function()
       blames("delete: a key (a table) expected, got nil", function() inside:delete() end)
       blames("table: a name expected, got nil", function() tx:table() end)
       blames('scan: unknown option "sort"', function() inside:scan { sort = { "=", 1 } } end)
+      blames('query: option "snapshot_limit" goes with "snapshot"',
+        function() inside:query("x", { snapshot_limit = 1 }) end)
+      blames('query: option "snapshot_limit" is not for an optimistic transaction',
+        function() inside:query("x", { snapshot = true, snapshot_limit = 1 }) end)
+      blames('scan: option "snapshot_limit" is not for an optimistic transaction',
+        function() inside:scan { snapshot = true, snapshot_limit = 1 } end)
     end)
   end)
 end)

@@ -125,6 +125,9 @@ describe("tidetable.check", function()
     assert.has_error(function() tidetable.check() end)
     assert.has_error(function() tidetable.check("x", { apartt = true }) end)
     assert.has_error(function() tidetable.check("") end)
+    for _, given in ipairs { { patience = 5 }, { patience = 5, apart = false } } do
+      helper.misuse('check: option "patience" goes with "apart"', tidetable.check, "x", given)
+    end
   end)
 
   it("finds nothing while others write", function()

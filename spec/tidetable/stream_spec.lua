@@ -204,6 +204,9 @@ describe("records", function()
       misuse('option "limit" must be an integer from 1', stream[name], stream, { limit = 0 })
       misuse('option "timeout" must be', stream[name], stream, { follow = true, timeout = -1 })
       misuse('option "timeout" goes with "follow"', stream[name], stream, { timeout = 1 })
+      misuse('option "wait" goes with "follow"', stream[name], stream, { wait = print })
+      misuse('option "wait" goes with "follow"', stream[name], stream,
+        { wait = print, follow = false })
       misuse('option "wait" must be function', stream[name], stream, { wait = 1 })
     end
     misuse('unknown option "limit"', orders.stream, orders, { limit = 1 })

@@ -246,6 +246,11 @@ describe("query", function()
     assert.equal(1000, count)
     assert(orders:put { customer = "bob", placed_at = 1 })
     assert.equal(0, db:info().oldest_reader_lag)
+    for _, given in ipairs { { snapshot_limit = 1 }, { snapshot_limit = 1, snapshot = false } } do
+      misuse('query: option "snapshot_limit" goes with "snapshot"', orders.query, orders, "ann",
+        given)
+      misuse('scan: option "snapshot_limit" goes with "snapshot"', orders.scan, orders, given)
+    end
     misuse('option "snapshot_limit" must be', orders.query, orders, "ann",
       { snapshot = true, snapshot_limit = "60" })
   end)

@@ -169,6 +169,10 @@ describe("open", function()
       path(), { durability = "maybe" })
     misuse('option "read_only" must be boolean', tidetable.open, path(), { read_only = 1 })
     misuse('option "create" must be boolean', tidetable.open, path(), { create = "yes" })
+    misuse('nothing is made with "read_only": option "create" can\'t be true', tidetable.open,
+      path(), { create = true, read_only = true })
+    misuse('":memory:" is always made: option "create" can\'t be false', tidetable.open, ":memory:",
+      { create = false })
     misuse('option "max_size" must be bytes, or', tidetable.open, path(), { max_size = "64 GB" })
     misuse('option "max_size" must be bytes, or', tidetable.open, path(), { max_size = 0 })
     misuse('option "busy_timeout" must be a number of seconds', tidetable.open, path(),
