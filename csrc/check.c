@@ -34,10 +34,10 @@ int check_each_row(struct check *check, enum tree tree, take_row_of *take, bool 
 		return err;
 	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
 	while (!taken && check_goes_on(check, (int)tree, &err)) {
-		if (err == ERR_CORRUPT)
-			*unread = true;
-		else
+		if (err != ERR_CORRUPT)
 			taken = take(check, tree, key, value);
+		else if (unread)
+			*unread = true;
 		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
 	}
 	cursor_close(cursor);
@@ -211,11 +211,11 @@ static int take_stamp(struct check *check, struct slice payload)
 static int take_meta(struct check *check, enum tree tree, struct slice key, struct slice value)
 {
 	struct slice payload;
-	int err = row_open(key, value, &payload);
+	int err = 0;
 
 	if (key.data[0] >= TREE_META_END)
 		return END;
-	if (err || !is_known_meta(key))
+	if (row_open(key, value, &payload) || !is_known_meta(key))
 		return 0;                /* told by the survey */
 	switch (key.data[0]) {
 	case META_STAMP:

@@ -188,7 +188,6 @@ static int check_owner(struct check *check, enum tree tree, struct slice key, st
 int check_items(struct check *check)
 {
 	struct row_walk walk = { 0 };
-	bool unread;
 	int err = walk_items(check, &walk);
 
 	rows_stop(&walk);
@@ -196,6 +195,6 @@ int check_items(struct check *check)
 	if (err || check->has_broken_items || check->is_damaged[TREE_ITEMS] ||
 			check->is_damaged[TREE_TAILS])
 		return err;
-	err = check_each_row(check, TREE_TAILS, check_owner, &unread);
-	return err ? err : check_each_row(check, TREE_PARTS, check_owner, &unread);
+	err = check_each_row(check, TREE_TAILS, check_owner, NULL);
+	return err ? err : check_each_row(check, TREE_PARTS, check_owner, NULL);
 }

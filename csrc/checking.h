@@ -112,7 +112,8 @@ const struct table *check_table_with_id(struct check *check, uint32_t id);
 bool check_goes_on(struct check *check, int tree, int *err);
 
 /* Hands over the rows of a tree that can be read, in order, until take returns other
- * than 0. *unread becomes true when there were others. 0, or what was negative. */
+ * than 0. *unread (NULL is fine) becomes true when there were others. 0, or what was
+ * negative. */
 typedef int take_row_of(struct check *check, enum tree tree, struct slice key,
 	struct slice value);
 int check_each_row(struct check *check, enum tree tree, take_row_of *take, bool *unread);

@@ -140,14 +140,11 @@ static int add_node_row(struct check *check, enum tree tree, struct slice key,
 
 static const struct node_name *find_node(struct check *check, uint64_t node)
 {
-	bool unread;
-
 	if (!check->nodes_are_named) {
 		check->nodes_are_named = true;
-		check->nodes_err = check_each_row(check, TREE_ITEMS, add_node_row, &unread);
+		check->nodes_err = check_each_row(check, TREE_ITEMS, add_node_row, NULL);
 		if (!check->nodes_err)
-			check->nodes_err = check_each_row(check, TREE_TAILS, add_node_row,
-				&unread);
+			check->nodes_err = check_each_row(check, TREE_TAILS, add_node_row, NULL);
 	}
 	for (size_t i = 0; i < check->node_count; i++)
 		if (check->node_names[i].node == node)

@@ -6,7 +6,6 @@
 #ifndef LUA_KIND_H
 #define LUA_KIND_H
 
-
 #include <lua.h>
 
 /* Their names in the registry; the value in __name. */
