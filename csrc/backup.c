@@ -64,7 +64,7 @@ static int check_names(const struct tide_backup *backup, struct failure *failure
 
 static int is_open(const struct tide_backup *backup, int64_t pid, struct failure *failure)
 {
-	return fail_busy(failure, pid, "%s: somebody has it open", backup->path);
+	return wake_fail_busy(failure, pid, "%s: somebody has it open", backup->path);
 }
 
 /* What is there may be replaced if it is a database, and nobody has it open. */
@@ -268,7 +268,7 @@ static int take_lock(const struct tide_backup *backup, struct progress *progress
 	int err = lock_or_stop(wake, backup->busy_ms, progress);
 
 	if (err == ERR_BUSY)
-		return fail_busy(failure, wake_owner(wake), "%s", error_text(err));
+		return wake_fail_busy(failure, wake_owner(wake), "%s", error_text(err));
 	return err ? fail(failure, err) : 0;
 }
 

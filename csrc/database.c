@@ -207,7 +207,7 @@ int tide_begin(struct tide *tide, struct failure *failure)
 		return fail(failure, ERR_NESTED);
 	err = wake_lock_try(wake);
 	if (err)
-		return fail_busy(failure, wake_owner(wake), "%s", error_text(err));
+		return wake_fail_busy(failure, wake_owner(wake), "%s", error_text(err));
 	err = transaction_begin(&tide->transaction, failure);
 	if (err)
 		wake_unlock(wake);

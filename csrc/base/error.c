@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <unistd.h>
-
 const char *error_code(int err)
 {
 	switch (err) {
@@ -86,24 +84,6 @@ int fail_with(struct failure *failure, int err, const char *format, ...)
 	vsnprintf(detail, sizeof detail, format, args);
 	va_end(args);
 	return fail_as(failure, err, "%s: %s", error_text(err), detail);
-}
-
-int fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
-{
-	char what[WHOLE_MAX], who[40] = "";
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(what, sizeof what, format, args);
-	va_end(args);
-	if (pid == getpid())
-		snprintf(who, sizeof who, " (this process itself)");
-	else if (pid)
-		snprintf(who, sizeof who, " (process %lld)", (long long)pid);
-	fail_as(failure, ERR_BUSY, "%s%s", what, who);
-	if (failure)
-		failure->pid = pid;
-	return ERR_BUSY;
 }
 
 int fail_as(struct failure *failure, int err, const char *format, ...)

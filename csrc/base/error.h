@@ -139,9 +139,4 @@ int fail_with(struct failure *failure, int err, const char *format, ...)
 int fail_as(struct failure *failure, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* BUSY, and whose fault it is: the process stands in pid, and behind the text, this one
- * as such: a handle was forgotten. 0: it is not known, or has gone meanwhile. */
-int fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
 #endif

@@ -23,6 +23,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -101,6 +103,26 @@ static int take_opening(struct wake *wake)
 	return system;
 }
 
+/* --- who is in the way --- */
+
+int wake_fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
+{
+	char what[PATH_MAX + 256], who[40] = "";
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	if (pid == getpid())
+		snprintf(who, sizeof who, " (this process itself)");
+	else if (pid)
+		snprintf(who, sizeof who, " (process %lld)", (long long)pid);
+	fail_as(failure, ERR_BUSY, "%s%s", what, who);
+	if (failure)
+		failure->pid = pid;
+	return ERR_BUSY;
+}
+
 /* --- opening --- */
 
 static uint64_t pid_namespace(void)
@@ -133,7 +155,7 @@ static int open_and_lock(struct wake *wake, const char *path, struct file_facts 
 			return err;
 		system = take_opening(wake);
 		if (is_held_by_other(system))
-			return fail_busy(failure, wake_other(wake), "%s: another process is busy"
+			return wake_fail_busy(failure, wake_other(wake), "%s: another process is busy"
 				" opening or compacting the database", path);
 		if (system)
 			return file_fail(failure, system, path, "can't be locked");

@@ -38,6 +38,11 @@ struct wake;
 int wake_open(struct wake **wake, const char *path, bool *alone, struct failure *failure);
 void wake_opened(struct wake *wake);
 
+/* BUSY, and whose fault it is: the process stands in failure's pid, and behind the text,
+ * this one as such: a handle was forgotten. 0: it is not known, or has gone meanwhile. */
+int wake_fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* The pid of some other process that has the database open, or is at it: 0 if
  * there is none. */
 int64_t wake_other(const struct wake *wake);

@@ -1,8 +1,6 @@
 /* test_error.c - every failure has its words, and a failure keeps them whole. */
 #include "base/error.h"
 
-#include <unistd.h>
-
 #include "check.h"
 
 struct row {
@@ -88,23 +86,6 @@ static void a_detail_follows_the_sentence_or_replaces_it(void)
 	CHECK_EQUAL_STRING(failure.message, "100%");
 }
 
-static void who_is_busy_is_said_where_it_is_known(void)
-{
-	struct failure failure;
-
-	CHECK_EQUAL_INT(fail_busy(&failure, 42, "%s: taken", "shop.tide"), ERR_BUSY);
-	CHECK_EQUAL_STRING(failure.message, "shop.tide: taken (process 42)");
-	CHECK_EQUAL_INT(failure.err, ERR_BUSY);
-	CHECK_EQUAL_INT(failure.pid, 42);
-	CHECK_EQUAL_INT(fail_busy(&failure, 0, "%s: taken", "shop.tide"), ERR_BUSY);
-	CHECK_EQUAL_STRING(failure.message, "shop.tide: taken");
-	CHECK_EQUAL_INT(failure.pid, 0);
-	CHECK_EQUAL_INT(fail_busy(&failure, getpid(), "taken"), ERR_BUSY);
-	CHECK_EQUAL_STRING(failure.message, "taken (this process itself)");
-	CHECK_EQUAL_INT(failure.pid, getpid());
-	CHECK_EQUAL_INT(fail_busy(NULL, 1, "taken"), ERR_BUSY);
-}
-
 /* Where a long path stands in it, what it is about and what is wrong stay. */
 static void a_long_message_loses_its_middle(void)
 {
@@ -168,7 +149,6 @@ int main(void)
 	numbers_fail_in_dynamodb_s_words();
 	a_failure_is_filled_anew();
 	a_detail_follows_the_sentence_or_replaces_it();
-	who_is_busy_is_said_where_it_is_known();
 	a_long_message_loses_its_middle();
 	no_character_is_cut();
 	nobody_need_listen();

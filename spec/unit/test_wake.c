@@ -667,8 +667,28 @@ static void an_unlock_is_told(void)
 	munmap(game, sizeof *game);
 }
 
+static void who_is_busy_is_said_where_it_is_known(void)
+{
+	struct failure failure;
+
+	CHECK_EQUAL_INT(wake_fail_busy(&failure, 42, "%s: taken", "shop.tide"),
+		ERR_BUSY);
+	CHECK_EQUAL_STRING(failure.message, "shop.tide: taken (process 42)");
+	CHECK_EQUAL_INT(failure.err, ERR_BUSY);
+	CHECK_EQUAL_INT(failure.pid, 42);
+	CHECK_EQUAL_INT(wake_fail_busy(&failure, 0, "%s: taken", "shop.tide"),
+		ERR_BUSY);
+	CHECK_EQUAL_STRING(failure.message, "shop.tide: taken");
+	CHECK_EQUAL_INT(failure.pid, 0);
+	CHECK_EQUAL_INT(wake_fail_busy(&failure, getpid(), "taken"), ERR_BUSY);
+	CHECK_EQUAL_STRING(failure.message, "taken (this process itself)");
+	CHECK_EQUAL_INT(failure.pid, getpid());
+	CHECK_EQUAL_INT(wake_fail_busy(NULL, 1, "taken"), ERR_BUSY);
+}
+
 int main(void)
 {
+	who_is_busy_is_said_where_it_is_known();
 	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
 	the_file_is_made_and_private();
 	who_is_second_is_not_alone();
