@@ -14,6 +14,7 @@
 
 #define PAGE 1000
 #define WAIT_MS 1000
+#define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
 static struct tide *db;
 static struct tide_table orders;
@@ -51,7 +52,7 @@ static void make_table(enum use use)
 		.name = slice_of(orders.name, orders.len),
 		.schema = { { TYPE_S, 8, "customer" }, { TYPE_N, 9, "placed_at" } },
 		.view = use == USE_CAPTURED ? VIEW_NEW_AND_OLD_IMAGES : 0,
-		.retention = { .age_ms = RETENTION_DEFAULT_MS },
+		.retention = { .age_ms = DAY_MS },
 	};
 	const struct table_row *row;
 	int err = tide_describe_table(db, &orders, &row, &failure);
@@ -224,7 +225,7 @@ static uint64_t count_changes(uint32_t stream)
 /* Setting a retention is a write, and writers trim: so what went with it counts. */
 static uint64_t trim(uint64_t stay)
 {
-	struct retention retention = { .age_ms = RETENTION_DEFAULT_MS, .max_count = stay };
+	struct retention retention = { .age_ms = DAY_MS, .max_count = stay };
 	uint32_t stream = stream_id();
 	uint64_t before = count_changes(stream), records = 0, rows = 0;
 	bool more = true;

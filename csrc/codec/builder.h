@@ -79,8 +79,8 @@ void builder_null(struct builder *builder);
 void builder_open(struct builder *builder, enum type type);
 void builder_close(struct builder *builder);
 
-/* An encoded value as it is, from bytes that were checked and that are not the
- * builder's own. */
+/* An encoded value as it is, from bytes that were checked and that are not the builder's
+ * own: how whatever makes one item of another keeps what it does not change. */
 void builder_value(struct builder *builder, const struct value *value);
 
 /* Ends the item: its bytes, good until the builder is used again. */

@@ -38,11 +38,6 @@ static inline struct slice key_head(const struct key *key)
 	return (struct slice){ key->bytes, key->head_len };
 }
 
-static inline struct slice key_sort(const struct key *key)
-{
-	return (struct slice){ key->bytes + key->head_len, key->sort_len };
-}
-
 static inline struct slice key_whole(const struct key *key)
 {
 	return (struct slice){ key->bytes, (size_t)key->head_len + key->sort_len };

@@ -24,8 +24,6 @@ struct retention {
 	uint64_t max_count;          /* 0: no limit */
 };
 
-#define RETENTION_DEFAULT_MS (UINT64_C(24) * 3600 * 1000)
-
 struct table_row {
 	uint32_t id;
 	uint64_t created_ms;

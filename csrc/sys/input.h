@@ -10,10 +10,8 @@
 
 #include "base/error.h"
 
-#define INPUT_NO_LIMIT (-1)
-
-/* What is there, at most size bytes: *len, 0 at the end. Waits for wait_ms until
- * something is; then TIMEOUT. INTERRUPTED: a signal came; STORE: it can't be
+/* What is there, at most size bytes: *len, 0 at the end. Waits for wait_ms (below 0: no
+ * limit) until something is; then TIMEOUT. INTERRUPTED: a signal came; STORE: it can't be
  * read. */
 int input_read(int descriptor, void *bytes, size_t size, int wait_ms, size_t *len,
 	struct failure *failure);

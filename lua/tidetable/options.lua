@@ -273,6 +273,8 @@ function options.bytes(value)
   end
 end
 
+local DAY_MS = 86400000
+
 local retention_options = {
   age = { "string", "number" },
   bytes = { "string", "number" },
@@ -285,13 +287,13 @@ local retention_options = {
 ---@return integer age_ms, integer bytes, integer count  0: no limit
 function options.retention(value, what)
   if value == nil then
-    return 86400000, 0, 0
+    return DAY_MS, 0, 0
   end
   if type(value) ~= "table" then
     value = { age = value }
   end
   options.check(value, retention_options, what .. ": retention")
-  local age = value.age == nil and 86400000 or options.duration_ms(value.age)
+  local age = value.age == nil and DAY_MS or options.duration_ms(value.age)
   if not age then
     misuse(('%s: a retention\'s age is seconds or a number with ms, s, m, h or d, got %q')
       :format(what, tostring(value.age)))

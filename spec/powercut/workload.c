@@ -212,7 +212,7 @@ static void change_some(struct world *world, int changes, bool big)
 
 static void switch_stream(struct world *world, const char *name)
 {
-	struct retention retention = { .age_ms = RETENTION_DEFAULT_MS, .max_count = 10 };
+	struct retention retention = { .age_ms = DAY_MS, .max_count = 10 };
 	struct tide_table table = table_named(name);
 	const struct table_row *row;
 

@@ -163,7 +163,7 @@ static int follow(struct actor *actor)
 
 static int keep_two(struct actor *actor)
 {
-	struct retention two = { .age_ms = RETENTION_DEFAULT_MS, .max_count = 2 };
+	struct retention two = { .age_ms = DAY_MS, .max_count = 2 };
 
 	return tide_set_retention(actor->tide, 1, &two, &actor->failure);
 }

@@ -86,7 +86,7 @@ static bool sign_disable(struct tide *tide)
 
 static int run_enable(struct tide *tide)
 {
-	struct retention day = { .age_ms = RETENTION_DEFAULT_MS };
+	struct retention day = { .age_ms = DAY_MS };
 
 	return tide_enable_stream(tide, slice_of_text("silent"), VIEW_NEW_IMAGE, &day, &failure);
 }
@@ -611,7 +611,7 @@ static void each_request_may_fail(const struct call *call)
 	fill();
 	keeper = open_again();           /* the store and its clock stay open */
 	if (call->run == run_trim)
-		tide_clock_advance(manual, RETENTION_DEFAULT_MS + 5000);
+		tide_clock_advance(manual, DAY_MS + 5000);
 	do {
 		tide = open_again();
 		if (call->run == run_stubborn)

@@ -352,7 +352,7 @@ static void use(struct tide *tide)
 	tide_clock_advance(manual, 10000);
 	trim_it(tide);
 	define_it(tide);
-	tide_clock_advance(manual, RETENTION_DEFAULT_MS);
+	tide_clock_advance(manual, DAY_MS);
 	trim_it(tide);
 	read_items(tide, &table, snapshot);
 	read_streams(tide);

@@ -21,15 +21,13 @@ static void test_pieces(void)
 	CHECK_EQUAL_UINT(len, 0);
 	CHECK_EQUAL_INT(input_read(ends[0], bytes, sizeof bytes, 1, &len, NULL), ERR_TIMEOUT);
 	CHECK_EQUAL_INT(write(ends[1], "abcdef", 6), 6);
-	CHECK_EQUAL_INT(input_read(ends[0], bytes, sizeof bytes, INPUT_NO_LIMIT, &len, &failure),
-		0);
+	CHECK_EQUAL_INT(input_read(ends[0], bytes, sizeof bytes, -1, &len, &failure), 0);
 	CHECK_EQUAL_UINT(len, 4);
 	CHECK(memcmp(bytes, "abcd", 4) == 0);
 	CHECK_EQUAL_INT(input_read(ends[0], bytes, sizeof bytes, 0, &len, &failure), 0);
 	CHECK_EQUAL_UINT(len, 2);
 	close(ends[1]);
-	CHECK_EQUAL_INT(input_read(ends[0], bytes, sizeof bytes, INPUT_NO_LIMIT, &len, &failure),
-		0);
+	CHECK_EQUAL_INT(input_read(ends[0], bytes, sizeof bytes, -1, &len, &failure), 0);
 	CHECK_EQUAL_UINT(len, 0);
 	close(ends[0]);
 }
@@ -51,7 +49,7 @@ static void test_signal(void)
 	CHECK_EQUAL_INT(pipe(ends), 0);
 	CHECK_EQUAL_INT(sigaction(SIGALRM, &action, NULL), 0);
 	alarm(1);
-	CHECK_EQUAL_INT(input_read(ends[0], bytes, sizeof bytes, INPUT_NO_LIMIT, &len, &failure),
+	CHECK_EQUAL_INT(input_read(ends[0], bytes, sizeof bytes, -1, &len, &failure),
 		ERR_INTERRUPTED);
 	close(ends[0]);
 	close(ends[1]);

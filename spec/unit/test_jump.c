@@ -38,7 +38,7 @@ static void a_jump_that_trims_alone_have_seen(void)
 	put_alone(tide, &table, "a", "1", "v");
 	tide_close(tide);
 	CHECK_EQUAL_UINT(trim_once(path, clock), 0);
-	tide_clock_set(clock, 1000000 + 10 * RETENTION_DEFAULT_MS);
+	tide_clock_set(clock, 1000000 + 10 * DAY_MS);
 	CHECK_EQUAL_UINT(trim_once(path, clock), 0);
 	tide_clock_advance(clock, CLOCK_BOUND_MS / 2);
 	CHECK_EQUAL_UINT(trim_once(path, clock), 0);

@@ -79,7 +79,7 @@ static int trim_all(void)
 	bool more = true;
 	int err = 0;
 
-	tide_clock_advance(manual, RETENTION_DEFAULT_MS);
+	tide_clock_advance(manual, DAY_MS);
 	for (int steps = 0; !err && more; steps++) {
 		err = tide_trim(tide, &records, &rows, &more, &failure);
 		CHECK(steps < 100);

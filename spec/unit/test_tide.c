@@ -138,7 +138,7 @@ static void refusals_of_definitions(void)
 {
 	struct tide *tide = open_tide(tide_path("define.tide"));
 	struct tide_table_spec spec = spec_of("orders");
-	struct retention day = { .age_ms = RETENTION_DEFAULT_MS };
+	struct retention day = { .age_ms = DAY_MS };
 	struct slice name = slice_of_text("orders");
 
 	MUST(tide_create_table(tide, &spec, &failure), failure);
@@ -328,7 +328,7 @@ static void feeds_follow(void)
 	CHECK_EQUAL_UINT(record_sequence(bytes.data), 2);
 	MUST(tide_describe_stream(tide, id, &state, &failure), failure);
 	CHECK(state.count == 2 && state.first_sequence == 1 && state.last_sequence == 2);
-	tide_clock_advance(options.clock, RETENTION_DEFAULT_MS);
+	tide_clock_advance(options.clock, DAY_MS);
 	CHECK_EQUAL_INT(tide_feed_fill(all, tide, 10, &failure), ERR_TRIMMED);
 	CHECK(failure.first == 2 && failure.last == 2);
 	do {

@@ -11,6 +11,8 @@
 #include "unit/child.h"
 #include "unit/must.h"
 
+#define DAY_MS (UINT64_C(24) * 3600 * 1000)
+
 /* A name in the test's directory; good until the 8th call from here. */
 static inline const char *tide_path(const char *name)
 {
@@ -76,7 +78,7 @@ static inline struct tide_table_spec spec_of(const char *name)
 		.name = slice_of_text(name),
 		.schema = { .partition = { TYPE_S, 1, "p" }, .sort = { TYPE_S, 1, "s" } },
 		.view = VIEW_NEW_AND_OLD_IMAGES,
-		.retention = { .age_ms = RETENTION_DEFAULT_MS },
+		.retention = { .age_ms = DAY_MS },
 	};
 }
 
