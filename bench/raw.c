@@ -4,7 +4,8 @@
  * else: no checksum, no format, no lock of our own, no retention. Files are made
  * from a database of ours, row by row; what is put into them has the sizes
  * found there. Wherever LMDB has a quick way, it is taken: one cursor a tree
- * for a transaction, MDB_CURRENT, MDB_APPEND, MDB_RESERVE.
+ * for a transaction, MDB_CURRENT, MDB_APPEND, MDB_RESERVE. But nobody has said
+ * that ascending items ascend, so they are put like all others.
  *
  *     raw version                          LMDB's version
  *     raw copy FROM TO                     the file, on the disk when done
@@ -145,9 +146,8 @@ static void pack(const char *from, const char *to)
 	mdb_env_close(file.env);
 }
 
-/* By the same calls that made ours, so that pages come out equally full. */
-static void make_tree(const struct file *from, MDB_dbi source, const struct file *to, MDB_dbi tree,
-	unsigned flags)
+/* Appended, as ours were, so that pages come out equally full. */
+static void make_tree(const struct file *from, MDB_dbi source, const struct file *to, MDB_dbi tree)
 {
 	MDB_txn *reader = begin(from, MDB_RDONLY), *txn = begin(to, 0);
 	MDB_cursor *walk = cursor_of(reader, source);
@@ -156,7 +156,7 @@ static void make_tree(const struct file *from, MDB_dbi source, const struct file
 	int rc;
 
 	while ((rc = mdb_cursor_get(walk, &key, &value, MDB_NEXT)) == 0) {
-		must(mdb_put(txn, tree, &key, &value, flags), "make");
+		must(mdb_put(txn, tree, &key, &value, MDB_APPEND), "make");
 		if (++rows % COPY_BATCH == 0) {
 			must(mdb_txn_commit(txn), "make");
 			txn = begin(to, 0);
@@ -175,9 +175,9 @@ static void make(const char *path, const char *to, bool both)
 
 	file_open(&from, path, MDB_RDONLY | MDB_NOLOCK);
 	file_open(&made, to, MDB_NOSYNC);
-	make_tree(&from, from.items, &made, made.items, 0);
+	make_tree(&from, from.items, &made, made.items);
 	if (both)
-		make_tree(&from, from.log, &made, made.log, MDB_APPEND);
+		make_tree(&from, from.log, &made, made.log);
 	must(mdb_env_sync(made.env, 1), to);
 	mdb_env_close(made.env);
 	mdb_env_close(from.env);

@@ -32,6 +32,8 @@ struct cursor {
 	struct probe *probe;     /* a careful transaction's, instead */
 	struct txn *txn;
 	uint64_t snapshot;       /* the txn's when the cursor was last made ready */
+	bool has_inserted;       /* a writer's own, see txn_insert_room */
+	bool at_end;             /* and the last time behind all other rows */
 };
 
 struct careful;

@@ -247,6 +247,43 @@ int txn_put_room(struct txn *txn, enum tree tree, struct slice key, size_t len, 
 	return err;
 }
 
+/* Rows in order of their keys are appended as soon as the second one shows it: LMDB
+ * fills the pages then, where else it leaves room for one row more. That a key
+ * is the last one it finds out by itself. */
+static int insert(struct cursor *own, MDB_val *key, MDB_val *value)
+{
+	MDB_val after, ignored;
+	int rc;
+
+	if (own->at_end) {
+		rc = mdb_cursor_put(own->mdb, key, value, MDB_APPEND | MDB_RESERVE);
+		if (rc != MDB_KEYEXIST)
+			return rc;
+	}
+	rc = mdb_cursor_put(own->mdb, key, value, MDB_RESERVE);
+	own->at_end = !rc && own->has_inserted &&
+		mdb_cursor_get(own->mdb, &after, &ignored, MDB_NEXT) == MDB_NOTFOUND;
+	own->has_inserted = true;
+	return rc;
+}
+
+int txn_insert_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
+	uint8_t **room)
+{
+	MDB_val k = val_of(key);
+	MDB_val v = { len, NULL };
+	MDB_cursor *cursor;
+	int err = own_cursor(txn, tree, &cursor);
+
+	assert(txn->writing && key_fits(key));
+	if (!err) {
+		count_row(txn, key.len + len);
+		err = result(txn, insert(&txn->own[tree], &k, &v));
+	}
+	*room = v.mv_data;
+	return err;
+}
+
 int txn_append_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
 	uint8_t **room)
 {

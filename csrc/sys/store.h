@@ -184,6 +184,11 @@ int txn_delete(struct txn *txn, enum tree tree, struct slice key);
 int txn_put_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
 	uint8_t **room);
 
+/* The same for a key that is not there. Many in order of their keys take less
+ * room and time so. */
+int txn_insert_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
+	uint8_t **room);
+
 /* The same behind the last key of the tree; a key that isn't is CORRUPT. */
 int txn_append_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
 	uint8_t **room);
@@ -193,7 +198,8 @@ int txn_count(struct txn *txn, enum tree tree, uint64_t *rows);
 
 /* The transaction's own cursor on a tree, made when first asked for, alive as
  * long as the transaction (a reader's survives reset and renew, unpositioned).
- * txn_get, txn_put, txn_put_room, txn_append_room and txn_delete use and move it. */
+ * txn_get, txn_put, txn_put_room, txn_insert_room, txn_append_room and txn_delete
+ * use and move it. */
 int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor);
 
 /* One of the caller's own. Close it before the transaction ends or is reset. */

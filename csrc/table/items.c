@@ -138,11 +138,11 @@ static int put_parts(struct txn *txn, uint64_t part, struct slice item)
 
 /* A row of its own, or one that says where its parts are. */
 static int put_row(struct txn *txn, enum tree tree, struct slice key, struct slice item,
-	uint64_t sequence, uint64_t part)
+	uint64_t sequence, uint64_t part, bool is_new)
 {
 	size_t len = ROW_CHECKSUM + (part ? PARTS_HEAD : ITEM_HEAD + item.len);
 	uint8_t *row;
-	int err = txn_put_room(txn, tree, key, len, &row);
+	int err = (is_new ? txn_insert_room : txn_put_room)(txn, tree, key, len, &row);
 
 	if (err)
 		return err;
@@ -180,7 +180,7 @@ int item_put(struct txn *txn, const struct key *key, struct slice item, uint64_t
 		part = ++*node;
 		err = put_parts(txn, part, item);
 	}
-	return err ? err : put_row(txn, tree, row, item, sequence, part);
+	return err ? err : put_row(txn, tree, row, item, sequence, part, !old);
 }
 
 int item_delete(struct txn *txn, const struct key *key, const struct stored *old)

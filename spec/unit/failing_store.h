@@ -56,6 +56,8 @@ ANSWERS(txn_put, (struct txn *txn, enum tree tree, struct slice key, struct slic
 	(txn, tree, key, value))
 ANSWERS(txn_put_room, (struct txn *txn, enum tree tree, struct slice key,
 	size_t len, uint8_t **room), (txn, tree, key, len, room))
+ANSWERS(txn_insert_room, (struct txn *txn, enum tree tree, struct slice key,
+	size_t len, uint8_t **room), (txn, tree, key, len, room))
 ANSWERS(txn_append_room, (struct txn *txn, enum tree tree, struct slice key,
 	size_t len, uint8_t **room), (txn, tree, key, len, room))
 ANSWERS(txn_delete, (struct txn *txn, enum tree tree, struct slice key), (txn, tree, key))

@@ -3,6 +3,7 @@
 
 #define MODEL_ROWS 4000
 #define STEPS 30000
+#define LAST_KEY 500             /* "c0500" */
 
 static struct failure failure;
 
@@ -59,8 +60,21 @@ static void model_delete(size_t at)
 
 static void random_key(char *key, size_t size)
 {
-	snprintf(key, size, "%.*s%04d", (int)check_random_below(3), "ab",
-		(int)check_random_below(3000));
+	if (check_random_below(4))
+		snprintf(key, size, "%.*s%04d", (int)check_random_below(3), "ab",
+			(int)check_random_below(3000));
+	else
+		snprintf(key, size, "c%04d", (int)check_random_below(LAST_KEY + 10));
+}
+
+/* The key behind the last one: false if there is none. */
+static bool next_key(char *key, size_t size)
+{
+	const char *last = model_count ? model[model_count - 1].key : "";
+	int number = last[0] == 'c' ? atoi(last + 1) + 1 : 0;
+
+	snprintf(key, size, "c%04d", number);
+	return number <= LAST_KEY;
 }
 
 static void random_value(char *value, size_t size)
@@ -154,6 +168,21 @@ static void delete_under(struct walker *walker)
 	}
 }
 
+static void put_somehow(struct txn *txn, const char *key, const char *value, bool there)
+{
+	struct slice k = slice_of_text(key), v = slice_of_text(value);
+	uint8_t *room;
+
+	if (check_random_below(3) == 0) {
+		CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, k, v), 0);
+	} else {
+		CHECK_EQUAL_INT((there ? txn_put_room : txn_insert_room)(txn, TREE_ITEMS, k,
+			v.len, &room), 0);
+		slice_write(room, v);
+	}
+	model_put(key, value);
+}
+
 static void put_or_delete(struct txn *txn)
 {
 	char key[40], value[600];
@@ -175,8 +204,19 @@ static void put_or_delete(struct txn *txn)
 		return;
 	}
 	random_value(value, sizeof value);
-	CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of_text(key), slice_of_text(value)), 0);
-	model_put(key, value);
+	put_somehow(txn, key, value, there);
+}
+
+/* Keys in order, behind all others. */
+static void put_a_run(struct txn *txn)
+{
+	char key[40], value[600];
+
+	for (uint64_t left = check_random_below(40); left > 0 && next_key(key, sizeof key);
+			left--) {
+		random_value(value, sizeof value);
+		put_somehow(txn, key, value, false);
+	}
 }
 
 /* The transaction's own cursor is moved by puts and gets; another isn't, but
@@ -199,8 +239,10 @@ static void rows_are_as_in_a_sorted_array(void)
 		} else {
 			if (kind < 8)
 				delete_under(walker);
-			else
+			else if (check_random_below(5))
 				put_or_delete(txn);
+			else
+				put_a_run(txn);
 			(walker == &own ? &other : &own)->placed = false;
 			walker->placed &= kind < 8;
 		}
@@ -255,6 +297,40 @@ static void put_in_room(struct txn *txn, const char *key, const char *value)
 		0);
 	memcpy(room, value, strlen(value));
 	CHECK(has_row(txn, TREE_ITEMS, key, value));
+}
+
+/* Pages that are filled in order of their keys are as full as they can be, whether
+ * LMDB is told so or not. */
+static void rows_in_order_fill_their_pages(void)
+{
+	struct store *store = open_small(store_path("order.tide"));
+	struct txn *txn = begin_write(store);
+	static uint8_t value[240];
+	struct store_usage before, inserted, appended;
+	uint8_t key[8], *room;
+
+	commit(txn);
+	CHECK_EQUAL_INT(store_usage(store, &before, &failure), 0);
+	txn = begin_write(store);
+	for (uint64_t i = 0; i < 2000; i++) {
+		set_u64(key, i);
+		CHECK_EQUAL_INT(txn_insert_room(txn, TREE_ITEMS, slice_of(key, sizeof key),
+			sizeof value, &room), 0);
+		memcpy(room, value, sizeof value);
+	}
+	commit(txn);
+	CHECK_EQUAL_INT(store_usage(store, &inserted, &failure), 0);
+	txn = begin_write(store);
+	for (uint64_t i = 0; i < 2000; i++) {
+		set_u64(key, i);
+		CHECK_EQUAL_INT(append_row(txn, TREE_PARTS, slice_of(key, sizeof key),
+			slice_of(value, sizeof value)), 0);
+	}
+	commit(txn);
+	CHECK_EQUAL_INT(store_usage(store, &appended, &failure), 0);
+	CHECK(inserted.file_bytes - before.file_bytes <=
+		appended.file_bytes - inserted.file_bytes + 2 * before.page_bytes);
+	store_close(store);
 }
 
 /* In place of nothing, of a value of the same size, of a smaller and of a bigger one. */
@@ -414,6 +490,7 @@ int main(void)
 	rows_are_as_in_a_sorted_array();
 	trees_are_apart();
 	a_value_is_made_in_its_page();
+	rows_in_order_fill_their_pages();
 	appending_needs_the_last_key();
 	a_cancelled_transaction_never_was();
 	values_may_be_empty_or_big();
