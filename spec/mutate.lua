@@ -16,7 +16,7 @@ end
 
 -- The likeliest to notice come first; before them all comes the unit's own test.
 local tests = {
-  "test_tide", "test_txn", "test_log", "test_feed", "test_reading", "test_retention",
+  "test_tide", "test_txn", "test_gate", "test_log", "test_feed", "test_reading", "test_retention",
   "test_snapshot", "test_store", "test_wake", "test_define", "test_write", "test_stamp",
   "test_jump", "test_sweep", "fault_tide", "fault_store", "test_damaged_rows",
   "fault_tide_store",

@@ -1,0 +1,198 @@
+/* test_gate.c - sys/txn.c's gate: maps that grow, and who waits meanwhile. */
+#include <pthread.h>
+
+#include "sys/lmdb_store.h"
+#include "unit/stores.h"
+
+static struct failure failure;
+
+static void add_rows(struct store *store, uint64_t from)
+{
+	static uint8_t bytes[2000];
+	struct txn *txn = begin_write(store);
+	uint8_t key[8];
+
+	for (uint64_t i = 0; i < 500; i++) {
+		set_u64(key, from + i);
+		CHECK_EQUAL_INT(append_row(txn, TREE_ITEMS, slice_of(key, sizeof key),
+			slice_of(bytes, sizeof bytes)), 0);
+	}
+	commit(txn);
+}
+
+/* Each time it hears, by 20 MB: more than the reserve in another's map. */
+static void grow_beyond(struct child *parent, void *context)
+{
+	struct store_options options = small_options(context);
+	struct store *store;
+	uint64_t rows = 0;
+
+	options.max_bytes = 8 * SMALL_MAX_BYTES;
+	store = open_with(&options);
+	child_tell(parent);
+	while (child_hear(parent)) {
+		for (int i = 0; i < 20; i++, rows += 500)
+			add_rows(store, rows);
+		write_row(store, TREE_META, "grown", "far");
+		child_tell(parent);
+	}
+	store_close(store);
+}
+
+/* While a snapshot points into the old map it can't be replaced. */
+static void expect_busy(struct store *store, struct txn *pinned, struct txn *reader)
+{
+	struct txn *txn;
+
+	CHECK_EQUAL_INT(reader_renew(reader, &failure), ERR_BUSY);
+	CHECK(strstr(failure.message, "grow"));
+	CHECK(has_row(pinned, TREE_META, "before", "it grew"));
+	CHECK(!has_row(pinned, TREE_META, "grown", "far"));
+	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+	CHECK_EQUAL_INT(writer_begin(&txn, store, &failure), ERR_BUSY);
+	wake_unlock(store_wake(store));
+}
+
+static void a_map_grows_when_another_process_makes_it(void)
+{
+	char *path = (char *)(uintptr_t)store_path("map.tide");
+	struct store *store = open_small(path);
+	struct txn *pinned = open_reader(store);
+	struct txn *reader = open_reader(store);
+	struct child child = child_start(grow_beyond, path);
+	struct store_usage usage;
+	struct txn *txn;
+
+	CHECK(child_hear(&child));
+	write_row(store, TREE_META, "before", "it grew");
+	renew(pinned);
+	for (int i = 0; i < 3; i++) {
+		child_tell(&child);
+		CHECK(child_hear(&child));
+	}
+	expect_busy(store, pinned, reader);
+	reader_reset(pinned);
+	renew(reader);
+	CHECK(has_row(reader, TREE_META, "grown", "far"));
+	reader_reset(reader);
+	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
+	CHECK(usage.file_bytes > SMALL_MAX_BYTES * 3 / 2);
+	txn = begin_write(store);
+	CHECK_EQUAL_INT(writer_check_room(txn, &failure), ERR_FULL);   /* our own limit holds */
+	CHECK_EQUAL_INT(txn_delete(txn, TREE_META, slice_of_text("before")), 0);
+	commit(txn);
+	reader_close(pinned);
+	reader_close(reader);
+	child_end(&child);
+	store_close(store);
+}
+
+struct resized {
+	struct store *store;
+	_Atomic bool done;
+};
+
+static void *read_while_it_grows(void *context)
+{
+	struct resized *resized = context;
+	struct txn *txn = open_reader(resized->store);
+	struct cursor *cursor;
+	struct slice key, value;
+
+	while (!resized->done) {
+		int err = reader_renew(txn, &failure);
+
+		if (err == ERR_BUSY)
+			continue;
+		CHECK_EQUAL_INT(err, 0);
+		CHECK_EQUAL_INT(txn_cursor(txn, TREE_ITEMS, &cursor), 0);
+		for (int i = 0; i < 50; i++)
+			if (cursor_move(cursor, i ? MOVE_NEXT : MOVE_LAST, &key, &value) == 0)
+				CHECK(value.len == 2000 && value.data[1999] == 0);
+		CHECK(store_last_commit(resized->store) >= txn_id(txn));
+		reader_reset(txn);
+	}
+	reader_close(txn);
+	return NULL;
+}
+
+/* By a snapshot that is the newest there is; a busy gate is no answer yet. */
+static bool store_has_now(struct store *store)
+{
+	struct txn *txn = open_reader(store);
+	int err = reader_renew(txn, &failure);
+	bool newest = !err && txn_id(txn) == store_last_commit(store);
+
+	CHECK(err == 0 || err == ERR_BUSY);
+	reader_close(txn);
+	return newest;
+}
+
+/* Threads that read all the time let a new map in between. */
+static void a_map_grows_under_busy_threads(void)
+{
+	char *path = (char *)(uintptr_t)store_path("busy.tide");
+	struct child child = child_start(grow_beyond, path);
+
+	CHECK(child_hear(&child));
+	for (int round = 0; round < 6; round++) {   /* one new map in each */
+		struct resized resized = { open_small(path), false };
+		pthread_t threads[3];
+
+		for (int i = 0; i < 3; i++)
+			CHECK(pthread_create(&threads[i], NULL, read_while_it_grows,
+				&resized) == 0);
+		child_tell(&child);
+		CHECK(child_hear(&child));
+		while (!store_has_now(resized.store))
+			;
+		resized.done = true;
+		for (int i = 0; i < 3; i++)
+			pthread_join(threads[i], NULL);
+		store_close(resized.store);
+	}
+	child_end(&child);
+}
+
+struct latecomer {
+	struct txn *reader;
+	_Atomic bool began;
+};
+
+static void *begin_late(void *context)
+{
+	struct latecomer *latecomer = context;
+
+	renew(latecomer->reader);
+	latecomer->began = true;
+	reader_reset(latecomer->reader);
+	return NULL;
+}
+
+/* The gate from inside, for from outside one hardly meets it closed. */
+static void nobody_begins_while_the_map_is_replaced(void)
+{
+	struct store *store = open_small(store_path("gate.tide"));
+	struct latecomer latecomer = { open_reader(store), false };
+	pthread_t thread;
+
+	pthread_mutex_lock(&store->resize);
+	store->resizing = true;
+	CHECK(pthread_create(&thread, NULL, begin_late, &latecomer) == 0);
+	for (int i = 0; i < 50 && !latecomer.began; i++)
+		usleep(1000);
+	CHECK(!latecomer.began);
+	store->resizing = false;
+	pthread_mutex_unlock(&store->resize);
+	pthread_join(thread, NULL);
+	CHECK(latecomer.began);
+	reader_close(latecomer.reader);
+	store_close(store);
+}
+int main(void)
+{
+	a_map_grows_when_another_process_makes_it();
+	a_map_grows_under_busy_threads();
+	nobody_begins_while_the_map_is_replaced();
+	return 0;
+}
