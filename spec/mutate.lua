@@ -5,7 +5,8 @@
 -- The repository is copied to DIRECTORY and built there. Then each statement of each file is
 -- taken out, each condition on one line turned round, one at a time, and the tests run until one
 -- fails. A mutant that no test kills has survived: it is said, and it has to be explained on PAGE
--- (a table row with its file and its text). One that does not compile is no mutant.
+-- (a table row with its file and its text). One that does not compile is no mutant. A FILE may be
+-- a part of one, as csrc/sys/txn.c:1-99: several copies then share the work.
 local directory, page = arg[1], arg[2]
 local files = { table.unpack(arg, 3) }
 if #files == 0 then
@@ -18,12 +19,12 @@ end
 local tests = {
   "test_tide", "test_txn", "test_gate", "test_log", "test_feed", "test_reading", "test_retention",
   "test_snapshot", "test_store", "test_wake", "test_define", "test_write", "test_stamp",
-  "test_jump", "test_sweep", "fault_tide", "fault_store", "test_damaged_rows",
-  "fault_tide_store",
+  "test_jump", "test_sweep", "test_transaction", "test_engine", "fault_tide", "fault_store",
+  "test_damaged_rows", "fault_tide_store",
 }
 local specs = { "table_spec", "stream_spec", "stream_retention_spec" }
 
-local patience = 300 -- seconds; a mutant that never ends is dead too
+local patience = 60 -- seconds; a mutant that never ends is dead too
 local make = "make -s -C '" .. directory .. "' LIMIT=" .. patience .. " WERROR= "
   .. "WARNINGS=-Werror=return-type CFLAGS='-O0 -U_FORTIFY_SOURCE' "
 
@@ -163,15 +164,17 @@ if first then
   io.write(read(directory .. "/mutate.log"))
   os.exit(1)
 end
-for _, source in ipairs(files) do
-  local whole = read(source)
+for _, file in ipairs(files) do
+  local source, from, to = file:match("^(.*):(%d+)%-(%d+)$")
+  source = source or file
+  local whole = read(directory .. "/" .. source)
   local lines = lines_of(whole)
-  for number, line in ipairs(lines) do
-    for _, mutation in ipairs(mutations(line)) do try(source, lines, number, mutation) end
+  for number = tonumber(from) or 1, math.min(tonumber(to) or #lines, #lines) do
+    for _, mutation in ipairs(mutations(lines[number])) do try(source, lines, number, mutation) end
   end
   write(directory .. "/" .. source, whole)
   print(("%s: so far %d killed, %d survived, %d explained, %d that do not compile"):format(
-    source, sum.killed, sum.survived, sum.explained, sum.broken))
+    file, sum.killed, sum.survived, sum.explained, sum.broken))
   io.stdout:flush()
 end
 os.exit(sum.survived == 0)

@@ -64,12 +64,9 @@ int transaction_begin(struct transaction *transaction, struct failure *failure)
 
 void transaction_abort(struct transaction *transaction)
 {
-	if (!transaction->txn)
-		return;
 	writer_abort(&transaction->txn);
 	transaction->known_at = 0;
 	transaction->catalog->version = 0;
-	journal_clear(&transaction->journal);
 }
 
 uint64_t transaction_sequence(struct transaction *transaction)
@@ -159,7 +156,6 @@ int transaction_commit(struct transaction *transaction, struct failure *failure)
 		return fail(failure, err);
 	}
 	err = writer_commit(&transaction->txn, failure);
-	journal_clear(&transaction->journal);
 	transaction->known_at = err ? 0 : id;
 	transaction->jump_unsaved = false;
 	if (err)
@@ -169,7 +165,7 @@ int transaction_commit(struct transaction *transaction, struct failure *failure)
 
 void transaction_release(struct transaction *transaction)
 {
-	transaction_abort(transaction);
+	assert(!transaction->txn);   /* who has the outer lock ends it */
 	journal_release(&transaction->journal);
 	buffer_release(&transaction->scratch);
 	buffer_release(&transaction->old);

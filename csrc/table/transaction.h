@@ -46,6 +46,7 @@ int transaction_begin(struct transaction *transaction, struct failure *failure);
  * happens, no transaction is open afterwards. */
 int transaction_commit(struct transaction *transaction, struct failure *failure);
 
+/* Ends it as if it had not been. */
 void transaction_abort(struct transaction *transaction);
 
 /* The next sequence number; the state is written at commit. */
@@ -57,6 +58,7 @@ int transaction_break(struct transaction *transaction, int err);
 /* After a change of tables or streams: the copies are made anew. */
 int transaction_catalog_changed(struct transaction *transaction);
 
+/* When none is open: the memory goes. */
 void transaction_release(struct transaction *transaction);
 
 #endif

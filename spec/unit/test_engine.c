@@ -554,6 +554,29 @@ static void a_snapshot_takes_room(void)
 	store_close(store);
 }
 
+static void pin_until_killed(struct child *parent, void *context)
+{
+	renew(open_reader(open_small(context)));
+	child_tell(parent);
+	child_hear(parent);
+}
+
+/* At once: it does not take the next look at the dead, a thousand commits later. */
+static void the_snapshot_of_a_dead_process_takes_none(void)
+{
+	char *path = (char *)(uintptr_t)store_path("died.tide");
+	struct store *store = open_small(path);
+	uint64_t filled = fill_until_refused(store, true);
+	struct child child = child_start(pin_until_killed, path);
+
+	CHECK(child_hear(&child));
+	delete_big(store, 0, filled / 2);
+	CHECK_EQUAL_INT(put_big(store, 0, true), ERR_FULL);
+	child_kill(&child);
+	CHECK_EQUAL_INT(put_big(store, 0, true), 0);
+	store_close(store);
+}
+
 static void the_map_is_never_too_small_for_the_file(void)
 {
 	const char *path = store_path("shrunk.tide");
@@ -720,6 +743,7 @@ int main(void)
 	one_transaction_can_not_eat_the_reserve();
 	a_full_map_is_only_full();
 	a_snapshot_takes_room();
+	the_snapshot_of_a_dead_process_takes_none();
 	the_map_is_never_too_small_for_the_file();
 	what_no_machine_can_map_is_said();
 	a_full_disk_is_only_full();

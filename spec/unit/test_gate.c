@@ -1,10 +1,48 @@
-/* test_gate.c - sys/txn.c's gate: maps that grow, and who waits meanwhile. */
+/* test_gate.c - sys/txn.c's gate: maps that grow or can't, and who waits meanwhile. */
+#include <dlfcn.h>
 #include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "sys/lmdb_store.h"
 #include "unit/stores.h"
 
 static struct failure failure;
+
+/* --- LMDB's calls for a map come through here, and ours for another snapshot --- */
+
+static struct store *growing;   /* whose map is replaced under its lock */
+static int maps;                /* that it got, or did not */
+static bool maps_fail;
+
+__attribute__((visibility("default")))
+void *mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset)
+{
+	if (growing && fd == growing->fd) {
+		maps++;
+		CHECK(growing->resizing && growing->active == 0);
+		CHECK_EQUAL_INT(pthread_mutex_trylock(&growing->resize), EBUSY);
+		if (maps_fail) {
+			errno = ENOMEM;
+			return MAP_FAILED;
+		}
+	}
+	return (void *)syscall(SYS_mmap, at, len, protection, flags, fd, offset);
+}
+
+static int too_small;           /* so many times a map is, however often it is replaced */
+
+__attribute__((visibility("default")))
+int mdb_txn_renew(MDB_txn *mdb)
+{
+	void *found = dlsym(RTLD_NEXT, "mdb_txn_renew");
+	int (*renew_it)(MDB_txn *);
+
+	memcpy(&renew_it, &found, sizeof found);
+	return too_small > 0 && too_small-- ? MDB_MAP_RESIZED : renew_it(mdb);
+}
+
+/* --- maps that grow --- */
 
 static void add_rows(struct store *store, uint64_t from)
 {
@@ -39,6 +77,14 @@ static void grow_beyond(struct child *parent, void *context)
 	store_close(store);
 }
 
+static void grow_far(struct child *child)
+{
+	for (int i = 0; i < 3; i++) {
+		child_tell(child);
+		CHECK(child_hear(child));
+	}
+}
+
 /* While a snapshot points into the old map it can't be replaced. */
 static void expect_busy(struct store *store, struct txn *pinned, struct txn *reader)
 {
@@ -66,15 +112,17 @@ static void a_map_grows_when_another_process_makes_it(void)
 	CHECK(child_hear(&child));
 	write_row(store, TREE_META, "before", "it grew");
 	renew(pinned);
-	for (int i = 0; i < 3; i++) {
-		child_tell(&child);
-		CHECK(child_hear(&child));
-	}
+	grow_far(&child);
+	growing = store;
 	expect_busy(store, pinned, reader);
+	CHECK_EQUAL_INT(maps, 0);
 	reader_reset(pinned);
 	renew(reader);
+	CHECK_EQUAL_INT(maps, 1);
+	growing = NULL;
 	CHECK(has_row(reader, TREE_META, "grown", "far"));
 	reader_reset(reader);
+	CHECK_EQUAL_INT(store->active, 0);
 	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
 	CHECK(usage.file_bytes > SMALL_MAX_BYTES * 3 / 2);
 	txn = begin_write(store);
@@ -83,6 +131,31 @@ static void a_map_grows_when_another_process_makes_it(void)
 	commit(txn);
 	reader_close(pinned);
 	reader_close(reader);
+	child_end(&child);
+	store_close(store);
+}
+
+/* LMDB is without a map then: whoever used it would crash. */
+static void a_map_that_can_not_grow_fails_its_store(void)
+{
+	char *path = (char *)(uintptr_t)store_path("nomap.tide");
+	struct store *store = open_small(path);
+	struct txn *reader = open_reader(store);
+	struct child child = child_start(grow_beyond, path);
+
+	CHECK(child_hear(&child));
+	grow_far(&child);
+	growing = store;
+	maps_fail = true;
+	CHECK_EQUAL_INT(reader_renew(reader, &failure), ERR_STORE);
+	maps_fail = false;
+	CHECK_EQUAL_INT(reader_renew(reader, &failure), ERR_STORE);
+	CHECK(strstr(failure.message, "open it again"));
+	growing = NULL;
+	reader_close(reader);
+	store_close(store);
+	store = open_small(path);
+	CHECK(store_has(store, TREE_META, "grown", "far"));
 	child_end(&child);
 	store_close(store);
 }
@@ -189,9 +262,27 @@ static void nobody_begins_while_the_map_is_replaced(void)
 	reader_close(latecomer.reader);
 	store_close(store);
 }
+/* Others may let the file grow again and again before we have begun. */
+static void a_map_that_is_always_too_small_is_busy(void)
+{
+	struct store *store = open_small(store_path("again.tide"));
+	struct txn *reader = open_reader(store);
+
+	too_small = 100;
+	CHECK_EQUAL_INT(reader_renew(reader, &failure), ERR_BUSY);
+	too_small = 2;
+	CHECK_EQUAL_INT(store->active, 0);
+	renew(reader);
+	CHECK_EQUAL_INT(too_small, 0);
+	reader_close(reader);
+	store_close(store);
+}
+
 int main(void)
 {
 	a_map_grows_when_another_process_makes_it();
+	a_map_that_can_not_grow_fails_its_store();
+	a_map_that_is_always_too_small_is_busy();
 	a_map_grows_under_busy_threads();
 	nobody_begins_while_the_map_is_replaced();
 	return 0;

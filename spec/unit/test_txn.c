@@ -25,13 +25,14 @@ ssize_t writev(int fd, const struct iovec *parts, int count);
 int fdatasync(int fd);
 
 static int flushes;             /* since the test looked last */
-static bool flushes_fail;
+static bool flushes_fail, next_flush_fails;
 
 __attribute__((visibility("default")))
 int fdatasync(int fd)
 {
 	flushes++;
-	if (flushes_fail) {
+	if (flushes_fail || next_flush_fails) {
+		next_flush_fails = false;
 		errno = EIO;
 		return -1;
 	}
@@ -130,6 +131,7 @@ static void a_commit_that_could_not_finish_is_unknown(bool it_did_finish)
 	write_row(store, TREE_ITEMS, "old", "row");
 	written_all_the_same = it_did_finish;
 	CHECK_EQUAL_INT(commit_failing(store, META_WRITE, EIO), ERR_UNKNOWN_OUTCOME);
+	CHECK_EQUAL_INT(failure.system, EIO);
 	written_all_the_same = false;
 	CHECK(strstr(failure.message, "close every handle"));
 
@@ -288,6 +290,18 @@ static void a_writer_clears_the_dead_too(void)
 	store_close(store);
 }
 
+/* Whether pages are free only a snapshot tells. */
+static void expect_no_room_to_be_known(struct store *store)
+{
+	struct txn *txn = begin_write(store);
+	uint64_t max_pages = store->max_pages;
+
+	store->max_pages = 1;
+	CHECK_EQUAL_INT(writer_check_room(txn, &failure), ERR_READERS_FULL);
+	store->max_pages = max_pages;
+	cancel_write(txn);
+}
+
 static void full_reader_slots_are_said_and_cured(void)
 {
 	struct readers readers = { store_path("slots.tide"), 1000 };
@@ -299,9 +313,11 @@ static void full_reader_slots_are_said_and_cured(void)
 	CHECK(child_hear(&child));
 	while (reader_open(&taken[count], store, &failure) == 0)
 		count++;
+	CHECK(store->slots == &taken[count - 1]->slot);
 	CHECK_EQUAL_INT(failure.err, ERR_READERS_FULL);
 	CHECK(taken[count] == NULL);
 	CHECK_EQUAL_INT(count, 24);
+	expect_no_room_to_be_known(store);
 	child_kill(&child);
 	CHECK_EQUAL_INT(reader_open(&taken[count], store, &failure), 0);
 	for (int i = 0; i <= count; i++)
@@ -309,7 +325,72 @@ static void full_reader_slots_are_said_and_cured(void)
 	store_close(store);
 }
 
+/* --- the gate --- */
+
+/* Who is counted out twice has the map replaced under others; who is counted in for
+ * good keeps it from being replaced at all. */
+static void each_transaction_passes_the_gate_once(void)
+{
+	struct store *store = open_full(store_path("pass.tide"));
+	struct txn *reader = open_reader(store), *none = NULL;
+
+	CHECK_EQUAL_INT(store->active, 0);
+	renew(reader);
+	CHECK_EQUAL_INT(store->active, 1);
+	write_row(store, TREE_ITEMS, "a", "b");
+	cancel_write(begin_write(store));
+	writer_abort(&none);
+	CHECK_EQUAL_INT(commit_failing(store, PAGE_WRITE, EIO), ERR_STORE);
+	CHECK_EQUAL_INT(store->active, 1);
+	reader_reset(reader);
+	reader_reset(reader);
+	CHECK_EQUAL_INT(store->active, 0);
+	renew(reader);
+	CHECK_EQUAL_INT(commit_failing(store, META_WRITE, EIO), ERR_UNKNOWN_OUTCOME);
+	reader_close(reader);
+	CHECK_EQUAL_INT(store->active, 0);
+	store_close(store);
+}
+
 /* --- transactions that can't --- */
+
+/* Over a meta page that somebody else could not write, or a thread that died with its lock. */
+static void when_lmdb_gives_up_so_does_the_store(void)
+{
+	struct store *store = open_full(store_path("gave_up.tide"));
+	struct txn *reader = open_reader(store);
+	MDB_val row = { 1, (void *)"a" };
+	MDB_txn *mdb;
+
+	CHECK_EQUAL_INT(mdb_txn_begin(store->env, NULL, 0, &mdb), 0);
+	CHECK_EQUAL_INT(mdb_put(mdb, store->trees[TREE_ITEMS], &row, &row, 0), 0);
+	failing_errno = EIO;
+	failing = META_WRITE;
+	CHECK(mdb_txn_commit(mdb) != 0);
+	failing = NO_WRITE;
+	CHECK_EQUAL_INT(reader_renew(reader, &failure), ERR_STORE);
+	CHECK(strstr(failure.message, "open it again"));
+	reader_close(reader);
+	CHECK_EQUAL_INT(store->active, 0);
+	store_close(store);
+}
+
+/* What one snapshot met does not answer for the next. */
+static void a_reader_begins_anew(void)
+{
+	struct store *store = open_small(store_path("anew.tide"));
+	struct txn *reader = open_reader(store);
+	struct slice value;
+
+	renew(reader);
+	reader_reset(reader);
+	CHECK(txn_get(reader, TREE_ITEMS, slice_of_text("a"), &value) < 0);
+	CHECK(reader->err < 0 && reader->system != 0);
+	renew(reader);
+	CHECK(reader->err == 0 && reader->system == 0);
+	reader_close(reader);
+	store_close(store);
+}
 
 static void a_row_that_failed_poisons_its_transaction(void)
 {
@@ -345,6 +426,26 @@ static void a_read_only_store_does_not_write(void)
 	CHECK(txn == NULL);
 	CHECK(store_has(store, TREE_META, "a", "b"));
 	CHECK_EQUAL_INT(store_sync(store, &failure), 0);
+	store_close(store);
+}
+
+/* Not when the lock is free again, which rings as well; nor for nothing. */
+static void a_commit_rings(void)
+{
+	struct store *store = open_small(store_path("ring.tide"));
+	struct txn *txn;
+	struct bell *bell;
+
+	MUST(bell_open(&bell, store_wake(store), &failure), failure);
+	txn = begin_write(store);
+	MUST(writer_commit(&txn, &failure), failure);
+	CHECK_EQUAL_INT(bell_wait(bell, 0), END);
+	MUST(writer_begin(&txn, store, &failure), failure);
+	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of_text("a"), slice_of_text("b")), 0);
+	MUST(writer_commit(&txn, &failure), failure);
+	CHECK_EQUAL_INT(bell_wait(bell, 0), 0);
+	wake_unlock(store_wake(store));
+	bell_close(bell);
 	store_close(store);
 }
 
@@ -405,6 +506,39 @@ static void a_flush_that_failed_elsewhere_is_made_up_for(void)
 	store_close(store);
 }
 
+/* At once, while the kernel still has the page that it takes for clean. */
+static void a_flush_that_failed_in_a_commit_is_made_up_for(void)
+{
+	struct store *store = open_full(store_path("once.tide"));
+
+	write_row(store, TREE_META, "a", "b");
+	flushes = 0;
+	next_flush_fails = true;
+	CHECK_EQUAL_INT(commit_failing(store, NO_WRITE, 0), ERR_STORE);
+	CHECK_EQUAL_INT(flushes, 2);
+	CHECK_EQUAL_INT(flushes_of_a_write(store), 1);
+	store_close(store);
+}
+
+/* As long as the last commit may not be on the disk there is no other. */
+static void a_flush_that_goes_on_failing_lets_nobody_write(void)
+{
+	struct store *store = open_full(store_path("flush.tide"));
+	struct txn *txn;
+
+	write_row(store, TREE_META, "a", "b");
+	flushes_fail = true;
+	CHECK_EQUAL_INT(commit_failing(store, NO_WRITE, 0), ERR_STORE);
+	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+	CHECK_EQUAL_INT(writer_begin(&txn, store, &failure), ERR_STORE);
+	CHECK(txn == NULL && strstr(failure.message, "flushed"));
+	wake_unlock(store_wake(store));
+	flushes_fail = false;
+	write_row(store, TREE_META, "a", "c");
+	CHECK(store_has(store, TREE_META, "a", "c") && !store_has(store, TREE_ITEMS, "new", "row"));
+	store_close(store);
+}
+
 int main(void)
 {
 	a_commit_that_could_not_write_never_was();
@@ -415,9 +549,15 @@ int main(void)
 	the_readers_of_the_dead_are_cleared();
 	a_writer_clears_the_dead_too();
 	full_reader_slots_are_said_and_cured();
+	each_transaction_passes_the_gate_once();
+	when_lmdb_gives_up_so_does_the_store();
+	a_reader_begins_anew();
 	a_row_that_failed_poisons_its_transaction();
 	a_read_only_store_does_not_write();
-	a_flush_that_failed_elsewhere_is_made_up_for();
+	a_commit_rings();
 	a_flush_that_failed_at_the_end_is_made_up_for();
+	a_flush_that_failed_elsewhere_is_made_up_for();
+	a_flush_that_failed_in_a_commit_is_made_up_for();
+	a_flush_that_goes_on_failing_lets_nobody_write();
 	return 0;
 }

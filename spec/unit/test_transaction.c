@@ -1,0 +1,171 @@
+/* test_transaction.c - table/transaction.h: what a handle remembers from one to the next. */
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "stream/retention.h"
+#include "unit/tides.h"
+
+static struct failure failure;
+static struct clock *manual;
+
+/* --- a disk that takes nothing: LMDB's own pwrite and writev come through here --- */
+
+static bool writes_fail;
+
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at);
+ssize_t writev(int fd, const struct iovec *parts, int count);
+
+static bool fails(void)
+{
+	errno = EIO;
+	return writes_fail;
+}
+
+__attribute__((visibility("default")))
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+	return fails() ? -1 : syscall(SYS_pwrite64, fd, bytes, len, at);
+}
+
+__attribute__((visibility("default")))
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+	return fails() ? -1 : syscall(SYS_writev, fd, parts, count);
+}
+
+/* --- what is remembered --- */
+
+static struct tide *open_manual(const char *path)
+{
+	struct tide_options options = weak_options(path);
+	struct tide *tide;
+
+	options.clock = manual;
+	MUST(tide_open(&tide, &options, &failure), failure);
+	return tide;
+}
+
+/* One step; how many records went. */
+static uint64_t trim(struct tide *tide)
+{
+	uint64_t records = 0, rows = 0;
+	bool more;
+
+	MUST(tide_trim(tide, &records, &rows, &more, &failure), failure);
+	return records;
+}
+
+static void change_nothing(struct tide *tide)
+{
+	begin(tide);
+	commit(tide);
+}
+
+/* Neither file nor waiting readers learn of it. */
+static void a_transaction_that_changed_nothing_is_no_commit(void)
+{
+	struct tide *tide = open_manual(tide_path("nothing.tide"));
+	struct tide_table table = create_table(tide, "orders");
+	uint64_t last;
+
+	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "v"), 1);
+	last = tide_last_commit(tide);
+	change_nothing(tide);
+	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "v"), 0);
+	CHECK_EQUAL_UINT(trim(tide), 0);
+	CHECK_EQUAL_UINT(tide_last_commit(tide), last);
+	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "w"), 2);
+	CHECK_EQUAL_UINT(tide_last_commit(tide), last + 1);
+	tide_close(tide);
+}
+
+/* A commit that is not made leaves its number to another handle's, in which the stream
+ * may have grown. */
+static void where_a_stream_ends_is_read_again_when_others_wrote(void)
+{
+	const char *path = tide_path("others.tide");
+	struct tide *tide = open_manual(path), *other = open_manual(path);
+	struct tide_table table = create_table(tide, "orders"), theirs = table_named("orders");
+
+	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "v"), 1);
+	change_nothing(tide);
+	CHECK_EQUAL_UINT(put_alone(other, &theirs, "a", "2", "v"), 2);
+	change_nothing(tide);
+	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "3", "v"), 3);
+	check_clean(tide);
+	tide_close(other);
+	tide_close(tide);
+}
+
+/* Who trims by steps still clears away in passing, later. */
+static void a_write_after_a_step_of_trim_trims(void)
+{
+	struct tide *tide = open_manual(tide_path("passing.tide"));
+	struct tide_table table = create_table(tide, "orders");
+	char sort[16];
+
+	for (int i = 0; i < 2 * TRIM_WORTH; i++) {
+		snprintf(sort, sizeof sort, "%d", i);
+		put_alone(tide, &table, "a", sort, "v");
+	}
+	CHECK_EQUAL_UINT(trim(tide), 0);
+	tide_clock_advance(manual, DAY_MS);
+	put_alone(tide, &table, "a", "late", "v");
+	CHECK_EQUAL_UINT(trim(tide), 0);
+	tide_close(tide);
+}
+
+/* What a trim has to write when it finds nothing else, it writes once: whether this
+ * handle has written it or another. */
+static void a_jump_is_written_once(bool by_another)
+{
+	const char *path = tide_path(by_another ? "theirs.tide" : "ours.tide");
+	struct tide *tide = open_manual(path), *other = open_manual(path);
+	struct tide_table table = create_table(other, "orders");
+	uint64_t last;
+
+	tide_clock_set(manual, tide_clock_now(manual) + 10 * DAY_MS);
+	begin(tide);
+	tide_abort(tide);
+	if (by_another)
+		put_alone(other, &table, "a", "1", "v");
+	else
+		trim(tide);
+	last = tide_last_commit(other);
+	trim(tide);
+	CHECK_EQUAL_UINT(tide_last_commit(tide), last);
+	tide_close(other);
+	tide_close(tide);
+}
+
+/* Its version of the catalog is the next one's too, and that may be another's. */
+static void a_table_whose_commit_failed_is_forgotten(void)
+{
+	const char *path = tide_path("forgotten.tide");
+	struct tide *tide = open_manual(path), *other = open_manual(path);
+	struct tide_table_spec spec = spec_of("lost");
+
+	create_table(tide, "first");
+	writes_fail = true;
+	CHECK_EQUAL_INT(tide_create_table(tide, &spec, &failure), ERR_STORE);
+	writes_fail = false;
+	create_table(other, "other");
+	MUST(tide_delete_table(tide, slice_of_text("other"), &failure), failure);
+	CHECK_EQUAL_INT(tide_delete_table(tide, slice_of_text("lost"), &failure), ERR_NOT_FOUND);
+	check_clean(tide);
+	tide_close(other);
+	tide_close(tide);
+}
+
+int main(void)
+{
+	manual = tide_clock_manual(UINT64_C(1700000000000));
+	a_transaction_that_changed_nothing_is_no_commit();
+	where_a_stream_ends_is_read_again_when_others_wrote();
+	a_write_after_a_step_of_trim_trims();
+	a_jump_is_written_once(true);
+	a_jump_is_written_once(false);
+	a_table_whose_commit_failed_is_forgotten();
+	tide_clock_drop(manual);
+	return 0;
+}
