@@ -14,11 +14,11 @@ local calls = {
   result = core.backup_result, wait = core.backup_wait, pollfd = core.backup_pollfd,
 }
 
---- Waits for a copy; what it came to.
-local function finish(database, copy, progress)
-  return wait.work(database, calls, copy, progress and function()
+--- What is done at each look at a copy.
+local function shows(progress)
+  return progress and function(copy)
     progress(core.backup_progress(copy))
-  end)
+  end
 end
 
 local backup_options = { compact = "boolean", overwrite = "boolean", progress = "function" }
@@ -39,12 +39,8 @@ local backup_options = { compact = "boolean", overwrite = "boolean", progress = 
 function backup.to(database, path, given)
   options.path(path, "backup")
   given = options.check(given, backup_options, "backup")
-  local copy, err, code = core.backup(database.core, path, given.compact or false,
-    given.overwrite or false, database.busy_timeout)
-  if not copy then
-    return nil, err, code
-  end
-  return finish(database, copy, given.progress)
+  return wait.work(database, calls, shows(given.progress), core.backup, database.core, path,
+    given.compact or false, given.overwrite or false, database.busy_timeout)
 end
 
 --- Makes the file of a database small that nobody has open.
@@ -58,12 +54,7 @@ function backup.in_place(path, max_size, given)
   if not handle then
     return nil, err, code
   end
-  local copy
-  copy, err, code = core.compact(handle)
-  if not copy then
-    return nil, err, code
-  end
-  return finish({ core = handle, wait = given.wait }, copy, given.progress)
+  return wait.work({ wait = given.wait }, calls, shows(given.progress), core.compact, handle)
 end
 
 return backup

@@ -289,7 +289,7 @@ end
 --- file can show, as of the last commit; others may write meanwhile.
 ---@return tidetable.Report|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:check()
-  return reports.of(self, core.check(self.core))
+  return reports.of(self, core.check, self.core)
 end
 
 --- Copies the database to a new file while others read and write: verified, and

@@ -116,8 +116,8 @@ function tidetable.check(path, given)
   options.path(path, "check")
   given = options.check(given, file_options, "check")
   options.goes_with(given, "patience", "apart", "check")
-  return reports.of({ wait = given.wait },
-    core.check_file(path, given.apart and (given.patience or 60) or nil))
+  return reports.of({ wait = given.wait }, core.check_file, path,
+    given.apart and (given.patience or 60) or nil)
 end
 
 --- A clock that stands still until it is told.

@@ -46,16 +46,13 @@ local function readable(made)
   return made
 end
 
---- Waits for a check that was started; or passes on why it was not.
+--- Checks, and waits for it.
 ---@param database table  what `wait` it has
----@param checkup userdata|nil
+---@param start fun(...): userdata|nil  core.check, core.check_file
+---@param ... any
 ---@return tidetable.Report|nil, tidetable.error|nil err, tidetable.code|nil code
-function report.of(database, checkup, err, code)
-  if not checkup then
-    return nil, err, code
-  end
-  local made
-  made, err, code = wait.work(database, calls, checkup)
+function report.of(database, start, ...)
+  local made, err, code = wait.work(database, calls, nil, start, ...)
   return made and readable(made), err, code
 end
 

@@ -85,7 +85,9 @@ end
 function Wakeup:close()
   local ok, err = pcall(cancel, self)
   self.closed = true
-  core.finish(self.core)
+  if self.core then
+    core.finish(self.core)
+  end
   if not ok then
     error(err, 0)
   end
@@ -212,22 +214,30 @@ end
 ---@field wait fun(work: userdata, seconds: number): boolean
 ---@field pollfd fun(work: userdata): integer
 
---- Waits for work of the core's; what it came to. A signal only has somebody look: what
+--- Has the core work, and waits for it; what it came to. A signal only has somebody look: what
 --- the program does about it (Lua's Ctrl-C raises) it does between two looks.
 ---@param database table  what `wait` it has
 ---@param calls tidetable.WorkCalls
----@param work userdata
----@param look fun()|nil  called at each look
+---@param look fun(work: userdata)|nil  called at each look
+---@param start fun(...): userdata|nil, tidetable.error|nil, tidetable.code|nil
+---@param ... any
 ---@return any result, tidetable.error|nil err, tidetable.code|nil code
-function wait.work(database, calls, work, look)
-  local wakeup <close> = wait.attach(database, setmetatable({ core = work, calls = calls }, Work))
+function wait.work(database, calls, look, start, ...)
+  -- Before it starts: once it has, nothing may fail until it can be ended.
+  local wakeup <close> = wait.attach(database, setmetatable({ core = false, calls = calls }, Work))
+  local work, result, err, code
+  work, err, code = start(...)
+  if not work then
+    return nil, err, code
+  end
+  wakeup.core = work
   while true do
-    local result, err, code = calls.result(work)
+    result, err, code = calls.result(work)
     if result ~= false then
       return result, err, code
     end
     if look then
-      look()
+      look(work)
     end
     local loop = wait.loop(database.wait)
     if loop then

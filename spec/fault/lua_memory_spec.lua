@@ -61,6 +61,12 @@ call("list_streams", function(world) assert(#world.db:list_streams() > 0) end)
 call("info", function(world) assert(world.db:info()) end)
 call("sync", function(world) assert(world.db:sync()) end)
 call("check", function(world) assert(world.db:check().ok) end)
+call("check, of a file", function(world) assert(tidetable.check(world.still).ok) end)
+call("check, of none", function(world)
+  local report, err = tidetable.check(world.path .. ".none")
+  assert(not report, "checked")
+  error(err, 0)
+end)
 call("backup", function(world)
   local facts = assert(world.db:backup(world.path .. ".copy", { overwrite = true, compact = true,
     progress = function(phase, done, total) assert(phase and done <= total) end }))
@@ -329,7 +335,7 @@ local function says_so(err)
 end
 
 local expected_errors = {
-  ["open, refused"] = "OPTIONS", ["put, refused"] = "VALIDATION",
+  ["open, refused"] = "OPTIONS", ["check, of none"] = "NO_FILE", ["put, refused"] = "VALIDATION",
   ["backup, refused"] = "IN_USE", ["records, ahead"] = "AHEAD",
   ["transact, undone"] = "on purpose", ["transact, optimistic, undone"] = "on purpose",
 }

@@ -157,13 +157,25 @@ describe("tidetable.check", function()
   end)
 end)
 
+--- A database that takes a while to be checked.
+local function many()
+  local db = helper.open()
+  local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+  local n = 0
+  assert(orders:load(function()
+    n = n + 1
+    return n <= 20000 and { id = tostring(n), text = ("x"):rep(200) } or nil
+  end))
+  return db
+end
+
 -- Whoever checks does so until the test lets it: one of its walks is caught at it.
 describe("waiting for a check", function()
   local function shell(...)
     os.execute((...):format(select(2, ...)))
   end
 
-  --- Its child, stopped while it walks.
+  --- The child that walks for a process, stopped at it.
   local function stopped_child(pid)
     while true do
       local walker = assert(helper.child_of(pid))
@@ -174,7 +186,7 @@ describe("waiting for a check", function()
   end
 
   local function checker(before)
-    make()
+    many():close()
     return helper.child((before or "") .. [[
       local function is_over()
         local file <close> = io.open(path .. ".over")
@@ -224,17 +236,6 @@ describe("waiting for a check", function()
 end)
 
 describe("what a check lets happen meanwhile", function()
-  local function many()
-    local db = helper.open()
-    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
-    local n = 0
-    assert(orders:load(function()
-      n = n + 1
-      return n <= 5000 and { id = tostring(n), text = ("x"):rep(200) } or nil
-    end))
-    return db
-  end
-
   -- Every way to check, with something to wait by.
   local function ways(wait)
     many():close()
