@@ -84,6 +84,7 @@ end
 
 --- A path to a file of that name, in a directory that goes with the program.
 function bench.directory(path)
+  bench.run("rm", "-rf", path)   -- of a run that was killed
   bench.run("mkdir", "-p", path)
   return setmetatable({ path = path }, {
     __close = function() bench.run("rm", "-rf", path) end,
