@@ -22,19 +22,9 @@ static char big[BIG + 1], deep[LONG + 1], hashed[LONG + 1];
 
 /* --- a file with a row of every kind --- */
 
-static struct tide *open_manual(const char *path)
-{
-	struct tide_options options = weak_options(path);
-	struct tide *tide;
-
-	options.clock = manual;
-	MUST(tide_open(&tide, &options, &failure), failure);
-	return tide;
-}
-
 static void fill(const char *path)
 {
-	struct tide *tide = open_manual(path);
+	struct tide *tide = open_with_clock(path, manual);
 	struct tide_table table = create_table(tide, "orders"), other;
 	struct tide_table_spec spec = spec_of("silent");
 	struct retention second = { .age_ms = 1000 };
@@ -364,7 +354,7 @@ static void use(struct tide *tide)
 static void one_file(const char *path)
 {
 	struct tide_options options = weak_options(path);
-	struct tide *tide = NULL, *another = open_manual(path);
+	struct tide *tide = NULL, *another = open_with_clock(path, manual);
 
 	options.clock = manual;
 	if (check_random_below(2)) {

@@ -4,16 +4,6 @@
 
 static struct failure failure;
 
-static struct tide *open_with_clock(const char *path, struct clock *clock)
-{
-	struct tide_options options = weak_options(path);
-	struct tide *tide;
-
-	options.clock = clock;
-	MUST(tide_open(&tide, &options, &failure), failure);
-	return tide;
-}
-
 /* One handle, one step: how many records went. */
 static uint64_t trim_once(const char *path, struct clock *clock)
 {

@@ -9,16 +9,6 @@
 static struct failure failure;
 static struct clock *manual;
 
-static struct tide *open_manual(void)
-{
-	struct tide_options options = weak_options(tide_path("sweep"));
-	struct tide *tide;
-
-	options.clock = manual;
-	MUST(tide_open(&tide, &options, &failure), failure);
-	return tide;
-}
-
 static void fill(struct tide *tide, const char *name)
 {
 	struct tide_table table = create_table(tide, name);
@@ -74,7 +64,7 @@ static uint64_t rows_in(enum tree tree)
  * said. */
 static int trim_all(void)
 {
-	struct tide *tide = open_manual();
+	struct tide *tide = open_with_clock(tide_path("sweep"), manual);
 	uint64_t records = 0, rows = 0;
 	bool more = true;
 	int err = 0;
@@ -92,7 +82,7 @@ static int trim_all(void)
  * second stream; then it is said. */
 static void a_record_is_damaged(void)
 {
-	struct tide *tide = open_manual();
+	struct tide *tide = open_with_clock(tide_path("sweep"), manual);
 	uint8_t key[RECORD_KEY];
 
 	fill(tide, "first");
@@ -108,7 +98,7 @@ static void a_record_is_damaged(void)
 /* A deleted table's third item is: the two before it go, and every stream is trimmed. */
 static void a_deleted_item_is_damaged(void)
 {
-	struct tide *tide = open_manual();
+	struct tide *tide = open_with_clock(tide_path("sweep"), manual);
 	const uint8_t key[] = { 0, 0, 0, 3, 0x01, 'a', 'n', 'n', 0, 0x01, '2' };
 	uint64_t items;
 

@@ -35,16 +35,6 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 
 /* --- what is remembered --- */
 
-static struct tide *open_manual(const char *path)
-{
-	struct tide_options options = weak_options(path);
-	struct tide *tide;
-
-	options.clock = manual;
-	MUST(tide_open(&tide, &options, &failure), failure);
-	return tide;
-}
-
 /* One step; how many records went. */
 static uint64_t trim(struct tide *tide)
 {
@@ -64,7 +54,7 @@ static void change_nothing(struct tide *tide)
 /* Neither file nor waiting readers learn of it. */
 static void a_transaction_that_changed_nothing_is_no_commit(void)
 {
-	struct tide *tide = open_manual(tide_path("nothing.tide"));
+	struct tide *tide = open_with_clock(tide_path("nothing.tide"), manual);
 	struct tide_table table = create_table(tide, "orders");
 	uint64_t last;
 
@@ -84,7 +74,7 @@ static void a_transaction_that_changed_nothing_is_no_commit(void)
 static void where_a_stream_ends_is_read_again_when_others_wrote(void)
 {
 	const char *path = tide_path("others.tide");
-	struct tide *tide = open_manual(path), *other = open_manual(path);
+	struct tide *tide = open_with_clock(path, manual), *other = open_with_clock(path, manual);
 	struct tide_table table = create_table(tide, "orders"), theirs = table_named("orders");
 
 	CHECK_EQUAL_UINT(put_alone(tide, &table, "a", "1", "v"), 1);
@@ -100,7 +90,7 @@ static void where_a_stream_ends_is_read_again_when_others_wrote(void)
 /* Who trims by steps still clears away in passing, later. */
 static void a_write_after_a_step_of_trim_trims(void)
 {
-	struct tide *tide = open_manual(tide_path("passing.tide"));
+	struct tide *tide = open_with_clock(tide_path("passing.tide"), manual);
 	struct tide_table table = create_table(tide, "orders");
 	char sort[16];
 
@@ -120,7 +110,7 @@ static void a_write_after_a_step_of_trim_trims(void)
 static void a_jump_is_written_once(bool by_another)
 {
 	const char *path = tide_path(by_another ? "theirs.tide" : "ours.tide");
-	struct tide *tide = open_manual(path), *other = open_manual(path);
+	struct tide *tide = open_with_clock(path, manual), *other = open_with_clock(path, manual);
 	struct tide_table table = create_table(other, "orders");
 	uint64_t last;
 
@@ -142,7 +132,7 @@ static void a_jump_is_written_once(bool by_another)
 static void a_table_whose_commit_failed_is_forgotten(void)
 {
 	const char *path = tide_path("forgotten.tide");
-	struct tide *tide = open_manual(path), *other = open_manual(path);
+	struct tide *tide = open_with_clock(path, manual), *other = open_with_clock(path, manual);
 	struct tide_table_spec spec = spec_of("lost");
 
 	create_table(tide, "first");

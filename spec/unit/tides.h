@@ -42,6 +42,17 @@ static inline struct tide *open_tide(const char *path)
 	return tide;
 }
 
+static inline struct tide *open_with_clock(const char *path, struct clock *clock)
+{
+	struct tide_options options = weak_options(path);
+	struct failure failure = { 0 };
+	struct tide *tide;
+
+	options.clock = clock;
+	MUST(tide_open(&tide, &options, &failure), failure);
+	return tide;
+}
+
 /* Waits for other writers. */
 static inline void begin(struct tide *tide)
 {
