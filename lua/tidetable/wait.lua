@@ -155,10 +155,10 @@ function wait.yielding(yield)
   end
 end
 
---- cqueues, when its controller runs this very coroutine.
+--- cqueues, when its controller runs this very coroutine, and that can yield here.
 local function running_cqueues()
   local cqueues = package.loaded.cqueues
-  if cqueues then
+  if cqueues and coroutine.isyieldable() then
     local controller, direct = cqueues.running()
     if controller and direct then
       return cqueues

@@ -1,6 +1,8 @@
 -- wait_spec.lua - what doc/modules/wait.md and "Waiting" in doc/modules/stream.md promise.
 local cqueues = require "cqueues"
+
 local helper = require "spec.tidetable.helper"
+local tidetable = require "tidetable"
 
 helper.setup(before_each, after_each)
 
@@ -253,6 +255,17 @@ describe("in a coroutine of a cqueues loop", function()
     end
     loop(table.unpack(followers))
     for i = 1, 10 do assert.equal(20, counts[i]) end
+  end)
+
+  it("where no coroutine can yield, the thread sleeps", function()
+    local record = true
+    loop(function()
+      (" "):gsub(".", function()
+        record = assert(orders:stream()):next(0.01)
+        assert(tidetable.check(db.path))
+      end)
+    end)
+    assert.is_nil(record)
   end)
 
   it("timeouts hold", function()
