@@ -52,6 +52,8 @@
 #define NODE_HEADER 8
 #define PAGE_MOST UINT32_C(32768)
 
+#define META_READINGS 1000
+
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4, PAGE_META = 8 };
 enum { NODE_BIG = 1, NODE_SUBTREE = 2 };
 
@@ -263,34 +265,51 @@ static bool second_is_ours(int fd)
 		meta_is_sound(meta, 1);
 }
 
+/* Both as they stood at one moment, though others commit meanwhile: read until
+ * two readings say the same. (The bound is for a file that gives other bytes each
+ * time: its last reading is judged then.) False as read_at. */
+static bool read_at_one_moment(int fd, uint8_t metas[2][PAGES_META_BYTES], uint32_t page_bytes)
+{
+	uint8_t before[2][PAGES_META_BYTES];
+
+	for (int reading = 0; reading < META_READINGS; reading++) {
+		for (unsigned i = 0; i < 2; i++)
+			if (!read_at(fd, metas[i], PAGES_META_BYTES, i * page_bytes))
+				return false;
+		if (reading && memcmp(before, metas, sizeof before) == 0)
+			break;
+		memcpy(before, metas, sizeof before);
+	}
+	return true;
+}
+
 /* Both meta pages, and the page size. A first page of which nothing is to be
  * seen is zeros. */
 static int read_metas(int fd, const char *path, uint8_t metas[2][PAGES_META_BYTES],
 	struct pages_facts *facts, struct failure *failure)
 {
 	struct stat stat;
+	bool is_blank;
 	int err;
 
 	if (!read_at(fd, metas[0], PAGES_META_BYTES, 0))
 		return errno ? file_fail(failure, errno, path, "can't be read")
 			: refuse_short(fd, path, failure);
 	err = check_first(metas[0], path, failure);
-	if (err == ERR_NOT_DATABASE && second_is_ours(fd)) {
-		memset(metas[0], 0, PAGES_META_BYTES);
-		err = 0;
-	}
-	if (err)
+	is_blank = err == ERR_NOT_DATABASE && second_is_ours(fd);
+	if (err && !is_blank)
 		return err;
 	facts->page_bytes = pages_this_machine();
-	if (fstat(fd, &stat))
+	if (!read_at_one_moment(fd, metas, facts->page_bytes))
+		return errno ? file_fail(failure, errno, path, "can't be read")
+			: fail_as(failure, ERR_NOT_DATABASE,
+				"%s: ends before its second page: it was cut off", path);
+	if (is_blank)
+		memset(metas[0], 0, PAGES_META_BYTES);
+	if (fstat(fd, &stat))   /* now: it may have grown before */
 		return file_fail(failure, errno, path, "can't be looked at");
 	facts->file_pages = (uint64_t)stat.st_size / facts->page_bytes;
-	if (read_at(fd, metas[1], PAGES_META_BYTES, facts->page_bytes))
-		return 0;
-	if (errno)
-		return file_fail(failure, errno, path, "can't be read");
-	return fail_as(failure, ERR_NOT_DATABASE,
-		"%s: ends before its second page: it was cut off", path);
+	return 0;
 }
 
 /* The commits of the two alternate; nothing else can be asked of an old one. */
