@@ -315,7 +315,7 @@ struct put {
 static void measure_records(struct put *put)
 {
 	size_t image = put->item_len - ROW_CHECKSUM - ITEM_HEAD;
-	size_t least = ROW_CHECKSUM + RECORD_HEAD + image;
+	size_t least = ROW_CHECKSUM + image;
 	size_t key_len, len;
 
 	if (!last_row(&put->file, put->file.log, put->log_key, &key_len, &len) ||

@@ -28,7 +28,7 @@ enum tree { ITEMS, LOG, TREES };
 struct share {
 	uint64_t rows;
 	uint64_t keys, values;           /* bytes, */
-	uint64_t attributes;             /* of them a record's copy of the item's key */
+	uint64_t heads, attributes;      /* of them a record's, and its copy of the item's key */
 	uint64_t odd;                    /* nodes begin at even places */
 	uint64_t leaves, others;         /* pages */
 };
@@ -50,9 +50,13 @@ static void count_row(struct share *share, enum tree tree, const MDB_val *key,
 	share->odd += (key->mv_size + value->mv_size) & 1;
 	if (tree == ITEMS)
 		return;
-	if (record_get(&record, slice_of((const uint8_t *)value->mv_data + ROW_CHECKSUM,
-			value->mv_size - ROW_CHECKSUM)))
+	if (key->mv_size != RECORD_KEY || record_get_head(&record,
+			get_u64((const uint8_t *)key->mv_data + 4),
+			slice_of((const uint8_t *)value->mv_data + ROW_CHECKSUM,
+				value->mv_size - ROW_CHECKSUM)) ||
+			ROW_CHECKSUM + record_len(&record) != value->mv_size)
 		die("log", "a record of several rows, or none");
+	share->heads += record.head_len;
 	share->attributes += record.keys.len;
 }
 
@@ -92,12 +96,12 @@ static void print_rows(const struct share *shares)
 {
 	const struct share *items = &shares[ITEMS], *log = &shares[LOG];
 	uint64_t item_rest = items->rows * (ROW_CHECKSUM + ITEM_HEAD);
-	uint64_t record_rest = log->rows * (ROW_CHECKSUM + RECORD_HEAD) + log->attributes;
+	uint64_t record_rest = log->rows * ROW_CHECKSUM + log->heads + log->attributes;
 
 	line("key", shares, (uint64_t[]){ items->keys, log->keys });
 	line("checksum", shares, (uint64_t[]){ items->rows * ROW_CHECKSUM,
 		log->rows * ROW_CHECKSUM });
-	line("head", shares, (uint64_t[]){ items->rows * ITEM_HEAD, log->rows * RECORD_HEAD });
+	line("head", shares, (uint64_t[]){ items->rows * ITEM_HEAD, log->heads });
 	line("key attributes", shares, (uint64_t[]){ 0, log->attributes });
 	line("item, images", shares, (uint64_t[]){ items->values - item_rest,
 		log->values - record_rest });

@@ -36,6 +36,8 @@ static void check_images(struct stream_walk *walk)
 	if (has_old != (view_has_old(view) && record->event != EVENT_INSERT) ||
 			has_new != (view_has_new(view) && record->event != EVENT_REMOVE))
 		record_is(walk, 11, "has other images than its view and event call for");
+	if (has_new && record->keys.len > 0)
+		record_is(walk, 11, "has keys beside its new image");
 	if (has_old && has_new && slice_equal(record->old_image, record->new_image))
 		record_is(walk, 11, "has two images that are the same");
 }
@@ -49,6 +51,17 @@ static bool agrees(const struct stream_walk *walk, struct slice image, const str
 		slice_equal(key_whole(&other), key_whole(key)));
 }
 
+/* The key that a record tells of. What it has of keys must be these and nothing else. */
+static int key_of_record(struct key *key, const struct check *check,
+	const struct stream_row *row, const struct record *record)
+{
+	uint8_t room[KEY_ATTRIBUTES_MAX];
+	struct slice keys;
+	int err = record_keys(&keys, record, &row->schema, room);
+
+	return err ? err : key_of_key(key, row->table, &row->schema, keys, check->stamp.secret);
+}
+
 /* False if it has no key to go on with. */
 static bool check_keys(struct stream_walk *walk, struct key *key)
 {
@@ -56,8 +69,7 @@ static bool check_keys(struct stream_walk *walk, struct key *key)
 
 	if (!walk->check->has_stamp)
 		return false;
-	if (key_of_key(key, walk->row->table, &walk->row->schema, record->keys,
-			walk->check->stamp.secret)) {
+	if (key_of_record(key, walk->check, walk->row, record)) {
 		record_is(walk, 13, "has keys that are not keys of the table");
 		return false;
 	}
@@ -220,8 +232,7 @@ static int tell_overdue(struct check *check, const struct tally_entry *entry)
 	if (!err)
 		err = record_get(&record, buffer_slice(&check->record));
 	if (!err)
-		err = key_of_key(&key, stream->row.table, &stream->row.schema, record.keys,
-			check->stamp.secret);
+		err = key_of_record(&key, check, &stream->row, &record);
 	if (err)
 		return err == ERR_CORRUPT || err == END ? 0 : err;
 	subject_is_item(check, key_whole(&key));

@@ -169,23 +169,20 @@ int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
 }
 
 /* In the item they are canonical and in order, so their bytes are copied. */
-int key_put_attributes(struct buffer *out, const struct key_values *values)
+int key_put_attributes(struct slice *body, const struct key_values *values,
+	uint8_t room[KEY_ATTRIBUTES_MAX])
 {
 	struct slice first = values->partition_bytes, second = values->sort_bytes;
-	uint8_t *room;
 
+	if (first.len > KEY_ATTRIBUTES_MAX - 1 || second.len > KEY_ATTRIBUTES_MAX - 1 - first.len)
+		return ERR_CORRUPT;
 	if (second.len > 0 && second.data < first.data) {
 		first = values->sort_bytes;
 		second = values->partition_bytes;
 	}
-	room = buffer_room(out, 1 + first.len + second.len);
-	if (!room)
-		return buffer_error(out);
-	*room++ = second.len > 0 ? 2 : 1;
-	memcpy(room, first.data, first.len);
-	if (second.len > 0)
-		memcpy(room + first.len, second.data, second.len);
-	out->len += 1 + first.len + second.len;
+	room[0] = second.len > 0 ? 2 : 1;
+	slice_write(slice_write(room + 1, first), second);
+	*body = slice_of(room, 1 + first.len + second.len);
 	return 0;
 }
 

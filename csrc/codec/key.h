@@ -26,6 +26,10 @@
 #define KEY_HEAD_MAX (KEY_HEAD_START + KEY_HEAD_INLINE)
 #define KEY_HEAD_HASHED 0x02
 
+/* Both key attributes as a map body: a count, then name (with its length), type and
+ * value (with its length) of each. */
+#define KEY_ATTRIBUTES_MAX (1 + 2 * (2 + 255 + 1 + 2) + PARTITION_KEY_MAX + SORT_KEY_MAX)
+
 struct key {
 	uint16_t head_len;
 	uint16_t sort_len;
@@ -84,8 +88,9 @@ int key_find(struct key_values *values, const struct key_schema *schema, struct 
 int key_of_values(struct key *key, uint32_t table, const struct key_schema *schema,
 	const struct key_values *values, const uint8_t secret[HASH_SECRET_BYTES]);
 
-/* Writes what key_find has found as a map body. */
-int key_put_attributes(struct buffer *out, const struct key_values *values);
+/* What key_find has found, as a map body in room: CORRUPT where it is longer than keys are. */
+int key_put_attributes(struct slice *body, const struct key_values *values,
+	uint8_t room[KEY_ATTRIBUTES_MAX]);
 
 /* The key of an item: KEY_MISSING besides what key_of_values says. */
 int key_of_item(struct key *key, uint32_t table, const struct key_schema *schema,

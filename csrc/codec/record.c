@@ -15,24 +15,19 @@ const char *event_name(uint8_t event)
 	}
 }
 
-void record_put_head(const struct record *record, uint8_t head[RECORD_HEAD])
+/* --- keys and size --- */
+
+int record_keys(struct slice *keys, const struct record *record,
+	const struct key_schema *schema, uint8_t room[KEY_ATTRIBUTES_MAX])
 {
-	head[0] = RECORD_FORMAT;
-	head[1] = record->event;
-	head[2] = record->origin;
-	head[3] = 0;
-	set_u32(head + 4, record->position);
-	set_u32(head + 8, record->count);
-	set_u64(head + 12, record->sequence);
-	set_u64(head + 20, record->transaction);
-	set_u64(head + 28, record->created_ms);
-	set_u64(head + 36, record->retention_ms);
-	set_u64(head + 44, record->partition_hash);
-	set_u64(head + 52, record->ordinal);
-	set_u64(head + 60, record->stream_bytes);
-	set_u32(head + 68, (uint32_t)record->keys.len);
-	set_u32(head + 72, (uint32_t)record->old_image.len);
-	set_u32(head + 76, (uint32_t)record->new_image.len);
+	struct key_values values;
+	int err;
+
+	*keys = record->keys;
+	if (keys->len > 0)
+		return 0;
+	err = key_find(&values, schema, record->new_image);
+	return err ? err : key_put_attributes(keys, &values, room);
 }
 
 static size_t image_size(struct slice image)
@@ -40,10 +35,63 @@ static size_t image_size(struct slice image)
 	return image.len ? item_size(image) : 0;
 }
 
-size_t record_size(const struct record *record)
+size_t record_size(const struct record *record, struct slice keys)
 {
-	return item_size(record->keys) + image_size(record->old_image) +
-		image_size(record->new_image);
+	return item_size(keys) + image_size(record->old_image) + image_size(record->new_image);
+}
+
+/* --- the head --- */
+
+/* Differences of times, which may be negative, as small numbers. */
+static uint64_t zigzag(uint64_t difference)
+{
+	return difference << 1 ^ (UINT64_C(0) - (difference >> 63));
+}
+
+static uint64_t from_zigzag(uint64_t n)
+{
+	return n >> 1 ^ (UINT64_C(0) - (n & 1));
+}
+
+static unsigned width_of(uint64_t n)
+{
+	return n ? 8 - (unsigned)__builtin_clzll(n) / 8 : 0;
+}
+
+/* Room for 8 bytes is needed, whatever the width. */
+static uint8_t *put_number(uint8_t *to, uint64_t n, unsigned width)
+{
+	set_u64(to, n << (64 - 8 * width) % 64);
+	return to + width;
+}
+
+size_t record_put_head(const struct record *record, uint8_t head[RECORD_HEAD_MAX])
+{
+	const uint64_t numbers[RECORD_NUMBERS] = {
+		record->position,
+		record->count - 1 - record->position,
+		record->sequence - record->transaction - record->position,
+		record->created_ms,
+		zigzag(record->retention_ms - record->created_ms),
+		record->ordinal,
+		record->stream_bytes,
+		record->keys.len,
+		record->old_image.len,
+		record->new_image.len,
+	};
+	uint8_t *at = head + RECORD_NUMBERS_AT;
+
+	head[0] = RECORD_FORMAT;
+	head[1] = (uint8_t)(record->event | record->origin << 2);
+	set_u64(head + 2, record->partition_hash);
+	for (size_t i = 0; i < RECORD_NUMBERS; i += 2) {
+		unsigned first = width_of(numbers[i]), second = width_of(numbers[i + 1]);
+
+		head[RECORD_WIDTHS_AT + i / 2] = (uint8_t)(first << 4 | second);
+		at = put_number(at, numbers[i], first);
+		at = put_number(at, numbers[i + 1], second);
+	}
+	return (size_t)(at - head);
 }
 
 /* What no writer of ours writes. An image may be missing where the stream's
@@ -53,11 +101,7 @@ static bool is_possible(const struct record *record)
 {
 	if (record->event < EVENT_INSERT || record->event > EVENT_REMOVE)
 		return false;
-	if (record->origin > ORIGIN_TIME_TO_LIVE || record->position >= record->count)
-		return false;
-	if (record->transaction > record->sequence || record->transaction == 0)
-		return false;
-	if (record->sequence > SEQUENCE_MAX)
+	if (record->origin > ORIGIN_TIME_TO_LIVE || record->sequence > SEQUENCE_MAX)
 		return false;
 	if (record->ordinal == 0 || record->stream_bytes < record_bytes(record))
 		return false;
@@ -65,50 +109,109 @@ static bool is_possible(const struct record *record)
 		return false;
 	if (record->event == EVENT_REMOVE && record->new_image.len)
 		return false;
-	return record->keys.len > 0;
+	return record->keys.len > 0 || record->new_image.len > 0;
 }
 
-int record_get_head(struct record *record, struct slice bytes)
+/* CORRUPT if it could be shorter, or doesn't end with the bytes. */
+static uint64_t take_number(struct source *source, unsigned width)
 {
-	const uint8_t *head = bytes.data;
+	uint8_t padded[8] = { 0 };
+	const uint8_t *at = source->at;
+	uint64_t n;
 
-	if (bytes.len < RECORD_HEAD || head[0] != RECORD_FORMAT || head[3] != 0)
+	if (width > 8 || width > source_left(source))
+		source->err = ERR_CORRUPT;
+	if (source->err || width == 0)
+		return 0;
+	if (source_left(source) < sizeof padded)
+		at = memcpy(padded, at, width);
+	n = get_u64(at) >> (64 - 8 * width);
+	if (width_of(n) != width)
+		source->err = ERR_CORRUPT;
+	source->at += width;
+	return n;
+}
+
+static bool take_numbers(struct source *source, uint64_t numbers[RECORD_NUMBERS])
+{
+	struct slice widths = source_take(source, RECORD_NUMBERS / 2);
+
+	for (size_t i = 0; i < widths.len; i++) {
+		numbers[2 * i] = take_number(source, widths.data[i] >> 4);
+		numbers[2 * i + 1] = take_number(source, widths.data[i] & 15);
+	}
+	return !source->err;
+}
+
+/* Its place in its transaction. */
+static bool set_place(struct record *record, uint64_t position, uint64_t follow,
+	uint64_t skipped)
+{
+	uint64_t before;
+
+	record->position = (uint32_t)position;
+	record->count = (uint32_t)(position + 1 + follow);
+	if (position > UINT32_MAX || follow >= UINT32_MAX - position ||
+			__builtin_add_overflow(position, skipped, &before) ||
+			before >= record->sequence)
+		return false;
+	record->transaction = record->sequence - before;
+	return true;
+}
+
+static bool set_lengths(struct record *record, const uint64_t lengths[3])
+{
+	record->keys = slice_of(NULL, lengths[0]);
+	record->old_image = slice_of(NULL, lengths[1]);
+	record->new_image = slice_of(NULL, lengths[2]);
+	return (lengths[0] | lengths[1] | lengths[2]) <= UINT32_MAX;
+}
+
+int record_get_head(struct record *record, uint64_t sequence, struct slice bytes)
+{
+	struct source source = source_of(bytes);
+	uint64_t numbers[RECORD_NUMBERS];
+	uint8_t format = source_u8(&source);
+
+	record->event = source_u8(&source);
+	record->origin = record->event >> 2;
+	record->event &= 3;
+	record->partition_hash = source_u64(&source);
+	if (format != RECORD_FORMAT || !take_numbers(&source, numbers))
 		return ERR_CORRUPT;
-	record->event = head[1];
-	record->origin = head[2];
-	record->position = get_u32(head + 4);
-	record->count = get_u32(head + 8);
-	record->sequence = get_u64(head + 12);
-	record->transaction = get_u64(head + 20);
-	record->created_ms = get_u64(head + 28);
-	record->retention_ms = get_u64(head + 36);
-	record->partition_hash = get_u64(head + 44);
-	record->ordinal = get_u64(head + 52);
-	record->stream_bytes = get_u64(head + 60);
-	record->keys = slice_of(NULL, get_u32(head + 68));
-	record->old_image = slice_of(NULL, get_u32(head + 72));
-	record->new_image = slice_of(NULL, get_u32(head + 76));
-	return is_possible(record) ? 0 : ERR_CORRUPT;
+	record->head_len = (uint8_t)(bytes.len - source_left(&source));
+	record->sequence = sequence;
+	record->created_ms = numbers[3];
+	record->retention_ms = numbers[3] + from_zigzag(numbers[4]);
+	record->ordinal = numbers[5];
+	record->stream_bytes = numbers[6];
+	return set_place(record, numbers[0], numbers[1], numbers[2]) &&
+		set_lengths(record, numbers + 7) && is_possible(record) ? 0 : ERR_CORRUPT;
 }
 
 int record_get(struct record *record, struct slice bytes)
 {
-	int err = record_get_head(record, bytes);
+	struct slice rest;
+	int err;
 
+	if (bytes.len < RECORD_PREFIX)
+		return ERR_CORRUPT;
+	rest = slice_of(bytes.data + RECORD_PREFIX, bytes.len - RECORD_PREFIX);
+	err = record_get_head(record, record_sequence(bytes.data), rest);
 	if (err)
 		return err;
-	if (bytes.len != record_bytes(record))
+	if (rest.len != record_len(record))
 		return ERR_CORRUPT;
-	record->keys.data = bytes.data + RECORD_HEAD;
+	record->keys.data = rest.data + record->head_len;
 	record->old_image.data = record->keys.data + record->keys.len;
 	record->new_image.data = record->old_image.data + record->old_image.len;
 	return 0;
 }
 
-/* No image, or a whole one. */
-static int check_image(struct slice image)
+/* None, or a whole one. */
+static int check_map(struct slice map)
 {
-	return image.len ? map_check(image) : 0;
+	return map.len ? map_check(map) : 0;
 }
 
 int record_check(struct slice bytes)
@@ -118,10 +221,10 @@ int record_check(struct slice bytes)
 
 	err = record_get(&record, bytes);
 	if (!err)
-		err = map_check(record.keys);
+		err = check_map(record.keys);
 	if (!err)
-		err = check_image(record.old_image);
-	return err ? err : check_image(record.new_image);
+		err = check_map(record.old_image);
+	return err ? err : check_map(record.new_image);
 }
 
 void record_set_key(uint8_t key[RECORD_KEY], uint32_t stream, uint64_t sequence, uint16_t part)

@@ -23,6 +23,9 @@ struct record_handle {
 enum user_value { VALUE_INFO = 1, VALUE_KEYS, VALUE_OLD, VALUE_NEW };
 #define USER_VALUES 4
 
+/* So many zeros are no record: an empty one is damaged to whoever comes across it. */
+#define EMPTY_BYTES (RECORD_PREFIX + 1)
+
 enum field {
 	FIELD_NONE, FIELD_SEQUENCE_NUMBER, FIELD_EVENT_NAME, FIELD_KEYS, FIELD_OLD_IMAGE,
 	FIELD_NEW_IMAGE, FIELD_CREATED_AT, FIELD_TABLE_NAME, FIELD_STREAM_LABEL,
@@ -64,23 +67,28 @@ uint8_t *new_record(lua_State *L, size_t len)
 
 	handle->type = TYPE;
 	handle->len = len;
-	memset(handle->bytes, 0, len < RECORD_HEAD ? len : RECORD_HEAD);
+	memset(handle->bytes, 0, len < EMPTY_BYTES ? len : EMPTY_BYTES);
 	lua_insert(L, -3);
 	lua_setmetatable(L, -3);
 	lua_setiuservalue(L, -2, VALUE_INFO);
 	return handle->bytes;
 }
 
+static void raise_damage(lua_State *L, int err)
+{
+	struct failure failure;
+
+	fail(&failure, err);
+	raise_failure(L, &failure);
+}
+
 static void read_record(lua_State *L, const struct record_handle *handle,
 	struct record *record)
 {
-	struct failure failure;
 	int err = record_get(record, slice_of(handle->bytes, handle->len));
 
-	if (err) {
-		fail(&failure, err);
-		raise_failure(L, &failure);
-	}
+	if (err)
+		raise_damage(L, err);
 }
 
 /* The table made of these bytes, now or before. */
@@ -99,6 +107,41 @@ static void push_info(lua_State *L, enum field field)
 	lua_getiuservalue(L, 1, VALUE_INFO);
 	lua_pushstring(L, field_names[field]);
 	lua_rawget(L, -2);
+}
+
+/* The key attributes, perhaps put together in room. */
+static struct slice find_keys(lua_State *L, const struct record *record,
+	uint8_t room[KEY_ATTRIBUTES_MAX])
+{
+	const struct key_schema *schema;
+	struct slice keys;
+	int err;
+
+	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_rawgeti(L, -1, RECORD_INFO_SCHEMA);
+	schema = lua_touserdata(L, -1);
+	err = schema ? record_keys(&keys, record, schema, room) : ERR_CORRUPT;
+	if (err)
+		raise_damage(L, err == ERR_KEY_MISSING ? ERR_CORRUPT : err);
+	lua_pop(L, 2);
+	return keys;
+}
+
+static void push_keys(lua_State *L, const struct record *record)
+{
+	uint8_t room[KEY_ATTRIBUTES_MAX];
+
+	if (lua_getiuservalue(L, 1, VALUE_KEYS) != LUA_TNIL)
+		return;
+	lua_pop(L, 1);
+	push_table(L, VALUE_KEYS, find_keys(L, record, room));
+}
+
+static void push_size(lua_State *L, const struct record *record)
+{
+	uint8_t room[KEY_ATTRIBUTES_MAX];
+
+	lua_pushinteger(L, (lua_Integer)record_size(record, find_keys(L, record, room)));
 }
 
 static void push_identity(lua_State *L, const struct record *record)
@@ -124,7 +167,7 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		lua_pushstring(L, event_name(record->event));
 		break;
 	case FIELD_KEYS:
-		push_table(L, VALUE_KEYS, record->keys);
+		push_keys(L, record);
 		break;
 	case FIELD_OLD_IMAGE:
 		push_table(L, VALUE_OLD, record->old_image);
@@ -145,7 +188,7 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 		lua_pushinteger(L, (lua_Integer)record->count);
 		break;
 	case FIELD_SIZE_BYTES:
-		lua_pushinteger(L, (lua_Integer)record_size(record));
+		push_size(L, record);
 		break;
 	case FIELD_PARTITION_HASH:
 		lua_pushinteger(L, (lua_Integer)record->partition_hash);

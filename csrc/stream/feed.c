@@ -233,7 +233,7 @@ static int take(struct feed *feed, struct cursor *cursor, uint32_t stream,
 	int err;
 
 	buffer_put_u32(&feed->page, stream);
-	buffer_put_u32(&feed->page, (uint32_t)record_bytes(head));
+	buffer_put_u32(&feed->page, (uint32_t)(RECORD_PREFIX + record_len(head)));
 	err = log_copy(cursor, stream, head, &feed->page);
 	if (err) {
 		feed->page.len = start;
@@ -257,7 +257,7 @@ static int take_next(struct feed *feed, struct cursor *cursor, uint32_t stream)
 		feed->page.len = start;
 		return err;
 	}
-	set_u32(feed->page.data + start + 4, (uint32_t)record_bytes(&head));
+	set_u32(feed->page.data + start + 4, (uint32_t)(RECORD_PREFIX + record_len(&head)));
 	feed->filled_to = head.sequence;
 	return 0;
 }

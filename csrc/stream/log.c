@@ -49,16 +49,16 @@ static int append_rows(struct txn *txn, uint8_t key[RECORD_KEY], uint16_t *part,
 
 int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end)
 {
-	uint8_t head[RECORD_HEAD], key[RECORD_KEY];
+	uint8_t head[RECORD_HEAD_MAX], key[RECORD_KEY];
 	struct slice pieces[PIECES] = {
-		slice_of(head, sizeof head), record->keys, record->old_image, record->new_image,
+		slice_of(head, record_put_head(record, head)), record->keys, record->old_image,
+		record->new_image,
 	};
-	size_t whole = record_bytes(record);
+	size_t whole = pieces[0].len + record_body(record);
 	size_t first = whole <= LOG_SHARE ? whole : whole - record->new_image.len;
 	uint16_t part = 0;
 	int err;
 
-	record_put_head(record, head);
 	record_set_key(key, stream, record->sequence, 0);
 	err = append_rows(txn, key, &part, pieces, first, at_end);
 	return err ? err : append_rows(txn, key, &part, &pieces[3], whole - first, at_end);
@@ -108,11 +108,9 @@ static uint16_t part_of(struct slice key)
 /* The head of the record whose first row this is. */
 static int decode_head(struct slice key, struct slice share, struct record *head)
 {
-	int err = record_get_head(head, share);
+	int err = record_get_head(head, sequence_of(key), share);
 
-	if (!err && (part_of(key) != 0 || head->sequence != sequence_of(key)))
-		err = ERR_CORRUPT;
-	return err;
+	return !err && part_of(key) != 0 ? ERR_CORRUPT : err;
 }
 
 static int read_head(struct slice key, struct slice value, struct record *head)
@@ -230,9 +228,10 @@ uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream)
 static int copy_rows(struct cursor *cursor, uint32_t stream, const struct record *head,
 	struct slice key, struct slice value, struct buffer *out)
 {
-	size_t left = record_bytes(head);
+	size_t left = record_len(head);
 	struct slice share;
 
+	buffer_put_u64(out, head->sequence);
 	for (uint16_t part = 0;; part++) {
 		int err = part_of(key) == part ? row_open(key, value, &share) : ERR_CORRUPT;
 

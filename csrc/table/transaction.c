@@ -169,5 +169,4 @@ void transaction_release(struct transaction *transaction)
 	journal_release(&transaction->journal);
 	buffer_release(&transaction->scratch);
 	buffer_release(&transaction->old);
-	buffer_release(&transaction->keys);
 }

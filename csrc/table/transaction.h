@@ -35,7 +35,6 @@ struct transaction {
 	uint32_t look;               /* which stream a writer looks at next, by turns */
 	struct buffer scratch;       /* rows being made */
 	struct buffer old;           /* the old item, in one piece: lent with a change */
-	struct buffer keys;
 };
 
 /* Begins; the handle's catalog is refreshed. What can fail: sys/store.h, and

@@ -92,18 +92,11 @@ struct target {
 };
 
 /* The key attributes alone, as a map body. */
-static int keys_of(struct transaction *transaction, const struct target *target, bool puts,
-	struct slice *keys)
+static int keys_of(struct slice *keys, const struct target *target, bool puts,
+	uint8_t room[KEY_ATTRIBUTES_MAX])
 {
-	int err;
-
 	*keys = target->asked;
-	if (!puts)
-		return 0;
-	buffer_clear(&transaction->keys);
-	err = key_put_attributes(&transaction->keys, &target->values);
-	*keys = buffer_slice(&transaction->keys);
-	return err;
+	return puts ? key_put_attributes(keys, &target->values, room) : 0;
 }
 
 /* Keeps the record for the stream, as its view has it. */
@@ -118,18 +111,18 @@ static int capture(struct transaction *transaction, const struct target *target,
 		.sequence = changed->sequence,
 		.partition_hash = target->key.partition_hash,
 	};
-	int err;
+	uint8_t room[KEY_ATTRIBUTES_MAX];
+	int err = 0;
 
 	if (!stream)
 		return ERR_CORRUPT;
-	err = keys_of(transaction, target, change->new_item.len > 0, &record.keys);
-	if (err)
-		return err;
 	if (view_has_old(stream->row.view))
 		record.old_image = changed->old_item;
 	if (view_has_new(stream->row.view))
 		record.new_image = change->new_item;
-	return journal_add(&transaction->journal, stream->row.id, &record);
+	if (record.new_image.len == 0)
+		err = keys_of(&record.keys, target, change->new_item.len > 0, room);
+	return err ? err : journal_add(&transaction->journal, stream->row.id, &record);
 }
 
 /* The old item may lie in the map; what comes next overwrites it. */

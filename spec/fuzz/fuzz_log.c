@@ -103,7 +103,7 @@ static int copy(struct cursor *cursor, uint32_t id, const struct record *head,
 	err = log_copy(cursor, id, head, out);
 	if (err)
 		return err;
-	CHECK_EQUAL_UINT(out->len, record_bytes(head));
+	CHECK_EQUAL_UINT(out->len, RECORD_PREFIX + record_len(head));
 	CHECK_EQUAL_INT(record_get(&whole, buffer_slice(out)), 0);
 	CHECK_EQUAL_UINT(whole.sequence, head->sequence);
 	return 0;
@@ -282,7 +282,7 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		unsigned i = sequence % (n % 2 + 2);
 		uint8_t flags = 0x62, image = (uint8_t)(n % 3 == 2 ? 100 : 4);
 
-		bytes[i] += RECORD_HEAD + 10 + 32u * image + (10 - (10 + 32u * image) % 10) % 10;
+		bytes[i] += RECORD_OVERHEAD + 10 + 32u * image + (10 - (10 + 32u * image) % 10) % 10;
 		buffer_put_u8(out, (uint8_t)i);
 		buffer_put_u8(out, sequence);
 		buffer_put_u8(out, 1);

@@ -1,5 +1,5 @@
-/* fuzz_record.c - any bytes as a record: head and frame come back as they were, or
- * they are CORRUPT.
+/* fuzz_record.c - any bytes as a record in memory: head and frame come back as they
+ * were, or they are CORRUPT.
  */
 #include "codec/record.h"
 
@@ -8,12 +8,26 @@
 
 static void head_comes_back(const struct record *record, const uint8_t *data)
 {
-	uint8_t head[RECORD_HEAD];
+	uint8_t head[RECORD_HEAD_MAX];
+	size_t len = record_put_head(record, head);
 
-	record_put_head(record, head);
-	CHECK_BYTES(head, RECORD_HEAD, data, RECORD_HEAD);
-	CHECK_EQUAL_UINT(record_sequence(head), record->sequence);
+	CHECK_BYTES(head, len, data + RECORD_PREFIX, record->head_len);
+	CHECK_EQUAL_UINT(record_sequence(data), record->sequence);
 	CHECK(strcmp(event_name(record->event), "?") != 0);
+}
+
+static void keys_are_found(const struct record *record)
+{
+	static const struct key_schema schema = {
+		.partition = { TYPE_S, 1, "a" }, .sort = { TYPE_N, 1, "b" },
+	};
+	uint8_t room[KEY_ATTRIBUTES_MAX];
+	struct slice keys;
+	int err = record_keys(&keys, record, &schema, room);
+
+	CHECK(err == 0 || err == ERR_KEY_MISSING || err == ERR_CORRUPT);
+	if (err == 0)
+		CHECK(record_size(record, keys) <= keys.len + record_body(record));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -22,12 +36,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct record head, whole;
 	bool framed, checked;
 
-	if (fuzz_decoded(record_get_head(&head, bytes)))
+	if (size >= RECORD_PREFIX && fuzz_decoded(record_get_head(&head, record_sequence(data),
+			slice_of(data + RECORD_PREFIX, size - RECORD_PREFIX))))
 		head_comes_back(&head, data);
 	framed = fuzz_decoded(record_get(&whole, bytes));
 	if (framed) {
-		CHECK_EQUAL_UINT(record_bytes(&whole), size);
-		CHECK(whole.keys.data == data + RECORD_HEAD);
+		CHECK_EQUAL_UINT(RECORD_PREFIX + record_len(&whole), size);
+		CHECK(whole.keys.data == data + RECORD_PREFIX + whole.head_len);
 		CHECK(whole.old_image.data == whole.keys.data + whole.keys.len);
 		CHECK(whole.new_image.data == whole.old_image.data + whole.old_image.len);
 		head_comes_back(&whole, data);
@@ -35,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	checked = fuzz_decoded(record_check(bytes));
 	CHECK(framed || !checked);
 	if (checked)
-		CHECK(record_size(&whole) <= size);
+		keys_are_found(&whole);
 	return 0;
 }
 
@@ -60,15 +75,16 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		.transaction = 100, .created_ms = 1, .ordinal = 1,
 		.stream_bytes = 100000,
 	};
-	uint8_t head[RECORD_HEAD];
+	uint8_t head[RECORD_HEAD_MAX];
 
-	record.keys = an_item(&keys);
+	if (n % 2 || record.event == EVENT_REMOVE)
+		record.keys = an_item(&keys);
 	if (record.event != EVENT_INSERT)
 		record.old_image = an_item(&old);
 	if (record.event != EVENT_REMOVE)
 		record.new_image = an_item(&new);
-	record_put_head(&record, head);
-	buffer_put(out, head, sizeof head);
+	buffer_put_u64(out, record.sequence);
+	buffer_put(out, head, record_put_head(&record, head));
 	buffer_put_slice(out, record.keys);
 	buffer_put_slice(out, record.old_image);
 	buffer_put_slice(out, record.new_image);

@@ -142,7 +142,7 @@ local views = {
   NEW_AND_OLD_IMAGES = { old = true, new = true },
 }
 
-local HEAD = 80
+local OVERHEAD = 64
 
 local function capture(tx, t, key, old, new)
   local stream = t.stream
@@ -153,8 +153,7 @@ local function capture(tx, t, key, old, new)
     event_name = not old and "INSERT" or not new and "REMOVE" or "MODIFY",
     partition = t.kind .. key.p.text, keys = key.text, old_image = old_image and old_image.text,
     new_image = new_image and new_image.text,
-    bytes = HEAD + key.body + (old_image and old_image.body or 0) +
-      (new_image and new_image.body or 0),
+    bytes = OVERHEAD + (old_image and old_image.body or 0) + (new_image or key).body,
     size_bytes = key.item_size + (old_image and old_image.item_size or 0) +
       (new_image and new_image.item_size or 0),
   }

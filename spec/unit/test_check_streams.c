@@ -137,7 +137,18 @@ static void other_keys(struct record *record)
 
 static void forge_keys(void)
 {
-	forge_record(txn, 1, first, other_keys);
+	forge_record(txn, 1, gone, other_keys);
+}
+
+/* The right ones, and yet too many. */
+static void keys_too(struct record *record)
+{
+	record->keys = slice_of("\2\1p\1\3bob\1s\1\1" "2", 13);
+}
+
+static void forge_keys_too(void)
+{
+	forge_record(txn, 1, both + 1, keys_too);
 }
 
 static void other_hash(struct record *record)
@@ -247,19 +258,25 @@ static const struct wrong wrongs[] = {
 		"11\tlog\t*record 3 has two images that are the same",
 	} },
 	{ "keys", forge_keys, {
-		"13\tlog\t*record 1 has keys that are not keys of the table",
+		"13\tlog\t*record 7 has keys that are not keys of the table",
+		"12\titems\t*s = \"2\" is missing, or older than record 2, its last change",
+	} },
+	{ "keys and a new image", forge_keys_too, {
+		"9\tlog\t*record 5 does not add up with the bytes before it",
+		"11\tlog\t*record 5 has keys beside its new image",
 	} },
 	{ "a hash", forge_hash, {
 		"13\tlog\t*record 1 has another partition hash than its keys",
 	} },
 	{ "a new image", forge_new_image, {
-		"13\tlog\t*record 1 has an image with other keys",
+		"13\tlog\t*record 1 has another partition hash than its keys",
+		"12\titems\t*s = \"1\" is missing, or older than record 1, its last change",
 	} },
 	{ "an old image", forge_old_image, {
 		"13\tlog\t*record 3 has an image with other keys",
 	} },
 	{ "an image without keys", forge_keyless_image, {
-		"13\tlog\t*record 1 has an image with other keys",
+		"13\tlog\t*record 1 has keys that are not keys of the table",
 	} },
 	{ "a gap", forge_gap, {
 		"12\titems\t*s = \"2\" was changed by 5, and its stream has no such record",

@@ -44,30 +44,39 @@ static struct record random_record(struct maps *maps)
 		.partition_hash = check_random(),
 		.ordinal = check_random() | 1,
 	};
+	uint64_t most = record.sequence < record.count ? record.sequence : record.count;
 
-	record.position = (uint32_t)check_random_below(record.count);
-	record.transaction = 1 + check_random_below(record.sequence);
-	record.keys = make_map(&maps->keys, 1 + check_random_below(300));
+	if (check_random_below(2))
+		record.retention_ms = record.created_ms - 5 + check_random_below(10);
+	record.position = (uint32_t)check_random_below(most);
+	record.transaction = 1 + check_random_below(record.sequence - record.position);
 	if (record.event != EVENT_INSERT && check_random_below(4))
 		record.old_image = make_map(&maps->old_image, 1 + check_random_below(300));
 	if (record.event != EVENT_REMOVE && check_random_below(4))
 		record.new_image = make_map(&maps->new_image, 1 + check_random_below(300));
+	if (!record.new_image.len || check_random_below(2))
+		record.keys = make_map(&maps->keys, 1 + check_random_below(300));
 	record.stream_bytes = record_bytes(&record) + (check_random() >> 1);
 	return record;
 }
 
 static struct slice encode(struct buffer *bytes, const struct record *record)
 {
-	uint8_t head[RECORD_HEAD];
+	uint8_t head[RECORD_HEAD_MAX];
 
-	record_put_head(record, head);
 	buffer_clear(bytes);
-	buffer_put(bytes, head, sizeof head);
+	buffer_put_u64(bytes, record->sequence);
+	buffer_put(bytes, head, record_put_head(record, head));
 	buffer_put_slice(bytes, record->keys);
 	buffer_put_slice(bytes, record->old_image);
 	buffer_put_slice(bytes, record->new_image);
-	CHECK_EQUAL_UINT(bytes->len, record_bytes(record));
 	return buffer_slice(bytes);
+}
+
+/* What comes behind the sequence number. */
+static struct slice stored(struct slice bytes)
+{
+	return slice_of(bytes.data + RECORD_PREFIX, bytes.len - RECORD_PREFIX);
 }
 
 static void check_same_head(const struct record *a, const struct record *b)
@@ -105,8 +114,9 @@ static void a_record_comes_back_as_it_was(void)
 	for (i = 0; i < ROUNDS; i++) {
 		record = random_record(&maps);
 		bytes = encode(&buffer, &record);
-		CHECK_EQUAL_INT(record_get_head(&again, slice_of(bytes.data, RECORD_HEAD)), 0);
+		CHECK_EQUAL_INT(record_get_head(&again, record.sequence, stored(bytes)), 0);
 		check_same_head(&again, &record);
+		CHECK_EQUAL_UINT(RECORD_PREFIX + record_len(&again), bytes.len);
 		CHECK(!again.keys.data && !again.old_image.data && !again.new_image.data);
 		CHECK_EQUAL_INT(record_get(&again, bytes), 0);
 		check_same_head(&again, &record);
@@ -115,8 +125,9 @@ static void a_record_comes_back_as_it_was(void)
 		CHECK(slice_equal(again.new_image, record.new_image));
 		CHECK_EQUAL_INT(record_check(bytes), 0);
 		CHECK_EQUAL_UINT(record_sequence(bytes.data), record.sequence);
-		CHECK_EQUAL_UINT(record_size(&again), item_size(record.keys) +
-			size_or_none(record.old_image) + size_or_none(record.new_image));
+		if (record.keys.len)
+			CHECK_EQUAL_UINT(record_size(&again, again.keys), item_size(record.keys) +
+				size_or_none(record.old_image) + size_or_none(record.new_image));
 	}
 	buffer_release(&buffer);
 	release_maps(&maps);
@@ -125,11 +136,10 @@ static void a_record_comes_back_as_it_was(void)
 static struct record plain_record(struct maps *maps)
 {
 	struct record record = {
-		.event = EVENT_MODIFY, .origin = ORIGIN_USER, .position = 1, .count = 3,
-		.sequence = 0x1112131415161718,
-		.transaction = 0x1112131415161717, .created_ms = 0x2122232425262728,
-		.retention_ms = 0x3132333435363738, .partition_hash = 0x4142434445464748,
-		.ordinal = 0x5152535455565758, .stream_bytes = 0x6162636465666768,
+		.event = EVENT_MODIFY, .origin = ORIGIN_TIME_TO_LIVE, .position = 1, .count = 3,
+		.sequence = 0x1112131415161718, .transaction = 0x1112131415161714,
+		.created_ms = 1000, .retention_ms = 998, .partition_hash = 0x4142434445464748,
+		.ordinal = 128, .stream_bytes = 16383,
 	};
 
 	record.keys = make_map(&maps->keys, 1);
@@ -140,19 +150,37 @@ static struct record plain_record(struct maps *maps)
 
 static void the_layout(void)
 {
-	static const char head[] =
-		"\1\2\0\0" "\0\0\0\1" "\0\0\0\3"
-		"\x11\x12\x13\x14\x15\x16\x17\x18" "\x11\x12\x13\x14\x15\x16\x17\x17"
-		"\x21\x22\x23\x24\x25\x26\x27\x28" "\x31\x32\x33\x34\x35\x36\x37\x38"
-		"\x41\x42\x43\x44\x45\x46\x47\x48" "\x51\x52\x53\x54\x55\x56\x57\x58"
-		"\x61\x62\x63\x64\x65\x66\x67\x68" "\0\0\0\4" "\0\0\0\5" "\0\0\0\6";
+	static const char head[] = "\2\6" "\x41\x42\x43\x44\x45\x46\x47\x48"
+		"\x11\x12\x11\x21\x11"
+		"\1" "\1" "\3"              /* place in the transaction */
+		"\x03\xe8" "\x03"           /* 1000, and 2 before it */
+		"\x80" "\x3f\xff"           /* 128, 16383 */
+		"\4\5\6";
 	struct maps maps = { 0 };
 	struct record record = plain_record(&maps);
-	uint8_t bytes[RECORD_HEAD];
+	uint8_t bytes[RECORD_HEAD_MAX];
+	size_t len = record_put_head(&record, bytes);
 
-	record_put_head(&record, bytes);
-	CHECK_BYTES(bytes, sizeof bytes, head, sizeof head - 1);
+	CHECK_BYTES(bytes, len, head, sizeof head - 1);
 	release_maps(&maps);
+}
+
+static void the_longest_head(void)
+{
+	struct record record = {
+		.event = EVENT_REMOVE, .position = UINT32_MAX / 2, .count = UINT32_MAX,
+		.sequence = SEQUENCE_MAX, .transaction = 1, .created_ms = UINT64_MAX,
+		.retention_ms = UINT64_MAX / 2, .ordinal = UINT64_MAX, .stream_bytes = UINT64_MAX,
+		.keys = { NULL, UINT32_MAX }, .old_image = { NULL, UINT32_MAX },
+	};
+	uint8_t bytes[RECORD_HEAD_MAX];
+	size_t len = record_put_head(&record, bytes);
+	struct record again;
+
+	CHECK(len <= sizeof bytes);
+	CHECK_EQUAL_INT(record_get_head(&again, record.sequence, slice_of(bytes, len)), 0);
+	check_same_head(&again, &record);
+	CHECK_EQUAL_UINT(again.head_len, len);
 }
 
 /* Read from memory of just that length, so that a step too far is seen. */
@@ -165,8 +193,6 @@ static void check_corrupt(struct slice bytes)
 	memcpy(exact, bytes.data, bytes.len);
 	CHECK_EQUAL_INT(record_get(&record, slice_of(exact, bytes.len)), ERR_CORRUPT);
 	CHECK_EQUAL_INT(record_check(slice_of(exact, bytes.len)), ERR_CORRUPT);
-	if (bytes.len < RECORD_HEAD)
-		CHECK_EQUAL_INT(record_get_head(&record, slice_of(exact, bytes.len)), ERR_CORRUPT);
 	free(exact);
 }
 
@@ -192,22 +218,22 @@ static void cut_or_drawn_out(void)
 	release_maps(&maps);
 }
 
-/* One field of a good record made bad. */
+/* One field of a good record made bad: its sequence number, or some of its head. */
 static void fields_that_cannot_be(void)
 {
 	static const struct { size_t at, width; uint64_t value; } bad[] = {
-		{ 0, 1, 0 }, { 0, 1, RECORD_FORMAT + 1 },       /* format */
-		{ 1, 1, 0 }, { 1, 1, 4 },                       /* event */
-		{ 1, 1, EVENT_INSERT }, { 1, 1, EVENT_REMOVE }, /* with both images */
-		{ 2, 1, 2 }, { 3, 1, 1 },                       /* origin, the 0 */
-		{ 4, 4, 3 }, { 8, 4, 0 }, { 8, 4, 1 },          /* position beyond count */
-		{ 12, 8, 0 }, { 12, 8, 0x1112131415161716 },    /* before its transaction */
-		{ 12, 8, SEQUENCE_MAX + 1 }, { 12, 8, UINT64_MAX },
-		{ 20, 8, 0 }, { 20, 8, 0x1112131415161719 },
-		{ 52, 8, 0 }, { 60, 8, 0 }, { 60, 8, 94 },      /* ordinal, stream bytes */
-		{ 68, 4, 0 }, { 68, 4, 3 }, { 68, 4, 5 }, { 68, 4, UINT32_MAX },
-		{ 72, 4, 0 }, { 72, 4, 6 }, { 72, 4, UINT32_MAX },
-		{ 76, 4, 0 }, { 76, 4, 5 }, { 76, 4, UINT32_MAX },
+		{ 0, 8, 0 }, { 0, 8, 1 }, { 0, 8, 4 },          /* before its transaction */
+		{ 0, 8, SEQUENCE_MAX + 1 }, { 0, 8, UINT64_MAX },
+		{ 8, 1, 0 }, { 8, 1, RECORD_FORMAT + 1 },       /* format */
+		{ 9, 1, 0 }, { 9, 1, 4 }, { 9, 1, 8 | EVENT_MODIFY },
+		{ 9, 1, 0x80 | EVENT_MODIFY },                  /* event and origin */
+		{ 9, 1, EVENT_INSERT }, { 9, 1, EVENT_REMOVE }, /* with both images */
+		{ 18, 1, 0x01 }, { 18, 1, 0x12 }, { 18, 1, 0xf1 },      /* widths */
+		{ 22, 1, 0x01 }, { 22, 1, 0x12 }, { 22, 1, 0x19 },
+		{ 23, 1, 0 }, { 26, 2, 0x00e8 },                /* numbers that could be shorter */
+		{ 29, 1, 0 },
+		{ 32, 1, 0 }, { 32, 1, 3 }, { 32, 1, 5 },       /* lengths */
+		{ 33, 1, 0 }, { 33, 1, 6 }, { 34, 1, 0 }, { 34, 1, 5 },
 	};
 	struct maps maps = { 0 };
 	struct buffer buffer = { 0 };
@@ -223,6 +249,134 @@ static void fields_that_cannot_be(void)
 	}
 	buffer_release(&buffer);
 	release_maps(&maps);
+}
+
+static size_t width_of(uint64_t n)
+{
+	size_t width = 0;
+
+	for (; n; n >>= 8)
+		width++;
+	return width;
+}
+
+static void put_numbers(struct buffer *head, const uint64_t numbers[RECORD_NUMBERS])
+{
+	for (int i = 0; i < RECORD_NUMBERS; i += 2)
+		buffer_put_u8(head,
+			(uint8_t)(width_of(numbers[i]) << 4 | width_of(numbers[i + 1])));
+	for (int i = 0; i < RECORD_NUMBERS; i++)
+		for (size_t left = width_of(numbers[i]); left-- > 0;)
+			buffer_put_u8(head, (uint8_t)(numbers[i] >> (8 * left)));
+}
+
+/* Numbers that their widths allow and nothing else. */
+static void numbers_that_cannot_be(void)
+{
+	enum { POSITION, FOLLOW, SKIPPED, ORDINAL = 5, BYTES, KEYS, OLD, NEW };
+	static const struct { int which; uint64_t n; bool good; } cases[] = {
+		{ POSITION, 5, true }, { POSITION, 99, true }, { POSITION, 100, false },
+		{ POSITION, UINT32_MAX, false }, { POSITION, UINT64_C(1) << 32, false },
+		{ FOLLOW, UINT32_MAX - 1, true }, { FOLLOW, UINT32_MAX, false },
+		{ FOLLOW, UINT64_C(1) << 32, false },
+		{ SKIPPED, 99, true }, { SKIPPED, 100, false }, { SKIPPED, UINT64_MAX, false },
+		{ ORDINAL, 1, true }, { ORDINAL, 0, false },
+		{ BYTES, RECORD_OVERHEAD + 3, true }, { BYTES, RECORD_OVERHEAD + 2, false },
+		{ KEYS, 9, true }, { KEYS, UINT64_C(1) << 32, false },
+		{ OLD, 9, true }, { OLD, UINT64_C(1) << 32, false },
+		{ NEW, 9, true }, { NEW, UINT64_C(1) << 32, false },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		uint64_t numbers[RECORD_NUMBERS] = { 0, 0, 0, 1, 0, 1, 10000, 1, 1, 1 };
+		struct buffer head = { 0 };
+		struct record record;
+
+		numbers[cases[i].which] = cases[i].n;
+		buffer_put_u8(&head, RECORD_FORMAT);
+		buffer_put_u8(&head, EVENT_MODIFY);
+		buffer_put_u64(&head, 0);
+		put_numbers(&head, numbers);
+		CHECK_EQUAL_INT(record_get_head(&record, 100, buffer_slice(&head)),
+			cases[i].good ? 0 : ERR_CORRUPT);
+		buffer_release(&head);
+	}
+}
+
+/* --- keys, which a new image has --- */
+
+static void put_text(struct buffer *out, const char *name, const char *text)
+{
+	buffer_put_counted(out, slice_of_text(name));
+	buffer_put_u8(out, TYPE_S);
+	buffer_put_counted(out, slice_of_text(text));
+}
+
+static void keys_are_found_in_the_new_image(void)
+{
+	struct key_schema schema = {
+		.partition = { TYPE_S, 1, "p" }, .sort = { TYPE_S, 1, "c" },
+	};
+	struct buffer image = { 0 }, both = { 0 }, one = { 0 };
+	uint8_t room[KEY_ATTRIBUTES_MAX];
+	struct record record = { .event = EVENT_INSERT };
+	struct slice keys;
+
+	buffer_put_u8(&image, 4);
+	put_text(&image, "a", "x");
+	put_text(&image, "c", "sort");
+	put_text(&image, "m", "y");
+	put_text(&image, "p", "part");
+	buffer_put_u8(&both, 2);
+	put_text(&both, "c", "sort");
+	put_text(&both, "p", "part");
+	buffer_put_u8(&one, 1);
+	put_text(&one, "p", "part");
+	record.new_image = buffer_slice(&image);
+	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), 0);
+	CHECK(slice_equal(keys, buffer_slice(&both)));
+	CHECK_EQUAL_UINT(record_size(&record, keys), 5 + 5 + 2 + 5 + 2 + 5);
+	schema.sort.type = 0;
+	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), 0);
+	CHECK(slice_equal(keys, buffer_slice(&one)));
+	record.keys = buffer_slice(&both);       /* kept ones are lent as they are */
+	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), 0);
+	CHECK(keys.data == both.data);
+	record.keys.len = 0;
+	schema.partition.name[0] = 'q';
+	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), ERR_KEY_MISSING);
+	record.new_image.len -= 2;
+	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), ERR_CORRUPT);
+	buffer_release(&image);
+	buffer_release(&both);
+	buffer_release(&one);
+}
+
+/* Longer than any key can be, which only damage makes. */
+static void keys_that_are_too_long(void)
+{
+	struct key_schema schema = {
+		.partition = { TYPE_S, 1, "p" }, .sort = { TYPE_S, 1, "s" },
+	};
+	static const size_t sizes[][2] = { { 3590, 1 }, { 1, 3590 }, { 2000, 2000 }, { 9000, 1 } };
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		static uint8_t text[9000];
+		uint8_t room[KEY_ATTRIBUTES_MAX];
+		struct buffer image = { 0 };
+		struct record record = { .event = EVENT_INSERT };
+		struct slice keys;
+
+		buffer_put_u8(&image, 2);
+		for (int j = 0; j < 2; j++) {
+			buffer_put_counted(&image, slice_of_text(j ? "s" : "p"));
+			buffer_put_u8(&image, TYPE_S);
+			buffer_put_counted(&image, slice_of(text, sizes[i][j]));
+		}
+		record.new_image = buffer_slice(&image);
+		CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), ERR_CORRUPT);
+		buffer_release(&image);
+	}
 }
 
 /* The frame is whole, a map in it is not: get trusts, check does not. */
@@ -274,8 +428,12 @@ int main(void)
 {
 	a_record_comes_back_as_it_was();
 	the_layout();
+	the_longest_head();
 	cut_or_drawn_out();
 	fields_that_cannot_be();
+	numbers_that_cannot_be();
+	keys_are_found_in_the_new_image();
+	keys_that_are_too_long();
 	maps_that_do_not_decode();
 	keys_of_rows_in_order();
 	events_have_dynamodb_s_names();
