@@ -127,6 +127,14 @@ static inline uint64_t get_u64_little(const uint8_t *p)
 	return n;
 }
 
+static inline void set_u64_little(uint8_t *p, uint64_t n)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	n = __builtin_bswap64(n);
+#endif
+	memcpy(p, &n, sizeof n);
+}
+
 static inline void set_u16(uint8_t *p, uint16_t n)
 {
 	p[0] = (uint8_t)(n >> 8);

@@ -61,7 +61,7 @@ static unsigned width_of(uint64_t n)
 /* Room for 8 bytes is needed, whatever the width. */
 static uint8_t *put_number(uint8_t *to, uint64_t n, unsigned width)
 {
-	set_u64(to, n << (64 - 8 * width) % 64);
+	set_u64_little(to, n);
 	return to + width;
 }
 
@@ -112,35 +112,30 @@ static bool is_possible(const struct record *record)
 	return record->keys.len > 0 || record->new_image.len > 0;
 }
 
-/* CORRUPT if it could be shorter, or doesn't end with the bytes. */
-static uint64_t take_number(struct source *source, unsigned width)
+/* What a width leaves of 8 bytes, and the least number that needs it: no number is as
+ * much as a width that can't be asks for. */
+#define WIDTH(n) { UINT64_MAX >> (64 - 8 * (n)), UINT64_C(1) << 8 * ((n) - 1) }
+
+static const struct { uint64_t mask, least; } widths[16] = {
+	{ 0, 0 }, WIDTH(1), WIDTH(2), WIDTH(3), WIDTH(4), WIDTH(5), WIDTH(6), WIDTH(7), WIDTH(8),
+	{ 0, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 },
+};
+
+/* Where the numbers end, in a head with room for the longest; 0 if one could be shorter. */
+static size_t take_numbers(const uint8_t *head, uint64_t numbers[RECORD_NUMBERS])
 {
-	uint8_t padded[8] = { 0 };
-	const uint8_t *at = source->at;
-	uint64_t n;
+	const uint8_t *at = head + RECORD_NUMBERS_AT;
+	bool bad = false;
 
-	if (width > 8 || width > source_left(source))
-		source->err = ERR_CORRUPT;
-	if (source->err || width == 0)
-		return 0;
-	if (source_left(source) < sizeof padded)
-		at = memcpy(padded, at, width);
-	n = get_u64(at) >> (64 - 8 * width);
-	if (width_of(n) != width)
-		source->err = ERR_CORRUPT;
-	source->at += width;
-	return n;
-}
+	for (size_t i = 0; i < RECORD_NUMBERS; i++) {
+		unsigned pair = head[RECORD_WIDTHS_AT + i / 2];
+		unsigned width = i % 2 ? pair & 15 : pair >> 4;
 
-static bool take_numbers(struct source *source, uint64_t numbers[RECORD_NUMBERS])
-{
-	struct slice widths = source_take(source, RECORD_NUMBERS / 2);
-
-	for (size_t i = 0; i < widths.len; i++) {
-		numbers[2 * i] = take_number(source, widths.data[i] >> 4);
-		numbers[2 * i + 1] = take_number(source, widths.data[i] & 15);
+		numbers[i] = get_u64_little(at) & widths[width].mask;
+		bad |= numbers[i] < widths[width].least;
+		at += width > 8 ? 0 : width;
 	}
-	return !source->err;
+	return bad ? 0 : (size_t)(at - head);
 }
 
 /* Its place in its transaction. */
@@ -169,18 +164,24 @@ static bool set_lengths(struct record *record, const uint64_t lengths[3])
 
 int record_get_head(struct record *record, uint64_t sequence, struct slice bytes)
 {
-	struct source source = source_of(bytes);
+	uint8_t padded[RECORD_HEAD_MAX];
 	uint64_t numbers[RECORD_NUMBERS];
-	uint8_t format = source_u8(&source);
+	const uint8_t *head = bytes.data;
+	size_t len;
 
-	record->event = source_u8(&source);
-	record->origin = record->event >> 2;
-	record->event &= 3;
-	record->partition_hash = source_u64(&source);
-	if (format != RECORD_FORMAT || !take_numbers(&source, numbers))
+	if (bytes.len < sizeof padded) {
+		memset(padded, 0, sizeof padded);
+		slice_write(padded, bytes);
+		head = padded;
+	}
+	len = take_numbers(head, numbers);
+	if (head[0] != RECORD_FORMAT || len == 0 || len > bytes.len)
 		return ERR_CORRUPT;
-	record->head_len = (uint8_t)(bytes.len - source_left(&source));
+	record->event = head[1] & 3;
+	record->origin = head[1] >> 2;
+	record->head_len = (uint8_t)len;
 	record->sequence = sequence;
+	record->partition_hash = get_u64(head + 2);
 	record->created_ms = numbers[3];
 	record->retention_ms = numbers[3] + from_zigzag(numbers[4]);
 	record->ordinal = numbers[5];

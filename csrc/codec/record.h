@@ -9,7 +9,8 @@
  *      1   1   event: 1 INSERT, 2 MODIFY, 3 REMOVE; 4 more: time to live did it
  *      2   8   hash of the partition key
  *     10   5   widths of the numbers, half a byte for each
- *     15       numbers, each in so many bytes and as few as it takes; 0 in none:
+ *     15       numbers, each in so many bytes and as few as it takes, 0 in none,
+ *              the lowest first, so that one load and a mask read it:
  *              position in its transaction, from 0
  *              how many of the transaction's records follow it
  *              how many sequence numbers of the transaction before it have no record

@@ -153,8 +153,8 @@ static void the_layout(void)
 	static const char head[] = "\2\6" "\x41\x42\x43\x44\x45\x46\x47\x48"
 		"\x11\x12\x11\x21\x11"
 		"\1" "\1" "\3"              /* place in the transaction */
-		"\x03\xe8" "\x03"           /* 1000, and 2 before it */
-		"\x80" "\x3f\xff"           /* 128, 16383 */
+		"\xe8\x03" "\x03"           /* 1000, and 2 before it */
+		"\x80" "\xff\x3f"           /* 128, 16383 */
 		"\4\5\6";
 	struct maps maps = { 0 };
 	struct record record = plain_record(&maps);
@@ -230,7 +230,7 @@ static void fields_that_cannot_be(void)
 		{ 9, 1, EVENT_INSERT }, { 9, 1, EVENT_REMOVE }, /* with both images */
 		{ 18, 1, 0x01 }, { 18, 1, 0x12 }, { 18, 1, 0xf1 },      /* widths */
 		{ 22, 1, 0x01 }, { 22, 1, 0x12 }, { 22, 1, 0x19 },
-		{ 23, 1, 0 }, { 26, 2, 0x00e8 },                /* numbers that could be shorter */
+		{ 23, 1, 0 }, { 26, 2, 0xe800 },                /* numbers that could be shorter */
 		{ 29, 1, 0 },
 		{ 32, 1, 0 }, { 32, 1, 3 }, { 32, 1, 5 },       /* lengths */
 		{ 33, 1, 0 }, { 33, 1, 6 }, { 34, 1, 0 }, { 34, 1, 5 },
@@ -266,8 +266,8 @@ static void put_numbers(struct buffer *head, const uint64_t numbers[RECORD_NUMBE
 		buffer_put_u8(head,
 			(uint8_t)(width_of(numbers[i]) << 4 | width_of(numbers[i + 1])));
 	for (int i = 0; i < RECORD_NUMBERS; i++)
-		for (size_t left = width_of(numbers[i]); left-- > 0;)
-			buffer_put_u8(head, (uint8_t)(numbers[i] >> (8 * left)));
+		for (uint64_t left = numbers[i]; left; left >>= 8)
+			buffer_put_u8(head, (uint8_t)left);
 }
 
 /* Numbers that their widths allow and nothing else. */
