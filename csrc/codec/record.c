@@ -114,11 +114,13 @@ static bool is_possible(const struct record *record)
 
 /* What a width leaves of 8 bytes, and the least number that needs it: no number is as
  * much as a width that can't be asks for. */
-#define WIDTH(n) { UINT64_MAX >> (64 - 8 * (n)), UINT64_C(1) << 8 * ((n) - 1) }
+#define WIDTH(n) { UINT64_MAX >> (64 - 8 * (n)), UINT64_C(1) << 8 * ((n) - 1), n }
+#define NO_WIDTH { 0, 1, 0 }
 
-static const struct { uint64_t mask, least; } widths[16] = {
-	{ 0, 0 }, WIDTH(1), WIDTH(2), WIDTH(3), WIDTH(4), WIDTH(5), WIDTH(6), WIDTH(7), WIDTH(8),
-	{ 0, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 }, { 0, 1 },
+static const struct width { uint64_t mask, least, bytes; } widths[16] = {
+	{ 0, 0, 0 },
+	WIDTH(1), WIDTH(2), WIDTH(3), WIDTH(4), WIDTH(5), WIDTH(6), WIDTH(7), WIDTH(8),
+	NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH,
 };
 
 /* Where the numbers end, in a head with room for the longest; 0 if one could be shorter. */
@@ -127,13 +129,15 @@ static size_t take_numbers(const uint8_t *head, uint64_t numbers[RECORD_NUMBERS]
 	const uint8_t *at = head + RECORD_NUMBERS_AT;
 	bool bad = false;
 
-	for (size_t i = 0; i < RECORD_NUMBERS; i++) {
-		unsigned pair = head[RECORD_WIDTHS_AT + i / 2];
-		unsigned width = i % 2 ? pair & 15 : pair >> 4;
+	for (size_t i = 0; i < RECORD_NUMBERS; i += 2) {
+		uint8_t pair = head[RECORD_WIDTHS_AT + i / 2];
+		const struct width *first = &widths[pair >> 4], *second = &widths[pair & 15];
 
-		numbers[i] = get_u64_little(at) & widths[width].mask;
-		bad |= numbers[i] < widths[width].least;
-		at += width > 8 ? 0 : width;
+		numbers[i] = get_u64_little(at) & first->mask;
+		at += first->bytes;
+		numbers[i + 1] = get_u64_little(at) & second->mask;
+		at += second->bytes;
+		bad |= numbers[i] < first->least || numbers[i + 1] < second->least;
 	}
 	return bad ? 0 : (size_t)(at - head);
 }
