@@ -95,6 +95,7 @@ void new_type(lua_State *L, const char *type, lua_CFunction finish);
 /* Each adds its functions to the table on top of the stack. */
 void open_databases(lua_State *L);
 void open_tables(lua_State *L);
+void open_bundles(lua_State *L);
 void open_transactions(lua_State *L);
 void open_queries(lua_State *L);
 void open_snapshots(lua_State *L);

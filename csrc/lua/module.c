@@ -20,6 +20,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_failures(L);
 	open_databases(L);
 	open_tables(L);
+	open_bundles(L);
 	open_transactions(L);
 	open_queries(L);
 	open_snapshots(L);

@@ -341,97 +341,6 @@ static int get(lua_State *L)
 	return err < 0 ? return_failure(L, &failure) : 1;
 }
 
-/* Of so many bytes load makes one transaction, and leaves the rest. */
-#define LOAD_BYTES (4u << 20)
-
-static int read_items(lua_State *L, struct database *database, lua_Integer *next,
-	lua_Integer last, struct failure *failure)
-{
-	struct buffer *bytes = &database->bytes;
-
-	buffer_clear(bytes);
-	while (*next <= last && bytes->len < LOAD_BYTES) {
-		struct slice item;
-		int err;
-
-		lua_rawgeti(L, 2, *next);
-		err = read_item(L, -1, &database->builder, &item, "item", failure);
-		lua_pop(L, 1);
-		if (err)
-			return err;
-		buffer_put_u32(bytes, (uint32_t)item.len);
-		buffer_put_slice(bytes, item);
-		if (buffer_error(bytes))
-			return fail(failure, ERR_NO_MEMORY);
-		++*next;
-	}
-	return 0;
-}
-
-static int put_items(struct database *database, struct table_handle *table,
-	lua_Integer *count, struct failure *failure)
-{
-	struct source source = source_of(buffer_slice(&database->bytes));
-	struct tide_change change;
-	int err = 0;
-
-	while (!err && source_left(&source) > 0) {
-		uint32_t len = source_u32(&source);
-
-		err = tide_put(database->tide, &table->table, source_take(&source, len), &change,
-			failure);
-		*count += !err;
-	}
-	return err;
-}
-
-/* nil, err, code, how many are in the open transaction all the same, and which
- * item it was (0: none of them). */
-static int return_load_failure(lua_State *L, const struct failure *failure, lua_Integer stored,
-	lua_Integer number)
-{
-	return_failure(L, failure);
-	lua_pushinteger(L, stored);
-	lua_pushinteger(L, number);
-	return 5;
-}
-
-/* load(table, items, first, last, inside) -> how many: all of them in one
- * transaction (inside: in the one that is open), or none. Stops before the
- * bytes of one transaction are too many. */
-static int load(lua_State *L)
-{
-	struct database *database;
-	struct table_handle *table = check_table(L, 1, &database);
-	lua_Integer first = luaL_checkinteger(L, 3), last = luaL_checkinteger(L, 4);
-	lua_Integer next = first;
-	bool inside = lua_toboolean(L, 5);
-	lua_Integer count = 0, refused = 0;
-	struct failure failure;
-	int err;
-
-	luaL_checktype(L, 2, LUA_TTABLE);
-	luaL_checkstack(L, 8, NULL);
-	err = read_items(L, database, &next, last, &failure);
-	if (err)
-		return return_load_failure(L, &failure, 0, next);
-	lua_pushinteger(L, next - first);
-	if (inside)
-		check_deadline(L, database);
-	else if (tide_begin(database->tide, &failure))
-		return return_failure(L, &failure);
-	err = put_items(database, table, &count, &failure);
-	if (err)
-		refused = first + count;
-	if (!inside) {
-		if (err)
-			tide_abort(database->tide);
-		else
-			err = tide_commit(database->tide, &failure);
-	}
-	return err ? return_load_failure(L, &failure, inside ? count : 0, refused) : 1;
-}
-
 /* --- inside a transaction: the same, and failures are raised --- */
 
 static int tx_change(lua_State *L, bool deletes)
@@ -493,7 +402,6 @@ void open_tables(lua_State *L)
 		{ "put", put },
 		{ "delete", delete },
 		{ "get", get },
-		{ "load", load },
 		{ "tx_put", tx_put },
 		{ "tx_delete", tx_delete },
 		{ NULL, NULL },

@@ -267,17 +267,24 @@ function Table:delete(key, given)
   return change(self, key, shared.wants_old(given, "delete"), true)
 end
 
+local function take(self, item)
+  local key, err, code = core.key_at(self.transaction.snapshot, self.core, item, false)
+  if not key then
+    return nil, err, code
+  end
+  keep(self, key, err, false)
+  return false
+end
+
+--- They are kept as they come.
+local function store(_, count)
+  return count
+end
+
 function Table:load(items, given)
   self.transaction:check()
   local size = options.check(given, shared.load_options, "load").batch or 1000
-  return raising(shared.load_items(function(batch, n)
-    local key, err, code = core.key_at(self.transaction.snapshot, self.core, batch[n], false)
-    if not key then
-      return nil, err, code, 0, n
-    end
-    keep(self, key, err, false)
-    return 1
-  end, items, size))
+  return raising(shared.load_items({ into = self, size = size, take = take, store = store }, items))
 end
 
 --- Its snapshot is the transaction's, and so is the limit.

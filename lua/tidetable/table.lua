@@ -236,28 +236,28 @@ end
 
 local load_options = { batch = options.integer_from(1) }
 
---- Stores items[first..last] in as few transactions as their bytes allow; how many that
---- are. What they replace may be bigger than they are: then by halves.
-local function load_range(put_some, items, first, last)
-  local from, to = first, last
-  while from <= last do
-    local n, err, code, put, refused = put_some(items, from, to)
+--- Stores the `count` items of the bundle in as few transactions as their bytes allow; how
+--- many that are. What they replace may be bigger than they are: then by halves.
+local function store_bundle(put_some, bundle, count)
+  local stored, most = 0, count
+  while stored < count do
+    local n, err, code, put, refused = put_some(bundle, most)
     if n then
-      from, to = from + n, last
-    elseif code == "TOO_BIG" and to > from and put == 0 then
-      to = from + (to - from) // 2
+      stored, most = stored + n, count - stored - n
+    elseif code == "TOO_BIG" and most > 1 and put == 0 then
+      most = most // 2
     else
-      return from - first + (put or 0), err, code, refused
+      return stored + (put or 0), err, code, (refused or 0) > 0 and stored + refused or nil
     end
   end
-  return last - first + 1
+  return stored
 end
 
 --- How many are stored, and which one, counted from the first of all, was refused.
 local function failed(loaded, err, code, number)
   if type(err) == "table" then
     err.loaded = loaded
-    if code == "VALIDATION" and number and number > 0 then
+    if code == "VALIDATION" and number then
       err.item = number
       err.message = ("item %d: %s"):format(number, (err.message:gsub("^item: ", "")))
     end
@@ -265,64 +265,65 @@ local function failed(loaded, err, code, number)
   return nil, err, code
 end
 
---- Takes up to `size` items from the iterator.
-local function take(items, size)
-  local batch, n = {}, 0
-  while n < size do
-    local item = items()
-    if item == nil then
-      break
-    end
-    n = n + 1
-    batch[n] = item
-  end
-  return batch, n
-end
-
-local function load_array(put_some, items, size)
-  local loaded, count = 0, #items
-  while loaded < count do
-    local done, err, code, refused = load_range(put_some, items, loaded + 1,
-      loaded + math.min(size, count - loaded))
-    loaded = loaded + done
-    if err then
-      return failed(loaded, err, code, refused)
-    end
-  end
-  return loaded
-end
-
-local function load_items(put_some, items, size)
-  if type(items) == "table" then
-    if #items == 0 and next(items) ~= nil then
-      misuse("load: items are an array; for one item there is put")
-    end
-    return load_array(put_some, items, size)
-  elseif type(items) ~= "function" then
+--- A load takes items one by one (take(into, item) -> true when it has enough for a
+--- transaction, false, or nil, err, code), and has them stored when there are `size` of
+--- them, or enough (store(into, count) -> how many are; err, code, which one).
+local function load_items(load, items)
+  local array = type(items) == "table" and items
+  if array and #array == 0 and next(array) ~= nil then
+    misuse("load: items are an array; for one item there is put")
+  elseif not array and type(items) ~= "function" then
     misuse("load: items are an array or a function, got " .. type(items))
   end
-  local loaded = 0
-  while true do
-    local batch, n = take(items, size)
-    local done, err, code, refused = load_range(put_some, batch, 1, n)
-    if err then
-      return failed(loaded + done, err, code, refused and loaded + refused)
+  local take, store, into, size = load.take, load.store, load.into, load.size
+  local last = array and #array
+  local taken, stored, more = 0, 0, true
+  while more do
+    local item, enough, err, code, n, refused
+    if array then
+      item, more = array[taken + 1], taken < last
+    else
+      item = items()
+      more = item ~= nil
     end
-    loaded = loaded + done
-    if n < size then
-      return loaded
+    if more then
+      enough, err, code = take(into, item)
+      if enough == nil then
+        return failed(stored, err, code, taken + 1)
+      end
+      taken = taken + 1
+    end
+    if taken > stored and (enough or not more or taken - stored == size) then
+      n, err, code, refused = store(into, taken - stored)
+      if err then
+        return failed(stored + n, err, code, refused and stored + refused)
+      end
+      stored = taken
     end
   end
+  return stored
 end
 
---- Puts many items, in transactions of `batch`.
+--- Loads by bundles, which put_some(bundle, most) stores.
+local function load_bundles(put_some, items, size)
+  local bundle <close> = core.bundle()
+  return load_items({
+    into = bundle, size = size, take = core.pack,
+    store = function(_, count)
+      return store_bundle(put_some, bundle, count)
+    end,
+  }, items)
+end
+
+--- Puts many items, in transactions of `batch`. A function may give the same table each
+--- time: it is read at once.
 ---@param items table[]|fun(): table|nil
 ---@param given { batch: integer|nil }|nil
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Table:load(items, given)
   local size = options.check(given, load_options, "load").batch or 1000
-  return load_items(function(batch, first, last)
-    return wait.try(self.database, nil, core.load, self.core, batch, first, last, false)
+  return load_bundles(function(bundle, most)
+    return wait.try(self.database, nil, core.load, self.core, bundle, most, false)
   end, items, size)
 end
 
@@ -457,8 +458,8 @@ end
 function TransactionTable:load(items, given)
   check_alive(self)
   local size = options.check(given, load_options, "load").batch or 1000
-  return raising(load_items(function(batch, first, last)
-    return core.load(self.core, batch, first, last, true)
+  return raising(load_bundles(function(bundle, most)
+    return core.load(self.core, bundle, most, true)
   end, items, size))
 end
 

@@ -396,7 +396,8 @@ describe("its own writes", function()
     local err = raises("VALIDATION", optimistic, db, function(tx)
       tx:table("orders"):load { { customer = "z", n = 1 }, { customer = "z" } }
     end)
-    assert.equal(1, err.loaded)
+    assert.equal(0, err.loaded)
+    assert.equal(2, err.item)
     assert.are.same({}, collect(orders:query "z"))
   end)
 

@@ -324,6 +324,42 @@ describe("load", function()
     assert.is_true(db:check().ok)
   end)
 
+  it("reads an item at once, so that a function may use its table again", function()
+    local one = { customer = "ann" }
+    local i = 0
+    assert.equal(7, orders:load(function()
+      i = i + 1
+      one.placed_at = i
+      return i <= 7 and one or nil
+    end, { batch = 3 }))
+    assert.equal(7, #collect(orders:scan()))
+    db:transact(function(tx)
+      i = 10
+      assert.equal(5, tx:table "orders":load(function()
+        i = i + 1
+        one.placed_at = i
+        return i <= 15 and one or nil
+      end))
+    end)
+    assert.equal(12, #collect(orders:scan()))
+  end)
+
+  it("refuses a hole in an array, and takes nothing more behind what is refused", function()
+    local err = refused("VALIDATION", orders:load { item(1), nil, item(3) })
+    assert.equal("item 2: table expected, got nil", err.message)
+    assert.equal(2, err.item)
+    local calls = 0
+    err = refused("VALIDATION", orders:load(function()
+      calls = calls + 1
+      return calls == 2 and { customer = 0 / 0 } or item(calls)
+    end))
+    assert.equal(2, err.item)
+    assert.equal(2, calls)
+    err = refused("VALIDATION", orders:load(function() return false end))
+    assert.equal("item 1: table expected, got boolean", err.message)
+    assert.are.same({}, collect(orders:scan()))
+  end)
+
   it("lets an error of the function through; what was stored stays", function()
     local i = 0
     local ok, err = pcall(orders.load, orders, function()
@@ -343,7 +379,13 @@ describe("load", function()
     end
     assert.equal(100, orders:load(big))
     assert.equal(100, #collect(orders:query "big"))
-    assert.is_true(#batches() > 1)
+    local stored = batches()
+    assert.is_true(#stored > 1)
+    big[60] = { customer = "big", placed_at = {} }
+    local err = refused("VALIDATION", orders:load(big))
+    assert.equal(60, err.item)
+    assert.equal(55, err.loaded)
+    assert.equal(0, err.loaded % stored[1])
   end)
 
   it("lets everyone else have a turn in between", function()
