@@ -81,7 +81,7 @@ int key_set_partition(struct key *key, uint32_t table, const struct key_schema *
 	set_u32(key->bytes, table);
 	key->head_len = (uint16_t)put_partition(key->bytes, partition, secret);
 	key->sort_len = 0;
-	key->partition_hash = hash64(secret, partition->bytes);
+	key->partition_hash = (uint32_t)hash64(secret, partition->bytes);
 	return 0;
 }
 

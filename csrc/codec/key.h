@@ -33,7 +33,7 @@
 struct key {
 	uint16_t head_len;
 	uint16_t sort_len;
-	uint64_t partition_hash;   /* keyed; which view of a stream a record is in */
+	uint32_t partition_hash;   /* keyed; which view of a stream a record is in */
 	uint8_t bytes[KEY_HEAD_MAX + SORT_KEY_MAX];   /* head, then sort */
 };
 

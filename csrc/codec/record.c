@@ -83,7 +83,7 @@ size_t record_put_head(const struct record *record, uint8_t head[RECORD_HEAD_MAX
 
 	head[0] = RECORD_FORMAT;
 	head[1] = (uint8_t)(record->event | record->origin << 2);
-	set_u64(head + 2, record->partition_hash);
+	set_u32(head + 2, record->partition_hash);
 	for (size_t i = 0; i < RECORD_NUMBERS; i += 2) {
 		unsigned first = width_of(numbers[i]), second = width_of(numbers[i + 1]);
 
@@ -185,7 +185,7 @@ int record_get_head(struct record *record, uint64_t sequence, struct slice bytes
 	record->origin = head[1] >> 2;
 	record->head_len = (uint8_t)len;
 	record->sequence = sequence;
-	record->partition_hash = get_u64(head + 2);
+	record->partition_hash = get_u32(head + 2);
 	record->created_ms = numbers[3];
 	record->retention_ms = numbers[3] + from_zigzag(numbers[4]);
 	record->ordinal = numbers[5];

@@ -7,9 +7,9 @@
  *     record, byte by byte
  *      0   1   format (RECORD_FORMAT)
  *      1   1   event: 1 INSERT, 2 MODIFY, 3 REMOVE; 4 more: time to live did it
- *      2   8   hash of the partition key
- *     10   5   widths of the numbers, half a byte for each
- *     15       numbers, each in so many bytes and as few as it takes, 0 in none,
+ *      2   4   hash of the partition key
+ *      6   5   widths of the numbers, half a byte for each
+ *     11       numbers, each in so many bytes and as few as it takes, 0 in none,
  *              the lowest first, so that one load and a mask read it:
  *              position in its transaction, from 0
  *              how many of the transaction's records follow it
@@ -42,7 +42,7 @@
 #define RECORD_KEY 14
 #define RECORD_PREFIX 8              /* the sequence number, in memory */
 #define RECORD_NUMBERS 10
-#define RECORD_WIDTHS_AT 10
+#define RECORD_WIDTHS_AT 6
 #define RECORD_NUMBERS_AT (RECORD_WIDTHS_AT + RECORD_NUMBERS / 2)
 #define RECORD_HEAD_MAX (RECORD_NUMBERS_AT + RECORD_NUMBERS * 8)
 #define RECORD_OVERHEAD 64           /* head, row and node, about */
@@ -60,7 +60,7 @@ struct record {
 	uint64_t transaction;
 	uint64_t created_ms;
 	uint64_t retention_ms;
-	uint64_t partition_hash;
+	uint32_t partition_hash;
 	uint64_t ordinal;
 	uint64_t stream_bytes;
 	struct slice keys;         /* len 0: they are in the new image */
