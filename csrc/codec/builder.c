@@ -18,7 +18,6 @@
 #define HEAD_BYTES 5               /* a container's type and length */
 #define ENTRIES_MIN 32
 #define HIGH_BITS 0x8080808080808080u
-#define INSERTION_MAX 12           /* up to here insertion sort is quicker */
 
 static inline void give_up(struct builder *builder, int err)
 {
@@ -179,7 +178,7 @@ static bool sort(const uint8_t *data, struct builder_entry *entries, size_t coun
 	bool twice;
 	int order;
 
-	if (count <= INSERTION_MAX)
+	if (count <= BUILDER_ORDER_MAX)
 		return sort_few(data, entries, count);
 	twice = sort(data, entries, half, spare);
 	twice |= sort(data, entries + half, count - half, spare);
@@ -205,9 +204,10 @@ static void measure_entries(struct builder *builder, size_t first, size_t count)
 	}
 }
 
-/* Copies the entries out in their new order, and back as one piece. */
+/* Copies the entries out in their new order (NULL: they are in it), and back as one
+ * piece. */
 static void move_entries(struct builder *builder, const struct builder_entry *entries,
-	size_t count, uint8_t *body)
+	size_t count, const uint8_t *order, uint8_t *body)
 {
 	size_t i, len = (size_t)(builder->bytes.data + builder->bytes.len - body);
 	uint8_t *to;
@@ -219,10 +219,40 @@ static void move_entries(struct builder *builder, const struct builder_entry *en
 		return;
 	}
 	for (i = 0; i < count; i++) {
-		memcpy(to, builder->bytes.data + entries[i].start, entries[i].len);
-		to += entries[i].len;
+		const struct builder_entry *entry = &entries[order ? order[i] : i];
+
+		memcpy(to, builder->bytes.data + entry->start, entry->len);
+		to += entry->len;
 	}
 	memcpy(body, to - len, len);
+}
+
+/* Items are alike: in the order in which the last one's names ascended, most others'
+ * do as well. */
+static bool ascend_as_before(const struct builder *builder, const struct builder_entry *entries,
+	size_t count)
+{
+	const uint8_t *order = builder->order, *data = builder->bytes.data;
+
+	if (count != builder->order_count)
+		return false;
+	for (size_t i = 1; i < count; i++)
+		if (entry_compare(data, &entries[order[i - 1]], &entries[order[i]]) >= 0)
+			return false;
+	return true;
+}
+
+/* Entries that are sorted now; they were written one behind the other. */
+static void keep_order(struct builder *builder, const struct builder_entry *entries, size_t count)
+{
+	builder->order_count = count <= BUILDER_ORDER_MAX ? count : 0;
+	for (size_t i = 0; i < builder->order_count; i++) {
+		unsigned before = 0;
+
+		for (size_t j = 0; j < count; j++)
+			before += entries[j].start < entries[i].start;
+		builder->order[i] = (uint8_t)before;
+	}
 }
 
 static void put_in_order(struct builder *builder, const struct builder_frame *frame)
@@ -230,15 +260,24 @@ static void put_in_order(struct builder *builder, const struct builder_frame *fr
 	size_t count = frame->count, spare = builder->entry_count;
 	struct builder_entry *entries;
 
-	if (count > INSERTION_MAX && spare + count / 2 > builder->entry_cap &&
+	uint8_t *body = builder->bytes.data + frame->body + 1;
+
+	if (count > BUILDER_ORDER_MAX && spare + count / 2 > builder->entry_cap &&
 		!grow_entries(builder, spare + count / 2))
 		return;
 	measure_entries(builder, frame->entry, count);
 	entries = builder->entries + frame->entry;
-	if (sort(builder->bytes.data, entries, count, builder->entries + spare))
+	if (builder->depth == 0 && ascend_as_before(builder, entries, count)) {
+		move_entries(builder, entries, count, builder->order, body);
+		return;
+	}
+	if (sort(builder->bytes.data, entries, count, builder->entries + spare)) {
 		give_up(builder, ERR_DUPLICATE_MEMBER);
-	else
-		move_entries(builder, entries, count, builder->bytes.data + frame->body + 1);
+		return;
+	}
+	if (builder->depth == 0)
+		keep_order(builder, entries, count);
+	move_entries(builder, entries, count, NULL, body);
 }
 
 /* --- containers --- */
@@ -311,6 +350,15 @@ static void close_frame(struct builder *builder)
 
 /* --- values --- */
 
+/* Most names are short: their prefix is all of them, and there is room for it. */
+static inline uint8_t *put_name(uint8_t *to, struct slice name, uint64_t prefix)
+{
+	if (name.len > 8)
+		return slice_write(to, name);
+	set_u64(to, prefix);
+	return to + name.len;
+}
+
 void builder_name(struct builder *builder, struct slice name)
 {
 	struct builder_frame *frame = open_frame(builder);
@@ -330,7 +378,7 @@ void builder_name(struct builder *builder, struct slice name)
 	room = room_for(builder, VARINT_MAX + name.len);
 	if (!room)
 		return;
-	written_to(builder, slice_write(put_varint(room, name.len), name));
+	written_to(builder, put_name(put_varint(room, name.len), name, prefix));
 	add_entry(builder, start, name.len, prefix);
 }
 

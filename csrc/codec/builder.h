@@ -25,6 +25,9 @@
 #include "base/buffer.h"
 #include "codec/value.h"
 
+/* Up to here insertion sort is quicker, and the last order is tried first. */
+#define BUILDER_ORDER_MAX 12
+
 /* An attribute of a map or a member of a set, while its container is open. The
  * name is what the entry is sorted by; a member's name is the member. */
 struct builder_entry {
@@ -49,6 +52,8 @@ struct builder {
 	struct buffer scratch;           /* for putting entries in order */
 	struct builder_entry *entries;
 	size_t entry_count, entry_cap;
+	uint8_t order[BUILDER_ORDER_MAX];   /* of the last item that had to be put in order, */
+	size_t order_count;                 /* which of its attributes come first, second, ... */
 	struct builder_frame frames[VALUE_MAX_DEPTH + 2];   /* item, M and L, a set */
 	unsigned depth;                  /* the open frame; 0: the item */
 	size_t size;                     /* by DynamoDB's rule */

@@ -241,6 +241,65 @@ static void test_many(void)
 	check_many(20011, 7919);
 }
 
+/* --- one item after another, as if there had been none before --- */
+
+#define NAMES_MAX 16
+
+static struct slice build_names(struct builder *builder, const uint8_t *names, size_t count)
+{
+	static const char *const all[] = {
+		"a", "ab", "abcdefg", "abcdefgh", "abcdefghi", "b", "ba", "c", "d\0", "d", "e",
+		"longer than any prefix", "longer than another", "z", "\xc3\xa9", "zz",
+	};
+	struct slice item;
+
+	builder_start(builder);
+	for (size_t i = 0; i < count; i++)
+		put_text(builder, all[names[i]], all[names[i]]);
+	builder_finish(builder, &item);
+	return item;
+}
+
+static void test_one_after_another(void)
+{
+	struct builder builder = { 0 };
+	uint8_t names[NAMES_MAX];
+	size_t count = 0;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		struct builder fresh = { 0 };
+		struct slice again, item;
+
+		/* The same names again, two of them exchanged, one other, or all of them. */
+		switch (check_random_below(i ? 6 : 1)) {
+		case 0:
+			count = 1 + check_random_below(NAMES_MAX);
+			for (size_t j = 0; j < count; j++)
+				names[j] = (uint8_t)check_random_below(NAMES_MAX);
+			break;
+		case 1:
+			names[check_random_below(count)] = (uint8_t)check_random_below(NAMES_MAX);
+			break;
+		case 2: {
+			size_t a = check_random_below(count), b = check_random_below(count);
+			uint8_t name = names[a];
+
+			names[a] = names[b];
+			names[b] = name;
+			break;
+		}
+		default:
+			break;
+		}
+		again = build_names(&builder, names, count);
+		item = build_names(&fresh, names, count);
+		CHECK_EQUAL_INT(builder_error(&builder), builder_error(&fresh));
+		CHECK(slice_equal(again, item));
+		builder_release(&fresh);
+	}
+	builder_release(&builder);
+}
+
 static void test_long_list(void)
 {
 	struct builder builder = { 0 };
@@ -452,6 +511,7 @@ int main(void)
 	test_layout();
 	test_documents();
 	test_many();
+	test_one_after_another();
 	test_long_list();
 	test_names();
 	test_sets();
