@@ -114,7 +114,7 @@ static struct slice find_keys(lua_State *L, const struct record *record,
 	uint8_t room[KEY_ATTRIBUTES_MAX])
 {
 	const struct key_schema *schema;
-	struct slice keys;
+	struct slice keys = { 0 };
 	int err;
 
 	lua_getiuservalue(L, 1, VALUE_INFO);
