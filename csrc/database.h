@@ -28,7 +28,7 @@ struct tide {
 
 /* --- stamp.c --- */
 
-/* NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT, CORRUPT. made_by is lent by the
+/* NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT, CORRUPT. made_by is lent by the
  * transaction. */
 int stamp_read(struct txn *txn, struct stamp *stamp);
 int stamp_write(struct txn *txn, const struct stamp *stamp);

@@ -28,7 +28,7 @@
  *
  * A record lies in one row while it fits in a page's share; a longer one is
  * cut before its new image and wherever a row is full. Bytes of a stream are
- * those of its records: keys, images, and RECORD_OVERHEAD for each.
+ * those of its records: images, keys that are kept, and RECORD_OVERHEAD for each.
  *
  * In memory its sequence number (u64) goes before it, which rows have in their keys.
  */

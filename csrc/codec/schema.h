@@ -20,7 +20,7 @@ enum stream_status { STREAM_ENABLED = 1, STREAM_DISABLED };
 /* How long a stream keeps its records; each limit holds by itself. */
 struct retention {
 	uint64_t age_ms;             /* at least 1 */
-	uint64_t max_bytes;          /* 0: no limit; keys, images and 64 for each record count */
+	uint64_t max_bytes;          /* 0: no limit; what counts: codec/record.h */
 	uint64_t max_count;          /* 0: no limit */
 };
 

@@ -51,6 +51,8 @@ int stamp_get(struct stamp *stamp, struct slice bytes, const struct stamp *local
 	stamp->oldest_reader = source_u16(&source);
 	if (!source.err && stamp->oldest_reader > FILE_FORMAT)
 		return ERR_NEWER_FORMAT;
+	if (!source.err && stamp->format < FILE_FORMAT_OLDEST)
+		return ERR_OLDER_FORMAT;
 	stamp->pointer_bytes = source_u8(&source);
 	stamp->byte_order = source_u8(&source);
 	stamp->page_bytes = source_u32(&source);

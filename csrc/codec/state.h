@@ -10,7 +10,8 @@
 #include "base/buffer.h"
 #include "base/hash.h"
 
-#define FILE_FORMAT 1
+#define FILE_FORMAT 2
+#define FILE_FORMAT_OLDEST 2    /* that is read */
 #define FILE_MAGIC "tidetabl"
 #define FILE_ID_BYTES 16
 #define BOOT_BYTES 16
@@ -69,8 +70,8 @@ void stamp_local(struct stamp *stamp, uint32_t page_bytes);
 
 void stamp_put(struct buffer *out, const struct stamp *stamp);
 
-/* NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT (against `local`), CORRUPT. The
- * first three are said even when the rest can't be understood. */
+/* NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT (against `local`), CORRUPT.
+ * The first four are said even when the rest can't be understood. */
 int stamp_get(struct stamp *stamp, struct slice bytes, const struct stamp *local);
 
 void state_put(struct buffer *out, const struct state *state);

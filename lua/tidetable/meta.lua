@@ -15,7 +15,6 @@
 ---@field first integer?      TRIMMED: the range of sequence numbers lost
 ---@field last integer?
 ---@field loaded integer?     table:load: how many items are stored
----@field item integer?       table:load: the number of the one that was refused
 ---@field item integer?       table:load: which one was refused, from 1
 ---@field where string?       the line of the program that called: "shop.lua:12"
 ---@field errno integer?      the system's number, where there is one
@@ -45,6 +44,7 @@
 ---| "NO_FILE"          # opening failed
 ---| "NOT_DATABASE"
 ---| "NEWER_FORMAT"
+---| "OLDER_FORMAT"
 ---| "FOREIGN_FORMAT"
 ---| "PERMISSION"
 ---| "OPTIONS"          # open in this process with other options

@@ -267,24 +267,35 @@ function Table:delete(key, given)
   return change(self, key, shared.wants_old(given, "delete"), true)
 end
 
-local function take(self, item)
-  local key, err, code = core.key_at(self.transaction.snapshot, self.core, item, false)
+-- What is loaded waits until there are as many as a batch has: of one that is refused,
+-- nothing is kept.
+
+local function take(into, item)
+  local self, n = into.table, into.count + 1
+  local key, bytes, code = core.key_at(self.transaction.snapshot, self.core, item, false)
   if not key then
-    return nil, err, code
+    return nil, bytes, code
   end
-  keep(self, key, err, false)
+  into.keys[n], into.bytes[n], into.count = key, bytes, n
   return false
 end
 
---- They are kept as they come.
-local function store(_, count)
+local function store(into, count)
+  into.table.transaction:check()
+  for i = 1, count do
+    keep(into.table, into.keys[i], into.bytes[i], false)
+  end
+  into.count = 0
   return count
 end
 
 function Table:load(items, given)
   self.transaction:check()
   local size = options.check(given, shared.load_options, "load").batch or 1000
-  return raising(shared.load_items({ into = self, size = size, take = take, store = store }, items))
+  return raising(shared.load_items({
+    into = { table = self, keys = {}, bytes = {}, count = 0 },
+    size = size, take = take, store = store,
+  }, items))
 end
 
 --- Its snapshot is the transaction's, and so is the limit.

@@ -281,7 +281,8 @@ local function load_items(load, items)
   while more do
     local item, enough, err, code, n, refused
     if array then
-      item, more = array[taken + 1], taken < last
+      more = taken < last
+      item = more and array[taken + 1]
     else
       item = items()
       more = item ~= nil
@@ -459,6 +460,7 @@ function TransactionTable:load(items, given)
   check_alive(self)
   local size = options.check(given, load_options, "load").batch or 1000
   return raising(load_bundles(function(bundle, most)
+    check_alive(self)    -- still: whoever gives the items may have yielded
     return core.load(self.core, bundle, most, true)
   end, items, size))
 end

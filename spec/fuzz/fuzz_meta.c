@@ -50,7 +50,8 @@ static void try_stamp(struct slice bytes, struct buffer *again)
 	err = stamp_get(&stamp, bytes, &local);
 	if (err) {
 		CHECK(err == ERR_CORRUPT || err == ERR_NOT_DATABASE ||
-			err == ERR_NEWER_FORMAT || err == ERR_FOREIGN_FORMAT);
+			err == ERR_NEWER_FORMAT || err == ERR_OLDER_FORMAT ||
+			err == ERR_FOREIGN_FORMAT);
 		return;
 	}
 	stamp_put(again, &stamp);

@@ -414,6 +414,66 @@ describe("load", function()
     assert.is_nil(orders:get(item(3001)))
   end)
 
+  it("in a transaction says how many it kept all the same", function()
+    local bad = { { customer = "ann" }, { customer = "ann", placed_at = 0 / 0 } }
+    for _, mode in ipairs { "locked", "optimistic" } do
+      local loaded = 0
+      db:transact(function(tx)
+        local mine = tx:table "orders"
+        for n, refused_item in ipairs(bad) do
+          local ok, err = pcall(mine.load, mine,
+            { item(10 * n), item(10 * n + 1), item(10 * n + 2), refused_item }, { batch = 2 })
+          assert.is_false(ok)
+          assert.equal(4, err.item)
+          loaded = loaded + err.loaded
+        end
+        local calls = 0
+        local ok = pcall(mine.load, mine, function()
+          calls = calls + 1
+          return calls < 3 and item(50 + calls) or error "no more"
+        end)
+        assert.is_false(ok)
+      end, { mode = mode })
+      assert.equal(loaded, #collect(orders:scan()), mode)
+      assert.is_true(loaded >= 4)
+      for order in orders:scan() do assert(orders:delete(order)) end
+    end
+  end)
+
+  it("that is resumed behind its transaction stores nothing in the next one", function()
+    for _, mode in ipairs { "locked", "optimistic" } do
+      local load
+      db:transact(function(tx)
+        local given = false
+        load = coroutine.wrap(function()
+          local inside = tx:table "orders"
+          return pcall(inside.load, inside, function()
+            if given then
+              coroutine.yield()
+              return nil
+            end
+            given = true
+            return item(99)
+          end)
+        end)
+        load()
+      end, { mode = mode })
+      db:transact(function()
+        local ok, err = load()
+        assert.is_false(ok)
+        assert.equal("CLOSED", err.code)
+      end, { mode = mode })
+      assert.are.same({}, collect(orders:scan()), mode)
+    end
+  end)
+
+  it("looks for no element behind an array's last", function()
+    local array = setmetatable({ item(1), item(2) }, {
+      __index = function(_, i) error("there is no " .. i) end,
+    })
+    assert.equal(2, orders:load(array))
+  end)
+
   it("raises what only a mistake can cause", function()
     misuse("items are an array or a function, got nil", orders.load, orders)
     misuse("items are an array; for one item there is put", orders.load, orders, item(1))

@@ -116,6 +116,9 @@ static void a_stamp_says_what_is_wrong(void)
 	changed.oldest_reader = FILE_FORMAT + 1;
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_NEWER_FORMAT);
 	changed = stamp;
+	changed.format = changed.oldest_reader = FILE_FORMAT_OLDEST - 1;
+	CHECK_EQUAL_INT(read_changed(&changed), ERR_OLDER_FORMAT);
+	changed = stamp;
 	changed.pointer_bytes = stamp.pointer_bytes == 8 ? 4 : 8;
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_FOREIGN_FORMAT);
 	changed = stamp;

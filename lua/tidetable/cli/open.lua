@@ -13,6 +13,7 @@ local open = {}
 local HINTS = {
   NOT_DATABASE = "a database is a file as NAME.tide that tidetable.open has made",
   NEWER_FORMAT = "a newer tidetable can read it",
+  OLDER_FORMAT = "the tidetable that wrote it can export it, and this one import that",
   FOREIGN_FORMAT = "read it on a machine like the one that wrote it",
   CORRUPT = "tidetable check says what of the file is damaged",
   FULL = "tidetable stats says how full it is; max_size, given when it is opened, lets it grow",

@@ -119,6 +119,7 @@ describe("a hint", function()
     for code, hint in pairs {
       BUSY = "try again, or wait longer with --busy-timeout",
       NOT_DATABASE = "a database is a file as NAME.tide", NEWER_FORMAT = "a newer tidetable",
+      OLDER_FORMAT = "can export it",
       FOREIGN_FORMAT = "a machine like the one that wrote it", PERMISSION = "become its owner",
       CORRUPT = "tidetable check says what", FULL = "tidetable stats says how full it is",
       NAMESPACE = "must share their PID namespace",
