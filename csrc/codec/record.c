@@ -99,9 +99,8 @@ size_t record_put_head(const struct record *record, uint8_t head[RECORD_HEAD_MAX
  * REMOVE. */
 static bool is_possible(const struct record *record)
 {
-	if (record->event < EVENT_INSERT || record->event > EVENT_REMOVE)
-		return false;
-	if (record->origin > ORIGIN_TIME_TO_LIVE || record->sequence > SEQUENCE_MAX)
+	if (record->event < EVENT_INSERT || record->origin > ORIGIN_TIME_TO_LIVE ||
+			record->sequence > SEQUENCE_MAX)
 		return false;
 	if (record->ordinal == 0 || record->stream_bytes < record_bytes(record))
 		return false;
@@ -146,15 +145,12 @@ static size_t take_numbers(const uint8_t *head, uint64_t numbers[RECORD_NUMBERS]
 static bool set_place(struct record *record, uint64_t position, uint64_t follow,
 	uint64_t skipped)
 {
-	uint64_t before;
-
 	record->position = (uint32_t)position;
 	record->count = (uint32_t)(position + 1 + follow);
 	if (position > UINT32_MAX || follow >= UINT32_MAX - position ||
-			__builtin_add_overflow(position, skipped, &before) ||
-			before >= record->sequence)
+			skipped >= record->sequence || position >= record->sequence - skipped)
 		return false;
-	record->transaction = record->sequence - before;
+	record->transaction = record->sequence - skipped - position;
 	return true;
 }
 
@@ -181,7 +177,7 @@ int record_get_head(struct record *record, uint64_t sequence, struct slice bytes
 	len = take_numbers(head, numbers);
 	if (head[0] != RECORD_FORMAT || len == 0 || len > bytes.len)
 		return ERR_CORRUPT;
-	record->event = head[1] & 3;
+	record->event = head[1] & 3;     /* up to EVENT_REMOVE */
 	record->origin = head[1] >> 2;
 	record->head_len = (uint8_t)len;
 	record->sequence = sequence;

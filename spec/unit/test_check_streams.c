@@ -146,6 +146,17 @@ static void keys_too(struct record *record)
 	record->keys = slice_of("\2\1p\1\3bob\1s\1\1" "2", 13);
 }
 
+/* One of another item. */
+static void keys_of_another(struct record *record)
+{
+	record->keys = slice_of("\2\1p\1\3bob\1s\1\1" "3", 13);
+}
+
+static void forge_keys_of_another(void)
+{
+	forge_record(txn, 1, both + 1, keys_of_another);
+}
+
 static void forge_keys_too(void)
 {
 	forge_record(txn, 1, both + 1, keys_too);
@@ -199,6 +210,16 @@ static void image_without_keys(struct record *record)
 static void forge_keyless_image(void)
 {
 	forge_record(txn, 1, first, image_without_keys);
+}
+
+static void old_image_without_keys(struct record *record)
+{
+	record->old_image = with_byte(record->old_image, 's', 't');
+}
+
+static void forge_keyless_old_image(void)
+{
+	forge_record(txn, 1, third, old_image_without_keys);
 }
 
 static void forge_gap(void)
@@ -264,6 +285,14 @@ static const struct wrong wrongs[] = {
 	{ "keys and a new image", forge_keys_too, {
 		"9\tlog\t*record 5 does not add up with the bytes before it",
 		"11\tlog\t*record 5 has keys beside its new image",
+	} },
+	{ "other keys and a new image", forge_keys_of_another, {
+		"9\tlog\t*record 5 does not add up with the bytes before it",
+		"11\tlog\t*record 5 has keys beside its new image",
+		"13\tlog\t*record 5 has an image with other keys",
+	} },
+	{ "an old image without keys", forge_keyless_old_image, {
+		"13\tlog\t*record 3 has an image with other keys",
 	} },
 	{ "a hash", forge_hash, {
 		"13\tlog\t*record 1 has another partition hash than its keys",
