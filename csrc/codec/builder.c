@@ -258,9 +258,8 @@ static void keep_order(struct builder *builder, const struct builder_entry *entr
 static void put_in_order(struct builder *builder, const struct builder_frame *frame)
 {
 	size_t count = frame->count, spare = builder->entry_count;
-	struct builder_entry *entries;
-
 	uint8_t *body = builder->bytes.data + frame->body + 1;
+	struct builder_entry *entries;
 
 	if (count > BUILDER_ORDER_MAX && spare + count / 2 > builder->entry_cap &&
 		!grow_entries(builder, spare + count / 2))

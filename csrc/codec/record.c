@@ -42,6 +42,14 @@ size_t record_size(const struct record *record, struct slice keys)
 
 /* --- the head --- */
 
+/* Its numbers, as record.h draws them. */
+enum head_number {
+	POSITION, FOLLOWING, SKIPPED, CREATED, RETENTION_LESS_CREATED, ORDINAL, STREAM_BYTES,
+	KEYS_LEN, OLD_LEN, NEW_LEN, NUMBERS,
+};
+
+_Static_assert(NUMBERS == RECORD_NUMBERS, "each has its half byte");
+
 /* Differences of times, which may be negative, as small numbers. */
 static uint64_t zigzag(uint64_t difference)
 {
@@ -68,16 +76,16 @@ static uint8_t *put_number(uint8_t *to, uint64_t n, unsigned width)
 size_t record_put_head(const struct record *record, uint8_t head[RECORD_HEAD_MAX])
 {
 	const uint64_t numbers[RECORD_NUMBERS] = {
-		record->position,
-		record->count - 1 - record->position,
-		record->sequence - record->transaction - record->position,
-		record->created_ms,
-		zigzag(record->retention_ms - record->created_ms),
-		record->ordinal,
-		record->stream_bytes,
-		record->keys.len,
-		record->old_image.len,
-		record->new_image.len,
+		[POSITION] = record->position,
+		[FOLLOWING] = record->count - 1 - record->position,
+		[SKIPPED] = record->sequence - record->transaction - record->position,
+		[CREATED] = record->created_ms,
+		[RETENTION_LESS_CREATED] = zigzag(record->retention_ms - record->created_ms),
+		[ORDINAL] = record->ordinal,
+		[STREAM_BYTES] = record->stream_bytes,
+		[KEYS_LEN] = record->keys.len,
+		[OLD_LEN] = record->old_image.len,
+		[NEW_LEN] = record->new_image.len,
 	};
 	uint8_t *at = head + RECORD_NUMBERS_AT;
 
@@ -142,24 +150,26 @@ static size_t take_numbers(const uint8_t *head, uint64_t numbers[RECORD_NUMBERS]
 }
 
 /* Its place in its transaction. */
-static bool set_place(struct record *record, uint64_t position, uint64_t follow,
-	uint64_t skipped)
+static bool set_place(struct record *record, const uint64_t numbers[RECORD_NUMBERS])
 {
+	uint64_t position = numbers[POSITION], following = numbers[FOLLOWING];
+	uint64_t skipped = numbers[SKIPPED];
+
 	record->position = (uint32_t)position;
-	record->count = (uint32_t)(position + 1 + follow);
-	if (position > UINT32_MAX || follow >= UINT32_MAX - position ||
+	record->count = (uint32_t)(position + 1 + following);
+	if (position > UINT32_MAX || following >= UINT32_MAX - position ||
 			skipped >= record->sequence || position >= record->sequence - skipped)
 		return false;
 	record->transaction = record->sequence - skipped - position;
 	return true;
 }
 
-static bool set_lengths(struct record *record, const uint64_t lengths[3])
+static bool set_lengths(struct record *record, const uint64_t numbers[RECORD_NUMBERS])
 {
-	record->keys = slice_of(NULL, lengths[0]);
-	record->old_image = slice_of(NULL, lengths[1]);
-	record->new_image = slice_of(NULL, lengths[2]);
-	return (lengths[0] | lengths[1] | lengths[2]) <= UINT32_MAX;
+	record->keys = slice_of(NULL, numbers[KEYS_LEN]);
+	record->old_image = slice_of(NULL, numbers[OLD_LEN]);
+	record->new_image = slice_of(NULL, numbers[NEW_LEN]);
+	return (numbers[KEYS_LEN] | numbers[OLD_LEN] | numbers[NEW_LEN]) <= UINT32_MAX;
 }
 
 int record_get_head(struct record *record, uint64_t sequence, struct slice bytes)
@@ -182,12 +192,12 @@ int record_get_head(struct record *record, uint64_t sequence, struct slice bytes
 	record->head_len = (uint8_t)len;
 	record->sequence = sequence;
 	record->partition_hash = get_u32(head + 2);
-	record->created_ms = numbers[3];
-	record->retention_ms = numbers[3] + from_zigzag(numbers[4]);
-	record->ordinal = numbers[5];
-	record->stream_bytes = numbers[6];
-	return set_place(record, numbers[0], numbers[1], numbers[2]) &&
-		set_lengths(record, numbers + 7) && is_possible(record) ? 0 : ERR_CORRUPT;
+	record->created_ms = numbers[CREATED];
+	record->retention_ms = record->created_ms + from_zigzag(numbers[RETENTION_LESS_CREATED]);
+	record->ordinal = numbers[ORDINAL];
+	record->stream_bytes = numbers[STREAM_BYTES];
+	return set_place(record, numbers) && set_lengths(record, numbers) &&
+		is_possible(record) ? 0 : ERR_CORRUPT;
 }
 
 int record_get(struct record *record, struct slice bytes)

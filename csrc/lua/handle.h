@@ -111,10 +111,12 @@ void open_inputs(lua_State *L);
 /* The clock at index, which may be nil: then NULL. */
 struct clock *opt_clock(lua_State *L, int index);
 
-/* Makes an empty record with room for so many bytes of what is on the stack, what
- * is known about its stream and the type of records; returns where they go. What is
- * known is a table of fields, and of its stream's key schema at RECORD_INFO_SCHEMA. */
+/* Where the key schema stands in the table of what is known about a record's stream;
+ * the others are fields by their names. */
 #define RECORD_INFO_SCHEMA 1
+
+/* Makes an empty record with room for so many bytes of what is on the stack, what
+ * is known about its stream and the type of records; returns where they go. */
 uint8_t *new_record(lua_State *L, size_t len);
 void push_record_type(lua_State *L);
 
