@@ -41,11 +41,11 @@ struct tide_options {
 	struct clock *clock;         /* NULL: the machine's; kept until close */
 };
 
-/* NO_FILE, NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT, PERMISSION, VALIDATION (the path,
- * or max_bytes above 64 TiB), OPTIONS (open in this process with others), NAMESPACE,
- * READERS_FULL, CORRUPT, FULL, DISK_FULL, NO_MEMORY, STORE. BUSY: `alone` can't be had; or
- * others were opening or compacting it for 10 s, or writing for about 5 s while the file
- * has to be told at which boot it is written: so long it waits. */
+/* NO_FILE, NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT, PERMISSION,
+ * VALIDATION (the path, or max_bytes above 64 TiB), OPTIONS (open in this process with
+ * others), NAMESPACE, READERS_FULL, CORRUPT, FULL, DISK_FULL, NO_MEMORY, STORE. BUSY:
+ * `alone` can't be had; or others were opening or compacting it for 10 s, or writing for
+ * about 5 s while the file has to be told at which boot it is written: so long it waits. */
 int tide_open(struct tide **tide, const struct tide_options *options, struct failure *failure);
 void tide_close(struct tide *tide);          /* NULL is fine */
 
@@ -355,8 +355,8 @@ int tide_check(struct tide *tide, struct tide_report *report, struct failure *fa
 
 /* The same for a file that need not be open, nor can be; nothing is written, or
  * made beside it. One that others write to meanwhile is opened (read-only).
- * NO_FILE, NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT, PERMISSION, and CORRUPT
- * when not even one of its meta pages is sound. */
+ * NO_FILE, NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT, PERMISSION, and
+ * CORRUPT when not even one of its meta pages is sound. */
 int tide_check_file(const char *path, struct tide_report *report, struct failure *failure);
 
 /* --- checking beside whoever asks (checkup.c) --- */

@@ -37,12 +37,12 @@
 		"written on a machine of another word size, byte order or page size") \
 	X(NO_FILE, -23, "NO_FILE", "ResourceNotFoundException", "no such database") \
 	X(PERMISSION, -24, "PERMISSION", "AccessDeniedException", "permission denied") \
-	X(OLDER_FORMAT, -27, "OLDER_FORMAT", "ValidationException", \
-		"written by an early tidetable, whose files this one can't read") \
 	X(OPTIONS, -25, "OPTIONS", "ValidationException", \
 		"already open in this process with other options") \
 	X(NAMESPACE, -26, "NAMESPACE", "ValidationException", \
 		"in use by a process of another PID namespace") \
+	X(OLDER_FORMAT, -27, "OLDER_FORMAT", "ValidationException", \
+		"written by an early tidetable, whose files this one can't read") \
 	/* the handle */ \
 	X(CLOSED, -30, "CLOSED", "ValidationException", "the handle is closed") \
 	X(FORKED, -31, "FORKED", "ValidationException", \

@@ -162,6 +162,45 @@ static void pages_may_be_lost(void)
 	buffer_release(&report.text);
 }
 
+/* --- other formats --- */
+
+static void say_format(uint16_t format)
+{
+	struct slice value, key = slice_of(stamp_key, sizeof stamp_key);
+	struct buffer payload = { 0 };
+
+	txn = forge_begin(tide);
+	CHECK_EQUAL_INT(txn_get(txn, TREE_META, key, &value), 0);
+	buffer_put(&payload, value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
+	set_u16(payload.data + strlen(FILE_MAGIC), format);
+	set_u16(payload.data + strlen(FILE_MAGIC) + 2, format);
+	forge_row(txn, TREE_META, key, buffer_slice(&payload));
+	forge_commit(tide, txn);
+	buffer_release(&payload);
+}
+
+/* What is written by other rules is not damaged: neither opening nor checking says so. */
+static void other_formats_are_refused(void)
+{
+	static const struct { uint16_t format; int err; } others[] = {
+		{ FILE_FORMAT_OLDEST - 1, ERR_OLDER_FORMAT }, { FILE_FORMAT + 1, ERR_NEWER_FORMAT },
+	};
+
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		const char *path = make_file("format.tide");
+		struct tide_options options = { .path = path, .max_bytes = UINT64_C(1) << 28 };
+		struct tide_report report = { 0 };
+
+		tide = open_tide(path);
+		say_format(others[i].format);
+		tide_close(tide);
+		CHECK_EQUAL_INT(tide_open(&tide, &options, &failure), others[i].err);
+		CHECK_EQUAL_INT(tide_check_file(path, &report, &failure), others[i].err);
+		buffer_release(&report.text);
+		CHECK(remove(path) == 0);
+	}
+}
+
 int main(void)
 {
 	wrong_start();
@@ -169,6 +208,7 @@ int main(void)
 		is_named(&wrongs[i]);
 	without_stamp_and_state_it_is_no_database();
 	pages_may_be_lost();
+	other_formats_are_refused();
 	builder_release(&made);
 	return 0;
 }
