@@ -402,7 +402,7 @@ elseif tostring(result):find "interrupted!$$" then
   os.exit(130, true)
 end
 io.stderr:write("tidetable: ", tostring(result):match "^[^\n]*", "\n",
-  "  the command needs the Lua modules tidetable and argparse\n")
+  "  the command needs the Lua modules tidetable and argparse (Debian: lua-argparse)\n")
 os.exit(1)
 endef
 

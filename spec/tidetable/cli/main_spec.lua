@@ -82,7 +82,8 @@ describe("the command", function()
     local ran = command.shell(("env LUA_PATH=/nowhere/?.lua LUA_CPATH= %s"):format(command.line))
     assert.equal(1, ran.status)
     assert.truthy(ran.err:find("^tidetable: [^\n]*module 'argparse' not found:\n"
-      .. "  the command needs the Lua modules tidetable and argparse\n$"), ran.err)
+      .. "  the command needs the Lua modules tidetable and argparse "
+      .. "%(Debian: lua%-argparse%)\n$"), ran.err)
   end)
 
   -- Lua calls no error handler then; the command broke down over that.
