@@ -43,7 +43,6 @@
 #define COPY_BATCH 10000
 #define TRIM_BATCH 256
 #define KEY_ROOM 40
-#define ITEM_HEAD 9                      /* before the item in its row: doc/format.md */
 #define IMAGE_MAX 1024
 
 /* The sort keys of ascending items: bench/lib/orders.lua. */
@@ -185,10 +184,16 @@ static void make(const char *path, const char *to, bool both)
 
 /* --- what is stored --- */
 
-/* The last row of a tree, of which the others are taken to be copies; false if
- * there is none. */
-static bool last_row(const struct file *file, MDB_dbi tree, uint8_t *key_bytes, size_t *key_len,
-	size_t *value_len)
+/* The last row of a tree, of which the others are taken to be copies. */
+struct last {
+	uint8_t key[KEY_ROOM];
+	size_t key_len;
+	size_t value_len;
+	size_t item_at;                  /* where the item begins in the value, if it has one */
+};
+
+/* False if there is none, and then it is all zeros. */
+static bool last_row(const struct file *file, MDB_dbi tree, struct last *last)
 {
 	MDB_txn *txn = begin(file, MDB_RDONLY);
 	MDB_cursor *cursor = cursor_of(txn, tree);
@@ -197,12 +202,16 @@ static bool last_row(const struct file *file, MDB_dbi tree, uint8_t *key_bytes, 
 
 	if (rc && rc != MDB_NOTFOUND)
 		must(rc, "last row");
-	if (!rc && key.mv_size > KEY_ROOM)
-		die("last row", "its key is longer than this program thought of");
-	*key_len = rc ? 0 : key.mv_size;
-	*value_len = rc ? 0 : value.mv_size;
-	if (!rc && key_bytes)
-		memcpy(key_bytes, key.mv_data, key.mv_size);
+	*last = (struct last){ 0 };
+	if (!rc) {
+		if (key.mv_size > KEY_ROOM || value.mv_size <= ROW_CHECKSUM)
+			die("last row", "it is not as this program thought");
+		last->key_len = key.mv_size;
+		last->value_len = value.mv_size;
+		last->item_at = ROW_CHECKSUM + 1 +
+			(((const uint8_t *)value.mv_data)[ROW_CHECKSUM] >> 4);
+		memcpy(last->key, key.mv_data, key.mv_size);
+	}
 	mdb_cursor_close(cursor);
 	mdb_txn_abort(txn);
 	return !rc;
@@ -211,14 +220,14 @@ static bool last_row(const struct file *file, MDB_dbi tree, uint8_t *key_bytes, 
 static void print_tree(const struct file *file, MDB_dbi tree)
 {
 	MDB_txn *txn = begin(file, MDB_RDONLY);
+	struct last last;
 	MDB_stat stat;
-	size_t key_len, value_len;
 
 	must(mdb_stat(txn, tree, &stat), "stat");
 	mdb_txn_abort(txn);
-	last_row(file, tree, NULL, &key_len, &value_len);
+	last_row(file, tree, &last);
 	printf("%zu %zu %zu %zu ", stat.ms_entries, stat.ms_branch_pages + stat.ms_leaf_pages +
-		stat.ms_overflow_pages, key_len, value_len);
+		stat.ms_overflow_pages, last.key_len, last.value_len);
 }
 
 static void sizes(const char *path)
@@ -305,8 +314,9 @@ struct put {
 	const char *partition;           /* of ascending items; NULL: random ones */
 	uint64_t state;                  /* of chance */
 	uint64_t sequence;
-	uint8_t log_key[RECORD_KEY];
+	struct last log;
 	size_t item_len;                 /* of a stored value */
+	size_t item_at;                  /* where the item begins in it */
 	size_t modify_len, insert_len;   /* of a stored record */
 	uint8_t image[IMAGE_MAX];        /* the item's value; a part of it changes each time */
 };
@@ -314,32 +324,36 @@ struct put {
 /* The last record is of an item that was new, or has two images. */
 static void measure_records(struct put *put)
 {
-	size_t image = put->item_len - ROW_CHECKSUM - ITEM_HEAD;
-	size_t least = ROW_CHECKSUM + image;
-	size_t key_len, len;
+	size_t image = put->item_len - put->item_at;
+	size_t least = ROW_CHECKSUM + image, len;
+	struct record_place place;
 
-	if (!last_row(&put->file, put->file.log, put->log_key, &key_len, &len) ||
-			key_len != RECORD_KEY || len < least)
+	last_row(&put->file, put->file.log, &put->log);
+	len = put->log.value_len;
+	if (!record_get_key(&place, slice_of(put->log.key, put->log.key_len)) || place.part ||
+			len < least)
 		die("put", "there should be a record with an image");
-	put->sequence = get_u64(put->log_key + 4);
+	put->sequence = place.sequence;
 	put->insert_len = len < least + image ? len : len - image;
 	put->modify_len = put->insert_len + image;
 }
 
 static void put_prepare(struct put *put, size_t count)
 {
-	uint8_t key[KEY_ROOM];
-	size_t key_len;
+	struct last last;
 
-	if (!last_row(&put->file, put->file.items, key, &key_len, &put->item_len))
+	if (!last_row(&put->file, put->file.items, &last))
 		die("put", "there are no items");
-	if (put->item_len > IMAGE_MAX)
-		die("put", "items are larger than this program thought of");
+	if (last.value_len > IMAGE_MAX || last.item_at >= last.value_len)
+		die("put", "items are not as this program thought");
+	put->item_len = last.value_len;
+	put->item_at = last.item_at;
 	memset(put->image, 'x', sizeof put->image);
 	keys_read(&put->keys, &put->file);
 	if (put->partition) {
 		free(put->keys.all);
-		keys_make(&put->keys, get_u32(key), put->partition, count);
+		keys_make(&put->keys, get_id(slice_of(last.key, last.key_len)), put->partition,
+			count);
 	}
 	if (put->both)
 		measure_records(put);
@@ -357,18 +371,18 @@ static MDB_val next_key(struct put *put)
 static void append_record(struct put *put, struct work *work, const uint8_t *old)
 {
 	size_t len = old ? put->modify_len : put->insert_len;
-	size_t image = put->item_len - ROW_CHECKSUM - ITEM_HEAD;
-	MDB_val key = { RECORD_KEY, put->log_key };
+	size_t image = put->item_len - put->item_at;
+	MDB_val key = { put->log.key_len, put->log.key };
 	MDB_val value = { len, NULL };
 	uint8_t *at;
 
-	set_u64(put->log_key + 4, put->sequence);
+	set_u64(put->log.key + put->log.key_len - 8, put->sequence);
 	must(mdb_cursor_put(work->log, &key, &value, MDB_APPEND | MDB_RESERVE), "append");
 	at = value.mv_data;
 	memset(at, 0, len - image);
 	if (old)
 		memcpy(at + len - 2 * image, old, image);
-	memcpy(at + len - image, put->image + ROW_CHECKSUM + ITEM_HEAD, image);
+	memcpy(at + len - image, put->image + put->item_at, image);
 }
 
 static void put_item(struct put *put, struct work *work, MDB_val *key, unsigned flags)
@@ -395,10 +409,11 @@ static void put_one(struct put *put, struct work *work)
 		put_item(put, work, &key, 0);
 		return;
 	}
-	if (value.mv_size != put->item_len)
+	/* The sequence number before the item may be a little shorter. */
+	if (value.mv_size > put->item_len || value.mv_size < put->item_len - put->item_at)
 		die("put", "items are not all of the same size");
 	memcpy(old, value.mv_data, value.mv_size);
-	append_record(put, work, old + ROW_CHECKSUM + ITEM_HEAD);
+	append_record(put, work, old + put->item_at - (put->item_len - value.mv_size));
 	put_item(put, work, &key, MDB_CURRENT);
 }
 

@@ -16,7 +16,6 @@
 #include "lib/program.h"
 
 #define TREES_MAX 8
-#define ITEM_HEAD 9                      /* before the item in its row: doc/format.md */
 
 /* LMDB 0.9's own: before each page's nodes, before each node, and where it is. */
 #define PAGE_HEAD 16
@@ -28,7 +27,7 @@ enum tree { ITEMS, LOG, TREES };
 struct share {
 	uint64_t rows;
 	uint64_t keys, values;           /* bytes, */
-	uint64_t heads, attributes;      /* of them a record's, and its copy of the item's key */
+	uint64_t heads, attributes;      /* of them before items, and a record's keys */
 	uint64_t odd;                    /* nodes begin at even places */
 	uint64_t leaves, others;         /* pages */
 };
@@ -42,19 +41,23 @@ static void must(int rc, const char *what)
 static void count_row(struct share *share, enum tree tree, const MDB_val *key,
 	const MDB_val *value)
 {
+	struct record_place place;
 	struct record record;
+	struct slice payload;
 
 	share->rows++;
 	share->keys += key->mv_size;
 	share->values += value->mv_size;
 	share->odd += (key->mv_size + value->mv_size) & 1;
-	if (tree == ITEMS)
+	if (tree == ITEMS) {
+		share->heads += 1u + (((const uint8_t *)value->mv_data)[ROW_CHECKSUM] >> 4);
 		return;
-	if (key->mv_size != RECORD_KEY || record_get_head(&record,
-			get_u64((const uint8_t *)key->mv_data + 4),
-			slice_of((const uint8_t *)value->mv_data + ROW_CHECKSUM,
-				value->mv_size - ROW_CHECKSUM)) ||
-			ROW_CHECKSUM + record_len(&record) != value->mv_size)
+	}
+	payload = slice_of((const uint8_t *)value->mv_data + ROW_CHECKSUM,
+		value->mv_size - ROW_CHECKSUM);
+	if (!record_get_key(&place, slice_of(key->mv_data, key->mv_size)) ||
+			record_get_head(&record, place.sequence, payload) ||
+			record_len(&record) != payload.len)
 		die("log", "a record of several rows, or none");
 	share->heads += record.head_len;
 	share->attributes += record.keys.len;
@@ -95,13 +98,13 @@ static void line(const char *what, const struct share *shares, const uint64_t by
 static void print_rows(const struct share *shares)
 {
 	const struct share *items = &shares[ITEMS], *log = &shares[LOG];
-	uint64_t item_rest = items->rows * (ROW_CHECKSUM + ITEM_HEAD);
+	uint64_t item_rest = items->rows * ROW_CHECKSUM + items->heads;
 	uint64_t record_rest = log->rows * ROW_CHECKSUM + log->heads + log->attributes;
 
 	line("key", shares, (uint64_t[]){ items->keys, log->keys });
 	line("checksum", shares, (uint64_t[]){ items->rows * ROW_CHECKSUM,
 		log->rows * ROW_CHECKSUM });
-	line("head", shares, (uint64_t[]){ items->rows * ITEM_HEAD, log->heads });
+	line("head", shares, (uint64_t[]){ items->heads, log->heads });
 	line("key attributes", shares, (uint64_t[]){ 0, log->attributes });
 	line("item, images", shares, (uint64_t[]){ items->values - item_rest,
 		log->values - record_rest });

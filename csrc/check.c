@@ -111,11 +111,13 @@ static void take_stray(struct check *check, enum tree tree, uint32_t id)
 /* Its place in the tree, by its key alone. */
 static void check_place(struct check *check, enum tree tree, struct slice key)
 {
-	uint32_t id = key.len >= 4 ? get_u32(key.data) : 0;
+	struct record_place place;
+	uint32_t id = get_id(key);
 	bool fits = tree == TREE_META ? is_known_meta(key)
-		: tree == TREE_ITEMS ? key.len >= 5
+		: tree == TREE_ITEMS ? id && key.len > id_width(key.data[0])
 		: tree == TREE_TAILS ? key.len > 8
-		: key.len == (tree == TREE_PARTS ? PART_KEY : RECORD_KEY);
+		: tree == TREE_PARTS ? key.len == PART_KEY
+		: record_get_key(&place, key);
 
 	if (!fits) {
 		subject_is_row(check, tree, key);

@@ -91,7 +91,7 @@ static int check_item_of(struct check *check, const struct table *table,
 
 static int check_item(struct check *check, const struct row_walk *walk)
 {
-	const struct table *table = check_table_with_id(check, get_u32(walk->key));
+	const struct table *table = check_table_with_id(check, get_id(rows_key(walk)));
 	struct stored stored = { 0 };
 	int err = stored_read(&stored, check->txn, walk->payload, &check->item);
 	int noted;

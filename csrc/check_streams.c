@@ -166,6 +166,7 @@ static int version_of(struct check *check, const struct key *key, uint64_t *sequ
 {
 	struct slice row = key_whole(key), value, payload;
 	enum tree tree = TREE_ITEMS;
+	struct stored stored;
 	struct place place;
 	int err = 0;
 
@@ -179,10 +180,10 @@ static int version_of(struct check *check, const struct key *key, uint64_t *sequ
 		err = txn_get(check->txn, tree, row, &value);
 	if (!err)
 		err = row_open(row, value, &payload);
-	if (!err && payload.len < 9)
-		err = ERR_CORRUPT;
 	if (!err)
-		*sequence = get_u64(payload.data + 1);
+		err = stored_open(&stored, payload);
+	if (!err)
+		*sequence = stored.sequence;
 	return err;
 }
 

@@ -130,11 +130,11 @@ static int add_node_row(struct check *check, enum tree tree, struct slice key,
 {
 	size_t base = tree == TREE_TAILS ? 8 : 0;
 	struct slice payload;
+	uint64_t node;
 
-	if (key.len != STORE_KEY_MAX || row_open(key, value, &payload) || payload.len != 9 ||
-			payload.data[0] != ROW_NODE)
+	if (key.len != STORE_KEY_MAX || row_open(key, value, &payload) || row_node(payload, &node))
 		return 0;
-	return add_node(check, get_u64(payload.data + 1), base ? get_u64(key.data) : 0,
+	return add_node(check, node, base ? get_u64(key.data) : 0,
 		slice_of(key.data + base, key.len - base - 1));
 }
 
@@ -233,8 +233,7 @@ static void set_table(struct subject *subject, const char *name)
 void subject_is_item(struct check *check, struct slice whole)
 {
 	struct subject *subject = new_subject(check, TREE_ITEMS);
-	const struct table *table = whole.len < 4 ? NULL
-		: check_table_with_id(check, get_u32(whole.data));
+	const struct table *table = check_table_with_id(check, get_id(whole));
 
 	if (table) {
 		set_table(subject, table->row.name);
@@ -294,13 +293,14 @@ static void name_tails_row(struct check *check, struct slice key)
 
 static void name_log_row(struct check *check, struct slice key)
 {
-	const struct stream *stream = key.len != RECORD_KEY ? NULL
-		: streams_find(&check->catalog.streams, get_u32(key.data));
 	struct subject *subject = &check->subject;
+	struct record_place place;
+	const struct stream *stream = !record_get_key(&place, key) ? NULL
+		: streams_find(&check->catalog.streams, place.stream);
 
 	if (stream) {
-		subject_is_record(check, &stream->row, get_u64(key.data + 4));
-		put_format(&subject->name, ", part %u", get_u16(key.data + 12));
+		subject_is_record(check, &stream->row, place.sequence);
+		put_format(&subject->name, ", part %u", place.part);
 		return;
 	}
 	put_bytes(&subject->key, key);

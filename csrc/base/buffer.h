@@ -127,6 +127,12 @@ static inline uint64_t get_u64_little(const uint8_t *p)
 	return n;
 }
 
+/* How many bytes it takes at least; 0 takes none. */
+static inline unsigned u64_width(uint64_t n)
+{
+	return n ? 8 - (unsigned)__builtin_clzll(n) / 8 : 0;
+}
+
 static inline void set_u64_little(uint8_t *p, uint64_t n)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__

@@ -49,37 +49,38 @@ static size_t put_ended(uint8_t *p, size_t room, struct slice bytes)
 	return (size_t)(end - p);
 }
 
-/* Writes a partition key behind the table id; returns the head's length. */
-static size_t put_partition(uint8_t *head, const struct value *partition,
+/* Writes a partition key behind the table id; returns its length there. */
+static size_t put_partition(uint8_t *p, const struct value *partition,
 	const uint8_t secret[HASH_SECRET_BYTES])
 {
-	uint8_t *p = head + KEY_HEAD_START + 1;
 	size_t len;
 
-	head[KEY_HEAD_START] = INLINE;
+	p[0] = INLINE;
 	if (partition->type == TYPE_N) {
-		memcpy(p, partition->bytes.data, partition->bytes.len);
-		return KEY_HEAD_START + 1 + partition->bytes.len;
+		memcpy(p + 1, partition->bytes.data, partition->bytes.len);
+		return 1 + partition->bytes.len;
 	}
-	len = put_ended(p, KEY_HEAD_INLINE - 1, partition->bytes);
+	len = put_ended(p + 1, KEY_HEAD_INLINE - 1, partition->bytes);
 	if (len)
-		return KEY_HEAD_START + 1 + len;
-	head[KEY_HEAD_START] = KEY_HEAD_HASHED;
-	hash128(secret, partition->bytes, p);
-	return KEY_HEAD_START + 1 + HASH_BYTES;
+		return 1 + len;
+	p[0] = KEY_HEAD_HASHED;
+	hash128(secret, partition->bytes, p + 1);
+	return 1 + HASH_BYTES;
 }
 
 int key_set_partition(struct key *key, uint32_t table, const struct key_schema *schema,
 	const struct value *partition, const uint8_t secret[HASH_SECRET_BYTES])
 {
+	size_t start;
+
 	if (partition->type != schema->partition.type)
 		return ERR_KEY_TYPE;
 	if (partition->bytes.len == 0)
 		return ERR_KEY_EMPTY;
 	if (partition->bytes.len > PARTITION_KEY_MAX)
 		return ERR_PARTITION_KEY_TOO_LONG;
-	set_u32(key->bytes, table);
-	key->head_len = (uint16_t)put_partition(key->bytes, partition, secret);
+	start = set_id(key->bytes, table);
+	key->head_len = (uint16_t)(start + put_partition(key->bytes + start, partition, secret));
 	key->sort_len = 0;
 	key->partition_hash = (uint32_t)hash64(secret, partition->bytes);
 	return 0;
@@ -87,7 +88,7 @@ int key_set_partition(struct key *key, uint32_t table, const struct key_schema *
 
 int key_set_sort(struct key *key, const struct key_schema *schema, const struct value *sort)
 {
-	assert(key->head_len > KEY_HEAD_START);
+	assert(key->head_len > 1);
 
 	if (sort->type != schema->sort.type)
 		return ERR_KEY_TYPE;
@@ -236,7 +237,9 @@ int key_read(struct key_values *values, struct slice key, const struct key_schem
 	memset(values, 0, sizeof *values);
 	values->partition.type = schema->partition.type;
 	values->sort.type = schema->sort.type;
-	source_take(&source, KEY_HEAD_START);
+	if (!get_id(key))
+		return ERR_CORRUPT;
+	source_take(&source, id_width(key.data[0]));
 	form = source_u8(&source);
 	if (form == INLINE) {
 		err = read_inline(&source, &values->partition, scratch);

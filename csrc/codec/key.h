@@ -1,7 +1,7 @@
 /* key.h - an item's place: its table, partition key and sort key as bytes
  * whose order is the order of the items.
  *
- *     head       table id (u32), then the partition key:
+ *     head       table id (codec/id.h), then the partition key:
  *                S, B   0x01, the bytes with 0x00 as 0x00 0xff, then 0x00 0x01
  *                N      0x01, the number (codec/number.h), which ends by itself
  *                when that comes to more than KEY_HEAD_INLINE bytes:
@@ -17,13 +17,13 @@
 
 #include "base/buffer.h"
 #include "base/hash.h"
+#include "codec/id.h"
 #include "codec/value.h"
 
 #define PARTITION_KEY_MAX 2048
 #define SORT_KEY_MAX 1024
-#define KEY_HEAD_START 4             /* behind the table id */
 #define KEY_HEAD_INLINE 128
-#define KEY_HEAD_MAX (KEY_HEAD_START + KEY_HEAD_INLINE)
+#define KEY_HEAD_MAX (ID_MAX + KEY_HEAD_INLINE)
 #define KEY_HEAD_HASHED 0x02
 
 /* Both key attributes as a map body: a count, then name (with its length), type and
@@ -110,7 +110,9 @@ int key_read(struct key_values *values, struct slice key, const struct key_schem
  * compared. */
 static inline bool head_is_hashed(struct slice head)
 {
-	return head.len > KEY_HEAD_START && head.data[KEY_HEAD_START] == KEY_HEAD_HASHED;
+	size_t start = head.len > 0 ? id_width(head.data[0]) : 0;
+
+	return head.len > start && head.data[start] == KEY_HEAD_HASHED;
 }
 
 static inline bool key_is_hashed(const struct key *key)

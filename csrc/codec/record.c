@@ -61,11 +61,6 @@ static uint64_t from_zigzag(uint64_t n)
 	return n >> 1 ^ (UINT64_C(0) - (n & 1));
 }
 
-static unsigned width_of(uint64_t n)
-{
-	return n ? 8 - (unsigned)__builtin_clzll(n) / 8 : 0;
-}
-
 /* Room for 8 bytes is needed, whatever the width. */
 static uint8_t *put_number(uint8_t *to, uint64_t n, unsigned width)
 {
@@ -93,7 +88,7 @@ size_t record_put_head(const struct record *record, uint8_t head[RECORD_HEAD_MAX
 	head[1] = (uint8_t)(record->event | record->origin << 2);
 	set_u32(head + 2, record->partition_hash);
 	for (size_t i = 0; i < RECORD_NUMBERS; i += 2) {
-		unsigned first = width_of(numbers[i]), second = width_of(numbers[i + 1]);
+		unsigned first = u64_width(numbers[i]), second = u64_width(numbers[i + 1]);
 
 		head[RECORD_WIDTHS_AT + i / 2] = (uint8_t)(first << 4 | second);
 		at = put_number(at, numbers[i], first);
@@ -238,9 +233,14 @@ int record_check(struct slice bytes)
 	return err ? err : check_map(record.new_image);
 }
 
-void record_set_key(uint8_t key[RECORD_KEY], uint32_t stream, uint64_t sequence, uint16_t part)
+size_t record_set_key(uint8_t key[RECORD_KEY_MAX], uint32_t stream, uint64_t sequence,
+	uint16_t part)
 {
-	set_u32(key, stream);
-	set_u64(key + 4, sequence);
-	set_u16(key + 12, part);
+	size_t len = set_id(key, stream);
+
+	set_u64(key + len, sequence);
+	if (part == 0)
+		return len + 8;
+	set_u16(key + len + 8, part);
+	return len + 10;
 }

@@ -1,6 +1,7 @@
 /* record.h - a stream's record: one change of one item.
  *
- *     key of a row   stream id (u32), sequence number (u64), part (u16)
+ *     key of a row   stream id (codec/id.h), sequence number (u64); of all rows
+ *                    but the first part (u16), from 1
  *     value          checksum (u32) of the row's key and of what follows, then
  *                    the row's share of the record
  *
@@ -39,7 +40,7 @@
 #include "codec/key.h"
 
 #define RECORD_FORMAT 2
-#define RECORD_KEY 14
+#define RECORD_KEY_MAX (ID_MAX + 8 + 2)
 #define RECORD_PREFIX 8              /* the sequence number, in memory */
 #define RECORD_NUMBERS 10
 #define RECORD_WIDTHS_AT 6
@@ -118,6 +119,35 @@ int record_get(struct record *record, struct slice bytes);
 /* Verifies the images as well as the frame. */
 int record_check(struct slice bytes);
 
-void record_set_key(uint8_t key[RECORD_KEY], uint32_t stream, uint64_t sequence, uint16_t part);
+/* --- rows --- */
+
+/* What the key of a row says. */
+struct record_place {
+	uint32_t stream;
+	uint16_t part;
+	uint64_t sequence;
+};
+
+/* Writes the key; returns its length. */
+size_t record_set_key(uint8_t key[RECORD_KEY_MAX], uint32_t stream, uint64_t sequence,
+	uint16_t part);
+
+/* False for what is no key of a row. */
+static inline bool record_get_key(struct record_place *place, struct slice key)
+{
+	const uint8_t *at;
+	size_t rest;
+
+	place->stream = get_id(key);
+	if (!place->stream)
+		return false;
+	at = key.data + id_width(key.data[0]);
+	rest = (size_t)(key.data + key.len - at);
+	if (rest != 8 && rest != 10)
+		return false;
+	place->sequence = get_u64(at);
+	place->part = rest == 10 ? get_u16(at + 8) : 0;
+	return rest == 8 || place->part > 0;
+}
 
 #endif

@@ -10,8 +10,8 @@
 #include "base/buffer.h"
 #include "base/hash.h"
 
-#define FILE_FORMAT 2
-#define FILE_FORMAT_OLDEST 2    /* that is read */
+#define FILE_FORMAT 3
+#define FILE_FORMAT_OLDEST 3    /* that is read */
 #define FILE_MAGIC "tidetabl"
 #define FILE_ID_BYTES 16
 #define BOOT_BYTES 16

@@ -25,23 +25,24 @@ static void write_share(uint8_t *to, size_t len, struct slice **pieces)
 }
 
 /* Rows of at most LOG_SHARE from the pieces, len bytes in all, as if they were one. */
-static int append_rows(struct txn *txn, uint8_t key[RECORD_KEY], uint16_t *part,
-	struct slice *pieces, size_t len, bool at_end)
+static int append_rows(struct txn *txn, struct record_place *place, struct slice *pieces,
+	size_t len, bool at_end)
 {
-	struct slice name = slice_of(key, RECORD_KEY);
+	uint8_t bytes[RECORD_KEY_MAX];
 
-	while (len > 0) {
+	for (; len > 0; place->part++) {
+		struct slice key = slice_of(bytes,
+			record_set_key(bytes, place->stream, place->sequence, place->part));
 		size_t share = len < LOG_SHARE ? len : LOG_SHARE;
 		uint8_t *row;
 		int err;
 
-		set_u16(key + 12, (*part)++);
-		err = (at_end ? txn_append_room : txn_put_room)(txn, TREE_LOG, name,
+		err = (at_end ? txn_append_room : txn_put_room)(txn, TREE_LOG, key,
 			ROW_CHECKSUM + share, &row);
 		if (err)
 			return err;
 		write_share(row + ROW_CHECKSUM, share, &pieces);
-		row_seal_here(row, ROW_CHECKSUM + share, name);
+		row_seal_here(row, ROW_CHECKSUM + share, key);
 		len -= share;
 	}
 	return 0;
@@ -49,23 +50,22 @@ static int append_rows(struct txn *txn, uint8_t key[RECORD_KEY], uint16_t *part,
 
 int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end)
 {
-	uint8_t head[RECORD_HEAD_MAX], key[RECORD_KEY];
+	struct record_place place = { .stream = stream, .sequence = record->sequence };
+	uint8_t head[RECORD_HEAD_MAX];
 	struct slice pieces[PIECES] = {
 		slice_of(head, record_put_head(record, head)), record->keys, record->old_image,
 		record->new_image,
 	};
 	size_t whole = pieces[0].len + record_body(record);
 	size_t first = whole <= LOG_SHARE ? whole : whole - record->new_image.len;
-	uint16_t part = 0;
-	int err;
+	int err = append_rows(txn, &place, pieces, first, at_end);
 
-	record_set_key(key, stream, record->sequence, 0);
-	err = append_rows(txn, key, &part, pieces, first, at_end);
-	return err ? err : append_rows(txn, key, &part, &pieces[3], whole - first, at_end);
+	return err ? err : append_rows(txn, &place, &pieces[3], whole - first, at_end);
 }
 
 int log_last_stream(struct txn *txn, uint32_t *stream)
 {
+	struct record_place place;
 	struct slice key, value;
 	struct cursor *cursor;
 	int err = txn_cursor(txn, TREE_LOG, &cursor);
@@ -75,165 +75,152 @@ int log_last_stream(struct txn *txn, uint32_t *stream)
 		err = cursor_move(cursor, MOVE_LAST, &key, &value);
 	if (err)
 		return err < 0 ? err : 0;
-	if (key.len != RECORD_KEY)
+	if (!record_get_key(&place, key))
 		return ERR_CORRUPT;
-	*stream = get_u32(key.data);
+	*stream = place.stream;
 	return 0;
 }
 
 /* --- reading --- */
 
-static bool is_of(struct slice key, uint32_t stream)
+/* A row, and what its key says. */
+struct row {
+	struct record_place place;
+	struct slice key;
+	struct slice value;
+};
+
+/* Its place. What a row that isn't the stream's means: its end, or damage that must
+ * not look like it. */
+static int place_row(struct row *row, uint32_t stream)
 {
-	return key.len == RECORD_KEY && get_u32(key.data) == stream;
+	if (!record_get_key(&row->place, row->key))
+		return ERR_CORRUPT;
+	return row->place.stream == stream ? 0 : END;
 }
 
-/* What a row that isn't the stream's means: its end, or damage that must not look
- * like it. */
-static int beyond(struct slice key)
+/* Goes to a row of the stream. */
+static int go(struct cursor *cursor, enum move move, uint32_t stream, struct row *row)
 {
-	return key.len == RECORD_KEY ? END : ERR_CORRUPT;
-}
+	int err = cursor_move(cursor, move, &row->key, &row->value);
 
-static uint64_t sequence_of(struct slice key)
-{
-	return get_u64(key.data + 4);
-}
-
-static uint16_t part_of(struct slice key)
-{
-	return get_u16(key.data + 12);
+	return err ? err : place_row(row, stream);
 }
 
 /* The head of the record whose first row this is. */
-static int decode_head(struct slice key, struct slice share, struct record *head)
+static int decode_head(const struct row *row, struct slice share, struct record *head)
 {
-	int err = record_get_head(head, sequence_of(key), share);
+	int err = record_get_head(head, row->place.sequence, share);
 
-	return !err && part_of(key) != 0 ? ERR_CORRUPT : err;
+	return !err && row->place.part != 0 ? ERR_CORRUPT : err;
 }
 
-static int read_head(struct slice key, struct slice value, struct record *head)
+static int read_head(const struct row *row, struct record *head)
 {
 	struct slice share;
-	int err = row_open(key, value, &share);
+	int err = row_open(row->key, row->value, &share);
 
-	return err ? err : decode_head(key, share, head);
+	return err ? err : decode_head(row, share, head);
+}
+
+/* A head whose checksum is left to others. */
+static int peek_head(const struct row *row, struct record *head)
+{
+	if (row->value.len < ROW_CHECKSUM)
+		return ERR_CORRUPT;
+	return decode_head(row, slice_of(row->value.data + ROW_CHECKSUM,
+		row->value.len - ROW_CHECKSUM), head);
 }
 
 int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *head)
 {
-	uint8_t bytes[RECORD_KEY];
-	struct slice key = slice_of(bytes, sizeof bytes), value;
-	int err;
+	uint8_t key[RECORD_KEY_MAX];
+	struct row row = { .key = slice_of(key, record_set_key(key, stream, sequence, 0)) };
+	int err = go(cursor, MOVE_FROM, stream, &row);
 
-	record_set_key(bytes, stream, sequence, 0);
-	err = cursor_move(cursor, MOVE_FROM, &key, &value);
-	if (err)
-		return err;
-	return is_of(key, stream) ? read_head(key, value, head) : beyond(key);
+	return err ? err : read_head(&row, head);
 }
 
 /* The first row of the stream's next record. */
-static int next_first_row(struct cursor *cursor, uint32_t stream, struct slice *key,
-	struct slice *value)
+static int next_first_row(struct cursor *cursor, uint32_t stream, struct row *row)
 {
-	do {
-		int err = cursor_move(cursor, MOVE_NEXT, key, value);
+	int err;
 
-		if (err)
-			return err;
-		if (!is_of(*key, stream))
-			return beyond(*key);
-	} while (part_of(*key) != 0);
-	return 0;
+	do
+		err = go(cursor, MOVE_NEXT, stream, row);
+	while (!err && row->place.part != 0);
+	return err;
 }
 
 int log_next(struct cursor *cursor, uint32_t stream, struct record *head)
 {
-	struct slice key, value;
-	int err = next_first_row(cursor, stream, &key, &value);
+	struct row row;
+	int err = next_first_row(cursor, stream, &row);
 
-	return err ? err : read_head(key, value, head);
-}
-
-/* A head whose checksum is left to others. */
-static int peek_head(struct slice key, struct slice value, struct record *head)
-{
-	if (value.len < ROW_CHECKSUM)
-		return ERR_CORRUPT;
-	return decode_head(key, slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM),
-		head);
+	return err ? err : read_head(&row, head);
 }
 
 int log_step(struct cursor *cursor, uint32_t stream, struct record *head)
 {
-	struct slice key, value;
-	int err = next_first_row(cursor, stream, &key, &value);
+	struct row row;
+	int err = next_first_row(cursor, stream, &row);
 
-	return err ? err : peek_head(key, value, head);
-}
-
-/* From the row that the cursor is on, which may be any part of its record. */
-static int settle_on_first_row(struct cursor *cursor, uint32_t stream, struct slice key,
-	struct slice value, struct record *head)
-{
-	if (!is_of(key, stream))
-		return beyond(key);
-	if (part_of(key) != 0)
-		return log_seek(cursor, stream, sequence_of(key), head);
-	return read_head(key, value, head);
+	return err ? err : peek_head(&row, head);
 }
 
 /* The record before the place of this key. */
-static int before(struct cursor *cursor, const uint8_t place[RECORD_KEY], uint32_t stream,
+static int before(struct cursor *cursor, struct slice place, uint32_t stream,
 	struct record *head)
 {
-	struct slice key = slice_of(place, RECORD_KEY), value;
-	int err = cursor_move(cursor, MOVE_FROM, &key, &value);
+	struct slice value;
+	struct row row;
+	int err = cursor_move(cursor, MOVE_FROM, &place, &value);
 
 	if (err < 0)
 		return err;
-	err = cursor_move(cursor, err == END ? MOVE_LAST : MOVE_PREVIOUS, &key, &value);
-	return err ? err : settle_on_first_row(cursor, stream, key, value, head);
+	err = go(cursor, err == END ? MOVE_LAST : MOVE_PREVIOUS, stream, &row);
+	if (err)
+		return err;
+	if (row.place.part != 0)       /* it may be any part of its record */
+		return log_seek(cursor, stream, row.place.sequence, head);
+	return read_head(&row, head);
 }
 
 int log_last(struct cursor *cursor, uint32_t stream, struct record *head)
 {
-	uint8_t place[RECORD_KEY];
+	uint8_t key[RECORD_KEY_MAX];
+	size_t len = record_set_key(key, stream, UINT64_MAX, UINT16_MAX);
 
-	record_set_key(place, stream, UINT64_MAX, UINT16_MAX);
-	return before(cursor, place, stream, head);
+	return before(cursor, slice_of(key, len), stream, head);
 }
 
 int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
 	struct record *head)
 {
-	uint8_t place[RECORD_KEY];
+	uint8_t key[RECORD_KEY_MAX];
+	size_t len = record_set_key(key, stream, sequence, 0);
 
-	record_set_key(place, stream, sequence, 0);
-	return before(cursor, place, stream, head);
+	return before(cursor, slice_of(key, len), stream, head);
 }
 
 uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream)
 {
-	struct slice key, value;
+	struct row row;
 
-	if (cursor_move(cursor, MOVE_HERE, &key, &value) || !is_of(key, stream))
-		return 0;
-	return sequence_of(key);
+	return go(cursor, MOVE_HERE, stream, &row) ? 0 : row.place.sequence;
 }
 
 /* From the record's first row on, which the cursor is on. */
 static int copy_rows(struct cursor *cursor, uint32_t stream, const struct record *head,
-	struct slice key, struct slice value, struct buffer *out)
+	struct row *row, struct buffer *out)
 {
 	size_t left = record_len(head);
 	struct slice share;
 
 	buffer_put_u64(out, head->sequence);
 	for (uint16_t part = 0;; part++) {
-		int err = part_of(key) == part ? row_open(key, value, &share) : ERR_CORRUPT;
+		int err = row->place.part == part ? row_open(row->key, row->value, &share)
+			: ERR_CORRUPT;
 
 		if (err)
 			return err;
@@ -243,53 +230,54 @@ static int copy_rows(struct cursor *cursor, uint32_t stream, const struct record
 		left -= share.len;
 		if (left == 0)
 			return buffer_error(out);
-		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
+		err = go(cursor, MOVE_NEXT, stream, row);
 		if (err < 0)
 			return err;
-		if (err == END || !is_of(key, stream) || sequence_of(key) != head->sequence)
+		if (err == END || row->place.sequence != head->sequence)
 			return ERR_CORRUPT;
-		cursor_expect_next(key, value);
+		cursor_expect_next(row->key, row->value);
 	}
 }
 
 int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
 	struct buffer *out)
 {
-	struct slice key, value;
-	int err = cursor_move(cursor, MOVE_HERE, &key, &value);
+	struct row row;
+	int err = go(cursor, MOVE_HERE, stream, &row);
 
 	if (err < 0)
 		return err;
-	assert(err == 0 && is_of(key, stream) && sequence_of(key) == head->sequence);
-	cursor_expect_next(key, value);
-	return copy_rows(cursor, stream, head, key, value, out);
+	assert(err == 0 && row.place.sequence == head->sequence);
+	cursor_expect_next(row.key, row.value);
+	return copy_rows(cursor, stream, head, &row, out);
 }
 
 int log_take(struct cursor *cursor, uint32_t stream, struct record *head, struct buffer *out)
 {
-	struct slice key, value;
-	int err = next_first_row(cursor, stream, &key, &value);
+	struct row row;
+	int err = next_first_row(cursor, stream, &row);
 
 	if (err)
 		return err;
-	cursor_expect_next(key, value);
-	err = peek_head(key, value, head);
-	return err ? err : copy_rows(cursor, stream, head, key, value, out);
+	cursor_expect_next(row.key, row.value);
+	err = peek_head(&row, head);
+	return err ? err : copy_rows(cursor, stream, head, &row, out);
 }
 
 int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint64_t *rows)
 {
-	struct slice key, value;
+	struct row row;
 	int err;
 
 	do {
 		err = cursor_delete(cursor);
-		if (!err)
-			err = cursor_move(cursor, MOVE_NEXT, &key, &value);
 		(*rows)++;
-	} while (!err && is_of(key, stream) && sequence_of(key) == head->sequence);
-	/* CORRUPT would be the next record: what is half gone must not be committed. */
-	if (err)
-		return err == ERR_CORRUPT ? ERR_STORE : err;
-	return is_of(key, stream) ? peek_head(key, value, head) : beyond(key);
+		if (!err)
+			err = cursor_move(cursor, MOVE_NEXT, &row.key, &row.value);
+		/* CORRUPT would be the next record: what is half gone must not be committed. */
+		if (err)
+			return err == ERR_CORRUPT ? ERR_STORE : err;
+		err = place_row(&row, stream);
+	} while (!err && row.place.sequence == head->sequence);
+	return err ? err : peek_head(&row, head);
 }

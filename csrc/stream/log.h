@@ -1,11 +1,10 @@
 /* log.h - the rows of the log: records in their streams, in order.
  *
- *     key     stream id (u32), sequence number (u64), part (u16)
+ *     key     stream id, sequence number; part behind them in all but the first row
  *     value   checksum (u32), the row's share of the record
  *
- * Big-endian makes key order commit order: reading a stream is one cursor
- * walk, and trimming it is deleting from the front. What a record is:
- * codec/record.h.
+ * Key order is commit order: reading a stream is one cursor walk, and trimming
+ * it is deleting from the front. What a record is: codec/record.h.
  */
 #ifndef STREAM_LOG_H
 #define STREAM_LOG_H
@@ -16,7 +15,7 @@
 #include "sys/store.h"
 
 /* What of a record goes into one row. */
-#define LOG_SHARE (STORE_ROW_SHARE - RECORD_KEY - ROW_CHECKSUM)
+#define LOG_SHARE (STORE_ROW_SHARE - RECORD_KEY_MAX - ROW_CHECKSUM)
 
 /* Writes the record's rows behind its stream's last one. at_end says that no
  * other stream's rows lie behind: then they append. */

@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 
-#define ITEM_HEAD 9           /* kind, sequence number */
-#define PARTS_HEAD 21         /* and part id, length */
+#define HEAD_MAX 9
+#define PARTS_BYTES 12        /* part id, length */
 
 static struct slice part_key(uint8_t bytes[PART_KEY], uint64_t part, uint16_t n)
 {
@@ -40,25 +40,48 @@ static int read_parts(struct txn *txn, uint64_t part, size_t len, struct buffer 
 	return 0;
 }
 
+/* The head's length; 0 when it is none, or not the shortest one. */
+static size_t read_head(struct slice payload, enum row_kind *kind, uint64_t *sequence)
+{
+	size_t width = payload.len ? payload.data[0] >> 4 : 0;
+
+	if (width > 8 || payload.len <= width || (width > 0 && payload.data[width] == 0))
+		return 0;
+	*kind = payload.data[0] & 15;
+	*sequence = 0;
+	for (size_t i = width; i > 0; i--)
+		*sequence = *sequence << 8 | payload.data[i];
+	return 1 + width;
+}
+
+int stored_open(struct stored *stored, struct slice payload)
+{
+	enum row_kind kind = 0;
+	size_t head = read_head(payload, &kind, &stored->sequence);
+	struct slice rest;
+
+	if (head == 0)
+		return ERR_CORRUPT;
+	rest = slice_of(payload.data + head, payload.len - head);
+	stored->part = 0;
+	stored->item = rest;
+	if (kind == ROW_ITEM)
+		return 0;
+	if (kind != ROW_PARTS || rest.len != PARTS_BYTES)
+		return ERR_CORRUPT;
+	stored->part = get_u64(rest.data);
+	stored->item = slice_of(NULL, get_u32(rest.data + 8));
+	return stored->part ? 0 : ERR_CORRUPT;
+}
+
 int stored_read(struct stored *stored, struct txn *txn, struct slice payload,
 	struct buffer *scratch)
 {
-	uint32_t len;
-	int err;
+	int err = stored_open(stored, payload);
 
-	if (payload.len < ITEM_HEAD)
-		return ERR_CORRUPT;
-	stored->sequence = get_u64(payload.data + 1);
-	stored->part = 0;
-	if (payload.data[0] == ROW_ITEM) {
-		stored->item = slice_of(payload.data + ITEM_HEAD, payload.len - ITEM_HEAD);
-		return 0;
-	}
-	if (payload.data[0] != ROW_PARTS || payload.len != PARTS_HEAD)
-		return ERR_CORRUPT;
-	stored->part = get_u64(payload.data + ITEM_HEAD);
-	len = get_u32(payload.data + ITEM_HEAD + 8);
-	err = read_parts(txn, stored->part, len, scratch);
+	if (err || !stored->part)
+		return err;
+	err = read_parts(txn, stored->part, stored->item.len, scratch);
 	stored->item = buffer_slice(scratch);
 	return err;
 }
@@ -136,26 +159,44 @@ static int put_parts(struct txn *txn, uint64_t part, struct slice item)
 	return 0;
 }
 
-/* A row of its own, or one that says where its parts are. */
-static int put_row(struct txn *txn, enum tree tree, struct slice key, struct slice item,
-	uint64_t sequence, uint64_t part, bool is_new)
+/* Returns its length. */
+static size_t put_head(uint8_t head[HEAD_MAX], enum row_kind kind, uint64_t sequence)
 {
-	size_t len = ROW_CHECKSUM + (part ? PARTS_HEAD : ITEM_HEAD + item.len);
+	unsigned width = u64_width(sequence);
+
+	head[0] = (uint8_t)(width << 4 | kind);
+	set_u64_little(head + 1, sequence);
+	return 1 + width;
+}
+
+static int put_row(struct txn *txn, enum tree tree, struct slice key, struct slice head,
+	struct slice item, bool is_new)
+{
+	size_t len = ROW_CHECKSUM + head.len + item.len;
 	uint8_t *row;
 	int err = (is_new ? txn_insert_room : txn_put_room)(txn, tree, key, len, &row);
 
 	if (err)
 		return err;
-	row[ROW_CHECKSUM] = part ? ROW_PARTS : ROW_ITEM;
-	set_u64(row + ROW_CHECKSUM + 1, sequence);
-	if (part) {
-		set_u64(row + ROW_CHECKSUM + ITEM_HEAD, part);
-		set_u32(row + ROW_CHECKSUM + ITEM_HEAD + 8, (uint32_t)item.len);
-	} else {
-		memcpy(row + ROW_CHECKSUM + ITEM_HEAD, item.data, item.len);
-	}
+	slice_write(slice_write(row + ROW_CHECKSUM, head), item);
 	row_seal_here(row, len, key);
 	return 0;
+}
+
+/* A row that says where the item is, which goes in parts. */
+static int put_big(struct txn *txn, enum tree tree, struct slice key, struct slice item,
+	uint64_t sequence, uint64_t part, bool is_new)
+{
+	uint8_t head[HEAD_MAX + PARTS_BYTES];
+	size_t len = put_head(head, ROW_PARTS, sequence);
+	int err = put_parts(txn, part, item);
+
+	if (err)
+		return err;
+	set_u64(head + len, part);
+	set_u32(head + len + 8, (uint32_t)item.len);
+	return put_row(txn, tree, key, slice_of(head, len + PARTS_BYTES), slice_of(NULL, 0),
+		is_new);
 }
 
 int item_put(struct txn *txn, const struct key *key, struct slice item, uint64_t sequence,
@@ -164,7 +205,9 @@ int item_put(struct txn *txn, const struct key *key, struct slice item, uint64_t
 	struct slice row = key_whole(key);
 	enum tree tree = TREE_ITEMS;
 	struct place place;
-	uint64_t rows = 0, part = 0;
+	uint8_t head[HEAD_MAX];
+	size_t len = put_head(head, ROW_ITEM, sequence);
+	uint64_t rows = 0;
 	int err = 0;
 
 	if (row.len >= STORE_KEY_MAX) {
@@ -176,11 +219,11 @@ int item_put(struct txn *txn, const struct key *key, struct slice item, uint64_t
 	}
 	if (old && old->part)
 		err = item_delete_parts(txn, old->part, &rows);
-	if (!err && row.len + ROW_CHECKSUM + ITEM_HEAD + item.len > STORE_ROW_SHARE) {
-		part = ++*node;
-		err = put_parts(txn, part, item);
-	}
-	return err ? err : put_row(txn, tree, row, item, sequence, part, !old);
+	if (err)
+		return err;
+	if (row.len + ROW_CHECKSUM + len + item.len > STORE_ROW_SHARE)
+		return put_big(txn, tree, row, item, sequence, ++*node, !old);
+	return put_row(txn, tree, row, slice_of(head, len), item, !old);
 }
 
 int item_delete(struct txn *txn, const struct key *key, const struct stored *old)

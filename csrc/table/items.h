@@ -1,10 +1,12 @@
 /* items.h - items as rows: one row each while it fits, else cut into parts.
  *
- *     payload   ROW_ITEM (u8), sequence number (u64), the item
- *     payload   ROW_PARTS (u8), sequence number (u64), part id (u64), length (u32)
+ *     payload   head, the item
+ *     payload   head, part id (u64), length (u32)
  *     parts     part id (u64), n (u16)  ->  a piece of up to ITEM_SHARE bytes
  *
- * The sequence number is that of the item's last change.
+ *     head      kind (ROW_ITEM, ROW_PARTS) in the lower half byte and how wide the number
+ *               is in the upper; the sequence number of the item's last change in
+ *               as few bytes as it takes, the lowest first
  */
 #ifndef TABLE_ITEMS_H
 #define TABLE_ITEMS_H
@@ -18,9 +20,13 @@
 /* An item as it is stored. */
 struct stored {
 	uint64_t sequence;
-	uint64_t part;               /* 0: in its row */
+	uint64_t part;               /* its parts' id; 0: in its row */
 	struct slice item;
 };
+
+/* Reads a row's payload and no parts: where there are some, the item has its length
+ * and no address. CORRUPT. */
+int stored_open(struct stored *stored, struct slice payload);
 
 /* Reads what a row's payload says. The item is lent by the payload, or put
  * together in scratch; the payload must be good until then. CORRUPT. */

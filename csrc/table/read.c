@@ -29,20 +29,16 @@ static struct slice bound_key(const struct bound *bound)
 void range_of_table(struct range *range, uint32_t table)
 {
 	memset(range, 0, sizeof *range);
-	set_u32(range->prefix, table);
-	range->prefix_len = 4;
+	range->prefix_len = (uint16_t)set_id(range->prefix, table);
 }
 
-/* Makes bytes the least of those that begin with none of them: the last byte
- * that can grow grows, what is behind it goes. False: there is no such. */
-static bool successor(uint8_t *bytes, uint16_t *len)
+/* Makes bytes the least of those that lie behind all that begin with them: the last
+ * byte that can grow grows, what is behind it goes. No id begins with 0xff. */
+static void successor(uint8_t *bytes, uint16_t *len)
 {
-	while (*len > 0 && bytes[*len - 1] == 0xff)
+	while (bytes[*len - 1] == 0xff)
 		--*len;
-	if (*len == 0)
-		return false;
 	bytes[*len - 1]++;
-	return true;
 }
 
 static int set_sort(struct key *key, const struct table *table, const struct value *value,
@@ -70,7 +66,7 @@ static int apply_condition(struct range *range, struct key *key, const struct ta
 		set_bound(&range->high, key_whole(key), how == COMPARE_LESS);
 	if (how == COMPARE_BEGINS_WITH) {
 		set_bound(&range->high, key_whole(key), true);
-		successor(range->high.bytes, &range->high.len);      /* the head has a 0x01 */
+		successor(range->high.bytes, &range->high.len);
 	}
 	if (how == COMPARE_BETWEEN) {
 		err = set_sort(key, table, &sort->b, false);
@@ -201,10 +197,9 @@ static int start_backward(struct row_walk *walk, struct txn *txn, const struct r
 	int err;
 
 	if (range->high.len == 0) {
-		/* A prefix begins with a table id; ids don't reach the end of numbers. */
 		memcpy(bytes, range->prefix, len);
-		return successor(bytes, &len) ? rows_before(walk, txn, slice_of(bytes, len)) :
-			ERR_CORRUPT;
+		successor(bytes, &len);
+		return rows_before(walk, txn, slice_of(bytes, len));
 	}
 	err = rows_from(walk, txn, bound_key(&range->high));
 	if (err == 0 && !range->high.open && slice_equal(rows_key(walk), bound_key(&range->high)))

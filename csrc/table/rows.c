@@ -38,7 +38,7 @@ static bool level_key(struct place *place, int level, uint64_t node, struct slic
 	return is_node;
 }
 
-static int read_node(struct slice payload, uint64_t *node)
+int row_node(struct slice payload, uint64_t *node)
 {
 	if (payload.len != 1 + NODE_BYTES || payload.data[0] != ROW_NODE)
 		return ERR_CORRUPT;
@@ -55,7 +55,7 @@ static int get_node(struct txn *txn, const struct place *place, uint64_t *node)
 
 	if (!err)
 		err = row_open(place_key(place), value, &payload);
-	return err ? err : read_node(payload, node);
+	return err ? err : row_node(payload, node);
 }
 
 static int put_node(struct txn *txn, const struct place *place, uint64_t node)
@@ -182,7 +182,7 @@ static int take_row(struct row_walk *walk, int level, struct slice key, struct s
 	walk->key_len = at->start + len;
 	if (row_open(key, value, &walk->payload))
 		return ERR_CORRUPT;
-	return *is_node ? read_node(walk->payload, node) : 0;
+	return *is_node ? row_node(walk->payload, node) : 0;
 }
 
 static struct slice edge_of_node(uint8_t bytes[NODE_BYTES], uint64_t node)
@@ -278,7 +278,7 @@ int rows_from(struct row_walk *walk, struct txn *txn, struct slice whole)
 			return settle(walk, level, key, value, false);
 		err = row_open(key, value, &payload);
 		if (!err)
-			err = read_node(payload, &node);
+			err = row_node(payload, &node);
 		if (err)
 			return err;
 		rest = slice_of(rest.data + capacity(level), rest.len - capacity(level));

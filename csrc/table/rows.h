@@ -16,11 +16,13 @@
 #include "sys/store.h"
 
 #define ROWS_LEVELS 3
-#define ROW_ITEM 1            /* first byte of a row's payload */
-#define ROW_PARTS 2
-#define ROW_NODE 3
+/* The lower half of the first byte of a row's payload. */
+enum row_kind { ROW_ITEM = 1, ROW_PARTS, ROW_NODE };
 
 /* --- one row --- */
+
+/* Which node the payload names; CORRUPT when it is none's. */
+int row_node(struct slice payload, uint64_t *node);
 
 struct place {
 	enum tree tree;

@@ -55,24 +55,25 @@ static int drop_row(struct txn *txn, struct cursor *cursor, struct slice key,
 	struct slice value, int level, struct budget *budget, bool *gone)
 {
 	struct slice payload;
-	uint64_t rows = 0;
+	struct stored stored;
+	uint64_t node, rows = 0;
 	int err = row_open(key, value, &payload);
 
 	*gone = true;
-	if (!err && payload.len < 9)
-		err = ERR_CORRUPT;
 	if (err)
 		return err;
-	if (payload.data[0] == ROW_NODE) {
-		uint8_t node[8];
+	if (row_node(payload, &node) == 0) {
+		uint8_t prefix[8];
 
 		if (level + 1 >= ROWS_LEVELS)
 			return ERR_CORRUPT;
-		set_u64(node, get_u64(payload.data + 1));
-		err = drop_prefix(txn, TREE_TAILS, slice_of(node, sizeof node), level + 1, budget,
-			gone);
-	} else if (payload.data[0] == ROW_PARTS && payload.len >= 17) {
-		err = item_delete_parts(txn, get_u64(payload.data + 9), &rows);
+		set_u64(prefix, node);
+		err = drop_prefix(txn, TREE_TAILS, slice_of(prefix, sizeof prefix), level + 1,
+			budget, gone);
+	} else {
+		err = stored_open(&stored, payload);
+		if (!err && stored.part)
+			err = item_delete_parts(txn, stored.part, &rows);
 	}
 	if (err || !*gone)
 		return err;
@@ -83,13 +84,13 @@ static int drop_row(struct txn *txn, struct cursor *cursor, struct slice key,
 static int drop_table(struct transaction *transaction, struct budget *budget)
 {
 	uint32_t table = transaction->catalog->dropped;
-	uint8_t prefix[4];
+	uint8_t prefix[ID_MAX];
+	size_t len = set_id(prefix, table);
 	bool empty;
 	int err;
 
-	set_u32(prefix, table);
 	transaction->changed = true;
-	err = drop_prefix(transaction->txn, TREE_ITEMS, slice_of(prefix, sizeof prefix), 0, budget,
+	err = drop_prefix(transaction->txn, TREE_ITEMS, slice_of(prefix, len), 0, budget,
 		&empty);
 	if (err || !empty)
 		return err;

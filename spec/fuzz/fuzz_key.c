@@ -1,7 +1,7 @@
 /* fuzz_key.c - keys: two of them in the order of what they are keys of, one read
  * back as key.h draws it, and any bytes as an item with a key.
  *
- *     shape (u8)   partition key's type, sort key's type, or none
+ *     shape (u8)   partition key's type, sort key's type, or none; 0x40: a long id
  *     for two keys, each of its values: a length (varint), bytes
  *     the rest     any item
  */
@@ -10,7 +10,11 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/key_item.h"
 
+#define TABLE_SHORT 7
+#define TABLE_LONG 248           /* the first of those that take more than a byte */
+
 static const uint8_t secret[HASH_SECRET_BYTES] = "fuzz of the key";
+static uint32_t table;
 
 static struct key_schema schema_of(uint8_t shape)
 {
@@ -52,17 +56,25 @@ static int expected(const struct key_schema *schema, const struct key_values *va
 	return schema->sort.type && sort > SORT_KEY_MAX ? ERR_SORT_KEY_TOO_LONG : 0;
 }
 
+static size_t id_bytes(void)
+{
+	return table == TABLE_SHORT ? 1 : 5;
+}
+
 /* The partition key that the head holds, read by the drawing in key.h. */
 static void partition_is(const struct key *key, const struct value *partition)
 {
 	struct slice head = key_head(key);
 	uint8_t bytes[KEY_HEAD_MAX];
-	size_t len = 0, at = 5;
+	size_t len = 0, at = id_bytes() + 1;
 
-	CHECK_EQUAL_UINT(get_u32(head.data), 7);
-	CHECK_EQUAL_INT(head.data[4], 0x01);
+	if (table == TABLE_SHORT)
+		CHECK_EQUAL_INT(head.data[0], TABLE_SHORT);
+	else
+		CHECK_BYTES(head.data, 5, "\xf8\0\0\0\xf8", 5);
+	CHECK_EQUAL_INT(head.data[at - 1], 0x01);
 	if (partition->type == TYPE_N) {
-		CHECK_BYTES(head.data + 5, head.len - 5, partition->bytes.data,
+		CHECK_BYTES(head.data + at, head.len - at, partition->bytes.data,
 			partition->bytes.len);
 		return;
 	}
@@ -91,12 +103,12 @@ static void comes_back(const struct key *key, const struct key_schema *schema,
 	CHECK(slice_equal(found.partition.bytes, values->partition.bytes));
 	CHECK_EQUAL_INT(key_put_attributes(&keys, &found, room), 0);
 	CHECK_BYTES(keys.data, keys.len, item.data, item.len);
-	CHECK_EQUAL_INT(key_of_key(&again, 7, schema, buffer_slice(&item), secret), 0);
+	CHECK_EQUAL_INT(key_of_key(&again, table, schema, buffer_slice(&item), secret), 0);
 	CHECK_BYTES(again.bytes, key_whole(&again).len, key->bytes, key_whole(key).len);
 	CHECK_EQUAL_UINT(again.head_len, key->head_len);
 	CHECK_EQUAL_UINT(again.partition_hash, key->partition_hash);
 	if (key_is_hashed(key))
-		CHECK_EQUAL_UINT(key->head_len, 5 + HASH_BYTES);
+		CHECK_EQUAL_UINT(key->head_len, id_bytes() + 1 + HASH_BYTES);
 	else
 		partition_is(key, &values->partition);
 	buffer_release(&item);
@@ -119,8 +131,8 @@ static void try_item(const struct key_schema *schema, struct slice item)
 	struct key_values values;
 	struct key key;
 
-	key_of_item(&key, 7, schema, item, secret);
-	if (key_of_key(&key, 7, schema, item, secret) == 0 && map_check(item) == 0) {
+	key_of_item(&key, table, schema, item, secret);
+	if (key_of_key(&key, table, schema, item, secret) == 0 && map_check(item) == 0) {
 		CHECK_EQUAL_INT(key_find(&values, schema, item), 0);
 		comes_back(&key, schema, &values);
 	}
@@ -129,12 +141,14 @@ static void try_item(const struct key_schema *schema, struct slice item)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct source source = source_of(slice_of(data, size));
-	struct key_schema schema = schema_of(source_u8(&source));
+	uint8_t shape = source_u8(&source);
+	struct key_schema schema = schema_of(shape);
 	struct number rooms[2][2];
 	struct key_values values[2];
 	struct key keys[2];
 	bool good = true;
 
+	table = shape & 0x40 ? TABLE_LONG : TABLE_SHORT;
 	for (int i = 0; i < 2; i++) {
 		struct slice partition = source_counted(&source), sort = source_counted(&source);
 		int err;
@@ -143,7 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		values[i].sort = value_of(schema.sort.type, sort, &rooms[i][1]);
 		if (!schema.sort.type)
 			values[i].sort.bytes.len = 0;
-		err = key_of_values(&keys[i], 7, &schema, &values[i], secret);
+		err = key_of_values(&keys[i], table, &schema, &values[i], secret);
 		CHECK_EQUAL_INT(err, expected(&schema, &values[i]));
 		good = good && !err;
 		if (!err)

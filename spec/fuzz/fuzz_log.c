@@ -70,8 +70,9 @@ static void read_row(struct txn *txn, struct source *source)
 {
 	uint32_t stream = 1 + source_u8(source) % (STREAMS + 1);
 	uint64_t sequence = source_u8(source);
-	uint8_t how = source_u8(source), key[RECORD_KEY];
+	uint8_t how = source_u8(source), key[RECORD_KEY_MAX];
 	struct record record;
+	size_t len;
 
 	if (how == 0xff)
 		sequence = UINT64_MAX - sequence;
@@ -80,8 +81,8 @@ static void read_row(struct txn *txn, struct source *source)
 		CHECK_EQUAL_INT(log_append(txn, stream, &record, false), 0);
 		return;
 	}
-	record_set_key(key, stream, sequence, source_u8(source) % 4);
-	fuzz_row(txn, TREE_LOG, slice_of(key, sizeof key - (how == 0x80)),
+	len = record_set_key(key, stream, sequence, source_u8(source) % 4);
+	fuzz_row(txn, TREE_LOG, slice_of(key, len - (how == 0x80)),
 		source_counted(source), how > 0xc0);
 }
 

@@ -37,8 +37,7 @@ static struct slice read_key(struct source *source, enum tree tree, uint8_t room
 	struct slice bytes;
 
 	if (tree == TREE_ITEMS) {
-		set_u32(room, TABLE);
-		len = 4;
+		len = set_id(room, TABLE);
 	} else {
 		set_u64(room, source_u8(source));
 		len = 8;
@@ -61,12 +60,17 @@ static struct slice read_key(struct source *source, enum tree tree, uint8_t room
 static void read_payload(struct source *source, enum payload kind, struct buffer *payload)
 {
 	static const uint8_t kinds[] = { ROW_NODE, ROW_ITEM, ROW_PARTS };
+	unsigned width;
 
 	buffer_clear(payload);
-	if (kind < PAYLOAD_RAW)
+	if (kind == PAYLOAD_NODE) {
 		buffer_put_u8(payload, kinds[kind]);
-	if (kind != PAYLOAD_RAW)
 		buffer_put_u64(payload, source_u8(source));
+	} else if (kind < PAYLOAD_RAW) {
+		width = source_u8(source) % 10;
+		buffer_put_u8(payload, (uint8_t)(width << 4 | kinds[kind]));
+		buffer_put_slice(payload, source_take(source, width));
+	}
 	if (kind == PAYLOAD_PARTS) {
 		buffer_put_u64(payload, source_u8(source));
 		buffer_put_u32(payload, source_u16(source));
@@ -209,10 +213,9 @@ static void write_one(struct txn *txn, struct slice sort)
 	uint64_t node = 300;
 	int err;
 
-	key.head_len = 4;
-	set_u32(key.bytes, TABLE);
+	key.head_len = (uint16_t)set_id(key.bytes, TABLE);
 	key.sort_len = (uint16_t)sort.len;
-	memcpy(key.bytes + 4, sort.data, sort.len);
+	memcpy(key.bytes + key.head_len, sort.data, sort.len);
 	err = item_get(&stored, txn, &key, &schema, item, &scratch);
 	CHECK(may_be(err));
 	if (err < 0)
@@ -267,7 +270,8 @@ static void put_deep(struct buffer *out, unsigned deep, uint8_t name)
 		buffer_put_u8(out, (uint8_t)(name + deep));
 	buffer_put_counted(out, slice_of(&name, 1));
 	buffer_put_u8(out, 3);
-	buffer_put_u8(out, 1);
+	buffer_put_u8(out, 1);          /* a sequence number of one byte */
+	buffer_put_u8(out, 9);
 	if (name % 2) {
 		buffer_put_counted(out, slice_of_text("item"));
 		return;

@@ -117,7 +117,7 @@ describe("found by review:", function()
     long:put { p = "short", s = ("k"):rep(900) }
     long:put { p = "short", s = "z" }
     db:close()
-    assert.is_true(damage(path, "short\0\1" .. ("k"):rep(510 - 12) .. "\1", 6) > 0)
+    assert.is_true(damage(path, "short\0\1" .. ("k"):rep(510 - 9) .. "\1", 6) > 0)
     db = helper.open(nil, path)
     local report = assert(db:check())
     assert.is_false(report.ok)

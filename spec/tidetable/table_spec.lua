@@ -617,3 +617,39 @@ describe("an item that can't be stored", function()
     end
   end)
 end)
+
+-- Ids of tables and streams are one byte in keys up to 247, and five above.
+it("tables whose ids are long in keys are as others are", function()
+  for _ = 2, 246 do
+    assert(db:create_table { name = "passing", partition_key = "p" })
+    assert(db:delete_table "passing")
+  end
+  local made = {}
+  for i = 1, 3 do
+    local name = "late" .. i
+    made[i] = assert(db:create_table { name = name, partition_key = "p", sort_key = "s",
+      stream = true })
+    for _, s in ipairs { "b", "a", ("c"):rep(900) } do
+      assert(made[i]:put { p = "one", s = s, of = name })
+    end
+    assert(made[i]:put { p = ("two"):rep(100), s = "a", of = name })
+  end
+  for i, late in ipairs(made) do
+    local function is_own(item)
+      return item.of == "late" .. i
+    end
+    local items = collect(late:scan())
+    assert.equal(4, #items)
+    assert.equal(("c"):rep(900), collect(late:query("one", { descending = true }))[1].s)
+    assert.equal("late" .. i, late:get { p = ("two"):rep(100), s = "a" }.of)
+    for _, item in ipairs(items) do assert.is_true(is_own(item)) end
+    local records = collect(late:stream():records())
+    assert.equal(4, #records)
+    for _, record in ipairs(records) do assert.is_true(is_own(record.new_image)) end
+  end
+  assert(db:delete_table "late2")
+  db:trim()
+  assert.equal(4, #collect(made[1]:scan()))
+  assert.equal(4, #collect(made[3]:scan()))
+  assert.is_true(assert(db:check()).ok)
+end)

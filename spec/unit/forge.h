@@ -69,6 +69,16 @@ static inline struct place forge_place(struct txn *txn, const struct key *key)
 	return place;
 }
 
+/* By the drawing in table/items.h. */
+static inline void forge_item_head(struct buffer *payload, enum row_kind kind, uint64_t sequence)
+{
+	unsigned width = u64_width(sequence);
+
+	buffer_put_u8(payload, (uint8_t)(width << 4 | kind));
+	for (unsigned i = 0; i < width; i++)
+		buffer_put_u8(payload, (uint8_t)(sequence >> 8 * i));
+}
+
 /* An item in one row, however big. */
 static inline void forge_item(struct txn *txn, const struct key *key, uint64_t sequence,
 	struct slice item)
@@ -76,8 +86,7 @@ static inline void forge_item(struct txn *txn, const struct key *key, uint64_t s
 	struct place place = forge_place(txn, key);
 	struct buffer payload = { 0 };
 
-	buffer_put_u8(&payload, ROW_ITEM);
-	buffer_put_u64(&payload, sequence);
+	forge_item_head(&payload, ROW_ITEM, sequence);
 	buffer_put_slice(&payload, item);
 	CHECK_EQUAL_INT(buffer_error(&payload), 0);
 	forge_row(txn, place.tree, place_key(&place), buffer_slice(&payload));
@@ -88,12 +97,13 @@ static inline void forge_item(struct txn *txn, const struct key *key, uint64_t s
 
 static inline void forge_no_record(struct txn *txn, uint32_t stream, uint64_t sequence)
 {
-	uint8_t key[RECORD_KEY];
+	uint8_t key[RECORD_KEY_MAX];
 	uint16_t part = 0;
+	size_t len;
 
 	do
-		record_set_key(key, stream, sequence, part++);
-	while (txn_delete(txn, TREE_LOG, slice_of(key, sizeof key)) == 0);
+		len = record_set_key(key, stream, sequence, part++);
+	while (txn_delete(txn, TREE_LOG, slice_of(key, len)) == 0);
 	CHECK(part > 1);
 }
 

@@ -92,7 +92,8 @@ static void a_key_of_no_stream(struct store *store)
 	struct txn *txn = begin_streams(store);
 	struct failure failure = { 0 };
 	struct feed feed = { .stream = 1 };
-	uint8_t key[RECORD_KEY];
+	uint8_t key[RECORD_KEY_MAX];
+	size_t len = record_set_key(key, 1, 4, 1);
 	struct cursor *cursor;
 	struct slice record;
 	struct record head;
@@ -100,8 +101,7 @@ static void a_key_of_no_stream(struct store *store)
 
 	append(txn, 1, 3, 1);
 	append(txn, 1, 5, 2);
-	record_set_key(key, 1, 4, 0x0100);
-	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, slice_of(key, sizeof key - 1),
+	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, slice_of(key, len - 1),
 		slice_of_text("what is this")), 0);
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
 	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);

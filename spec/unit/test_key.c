@@ -219,12 +219,15 @@ static void tables_lie_one_after_the_other(void)
 {
 	struct key_schema schema = schema_of(TYPE_S, 0);
 	struct value low = text_value("a"), high = text_value("z");
+	static const uint32_t ids[] = { 1, 2, 246, 247, 248, 249, 255, 256, 65536, UINT32_MAX };
 	struct key a, b;
 
-	CHECK_EQUAL_INT(key_set_partition(&a, 255, &schema, &high, secret), 0);
-	CHECK_EQUAL_INT(key_set_partition(&b, 256, &schema, &low, secret), 0);
-	CHECK(slice_compare(key_whole(&a), key_whole(&b)) < 0);
-	CHECK_EQUAL_UINT(get_u32(b.bytes), 256);
+	for (size_t i = 1; i < sizeof ids / sizeof *ids; i++) {
+		CHECK_EQUAL_INT(key_set_partition(&a, ids[i - 1], &schema, &high, secret), 0);
+		CHECK_EQUAL_INT(key_set_partition(&b, ids[i], &schema, &low, secret), 0);
+		CHECK(slice_compare(key_whole(&a), key_whole(&b)) < 0);
+		CHECK_EQUAL_UINT(get_id(key_whole(&b)), ids[i]);
+	}
 }
 
 /* --- bytes --- */
@@ -235,12 +238,12 @@ static void the_layout(void)
 	struct key key;
 
 	make_key(&key, value_of(TYPE_B, "a\0b", 3), value_of(TYPE_B, "s\0", 2));
-	CHECK_BYTES(key_head(&key).data, key_head(&key).len, "\0\0\0\7\1a\0\xff" "b\0\1", 11);
+	CHECK_BYTES(key_head(&key).data, key_head(&key).len, "\7\1a\0\xff" "b\0\1", 8);
 	CHECK_BYTES(key.bytes + key.head_len, key.sort_len, "s\0", 2);
 	number_from_integer(&number, 12);
 	make_key(&key, value_of(TYPE_N, number.bytes, number.len),
 		value_of(TYPE_N, number.bytes, number.len));
-	CHECK_BYTES(key_whole(&key).data, key_whole(&key).len, "\0\0\0\7\1\xc1\x18\xc1\x18", 9);
+	CHECK_BYTES(key_whole(&key).data, key_whole(&key).len, "\7\1\xc1\x18\xc1\x18", 6);
 }
 
 /* A head holds 0x01, the escaped bytes and two more, in KEY_HEAD_INLINE. */
@@ -257,13 +260,13 @@ static void check_inline(size_t len, size_t zeros)
 		bytes[i * len / zeros] = 0;
 	make_key(&key, value, (struct value){ 0 });
 	CHECK_EQUAL_INT(key_is_hashed(&key), !fits);
-	CHECK_EQUAL_UINT(key.head_len, fits ? 4 + 1 + len + zeros + 2 : 4 + 1 + HASH_BYTES);
+	CHECK_EQUAL_UINT(key.head_len, fits ? 1 + 1 + len + zeros + 2 : 1 + 1 + HASH_BYTES);
 	CHECK_EQUAL_UINT(key.partition_hash, hash64(secret, value.bytes) & UINT32_MAX);
 	if (fits)
 		return;
 	hash128(secret, value.bytes, hash);
-	CHECK_EQUAL_INT(key.bytes[4], 0x02);
-	CHECK_BYTES(key.bytes + 5, HASH_BYTES, hash, HASH_BYTES);
+	CHECK_EQUAL_INT(key.bytes[1], 0x02);
+	CHECK_BYTES(key.bytes + 2, HASH_BYTES, hash, HASH_BYTES);
 }
 
 static void a_long_partition_key_is_hashed(void)
@@ -554,7 +557,8 @@ static void any_bytes_read_as_a_key_or_not(void)
 		int err;
 
 		check_random_bytes(bytes, sizeof bytes);
-		bytes[4] = (uint8_t)(1 + check_random_below(2));
+		bytes[i % 2 ? 1 : 5] = (uint8_t)(1 + check_random_below(2));
+		bytes[0] = i % 2 ? 7 : ID_LONG;
 		err = key_read(&values, slice_of(bytes, check_random_below(sizeof bytes)), &schema,
 			&scratch);
 		CHECK(err == 0 || err == ERR_CORRUPT);

@@ -270,10 +270,9 @@ static struct txn *write_three(struct store *store)
 
 static struct slice key_of(uint64_t sequence, uint16_t part)
 {
-	static uint8_t key[RECORD_KEY];
+	static uint8_t key[RECORD_KEY_MAX];
 
-	record_set_key(key, 1, sequence, part);
-	return slice_of(key, sizeof key);
+	return slice_of(key, record_set_key(key, 1, sequence, part));
 }
 
 static void put_share(struct txn *txn, struct slice key, struct slice share)
@@ -459,7 +458,7 @@ static void a_key_may_be_no_record_s(struct store *store)
 	uint64_t rows = 0;
 	uint32_t end;
 
-	put_share(txn, slice_of("\0\0\0\1\xff", 5), slice_of_text("?"));
+	put_share(txn, slice_of("\1\xff", 2), slice_of_text("?"));
 	CHECK_EQUAL_INT(log_last_stream(txn, &end), ERR_CORRUPT);
 	CHECK_EQUAL_INT(log_last(cursor_of(txn), 1, &head), ERR_CORRUPT);
 	CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 4, &head), ERR_CORRUPT);

@@ -403,16 +403,47 @@ static void maps_that_do_not_decode(void)
 
 static void keys_of_rows_in_order(void)
 {
-	uint8_t a[RECORD_KEY], b[RECORD_KEY];
+	static const struct record_place places[] = {
+		{ 1, 0, 0 }, { 1, 0, 0x0807060504030201 }, { 1, 1, 0x0807060504030201 },
+		{ 1, 0x0d0e, 0x0807060504030201 }, { 1, 0, 0x0807060504030202 },
+		{ 1, UINT16_MAX, UINT64_MAX }, { 247, 0, 1 }, { 248, 0, 1 }, { 248, 1, 1 },
+		{ 0x01020304, 0, 1 }, { 0x01020304, 0x0d0e, 0x05060708090a0b0c },
+		{ UINT32_MAX, UINT16_MAX, UINT64_MAX },
+	};
+	uint8_t last[RECORD_KEY_MAX], key[RECORD_KEY_MAX] = { 0 };
+	size_t last_len = 1, len;
 
-	record_set_key(a, 0x01020304, 0x05060708090a0b0c, 0x0d0e);
-	CHECK_BYTES(a, sizeof a, "\1\2\3\4\5\6\7\10\11\12\13\14\15\16", RECORD_KEY);
-	record_set_key(b, 0x01020304, 0x05060708090a0b0c, 0x0d0f);
-	CHECK(memcmp(a, b, sizeof a) < 0);
-	record_set_key(a, 0x01020304, 0x05060708090a0b0d, 0);
-	CHECK(memcmp(b, a, sizeof a) < 0);
-	record_set_key(b, 0x01020305, 0, 0);
-	CHECK(memcmp(a, b, sizeof a) < 0);
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		struct record_place place = { 0 };
+
+		memcpy(last, key, sizeof last);
+		len = record_set_key(key, places[i].stream, places[i].sequence, places[i].part);
+		CHECK(slice_compare(slice_of(last, last_len), slice_of(key, len)) < 0);
+		CHECK(record_get_key(&place, slice_of(key, len)));
+		CHECK(memcmp(&place, &places[i], sizeof place) == 0);
+		last_len = len;
+	}
+	CHECK_EQUAL_UINT(len, RECORD_KEY_MAX);
+	len = record_set_key(key, 7, 0x0102030405060708, 0x090a);
+	CHECK_BYTES(key, len, "\7\1\2\3\4\5\6\7\10\11\12", 11);
+	len = record_set_key(key, 0x01020304, 0x0102030405060708, 0);
+	CHECK_BYTES(key, len, "\xf8\1\2\3\4\1\2\3\4\5\6\7\10", 13);
+}
+
+/* Too short, too long, a part that is the first, an id that is none or could be shorter. */
+static void keys_that_are_no_rows(void)
+{
+	static const struct { const char *bytes; size_t len; } keys[] = {
+		{ "", 0 }, { "\1", 1 }, { "\0" "12345678", 9 }, { "\1" "1234567", 8 },
+		{ "\1" "12345678\1", 10 }, { "\1" "12345678\0\0", 11 },
+		{ "\1" "12345678\0\1?", 12 }, { "\xf8\0\0\0\xf7" "12345678", 13 },
+		{ "\xf8\0\0\0", 4 }, { "\xf8\0\0\0\xf8" "1234567", 12 },
+		{ "\xf9\0\0\1\0" "12345678", 13 }, { "\xff" "12345678", 9 },
+	};
+	struct record_place place;
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		CHECK(!record_get_key(&place, slice_of(keys[i].bytes, keys[i].len)));
 }
 
 static void events_have_dynamodb_s_names(void)
@@ -436,6 +467,7 @@ int main(void)
 	keys_that_are_too_long();
 	maps_that_do_not_decode();
 	keys_of_rows_in_order();
+	keys_that_are_no_rows();
 	events_have_dynamodb_s_names();
 	return 0;
 }

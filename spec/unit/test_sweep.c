@@ -83,13 +83,13 @@ static int trim_all(void)
 static void a_record_is_damaged(void)
 {
 	struct tide *tide = open_with_clock(tide_path("sweep"), manual);
-	uint8_t key[RECORD_KEY];
+	uint8_t key[RECORD_KEY_MAX];
+	size_t len = record_set_key(key, 1, 3, 0);
 
 	fill(tide, "first");
 	fill(tide, "second");
 	tide_close(tide);
-	record_set_key(key, 1, 3, 0);
-	damage(TREE_LOG, slice_of(key, sizeof key));
+	damage(TREE_LOG, slice_of(key, len));
 	CHECK_EQUAL_INT(trim_all(), ERR_CORRUPT);
 	CHECK_EQUAL_UINT(rows_in(TREE_LOG), RECORDS - 2);
 	CHECK_EQUAL_INT(trim_all(), ERR_CORRUPT);
@@ -99,7 +99,7 @@ static void a_record_is_damaged(void)
 static void a_deleted_item_is_damaged(void)
 {
 	struct tide *tide = open_with_clock(tide_path("sweep"), manual);
-	const uint8_t key[] = { 0, 0, 0, 3, 0x01, 'a', 'n', 'n', 0, 0x01, '2' };
+	const uint8_t key[] = { 3, 0x01, 'a', 'n', 'n', 0, 0x01, '2' };
 	uint64_t items;
 
 	fill(tide, "third");

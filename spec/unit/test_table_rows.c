@@ -143,8 +143,8 @@ static void put(struct txn *txn, const struct model_key *key)
 
 	CHECK_EQUAL_INT(place_make(&place, txn, bytes_of(key), &last_node), 0);
 	row_start(&value);
-	buffer_put_u8(&value, ROW_ITEM);
-	buffer_put_u64(&value, 1);
+	buffer_put_u8(&value, 0x10 | ROW_ITEM);
+	buffer_put_u8(&value, 1);
 	buffer_put_u32(&value, key->mark);
 	CHECK_EQUAL_INT(row_seal(&value, place_key(&place)), 0);
 	CHECK_EQUAL_INT(txn_put(txn, place.tree, place_key(&place), buffer_slice(&value)), 0);
@@ -176,7 +176,7 @@ static void find(struct txn *txn, const struct model_key *key)
 	if (err)
 		return;
 	CHECK_EQUAL_INT(row_open(place_key(&place), value, &payload), 0);
-	CHECK_EQUAL_UINT(get_u32(payload.data + 9), model[model_from(bytes_of(key))].mark);
+	CHECK_EQUAL_UINT(get_u32(payload.data + 2), model[model_from(bytes_of(key))].mark);
 }
 
 static void count(struct txn *txn)
@@ -196,8 +196,8 @@ static void is_on(const struct row_walk *walk, size_t at)
 {
 	CHECK(at < model_count);
 	CHECK_BYTES(rows_key(walk).data, rows_key(walk).len, model[at].bytes, model[at].len);
-	CHECK(walk->payload.len == 13 && walk->payload.data[0] == ROW_ITEM);
-	CHECK_EQUAL_UINT(get_u32(walk->payload.data + 9), model[at].mark);
+	CHECK(walk->payload.len == 6 && walk->payload.data[0] == (0x10 | ROW_ITEM));
+	CHECK_EQUAL_UINT(get_u32(walk->payload.data + 2), model[at].mark);
 }
 
 static void everything(struct txn *txn)
