@@ -220,13 +220,25 @@ static bool nearest_by_integers(struct decimal decimal, double *d)
 
 /* --- the quickest way that will do --- */
 
+/* What amounts and readings are: four digits behind the point, and fifteen in all. The
+ * quotient is rounded once; so where it is d the decimal reads back as d, and no other
+ * of so few digits does. */
+static bool has_few_digits(double d, struct decimal *decimal)
+{
+	if (d >= 1e11)
+		return false;
+	decimal->digits = (uint64_t)(d * 1e4 + 0.5);
+	decimal->exponent = -4;
+	return decimal->digits > 0 && (double)decimal->digits / 1e4 == d;
+}
+
 struct decimal decimal_of_double(double d)
 {
 	struct decimal decimal = { 0 };
 
 	if (d < (double)INTEGER_EXACT && d == (double)(uint64_t)d)
 		decimal.digits = (uint64_t)d;
-	else if (!shortest_by_integers(d, &decimal))
+	else if (!has_few_digits(d, &decimal) && !shortest_by_integers(d, &decimal))
 		decimal = shortest_by_text(d);
 	return decimal;
 }
