@@ -18,6 +18,7 @@
 #define HEAD_BYTES 5               /* a container's type and length */
 #define ENTRIES_MIN 32
 #define HIGH_BITS 0x8080808080808080u
+#define SELDOM __attribute__((noinline))
 
 static inline void give_up(struct builder *builder, int err)
 {
@@ -145,6 +146,88 @@ static inline void add_entry(struct builder *builder, size_t start, size_t name_
 		frame->sorted = entry_compare(builder->bytes.data, entry - 1, entry) < 0;
 }
 
+/* --- what is known of the last item --- */
+
+/* True if the item's next name is that which came here in the last one. */
+static inline bool is_known(const struct builder *builder, struct slice name, uint64_t prefix)
+{
+	unsigned at = builder->frames[0].count;
+	const struct builder_name *known;
+
+	if (!builder->as_known || at >= builder->known.count)
+		return false;
+	known = &builder->known.names[at];
+	return prefix == known->prefix && name.len == known->bytes[0] &&
+		(name.len <= 8 || memcmp(known->bytes + 1, name.data, name.len) == 0);
+}
+
+/* As builder_name does, with nothing left to find out. */
+static inline void put_known_name(struct builder *builder, size_t len)
+{
+	struct builder_frame *frame = &builder->frames[0];
+	const struct builder_name *known = &builder->known.names[frame->count];
+	struct builder_entry *entry = &builder->entries[frame->count];
+	uint8_t *room;
+
+	if (!charge(builder, len))
+		return;
+	room = room_for(builder, sizeof known->bytes);
+	if (!room)
+		return;
+	memcpy(room, known->bytes, sizeof known->bytes);
+	entry->prefix = known->prefix;
+	entry->start = (uint32_t)builder->bytes.len;
+	entry->name_start = entry->start + 1;
+	entry->name_len = (uint32_t)len;
+	builder->bytes.len += 1 + len;
+	builder->entry_count = ++frame->count;
+	frame->sorted = builder->known.sorted;
+}
+
+/* True if all of the item's names were those of the last one. */
+static inline bool is_as_known(const struct builder *builder, const struct builder_frame *frame)
+{
+	return builder->depth == 0 && builder->as_known && frame->count == builder->known.count;
+}
+
+/* Keeps the item's names, before it is put in order. */
+static void know_names(struct builder *builder, const struct builder_frame *frame)
+{
+	struct builder_known *known = &builder->known;
+
+	builder->as_known = false;
+	known->count = 0;
+	if (frame->count > BUILDER_KNOWN_MAX)
+		return;
+	for (unsigned i = 0; i < frame->count; i++) {
+		const struct builder_entry *entry = &builder->entries[i];
+		struct builder_name *name = &known->names[i];
+
+		if (entry->name_len > BUILDER_KNOWN_NAME)
+			return;
+		name->prefix = entry->prefix;
+		memcpy(name->bytes, builder->bytes.data + entry->name_start - 1,
+			1 + entry->name_len);
+	}
+	known->sorted = frame->sorted;
+	known->count = frame->count;
+}
+
+/* Keeps their order, which the entries have now. */
+static void know_order(struct builder *builder)
+{
+	struct builder_known *known = &builder->known;
+	const struct builder_entry *entries = builder->entries;
+
+	for (unsigned i = 0; i < known->count; i++) {
+		unsigned before = 0;
+
+		for (unsigned j = 0; j < known->count; j++)
+			before += entries[j].start < entries[i].start;
+		known->names[i].from = (uint8_t)before;
+	}
+}
+
 /* --- putting entries in order --- */
 
 /* Both sorts answer whether two names are equal: equal ones end up side by side,
@@ -178,7 +261,7 @@ static bool sort(const uint8_t *data, struct builder_entry *entries, size_t coun
 	bool twice;
 	int order;
 
-	if (count <= BUILDER_ORDER_MAX)
+	if (count <= BUILDER_KNOWN_MAX)
 		return sort_few(data, entries, count);
 	twice = sort(data, entries, half, spare);
 	twice |= sort(data, entries + half, count - half, spare);
@@ -204,10 +287,10 @@ static void measure_entries(struct builder *builder, size_t first, size_t count)
 	}
 }
 
-/* Copies the entries out in their new order (NULL: they are in it), and back as one
- * piece. */
+/* Copies the entries out in their new order, which is that of `known` if that is given,
+ * and back as one piece. */
 static void move_entries(struct builder *builder, const struct builder_entry *entries,
-	size_t count, const uint8_t *order, uint8_t *body)
+	size_t count, const struct builder_known *known, uint8_t *body)
 {
 	size_t i, len = (size_t)(builder->bytes.data + builder->bytes.len - body);
 	uint8_t *to;
@@ -219,40 +302,12 @@ static void move_entries(struct builder *builder, const struct builder_entry *en
 		return;
 	}
 	for (i = 0; i < count; i++) {
-		const struct builder_entry *entry = &entries[order ? order[i] : i];
+		const struct builder_entry *entry = &entries[known ? known->names[i].from : i];
 
 		memcpy(to, builder->bytes.data + entry->start, entry->len);
 		to += entry->len;
 	}
 	memcpy(body, to - len, len);
-}
-
-/* Items are alike: in the order in which the last one's names ascended, most others'
- * do as well. */
-static bool ascend_as_before(const struct builder *builder, const struct builder_entry *entries,
-	size_t count)
-{
-	const uint8_t *order = builder->order, *data = builder->bytes.data;
-
-	if (count != builder->order_count)
-		return false;
-	for (size_t i = 1; i < count; i++)
-		if (entry_compare(data, &entries[order[i - 1]], &entries[order[i]]) >= 0)
-			return false;
-	return true;
-}
-
-/* Entries that are sorted now; they were written one behind the other. */
-static void keep_order(struct builder *builder, const struct builder_entry *entries, size_t count)
-{
-	builder->order_count = count <= BUILDER_ORDER_MAX ? count : 0;
-	for (size_t i = 0; i < builder->order_count; i++) {
-		unsigned before = 0;
-
-		for (size_t j = 0; j < count; j++)
-			before += entries[j].start < entries[i].start;
-		builder->order[i] = (uint8_t)before;
-	}
 }
 
 static void put_in_order(struct builder *builder, const struct builder_frame *frame)
@@ -261,21 +316,19 @@ static void put_in_order(struct builder *builder, const struct builder_frame *fr
 	uint8_t *body = builder->bytes.data + frame->body + 1;
 	struct builder_entry *entries;
 
-	if (count > BUILDER_ORDER_MAX && spare + count / 2 > builder->entry_cap &&
+	if (count > BUILDER_KNOWN_MAX && spare + count / 2 > builder->entry_cap &&
 		!grow_entries(builder, spare + count / 2))
 		return;
 	measure_entries(builder, frame->entry, count);
 	entries = builder->entries + frame->entry;
-	if (builder->depth == 0 && ascend_as_before(builder, entries, count)) {
-		move_entries(builder, entries, count, builder->order, body);
+	if (is_as_known(builder, frame)) {
+		move_entries(builder, entries, count, &builder->known, body);
 		return;
 	}
 	if (sort(builder->bytes.data, entries, count, builder->entries + spare)) {
 		give_up(builder, ERR_DUPLICATE_MEMBER);
 		return;
 	}
-	if (builder->depth == 0)
-		keep_order(builder, entries, count);
 	move_entries(builder, entries, count, NULL, body);
 }
 
@@ -301,6 +354,7 @@ void builder_start(struct builder *builder)
 	builder->size = 0;
 	builder->size_max = ITEM_MAX_BYTES;
 	builder->err = 0;
+	builder->as_known = true;
 	if (room_for(builder, 1))
 		start_frame(builder, TYPE_M);
 }
@@ -333,11 +387,18 @@ static void put_count(struct builder *builder, const struct builder_frame *frame
 static void close_frame(struct builder *builder)
 {
 	const struct builder_frame *frame = open_frame(builder);
+	bool is_news = builder->depth == 0 && !is_as_known(builder, frame);
 
 	if (type_is_set(frame->type) && frame->count == 0)
 		give_up(builder, ERR_EMPTY_SET);
+	if (is_news)
+		know_names(builder, frame);
 	if (!frame->sorted && !builder->err)
 		put_in_order(builder, frame);
+	if (is_news && builder->err)
+		builder->known.count = 0;
+	else if (is_news)
+		know_order(builder);
 	if (builder->err)
 		return;
 	builder->entry_count = frame->entry;
@@ -358,14 +419,12 @@ static inline uint8_t *put_name(uint8_t *to, struct slice name, uint64_t prefix)
 	return to + name.len;
 }
 
-void builder_name(struct builder *builder, struct slice name)
+SELDOM static void put_new_name(struct builder *builder, struct slice name, uint64_t prefix)
 {
-	struct builder_frame *frame = open_frame(builder);
-	uint64_t prefix = prefix_of(name);
 	size_t start = builder->bytes.len;
 	uint8_t *room;
 
-	assert(builder->err || frame->type == TYPE_M);
+	assert(builder->err || open_frame(builder)->type == TYPE_M);
 
 	if (name.len == 0 || name.len > NAME_MAX_BYTES)
 		give_up(builder, name.len ? ERR_NAME_TOO_LONG : ERR_EMPTY_NAME);
@@ -379,6 +438,20 @@ void builder_name(struct builder *builder, struct slice name)
 		return;
 	written_to(builder, put_name(put_varint(room, name.len), name, prefix));
 	add_entry(builder, start, name.len, prefix);
+}
+
+void builder_name(struct builder *builder, struct slice name)
+{
+	uint64_t prefix = prefix_of(name);
+
+	if (builder->depth > 0) {
+		put_new_name(builder, name, prefix);
+	} else if (is_known(builder, name, prefix)) {
+		put_known_name(builder, name.len);
+	} else {
+		builder->as_known = false;
+		put_new_name(builder, name, prefix);
+	}
 }
 
 /* Charges for a value and makes room; NULL after a failure. A list counts its

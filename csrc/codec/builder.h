@@ -25,8 +25,10 @@
 #include "base/buffer.h"
 #include "codec/value.h"
 
-/* Up to here insertion sort is quicker, and the last order is tried first. */
-#define BUILDER_ORDER_MAX 12
+/* Of so many attributes and so long names the last item's are remembered; and up to here
+ * insertion sort is quicker. */
+#define BUILDER_KNOWN_MAX 12
+#define BUILDER_KNOWN_NAME 31
 
 /* An attribute of a map or a member of a set, while its container is open. The
  * name is what the entry is sorted by; a member's name is the member. */
@@ -36,6 +38,19 @@ struct builder_entry {
 	uint32_t len;        /* its length, name included; known at close */
 	uint32_t name_start;
 	uint32_t name_len;
+};
+
+/* Items are alike. So what is known of the last one's attributes, in the order in which
+ * they were given, is tried first: a name that comes in the same place is not
+ * looked at again, and if all do the order is known too. */
+struct builder_known {
+	unsigned count;      /* 0: nothing is known */
+	bool sorted;         /* they were given ascending */
+	struct builder_name {
+		uint64_t prefix;
+		uint8_t bytes[1 + BUILDER_KNOWN_NAME];   /* its length, itself */
+		uint8_t from;        /* of the item's entries, which one comes here */
+	} names[BUILDER_KNOWN_MAX];
 };
 
 /* A container that is open. */
@@ -52,8 +67,8 @@ struct builder {
 	struct buffer scratch;           /* for putting entries in order */
 	struct builder_entry *entries;
 	size_t entry_count, entry_cap;
-	uint8_t order[BUILDER_ORDER_MAX];   /* of the last item that had to be put in order, */
-	size_t order_count;                 /* which of its attributes come first, second, ... */
+	struct builder_known known;
+	bool as_known;                   /* so far the item's names were those */
 	struct builder_frame frames[VALUE_MAX_DEPTH + 2];   /* item, M and L, a set */
 	unsigned depth;                  /* the open frame; 0: the item */
 	size_t size;                     /* by DynamoDB's rule */

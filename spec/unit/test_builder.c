@@ -243,13 +243,15 @@ static void test_many(void)
 
 /* --- one item after another, as if there had been none before --- */
 
-#define NAMES_MAX 16
+#define NAMES_MAX 20
 
 static struct slice build_names(struct builder *builder, const uint8_t *names, size_t count)
 {
 	static const char *const all[] = {
 		"a", "ab", "abcdefg", "abcdefgh", "abcdefghi", "b", "ba", "c", "d\0", "d", "e",
 		"longer than any prefix", "longer than another", "z", "\xc3\xa9", "zz",
+		"longer than any prefer", "a name of thirty-one bytes, whole",
+		"a name of thirty-one bytes, whol", "a name of thirty-one bytes, who",
 	};
 	struct slice item;
 
@@ -270,8 +272,9 @@ static void test_one_after_another(void)
 		struct builder fresh = { 0 };
 		struct slice again, item;
 
-		/* The same names again, two of them exchanged, one other, or all of them. */
-		switch (check_random_below(i ? 6 : 1)) {
+		/* The same names again, two of them exchanged, one other, less or more, or
+		 * all of them. */
+		switch (check_random_below(i ? 8 : 1)) {
 		case 0:
 			count = 1 + check_random_below(NAMES_MAX);
 			for (size_t j = 0; j < count; j++)
@@ -288,6 +291,13 @@ static void test_one_after_another(void)
 			names[b] = name;
 			break;
 		}
+		case 3:
+			count -= count > 1;
+			break;
+		case 4:
+			if (count < NAMES_MAX)
+				names[count++] = (uint8_t)check_random_below(NAMES_MAX);
+			break;
 		default:
 			break;
 		}
