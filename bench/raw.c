@@ -189,7 +189,6 @@ struct last {
 	uint8_t key[KEY_ROOM];
 	size_t key_len;
 	size_t value_len;
-	size_t item_at;                  /* where the item begins in the value, if it has one */
 };
 
 /* False if there is none, and then it is all zeros. */
@@ -204,12 +203,10 @@ static bool last_row(const struct file *file, MDB_dbi tree, struct last *last)
 		must(rc, "last row");
 	*last = (struct last){ 0 };
 	if (!rc) {
-		if (key.mv_size > KEY_ROOM || value.mv_size <= ROW_CHECKSUM)
-			die("last row", "it is not as this program thought");
+		if (key.mv_size > KEY_ROOM)
+			die("last row", "its key is longer than this program thought of");
 		last->key_len = key.mv_size;
 		last->value_len = value.mv_size;
-		last->item_at = ROW_CHECKSUM + 1 +
-			(((const uint8_t *)value.mv_data)[ROW_CHECKSUM] >> 4);
 		memcpy(last->key, key.mv_data, key.mv_size);
 	}
 	mdb_cursor_close(cursor);
@@ -250,6 +247,13 @@ struct keys {
 	size_t at;
 };
 
+/* The items' longest row: all have the same length but for the number in the head. */
+struct item_row {
+	size_t len;
+	size_t item_at;                  /* where the item begins */
+	uint8_t head;                    /* what says how wide the number is: doc/format.md */
+};
+
 static void keys_add(struct keys *keys, struct slice key)
 {
 	if (key.len > KEY_ROOM || (keys->count && key.len != keys->len))
@@ -257,7 +261,18 @@ static void keys_add(struct keys *keys, struct slice key)
 	memcpy(keys->all[keys->count++], key.data, keys->len = key.len);
 }
 
-static void keys_read(struct keys *keys, const struct file *file)
+static void take_longest(struct item_row *row, const MDB_val *value)
+{
+	if (value->mv_size <= row->len)
+		return;
+	row->len = value->mv_size;
+	row->head = ((const uint8_t *)value->mv_data)[ROW_CHECKSUM];
+	row->item_at = ROW_CHECKSUM + 1 + (row->head >> 4);
+	if (row->len > IMAGE_MAX || row->item_at >= row->len)
+		die("items", "they are not as this program thought");
+}
+
+static void keys_read(struct keys *keys, struct item_row *row, const struct file *file)
 {
 	MDB_txn *txn = begin(file, MDB_RDONLY);
 	MDB_cursor *cursor = cursor_of(txn, file->items);
@@ -266,8 +281,11 @@ static void keys_read(struct keys *keys, const struct file *file)
 
 	must(mdb_stat(txn, file->items, &stat), "keys");
 	*keys = (struct keys){ .all = get_memory(stat.ms_entries * sizeof *keys->all) };
-	while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0)
+	*row = (struct item_row){ 0 };
+	while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
 		keys_add(keys, slice_of(key.mv_data, key.mv_size));
+		take_longest(row, &value);
+	}
 	if (!keys->count)
 		die("keys", "there are no items");
 	mdb_cursor_close(cursor);
@@ -315,8 +333,7 @@ struct put {
 	uint64_t state;                  /* of chance */
 	uint64_t sequence;
 	struct last log;
-	size_t item_len;                 /* of a stored value */
-	size_t item_at;                  /* where the item begins in it */
+	struct item_row row;
 	size_t modify_len, insert_len;   /* of a stored record */
 	uint8_t image[IMAGE_MAX];        /* the item's value; a part of it changes each time */
 };
@@ -324,7 +341,7 @@ struct put {
 /* The last record is of an item that was new, or has two images. */
 static void measure_records(struct put *put)
 {
-	size_t image = put->item_len - put->item_at;
+	size_t image = put->row.len - put->row.item_at;
 	size_t least = ROW_CHECKSUM + image, len;
 	struct record_place place;
 
@@ -344,12 +361,9 @@ static void put_prepare(struct put *put, size_t count)
 
 	if (!last_row(&put->file, put->file.items, &last))
 		die("put", "there are no items");
-	if (last.value_len > IMAGE_MAX || last.item_at >= last.value_len)
-		die("put", "items are not as this program thought");
-	put->item_len = last.value_len;
-	put->item_at = last.item_at;
+	keys_read(&put->keys, &put->row, &put->file);
 	memset(put->image, 'x', sizeof put->image);
-	keys_read(&put->keys, &put->file);
+	put->image[ROW_CHECKSUM] = put->row.head;
 	if (put->partition) {
 		free(put->keys.all);
 		keys_make(&put->keys, get_id(slice_of(last.key, last.key_len)), put->partition,
@@ -371,7 +385,7 @@ static MDB_val next_key(struct put *put)
 static void append_record(struct put *put, struct work *work, const uint8_t *old)
 {
 	size_t len = old ? put->modify_len : put->insert_len;
-	size_t image = put->item_len - put->item_at;
+	size_t image = put->row.len - put->row.item_at;
 	MDB_val key = { put->log.key_len, put->log.key };
 	MDB_val value = { len, NULL };
 	uint8_t *at;
@@ -382,12 +396,12 @@ static void append_record(struct put *put, struct work *work, const uint8_t *old
 	memset(at, 0, len - image);
 	if (old)
 		memcpy(at + len - 2 * image, old, image);
-	memcpy(at + len - image, put->image + put->item_at, image);
+	memcpy(at + len - image, put->image + put->row.item_at, image);
 }
 
 static void put_item(struct put *put, struct work *work, MDB_val *key, unsigned flags)
 {
-	MDB_val value = { put->item_len, put->image };
+	MDB_val value = { put->row.len, put->image };
 
 	must(mdb_cursor_put(work->items, key, &value, flags), "put");
 }
@@ -396,10 +410,11 @@ static void put_one(struct put *put, struct work *work)
 {
 	uint8_t old[IMAGE_MAX];
 	MDB_val key = next_key(put);
+	size_t shorter;
 	MDB_val value;
 
 	put->sequence++;
-	memcpy(put->image, &put->sequence, sizeof put->sequence);
+	set_u32(put->image, (uint32_t)put->sequence);    /* where ours has its checksum */
 	if (!put->both) {
 		put_item(put, work, &key, 0);
 		return;
@@ -409,11 +424,11 @@ static void put_one(struct put *put, struct work *work)
 		put_item(put, work, &key, 0);
 		return;
 	}
-	/* The sequence number before the item may be a little shorter. */
-	if (value.mv_size > put->item_len || value.mv_size < put->item_len - put->item_at)
+	shorter = put->row.len - value.mv_size;
+	if (value.mv_size > put->row.len || shorter >= put->row.item_at)
 		die("put", "items are not all of the same size");
 	memcpy(old, value.mv_data, value.mv_size);
-	append_record(put, work, old + put->item_at - (put->item_len - value.mv_size));
+	append_record(put, work, old + put->row.item_at - shorter);
 	put_item(put, work, &key, MDB_CURRENT);
 }
 
@@ -491,12 +506,13 @@ static void measure_scan(const char *path)
 static void measure_get(const char *path, uint64_t count, uint64_t state)
 {
 	struct file file;
+	struct item_row row;
 	struct keys keys;
 	MDB_txn *txn;
 	uint64_t start;
 
 	file_open(&file, path, MDB_RDONLY);
-	keys_read(&keys, &file);
+	keys_read(&keys, &row, &file);
 	txn = begin(&file, MDB_RDONLY);
 	mdb_txn_reset(txn);
 	start = now_ns();

@@ -1,6 +1,6 @@
 /* order.c - orders as bytes, and back.
  *
- *     key        customer/placed_at
+ *     key        customer, '/', placed_at (u64, big-endian)
  *     item       [ version ] attribute...              by name
  *     attribute  [ type << 6 | name length ][ name ][ value length ][ value ]
  *
@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/buffer.h"
 
 #define VERSION 1
 #define TYPE_SHIFT 6
@@ -39,10 +41,11 @@ void order_write(struct order *order, const struct image *image)
 {
 	const size_t customer = sizeof image->customer - 1;
 
+	_Static_assert(sizeof image->customer + 8 == ORDER_KEY, "customer, slash, u64");
+
 	memcpy(order->key, image->customer, customer);
 	order->key[customer] = '/';
-	set_digits((char *)order->key + customer + 1, (unsigned)(ORDER_KEY - customer - 1),
-		(uint64_t)image->placed_at);
+	set_u64(order->key + customer + 1, (uint64_t)image->placed_at);
 	write_item(order->item, image);
 }
 

@@ -229,7 +229,7 @@ static bool has_few_digits(double d, struct decimal *decimal)
 		return false;
 	decimal->digits = (uint64_t)(d * 1e4 + 0.5);
 	decimal->exponent = -4;
-	return decimal->digits > 0 && (double)decimal->digits / 1e4 == d;
+	return (double)decimal->digits / 1e4 == d;
 }
 
 struct decimal decimal_of_double(double d)

@@ -72,6 +72,8 @@ int table_get(struct table_row *table, struct slice bytes)
 	table->stream = source_u32(&source);
 	table->newest_stream = source_u32(&source);
 	schema_get(&source, &table->schema);
+	if (table->id == 0)
+		return ERR_CORRUPT;
 	return source_finish(&source);
 }
 

@@ -45,7 +45,7 @@ int streams_add_row(struct streams *streams, struct slice key, struct slice valu
 	if (err)
 		return err;
 	stream.row.id = get_u32(key.data + 1);
-	return add(streams, &stream);
+	return stream.row.id ? add(streams, &stream) : ERR_CORRUPT;
 }
 
 int streams_load(struct streams *streams, struct txn *txn)

@@ -10,6 +10,7 @@
 #include "stream/feed.h"
 
 #define STREAMS 3
+#define FIRST 246                /* one of them, and one there is not, have long ids */
 #define ROWS_MAX 32
 #define FILLS_MAX 200
 #define CLOCK_UNIT 1000
@@ -24,11 +25,11 @@ static uint64_t clock_ms;
 static void read_streams(struct txn *txn, struct source *source)
 {
 	memset(all, 0, sizeof all);
-	for (uint32_t id = 1; id <= STREAMS; id++) {
-		struct stream_row *row = &all[id - 1].row;
+	for (uint32_t i = 0; i < STREAMS; i++) {
+		struct stream_row *row = &all[i].row;
 		struct horizon horizon;
 
-		row->id = id;
+		row->id = FIRST + i;
 		row->retention.age_ms = 1 + (uint64_t)source_u8(source) * CLOCK_UNIT;
 		row->retention.max_count = source_u8(source) / 16;
 		row->retention.max_bytes = (uint64_t)(source_u8(source) / 8) * 100;
@@ -37,7 +38,7 @@ static void read_streams(struct txn *txn, struct source *source)
 		horizon.stream_bytes = (uint64_t)source_u8(source) * 10;
 		horizon.hidden = source_u8(source) / 8;
 		if (horizon.removed || horizon.hidden)
-			CHECK_EQUAL_INT(stream_write_horizon(txn, id, &horizon), 0);
+			CHECK_EQUAL_INT(stream_write_horizon(txn, row->id, &horizon), 0);
 	}
 	memset(&state, 0, sizeof state);
 	state.sequence = source_u8(source);
@@ -68,7 +69,7 @@ static struct record read_record(struct source *source, uint64_t sequence)
 
 static void read_row(struct txn *txn, struct source *source)
 {
-	uint32_t stream = 1 + source_u8(source) % (STREAMS + 1);
+	uint32_t stream = FIRST + source_u8(source) % (STREAMS + 1);
 	uint64_t sequence = source_u8(source);
 	uint8_t how = source_u8(source), key[RECORD_KEY_MAX];
 	struct record record;
@@ -242,6 +243,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct walked walked;
 	enum position_kind kind;
 	uint8_t feed, at;
+	uint32_t id;
 
 	read_streams(txn, &source);
 	feed = source_u8(&source);
@@ -249,13 +251,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	kind = (enum position_kind)(feed / 4 % (POSITION_TIME + 1));
 	for (int i = 0; i < ROWS_MAX && source_left(&source); i++)
 		read_row(txn, &source);
-	for (uint32_t id = 1; id <= STREAMS; id++) {
+	for (id = FIRST; id < FIRST + STREAMS; id++) {
 		walk(txn, id, &walked);
 		same_taken(txn, id, &walked);
 		if (walked.end == END)
 			same_backward(txn, id, &walked);
 	}
-	try_feed(txn, feed % (STREAMS + 1), kind, kind == POSITION_TIME ? at * CLOCK_UNIT : at);
+	id = feed % (STREAMS + 1);
+	try_feed(txn, id ? FIRST - 1 + id : 0, kind, kind == POSITION_TIME ? at * CLOCK_UNIT : at);
 	for (size_t i = 0; i < STREAMS; i++)
 		try_trim(txn, &all[i]);
 	cancel_write(txn);

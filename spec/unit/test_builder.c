@@ -310,6 +310,28 @@ static void test_one_after_another(void)
 	builder_release(&builder);
 }
 
+/* A name inside a map is none of the item's, though it may be that which comes next. */
+static void test_names_of_maps_are_not_known(void)
+{
+	struct builder builder = { 0 };
+	struct slice item;
+
+	for (int i = 0; i < 3; i++) {
+		builder_start(&builder);
+		builder_name(&builder, slice_of_text("a"));
+		builder_open(&builder, TYPE_M);
+		builder_name(&builder, slice_of_text("b"));
+		builder_null(&builder);
+		builder_close(&builder);
+		builder_name(&builder, slice_of_text("b"));
+		builder_null(&builder);
+		CHECK_EQUAL_INT(builder_finish(&builder, &item), 0);
+		CHECK_EQUAL_INT(map_check(item), 0);
+		CHECK_EQUAL_UINT(item_size(item), builder.size);
+	}
+	builder_release(&builder);
+}
+
 static void test_long_list(void)
 {
 	struct builder builder = { 0 };
@@ -522,6 +544,7 @@ int main(void)
 	test_documents();
 	test_many();
 	test_one_after_another();
+	test_names_of_maps_are_not_known();
 	test_long_list();
 	test_names();
 	test_sets();

@@ -125,6 +125,8 @@ static void forge_short_keys(void)
 	forge_row(txn, TREE_LOG, slice_of_text("log"), slice_of_text("?"));
 	forge_row(txn, TREE_META, slice_of_text("\x12"), slice_of_text("?"));
 	forge_row(txn, TREE_META, slice_of_text("\x10!"), slice_of_text("?"));
+	forge_row(txn, TREE_ITEMS, slice_of("\1", 1), slice_of_text("?"));
+	forge_row(txn, TREE_ITEMS, slice_of("\xf8\0\0\0\1k", 6), slice_of_text("?"));
 }
 
 /* The row of another item says that it is in the same parts. */
@@ -223,9 +225,14 @@ static const struct wrong wrongs[] = {
 	{ "short keys", forge_short_keys, {
 		"1\tmeta\t\ttable !\t*is under a key of no known kind",
 		"1\tmeta\t\tthe bytes \"\\x12\"\t*is under a key of no known kind",
+		"3\titems\torders\tthe bytes \"\\x01\"\t*is under a key of no known kind",
+		"3\titems\t\tthe bytes \"\\xf8\\x00\\x00\\x00\\x01k\"\t*is under a key of no"
+			" known kind",
 		"3\ttails\t\tthe bytes \"tail\"\t*is under a key of no known kind",
 		"3\tparts\t\ta\\x22b\\x5c\t*is under a key of no known kind",
 		"3\tlog\t\tthe bytes \"log\"\t*is under a key of no known kind",
+		"4\titems\torders\tthe bytes \"\\x01\"\t*does not decode",
+		"4\titems\t\tthe bytes \"\\xf8\\x00\\x00\\x00\\x01k\"\t*does not decode",
 		"9\tlog\t*record 9 is followed by what can't be read",
 	} },
 	{ "shared parts", forge_shared_parts, {

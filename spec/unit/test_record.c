@@ -420,7 +420,9 @@ static void keys_of_rows_in_order(void)
 		len = record_set_key(key, places[i].stream, places[i].sequence, places[i].part);
 		CHECK(slice_compare(slice_of(last, last_len), slice_of(key, len)) < 0);
 		CHECK(record_get_key(&place, slice_of(key, len)));
-		CHECK(memcmp(&place, &places[i], sizeof place) == 0);
+		CHECK_EQUAL_UINT(place.stream, places[i].stream);
+		CHECK_EQUAL_UINT(place.sequence, places[i].sequence);
+		CHECK_EQUAL_UINT(place.part, places[i].part);
 		last_len = len;
 	}
 	CHECK_EQUAL_UINT(len, RECORD_KEY_MAX);
@@ -442,8 +444,14 @@ static void keys_that_are_no_rows(void)
 	};
 	struct record_place place;
 
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-		CHECK(!record_get_key(&place, slice_of(keys[i].bytes, keys[i].len)));
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		uint8_t *copy = malloc(keys[i].len + 1);     /* a sanitizer sees who reads on */
+
+		CHECK(copy != NULL);
+		slice_write(copy + 1, slice_of(keys[i].bytes, keys[i].len));
+		CHECK(!record_get_key(&place, slice_of(copy + 1, keys[i].len)));
+		free(copy);
+	}
 }
 
 static void events_have_dynamodb_s_names(void)

@@ -38,7 +38,7 @@ static void tables_come_back(void)
 		struct table_row table, again;
 
 		memset(&table, 0, sizeof table);
-		table.id = (uint32_t)check_random();
+		table.id = (uint32_t)check_random() | 1;
 		table.created_ms = check_random();
 		table.stream = (uint32_t)check_random();
 		table.newest_stream = (uint32_t)check_random();
@@ -50,6 +50,8 @@ static void tables_come_back(void)
 		CHECK_BYTES(&again, sizeof again, &table, sizeof table);
 		for (size_t len = 0; len < bytes.len; len++)
 			CHECK_EQUAL_INT(table_get(&again, slice_of(bytes.data, len)), ERR_CORRUPT);
+		set_u32(bytes.data, 0);
+		CHECK_EQUAL_INT(table_get(&again, buffer_slice(&bytes)), ERR_CORRUPT);
 	}
 	buffer_release(&bytes);
 }

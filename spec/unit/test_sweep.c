@@ -1,5 +1,6 @@
 /* test_sweep.c - table/sweep.h: what is damaged stands in nobody else's way. */
 #include "codec/record.h"
+#include "codec/row.h"
 #include "codec/state.h"
 #include "sys/store.h"
 #include "unit/tides.h"
@@ -8,6 +9,7 @@
 
 static struct failure failure;
 static struct clock *manual;
+static const char *path;
 
 static void fill(struct tide *tide, const char *name)
 {
@@ -22,7 +24,7 @@ static void fill(struct tide *tide, const char *name)
 static struct txn *begin_below(struct store **store)
 {
 	struct store_options options = {
-		.path = tide_path("sweep"), .durability = DURABILITY_NONE,
+		.path = path, .durability = DURABILITY_NONE,
 		.max_bytes = weak_options("").max_bytes, .clock = manual,
 	};
 	struct txn *txn;
@@ -64,7 +66,7 @@ static uint64_t rows_in(enum tree tree)
  * said. */
 static int trim_all(void)
 {
-	struct tide *tide = open_with_clock(tide_path("sweep"), manual);
+	struct tide *tide = open_with_clock(path, manual);
 	uint64_t records = 0, rows = 0;
 	bool more = true;
 	int err = 0;
@@ -82,7 +84,7 @@ static int trim_all(void)
  * second stream; then it is said. */
 static void a_record_is_damaged(void)
 {
-	struct tide *tide = open_with_clock(tide_path("sweep"), manual);
+	struct tide *tide = open_with_clock(path, manual);
 	uint8_t key[RECORD_KEY_MAX];
 	size_t len = record_set_key(key, 1, 3, 0);
 
@@ -98,7 +100,7 @@ static void a_record_is_damaged(void)
 /* A deleted table's third item is: the two before it go, and every stream is trimmed. */
 static void a_deleted_item_is_damaged(void)
 {
-	struct tide *tide = open_with_clock(tide_path("sweep"), manual);
+	struct tide *tide = open_with_clock(path, manual);
 	const uint8_t key[] = { 3, 0x01, 'a', 'n', 'n', 0, 0x01, '2' };
 	uint64_t items;
 
@@ -113,11 +115,36 @@ static void a_deleted_item_is_damaged(void)
 	CHECK_EQUAL_UINT(rows_in(TREE_LOG), RECORDS - 2);
 }
 
+/* The same when a row is whole and no item's, in a file of its own. */
+static void a_deleted_row_is_no_item(void)
+{
+	const uint8_t key[] = { 1, 0x01, 'a', 'n', 'n', 0, 0x01, '2' };
+	uint8_t row[ROW_CHECKSUM + 2] = { [ROW_CHECKSUM] = 0x14, 1 };
+	struct tide *tide;
+	struct store *store;
+	struct txn *txn;
+
+	path = tide_path("sweep-rows");
+	tide = open_with_clock(path, manual);
+	fill(tide, "only");
+	MUST(tide_delete_table(tide, slice_of_text("only"), &failure), failure);
+	tide_close(tide);
+	row_seal_here(row, sizeof row, slice_of(key, sizeof key));
+	txn = begin_below(&store);
+	CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of(key, sizeof key),
+		slice_of(row, sizeof row)), 0);
+	end_below(store, txn);
+	CHECK_EQUAL_INT(trim_all(), ERR_CORRUPT);
+	CHECK_EQUAL_UINT(rows_in(TREE_ITEMS), RECORDS - 2);
+}
+
 int main(void)
 {
+	path = tide_path("sweep");
 	manual = tide_clock_manual(UINT64_C(1700000000000));
 	a_record_is_damaged();
 	a_deleted_item_is_damaged();
+	a_deleted_row_is_no_item();
 	tide_clock_drop(manual);
 	return 0;
 }

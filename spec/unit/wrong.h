@@ -14,7 +14,7 @@
 #define LONG 700
 #define LONGER 1020
 #define LONGS 70
-#define LINES 10
+#define LINES 12
 
 static struct failure failure;
 static struct builder made;
