@@ -1,6 +1,6 @@
 /* order.c - orders as bytes, and back.
  *
- *     key        customer, '/', placed_at (u64, big-endian)
+ *     key        customer/placed_at in hexadecimal digits
  *     item       [ version ] attribute...              by name
  *     attribute  [ type << 6 | name length ][ name ][ value length ][ value ]
  *
@@ -11,8 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/buffer.h"
 
 #define VERSION 1
 #define TYPE_SHIFT 6
@@ -37,15 +35,21 @@ static void write_item(uint8_t *item, const struct image *image)
 		abort();
 }
 
+static void set_hex(uint8_t *to, size_t digits, uint64_t number)
+{
+	for (; digits > 0; number >>= 4)
+		to[--digits] = (uint8_t)"0123456789abcdef"[number & 15];
+	if (number)
+		abort();
+}
+
 void order_write(struct order *order, const struct image *image)
 {
 	const size_t customer = sizeof image->customer - 1;
 
-	_Static_assert(sizeof image->customer + 8 == ORDER_KEY, "customer, slash, u64");
-
 	memcpy(order->key, image->customer, customer);
 	order->key[customer] = '/';
-	set_u64(order->key + customer + 1, (uint64_t)image->placed_at);
+	set_hex(order->key + customer + 1, ORDER_KEY - customer - 1, (uint64_t)image->placed_at);
 	write_item(order->item, image);
 }
 
