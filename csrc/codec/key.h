@@ -106,11 +106,11 @@ int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
 int key_read(struct key_values *values, struct slice key, const struct key_schema *schema,
 	struct buffer *scratch);
 
-/* True if a head, or a key that begins with one, holds a hash: then a hit must be
- * compared. */
+/* True if a head, or a key that begins with one (neither is empty), holds a hash: then a
+ * hit must be compared. */
 static inline bool head_is_hashed(struct slice head)
 {
-	size_t start = head.len > 0 ? id_width(head.data[0]) : 0;
+	size_t start = id_width(head.data[0]);
 
 	return head.len > start && head.data[start] == KEY_HEAD_HASHED;
 }

@@ -2,6 +2,7 @@
 #include "codec/builder.h"
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "unit/check.h"
 #include "unit/document.h"
 #include "unit/rebuild.h"
@@ -332,6 +333,45 @@ static void test_names_of_maps_are_not_known(void)
 	builder_release(&builder);
 }
 
+/* A name that is known may be one too many, or need memory that there isn't: the next
+ * item knows nothing of it. */
+static void test_known_names_that_do_not_fit(void)
+{
+	struct builder builder = { 0 };
+	struct slice item;
+	unsigned refused = 0;
+
+	for (size_t len = 0; len < 3000; len++) {
+		static uint8_t text[3000];
+
+		builder_start(&builder);
+		builder.size_max = len + 1;
+		builder_name(&builder, slice_of_text("a"));
+		builder_string(&builder, slice_of(text, len));
+		CHECK_EQUAL_INT(builder_error(&builder), 0);
+		builder_name(&builder, slice_of_text("b"));
+		CHECK_EQUAL_INT(builder_error(&builder), ERR_ITEM_TOO_BIG);
+
+		builder_start(&builder);
+		builder_name(&builder, slice_of_text("a"));
+		builder_string(&builder, slice_of(text, len));
+		memory_fail_once_after(0);
+		builder_name(&builder, slice_of_text("b"));
+		memory_fail_after(-1);
+		refused += builder_error(&builder) == ERR_NO_MEMORY;
+		builder_null(&builder);
+		CHECK_EQUAL_INT(builder_finish(&builder, &item), builder_error(&builder));
+
+		builder_start(&builder);
+		put_text(&builder, "a", "");
+		put_text(&builder, "b", "");
+		CHECK_EQUAL_INT(builder_finish(&builder, &item), 0);
+		CHECK_BYTES(item.data, item.len, "\2\1a\1\0\1b\1\0", 9);
+	}
+	CHECK(refused > 0);
+	builder_release(&builder);
+}
+
 static void test_long_list(void)
 {
 	struct builder builder = { 0 };
@@ -545,6 +585,7 @@ int main(void)
 	test_many();
 	test_one_after_another();
 	test_names_of_maps_are_not_known();
+	test_known_names_that_do_not_fit();
 	test_long_list();
 	test_names();
 	test_sets();

@@ -475,6 +475,20 @@ static void a_key_may_be_no_record_s(struct store *store)
 	cancel_write(txn);
 }
 
+/* Further rows are counted from 1; 0 would be a second key of the first one. */
+static void no_row_is_number_0(struct store *store)
+{
+	struct txn *txn = write_three(store);
+	struct record head;
+	uint32_t end;
+
+	put_share(txn, slice_of("\1\0\0\0\0\0\0\0\3\0\0", 11), slice_of_text("?"));
+	CHECK_EQUAL_INT(log_last_stream(txn, &end), ERR_CORRUPT);
+	CHECK_EQUAL_INT(log_seek(cursor_of(txn), 1, 3, &head), 0);
+	CHECK_EQUAL_INT(log_next(cursor_of(txn), 1, &head), ERR_CORRUPT);
+	cancel_write(txn);
+}
+
 /* A head under a key that no record has, or behind a part. */
 static void a_head_may_be_nobody_s(struct store *store)
 {
@@ -509,6 +523,7 @@ int main(void)
 	a_row_may_be_another_record_s(store);
 	nothing_may_follow(store);
 	a_key_may_be_no_record_s(store);
+	no_row_is_number_0(store);
 	a_head_may_be_nobody_s(store);
 	buffer_release(&out);
 	store_close(store);
