@@ -18,7 +18,7 @@
 #define HEAD_BYTES 5               /* a container's type and length */
 #define ENTRIES_MIN 32
 #define HIGH_BITS 0x8080808080808080u
-#define SELDOM __attribute__((noinline))
+#define SORT_FEW 12                /* up to here insertion sort is quicker */
 
 static inline void give_up(struct builder *builder, int err)
 {
@@ -261,7 +261,7 @@ static bool sort(const uint8_t *data, struct builder_entry *entries, size_t coun
 	bool twice;
 	int order;
 
-	if (count <= BUILDER_KNOWN_MAX)
+	if (count <= SORT_FEW)
 		return sort_few(data, entries, count);
 	twice = sort(data, entries, half, spare);
 	twice |= sort(data, entries + half, count - half, spare);
@@ -316,7 +316,7 @@ static void put_in_order(struct builder *builder, const struct builder_frame *fr
 	uint8_t *body = builder->bytes.data + frame->body + 1;
 	struct builder_entry *entries;
 
-	if (count > BUILDER_KNOWN_MAX && spare + count / 2 > builder->entry_cap &&
+	if (count > SORT_FEW && spare + count / 2 > builder->entry_cap &&
 		!grow_entries(builder, spare + count / 2))
 		return;
 	measure_entries(builder, frame->entry, count);
@@ -387,18 +387,11 @@ static void put_count(struct builder *builder, const struct builder_frame *frame
 static void close_frame(struct builder *builder)
 {
 	const struct builder_frame *frame = open_frame(builder);
-	bool is_news = builder->depth == 0 && !is_as_known(builder, frame);
 
 	if (type_is_set(frame->type) && frame->count == 0)
 		give_up(builder, ERR_EMPTY_SET);
-	if (is_news)
-		know_names(builder, frame);
 	if (!frame->sorted && !builder->err)
 		put_in_order(builder, frame);
-	if (is_news && builder->err)
-		builder->known.count = 0;
-	else if (is_news)
-		know_order(builder);
 	if (builder->err)
 		return;
 	builder->entry_count = frame->entry;
@@ -406,6 +399,20 @@ static void close_frame(struct builder *builder)
 		builder->bytes.data[frame->body] = (uint8_t)frame->count;
 	else
 		put_count(builder, frame);
+}
+
+/* The outermost: an item that is not like the last one is what the next is held to. */
+static void close_item(struct builder *builder)
+{
+	bool is_news = !is_as_known(builder, &builder->frames[0]);
+
+	if (is_news)
+		know_names(builder, &builder->frames[0]);
+	close_frame(builder);
+	if (is_news && builder->err)
+		builder->known.count = 0;
+	else if (is_news)
+		know_order(builder);
 }
 
 /* --- values --- */
@@ -645,7 +652,7 @@ int builder_finish(struct builder *builder, struct slice *item)
 	assert(builder->err || builder->depth == 0);
 
 	if (!builder->err)
-		close_frame(builder);
+		close_item(builder);
 	*item = builder->err ? slice_of(NULL, 0) : buffer_slice(&builder->bytes);
 	return builder->err;
 }

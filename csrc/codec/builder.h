@@ -25,8 +25,7 @@
 #include "base/buffer.h"
 #include "codec/value.h"
 
-/* Of so many attributes and so long names the last item's are remembered; and up to here
- * insertion sort is quicker. */
+/* Of the last item so many attributes are remembered at most, and names so long. */
 #define BUILDER_KNOWN_MAX 12
 #define BUILDER_KNOWN_NAME 31
 

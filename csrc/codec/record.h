@@ -1,7 +1,7 @@
 /* record.h - a stream's record: one change of one item.
  *
- *     key of a row   stream id (codec/id.h), sequence number (u64); of all rows
- *                    but the first part (u16), from 1
+ *     key of a row   stream id (codec/id.h), sequence number (u64); in further rows
+ *                    of the same record their number as well (u16), from 1
  *     value          checksum (u32) of the row's key and of what follows, then
  *                    the row's share of the record
  *

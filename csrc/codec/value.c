@@ -113,9 +113,6 @@ bool is_utf8(struct slice text)
  * what it took, NULL if that is not there.
  */
 
-/* Out of the way of what is common, which then needs no frame. */
-#define SELDOM __attribute__((noinline))
-
 SELDOM static const uint8_t *take_long_varint(const uint8_t *at, const uint8_t *end, uint64_t *n)
 {
 	struct source source = { at, end, 0 };

@@ -26,6 +26,9 @@
 #include <stdbool.h>
 
 #include "base/buffer.h"
+
+/* Out of the way of what is common, which then needs no frame. */
+#define SELDOM __attribute__((noinline))
 #include "codec/number.h"
 
 #define VALUE_MAX_DEPTH 32          /* levels of M and L below the item */

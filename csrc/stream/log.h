@@ -1,6 +1,6 @@
 /* log.h - the rows of the log: records in their streams, in order.
  *
- *     key     stream id, sequence number; part behind them in all but the first row
+ *     key     stream id, sequence number; in a record's further rows their number
  *     value   checksum (u32), the row's share of the record
  *
  * Key order is commit order: reading a stream is one cursor walk, and trimming
