@@ -126,8 +126,10 @@ define run
 endef
 
 # $(call busted,specs). The sanitizers must be in the process before Lua is. They look for leaks
-# here too: Lua, busted, cqueues and git have none.
-busted = $(if $(strip $(1)),$(WRAP_$(VARIANT)) timeout --foreground $(LIMIT) $(BUSTED) $(1))
+# here too: Lua, busted, cqueues and git have none. A spec that does not end is named.
+busted = $(if $(strip $(1)),$(WRAP_$(VARIANT)) timeout --foreground $(LIMIT) $(BUSTED) $(1) || { \
+	status=$$?; test $$status -ne 124 || { printf '\nnot ok (no end after $(LIMIT) s): '; \
+	cat $(OUT)/running; }; exit $$status; })
 model crash fault damage storm soak: LIMIT = 0
 MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
 WRAP_asan = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \

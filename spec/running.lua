@@ -1,0 +1,19 @@
+-- running.lua - helper for busted: notes which spec is at work, for make to name it if none ends.
+local busted = require "busted"
+
+local path = (os.getenv("TIDETABLE_BUILD") or "build") .. "/running"
+
+local function name_of(element)
+  local names = {}
+  while element and element.name do
+    table.insert(names, 1, element.name)
+    element = busted.parent(element)
+  end
+  return table.concat(names, ", ")
+end
+
+busted.subscribe({ "test", "start" }, function(element)
+  local file <close> = io.open(path, "w")
+  if file then file:write(name_of(element), "\n") end
+  return nil, true
+end)
