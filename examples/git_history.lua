@@ -108,14 +108,21 @@ local function replay(db, repo)
   return tally, new
 end
 
--- This Lua, running the second process; what that prints can be read from the pipe. The shell
--- puts our own process id in.
+-- Our own process id. The shell is asked beforehand, and waited for: one whose parent is killed
+-- meanwhile has another parent to name.
+local function own_process_id()
+  local pipe <close> = assert(io.popen("echo $PPID"))
+  return assert(pipe:read("l"), "the shell does not say whose child it is")
+end
+
+-- This Lua, running the second process; what that prints can be read from the pipe.
 local function start_follower(database, commits)
   local first = 0
   while arg[first - 1] do first = first - 1 end
-  local words = { arg[first], here .. "/git_history/follower.lua", database, tostring(commits) }
+  local words = { arg[first], here .. "/git_history/follower.lua", database, tostring(commits),
+    own_process_id() }
   for i, word in ipairs(words) do words[i] = git.quote(word) end
-  return assert(io.popen(table.concat(words, " ") .. " $PPID", "r"))
+  return assert(io.popen(table.concat(words, " "), "r"))
 end
 
 -- A directory of our own, and its end.

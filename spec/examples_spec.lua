@@ -104,6 +104,18 @@ describe("the small example", function()
   end
 end)
 
+it("the README's program prints what is said there", function()
+  local program, promised = read(root .. "/README.md"):match(
+    "\n```lua\n(.-)```\n\nprints\n\n```\n(.-)```\n")
+  local file <close> = assert(io.open(directory .. "/run/readme.lua", "wb"))
+  assert(file:write(program))
+  file:close()
+  local said, status = shell(("cd %s && timeout 120 env %s readme.lua"):format(
+    quote(directory .. "/run"), lua))
+  assert.are.equal(promised, said)
+  assert.are.equal(0, status)
+end)
+
 describe("git_history", function()
   -- git with nobody's settings but these, a clock that stands still, and no care for the disk.
   local plain_git = "env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE HOME=/nowhere "
@@ -351,6 +363,44 @@ describe("git_history", function()
     local db <close> = assert(tidetable.open(directory .. "/run/history.tide",
       { read_only = true, durability = "none" }))
     assert.are.same({}, db:check().problems)
+  end)
+
+  -- The processes that have a word in their command line, as a table of their ids.
+  local function processes(word)
+    local found = {}
+    for id in lfs.dir("/proc") do
+      local file = id:find("^%d+$") and io.open("/proc/" .. id .. "/cmdline", "rb")
+      if file then
+        if (file:read("a") or ""):find(word, 1, true) then found[id] = true end
+        file:close()
+      end
+    end
+    return found
+  end
+
+  -- A process whose parent dies is given another, which may live for ever: to take that for the
+  -- loader would be to wait for ever.
+  it("leaves no follower behind, even when it is killed while it starts one", function()
+    long_repository()
+    local follower = root .. "/examples/git_history/follower.lua"
+    local database = directory .. "/run/history.tide"
+    local running = assert(io.popen(("cd %s && echo $$ && exec %s %s %s %s >said 2>&1"):format(
+      quote(directory), lua, quote(root .. "/examples/git_history.lua"),
+      quote(directory .. "/long"), quote(database))))
+    local killer = assert(io.popen("read _; kill -KILL " .. running:read("l"), "w"))
+    local looks = 0
+    repeat looks = looks + 1 until next(processes(follower)) or looks == 10000
+    assert.is_true(looks < 10000, "no follower was started")
+    killer:write("\n")
+    killer:close()
+    running:close() -- until then it is a zombie, which looks like a living process
+    local tries = 0
+    while next(processes(database)) and tries < 100 do
+      tries = tries + 1
+      must("sleep 0.1")
+    end
+    for left in pairs(processes(database)) do must("kill -KILL " .. left) end
+    assert.is_true(tries < 100, "a follower was left behind")
   end)
 end)
 
