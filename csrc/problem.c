@@ -392,7 +392,7 @@ static void put_range(struct check *check, struct buffer *out, int tree, bool on
 	if (low.len)
 		put_end(check, out, tree, low);
 	else
-		put_format(out, "the first");
+		put_format(out, one_row ? "the beginning" : "the first");
 	if (!high.data) {
 		put_format(out, one_row ? " and the end" : " to the last");
 		return;

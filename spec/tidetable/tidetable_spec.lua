@@ -390,6 +390,21 @@ describe("an error", function()
     assert.is_not_nil(orders:get { id = "b" })
   end)
 
+  it("has no pid where nobody is waited for: the file was removed under another process", function()
+    local child = helper.child [[
+      pause()
+    ]]
+    child:paused()
+    assert(os.remove(helper.path()))
+    local err = refused("BUSY", tidetable.open(helper.path(), { durability = "none" }))
+    assert.equal(helper.path() .. ": was removed, and another process still has it open",
+      err.message)
+    assert.is_nil(err.pid)
+    child:go()
+    child:close()
+    helper.open()
+  end)
+
   it("comes at once with a busy_timeout of 0", function()
     local db, other = helper.open { busy_timeout = 0 }, helper.open { busy_timeout = 0 }
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })

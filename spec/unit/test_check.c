@@ -1,5 +1,7 @@
 /* test_check.c - tide_check names what is wrong with the catalog, a key or the pages. */
+#include "sys/survey.h"
 #include "unit/wrong.h"
+#include <fcntl.h>
 
 static struct table_row table_row(void)
 {
@@ -149,17 +151,94 @@ static void lose_free_list(const char *path)
 	CHECK(fclose(file) == 0);
 }
 
+/* One line is said of the file; returns how many pages are lost. */
+static uint64_t file_has(const char *name, const char *path, const char *line)
+{
+	struct wrong wrong = { name, NULL, { line } };
+	struct tide_report report = { 0 };
+
+	MUST(tide_check_file(path, &report, &failure), failure);
+	wrong_is_named(&wrong, &report);
+	buffer_release(&report.text);
+	CHECK(remove(path) == 0);
+	return report.pages_leaked;
+}
+
 static void pages_may_be_lost(void)
 {
 	const char *path = make_file("lost.tide");
-	struct wrong wrong = { "pages", NULL, { "25\tfree list\t*pages that nothing uses" } };
-	struct tide_report report = { 0 };
 
 	lose_free_list(path);
-	MUST(tide_check_file(path, &report, &failure), failure);
-	CHECK(report.pages_leaked > 0);
-	wrong_is_named(&wrong, &report);
-	buffer_release(&report.text);
+	CHECK(file_has("pages", path, "25\tfree list\t*pages that nothing uses") > 0);
+}
+
+/* --- a page --- */
+
+static const char *make_rows(void)
+{
+	const char *path = tide_path("rows.tide");
+	struct tide_table table;
+
+	tide = open_tide(path);
+	table = create_table(tide, "orders");
+	for (char sort[] = "1"; *sort <= '4'; ++*sort)
+		put_alone(tide, &table, "ann", sort, "v");
+	tide_close(tide);
+	return path;
+}
+
+/* Where the rows of a tree begin to be pointed to: all are in one page. */
+static off_t pointers_of(int fd, const char *path, enum tree tree)
+{
+	struct pages_facts facts;
+	struct pages_tree trees[TREE_COUNT];
+	bool lost[TREE_COUNT];
+
+	MUST(pages_look(fd, path, &facts, &failure), failure);
+	CHECK_EQUAL_INT(survey_trees(trees, lost, fd, &facts, NULL), 0);
+	CHECK_EQUAL_UINT(trees[tree].depth, 1);
+	return (off_t)trees[tree].root * sysconf(_SC_PAGESIZE) + 16;
+}
+
+/* Rows of a page whose place in it is damaged: their neighbours name them. */
+static void rows_may_be_lost(void)
+{
+#define LOST "25\titems\t\t\t7\ttree items has a row with a damaged head, between "
+#define ITEM "table orders, the item under p = \"ann\", s = "
+	static const struct { int row; const char *line; } rows[] = {
+		{ 0, LOST "the beginning and " ITEM "\"2\"*, row 0)" },
+		{ 2, LOST ITEM "\"2\" and " ITEM "\"4\"*, row 2)" },
+		{ 3, LOST ITEM "\"3\" and the end*, row 3)" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const char *path = make_rows();
+		int fd = open(path, O_RDWR);
+
+		CHECK_EQUAL_INT(pwrite(fd, "\1\0", 2,
+			pointers_of(fd, path, TREE_ITEMS) + 2 * rows[i].row), 2);
+		CHECK(close(fd) == 0);
+		file_has("a row's place", path, rows[i].line);
+	}
+}
+
+/* The meta page says that the tree meta has a row more: LMDB's struct MDB_meta. */
+static void rows_may_be_missing(void)
+{
+	const char *path = make_rows();
+	struct pages_facts facts;
+	char line[120];
+	uint64_t more;
+	int fd = open(path, O_RDWR);
+
+	MUST(pages_look(fd, path, &facts, &failure), failure);
+	more = facts.trees.rows + 1;
+	CHECK_EQUAL_INT(pwrite(fd, &more, sizeof more, (off_t)(facts.commit & 1) *
+		sysconf(_SC_PAGESIZE) + 16 + 24 + PAGES_TREE_BYTES + 32), sizeof more);
+	CHECK(close(fd) == 0);
+	snprintf(line, sizeof line, "25\tmeta\t*lacks rows, or has too many; those that it should"
+		" have: %llu", (unsigned long long)more);
+	file_has("a count", path, line);
 }
 
 /* --- other formats --- */
@@ -208,6 +287,8 @@ int main(void)
 		is_named(&wrongs[i]);
 	without_stamp_and_state_it_is_no_database();
 	pages_may_be_lost();
+	rows_may_be_lost();
+	rows_may_be_missing();
 	other_formats_are_refused();
 	builder_release(&made);
 	return 0;

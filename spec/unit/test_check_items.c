@@ -64,6 +64,17 @@ static void put_attribute(struct buffer *item, const char *name, struct slice te
 	buffer_put_counted(item, text);
 }
 
+static void forge_no_keys(void)
+{
+	struct key key = key_named("bob", "1");
+	struct buffer item = { 0 };
+
+	buffer_put_varint(&item, 1);
+	put_attribute(&item, "v", slice_of_text("v"));
+	forge_item(txn, &key, both, buffer_slice(&item));
+	buffer_release(&item);
+}
+
 /* No builder makes it. */
 static void forge_huge_item(void)
 {
@@ -208,6 +219,9 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "no map", forge_no_map, {
 		"4\titems\t*does not decode",
+	} },
+	{ "an item without its keys", forge_no_keys, {
+		"4\titems\t*has other key attributes",
 	} },
 	{ "a huge item", forge_huge_item, {
 		"6\titems\t*is too big",
