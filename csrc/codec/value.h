@@ -26,10 +26,10 @@
 #include <stdbool.h>
 
 #include "base/buffer.h"
+#include "codec/number.h"
 
 /* Out of the way of what is common, which then needs no frame. */
 #define SELDOM __attribute__((noinline))
-#include "codec/number.h"
 
 #define VALUE_MAX_DEPTH 32          /* levels of M and L below the item */
 #define ITEM_MAX_BYTES 409600       /* by DynamoDB's size rule, below */

@@ -1,7 +1,8 @@
 /* test_check.c - tide_check names what is wrong with the catalog, a key or the pages. */
+#include <fcntl.h>
+
 #include "sys/survey.h"
 #include "unit/wrong.h"
-#include <fcntl.h>
 
 static struct table_row table_row(void)
 {
