@@ -533,10 +533,13 @@ local record_order = { "sequence_number", "event_name", "table_name", "keys", "o
 ---@param source { incarnation: string|nil, region: string|nil }|nil
 ---@return string
 function json.encode_record(record, form, source)
-  local order = { table.unpack(record_order) }
+  local names = {}
   for name in pairs(record.keys) do
-    order[#order + 1] = name
+    names[#names + 1] = name
   end
+  table.sort(names)
+  local order = { table.unpack(record_order) }
+  table.move(names, 1, #names, #order + 1, order)
   return text.encode(json.record_tree(record, form, source), text.order(order))
 end
 

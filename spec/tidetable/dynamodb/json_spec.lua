@@ -341,6 +341,15 @@ describe("a record", function()
     assert.is_truthy(db)
   end)
 
+  it("has the key's names in order, however Lua keeps them", function()
+    for i = 1, 30 do
+      local a, b = "a" .. i, "b" .. i
+      local record = { keys = { [b] = 1, [a] = 2 }, new_image = { [b] = 1, [a] = 2, A = 3 } }
+      assert.equal(('{"keys":{"%s":2,"%s":1},"new_image":{"%s":2,"%s":1,"A":3}}')
+        :format(a, b, a, b), json.encode_record(record, "plain"))
+    end
+  end)
+
   it("numbers changes with 21 digits, in order", function()
     assert.equal("100000000000000000001", json.wire_number(1))
     assert.equal("109223372036854775807", json.wire_number(math.maxinteger))
