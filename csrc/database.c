@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/memory.h"
+#include "sys/file.h"
 
 /* --- a new file --- */
 
@@ -146,6 +147,24 @@ static int open_store(struct tide *tide, const struct tide_options *options,
 	return store_open(&tide->store, &store_options, failure);
 }
 
+/* A link to a directory on the path may lead elsewhere later: tide_check_name. */
+static int keep_given_path(struct tide *tide, const struct tide_options *options,
+	struct failure *failure)
+{
+	char absolute[PATH_MAX];
+	size_t size;
+
+	if (options->in_memory || !file_absolute(absolute, options->path) ||
+			strcmp(absolute, store_options(tide->store)->path) == 0)
+		return 0;
+	size = strlen(absolute) + 1;
+	tide->given_path = memory_get(size);
+	if (!tide->given_path)
+		return fail(failure, ERR_NO_MEMORY);
+	memcpy(tide->given_path, absolute, size);
+	return 0;
+}
+
 int tide_open(struct tide **out, const struct tide_options *options, struct failure *failure)
 {
 	struct tide *tide = memory_zeroed(sizeof *tide);
@@ -156,6 +175,9 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 		return fail(failure, ERR_NO_MEMORY);
 	tide->read_only = options->read_only;
 	err = open_store(tide, options, failure);
+	tide->name_checked_ms = tide_elapsed_ms();
+	if (!err)
+		err = keep_given_path(tide, options, failure);
 	if (!err)
 		err = reader_open(&tide->reader, tide->store, failure);
 	if (!err)
@@ -186,6 +208,7 @@ void tide_close(struct tide *tide)
 	catalog_release(&tide->catalog);
 	buffer_release(&tide->scratch);
 	store_close(tide->store);
+	memory_give_back(tide->given_path);
 	memory_give_back(tide);
 }
 

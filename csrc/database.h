@@ -17,6 +17,8 @@
 struct tide {
 	struct store *store;
 	bool read_only;
+	char *given_path;            /* absolute, if it is not the store's; else NULL */
+	uint64_t name_checked_ms;    /* by tide_elapsed_ms: see tide_check_name */
 	struct stamp stamp;
 	struct catalog catalog;
 	struct txn *reader;          /* kept; renewed for a page, then reset */

@@ -197,6 +197,52 @@ bool tide_feed_has_news(const struct tide_feed *feed, const struct tide *tide)
 	return feed_has_news(&feed->feed, store_last_commit(tide->store));
 }
 
+/* --- the end of a stream --- */
+
+static const struct table_row *table_by_id(const struct catalog *catalog, uint32_t id)
+{
+	for (size_t i = 0; i < catalog->count; i++)
+		if (catalog->tables[i].row.id == id)
+			return &catalog->tables[i].row;
+	return NULL;
+}
+
+/* Says why the stream ended: STREAM_ENDED. */
+static int fail_ended(const struct catalog *catalog, const struct stream_row *row,
+	struct failure *failure)
+{
+	const struct table_row *table = table_by_id(catalog, row->table);
+	const struct stream *now = table && table->stream ?
+		streams_find(&catalog->streams, table->stream) : NULL;
+
+	if (!table)
+		return fail_as(failure, ERR_STREAM_ENDED,
+			"%s/%s: the stream has ended: its table was deleted", row->table_name,
+			row->label);
+	return fail_as(failure, ERR_STREAM_ENDED,
+		"%s/%s: the stream has ended: it was disabled%s%s", row->table_name, row->label,
+		now ? ", and the table's stream is now " : "", now ? now->row.label : "");
+}
+
+int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
+	struct failure *failure)
+{
+	const struct stream *stream;
+	struct snapshot snapshot;
+	int err;
+
+	if (!feed_has_ended(&feed->feed))
+		return 0;
+	err = tide_look_at_commits(tide, &snapshot, failure);
+	if (err)
+		return err;
+	stream = streams_find(&tide->catalog.streams, feed->feed.stream);
+	err = stream ? fail_ended(&tide->catalog, &stream->row, failure) :
+		fail(failure, ERR_STREAM_ENDED);
+	tide_look_away(tide, &snapshot);
+	return err;
+}
+
 void tide_feed_finish(struct tide_feed *feed)
 {
 	if (!feed)

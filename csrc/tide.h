@@ -310,7 +310,17 @@ uint64_t tide_feed_position(const struct tide_feed *feed);
 bool tide_feed_has_news(const struct tide_feed *feed, const struct tide *tide);
 void tide_feed_finish(struct tide_feed *feed);       /* NULL is fine */
 
+/* Returns STREAM_ENDED if the feed's one stream gets no more records and all of them were
+ * given: it was disabled, or its table deleted. failure says which. */
+int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
+	struct failure *failure);
+
 /* --- waiting for commits --- */
+
+/* Returns FILE_GONE or FILE_REPLACED if the path that the database was opened by no longer
+ * names its file. A reader calls it when it has caught up and before it waits. Looks at the
+ * path at most once a second until it finds one of the two, then at each call. */
+int tide_check_name(struct tide *tide, struct failure *failure);
 
 uint32_t tide_listen(struct tide *tide);
 int tide_wait(struct tide *tide, uint32_t ticket, uint32_t ms);   /* INTERRUPTED */

@@ -17,6 +17,36 @@ void tide_unlisten(struct tide *tide)
 	wake_unlisten(store_wake(tide->store));
 }
 
+/* --- the file's name --- */
+
+#define CHECK_NAME_EVERY_MS 1000
+
+/* Returns 0 if the given path names nothing: while the store's path names the file, only a
+ * symbolic link to a directory was removed. */
+static int check_given_path(const struct tide *tide, struct failure *failure)
+{
+	int err = store_check_path(tide->store, tide->given_path, failure);
+
+	return err == ERR_FILE_REPLACED ? err : 0;
+}
+
+int tide_check_name(struct tide *tide, struct failure *failure)
+{
+	uint64_t now_ms = tide_elapsed_ms();
+	int err;
+
+	if (now_ms - tide->name_checked_ms < CHECK_NAME_EVERY_MS)
+		return 0;
+	err = store_check_name(tide->store, failure);
+	if (!err && tide->given_path)
+		err = check_given_path(tide, failure);
+	if (!err)
+		tide->name_checked_ms = now_ms;
+	return err;
+}
+
+/* --- descriptors --- */
+
 struct tide_bell {
 	struct tide *tide;
 	struct bell *bell;

@@ -43,6 +43,10 @@
 		"in use by a process of another PID namespace") \
 	X(OLDER_FORMAT, -27, "OLDER_FORMAT", "ValidationException", \
 		"written by an early tidetable, whose files this one can't read") \
+	X(FILE_REPLACED, -28, "FILE_REPLACED", "ResourceNotFoundException", \
+		"another file has the database's name") \
+	X(FILE_GONE, -29, "FILE_GONE", "ResourceNotFoundException", \
+		"the database's file was removed or renamed") \
 	/* the handle */ \
 	X(CLOSED, -30, "CLOSED", "ValidationException", "the handle is closed") \
 	X(FORKED, -31, "FORKED", "ValidationException", \
@@ -62,6 +66,8 @@
 		"the position is ahead of the last change: it belongs to another database") \
 	X(LIMIT, -44, "LIMIT", "LimitExceededException", "a limit of the database is reached") \
 	X(VALIDATION, -45, "VALIDATION", "ValidationException", "the request is not valid") \
+	X(STREAM_ENDED, -46, "STREAM_ENDED", "ResourceNotFoundException", \
+		"the stream has ended") \
 	/* numbers */ \
 	X(NUMBER_SYNTAX, -60, "VALIDATION", "ValidationException", \
 		"The parameter cannot be converted to a numeric value") \

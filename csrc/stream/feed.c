@@ -298,6 +298,7 @@ static int fill_one(struct feed *feed, uint32_t max, const struct view_of_stream
 	while (!err && !is_full(feed, ++taken, max))
 		err = take_next(feed, cursor, id);
 	feed->caught_up = err == END;
+	feed->ended = feed->caught_up && row->status == STREAM_DISABLED;
 	return err < 0 ? corrupt(feed, id, feed->filled_to + 1, err, failure) : 0;
 }
 
@@ -427,8 +428,24 @@ static int fill_all(struct feed *feed, uint32_t max, const struct view_of_stream
 	return err;
 }
 
+/* A disabled stream is removed after all of its records have expired. Nothing is lost if
+ * the feed had read to its end, or no removed stream had a record after its position. */
+static int fill_removed(struct feed *feed, const struct view_of_streams *view,
+	struct failure *failure)
+{
+	if (!feed->ended && floor_of(feed, feed->stream) < view->state->lost)
+		return fail_with(failure, ERR_NOT_FOUND, "the stream was removed, perhaps with"
+			" records after sequence number %llu",
+			(unsigned long long)feed->position);
+	feed->caught_up = true;
+	feed->ended = true;
+	return 0;
+}
+
 void feed_reread(struct feed *feed)
 {
+	if (feed->at < feed->page.len)
+		feed->ended = false;
 	buffer_clear(&feed->page);
 	feed->at = 0;
 	feed->caught_up = false;
@@ -448,7 +465,7 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 		return fill_all(feed, max, view, failure);
 	stream = streams_find(view->streams, feed->stream);
 	if (!stream)
-		return fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
+		return fill_removed(feed, view, failure);
 	return fill_one(feed, max, view, &stream->row, failure);
 }
 

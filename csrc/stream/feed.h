@@ -44,6 +44,7 @@ struct feed {
 	uint64_t filled_to;          /* the last record in the page */
 	uint64_t filled_at;          /* commit that the last fill has seen */
 	bool caught_up;              /* at that commit nothing lay behind the page */
+	bool ended;                  /* and nothing ever will: the stream is disabled */
 	uint64_t started;            /* the last change when the floors were taken */
 	struct floor *floors;
 	size_t floor_count;
@@ -65,7 +66,7 @@ int feed_start(struct feed *feed, uint32_t stream, struct position position,
 
 /* Fills the empty page with up to max records that follow; a page with none
  * means caught up. TRIMMED with the range lost; CORRUPT; NOT_FOUND when the
- * stream has gone. */
+ * stream was removed with records that the feed may not have given. */
 int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct failure *failure);
 
@@ -77,6 +78,13 @@ void feed_reread(struct feed *feed);
 static inline bool feed_has_news(const struct feed *feed, uint64_t last_commit)
 {
 	return !feed->caught_up || feed->filled_at != last_commit;
+}
+
+/* Returns true if the feed has given the last record that its stream will ever have. Feeds
+ * of all streams never end. */
+static inline bool feed_has_ended(const struct feed *feed)
+{
+	return feed->ended && feed->at >= feed->page.len;
 }
 
 /* The next record of the page: END when it is empty. Good until the next fill.

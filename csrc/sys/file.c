@@ -95,6 +95,19 @@ int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *fail
 	return 0;
 }
 
+bool file_absolute(char absolute[PATH_MAX], const char *path)
+{
+	size_t used = 0;
+
+	if (*path != '/') {
+		if (!getcwd(absolute, PATH_MAX))
+			return false;
+		used = strlen(absolute);
+	}
+	return (size_t)snprintf(absolute + used, PATH_MAX - used, used ? "/%s" : "%s", path) <
+		PATH_MAX - used;
+}
+
 void file_spare_standard(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {

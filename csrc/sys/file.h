@@ -28,6 +28,10 @@ struct file_facts {
  * is, so that a later chdir moves nothing. VALIDATION: empty or too long. */
 int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *failure);
 
+/* Makes the path absolute and resolves nothing in it. Returns false if the result is
+ * too long or the working directory has no name. */
+bool file_absolute(char absolute[PATH_MAX], const char *path);
+
 /* Takes those of the descriptors 0 to 2 that the program was started without,
  * with what can neither be read nor written, as if they were not there. No file
  * that is opened afterwards is standard output or standard error: what the

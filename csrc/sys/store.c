@@ -342,6 +342,25 @@ struct wake *store_wake(struct store *store)
 	return store->wake;
 }
 
+int store_check_path(const struct store *store, const char *path, struct failure *failure)
+{
+	struct file_facts file;
+	int err = file_look(path, &file, NULL);
+
+	if (err == END || err == ERR_NO_FILE)
+		return fail_as(failure, ERR_FILE_GONE,
+			"%s: the file was removed or renamed while it was open", path);
+	if (!err && (file.device != store->device || file.inode != store->inode))
+		return fail_as(failure, ERR_FILE_REPLACED,
+			"%s: was replaced by another file while it was open", path);
+	return 0;
+}
+
+int store_check_name(const struct store *store, struct failure *failure)
+{
+	return store->options.in_memory ? 0 : store_check_path(store, store->path, failure);
+}
+
 bool store_has_open(uint64_t device, uint64_t inode)
 {
 	struct file_facts file = { .device = device, .inode = inode };

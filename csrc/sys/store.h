@@ -78,6 +78,15 @@ struct wake *store_wake(struct store *store);
  * NEWER_FORMAT, FOREIGN_FORMAT, PERMISSION, STORE. */
 int store_recognise(const char *path, struct failure *failure);
 
+/* Returns 0 if the path of the store names the file that is open, FILE_GONE if it names
+ * nothing, FILE_REPLACED if it names another file. Costs one lstat; a store in memory has
+ * no path and costs nothing. A path that can't be looked at (a directory on it became
+ * unreadable) returns 0. */
+int store_check_name(const struct store *store, struct failure *failure);
+
+/* The same for another absolute path to the file. */
+int store_check_path(const struct store *store, const char *path, struct failure *failure);
+
 /* Is this the file of a store that this process has open? */
 bool store_has_open(uint64_t device, uint64_t inode);
 struct clock *store_clock(struct store *store);

@@ -34,6 +34,9 @@
 ---| "NESTED"           # a write beside an open transaction of the same handle
 ---| "CONFLICT"         # an optimistic transaction lost too often
 ---| "TRIMMED"          # the position lies behind the trim point
+---| "STREAM_ENDED"     # disabled or its table deleted, and read to its end
+---| "FILE_GONE"        # the database's path names nothing any more
+---| "FILE_REPLACED"    # or another file
 ---| "AHEAD"            # the position lies ahead of the last change
 ---| "CORRUPT"          # a damaged row
 ---| "FULL"             # max_size is reached

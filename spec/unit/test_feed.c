@@ -170,6 +170,81 @@ static void pages_of_long_records(struct store *store)
 	cancel_write(txn);
 }
 
+/* Sets which streams there are. */
+static int fill_of(struct feed *feed, struct txn *txn, size_t first, size_t count,
+	struct failure *failure)
+{
+	struct streams some = { all + first, count, count };
+	struct view_of_streams view = { txn, &some, &state, 0 };
+
+	return feed_fill(feed, 10, &view, failure);
+}
+
+static void a_disabled_stream_ends_after_its_last_record(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	struct failure failure = { 0 };
+	struct feed feed = { .stream = 1 }, merged = { 0 };
+	struct slice record;
+	uint32_t stream;
+
+	append(txn, 1, 3, 1);
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
+	CHECK(!feed_has_ended(&feed));           /* caught up, but the stream is enabled */
+	all[0].row.status = STREAM_DISABLED;
+	all[1].row.status = STREAM_DISABLED;
+	append(txn, 1, 5, 2);
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
+	CHECK(!feed_has_ended(&feed));           /* one is in the page */
+	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
+	CHECK(feed_has_ended(&feed));
+	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
+	CHECK(feed_has_ended(&feed));
+
+	CHECK_EQUAL_INT(fill(&merged, txn, &failure), 0);
+	while (feed_next(&merged, &stream, &record) == 0)
+		;
+	CHECK_EQUAL_INT(fill(&merged, txn, &failure), 0);
+	CHECK(!feed_has_ended(&merged));
+	feed_release(&feed);
+	feed_release(&merged);
+	cancel_write(txn);
+}
+
+static void a_removed_stream_ends_for_who_had_read_it(struct store *store)
+{
+	struct txn *txn = begin_streams(store);
+	struct feed reader = { .stream = 1 }, late = { .stream = 1 }, behind = { .stream = 1 };
+	struct failure failure = { 0 };
+	struct slice record;
+	uint32_t stream;
+
+	append(txn, 1, 3, 1);
+	append(txn, 1, 5, 2);
+	all[0].row.status = STREAM_DISABLED;
+	CHECK_EQUAL_INT(fill(&reader, txn, &failure), 0);
+	CHECK_EQUAL_INT(fill(&behind, txn, &failure), 0);
+	for (int i = 0; i < 2; i++)
+		CHECK_EQUAL_INT(feed_next(&reader, &stream, &record), 0);
+	CHECK_EQUAL_INT(feed_next(&behind, &stream, &record), 0);
+
+	state.lost = 7;                          /* last record of some removed stream */
+	CHECK_EQUAL_INT(fill_of(&reader, txn, 1, 1, &failure), 0);
+	CHECK(feed_has_ended(&reader));
+	late.position = 7;
+	CHECK_EQUAL_INT(fill_of(&late, txn, 1, 1, &failure), 0);
+	CHECK(feed_has_ended(&late));
+	CHECK(!feed_has_news(&late, txn_id(txn)));
+	feed_reread(&behind);                    /* discards the unread rest of the page */
+	CHECK(!feed_has_ended(&behind));
+	CHECK_EQUAL_INT(fill_of(&behind, txn, 1, 1, &failure), ERR_NOT_FOUND);
+	feed_release(&reader);
+	feed_release(&late);
+	feed_release(&behind);
+	cancel_write(txn);
+}
+
 static void nothing_was_filled(void)
 {
 	struct feed feed = { 0 };
@@ -189,6 +264,8 @@ int main(void)
 	a_key_of_no_stream(store);
 	pages_of_any_size(store);
 	pages_of_long_records(store);
+	a_disabled_stream_ends_after_its_last_record(store);
+	a_removed_stream_ends_for_who_had_read_it(store);
 	nothing_was_filled();
 	store_close(store);
 	return 0;

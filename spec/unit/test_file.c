@@ -53,6 +53,27 @@ static void paths_become_absolute(void)
 	remove(link);
 }
 
+static void links_stay_in_absolute_paths(void)
+{
+	char path[PATH_MAX], expected[PATH_MAX], longer[2 * PATH_MAX];
+
+	CHECK(chdir(check_directory()) == 0);
+	CHECK(getcwd(expected, sizeof expected - 16) != NULL);
+	strcat(expected, "/link/../x.tide");
+	CHECK(file_absolute(path, "link/../x.tide"));
+	CHECK_EQUAL_STRING(path, expected);
+	CHECK(file_absolute(path, "/link/x.tide"));
+	CHECK_EQUAL_STRING(path, "/link/x.tide");
+	memset(longer, 'x', sizeof longer);
+	longer[PATH_MAX - 1] = '\0';
+	CHECK(!file_absolute(path, longer));
+	longer[0] = '/';
+	CHECK(file_absolute(path, longer));
+	longer[PATH_MAX - 1] = 'x';
+	longer[PATH_MAX] = '\0';
+	CHECK(!file_absolute(path, longer));
+}
+
 static void paths_that_are_none(void)
 {
 	char path[PATH_MAX], longer[2 * PATH_MAX], name[300];
@@ -489,6 +510,7 @@ static void memory_has_a_directory(void)
 int main(void)
 {
 	paths_become_absolute();
+	links_stay_in_absolute_paths();
 	paths_that_are_none();
 	only_plain_files_with_one_name();
 	another_users_file_is_refused();

@@ -121,6 +121,71 @@ static void a_file_replaced_while_open_is_noticed(void)
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
 
+/* --- the name of an open file --- */
+
+static void a_name_that_stands_for_nothing_or_another_file(void)
+{
+	const char *path = store_path("named/x.tide"), *aside = store_path("aside.tide");
+	const char *directory = store_path("named"), *moved = store_path("moved");
+	struct store *store;
+
+	CHECK(mkdir(directory, 0700) == 0);
+	store = open_small(path);
+	CHECK_EQUAL_INT(store_check_name(store, &failure), 0);
+	CHECK_EQUAL_INT(store_check_name(store, NULL), 0);
+
+	CHECK(rename(path, aside) == 0);
+	CHECK_EQUAL_INT(store_check_name(store, &failure), ERR_FILE_GONE);
+	CHECK_EQUAL_INT(failure.err, ERR_FILE_GONE);
+	CHECK(strstr(failure.message, "named/x.tide: the file was removed or renamed"));
+	CHECK_EQUAL_INT(store_check_name(store, NULL), ERR_FILE_GONE);
+	CHECK_EQUAL_INT(store_check_path(store, aside, &failure), 0);
+
+	CHECK(close(open(path, O_CREAT | O_RDWR, 0600)) == 0);
+	CHECK_EQUAL_INT(store_check_name(store, &failure), ERR_FILE_REPLACED);
+	CHECK(strstr(failure.message, "named/x.tide: was replaced by another file"));
+	CHECK(unlink(path) == 0);
+	CHECK(symlink(aside, path) == 0);        /* links are not followed */
+	CHECK_EQUAL_INT(store_check_name(store, &failure), ERR_FILE_REPLACED);
+	CHECK(rename(aside, path) == 0);
+	CHECK_EQUAL_INT(store_check_name(store, &failure), 0);
+
+	CHECK(rename(directory, moved) == 0);
+	CHECK_EQUAL_INT(store_check_name(store, &failure), ERR_FILE_GONE);
+	CHECK(close(open(directory, O_CREAT | O_RDWR, 0600)) == 0);      /* ENOTDIR */
+	CHECK_EQUAL_INT(store_check_name(store, &failure), ERR_FILE_GONE);
+	CHECK(unlink(directory) == 0);
+	CHECK(rename(moved, directory) == 0);
+	CHECK_EQUAL_INT(store_check_name(store, &failure), 0);
+	store_close(store);
+}
+
+/* A process may drop privileges after it has opened the database. */
+static void a_name_that_cannot_be_looked_at(void)
+{
+	struct store *store = open_small(store_path("named/x.tide"));
+
+	CHECK(chmod(store_path("named"), 0) == 0);
+	CHECK(geteuid() || seteuid(1) == 0);
+	CHECK_EQUAL_INT(store_check_name(store, &failure), 0);
+	CHECK(getuid() || seteuid(0) == 0);
+	CHECK(chmod(store_path("named"), 0700) == 0);
+	store_close(store);
+}
+
+static void a_store_in_memory_has_no_name(void)
+{
+	struct store_options options = small_options("");
+	struct store *store;
+
+	options.in_memory = true;
+	store = open_with(&options);
+	CHECK_EQUAL_INT(store_check_name(store, &failure), 0);
+	store_close(store);
+}
+
+/* --- other processes --- */
+
 static void keep_open(struct child *parent, void *context)
 {
 	struct store *store = open_small(context);
@@ -542,6 +607,9 @@ int main(void)
 	what_is_not_asked_for_has_a_default();
 	a_store_keeps_its_clock();
 	a_file_replaced_while_open_is_noticed();
+	a_name_that_stands_for_nothing_or_another_file();
+	a_name_that_cannot_be_looked_at();
+	a_store_in_memory_has_no_name();
 	a_file_replaced_under_another_process_is_noticed();
 	in_this_process_it_is_the_only_handle();
 	nobody_else_may_have_it_open();
