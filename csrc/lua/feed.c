@@ -172,6 +172,21 @@ static int next_or_fail(lua_State *L, struct failure *failure)
 	return err ? err : push_next(L, handle, failure);
 }
 
+/* Checks a feed that has caught up: FILE_GONE, FILE_REPLACED, and if it follows also
+ * STREAM_ENDED. Returns 0 if it has reached its limit. */
+static int check_end(lua_State *L, bool follows, struct failure *failure)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+	int err = 0;
+
+	if (handle->left == 0)
+		return 0;
+	if (follows)
+		err = tide_feed_check_ended(handle->feed, database->tide, failure);
+	return err ? err : tide_check_name(database->tide, failure);
+}
+
 /* The iterator: a record, or nothing; raises failures. */
 static int next_record(lua_State *L)
 {
@@ -181,6 +196,8 @@ static int next_record(lua_State *L)
 	lua_settop(L, 0);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	got = next_or_fail(L, &failure);
+	if (got == 0)
+		got = check_end(L, false, &failure);
 	return got < 0 ? raise_failure(L, &failure) : got;
 }
 
@@ -203,6 +220,18 @@ static int try_record(lua_State *L)
 		return return_failure(L, &failure);
 	if (got == 0)
 		lua_pushnil(L);
+	return 1;
+}
+
+/* check_end(feed, follows) -> true; or nil, err, code: for a feed that has caught up,
+ * before waiting. */
+static int check_end_of(lua_State *L)
+{
+	struct failure failure;
+
+	if (check_end(L, lua_toboolean(L, 2), &failure))
+		return return_failure(L, &failure);
+	lua_pushboolean(L, 1);
 	return 1;
 }
 
@@ -248,6 +277,7 @@ void open_feeds(lua_State *L)
 		{ "feed", feed },
 		{ "records", records },
 		{ "try_record", try_record },
+		{ "check_end", check_end_of },
 		{ "position", position },
 		{ "is_done", is_done },
 		{ "wait_feed", wait_feed },

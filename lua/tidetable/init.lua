@@ -124,7 +124,7 @@ end
 ---@param seconds number  since 1970
 ---@return tidetable.Clock
 function tidetable.manual_clock(seconds)
-  local wrong = options.seconds(seconds)
+  local wrong = options.time(seconds)
   if wrong then
     misuse(("manual_clock: %s expected, got %s"):format(wrong, tostring(seconds)))
   end

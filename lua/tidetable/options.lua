@@ -163,6 +163,18 @@ function options.check(given, known, what)
   return given
 end
 
+--- Raises unless an argument is what a check of options.check takes.
+---@param what string   begins the message: "next"
+---@param name string   the argument's
+---@param check fun(value: any): string|nil
+---@param value any
+function options.argument(what, name, check, value)
+  local wrong = check(value)
+  if wrong then
+    misuse(("%s: %s must be %s, got %s"):format(what, name, wrong, shown(value)))
+  end
+end
+
 --- Raises where one option was given without the other, which alone gives it a meaning.
 ---@param given table  what check returned
 ---@param name string
@@ -226,10 +238,17 @@ function options.integer_from(least)
   end
 end
 
---- For options.check: seconds, a number from 0.
+--- For options.check: a duration in seconds, a number from 0; math.huge: no limit.
 function options.seconds(value)
-  if type(value) ~= "number" or not (value >= 0 and value < 1e12) then
+  if type(value) ~= "number" or not (value >= 0 and value <= math.huge) then
     return "a number of seconds from 0"
+  end
+end
+
+--- For options.check: a time in seconds since 1970.
+function options.time(value)
+  if type(value) ~= "number" or not (value >= 0 and value < 1e12) then
+    return "a number of seconds since 1970"
   end
 end
 

@@ -73,7 +73,7 @@ local position_options = {
   from = options.one_of { "TRIM_HORIZON", "LATEST" },
   at = options.integer_from(0),
   after = options.integer_from(0),
-  time = options.seconds,
+  time = options.time,
 }
 
 local function with_positions(known)
@@ -93,6 +93,15 @@ local records_options = with_positions {
   limit = options.integer_from(1), follow = "boolean", timeout = options.seconds,
   wait = "function",
 }
+
+local function has_position(given)
+  for name in pairs(position_options) do
+    if given[name] ~= nil then
+      return true
+    end
+  end
+  return false
+end
 
 --- A position in the core's terms. Raises when there are two.
 local function position_of(given, what)
@@ -122,8 +131,9 @@ end
 local Reader = {}
 Reader.__index = Reader
 
-local function open_reader(self, given, what, limit)
-  local from, at = position_of(given, what)
+--- A reader that begins at `place`; given: the options of the call.
+local function open_reader(self, given, place, what, limit)
+  local from, at = position_of(place, what)
   local feed, err, code = core.feed(self.database.core, self.id or 0, from, at, limit)
   if not feed then
     return nil, err, code
@@ -134,9 +144,10 @@ local function open_reader(self, given, what, limit)
 end
 
 --- A reader that waits: closing the stream closes it too.
-local function open_follower(self, given, what, limit)
-  local reader, err, code = open_reader(self, given, what, limit)
+local function open_follower(self, given, place, what, limit)
+  local reader, err, code = open_reader(self, given, place, what, limit)
   if reader then
+    reader.follows = true
     self.followers = self.followers or setmetatable({}, { __mode = "k" })
     self.followers[reader] = true
   end
@@ -176,14 +187,23 @@ function Reader:pause(seconds)
   return true
 end
 
---- The next record; nil when `seconds` (nil: no limit) passed without one, or
---- the limit is reached; nil, err, code.
+--- The next record; nil when `seconds` (nil or math.huge: no limit) passed without one,
+--- or the limit is reached; nil, err, code. A reader that follows gets STREAM_ENDED after
+--- the last record that there will be.
 function Reader:next(seconds)
+  if seconds == math.huge then
+    seconds = nil
+  end
   local deadline = seconds and core.elapsed() + seconds
   while true do
     local record, err, code = core.try_record(self.core)
     if record or err or core.is_done(self.core) then
       return record, err, code
+    end
+    local goes_on
+    goes_on, err, code = core.check_end(self.core, self.follows)
+    if not goes_on then
+      return nil, err, code
     end
     local left = deadline and deadline - core.elapsed()
     if left and left <= 0 then
@@ -210,7 +230,7 @@ local function cut(reader, group, err, code)
   reader.is_cut = true
   if code == "TRIMMED" then
     local before = { after = group[1].sequence_number - 1 }
-    local again <close> = open_reader(reader, before, "transactions")
+    local again <close> = open_reader(reader, {}, before, "transactions")
     if again then
       local _, whole, whole_code = core.try_record(again.core)
       err, code = whole or err, whole_code or code
@@ -276,6 +296,29 @@ end
 ---@field follow boolean|nil    wait for more
 ---@field timeout number|nil    with follow: end after so many seconds without one
 
+--- Where the stream's own reader begins: after the last record that next gave; before the
+--- first, where the stream's options say. LATEST means the moment when that reader was made.
+local function own_place(self)
+  if self.has_given then
+    return { after = self.position }
+  elseif self.latest then
+    return { after = self.latest }
+  end
+  return self.given
+end
+
+--- Opens the reader of records and transactions. A position in the call's options wins over
+--- the stream's own place.
+local function open_iteration(self, given, what, limit)
+  local open = given.follow and open_follower or open_reader
+  local place = has_position(given) and given or own_place(self)
+  local reader, err = open(self, given, place, what, limit)
+  if not reader then
+    error(err, 0)
+  end
+  return reader
+end
+
 local function seconds_to_wait(given, what)
   options.goes_with(given, "timeout", "follow", what)
   options.goes_with(given, "wait", "follow", what)
@@ -285,17 +328,14 @@ local function seconds_to_wait(given, what)
   return 0
 end
 
---- Iterates over records. Failures raise.
+--- Iterates over records: from the position in the options, else from the stream's own
+--- place, which it does not move. Failures raise.
 ---@param given tidetable.RecordsOptions|nil
 ---@return fun(): tidetable.Record|nil
 function Stream:records(given)
   given = options.check(given, records_options, "records")
   local seconds = seconds_to_wait(given, "records")
-  local open = given.follow and open_follower or open_reader
-  local reader, err = open(self, given, "records", given.limit)
-  if not reader then
-    error(err, 0)
-  end
+  local reader = open_iteration(self, given, "records", given.limit)
   if not given.follow then
     return core.records(reader.core), nil, nil, reader.core
   end
@@ -304,17 +344,13 @@ function Stream:records(given)
   end, nil, nil, reader
 end
 
---- Iterates over transactions: arrays of records. Failures raise.
+--- Iterates over transactions, arrays of records, as `records` does. Failures raise.
 ---@param given tidetable.RecordsOptions|nil
 ---@return fun(): tidetable.RecordsOfTransaction|nil
 function Stream:transactions(given)
   given = options.check(given, records_options, "transactions")
   local seconds, left = seconds_to_wait(given, "transactions"), given.limit or math.huge
-  local open = given.follow and open_follower or open_reader
-  local reader, err = open(self, given, "transactions")
-  if not reader then
-    error(err, 0)
-  end
+  local reader = open_iteration(self, given, "transactions")
   return function()
     if left <= 0 then
       return nil
@@ -328,33 +364,36 @@ function Stream:transactions(given)
   end, nil, nil, reader
 end
 
---- Where the stream's own reader begins: at first where the options say, later
---- behind what it has given.
-local function own_place(self)
-  if self.has_given or self.given.from == "LATEST" and self.position then
-    return { after = self.position, wait = self.given.wait }
+--- Opens the reader of the stream's own place.
+local function open_own(self, what)
+  local reader, err, code = open_reader(self, self.given, own_place(self), what)
+  if not reader then
+    return nil, err, code
   end
-  return self.given
+  reader.follows = true
+  if self.given.from == "LATEST" and not self.has_given then
+    self.latest = core.position(reader.core)
+  end
+  self.reader = reader
+  return reader
 end
 
 --- The reader of the stream's own place, made when it is first asked. When an
 --- error has cut the last call short (an interrupt, say), what that call had
 --- read is lost with it, and a new reader reads it again.
 local function own_reader(self, timeout, what)
-  if timeout ~= nil and options.seconds(timeout) then
-    misuse(("%s: timeout must be %s"):format(what, options.seconds(timeout)))
+  if timeout ~= nil then
+    options.argument(what, "timeout", options.seconds, timeout)
   end
   if self.reading and self.reader then
     self.reader:close()
     self.reader = nil
   end
   if not self.reader then
-    local reader, err, code = open_reader(self, self.reading and own_place(self) or self.given,
-      what)
+    local reader, err, code = open_own(self, what)
     if not reader then
       return nil, err, code
     end
-    self.reader = reader
   end
   self.reading = true
   return self.reader
@@ -368,8 +407,9 @@ local function has_read(self, position)
   self.reading = false
 end
 
---- The next record from the stream's own place.
----@param timeout number|nil  seconds to wait for one; default 0
+--- The next record from the stream's own place. nil alone: none came in time; STREAM_ENDED:
+--- the stream is disabled or its table deleted, and all of its records were given.
+---@param timeout number|nil  seconds to wait for one; default 0, math.huge: no limit
 ---@return tidetable.Record|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:next(timeout)
   local reader, err, code = own_reader(self, timeout, "next")
@@ -386,7 +426,7 @@ end
 
 --- The next transaction from the stream's own place: an array of its records,
 --- as `transactions` gives them.
----@param timeout number|nil  seconds to wait for one; default 0
+---@param timeout number|nil  seconds to wait for one; default 0, math.huge: no limit
 ---@return tidetable.RecordsOfTransaction|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:next_transaction(timeout)
   local reader, err, code = own_reader(self, timeout, "next_transaction")
@@ -447,7 +487,7 @@ function Stream:close()
     reader:close()
   end
   self.followers = nil
-  self.reading, self.has_given = false, false
+  self.reading, self.has_given, self.latest = false, false, nil
 end
 
 Stream.__close = Stream.close
@@ -460,13 +500,11 @@ end
 
 --- Begins at its place now when the options name one: LATEST means now.
 local function settle(self)
-  local given = self.given
-  if given.from or given.at or given.after or given.time then
-    local reader, err, code = open_reader(self, given, "stream")
+  if has_position(self.given) then
+    local reader, err, code = open_own(self, "stream")
     if not reader then
       return nil, err, code
     end
-    self.reader = reader
     self.position = core.position(reader.core)
   end
   return self

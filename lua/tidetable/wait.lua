@@ -6,7 +6,8 @@
 -- else's sentinels.
 
 local core = require "tidetable.core"
-local misuse = require "tidetable.options".misuse
+local options = require "tidetable.options"
+local misuse = options.misuse
 
 local wait = {}
 
@@ -42,12 +43,13 @@ function Wakeup:clear()
   core.bell_clear(self.core)
 end
 
---- Sleeps in this thread until the descriptor is readable, or so many seconds.
----@param seconds number|nil
+--- Sleeps in this thread until the descriptor is readable. Returns after `seconds` and
+--- after timeout() at the latest.
+---@param seconds number|nil  nil, math.huge: timeout()
 ---@return boolean ready
 function Wakeup:wait(seconds)
-  if seconds ~= nil and type(seconds) ~= "number" then
-    misuse("wait: a number of seconds expected, got " .. type(seconds))
+  if seconds ~= nil then
+    options.argument("wait", "seconds", options.seconds, seconds)
   end
   return core.bell_wait(self.core, math.min(seconds or 1, 1))
 end

@@ -153,10 +153,24 @@ local function forget_reader(world, wanted)
   world:drop_readers(function(reader) return reader == wanted end)
 end
 
+--- A reader of one stream has read all of it, and there will be no more.
+local function check_ended(world, reader)
+  local only = reader.only
+  same("DISABLED", only and only.status, "a stream that has ended")
+  if only.gone then
+    return forget_reader(world, reader)
+  end
+  local floors, lost = world.model:behind(reader.place, only)
+  same(0, #lost, "lost before the end of a stream")
+  same(nil, world.model:records_behind(floors, only)[1], "after the end of a stream")
+end
+
 --- One call of next. What was read into the page before it expired is given still.
 local function read_next(world, reader)
   local record, err, code = reader.object:next()
-  if code == "NOT_FOUND" then
+  if code == "STREAM_ENDED" then
+    return check_ended(world, reader)
+  elseif code == "NOT_FOUND" then
     same(true, reader.only and reader.only.gone, "a stream that has gone")
     return forget_reader(world, reader)
   end
@@ -168,6 +182,7 @@ local function read_next(world, reader)
     return new_reader(world, reader.handle, reader.only, { after = err.last })
   elseif not record then
     same(nil, expected and expected.sequence_number, "next")
+    same(false, reader.only ~= nil and reader.only.status == "DISABLED", "waits after the end")
     return
   end
   same(true, expected ~= nil, "next gives something, that there is something")

@@ -254,9 +254,11 @@ describe("a mistake in the program", function()
       misuse("batch", one.load, one, {}, { batch = value })
       misuse("limit", db:stream().records, db:stream(), { limit = value })
     end
-    for _, value in ipairs { -1, "3", {}, 0 / 0, math.huge } do
+    for _, value in ipairs { -1, "3", {}, 0 / 0, -math.huge } do
       misuse("time_limit", db.transact, db, print, { time_limit = value })
       misuse("busy_timeout", tidetable.open, path "other", { busy_timeout = value })
+      misuse("snapshot_limit", one.scan, one, { snapshot = true, snapshot_limit = value })
+      misuse("patience", tidetable.check, path "other", { apart = true, patience = value })
     end
     check_unharmed()
   end)

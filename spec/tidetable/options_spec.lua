@@ -94,10 +94,24 @@ describe("integer_from and seconds", function()
     end
     assert.is_nil(options.seconds(0))
     assert.is_nil(options.seconds(0.001))
-    assert.is_nil(options.seconds(86400))
-    for _, wrong in ipairs { -1, "1", {}, 0 / 0, math.huge, -0.5 } do
+    assert.is_nil(options.seconds(86400.0))
+    assert.is_nil(options.seconds(math.huge))
+    assert.is_nil(options.seconds(math.maxinteger))
+    assert.is_nil(options.time(0))
+    assert.is_nil(options.time(1e9 + 0.5))
+    for _, wrong in ipairs { -1, "1", {}, 0 / 0, -math.huge, -0.5 } do
       assert.equal("a number of seconds from 0", options.seconds(wrong))
+      assert.equal("a number of seconds since 1970", options.time(wrong))
     end
+    assert.equal("a number of seconds since 1970", options.time(math.huge))
+    assert.equal("a number of seconds since 1970", options.time(1e12))
+  end)
+
+  it("check arguments too", function()
+    options.argument("next", "timeout", options.seconds, 1)
+    helper.blames("next: timeout must be a number of seconds from 0, got -1", function()
+      options.argument("next", "timeout", options.seconds, -1)
+    end)
   end)
 end)
 

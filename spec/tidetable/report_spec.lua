@@ -117,7 +117,8 @@ describe("tidetable.check", function()
 
   it("refuses what is no database", function()
     for _, apart in ipairs { false, true } do
-      local err = refused("NO_FILE", tidetable.check(helper.path("none"), { apart = apart }))
+      local err = refused("NO_FILE", tidetable.check(helper.path("none"),
+        { apart = apart, patience = apart and math.huge or nil }))
       assert.equal("no such database: " .. helper.path("none"), err.message)
     end
     write(helper.path("text"), ("a text, and no database\n"):rep(1000))

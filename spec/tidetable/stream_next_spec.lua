@@ -57,7 +57,7 @@ describe("next", function()
     assert.equal(1, a:next().sequence_number)
     assert.equal(2, a:next().sequence_number)
     assert.equal(1, b:next().sequence_number)
-    assert.equal(2, #collect(a:records()))
+    assert.equal(2, #collect(a:records { from = "TRIM_HORIZON" }))
     assert.is_nil(a:next())
   end)
 
@@ -68,8 +68,13 @@ describe("next", function()
     assert.is_nil(stream:next(0.1))
     assert.is_true(core.elapsed() - before > 0.098)
     assert.is_true(core.elapsed() - before < 30)
-    helper.blames("timeout must be a number of seconds", function() stream:next "x" end)
-    helper.blames("timeout must be a number of seconds", function() stream:next(-1) end)
+    for _, wrong in ipairs { "x", -1, -0.5, -math.huge, 0 / 0, {}, false } do
+      for _, name in ipairs { "next", "next_transaction" } do
+        helper.blames(name .. ": timeout must be a number of seconds from 0, got ", function()
+          stream[name](stream, wrong)
+        end)
+      end
+    end
   end)
 
   it("returns its errors", function()
@@ -80,7 +85,14 @@ describe("next", function()
     assert.equal(2, stream:next().sequence_number)
     clock:advance(86400)
     assert(db:trim())
-    refused("NOT_FOUND", stream:next())
+    refused("STREAM_ENDED", stream:next())
+    assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+    put(3, 4)
+    local unread = assert(orders:stream { after = 3 })
+    assert(db:delete_table "orders")
+    clock:advance(2 * 86400)
+    assert(db:trim())
+    refused("NOT_FOUND", unread:next())
   end)
 
   it("can be closed, and begins again then", function()
@@ -93,6 +105,93 @@ describe("next", function()
     end
     kept:close()
     assert.equal(1, kept:next().sequence_number)
+  end)
+end)
+
+-- The stream's own place was left aside: they began at the oldest record.
+describe("records and transactions", function()
+  local function numbers(stream, given)
+    local all = {}
+    for record in stream:records(given) do all[#all + 1] = record.sequence_number end
+    local of_transactions = {}
+    for group in stream:transactions(given) do
+      of_transactions[#of_transactions + 1] = group.last_sequence_number
+    end
+    assert.are.same(all, of_transactions)
+    return table.concat(all, " ")
+  end
+
+  it("begin where the stream's options say", function()
+    put(1, 3)
+    local cases = {
+      { { from = "LATEST" }, "4 5" }, { { after = 2 }, "3 4 5" }, { { at = 2 }, "2 3 4 5" },
+      { { time = 1e9 + 2 }, "3 4 5" }, { { from = "TRIM_HORIZON" }, "1 2 3 4 5" },
+      { {}, "1 2 3 4 5" },
+    }
+    for _, case in ipairs(cases) do
+      case.streams = { assert(orders:stream(case[1])), assert(db:stream(case[1])) }
+    end
+    put(4, 5)
+    for _, case in ipairs(cases) do
+      for _, stream in ipairs(case.streams) do
+        for _ = 1, 2 do assert.equal(case[2], numbers(stream)) end       -- they move nothing
+        assert.equal(case[2], numbers(stream, { follow = true, timeout = 0 }))
+        assert.equal(tonumber(case[2]:match "%d"), stream:next().sequence_number)
+      end
+    end
+  end)
+
+  it("continue after the last record returned by next", function()
+    put(1, 5)
+    for _, from in ipairs { "TRIM_HORIZON", false } do
+      local stream = assert(orders:stream { from = from or nil })
+      stream:next()
+      assert.equal("2 3 4 5", numbers(stream))
+      assert.equal(2, stream:next_transaction().last_sequence_number)
+      assert.equal("3 4 5", numbers(stream))
+      assert.equal("3 4", numbers(stream, { limit = 2 }))
+      assert.equal(3, stream:next().sequence_number)
+      stream:close()
+      assert.equal("1 2 3 4 5", numbers(stream))
+    end
+  end)
+
+  it("with LATEST begin where it was resolved, until the stream is closed", function()
+    put(1, 2)
+    local stream = assert(orders:stream { from = "LATEST" })
+    put(3, 3)
+    assert.is_not_nil(stream:next())
+    put(4, 5)
+    assert.equal("4 5", numbers(stream))
+    stream:close()
+    assert.equal("", numbers(stream))
+    put(6, 6)
+    assert.equal("", numbers(stream))
+    assert.is_nil(stream:next())                         -- from here on it is a place again
+    put(7, 7)
+    assert.equal("7", numbers(stream))
+    assert.equal(7, stream:next().sequence_number)
+  end)
+
+  it("begin where their own options say, if those name a position", function()
+    put(1, 3)
+    local stream = assert(orders:stream { from = "LATEST" })
+    assert.equal("1 2 3", numbers(stream, { from = "TRIM_HORIZON" }))
+    assert.equal("3", numbers(stream, { after = 2 }))
+    assert.equal("2 3", numbers(stream, { at = 2 }))
+    assert.equal("2 3", numbers(stream, { time = 1e9 + 1 }))
+    stream = assert(orders:stream { after = 0 })
+    assert.equal("", numbers(stream, { from = "LATEST" }))
+  end)
+
+  it("raise TRIMMED if records after the stream's place have expired", function()
+    put(1, 3)
+    local stream = assert(orders:stream { from = "LATEST" })
+    put(4, 5)
+    clock:advance(2 * 86400)
+    local err = helper.raises("TRIMMED", function() numbers(stream) end)
+    assert.equal(4, err.first)
+    assert.equal(5, err.last)
   end)
 end)
 

@@ -251,6 +251,8 @@ describe("query", function()
         given)
       misuse('scan: option "snapshot_limit" goes with "snapshot"', orders.scan, orders, given)
     end
+    assert.equal(1500, #helper.collect(orders:query("ann",
+      { snapshot = true, snapshot_limit = math.huge })))
     misuse('option "snapshot_limit" must be', orders.query, orders, "ann",
       { snapshot = true, snapshot_limit = "60" })
   end)

@@ -524,8 +524,8 @@ describe("a manual clock", function()
 
   it("takes numbers of seconds", function()
     for _, wrong in ipairs { "x", -1, 0 / 0, math.huge } do
-      helper.blames("manual_clock: a number of seconds from 0 expected, got " .. tostring(wrong),
-        function() tidetable.manual_clock(wrong) end)
+      helper.blames("manual_clock: a number of seconds since 1970 expected, got "
+        .. tostring(wrong), function() tidetable.manual_clock(wrong) end)
     end
     local clock = tidetable.manual_clock(0)
     misuse("seconds, from 0", clock.advance, clock, -1)

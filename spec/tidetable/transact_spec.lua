@@ -230,6 +230,10 @@ describe("transact", function()
     assert.is_nil(ledger:get { id = "x" })
     assert.is_true(ledger:put { id = "x" })
     assert.is_nil((debug.gethook()))
+    for _, mode in ipairs { "locked", "optimistic" } do
+      assert.equal(7, db:transact(function() return 7 end,
+        { mode = mode, time_limit = math.huge }))
+    end
     misuse('option "time_limit" must be a number of seconds', db.transact, db, print,
       { time_limit = "5s" })
   end)

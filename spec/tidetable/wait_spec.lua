@@ -104,9 +104,14 @@ describe("a wakeup", function()
     assert.is_true(wakeup:wait())
     wakeup:clear()
     assert.is_false(wakeup:wait(0.01))
-    helper.blames("wait: a number of seconds expected, got string", function()
-      wakeup:wait("soon")
-    end)
+    assert.is_false(wakeup:wait(0.0))
+    for _, wrong in ipairs { "soon", -1, 0 / 0, -math.huge } do
+      helper.blames("wait: seconds must be a number of seconds from 0, got ", function()
+        wakeup:wait(wrong)
+      end)
+    end
+    assert(orders:put { id = "b" })
+    assert.is_true(wakeup:wait(math.huge))
   end)
 
   it("can be closed twice, and then raises CLOSED", function()

@@ -79,7 +79,7 @@ function moment.parse(words, now)
       seconds = date_and_time(words, nil, nil, nil, now)
     end
   end
-  if options.seconds(seconds) then
+  if options.time(seconds) then
     return nil, ("'%s' is no time: say 10m (ago), 11:30, 2026-01-31 11:30, or seconds since 1970")
       :format(words)
   end

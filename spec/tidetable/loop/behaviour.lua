@@ -121,6 +121,96 @@ return function(loop, describe, it, before_each, after_each)
       assert.is_true(elapsed() - before > 0.098)
     end)
 
+    it("timeouts may be math.huge (no limit), integers and floats", function()
+      local function follower(call)
+        return function()
+          local stream = assert(orders:stream { from = "LATEST" })
+          assert.is_nil(stream:next(0))
+          assert.is_nil(stream:next(0.0))
+          assert.is_not_nil(call(stream))
+        end
+      end
+      local stored = 0
+      loop.run {
+        follower(function(stream) return stream:next(math.huge) end),
+        follower(function(stream) return stream:next_transaction(math.huge) end),
+        follower(function(stream) return stream:next(30) end),
+        follower(function(stream) return stream:next(30.0) end),
+        follower(function(stream)
+          return helper.first(stream:records { follow = true, timeout = math.huge })
+        end),
+        follower(function(stream)
+          return helper.first(stream:transactions { follow = true, timeout = math.huge })
+        end),
+        function()
+          loop.sleep(0.02)
+          assert(orders:put { id = "a" })
+          stored = stored + 1
+        end,
+      }
+      assert.equal(1, stored)
+    end)
+
+    it("busy_timeout = math.huge waits until the writer has ended", function()
+      local child = helper.child "db:transact(pause, { time_limit = math.huge })"
+      child:paused()
+      local patient = helper.open { busy_timeout = math.huge, wait = loop.wait }
+      local stored
+      loop.run { function()
+        stored = patient:table "orders":put { id = "x" }
+      end, function()
+        loop.sleep(0.1)
+        assert.is_nil(stored)
+        child:go()
+      end }
+      assert.is_true(stored)
+      child:close()
+    end)
+
+    -- It waited until the records had expired.
+    it("the end of a stream ends those who follow it", function()
+      local codes = {}
+      local function follow(call)
+        return function()
+          local _, raised, returned = pcall(call, assert(orders:stream { from = "LATEST" }))
+          codes[#codes + 1] = (returned or raised).code
+        end
+      end
+      loop.run {
+        follow(function(stream) return stream:next(math.huge) end),
+        follow(function(stream) return stream:next_transaction(30) end),
+        follow(function(stream) for _ in stream:records { follow = true } do error "none" end end),
+        follow(function(stream)
+          for _ in stream:transactions { follow = true, timeout = 30 } do error "none" end
+        end),
+        function()
+          loop.sleep(0.02)
+          assert(db:delete_table "orders")
+        end,
+      }
+      assert.same({ "STREAM_ENDED", "STREAM_ENDED", "STREAM_ENDED", "STREAM_ENDED" }, codes)
+    end)
+
+    -- It waited for ever.
+    it("a file that is removed ends those who follow it", function()
+      local codes = {}
+      local function follow(call)
+        return function()
+          local _, raised, returned = pcall(call, assert(db:stream { from = "LATEST" }))
+          codes[#codes + 1] = (returned or raised).code
+        end
+      end
+      loop.run {
+        follow(function(stream) return stream:next(math.huge) end),
+        follow(function(stream) for _ in stream:records { follow = true } do error "none" end end),
+        function()
+          loop.sleep(0.02)
+          assert(os.remove(helper.path()))
+        end,
+      }
+      assert.same({ "FILE_GONE", "FILE_GONE" }, codes)
+    end)
+
     -- A signal says "look again", and no more.
     it("a signal too many or too early does no harm", function()
       local ids = {}
