@@ -248,6 +248,18 @@ static int info(lua_State *L)
 	return 1;
 }
 
+/* check_name(db) -> true; or nil, err, code (tide_check_name) */
+static int check_name(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	if (tide_check_name(database->tide, &failure))
+		return return_failure(L, &failure);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
 static int sync(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -298,6 +310,7 @@ void open_databases(lua_State *L)
 		{ "is_closed", is_closed },
 		{ "ready", ready },
 		{ "info", info },
+		{ "check_name", check_name },
 		{ "sync", sync },
 		{ "trim", trim },
 		{ "wait_writer", wait_writer },

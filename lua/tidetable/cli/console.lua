@@ -210,6 +210,7 @@ end
 ---@field message string
 ---@field hint string|nil   what to do about it
 ---@field is_usage boolean|nil  the command line is wrong: status 2
+---@field status integer|nil    default 1
 ---@field parser table|nil  of argparse: whose usage to show
 local Failure = { __name = "tidetable.cli.failure" }
 
@@ -217,11 +218,12 @@ function Failure:__tostring()
   return self.message
 end
 
---- Ends the command with a message and status 1.
+--- Ends the command with a message.
 ---@param message string
 ---@param hint string|nil  a sentence on what to do
-function console.fail(message, hint)
-  error(setmetatable({ message = message, hint = hint }, Failure), 0)
+---@param status integer|nil  default 1
+function console.fail(message, hint, status)
+  error(setmetatable({ message = message, hint = hint, status = status }, Failure), 0)
 end
 
 --- Ends the command with a message on how it was called, and status 2.

@@ -1,7 +1,8 @@
 -- main.lua - the command `tidetable`: takes its words apart, runs one command.
 --
 -- Exit statuses: 0 it went well; 1 it failed, or found damage; 2 the command
--- line is wrong; 130 it was interrupted; 141 nobody read its output any more.
+-- line is wrong; 3 the stream that it followed ended; 4 the database's file was
+-- removed or replaced; 130 it was interrupted; 141 its output was not read.
 
 local argparse = require "argparse"
 local console = require "tidetable.cli.console"
@@ -177,7 +178,7 @@ local function status_of(err, out, name)
       show_usage(err.parser, name)
       return MISUSED
     end
-    return FAILED
+    return err.status or FAILED
   elseif err.is_interrupt then
     return INTERRUPTED
   end

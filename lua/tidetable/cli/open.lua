@@ -19,7 +19,11 @@ local HINTS = {
   FULL = "tidetable stats says how full it is; max_size, given when it is opened, lets it grow",
   NAMESPACE = "containers that share a database must share their PID namespace",
   READERS_FULL = "tidetable check clears the slots of dead processes",
+  FILE_REPLACED = "start the command again to read the file that is there now",
 }
+
+--- Exit statuses of failures that a script may want to answer by itself.
+local STATUSES = { STREAM_ENDED = 3, FILE_GONE = 4, FILE_REPLACED = 4 }
 
 --- By the words of the message: what is not permitted.
 local PERMISSIONS = {
@@ -61,7 +65,7 @@ function open.fail(subject, err, hint)
   if not has_path(message, subject) then
     message = subject .. ": " .. message
   end
-  console.fail(message, hint or hint_of(err))
+  console.fail(message, hint or hint_of(err), STATUSES[err.code])
 end
 
 --- Takes what a call of the library returned; ends the command unless it went

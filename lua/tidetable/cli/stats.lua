@@ -236,6 +236,7 @@ local function watch(db, args, out)
     is_first = false
     out.flush()
     out.pause(args.interval or INTERVAL)
+    open.check(args.database, core.check_name(db.core))
   end
 end
 

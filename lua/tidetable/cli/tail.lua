@@ -11,9 +11,12 @@ local tail = {
   name = "tail",
   summary = "Show changes, of a table or of all tables, and follow them.",
   description = [[
-Shows the last ten records, like tail; with -f it goes on with whatever comes, until
-Ctrl-C. On a terminal a record is a line: its sequence number, time, event, table and key,
-and what has changed. In a pipe it is a JSON object.
+Shows the last ten records, like tail; with -f it goes on with whatever comes, until Ctrl-C.
+On a terminal a record is a line: its sequence number, time, event, table and key, and what has
+changed. In a pipe it is a JSON object.
+
+With -f it ends with status 3 after the last record of a table's stream that was disabled or
+whose table was deleted, and with status 4 when the database's file is removed or replaced.
 
 A position says where to begin instead, and all from there on is shown. LATEST is behind the
 last change, so it follows. When records of the range have been trimmed, that is an error, and
@@ -166,6 +169,12 @@ local function again(args, err)
   return table.concat(words, " ")
 end
 
+--- What to do after the end of a stream whose table has another one.
+local function hint_of_end(args, err)
+  return err.message:find("is now", 1, true) and ("to follow that one: tidetable tail -f %s %s "
+    .. "--from TRIM_HORIZON"):format(text.word(args.database), args.table) or nil
+end
+
 local function fail(args, err)
   local what = args.table or "all tables"
   if err.code == "TRIMMED" and err.first then
@@ -173,6 +182,8 @@ local function fail(args, err)
       args.database, err.first, err.last, what), "to go on behind them: " .. again(args, err))
   elseif err.code == "AHEAD" then
     open.fail(args.database, err, "--from LATEST begins at the last change there is")
+  elseif err.code == "STREAM_ENDED" then
+    open.fail(args.database, err, hint_of_end(args, err))
   end
   open.fail(args.database, err)
 end
@@ -243,7 +254,8 @@ end
 local PAUSE, TOGETHER = 1, 50
 
 --- What there is, up to so many and no further than the sequence number
---- `through`; when there is nothing, waits a while for one.
+--- `through`; when there is nothing, waits a while for one. The end of the stream is an
+--- error to a follower only.
 ---@return table[] batch, table|nil err
 local function next_batch(stream, transactions, most, through, seconds)
   local read = transactions and stream.next_transaction or stream.next
@@ -269,7 +281,7 @@ local function show_all(stream, args, out, show, through)
       seconds)
     left = left - #batch
     show(batch)
-    if err then
+    if err and (args.follow or err.code ~= "STREAM_ENDED") then
       fail(args, err)
     elseif #batch == 0 and not args.follow then
       return

@@ -131,6 +131,10 @@ describe("a hint", function()
       assert.equal("mine", failure(open.fail, "x", { code = code, message = "m" }, "mine").hint)
     end
     assert.is_nil(failure(open.fail, "x", { code = "STORE", message = "m" }).hint)
+    for code, status in pairs { STREAM_ENDED = 3, FILE_GONE = 4, FILE_REPLACED = 4 } do
+      assert.equal(status, failure(open.fail, "x", { code = code, message = "m" }).status)
+    end
+    assert.is_nil(failure(open.fail, "x", { code = "STORE", message = "m" }).status)
   end)
 end)
 

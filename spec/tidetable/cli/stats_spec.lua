@@ -68,6 +68,18 @@ describe("stats", function()
     assert.truthy(json:find('"tables":[],"streams":[]', 1, true), json)
   end)
 
+  -- They were the removed file's, for ever.
+  it("end with --watch when the file is removed, with status 4", function()
+    make():close()
+    local pipe = assert(io.popen(("unset LD_PRELOAD; exec %s stats --watch --json %s 2>&1"):format(
+      command.line, command.quote(helper.path()))))
+    assert.is_truthy(pipe:read("l"):find '"info"')
+    assert(os.remove(helper.path()))
+    local said = pipe:read("a")
+    assert.is_truthy(said:find("the file was removed or renamed", 1, true), said)
+    assert.are.same({ nil, "exit", 4 }, { pipe:close() })
+  end)
+
   it("go on with --watch, in a pipe one after the other", function()
     make():close()
     local ran = command.shell("$TIDETABLE stats --watch --interval 0.01 --json "

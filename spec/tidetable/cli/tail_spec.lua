@@ -315,6 +315,76 @@ describe("following", function()
     assert.are.same({ nil, "exit", 130 }, { pipe:close() })
   end)
 
+  -- What follow's pipe gives to its end, and the status.
+  local function rest_of(pipe)
+    local said = pipe:read("a")
+    local _, _, status = pipe:close()
+    return said, status
+  end
+
+  -- It waited until the records had expired.
+  it("ends with status 3 when the stream does, and says why", function()
+    local path = fifteen()
+    local pipe = follow(("tail -f %s items -n 1"):format(command.quote(path)))
+    assert.are.same({ 15 }, numbers(pipe:read("l")))
+    local db = open()
+    local items = db:table "items"
+    db:transact(function(tx) tx:table "items":put { id = "the last" } end)
+    items:disable_stream()
+    local said, status = rest_of(pipe)
+    assert.equal(3, status)
+    assert.are.same({ 16 }, numbers(said:match "^[^\n]*\n"))
+    assert.is_truthy(said:find(": the stream has ended: it was disabled", 1, true), said)
+  end)
+
+  it("ends with status 3 with an older stream, and with 0 when it does not follow", function()
+    local path = fifteen()
+    local db = open()
+    local items = db:table "items"
+    local label = items:stream().label
+    items:disable_stream()
+    items:enable_stream()
+    local words = { "tail", path, "items", "--label", label, "-n", "2", "-f" }
+    refuses(3, ("the stream has ended: it was disabled, and the table's stream is now %s\n"
+      .. "  to follow that one: tidetable tail -f %s items --from TRIM_HORIZON\n")
+      :format(items:stream().label, path), words)
+    db:delete_table "items"
+    db:close()
+    local ran = refuses(3, "the stream has ended: its table was deleted\n", words)
+    assert.are.same({ 14, 15 }, numbers(ran.out))
+    table.remove(words)
+    assert.are.same({ 14, 15 }, numbers(must(words)))
+    local _, groups = must { "tail", path, "items", "--label", label, "-n", "2", "-t" }
+      :gsub("\n", "")
+    assert.equal(2, groups)
+    refuses(3, "the stream has ended", { "tail", path, "items", "--label", label, "-tf" })
+    assert.equal("", must { "tail", path, "items", "--label", label, "--from", "LATEST",
+      "--no-follow" })
+  end)
+
+  local changes = {
+    ["was replaced by another file while it was open\n  start the command again"] = function(path)
+      local aside = helper.path "aside.tide"
+      local db = open()
+      assert(db:backup(aside))
+      os.rename(aside, path)
+    end,
+    ["the file was removed or renamed while it was open"] = os.remove,
+  }
+
+  -- It waited for ever.
+  for words, change in pairs(changes) do
+    it("ends with status 4 when the file loses its name: " .. words, function()
+      local path = fifteen()
+      local pipe = follow(("tail -f %s -n 1"):format(command.quote(path)))
+      assert.are.same({ 15 }, numbers(pipe:read("l")))
+      change(path)
+      local said, status = rest_of(pipe)
+      assert.equal(4, status)
+      assert.is_truthy(said:find(words, 1, true), said)
+    end)
+  end
+
   it("tells of the gap when it falls behind", function()
     local db = open()
     local items = table_of(db, "items", { retention = { count = 2 } })
