@@ -18,6 +18,7 @@ static bool is_retryable(int err)
 	switch (err) {
 	case ERR_BUSY:
 	case ERR_CONFLICT:
+	case ERR_DISK_FULL:
 	case ERR_READERS_FULL:
 	case ERR_INTERRUPTED:
 	case ERR_TIMEOUT:

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -29,7 +30,7 @@ int file_error(int system)
 		return ERR_NO_FILE;
 	case EACCES: case EPERM: case EROFS: case ELOOP:
 		return ERR_PERMISSION;
-	case ENOSPC: case EDQUOT:
+	case ENOSPC: case EDQUOT: case EFBIG:
 		return ERR_DISK_FULL;
 	case ENOMEM:
 		return ERR_NO_MEMORY;
@@ -42,15 +43,33 @@ int file_error(int system)
 	}
 }
 
-int file_write_error(int fd, int system)
+/* Returns true if the file has reached RLIMIT_FSIZE, or nearly. */
+static bool is_at_size_limit(int fd)
+{
+	struct rlimit limit;
+	struct stat stat;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+		fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) &&
+		(uint64_t)stat.st_size + DISK_FULL_BELOW > limit.rlim_cur;
+}
+
+static bool is_disk_full(int fd)
 {
 	struct statvfs disk;
 	uint64_t left;
 
-	if (system != EIO || fstatvfs(fd, &disk))
-		return file_error(system);
+	if (fstatvfs(fd, &disk))
+		return false;
 	left = geteuid() ? disk.f_bavail : disk.f_bfree;
-	return left * disk.f_frsize < DISK_FULL_BELOW ? ERR_DISK_FULL : ERR_STORE;
+	return left * disk.f_frsize < DISK_FULL_BELOW;
+}
+
+int file_write_error(int fd, int system)
+{
+	if (system == EIO && (is_disk_full(fd) || is_at_size_limit(fd)))
+		return ERR_DISK_FULL;
+	return file_error(system);
 }
 
 int file_fail(struct failure *failure, int system, const char *path, const char *what)

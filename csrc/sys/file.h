@@ -101,7 +101,8 @@ int file_memory_directory(char path[PATH_MAX], struct failure *failure);
 /* The kind of failure an errno is, for a file. */
 int file_error(int system);
 
-/* The same for a write that failed: LMDB reports a full disk as EIO. */
+/* The same for a failed write to fd. LMDB reports a short write as EIO: that is
+ * DISK_FULL if the disk is full or the file has reached RLIMIT_FSIZE. */
 int file_write_error(int fd, int system);
 
 /* Fills failure with "path: what: the system's words"; returns file_error. */

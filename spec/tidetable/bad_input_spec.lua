@@ -510,6 +510,7 @@ describe("a full disk", function()
     assert.is_nil(ok)
     assert.equal("DISK_FULL", code, tostring(err))
     assert.equal("none", err.outcome)
+    assert.is_true(err.retryable)
     assert.is_nil(one:get { id = "n" .. n })
     for i = 1, n - 1 do
       assert.equal(20000, #one:get({ id = "n" .. i }).text)
@@ -524,6 +525,33 @@ describe("a full disk", function()
     assert.equal(20000, #one:get({ id = "n" .. n - 1 }).text)
     assert(os.execute("mount -o remount,size=9m " .. folder))
     assert(one:put { id = "n" .. n, text = ("x"):rep(20000) })
+    assert.same({}, db:check().problems)
+  end)
+end)
+
+describe("a limit on the size of files", function()
+  -- With the signal ignored the system answers EFBIG, and short writes, which LMDB calls EIO.
+  it("is a full disk to a process that ignores SIGXFSZ", function()
+    local child = helper.child([[
+      local items = assert(db:create_table { name = "items", partition_key = "id", stream = true })
+      local n, ok, err, code = 0
+      repeat
+        n = n + 1
+        ok, err, code = items:put { id = "n" .. n, text = ("x"):rep(20000) }
+      until not ok or n > 1000
+      print(n - 1, code, err.retryable, err.outcome)
+      print(#items:get { id = "n" .. n - 1 }.text, items:get { id = "n" .. n })
+      print(select(3, items:put { id = "m", text = ("x"):rep(200000) }))
+    ]], "trap '' XFSZ; ulimit -f 2001")
+    local n, refusal = child:line():match "^(%d+)%s+(.*)$"
+    assert.equal("DISK_FULL true none", (refusal:gsub("%s+", " ")))
+    assert.equal("20000\tnil", child:line())
+    assert.equal("DISK_FULL", child:line())
+    child:close()
+    db = helper.open()
+    one = assert(db:table "items")
+    assert.equal(20000, #one:get({ id = "n" .. n }).text)
+    assert(one:put { id = "again", text = ("x"):rep(200000) })
     assert.same({}, db:check().problems)
   end)
 end)

@@ -1,6 +1,7 @@
 /* test_file.c - file.h: whose file, whole, and nobody else's harmed. */
 #include <dlfcn.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
@@ -435,6 +436,7 @@ static void errors_have_kinds(void)
 	CHECK_EQUAL_INT(file_error(EACCES), ERR_PERMISSION);
 	CHECK_EQUAL_INT(file_error(EROFS), ERR_PERMISSION);
 	CHECK_EQUAL_INT(file_error(EDQUOT), ERR_DISK_FULL);
+	CHECK_EQUAL_INT(file_error(EFBIG), ERR_DISK_FULL);
 	CHECK_EQUAL_INT(file_error(ENOMEM), ERR_NO_MEMORY);
 	CHECK_EQUAL_INT(file_error(EMFILE), ERR_STORE);
 	CHECK_EQUAL_INT(file_write_error(-1, EIO), ERR_STORE);
@@ -467,6 +469,36 @@ static void an_io_error_on_a_full_disk_is_a_full_disk(void)
 	close(fd);
 	CHECK(umount(path) == 0);
 	rmdir(path);
+}
+
+/* LMDB reports a write that the limit cut short as EIO. */
+static void within_a_size_limit(struct child *parent, void *path)
+{
+	struct rlimit limit = { 8 << 20, 8 << 20 };
+	int fd;
+
+	(void)parent;
+	signal(SIGXFSZ, SIG_IGN);
+	CHECK_EQUAL_INT(file_make(&fd, path, &failure), 0);
+	CHECK(ftruncate(fd, 7 << 20) == 0);
+	CHECK_EQUAL_INT(file_write_error(fd, EIO), ERR_STORE);
+	CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	CHECK_EQUAL_INT(file_write_error(fd, EIO), ERR_STORE);
+	CHECK(ftruncate(fd, (7 << 20) + 1) == 0);
+	CHECK_EQUAL_INT(file_write_error(fd, EIO), ERR_DISK_FULL);
+	CHECK_EQUAL_INT(file_write_error(fd, EBADF), ERR_STORE);
+	CHECK_EQUAL_INT(file_reserve(fd, path, 9 << 20, &failure), ERR_DISK_FULL);
+	close(fd);
+}
+
+static void a_size_limit_is_a_full_disk(void)
+{
+	char path[4300];
+	struct child child;
+
+	snprintf(path, sizeof path, "%s", store_path("limited"));
+	child = child_start(within_a_size_limit, path);
+	child_end(&child);
 }
 
 static void without_its_descriptors(struct child *parent, void *path)
@@ -524,6 +556,7 @@ int main(void)
 	errors_have_kinds();
 	a_disk_is_full_below_a_mebibyte();
 	an_io_error_on_a_full_disk_is_a_full_disk();
+	a_size_limit_is_a_full_disk();
 	a_networks_file_system_is_refused();
 	no_file_is_standard_error();
 	memory_has_a_directory();
