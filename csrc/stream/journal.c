@@ -80,7 +80,7 @@ int journal_flush(struct journal *journal, struct txn *txn, struct streams *stre
 		if (stream->row.id > last_stream)
 			last_stream = stream->row.id;
 		stream->bounds.head = (struct stream_head){ record->sequence, record->ordinal,
-			record->stream_bytes };
+			record->stream_bytes, record->transaction };
 	}
 	return 0;
 }

@@ -82,6 +82,8 @@ bool retention_expired(const struct retention *limit, const struct stream_head *
 {
 	if (clock_ms >= record->retention_ms && clock_ms - record->retention_ms >= limit->age_ms)
 		return true;
+	if (record->transaction == head->transaction)
+		return false;
 	if (limit->max_count && head->ordinal - record->ordinal >= limit->max_count)
 		return true;
 	return limit->max_bytes && head->stream_bytes - record->stream_bytes +
@@ -235,6 +237,23 @@ static int trim_front(struct front *front, const struct stream *stream, uint64_t
 	return err < 0 ? err : 0;
 }
 
+/* Sets when this record will have expired by count and by bytes. One of the newest
+ * transaction can't before there is another. */
+static void set_size_hints(struct trim_hint *hint, const struct retention *limit,
+	const struct record *record, const struct stream_head *head)
+{
+	bool newest = record->transaction == head->transaction;
+
+	if (limit->max_count)
+		hint->at_ordinal = record->ordinal + limit->max_count;
+	if (limit->max_count && newest && hint->at_ordinal <= head->ordinal)
+		hint->at_ordinal = head->ordinal + 1;
+	if (limit->max_bytes)
+		hint->at_bytes = record->stream_bytes + limit->max_bytes;
+	if (limit->max_bytes && newest && hint->at_bytes <= head->stream_bytes)
+		hint->at_bytes = head->stream_bytes + 1;
+}
+
 /* When the next look is worth it: as soon as TRIM_WORTH more can go, and what
  * belongs to the transaction of the last of them. */
 static int set_hint(struct cursor *cursor, struct stream *stream)
@@ -267,10 +286,7 @@ static int set_hint(struct cursor *cursor, struct stream *stream)
 	hint->at_ms = record.retention_ms + limit->age_ms;
 	if (hint->at_ms < limit->age_ms)
 		hint->at_ms = UINT64_MAX;
-	if (limit->max_count)
-		hint->at_ordinal = record.ordinal + limit->max_count;
-	if (limit->max_bytes)
-		hint->at_bytes = record.stream_bytes + limit->max_bytes;
+	set_size_hints(hint, limit, &record, &stream->bounds.head);
 	return 0;
 }
 

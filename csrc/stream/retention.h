@@ -1,9 +1,10 @@
 /* retention.h - how long records stay, and who takes them away.
  *
  * A record has expired when its age, or the records behind it by count or by
- * bytes, pass a limit of its stream. What has expired is a prefix of the
- * stream, made of whole transactions; it is out of sight at once (readers stop
- * at the horizon) and is removed in small steps by writers and by trim.
+ * bytes, pass a limit of its stream; the newest transaction only by its age.
+ * What has expired is a prefix of the stream, made of whole transactions; it is
+ * out of sight at once (readers stop at the horizon) and is removed in small
+ * steps by writers and by trim.
  *
  * Time here is the retention clock (doc/format.md, "Time").
  */
@@ -44,7 +45,8 @@ uint64_t retention_clock_set(struct state *state, const struct moment *moment);
 int retention_hidden(struct cursor *cursor, const struct stream_row *row,
 	const struct bounds *bounds, uint64_t clock_ms, uint64_t *hidden);
 
-/* True if this record by itself has expired; its transaction may not have. */
+/* Returns true if this record by itself has expired; its transaction may not have. The
+ * records of the stream's newest transaction expire by age only. */
 bool retention_expired(const struct retention *limit, const struct stream_head *head,
 	const struct record *record, uint64_t clock_ms);
 

@@ -117,10 +117,10 @@ int stream_bounds(struct txn *txn, uint32_t id, struct bounds *bounds)
 		return err;
 	if (err == END)
 		bounds->head = (struct stream_head){ horizon->removed, horizon->ordinal,
-			horizon->stream_bytes };
+			horizon->stream_bytes, 0 };
 	else
 		bounds->head = (struct stream_head){ last.sequence, last.ordinal,
-			last.stream_bytes };
+			last.stream_bytes, last.transaction };
 	return 0;
 }
 

@@ -15,6 +15,7 @@ struct stream_head {
 	uint64_t sequence;
 	uint64_t ordinal;
 	uint64_t stream_bytes;
+	uint64_t transaction;        /* its transaction's id; 0 if it has been removed */
 };
 
 /* Where a stream begins and ends, in one snapshot. */

@@ -37,6 +37,10 @@ end
 
 local function expired(stream, record, clock)
   local limit = stream.retention
+  local newest = stream.records[#stream.records]
+  if record.transaction_id == newest.transaction_id then
+    return clock - record.clock >= limit.age
+  end
   return clock - record.clock >= limit.age or
     (limit.count and stream.ordinal - record.ordinal >= limit.count) or
     (limit.bytes and stream.bytes - record.stream_bytes + record.bytes > limit.bytes) or false

@@ -121,6 +121,47 @@ describe("retention", function()
     assert.are.same({}, db:check().problems)
   end)
 
+  local function put_together(name, count)
+    db:transact(function(tx)
+      for i = 1, count do tx:table(name):put { id = i, text = ("x"):rep(100 + count) } end
+    end)
+  end
+
+  it("by count and bytes spares the newest transaction of any size", function()
+    for _, limit in ipairs { { count = 3 }, { bytes = 100 }, { count = 1, bytes = 1 } } do
+      local name = "items" .. db:info().sequence_number
+      local items = assert(db:create_table { name = name, partition_key = { "id", "N" },
+        stream = { retention = limit } })
+      local stream = assert(items:stream())
+      local function seen() return #collect(stream:records()) end
+      put_together(name, 5)
+      assert.equal(5, seen())
+      assert.equal(5, stream:describe().count)
+      assert(db:trim())
+      assert.equal(5, seen())
+      put_together(name, 7)
+      assert.equal(7, seen())
+      assert(db:trim())
+      assert.equal(7, seen())
+      assert(items:disable_stream())
+      assert(db:trim())
+      assert.equal(7, seen())
+      clock:advance(86400)                         -- by age it expires like any other
+      assert.equal(0, seen())
+    end
+    assert.are.same({}, db:check().problems)
+  end)
+
+  it("by bytes spares a record that is larger than the limit", function()
+    local stream = with { bytes = 1000 }
+    assert(orders:put { id = "a", text = ("x"):rep(5000) })
+    for i = 1, 3 do
+      assert(orders:put { id = "a", text = ("x"):rep(5000 + i) })
+      assert.equal(1, stream:describe().count)
+    end
+    assert.equal(3, assert(db:trim()))
+  end)
+
   it("of one stream is not that of another", function()
     local stream = with "10s"
     local other = assert(db:create_table { name = "other", partition_key = "id",

@@ -147,15 +147,19 @@ static struct stream *the_stream(struct txn *txn)
 	return stream;
 }
 
-/* What the page says: a record has expired by its age, or by what is behind. */
+/* A record expires by its age; unless it belongs to the newest transaction, also by the
+ * number and bytes of the records that follow it. */
 static bool plain_expired(const struct retention *limit, size_t at)
 {
 	uint64_t behind = 0;
 
 	for (size_t i = at; i < list_count; i++)
 		behind += list[i].bytes;
-	return clock_ms - list[at].clock_ms >= limit->age_ms ||
-		(limit->max_count && list_count - at > limit->max_count) ||
+	if (clock_ms - list[at].clock_ms >= limit->age_ms)
+		return true;
+	if (list[at].transaction == list[list_count - 1].transaction)
+		return false;
+	return (limit->max_count && list_count - at > limit->max_count) ||
 		(limit->max_bytes && behind > limit->max_bytes);
 }
 
@@ -291,6 +295,10 @@ static uint64_t trim(struct txn *txn, uint64_t max_rows)
 	while (list_hidden < list_removed || (removed && list_hidden < list_count &&
 			list[list_hidden].transaction == list[list_hidden - 1].transaction))
 		list_hidden++;
+	/* Nothing is due before there is another transaction. */
+	if (!removed && list_removed < list_count && list[list_removed].transaction ==
+			list[list_count - 1].transaction)
+		CHECK(!retention_due(stream, clock_ms));
 	return removed;
 }
 
@@ -399,9 +407,9 @@ static void random_stream(int round)
 static void age_alone_hides_all_in_the_end(void)
 {
 	struct retention limit = { .age_ms = 10 };
-	struct stream_head head = { 9, 3, 500 };
-	struct record record = { .ordinal = 3, .stream_bytes = 500, .retention_ms = 100,
-		.keys = { NULL, 100 } };
+	struct stream_head head = { 9, 3, 500, 9 };
+	struct record record = { .transaction = 8, .ordinal = 3, .stream_bytes = 500,
+		.retention_ms = 100, .keys = { NULL, 100 } };
 
 	CHECK(!retention_expired(&limit, &head, &record, 99));
 	CHECK(!retention_expired(&limit, &head, &record, 109));
@@ -416,11 +424,25 @@ static void age_alone_hides_all_in_the_end(void)
 	CHECK(retention_expired(&limit, &head, &record, 110));
 }
 
+static void the_newest_transaction_expires_by_age_alone(void)
+{
+	struct retention limit = { .age_ms = 10, .max_count = 1, .max_bytes = 1 };
+	struct stream_head head = { 9, 3, 500, 7 };
+	struct record record = { .transaction = 7, .ordinal = 1, .stream_bytes = 100,
+		.retention_ms = 100, .keys = { NULL, 30 } };
+
+	CHECK(!retention_expired(&limit, &head, &record, 109));
+	CHECK(retention_expired(&limit, &head, &record, 110));
+	record.transaction = 6;
+	CHECK(retention_expired(&limit, &head, &record, 109));
+}
+
 int main(void)
 {
 	clock_follows_the_page();
 	clock_bounds();
 	age_alone_hides_all_in_the_end();
+	the_newest_transaction_expires_by_age_alone();
 	for (int round = 0; round < 20; round++)
 		random_stream(round);
 	return 0;
