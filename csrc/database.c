@@ -214,7 +214,10 @@ void tide_close(struct tide *tide)
 
 int tide_ready(const struct tide *tide, struct failure *failure)
 {
-	return store_is_foreign(tide->store) ? fail(failure, ERR_FORKED) : 0;
+	if (store_is_foreign(tide->store))
+		return fail(failure, ERR_FORKED);
+	store_release_late(tide->store);
+	return 0;
 }
 
 /* --- transactions --- */

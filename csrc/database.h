@@ -75,7 +75,13 @@ const struct table *tide_find(struct tide *tide, struct tide_table *table,
 struct tide_snapshot {
 	struct txn *reader;
 	struct state state;
+	uint64_t commit;             /* the last one that it sees */
 };
+
+/* Begins to read from the snapshot: TIMEOUT if its time limit has passed and it was
+ * released. Nothing may be lent beyond snapshot_leave. */
+int snapshot_enter(const struct tide_snapshot *snapshot, struct failure *failure);
+void snapshot_leave(const struct tide_snapshot *snapshot);
 
 /* The table as this snapshot has it: in the catalog, or in room when that is of
  * another time. */

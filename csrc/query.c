@@ -12,6 +12,8 @@ struct tide_query {
 	struct page page;
 	const struct tide_snapshot *snapshot;        /* NULL: one for each page */
 	struct tide_snapshot *own;   /* when it is the query's */
+	bool pinned;                 /* it had one of its own, */
+	int over;                    /* which was released: END, or the error that ended it */
 	struct buffer partition;     /* the value asked for; empty: the whole table */
 	enum type partition_type;
 };
@@ -123,17 +125,47 @@ static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
 	return err;
 }
 
+static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,
+	struct failure *failure)
+{
+	const struct tide_snapshot *snapshot = query->snapshot;
+	const struct table *found;
+	struct table room;
+	int err = tide_find_at(tide, snapshot, &query->table, &room, &found, failure);
+
+	if (!err)
+		err = snapshot_enter(snapshot, failure);
+	if (err)
+		return err;
+	err = fill(query, max, snapshot->reader, found, failure);
+	snapshot_leave(snapshot);
+	return err;
+}
+
+/* Reads from the query's own snapshot. The fill that reaches the end or fails is the
+ * last one that needs it. */
+static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max,
+	struct failure *failure)
+{
+	int err;
+
+	if (query->over) {
+		page_clear(&query->page);
+		return query->over == END ? 0 : fail(failure, query->over);
+	}
+	err = fill_at(query, tide, max, failure);
+	if (err || !query->page.more)
+		tide_query_unpin(query, err ? err : END);
+	return err;
+}
+
 int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
-	const struct table *found;
-	struct table room;
-	int err;
-
-	if (!query->snapshot)
-		return fill_now(query, tide, max, failure);
-	err = tide_find_at(tide, query->snapshot, &query->table, &room, &found, failure);
-	return err ? err : fill(query, max, query->snapshot->reader, found, failure);
+	if (query->pinned)
+		return fill_pinned(query, tide, max, failure);
+	return query->snapshot ? fill_at(query, tide, max, failure) :
+		fill_now(query, tide, max, failure);
 }
 
 int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *item)
@@ -171,29 +203,44 @@ void tide_query_rewind(struct tide_query *query)
 	page_release(&query->page);
 }
 
-int tide_query_pin(struct tide_query *query, struct tide *tide, struct failure *failure)
+int tide_query_pin(struct tide_query *query, struct tide *tide, uint64_t deadline_ms,
+	struct failure *failure)
 {
-	int err = 0;
+	int err;
 
 	assert(!query->own);
-	if (!tide->transaction.txn)
-		err = tide_snapshot_open(&query->own, tide, failure);
+	if (tide->transaction.txn)
+		return 0;
+	err = tide_snapshot_open(&query->own, tide, failure);
+	if (err)
+		return err;
+	if (deadline_ms)
+		tide_snapshot_limit(query->own, deadline_ms);
 	query->snapshot = query->own;
-	return err;
+	query->pinned = true;
+	return 0;
 }
 
-void tide_query_unpin(struct tide_query *query)
+void tide_query_unpin(struct tide_query *query, int why)
 {
+	if (!query->own)
+		return;
 	tide_snapshot_close(query->own);
 	query->own = NULL;
 	query->snapshot = NULL;
+	query->over = why;
+}
+
+bool tide_query_ended(const struct tide_query *query)
+{
+	return query->over == END;
 }
 
 void tide_query_finish(struct tide_query *query)
 {
 	if (!query)
 		return;
-	tide_query_unpin(query);
+	tide_query_unpin(query, END);
 	page_release(&query->page);
 	buffer_release(&query->partition);
 	memory_give_back(query->whole);

@@ -13,6 +13,7 @@ static int take(struct tide_snapshot *snapshot, struct tide *tide, struct failur
 		err = reader_renew(snapshot->reader, failure);
 	if (err)
 		return err;
+	snapshot->commit = txn_id(snapshot->reader);
 	err = state_read(snapshot->reader, &snapshot->state);
 	if (!err)
 		err = catalog_refresh(&tide->catalog, snapshot->reader, &snapshot->state);
@@ -46,9 +47,25 @@ void tide_snapshot_close(struct tide_snapshot *snapshot)
 	memory_give_back(snapshot);
 }
 
+void tide_snapshot_limit(struct tide_snapshot *snapshot, uint64_t deadline_ms)
+{
+	reader_limit(snapshot->reader, deadline_ms);
+}
+
+int snapshot_enter(const struct tide_snapshot *snapshot, struct failure *failure)
+{
+	return reader_enter(snapshot->reader) ? 0 : fail_as(failure, ERR_TIMEOUT,
+		"the snapshot was held longer than its time limit");
+}
+
+void snapshot_leave(const struct tide_snapshot *snapshot)
+{
+	reader_leave(snapshot->reader);
+}
+
 uint64_t tide_snapshot_commit(const struct tide_snapshot *snapshot)
 {
-	return txn_id(snapshot->reader);
+	return snapshot->commit;
 }
 
 uint64_t tide_snapshot_catalog(const struct tide_snapshot *snapshot)
@@ -75,7 +92,11 @@ int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
 		*found = tide_find(tide, table, failure);
 		return *found ? 0 : ERR_NOT_FOUND;
 	}
+	err = snapshot_enter(snapshot, failure);
+	if (err)
+		return err;
 	err = catalog_read_table(snapshot->reader, slice_of(table->name, table->len), room);
+	snapshot_leave(snapshot);
 	*found = room;
 	if (err == END)
 		return fail_as(failure, ERR_NOT_FOUND,
@@ -141,13 +162,18 @@ int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 
 	*sequence = 0;
 	if (!err)
-		err = read_stored(tide, snapshot->reader, found, item, &stored, failure);
+		err = snapshot_enter(snapshot, failure);
 	if (err)
 		return err;
-	buffer_clear(out);
-	buffer_put_slice(out, stored.item);
-	*sequence = stored.sequence;
-	return buffer_error(out) ? fail(failure, ERR_NO_MEMORY) : 0;
+	err = read_stored(tide, snapshot->reader, found, item, &stored, failure);
+	if (!err) {
+		buffer_clear(out);
+		buffer_put_slice(out, stored.item);
+		*sequence = stored.sequence;
+		err = buffer_error(out) ? fail(failure, ERR_NO_MEMORY) : 0;
+	}
+	snapshot_leave(snapshot);
+	return err;
 }
 
 int tide_version(struct tide *tide, struct tide_table *table, struct slice item,

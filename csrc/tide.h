@@ -49,7 +49,9 @@ struct tide_options {
 int tide_open(struct tide **tide, const struct tide_options *options, struct failure *failure);
 void tide_close(struct tide *tide);          /* NULL is fine */
 
-/* FORKED in a child that inherited the handle: then only tide_close. */
+/* To be called before each use of the handle: FORKED in a child that inherited it; then
+ * only tide_close. Releases the snapshots of this process on the same file, whichever
+ * handle they were made from, whose time limit has passed. */
 int tide_ready(const struct tide *tide, struct failure *failure);
 
 struct tide_info {
@@ -179,6 +181,10 @@ int tide_snapshot_open(struct tide_snapshot **snapshot, struct tide *tide,
 	struct failure *failure);
 void tide_snapshot_close(struct tide_snapshot *snapshot);     /* NULL is fine */
 
+/* Limits how long it is held: until deadline_ms by tide_elapsed_ms. The next tide_ready
+ * releases it then, and reading from it is TIMEOUT. */
+void tide_snapshot_limit(struct tide_snapshot *snapshot, uint64_t deadline_ms);
+
 /* The last commit that the snapshot sees; the last commit before the open
  * transaction. The same number: nothing has changed in between. */
 uint64_t tide_snapshot_commit(const struct tide_snapshot *snapshot);
@@ -254,10 +260,17 @@ int tide_query_place(const struct tide_query *query, struct slice key);
 /* Begins anew, and from now on without the snapshot. */
 void tide_query_rewind(struct tide_query *query);
 
-/* Makes the query read from one snapshot, taken now and held until it is
- * finished; or from the transaction that is open. Once. */
-int tide_query_pin(struct tide_query *query, struct tide *tide, struct failure *failure);
-void tide_query_unpin(struct tide_query *query);
+/* Makes the query read from one snapshot, taken now; or from the transaction that is
+ * open. Once. The snapshot is held until a fill has read the end or failed, until
+ * deadline_ms as tide_snapshot_limit (0: no limit), or until the query is unpinned or
+ * finished. From then on each fill gives an empty page (why: END), or the error that
+ * ended it. */
+int tide_query_pin(struct tide_query *query, struct tide *tide, uint64_t deadline_ms,
+	struct failure *failure);
+void tide_query_unpin(struct tide_query *query, int why);
+
+/* Returns true if a pinned query has read the end. */
+bool tide_query_ended(const struct tide_query *query);
 void tide_query_finish(struct tide_query *query);    /* NULL is fine */
 
 /* --- streams --- */

@@ -144,7 +144,7 @@ static int raise_late(lua_State *L, struct query_handle *handle, const char *why
 {
 	struct failure failure;
 
-	tide_query_unpin(handle->query);
+	tide_query_unpin(handle->query, err);
 	fail_as(&failure, err, "%s", why);
 	return raise_failure(L, &failure);
 }
@@ -157,7 +157,7 @@ static int pin(lua_State *L)
 	struct failure failure;
 
 	handle->deadline_ms = tide_elapsed_ms() + check_time_limit(L, 2);
-	if (tide_query_pin(handle->query, database->tide, &failure))
+	if (tide_query_pin(handle->query, database->tide, handle->deadline_ms, &failure))
 		return return_failure(L, &failure);
 	lua_pushvalue(L, 1);
 	return 1;
@@ -173,17 +173,26 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 	if (handle->inside && (handle->inside != database->transactions ||
 			!tide_in_transaction(database->tide)))
 		return raise_late(L, handle, "the transaction has ended", ERR_CLOSED);
-	if (handle->deadline_ms && tide_elapsed_ms() > handle->deadline_ms)
+	if (handle->deadline_ms && !tide_query_ended(handle->query) &&
+			tide_elapsed_ms() > handle->deadline_ms)
 		return raise_late(L, handle, "the snapshot was held longer than snapshot_limit",
 			ERR_TIMEOUT);
 	return tide_query_fill(handle->query, database->tide, max, failure);
+}
+
+/* The query at index 1, after Lua may have run a finalizer that finished it. */
+static struct query_handle *check_query_again(lua_State *L)
+{
+	struct query_handle *handle = check_type(L, 1, QUERY_TYPE);
+
+	check_open(L, &handle->child);
+	return handle;
 }
 
 /* The page's next item into memory of Lua's own, on the stack: false at the
  * page's end. A finalizer may have moved on or closed the query meanwhile. */
 static bool box_next(lua_State *L, struct slice *item, uint64_t *version)
 {
-	struct database *database;
 	struct query_handle *handle;
 	struct slice lent;
 	uint64_t sequence;
@@ -191,12 +200,12 @@ static bool box_next(lua_State *L, struct slice *item, uint64_t *version)
 	for (;;) {
 		void *box;
 
-		handle = check_child(L, 1, QUERY_TYPE, &database);
+		handle = check_query_again(L);
 		if (tide_query_peek(handle->query, &sequence, &lent) == END)
 			return false;
 		item->len = lent.len;
 		box = lua_newuserdatauv(L, lent.len, 0);
-		handle = check_child(L, 1, QUERY_TYPE, &database);
+		handle = check_query_again(L);
 		if (tide_query_peek(handle->query, &sequence, &lent) == 0 && lent.len == item->len) {
 			memcpy(box, lent.data, lent.len);
 			item->data = box;
@@ -227,7 +236,8 @@ static int next_item(lua_State *L)
 		if (!box_next(L, &item, &version))
 			return 0;
 	}
-	handle->left--;
+	if (--handle->left == 0)
+		tide_query_unpin(handle->query, END);        /* no page will be read */
 	push_item(L, item);
 	return 1;
 }

@@ -55,6 +55,7 @@ static int snapshot(lua_State *L)
 	handle->deadline_ms = tide_elapsed_ms() + limit_ms;
 	if (tide_snapshot_open(&handle->snapshot, database->tide, &failure))
 		return return_failure(L, &failure);
+	tide_snapshot_limit(handle->snapshot, handle->deadline_ms);
 	adopt(&handle->child, database);
 	lua_pushinteger(L, (lua_Integer)tide_snapshot_commit(handle->snapshot));
 	lua_pushinteger(L, (lua_Integer)tide_snapshot_catalog(handle->snapshot));

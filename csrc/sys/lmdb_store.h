@@ -6,6 +6,7 @@
  *     rows.c       rows and cursors
  *     copy.c       copies of the whole file
  *     readers.c    reader slots with our pid that are not ours
+ *     limit.c      readers that may hold a snapshot until a deadline
  *     careful.c    rows and cursors of a reader that does without LMDB
  *
  * LMDB is set up one way only: its own reader slots instead of thread-local
@@ -59,6 +60,11 @@ struct txn {
 	bool free_counted;       /* that's all of them */
 	struct cursor own[TREE_COUNT];
 	struct slot slot;        /* a reader's */
+	/* Of a reader with a time limit; under the store's lock `limiting`, but for `use`. */
+	_Atomic int use;
+	uint64_t deadline_ms;    /* by the system's clock_elapsed_ms; 0: no limit */
+	bool is_limited;         /* is in the list */
+	struct txn *limited_next, *limited_previous;
 };
 
 struct store {
@@ -89,6 +95,9 @@ struct store {
 	_Atomic int64_t readers; /* made and not closed */
 	pthread_mutex_t listing; /* held over the list: */
 	struct slot *slots;
+	pthread_mutex_t limiting;        /* held over the readers with a time limit */
+	struct txn *limited;
+	_Atomic uint64_t next_deadline_ms;       /* the earliest of them; 0: none */
 
 	struct txn writer;
 	uint64_t commits;        /* by this handle, since the last reader check */
@@ -148,6 +157,9 @@ bool store_is_durable(const struct store *store);
  * number; outside the gate again if it isn't 0. Whoever ends it leaves the gate. */
 int txn_begin(struct store *store, unsigned flags, MDB_txn **mdb);
 
+/* Ends a reader's snapshot and gives its slot back; only reader_close may follow. */
+void reader_end(struct txn *txn);
+
 /* Says why none began, in a sentence. */
 int txn_begin_failed(const struct store *store, int rc, struct failure *failure);
 void gate_leave(struct store *store);
@@ -164,6 +176,11 @@ void readers_remove(struct store *store, struct slot *slot);
 
 /* Removes the slots of a dead process that had our pid; how many. */
 uint32_t readers_clear_former(struct store *store);
+
+/* --- limit.c --- */
+
+/* Removes the reader from the list of those with a time limit. */
+void reader_unlimit(struct txn *txn);
 
 /* --- careful.c --- */
 

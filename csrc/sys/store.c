@@ -129,6 +129,7 @@ static struct store *store_new(const struct store_options *options)
 	store->options.path = store->path;
 	pthread_mutex_init(&store->resize, NULL);
 	pthread_mutex_init(&store->listing, NULL);
+	pthread_mutex_init(&store->limiting, NULL);
 	return store;
 }
 
@@ -137,6 +138,7 @@ static void store_free(struct store *store)
 	clock_drop(store->options.clock);
 	pthread_mutex_destroy(&store->resize);
 	pthread_mutex_destroy(&store->listing);
+	pthread_mutex_destroy(&store->limiting);
 	memory_give_back(store);
 }
 

@@ -133,6 +133,22 @@ int reader_renew(struct txn *txn, struct failure *failure);
 void reader_reset(struct txn *txn);
 void reader_close(struct txn *txn);           /* NULL is fine; renewed or not */
 
+/* --- readers with a time limit --- */
+
+/* Limits how long a renewed reader may hold its snapshot: until deadline_ms by
+ * clock_elapsed_ms of the system's clock. From then on any thread may release it, so
+ * it may be used between reader_enter and reader_leave only, and closed. */
+void reader_limit(struct txn *txn, uint64_t deadline_ms);
+
+/* Returns false if the reader has been released; then it can only be closed. A reader
+ * without a limit never is. */
+bool reader_enter(struct txn *txn);
+void reader_leave(struct txn *txn);
+
+/* Releases the store's readers whose deadline has passed, unless they are in use. One
+ * load and a comparison while no reader has a deadline. */
+void store_release_late(struct store *store);
+
 /* --- reading what may be damaged --- */
 
 struct pages_facts;

@@ -188,16 +188,24 @@ void reader_reset(struct txn *txn)
 	gate_leave(txn->store);
 }
 
+void reader_end(struct txn *txn)
+{
+	reader_reset(txn);
+	cursors_close(txn);
+	mdb_txn_abort(txn->mdb);
+	txn->mdb = NULL;
+	readers_remove(txn->store, &txn->slot);
+	atomic_fetch_sub(&txn->store->readers, 1);
+}
+
 void reader_close(struct txn *txn)
 {
 	if (!txn)
 		return;
 	if (!store_is_foreign(txn->store)) {
-		reader_reset(txn);
-		cursors_close(txn);
-		mdb_txn_abort(txn->mdb);
-		readers_remove(txn->store, &txn->slot);
-		atomic_fetch_sub(&txn->store->readers, 1);
+		reader_unlimit(txn);
+		if (txn->mdb)
+			reader_end(txn);
 	}
 	memory_give_back(txn);
 }

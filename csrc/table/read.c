@@ -275,16 +275,21 @@ static int walk_page(struct page *page, struct row_walk *walk, struct range *ran
 	return err < 0 ? err : 0;
 }
 
+void page_clear(struct page *page)
+{
+	buffer_clear(&page->bytes);
+	page->at = 0;
+	page->count = 0;
+	page->more = false;
+}
+
 int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *txn,
 	const struct table *table, const struct value *asked, struct failure *failure)
 {
 	struct row_walk walk = { .txn = txn };
 	int err;
 
-	buffer_clear(&page->bytes);
-	page->at = 0;
-	page->count = 0;
-	page->more = false;
+	page_clear(page);
 	err = walk_page(page, &walk, range, max < PAGE_ITEMS ? max : PAGE_ITEMS, table, asked);
 	rows_stop(&walk);
 	if (err && page->count > 0) {

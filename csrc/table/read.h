@@ -74,6 +74,8 @@ int page_next(struct page *page, uint64_t *sequence, struct slice *item);
 /* The same without moving. */
 int page_peek(const struct page *page, uint64_t *sequence, struct slice *item);
 
+/* Empties it and keeps its memory; page_release gives that back. */
+void page_clear(struct page *page);
 void page_release(struct page *page);
 
 #endif

@@ -273,7 +273,7 @@ static int run_query(struct tide *tide)
 	CHECK((err == 0) == (query != NULL));
 	if (err)
 		return err;
-	err = tide_query_pin(query, tide, &failure);
+	err = tide_query_pin(query, tide, 0, &failure);
 	for (int i = 0; i < 4 && !err; i++) {
 		err = tide_query_fill(query, tide, 2, &failure);
 		while (!err && tide_query_next(query, &sequence, &item) == 0)

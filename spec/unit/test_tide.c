@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/memory.h"
 #include "sys/clock.h"
 #include "unit/tides.h"
 
@@ -261,7 +262,7 @@ static void queries_page_and_pin(void)
 	spec.backward = true;
 	MUST(tide_query_start(&query, tide, &table, &spec, &failure), failure);
 	MUST(tide_query_start(&pinned, tide, &table, &spec, &failure), failure);
-	MUST(tide_query_pin(pinned, tide, &failure), failure);
+	MUST(tide_query_pin(pinned, tide, 0, &failure), failure);
 	MUST(tide_query_fill(pinned, tide, 10, &failure), failure);
 	put_alone(tide, &table, "ann", "000", "new");
 	CHECK_EQUAL_UINT(count_items(pinned, tide, 7), 40);
@@ -278,6 +279,62 @@ static void queries_page_and_pin(void)
 	CHECK(slice_equal(item, again));
 	tide_query_finish(query);
 	tide_query_finish(NULL);
+	tide_close(tide);
+}
+
+static uint32_t count_readers(struct tide *tide)
+{
+	struct tide_info info;
+
+	MUST(tide_info(tide, &info, &failure), failure);
+	return info.readers;
+}
+
+static struct tide_query *pin_all(struct tide *tide, struct tide_table *table,
+	uint64_t deadline_ms)
+{
+	struct tide_query_spec spec = { 0 };
+	struct tide_query *query;
+
+	MUST(tide_query_start(&query, tide, table, &spec, &failure), failure);
+	MUST(tide_query_pin(query, tide, deadline_ms, &failure), failure);
+	return query;
+}
+
+/* By the fill that reads the end, by one that fails, and when its time has passed. */
+static void a_pinned_query_releases_its_snapshot(void)
+{
+	struct tide *tide = open_tide(tide_path("pinned.tide"));
+	struct tide_table table = create_table(tide, "orders");
+	struct tide_query *query;
+	uint32_t readers;
+
+	for (char s[] = "1"; *s < '4'; ++*s)
+		put_alone(tide, &table, "ann", s, "v");
+	readers = count_readers(tide);
+	query = pin_all(tide, &table, 0);
+	MUST(tide_query_fill(query, tide, 2, &failure), failure);
+	CHECK(count_readers(tide) == readers + 1 && !tide_query_ended(query));
+	MUST(tide_query_fill(query, tide, 1, &failure), failure);
+	CHECK(count_readers(tide) == readers && tide_query_ended(query));
+	put_alone(tide, &table, "ann", "9", "v");
+	CHECK_EQUAL_UINT(count_items(query, tide, 2), 0);
+	tide_query_finish(query);
+
+	query = pin_all(tide, &table, 0);
+	memory_fail_after(0);
+	CHECK_EQUAL_INT(tide_query_fill(query, tide, 2, &failure), ERR_NO_MEMORY);
+	memory_fail_after(-1);
+	CHECK(count_readers(tide) == readers && !tide_query_ended(query));
+	CHECK_EQUAL_INT(tide_query_fill(query, tide, 2, &failure), ERR_NO_MEMORY);
+	tide_query_finish(query);
+
+	query = pin_all(tide, &table, 1);
+	MUST(tide_ready(tide, &failure), failure);
+	CHECK_EQUAL_UINT(count_readers(tide), readers);
+	CHECK_EQUAL_INT(tide_query_fill(query, tide, 2, &failure), ERR_TIMEOUT);
+	CHECK_EQUAL_INT(tide_query_fill(query, tide, 2, &failure), ERR_TIMEOUT);
+	tide_query_finish(query);
 	tide_close(tide);
 }
 
@@ -441,7 +498,7 @@ static void *reader(void *argument)
 		struct failure own;
 
 		MUST(tide_query_start(&query, tide, &table, &spec, &own), own);
-		MUST(tide_query_pin(query, tide, &own), own);
+		MUST(tide_query_pin(query, tide, 0, &own), own);
 		CHECK_EQUAL_UINT(count_items(query, tide, 100) % 3, 0);
 		tide_query_finish(query);
 	}
@@ -721,6 +778,7 @@ int main(void)
 	refusals_of_definitions();
 	a_transaction_is_one();
 	queries_page_and_pin();
+	a_pinned_query_releases_its_snapshot();
 	feeds_follow();
 	the_name_is_looked_at_once_a_second();
 	the_path_that_was_given_counts_too();

@@ -1,0 +1,111 @@
+/* limit.c - readers that may hold a snapshot until a deadline.
+ *
+ * The store lists them and keeps the earliest deadline in next_deadline_ms. Each call
+ * that enters a handle compares it with the clock, and releases the readers whose
+ * deadline has passed, whichever thread made them. A reader changes between
+ *
+ *     IDLE -> USED -> IDLE      by its owner, reader_enter and reader_leave
+ *     IDLE -> RELEASED          by any thread, with the lock `limiting` held
+ *
+ * so a reader that is in use is released by a later call.
+ */
+#include "sys/lmdb_store.h"
+
+enum { IDLE, USED, RELEASED };
+
+/* Call with store->limiting held. */
+static void set_next_deadline(struct store *store)
+{
+	uint64_t next = 0;
+
+	for (const struct txn *txn = store->limited; txn; txn = txn->limited_next)
+		if (!next || txn->deadline_ms < next)
+			next = txn->deadline_ms;
+	atomic_store(&store->next_deadline_ms, next);
+}
+
+/* Call with store->limiting held. */
+static void unlist(struct txn *txn)
+{
+	struct store *store = txn->store;
+
+	if (txn->limited_next)
+		txn->limited_next->limited_previous = txn->limited_previous;
+	if (txn->limited_previous)
+		txn->limited_previous->limited_next = txn->limited_next;
+	else
+		store->limited = txn->limited_next;
+	txn->is_limited = false;
+}
+
+void reader_limit(struct txn *txn, uint64_t deadline_ms)
+{
+	struct store *store = txn->store;
+
+	pthread_mutex_lock(&store->limiting);
+	txn->deadline_ms = deadline_ms;
+	txn->is_limited = true;
+	txn->limited_previous = NULL;
+	txn->limited_next = store->limited;
+	if (txn->limited_next)
+		txn->limited_next->limited_previous = txn;
+	store->limited = txn;
+	set_next_deadline(store);
+	pthread_mutex_unlock(&store->limiting);
+}
+
+void reader_unlimit(struct txn *txn)
+{
+	struct store *store = txn->store;
+
+	if (!txn->deadline_ms)
+		return;
+	pthread_mutex_lock(&store->limiting);
+	if (txn->is_limited)
+		unlist(txn);
+	set_next_deadline(store);
+	pthread_mutex_unlock(&store->limiting);
+}
+
+bool reader_enter(struct txn *txn)
+{
+	int idle = IDLE;
+
+	return atomic_compare_exchange_strong(&txn->use, &idle, USED);
+}
+
+void reader_leave(struct txn *txn)
+{
+	atomic_store(&txn->use, IDLE);
+}
+
+static void release_late(struct store *store, uint64_t now_ms)
+{
+	struct txn *next;
+
+	pthread_mutex_lock(&store->limiting);
+	for (struct txn *txn = store->limited; txn; txn = next) {
+		int idle = IDLE;
+
+		next = txn->limited_next;
+		if (now_ms <= txn->deadline_ms ||
+				!atomic_compare_exchange_strong(&txn->use, &idle, RELEASED))
+			continue;
+		unlist(txn);
+		reader_end(txn);
+	}
+	set_next_deadline(store);
+	pthread_mutex_unlock(&store->limiting);
+}
+
+void store_release_late(struct store *store)
+{
+	uint64_t next = atomic_load_explicit(&store->next_deadline_ms, memory_order_relaxed);
+	uint64_t now_ms;
+
+	if (!next)
+		return;
+	now_ms = clock_elapsed_ms(clock_system());
+	if (now_ms > next)
+		release_late(store, now_ms);
+}

@@ -1,0 +1,192 @@
+-- limits_spec.lua - snapshots: when they are released, by time and by reaching the end.
+local core = require "tidetable.core"
+local helper = require "spec.tidetable.helper"
+
+helper.setup(before_each, after_each)
+
+local raises, collect = helper.raises, helper.collect
+
+local db, orders
+
+before_each(function()
+  db = helper.open()
+  orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+  for i = 1, 1200 do assert(orders:put { id = ("%04d"):format(i) }) end
+end)
+
+--- Another process, which tells whether this one holds a snapshot: asking here would be a use of
+--- the handle, and so would release it.
+local function watcher()
+  return helper.child [[
+    while true do
+      pause()
+      print(db:info().oldest_reader_pid or "none")
+    end
+  ]]
+end
+
+local function own_pid()
+  local file <close> = assert(io.open "/proc/self/stat")
+  return file:read "n"
+end
+
+local function is_held(child)
+  child:paused()
+  child:go()
+  return child:line() == tostring(own_pid())
+end
+
+local function let_pass(seconds)
+  local deadline = core.elapsed() + seconds + 0.01
+  while core.elapsed() < deadline do end
+end
+
+local LIMIT = 0.02
+
+--- Ways to hold a snapshot for LIMIT; each returns what must fail with TIMEOUT afterwards.
+--- Nothing is read first: on a slow machine that could be late already.
+local holders = {
+  ["a scan"] = function()
+    return (orders:scan { snapshot = true, snapshot_limit = LIMIT })
+  end,
+  ["an optimistic transaction"] = function()
+    local run = coroutine.wrap(function()
+      return db:transact(function(tx)
+        coroutine.yield()
+        tx:table "orders"
+      end, { mode = "optimistic", time_limit = LIMIT })
+    end)
+    run()
+    return run
+  end,
+}
+
+--- Uses of a handle. None is about the snapshot that is held.
+local uses = {
+  put = function(_, t) assert(t:put { id = "a", n = core.elapsed() }) end,
+  get = function(_, t) assert(t:get { id = "0001" }) end,
+  delete = function(_, t) assert(t:delete { id = "a" }) end,
+  ["another query"] = function(_, t) assert(t:query "0001" ()) end,
+  ["a page"] = function(_, t) assert(t:scan_page { limit = 1 }) end,
+  describe = function(_, t) assert(t:describe()) end,
+  info = function(d) assert(d:info()) end,
+  stream = function(_, t) assert(t:stream():records { limit = 1 } ()) end,
+  transact = function(d) assert(d:transact(function() return true end)) end,
+  load = function(_, t) assert(t:load { { id = "b" } }) end,
+  trim = function(d) assert(d:trim()) end,
+  sync = function(d) assert(d:sync()) end,
+  list_tables = function(d) assert(d:list_tables()) end,
+}
+
+describe("a time limit on a snapshot", function()
+  for held, hold in pairs(holders) do
+    for name, use in pairs(uses) do
+      it("of " .. held .. " holds by itself: the next use of the handle releases it: " .. name,
+        function()
+          local child = watcher()
+          local late = hold()
+          assert.is_true(is_held(child))
+          let_pass(LIMIT)
+          assert.is_true(is_held(child))     -- an idle handle does nothing
+          use(db, orders)
+          assert.is_false(is_held(child))
+          raises("TIMEOUT", late)
+        end)
+    end
+  end
+
+  it("is seen by a use of another handle on the same file", function()
+    local child, other = watcher(), helper.open()
+    local late = holders["a scan"]()
+    let_pass(LIMIT)
+    assert(other:table "orders":get { id = "0001" })
+    assert.is_false(is_held(child))
+    raises("TIMEOUT", late)
+    raises("TIMEOUT", late)
+  end)
+
+  it("releases what is late and nothing else", function()
+    local child = watcher()
+    local long = orders:scan { snapshot = true, snapshot_limit = 3600 }
+    assert(long())
+    local late = holders["a scan"]()
+    let_pass(LIMIT)
+    for i = 1, 1200 do assert(orders:delete { id = ("%04d"):format(i) }) end
+    assert.is_true(is_held(child))
+    local count = 1
+    for _ in long do count = count + 1 end
+    assert.equal(1200, count)
+    assert.is_false(is_held(child))
+    raises("TIMEOUT", late)
+  end)
+
+  it("keeps the file small while somebody else writes on the same handle", function()
+    local late = holders["a scan"]()
+    let_pass(LIMIT)
+    local before = db:info().file_bytes
+    for i = 1, 3000 do assert(orders:put { id = "0001", text = ("x"):rep(500), n = i }) end
+    local grown = db:info().file_bytes - before
+    assert.is_true(grown < 8 << 20, grown)  -- the records; held it would be some 40 MB
+    raises("TIMEOUT", late)
+  end)
+end)
+
+describe("an iterator over a snapshot", function()
+  it("releases it with its last item", function()
+    local child = watcher()
+    for _, given in ipairs { {}, { limit = 5 }, { limit = 1100 }, { limit = 5000 },
+        { descending = true }, { start_key = { id = "1190" } }, { start_key = { id = "9" } } } do
+      given.snapshot = true
+      local next_item = orders:scan(given)
+      for _ in next_item do end
+      assert.is_false(is_held(child))
+      assert(orders:put { id = "99", n = core.elapsed() })
+      assert.is_nil(next_item())
+      assert(orders:delete { id = "99" })
+    end
+    local next_item = orders:query("0007", { snapshot = true })
+    assert.equal("0007", next_item().id)
+    assert.is_nil(next_item())
+    assert.is_false(is_held(child))
+  end)
+
+  it("ends, and is not late, when its limit passes after the last page was read", function()
+    local limit, ok, next_item = LIMIT
+    repeat
+      limit = limit * 2
+      next_item = orders:query("0007", { snapshot = true, snapshot_limit = limit })
+      ok = pcall(next_item)
+    until ok
+    let_pass(limit)
+    assert.is_nil(next_item())
+  end)
+
+  it("inside a transaction goes on as the transaction's", function()
+    db:transact(function(tx)
+      local items = tx:table "orders"
+      local count = 0
+      for item in items:scan { snapshot = true } do
+        count = count + 1
+        items:delete(item)
+      end
+      assert.equal(1200, count)
+      assert.is_nil(items:scan { snapshot = true } ())
+    end)
+  end)
+
+  it("that has ended leaves no snapshot in the way of a growing map", function()
+    local small = helper.open({ max_size = "8 MiB" }, helper.path "small.tide")
+    local items = assert(small:create_table { name = "items", partition_key = "id" })
+    assert(items:put { id = "a" })
+    local next_item = items:scan { snapshot = true }
+    for _ in next_item do end
+    helper.child(([[
+      db = assert(tidetable.open(%q, { durability = "none" }))
+      local items = assert(db:table "items")
+      for i = 1, 400 do assert(items:put { id = "n" .. i, text = ("x"):rep(300000) }) end
+    ]]):format(helper.path "small.tide")):close()
+    assert.equal("a", items:get({ id = "a" }).id)
+    assert.equal(401, #collect(items:scan()))
+    assert.is_nil(next_item())
+  end)
+end)

@@ -1,0 +1,165 @@
+/* test_limit.c - store.h's readers with a time limit: who releases them, and when. */
+#include <pthread.h>
+
+#include "sys/lmdb_store.h"
+#include "unit/stores.h"
+
+static struct failure failure;
+
+static uint64_t now_ms(void)
+{
+	return clock_elapsed_ms(clock_system());
+}
+
+static struct txn *limited(struct store *store, uint64_t deadline_ms)
+{
+	struct txn *reader = open_reader(store);
+
+	renew(reader);
+	reader_limit(reader, deadline_ms);
+	return reader;
+}
+
+/* An hour from now, and a moment that has passed. */
+#define LATER (now_ms() + 3600000)
+#define PASSED 1
+
+static void only_what_is_late_is_released(void)
+{
+	struct store *store = open_small(store_path("late.tide"));
+	struct txn *free = open_reader(store);
+	struct txn *one = limited(store, LATER), *two = limited(store, LATER + 1);
+	struct txn *late = limited(store, PASSED), *last = limited(store, LATER);
+
+	renew(free);
+	CHECK_EQUAL_UINT(store->next_deadline_ms, PASSED);
+	CHECK_EQUAL_INT(store->readers, 5);
+	store_release_late(store);
+	CHECK_EQUAL_INT(store->readers, 4);
+	CHECK_EQUAL_INT(store->active, 4);
+	CHECK(!reader_enter(late));
+	CHECK_EQUAL_UINT(store->next_deadline_ms, one->deadline_ms);
+	CHECK(reader_enter(one) && reader_enter(two) && reader_enter(last) && reader_enter(free));
+	reader_leave(free);
+	reader_close(late);
+	reader_close(one);
+	CHECK_EQUAL_UINT(store->next_deadline_ms, last->deadline_ms);
+	reader_close(last);
+	CHECK_EQUAL_UINT(store->next_deadline_ms, two->deadline_ms);
+	reader_close(two);
+	CHECK_EQUAL_UINT(store->next_deadline_ms, 0);
+	store_release_late(store);
+	CHECK(reader_enter(free));
+	reader_close(free);
+	CHECK(!store->readers && !store->active && !store->limited && !store->slots);
+	store_close(store);
+}
+
+/* Its slot is free, so pages are used again; what it saw is not there any more. */
+static void a_late_reader_holds_nothing(void)
+{
+	struct store *store = open_small(store_path("holds.tide"));
+	struct txn *late = limited(store, PASSED);
+	struct store_usage usage;
+
+	write_row(store, TREE_META, "a", "b");
+	MUST(store_usage(store, &usage, &failure), failure);
+	CHECK_EQUAL_UINT(usage.oldest_reader_lag, 1);
+	store_release_late(store);
+	MUST(store_usage(store, &usage, &failure), failure);
+	CHECK(usage.readers == 0 && usage.oldest_reader_pid == 0);
+	reader_close(late);
+	store_close(store);
+}
+
+static void one_in_use_is_released_later(void)
+{
+	struct store *store = open_small(store_path("used.tide"));
+	struct txn *late;
+
+	write_row(store, TREE_META, "a", "b");
+	late = limited(store, PASSED);
+	CHECK(reader_enter(late));
+	store_release_late(store);
+	CHECK(has_row(late, TREE_META, "a", "b"));
+	CHECK_EQUAL_UINT(store->next_deadline_ms, PASSED);
+	reader_leave(late);
+	store_release_late(store);
+	CHECK(!reader_enter(late));
+	CHECK_EQUAL_UINT(store->next_deadline_ms, 0);
+	reader_close(late);
+	store_close(store);
+}
+
+static void *release_all_the_time(void *context)
+{
+	for (int i = 0; i < 20000; i++)
+		store_release_late(context);
+	return NULL;
+}
+
+static void *read_until_released(void *context)
+{
+	struct store *store = context;
+
+	for (int i = 0; i < 300; i++) {
+		struct txn *reader = limited(store, PASSED);
+
+		while (reader_enter(reader)) {
+			CHECK(has_row(reader, TREE_META, "a", "b"));
+			reader_leave(reader);
+			if (i % 2)
+				break;
+		}
+		reader_close(reader);
+	}
+	return NULL;
+}
+
+static void threads_release_each_others(void)
+{
+	struct store *store = open_small(store_path("threads.tide"));
+	pthread_t threads[4];
+
+	write_row(store, TREE_META, "a", "b");
+	for (int i = 0; i < 4; i++)
+		CHECK(pthread_create(&threads[i], NULL, i % 2 ? read_until_released
+			: release_all_the_time, store) == 0);
+	for (int i = 0; i < 4; i += 2)
+		pthread_join(threads[i], NULL);
+	for (int i = 1; i < 4; i += 2)
+		while (pthread_tryjoin_np(threads[i], NULL))
+			store_release_late(store);
+	CHECK(!store->limited && !store->slots && store->next_deadline_ms == 0);
+	store_close(store);
+}
+
+/* A child that inherited it forgets it; the parent's stays. */
+static void close_inherited(struct child *parent, void *reader)
+{
+	(void)parent;
+	reader_close(reader);
+}
+
+static void a_child_leaves_it_alone(void)
+{
+	struct store *store = open_small(store_path("fork.tide"));
+	struct txn *reader = limited(store, LATER);
+	struct child child = child_start(close_inherited, reader);
+
+	child_end(&child);
+	CHECK(reader_enter(reader));
+	reader_leave(reader);
+	reader_close(reader);
+	store_close(store);
+}
+
+int main(void)
+{
+	only_what_is_late_is_released();
+	a_late_reader_holds_nothing();
+	one_in_use_is_released_later();
+	threads_release_each_others();
+	a_child_leaves_it_alone();
+	return 0;
+}
