@@ -43,6 +43,8 @@ static void check_usable(lua_State *L, const struct database *database)
 		raise(L, ERR_CLOSED);
 	if (tide_ready(database->tide, &failure))
 		raise_failure(L, &failure);
+	if (database->running->innermost)
+		watch_coroutine(L, database->running);
 }
 
 struct database *check_database(lua_State *L, int index)
@@ -193,6 +195,7 @@ static int open_database(lua_State *L)
 
 	memset(database, 0, sizeof *database);
 	database->type = DATABASE_TYPE;
+	database->running = running_transactions(L);
 	luaL_setmetatable(L, DATABASE_TYPE);
 	lua_pushvalue(L, 6);
 	lua_setiuservalue(L, -2, 1);
@@ -298,6 +301,10 @@ static int wait_writer(lua_State *L)
 /* elapsed() -> seconds since some moment, for time limits */
 static int elapsed(lua_State *L)
 {
+	struct running *running = running_transactions(L);
+
+	if (running->innermost)
+		watch_coroutine(L, running);
 	lua_pushnumber(L, (lua_Number)tide_elapsed_ms() / 1000);
 	return 1;
 }

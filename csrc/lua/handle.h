@@ -28,11 +28,20 @@ extern const char CHECKUP_TYPE[];
 #define RECORD_TYPE "tidetable.record"
 
 struct child;
+struct database;
+
+/* The locked transactions that run in a Lua state; one for each state. */
+struct running {
+	struct database *innermost;  /* NULL: none */
+	bool watches;                /* coroutines have got a hook */
+};
 
 struct database {
 	const char *type;
 	struct tide *tide;           /* NULL: closed */
 	struct child *children;
+	struct running *running;     /* its state's */
+	struct database *outer;      /* whose transaction the open one runs inside */
 	uint64_t deadline_ms;        /* of the open transaction, by tide_elapsed_ms */
 	uint64_t transactions;       /* how many were begun: which one is open */
 	struct builder builder;      /* arguments being read; three for BETWEEN */
@@ -122,6 +131,13 @@ void push_record_type(lua_State *L);
 
 /* Raises TIMEOUT when the open transaction has passed its time limit. */
 void check_deadline(lua_State *L, const struct database *database);
+
+/* The state's, for struct database. */
+struct running *running_transactions(lua_State *L);
+
+/* Puts the running coroutine under the time limit of the transaction that runs: one that
+ * was created before it has no hook yet. May raise for want of memory. */
+void watch_coroutine(lua_State *L, struct running *running);
 
 /* The snapshot of a handle: raises CLOSED, and TIMEOUT when it was held for
  * longer than its time limit (then it is let go). */

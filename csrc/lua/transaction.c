@@ -13,18 +13,18 @@
 /* How many instructions between two looks at the time limit. */
 #define LOOK_EVERY 20000
 
-/* Under this key the registry keeps a pointer for the hook to find: the database
- * whose transaction runs, NULL when there is none. */
-static const char running_key;
+/* Keys of the registry: a struct running, for the hook to find, and a table with weak
+ * keys, the coroutines that watch_coroutine gave a hook. */
+static const char running_key, watched_key;
 
-static struct database **running(lua_State *L)
+struct running *running_transactions(lua_State *L)
 {
-	struct database **pointer;
+	struct running *running;
 
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key);
-	pointer = lua_touserdata(L, -1);
+	running = lua_touserdata(L, -1);
 	lua_pop(L, 1);
-	return pointer;
+	return running;
 }
 
 static int raise_ended(lua_State *L)
@@ -51,15 +51,58 @@ void check_deadline(lua_State *L, const struct database *database)
 		raise_timeout(L);
 }
 
+/* The count hook. A coroutine that was created in a transaction inherits it, and loses it
+ * here after the transaction. */
 static void look_at_time(lua_State *L, lua_Debug *debug)
 {
-	const struct database *database = *running(L);
+	const struct database *database = running_transactions(L)->innermost;
+	uint64_t now_ms = tide_elapsed_ms();
 
 	(void)debug;
-	if (database && database->deadline_ms && tide_elapsed_ms() > database->deadline_ms) {
-		lua_sethook(L, look_at_time, LUA_MASKCOUNT, 1);      /* and past any pcall */
-		raise_timeout(L);
+	if (!database)
+		lua_sethook(L, NULL, 0, 0);
+	for (; database; database = database->outer) {
+		if (database->deadline_ms && now_ms > database->deadline_ms) {
+			lua_sethook(L, look_at_time, LUA_MASKCOUNT, 1);  /* and past any pcall */
+			raise_timeout(L);
+		}
 	}
+}
+
+void watch_coroutine(lua_State *L, struct running *running)
+{
+	if (lua_gethook(L))      /* ours, or the user's */
+		return;
+	luaL_checkstack(L, 3, NULL);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &watched_key);
+	lua_pushthread(L);
+	lua_pushboolean(L, 1);
+	lua_rawset(L, -3);
+	lua_pop(L, 1);
+	running->watches = true;
+	lua_sethook(L, look_at_time, LUA_MASKCOUNT, LOOK_EVERY);
+}
+
+/* Takes the hook away from every coroutine that got one in the transaction. Without stack
+ * for it they lose it when it is called. */
+static void unwatch_coroutines(lua_State *L, struct running *running)
+{
+	if (!running->watches || running->innermost || !lua_checkstack(L, 4))
+		return;
+	running->watches = false;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &watched_key);
+	lua_pushnil(L);
+	while (lua_next(L, -2)) {
+		lua_State *coroutine = lua_tothread(L, -2);
+
+		if (lua_gethook(coroutine) == look_at_time)
+			lua_sethook(coroutine, NULL, 0, 0);
+		lua_pop(L, 1);
+		lua_pushvalue(L, -1);
+		lua_pushnil(L);
+		lua_rawset(L, -4);
+	}
+	lua_pop(L, 1);
 }
 
 /* Runs the function under a hook that looks at the time, unless the user has a
@@ -82,7 +125,7 @@ static int run(lua_State *L, int arguments)
 static int transact(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	struct database **pointer = running(L), *before = *pointer;
+	struct running *running = running_transactions(L);
 	uint64_t limit_ms = check_time_limit(L, 2);
 	struct failure failure;
 	int status;
@@ -95,9 +138,11 @@ static int transact(lua_State *L)
 		return return_failure(L, &failure);
 	database->transactions++;
 	database->deadline_ms = tide_elapsed_ms() + limit_ms;
-	*pointer = database;
+	database->outer = running->innermost;
+	running->innermost = database;
 	status = run(L, lua_gettop(L) - 3);
-	*pointer = before;
+	running->innermost = database->outer;
+	unwatch_coroutines(L, running);
 	late = tide_elapsed_ms() > database->deadline_ms;
 	database->deadline_ms = 0;
 	if (status != LUA_OK || late) {
@@ -112,11 +157,17 @@ static int transact(lua_State *L)
 /* Kept when the library is opened once more: a transaction may be running. */
 static void open_running(lua_State *L)
 {
-	struct database **pointer;
+	struct running *running;
 
 	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key) == LUA_TNIL) {
-		pointer = lua_newuserdatauv(L, sizeof *pointer, 0);
-		*pointer = NULL;
+		lua_newtable(L);
+		lua_createtable(L, 0, 1);
+		lua_pushliteral(L, "k");
+		lua_setfield(L, -2, "__mode");
+		lua_setmetatable(L, -2);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &watched_key);
+		running = lua_newuserdatauv(L, sizeof *running, 0);
+		*running = (struct running){ 0 };
 		lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
 	}
 	lua_pop(L, 1);

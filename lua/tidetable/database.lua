@@ -194,7 +194,9 @@ function Transaction:table(name)
     misuse("table: a name expected, got " .. type(name))
   end
   local handle = self.tables[name]
-  if not handle then
+  if handle then
+    core.ready(self.database.core) -- looks at the time limit, as every call does
+  else
     handle = tables.inside(self, name)
     self.tables[name] = handle
   end

@@ -1,4 +1,4 @@
--- limits_spec.lua - snapshots: when they are released, by time and by reaching the end.
+-- limits_spec.lua - time limits of snapshots and transactions, and the end of an iterator.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 
@@ -11,7 +11,9 @@ local db, orders
 before_each(function()
   db = helper.open()
   orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
-  for i = 1, 1200 do assert(orders:put { id = ("%04d"):format(i) }) end
+  local items = {}
+  for i = 1, 1200 do items[i] = { id = ("%04d"):format(i) } end
+  assert(orders:load(items))
 end)
 
 --- Another process, which tells whether this one holds a snapshot: asking here would be a use of
@@ -188,5 +190,118 @@ describe("an iterator over a snapshot", function()
     assert.equal("a", items:get({ id = "a" }).id)
     assert.equal(401, #collect(items:scan()))
     assert.is_nil(next_item())
+  end)
+end)
+
+describe("the time limit of a locked transaction", function()
+  local TOO_LONG = 20 -- seconds; only reached when the limit does not hold
+
+  local function loop()
+    local stop = os.clock() + TOO_LONG
+    while os.clock() < stop do end
+    return "not interrupted"
+  end
+
+  local function transact(f, limit)
+    return raises("TIMEOUT", db.transact, db, f, { time_limit = limit })
+  end
+
+  --- What a coroutine calls first, before it loops.
+  local calls = {
+    ["a method of the transaction's table"] = function(t) t:get { id = "0001" } end,
+    ["the transaction"] = function(_, tx) tx:table "orders" end,
+    ["the database"] = function() db:list_tables() end,
+    ["another database"] = function(_, _, other) other:list_tables() end,
+    ["an iterator"] = function(t) t:scan()() end,
+    ["the clock of limits"] = function() core.elapsed() end,
+  }
+  for name, call in pairs(calls) do
+    it("holds in an older coroutine, from its first call on: " .. name, function()
+      local other = helper.memory()
+      local thread = coroutine.create(function()
+        local t, tx = coroutine.yield()
+        call(t, tx, other)
+        return loop()
+      end)
+      assert(coroutine.resume(thread))
+      local limit, ok, err = LIMIT
+      repeat -- until it gets as far as that in time
+        limit = limit * 2
+        transact(function(tx)
+          ok, err = coroutine.resume(thread, tx:table "orders", tx)
+          loop()
+        end, limit)
+      until ok ~= nil
+      assert.is_false(ok)
+      assert.equal("TIMEOUT", err.code)
+      assert.is_nil(debug.gethook(thread))
+      assert.is_nil(debug.gethook())
+      assert(orders:put { id = "on it goes" })
+    end)
+  end
+
+  it("leaves no hook in coroutines that outlive it, and never takes the user's", function()
+    local function mine() end
+    local function work()
+      while true do coroutine.yield(orders:get { id = "0001" }) end
+    end
+    local older, hooked = coroutine.create(work), coroutine.create(work)
+    local created
+    debug.sethook(hooked, mine, "", 1000)
+    assert(coroutine.resume(older))
+    assert(db:transact(function(tx)
+      assert(tx:table "orders":put { id = "x" })
+      created = coroutine.create(function()
+        coroutine.yield()
+        for _ = 1, 100000 do assert(true) end
+        return debug.gethook() == nil
+      end)
+      for _, thread in ipairs { older, hooked, created } do assert(coroutine.resume(thread)) end
+      assert.is_not_nil(debug.gethook(older))
+      assert.equal(mine, (debug.gethook(hooked)))
+      return true
+    end))
+    assert.is_nil(debug.gethook(older))
+    assert.equal(mine, (debug.gethook(hooked)))
+    -- One that was created inside has inherited the hook, and loses it when it is called.
+    assert.same({ true, true }, { coroutine.resume(created) })
+  end)
+
+  it("lets coroutines be collected", function()
+    local seen = setmetatable({}, { __mode = "k" })
+    assert(db:transact(function(tx)
+      tx:table "orders":put { id = "y" }
+      return true
+    end))
+    do
+      local thread = coroutine.create(function()
+        coroutine.yield()
+        orders:get { id = "0001" }
+      end)
+      coroutine.resume(thread)
+      seen[thread] = true
+      assert(db:transact(function() return coroutine.resume(thread) end))
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(seen))
+  end)
+
+  it("of an outer transaction ends an inner one of another database", function()
+    local other = helper.memory()
+    local limit, begun, finished = LIMIT
+    repeat
+      limit = limit * 2
+      transact(function()
+        other:transact(function()
+          begun = true
+          loop()
+          finished = true
+        end, { time_limit = TOO_LONG })
+      end, limit)
+    until begun
+    assert.is_nil(finished)
+    assert(other:transact(function() return true end))
+    assert.is_nil(debug.gethook())
   end)
 end)
