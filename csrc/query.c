@@ -12,8 +12,8 @@ struct tide_query {
 	struct page page;
 	const struct tide_snapshot *snapshot;        /* NULL: one for each page */
 	struct tide_snapshot *own;   /* when it is the query's */
-	bool pinned;                 /* it had one of its own, */
-	int over;                    /* which was released: END, or the error that ended it */
+	bool pinned;                 /* has or had its own snapshot */
+	int over;                    /* why that was released: END or an error; 0: it is held */
 	struct buffer partition;     /* the value asked for; empty: the whole table */
 	enum type partition_type;
 };

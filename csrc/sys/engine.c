@@ -23,6 +23,9 @@
 #define OPEN_RETRY_US 10000
 #define LOOK_RETRY_US 1000
 
+/* LMDB's descriptor for meta pages is searched for among so many after its first one. */
+#define META_DESCRIPTORS_BEHIND 64
+
 #define RESERVE_LEAST (UINT64_C(16) << 20)
 #define RESERVE_FRACTION 20
 #define MAX_BYTES_MOST (UINT64_C(1) << 46)
@@ -290,6 +293,31 @@ int store_recognise(const char *path, struct failure *failure)
 	return err;
 }
 
+static bool is_meta_descriptor(const struct store *store, int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && flags & O_DSYNC && file_is(fd, store->device, store->inode);
+}
+
+/* LMDB does not tell its descriptor for meta pages, but opens it right after the other;
+ * in between another thread may have closed one with a lower number. At weaker levels it
+ * is not used. */
+static void find_meta_descriptor(struct store *store)
+{
+	int last = store->fd + META_DESCRIPTORS_BEHIND;
+
+	store->meta_fd = -1;
+	if (store->options.read_only || store->options.durability != DURABILITY_FULL)
+		return;
+	for (int fd = store->fd + 1; fd <= last && store->meta_fd < 0; fd++)
+		if (is_meta_descriptor(store, fd))
+			store->meta_fd = fd;
+	for (int fd = 0; fd < store->fd && store->meta_fd < 0; fd++)
+		if (is_meta_descriptor(store, fd))
+			store->meta_fd = fd;
+}
+
 static int check_same_file(struct store *store, struct failure *failure)
 {
 	struct file_facts file;
@@ -302,6 +330,7 @@ static int check_same_file(struct store *store, struct failure *failure)
 	if (err == END)
 		return fail_as(failure, ERR_BUSY, "%s: was replaced while it was being opened",
 			store->path);
+	find_meta_descriptor(store);
 	/* LMDB leaves this one open across exec. */
 	if (!err && fcntl(store->fd, F_SETFD, FD_CLOEXEC))
 		return file_fail(failure, errno, store->path, "can't be kept from other programs");
@@ -379,7 +408,7 @@ void engine_close(struct store *store)
 	if (store->env)
 		mdb_env_close(store->env);
 	store->env = NULL;
-	store->fd = -1;
+	store->fd = store->meta_fd = -1;
 }
 
 /* --- creation --- */
@@ -462,7 +491,7 @@ int engine_create(struct store *store, struct failure *failure)
  * it to the flush of the next. Pages that the commit before that one needs
  * would then be overwritten, while for the disk it is still the last. So the
  * meta pages are written anew, as they are, and flushed. */
-int engine_settle(struct store *store)
+static int rewrite_metas(const struct store *store)
 {
 	uint8_t meta[PAGES_META_BYTES];
 
@@ -475,6 +504,22 @@ int engine_settle(struct store *store)
 			return errno;
 	}
 	return fdatasync(store->fd) ? errno : 0;
+}
+
+/* Linux reports a failed write back once to each open description of the file, with
+ * the next flush, or the next write to one with O_DSYNC. LMDB has two. An old error
+ * that came with its next meta page would make it give up, although the page is on
+ * the disk. So both are made to report it here: what they report twice is new. */
+int engine_settle(struct store *store)
+{
+	int system = rewrite_metas(store);
+
+	if (system)
+		system = rewrite_metas(store);
+	if (!system && store->meta_fd >= 0 && fdatasync(store->meta_fd) &&
+			fdatasync(store->meta_fd))
+		system = errno;
+	return system;
 }
 
 /* --- what the file holds --- */

@@ -256,6 +256,13 @@ bool file_is_at(int fd, const char *path)
 		open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
 }
 
+bool file_is(int fd, uint64_t device, uint64_t inode)
+{
+	struct stat stat;
+
+	return fstat(fd, &stat) == 0 && stat.st_dev == device && stat.st_ino == inode;
+}
+
 int file_reserve(int fd, const char *path, uint64_t size, struct failure *failure)
 {
 	int system;

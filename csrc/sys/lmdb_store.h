@@ -60,8 +60,8 @@ struct txn {
 	bool free_counted;       /* that's all of them */
 	struct cursor own[TREE_COUNT];
 	struct slot slot;        /* a reader's */
-	/* Of a reader with a time limit; under the store's lock `limiting`, but for `use`. */
-	_Atomic int use;
+	_Atomic int use;         /* limit.c's states of a reader */
+	/* Of a reader with a time limit; guarded by the store's lock `limiting`. */
 	uint64_t deadline_ms;    /* by the system's clock_elapsed_ms; 0: no limit */
 	bool is_limited;         /* is in the list */
 	struct txn *limited_next, *limited_previous;
@@ -80,7 +80,8 @@ struct store {
 	struct wake *wake;
 
 	MDB_env *env;
-	int fd;                  /* LMDB's own, of the data file */
+	int fd;                  /* LMDB's own, of the data file, */
+	int meta_fd;             /* and with O_DSYNC, for meta pages; -1: not found */
 	MDB_dbi trees[TREE_COUNT];
 	uint32_t page_bytes;
 	uint64_t max_pages;      /* user writes stop here */
@@ -104,6 +105,7 @@ struct store {
 	uint64_t pages_checked;  /* the file's pages at the last reader check */
 	_Atomic uint32_t cleared;        /* stale slots that opening removed: untold */
 	bool dirty;              /* commits that a weaker level left in memory */
+	uint32_t flush_failures; /* as the wake file counts them, when last settled */
 };
 
 /* --- engine.c --- */
@@ -128,7 +130,8 @@ int engine_fill(const struct store_options *options, const char *name, const cha
 	uint64_t page_count, struct failure *failure);
 
 /* After a flush that failed, with the write lock held: sees to it that the last
- * commit is on the disk. 0 or an errno. */
+ * commit is on the disk, and that LMDB's descriptors don't report the old error
+ * again. 0 or an errno. */
 int engine_settle(struct store *store);
 
 /* The file's pages up to the last one ever used, by whatever process: a few loads. */

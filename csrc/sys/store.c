@@ -121,7 +121,7 @@ static struct store *store_new(const struct store_options *options)
 		return NULL;
 	store->handles = 1;
 	store->pid = getpid();
-	store->fd = -1;
+	store->fd = store->meta_fd = -1;
 	store->options = *options;
 	if (!store->options.max_bytes)
 		store->options.max_bytes = STORE_DEFAULT_MAX_BYTES;
@@ -182,6 +182,7 @@ static int open_files(struct store *store, struct failure *failure)
 	err = wake_open(&store->wake, wake_path, &alone, failure);
 	if (err)
 		return err;
+	store->flush_failures = wake_flush_failures(store->wake);
 	err = make_if_missing(store, alone, failure);
 	if (!err && store->options.alone)
 		err = check_alone(store, alone, failure);

@@ -224,17 +224,21 @@ static void clear_stale_now_and_then(struct store *store)
 	mdb_reader_check(store->env, NULL);
 }
 
-/* A commit may only follow one that is on the disk, or will be. */
+/* A commit may only follow one that is on the disk, or will be. A failure that another
+ * process has settled is still to be reported by this one's descriptors. */
 static int settle(struct store *store)
 {
+	uint32_t failures = wake_flush_failures(store->wake);
 	uint32_t unsettled = wake_unsettled(store->wake);
 	int system;
 
-	if (!unsettled || !store_is_durable(store))
+	if ((!unsettled && failures == store->flush_failures) || !store_is_durable(store))
 		return 0;
 	system = engine_settle(store);
-	if (!system)
+	if (!system) {
+		store->flush_failures = failures;
 		wake_settled(store->wake, unsettled);
+	}
 	return system;
 }
 

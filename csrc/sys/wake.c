@@ -334,8 +334,14 @@ uint32_t wake_unsettled(const struct wake *wake)
 	return atomic_load(&wake->page->unsettled);
 }
 
+uint32_t wake_flush_failures(const struct wake *wake)
+{
+	return atomic_load(&wake->page->flush_failures);
+}
+
 void wake_flush_failed(struct wake *wake)
 {
+	atomic_fetch_add(&wake->page->flush_failures, 1);
 	atomic_fetch_add(&wake->page->unsettled, 1);
 }
 

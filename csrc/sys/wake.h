@@ -61,6 +61,10 @@ void wake_set_named(struct wake *wake, uint64_t inode);
  * made up for. The kernel takes the pages for clean then, in all processes; so
  * it is remembered like the name. Settled: those seen, and no later ones. */
 uint32_t wake_unsettled(const struct wake *wake);
+
+/* Number of flushes that failed, in any process, settled or not. Each process gets the
+ * error once more with its own descriptors: a new number says so. */
+uint32_t wake_flush_failures(const struct wake *wake);
 void wake_flush_failed(struct wake *wake);
 void wake_settled(struct wake *wake, uint32_t seen);
 

@@ -7,7 +7,8 @@
  *
  *     line 0   who made the page, and for which file; named: the inode whose
  *              name is known to be on the disk; unsettled: how many flushes of
- *              it failed that nobody has made up for
+ *              it failed that nobody has made up for; flush_failures: how
+ *              many failed since the page was made
  *     line 1   commits    futex word, one more with every commit
  *     line 2   commit_waiters, bells
  *     line 3   unlocks    futex word, one more with every unlock
@@ -37,6 +38,7 @@ struct wake_page {
 	_Atomic uint64_t inode;
 	_Atomic uint64_t named;        /* outlives who wrote it; 0: none */
 	_Atomic uint32_t unsettled;    /* so does this */
+	_Atomic uint32_t flush_failures;       /* of all that ever failed */
 	alignas(WAKE_LINE) _Atomic uint32_t commits;
 	alignas(WAKE_LINE) _Atomic uint32_t commit_waiters;
 	_Atomic uint32_t bells;

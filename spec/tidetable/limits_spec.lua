@@ -122,7 +122,7 @@ describe("a time limit on a snapshot", function()
     raises("TIMEOUT", late)
   end)
 
-  it("keeps the file small while somebody else writes on the same handle", function()
+  it("keeps the file small while other code writes on the same handle", function()
     local late = holders["a scan"]()
     let_pass(LIMIT)
     local before = db:info().file_bytes

@@ -471,6 +471,22 @@ static void an_io_error_on_a_full_disk_is_a_full_disk(void)
 	rmdir(path);
 }
 
+static void a_descriptor_is_compared_with_a_file(void)
+{
+	struct stat one;
+	int fd, other;
+
+	CHECK_EQUAL_INT(file_make(&fd, store_path("is_one"), &failure), 0);
+	CHECK_EQUAL_INT(file_make(&other, store_path("is_other"), &failure), 0);
+	CHECK(fstat(fd, &one) == 0);
+	CHECK(file_is(fd, one.st_dev, one.st_ino));
+	CHECK(!file_is(other, one.st_dev, one.st_ino));
+	CHECK(!file_is(fd, one.st_dev + 1, one.st_ino));
+	close(fd);
+	close(other);
+	CHECK(!file_is(fd, one.st_dev, one.st_ino));
+}
+
 /* LMDB reports a write that the limit cut short as EIO. */
 static void within_a_size_limit(struct child *parent, void *path)
 {
@@ -557,6 +573,7 @@ int main(void)
 	a_disk_is_full_below_a_mebibyte();
 	an_io_error_on_a_full_disk_is_a_full_disk();
 	a_size_limit_is_a_full_disk();
+	a_descriptor_is_compared_with_a_file();
 	a_networks_file_system_is_refused();
 	no_file_is_standard_error();
 	memory_has_a_directory();

@@ -1,5 +1,6 @@
 /* test_txn.c - store.h's transactions: snapshots, and commits that fail. */
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -27,12 +28,31 @@ int fdatasync(int fd);
 static int flushes;             /* since the test looked last */
 static bool flushes_fail, next_flush_fails;
 
+/* Linux reports an error of writing back a file once to each open description, with the
+ * next flush or O_DSYNC write. Shared by the processes of a test; NULL: not emulated. */
+static _Atomic int *writeback_errors;
+static int reported[1024];      /* how many of them, by descriptor */
+
+static bool has_unreported_error(int fd)
+{
+	if (!writeback_errors || reported[fd] == *writeback_errors)
+		return false;
+	reported[fd] = *writeback_errors;
+	return true;
+}
+
 __attribute__((visibility("default")))
 int fdatasync(int fd)
 {
 	flushes++;
 	if (flushes_fail || next_flush_fails) {
 		next_flush_fails = false;
+		if (writeback_errors)
+			reported[fd] = ++*writeback_errors;
+		errno = EIO;
+		return -1;
+	}
+	if (has_unreported_error(fd)) {
 		errno = EIO;
 		return -1;
 	}
@@ -60,8 +80,14 @@ static ssize_t fail_write(int fd, const void *bytes, size_t len, off_t at)
 __attribute__((visibility("default")))
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
-	return fails(len) ? fail_write(fd, bytes, len, at)
+	ssize_t written = fails(len) ? fail_write(fd, bytes, len, at)
 		: syscall(SYS_pwrite64, fd, bytes, len, at);
+
+	if (written > 0 && fcntl(fd, F_GETFL) & O_DSYNC && has_unreported_error(fd)) {
+		errno = EIO;
+		return -1;
+	}
+	return written;
 }
 
 __attribute__((visibility("default")))
@@ -515,7 +541,7 @@ static void a_flush_that_failed_in_a_commit_is_made_up_for(void)
 	flushes = 0;
 	next_flush_fails = true;
 	CHECK_EQUAL_INT(commit_failing(store, NO_WRITE, 0), ERR_STORE);
-	CHECK_EQUAL_INT(flushes, 2);
+	CHECK_EQUAL_INT(flushes, 3);     /* the one that failed; to make up for it, two */
 	CHECK_EQUAL_INT(flushes_of_a_write(store), 1);
 	store_close(store);
 }
@@ -539,6 +565,84 @@ static void a_flush_that_goes_on_failing_lets_nobody_write(void)
 	store_close(store);
 }
 
+static void begin_emulating(void)
+{
+	writeback_errors = mmap(NULL, sizeof *writeback_errors, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(writeback_errors != MAP_FAILED);
+	memset(reported, 0, sizeof reported);
+}
+
+static void end_emulating(void)
+{
+	CHECK(munmap((void *)writeback_errors, sizeof *writeback_errors) == 0);
+	writeback_errors = NULL;
+}
+
+/* LMDB writes meta pages through a second descriptor, opened with O_DSYNC: it would report
+ * the old error for the first meta page after it, and LMDB would give up. */
+static void after_a_failed_flush_commits_succeed_on_the_same_store(void)
+{
+	struct store *store;
+	struct txn *snapshot;
+
+	begin_emulating();
+	store = open_full(store_path("errors.tide"));
+	write_row(store, TREE_META, "a", "b");
+	snapshot = open_reader(store);
+	renew(snapshot);
+	for (int i = 0; i < 3; i++) {
+		next_flush_fails = true;
+		CHECK_EQUAL_INT(commit_failing(store, NO_WRITE, 0), ERR_STORE);
+		write_row(store, TREE_META, "a", "c");
+		write_row(store, TREE_META, "a", "d");
+	}
+	flushes_fail = true;
+	CHECK_EQUAL_INT(commit_failing(store, NO_WRITE, 0), ERR_STORE);
+	CHECK_EQUAL_INT(store_sync(store, &failure), ERR_STORE);
+	flushes_fail = false;
+	write_row(store, TREE_META, "a", "e");
+	CHECK(store_has(store, TREE_META, "a", "e"));
+	CHECK(has_row(snapshot, TREE_META, "a", "b"));
+	reader_close(snapshot);
+	store_close(store);
+	end_emulating();
+}
+
+static void write_when_told(struct child *parent, void *context)
+{
+	struct store *store = open_full(context);
+
+	do {
+		write_row(store, TREE_META, "a", "b");
+		write_row(store, TREE_META, "a", "c");
+		child_tell(parent);
+	} while (child_hear(parent));
+	store_close(store);
+}
+
+static void after_a_failed_flush_commits_succeed_in_other_processes(void)
+{
+	char *path = (char *)(uintptr_t)store_path("errors_elsewhere.tide");
+	struct store *store;
+	struct child child;
+
+	begin_emulating();
+	child = child_start(write_when_told, path);
+	CHECK(child_hear(&child));
+	store = open_full(path);
+	for (int i = 0; i < 3; i++) {
+		next_flush_fails = true;
+		CHECK_EQUAL_INT(commit_failing(store, NO_WRITE, 0), ERR_STORE);
+		write_row(store, TREE_META, "a", "d");
+		child_tell(&child);
+		CHECK(child_hear(&child));
+	}
+	child_end(&child);
+	store_close(store);
+	end_emulating();
+}
+
 int main(void)
 {
 	a_commit_that_could_not_write_never_was();
@@ -559,5 +663,7 @@ int main(void)
 	a_flush_that_failed_elsewhere_is_made_up_for();
 	a_flush_that_failed_in_a_commit_is_made_up_for();
 	a_flush_that_goes_on_failing_lets_nobody_write();
+	after_a_failed_flush_commits_succeed_on_the_same_store();
+	after_a_failed_flush_commits_succeed_in_other_processes();
 	return 0;
 }

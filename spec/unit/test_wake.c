@@ -194,6 +194,7 @@ static void a_flush_that_fails_meanwhile_stays_to_be_settled(void)
 	CHECK(wake_unsettled(wake) != 0);
 	wake_settled(wake, wake_unsettled(wake));
 	CHECK_EQUAL_UINT(wake_unsettled(wake), 0);
+	CHECK_EQUAL_UINT(wake_flush_failures(wake), 2);
 	wake_close(wake);
 }
 
