@@ -13,7 +13,7 @@ struct tide_query {
 	const struct tide_snapshot *snapshot;        /* NULL: one for each page */
 	struct tide_snapshot *own;   /* when it is the query's */
 	bool pinned;                 /* has or had its own snapshot */
-	int over;                    /* why that was released: END or an error; 0: it is held */
+	int over;                    /* no fill needs that any more: END or an error */
 	struct buffer partition;     /* the value asked for; empty: the whole table */
 	enum type partition_type;
 };
@@ -142,19 +142,22 @@ static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,
 	return err;
 }
 
-/* Reads from the query's own snapshot. The fill that reaches the end or fails is the
- * last one that needs it. */
+/* Reads from the query's own snapshot, which is released by a fill that fails or gives an
+ * empty page. */
 static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
 	int err;
 
 	if (query->over) {
+		tide_query_unpin(query, query->over);
 		page_clear(&query->page);
 		return query->over == END ? 0 : fail(failure, query->over);
 	}
 	err = fill_at(query, tide, max, failure);
-	if (err || !query->page.more)
+	if (!err && !query->page.more)
+		query->over = END;
+	if (err || query->page.count == 0)
 		tide_query_unpin(query, err ? err : END);
 	return err;
 }

@@ -228,16 +228,17 @@ static int next_item(lua_State *L)
 	lua_settop(L, 0);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	handle = check_child(L, 1, QUERY_TYPE, &database);
-	if (handle->left == 0)
+	if (handle->left == 0) {
+		tide_query_unpin(handle->query, END);
 		return 0;
+	}
 	if (!box_next(L, &item, &version)) {
 		if (fill(L, handle, database, &failure))
 			return raise_failure(L, &failure);
 		if (!box_next(L, &item, &version))
 			return 0;
 	}
-	if (--handle->left == 0)
-		tide_query_unpin(handle->query, END);        /* no page will be read */
+	handle->left--;
 	push_item(L, item);
 	return 1;
 }

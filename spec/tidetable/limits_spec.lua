@@ -134,7 +134,7 @@ describe("a time limit on a snapshot", function()
 end)
 
 describe("an iterator over a snapshot", function()
-  it("releases it with its last item", function()
+  it("releases it with the nil that ends it", function()
     local child = watcher()
     for _, given in ipairs { {}, { limit = 5 }, { limit = 1100 }, { limit = 5000 },
         { descending = true }, { start_key = { id = "1190" } }, { start_key = { id = "9" } } } do

@@ -84,6 +84,7 @@ local raised = {
     db:transact(function() os.execute "sleep 0.05" end, { mode = "optimistic", time_limit = 0.01 })
   end },
   { "TIMEOUT", "the snapshot was held longer than snapshot_limit", function()
+    for i = 1, 1100 do assert(two:put { id = "b", at = i }) end -- more than a page
     for _ in two:scan { snapshot = true, snapshot_limit = 0 } do os.execute "sleep 0.05" end
   end },
   { "CLOSED", "the transaction has ended", function()

@@ -301,7 +301,7 @@ static struct tide_query *pin_all(struct tide *tide, struct tide_table *table,
 	return query;
 }
 
-/* By the fill that reads the end, by one that fails, and when its time has passed. */
+/* By the fill after the end, by one that fails, and when its time has passed. */
 static void a_pinned_query_releases_its_snapshot(void)
 {
 	struct tide *tide = open_tide(tide_path("pinned.tide"));
@@ -316,8 +316,10 @@ static void a_pinned_query_releases_its_snapshot(void)
 	MUST(tide_query_fill(query, tide, 2, &failure), failure);
 	CHECK(count_readers(tide) == readers + 1 && !tide_query_ended(query));
 	MUST(tide_query_fill(query, tide, 1, &failure), failure);
-	CHECK(count_readers(tide) == readers && tide_query_ended(query));
+	CHECK(count_readers(tide) == readers + 1 && tide_query_ended(query));
 	put_alone(tide, &table, "ann", "9", "v");
+	CHECK_EQUAL_UINT(count_items(query, tide, 2), 0);
+	CHECK_EQUAL_UINT(count_readers(tide), readers);
 	CHECK_EQUAL_UINT(count_items(query, tide, 2), 0);
 	tide_query_finish(query);
 
