@@ -23,7 +23,7 @@
 #define OPEN_RETRY_US 10000
 #define LOOK_RETRY_US 1000
 
-/* LMDB's descriptor for meta pages is searched for among so many after its first one. */
+/* Number of descriptors after LMDB's first one that are searched for its second one. */
 #define META_DESCRIPTORS_BEHIND 64
 
 #define RESERVE_LEAST (UINT64_C(16) << 20)
