@@ -436,12 +436,14 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 	const struct store_options *options = store_options(tide->store);
 	struct store_usage usage;
 	struct snapshot snapshot;
+	struct moment moment;
 	int err = store_usage(tide->store, &usage, failure);
 
 	if (!err)
 		err = tide_look(tide, &snapshot, failure);
 	if (err)
 		return err;
+	moment_take(&moment, options->clock);
 	*info = (struct tide_info){
 		.path = options->in_memory ? "" : options->path,
 		.read_only = tide->read_only,
@@ -455,6 +457,8 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 		.readers_max = usage.readers_max,
 		.oldest_reader_lag = usage.oldest_reader_lag,
 		.oldest_reader_pid = usage.oldest_reader_pid,
+		.retention_lead_ms = retention_lead(
+			retention_clock(snapshot.state, &moment), moment.now_ms),
 		.engine = usage.engine,
 	};
 	memcpy(info->database_id, tide->stamp.database_id, FILE_ID_BYTES);

@@ -43,7 +43,8 @@ int tide_stream_of(struct tide *tide, struct slice name, struct slice label, uin
 		(int)name.len, (const char *)name.data, table ? "has no stream" : "not found");
 }
 
-static void look_at_view(struct tide *tide, const struct snapshot *snapshot,
+/* Returns the wall clock, by which the view's retention clock was computed. */
+static uint64_t look_at_view(struct tide *tide, const struct snapshot *snapshot,
 	struct view_of_streams *view)
 {
 	struct moment moment;
@@ -53,6 +54,7 @@ static void look_at_view(struct tide *tide, const struct snapshot *snapshot,
 	view->streams = &tide->catalog.streams;
 	view->state = snapshot->state;
 	view->clock_ms = retention_clock(snapshot->state, &moment);
+	return moment.now_ms;
 }
 
 static int describe(struct tide *tide, const struct view_of_streams *view, uint32_t id,
@@ -89,15 +91,17 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
 {
 	struct view_of_streams view;
 	struct snapshot snapshot;
+	uint64_t now_ms;
 	int err = tide_look_at_commits(tide, &snapshot, failure);
 
 	if (err)
 		return err;
-	look_at_view(tide, &snapshot, &view);
+	now_ms = look_at_view(tide, &snapshot, &view);
 	if (!streams_find(&tide->catalog.streams, stream))
 		err = fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
 	if (!err) {
 		err = describe(tide, &view, stream, state);
+		state->retention_lead_ms = retention_lead(view.clock_ms, now_ms);
 		if (err)
 			fail(failure, err);
 	}

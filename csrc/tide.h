@@ -65,6 +65,8 @@ struct tide_info {
 	uint32_t readers, readers_max;       /* slots in use, of all processes; and all */
 	uint64_t oldest_reader_lag;  /* commits since the oldest snapshot that is held, */
 	int64_t oldest_reader_pid;   /* and by whom; 0: nobody */
+	int64_t retention_lead_ms;   /* of the retention clock over the wall clock; negative:
+	                              * a jump of the latter is not confirmed yet */
 	const char *engine;          /* as tide_engine */
 };
 int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure);
@@ -261,7 +263,7 @@ int tide_query_place(const struct tide_query *query, struct slice key);
 void tide_query_rewind(struct tide_query *query);
 
 /* Makes the query read from one snapshot, taken now; or from the transaction that is
- * open. Once. The snapshot is held until a fill has read the end or failed, until
+ * open. Once. The snapshot is held until a fill fails or gives an empty page, until
  * deadline_ms as tide_snapshot_limit (0: no limit), or until the query is unpinned or
  * finished. From then on each fill gives an empty page (why: END), or the error that
  * ended it. */
@@ -288,6 +290,7 @@ struct tide_stream_state {
 	uint64_t count;
 	uint64_t bytes;
 	uint64_t trimmed_through;
+	int64_t retention_lead_ms;   /* as in tide_info */
 };
 int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_state *state,
 	struct failure *failure);

@@ -81,6 +81,7 @@ void state_put(struct buffer *out, const struct state *state)
 	buffer_put_u64(out, state->retention_ms);
 	buffer_put_u64(out, state->elapsed_ms);
 	buffer_put(out, state->boot, BOOT_BYTES);
+	buffer_put_u64(out, state->lead_ms);
 	buffer_put_u64(out, state->jump.wall_ms);
 	buffer_put_u64(out, state->jump.elapsed_ms);
 	buffer_put(out, state->jump.boot, BOOT_BYTES);
@@ -101,6 +102,7 @@ int state_get(struct state *state, struct slice bytes)
 	state->retention_ms = source_u64(&source);
 	state->elapsed_ms = source_u64(&source);
 	take_into(&source, state->boot, BOOT_BYTES);
+	state->lead_ms = source_u64(&source);
 	state->jump.wall_ms = source_u64(&source);
 	state->jump.elapsed_ms = source_u64(&source);
 	take_into(&source, state->jump.boot, BOOT_BYTES);

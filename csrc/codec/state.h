@@ -10,8 +10,8 @@
 #include "base/buffer.h"
 #include "base/hash.h"
 
-#define FILE_FORMAT 3
-#define FILE_FORMAT_OLDEST 3    /* that is read */
+#define FILE_FORMAT 4
+#define FILE_FORMAT_OLDEST 4    /* that is read */
 #define FILE_MAGIC "tidetabl"
 #define FILE_ID_BYTES 16
 #define BOOT_BYTES 16
@@ -60,8 +60,9 @@ struct state {
 	uint64_t stepped_back;       /* sequence number; 0: never */
 	uint64_t lost;               /* last record of any stream that is gone */
 	uint64_t retention_ms;
-	uint64_t elapsed_ms;
+	uint64_t elapsed_ms;         /* when retention_ms was set, on this */
 	uint8_t boot[BOOT_BYTES];
+	uint64_t lead_ms;            /* how far retention_ms was ahead of the wall clock */
 	struct clock_jump jump;
 };
 

@@ -34,6 +34,12 @@ static inline void set_seconds(lua_State *L, const char *name, uint64_t ms)
 	lua_setfield(L, -2, name);
 }
 
+static inline void set_signed_seconds(lua_State *L, const char *name, int64_t ms)
+{
+	lua_pushnumber(L, (lua_Number)ms / 1000);
+	lua_setfield(L, -2, name);
+}
+
 /* At most HEX_BYTES_MAX bytes, in hex. */
 static inline void set_hex(lua_State *L, const char *name, const uint8_t *bytes, size_t len)
 {

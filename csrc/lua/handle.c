@@ -230,7 +230,7 @@ static int info(lua_State *L)
 		return return_failure(L, &failure);
 	/* The path is the store's, and a finalizer may close it: copied first. */
 	lua_pushstring(L, info.path[0] ? info.path : ":memory:");
-	lua_createtable(L, 0, 15);
+	lua_createtable(L, 0, 16);
 	lua_pushvalue(L, -2);
 	lua_setfield(L, -2, "path");
 	set_bool(L, "read_only", info.read_only);
@@ -247,6 +247,7 @@ static int info(lua_State *L)
 	set_integer(L, "oldest_reader_lag", info.oldest_reader_lag);
 	if (info.oldest_reader_pid)
 		set_integer(L, "oldest_reader_pid", (uint64_t)info.oldest_reader_pid);
+	set_signed_seconds(L, "retention_clock_lead", info.retention_lead_ms);
 	set_text(L, "engine", info.engine);
 	return 1;
 }

@@ -216,7 +216,7 @@ static int describe_stream(lua_State *L)
 	if (tide_describe_stream(database->tide, id, &state, &failure))
 		return return_failure(L, &failure);
 	row = *state.row;
-	lua_createtable(L, 0, 14);
+	lua_createtable(L, 0, 15);
 	set_text(L, "table_name", row.table_name);
 	set_text(L, "label", row.label);
 	set_text(L, "view_type", view_name(row.view));
@@ -225,6 +225,7 @@ static int describe_stream(lua_State *L)
 	set_integer(L, "count", state.count);
 	set_integer(L, "bytes", state.bytes);
 	set_integer(L, "trimmed_through", state.trimmed_through);
+	set_signed_seconds(L, "retention_clock_lead", state.retention_lead_ms);
 	if (state.count) {
 		set_integer(L, "first_sequence_number", state.first_sequence);
 		set_integer(L, "last_sequence_number", state.last_sequence);

@@ -17,62 +17,93 @@ static bool same_boot(const uint8_t a[BOOT_BYTES], const uint8_t b[BOOT_BYTES])
 	return memcmp(a, b, BOOT_BYTES) == 0;
 }
 
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* Time elapsed since a moment on that boot; 0 if that is unknown. */
+static uint64_t elapsed_since(uint64_t elapsed_ms, const uint8_t boot[BOOT_BYTES],
+	const struct moment *moment)
+{
+	return same_boot(boot, moment->boot) && moment->elapsed_ms > elapsed_ms ?
+		moment->elapsed_ms - elapsed_ms : 0;
+}
+
 static bool is_confirmed(const struct clock_jump *jump, const struct moment *moment)
 {
 	if (jump->wall_ms == 0 || moment->now_ms < jump->wall_ms)
 		return false;
-	if (!same_boot(jump->boot, moment->boot))
-		return true;
-	return moment->elapsed_ms >= jump->elapsed_ms &&
-		moment->elapsed_ms - jump->elapsed_ms >= CLOCK_BOUND_MS;
+	return !same_boot(jump->boot, moment->boot) ||
+		elapsed_since(jump->elapsed_ms, jump->boot, moment) >= CLOCK_BOUND_MS;
 }
 
-enum step { STEP_HOLD, STEP_FOLLOW, STEP_JUMP };
+/* What a moment makes of the clock in the state: doc/format.md, "Time". */
+struct step {
+	uint64_t clock_ms;
+	uint64_t lead_ms;            /* that was counted */
+	bool jumps;                  /* the target is not believed, and to be noted */
+	bool confirms;               /* the jump that was noted */
+};
 
-static enum step clock_step(const struct state *state, const struct moment *moment,
-	uint64_t *clock_ms)
+static struct step clock_step(const struct state *state, const struct moment *moment)
 {
-	uint64_t passed = 0;
+	const struct clock_jump *jump = &state->jump;
+	struct step step = { .confirms = is_confirmed(jump, moment) };
+	uint64_t base = plus(state->retention_ms,
+		elapsed_since(state->elapsed_ms, state->boot, moment));
+	uint64_t target;
 
-	if (same_boot(state->boot, moment->boot) && moment->elapsed_ms > state->elapsed_ms)
-		passed = moment->elapsed_ms - state->elapsed_ms;
-	if (moment->now_ms <= state->retention_ms) {
-		*clock_ms = state->retention_ms;
-		return STEP_HOLD;
+	if (jump->wall_ms || !same_boot(state->boot, moment->boot))
+		step.lead_ms = state->lead_ms;
+	target = plus(moment->now_ms, step.lead_ms);
+	if (step.confirms) {
+		uint64_t seen = plus(plus(jump->wall_ms, step.lead_ms),
+			elapsed_since(jump->elapsed_ms, jump->boot, moment));
+
+		seen = seen < target ? seen : target;
+		base = base > seen ? base : seen;
 	}
-	if (state->retention_ms == 0 ||
-			moment->now_ms - state->retention_ms <= passed + CLOCK_BOUND_MS ||
-			is_confirmed(&state->jump, moment)) {
-		*clock_ms = moment->now_ms;
-		return STEP_FOLLOW;
-	}
-	*clock_ms = state->retention_ms + passed;
-	return STEP_JUMP;
+	step.clock_ms = base;
+	if (target > base && state->retention_ms && target - base > CLOCK_BOUND_MS)
+		step.jumps = true;
+	else if (target > base || (target >= state->retention_ms &&
+			base - target <= CLOCK_SLACK_MS))
+		step.clock_ms = target;
+	return step;
 }
 
 uint64_t retention_clock(const struct state *state, const struct moment *moment)
 {
-	uint64_t clock_ms;
+	return clock_step(state, moment).clock_ms;
+}
 
-	clock_step(state, moment, &clock_ms);
-	return clock_ms;
+int64_t retention_lead(uint64_t clock_ms, uint64_t now_ms)
+{
+	int64_t lead = (int64_t)(clock_ms - now_ms);
+
+	return lead < -CLOCK_SLACK_MS || lead > CLOCK_SLACK_MS ? lead : 0;
 }
 
 uint64_t retention_clock_set(struct state *state, const struct moment *moment)
 {
-	uint64_t clock_ms;
+	struct step step = clock_step(state, moment);
+	struct clock_jump *jump = &state->jump;
+	bool forget = !step.jumps || step.confirms || moment->now_ms < jump->wall_ms;
 
-	if (clock_step(state, moment, &clock_ms) != STEP_JUMP) {
-		memset(&state->jump, 0, sizeof state->jump);
-	} else if (state->jump.wall_ms == 0 || moment->now_ms < state->jump.wall_ms) {
-		state->jump.wall_ms = moment->now_ms;
-		state->jump.elapsed_ms = moment->elapsed_ms;
-		memcpy(state->jump.boot, moment->boot, BOOT_BYTES);
+	if (forget)
+		memset(jump, 0, sizeof *jump);
+	if (step.jumps && jump->wall_ms == 0) {
+		jump->wall_ms = moment->now_ms;
+		jump->elapsed_ms = moment->elapsed_ms;
+		memcpy(jump->boot, moment->boot, BOOT_BYTES);
 	}
-	state->retention_ms = clock_ms;
+	state->lead_ms = step.jumps ? step.lead_ms :
+		step.clock_ms > moment->now_ms ? step.clock_ms - moment->now_ms : 0;
+	state->retention_ms = step.clock_ms;
 	state->elapsed_ms = moment->elapsed_ms;
 	memcpy(state->boot, moment->boot, BOOT_BYTES);
-	return clock_ms;
+	return step.clock_ms;
 }
 
 /* --- what has expired --- */

@@ -15,9 +15,13 @@
 #include "stream/stream.h"
 #include "sys/clock.h"
 
-/* A step of the retention clock beyond the time that passed, up to this long,
- * is believed at once; a longer one is a jump, and this long is confirmed. */
+/* Largest step of the wall clock beyond the elapsed time that is trusted immediately.
+ * A larger one is a jump, which must first be confirmed by this much elapsed time. */
 #define CLOCK_BOUND_MS (UINT64_C(3600) * 1000)
+
+/* The wall clock is followed if it is at most this much behind the elapsed time: both are
+ * rounded, and small corrections of the wall clock should leave no lead. */
+#define CLOCK_SLACK_MS 1000
 
 /* A writer trims when this many records can go, and takes at most
  * TRIM_ROWS_MAX rows or TRIM_BYTES_MAX at a time. (A longer transaction is hidden
@@ -34,10 +38,14 @@ struct moment {
 
 void moment_take(struct moment *moment, const struct clock *clock);
 
-/* The retention clock at a moment, by the state's; pure. */
+/* Returns the retention clock at a moment, computed from the state's. */
 uint64_t retention_clock(const struct state *state, const struct moment *moment);
 
-/* The same, kept in the state (a jump's first sight as well). */
+/* Returns how far it is ahead of the wall clock, negative: behind it; 0 if not by more
+ * than CLOCK_SLACK_MS. */
+int64_t retention_lead(uint64_t clock_ms, uint64_t now_ms);
+
+/* The retention clock again, and stores it in the state, with what the next computation needs. */
 uint64_t retention_clock_set(struct state *state, const struct moment *moment);
 
 /* The last record out of sight at this clock: its sequence number, 0 when

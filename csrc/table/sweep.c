@@ -216,9 +216,10 @@ int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *row
 			return in_passing(err);
 		damaged = err ? err : damaged;
 	}
-	/* A jump of the clock is confirmed against its first sight: which must be
-	 * kept even when nobody writes but trim. */
-	if (transaction->jump_unsaved)
+	/* A jump of the clock is confirmed against the moment it was noted, and elapsed
+	 * time counts from the first commit on a boot: trim must store both, because it
+	 * may be the only writer. */
+	if (transaction->clock_unsaved)
 		transaction->changed = true;
 	*more = false;
 	return damaged;

@@ -2,6 +2,7 @@
 #include "table/transaction.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "table/sweep.h"
 
@@ -24,7 +25,7 @@ static int read_state(struct transaction *transaction)
 			&transaction->state);
 	}
 	transaction->known_at = 0;
-	transaction->jump_unsaved = false;
+	transaction->clock_unsaved = false;
 	err = state_read(transaction->txn, &transaction->state);
 	return err ? err : catalog_refresh(transaction->catalog, transaction->txn,
 		&transaction->state);
@@ -32,14 +33,17 @@ static int read_state(struct transaction *transaction)
 
 static void set_time(struct transaction *transaction)
 {
-	uint64_t jump = transaction->state.jump.wall_ms;
+	struct state *state = &transaction->state;
+	uint64_t jump = state->jump.wall_ms;
 	struct moment moment;
 
 	moment_take(&moment, store_clock(transaction->store));
+	if (memcmp(state->boot, moment.boot, BOOT_BYTES) != 0)
+		transaction->clock_unsaved = true;
 	transaction->now_ms = moment.now_ms;
-	transaction->clock_ms = retention_clock_set(&transaction->state, &moment);
-	if (transaction->state.jump.wall_ms != jump)
-		transaction->jump_unsaved = true;
+	transaction->clock_ms = retention_clock_set(state, &moment);
+	if (state->jump.wall_ms != jump)
+		transaction->clock_unsaved = true;
 }
 
 int transaction_begin(struct transaction *transaction, struct failure *failure)
@@ -157,7 +161,7 @@ int transaction_commit(struct transaction *transaction, struct failure *failure)
 	}
 	err = writer_commit(&transaction->txn, failure);
 	transaction->known_at = err ? 0 : id;
-	transaction->jump_unsaved = false;
+	transaction->clock_unsaved = false;
 	if (err)
 		transaction->catalog->version = 0;
 	return err;

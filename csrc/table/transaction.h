@@ -28,7 +28,7 @@ struct transaction {
 	uint64_t bytes;              /* of items and images written */
 	bool changed;                /* there is something to commit */
 	int broken;                  /* a half-done change: it can only be aborted */
-	bool jump_unsaved;           /* the state's jump is news to the file */
+	bool clock_unsaved;          /* the file lacks a jump, or that this boot was seen */
 	bool swept;                  /* it is a step of trim: commit clears no more away */
 
 	struct journal journal;

@@ -113,6 +113,7 @@
 ---@field count integer
 ---@field bytes integer
 ---@field trimmed_through integer
+---@field retention_clock_lead number  seconds, as in tidetable.Info
 
 --- What table:describe() returns.
 ---@class tidetable.TableDescription
@@ -140,6 +141,7 @@
 ---@field readers_max integer
 ---@field oldest_reader_lag integer  commits since its snapshot
 ---@field oldest_reader_pid integer?
+---@field retention_clock_lead number  seconds ahead of the wall clock; negative: behind it
 ---@field engine string
 
 --- What db:check() returns.

@@ -5,31 +5,35 @@
 -- shares no code with the library.
 local reference = {}
 
-local HOUR = 3600000
+local SECOND, HOUR = 1000, 3600000
 
 -- Time: "Time" in doc/format.md -------------------------------------------------------------
 
 --- The retention clock that a kept one becomes at this moment.
 local function clock_at(kept, moment)
-  local same_boot = kept.boot == moment.boot
+  local same_boot, noted = kept.boot == moment.boot, kept.jump
+  local now = moment.now
   local passed = same_boot and math.max(0, moment.elapsed - kept.elapsed) or 0
-  local after = { elapsed = moment.elapsed, boot = moment.boot, jump = nil }
-  if moment.now <= kept.at then
-    after.at = kept.at
-    return after
-  elseif kept.at == 0 or moment.now <= kept.at + passed + HOUR then
-    after.at = moment.now
-    return after
+  local lead = (noted or not same_boot) and kept.lead or 0
+  local base, target = kept.at + passed, now + lead
+  if noted and now >= noted.now then
+    local since = noted.boot == moment.boot and moment.elapsed - noted.elapsed or 0
+    if noted.boot ~= moment.boot or since >= HOUR then
+      base = math.max(base, math.min(noted.now + lead + since, target))
+      noted = nil
+    end
+  else
+    noted = nil
   end
-  local jump = kept.jump
-  if jump and moment.now >= jump.now and
-      (jump.boot ~= moment.boot or moment.elapsed - jump.elapsed >= HOUR) then
-    after.at = moment.now
-    return after
+  local after = { elapsed = moment.elapsed, boot = moment.boot }
+  if kept.at > 0 and target > base + HOUR then
+    after.at, after.lead = base, lead
+    after.jump = noted or { now = now, elapsed = moment.elapsed, boot = moment.boot }
+  else
+    after.at = math.max(base, target)
+    if target >= kept.at and base - target <= SECOND then after.at = target end
+    after.lead = after.at - now
   end
-  after.at = kept.at + passed
-  after.jump = jump and moment.now >= jump.now and jump or
-    { now = moment.now, elapsed = moment.elapsed, boot = moment.boot }
   return after
 end
 
@@ -74,7 +78,7 @@ Database.__index = Database
 function reference.new(now)
   local database = setmetatable({
     moment = { now = now, elapsed = 0, boot = 1 },
-    clock = { at = 0, elapsed = 0, boot = 0 },
+    clock = { at = 0, elapsed = 0, boot = 0, lead = 0 },
     sequence = 0, commits = 0, tables = {}, streams = {}, forgotten = 0, lost = 0,
   }, Database)
   database.clock = clock_at(database.clock, database.moment)

@@ -28,13 +28,15 @@ end
 
 function steps.jump(world)
   local now = world.model.moment.now
-  local what = random(6)
+  local what = random(7)
   if what <= 2 then
     set_clock(world, now + random(HOUR))
   elseif what <= 4 then
     set_clock(world, now - random(20 * MINUTE))
   elseif what == 5 then
     set_clock(world, now + random(80 * HOUR))
+  elseif what == 6 then
+    set_clock(world, now - random(80 * HOUR))
   else
     -- Somebody puts it right again.
     set_clock(world, world.model.clock.at + random(SECOND))

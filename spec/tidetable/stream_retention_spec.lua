@@ -423,13 +423,68 @@ describe("a clock that jumps", function()
     assert.equal(0, #collect(stream:records()))
   end)
 
-  it("back expires nothing, and time goes on when the clock has caught up", function()
+  it("back expires nothing, and ages grow by elapsed time", function()
     clock:set(1e9 - 400 * 86400)
     put(4, 4)
-    clock:advance(86400)
     assert(db:trim())
     assert.equal(4, #collect(stream:records()))
     assert.equal(1e9 - 400 * 86400, collect(stream:records())[4].created_at)
+    clock:advance(86397)
+    put(5, 5)
+    assert(db:trim())
+    assert.are.same({ 4, 5 }, numbers(stream:records()))
     assert.are.same({}, db:check().problems)
+  end)
+
+  it("forward and is corrected too late leaves ages as they should be, also when reopened",
+    function()
+      local function reopen()
+        db:close()
+        db = helper.open { clock = clock }
+        orders = assert(db:table "things")
+        stream = assert(orders:stream())
+      end
+      db = helper.open { clock = clock }
+      orders = assert(db:create_table { name = "things", partition_key = "id",
+        stream = { retention = "24h" } })
+      stream = assert(orders:stream())
+      clock:set(3e9)                             -- a wrong date,
+      put(1, 1)
+      clock:advance(3601)
+      put(2, 2)                                  -- believed for more than an hour,
+      clock:set(1e9 + 3602)                      -- and corrected
+      for day = 1, 30 do
+        if day % 5 == 0 then reopen() end
+        if day % 7 == 0 then
+          clock:reboot()
+          put(100 + day, 100 + day)              -- notes that a day has passed,
+          clock:advance(3600)                    -- and it is confirmed
+        end
+        put(10 + day, 10 + day)
+        clock:advance(86000)
+        local keys = helper.field("keys", stream:records())
+        assert.equal(day == 1 and 2 or 1, #keys, day)
+        assert.equal(("%04d"):format(10 + day), keys[#keys].id)
+      end
+      local lead = 2e9                           -- of 3e9 over 1e9
+      assert.is_true(math.abs(stream:describe().retention_clock_lead - lead) < 5)
+      assert.is_true(math.abs(db:info().retention_clock_lead - lead) < 5)
+      assert.are.same({}, db:check().problems)
+    end)
+
+  it("says how far the retention clock and the wall clock are apart", function()
+    local function lead()
+      assert.equal(db:info().retention_clock_lead, stream:describe().retention_clock_lead)
+      return db:info().retention_clock_lead
+    end
+    assert.equal(0, lead())
+    clock:set(clock:now() - 1000)
+    assert.equal(1000, lead())
+    clock:set(clock:now() + 1000 + 50 * 3600)    -- not confirmed yet
+    assert.equal(-50 * 3600, lead())
+    put(9, 9)
+    assert.equal(-50 * 3600, lead())
+    clock:advance(3601)
+    assert.equal(0, lead())
   end)
 end)

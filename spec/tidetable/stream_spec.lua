@@ -608,7 +608,7 @@ describe("describe", function()
       table_name = "orders", label = stream.label, view_type = "NEW_AND_OLD_IMAGES",
       status = "ENABLED", created_at = 1e9, retention = { age = 86400 },
       first_sequence_number = 1, last_sequence_number = 3, count = 3, bytes = bytes,
-      trimmed_through = 0,
+      trimmed_through = 0, retention_clock_lead = 0,
     }, description)
     assert(orders:disable_stream())
     assert.equal("DISABLED", stream:describe().status)

@@ -7,42 +7,59 @@
 
 /* --- the retention clock: doc/format.md, "Time" --- */
 
-/* The page's three steps, with what they need and nothing else. */
+/* The page's rules, with what they need and nothing else. */
 struct plain_clock {
 	uint64_t at, elapsed;            /* as it was last set */
 	uint64_t boot;
-	bool jumped;                     /* first sight of a jump */
+	uint64_t lead;
+	bool noted;                      /* a jump */
 	uint64_t wall, seen, seen_boot;
 };
 
-static uint64_t plain_ask(const struct plain_clock *clock, uint64_t now, uint64_t elapsed,
-	uint64_t boot, bool *jumps)
-{
-	uint64_t passed = boot == clock->boot ? elapsed - clock->elapsed : 0;
-	bool confirmed = clock->jumped && now >= clock->wall &&
-		(boot != clock->seen_boot || elapsed - clock->seen >= HOUR);
+/* What is asked: the answer, and what would be kept of it. */
+struct plain_answer {
+	uint64_t at, lead;
+	bool jumps, confirmed;
+};
 
-	*jumps = false;
-	if (now <= clock->at)
-		return clock->at;
-	if (now - clock->at <= passed + HOUR || confirmed)
-		return now;
-	*jumps = true;
-	return clock->at + passed;
+static struct plain_answer plain_ask(const struct plain_clock *clock, uint64_t now,
+	uint64_t elapsed, uint64_t boot)
+{
+	struct plain_answer answer = { 0 };
+	uint64_t passed = boot == clock->boot ? elapsed - clock->elapsed : 0;
+	uint64_t lead = boot != clock->boot || clock->noted ? clock->lead : 0;
+	uint64_t target = now + lead, base = clock->at + passed;
+
+	if (clock->noted && now >= clock->wall) {
+		uint64_t since = boot == clock->seen_boot ? elapsed - clock->seen : 0;
+		uint64_t seen = clock->wall + lead + since;
+
+		answer.confirmed = boot != clock->seen_boot || since >= HOUR;
+		seen = seen < target ? seen : target;
+		if (answer.confirmed && seen > base)
+			base = seen;
+	}
+	answer.jumps = target > base + HOUR;
+	answer.at = answer.jumps || target < base ? base : target;
+	if (target < base && target >= clock->at && base - target <= 1000)
+		answer.at = target;
+	answer.lead = answer.jumps ? lead : answer.at - now;
+	return answer;
 }
 
 static uint64_t plain_set(struct plain_clock *clock, uint64_t now, uint64_t elapsed,
 	uint64_t boot)
 {
-	bool jumps;
+	struct plain_answer answer = plain_ask(clock, now, elapsed, boot);
 
-	clock->at = plain_ask(clock, now, elapsed, boot, &jumps);
-	if (jumps && (!clock->jumped || now < clock->wall)) {
+	if (answer.jumps && (!clock->noted || answer.confirmed || now < clock->wall)) {
 		clock->wall = now;
 		clock->seen = elapsed;
 		clock->seen_boot = boot;
 	}
-	clock->jumped = jumps;
+	clock->noted = answer.jumps;
+	clock->at = answer.at;
+	clock->lead = answer.lead;
 	clock->elapsed = elapsed;
 	clock->boot = boot;
 	return clock->at;
@@ -68,14 +85,13 @@ static void clock_follows_the_page(void)
 {
 	for (int round = 0; round < 3000; round++) {
 		uint64_t now = 1000000 * HOUR, elapsed = random_span(), boot = 1;
-		struct plain_clock plain = { now, elapsed, boot, false, 0, 0, 0 };
+		struct plain_clock plain = { .at = now, .elapsed = elapsed, .boot = boot };
 		struct state state = { 0 };
 		struct moment moment = moment_of(now, elapsed, boot);
 
 		CHECK_EQUAL_UINT(retention_clock_set(&state, &moment), now);
 		for (int i = 0; i < 40; i++) {
 			uint64_t span = random_span(), expected;
-			bool jumps;
 
 			switch (check_random_below(8)) {
 			case 0:
@@ -93,7 +109,7 @@ static void clock_follows_the_page(void)
 				elapsed += span;
 			}
 			moment = moment_of(now, elapsed, boot);
-			expected = plain_ask(&plain, now, elapsed, boot, &jumps);
+			expected = plain_ask(&plain, now, elapsed, boot).at;
 			CHECK_EQUAL_UINT(retention_clock(&state, &moment), expected);
 			CHECK(expected >= plain.at);
 			if (check_random_below(3) == 0)
@@ -116,10 +132,104 @@ static void clock_bounds(void)
 	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + HOUR + 7);
 	moment.now_ms++;                                     /* and one ms more: not */
 	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + 7);
-	moment = moment_of(start - 1, 507, 1);
-	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start);
+	moment = moment_of(start - 1, 507, 1);               /* set back: time goes on */
+	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + 7);
 	moment = moment_of(start + 2 * HOUR, 0, 2);          /* another boot: nothing passed */
 	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start);
+}
+
+static void small_differences_leave_no_lead(void)
+{
+	uint64_t start = 1000000 * HOUR;
+	struct state state = { 0 };
+	struct moment moment = moment_of(start, 0, 1);
+
+	retention_clock_set(&state, &moment);
+	moment = moment_of(start, 1000, 1);
+	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start);
+	moment = moment_of(start, 1001, 1);
+	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + 1001);
+	moment = moment_of(start - 1, 10, 1);        /* never less than it was */
+	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + 10);
+	CHECK_EQUAL_INT(retention_lead(start, start - 1000), 0);
+	CHECK_EQUAL_INT(retention_lead(start, start - 1001), 1001);
+	CHECK_EQUAL_INT(retention_lead(start, start + 1000), 0);
+	CHECK_EQUAL_INT(retention_lead(start, start + 1001), -1001);
+}
+
+static uint64_t set_at(struct state *state, uint64_t now, uint64_t elapsed, uint64_t boot)
+{
+	struct moment moment = moment_of(now, elapsed, boot);
+
+	return retention_clock_set(state, &moment);
+}
+
+/* A date in the future that was corrected: years of it, and ages still grow. */
+static void ages_grow_while_the_wall_clock_is_behind(void)
+{
+	uint64_t start = 1000000 * HOUR, ahead = start + 300000 * HOUR, at;
+	struct state state = { 0 };
+
+	CHECK_EQUAL_UINT(set_at(&state, ahead, 0, 1), ahead);
+	CHECK_EQUAL_UINT(set_at(&state, start, 1000, 1), ahead + 1000);
+	CHECK_EQUAL_UINT(set_at(&state, start + 9 * HOUR, 9 * HOUR, 1), ahead + 9 * HOUR);
+	/* Another boot: as long as the wall clock says, up to an hour. */
+	at = set_at(&state, start + 10 * HOUR, 5, 2);
+	CHECK_EQUAL_UINT(at, ahead + 10 * HOUR);
+	CHECK_EQUAL_UINT(set_at(&state, start + 11 * HOUR, HOUR + 5, 2), at + HOUR);
+	/* Off over night: the eight hours count when they are confirmed. */
+	at = set_at(&state, start + 19 * HOUR, 7, 3);
+	CHECK_EQUAL_UINT(at, ahead + 11 * HOUR);
+	at = set_at(&state, start + 19 * HOUR + 1000, 1007, 3);
+	CHECK_EQUAL_UINT(at, ahead + 11 * HOUR + 1000);
+	CHECK_EQUAL_UINT(set_at(&state, start + 20 * HOUR, HOUR + 7, 3), ahead + 20 * HOUR);
+	/* And at once when they are, by a later boot. */
+	CHECK_EQUAL_UINT(set_at(&state, start + 30 * HOUR, 1, 4), ahead + 20 * HOUR);
+	CHECK_EQUAL_UINT(set_at(&state, start + 30 * HOUR + 9, 1, 5), ahead + 30 * HOUR + 9);
+	/* Whose wall clock says less than it did stands until time passes. */
+	CHECK_EQUAL_UINT(set_at(&state, start, 1, 6), ahead + 30 * HOUR + 9);
+	CHECK_EQUAL_UINT(set_at(&state, start, 4, 6), ahead + 30 * HOUR + 12);
+	/* When the wall clock has caught up, it is followed again. */
+	at = ahead + 31 * HOUR;
+	CHECK_EQUAL_UINT(set_at(&state, at, 5, 6), at);
+	CHECK_EQUAL_UINT(state.lead_ms, 0);
+}
+
+static void a_wall_clock_that_toggles_expires_nothing(void)
+{
+	uint64_t start = 1000000 * HOUR;
+	struct state state = { 0 };
+
+	set_at(&state, start, 0, 1);
+	for (uint64_t i = 1; i < 1000; i++)
+		set_at(&state, i % 2 ? start + HOUR / 2 : start, i, 1);
+	CHECK(state.retention_ms <= start + HOUR / 2 + 1000);
+}
+
+/* Only what was noted is confirmed, not what the wall clock says by then. */
+static void a_second_jump_is_confirmed_by_itself(void)
+{
+	uint64_t start = 1000000 * HOUR, far = start + 800000 * HOUR;
+	struct state state = { 0 };
+
+	set_at(&state, start, 0, 1);
+	CHECK_EQUAL_UINT(set_at(&state, start + 2 * HOUR, 0, 1), start);
+	CHECK_EQUAL_UINT(set_at(&state, far, HOUR, 1), start + 3 * HOUR);
+	CHECK_EQUAL_UINT(set_at(&state, far + HOUR / 2, HOUR + HOUR / 2, 1),
+		start + 3 * HOUR + HOUR / 2);
+	CHECK_EQUAL_UINT(set_at(&state, start + 4 * HOUR, 2 * HOUR, 1), start + 4 * HOUR);
+	CHECK_EQUAL_UINT(state.jump.wall_ms, 0);
+	CHECK_EQUAL_UINT(set_at(&state, start + 6 * HOUR, 0, 2), start + 4 * HOUR);
+	CHECK_EQUAL_UINT(set_at(&state, far, 0, 3), start + 6 * HOUR);
+}
+
+static void a_clock_at_the_end_of_time_stays_there(void)
+{
+	struct state state = { 0 };
+
+	CHECK_EQUAL_UINT(set_at(&state, UINT64_MAX, 0, 1), UINT64_MAX);
+	CHECK_EQUAL_UINT(set_at(&state, 1, HOUR, 1), UINT64_MAX);
+	CHECK_EQUAL_UINT(set_at(&state, HOUR, HOUR, 2), UINT64_MAX);
 }
 
 /* --- streams against a plain list --- */
@@ -441,6 +551,11 @@ int main(void)
 {
 	clock_follows_the_page();
 	clock_bounds();
+	small_differences_leave_no_lead();
+	ages_grow_while_the_wall_clock_is_behind();
+	a_wall_clock_that_toggles_expires_nothing();
+	a_second_jump_is_confirmed_by_itself();
+	a_clock_at_the_end_of_time_stays_there();
 	age_alone_hides_all_in_the_end();
 	the_newest_transaction_expires_by_age_alone();
 	for (int round = 0; round < 20; round++)

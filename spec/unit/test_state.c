@@ -18,6 +18,7 @@ static void random_state(struct state *state)
 	state->retention_ms = check_random();
 	state->elapsed_ms = check_random();
 	check_random_bytes(state->boot, sizeof state->boot);
+	state->lead_ms = check_random();
 	state->jump.wall_ms = check_random();
 	state->jump.elapsed_ms = check_random();
 	check_random_bytes(state->jump.boot, sizeof state->jump.boot);

@@ -37,6 +37,19 @@ function describe.retention(retention)
   return table.concat(parts, ", ")
 end
 
+--- How far the retention clock and the wall clock are apart; nil: less than a second.
+---@param lead number  seconds
+---@return string|nil
+function describe.clock(lead)
+  if lead >= 1 then
+    return ("%s ahead of the wall clock, which was set back; ages grow by elapsed time"):format(
+      text.duration(lead))
+  elseif lead <= -1 then
+    return ("%s behind the wall clock, whose jump is not confirmed yet"):format(
+      text.duration(-lead))
+  end
+end
+
 local function moment_of(seconds)
   local ago = text.ago(seconds)
   return text.time(seconds) .. (ago and (", %s ago"):format(ago) or "")
@@ -72,6 +85,7 @@ local function show_stream(out, stream)
     { "created", moment_of(stream.created_at) },
     { "view type", stream.view_type },
     { "retention", describe.retention(stream.retention) },
+    { "clock", describe.clock(stream.retention_clock_lead) },
     { "records", held(stream) },
     { "trimmed", stream.trimmed_through > 0
       and ("through %d"):format(stream.trimmed_through) or "nothing yet" },

@@ -138,6 +138,10 @@ local function fact_lines(out, found, pulse)
   end
   add("file", file_line(info))
   add("readers", readers_line(out, info))
+  local clock = describe.clock(info.retention_clock_lead)
+  if clock then
+    add("clock", out:paint("yellow", clock))
+  end
   add("changes", ("last sequence number %d"):format(info.sequence_number))
   if pulse then
     add("rate", rate_line(out, pulse))
@@ -193,7 +197,8 @@ end
 local function lines_of(out, path, found, pulse)
   local lines = { out:paint("bold", text.safe(path))
     .. (pulse and out:paint("dim", "  " .. text.time(os.time())) or ""), "" }
-  table.move(fact_lines(out, found, pulse), 1, 4, #lines + 1, lines)
+  local facts = fact_lines(out, found, pulse)
+  table.move(facts, 1, #facts, #lines + 1, lines)
   lines[#lines + 1] = ""
   local streams = stream_lines(out, found)
   return table.move(streams, 1, #streams, #lines + 1, lines)

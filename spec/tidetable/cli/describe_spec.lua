@@ -2,6 +2,7 @@
 local command = require "spec.tidetable.cli.command"
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"
+local tidetable = require "tidetable"
 
 helper.setup(before_each, after_each)
 
@@ -36,6 +37,28 @@ describe("describe", function()
     assert.is_nil(said:find("\n  stream", 1, true))
     said = must { "describe", helper.path(), "plain" }
     holds("\n  keys     id %(B%), partition key\n", "\n  stream   none\n$")
+  end)
+
+  it("says how far the clocks are apart, and stats does too", function()
+    make():close()
+    assert.is_nil(must({ "describe", helper.path(), "orders" }):find "clock")
+    assert.is_nil(must({ "stats", helper.path() }):find "clock")
+    for days, expected in pairs {
+      [1000] = "clock +1000d %S* ?ahead of the wall clock, which was set back",
+      [-10] = "clock +10d %S* ?behind the wall clock, whose jump is not confirmed yet",
+    } do
+      local path = helper.path("clock" .. days .. ".tide")
+      -- Half an hour more, whatever time the test takes.
+      local clock = tidetable.manual_clock(os.time() + days * 86400 + (days > 0 and 1800 or -1800))
+      local db = helper.open({ clock = clock }, path)
+      assert(db:create_table { name = "orders", partition_key = "id", stream = true })
+      db:close()
+      for _, said in ipairs { must { "describe", path, "orders" }, must { "stats", path } } do
+        assert.truthy(said:find(expected), said)
+      end
+      local tree = dkjson.decode(must { "describe", path, "orders", "--json" })
+      assert.is_true(math.abs(tree.streams[1].retention_clock_lead - days * 86400) < 2000)
+    end
   end)
 
   it("says what has been trimmed", function()
