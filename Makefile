@@ -221,7 +221,7 @@ measure: setup-test ## how long files and functions are, and the like (doc/archi
 model: setup-test $(SO) ## random steps against a plain model (STEPS=100000 SEED=n)
 	@STEPS=$(or $(STEPS),100000) $(call busted,$(wildcard spec/model))
 
-crash: setup-test $(SO) ## writers killed at any point (CYCLES=1000 SEED=n)
+crash: setup-test $(SO) $(FAULT) ## writers killed at any point (CYCLES=1000 SEED=n)
 	@CYCLES=$(or $(CYCLES),1000) $(call busted,$(wildcard spec/crash))
 
 fault: setup-test $(SO) $(FAULT) $(filter fault_%,$(UNITS)) ## each allocation refused (EVERY=1)
@@ -426,8 +426,9 @@ $(OUT)/unit/fault_tide_store: WRAPPED = $(STORE_CALLS)
 
 # Libc's functions are found in the program first, by LMDB too.
 CALLS := $(call objects,spec/calls/*.c)
-$(OUT)/unit/fault_backup: $(CALLS)
-$(OUT)/unit/fault_backup: EXPORT = -rdynamic
+WATCHING = $(OUT)/unit/fault_backup $(OUT)/unit/test_recovery
+$(WATCHING): $(CALLS)
+$(WATCHING): EXPORT = -rdynamic
 $(BREAKING:%=$(OUT)/breaking/%): $(CALLS) $(CORE)
 	$(call link,-rdynamic)
 $(OUT)/breaking/powercut: $(call objects,spec/powercut/*.c)

@@ -269,7 +269,12 @@ static int take_lock(const struct tide_backup *backup, struct progress *progress
 
 	if (err == ERR_BUSY)
 		return wake_fail_busy(failure, wake_owner(wake), "%s", error_text(err));
-	return err ? fail(failure, err) : 0;
+	if (err)
+		return fail(failure, err);
+	err = store_recover_locked(backup->store, failure);
+	if (err)
+		wake_unlock(wake);
+	return err;
 }
 
 static int copy(struct tide_backup *backup, struct progress *progress, struct failure *failure)

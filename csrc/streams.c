@@ -198,7 +198,9 @@ uint64_t tide_feed_position(const struct tide_feed *feed)
 
 bool tide_feed_has_news(const struct tide_feed *feed, const struct tide *tide)
 {
-	return feed_has_news(&feed->feed, store_last_commit(tide->store));
+	/* The next fill reports a failure. */
+	return store_recover(tide->store, NULL) ||
+		feed_has_news(&feed->feed, store_last_commit(tide->store));
 }
 
 /* --- the end of a stream --- */

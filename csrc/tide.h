@@ -347,6 +347,8 @@ int tide_bell_open(struct tide_bell **bell, struct tide *tide, struct failure *f
 int tide_bell_descriptor(const struct tide_bell *bell);
 void tide_bell_clear(struct tide_bell *bell);
 int tide_bell_wait(const struct tide_bell *bell, uint32_t ms);    /* END, INTERRUPTED */
+/* Milliseconds until the next look, whether or not the descriptor is readable by then. */
+uint32_t tide_bell_timeout(const struct tide_bell *bell);
 void tide_bell_close(struct tide_bell *bell);        /* NULL is fine */
 
 /* --- terminals, for command lines (sys/terminal.h) --- */

@@ -9,7 +9,7 @@ uint32_t tide_listen(struct tide *tide)
 
 int tide_wait(struct tide *tide, uint32_t ticket, uint32_t ms)
 {
-	return wake_wait(store_wake(tide->store), ticket, ms);
+	return wake_wait(store_wake(tide->store), ticket, store_wait_ms(tide->store, ms));
 }
 
 void tide_unlisten(struct tide *tide)
@@ -76,7 +76,12 @@ int tide_bell_descriptor(const struct tide_bell *bell)
 
 int tide_bell_wait(const struct tide_bell *bell, uint32_t ms)
 {
-	return bell_wait(bell->bell, ms);
+	return bell_wait(bell->bell, store_wait_ms(bell->tide->store, ms));
+}
+
+uint32_t tide_bell_timeout(const struct tide_bell *bell)
+{
+	return store_wait_ms(bell->tide->store, WAKE_LONGEST_SLEEP_MS);
 }
 
 void tide_bell_clear(struct tide_bell *bell)

@@ -53,6 +53,15 @@ static int bell_clear(lua_State *L)
 	return 0;
 }
 
+/* bell_timeout(bell) -> seconds */
+static int bell_timeout(lua_State *L)
+{
+	struct database *database;
+
+	lua_pushnumber(L, tide_bell_timeout(check_bell(L, &database)->bell) / 1000.0);
+	return 1;
+}
+
 /* bell_wait(bell, seconds): sleeps until the bell is readable, a second at most;
  * whether it is. A signal ends it: then Lua's hooks get their turn. */
 static int bell_wait(lua_State *L)
@@ -71,6 +80,7 @@ void open_bells(lua_State *L)
 		{ "bell", bell },
 		{ "bell_pollfd", bell_pollfd },
 		{ "bell_clear", bell_clear },
+		{ "bell_timeout", bell_timeout },
 		{ "bell_wait", bell_wait },
 		{ NULL, NULL },
 	};

@@ -1,9 +1,10 @@
 /* careful.c - a reader that does without LMDB, for files that may be damaged.
  *
  * A file in use is read under a reader of LMDB's, which keeps the pages of its
- * snapshot T, and of later ones, from being used again. What T's meta page says
- * must be read before commit T + 2 writes over it; and that can't have begun as
- * long as the other page doesn't tell of T + 1.
+ * snapshot T, and of later ones, from being used again. T's meta page must be
+ * read before commit T + 2 writes over it. T + 2 begins after T + 1 is published,
+ * so what was read counts if T is still the last published commit afterwards. The
+ * other meta page may hold T + 1 by then.
  */
 #include "base/memory.h"
 #include "sys/lmdb_store.h"
@@ -79,10 +80,15 @@ uint64_t careful_commit(const struct txn *txn)
 
 /* --- under a reader --- */
 
-/* Is what was read of the snapshot's meta page whole? */
-static bool is_still(const struct store *store, const struct pages_facts *facts, uint64_t pinned)
+int careful_look(const struct store *store, uint64_t snapshot, struct pages_facts *facts,
+	struct pages_faults *faults, struct failure *failure)
 {
-	return facts->commit == pinned && pages_newest(store->fd, store->page_bytes) == pinned;
+	int err = pages_look_at(store->fd, store->path, snapshot, facts, faults, failure);
+
+	if (store_last_commit(store) == snapshot)
+		return err;
+	return fail_as(failure, ERR_BUSY, "%s: other processes commit too fast for its meta"
+		" pages to be read", store->path);
 }
 
 int careful_pin(struct txn *pin, int *fd, struct pages_facts *facts,
@@ -98,12 +104,10 @@ int careful_pin(struct txn *pin, int *fd, struct pages_facts *facts,
 		err = reader_renew(pin, failure);
 		if (err)
 			return err;
-		err = pages_look_closely(*fd, store->path, facts, faults, failure);
-		if (!err && is_still(store, facts, txn_id(pin)))
+		err = careful_look(store, txn_id(pin), facts, faults, failure);
+		if (!err)
 			return 0;
 		reader_reset(pin);
 	}
-	/* Nobody writes that fast: the two differ for good. */
-	return err ? err : fail_as(failure, ERR_CORRUPT,
-		"%s: its meta pages don't tell of its last commit", store->path);
+	return err;
 }

@@ -197,10 +197,11 @@ static int copy_pages(struct store *store, struct pump *pump, bool compact)
 
 /* The snapshot that is held keeps the pages as they are; writers are out until
  * it is known which ones. */
-static int check_source(struct store *store, struct pump *pump)
+static int check_source(struct store *store, uint64_t snapshot, struct pump *pump)
 {
 	struct pages_facts facts;
-	int err = pages_look(store->fd, store->path, &facts, pump->failure);
+	struct pages_faults faults;
+	int err = careful_look(store, snapshot, &facts, &faults, pump->failure);
 
 	let_writers_in(pump);
 	return err ? err : survey_first(store->fd, store->path, &facts, pump->progress,
@@ -219,7 +220,8 @@ static int count_source(struct store *store, bool compact, uint64_t *pages)
 }
 
 /* With a snapshot held. */
-static int copy_snapshot(struct store *store, struct pump *pump, bool compact, uint32_t phase)
+static int copy_snapshot(struct store *store, uint64_t snapshot, struct pump *pump, bool compact,
+	uint32_t phase)
 {
 	uint64_t pages;
 	int rc = count_source(store, compact, &pages);
@@ -228,7 +230,7 @@ static int copy_snapshot(struct store *store, struct pump *pump, bool compact, u
 	if (rc)
 		return lmdb_failed(store, rc, pump->failure);
 	progress_begin(pump->progress, phase, pages);
-	err = compact ? check_source(store, pump) : 0;
+	err = compact ? check_source(store, snapshot, pump) : 0;
 	return err ? err : copy_pages(store, pump, compact);
 }
 
@@ -244,7 +246,8 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 
 	readers_add(store, &slot);
 	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* what can be cured, is */
-	err = rc ? lmdb_failed(store, rc, failure) : copy_snapshot(store, &pump, compact, phase);
+	err = rc ? lmdb_failed(store, rc, failure)
+		: copy_snapshot(store, mdb_txn_id(mdb), &pump, compact, phase);
 	if (!rc) {
 		mdb_txn_abort(mdb);
 		gate_leave(store);

@@ -382,13 +382,15 @@ int engine_open(struct store *store, bool alone, struct failure *failure)
 	if (!err)
 		err = prepare_lock(store, failure);
 	if (!err)
+		err = recovery_map(store, pages.commit, failure);
+	if (!err)
 		err = environment_open_patiently(store, pages.page_count, flags, failure);
-	if (err)
-		return err;
-
-	err = check_same_file(store, failure);
+	if (!err)
+		err = check_same_file(store, failure);
 	if (!err)
 		err = map_metas(store, failure);
+	if (!err)
+		err = recovery_opened(store, alone, failure);
 	if (!err)
 		err = keep_name(store, failure);
 	if (!err)
@@ -405,6 +407,7 @@ void engine_close(struct store *store)
 	if (store->metas)
 		munmap((void *)(uintptr_t)store->metas, 2 * (size_t)store->page_bytes);
 	store->metas = NULL;
+	recovery_unmap(store);
 	if (store->env)
 		mdb_env_close(store->env);
 	store->env = NULL;
@@ -480,6 +483,7 @@ int engine_create(struct store *store, struct failure *failure)
 		err = temporary_publish(&made, store->path, false, failure);
 	if (!err && file_look(store->path, &file, NULL) == 0)
 		wake_set_named(store->wake, file.inode);
+	store->made = !err;
 	temporary_drop(&made);
 	return err;
 }
@@ -532,6 +536,12 @@ static uint64_t meta_word(const struct store *store, unsigned page, size_t at)
 }
 
 uint64_t store_last_commit(const struct store *store)
+{
+	return store->published ? atomic_load_explicit(store->published, memory_order_acquire)
+		: engine_newest_commit(store);
+}
+
+uint64_t engine_newest_commit(const struct store *store)
 {
 	uint64_t even = meta_word(store, 0, PAGES_META_COMMIT_AT);
 	uint64_t odd = meta_word(store, 1, PAGES_META_COMMIT_AT);

@@ -8,6 +8,7 @@
  *     readers.c    reader slots with our pid that are not ours
  *     limit.c      readers that may hold a snapshot until a deadline
  *     careful.c    rows and cursors of a reader that does without LMDB
+ *     recovery.c   commits whose writer died before LMDB published them
  *
  * LMDB is set up one way only: its own reader slots instead of thread-local
  * ones (MDB_NOTLS), no subdirectory, no writable map (SIGBUS on a full disk),
@@ -21,6 +22,7 @@
 #include <stdatomic.h>
 
 #include "sys/file.h"
+#include "sys/pages.h"
 #include "sys/store.h"
 
 #define STORE_READERS 1024
@@ -89,6 +91,12 @@ struct store {
 	/* The two meta pages, mapped apart from LMDB's map: there even while
 	 * that one is replaced by a bigger one. */
 	const uint8_t *metas;
+	uint8_t *lock_page;      /* LMDB's lock file, the beginning of it, mapped */
+	_Atomic uint64_t *published;     /* in it, the number of the last published commit;
+	                          * NULL: LMDB uses no lock file */
+	bool made;               /* by this process, when it was opened */
+	bool unflushed;          /* the newest commit, perhaps, when it was opened */
+	_Atomic uint64_t asked_ms;       /* when the write lock's owner was asked for; 0: never */
 
 	_Atomic int64_t active;  /* transactions that point into the map */
 	atomic_bool resizing;    /* nobody may begin one */
@@ -134,6 +142,10 @@ int engine_fill(const struct store_options *options, const char *name, const cha
  * again. 0 or an errno. */
 int engine_settle(struct store *store);
 
+/* The number of the newest meta page. It is one more than store_last_commit while a
+ * writer flushes, and after one died there. */
+uint64_t engine_newest_commit(const struct store *store);
+
 /* The file's pages up to the last one ever used, by whatever process: a few loads. */
 uint64_t engine_page_count(const struct store *store);
 
@@ -170,6 +182,31 @@ void gate_leave(struct store *store);
 /* Refuses what a store can't do any more: STORE, with a sentence. */
 int store_failed(const struct store *store, struct failure *failure);
 
+/* --- recovery.c --- */
+
+/* Maps the beginning of LMDB's lock file. Call it before LMDB opens the file: closing a
+ * descriptor of it later drops LMDB's locks. newest: the newest meta page's number. */
+int recovery_map(struct store *store, uint64_t newest, struct failure *failure);
+void recovery_unmap(struct store *store);
+
+/* After LMDB has opened the files: STORE if the mapping is not LMDB's lock file, or if
+ * this process is alone and what it published by opening can't be flushed. */
+int recovery_opened(struct store *store, bool alone, struct failure *failure);
+
+/* Returns true if a meta page is written whose commit is not published: a writer is
+ * flushing, or has died. Three loads. */
+static inline bool recovery_is_due(const struct store *store)
+{
+	const uint8_t *meta = store->metas;
+	uint64_t next;
+
+	if (!store->published)
+		return false;
+	next = atomic_load_explicit(store->published, memory_order_acquire) + 1;
+	meta += (next & 1) * store->page_bytes + PAGES_META_COMMIT_AT;
+	return __atomic_load_n((const uint64_t *)(const void *)meta, __ATOMIC_ACQUIRE) == next;
+}
+
 /* --- readers.c --- */
 
 /* This thread is about to have LMDB take a slot for it, and has had it given back:
@@ -190,6 +227,11 @@ void reader_unlimit(struct txn *txn);
 int careful_cursor(struct cursor *cursor, struct txn *txn, enum tree tree);
 uint64_t careful_count(const struct txn *txn, enum tree tree);
 uint64_t careful_commit(const struct txn *txn);
+
+/* The facts of a snapshot that a reader holds. BUSY if a later commit was published
+ * before they were read; CORRUPT, STORE. */
+int careful_look(const struct store *store, uint64_t snapshot, struct pages_facts *facts,
+	struct pages_faults *faults, struct failure *failure);
 
 /* --- rows.c --- */
 

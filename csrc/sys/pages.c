@@ -312,8 +312,9 @@ static int read_metas(int fd, const char *path, uint8_t metas[2][PAGES_META_BYTE
 	return 0;
 }
 
-/* The commits of the two alternate; nothing else can be asked of an old one. */
-static const char *meta_fault(uint8_t metas[2][PAGES_META_BYTES], unsigned i, unsigned newest,
+/* `chosen` is the page that is read. The other one is a commit older, or newer when a
+ * writer is flushing; nothing else can be asked of an old one. */
+static const char *meta_fault(uint8_t metas[2][PAGES_META_BYTES], unsigned i, unsigned chosen,
 	uint32_t page_bytes)
 {
 	uint64_t mine = native_u64(metas[i] + PAGES_META_COMMIT_AT);
@@ -325,8 +326,10 @@ static const char *meta_fault(uint8_t metas[2][PAGES_META_BYTES], unsigned i, un
 		return "has the number of another page";
 	if (native_u64(metas[i] + ADDRESS_AT) || native_u64(metas[i] + MAP_SIZE_AT) % page_bytes)
 		return "describes a map that can't be";
-	if (i == newest)
+	if (i == chosen)
 		return meta_is_sound(metas[i], i) ? NULL : "describes no database";
+	if (mine == other + 1 && meta_is_sound(metas[i], i))
+		return NULL;
 	if (mine + 1 != other + (other == 0))
 		return "has a commit number that does not go with the other's";
 	return NULL;
@@ -372,6 +375,23 @@ int pages_look_closely(int fd, const char *path, struct pages_facts *facts,
 		return fail_as(failure, ERR_CORRUPT, "%s: both its meta pages are damaged", path);
 	note_facts(facts, metas[newest]);
 	return 0;
+}
+
+int pages_look_at(int fd, const char *path, uint64_t commit, struct pages_facts *facts,
+	struct pages_faults *faults, struct failure *failure)
+{
+	unsigned chosen = commit & 1;
+	uint8_t metas[2][PAGES_META_BYTES];
+	int err = read_metas(fd, path, metas, facts, failure);
+
+	if (err)
+		return err;
+	for (unsigned i = 0; i < 2; i++)
+		faults->metas[i] = meta_fault(metas, i, chosen, facts->page_bytes);
+	note_facts(facts, metas[chosen]);
+	return !faults->metas[chosen] && facts->commit == commit ? 0 :
+		fail_as(failure, ERR_CORRUPT, "%s: its meta page %u does not hold commit %llu",
+			path, chosen, (unsigned long long)commit);
 }
 
 uint64_t pages_newest(int fd, uint32_t page_bytes)

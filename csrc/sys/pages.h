@@ -62,6 +62,11 @@ struct pages_faults {
 int pages_look_closely(int fd, const char *path, struct pages_facts *facts,
 	struct pages_faults *faults, struct failure *failure);
 
+/* The same for the meta page of this commit, the last published one: CORRUPT if it is
+ * damaged. The other page may hold a newer commit. */
+int pages_look_at(int fd, const char *path, uint64_t commit, struct pages_facts *facts,
+	struct pages_faults *faults, struct failure *failure);
+
 /* The newest commit that either meta page claims. 0: they can't be read. */
 uint64_t pages_newest(int fd, uint32_t page_bytes);
 

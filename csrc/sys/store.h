@@ -91,11 +91,22 @@ int store_check_path(const struct store *store, const char *path, struct failure
 bool store_has_open(uint64_t device, uint64_t inode);
 struct clock *store_clock(struct store *store);
 
-/* The number of the last committed transaction, here or in any process: two
- * loads. Whoever follows the store compares it with txn_id of the snapshot that
- * it read last, never with an earlier answer: a commit may be seen here a
- * moment before a new snapshot has it. */
+/* The number of the last published commit of any process: the one that a snapshot
+ * taken now has. Compare it with txn_id of a snapshot. One load. */
 uint64_t store_last_commit(const struct store *store);
+
+/* Publishes the commit of a writer that was killed before it did so (sys/recovery.c).
+ * Returns 0 if there is none or its writer lives, which is asked at most every 10 ms.
+ * BUSY: a read-only store can't; STORE: the commit can't be flushed; CORRUPT. Call it
+ * before a decision to wait; reader_renew and writer_begin do it themselves. */
+int store_recover(struct store *store, struct failure *failure);
+
+/* The same with the write lock held. */
+int store_recover_locked(struct store *store, struct failure *failure);
+
+/* How long to wait for a commit before the next look: ms, or 10 while the newest commit
+ * is not published. */
+uint32_t store_wait_ms(const struct store *store, uint32_t ms);
 
 /* The file up to the last page ever used: a few loads. */
 uint64_t store_file_bytes(const struct store *store);
@@ -127,7 +138,8 @@ int store_sync(struct store *store, struct failure *failure);
 /* --- reading --- */
 
 /* A reader is made once and kept: renew takes a snapshot (8 ns), reset lets it
- * go. Never hold a snapshot while waiting or while the user's code runs. */
+ * go. Never hold a snapshot while waiting or while the user's code runs. renew fails as
+ * store_recover does, too. */
 int reader_open(struct txn **txn, struct store *store, struct failure *failure);
 int reader_renew(struct txn *txn, struct failure *failure);
 void reader_reset(struct txn *txn);
@@ -167,7 +179,7 @@ uint64_t careful_unread(const struct txn *txn);
 
 /* The facts of the newest snapshot of a file that is in use, which `pin` (a
  * reader, renewed here) keeps from being used again, and the descriptor to read
- * it through. CORRUPT, STORE. */
+ * it through. CORRUPT; BUSY: others commit too fast; STORE. */
 struct pages_faults;
 int careful_pin(struct txn *pin, int *fd, struct pages_facts *facts,
 	struct pages_faults *faults, struct failure *failure);

@@ -167,12 +167,34 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 	return 0;
 }
 
+/* Takes the snapshot again, after a commit is published that its writer has left. */
+static int renew_recovered(struct txn *txn, struct failure *failure)
+{
+	struct store *store = txn->store;
+	int err;
+	int rc;
+
+	mdb_txn_reset(txn->mdb);
+	gate_leave(store);
+	err = store_recover(store, failure);
+	if (err)
+		return err;
+	rc = begin(store, MDB_RDONLY, &txn->mdb);
+	return rc ? txn_begin_failed(store, rc, failure) : 0;
+}
+
 int reader_renew(struct txn *txn, struct failure *failure)
 {
 	int rc = begin(txn->store, MDB_RDONLY, &txn->mdb);
 
 	if (rc)
 		return txn_begin_failed(txn->store, rc, failure);
+	if (recovery_is_due(txn->store)) {
+		int err = renew_recovered(txn, failure);
+
+		if (err)
+			return err;
+	}
 	txn->snapshot++;
 	txn->live = true;
 	txn->err = txn->system = 0;
@@ -245,6 +267,7 @@ static int settle(struct store *store)
 int writer_begin(struct txn **out, struct store *store, struct failure *failure)
 {
 	struct txn *txn = &store->writer;
+	int err;
 	int rc;
 
 	*out = NULL;
@@ -257,6 +280,9 @@ int writer_begin(struct txn **out, struct store *store, struct failure *failure)
 	rc = settle(store);
 	if (rc)
 		return engine_fail(failure, store, rc, "the last commit can't be flushed");
+	err = store_recover_locked(store, failure);
+	if (err)
+		return err;
 	rc = txn_begin(store, 0, &txn->mdb);
 	if (rc)
 		return txn_begin_failed(store, rc, failure);

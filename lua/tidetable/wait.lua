@@ -30,11 +30,12 @@ function Wakeup.events()
   return "r"
 end
 
---- How long to wait at most, in seconds: a process that is killed between its
---- commit and its signal wakes nobody.
+--- How long to wait at most, in seconds. A process that is killed between its commit and
+--- its signal does not make the descriptor readable: so 1 second, and 10 ms while a commit
+--- is written to the file and not yet visible.
 ---@return number
-function Wakeup.timeout()
-  return 1
+function Wakeup:timeout()
+  return core.bell_timeout(self.core)
 end
 
 --- Makes the descriptor unreadable until the next commit. Call it, then look,

@@ -1,0 +1,229 @@
+/* recovery.c - commits whose writer died before LMDB published them.
+ *
+ * LMDB commits in two steps: it writes the meta page (at a durable level through
+ * O_DSYNC) and then stores the commit's number in its lock file. Readers take
+ * their snapshot number from there. A writer that is killed in between leaves a
+ * commit that is in the file and that no reader sees, until somebody locks LMDB's
+ * write mutex: it is robust, and LMDB then sets the number from the meta page.
+ *
+ *                  writing   flushing   published
+ *     meta page    T         T+1        T+1
+ *     lock file    T         T          T+1
+ *
+ * A process that finds the meta page ahead asks whether the write lock
+ * (sys/wake.h) has a live owner. If it has, the owner is flushing. If it has
+ * not, the process takes the lock and does what the next writer would do. It
+ * flushes first: the killed writer may not have done it, and a power cut must not
+ * take back what a reader has seen.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sys/lmdb_store.h"
+#include "sys/pages.h"
+
+/* The owner of the write lock is asked for at most this often, by each store. */
+#define ASK_EVERY_MS 10
+
+/* LMDB's lock file, versions 0.9.24 to 0.9.36: magic, 4 bytes; format, 4; the mutex
+ * of the reader table, as large as the C library has it; the number of the last
+ * published commit, 8. */
+#define LOCK_MAGIC UINT32_C(0xbeefc0de)
+#define LOCK_PUBLISHED_AT (8 + sizeof(pthread_mutex_t))
+#define LOCK_MAPPED_BYTES 128
+
+/* Loads until the meta pages and the lock file agree, while others commit. */
+#define AGREE_ATTEMPTS 1000
+
+/* --- the lock file --- */
+
+/* LMDB sets the number when it initializes the lock file, so what it was before
+ * tells whether the newest commit was published, and so flushed. */
+int recovery_map(struct store *store, uint64_t newest, struct failure *failure)
+{
+	char path[PATH_MAX + FILE_SUFFIX_MAX];
+	struct file_facts facts;
+	uint8_t *page;
+	uint32_t magic;
+	int fd, system;
+	int err;
+
+	snprintf(path, sizeof path, "%s-lock", store->path);
+	err = file_open(&fd, path, O_RDWR, &facts, failure);
+	if (err)
+		return err;
+	page = mmap(NULL, LOCK_MAPPED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	system = errno;
+	close(fd);
+	if (page == MAP_FAILED)
+		return file_fail(failure, system, path, "can't be mapped");
+	store->lock_page = page;
+	store->published = (_Atomic uint64_t *)(void *)(page + LOCK_PUBLISHED_AT);
+	memcpy(&magic, page, sizeof magic);
+	store->unflushed = !store->made &&
+		(magic != LOCK_MAGIC || atomic_load(store->published) != newest);
+	return 0;
+}
+
+void recovery_unmap(struct store *store)
+{
+	if (store->lock_page)
+		munmap(store->lock_page, LOCK_MAPPED_BYTES);
+	store->lock_page = NULL;
+	store->published = NULL;
+}
+
+/* Returns true if the mapped number is LMDB's: it is that of the newest meta page, or
+ * one less. */
+static bool is_mapped(const struct store *store)
+{
+	for (int attempt = 0; attempt < AGREE_ATTEMPTS; attempt++) {
+		uint64_t published = store_last_commit(store);
+		uint64_t newest = engine_newest_commit(store);
+
+		if (newest == published || newest == published + 1)
+			return true;
+	}
+	return false;
+}
+
+/* --- completing --- */
+
+/* Returns 0 or an errno. */
+static int flush(struct store *store)
+{
+	int system = 0;
+
+	if (!store_is_durable(store))
+		store->dirty = true;
+	else if (wake_unsettled(store->wake) && !store->options.read_only)
+		system = engine_settle(store);
+	else if (fdatasync(store->fd))
+		system = errno;
+	if (system)
+		wake_flush_failed(store->wake);
+	return system;
+}
+
+int recovery_opened(struct store *store, bool alone, struct failure *failure)
+{
+	int system;
+
+	if (!is_mapped(store))
+		return fail_as(failure, ERR_STORE, "%s: LMDB's lock file has an unknown layout, or"
+			" was replaced while the database was opened", store->path);
+	system = alone && store->unflushed ? flush(store) : 0;
+	if (!system)
+		return 0;
+	atomic_fetch_sub(store->published, 1);   /* as it was: the next open flushes, too */
+	return engine_fail(failure, store, system, "the last commit can't be flushed");
+}
+
+/* LMDB recovers from a dead owner of its write mutex. Without a dead owner the meta
+ * page is ahead if a write of it failed and so did taking it back; then the number is
+ * set here, or the next writer would overwrite pages that the meta page refers to. */
+static int publish(struct store *store)
+{
+	struct pages_facts facts;
+	MDB_txn *mdb;
+	int rc = txn_begin(store, 0, &mdb);
+
+	if (rc)
+		return rc;
+	if (recovery_is_due(store) &&
+			pages_look(store->fd, store->path, &facts, NULL) == 0 &&
+			facts.commit == store_last_commit(store) + 1)
+		atomic_store(store->published, facts.commit);
+	mdb_txn_abort(mdb);
+	gate_leave(store);
+	return 0;
+}
+
+/* A read-only environment can't begin a write transaction. But before LMDB copies the
+ * meta pages it locks the write mutex, and recovers from a dead owner. The copy goes to
+ * a descriptor that refuses it. */
+static int publish_read_only(struct store *store)
+{
+	struct slot slot;
+	MDB_txn *mdb;
+	int ends[2];
+	int rc;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return errno;
+	readers_add(store, &slot);
+	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* for the gate */
+	if (!rc) {
+		mdb_env_copyfd2(store->env, ends[0], 0);
+		mdb_txn_abort(mdb);
+		gate_leave(store);
+	}
+	readers_remove(store, &slot);
+	close(ends[0]);
+	close(ends[1]);
+	return rc;
+}
+
+/* Says why the meta page is still ahead. */
+static int fail_to_publish(const struct store *store, int rc, struct failure *failure)
+{
+	struct pages_facts facts;
+	int err;
+
+	if (rc)
+		return txn_begin_failed(store, rc, failure);
+	err = pages_look(store->fd, store->path, &facts, failure);
+	return err ? err : fail_as(failure, ERR_BUSY, "%s: a commit that a killed process left"
+		" can't be completed here; open the database for writing once", store->path);
+}
+
+int store_recover_locked(struct store *store, struct failure *failure)
+{
+	int rc;
+
+	if (!recovery_is_due(store))
+		return 0;
+	rc = flush(store);
+	if (rc)
+		return engine_fail(failure, store, rc,
+			"a commit that a killed process left can't be flushed");
+	rc = store->options.read_only ? publish_read_only(store) : publish(store);
+	if (recovery_is_due(store))
+		return fail_to_publish(store, rc, failure);
+	wake_signal(store->wake);
+	return 0;
+}
+
+/* --- looking --- */
+
+static bool may_ask(struct store *store)
+{
+	uint64_t now = clock_elapsed_ms(clock_system());
+	uint64_t asked = atomic_load(&store->asked_ms);
+
+	if (asked && now - asked < ASK_EVERY_MS)
+		return false;
+	atomic_store(&store->asked_ms, now);
+	return true;
+}
+
+int store_recover(struct store *store, struct failure *failure)
+{
+	int err;
+
+	if (!recovery_is_due(store) || !may_ask(store) || wake_lock_try(store->wake))
+		return 0;
+	err = store_recover_locked(store, failure);
+	wake_unlock(store->wake);
+	if (err)
+		atomic_store(&store->asked_ms, 0);   /* fails again at the next look */
+	return err;
+}
+
+uint32_t store_wait_ms(const struct store *store, uint32_t ms)
+{
+	return ms > ASK_EVERY_MS && recovery_is_due(store) ? ASK_EVERY_MS : ms;
+}
