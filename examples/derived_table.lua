@@ -2,9 +2,10 @@
 --
 --   lua5.4 examples/derived_table.lua
 --
--- `spent` is what each customer has spent, kept by a reader of the stream of `orders`. How far the
--- reader has come is an item too, in `checkpoints`: it is stored in the same transaction as the
--- sums, so both are there or neither is, whenever the reader is stopped.
+-- `spent` is what each customer has spent, kept by a reader of the stream of `orders`. The number
+-- of the last record that it has counted is an item too, in `checkpoints`. It is read and written
+-- in the transaction that changes the sums: so a record is counted once, however often the reader
+-- is stopped, and if two of them run.
 local tidetable = require "tidetable"
 
 local db <close> = assert(tidetable.open ":memory:")
@@ -15,37 +16,45 @@ local orders = assert(db:create_table {
 local spent = assert(db:create_table { name = "spent", partition_key = "customer" })
 local checkpoints = assert(db:create_table { name = "checkpoints", partition_key = "reader" })
 
+--- Counts records of the stream in one transaction, at most `batch_size`; returns how many.
+---@param tx tidetable.Transaction
+---@param stream tidetable.Stream
+---@param batch_size integer
+---@return integer
+local function count_batch(tx, stream, batch_size)
+  local sums, places = tx:table "spent", tx:table "checkpoints"
+  local place = places:get { reader = "spent" } or { reader = "spent" }
+  local count = 0
+  for record in stream:records { after = place.after, limit = batch_size } do
+    local sum = sums:get { customer = record.keys.customer }
+      or { customer = record.keys.customer, total = 0 }
+    local before = record.old_image and record.old_image.total or 0
+    local after = record.new_image and record.new_image.total or 0
+    sum.total = sum.total + after - before
+    sums:put(sum)
+    place.after = record.sequence_number
+    count = count + 1
+  end
+  if count > 0 then
+    places:put(place)
+  end
+  return count
+end
+
 --- Brings `spent` up to date, in batches; returns how many records that took.
 ---@param batch_size integer
 ---@param disturb? fun()  called before each commit
 local function catch_up(batch_size, disturb)
-  local place = checkpoints:get { reader = "spent" } or { reader = "spent" }
-  local stream, count = orders:stream(), 0
+  local stream, total, count = orders:stream(), 0, 0
   repeat
-    local batch = {}
-    for record in stream:records { after = place.after, limit = batch_size } do
-      batch[#batch + 1] = record
-    end
-    if #batch > 0 then
-      assert(db:transact(function(tx)
-        local sums = tx:table("spent")
-        for _, record in ipairs(batch) do
-          local sum = sums:get { customer = record.keys.customer }
-            or { customer = record.keys.customer, total = 0 }
-          local before = record.old_image and record.old_image.total or 0
-          local after = record.new_image and record.new_image.total or 0
-          sum.total = sum.total + after - before
-          sums:put(sum)
-        end
-        place.after = batch[#batch].sequence_number
-        tx:table("checkpoints"):put(place)
-        if disturb then disturb() end
-        return true
-      end))
-      count = count + #batch
-    end
-  until #batch < batch_size
-  return count
+    count = assert(db:transact(function(tx)
+      local counted = count_batch(tx, stream, batch_size)
+      if disturb then disturb() end
+      return counted
+    end))
+    total = total + count
+  until count < batch_size
+  return total
 end
 
 local function show(what)
