@@ -10,9 +10,10 @@ local function quoted(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
 end
 
---- Starts spec/crash/<program>.lua; returns { pid, log, ... } without waiting for the library.
-function processes.start(program, log, ...)
-  local words = { "exec", LUA, "spec/crash/" .. program .. ".lua", quoted(log) }
+--- Starts spec/crash/<program>.lua with variables of the environment, as the shell takes them
+--- ("NAME=value ..."); returns { pid, log, ... } without waiting for the library.
+function processes.start_with(environment, program, log, ...)
+  local words = { "exec env", environment, LUA, "spec/crash/" .. program .. ".lua", quoted(log) }
   for i = 1, select("#", ...) do
     words[#words + 1] = quoted((select(i, ...)))
   end
@@ -22,6 +23,19 @@ function processes.start(program, log, ...)
     error(program .. " did not start")
   end
   return { pid = pid, pipe = pipe, log = log, program = program }
+end
+
+--- The same without.
+function processes.start(program, log, ...)
+  return processes.start_with("", program, log, ...)
+end
+
+--- What has a process die, or get another signal, after its n-th write of a meta page: before
+--- LMDB publishes that commit (spec/fault/killcommit.c). The sanitizers stay first.
+function processes.in_commit(n, signal)
+  local preloaded = os.getenv("LD_PRELOAD") or ""
+  return ("LD_PRELOAD='%s %s/fault/killcommit.so' COMMIT=%d COMMIT_SIGNAL=%d"):format(preloaded,
+    assert(os.getenv("TIDETABLE_BUILD")), n, signal or 9)
 end
 
 --- Sends a signal to processes that we started.

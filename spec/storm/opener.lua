@@ -1,12 +1,13 @@
 -- opener.lua - opens a database and closes it, again and again.
 --
---   opener.lua DATABASE NAME OPENS SEED
+--   opener.lua DATABASE NAME OPENS SEED [DURABILITY]
 --
 -- Its line: how many items it has stored, and its descriptors before and after.
 local lfs = require "lfs"
 local tidetable = require "tidetable"
 
 local path, name, opens, seed = arg[1], arg[2], tonumber(arg[3]), tonumber(arg[4])
+local durability = arg[5] or "none"
 math.randomseed(seed)
 
 local function descriptors()
@@ -33,7 +34,7 @@ local stored = 0
 local before = descriptors()
 for i = 1, opens do
   local what = math.random(6)
-  local db = assert(tidetable.open(path, { busy_timeout = 60, durability = "none",
+  local db = assert(tidetable.open(path, { busy_timeout = 60, durability = durability,
     read_only = what == 1, max_size = "1 GiB" }))
   if what <= 2 then
     local items = assert(db:table "items")

@@ -1,0 +1,212 @@
+-- quiet_spec.lua - writers killed while they commit, and then nobody writes.
+--
+--   make crash CYCLES=1000 SEED=n
+--
+-- Each cycle kills a writer, and a follower that adds up the writer's changes, at a random moment
+-- or between the two steps of LMDB's commit. Then nobody writes, so nobody repairs what they left:
+-- handles that have been open all along, processes that open the database now, and check must
+-- agree on one state, whoever looks first. A change of something else must not change it.
+local counted = require "spec.crash.counted"
+local processes = require "spec.crash.processes"
+local system = require "system"
+local tidetable = require "tidetable"
+
+local CYCLES = math.tointeger(tonumber(os.getenv("CYCLES"))) or 20
+local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
+
+-- After this the owner of the write lock has been asked for again.
+local BOUND = 0.011
+
+-- A follower's share of a core is measured in a long run, so often and for so long.
+local LONG_RUN = 200
+local MEASURE_EVERY, MEASURE_SECONDS, SHARE_MOST = 50, 2, 0.01
+
+local random = math.random
+
+describe("a killed commit", function()
+  local folder, path, alive, round
+
+  local function at(name)
+    return folder .. "/" .. name
+  end
+
+  before_each(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir " .. folder))
+    path, alive, round = at("db"), {}, 0
+    local db <close> = assert(tidetable.open(path))
+    for _, name in ipairs { "counters", "sums", "checkpoints", "others" } do
+      assert(db:create_table { name = name, partition_key = "id", stream = name == "counters" })
+    end
+    assert(assert(db:table "counters"):put { id = "c", n = 1 })
+  end)
+
+  after_each(function()
+    processes.kill(alive)
+    os.execute("rm -r " .. folder)
+  end)
+
+  local function begin(...)
+    local process = processes.start(...)
+    alive[#alive + 1] = process
+    return process
+  end
+
+  --- The last whole line of a file; nil when it has none.
+  local function last_line(name)
+    local file <close> = io.open(name)
+    if file then
+      file:seek("set", math.max(0, file:seek("end") - 100))
+      return file:read("a"):match("([^\n]*)\n[^\n]*$")
+    end
+  end
+
+  local function wait_for(what, condition)
+    local deadline = system.monotime() + 20
+    repeat
+      local value = condition()
+      if value then
+        return value
+      end
+      system.sleep(0.001)
+    until system.monotime() > deadline
+    error("waited 20 s for " .. what)
+  end
+
+  -- Who looks --------------------------------------------------------------------------------
+
+  local function look_anew(mode)
+    local process = processes.start("observer", at("anew"), path, mode)
+    local said = processes.wait(process)
+    local line = last_line(at("anew"))
+    os.remove(at("anew"))
+    return line and line:match("^0 (.*)") or "an observer failed: " .. said
+  end
+
+  local function look_there(observer)
+    local file <close> = assert(io.open(at("round.new"), "w"))
+    round = round + 1
+    file:write(("%d"):format(round))
+    file:close()
+    assert(os.rename(at("round.new"), at("round")))
+    return wait_for("an observer", function()
+      return (last_line(observer.log) or ""):match("^" .. ("%d"):format(round) .. " (.*)")
+    end)
+  end
+
+  --- That each record is there once and the last one is the item's is a part of the check.
+  local function look_by_check(check)
+    local report = assert(check())
+    assert.same({}, report.problems)
+    return report.records
+  end
+
+  -- Cycles -----------------------------------------------------------------------------------
+
+  local function start(program, log, ...)
+    if random(2) == 1 then
+      return processes.start(program, log, ...)
+    end
+    return processes.start_with(processes.in_commit(random(30)), program, log, ...)
+  end
+
+  --- Lets them write, and kills both; the last n that was acknowledged, or nil.
+  local function write_and_die()
+    os.remove(at("counter"))
+    local writers = {
+      start("counter", at("counter"), path, "full"),
+      start("deriver", at("deriver"), path),
+    }
+    alive[#alive + 1], alive[#alive + 2] = writers[1], writers[2]
+    system.sleep(0.02 + random() * 0.06)
+    processes.kill(writers)
+    alive[#alive], alive[#alive - 1] = nil, nil
+    return tonumber((last_line(at("counter")) or ""):match("^a (%d+)"))
+  end
+
+  --- All of them, in a random order, before anybody writes; the state that they agree on.
+  local function agree(lookers)
+    local first, first_name
+    for i = #lookers, 2, -1 do
+      local j = random(i)
+      lookers[i], lookers[j] = lookers[j], lookers[i]
+    end
+    for _, looker in ipairs(lookers) do
+      local state = looker.look()
+      first, first_name = first or state, first_name or looker.name
+      assert(state == first, ("%s: %s; %s: %s"):format(first_name, first, looker.name, state))
+    end
+    return first
+  end
+
+  --- The share of a core that a process takes now.
+  local function share_of(process)
+    local function ticks()
+      local file <close> = assert(io.open(("/proc/%d/stat"):format(process.pid)))
+      local user, kernel = file:read("a"):match("%) %a" .. (" %S+"):rep(10) .. " (%d+) (%d+)")
+      return user + kernel
+    end
+    local before = ticks()
+    system.sleep(MEASURE_SECONDS)
+    return (ticks() - before) / 100 / MEASURE_SECONDS
+  end
+
+  --- Adds up what is left; each record is in the sum once.
+  local function check_sum(db, n)
+    assert.equal("\n", processes.wait(processes.start("deriver", at("deriver"), path, "once")))
+    local sum = assert(db:table "sums"):get { id = "c" }
+    assert.equal(n, sum.total)
+    assert.equal(n, sum.records)
+  end
+
+  it("is seen by everybody or by nobody, though nobody writes any more", function()
+    print(("quiet: SEED=%d CYCLES=%d"):format(SEED, CYCLES))
+    math.randomseed(SEED)
+    local db <close> = assert(tidetable.open(path, { busy_timeout = 20 }))
+    local reader = begin("observer", at("reader"), path, "read", at("round"))
+    local follower = begin("follower", at("follower"), path, "counters", 0)
+    wait_for("the observer", function() return last_line(reader.log) end)
+    local lookers = {
+      { name = "this handle", look = function() return counted.state(db) end },
+      { name = "a reader that was open", look = function() return look_there(reader) end },
+      { name = "a process that opens it", look = function() return look_anew("write") end },
+      { name = "one that opens it to read", look = function() return look_anew("read") end },
+    }
+    local checkers = {
+      { name = "db:check", look = function()
+        return look_by_check(function() return db:check() end)
+      end },
+      { name = "check", look = function()
+        return look_by_check(function() return tidetable.check(path) end)
+      end },
+    }
+    local acknowledged, kept, most = 1, 0, 0
+    for cycle = 1, CYCLES do
+      acknowledged = write_and_die() or acknowledged
+      system.sleep(BOUND)
+      local checked_first = random(2) == 1 and agree(checkers)
+      local state = agree(lookers)
+      local records = agree(checkers)
+      assert(not checked_first or checked_first == records)
+
+      local n, last = state:match("^(%d+) (%d+)")
+      n = math.tointeger(tonumber(n))
+      assert(n == acknowledged or n == acknowledged + 1,
+        ("%d acknowledged, and n is %d"):format(acknowledged, n))
+      assert.equal(n, records) -- a record each
+      kept = kept + (n - acknowledged)
+      acknowledged = n
+      wait_for("the follower", function() return last_line(follower.log) == "r " .. last end)
+      if CYCLES >= LONG_RUN and cycle % MEASURE_EVERY == 0 then
+        most = math.max(most, share_of(follower))
+      end
+      assert(assert(db:table "others"):put { id = "o", cycle = cycle })
+      assert.equal(state, agree(lookers), "after another's change")
+      check_sum(db, n)
+    end
+    assert.is_true(most <= SHARE_MOST, ("a follower took %.1f %% of a core"):format(most * 100))
+    print(("quiet: %d commits, %d of them in flight and kept; a follower took %.1f %% at most")
+      :format(acknowledged, kept, most * 100))
+  end)
+end)
