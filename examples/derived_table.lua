@@ -14,7 +14,7 @@ local orders = assert(db:create_table {
   name = "orders", partition_key = "customer", sort_key = { "number", "N" }, stream = true,
 })
 local spent = assert(db:create_table { name = "spent", partition_key = "customer" })
-local checkpoints = assert(db:create_table { name = "checkpoints", partition_key = "reader" })
+assert(db:create_table { name = "checkpoints", partition_key = "reader" })
 
 --- Counts records of the stream in one transaction, at most `batch_size`; returns how many.
 ---@param tx tidetable.Transaction
@@ -45,9 +45,9 @@ end
 ---@param batch_size integer
 ---@param disturb? fun()  called before each commit
 local function catch_up(batch_size, disturb)
-  local stream, total, count = orders:stream(), 0, 0
+  local stream, total = orders:stream(), 0
   repeat
-    count = assert(db:transact(function(tx)
+    local count = assert(db:transact(function(tx)
       local counted = count_batch(tx, stream, batch_size)
       if disturb then disturb() end
       return counted
