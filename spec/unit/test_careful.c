@@ -8,6 +8,15 @@ static char path[4200];
 #define ACCOUNTS 200
 #define TOTAL 100000u
 
+/* On a busy machine a snapshot is held while thousands of commits are made. */
+static struct store *open_roomy(void)
+{
+	struct store_options options = small_options(path);
+
+	options.max_bytes = UINT64_C(1) << 30;
+	return open_with(&options);
+}
+
 static void set_account(struct txn *txn, unsigned i, uint32_t amount)
 {
 	uint8_t key[4], value[1000] = { 0 };
@@ -30,7 +39,7 @@ static uint32_t account(struct txn *txn, unsigned i)
 
 static void move_for_ever(struct child *parent, void *context)
 {
-	struct store *store = open_small(path);
+	struct store *store = open_roomy();
 
 	(void)context;
 	child_tell(parent);
@@ -111,7 +120,7 @@ int main(void)
 	struct txn *txn;
 
 	snprintf(path, sizeof path, "%s", store_path("careful.tide"));
-	store = open_small(path);
+	store = open_roomy();
 	txn = begin_write(store);
 	for (unsigned i = 0; i < ACCOUNTS; i++)
 		set_account(txn, i, TOTAL / ACCOUNTS);
@@ -119,7 +128,7 @@ int main(void)
 	store_close(store);
 	mover = child_start(move_for_ever, NULL);
 	CHECK(child_hear(&mover));
-	store = open_small(path);
+	store = open_roomy();
 	a_pinned_snapshot_stays(store, 300);
 	store_close(store);
 	child_kill(&mover);
