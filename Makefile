@@ -275,10 +275,13 @@ ifdef AGAINST
 	@rm -rf $(BUILD)/against && git worktree prune
 	@git worktree add -q --detach $(BUILD)/against $(AGAINST)
 	@$(MAKE) -C $(BUILD)/against bench AGAINST= BUILD=build
-	@git worktree remove --force $(BUILD)/against
 endif
 	@for program in $(filter-out bench/peers.lua,$(wildcard bench/*.lua)); do \
-		$(LUA) $$program || exit 1; done
+		AGAINST_TREE=$(if $(AGAINST),$(abspath $(BUILD)/against)) $(LUA) $$program || \
+		exit 1; done
+ifdef AGAINST
+	@git worktree remove --force $(BUILD)/against
+endif
 
 # A peer whose package can't be had is left out, and said to be.
 bench-peers: ## beside SQLite, RocksDB, Redis (PEERS="sqlite": alone; WRITE=1: into doc/bench)

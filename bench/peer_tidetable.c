@@ -281,14 +281,10 @@ static bool next(struct change *change)
 
 static void wait(bool busy)
 {
-	uint32_t ticket;
-
 	while (busy && !tide_feed_has_news(feed, db))
 		;
-	ticket = tide_listen(db);
 	if (!tide_feed_has_news(feed, db))
-		tide_wait(db, ticket, WAIT_MS);
-	tide_unlisten(db);
+		tide_feed_wait(feed, db, WAIT_MS);
 }
 
 const struct peer peer = {
