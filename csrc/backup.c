@@ -247,15 +247,17 @@ static int publish(struct tide_backup *backup, struct failure *failure)
 static int lock_or_stop(struct wake *wake, uint32_t ms, struct progress *progress)
 {
 	const struct clock *clock = clock_system();
+	struct lock_waiter waiter = { .wake = wake };
 	uint64_t began = clock_elapsed_ms(clock);
-	int err = wake_lock_try(wake);
+	int err = lock_waiter_try(&waiter);
 
 	while (err == ERR_BUSY && clock_elapsed_ms(clock) - began < ms) {
-		wake_wait_unlock(wake, WAIT_AGAIN_MS);
+		lock_waiter_sleep(&waiter, WAIT_AGAIN_MS);
 		err = progress_step(progress, 0);
 		if (!err)
-			err = wake_lock_try(wake);
+			err = lock_waiter_try(&waiter);
 	}
+	lock_waiter_leave(&waiter);
 	return err;
 }
 

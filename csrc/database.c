@@ -7,6 +7,9 @@
 #include "base/memory.h"
 #include "sys/file.h"
 
+/* How long opening waits for other writers. */
+#define BOOT_BUSY_MS 5000
+
 /* --- a new file --- */
 
 static int put_stamp(struct txn *txn, uint64_t now_ms, uint32_t page_bytes)
@@ -103,6 +106,22 @@ static int mark_is_due(struct tide *tide, bool weak, bool *due, struct failure *
 	return 0;
 }
 
+/* Waits for other writers, about five seconds in all. */
+static int mark_boot_patiently(struct tide *tide, bool weak, struct failure *failure)
+{
+	struct tide_waiter waiter = { .tide = tide, .lock = { .wake = store_wake(tide->store) } };
+	uint64_t began = tide_elapsed_ms();
+	int err = mark_boot(tide, weak, failure);
+
+	while (err == ERR_BUSY && tide_elapsed_ms() - began < BOOT_BUSY_MS) {
+		lock_waiter_sleep(&waiter.lock, BOOT_BUSY_MS);
+		tide->waiter = &waiter;
+		err = mark_boot(tide, weak, failure);
+	}
+	lock_waiter_leave(&waiter.lock);
+	return err;
+}
+
 static int check_boot(struct tide *tide, struct failure *failure)
 {
 	bool weak = store_options(tide->store)->durability != DURABILITY_FULL, due = false;
@@ -113,13 +132,7 @@ static int check_boot(struct tide *tide, struct failure *failure)
 	err = mark_is_due(tide, weak, &due, failure);
 	if (err || !due)
 		return err;
-	for (int tries = 0; tries < 100; tries++) {
-		err = mark_boot(tide, weak, failure);
-		if (err != ERR_BUSY)
-			return err;
-		tide_wait_writer(tide, 50);
-	}
-	return err;
+	return mark_boot_patiently(tide, weak, failure);
 }
 
 static int open_store(struct tide *tide, const struct tide_options *options,
@@ -225,13 +238,15 @@ int tide_ready(const struct tide *tide, struct failure *failure)
 int tide_begin(struct tide *tide, struct failure *failure)
 {
 	struct wake *wake = store_wake(tide->store);
+	struct tide_waiter *waiter = tide->waiter;
 	int err;
 
+	tide->waiter = NULL;
 	if (tide->read_only)
 		return fail(failure, ERR_READ_ONLY);
 	if (tide->transaction.txn)
 		return fail(failure, ERR_NESTED);
-	err = wake_lock_try(wake);
+	err = waiter ? lock_waiter_try(&waiter->lock) : wake_lock_try(wake);
 	if (err)
 		return wake_fail_busy(failure, wake_owner(wake), "%s", error_text(err));
 	err = transaction_begin(&tide->transaction, failure);
@@ -268,11 +283,6 @@ void tide_abort(struct tide *tide)
 bool tide_in_transaction(const struct tide *tide)
 {
 	return tide->transaction.txn != NULL;
-}
-
-int tide_wait_writer(struct tide *tide, uint32_t ms)
-{
-	return wake_wait_unlock(store_wake(tide->store), ms);
 }
 
 /* Ends a transaction of its own: commits when all went well. */

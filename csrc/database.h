@@ -25,6 +25,7 @@ struct tide {
 	struct state state;          /* as the reader last saw it, */
 	uint64_t state_at;           /* in this snapshot; 0: never */
 	struct transaction transaction;
+	struct tide_waiter *waiter;  /* of the next transaction; NULL: none */
 	struct buffer scratch;
 };
 
@@ -49,6 +50,13 @@ int check_all_rows(struct tide *tide, struct tide_report *report, struct progres
 
 /* The sentence of a report's first problem. */
 struct slice check_first_problem(const struct tide_report *report);
+
+/* --- waiting.c --- */
+
+struct tide_waiter {
+	struct tide *tide;
+	struct lock_waiter lock;
+};
 
 /* --- database.c --- */
 

@@ -125,9 +125,21 @@ int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row 
 	return found ? 0 : fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
 }
 
+/* A feed that waits looks this often without being notified, if there were commits. */
+#define LOOK_AGAIN_MS 1000
+
 struct tide_feed {
 	struct feed feed;
+	uint32_t seen;               /* wake_commits of its stream before it last looked, */
+	uint64_t looked_ms;          /* and when that was */
 };
+
+/* Before a look: commits from now on are news. */
+static void note_commits(struct tide_feed *feed, const struct tide *tide)
+{
+	feed->seen = wake_commits(store_wake(tide->store), feed->feed.stream);
+	feed->looked_ms = tide_elapsed_ms();
+}
 
 int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 	enum tide_from from, uint64_t at, struct failure *failure)
@@ -166,8 +178,10 @@ int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 {
 	struct view_of_streams view;
 	struct snapshot snapshot;
-	int err = tide_look_at_commits(tide, &snapshot, failure);
+	int err;
 
+	note_commits(feed, tide);
+	err = tide_look_at_commits(tide, &snapshot, failure);
 	if (err)
 		return err;
 	look_at_view(tide, &snapshot, &view);
@@ -196,11 +210,31 @@ uint64_t tide_feed_position(const struct tide_feed *feed)
 	return feed->feed.position;
 }
 
-bool tide_feed_has_news(const struct tide_feed *feed, const struct tide *tide)
+bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide)
 {
+	uint32_t commits = wake_commits(store_wake(tide->store), feed->feed.stream);
+
 	/* The next fill reports a failure. */
-	return store_recover(tide->store, NULL) ||
-		feed_has_news(&feed->feed, store_last_commit(tide->store));
+	if (store_recover(tide->store, NULL) ||
+			feed_has_news(&feed->feed, store_last_commit(tide->store)))
+		return true;
+	feed->seen = commits;
+	return false;
+}
+
+int tide_feed_wait(const struct tide_feed *feed, struct tide *tide, uint32_t ms)
+{
+	return wake_wait(store_wake(tide->store), feed->feed.stream, feed->seen,
+		store_wait_ms(tide->store, ms));
+}
+
+bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
+{
+	if (store_recover(tide->store, NULL) ||
+			wake_commits(store_wake(tide->store), feed->feed.stream) != feed->seen)
+		return true;
+	return feed_has_news(&feed->feed, store_last_commit(tide->store)) &&
+		tide_elapsed_ms() - feed->looked_ms >= LOOK_AGAIN_MS;
 }
 
 /* --- the end of a stream --- */

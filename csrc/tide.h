@@ -136,15 +136,32 @@ int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failu
 /* --- writing --- */
 
 /* Takes the write lock and begins: BUSY at once when another has it (the pid
- * in failure; tide_wait_writer waits), NESTED, READ_ONLY. Then every call below
+ * in failure; a tide_waiter waits), NESTED, READ_ONLY. Then every call below
  * that takes a table works in the transaction, until commit or abort. */
 int tide_begin(struct tide *tide, struct failure *failure);
 int tide_commit(struct tide *tide, struct failure *failure);
 void tide_abort(struct tide *tide);
 bool tide_in_transaction(const struct tide *tide);
 
-/* Sleeps until a writer lets go, or so many ms have passed; INTERRUPTED. */
-int tide_wait_writer(struct tide *tide, uint32_t ms);
+/* A place in the queue for the write lock, of one thread or one coroutine. A waiter that has
+ * waited for some ms goes before every writer that has not (sys/wake.h). Close it when the
+ * transaction has begun or is given up, and before the handle.
+ *
+ * at_descriptor: it is notified by a tide_bell of TIDE_UNLOCKS, not by tide_waiter_sleep. */
+struct tide_waiter;
+
+int tide_waiter_open(struct tide_waiter **waiter, struct tide *tide, bool at_descriptor,
+	struct failure *failure);
+void tide_waiter_close(struct tide_waiter *waiter);          /* NULL is fine */
+
+/* The next transaction that begins on the handle, or fails to, uses this place. */
+void tide_waiter_use(struct tide_waiter *waiter);
+
+/* Sleeps until the lock may be free for it, for ms at most; INTERRUPTED. */
+int tide_waiter_sleep(struct tide_waiter *waiter, uint32_t ms);
+
+/* At a descriptor, which has been cleared: how long to wait at most, in us; 0: try again now. */
+uint64_t tide_waiter_arm(struct tide_waiter *waiter);
 
 /* What a change did. The old item is lent until the next change. */
 struct tide_change {
@@ -322,8 +339,17 @@ void tide_feed_reread(struct tide_feed *feed);
 /* The sequence number of the last record given. */
 uint64_t tide_feed_position(const struct tide_feed *feed);
 
-/* False if nothing was committed since a fill that found nothing. One load. */
-bool tide_feed_has_news(const struct tide_feed *feed, const struct tide *tide);
+/* Returns false if nothing was committed since a fill that found nothing. Some loads. */
+bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide);
+
+/* Sleeps until a commit touches the feed's stream, for ms and one second at most;
+ * INTERRUPTED. A feed that has records to give does not wait. */
+int tide_feed_wait(const struct tide_feed *feed, struct tide *tide, uint32_t ms);
+
+/* Returns true if a commit has touched the stream since has_news returned false, or since the
+ * last fill; and once a second if there were any commits, because a writer that is killed
+ * notifies no reader. Begins no transaction. */
+bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide);
 void tide_feed_finish(struct tide_feed *feed);       /* NULL is fine */
 
 /* Returns STREAM_ENDED if the feed's one stream gets no more records and all of them were
@@ -331,19 +357,24 @@ void tide_feed_finish(struct tide_feed *feed);       /* NULL is fine */
 int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
 	struct failure *failure);
 
-/* --- waiting for commits --- */
+/* --- the name of the file --- */
 
 /* Returns FILE_GONE or FILE_REPLACED if the path that the database was opened by no longer
  * names its file. A reader calls it when it has caught up and before it waits. Looks at the
  * path at most once a second until it finds one of the two, then at each call. */
 int tide_check_name(struct tide *tide, struct failure *failure);
 
-uint32_t tide_listen(struct tide *tide);
-int tide_wait(struct tide *tide, uint32_t ticket, uint32_t ms);   /* INTERRUPTED */
-void tide_unlisten(struct tide *tide);
+/* --- waiting at a descriptor --- */
+
+enum tide_event {
+	TIDE_COMMITS,                /* every commit that changed something */
+	TIDE_UNLOCKS,                /* that, and when the write lock is free for a waiter
+	                              * at a descriptor */
+};
 
 struct tide_bell;
-int tide_bell_open(struct tide_bell **bell, struct tide *tide, struct failure *failure);
+int tide_bell_open(struct tide_bell **bell, struct tide *tide, enum tide_event event,
+	struct failure *failure);
 int tide_bell_descriptor(const struct tide_bell *bell);
 void tide_bell_clear(struct tide_bell *bell);
 int tide_bell_wait(const struct tide_bell *bell, uint32_t ms);    /* END, INTERRUPTED */

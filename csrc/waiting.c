@@ -1,20 +1,48 @@
-/* waiting.c - the contract's waiting: for commits, asleep or by a descriptor. */
+/* waiting.c - the contract's waiting: for the write lock, and at a descriptor. */
 #include "base/memory.h"
 #include "database.h"
 
-uint32_t tide_listen(struct tide *tide)
+/* --- for the write lock --- */
+
+int tide_waiter_open(struct tide_waiter **out, struct tide *tide, bool at_descriptor,
+	struct failure *failure)
 {
-	return wake_listen(store_wake(tide->store));
+	struct tide_waiter *waiter = memory_zeroed(sizeof *waiter);
+
+	*out = waiter;
+	if (!waiter)
+		return fail(failure, ERR_NO_MEMORY);
+	waiter->tide = tide;
+	waiter->lock.wake = store_wake(tide->store);
+	waiter->lock.at_descriptor = at_descriptor;
+	return 0;
 }
 
-int tide_wait(struct tide *tide, uint32_t ticket, uint32_t ms)
+void tide_waiter_use(struct tide_waiter *waiter)
 {
-	return wake_wait(store_wake(tide->store), ticket, store_wait_ms(tide->store, ms));
+	waiter->tide->waiter = waiter;
 }
 
-void tide_unlisten(struct tide *tide)
+int tide_waiter_sleep(struct tide_waiter *waiter, uint32_t ms)
 {
-	wake_unlisten(store_wake(tide->store));
+	return lock_waiter_sleep(&waiter->lock, ms);
+}
+
+uint64_t tide_waiter_arm(struct tide_waiter *waiter)
+{
+	return lock_waiter_arm(&waiter->lock);
+}
+
+/* In a child of fork the place in the queue is the parent's. */
+void tide_waiter_close(struct tide_waiter *waiter)
+{
+	if (!waiter)
+		return;
+	if (waiter->tide->waiter == waiter)
+		waiter->tide->waiter = NULL;
+	if (!store_is_foreign(waiter->tide->store))
+		lock_waiter_leave(&waiter->lock);
+	memory_give_back(waiter);
 }
 
 /* --- the file's name --- */
@@ -45,15 +73,20 @@ int tide_check_name(struct tide *tide, struct failure *failure)
 	return err;
 }
 
-/* --- descriptors --- */
+/* --- at a descriptor --- */
 
 struct tide_bell {
 	struct tide *tide;
 	struct bell *bell;
 };
 
-int tide_bell_open(struct tide_bell **out, struct tide *tide, struct failure *failure)
+int tide_bell_open(struct tide_bell **out, struct tide *tide, enum tide_event event,
+	struct failure *failure)
 {
+	static const enum bell_kind kinds[] = {
+		[TIDE_COMMITS] = BELL_COMMITS,
+		[TIDE_UNLOCKS] = BELL_UNLOCKS,
+	};
 	struct tide_bell *bell = memory_zeroed(sizeof *bell);
 	int err;
 
@@ -61,7 +94,7 @@ int tide_bell_open(struct tide_bell **out, struct tide *tide, struct failure *fa
 	if (!bell)
 		return fail(failure, ERR_NO_MEMORY);
 	bell->tide = tide;
-	err = bell_open(&bell->bell, store_wake(tide->store), failure);
+	err = bell_open(&bell->bell, store_wake(tide->store), kinds[event], failure);
 	if (err)
 		memory_give_back(bell);
 	else

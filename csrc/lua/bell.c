@@ -23,15 +23,16 @@ static struct bell_handle *check_bell(lua_State *L, struct database **database)
 	return check_child(L, 1, BELL_TYPE, database);
 }
 
-/* bell(db) */
+/* bell(db, unlocks): notified of commits, or of the write lock's release */
 static int bell(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
+	enum tide_event event = lua_toboolean(L, 2) ? TIDE_UNLOCKS : TIDE_COMMITS;
 	struct bell_handle *handle = new_child(L, 1, sizeof *handle, BELL_TYPE, 1, finish_bell);
 	struct failure failure;
 
 	check_database(L, 1);
-	if (tide_bell_open(&handle->bell, database->tide, &failure))
+	if (tide_bell_open(&handle->bell, database->tide, event, &failure))
 		return return_failure(L, &failure);
 	adopt(&handle->child, database);
 	return 1;

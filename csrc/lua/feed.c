@@ -256,19 +256,26 @@ static int is_done(lua_State *L)
 
 /* --- waiting --- */
 
-/* wait_feed(feed, seconds): sleeps until there is something to look at, for a
- * second at most. A signal ends it: then Lua's hooks get their turn. */
+/* wait_feed(feed, seconds) -> is_touched: sleeps until a commit touches the stream, for a
+ * second at most. A signal ends it, so that Lua's hooks run. */
 static int wait_feed(lua_State *L)
 {
 	struct database *database;
 	struct feed_handle *handle = check_feed(L, &database);
-	uint32_t ms = check_wait(L, 2);
-	uint32_t ticket = tide_listen(database->tide);
 
-	if (!tide_feed_has_news(handle->feed, database->tide))
-		tide_wait(database->tide, ticket, ms);
-	tide_unlisten(database->tide);
-	return 0;
+	tide_feed_wait(handle->feed, database->tide, check_wait(L, 2));
+	lua_pushboolean(L, tide_feed_is_touched(handle->feed, database->tide));
+	return 1;
+}
+
+/* is_touched(feed) -> true if there may be something to read */
+static int is_touched(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+
+	lua_pushboolean(L, tide_feed_is_touched(handle->feed, database->tide));
+	return 1;
 }
 
 void open_feeds(lua_State *L)
@@ -281,6 +288,7 @@ void open_feeds(lua_State *L)
 		{ "position", position },
 		{ "is_done", is_done },
 		{ "wait_feed", wait_feed },
+		{ "is_touched", is_touched },
 		{ NULL, NULL },
 	};
 

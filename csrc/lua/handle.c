@@ -14,6 +14,7 @@ const char TABLE_TYPE[] = "tidetable.core.table";
 const char QUERY_TYPE[] = "tidetable.core.query";
 const char FEED_TYPE[] = "tidetable.core.feed";
 const char BELL_TYPE[] = "tidetable.core.bell";
+const char WAITER_TYPE[] = "tidetable.core.waiter";
 const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
 const char BACKUP_TYPE[] = "tidetable.core.backup";
 const char CHECKUP_TYPE[] = "tidetable.core.checkup";
@@ -290,15 +291,6 @@ static int trim(lua_State *L)
 	return 2;
 }
 
-/* wait_writer(db, seconds): sleeps until a writer lets go */
-static int wait_writer(lua_State *L)
-{
-	struct database *database = check_database(L, 1);
-
-	tide_wait_writer(database->tide, check_wait(L, 2));
-	return 0;
-}
-
 /* elapsed() -> seconds since some moment, for time limits */
 static int elapsed(lua_State *L)
 {
@@ -321,7 +313,6 @@ void open_databases(lua_State *L)
 		{ "check_name", check_name },
 		{ "sync", sync },
 		{ "trim", trim },
-		{ "wait_writer", wait_writer },
 		{ "elapsed", elapsed },
 		{ "finish", finish_child },
 		{ NULL, NULL },

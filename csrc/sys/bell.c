@@ -1,9 +1,10 @@
-/* bell.c - wake-ups as a descriptor, for event loops.
+/* bell.c - notifications as a descriptor, for event loops.
  *
- * inotify on the wake file itself: whoever commits or unlocks while the page
- * counts a bell writes one byte into the file. Only writes ring; the words of
- * the page change through maps, which inotify does not see. Bells that nobody
- * clears do not pile up: the kernel merges equal events.
+ * inotify on the wake file: a commit writes one byte into the file (IN_MODIFY) while the
+ * page counts a bell, an unlock reads one (IN_ACCESS) while a waiter at a
+ * descriptor is in the queue. Changes of the page itself go through a mapping, which
+ * inotify does not report. The kernel merges equal events, so the queue of a
+ * descriptor that is never cleared does not grow.
  */
 #include "sys/wake.h"
 
@@ -22,26 +23,36 @@ struct bell {
 	struct wake *wake;
 };
 
-void wake_ring(struct wake *wake)
+/* A notification that fails costs the watchers time, not a record. */
+void bell_ring_commits(struct wake *wake)
 {
 	static const char byte;
 	ssize_t written = pwrite(wake->fd, &byte, 1, WAKE_BELL_AT);
 
-	(void)written;   /* a bell that didn't ring costs time, no record */
+	(void)written;
 }
 
-/* The open file rather than its name: the name may be gone (stores in memory
- * have none) or stand for another file. */
-static int watch(int fd, const struct wake *wake)
+void bell_ring_unlocks(struct wake *wake)
 {
+	char byte;
+	ssize_t got = pread(wake->fd, &byte, 1, WAKE_BELL_AT);
+
+	(void)got;
+}
+
+/* Watches the open file, not its name: the name may have been removed (stores in memory
+ * have none) or replaced. */
+static int watch(int fd, const struct wake *wake, enum bell_kind kind)
+{
+	uint32_t events = kind == BELL_COMMITS ? IN_MODIFY : IN_MODIFY | IN_ACCESS;
 	char path[64];
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", wake->fd);
-	if (inotify_add_watch(fd, path, IN_MODIFY) >= 0)
+	if (inotify_add_watch(fd, path, events) >= 0)
 		return 0;
 	if (errno != ENOENT && errno != EACCES)
 		return -1;
-	return inotify_add_watch(fd, wake->path, IN_MODIFY) < 0 ? -1 : 0;
+	return inotify_add_watch(fd, wake->path, events) < 0 ? -1 : 0;
 }
 
 static int fail_to_watch(struct failure *failure, const struct wake *wake)
@@ -60,7 +71,8 @@ static int fail_to_watch(struct failure *failure, const struct wake *wake)
 	return ERR_STORE;
 }
 
-int bell_open(struct bell **out, struct wake *wake, struct failure *failure)
+int bell_open(struct bell **out, struct wake *wake, enum bell_kind kind,
+	struct failure *failure)
 {
 	struct bell *bell = memory_zeroed(sizeof *bell);
 	int err;
@@ -70,7 +82,7 @@ int bell_open(struct bell **out, struct wake *wake, struct failure *failure)
 		return fail(failure, ERR_NO_MEMORY);
 	bell->wake = wake;
 	bell->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (bell->fd < 0 || watch(bell->fd, wake)) {
+	if (bell->fd < 0 || watch(bell->fd, wake, kind)) {
 		err = fail_to_watch(failure, wake);
 		bell_forget(bell);
 		return err;

@@ -148,6 +148,14 @@ uint64_t clock_elapsed_ms(const struct clock *clock)
 	return clock->manual ? atomic_load(&clock->elapsed_ms) : read_ms(CLOCK_BOOTTIME);
 }
 
+uint64_t clock_monotonic_us(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000 + 1;
+}
+
 void clock_sleep_us(uint32_t us)
 {
 	struct timespec time = { us / 1000000, us % 1000000 * 1000L };

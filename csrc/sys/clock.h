@@ -32,6 +32,10 @@ uint64_t clock_now_ms(const struct clock *clock);
  * included; comparable within one boot, across processes. */
 uint64_t clock_elapsed_ms(const struct clock *clock);
 
+/* Microseconds of CLOCK_MONOTONIC, for intervals: the same in all processes of one time
+ * namespace, and not 0. */
+uint64_t clock_monotonic_us(void);
+
 /* Sleeps so long by the machine's own clock, or until a signal. */
 void clock_sleep_us(uint32_t us);
 

@@ -58,6 +58,7 @@ struct txn {
 	int system;              /* and LMDB's number for the last one */
 	uint64_t rows_written;   /* for check_room: how many pages it may have taken */
 	uint64_t bytes_written;
+	uint64_t touched;        /* streams it has appended to, as wake_signal takes them */
 	uint64_t free_pages;     /* found so far, for check_room; */
 	bool free_counted;       /* that's all of them */
 	struct cursor own[TREE_COUNT];

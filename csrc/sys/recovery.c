@@ -193,7 +193,7 @@ int store_recover_locked(struct store *store, struct failure *failure)
 	rc = store->options.read_only ? publish_read_only(store) : publish(store);
 	if (recovery_is_due(store))
 		return fail_to_publish(store, rc, failure);
-	wake_signal(store->wake);
+	wake_signal(store->wake, WAKE_ALL_STREAMS);
 	return 0;
 }
 

@@ -197,6 +197,9 @@ int writer_begin(struct txn **txn, struct store *store, struct failure *failure)
 int writer_commit(struct txn **txn, struct failure *failure);
 void writer_abort(struct txn **txn);
 
+/* Adds to the streams that the commit's signal names (wake_signal). */
+void txn_touch(struct txn *txn, uint64_t streams);
+
 /* Refuses with FULL when a user's write would eat into the reserve that trims
  * and deletes need (5 %, at least 16 MiB, of the maximum size). Cheap until the
  * file nears its limit. */

@@ -359,9 +359,14 @@ int writer_commit(struct txn **txn, struct failure *failure)
 		return commit_failed(ending, rc, failure);
 	if (store_last_commit(store) == number) {   /* else it wrote nothing */
 		store->dirty = store->options.durability != DURABILITY_FULL;
-		wake_signal(store->wake);
+		wake_signal(store->wake, ending->touched);
 	}
 	return 0;
+}
+
+void txn_touch(struct txn *txn, uint64_t streams)
+{
+	txn->touched |= streams;
 }
 
 /* --- room --- */

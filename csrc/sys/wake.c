@@ -1,21 +1,19 @@
-/* wake.c - the wake file: locks that die with their owner, words to sleep on.
+/* wake.c - the wake file: opening it, and notification of commits.
  *
- * No wake-up is lost between looking and sleeping, because both sides write
- * before they read, sequentially consistent:
+ * No notification is lost between a look at the store and sleep. Both sides
+ * write before they read, sequentially consistent (as in Dekker's algorithm):
  *
- *     waiter                              signaller
- *     commit_waiters += 1                 commit (LMDB)
- *     ticket = commits                    commits += 1
- *     look at the store                   if commit_waiters: futex wake
- *     futex wait while commits == ticket
+ *     waiter                              committer
+ *     seen = commits                      commit (LMDB)
+ *     look at the store                   commits += 1
+ *     waiters += 1                        if waiters: futex wake
+ *     futex wait while commits == seen
  *
- * Either the signaller sees the waiter and wakes it, or the waiter took its
- * ticket after the commit, and sees it in the store. Waiting for the write
- * lock goes the same way, with the lock in the store's place.
+ * Either the committer sees the waiter and wakes it, or the waiter read the
+ * counter after the commit and sees the commit in the store.
  *
- * A process that is killed takes nothing back: its counts stay until somebody
- * has the page alone (they cost the others a needless system call), and its
- * unlock is never told (so who waits for one sleeps only UNLOCK_SLEEP_MS).
+ * A process that is killed does not decrement its counts. They remain until the
+ * page is reinitialized, and cost the others a needless system call.
  */
 #include "sys/wake.h"
 
@@ -28,28 +26,23 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "sys/futex.h"
 #include "sys/wake_page.h"
 
 #define MAGIC UINT32_C(0x74645741)
 /* LMDB's lock file holds the C library's mutexes: who shares it must share the
  * library's layout too, so that is a part of the page's format. */
 #ifdef __GLIBC__
-#define FORMAT UINT32_C(0x00030001)
+#define FORMAT UINT32_C(0x00040001)
 #else
-#define FORMAT UINT32_C(0x00030002)
+#define FORMAT UINT32_C(0x00040002)
 #endif
 
-/* Linux's numbers; musl brings no header for them. */
-enum { FUTEX_WAIT_FOR_CHANGE = 0, FUTEX_WAKE_SOME = 1 };
-
-#define UNLOCK_SLEEP_MS 50
 #define OPENING_PATIENCE_MS 10000
 #define OPENING_RETRY_MS 2
 
@@ -57,12 +50,8 @@ enum { FUTEX_WAIT_FOR_CHANGE = 0, FUTEX_WAKE_SOME = 1 };
 enum { LOCK_OPENING, LOCK_ALIVE };
 #define LOCK_GUARD (INT64_C(1) << 32)
 
-/* The halves of the writer's word. */
-#define WRITER_PID UINT64_C(0xffffffff)
-#define WRITER_TAKEN (UINT64_C(1) << 32)
-
+static_assert(WAKE_STREAM_GROUPS == WAKE_STREAMS, "a bit of wake_signal for each group");
 static_assert(sizeof(struct wake_page) < WAKE_BELL_AT, "the page has room for its words");
-static_assert(sizeof(_Atomic uint32_t) == 4, "a futex word is 32 bits");
 
 /* --- locks --- */
 
@@ -83,6 +72,11 @@ static bool is_locked(const struct wake *wake, int64_t at)
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
 
 	return fcntl(wake->fd, F_OFD_GETLK, &lock) || lock.l_type != F_UNLCK;
+}
+
+bool wake_has_open(const struct wake *wake, int64_t pid)
+{
+	return is_locked(wake, LOCK_GUARD + pid);
 }
 
 static bool is_held_by_other(int system)
@@ -240,19 +234,6 @@ static int join_page(struct wake *wake, struct failure *failure)
 	return 0;
 }
 
-static int64_t owner_of(uint64_t writer)
-{
-	return (int64_t)(writer & WRITER_PID);
-}
-
-/* Whoever had our pid before us is dead (its guard was ours to take), and the
- * write lock it may have held is nobody's. */
-static void drop_namesakes_lock(struct wake *wake)
-{
-	if (owner_of(atomic_load(&wake->page->writer)) == wake->pid)
-		atomic_fetch_and(&wake->page->writer, ~WRITER_PID);
-}
-
 /* With OPENING held nobody else comes; so alone now is alone until wake_opened. */
 static int join(struct wake *wake, bool *alone, struct failure *failure)
 {
@@ -270,7 +251,7 @@ static int join(struct wake *wake, bool *alone, struct failure *failure)
 		return file_fail(failure, system, wake->path, "can't be locked");
 	err = *alone ? 0 : join_page(wake, failure);
 	if (!err)
-		drop_namesakes_lock(wake);
+		lock_drop_former(wake);
 	return err;
 }
 
@@ -285,6 +266,7 @@ int wake_open(struct wake **out, const char *path, bool *alone, struct failure *
 		return fail(failure, ERR_NO_MEMORY);
 	wake->fd = -1;
 	wake->pid = getpid();
+	wake->limits = lock_limits_here();
 	wake->path = memory_get(strlen(path) + 1);
 	err = wake->path ? 0 : fail(failure, ERR_NO_MEMORY);
 	if (err)
@@ -369,20 +351,14 @@ void wake_forget(struct wake *wake)
 	wake->fd = -1;
 }
 
-static void free_lock(struct wake *wake)
-{
-	atomic_fetch_and(&wake->page->writer, ~WRITER_PID);
-	atomic_store(&wake->writing, false);
-}
-
 void wake_close(struct wake *wake)
 {
 	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
 	if (!wake)
 		return;
-	if (wake->page && !wake->foreign && atomic_load(&wake->writing))
-		free_lock(wake);
+	if (wake->page && !wake->foreign)
+		lock_close(wake);
 	if (wake->page)
 		munmap(wake->page, WAKE_PAGE_BYTES);
 	if (wake->fd >= 0) {
@@ -395,109 +371,42 @@ void wake_close(struct wake *wake)
 	memory_give_back(wake);
 }
 
-/* --- futexes --- */
+/* --- notification of commits --- */
 
-static int futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t timeout_ms)
-{
-	struct timespec time = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
-	long status = syscall(SYS_futex, word, FUTEX_WAIT_FOR_CHANGE, value, &time, NULL, 0);
-
-	return status && errno == EINTR ? ERR_INTERRUPTED : 0;
-}
-
-static void futex_wake(_Atomic uint32_t *word, int how_many)
-{
-	syscall(SYS_futex, word, FUTEX_WAKE_SOME, how_many, NULL, NULL, 0);
-}
-
-/* --- the write lock --- */
-
-/* Whoever has the lock has the database open, and so its guard. Ours would have
- * the flag: what only looks like ours is of a process that had our pid. */
-static bool is_held(const struct wake *wake, uint64_t writer)
-{
-	int64_t owner = owner_of(writer);
-
-	return owner && owner != wake->pid && is_locked(wake, LOCK_GUARD + owner);
-}
-
-/* The count of takings keeps a lock that was freed and taken again from being
- * taken for one whose owner has died. */
-int wake_lock_try(struct wake *wake)
-{
-	struct wake_page *page = wake->page;
-	bool nobody = false;
-	uint64_t writer;
-
-	/* The word does not keep our own threads apart; the flag does. */
-	if (!atomic_compare_exchange_strong(&wake->writing, &nobody, true))
-		return ERR_BUSY;
-	writer = atomic_load(&page->writer);
-	if (!is_held(wake, writer) && atomic_compare_exchange_strong(&page->writer, &writer,
-			((writer & ~WRITER_PID) + WRITER_TAKEN) | (uint64_t)wake->pid))
-		return 0;
-	atomic_store(&wake->writing, false);
-	return ERR_BUSY;
-}
-
-void wake_unlock(struct wake *wake)
+void wake_signal(struct wake *wake, uint64_t streams)
 {
 	struct wake_page *page = wake->page;
 
-	free_lock(wake);
-	atomic_fetch_add(&page->unlocks, 1);
-	if (atomic_load(&page->unlock_waiters))
-		futex_wake(&page->unlocks, 1);
-	if (atomic_load(&page->bells))
-		wake_ring(wake);
-}
+	for (; streams; streams &= streams - 1) {
+		struct wake_stream *stream = &page->streams[__builtin_ctzll(streams)];
 
-int64_t wake_owner(const struct wake *wake)
-{
-	return owner_of(atomic_load(&wake->page->writer));
-}
-
-int wake_wait_unlock(struct wake *wake, uint32_t timeout_ms)
-{
-	struct wake_page *page = wake->page;
-	uint32_t before;
-	int err = 0;
-
-	atomic_fetch_add(&page->unlock_waiters, 1);
-	before = atomic_load(&page->unlocks);
-	if (atomic_load(&wake->writing) || is_held(wake, atomic_load(&page->writer)))
-		err = futex_wait(&page->unlocks, before,
-			timeout_ms < UNLOCK_SLEEP_MS ? timeout_ms : UNLOCK_SLEEP_MS);
-	atomic_fetch_sub(&page->unlock_waiters, 1);
-	return err;
-}
-
-/* --- news of commits --- */
-
-void wake_signal(struct wake *wake)
-{
-	struct wake_page *page = wake->page;
-
+		atomic_fetch_add(&stream->commits, 1);
+		if (atomic_load(&stream->waiters))
+			futex_wake(&stream->commits, INT_MAX);
+	}
 	atomic_fetch_add(&page->commits, 1);
 	if (atomic_load(&page->commit_waiters))
 		futex_wake(&page->commits, INT_MAX);
 	if (atomic_load(&page->bells))
-		wake_ring(wake);
+		bell_ring_commits(wake);
 }
 
-uint32_t wake_listen(struct wake *wake)
+uint32_t wake_commits(const struct wake *wake, uint32_t stream)
 {
-	atomic_fetch_add(&wake->page->commit_waiters, 1);
-	return atomic_load(&wake->page->commits);
+	return atomic_load(stream ? &wake->page->streams[stream % WAKE_STREAMS].commits
+		: &wake->page->commits);
 }
 
-int wake_wait(struct wake *wake, uint32_t ticket, uint32_t timeout_ms)
+int wake_wait(struct wake *wake, uint32_t stream, uint32_t seen, uint32_t timeout_ms)
 {
-	return futex_wait(&wake->page->commits, ticket,
-		timeout_ms < WAKE_LONGEST_SLEEP_MS ? timeout_ms : WAKE_LONGEST_SLEEP_MS);
-}
+	struct wake_stream *group = &wake->page->streams[stream % WAKE_STREAMS];
+	_Atomic uint32_t *word = stream ? &group->commits : &wake->page->commits;
+	_Atomic uint32_t *waiters = stream ? &group->waiters : &wake->page->commit_waiters;
+	uint32_t ms = timeout_ms < WAKE_LONGEST_SLEEP_MS ? timeout_ms : WAKE_LONGEST_SLEEP_MS;
+	int err;
 
-void wake_unlisten(struct wake *wake)
-{
-	atomic_fetch_sub(&wake->page->commit_waiters, 1);
+	atomic_fetch_add(waiters, 1);
+	err = futex_wait(word, seen, UINT64_C(1000) * ms);
+	atomic_fetch_sub(waiters, 1);
+	return err;
 }

@@ -10,13 +10,14 @@
  *     GUARD     byte 2^32 + pid: this process has the database open; a second
  *               copy of the library in one process meets it and is refused
  *
- * The outer write lock is a word of the page with its owner's pid: taking it asks
- * the system nothing. Whoever finds it taken asks whether the owner's GUARD is
- * there, and takes the lock from one that has died.
+ * Write lock: a word that contains the owner's pid, acquired by compare-and-swap
+ * without a system call. A process that finds it taken tests the owner's GUARD and
+ * takes the lock over if the owner has exited. Waiters queue in the page
+ * (sys/write_lock.c).
  *
- * For the rest the page only ever gives hints: a waiter that is woken looks at the store
- * for the truth, and sleeps at most a second before it looks again. So a lost
- * signal costs time and a needless one costs a look; neither costs a record.
+ * Commit notifier: futex words and inotify. Notifications are hints: a reader that
+ * wakes up always checks the database, and also checks once a second without being
+ * notified, so a lost notification delays it but never loses a record.
  */
 #ifndef SYS_WAKE_H
 #define SYS_WAKE_H
@@ -76,39 +77,90 @@ void wake_closing(struct wake *wake);
 void wake_forget(struct wake *wake);
 void wake_close(struct wake *wake);      /* NULL is fine */
 
-/* --- the outer write lock: one thread of one process --- */
+/* --- the outer write lock: held by one thread of one process --- */
 
-int wake_lock_try(struct wake *wake);    /* 0 or ERR_BUSY; never waits */
+/* Returns 0, or ERR_BUSY if the lock is held or reserved for a waiter that is due before the
+ * caller. Never blocks. */
+int wake_lock_try(struct wake *wake);
 void wake_unlock(struct wake *wake);
-int64_t wake_owner(const struct wake *wake);   /* pid, 0 if nobody */
+int64_t wake_owner(const struct wake *wake);   /* its pid; 0 if the lock is free */
 
-/* Sleeps until somebody unlocks, or timeout_ms passed (0 or so soon is fine).
- * Returns 0, or INTERRUPTED by a signal; then the caller tries again. */
-int wake_wait_unlock(struct wake *wake, uint32_t timeout_ms);
+/* A waiter for the write lock: one thread or one coroutine. It queues in the order of
+ * arrival. One that has waited for 2 ms and ten holds of the lock, or for 10 ms, is due; until
+ * then any process that finds the lock free may take it. The oldest waiter that is due gets
+ * priority when it tries: the lock is then reserved for it. If it does not take the free lock
+ * within 5 ms, it loses the priority until it tries again. Only one waiter gets
+ * priority every 2 ms.
+ *
+ * Zero-initialize it with wake set. It enters the queue when it first sleeps, and leaves it
+ * with the lock or by lock_waiter_leave. If the queue is full (128 waiters), it has no
+ * place: it then tries every 5 ms, without priority. */
+struct lock_waiter {
+	struct wake *wake;
+	bool at_descriptor;          /* waits at a BELL_UNLOCKS descriptor, not on the futex */
+	uint64_t place;              /* 0: not in the queue */
+	uint64_t arrived_us;         /* CLOCK_MONOTONIC; 0: has not waited yet */
+	uint32_t taken;              /* how often the lock had been taken on arrival */
+	bool had_priority;           /* it has been given once */
+};
 
-/* --- news of commits --- */
+/* As wake_lock_try, with the waiter's priority. On success it has left the queue. A waiter
+ * with priority spins for up to 50 us if the lock is taken. */
+int lock_waiter_try(struct lock_waiter *waiter);
 
-/* After a commit. Costs a few ns when nobody waits. */
-void wake_signal(struct wake *wake);
+/* Enters the queue and asks for the next notification. Returns the time to wait for it at
+ * most, in us; 0: try again now. A waiter at a descriptor clears that one before. */
+uint64_t lock_waiter_arm(struct lock_waiter *waiter);
 
-/* A waiter: ticket = wake_listen(), look at the store, and if there is nothing
- * new wake_wait(ticket, ...), then wake_unlisten(). A signal after wake_listen
- * ends the wait. Returns 0 (woken or timed out) or INTERRUPTED. */
-uint32_t wake_listen(struct wake *wake);
-int wake_wait(struct wake *wake, uint32_t ticket, uint32_t timeout_ms);
-void wake_unlisten(struct wake *wake);
+/* Arms, and sleeps until notified, for timeout_ms at most, or until a signal. Returns 0 or
+ * ERR_INTERRUPTED; the caller then tries again. */
+int lock_waiter_sleep(struct lock_waiter *waiter, uint32_t timeout_ms);
+
+/* Leaves the queue without the lock; harmless if it is not in it. */
+void lock_waiter_leave(struct lock_waiter *waiter);
+
+/* --- notification of commits --- */
+
+/* Counters of commits are kept for groups of streams: the ids modulo WAKE_STREAMS. */
+#define WAKE_STREAMS 64
+#define WAKE_ALL_STREAMS UINT64_MAX
+
+/* The group of a stream, as a bit. */
+static inline uint64_t wake_stream_bit(uint32_t stream)
+{
+	return UINT64_C(1) << stream % WAKE_STREAMS;
+}
+
+/* After a commit that changed something. streams: the bits of the streams it appended to.
+ * Takes a few ns if nothing waits. */
+void wake_signal(struct wake *wake, uint64_t streams);
+
+/* Number of commits that touched the stream's group, modulo 2^32; of all commits if stream
+ * is 0. Read before a snapshot is taken, and equal later: the stream has no records that
+ * the snapshot does not show (up to a writer killed between commit and signal). */
+uint32_t wake_commits(const struct wake *wake, uint32_t stream);
+
+/* Sleeps until wake_commits(wake, stream) differs from seen, for timeout_ms and one second at
+ * most, or until a signal. Returns 0 or ERR_INTERRUPTED. */
+int wake_wait(struct wake *wake, uint32_t stream, uint32_t seen, uint32_t timeout_ms);
 
 /* --- the same for event loops: a descriptor that becomes readable --- */
 
-/* After every commit and every unlock since the bell was opened or cleared.
- * One inotify instance each, so made when first waited on. */
+enum bell_kind {
+	BELL_COMMITS,                /* after every commit that changed something */
+	BELL_UNLOCKS,                /* also when a waiter at a descriptor should try the lock */
+};
+
+/* Readable after what happened since the bell was opened or cleared. Each takes an
+ * inotify instance, so open it when it is first waited on. */
 struct bell;
-int bell_open(struct bell **bell, struct wake *wake, struct failure *failure);
+int bell_open(struct bell **bell, struct wake *wake, enum bell_kind kind,
+	struct failure *failure);
 void bell_close(struct bell *bell);      /* NULL is fine */
 int bell_descriptor(const struct bell *bell);
 void bell_clear(struct bell *bell);      /* not readable until the next signal */
-/* Sleeps until it is readable, so not at all if it is: 0; END when the
- * time has passed, a second at most; INTERRUPTED. */
+/* Sleeps until it is readable: 0, at once if it is; END after timeout_ms, a
+ * second at most; INTERRUPTED. */
 int bell_wait(const struct bell *bell, uint32_t timeout_ms);
 void bell_forget(struct bell *bell);     /* after fork: frees the memory, closes the fd */
 

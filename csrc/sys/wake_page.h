@@ -1,22 +1,37 @@
-/* wake_page.h - what wake.c and bell.c share: the page and its owner.
+/* wake_page.h - layout of the shared page; for wake.c, write_lock.c and bell.c.
  *
- * The page, in the machine's own byte order (only processes of one machine
- * share it). Words that are written often have a cache line to themselves, so
- * that a commit reads "does anybody wait?" without taking the line from the
- * waiters.
+ * The page is in the machine's byte order: only processes of one machine share
+ * it. Words that are written often have their own cache line, so that a commit
+ * reads "does anything wait?" without taking the line from the waiters.
  *
- *     line 0   who made the page, and for which file; named: the inode whose
- *              name is known to be on the disk; unsettled: how many flushes of
- *              it failed that nobody has made up for; flush_failures: how
- *              many failed since the page was made
- *     line 1   commits    futex word, one more with every commit
- *     line 2   commit_waiters, bells
- *     line 3   unlocks    futex word, one more with every unlock
- *     line 4   unlock_waiters
- *     line 5   writer     the write lock: low half the pid of who has it, 0 if
- *                         nobody; high half how often it was taken
- *     last byte           written to ring the bells: inotify sees writes, but
- *                         nothing that happens through a map
+ *     line 0    which process made the page, and for which file; named: inode
+ *               whose directory entry is known to be flushed; unsettled: number
+ *               of failed flushes that no later flush has repaired;
+ *               flush_failures: number of all failed flushes since the page was
+ *               made
+ *     line 1    commits         futex word, incremented by every commit
+ *     line 2    commit_waiters, bells
+ *     line 3    the write lock and the state of its queue:
+ *               writer          low half: pid of the owner, 0 if free; high half:
+ *                               number of times it was taken
+ *               waiting         bitmap of the slots that are in use
+ *               heir            place of the waiter that has priority; 0: none
+ *               freed_us        when the lock was last released while a waiter
+ *                               was queued
+ *               notified        place of a waiter that is awake or has been notified;
+ *                               0 if it sleeps again
+ *               notified_us     when it was
+ *     line 4    tickets         number of places given so far
+ *               inherited_us    when an heir last took the lock
+ *     line 5    slots           the queue: one slot for each waiter
+ *     line 37   streams         commit counters, one for each group of streams
+ *     last byte                 written to notify the commit watchers, read to
+ *                               notify the lock watchers: inotify reports calls
+ *                               on the file, not accesses through a mapping
+ *
+ * A place is one word that identifies a waiter: ticket (34 bits), slot (7), waits
+ * at a descriptor (1), pid (22: Linux has no larger ones). The ticket makes it
+ * unique, so a compare-and-swap of a place has no ABA problem.
  */
 #ifndef SYS_WAKE_PAGE_H
 #define SYS_WAKE_PAGE_H
@@ -29,6 +44,21 @@
 #define WAKE_PAGE_BYTES 4096
 #define WAKE_BELL_AT (WAKE_PAGE_BYTES - 1)
 #define WAKE_LINE 64
+#define WAKE_SLOTS 128
+#define WAKE_STREAM_GROUPS 64
+
+/* A waiter for the write lock. */
+struct wake_slot {
+	_Atomic uint64_t place;        /* 0: free */
+	_Atomic uint32_t told;         /* futex word: 1 if it is awake or has been notified */
+	_Atomic uint32_t patience_us;  /* how long a free lock is reserved for it */
+};
+
+/* The streams with the same id modulo WAKE_STREAM_GROUPS. */
+struct wake_stream {
+	_Atomic uint32_t commits;      /* futex word, incremented by each of their commits */
+	_Atomic uint32_t waiters;
+};
 
 struct wake_page {
 	_Atomic uint32_t magic;        /* written last, when the rest stands */
@@ -42,9 +72,27 @@ struct wake_page {
 	alignas(WAKE_LINE) _Atomic uint32_t commits;
 	alignas(WAKE_LINE) _Atomic uint32_t commit_waiters;
 	_Atomic uint32_t bells;
-	alignas(WAKE_LINE) _Atomic uint32_t unlocks;
-	alignas(WAKE_LINE) _Atomic uint32_t unlock_waiters;
 	alignas(WAKE_LINE) _Atomic uint64_t writer;
+	_Atomic uint64_t waiting[WAKE_SLOTS / 64];
+	_Atomic uint64_t heir;
+	_Atomic uint64_t freed_us;
+	_Atomic uint64_t notified;
+	_Atomic uint64_t notified_us;
+	alignas(WAKE_LINE) _Atomic uint64_t tickets;
+	_Atomic uint64_t inherited_us;
+	alignas(WAKE_LINE) struct wake_slot slots[WAKE_SLOTS];
+	alignas(WAKE_LINE) struct wake_stream streams[WAKE_STREAM_GROUPS];
+};
+
+/* When a waiter gets priority, by which clock. Tests have their own. */
+struct lock_limits {
+	uint64_t (*now_us)(void);
+	uint32_t age_us;               /* it has waited this long */
+	uint32_t age_holds;            /* and the lock was taken this often since it arrived, */
+	uint32_t age_most_us;          /* or it has waited this long */
+	uint32_t patience_us;          /* how long a free lock is reserved for it at first */
+	uint32_t turn_us;              /* no heir follows another sooner */
+	uint32_t spin_us;              /* how long it then spins for a lock that is taken */
 };
 
 struct wake {
@@ -52,11 +100,37 @@ struct wake {
 	struct wake_page *page;
 	char *path;
 	int64_t pid;
-	bool foreign;                  /* in a child of fork: only to be freed */
-	atomic_bool writing;           /* a thread of ours is at the write lock */
+	bool foreign;                  /* inherited over fork: may only be freed */
+	atomic_bool writing;           /* one of our threads takes or holds the write lock */
+	struct lock_limits limits;
 };
 
-/* Makes the bells' descriptors readable. */
-void wake_ring(struct wake *wake);
+/* The pid of the owner in a value of page->writer; 0 if the lock is free. */
+static inline int64_t wake_writer_pid(uint64_t writer)
+{
+	return (int64_t)(writer & UINT64_C(0xffffffff));
+}
+
+/* Returns true if another process with this pid has the database open, also if that cannot
+ * be determined. */
+bool wake_has_open(const struct wake *wake, int64_t pid);
+
+/* --- write_lock.c --- */
+
+/* The limits that hold on this machine. */
+struct lock_limits lock_limits_here(void);
+
+/* Releases the lock and the places in the queue of an earlier process with our pid, which has
+ * exited. */
+void lock_drop_former(struct wake *wake);
+
+/* Releases the lock if this process holds it, and its places in the queue. */
+void lock_close(struct wake *wake);
+
+/* --- bell.c --- */
+
+/* Makes the descriptors of one kind readable. */
+void bell_ring_commits(struct wake *wake);
+void bell_ring_unlocks(struct wake *wake);
 
 #endif

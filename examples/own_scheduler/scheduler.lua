@@ -1,8 +1,9 @@
 -- scheduler.lua - coroutines that take turns, and sleep while none has anything to do.
 --
 -- A coroutine yields until when it waits, and for which wakeup if it waits for one. What waits
--- for a commit is asked whether it came; when nobody can go on, the thread sleeps on any one
--- of the wakeups, for each of them hears every commit.
+-- for a commit is asked whether it came; when no coroutine can continue, the thread sleeps on the
+-- wakeup that is due first. Each is notified of every commit. One that waits for the write lock is
+-- notified of its release too; it is due within 50 ms, so it is the first.
 local system = require "system" -- luasystem, for the time
 local yielding = require "tidetable.wait".yielding
 
@@ -52,12 +53,13 @@ local function turn()
 end
 
 local function idle()
-  local due, wakeup = math.huge, nil
+  local due, first = math.huge, nil
   for _, thread in ipairs(threads) do
-    due, wakeup = math.min(due, thread.due), thread.wakeup or wakeup
+    due = math.min(due, thread.due)
+    if thread.wakeup and (not first or thread.due < first.due) then first = thread end
   end
   local seconds = math.max(due - system.monotime(), 0)
-  if wakeup then wakeup:wait(seconds) else system.sleep(seconds) end
+  if first then first.wakeup:wait(seconds) else system.sleep(seconds) end
 end
 
 --- Until all have ended.

@@ -89,7 +89,7 @@ function Database:create_table(spec)
     return nil, err, code
   end
   local ok
-  ok, err, code = wait.try(self, nil, core.create_table, self.core, spec.name, partition,
+  ok, err, code = wait.try(self, core.create_table, self.core, spec.name, partition,
     partition_type, sort, sort_type or 0, view, age, bytes, count)
   if not ok then
     return nil, err, code
@@ -249,7 +249,7 @@ function Database:transact(fn, given)
     misuse('transact: option "attempts" is for mode "optimistic"')
   end
   local transaction = setmetatable({ database = self, tables = {} }, Transaction)
-  return finish(wait.try(self, nil, core.transact, self.core,
+  return finish(wait.try(self, core.transact, self.core,
     given.time_limit or 5, run, fn, transaction))
 end
 

@@ -517,7 +517,7 @@ end
 
 local function commit(transaction, limit)
   local database = transaction.database
-  return outcome(transaction, pcall(wait.try, database, nil, core.transact, database.core,
+  return outcome(transaction, pcall(wait.try, database, core.transact, database.core,
     limit, verify_and_apply, transaction))
 end
 

@@ -164,27 +164,24 @@ function Reader:bell()
   return self.wakeup, err, code
 end
 
---- Waits once, for at most so many seconds; may return early. nil, err, code when
---- there is nothing to wait on.
+--- Waits once, for at most `seconds`; may return early. Returns true if there may be a new
+--- record, false if not; nil, err, code without a descriptor to wait on.
 function Reader:pause(seconds)
   local loop = wait.loop(self.wait or self.database.wait)
   if not loop then
-    core.wait_feed(self.core, math.min(seconds or 1, 1))
-    return true
+    return core.wait_feed(self.core, math.min(seconds or 1, 1))
   end
   local wakeup, err, code = self:bell()
   if not wakeup then
     return nil, err, code
   end
-  if self.armed then
-    loop(wakeup, seconds)
+  -- Cleared, then looked at, then waited on: no commit is missed in between.
+  wakeup:clear()
+  if core.is_touched(self.core) then
+    return true
   end
-  -- Cleared, then looked at, then waited on: so nothing is missed in between.
-  self.armed = not self.armed
-  if self.armed then
-    wakeup:clear()
-  end
-  return true
+  loop(wakeup, seconds)
+  return core.is_touched(self.core)
 end
 
 --- The next record; nil when `seconds` (nil or math.huge: no limit) passed without one,
@@ -195,13 +192,15 @@ function Reader:next(seconds)
     seconds = nil
   end
   local deadline = seconds and core.elapsed() + seconds
+  local touched = true
   while true do
-    local record, err, code = core.try_record(self.core)
-    if record or err or core.is_done(self.core) then
-      return record, err, code
+    if touched then
+      local record, err, code = core.try_record(self.core)
+      if record or err or core.is_done(self.core) then
+        return record, err, code
+      end
     end
-    local goes_on
-    goes_on, err, code = core.check_end(self.core, self.follows)
+    local goes_on, err, code = core.check_end(self.core, self.follows)
     if not goes_on then
       return nil, err, code
     end
@@ -209,9 +208,8 @@ function Reader:next(seconds)
     if left and left <= 0 then
       return nil
     end
-    local waited
-    waited, err, code = self:pause(left)
-    if not waited then
+    touched, err, code = self:pause(left)
+    if touched == nil then
       return nil, err, code
     end
   end
@@ -466,7 +464,7 @@ function Stream:set_retention(retention)
   if retention == nil then
     misuse("set_retention: a retention is missing")
   end
-  return wait.try(self.database, nil, core.set_retention, self.database.core, self.id,
+  return wait.try(self.database, core.set_retention, self.database.core, self.id,
     options.retention(retention, "set_retention"))
 end
 

@@ -324,7 +324,7 @@ end
 function Table:load(items, given)
   local size = options.check(given, load_options, "load").batch or 1000
   return load_bundles(function(bundle, most)
-    return wait.try(self.database, nil, core.load, self.core, bundle, most, false)
+    return wait.try(self.database, core.load, self.core, bundle, most, false)
   end, items, size)
 end
 
@@ -342,14 +342,14 @@ end
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:enable_stream(given)
   local view, age, bytes, count = stream.settings(given, "enable_stream")
-  return wait.try(self.database, nil, core.enable_stream, self.database.core, self.name, view, age,
+  return wait.try(self.database, core.enable_stream, self.database.core, self.name, view, age,
     bytes, count)
 end
 
 --- Ends the stream; its records stay until they expire.
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:disable_stream()
-  return wait.try(self.database, nil, core.disable_stream, self.database.core, self.name)
+  return wait.try(self.database, core.disable_stream, self.database.core, self.name)
 end
 
 --- What the table is.

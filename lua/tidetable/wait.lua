@@ -98,10 +98,24 @@ end
 
 Wakeup.__close = Wakeup.close
 
+--- Closes the descriptors that are kept for later. Returns true if there were any.
+local function drop_spares(database)
+  local spares = database.spare_wakeups or {}
+  database.spare_wakeups = nil
+  for _, spare in ipairs(spares) do
+    spare:close()
+  end
+  return #spares > 0
+end
+
 ---@param database table  a tidetable database
+---@param unlocks boolean|nil  readable with the release of the write lock, not with commits
 ---@return tidetable.Wakeup|nil, tidetable.error|nil err, tidetable.code|nil code
-function wait.wakeup(database)
-  local bell, err, code = core.bell(database.core)
+function wait.wakeup(database, unlocks)
+  local bell, err, code = core.bell(database.core, unlocks)
+  if not bell and drop_spares(database) then
+    bell, err, code = core.bell(database.core, unlocks)
+  end
   if not bell then
     return nil, err, code
   end
@@ -251,59 +265,123 @@ function wait.work(database, calls, look, start, ...)
   end
 end
 
---- A writer that was killed signals nobody: look again this often.
-local LONGEST_WRITER_WAIT = 0.05
+-- The write lock -------------------------------------------------------------
 
---- Waits once; nil, err, code when there is no wakeup to be had.
-local function wait_for_writer(database, seconds)
-  local loop = wait.loop(database.wait)
-  if not loop then
-    core.wait_writer(database.core, seconds)
-    return true
+--- Closing a descriptor of inotify takes up to 30 ms in the kernel, which waits until no
+--- processor uses the watch any more. So a handle keeps this many that it does not use.
+local SPARE_WAKEUPS = 8
+
+--- A wakeup for the release of the lock, for as long as the variable is in scope.
+local Lease = {}
+
+local function lease_wakeup(database)
+  local spare = table.remove(database.spare_wakeups or {})
+  if spare then
+    return setmetatable({ database = database, wakeup = spare }, Lease)
   end
-  local wakeup <close>, err, code = wait.wakeup(database)
+  local wakeup, err, code = wait.wakeup(database, true)
   if not wakeup then
     return nil, err, code
   end
-  loop(wakeup, math.min(seconds, LONGEST_WRITER_WAIT))
-  return true
+  return setmetatable({ database = database, wakeup = wakeup }, Lease)
 end
 
-local function again(database, deadline, f, ...)
-  local left = deadline - core.elapsed()
-  if left <= 0 then
-    return f(...)
+function Lease:__close()
+  local spares = self.database.spare_wakeups or {}
+  self.database.spare_wakeups = spares
+  if self.wakeup.closed or core.is_closed(self.database.core) or #spares >= SPARE_WAKEUPS then
+    self.wakeup:close()
+  else
+    self.wakeup:on_close(nil)
+    spares[#spares + 1] = self.wakeup
   end
-  local waited, err, code = wait_for_writer(database, left)
-  if not waited then
-    return nil, err, code
-  end
-  return wait.try(database, deadline, f, ...)
 end
 
-local function settle(database, deadline, f, arguments, ...)
+--- Sleeps in this thread until the lock may be free.
+local function sleep(waiter, seconds)
+  core.waiter_sleep(waiter, seconds)
+end
+
+--- A way to sleep in a loop: cleared, looked at, waited for, so that no release is missed.
+local function sleep_in(loop, wakeup)
+  return function(waiter, seconds)
+    wakeup:clear()
+    local most = core.waiter_arm(waiter)
+    if most > 0 then
+      loop(wakeup, math.min(seconds, most))
+    end
+  end
+end
+
+local try_again
+
+--- Takes what f returned; waits and calls it again as long as that is BUSY.
+local function settle(queued, ...)
   local ok, _, code = ...
-  if code == "BUSY" and ok == nil and database.busy_timeout > 0 then
-    deadline = deadline or core.elapsed() + database.busy_timeout
-    if core.elapsed() < deadline then
-      return again(database, deadline, f, table.unpack(arguments, 1, arguments.n))
+  if code == "BUSY" and ok == nil then
+    local left = queued.deadline - core.elapsed()
+    if left > 0 then
+      return try_again(queued, left)
     end
   end
   return ...
 end
 
---- Calls f(...), which never waits; while it answers BUSY, waits for the writer
---- and calls again, for busy_timeout seconds altogether.
-function wait.try(database, deadline, f, ...)
-  return settle(database, deadline, f, table.pack(...), f(...))
+function try_again(queued, left)
+  queued.sleep(queued.waiter, left)
+  core.waiter_use(queued.waiter)
+  return settle(queued, queued.f(table.unpack(queued.arguments, 1, queued.arguments.n)))
 end
 
---- The same for the commonest shape, without a table for the arguments unless
---- it has to wait.
+--- Waits in the queue of writers, and calls f again until it is not BUSY any more or the
+--- time has passed. f never waits.
+local function queue(database, deadline, f, arguments)
+  local loop = wait.loop(database.wait)
+  local waiter <close>, err, code = core.waiter(database.core, loop ~= nil)
+  if not waiter then
+    return nil, err, code
+  end
+  local queued = {
+    waiter = waiter, sleep = sleep, deadline = deadline, f = f, arguments = arguments,
+  }
+  if not loop then
+    return try_again(queued, deadline - core.elapsed())
+  end
+  local lease <close>, why, why_code = lease_wakeup(database)
+  if not lease then
+    return nil, why, why_code
+  end
+  queued.sleep = sleep_in(loop, lease.wakeup)
+  return try_again(queued, deadline - core.elapsed())
+end
+
+local function is_busy(database, ok, _, code)
+  return code == "BUSY" and ok == nil and database.busy_timeout > 0
+end
+
+local function finish(database, f, arguments, ...)
+  if is_busy(database, ...) then
+    return queue(database, core.elapsed() + database.busy_timeout, f, arguments)
+  end
+  return ...
+end
+
+--- Calls f(...), which never waits. While it answers BUSY, waits for the write lock and
+--- calls it again, for busy_timeout seconds in all.
+---@param database table
+---@param f fun(...): any, tidetable.error|nil, tidetable.code|nil
+---@param ... any
+---@return any ...  what f returns
+function wait.try(database, f, ...)
+  return finish(database, f, table.pack(...), f(...))
+end
+
+--- The same for the commonest shape: makes no table for the arguments unless it has to
+--- wait.
 function wait.write(database, f, a, b, c)
   local ok, err, code = f(a, b, c)
-  if code == "BUSY" and ok == nil then
-    return settle(database, nil, f, table.pack(a, b, c), ok, err, code)
+  if is_busy(database, ok, err, code) then
+    return finish(database, f, table.pack(a, b, c), ok, err, code)
   end
   return ok, err, code
 end

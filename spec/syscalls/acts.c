@@ -124,7 +124,7 @@ static int trim(struct actor *actor)
 static int read_feed(struct actor *actor, struct tide_feed *feed)
 {
 	struct slice record;
-	uint32_t stream, ticket;
+	uint32_t stream;
 	int err = 0;
 
 	for (int i = 0; i < 3 && !err; i++) {
@@ -132,10 +132,8 @@ static int read_feed(struct actor *actor, struct tide_feed *feed)
 		while (!err && tide_feed_next(feed, &stream, &record) == 0)
 			CHECK_EQUAL_INT(record_check(record), 0);
 	}
-	ticket = tide_listen(actor->tide);
 	if (!err)
-		tide_wait(actor->tide, ticket, 1);
-	tide_unlisten(actor->tide);
+		tide_feed_wait(feed, actor->tide, 1);
 	return err;
 }
 
@@ -144,7 +142,7 @@ static int follow(struct actor *actor)
 {
 	struct tide_feed *feed;
 	struct tide_bell *bell;
-	int err = tide_bell_open(&bell, actor->tide, &actor->failure);
+	int err = tide_bell_open(&bell, actor->tide, TIDE_COMMITS, &actor->failure);
 
 	if (err)
 		return err;

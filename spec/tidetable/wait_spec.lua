@@ -200,6 +200,137 @@ describe("a wakeup", function()
   end)
 end)
 
+-- They woke every reader, and the process itself: a worker that claimed in `transact` and waited on
+-- a wakeup never slept.
+describe("a transaction that changes nothing", function()
+  local function changes_nothing(name, f)
+    it("wakes no reader: " .. name, function()
+      assert(orders:put { id = "there" })
+      local wakeup <close> = assert(db:wakeup())
+      local of_stream <close> = assert(orders:stream():wakeup())
+      wakeup:clear()
+      of_stream:clear()
+      f()
+      assert.is_false(wakeup:wait(0))
+      assert.is_false(of_stream:wait(0))
+      assert(orders:put { id = "new" })
+      assert.is_true(wakeup:wait(0))
+      assert.is_true(of_stream:wait(0))
+    end)
+  end
+
+  local function reads(tx)
+    tx:table "orders":get { id = "there" }
+  end
+
+  changes_nothing("a get", function() orders:get { id = "there" } end)
+  changes_nothing("one that reads", function() assert(db:transact(reads)) end)
+  changes_nothing("an optimistic one that reads", function()
+    assert(db:transact(reads, { mode = "optimistic" }))
+  end)
+  changes_nothing("one that is aborted", function()
+    assert.is_false(pcall(db.transact, db, function(tx)
+      tx:table "orders":put { id = "x" }
+      error "mine"
+    end))
+  end)
+  changes_nothing("an equal put", function() assert(orders:put { id = "there" }) end)
+  changes_nothing("a delete of nothing", function() assert(orders:delete { id = "x" }) end)
+  changes_nothing("a trim of nothing", function() assert(db:trim()) end)
+  changes_nothing("a refused put", function()
+    helper.refused("VALIDATION", orders:put { id = 1 })
+  end)
+end)
+
+-- Every look at the stream, and so every transaction that a reader begins to find nothing, is a
+-- try_record.
+describe("waiting on a stream", function()
+  local core = require "tidetable.core"
+  local try_record, looks, other = core.try_record, 0, nil
+
+  after_each(function() core.try_record = try_record end)
+
+  before_each(function()
+    looks = 0
+    function core.try_record(...)
+      looks = looks + 1
+      return try_record(...)
+    end
+    other = assert(db:create_table { name = "other", partition_key = "id", stream = true })
+  end)
+
+  local PUTS = 1000
+
+  -- One commits to another table, then to this one; looks are counted in between.
+  local function while_others_commit(read)
+    local child = helper.child(([[
+      pause()
+      for i = 1, %d do assert(db:table "other":put { id = "a", n = i }) end
+      assert(db:table "orders":put { id = "last" })
+    ]]):format(PUTS))
+    child:paused()
+    local before = elapsed()
+    child:go()
+    assert.equal("last", read().keys.id)
+    local seconds = elapsed() - before
+    assert.is_true(looks <= 3 + seconds, looks .. " looks")
+    child:close()
+  end
+
+  it("a thread does not look for the commits of other tables", function()
+    local stream = assert(orders:stream { from = "LATEST" })
+    while_others_commit(function() return stream:next(60) end)
+  end)
+
+  it("a coroutine in a loop does not either", function()
+    local stream = assert(orders:stream { from = "LATEST" })
+    while_others_commit(function()
+      local record
+      loop(function() record = stream:next(60) end)
+      return record
+    end)
+  end)
+
+  it("ends in time, without a look, when only others commit", function()
+    local stream = assert(orders:stream { from = "LATEST", wait = function()
+      assert(other:put { id = tostring(looks) })
+    end })
+    assert.is_nil(stream:next(0))
+    looks = 0
+    assert.is_nil(stream:next(0.05))
+    assert.equal(1, looks)
+  end)
+
+  it("of all tables returns for each of them", function()
+    local stream = assert(db:stream { from = "LATEST", wait = function()
+      assert(other:put { id = "a" })
+    end })
+    assert.equal("a", stream:next(30).keys.id)
+    assert.equal(2, looks)
+  end)
+
+  -- A writer that is killed between its commit and the notification wakes no reader.
+  it("looks once a second all the same, if there were commits", function()
+    local stream = assert(orders:stream { from = "LATEST", wait = function()
+      assert(other:put { id = tostring(elapsed()) })
+    end })
+    looks = 0
+    local before = elapsed()
+    assert.is_nil(stream:next(2.5))
+    assert.is_true(looks >= 2, looks .. " looks")
+    assert.is_true(looks <= 2 + elapsed() - before, looks .. " looks")
+  end)
+
+  it("ends for a change of the tables, too", function()
+    local done = false
+    local stream = assert(orders:stream { from = "LATEST", wait = function()
+      done = done or assert(other:disable_stream())
+    end })
+    stream:next(0.2)
+    assert.equal(2, looks)
+  end)
+end)
+
 describe("in a coroutine of a cqueues loop", function()
   it("a follower yields while others go on, and a writer there wakes it", function()
     local seen, ticks, done = {}, 0, false

@@ -505,10 +505,25 @@ static int run_check(struct tide *tide)
 	return err;
 }
 
+static int run_waiter(struct tide *tide)
+{
+	struct tide_waiter *waiter;
+	int err = tide_waiter_open(&waiter, tide, false, &failure);
+
+	if (err)
+		return err;
+	tide_waiter_sleep(waiter, 1);
+	tide_waiter_use(waiter);
+	err = tide_begin(tide, &failure);
+	tide_abort(tide);
+	tide_waiter_close(waiter);
+	return err;
+}
+
 static int run_bell(struct tide *tide)
 {
 	struct tide_bell *bell;
-	int err = tide_bell_open(&bell, tide, &failure);
+	int err = tide_bell_open(&bell, tide, TIDE_COMMITS, &failure);
 
 	CHECK((err == 0) == (bell != NULL));
 	tide_bell_close(bell);
@@ -535,6 +550,7 @@ static const struct call calls[] = {
 	{ "descriptions", run_descriptions, false, sign_nothing },
 	{ "check", run_check, false, sign_nothing },
 	{ "bell", run_bell, false, sign_nothing },
+	{ "waiter", run_waiter, false, sign_nothing },
 };
 
 /* --- --- */

@@ -22,7 +22,7 @@ static int use_all(const struct store_options *options)
 	if (!err)
 		err = cursor_open(&cursor, reader, TREE_LOG);
 	if (!err)
-		err = bell_open(&bell, store_wake(store), &failure);
+		err = bell_open(&bell, store_wake(store), BELL_COMMITS, &failure);
 	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
 	if (!err)
 		err = writer_begin(&writer, store, &failure);

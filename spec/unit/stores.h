@@ -65,11 +65,12 @@ static inline int try_open(const struct store_options *options, struct failure *
 
 static inline struct txn *begin_write(struct store *store)
 {
+	struct lock_waiter waiter = { .wake = store_wake(store) };
 	struct failure failure = { 0 };
 	struct txn *txn;
 
-	while (wake_lock_try(store_wake(store)))
-		wake_wait_unlock(store_wake(store), 1000);
+	while (lock_waiter_try(&waiter))
+		lock_waiter_sleep(&waiter, 1000);
 	MUST(writer_begin(&txn, store, &failure), failure);
 	return txn;
 }

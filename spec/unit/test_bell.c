@@ -28,7 +28,7 @@ static struct bell *open_bell(struct wake *wake)
 	struct failure failure = { 0 };
 	struct bell *bell;
 
-	CHECK_EQUAL_INT(bell_open(&bell, wake, &failure), 0);
+	CHECK_EQUAL_INT(bell_open(&bell, wake, BELL_COMMITS, &failure), 0);
 	return bell;
 }
 
@@ -39,34 +39,63 @@ static bool rings(const struct bell *bell, int timeout_ms)
 	return poll(&poll_one, 1, timeout_ms) == 1;
 }
 
-static void commits_and_unlocks_ring(void)
+static void commits_ring(void)
 {
 	struct wake *wake = open_wake();
 	struct bell *bell, *other;
 
-	wake_signal(wake);   /* nobody has a bell yet */
+	wake_signal(wake, 0);   /* nobody has a bell yet */
 	bell = open_bell(wake);
 	other = open_bell(wake);
 	CHECK(!rings(bell, 0));
-	wake_signal(wake);
+	wake_signal(wake, 0);
 	CHECK(rings(bell, 0) && rings(other, 0));
 	bell_clear(bell);
 	CHECK(!rings(bell, 0) && rings(other, 0));
 	CHECK_EQUAL_INT(bell_wait(bell, 1), END);
 	CHECK_EQUAL_INT(bell_wait(other, 100000), 0);
+	bell_clear(other);
 	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	wake_unlock(wake);                       /* no commit */
 	CHECK(!rings(bell, 0));
-	wake_unlock(wake);
-	CHECK(rings(bell, 0));
 	for (int i = 0; i < 100000; i++)   /* more than the kernel would queue */
-		wake_signal(wake);
+		wake_signal(wake, 0);
 	bell_clear(bell);
 	CHECK(!rings(bell, 0));
-	wake_signal(wake);
+	wake_signal(wake, 0);
 	CHECK(rings(bell, 0));
 	bell_close(other);
 	bell_close(bell);
 	bell_close(NULL);
+	wake_close(wake);
+}
+
+static void unlocks_ring_for_a_waiter_at_a_descriptor(void)
+{
+	struct wake *wake = open_wake();
+	struct lock_waiter waiter = { .wake = wake, .at_descriptor = true };
+	struct bell *commits = open_bell(wake), *unlocks;
+	struct failure failure = { 0 };
+
+	CHECK_EQUAL_INT(bell_open(&unlocks, wake, BELL_UNLOCKS, &failure), 0);
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	wake_signal(wake, WAKE_ALL_STREAMS);
+	CHECK(rings(commits, 0) && rings(unlocks, 0));
+	bell_clear(commits);
+	bell_clear(unlocks);
+	wake_unlock(wake);                       /* no waiter */
+	CHECK(!rings(unlocks, 0));
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK(lock_waiter_arm(&waiter) > 0);
+	wake_unlock(wake);
+	CHECK(rings(unlocks, 0) && !rings(commits, 0));
+	bell_clear(unlocks);
+	CHECK_EQUAL_UINT(lock_waiter_arm(&waiter), 0);
+	CHECK_EQUAL_INT(lock_waiter_try(&waiter), 0);
+	wake_unlock(wake);                       /* it has left the queue */
+	CHECK(!rings(unlocks, 0));
+	bell_close(unlocks);
+	bell_close(commits);
 	wake_close(wake);
 }
 
@@ -77,7 +106,7 @@ static void a_file_without_a_name_rings(void)
 
 	CHECK(remove(path) == 0);
 	bell = open_bell(wake);
-	wake_signal(wake);
+	wake_signal(wake, 0);
 	CHECK(rings(bell, 0));
 	bell_close(bell);
 	wake_close(wake);
@@ -96,7 +125,7 @@ static void forgetting_leaves_the_parents_bell(void)
 	struct child child = child_start(forget_in_child, bell);
 
 	child_end(&child);
-	wake_signal(wake);
+	wake_signal(wake, 0);
 	CHECK(rings(bell, 0));
 	bell_close(bell);
 	wake_close(wake);
@@ -112,7 +141,7 @@ static void a_bell_may_be_refused(void)
 	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
 	none = (struct rlimit){ 0, before.rlim_max };
 	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
-	CHECK_EQUAL_INT(bell_open(&bell, wake, &failure), ERR_STORE);
+	CHECK_EQUAL_INT(bell_open(&bell, wake, BELL_COMMITS, &failure), ERR_STORE);
 	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
 	CHECK(bell == NULL);
 	CHECK(strstr(failure.message, "inotify"));
@@ -150,7 +179,7 @@ static void play(_Atomic uint64_t *moves, uint64_t mine)
 	for (int i = 0; i < ROUNDS / 2; i++) {
 		wait_for_move(bell, moves, mine);
 		atomic_fetch_add(moves, 1);
-		wake_signal(wake);
+		wake_signal(wake, 0);
 	}
 	bell_close(bell);
 	wake_close(wake);
@@ -179,7 +208,8 @@ static void no_bell_is_missed(void)
 int main(void)
 {
 	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
-	commits_and_unlocks_ring();
+	commits_ring();
+	unlocks_ring_for_a_waiter_at_a_descriptor();
 	a_file_without_a_name_rings();
 	forgetting_leaves_the_parents_bell();
 	a_bell_may_be_refused();

@@ -86,10 +86,11 @@ static struct temporary make(void)
 static int copy_to(struct store *store, const struct temporary *to, bool compact,
 	struct progress *progress)
 {
+	struct lock_waiter waiter = { .wake = store_wake(store) };
 	int err;
 
-	while (wake_lock_try(store_wake(store)))
-		wake_wait_unlock(store_wake(store), 1000);
+	while (lock_waiter_try(&waiter))
+		lock_waiter_sleep(&waiter, 1000);
 	failure = (struct failure){ 0 };
 	err = copy_store(store, to, compact, PHASE, progress, &failure);
 	CHECK_EQUAL_INT(failure.err, err);

@@ -503,7 +503,7 @@ static void a_child_of_fork_harms_nobody(void)
 	inherited.reader = open_reader(store);
 	renew(inherited.reader);
 	CHECK_EQUAL_INT(cursor_open(&inherited.cursor, inherited.reader, TREE_ITEMS), 0);
-	CHECK_EQUAL_INT(bell_open(&inherited.bell, store_wake(store), &failure), 0);
+	CHECK_EQUAL_INT(bell_open(&inherited.bell, store_wake(store), BELL_COMMITS, &failure), 0);
 	inherited.writer = begin_write(store);
 	CHECK_EQUAL_INT(txn_put(inherited.writer, TREE_META, slice_of_text("who"),
 		slice_of_text("parent")), 0);
@@ -570,7 +570,7 @@ static void nothing_is_left_open_across_exec(void)
 	struct store *store = open_small(store_path("exec.tide"));
 	struct bell *bell;
 
-	CHECK_EQUAL_INT(bell_open(&bell, store_wake(store), &failure), 0);
+	CHECK_EQUAL_INT(bell_open(&bell, store_wake(store), BELL_COMMITS, &failure), 0);
 	CHECK(system("! ls -l /proc/self/fd | grep -q -e exec.tide -e inotify") == 0);
 	bell_close(bell);
 	store_close(store);
@@ -581,16 +581,15 @@ static void nothing_is_left_open_across_exec(void)
 static void a_commit_tells_who_waits(void)
 {
 	struct store *store = open_small(store_path("news.tide"));
-	uint32_t ticket = wake_listen(store_wake(store));
+	uint32_t seen = wake_commits(store_wake(store), 0);
 	uint64_t before = store_last_commit(store);
 	struct store_usage usage;
 
 	commit(begin_write(store));
-	CHECK_EQUAL_UINT(wake_listen(store_wake(store)), ticket);   /* no news in that */
-	wake_unlisten(store_wake(store));
+	CHECK_EQUAL_UINT(wake_commits(store_wake(store), 0), seen);  /* it changed nothing */
 	write_row(store, TREE_META, "a", "b");
-	CHECK_EQUAL_INT(wake_wait(store_wake(store), ticket, 1000000), 0);
-	wake_unlisten(store_wake(store));
+	CHECK_EQUAL_INT(wake_wait(store_wake(store), 0, seen, 1000000), 0);
+	CHECK_EQUAL_UINT(wake_commits(store_wake(store), 0), seen + 1);
 	CHECK_EQUAL_UINT(store_last_commit(store), before + 1);
 	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
 	CHECK(strstr(usage.engine, "LMDB 0.9"));

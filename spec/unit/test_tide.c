@@ -3,7 +3,9 @@
 #include <stdatomic.h>
 
 #include "base/memory.h"
+#include "database.h"
 #include "sys/clock.h"
+#include "sys/wake_page.h"
 #include "unit/tides.h"
 
 #define THREADS 4
@@ -451,11 +453,8 @@ static void follow(struct tide *tide, int writers)
 
 	MUST(tide_feed_start(&feed, tide, 0, TIDE_TRIM_HORIZON, 0, &failure), failure);
 	for (int left = writers * CHANGES; left > 0;) {
-		uint32_t ticket = tide_listen(tide);
-
 		if (!tide_feed_has_news(feed, tide))
-			tide_wait(tide, ticket, 1000);
-		tide_unlisten(tide);
+			tide_feed_wait(feed, tide, 1000);
 		MUST(tide_feed_fill(feed, tide, 100, &failure), failure);
 		for (; tide_feed_next(feed, &stream, &bytes) == 0; left--) {
 			int who, at;
@@ -573,12 +572,14 @@ static void inherit_transaction(struct child *parent, void *context)
 }
 
 static struct tide_bell *inherited_bell;
+static struct tide_waiter *inherited_waiter;
 
 /* To end it is the parent's affair too; a bell is closed, and rings on there. */
 static void commit_inherited(struct child *parent, void *context)
 {
 	(void)parent;
 	tide_bell_close(inherited_bell);
+	tide_waiter_close(inherited_waiter);
 	CHECK_EQUAL_INT(tide_commit(context, &failure), ERR_FORKED);
 	CHECK(!tide_in_transaction(context));
 }
@@ -620,12 +621,17 @@ static void handles_after_fork(void)
 	put(tide, &table, "parent", "3", "x");
 	child = child_start(inherit_transaction, tide);
 	child_end(&child);
-	MUST(tide_bell_open(&inherited_bell, tide, &failure), failure);
+	MUST(tide_bell_open(&inherited_bell, tide, TIDE_COMMITS, &failure), failure);
+	MUST(tide_waiter_open(&inherited_waiter, tide, false, &failure), failure);
+	CHECK(tide_waiter_arm(inherited_waiter) > 0);
 	child = child_start(commit_inherited, tide);
 	child_end(&child);
 	child = child_start(abort_inherited, tide);
 	child_end(&child);
 	tide_bell_close(inherited_bell);
+	CHECK_EQUAL_UINT(store_wake(tide->store)->page->waiting[0], 1);  /* it is the parent's */
+	tide_waiter_close(inherited_waiter);
+	CHECK_EQUAL_UINT(store_wake(tide->store)->page->waiting[0], 0);
 	CHECK(has(tide, &table, "parent", "3", "x"));
 	commit(tide);
 	CHECK(has(tide, &table, "parent", "3", "x"));
@@ -702,18 +708,21 @@ static void commits_ring(void)
 	struct tide *tide = open_tide(tide_path("bell.tide"));
 	struct tide_table table = create_table(tide, "orders");
 	struct tide_bell *bell;
-	uint32_t ticket;
+	struct tide_feed *feed;
 
-	MUST(tide_bell_open(&bell, tide, &failure), failure);
+	MUST(tide_feed_start(&feed, tide, 0, TIDE_LATEST, 0, &failure), failure);
+	MUST(tide_feed_fill(feed, tide, 10, &failure), failure);
+	MUST(tide_bell_open(&bell, tide, TIDE_COMMITS, &failure), failure);
 	CHECK(tide_bell_descriptor(bell) >= 0);
 	tide_bell_clear(bell);
-	ticket = tide_listen(tide);
+	CHECK(!tide_feed_is_touched(feed, tide));
 	put_alone(tide, &table, "a", "1", "x");
-	CHECK_EQUAL_INT(tide_wait(tide, ticket, 60000), 0);
-	tide_unlisten(tide);
+	CHECK_EQUAL_INT(tide_feed_wait(feed, tide, 60000), 0);
+	CHECK(tide_feed_is_touched(feed, tide));
+	CHECK_EQUAL_INT(tide_bell_wait(bell, 0), 0);
+	tide_feed_finish(feed);
 	tide_bell_close(bell);
 	tide_bell_close(NULL);
-	CHECK_EQUAL_INT(tide_wait_writer(tide, 60000), 0);
 	tide_close(tide);
 }
 

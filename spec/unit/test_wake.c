@@ -1,4 +1,4 @@
-/* test_wake.c - wake.h: who may write, who waits, and that nobody waits in vain. */
+/* test_wake.c - wake.h: opening the shared page, and notification of commits. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -12,7 +12,6 @@
 #include "unit/child.h"
 
 #define ROUNDS 20000
-#define HANDOVERS 2000
 
 static char path[4200];
 
@@ -302,152 +301,6 @@ static void another_pid_namespace_is_refused(void)
 	wake_close(wake);
 }
 
-/* --- the write lock --- */
-
-struct counter {
-	uint64_t plain;        /* not atomic: the lock is what keeps it right */
-};
-
-static void lock_patiently(struct wake *wake)
-{
-	while (wake_lock_try(wake))
-		wake_wait_unlock(wake, 1000);
-}
-
-struct thread_work {
-	struct wake *wake;
-	struct counter *counter;
-};
-
-static void *count_up(void *context)
-{
-	struct thread_work *work = context;
-
-	for (int i = 0; i < 1000; i++) {
-		lock_patiently(work->wake);
-		CHECK_EQUAL_INT(wake_owner(work->wake), getpid());
-		work->counter->plain++;
-		wake_unlock(work->wake);
-	}
-	return NULL;
-}
-
-static void count_in_threads(struct child *parent, void *context)
-{
-	struct thread_work work = { open_wake(), context };
-	pthread_t threads[3];
-
-	(void)parent;
-	for (int i = 0; i < 3; i++)
-		CHECK(pthread_create(&threads[i], NULL, count_up, &work) == 0);
-	for (int i = 0; i < 3; i++)
-		pthread_join(threads[i], NULL);
-	wake_close(work.wake);
-}
-
-static void one_writes_at_a_time(void)
-{
-	struct counter *counter = share_memory(sizeof *counter);
-	struct child children[3];
-
-	for (int i = 0; i < 3; i++)
-		children[i] = child_start(count_in_threads, counter);
-	for (int i = 0; i < 3; i++)
-		child_end(&children[i]);
-	CHECK_EQUAL_UINT(counter->plain, 3 * 3 * 1000);
-	munmap(counter, sizeof *counter);
-}
-
-static void hold_the_lock(struct child *parent, void *context)
-{
-	struct wake *wake = open_wake();
-
-	(void)context;
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	child_tell(parent);
-	child_hear(parent);
-	wake_unlock(wake);
-	wake_close(wake);
-}
-
-static void a_killed_owner_frees_the_lock(void)
-{
-	struct wake *wake = open_wake();
-	struct child child = child_start(hold_the_lock, NULL);
-
-	CHECK(child_hear(&child));
-	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
-	CHECK_EQUAL_INT(wake_owner(wake), child.pid);
-	CHECK_EQUAL_INT(wake_wait_unlock(wake, 1), 0);
-	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
-	child_kill(&child);
-	lock_patiently(wake);
-	CHECK_EQUAL_INT(wake_owner(wake), getpid());
-	wake_unlock(wake);
-	CHECK_EQUAL_INT(wake_owner(wake), 0);
-	wake_close(wake);
-}
-
-/* The child waits until its pid stands in the page, as if one of that pid had
- * died with the lock; then it opens the database and does not write. */
-static void come_after_a_namesake(struct child *parent, void *context)
-{
-	struct wake *wake;
-
-	(void)context;
-	CHECK(child_hear(parent));
-	wake = open_wake();
-	child_tell(parent);
-	CHECK(child_hear(parent));
-	wake_close(wake);
-}
-
-static void a_namesake_of_the_dead_does_not_hold_the_lock(void)
-{
-	struct child child = child_start(come_after_a_namesake, NULL);
-	struct wake *wake = open_wake();
-
-	atomic_store(&wake->page->writer, (UINT64_C(7) << 32) | (uint64_t)child.pid);
-	child_tell(&child);
-	CHECK(child_hear(&child));
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	wake_unlock(wake);
-	child_tell(&child);
-	child_end(&child);
-	wake_close(wake);
-}
-
-static void closing_frees_the_lock(void)
-{
-	struct wake *wake = open_wake();
-	struct child child = child_start(be_there, NULL);
-
-	CHECK(child_hear(&child));
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	wake_close(wake);
-	wake = open_wake();
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	wake_unlock(wake);
-	wake_close(wake);
-	child_tell(&child);
-	child_end(&child);
-}
-
-/* An unlock between the try and the wait was told to nobody. Who sleeps gives
- * the processor away; the kernel counts that. */
-static void nobody_waits_for_a_free_lock(void)
-{
-	struct wake *wake = open_wake();
-	struct rusage before, after;
-
-	CHECK(getrusage(RUSAGE_THREAD, &before) == 0);
-	for (int i = 0; i < 10; i++)
-		CHECK_EQUAL_INT(wake_wait_unlock(wake, 1000), 0);
-	CHECK(getrusage(RUSAGE_THREAD, &after) == 0);
-	CHECK(after.ru_nvcsw - before.ru_nvcsw < 10);
-	wake_close(wake);
-}
-
 static void ignore(int signal)
 {
 	(void)signal;
@@ -474,23 +327,14 @@ static void a_signal_ends_a_wait(void)
 	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
 	struct signalling signalling = { .thread = pthread_self() };
 	struct wake *wake = open_wake();
-	struct child child = child_start(hold_the_lock, NULL);
 	pthread_t thread;
-	uint32_t ticket;
 
-	CHECK(child_hear(&child));
 	sigaction(SIGUSR1, &action, NULL);
 	CHECK(pthread_create(&thread, NULL, interrupt_often, &signalling) == 0);
-	while (wake_wait_unlock(wake, 1000) != ERR_INTERRUPTED)
+	while (wake_wait(wake, 0, wake_commits(wake, 0), 1000) != ERR_INTERRUPTED)
 		;
-	ticket = wake_listen(wake);
-	while (wake_wait(wake, ticket, 1000) != ERR_INTERRUPTED)
-		;
-	wake_unlisten(wake);
 	atomic_store(&signalling.done, true);
 	pthread_join(thread, NULL);
-	child_tell(&child);
-	child_end(&child);
 	wake_close(wake);
 }
 
@@ -515,22 +359,23 @@ static void stay_up(struct game *game, uint64_t mine)
 
 static void wait_for_move(struct wake *wake, struct game *game, uint64_t mine)
 {
+	const uint32_t stream = (uint32_t)mine;      /* 0 waits for all, 1 for its own */
+
 	stay_up(game, mine);
 	while (atomic_load(&game->moves) % 2 != mine) {
-		uint32_t ticket = wake_listen(wake);
+		uint32_t seen = wake_commits(wake, stream);
 
 		dawdle();
 		if (atomic_load(&game->moves) % 2 != mine) {
 			uint64_t before = now_ms();
 
 			dawdle();
-			wake_wait(wake, ticket, WAKE_LONGEST_SLEEP_MS);
+			wake_wait(wake, stream, seen, WAKE_LONGEST_SLEEP_MS);
 			if (atomic_load(&game->moves) % 2 == mine &&
 					now_ms() - before >= WAKE_LONGEST_SLEEP_MS - 50 &&
 					now_ms() - atomic_load(&game->moved_at_ms) > 900)
 				atomic_fetch_add(&game->lost, 1);
 		}
-		wake_unlisten(wake);
 	}
 }
 
@@ -541,7 +386,7 @@ static void play(struct wake *wake, struct game *game, uint64_t mine)
 		dawdle();
 		atomic_store(&game->moved_at_ms, now_ms());
 		atomic_fetch_add(&game->moves, 1);
-		wake_signal(wake);
+		wake_signal(wake, wake_stream_bit(1));
 	}
 }
 
@@ -568,7 +413,30 @@ static void no_commit_is_slept_through(void)
 	munmap(game, sizeof *game);
 }
 
+/* Streams with the same id modulo WAKE_STREAMS are one group, and stream 0 counts all. */
+static void a_commit_is_counted_for_its_streams(void)
+{
+	struct wake *wake = open_wake();
+	uint32_t all = wake_commits(wake, 0), one = wake_commits(wake, 1);
+	uint32_t two = wake_commits(wake, 2), far = wake_commits(wake, 63);
+
+	wake_signal(wake, 0);
+	CHECK_EQUAL_UINT(wake_commits(wake, 0), all + 1);
+	CHECK_EQUAL_UINT(wake_commits(wake, 1), one);
+	wake_signal(wake, wake_stream_bit(1) | wake_stream_bit(WAKE_STREAMS + 63));
+	CHECK_EQUAL_UINT(wake_commits(wake, 0), all + 2);
+	CHECK_EQUAL_UINT(wake_commits(wake, 1), one + 1);
+	CHECK_EQUAL_UINT(wake_commits(wake, 1 + WAKE_STREAMS), one + 1);
+	CHECK_EQUAL_UINT(wake_commits(wake, 2), two);
+	CHECK_EQUAL_UINT(wake_commits(wake, 63), far + 1);
+	wake_signal(wake, WAKE_ALL_STREAMS);
+	CHECK_EQUAL_UINT(wake_commits(wake, 2), two + 1);
+	CHECK_EQUAL_INT(wake_wait(wake, 2, two, 1000000), 0);    /* does not sleep */
+	wake_close(wake);
+}
+
 #define SLEEPERS 3
+#define STREAM (1 + WAKE_STREAMS)     /* of the same group as stream 1 */
 #define CALLS 10
 
 /* Whom a call does not wake sleeps to the end, long after it. */
@@ -585,15 +453,14 @@ static void sleep_among_others(struct child *parent, void *context)
 
 	(void)parent;
 	for (int i = 0; i < CALLS; i++) {
-		uint32_t ticket = wake_listen(wake);
+		uint32_t seen = wake_commits(wake, STREAM);
 		uint64_t before = now_ms();
 
 		atomic_fetch_add(&crowd->abed, 1);
-		wake_wait(wake, ticket, WAKE_LONGEST_SLEEP_MS);
+		wake_wait(wake, STREAM, seen, WAKE_LONGEST_SLEEP_MS);
 		if (now_ms() - before >= WAKE_LONGEST_SLEEP_MS - 50 &&
 				now_ms() - atomic_load(&crowd->called_at_ms) > 900)
 			atomic_fetch_add(&crowd->lost, 1);
-		wake_unlisten(wake);
 	}
 	wake_close(wake);
 }
@@ -611,61 +478,13 @@ static void a_commit_wakes_all_who_sleep(void)
 			usleep(1000);
 		usleep(5000);
 		atomic_store(&crowd->called_at_ms, now_ms());
-		wake_signal(wake);
+		wake_signal(wake, wake_stream_bit(1));
 	}
 	for (int i = 0; i < SLEEPERS; i++)
 		child_end(&children[i]);
 	CHECK(atomic_load(&crowd->lost) < CALLS);
 	wake_close(wake);
 	munmap(crowd, sizeof *crowd);
-}
-
-/* The lock goes to and fro; whoever must wait for it is told. One that isn't
- * told sleeps 50 ms: all of them would be minutes. */
-static void take_turns(struct wake *wake, struct game *game, uint64_t mine)
-{
-	for (int taken = 0; taken < HANDOVERS;) {
-		if (wake_lock_try(wake)) {
-			uint64_t before = now_ms();
-
-			wake_wait_unlock(wake, 1000);
-			if (now_ms() - before >= 45 &&
-					now_ms() - atomic_load(&game->moved_at_ms) >= 45)
-				atomic_fetch_add(&game->lost, 1);
-			continue;
-		}
-		dawdle();
-		if (atomic_load(&game->moves) % 2 == mine ||
-				atomic_load(&game->moves) >= 2 * HANDOVERS - 1) {
-			atomic_fetch_add(&game->moves, 1);
-			taken++;
-		}
-		atomic_store(&game->moved_at_ms, now_ms());
-		wake_unlock(wake);
-		dawdle();
-	}
-}
-
-static void take_turns_second(struct child *parent, void *context)
-{
-	struct wake *wake = open_wake();
-
-	(void)parent;
-	take_turns(wake, context, 1);
-	wake_close(wake);
-}
-
-static void an_unlock_is_told(void)
-{
-	struct game *game = share_memory(sizeof *game);
-	struct child child = child_start(take_turns_second, game);
-	struct wake *wake = open_wake();
-
-	take_turns(wake, game, 0);
-	child_end(&child);
-	CHECK(atomic_load(&game->lost) < HANDOVERS / 20);
-	wake_close(wake);
-	munmap(game, sizeof *game);
 }
 
 static void who_is_busy_is_said_where_it_is_known(void)
@@ -699,15 +518,10 @@ int main(void)
 	a_second_copy_is_refused();
 	forgetting_leaves_the_locks();
 	another_pid_namespace_is_refused();
-	one_writes_at_a_time();
-	a_killed_owner_frees_the_lock();
-	a_namesake_of_the_dead_does_not_hold_the_lock();
-	closing_frees_the_lock();
-	nobody_waits_for_a_free_lock();
 	a_signal_ends_a_wait();
+	a_commit_is_counted_for_its_streams();
 	no_commit_is_slept_through();
 	a_commit_wakes_all_who_sleep();
-	an_unlock_is_told();
 	what_is_no_wake_file_is_left_alone();
 	return 0;
 }

@@ -57,11 +57,17 @@ static inline struct tide *open_with_clock(const char *path, struct clock *clock
 static inline void begin(struct tide *tide)
 {
 	struct failure failure = { 0 };
+	struct tide_waiter *waiter;
 	int err = tide_begin(tide, &failure);
 
-	while (err == ERR_BUSY) {
-		tide_wait_writer(tide, 1000);
-		err = tide_begin(tide, &failure);
+	if (err == ERR_BUSY) {
+		MUST(tide_waiter_open(&waiter, tide, false, &failure), failure);
+		while (err == ERR_BUSY) {
+			tide_waiter_sleep(waiter, 1000);
+			tide_waiter_use(waiter);
+			err = tide_begin(tide, &failure);
+		}
+		tide_waiter_close(waiter);
 	}
 	MUST(err, failure);
 }

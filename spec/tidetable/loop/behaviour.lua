@@ -343,29 +343,65 @@ return function(loop, describe, it, before_each, after_each)
       assert(orders:put { id = "a" })
     end)
 
+    -- One descriptor is kept for the next wait.
     it("waiting for another writer lets the others go on", function()
+      collectgarbage()
+      collectgarbage "stop"
+      local before = descriptors()
+      for i = 1, 3 do
+        local child = helper.child [[
+          db:transact(function(tx)
+            pause()
+            tx:table "orders":put { id = "theirs" }
+          end, { time_limit = 60 })
+        ]]
+        child:paused()
+        local stored = false
+        local ticks, tick = ticker(loop, function() return stored end)
+        loop.run({ tick, function()
+          stored = orders:put { id = "mine", n = i }
+        end, function()
+          loop.sleep(0.05)
+          child:go()
+        end })
+        assert.is_truthy(stored)
+        assert.is_true(ticks.count > 0, ticks.count .. " ticks")
+        assert.is_not_nil(orders:get { id = "theirs" })
+        child:close()
+        assert.equal(before + 1, descriptors())
+      end
+    end)
+
+    -- More of them wait than descriptors are kept; each gets the lock, and then none is in the
+    -- queue.
+    it("many that wait for another writer all get their turn", function()
       local child = helper.child [[
-        db:transact(function(tx)
-          pause()
-          tx:table "orders":put { id = "theirs" }
-        end, { time_limit = 60 })
+        for i = 1, 200 do
+          assert(db:transact(function(tx)
+            for k = 1, 50 do tx:table "orders":put { id = "theirs", i = i, k = k } end
+            return true
+          end))
+          if i == 1 then pause() end
+        end
       ]]
       child:paused()
       collectgarbage()
       collectgarbage "stop"
-      local before, stored = descriptors(), false
-      local ticks, tick = ticker(loop, function() return stored end)
-      loop.run({ tick, function()
-        stored = orders:put { id = "mine" }
-      end, function()
-        loop.sleep(0.05)
-        child:go()
-      end })
-      assert.is_true(stored)
-      assert.is_true(ticks.count > 0, ticks.count .. " ticks")
-      assert.equal(before, descriptors())
-      assert.is_not_nil(orders:get { id = "theirs" })
+      local before, functions, stored = descriptors(), {}, 0
+      for i = 1, 12 do
+        functions[i] = function()
+          for n = 1, 10 do
+            assert(orders:put { id = tostring(i), n = n })
+            stored = stored + 1
+            loop.sleep(0)
+          end
+        end
+      end
+      child:go()
+      loop.run(functions)
+      assert.equal(120, stored)
       child:close()
+      assert.is_true(descriptors() <= before + 8)
     end)
 
     it("and is BUSY when it takes longer than busy_timeout", function()

@@ -1,0 +1,15 @@
+/* futex.h - sleep on a word in shared memory until another process changes it (futex(2)). */
+#ifndef SYS_FUTEX_H
+#define SYS_FUTEX_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Sleeps while *word == value, until futex_wake, a signal or the timeout. Returns 0, or
+ * ERR_INTERRUPTED after a signal; it may also return early without a cause. */
+int futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t timeout_us);
+
+/* Wakes up to how_many sleepers, in any process. Returns how many it woke. */
+int futex_wake(_Atomic uint32_t *word, int how_many);
+
+#endif

@@ -1,0 +1,543 @@
+/* write_lock.c - the outer write lock and the queue of its waiters, both in the shared page.
+ *
+ * The lock is a word with the owner's pid; taking it is one compare-and-swap. While no
+ * waiter has priority, any process that finds it free may take it (barging): a
+ * handover to a sleeping process takes as long as several commits.
+ *
+ * The oldest waiter that is due (struct lock_limits) makes itself the heir when it wakes up and
+ * tries: the lock is then reserved for it. It spins for a moment, because most
+ * holds are short, before it sleeps again with the reservation. A waiter that
+ * sleeps and is not the heir reserves nothing. So the running process continues to
+ * commit until the next waiter is awake. After an heir has had the lock, there is no
+ * other for turn_us: many waiters must not slow the writers down to one commit for each
+ * context switch (a lock convoy). An heir that is stopped or busy elsewhere
+ * loses the reservation when its patience is over.
+ *
+ * Unlocking notifies the oldest waiter that sleeps: a thread by its own futex word,
+ * coroutines of event loops by one signal to all of their descriptors. While that
+ * one is awake, and for a millisecond at most, no other is notified.
+ *
+ * No notification is lost (sequentially consistent, as in Dekker's algorithm):
+ *
+ *     waiter                              owner
+ *     waiting |= its bit; told = 0        writer = free
+ *     look at writer                      look at waiting
+ *     futex wait while told == 0          told = 1, futex wake
+ *
+ * All of this is only about time. A process that is killed leaves its place in the
+ * queue; others remove it when it is next notified or is late as the heir, or when the queue
+ * is full. An owner that is killed notifies no waiter: they look at the lock every
+ * LOOK_AGAIN_US.
+ */
+#include <assert.h>
+#include <sched.h>
+
+#include "sys/clock.h"
+#include "sys/futex.h"
+#include "sys/wake.h"
+#include "sys/wake_page.h"
+
+/* The high half of the writer's word counts how often the lock was taken. */
+#define WRITER_PID UINT64_C(0xffffffff)
+#define WRITER_TAKEN (UINT64_C(1) << 32)
+
+/* A place: ticket, slot, at_descriptor, pid. */
+#define PLACE_PID UINT64_C(0x3fffff)
+#define PLACE_AT_DESCRIPTOR (UINT64_C(1) << 22)
+#define PLACE_SLOT_SHIFT 23
+#define PLACE_TICKET_SHIFT 30
+
+/* A waiter looks at the lock this often without being notified, */
+#define LOOK_AGAIN_US 50000
+/* and this often if it has no place. */
+#define LOOK_AGAIN_UNQUEUED_US 5000
+
+/* A notified waiter is expected to try within this time. */
+#define NOTIFICATION_US 1000
+
+/* Between two looks at the lock of a waiter that spins; some 1 us. */
+#define SPIN_PAUSES 32
+
+/* A waiter that comes too late for its reservation gets twice the time for the next one, so
+ * that a slow event loop is not starved. */
+#define PATIENCE_MOST_US 80000
+
+static const struct lock_limits default_limits = {
+	.now_us = clock_monotonic_us,
+	.age_us = 2000,
+	.age_holds = 10,
+	.age_most_us = 10000,
+	.patience_us = 5000,
+	.turn_us = 2000,
+	.spin_us = 50,
+};
+
+struct lock_limits lock_limits_here(void)
+{
+	struct lock_limits limits = default_limits;
+	cpu_set_t set;
+
+	if (!sched_getaffinity(0, sizeof set, &set) && CPU_COUNT(&set) < 2)
+		limits.spin_us = 0;   /* the owner could not run */
+	return limits;
+}
+
+/* --- the word --- */
+
+/* Our pid in the word while the flag is not set: a process that had our pid and has exited. */
+static bool is_held(const struct wake *wake, uint64_t writer)
+{
+	int64_t owner = wake_writer_pid(writer);
+
+	return owner && owner != wake->pid && wake_has_open(wake, owner);
+}
+
+static void free_word(struct wake *wake)
+{
+	atomic_fetch_and(&wake->page->writer, ~WRITER_PID);
+	atomic_store(&wake->writing, false);
+}
+
+int64_t wake_owner(const struct wake *wake)
+{
+	return wake_writer_pid(atomic_load(&wake->page->writer));
+}
+
+static uint32_t times_taken(const struct wake *wake)
+{
+	return (uint32_t)(atomic_load(&wake->page->writer) >> 32);
+}
+
+/* --- places --- */
+
+static uint32_t slot_number(uint64_t place)
+{
+	return (uint32_t)(place >> PLACE_SLOT_SHIFT) % WAKE_SLOTS;
+}
+
+static struct wake_slot *slot_of(const struct wake *wake, uint64_t place)
+{
+	return &wake->page->slots[slot_number(place)];
+}
+
+/* Compares tickets modulo their size. */
+static bool is_older(uint64_t place, uint64_t other)
+{
+	return (int64_t)(place - other) < 0;
+}
+
+static uint64_t bit_of(uint32_t slot)
+{
+	return UINT64_C(1) << slot % 64;
+}
+
+static bool has_waiters(const struct wake_page *page)
+{
+	return atomic_load(&page->waiting[0]) | atomic_load(&page->waiting[1]);
+}
+
+static_assert(WAKE_SLOTS == 128, "two words of bits");
+
+/* Returns the oldest place in the slots of the bitmap, 0 if there is none. */
+static uint64_t oldest(const struct wake_page *page, const uint64_t bits[2])
+{
+	uint64_t found = 0;
+
+	for (unsigned word = 0; word < 2; word++)
+		for (uint64_t left = bits[word]; left; left &= left - 1) {
+			unsigned slot = word * 64 + (unsigned)__builtin_ctzll(left);
+			uint64_t place = atomic_load(&page->slots[slot].place);
+
+			if (place && (!found || is_older(place, found)))
+				found = place;
+		}
+	return found;
+}
+
+/* Sets *word to 0 if it is this place. */
+static void clear_if(_Atomic uint64_t *word, uint64_t place)
+{
+	if (atomic_load(word) == place)
+		atomic_compare_exchange_strong(word, &place, 0);
+}
+
+static void free_place(struct wake *wake, uint64_t place)
+{
+	struct wake_page *page = wake->page;
+	uint32_t slot = slot_number(place);
+
+	if (atomic_load(&page->slots[slot].place) != place)
+		return;
+	atomic_fetch_and(&page->waiting[slot / 64], ~bit_of(slot));
+	clear_if(&page->heir, place);
+	clear_if(&page->notified, place);
+	clear_if(&page->slots[slot].place, place);
+}
+
+/* Frees the place if its process no longer has the database open. */
+static void free_place_of_dead(struct wake *wake, uint64_t place)
+{
+	int64_t pid = (int64_t)(place & PLACE_PID);
+
+	if (pid != wake->pid && !wake_has_open(wake, pid))
+		free_place(wake, place);
+}
+
+static void free_places_of_dead(struct wake *wake)
+{
+	for (uint32_t slot = 0; slot < WAKE_SLOTS; slot++) {
+		uint64_t place = atomic_load(&wake->page->slots[slot].place);
+
+		if (place)
+			free_place_of_dead(wake, place);
+	}
+}
+
+static void free_own_places(struct wake *wake)
+{
+	for (uint32_t slot = 0; slot < WAKE_SLOTS; slot++) {
+		uint64_t place = atomic_load(&wake->page->slots[slot].place);
+
+		if (place && (int64_t)(place & PLACE_PID) == wake->pid)
+			free_place(wake, place);
+	}
+}
+
+/* Returns the place, 0 if no slot is free. */
+static uint64_t claim(struct wake *wake, uint64_t ticket, bool at_descriptor)
+{
+	uint64_t place = ticket << PLACE_TICKET_SHIFT | (uint64_t)wake->pid |
+		(at_descriptor ? PLACE_AT_DESCRIPTOR : 0);
+
+	for (uint32_t i = 0; i < WAKE_SLOTS; i++) {
+		struct wake_slot *slot = &wake->page->slots[i];
+		uint64_t none = 0, here = place | (uint64_t)i << PLACE_SLOT_SHIFT;
+
+		if (atomic_load(&slot->place) ||
+				!atomic_compare_exchange_strong(&slot->place, &none, here))
+			continue;
+		atomic_store(&slot->told, 1);
+		atomic_store(&slot->patience_us, wake->limits.patience_us);
+		return here;
+	}
+	return 0;
+}
+
+/* --- being in the queue --- */
+
+static bool has_place(const struct lock_waiter *waiter)
+{
+	return waiter->place &&
+		atomic_load(&slot_of(waiter->wake, waiter->place)->place) == waiter->place;
+}
+
+static void take_place(struct lock_waiter *waiter)
+{
+	struct wake *wake = waiter->wake;
+	uint64_t ticket = atomic_fetch_add(&wake->page->tickets, 1) + 1;
+
+	waiter->had_priority = false;
+	waiter->place = claim(wake, ticket, waiter->at_descriptor);
+	if (waiter->place)
+		return;
+	free_places_of_dead(wake);
+	waiter->place = claim(wake, ticket, waiter->at_descriptor);
+}
+
+/* Gives the waiter a place, if it has none and there is a free slot. The bit is set each
+ * time: a process that removed an earlier place in this slot may have cleared it. */
+static void enter(struct lock_waiter *waiter)
+{
+	struct wake *wake = waiter->wake;
+	uint32_t slot;
+
+	if (!waiter->arrived_us) {
+		waiter->arrived_us = wake->limits.now_us();
+		waiter->taken = times_taken(wake);
+	}
+	if (!has_place(waiter))
+		take_place(waiter);
+	if (!waiter->place)
+		return;
+	slot = slot_number(waiter->place);
+	if (!(atomic_load(&wake->page->waiting[slot / 64]) & bit_of(slot)))
+		atomic_fetch_or(&wake->page->waiting[slot / 64], bit_of(slot));
+}
+
+static void leave(struct lock_waiter *waiter)
+{
+	if (waiter->place)
+		free_place(waiter->wake, waiter->place);
+	*waiter = (struct lock_waiter){
+		.wake = waiter->wake, .at_descriptor = waiter->at_descriptor,
+	};
+}
+
+/* --- priority --- */
+
+static bool is_due(const struct lock_waiter *waiter)
+{
+	const struct lock_limits *limits = &waiter->wake->limits;
+	uint64_t waited = limits->now_us() - waiter->arrived_us;
+
+	return waited >= limits->age_most_us || (waited >= limits->age_us &&
+		times_taken(waiter->wake) - waiter->taken >= limits->age_holds);
+}
+
+/* Makes the waiter the heir if it is due and there is no older one. */
+static void claim_priority(struct lock_waiter *waiter)
+{
+	struct wake *wake = waiter->wake;
+	_Atomic uint32_t *patience = &slot_of(wake, waiter->place)->patience_us;
+	uint64_t heir = atomic_load(&wake->page->heir);
+
+	if (heir == waiter->place || (heir && is_older(heir, waiter->place)) ||
+			wake->limits.now_us() - atomic_load(&wake->page->inherited_us) <
+				wake->limits.turn_us ||
+			!atomic_compare_exchange_strong(&wake->page->heir, &heir, waiter->place))
+		return;
+	if (waiter->had_priority && atomic_load(patience) <= PATIENCE_MOST_US / 2)
+		atomic_store(patience, 2 * atomic_load(patience));
+	waiter->had_priority = true;
+}
+
+/* The waiter is awake and about to try. Unlocking need not notify any other. */
+static void show_up(struct lock_waiter *waiter)
+{
+	struct wake *wake = waiter->wake;
+
+	if (!has_place(waiter))
+		return;
+	atomic_store(&slot_of(wake, waiter->place)->told, 1);
+	if (!is_due(waiter))
+		return;
+	claim_priority(waiter);
+	if (atomic_load(&wake->page->heir) != waiter->place)
+		return;
+	atomic_store(&wake->page->notified_us, wake->limits.now_us());
+	atomic_store(&wake->page->notified, waiter->place);
+}
+
+/* For how much longer the free lock is reserved for the heir, in us. 0 also if the clocks
+ * disagree, as those of two time namespaces do. */
+static uint64_t reserved_us(const struct wake *wake, uint64_t heir)
+{
+	uint64_t patience = atomic_load(&slot_of(wake, heir)->patience_us);
+	uint64_t since = wake->limits.now_us() - atomic_load(&wake->page->freed_us);
+
+	return since < patience ? patience - since : 0;
+}
+
+/* Returns true if the free lock is reserved for another waiter. An heir that is late
+ * loses its priority; then the caller may take the lock. */
+static bool is_reserved(struct wake *wake, uint64_t place)
+{
+	uint64_t heir = atomic_load(&wake->page->heir);
+
+	if (!heir || heir == place)
+		return false;
+	if (reserved_us(wake, heir))
+		return true;
+	clear_if(&wake->page->heir, heir);
+	free_place_of_dead(wake, heir);
+	return false;
+}
+
+/* --- taking --- */
+
+/* The count in the word keeps a lock that was released and taken again apart from the one
+ * whose owner has exited. */
+static int take(struct wake *wake, uint64_t place)
+{
+	struct wake_page *page = wake->page;
+	bool expected = false;
+	uint64_t writer;
+
+	/* The word does not keep our own threads apart; the flag does. */
+	if (!atomic_compare_exchange_strong(&wake->writing, &expected, true))
+		return ERR_BUSY;
+	writer = atomic_load(&page->writer);
+	if (!is_held(wake, writer) && !is_reserved(wake, place) &&
+			atomic_compare_exchange_strong(&page->writer, &writer,
+			((writer & ~WRITER_PID) + WRITER_TAKEN) | (uint64_t)wake->pid))
+		return 0;
+	atomic_store(&wake->writing, false);
+	return ERR_BUSY;
+}
+
+int wake_lock_try(struct wake *wake)
+{
+	return take(wake, 0);
+}
+
+static void pause_processor(void)
+{
+#if defined __x86_64__
+	__builtin_ia32_pause();
+#elif defined __aarch64__
+	__asm__ volatile ("yield");
+#endif
+}
+
+/* The heir waits for the end of a short hold. */
+static int spin(struct lock_waiter *waiter)
+{
+	struct wake *wake = waiter->wake;
+	uint64_t began = wake->limits.now_us();
+	int err = ERR_BUSY;
+
+	while (err && atomic_load(&wake->page->heir) == waiter->place &&
+			wake->limits.now_us() - began < wake->limits.spin_us) {
+		for (int i = 0; i < SPIN_PAUSES; i++)
+			pause_processor();
+		if (!wake_owner(wake))
+			err = take(wake, waiter->place);
+	}
+	return err;
+}
+
+int lock_waiter_try(struct lock_waiter *waiter)
+{
+	int err;
+
+	show_up(waiter);
+	err = take(waiter->wake, waiter->place);
+	if (err && waiter->place)
+		err = spin(waiter);
+	if (err)
+		return err;
+	if (waiter->place && atomic_load(&waiter->wake->page->heir) == waiter->place)
+		atomic_store(&waiter->wake->page->inherited_us, waiter->wake->limits.now_us());
+	leave(waiter);
+	return 0;
+}
+
+/* --- releasing --- */
+
+/* Notifies the oldest waiter that sleeps. Waiters at a descriptor are notified together, and
+ * nothing tells whether one of them is alive; so the oldest sleeping thread is notified too. */
+static void notify(struct wake *wake)
+{
+	struct wake_page *page = wake->page;
+	uint64_t left[2] = { atomic_load(&page->waiting[0]), atomic_load(&page->waiting[1]) };
+	uint64_t place, last = 0;
+	bool rung = false;
+
+	while ((place = oldest(page, left)) != 0) {
+		struct wake_slot *slot = slot_of(wake, place);
+
+		left[slot_number(place) / 64] &= ~bit_of(slot_number(place));
+		last = place;
+		if (atomic_exchange(&slot->told, 1)) {
+			free_place_of_dead(wake, place);
+		} else if (!(place & PLACE_AT_DESCRIPTOR)) {
+			if (futex_wake(&slot->told, 1))
+				break;
+		} else if (!rung) {
+			bell_ring_unlocks(wake);
+			rung = true;
+		}
+	}
+	atomic_store(&page->notified_us, wake->limits.now_us());
+	atomic_store(&page->notified, last);
+}
+
+static void notify_if_due(struct wake *wake)
+{
+	const struct wake_page *page = wake->page;
+
+	if (!has_waiters(page))
+		return;
+	if (!atomic_load(&page->notified) || wake->limits.now_us() -
+			atomic_load(&page->notified_us) >= NOTIFICATION_US)
+		notify(wake);
+}
+
+void wake_unlock(struct wake *wake)
+{
+	struct wake_page *page = wake->page;
+
+	if (has_waiters(page))
+		atomic_store(&page->freed_us, wake->limits.now_us());
+	free_word(wake);
+	notify_if_due(wake);
+}
+
+/* --- waiting --- */
+
+static bool is_taken(const struct wake *wake)
+{
+	return atomic_load(&wake->writing) || is_held(wake, atomic_load(&wake->page->writer));
+}
+
+/* How long a waiter sleeps at most while the lock is taken: until it may be due. */
+static uint64_t longest_sleep_us(const struct lock_waiter *waiter)
+{
+	const struct lock_limits *limits = &waiter->wake->limits;
+	uint64_t waited = limits->now_us() - waiter->arrived_us, us = LOOK_AGAIN_US;
+
+	if (!waiter->place)
+		return LOOK_AGAIN_UNQUEUED_US;
+	if (waited < limits->age_us)
+		us = limits->age_us - waited;
+	else if (!waiter->had_priority && waited < limits->age_most_us)
+		us = limits->age_most_us - waited;
+	return us < LOOK_AGAIN_US ? us : LOOK_AGAIN_US;
+}
+
+uint64_t lock_waiter_arm(struct lock_waiter *waiter)
+{
+	const struct wake *wake = waiter->wake;
+	uint64_t heir;
+
+	enter(waiter);
+	if (waiter->place) {
+		atomic_store(&slot_of(wake, waiter->place)->told, 0);
+		clear_if(&wake->page->notified, waiter->place);
+	}
+	if (is_taken(wake))
+		return longest_sleep_us(waiter);
+	heir = atomic_load(&wake->page->heir);
+	return !heir || heir == waiter->place ? 0 : reserved_us(wake, heir);
+}
+
+int lock_waiter_sleep(struct lock_waiter *waiter, uint32_t timeout_ms)
+{
+	uint64_t timeout_us = UINT64_C(1000) * timeout_ms;
+	uint64_t us = lock_waiter_arm(waiter);
+
+	if (us > timeout_us)
+		us = timeout_us;
+	if (us == 0)
+		return 0;
+	if (waiter->place)
+		return futex_wait(&slot_of(waiter->wake, waiter->place)->told, 0, us);
+	clock_sleep_us((uint32_t)us);
+	return 0;
+}
+
+/* It may have been notified of a free lock that it does not take; then the next one is. */
+void lock_waiter_leave(struct lock_waiter *waiter)
+{
+	if (!waiter->place)
+		return;
+	leave(waiter);
+	if (!is_taken(waiter->wake))
+		notify_if_due(waiter->wake);
+}
+
+/* --- opening and closing --- */
+
+void lock_drop_former(struct wake *wake)
+{
+	if (wake_owner(wake) == wake->pid)
+		atomic_fetch_and(&wake->page->writer, ~WRITER_PID);
+	free_own_places(wake);
+}
+
+void lock_close(struct wake *wake)
+{
+	free_own_places(wake);
+	if (atomic_load(&wake->writing))
+		wake_unlock(wake);
+}
