@@ -77,11 +77,17 @@ local function plain(word)
   return (word:lower():gsub("[_-]", ""))
 end
 
+--- The longest name that is compared: the comparison takes time by the product of lengths.
+local NAME_MAX = 255
+
 --- The known word nearest to a name, if one is near.
 ---@param name string
 ---@param known table<string, any>  its keys are the words
 ---@return string|nil
 function options.nearest(name, known)
+  if #name > NAME_MAX then
+    return nil
+  end
   local best, least
   local wanted = plain(name)
   for word in pairs(known) do
@@ -113,6 +119,11 @@ function options.hint(name, known)
   return near and (" (did you mean %q?)"):format(near) or "; " .. all_known(known)
 end
 
+--- A text for a message, whose end may be left out.
+local function shortened(text)
+  return #text > 60 and text:sub(1, 60) .. "..." or text
+end
+
 --- What was given, for a message: a value where it is short, else its type.
 local function shown(value)
   if type(value) == "string" and #value <= 60 then
@@ -140,7 +151,7 @@ function options.check(given, known, what)
   for name, value in next, given do
     local expected = known[name]
     if not expected then
-      misuse(("%s: unknown option %q%s"):format(what, tostring(name),
+      misuse(("%s: unknown option %q%s"):format(what, shortened(tostring(name)),
         options.hint(name, known)))
     end
     local wrong
@@ -252,10 +263,19 @@ function options.time(value)
   end
 end
 
---- "1.5 GiB" in what the units are numbers of; nil: it is no such text.
+--- The longest text of a number with a unit. Longer ones are refused unread: a pattern is
+--- matched in one C call, which Ctrl-C can't interrupt.
+local QUANTITY_MAX = 64
+
+--- The value of "1.5 GiB" in the unit of which `units` has multiples; nil for any other text.
 local function with_unit(text, units)
-  local number, unit = text:match("^%s*(%d+%.?%d*)%s*(%a+)%s*$")
-  return number and units[unit] and tonumber(number) * units[unit]
+  if #text > QUANTITY_MAX then
+    return nil
+  end
+  local number, unit = text:match("^%s*([%d.]+)%s*(%a+)%s*$")
+  if number and units[unit] and number:find("^%d+%.?%d*$") then
+    return tonumber(number) * units[unit]
+  end
 end
 
 local unit_ms = { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
@@ -315,12 +335,12 @@ function options.retention(value, what)
   local age = value.age == nil and DAY_MS or options.duration_ms(value.age)
   if not age then
     misuse(('%s: a retention\'s age is seconds or a number with ms, s, m, h or d, got %q')
-      :format(what, tostring(value.age)))
+      :format(what, shortened(tostring(value.age))))
   end
   local bytes = value.bytes == nil and 0 or options.bytes(value.bytes)
   if not bytes then
     misuse(('%s: a retention\'s bytes are an integer or a number with KiB, MiB or GiB, got %q')
-      :format(what, tostring(value.bytes)))
+      :format(what, shortened(tostring(value.bytes))))
   end
   return age, bytes, value.count or 0
 end

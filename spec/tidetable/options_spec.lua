@@ -145,6 +145,38 @@ describe("duration_ms", function()
   end)
 end)
 
+describe("a text of an option", function()
+  it("that is too long for a number with a unit is not matched at all", function()
+    local library = getmetatable("").__index
+    local match, find, longest = library.match, library.find, 0
+    local function measured(f)
+      return function(text, ...)
+        longest = math.max(longest, #text)
+        return f(text, ...)
+      end
+    end
+    finally(function() library.match, library.find = match, find end)
+    library.match, library.find = measured(match), measured(find)
+    for _, text in ipairs { ("1"):rep(100000) .. "!", (" "):rep(1 << 20),
+        ("1."):rep(1000) .. "h" } do
+      assert.is_nil(options.duration_ms(text))
+      assert.is_nil(options.bytes(text))
+    end
+    assert.is_true(longest <= 64, longest)
+  end)
+
+  it("is shown shortened in a message, and has no nearest word when it is long", function()
+    local name = ("n"):rep(1 << 20)
+    assert.is_nil(options.nearest(name, { name = 1 }))
+    local ok, err = pcall(options.check, { [name] = 1 }, { name = "string" }, "test")
+    assert.is_false(ok)
+    assert.is_true(#err < 300)
+    ok, err = pcall(options.retention, name, "test")
+    assert.is_false(ok)
+    assert.is_true(#err < 300)
+  end)
+end)
+
 describe("bytes", function()
   it("reads an integer, or a number with a unit", function()
     for said, bytes in pairs { [1] = 1, [4096] = 4096, ["10B"] = 10, ["1KiB"] = 1024,
