@@ -116,7 +116,7 @@ end
 
 local list_options = { limit = options.integer_from(1), start_after = "string" }
 
---- The names of tables, in order; and the last one when there are more.
+--- The names of tables, in the order of their bytes; and the last one when there are more.
 ---@param given { limit: integer|nil, start_after: string|nil }|nil
 ---@return string[]|nil names, string|tidetable.error|nil last_or_err, tidetable.code|nil code
 function Database:list_tables(given)
@@ -127,7 +127,8 @@ function Database:list_tables(given)
   end
   local names = {}
   for _, name in ipairs(all) do
-    if not given.start_after or name > given.start_after then
+    -- Not by `>`, which goes by the locale: names would be skipped or repeated.
+    if not given.start_after or core.compare_bytes(name, given.start_after) > 0 then
       if given.limit and #names == given.limit then
         return names, names[#names]
       end
