@@ -450,7 +450,7 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 	int err = store_usage(tide->store, &usage, failure);
 
 	if (!err)
-		err = tide_look(tide, &snapshot, failure);
+		err = tide_look_at_commits(tide, &snapshot, failure);
 	if (err)
 		return err;
 	moment_take(&moment, options->clock);

@@ -86,6 +86,9 @@ struct tide_snapshot {
 	uint64_t commit;             /* the last one that it sees */
 };
 
+/* Takes a snapshot of the last commit, also inside a transaction of the handle. */
+int snapshot_take(struct tide_snapshot **out, struct tide *tide, struct failure *failure);
+
 /* Begins to read from the snapshot: TIMEOUT if its time limit has passed and it was
  * released. Nothing may be lent beyond snapshot_leave. */
 int snapshot_enter(const struct tide_snapshot *snapshot, struct failure *failure);

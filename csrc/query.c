@@ -14,6 +14,7 @@ struct tide_query {
 	struct tide_snapshot *own;   /* when it is the query's */
 	bool pinned;                 /* has or had its own snapshot */
 	int over;                    /* no fill needs that any more: END or an error */
+	bool committed;              /* never reads from a transaction of the handle */
 	struct buffer partition;     /* the value asked for; empty: the whole table */
 	enum type partition_type;
 };
@@ -45,12 +46,19 @@ static int start_range(struct tide_query *query, struct tide *tide, const struct
 	return err;
 }
 
+static int look(const struct tide_query *query, struct tide *tide, struct snapshot *snapshot,
+	struct failure *failure)
+{
+	return query->committed ? tide_look_at_commits(tide, snapshot, failure) :
+		tide_look(tide, snapshot, failure);
+}
+
 static int start_now(struct tide_query *query, struct tide *tide, struct tide_table *table,
 	const struct tide_query_spec *spec, struct failure *failure)
 {
 	struct snapshot snapshot;
 	const struct table *found;
-	int err = tide_look(tide, &snapshot, failure);
+	int err = look(query, tide, &snapshot, failure);
 
 	if (err)
 		return err;
@@ -88,6 +96,7 @@ int tide_query_start(struct tide_query **out, struct tide *tide, struct tide_tab
 	*out = NULL;
 	if (!query)
 		return fail(failure, ERR_NO_MEMORY);
+	query->committed = spec->committed;
 	err = spec->snapshot ? start_at(query, tide, table, spec, failure) :
 		start_now(query, tide, table, spec, failure);
 	query->table = *table;
@@ -115,7 +124,7 @@ static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
 {
 	struct snapshot snapshot;
 	const struct table *found;
-	int err = tide_look(tide, &snapshot, failure);
+	int err = look(query, tide, &snapshot, failure);
 
 	if (err)
 		return err;
@@ -212,9 +221,9 @@ int tide_query_pin(struct tide_query *query, struct tide *tide, uint64_t deadlin
 	int err;
 
 	assert(!query->own);
-	if (tide->transaction.txn)
+	if (!query->committed && tide->transaction.txn)
 		return 0;
-	err = tide_snapshot_open(&query->own, tide, failure);
+	err = snapshot_take(&query->own, tide, failure);
 	if (err)
 		return err;
 	if (deadline_ms)
@@ -248,4 +257,10 @@ void tide_query_finish(struct tide_query *query)
 	buffer_release(&query->partition);
 	memory_give_back(query->whole);
 	memory_give_back(query);
+}
+
+size_t tide_query_bytes(const struct tide_query *query)
+{
+	return sizeof *query + page_bytes(&query->page) + query->partition.cap +
+		(query->whole ? sizeof *query->whole : 0);
 }

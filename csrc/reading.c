@@ -83,17 +83,32 @@ static int get(struct tide *tide, struct txn *txn, const struct table *table, st
 	return err < 0 ? fail_with(failure, err, "table %s", table->row.name) : err;
 }
 
+/* Reads from the snapshot, and ends it. */
+static int get_in(struct tide *tide, const struct snapshot *snapshot, struct tide_table *table,
+	struct slice key, struct buffer *out, uint64_t *sequence, struct failure *failure)
+{
+	const struct table *found = tide_find(tide, table, failure);
+	int err = found ? get(tide, snapshot->txn, found, key, out, sequence, failure) :
+		ERR_NOT_FOUND;
+
+	tide_look_away(tide, snapshot);
+	return err;
+}
+
 int tide_get(struct tide *tide, struct tide_table *table, struct slice key,
 	struct buffer *out, uint64_t *sequence, struct failure *failure)
 {
 	struct snapshot snapshot;
-	const struct table *found;
 	int err = tide_look(tide, &snapshot, failure);
 
-	if (err)
-		return err;
-	found = tide_find(tide, table, failure);
-	err = found ? get(tide, snapshot.txn, found, key, out, sequence, failure) : ERR_NOT_FOUND;
-	tide_look_away(tide, &snapshot);
-	return err;
+	return err ? err : get_in(tide, &snapshot, table, key, out, sequence, failure);
+}
+
+int tide_get_committed(struct tide *tide, struct tide_table *table, struct slice key,
+	struct buffer *out, uint64_t *sequence, struct failure *failure)
+{
+	struct snapshot snapshot;
+	int err = tide_look_at_commits(tide, &snapshot, failure);
+
+	return err ? err : get_in(tide, &snapshot, table, key, out, sequence, failure);
 }

@@ -20,15 +20,12 @@ static int take(struct tide_snapshot *snapshot, struct tide *tide, struct failur
 	return err ? fail_with(failure, err, "the state or the catalog") : 0;
 }
 
-int tide_snapshot_open(struct tide_snapshot **out, struct tide *tide, struct failure *failure)
+int snapshot_take(struct tide_snapshot **out, struct tide *tide, struct failure *failure)
 {
-	struct tide_snapshot *snapshot;
+	struct tide_snapshot *snapshot = memory_zeroed(sizeof *snapshot);
 	int err;
 
 	*out = NULL;
-	if (tide->transaction.txn)
-		return fail(failure, ERR_NESTED);
-	snapshot = memory_zeroed(sizeof *snapshot);
 	if (!snapshot)
 		return fail(failure, ERR_NO_MEMORY);
 	err = take(snapshot, tide, failure);
@@ -37,6 +34,13 @@ int tide_snapshot_open(struct tide_snapshot **out, struct tide *tide, struct fai
 	else
 		*out = snapshot;
 	return err;
+}
+
+int tide_snapshot_open(struct tide_snapshot **out, struct tide *tide, struct failure *failure)
+{
+	*out = NULL;
+	return tide->transaction.txn ? fail(failure, ERR_NESTED) :
+		snapshot_take(out, tide, failure);
 }
 
 void tide_snapshot_close(struct tide_snapshot *snapshot)

@@ -290,3 +290,9 @@ void tide_feed_finish(struct tide_feed *feed)
 	feed_release(&feed->feed);
 	memory_give_back(feed);
 }
+
+size_t tide_feed_bytes(const struct tide_feed *feed)
+{
+	return sizeof *feed + feed->feed.page.cap +
+		feed->feed.floor_count * sizeof *feed->feed.floors;
+}

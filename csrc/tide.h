@@ -60,7 +60,7 @@ struct tide_info {
 	enum tide_durability durability;
 	uint8_t database_id[16];
 	uint8_t incarnation[16];
-	uint64_t sequence;           /* of the last change; 0: there was none */
+	uint64_t sequence;           /* of the last committed change; 0: there was none */
 	uint64_t file_bytes, free_bytes, max_bytes, page_bytes;
 	uint32_t readers, readers_max;       /* slots in use, of all processes; and all */
 	uint64_t oldest_reader_lag;  /* commits since the oldest snapshot that is held, */
@@ -183,10 +183,12 @@ int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
 
 /* --- reading items --- */
 
-/* The item with this key, copied to out: 0, END, NOT_FOUND (the table).
- * *sequence is that of its last change. In a transaction of this handle it
- * sees the transaction's writes. */
+/* Copies the item with this key to out. Returns 0, END if there is none, NOT_FOUND (the
+ * table). *sequence is that of its last change. Inside a transaction of this handle
+ * tide_get sees the transaction's writes; tide_get_committed always reads the last commit. */
 int tide_get(struct tide *tide, struct tide_table *table, struct slice key,
+	struct buffer *out, uint64_t *sequence, struct failure *failure);
+int tide_get_committed(struct tide *tide, struct tide_table *table, struct slice key,
 	struct buffer *out, uint64_t *sequence, struct failure *failure);
 
 /* --- a snapshot that is held --- */
@@ -250,6 +252,8 @@ struct tide_query_spec {
 	bool backward;
 	struct slice start_key;              /* len 0: from the beginning */
 	const struct tide_snapshot *snapshot;        /* NULL: one for each page */
+	bool committed;                      /* reads the last commit; false: inside a
+	                                      * transaction of the handle, its writes too */
 };
 
 struct tide_query;
@@ -279,8 +283,8 @@ int tide_query_place(const struct tide_query *query, struct slice key);
 /* Begins anew, and from now on without the snapshot. */
 void tide_query_rewind(struct tide_query *query);
 
-/* Makes the query read from one snapshot, taken now; or from the transaction that is
- * open. Once. The snapshot is held until a fill fails or gives an empty page, until
+/* Makes the query read from one snapshot, taken now; or, unless it is `committed`, from
+ * the transaction that is open. Once. The snapshot is held until a fill fails or gives an empty page, until
  * deadline_ms as tide_snapshot_limit (0: no limit), or until the query is unpinned or
  * finished. From then on each fill gives an empty page (why: END), or the error that
  * ended it. */
@@ -291,6 +295,9 @@ void tide_query_unpin(struct tide_query *query, int why);
 /* Returns true if a pinned query has read the end. */
 bool tide_query_ended(const struct tide_query *query);
 void tide_query_finish(struct tide_query *query);    /* NULL is fine */
+
+/* Returns the bytes of memory that the query holds. */
+size_t tide_query_bytes(const struct tide_query *query);
 
 /* --- streams --- */
 
@@ -351,6 +358,9 @@ int tide_feed_wait(const struct tide_feed *feed, struct tide *tide, uint32_t ms)
  * notifies no reader. Begins no transaction. */
 bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide);
 void tide_feed_finish(struct tide_feed *feed);       /* NULL is fine */
+
+/* Returns the bytes of memory that the feed holds. */
+size_t tide_feed_bytes(const struct tide_feed *feed);
 
 /* Returns STREAM_ENDED if the feed's one stream gets no more records and all of them were
  * given: it was disabled, or its table deleted. failure says which. */

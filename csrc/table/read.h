@@ -78,4 +78,10 @@ int page_peek(const struct page *page, uint64_t *sequence, struct slice *item);
 void page_clear(struct page *page);
 void page_release(struct page *page);
 
+/* Returns the bytes of memory that the page holds. */
+static inline size_t page_bytes(const struct page *page)
+{
+	return page->bytes.cap + page->scratch.cap;
+}
+
 #endif

@@ -221,6 +221,54 @@ static void in_a_transaction(struct tide *tide, struct tide_table *table)
 	tide_snapshot_close(snapshot);
 }
 
+/* Counts the items of the table that a query gives, pinned or not. */
+static int count_all(struct tide *tide, struct tide_table *table, bool committed, bool pinned)
+{
+	struct tide_query_spec spec = { .committed = committed };
+	struct tide_query *query;
+	size_t bytes;
+	int items;
+
+	MUST(tide_query_start(&query, tide, table, &spec, &failure), failure);
+	bytes = tide_query_bytes(query);
+	CHECK(bytes > 0);
+	if (pinned)
+		MUST(tide_query_pin(query, tide, &failure), failure);
+	items = count(tide, query, 10);
+	CHECK(tide_query_bytes(query) > bytes);
+	tide_query_finish(query);
+	return items;
+}
+
+/* Reads of the last commit don't see what the open transaction has written; others do. */
+static void reads_of_the_last_commit(struct tide *tide)
+{
+	struct tide_table table = create_table(tide, "committed");
+	struct buffer out = { 0 };
+	struct tide_info info;
+	uint64_t last = put_alone(tide, &table, "ann", "1", "old"), sequence;
+
+	begin(tide);
+	put(tide, &table, "ann", "1", "new");
+	put(tide, &table, "ann", "2", "new");
+	CHECK(has(tide, &table, "ann", "1", "new"));
+	MUST(tide_get_committed(tide, &table, item_of(&made, "ann", "1", NULL), &out, &sequence,
+		&failure), failure);
+	CHECK(slice_equal(buffer_slice(&out), item_of(&made, "ann", "1", "old")));
+	CHECK_EQUAL_UINT(sequence, last);
+	CHECK_EQUAL_INT(tide_get_committed(tide, &table, item_of(&made, "ann", "2", NULL), &out,
+		&sequence, &failure), END);
+	for (int pinned = 0; pinned < 2; pinned++) {
+		CHECK_EQUAL_INT(count_all(tide, &table, true, pinned), 1);
+		CHECK_EQUAL_INT(count_all(tide, &table, false, pinned), 2);
+	}
+	MUST(tide_info(tide, &info, &failure), failure);
+	CHECK_EQUAL_UINT(info.sequence, last);
+	commit(tide);
+	CHECK_EQUAL_INT(count_all(tide, &table, true, true), 2);
+	buffer_release(&out);
+}
+
 int main(void)
 {
 	struct tide *tide = open_tide(tide_path("snapshot.tide"));
@@ -231,6 +279,7 @@ int main(void)
 	keys_that_are_none(tide, &table);
 	tables_come_and_go(tide);
 	in_a_transaction(tide, &table);
+	reads_of_the_last_commit(tide);
 	check_clean(tide);
 	builder_release(&made);
 	tide_close(tide);

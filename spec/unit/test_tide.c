@@ -375,6 +375,7 @@ static void feeds_follow(void)
 	CHECK(tide_feed_has_news(all, tide));
 	MUST(tide_feed_start(&latest, tide, id, TIDE_LATEST, 0, &failure), failure);
 	put_alone(tide, &table, "a", "1", "y");
+	CHECK(tide_feed_bytes(all) > 0);
 	MUST(tide_feed_fill(all, tide, 1, &failure), failure);
 	CHECK_EQUAL_INT(tide_feed_peek(all, &stream, &bytes), 0);
 	CHECK_EQUAL_UINT(tide_feed_position(all), 0);
