@@ -17,6 +17,16 @@ static inline struct slice check_slice(lua_State *L, int index)
 	return slice;
 }
 
+/* An integer from least to most; raises an argument error for any other. */
+static inline lua_Integer check_choice(lua_State *L, int index, lua_Integer least,
+	lua_Integer most)
+{
+	lua_Integer choice = luaL_checkinteger(L, index);
+
+	luaL_argcheck(L, choice >= least && choice <= most, index, "out of range");
+	return choice;
+}
+
 /* Seconds as whole ms, one too many rather than one too few; what is not above 0
  * is none at all, and more than `most` is that. */
 static inline uint64_t check_ms(lua_State *L, int index, uint64_t most)

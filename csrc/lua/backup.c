@@ -39,9 +39,15 @@ static int backup(lua_State *L)
 	struct backup_handle *handle = new_child(L, 1, sizeof *handle, BACKUP_TYPE, 1,
 		finish_backup);
 	struct failure failure;
+	int err;
 
 	database = check_database(L, 1);
-	if (tide_backup_start(&handle->backup, database->tide, &options, &failure))
+	err = tide_backup_start(&handle->backup, database->tide, &options, &failure);
+	if (err && collect_forgotten(L, &failure)) {
+		check_database(L, 1);
+		err = tide_backup_start(&handle->backup, database->tide, &options, &failure);
+	}
+	if (err)
 		return return_failure(L, &failure);
 	adopt(&handle->child, database);
 	return 1;
@@ -141,6 +147,7 @@ void open_backups(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	new_type(L, BACKUP_TYPE, finish_child);
+	new_type(L, BACKUP_TYPE, finish_child, finish_child);
+	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
 }

@@ -30,9 +30,15 @@ static int bell(lua_State *L)
 	enum tide_event event = lua_toboolean(L, 2) ? TIDE_UNLOCKS : TIDE_COMMITS;
 	struct bell_handle *handle = new_child(L, 1, sizeof *handle, BELL_TYPE, 1, finish_bell);
 	struct failure failure;
+	int err;
 
 	check_database(L, 1);
-	if (tide_bell_open(&handle->bell, database->tide, event, &failure))
+	err = tide_bell_open(&handle->bell, database->tide, event, &failure);
+	if (err && collect_forgotten(L, &failure)) {
+		check_database(L, 1);
+		err = tide_bell_open(&handle->bell, database->tide, event, &failure);
+	}
+	if (err)
 		return return_failure(L, &failure);
 	adopt(&handle->child, database);
 	return 1;
@@ -86,6 +92,7 @@ void open_bells(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	new_type(L, BELL_TYPE, finish_child);
+	new_type(L, BELL_TYPE, finish_child, finish_child);
+	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
 }

@@ -25,7 +25,8 @@ void push_binary(lua_State *L, struct slice bytes)
 
 static struct slice check_binary(lua_State *L, int index)
 {
-	luaL_checkudata(L, index, BINARY_TYPE);
+	if (kind_at(L, index) != KIND_BINARY)
+		luaL_typeerror(L, index, BINARY_TYPE);
 	return binary_at(L, index);
 }
 

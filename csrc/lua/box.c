@@ -1,16 +1,16 @@
 /* box.c - bytes of the core in memory of Lua's own. */
 #include "lua/box.h"
 
-#include <lauxlib.h>
+#include "lua/handle.h"
 
-#define BOX_TYPE "tidetable.core.box"
+static const char BOX_TYPE[] = "tidetable.core.box";
 
 struct box *new_box(lua_State *L)
 {
 	struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
 
 	*box = (struct box){ 0 };
-	luaL_setmetatable(L, BOX_TYPE);
+	set_type(L, BOX_TYPE);
 	return box;
 }
 
@@ -31,7 +31,7 @@ struct box *take_box(lua_State *L, int owner, int n, struct box **kept)
 
 static int release_box(lua_State *L)
 {
-	struct box *box = lua_touserdata(L, 1);
+	struct box *box = check_type(L, 1, BOX_TYPE);
 
 	buffer_release(&box->bytes);
 	return 0;
@@ -39,8 +39,6 @@ static int release_box(lua_State *L)
 
 void open_boxes(lua_State *L)
 {
-	luaL_newmetatable(L, BOX_TYPE);
-	lua_pushcfunction(L, release_box);
-	lua_setfield(L, -2, "__gc");
+	new_type(L, BOX_TYPE, release_box, NULL);
 	lua_pop(L, 1);
 }

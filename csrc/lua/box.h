@@ -9,6 +9,7 @@
 #define LUA_BOX_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <lua.h>
 
@@ -16,6 +17,7 @@
 
 /* A userdata: its bytes are good as long as it stands on the stack. */
 struct box {
+	uintptr_t type;
 	struct buffer bytes;
 	bool taken;
 };

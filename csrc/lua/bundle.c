@@ -15,7 +15,7 @@ static const char BUNDLE_TYPE[] = "tidetable.core.bundle";
 #define BUNDLE_BYTES (4u << 20)
 
 struct bundle {
-	const char *type;
+	type_word type;
 	struct builder builder;
 	struct buffer bytes;         /* of each item the length (u32), the item */
 	size_t at;                   /* what has been stored of them */
@@ -26,8 +26,8 @@ static int bundle(lua_State *L)
 {
 	struct bundle *bundle = lua_newuserdatauv(L, sizeof *bundle, 0);
 
-	*bundle = (struct bundle){ .type = BUNDLE_TYPE };
-	luaL_setmetatable(L, BUNDLE_TYPE);
+	*bundle = (struct bundle){ 0 };
+	set_type(L, BUNDLE_TYPE);
 	return 1;
 }
 
@@ -154,6 +154,7 @@ void open_bundles(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	new_type(L, BUNDLE_TYPE, release_bundle);
+	new_type(L, BUNDLE_TYPE, release_bundle, release_bundle);
+	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
 }

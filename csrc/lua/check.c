@@ -37,12 +37,25 @@ static int check(lua_State *L)
 	struct checkup_handle *handle = new_child(L, 1, sizeof *handle, CHECKUP_TYPE, 1,
 		finish_checkup);
 	struct failure failure;
+	int err;
 
 	database = check_database(L, 1);
-	if (tide_checkup_start(&handle->checkup, database->tide, &failure))
+	err = tide_checkup_start(&handle->checkup, database->tide, &failure);
+	if (err && collect_forgotten(L, &failure)) {
+		check_database(L, 1);
+		err = tide_checkup_start(&handle->checkup, database->tide, &failure);
+	}
+	if (err)
 		return return_failure(L, &failure);
 	adopt(&handle->child, database);
 	return 1;
+}
+
+static int start_file(struct checkup_handle *handle, const char *path, bool apart,
+	uint32_t patience_ms, struct failure *failure)
+{
+	return apart ? tide_checkup_apart(&handle->checkup, path, patience_ms, failure) :
+		tide_checkup_file(&handle->checkup, path, failure);
 }
 
 /* check_file(path, patience in seconds: in a child process | nil) -> checkup */
@@ -54,12 +67,10 @@ static int check_file(lua_State *L)
 	struct checkup_handle *handle = new_child(L, 1, sizeof *handle, CHECKUP_TYPE, 1,
 		finish_checkup);
 	struct failure failure;
-	int err;
+	int err = start_file(handle, path, apart, patience_ms, &failure);
 
-	if (apart)
-		err = tide_checkup_apart(&handle->checkup, path, patience_ms, &failure);
-	else
-		err = tide_checkup_file(&handle->checkup, path, &failure);
+	if (err && collect_forgotten(L, &failure))
+		err = start_file(handle, path, apart, patience_ms, &failure);
 	return err ? return_failure(L, &failure) : 1;
 }
 
@@ -146,6 +157,7 @@ void open_checks(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	new_type(L, CHECKUP_TYPE, finish_child);
+	new_type(L, CHECKUP_TYPE, finish_child, finish_child);
+	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
 }

@@ -6,12 +6,13 @@
 #include "lua/handle.h"
 
 struct clock_handle {
+	type_word type;
 	struct clock *clock;
 };
 
 static struct clock_handle *check_clock(lua_State *L, int index)
 {
-	struct clock_handle *handle = luaL_checkudata(L, index, CLOCK_TYPE);
+	struct clock_handle *handle = check_type(L, index, CLOCK_TYPE);
 
 	luaL_argcheck(L, handle->clock, index, "the clock is gone");
 	return handle;
@@ -32,7 +33,7 @@ static uint64_t check_ms(lua_State *L, int index)
 
 static int drop_clock(lua_State *L)
 {
-	struct clock_handle *handle = luaL_checkudata(L, 1, CLOCK_TYPE);
+	struct clock_handle *handle = check_type(L, 1, CLOCK_TYPE);
 
 	tide_clock_drop(handle->clock);
 	handle->clock = NULL;
@@ -45,7 +46,7 @@ static int manual_clock(lua_State *L)
 	struct clock_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
 
 	handle->clock = NULL;
-	luaL_setmetatable(L, CLOCK_TYPE);
+	set_type(L, CLOCK_TYPE);
 	handle->clock = tide_clock_manual(ms);
 	return handle->clock ? 1 : luaL_error(L, "not enough memory");
 }
@@ -53,7 +54,7 @@ static int manual_clock(lua_State *L)
 /* is_clock(value) */
 static int is_clock(lua_State *L)
 {
-	const struct clock_handle *handle = luaL_testudata(L, 1, CLOCK_TYPE);
+	const struct clock_handle *handle = test_type(L, 1, CLOCK_TYPE);
 
 	lua_pushboolean(L, handle && handle->clock);
 	return 1;
@@ -93,13 +94,9 @@ void open_clocks(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	luaL_newmetatable(L, CLOCK_TYPE);
+	new_type(L, CLOCK_TYPE, drop_clock, NULL);
 	luaL_newlib(L, methods);
 	lua_setfield(L, -2, "__index");
-	lua_pushcfunction(L, drop_clock);
-	lua_setfield(L, -2, "__gc");
-	lua_pushliteral(L, "tidetable");
-	lua_setfield(L, -2, "__metatable");
 	lua_pop(L, 1);
 	lua_pushcfunction(L, manual_clock);
 	lua_setfield(L, -2, "manual_clock");

@@ -32,26 +32,28 @@ static void finish_feed(struct child *child)
 	handle->feed = NULL;
 }
 
-/* feed(db, stream id or 0, from, at, limit) */
+/* feed(db, stream id or 0, from, at, limit | nil) */
 static int feed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	uint32_t stream = (uint32_t)luaL_checkinteger(L, 2);
-	enum tide_from from = (enum tide_from)luaL_checkinteger(L, 3);
+	enum tide_from from = (enum tide_from)check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_TIME);
 	lua_Integer at = luaL_checkinteger(L, 4);
+	lua_Integer limit = luaL_optinteger(L, 5, INT64_MAX);
 	struct feed_handle *handle = new_child(L, 1, sizeof *handle, FEED_TYPE, USER_VALUES,
 		finish_feed);
 	struct failure failure;
 
-	handle->left = (uint64_t)luaL_optinteger(L, 5, INT64_MAX);
+	handle->left = (uint64_t)limit;
 	lua_newtable(L);
 	lua_setiuservalue(L, -2, VALUE_INFOS);
-	push_record_type(L);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, RECORD_TYPE);
 	lua_setiuservalue(L, -2, VALUE_RECORD_TYPE);
 	check_database(L, 1);
 	if (tide_feed_start(&handle->feed, database->tide, stream, from, (uint64_t)at, &failure))
 		return return_failure(L, &failure);
 	adopt(&handle->child, database);
+	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
 	return 1;
 }
 
@@ -169,6 +171,8 @@ static int next_or_fail(lua_State *L, struct failure *failure)
 		handle->page = LARGEST_PAGE;
 	max = handle->left < handle->page ? (uint32_t)handle->left : handle->page;
 	err = tide_feed_fill(handle->feed, database->tide, max, failure);
+	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
+	check_open(L, &handle->child);
 	return err ? err : push_next(L, handle, failure);
 }
 
@@ -292,6 +296,7 @@ void open_feeds(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	new_type(L, FEED_TYPE, finish_child);
+	new_type(L, FEED_TYPE, finish_child, finish_child);
+	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
 }

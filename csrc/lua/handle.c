@@ -3,7 +3,10 @@
 #include "lua/field.h"
 #include "lua/handle.h"
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <lauxlib.h>
 
@@ -18,15 +21,92 @@ const char WAITER_TYPE[] = "tidetable.core.waiter";
 const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
 const char BACKUP_TYPE[] = "tidetable.core.backup";
 const char CHECKUP_TYPE[] = "tidetable.core.checkup";
+const char CLOCK_TYPE[] = "tidetable.core.clock";
+
+/* Up to CHARGED_FROM bytes held by the children of a database are not worth a step of the
+ * collector: loops close their iterators. Above, it is told of each CHARGE_BYTES. */
+#define CHARGED_FROM ((size_t)8 << 20)
+#define CHARGE_BYTES ((size_t)256 << 10)
+#define COLLECTED_FROM ((size_t)256 << 20)
+
+/* The types of children, which finish_child accepts. */
+static const char *const child_types[] = {
+	QUERY_TYPE, FEED_TYPE, BELL_TYPE, WAITER_TYPE, SNAPSHOT_TYPE, BACKUP_TYPE,
+	CHECKUP_TYPE,
+};
+
+/* --- types --- */
+
+/* Written once; two threads that load the library at once both find the first number. */
+static atomic_uintptr_t secret;
+
+void open_types(lua_State *L)
+{
+	uintptr_t drawn, none = 0;
+
+	if (atomic_load(&secret))
+		return;
+	if (getrandom(&drawn, sizeof drawn, 0) != sizeof drawn)
+		luaL_error(L, "the system gives no random numbers");
+	atomic_compare_exchange_strong(&secret, &none, drawn | 1);
+}
+
+type_word word_of(const char *type)
+{
+	return (uintptr_t)type ^ atomic_load_explicit(&secret, memory_order_relaxed);
+}
+
+void *test_type(lua_State *L, int index, const char *type)
+{
+	type_word *word = lua_touserdata(L, index);
+
+	/* The length of a light userdata is 0. */
+	if (!word || lua_rawlen(L, index) < sizeof *word || *word != word_of(type))
+		return NULL;
+	return word;
+}
 
 void *check_type(lua_State *L, int index, const char *type)
 {
-	void *handle = lua_touserdata(L, index);
+	void *handle = test_type(L, index, type);
 
-	if (!handle || lua_rawlen(L, index) < sizeof type || *(const char **)handle != type)
+	if (!handle)
 		luaL_typeerror(L, index, type);
 	return handle;
 }
+
+void set_type(lua_State *L, const char *type)
+{
+	*(type_word *)lua_touserdata(L, -1) = word_of(type);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, type);
+	lua_setmetatable(L, -2);
+}
+
+static void set_function(lua_State *L, const char *name, lua_CFunction function)
+{
+	if (!function)
+		return;
+	lua_pushcfunction(L, function);
+	lua_setfield(L, -2, name);
+}
+
+void new_type(lua_State *L, const char *type, lua_CFunction collect, lua_CFunction close)
+{
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, type) == LUA_TTABLE)
+		return;
+	lua_pop(L, 1);
+	lua_createtable(L, 0, 4);
+	lua_pushstring(L, type);
+	lua_setfield(L, -2, "__name");
+	lua_pushliteral(L, "tidetable");
+	lua_setfield(L, -2, "__metatable");
+	set_function(L, "__gc", collect);
+	set_function(L, "__close", close);
+	lua_pushvalue(L, -1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, type);
+}
+
+/* --- errors --- */
 
 static int raise(lua_State *L, int err)
 {
@@ -36,7 +116,7 @@ static int raise(lua_State *L, int err)
 	return raise_failure(L, &failure);
 }
 
-static void check_usable(lua_State *L, const struct database *database)
+void check_usable(lua_State *L, const struct database *database)
 {
 	struct failure failure;
 
@@ -89,9 +169,8 @@ void *new_child(lua_State *L, int index, size_t size, const char *type, int valu
 	index = lua_absindex(L, index);
 	child = lua_newuserdatauv(L, size, values);
 	memset(child, 0, size);
-	child->type = type;
 	child->finish = finish;
-	luaL_setmetatable(L, type);
+	set_type(L, type);
 	lua_pushvalue(L, index);
 	lua_setiuservalue(L, -2, 1);
 	return child;
@@ -117,33 +196,81 @@ static void leave_list(struct child *child)
 		child->next->previous = child->previous;
 }
 
+static void set_held(struct child *child, size_t bytes)
+{
+	struct database *database = child->database;
+
+	database->held = database->held - child->held + bytes;
+	child->held = bytes;
+	if (database->charged > database->held)
+		database->charged = database->held;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Collects all garbage when the pace of the collector was not enough: in generational mode
+ * it doesn't visit children that have become old. The next time at least four times what
+ * is left must be held, and twice as much as Lua itself holds, so it happens rarely. */
+static void collect_all(lua_State *L, struct database *database)
+{
+	lua_gc(L, LUA_GCCOLLECT);
+	database->charged = larger(database->held, CHARGED_FROM);
+	database->collect_at = larger(4 * database->held, COLLECTED_FROM);
+	database->collect_at = larger(database->collect_at,
+		2 * 1024 * (size_t)lua_gc(L, LUA_GCCOUNT));
+}
+
+void hold_memory(lua_State *L, struct child *child, size_t bytes)
+{
+	struct database *database = child->database;
+	size_t known = larger(database->charged, CHARGED_FROM), more;
+
+	set_held(child, bytes);
+	if (database->held < known + CHARGE_BYTES || lua_gc(L, LUA_GCISRUNNING) != 1)
+		return;
+	more = database->held - known;
+	database->charged = database->held;
+	if (database->held > larger(database->collect_at, COLLECTED_FROM))
+		collect_all(L, database);
+	else
+		lua_gc(L, LUA_GCSTEP, (int)(more / 1024));
+}
+
+bool collect_forgotten(lua_State *L, const struct failure *failure)
+{
+	bool runs_out = failure->err == ERR_READERS_FULL || (failure->err == ERR_STORE &&
+		(failure->system == EMFILE || failure->system == ENFILE ||
+		 failure->system == ENOSPC || failure->system == EAGAIN));
+
+	if (runs_out)
+		lua_gc(L, LUA_GCCOLLECT);
+	return runs_out;
+}
+
 static void finish(struct child *child)
 {
-	if (child->database)
+	if (child->database) {
+		set_held(child, 0);
 		leave_list(child);
+	}
 	child->finish(child);
 	child->database = NULL;
 }
 
 int finish_child(lua_State *L)
 {
-	struct child *child = lua_touserdata(L, 1);
+	for (size_t i = 0; i < sizeof child_types / sizeof *child_types; i++) {
+		struct child *child = test_type(L, 1, child_types[i]);
 
-	luaL_argcheck(L, child != NULL, 1, "handle expected");
-	finish(child);
-	return 0;
-}
-
-void new_type(lua_State *L, const char *type, lua_CFunction finish_function)
-{
-	luaL_newmetatable(L, type);
-	lua_pushcfunction(L, finish_function);
-	lua_setfield(L, -2, "__gc");
-	lua_pushcfunction(L, finish_function);
-	lua_setfield(L, -2, "__close");
-	lua_pushliteral(L, "tidetable");
-	lua_setfield(L, -2, "__metatable");
-	lua_pop(L, 1);
+		if (child) {
+			finish(child);
+			return 0;
+		}
+	}
+	return luaL_typeerror(L, 1, "query, feed, bell, waiter, snapshot, backup or checkup");
 }
 
 /* --- databases: made and closed here --- */
@@ -160,14 +287,16 @@ static void release(struct database *database)
 	buffer_release(&database->bytes);
 }
 
-/* The collector's, or that of a state which ends inside a transaction. */
+/* __gc. The collector calls it outside of transactions, because the C function of
+ * db:transact has the handle on its stack; or when the state is closed inside one
+ * (os.exit), which does not return. */
 static int collect_database(lua_State *L)
 {
-	release(lua_touserdata(L, 1));
+	release(check_type(L, 1, DATABASE_TYPE));
 	return 0;
 }
 
-/* A transaction's function can't close the ground under itself. */
+/* Also __close. Raises NESTED inside a transaction of the handle. */
 static int close_database(lua_State *L)
 {
 	struct database *database = check_type(L, 1, DATABASE_TYPE);
@@ -186,23 +315,26 @@ static int open_database(lua_State *L)
 		.in_memory = lua_isnoneornil(L, 1),
 		.read_only = lua_toboolean(L, 2),
 		.create = lua_toboolean(L, 3),
-		.durability = (enum tide_durability)luaL_checkinteger(L, 4),
+		.durability = (enum tide_durability)check_choice(L, 4, TIDE_FULL, TIDE_NONE),
 		.max_bytes = (uint64_t)luaL_checkinteger(L, 5),
 		.clock = opt_clock(L, 6),
 		.alone = lua_toboolean(L, 7),
 	};
-	struct database *database = lua_newuserdatauv(L, sizeof *database, 2);
+	struct database *database;
 	struct failure failure;
+	int err;
 
+	lua_settop(L, 7);
+	database = lua_newuserdatauv(L, sizeof *database, 2);
 	memset(database, 0, sizeof *database);
-	database->type = DATABASE_TYPE;
+	set_type(L, DATABASE_TYPE);
 	database->running = running_transactions(L);
-	luaL_setmetatable(L, DATABASE_TYPE);
 	lua_pushvalue(L, 6);
 	lua_setiuservalue(L, -2, 1);
-	if (tide_open(&database->tide, &options, &failure))
-		return return_failure(L, &failure);
-	return 1;
+	err = tide_open(&database->tide, &options, &failure);
+	if (err && collect_forgotten(L, &failure))
+		err = tide_open(&database->tide, &options, &failure);
+	return err ? return_failure(L, &failure) : 1;
 }
 
 static int is_closed(lua_State *L)
@@ -291,6 +423,13 @@ static int trim(lua_State *L)
 	return 2;
 }
 
+/* held(db) -> bytes of memory that its iterators hold */
+static int held(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)check_database(L, 1)->held);
+	return 1;
+}
+
 /* elapsed() -> seconds since some moment, for time limits */
 static int elapsed(lua_State *L)
 {
@@ -313,11 +452,13 @@ void open_databases(lua_State *L)
 		{ "check_name", check_name },
 		{ "sync", sync },
 		{ "trim", trim },
+		{ "held", held },
 		{ "elapsed", elapsed },
 		{ "finish", finish_child },
 		{ NULL, NULL },
 	};
 
-	new_type(L, DATABASE_TYPE, collect_database);
+	new_type(L, DATABASE_TYPE, collect_database, close_database);
+	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
 }

@@ -10,6 +10,8 @@
 #ifndef LUA_HANDLE_H
 #define LUA_HANDLE_H
 
+#include <stdint.h>
+
 #include <lua.h>
 
 #include "codec/builder.h"
@@ -25,8 +27,14 @@ extern const char WAITER_TYPE[];
 extern const char SNAPSHOT_TYPE[];
 extern const char BACKUP_TYPE[];
 extern const char CHECKUP_TYPE[];
-#define CLOCK_TYPE "tidetable.core.clock"
-#define RECORD_TYPE "tidetable.record"
+extern const char CLOCK_TYPE[];
+extern const char RECORD_TYPE[];
+
+/* The first word of each userdata that a script can get hold of and that is not a value
+ * (numbers and binaries): the address of the type's name, mixed with a random number that is
+ * drawn when the library is loaded. A script can choose the bytes of a tidetable.binary and
+ * find out addresses ("%p"), but it can't read this word, so it can't make one. */
+typedef uintptr_t type_word;
 
 struct child;
 struct database;
@@ -38,11 +46,14 @@ struct running {
 };
 
 struct database {
-	const char *type;
+	type_word type;
 	struct tide *tide;           /* NULL: closed */
 	struct child *children;
 	struct running *running;     /* its state's */
 	struct database *outer;      /* whose transaction the open one runs inside */
+	size_t held;                 /* bytes of memory that the children hold */
+	size_t charged;              /* of which the collector knows */
+	size_t collect_at;           /* bytes held at which all garbage is collected */
 	uint64_t deadline_ms;        /* of the open transaction, by tide_elapsed_ms */
 	uint64_t transactions;       /* how many were begun: which one is open */
 	struct builder builder;      /* arguments being read; three for BETWEEN */
@@ -51,17 +62,17 @@ struct database {
 	struct box *box;             /* for the item that get gives; user value 2 */
 };
 
-/* What is made from a database; the first member of each. The type is the
- * address of its name above, so that telling it compares no text. */
+/* What is made from a database; the first member of each. */
 struct child {
-	const char *type;
+	type_word type;
 	struct database *database;   /* NULL: finished; or of none */
 	struct child *next, *previous;
+	size_t held;                 /* bytes of memory, as hold_memory was told */
 	void (*finish)(struct child *child);
 };
 
 struct table_handle {
-	const char *type;
+	type_word type;
 	struct database *database;   /* kept by user value 1 */
 	struct tide_table table;
 };
@@ -72,20 +83,33 @@ struct snapshot_handle {
 	uint64_t deadline_ms;
 };
 
+/* Raises CLOSED or FORKED unless the database can be used. */
+void check_usable(lua_State *L, const struct database *database);
+
 /* The database at index: raises what is wrong with it. */
 struct database *check_database(lua_State *L, int index);
 
 /* The table at index, and its database. */
 struct table_handle *check_table(lua_State *L, int index, struct database **database);
 
-/* The type's address first in a userdata of ours: so it is told apart. Raises
- * what luaL_checkudata raises. */
+/* Returns the userdata at index; raises the error of luaL_checkudata unless it has this
+ * type. No byte beyond the userdata's length is read. */
 void *check_type(lua_State *L, int index, const char *type);
+
+/* The same, but returns NULL for any other value. */
+void *test_type(lua_State *L, int index, const char *type);
+
+/* Returns the first word of userdata of a type. */
+type_word word_of(const char *type);
+
+/* Sets the first word and the metatable of the userdata on top of the stack. */
+void set_type(lua_State *L, const char *type);
 
 /* A child of this type at index; raises CLOSED when it is finished. */
 void *check_child(lua_State *L, int index, const char *type, struct database **database);
 
-/* Looks again, after Lua has allocated: raises when a finalizer has finished it. */
+/* Raises CLOSED if the child is finished: to be called again after Lua has allocated, for
+ * a finalizer may have finished it. */
 void check_open(lua_State *L, const struct child *child);
 
 /* A new zeroed child of the database at index, on the stack, with its user
@@ -96,11 +120,28 @@ void *new_child(lua_State *L, int index, size_t size, const char *type, int valu
 /* Puts it into the database's list, once what it holds is open. */
 void adopt(struct child *child, struct database *database);
 
-/* Finishes it; twice is fine. __gc, __close and close are this. */
+/* Collects all garbage and returns true if the failure is that something has run out which
+ * forgotten handles hold: descriptors, inotify watches, reader slots, threads. The caller
+ * then tries once more, after it has checked its handles again: finalizers have run. */
+bool collect_forgotten(lua_State *L, const struct failure *failure);
+
+/* Notes how many bytes of the core's memory a child that was adopted holds. Lua's collector
+ * does not see them, so it is told of them as of memory that Lua allocates: children that
+ * nothing refers to any more are then finalized in time. Finalizers may run in here, and
+ * finish this child too. */
+void hold_memory(lua_State *L, struct child *child, size_t bytes);
+
+/* Finishes the child at 1 (argument error unless it is one); twice is fine. This is
+ * __gc, __close and close of each type of child. */
 int finish_child(lua_State *L);
 
-/* Makes a metatable with __gc, __close and __name; methods by __index. */
-void new_type(lua_State *L, const char *type, lua_CFunction finish);
+/* Creates the metatable of a type, or finds it when the module is loaded again, and
+ * sets __name and __metatable. collect becomes __gc, close becomes __close; NULL: none.
+ * Leaves the metatable on the stack. */
+void new_type(lua_State *L, const char *type, lua_CFunction collect, lua_CFunction close);
+
+/* Draws the random number of type_word. Once in a process; raises if there is none. */
+void open_types(lua_State *L);
 
 /* Each adds its functions to the table on top of the stack. */
 void open_databases(lua_State *L);
@@ -129,7 +170,6 @@ struct clock *opt_clock(lua_State *L, int index);
 /* Makes an empty record with room for so many bytes of what is on the stack, what
  * is known about its stream and the type of records; returns where they go. */
 uint8_t *new_record(lua_State *L, size_t len);
-void push_record_type(lua_State *L);
 
 /* Raises TIMEOUT when the open transaction has passed its time limit. */
 void check_deadline(lua_State *L, const struct database *database);

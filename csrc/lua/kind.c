@@ -3,10 +3,8 @@
 
 #include <lauxlib.h>
 
-/* Only their addresses count: slots[k] is where the registry has the metatable
- * of kind k, mark is where a metatable has its kind. */
+/* Only the addresses count: registry[&slots[k]] is the metatable of kind k. */
 static const char slots[KIND_COUNT] = { 0 };
-static const char mark = 0;
 
 static const char *const names[KIND_COUNT] = {
 	[KIND_NUMBER] = NUMBER_TYPE,
@@ -20,11 +18,16 @@ static const char *const names[KIND_COUNT] = {
 
 void kind_create(lua_State *L, enum kind kind)
 {
-	luaL_newmetatable(L, names[kind]);
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &slots[kind]) != LUA_TTABLE) {
+		lua_pop(L, 1);
+		lua_createtable(L, 0, 12);
+		lua_pushstring(L, names[kind]);
+		lua_setfield(L, -2, "__name");
+		lua_pushvalue(L, -1);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &slots[kind]);
+	}
 	lua_pushinteger(L, kind);
-	lua_rawsetp(L, -2, &mark);
-	lua_pushvalue(L, -1);
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &slots[kind]);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, lua_topointer(L, -2));
 }
 
 enum kind kind_at(lua_State *L, int index)
@@ -33,7 +36,7 @@ enum kind kind_at(lua_State *L, int index)
 
 	if (!lua_getmetatable(L, index))
 		return KIND_NONE;
-	if (lua_rawgetp(L, -1, &mark) == LUA_TNUMBER)
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, lua_topointer(L, -1)) == LUA_TNUMBER)
 		kind = (enum kind)lua_tointeger(L, -1);
 	lua_pop(L, 2);
 	return kind;

@@ -1,14 +1,15 @@
 /* kind.h - the metatables of tidetable's own values, made once and found fast.
  *
- * A metatable of ours holds its kind under a key that no Lua code can make, so
- * telling a kind is two raw accesses and no name is compared.
+ * The registry maps the address of each metatable to its kind, so finding a kind is two
+ * raw accesses and compares no name. The kind isn't stored in the metatable: a script can
+ * read and change the metatables of lists, maps and sets.
  */
 #ifndef LUA_KIND_H
 #define LUA_KIND_H
 
 #include <lua.h>
 
-/* Their names in the registry; the value in __name. */
+/* Their names: the value in __name. */
 #define NUMBER_TYPE "tidetable.number"
 #define BINARY_TYPE "tidetable.binary"
 #define LIST_TYPE "tidetable.list"

@@ -16,6 +16,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L);
 VISIBLE int luaopen_tidetable_core(lua_State *L)
 {
 	luaL_checkversion(L);
+	open_types(L);
 	lua_newtable(L);
 	open_failures(L);
 	open_databases(L);

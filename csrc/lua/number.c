@@ -48,7 +48,8 @@ void push_number_object(lua_State *L, struct slice bytes)
 
 struct slice check_number(lua_State *L, int index)
 {
-	luaL_checkudata(L, index, NUMBER_TYPE);
+	if (kind_at(L, index) != KIND_NUMBER)
+		luaL_typeerror(L, index, NUMBER_TYPE);
 	return number_at(L, index);
 }
 
@@ -192,6 +193,8 @@ static bool compare_operands(lua_State *L, int *order)
 	int other = first ? 2 : 1;
 	bool ordered;
 
+	if (!first)
+		check_number(L, 2);
 	if (!is_number(L, other))
 		return luaL_error(L, "attempt to compare a number with a %s",
 			luaL_typename(L, other));

@@ -12,10 +12,12 @@ struct query_handle {
 	struct child child;
 	struct tide_query *query;
 	struct snapshot_handle *held;        /* the second user value; NULL: none */
+	bool pinned;
+	bool rewound;                /* with a snapshot: no longer reads from it */
 	uint64_t left;               /* how many items it may still give; with a */
 	                             /* snapshot: how many a page reads */
 	uint64_t deadline_ms;        /* of a pinned snapshot; 0: none */
-	uint64_t inside;             /* the transaction it was made in; 0: none */
+	uint64_t inside;             /* the transaction that it reads; 0: none */
 };
 
 static void finish_query(struct child *child)
@@ -87,6 +89,22 @@ static struct query_handle *new_query(lua_State *L, int index)
 	return handle;
 }
 
+/* Chooses what the query reads: a snapshot, the open transaction (inside; raises CLOSED,
+ * TIMEOUT), or the last commit. A query with a snapshot may be run again in a transaction. */
+static void choose_source(lua_State *L, struct query_handle *handle,
+	const struct database *database, bool inside, struct tide_query_spec *spec)
+{
+	spec->committed = !inside && !handle->held;
+	if (handle->held) {
+		spec->snapshot = check_held(L, handle->held);
+		luaL_argcheck(L, handle->held->child.database == database, 9,
+			"a snapshot of the table's database expected");
+	} else if (inside) {
+		check_deadline(L, database);
+		handle->inside = database->transactions;
+	}
+}
+
 /* The table's keys, as the query will see them. */
 static int read_schema(struct database *database, struct table_handle *table,
 	const struct tide_snapshot *snapshot, struct key_schema *schema, struct failure *failure)
@@ -107,7 +125,8 @@ static int read_schema(struct database *database, struct table_handle *table,
 	return err;
 }
 
-/* query(table, partition | nil, comparison, a, b, descending, start_key, limit, snapshot) */
+/* query(table, partition | nil, comparison, a, b, descending, start_key, limit, snapshot | nil,
+ * whether it reads the open transaction) */
 static int query(lua_State *L)
 {
 	struct database *database;
@@ -119,14 +138,12 @@ static int query(lua_State *L)
 	struct failure failure;
 	int err;
 
-	lua_settop(L, 9);
+	lua_settop(L, 10);
 	handle = new_query(L, 9);
 	check_table(L, 1, &database);
 	/* From here to adopt nothing of Lua's is asked for. */
 	handle->left = (uint64_t)luaL_optinteger(L, 8, INT64_MAX);
-	handle->inside = !handle->held && tide_in_transaction(database->tide) ?
-		database->transactions : 0;
-	spec.snapshot = handle->held ? check_held(L, handle->held) : NULL;
+	choose_source(L, handle, database, lua_toboolean(L, 10), &spec);
 	err = read_schema(database, table, spec.snapshot, &schema, &failure);
 	if (!err)
 		err = read_spec(L, database, &schema, &spec, &partition, &failure);
@@ -137,6 +154,7 @@ static int query(lua_State *L)
 	if (tide_query_start(&handle->query, database->tide, &table->table, &spec, &failure))
 		return return_failure(L, &failure);
 	adopt(&handle->child, database);
+	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
 	return 1;
 }
 
@@ -149,16 +167,46 @@ static int raise_late(lua_State *L, struct query_handle *handle, const char *why
 	return raise_failure(L, &failure);
 }
 
+/* Raises CLOSED when the transaction that the query reads has ended, also for the items
+ * of its page. */
+static void check_inside(lua_State *L, struct query_handle *handle,
+	const struct database *database)
+{
+	if (handle->inside && (handle->inside != database->transactions ||
+			!tide_in_transaction(database->tide)))
+		raise_late(L, handle, "the transaction has ended", ERR_CLOSED);
+}
+
+/* A query without a snapshot that is held for others. */
+static struct query_handle *check_plain(lua_State *L, struct database **database)
+{
+	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
+
+	luaL_argcheck(L, !handle->held, 1, "a query without a snapshot expected");
+	check_inside(L, handle, *database);
+	return handle;
+}
+
 /* pin(query, seconds): one snapshot for all its pages */
 static int pin(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, &database);
+	struct query_handle *handle = check_plain(L, &database);
 	struct failure failure;
+	int err;
 
+	luaL_argcheck(L, !handle->pinned, 1, "a query without a snapshot expected");
 	handle->deadline_ms = tide_elapsed_ms() + check_time_limit(L, 2);
-	if (tide_query_pin(handle->query, database->tide, handle->deadline_ms, &failure))
+	err = tide_query_pin(handle->query, database->tide, handle->deadline_ms,
+		&failure);
+	if (err && collect_forgotten(L, &failure)) {
+		check_plain(L, &database);
+		err = tide_query_pin(handle->query, database->tide, handle->deadline_ms,
+			&failure);
+	}
+	if (err)
 		return return_failure(L, &failure);
+	handle->pinned = true;
 	lua_pushvalue(L, 1);
 	return 1;
 }
@@ -167,45 +215,38 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 	struct failure *failure)
 {
 	uint32_t max = handle->left < 1000 ? (uint32_t)handle->left : 1000;
+	int err;
 
+	check_inside(L, handle, database);
 	if (handle->held)
 		check_held(L, handle->held);
-	if (handle->inside && (handle->inside != database->transactions ||
-			!tide_in_transaction(database->tide)))
-		return raise_late(L, handle, "the transaction has ended", ERR_CLOSED);
 	if (handle->deadline_ms && !tide_query_ended(handle->query) &&
 			tide_elapsed_ms() > handle->deadline_ms)
 		return raise_late(L, handle, "the snapshot was held longer than snapshot_limit",
 			ERR_TIMEOUT);
-	return tide_query_fill(handle->query, database->tide, max, failure);
-}
-
-/* The query at index 1, after Lua may have run a finalizer that finished it. */
-static struct query_handle *check_query_again(lua_State *L)
-{
-	struct query_handle *handle = check_type(L, 1, QUERY_TYPE);
-
+	err = tide_query_fill(handle->query, database->tide, max, failure);
+	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
 	check_open(L, &handle->child);
-	return handle;
+	return err;
 }
 
-/* The page's next item into memory of Lua's own, on the stack: false at the
- * page's end. A finalizer may have moved on or closed the query meanwhile. */
-static bool box_next(lua_State *L, struct slice *item, uint64_t *version)
+/* Copies the page's next item into memory of Lua, on the stack; returns false at the end of
+ * the page. A finalizer may move on or close the query whenever Lua allocates. */
+static bool box_next(lua_State *L, struct query_handle *handle, struct slice *item,
+	uint64_t *version)
 {
-	struct query_handle *handle;
 	struct slice lent;
 	uint64_t sequence;
 
 	for (;;) {
 		void *box;
 
-		handle = check_query_again(L);
+		check_open(L, &handle->child);
 		if (tide_query_peek(handle->query, &sequence, &lent) == END)
 			return false;
 		item->len = lent.len;
 		box = lua_newuserdatauv(L, lent.len, 0);
-		handle = check_query_again(L);
+		check_open(L, &handle->child);
 		if (tide_query_peek(handle->query, &sequence, &lent) == 0 && lent.len == item->len) {
 			memcpy(box, lent.data, lent.len);
 			item->data = box;
@@ -227,18 +268,19 @@ static int next_item(lua_State *L)
 
 	lua_settop(L, 0);
 	lua_pushvalue(L, lua_upvalueindex(1));
-	handle = check_child(L, 1, QUERY_TYPE, &database);
+	handle = check_plain(L, &database);
 	if (handle->left == 0) {
 		tide_query_unpin(handle->query, END);
 		return 0;
 	}
-	if (!box_next(L, &item, &version)) {
+	if (!box_next(L, handle, &item, &version)) {
 		if (fill(L, handle, database, &failure))
 			return raise_failure(L, &failure);
-		if (!box_next(L, &item, &version))
+		if (!box_next(L, handle, &item, &version))
 			return 0;
 	}
-	handle->left--;
+	if (handle->left)
+		handle->left--;
 	push_item(L, item);
 	return 1;
 }
@@ -257,7 +299,7 @@ static int items(lua_State *L)
 static int page(lua_State *L)
 {
 	struct database *database;
-	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, &database);
+	struct query_handle *handle = check_plain(L, &database);
 	struct failure failure;
 	struct slice item;
 	uint64_t version;
@@ -268,7 +310,7 @@ static int page(lua_State *L)
 		return return_failure(L, &failure);
 	more = tide_query_more(handle->query);
 	lua_newtable(L);
-	while (box_next(L, &item, &version)) {
+	while (box_next(L, handle, &item, &version)) {
 		push_item(L, item);
 		lua_rawseti(L, -3, ++n);
 		lua_pop(L, 1);
@@ -279,12 +321,20 @@ static int page(lua_State *L)
 
 /* --- of a query with a snapshot --- */
 
+/* Returns a query that was made with a snapshot. */
 static struct query_handle *check_query(lua_State *L, struct database **database)
 {
 	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
 
 	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
 	return handle;
+}
+
+/* Raises CLOSED, TIMEOUT, or an argument error for a query that was rewound. */
+static void check_reads_snapshot(lua_State *L, const struct query_handle *handle)
+{
+	luaL_argcheck(L, !handle->rewound, 1, "a query that was not rewound expected");
+	check_held(L, handle->held);
 }
 
 /* next_versioned(query, with_key) -> version, item, its size, its key as bytes;
@@ -298,13 +348,14 @@ static int next_versioned(lua_State *L)
 	uint64_t version;
 	struct key key;
 
-	if (!box_next(L, &item, &version)) {
+	check_reads_snapshot(L, handle);
+	if (!box_next(L, handle, &item, &version)) {
 		if (fill(L, handle, database, &failure))
 			return raise_failure(L, &failure);
-		if (!box_next(L, &item, &version))
+		if (!box_next(L, handle, &item, &version))
 			return 0;
 	}
-	check_held(L, handle->held);
+	check_reads_snapshot(L, handle);
 	key.head_len = key.sort_len = 0;
 	if (lua_toboolean(L, 2) &&
 			tide_query_key(handle->query, database->tide, item, &key, &failure))
@@ -326,6 +377,13 @@ static int place(lua_State *L)
 	return 1;
 }
 
+static void rewind_handle(struct query_handle *handle)
+{
+	handle->rewound = true;
+	if (handle->query)
+		tide_query_rewind(handle->query);
+}
+
 /* rewind(query): begins anew, without its snapshot, and holds no items; one that
  * is finished stays so */
 static int rewind_query(lua_State *L)
@@ -333,8 +391,7 @@ static int rewind_query(lua_State *L)
 	struct query_handle *handle = check_type(L, 1, QUERY_TYPE);
 
 	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
-	if (handle->query)
-		tide_query_rewind(handle->query);
+	rewind_handle(handle);
 	return 0;
 }
 
@@ -359,21 +416,21 @@ static int follows(lua_State *L)
 {
 	struct database *database;
 	struct query_handle *handle = check_query(L, &database);
-	lua_Integer count = luaL_checkinteger(L, 3), n = 0;
+	lua_Integer count = check_choice(L, 3, 0, LUA_MAXINTEGER - 1), n = 0;
 	bool ends = lua_toboolean(L, 4), same = true;
 	struct failure failure;
 	uint64_t version;
 	int err = 0;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
-	tide_query_rewind(handle->query);
+	rewind_handle(handle);
 	while (!err && same && n < count + ends) {
 		err = next_version(L, handle, database, count + ends - n, &version, &failure);
 		lua_rawgeti(L, 2, ++n);
 		same = !err && (uint64_t)lua_tointeger(L, -1) == version;
 		lua_pop(L, 1);
 	}
-	tide_query_rewind(handle->query);
+	rewind_handle(handle);
 	if (err < 0)
 		return return_failure(L, &failure);
 	lua_pushboolean(L, err == END ? ends && n == count + 1 : same);
@@ -394,6 +451,7 @@ void open_queries(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	new_type(L, QUERY_TYPE, finish_child);
+	new_type(L, QUERY_TYPE, finish_child, finish_child);
+	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
 }

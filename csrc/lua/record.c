@@ -12,10 +12,10 @@
 #include "lua/handle.h"
 #include "lua/value.h"
 
-static const char TYPE[] = RECORD_TYPE;
+const char RECORD_TYPE[] = "tidetable.record";
 
 struct record_handle {
-	const char *type;            /* TYPE: its address tells a record */
+	type_word type;
 	size_t len;
 	uint8_t bytes[];
 };
@@ -52,20 +52,14 @@ static const char *const field_names[FIELD_COUNT] = {
 	[FIELD_USER_IDENTITY] = "user_identity",
 };
 
-/* Under these the registry keeps records' metatable, and what is called with a name that
- * is none of theirs. */
-static const char metatable_key, unknown_key;
-
-void push_record_type(lua_State *L)
-{
-	lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
-}
+/* Key in the registry of the function that is called with the name of an unknown field. */
+static const char unknown_key;
 
 uint8_t *new_record(lua_State *L, size_t len)
 {
 	struct record_handle *handle = lua_newuserdatauv(L, sizeof *handle + len, USER_VALUES);
 
-	handle->type = TYPE;
+	handle->type = word_of(RECORD_TYPE);
 	handle->len = len;
 	memset(handle->bytes, 0, len < EMPTY_BYTES ? len : EMPTY_BYTES);
 	lua_insert(L, -3);
@@ -119,7 +113,7 @@ static struct slice find_keys(lua_State *L, const struct record *record,
 
 	lua_getiuservalue(L, 1, VALUE_INFO);
 	lua_rawgeti(L, -1, RECORD_INFO_SCHEMA);
-	schema = lua_touserdata(L, -1);
+	schema = lua_rawlen(L, -1) == sizeof *schema ? lua_touserdata(L, -1) : NULL;
 	err = schema ? record_keys(&keys, record, schema, room) : ERR_CORRUPT;
 	if (err)
 		raise_damage(L, err == ERR_KEY_MISSING ? ERR_CORRUPT : err);
@@ -206,11 +200,7 @@ static void push_field(lua_State *L, const struct record *record, enum field fie
 
 static struct record_handle *check_record(lua_State *L)
 {
-	struct record_handle *handle = lua_touserdata(L, 1);
-
-	if (!handle || lua_rawlen(L, 1) < sizeof *handle || handle->type != TYPE)
-		luaL_typeerror(L, 1, RECORD_TYPE);
-	return handle;
+	return check_type(L, 1, RECORD_TYPE);
 }
 
 /* A field that no record has, at 2: has Lua say so, which knows the nearest one. */
@@ -247,9 +237,10 @@ static int refuse_change(lua_State *L)
 	return luaL_error(L, "a record can't be changed");
 }
 
-/* pairs(record): over a table of the fields that it has */
+/* The function that pairs(record) returns. A script can call it with any value. */
 static int next_field(lua_State *L)
 {
+	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 2);
 	return lua_next(L, 1) ? 2 : 0;
 }
@@ -315,7 +306,7 @@ void open_records(lua_State *L)
 {
 	lua_pushcfunction(L, unknown_field);
 	lua_setfield(L, -2, "unknown_field");
-	luaL_newmetatable(L, RECORD_TYPE);
+	new_type(L, RECORD_TYPE, NULL, NULL);
 	push_fields(L);
 	lua_pushcclosure(L, index_record, 1);
 	lua_setfield(L, -2, "__index");
@@ -325,7 +316,5 @@ void open_records(lua_State *L)
 	lua_setfield(L, -2, "__pairs");
 	lua_pushcfunction(L, record_tostring);
 	lua_setfield(L, -2, "__tostring");
-	lua_pushliteral(L, "tidetable");
-	lua_setfield(L, -2, "__metatable");
-	lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+	lua_pop(L, 1);
 }

@@ -50,16 +50,35 @@ static int snapshot(lua_State *L)
 	struct snapshot_handle *handle =
 		new_child(L, 1, sizeof *handle, SNAPSHOT_TYPE, 1, finish_snapshot);
 	struct failure failure;
+	int err;
 
 	database = check_database(L, 1);
 	handle->deadline_ms = tide_elapsed_ms() + limit_ms;
-	if (tide_snapshot_open(&handle->snapshot, database->tide, &failure))
+	err = tide_snapshot_open(&handle->snapshot, database->tide, &failure);
+	if (err && collect_forgotten(L, &failure)) {
+		check_database(L, 1);
+		err = tide_snapshot_open(&handle->snapshot, database->tide, &failure);
+	}
+	if (err)
 		return return_failure(L, &failure);
 	tide_snapshot_limit(handle->snapshot, handle->deadline_ms);
 	adopt(&handle->child, database);
 	lua_pushinteger(L, (lua_Integer)tide_snapshot_commit(handle->snapshot));
 	lua_pushinteger(L, (lua_Integer)tide_snapshot_catalog(handle->snapshot));
 	return 3;
+}
+
+/* Returns the snapshot at 1 and the table at 2, which must be of one database. */
+static const struct tide_snapshot *check_pair(lua_State *L, struct database **database,
+	struct table_handle **table)
+{
+	struct database *of_snapshot;
+	const struct tide_snapshot *held = check_snapshot(L, 1, &of_snapshot);
+
+	*table = check_table(L, 2, database);
+	luaL_argcheck(L, *database == of_snapshot, 2,
+		"a table of the snapshot's database expected");
+	return held;
 }
 
 /* hold(snapshot): raises CLOSED, TIMEOUT */
@@ -69,6 +88,18 @@ static int hold(lua_State *L)
 
 	check_snapshot(L, 1, &database);
 	return 0;
+}
+
+/* Bytes of an item or a key, as key_at returned them. They are checked: a script can pass
+ * any string. */
+static struct slice check_item_bytes(lua_State *L, int index)
+{
+	struct slice bytes = check_slice(L, index);
+	/* Only a list of single bytes has a size of twice its encoding; nothing has more. */
+	bool fits = bytes.len <= ITEM_MAX_BYTES / 2 || item_size(bytes) <= ITEM_MAX_BYTES;
+
+	luaL_argcheck(L, map_check(bytes) == 0 && fits, index, "the bytes of an item expected");
+	return bytes;
 }
 
 /* --- reading from it --- */
@@ -85,8 +116,8 @@ static int push_name(lua_State *L, const struct key_attribute *attribute)
 static int table_at(lua_State *L)
 {
 	struct database *database;
-	const struct tide_snapshot *held = check_snapshot(L, 1, &database);
-	struct table_handle *table = check_table(L, 2, &database);
+	struct table_handle *table;
+	const struct tide_snapshot *held = check_pair(L, &database, &table);
 	struct table_row row;
 	struct failure failure;
 
@@ -100,8 +131,8 @@ static int table_at(lua_State *L)
 static int key_at(lua_State *L)
 {
 	struct database *database;
-	const struct tide_snapshot *held = check_snapshot(L, 1, &database);
-	struct table_handle *table = check_table(L, 2, &database);
+	struct table_handle *table;
+	const struct tide_snapshot *held = check_pair(L, &database, &table);
 	bool is_key = lua_toboolean(L, 4);
 	struct failure failure;
 	struct slice item;
@@ -123,9 +154,9 @@ static int key_at(lua_State *L)
 static int get_at(lua_State *L)
 {
 	struct database *database;
-	const struct tide_snapshot *held = check_snapshot(L, 1, &database);
-	struct table_handle *table = check_table(L, 2, &database);
-	struct slice item = check_slice(L, 3);
+	struct table_handle *table;
+	const struct tide_snapshot *held = check_pair(L, &database, &table);
+	struct slice item = check_item_bytes(L, 3);
 	struct buffer *bytes = &database->bytes;
 	struct failure failure;
 	uint64_t version;
@@ -168,11 +199,12 @@ static int version_of(lua_State *L)
 {
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
+	struct slice item = check_item_bytes(L, 2);
 	struct failure failure;
 	uint64_t version;
 
 	check_deadline(L, database);
-	if (tide_version(database->tide, &table->table, check_slice(L, 2), &version, &failure))
+	if (tide_version(database->tide, &table->table, item, &version, &failure))
 		return return_failure(L, &failure);
 	lua_pushinteger(L, (lua_Integer)version);
 	return 1;
@@ -183,7 +215,7 @@ static int apply(lua_State *L)
 {
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
-	struct slice item = check_slice(L, 2);
+	struct slice item = check_item_bytes(L, 2);
 	struct tide_change change;
 	struct failure failure;
 	int err;
@@ -223,6 +255,7 @@ void open_snapshots(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	new_type(L, SNAPSHOT_TYPE, finish_child);
+	new_type(L, SNAPSHOT_TYPE, finish_child, finish_child);
+	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
 }

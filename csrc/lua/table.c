@@ -250,13 +250,12 @@ static int table(lua_State *L)
 	struct table_handle *handle = lua_newuserdatauv(L, sizeof *handle, 1);
 	struct failure failure;
 
-	handle->type = TABLE_TYPE;
 	handle->database = database;
 	if (tide_table_named(&handle->table, name, &failure))
 		return return_failure(L, &failure);
 	lua_pushvalue(L, 1);
 	lua_setiuservalue(L, -2, 1);
-	luaL_setmetatable(L, TABLE_TYPE);
+	set_type(L, TABLE_TYPE);
 	return 1;
 }
 
@@ -316,12 +315,15 @@ static int delete(lua_State *L)
 	return put_or_delete(L, true);
 }
 
-/* get(table, key) -> item, or nil. What an error leaves taken is collected. */
-static int get(lua_State *L)
+typedef int getter(struct tide *tide, struct tide_table *table, struct slice key,
+	struct buffer *out, uint64_t *sequence, struct failure *failure);
+
+/* Pushes the item with the key at 2, or nil; returns END or 0, or a failure. A box that an
+ * error leaves taken is collected. */
+static int push_item_of_key(lua_State *L, getter *read, struct failure *failure)
 {
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
-	struct failure failure;
 	struct slice key;
 	struct box *box;
 	uint64_t sequence;
@@ -329,17 +331,25 @@ static int get(lua_State *L)
 
 	lua_getiuservalue(L, 1, 1);
 	box = take_box(L, lua_gettop(L), 2, &database->box);
-	check_table(L, 1, &database);
-	err = read_item(L, 2, &database->builder, &key, "key", &failure);
+	check_usable(L, database);
+	err = read_item(L, 2, &database->builder, &key, "key", failure);
 	if (!err)
-		err = tide_get(database->tide, &table->table, key, &box->bytes, &sequence,
-			&failure);
+		err = read(database->tide, &table->table, key, &box->bytes, &sequence, failure);
 	if (err == 0)
 		push_item(L, buffer_slice(&box->bytes));
 	else if (err == END)
 		lua_pushnil(L);
 	box->taken = false;
-	return err < 0 ? return_failure(L, &failure) : 1;
+	return err;
+}
+
+/* get(table, key) -> item, or nil: of the last commit, also inside a transaction */
+static int get(lua_State *L)
+{
+	struct failure failure;
+
+	return push_item_of_key(L, tide_get_committed, &failure) < 0 ?
+		return_failure(L, &failure) : 1;
 }
 
 /* --- inside a transaction: the same, and failures are raised --- */
@@ -373,7 +383,19 @@ static int tx_change(lua_State *L, bool deletes)
 	if (!old || old->len == 0)
 		return 1;
 	push_item(L, buffer_slice(old));
+	buffer_release(old);     /* the collector doesn't count it, so it can't wait for it */
 	return 2;
+}
+
+/* tx_get(table, key) -> item, or nil, as the open transaction sees it */
+static int tx_get(lua_State *L)
+{
+	struct database *database;
+	struct failure failure;
+
+	check_table(L, 1, &database);
+	check_deadline(L, database);
+	return push_item_of_key(L, tide_get, &failure) < 0 ? raise_failure(L, &failure) : 1;
 }
 
 static int tx_put(lua_State *L)
@@ -403,15 +425,14 @@ void open_tables(lua_State *L)
 		{ "put", put },
 		{ "delete", delete },
 		{ "get", get },
+		{ "tx_get", tx_get },
 		{ "tx_put", tx_put },
 		{ "tx_delete", tx_delete },
 		{ NULL, NULL },
 	};
 
 	open_boxes(L);
-	luaL_newmetatable(L, TABLE_TYPE);
-	lua_pushliteral(L, "tidetable");
-	lua_setfield(L, -2, "__metatable");
+	new_type(L, TABLE_TYPE, NULL, NULL);
 	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
 }

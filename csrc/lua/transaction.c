@@ -2,7 +2,8 @@
  *
  * The function runs in a protected call without continuation, so a yield in it
  * is an error and nothing can leave with the lock. What it returns is on the
- * stack before the commit; after it no memory is asked for.
+ * stack before the commit, with room for the library's Lua functions to pass it
+ * on; after the commit nothing is allocated and nothing can fail.
  */
 #include <lauxlib.h>
 
@@ -12,6 +13,11 @@
 
 /* How many instructions between two looks at the time limit. */
 #define LOOK_EVERY 20000
+
+/* Stack slots that the library's Lua functions need besides the results. Those between
+ * core.transact and the caller hold the results at most twice (a vararg function, and what
+ * it returns). */
+#define PASS_ON_SLOTS 100
 
 /* Keys of the registry: a struct running, for the hook to find, and a table with weak
  * keys, the coroutines that watch_coroutine gave a hook. */
@@ -120,6 +126,23 @@ static int run(lua_State *L, int arguments)
 	return status;
 }
 
+/* What ended the transaction when its function didn't raise: its time limit, __gc of the
+ * handle called by hand, or too many results. */
+static int raise_aborted(lua_State *L, const struct database *database, bool late)
+{
+	int count = lua_gettop(L) - 2;
+	struct failure failure;
+
+	lua_settop(L, 1);
+	if (late)
+		return raise_timeout(L);
+	if (!database->tide)
+		return raise_ended(L);
+	fail_as(&failure, ERR_LIMIT, "Lua's stack has no room for the %d values that the"
+		" transaction's function returned: return a table", count);
+	return raise_failure(L, &failure);
+}
+
 /* transact(db, seconds, fn, ...) -> true, what fn returns; or nil, err, code.
  * An error in fn is raised again. */
 static int transact(lua_State *L)
@@ -129,8 +152,9 @@ static int transact(lua_State *L)
 	uint64_t limit_ms = check_time_limit(L, 2);
 	struct failure failure;
 	int status;
-	bool late;
+	bool late, fits;
 
+	luaL_checktype(L, 3, LUA_TFUNCTION);
 	luaL_checkstack(L, 16, NULL);
 	lua_pushboolean(L, 1);
 	lua_replace(L, 2);               /* db, true, fn, arguments */
@@ -145,9 +169,11 @@ static int transact(lua_State *L)
 	unwatch_coroutines(L, running);
 	late = tide_elapsed_ms() > database->deadline_ms;
 	database->deadline_ms = 0;
-	if (status != LUA_OK || late) {
-		tide_abort(database->tide);
-		return status == LUA_OK ? raise_timeout(L) : lua_error(L);
+	fits = lua_checkstack(L, lua_gettop(L) + PASS_ON_SLOTS);
+	if (status != LUA_OK || late || !fits || !database->tide) {
+		if (database->tide)
+			tide_abort(database->tide);
+		return status == LUA_OK ? raise_aborted(L, database, late) : lua_error(L);
 	}
 	if (tide_commit(database->tide, &failure))
 		return return_failure(L, &failure);

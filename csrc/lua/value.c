@@ -14,6 +14,7 @@
 
 #include "lua/binary.h"
 #include "lua/failure.h"
+#include "lua/handle.h"
 #include "lua/kind.h"
 #include "lua/number.h"
 #include "lua/path.h"
@@ -513,20 +514,29 @@ void push_item(lua_State *L, struct slice body)
 
 /* --- what Lua's side builds on --- */
 
-static int release_builder(lua_State *L)
+static const char ENCODER_TYPE[] = "tidetable.core.encoder";
+
+struct encoder {
+	type_word type;
+	struct builder builder;
+};
+
+static int release_encoder(lua_State *L)
 {
-	builder_release(lua_touserdata(L, 1));
+	struct encoder *encoder = check_type(L, 1, ENCODER_TYPE);
+
+	builder_release(&encoder->builder);
 	return 0;
 }
 
-/* encode(item) -> bytes | nil, err, code; the builder is its upvalue. */
+/* encode(item) -> bytes | nil, err, code; the encoder is its upvalue. */
 static int encode(lua_State *L)
 {
-	struct builder *builder = lua_touserdata(L, lua_upvalueindex(1));
+	struct encoder *encoder = check_type(L, lua_upvalueindex(1), ENCODER_TYPE);
 	struct failure failure;
 	struct slice item;
 
-	if (read_item(L, 1, builder, &item, "item", &failure))
+	if (read_item(L, 1, &encoder->builder, &item, "item", &failure))
 		return return_failure(L, &failure);
 	lua_pushlstring(L, (const char *)item.data, item.len);
 	return 1;
@@ -586,13 +596,13 @@ static int type_of(lua_State *L)
 
 static void push_encode(lua_State *L)
 {
-	struct builder *builder = lua_newuserdatauv(L, sizeof *builder, 0);
+	struct encoder *encoder;
 
-	*builder = (struct builder){ 0 };
-	lua_createtable(L, 0, 1);
-	lua_pushcfunction(L, release_builder);
-	lua_setfield(L, -2, "__gc");
-	lua_setmetatable(L, -2);
+	new_type(L, ENCODER_TYPE, release_encoder, NULL);
+	lua_pop(L, 1);
+	encoder = lua_newuserdatauv(L, sizeof *encoder, 0);
+	*encoder = (struct encoder){ 0 };
+	set_type(L, ENCODER_TYPE);
 	lua_pushcclosure(L, encode, 1);
 }
 

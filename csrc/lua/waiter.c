@@ -75,6 +75,6 @@ void open_waiters(lua_State *L)
 		{ NULL, NULL },
 	};
 
-	new_type(L, WAITER_TYPE, finish_child);
+	new_type(L, WAITER_TYPE, finish_child, finish_child);
 	luaL_setfuncs(L, functions, 0);
 }

@@ -28,7 +28,7 @@
 ---| "VALIDATION"       # an item, a key or a request that DynamoDB refuses too
 ---| "NOT_FOUND"        # no such table or stream
 ---| "IN_USE"           # the table exists already; a file at a backup's path
----| "LIMIT"            # too many tables or streams
+---| "LIMIT"            # too many tables or streams, or results of a transaction's function
 ---| "TOO_BIG"          # a transaction over 32 MiB
 ---| "BUSY"             # another writer held the database for busy_timeout
 ---| "NESTED"           # a write beside an open transaction of the same handle
@@ -130,7 +130,7 @@
 ---@field path string
 ---@field database_id string
 ---@field incarnation string
----@field sequence_number integer  the last given
+---@field sequence_number integer  of the last committed change
 ---@field durability "full"|"one_flush"|"none"
 ---@field read_only boolean
 ---@field file_bytes integer

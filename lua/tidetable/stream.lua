@@ -264,6 +264,9 @@ function Reader:next_group(seconds)
 end
 
 function Reader:close()
+  if getmetatable(self) ~= Reader then
+    options.no_self("close", "reader")
+  end
   core.finish(self.core)
   if self.wakeup then
     self.wakeup:close()

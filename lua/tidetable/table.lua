@@ -124,10 +124,11 @@ local function check_many(given, known, what)
   return given
 end
 
+--- A query of the last commit; of a transaction's table, of the transaction.
 local function open_query(self, partition, given)
   local sort = given.sort or { "all" }
   return core.query(self.core, partition, sort[1], sort[2], sort[3], given.descending or false,
-    given.start_key, given.limit)
+    given.start_key, given.limit, nil, self.transaction ~= nil)
 end
 
 --- The iterator of a generic for, with its closing value; failures raise.
@@ -396,7 +397,6 @@ end
 --- A table inside a transaction: the same operations on its items, whose failures raise.
 ---@class tidetable.TransactionTable
 ---@field name string
----@field get fun(self, key: table): table|nil
 ---@field query fun(self, partition: any, given?: tidetable.QueryOptions): fun(): table|nil
 ---@field scan fun(self, given?: tidetable.ScanOptions): fun(): table|nil
 ---@field query_page tidetable.TransactionTable.query_page
@@ -445,7 +445,18 @@ local function raising(value, err, ...)
   return value, err, ...
 end
 
-for _, name in ipairs { "get", "query", "scan", "query_page", "scan_page" } do
+---@param key table
+---@return table|nil item
+function TransactionTable:get(key, given)
+  check_alive(self)
+  if type(key) ~= "table" or given ~= nil then
+    check_call(self, key, "get", "a key")
+    options.check(given, get_options, "get")
+  end
+  return core.tx_get(self.core, key)
+end
+
+for _, name in ipairs { "query", "scan", "query_page", "scan_page" } do
   local method = Table[name]
   TransactionTable[name] = function(self, ...)
     check_alive(self)

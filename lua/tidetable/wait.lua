@@ -7,6 +7,7 @@
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
+
 local misuse = options.misuse
 
 local wait = {}
@@ -18,9 +19,19 @@ local Wakeup = {}
 Wakeup.__index = Wakeup
 Wakeup.__name = "tidetable.wakeup"
 
+--- The classes of wakeups: this one and those of wait.kind.
+local classes = { [Wakeup] = true }
+
+local function check_self(self, name)
+  if not classes[getmetatable(self)] then
+    options.no_self(name, "wakeup")
+  end
+end
+
 --- The descriptor.
 ---@return integer
 function Wakeup:pollfd()
+  check_self(self, "pollfd")
   return core.bell_pollfd(self.core)
 end
 
@@ -41,6 +52,7 @@ end
 --- Makes the descriptor unreadable until the next commit. Call it, then look,
 --- then wait: what happens in between is not missed.
 function Wakeup:clear()
+  check_self(self, "clear")
   core.bell_clear(self.core)
 end
 
@@ -49,6 +61,7 @@ end
 ---@param seconds number|nil  nil, math.huge: timeout()
 ---@return boolean ready
 function Wakeup:wait(seconds)
+  check_self(self, "wait")
   if seconds ~= nil then
     options.argument("wait", "seconds", options.seconds, seconds)
   end
@@ -59,6 +72,7 @@ end
 --- that is. Nil forgets it.
 ---@param f fun()|nil
 function Wakeup:on_close(f)
+  check_self(self, "on_close")
   if f ~= nil and type(f) ~= "function" then
     misuse("on_close: a function expected, got " .. type(f))
   elseif f and self.closing then
@@ -86,6 +100,7 @@ end
 --- Closes the descriptor; the loop that waits on it is told first. What that raises is
 --- raised when it is closed.
 function Wakeup:close()
+  check_self(self, "close")
   local ok, err = pcall(cancel, self)
   self.closed = true
   if self.core then
@@ -140,6 +155,7 @@ end
 function wait.kind(name)
   local Kind = { __name = name, __close = Wakeup.__close }
   Kind.__index = Kind
+  classes[Kind] = true
   return setmetatable(Kind, { __index = Wakeup })
 end
 

@@ -169,7 +169,7 @@ describe("list_tables", function()
     assert.is_nil(last)
   end)
 
-  it("pages by bytes, whatever the locale says", function()
+  it("pages by bytes in every locale", function()
     local categories = { "CTYPE", "NUMERIC", "TIME", "MONETARY", "MESSAGES", "PAPER", "NAME",
       "ADDRESS", "TELEPHONE", "MEASUREMENT", "IDENTIFICATION" }
     local file = assert(io.open(helper.path "reverse", "w"))

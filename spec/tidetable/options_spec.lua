@@ -146,7 +146,7 @@ describe("duration_ms", function()
 end)
 
 describe("a text of an option", function()
-  it("that is too long for a number with a unit is not matched at all", function()
+  it("that is too long for a number with a unit is never matched", function()
     local library = getmetatable("").__index
     local match, find, longest = library.match, library.find, 0
     local function measured(f)

@@ -189,6 +189,101 @@ describe("transact", function()
     assert.are.same({ "y" }, field("id", ledger:scan()))
   end)
 
+  it("shows what it has not committed to nothing but its own tx", function()
+    local iterate, page_before = accounts:scan(), accounts:scan_page()
+    local stream, sequence = accounts:stream { from = "LATEST" }, db:info().sequence_number
+    local pinned
+    local function check(ids)
+      assert.equal(100, accounts:get({ id = "ann" }).balance)
+      assert.is_nil(accounts:get { id = "bob" })
+      assert.are.same(ids, field("id", accounts:scan()))
+      assert.are.same({}, collect(accounts:query "bob"))
+      assert.are.same(page_before, accounts:scan_page())
+      assert.are.same(ids, field("id", accounts:scan { snapshot = true }))
+      assert.is_nil(stream:next())
+      assert.equal(sequence, db:info().sequence_number)
+    end
+    pcall(db.transact, db, function(tx)
+      local inner = tx:table "accounts"
+      inner:put { id = "ann", balance = 1 }
+      inner:put { id = "bob", balance = 1 }
+      check { "ann" }
+      assert.equal(100, iterate().balance)
+      assert.is_nil(iterate())
+      pinned = accounts:scan { snapshot = true }
+      setmetatable({}, { __gc = function() check { "ann" } end })
+      collectgarbage()
+      assert.equal(1, inner:get({ id = "ann" }).balance)
+      assert.are.same({ "ann", "bob" }, field("id", inner:scan()))
+      error "undone"
+    end)
+    assert.equal(100, pinned().balance)
+    assert.is_nil(pinned())
+    check { "ann" }
+  end)
+
+  it("leaves an iterator begun outside at the last commit, also for its next page", function()
+    local t = assert(db:create_table { name = "times", partition_key = "id",
+      sort_key = { "at", "N" } })
+    for at = 1, 1500 do t:put { id = "a", at = at } end
+    local iterate, seen = t:scan(), 1
+    assert.equal(1, iterate().at)
+    db:transact(function(tx)
+      local inner = tx:table "times"
+      for at = 1, 1500 do inner:put { id = "a", at = at, secret = true } end
+      for item in iterate do
+        seen = seen + 1
+        assert.is_nil(item.secret)
+      end
+    end)
+    assert.equal(1500, seen)
+  end)
+
+  it("ends its iterators, with the items that were read already", function()
+    local function open(tx)
+      local t = tx:table "accounts"
+      t:put { id = "bob", secret = true }
+      local plain, pinned, again = t:scan(), t:scan { snapshot = true }, t:query "bob"
+      return plain, pinned, again, plain() and pinned() and again()
+    end
+    local plain, pinned, again = db:transact(open)
+    for _, iterate in ipairs { plain, pinned, again } do raises("CLOSED", iterate) end
+    db:transact(function()
+      for _, iterate in ipairs { plain, pinned, again } do raises("CLOSED", iterate) end
+    end)
+    local kept = {}
+    pcall(db.transact, db, function(tx)
+      kept = { open(tx) }
+      error "undone"
+    end)
+    for i = 1, 3 do raises("CLOSED", kept[i]) end
+    plain, pinned, again = db:transact(open, { mode = "optimistic" })
+    for _, iterate in ipairs { plain, pinned, again } do raises("CLOSED", iterate) end
+  end)
+
+  it("that returns more values than can be passed on is undone, or returns them", function()
+    local big = {}
+    for i = 1, 500000 do big[i] = i end
+    for _, mode in ipairs { "locked", "optimistic" } do
+      local well = 0
+      for _, count in ipairs { 500000, 499000, 333400, 333300, 240000, 10000, 200 } do
+        local id = mode .. count
+        local results = table.pack(pcall(db.transact, db, function(tx)
+          tx:table "ledger":put { id = id }
+          return table.unpack(big, 1, count)
+        end, { mode = mode, time_limit = 60 }))
+        local stored = ledger:get { id = id } ~= nil
+        assert.equal(results[1], stored, id)
+        assert.is_true(not stored or results.n == count + 1 and results[count + 1] == count)
+        well = well + (stored and 1 or 0)
+      end
+      assert.is_true(well >= 2, mode)
+    end
+    local err = raises("LIMIT", db.transact, db, function() return table.unpack(big) end)
+    assert.is_truthy(err.message:find("500000 values", 1, true))
+    assert.is_true(ledger:put { id = "x" })
+  end)
+
   it("can't yield", function()
     local co = coroutine.wrap(function()
       return pcall(db.transact, db, function(tx)
