@@ -130,7 +130,7 @@ endef
 busted = $(if $(strip $(1)),$(WRAP_$(VARIANT)) timeout --foreground $(LIMIT) $(BUSTED) $(1) || { \
 	status=$$?; test $$status -ne 124 || { printf '\nnot ok (no end after $(LIMIT) s): '; \
 	cat $(OUT)/running; }; exit $$status; })
-model crash fault damage storm soak: LIMIT = 0
+model crash fault damage storm binding soak: LIMIT = 0
 MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
 WRAP_asan = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 	$$($(CC) -print-file-name=libubsan.so)"
@@ -239,6 +239,9 @@ damage: setup-test $(OUT)/breaking/damage ## files broken on purpose (TRIALS=100
 storm: setup-test $(SO) ## 8 processes that open and close one database (OPENS=3000 SEED=n)
 	@OPENS=$(or $(OPENS),3000) $(call busted,spec/storm)
 
+binding: setup-test $(SO) ## random scripts that misuse every function (SEEDS=1000 SEED=n)
+	@SEEDS=$(or $(SEEDS),1000) $(call busted,spec/binding)
+
 soak: setup-test $(SO) ## a long life: nothing grows (RECORDS=10000000 SEED=n)
 	@RECORDS=$(or $(RECORDS),10000000) $(call busted,spec/soak)
 
@@ -249,6 +252,7 @@ slices: setup-test $(SO) $(FAULT) $(BREAKING:%=$(OUT)/breaking/%)
 	@CYCLES=$(or $(CYCLES),20) $(call busted,$(wildcard spec/crash))
 	@EVERY=$(or $(EVERY),50) $(call busted,$(wildcard spec/fault))
 	@OPENS=$(or $(OPENS),40) $(call busted,spec/storm)
+	@SEEDS=$(or $(SEEDS),20) $(call busted,spec/binding)
 	@RECORDS=$(or $(RECORDS),20000) $(call busted,spec/soak)
 	$(call run,damage,env TMPDIR=$(MEMORY) TRIALS=$(or $(TRIALS),1000) $(OUT)/breaking/damage)
 
@@ -465,7 +469,7 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all everything demo test asan cover valgrind memcheck mutate lint suite unit spec tidy \
-	measure model crash fault slices damage storm soak powercut syscalls fuzz fuzz-small bench \
-	bench-peers bench-small \
+	measure model crash fault slices damage storm binding soak powercut syscalls fuzz \
+	fuzz-small bench bench-peers bench-small \
 	symbols rock install install-tools setup clean help FORCE
 .PHONY: $(UNITS) $(FUZZ) $(BENCH_SMALL) $(MEMCHECK_UNITS) $(MEMCHECK_FILES) $(MEMCHECK_FOLDERS)

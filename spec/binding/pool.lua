@@ -1,0 +1,157 @@
+-- pool.lua - the values that a random script uses: Lua's, the library's, and forged ones.
+local core = require "tidetable.core"
+local tidetable = require "tidetable"
+
+local pool = { values = {}, functions = {} }
+
+local random = math.random
+
+--- Most values are forgotten at random, so that finalizers run and handles are collected.
+local LARGEST = 300
+
+local function put(list, value)
+  if value ~= nil then
+    list[#list < LARGEST and #list + 1 or random(#list)] = value
+  end
+end
+
+--- Keeps a value for later, and if it is a function, to be called.
+function pool.keep(value)
+  put(pool.values, value)
+  if type(value) == "function" then
+    put(pool.functions, value)
+  end
+  return value
+end
+
+local words = { "id", "n", "items", "other", "name", "data.tide", "a", "", "=", "all", "between",
+  "begins_with", "1h", "64 MiB", "LATEST", "r", "5", "\0", "\xff", ("x"):rep(300), ("1"):rep(5000) }
+
+local options = { "limit", "start_key", "descending", "sort", "snapshot", "snapshot_limit", "from",
+  "at", "after", "time", "follow", "timeout", "wait", "mode", "attempts", "time_limit", "label",
+  "name", "partition_key", "sort_key", "stream", "return_values", "batch", "read_only", "create" }
+
+local plain = {
+  function() return random(-3, 20) end,
+  function() return math.tointeger(2 ^ random(0, 62)) * (random(2) == 1 and 1 or -1) end,
+  function() return math.maxinteger - random(0, 1) end,
+  function() return math.mininteger + random(0, 1) end,
+  function() return ({ 0.5, -0.0, 1e300, math.huge, -math.huge, 0 / 0, 1e-320 })[random(7)] end,
+  function() return random(2) == 1 end,
+  function() return words[random(#words)] end,
+  function() return { id = "a", n = random(20) } end,
+  function() return { [words[random(#words)]] = pool.any(), pool.any() } end,
+  function() return { [options[random(#options)]] = pool.any() } end,
+  function() return { ">=", random(5) } end,
+  function() return tidetable.binary(string.pack("J", random(0)):rep(random(0, 40))) end,
+  function() return (tidetable.number(("%d.%d"):format(random(1000), random(1000)))) end,
+  function() return tidetable.set { random(3), 4 } end,
+  function() return tidetable.list {} end,
+  function() return tidetable.map {} end,
+  function() return tidetable.null end,
+  function() return io.stdout end,
+  function() return coroutine.create(print) end,
+  function() return core.values.encode { id = "a", n = random(20), text = "t" } end,
+}
+
+--- A value of Lua's, or nil.
+function pool.plain()
+  if random(12) == 1 then
+    return nil
+  end
+  return plain[random(#plain)]()
+end
+
+--- Something that a script can make of two values: an object with another's class, or with a
+--- mark that it has read in a metatable.
+local function forged()
+  local one, metatable = pool.any(), getmetatable(pool.any())
+  if type(metatable) ~= "table" then
+    metatable = {}
+    for key in pairs(getmetatable(tidetable.list {})) do
+      metatable[key] = random(10)
+    end
+  end
+  return setmetatable({ core = one, database = pool.any(), transaction = pool.any() }, metatable)
+end
+
+--- Any value: plain, kept or forged; nil too.
+function pool.any()
+  local kind = random(20)
+  if kind <= 9 and #pool.values > 0 then
+    return pool.values[random(#pool.values)]
+  elseif kind == 10 and #pool.values > 0 then
+    local ok, value = pcall(forged)
+    return ok and value or nil
+  end
+  return pool.plain()
+end
+
+--- Some values, as many as a call of ours may have, and a few more.
+function pool.arguments()
+  local count = random(0, 7)
+  local list = { n = count }
+  for i = 1, count do
+    list[i] = pool.any()
+  end
+  return list
+end
+
+--- What waits is told to wait for no time: its numbers become 0, and what means "no limit" too.
+local waiting = {}
+for _, name in ipairs { "wait_writer", "wait_feed", "bell_wait", "backup_wait", "check_wait",
+  "read_input", "terminal_wait", "backup", "check_file" } do
+  waiting[core[name]] = true
+end
+
+function pool.unhurried(f, arguments)
+  if waiting[f] then
+    for i = 1, math.max(arguments.n, 5) do
+      local value = arguments[i]
+      if type(value) == "number" or (i > 1 and value == nil) then
+        arguments[i] = 0
+      end
+    end
+    arguments.n = math.max(arguments.n, 5)
+  end
+  return arguments
+end
+
+--- All functions that a script finds: those of the modules, of their classes, of the core.
+function pool.fill(objects)
+  local seen = {}
+  local function take(t)
+    if type(t) ~= "table" or seen[t] then
+      return
+    end
+    seen[t] = true
+    local names = {}
+    for name, value in next, t do
+      names[#names + 1] = type(value) == "function" and name or nil
+    end
+    table.sort(names)        -- a seed always means the same calls
+    for _, name in ipairs(names) do
+      pool.functions[#pool.functions + 1] = t[name]
+    end
+  end
+  take(core)
+  take(core.values)
+  take(tidetable)
+  for _, object in ipairs(objects) do
+    take(getmetatable(object))
+  end
+  LARGEST = #pool.functions + 200
+end
+
+--- Forgets some values.
+function pool.forget()
+  for _ = 1, random(10) do
+    if #pool.values > 0 then
+      local at = random(#pool.values)
+      pool.values[at] = pool.values[#pool.values]
+      pool.values[#pool.values] = nil
+    end
+  end
+end
+
+return pool

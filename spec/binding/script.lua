@@ -1,0 +1,380 @@
+-- script.lua - a script that misuses the library at random, from one seed.
+--
+--   script.lua SEED STEPS        in an empty directory
+--
+-- It calls every function with every value: wrong selfs, closed and forged handles, iterators out
+-- of their loops; in transactions, coroutines and finalizers, interrupted by hooks, with the stack
+-- nearly full. Errors are expected. These are failures: the process is ended by a signal or
+-- hangs; a read shows something that was never committed; a transaction that raised is stored;
+-- the file is damaged at the end.
+local core = require "tidetable.core"
+local pool = require "spec.binding.pool"
+local tidetable = require "tidetable"
+
+local seed, steps = math.tointeger(tonumber(arg[1])), math.tointeger(tonumber(arg[2]))
+math.randomseed(seed)
+
+local random, keep, any = math.random, pool.keep, pool.any
+local PATH = "data.tide"
+local world = {}
+local depth, secrets = 0, 0
+
+local function fail(text)
+  io.stderr:write(("seed %d: %s\n"):format(seed, text))
+  os.exit(1, false)
+end
+
+--- Items with a secret are put by transactions that are undone alone.
+local function check_seen(item)
+  if type(item) == "table" and rawget(item, "secret") then
+    fail("something was read that was never committed")
+  end
+  return item
+end
+
+local function open_database()
+  return tidetable.open(PATH, { durability = "none", busy_timeout = 0, max_size = "64 MiB" })
+end
+
+--- Another handle with other options, that a random call has opened, is in the way until it is
+--- forgotten.
+local function open()
+  local db = open_database()
+  if not db then
+    pool.values, world.db2 = {}, nil
+    collectgarbage()
+    db = open_database()
+  end
+  world.db = db
+  if not db then
+    return
+  end
+  world.items = db:table "items" or db:create_table { name = "items", partition_key = "id",
+    sort_key = { "n", "N" }, stream = true }
+  world.db2 = random(3) == 1 and open_database() or world.db2
+  keep(db)
+  keep(db.core)
+  keep(world.items)
+  keep(world.items and world.items.core)
+  keep(world.db2)
+end
+
+--- Keeps an iterator of committed items, which may be continued in any later step.
+local function keep_iterator(iterate, _, _, closing)
+  keep(closing)
+  world.outer = function() return check_seen(iterate()) end
+  keep(world.outer)
+  keep(iterate)
+end
+
+local step
+
+local function call(f, ...)
+  local given = pool.unhurried(f, table.pack(...))
+  local results = table.pack(pcall(f, table.unpack(given, 1, given.n)))
+  for i = 1, math.min(results.n, 6) do
+    keep(results[i])
+  end
+end
+
+local function some_steps(most)
+  depth = depth + 1
+  if depth < 6 then
+    for _ = 1, random(most) do
+      step()
+    end
+  end
+  depth = depth - 1
+end
+
+local acts = {}
+
+function acts.any_call()
+  local given = pool.arguments()
+  call(pool.functions[random(#pool.functions)], table.unpack(given, 1, given.n))
+end
+
+acts.any_call_2, acts.any_call_3 = acts.any_call, acts.any_call
+
+--- A method of an object of ours, with arguments that may be right.
+function acts.method()
+  local object = any()
+  local class = getmetatable(object)
+  local methods = {}
+  if type(class) == "table" then
+    for name, method in next, class do
+      if type(method) == "function" then
+        methods[#methods + 1] = tostring(name)
+      end
+    end
+    table.sort(methods)
+  end
+  if #methods > 0 then
+    local given = pool.arguments()
+    call(class[methods[random(#methods)]], random(4) > 1 and object or any(),
+      table.unpack(given, 1, given.n))
+  end
+end
+
+acts.method_2 = acts.method
+
+function acts.put()
+  world.items:put({ id = "a", n = random(40), text = ("t"):rep(random(0, 3000)),
+    tags = tidetable.set { "x", "y" } }, random(2) == 1 and { return_values = "ALL_OLD" } or nil)
+end
+
+function acts.read()
+  check_seen(world.items:get { id = "a", n = random(40) })
+  for _, item in ipairs(world.items:query_page("a", { limit = random(40) }) or {}) do
+    check_seen(item)
+  end
+  if random(2) == 1 then
+    keep_iterator(world.items:query("a", { descending = random(2) == 1,
+      snapshot = random(4) == 1 or nil }))
+  else
+    keep_iterator(world.items:scan { limit = random(60) })
+  end
+end
+
+function acts.go_on()
+  for _ = 1, random(5) do
+    world.outer()
+  end
+end
+
+acts.go_on_2 = acts.go_on
+
+function acts.read_stream()
+  local stream = keep(assert(random(2) == 1 and world.items:stream() or world.db:stream()))
+  local iterate, _, _, feed = stream:records { limit = random(50) }
+  keep(iterate)
+  keep(feed)
+  for record in iterate do
+    keep(record)
+    if rawequal(record.new_image, nil) or not check_seen(record.new_image) or random(5) == 1 then
+      break
+    end
+  end
+  keep(stream:next())
+  keep(stream:next_transaction())
+end
+
+function acts.make()
+  keep(world.db:wakeup())
+  keep(world.db:table "items")
+  keep(core.table(world.db.core, "items"))
+  keep(core.query(world.items.core, nil, "all"))
+  keep(core.feed(world.db.core, 0, 0, 0, random(2) == 1 and 5 or nil))
+  keep(core.bell(world.db.core))
+  keep(core.snapshot(world.db.core, 10))
+  keep(core.bundle())
+  keep(tidetable.manual_clock(random(1000)))
+  keep(core.check(world.db.core))
+  keep(core.check_file(PATH))
+  keep(core.backup(world.db.core, "copy.tide", false, true, 0))
+end
+
+function acts.close()
+  local value = random(3) > 1 and any() or world.db
+  local given = { any(), any() }
+  pcall(function()
+    local _closed <close> = value
+    some_steps(3)
+  end)
+  pcall(function()
+    for _ in world.outer or print, given[1], given[2], value do
+      if random(3) == 1 then
+        break
+      end
+    end
+  end)
+end
+
+function acts.loop()
+  local count = 0
+  local iterate = random(3) > 1 and pool.functions[random(#pool.functions)] or any()
+  for _ in iterate, any(), any(), random(3) == 1 and any() or nil do
+    count = count + 1
+    if count > 20 then
+      break
+    end
+  end
+end
+
+--- A transaction that is undone puts secrets; one that raised has stored nothing.
+local function transact(mode)
+  local doomed, mark = random(2) == 1, "mark" .. random(1 << 40)
+  local count = random(30) == 1 and random(400000) or random(0, 3)
+  local hooked = world.hooked
+  local ok, done = pcall(world.db.transact, world.db, function(tx)
+    local items = tx:table "items"
+    keep(tx)
+    keep(items)
+    if doomed then
+      secrets = secrets + 1
+      for _ = 1, random(5) do
+        items:put { id = "a", n = random(40), secret = true }
+      end
+    else
+      items:put { id = mark, n = 1 }
+    end
+    keep((items:query "a"))
+    keep((items:scan { snapshot = true }))
+    some_steps(6)
+    if doomed then
+      error(any(), 0)
+    end
+    return "committed", table.unpack({}, 1, count)
+  end, { mode = mode, time_limit = random(10) == 1 and 0 or 2, attempts = mode == "optimistic" and 2
+    or nil })
+  local again <close> = open_database()
+  local items = again and again:table "items"
+  local stored = items and items:get { id = mark, n = 1 }
+  if stored and not (ok and done == "committed") and not hooked then
+    fail("a transaction that raised is stored")
+  end
+end
+
+function acts.transact() transact("locked") end
+acts.transact_2 = acts.transact
+function acts.optimistic() transact("optimistic") end
+
+function acts.coroutine()
+  local co = coroutine.create(function(...)
+    some_steps(4)
+    coroutine.yield(...)
+    some_steps(4)
+    return ...
+  end)
+  keep(co)
+  coroutine.resume(co, any())
+end
+
+function acts.resume()
+  for _, value in ipairs(pool.values) do
+    if type(value) == "thread" and random(3) == 1 then
+      if random(4) == 1 then
+        pcall(coroutine.close, value)
+      else
+        pcall(coroutine.resume, value, any())
+      end
+    end
+  end
+end
+
+function acts.finalizer()
+  setmetatable({}, { __gc = function() some_steps(3) end })
+end
+
+local modes = {
+  function() collectgarbage() end,
+  function() collectgarbage "step" end,
+  function() collectgarbage("generational", 20, 100) end,
+  function() collectgarbage("incremental", random(1, 200), random(1, 1000), random(1, 13)) end,
+}
+
+function acts.collect() modes[random(#modes)]() end
+
+--- An interrupt in the middle of other steps, as Ctrl-C is one.
+function acts.hook()
+  world.hooked = true
+  debug.sethook(function()
+    debug.sethook()
+    error("interrupted!", 0)
+  end, "", random(2000))
+  pcall(some_steps, 4)
+  debug.sethook()
+  world.hooked = depth > 0 and world.hooked or false
+end
+
+local function deeper(levels)
+  if levels == 0 then
+    return some_steps(2)
+  end
+  return (deeper(levels - 1))
+end
+
+function acts.recursion()
+  pcall(deeper, random(3) == 1 and random(150, 199990) or random(1000))
+end
+
+local operators = {
+  function(a, b) return a + b end,
+  function(a, b) return a % b end,
+  function(a, b) return a // b end,
+  function(a, b) return a .. b end,
+  function(a, b) return a < b end,
+  function(a, b) return a <= b end,
+  function(a, b) return a == b end,
+  function(a) return -a end,
+  function(a) return #a end,
+  function(a) return tostring(a) end,
+  function(a, b) return a[b] end,
+  function(a) return keep(pairs(a)) end,
+  function(a, b) return a:has(b), a:add(b), a:remove(b) end,
+  function(a, b) return a:compare(b), a:round(2), a:format(b) end,
+}
+
+function acts.operator()
+  keep(operators[random(#operators)](any(), any()))
+end
+
+--- Fields of our objects, and of the metatables that a script gets at.
+function acts.tamper()
+  local object = any()
+  if type(object) == "table" and object ~= world.db and object ~= world.items then
+    local names = { "core", "database", "transaction", "wakeup", "reader", "ended", "closed" }
+    object[names[random(#names)]] = any()
+  end
+end
+
+function acts.forget()
+  pool.forget()
+end
+
+function acts.close_all()
+  if random(4) == 1 and depth == 0 then
+    world.db:close()
+    open()
+  end
+end
+
+local names = {}
+for name in pairs(acts) do
+  names[#names + 1] = name
+end
+table.sort(names)
+
+function step()
+  if depth == 0 and (not world.db or core.is_closed(world.db.core)) then
+    pcall(open)            -- a finalizer may close it at once
+  end
+  local before = depth     -- an error or a yield may leave it changed
+  pcall(acts[names[random(#names)]])
+  depth = before
+end
+
+open()
+pool.fill { world.db, world.items, world.db:wakeup(), world.items:stream(),
+  select(4, world.items:stream():records { follow = true, timeout = 0 }),
+  tidetable.set { 1 }, tidetable.list {} }
+for _ = 1, steps do
+  step()
+end
+debug.sethook()
+pool.values, pool.functions, world.outer = {}, {}, nil
+collectgarbage("incremental")
+collectgarbage()
+if world.db then world.db:close() end
+
+local db <close> = assert(tidetable.open(PATH, { durability = "none", max_size = "64 MiB" }))
+local report = assert(db:check())
+if not report.ok then
+  fail("the file is damaged: " .. report.problems[1])
+end
+local items = assert(db:table "items" or db:create_table { name = "items", partition_key = "id",
+  sort_key = { "n", "N" } })
+for item in items:scan() do
+  check_seen(item)
+end
+print(("seed %d: %d steps, %d transactions undone"):format(seed, steps, secrets))
