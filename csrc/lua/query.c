@@ -377,11 +377,13 @@ static int place(lua_State *L)
 	return 1;
 }
 
-static void rewind_handle(struct query_handle *handle)
+static void rewind_handle(lua_State *L, struct query_handle *handle)
 {
 	handle->rewound = true;
-	if (handle->query)
-		tide_query_rewind(handle->query);
+	if (!handle->query)
+		return;
+	tide_query_rewind(handle->query);
+	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
 }
 
 /* rewind(query): begins anew, without its snapshot, and holds no items; one that
@@ -391,7 +393,7 @@ static int rewind_query(lua_State *L)
 	struct query_handle *handle = check_type(L, 1, QUERY_TYPE);
 
 	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
-	rewind_handle(handle);
+	rewind_handle(L, handle);
 	return 0;
 }
 
@@ -423,14 +425,15 @@ static int follows(lua_State *L)
 	int err = 0;
 
 	luaL_checktype(L, 2, LUA_TTABLE);
-	rewind_handle(handle);
+	rewind_handle(L, handle);
+	check_open(L, &handle->child);
 	while (!err && same && n < count + ends) {
 		err = next_version(L, handle, database, count + ends - n, &version, &failure);
 		lua_rawgeti(L, 2, ++n);
 		same = !err && (uint64_t)lua_tointeger(L, -1) == version;
 		lua_pop(L, 1);
 	}
-	rewind_handle(handle);
+	rewind_handle(L, handle);
 	if (err < 0)
 		return return_failure(L, &failure);
 	lua_pushboolean(L, err == END ? ends && n == count + 1 : same);

@@ -1,5 +1,20 @@
 -- pool.lua - the values that a random script uses: Lua's, the library's, and forged ones.
 local core = require "tidetable.core"
+
+--- Functions that wait, and which argument says how long: they wait for no time here. They are
+--- replaced before the library's modules take them.
+for name, at in pairs { wait_writer = 2, wait_feed = 2, bell_wait = 2, backup_wait = 2,
+  check_wait = 2, read_input = 2, terminal_wait = 2, backup = 5, check_file = 2 } do
+  local f = core[name]
+  core[name] = function(...)
+    local given = table.pack(...)
+    if tonumber(given[at]) or given[at] == nil and name == "read_input" then
+      given[at] = 0
+    end
+    return f(table.unpack(given, 1, math.max(given.n, at)))
+  end
+end
+
 local tidetable = require "tidetable"
 
 local pool = { values = {}, functions = {} }
@@ -95,26 +110,6 @@ function pool.arguments()
     list[i] = pool.any()
   end
   return list
-end
-
---- What waits is told to wait for no time: its numbers become 0, and what means "no limit" too.
-local waiting = {}
-for _, name in ipairs { "wait_writer", "wait_feed", "bell_wait", "backup_wait", "check_wait",
-  "read_input", "terminal_wait", "backup", "check_file" } do
-  waiting[core[name]] = true
-end
-
-function pool.unhurried(f, arguments)
-  if waiting[f] then
-    for i = 1, math.max(arguments.n, 5) do
-      local value = arguments[i]
-      if type(value) == "number" or (i > 1 and value == nil) then
-        arguments[i] = 0
-      end
-    end
-    arguments.n = math.max(arguments.n, 5)
-  end
-  return arguments
 end
 
 --- All functions that a script finds: those of the modules, of their classes, of the core.
