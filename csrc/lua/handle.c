@@ -4,7 +4,6 @@
 #include "lua/handle.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -37,42 +36,42 @@ static const char *const child_types[] = {
 
 /* --- types --- */
 
-/* Written once; two threads that load the library at once both find the first number. */
-static atomic_uintptr_t secret;
+atomic_uintptr_t type_secret;
 
+/* The number is written once: of two threads that load the library at the same time, both
+ * use the first. */
 void open_types(lua_State *L)
 {
 	uintptr_t drawn, none = 0;
 
-	if (atomic_load(&secret))
+	if (atomic_load(&type_secret))
 		return;
 	if (getrandom(&drawn, sizeof drawn, 0) != sizeof drawn)
 		luaL_error(L, "the system gives no random numbers");
-	atomic_compare_exchange_strong(&secret, &none, drawn | 1);
+	atomic_compare_exchange_strong(&type_secret, &none, drawn | 1);
 }
 
-type_word word_of(const char *type)
+/* Whether the userdata at index begins with the word of the type. The length of a light
+ * userdata is 0. */
+static inline bool has_type(lua_State *L, int index, const type_word *word, const char *type)
 {
-	return (uintptr_t)type ^ atomic_load_explicit(&secret, memory_order_relaxed);
+	return word && lua_rawlen(L, index) >= sizeof *word && *word == word_of(type);
 }
 
 void *test_type(lua_State *L, int index, const char *type)
 {
 	type_word *word = lua_touserdata(L, index);
 
-	/* The length of a light userdata is 0. */
-	if (!word || lua_rawlen(L, index) < sizeof *word || *word != word_of(type))
-		return NULL;
-	return word;
+	return has_type(L, index, word, type) ? word : NULL;
 }
 
 void *check_type(lua_State *L, int index, const char *type)
 {
-	void *handle = test_type(L, index, type);
+	type_word *word = lua_touserdata(L, index);
 
-	if (!handle)
+	if (!has_type(L, index, word, type))
 		luaL_typeerror(L, index, type);
-	return handle;
+	return word;
 }
 
 void set_type(lua_State *L, const char *type)

@@ -10,6 +10,7 @@
 #ifndef LUA_HANDLE_H
 #define LUA_HANDLE_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include <lua.h>
@@ -35,6 +36,13 @@ extern const char RECORD_TYPE[];
  * drawn when the library is loaded. A script can choose the bytes of a tidetable.binary and
  * find out addresses ("%p"), but it can't read this word, so it can't make one. */
 typedef uintptr_t type_word;
+
+extern atomic_uintptr_t type_secret;
+
+static inline type_word word_of(const char *type)
+{
+	return (uintptr_t)type ^ atomic_load_explicit(&type_secret, memory_order_relaxed);
+}
 
 struct child;
 struct database;
@@ -98,9 +106,6 @@ void *check_type(lua_State *L, int index, const char *type);
 
 /* The same, but returns NULL for any other value. */
 void *test_type(lua_State *L, int index, const char *type);
-
-/* Returns the first word of userdata of a type. */
-type_word word_of(const char *type);
 
 /* Sets the first word and the metatable of the userdata on top of the stack. */
 void set_type(lua_State *L, const char *type);
