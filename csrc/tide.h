@@ -284,10 +284,10 @@ int tide_query_place(const struct tide_query *query, struct slice key);
 void tide_query_rewind(struct tide_query *query);
 
 /* Makes the query read from one snapshot, taken now; or, unless it is `committed`, from
- * the transaction that is open. Once. The snapshot is held until a fill fails or gives an empty page, until
- * deadline_ms as tide_snapshot_limit (0: no limit), or until the query is unpinned or
- * finished. From then on each fill gives an empty page (why: END), or the error that
- * ended it. */
+ * the transaction that is open. Once. The snapshot is held until a fill fails or gives an
+ * empty page, until deadline_ms as tide_snapshot_limit (0: no limit), or until the query is
+ * unpinned or finished. From then on each fill gives an empty page (why: END), or the error
+ * that ended it. */
 int tide_query_pin(struct tide_query *query, struct tide *tide, uint64_t deadline_ms,
 	struct failure *failure);
 void tide_query_unpin(struct tide_query *query, int why);

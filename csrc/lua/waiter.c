@@ -76,5 +76,6 @@ void open_waiters(lua_State *L)
 	};
 
 	new_type(L, WAITER_TYPE, finish_child, finish_child);
+	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
 }

@@ -1,4 +1,4 @@
-/* files.h - what a test leaves behind: a database's files, open descriptors. */
+/* files.h - files that a test makes or leaves, and open descriptors. */
 #ifndef UNIT_FILES_H
 #define UNIT_FILES_H
 
@@ -15,6 +15,17 @@ static inline void remove_files(const char *path)
 		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
 		unlink(name);
 	}
+}
+
+/* Writes a file of 3,000 times the text. */
+static inline void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "wb");
+
+	CHECK(file != NULL);
+	for (int i = 0; i < 3000; i++)
+		fputs(text, file);
+	CHECK(fclose(file) == 0);
 }
 
 static inline int count_descriptors(void)

@@ -317,7 +317,8 @@ static void opening_fails_when_it_cannot_be_flushed(void)
 		watch();
 		CHECK_EQUAL_INT(try_open(&options, &failure), time < 2 ? ERR_STORE : 0);
 		calls_watch(NULL);
-		CHECK_EQUAL_INT(made[CALL_FDATASYNC], time == 2);
+		/* After a failed flush both of LMDB's descriptors are flushed. */
+		CHECK_EQUAL_INT(made[CALL_FDATASYNC], time == 2 ? 2 : 0);
 	}
 }
 

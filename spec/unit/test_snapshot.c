@@ -233,7 +233,7 @@ static int count_all(struct tide *tide, struct tide_table *table, bool committed
 	bytes = tide_query_bytes(query);
 	CHECK(bytes > 0);
 	if (pinned)
-		MUST(tide_query_pin(query, tide, &failure), failure);
+		MUST(tide_query_pin(query, tide, 0, &failure), failure);
 	items = count(tide, query, 10);
 	CHECK(tide_query_bytes(query) > bytes);
 	tide_query_finish(query);

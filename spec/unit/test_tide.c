@@ -6,6 +6,7 @@
 #include "database.h"
 #include "sys/clock.h"
 #include "sys/wake_page.h"
+#include "unit/files.h"
 #include "unit/tides.h"
 
 #define THREADS 4
@@ -24,16 +25,6 @@ static int try_open(struct tide_options options)
 	CHECK(err == 0 || (failure.err == err && failure.message[0]));
 	tide_close(tide);
 	return err;
-}
-
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "wb");
-
-	CHECK(file != NULL);
-	for (int i = 0; i < 3000; i++)
-		fputs(text, file);
-	CHECK(fclose(file) == 0);
 }
 
 static void opening_may_fail(void)
@@ -704,84 +695,6 @@ static void processes_share_a_file(void)
 
 /* --- waiting --- */
 
-static void commits_ring(void)
-{
-	struct tide *tide = open_tide(tide_path("bell.tide"));
-	struct tide_table table = create_table(tide, "orders");
-	struct tide_bell *bell;
-	struct tide_feed *feed;
-
-	MUST(tide_feed_start(&feed, tide, 0, TIDE_LATEST, 0, &failure), failure);
-	MUST(tide_feed_fill(feed, tide, 10, &failure), failure);
-	MUST(tide_bell_open(&bell, tide, TIDE_COMMITS, &failure), failure);
-	CHECK(tide_bell_descriptor(bell) >= 0);
-	tide_bell_clear(bell);
-	CHECK(!tide_feed_is_touched(feed, tide));
-	put_alone(tide, &table, "a", "1", "x");
-	CHECK_EQUAL_INT(tide_feed_wait(feed, tide, 60000), 0);
-	CHECK(tide_feed_is_touched(feed, tide));
-	CHECK_EQUAL_INT(tide_bell_wait(bell, 0), 0);
-	tide_feed_finish(feed);
-	tide_bell_close(bell);
-	tide_bell_close(NULL);
-	tide_close(tide);
-}
-
-/* --- the file's name --- */
-
-/* Asks until there is an answer; returns it. */
-static int first_answer(struct tide *tide)
-{
-	int err;
-
-	while ((err = tide_check_name(tide, &failure)) == 0)
-		clock_sleep_us(10000);
-	return err;
-}
-
-static void the_name_is_looked_at_once_a_second(void)
-{
-	const char *path = tide_path("named.tide"), *aside = tide_path("aside.tide");
-	uint64_t opened = tide_elapsed_ms(), again;
-	struct tide *tide = open_tide(path);
-
-	CHECK(rename(path, aside) == 0);
-	CHECK_EQUAL_INT(first_answer(tide), ERR_FILE_GONE);
-	CHECK(tide_elapsed_ms() - opened >= 1000);
-	CHECK(strstr(failure.message, "named.tide: the file was removed or renamed"));
-	CHECK_EQUAL_INT(tide_check_name(tide, &failure), ERR_FILE_GONE);
-	CHECK(rename(aside, path) == 0);
-	again = tide_elapsed_ms();
-	CHECK_EQUAL_INT(tide_check_name(tide, &failure), 0);
-	write_file(aside, "no database\n");
-	CHECK(rename(aside, path) == 0);
-	CHECK_EQUAL_INT(first_answer(tide), ERR_FILE_REPLACED);
-	CHECK(tide_elapsed_ms() - again >= 1000);
-	tide_close(tide);
-}
-
-/* The directory that a link leads to is another one after a new version was installed. */
-static void the_path_that_was_given_counts_too(void)
-{
-	const char *link = tide_path("current"), *one = tide_path("one"), *two = tide_path("two");
-	struct tide *tide;
-
-	CHECK(mkdir(one, 0700) == 0 && mkdir(two, 0700) == 0 && symlink(one, link) == 0);
-	CHECK(chdir(check_directory()) == 0);
-	tide_close(open_tide(tide_path("two/x.tide")));
-	tide = open_tide("current/x.tide");
-	CHECK(chdir("/") == 0);
-	CHECK_EQUAL_INT(tide_check_name(tide, &failure), 0);
-	CHECK(unlink(link) == 0 && symlink(two, link) == 0);
-	CHECK_EQUAL_INT(first_answer(tide), ERR_FILE_REPLACED);
-	CHECK(strstr(failure.message, "current/x.tide: was replaced"));
-	CHECK(unlink(link) == 0);
-	CHECK_EQUAL_INT(tide_check_name(tide, &failure), 0);     /* the file has its own name */
-	CHECK(unlink(tide_path("one/x.tide")) == 0);
-	CHECK_EQUAL_INT(first_answer(tide), ERR_FILE_GONE);
-	tide_close(tide);
-}
-
 int main(void)
 {
 	opening_may_fail();
@@ -792,9 +705,6 @@ int main(void)
 	queries_page_and_pin();
 	a_pinned_query_releases_its_snapshot();
 	feeds_follow();
-	the_name_is_looked_at_once_a_second();
-	the_path_that_was_given_counts_too();
-	commits_ring();
 	handles_after_fork();
 	a_killed_writer_lets_go();
 	processes_share_a_file();
