@@ -62,7 +62,7 @@ struct database {
 	size_t held;                 /* bytes of memory that the children hold */
 	size_t charged;              /* of which the collector knows */
 	size_t collect_at;           /* bytes held at which all garbage is collected */
-	uint64_t deadline_ms;        /* of the open transaction, by tide_elapsed_ms */
+	uint64_t deadline_ms;        /* of the open db:transact, by tide_elapsed_ms; 0: none */
 	uint64_t transactions;       /* how many were begun: which one is open */
 	struct builder builder;      /* arguments being read; three for BETWEEN */
 	struct builder second, third;
@@ -176,7 +176,7 @@ struct clock *opt_clock(lua_State *L, int index);
  * is known about its stream and the type of records; returns where they go. */
 uint8_t *new_record(lua_State *L, size_t len);
 
-/* Raises TIMEOUT when the open transaction has passed its time limit. */
+/* Raises CLOSED unless a db:transact is open, and TIMEOUT if it has passed its time limit. */
 void check_deadline(lua_State *L, const struct database *database);
 
 /* The state's, for struct database. */

@@ -173,7 +173,7 @@ static void check_inside(lua_State *L, struct query_handle *handle,
 	const struct database *database)
 {
 	if (handle->inside && (handle->inside != database->transactions ||
-			!tide_in_transaction(database->tide)))
+			!database->deadline_ms))
 		raise_late(L, handle, "the transaction has ended", ERR_CLOSED);
 }
 

@@ -95,10 +95,11 @@ static int hold(lua_State *L)
 static struct slice check_item_bytes(lua_State *L, int index)
 {
 	struct slice bytes = check_slice(L, index);
-	/* Only a list of single bytes has a size of twice its encoding; nothing has more. */
-	bool fits = bytes.len <= ITEM_MAX_BYTES / 2 || item_size(bytes) <= ITEM_MAX_BYTES;
+	/* No value has a size of more than twice its encoding. */
+	bool good = map_check(bytes) == 0 &&
+		(bytes.len <= ITEM_MAX_BYTES / 2 || item_size(bytes) <= ITEM_MAX_BYTES);
 
-	luaL_argcheck(L, map_check(bytes) == 0 && fits, index, "the bytes of an item expected");
+	luaL_argcheck(L, good, index, "the bytes of an item expected");
 	return bytes;
 }
 

@@ -51,9 +51,10 @@ static int raise_timeout(lua_State *L)
 
 void check_deadline(lua_State *L, const struct database *database)
 {
-	if (!tide_in_transaction(database->tide))
+	/* A plain put is a transaction too, in which a finalizer may come by. */
+	if (!database->deadline_ms || !tide_in_transaction(database->tide))
 		raise_ended(L);
-	if (database->deadline_ms && tide_elapsed_ms() > database->deadline_ms)
+	if (tide_elapsed_ms() > database->deadline_ms)
 		raise_timeout(L);
 }
 

@@ -30,9 +30,12 @@ local function put(list, value)
   end
 end
 
---- Keeps a value for later, and if it is a function, to be called.
+--- Keeps a value for later, and if it is a function, to be called. Not a path to another
+--- directory (error messages contain some): it might be opened.
 function pool.keep(value)
-  put(pool.values, value)
+  if type(value) ~= "string" or not value:find("/", 1, true) then
+    put(pool.values, value)
+  end
   if type(value) == "function" then
     put(pool.functions, value)
   end

@@ -4,12 +4,13 @@
 -- back each time: it reads, writes, goes on with an iterator or closes a handle that a call
 -- below it on the stack is using. Such a call gives what it should, or says CLOSED or NESTED;
 -- it never crashes (make asan), and it leaves no lock.
+local core = require "tidetable.core"
 local tidetable = require "tidetable"
 
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 local ROUNDS = math.max(3, 40 // (math.tointeger(tonumber(os.getenv("EVERY"))) or 1))
 
-local busy, meddle, calls
+local busy, meddle, calls, wrong
 
 --- An object whose finalizer meddles, makes the next one, and never meets itself.
 local function plant()
@@ -102,6 +103,7 @@ local operations = {
     expect(10, assert(world.one:load(items)))
   end,
   transact = function(world)
+    world.transacts = true   -- core.tx_put belongs to it then
     expect("done", assert(world.db:transact(function(tx)
       local one = tx:table "one"
       one:put({ id = 5, part = "a", n = 5 }, { return_values = "ALL_OLD" })
@@ -109,6 +111,7 @@ local operations = {
       expect(20, count(one:query(2)))
       return "done"
     end)))
+    world.transacts = false
   end,
   records = function(world)
     local last = 0
@@ -175,6 +178,13 @@ local meddlers = {
       world.stream:next()
     end
   end,
+  ["goes on with an ended transaction"] = function(world)
+    local iterates, put_there = pcall(world.ended), pcall(core.tx_put, world.one.core,
+      { id = 8, part = "never" }, false)
+    if (iterates or put_there) and not world.transacts then
+      wrong = "it was let into another transaction"
+    end
+  end,
   ["closes the iterator"] = function(world)
     if calls % 5 == 0 then
       for _, each in ipairs { world.query or false, world.feed or false } do
@@ -200,7 +210,8 @@ local meddlers = {
 
 local function open_world(path)
   local db = assert(tidetable.open(path, { durability = "none", busy_timeout = 0 }))
-  return { db = db, one = assert(db:table "one") }
+  local ended = db:transact(function(tx) return (tx:table("one"):scan()) end)
+  return { db = db, one = assert(db:table "one"), ended = ended }
 end
 
 local function is_allowed(err)
@@ -271,6 +282,7 @@ describe("a finalizer that", function()
     end
     quiet()
     world.db:close()
+    expect(nil, wrong)
     local db <close> = assert(tidetable.open(path, { durability = "none", busy_timeout = 0 }))
     assert(db:table("one"):put { id = 7, part = "a", n = 7 })
     if db:table "meddled" then
