@@ -92,7 +92,8 @@ static bool is_mapped(const struct store *store)
 
 /* --- completing --- */
 
-/* Returns 0 or an errno. */
+/* Returns 0 or an errno. After a failed flush the kernel takes the pages for clean, so
+ * the meta pages are written again. */
 static int flush(struct store *store)
 {
 	int system = 0;
@@ -118,7 +119,7 @@ int recovery_opened(struct store *store, bool alone, struct failure *failure)
 	system = alone && store->unflushed ? flush(store) : 0;
 	if (!system)
 		return 0;
-	atomic_fetch_sub(store->published, 1);   /* as it was: the next open flushes, too */
+	atomic_fetch_sub(store->published, 1);   /* so that the next open flushes, too */
 	return engine_fail(failure, store, system, "the last commit can't be flushed");
 }
 
