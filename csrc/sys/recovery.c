@@ -3,7 +3,7 @@
  * LMDB commits in two steps: it writes the meta page (at a durable level through
  * O_DSYNC) and then stores the commit's number in its lock file. Readers take
  * their snapshot number from there. A writer that is killed in between leaves a
- * commit that is in the file and that no reader sees, until somebody locks LMDB's
+ * commit that is in the file and that no reader sees, until a process locks LMDB's
  * write mutex: it is robust, and LMDB then sets the number from the meta page.
  *
  *                  writing   flushing   published

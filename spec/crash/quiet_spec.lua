@@ -1,11 +1,11 @@
--- quiet_spec.lua - writers killed while they commit, and then nobody writes.
+-- quiet_spec.lua - writers killed while they commit; then no process writes.
 --
 --   make crash CYCLES=1000 SEED=n
 --
 -- Each cycle kills a writer, and a follower that adds up the writer's changes, at a random moment
--- or between the two steps of LMDB's commit. Then nobody writes, so nobody repairs what they left:
--- handles that have been open all along, processes that open the database now, and check must
--- agree on one state, whoever looks first. A change of something else must not change it.
+-- or between the two steps of LMDB's commit. Then no process writes, so no writer repairs what they
+-- left. Handles that have been open all along, processes that open the database now, and check must
+-- agree on one state, in any order of looking. A change of another table must not change it.
 local counted = require "spec.crash.counted"
 local processes = require "spec.crash.processes"
 local system = require "system"
@@ -125,7 +125,7 @@ describe("a killed commit", function()
     return tonumber((last_line(at("counter")) or ""):match("^a (%d+)"))
   end
 
-  --- All of them, in a random order, before anybody writes; the state that they agree on.
+  --- Lets all of them look, in a random order; the state that they agree on.
   local function agree(lookers)
     local first, first_name
     for i = #lookers, 2, -1 do
@@ -160,7 +160,7 @@ describe("a killed commit", function()
     assert.equal(n, sum.records)
   end
 
-  it("is seen by everybody or by nobody, though nobody writes any more", function()
+  it("is seen by every process or by none, before another write", function()
     print(("quiet: SEED=%d CYCLES=%d"):format(SEED, CYCLES))
     math.randomseed(SEED)
     local db <close> = assert(tidetable.open(path, { busy_timeout = 20 }))
