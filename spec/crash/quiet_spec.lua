@@ -17,7 +17,7 @@ local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 -- After this the owner of the write lock has been asked for again.
 local BOUND = 0.011
 
--- A follower's share of a core is measured in a long run, so often and for so long.
+-- In a long run a follower's share of a core is measured in every 50th cycle, for 2 seconds.
 local LONG_RUN = 200
 local MEASURE_EVERY, MEASURE_SECONDS, SHARE_MOST = 50, 2, 0.01
 
@@ -74,7 +74,7 @@ describe("a killed commit", function()
     error("waited 20 s for " .. what)
   end
 
-  -- Who looks --------------------------------------------------------------------------------
+  -- Readers ----------------------------------------------------------------------------------
 
   local function look_anew(mode)
     local process = processes.start("observer", at("anew"), path, mode)

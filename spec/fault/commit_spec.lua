@@ -1,8 +1,8 @@
 -- commit_spec.lua - waiting and checking while a commit is in the file and not yet visible.
 --
--- A writer is stopped between the two steps of LMDB's commit (killcommit.c): a very slow disk. Who
--- waits must sleep, check must find nothing wrong, and when the writer is killed the commit becomes
--- visible to who waits, though nobody writes. Looks are counted, not the time that they take.
+-- A writer is stopped between the two steps of LMDB's commit (killcommit.c), as on a very slow disk.
+-- Waiters must sleep and check must find nothing wrong. When the writer is killed, the commit becomes
+-- visible to waiters before another write. Looks are counted, not the time that they take.
 local counted = require "spec.crash.counted"
 local core = require "tidetable.core"
 local processes = require "spec.crash.processes"
@@ -91,7 +91,7 @@ describe("a writer that is stopped while it commits", function()
     end)
   end
 
-  it("is no damage to check", function()
+  it("is not reported by check", function()
     stop_in_third_commit()
     local reports = { assert(db:check()), assert(tidetable.check(path)) }
     for _, report in ipairs(reports) do
@@ -100,7 +100,7 @@ describe("a writer that is stopped while it commits", function()
     assert.equal("3 ", counted.state(db):match("^3 "))
   end)
 
-  it("and goes on is seen at once", function()
+  it("is followed after it continues", function()
     stop_in_third_commit()
     processes.signal("CONT", { writer })
     local stream = assert(db:stream { from = "LATEST" })

@@ -96,7 +96,7 @@ static void begin_anew(void)
 }
 
 /* Takes back LMDB's number of the last commit, as if a failed write of the meta page had
- * not been taken back. (In a process of its own: closing the lock file drops its owner's
+ * not been taken back. (In a child process: closing the lock file drops its owner's
  * locks.) */
 static void unpublish(struct child *parent, void *context)
 {
@@ -184,7 +184,7 @@ static void so_does_the_next_writer_and_flushes_first(void)
 	store_close(store);
 }
 
-/* LMDB publishes it itself when nobody else has the file open. */
+/* The first process to open the file has LMDB publish it. */
 static void opening_alone_flushes_it(bool read_only)
 {
 	struct store *store;
