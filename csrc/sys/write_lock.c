@@ -442,12 +442,11 @@ static void notify(struct wake *wake)
 	atomic_store(&page->notified, last);
 }
 
+/* The queue is not empty. */
 static void notify_if_due(struct wake *wake)
 {
 	const struct wake_page *page = wake->page;
 
-	if (!has_waiters(page))
-		return;
 	if (!atomic_load(&page->notified) || wake->limits.now_us() -
 			atomic_load(&page->notified_us) >= NOTIFICATION_US)
 		notify(wake);
@@ -460,7 +459,8 @@ void wake_unlock(struct wake *wake)
 	if (has_waiters(page))
 		atomic_store(&page->freed_us, wake->limits.now_us());
 	free_word(wake);
-	notify_if_due(wake);
+	if (has_waiters(page))
+		notify_if_due(wake);
 }
 
 /* --- waiting --- */
@@ -522,7 +522,7 @@ void lock_waiter_leave(struct lock_waiter *waiter)
 	if (!waiter->place)
 		return;
 	leave(waiter);
-	if (!is_taken(waiter->wake))
+	if (!is_taken(waiter->wake) && has_waiters(waiter->wake->page))
 		notify_if_due(waiter->wake);
 }
 

@@ -7,7 +7,9 @@
 local assert = require "luassert"
 local lfs = require "lfs"
 local helper = require "spec.tidetable.helper"
-local elapsed = require "tidetable.core".elapsed
+local core = require "tidetable.core"
+
+local elapsed, put = core.elapsed, core.put
 
 -- Something else that the loop does, and how often it got to it.
 local function ticker(loop, is_over)
@@ -29,7 +31,10 @@ end
 return function(loop, describe, it, before_each, after_each)
   describe("in " .. loop.name, function()
     helper.setup(before_each, after_each)
-    after_each(function() collectgarbage "restart" end)
+    after_each(function()
+      collectgarbage "restart"
+      core.put = put
+    end)
 
     local db, orders
 
@@ -370,6 +375,37 @@ return function(loop, describe, it, before_each, after_each)
         child:close()
         assert.equal(before + 1, descriptors())
       end
+    end)
+
+    -- It came too late each time: the other one had taken the lock again. Of 100 puts some were told
+    -- BUSY hundreds of times; one that is due gets the lock when it is next released.
+    it("a write goes before a process that takes the lock again and again", function()
+      local busy, most = 0, 0
+      function core.put(...)
+        local done, err, code = put(...)
+        busy = code == "BUSY" and busy + 1 or 0
+        most = math.max(most, busy)
+        return done, err, code
+      end
+      local child = helper.child [[
+        pause()
+        while true do
+          db:transact(function(tx)
+            local made = tx:table "orders"
+            for k = 1, 256 do made:put { id = "theirs" .. k, k = k } end
+          end)
+        end
+      ]]
+      child:paused()
+      child:go()
+      loop.run { function()
+        for n = 1, 100 do
+          assert(orders:put { id = "mine", n = n })
+          loop.sleep(0.001)
+        end
+      end }
+      child:kill()
+      assert.is_true(most < 100, most .. " times BUSY")
     end)
 
     -- More of them wait than descriptors are kept; each gets the lock, and then none is in the
