@@ -1,8 +1,8 @@
 -- commit_spec.lua - waiting and checking while a commit is in the file and not yet visible.
 --
--- A writer is stopped between the two steps of LMDB's commit (killcommit.c), as on a very slow disk.
--- Waiters must sleep and check must find nothing wrong. When the writer is killed, the commit becomes
--- visible to waiters before another write. Looks are counted, not the time that they take.
+-- A writer is stopped between the two steps of LMDB's commit (killcommit.c), as on a very slow
+-- disk. Waiters must sleep and check must find nothing wrong. When the writer is killed, the commit
+-- becomes visible to waiters before another write. Looks are counted, not the time that they take.
 local counted = require "spec.crash.counted"
 local core = require "tidetable.core"
 local processes = require "spec.crash.processes"

@@ -377,8 +377,8 @@ return function(loop, describe, it, before_each, after_each)
       end
     end)
 
-    -- It came too late each time: the other one had taken the lock again. Of 100 puts some were told
-    -- BUSY hundreds of times; one that is due gets the lock when it is next released.
+    -- It came too late each time: the other one had taken the lock again. Of 100 puts some were
+    -- told BUSY hundreds of times; one that is due gets the lock when it is next released.
     it("a write goes before a process that takes the lock again and again", function()
       local busy, most = 0, 0
       function core.put(...)
