@@ -49,16 +49,23 @@ describe("a writer that is stopped while it commits", function()
     end
   end
 
-  --- Waits for a record; the record, and how often the stream was looked at.
+  --- Waits for a record. Returns it, the number of looks at the stream or the shared page, and
+  --- the seconds that it took.
   local function next_counting(stream, seconds)
-    local looks, try_record = 0, core.try_record
-    core.try_record = function(...)
-      looks = looks + 1
-      return try_record(...)
+    local looks, originals = 0, {}
+    for _, name in ipairs { "try_record", "is_touched", "wait_feed" } do
+      local original = core[name]
+      originals[name] = original
+      core[name] = function(...)
+        looks = looks + 1
+        return original(...)
+      end
     end
     local began = system.monotime()
     local record = stream:next(seconds)
-    core.try_record = try_record
+    for name, original in pairs(originals) do
+      core[name] = original
+    end
     return record, looks, system.monotime() - began
   end
 
