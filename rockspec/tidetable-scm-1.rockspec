@@ -20,7 +20,7 @@ description = {
 
 supported_platforms = { "linux" }
 
-dependencies = { "lua >= 5.4, < 5.5" }
+dependencies = { "lua >= 5.4, < 5.6" }
 
 external_dependencies = {
   LMDB = { header = "lmdb.h", library = "lmdb" },

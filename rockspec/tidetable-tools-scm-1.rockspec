@@ -19,7 +19,7 @@ description = {
 
 supported_platforms = { "linux" }
 
-dependencies = { "lua >= 5.4, < 5.5", "tidetable", "argparse >= 0.7" }
+dependencies = { "lua >= 5.4, < 5.6", "tidetable", "argparse >= 0.7" }
 
 -- Lua alone: nothing is built. LuaRocks wraps the command, so that it finds its modules; what a
 -- shell completes, the command says itself.

@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 
 #include "base/buffer.h"
+#include "lua/version.h"
 
 /* A string's bytes, good as long as it stands where it is. A number is none: Lua
  * would turn it into a string in its place. */

@@ -5,6 +5,7 @@
 #include <lua.h>
 
 #include "base/buffer.h"
+#include "lua/version.h"
 
 /* Makes the metatable and leaves the constructor on the stack. */
 void open_binary(lua_State *L);

@@ -14,6 +14,7 @@
 #include <lua.h>
 
 #include "base/buffer.h"
+#include "lua/version.h"
 
 /* A userdata: its bytes are good as long as it stands on the stack. */
 struct box {

@@ -20,6 +20,7 @@
 #include <lua.h>
 
 #include "base/error.h"
+#include "lua/version.h"
 
 #define ERROR_TYPE "tidetable.error"
 

@@ -7,6 +7,8 @@
 
 #include <lua.h>
 
+#include "lua/version.h"
+
 #define HEX_BYTES_MAX 32
 
 static inline void set_text(lua_State *L, const char *name, const char *text)

@@ -17,6 +17,7 @@
 
 #include "codec/builder.h"
 #include "lua/box.h"
+#include "lua/version.h"
 #include "tide.h"
 
 extern const char DATABASE_TYPE[];

@@ -9,6 +9,8 @@
 
 #include <lua.h>
 
+#include "lua/version.h"
+
 /* Their names: the value in __name. */
 #define NUMBER_TYPE "tidetable.number"
 #define BINARY_TYPE "tidetable.binary"

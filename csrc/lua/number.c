@@ -17,19 +17,13 @@
 
 int number_from_lua(lua_State *L, int index, struct number *number)
 {
-	lua_Integer n;
-	lua_Number d;
+	int is_integer;
+	lua_Integer n = lua_tointegerx(L, index, &is_integer);
 
-	if (lua_isinteger(L, index)) {
-		number_from_integer(number, lua_tointeger(L, index));
-		return 0;
-	}
-	d = lua_tonumber(L, index);
-	if (lua_numbertointeger(d, &n) && (lua_Number)n == d) {
-		number_from_integer(number, n);
-		return 0;
-	}
-	return number_from_double(number, d);
+	if (!is_integer)
+		return number_from_double(number, lua_tonumber(L, index));
+	number_from_integer(number, n);
+	return 0;
 }
 
 struct slice number_at(lua_State *L, int index)

@@ -5,6 +5,7 @@
 #include <lua.h>
 
 #include "codec/number.h"
+#include "lua/version.h"
 
 /* Makes the metatable and leaves the constructor on the stack. */
 void open_number(lua_State *L);

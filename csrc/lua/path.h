@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "lua/version.h"
 
 #define PATH_MAX_TEXT 120
 

@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "codec/builder.h"
 #include "codec/value.h"
+#include "lua/version.h"
 
 /* Makes the metatables (once for a state) and leaves a table on the stack with
  * what Lua's side builds on:

@@ -3,8 +3,8 @@
 --
 -- Nothing here that older Luas can't read: they are to be told, not to stumble.
 
-if _VERSION ~= "Lua 5.4" then
-  error("tidetable is for Lua 5.4, and this is " .. _VERSION, 2)
+if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then
+  error("tidetable is for Lua 5.4 and 5.5, and this is " .. _VERSION, 2)
 end
 
 local backup = require "tidetable.backup"
