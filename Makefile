@@ -200,7 +200,7 @@ lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
 	@$(LUACHECK) --no-color --quiet .
 	@$(MAKE) tidy rock
 
-SPECS = spec/tidetable spec/operations spec/examples_spec.lua
+SPECS = spec/tidetable spec/operations spec/versions spec/examples_spec.lua
 
 suite: unit fuzz-small spec slices
 
@@ -430,6 +430,7 @@ STORE_CALLS = txn_get txn_put txn_put_room txn_insert_room txn_append_room txn_d
 	txn_cursor cursor_open cursor_move cursor_delete reader_open reader_renew writer_begin \
 	writer_commit writer_check_room store_usage store_clear_stale
 $(OUT)/unit/fault_tide_store: WRAPPED = $(STORE_CALLS)
+$(OUT)/unit/test_lock_file: WRAPPED = mdb_env_close
 
 # Libc's functions are found in the program first, by LMDB too.
 CALLS := $(call objects,spec/calls/*.c)

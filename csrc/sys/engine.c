@@ -131,6 +131,9 @@ static int environment_open(struct store *store, const char *path, uint64_t page
 
 	mdb_env_close(store->env);
 	store->env = NULL;
+	if (rc == MDB_VERSION_MISMATCH)      /* the lock file's: pages_look passed the data file */
+		return fail_as(failure, ERR_BUSY, "%s: a program with another version of LMDB, whose"
+			" lock file has another format, has the database open", path);
 	if (rc == ENOMEM)
 		return fail_as(failure, ERR_NO_MEMORY,
 			"%s: no memory, or no address space to map max_bytes and a reserve"
@@ -388,6 +391,8 @@ int engine_open(struct store *store, bool alone, struct failure *failure)
 	if (!err)
 		err = check_same_file(store, failure);
 	if (!err)
+		err = lock_file_join(store, alone, failure);
+	if (!err)
 		err = map_metas(store, failure);
 	if (!err)
 		err = recovery_opened(store, alone, failure);
@@ -409,8 +414,7 @@ void engine_close(struct store *store)
 	store->metas = NULL;
 	recovery_unmap(store);
 	if (store->env)
-		mdb_env_close(store->env);
-	store->env = NULL;
+		lock_file_leave(store);
 	store->fd = store->meta_fd = -1;
 }
 
@@ -451,7 +455,7 @@ int engine_fill(const struct store_options *options, const char *name, const cha
 	maker->options = *options;
 	snprintf(maker->path, sizeof maker->path, "%s", name);
 	maker->page_bytes = pages_this_machine();
-	maker->fd = -1;
+	maker->fd = maker->lock_fd = -1;
 	err = environment_open(maker, path, page_count, MDB_NOLOCK | MDB_NOSYNC, failure);
 	if (!err) {
 		mdb_env_get_fd(maker->env, &maker->fd);

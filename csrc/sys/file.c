@@ -13,11 +13,13 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "sys/lmdb_layout.h"
+
 #define OPEN_FLAGS (O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 #define RENAME_WITHOUT_OVERWRITING 1u   /* RENAME_NOREPLACE; musl's headers lack it */
 
-/* A lock file in use is never shorter: LMDB's header and one reader. */
-#define LOCK_SMALLEST 192
+/* Smallest size of a lock file in use: its header and one reader. */
+#define LOCK_SMALLEST LMDB_LOCK_BYTES(1)
 
 /* A disk with less than this left is full: LMDB's writes are up to 256 KiB, a
  * failed one has taken what there was. */

@@ -7,6 +7,8 @@
  *     copy.c       copies of the whole file
  *     readers.c    reader slots with our pid that are not ours
  *     limit.c      readers that may hold a snapshot until a deadline
+ *     library.c    the version of LMDB that the process has loaded
+ *     lock_file.c  LMDB's lock file: kept from a second initialization, checked
  *     careful.c    rows and cursors of a reader that does without LMDB
  *     recovery.c   commits whose writer died before LMDB published them
  *
@@ -22,13 +24,21 @@
 #include <stdatomic.h>
 
 #include "sys/file.h"
+#include "sys/lmdb_layout.h"
 #include "sys/pages.h"
 #include "sys/store.h"
 
+#if MDB_VERSION_MAJOR != 0 || MDB_VERSION_MINOR != 9 || \
+	MDB_VERSION_PATCH >= LMDB_NEXT_FORMAT_PATCH
+#error "tidetable needs LMDB 0.9, and this lmdb.h is of LMDB 1.0 or its development line"
+#elif MDB_VERSION_PATCH < LMDB_OLDEST_PATCH
+#error "tidetable needs LMDB 0.9.24 or later, and this lmdb.h is older"
+#endif
+
 #define STORE_READERS 1024
 
-/* LMDB's lock file with that many readers: 128 bytes of header, 64 a reader. */
-#define STORE_LOCK_BYTES (128 + 64 * STORE_READERS)
+/* Size of LMDB's lock file with that many readers. */
+#define STORE_LOCK_BYTES LMDB_LOCK_BYTES(STORE_READERS)
 
 struct cursor {
 	MDB_cursor *mdb;
@@ -85,6 +95,7 @@ struct store {
 	MDB_env *env;
 	int fd;                  /* LMDB's own, of the data file, */
 	int meta_fd;             /* and with O_DSYNC, for meta pages; -1: not found */
+	int lock_fd;             /* ours, of LMDB's lock file; -1: not joined */
 	MDB_dbi trees[TREE_COUNT];
 	uint32_t page_bytes;
 	uint64_t max_pages;      /* user writes stop here */
@@ -157,6 +168,29 @@ int engine_free_pages(struct store *store, bool reusable, uint64_t enough, uint6
 /* Every process's reader slots, and the oldest snapshot (pid 0: nobody's). */
 void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
 	uint32_t *count);
+
+/* --- library.c --- */
+
+/* Refuses the process's LMDB library (STORE) if its files are not those of the
+ * lmdb.h that this was built with. Asked before a file is opened or made. */
+int library_check(struct failure *failure);
+
+/* --- lock_file.c --- */
+
+/* Keeps the lock file from being initialized again, and its mutexes from being
+ * destroyed, until lock_file_leave. LMDB has just opened the environment; no
+ * transaction has begun.
+ *
+ * Mutexes that another program has destroyed are initialized again if `alone` says
+ * that no other process of ours has the database open; otherwise BUSY. STORE if they are
+ * not robust, or are semaphores. */
+int lock_file_join(struct store *store, bool alone, struct failure *failure);
+
+/* Closes store->env, and lets the lock file go. Not joined is fine. */
+void lock_file_leave(struct store *store);
+
+/* After fork, in the child: closes the descriptor. The parent keeps its lock. */
+void lock_file_forget(struct store *store);
 
 /* --- store.c --- */
 

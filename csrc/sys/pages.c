@@ -1,4 +1,4 @@
-/* pages.c - LMDB's file, version 1, in the machine's byte order.
+/* pages.c - LMDB's data file, format 1, in the machine's byte order.
  *
  * A page, of page_bytes each:
  *
@@ -39,16 +39,17 @@
 #include <unistd.h>
 
 #include "sys/file.h"
+#include "sys/lmdb_layout.h"
 
-#define MAGIC UINT32_C(0xbeefc0de)
-#define VERSION 1
-#define MAGIC_AT 16
+#define MAGIC LMDB_MAGIC
+#define VERSION LMDB_DATA_FORMAT
+#define MAGIC_AT LMDB_PAGE_HEADER
 #define MAGIC_AT_32_BITS 12
 #define ADDRESS_AT 24
 #define MAP_SIZE_AT 32
 #define TREES_AT 40
 
-#define PAGE_HEADER 16
+#define PAGE_HEADER LMDB_PAGE_HEADER
 #define NODE_HEADER 8
 #define PAGE_MOST UINT32_C(32768)
 
@@ -228,23 +229,37 @@ static int refuse_short(int fd, const char *path, struct failure *failure)
 		"%s: is empty; a database is made only where there is no file", path);
 }
 
-/* The first page, good enough to say what wrote it. */
+static int refuse_format(const char *writer, uint32_t format, const char *path,
+	struct failure *failure)
+{
+	return fail_as(failure, ERR_NEWER_FORMAT, "%s: was written by %s (data format %u);"
+		" tidetable needs a file of LMDB 0.9 (data format %u)", path, writer,
+		(unsigned)format, (unsigned)VERSION);
+}
+
+/* Returns true if the word is the magic number in the other byte order. */
+static bool is_swapped(const uint8_t *word)
+{
+	return native_u32(word) == __builtin_bswap32(MAGIC);
+}
+
+/* Checks what in the first page says which program and machine have written it. */
 static int check_first(const uint8_t *meta, const char *path, struct failure *failure)
 {
-	uint32_t magic = native_u32(meta + MAGIC_AT);
-	uint32_t narrow = native_u32(meta + MAGIC_AT_32_BITS);
+	uint32_t format = native_u32(meta + MAGIC_AT + 4);
+	uint32_t format_1 = native_u32(meta + LMDB_1_PAGE_HEADER + 4) & LMDB_1_FORMAT_BITS;
 	uint32_t page_bytes = native_u32(meta + TREES_AT);
 
-	if (magic == __builtin_bswap32(MAGIC) || narrow == MAGIC ||
-			narrow == __builtin_bswap32(MAGIC))
+	if (is_swapped(meta + MAGIC_AT) || is_swapped(meta + LMDB_1_PAGE_HEADER) ||
+			native_u32(meta + MAGIC_AT_32_BITS) == MAGIC ||
+			is_swapped(meta + MAGIC_AT_32_BITS))
 		return fail_as(failure, ERR_FOREIGN_FORMAT,
 			"%s: was written on a machine of another word size or byte order", path);
-	if (magic != MAGIC)
-		return refuse(path, failure);
-	if (native_u32(meta + MAGIC_AT + 4) != VERSION)
-		return fail_as(failure, ERR_NEWER_FORMAT,
-			"%s: was written by another version of LMDB (format %u)", path,
-			(unsigned)native_u32(meta + MAGIC_AT + 4));
+	if (native_u32(meta + MAGIC_AT) != MAGIC)
+		return native_u32(meta + LMDB_1_PAGE_HEADER) == MAGIC
+			? refuse_format("LMDB 1.0", format_1, path, failure) : refuse(path, failure);
+	if (format != VERSION)
+		return refuse_format("another version of LMDB", format, path, failure);
 	if (page_bytes == 0 || page_bytes & (page_bytes - 1) || page_bytes > PAGE_MOST)
 		return refuse(path, failure);
 	if (page_bytes != pages_this_machine())

@@ -7,13 +7,8 @@
  * slots; a slot of another thread is a former life's.
  *
  * LMDB has no call to remove it. Its table of readers is mapped into our memory,
- * though (sys/lmdb_store.h has its size):
- *
- *     128 bytes of header
- *     64 bytes each: snapshot, 8; pid, 4; unused, 4; thread, 8
- *
- * and a slot whose pid is 0 is free. A table that looks otherwise has no such
- * slot, so nothing in it is changed.
+ * though (sys/lmdb_layout.h has its layout), and a slot whose pid is 0 is free. A
+ * table that looks otherwise has no such slot, so nothing in it is changed.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,10 +18,6 @@
 
 #include "sys/lmdb_store.h"
 
-#define SLOTS_AT 128
-#define SLOT_BYTES 64
-#define PID_AT 8
-#define THREAD_AT 16
 #define FORMER_MOST 64
 
 /* --- the store's own --- */
@@ -117,14 +108,15 @@ static bool clear_slot(uint8_t *slot, uint32_t pid, uint64_t thread)
 	uint32_t found = pid;
 	uint64_t by;
 
-	memcpy(&by, slot + THREAD_AT, sizeof by);
-	return by == thread && __atomic_compare_exchange_n((uint32_t *)(void *)(slot + PID_AT),
-		&found, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	memcpy(&by, slot + LMDB_SLOT_THREAD_AT, sizeof by);
+	return by == thread && __atomic_compare_exchange_n(
+		(uint32_t *)(void *)(slot + LMDB_SLOT_PID_AT), &found, 0, false,
+		__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 static bool clear_one(uint8_t *table, size_t len, uint32_t pid, uint64_t thread)
 {
-	for (size_t at = SLOTS_AT; at + SLOT_BYTES <= len; at += SLOT_BYTES)
+	for (size_t at = LMDB_SLOTS_AT; at + LMDB_SLOT_BYTES <= len; at += LMDB_SLOT_BYTES)
 		if (clear_slot(table + at, pid, thread))
 			return true;
 	return false;

@@ -28,13 +28,6 @@
 /* The owner of the write lock is asked for at most this often, by each store. */
 #define ASK_EVERY_MS 10
 
-/* LMDB's lock file, versions 0.9.24 to 0.9.36: magic, 4 bytes; format, 4; the mutex
- * of the reader table, as large as the C library has it; the number of the last
- * published commit, 8. */
-#define LOCK_MAGIC UINT32_C(0xbeefc0de)
-#define LOCK_PUBLISHED_AT (8 + sizeof(pthread_mutex_t))
-#define LOCK_MAPPED_BYTES 128
-
 /* Loads until the meta pages and the lock file agree, while others commit. */
 #define AGREE_ATTEMPTS 1000
 
@@ -55,23 +48,23 @@ int recovery_map(struct store *store, uint64_t newest, struct failure *failure)
 	err = file_open(&fd, path, O_RDWR, &facts, failure);
 	if (err)
 		return err;
-	page = mmap(NULL, LOCK_MAPPED_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	page = mmap(NULL, LMDB_SLOTS_AT, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	system = errno;
 	close(fd);
 	if (page == MAP_FAILED)
 		return file_fail(failure, system, path, "can't be mapped");
 	store->lock_page = page;
-	store->published = (_Atomic uint64_t *)(void *)(page + LOCK_PUBLISHED_AT);
+	store->published = (_Atomic uint64_t *)(void *)(page + LMDB_PUBLISHED_AT);
 	memcpy(&magic, page, sizeof magic);
 	store->unflushed = !store->made &&
-		(magic != LOCK_MAGIC || atomic_load(store->published) != newest);
+		(magic != LMDB_MAGIC || atomic_load(store->published) != newest);
 	return 0;
 }
 
 void recovery_unmap(struct store *store)
 {
 	if (store->lock_page)
-		munmap(store->lock_page, LOCK_MAPPED_BYTES);
+		munmap(store->lock_page, LMDB_SLOTS_AT);
 	store->lock_page = NULL;
 	store->published = NULL;
 }

@@ -45,6 +45,7 @@ static void after_fork_in_child(void)
 
 		atomic_store(&store->foreign, true);
 		wake_forget(store->wake);
+		lock_file_forget(store);
 		stores = store->next;
 		store->next = left_behind;
 		left_behind = store;
@@ -121,7 +122,7 @@ static struct store *store_new(const struct store_options *options)
 		return NULL;
 	store->handles = 1;
 	store->pid = getpid();
-	store->fd = store->meta_fd = -1;
+	store->fd = store->meta_fd = store->lock_fd = -1;
 	store->options = *options;
 	if (!store->options.max_bytes)
 		store->options.max_bytes = STORE_DEFAULT_MAX_BYTES;
@@ -271,6 +272,9 @@ int store_open(struct store **out, const struct store_options *options,
 	int err;
 
 	*out = NULL;
+	err = library_check(failure);
+	if (err)
+		return err;
 	pthread_once(&watch_forks_once, watch_forks);
 	file_spare_standard();
 	pthread_mutex_lock(&registry);

@@ -187,6 +187,33 @@ static void other_machines_files_are_told_apart(void)
 	expect_refusal(ERR_FOREIGN_FORMAT);
 }
 
+/* A meta page of LMDB 1.0: number and transaction, 8 bytes each; unused, flags, lower
+ * and upper, 2 each; magic and format, 4 each. The format's high bits say more. */
+static void a_file_of_lmdb_1_is_named(void)
+{
+	static const uint32_t words[] = { 0xbeefc0de, 0x00120002 };
+	static const uint16_t flags = 8;
+	uint32_t swapped = __builtin_bswap32(words[0]);
+	uint8_t meta[PAGE] = { 0 };
+	struct pages_facts facts;
+	struct pages_faults faults;
+	int fd;
+
+	memcpy(meta + 18, &flags, sizeof flags);
+	memcpy(meta + 24, words, sizeof words);
+	put_bytes(meta, sizeof meta);
+	expect_refusal(ERR_NEWER_FORMAT);
+	CHECK(strstr(failure.message, "LMDB 1.0") && strstr(failure.message, "format 2"));
+	fd = open_file();
+	CHECK_EQUAL_INT(pages_look_closely(fd, path, &facts, &faults, &failure),
+		ERR_NEWER_FORMAT);
+	close(fd);
+	CHECK(strstr(failure.message, "LMDB 1.0"));
+	memcpy(meta + 24, &swapped, sizeof swapped);
+	put_bytes(meta, sizeof meta);
+	expect_refusal(ERR_FOREIGN_FORMAT);
+}
+
 /* --- files that were cut off --- */
 
 static void a_cut_off_file_is_refused(void)
@@ -337,6 +364,7 @@ int main(void)
 	a_whole_file_is_sound();
 	what_is_no_database_is_refused();
 	other_machines_files_are_told_apart();
+	a_file_of_lmdb_1_is_named();
 	a_cut_off_file_is_refused();
 	a_short_file_that_lacks_nothing_opens();
 	meta_pages_are_read_as_of_one_moment();

@@ -1,0 +1,95 @@
+-- builds_spec.lua - builds that must stop, and with which sentence: other machines, LMDBs and Luas.
+--
+-- The compiler only reads; headers of other versions are made here, with the version's
+-- number and nothing else.
+
+local compiler = os.getenv "CC" or "cc"
+local folder
+
+--- Compiles a file of csrc/ and returns what the compiler said, all lines in one.
+local function compile(path, flags)
+  local command = ("%s -std=c11 -D_GNU_SOURCE -Icsrc %s -fsyntax-only -x c %s 2>&1"):format(
+    compiler, flags, path)
+  local pipe <close> = assert(io.popen(command))
+  local said = pipe:read "a"
+  return pipe:close() == true, said
+end
+
+local function refused(why, path, flags)
+  local ok, said = compile(path, flags)
+  assert.is_false(ok)
+  assert.is_truthy(said:find(why, 1, true), said)
+end
+
+local function header(name, text)
+  local file <close> = assert(io.open(folder .. "/" .. name, "w"))
+  file:write(text)
+end
+
+local function lmdb(major, minor, patch)
+  header("lmdb.h", ([[
+#include_next <lmdb.h>
+#undef MDB_VERSION_MAJOR
+#undef MDB_VERSION_MINOR
+#undef MDB_VERSION_PATCH
+#define MDB_VERSION_MAJOR %d
+#define MDB_VERSION_MINOR %d
+#define MDB_VERSION_PATCH %d
+]]):format(major, minor, patch))
+  return "-I" .. folder
+end
+
+local function lua(number)
+  header("lua.h", ("#define LUA_VERSION_NUM %d\ntypedef struct lua_State lua_State;\n")
+    :format(number))
+  header("lauxlib.h", '#include "lua.h"\n')
+  return "-I" .. folder
+end
+
+describe("a build", function()
+  if not os.execute(compiler .. " --version >/dev/null 2>&1") then
+    it("stops", function() pending("there is no compiler " .. compiler) end)
+    return
+  end
+
+  before_each(function()
+    folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute("mkdir " .. folder))
+  end)
+
+  after_each(function()
+    os.execute("rm -r " .. folder)
+  end)
+
+  it("stops on 32 bits", function()
+    refused("tidetable needs a 64-bit machine", "csrc/sys/pages.c",
+      "-U__SIZEOF_POINTER__ -D__SIZEOF_POINTER__=4")
+  end)
+
+  it("stops with LMDB 1.0 and its development line", function()
+    for _, version in ipairs { { 1, 0, 0 }, { 0, 10, 0 }, { 0, 9, 70 }, { 0, 9, 90 } } do
+      refused("this lmdb.h is of LMDB 1.0", "csrc/sys/library.c", lmdb(table.unpack(version)))
+    end
+  end)
+
+  it("stops with an LMDB that is too old", function()
+    refused("tidetable needs LMDB 0.9.24 or later", "csrc/sys/library.c", lmdb(0, 9, 23))
+  end)
+
+  it("goes on with every LMDB 0.9 from 0.9.24 on", function()
+    for _, patch in ipairs { 24, 26, 31, 36, 69 } do
+      local ok, said = compile("csrc/sys/library.c", lmdb(0, 9, patch))
+      assert.is_true(ok, said)
+    end
+  end)
+
+  it("stops with another Lua", function()
+    for _, number in ipairs { 501, 503, 506 } do
+      for _, file in ipairs { "arithmetic", "path", "kind" } do
+        refused("tidetable is written for Lua 5.4 and 5.5", "csrc/lua/" .. file .. ".c",
+          lua(number))
+      end
+    end
+  end)
+end)
