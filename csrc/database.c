@@ -462,6 +462,7 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 		.file_bytes = usage.file_bytes,
 		.free_bytes = usage.free_bytes,
 		.max_bytes = usage.max_bytes,
+		.max_size = usage.asked_bytes,
 		.page_bytes = usage.page_bytes,
 		.readers = usage.readers,
 		.readers_max = usage.readers_max,

@@ -61,7 +61,9 @@ struct tide_info {
 	uint8_t database_id[16];
 	uint8_t incarnation[16];
 	uint64_t sequence;           /* of the last committed change; 0: there was none */
-	uint64_t file_bytes, free_bytes, max_bytes, page_bytes;
+	uint64_t file_bytes, free_bytes, page_bytes;
+	uint64_t max_bytes;          /* writes stop here; less than was asked for, */
+	uint64_t max_size;           /* this, where the address space is smaller */
 	uint32_t readers, readers_max;       /* slots in use, of all processes; and all */
 	uint64_t oldest_reader_lag;  /* commits since the oldest snapshot that is held, */
 	int64_t oldest_reader_pid;   /* and by whom; 0: nobody */

@@ -373,6 +373,7 @@ static int info(lua_State *L)
 	set_integer(L, "file_bytes", info.file_bytes);
 	set_integer(L, "free_bytes", info.free_bytes);
 	set_integer(L, "max_bytes", info.max_bytes);
+	set_integer(L, "max_size", info.max_size);
 	set_integer(L, "page_bytes", info.page_bytes);
 	set_integer(L, "readers", info.readers);
 	set_integer(L, "readers_max", info.readers_max);

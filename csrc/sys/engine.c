@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "sys/address_space.h"
 #include "sys/lmdb_store.h"
 #include "sys/survey.h"
 #include "sys/temporary.h"
@@ -64,6 +65,9 @@ int engine_fail(struct failure *failure, const struct store *store, int rc, cons
 		fail_as(failure, err, "%s: another process let the file grow beyond this one's"
 			" map, and a snapshot is open on that: try again when it has ended",
 			store->path);
+	else if (rc == ENOMEM)
+		fail_as(failure, err, "%s: %s: out of memory or of address space (ulimit -v)",
+			store->path, what);
 	else if (err == ERR_READERS_FULL || err == ERR_DISK_FULL || err == ERR_FULL)
 		fail_with(failure, err, "%s", store->path);
 	else
@@ -71,6 +75,16 @@ int engine_fail(struct failure *failure, const struct store *store, int rc, cons
 	if (failure)
 		failure->system = rc;
 	return err;
+}
+
+int engine_full(const struct store *store, struct failure *failure)
+{
+	uint64_t limit = atomic_load(&store->limit_bytes);
+	bool is_cut = limit < store->options.max_bytes;
+
+	return fail_with(failure, ERR_FULL, "%s: %llu bytes (%s)", store->path,
+		(unsigned long long)limit, is_cut ? "all that the address space had room for"
+			: "max_size");
 }
 
 /* --- sizes --- */
@@ -82,20 +96,61 @@ static uint64_t reserve_bytes(uint64_t max_bytes)
 	return part > RESERVE_LEAST ? part : RESERVE_LEAST;
 }
 
-/* The map holds what users may write, the reserve, and whatever is there. */
-static int set_map(struct store *store, uint64_t page_count, struct failure *failure)
+static uint64_t whole_pages(uint64_t bytes)
 {
-	uint64_t max_bytes = store->options.max_bytes;
-	uint64_t reserve = reserve_bytes(max_bytes);
-	uint64_t there = page_count * store->page_bytes;
-	uint64_t map_bytes = (max_bytes > there ? max_bytes : there) + reserve;
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
-	if (max_bytes > MAX_BYTES_MOST)
-		return fail_as(failure, ERR_VALIDATION, "max_bytes is more than 64 TiB");
-	store->max_pages = max_bytes / store->page_bytes;
+	return (bytes + page - 1) / page * page;
+}
+
+/* Sets how far users may write, and the reserve above that, for a map of so many
+ * bytes: max_size and what belongs to it, or what fits into a smaller map. */
+static void set_limits(struct store *store, uint64_t map_bytes)
+{
+	uint64_t limit = store->options.max_bytes;
+	uint64_t reserve = reserve_bytes(limit);
+
+	if (map_bytes < limit + reserve) {
+		uint64_t part = map_bytes / (RESERVE_FRACTION + 1);
+
+		reserve = part > RESERVE_LEAST ? part : RESERVE_LEAST;
+		if (limit > map_bytes - reserve)
+			limit = map_bytes - reserve;
+	}
+	atomic_store(&store->limit_bytes, limit);
+	store->max_pages = limit / store->page_bytes;
 	store->reserve_pages = reserve / store->page_bytes;
-	mdb_env_set_mapsize(store->env, (map_bytes + page - 1) / page * page);
+}
+
+/* The map holds what users may write, the reserve, and whatever is there: at
+ * least the last of them and the smallest reserve, where the address space has
+ * no room for all. Returns 0 if it has not even that. */
+static uint64_t choose_map(struct store *store, uint64_t page_count, uint64_t wanted,
+	uint64_t reused)
+{
+	uint64_t max_bytes = store->options.max_bytes;
+	uint64_t there = page_count * store->page_bytes;
+	uint64_t all = (max_bytes > there ? max_bytes : there) + reserve_bytes(max_bytes);
+	uint64_t map_bytes = address_space_fit(whole_pages(all > wanted ? all : wanted),
+		whole_pages(there + RESERVE_LEAST), reused);
+
+	if (map_bytes)
+		set_limits(store, map_bytes);
+	return map_bytes;
+}
+
+static int set_map(struct store *store, uint64_t page_count, struct failure *failure)
+{
+	uint64_t map_bytes;
+
+	if (store->options.max_bytes > MAX_BYTES_MOST)
+		return fail_as(failure, ERR_VALIDATION, "max_bytes is more than 64 TiB");
+	map_bytes = choose_map(store, page_count, 0, 0);
+	if (!map_bytes)
+		return fail_as(failure, ERR_NO_MEMORY, "%s: no address space for a map of the file"
+			" and a reserve, %llu MiB (ulimit -v)", store->path, (unsigned long long)
+			((page_count * store->page_bytes + RESERVE_LEAST) >> 20));
+	mdb_env_set_mapsize(store->env, map_bytes);
 	return 0;
 }
 
@@ -134,10 +189,6 @@ static int environment_open(struct store *store, const char *path, uint64_t page
 	if (rc == MDB_VERSION_MISMATCH)      /* the lock file's: pages_look passed the data file */
 		return fail_as(failure, ERR_BUSY, "%s: a program with another version of LMDB, whose"
 			" lock file has another format, has the database open", path);
-	if (rc == ENOMEM)
-		return fail_as(failure, ERR_NO_MEMORY,
-			"%s: no memory, or no address space to map max_bytes and a reserve"
-			" (choose a smaller max_size)", path);
 	return err ? err : engine_fail(failure, store, rc, "can't be opened");
 }
 
@@ -553,12 +604,38 @@ uint64_t engine_newest_commit(const struct store *store)
 	return even > odd ? even : odd;
 }
 
-uint64_t engine_page_count(const struct store *store)
+/* A word of the last commit's meta page. */
+static uint64_t last_word(const struct store *store, size_t at)
 {
 	uint64_t even = meta_word(store, 0, PAGES_META_COMMIT_AT);
 	uint64_t odd = meta_word(store, 1, PAGES_META_COMMIT_AT);
 
-	return meta_word(store, odd > even, PAGES_META_LAST_PAGE_AT) + 1;
+	return meta_word(store, odd > even, at);
+}
+
+uint64_t engine_page_count(const struct store *store)
+{
+	return last_word(store, PAGES_META_LAST_PAGE_AT) + 1;
+}
+
+/* Another process has let the file grow. The map gets the size that the file says, so
+ * that it need not be replaced again soon, or what there is room for. */
+int engine_grow_map(struct store *store)
+{
+	MDB_envinfo info;
+	uint64_t map_bytes;
+	int rc = mdb_env_info(store->env, &info);
+
+	if (rc)
+		return rc;
+	map_bytes = choose_map(store, engine_page_count(store),
+		last_word(store, PAGES_META_MAP_SIZE_AT), info.me_mapsize);
+	if (!map_bytes)
+		return ENOMEM;
+	rc = mdb_env_set_mapsize(store->env, map_bytes);
+	if (rc)   /* LMDB is left without a map: the next use would crash */
+		atomic_store(&store->failed, true);
+	return rc;
 }
 
 struct reader_survey {

@@ -99,6 +99,7 @@ struct store {
 	MDB_dbi trees[TREE_COUNT];
 	uint32_t page_bytes;
 	uint64_t max_pages;      /* user writes stop here */
+	_Atomic uint64_t limit_bytes;    /* the same in bytes: max_size, or less */
 	uint64_t reserve_pages;
 	/* The two meta pages, mapped apart from LMDB's map: there even while
 	 * that one is replaced by a bigger one. */
@@ -136,6 +137,9 @@ int engine_error(int fd, int rc);
 /* The same, with a sentence: the path, what was tried, LMDB's words. */
 int engine_fail(struct failure *failure, const struct store *store, int rc, const char *what);
 
+/* Refuses a user's write: the file is as big as it may become. FULL. */
+int engine_full(const struct store *store, struct failure *failure);
+
 /* Sets up store->env and the rest of its second block for store->path. */
 int engine_open(struct store *store, bool alone, struct failure *failure);
 void engine_close(struct store *store);
@@ -160,6 +164,11 @@ uint64_t engine_newest_commit(const struct store *store);
 
 /* The file's pages up to the last one ever used, by whatever process: a few loads. */
 uint64_t engine_page_count(const struct store *store);
+
+/* Replaces the map by one that holds the file as it is now. No transaction may be
+ * active. Returns LMDB's number; ENOMEM leaves the map as it was, after another
+ * failure the store has failed. */
+int engine_grow_map(struct store *store);
 
 /* Pages in the free list: all, or those that the next write transaction may
  * take; stops counting at `enough`. Returns LMDB's number. */

@@ -4,17 +4,17 @@
  * a process that gets the byte exclusively initializes the file. LMDB 0.9.26 to
  * 0.9.31 (ITS#9278, taken back in 0.9.32 by ITS#10095) also try for the exclusive
  * lock when they close; if they get it they destroy the two mutexes. A program
- * that opens the database at that moment waits for the lock, takes the file for
- * initialized and gets EINVAL from each transaction, as does everyone who comes
- * while it stays.
+ * that opens the database at that moment waits for the lock, assumes that the file
+ * is initialized, and gets EINVAL from each transaction. So does every process that
+ * opens the database before this program closes it.
  *
- * A shared open-file-description lock of our own on the same byte, held until
- * LMDB has closed the environment, keeps LMDB from getting it exclusively. No
- * close() elsewhere in the process drops it.
+ * lock_file_join takes a shared open-file-description lock on the same byte and
+ * holds it until LMDB has closed the environment, so LMDB can't get the byte
+ * exclusively. No close() elsewhere in the process drops this lock.
  *
- * What a mutex looks like when it is robust, destroyed or neither is found out
- * from mutexes made here: no member of pthread_mutex_t is known by name. musl's
- * pthread_mutex_destroy changes nothing, so there none is ever found destroyed.
+ * The code knows no member of pthread_mutex_t. It compares the mutexes with three
+ * that it initializes itself: robust, not robust, and destroyed. musl's
+ * pthread_mutex_destroy changes nothing, so there a mutex is never found destroyed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,7 @@ struct image {
 	uint32_t words[WORDS];
 };
 
-/* The same mutex: robust, not robust, and robust but destroyed. */
+/* A mutex that is robust, one that is not, and a robust one that was destroyed. */
 struct images {
 	struct image robust, fragile, destroyed;
 };
@@ -89,8 +89,8 @@ static bool is_like(const uint32_t *mutex, const struct image *like, const struc
 	return told_by != 0;
 }
 
-/* The words that show it as destroyed are written last: until then every attempt
- * to lock it fails. */
+/* Initializes a destroyed mutex. Writes the words that mark it as destroyed last:
+ * until then every attempt to lock it fails. */
 static void initialize_again(uint32_t *mutex, const struct images *images)
 {
 	for (int last = 0; last < 2; last++)

@@ -46,7 +46,6 @@
 #define MAGIC_AT LMDB_PAGE_HEADER
 #define MAGIC_AT_32_BITS 12
 #define ADDRESS_AT 24
-#define MAP_SIZE_AT 32
 #define TREES_AT 40
 
 #define PAGE_HEADER LMDB_PAGE_HEADER
@@ -199,7 +198,7 @@ static bool meta_is_sound(const uint8_t *meta, uint64_t number)
 	struct pages_tree trees = tree_at(meta + TREES_AT + PAGES_TREE_BYTES);
 
 	return page_count >= 2 && page_count <= (UINT64_C(1) << 47) &&
-		native_u64(meta + MAP_SIZE_AT) <= (UINT64_C(1) << 48) &&
+		native_u64(meta + PAGES_META_MAP_SIZE_AT) <= (UINT64_C(1) << 48) &&
 		(commit == 0 || (commit & 1) == number) &&
 		tree_is_sound(&free_list, FREE_FLAGS, page_count) &&
 		tree_is_sound(&trees, 0, page_count);
@@ -339,7 +338,8 @@ static const char *meta_fault(uint8_t metas[2][PAGES_META_BYTES], unsigned i, un
 		return "is no meta page";
 	if (native_u64(metas[i]) != i)
 		return "has the number of another page";
-	if (native_u64(metas[i] + ADDRESS_AT) || native_u64(metas[i] + MAP_SIZE_AT) % page_bytes)
+	if (native_u64(metas[i] + ADDRESS_AT) ||
+			native_u64(metas[i] + PAGES_META_MAP_SIZE_AT) % page_bytes)
 		return "describes a map that can't be";
 	if (i == chosen)
 		return meta_is_sound(metas[i], i) ? NULL : "describes no database";

@@ -40,7 +40,8 @@ struct pages_facts {
 /* A meta page's header and all it says. */
 #define PAGES_META_BYTES 152
 
-/* Where in a meta page (the file's first two) these two words are. */
+/* Where in a meta page (the file's first two) these words are. */
+#define PAGES_META_MAP_SIZE_AT 32
 #define PAGES_META_LAST_PAGE_AT 136
 #define PAGES_META_COMMIT_AT 144
 

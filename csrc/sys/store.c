@@ -406,7 +406,8 @@ int store_usage(struct store *store, struct store_usage *usage, struct failure *
 	usage->page_bytes = store->page_bytes;
 	usage->file_bytes = store_file_bytes(store);
 	usage->free_bytes = free_pages * store->page_bytes;
-	usage->max_bytes = store->options.max_bytes;
+	usage->max_bytes = atomic_load(&store->limit_bytes);
+	usage->asked_bytes = store->options.max_bytes;
 	mdb_env_get_maxreaders(store->env, &usage->readers_max);
 	if (usage->oldest_reader_pid && oldest < store_last_commit(store))
 		usage->oldest_reader_lag = store_last_commit(store) - oldest;

@@ -49,7 +49,8 @@ struct store_options {
 	bool alone;                  /* BUSY unless nobody else has it open; and
 	                              * nobody else can open it until it is closed */
 	enum durability durability;
-	uint64_t max_bytes;          /* user writes stop here; 0: default, 64 GiB */
+	uint64_t max_bytes;          /* user writes stop here, or earlier where the
+	                              * address space is smaller; 0: 64 GiB */
 	struct clock *clock;
 	/* Fills a new file: runs in its first transaction, under a temporary
 	 * name; the file appears whole or not at all. */
@@ -115,7 +116,8 @@ uint64_t store_file_bytes(const struct store *store);
 struct store_usage {
 	uint64_t file_bytes;         /* up to the last page ever used */
 	uint64_t free_bytes;         /* of them, in pages that are free */
-	uint64_t max_bytes;
+	uint64_t max_bytes;          /* user writes stop here: as asked for, or */
+	uint64_t asked_bytes;        /* less where the address space is smaller */
 	uint64_t page_bytes;
 	uint32_t readers;            /* slots in use, all processes */
 	uint32_t readers_max;

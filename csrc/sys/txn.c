@@ -59,18 +59,15 @@ static bool wait_until_none_is_active(struct store *store)
 	return true;
 }
 
-/* Takes over the map size that the file says. */
+/* Maps the file again, as big as it has become. */
 static int grow_map(struct store *store)
 {
 	int rc = MDB_MAP_RESIZED;
 
 	pthread_mutex_lock(&store->resize);
 	atomic_store(&store->resizing, true);
-	if (wait_until_none_is_active(store)) {
-		rc = mdb_env_set_mapsize(store->env, 0);
-		if (rc)   /* LMDB is left without a map: the next use would crash */
-			atomic_store(&store->failed, true);
-	}
+	if (wait_until_none_is_active(store))
+		rc = engine_grow_map(store);
 	atomic_store(&store->resizing, false);
 	pthread_mutex_unlock(&store->resize);
 	return rc;
@@ -415,8 +412,7 @@ int writer_check_room(struct txn *txn, struct failure *failure)
 		return engine_fail(failure, store, rc, "its free pages can't be counted");
 	if (found)
 		return 0;
-	return fail_with(failure, ERR_FULL, "%s: %llu bytes (max_size)", store->path,
-		(unsigned long long)store->options.max_bytes);
+	return engine_full(store, failure);
 }
 
 /* --- in both --- */

@@ -135,7 +135,8 @@
 ---@field read_only boolean
 ---@field file_bytes integer
 ---@field free_bytes integer
----@field max_bytes integer
+---@field max_bytes integer  where writes stop: max_size, or less if the address space is smaller
+---@field max_size integer   as it was opened with
 ---@field page_bytes integer
 ---@field readers integer
 ---@field readers_max integer

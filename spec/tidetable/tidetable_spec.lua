@@ -137,7 +137,7 @@ describe("open", function()
 
   it("has the defaults of the page", function()
     local db <close> = assert(tidetable.open(path()))
-    assert.equal(64 << 30, db:info().max_bytes)
+    assert.equal(64 << 30, db:info().max_size)
     assert.equal(5, db.busy_timeout)
   end)
 

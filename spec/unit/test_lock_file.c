@@ -86,7 +86,7 @@ static bool destroying_shows(void)
 	return memcmp(&mutex, &before, sizeof mutex) != 0;
 }
 
-/* --- what it leaves behind --- */
+/* --- opening after it --- */
 
 static void make_database(const char *name)
 {
@@ -119,7 +119,6 @@ static void keep_open(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* Also when the one who waits for the mutex is killed while it holds it. */
 static void destroyed_mutexes_are_initialized_again(void)
 {
 	struct child other;
@@ -208,8 +207,8 @@ static bool can_be_initialized(void)
 void __real_mdb_env_close(MDB_env *env);
 void __wrap_mdb_env_close(MDB_env *env);
 
-/* LMDB's own lock is gone when this returns; until then it may have destroyed the
- * mutexes, had it been able to lock the byte for itself. */
+/* LMDB has closed the environment and dropped its own lock; ours must still be
+ * held. */
 void __wrap_mdb_env_close(MDB_env *env)
 {
 	__real_mdb_env_close(env);

@@ -48,7 +48,7 @@ end
 
 describe("a build", function()
   if not os.execute(compiler .. " --version >/dev/null 2>&1") then
-    it("stops", function() pending("there is no compiler " .. compiler) end)
+    it("stops", function() pending("no compiler: " .. compiler) end)
     return
   end
 
@@ -77,7 +77,7 @@ describe("a build", function()
     refused("tidetable needs LMDB 0.9.24 or later", "csrc/sys/library.c", lmdb(0, 9, 23))
   end)
 
-  it("goes on with every LMDB 0.9 from 0.9.24 on", function()
+  it("accepts every LMDB 0.9 since 0.9.24", function()
     for _, patch in ipairs { 24, 26, 31, 36, 69 } do
       local ok, said = compile("csrc/sys/library.c", lmdb(0, 9, patch))
       assert.is_true(ok, said)

@@ -77,7 +77,7 @@ end
 
 function backup.run(args, out)
   open.path(args.target)
-  local db <close> = open.database(args.database, {
+  local db <close> = open.database(args, {
     read_only = true, busy_timeout = args.busy_timeout,
   })
   local phases <close> = backup.phases(out)

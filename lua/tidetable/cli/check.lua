@@ -58,11 +58,11 @@ local function exists(path)
 end
 
 --- Slots of dead readers, of a sound database that has been opened before.
-local function clear_readers(path)
+local function clear_readers(path, max_size)
   if not exists(path .. "-lock") then
     return 0
   end
-  local db <close> = tidetable.open(path, { create = false })
+  local db <close> = tidetable.open(path, { create = false, max_size = max_size })
   return db and core.clear_readers(db.core) or 0
 end
 
@@ -84,7 +84,7 @@ function check.run(args, out)
   end
   report = report or unreadable(err)
   if report.ok then
-    report.stale_readers = clear_readers(args.database)
+    report.stale_readers = clear_readers(args.database, args.max_size)
   end
   if args.json then
     out:json(report, { "ok", "problem_count", "findings", "invariant", "tree", "table", "key",

@@ -25,7 +25,7 @@ function compact.run(args, out)
   open.path(args.database)
   local phases <close> = backup.phases(out)
   local facts, err = tidetable.compact(args.database, {
-    progress = function(...) phases:show(...) end,
+    max_size = args.max_size, progress = function(...) phases:show(...) end,
   })
   phases:close()
   if not facts then

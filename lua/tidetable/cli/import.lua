@@ -5,7 +5,6 @@ local importer = require "tidetable.cli.importer"
 local items = require "tidetable.cli.items"
 local lines = require "tidetable.cli.lines"
 local open = require "tidetable.cli.open"
-local options = require "tidetable.options"
 local progress = require "tidetable.cli.progress"
 local text = require "tidetable.cli.text"
 
@@ -32,17 +31,6 @@ kill; the name is forgotten when all is stored.]],
   },
 }
 
-local function max_size(words)
-  if options.bytes(words) then
-    return words
-  end
-  local bytes = math.tointeger(tonumber(words))
-  if bytes and bytes > 0 then
-    return bytes
-  end
-  return nil, ("'%s' is no size: 512 MiB, for example"):format(words)
-end
-
 function import.setup(command)
   open.argument(command)
   command:argument("file", "Lines of JSON; default, and '-': standard input."):args "?"
@@ -59,8 +47,6 @@ function import.setup(command)
     :convert(open.integer_from(1))
   command:option("--checkpoint", "Remember under this name how far it came, and go on there.")
     :argname "NAME"
-  command:option("--max-size", "Where the file stops growing; default: 64 GiB.")
-    :argname "SIZE":convert(max_size)
   open.busy_option(command)
 end
 
@@ -101,8 +87,8 @@ end
 function import.run(args, out)
   check(args)
   local source <close> = lines.open(args.file)
-  local db <close> = open.database(args.database, {
-    create = args.create, busy_timeout = args.busy_timeout, max_size = args.max_size,
+  local db <close> = open.database(args, {
+    create = args.create, busy_timeout = args.busy_timeout,
   }, "--create makes it")
   local bar <close> = progress.new(out, "importing", source.size, source.size and text.bytes)
   local run = importer_of(db, source, args, bar)

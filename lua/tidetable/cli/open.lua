@@ -13,10 +13,11 @@ local open = {}
 local HINTS = {
   NOT_DATABASE = "a database is a file as NAME.tide that tidetable.open has made",
   NEWER_FORMAT = "a newer tidetable can read it",
+  NO_MEMORY = "raise the limit with ulimit -v, or map less with --max-size",
   OLDER_FORMAT = "the tidetable that wrote it can export it, and this one import that",
   FOREIGN_FORMAT = "read it on a machine like the one that wrote it",
   CORRUPT = "tidetable check says what of the file is damaged",
-  FULL = "tidetable stats says how full it is; max_size, given when it is opened, lets it grow",
+  FULL = "tidetable stats says how full it is; a greater --max-size lets it grow",
   NAMESPACE = "containers that share a database must share their PID namespace",
   READERS_FULL = "tidetable check clears the slots of dead processes",
   FILE_REPLACED = "start the command again to read the file that is there now",
@@ -34,6 +35,9 @@ local PERMISSIONS = {
   { "", "a database belongs to one user: become its owner, with sudo -u for example" },
 }
 
+--- How a file of another LMDB becomes one of LMDB 0.9.
+local CONVERT = "mdb_dump -a -n of the LMDB that wrote it and mdb_load -n of LMDB 0.9 convert it"
+
 local function hint_of(err)
   if err.code == "PERMISSION" then
     for _, each in ipairs(PERMISSIONS) do
@@ -44,6 +48,9 @@ local function hint_of(err)
   elseif err.code == "BUSY" then
     return err.pid and ("process %d is writing: try again, or wait longer with --busy-timeout")
       :format(err.pid) or "try again, or wait longer with --busy-timeout"
+  end
+  if err.code == "NEWER_FORMAT" and err.message:find("LMDB", 1, true) then
+    return CONVERT
   end
   return HINTS[err.code]
 end
@@ -89,14 +96,16 @@ function open.path(path)
   end
 end
 
---- Opens a database that exists; the options are tidetable.open's.
----@param path string
+--- Opens the database of a command line, which exists; the options are tidetable.open's.
+---@param args { database: string, max_size: string|integer|nil }
 ---@param given tidetable.OpenOptions|nil  default: read_only
 ---@param missing string|nil  what to do when there is none
 ---@return tidetable.Database  to be closed: `local db <close> = ...`
-function open.database(path, given, missing)
+function open.database(args, given, missing)
+  local path = args.database
   open.path(path)
   given = given or { read_only = true }
+  given.max_size = args.max_size
   if given.create == nil then
     given.create = false
   end
@@ -178,10 +187,13 @@ end
 
 -- Arguments that several commands take ---------------------------------------
 
---- The argument DATABASE.
+--- The argument DATABASE, and the option --max-size.
 ---@param command table  argparse's
 function open.argument(command)
   command:argument("database", "The database's file.")
+  command:option("--max-size", "Where the file stops growing, and how much address space it "
+    .. "takes; default: 64 GiB, or what there is room for.")
+    :argname "SIZE":convert(open.size)
 end
 
 --- The option --busy-timeout, for commands that write.
@@ -205,6 +217,20 @@ end
 ---@return "text"|"json"|"dynamodb"
 function open.format(args, out)
   return args.format or out.is_terminal and "text" or "json"
+end
+
+--- For argparse's convert: bytes, also in KiB, MiB or GiB.
+---@param words string
+---@return string|integer|nil, string|nil
+function open.size(words)
+  if options.bytes(words) then
+    return words
+  end
+  local bytes = math.tointeger(tonumber(words))
+  if bytes and bytes > 0 then
+    return bytes
+  end
+  return nil, ("'%s' is no size: 512 MiB, for example"):format(words)
 end
 
 --- For argparse's convert: seconds, a number from 0.

@@ -104,11 +104,16 @@ end
 
 -- Showing ------------------------------------------------------------------------
 
-local function file_line(info)
+local function file_line(out, info)
   local free = info.free_bytes // info.page_bytes
-  return ("%s of %s; %s free (%s of %s pages)"):format(text.bytes(info.file_bytes),
+  local shown = ("%s of %s; %s free (%s of %s pages)"):format(text.bytes(info.file_bytes),
     text.bytes(info.max_bytes), text.bytes(info.free_bytes), text.count(free),
     text.count(info.file_bytes // info.page_bytes))
+  if info.max_bytes == info.max_size then
+    return shown
+  end
+  return shown .. out:paint("yellow", ("; the address space has no room for max_size, %s")
+    :format(text.bytes(info.max_size)))
 end
 
 local function readers_line(out, info)
@@ -136,7 +141,7 @@ local function fact_lines(out, found, pulse)
   local function add(name, value)
     rows[#rows + 1] = { out:paint("dim", name), value }
   end
-  add("file", file_line(info))
+  add("file", file_line(out, info))
   add("readers", readers_line(out, info))
   local clock = describe.clock(info.retention_clock_lead)
   if clock then
@@ -249,7 +254,7 @@ function stats.run(args, out)
   if args.interval and not args.watch then
     console.misused "--interval is for --watch"
   end
-  local db <close> = open.database(args.database)
+  local db <close> = open.database(args)
   if args.watch then
     watch(db, args, out)
   elseif args.json then

@@ -37,7 +37,7 @@ local DEFAULT_LAST = 10
 local USAGE = [[
 Usage: tidetable tail [-n N | --from POSITION | --after NUMBER | --at NUMBER |
        --time TIME] [-f | --no-follow] [--limit N] [-t] [-x] [--label LABEL]
-       [--format FORMAT] [-h] <database> [<table>]
+       [--format FORMAT] [--max-size SIZE] [-h] <database> [<table>]
 ]]
 
 function tail.setup(command)
@@ -298,7 +298,7 @@ end
 function tail.run(args, out)
   check_arguments(args)
   args.follow = args.follow or args.from == "LATEST" and not args.no_follow
-  local db <close> = open.database(args.database)
+  local db <close> = open.database(args)
   local head = open.check(args.database, db:info()).sequence_number
   local position, skip, is_given = position_of(open_stream(db, args), args, head)
   if args.transactions and not is_given then
