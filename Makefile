@@ -45,6 +45,8 @@ NEED_lint  = $(NEED_test) lua-check clang luarocks
 NEED_peers = $(NEED_test) libsqlite3-dev librocksdb-dev redis-server libhiredis-dev \
 	lua-sql-sqlite3 lua-cjson
 NEED_valgrind = $(NEED_test) valgrind
+NEED_arm64 = $(NEED_test) gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+NEED_musl  = $(NEED_test) musl-tools
 NEED_all   = $(NEED_lint) $(NEED_peers) libclang-rt-dev valgrind
 
 # Where a build lives, and how: release, clang (the second opinion), asan, cover, memcheck, fuzz.
@@ -130,7 +132,7 @@ endef
 busted = $(if $(strip $(1)),$(WRAP_$(VARIANT)) timeout --foreground $(LIMIT) $(BUSTED) $(1) || { \
 	status=$$?; test $$status -ne 124 || { printf '\nnot ok (no end after $(LIMIT) s): '; \
 	cat $(OUT)/running; }; exit $$status; })
-model crash fault damage storm binding soak: LIMIT = 0
+model crash fault damage storm binding soak versions: LIMIT = 0
 MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
 WRAP_asan = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 	$$($(CC) -print-file-name=libubsan.so)"
@@ -143,6 +145,8 @@ build = $(MAKE) $(JOBS) VARIANT=$(1) everything
 all: $(SO) $(COMMAND) ## build build/tidetable/core.so and build/bin/tidetable (the default)
 
 everything: $(EVERYTHING)
+
+programs: $(SO) $(UNITS:%=$(OUT)/unit/%)
 
 demo: setup-build ## follow the history of a git repository (REPO=path)
 	@$(MAKE) $(JOBS) all
@@ -244,6 +248,18 @@ binding: setup-test $(SO) ## random scripts that misuse every function (SEEDS=10
 
 soak: setup-test $(SO) ## a long life: nothing grows (RECORDS=10000000 SEED=n)
 	@RECORDS=$(or $(RECORDS),10000000) $(call busted,spec/soak)
+
+SUITES = bookworm trixie forky
+versions: setup-test ## with each LMDB 0.9 of other suites (SUITES="bookworm trixie forky")
+	+@$(call build,release)
+	@SUITES="$(SUITES)" bash spec/versions/versions.sh
+
+# Without the packages both say so, and go well.
+arm64: ## build for arm64, and run the unit tests under qemu
+musl: ## build with musl, and run the unit tests
+arm64 musl:
+	@if $(MAKE) setup-$@; then bash spec/versions/machines.sh $@; \
+		else echo "$@: skipped: its packages can't be installed"; fi
 
 slices: setup-test $(SO) $(FAULT) $(BREAKING:%=$(OUT)/breaking/%)
 	$(call run,powercut,env STATES=$(or $(STATES),2000) $(OUT)/breaking/powercut)
@@ -349,7 +365,8 @@ endif
 setup: setup-all ## install all that any target needs
 
 # Says what it is about to install, installs it, and does nothing when nothing is missing.
-setup-build setup-test setup-lint setup-fuzz setup-peers setup-valgrind setup-all: setup-%:
+setup-build setup-test setup-lint setup-fuzz setup-peers setup-valgrind setup-arm64 setup-musl \
+		setup-all: setup-%:
 	@command -v dpkg-query >/dev/null || \
 		{ echo "setup: no Debian here, so look for the like of: $(NEED_$*)"; exit 0; }; \
 	missing=; for package in $(NEED_$*); do \
@@ -366,7 +383,7 @@ clean: ## remove everything that was built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15
 
 # Objects of one variant do not serve another, and a change of flags rebuilds what it concerns.
 $(OBJ)/flags: FORCE
@@ -470,7 +487,7 @@ FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
 .PHONY: all everything demo test asan cover valgrind memcheck mutate lint suite unit spec tidy \
-	measure model crash fault slices damage storm binding soak powercut syscalls fuzz \
-	fuzz-small bench bench-peers bench-small \
+	measure model crash fault slices versions arm64 musl programs damage storm binding soak \
+	powercut syscalls fuzz fuzz-small bench bench-peers bench-small \
 	symbols rock install install-tools setup clean help FORCE
 .PHONY: $(UNITS) $(FUZZ) $(BENCH_SMALL) $(MEMCHECK_UNITS) $(MEMCHECK_FILES) $(MEMCHECK_FOLDERS)

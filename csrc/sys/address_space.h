@@ -9,10 +9,10 @@
 
 #include <stdint.h>
 
-/* Returns how many bytes to map: `wanted` if there is room for that and some more,
- * else half of the largest free range, but at least `least`; 0 if there is no room
- * for `least`. Both are multiples of the page size, and so is the result. `reused`
- * bytes, a mapping that is about to be replaced, count as free for `least` alone. */
+/* Returns how many bytes to map: `wanted` if there is room for that and 64 MiB more,
+ * else between a quarter and a half of the largest free range, but at least `least`;
+ * 0 if there is no room for `least`. All sizes are multiples of the page size.
+ * `reused` bytes, a mapping that is about to be replaced, count as free for `least`. */
 uint64_t address_space_fit(uint64_t wanted, uint64_t least, uint64_t reused);
 
 #endif

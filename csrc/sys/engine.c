@@ -103,8 +103,8 @@ static uint64_t whole_pages(uint64_t bytes)
 	return (bytes + page - 1) / page * page;
 }
 
-/* Sets how far users may write, and the reserve above that, for a map of so many
- * bytes: max_size and what belongs to it, or what fits into a smaller map. */
+/* Sets the limit for user writes and the reserve above it, for a map of map_bytes:
+ * max_bytes and its reserve, or less if the map is smaller. */
 static void set_limits(struct store *store, uint64_t map_bytes)
 {
 	uint64_t limit = store->options.max_bytes;
@@ -122,9 +122,9 @@ static void set_limits(struct store *store, uint64_t map_bytes)
 	store->reserve_pages = reserve / store->page_bytes;
 }
 
-/* The map holds what users may write, the reserve, and whatever is there: at
- * least the last of them and the smallest reserve, where the address space has
- * no room for all. Returns 0 if it has not even that. */
+/* Returns the size of the map: max_bytes, or the file if that is bigger, and the
+ * reserve. Where the address space is too small for that, less, but at least the
+ * file and the smallest reserve; 0 if there is no room for these either. */
 static uint64_t choose_map(struct store *store, uint64_t page_count, uint64_t wanted,
 	uint64_t reused)
 {

@@ -165,8 +165,8 @@ uint64_t engine_newest_commit(const struct store *store);
 /* The file's pages up to the last one ever used, by whatever process: a few loads. */
 uint64_t engine_page_count(const struct store *store);
 
-/* Replaces the map by one that holds the file as it is now. No transaction may be
- * active. Returns LMDB's number; ENOMEM leaves the map as it was, after another
+/* Replaces the map by one that holds the file at its present size. No transaction
+ * may be active. Returns LMDB's number; ENOMEM leaves the map as it was, after another
  * failure the store has failed. */
 int engine_grow_map(struct store *store);
 
