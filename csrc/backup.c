@@ -25,6 +25,7 @@
 
 /* A writer that was killed tells nobody: look again this often. */
 #define WAIT_AGAIN_MS 50
+#define OPEN_AGAIN_US 10000
 
 struct tide_backup {
 	struct store *store;         /* the source's */
@@ -189,8 +190,29 @@ static int verify(struct tide_backup *backup, struct progress *progress,
 
 /* --- publishing --- */
 
+/* While another process opens the database that has the name, tries again. */
+static int open_wake(const struct tide_backup *backup, struct wake **wake, const char *path,
+	bool *alone, struct progress *progress, struct failure *failure)
+{
+	const struct clock *clock = clock_system();
+	uint64_t began = clock_elapsed_ms(clock);
+	struct failure ours = { 0 };
+	int err = wake_open(wake, path, alone, &ours);
+
+	while (err == ERR_BUSY && ours.momentary &&
+			clock_elapsed_ms(clock) - began < backup->busy_ms) {
+		clock_sleep_us(OPEN_AGAIN_US);
+		err = progress_step(progress, 0);
+		err = err ? fail(&ours, err) : wake_open(wake, path, alone, &ours);
+	}
+	if (err && failure)
+		*failure = ours;
+	return err;
+}
+
 /* Nobody may be at the name, nor come to it meanwhile. */
-static int publish_beside(struct tide_backup *backup, struct failure *failure)
+static int publish_beside(struct tide_backup *backup, struct progress *progress,
+	struct failure *failure)
 {
 	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
 	struct file_facts file;
@@ -203,7 +225,7 @@ static int publish_beside(struct tide_backup *backup, struct failure *failure)
 	if (err < 0)
 		return err;
 	made = err == END;
-	err = wake_open(&wake, wake_path, &alone, failure);
+	err = open_wake(backup, &wake, wake_path, &alone, progress, failure);
 	if (err)
 		return err;
 	if (!alone)
@@ -229,7 +251,8 @@ static int publish_in_place(struct tide_backup *backup, struct failure *failure)
 	return temporary_publish(&backup->temporary, backup->path, true, failure);
 }
 
-static int publish(struct tide_backup *backup, struct failure *failure)
+static int publish(struct tide_backup *backup, struct progress *progress,
+	struct failure *failure)
 {
 	struct file_facts file;
 	int err = file_look(backup->temporary.path, &file, failure);
@@ -239,7 +262,7 @@ static int publish(struct tide_backup *backup, struct failure *failure)
 			backup->temporary.path) : err;
 	backup->facts.bytes = file.size;
 	return backup->in_place ? publish_in_place(backup, failure)
-		: publish_beside(backup, failure);
+		: publish_beside(backup, progress, failure);
 }
 
 /* --- the task --- */
@@ -306,7 +329,7 @@ static int run_all(struct tide_backup *backup, struct progress *progress,
 		return err;
 	progress_begin(progress, TIDE_PUBLISHING, 0);
 	err = progress_step(progress, 0);
-	return err ? fail(failure, err) : publish(backup, failure);
+	return err ? fail(failure, err) : publish(backup, progress, failure);
 }
 
 static int run_backup(struct progress *progress, void *context, struct failure *failure)

@@ -60,13 +60,26 @@ static int read_stamp(struct tide *tide, struct failure *failure)
 	return err ? fail(failure, err) : 0;
 }
 
+static int begin(struct tide *tide, struct failure *failure)
+{
+	struct wake *wake = store_wake(tide->store);
+	int err = wake_lock_try(wake);
+
+	if (err)
+		return wake_fail_busy(failure, wake_owner(wake), "%s", error_text(err));
+	err = transaction_begin(&tide->transaction, failure);
+	if (err)
+		wake_unlock(wake);
+	return err;
+}
+
 /* At a weaker durability level a power cut may take changes back. Then no
  * number that was given may be given again, so the numbers skip. */
 static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
 {
 	struct transaction *transaction = &tide->transaction;
 	bool same;
-	int err = tide_begin(tide, failure);
+	int err = begin(tide, failure);
 
 	if (err)
 		return err;
@@ -88,7 +101,7 @@ static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
 	return err || !weak || same ? err : store_sync(tide->store, failure);
 }
 
-/* Whether the mark has to be looked at under the write lock. */
+/* Sets *due to true if the mark must be examined under the write lock. */
 static int mark_is_due(struct tide *tide, bool weak, bool *due, struct failure *failure)
 {
 	bool same;
@@ -102,22 +115,20 @@ static int mark_is_due(struct tide *tide, bool weak, bool *due, struct failure *
 	return 0;
 }
 
-static int check_boot(struct tide *tide, struct failure *failure)
+static bool is_weak(const struct tide *tide)
 {
-	bool weak = store_options(tide->store)->durability != DURABILITY_FULL, due = false;
+	return store_options(tide->store)->durability != DURABILITY_FULL;
+}
+
+int tide_mark_boot(struct tide *tide, struct failure *failure)
+{
 	int err;
 
-	if (tide->read_only)
+	if (!tide->mark_due)
 		return 0;
-	err = mark_is_due(tide, weak, &due, failure);
-	if (err || !due)
-		return err;
-	for (int tries = 0; tries < 100; tries++) {
-		err = mark_boot(tide, weak, failure);
-		if (err != ERR_BUSY)
-			return err;
-		tide_wait_writer(tide, 50);
-	}
+	err = mark_boot(tide, is_weak(tide), failure);
+	if (!err)
+		tide->mark_due = false;
 	return err;
 }
 
@@ -164,9 +175,12 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 		tide->transaction.store = tide->store;
 		tide->transaction.catalog = &tide->catalog;
 		tide->transaction.secret = tide->stamp.secret;
-		err = check_boot(tide, failure);
+		if (!tide->read_only)
+			err = mark_is_due(tide, is_weak(tide), &tide->mark_due, failure);
 	}
-	if (err) {
+	if (!err)
+		err = tide_mark_boot(tide, failure);
+	if (err && !(err == ERR_BUSY && tide->mark_due)) {
 		tide_close(tide);
 		return err;
 	}
@@ -198,20 +212,14 @@ int tide_ready(const struct tide *tide, struct failure *failure)
 
 int tide_begin(struct tide *tide, struct failure *failure)
 {
-	struct wake *wake = store_wake(tide->store);
 	int err;
 
 	if (tide->read_only)
 		return fail(failure, ERR_READ_ONLY);
 	if (tide->transaction.txn)
 		return fail(failure, ERR_NESTED);
-	err = wake_lock_try(wake);
-	if (err)
-		return wake_fail_busy(failure, wake_owner(wake), "%s", error_text(err));
-	err = transaction_begin(&tide->transaction, failure);
-	if (err)
-		wake_unlock(wake);
-	return err;
+	err = tide_mark_boot(tide, failure);
+	return err ? err : begin(tide, failure);
 }
 
 int tide_commit(struct tide *tide, struct failure *failure)

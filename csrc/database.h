@@ -17,6 +17,7 @@
 struct tide {
 	struct store *store;
 	bool read_only;
+	bool mark_due;               /* tide_mark_boot has work to do */
 	struct stamp stamp;
 	struct catalog catalog;
 	struct txn *reader;          /* kept; renewed for a page, then reset */

@@ -17,6 +17,7 @@ const char BELL_TYPE[] = "tidetable.core.bell";
 const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
 const char BACKUP_TYPE[] = "tidetable.core.backup";
 const char CHECKUP_TYPE[] = "tidetable.core.checkup";
+const char PAUSE_TYPE[] = "tidetable.core.pause";
 
 void *check_type(lua_State *L, int index, const char *type)
 {
@@ -175,7 +176,8 @@ static int close_database(lua_State *L)
 	return 0;
 }
 
-/* open(path | nil for memory, read_only, create, durability, max_bytes, clock, alone) */
+/* open(path | nil for memory, read_only, create, durability, max_bytes, clock, alone)
+ * -> database; or nil, err, code, whether to try again after a pause. Never waits. */
 static int open_database(lua_State *L)
 {
 	struct tide_options options = {
@@ -196,8 +198,24 @@ static int open_database(lua_State *L)
 	luaL_setmetatable(L, DATABASE_TYPE);
 	lua_pushvalue(L, 6);
 	lua_setiuservalue(L, -2, 1);
-	if (tide_open(&database->tide, &options, &failure))
+	if (tide_open(&database->tide, &options, &failure)) {
+		int results = return_failure(L, &failure);
+
+		lua_pushboolean(L, failure.err == ERR_BUSY && failure.momentary);
+		return results + 1;
+	}
+	return 1;
+}
+
+/* mark_boot(db): the rest of opening, which needs the write lock */
+static int mark_boot(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	if (tide_mark_boot(database->tide, &failure))
 		return return_failure(L, &failure);
+	lua_pushboolean(L, 1);
 	return 1;
 }
 
@@ -296,6 +314,7 @@ void open_databases(lua_State *L)
 		{ "open", open_database },
 		{ "close", close_database },
 		{ "is_closed", is_closed },
+		{ "mark_boot", mark_boot },
 		{ "ready", ready },
 		{ "info", info },
 		{ "sync", sync },

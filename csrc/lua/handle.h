@@ -24,6 +24,7 @@ extern const char BELL_TYPE[];
 extern const char SNAPSHOT_TYPE[];
 extern const char BACKUP_TYPE[];
 extern const char CHECKUP_TYPE[];
+extern const char PAUSE_TYPE[];
 #define CLOCK_TYPE "tidetable.core.clock"
 #define RECORD_TYPE "tidetable.record"
 
@@ -107,6 +108,7 @@ void open_clocks(lua_State *L);
 void open_checks(lua_State *L);
 void open_terminals(lua_State *L);
 void open_inputs(lua_State *L);
+void open_pauses(lua_State *L);
 
 /* The clock at index, which may be nil: then NULL. */
 struct clock *opt_clock(lua_State *L, int index);

@@ -46,17 +46,29 @@ int engine_error(int fd, int rc)
 		return ERR_TOO_BIG;
 	case MDB_READERS_FULL:
 		return ERR_READERS_FULL;
-	case MDB_MAP_RESIZED:
+	case MDB_MAP_RESIZED: case STORE_SLOTS_BUSY:
 		return ERR_BUSY;
 	default:
 		return rc > 0 ? file_write_error(fd, rc) : ERR_STORE;
 	}
 }
 
+static int fail_slots_busy(struct failure *failure, const struct store *store)
+{
+	wake_fail_busy(failure, slot_lock_owner(store->wake),
+		"%s: the lock on the reader slots is held by another process, which may be stopped",
+		store->path);
+	if (failure)
+		failure->momentary = true;
+	return ERR_BUSY;
+}
+
 int engine_fail(struct failure *failure, const struct store *store, int rc, const char *what)
 {
 	int err = engine_error(store->fd, rc);
 
+	if (rc == STORE_SLOTS_BUSY)
+		return fail_slots_busy(failure, store);
 	if (rc == MDB_MAP_RESIZED)
 		fail_as(failure, err, "%s: another process let the file grow beyond this one's"
 			" map, and a snapshot is open on that: try again when it has ended",
@@ -194,18 +206,28 @@ static int open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
 	return missing ? MDB_CORRUPTED : 0;
 }
 
+static int begin_first(struct store *store, MDB_txn **mdb)
+{
+	int rc;
+
+	if (slot_lock_take(store->wake))
+		return STORE_SLOTS_BUSY;
+	rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, mdb);
+	if (rc == MDB_READERS_FULL && !mdb_reader_check(store->env, NULL))
+		rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, mdb);
+	slot_lock_release(store->wake);
+	return rc;
+}
+
 /* Handles stay only if the transaction that opened them commits, and no other
  * may be open meanwhile: so this is the first. It waits for nobody. */
 static int open_trees_of_file(struct store *store, struct failure *failure)
 {
 	MDB_txn *mdb;
-	int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb);
+	int rc = begin_first(store, &mdb);
 
-	if (rc == MDB_READERS_FULL && !mdb_reader_check(store->env, NULL))
-		rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb);
 	if (rc)
 		return txn_begin_failed(store, rc, failure);
-
 	rc = open_trees(store, mdb, 0);
 	if (rc) {
 		mdb_txn_abort(mdb);
@@ -308,12 +330,15 @@ static int check_same_file(struct store *store, struct failure *failure)
 	return err;
 }
 
-static int prepare_lock(const struct store *store, struct failure *failure)
+/* Opens the lock file unless engine_create has done so. */
+static int open_lock(struct store *store, struct failure *failure)
 {
 	char path[PATH_MAX + FILE_SUFFIX_MAX];
 
+	if (store->lock.fd >= 0)
+		return 0;
 	snprintf(path, sizeof path, "%s-lock", store->path);
-	return file_prepare_lock(path, STORE_LOCK_BYTES, failure);
+	return lock_file_open(&store->lock, path, STORE_LOCK_BYTES, failure);
 }
 
 /* A name that is not on the disk takes the whole file with it when the power
@@ -337,7 +362,7 @@ static void clear_stale(struct store *store)
 {
 	int count = 0;
 
-	if (mdb_reader_check(store->env, &count) == 0)
+	if (readers_check(store, &count) == 0)
 		atomic_store(&store->cleared, (uint32_t)count);
 }
 
@@ -351,13 +376,13 @@ int engine_open(struct store *store, bool alone, struct failure *failure)
 		flags = MDB_RDONLY;
 	err = look_first(store, alone, &pages, failure);
 	if (!err)
-		err = prepare_lock(store, failure);
+		err = open_lock(store, failure);
 	if (!err)
 		err = environment_open_patiently(store, pages.page_count, flags, failure);
-	if (err)
-		return err;
-
-	err = check_same_file(store, failure);
+	if (!err)
+		err = lock_file_hold(&store->lock, store->path, failure);
+	if (!err)
+		err = check_same_file(store, failure);
 	if (!err)
 		err = map_metas(store, failure);
 	if (!err)
@@ -380,6 +405,7 @@ void engine_close(struct store *store)
 		mdb_env_close(store->env);
 	store->env = NULL;
 	store->fd = -1;
+	lock_file_close(&store->lock);
 }
 
 /* --- creation --- */
@@ -419,7 +445,7 @@ int engine_fill(const struct store_options *options, const char *name, const cha
 	maker->options = *options;
 	snprintf(maker->path, sizeof maker->path, "%s", name);
 	maker->page_bytes = pages_this_machine();
-	maker->fd = -1;
+	maker->fd = maker->lock.fd = -1;
 	err = environment_open(maker, path, page_count, MDB_NOLOCK | MDB_NOSYNC, failure);
 	if (!err) {
 		mdb_env_get_fd(maker->env, &maker->fd);
@@ -439,7 +465,7 @@ int engine_create(struct store *store, struct failure *failure)
 	struct temporary made;
 	struct file_facts file;
 	/* First, so that a file that got its name can be opened too. */
-	int err = prepare_lock(store, failure);
+	int err = open_lock(store, failure);
 
 	if (!err)
 		err = temporary_make(&made, store->path, failure);

@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -13,10 +16,8 @@
 #include <unistd.h>
 
 #define OPEN_FLAGS (O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+#define POPULATE_WRITE 23               /* MADV_POPULATE_WRITE; older headers lack it */
 #define RENAME_WITHOUT_OVERWRITING 1u   /* RENAME_NOREPLACE; musl's headers lack it */
-
-/* A lock file in use is never shorter: LMDB's header and one reader. */
-#define LOCK_SMALLEST 192
 
 /* A disk with less than this left is full: LMDB's writes are up to 256 KiB, a
  * failed one has taken what there was. */
@@ -193,11 +194,41 @@ void file_close(int fd)
 	close(fd);
 }
 
-int file_open_or_make(int *fd, const char *path, struct file_facts *facts,
+/* The blocks of a mapped side file must stay where they are: with copy-on-write a
+ * store into the map needs a free block, and on a full disk there is none. Only
+ * btrfs knows the flag; elsewhere the call fails, and nothing is lost. */
+static void forbid_copy_on_write(int fd)
+{
+	int flags = 0;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+		flags |= FS_NOCOW_FL;
+		ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+}
+
+int file_check_writable(void *map, size_t len, const char *path, struct failure *failure)
+{
+	int status;
+
+	do
+		status = madvise(map, len, POPULATE_WRITE);
+	while (status && errno == EINTR);
+	/* EINVAL: the kernel is older than the call (5.14). */
+	if (status == 0 || errno == EINVAL)
+		return 0;
+	if (errno == EFAULT)
+		return fail_with(failure, ERR_DISK_FULL, "%s: its pages can't be written", path);
+	return file_fail(failure, errno, path, "its pages can't be written");
+}
+
+int file_open_or_make(int *fd, const char *path, struct file_facts *facts, bool *made,
 	struct failure *failure)
 {
 	struct failure ours = { 0 };
 	int err = 0;
+
+	*made = false;
 
 	/* Whoever removes and makes the file all the time is given up on. */
 	for (int attempt = 0; attempt < 10; attempt++) {
@@ -205,8 +236,11 @@ int file_open_or_make(int *fd, const char *path, struct file_facts *facts,
 		if (err != ERR_NO_FILE)
 			break;
 		err = file_make(fd, path, &ours);
-		if (!err)
+		if (!err) {
+			*made = true;
+			forbid_copy_on_write(*fd);
 			return check(fd, path, facts, failure);
+		}
 		if (ours.system != EEXIST)
 			break;
 	}
@@ -344,60 +378,6 @@ int file_check_local(int fd, const char *path, struct failure *failure)
 				"%s: is on a network's file system (%s); a database needs a local disk",
 				path, remote[i].name);
 	return 0;
-}
-
-/* Who has locks on LMDB's lock file? LMDB's are process locks; asking with an
- * open-file-description lock makes our own process's show too. LMDB locks byte
- * 0 while it has the file open, and the byte of its pid while it reads. */
-static pid_t lock_holder(int fd, off_t at)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
-
-	if (fcntl(fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
-		return 0;
-	return lock.l_pid ? lock.l_pid : -1;
-}
-
-int file_prepare_lock(const char *path, uint64_t size, struct failure *failure)
-{
-	struct file_facts facts;
-	pid_t holder;
-	int fd;
-	int err = file_open_or_make(&fd, path, &facts, failure);
-
-	if (err)
-		return err;
-	holder = lock_holder(fd, 0);
-	if (holder == getpid() || lock_holder(fd, getpid()) == getpid())
-		/* Not closed, on purpose: closing drops the locks that the
-		 * process has on the file, whoever in it took them. */
-		return fail_as(failure, ERR_OPTIONS,
-			"%s: this process has it open through another LMDB binding", path);
-
-	if (holder && facts.size < LOCK_SMALLEST)
-		err = fail_as(failure, ERR_STORE, "%s: is damaged and in use", path);
-	else if (holder)
-		err = facts.allocated < facts.size
-			? file_reserve(fd, path, facts.size, failure) : 0;
-	else if (facts.size < size || facts.allocated < facts.size)
-		err = file_reserve(fd, path, facts.size < size ? size : facts.size, failure);
-	close(fd);
-	return err;
-}
-
-int64_t file_lock_owner(const char *path)
-{
-	struct file_facts facts;
-	pid_t holder;
-	int fd;
-
-	if (file_open(&fd, path, O_RDWR, &facts, NULL))
-		return 0;
-	holder = lock_holder(fd, 0);
-	if (holder == getpid() || lock_holder(fd, getpid()) == getpid())
-		return getpid();         /* not closed, as above */
-	close(fd);
-	return holder;
 }
 
 static bool make_directory_in(char path[PATH_MAX], const char *parent)

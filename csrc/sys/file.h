@@ -10,6 +10,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -47,10 +48,15 @@ int file_open(int *fd, const char *path, int flags, struct file_facts *facts,
 int file_open_to_read(int *fd, const char *path, struct failure *failure);
 void file_close(int fd);
 
-/* Opens for reading and writing; makes it, empty and with mode 0600, if it is
- * missing. */
-int file_open_or_make(int *fd, const char *path, struct file_facts *facts,
+/* Opens a side file for reading and writing, or makes it, empty, with mode 0600 and
+ * without copy-on-write; *made says which. */
+int file_open_or_make(int *fd, const char *path, struct file_facts *facts, bool *made,
 	struct failure *failure);
+
+/* Checks that the pages of a shared map can be written. A store into a page that
+ * has no block on a full disk (a hole, or copy-on-write) is SIGBUS; this call
+ * returns DISK_FULL instead. Kernels before 5.14 can't tell: 0. */
+int file_check_writable(void *map, size_t len, const char *path, struct failure *failure);
 
 /* Makes a file that wasn't there: empty, mode 0600. */
 int file_make(int *fd, const char *path, struct failure *failure);
@@ -79,16 +85,6 @@ int file_remove(const char *path, struct failure *failure);
 /* STORE if the file is on a network's file system: maps and locks that several
  * machines share are not the same everywhere. */
 int file_check_local(int fd, const char *path, struct failure *failure);
-
-/* LMDB's lock file, made before LMDB opens it: whole, with blocks of its own
- * (LMDB would leave holes, and writing into a hole of a full disk is SIGBUS).
- * A file in use keeps its size: whoever mapped it less long would fall off its
- * end. OPTIONS: this process has it locked, through another LMDB binding. */
-int file_prepare_lock(const char *path, uint64_t size, struct failure *failure);
-
-/* Which process has LMDB's lock file in use: its pid, 0 if none has. Never ask
- * while this process has it open: the answer would cost LMDB its locks. */
-int64_t file_lock_owner(const char *path);
 
 /* A new directory, mode 0700, where files live in memory if there is such a
  * place: /dev/shm, $TMPDIR, /tmp. */

@@ -20,9 +20,14 @@
 #include <stdatomic.h>
 
 #include "sys/file.h"
+#include "sys/lock_file.h"
+#include "sys/slot_lock.h"
 #include "sys/store.h"
 
 #define STORE_READERS 1024
+
+/* A number that LMDB has not: the slot lock was not to be had (slot_lock.h). */
+#define STORE_SLOTS_BUSY (MDB_LAST_ERRCODE + 100)
 
 /* LMDB's lock file with that many readers: 128 bytes of header, 64 a reader. */
 #define STORE_LOCK_BYTES (128 + 64 * STORE_READERS)
@@ -72,6 +77,7 @@ struct store {
 	uint64_t device;
 	uint64_t inode;
 	struct wake *wake;
+	struct lock_file lock;
 
 	MDB_env *env;
 	int fd;                  /* LMDB's own, of the data file */
@@ -161,6 +167,10 @@ int store_failed(const struct store *store, struct failure *failure);
  * a slot of a thread that is not listed is taken for a dead process's. */
 void readers_add(struct store *store, struct slot *slot);
 void readers_remove(struct store *store, struct slot *slot);
+
+/* mdb_reader_check under the slot lock: 0, LMDB's number or STORE_SLOTS_BUSY. NULL is
+ * fine for cleared. */
+int readers_check(struct store *store, int *cleared);
 
 /* Removes the slots of a dead process that had our pid; how many. */
 uint32_t readers_clear_former(struct store *store);

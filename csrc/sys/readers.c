@@ -6,8 +6,8 @@
  * from being used as long as we live. So the store lists the threads that have
  * slots; a slot of another thread is a former life's.
  *
- * LMDB has no call to remove it. Its table of readers is mapped into our memory,
- * though (sys/lmdb_store.h has its size):
+ * LMDB has no call to remove it. Its table of readers is a file that we map too
+ * (sys/lock_file.h):
  *
  *     128 bytes of header
  *     64 bytes each: snapshot, 8; pid, 4; unused, 4; thread, 8
@@ -15,11 +15,8 @@
  * and a slot whose pid is 0 is free. A table that looks otherwise has no such
  * slot, so nothing in it is changed.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "sys/lmdb_store.h"
 
@@ -55,6 +52,21 @@ void readers_remove(struct store *store, struct slot *slot)
 	pthread_mutex_unlock(&store->listing);
 }
 
+/* --- dead processes' --- */
+
+int readers_check(struct store *store, int *cleared)
+{
+	int rc;
+
+	if (cleared)
+		*cleared = 0;
+	if (slot_lock_take(store->wake))
+		return STORE_SLOTS_BUSY;
+	rc = mdb_reader_check(store->env, cleared);
+	slot_lock_release(store->wake);
+	return rc;
+}
+
 /* --- a former life's --- */
 
 struct former {
@@ -84,34 +96,6 @@ static int take_line(const char *line, void *context)
 	return 0;
 }
 
-/* Where LMDB has mapped its lock file. */
-static uint8_t *find_table(const struct store *store, size_t *len)
-{
-	char path[PATH_MAX + FILE_SUFFIX_MAX];
-	char line[PATH_MAX + 100];
-	uint8_t *table = NULL;
-	struct stat stat;
-	FILE *maps = NULL;
-
-	snprintf(path, sizeof path, "%s-lock", store->path);
-	if (lstat(path, &stat) == 0)
-		maps = fopen("/proc/self/maps", "re");
-	while (maps && !table && fgets(line, sizeof line, maps)) {
-		uint64_t from, to, inode;
-		unsigned high, low;
-
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " rw-s %*x %x:%x %" SCNu64, &from, &to,
-				&high, &low, &inode) == 5 && inode == stat.st_ino &&
-				high == major(stat.st_dev) && low == minor(stat.st_dev)) {
-			table = (uint8_t *)(uintptr_t)from;
-			*len = to - from;
-		}
-	}
-	if (maps)
-		fclose(maps);
-	return table;
-}
-
 static bool clear_slot(uint8_t *slot, uint32_t pid, uint64_t thread)
 {
 	uint32_t found = pid;
@@ -134,14 +118,12 @@ uint32_t readers_clear_former(struct store *store)
 {
 	struct former former = { .store = store };
 	uint32_t cleared = 0;
-	uint8_t *table;
-	size_t len = 0;
 
 	pthread_mutex_lock(&store->listing);
 	mdb_reader_list(store->env, take_line, &former);
-	table = former.count ? find_table(store, &len) : NULL;
-	for (size_t i = 0; table && i < former.count; i++)
-		cleared += clear_one(table, len, (uint32_t)store->pid, former.threads[i]);
+	for (size_t i = 0; i < former.count; i++)
+		cleared += clear_one(store->lock.map, store->lock.len, (uint32_t)store->pid,
+			former.threads[i]);
 	pthread_mutex_unlock(&store->listing);
 	return cleared;
 }

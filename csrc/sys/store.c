@@ -27,7 +27,9 @@ static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
 
 /* --- fork --- */
 
-/* No store is half open while the process forks. */
+/* No store is half open while the process forks: a child would inherit the
+ * descriptors of one, and hold its locks. The mutex is held for one attempt to
+ * open or close and never while anything is waited for. */
 static void before_fork(void)
 {
 	pthread_mutex_lock(&registry);
@@ -45,6 +47,7 @@ static void after_fork_in_child(void)
 
 		atomic_store(&store->foreign, true);
 		wake_forget(store->wake);
+		lock_file_forget(&store->lock);
 		stores = store->next;
 		store->next = left_behind;
 		left_behind = store;
@@ -122,6 +125,7 @@ static struct store *store_new(const struct store_options *options)
 	store->handles = 1;
 	store->pid = getpid();
 	store->fd = -1;
+	store->lock.fd = -1;
 	store->options = *options;
 	if (!store->options.max_bytes)
 		store->options.max_bytes = STORE_DEFAULT_MAX_BYTES;
@@ -164,7 +168,7 @@ static int check_alone(struct store *store, bool alone, struct failure *failure)
 	if (!alone)
 		return not_alone(store, wake_other(store->wake), failure);
 	snprintf(lock_path, sizeof lock_path, "%s-lock", store->path);
-	pid = file_lock_owner(lock_path);
+	pid = lock_file_owner(lock_path);
 	return pid ? not_alone(store, pid, failure) : 0;
 }
 
@@ -185,10 +189,12 @@ static int open_files(struct store *store, struct failure *failure)
 		err = check_alone(store, alone, failure);
 	if (!err)
 		err = engine_open(store, alone, failure);
-	if (err)
+	if (err) {
+		engine_close(store);
 		wake_close(store->wake);
-	else if (!store->options.alone)
+	} else if (!store->options.alone) {
 		wake_opened(store->wake);
+	}
 	return err;
 }
 
@@ -292,15 +298,25 @@ static void unlist(const struct store *store)
 	*at = store->next;
 }
 
-/* What a weaker durability level left in memory is flushed: a power cut after
- * an orderly end takes nothing back. Where that fails, who opens next makes sure. */
+/* Flushes what a weaker durability level left in memory: a power cut after an
+ * orderly end takes nothing back. If it fails, the next process to open repairs it. */
+static void flush_at_end(struct store *store)
+{
+	if (!store->dirty || store->options.in_memory || atomic_load(&store->failed))
+		return;
+	if (mdb_env_sync(store->env, 1) == 0)
+		store->dirty = false;
+	else if (store_is_durable(store))
+		wake_flush_failed(store->wake);
+}
+
+/* LMDB first: a process that is alone by the wake file's locks is alone in LMDB's
+ * files too. OPENING is not needed, for lock_file_hold keeps LMDB from taking
+ * itself for alone while it closes. */
 static void close_files(struct store *store)
 {
 	assert(!atomic_load(&store->readers) && !store->writer.live);
-	if (store->dirty && !store->options.in_memory && !atomic_load(&store->failed) &&
-			mdb_env_sync(store->env, 1) && store_is_durable(store))
-		wake_flush_failed(store->wake);
-	wake_closing(store->wake);
+	flush_at_end(store);
 	engine_close(store);
 	wake_close(store->wake);
 }
@@ -313,6 +329,16 @@ static void close_foreign(struct store *store)
 	clock_drop(store->options.clock);
 }
 
+static bool is_last_handle(const struct store *store)
+{
+	bool last;
+
+	pthread_mutex_lock(&registry);
+	last = store->handles == 1;
+	pthread_mutex_unlock(&registry);
+	return last;
+}
+
 void store_close(struct store *store)
 {
 	if (!store)
@@ -321,6 +347,8 @@ void store_close(struct store *store)
 		close_foreign(store);
 		return;
 	}
+	if (is_last_handle(store))
+		flush_at_end(store);     /* seconds, perhaps: not with the registry locked */
 	pthread_mutex_lock(&registry);
 	if (--store->handles == 0) {
 		unlist(store);
@@ -396,7 +424,7 @@ int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *fa
 	*cleared = 0;
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
-	rc = mdb_reader_check(store->env, &count);
+	rc = readers_check(store, &count);
 	if (rc)
 		return engine_fail(failure, store, rc, "its readers can't be checked");
 	*cleared = (uint32_t)count + readers_clear_former(store) +

@@ -61,7 +61,10 @@ struct store_options {
 
 /* NO_FILE, NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT, PERMISSION, VALIDATION (the path,
  * max_bytes), BUSY, OPTIONS, NAMESPACE, READERS_FULL, CORRUPT, DISK_FULL, STORE, NO_MEMORY,
- * and what `fill` returns. in_memory stores are never shared with another open. */
+ * and what `fill` returns. in_memory stores are never shared with another open.
+ *
+ * One attempt: it never waits for another process. While one opens, creates or
+ * compacts the database it returns BUSY with failure->momentary set. */
 int store_open(struct store **store, const struct store_options *options,
 	struct failure *failure);
 void store_close(struct store *store);        /* the last one closes the file */

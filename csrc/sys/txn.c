@@ -84,9 +84,37 @@ int store_failed(const struct store *store, struct failure *failure)
 
 /* --- beginning --- */
 
+static int begin_guarded(struct store *store, unsigned flags, MDB_txn **mdb)
+{
+	int rc;
+
+	if (slot_lock_take(store->wake))
+		return STORE_SLOTS_BUSY;
+	rc = mdb_txn_begin(store->env, NULL, flags, mdb);
+	slot_lock_release(store->wake);
+	return rc;
+}
+
+/* A writer that follows one which died takes LMDB's reader mutex. Marked before LMDB's
+ * mutex is taken: this one may die as well. */
+static int begin_writer(struct store *store, MDB_txn **mdb)
+{
+	int rc;
+
+	if (slot_lock_is_needed(store->wake))
+		return begin_guarded(store, 0, mdb);
+	slot_lock_writer_begins(store->wake);
+	rc = mdb_txn_begin(store->env, NULL, 0, mdb);
+	if (rc)
+		slot_lock_writer_ends(store->wake);
+	return rc;
+}
+
 static int begin_or_renew(struct store *store, unsigned flags, MDB_txn **mdb)
 {
-	return *mdb ? mdb_txn_renew(*mdb) : mdb_txn_begin(store->env, NULL, flags, mdb);
+	if (*mdb)
+		return mdb_txn_renew(*mdb);
+	return flags & MDB_RDONLY ? begin_guarded(store, flags, mdb) : begin_writer(store, mdb);
 }
 
 /* Out of the gate, cured if it can be, and in again. */
@@ -98,7 +126,7 @@ static int cure(struct store *store, int rc)
 	if (rc == MDB_MAP_RESIZED)
 		rc = grow_map(store);
 	else if (rc == MDB_READERS_FULL)
-		rc = mdb_reader_check(store->env, &cleared) || !cleared ? rc : 0;
+		rc = readers_check(store, &cleared) || !cleared ? rc : 0;
 	if (rc == MDB_PANIC)
 		atomic_store(&store->failed, true);
 	if (!rc)
@@ -213,7 +241,7 @@ static void clear_stale_now_and_then(struct store *store)
 		return;
 	store->commits = 0;
 	store->pages_checked = pages;
-	mdb_reader_check(store->env, NULL);
+	readers_check(store, NULL);   /* in vain: the next time, then */
 }
 
 /* A commit may only follow one that is on the disk, or will be. */
@@ -258,6 +286,7 @@ static void writer_end(struct txn *txn)
 {
 	txn->live = false;
 	txn->mdb = NULL;
+	slot_lock_writer_ends(txn->store->wake);
 	gate_leave(txn->store);
 }
 
@@ -342,7 +371,7 @@ static int find_free_pages(struct txn *txn, uint64_t wanted, bool *found)
 	int rc = 0;
 
 	if (txn->free_pages < wanted && !txn->free_counted) {
-		mdb_reader_check(txn->store->env, NULL);
+		readers_check(txn->store, NULL);
 		rc = engine_free_pages(txn->store, true, enough, &txn->free_pages);
 		txn->free_counted = txn->free_pages < enough;
 	}

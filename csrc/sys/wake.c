@@ -41,21 +41,22 @@
 /* LMDB's lock file holds the C library's mutexes: who shares it must share the
  * library's layout too, so that is a part of the page's format. */
 #ifdef __GLIBC__
-#define FORMAT UINT32_C(0x00030001)
+#define FORMAT UINT32_C(0x00040001)
 #else
-#define FORMAT UINT32_C(0x00030002)
+#define FORMAT UINT32_C(0x00040002)
 #endif
 
 /* Linux's numbers; musl brings no header for them. */
 enum { FUTEX_WAIT_FOR_CHANGE = 0, FUTEX_WAKE_SOME = 1 };
 
 #define UNLOCK_SLEEP_MS 50
-#define OPENING_PATIENCE_MS 10000
-#define OPENING_RETRY_MS 2
 
-/* Bytes that are locked; nothing needs to be there. */
-enum { LOCK_OPENING, LOCK_ALIVE };
+/* Byte ranges that are locked; the file need not be that long. OPENING begins
+ * at a fixed byte and is 1 + pid bytes long: two of them always overlap, and a
+ * process that is refused learns the owner's pid from the length. */
+#define LOCK_ALIVE 1
 #define LOCK_GUARD (INT64_C(1) << 32)
+#define LOCK_OPENING (INT64_C(1) << 33)
 
 /* The halves of the writer's word. */
 #define WRITER_PID UINT64_C(0xffffffff)
@@ -66,15 +67,20 @@ static_assert(sizeof(_Atomic uint32_t) == 4, "a futex word is 32 bits");
 
 /* --- locks --- */
 
-static int set_lock(const struct wake *wake, short type, int64_t at)
+static int set_range(const struct wake *wake, short type, int64_t at, int64_t len)
 {
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = len };
 	int status;
 
 	do
 		status = fcntl(wake->fd, F_OFD_SETLK, &lock);
 	while (status && errno == EINTR);
 	return status ? errno : 0;
+}
+
+static int set_lock(const struct wake *wake, short type, int64_t at)
+{
+	return set_range(wake, type, at, 1);
 }
 
 /* Has another description than ours a lock there? In doubt, yes. */
@@ -85,22 +91,30 @@ static bool is_locked(const struct wake *wake, int64_t at)
 	return fcntl(wake->fd, F_OFD_GETLK, &lock) || lock.l_type != F_UNLCK;
 }
 
+bool wake_has_guard(const struct wake *wake, int64_t pid)
+{
+	return is_locked(wake, LOCK_GUARD + pid);
+}
+
 static bool is_held_by_other(int system)
 {
 	return system == EAGAIN || system == EACCES;
 }
 
-/* Waits for OPENING, within reason. */
-static int take_opening(struct wake *wake)
+static int take_opening(const struct wake *wake)
 {
-	int system = set_lock(wake, F_WRLCK, LOCK_OPENING);
+	return set_range(wake, F_WRLCK, LOCK_OPENING, 1 + wake->pid);
+}
 
-	for (int waited = 0; is_held_by_other(system) && waited < OPENING_PATIENCE_MS;
-			waited += OPENING_RETRY_MS) {
-		clock_sleep_us(OPENING_RETRY_MS * 1000);
-		system = set_lock(wake, F_WRLCK, LOCK_OPENING);
-	}
-	return system;
+/* Returns the pid of the process that holds OPENING, 0 if none does. */
+static int64_t opener(const struct wake *wake)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+		.l_start = LOCK_OPENING, .l_len = 1 };
+
+	if (fcntl(wake->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_len - 1;
 }
 
 /* --- who is in the way --- */
@@ -136,27 +150,36 @@ static uint64_t pid_namespace(void)
  * lock that is told is the first. */
 int64_t wake_other(const struct wake *wake)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_GUARD };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+		.l_start = LOCK_GUARD, .l_len = LOCK_OPENING - LOCK_GUARD };
 
 	if (fcntl(wake->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
 		return 0;
 	return lock.l_start - LOCK_GUARD;
 }
 
-/* The file, with OPENING held; it may be removed between the two. */
+static int fail_for_a_moment(struct failure *failure, int err)
+{
+	if (failure)
+		failure->momentary = true;
+	return err;
+}
+
+/* Opens the file and takes OPENING. The name may be removed between the two;
+ * then the lock would be on a file that no other process finds. */
 static int open_and_lock(struct wake *wake, const char *path, struct file_facts *facts,
 	struct failure *failure)
 {
 	for (int attempt = 0; attempt < 10; attempt++) {
 		int system;
-		int err = file_open_or_make(&wake->fd, path, facts, failure);
+		int err = file_open_or_make(&wake->fd, path, facts, &wake->made, failure);
 
 		if (err)
 			return err;
 		system = take_opening(wake);
 		if (is_held_by_other(system))
-			return wake_fail_busy(failure, wake_other(wake), "%s: another process is busy"
-				" opening or compacting the database", path);
+			return fail_for_a_moment(failure, wake_fail_busy(failure, opener(wake),
+				"%s: another process is opening or compacting the database", path));
 		if (system)
 			return file_fail(failure, system, path, "can't be locked");
 		if (file_is_at(wake->fd, path))
@@ -164,7 +187,8 @@ static int open_and_lock(struct wake *wake, const char *path, struct file_facts 
 		close(wake->fd);
 		wake->fd = -1;
 	}
-	return fail_as(failure, ERR_BUSY, "%s: is removed again and again", path);
+	return fail_for_a_moment(failure, fail_as(failure, ERR_BUSY,
+		"%s: keeps being removed by another process", path));
 }
 
 static int refuse_second_copy(struct wake *wake, struct failure *failure)
@@ -206,7 +230,7 @@ static int map_page(struct wake *wake, const struct file_facts *facts, struct fa
 	if (page == MAP_FAILED)
 		return file_fail(failure, errno, wake->path, "can't be mapped");
 	wake->page = page;
-	return 0;
+	return file_check_writable(page, WAKE_PAGE_BYTES, wake->path, failure);
 }
 
 static void reset_page(struct wake_page *page)
@@ -346,12 +370,21 @@ void wake_settled(struct wake *wake, uint32_t seen)
 
 void wake_opened(struct wake *wake)
 {
-	set_lock(wake, F_UNLCK, LOCK_OPENING);
+	set_range(wake, F_UNLCK, LOCK_OPENING, 1 + wake->pid);
 }
 
-void wake_closing(struct wake *wake)
+/* A map holds the open file, and with it the locks: as long as this process lives, the
+ * parent's would outlive the parent. So the page is replaced by a private copy. */
+static void leave_page(struct wake *wake)
 {
-	take_opening(wake);   /* in vain after a while: then without it */
+	char copy[WAKE_PAGE_BYTES];
+	void *page;
+
+	memcpy(copy, wake->page, sizeof copy);
+	page = mmap(wake->page, WAKE_PAGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (page != MAP_FAILED)
+		memcpy(page, copy, sizeof copy);
 }
 
 void wake_forget(struct wake *wake)
@@ -359,6 +392,7 @@ void wake_forget(struct wake *wake)
 	if (!wake || wake->foreign)
 		return;
 	wake->foreign = true;
+	leave_page(wake);
 	close(wake->fd);
 	wake->fd = -1;
 }
@@ -412,7 +446,7 @@ static bool is_held(const struct wake *wake, uint64_t writer)
 {
 	int64_t owner = owner_of(writer);
 
-	return owner && owner != wake->pid && is_locked(wake, LOCK_GUARD + owner);
+	return owner && owner != wake->pid && wake_has_guard(wake, owner);
 }
 
 /* The count of takings keeps a lock that was freed and taken again from being

@@ -4,7 +4,8 @@
  * of open-file-description locks on its bytes (they go away with their owner,
  * however it dies, and they conflict inside one process too):
  *
- *     OPENING   held while a database is created, opened or closed
+ *     OPENING   bytes from 2^33 on, 1 + pid of them: exclusive while a database
+ *               is created, opened or compacted
  *     ALIVE     shared by everyone who has it open: whoever gets it alone may
  *               reset the page
  *     GUARD     byte 2^32 + pid: this process has the database open; a second
@@ -31,10 +32,12 @@
 struct wake;
 
 /* Opens or makes the file (mode 0600, no links followed, owner and kind
- * checked). OPENING is held on return: call wake_opened when the store stands.
- * BUSY, PERMISSION, NAMESPACE (others from another PID namespace have it
- * open), OPTIONS (this process has it open through another copy of the
- * library), STORE. alone says whether nobody else has the database open. */
+ * checked) and acquires OPENING, in one attempt that never waits; wake_opened
+ * releases it. Sets *alone to true if no other process has the database open.
+ * BUSY while another process holds OPENING (failure->pid is that process, 0 if
+ * unknown, and failure->momentary is set), PERMISSION, NAMESPACE (a process of
+ * another PID namespace has it open), OPTIONS (this process has it open through
+ * another copy of the library), STORE. */
 int wake_open(struct wake **wake, const char *path, bool *alone, struct failure *failure);
 void wake_opened(struct wake *wake);
 
@@ -64,11 +67,8 @@ uint32_t wake_unsettled(const struct wake *wake);
 void wake_flush_failed(struct wake *wake);
 void wake_settled(struct wake *wake, uint32_t seen);
 
-/* Takes OPENING again, to close the store; wake_close lets it go. */
-void wake_closing(struct wake *wake);
-
-/* After fork, in the child: closes the locks' descriptor, touches nothing else
- * (closing leaves the parent's locks alone); then wake_close only frees. */
+/* In a child of fork: closes the locks' descriptor and leaves the shared page, so that
+ * the parent's locks end with the parent; then wake_close only frees. */
 void wake_forget(struct wake *wake);
 void wake_close(struct wake *wake);      /* NULL is fine */
 

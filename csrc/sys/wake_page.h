@@ -14,6 +14,8 @@
  *     line 4   unlock_waiters
  *     line 5   writer     the write lock: low half the pid of who has it, 0 if
  *                         nobody; high half how often it was taken
+ *              inside      1 while that process is in a write transaction of LMDB's
+ *     line 6   slots       the slot lock (slot_lock.h), laid out like writer
  *     last byte           written to ring the bells: inotify sees writes, but
  *                         nothing that happens through a map
  */
@@ -43,6 +45,8 @@ struct wake_page {
 	alignas(WAKE_LINE) _Atomic uint32_t unlocks;
 	alignas(WAKE_LINE) _Atomic uint32_t unlock_waiters;
 	alignas(WAKE_LINE) _Atomic uint64_t writer;
+	_Atomic uint32_t inside;
+	alignas(WAKE_LINE) _Atomic uint64_t slots;
 };
 
 struct wake {
@@ -50,9 +54,14 @@ struct wake {
 	struct wake_page *page;
 	char *path;
 	int64_t pid;
+	bool made;                     /* the file, by wake_open */
 	bool foreign;                  /* in a child of fork: only to be freed */
 	atomic_bool writing;           /* a thread of ours is at the write lock */
+	atomic_bool in_slots;          /* a thread of ours has the slot lock, or tries */
 };
+
+/* Returns true if the process with this pid, another one, has the database open. */
+bool wake_has_guard(const struct wake *wake, int64_t pid);
 
 /* Makes the bells' descriptors readable. */
 void wake_ring(struct wake *wake);

@@ -137,6 +137,7 @@ static void a_new_file_is_private_and_new(void)
 	const char *path = store_path("new");
 	struct file_facts facts;
 	struct stat stat;
+	bool made;
 	int fd;
 
 	umask(0777);
@@ -148,13 +149,15 @@ static void a_new_file_is_private_and_new(void)
 	close(fd);
 	CHECK_EQUAL_INT(file_make(&fd, path, &failure), ERR_STORE);
 	CHECK_EQUAL_INT(failure.system, EEXIST);
-	CHECK_EQUAL_INT(file_open_or_make(&fd, path, &facts, &failure), 0);
+	CHECK_EQUAL_INT(file_open_or_make(&fd, path, &facts, &made, &failure), 0);
+	CHECK(!made);
 	CHECK(facts.inode == stat.st_ino && facts.size == 0);
 	CHECK_EQUAL_INT(file_remove(path, &failure), 0);
 	CHECK(!file_is_at(fd, path));
 	close(fd);
 	CHECK_EQUAL_INT(file_remove(path, &failure), 0);
-	CHECK_EQUAL_INT(file_open_or_make(&fd, path, &facts, &failure), 0);
+	CHECK_EQUAL_INT(file_open_or_make(&fd, path, &facts, &made, &failure), 0);
+	CHECK(made);
 	close(fd);
 	file_remove(path, &failure);
 }
@@ -253,79 +256,6 @@ static void a_reserved_file_has_blocks(void)
 	CHECK(facts.size == 100000 && facts.allocated >= facts.size);
 	close(fd);
 	file_remove(path, &failure);
-}
-
-/* --- LMDB's lock file --- */
-
-#define LOCK_SIZE 65664
-
-static void lock_in_child(struct child *parent, void *context)
-{
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	int fd = open(context, O_RDWR);
-
-	CHECK(fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0);
-	child_tell(parent);
-	child_hear(parent);
-}
-
-static void expect_lock_file(const char *path, int err, uint64_t size, bool whole)
-{
-	struct file_facts facts;
-
-	CHECK_EQUAL_INT(file_prepare_lock(path, LOCK_SIZE, &failure), err);
-	CHECK_EQUAL_INT(file_look(path, &facts, &failure), 0);
-	CHECK_EQUAL_UINT(facts.size, size);
-	CHECK((facts.allocated >= facts.size) == whole);
-}
-
-static void a_lock_file_has_no_holes(void)
-{
-	char *path = (char *)(uintptr_t)store_path("y-lock");
-	struct child child;
-
-	expect_lock_file(path, 0, LOCK_SIZE, true);
-	expect_lock_file(path, 0, LOCK_SIZE, true);
-	remove(path);
-	put_file(path, 8192);
-	expect_lock_file(path, 0, LOCK_SIZE, true);
-	remove(path);
-	put_file(path, 100000);
-	expect_lock_file(path, 0, 100000, true);
-
-	/* in use: filled, never extended */
-	remove(path);
-	put_file(path, 8192);
-	CHECK_EQUAL_INT(file_lock_owner(path), 0);
-	child = child_start(lock_in_child, path);
-	CHECK(child_hear(&child));
-	CHECK_EQUAL_INT(file_lock_owner(path), child.pid);
-	expect_lock_file(path, 0, 8192, true);
-	CHECK(truncate(path, 10) == 0);
-	expect_lock_file(path, ERR_STORE, 10, true);
-	child_tell(&child);
-	child_end(&child);
-	remove(path);
-}
-
-/* Opening the lock file and closing it would drop the locks that another LMDB
- * binding in this process has on it. */
-static void our_own_locks_are_noticed_and_kept(void)
-{
-	const char *path = store_path("z-lock");
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	struct flock probe = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	int fd;
-
-	put_file(path, 8192);
-	fd = open(path, O_RDWR);
-	CHECK(fcntl(fd, F_SETLK, &lock) == 0);
-	expect_lock_file(path, ERR_OPTIONS, 8192, false);
-	CHECK_EQUAL_INT(file_lock_owner(path), getpid());
-	CHECK(fcntl(fd, F_OFD_GETLK, &probe) == 0);
-	CHECK_EQUAL_INT(probe.l_type, F_RDLCK);
-	close(fd);
-	remove(path);
 }
 
 /* --- disks --- */
@@ -497,8 +427,6 @@ int main(void)
 	a_name_changes_hands();
 	a_name_is_kept();
 	a_reserved_file_has_blocks();
-	a_lock_file_has_no_holes();
-	our_own_locks_are_noticed_and_kept();
 	errors_have_kinds();
 	a_disk_is_full_below_a_mebibyte();
 	an_io_error_on_a_full_disk_is_a_full_disk();

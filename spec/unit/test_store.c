@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "sys/file.h"
+#include "unit/files.h"
 #include "unit/stores.h"
 
 static struct failure failure;
@@ -250,6 +251,63 @@ static void who_comes_meanwhile_waits(void)
 	CHECK(store_has(store, TREE_META, "b", "c"));
 	child_kill(&child);
 	store_close(store);
+}
+
+static void compact_for_long(struct child *parent, void *context)
+{
+	struct store_options options = small_options(context);
+	struct store *store;
+
+	options.alone = true;
+	store = open_with(&options);
+	child_tell(parent);
+	child_hear(parent);
+	store_close(store);
+}
+
+/* A child of fork inherits nothing, and other databases are open and closed as ever. */
+static void between_two_attempts_nothing_is_held(void)
+{
+	char *path = (char *)(uintptr_t)store_path("attempts.tide");
+	struct store_options options = small_options(path);
+	struct child child;
+	int descriptors;
+
+	child = child_start(compact_for_long, path);
+	CHECK(child_hear(&child));
+	file_spare_standard();
+	descriptors = count_descriptors();
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
+		CHECK(failure.momentary);
+		CHECK_EQUAL_INT(failure.pid, child.pid);
+		CHECK_EQUAL_INT(count_descriptors(), descriptors);
+		store_close(open_small(store_path("unrelated.tide")));
+	}
+	child_tell(&child);
+	child_end(&child);
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
+}
+
+/* A process that is stopped while it opens keeps no other from closing. */
+static void closing_waits_for_nobody(void)
+{
+	char *path = (char *)(uintptr_t)store_path("closing.tide");
+	char wake_path[4300];
+	struct store *store = open_small(path);
+	struct flock opening = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+		.l_start = INT64_C(1) << 33, .l_len = 1 };
+	struct store_options options = small_options(path);
+	int fd;
+
+	snprintf(wake_path, sizeof wake_path, "%s-wake", path);
+	fd = open(wake_path, O_RDWR);
+	CHECK(fd >= 0 && fcntl(fd, F_OFD_SETLK, &opening) == 0);
+	store_close(store);
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
+	CHECK_EQUAL_INT(failure.pid, 0);        /* a length of 1 has no pid */
+	close(fd);
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
 
 /* --- opening and closing at once --- */
@@ -547,6 +605,8 @@ int main(void)
 	nobody_else_may_have_it_open();
 	other_programs_are_seen();
 	who_comes_meanwhile_waits();
+	between_two_attempts_nothing_is_held();
+	closing_waits_for_nobody();
 	opening_and_closing_may_meet();
 	processes_write_in_turn();
 	a_killed_writer_was_never_there();

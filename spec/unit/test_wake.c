@@ -21,8 +21,13 @@ static struct wake *open_wake(void)
 	struct failure failure = { 0 };
 	struct wake *wake;
 	bool alone;
+	int err = wake_open(&wake, path, &alone, &failure);
 
-	if (wake_open(&wake, path, &alone, &failure)) {
+	while (err == ERR_BUSY && failure.momentary) {
+		sched_yield();
+		err = wake_open(&wake, path, &alone, &failure);
+	}
+	if (err) {
 		fprintf(stderr, "%s\n", failure.message);
 		exit(1);
 	}
@@ -141,7 +146,6 @@ static void open_slowly(struct child *parent, void *context)
 	atomic_store(&opening->done, true);
 	wake_opened(wake);
 	child_hear(parent);
-	wake_closing(wake);
 	wake_close(wake);
 }
 
@@ -157,6 +161,38 @@ static void one_opens_at_a_time(void)
 	child_end(&child);
 	wake_close(wake);
 	munmap(opening, sizeof *opening);
+}
+
+static void open_and_stay(struct child *parent, void *context)
+{
+	struct wake *wake;
+	struct failure failure;
+	bool alone;
+
+	(void)context;
+	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
+	child_tell(parent);
+	child_hear(parent);
+	wake_close(wake);
+}
+
+/* A third process has the database open, and has nothing to do with it. */
+static void the_process_that_opens_is_named(void)
+{
+	struct child innocent = child_start(be_there, NULL);
+	struct child opener;
+	struct failure failure;
+
+	CHECK(child_hear(&innocent));
+	opener = child_start(open_and_stay, NULL);
+	CHECK(child_hear(&opener));
+	CHECK_EQUAL_INT(try_open(&failure), ERR_BUSY);
+	CHECK(failure.momentary);
+	CHECK_EQUAL_INT(failure.pid, opener.pid);
+	child_kill(&opener);
+	CHECK_EQUAL_INT(try_open(&failure), 0);
+	child_tell(&innocent);
+	child_end(&innocent);
 }
 
 static void a_killed_one_leaves_nothing(void)
@@ -235,6 +271,43 @@ static void forgetting_leaves_the_locks(void)
 	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
 	wake_unlock(wake);
 	wake_close(wake);
+}
+
+static void forget_and_stay(struct child *parent, void *context)
+{
+	wake_forget(context);
+	child_tell(parent);
+	child_hear(parent);
+}
+
+static void lock_and_fork(struct child *parent, void *context)
+{
+	struct wake *wake = open_wake();
+	struct child *child = context;
+
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	*child = child_start(forget_and_stay, wake);
+	CHECK(child_hear(child));
+	child_tell(parent);
+	child_hear(parent);
+}
+
+/* The grandchild lives on, and has had the descriptor and the page. */
+static void a_child_that_lives_keeps_no_lock(void)
+{
+	struct child *grandchild = share_memory(sizeof *grandchild);
+	struct child child = child_start(lock_and_fork, grandchild);
+	struct wake *wake;
+
+	CHECK(child_hear(&child));
+	child_kill(&child);
+	wake = open_wake();
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	wake_unlock(wake);
+	CHECK_EQUAL_INT(wake_other(wake), 0);
+	wake_close(wake);
+	CHECK(kill(grandchild->pid, SIGKILL) == 0);
+	munmap(grandchild, sizeof *grandchild);
 }
 
 static void what_is_no_wake_file_is_left_alone(void)
@@ -693,10 +766,12 @@ int main(void)
 	the_file_is_made_and_private();
 	who_is_second_is_not_alone();
 	one_opens_at_a_time();
+	the_process_that_opens_is_named();
 	a_killed_one_leaves_nothing();
 	a_flush_that_fails_meanwhile_stays_to_be_settled();
 	a_second_copy_is_refused();
 	forgetting_leaves_the_locks();
+	a_child_that_lives_keeps_no_lock();
 	another_pid_namespace_is_refused();
 	one_writes_at_a_time();
 	a_killed_owner_frees_the_lock();

@@ -1,0 +1,127 @@
+/* lock_file.c - LMDB's lock file, NAME-lock: created before LMDB opens it, and held by us. */
+#include "sys/lock_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sys/file.h"
+
+/* A lock file in use is never shorter: LMDB's header and one reader. */
+#define SMALLEST 192
+
+/* The owner of a lock on one byte of the file: a pid, -1 if it is an open file
+ * description, 0 if nobody has one. Asked with an open-file-description lock,
+ * so that the process locks of this process show too. LMDB locks byte 0 while it has
+ * the file open, and the byte of its pid once it has read. */
+static pid_t lock_holder(int fd, off_t at)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+
+	if (fcntl(fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_pid ? lock.l_pid : -1;
+}
+
+static bool is_locked_by_us(int fd)
+{
+	return lock_holder(fd, 0) == getpid() || lock_holder(fd, getpid()) == getpid();
+}
+
+static int prepare(int fd, const char *path, const struct file_facts *facts, uint64_t size,
+	struct failure *failure)
+{
+	bool in_use = lock_holder(fd, 0) != 0;
+
+	if (in_use && facts->size < SMALLEST)
+		return fail_as(failure, ERR_STORE, "%s: is damaged and in use", path);
+	if (in_use || facts->size > size)
+		size = facts->size;
+	if (facts->size >= size && facts->allocated >= size)
+		return 0;
+	return file_reserve(fd, path, size, failure);
+}
+
+static int map(struct lock_file *file, const char *path, struct failure *failure)
+{
+	off_t len = lseek(file->fd, 0, SEEK_END);
+	void *mapped = len > 0 ? mmap(NULL, (size_t)len, PROT_READ | PROT_WRITE, MAP_SHARED,
+		file->fd, 0) : MAP_FAILED;
+
+	if (mapped == MAP_FAILED)
+		return file_fail(failure, errno, path, "can't be mapped");
+	file->map = mapped;
+	file->len = (size_t)len;
+	return file_check_writable(mapped, file->len, path, failure);
+}
+
+int lock_file_open(struct lock_file *file, const char *path, uint64_t size,
+	struct failure *failure)
+{
+	struct file_facts facts;
+	int fd;
+	int err = file_open_or_make(&fd, path, &facts, &file->made, failure);
+
+	if (err)
+		return err;
+	if (is_locked_by_us(fd))
+		/* Not closed, on purpose: closing drops the locks that this process
+		 * has on the file, whichever library took them. */
+		return fail_as(failure, ERR_OPTIONS,
+			"%s: this process has it open through another LMDB binding", path);
+	file->fd = fd;
+	err = prepare(fd, path, &facts, size, failure);
+	return err ? err : map(file, path, failure);
+}
+
+int lock_file_hold(const struct lock_file *file, const char *path, struct failure *failure)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
+
+	if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	return file_fail(failure, errno, path, "can't be locked");
+}
+
+static void unmap(struct lock_file *file)
+{
+	if (file->map)
+		munmap(file->map, file->len);
+	file->map = NULL;
+}
+
+void lock_file_close(struct lock_file *file)
+{
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	unmap(file);
+	if (file->fd < 0)
+		return;
+	fcntl(file->fd, F_OFD_SETLK, &all);   /* a child of fork may still have it */
+	close(file->fd);
+	file->fd = -1;
+}
+
+void lock_file_forget(struct lock_file *file)
+{
+	unmap(file);
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+int64_t lock_file_owner(const char *path)
+{
+	struct file_facts facts;
+	pid_t holder;
+	int fd;
+
+	if (file_open(&fd, path, O_RDWR, &facts, NULL))
+		return 0;
+	if (is_locked_by_us(fd))
+		return getpid();         /* not closed, as above */
+	holder = lock_holder(fd, 0);
+	close(fd);
+	return holder;
+}
