@@ -77,8 +77,8 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 /* Flushes what weaker durability levels left in memory: STORE, DISK_FULL. */
 int tide_sync(struct tide *tide, struct failure *failure);
 
-/* Removes the reader slots of dead processes, whatever their pid; how many. BUSY: a
- * process that is stopped holds the lock on them. */
+/* Removes the reader slots of dead processes, one with the pid of this process too;
+ * *cleared is their number. BUSY: a stopped process holds the slot lock. */
 int tide_clear_readers(struct tide *tide, uint32_t *cleared, struct failure *failure);
 
 /* The library below: "LMDB 0.9.24: ...". */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -12,7 +13,7 @@
 #define SMALLEST 192
 
 /* The owner of a lock on one byte of the file: a pid, -1 if it is an open file
- * description, 0 if nobody has one. Asked with an open-file-description lock,
+ * description, 0 if the byte is not locked. Asked with an open-file-description lock,
  * so that the process locks of this process show too. LMDB locks byte 0 while it has
  * the file open, and the byte of its pid once it has read. */
 static pid_t lock_holder(int fd, off_t at)
@@ -27,6 +28,21 @@ static pid_t lock_holder(int fd, off_t at)
 static bool is_locked_by_us(int fd)
 {
 	return lock_holder(fd, 0) == getpid() || lock_holder(fd, getpid()) == getpid();
+}
+
+/* The file of a user's own is left alone. LMDB's begins with its magic number; one that
+ * was not initialized yet is zero. */
+static bool is_lock_file(int fd, uint64_t size)
+{
+	static const uint32_t magic = UINT32_C(0xbeefc0de);
+	static const uint8_t zeros[SMALLEST];
+	uint8_t head[SMALLEST] = { 0 };
+
+	if (size == 0)
+		return true;
+	if (pread(fd, head, sizeof head, 0) < (ssize_t)sizeof magic)
+		return false;
+	return memcmp(head, &magic, sizeof magic) == 0 || memcmp(head, zeros, sizeof head) == 0;
 }
 
 static int prepare(int fd, const char *path, const struct file_facts *facts, uint64_t size,
@@ -70,6 +86,12 @@ int lock_file_open(struct lock_file *file, const char *path, uint64_t size,
 		 * has on the file, whichever library took them. */
 		return fail_as(failure, ERR_OPTIONS,
 			"%s: this process has it open through another LMDB binding", path);
+	if (!is_lock_file(fd, facts.size)) {
+		close(fd);
+		return fail_as(failure, ERR_NOT_DATABASE,
+			"%s: is not a lock file of LMDB's, but has the name of the database's:"
+			" rename it, or the database", path);
+	}
 	file->fd = fd;
 	err = prepare(fd, path, &facts, size, failure);
 	return err ? err : map(file, path, failure);

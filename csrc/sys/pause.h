@@ -1,7 +1,7 @@
 /* pause.h - a descriptor that becomes readable when a time has passed (timerfd).
  *
  * An event loop waits on it between two attempts to open a database: at that
- * time there is no handle whose notifications it could wait for.
+ * time it has no handle whose notifications it could wait for.
  */
 #ifndef SYS_PAUSE_H
 #define SYS_PAUSE_H

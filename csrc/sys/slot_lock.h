@@ -4,8 +4,8 @@
  * first time, when it removes the slots of dead processes, and when a writer
  * follows one that died. It waits for it without limit, so a process that is
  * stopped inside would stop every other one. Our processes take this lock first:
- * a word of the shared page with the owner's pid, like the write lock. It can be
- * given up on, says who has it, and is taken over from a process that has died.
+ * a word of the shared page with the owner's pid, like the write lock. An attempt to
+ * take it has a limit and reports the owner, and a lock whose owner died is taken over.
  *
  * A transaction on an existing slot (mdb_txn_renew) takes neither.
  */

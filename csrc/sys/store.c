@@ -172,6 +172,23 @@ static int check_alone(struct store *store, bool alone, struct failure *failure)
 	return pid ? not_alone(store, pid, failure) : 0;
 }
 
+/* What was made for a database that could not be created, or was left by a process that
+ * was killed while it created it. OPENING is held, and no other process is here. */
+static void remove_side_files(const struct store *store)
+{
+	char path[PATH_MAX + FILE_SUFFIX_MAX];
+	struct file_facts file;
+
+	if (file_look(store->path, &file, NULL) != END)
+		return;
+	if (store->lock.fd >= 0) {
+		snprintf(path, sizeof path, "%s-lock", store->path);
+		file_remove(path, NULL);
+	}
+	snprintf(path, sizeof path, "%s-wake", store->path);
+	file_remove(path, NULL);
+}
+
 /* store->path is set. The wake file is there from here on; so it is only made
  * for a database that is there, or to be made. */
 static int open_files(struct store *store, struct failure *failure)
@@ -190,6 +207,8 @@ static int open_files(struct store *store, struct failure *failure)
 	if (!err)
 		err = engine_open(store, alone, failure);
 	if (err) {
+		if (alone)
+			remove_side_files(store);
 		engine_close(store);
 		wake_close(store->wake);
 	} else if (!store->options.alone) {

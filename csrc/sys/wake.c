@@ -316,14 +316,17 @@ int wake_open(struct wake **out, const char *path, bool *alone, struct failure *
 	memcpy(wake->path, path, strlen(path) + 1);
 
 	err = open_and_lock(wake, path, &facts, failure);
-	if (!err)
-		err = file_check_local(wake->fd, path, failure);
+	if (err)
+		goto done;
+	err = file_check_local(wake->fd, path, failure);
 	if (!err)
 		err = refuse_second_copy(wake, failure);
 	if (!err)
 		err = map_page(wake, &facts, failure);
 	if (!err)
 		err = join(wake, alone, failure);
+	if (err && wake->made)
+		file_remove(path, NULL);   /* OPENING is held: no other process has it */
 done:
 	if (err)
 		wake_close(wake);

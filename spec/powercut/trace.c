@@ -24,7 +24,7 @@
 
 /* A file in the making has other digits each time; one will do. */
 #define PART_MARK "-part"
-#define PART_DIGITS "00000000"
+#define PART_DIGITS "0000000000000000"
 const char *const name_suffix[NAMES] = { "", PART_MARK PART_DIGITS, "-lock", "-wake" };
 
 enum { NO_DESCRIPTOR, A_FILE, THE_DIRECTORY };

@@ -360,7 +360,7 @@ static void play_alone(struct child *parent, void *context)
 
 static void remove_all(void)
 {
-	static const char *const suffixes[] = { "", "-lock", "-wake", "-part????????" };
+	static const char *const suffixes[] = { "", "-lock", "-wake", "-part????????????????" };
 	char pattern[4300];
 	glob_t found;
 

@@ -103,8 +103,8 @@ static void open_is_refused(struct child *parent, void *context)
 	CHECK(failure.momentary && failure.pid > 0);
 }
 
-/* A process stopped inside LMDB's reader mutex: nobody waits for it without end, and
- * readers and writers that have a slot are not concerned. */
+/* A process stopped inside LMDB's reader mutex: others get BUSY, and
+ * readers and writers that have a slot go on. */
 static void a_process_stopped_while_it_takes_a_slot_is_named(void)
 {
 	char *path = (char *)(uintptr_t)store_path("slots.tide");

@@ -156,9 +156,10 @@ static void what_the_dead_have_left_is_removed(void)
 static void what_is_not_ours_is_not_touched(void)
 {
 	static const char *const names[] = {
-		"target", "target-part", "target-part0123456", "target-part012345678",
-		"target-part0123456g", "target-part0123456F", "other-part01234567",
-		"targe-part01234567", "target-part01234567-lock", "target-parts1234567",
+		"target", "target-part", "target-part01234567", "target-part0123456789abcdef",
+		"target-part0123456789abcdeg", "target-part0123456789ABCDEF",
+		"other-part0123456789abcdef", "targe-part0123456789abcdef",
+		"target-part0123456789abcdef-lock", "target-parts123456789abcdef",
 	};
 	const int count = sizeof names / sizeof *names;
 	char path[4300];
@@ -166,7 +167,7 @@ static void what_is_not_ours_is_not_touched(void)
 
 	for (int i = 0; i < count; i++)
 		put_file(store_path(names[i]), "precious");
-	snprintf(path, sizeof path, "%s", store_path("target-part89abcdef"));
+	temporary_name(path, sizeof path, target(), 0x89abcdef);
 	CHECK(symlink("target", path) == 0);     /* no regular file of ours */
 	temporary = make();
 	temporary_drop(&temporary);

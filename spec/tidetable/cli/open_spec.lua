@@ -69,7 +69,7 @@ describe("what is not permitted", function()
     end
     assert.match("copy it, when nobody has it open, to a directory of your own",
       hint "/ro/x-wake: can't be created: Read-only file system")
-    assert.match("directory can't be written", hint "/ro/x-part12345678: can't be created: ...")
+    assert.match("directory can't be written", hint "/ro/x-part01234567: can't be created: ...")
     for _, kind in ipairs { "symbolic", "hard" } do
       local path = helper.path()
       helper.open():close()
