@@ -21,6 +21,7 @@
 #include "database.h"
 #include "sys/copy.h"
 #include "sys/file.h"
+#include "sys/identity.h"
 #include "sys/temporary.h"
 
 /* A writer that was killed tells nobody: look again this often. */
@@ -210,45 +211,71 @@ static int open_wake(const struct tide_backup *backup, struct wake **wake, const
 	return err;
 }
 
-/* Nobody may be at the name, nor come to it meanwhile. */
+/* Claims the file that has the name, if there is one, and the new one: a process that
+ * finds either by any name is refused until this ends. */
+static int claim_both(struct tide_backup *backup, struct identity *old,
+	const struct wake *wake, struct failure *failure)
+{
+	struct file_facts file;
+	int err = file_look(backup->path, &file, failure);
+
+	if (!err)
+		err = identity_open(old, backup->path, false, failure);
+	if (!err)
+		err = identity_claim(old->fd, backup->path, wake_side(wake), failure);
+	return err < 0 ? err : identity_claim(backup->temporary.fd, NULL, wake_side(wake),
+		failure);
+}
+
+/* With OPENING of the name held. */
+static int publish_locked(struct tide_backup *backup, const struct wake *wake, bool alone,
+	struct failure *failure)
+{
+	struct identity old = { .fd = -1 };
+	int err = alone ? 0 : is_open(backup, wake_other(wake), failure);
+
+	if (!err)
+		err = check_target(backup, failure);
+	if (!err)
+		err = claim_both(backup, &old, wake, failure);
+	if (!err)
+		err = temporary_publish(&backup->temporary, backup->path, backup->overwrite,
+			failure);
+	identity_close(&old);
+	return err;
+}
+
 static int publish_beside(struct tide_backup *backup, struct progress *progress,
 	struct failure *failure)
 {
 	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
-	struct file_facts file;
 	struct wake *wake;
-	bool alone, made;
+	bool alone;
 	int err;
 
 	snprintf(wake_path, sizeof wake_path, "%s-wake", backup->path);
-	err = file_look(wake_path, &file, failure);
-	if (err < 0)
-		return err;
-	made = err == END;
 	err = open_wake(backup, &wake, wake_path, &alone, progress, failure);
 	if (err)
 		return err;
-	if (!alone)
-		err = is_open(backup, wake_other(wake), failure);
-	if (!err)
-		err = check_target(backup, failure);
-	if (!err)
-		err = temporary_publish(&backup->temporary, backup->path, backup->overwrite,
-			failure);
-	if (made && alone)           /* else it is somebody else's by now */
-		file_remove(wake_path, NULL);
+	err = publish_locked(backup, wake, alone, failure);
+	if (alone)                   /* else it is used by another process by now */
+		wake_take_back(wake);
 	wake_close(wake);
 	return err;
 }
 
-/* The store is open alone, so this is nobody's loss but that of a program which
- * uses LMDB on its own and has come meanwhile. If it has written, it is seen. */
+/* The store is open alone, so only a program can be affected that uses LMDB on its own.
+ * If it has written, that is seen. */
 static int publish_in_place(struct tide_backup *backup, struct failure *failure)
 {
+	int err;
+
 	if (store_last_commit(backup->store) != backup->commit)
 		return fail_as(failure, ERR_BUSY, "%s: another program has written to it",
 			backup->path);
-	return temporary_publish(&backup->temporary, backup->path, true, failure);
+	err = identity_claim(backup->temporary.fd, NULL, wake_side(store_wake(backup->store)),
+		failure);
+	return err ? err : temporary_publish(&backup->temporary, backup->path, true, failure);
 }
 
 static int publish(struct tide_backup *backup, struct progress *progress,

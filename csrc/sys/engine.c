@@ -268,26 +268,13 @@ static int look_patiently(struct store *store, int fd, bool alone, struct pages_
 static int look_first(struct store *store, bool alone, struct pages_facts *pages,
 	struct failure *failure)
 {
-	struct file_facts file;
-	int flags = store->options.read_only ? O_RDONLY : O_RDWR;
-	int fd;
-	int err = file_open(&fd, store->path, flags, &file, failure);
+	int fd = store->data.fd;
+	int err = look_patiently(store, fd, alone, pages, failure);
 
-	if (err)
-		return err;
-	err = file_check_local(fd, store->path, failure);
-	if (!err)
-		err = look_patiently(store, fd, alone, pages, failure);
 	/* While others are at work the pages change under a walk. */
 	if (!err && alone && pages->file_pages < pages->page_count)
 		err = survey_first(fd, store->path, pages, NULL, failure);
-	close(fd);
-	store->device = file.device;
-	store->inode = file.inode;
 	store->page_bytes = pages->page_bytes;
-	if (!err && !wake_identify(store->wake, file.device, file.inode))
-		err = fail_as(failure, ERR_BUSY, "%s: is a new file of that name, and another"
-			" process still has the old one open", store->path);
 	return err;
 }
 
@@ -318,7 +305,8 @@ static int check_same_file(struct store *store, struct failure *failure)
 	int err = file_look(store->path, &file, failure);
 
 	mdb_env_get_fd(store->env, &store->fd);
-	if (!err && (file.device != store->device || file.inode != store->inode ||
+	if (!err && (file.device != store->data.facts.device ||
+			file.inode != store->data.facts.inode ||
 			!file_is_at(store->fd, store->path)))
 		err = END;
 	if (err == END)
@@ -331,14 +319,23 @@ static int check_same_file(struct store *store, struct failure *failure)
 }
 
 /* Opens the lock file unless engine_create has done so. */
-static int open_lock(struct store *store, struct failure *failure)
+static int open_lock(struct store *store, bool alone, struct failure *failure)
 {
 	char path[PATH_MAX + FILE_SUFFIX_MAX];
+	struct file_facts *facts = &store->lock.facts;
+	int err = 0;
 
-	if (store->lock.fd >= 0)
-		return 0;
 	snprintf(path, sizeof path, "%s-lock", store->path);
-	return lock_file_open(&store->lock, path, STORE_LOCK_BYTES, failure);
+	if (store->lock.fd < 0)
+		err = lock_file_open(&store->lock, path, alone, STORE_LOCK_BYTES, failure);
+	if (err == ERR_NO_FILE && !alone)
+		err = END;
+	if (!err && !wake_identify_lock(store->wake, facts->device, facts->inode))
+		err = END;
+	if (err == END)
+		return wake_fail_busy(failure, wake_other(store->wake), "%s: was removed or"
+			" replaced while the database is open; close it everywhere", path);
+	return err;
 }
 
 /* A name that is not on the disk takes the whole file with it when the power
@@ -350,11 +347,11 @@ static int keep_name(struct store *store, struct failure *failure)
 	int err;
 
 	if (store->options.in_memory || store->options.read_only ||
-			wake_named(store->wake) == store->inode)
+			wake_named(store->wake) == store->data.facts.inode)
 		return 0;
 	err = file_keep_name(store->fd, store->path, failure);
 	if (!err)
-		wake_set_named(store->wake, store->inode);
+		wake_set_named(store->wake, store->data.facts.inode);
 	return err;
 }
 
@@ -376,7 +373,7 @@ int engine_open(struct store *store, bool alone, struct failure *failure)
 		flags = MDB_RDONLY;
 	err = look_first(store, alone, &pages, failure);
 	if (!err)
-		err = open_lock(store, failure);
+		err = open_lock(store, alone, failure);
 	if (!err)
 		err = environment_open_patiently(store, pages.page_count, flags, failure);
 	if (!err)
@@ -445,7 +442,7 @@ int engine_fill(const struct store_options *options, const char *name, const cha
 	maker->options = *options;
 	snprintf(maker->path, sizeof maker->path, "%s", name);
 	maker->page_bytes = pages_this_machine();
-	maker->fd = maker->lock.fd = -1;
+	maker->fd = maker->lock.fd = maker->data.fd = -1;
 	err = environment_open(maker, path, page_count, MDB_NOLOCK | MDB_NOSYNC, failure);
 	if (!err) {
 		mdb_env_get_fd(maker->env, &maker->fd);
@@ -465,7 +462,7 @@ int engine_create(struct store *store, struct failure *failure)
 	struct temporary made;
 	struct file_facts file;
 	/* First, so that a file that got its name can be opened too. */
-	int err = open_lock(store, failure);
+	int err = open_lock(store, true, failure);
 
 	if (!err)
 		err = temporary_make(&made, store->path, failure);

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 #include "sys/file.h"
+#include "sys/identity.h"
 #include "sys/lock_file.h"
 #include "sys/slot_lock.h"
 #include "sys/store.h"
@@ -74,8 +75,9 @@ struct store {
 	atomic_bool failed;      /* LMDB must not be used any more */
 	struct store_options options;
 	char path[PATH_MAX];
-	uint64_t device;
-	uint64_t inode;
+	struct identity data;    /* our own descriptor of the file, and the claim on it */
+	uint64_t names_checked_ms;       /* when store_check_names was last due */
+	bool names_due;
 	struct wake *wake;
 	struct lock_file lock;
 
@@ -143,6 +145,10 @@ void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldes
 
 /* Is an acknowledged commit meant to outlive a power cut? */
 bool store_is_durable(const struct store *store);
+
+/* Returns STORE if the name of the database no longer leads to the open file: what is
+ * written then is lost with it, or found under another name. */
+int store_check_name(const struct store *store, struct failure *failure);
 
 /* --- txn.c --- */
 

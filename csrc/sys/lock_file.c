@@ -7,8 +7,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "sys/file.h"
-
 /* A lock file in use is never shorter: LMDB's header and one reader. */
 #define SMALLEST 192
 
@@ -72,12 +70,13 @@ static int map(struct lock_file *file, const char *path, struct failure *failure
 	return file_check_writable(mapped, file->len, path, failure);
 }
 
-int lock_file_open(struct lock_file *file, const char *path, uint64_t size,
+int lock_file_open(struct lock_file *file, const char *path, bool make, uint64_t size,
 	struct failure *failure)
 {
-	struct file_facts facts;
+	struct file_facts *facts = &file->facts;
 	int fd;
-	int err = file_open_or_make(&fd, path, &facts, &file->made, failure);
+	int err = make ? file_open_or_make(&fd, path, facts, &file->made, failure)
+		: file_open(&fd, path, O_RDWR, facts, failure);
 
 	if (err)
 		return err;
@@ -86,14 +85,14 @@ int lock_file_open(struct lock_file *file, const char *path, uint64_t size,
 		 * has on the file, whichever library took them. */
 		return fail_as(failure, ERR_OPTIONS,
 			"%s: this process has it open through another LMDB binding", path);
-	if (!is_lock_file(fd, facts.size)) {
+	if (!is_lock_file(fd, facts->size)) {
 		close(fd);
 		return fail_as(failure, ERR_NOT_DATABASE,
 			"%s: is not a lock file of LMDB's, but has the name of the database's:"
 			" rename it, or the database", path);
 	}
 	file->fd = fd;
-	err = prepare(fd, path, &facts, size, failure);
+	err = prepare(fd, path, facts, size, failure);
 	return err ? err : map(file, path, failure);
 }
 

@@ -17,22 +17,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "sys/file.h"
 
 struct lock_file {
 	int fd;                  /* -1: not open */
 	bool made;               /* by lock_file_open */
+	struct file_facts facts;
 	uint8_t *map;            /* of the whole file, shared and writable; NULL: none */
 	size_t len;
 };
 
-/* Opens the file or makes it, allocates all of its blocks (LMDB would leave
+/* Opens the file, or makes it if `make` allows that, allocates all of its blocks (LMDB would leave
  * holes, and writing into a hole on a full disk is SIGBUS), and maps it. A file
  * that is in use keeps its size: a process with the longer mapping would get
  * SIGBUS. Call it before LMDB opens the file, once in a process.
- * OPTIONS (this process has it locked through another LMDB binding), DISK_FULL,
- * PERMISSION, STORE. */
-int lock_file_open(struct lock_file *file, const char *path, uint64_t size,
+ * NO_FILE, NOT_DATABASE (it is a file of another kind), OPTIONS (this process has it
+ * locked through another LMDB binding), DISK_FULL, PERMISSION, STORE. */
+int lock_file_open(struct lock_file *file, const char *path, bool make, uint64_t size,
 	struct failure *failure);
 
 /* Takes the shared lock on byte 0; LMDB must have the file open. STORE. */

@@ -20,6 +20,8 @@
 #include "base/memory.h"
 #include "sys/lmdb_store.h"
 
+#define CHECK_NAME_EVERY_MS 100
+
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static struct store *stores;
 static struct store *left_behind;    /* a parent's; here so that they are not lost */
@@ -48,6 +50,7 @@ static void after_fork_in_child(void)
 		atomic_store(&store->foreign, true);
 		wake_forget(store->wake);
 		lock_file_forget(&store->lock);
+		identity_forget(&store->data);
 		stores = store->next;
 		store->next = left_behind;
 		left_behind = store;
@@ -71,8 +74,8 @@ static struct store *find(const struct file_facts *file)
 {
 	struct store *store = stores;
 
-	while (store && (store->options.in_memory || store->device != file->device ||
-			store->inode != file->inode))
+	while (store && (store->options.in_memory || store->data.facts.device != file->device ||
+			store->data.facts.inode != file->inode))
 		store = store->next;
 	return store;
 }
@@ -125,7 +128,7 @@ static struct store *store_new(const struct store_options *options)
 	store->handles = 1;
 	store->pid = getpid();
 	store->fd = -1;
-	store->lock.fd = -1;
+	store->lock.fd = store->data.fd = -1;
 	store->options = *options;
 	if (!store->options.max_bytes)
 		store->options.max_bytes = STORE_DEFAULT_MAX_BYTES;
@@ -172,21 +175,54 @@ static int check_alone(struct store *store, bool alone, struct failure *failure)
 	return pid ? not_alone(store, pid, failure) : 0;
 }
 
-/* What was made for a database that could not be created, or was left by a process that
- * was killed while it created it. OPENING is held, and no other process is here. */
+/* Removes the side files that this attempt made; and all of them, if there is no
+ * database: then a process was killed that created it. OPENING is held, and no other
+ * process is here. */
 static void remove_side_files(const struct store *store)
 {
 	char path[PATH_MAX + FILE_SUFFIX_MAX];
 	struct file_facts file;
+	bool missing = file_look(store->path, &file, NULL) == END;
 
-	if (file_look(store->path, &file, NULL) != END)
-		return;
-	if (store->lock.fd >= 0) {
+	if (store->lock.fd >= 0 && (missing || store->lock.made)) {
 		snprintf(path, sizeof path, "%s-lock", store->path);
 		file_remove(path, NULL);
 	}
 	snprintf(path, sizeof path, "%s-wake", store->path);
-	file_remove(path, NULL);
+	if (missing)
+		file_remove(path, NULL);
+	else
+		wake_take_back(store->wake);
+}
+
+static int claim(struct store *store, struct failure *failure)
+{
+	int err = identity_open(&store->data, store->path, store->options.read_only, failure);
+
+	if (!err)
+		err = identity_claim(store->data.fd, store->path, wake_side(store->wake),
+			failure);
+	if (!err && !wake_identify(store->wake, store->data.facts.device,
+			store->data.facts.inode))
+		err = wake_fail_busy(failure, wake_other(store->wake), "%s: is a new file of that"
+			" name, and another process still has the old one open", store->path);
+	return err;
+}
+
+/* With OPENING held. */
+static int open_locked(struct store *store, bool alone, struct failure *failure)
+{
+	int err = make_if_missing(store, alone, failure);
+
+	if (!err)
+		err = claim(store, failure);
+	if (!err && store->options.alone)
+		err = check_alone(store, alone, failure);
+	if (!err)
+		err = engine_open(store, alone, failure);
+	if (err && alone)
+		remove_side_files(store);
+	return err;
 }
 
 /* store->path is set. The wake file is there from here on; so it is only made
@@ -201,15 +237,10 @@ static int open_files(struct store *store, struct failure *failure)
 	err = wake_open(&store->wake, wake_path, &alone, failure);
 	if (err)
 		return err;
-	err = make_if_missing(store, alone, failure);
-	if (!err && store->options.alone)
-		err = check_alone(store, alone, failure);
-	if (!err)
-		err = engine_open(store, alone, failure);
+	err = open_locked(store, alone, failure);
 	if (err) {
-		if (alone)
-			remove_side_files(store);
 		engine_close(store);
+		identity_close(&store->data);
 		wake_close(store->wake);
 	} else if (!store->options.alone) {
 		wake_opened(store->wake);
@@ -337,6 +368,7 @@ static void close_files(struct store *store)
 	assert(!atomic_load(&store->readers) && !store->writer.live);
 	flush_at_end(store);
 	engine_close(store);
+	identity_close(&store->data);
 	wake_close(store->wake);
 }
 
@@ -375,6 +407,24 @@ void store_close(struct store *store)
 		store_free(store);
 	}
 	pthread_mutex_unlock(&registry);
+}
+
+/* --- names --- */
+
+int store_check_name(const struct store *store, struct failure *failure)
+{
+	if (store->options.in_memory || file_is_at(store->data.fd, store->path))
+		return 0;
+	return fail_as(failure, ERR_STORE, "%s: was removed, renamed or replaced while it is open;"
+		" nothing was stored; close every handle on it", store->path);
+}
+
+void store_note_time(struct store *store, uint64_t elapsed_ms)
+{
+	if (elapsed_ms - store->names_checked_ms < CHECK_NAME_EVERY_MS)
+		return;
+	store->names_checked_ms = elapsed_ms;
+	store->names_due = true;
 }
 
 /* --- what there is to know --- */

@@ -85,6 +85,10 @@ int store_recognise(const char *path, struct failure *failure);
 bool store_has_open(uint64_t device, uint64_t inode);
 struct clock *store_clock(struct store *store);
 
+/* The time of the transaction that begins, by the clock's elapsed time: at the level
+ * NONE the database's name is checked again at most every 100 ms. */
+void store_note_time(struct store *store, uint64_t elapsed_ms);
+
 /* The number of the last committed transaction, here or in any process: two
  * loads. Whoever follows the store compares it with txn_id of the snapshot that
  * it read last, never with an earlier answer: a commit may be seen here a
@@ -157,7 +161,8 @@ int careful_pin(struct txn *pin, int *fd, struct pages_facts *facts,
 int writer_begin(struct txn **txn, struct store *store, struct failure *failure);
 
 /* Ends it and sets *txn to NULL, whatever happens. A failure before anything
- * was made durable is DISK_FULL, FULL or STORE: nothing happened. Otherwise
+ * was made durable is DISK_FULL, FULL or STORE (also when the name of the database no
+ * longer leads to the open file): nothing happened. Otherwise
  * UNKNOWN_OUTCOME: the store must be closed and opened again. Signals the wake
  * file after success. */
 int writer_commit(struct txn **txn, struct failure *failure);

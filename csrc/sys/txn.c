@@ -334,13 +334,30 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 	return engine_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");
 }
 
+/* Before each commit that is flushed, where two calls to the system are little; else now
+ * and then. */
+static int check_name(struct store *store, struct failure *failure)
+{
+	int err = 0;
+
+	if (store_is_durable(store) || store->names_due)
+		err = store_check_name(store, failure);
+	store->names_due = err != 0;
+	return err;
+}
+
 int writer_commit(struct txn **txn, struct failure *failure)
 {
 	struct txn *ending = *txn;
 	struct store *store = ending->store;
 	uint64_t number = mdb_txn_id(ending->mdb);
+	int err = check_name(store, failure);
 	int rc;
 
+	if (err) {
+		writer_abort(txn);
+		return err;
+	}
 	*txn = NULL;
 	rc = mdb_txn_commit(ending->mdb);   /* frees it, whatever it says */
 	if (rc && lmdb_has_given_up(store))

@@ -35,6 +35,7 @@
 #include "base/memory.h"
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "sys/identity.h"
 #include "sys/wake_page.h"
 
 #define MAGIC UINT32_C(0x74645741)
@@ -167,12 +168,12 @@ static int fail_for_a_moment(struct failure *failure, int err)
 
 /* Opens the file and takes OPENING. The name may be removed between the two;
  * then the lock would be on a file that no other process finds. */
-static int open_and_lock(struct wake *wake, const char *path, struct file_facts *facts,
-	struct failure *failure)
+static int open_and_lock(struct wake *wake, const char *path, struct failure *failure)
 {
 	for (int attempt = 0; attempt < 10; attempt++) {
 		int system;
-		int err = file_open_or_make(&wake->fd, path, facts, &wake->made, failure);
+		int err = file_open_or_make(&wake->fd, path, &wake->facts,
+			&wake->made, failure);
 
 		if (err)
 			return err;
@@ -203,9 +204,9 @@ static int refuse_second_copy(struct wake *wake, struct failure *failure)
 }
 
 /* A file that isn't ours is not written to. */
-static int check_page(const struct wake *wake, const struct file_facts *facts,
-	struct failure *failure)
+static int check_page(const struct wake *wake, struct failure *failure)
 {
+	const struct file_facts *facts = &wake->facts;
 	uint32_t magic = 0;
 
 	if (facts->size == 0)
@@ -217,12 +218,12 @@ static int check_page(const struct wake *wake, const struct file_facts *facts,
 	return fail_as(failure, ERR_NOT_DATABASE, "%s: is no wake file of a database", wake->path);
 }
 
-static int map_page(struct wake *wake, const struct file_facts *facts, struct failure *failure)
+static int map_page(struct wake *wake, struct failure *failure)
 {
 	void *page;
-	int err = check_page(wake, facts, failure);
+	int err = check_page(wake, failure);
 
-	if (!err && facts->allocated < WAKE_PAGE_BYTES)
+	if (!err && wake->facts.allocated < WAKE_PAGE_BYTES)
 		err = file_reserve(wake->fd, wake->path, WAKE_PAGE_BYTES, failure);
 	if (err)
 		return err;
@@ -300,7 +301,6 @@ static int join(struct wake *wake, bool *alone, struct failure *failure)
 
 int wake_open(struct wake **out, const char *path, bool *alone, struct failure *failure)
 {
-	struct file_facts facts;
 	struct wake *wake = memory_zeroed(sizeof *wake);
 	int err;
 
@@ -315,18 +315,18 @@ int wake_open(struct wake **out, const char *path, bool *alone, struct failure *
 		goto done;
 	memcpy(wake->path, path, strlen(path) + 1);
 
-	err = open_and_lock(wake, path, &facts, failure);
+	err = open_and_lock(wake, path, failure);
 	if (err)
 		goto done;
 	err = file_check_local(wake->fd, path, failure);
 	if (!err)
 		err = refuse_second_copy(wake, failure);
 	if (!err)
-		err = map_page(wake, &facts, failure);
+		err = map_page(wake, failure);
 	if (!err)
 		err = join(wake, alone, failure);
-	if (err && wake->made)
-		file_remove(path, NULL);   /* OPENING is held: no other process has it */
+	if (err)
+		wake_take_back(wake);
 done:
 	if (err)
 		wake_close(wake);
@@ -344,6 +344,29 @@ bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode)
 		atomic_store(&page->inode, inode);
 	}
 	return atomic_load(&page->device) == device && atomic_load(&page->inode) == inode;
+}
+
+bool wake_identify_lock(struct wake *wake, uint64_t device, uint64_t inode)
+{
+	struct wake_page *page = wake->page;
+
+	if (!atomic_load(&page->lock_inode)) {
+		atomic_store(&page->lock_device, device);
+		atomic_store(&page->lock_inode, inode);
+	}
+	return atomic_load(&page->lock_device) == device &&
+		atomic_load(&page->lock_inode) == inode;
+}
+
+uint64_t wake_side(const struct wake *wake)
+{
+	return identity_side(wake->facts.device, wake->facts.inode);
+}
+
+void wake_take_back(const struct wake *wake)
+{
+	if (wake->made)
+		file_remove(wake->path, NULL);
 }
 
 uint64_t wake_named(const struct wake *wake)

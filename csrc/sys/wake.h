@@ -54,6 +54,16 @@ int64_t wake_other(const struct wake *wake);
  * one; the name was given to a new file under them. OPENING must be held. */
 bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode);
 
+/* The same for LMDB's lock file. */
+bool wake_identify_lock(struct wake *wake, uint64_t device, uint64_t inode);
+
+/* The side of the wake file (identity.h). */
+uint64_t wake_side(const struct wake *wake);
+
+/* Removes the wake file if wake_open has made it. OPENING must be held, and no other
+ * process have the database open. */
+void wake_take_back(const struct wake *wake);
+
 /* The inode whose name, the database's, is known to be on the disk; 0: none. It
  * is remembered when nobody has the database open, and a lost one is only asked
  * for again. OPENING must be held. */

@@ -27,6 +27,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sys/file.h"
+
 #define WAKE_PAGE_BYTES 4096
 #define WAKE_BELL_AT (WAKE_PAGE_BYTES - 1)
 #define WAKE_LINE 64
@@ -39,6 +41,8 @@ struct wake_page {
 	_Atomic uint64_t inode;
 	_Atomic uint64_t named;        /* outlives who wrote it; 0: none */
 	_Atomic uint32_t unsettled;    /* so does this */
+	_Atomic uint64_t lock_device;  /* LMDB's lock file; 0: none yet */
+	_Atomic uint64_t lock_inode;
 	alignas(WAKE_LINE) _Atomic uint32_t commits;
 	alignas(WAKE_LINE) _Atomic uint32_t commit_waiters;
 	_Atomic uint32_t bells;
@@ -53,6 +57,7 @@ struct wake {
 	int fd;
 	struct wake_page *page;
 	char *path;
+	struct file_facts facts;
 	int64_t pid;
 	bool made;                     /* the file, by wake_open */
 	bool foreign;                  /* in a child of fork: only to be freed */

@@ -36,6 +36,7 @@ static void set_time(struct transaction *transaction)
 	struct moment moment;
 
 	moment_take(&moment, store_clock(transaction->store));
+	store_note_time(transaction->store, moment.elapsed_ms);
 	transaction->now_ms = moment.now_ms;
 	transaction->clock_ms = retention_clock_set(&transaction->state, &moment);
 	if (transaction->state.jump.wall_ms != jump)

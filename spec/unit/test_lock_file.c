@@ -31,7 +31,7 @@ static void expect_lock_file(const char *path, int err, uint64_t size, bool whol
 	struct lock_file file = { .fd = -1 };
 	struct file_facts facts;
 
-	CHECK_EQUAL_INT(lock_file_open(&file, path, LOCK_SIZE, &failure), err);
+	CHECK_EQUAL_INT(lock_file_open(&file, path, true, LOCK_SIZE, &failure), err);
 	CHECK_EQUAL_INT(file_look(path, &facts, &failure), 0);
 	CHECK_EQUAL_UINT(facts.size, size);
 	CHECK((facts.allocated >= facts.size) == whole);
@@ -118,7 +118,7 @@ static void byte_0_is_held_until_the_end(void)
 	struct lock_file file = { .fd = -1 };
 	struct child child;
 
-	MUST(lock_file_open(&file, path, LOCK_SIZE, &failure), failure);
+	MUST(lock_file_open(&file, path, true, LOCK_SIZE, &failure), failure);
 	CHECK(byte_0_is_free(path));
 	MUST(lock_file_hold(&file, path, &failure), failure);
 	CHECK(!byte_0_is_free(path));
