@@ -301,5 +301,5 @@ int copy_amend(const struct temporary *copy, uint64_t page_count, uint64_t max_b
 		.context = context,
 	};
 
-	return engine_fill(&options, copy->path, copy->path, page_count, failure);
+	return engine_fill(&options, copy->path, copy, page_count, failure);
 }

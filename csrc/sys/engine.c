@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "sys/links.h"
 #include "sys/lmdb_store.h"
 #include "sys/survey.h"
 #include "sys/temporary.h"
@@ -122,7 +123,28 @@ static bool is_transient(int rc)
 	return rc == MDB_INVALID || rc == EAGAIN || rc == EINVAL || rc == ENOENT;
 }
 
-static int environment_open(struct store *store, const char *path, uint64_t page_count,
+/* LMDB gets the files by descriptor: path is only for messages, and for a machine
+ * without /proc. */
+static int open_by_descriptor(struct store *store, int fd, const char *path, unsigned flags,
+	struct failure *failure)
+{
+	struct links links;
+	int lock_fd = flags & MDB_NOLOCK ? -1 : store->lock.fd;
+	int err = links_make(&links, fd, lock_fd, path, failure);
+	int rc;
+
+	if (err)
+		return err;
+	rc = mdb_env_open(store->env, links.path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
+	links_remove(&links);
+	if (rc == ENOMEM)
+		return fail_as(failure, ERR_NO_MEMORY,
+			"%s: no memory, or no address space to map max_bytes and a reserve"
+			" (choose a smaller max_size)", path);
+	return rc ? engine_fail(failure, store, rc, "can't be opened") : 0;
+}
+
+static int environment_open(struct store *store, int fd, const char *path, uint64_t page_count,
 	unsigned flags, struct failure *failure)
 {
 	int err;
@@ -134,17 +156,12 @@ static int environment_open(struct store *store, const char *path, uint64_t page
 	mdb_env_set_maxdbs(store->env, TREE_COUNT);
 	err = set_map(store, page_count, failure);
 	if (!err)
-		rc = mdb_env_open(store->env, path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
-	if (!err && !rc)
-		return 0;
-
-	mdb_env_close(store->env);
-	store->env = NULL;
-	if (rc == ENOMEM)
-		return fail_as(failure, ERR_NO_MEMORY,
-			"%s: no memory, or no address space to map max_bytes and a reserve"
-			" (choose a smaller max_size)", path);
-	return err ? err : engine_fail(failure, store, rc, "can't be opened");
+		err = open_by_descriptor(store, fd, path, flags, failure);
+	if (err) {
+		mdb_env_close(store->env);
+		store->env = NULL;
+	}
+	return err;
 }
 
 static int environment_open_patiently(struct store *store, uint64_t page_count, unsigned flags,
@@ -156,7 +173,8 @@ static int environment_open_patiently(struct store *store, uint64_t page_count, 
 	for (int attempt = 0; attempt < OPEN_ATTEMPTS; attempt++) {
 		if (attempt)
 			clock_sleep_us(OPEN_RETRY_US);
-		err = environment_open(store, store->path, page_count, flags, &ours);
+		err = environment_open(store, store->data.fd, store->path, page_count, flags,
+			&ours);
 		if (!err || !is_transient(ours.system))
 			break;
 	}
@@ -430,8 +448,8 @@ static int fill(struct store *store, struct failure *failure)
 	return rc ? engine_fail(failure, store, rc, "can't be created") : err;
 }
 
-int engine_fill(const struct store_options *options, const char *name, const char *path,
-	uint64_t page_count, struct failure *failure)
+int engine_fill(const struct store_options *options, const char *name,
+	const struct temporary *made, uint64_t page_count, struct failure *failure)
 {
 	struct store *maker = memory_zeroed(sizeof *maker);
 	int rc;
@@ -443,7 +461,8 @@ int engine_fill(const struct store_options *options, const char *name, const cha
 	snprintf(maker->path, sizeof maker->path, "%s", name);
 	maker->page_bytes = pages_this_machine();
 	maker->fd = maker->lock.fd = maker->data.fd = -1;
-	err = environment_open(maker, path, page_count, MDB_NOLOCK | MDB_NOSYNC, failure);
+	err = environment_open(maker, made->fd, made->path, page_count,
+		MDB_NOLOCK | MDB_NOSYNC, failure);
 	if (!err) {
 		mdb_env_get_fd(maker->env, &maker->fd);
 		fcntl(maker->fd, F_SETFD, FD_CLOEXEC);
@@ -468,7 +487,7 @@ int engine_create(struct store *store, struct failure *failure)
 		err = temporary_make(&made, store->path, failure);
 	if (err)
 		return err;
-	err = engine_fill(&store->options, store->path, made.path, 2, failure);
+	err = engine_fill(&store->options, store->path, &made, 2, failure);
 	wake_set_named(store->wake, 0);      /* the inode may be one that was used before */
 	if (!err)
 		err = temporary_publish(&made, store->path, false, failure);

@@ -397,5 +397,21 @@ int file_memory_directory(char path[PATH_MAX], struct failure *failure)
 		return 0;
 	if (make_directory_in(path, "/tmp"))
 		return 0;
+	path[0] = '\0';
 	return file_fail(failure, errno, "/tmp", "no directory can be made");
+}
+
+int file_temporary_directory(char path[PATH_MAX], const char *beside, struct failure *failure)
+{
+	char own[PATH_MAX];
+	size_t len = (size_t)(strrchr(beside, '/') - beside);
+
+	if (file_memory_directory(path, failure) == 0)
+		return 0;
+	memcpy(own, beside, len);
+	own[len] = '\0';
+	if (make_directory_in(path, own))
+		return 0;
+	path[0] = '\0';
+	return file_fail(failure, errno, own, "no directory can be made");
 }

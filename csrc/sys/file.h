@@ -90,6 +90,10 @@ int file_check_local(int fd, const char *path, struct failure *failure);
  * place: /dev/shm, $TMPDIR, /tmp. */
 int file_memory_directory(char path[PATH_MAX], struct failure *failure);
 
+/* The same for other uses; where none of them can be had, in the directory of `beside`,
+ * an absolute path. */
+int file_temporary_directory(char path[PATH_MAX], const char *beside, struct failure *failure);
+
 /* The kind of failure an errno is, for a file. */
 int file_error(int system);
 

@@ -120,11 +120,12 @@ void engine_close(struct store *store);
 /* Makes the file under a temporary name, filled, and gives it its name. */
 int engine_create(struct store *store, struct failure *failure);
 
-/* Runs options->fill in one transaction on the file at path, flushed: on a store
- * of its own and without a lock file, for nobody else knows the path. Messages
- * say the name instead. */
-int engine_fill(const struct store_options *options, const char *name, const char *path,
-	uint64_t page_count, struct failure *failure);
+/* Runs options->fill in one transaction on a file in the making, and flushes it: on a
+ * store of its own and without a lock file, since no other process knows the file.
+ * Messages contain `name` instead of its path. */
+struct temporary;
+int engine_fill(const struct store_options *options, const char *name,
+	const struct temporary *made, uint64_t page_count, struct failure *failure);
 
 /* After a flush that failed, with the write lock held: sees to it that the last
  * commit is on the disk. 0 or an errno. */

@@ -105,6 +105,28 @@ int lock_file_hold(const struct lock_file *file, const char *path, struct failur
 	return file_fail(failure, errno, path, "can't be locked");
 }
 
+static void retake(int fd, short type, off_t at)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+
+	fcntl(fd, F_SETLK, &lock);
+}
+
+void lock_file_retake(const struct lock_file *file)
+{
+	if (file->fd < 0)
+		return;
+	retake(file->fd, F_RDLCK, 0);
+	retake(file->fd, F_WRLCK, getpid());
+}
+
+bool lock_file_has_reader(const struct lock_file *file, int64_t pid)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = pid, .l_len = 1 };
+
+	return fcntl(file->fd, F_OFD_GETLK, &lock) || lock.l_type != F_UNLCK;
+}
+
 static void unmap(struct lock_file *file)
 {
 	if (file->map)

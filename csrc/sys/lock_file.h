@@ -39,6 +39,14 @@ int lock_file_open(struct lock_file *file, const char *path, bool make, uint64_t
 /* Takes the shared lock on byte 0; LMDB must have the file open. STORE. */
 int lock_file_hold(const struct lock_file *file, const char *path, struct failure *failure);
 
+/* Takes LMDB's own locks of this process again, should a close of the file in this process
+ * have dropped them: byte 0, and the byte of the pid, for a process that has readers. */
+void lock_file_retake(const struct lock_file *file);
+
+/* Returns true if another process has its reader lock, the byte of its pid. In doubt,
+ * true. */
+bool lock_file_has_reader(const struct lock_file *file, int64_t pid);
+
 /* Releases everything; LMDB must have closed the file. Twice is fine. */
 void lock_file_close(struct lock_file *file);
 

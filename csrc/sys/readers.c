@@ -54,12 +54,39 @@ void readers_remove(struct store *store, struct slot *slot)
 
 /* --- dead processes' --- */
 
+static uint32_t pid_of(const uint8_t *slot)
+{
+	return __atomic_load_n((const uint32_t *)(const void *)(slot + PID_AT), __ATOMIC_ACQUIRE);
+}
+
+/* Does a process that lives, by its GUARD, have a slot and not the lock that LMDB looks
+ * for? Something in that process has closed the lock file; LMDB would take it for dead. */
+static bool has_lost_its_lock(const struct store *store)
+{
+	const uint8_t *map = store->lock.map;
+	uint32_t last = 0;
+
+	for (size_t at = SLOTS_AT; map && at + SLOT_BYTES <= store->lock.len; at += SLOT_BYTES) {
+		uint32_t pid = pid_of(map + at);
+
+		if (pid && pid != last && pid != (uint32_t)store->pid &&
+				!lock_file_has_reader(&store->lock, pid) &&
+				wake_is_there(store->wake, pid))
+			return true;
+		last = pid ? pid : last;
+	}
+	return false;
+}
+
 int readers_check(struct store *store, int *cleared)
 {
 	int rc;
 
 	if (cleared)
 		*cleared = 0;
+	lock_file_retake(&store->lock);
+	if (has_lost_its_lock(store))
+		return 0;
 	if (slot_lock_take(store->wake))
 		return STORE_SLOTS_BUSY;
 	rc = mdb_reader_check(store->env, cleared);

@@ -20,7 +20,7 @@ static bool is_free(const struct wake *wake, uint64_t word)
 {
 	int64_t owner = (int64_t)(word & OWNER);
 
-	return !owner || owner == wake->pid || !wake_has_guard(wake, owner);
+	return !owner || owner == wake->pid || !wake_is_there(wake, owner);
 }
 
 static bool try(struct wake *wake)

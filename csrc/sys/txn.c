@@ -180,6 +180,7 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 	*out = NULL;
 	if (!txn)
 		return fail(failure, ERR_NO_MEMORY);
+	lock_file_retake(&store->lock);
 	readers_add(store, &txn->slot);
 	rc = txn_begin(store, MDB_RDONLY, &txn->mdb);
 	if (rc) {
@@ -334,14 +335,16 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 	return engine_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");
 }
 
-/* Before each commit that is flushed, where two calls to the system are little; else now
+/* Before each commit that is flushed, where four calls to the system are little; else now
  * and then. */
 static int check_name(struct store *store, struct failure *failure)
 {
 	int err = 0;
 
-	if (store_is_durable(store) || store->names_due)
+	if (store_is_durable(store) || store->names_due) {
+		lock_file_retake(&store->lock);
 		err = store_check_name(store, failure);
+	}
 	store->names_due = err != 0;
 	return err;
 }

@@ -92,7 +92,7 @@ static bool is_locked(const struct wake *wake, int64_t at)
 	return fcntl(wake->fd, F_OFD_GETLK, &lock) || lock.l_type != F_UNLCK;
 }
 
-bool wake_has_guard(const struct wake *wake, int64_t pid)
+bool wake_is_there(const struct wake *wake, int64_t pid)
 {
 	return is_locked(wake, LOCK_GUARD + pid);
 }
@@ -472,7 +472,7 @@ static bool is_held(const struct wake *wake, uint64_t writer)
 {
 	int64_t owner = owner_of(writer);
 
-	return owner && owner != wake->pid && wake_has_guard(wake, owner);
+	return owner && owner != wake->pid && wake_is_there(wake, owner);
 }
 
 /* The count of takings keeps a lock that was freed and taken again from being

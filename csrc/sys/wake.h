@@ -50,6 +50,9 @@ int wake_fail_busy(struct failure *failure, int64_t pid, const char *format, ...
  * there is none. */
 int64_t wake_other(const struct wake *wake);
 
+/* Returns true if the process with this pid has the database open with this wake file. */
+bool wake_is_there(const struct wake *wake, int64_t pid);
+
 /* Says which file the database is. False: those who have it open have another
  * one; the name was given to a new file under them. OPENING must be held. */
 bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode);

@@ -65,9 +65,6 @@ struct wake {
 	atomic_bool in_slots;          /* a thread of ours has the slot lock, or tries */
 };
 
-/* Returns true if the process with this pid, another one, has the database open. */
-bool wake_has_guard(const struct wake *wake, int64_t pid);
-
 /* Makes the bells' descriptors readable. */
 void wake_ring(struct wake *wake);
 

@@ -65,6 +65,7 @@ static const struct manner {
 	{ CALL_CONTROL, { ENOLCK }, true, false, false },
 	{ CALL_RENAME, { EIO, ENOSPC }, false, false, true },
 	{ CALL_UNLINK, { EIO }, false, false, true },
+	{ CALL_LINK, { EIO, ENOSPC }, false, false, true },
 	{ CALL_CHMOD, { EIO }, false, false, false },
 	{ CALL_FUTEX, { 0 }, true, false, false },
 	{ CALL_INOTIFY, { EMFILE }, false, false, false },
