@@ -191,6 +191,16 @@ static int verify(struct tide_backup *backup, struct progress *progress,
 
 /* --- publishing --- */
 
+/* Of the file that is replaced; a new one is ours. */
+static struct file_owner owner_of_target(const struct tide_backup *backup)
+{
+	struct file_facts file;
+
+	if (file_look(backup->path, &file, NULL) == 0)
+		return file.owner;
+	return file_owner_new();
+}
+
 /* While another process opens the database that has the name, tries again. */
 static int open_wake(const struct tide_backup *backup, struct wake **wake, const char *path,
 	bool *alone, struct progress *progress, struct failure *failure)
@@ -198,13 +208,14 @@ static int open_wake(const struct tide_backup *backup, struct wake **wake, const
 	const struct clock *clock = clock_system();
 	uint64_t began = clock_elapsed_ms(clock);
 	struct failure ours = { 0 };
-	int err = wake_open(wake, path, alone, &ours);
+	struct file_owner owner = owner_of_target(backup);
+	int err = wake_open(wake, path, &owner, alone, &ours);
 
 	while (err == ERR_BUSY && ours.momentary &&
 			clock_elapsed_ms(clock) - began < backup->busy_ms) {
 		clock_sleep_us(OPEN_AGAIN_US);
 		err = progress_step(progress, 0);
-		err = err ? fail(&ours, err) : wake_open(wake, path, alone, &ours);
+		err = err ? fail(&ours, err) : wake_open(wake, path, &owner, alone, &ours);
 	}
 	if (err && failure)
 		*failure = ours;
@@ -223,6 +234,9 @@ static int claim_both(struct tide_backup *backup, struct identity *old,
 		err = identity_open(old, backup->path, false, failure);
 	if (!err)
 		err = identity_claim(old->fd, backup->path, wake_side(wake), failure);
+	if (!err)
+		err = file_give_to(backup->temporary.fd, backup->temporary.path,
+			&old->facts.owner, failure);
 	return err < 0 ? err : identity_claim(backup->temporary.fd, NULL, wake_side(wake),
 		failure);
 }
@@ -268,11 +282,15 @@ static int publish_beside(struct tide_backup *backup, struct progress *progress,
  * If it has written, that is seen. */
 static int publish_in_place(struct tide_backup *backup, struct failure *failure)
 {
+	struct file_owner owner = owner_of_target(backup);
 	int err;
 
 	if (store_last_commit(backup->store) != backup->commit)
 		return fail_as(failure, ERR_BUSY, "%s: another program has written to it",
 			backup->path);
+	err = file_give_to(backup->temporary.fd, backup->temporary.path, &owner, failure);
+	if (err)
+		return err;
 	err = identity_claim(backup->temporary.fd, NULL, wake_side(store_wake(backup->store)),
 		failure);
 	return err ? err : temporary_publish(&backup->temporary, backup->path, true, failure);
@@ -412,6 +430,8 @@ int tide_backup_start(struct tide_backup **out, struct tide *tide,
 	backup->busy_ms = options->busy_ms;
 	file_spare_standard();
 	err = file_resolve(backup->path, options->path, failure);
+	if (!err)
+		err = file_check_directory(backup->path, failure);
 	if (!err)
 		err = check_names(backup, failure);
 	if (!err)

@@ -345,7 +345,8 @@ static int open_lock(struct store *store, bool alone, struct failure *failure)
 
 	snprintf(path, sizeof path, "%s-lock", store->path);
 	if (store->lock.fd < 0)
-		err = lock_file_open(&store->lock, path, alone, STORE_LOCK_BYTES, failure);
+		err = lock_file_open(&store->lock, path, alone ? &store->owner : NULL,
+			STORE_LOCK_BYTES, failure);
 	if (err == ERR_NO_FILE && !alone)
 		err = END;
 	if (!err && !wake_identify_lock(store->wake, facts->device, facts->inode))

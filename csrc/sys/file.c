@@ -114,6 +114,7 @@ static void note_facts(struct file_facts *facts, const struct stat *stat)
 	facts->inode = stat->st_ino;
 	facts->size = (uint64_t)stat->st_size;
 	facts->allocated = (uint64_t)stat->st_blocks * 512;
+	facts->owner = (struct file_owner){ stat->st_uid, stat->st_gid, stat->st_mode & 0666 };
 }
 
 int file_look(const char *path, struct file_facts *facts, struct failure *failure)
@@ -222,31 +223,105 @@ int file_check_writable(void *map, size_t len, const char *path, struct failure 
 	return file_fail(failure, errno, path, "its pages can't be written");
 }
 
-int file_open_or_make(int *fd, const char *path, struct file_facts *facts, bool *made,
+struct file_owner file_owner_new(void)
+{
+	return (struct file_owner){ geteuid(), getegid(), 0600 };
+}
+
+int file_give_to(int fd, const char *path, const struct file_owner *owner,
 	struct failure *failure)
+{
+	uint32_t mode = owner->mode;
+	struct stat stat;
+
+	if (fstat(fd, &stat))
+		return file_fail(failure, errno, path, "can't look at it");
+	if (stat.st_uid != owner->uid && fchown(fd, owner->uid, (gid_t)-1))
+		return file_fail(failure, errno, path, "can't be given to the database's owner");
+	if (stat.st_gid != owner->gid && fchown(fd, (uid_t)-1, owner->gid))
+		mode &= ~(uint32_t)S_IRWXG;
+	if ((stat.st_mode & 0777) != mode && fchmod(fd, mode))
+		return file_fail(failure, errno, path, "can't be given the database's mode");
+	return 0;
+}
+
+/* Root has no use for what another user has prepared: it could be cut off while it is
+ * mapped. What root has made before is given to the owner. */
+static int check_owner(int fd, const char *path, const struct file_owner *owner,
+	const struct file_facts *facts, struct failure *failure)
+{
+	if (!owner || facts->owner.uid == owner->uid)
+		return 0;
+	if (geteuid() == 0 && facts->owner.uid == 0)
+		return file_give_to(fd, path, owner, failure);
+	return fail_as(failure, ERR_PERMISSION, "%s: belongs to another user than the database",
+		path);
+}
+
+static int make_side_file(int *fd, const char *path, const struct file_owner *owner,
+	struct failure *failure)
+{
+	int err = file_make(fd, path, failure);
+
+	if (err)
+		return err;
+	forbid_copy_on_write(*fd);
+	if (!owner || geteuid())
+		return 0;
+	err = file_give_to(*fd, path, owner, failure);
+	if (err) {
+		unlink(path);
+		close(*fd);
+		*fd = -1;
+	}
+	return err;
+}
+
+int file_open_or_make(int *fd, const char *path, const struct file_owner *owner,
+	struct file_facts *facts, bool *made, struct failure *failure)
 {
 	struct failure ours = { 0 };
 	int err = 0;
 
 	*made = false;
-
 	/* Whoever removes and makes the file all the time is given up on. */
 	for (int attempt = 0; attempt < 10; attempt++) {
 		err = file_open(fd, path, O_RDWR, facts, &ours);
 		if (err != ERR_NO_FILE)
 			break;
-		err = file_make(fd, path, &ours);
-		if (!err) {
-			*made = true;
-			forbid_copy_on_write(*fd);
-			return check(fd, path, facts, failure);
-		}
+		err = make_side_file(fd, path, owner, &ours);
+		*made = !err;
+		if (!err)
+			err = check(fd, path, facts, &ours);
 		if (ours.system != EEXIST)
 			break;
+	}
+	if (!err) {
+		err = check_owner(*fd, path, owner, facts, &ours);
+		if (err) {
+			close(*fd);
+			*fd = -1;
+		}
 	}
 	if (err && failure)
 		*failure = ours;
 	return err;
+}
+
+int file_check_directory(const char *path, struct failure *failure)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[PATH_MAX];
+	struct stat found;
+
+	snprintf(directory, sizeof directory, "%.*s", (int)(slash - path) + 1, path);
+	if (stat(directory, &found))
+		return file_fail(failure, errno, directory, "can't look at it");
+	if (!(found.st_mode & S_IWOTH) || found.st_mode & S_ISVTX)
+		return 0;
+	return fail_as(failure, ERR_PERMISSION, "%s: everybody may write to this directory, and"
+		" so exchange the files in it; set the sticky bit (chmod +t) or take the"
+		" permission away", directory);
 }
 
 bool file_is_at(int fd, const char *path)

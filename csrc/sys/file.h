@@ -1,9 +1,9 @@
 /* file.h - the door to the file system: whose file, whole, on disk.
  *
  * A database is three files side by side: PATH, PATH-lock (LMDB's) and
- * PATH-wake (ours). Each must be a regular file with one name, owned by us,
- * unless we are root; links are never followed. The functions fill failure
- * with a sentence that names the path.
+ * PATH-wake (ours). Each must be a regular file with one name; links are never
+ * followed. The first must be owned by us, unless we are root; the other two by
+ * its owner. The functions fill failure with a sentence that names the path.
  */
 #ifndef SYS_FILE_H
 #define SYS_FILE_H
@@ -18,11 +18,18 @@
 /* The longest suffix that a database's path gets: "-lock", "-wake". */
 #define FILE_SUFFIX_MAX 5
 
+/* To whom a file belongs, and who else may use it. */
+struct file_owner {
+	uint32_t uid, gid;
+	uint32_t mode;        /* of reading and writing: 0600, 0640, ... */
+};
+
 struct file_facts {
 	uint64_t device;
 	uint64_t inode;
 	uint64_t size;
 	uint64_t allocated;   /* bytes that have blocks on the disk */
+	struct file_owner owner;
 };
 
 /* Makes the path absolute, its directories resolved and its last name as it
@@ -48,10 +55,24 @@ int file_open(int *fd, const char *path, int flags, struct file_facts *facts,
 int file_open_to_read(int *fd, const char *path, struct failure *failure);
 void file_close(int fd);
 
-/* Opens a side file for reading and writing, or makes it, empty, with mode 0600 and
- * without copy-on-write; *made says which. */
-int file_open_or_make(int *fd, const char *path, struct file_facts *facts, bool *made,
+/* Opens a side file for reading and writing, or makes it, empty and without
+ * copy-on-write; *made says which. owner is that of the database, NULL: this process.
+ * A file of another owner is PERMISSION. Root gives what it makes, and what root has
+ * made before, to the owner; else the mode is 0600. */
+int file_open_or_make(int *fd, const char *path, const struct file_owner *owner,
+	struct file_facts *facts, bool *made, struct failure *failure);
+
+/* Of a file that this process makes. */
+struct file_owner file_owner_new(void);
+
+/* Gives an open file that this process has made the owner, group and mode of another.
+ * Where only the group can't be given, its permissions are withheld. */
+int file_give_to(int fd, const char *path, const struct file_owner *owner,
 	struct failure *failure);
+
+/* PERMISSION if everybody may write to the directory of an absolute path and the sticky
+ * bit is not set: then anybody may exchange the files in it. */
+int file_check_directory(const char *path, struct failure *failure);
 
 /* Checks that the pages of a shared map can be written. A store into a page that
  * has no block on a full disk (a hole, or copy-on-write) is SIGBUS; this call

@@ -75,6 +75,7 @@ struct store {
 	atomic_bool failed;      /* LMDB must not be used any more */
 	struct store_options options;
 	char path[PATH_MAX];
+	struct file_owner owner; /* the file's, or whoever is to be it */
 	struct identity data;    /* our own descriptor of the file, and the claim on it */
 	uint64_t names_checked_ms;       /* when store_check_names was last due */
 	bool names_due;

@@ -70,12 +70,12 @@ static int map(struct lock_file *file, const char *path, struct failure *failure
 	return file_check_writable(mapped, file->len, path, failure);
 }
 
-int lock_file_open(struct lock_file *file, const char *path, bool make, uint64_t size,
-	struct failure *failure)
+int lock_file_open(struct lock_file *file, const char *path, const struct file_owner *owner,
+	uint64_t size, struct failure *failure)
 {
 	struct file_facts *facts = &file->facts;
 	int fd;
-	int err = make ? file_open_or_make(&fd, path, facts, &file->made, failure)
+	int err = owner ? file_open_or_make(&fd, path, owner, facts, &file->made, failure)
 		: file_open(&fd, path, O_RDWR, facts, failure);
 
 	if (err)

@@ -27,14 +27,14 @@ struct lock_file {
 	size_t len;
 };
 
-/* Opens the file, or makes it if `make` allows that, allocates all of its blocks (LMDB would leave
+/* Opens the file, or makes it for a database of this owner (NULL: it must exist), allocates all of its blocks (LMDB would leave
  * holes, and writing into a hole on a full disk is SIGBUS), and maps it. A file
  * that is in use keeps its size: a process with the longer mapping would get
  * SIGBUS. Call it before LMDB opens the file, once in a process.
  * NO_FILE, NOT_DATABASE (it is a file of another kind), OPTIONS (this process has it
  * locked through another LMDB binding), DISK_FULL, PERMISSION, STORE. */
-int lock_file_open(struct lock_file *file, const char *path, bool make, uint64_t size,
-	struct failure *failure);
+int lock_file_open(struct lock_file *file, const char *path, const struct file_owner *owner,
+	uint64_t size, struct failure *failure);
 
 /* Takes the shared lock on byte 0; LMDB must have the file open. STORE. */
 int lock_file_hold(const struct lock_file *file, const char *path, struct failure *failure);

@@ -199,6 +199,9 @@ static int claim(struct store *store, struct failure *failure)
 {
 	int err = identity_open(&store->data, store->path, store->options.read_only, failure);
 
+	if (!err && store->data.facts.owner.uid != store->owner.uid)
+		err = fail_as(failure, ERR_PERMISSION, "%s: was given to another user while it was"
+			" being opened", store->path);
 	if (!err)
 		err = identity_claim(store->data.fd, store->path, wake_side(store->wake),
 			failure);
@@ -234,7 +237,7 @@ static int open_files(struct store *store, struct failure *failure)
 	int err;
 
 	snprintf(wake_path, sizeof wake_path, "%s-wake", store->path);
-	err = wake_open(&store->wake, wake_path, &alone, failure);
+	err = wake_open(&store->wake, wake_path, &store->owner, &alone, failure);
 	if (err)
 		return err;
 	err = open_locked(store, alone, failure);
@@ -248,6 +251,16 @@ static int open_files(struct store *store, struct failure *failure)
 	return err;
 }
 
+/* Of what there is; a new file is ours. */
+static struct file_owner owner_of(const char *path)
+{
+	struct file_facts file;
+
+	if (file_look(path, &file, NULL) == 0)
+		return file.owner;
+	return file_owner_new();
+}
+
 static int open_new(struct store **out, const struct store_options *options, const char *path,
 	struct failure *failure)
 {
@@ -257,6 +270,7 @@ static int open_new(struct store **out, const struct store_options *options, con
 	if (!store)
 		return fail(failure, ERR_NO_MEMORY);
 	snprintf(store->path, sizeof store->path, "%s", path);
+	store->owner = owner_of(path);
 	err = open_files(store, failure);
 	if (err) {
 		store_free(store);
@@ -302,6 +316,8 @@ static int open_path(struct store **out, const struct store_options *options,
 	struct store *open_one;
 	int err = file_resolve(path, options->path, failure);
 
+	if (!err)
+		err = file_check_directory(path, failure);
 	if (!err)
 		err = file_look(path, &file, failure);
 	if (err < 0)

@@ -168,11 +168,12 @@ static int fail_for_a_moment(struct failure *failure, int err)
 
 /* Opens the file and takes OPENING. The name may be removed between the two;
  * then the lock would be on a file that no other process finds. */
-static int open_and_lock(struct wake *wake, const char *path, struct failure *failure)
+static int open_and_lock(struct wake *wake, const char *path, const struct file_owner *owner,
+	struct failure *failure)
 {
 	for (int attempt = 0; attempt < 10; attempt++) {
 		int system;
-		int err = file_open_or_make(&wake->fd, path, &wake->facts,
+		int err = file_open_or_make(&wake->fd, path, owner, &wake->facts,
 			&wake->made, failure);
 
 		if (err)
@@ -192,10 +193,29 @@ static int open_and_lock(struct wake *wake, const char *path, struct failure *fa
 		"%s: keeps being removed by another process", path));
 }
 
+static int fail_namespace(const struct wake *wake, struct failure *failure)
+{
+	return fail_as(failure, ERR_NAMESPACE,
+		"%s: a process in another PID namespace (another container, or one without /proc)"
+		" has the database open; let them share one", wake->path);
+}
+
+/* The namespace of those who have the page; read, for it is not mapped yet. */
+static bool is_other_namespace(const struct wake *wake)
+{
+	struct wake_page page;
+	uint64_t ours = pid_namespace();
+
+	return pread(wake->fd, &page, sizeof page, 0) == (ssize_t)sizeof page &&
+		atomic_load(&page.magic) == MAGIC && page.pid_namespace != ours;
+}
+
 static int refuse_second_copy(struct wake *wake, struct failure *failure)
 {
 	int system = set_lock(wake, F_WRLCK, LOCK_GUARD + wake->pid);
 
+	if (is_held_by_other(system) && is_other_namespace(wake))
+		return fail_namespace(wake, failure);
 	if (is_held_by_other(system))
 		return fail_as(failure, ERR_OPTIONS,
 			"%s: this process has the database open already, through another copy of"
@@ -258,10 +278,8 @@ static int join_page(struct wake *wake, struct failure *failure)
 		return fail_as(failure, ERR_STORE,
 			"%s: another version of the library, or one for another C library, has"
 			" the database open", wake->path);
-	if (ours && page->pid_namespace && ours != page->pid_namespace)
-		return fail_as(failure, ERR_NAMESPACE,
-			"%s: a process in another PID namespace (another container) has the database"
-			" open; let them share one", wake->path);
+	if (ours != page->pid_namespace)
+		return fail_namespace(wake, failure);
 	return 0;
 }
 
@@ -299,7 +317,8 @@ static int join(struct wake *wake, bool *alone, struct failure *failure)
 	return err;
 }
 
-int wake_open(struct wake **out, const char *path, bool *alone, struct failure *failure)
+int wake_open(struct wake **out, const char *path, const struct file_owner *owner,
+	bool *alone, struct failure *failure)
 {
 	struct wake *wake = memory_zeroed(sizeof *wake);
 	int err;
@@ -315,7 +334,7 @@ int wake_open(struct wake **out, const char *path, bool *alone, struct failure *
 		goto done;
 	memcpy(wake->path, path, strlen(path) + 1);
 
-	err = open_and_lock(wake, path, failure);
+	err = open_and_lock(wake, path, owner, failure);
 	if (err)
 		goto done;
 	err = file_check_local(wake->fd, path, failure);

@@ -25,20 +25,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "sys/file.h"
 
 #define WAKE_LONGEST_SLEEP_MS 1000
 
 struct wake;
 
-/* Opens or makes the file (mode 0600, no links followed, owner and kind
- * checked) and acquires OPENING, in one attempt that never waits; wake_opened
- * releases it. Sets *alone to true if no other process has the database open.
+/* Opens or makes the file for a database of this owner (NULL: this process; no links
+ * followed, owner and kind checked) and acquires OPENING, in one attempt that never
+ * waits; wake_opened releases it. Sets *alone to true if no other process has the database open.
  * BUSY while another process holds OPENING (failure->pid is that process, 0 if
  * unknown, and failure->momentary is set), PERMISSION, NAMESPACE (a process of
  * another PID namespace has it open), OPTIONS (this process has it open through
  * another copy of the library), STORE. */
-int wake_open(struct wake **wake, const char *path, bool *alone, struct failure *failure);
+int wake_open(struct wake **wake, const char *path, const struct file_owner *owner,
+	bool *alone, struct failure *failure);
 void wake_opened(struct wake *wake);
 
 /* BUSY, and whose fault it is: the process stands in failure's pid, and behind the text,

@@ -36,7 +36,7 @@
 struct wake_page {
 	_Atomic uint32_t magic;        /* written last, when the rest stands */
 	uint32_t format;
-	uint64_t pid_namespace;        /* inode of /proc/self/ns/pid; 0: unknown */
+	uint64_t pid_namespace;        /* inode of /proc/self/ns/pid; 0: no /proc there */
 	_Atomic uint64_t device;       /* the database's file; 0: none yet */
 	_Atomic uint64_t inode;
 	_Atomic uint64_t named;        /* outlives who wrote it; 0: none */

@@ -401,64 +401,6 @@ static void a_lock_file_of_something_else_is_refused(void)
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
 
-static void open_as_nobody(struct child *parent, void *context)
-{
-	struct store_options options = small_options(context);
-
-	(void)parent;
-	CHECK(seteuid(65534) == 0);
-	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_PERMISSION);
-	options.read_only = true;
-	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_PERMISSION);
-}
-
-static void open_unwritable_as_owner(struct child *parent, void *context)
-{
-	struct store_options options = small_options(context);
-	struct store *store;
-
-	(void)parent;
-	CHECK(setegid(65534) == 0 && seteuid(65534) == 0);
-	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_PERMISSION);
-	options.read_only = true;
-	store = open_with(&options);
-	CHECK(store_has(store, TREE_META, "a", "b"));
-	store_close(store);
-}
-
-static void permissions_are_kept(void)
-{
-	static const char *const suffixes[] = { "", "-lock", "-wake" };
-	char directory[] = "/tmp/tidetable-owner-XXXXXX";
-	char path[100], name[120];
-	struct child child;
-
-	if (geteuid()) {
-		fprintf(stderr, "skipped: permissions: we are not root\n");
-		return;
-	}
-	CHECK(mkdtemp(directory) && chmod(directory, 0777) == 0);
-	snprintf(path, sizeof path, "%s/x.tide", directory);
-	{
-		struct store *store = open_small(path);
-
-		write_row(store, TREE_META, "a", "b");
-		store_close(store);
-	}
-	child = child_start(open_as_nobody, path);
-	child_end(&child);
-	for (int i = 0; i < 3; i++) {
-		snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
-		CHECK(chown(name, 65534, 65534) == 0);
-	}
-	CHECK(chmod(path, 0400) == 0);
-	child = child_start(open_unwritable_as_owner, path);
-	child_end(&child);
-	store_close(open_small(path));   /* root may */
-	remove_files(path);
-	rmdir(directory);
-}
-
 /* --- room --- */
 
 static int put_big(struct store *store, uint64_t number, bool ask)
@@ -781,7 +723,6 @@ int main(void)
 	a_file_open_through_another_binding_is_refused();
 	a_namesakes_reader_is_noticed();
 	a_lock_file_of_something_else_is_refused();
-	permissions_are_kept();
 	users_stop_at_max_bytes_and_deletes_go_on();
 	one_transaction_can_not_eat_the_reserve();
 	a_full_map_is_only_full();

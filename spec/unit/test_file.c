@@ -149,14 +149,14 @@ static void a_new_file_is_private_and_new(void)
 	close(fd);
 	CHECK_EQUAL_INT(file_make(&fd, path, &failure), ERR_STORE);
 	CHECK_EQUAL_INT(failure.system, EEXIST);
-	CHECK_EQUAL_INT(file_open_or_make(&fd, path, &facts, &made, &failure), 0);
+	CHECK_EQUAL_INT(file_open_or_make(&fd, path, NULL, &facts, &made, &failure), 0);
 	CHECK(!made);
 	CHECK(facts.inode == stat.st_ino && facts.size == 0);
 	CHECK_EQUAL_INT(file_remove(path, &failure), 0);
 	CHECK(!file_is_at(fd, path));
 	close(fd);
 	CHECK_EQUAL_INT(file_remove(path, &failure), 0);
-	CHECK_EQUAL_INT(file_open_or_make(&fd, path, &facts, &made, &failure), 0);
+	CHECK_EQUAL_INT(file_open_or_make(&fd, path, NULL, &facts, &made, &failure), 0);
 	CHECK(made);
 	close(fd);
 	file_remove(path, &failure);

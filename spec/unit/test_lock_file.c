@@ -6,6 +6,7 @@
 #define LOCK_SIZE 65664
 
 static struct failure failure;
+static struct file_owner owner;
 
 static void put_file(const char *path, size_t size)
 {
@@ -31,7 +32,7 @@ static void expect_lock_file(const char *path, int err, uint64_t size, bool whol
 	struct lock_file file = { .fd = -1 };
 	struct file_facts facts;
 
-	CHECK_EQUAL_INT(lock_file_open(&file, path, true, LOCK_SIZE, &failure), err);
+	CHECK_EQUAL_INT(lock_file_open(&file, path, &owner, LOCK_SIZE, &failure), err);
 	CHECK_EQUAL_INT(file_look(path, &facts, &failure), 0);
 	CHECK_EQUAL_UINT(facts.size, size);
 	CHECK((facts.allocated >= facts.size) == whole);
@@ -118,7 +119,7 @@ static void byte_0_is_held_until_the_end(void)
 	struct lock_file file = { .fd = -1 };
 	struct child child;
 
-	MUST(lock_file_open(&file, path, true, LOCK_SIZE, &failure), failure);
+	MUST(lock_file_open(&file, path, &owner, LOCK_SIZE, &failure), failure);
 	CHECK(byte_0_is_free(path));
 	MUST(lock_file_hold(&file, path, &failure), failure);
 	CHECK(!byte_0_is_free(path));
@@ -134,6 +135,7 @@ static void byte_0_is_held_until_the_end(void)
 
 int main(void)
 {
+	owner = file_owner_new();
 	it_has_no_holes();
 	locks_of_another_binding_are_noticed_and_kept();
 	byte_0_is_held_until_the_end();

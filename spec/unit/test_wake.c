@@ -21,11 +21,11 @@ static struct wake *open_wake(void)
 	struct failure failure = { 0 };
 	struct wake *wake;
 	bool alone;
-	int err = wake_open(&wake, path, &alone, &failure);
+	int err = wake_open(&wake, path, NULL, &alone, &failure);
 
 	while (err == ERR_BUSY && failure.momentary) {
 		sched_yield();
-		err = wake_open(&wake, path, &alone, &failure);
+		err = wake_open(&wake, path, NULL, &alone, &failure);
 	}
 	if (err) {
 		fprintf(stderr, "%s\n", failure.message);
@@ -39,7 +39,7 @@ static int try_open(struct failure *failure)
 {
 	struct wake *wake;
 	bool alone;
-	int err = wake_open(&wake, path, &alone, failure);
+	int err = wake_open(&wake, path, NULL, &alone, failure);
 
 	if (!err) {
 		wake_opened(wake);
@@ -86,7 +86,7 @@ static void the_file_is_made_and_private(void)
 	bool alone;
 
 	umask(0);
-	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
+	CHECK_EQUAL_INT(wake_open(&wake, path, NULL, &alone, &failure), 0);
 	CHECK(alone);
 	wake_opened(wake);
 	CHECK(lstat(path, &stat) == 0);
@@ -116,7 +116,7 @@ static void who_is_second_is_not_alone(void)
 	bool alone;
 
 	CHECK(child_hear(&child));
-	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
+	CHECK_EQUAL_INT(wake_open(&wake, path, NULL, &alone, &failure), 0);
 	CHECK(!alone);
 	CHECK_EQUAL_INT(wake_other(wake), child.pid);
 	wake_opened(wake);
@@ -140,7 +140,7 @@ static void open_slowly(struct child *parent, void *context)
 	struct failure failure;
 	bool alone;
 
-	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
+	CHECK_EQUAL_INT(wake_open(&wake, path, NULL, &alone, &failure), 0);
 	child_tell(parent);
 	usleep(20000);
 	atomic_store(&opening->done, true);
@@ -163,38 +163,6 @@ static void one_opens_at_a_time(void)
 	munmap(opening, sizeof *opening);
 }
 
-static void open_and_stay(struct child *parent, void *context)
-{
-	struct wake *wake;
-	struct failure failure;
-	bool alone;
-
-	(void)context;
-	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
-	child_tell(parent);
-	child_hear(parent);
-	wake_close(wake);
-}
-
-/* A third process has the database open, and has nothing to do with it. */
-static void the_process_that_opens_is_named(void)
-{
-	struct child innocent = child_start(be_there, NULL);
-	struct child opener;
-	struct failure failure;
-
-	CHECK(child_hear(&innocent));
-	opener = child_start(open_and_stay, NULL);
-	CHECK(child_hear(&opener));
-	CHECK_EQUAL_INT(try_open(&failure), ERR_BUSY);
-	CHECK(failure.momentary);
-	CHECK_EQUAL_INT(failure.pid, opener.pid);
-	child_kill(&opener);
-	CHECK_EQUAL_INT(try_open(&failure), 0);
-	child_tell(&innocent);
-	child_end(&innocent);
-}
-
 static void a_killed_one_leaves_nothing(void)
 {
 	struct child child = child_start(be_there, NULL);
@@ -207,7 +175,7 @@ static void a_killed_one_leaves_nothing(void)
 	wake_close(wake);
 	CHECK(child_hear(&child));
 	child_kill(&child);
-	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
+	CHECK_EQUAL_INT(wake_open(&wake, path, NULL, &alone, &failure), 0);
 	CHECK(alone);
 	CHECK(wake_identify(wake, 5, 6));   /* the page was reset */
 	CHECK_EQUAL_UINT(wake_named(wake), 7);   /* but not this */
@@ -271,43 +239,6 @@ static void forgetting_leaves_the_locks(void)
 	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
 	wake_unlock(wake);
 	wake_close(wake);
-}
-
-static void forget_and_stay(struct child *parent, void *context)
-{
-	wake_forget(context);
-	child_tell(parent);
-	child_hear(parent);
-}
-
-static void lock_and_fork(struct child *parent, void *context)
-{
-	struct wake *wake = open_wake();
-	struct child *child = context;
-
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	*child = child_start(forget_and_stay, wake);
-	CHECK(child_hear(child));
-	child_tell(parent);
-	child_hear(parent);
-}
-
-/* The grandchild lives on, and has had the descriptor and the page. */
-static void a_child_that_lives_keeps_no_lock(void)
-{
-	struct child *grandchild = share_memory(sizeof *grandchild);
-	struct child child = child_start(lock_and_fork, grandchild);
-	struct wake *wake;
-
-	CHECK(child_hear(&child));
-	child_kill(&child);
-	wake = open_wake();
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	wake_unlock(wake);
-	CHECK_EQUAL_INT(wake_other(wake), 0);
-	wake_close(wake);
-	CHECK(kill(grandchild->pid, SIGKILL) == 0);
-	munmap(grandchild, sizeof *grandchild);
 }
 
 static void what_is_no_wake_file_is_left_alone(void)
@@ -766,12 +697,10 @@ int main(void)
 	the_file_is_made_and_private();
 	who_is_second_is_not_alone();
 	one_opens_at_a_time();
-	the_process_that_opens_is_named();
 	a_killed_one_leaves_nothing();
 	a_flush_that_fails_meanwhile_stays_to_be_settled();
 	a_second_copy_is_refused();
 	forgetting_leaves_the_locks();
-	a_child_that_lives_keeps_no_lock();
 	another_pid_namespace_is_refused();
 	one_writes_at_a_time();
 	a_killed_owner_frees_the_lock();
