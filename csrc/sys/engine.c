@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "sys/file_system.h"
 #include "sys/links.h"
 #include "sys/lmdb_store.h"
 #include "sys/survey.h"
@@ -306,7 +307,7 @@ int store_recognise(const char *path, struct failure *failure)
 
 	if (err)
 		return err;
-	err = file_check_local(fd, path, &ours);
+	err = file_system_check_local(fd, path, &ours);
 	if (!err)
 		err = pages_look(fd, path, &pages, &ours);
 	close(fd);

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #define OPEN_FLAGS (O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
@@ -432,60 +431,41 @@ int file_remove(const char *path, struct failure *failure)
 	return 0;
 }
 
-int file_check_local(int fd, const char *path, struct failure *failure)
+static bool make_directory_in(char path[PATH_MAX], const char *parent, const char *name)
 {
-	/* Kernel numbers, include/uapi/linux/magic.h and the file systems' own. */
-	static const struct {
-		uint32_t type;
-		const char *name;
-	} remote[] = {
-		{ 0x6969, "NFS" }, { 0x517b, "SMB" }, { 0xff534d42, "CIFS" },
-		{ 0xfe534d42, "SMB2" }, { 0x01021997, "9p" }, { 0x5346414f, "AFS" },
-		{ 0x73757245, "Coda" }, { 0x00c36400, "Ceph" }, { 0x564c, "NCP" },
-	};
-	struct statfs disk;
-
-	if (fstatfs(fd, &disk))
-		return file_fail(failure, errno, path, "can't tell its file system");
-	for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
-		if (remote[i].type == (uint32_t)disk.f_type)
-			return fail_as(failure, ERR_STORE,
-				"%s: is on a network's file system (%s); a database needs a local disk",
-				path, remote[i].name);
-	return 0;
-}
-
-static bool make_directory_in(char path[PATH_MAX], const char *parent)
-{
-	int len = snprintf(path, PATH_MAX, "%s/tidetable-XXXXXX", parent);
+	int len = snprintf(path, PATH_MAX, "%s/%sXXXXXX", parent, name);
 
 	return len > 0 && len < PATH_MAX - 32 && mkdtemp(path);
 }
 
-int file_memory_directory(char path[PATH_MAX], struct failure *failure)
+static bool make_temporary_directory(char path[PATH_MAX], const char *name)
 {
 	const char *chosen = getenv("TMPDIR");
 
-	if (make_directory_in(path, "/dev/shm"))
-		return 0;
-	if (chosen && *chosen == '/' && make_directory_in(path, chosen))
-		return 0;
-	if (make_directory_in(path, "/tmp"))
+	return make_directory_in(path, "/dev/shm", name) ||
+		(chosen && *chosen == '/' && make_directory_in(path, chosen, name)) ||
+		make_directory_in(path, "/tmp", name);
+}
+
+int file_memory_directory(char path[PATH_MAX], struct failure *failure)
+{
+	if (make_temporary_directory(path, "tidetable-"))
 		return 0;
 	path[0] = '\0';
 	return file_fail(failure, errno, "/tmp", "no directory can be made");
 }
 
-int file_temporary_directory(char path[PATH_MAX], const char *beside, struct failure *failure)
+int file_temporary_directory(char path[PATH_MAX], const char *name, const char *beside,
+	struct failure *failure)
 {
 	char own[PATH_MAX];
 	size_t len = (size_t)(strrchr(beside, '/') - beside);
 
-	if (file_memory_directory(path, failure) == 0)
+	if (make_temporary_directory(path, name))
 		return 0;
 	memcpy(own, beside, len);
 	own[len] = '\0';
-	if (make_directory_in(path, own))
+	if (make_directory_in(path, own, name))
 		return 0;
 	path[0] = '\0';
 	return file_fail(failure, errno, own, "no directory can be made");

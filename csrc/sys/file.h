@@ -103,17 +103,14 @@ int file_keep_name(int fd, const char *path, struct failure *failure);
 /* Removes a name; that it isn't there is fine. */
 int file_remove(const char *path, struct failure *failure);
 
-/* STORE if the file is on a network's file system: maps and locks that several
- * machines share are not the same everywhere. */
-int file_check_local(int fd, const char *path, struct failure *failure);
-
 /* A new directory, mode 0700, where files live in memory if there is such a
  * place: /dev/shm, $TMPDIR, /tmp. */
 int file_memory_directory(char path[PATH_MAX], struct failure *failure);
 
-/* The same for other uses; where none of them can be had, in the directory of `beside`,
- * an absolute path. */
-int file_temporary_directory(char path[PATH_MAX], const char *beside, struct failure *failure);
+/* The same for other uses, its name beginning with `name`; if all else fails, in the
+ * directory of `beside`, an absolute path. */
+int file_temporary_directory(char path[PATH_MAX], const char *name, const char *beside,
+	struct failure *failure);
 
 /* The kind of failure an errno is, for a file. */
 int file_error(int system);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "sys/file_system.h"
 #include "sys/wake.h"
 
 #define CLAIMS_AT (INT64_C(1) << 61)
@@ -12,13 +13,16 @@
 #define SIDE_BITS 38
 #define SIDE_BYTES (INT64_C(1) << 23)        /* more than the largest pid, 2^22 */
 
+/* A reader asks for more than it needs: on overlayfs a file that was opened to read only
+ * stays the one of the lower layer, and shows nothing of what is written later. */
 int identity_open(struct identity *identity, const char *path, bool read_only,
 	struct failure *failure)
 {
-	int err = file_open(&identity->fd, path, read_only ? O_RDONLY : O_RDWR,
-		&identity->facts, failure);
+	int err = file_open(&identity->fd, path, O_RDWR, &identity->facts, failure);
 
-	return err ? err : file_check_local(identity->fd, path, failure);
+	if (err == ERR_PERMISSION && read_only)
+		err = file_open(&identity->fd, path, O_RDONLY, &identity->facts, failure);
+	return err ? err : file_system_check_local(identity->fd, path, failure);
 }
 
 /* The finalizer of SplitMix64. Never 0. */

@@ -3,7 +3,8 @@
  * LMDB opens the data file twice and the lock file once. Were it given the name of
  * the database, that would be resolved again after the files behind it were
  * checked: by then it may be a link to another file. So it gets links to
- * /proc/self/fd/N, in a private directory that exists while it opens.
+ * /proc/self/fd/N, in a private directory that exists while it opens. What a killed
+ * process leaves is removed by the next one to open, after a minute.
  */
 #ifndef SYS_LINKS_H
 #define SYS_LINKS_H

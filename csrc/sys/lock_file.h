@@ -27,8 +27,9 @@ struct lock_file {
 	size_t len;
 };
 
-/* Opens the file, or makes it for a database of this owner (NULL: it must exist), allocates all of its blocks (LMDB would leave
- * holes, and writing into a hole on a full disk is SIGBUS), and maps it. A file
+/* Opens the file, or makes it for a database of this owner (NULL: it must exist),
+ * allocates all of its blocks (LMDB would leave holes, and writing into a hole on
+ * a full disk is SIGBUS), and maps it. A file
  * that is in use keeps its size: a process with the longer mapping would get
  * SIGBUS. Call it before LMDB opens the file, once in a process.
  * NO_FILE, NOT_DATABASE (it is a file of another kind), OPTIONS (this process has it

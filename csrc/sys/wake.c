@@ -35,6 +35,7 @@
 #include "base/memory.h"
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "sys/file_system.h"
 #include "sys/identity.h"
 #include "sys/wake_page.h"
 
@@ -337,7 +338,7 @@ int wake_open(struct wake **out, const char *path, const struct file_owner *owne
 	err = open_and_lock(wake, path, owner, failure);
 	if (err)
 		goto done;
-	err = file_check_local(wake->fd, path, failure);
+	err = file_system_check_local(wake->fd, path, failure);
 	if (!err)
 		err = refuse_second_copy(wake, failure);
 	if (!err)

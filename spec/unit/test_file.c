@@ -2,7 +2,6 @@
 #include <dlfcn.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 
 #include "sys/file.h"
 #include "unit/child.h"
@@ -275,48 +274,6 @@ int fstatvfs(int fd, struct statvfs *disk)
 	return 0;
 }
 
-/* A file system that is told of in the place of the file's own; 0: none. */
-static uint32_t told_type;
-
-int fstatfs(int fd, struct statfs *disk)
-{
-	int (*real)(int, struct statfs *);
-	void *found = dlsym(RTLD_NEXT, "fstatfs");
-
-	memcpy(&real, &found, sizeof real);
-	if (!told_type)
-		return real(fd, disk);
-	*disk = (struct statfs){ .f_type = (__typeof__(disk->f_type))told_type };
-	return 0;
-}
-
-static void a_networks_file_system_is_refused(void)
-{
-	static const struct {
-		uint32_t type;
-		const char *name;
-	} kinds[] = {
-		{ 0x6969, "(NFS)" }, { 0x517b, "(SMB)" }, { 0xff534d42, "(CIFS)" },
-		{ 0xfe534d42, "(SMB2)" }, { 0x01021997, "(9p)" }, { 0x5346414f, "(AFS)" },
-		{ 0x73757245, "(Coda)" }, { 0x00c36400, "(Ceph)" }, { 0x564c, "(NCP)" },
-		{ 0xef53, NULL }, { 0x01021994, NULL }, { 0x9123683e, NULL },
-	};
-
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-		int err;
-
-		told_type = kinds[i].type;
-		err = file_check_local(STDIN_FILENO, "x.tide", &failure);
-		CHECK_EQUAL_INT(err, kinds[i].name ? ERR_STORE : 0);
-		if (kinds[i].name)
-			CHECK(strstr(failure.message, kinds[i].name) &&
-				strstr(failure.message, "x.tide"));
-	}
-	told_type = 0;
-	CHECK_EQUAL_INT(file_check_local(-1, "x.tide", &failure), ERR_STORE);
-	CHECK_EQUAL_INT(failure.system, EBADF);
-}
-
 static int error_with(unsigned long block, unsigned left)
 {
 	int err;
@@ -368,7 +325,6 @@ static void an_io_error_on_a_full_disk_is_a_full_disk(void)
 	snprintf(file, sizeof file, "%s/x", path);
 	CHECK_EQUAL_INT(file_make(&fd, file, &failure), 0);
 	CHECK_EQUAL_INT(file_write_error(fd, EIO), ERR_STORE);
-	CHECK_EQUAL_INT(file_check_local(fd, file, &failure), 0);
 	while (write(fd, block, sizeof block) > 0)
 		;
 	CHECK_EQUAL_INT(file_write_error(fd, EIO), ERR_DISK_FULL);
@@ -430,7 +386,6 @@ int main(void)
 	errors_have_kinds();
 	a_disk_is_full_below_a_mebibyte();
 	an_io_error_on_a_full_disk_is_a_full_disk();
-	a_networks_file_system_is_refused();
 	no_file_is_standard_error();
 	memory_has_a_directory();
 	return 0;

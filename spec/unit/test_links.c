@@ -68,6 +68,30 @@ static void the_names_lead_to_the_descriptors(void)
 	close(lock);
 }
 
+static void what_killed_processes_left_is_removed(void)
+{
+	static const struct timespec old[2] = { { 1000000, 0 }, { 1000000, 0 } };
+	int data = make_file("data", "data"), lock = make_file("lock", "lock");
+	struct links left, young, other;
+	struct stat stat;
+
+	MUST(links_make(&left, data, lock, store_path("x.tide"), &failure), failure);
+	MUST(links_make(&young, data, lock, store_path("x.tide"), &failure), failure);
+	MUST(links_make(&other, data, lock, store_path("x.tide"), &failure), failure);
+	CHECK(unlink(other.path) == 0 && mkdir(other.path, 0700) == 0);
+	CHECK(utimensat(AT_FDCWD, left.directory, old, 0) == 0);
+	CHECK(utimensat(AT_FDCWD, other.directory, old, 0) == 0);
+	store_close(open_small(store_path("sweeps.tide")));
+	CHECK(lstat(left.directory, &stat) != 0);
+	CHECK(lstat(young.directory, &stat) == 0);
+	CHECK(lstat(other.directory, &stat) == 0);       /* it has something else in it */
+	CHECK(rmdir(other.path) == 0);
+	links_remove(&young);
+	links_remove(&other);
+	close(data);
+	close(lock);
+}
+
 static void without_proc_it_is_the_name(void)
 {
 	struct links links;
@@ -112,6 +136,7 @@ static void names_that_change_under_an_open_harm_no_other_file(void)
 int main(void)
 {
 	the_names_lead_to_the_descriptors();
+	what_killed_processes_left_is_removed();
 	without_proc_it_is_the_name();
 	names_that_change_under_an_open_harm_no_other_file();
 	return 0;
