@@ -366,7 +366,7 @@ static int run_all(struct tide_backup *backup, struct progress *progress,
 	if (!err)
 		err = copy_check_pages(&backup->temporary, &pages, progress, failure);
 	if (!err)
-		err = copy_amend(&backup->temporary, pages, store_options(backup->store)->max_bytes,
+		err = copy_amend(&backup->temporary, pages,
 			renew_stamp, backup, failure);
 	if (!err)
 		err = verify(backup, progress, failure);

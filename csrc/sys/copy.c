@@ -289,12 +289,12 @@ int copy_check_pages(const struct temporary *copy, uint64_t *page_count,
 	return err;
 }
 
-int copy_amend(const struct temporary *copy, uint64_t page_count, uint64_t max_bytes,
+int copy_amend(const struct temporary *copy, uint64_t page_count,
 	int (*amend)(struct txn *txn, void *context, struct failure *failure), void *context,
 	struct failure *failure)
 {
 	struct store_options options = {
-		.max_bytes = max_bytes,
+		.max_bytes = 1,          /* the file and the reserve are mapped, and no more */
 		.durability = DURABILITY_FULL,
 		.clock = clock_system(),
 		.fill = amend,

@@ -93,13 +93,17 @@ static uint64_t reserve_bytes(uint64_t max_bytes)
 	return part > RESERVE_LEAST ? part : RESERVE_LEAST;
 }
 
-/* The map holds what users may write, the reserve, and whatever is there. */
-static int set_map(struct store *store, uint64_t page_count, struct failure *failure)
+/* The map holds what users may write, the reserve, and whatever is there; the smallest one
+ * is for a reader without so much address space: it is mapped again when the file
+ * grows. */
+static int set_map(struct store *store, uint64_t page_count, bool smallest,
+	struct failure *failure)
 {
 	uint64_t max_bytes = store->options.max_bytes;
 	uint64_t reserve = reserve_bytes(max_bytes);
 	uint64_t there = page_count * store->page_bytes;
-	uint64_t map_bytes = (max_bytes > there ? max_bytes : there) + reserve;
+	uint64_t map_bytes = smallest ? there + RESERVE_LEAST
+		: (max_bytes > there ? max_bytes : there) + reserve;
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
 	if (max_bytes > MAX_BYTES_MOST)
@@ -145,8 +149,8 @@ static int open_by_descriptor(struct store *store, int fd, const char *path, uns
 	return rc ? engine_fail(failure, store, rc, "can't be opened") : 0;
 }
 
-static int environment_open(struct store *store, int fd, const char *path, uint64_t page_count,
-	unsigned flags, struct failure *failure)
+static int environment_open_with(struct store *store, int fd, const char *path,
+	uint64_t page_count, bool smallest, unsigned flags, struct failure *failure)
 {
 	int err;
 	int rc = mdb_env_create(&store->env);
@@ -155,13 +159,23 @@ static int environment_open(struct store *store, int fd, const char *path, uint6
 		return engine_fail(failure, store, rc, "can't be opened");
 	mdb_env_set_maxreaders(store->env, STORE_READERS);
 	mdb_env_set_maxdbs(store->env, TREE_COUNT);
-	err = set_map(store, page_count, failure);
+	err = set_map(store, page_count, smallest, failure);
 	if (!err)
 		err = open_by_descriptor(store, fd, path, flags, failure);
 	if (err) {
 		mdb_env_close(store->env);
 		store->env = NULL;
 	}
+	return err;
+}
+
+static int environment_open(struct store *store, int fd, const char *path, uint64_t page_count,
+	unsigned flags, struct failure *failure)
+{
+	int err = environment_open_with(store, fd, path, page_count, false, flags, failure);
+
+	if (err == ERR_NO_MEMORY && flags & MDB_RDONLY)
+		err = environment_open_with(store, fd, path, page_count, true, flags, failure);
 	return err;
 }
 
@@ -390,13 +404,13 @@ int engine_open(struct store *store, bool alone, struct failure *failure)
 	int err;
 
 	if (store->options.read_only)
-		flags = MDB_RDONLY;
+		flags = store->bare ? MDB_RDONLY | MDB_NOLOCK : MDB_RDONLY;
 	err = look_first(store, alone, &pages, failure);
-	if (!err)
+	if (!err && !store->bare)
 		err = open_lock(store, alone, failure);
 	if (!err)
 		err = environment_open_patiently(store, pages.page_count, flags, failure);
-	if (!err)
+	if (!err && !store->bare)
 		err = lock_file_hold(&store->lock, store->path, failure);
 	if (!err)
 		err = check_same_file(store, failure);

@@ -76,6 +76,7 @@ struct store {
 	struct store_options options;
 	char path[PATH_MAX];
 	struct file_owner owner; /* the file's, or whoever is to be it */
+	bool bare;               /* read-only, without side files (store.c) */
 	struct identity data;    /* our own descriptor of the file, and the claim on it */
 	uint64_t names_checked_ms;       /* when store_check_names was last due */
 	bool names_due;

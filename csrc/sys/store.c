@@ -13,6 +13,7 @@
  * the lock file's would drop the locks of a store that the child opens anew.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -203,8 +204,8 @@ static int claim(struct store *store, struct failure *failure)
 		err = fail_as(failure, ERR_PERMISSION, "%s: was given to another user while it was"
 			" being opened", store->path);
 	if (!err)
-		err = identity_claim(store->data.fd, store->path, wake_side(store->wake),
-			failure);
+		err = identity_claim(store->data.fd, store->path,
+			store->bare ? 0 : wake_side(store->wake), failure);
 	if (!err && !wake_identify(store->wake, store->data.facts.device,
 			store->data.facts.inode))
 		err = wake_fail_busy(failure, wake_other(store->wake), "%s: is a new file of that"
@@ -228,9 +229,17 @@ static int open_locked(struct store *store, bool alone, struct failure *failure)
 	return err;
 }
 
+static void abandon(struct store *store)
+{
+	engine_close(store);
+	identity_close(&store->data);
+	wake_close(store->wake);
+	store->wake = NULL;
+}
+
 /* store->path is set. The wake file is there from here on; so it is only made
  * for a database that is there, or to be made. */
-static int open_files(struct store *store, struct failure *failure)
+static int open_with_side_files(struct store *store, struct failure *failure)
 {
 	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
 	bool alone;
@@ -241,13 +250,40 @@ static int open_files(struct store *store, struct failure *failure)
 	if (err)
 		return err;
 	err = open_locked(store, alone, failure);
-	if (err) {
-		engine_close(store);
-		identity_close(&store->data);
-		wake_close(store->wake);
-	} else if (!store->options.alone) {
+	if (err)
+		abandon(store);
+	else if (!store->options.alone)
 		wake_opened(store->wake);
-	}
+	return err;
+}
+
+/* On a read-only mount, or in a directory that this process may not write to: LMDB has no
+ * reader slots then, so the claim keeps writers out, and they keep this out. */
+static int open_bare(struct store *store, struct failure *failure)
+{
+	int err = wake_open_private(&store->wake, store->path, failure);
+
+	if (err)
+		return err;
+	store->bare = true;
+	err = claim(store, failure);
+	if (!err)
+		err = engine_open(store, true, failure);
+	if (err)
+		abandon(store);
+	return err;
+}
+
+static int open_files(struct store *store, struct failure *failure)
+{
+	struct failure ours = { 0 };
+	int err = open_with_side_files(store, &ours);
+
+	if (err == ERR_PERMISSION && store->options.read_only &&
+			(ours.system == EROFS || ours.system == EACCES || ours.system == EPERM))
+		return open_bare(store, failure);
+	if (err && failure)
+		*failure = ours;
 	return err;
 }
 

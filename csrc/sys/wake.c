@@ -318,36 +318,69 @@ static int join(struct wake *wake, bool *alone, struct failure *failure)
 	return err;
 }
 
+static struct wake *new_wake(const char *path)
+{
+	struct wake *wake = memory_zeroed(sizeof *wake);
+
+	if (!wake)
+		return NULL;
+	wake->fd = -1;
+	wake->pid = getpid();
+	wake->path = memory_get(strlen(path) + 1);
+	if (!wake->path) {
+		memory_give_back(wake);
+		return NULL;
+	}
+	memcpy(wake->path, path, strlen(path) + 1);
+	return wake;
+}
+
+/* With OPENING held, or a file that no other process has. */
+static int enter(struct wake *wake, bool *alone, struct failure *failure)
+{
+	int err = refuse_second_copy(wake, failure);
+
+	if (!err)
+		err = map_page(wake, failure);
+	return err ? err : join(wake, alone, failure);
+}
+
 int wake_open(struct wake **out, const char *path, const struct file_owner *owner,
 	bool *alone, struct failure *failure)
 {
-	struct wake *wake = memory_zeroed(sizeof *wake);
+	struct wake *wake = new_wake(path);
 	int err;
 
 	*out = NULL;
 	if (!wake)
 		return fail(failure, ERR_NO_MEMORY);
-	wake->fd = -1;
-	wake->pid = getpid();
-	wake->path = memory_get(strlen(path) + 1);
-	err = wake->path ? 0 : fail(failure, ERR_NO_MEMORY);
-	if (err)
-		goto done;
-	memcpy(wake->path, path, strlen(path) + 1);
-
 	err = open_and_lock(wake, path, owner, failure);
+	if (!err) {
+		err = file_system_check_local(wake->fd, path, failure);
+		if (!err)
+			err = enter(wake, alone, failure);
+		if (err)
+			wake_take_back(wake);
+	}
 	if (err)
-		goto done;
-	err = file_system_check_local(wake->fd, path, failure);
-	if (!err)
-		err = refuse_second_copy(wake, failure);
-	if (!err)
-		err = map_page(wake, failure);
-	if (!err)
-		err = join(wake, alone, failure);
-	if (err)
-		wake_take_back(wake);
-done:
+		wake_close(wake);
+	else
+		*out = wake;
+	return err;
+}
+
+int wake_open_private(struct wake **out, const char *path, struct failure *failure)
+{
+	struct wake *wake = new_wake(path);
+	bool alone;
+	int err;
+
+	*out = NULL;
+	if (!wake)
+		return fail(failure, ERR_NO_MEMORY);
+	wake->fd = memfd_create("tidetable-wake", MFD_CLOEXEC);
+	err = wake->fd < 0 ? file_fail(failure, errno, path, "no memory file can be made")
+		: enter(wake, &alone, failure);
 	if (err)
 		wake_close(wake);
 	else

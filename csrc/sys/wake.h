@@ -42,6 +42,10 @@ int wake_open(struct wake **wake, const char *path, const struct file_owner *own
 	bool *alone, struct failure *failure);
 void wake_opened(struct wake *wake);
 
+/* The same in memory, for this process alone: a database that is read without its side
+ * files. path is for messages. OPENING is not held. NO_MEMORY, STORE. */
+int wake_open_private(struct wake **wake, const char *path, struct failure *failure);
+
 /* BUSY, and whose fault it is: the process stands in failure's pid, and behind the text,
  * this one as such: a handle was forgotten. 0: it is not known, or has gone meanwhile. */
 int wake_fail_busy(struct failure *failure, int64_t pid, const char *format, ...)

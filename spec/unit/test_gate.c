@@ -14,6 +14,7 @@ static struct failure failure;
 static struct store *growing;   /* whose map is replaced under its lock */
 static int maps;                /* that it got, or did not */
 static bool maps_fail;
+static size_t longest_map;      /* as under a limit of address space; 0: any */
 
 __attribute__((visibility("default")))
 void *mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset)
@@ -26,6 +27,10 @@ void *mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset
 			errno = ENOMEM;
 			return MAP_FAILED;
 		}
+	}
+	if (longest_map && len > longest_map) {
+		errno = ENOMEM;
+		return MAP_FAILED;
 	}
 	return (void *)syscall(SYS_mmap, at, len, protection, flags, fd, offset);
 }
@@ -278,8 +283,29 @@ static void a_map_that_is_always_too_small_is_busy(void)
 	store_close(store);
 }
 
+/* A reader maps what is there and a reserve, where max_bytes can't be mapped. */
+static void a_reader_gets_along_with_little_address_space(void)
+{
+	struct store_options options = small_options(store_path("little.tide"));
+	struct store *store = open_with(&options);
+
+	write_row(store, TREE_META, "a", "b");
+	store_close(store);
+	options.max_bytes = 0;
+	longest_map = (size_t)1 << 30;
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_NO_MEMORY);
+	options.read_only = true;
+	store = open_with(&options);
+	CHECK(store_has(store, TREE_META, "a", "b"));
+	store_close(store);
+	longest_map = (size_t)1 << 20;
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_NO_MEMORY);
+	longest_map = 0;
+}
+
 int main(void)
 {
+	a_reader_gets_along_with_little_address_space();
 	a_map_grows_when_another_process_makes_it();
 	a_map_that_can_not_grow_fails_its_store();
 	a_map_that_is_always_too_small_is_busy();

@@ -78,7 +78,7 @@ end
 function backup.run(args, out)
   open.path(args.target)
   local db <close> = open.database(args.database, {
-    read_only = true, busy_timeout = args.busy_timeout,
+    read_only = true, busy_timeout = args.busy_timeout, max_size = args.max_size,
   })
   local phases <close> = backup.phases(out)
   local facts, err = db:backup(args.target, {

@@ -24,7 +24,7 @@ end
 function compact.run(args, out)
   open.path(args.database)
   local phases <close> = backup.phases(out)
-  local facts, err = tidetable.compact(args.database, {
+  local facts, err = tidetable.compact(args.database, { max_size = args.max_size,
     progress = function(...) phases:show(...) end,
   })
   phases:close()

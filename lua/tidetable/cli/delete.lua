@@ -26,7 +26,7 @@ function delete.setup(command)
 end
 
 function delete.run(args, out)
-  local db <close> = open.database(args.database, { busy_timeout = args.busy_timeout })
+  local db <close> = open.to_write(args)
   local table, description = open.described(db, args.table)
   local key = words.key(args.key, description, items.form(args.format))
   local _, old = open.check(args.database,

@@ -108,7 +108,7 @@ local function description_of(db, args, streams)
 end
 
 function describe.run(args, out)
-  local db <close> = open.database(args.database)
+  local db <close> = open.to_read(args)
   local streams = open.check(args.database, db:list_streams { table = args.table })
   table.sort(streams, newest_first)
   local description = description_of(db, args, streams)

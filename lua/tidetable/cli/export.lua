@@ -111,7 +111,7 @@ function export.run(args, out)
   if only_items and #args.table ~= 1 then
     console.misused("items without definitions: of one table only", "say which table")
   end
-  local db <close> = open.database(args.database)
+  local db <close> = open.to_read(args)
   local snapshot, tables = take_snapshot(db, args)
   local bar <close> = progress.new(out, "exporting")
   local total = 0

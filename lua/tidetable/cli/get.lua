@@ -26,7 +26,7 @@ function get.setup(command)
 end
 
 function get.run(args, out)
-  local db <close> = open.database(args.database)
+  local db <close> = open.to_read(args)
   local table, description = open.described(db, args.table)
   local key = words.key(args.key, description, items.form(args.format))
   local item = open.check(args.database, table:get(key))

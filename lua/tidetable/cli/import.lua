@@ -5,7 +5,6 @@ local importer = require "tidetable.cli.importer"
 local items = require "tidetable.cli.items"
 local lines = require "tidetable.cli.lines"
 local open = require "tidetable.cli.open"
-local options = require "tidetable.options"
 local progress = require "tidetable.cli.progress"
 local text = require "tidetable.cli.text"
 
@@ -32,17 +31,6 @@ kill; the name is forgotten when all is stored.]],
   },
 }
 
-local function max_size(words)
-  if options.bytes(words) then
-    return words
-  end
-  local bytes = math.tointeger(tonumber(words))
-  if bytes and bytes > 0 then
-    return bytes
-  end
-  return nil, ("'%s' is no size: 512 MiB, for example"):format(words)
-end
-
 function import.setup(command)
   open.argument(command)
   command:argument("file", "Lines of JSON; default, and '-': standard input."):args "?"
@@ -59,8 +47,6 @@ function import.setup(command)
     :convert(open.integer_from(1))
   command:option("--checkpoint", "Remember under this name how far it came, and go on there.")
     :argname "NAME"
-  command:option("--max-size", "Where the file stops growing; default: 64 GiB.")
-    :argname "SIZE":convert(max_size)
   open.busy_option(command)
 end
 

@@ -116,6 +116,8 @@ function main.parser()
     :epilog "'tidetable COMMAND --help' says all about a command."
   parser:option("--color", "When to use colours.", "auto")
     :argname "WHEN":choices { "auto", "always", "never" }
+  parser:option("--max-size", "Where the file stops growing, and the address space that is "
+    .. "reserved for it; default: 64 GiB."):argname "SIZE":convert(open.size)
   parser:flag("--version", "Show the version and exit."):action(function()
     answer(tidetable._VERSION)
   end)

@@ -16,14 +16,15 @@ local HINTS = {
   OLDER_FORMAT = "the tidetable that wrote it can export it, and this one import that",
   FOREIGN_FORMAT = "read it on a machine like the one that wrote it",
   CORRUPT = "tidetable check says what of the file is damaged",
-  FULL = "tidetable stats says how full it is; max_size, given when it is opened, lets it grow",
+  FULL = "tidetable stats says how full it is; a larger --max-size lets it grow",
+  NO_MEMORY = "a smaller --max-size reserves less address space",
   NAMESPACE = "containers that share a database must share their PID namespace",
   READERS_FULL = "tidetable check clears the slots of dead processes",
 }
 
 --- By the words of the message: what is not permitted.
 local PERMISSIONS = {
-  { "%-wake: can't be created", "reading makes files beside it too: copy it, when nobody has it "
+  { "%-wake: can't be created", "writing makes files beside it too: copy it, when nobody has it "
     .. "open, to a directory of your own" },
   { "can't be created", "its directory can't be written" },
   { "link", "give the one path that the file itself has" },
@@ -85,6 +86,17 @@ function open.path(path)
   end
 end
 
+--- What a command can't do about a failure is not advised: only those that write have
+--- --busy-timeout.
+local function hint_of_open(err, given, missing)
+  if err.code == "NO_FILE" and not given.create then
+    return missing
+  elseif err.code == "BUSY" and not given.busy_timeout then
+    return err.pid and ("process %d uses it: try again when it has finished"):format(err.pid)
+      or "try again"
+  end
+end
+
 --- Opens a database that exists; the options are tidetable.open's.
 ---@param path string
 ---@param given tidetable.OpenOptions|nil  default: read_only
@@ -98,9 +110,25 @@ function open.database(path, given, missing)
   end
   local db, err = tidetable.open(path, given)
   if not db then
-    open.fail(path, err, err.code == "NO_FILE" and not given.create and missing or nil)
+    open.fail(path, err, hint_of_open(err, given, missing))
   end
   return db
+end
+
+--- Opens the database of a command that only reads.
+---@param args table  what argparse found
+---@return tidetable.Database
+function open.to_read(args)
+  return open.database(args.database, { read_only = true, max_size = args.max_size })
+end
+
+--- Opens the database of a command that writes and has open.busy_option.
+---@param args table
+---@return tidetable.Database
+function open.to_write(args)
+  return open.database(args.database, {
+    busy_timeout = args.busy_timeout, max_size = args.max_size,
+  })
 end
 
 --- Ends the command because there is no such table; says which one may have
@@ -201,6 +229,20 @@ end
 ---@return "text"|"json"|"dynamodb"
 function open.format(args, out)
   return args.format or out.is_terminal and "text" or "json"
+end
+
+--- For argparse's convert: a size, in bytes or with a unit.
+---@param words string
+---@return integer|string|nil, string|nil
+function open.size(words)
+  if options.bytes(words) then
+    return words
+  end
+  local bytes = math.tointeger(tonumber(words))
+  if bytes and bytes > 0 then
+    return bytes
+  end
+  return nil, ("'%s' is no size: 512 MiB, for example"):format(words)
 end
 
 --- For argparse's convert: seconds, a number from 0.

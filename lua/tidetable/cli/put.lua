@@ -104,7 +104,7 @@ local function put_all(db, name, found, numbers)
 end
 
 function put.run(args, out)
-  local db <close> = open.database(args.database, { busy_timeout = args.busy_timeout })
+  local db <close> = open.to_write(args)
   local table, description = open.described(db, args.table)
   local form = items.form(args.format)
   if #args.item == 1 and args.item[1] == "-" then

@@ -72,7 +72,7 @@ local function condition(args, description, equal)
 end
 
 function query.run(args, out)
-  local db <close> = open.database(args.database)
+  local db <close> = open.to_read(args)
   local table, description = open.described(db, args.table)
   local partition, equal = words.partition(args.key, description, items.form(args.format))
   local given = reading.given(args, description)

@@ -25,7 +25,7 @@ function scan.setup(command)
 end
 
 function scan.run(args, out)
-  local db <close> = open.database(args.database)
+  local db <close> = open.to_read(args)
   local table, description = open.described(db, args.table)
   local given = reading.given(args, description)
   reading.show(args, out, description, table:scan(given))

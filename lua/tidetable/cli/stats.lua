@@ -243,7 +243,7 @@ function stats.run(args, out)
   if args.interval and not args.watch then
     console.misused "--interval is for --watch"
   end
-  local db <close> = open.database(args.database)
+  local db <close> = open.to_read(args)
   if args.watch then
     watch(db, args, out)
   elseif args.json then

@@ -52,7 +52,7 @@ local function show(list, out)
 end
 
 function tables.run(args, out)
-  local db <close> = open.database(args.database)
+  local db <close> = open.to_read(args)
   local list = {}
   for i, found in ipairs(open.tables(db)) do
     list[i] = found.description

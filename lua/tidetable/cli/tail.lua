@@ -286,7 +286,7 @@ end
 function tail.run(args, out)
   check_arguments(args)
   args.follow = args.follow or args.from == "LATEST" and not args.no_follow
-  local db <close> = open.database(args.database)
+  local db <close> = open.to_read(args)
   local head = open.check(args.database, db:info()).sequence_number
   local position, skip, is_given = position_of(open_stream(db, args), args, head)
   if args.transactions and not is_given then

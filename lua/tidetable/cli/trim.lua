@@ -21,7 +21,7 @@ function trim.setup(command)
 end
 
 function trim.run(args, out)
-  local db <close> = open.database(args.database, { busy_timeout = args.busy_timeout })
+  local db <close> = open.to_write(args)
   local records = open.check(args.database, db:trim())
   if out.is_terminal then
     out:line(("%s removed"):format(text.counted(records, "record")))
