@@ -140,8 +140,9 @@ static int count_rows(struct tide *copy, uint64_t *rows, struct failure *failure
 		err = txn_count(snapshot.txn, (enum tree)tree, &count);
 		*rows += times[tree] * count;
 	}
-	tide_look_away(copy, &snapshot);
-	return err ? fail(failure, err) : 0;
+	if (err)
+		fail(failure, err);
+	return tide_look_away(copy, &snapshot, err, failure);
 }
 
 static int check_copy(struct tide_backup *backup, struct tide *copy, struct progress *progress,

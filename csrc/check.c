@@ -374,6 +374,7 @@ int check_store(struct store *store, struct tide_report *report, struct progress
 	struct check check = { .report = report, .progress = progress };
 	struct txn *pin;
 	int err = reader_open(&pin, store, failure);
+	int lost;
 
 	check_report_start(report);
 	if (err)
@@ -381,8 +382,9 @@ int check_store(struct store *store, struct tide_report *report, struct progress
 	err = careful_pin(pin, &check.fd, &check.facts, &check.faults, failure);
 	if (!err)
 		err = run(&check, failure);
+	lost = reader_verify(pin, failure);
 	reader_close(pin);
-	return err;
+	return lost ? lost : err;
 }
 
 int check_prepare(struct tide *tide, uint32_t *stale, struct failure *failure)

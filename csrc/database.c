@@ -385,10 +385,18 @@ int tide_look_at_commits(struct tide *tide, struct snapshot *snapshot, struct fa
 	return 0;
 }
 
-void tide_look_away(struct tide *tide, const struct snapshot *snapshot)
+int tide_look_away(struct tide *tide, const struct snapshot *snapshot, int err,
+	struct failure *failure)
 {
+	int lost = reader_verify(snapshot->txn, failure);
+
 	if (snapshot->txn == tide->reader)
 		reader_reset(tide->reader);
+	if (!lost)
+		return err;
+	tide->state_at = 0;      /* what was read may be of two moments: */
+	catalog_release(&tide->catalog);
+	return lost;
 }
 
 const struct table *tide_find(struct tide *tide, struct tide_table *table,
@@ -441,8 +449,7 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 	};
 	memcpy(info->database_id, tide->stamp.database_id, FILE_ID_BYTES);
 	memcpy(info->incarnation, tide->stamp.incarnation, FILE_ID_BYTES);
-	tide_look_away(tide, &snapshot);
-	return 0;
+	return tide_look_away(tide, &snapshot, 0, failure);
 }
 
 int tide_sync(struct tide *tide, struct failure *failure)

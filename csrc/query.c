@@ -54,8 +54,7 @@ static int start_now(struct tide_query *query, struct tide *tide, struct tide_ta
 		return err;
 	found = tide_find(tide, table, failure);
 	err = found ? start_range(query, tide, found, spec, failure) : ERR_NOT_FOUND;
-	tide_look_away(tide, &snapshot);
-	return err;
+	return tide_look_away(tide, &snapshot, err, failure);
 }
 
 static int start_at(struct tide_query *query, struct tide *tide, struct tide_table *table,
@@ -119,21 +118,33 @@ static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
 		return err;
 	found = tide_find(tide, &query->table, failure);
 	err = found ? fill(query, max, snapshot.txn, found, failure) : ERR_NOT_FOUND;
-	tide_look_away(tide, &snapshot);
-	return err;
+	return tide_look_away(tide, &snapshot, err, failure);
+}
+
+static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max,
+	struct failure *failure)
+{
+	const struct txn *reader = query->snapshot->reader;
+	const struct table *found;
+	struct table room;
+	int err = tide_find_at(tide, query->snapshot, &query->table, &room, &found, failure);
+	int lost;
+
+	if (!err)
+		err = fill(query, max, query->snapshot->reader, found, failure);
+	lost = reader_verify(reader, failure);
+	return lost ? lost : err;
 }
 
 int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
-	const struct table *found;
-	struct table room;
-	int err;
+	int err = query->snapshot ? fill_pinned(query, tide, max, failure)
+		: fill_now(query, tide, max, failure);
 
-	if (!query->snapshot)
-		return fill_now(query, tide, max, failure);
-	err = tide_find_at(tide, query->snapshot, &query->table, &room, &found, failure);
-	return err ? err : fill(query, max, query->snapshot->reader, found, failure);
+	if (err == ERR_STORE)
+		page_release(&query->page);      /* perhaps of two moments */
+	return err;
 }
 
 int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *item)

@@ -267,9 +267,16 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 
 	readers_add(store, &slot);
 	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* what can be cured, is */
-	err = rc ? lmdb_failed(store, rc, failure) : copy_snapshot(store, &pump, compact, phase);
-	if (!rc) {
-		mdb_txn_abort(mdb);
+	if (rc) {
+		err = lmdb_failed(store, rc, failure);
+	} else {
+		readers_locate(store, &slot);
+		err = copy_snapshot(store, &pump, compact, phase);
+		if (!readers_holds(store, &slot, mdb_txn_id(mdb)))
+			err = fail_as(failure, ERR_STORE, "%s: another program freed the snapshot"
+				" that was being copied", store->path);
+		if (readers_has(store, &slot))
+			mdb_txn_abort(mdb);      /* else LMDB would free another's slot */
 		gate_leave(store);
 	}
 	readers_remove(store, &slot);

@@ -332,6 +332,21 @@ bool file_is_at(int fd, const char *path)
 		open_one.st_dev == named.st_dev && open_one.st_ino == named.st_ino;
 }
 
+bool file_is_zero(int fd, uint64_t size)
+{
+	static const char zeros[4096];
+	char bytes[sizeof zeros];
+
+	for (uint64_t at = 0; at < size; at += sizeof bytes) {
+		size_t len = size - at < sizeof bytes ? (size_t)(size - at) : sizeof bytes;
+
+		if (pread(fd, bytes, len, (off_t)at) != (ssize_t)len ||
+				memcmp(bytes, zeros, len) != 0)
+			return false;
+	}
+	return true;
+}
+
 int file_reserve(int fd, const char *path, uint64_t size, struct failure *failure)
 {
 	int system;

@@ -85,6 +85,9 @@ int file_make(int *fd, const char *path, struct failure *failure);
 /* True if the name still stands for the open file. */
 bool file_is_at(int fd, const char *path);
 
+/* Returns true if the first `size` bytes are zero: a side file that was made and never used. */
+bool file_is_zero(int fd, uint64_t size);
+
 /* Gives the first `size` bytes blocks on the disk, and at least that size: who
  * writes to them through a map then can't meet a full disk, which is SIGBUS. */
 int file_reserve(int fd, const char *path, uint64_t size, struct failure *failure);

@@ -47,6 +47,7 @@ struct careful;
 /* A thread of ours that has a reader slot of LMDB's. */
 struct slot {
 	pthread_t thread;
+	const uint8_t *at;       /* in our map of the lock file; NULL: not known */
 	struct slot *next, *previous;    /* the store's others */
 };
 
@@ -176,6 +177,16 @@ int store_failed(const struct store *store, struct failure *failure);
  * a slot of a thread that is not listed is taken for a dead process's. */
 void readers_add(struct store *store, struct slot *slot);
 void readers_remove(struct store *store, struct slot *slot);
+
+/* Finds the slot that LMDB has just given this thread for a reader. */
+void readers_locate(struct store *store, struct slot *slot);
+
+/* Returns false if the slot was freed by another process, and perhaps given to one. True
+ * if it is not known where it is. */
+bool readers_has(const struct store *store, const struct slot *slot);
+
+/* The same for a slot that holds this snapshot. */
+bool readers_holds(const struct store *store, const struct slot *slot, uint64_t snapshot);
 
 /* mdb_reader_check under the slot lock: 0, LMDB's number or STORE_SLOTS_BUSY. NULL is
  * fine for cleared. */

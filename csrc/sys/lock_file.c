@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 /* A lock file in use is never shorter: LMDB's header and one reader. */
 #define SMALLEST 192
+
+#define MAGIC UINT32_C(0xbeefc0de)           /* LMDB's */
+#define UNUSED_MOST (UINT64_C(1) << 20)      /* of a file that is still zero */
 
 /* The owner of a lock on one byte of the file: a pid, -1 if it is an open file
  * description, 0 if the byte is not locked. Asked with an open-file-description lock,
@@ -32,15 +34,11 @@ static bool is_locked_by_us(int fd)
  * was not initialized yet is zero. */
 static bool is_lock_file(int fd, uint64_t size)
 {
-	static const uint32_t magic = UINT32_C(0xbeefc0de);
-	static const uint8_t zeros[SMALLEST];
-	uint8_t head[SMALLEST] = { 0 };
+	uint32_t magic = 0;
 
-	if (size == 0)
-		return true;
-	if (pread(fd, head, sizeof head, 0) < (ssize_t)sizeof magic)
+	if (size >= sizeof magic && pread(fd, &magic, sizeof magic, 0) != sizeof magic)
 		return false;
-	return memcmp(head, &magic, sizeof magic) == 0 || memcmp(head, zeros, sizeof head) == 0;
+	return magic == MAGIC || (size <= UNUSED_MOST && file_is_zero(fd, size));
 }
 
 static int prepare(int fd, const char *path, const struct file_facts *facts, uint64_t size,

@@ -31,6 +31,7 @@
 void readers_add(struct store *store, struct slot *slot)
 {
 	slot->thread = pthread_self();
+	slot->at = NULL;
 	slot->previous = NULL;
 	pthread_mutex_lock(&store->listing);
 	slot->next = store->slots;
@@ -52,12 +53,58 @@ void readers_remove(struct store *store, struct slot *slot)
 	pthread_mutex_unlock(&store->listing);
 }
 
-/* --- dead processes' --- */
-
 static uint32_t pid_of(const uint8_t *slot)
 {
 	return __atomic_load_n((const uint32_t *)(const void *)(slot + PID_AT), __ATOMIC_ACQUIRE);
 }
+
+static uint64_t thread_of(const uint8_t *slot)
+{
+	uint64_t thread;
+
+	memcpy(&thread, slot + THREAD_AT, sizeof thread);
+	return thread;
+}
+
+static bool is_located(const struct store *store, const uint8_t *at)
+{
+	const struct slot *slot = store->slots;
+
+	while (slot && slot->at != at)
+		slot = slot->next;
+	return slot != NULL;
+}
+
+void readers_locate(struct store *store, struct slot *slot)
+{
+	const uint8_t *map = store->lock.map;
+
+	slot->at = NULL;
+	pthread_mutex_lock(&store->listing);
+	for (size_t at = SLOTS_AT; map && !slot->at && at + SLOT_BYTES <= store->lock.len;
+			at += SLOT_BYTES)
+		if (pid_of(map + at) == (uint32_t)store->pid &&
+				thread_of(map + at) == (uint64_t)slot->thread &&
+				!is_located(store, map + at))
+			slot->at = map + at;
+	pthread_mutex_unlock(&store->listing);
+}
+
+bool readers_has(const struct store *store, const struct slot *slot)
+{
+	return !slot->at || (pid_of(slot->at) == (uint32_t)store->pid &&
+		thread_of(slot->at) == (uint64_t)slot->thread);
+}
+
+bool readers_holds(const struct store *store, const struct slot *slot, uint64_t snapshot)
+{
+	const void *word = slot->at;
+
+	return readers_has(store, slot) && (!word ||
+		__atomic_load_n((const uint64_t *)word, __ATOMIC_ACQUIRE) == snapshot);
+}
+
+/* --- dead processes' --- */
 
 /* Does a process that lives, by its GUARD, have a slot and not the lock that LMDB looks
  * for? Something in that process has closed the lock file; LMDB would take it for dead. */

@@ -129,6 +129,12 @@ int store_sync(struct store *store, struct failure *failure);
 int reader_open(struct txn **txn, struct store *store, struct failure *failure);
 int reader_renew(struct txn *txn, struct failure *failure);
 void reader_reset(struct txn *txn);
+
+/* STORE if LMDB's slot for the reader was lost since it was renewed: another program took
+ * this process for dead, and pages that were read may have been used again. To be asked
+ * after bytes were copied and before they are given out; a few loads. Of a write
+ * transaction 0. */
+int reader_verify(const struct txn *txn, struct failure *failure);
 void reader_close(struct txn *txn);           /* NULL is fine; renewed or not */
 
 /* --- reading what may be damaged --- */

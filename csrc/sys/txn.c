@@ -188,6 +188,7 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 		memory_give_back(txn);
 		return txn_begin_failed(store, rc, failure);
 	}
+	readers_locate(store, &txn->slot);
 	mdb_txn_reset(txn->mdb);
 	gate_leave(store);
 	atomic_fetch_add(&store->readers, 1);
@@ -196,9 +197,34 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 	return 0;
 }
 
+/* Its slot may be another process's by now, and LMDB would write to it: so what LMDB has
+ * of it is left behind. */
+static void leave_slot(struct txn *txn)
+{
+	cursors_close(txn);
+	txn->mdb = NULL;
+	txn->slot.at = NULL;
+}
+
+static int renew(struct txn *txn)
+{
+	struct store *store = txn->store;
+	int rc;
+
+	if (txn->mdb && !readers_has(store, &txn->slot))
+		leave_slot(txn);
+	if (txn->mdb)
+		return begin(store, MDB_RDONLY, &txn->mdb);
+	lock_file_retake(&store->lock);
+	rc = begin(store, MDB_RDONLY, &txn->mdb);
+	if (!rc)
+		readers_locate(store, &txn->slot);
+	return rc;
+}
+
 int reader_renew(struct txn *txn, struct failure *failure)
 {
-	int rc = begin(txn->store, MDB_RDONLY, &txn->mdb);
+	int rc = renew(txn);
 
 	if (rc)
 		return txn_begin_failed(txn->store, rc, failure);
@@ -212,9 +238,22 @@ void reader_reset(struct txn *txn)
 {
 	if (!txn->live)
 		return;
-	mdb_txn_reset(txn->mdb);
+	if (readers_holds(txn->store, &txn->slot, mdb_txn_id(txn->mdb)))
+		mdb_txn_reset(txn->mdb);
+	else
+		leave_slot(txn);
 	txn->live = false;
 	gate_leave(txn->store);
+}
+
+int reader_verify(const struct txn *txn, struct failure *failure)
+{
+	if (txn->writing || txn->careful || !txn->live ||
+			readers_holds(txn->store, &txn->slot, mdb_txn_id(txn->mdb)))
+		return 0;
+	return fail_as(failure, ERR_STORE, "%s: another program took this process for dead and"
+		" freed its snapshot; something here has closed %s-lock", txn->store->path,
+		txn->store->path);
 }
 
 void reader_close(struct txn *txn)
@@ -224,7 +263,8 @@ void reader_close(struct txn *txn)
 	if (!store_is_foreign(txn->store)) {
 		reader_reset(txn);
 		cursors_close(txn);
-		mdb_txn_abort(txn->mdb);
+		if (txn->mdb && readers_has(txn->store, &txn->slot))
+			mdb_txn_abort(txn->mdb);
 		readers_remove(txn->store, &txn->slot);
 		atomic_fetch_sub(&txn->store->readers, 1);
 	}

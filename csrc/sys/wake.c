@@ -40,6 +40,7 @@
 #include "sys/wake_page.h"
 
 #define MAGIC UINT32_C(0x74645741)
+#define MAGIC_UNFINISHED UINT32_C(0x74645755)        /* while the page is initialized */
 /* LMDB's lock file holds the C library's mutexes: who shares it must share the
  * library's layout too, so that is a part of the page's format. */
 #ifdef __GLIBC__
@@ -234,7 +235,8 @@ static int check_page(const struct wake *wake, struct failure *failure)
 		return 0;
 	if (facts->size == WAKE_PAGE_BYTES &&
 			pread(wake->fd, &magic, sizeof magic, 0) == sizeof magic &&
-			(magic == MAGIC || magic == 0))
+			(magic == MAGIC || magic == MAGIC_UNFINISHED ||
+			file_is_zero(wake->fd, WAKE_PAGE_BYTES)))
 		return 0;
 	return fail_as(failure, ERR_NOT_DATABASE, "%s: is no wake file of a database", wake->path);
 }
@@ -261,7 +263,7 @@ static void reset_page(struct wake_page *page)
 	uint64_t named = ours ? atomic_load(&page->named) : 0;
 	uint32_t unsettled = ours ? atomic_load(&page->unsettled) : 0;
 
-	atomic_store(&page->magic, 0);
+	atomic_store(&page->magic, MAGIC_UNFINISHED);
 	memset((char *)page + sizeof page->magic, 0, sizeof *page - sizeof page->magic);
 	page->format = FORMAT;
 	page->pid_namespace = pid_namespace();
