@@ -174,12 +174,16 @@ int temporary_publish(struct temporary *temporary, const char *path, bool overwr
 
 void temporary_drop(struct temporary *temporary)
 {
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
 	if (temporary->path[0]) {
 		remove_beside(temporary->path);
 		unlink(temporary->path);
 	}
 	if (temporary->fd >= 0) {
-		set_lock(temporary->fd, F_UNLCK);   /* a child of fork may have it too */
+		/* All of them, the claim too (identity.h): a child of fork may still
+		 * have the descriptor. */
+		fcntl(temporary->fd, F_OFD_SETLK, &all);
 		close(temporary->fd);
 	}
 	*temporary = (struct temporary){ .fd = -1 };

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <stdarg.h>
 
+#include "sys/identity.h"
 #include "sys/temporary.h"
 #include "unit/files.h"
 #include "unit/stores.h"
@@ -303,6 +304,32 @@ static void without_a_lock_there_is_none(void)
 	CHECK_EQUAL_INT(count_parts(), 0);
 }
 
+static void stay(struct child *parent, void *context)
+{
+	(void)context;
+	child_tell(parent);
+	child_hear(parent);
+}
+
+/* A worker that was forked while a copy was made lives on. */
+static void a_child_does_not_hold_the_claim(void)
+{
+	struct temporary temporary = make();
+	struct identity identity = { .fd = -1 };
+	struct child child = child_start(stay, NULL);
+
+	CHECK(child_hear(&child));
+	MUST(identity_claim(temporary.fd, NULL, 5, &failure), failure);
+	MUST(temporary_publish(&temporary, target(), false, &failure), failure);
+	temporary_drop(&temporary);
+	MUST(identity_open(&identity, target(), false, &failure), failure);
+	MUST(identity_claim(identity.fd, target(), 6, &failure), failure);
+	identity_close(&identity);
+	child_tell(&child);
+	child_end(&child);
+	unlink(target());
+}
+
 int main(void)
 {
 	without_a_lock_there_is_none();
@@ -316,5 +343,6 @@ int main(void)
 	names_may_be_too_long();
 	a_child_leaves_it_to_the_parent();
 	a_child_does_not_hold_its_lock();
+	a_child_does_not_hold_the_claim();
 	return 0;
 }
