@@ -276,7 +276,9 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 			err = fail_as(failure, ERR_STORE, "%s: another program freed the snapshot"
 				" that was being copied", store->path);
 		if (readers_has(store, &slot))
-			mdb_txn_abort(mdb);      /* else LMDB would free another's slot */
+			mdb_txn_abort(mdb);
+		else
+			readers_leave_behind(mdb);
 		gate_leave(store);
 	}
 	readers_remove(store, &slot);

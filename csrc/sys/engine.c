@@ -93,9 +93,8 @@ static uint64_t reserve_bytes(uint64_t max_bytes)
 	return part > RESERVE_LEAST ? part : RESERVE_LEAST;
 }
 
-/* The map holds what users may write, the reserve, and whatever is there; the smallest one
- * is for a reader without so much address space: it is mapped again when the file
- * grows. */
+/* The map holds what users may write, the reserve, and all that is stored. The smallest one
+ * is for a reader with little address space: it is mapped again when the file grows. */
 static int set_map(struct store *store, uint64_t page_count, bool smallest,
 	struct failure *failure)
 {

@@ -18,7 +18,7 @@
 /* The longest suffix that a database's path gets: "-lock", "-wake". */
 #define FILE_SUFFIX_MAX 5
 
-/* To whom a file belongs, and who else may use it. */
+/* The owner of a file, and its permissions. */
 struct file_owner {
 	uint32_t uid, gid;
 	uint32_t mode;        /* of reading and writing: 0600, 0640, ... */

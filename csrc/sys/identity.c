@@ -65,7 +65,7 @@ static int set_claim(int fd, short type, int64_t at)
 static int fail_claimed(const char *path, int64_t pid, uint64_t side, struct failure *failure)
 {
 	return wake_fail_busy(failure, pid > 0 ? pid : 0, side
-		? "%s: is open with other files beside it: under another name, with its"
+		? "%s: is open with other side files: under another name, with its"
 			" -lock or -wake removed, or read-only without them"
 		: "%s: is open for writing elsewhere, and can't be read here without its"
 			" -lock and -wake", path);

@@ -3,7 +3,7 @@
  * A file can be reached by several names: after a rename, through a bind mount,
  * or when the files beside it were removed and made again. The side files that
  * processes find by name are then not the same, and locks on them exclude
- * nobody. So exclusion begins at the data file itself: each process that has it
+ * no process. So exclusion begins at the data file itself: each process that has it
  * open holds an open-file-description lock on a descriptor of its own, the claim.
  *
  *     claim    shared, 1 + pid bytes from 2^61 + side * 2^23 on

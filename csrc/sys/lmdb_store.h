@@ -188,6 +188,10 @@ bool readers_has(const struct store *store, const struct slot *slot);
 /* The same for a slot that holds this snapshot. */
 bool readers_holds(const struct store *store, const struct slot *slot, uint64_t snapshot);
 
+/* Keeps what LMDB has of a reader whose slot was lost: ending it would free the slot, which
+ * may be another process's by now. */
+void readers_leave_behind(MDB_txn *mdb);
+
 /* mdb_reader_check under the slot lock: 0, LMDB's number or STORE_SLOTS_BUSY. NULL is
  * fine for cleared. */
 int readers_check(struct store *store, int *cleared);

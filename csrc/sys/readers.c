@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "sys/lmdb_store.h"
 
 #define SLOTS_AT 128
@@ -102,6 +103,28 @@ bool readers_holds(const struct store *store, const struct slot *slot, uint64_t 
 
 	return readers_has(store, slot) && (!word ||
 		__atomic_load_n((const uint64_t *)word, __ATOMIC_ACQUIRE) == snapshot);
+}
+
+/* So that the memory is not lost, and leak checkers see it. */
+struct left_behind {
+	MDB_txn *mdb;
+	struct left_behind *next;
+};
+
+static pthread_mutex_t leaving = PTHREAD_MUTEX_INITIALIZER;
+static struct left_behind *left_behind;
+
+void readers_leave_behind(MDB_txn *mdb)
+{
+	struct left_behind *left = memory_get(sizeof *left);
+
+	if (!left)
+		return;
+	left->mdb = mdb;
+	pthread_mutex_lock(&leaving);
+	left->next = left_behind;
+	left_behind = left;
+	pthread_mutex_unlock(&leaving);
 }
 
 /* --- dead processes' --- */

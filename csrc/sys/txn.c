@@ -197,11 +197,10 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 	return 0;
 }
 
-/* Its slot may be another process's by now, and LMDB would write to it: so what LMDB has
- * of it is left behind. */
 static void leave_slot(struct txn *txn)
 {
 	cursors_close(txn);
+	readers_leave_behind(txn->mdb);
 	txn->mdb = NULL;
 	txn->slot.at = NULL;
 }
@@ -265,6 +264,8 @@ void reader_close(struct txn *txn)
 		cursors_close(txn);
 		if (txn->mdb && readers_has(txn->store, &txn->slot))
 			mdb_txn_abort(txn->mdb);
+		else if (txn->mdb)
+			readers_leave_behind(txn->mdb);
 		readers_remove(txn->store, &txn->slot);
 		atomic_fetch_sub(&txn->store->readers, 1);
 	}

@@ -138,7 +138,7 @@ static void what_another_user_has_prepared_is_refused(void)
 
 static void a_directory_that_everybody_may_change_is_refused(void)
 {
-	char path[4400];
+	char path[4300];
 	struct store_options options;
 
 	snprintf(path, sizeof path, "%s", store_path("common"));
