@@ -24,8 +24,8 @@ local HINTS = {
 
 --- By the words of the message: what is not permitted.
 local PERMISSIONS = {
-  { "%-wake: can't be created", "writing makes files beside it too: copy it, when nobody has it "
-    .. "open, to a directory of your own" },
+  { "%-wake: can't be created", "writing needs its side files: copy it, while it is not open, to "
+    .. "a directory of your own" },
   { "can't be created", "its directory can't be written" },
   { "link", "give the one path that the file itself has" },
   { "", "a database belongs to one user: become its owner, with sudo -u for example" },
