@@ -202,27 +202,6 @@ static struct file_owner owner_of_target(const struct tide_backup *backup)
 	return file_owner_new();
 }
 
-/* While another process opens the database that has the name, tries again. */
-static int open_wake(const struct tide_backup *backup, struct wake **wake, const char *path,
-	bool *alone, struct progress *progress, struct failure *failure)
-{
-	const struct clock *clock = clock_system();
-	uint64_t began = clock_elapsed_ms(clock);
-	struct failure ours = { 0 };
-	struct file_owner owner = owner_of_target(backup);
-	int err = wake_open(wake, path, &owner, alone, &ours);
-
-	while (err == ERR_BUSY && ours.momentary &&
-			clock_elapsed_ms(clock) - began < backup->busy_ms) {
-		clock_sleep_us(OPEN_AGAIN_US);
-		err = progress_step(progress, 0);
-		err = err ? fail(&ours, err) : wake_open(wake, path, &owner, alone, &ours);
-	}
-	if (err && failure)
-		*failure = ours;
-	return err;
-}
-
 /* Claims the file that has the name, if there is one, and the new one: a process that
  * finds either by any name is refused until this ends. */
 static int claim_both(struct tide_backup *backup, struct identity *old,
@@ -260,16 +239,16 @@ static int publish_locked(struct tide_backup *backup, const struct wake *wake, b
 	return err;
 }
 
-static int publish_beside(struct tide_backup *backup, struct progress *progress,
-	struct failure *failure)
+static int try_to_publish_beside(struct tide_backup *backup, struct failure *failure)
 {
+	struct file_owner owner = owner_of_target(backup);
 	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
 	struct wake *wake;
 	bool alone;
 	int err;
 
 	snprintf(wake_path, sizeof wake_path, "%s-wake", backup->path);
-	err = open_wake(backup, &wake, wake_path, &alone, progress, failure);
+	err = wake_open(&wake, wake_path, &owner, &alone, failure);
 	if (err)
 		return err;
 	err = publish_locked(backup, wake, alone, failure);
@@ -277,6 +256,33 @@ static int publish_beside(struct tide_backup *backup, struct progress *progress,
 		wake_take_back(wake);
 	wake_close(wake);
 	return err;
+}
+
+/* While another process opens the database that has the name, tries again. */
+static int publish_beside(struct tide_backup *backup, struct progress *progress,
+	struct failure *failure)
+{
+	const struct clock *clock = clock_system();
+	uint64_t began = clock_elapsed_ms(clock);
+	struct failure ours = { 0 };
+
+	for (;;) {
+		int err;
+
+		store_hold_forks();
+		err = try_to_publish_beside(backup, &ours);
+		store_release_forks();
+		if (err != ERR_BUSY || !ours.momentary ||
+				clock_elapsed_ms(clock) - began >= backup->busy_ms) {
+			if (err && failure)
+				*failure = ours;
+			return err;
+		}
+		clock_sleep_us(OPEN_AGAIN_US);
+		err = progress_step(progress, 0);
+		if (err)
+			return fail(failure, err);
+	}
 }
 
 /* The store is open alone, so only a program can be affected that uses LMDB on its own.

@@ -24,6 +24,7 @@
 #define CHECK_NAME_EVERY_MS 100
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t forks = PTHREAD_MUTEX_INITIALIZER;    /* taken before the registry */
 static struct store *stores;
 static struct store *left_behind;    /* a parent's; here so that they are not lost */
 static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
@@ -35,12 +36,14 @@ static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
  * open or close and never while anything is waited for. */
 static void before_fork(void)
 {
+	pthread_mutex_lock(&forks);
 	pthread_mutex_lock(&registry);
 }
 
 static void after_fork_in_parent(void)
 {
 	pthread_mutex_unlock(&registry);
+	pthread_mutex_unlock(&forks);
 }
 
 static void after_fork_in_child(void)
@@ -57,11 +60,23 @@ static void after_fork_in_child(void)
 		left_behind = store;
 	}
 	pthread_mutex_unlock(&registry);
+	pthread_mutex_unlock(&forks);
 }
 
 static void watch_forks(void)
 {
 	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+void store_hold_forks(void)
+{
+	pthread_once(&watch_forks_once, watch_forks);
+	pthread_mutex_lock(&forks);
+}
+
+void store_release_forks(void)
+{
+	pthread_mutex_unlock(&forks);
 }
 
 bool store_is_foreign(const struct store *store)

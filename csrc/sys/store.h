@@ -73,6 +73,11 @@ void store_close(struct store *store);        /* the last one closes the file */
  * store_close may be called, and that only forgets. */
 bool store_is_foreign(const struct store *store);
 
+/* In between fork waits: for locks on descriptors of no store, which a child would inherit
+ * and hold after this process has died. Never while anything is waited for. */
+void store_hold_forks(void);
+void store_release_forks(void);
+
 const struct store_options *store_options(const struct store *store);
 struct wake *store_wake(struct store *store);
 

@@ -1,6 +1,7 @@
 /* test_store.c - store.h: one store for a file, in one process, and after fork. */
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 #include "sys/file.h"
@@ -539,6 +540,32 @@ static void live_on(struct child *parent, void *context)
 
 /* A fork in the middle of an open must not give the child the open's locks:
  * while it lived nobody could open the file here again. */
+static void *fork_once(void *context)
+{
+	atomic_bool *forked = context;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	atomic_store(forked, true);
+	CHECK(waitpid(pid, NULL, 0) == pid);
+	return NULL;
+}
+
+static void forks_wait_while_they_are_held(void)
+{
+	atomic_bool forked = false;
+	pthread_t thread;
+
+	store_hold_forks();
+	CHECK(pthread_create(&thread, NULL, fork_once, &forked) == 0);
+	usleep(20000);
+	CHECK(!atomic_load(&forked));
+	store_release_forks();
+	pthread_join(thread, NULL);
+	CHECK(atomic_load(&forked));
+}
+
 static void forking_and_opening_may_meet(void)
 {
 	struct inherited inherited = { .path = store_path("meet.tide") };
@@ -612,6 +639,7 @@ int main(void)
 	a_killed_writer_was_never_there();
 	a_child_of_fork_harms_nobody();
 	forking_and_opening_may_meet();
+	forks_wait_while_they_are_held();
 	nothing_is_left_open_across_exec();
 	a_commit_tells_who_waits();
 	return 0;
