@@ -447,7 +447,7 @@ STORE_CALLS = txn_get txn_put txn_put_room txn_insert_room txn_append_room txn_d
 	txn_cursor cursor_open cursor_move cursor_delete reader_open reader_renew writer_begin \
 	writer_commit writer_check_room store_usage store_clear_stale
 $(OUT)/unit/fault_tide_store: WRAPPED = $(STORE_CALLS)
-$(OUT)/unit/test_lock_file: WRAPPED = mdb_env_close
+$(OUT)/unit/test_lock_mutexes: WRAPPED = mdb_env_close
 
 # Libc's functions are found in the program first, by LMDB too.
 CALLS := $(call objects,spec/calls/*.c)

@@ -21,10 +21,12 @@
 #include "database.h"
 #include "sys/copy.h"
 #include "sys/file.h"
+#include "sys/identity.h"
 #include "sys/temporary.h"
 
 /* A writer that was killed tells nobody: look again this often. */
 #define WAIT_AGAIN_MS 50
+#define OPEN_AGAIN_US 10000
 
 struct tide_backup {
 	struct store *store;         /* the source's */
@@ -138,8 +140,9 @@ static int count_rows(struct tide *copy, uint64_t *rows, struct failure *failure
 		err = txn_count(snapshot.txn, (enum tree)tree, &count);
 		*rows += times[tree] * count;
 	}
-	tide_look_away(copy, &snapshot);
-	return err ? fail(failure, err) : 0;
+	if (err)
+		fail(failure, err);
+	return tide_look_away(copy, &snapshot, err, failure);
 }
 
 static int check_copy(struct tide_backup *backup, struct tide *copy, struct progress *progress,
@@ -189,47 +192,119 @@ static int verify(struct tide_backup *backup, struct progress *progress,
 
 /* --- publishing --- */
 
-/* Nobody may be at the name, nor come to it meanwhile. */
-static int publish_beside(struct tide_backup *backup, struct failure *failure)
+/* Of the file that is replaced; a new one is ours. */
+static struct file_owner owner_of_target(const struct tide_backup *backup)
 {
-	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
 	struct file_facts file;
-	struct wake *wake;
-	bool alone, made;
-	int err;
 
-	snprintf(wake_path, sizeof wake_path, "%s-wake", backup->path);
-	err = file_look(wake_path, &file, failure);
-	if (err < 0)
-		return err;
-	made = err == END;
-	err = wake_open(&wake, wake_path, &alone, failure);
-	if (err)
-		return err;
-	if (!alone)
-		err = is_open(backup, wake_other(wake), failure);
+	if (file_look(backup->path, &file, NULL) == 0)
+		return file.owner;
+	return file_owner_new();
+}
+
+/* Claims the file that has the name, if there is one, and the new one: a process that
+ * finds either by any name is refused until this ends. */
+static int claim_both(struct tide_backup *backup, struct identity *old,
+	const struct wake *wake, struct failure *failure)
+{
+	struct file_facts file;
+	int err = file_look(backup->path, &file, failure);
+
+	if (!err)
+		err = identity_open(old, backup->path, false, failure);
+	if (!err)
+		err = identity_claim(old->fd, backup->path, wake_side(wake), failure);
+	if (!err)
+		err = file_give_to(backup->temporary.fd, backup->temporary.path,
+			&old->facts.owner, failure);
+	return err < 0 ? err : identity_claim(backup->temporary.fd, NULL, wake_side(wake),
+		failure);
+}
+
+/* With OPENING of the name held. */
+static int publish_locked(struct tide_backup *backup, const struct wake *wake, bool alone,
+	struct failure *failure)
+{
+	struct identity old = { .fd = -1 };
+	int err = alone ? 0 : is_open(backup, wake_other(wake), failure);
+
 	if (!err)
 		err = check_target(backup, failure);
 	if (!err)
+		err = claim_both(backup, &old, wake, failure);
+	if (!err)
 		err = temporary_publish(&backup->temporary, backup->path, backup->overwrite,
 			failure);
-	if (made && alone)           /* else it is somebody else's by now */
-		file_remove(wake_path, NULL);
+	identity_close(&old);
+	return err;
+}
+
+static int try_to_publish_beside(struct tide_backup *backup, struct failure *failure)
+{
+	struct file_owner owner = owner_of_target(backup);
+	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
+	struct wake *wake;
+	bool alone;
+	int err;
+
+	snprintf(wake_path, sizeof wake_path, "%s-wake", backup->path);
+	err = wake_open(&wake, wake_path, &owner, &alone, failure);
+	if (err)
+		return err;
+	err = publish_locked(backup, wake, alone, failure);
+	if (alone)                   /* else it is used by another process by now */
+		wake_take_back(wake);
 	wake_close(wake);
 	return err;
 }
 
-/* The store is open alone, so this is nobody's loss but that of a program which
- * uses LMDB on its own and has come meanwhile. If it has written, it is seen. */
+/* While another process opens the database that has the name, tries again. */
+static int publish_beside(struct tide_backup *backup, struct progress *progress,
+	struct failure *failure)
+{
+	const struct clock *clock = clock_system();
+	uint64_t began = clock_elapsed_ms(clock);
+	struct failure ours = { 0 };
+
+	for (;;) {
+		int err;
+
+		store_hold_forks();
+		err = try_to_publish_beside(backup, &ours);
+		store_release_forks();
+		if (err != ERR_BUSY || !ours.momentary ||
+				clock_elapsed_ms(clock) - began >= backup->busy_ms) {
+			if (err && failure)
+				*failure = ours;
+			return err;
+		}
+		clock_sleep_us(OPEN_AGAIN_US);
+		err = progress_step(progress, 0);
+		if (err)
+			return fail(failure, err);
+	}
+}
+
+/* The store is open alone, so only a program can be affected that uses LMDB on its own.
+ * If it has written, that is seen. */
 static int publish_in_place(struct tide_backup *backup, struct failure *failure)
 {
+	struct file_owner owner = owner_of_target(backup);
+	int err;
+
 	if (store_last_commit(backup->store) != backup->commit)
 		return fail_as(failure, ERR_BUSY, "%s: another program has written to it",
 			backup->path);
-	return temporary_publish(&backup->temporary, backup->path, true, failure);
+	err = file_give_to(backup->temporary.fd, backup->temporary.path, &owner, failure);
+	if (err)
+		return err;
+	err = identity_claim(backup->temporary.fd, NULL, wake_side(store_wake(backup->store)),
+		failure);
+	return err ? err : temporary_publish(&backup->temporary, backup->path, true, failure);
 }
 
-static int publish(struct tide_backup *backup, struct failure *failure)
+static int publish(struct tide_backup *backup, struct progress *progress,
+	struct failure *failure)
 {
 	struct file_facts file;
 	int err = file_look(backup->temporary.path, &file, failure);
@@ -239,7 +314,7 @@ static int publish(struct tide_backup *backup, struct failure *failure)
 			backup->temporary.path) : err;
 	backup->facts.bytes = file.size;
 	return backup->in_place ? publish_in_place(backup, failure)
-		: publish_beside(backup, failure);
+		: publish_beside(backup, progress, failure);
 }
 
 /* --- the task --- */
@@ -305,7 +380,7 @@ static int run_all(struct tide_backup *backup, struct progress *progress,
 	if (!err)
 		err = copy_check_pages(&backup->temporary, &pages, progress, failure);
 	if (!err)
-		err = copy_amend(&backup->temporary, pages, store_options(backup->store)->max_bytes,
+		err = copy_amend(&backup->temporary, pages,
 			renew_stamp, backup, failure);
 	if (!err)
 		err = verify(backup, progress, failure);
@@ -313,7 +388,7 @@ static int run_all(struct tide_backup *backup, struct progress *progress,
 		return err;
 	progress_begin(progress, TIDE_PUBLISHING, 0);
 	err = progress_step(progress, 0);
-	return err ? fail(failure, err) : publish(backup, failure);
+	return err ? fail(failure, err) : publish(backup, progress, failure);
 }
 
 static int run_backup(struct progress *progress, void *context, struct failure *failure)
@@ -369,6 +444,8 @@ int tide_backup_start(struct tide_backup **out, struct tide *tide,
 	backup->busy_ms = options->busy_ms;
 	file_spare_standard();
 	err = file_resolve(backup->path, options->path, failure);
+	if (!err)
+		err = file_check_directory(backup->path, failure);
 	if (!err)
 		err = check_names(backup, failure);
 	if (!err)

@@ -13,6 +13,10 @@
 
 #define BREAKS_PER_PAGE 256
 
+/* Five seconds altogether. */
+#define OPEN_TRIES 500
+#define OPEN_PAUSE_US 10000
+
 bool check_goes_on(struct check *check, int tree, int *err)
 {
 	check->breaks = *err == ERR_CORRUPT ? check->breaks + 1 : 0;
@@ -370,6 +374,7 @@ int check_store(struct store *store, struct tide_report *report, struct progress
 	struct check check = { .report = report, .progress = progress };
 	struct txn *pin;
 	int err = reader_open(&pin, store, failure);
+	int lost;
 
 	check_report_start(report);
 	if (err)
@@ -377,8 +382,9 @@ int check_store(struct store *store, struct tide_report *report, struct progress
 	err = careful_pin(pin, &check.fd, &check.facts, &check.faults, failure);
 	if (!err)
 		err = run(&check, failure);
+	lost = reader_verify(pin, failure);
 	reader_close(pin);
-	return err;
+	return lost ? lost : err;
 }
 
 int check_prepare(struct tide *tide, uint32_t *stale, struct failure *failure)
@@ -445,17 +451,34 @@ static int check_still(const char *path, struct tide_report *report, struct prog
 	return err;
 }
 
-int check_file(const char *path, struct tide_report *report, struct progress *progress,
+/* While another process opens or compacts the database, tries again. */
+static int open_to_check(struct tide **tide, const char *path, struct progress *progress,
 	struct failure *failure)
 {
 	struct tide_options options = { .path = path, .read_only = true };
-	struct tide *tide;
+	struct failure ours = { 0 };
+	int err = tide_open(tide, &options, &ours);
+
+	for (int tries = 1; err == ERR_BUSY && ours.momentary && tries < OPEN_TRIES; tries++) {
+		clock_sleep_us(OPEN_PAUSE_US);
+		err = progress_step(progress, 0);
+		err = err ? fail(&ours, err) : tide_open(tide, &options, &ours);
+	}
+	if (err && failure)
+		*failure = ours;
+	return err;
+}
+
+int check_file(const char *path, struct tide_report *report, struct progress *progress,
+	struct failure *failure)
+{
+	struct tide *tide = NULL;
 	bool moved;
 	int err = check_still(path, report, progress, &moved, failure);
 
 	if (!moved)
 		return err;
-	err = tide_open(&tide, &options, failure);
+	err = open_to_check(&tide, path, progress, failure);
 	if (!err)
 		err = check_all_rows(tide, report, progress, failure);
 	tide_close(tide);

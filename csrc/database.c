@@ -8,7 +8,6 @@
 #include "sys/file.h"
 
 /* How long opening waits for other writers. */
-#define BOOT_BUSY_MS 5000
 
 /* --- a new file --- */
 
@@ -64,14 +63,31 @@ static int read_stamp(struct tide *tide, struct failure *failure)
 	return err ? fail(failure, err) : 0;
 }
 
+/* waiter: the caller's place in the queue for the write lock, or NULL. */
+static int begin(struct tide *tide, struct tide_waiter *waiter, struct failure *failure)
+{
+	struct wake *wake = store_wake(tide->store);
+	int err = waiter ? lock_waiter_try(&waiter->lock) : wake_lock_try(wake);
+
+	if (err)
+		return wake_fail_busy(failure, wake_owner(wake), "%s", error_text(err));
+	err = transaction_begin(&tide->transaction, failure);
+	if (err)
+		wake_unlock(wake);
+	return err;
+}
+
 /* At a weaker durability level a power cut may take changes back. Then no
  * number that was given may be given again, so the numbers skip. */
 static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
 {
 	struct transaction *transaction = &tide->transaction;
+	struct tide_waiter *waiter = tide->waiter;
 	bool same;
-	int err = tide_begin(tide, failure);
+	int err;
 
+	tide->waiter = NULL;
+	err = begin(tide, waiter, failure);
 	if (err)
 		return err;
 	err = weak_boot_read(transaction->txn, &same);
@@ -92,7 +108,7 @@ static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
 	return err || !weak || same ? err : store_sync(tide->store, failure);
 }
 
-/* Whether the mark has to be looked at under the write lock. */
+/* Sets *due to true if the mark must be examined under the write lock. */
 static int mark_is_due(struct tide *tide, bool weak, bool *due, struct failure *failure)
 {
 	bool same;
@@ -106,33 +122,21 @@ static int mark_is_due(struct tide *tide, bool weak, bool *due, struct failure *
 	return 0;
 }
 
-/* Waits for other writers, about five seconds in all. */
-static int mark_boot_patiently(struct tide *tide, bool weak, struct failure *failure)
+static bool is_weak(const struct tide *tide)
 {
-	struct tide_waiter waiter = { .tide = tide, .lock = { .wake = store_wake(tide->store) } };
-	uint64_t began = tide_elapsed_ms();
-	int err = mark_boot(tide, weak, failure);
-
-	while (err == ERR_BUSY && tide_elapsed_ms() - began < BOOT_BUSY_MS) {
-		lock_waiter_sleep(&waiter.lock, BOOT_BUSY_MS);
-		tide->waiter = &waiter;
-		err = mark_boot(tide, weak, failure);
-	}
-	lock_waiter_leave(&waiter.lock);
-	return err;
+	return store_options(tide->store)->durability != DURABILITY_FULL;
 }
 
-static int check_boot(struct tide *tide, struct failure *failure)
+int tide_mark_boot(struct tide *tide, struct failure *failure)
 {
-	bool weak = store_options(tide->store)->durability != DURABILITY_FULL, due = false;
 	int err;
 
-	if (tide->read_only)
+	if (!tide->mark_due)
 		return 0;
-	err = mark_is_due(tide, weak, &due, failure);
-	if (err || !due)
-		return err;
-	return mark_boot_patiently(tide, weak, failure);
+	err = mark_boot(tide, is_weak(tide), failure);
+	if (!err)
+		tide->mark_due = false;
+	return err;
 }
 
 static int open_store(struct tide *tide, const struct tide_options *options,
@@ -199,9 +203,12 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 		tide->transaction.store = tide->store;
 		tide->transaction.catalog = &tide->catalog;
 		tide->transaction.secret = tide->stamp.secret;
-		err = check_boot(tide, failure);
+		if (!tide->read_only)
+			err = mark_is_due(tide, is_weak(tide), &tide->mark_due, failure);
 	}
-	if (err) {
+	if (!err)
+		err = tide_mark_boot(tide, failure);
+	if (err && !(err == ERR_BUSY && tide->mark_due)) {
 		tide_close(tide);
 		return err;
 	}
@@ -237,7 +244,6 @@ int tide_ready(const struct tide *tide, struct failure *failure)
 
 int tide_begin(struct tide *tide, struct failure *failure)
 {
-	struct wake *wake = store_wake(tide->store);
 	struct tide_waiter *waiter = tide->waiter;
 	int err;
 
@@ -246,13 +252,8 @@ int tide_begin(struct tide *tide, struct failure *failure)
 		return fail(failure, ERR_READ_ONLY);
 	if (tide->transaction.txn)
 		return fail(failure, ERR_NESTED);
-	err = waiter ? lock_waiter_try(&waiter->lock) : wake_lock_try(wake);
-	if (err)
-		return wake_fail_busy(failure, wake_owner(wake), "%s", error_text(err));
-	err = transaction_begin(&tide->transaction, failure);
-	if (err)
-		wake_unlock(wake);
-	return err;
+	err = tide_mark_boot(tide, failure);
+	return err ? err : begin(tide, waiter, failure);
 }
 
 int tide_commit(struct tide *tide, struct failure *failure)
@@ -413,10 +414,18 @@ int tide_look_at_commits(struct tide *tide, struct snapshot *snapshot, struct fa
 	return 0;
 }
 
-void tide_look_away(struct tide *tide, const struct snapshot *snapshot)
+int tide_look_away(struct tide *tide, const struct snapshot *snapshot, int err,
+	struct failure *failure)
 {
+	int lost = reader_verify(snapshot->txn, failure);
+
 	if (snapshot->txn == tide->reader)
 		reader_reset(tide->reader);
+	if (!lost)
+		return err;
+	tide->state_at = 0;      /* what was read may be of two moments: */
+	catalog_release(&tide->catalog);
+	return lost;
 }
 
 const struct table *tide_find(struct tide *tide, struct tide_table *table,
@@ -474,8 +483,7 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 	};
 	memcpy(info->database_id, tide->stamp.database_id, FILE_ID_BYTES);
 	memcpy(info->incarnation, tide->stamp.incarnation, FILE_ID_BYTES);
-	tide_look_away(tide, &snapshot);
-	return 0;
+	return tide_look_away(tide, &snapshot, 0, failure);
 }
 
 int tide_sync(struct tide *tide, struct failure *failure)

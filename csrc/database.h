@@ -19,6 +19,7 @@ struct tide {
 	bool read_only;
 	char *given_path;            /* absolute, if it is not the store's; else NULL */
 	uint64_t name_checked_ms;    /* by tide_elapsed_ms: see tide_check_name */
+	bool mark_due;               /* tide_mark_boot has work to do */
 	struct stamp stamp;
 	struct catalog catalog;
 	struct txn *reader;          /* kept; renewed for a page, then reset */
@@ -66,12 +67,16 @@ struct snapshot {
 	const struct state *state;
 };
 
-/* Takes a snapshot and refreshes the catalog; look_away lets go of it. */
+/* Takes a snapshot and refreshes the catalog; look_away releases it. */
 int tide_look(struct tide *tide, struct snapshot *snapshot, struct failure *failure);
 /* The same, but of the last commit even inside a transaction: streams show, and
  * number, only what is committed. (Meanwhile nobody else changes the catalog.) */
 int tide_look_at_commits(struct tide *tide, struct snapshot *snapshot, struct failure *failure);
-void tide_look_away(struct tide *tide, const struct snapshot *snapshot);
+
+/* Releases the snapshot. Returns err, or STORE if the snapshot was lost while it was read
+ * (reader_verify): then nothing of what was read may be given out. */
+int tide_look_away(struct tide *tide, const struct snapshot *snapshot, int err,
+	struct failure *failure);
 
 /* The table in the catalog as it is; NULL, with NOT_FOUND in failure. */
 const struct table *tide_find(struct tide *tide, struct tide_table *table,

@@ -64,8 +64,7 @@ static int start_now(struct tide_query *query, struct tide *tide, struct tide_ta
 		return err;
 	found = tide_find(tide, table, failure);
 	err = found ? start_range(query, tide, found, spec, failure) : ERR_NOT_FOUND;
-	tide_look_away(tide, &snapshot);
-	return err;
+	return tide_look_away(tide, &snapshot, err, failure);
 }
 
 static int start_at(struct tide_query *query, struct tide *tide, struct tide_table *table,
@@ -130,8 +129,7 @@ static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
 		return err;
 	found = tide_find(tide, &query->table, failure);
 	err = found ? fill(query, max, snapshot.txn, found, failure) : ERR_NOT_FOUND;
-	tide_look_away(tide, &snapshot);
-	return err;
+	return tide_look_away(tide, &snapshot, err, failure);
 }
 
 static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,
@@ -141,14 +139,16 @@ static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,
 	const struct table *found;
 	struct table room;
 	int err = tide_find_at(tide, snapshot, &query->table, &room, &found, failure);
+	int lost;
 
 	if (!err)
 		err = snapshot_enter(snapshot, failure);
 	if (err)
 		return err;
 	err = fill(query, max, snapshot->reader, found, failure);
+	lost = reader_verify(snapshot->reader, failure);
 	snapshot_leave(snapshot);
-	return err;
+	return lost ? lost : err;
 }
 
 /* Reads from the query's own snapshot, which is released by a fill that fails or gives an
@@ -174,10 +174,13 @@ static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max
 int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
-	if (query->pinned)
-		return fill_pinned(query, tide, max, failure);
-	return query->snapshot ? fill_at(query, tide, max, failure) :
+	int err = query->pinned ? fill_pinned(query, tide, max, failure) :
+		query->snapshot ? fill_at(query, tide, max, failure) :
 		fill_now(query, tide, max, failure);
+
+	if (err == ERR_STORE)
+		page_release(&query->page);      /* perhaps of two moments */
+	return err;
 }
 
 int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *item)

@@ -29,8 +29,7 @@ int tide_describe_table(struct tide *tide, struct tide_table *table,
 	found = tide_find(tide, table, failure);
 	if (found)
 		*row = &found->row;
-	tide_look_away(tide, &snapshot);
-	return found ? 0 : ERR_NOT_FOUND;
+	return tide_look_away(tide, &snapshot, found ? 0 : ERR_NOT_FOUND, failure);
 }
 
 int tide_table_names(struct tide *tide, struct buffer *names, struct failure *failure)
@@ -43,7 +42,9 @@ int tide_table_names(struct tide *tide, struct buffer *names, struct failure *fa
 	buffer_clear(names);
 	for (size_t i = 0; i < tide->catalog.count; i++)
 		buffer_put_counted(names, slice_of_text(tide->catalog.tables[i].row.name));
-	tide_look_away(tide, &snapshot);
+	err = tide_look_away(tide, &snapshot, 0, failure);
+	if (err)
+		return err;
 	return buffer_error(names) ? fail(failure, buffer_error(names)) : 0;
 }
 
@@ -57,7 +58,9 @@ int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failu
 	buffer_clear(ids);
 	for (size_t i = 0; i < tide->catalog.streams.count; i++)
 		buffer_put_u32(ids, tide->catalog.streams.all[i].row.id);
-	tide_look_away(tide, &snapshot);
+	err = tide_look_away(tide, &snapshot, 0, failure);
+	if (err)
+		return err;
 	return buffer_error(ids) ? fail(failure, buffer_error(ids)) : 0;
 }
 
@@ -91,8 +94,7 @@ static int get_in(struct tide *tide, const struct snapshot *snapshot, struct tid
 	int err = found ? get(tide, snapshot->txn, found, key, out, sequence, failure) :
 		ERR_NOT_FOUND;
 
-	tide_look_away(tide, snapshot);
-	return err;
+	return tide_look_away(tide, snapshot, err, failure);
 }
 
 int tide_get(struct tide *tide, struct tide_table *table, struct slice key,

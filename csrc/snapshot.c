@@ -163,6 +163,7 @@ int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	const struct table *found;
 	struct stored stored;
 	int err = tide_find_at(tide, snapshot, table, &room, &found, failure);
+	int lost;
 
 	*sequence = 0;
 	if (!err)
@@ -170,14 +171,16 @@ int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	if (err)
 		return err;
 	err = read_stored(tide, snapshot->reader, found, item, &stored, failure);
+	buffer_clear(out);
 	if (!err) {
-		buffer_clear(out);
 		buffer_put_slice(out, stored.item);
 		*sequence = stored.sequence;
-		err = buffer_error(out) ? fail(failure, ERR_NO_MEMORY) : 0;
 	}
+	lost = reader_verify(snapshot->reader, failure);
 	snapshot_leave(snapshot);
-	return err;
+	if (lost || err)
+		return lost ? lost : err;
+	return buffer_error(out) ? fail(failure, ERR_NO_MEMORY) : 0;
 }
 
 int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
@@ -196,6 +199,6 @@ int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
 		ERR_NOT_FOUND;
 	if (!err)
 		*sequence = stored.sequence;
-	tide_look_away(tide, &snapshot);
+	err = tide_look_away(tide, &snapshot, err, failure);
 	return err == END ? 0 : err;
 }

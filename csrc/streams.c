@@ -31,7 +31,9 @@ int tide_stream_of(struct tide *tide, struct slice name, struct slice label, uin
 		table ? table->row.newest_stream : 0;
 	if (*stream && !streams_find(&catalog->streams, *stream))
 		*stream = 0;
-	tide_look_away(tide, &snapshot);
+	err = tide_look_away(tide, &snapshot, 0, failure);
+	if (err)
+		return err;
 	if (*stream)
 		return 0;
 	if (label.len)
@@ -105,8 +107,7 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
 		if (err)
 			fail(failure, err);
 	}
-	tide_look_away(tide, &snapshot);
-	return err;
+	return tide_look_away(tide, &snapshot, err, failure);
 }
 
 int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row **row,
@@ -121,7 +122,9 @@ int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row 
 	found = streams_find(&tide->catalog.streams, stream);
 	if (found)
 		*row = &found->row;
-	tide_look_away(tide, &snapshot);
+	err = tide_look_away(tide, &snapshot, 0, failure);
+	if (err)
+		return err;
 	return found ? 0 : fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
 }
 
@@ -164,7 +167,7 @@ int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 		look_at_view(tide, &snapshot, &view);
 		err = feed_start(&feed->feed, stream, (struct position){ kinds[from], at }, &view,
 			failure);
-		tide_look_away(tide, &snapshot);
+		err = tide_look_away(tide, &snapshot, err, failure);
 	}
 	if (err)
 		tide_feed_finish(feed);
@@ -186,7 +189,9 @@ int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 		return err;
 	look_at_view(tide, &snapshot, &view);
 	err = feed_fill(&feed->feed, max, &view, failure);
-	tide_look_away(tide, &snapshot);
+	err = tide_look_away(tide, &snapshot, err, failure);
+	if (err == ERR_STORE)
+		tide_feed_reread(feed);          /* perhaps of two moments */
 	return err;
 }
 
@@ -279,8 +284,7 @@ int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
 	stream = streams_find(&tide->catalog.streams, feed->feed.stream);
 	err = stream ? fail_ended(&tide->catalog, &stream->row, failure) :
 		fail(failure, ERR_STREAM_ENDED);
-	tide_look_away(tide, &snapshot);
-	return err;
+	return tide_look_away(tide, &snapshot, err, failure);
 }
 
 void tide_feed_finish(struct tide_feed *feed)

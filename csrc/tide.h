@@ -44,9 +44,16 @@ struct tide_options {
 /* NO_FILE, NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT, PERMISSION,
  * VALIDATION (the path, or max_bytes above 64 TiB), OPTIONS (open in this process with
  * others), NAMESPACE, READERS_FULL, CORRUPT, FULL, DISK_FULL, NO_MEMORY, STORE. BUSY:
- * `alone` can't be had; or others were opening or compacting it for 10 s, or writing for
- * about 5 s while the file has to be told at which boot it is written: so long it waits. */
+ * `alone` can't be had; or, with failure->momentary set, another process is opening or
+ * compacting the database. One attempt, which never waits: the caller pauses and tries
+ * again. */
 int tide_open(struct tide **tide, const struct tide_options *options, struct failure *failure);
+
+/* Records in the file at which boot it is written, if tide_open could not because
+ * another process held the write lock: 0, or BUSY while one holds it still. To be
+ * called after tide_open; tide_begin calls it too. At a weaker durability level it
+ * flushes, so that no sequence number is used twice after a power cut. */
+int tide_mark_boot(struct tide *tide, struct failure *failure);
 void tide_close(struct tide *tide);          /* NULL is fine */
 
 /* To be called before each use of the handle: FORKED in a child that inherited it; then
@@ -76,7 +83,8 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 /* Flushes what weaker durability levels left in memory: STORE, DISK_FULL. */
 int tide_sync(struct tide *tide, struct failure *failure);
 
-/* Removes the reader slots of dead processes, whatever their pid; how many. */
+/* Removes the reader slots of dead processes, one with the pid of this process too;
+ * *cleared is their number. BUSY: a stopped process holds the slot lock. */
 int tide_clear_readers(struct tide *tide, uint32_t *cleared, struct failure *failure);
 
 /* The library below: "LMDB 0.9.24: ...". */
@@ -393,6 +401,12 @@ int tide_bell_wait(const struct tide_bell *bell, uint32_t ms);    /* END, INTERR
 /* Milliseconds until the next look, whether or not the descriptor is readable by then. */
 uint32_t tide_bell_timeout(const struct tide_bell *bell);
 void tide_bell_close(struct tide_bell *bell);        /* NULL is fine */
+
+/* --- pauses between two attempts to open (sys/pause.h) --- */
+
+int tide_pause_start(int *descriptor, uint32_t ms, struct failure *failure);
+int tide_pause_wait(int descriptor);         /* INTERRUPTED */
+void tide_pause_end(int descriptor);         /* -1 is fine */
 
 /* --- terminals, for command lines (sys/terminal.h) --- */
 

@@ -1,6 +1,7 @@
 /* waiting.c - the contract's waiting: for the write lock, and at a descriptor. */
 #include "base/memory.h"
 #include "database.h"
+#include "sys/pause.h"
 
 /* --- for the write lock --- */
 
@@ -131,4 +132,19 @@ void tide_bell_close(struct tide_bell *bell)
 	else
 		bell_close(bell->bell);
 	memory_give_back(bell);
+}
+
+int tide_pause_start(int *descriptor, uint32_t ms, struct failure *failure)
+{
+	return pause_start(descriptor, ms, failure);
+}
+
+int tide_pause_wait(int descriptor)
+{
+	return pause_wait(descriptor);
+}
+
+void tide_pause_end(int descriptor)
+{
+	pause_end(descriptor);
 }

@@ -10,6 +10,7 @@
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define END 1
@@ -132,6 +133,7 @@ struct failure {
 	int err;             /* enum error */
 	int system;          /* errno, or LMDB's own number; 0 if neither */
 	int64_t pid;         /* BUSY: who has what is wanted; 0 if unknown */
+	bool momentary;      /* BUSY: the cause lasts milliseconds; retry after a pause */
 	uint64_t first;      /* TRIMMED: the range of sequence numbers lost */
 	uint64_t last;
 	char message[256];   /* a whole sentence; a long one lacks its middle */

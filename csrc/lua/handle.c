@@ -20,6 +20,7 @@ const char WAITER_TYPE[] = "tidetable.core.waiter";
 const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
 const char BACKUP_TYPE[] = "tidetable.core.backup";
 const char CHECKUP_TYPE[] = "tidetable.core.checkup";
+const char PAUSE_TYPE[] = "tidetable.core.pause";
 const char CLOCK_TYPE[] = "tidetable.core.clock";
 
 /* Up to CHARGED_FROM bytes held by the children of a database are not worth a step of the
@@ -306,7 +307,8 @@ static int close_database(lua_State *L)
 	return 0;
 }
 
-/* open(path | nil for memory, read_only, create, durability, max_bytes, clock, alone) */
+/* open(path | nil for memory, read_only, create, durability, max_bytes, clock, alone)
+ * -> database; or nil, err, code, whether to try again after a pause. Never waits. */
 static int open_database(lua_State *L)
 {
 	struct tide_options options = {
@@ -333,7 +335,25 @@ static int open_database(lua_State *L)
 	err = tide_open(&database->tide, &options, &failure);
 	if (err && collect_forgotten(L, &failure))
 		err = tide_open(&database->tide, &options, &failure);
-	return err ? return_failure(L, &failure) : 1;
+	if (err) {
+		int results = return_failure(L, &failure);
+
+		lua_pushboolean(L, err == ERR_BUSY && failure.momentary);
+		return results + 1;
+	}
+	return 1;
+}
+
+/* mark_boot(db): the rest of opening, which needs the write lock */
+static int mark_boot(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	if (tide_mark_boot(database->tide, &failure))
+		return return_failure(L, &failure);
+	lua_pushboolean(L, 1);
+	return 1;
 }
 
 static int is_closed(lua_State *L)
@@ -447,6 +467,7 @@ void open_databases(lua_State *L)
 		{ "open", open_database },
 		{ "close", close_database },
 		{ "is_closed", is_closed },
+		{ "mark_boot", mark_boot },
 		{ "ready", ready },
 		{ "info", info },
 		{ "check_name", check_name },

@@ -29,6 +29,7 @@ extern const char WAITER_TYPE[];
 extern const char SNAPSHOT_TYPE[];
 extern const char BACKUP_TYPE[];
 extern const char CHECKUP_TYPE[];
+extern const char PAUSE_TYPE[];
 extern const char CLOCK_TYPE[];
 extern const char RECORD_TYPE[];
 
@@ -165,6 +166,7 @@ void open_clocks(lua_State *L);
 void open_checks(lua_State *L);
 void open_terminals(lua_State *L);
 void open_inputs(lua_State *L);
+void open_pauses(lua_State *L);
 
 /* The clock at index, which may be nil: then NULL. */
 struct clock *opt_clock(lua_State *L, int index);

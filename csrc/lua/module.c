@@ -34,6 +34,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_terminals(L);
 	open_inputs(L);
 	open_checks(L);
+	open_pauses(L);
 	open_values(L);
 	lua_setfield(L, -2, "values");
 	lua_pushliteral(L, TIDE_VERSION);

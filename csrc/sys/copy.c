@@ -37,6 +37,8 @@ struct pump {
 	int socket;              /* our end */
 	const struct temporary *to;
 	struct wake *wake;       /* whose lock is held; NULL: no more */
+	struct wake *slots;      /* whose slot lock is held; NULL: none */
+	bool marked;             /* slot_lock_writer_begins was called */
 	uint32_t page_bytes;
 	uint64_t bytes;
 	uint64_t pages;          /* told to the progress */
@@ -70,9 +72,19 @@ static void *run_copier(void *context)
 
 static void let_writers_in(struct pump *pump)
 {
-	if (pump->wake)
-		wake_unlock(pump->wake);
+	if (!pump->wake)
+		return;
+	if (pump->marked)
+		slot_lock_writer_ends(pump->wake);
+	wake_unlock(pump->wake);
 	pump->wake = NULL;
+}
+
+/* LMDB takes a reader slot before it writes the first byte. */
+static void let_readers_in(struct pump *pump)
+{
+	slot_lock_release(pump->slots);
+	pump->slots = NULL;
 }
 
 static int write_failed(const struct pump *pump, int system, const char *what)
@@ -129,6 +141,7 @@ static int pump_all(struct pump *pump)
 			continue;
 		if (got < 0)
 			return fail_as(pump->failure, ERR_STORE, "the copy's socket failed");
+		let_readers_in(pump);
 		let_writers_in(pump);
 		if (got == 0)
 			return 0;
@@ -161,14 +174,24 @@ static int start_copier(struct copier *copier, struct failure *failure)
 
 static int copy_through_socket(struct store *store, struct copier *copier, struct pump *pump)
 {
-	int err = start_copier(copier, pump->failure);
+	int err;
 
+	if (slot_lock_take(store->wake))
+		return lmdb_failed(store, STORE_SLOTS_BUSY, pump->failure);
+	pump->slots = store->wake;
+	pump->marked = pump->wake && !slot_lock_is_needed(pump->wake);
+	if (pump->marked)
+		slot_lock_writer_begins(pump->wake);
+	err = start_copier(copier, pump->failure);
+	if (!err) {
+		err = pump_all(pump);
+		shutdown(pump->socket, SHUT_RDWR);   /* LMDB's next write fails */
+		pthread_join(copier->thread, NULL);
+	}
+	let_readers_in(pump);
 	if (err)
 		return err;
-	err = pump_all(pump);
-	shutdown(pump->socket, SHUT_RDWR);   /* LMDB's next write fails */
-	pthread_join(copier->thread, NULL);
-	if (!err && copier->rc)
+	if (copier->rc)
 		err = lmdb_failed(store, copier->rc, pump->failure);
 	return err;
 }
@@ -246,10 +269,18 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 
 	readers_add(store, &slot);
 	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* what can be cured, is */
-	err = rc ? lmdb_failed(store, rc, failure)
-		: copy_snapshot(store, mdb_txn_id(mdb), &pump, compact, phase);
-	if (!rc) {
-		mdb_txn_abort(mdb);
+	if (rc) {
+		err = lmdb_failed(store, rc, failure);
+	} else {
+		readers_locate(store, &slot);
+		err = copy_snapshot(store, mdb_txn_id(mdb), &pump, compact, phase);
+		if (!readers_holds(store, &slot, mdb_txn_id(mdb)))
+			err = fail_as(failure, ERR_STORE, "%s: another program freed the snapshot"
+				" that was being copied", store->path);
+		if (readers_has(store, &slot))
+			mdb_txn_abort(mdb);
+		else
+			readers_leave_behind(mdb);
 		gate_leave(store);
 	}
 	readers_remove(store, &slot);
@@ -269,17 +300,17 @@ int copy_check_pages(const struct temporary *copy, uint64_t *page_count,
 	return err;
 }
 
-int copy_amend(const struct temporary *copy, uint64_t page_count, uint64_t max_bytes,
+int copy_amend(const struct temporary *copy, uint64_t page_count,
 	int (*amend)(struct txn *txn, void *context, struct failure *failure), void *context,
 	struct failure *failure)
 {
 	struct store_options options = {
-		.max_bytes = max_bytes,
+		.max_bytes = 1,          /* the file and the reserve are mapped, and no more */
 		.durability = DURABILITY_FULL,
 		.clock = clock_system(),
 		.fill = amend,
 		.context = context,
 	};
 
-	return engine_fill(&options, copy->path, copy->path, page_count, failure);
+	return engine_fill(&options, copy->path, copy, page_count, failure);
 }

@@ -30,7 +30,7 @@ int copy_check_pages(const struct temporary *copy, uint64_t *page_count,
 	struct progress *progress, struct failure *failure);
 
 /* One transaction on the copy, which nobody else knows yet; flushed. */
-int copy_amend(const struct temporary *copy, uint64_t page_count, uint64_t max_bytes,
+int copy_amend(const struct temporary *copy, uint64_t page_count,
 	int (*amend)(struct txn *txn, void *context, struct failure *failure), void *context,
 	struct failure *failure);
 

@@ -15,6 +15,8 @@
 
 #include "base/memory.h"
 #include "sys/address_space.h"
+#include "sys/file_system.h"
+#include "sys/links.h"
 #include "sys/lmdb_store.h"
 #include "sys/survey.h"
 #include "sys/temporary.h"
@@ -50,17 +52,29 @@ int engine_error(int fd, int rc)
 		return ERR_TOO_BIG;
 	case MDB_READERS_FULL:
 		return ERR_READERS_FULL;
-	case MDB_MAP_RESIZED:
+	case MDB_MAP_RESIZED: case STORE_SLOTS_BUSY:
 		return ERR_BUSY;
 	default:
 		return rc > 0 ? file_write_error(fd, rc) : ERR_STORE;
 	}
 }
 
+static int fail_slots_busy(struct failure *failure, const struct store *store)
+{
+	wake_fail_busy(failure, slot_lock_owner(store->wake),
+		"%s: the lock on the reader slots is held by another process, which may be stopped",
+		store->path);
+	if (failure)
+		failure->momentary = true;
+	return ERR_BUSY;
+}
+
 int engine_fail(struct failure *failure, const struct store *store, int rc, const char *what)
 {
 	int err = engine_error(store->fd, rc);
 
+	if (rc == STORE_SLOTS_BUSY)
+		return fail_slots_busy(failure, store);
 	if (rc == MDB_MAP_RESIZED)
 		fail_as(failure, err, "%s: another process let the file grow beyond this one's"
 			" map, and a snapshot is open on that: try again when it has ended",
@@ -168,7 +182,27 @@ static bool is_transient(int rc)
 	return rc == MDB_INVALID || rc == EAGAIN || rc == EINVAL || rc == ENOENT;
 }
 
-static int environment_open(struct store *store, const char *path, uint64_t page_count,
+/* LMDB gets the files by descriptor: path is only for messages, and for a machine
+ * without /proc. */
+static int open_by_descriptor(struct store *store, int fd, const char *path, unsigned flags,
+	struct failure *failure)
+{
+	struct links links;
+	int lock_fd = flags & MDB_NOLOCK ? -1 : store->lock.fd;
+	int err = links_make(&links, fd, lock_fd, path, failure);
+	int rc;
+
+	if (err)
+		return err;
+	rc = mdb_env_open(store->env, links.path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
+	links_remove(&links);
+	if (rc == MDB_VERSION_MISMATCH)      /* the lock file's: pages_look passed the data file */
+		return fail_as(failure, ERR_BUSY, "%s: a program with another version of LMDB, whose"
+			" lock file has another format, has the database open", path);
+	return rc ? engine_fail(failure, store, rc, "can't be opened") : 0;
+}
+
+static int environment_open(struct store *store, int fd, const char *path, uint64_t page_count,
 	unsigned flags, struct failure *failure)
 {
 	int err;
@@ -180,16 +214,12 @@ static int environment_open(struct store *store, const char *path, uint64_t page
 	mdb_env_set_maxdbs(store->env, TREE_COUNT);
 	err = set_map(store, page_count, failure);
 	if (!err)
-		rc = mdb_env_open(store->env, path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
-	if (!err && !rc)
-		return 0;
-
-	mdb_env_close(store->env);
-	store->env = NULL;
-	if (rc == MDB_VERSION_MISMATCH)      /* the lock file's: pages_look passed the data file */
-		return fail_as(failure, ERR_BUSY, "%s: a program with another version of LMDB, whose"
-			" lock file has another format, has the database open", path);
-	return err ? err : engine_fail(failure, store, rc, "can't be opened");
+		err = open_by_descriptor(store, fd, path, flags, failure);
+	if (err) {
+		mdb_env_close(store->env);
+		store->env = NULL;
+	}
+	return err;
 }
 
 static int environment_open_patiently(struct store *store, uint64_t page_count, unsigned flags,
@@ -201,7 +231,8 @@ static int environment_open_patiently(struct store *store, uint64_t page_count, 
 	for (int attempt = 0; attempt < OPEN_ATTEMPTS; attempt++) {
 		if (attempt)
 			clock_sleep_us(OPEN_RETRY_US);
-		err = environment_open(store, store->path, page_count, flags, &ours);
+		err = environment_open(store, store->data.fd, store->path, page_count, flags,
+			&ours);
 		if (!err || !is_transient(ours.system))
 			break;
 	}
@@ -251,18 +282,28 @@ static int open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
 	return missing ? MDB_CORRUPTED : 0;
 }
 
+static int begin_first(struct store *store, MDB_txn **mdb)
+{
+	int rc;
+
+	if (slot_lock_take(store->wake))
+		return STORE_SLOTS_BUSY;
+	rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, mdb);
+	if (rc == MDB_READERS_FULL && !mdb_reader_check(store->env, NULL))
+		rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, mdb);
+	slot_lock_release(store->wake);
+	return rc;
+}
+
 /* Handles stay only if the transaction that opened them commits, and no other
  * may be open meanwhile: so this is the first. It waits for nobody. */
 static int open_trees_of_file(struct store *store, struct failure *failure)
 {
 	MDB_txn *mdb;
-	int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb);
+	int rc = begin_first(store, &mdb);
 
-	if (rc == MDB_READERS_FULL && !mdb_reader_check(store->env, NULL))
-		rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb);
 	if (rc)
 		return txn_begin_failed(store, rc, failure);
-
 	rc = open_trees(store, mdb, 0);
 	if (rc) {
 		mdb_txn_abort(mdb);
@@ -303,26 +344,13 @@ static int look_patiently(struct store *store, int fd, bool alone, struct pages_
 static int look_first(struct store *store, bool alone, struct pages_facts *pages,
 	struct failure *failure)
 {
-	struct file_facts file;
-	int flags = store->options.read_only ? O_RDONLY : O_RDWR;
-	int fd;
-	int err = file_open(&fd, store->path, flags, &file, failure);
+	int fd = store->data.fd;
+	int err = look_patiently(store, fd, alone, pages, failure);
 
-	if (err)
-		return err;
-	err = file_check_local(fd, store->path, failure);
-	if (!err)
-		err = look_patiently(store, fd, alone, pages, failure);
 	/* While others are at work the pages change under a walk. */
 	if (!err && alone && pages->file_pages < pages->page_count)
 		err = survey_first(fd, store->path, pages, NULL, failure);
-	close(fd);
-	store->device = file.device;
-	store->inode = file.inode;
 	store->page_bytes = pages->page_bytes;
-	if (!err && !wake_identify(store->wake, file.device, file.inode))
-		err = fail_as(failure, ERR_BUSY, "%s: is a new file of that name, and another"
-			" process still has the old one open", store->path);
 	return err;
 }
 
@@ -336,7 +364,7 @@ int store_recognise(const char *path, struct failure *failure)
 
 	if (err)
 		return err;
-	err = file_check_local(fd, path, &ours);
+	err = file_system_check_local(fd, path, &ours);
 	if (!err)
 		err = pages_look(fd, path, &pages, &ours);
 	close(fd);
@@ -351,7 +379,8 @@ static bool is_meta_descriptor(const struct store *store, int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	return flags >= 0 && flags & O_DSYNC && file_is(fd, store->device, store->inode);
+	return flags >= 0 && flags & O_DSYNC &&
+		file_is(fd, store->data.facts.device, store->data.facts.inode);
 }
 
 /* LMDB does not tell its descriptor for meta pages, but opens it right after the other;
@@ -378,7 +407,8 @@ static int check_same_file(struct store *store, struct failure *failure)
 	int err = file_look(store->path, &file, failure);
 
 	mdb_env_get_fd(store->env, &store->fd);
-	if (!err && (file.device != store->device || file.inode != store->inode ||
+	if (!err && (file.device != store->data.facts.device ||
+			file.inode != store->data.facts.inode ||
 			!file_is_at(store->fd, store->path)))
 		err = END;
 	if (err == END)
@@ -391,12 +421,25 @@ static int check_same_file(struct store *store, struct failure *failure)
 	return err;
 }
 
-static int prepare_lock(const struct store *store, struct failure *failure)
+/* Opens the lock file unless engine_create has done so. */
+static int open_lock(struct store *store, bool alone, struct failure *failure)
 {
 	char path[PATH_MAX + FILE_SUFFIX_MAX];
+	struct file_facts *facts = &store->lock.facts;
+	int err = 0;
 
 	snprintf(path, sizeof path, "%s-lock", store->path);
-	return file_prepare_lock(path, STORE_LOCK_BYTES, failure);
+	if (store->lock.fd < 0)
+		err = lock_file_open(&store->lock, path, alone ? &store->owner : NULL,
+			STORE_LOCK_BYTES, failure);
+	if (err == ERR_NO_FILE && !alone)
+		err = END;
+	if (!err && !wake_identify_lock(store->wake, facts->device, facts->inode))
+		err = END;
+	if (err == END)
+		return wake_fail_busy(failure, wake_other(store->wake), "%s: was removed or"
+			" replaced while the database is open; close it everywhere", path);
+	return err;
 }
 
 /* A name that is not on the disk takes the whole file with it when the power
@@ -408,11 +451,11 @@ static int keep_name(struct store *store, struct failure *failure)
 	int err;
 
 	if (store->options.in_memory || store->options.read_only ||
-			wake_named(store->wake) == store->inode)
+			wake_named(store->wake) == store->data.facts.inode)
 		return 0;
 	err = file_keep_name(store->fd, store->path, failure);
 	if (!err)
-		wake_set_named(store->wake, store->inode);
+		wake_set_named(store->wake, store->data.facts.inode);
 	return err;
 }
 
@@ -420,7 +463,7 @@ static void clear_stale(struct store *store)
 {
 	int count = 0;
 
-	if (mdb_reader_check(store->env, &count) == 0)
+	if (readers_check(store, &count) == 0)
 		atomic_store(&store->cleared, (uint32_t)count);
 }
 
@@ -431,18 +474,20 @@ int engine_open(struct store *store, bool alone, struct failure *failure)
 	int err;
 
 	if (store->options.read_only)
-		flags = MDB_RDONLY;
+		flags = store->bare ? MDB_RDONLY | MDB_NOLOCK : MDB_RDONLY;
 	err = look_first(store, alone, &pages, failure);
-	if (!err)
-		err = prepare_lock(store, failure);
-	if (!err)
-		err = recovery_map(store, pages.commit, failure);
+	if (!err && !store->bare)
+		err = open_lock(store, alone, failure);
+	if (!err && !store->bare)
+		recovery_begin(store, pages.commit);
 	if (!err)
 		err = environment_open_patiently(store, pages.page_count, flags, failure);
+	if (!err && !store->bare)
+		err = lock_file_hold(&store->lock, store->path, failure);
+	if (!err && !store->bare)
+		err = lock_mutexes_check(store, alone, failure);
 	if (!err)
 		err = check_same_file(store, failure);
-	if (!err)
-		err = lock_file_join(store, alone, failure);
 	if (!err)
 		err = map_metas(store, failure);
 	if (!err)
@@ -463,10 +508,12 @@ void engine_close(struct store *store)
 	if (store->metas)
 		munmap((void *)(uintptr_t)store->metas, 2 * (size_t)store->page_bytes);
 	store->metas = NULL;
-	recovery_unmap(store);
+	store->published = NULL;
 	if (store->env)
-		lock_file_leave(store);
+		mdb_env_close(store->env);
+	store->env = NULL;
 	store->fd = store->meta_fd = -1;
+	lock_file_close(&store->lock);
 }
 
 /* --- creation --- */
@@ -494,8 +541,8 @@ static int fill(struct store *store, struct failure *failure)
 	return rc ? engine_fail(failure, store, rc, "can't be created") : err;
 }
 
-int engine_fill(const struct store_options *options, const char *name, const char *path,
-	uint64_t page_count, struct failure *failure)
+int engine_fill(const struct store_options *options, const char *name,
+	const struct temporary *made, uint64_t page_count, struct failure *failure)
 {
 	struct store *maker = memory_zeroed(sizeof *maker);
 	int rc;
@@ -506,8 +553,9 @@ int engine_fill(const struct store_options *options, const char *name, const cha
 	maker->options = *options;
 	snprintf(maker->path, sizeof maker->path, "%s", name);
 	maker->page_bytes = pages_this_machine();
-	maker->fd = maker->lock_fd = -1;
-	err = environment_open(maker, path, page_count, MDB_NOLOCK | MDB_NOSYNC, failure);
+	maker->fd = maker->lock.fd = maker->data.fd = -1;
+	err = environment_open(maker, made->fd, made->path, page_count,
+		MDB_NOLOCK | MDB_NOSYNC, failure);
 	if (!err) {
 		mdb_env_get_fd(maker->env, &maker->fd);
 		fcntl(maker->fd, F_SETFD, FD_CLOEXEC);
@@ -526,13 +574,13 @@ int engine_create(struct store *store, struct failure *failure)
 	struct temporary made;
 	struct file_facts file;
 	/* First, so that a file that got its name can be opened too. */
-	int err = prepare_lock(store, failure);
+	int err = open_lock(store, true, failure);
 
 	if (!err)
 		err = temporary_make(&made, store->path, failure);
 	if (err)
 		return err;
-	err = engine_fill(&store->options, store->path, made.path, 2, failure);
+	err = engine_fill(&store->options, store->path, &made, 2, failure);
 	wake_set_named(store->wake, 0);      /* the inode may be one that was used before */
 	if (!err)
 		err = temporary_publish(&made, store->path, false, failure);

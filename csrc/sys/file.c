@@ -3,23 +3,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "sys/lmdb_layout.h"
 
 #define OPEN_FLAGS (O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+#define POPULATE_WRITE 23               /* MADV_POPULATE_WRITE; older headers lack it */
 #define RENAME_WITHOUT_OVERWRITING 1u   /* RENAME_NOREPLACE; musl's headers lack it */
-
-/* Smallest size of a lock file in use: its header and one reader. */
-#define LOCK_SMALLEST LMDB_LOCK_BYTES(1)
 
 /* A disk with less than this left is full: LMDB's writes are up to 256 KiB, a
  * failed one has taken what there was. */
@@ -147,6 +147,7 @@ static void note_facts(struct file_facts *facts, const struct stat *stat)
 	facts->inode = stat->st_ino;
 	facts->size = (uint64_t)stat->st_size;
 	facts->allocated = (uint64_t)stat->st_blocks * 512;
+	facts->owner = (struct file_owner){ stat->st_uid, stat->st_gid, stat->st_mode & 0666 };
 }
 
 int file_look(const char *path, struct file_facts *facts, struct failure *failure)
@@ -227,26 +228,133 @@ void file_close(int fd)
 	close(fd);
 }
 
-int file_open_or_make(int *fd, const char *path, struct file_facts *facts,
+/* The blocks of a mapped side file must stay where they are: with copy-on-write a
+ * store into the map needs a free block, and on a full disk there is none. Only
+ * btrfs knows the flag; elsewhere the call fails, and nothing is lost. */
+static void forbid_copy_on_write(int fd)
+{
+	int flags = 0;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+		flags |= FS_NOCOW_FL;
+		ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+}
+
+int file_check_writable(void *map, size_t len, const char *path, struct failure *failure)
+{
+	int status;
+
+	do
+		status = madvise(map, len, POPULATE_WRITE);
+	while (status && errno == EINTR);
+	/* EINVAL: the kernel is older than the call (5.14). */
+	if (status == 0 || errno == EINVAL)
+		return 0;
+	if (errno == EFAULT)
+		return fail_with(failure, ERR_DISK_FULL, "%s: its pages can't be written", path);
+	return file_fail(failure, errno, path, "its pages can't be written");
+}
+
+struct file_owner file_owner_new(void)
+{
+	return (struct file_owner){ geteuid(), getegid(), 0600 };
+}
+
+int file_give_to(int fd, const char *path, const struct file_owner *owner,
 	struct failure *failure)
+{
+	uint32_t mode = owner->mode;
+	struct stat stat;
+
+	if (fstat(fd, &stat))
+		return file_fail(failure, errno, path, "can't look at it");
+	if (stat.st_uid != owner->uid && fchown(fd, owner->uid, (gid_t)-1))
+		return file_fail(failure, errno, path, "can't be given to the database's owner");
+	if (stat.st_gid != owner->gid && fchown(fd, (uid_t)-1, owner->gid))
+		mode &= ~(uint32_t)S_IRWXG;
+	if ((stat.st_mode & 0777) != mode && fchmod(fd, mode))
+		return file_fail(failure, errno, path, "can't be given the database's mode");
+	return 0;
+}
+
+/* Root has no use for what another user has prepared: it could be cut off while it is
+ * mapped. What root has made before is given to the owner. */
+static int check_owner(int fd, const char *path, const struct file_owner *owner,
+	const struct file_facts *facts, struct failure *failure)
+{
+	if (!owner || facts->owner.uid == owner->uid)
+		return 0;
+	if (geteuid() == 0 && facts->owner.uid == 0)
+		return file_give_to(fd, path, owner, failure);
+	return fail_as(failure, ERR_PERMISSION, "%s: belongs to another user than the database",
+		path);
+}
+
+static int make_side_file(int *fd, const char *path, const struct file_owner *owner,
+	struct failure *failure)
+{
+	int err = file_make(fd, path, failure);
+
+	if (err)
+		return err;
+	forbid_copy_on_write(*fd);
+	if (!owner || geteuid())
+		return 0;
+	err = file_give_to(*fd, path, owner, failure);
+	if (err) {
+		unlink(path);
+		close(*fd);
+		*fd = -1;
+	}
+	return err;
+}
+
+int file_open_or_make(int *fd, const char *path, const struct file_owner *owner,
+	struct file_facts *facts, bool *made, struct failure *failure)
 {
 	struct failure ours = { 0 };
 	int err = 0;
 
+	*made = false;
 	/* Whoever removes and makes the file all the time is given up on. */
 	for (int attempt = 0; attempt < 10; attempt++) {
 		err = file_open(fd, path, O_RDWR, facts, &ours);
 		if (err != ERR_NO_FILE)
 			break;
-		err = file_make(fd, path, &ours);
+		err = make_side_file(fd, path, owner, &ours);
+		*made = !err;
 		if (!err)
-			return check(fd, path, facts, failure);
+			err = check(fd, path, facts, &ours);
 		if (ours.system != EEXIST)
 			break;
+	}
+	if (!err) {
+		err = check_owner(*fd, path, owner, facts, &ours);
+		if (err) {
+			close(*fd);
+			*fd = -1;
+		}
 	}
 	if (err && failure)
 		*failure = ours;
 	return err;
+}
+
+int file_check_directory(const char *path, struct failure *failure)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[PATH_MAX];
+	struct stat found;
+
+	snprintf(directory, sizeof directory, "%.*s", (int)(slash - path) + 1, path);
+	if (stat(directory, &found))
+		return file_fail(failure, errno, directory, "can't look at it");
+	if (!(found.st_mode & S_IWOTH) || found.st_mode & S_ISVTX)
+		return 0;
+	return fail_as(failure, ERR_PERMISSION, "%s: everybody may write to this directory, and"
+		" so exchange the files in it; set the sticky bit (chmod +t) or take the"
+		" permission away", directory);
 }
 
 bool file_is_at(int fd, const char *path)
@@ -263,6 +371,21 @@ bool file_is(int fd, uint64_t device, uint64_t inode)
 	struct stat stat;
 
 	return fstat(fd, &stat) == 0 && stat.st_dev == device && stat.st_ino == inode;
+}
+
+bool file_is_zero(int fd, uint64_t size)
+{
+	static const char zeros[4096];
+	char bytes[sizeof zeros];
+
+	for (uint64_t at = 0; at < size; at += sizeof bytes) {
+		size_t len = size - at < sizeof bytes ? (size_t)(size - at) : sizeof bytes;
+
+		if (pread(fd, bytes, len, (off_t)at) != (ssize_t)len ||
+				memcmp(bytes, zeros, len) != 0)
+			return false;
+	}
+	return true;
 }
 
 int file_reserve(int fd, const char *path, uint64_t size, struct failure *failure)
@@ -364,99 +487,42 @@ int file_remove(const char *path, struct failure *failure)
 	return 0;
 }
 
-int file_check_local(int fd, const char *path, struct failure *failure)
+static bool make_directory_in(char path[PATH_MAX], const char *parent, const char *name)
 {
-	/* Kernel numbers, include/uapi/linux/magic.h and the file systems' own. */
-	static const struct {
-		uint32_t type;
-		const char *name;
-	} remote[] = {
-		{ 0x6969, "NFS" }, { 0x517b, "SMB" }, { 0xff534d42, "CIFS" },
-		{ 0xfe534d42, "SMB2" }, { 0x01021997, "9p" }, { 0x5346414f, "AFS" },
-		{ 0x73757245, "Coda" }, { 0x00c36400, "Ceph" }, { 0x564c, "NCP" },
-	};
-	struct statfs disk;
-
-	if (fstatfs(fd, &disk))
-		return file_fail(failure, errno, path, "can't tell its file system");
-	for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
-		if (remote[i].type == (uint32_t)disk.f_type)
-			return fail_as(failure, ERR_STORE,
-				"%s: is on a network's file system (%s); a database needs a local disk",
-				path, remote[i].name);
-	return 0;
-}
-
-/* Who has locks on LMDB's lock file? LMDB's are process locks; asking with an
- * open-file-description lock makes our own process's show too. LMDB locks byte
- * 0 while it has the file open, and the byte of its pid while it reads. */
-static pid_t lock_holder(int fd, off_t at)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
-
-	if (fcntl(fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
-		return 0;
-	return lock.l_pid ? lock.l_pid : -1;
-}
-
-int file_prepare_lock(const char *path, uint64_t size, struct failure *failure)
-{
-	struct file_facts facts;
-	pid_t holder;
-	int fd;
-	int err = file_open_or_make(&fd, path, &facts, failure);
-
-	if (err)
-		return err;
-	holder = lock_holder(fd, 0);
-	if (holder == getpid() || lock_holder(fd, getpid()) == getpid())
-		/* Not closed, on purpose: closing drops the locks that the
-		 * process has on the file, whoever in it took them. */
-		return fail_as(failure, ERR_OPTIONS,
-			"%s: this process has it open through another LMDB binding", path);
-
-	if (holder && facts.size < LOCK_SMALLEST)
-		err = fail_as(failure, ERR_STORE, "%s: is damaged and in use", path);
-	else if (holder)
-		err = facts.allocated < facts.size
-			? file_reserve(fd, path, facts.size, failure) : 0;
-	else if (facts.size < size || facts.allocated < facts.size)
-		err = file_reserve(fd, path, facts.size < size ? size : facts.size, failure);
-	close(fd);
-	return err;
-}
-
-int64_t file_lock_owner(const char *path)
-{
-	struct file_facts facts;
-	pid_t holder;
-	int fd;
-
-	if (file_open(&fd, path, O_RDWR, &facts, NULL))
-		return 0;
-	holder = lock_holder(fd, 0);
-	if (holder == getpid() || lock_holder(fd, getpid()) == getpid())
-		return getpid();         /* not closed, as above */
-	close(fd);
-	return holder;
-}
-
-static bool make_directory_in(char path[PATH_MAX], const char *parent)
-{
-	int len = snprintf(path, PATH_MAX, "%s/tidetable-XXXXXX", parent);
+	int len = snprintf(path, PATH_MAX, "%s/%sXXXXXX", parent, name);
 
 	return len > 0 && len < PATH_MAX - 32 && mkdtemp(path);
 }
 
-int file_memory_directory(char path[PATH_MAX], struct failure *failure)
+static bool make_temporary_directory(char path[PATH_MAX], const char *name)
 {
 	const char *chosen = getenv("TMPDIR");
 
-	if (make_directory_in(path, "/dev/shm"))
+	return make_directory_in(path, "/dev/shm", name) ||
+		(chosen && *chosen == '/' && make_directory_in(path, chosen, name)) ||
+		make_directory_in(path, "/tmp", name);
+}
+
+int file_memory_directory(char path[PATH_MAX], struct failure *failure)
+{
+	if (make_temporary_directory(path, "tidetable-"))
 		return 0;
-	if (chosen && *chosen == '/' && make_directory_in(path, chosen))
-		return 0;
-	if (make_directory_in(path, "/tmp"))
-		return 0;
+	path[0] = '\0';
 	return file_fail(failure, errno, "/tmp", "no directory can be made");
+}
+
+int file_temporary_directory(char path[PATH_MAX], const char *name, const char *beside,
+	struct failure *failure)
+{
+	char own[PATH_MAX];
+	size_t len = (size_t)(strrchr(beside, '/') - beside);
+
+	if (make_temporary_directory(path, name))
+		return 0;
+	memcpy(own, beside, len);
+	own[len] = '\0';
+	if (make_directory_in(path, own, name))
+		return 0;
+	path[0] = '\0';
+	return file_fail(failure, errno, own, "no directory can be made");
 }

@@ -1,15 +1,16 @@
 /* file.h - the door to the file system: whose file, whole, on disk.
  *
  * A database is three files side by side: PATH, PATH-lock (LMDB's) and
- * PATH-wake (ours). Each must be a regular file with one name, owned by us,
- * unless we are root; links are never followed. The functions fill failure
- * with a sentence that names the path.
+ * PATH-wake (ours). Each must be a regular file with one name; links are never
+ * followed. The first must be owned by us, unless we are root; the other two by
+ * its owner. The functions fill failure with a sentence that names the path.
  */
 #ifndef SYS_FILE_H
 #define SYS_FILE_H
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -17,11 +18,18 @@
 /* The longest suffix that a database's path gets: "-lock", "-wake". */
 #define FILE_SUFFIX_MAX 5
 
+/* The owner of a file, and its permissions. */
+struct file_owner {
+	uint32_t uid, gid;
+	uint32_t mode;        /* of reading and writing: 0600, 0640, ... */
+};
+
 struct file_facts {
 	uint64_t device;
 	uint64_t inode;
 	uint64_t size;
 	uint64_t allocated;   /* bytes that have blocks on the disk */
+	struct file_owner owner;
 };
 
 /* Makes the path absolute, its directories resolved and its last name as it
@@ -51,10 +59,29 @@ int file_open(int *fd, const char *path, int flags, struct file_facts *facts,
 int file_open_to_read(int *fd, const char *path, struct failure *failure);
 void file_close(int fd);
 
-/* Opens for reading and writing; makes it, empty and with mode 0600, if it is
- * missing. */
-int file_open_or_make(int *fd, const char *path, struct file_facts *facts,
+/* Opens a side file for reading and writing, or makes it, empty and without
+ * copy-on-write; *made says which. owner is that of the database, NULL: this process.
+ * A file of another owner is PERMISSION. Root gives what it makes, and what root has
+ * made before, to the owner; else the mode is 0600. */
+int file_open_or_make(int *fd, const char *path, const struct file_owner *owner,
+	struct file_facts *facts, bool *made, struct failure *failure);
+
+/* Of a file that this process makes. */
+struct file_owner file_owner_new(void);
+
+/* Gives an open file that this process has made the owner, group and mode of another.
+ * Where only the group can't be given, its permissions are withheld. */
+int file_give_to(int fd, const char *path, const struct file_owner *owner,
 	struct failure *failure);
+
+/* PERMISSION if everybody may write to the directory of an absolute path and the sticky
+ * bit is not set: then anybody may exchange the files in it. */
+int file_check_directory(const char *path, struct failure *failure);
+
+/* Checks that the pages of a shared map can be written. A store into a page that
+ * has no block on a full disk (a hole, or copy-on-write) is SIGBUS; this call
+ * returns DISK_FULL instead. Kernels before 5.14 can't tell: 0. */
+int file_check_writable(void *map, size_t len, const char *path, struct failure *failure);
 
 /* Makes a file that wasn't there: empty, mode 0600. */
 int file_make(int *fd, const char *path, struct failure *failure);
@@ -64,6 +91,8 @@ bool file_is_at(int fd, const char *path);
 
 /* Returns true if fd is open on the file with this device and inode. */
 bool file_is(int fd, uint64_t device, uint64_t inode);
+/* Returns true if the first `size` bytes are zero: a side file that was made and never used. */
+bool file_is_zero(int fd, uint64_t size);
 
 /* Gives the first `size` bytes blocks on the disk, and at least that size: who
  * writes to them through a map then can't meet a full disk, which is SIGBUS. */
@@ -83,23 +112,14 @@ int file_keep_name(int fd, const char *path, struct failure *failure);
 /* Removes a name; that it isn't there is fine. */
 int file_remove(const char *path, struct failure *failure);
 
-/* STORE if the file is on a network's file system: maps and locks that several
- * machines share are not the same everywhere. */
-int file_check_local(int fd, const char *path, struct failure *failure);
-
-/* LMDB's lock file, made before LMDB opens it: whole, with blocks of its own
- * (LMDB would leave holes, and writing into a hole of a full disk is SIGBUS).
- * A file in use keeps its size: whoever mapped it less long would fall off its
- * end. OPTIONS: this process has it locked, through another LMDB binding. */
-int file_prepare_lock(const char *path, uint64_t size, struct failure *failure);
-
-/* Which process has LMDB's lock file in use: its pid, 0 if none has. Never ask
- * while this process has it open: the answer would cost LMDB its locks. */
-int64_t file_lock_owner(const char *path);
-
 /* A new directory, mode 0700, where files live in memory if there is such a
  * place: /dev/shm, $TMPDIR, /tmp. */
 int file_memory_directory(char path[PATH_MAX], struct failure *failure);
+
+/* The same for other uses, its name beginning with `name`; if all else fails, in the
+ * directory of `beside`, an absolute path. */
+int file_temporary_directory(char path[PATH_MAX], const char *name, const char *beside,
+	struct failure *failure);
 
 /* The kind of failure an errno is, for a file. */
 int file_error(int system);

@@ -1,8 +1,8 @@
 /* lmdb_layout.h - what this directory knows of LMDB's two files without LMDB.
  *
  * Every file that reads the data file (pages.c, probe.c, survey.c, engine.c) or
- * the lock file (file.c, readers.c, lock_file.c, recovery.c) itself takes its
- * numbers from here. They hold for these versions and machines:
+ * the lock file (lock_file.c, lock_mutexes.c, readers.c, recovery.c) itself takes
+ * its numbers from here. They hold for these versions and machines:
  *
  *     LMDB      0.9.24 to 0.9.69: data format 1, lock format 1. All of them use
  *               each other's files, at the same time too. LMDB 1.0 has another
@@ -15,7 +15,7 @@
  *
  * Anything else is refused: by the compiler below and in lmdb_store.h, by
  * library_check when a database is opened (library.c), by pages_look (a data
- * file of another format) and by lock_file_join (mutexes that are not robust).
+ * file of another format) and by lock_mutexes_check (mutexes that are not robust).
  * `make versions`, `make arm64` and `make musl` run the tests on what can be had
  * of it.
  */

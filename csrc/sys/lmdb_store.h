@@ -8,7 +8,7 @@
  *     readers.c    reader slots with our pid that are not ours
  *     limit.c      readers that may hold a snapshot until a deadline
  *     library.c    the version of LMDB that the process has loaded
- *     lock_file.c  LMDB's lock file: kept from a second initialization, checked
+ *     lock_mutexes.c  the mutexes in LMDB's lock file
  *     careful.c    rows and cursors of a reader that does without LMDB
  *     recovery.c   commits whose writer died before LMDB published them
  *
@@ -24,8 +24,11 @@
 #include <stdatomic.h>
 
 #include "sys/file.h"
+#include "sys/identity.h"
 #include "sys/lmdb_layout.h"
+#include "sys/lock_file.h"
 #include "sys/pages.h"
+#include "sys/slot_lock.h"
 #include "sys/store.h"
 
 #if MDB_VERSION_MAJOR != 0 || MDB_VERSION_MINOR != 9 || \
@@ -36,6 +39,9 @@
 #endif
 
 #define STORE_READERS 1024
+
+/* A number that LMDB has not: the slot lock was not to be had (slot_lock.h). */
+#define STORE_SLOTS_BUSY (MDB_LAST_ERRCODE + 100)
 
 /* Size of LMDB's lock file with that many readers. */
 #define STORE_LOCK_BYTES LMDB_LOCK_BYTES(STORE_READERS)
@@ -54,6 +60,7 @@ struct careful;
 /* A thread of ours that has a reader slot of LMDB's. */
 struct slot {
 	pthread_t thread;
+	const uint8_t *at;       /* in our map of the lock file; NULL: not known */
 	struct slot *next, *previous;    /* the store's others */
 };
 
@@ -63,6 +70,7 @@ struct txn {
 	struct careful *careful; /* reads without LMDB: then the two above are NULL */
 	bool writing;
 	bool live;               /* has a snapshot */
+	bool ended;              /* by reader_end */
 	uint64_t snapshot;       /* counts a reader's renewals */
 	int err;                 /* the first failure since it began, */
 	int system;              /* and LMDB's number for the last one */
@@ -88,14 +96,17 @@ struct store {
 	atomic_bool failed;      /* LMDB must not be used any more */
 	struct store_options options;
 	char path[PATH_MAX];
-	uint64_t device;
-	uint64_t inode;
+	struct file_owner owner; /* the file's, or whoever is to be it */
+	bool bare;               /* read-only, without side files (store.c) */
+	struct identity data;    /* our own descriptor of the file, and the claim on it */
+	uint64_t names_checked_ms;       /* when store_check_names was last due */
+	bool names_due;
 	struct wake *wake;
+	struct lock_file lock;
 
 	MDB_env *env;
 	int fd;                  /* LMDB's own, of the data file, */
 	int meta_fd;             /* and with O_DSYNC, for meta pages; -1: not found */
-	int lock_fd;             /* ours, of LMDB's lock file; -1: not joined */
 	MDB_dbi trees[TREE_COUNT];
 	uint32_t page_bytes;
 	uint64_t max_pages;      /* user writes stop here */
@@ -104,7 +115,6 @@ struct store {
 	/* The two meta pages, mapped apart from LMDB's map: there even while
 	 * that one is replaced by a bigger one. */
 	const uint8_t *metas;
-	uint8_t *lock_page;      /* LMDB's lock file, the beginning of it, mapped */
 	_Atomic uint64_t *published;     /* in it, the number of the last published commit;
 	                          * NULL: LMDB uses no lock file */
 	bool made;               /* by this process, when it was opened */
@@ -147,11 +157,12 @@ void engine_close(struct store *store);
 /* Makes the file under a temporary name, filled, and gives it its name. */
 int engine_create(struct store *store, struct failure *failure);
 
-/* Runs options->fill in one transaction on the file at path, flushed: on a store
- * of its own and without a lock file, for nobody else knows the path. Messages
- * say the name instead. */
-int engine_fill(const struct store_options *options, const char *name, const char *path,
-	uint64_t page_count, struct failure *failure);
+/* Runs options->fill in one transaction on a file in the making, and flushes it: on a
+ * store of its own and without a lock file, since no other process knows the file.
+ * Messages contain `name` instead of its path. */
+struct temporary;
+int engine_fill(const struct store_options *options, const char *name,
+	const struct temporary *made, uint64_t page_count, struct failure *failure);
 
 /* After a flush that failed, with the write lock held: sees to it that the last
  * commit is on the disk, and that LMDB's descriptors don't report the old error
@@ -184,22 +195,13 @@ void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldes
  * lmdb.h that this was built with. Asked before a file is opened or made. */
 int library_check(struct failure *failure);
 
-/* --- lock_file.c --- */
+/* --- lock_mutexes.c --- */
 
-/* Keeps the lock file from being initialized again, and its mutexes from being
- * destroyed, until lock_file_leave. LMDB has just opened the environment; no
- * transaction has begun.
- *
- * Mutexes that another program has destroyed are initialized again if `alone` says
- * that no other process of ours has the database open; otherwise BUSY. STORE if they are
- * not robust, or are semaphores. */
-int lock_file_join(struct store *store, bool alone, struct failure *failure);
-
-/* Closes store->env, and lets the lock file go. Not joined is fine. */
-void lock_file_leave(struct store *store);
-
-/* After fork, in the child: closes the descriptor. The parent keeps its lock. */
-void lock_file_forget(struct store *store);
+/* Checks the mutexes after lock_file_hold; LMDB has just opened the environment, and no
+ * transaction has begun. Mutexes that another program has destroyed are initialized again
+ * if `alone` says that no other process of ours has the database open; otherwise BUSY.
+ * STORE if they are not robust, or are semaphores. */
+int lock_mutexes_check(struct store *store, bool alone, struct failure *failure);
 
 /* --- store.c --- */
 
@@ -228,10 +230,10 @@ int store_failed(const struct store *store, struct failure *failure);
 
 /* --- recovery.c --- */
 
-/* Maps the beginning of LMDB's lock file. Call it before LMDB opens the file: closing a
- * descriptor of it later drops LMDB's locks. newest: the newest meta page's number. */
-int recovery_map(struct store *store, uint64_t newest, struct failure *failure);
-void recovery_unmap(struct store *store);
+/* Finds the number of the last published commit in the mapped lock file, and whether the
+ * newest commit may be unflushed. Call it before LMDB opens the file. newest: the newest
+ * meta page's number. */
+void recovery_begin(struct store *store, uint64_t newest);
 
 /* After LMDB has opened the files: STORE if the mapping is not LMDB's lock file, or if
  * this process is alone and what it published by opening can't be flushed. */
@@ -257,6 +259,24 @@ static inline bool recovery_is_due(const struct store *store)
  * a slot of a thread that is not listed is taken for a dead process's. */
 void readers_add(struct store *store, struct slot *slot);
 void readers_remove(struct store *store, struct slot *slot);
+
+/* Finds the slot that LMDB has just given this thread for a reader. */
+void readers_locate(struct store *store, struct slot *slot);
+
+/* Returns false if the slot was freed by another process, and perhaps given to one. True
+ * if it is not known where it is. */
+bool readers_has(const struct store *store, const struct slot *slot);
+
+/* The same for a slot that holds this snapshot. */
+bool readers_holds(const struct store *store, const struct slot *slot, uint64_t snapshot);
+
+/* Keeps what LMDB has of a reader whose slot was lost: ending it would free the slot, which
+ * may be another process's by now. */
+void readers_leave_behind(MDB_txn *mdb);
+
+/* mdb_reader_check under the slot lock: 0, LMDB's number or STORE_SLOTS_BUSY. NULL is
+ * fine for cleared. */
+int readers_check(struct store *store, int *cleared);
 
 /* Removes the slots of a dead process that had our pid; how many. */
 uint32_t readers_clear_former(struct store *store);

@@ -1,216 +1,169 @@
-/* lock_file.c - LMDB's lock file while this process has the database open.
- *
- * LMDB holds a shared POSIX lock on byte 0 while it has the environment open, and
- * a process that gets the byte exclusively initializes the file. LMDB 0.9.26 to
- * 0.9.31 (ITS#9278, taken back in 0.9.32 by ITS#10095) also try for the exclusive
- * lock when they close; if they get it they destroy the two mutexes. A program
- * that opens the database at that moment waits for the lock, assumes that the file
- * is initialized, and gets EINVAL from each transaction. So does every process that
- * opens the database before this program closes it.
- *
- * lock_file_join takes a shared open-file-description lock on the same byte and
- * holds it until LMDB has closed the environment, so LMDB can't get the byte
- * exclusively. No close() elsewhere in the process drops this lock.
- *
- * The code knows no member of pthread_mutex_t. It compares the mutexes with three
- * that it initializes itself: robust, not robust, and destroyed. musl's
- * pthread_mutex_destroy changes nothing, so there a mutex is never found destroyed.
- */
+/* lock_file.c - LMDB's lock file, NAME-lock: created before LMDB opens it, and held by us. */
+#include "sys/lock_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "sys/lmdb_store.h"
+#include "sys/lmdb_layout.h"
 
-#define WORDS (sizeof(pthread_mutex_t) / sizeof(uint32_t))
+/* Smallest size of a lock file in use: its header and one reader. */
+#define SMALLEST LMDB_LOCK_BYTES(1)
 
-/* Begins the name of a semaphore, where LMDB was built to use those. */
-#define SEMAPHORE_NAME "/MDBr"
+#define UNUSED_MOST (UINT64_C(1) << 20)      /* of a file that is still zero */
 
-struct image {
-	uint32_t words[WORDS];
-};
-
-/* A mutex that is robust, one that is not, and a robust one that was destroyed. */
-struct images {
-	struct image robust, fragile, destroyed;
-};
-
-/* --- mutexes --- */
-
-static int make_mutex(struct image *image, int robustness, bool destroy)
+/* The owner of a lock on one byte of the file: a pid, -1 if it is an open file
+ * description, 0 if the byte is not locked. Asked with an open-file-description lock,
+ * so that the process locks of this process show too. LMDB locks byte 0 while it has
+ * the file open, and the byte of its pid once it has read. */
+static pid_t lock_holder(int fd, off_t at)
 {
-	pthread_mutexattr_t how;
-	pthread_mutex_t mutex;
-	int system = pthread_mutexattr_init(&how);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
 
-	if (system)
-		return system;
-	memset(&mutex, 0, sizeof mutex);
-	system = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
-	if (!system)
-		system = pthread_mutexattr_setrobust(&how, robustness);
-	if (!system)
-		system = pthread_mutex_init(&mutex, &how);
-	if (!system && destroy)
-		system = pthread_mutex_destroy(&mutex);
-	pthread_mutexattr_destroy(&how);
-	memcpy(image->words, &mutex, sizeof image->words);
-	return system;
+	if (fcntl(fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_pid ? lock.l_pid : -1;
 }
 
-static int make_images(struct images *images)
+static bool is_locked_by_us(int fd)
 {
-	int system = make_mutex(&images->robust, PTHREAD_MUTEX_ROBUST, false);
-
-	if (!system)
-		system = make_mutex(&images->fragile, PTHREAD_MUTEX_STALLED, false);
-	if (!system)
-		system = make_mutex(&images->destroyed, PTHREAD_MUTEX_ROBUST, true);
-	return system;
+	return lock_holder(fd, 0) == getpid() || lock_holder(fd, getpid()) == getpid();
 }
 
-/* Returns true if the mutex agrees with `like` in every bit in which that differs from
- * `other`. False if they don't differ. */
-static bool is_like(const uint32_t *mutex, const struct image *like, const struct image *other)
+/* The file of a user's own is left alone. LMDB's begins with its magic number; one that
+ * was not initialized yet is zero. */
+static bool is_lock_file(int fd, uint64_t size)
 {
-	uint32_t told_by = 0;
+	uint32_t magic = 0;
 
-	for (size_t i = 0; i < WORDS; i++) {
-		uint32_t bits = like->words[i] ^ other->words[i];
-
-		told_by |= bits;
-		if ((__atomic_load_n(&mutex[i], __ATOMIC_SEQ_CST) ^ like->words[i]) & bits)
-			return false;
-	}
-	return told_by != 0;
+	if (size >= sizeof magic && pread(fd, &magic, sizeof magic, 0) != sizeof magic)
+		return false;
+	return magic == LMDB_MAGIC || (size <= UNUSED_MOST && file_is_zero(fd, size));
 }
 
-/* Initializes a destroyed mutex. Writes the words that mark it as destroyed last:
- * until then every attempt to lock it fails. */
-static void initialize_again(uint32_t *mutex, const struct images *images)
-{
-	for (int last = 0; last < 2; last++)
-		for (size_t i = 0; i < WORDS; i++)
-			if (last == (images->robust.words[i] != images->destroyed.words[i]))
-				__atomic_store_n(&mutex[i], images->robust.words[i],
-					__ATOMIC_SEQ_CST);
-}
-
-/* --- the lock file's header --- */
-
-static int refuse_destroyed(const struct store *store, struct failure *failure)
-{
-	return fail_as(failure, ERR_BUSY, "%s-lock: another program, with LMDB 0.9.26 to 0.9.31,"
-		" has destroyed the locks in it while a process has the database open; close"
-		" the database in all processes, then open it again", store->path);
-}
-
-static int refuse_fragile(const struct store *store, struct failure *failure)
-{
-	return fail_as(failure, ERR_STORE, "%s-lock: its locks are not robust mutexes; %s, or the"
-		" LMDB of a program that has the database open, was built with MDB_USE_ROBUST=0"
-		" or MDB_USE_POSIX_SEM, and a killed process would block all others",
-		store->path, mdb_version(NULL, NULL, NULL));
-}
-
-static int check_mutex(struct store *store, uint32_t *mutex, const struct images *images,
-	bool alone, struct failure *failure)
-{
-	if (is_like(mutex, &images->destroyed, &images->robust)) {
-		if (!alone)
-			return refuse_destroyed(store, failure);
-		initialize_again(mutex, images);
-	}
-	return is_like(mutex, &images->robust, &images->fragile) ? 0
-		: refuse_fragile(store, failure);
-}
-
-static int check_header(struct store *store, uint8_t *header, bool alone, struct failure *failure)
-{
-	uint32_t *reader_mutex = (uint32_t *)(void *)(header + LMDB_READER_MUTEX_AT);
-	uint32_t *writer_mutex = (uint32_t *)(void *)(header + LMDB_WRITER_MUTEX_AT);
-	struct images images;
-	uint32_t magic;
-	int system;
-	int err;
-
-	memcpy(&magic, header, sizeof magic);
-	if (magic != LMDB_MAGIC)
-		return fail_as(failure, ERR_BUSY, "%s-lock: was replaced while the database was"
-			" being opened", store->path);
-	if (memcmp(reader_mutex, SEMAPHORE_NAME, strlen(SEMAPHORE_NAME)) == 0)
-		return refuse_fragile(store, failure);
-	system = make_images(&images);
-	if (system)
-		return fail_as(failure, ERR_STORE, "%s-lock: this system has no robust mutexes: %s",
-			store->path, strerror(system));
-	err = check_mutex(store, reader_mutex, &images, alone, failure);
-	return err ? err : check_mutex(store, writer_mutex, &images, alone, failure);
-}
-
-static int check_file(struct store *store, const char *path, bool alone,
+static int prepare(int fd, const char *path, const struct file_facts *facts, uint64_t size,
 	struct failure *failure)
 {
-	uint8_t *header = mmap(NULL, LMDB_SLOTS_AT, PROT_READ | PROT_WRITE, MAP_SHARED,
-		store->lock_fd, 0);
-	int err;
+	bool in_use = lock_holder(fd, 0) != 0;
 
-	if (header == MAP_FAILED)
+	if (in_use && facts->size < SMALLEST)
+		return fail_as(failure, ERR_STORE, "%s: is damaged and in use", path);
+	if (in_use || facts->size > size)
+		size = facts->size;
+	if (facts->size >= size && facts->allocated >= size)
+		return 0;
+	return file_reserve(fd, path, size, failure);
+}
+
+static int map(struct lock_file *file, const char *path, struct failure *failure)
+{
+	off_t len = lseek(file->fd, 0, SEEK_END);
+	void *mapped = len > 0 ? mmap(NULL, (size_t)len, PROT_READ | PROT_WRITE, MAP_SHARED,
+		file->fd, 0) : MAP_FAILED;
+
+	if (mapped == MAP_FAILED)
 		return file_fail(failure, errno, path, "can't be mapped");
-	err = check_header(store, header, alone, failure);
-	munmap(header, LMDB_SLOTS_AT);
-	return err;
+	file->map = mapped;
+	file->len = (size_t)len;
+	return file_check_writable(mapped, file->len, path, failure);
 }
 
-/* --- joining and leaving --- */
-
-static int set_lock(const struct store *store, short type)
+int lock_file_open(struct lock_file *file, const char *path, const struct file_owner *owner,
+	uint64_t size, struct failure *failure)
 {
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_len = 1 };
-	int status;
+	struct file_facts *facts = &file->facts;
+	int fd;
+	int err = owner ? file_open_or_make(&fd, path, owner, facts, &file->made, failure)
+		: file_open(&fd, path, O_RDWR, facts, failure);
 
-	do
-		status = fcntl(store->lock_fd, F_OFD_SETLK, &lock);
-	while (status && errno == EINTR);
-	return status ? errno : 0;
-}
-
-int lock_file_join(struct store *store, bool alone, struct failure *failure)
-{
-	char path[PATH_MAX + FILE_SUFFIX_MAX];
-	struct file_facts file;
-	int system;
-	int err;
-
-	snprintf(path, sizeof path, "%s-lock", store->path);
-	err = file_open(&store->lock_fd, path, O_RDWR, &file, failure);
 	if (err)
 		return err;
-	system = set_lock(store, F_RDLCK);
-	if (system)
-		return file_fail(failure, system, path, "can't be locked");
-	return check_file(store, path, alone, failure);
+	if (is_locked_by_us(fd))
+		/* Not closed, on purpose: closing drops the locks that this process
+		 * has on the file, whichever library took them. */
+		return fail_as(failure, ERR_OPTIONS,
+			"%s: this process has it open through another LMDB binding", path);
+	if (!is_lock_file(fd, facts->size)) {
+		close(fd);
+		return fail_as(failure, ERR_NOT_DATABASE,
+			"%s: is not a lock file of LMDB's, but has the name of the database's:"
+			" rename it, or the database", path);
+	}
+	file->fd = fd;
+	err = prepare(fd, path, facts, size, failure);
+	return err ? err : map(file, path, failure);
 }
 
-/* A child of fork may still have the descriptor: closing it would not unlock. */
-void lock_file_leave(struct store *store)
+int lock_file_hold(const struct lock_file *file, const char *path, struct failure *failure)
 {
-	mdb_env_close(store->env);
-	store->env = NULL;
-	if (store->lock_fd < 0)
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
+
+	if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	return file_fail(failure, errno, path, "can't be locked");
+}
+
+static void retake(int fd, short type, off_t at)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+
+	fcntl(fd, F_SETLK, &lock);
+}
+
+void lock_file_retake(const struct lock_file *file)
+{
+	if (file->fd < 0)
 		return;
-	set_lock(store, F_UNLCK);
-	close(store->lock_fd);
-	store->lock_fd = -1;
+	retake(file->fd, F_RDLCK, 0);
+	retake(file->fd, F_WRLCK, getpid());
 }
 
-void lock_file_forget(struct store *store)
+bool lock_file_has_reader(const struct lock_file *file, int64_t pid)
 {
-	if (store->lock_fd >= 0)
-		close(store->lock_fd);
-	store->lock_fd = -1;
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = pid, .l_len = 1 };
+
+	return fcntl(file->fd, F_OFD_GETLK, &lock) || lock.l_type != F_UNLCK;
+}
+
+static void unmap(struct lock_file *file)
+{
+	if (file->map)
+		munmap(file->map, file->len);
+	file->map = NULL;
+}
+
+void lock_file_close(struct lock_file *file)
+{
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	unmap(file);
+	if (file->fd < 0)
+		return;
+	fcntl(file->fd, F_OFD_SETLK, &all);   /* a child of fork may still have it */
+	close(file->fd);
+	file->fd = -1;
+}
+
+void lock_file_forget(struct lock_file *file)
+{
+	unmap(file);
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+int64_t lock_file_owner(const char *path)
+{
+	struct file_facts facts;
+	pid_t holder;
+	int fd;
+
+	if (file_open(&fd, path, O_RDWR, &facts, NULL))
+		return 0;
+	if (is_locked_by_us(fd))
+		return getpid();         /* not closed, as above */
+	holder = lock_holder(fd, 0);
+	close(fd);
+	return holder;
 }

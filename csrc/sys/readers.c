@@ -6,16 +6,14 @@
  * from being used as long as we live. So the store lists the threads that have
  * slots; a slot of another thread is a former life's.
  *
- * LMDB has no call to remove it. Its table of readers is mapped into our memory,
- * though (sys/lmdb_layout.h has its layout), and a slot whose pid is 0 is free. A
- * table that looks otherwise has no such slot, so nothing in it is changed.
+ * LMDB has no call to remove it. Its table of readers is a file that we map too
+ * (sys/lock_file.h, its layout is in sys/lmdb_layout.h), and a slot whose pid is 0 is
+ * free. A table that looks otherwise has no such slot, so nothing in it is changed.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
+#include "base/memory.h"
 #include "sys/lmdb_store.h"
 
 #define FORMER_MOST 64
@@ -25,6 +23,7 @@
 void readers_add(struct store *store, struct slot *slot)
 {
 	slot->thread = pthread_self();
+	slot->at = NULL;
 	slot->previous = NULL;
 	pthread_mutex_lock(&store->listing);
 	slot->next = store->slots;
@@ -44,6 +43,118 @@ void readers_remove(struct store *store, struct slot *slot)
 	else
 		store->slots = slot->next;
 	pthread_mutex_unlock(&store->listing);
+}
+
+static uint32_t pid_of(const uint8_t *slot)
+{
+	return __atomic_load_n((const uint32_t *)(const void *)(slot + LMDB_SLOT_PID_AT),
+		__ATOMIC_ACQUIRE);
+}
+
+static uint64_t thread_of(const uint8_t *slot)
+{
+	uint64_t thread;
+
+	memcpy(&thread, slot + LMDB_SLOT_THREAD_AT, sizeof thread);
+	return thread;
+}
+
+static bool is_located(const struct store *store, const uint8_t *at)
+{
+	const struct slot *slot = store->slots;
+
+	while (slot && slot->at != at)
+		slot = slot->next;
+	return slot != NULL;
+}
+
+void readers_locate(struct store *store, struct slot *slot)
+{
+	const uint8_t *map = store->lock.map;
+
+	slot->at = NULL;
+	pthread_mutex_lock(&store->listing);
+	for (size_t at = LMDB_SLOTS_AT; map && !slot->at && at + LMDB_SLOT_BYTES <= store->lock.len;
+			at += LMDB_SLOT_BYTES)
+		if (pid_of(map + at) == (uint32_t)store->pid &&
+				thread_of(map + at) == (uint64_t)slot->thread &&
+				!is_located(store, map + at))
+			slot->at = map + at;
+	pthread_mutex_unlock(&store->listing);
+}
+
+bool readers_has(const struct store *store, const struct slot *slot)
+{
+	return !slot->at || (pid_of(slot->at) == (uint32_t)store->pid &&
+		thread_of(slot->at) == (uint64_t)slot->thread);
+}
+
+bool readers_holds(const struct store *store, const struct slot *slot, uint64_t snapshot)
+{
+	const void *word = slot->at;
+
+	return readers_has(store, slot) && (!word ||
+		__atomic_load_n((const uint64_t *)word, __ATOMIC_ACQUIRE) == snapshot);
+}
+
+/* So that the memory is not lost, and leak checkers see it. */
+struct left_behind {
+	MDB_txn *mdb;
+	struct left_behind *next;
+};
+
+static pthread_mutex_t leaving = PTHREAD_MUTEX_INITIALIZER;
+static struct left_behind *left_behind;
+
+void readers_leave_behind(MDB_txn *mdb)
+{
+	struct left_behind *left = memory_get(sizeof *left);
+
+	if (!left)
+		return;
+	left->mdb = mdb;
+	pthread_mutex_lock(&leaving);
+	left->next = left_behind;
+	left_behind = left;
+	pthread_mutex_unlock(&leaving);
+}
+
+/* --- dead processes' --- */
+
+/* Does a process that lives, by its GUARD, have a slot and not the lock that LMDB looks
+ * for? Something in that process has closed the lock file; LMDB would take it for dead. */
+static bool has_lost_its_lock(const struct store *store)
+{
+	const uint8_t *map = store->lock.map;
+	uint32_t last = 0;
+
+	for (size_t at = LMDB_SLOTS_AT; map && at + LMDB_SLOT_BYTES <= store->lock.len;
+			at += LMDB_SLOT_BYTES) {
+		uint32_t pid = pid_of(map + at);
+
+		if (pid && pid != last && pid != (uint32_t)store->pid &&
+				!lock_file_has_reader(&store->lock, pid) &&
+				wake_has_open(store->wake, pid))
+			return true;
+		last = pid ? pid : last;
+	}
+	return false;
+}
+
+int readers_check(struct store *store, int *cleared)
+{
+	int rc;
+
+	if (cleared)
+		*cleared = 0;
+	lock_file_retake(&store->lock);
+	if (has_lost_its_lock(store))
+		return 0;
+	if (slot_lock_take(store->wake))
+		return STORE_SLOTS_BUSY;
+	rc = mdb_reader_check(store->env, cleared);
+	slot_lock_release(store->wake);
+	return rc;
 }
 
 /* --- a former life's --- */
@@ -75,34 +186,6 @@ static int take_line(const char *line, void *context)
 	return 0;
 }
 
-/* Where LMDB has mapped its lock file. */
-static uint8_t *find_table(const struct store *store, size_t *len)
-{
-	char path[PATH_MAX + FILE_SUFFIX_MAX];
-	char line[PATH_MAX + 100];
-	uint8_t *table = NULL;
-	struct stat stat;
-	FILE *maps = NULL;
-
-	snprintf(path, sizeof path, "%s-lock", store->path);
-	if (lstat(path, &stat) == 0)
-		maps = fopen("/proc/self/maps", "re");
-	while (maps && !table && fgets(line, sizeof line, maps)) {
-		uint64_t from, to, inode;
-		unsigned high, low;
-
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " rw-s %*x %x:%x %" SCNu64, &from, &to,
-				&high, &low, &inode) == 5 && inode == stat.st_ino &&
-				high == major(stat.st_dev) && low == minor(stat.st_dev)) {
-			table = (uint8_t *)(uintptr_t)from;
-			*len = to - from;
-		}
-	}
-	if (maps)
-		fclose(maps);
-	return table;
-}
-
 static bool clear_slot(uint8_t *slot, uint32_t pid, uint64_t thread)
 {
 	uint32_t found = pid;
@@ -126,14 +209,12 @@ uint32_t readers_clear_former(struct store *store)
 {
 	struct former former = { .store = store };
 	uint32_t cleared = 0;
-	uint8_t *table;
-	size_t len = 0;
 
 	pthread_mutex_lock(&store->listing);
 	mdb_reader_list(store->env, take_line, &former);
-	table = former.count ? find_table(store, &len) : NULL;
-	for (size_t i = 0; table && i < former.count; i++)
-		cleared += clear_one(table, len, (uint32_t)store->pid, former.threads[i]);
+	for (size_t i = 0; i < former.count; i++)
+		cleared += clear_one(store->lock.map, store->lock.len, (uint32_t)store->pid,
+			former.threads[i]);
 	pthread_mutex_unlock(&store->listing);
 	return cleared;
 }

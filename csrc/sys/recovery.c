@@ -18,8 +18,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <sys/mman.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "sys/lmdb_store.h"
@@ -35,38 +34,15 @@
 
 /* LMDB sets the number when it initializes the lock file, so what it was before
  * tells whether the newest commit was published, and so flushed. */
-int recovery_map(struct store *store, uint64_t newest, struct failure *failure)
+void recovery_begin(struct store *store, uint64_t newest)
 {
-	char path[PATH_MAX + FILE_SUFFIX_MAX];
-	struct file_facts facts;
-	uint8_t *page;
+	uint8_t *header = store->lock.map;
 	uint32_t magic;
-	int fd, system;
-	int err;
 
-	snprintf(path, sizeof path, "%s-lock", store->path);
-	err = file_open(&fd, path, O_RDWR, &facts, failure);
-	if (err)
-		return err;
-	page = mmap(NULL, LMDB_SLOTS_AT, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	system = errno;
-	close(fd);
-	if (page == MAP_FAILED)
-		return file_fail(failure, system, path, "can't be mapped");
-	store->lock_page = page;
-	store->published = (_Atomic uint64_t *)(void *)(page + LMDB_PUBLISHED_AT);
-	memcpy(&magic, page, sizeof magic);
+	store->published = (_Atomic uint64_t *)(void *)(header + LMDB_PUBLISHED_AT);
+	memcpy(&magic, header, sizeof magic);
 	store->unflushed = !store->made &&
 		(magic != LMDB_MAGIC || atomic_load(store->published) != newest);
-	return 0;
-}
-
-void recovery_unmap(struct store *store)
-{
-	if (store->lock_page)
-		munmap(store->lock_page, LMDB_SLOTS_AT);
-	store->lock_page = NULL;
-	store->published = NULL;
 }
 
 /* Returns true if the mapped number is LMDB's: it is that of the newest meta page, or
@@ -132,7 +108,18 @@ static int publish(struct store *store)
 			facts.commit == store_last_commit(store) + 1)
 		atomic_store(store->published, facts.commit);
 	mdb_txn_abort(mdb);
+	slot_lock_writer_ends(store->wake);
 	gate_leave(store);
+	return 0;
+}
+
+/* Starts a copy that fails. LMDB's recovery takes the reader mutex. */
+static int copy_nothing(struct store *store, int fd)
+{
+	if (slot_lock_take(store->wake))
+		return STORE_SLOTS_BUSY;
+	mdb_env_copyfd2(store->env, fd, 0);
+	slot_lock_release(store->wake);
 	return 0;
 }
 
@@ -151,7 +138,7 @@ static int publish_read_only(struct store *store)
 	readers_add(store, &slot);
 	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* for the gate */
 	if (!rc) {
-		mdb_env_copyfd2(store->env, ends[0], 0);
+		rc = copy_nothing(store, ends[0]);
 		mdb_txn_abort(mdb);
 		gate_leave(store);
 	}

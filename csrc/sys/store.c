@@ -13,6 +13,7 @@
  * the lock file's would drop the locks of a store that the child opens anew.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,22 +21,29 @@
 #include "base/memory.h"
 #include "sys/lmdb_store.h"
 
+#define CHECK_NAME_EVERY_MS 100
+
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t forks = PTHREAD_MUTEX_INITIALIZER;    /* taken before the registry */
 static struct store *stores;
 static struct store *left_behind;    /* a parent's; here so that they are not lost */
 static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
 
 /* --- fork --- */
 
-/* No store is half open while the process forks. */
+/* No store is half open while the process forks: a child would inherit the
+ * descriptors of one, and hold its locks. The mutex is held for one attempt to
+ * open or close and never while anything is waited for. */
 static void before_fork(void)
 {
+	pthread_mutex_lock(&forks);
 	pthread_mutex_lock(&registry);
 }
 
 static void after_fork_in_parent(void)
 {
 	pthread_mutex_unlock(&registry);
+	pthread_mutex_unlock(&forks);
 }
 
 static void after_fork_in_child(void)
@@ -45,17 +53,30 @@ static void after_fork_in_child(void)
 
 		atomic_store(&store->foreign, true);
 		wake_forget(store->wake);
-		lock_file_forget(store);
+		lock_file_forget(&store->lock);
+		identity_forget(&store->data);
 		stores = store->next;
 		store->next = left_behind;
 		left_behind = store;
 	}
 	pthread_mutex_unlock(&registry);
+	pthread_mutex_unlock(&forks);
 }
 
 static void watch_forks(void)
 {
 	pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+void store_hold_forks(void)
+{
+	pthread_once(&watch_forks_once, watch_forks);
+	pthread_mutex_lock(&forks);
+}
+
+void store_release_forks(void)
+{
+	pthread_mutex_unlock(&forks);
 }
 
 bool store_is_foreign(const struct store *store)
@@ -69,8 +90,8 @@ static struct store *find(const struct file_facts *file)
 {
 	struct store *store = stores;
 
-	while (store && (store->options.in_memory || store->device != file->device ||
-			store->inode != file->inode))
+	while (store && (store->options.in_memory || store->data.facts.device != file->device ||
+			store->data.facts.inode != file->inode))
 		store = store->next;
 	return store;
 }
@@ -122,7 +143,8 @@ static struct store *store_new(const struct store_options *options)
 		return NULL;
 	store->handles = 1;
 	store->pid = getpid();
-	store->fd = store->meta_fd = store->lock_fd = -1;
+	store->fd = store->meta_fd = -1;
+	store->lock.fd = store->data.fd = -1;
 	store->options = *options;
 	if (!store->options.max_bytes)
 		store->options.max_bytes = STORE_DEFAULT_MAX_BYTES;
@@ -167,33 +189,130 @@ static int check_alone(struct store *store, bool alone, struct failure *failure)
 	if (!alone)
 		return not_alone(store, wake_other(store->wake), failure);
 	snprintf(lock_path, sizeof lock_path, "%s-lock", store->path);
-	pid = file_lock_owner(lock_path);
+	pid = lock_file_owner(lock_path);
 	return pid ? not_alone(store, pid, failure) : 0;
+}
+
+/* Removes the side files that this attempt made; and all of them, if there is no
+ * database: then a process was killed that created it. OPENING is held, and no other
+ * process is here. */
+static void remove_side_files(const struct store *store)
+{
+	char path[PATH_MAX + FILE_SUFFIX_MAX];
+	struct file_facts file;
+	bool missing = file_look(store->path, &file, NULL) == END;
+
+	if (store->lock.fd >= 0 && (missing || store->lock.made)) {
+		snprintf(path, sizeof path, "%s-lock", store->path);
+		file_remove(path, NULL);
+	}
+	snprintf(path, sizeof path, "%s-wake", store->path);
+	if (missing)
+		file_remove(path, NULL);
+	else
+		wake_take_back(store->wake);
+}
+
+static int claim(struct store *store, struct failure *failure)
+{
+	int err = identity_open(&store->data, store->path, store->options.read_only, failure);
+
+	if (!err && store->data.facts.owner.uid != store->owner.uid)
+		err = fail_as(failure, ERR_PERMISSION, "%s: was given to another user while it was"
+			" being opened", store->path);
+	if (!err)
+		err = identity_claim(store->data.fd, store->path,
+			store->bare ? 0 : wake_side(store->wake), failure);
+	if (!err && !wake_identify(store->wake, store->data.facts.device,
+			store->data.facts.inode))
+		err = wake_fail_busy(failure, wake_other(store->wake), "%s: is a new file of that"
+			" name, and another process still has the old one open", store->path);
+	return err;
+}
+
+/* With OPENING held. */
+static int open_locked(struct store *store, bool alone, struct failure *failure)
+{
+	int err = make_if_missing(store, alone, failure);
+
+	if (!err)
+		err = claim(store, failure);
+	if (!err && store->options.alone)
+		err = check_alone(store, alone, failure);
+	if (!err)
+		err = engine_open(store, alone, failure);
+	if (err && alone)
+		remove_side_files(store);
+	return err;
+}
+
+static void abandon(struct store *store)
+{
+	engine_close(store);
+	identity_close(&store->data);
+	wake_close(store->wake);
+	store->wake = NULL;
 }
 
 /* store->path is set. The wake file is there from here on; so it is only made
  * for a database that is there, or to be made. */
-static int open_files(struct store *store, struct failure *failure)
+static int open_with_side_files(struct store *store, struct failure *failure)
 {
 	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
 	bool alone;
 	int err;
 
 	snprintf(wake_path, sizeof wake_path, "%s-wake", store->path);
-	err = wake_open(&store->wake, wake_path, &alone, failure);
+	err = wake_open(&store->wake, wake_path, &store->owner, &alone, failure);
 	if (err)
 		return err;
 	store->flush_failures = wake_flush_failures(store->wake);
-	err = make_if_missing(store, alone, failure);
-	if (!err && store->options.alone)
-		err = check_alone(store, alone, failure);
-	if (!err)
-		err = engine_open(store, alone, failure);
+	err = open_locked(store, alone, failure);
 	if (err)
-		wake_close(store->wake);
+		abandon(store);
 	else if (!store->options.alone)
 		wake_opened(store->wake);
 	return err;
+}
+
+/* On a read-only mount, or in a directory that this process may not write to: LMDB has no
+ * reader slots then, so the claim keeps writers out, and they keep this out. */
+static int open_bare(struct store *store, struct failure *failure)
+{
+	int err = wake_open_private(&store->wake, store->path, failure);
+
+	if (err)
+		return err;
+	store->bare = true;
+	err = claim(store, failure);
+	if (!err)
+		err = engine_open(store, true, failure);
+	if (err)
+		abandon(store);
+	return err;
+}
+
+static int open_files(struct store *store, struct failure *failure)
+{
+	struct failure ours = { 0 };
+	int err = open_with_side_files(store, &ours);
+
+	if (err == ERR_PERMISSION && store->options.read_only &&
+			(ours.system == EROFS || ours.system == EACCES || ours.system == EPERM))
+		return open_bare(store, failure);
+	if (err && failure)
+		*failure = ours;
+	return err;
+}
+
+/* Of what there is; a new file is ours. */
+static struct file_owner owner_of(const char *path)
+{
+	struct file_facts file;
+
+	if (file_look(path, &file, NULL) == 0)
+		return file.owner;
+	return file_owner_new();
 }
 
 static int open_new(struct store **out, const struct store_options *options, const char *path,
@@ -205,6 +324,7 @@ static int open_new(struct store **out, const struct store_options *options, con
 	if (!store)
 		return fail(failure, ERR_NO_MEMORY);
 	snprintf(store->path, sizeof store->path, "%s", path);
+	store->owner = owner_of(path);
 	err = open_files(store, failure);
 	if (err) {
 		store_free(store);
@@ -250,6 +370,8 @@ static int open_path(struct store **out, const struct store_options *options,
 	struct store *open_one;
 	int err = file_resolve(path, options->path, failure);
 
+	if (!err)
+		err = file_check_directory(path, failure);
 	if (!err)
 		err = file_look(path, &file, failure);
 	if (err < 0)
@@ -299,16 +421,27 @@ static void unlist(const struct store *store)
 	*at = store->next;
 }
 
-/* What a weaker durability level left in memory is flushed: a power cut after
- * an orderly end takes nothing back. Where that fails, who opens next makes sure. */
+/* Flushes what a weaker durability level left in memory: a power cut after an
+ * orderly end takes nothing back. If it fails, the next process to open repairs it. */
+static void flush_at_end(struct store *store)
+{
+	if (!store->dirty || store->options.in_memory || atomic_load(&store->failed))
+		return;
+	if (mdb_env_sync(store->env, 1) == 0)
+		store->dirty = false;
+	else if (store_is_durable(store))
+		wake_flush_failed(store->wake);
+}
+
+/* LMDB first: a process that is alone by the wake file's locks is alone in LMDB's
+ * files too. OPENING is not needed, for lock_file_hold keeps LMDB from taking
+ * itself for alone while it closes. */
 static void close_files(struct store *store)
 {
 	assert(!atomic_load(&store->readers) && !store->writer.live);
-	if (store->dirty && !store->options.in_memory && !atomic_load(&store->failed) &&
-			mdb_env_sync(store->env, 1) && store_is_durable(store))
-		wake_flush_failed(store->wake);
-	wake_closing(store->wake);
+	flush_at_end(store);
 	engine_close(store);
+	identity_close(&store->data);
 	wake_close(store->wake);
 }
 
@@ -320,6 +453,16 @@ static void close_foreign(struct store *store)
 	clock_drop(store->options.clock);
 }
 
+static bool is_last_handle(const struct store *store)
+{
+	bool last;
+
+	pthread_mutex_lock(&registry);
+	last = store->handles == 1;
+	pthread_mutex_unlock(&registry);
+	return last;
+}
+
 void store_close(struct store *store)
 {
 	if (!store)
@@ -328,6 +471,8 @@ void store_close(struct store *store)
 		close_foreign(store);
 		return;
 	}
+	if (is_last_handle(store))
+		flush_at_end(store);     /* seconds, perhaps: not with the registry locked */
 	pthread_mutex_lock(&registry);
 	if (--store->handles == 0) {
 		unlist(store);
@@ -335,6 +480,16 @@ void store_close(struct store *store)
 		store_free(store);
 	}
 	pthread_mutex_unlock(&registry);
+}
+
+/* --- names --- */
+
+void store_note_time(struct store *store, uint64_t elapsed_ms)
+{
+	if (elapsed_ms - store->names_checked_ms < CHECK_NAME_EVERY_MS)
+		return;
+	store->names_checked_ms = elapsed_ms;
+	store->names_due = true;
 }
 
 /* --- what there is to know --- */
@@ -357,7 +512,8 @@ int store_check_path(const struct store *store, const char *path, struct failure
 	if (err == END || err == ERR_NO_FILE)
 		return fail_as(failure, ERR_FILE_GONE,
 			"%s: the file was removed or renamed while it was open", path);
-	if (!err && (file.device != store->device || file.inode != store->inode))
+	if (!err && (file.device != store->data.facts.device ||
+			file.inode != store->data.facts.inode))
 		return fail_as(failure, ERR_FILE_REPLACED,
 			"%s: was replaced by another file while it was open", path);
 	return 0;
@@ -423,7 +579,7 @@ int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *fa
 	*cleared = 0;
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
-	rc = mdb_reader_check(store->env, &count);
+	rc = readers_check(store, &count);
 	if (rc)
 		return engine_fail(failure, store, rc, "its readers can't be checked");
 	*cleared = (uint32_t)count + readers_clear_former(store) +

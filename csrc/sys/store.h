@@ -62,7 +62,10 @@ struct store_options {
 
 /* NO_FILE, NOT_DATABASE, NEWER_FORMAT, FOREIGN_FORMAT, PERMISSION, VALIDATION (the path,
  * max_bytes), BUSY, OPTIONS, NAMESPACE, READERS_FULL, CORRUPT, DISK_FULL, STORE, NO_MEMORY,
- * and what `fill` returns. in_memory stores are never shared with another open. */
+ * and what `fill` returns. in_memory stores are never shared with another open.
+ *
+ * One attempt: it never waits for another process. While one opens, creates or
+ * compacts the database it returns BUSY with failure->momentary set. */
 int store_open(struct store **store, const struct store_options *options,
 	struct failure *failure);
 void store_close(struct store *store);        /* the last one closes the file */
@@ -70,6 +73,11 @@ void store_close(struct store *store);        /* the last one closes the file */
 /* True in a child of fork that inherited the handle: then nothing but
  * store_close may be called, and that only forgets. */
 bool store_is_foreign(const struct store *store);
+
+/* In between fork waits: for locks on descriptors of no store, which a child would inherit
+ * and hold after this process has died. Never while anything is waited for. */
+void store_hold_forks(void);
+void store_release_forks(void);
 
 const struct store_options *store_options(const struct store *store);
 struct wake *store_wake(struct store *store);
@@ -91,6 +99,10 @@ int store_check_path(const struct store *store, const char *path, struct failure
 /* Is this the file of a store that this process has open? */
 bool store_has_open(uint64_t device, uint64_t inode);
 struct clock *store_clock(struct store *store);
+
+/* The time of the transaction that begins, by the clock's elapsed time: at the level
+ * NONE the database's name is checked again at most every 100 ms. */
+void store_note_time(struct store *store, uint64_t elapsed_ms);
 
 /* The number of the last published commit of any process: the one that a snapshot
  * taken now has. Compare it with txn_id of a snapshot. One load. */
@@ -145,6 +157,12 @@ int store_sync(struct store *store, struct failure *failure);
 int reader_open(struct txn **txn, struct store *store, struct failure *failure);
 int reader_renew(struct txn *txn, struct failure *failure);
 void reader_reset(struct txn *txn);
+
+/* STORE if LMDB's slot for the reader was lost since it was renewed: another program took
+ * this process for dead, and pages that were read may have been used again. To be asked
+ * after bytes were copied and before they are given out; a few loads. Of a write
+ * transaction 0. */
+int reader_verify(const struct txn *txn, struct failure *failure);
 void reader_close(struct txn *txn);           /* NULL is fine; renewed or not */
 
 /* --- readers with a time limit --- */
@@ -193,7 +211,8 @@ int careful_pin(struct txn *pin, int *fd, struct pages_facts *facts,
 int writer_begin(struct txn **txn, struct store *store, struct failure *failure);
 
 /* Ends it and sets *txn to NULL, whatever happens. A failure before anything
- * was made durable is DISK_FULL, FULL or STORE: nothing happened. Otherwise
+ * was made durable is DISK_FULL, FULL or STORE (also when the name of the database no
+ * longer leads to the open file): nothing happened. Otherwise
  * UNKNOWN_OUTCOME: the store must be closed and opened again. Signals the wake
  * file after success. */
 int writer_commit(struct txn **txn, struct failure *failure);

@@ -6,12 +6,15 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
+
 #define MARK "-part"
+#define MARK_LEN (sizeof MARK - 1)
 #define DIGITS 8
-#define SUFFIX_LEN (sizeof MARK - 1 + DIGITS)
 
 /* Open file descriptions have the lock: it is gone with its process, however
  * that ends, and shows to others in the same process. */
@@ -36,12 +39,15 @@ static void remove_beside(const char *path)
 
 static bool is_name_of_ours(const char *entry, const char *name)
 {
+	char again[NAME_MAX + 1];
+	char digits[DIGITS + 1] = "";
 	size_t len = strlen(name);
-	const char *digits = entry + len + sizeof MARK - 1;
 
-	return strlen(entry) == len + SUFFIX_LEN && memcmp(entry, name, len) == 0 &&
-		memcmp(entry + len, MARK, sizeof MARK - 1) == 0 &&
-		strspn(digits, "0123456789abcdef") == DIGITS;
+	if (strlen(entry) != len + TEMPORARY_SUFFIX_LEN)
+		return false;
+	memcpy(digits, entry + len + MARK_LEN, DIGITS);
+	temporary_name(again, sizeof again, name, (uint32_t)strtoul(digits, NULL, 16));
+	return strcmp(entry, again) == 0;
 }
 
 static void remove_if_left(const char *path)
@@ -79,18 +85,29 @@ static void sweep(const char *path)
 
 /* --- making one --- */
 
+void temporary_name(char *name, size_t size, const char *path, uint32_t random)
+{
+	const char *slash = strrchr(path, '/');
+	const char *last = slash ? slash + 1 : path;
+	char digits[DIGITS + 1];
+	uint32_t sum;
+
+	snprintf(digits, sizeof digits, "%08lx", (unsigned long)random);
+	sum = checksum(checksum(0, digits, DIGITS), last, strlen(last));
+	snprintf(name, size, "%s" MARK "%s%08lx", path, digits, (unsigned long)sum);
+}
+
 static int choose_name(struct temporary *temporary, const char *path, struct failure *failure)
 {
 	const char *name = strrchr(path, '/') + 1;
 	uint32_t random;
 
-	if (strlen(name) + SUFFIX_LEN + FILE_SUFFIX_MAX > NAME_MAX ||
-			strlen(path) + SUFFIX_LEN + FILE_SUFFIX_MAX >= PATH_MAX)
+	if (strlen(name) + TEMPORARY_SUFFIX_LEN + FILE_SUFFIX_MAX > NAME_MAX ||
+			strlen(path) + TEMPORARY_SUFFIX_LEN + FILE_SUFFIX_MAX >= PATH_MAX)
 		return fail_as(failure, ERR_VALIDATION, "the path is too long");
 	if (getrandom(&random, sizeof random, 0) != sizeof random)
 		return file_fail(failure, errno, path, "no name can be chosen");
-	snprintf(temporary->path, sizeof temporary->path, "%s" MARK "%08lx", path,
-		(unsigned long)random);
+	temporary_name(temporary->path, sizeof temporary->path, path, random);
 	return 0;
 }
 
@@ -157,12 +174,16 @@ int temporary_publish(struct temporary *temporary, const char *path, bool overwr
 
 void temporary_drop(struct temporary *temporary)
 {
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
 	if (temporary->path[0]) {
 		remove_beside(temporary->path);
 		unlink(temporary->path);
 	}
 	if (temporary->fd >= 0) {
-		set_lock(temporary->fd, F_UNLCK);   /* a child of fork may have it too */
+		/* All of them, the claim too (identity.h): a child of fork may still
+		 * have the descriptor. */
+		fcntl(temporary->fd, F_OFD_SETLK, &all);
 		close(temporary->fd);
 	}
 	*temporary = (struct temporary){ .fd = -1 };

@@ -1,15 +1,21 @@
 /* temporary.h - a file in the making, beside the name that it is to get.
  *
- * It is PATH-part and eight random digits, mode 0600, made for us alone: no
- * file that was there is ever written to or removed. While its process lives
- * it has a lock on it; one without is what a dead process has left, and goes
- * when the next file is made for the same name, with the files that a database
- * has beside it.
+ * Its name is PATH-part, eight random hexadecimal digits, and eight of the CRC-32C
+ * of those and of the file name: so a file that the user calls PATH-part12345678 is
+ * told apart. Mode 0600. No existing file is ever written to. While its process
+ * lives it has a lock on it; one without was left by a process that died, and is
+ * removed, with the files that a database has next to it, when the next file is
+ * made for the same name.
  */
 #ifndef SYS_TEMPORARY_H
 #define SYS_TEMPORARY_H
 
 #include "sys/file.h"
+
+#define TEMPORARY_SUFFIX_LEN 21       /* "-part" and the digits */
+
+/* The name of a file in the making for this path. */
+void temporary_name(char *name, size_t size, const char *path, uint32_t random);
 
 struct temporary {
 	int fd;                      /* reads and writes */

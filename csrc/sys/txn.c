@@ -81,9 +81,37 @@ int store_failed(const struct store *store, struct failure *failure)
 
 /* --- beginning --- */
 
+static int begin_guarded(struct store *store, unsigned flags, MDB_txn **mdb)
+{
+	int rc;
+
+	if (slot_lock_take(store->wake))
+		return STORE_SLOTS_BUSY;
+	rc = mdb_txn_begin(store->env, NULL, flags, mdb);
+	slot_lock_release(store->wake);
+	return rc;
+}
+
+/* A writer that follows one which died takes LMDB's reader mutex. Marked before LMDB's
+ * mutex is taken: this one may die as well. */
+static int begin_writer(struct store *store, MDB_txn **mdb)
+{
+	int rc;
+
+	if (slot_lock_is_needed(store->wake))
+		return begin_guarded(store, 0, mdb);
+	slot_lock_writer_begins(store->wake);
+	rc = mdb_txn_begin(store->env, NULL, 0, mdb);
+	if (rc)
+		slot_lock_writer_ends(store->wake);
+	return rc;
+}
+
 static int begin_or_renew(struct store *store, unsigned flags, MDB_txn **mdb)
 {
-	return *mdb ? mdb_txn_renew(*mdb) : mdb_txn_begin(store->env, NULL, flags, mdb);
+	if (*mdb)
+		return mdb_txn_renew(*mdb);
+	return flags & MDB_RDONLY ? begin_guarded(store, flags, mdb) : begin_writer(store, mdb);
 }
 
 /* Out of the gate, cured if it can be, and in again. */
@@ -95,7 +123,7 @@ static int cure(struct store *store, int rc)
 	if (rc == MDB_MAP_RESIZED)
 		rc = grow_map(store);
 	else if (rc == MDB_READERS_FULL)
-		rc = mdb_reader_check(store->env, &cleared) || !cleared ? rc : 0;
+		rc = readers_check(store, &cleared) || !cleared ? rc : 0;
 	if (rc == MDB_PANIC)
 		atomic_store(&store->failed, true);
 	if (!rc)
@@ -149,6 +177,7 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 	*out = NULL;
 	if (!txn)
 		return fail(failure, ERR_NO_MEMORY);
+	lock_file_retake(&store->lock);
 	readers_add(store, &txn->slot);
 	rc = txn_begin(store, MDB_RDONLY, &txn->mdb);
 	if (rc) {
@@ -156,12 +185,37 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 		memory_give_back(txn);
 		return txn_begin_failed(store, rc, failure);
 	}
+	readers_locate(store, &txn->slot);
 	mdb_txn_reset(txn->mdb);
 	gate_leave(store);
 	atomic_fetch_add(&store->readers, 1);
 	txn->store = store;
 	*out = txn;
 	return 0;
+}
+
+static void leave_slot(struct txn *txn)
+{
+	cursors_close(txn);
+	readers_leave_behind(txn->mdb);
+	txn->mdb = NULL;
+	txn->slot.at = NULL;
+}
+
+static int renew(struct txn *txn)
+{
+	struct store *store = txn->store;
+	int rc;
+
+	if (txn->mdb && !readers_has(store, &txn->slot))
+		leave_slot(txn);
+	if (txn->mdb)
+		return begin(store, MDB_RDONLY, &txn->mdb);
+	lock_file_retake(&store->lock);
+	rc = begin(store, MDB_RDONLY, &txn->mdb);
+	if (!rc)
+		readers_locate(store, &txn->slot);
+	return rc;
 }
 
 /* Takes the snapshot again, after a commit is published that its writer has left. */
@@ -176,13 +230,13 @@ static int renew_recovered(struct txn *txn, struct failure *failure)
 	err = store_recover(store, failure);
 	if (err)
 		return err;
-	rc = begin(store, MDB_RDONLY, &txn->mdb);
+	rc = renew(txn);
 	return rc ? txn_begin_failed(store, rc, failure) : 0;
 }
 
 int reader_renew(struct txn *txn, struct failure *failure)
 {
-	int rc = begin(txn->store, MDB_RDONLY, &txn->mdb);
+	int rc = renew(txn);
 
 	if (rc)
 		return txn_begin_failed(txn->store, rc, failure);
@@ -202,19 +256,38 @@ void reader_reset(struct txn *txn)
 {
 	if (!txn->live)
 		return;
-	mdb_txn_reset(txn->mdb);
+	if (readers_holds(txn->store, &txn->slot, mdb_txn_id(txn->mdb)))
+		mdb_txn_reset(txn->mdb);
+	else
+		leave_slot(txn);
 	txn->live = false;
 	gate_leave(txn->store);
 }
 
+int reader_verify(const struct txn *txn, struct failure *failure)
+{
+	if (txn->writing || txn->careful || !txn->live ||
+			readers_holds(txn->store, &txn->slot, mdb_txn_id(txn->mdb)))
+		return 0;
+	return fail_as(failure, ERR_STORE, "%s: another program took this process for dead and"
+		" freed its snapshot; something here has closed %s-lock", txn->store->path,
+		txn->store->path);
+}
+
 void reader_end(struct txn *txn)
 {
+	struct store *store = txn->store;
+
 	reader_reset(txn);
 	cursors_close(txn);
-	mdb_txn_abort(txn->mdb);
+	if (txn->mdb && readers_has(store, &txn->slot))
+		mdb_txn_abort(txn->mdb);
+	else if (txn->mdb)
+		readers_leave_behind(txn->mdb);
 	txn->mdb = NULL;
-	readers_remove(txn->store, &txn->slot);
-	atomic_fetch_sub(&txn->store->readers, 1);
+	txn->ended = true;
+	readers_remove(store, &txn->slot);
+	atomic_fetch_sub(&store->readers, 1);
 }
 
 void reader_close(struct txn *txn)
@@ -223,7 +296,7 @@ void reader_close(struct txn *txn)
 		return;
 	if (!store_is_foreign(txn->store)) {
 		reader_unlimit(txn);
-		if (txn->mdb)
+		if (!txn->ended)
 			reader_end(txn);
 	}
 	memory_give_back(txn);
@@ -240,7 +313,7 @@ static void clear_stale_now_and_then(struct store *store)
 		return;
 	store->commits = 0;
 	store->pages_checked = pages;
-	mdb_reader_check(store->env, NULL);
+	readers_check(store, NULL);   /* in vain: the next time, then */
 }
 
 /* A commit may only follow one that is on the disk, or will be. A failure that another
@@ -293,6 +366,7 @@ static void writer_end(struct txn *txn)
 {
 	txn->live = false;
 	txn->mdb = NULL;
+	slot_lock_writer_ends(txn->store->wake);
 	gate_leave(txn->store);
 }
 
@@ -340,13 +414,33 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 	return engine_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");
 }
 
+/* What is written to a file that has lost its name is lost with it, or found under another
+ * name. Checked before each commit that is flushed, where a few calls to the system cost
+ * little; at the level NONE when store_note_time says so. */
+static int check_name(struct store *store, struct failure *failure)
+{
+	int err = 0;
+
+	if (store_is_durable(store) || store->names_due) {
+		lock_file_retake(&store->lock);
+		err = store_check_name(store, failure);
+	}
+	store->names_due = err != 0;
+	return err;
+}
+
 int writer_commit(struct txn **txn, struct failure *failure)
 {
 	struct txn *ending = *txn;
 	struct store *store = ending->store;
 	uint64_t number = mdb_txn_id(ending->mdb);
+	int err = check_name(store, failure);
 	int rc;
 
+	if (err) {
+		writer_abort(txn);
+		return err;
+	}
 	*txn = NULL;
 	rc = mdb_txn_commit(ending->mdb);   /* frees it, whatever it says */
 	if (rc && lmdb_has_given_up(store))
@@ -382,7 +476,7 @@ static int find_free_pages(struct txn *txn, uint64_t wanted, bool *found)
 	int rc = 0;
 
 	if (txn->free_pages < wanted && !txn->free_counted) {
-		mdb_reader_check(txn->store->env, NULL);
+		readers_check(txn->store, NULL);
 		rc = engine_free_pages(txn->store, true, enough, &txn->free_pages);
 		txn->free_counted = txn->free_pages < enough;
 	}

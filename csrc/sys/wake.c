@@ -31,39 +31,47 @@
 #include "base/memory.h"
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "sys/file_system.h"
 #include "sys/futex.h"
+#include "sys/identity.h"
 #include "sys/wake_page.h"
 
 #define MAGIC UINT32_C(0x74645741)
+#define MAGIC_UNFINISHED UINT32_C(0x74645755)        /* while the page is initialized */
 /* LMDB's lock file holds the C library's mutexes: who shares it must share the
  * library's layout too, so that is a part of the page's format. */
 #ifdef __GLIBC__
-#define FORMAT UINT32_C(0x00040001)
+#define FORMAT UINT32_C(0x00050001)
 #else
-#define FORMAT UINT32_C(0x00040002)
+#define FORMAT UINT32_C(0x00050002)
 #endif
 
-#define OPENING_PATIENCE_MS 10000
-#define OPENING_RETRY_MS 2
-
-/* Bytes that are locked; nothing needs to be there. */
-enum { LOCK_OPENING, LOCK_ALIVE };
+/* Byte ranges that are locked; the file need not be that long. OPENING begins
+ * at a fixed byte and is 1 + pid bytes long: two of them always overlap, and a
+ * process that is refused learns the owner's pid from the length. */
+#define LOCK_ALIVE 1
 #define LOCK_GUARD (INT64_C(1) << 32)
+#define LOCK_OPENING (INT64_C(1) << 33)
 
 static_assert(WAKE_STREAM_GROUPS == WAKE_STREAMS, "a bit of wake_signal for each group");
 static_assert(sizeof(struct wake_page) < WAKE_BELL_AT, "the page has room for its words");
 
 /* --- locks --- */
 
-static int set_lock(const struct wake *wake, short type, int64_t at)
+static int set_range(const struct wake *wake, short type, int64_t at, int64_t len)
 {
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = len };
 	int status;
 
 	do
 		status = fcntl(wake->fd, F_OFD_SETLK, &lock);
 	while (status && errno == EINTR);
 	return status ? errno : 0;
+}
+
+static int set_lock(const struct wake *wake, short type, int64_t at)
+{
+	return set_range(wake, type, at, 1);
 }
 
 /* Has another description than ours a lock there? In doubt, yes. */
@@ -84,17 +92,20 @@ static bool is_held_by_other(int system)
 	return system == EAGAIN || system == EACCES;
 }
 
-/* Waits for OPENING, within reason. */
-static int take_opening(struct wake *wake)
+static int take_opening(const struct wake *wake)
 {
-	int system = set_lock(wake, F_WRLCK, LOCK_OPENING);
+	return set_range(wake, F_WRLCK, LOCK_OPENING, 1 + wake->pid);
+}
 
-	for (int waited = 0; is_held_by_other(system) && waited < OPENING_PATIENCE_MS;
-			waited += OPENING_RETRY_MS) {
-		clock_sleep_us(OPENING_RETRY_MS * 1000);
-		system = set_lock(wake, F_WRLCK, LOCK_OPENING);
-	}
-	return system;
+/* Returns the pid of the process that holds OPENING, 0 if none does. */
+static int64_t opener(const struct wake *wake)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+		.l_start = LOCK_OPENING, .l_len = 1 };
+
+	if (fcntl(wake->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_len - 1;
 }
 
 /* --- who is in the way --- */
@@ -130,27 +141,37 @@ static uint64_t pid_namespace(void)
  * lock that is told is the first. */
 int64_t wake_other(const struct wake *wake)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_GUARD };
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+		.l_start = LOCK_GUARD, .l_len = LOCK_OPENING - LOCK_GUARD };
 
 	if (fcntl(wake->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
 		return 0;
 	return lock.l_start - LOCK_GUARD;
 }
 
-/* The file, with OPENING held; it may be removed between the two. */
-static int open_and_lock(struct wake *wake, const char *path, struct file_facts *facts,
+static int fail_for_a_moment(struct failure *failure, int err)
+{
+	if (failure)
+		failure->momentary = true;
+	return err;
+}
+
+/* Opens the file and takes OPENING. The name may be removed between the two;
+ * then the lock would be on a file that no other process finds. */
+static int open_and_lock(struct wake *wake, const char *path, const struct file_owner *owner,
 	struct failure *failure)
 {
 	for (int attempt = 0; attempt < 10; attempt++) {
 		int system;
-		int err = file_open_or_make(&wake->fd, path, facts, failure);
+		int err = file_open_or_make(&wake->fd, path, owner, &wake->facts,
+			&wake->made, failure);
 
 		if (err)
 			return err;
 		system = take_opening(wake);
 		if (is_held_by_other(system))
-			return wake_fail_busy(failure, wake_other(wake), "%s: another process is busy"
-				" opening or compacting the database", path);
+			return fail_for_a_moment(failure, wake_fail_busy(failure, opener(wake),
+				"%s: another process is opening or compacting the database", path));
 		if (system)
 			return file_fail(failure, system, path, "can't be locked");
 		if (file_is_at(wake->fd, path))
@@ -158,13 +179,33 @@ static int open_and_lock(struct wake *wake, const char *path, struct file_facts 
 		close(wake->fd);
 		wake->fd = -1;
 	}
-	return fail_as(failure, ERR_BUSY, "%s: is removed again and again", path);
+	return fail_for_a_moment(failure, fail_as(failure, ERR_BUSY,
+		"%s: keeps being removed by another process", path));
+}
+
+static int fail_namespace(const struct wake *wake, struct failure *failure)
+{
+	return fail_as(failure, ERR_NAMESPACE,
+		"%s: a process in another PID namespace (another container, or one without /proc)"
+		" has the database open; let them share one", wake->path);
+}
+
+/* The namespace of those who have the page; read, for it is not mapped yet. */
+static bool is_other_namespace(const struct wake *wake)
+{
+	struct wake_page page;
+	uint64_t ours = pid_namespace();
+
+	return pread(wake->fd, &page, sizeof page, 0) == (ssize_t)sizeof page &&
+		atomic_load(&page.magic) == MAGIC && page.pid_namespace != ours;
 }
 
 static int refuse_second_copy(struct wake *wake, struct failure *failure)
 {
 	int system = set_lock(wake, F_WRLCK, LOCK_GUARD + wake->pid);
 
+	if (is_held_by_other(system) && is_other_namespace(wake))
+		return fail_namespace(wake, failure);
 	if (is_held_by_other(system))
 		return fail_as(failure, ERR_OPTIONS,
 			"%s: this process has the database open already, through another copy of"
@@ -173,26 +214,27 @@ static int refuse_second_copy(struct wake *wake, struct failure *failure)
 }
 
 /* A file that isn't ours is not written to. */
-static int check_page(const struct wake *wake, const struct file_facts *facts,
-	struct failure *failure)
+static int check_page(const struct wake *wake, struct failure *failure)
 {
+	const struct file_facts *facts = &wake->facts;
 	uint32_t magic = 0;
 
 	if (facts->size == 0)
 		return 0;
 	if (facts->size == WAKE_PAGE_BYTES &&
 			pread(wake->fd, &magic, sizeof magic, 0) == sizeof magic &&
-			(magic == MAGIC || magic == 0))
+			(magic == MAGIC || magic == MAGIC_UNFINISHED ||
+			file_is_zero(wake->fd, WAKE_PAGE_BYTES)))
 		return 0;
 	return fail_as(failure, ERR_NOT_DATABASE, "%s: is no wake file of a database", wake->path);
 }
 
-static int map_page(struct wake *wake, const struct file_facts *facts, struct failure *failure)
+static int map_page(struct wake *wake, struct failure *failure)
 {
 	void *page;
-	int err = check_page(wake, facts, failure);
+	int err = check_page(wake, failure);
 
-	if (!err && facts->allocated < WAKE_PAGE_BYTES)
+	if (!err && wake->facts.allocated < WAKE_PAGE_BYTES)
 		err = file_reserve(wake->fd, wake->path, WAKE_PAGE_BYTES, failure);
 	if (err)
 		return err;
@@ -200,7 +242,7 @@ static int map_page(struct wake *wake, const struct file_facts *facts, struct fa
 	if (page == MAP_FAILED)
 		return file_fail(failure, errno, wake->path, "can't be mapped");
 	wake->page = page;
-	return 0;
+	return file_check_writable(page, WAKE_PAGE_BYTES, wake->path, failure);
 }
 
 static void reset_page(struct wake_page *page)
@@ -209,7 +251,7 @@ static void reset_page(struct wake_page *page)
 	uint64_t named = ours ? atomic_load(&page->named) : 0;
 	uint32_t unsettled = ours ? atomic_load(&page->unsettled) : 0;
 
-	atomic_store(&page->magic, 0);
+	atomic_store(&page->magic, MAGIC_UNFINISHED);
 	memset((char *)page + sizeof page->magic, 0, sizeof *page - sizeof page->magic);
 	page->format = FORMAT;
 	page->pid_namespace = pid_namespace();
@@ -227,10 +269,8 @@ static int join_page(struct wake *wake, struct failure *failure)
 		return fail_as(failure, ERR_STORE,
 			"%s: another version of the library, or one for another C library, has"
 			" the database open", wake->path);
-	if (ours && page->pid_namespace && ours != page->pid_namespace)
-		return fail_as(failure, ERR_NAMESPACE,
-			"%s: a process in another PID namespace (another container) has the database"
-			" open; let them share one", wake->path);
+	if (ours != page->pid_namespace)
+		return fail_namespace(wake, failure);
 	return 0;
 }
 
@@ -255,34 +295,70 @@ static int join(struct wake *wake, bool *alone, struct failure *failure)
 	return err;
 }
 
-int wake_open(struct wake **out, const char *path, bool *alone, struct failure *failure)
+static struct wake *new_wake(const char *path)
 {
-	struct file_facts facts;
 	struct wake *wake = memory_zeroed(sizeof *wake);
+
+	if (!wake)
+		return NULL;
+	wake->fd = -1;
+	wake->pid = getpid();
+	wake->limits = lock_limits_here();
+	wake->path = memory_get(strlen(path) + 1);
+	if (!wake->path) {
+		memory_give_back(wake);
+		return NULL;
+	}
+	memcpy(wake->path, path, strlen(path) + 1);
+	return wake;
+}
+
+/* With OPENING held, or a file that no other process has. */
+static int enter(struct wake *wake, bool *alone, struct failure *failure)
+{
+	int err = refuse_second_copy(wake, failure);
+
+	if (!err)
+		err = map_page(wake, failure);
+	return err ? err : join(wake, alone, failure);
+}
+
+int wake_open(struct wake **out, const char *path, const struct file_owner *owner,
+	bool *alone, struct failure *failure)
+{
+	struct wake *wake = new_wake(path);
 	int err;
 
 	*out = NULL;
 	if (!wake)
 		return fail(failure, ERR_NO_MEMORY);
-	wake->fd = -1;
-	wake->pid = getpid();
-	wake->limits = lock_limits_here();
-	wake->path = memory_get(strlen(path) + 1);
-	err = wake->path ? 0 : fail(failure, ERR_NO_MEMORY);
+	err = open_and_lock(wake, path, owner, failure);
+	if (!err) {
+		err = file_system_check_local(wake->fd, path, failure);
+		if (!err)
+			err = enter(wake, alone, failure);
+		if (err)
+			wake_take_back(wake);
+	}
 	if (err)
-		goto done;
-	memcpy(wake->path, path, strlen(path) + 1);
+		wake_close(wake);
+	else
+		*out = wake;
+	return err;
+}
 
-	err = open_and_lock(wake, path, &facts, failure);
-	if (!err)
-		err = file_check_local(wake->fd, path, failure);
-	if (!err)
-		err = refuse_second_copy(wake, failure);
-	if (!err)
-		err = map_page(wake, &facts, failure);
-	if (!err)
-		err = join(wake, alone, failure);
-done:
+int wake_open_private(struct wake **out, const char *path, struct failure *failure)
+{
+	struct wake *wake = new_wake(path);
+	bool alone;
+	int err;
+
+	*out = NULL;
+	if (!wake)
+		return fail(failure, ERR_NO_MEMORY);
+	wake->fd = memfd_create("tidetable-wake", MFD_CLOEXEC);
+	err = wake->fd < 0 ? file_fail(failure, errno, path, "no memory file can be made")
+		: enter(wake, &alone, failure);
 	if (err)
 		wake_close(wake);
 	else
@@ -299,6 +375,29 @@ bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode)
 		atomic_store(&page->inode, inode);
 	}
 	return atomic_load(&page->device) == device && atomic_load(&page->inode) == inode;
+}
+
+bool wake_identify_lock(struct wake *wake, uint64_t device, uint64_t inode)
+{
+	struct wake_page *page = wake->page;
+
+	if (!atomic_load(&page->lock_inode)) {
+		atomic_store(&page->lock_device, device);
+		atomic_store(&page->lock_inode, inode);
+	}
+	return atomic_load(&page->lock_device) == device &&
+		atomic_load(&page->lock_inode) == inode;
+}
+
+uint64_t wake_side(const struct wake *wake)
+{
+	return identity_side(wake->facts.device, wake->facts.inode);
+}
+
+void wake_take_back(const struct wake *wake)
+{
+	if (wake->made)
+		file_remove(wake->path, NULL);
 }
 
 uint64_t wake_named(const struct wake *wake)
@@ -334,12 +433,21 @@ void wake_settled(struct wake *wake, uint32_t seen)
 
 void wake_opened(struct wake *wake)
 {
-	set_lock(wake, F_UNLCK, LOCK_OPENING);
+	set_range(wake, F_UNLCK, LOCK_OPENING, 1 + wake->pid);
 }
 
-void wake_closing(struct wake *wake)
+/* A map holds the open file, and with it the locks: as long as this process lives, the
+ * parent's would outlive the parent. So the page is replaced by a private copy. */
+static void leave_page(struct wake *wake)
 {
-	take_opening(wake);   /* in vain after a while: then without it */
+	char copy[WAKE_PAGE_BYTES];
+	void *page;
+
+	memcpy(copy, wake->page, sizeof copy);
+	page = mmap(wake->page, WAKE_PAGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (page != MAP_FAILED)
+		memcpy(page, copy, sizeof copy);
 }
 
 void wake_forget(struct wake *wake)
@@ -347,6 +455,7 @@ void wake_forget(struct wake *wake)
 	if (!wake || wake->foreign)
 		return;
 	wake->foreign = true;
+	leave_page(wake);
 	close(wake->fd);
 	wake->fd = -1;
 }

@@ -4,7 +4,8 @@
  * of open-file-description locks on its bytes (they go away with their owner,
  * however it dies, and they conflict inside one process too):
  *
- *     OPENING   held while a database is created, opened or closed
+ *     OPENING   bytes from 2^33 on, 1 + pid of them: exclusive while a database
+ *               is created, opened or compacted
  *     ALIVE     shared by everyone who has it open: whoever gets it alone may
  *               reset the page
  *     GUARD     byte 2^32 + pid: this process has the database open; a second
@@ -25,19 +26,26 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/error.h"
+#include "sys/file.h"
 
 #define WAKE_LONGEST_SLEEP_MS 1000
 
 struct wake;
 
-/* Opens or makes the file (mode 0600, no links followed, owner and kind
- * checked). OPENING is held on return: call wake_opened when the store stands.
- * BUSY, PERMISSION, NAMESPACE (others from another PID namespace have it
- * open), OPTIONS (this process has it open through another copy of the
- * library), STORE. alone says whether nobody else has the database open. */
-int wake_open(struct wake **wake, const char *path, bool *alone, struct failure *failure);
+/* Opens or makes the file for a database of this owner (NULL: this process; no links
+ * followed, owner and kind checked) and acquires OPENING, in one attempt that never
+ * waits; wake_opened releases it. Sets *alone to true if no other process has the database open.
+ * BUSY while another process holds OPENING (failure->pid is that process, 0 if
+ * unknown, and failure->momentary is set), PERMISSION, NAMESPACE (a process of
+ * another PID namespace has it open), OPTIONS (this process has it open through
+ * another copy of the library), STORE. */
+int wake_open(struct wake **wake, const char *path, const struct file_owner *owner,
+	bool *alone, struct failure *failure);
 void wake_opened(struct wake *wake);
+
+/* The same in memory, for this process alone: a database that is read without its side
+ * files. path is for messages. OPENING is not held. NO_MEMORY, STORE. */
+int wake_open_private(struct wake **wake, const char *path, struct failure *failure);
 
 /* BUSY, and whose fault it is: the process stands in failure's pid, and behind the text,
  * this one as such: a handle was forgotten. 0: it is not known, or has gone meanwhile. */
@@ -48,9 +56,22 @@ int wake_fail_busy(struct failure *failure, int64_t pid, const char *format, ...
  * there is none. */
 int64_t wake_other(const struct wake *wake);
 
+/* Returns true if the process with this pid has the database open with this wake file. */
+bool wake_has_open(const struct wake *wake, int64_t pid);
+
 /* Says which file the database is. False: those who have it open have another
  * one; the name was given to a new file under them. OPENING must be held. */
 bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode);
+
+/* The same for LMDB's lock file. */
+bool wake_identify_lock(struct wake *wake, uint64_t device, uint64_t inode);
+
+/* The side of the wake file (identity.h). */
+uint64_t wake_side(const struct wake *wake);
+
+/* Removes the wake file if wake_open has made it. OPENING must be held, and no other
+ * process have the database open. */
+void wake_take_back(const struct wake *wake);
 
 /* The inode whose name, the database's, is known to be on the disk; 0: none. It
  * is remembered when nobody has the database open, and a lost one is only asked
@@ -69,11 +90,8 @@ uint32_t wake_flush_failures(const struct wake *wake);
 void wake_flush_failed(struct wake *wake);
 void wake_settled(struct wake *wake, uint32_t seen);
 
-/* Takes OPENING again, to close the store; wake_close lets it go. */
-void wake_closing(struct wake *wake);
-
-/* After fork, in the child: closes the locks' descriptor, touches nothing else
- * (closing leaves the parent's locks alone); then wake_close only frees. */
+/* In a child of fork: closes the locks' descriptor and leaves the shared page, so that
+ * the parent's locks end with the parent; then wake_close only frees. */
 void wake_forget(struct wake *wake);
 void wake_close(struct wake *wake);      /* NULL is fine */
 

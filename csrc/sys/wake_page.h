@@ -21,10 +21,12 @@
  *               notified        place of a waiter that is awake or has been notified;
  *                               0 if it sleeps again
  *               notified_us     when it was
+ *               inside          1 while the owner is in a write transaction of LMDB's
  *     line 4    tickets         number of places given so far
  *               inherited_us    when an heir last took the lock
  *     line 5    slots           the queue: one slot for each waiter
  *     line 37   streams         commit counters, one for each group of streams
+ *     line 45   slot_lock       the slot lock (slot_lock.h), laid out like writer
  *     last byte                 written to notify the commit watchers, read to
  *                               notify the lock watchers: inotify reports calls
  *                               on the file, not accesses through a mapping
@@ -40,6 +42,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "sys/file.h"
 
 #define WAKE_PAGE_BYTES 4096
 #define WAKE_BELL_AT (WAKE_PAGE_BYTES - 1)
@@ -63,12 +67,14 @@ struct wake_stream {
 struct wake_page {
 	_Atomic uint32_t magic;        /* written last, when the rest stands */
 	uint32_t format;
-	uint64_t pid_namespace;        /* inode of /proc/self/ns/pid; 0: unknown */
+	uint64_t pid_namespace;        /* inode of /proc/self/ns/pid; 0: no /proc there */
 	_Atomic uint64_t device;       /* the database's file; 0: none yet */
 	_Atomic uint64_t inode;
 	_Atomic uint64_t named;        /* outlives who wrote it; 0: none */
 	_Atomic uint32_t unsettled;    /* so does this */
 	_Atomic uint32_t flush_failures;       /* of all that ever failed */
+	_Atomic uint64_t lock_device;  /* LMDB's lock file; 0: none yet */
+	_Atomic uint64_t lock_inode;
 	alignas(WAKE_LINE) _Atomic uint32_t commits;
 	alignas(WAKE_LINE) _Atomic uint32_t commit_waiters;
 	_Atomic uint32_t bells;
@@ -78,10 +84,12 @@ struct wake_page {
 	_Atomic uint64_t freed_us;
 	_Atomic uint64_t notified;
 	_Atomic uint64_t notified_us;
+	_Atomic uint32_t inside;
 	alignas(WAKE_LINE) _Atomic uint64_t tickets;
 	_Atomic uint64_t inherited_us;
 	alignas(WAKE_LINE) struct wake_slot slots[WAKE_SLOTS];
 	alignas(WAKE_LINE) struct wake_stream streams[WAKE_STREAM_GROUPS];
+	alignas(WAKE_LINE) _Atomic uint64_t slot_lock;
 };
 
 /* When a waiter gets priority, by which clock. Tests have their own. */
@@ -99,9 +107,12 @@ struct wake {
 	int fd;
 	struct wake_page *page;
 	char *path;
+	struct file_facts facts;
 	int64_t pid;
+	bool made;                     /* the file, by wake_open */
 	bool foreign;                  /* inherited over fork: may only be freed */
 	atomic_bool writing;           /* one of our threads takes or holds the write lock */
+	atomic_bool in_slots;          /* one of our threads takes or holds the slot lock */
 	struct lock_limits limits;
 };
 
@@ -110,10 +121,6 @@ static inline int64_t wake_writer_pid(uint64_t writer)
 {
 	return (int64_t)(writer & UINT64_C(0xffffffff));
 }
-
-/* Returns true if another process with this pid has the database open, also if that cannot
- * be determined. */
-bool wake_has_open(const struct wake *wake, int64_t pid);
 
 /* --- write_lock.c --- */
 

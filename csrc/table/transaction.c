@@ -38,6 +38,7 @@ static void set_time(struct transaction *transaction)
 	struct moment moment;
 
 	moment_take(&moment, store_clock(transaction->store));
+	store_note_time(transaction->store, moment.elapsed_ms);
 	if (memcmp(state->boot, moment.boot, BOOT_BYTES) != 0)
 		transaction->clock_unsaved = true;
 	transaction->now_ms = moment.now_ms;

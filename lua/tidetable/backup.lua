@@ -46,11 +46,13 @@ end
 --- Makes the file of a database small that nobody has open.
 ---@param path string
 ---@param max_size integer  0: the default
+---@param busy_timeout number
 ---@param given tidetable.CompactOptions
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
-function backup.in_place(path, max_size, given)
+function backup.in_place(path, max_size, busy_timeout, given)
   -- Closed whatever comes: others are kept out until it is.
-  local handle <close>, err, code = core.open(path, false, false, 0, max_size, nil, true)
+  local handle <close>, err, code = wait.open(given.wait, busy_timeout,
+    path, false, false, 0, max_size, nil, true)
   if not handle then
     return nil, err, code
   end

@@ -13,6 +13,7 @@ local database = require "tidetable.database"
 local options = require "tidetable.options"
 local reports = require "tidetable.report"
 local types = require "tidetable.types"
+local wait = require "tidetable.wait"
 
 local misuse = options.misuse
 
@@ -57,6 +58,22 @@ local open_options = {
 ---@field clock tidetable.Clock|nil  tidetable.manual_clock
 ---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 
+local DEFAULT_BUSY_TIMEOUT = 5    -- seconds
+
+--- Does the part of opening that needs the write lock. A failure closes the database, and so does
+--- an error in the program's `wait`.
+local function finish_open(opened)
+  local done, ready, err, code = pcall(wait.write, opened, core.mark_boot, opened.core)
+  if done and ready then
+    return opened
+  end
+  opened:close()
+  if not done then
+    error(ready, 0)
+  end
+  return nil, err, code
+end
+
 --- Opens the database at a path, or makes it; ":memory:" is one in memory.
 ---@param path string
 ---@param given tidetable.OpenOptions|nil
@@ -69,24 +86,28 @@ function tidetable.open(path, given)
   elseif given.create == false and path == ":memory:" then
     misuse('open: ":memory:" is always made: option "create" can\'t be false')
   end
-  local handle, err, code = core.open(path ~= ":memory:" and path or nil,
+  local busy_timeout = given.busy_timeout or DEFAULT_BUSY_TIMEOUT
+  local handle, err, code = wait.open(given.wait, busy_timeout,
+    path ~= ":memory:" and path or nil,
     given.read_only or false, given.create ~= false and not given.read_only,
     durability[given.durability or "full"], options.bytes(given.max_size) or 0, given.clock)
   if not handle then
     return nil, err, code
   end
-  return database.new {
-    core = handle, path = path, busy_timeout = given.busy_timeout or 5, wait = given.wait,
-  }
+  return finish_open(database.new {
+    core = handle, path = path, busy_timeout = busy_timeout, wait = given.wait,
+  })
 end
 
 local compact_options = {
   max_size = open_options.max_size, progress = "function", wait = "function",
+  busy_timeout = options.seconds,
 }
 
 ---@class tidetable.CompactOptions
 ---@field progress tidetable.BackupProgress|nil  called about ten times a second
 ---@field max_size integer|string|nil  as in open
+---@field busy_timeout number|nil  seconds to wait while another process opens it, default 5
 ---@field wait fun(wakeup: tidetable.WorkWakeup, seconds: number)|nil  as in open
 
 --- Makes the file of a database that nobody has open as small as it can be: a
@@ -97,7 +118,8 @@ local compact_options = {
 function tidetable.compact(path, given)
   options.path(path, "compact")
   given = options.check(given, compact_options, "compact")
-  return backup.in_place(path, options.bytes(given.max_size) or 0, given)
+  return backup.in_place(path, options.bytes(given.max_size) or 0,
+    given.busy_timeout or DEFAULT_BUSY_TIMEOUT, given)
 end
 
 local file_options = { apart = "boolean", patience = options.seconds, wait = "function" }

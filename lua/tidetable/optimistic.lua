@@ -398,7 +398,7 @@ Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
 
 local function begin(database, limit)
-  local snapshot, commit, code = core.snapshot(database.core, limit)
+  local snapshot, commit, code = wait.write(database, core.snapshot, database.core, limit)
   if not snapshot then
     return nil, commit, code
   end

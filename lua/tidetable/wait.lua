@@ -97,6 +97,11 @@ local function cancel(wakeup)
   end
 end
 
+--- Releases what the core holds for it.
+function Wakeup:finish()
+  core.finish(self.core)
+end
+
 --- Closes the descriptor; the loop that waits on it is told first. What that raises is
 --- raised when it is closed.
 function Wakeup:close()
@@ -104,7 +109,7 @@ function Wakeup:close()
   local ok, err = pcall(cancel, self)
   self.closed = true
   if self.core then
-    core.finish(self.core)
+    self:finish()
   end
   if not ok then
     error(err, 0)
@@ -278,6 +283,75 @@ function wait.work(database, calls, look, start, ...)
     else
       wakeup:wait(LOOK_EVERY)
     end
+  end
+end
+
+--- What an event loop waits on between two attempts to open a database.
+---@class tidetable.PauseWakeup: tidetable.Wakeup
+local Pause = wait.kind("tidetable.pause")
+
+function Pause:pollfd()
+  return core.pause_pollfd(self.core)
+end
+
+function Pause:timeout()
+  return self.seconds
+end
+
+function Pause.clear()
+end
+
+function Pause:wait()
+  return core.pause_sleep(self.core)
+end
+
+function Pause:finish()
+  core.pause_end(self.core)
+end
+
+--- Waits `seconds`: in the loop that runs, or asleep until a signal arrives.
+---@param own fun(wakeup: tidetable.Wakeup, seconds: number)|nil
+---@param seconds number
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+local function pause(own, seconds)
+  local timer, err, code = core.pause(seconds)
+  if not timer then
+    return nil, err, code
+  end
+  local wakeup <close> = setmetatable({ core = timer, seconds = seconds }, Pause)
+  local loop = wait.loop(own)
+  if loop then
+    loop(wakeup, seconds)
+  else
+    wakeup:wait()
+  end
+  return true
+end
+
+-- Seconds between two attempts to open: doubled each time, up to the second.
+local FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02
+
+--- Opens the core's handle. While another process opens or compacts the database,
+--- pauses and tries again, for `busy_timeout` seconds altogether; nothing is locked
+--- in between.
+---@param own fun(wakeup: tidetable.Wakeup, seconds: number)|nil  the option `wait`
+---@param busy_timeout number
+---@param ... any  core.open's arguments
+---@return userdata|nil, tidetable.error|nil err, tidetable.code|nil code
+function wait.open(own, busy_timeout, ...)
+  local deadline = core.elapsed() + busy_timeout
+  local seconds = FIRST_PAUSE
+  while true do
+    local handle, err, code, momentary = core.open(...)
+    local left = deadline - core.elapsed()
+    if handle or not momentary or left <= 0 then
+      return handle, err, code
+    end
+    local paused, why, kind = pause(own, math.min(seconds, left))
+    if not paused then
+      return nil, why, kind
+    end
+    seconds = math.min(2 * seconds, LONGEST_PAUSE)
   end
 end
 

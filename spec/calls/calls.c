@@ -141,6 +141,13 @@ SEEN int rename(const char *from, const char *to)
 	return (int)PASS(&call, REAL(rename)(from, to));
 }
 
+SEEN int symlink(const char *to, const char *path)
+{
+	struct call call = { .kind = CALL_LINK, .fd = -1, .path = path, .to = to };
+
+	return (int)PASS(&call, REAL(symlink)(to, path));
+}
+
 SEEN int unlink(const char *path)
 {
 	struct call call = { .kind = CALL_UNLINK, .fd = -1, .path = path };
@@ -380,7 +387,7 @@ SEEN int munmap(void *at, size_t len)
 /* Functions that change files too and that nobody here uses. Whoever begins to
  * learns it from this, and adds it above: a call that isn't seen isn't tested. */
 #define UNSEEN_MAP(X) \
-	X(creat) X(openat) X(link) X(linkat) X(symlink) X(renameat) X(renameat2) X(unlinkat) \
+	X(creat) X(openat) X(link) X(linkat) X(symlinkat) X(renameat) X(renameat2) X(unlinkat) \
 	X(truncate) X(fallocate) X(pwritev) X(pwritev2) X(sendfile) X(copy_file_range) \
 	X(sync_file_range) X(msync) X(open64) X(openat64) X(pwrite64) X(pread64) \
 	X(ftruncate64) X(posix_fallocate64) X(mmap64) X(lseek64)

@@ -19,7 +19,7 @@
 	X(FDATASYNC, "fdatasync") X(FSYNC, "fsync") X(TRUNCATE, "ftruncate") \
 	X(RESERVE, "posix_fallocate") X(STAT, "stat") X(STATFS, "statfs") \
 	X(MAP, "mmap") X(UNMAP, "munmap") X(CONTROL, "fcntl") X(RENAME, "rename") \
-	X(UNLINK, "unlink") X(CHMOD, "fchmod") X(FUTEX, "futex") \
+	X(UNLINK, "unlink") X(LINK, "symlink") X(CHMOD, "fchmod") X(FUTEX, "futex") \
 	X(INOTIFY, "inotify_init1") X(WATCH, "inotify_add_watch") \
 	X(SOCKETS, "socketpair") X(RECEIVE, "recv") X(RANDOM, "getrandom") \
 	X(MEMORY, "malloc")

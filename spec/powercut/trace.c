@@ -24,7 +24,7 @@
 
 /* A file in the making has other digits each time; one will do. */
 #define PART_MARK "-part"
-#define PART_DIGITS "00000000"
+#define PART_DIGITS "0000000000000000"
 const char *const name_suffix[NAMES] = { "", PART_MARK PART_DIGITS, "-lock", "-wake" };
 
 enum { NO_DESCRIPTOR, A_FILE, THE_DIRECTORY };
@@ -145,9 +145,24 @@ static bool is_the_directory(const char *path)
 	return strlen(path) == len && strncmp(path, base, len) == 0;
 }
 
-static void opened(const struct call *call, long fd)
+/* The name of an open file: LMDB opens links to descriptors (sys/links.h). */
+static enum name name_of_open(const struct call *call, long fd)
 {
 	enum name name = name_of(call->path);
+	char link[40], path[PATH_MAX];
+	ssize_t len;
+
+	if (name != NAMES || fd < 0)
+		return name;
+	snprintf(link, sizeof link, "/proc/self/fd/%ld", fd);
+	len = readlink(link, path, sizeof path - 1);
+	path[len > 0 ? len : 0] = '\0';
+	return name_of(path);
+}
+
+static void opened(const struct call *call, long fd)
+{
+	enum name name = name_of_open(call, fd);
 	struct descriptor *as;
 
 	if (fd < 0)

@@ -65,6 +65,7 @@ static const struct manner {
 	{ CALL_CONTROL, { ENOLCK }, true, false, false },
 	{ CALL_RENAME, { EIO, ENOSPC }, false, false, true },
 	{ CALL_UNLINK, { EIO }, false, false, true },
+	{ CALL_LINK, { EIO, ENOSPC }, false, false, true },
 	{ CALL_CHMOD, { EIO }, false, false, false },
 	{ CALL_FUTEX, { 0 }, true, false, false },
 	{ CALL_INOTIFY, { EMFILE }, false, false, false },
@@ -360,7 +361,7 @@ static void play_alone(struct child *parent, void *context)
 
 static void remove_all(void)
 {
-	static const char *const suffixes[] = { "", "-lock", "-wake", "-part????????" };
+	static const char *const suffixes[] = { "", "-lock", "-wake", "-part????????????????" };
 	char pattern[4300];
 	glob_t found;
 

@@ -7,6 +7,22 @@ local function target(name)
   return helper.path(name or "copy.tide")
 end
 
+--- CRC-32C, one bit at a time.
+local function crc32c(text)
+  local crc = 0xffffffff
+  for i = 1, #text do
+    crc = crc ~ text:byte(i)
+    for _ = 1, 8 do crc = crc >> 1 ~ (crc & 1 == 1 and 0x82f63b78 or 0) end
+  end
+  return crc ~ 0xffffffff
+end
+
+--- A name that a copy in the making has (doc/format.md).
+local function part_of(name)
+  local digits = "0123abcd"
+  return target(("%s-part%s%08x"):format(name, digits, crc32c(digits .. name)))
+end
+
 --- Names in the test's directory, but for those that a database has beside it, and children's.
 local function files()
   local names = {}
@@ -265,7 +281,7 @@ describe("backup", function()
   end)
 
   it("removes what a killed copy has left, and nothing else", function()
-    local left, others = target("copy.tide-part0123abcd"), target("copy.tide-part0123abcde")
+    local left, others = part_of "copy.tide", target("copy.tide-part0123abcd01234567")
     for _, path in ipairs { left, left .. "-lock", left .. "-wake", others } do
       write_file(path, "")
     end

@@ -40,8 +40,13 @@ static inline struct store *open_with(const struct store_options *options)
 {
 	struct failure failure = { 0 };
 	struct store *store;
+	int err = store_open(&store, options, &failure);
 
-	MUST(store_open(&store, options, &failure), failure);
+	while (err == ERR_BUSY && failure.momentary) {
+		clock_sleep_us(1000);
+		err = store_open(&store, options, &failure);
+	}
+	MUST(err, failure);
 	return store;
 }
 

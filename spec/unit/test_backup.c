@@ -60,7 +60,7 @@ static int mark_of(const char *path)
 	MUST(tide_open(&tide, &options, &failure), failure);
 	MUST(tide_look(tide, &snapshot, &failure), failure);
 	err = weak_boot_read(snapshot.txn, &is_this);
-	tide_look_away(tide, &snapshot);
+	MUST(tide_look_away(tide, &snapshot, 0, &failure), failure);
 	tide_close(tide);
 	return err ? err : is_this ? OF_THIS_BOOT : OF_ANOTHER;
 }

@@ -18,7 +18,7 @@ static struct wake *open_wake(void)
 	struct wake *wake;
 	bool alone;
 
-	CHECK_EQUAL_INT(wake_open(&wake, path, &alone, &failure), 0);
+	CHECK_EQUAL_INT(wake_open(&wake, path, NULL, &alone, &failure), 0);
 	wake_opened(wake);
 	return wake;
 }

@@ -402,9 +402,9 @@ static void a_copy_is_amended(void)
 
 	MUST(copy_to(store, &temporary, true, NULL), failure);
 	MUST(copy_check_pages(&temporary, &pages, NULL, &failure), failure);
-	CHECK_EQUAL_INT(copy_amend(&temporary, pages, SMALL_MAX_BYTES, add_row, NULL, &failure),
+	CHECK_EQUAL_INT(copy_amend(&temporary, pages, add_row, NULL, &failure),
 		ERR_LIMIT);
-	MUST(copy_amend(&temporary, pages, SMALL_MAX_BYTES, add_row, "by hand", &failure), failure);
+	MUST(copy_amend(&temporary, pages, add_row, "by hand", &failure), failure);
 	copy = publish(&temporary);
 	CHECK(store_has(copy, TREE_META, "added", "by hand"));
 	CHECK(!store_has(store, TREE_META, "added", "by hand"));

@@ -3,7 +3,6 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <sys/vfs.h>
 
 #include "sys/file.h"
 #include "unit/child.h"
@@ -159,6 +158,7 @@ static void a_new_file_is_private_and_new(void)
 	const char *path = store_path("new");
 	struct file_facts facts;
 	struct stat stat;
+	bool made;
 	int fd;
 
 	umask(0777);
@@ -170,13 +170,15 @@ static void a_new_file_is_private_and_new(void)
 	close(fd);
 	CHECK_EQUAL_INT(file_make(&fd, path, &failure), ERR_STORE);
 	CHECK_EQUAL_INT(failure.system, EEXIST);
-	CHECK_EQUAL_INT(file_open_or_make(&fd, path, &facts, &failure), 0);
+	CHECK_EQUAL_INT(file_open_or_make(&fd, path, NULL, &facts, &made, &failure), 0);
+	CHECK(!made);
 	CHECK(facts.inode == stat.st_ino && facts.size == 0);
 	CHECK_EQUAL_INT(file_remove(path, &failure), 0);
 	CHECK(!file_is_at(fd, path));
 	close(fd);
 	CHECK_EQUAL_INT(file_remove(path, &failure), 0);
-	CHECK_EQUAL_INT(file_open_or_make(&fd, path, &facts, &failure), 0);
+	CHECK_EQUAL_INT(file_open_or_make(&fd, path, NULL, &facts, &made, &failure), 0);
+	CHECK(made);
 	close(fd);
 	file_remove(path, &failure);
 }
@@ -277,79 +279,6 @@ static void a_reserved_file_has_blocks(void)
 	file_remove(path, &failure);
 }
 
-/* --- LMDB's lock file --- */
-
-#define LOCK_SIZE 65664
-
-static void lock_in_child(struct child *parent, void *context)
-{
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	int fd = open(context, O_RDWR);
-
-	CHECK(fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0);
-	child_tell(parent);
-	child_hear(parent);
-}
-
-static void expect_lock_file(const char *path, int err, uint64_t size, bool whole)
-{
-	struct file_facts facts;
-
-	CHECK_EQUAL_INT(file_prepare_lock(path, LOCK_SIZE, &failure), err);
-	CHECK_EQUAL_INT(file_look(path, &facts, &failure), 0);
-	CHECK_EQUAL_UINT(facts.size, size);
-	CHECK((facts.allocated >= facts.size) == whole);
-}
-
-static void a_lock_file_has_no_holes(void)
-{
-	char *path = (char *)(uintptr_t)store_path("y-lock");
-	struct child child;
-
-	expect_lock_file(path, 0, LOCK_SIZE, true);
-	expect_lock_file(path, 0, LOCK_SIZE, true);
-	remove(path);
-	put_file(path, 8192);
-	expect_lock_file(path, 0, LOCK_SIZE, true);
-	remove(path);
-	put_file(path, 100000);
-	expect_lock_file(path, 0, 100000, true);
-
-	/* in use: filled, never extended */
-	remove(path);
-	put_file(path, 8192);
-	CHECK_EQUAL_INT(file_lock_owner(path), 0);
-	child = child_start(lock_in_child, path);
-	CHECK(child_hear(&child));
-	CHECK_EQUAL_INT(file_lock_owner(path), child.pid);
-	expect_lock_file(path, 0, 8192, true);
-	CHECK(truncate(path, 10) == 0);
-	expect_lock_file(path, ERR_STORE, 10, true);
-	child_tell(&child);
-	child_end(&child);
-	remove(path);
-}
-
-/* Opening the lock file and closing it would drop the locks that another LMDB
- * binding in this process has on it. */
-static void our_own_locks_are_noticed_and_kept(void)
-{
-	const char *path = store_path("z-lock");
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	struct flock probe = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	int fd;
-
-	put_file(path, 8192);
-	fd = open(path, O_RDWR);
-	CHECK(fcntl(fd, F_SETLK, &lock) == 0);
-	expect_lock_file(path, ERR_OPTIONS, 8192, false);
-	CHECK_EQUAL_INT(file_lock_owner(path), getpid());
-	CHECK(fcntl(fd, F_OFD_GETLK, &probe) == 0);
-	CHECK_EQUAL_INT(probe.l_type, F_RDLCK);
-	close(fd);
-	remove(path);
-}
-
 /* --- disks --- */
 
 /* A disk that is told of in the place of the file's own; f_frsize 0: none. */
@@ -365,48 +294,6 @@ int fstatvfs(int fd, struct statvfs *disk)
 		return real(fd, disk);
 	*disk = told;
 	return 0;
-}
-
-/* A file system that is told of in the place of the file's own; 0: none. */
-static uint32_t told_type;
-
-int fstatfs(int fd, struct statfs *disk)
-{
-	int (*real)(int, struct statfs *);
-	void *found = dlsym(RTLD_NEXT, "fstatfs");
-
-	memcpy(&real, &found, sizeof real);
-	if (!told_type)
-		return real(fd, disk);
-	*disk = (struct statfs){ .f_type = (__typeof__(disk->f_type))told_type };
-	return 0;
-}
-
-static void a_networks_file_system_is_refused(void)
-{
-	static const struct {
-		uint32_t type;
-		const char *name;
-	} kinds[] = {
-		{ 0x6969, "(NFS)" }, { 0x517b, "(SMB)" }, { 0xff534d42, "(CIFS)" },
-		{ 0xfe534d42, "(SMB2)" }, { 0x01021997, "(9p)" }, { 0x5346414f, "(AFS)" },
-		{ 0x73757245, "(Coda)" }, { 0x00c36400, "(Ceph)" }, { 0x564c, "(NCP)" },
-		{ 0xef53, NULL }, { 0x01021994, NULL }, { 0x9123683e, NULL },
-	};
-
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-		int err;
-
-		told_type = kinds[i].type;
-		err = file_check_local(STDIN_FILENO, "x.tide", &failure);
-		CHECK_EQUAL_INT(err, kinds[i].name ? ERR_STORE : 0);
-		if (kinds[i].name)
-			CHECK(strstr(failure.message, kinds[i].name) &&
-				strstr(failure.message, "x.tide"));
-	}
-	told_type = 0;
-	CHECK_EQUAL_INT(file_check_local(-1, "x.tide", &failure), ERR_STORE);
-	CHECK_EQUAL_INT(failure.system, EBADF);
 }
 
 static int error_with(unsigned long block, unsigned left)
@@ -461,7 +348,6 @@ static void an_io_error_on_a_full_disk_is_a_full_disk(void)
 	snprintf(file, sizeof file, "%s/x", path);
 	CHECK_EQUAL_INT(file_make(&fd, file, &failure), 0);
 	CHECK_EQUAL_INT(file_write_error(fd, EIO), ERR_STORE);
-	CHECK_EQUAL_INT(file_check_local(fd, file, &failure), 0);
 	while (write(fd, block, sizeof block) > 0)
 		;
 	CHECK_EQUAL_INT(file_write_error(fd, EIO), ERR_DISK_FULL);
@@ -567,14 +453,11 @@ int main(void)
 	a_name_changes_hands();
 	a_name_is_kept();
 	a_reserved_file_has_blocks();
-	a_lock_file_has_no_holes();
-	our_own_locks_are_noticed_and_kept();
 	errors_have_kinds();
 	a_disk_is_full_below_a_mebibyte();
 	an_io_error_on_a_full_disk_is_a_full_disk();
 	a_size_limit_is_a_full_disk();
 	a_descriptor_is_compared_with_a_file();
-	a_networks_file_system_is_refused();
 	no_file_is_standard_error();
 	memory_has_a_directory();
 	return 0;

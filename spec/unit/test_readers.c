@@ -1,6 +1,7 @@
 /* test_readers.c - store_clear_stale: slots of dead processes, also with our pid. */
 #include <sys/mman.h>
 
+#include "sys/lmdb_store.h"
 #include "unit/stores.h"
 
 static struct failure failure;
@@ -116,11 +117,132 @@ static void those_of_our_former_life_go_and_ours_stay(void)
 	store_close(store);
 }
 
+/* --- a live process without its lock --- */
+
+static void lose_the_lock(struct child *parent, void *context)
+{
+	struct store *store = open_small(context);
+	struct txn *txn = open_reader(store);
+
+	renew(txn);
+	close(open(store_path("dropped.tide-lock"), O_RDWR));
+	child_tell(parent);
+	child_hear(parent);
+	write_row(store, TREE_META, "theirs", "1");
+	store_note_time(store, 1000000);
+	write_row(store, TREE_META, "theirs", "2");      /* takes the lock again */
+	child_tell(parent);
+	child_hear(parent);
+	reader_close(txn);
+	store_close(store);
+}
+
+static int64_t oldest_reader(struct store *store)
+{
+	struct store_usage usage;
+
+	MUST(store_usage(store, &usage, &failure), failure);
+	return usage.oldest_reader_pid;
+}
+
+/* Any close of the lock file in a process drops LMDB's locks on it. Its slots stay while
+ * it lives, and go when it is dead. */
+static void a_slot_whose_lock_was_dropped_is_kept(void)
+{
+	char *dropped = (char *)(uintptr_t)store_path("dropped.tide");
+	struct store *store = open_small(dropped);
+	struct lock_file *lock = &store->lock;
+	struct child child;
+	uint32_t cleared;
+
+	write_row(store, TREE_META, "a", "b");
+	child = child_start(lose_the_lock, dropped);
+	CHECK(child_hear(&child));
+	CHECK(!lock_file_has_reader(lock, child.pid));
+	MUST(store_clear_stale(store, &cleared, &failure), failure);
+	CHECK_EQUAL_UINT(cleared, 0);
+	CHECK_EQUAL_INT(oldest_reader(store), child.pid);
+	child_tell(&child);
+	CHECK(child_hear(&child));
+	CHECK(lock_file_has_reader(lock, child.pid));
+	child_kill(&child);
+	MUST(store_clear_stale(store, &cleared, &failure), failure);
+	CHECK(cleared > 0);
+	store_close(store);
+}
+
+/* --- a slot that was lost --- */
+
+static uint8_t *map_of(struct store *store, const struct txn *txn)
+{
+	CHECK(txn->slot.at != NULL);
+	return store->lock.map + (txn->slot.at - store->lock.map);
+}
+
+static void free_slot(uint8_t *at)
+{
+	memset(at + 8, 0, 4);
+}
+
+/* As another process takes it: its pid, its thread, its snapshot. */
+static void give_slot(uint8_t *at)
+{
+	memset(at, 7, 24);
+}
+
+static bool is_given(const uint8_t *at)
+{
+	uint8_t expected[24];
+
+	memset(expected, 7, sizeof expected);
+	return memcmp(at, expected, 12) == 0 && memcmp(at + 16, expected, 8) == 0;
+}
+
+/* Another program took us for dead: what was read is not given out, and the slot, which
+ * is another's by now, is not touched. */
+static void a_lost_slot_is_noticed(void)
+{
+	struct store *store = open_small(store_path("lost.tide"));
+	struct txn *one = open_reader(store), *two = open_reader(store);
+	uint8_t *given;
+
+	renew(one);
+	CHECK_EQUAL_INT(reader_verify(one, &failure), 0);
+	free_slot(map_of(store, one));
+	CHECK_EQUAL_INT(reader_verify(one, &failure), ERR_STORE);
+	CHECK(strstr(failure.message, "took this process for dead"));
+	reader_reset(one);
+	renew(one);                              /* another slot */
+	CHECK_EQUAL_INT(reader_verify(one, &failure), 0);
+	reader_reset(one);
+
+	renew(two);
+	given = map_of(store, two);
+	give_slot(given);
+	CHECK_EQUAL_INT(reader_verify(two, &failure), ERR_STORE);
+	reader_reset(two);
+	CHECK(is_given(given));
+	renew(two);
+	CHECK(is_given(given) && map_of(store, two) != given);
+	reader_close(two);
+
+	given = map_of(store, one);
+	give_slot(given);                        /* while it is reset */
+	renew(one);
+	CHECK_EQUAL_INT(reader_verify(one, &failure), 0);
+	CHECK(is_given(given));
+	give_slot(map_of(store, one));
+	reader_close(one);
+	store_close(store);
+}
+
 int main(void)
 {
 	snprintf(path, sizeof path, "%s", store_path("readers.tide"));
 	snprintf(lock_path, sizeof lock_path, "%s-lock", path);
 	a_dead_ones_slots_go();
 	those_of_our_former_life_go_and_ours_stay();
+	a_slot_whose_lock_was_dropped_is_kept();
+	a_lost_slot_is_noticed();
 	return 0;
 }

@@ -100,7 +100,7 @@ static void begin_anew(void)
  * locks.) */
 static void unpublish(struct child *parent, void *context)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int fd = open(lock_path, O_RDWR);
 	const off_t at = 8 + sizeof(pthread_mutex_t);
 

@@ -1,9 +1,11 @@
 /* test_store.c - store.h: one store for a file, in one process, and after fork. */
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 #include "sys/file.h"
+#include "unit/files.h"
 #include "unit/stores.h"
 
 static struct failure failure;
@@ -308,6 +310,63 @@ static void who_comes_meanwhile_waits(void)
 	store_close(store);
 }
 
+static void compact_for_long(struct child *parent, void *context)
+{
+	struct store_options options = small_options(context);
+	struct store *store;
+
+	options.alone = true;
+	store = open_with(&options);
+	child_tell(parent);
+	child_hear(parent);
+	store_close(store);
+}
+
+/* A child of fork inherits nothing, and other databases are open and closed as ever. */
+static void between_two_attempts_nothing_is_held(void)
+{
+	char *path = (char *)(uintptr_t)store_path("attempts.tide");
+	struct store_options options = small_options(path);
+	struct child child;
+	int descriptors;
+
+	child = child_start(compact_for_long, path);
+	CHECK(child_hear(&child));
+	file_spare_standard();
+	descriptors = count_descriptors();
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
+		CHECK(failure.momentary);
+		CHECK_EQUAL_INT(failure.pid, child.pid);
+		CHECK_EQUAL_INT(count_descriptors(), descriptors);
+		store_close(open_small(store_path("unrelated.tide")));
+	}
+	child_tell(&child);
+	child_end(&child);
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
+}
+
+/* A process that is stopped while it opens keeps no other from closing. */
+static void closing_waits_for_nobody(void)
+{
+	char *path = (char *)(uintptr_t)store_path("closing.tide");
+	char wake_path[4300];
+	struct store *store = open_small(path);
+	struct flock opening = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+		.l_start = INT64_C(1) << 33, .l_len = 1 };
+	struct store_options options = small_options(path);
+	int fd;
+
+	snprintf(wake_path, sizeof wake_path, "%s-wake", path);
+	fd = open(wake_path, O_RDWR);
+	CHECK(fd >= 0 && fcntl(fd, F_OFD_SETLK, &opening) == 0);
+	store_close(store);
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
+	CHECK_EQUAL_INT(failure.pid, 0);        /* a length of 1 has no pid */
+	close(fd);
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
+}
+
 /* --- opening and closing at once --- */
 
 static void *open_and_close(void *context)
@@ -537,6 +596,32 @@ static void live_on(struct child *parent, void *context)
 
 /* A fork in the middle of an open must not give the child the open's locks:
  * while it lived nobody could open the file here again. */
+static void *fork_once(void *context)
+{
+	atomic_bool *forked = context;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	atomic_store(forked, true);
+	CHECK(waitpid(pid, NULL, 0) == pid);
+	return NULL;
+}
+
+static void forks_wait_while_they_are_held(void)
+{
+	atomic_bool forked = false;
+	pthread_t thread;
+
+	store_hold_forks();
+	CHECK(pthread_create(&thread, NULL, fork_once, &forked) == 0);
+	usleep(20000);
+	CHECK(!atomic_load(&forked));
+	store_release_forks();
+	pthread_join(thread, NULL);
+	CHECK(atomic_load(&forked));
+}
+
 static void forking_and_opening_may_meet(void)
 {
 	struct inherited inherited = { .path = store_path("meet.tide") };
@@ -605,11 +690,14 @@ int main(void)
 	nobody_else_may_have_it_open();
 	other_programs_are_seen();
 	who_comes_meanwhile_waits();
+	between_two_attempts_nothing_is_held();
+	closing_waits_for_nobody();
 	opening_and_closing_may_meet();
 	processes_write_in_turn();
 	a_killed_writer_was_never_there();
 	a_child_of_fork_harms_nobody();
 	forking_and_opening_may_meet();
+	forks_wait_while_they_are_held();
 	nothing_is_left_open_across_exec();
 	a_commit_tells_who_waits();
 	return 0;

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <stdarg.h>
 
+#include "sys/identity.h"
 #include "sys/temporary.h"
 #include "unit/files.h"
 #include "unit/stores.h"
@@ -156,9 +157,10 @@ static void what_the_dead_have_left_is_removed(void)
 static void what_is_not_ours_is_not_touched(void)
 {
 	static const char *const names[] = {
-		"target", "target-part", "target-part0123456", "target-part012345678",
-		"target-part0123456g", "target-part0123456F", "other-part01234567",
-		"targe-part01234567", "target-part01234567-lock", "target-parts1234567",
+		"target", "target-part", "target-part01234567", "target-part0123456789abcdef",
+		"target-part0123456789abcdeg", "target-part0123456789ABCDEF",
+		"other-part0123456789abcdef", "targe-part0123456789abcdef",
+		"target-part0123456789abcdef-lock", "target-parts123456789abcdef",
 	};
 	const int count = sizeof names / sizeof *names;
 	char path[4300];
@@ -166,7 +168,7 @@ static void what_is_not_ours_is_not_touched(void)
 
 	for (int i = 0; i < count; i++)
 		put_file(store_path(names[i]), "precious");
-	snprintf(path, sizeof path, "%s", store_path("target-part89abcdef"));
+	temporary_name(path, sizeof path, target(), 0x89abcdef);
 	CHECK(symlink("target", path) == 0);     /* no regular file of ours */
 	temporary = make();
 	temporary_drop(&temporary);
@@ -302,6 +304,32 @@ static void without_a_lock_there_is_none(void)
 	CHECK_EQUAL_INT(count_parts(), 0);
 }
 
+static void stay(struct child *parent, void *context)
+{
+	(void)context;
+	child_tell(parent);
+	child_hear(parent);
+}
+
+/* A worker that was forked while a copy was made lives on. */
+static void a_child_does_not_hold_the_claim(void)
+{
+	struct temporary temporary = make();
+	struct identity identity = { .fd = -1 };
+	struct child child = child_start(stay, NULL);
+
+	CHECK(child_hear(&child));
+	MUST(identity_claim(temporary.fd, NULL, 5, &failure), failure);
+	MUST(temporary_publish(&temporary, target(), false, &failure), failure);
+	temporary_drop(&temporary);
+	MUST(identity_open(&identity, target(), false, &failure), failure);
+	MUST(identity_claim(identity.fd, target(), 6, &failure), failure);
+	identity_close(&identity);
+	child_tell(&child);
+	child_end(&child);
+	unlink(target());
+}
+
 int main(void)
 {
 	without_a_lock_there_is_none();
@@ -315,5 +343,6 @@ int main(void)
 	names_may_be_too_long();
 	a_child_leaves_it_to_the_parent();
 	a_child_does_not_hold_its_lock();
+	a_child_does_not_hold_the_claim();
 	return 0;
 }

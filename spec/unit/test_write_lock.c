@@ -23,8 +23,13 @@ static struct wake *open_wake(void)
 	struct failure failure = { 0 };
 	struct wake *wake;
 	bool alone;
+	int err = wake_open(&wake, path, NULL, &alone, &failure);
 
-	if (wake_open(&wake, path, &alone, &failure)) {
+	while (err == ERR_BUSY && failure.momentary) {   /* the other process opens it */
+		usleep(100);
+		err = wake_open(&wake, path, NULL, &alone, &failure);
+	}
+	if (err) {
 		fprintf(stderr, "%s\n", failure.message);
 		exit(1);
 	}

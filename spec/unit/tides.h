@@ -32,25 +32,34 @@ static inline struct tide_options weak_options(const char *path)
 	};
 }
 
+/* Tries again while another process opens it. */
+static inline struct tide *open_tide_with(const struct tide_options *options)
+{
+	struct failure failure = { 0 };
+	struct tide *tide;
+	int err = tide_open(&tide, options, &failure);
+
+	while (err == ERR_BUSY && failure.momentary) {
+		usleep(1000);
+		err = tide_open(&tide, options, &failure);
+	}
+	MUST(err, failure);
+	return tide;
+}
+
 static inline struct tide *open_tide(const char *path)
 {
 	struct tide_options options = weak_options(path);
-	struct failure failure = { 0 };
-	struct tide *tide;
 
-	MUST(tide_open(&tide, &options, &failure), failure);
-	return tide;
+	return open_tide_with(&options);
 }
 
 static inline struct tide *open_with_clock(const char *path, struct clock *clock)
 {
 	struct tide_options options = weak_options(path);
-	struct failure failure = { 0 };
-	struct tide *tide;
 
 	options.clock = clock;
-	MUST(tide_open(&tide, &options, &failure), failure);
-	return tide;
+	return open_tide_with(&options);
 }
 
 /* Waits for other writers. */

@@ -28,8 +28,8 @@ local STATUSES = { STREAM_ENDED = 3, FILE_GONE = 4, FILE_REPLACED = 4 }
 
 --- By the words of the message: what is not permitted.
 local PERMISSIONS = {
-  { "%-wake: can't be created", "reading makes files beside it too: copy it, when nobody has it "
-    .. "open, to a directory of your own" },
+  { "%-wake: can't be created", "writing needs its side files: copy it, while it is not open, to "
+    .. "a directory of your own" },
   { "can't be created", "its directory can't be written" },
   { "link", "give the one path that the file itself has" },
   { "", "a database belongs to one user: become its owner, with sudo -u for example" },
@@ -96,6 +96,17 @@ function open.path(path)
   end
 end
 
+--- What a command can't do about a failure is not advised: only those that write have
+--- --busy-timeout.
+local function hint_of_open(err, given, missing)
+  if err.code == "NO_FILE" and not given.create then
+    return missing
+  elseif err.code == "BUSY" and not given.busy_timeout then
+    return err.pid and ("process %d uses it: try again when it has finished"):format(err.pid)
+      or "try again"
+  end
+end
+
 --- Opens the database of a command line, which exists; the options are tidetable.open's.
 ---@param args { database: string, max_size: string|integer|nil }
 ---@param given tidetable.OpenOptions|nil  default: read_only
@@ -111,7 +122,7 @@ function open.database(args, given, missing)
   end
   local db, err = tidetable.open(path, given)
   if not db then
-    open.fail(path, err, err.code == "NO_FILE" and not given.create and missing or nil)
+    open.fail(path, err, hint_of_open(err, given, missing))
   end
   return db
 end

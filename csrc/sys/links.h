@@ -1,0 +1,27 @@
+/* links.h - names for open descriptors: LMDB opens files by name, and gets these.
+ *
+ * LMDB opens the data file twice and the lock file once. Were it given the name of
+ * the database, that would be resolved again after the files were
+ * checked: by then it may be a link to another file. So it gets links to
+ * /proc/self/fd/N, in a private directory that exists while it opens. What a killed
+ * process leaves is removed by the next one to open, after a minute.
+ */
+#ifndef SYS_LINKS_H
+#define SYS_LINKS_H
+
+#include "sys/file.h"
+
+struct links {
+	char directory[PATH_MAX];    /* empty: there is none */
+	char path[PATH_MAX];         /* for LMDB; it adds "-lock" for the lock file */
+};
+
+/* Makes the name for a data file and a lock file. lock_fd -1: LMDB is to open without
+ * one. beside is the database's path: if no directory for temporary files can be
+ * used, the one of the database is. Without /proc the name is `beside` itself.
+ * DISK_FULL, PERMISSION, STORE. */
+int links_make(struct links *links, int data_fd, int lock_fd, const char *beside,
+	struct failure *failure);
+void links_remove(struct links *links);
+
+#endif

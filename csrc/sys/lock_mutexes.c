@@ -1,0 +1,144 @@
+/* lock_mutexes.c - the two mutexes in LMDB's lock file.
+ *
+ * LMDB 0.9.26 to 0.9.31 (ITS#9278, taken back in 0.9.32 by ITS#10095) try for the
+ * exclusive lock on byte 0 of the file when they close it; if they get it they destroy
+ * the mutexes. A program that opens the database at that moment waits for the lock,
+ * assumes that the file is initialized, and gets EINVAL from each transaction. So does
+ * every process that opens the database before this program closes it. While a process
+ * of ours has it open, the lock of lock_file_hold prevents that.
+ *
+ * The code knows no member of pthread_mutex_t. It compares the mutexes with three
+ * that it initializes itself: robust, not robust, and destroyed. musl's
+ * pthread_mutex_destroy changes nothing, so there a mutex is never found destroyed.
+ */
+#include <string.h>
+
+#include "sys/lmdb_store.h"
+
+#define WORDS (sizeof(pthread_mutex_t) / sizeof(uint32_t))
+
+/* Begins the name of a semaphore, where LMDB was built to use those. */
+#define SEMAPHORE_NAME "/MDBr"
+
+struct image {
+	uint32_t words[WORDS];
+};
+
+/* A mutex that is robust, one that is not, and a robust one that was destroyed. */
+struct images {
+	struct image robust, fragile, destroyed;
+};
+
+/* --- mutexes --- */
+
+static int make_mutex(struct image *image, int robustness, bool destroy)
+{
+	pthread_mutexattr_t how;
+	pthread_mutex_t mutex;
+	int system = pthread_mutexattr_init(&how);
+
+	if (system)
+		return system;
+	memset(&mutex, 0, sizeof mutex);
+	system = pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
+	if (!system)
+		system = pthread_mutexattr_setrobust(&how, robustness);
+	if (!system)
+		system = pthread_mutex_init(&mutex, &how);
+	if (!system && destroy)
+		system = pthread_mutex_destroy(&mutex);
+	pthread_mutexattr_destroy(&how);
+	memcpy(image->words, &mutex, sizeof image->words);
+	return system;
+}
+
+static int make_images(struct images *images)
+{
+	int system = make_mutex(&images->robust, PTHREAD_MUTEX_ROBUST, false);
+
+	if (!system)
+		system = make_mutex(&images->fragile, PTHREAD_MUTEX_STALLED, false);
+	if (!system)
+		system = make_mutex(&images->destroyed, PTHREAD_MUTEX_ROBUST, true);
+	return system;
+}
+
+/* Returns true if the mutex agrees with `like` in every bit in which that differs from
+ * `other`. False if they don't differ. */
+static bool is_like(const uint32_t *mutex, const struct image *like, const struct image *other)
+{
+	uint32_t told_by = 0;
+
+	for (size_t i = 0; i < WORDS; i++) {
+		uint32_t bits = like->words[i] ^ other->words[i];
+
+		told_by |= bits;
+		if ((__atomic_load_n(&mutex[i], __ATOMIC_SEQ_CST) ^ like->words[i]) & bits)
+			return false;
+	}
+	return told_by != 0;
+}
+
+/* Initializes a destroyed mutex. Writes the words that mark it as destroyed last:
+ * until then every attempt to lock it fails. */
+static void initialize_again(uint32_t *mutex, const struct images *images)
+{
+	for (int last = 0; last < 2; last++)
+		for (size_t i = 0; i < WORDS; i++)
+			if (last == (images->robust.words[i] != images->destroyed.words[i]))
+				__atomic_store_n(&mutex[i], images->robust.words[i],
+					__ATOMIC_SEQ_CST);
+}
+
+/* --- the lock file's header --- */
+
+static int refuse_destroyed(const struct store *store, struct failure *failure)
+{
+	return fail_as(failure, ERR_BUSY, "%s-lock: another program, with LMDB 0.9.26 to 0.9.31,"
+		" has destroyed the locks in it while a process has the database open; close"
+		" the database in all processes, then open it again", store->path);
+}
+
+static int refuse_fragile(const struct store *store, struct failure *failure)
+{
+	return fail_as(failure, ERR_STORE, "%s-lock: its locks are not robust mutexes; %s, or the"
+		" LMDB of a program that has the database open, was built with MDB_USE_ROBUST=0"
+		" or MDB_USE_POSIX_SEM, and a killed process would block all others",
+		store->path, mdb_version(NULL, NULL, NULL));
+}
+
+static int check_mutex(struct store *store, uint32_t *mutex, const struct images *images,
+	bool alone, struct failure *failure)
+{
+	if (is_like(mutex, &images->destroyed, &images->robust)) {
+		if (!alone)
+			return refuse_destroyed(store, failure);
+		initialize_again(mutex, images);
+	}
+	return is_like(mutex, &images->robust, &images->fragile) ? 0
+		: refuse_fragile(store, failure);
+}
+
+int lock_mutexes_check(struct store *store, bool alone, struct failure *failure)
+{
+	uint8_t *header = store->lock.map;
+	uint32_t *reader_mutex = (uint32_t *)(void *)(header + LMDB_READER_MUTEX_AT);
+	uint32_t *writer_mutex = (uint32_t *)(void *)(header + LMDB_WRITER_MUTEX_AT);
+	struct images images;
+	uint32_t magic;
+	int system;
+	int err;
+
+	memcpy(&magic, header, sizeof magic);
+	if (magic != LMDB_MAGIC)
+		return fail_as(failure, ERR_BUSY, "%s-lock: was replaced while the database was"
+			" being opened", store->path);
+	if (memcmp(reader_mutex, SEMAPHORE_NAME, strlen(SEMAPHORE_NAME)) == 0)
+		return refuse_fragile(store, failure);
+	system = make_images(&images);
+	if (system)
+		return fail_as(failure, ERR_STORE, "%s-lock: this system has no robust mutexes: %s",
+			store->path, strerror(system));
+	err = check_mutex(store, reader_mutex, &images, alone, failure);
+	return err ? err : check_mutex(store, writer_mutex, &images, alone, failure);
+}

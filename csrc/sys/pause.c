@@ -1,0 +1,42 @@
+/* pause.c - a descriptor that becomes readable when a time has passed (timerfd). */
+#include "sys/pause.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+int pause_start(int *descriptor, uint32_t ms, struct failure *failure)
+{
+	struct itimerspec once = { 0 };
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	*descriptor = -1;
+	if (!ms)
+		ms = 1;          /* 0 would disarm it */
+	once.it_value.tv_sec = ms / 1000;
+	once.it_value.tv_nsec = ms % 1000 * 1000000L;
+	if (fd < 0 || timerfd_settime(fd, 0, &once, NULL)) {
+		int system = errno;
+
+		pause_end(fd);
+		return fail_as(failure, ERR_STORE, "no timer can be started: %s",
+			strerror(system));
+	}
+	*descriptor = fd;
+	return 0;
+}
+
+int pause_wait(int descriptor)
+{
+	struct pollfd one = { descriptor, POLLIN, 0 };
+
+	return poll(&one, 1, -1) == 1 ? 0 : ERR_INTERRUPTED;
+}
+
+void pause_end(int descriptor)
+{
+	if (descriptor >= 0)
+		close(descriptor);
+}

@@ -1,0 +1,151 @@
+/* test_joining.c - wake.h: who opens, who has it open, and what a child of fork keeps. */
+#include <sched.h>
+#include <sys/mman.h>
+
+#include "sys/wake.h"
+#include "sys/wake_page.h"
+#include "unit/child.h"
+
+static char path[4200];
+
+static struct wake *open_wake(void)
+{
+	struct failure failure = { 0 };
+	struct wake *wake;
+	bool alone;
+	int err = wake_open(&wake, path, NULL, &alone, &failure);
+
+	while (err == ERR_BUSY && failure.momentary) {
+		sched_yield();
+		err = wake_open(&wake, path, NULL, &alone, &failure);
+	}
+	if (err) {
+		fprintf(stderr, "%s\n", failure.message);
+		exit(1);
+	}
+	wake_opened(wake);
+	return wake;
+}
+
+static int try_open(struct failure *failure)
+{
+	struct wake *wake;
+	bool alone;
+	int err = wake_open(&wake, path, NULL, &alone, failure);
+
+	if (!err) {
+		wake_opened(wake);
+		wake_close(wake);
+	}
+	return err;
+}
+
+static void *share_memory(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(memory != MAP_FAILED);
+	return memory;
+}
+
+static void be_there(struct child *parent, void *context)
+{
+	struct wake *wake = open_wake();
+
+	(void)context;
+	child_tell(parent);
+	child_hear(parent);
+	wake_close(wake);
+}
+
+static void open_and_stay(struct child *parent, void *context)
+{
+	struct wake *wake;
+	struct failure failure;
+	bool alone;
+
+	(void)context;
+	CHECK_EQUAL_INT(wake_open(&wake, path, NULL, &alone, &failure), 0);
+	child_tell(parent);
+	child_hear(parent);
+	wake_close(wake);
+}
+
+/* A third process has the database open, and has nothing to do with it. */
+static void the_process_that_opens_is_named(void)
+{
+	struct child innocent = child_start(be_there, NULL);
+	struct child opener;
+	struct failure failure;
+
+	CHECK(child_hear(&innocent));
+	opener = child_start(open_and_stay, NULL);
+	CHECK(child_hear(&opener));
+	CHECK_EQUAL_INT(try_open(&failure), ERR_BUSY);
+	CHECK(failure.momentary);
+	CHECK_EQUAL_INT(failure.pid, opener.pid);
+	child_kill(&opener);
+	CHECK_EQUAL_INT(try_open(&failure), 0);
+	child_tell(&innocent);
+	child_end(&innocent);
+}
+
+static void forget_and_stay(struct child *parent, void *context)
+{
+	wake_forget(context);
+	child_tell(parent);
+	child_hear(parent);
+}
+
+static void lock_and_fork(struct child *parent, void *context)
+{
+	struct wake *wake = open_wake();
+	struct child *child = context;
+
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	*child = child_start(forget_and_stay, wake);
+	CHECK(child_hear(child));
+	child_tell(parent);
+	child_hear(parent);
+}
+
+/* The grandchild lives on, and has had the descriptor and the page. */
+static void a_child_that_lives_keeps_no_lock(void)
+{
+	struct child *grandchild = share_memory(sizeof *grandchild);
+	struct child child = child_start(lock_and_fork, grandchild);
+	struct wake *wake;
+
+	CHECK(child_hear(&child));
+	child_kill(&child);
+	wake = open_wake();
+	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	wake_unlock(wake);
+	CHECK_EQUAL_INT(wake_other(wake), 0);
+	wake_close(wake);
+	CHECK(kill(grandchild->pid, SIGKILL) == 0);
+	munmap(grandchild, sizeof *grandchild);
+}
+
+/* The first process of another container has pid 1 as well. */
+static void a_namesake_of_another_namespace_is_told_apart(void)
+{
+	struct wake *wake = open_wake();
+	struct failure failure;
+	uint64_t namespace = wake->page->pid_namespace;
+
+	wake->page->pid_namespace = namespace + 1;
+	CHECK_EQUAL_INT(try_open(&failure), ERR_NAMESPACE);
+	wake->page->pid_namespace = namespace;
+	CHECK_EQUAL_INT(try_open(&failure), ERR_OPTIONS);
+	wake_close(wake);
+}
+
+int main(void)
+{
+	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
+	the_process_that_opens_is_named();
+	a_child_that_lives_keeps_no_lock();
+	a_namesake_of_another_namespace_is_told_apart();
+	return 0;
+}
