@@ -66,10 +66,14 @@ static void push_metatable(lua_State *L)
 	lua_setfield(L, -2, "__metatable");
 }
 
+/* Number of levels of the stack in which the caller is looked for. lua_getstack takes time by
+ * the level, so a whole stack of 200,000 would take minutes that Ctrl-C can't interrupt. */
+#define LEVELS_MAX 200
+
 /* The nearest Lua function up the stack that is not the library's, with its line. */
 static bool find_caller(lua_State *L, const char *library, size_t len, lua_Debug *caller)
 {
-	for (int level = 1; lua_getstack(L, level, caller); level++) {
+	for (int level = 1; level < LEVELS_MAX && lua_getstack(L, level, caller); level++) {
 		lua_getinfo(L, "Sl", caller);
 		if (caller->currentline > 0 && strncmp(caller->source, library, len) != 0)
 			return true;

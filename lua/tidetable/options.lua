@@ -13,6 +13,9 @@ local function is_ours(info)
   return info.what == "C" or info.source:sub(1, #ours) == ours
 end
 
+--- Number of levels of the stack in which the caller is looked for (as in csrc/lua/failure.c).
+local LEVELS_MAX = 200
+
 --- Raises a misuse, blamed on the line that called us: the nearest one that is
 --- not our own.
 ---@param text string
@@ -20,7 +23,7 @@ function options.misuse(text)
   local level = 2
   if ours then
     local info = debug.getinfo(level, "S")
-    while info and is_ours(info) do
+    while info and level < LEVELS_MAX and is_ours(info) do
       level = level + 1
       info = debug.getinfo(level, "S")
     end

@@ -11,6 +11,24 @@ local function new_table(db)
   return assert(db:create_table { name = "things", partition_key = "id", stream = true })
 end
 
+describe("in the middle of a deep stack", function()
+  it("an error looks for its line in a bounded number of levels", function()
+    local things, levels = new_table(helper.memory()), 0
+    finally(function() core.library(require "tidetable.options".source) end)
+    core.library "" -- then every line is the library's, and none is found
+    local function deep(n)
+      if n == 0 then return select(2, things:get { name = 1 }) end
+      levels = levels + 1
+      return (deep(n - 1))
+    end
+    -- 19 billion steps if it walked all of them.
+    local err = deep(195000)
+    assert.equal(195000, levels)
+    assert.equal("VALIDATION", err.code)
+    assert.is_nil(err.where)
+  end)
+end)
+
 describe("at the end of Lua's stack", function()
   local MOST = 1000000 -- LUAI_MAXSTACK
 
