@@ -1,98 +1,102 @@
 /* links.c - names for open descriptors: LMDB opens files by name, and gets these. */
 #include "sys/links.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NAME "tidetable-links-"
-#define LINK "/d"
 #define DESCRIPTOR_PATH_MAX 40
-
-/* A process that was killed while LMDB opened leaves its directory. One that is older than
- * this is removed by the next to open; should its owner live, it tries again. */
-#define LEFT_AFTER_S 60
+#define LINK_MAX_LEN 40          /* "/", two numbers, "-lock" */
 
 static void name_descriptor(char path[DESCRIPTOR_PATH_MAX], int fd)
 {
 	snprintf(path, DESCRIPTOR_PATH_MAX, "/proc/self/fd/%d", fd);
 }
 
-static int make_link(int fd, const char *path, struct failure *failure)
+/* A link that another process of this user has made leads to the same number. */
+static int make_link(int fd, const char *path)
 {
-	char to[DESCRIPTOR_PATH_MAX];
+	char to[DESCRIPTOR_PATH_MAX], found[DESCRIPTOR_PATH_MAX + 1] = "";
 
 	name_descriptor(to, fd);
-	return symlink(to, path) ? file_fail(failure, errno, path, "can't be made") : 0;
+	if (symlink(to, path) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return errno;
+	if (readlink(path, found, sizeof found - 1) < 0)
+		return errno;
+	return strcmp(found, to) == 0 ? 0 : EEXIST;
 }
 
-static void name_lock(char path[PATH_MAX], const struct links *links)
+static void name_lock(char path[PATH_MAX + 8], const struct links *links)
 {
-	snprintf(path, PATH_MAX, "%.*s-lock", PATH_MAX - 6, links->path);
+	snprintf(path, PATH_MAX + 8, "%s-lock", links->path);
 }
 
-/* --- what killed processes have left --- */
-
-static bool is_left(const char *directory, char link[PATH_MAX])
+/* Returns 0 or an errno. */
+static int make_both(struct links *links, const char *directory, int data_fd, int lock_fd)
 {
-	static const char to[] = "/proc/self/fd/";
-	char found[sizeof to];
+	char lock[PATH_MAX + 8];
+	int system;
+
+	snprintf(links->path, sizeof links->path, "%.*s/%d.%d", PATH_MAX - LINK_MAX_LEN,
+		directory, data_fd, lock_fd);
+	name_lock(lock, links);
+	system = make_link(data_fd, links->path);
+	return system ? system : make_link(lock_fd, lock);
+}
+
+/* --- the user's directory --- */
+
+static bool is_private(const char *directory)
+{
 	struct stat stat;
 
-	snprintf(link, PATH_MAX, "%.*s" LINK, PATH_MAX - 20, directory);
 	return lstat(directory, &stat) == 0 && S_ISDIR(stat.st_mode) &&
-		stat.st_uid == geteuid() && stat.st_mtime + LEFT_AFTER_S < time(NULL) &&
-		readlink(link, found, sizeof found) >= (ssize_t)sizeof to - 1 &&
-		memcmp(found, to, sizeof to - 1) == 0;
+		stat.st_uid == geteuid() && (stat.st_mode & 07777) == 0700;
 }
 
-static void remove_if_left(const char *directory)
+static bool make_in(struct links *links, const char *parent, int data_fd, int lock_fd)
 {
-	struct links links;
+	char directory[PATH_MAX];
+	int len = snprintf(directory, sizeof directory, "%s/" NAME "%lu", parent,
+		(unsigned long)geteuid());
 
-	if (!is_left(directory, links.path))
-		return;
-	snprintf(links.directory, sizeof links.directory, "%s", directory);
-	links_remove(&links);
+	if (len < 0 || len >= PATH_MAX - LINK_MAX_LEN)
+		return false;
+	if (mkdir(directory, 0700) && errno != EEXIST)
+		return false;
+	return is_private(directory) && make_both(links, directory, data_fd, lock_fd) == 0;
 }
 
-static void sweep(const char *made)
+static bool make_in_users_directory(struct links *links, int data_fd, int lock_fd)
 {
-	int parent_len = (int)(strrchr(made, '/') - made) + 1;
-	char each[PATH_MAX];
-	struct dirent *entry;
-	DIR *parent;
+	const char *chosen = getenv("TMPDIR");
 
-	snprintf(each, sizeof each, "%.*s", parent_len, made);
-	parent = opendir(each);
-	while (parent && (entry = readdir(parent)))
-		if (strncmp(entry->d_name, NAME, sizeof NAME - 1) == 0 &&
-				(size_t)snprintf(each, sizeof each, "%.*s%s", parent_len, made,
-				entry->d_name) < sizeof each)
-			remove_if_left(each);
-	if (parent)
-		closedir(parent);
+	return make_in(links, "/dev/shm", data_fd, lock_fd) ||
+		(chosen && *chosen == '/' && make_in(links, chosen, data_fd, lock_fd)) ||
+		make_in(links, "/tmp", data_fd, lock_fd);
 }
 
-/* --- making them --- */
+/* --- one that is removed again --- */
 
-static int make_both(struct links *links, int data_fd, int lock_fd, struct failure *failure)
+static int make_in_own_directory(struct links *links, int data_fd, int lock_fd,
+	const char *beside, struct failure *failure)
 {
-	char lock[PATH_MAX];
-	int err;
+	int err = file_temporary_directory(links->directory, NAME, beside, failure);
+	int system;
 
-	snprintf(links->path, sizeof links->path, "%.*s" LINK, PATH_MAX - 20,
-		links->directory);
-	name_lock(lock, links);
-	err = make_link(data_fd, links->path, failure);
-	if (!err)
-		err = make_link(lock_fd, lock, failure);
 	if (err)
-		links_remove(links);
+		return err;
+	system = make_both(links, links->directory, data_fd, lock_fd);
+	if (!system)
+		return 0;
+	err = file_fail(failure, system, links->path, "can't be made");
+	links_remove(links);
 	return err;
 }
 
@@ -100,7 +104,6 @@ int links_make(struct links *links, int data_fd, int lock_fd, const char *beside
 	struct failure *failure)
 {
 	char direct[DESCRIPTOR_PATH_MAX];
-	int err;
 
 	links->directory[0] = '\0';
 	name_descriptor(direct, data_fd);
@@ -109,18 +112,14 @@ int links_make(struct links *links, int data_fd, int lock_fd, const char *beside
 		return 0;
 	}
 	snprintf(links->path, sizeof links->path, "%s", direct);
-	if (lock_fd < 0)
+	if (lock_fd < 0 || make_in_users_directory(links, data_fd, lock_fd))
 		return 0;
-	err = file_temporary_directory(links->directory, NAME, beside, failure);
-	if (err)
-		return err;
-	sweep(links->directory);
-	return make_both(links, data_fd, lock_fd, failure);
+	return make_in_own_directory(links, data_fd, lock_fd, beside, failure);
 }
 
 void links_remove(struct links *links)
 {
-	char lock[PATH_MAX];
+	char lock[PATH_MAX + 8];
 
 	if (!links->directory[0])
 		return;

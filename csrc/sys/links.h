@@ -3,8 +3,12 @@
  * LMDB opens the data file twice and the lock file once. Were it given the name of
  * the database, that would be resolved again after the files were
  * checked: by then it may be a link to another file. So it gets links to
- * /proc/self/fd/N, in a private directory that exists while it opens. What a killed
- * process leaves is removed by the next one to open, after a minute.
+ * /proc/self/fd/N.
+ *
+ * The links are in a directory of this user, tidetable-links-UID in /dev/shm, $TMPDIR
+ * or /tmp, mode 0700, and stay there: they have the numbers of the descriptors as
+ * names, and serve all processes of the user. If that directory can't be had, or
+ * another user has made it, they are in a new one that is removed again.
  */
 #ifndef SYS_LINKS_H
 #define SYS_LINKS_H
@@ -12,7 +16,7 @@
 #include "sys/file.h"
 
 struct links {
-	char directory[PATH_MAX];    /* empty: there is none */
+	char directory[PATH_MAX];    /* to be removed; empty: none */
 	char path[PATH_MAX];         /* for LMDB; it adds "-lock" for the lock file */
 };
 
