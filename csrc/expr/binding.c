@@ -90,7 +90,7 @@ static int bind_value(struct binding *binding, struct request *request, unsigned
 	}
 	if (is_position)
 		return expression_fail(failure, expression->kind,
-			"There is no value for ? number %zu", request->position + 1);
+			"A value is missing for ? number %zu", request->position + 1);
 	return expression_fail(failure, expression->kind, "An expression attribute value used in"
 		" expression is not defined; attribute value: %s", quote_of(text).text);
 }

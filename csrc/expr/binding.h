@@ -1,8 +1,8 @@
 /* binding.h - a parsed expression with the names and values of one request.
  *
- * The binder resolves placeholders and makes every check that needs no item and no table:
- * whatever is wrong with a request is found before anything is read. A binding is then
- * evaluated against as many items as needed, without allocating memory.
+ * The binder resolves placeholders and makes every check that needs neither item nor table, so
+ * an invalid request is refused before anything is read. A binding is then evaluated against
+ * any number of items, without allocating memory.
  */
 #ifndef EXPR_BINDING_H
 #define EXPR_BINDING_H

@@ -1,7 +1,7 @@
 /* cache.c - parsed expressions, kept by kind and text.
  *
  * The entries are searched one by one by a 64-bit hash; with 64 of them that takes less time
- * than the hash itself. The hash is no secret: texts that collide are compared.
+ * than the hash itself. Equal hashes are not trusted: the texts are compared.
  */
 #include "expr/cache.h"
 

@@ -23,7 +23,7 @@ static inline void note_found(struct binding *binding, const struct value *value
 		binding->found[binding->found_count++].type = 0;
 }
 
-/* Goes on with the walk until the attribute `top` is found or known to be missing. */
+/* Continues the walk until the attribute `top` is found or known to be missing. */
 static int find_top(struct binding *binding, unsigned top)
 {
 	int order, err;

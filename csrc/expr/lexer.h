@@ -1,8 +1,8 @@
 /* lexer.h - splits the text of an expression into tokens.
  *
- * Blanks (space, tab, CR, LF) separate tokens and are skipped. A byte that can
- * begin no token is a TOKEN_OTHER of its own (a whole character if it is
- * UTF-8), so any bytes can be split.
+ * Blanks (space, tab, CR, LF) separate tokens and are skipped. Each byte that
+ * cannot start a token is a TOKEN_OTHER (each character if it is UTF-8), so any
+ * bytes can be split.
  */
 #ifndef EXPR_LEXER_H
 #define EXPR_LEXER_H

@@ -74,7 +74,7 @@ static const struct value *literal(const struct binding *binding, const struct e
 	return node->kind == NODE_VALUE ? &binding->values[node->at] : NULL;
 }
 
-/* The type of an operand as far as it is known without an item; 0 if it is not. */
+/* Returns the type of an operand if it is known without an item, else 0. */
 static enum type static_type(const struct binding *binding, const struct expr_node *node)
 {
 	if (node->kind == NODE_VALUE)

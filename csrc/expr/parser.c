@@ -321,7 +321,7 @@ static int parse_tokens(struct parser *parser, struct failure *failure)
 		faults_report(&parser->faults, kind, failure);
 }
 
-/* Makes the expression of tokens; the block of them has room for the stacks behind. */
+/* Parses the tokens. The stacks of the parser exist only during this call. */
 static int parse(struct expression **expression, enum expression_kind kind, struct slice text,
 	struct token *tokens, unsigned count, struct failure *failure)
 {

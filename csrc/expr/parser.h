@@ -1,8 +1,8 @@
 /* parser.h - makes a struct expression of its text.
  *
- * An operator-precedence parser with a stack of its own (no recursion): its depth is
- * counted and is at most the number of tokens, so any bytes are parsed or refused in
- * bounded memory. The grammar is in doc/expressions.md.
+ * An operator-precedence parser with an explicit stack (no recursion). Its depth is at most
+ * the number of tokens, so any bytes are parsed or refused in bounded memory. The grammar is
+ * in doc/expressions.md.
  */
 #ifndef EXPR_PARSER_H
 #define EXPR_PARSER_H

@@ -114,7 +114,7 @@ static void note_misuse(struct parser *parser, enum operation operation)
 		slice_of_text(operation_name(operation)), 0);
 }
 
-/* The token to blame is the next one: what follows makes the operand wrong. */
+/* A syntax error is reported at the next token: it needs an operand before it. */
 static void need_operand(struct parser *parser, const struct parsed *parsed)
 {
 	if (parsed->is_condition)
@@ -285,7 +285,7 @@ static void take_not(struct parser *parser)
 	parser->at++;
 }
 
-/* Takes what may stand before or at an operand; returns true after an operand. */
+/* Takes a token before an operand, or the operand itself; returns true after the operand. */
 static bool take_prefix(struct parser *parser)
 {
 	const struct token *token = parser_token(parser);

@@ -23,7 +23,7 @@ struct parameter_value {
 	struct value value;              /* of checked canonical bytes */
 };
 
-/* Lent until the request has ended and its expressions are no longer evaluated. Each
+/* Borrowed until the request has ended and its bindings are released or bound again. Each
  * placeholder appears once. */
 struct parameters {
 	const struct parameter_name *names;      /* NULL: not given; an empty map is an error */
@@ -55,7 +55,7 @@ int request_start(struct request *request, const struct parameters *parameters,
 const struct slice *request_name(struct request *request, struct slice placeholder);
 const struct value *request_value(struct request *request, struct slice placeholder);
 
-/* The value of the next ?; NULL if there are no more. */
+/* Returns the value of the next ?, NULL if all have been taken. */
 const struct value *request_position(struct request *request);
 
 /* Ends a request, after its last expression: VALIDATION if a name or a value was not used. */

@@ -1,4 +1,4 @@
-/* sort.c - heap sort of small numbers that stand for something. */
+/* sort.c - heap sort of indexes by what they refer to. */
 #include "expr/sort.h"
 
 #include <stdbool.h>

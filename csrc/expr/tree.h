@@ -1,11 +1,11 @@
 /* tree.h - a parsed expression: the text, and flat arrays that refer to it.
  *
- * It holds no values and no names from the request, so that one text is parsed
- * once, whatever its parameters. It never changes after it was parsed.
+ * It holds no values and no names from the request, so a text is parsed once and
+ * used with any parameters. It never changes after it was parsed.
  *
  * A condition is not kept as a tree but as a program. Its tests (comparisons
- * and functions) are in the order of the text; each names the test to go on
- * with if it holds and if it does not. AND, OR and NOT only choose these
+ * and functions) are in the order of the text; each has the number of the next
+ * test if it holds and if it does not. AND, OR and NOT only choose these
  * targets (backpatching), so evaluation is a loop without a stack:
  *
  *     a = :x OR (b = :y AND NOT c = :z)

@@ -1,8 +1,8 @@
 /* update.c - applies an update expression to the bytes of an item.
  *
  * All results are computed first, from the old item (update_value.c). Then the new item is
- * written in one pass: targets and attributes are both ascending, and what lies between two
- * targets is copied as a run of bytes. It recurses at most as deep as paths are,
+ * written in one merge of targets and attributes, which are both ascending; the bytes between
+ * two targets are copied as one run. The recursion is at most as deep as paths are,
  * PATH_STEPS_MAX.
  */
 #include "expr/update.h"
@@ -25,7 +25,8 @@ struct rewriting {
 	bool is_new;                     /* the item does not exist yet */
 };
 
-/* A copy of what lies between targets: from `run` on, nothing is written yet. */
+/* Copies the bytes from *run up to `to`, the run between two targets; the next run starts at
+ * `next`. */
 static void copy_run(struct rewriting *rewriting, const uint8_t **run, const uint8_t *to,
 	const uint8_t *next)
 {

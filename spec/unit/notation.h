@@ -1,7 +1,7 @@
 /* notation.h - items as text, for tests: {a: 1, l: ['x', null], s: <'a', 'b'>, b: b'bytes'}.
  *
- * A name ends at the first ": ". Text between quotes is taken as it is. <...> is a set of its
- * first member's type. notation_print gives the same form, with names and members ascending.
+ * A name ends at the first ": ". Quoted text has no escapes. <...> is a set of its first
+ * member's type. notation_print gives the same form, with names and members ascending.
  */
 #ifndef UNIT_NOTATION_H
 #define UNIT_NOTATION_H

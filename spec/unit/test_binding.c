@@ -26,7 +26,7 @@ static void test_placeholders(void)
 	check(EXPRESSION_CONDITION, "a = :v", "{:v: 1, :w: 2}",
 		"Value provided in ExpressionAttributeValues unused in expressions: keys: {:w}");
 	check(EXPRESSION_CONDITION, "a = ? AND b = ?", "{?: [1]}",
-		"There is no value for ? number 2");
+		"A value is missing for ? number 2");
 	check(EXPRESSION_CONDITION, "a = ?", "{?: [1, 2]}", "2 values for ?, but the expressions"
 		" have 1");
 	/* a name from a placeholder may be reserved, have dots, be anything */

@@ -11,7 +11,7 @@ int main(void)
 
 	CHECK_EQUAL_INT(faults_report(&faults, EXPRESSION_UPDATE, &failure), 0);
 	CHECK_EQUAL_INT(failure.err, 0);
-	/* from the last to the first: each outranks those before, whatever came first */
+	/* from the last rank to the first: each outranks all that were noted before it */
 	for (fault = FAULT_COUNT; fault-- > 0;) {
 		char text[16];
 		struct failure before = failure;

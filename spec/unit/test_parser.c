@@ -229,7 +229,7 @@ static void test_operators(void)
 	update(text, "The expression contains too many operators; operator count: 301");
 }
 
-/* As deep as the text allows: no recursion, no limit of its own. */
+/* Nesting is limited by the size of the text only. */
 static void test_depth(void)
 {
 	static char text[EXPRESSION_BYTES_MAX + 1];
