@@ -100,12 +100,8 @@ static int rewrite_member(struct rewriting *rewriting, const struct value *old,
 	if (!targets_end(rewriting->binding, group))
 		return rewrite_inside(rewriting, old, group, written);
 	result = result_of(rewriting, group);
-	*written = result->value.type || (result->keeps && old);
-	if (result->value.type)
-		return put_result(rewriting, result, group->depth);
-	if (*written)
-		writer_put_value(rewriting->out, old);
-	return 0;
+	*written = result->value.type != 0;
+	return *written ? put_result(rewriting, result, group->depth) : 0;
 }
 
 static int rewrite_attribute(struct rewriting *rewriting, const struct value *old,

@@ -4,12 +4,11 @@
 
 #include "expr/binding.h"
 
-/* The result of an action: the new value, no value (type 0, `keeps` tells which). */
+/* The result of an action. */
 struct update_result {
-	struct value value;
+	struct value value;              /* the new one; type 0: none */
 	struct number room;              /* of a number that was computed */
 	bool is_built;                   /* value.bytes are in `built`, from built_at */
-	bool keeps;                      /* no value: leave what is there; else remove it */
 	size_t built_at;
 };
 

@@ -205,7 +205,6 @@ static int compute_change(struct computing *computing, const struct expr_action 
 	if (err < 0)
 		return err;
 	if (err == END) {
-		result->keeps = !is_add;
 		if (is_add)
 			result->value = *operand;
 		return 0;
@@ -231,7 +230,7 @@ int update_compute(struct update *update, const struct binding *binding, struct 
 		const struct expr_action *action = &expression->actions[i];
 		struct update_result *result = &update->results[i];
 
-		*result = (struct update_result){ .keeps = false };
+		*result = (struct update_result){ .is_built = false };
 		if (action->section == OPERATION_SET)
 			err = compute_set(&computing, action, result);
 		else if (action->section != OPERATION_REMOVE)

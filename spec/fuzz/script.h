@@ -12,7 +12,7 @@
 #include "fuzz/reference.h"
 #include "unit/document.h"
 
-#define SCRIPT_PARAMETERS 256
+#define SCRIPT_PARAMETERS 1024
 
 struct script {
 	struct source source;
@@ -25,7 +25,6 @@ struct script {
 	char placeholders[2 * SCRIPT_PARAMETERS][8];
 	struct builder builders[2];      /* of the item, and of the values */
 	struct document document;
-	struct tree *literals[SCRIPT_PARAMETERS];        /* by value */
 	unsigned literal_count;          /* how many there are to take from */
 	struct slice literal_bytes;
 };
@@ -36,11 +35,12 @@ static inline unsigned script_roll(struct script *script, unsigned limit)
 	return source_left(&script->source) ? source_u8(&script->source) % limit : 0;
 }
 
+/* Leaves room for what is begun: about 8 tests of 6 operands. */
 static inline bool script_is_full(const struct script *script)
 {
-	return script->len + 200 > sizeof script->text ||
-		script->parameters.name_count + 20 > SCRIPT_PARAMETERS ||
-		script->parameters.value_count + 20 > SCRIPT_PARAMETERS;
+	return script->len + 2200 > sizeof script->text ||
+		script->parameters.name_count + 300 > SCRIPT_PARAMETERS ||
+		script->parameters.value_count + 100 > SCRIPT_PARAMETERS;
 }
 
 __attribute__((format(printf, 2, 3)))

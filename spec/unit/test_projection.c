@@ -37,6 +37,8 @@ static void test_nested(void)
 	check("l[1]", NULL, "{l: [5]}");
 	check("b.q, b.y.q, a", NULL, "{a: 1}");
 	check("l[7], l[0].q", NULL, "{}");
+	check("l[0].q, l[1], l[2][7]", NULL, "{l: [5]}");
+	check("b.y.q, b.x", NULL, "{b: {x: 1}}");
 	check("a.x, a[0]", NULL, "Two document paths conflict with each other; must remove or"
 		" rewrite one of these paths; path one: [a, x], path two: [a, [0]]");
 	check("b[0], l.x, s.x, s2[0]", NULL, "{}");
