@@ -50,8 +50,7 @@ static int make_room(struct binding *binding, const struct expression *expressio
 		binding->memory = memory;
 		binding->cap = size;
 	}
-	if (size)
-		lay_out(binding, expression, binding->memory);
+	lay_out(binding, expression, binding->memory);
 	return 0;
 }
 
@@ -361,7 +360,7 @@ static int list_find(const struct value *list, uint32_t index, struct value *val
 	list_start(&walk, list);
 	for (i = 0; i <= index && !err; i++)
 		err = list_next(&walk, value);
-	return err == END ? ERR_CORRUPT : err;
+	return err;
 }
 
 int binding_descend(const struct binding *binding, const struct expr_path *path, unsigned from,

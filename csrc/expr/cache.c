@@ -54,10 +54,8 @@ static void evict(struct expression_cache *cache)
 
 static void keep(struct expression_cache *cache, struct expression *expression, uint64_t hash)
 {
-	if (expression->size > CACHE_BYTES_MAX)
-		return;
 	while (cache->count == CACHE_ENTRIES ||
-			cache->bytes + expression->size > CACHE_BYTES_MAX)
+			(cache->count && cache->bytes + expression->size > CACHE_BYTES_MAX))
 		evict(cache);
 	cache->hashes[cache->count] = hash;
 	cache->entries[cache->count++] = (struct cache_entry){

@@ -6,7 +6,7 @@
 #include "expr/lexer.h"
 #include "expr/tree.h"
 
-/* The empty list of exits. */
+/* The end of a list of exits. */
 #define NO_EXIT 0xffff
 
 /* Exits of a condition that have no target yet, linked through the target fields of their
@@ -20,7 +20,7 @@ struct parsed {
 	bool is_condition;
 	bool is_sum;             /* a + b or a - b: no operand of another */
 	bool has_append;         /* list_append is in it */
-	uint16_t open;           /* the token after the ( that encloses all of it; 0: none */
+	bool is_enclosed;        /* in parentheses, all of it */
 	uint16_t node;           /* of an operand */
 	uint16_t token;          /* where it starts */
 	uint16_t entry;          /* of a condition: its first test */

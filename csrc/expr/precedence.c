@@ -68,10 +68,8 @@ static void patch(struct parser *parser, struct exits exits, uint16_t target)
 
 static struct exits join(struct parser *parser, struct exits a, struct exits b)
 {
-	if (a.first == NO_EXIT)
-		return b;
 	*exit_target(parser, a.last) = b.first;
-	return (struct exits){ a.first, b.first == NO_EXIT ? a.last : b.last };
+	return (struct exits){ a.first, b.last };
 }
 
 /* Replaces the operands from the index `first` of the stack by a test of them. */
@@ -100,12 +98,12 @@ static bool is_condition_function(enum operation operation)
 	return operation >= OPERATION_EXISTS && operation <= OPERATION_CONTAINS;
 }
 
+/* The function of an operand; OPERATION_UNKNOWN if it is none, or none that is known. */
 static enum operation call_of(const struct parser *parser, const struct parsed *parsed)
 {
 	const struct expr_node *node = &parser->expression->nodes[parsed->node];
 
-	return !parsed->is_condition && node->kind == NODE_CALL ?
-		(enum operation)node->operation : OPERATION_UNKNOWN;
+	return node->kind == NODE_CALL ? (enum operation)node->operation : OPERATION_UNKNOWN;
 }
 
 static void note_misuse(struct parser *parser, enum operation operation)
@@ -193,7 +191,7 @@ static void reduce_not(struct parser *parser)
 	exits = top->if_true;
 	top->if_true = top->if_false;
 	top->if_false = exits;
-	top->open = 0;
+	top->is_enclosed = false;
 	parser->depth--;
 }
 
@@ -215,7 +213,7 @@ static void reduce_logic(struct parser *parser)
 		left->if_false = right->if_false;
 		left->if_true = join(parser, left->if_true, right->if_true);
 	}
-	left->open = 0;
+	left->is_enclosed = false;
 	parser->height--;
 	parser->depth--;
 }
@@ -359,11 +357,10 @@ static void close_in(struct parser *parser)
 static void close_parentheses(struct parser *parser)
 {
 	struct parsed *top = top_parsed(parser);
-	unsigned inside = top_frame(parser)->token + 1u;
 
-	if (top->open && top->open == inside + 1)
+	if (top->is_enclosed)
 		fault_note(&parser->faults, FAULT_PARENTHESES, slice_of(NULL, 0), 0);
-	top->open = (uint16_t)inside;
+	top->is_enclosed = true;
 	parser->depth--;
 }
 
@@ -465,10 +462,8 @@ static enum place take_postfix(struct parser *parser)
 		take_close(parser);
 		return AFTER_OPERAND;
 	}
-	if (token->kind == TOKEN_COMMA && bracket(parser)->kind >= FRAME_CALL) {
-		reduce(parser, FRAME_OR);
-		if (!parser->failed)
-			need_operand(parser, top_parsed(parser));
+	if (token->kind == TOKEN_COMMA && (top_frame(parser)->kind == FRAME_CALL ||
+			top_frame(parser)->kind == FRAME_IN)) {
 		parser->at++;
 		return BEFORE_OPERAND;
 	}

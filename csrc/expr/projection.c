@@ -54,7 +54,7 @@ static int project_attribute(const struct binding *binding, struct slice name,
 
 	buffer_put_counted(out, name);
 	err = project_member(binding, value, group, out, written);
-	if (!*written && !buffer_error(out))
+	if (!*written)
 		out->len = start;
 	return err;
 }

@@ -113,7 +113,7 @@ static int rewrite_attribute(struct rewriting *rewriting, const struct value *ol
 
 	buffer_put_counted(rewriting->out, targets_name(rewriting->binding, group));
 	err = rewrite_member(rewriting, old, group, &written);
-	if (!written && !buffer_error(rewriting->out))
+	if (!written)
 		rewriting->out->len = start;
 	*count += written;
 	return err;

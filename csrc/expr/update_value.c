@@ -163,7 +163,7 @@ static int merge_sets(struct buffer *built, const struct value *a, const struct 
 	list_start(&walk_b, b);
 	err_a = list_next(&walk_a, &x);
 	err_b = list_next(&walk_b, &y);
-	while (!err_a || (is_union && !err_b)) {
+	while (err_a >= 0 && err_b >= 0 && (!err_a || (is_union && !err_b))) {
 		order = err_a ? 1 : err_b ? -1 : slice_compare(x.bytes, y.bytes);
 		if (is_union || order < 0) {
 			put_member(built, order <= 0 ? &x : &y);
@@ -173,8 +173,6 @@ static int merge_sets(struct buffer *built, const struct value *a, const struct 
 			err_a = list_next(&walk_a, &x);
 		if (order >= 0)
 			err_b = list_next(&walk_b, &y);
-		if (err_a < 0 || err_b < 0)
-			break;
 	}
 	return err_a < 0 ? err_a : err_b < 0 ? err_b : 0;
 }
@@ -238,7 +236,8 @@ int update_compute(struct update *update, const struct binding *binding, struct 
 	}
 	if (!err && buffer_error(&update->built))
 		err = fail(failure, buffer_error(&update->built));
-	for (i = 0; i < expression->action_count && !err; i++)
+	/* with nothing built the buffer may have no memory */
+	for (i = 0; i < expression->action_count && !err && update->built.len; i++)
 		if (update->results[i].is_built)
 			update->results[i].value.bytes.data =
 				update->built.data + update->results[i].built_at;

@@ -148,6 +148,7 @@ static void test_updates(void)
 	update("SET a[:i] = :v", "Syntax error; token: \":i\", near: \"[:i]\"");
 	update("SET set = :v", "Syntax error; token: \"set\", near: \"SET set =\"");
 	update("SET and = :v", "Attribute name is a reserved keyword; reserved keyword: and");
+	update("SET a = not", "Attribute name is a reserved keyword; reserved keyword: not");
 	update("SET a = ((:v))", PARENTHESES);
 	update("SET a = ((b + :v))", PARENTHESES);
 	update("SET a = list_append((b), ((:v)))", PARENTHESES);

@@ -67,6 +67,20 @@ static void test_presence(void)
 	CHECK_EQUAL_STRING(failure.message, "ExpressionAttributeValues must not be empty");
 }
 
+static void test_long_name(void)
+{
+	static uint8_t bytes[NAME_MAX_BYTES + 1];
+	struct parameter_name name = { slice_of_text("#n"), { bytes, NAME_MAX_BYTES } };
+	struct parameters all = { &name, 1, NULL, 0, NULL, 0 };
+
+	memset(bytes, 'n', sizeof bytes);
+	CHECK_EQUAL_INT(request_start(&request, &all, true, NULL, &failure), 0);
+	name.name.len++;
+	CHECK_EQUAL_INT(request_start(&request, &all, true, NULL, &failure), ERR_VALIDATION);
+	CHECK_EQUAL_STRING(failure.message, "ExpressionAttributeNames contains invalid value: an"
+		" attribute name has at most 65535 bytes for key #n");
+}
+
 static void test_total_size(void)
 {
 	static uint8_t bytes[PARAMETER_BYTES_MAX];
@@ -152,6 +166,7 @@ int main(void)
 {
 	test_keys();
 	test_presence();
+	test_long_name();
 	test_total_size();
 	test_unused();
 	test_positions();

@@ -95,31 +95,35 @@ static void test_new_item(void)
 	check("SET a = if_not_exists(b, :v) REMOVE c", NULL, "{:v: 1}", "{a: 1, p: 'key'}");
 }
 
-/* Both sides of: 31 or 32 containers around a scalar, as the codec allows. */
+/* A target of 31 steps is in 30 containers: what is set there may have so many levels that
+ * there are VALUE_MAX_DEPTH, and no more.
+ */
 static void test_depth(void)
 {
-	char item[VALUE_MAX_DEPTH * 8 + 64], path[VALUE_MAX_DEPTH * 2 + 32], value[64] = "{:v: ";
-	unsigned levels, i, deepest = 0;
+	static const char *const values[] = { "1", "[]", "[{a: <1>}]", "{a: [{}]}", "[[[[]]]]" };
+	char item[200] = "{a: ", path[200] = "SET a", parameters[40];
+	unsigned i, levels;
 
-	for (levels = 1; levels <= VALUE_MAX_DEPTH; levels++) {
-		strcpy(item, "{a: ");
-		strcpy(path, "SET a");
-		for (i = 1; i < levels && i < 31; i++) {
-			strcat(item, "{a: ");
-			strcat(path, ".a");
-		}
-		strcat(item, "1");
-		for (i = 0; i < levels && i < 31; i++)
-			strcat(item, "}");
-		strcat(path, " = :v");
-		/* the path has min(levels, 31) steps; two more containers are set there */
-		strcpy(value, "{:v: {a: []}}");
-		if (strcmp(trial_update(path, item, value), TOO_DEEP) != 0)
-			deepest = levels < 31 ? levels : 31;
-		else
-			break;
+	for (i = 0; i < 30; i++) {
+		strcat(item, "{a: ");
+		strcat(path, ".a");
 	}
-	CHECK_EQUAL_UINT(deepest - 1 + 2, VALUE_MAX_DEPTH);
+	strcat(item, "'old'");
+	for (i = 0; i <= 30; i++)
+		strcat(item, "}");
+	strcat(path, " = :v");
+	for (levels = 0; levels < sizeof values / sizeof *values; levels++) {
+		const char *found;
+
+		snprintf(parameters, sizeof parameters, "{:v: %s}", values[levels]);
+		found = trial_update(path, item, parameters);
+		if (30 + levels <= VALUE_MAX_DEPTH) {
+			CHECK(found[0] == '{');
+		} else {
+			CHECK_EQUAL_STRING(found, TOO_DEEP);
+			CHECK_EQUAL_INT(trial_of_test()->failure.err, ERR_TOO_DEEP);
+		}
+	}
 }
 
 static void test_size(void)
@@ -246,6 +250,11 @@ static void test_corrupt(void)
 		CHECK(err <= 0);
 		CHECK(err == 0 || (trial->failure.err == err && updated.len == 0));
 	}
+	/* nothing is read before it is written */
+	CHECK_EQUAL_INT(trial_bind(trial, EXPRESSION_UPDATE, slice_of_text("SET a = :v"),
+		"{:v: 1}"), 0);
+	CHECK_EQUAL_INT(update_apply(&trial->update, &trial->binding, slice_of("\xff", 1),
+		slice_of("\0", 1), &updated, &trial->failure), ERR_CORRUPT);
 }
 
 int main(void)

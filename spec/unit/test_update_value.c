@@ -69,6 +69,15 @@ static void test_list_append(void)
 	check("SET a = list_append(:v, a)", "{a: null}", "{:v: [1]}", WRONG_TYPE);
 }
 
+/* An empty set is built of nothing, and the buffer has no memory: found by libFuzzer. */
+static void test_nothing_built(void)
+{
+	CHECK(trial_of_test()->update.built.data == NULL);
+	check("DELETE s :v", "{s: <1>}", "{:v: <1>}", "{}");
+	CHECK(trial_of_test()->update.built.data == NULL);
+	check("SET a = list_append(:e, b)", "{b: []}", "{:e: []}", "{a: [], b: []}");
+}
+
 static void test_add(void)
 {
 	check("ADD n :v", "{n: 1}", "{:v: 2}", "{n: 3}");
@@ -131,13 +140,37 @@ static void test_random_sets(void)
 	}
 }
 
+/* {s: NS of two numbers}, of which one does not decode. */
+static void test_corrupt_sets(void)
+{
+	static const uint8_t sound[] = { 1, 1, 's', TYPE_NS, 0, 0, 0, 4, 2, 0x80, 0xc1, 0x02 };
+	static const char *const texts[] = { "ADD s :v", "DELETE s :v" };
+	struct trial *trial = trial_of_test();
+	uint8_t bytes[sizeof sound];
+	struct slice new;
+	unsigned at, i;
+
+	for (i = 0; i < 2; i++)
+		for (at = 9; at <= 10; at++) {
+			CHECK_EQUAL_INT(trial_bind(trial, EXPRESSION_UPDATE,
+				slice_of_text(texts[i]), "{:v: <1, 9>}"), 0);
+			memcpy(bytes, sound, sizeof sound);
+			bytes[at] = 0x00;
+			CHECK_EQUAL_INT(update_apply(&trial->update, &trial->binding,
+				slice_of(bytes, sizeof bytes), slice_of("\0", 1), &new,
+				&trial->failure), ERR_CORRUPT);
+		}
+}
+
 int main(void)
 {
+	test_nothing_built();
 	test_sums();
 	test_if_not_exists();
 	test_list_append();
 	test_add();
 	test_delete();
 	test_random_sets();
+	test_corrupt_sets();
 	return 0;
 }
