@@ -50,8 +50,10 @@ static int find_path(struct binding *binding, unsigned n, struct value *value)
 	unsigned top = binding->path_top[n];
 	int err = binding->found_count > top ? 0 : find_top(binding, top);
 
+	if (err)
+		return err;
 	*value = binding->found[top];
-	if (!err && path->count > 1 && value->type)
+	if (path->count > 1 && value->type)
 		err = binding_descend(binding, path, 1, value);
 	if (err == END)
 		value->type = 0;
@@ -101,13 +103,10 @@ static int load(struct binding *binding, unsigned argument, struct operand *oper
 		operand->value = binding->values[node->at];
 		return 0;
 	}
-	/* size: its operand is a path or a value, not another size */
-	node = &expression->nodes[expression->arguments[node->at]];
-	operand->value = (struct value){ 0 };
-	err = node->kind == NODE_PATH ? find_path(binding, node->at, &operand->value) : 0;
-	if (node->kind == NODE_VALUE)
-		operand->value = binding->values[node->at];
-	take_size(operand);
+	/* size: of a path or a value, never of a size (the binder refuses that) */
+	err = load(binding, node->at, operand);
+	if (!err)
+		take_size(operand);
 	return err;
 }
 
@@ -264,11 +263,11 @@ static int start(struct binding *binding, struct slice item)
 	return map_start(&binding->walk, item.len ? item : slice_of(nothing, sizeof nothing));
 }
 
-int condition_holds(struct binding *binding, struct slice item, bool *holds)
+static int run(struct binding *binding, bool *holds)
 {
 	const struct expr_test *tests = binding->expression->tests;
 	unsigned next = 0;
-	int err = start(binding, item);
+	int err = 0;
 
 	*holds = false;
 	while (!err && next < TARGET_REJECT) {
@@ -277,4 +276,28 @@ int condition_holds(struct binding *binding, struct slice item, bool *holds)
 	}
 	*holds = !err && next == TARGET_ACCEPT;
 	return err;
+}
+
+int condition_holds(struct binding *binding, struct slice item, bool *holds)
+{
+	int err = start(binding, item);
+
+	*holds = false;
+	return err ? err : run(binding, holds);
+}
+
+int condition_holds_fields(struct binding *binding, const struct condition_field *fields,
+	size_t count, bool *holds)
+{
+	size_t i;
+
+	binding->found_count = 0;
+	while (binding->found_count < binding->top_count) {
+		struct slice name = binding->tops[binding->found_count];
+
+		for (i = 0; i < count && !slice_equal(fields[i].name, name);)
+			i++;
+		note_found(binding, i < count ? &fields[i].value : NULL);
+	}
+	return run(binding, holds);
 }

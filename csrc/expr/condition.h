@@ -10,4 +10,14 @@
  * Returns 0 or CORRUPT. */
 int condition_holds(struct binding *binding, struct slice item, bool *holds);
 
+/* An attribute whose value is not part of an item's bytes, such as new_image of a record. */
+struct condition_field {
+	struct slice name;
+	struct value value;
+};
+
+/* The same for a few attributes that are given one by one, in any order. */
+int condition_holds_fields(struct binding *binding, const struct condition_field *fields,
+	size_t count, bool *holds);
+
 #endif

@@ -5,6 +5,7 @@
  *                          (parser)            (binder; with a struct request)
  *
  *     condition_holds(&binding, item, &holds)              conditions and filters
+ *     condition_holds_fields(&binding, fields, 3, &holds)  filters on a record's images
  *     update_apply(&update, &binding, old, key, &new)      updates
  *     project(&binding, item, &out)                        projections, UPDATED_OLD, _NEW
  *     key_condition_match(&condition, &binding, schema)    key conditions
@@ -21,6 +22,9 @@
  *     binding_check_keys(&change, &table->row.schema, failure)     when the table is known
  *     condition_holds(&condition, old, &holds)
  *     update_apply(&update, &change, old, key, &new, failure)
+ *
+ * expression->position_count says how many ? an expression has, so that a caller can compare
+ * the sum with its array before it binds.
  *
  * Everything here is a function of bytes: no Lua, no LMDB. Once requests, bindings and
  * updates have the memory that they need, nothing allocates. None of it is shared by

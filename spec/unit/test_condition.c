@@ -234,6 +234,31 @@ static void test_stops_early(void)
 	CHECK_EQUAL_INT(condition_holds(&trial->binding, slice_of("\2", 1), &holds), ERR_CORRUPT);
 }
 
+/* A record's fields: each has an image or has none. */
+static void test_fields(void)
+{
+	struct trial *trial = trial_of_test();
+	struct condition_field fields[2];
+	struct map_walk walk;
+	unsigned i;
+	bool holds;
+
+	CHECK_EQUAL_INT(map_start(&walk, notation_item(&trial->item,
+		"{keys: {id: 1}, new_image: {id: 1, s: ['x', 'y']}}")), 0);
+	for (i = 0; i < 2; i++)
+		CHECK_EQUAL_INT(map_next(&walk, &fields[1 - i].name, &fields[1 - i].value), 0);
+	CHECK_EQUAL_INT(trial_bind(trial, EXPRESSION_FILTER, slice_of_text("new_image.s[1] = :y"
+		" AND attribute_not_exists(old_image) AND #k.id = new_image.id AND"
+		" attribute_not_exists(a) AND attribute_not_exists(z)"),
+		"{#k: 'keys', :y: 'y'}"), 0);
+	CHECK_EQUAL_INT(condition_holds_fields(&trial->binding, fields, 2, &holds), 0);
+	CHECK(holds);
+	CHECK_EQUAL_INT(condition_holds_fields(&trial->binding, fields, 1, &holds), 0);
+	CHECK(!holds);
+	CHECK_EQUAL_INT(condition_holds_fields(&trial->binding, NULL, 0, &holds), 0);
+	CHECK(!holds);
+}
+
 int main(void)
 {
 	test_equality();
@@ -245,5 +270,6 @@ int main(void)
 	test_logic();
 	test_every_shape();
 	test_stops_early();
+	test_fields();
 	return 0;
 }
