@@ -135,16 +135,21 @@ static uint32_t *sort_map(const struct map *map, uint32_t *order)
 	return order;
 }
 
+static bool find_one_by_one(const struct map *map, struct slice key, size_t *found)
+{
+	for (*found = 0; *found < map->count; ++*found)
+		if (slice_equal(placeholder(map, *found), key))
+			return true;
+	return false;
+}
+
 static bool find(const struct map *map, const uint32_t *order, struct slice key, size_t *found)
 {
 	size_t low = 0, high = map->count, middle;
 	int difference;
 
-	for (; !order && low < high; low++)
-		if (slice_equal(placeholder(map, low), key)) {
-			*found = low;
-			return true;
-		}
+	if (!order)
+		return find_one_by_one(map, key, found);
 	while (low < high) {
 		middle = (low + high) / 2;
 		*found = order[middle];
@@ -188,13 +193,14 @@ int request_start(struct request *request, const struct parameters *parameters,
 	request->parameters = parameters;
 	request->position = 0;
 	request->operators = 0;
+	if (count == 0)
+		return 0;
 	order = request->memory;
 	request->name_order = sort_map(&names, order);
 	request->value_order = sort_map(&values, order + names.count);
 	request->name_used = (bool *)(order + count);
 	request->value_used = request->name_used + names.count;
-	if (count)
-		memset(request->name_used, 0, count * sizeof(bool));
+	memset(request->name_used, 0, count * sizeof(bool));
 	return 0;
 }
 

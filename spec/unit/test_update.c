@@ -95,8 +95,8 @@ static void test_new_item(void)
 	check("SET a = if_not_exists(b, :v) REMOVE c", NULL, "{:v: 1}", "{a: 1, p: 'key'}");
 }
 
-/* A target of 31 steps is in 30 containers: what is set there may have so many levels that
- * there are VALUE_MAX_DEPTH, and no more.
+/* A target of 31 steps is in 30 containers: a value that is set there may have
+ * VALUE_MAX_DEPTH - 30 levels and no more.
  */
 static void test_depth(void)
 {
