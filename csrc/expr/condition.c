@@ -23,13 +23,22 @@ static inline void note_found(struct binding *binding, const struct value *value
 		binding->found[binding->found_count++].type = 0;
 }
 
+/* Compares an attribute name (none at the start of the walk) with one of tops. Most differ in
+ * their first byte. */
+static inline int compare_names(struct slice a, struct slice b)
+{
+	if (a.len && a.data[0] != b.data[0])
+		return a.data[0] < b.data[0] ? -1 : 1;
+	return slice_compare(a, b);
+}
+
 /* Continues the walk until the attribute `top` is found or known to be missing. */
 static int find_top(struct binding *binding, unsigned top)
 {
 	int order, err;
 
 	while (binding->found_count <= top) {
-		order = slice_compare(binding->walk_name, binding->tops[binding->found_count]);
+		order = compare_names(binding->walk_name, binding->tops[binding->found_count]);
 		if (order >= 0) {
 			note_found(binding, order == 0 ? &binding->walk_value : NULL);
 			continue;
