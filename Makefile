@@ -105,7 +105,7 @@ PEER_redis     = hiredis/hiredis.h -lhiredis
 INCLUDES       = $(LMDB_INCDIR) /usr/include /usr/local/include
 PEERS_HERE := $(foreach peer,tidetable lmdb sqlite rocksdb redis,$(if \
 	$(wildcard $(INCLUDES:%=%/$(firstword $(PEER_$(peer))))),$(OUT)/bench/peer_$(peer)))
-BENCH := $(OUT)/bench/raw $(OUT)/bench/shares $(PEERS_HERE)
+BENCH := $(OUT)/bench/raw $(OUT)/bench/shares $(OUT)/bench/expressions $(PEERS_HERE)
 FAULT := $(patsubst spec/fault/%.c,$(OUT)/fault/%.so,$(wildcard spec/fault/*.c))
 FAULT := $(FAULT:%/failstore.so=%/failing.so)
 BREAKING := powercut syscalls damage
@@ -477,8 +477,8 @@ $(PEERS_HERE): LIBS = $(wordlist 2,9,$(PEER_$(@F:peer_%=%)))
 $(PEERS_HERE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(call objects,bench/lib/*.c)
 	$(call link)
 
-$(OUT)/bench/raw $(OUT)/bench/shares: $(OUT)/bench/%: $(OBJ)/bench/%.o \
-		$(OBJ)/bench/lib/program.o $(CORE)
+$(OUT)/bench/raw $(OUT)/bench/shares $(OUT)/bench/expressions: $(OUT)/bench/%: \
+		$(OBJ)/bench/%.o $(OBJ)/bench/lib/program.o $(CORE)
 	$(call link)
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

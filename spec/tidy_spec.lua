@@ -165,7 +165,7 @@ end
 -- A test for each unit of the rooms that stand alone; a spec and a page for each module.
 local function companions(file)
   local room, unit = file.path:match("^csrc/([^/]+)/([^/]+)%.c$")
-  if has({ "base", "codec", "sys" }, room) then
+  if has({ "base", "codec", "expr", "sys" }, room) then
     return { "spec/unit/test_" .. unit .. ".c" }
   end
   local module = file.path:match("^lua/tidetable/(.+)%.lua$")

@@ -573,38 +573,6 @@ void builder_close(struct builder *builder)
 
 /* --- values that are encoded already --- */
 
-static unsigned deeper(unsigned deepest, const struct value *value);
-
-/* How many levels of M and L the value has, itself included. */
-static unsigned levels(const struct value *value)
-{
-	struct value member;
-	struct slice name;
-	struct map_walk attributes;
-	struct list_walk members;
-	unsigned deepest = 0;
-
-	if (value->type == TYPE_M && map_start(&attributes, value->bytes) == 0) {
-		while (map_next(&attributes, &name, &member) == 0)
-			deepest = deeper(deepest, &member);
-		return 1 + deepest;
-	}
-	if (value->type == TYPE_L) {
-		list_start(&members, value);
-		while (list_next(&members, &member) == 0)
-			deepest = deeper(deepest, &member);
-		return 1 + deepest;
-	}
-	return 0;
-}
-
-static unsigned deeper(unsigned deepest, const struct value *value)
-{
-	unsigned here = levels(value);
-
-	return here > deepest ? here : deepest;
-}
-
 static void put_container(struct builder *builder, const struct value *value)
 {
 	struct slice bytes = value->bytes;
@@ -612,7 +580,7 @@ static void put_container(struct builder *builder, const struct value *value)
 
 	assert(builder->err || !type_is_set(open_frame(builder)->type));
 
-	if (builder->depth + levels(value) > VALUE_MAX_DEPTH)
+	if (builder->depth + value_levels(value) > VALUE_MAX_DEPTH)
 		give_up(builder, ERR_TOO_DEEP);
 	room = begin_value(builder, value_size(value), HEAD_BYTES + VARINT_MAX + bytes.len);
 	if (!room)

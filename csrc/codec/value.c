@@ -456,3 +456,33 @@ size_t value_size(const struct value *value)
 		return 1;
 	}
 }
+
+/* --- depth --- */
+
+/* The levels of a value, as far as `most`: any bytes end the recursion. */
+static unsigned levels(const struct value *value, unsigned most)
+{
+	struct map_walk attributes = { .left = 0 };
+	struct list_walk members = { .left = 0 };
+	unsigned deepest = 0, here;
+	struct value member;
+	struct slice name;
+	int err;
+
+	if (most == 0 || (value->type != TYPE_M && value->type != TYPE_L))
+		return 0;
+	err = value->type == TYPE_M ? map_start(&attributes, value->bytes) :
+		list_start(&members, value);
+	while (!err) {
+		err = value->type == TYPE_M ? map_next(&attributes, &name, &member) :
+			list_next(&members, &member);
+		here = err ? 0 : levels(&member, most - 1);
+		deepest = here > deepest ? here : deepest;
+	}
+	return 1 + deepest;
+}
+
+unsigned value_levels(const struct value *value)
+{
+	return levels(value, VALUE_MAX_DEPTH + 1);
+}

@@ -96,6 +96,10 @@ int map_check(struct slice body);
 size_t item_size(struct slice body);
 size_t value_size(const struct value *value);
 
+/* Returns the number of levels of M and L in a value, itself included; 0 for others. More
+ * than VALUE_MAX_DEPTH + 1 are not counted. */
+unsigned value_levels(const struct value *value);
+
 /* UTF-8 as Unicode has it: shortest forms, no surrogates, up to U+10FFFF. */
 bool is_utf8(struct slice text);
 

@@ -329,6 +329,29 @@ static void test_depth(void)
 	CHECK_EQUAL_INT(check(bytes, put_levels(bytes, VALUE_MAX_DEPTH + 1)), ERR_CORRUPT);
 }
 
+static unsigned levels_of(const uint8_t *bytes, size_t len)
+{
+	struct value value;
+
+	CHECK_EQUAL_INT(map_find(slice_of(bytes, len), slice_of_text("a"), &value), 0);
+	return value_levels(&value);
+}
+
+static void test_levels(void)
+{
+	uint8_t bytes[512];
+	unsigned levels;
+
+	for (levels = 1; levels <= VALUE_MAX_DEPTH + 3; levels++) {
+		unsigned counted = levels <= VALUE_MAX_DEPTH ? levels : VALUE_MAX_DEPTH + 1;
+
+		CHECK_EQUAL_UINT(levels_of(bytes, put_maps(bytes, levels)), counted);
+		CHECK_EQUAL_UINT(levels_of(bytes, put_levels(bytes, levels)), counted);
+	}
+	CHECK_EQUAL_UINT(levels_of(BYTES(1, 1, 'a', TYPE_NULL)), 0);
+	CHECK_EQUAL_UINT(levels_of(BYTES(1, 1, 'a', TYPE_SS, 0, 0, 0, 3, 1, 1, 'a')), 0);
+}
+
 static void test_name_length(void)
 {
 	static uint8_t bytes[NAME_MAX_BYTES + 16];
@@ -369,6 +392,7 @@ int main(void)
 	test_check();
 	test_check_refuses();
 	test_depth();
+	test_levels();
 	test_name_length();
 	test_type_names();
 	return 0;

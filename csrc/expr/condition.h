@@ -1,0 +1,23 @@
+/* condition.h - evaluates conditions and filters on the bytes of an item. */
+#ifndef EXPR_CONDITION_H
+#define EXPR_CONDITION_H
+
+#include "expr/binding.h"
+
+/* Sets *holds to whether the item satisfies the condition. An item of no bytes does not
+ * exist: it has no attributes. Values that the condition does not name are skipped, not
+ * decoded; the walk over the attributes ends at the last one it needs. Allocates nothing.
+ * Returns 0 or CORRUPT. */
+int condition_holds(struct binding *binding, struct slice item, bool *holds);
+
+/* An attribute whose value is not part of an item's bytes, such as new_image of a record. */
+struct condition_field {
+	struct slice name;
+	struct value value;
+};
+
+/* The same for a few attributes that are given one by one, in any order. */
+int condition_holds_fields(struct binding *binding, const struct condition_field *fields,
+	size_t count, bool *holds);
+
+#endif

@@ -1,0 +1,30 @@
+/* key_condition.h - a key condition as what a query needs: a partition key and a comparison of
+ * the sort key.
+ */
+#ifndef EXPR_KEY_CONDITION_H
+#define EXPR_KEY_CONDITION_H
+
+#include "expr/binding.h"
+
+/* The same comparisons, in the same order, as those of a query. */
+enum key_comparison {
+	KEY_ALL, KEY_EQUAL, KEY_LESS, KEY_LESS_OR_EQUAL, KEY_GREATER, KEY_GREATER_OR_EQUAL,
+	KEY_BETWEEN, KEY_BEGINS_WITH,
+};
+
+/* Values are borrowed from the binding's. */
+struct key_condition {
+	struct value partition;
+	enum key_comparison comparison;
+	struct value a, b;               /* b: the upper bound of BETWEEN */
+};
+
+/* The checks that need no table, in the order of the text: only AND and the comparisons
+ * above, one top-level attribute in each. VALIDATION. */
+int key_condition_check(const struct binding *binding, struct failure *failure);
+
+/* Matches a checked condition with the table's key: VALIDATION, KEY_EMPTY. */
+int key_condition_match(struct key_condition *condition, const struct binding *binding,
+	const struct key_schema *schema, struct failure *failure);
+
+#endif

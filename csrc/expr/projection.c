@@ -1,0 +1,119 @@
+/* projection.c - copies the attributes that a projection names out of an item.
+ *
+ * Targets and attributes are both ascending: one merge finds all. It recurses at most as
+ * deep as paths are, PATH_STEPS_MAX.
+ */
+#include "expr/projection.h"
+
+#include "expr/targets.h"
+#include "expr/writer.h"
+
+static int project_map(const struct binding *binding, struct slice body,
+	const struct targets *range, struct buffer *out, uint64_t *count);
+static int project_list(const struct binding *binding, const struct value *list,
+	const struct targets *range, struct buffer *out, uint64_t *count);
+
+/* Writes a container with those members that are wanted; nothing if there are none. */
+static int project_inside(const struct binding *binding, const struct value *value,
+	const struct targets *group, struct buffer *out, bool *written)
+{
+	bool is_list = targets_are_indexes(binding, group);
+	size_t start = out->len, body;
+	uint64_t count = 0;
+	int err;
+
+	*written = false;
+	if (value->type != (is_list ? TYPE_L : TYPE_M))
+		return 0;
+	body = writer_open(out, value->type);
+	err = is_list ? project_list(binding, value, group, out, &count) :
+		project_map(binding, value->bytes, group, out, &count);
+	*written = count > 0;
+	if (count)
+		writer_close(out, body, count);
+	else
+		out->len = start;
+	return err;
+}
+
+static int project_member(const struct binding *binding, const struct value *value,
+	const struct targets *group, struct buffer *out, bool *written)
+{
+	if (!targets_end(binding, group))
+		return project_inside(binding, value, group, out, written);
+	writer_put_value(out, value);
+	*written = true;
+	return 0;
+}
+
+static int project_attribute(const struct binding *binding, struct slice name,
+	const struct value *value, const struct targets *group, struct buffer *out, bool *written)
+{
+	size_t start = out->len;
+	int err;
+
+	buffer_put_counted(out, name);
+	err = project_member(binding, value, group, out, written);
+	if (!*written)
+		out->len = start;
+	return err;
+}
+
+static int project_map(const struct binding *binding, struct slice body,
+	const struct targets *range, struct buffer *out, uint64_t *count)
+{
+	struct targets group = targets_first(binding, range);
+	struct map_walk walk;
+	struct slice name;
+	struct value value;
+	bool written;
+	int order, err = map_start(&walk, body);
+
+	while (!err && group.low < range->high) {
+		err = map_next(&walk, &name, &value);
+		while (!err && group.low < range->high) {
+			order = slice_compare(targets_name(binding, &group), name);
+			if (order == 0) {
+				err = project_attribute(binding, name, &value, &group, out,
+					&written);
+				*count += written;
+			}
+			if (order > 0)
+				break;
+			group = targets_next(binding, range, &group);
+		}
+	}
+	return err == END ? 0 : err;
+}
+
+static int project_list(const struct binding *binding, const struct value *list,
+	const struct targets *range, struct buffer *out, uint64_t *count)
+{
+	struct targets group = targets_first(binding, range);
+	struct list_walk walk;
+	struct value value;
+	uint32_t index;
+	bool written;
+	int err = list_start(&walk, list);
+
+	for (index = 0; !err && group.low < range->high; index++) {
+		err = list_next(&walk, &value);
+		if (!err && targets_index(binding, &group) == index) {
+			err = project_member(binding, &value, &group, out, &written);
+			*count += written;
+			group = targets_next(binding, range, &group);
+		}
+	}
+	return err == END ? 0 : err;
+}
+
+int project(const struct binding *binding, struct slice item, struct buffer *out)
+{
+	struct targets all = { 0, binding->order_count, 0 };
+	size_t body = writer_open_item(out);
+	uint64_t count = 0;
+	int err = item.len ? project_map(binding, item, &all, out, &count) : 0;
+
+	writer_close_item(out, body, count);
+	return err ? err : buffer_error(out);
+}

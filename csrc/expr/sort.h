@@ -1,0 +1,14 @@
+/* sort.h - heap sort of indexes by what they refer to. */
+#ifndef EXPR_SORT_H
+#define EXPR_SORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* <0, 0 or >0, as a precedes, equals or follows b. */
+typedef int sort_compare(const void *context, uint32_t a, uint32_t b);
+
+/* Sorts ids in place, in O(n log n) in the worst case. Not stable. */
+void sort_ids(uint32_t *ids, size_t count, sort_compare *compare, const void *context);
+
+#endif

@@ -1,0 +1,136 @@
+/* tree.h - a parsed expression: the text, and flat arrays that refer to it.
+ *
+ * It holds no values and no names from the request, so a text is parsed once and
+ * used with any parameters. It never changes after it was parsed.
+ *
+ * A condition is not kept as a tree but as a program. Its tests (comparisons
+ * and functions) are in the order of the text; each has the number of the next
+ * test if it holds and if it does not. AND, OR and NOT only choose these
+ * targets (backpatching), so evaluation is a loop without a stack:
+ *
+ *     a = :x OR (b = :y AND NOT c = :z)
+ *
+ *     0   a = :x    true: ACCEPT    false: 1
+ *     1   b = :y    true: 2         false: REJECT
+ *     2   c = :z    true: REJECT    false: ACCEPT
+ */
+#ifndef EXPR_TREE_H
+#define EXPR_TREE_H
+
+#include <stdbool.h>
+
+#include "base/buffer.h"
+#include "expr/lexer.h"
+
+/* Limits of DynamoDB. */
+#define OPERATORS_MAX 300           /* comparators, AND, OR, NOT, BETWEEN, IN, + and - */
+#define IN_OPERANDS_MAX 100         /* in the list of an IN */
+#define PATH_STEPS_MAX 32
+#define LIST_INDEX_MAX 4294967294u
+#define PLACEHOLDER_BYTES_MAX 255
+
+enum expression_kind {
+	EXPRESSION_UPDATE, EXPRESSION_CONDITION, EXPRESSION_KEY_CONDITION, EXPRESSION_FILTER,
+	EXPRESSION_PROJECTION,
+};
+
+/* Every operator and function; operation_name gives its text. */
+enum operation {
+	OPERATION_UNKNOWN,
+	OPERATION_EQUAL, OPERATION_NOT_EQUAL, OPERATION_LESS, OPERATION_LESS_OR_EQUAL,
+	OPERATION_GREATER, OPERATION_GREATER_OR_EQUAL, OPERATION_BETWEEN, OPERATION_IN,
+	OPERATION_EXISTS, OPERATION_NOT_EXISTS, OPERATION_TYPE, OPERATION_BEGINS_WITH,
+	OPERATION_CONTAINS, OPERATION_SIZE, OPERATION_IF_NOT_EXISTS, OPERATION_LIST_APPEND,
+	OPERATION_PLUS, OPERATION_MINUS,
+	OPERATION_SET, OPERATION_REMOVE, OPERATION_ADD, OPERATION_DELETE,
+};
+
+enum step_kind { STEP_NAME, STEP_REFERENCE, STEP_INDEX };
+
+/* One step of a path: a name, a #placeholder for one, or an index. */
+struct expr_step {
+	uint32_t index;          /* of STEP_INDEX */
+	uint16_t start, len;     /* in the text */
+	uint8_t kind;            /* enum step_kind */
+};
+
+struct expr_path {
+	uint16_t first, count;   /* of the steps */
+};
+
+enum node_kind { NODE_PATH, NODE_VALUE, NODE_CALL };
+
+/* An operand. */
+struct expr_node {
+	uint8_t kind;            /* enum node_kind */
+	uint8_t operation;       /* of NODE_CALL: a function, + or - */
+	uint16_t at;             /* the path, the value, or the first argument */
+	uint16_t count;          /* of arguments */
+};
+
+/* A place in the text where a value is used: a :placeholder or a ?. */
+struct expr_value {
+	uint16_t start, len;
+};
+
+#define TARGET_ACCEPT 0xffff
+#define TARGET_REJECT 0xfffe
+
+struct expr_test {
+	uint8_t operation;
+	uint16_t first, count;           /* arguments */
+	uint16_t if_true, if_false;      /* the next test, TARGET_ACCEPT or TARGET_REJECT */
+	uint16_t start;                  /* of the operator or function in the text */
+	uint16_t steps, nodes, values;   /* where those of this test end */
+};
+
+struct expr_action {
+	uint8_t section;                 /* OPERATION_SET, _REMOVE, _ADD or _DELETE */
+	uint16_t path;
+	uint16_t node;                   /* the operand; not used by REMOVE */
+};
+
+struct expression {
+	enum expression_kind kind;
+	unsigned references;             /* owners: the cache and its borrowers */
+	size_t size;                     /* bytes of memory, all arrays included */
+	struct slice text;
+	struct expr_step *steps;
+	struct expr_path *paths;         /* of a projection and an update: their targets first */
+	struct expr_node *nodes;
+	uint16_t *arguments;             /* nodes */
+	struct expr_value *values;
+	struct expr_test *tests;
+	struct expr_action *actions;
+	uint16_t step_count, path_count, node_count, argument_count, value_count, test_count;
+	uint16_t action_count;
+	uint16_t position_count;         /* how many values are a ? */
+	uint16_t operator_count;
+	uint16_t first_logic;            /* of a condition: where its first OR or NOT starts */
+	uint8_t first_logic_keyword;     /* KEYWORD_OR, KEYWORD_NOT; 0: it has neither */
+};
+
+const char *operation_name(enum operation operation);
+
+/* "Update", "Condition", ... as in "Invalid UpdateExpression". */
+const char *expression_kind_name(enum expression_kind kind);
+
+static inline bool expression_is_condition(enum expression_kind kind)
+{
+	return kind == EXPRESSION_CONDITION || kind == EXPRESSION_KEY_CONDITION ||
+		kind == EXPRESSION_FILTER;
+}
+
+static inline struct slice step_text(const struct expression *expression,
+	const struct expr_step *step)
+{
+	return slice_of(expression->text.data + step->start, step->len);
+}
+
+static inline struct slice value_text(const struct expression *expression,
+	const struct expr_value *value)
+{
+	return slice_of(expression->text.data + value->start, value->len);
+}
+
+#endif
