@@ -18,6 +18,7 @@
 #include "sys/lmdb_layout.h"
 
 #define OPEN_FLAGS (O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+#define SECTOR_BYTES 512
 #define POPULATE_WRITE 23               /* MADV_POPULATE_WRITE; older headers lack it */
 #define RENAME_WITHOUT_OVERWRITING 1u   /* RENAME_NOREPLACE; musl's headers lack it */
 
@@ -373,19 +374,13 @@ bool file_is(int fd, uint64_t device, uint64_t inode)
 	return fstat(fd, &stat) == 0 && stat.st_dev == device && stat.st_ino == inode;
 }
 
-bool file_is_zero(int fd, uint64_t size)
+bool file_begins_with_zeros(int fd, uint64_t size)
 {
-	static const char zeros[4096];
-	char bytes[sizeof zeros];
+	static const char zeros[SECTOR_BYTES];
+	char bytes[SECTOR_BYTES];
+	size_t len = size < SECTOR_BYTES ? (size_t)size : SECTOR_BYTES;
 
-	for (uint64_t at = 0; at < size; at += sizeof bytes) {
-		size_t len = size - at < sizeof bytes ? (size_t)(size - at) : sizeof bytes;
-
-		if (pread(fd, bytes, len, (off_t)at) != (ssize_t)len ||
-				memcmp(bytes, zeros, len) != 0)
-			return false;
-	}
-	return true;
+	return pread(fd, bytes, len, 0) == (ssize_t)len && memcmp(bytes, zeros, len) == 0;
 }
 
 int file_reserve(int fd, const char *path, uint64_t size, struct failure *failure)

@@ -91,8 +91,10 @@ bool file_is_at(int fd, const char *path);
 
 /* Returns true if fd is open on the file with this device and inode. */
 bool file_is(int fd, uint64_t device, uint64_t inode);
-/* Returns true if the first `size` bytes are zero: a side file that was made and never used. */
-bool file_is_zero(int fd, uint64_t size);
+/* Returns true if the first sector of a file of `size` bytes is zero: a side file that was
+ * made and never initialized. After a power cut its other sectors may be from later, because
+ * sectors reach the disk one by one. */
+bool file_begins_with_zeros(int fd, uint64_t size);
 
 /* Gives the first `size` bytes blocks on the disk, and at least that size: who
  * writes to them through a map then can't meet a full disk, which is SIGBUS. */

@@ -32,14 +32,14 @@ static bool is_locked_by_us(int fd)
 }
 
 /* The file of a user's own is left alone. LMDB's begins with its magic number; one that
- * was not initialized yet is zero. */
+ * was not initialized yet begins with zeros. */
 static bool is_lock_file(int fd, uint64_t size)
 {
 	uint32_t magic = 0;
 
 	if (size >= sizeof magic && pread(fd, &magic, sizeof magic, 0) != sizeof magic)
 		return false;
-	return magic == LMDB_MAGIC || (size <= UNUSED_MOST && file_is_zero(fd, size));
+	return magic == LMDB_MAGIC || (size <= UNUSED_MOST && file_begins_with_zeros(fd, size));
 }
 
 static int prepare(int fd, const char *path, const struct file_facts *facts, uint64_t size,

@@ -213,7 +213,7 @@ static int refuse_second_copy(struct wake *wake, struct failure *failure)
 	return system ? file_fail(failure, system, wake->path, "can't be locked") : 0;
 }
 
-/* A file that isn't ours is not written to. */
+/* A file that isn't ours is not written to. One that was never initialized begins with zeros. */
 static int check_page(const struct wake *wake, struct failure *failure)
 {
 	const struct file_facts *facts = &wake->facts;
@@ -224,7 +224,7 @@ static int check_page(const struct wake *wake, struct failure *failure)
 	if (facts->size == WAKE_PAGE_BYTES &&
 			pread(wake->fd, &magic, sizeof magic, 0) == sizeof magic &&
 			(magic == MAGIC || magic == MAGIC_UNFINISHED ||
-			file_is_zero(wake->fd, WAKE_PAGE_BYTES)))
+			file_begins_with_zeros(wake->fd, WAKE_PAGE_BYTES)))
 		return 0;
 	return fail_as(failure, ERR_NOT_DATABASE, "%s: is no wake file of a database", wake->path);
 }

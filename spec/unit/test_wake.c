@@ -272,6 +272,20 @@ static void what_is_no_wake_file_is_left_alone(void)
 	remove(victim);
 }
 
+/* Sectors reach the disk one by one: of a new page perhaps all but the first. */
+static void a_page_torn_by_a_power_cut_is_made_again(void)
+{
+	static const char page[WAKE_PAGE_BYTES] = { [600] = 1, [4000] = 2 };
+	int fd;
+
+	remove(path);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	CHECK(write(fd, page, sizeof page) == sizeof page);
+	close(fd);
+	wake_close(open_wake());
+	remove(path);
+}
+
 static void open_in_another_namespace(struct child *parent, void *context)
 {
 	struct failure failure;
@@ -527,5 +541,6 @@ int main(void)
 	no_commit_is_slept_through();
 	a_commit_wakes_all_who_sleep();
 	what_is_no_wake_file_is_left_alone();
+	a_page_torn_by_a_power_cut_is_made_again();
 	return 0;
 }
