@@ -17,6 +17,7 @@ static char path[4200], lock_path[4300];
 struct edit {
 	void (*mutex)(pthread_mutex_t *mutex);   /* done to both */
 	const char *text;                        /* or written where they are */
+	uint32_t format;                         /* or the lock format becomes this */
 };
 
 static void lock_byte(int fd, short type)
@@ -40,6 +41,8 @@ static void be_another_program(struct child *parent, void *context)
 	} else if (edit->text) {
 		strcpy((char *)header + LMDB_READER_MUTEX_AT, edit->text);
 		strcpy((char *)header + LMDB_WRITER_MUTEX_AT, edit->text);
+	} else if (edit->format) {
+		memcpy(header + 4, &edit->format, sizeof edit->format);
 	}
 	child_tell(parent);
 	child_hear(parent);
@@ -173,6 +176,18 @@ static void other_locks_than_robust_ones_are_refused(void)
 	expect_not_robust(&(struct edit){ .text = "/MDBrAbCdEfGhI" });
 }
 
+/* 0.9.70 and its like have lock format 2. */
+static void another_lock_format_is_named(void)
+{
+	struct store_options options = small_options(path);
+	struct child other = start_another_program(&(struct edit){ .format = 0x10002 });
+
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
+	CHECK(strstr(failure.message, "another version of LMDB"));
+	child_kill(&other);
+	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
+}
+
 /* --- our own lock on byte 0 --- */
 
 static struct child asker;
@@ -259,6 +274,7 @@ int main(void)
 	destroyed_mutexes_are_initialized_again();
 	they_are_not_while_others_are_inside();
 	other_locks_than_robust_ones_are_refused();
+	another_lock_format_is_named();
 	the_byte_is_held_until_lmdb_has_closed();
 	a_child_of_fork_keeps_no_lock();
 	child_end(&asker);
