@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sys/lmdb_layout.h"
@@ -160,6 +161,39 @@ int file_look(const char *path, struct file_facts *facts, struct failure *failur
 		return 0;
 	}
 	return errno == ENOENT ? END : file_fail(failure, errno, path, "can't look at it");
+}
+
+#ifdef STATX_INO
+static int look_for_inode(const char *path, uint64_t *device, uint64_t *inode)
+{
+	struct statx found;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO, &found))
+		return errno;
+	*device = makedev(found.stx_dev_major, found.stx_dev_minor);
+	*inode = found.stx_ino;
+	return 0;
+}
+#else
+static int look_for_inode(const char *path, uint64_t *device, uint64_t *inode)
+{
+	struct stat found;
+
+	if (lstat(path, &found))
+		return errno;
+	*device = found.st_dev;
+	*inode = found.st_ino;
+	return 0;
+}
+#endif
+
+int file_identify(const char *path, uint64_t *device, uint64_t *inode)
+{
+	int system = look_for_inode(path, device, inode);
+
+	if (system == ENOENT || system == ENOTDIR)
+		return END;
+	return system ? ERR_STORE : 0;
 }
 
 static int look_at(int fd, const char *path, struct file_facts *facts, struct failure *failure)

@@ -506,14 +506,14 @@ struct wake *store_wake(struct store *store)
 
 int store_check_path(const struct store *store, const char *path, struct failure *failure)
 {
-	struct file_facts file;
-	int err = file_look(path, &file, NULL);
+	uint64_t device;
+	uint64_t inode;
+	int err = file_identify(path, &device, &inode);
 
-	if (err == END || err == ERR_NO_FILE)
+	if (err == END)
 		return fail_as(failure, ERR_FILE_GONE,
 			"%s: the file was removed or renamed while it was open", path);
-	if (!err && (file.device != store->data.facts.device ||
-			file.inode != store->data.facts.inode))
+	if (!err && (device != store->data.facts.device || inode != store->data.facts.inode))
 		return fail_as(failure, ERR_FILE_REPLACED,
 			"%s: was replaced by another file while it was open", path);
 	return 0;

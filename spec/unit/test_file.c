@@ -441,6 +441,30 @@ static void memory_has_a_directory(void)
 	CHECK(rmdir(path) == 0);
 }
 
+static void a_name_is_identified(void)
+{
+	char path[4300], below[4400];
+	struct file_facts facts;
+	uint64_t device, inode;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/identified", check_directory());
+	snprintf(below, sizeof below, "%s/below", path);
+	CHECK_EQUAL_INT(file_identify(path, &device, &inode), END);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	CHECK(fd >= 0);
+	close(fd);
+	CHECK_EQUAL_INT(file_look(path, &facts, &failure), 0);
+	CHECK_EQUAL_INT(file_identify(path, &device, &inode), 0);
+	CHECK_EQUAL_UINT(device, facts.device);
+	CHECK_EQUAL_UINT(inode, facts.inode);
+	CHECK_EQUAL_INT(file_identify(below, &device, &inode), END);
+	memset(below, 'x', sizeof below - 1);
+	below[sizeof below - 1] = '\0';
+	CHECK_EQUAL_INT(file_identify(below, &device, &inode), ERR_STORE);   /* too long */
+	remove(path);
+}
+
 int main(void)
 {
 	paths_become_absolute();
@@ -458,6 +482,7 @@ int main(void)
 	an_io_error_on_a_full_disk_is_a_full_disk();
 	a_size_limit_is_a_full_disk();
 	a_descriptor_is_compared_with_a_file();
+	a_name_is_identified();
 	no_file_is_standard_error();
 	memory_has_a_directory();
 	return 0;
