@@ -138,7 +138,7 @@ local function iterate(self, partition, given)
     error(err, 0)
   end
   if given.snapshot then
-    local pinned, why = core.pin(query, given.snapshot_limit or 60)
+    local pinned, why = wait.write(self.database, core.pin, query, given.snapshot_limit or 60)
     if not pinned then
       error(why, 0)
     end

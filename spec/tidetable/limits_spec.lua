@@ -134,6 +134,22 @@ describe("a time limit on a snapshot", function()
 end)
 
 describe("an iterator over a snapshot", function()
+  it("is taken as soon as another process lets it take a reader slot", function()
+    local pin, tries = core.pin, 0
+    core.pin = function(...)
+      tries = tries + 1
+      if tries < 3 then
+        return nil, { code = "BUSY" }, "BUSY"
+      end
+      return pin(...)
+    end
+    local ok, iterator = pcall(orders.scan, orders, { snapshot = true })
+    core.pin = pin
+    assert.is_true(ok)
+    assert.equal(3, tries)
+    assert.equal("0001", iterator().id)
+  end)
+
   it("releases it with the nil that ends it", function()
     local child = watcher()
     for _, given in ipairs { {}, { limit = 5 }, { limit = 1100 }, { limit = 5000 },
