@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,12 @@
 #define SECTOR_BYTES 512
 #define POPULATE_WRITE 23               /* MADV_POPULATE_WRITE; older headers lack it */
 #define RENAME_WITHOUT_OVERWRITING 1u   /* RENAME_NOREPLACE; musl's headers lack it */
+
+/* FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_NOCOW_FL of Linux; musl's headers lack them. The
+ * kernel reads and writes an int, whatever the numbers say. */
+#define GET_FILE_FLAGS _IOR('f', 1, long)
+#define SET_FILE_FLAGS _IOW('f', 2, long)
+#define NO_COPY_ON_WRITE 0x00800000
 
 /* A disk with less than this left is full: LMDB's writes are up to 256 KiB, a
  * failed one has taken what there was. */
@@ -270,9 +275,9 @@ static void forbid_copy_on_write(int fd)
 {
 	int flags = 0;
 
-	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
-		flags |= FS_NOCOW_FL;
-		ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	if (ioctl(fd, GET_FILE_FLAGS, &flags) == 0) {
+		flags |= NO_COPY_ON_WRITE;
+		ioctl(fd, SET_FILE_FLAGS, &flags);
 	}
 }
 
