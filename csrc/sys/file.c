@@ -275,9 +275,10 @@ static void forbid_copy_on_write(int fd)
 {
 	int flags = 0;
 
-	if (ioctl(fd, GET_FILE_FLAGS, &flags) == 0) {
+	/* The C libraries differ in the type of ioctl's request. */
+	if (syscall(SYS_ioctl, fd, GET_FILE_FLAGS, &flags) == 0) {
 		flags |= NO_COPY_ON_WRITE;
-		ioctl(fd, SET_FILE_FLAGS, &flags);
+		syscall(SYS_ioctl, fd, SET_FILE_FLAGS, &flags);
 	}
 }
 
