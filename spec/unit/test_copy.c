@@ -166,12 +166,13 @@ static void write_rounds(struct child *parent, void *context)
 		struct txn *txn = begin_write(store);
 		int err = put_all(txn, round);
 
-		/* What a slow copy is at keeps its pages; then the file may be full. */
+		/* A slow copy keeps the pages of its snapshot; then the file may be full. */
 		CHECK(err == 0 || err == ERR_FULL);
 		if (err)
 			cancel_write(txn);
 		else
-			commit(txn);
+			err = end_write(txn, &failure);
+		CHECK(err == 0 || err == ERR_FULL);
 	}
 }
 
