@@ -119,9 +119,11 @@ void cursor_close(struct cursor *cursor)
 
 void cursors_close(struct txn *txn)
 {
-	for (int i = 0; i < TREE_COUNT; i++)
+	for (int i = 0; i < TREE_COUNT; i++) {
 		if (txn->own[i].mdb)
 			mdb_cursor_close(txn->own[i].mdb);
+		txn->own[i].mdb = NULL;
+	}
 }
 
 int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct slice *value)

@@ -206,8 +206,10 @@ static void a_lost_slot_is_noticed(void)
 	struct txn *one = open_reader(store), *two = open_reader(store);
 	uint8_t *given;
 
+	write_row(store, TREE_META, "a", "1");
 	renew(one);
 	CHECK_EQUAL_INT(reader_verify(one, &failure), 0);
+	CHECK(has_row(one, TREE_META, "a", "1"));
 	free_slot(map_of(store, one));
 	CHECK_EQUAL_INT(reader_verify(one, &failure), ERR_STORE);
 	CHECK(strstr(failure.message, "took this process for dead"));
@@ -231,6 +233,7 @@ static void a_lost_slot_is_noticed(void)
 	renew(one);
 	CHECK_EQUAL_INT(reader_verify(one, &failure), 0);
 	CHECK(is_given(given));
+	CHECK(has_row(one, TREE_META, "a", "1"));        /* with a cursor of its own */
 	give_slot(map_of(store, one));
 	reader_close(one);
 	store_close(store);
