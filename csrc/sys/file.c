@@ -23,7 +23,7 @@
 #define RENAME_WITHOUT_OVERWRITING 1u   /* RENAME_NOREPLACE; musl's headers lack it */
 
 /* FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_NOCOW_FL of Linux; musl's headers lack them. The
- * kernel reads and writes an int, whatever the numbers say. */
+ * kernel reads and writes an int, although the numbers are made from a long. */
 #define GET_FILE_FLAGS _IOR('f', 1, long)
 #define SET_FILE_FLAGS _IOW('f', 2, long)
 #define NO_COPY_ON_WRITE 0x00800000

@@ -19,7 +19,7 @@ describe("a full disk", function()
     end
   end)
 
-  it("is said, nothing is lost, and writing goes on when there is room", function()
+  it("is reported, loses nothing, and writing continues when there is room", function()
     local folder = path "disk"
     assert(lfs.mkdir(folder))
     if not os.execute("mount -t tmpfs -o size=3m none " .. folder .. " 2>/dev/null") then
