@@ -217,14 +217,16 @@ static inline bool script_bind(struct script *script, enum expression_kind kind,
 	return err == 0;
 }
 
-/* Most expressions must be accepted, or the fuzzer tests nothing. */
+/* Fails unless a tenth of the expressions was accepted: a fuzzer whose input is always refused
+ * tests nothing. Forty seeds had between 23 and 37 % of the updates accepted, and between 36 and
+ * 45 % of the conditions. */
 static inline void script_count(bool accepted)
 {
 	static unsigned long all, good;
 
 	good += accepted;
 	if (++all % 10000 == 0)
-		CHECK(good * 4 > all);
+		CHECK(good * 10 > all);
 }
 
 #endif
