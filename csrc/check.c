@@ -127,7 +127,7 @@ static void check_place(struct check *check, enum tree tree, struct slice key)
 		subject_is_row(check, tree, key);
 		problem(check, tree == TREE_META ? 1 : 3, "is under a key of no known kind");
 	} else if (tree == TREE_ITEMS && !check_table_with_id(check, id) &&
-			!tally_find(&check->dropped, id)) {
+			!u64_map_find(&check->dropped, id)) {
 		take_stray(check, tree, id);
 	} else if (tree == TREE_LOG && !streams_find(&check->catalog.streams, id)) {
 		take_stray(check, tree, id);
@@ -235,7 +235,7 @@ static int take_meta(struct check *check, enum tree tree, struct slice key, stru
 		err = catalog_add_row(&check->catalog, key, value);
 		break;
 	case META_DROPPED:
-		err = tally_make(&check->dropped, get_u32(key.data + 1)) ? 0 : ERR_NO_MEMORY;
+		err = u64_map_make(&check->dropped, get_u32(key.data + 1)) ? 0 : ERR_NO_MEMORY;
 		break;
 	case META_STREAM:
 		err = streams_add_row(&check->catalog.streams, key, value);
@@ -336,11 +336,11 @@ static void release(struct check *check)
 {
 	careful_close(check->txn);
 	catalog_release(&check->catalog);
-	tally_release(&check->dropped);
-	tally_release(&check->parts);
-	tally_release(&check->nodes);
-	tally_release(&check->overdue);
-	tally_release(&check->transactions);
+	u64_map_release(&check->dropped);
+	u64_map_release(&check->parts);
+	u64_map_release(&check->nodes);
+	u64_map_release(&check->overdue);
+	u64_map_release(&check->transactions);
 	buffer_release(&check->item);
 	buffer_release(&check->record);
 	buffer_release(&check->scratch);

@@ -3,16 +3,16 @@
 
 static int check_parts_of(struct check *check, const struct stored *stored)
 {
-	struct tally_entry *entry;
+	struct u64_map_entry *entry;
 
 	if (!stored->part)
 		return 0;
 	if (check->has_state && stored->part > check->state.node)
 		problem(check, 2, "has part id %llu, and %llu is the last given",
 			(unsigned long long)stored->part, (unsigned long long)check->state.node);
-	if (tally_find(&check->parts, stored->part))
+	if (u64_map_find(&check->parts, stored->part))
 		problem(check, 3, "has the parts of another item");
-	entry = tally_make(&check->parts, stored->part);
+	entry = u64_map_make(&check->parts, stored->part);
 	if (!entry)
 		return ERR_NO_MEMORY;
 	entry->a = (stored->item.len + ITEM_SHARE - 1) / ITEM_SHARE;
@@ -116,7 +116,7 @@ static int check_item(struct check *check, const struct row_walk *walk)
 static int note_nodes(struct check *check, const struct row_walk *walk)
 {
 	for (int level = 1; level <= walk->depth; level++) {
-		struct tally_entry *entry = tally_make(&check->nodes, walk->levels[level].node);
+		struct u64_map_entry *entry = u64_map_make(&check->nodes, walk->levels[level].node);
 
 		if (!entry)
 			return ERR_NO_MEMORY;
@@ -170,13 +170,13 @@ static int walk_items(struct check *check, struct row_walk *walk)
 
 static int check_owner(struct check *check, enum tree tree, struct slice key, struct slice value)
 {
-	const struct tally *owners = tree == TREE_PARTS ? &check->parts : &check->nodes;
-	const struct tally_entry *owner;
+	const struct u64_map *owners = tree == TREE_PARTS ? &check->parts : &check->nodes;
+	const struct u64_map_entry *owner;
 
 	(void)value;
 	if (key.len < 8 || (tree == TREE_PARTS && key.len != PART_KEY))
 		return 0;
-	owner = tally_find(owners, get_u64(key.data));
+	owner = u64_map_find(owners, get_u64(key.data));
 	if (owner && (tree == TREE_TAILS || get_u16(key.data + 8) < owner->a))
 		return 0;
 	subject_is_row(check, tree, key);

@@ -127,13 +127,13 @@ static void check_gap(struct stream_walk *walk)
 static int end_run(struct stream_walk *walk)
 {
 	uint64_t count = walk->before.count;
-	struct tally_entry *entry;
+	struct u64_map_entry *entry;
 
 	if (walk->seen == 0 || walk->seen == count)
 		return 0;
-	entry = tally_find(&walk->check->transactions, walk->run);
+	entry = u64_map_find(&walk->check->transactions, walk->run);
 	if (!entry) {
-		entry = tally_make(&walk->check->transactions, walk->run);
+		entry = u64_map_make(&walk->check->transactions, walk->run);
 		if (!entry)
 			return ERR_NO_MEMORY;
 		entry->a = count;
@@ -193,7 +193,7 @@ static int check_item_of(struct stream_walk *walk, const struct key *key)
 {
 	struct check *check = walk->check;
 	uint64_t name = hash64(check->stamp.secret, key_whole(key));
-	struct tally_entry *entry;
+	struct u64_map_entry *entry;
 	uint64_t sequence;
 	bool explained;
 	int err = version_of(check, key, &sequence);
@@ -205,10 +205,10 @@ static int check_item_of(struct stream_walk *walk, const struct key *key)
 	else
 		explained = sequence >= walk->record.sequence;
 	if (err == ERR_CORRUPT || explained) {
-		tally_remove(&check->overdue, name);
+		u64_map_remove(&check->overdue, name);
 		return 0;
 	}
-	entry = tally_make(&check->overdue, name);
+	entry = u64_map_make(&check->overdue, name);
 	if (!entry)
 		return ERR_NO_MEMORY;
 	entry->a = walk->record.sequence;
@@ -216,7 +216,7 @@ static int check_item_of(struct stream_walk *walk, const struct key *key)
 	return 0;
 }
 
-static int tell_overdue(struct check *check, const struct tally_entry *entry)
+static int tell_overdue(struct check *check, const struct u64_map_entry *entry)
 {
 	const struct stream *stream =
 		streams_find(&check->catalog.streams, (uint32_t)entry->b);
@@ -394,7 +394,7 @@ int check_transactions(struct check *check)
 		return 0;
 	err = last_lost(check, &lost);
 	for (size_t i = 0; i < check->transactions.cap && !err; i++) {
-		const struct tally_entry *entry = &check->transactions.entries[i];
+		const struct u64_map_entry *entry = &check->transactions.entries[i];
 
 		if (!entry->used || entry->key <= lost || (entry->a == 0 && entry->b == 0))
 			continue;

@@ -13,7 +13,7 @@
 #ifndef CHECKING_H
 #define CHECKING_H
 
-#include "base/tally.h"
+#include "base/u64_map.h"
 #include "codec/state.h"
 #include "sys/survey.h"
 #include "sys/task.h"
@@ -55,7 +55,7 @@ struct check {
 	struct state state;
 	struct catalog catalog;
 	const struct table *last_table;
-	struct tally dropped;        /* ids of deleted tables that still have items */
+	struct u64_map dropped;        /* ids of deleted tables that still have items */
 	uint64_t clock_ms;
 
 	bool is_damaged[TREE_COUNT]; /* rows of the tree can't be read */
@@ -65,10 +65,10 @@ struct check {
 	uint32_t stray;              /* the table or stream of the last row of none, */
 	uint64_t stray_rows;         /* and how many it has */
 
-	struct tally parts;          /* part id: pieces its item has */
-	struct tally nodes;          /* node id: met */
-	struct tally overdue;        /* key's hash: a change that its item lacks */
-	struct tally transactions;   /* id: records seen in several streams */
+	struct u64_map parts;          /* part id: pieces its item has */
+	struct u64_map nodes;          /* node id: met */
+	struct u64_map overdue;        /* key's hash: a change that its item lacks */
+	struct u64_map transactions;   /* id: records seen in several streams */
 	struct buffer item;          /* an item put together */
 	struct buffer record;
 

@@ -1,18 +1,18 @@
-/* tally.c - numbers kept under numbers: open addressing, next place when taken. */
-#include "base/tally.h"
+/* u64_map.c - numbers kept under numbers: open addressing, next place when taken. */
+#include "base/u64_map.h"
 
 #include "base/memory.h"
 
 #define CAP_LEAST 64
 
 /* Fibonacci's: the high bits of a product, so that ids one after another spread. */
-static size_t home(const struct tally *tally, uint64_t key)
+static size_t home(const struct u64_map *tally, uint64_t key)
 {
 	return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 17) & (tally->cap - 1);
 }
 
 /* Where the key is, or the free place where it would be. */
-static size_t place(const struct tally *tally, uint64_t key)
+static size_t place(const struct u64_map *tally, uint64_t key)
 {
 	size_t at = home(tally, key);
 
@@ -21,9 +21,9 @@ static size_t place(const struct tally *tally, uint64_t key)
 	return at;
 }
 
-struct tally_entry *tally_find(const struct tally *tally, uint64_t key)
+struct u64_map_entry *u64_map_find(const struct u64_map *tally, uint64_t key)
 {
-	struct tally_entry *entry;
+	struct u64_map_entry *entry;
 
 	if (tally->cap == 0)
 		return NULL;
@@ -31,9 +31,9 @@ struct tally_entry *tally_find(const struct tally *tally, uint64_t key)
 	return entry->used ? entry : NULL;
 }
 
-static bool grow(struct tally *tally)
+static bool grow(struct u64_map *tally)
 {
-	struct tally bigger = { .cap = tally->cap ? 2 * tally->cap : CAP_LEAST };
+	struct u64_map bigger = { .cap = tally->cap ? 2 * tally->cap : CAP_LEAST };
 
 	bigger.entries = memory_zeroed(bigger.cap * sizeof *bigger.entries);
 	if (!bigger.entries)
@@ -47,24 +47,24 @@ static bool grow(struct tally *tally)
 	return true;
 }
 
-struct tally_entry *tally_make(struct tally *tally, uint64_t key)
+struct u64_map_entry *u64_map_make(struct u64_map *tally, uint64_t key)
 {
-	struct tally_entry *entry = tally_find(tally, key);
+	struct u64_map_entry *entry = u64_map_find(tally, key);
 
 	if (entry)
 		return entry;
 	if (tally->count * 3 >= tally->cap * 2 && !grow(tally))
 		return NULL;
 	entry = &tally->entries[place(tally, key)];
-	*entry = (struct tally_entry){ .key = key, .used = true };
+	*entry = (struct u64_map_entry){ .key = key, .used = true };
 	tally->count++;
 	return entry;
 }
 
 /* What stood behind moves up, so that no search ends too early. */
-void tally_remove(struct tally *tally, uint64_t key)
+void u64_map_remove(struct u64_map *tally, uint64_t key)
 {
-	struct tally_entry *entry = tally_find(tally, key);
+	struct u64_map_entry *entry = u64_map_find(tally, key);
 	size_t mask = tally->cap - 1;
 	size_t hole;
 	size_t at;
@@ -84,8 +84,8 @@ void tally_remove(struct tally *tally, uint64_t key)
 	tally->count--;
 }
 
-void tally_release(struct tally *tally)
+void u64_map_release(struct u64_map *tally)
 {
 	memory_give_back(tally->entries);
-	*tally = (struct tally){ 0 };
+	*tally = (struct u64_map){ 0 };
 }
