@@ -194,7 +194,8 @@ static void bind(struct binding *binding, const struct row *row,
 	struct failure failure;
 
 	if (request_start(&request, parameters, true, NULL, &failure) ||
-			cache_get(&cache, row->kind, slice_of_text(row->text), &expression, &failure))
+			cache_get(&cache, row->kind, slice_of_text(row->text), &expression,
+			&failure))
 		die(row->name, failure.message);
 	if (binding_bind(binding, &request, expression, &failure) ||
 			request_finish(&request, &failure))

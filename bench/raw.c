@@ -467,7 +467,8 @@ static void measure_trim(const char *path, uint64_t count)
 		MDB_val key, value;
 
 		for (int i = 0; i < TRIM_BATCH && done < count; i++, done++) {
-			must(mdb_cursor_get(work.log, &key, &value, i ? MDB_NEXT : MDB_FIRST), "trim");
+			must(mdb_cursor_get(work.log, &key, &value, i ? MDB_NEXT : MDB_FIRST),
+				"trim");
 			must(mdb_cursor_del(work.log, 0), "trim");
 		}
 		work_commit(&work);

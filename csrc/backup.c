@@ -409,7 +409,7 @@ static int start(struct tide_backup **out, struct tide_backup *backup, struct fa
 	int err = task_start(&backup->task, run_backup, backup, failure);
 
 	if (err)
-		memory_give_back(backup);
+		memory_free(backup);
 	else
 		*out = backup;
 	return err;
@@ -417,7 +417,7 @@ static int start(struct tide_backup **out, struct tide_backup *backup, struct fa
 
 static struct tide_backup *new_backup(struct tide *tide)
 {
-	struct tide_backup *backup = memory_zeroed(sizeof *backup);
+	struct tide_backup *backup = memory_alloc_zeroed(sizeof *backup);
 
 	if (backup) {
 		backup->store = tide->store;
@@ -451,7 +451,7 @@ int tide_backup_start(struct tide_backup **out, struct tide *tide,
 	if (!err)
 		err = check_target(backup, failure);
 	if (err) {
-		memory_give_back(backup);
+		memory_free(backup);
 		return err;
 	}
 	return start(out, backup, failure);
@@ -514,5 +514,5 @@ void tide_backup_finish(struct tide_backup *backup)
 	if (store_is_foreign(backup->store))
 		temporary_forget(&backup->temporary);
 	task_finish(backup->task);
-	memory_give_back(backup);
+	memory_free(backup);
 }

@@ -347,7 +347,7 @@ static void release(struct check *check)
 	buffer_release(&check->subject.key);
 	buffer_release(&check->subject.name);
 	buffer_release(&check->node_bytes);
-	memory_give_back(check->node_names);
+	memory_free(check->node_names);
 }
 
 /* Of a snapshot that stays as it is. */

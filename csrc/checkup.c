@@ -26,7 +26,7 @@ struct tide_checkup {
 static int new_checkup(struct tide_checkup **out, const char *path, struct failure *failure)
 {
 	size_t len = strlen(path);
-	struct tide_checkup *checkup = memory_zeroed(sizeof *checkup + len + 1);
+	struct tide_checkup *checkup = memory_alloc_zeroed(sizeof *checkup + len + 1);
 
 	*out = checkup;
 	if (!checkup)
@@ -212,5 +212,5 @@ void tide_checkup_finish(struct tide_checkup *checkup)
 	task_finish(checkup->task);
 	apart_finish(checkup->apart);
 	buffer_release(&checkup->report.text);
-	memory_give_back(checkup);
+	memory_free(checkup);
 }

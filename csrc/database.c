@@ -175,7 +175,7 @@ static int keep_given_path(struct tide *tide, const struct tide_options *options
 			strcmp(absolute, store_options(tide->store)->path) == 0)
 		return 0;
 	size = strlen(absolute) + 1;
-	tide->given_path = memory_get(size);
+	tide->given_path = memory_alloc(size);
 	if (!tide->given_path)
 		return fail(failure, ERR_NO_MEMORY);
 	memcpy(tide->given_path, absolute, size);
@@ -184,7 +184,7 @@ static int keep_given_path(struct tide *tide, const struct tide_options *options
 
 int tide_open(struct tide **out, const struct tide_options *options, struct failure *failure)
 {
-	struct tide *tide = memory_zeroed(sizeof *tide);
+	struct tide *tide = memory_alloc_zeroed(sizeof *tide);
 	int err;
 
 	*out = NULL;
@@ -228,8 +228,8 @@ void tide_close(struct tide *tide)
 	catalog_release(&tide->catalog);
 	buffer_release(&tide->scratch);
 	store_close(tide->store);
-	memory_give_back(tide->given_path);
-	memory_give_back(tide);
+	memory_free(tide->given_path);
+	memory_free(tide);
 }
 
 int tide_ready(const struct tide *tide, struct failure *failure)

@@ -111,7 +111,7 @@ static int add_node(struct check *check, uint64_t node, uint64_t parent, struct 
 {
 	if (check->node_count == check->node_cap) {
 		size_t cap = check->node_cap ? 2 * check->node_cap : 64;
-		struct node_name *names = memory_resize(check->node_names, cap * sizeof *names);
+		struct node_name *names = memory_realloc(check->node_names, cap * sizeof *names);
 
 		if (!names)
 			return ERR_NO_MEMORY;

@@ -78,7 +78,7 @@ static int start_at(struct tide_query *query, struct tide *tide, struct tide_tab
 		err = start_range(query, tide, found, spec, failure);
 	if (err)
 		return err;
-	query->whole = memory_zeroed(sizeof *query->whole);
+	query->whole = memory_alloc_zeroed(sizeof *query->whole);
 	if (!query->whole)
 		return fail(failure, ERR_NO_MEMORY);
 	*query->whole = query->range;
@@ -89,7 +89,7 @@ static int start_at(struct tide_query *query, struct tide *tide, struct tide_tab
 int tide_query_start(struct tide_query **out, struct tide *tide, struct tide_table *table,
 	const struct tide_query_spec *spec, struct failure *failure)
 {
-	struct tide_query *query = memory_zeroed(sizeof *query);
+	struct tide_query *query = memory_alloc_zeroed(sizeof *query);
 	int err;
 
 	*out = NULL;
@@ -258,8 +258,8 @@ void tide_query_finish(struct tide_query *query)
 	tide_query_unpin(query, END);
 	page_release(&query->page);
 	buffer_release(&query->partition);
-	memory_give_back(query->whole);
-	memory_give_back(query);
+	memory_free(query->whole);
+	memory_free(query);
 }
 
 size_t tide_query_bytes(const struct tide_query *query)

@@ -22,7 +22,7 @@ static int take(struct tide_snapshot *snapshot, struct tide *tide, struct failur
 
 int snapshot_take(struct tide_snapshot **out, struct tide *tide, struct failure *failure)
 {
-	struct tide_snapshot *snapshot = memory_zeroed(sizeof *snapshot);
+	struct tide_snapshot *snapshot = memory_alloc_zeroed(sizeof *snapshot);
 	int err;
 
 	*out = NULL;
@@ -48,7 +48,7 @@ void tide_snapshot_close(struct tide_snapshot *snapshot)
 	if (!snapshot)
 		return;
 	reader_close(snapshot->reader);
-	memory_give_back(snapshot);
+	memory_free(snapshot);
 }
 
 void tide_snapshot_limit(struct tide_snapshot *snapshot, uint64_t deadline_ms)

@@ -154,7 +154,7 @@ int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 		[TIDE_AFTER] = POSITION_AFTER,
 		[TIDE_TIME] = POSITION_TIME,
 	};
-	struct tide_feed *feed = memory_zeroed(sizeof *feed);
+	struct tide_feed *feed = memory_alloc_zeroed(sizeof *feed);
 	struct view_of_streams view;
 	struct snapshot snapshot;
 	int err;
@@ -292,7 +292,7 @@ void tide_feed_finish(struct tide_feed *feed)
 	if (!feed)
 		return;
 	feed_release(&feed->feed);
-	memory_give_back(feed);
+	memory_free(feed);
 }
 
 size_t tide_feed_bytes(const struct tide_feed *feed)

@@ -8,7 +8,7 @@
 int tide_waiter_open(struct tide_waiter **out, struct tide *tide, bool at_descriptor,
 	struct failure *failure)
 {
-	struct tide_waiter *waiter = memory_zeroed(sizeof *waiter);
+	struct tide_waiter *waiter = memory_alloc_zeroed(sizeof *waiter);
 
 	*out = waiter;
 	if (!waiter)
@@ -43,7 +43,7 @@ void tide_waiter_close(struct tide_waiter *waiter)
 		waiter->tide->waiter = NULL;
 	if (!store_is_foreign(waiter->tide->store))
 		lock_waiter_leave(&waiter->lock);
-	memory_give_back(waiter);
+	memory_free(waiter);
 }
 
 /* --- the file's name --- */
@@ -88,7 +88,7 @@ int tide_bell_open(struct tide_bell **out, struct tide *tide, enum tide_event ev
 		[TIDE_COMMITS] = BELL_COMMITS,
 		[TIDE_UNLOCKS] = BELL_UNLOCKS,
 	};
-	struct tide_bell *bell = memory_zeroed(sizeof *bell);
+	struct tide_bell *bell = memory_alloc_zeroed(sizeof *bell);
 	int err;
 
 	*out = NULL;
@@ -97,7 +97,7 @@ int tide_bell_open(struct tide_bell **out, struct tide *tide, enum tide_event ev
 	bell->tide = tide;
 	err = bell_open(&bell->bell, store_wake(tide->store), kinds[event], failure);
 	if (err)
-		memory_give_back(bell);
+		memory_free(bell);
 	else
 		*out = bell;
 	return err;
@@ -131,7 +131,7 @@ void tide_bell_close(struct tide_bell *bell)
 		bell_forget(bell->bell);
 	else
 		bell_close(bell->bell);
-	memory_give_back(bell);
+	memory_free(bell);
 }
 
 int tide_pause_start(int *descriptor, uint32_t ms, struct failure *failure)

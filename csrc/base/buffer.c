@@ -20,7 +20,7 @@ uint8_t *buffer_grow(struct buffer *buffer, size_t more)
 	cap = buffer->cap ? buffer->cap : SMALLEST;
 	while (cap < need)
 		cap *= 2;
-	data = memory_resize(buffer->data, cap);
+	data = memory_realloc(buffer->data, cap);
 	if (!data) {
 		buffer->err = ERR_NO_MEMORY;
 		return NULL;
@@ -32,7 +32,7 @@ uint8_t *buffer_grow(struct buffer *buffer, size_t more)
 
 void buffer_release(struct buffer *buffer)
 {
-	memory_give_back(buffer->data);
+	memory_free(buffer->data);
 	*buffer = (struct buffer){ 0 };
 }
 

@@ -20,22 +20,22 @@ static bool refused(void)
 	return true;
 }
 
-void *memory_get(size_t size)
+void *memory_alloc(size_t size)
 {
 	return refused() ? NULL : malloc(size ? size : 1);
 }
 
-void *memory_zeroed(size_t size)
+void *memory_alloc_zeroed(size_t size)
 {
 	return refused() ? NULL : calloc(1, size ? size : 1);
 }
 
-void *memory_resize(void *memory, size_t size)
+void *memory_realloc(void *memory, size_t size)
 {
 	return refused() ? NULL : realloc(memory, size ? size : 1);
 }
 
-void memory_give_back(void *memory)
+void memory_free(void *memory)
 {
 	free(memory);
 }

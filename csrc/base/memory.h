@@ -8,11 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* NULL when there is none; memory_zeroed clears what it gives. */
-void *memory_get(size_t size);
-void *memory_zeroed(size_t size);
-void *memory_resize(void *memory, size_t size);
-void memory_give_back(void *memory);   /* NULL is fine */
+/* NULL when there is none; memory_alloc_zeroed clears what it gives. */
+void *memory_alloc(size_t size);
+void *memory_alloc_zeroed(size_t size);
+void *memory_realloc(void *memory, size_t size);
+void memory_free(void *memory);   /* NULL is fine */
 
 /* --- for tests --- */
 

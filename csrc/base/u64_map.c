@@ -6,86 +6,86 @@
 #define CAP_LEAST 64
 
 /* Fibonacci's: the high bits of a product, so that ids one after another spread. */
-static size_t home(const struct u64_map *tally, uint64_t key)
+static size_t home(const struct u64_map *map, uint64_t key)
 {
-	return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 17) & (tally->cap - 1);
+	return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 17) & (map->cap - 1);
 }
 
 /* Where the key is, or the free place where it would be. */
-static size_t place(const struct u64_map *tally, uint64_t key)
+static size_t place(const struct u64_map *map, uint64_t key)
 {
-	size_t at = home(tally, key);
+	size_t at = home(map, key);
 
-	while (tally->entries[at].used && tally->entries[at].key != key)
-		at = (at + 1) & (tally->cap - 1);
+	while (map->entries[at].used && map->entries[at].key != key)
+		at = (at + 1) & (map->cap - 1);
 	return at;
 }
 
-struct u64_map_entry *u64_map_find(const struct u64_map *tally, uint64_t key)
+struct u64_map_entry *u64_map_find(const struct u64_map *map, uint64_t key)
 {
 	struct u64_map_entry *entry;
 
-	if (tally->cap == 0)
+	if (map->cap == 0)
 		return NULL;
-	entry = &tally->entries[place(tally, key)];
+	entry = &map->entries[place(map, key)];
 	return entry->used ? entry : NULL;
 }
 
-static bool grow(struct u64_map *tally)
+static bool grow(struct u64_map *map)
 {
-	struct u64_map bigger = { .cap = tally->cap ? 2 * tally->cap : CAP_LEAST };
+	struct u64_map bigger = { .cap = map->cap ? 2 * map->cap : CAP_LEAST };
 
-	bigger.entries = memory_zeroed(bigger.cap * sizeof *bigger.entries);
+	bigger.entries = memory_alloc_zeroed(bigger.cap * sizeof *bigger.entries);
 	if (!bigger.entries)
 		return false;
-	for (size_t i = 0; i < tally->cap; i++)
-		if (tally->entries[i].used)
-			bigger.entries[place(&bigger, tally->entries[i].key)] = tally->entries[i];
-	bigger.count = tally->count;
-	memory_give_back(tally->entries);
-	*tally = bigger;
+	for (size_t i = 0; i < map->cap; i++)
+		if (map->entries[i].used)
+			bigger.entries[place(&bigger, map->entries[i].key)] = map->entries[i];
+	bigger.count = map->count;
+	memory_free(map->entries);
+	*map = bigger;
 	return true;
 }
 
-struct u64_map_entry *u64_map_make(struct u64_map *tally, uint64_t key)
+struct u64_map_entry *u64_map_make(struct u64_map *map, uint64_t key)
 {
-	struct u64_map_entry *entry = u64_map_find(tally, key);
+	struct u64_map_entry *entry = u64_map_find(map, key);
 
 	if (entry)
 		return entry;
-	if (tally->count * 3 >= tally->cap * 2 && !grow(tally))
+	if (map->count * 3 >= map->cap * 2 && !grow(map))
 		return NULL;
-	entry = &tally->entries[place(tally, key)];
+	entry = &map->entries[place(map, key)];
 	*entry = (struct u64_map_entry){ .key = key, .used = true };
-	tally->count++;
+	map->count++;
 	return entry;
 }
 
 /* What stood behind moves up, so that no search ends too early. */
-void u64_map_remove(struct u64_map *tally, uint64_t key)
+void u64_map_remove(struct u64_map *map, uint64_t key)
 {
-	struct u64_map_entry *entry = u64_map_find(tally, key);
-	size_t mask = tally->cap - 1;
+	struct u64_map_entry *entry = u64_map_find(map, key);
+	size_t mask = map->cap - 1;
 	size_t hole;
 	size_t at;
 
 	if (!entry)
 		return;
-	hole = (size_t)(entry - tally->entries);
-	for (at = (hole + 1) & mask; tally->entries[at].used; at = (at + 1) & mask) {
-		size_t wanted = home(tally, tally->entries[at].key);
+	hole = (size_t)(entry - map->entries);
+	for (at = (hole + 1) & mask; map->entries[at].used; at = (at + 1) & mask) {
+		size_t wanted = home(map, map->entries[at].key);
 
 		if (((at - wanted) & mask) >= ((at - hole) & mask)) {
-			tally->entries[hole] = tally->entries[at];
+			map->entries[hole] = map->entries[at];
 			hole = at;
 		}
 	}
-	tally->entries[hole].used = false;
-	tally->count--;
+	map->entries[hole].used = false;
+	map->count--;
 }
 
-void u64_map_release(struct u64_map *tally)
+void u64_map_release(struct u64_map *map)
 {
-	memory_give_back(tally->entries);
-	*tally = (struct u64_map){ 0 };
+	memory_free(map->entries);
+	*map = (struct u64_map){ 0 };
 }

@@ -22,12 +22,12 @@ struct u64_map {
 };
 
 /* The key's entry, or NULL. Good until the next make or remove. */
-struct u64_map_entry *u64_map_find(const struct u64_map *tally, uint64_t key);
+struct u64_map_entry *u64_map_find(const struct u64_map *map, uint64_t key);
 
 /* The same, made zeroed if it wasn't there. NULL: no memory. */
-struct u64_map_entry *u64_map_make(struct u64_map *tally, uint64_t key);
+struct u64_map_entry *u64_map_make(struct u64_map *map, uint64_t key);
 
-void u64_map_remove(struct u64_map *tally, uint64_t key);    /* that it isn't there is fine */
-void u64_map_release(struct u64_map *tally);
+void u64_map_remove(struct u64_map *map, uint64_t key);    /* that it isn't there is fine */
+void u64_map_release(struct u64_map *map);
 
 #endif

@@ -123,7 +123,8 @@ static int add(struct number *sum, struct slice a, struct slice b, int sign)
 	int m, j;
 
 	if (number_to_scaled(a, &n, &m) && number_to_scaled(b, &k, &j))
-		if (m >= j ? add_scaled(sum, n, m, sign * k, j) : add_scaled(sum, sign * k, j, n, m))
+		if (m >= j ? add_scaled(sum, n, m, sign * k, j) : add_scaled(sum, sign * k, j, n,
+			m))
 			return 0;
 	widen(&x, a);
 	widen(&y, b);

@@ -83,7 +83,7 @@ static bool grow_entries(struct builder *builder, size_t count)
 
 	while (cap < count)
 		cap *= 2;
-	entries = memory_resize(builder->entries, cap * sizeof *entries);
+	entries = memory_realloc(builder->entries, cap * sizeof *entries);
 	if (!entries) {
 		give_up(builder, ERR_NO_MEMORY);
 		return false;
@@ -363,7 +363,7 @@ void builder_release(struct builder *builder)
 {
 	buffer_release(&builder->bytes);
 	buffer_release(&builder->scratch);
-	memory_give_back(builder->entries);
+	memory_free(builder->entries);
 	*builder = (struct builder){ 0 };
 }
 

@@ -44,7 +44,7 @@ static int make_room(struct binding *binding, const struct expression *expressio
 	void *memory;
 
 	if (size > binding->cap) {
-		memory = memory_resize(binding->memory, size);
+		memory = memory_realloc(binding->memory, size);
 		if (!memory)
 			return fail(failure, ERR_NO_MEMORY);
 		binding->memory = memory;
@@ -300,7 +300,7 @@ int binding_bind(struct binding *binding, struct request *request,
 void binding_release(struct binding *binding)
 {
 	expression_release(binding->expression);
-	memory_give_back(binding->memory);
+	memory_free(binding->memory);
 	*binding = (struct binding){ 0 };
 }
 

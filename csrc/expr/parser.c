@@ -69,7 +69,7 @@ static struct expression *make_expression(enum expression_kind kind, struct slic
 	const struct bounds *bounds)
 {
 	size_t size = carve_expression(NULL, NULL, bounds, text);
-	struct expression *expression = memory_zeroed(size);
+	struct expression *expression = memory_alloc_zeroed(size);
 
 	if (!expression)
 		return NULL;
@@ -83,7 +83,7 @@ static struct expression *make_expression(enum expression_kind kind, struct slic
 void expression_release(struct expression *expression)
 {
 	if (expression && --expression->references == 0)
-		memory_give_back(expression);
+		memory_free(expression);
 }
 
 /* --- paths and values --- */
@@ -303,7 +303,8 @@ static int report_syntax(const struct parser *parser, struct failure *failure)
 		(size_t)last->start + last->len - first->start);
 	return expression_fail(failure, parser->expression->kind,
 		"Syntax error; token: \"%s\", near: \"%s\"",
-		token->kind == TOKEN_END ? "<EOF>" : quote_of(token_text(parser->text, *token)).text,
+		token->kind == TOKEN_END ? "<EOF>" : quote_of(token_text(parser->text,
+		*token)).text,
 		quote_of(near).text);
 }
 
@@ -328,7 +329,7 @@ static int parse(struct expression **expression, enum expression_kind kind, stru
 	struct parser parser = { .text = text, .tokens = tokens };
 	struct bounds bounds = count_tokens(tokens, count);
 	size_t at = 0, room = (count + 2) * (sizeof *parser.frames + sizeof *parser.stack);
-	uint8_t *stacks = memory_get(room + 16);
+	uint8_t *stacks = memory_alloc(room + 16);
 	int err = ERR_NO_MEMORY;
 
 	parser.expression = stacks ? make_expression(kind, text, &bounds) : NULL;
@@ -343,7 +344,7 @@ static int parse(struct expression **expression, enum expression_kind kind, stru
 		expression_release(parser.expression);
 		parser.expression = NULL;
 	}
-	memory_give_back(stacks);
+	memory_free(stacks);
 	*expression = parser.expression;
 	return err;
 }
@@ -359,7 +360,7 @@ int expression_parse(struct expression **expression, enum expression_kind kind,
 	if (text.len > EXPRESSION_BYTES_MAX)
 		return expression_fail(failure, kind, "Expression size has exceeded the maximum"
 			" allowed size; expression size: %zu", text.len);
-	tokens = memory_get((text.len + 1) * sizeof *tokens);
+	tokens = memory_alloc((text.len + 1) * sizeof *tokens);
 	if (!tokens)
 		return fail(failure, ERR_NO_MEMORY);
 	count = lexer_split(text, tokens);
@@ -367,6 +368,6 @@ int expression_parse(struct expression **expression, enum expression_kind kind,
 		err = expression_fail(failure, kind, "The expression can not be empty;");
 	else
 		err = parse(expression, kind, text, tokens, count, failure);
-	memory_give_back(tokens);
+	memory_free(tokens);
 	return err;
 }

@@ -170,7 +170,7 @@ static int reserve(struct request *request, size_t size, struct failure *failure
 
 	if (size <= request->cap)
 		return 0;
-	memory = memory_resize(request->memory, size);
+	memory = memory_realloc(request->memory, size);
 	if (!memory)
 		return fail(failure, ERR_NO_MEMORY);
 	request->memory = memory;
@@ -266,6 +266,6 @@ int request_finish(const struct request *request, struct failure *failure)
 
 void request_release(struct request *request)
 {
-	memory_give_back(request->memory);
+	memory_free(request->memory);
 	*request = (struct request){ 0 };
 }

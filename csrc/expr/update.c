@@ -234,7 +234,7 @@ static int make_room(struct update *update, size_t count, struct failure *failur
 
 	if (count <= update->cap)
 		return 0;
-	results = memory_resize(update->results, count * sizeof *results);
+	results = memory_realloc(update->results, count * sizeof *results);
 	if (!results)
 		return fail(failure, ERR_NO_MEMORY);
 	update->results = results;
@@ -278,7 +278,7 @@ int update_apply(struct update *update, const struct binding *binding, struct sl
 
 void update_release(struct update *update)
 {
-	memory_give_back(update->results);
+	memory_free(update->results);
 	buffer_release(&update->built);
 	buffer_release(&update->out);
 	*update = (struct update){ 0 };

@@ -247,7 +247,8 @@ static bool box_next(lua_State *L, struct query_handle *handle, struct slice *it
 		item->len = lent.len;
 		box = lua_newuserdatauv(L, lent.len, 0);
 		check_open(L, &handle->child);
-		if (tide_query_peek(handle->query, &sequence, &lent) == 0 && lent.len == item->len) {
+		if (tide_query_peek(handle->query, &sequence, &lent) == 0 &&
+			lent.len == item->len) {
 			memcpy(box, lent.data, lent.len);
 			item->data = box;
 			tide_query_next(handle->query, version, &lent);

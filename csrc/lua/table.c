@@ -370,7 +370,8 @@ static int tx_change(lua_State *L, bool deletes)
 		old = &new_box(L)->bytes;
 	err = read_item(L, 2, &database->builder, &item, deletes ? "key" : "item", &failure);
 	if (!err)
-		err = deletes ? tide_delete(database->tide, &table->table, item, &change, &failure) :
+		err = deletes ? tide_delete(database->tide, &table->table, item, &change,
+			&failure) :
 			tide_put(database->tide, &table->table, item, &change, &failure);
 	if (!err && old) {
 		buffer_put_slice(old, change.old_item);

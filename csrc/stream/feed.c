@@ -108,7 +108,7 @@ static int keep_floors(struct feed *feed, const struct view_of_streams *view)
 	feed->started = view->state->sequence;
 	if (err || view->streams->count == 0)
 		return err;
-	feed->floors = memory_get(view->streams->count * sizeof *feed->floors);
+	feed->floors = memory_alloc(view->streams->count * sizeof *feed->floors);
 	if (!feed->floors)
 		return ERR_NO_MEMORY;
 	for (size_t i = 0; i < view->streams->count && !err; i++) {
@@ -314,7 +314,7 @@ static void strands_close(struct strand *strands, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		cursor_close(strands[i].cursor);
-	memory_give_back(strands);
+	memory_free(strands);
 }
 
 /* Opens a strand on every stream that has something to give. */
@@ -322,7 +322,7 @@ static int strands_open(struct feed *feed, const struct view_of_streams *view,
 	struct strand **strands, size_t *count, struct failure *failure)
 {
 	*count = 0;
-	*strands = memory_zeroed(view->streams->count * sizeof **strands);
+	*strands = memory_alloc_zeroed(view->streams->count * sizeof **strands);
 	if (!*strands)
 		return fail(failure, ERR_NO_MEMORY);
 	for (size_t i = 0; i < view->streams->count; i++) {
@@ -497,6 +497,6 @@ int feed_next(struct feed *feed, uint32_t *stream, struct slice *record)
 void feed_release(struct feed *feed)
 {
 	buffer_release(&feed->page);
-	memory_give_back(feed->floors);
+	memory_free(feed->floors);
 	*feed = (struct feed){ 0 };
 }

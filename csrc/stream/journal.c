@@ -12,7 +12,7 @@ static int make_room(struct journal *journal)
 
 	if (journal->count < journal->cap)
 		return 0;
-	all = memory_resize(journal->all, cap * sizeof *all);
+	all = memory_realloc(journal->all, cap * sizeof *all);
 	if (!all)
 		return ERR_NO_MEMORY;
 	journal->all = all;
@@ -94,6 +94,6 @@ void journal_clear(struct journal *journal)
 void journal_release(struct journal *journal)
 {
 	buffer_release(&journal->bytes);
-	memory_give_back(journal->all);
+	memory_free(journal->all);
 	*journal = (struct journal){ 0 };
 }

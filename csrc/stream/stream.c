@@ -23,7 +23,7 @@ static int add(struct streams *streams, const struct stream *stream)
 {
 	if (streams->count == streams->cap) {
 		size_t cap = streams->cap ? streams->cap * 2 : 8;
-		struct stream *all = memory_resize(streams->all, cap * sizeof *all);
+		struct stream *all = memory_realloc(streams->all, cap * sizeof *all);
 
 		if (!all)
 			return ERR_NO_MEMORY;
@@ -68,7 +68,7 @@ int streams_load(struct streams *streams, struct txn *txn)
 
 void streams_release(struct streams *streams)
 {
-	memory_give_back(streams->all);
+	memory_free(streams->all);
 	*streams = (struct streams){ 0 };
 }
 

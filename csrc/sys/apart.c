@@ -131,7 +131,7 @@ static int start_child(struct apart *apart, const struct apart_work *work,
 
 int apart_start(struct apart **out, const struct apart_work *work, struct failure *failure)
 {
-	struct apart *apart = memory_zeroed(sizeof *apart);
+	struct apart *apart = memory_alloc_zeroed(sizeof *apart);
 	int err;
 
 	*out = NULL;
@@ -259,5 +259,5 @@ void apart_finish(struct apart *apart)
 	if (apart->fd >= 0)
 		close(apart->fd);
 	buffer_release(&apart->said);
-	memory_give_back(apart);
+	memory_free(apart);
 }

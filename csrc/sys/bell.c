@@ -74,7 +74,7 @@ static int fail_to_watch(struct failure *failure, const struct wake *wake)
 int bell_open(struct bell **out, struct wake *wake, enum bell_kind kind,
 	struct failure *failure)
 {
-	struct bell *bell = memory_zeroed(sizeof *bell);
+	struct bell *bell = memory_alloc_zeroed(sizeof *bell);
 	int err;
 
 	*out = NULL;
@@ -106,7 +106,7 @@ void bell_forget(struct bell *bell)
 		return;
 	if (bell->fd >= 0)
 		close(bell->fd);
-	memory_give_back(bell);
+	memory_free(bell);
 }
 
 int bell_descriptor(const struct bell *bell)

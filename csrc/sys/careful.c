@@ -23,8 +23,8 @@ struct careful {
 
 int careful_open(struct txn **out, int fd, const struct pages_facts *facts)
 {
-	struct txn *txn = memory_zeroed(sizeof *txn);
-	struct careful *careful = memory_zeroed(sizeof *careful);
+	struct txn *txn = memory_alloc_zeroed(sizeof *txn);
+	struct careful *careful = memory_alloc_zeroed(sizeof *careful);
 	bool lost[TREE_COUNT];
 	int err = txn && careful ? 0 : ERR_NO_MEMORY;
 
@@ -32,8 +32,8 @@ int careful_open(struct txn **out, int fd, const struct pages_facts *facts)
 	if (!err)
 		err = survey_trees(careful->trees, lost, fd, facts, &careful->unread);
 	if (err) {
-		memory_give_back(careful);
-		memory_give_back(txn);
+		memory_free(careful);
+		memory_free(txn);
 		return err;
 	}
 	careful->fd = fd;
@@ -50,8 +50,8 @@ void careful_close(struct txn *txn)
 		return;
 	for (int i = 0; i < TREE_COUNT; i++)
 		probe_close(txn->own[i].probe);
-	memory_give_back(txn->careful);
-	memory_give_back(txn);
+	memory_free(txn->careful);
+	memory_free(txn);
 }
 
 int careful_cursor(struct cursor *cursor, struct txn *txn, enum tree tree)

@@ -105,7 +105,7 @@ struct clock *clock_system(void)
 
 struct clock *clock_manual(uint64_t now_ms)
 {
-	struct clock *clock = memory_zeroed(sizeof *clock);
+	struct clock *clock = memory_alloc_zeroed(sizeof *clock);
 
 	if (!clock)
 		return NULL;
@@ -126,7 +126,7 @@ struct clock *clock_share(struct clock *clock)
 void clock_drop(struct clock *clock)
 {
 	if (clock && clock->manual && atomic_fetch_sub(&clock->owners, 1) == 1)
-		memory_give_back(clock);
+		memory_free(clock);
 }
 
 static uint64_t read_ms(clockid_t which)

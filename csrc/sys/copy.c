@@ -202,7 +202,7 @@ static int copy_pages(struct store *store, struct pump *pump, bool compact)
 	int sockets[2];
 	int err;
 
-	pump->chunk = memory_get(CHUNK);
+	pump->chunk = memory_alloc(CHUNK);
 	if (!pump->chunk)
 		return fail(pump->failure, ERR_NO_MEMORY);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets)) {
@@ -214,7 +214,7 @@ static int copy_pages(struct store *store, struct pump *pump, bool compact)
 		close(sockets[0]);
 		close(sockets[1]);
 	}
-	memory_give_back(pump->chunk);
+	memory_free(pump->chunk);
 	return err;
 }
 

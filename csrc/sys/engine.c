@@ -197,7 +197,8 @@ static int open_by_descriptor(struct store *store, int fd, const char *path, uns
 	rc = mdb_env_open(store->env, links.path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
 	links_remove(&links);
 	if (rc == MDB_VERSION_MISMATCH)      /* the lock file's: pages_look passed the data file */
-		return fail_as(failure, ERR_BUSY, "%s: a program with another version of LMDB, whose"
+		return fail_as(failure, ERR_BUSY,
+			"%s: a program with another version of LMDB, whose"
 			" lock file has another format, has the database open", path);
 	return rc ? engine_fail(failure, store, rc, "can't be opened") : 0;
 }
@@ -544,7 +545,7 @@ static int fill(struct store *store, struct failure *failure)
 int engine_fill(const struct store_options *options, const char *name,
 	const struct temporary *made, uint64_t page_count, struct failure *failure)
 {
-	struct store *maker = memory_zeroed(sizeof *maker);
+	struct store *maker = memory_alloc_zeroed(sizeof *maker);
 	int rc;
 	int err;
 
@@ -565,7 +566,7 @@ int engine_fill(const struct store_options *options, const char *name,
 	if (rc)
 		err = engine_fail(failure, maker, rc, "can't be flushed");
 	engine_close(maker);
-	memory_give_back(maker);
+	memory_free(maker);
 	return err;
 }
 

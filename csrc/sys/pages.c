@@ -256,7 +256,8 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
 			"%s: was written on a machine of another word size or byte order", path);
 	if (native_u32(meta + MAGIC_AT) != MAGIC)
 		return native_u32(meta + LMDB_1_PAGE_HEADER) == MAGIC
-			? refuse_format("LMDB 1.0", format_1, path, failure) : refuse(path, failure);
+			? refuse_format("LMDB 1.0", format_1, path, failure) : refuse(path,
+			failure);
 	if (format != VERSION)
 		return refuse_format("another version of LMDB", format, path, failure);
 	if (page_bytes == 0 || page_bytes & (page_bytes - 1) || page_bytes > PAGE_MOST)

@@ -27,7 +27,7 @@ struct probe {
 int probe_open(struct probe **out, int fd, const struct pages_facts *facts,
 	const struct pages_tree *tree, uint64_t *unread)
 {
-	struct probe *probe = memory_zeroed(sizeof *probe);
+	struct probe *probe = memory_alloc_zeroed(sizeof *probe);
 
 	*out = probe;
 	if (!probe)
@@ -45,9 +45,9 @@ void probe_close(struct probe *probe)
 	if (!probe)
 		return;
 	for (int i = 0; i < PAGES_DEPTH_MOST; i++)
-		memory_give_back(probe->levels[i].page.bytes);
+		memory_free(probe->levels[i].page.bytes);
 	buffer_release(&probe->big);
-	memory_give_back(probe);
+	memory_free(probe);
 }
 
 /* --- pages --- */
@@ -93,7 +93,7 @@ static int enter(struct probe *probe, int depth, uint64_t number, const struct p
 	if (depth >= PAGES_DEPTH_MOST)
 		return ERR_CORRUPT;
 	if (!level->page.bytes)
-		level->page.bytes = memory_get(probe->facts.page_bytes);
+		level->page.bytes = memory_alloc(probe->facts.page_bytes);
 	if (!level->page.bytes)
 		return ERR_NO_MEMORY;
 	level->range = *range;

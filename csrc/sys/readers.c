@@ -108,7 +108,7 @@ static struct left_behind *left_behind;
 
 void readers_leave_behind(MDB_txn *mdb)
 {
-	struct left_behind *left = memory_get(sizeof *left);
+	struct left_behind *left = memory_alloc(sizeof *left);
 
 	if (!left)
 		return;

@@ -92,7 +92,7 @@ int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor)
 
 int cursor_open(struct cursor **out, struct txn *txn, enum tree tree)
 {
-	struct cursor *cursor = memory_zeroed(sizeof *cursor);
+	struct cursor *cursor = memory_alloc_zeroed(sizeof *cursor);
 	int err;
 
 	*out = NULL;
@@ -100,7 +100,7 @@ int cursor_open(struct cursor **out, struct txn *txn, enum tree tree)
 		return ERR_NO_MEMORY;
 	err = prepare_slowly(cursor, txn, tree);
 	if (err)
-		memory_give_back(cursor);
+		memory_free(cursor);
 	else
 		*out = cursor;
 	return err;
@@ -114,7 +114,7 @@ void cursor_close(struct cursor *cursor)
 		probe_close(cursor->probe);
 	else if (!store_is_foreign(cursor->txn->store))
 		mdb_cursor_close(cursor->mdb);
-	memory_give_back(cursor);
+	memory_free(cursor);
 }
 
 void cursors_close(struct txn *txn)

@@ -137,7 +137,7 @@ bool store_is_durable(const struct store *store)
 
 static struct store *store_new(const struct store_options *options)
 {
-	struct store *store = memory_zeroed(sizeof *store);
+	struct store *store = memory_alloc_zeroed(sizeof *store);
 
 	if (!store)
 		return NULL;
@@ -162,7 +162,7 @@ static void store_free(struct store *store)
 	pthread_mutex_destroy(&store->resize);
 	pthread_mutex_destroy(&store->listing);
 	pthread_mutex_destroy(&store->limiting);
-	memory_give_back(store);
+	memory_free(store);
 }
 
 static int make_if_missing(struct store *store, bool alone, struct failure *failure)

@@ -300,14 +300,16 @@ static void take_branch(struct walk *walk, const struct tree_page *page, unsigne
 		bool in_order;
 
 		if (!page_node(page, i, &node)) {
-			page_with_rows_is(walk, page->number, "has a damaged pointer to another page",
+			page_with_rows_is(walk, page->number,
+				"has a damaged pointer to another page",
 				&child);
 			continue;
 		}
 		in_order = i == 0 || (is_within(walk, range, node.key) &&
 			(before.len == 0 || compare(walk, before, node.key) < 0));
 		if (!in_order) {
-			page_with_rows_is(walk, page->number, "points to pages out of order", &child);
+			page_with_rows_is(walk, page->number, "points to pages out of order",
+				&child);
 			continue;
 		}
 		if (i > 0)
@@ -327,7 +329,7 @@ static const char *enter(struct walk *walk, struct tree_page *page, uint64_t num
 	if (level >= PAGES_DEPTH_MOST)
 		return "lies too deep";
 	if (!walk->rooms[level])
-		walk->rooms[level] = memory_get(walk->facts->page_bytes);
+		walk->rooms[level] = memory_alloc(walk->facts->page_bytes);
 	page->bytes = walk->rooms[level];
 	if (!page->bytes) {
 		walk->err = ERR_NO_MEMORY;
@@ -373,7 +375,8 @@ static void compare_counts(struct walk *walk, const struct pages_tree *tree)
 	if (walk->is_damaged || walk->err)
 		return;
 	if (tree->rows != seen->rows)
-		counted(walk, "lacks rows, or has too many; those that it should have:", tree->rows);
+		counted(walk, "lacks rows, or has too many; those that it should have:",
+			tree->rows);
 	if (tree->branch_pages != seen->branch_pages || tree->leaf_pages != seen->leaf_pages ||
 			tree->overflow_pages != seen->overflow_pages)
 		counted(walk, "has not as many pages as it says; leaves that it should have:",
@@ -450,7 +453,8 @@ static void look_for_trees(struct walk *walk)
 		walk->tree = i;
 		if (lost[i])
 			tell(walk, &(struct finding){ .row = -1, .has_range = true,
-				.what = unread ? "can't be found: its root can't be read from the disk"
+				.what =
+				unread ? "can't be found: its root can't be read from the disk"
 					: "can't be found: its root is not in meta" });
 	}
 }
@@ -476,15 +480,15 @@ int survey_file(struct survey *survey, int fd, const struct pages_facts *facts,
 	*survey = (struct survey){ 0 };
 	walk.pages = facts->file_pages < facts->page_count ? facts->file_pages
 		: facts->page_count;
-	walk.used = memory_zeroed(walk.pages / 8 + 1);
-	walk.free = memory_zeroed(walk.pages / 8 + 1);
+	walk.used = memory_alloc_zeroed(walk.pages / 8 + 1);
+	walk.free = memory_alloc_zeroed(walk.pages / 8 + 1);
 	walk.err = walk.used && walk.free ? 0 : ERR_NO_MEMORY;
 	if (!walk.err)
 		walk_all(&walk);
 	for (int i = 0; i < PAGES_DEPTH_MOST; i++)
-		memory_give_back(walk.rooms[i]);
-	memory_give_back(walk.used);
-	memory_give_back(walk.free);
+		memory_free(walk.rooms[i]);
+	memory_free(walk.used);
+	memory_free(walk.free);
 	buffer_release(&walk.big);
 	err = walk.err;
 	for (int i = 0; i <= TREE_COUNT && !err; i++)
@@ -562,7 +566,7 @@ static const char *look_at_top(struct tree_page *page, int fd, const struct page
 int survey_tops(int fd, const char *path, const struct pages_facts *facts,
 	struct failure *failure)
 {
-	struct tree_page page = { .bytes = memory_get(facts->page_bytes) };
+	struct tree_page page = { .bytes = memory_alloc(facts->page_bytes) };
 	struct pages_tree trees[TREE_COUNT + 1];
 	bool lost[TREE_COUNT];
 	const char *fault = NULL;
@@ -572,7 +576,7 @@ int survey_tops(int fd, const char *path, const struct pages_facts *facts,
 	trees[SURVEY_FREE_LIST] = facts->free_list;
 	for (i = 0; i <= TREE_COUNT && !err && !fault; i++)
 		fault = look_at_top(&page, fd, facts, &trees[i]);
-	memory_give_back(page.bytes);
+	memory_free(page.bytes);
 	if (fault)
 		return fail_as(failure, ERR_CORRUPT, "%s: page %llu %s", path,
 			(unsigned long long)trees[i - 1].root, fault);

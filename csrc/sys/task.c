@@ -73,7 +73,7 @@ static int not_started(struct task *task, int system, struct failure *failure)
 {
 	if (task->ended >= 0)
 		close(task->ended);
-	memory_give_back(task);
+	memory_free(task);
 	fail_as(failure, ERR_STORE, "no thread can be started: %s", strerror(system));
 	if (failure)
 		failure->system = system;
@@ -84,7 +84,7 @@ int task_start(struct task **out,
 	int (*run)(struct progress *progress, void *context, struct failure *failure),
 	void *context, struct failure *failure)
 {
-	struct task *task = memory_zeroed(sizeof *task);
+	struct task *task = memory_alloc_zeroed(sizeof *task);
 	int system;
 
 	*out = NULL;
@@ -138,5 +138,5 @@ void task_finish(struct task *task)
 		pthread_join(task->thread, NULL);
 	}
 	close(task->ended);
-	memory_give_back(task);
+	memory_free(task);
 }

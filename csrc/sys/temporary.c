@@ -128,7 +128,8 @@ static int make_and_lock(struct temporary *temporary, const char *path, struct f
 	close(temporary->fd);
 	temporary->fd = -1;
 	if (!system || system == EAGAIN || system == EACCES)
-		return fail_as(failure, ERR_BUSY, "%s: is removed again and again", temporary->path);
+		return fail_as(failure, ERR_BUSY, "%s: is removed again and again",
+			temporary->path);
 	return file_fail(failure, system, temporary->path, "can't be locked");
 }
 

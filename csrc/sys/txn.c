@@ -171,7 +171,7 @@ int txn_begin_failed(const struct store *store, int rc, struct failure *failure)
 
 int reader_open(struct txn **out, struct store *store, struct failure *failure)
 {
-	struct txn *txn = memory_zeroed(sizeof *txn);
+	struct txn *txn = memory_alloc_zeroed(sizeof *txn);
 	int rc;
 
 	*out = NULL;
@@ -182,7 +182,7 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 	rc = txn_begin(store, MDB_RDONLY, &txn->mdb);
 	if (rc) {
 		readers_remove(store, &txn->slot);
-		memory_give_back(txn);
+		memory_free(txn);
 		return txn_begin_failed(store, rc, failure);
 	}
 	readers_locate(store, &txn->slot);
@@ -299,7 +299,7 @@ void reader_close(struct txn *txn)
 		if (!txn->ended)
 			reader_end(txn);
 	}
-	memory_give_back(txn);
+	memory_free(txn);
 }
 
 /* --- the writer --- */
@@ -402,7 +402,8 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 	if (atomic_load(&store->failed)) {
 		err = fail_as(failure, ERR_UNKNOWN_OUTCOME,
 			"%s: the commit failed (%s) and its outcome is unknown;"
-			" close every handle on it and open it again", store->path, mdb_strerror(rc));
+			" close every handle on it and open it again", store->path,
+			mdb_strerror(rc));
 		if (failure)
 			failure->system = rc;
 		return err;

@@ -297,16 +297,16 @@ static int join(struct wake *wake, bool *alone, struct failure *failure)
 
 static struct wake *new_wake(const char *path)
 {
-	struct wake *wake = memory_zeroed(sizeof *wake);
+	struct wake *wake = memory_alloc_zeroed(sizeof *wake);
 
 	if (!wake)
 		return NULL;
 	wake->fd = -1;
 	wake->pid = getpid();
 	wake->limits = lock_limits_here();
-	wake->path = memory_get(strlen(path) + 1);
+	wake->path = memory_alloc(strlen(path) + 1);
 	if (!wake->path) {
-		memory_give_back(wake);
+		memory_free(wake);
 		return NULL;
 	}
 	memcpy(wake->path, path, strlen(path) + 1);
@@ -476,8 +476,8 @@ void wake_close(struct wake *wake)
 		fcntl(wake->fd, F_OFD_SETLK, &all);
 		close(wake->fd);
 	}
-	memory_give_back(wake->path);
-	memory_give_back(wake);
+	memory_free(wake->path);
+	memory_free(wake);
 }
 
 /* --- notification of commits --- */

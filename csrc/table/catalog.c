@@ -93,7 +93,7 @@ static int add(struct catalog *catalog, const struct table *table)
 {
 	if (catalog->count == catalog->cap) {
 		size_t cap = catalog->cap ? catalog->cap * 2 : 8;
-		struct table *tables = memory_resize(catalog->tables, cap * sizeof *tables);
+		struct table *tables = memory_realloc(catalog->tables, cap * sizeof *tables);
 
 		if (!tables)
 			return ERR_NO_MEMORY;
@@ -207,7 +207,7 @@ const struct table *catalog_find(const struct catalog *catalog, struct slice nam
 
 void catalog_release(struct catalog *catalog)
 {
-	memory_give_back(catalog->tables);
+	memory_free(catalog->tables);
 	streams_release(&catalog->streams);
 	*catalog = (struct catalog){ 0 };
 }

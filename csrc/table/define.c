@@ -180,7 +180,8 @@ static int check_spec(const struct table_spec *spec, struct failure *failure)
 			" long and at most 255 characters long, of a-z, A-Z, 0-9, '_', '-' and '.'");
 	if (schema->sort.type && slice_equal(attribute_name(&schema->partition),
 			attribute_name(&schema->sort)))
-		return fail_as(failure, ERR_VALIDATION, "Both the Hash Key and the Range Key element"
+		return fail_as(failure, ERR_VALIDATION,
+		"Both the Hash Key and the Range Key element"
 			" in the KeySchema have the same name");
 	return 0;
 }

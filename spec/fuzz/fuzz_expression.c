@@ -127,7 +127,8 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 {
 	static const struct { enum expression_kind kind; const char *text; } seeds[] = {
 		{ EXPRESSION_UPDATE, "SET a = :n, b[1].c = if_not_exists(#n, :s) REMOVE c.x" },
-		{ EXPRESSION_UPDATE, "ADD a :n, s :ss DELETE x :ns, y :bs SET b = list_append(b, :l)"
+		{ EXPRESSION_UPDATE,
+		"ADD a :n, s :ss DELETE x :ns, y :bs SET b = list_append(b, :l)"
 			},
 		{ EXPRESSION_UPDATE, "SET a = a + ?, c.y.z = (c.y.z - :m) REMOVE b[0], b[2][1]" },
 		{ EXPRESSION_UPDATE, "SET x = if_not_exists(q, list_append(:l, b)), c.w = b[1].d" },

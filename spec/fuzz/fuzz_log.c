@@ -286,7 +286,8 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		unsigned i = sequence % (n % 2 + 2);
 		uint8_t flags = 0x62, image = (uint8_t)(n % 3 == 2 ? 100 : 4);
 
-		bytes[i] += RECORD_OVERHEAD + 10 + 32u * image + (10 - (10 + 32u * image) % 10) % 10;
+		bytes[i] += RECORD_OVERHEAD + 10 + 32u * image + (10 - (
+			10 + 32u * image) % 10) % 10;
 		buffer_put_u8(out, (uint8_t)i);
 		buffer_put_u8(out, sequence);
 		buffer_put_u8(out, 1);

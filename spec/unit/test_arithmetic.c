@@ -293,7 +293,8 @@ static void a_number_s_negative(void)
 		strcpy(text, format(&a));
 		CHECK_EQUAL_INT(number_sign(number_slice(&b)), -number_sign(number_slice(&a)));
 		if (number_sign(number_slice(&a)))
-			CHECK_EQUAL_STRING(format(&b) + (*format(&b) == '-'), text + (*text == '-'));
+			CHECK_EQUAL_STRING(format(&b) + (*format(&b) == '-'),
+				text + (*text == '-'));
 		number_negate(&b, number_slice(&b));
 		CHECK_BYTES(b.bytes, b.len, a.bytes, a.len);
 	}

@@ -127,7 +127,8 @@ static void test_keys(void)
 	struct key_schema schema = { { TYPE_S, 1, "p" }, { TYPE_N, 2, "s1" } };
 	struct trial *trial = trial_of_test();
 	static const struct { enum expression_kind kind; const char *text, *expected; } cases[] = {
-		{ EXPRESSION_UPDATE, "SET p = a", "One or more parameter values were invalid: Cannot"
+		{ EXPRESSION_UPDATE, "SET p = a",
+			"One or more parameter values were invalid: Cannot"
 			" update attribute p. This attribute is part of the key" },
 		{ EXPRESSION_UPDATE, "SET a = p REMOVE s1", "One or more parameter values were"
 			" invalid: Cannot update attribute s1. This attribute is part of the key" },

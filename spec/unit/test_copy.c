@@ -446,7 +446,8 @@ static void a_full_disk_is_said(void)
 		fprintf(stderr, "skipped: a full disk: can't mount: %s\n", strerror(errno));
 	} else {
 		CHECK(umount(directory) == 0);
-		for (unsigned kib = 4; kib < 1000; kib += 4 * (1 + (unsigned)check_random_below(20)))
+		for (unsigned kib = 4; kib < 1000; kib += 4 * (1 + (unsigned)check_random_below(
+			20)))
 			copy_to_disk_of(store, directory, kib);
 	}
 	CHECK(rmdir(directory) == 0);

@@ -128,7 +128,8 @@ static void no_character_is_cut(void)
 		memcpy(detail + i, "\xc3\xa9", 3);
 	for (int begin = 0; begin < 4; begin++)
 		for (int end = 0; end < 4; end++) {
-			fail_as(&failure, ERR_STORE, "%.*s%s%.*s", begin, "abc", detail, end, "xyz");
+			fail_as(&failure, ERR_STORE, "%.*s%s%.*s", begin, "abc", detail, end,
+				"xyz");
 			CHECK(is_whole(failure.message));
 			CHECK(strlen(failure.message) >= sizeof failure.message - 3);
 		}

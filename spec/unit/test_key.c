@@ -96,7 +96,8 @@ static size_t random_length(size_t longest)
 static struct value random_value(enum type type, size_t longest, struct room *room)
 {
 	static const uint8_t alphabets[][3] = {
-		{ 0, 0, 0 }, { 'a', 'a', 'a' }, { 0xff, 0xff, 0xff }, { 0, 1, 1 }, { 0, 0xff, 0xff },
+		{ 0, 0, 0 }, { 'a', 'a', 'a' }, { 0xff, 0xff, 0xff }, { 0, 1, 1 }, { 0, 0xff,
+			0xff },
 		{ 0, 1, 0xff }, { 'a', 'b', 'c' },
 	};
 	const uint8_t *alphabet = alphabets[check_random_below(7)];
@@ -209,7 +210,8 @@ static void short_heads_in_order(void)
 				;
 			if (digit < 4)
 				continue;       /* said once, by zeros behind its end */
-			make_key(&keys[at], value_of(TYPE_B, text, (size_t)len), (struct value){ 0 });
+			make_key(&keys[at], value_of(TYPE_B, text, (size_t)len),
+				(struct value){ 0 });
 			CHECK(slice_compare(key_whole(&keys[!at]), key_whole(&keys[at])) < 0);
 			at = !at;
 		}
@@ -520,7 +522,8 @@ static void a_key_reads_back_as_its_values(void)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		struct room p_room, s_room;
-		enum type p_type = random_type(), s_type = check_random_below(2) ? random_type() : 0;
+		enum type p_type = random_type(),
+			s_type = check_random_below(2) ? random_type() : 0;
 		struct key_schema schema = schema_of(p_type, s_type);
 		struct value p = random_value(p_type, 300, &p_room), s;
 		struct key_values values;

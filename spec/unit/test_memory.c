@@ -7,41 +7,41 @@
 
 static bool can_get(void)
 {
-	void *memory = memory_get(16);
+	void *memory = memory_alloc(16);
 
-	memory_give_back(memory);
+	memory_free(memory);
 	return memory != NULL;
 }
 
 static void memory_comes_and_goes(void)
 {
-	char *memory = memory_get(3);
+	char *memory = memory_alloc(3);
 	size_t i;
 
 	CHECK(memory != NULL);
 	memcpy(memory, "abc", 3);
-	memory = memory_resize(memory, 100000);
+	memory = memory_realloc(memory, 100000);
 	CHECK(memory && memcmp(memory, "abc", 3) == 0);
-	memory_give_back(memory);
+	memory_free(memory);
 
-	memory = memory_zeroed(1000);
+	memory = memory_alloc_zeroed(1000);
 	CHECK(memory != NULL);
 	for (i = 0; i < 1000; i++)
 		CHECK_EQUAL_INT(memory[i], 0);
-	memory_give_back(memory);
-	memory_give_back(NULL);
+	memory_free(memory);
+	memory_free(NULL);
 }
 
 /* NULL means none left and nothing else. */
 static void nothing_is_something(void)
 {
-	void *memory = memory_get(0), *zeroed = memory_zeroed(0);
+	void *memory = memory_alloc(0), *zeroed = memory_alloc_zeroed(0);
 
 	CHECK(memory && zeroed);
-	memory = memory_resize(memory, 0);
+	memory = memory_realloc(memory, 0);
 	CHECK(memory);
-	memory_give_back(memory);
-	memory_give_back(zeroed);
+	memory_free(memory);
+	memory_free(zeroed);
 }
 
 static void each_kind_of_request_is_counted(void)
@@ -50,20 +50,20 @@ static void each_kind_of_request_is_counted(void)
 
 	CHECK_EQUAL_INT(memory_limit().requests, -1);
 	memory_fail_after(2);
-	first = memory_get(1);
+	first = memory_alloc(1);
 	CHECK_EQUAL_INT(memory_limit().requests, 1);
-	second = memory_zeroed(1);
+	second = memory_alloc_zeroed(1);
 	CHECK(first && second);
 	CHECK_EQUAL_INT(memory_limit().requests, 0);
 	CHECK(!memory_was_refused());
-	CHECK(!memory_get(1) && !memory_zeroed(1) && !memory_resize(first, 2));
+	CHECK(!memory_alloc(1) && !memory_alloc_zeroed(1) && !memory_realloc(first, 2));
 	memory_fail_after(1);
-	first = memory_resize(first, 2);
+	first = memory_realloc(first, 2);
 	CHECK(first && !can_get());
 	memory_fail_after(-1);
 	CHECK(can_get());
-	memory_give_back(first);
-	memory_give_back(second);
+	memory_free(first);
+	memory_free(second);
 }
 
 static void one_alone_can_be_refused(void)

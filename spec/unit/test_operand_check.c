@@ -101,7 +101,8 @@ static void test_between(void)
 		" type for lower and upper bounds; lower bound operand: AttributeValue: {N:1}, upper"
 		" bound operand: AttributeValue: {S:s}");
 	CHECK_EQUAL_STRING(trial_refusal(EXPRESSION_CONDITION, "a BETWEEN :x AND :y",
-		"{:x: 12, :y: 3}"), "The BETWEEN operator requires upper bound to be greater than or"
+		"{:x: 12, :y: 3}"),
+		"The BETWEEN operator requires upper bound to be greater than or"
 		" equal to lower bound; lower bound operand: AttributeValue: {N:12}, upper bound"
 		" operand: AttributeValue: {N:3}");
 	CHECK_EQUAL_STRING(trial_refusal(EXPRESSION_CONDITION, "a BETWEEN :x AND :y",

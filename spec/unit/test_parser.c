@@ -60,7 +60,8 @@ static void test_size(void)
 
 	memset(text, ' ', sizeof text);
 	for (kind = EXPRESSION_UPDATE; kind <= EXPRESSION_PROJECTION; kind++) {
-		CHECK_EQUAL_STRING(parse((enum expression_kind)kind, text, EXPRESSION_BYTES_MAX + 1),
+		CHECK_EQUAL_STRING(parse((enum expression_kind)kind, text,
+			EXPRESSION_BYTES_MAX + 1),
 			"Expression size has exceeded the maximum allowed size; expression size:"
 			" 4097");
 		CHECK_EQUAL_STRING(parse((enum expression_kind)kind, text, EXPRESSION_BYTES_MAX),

@@ -179,7 +179,8 @@ static void circles_end(void)
 		MUST(pages_look(fd, path, &facts, &failure), failure);
 		number = 2 + check_random_below(facts.file_pages - 2);
 		if (page_read(&page, fd, &facts, number, false) || page.is_leaf ||
-				!page_node(&page, (unsigned)check_random_below(page.count), &node)) {
+				!page_node(&page, (unsigned)check_random_below(page.count),
+				&node)) {
 			close(fd);
 			continue;
 		}

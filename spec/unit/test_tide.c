@@ -458,7 +458,8 @@ static void follow(struct tide *tide, int writers)
 			who = value.bytes.data[value.bytes.len - 1] - '0';
 			CHECK_EQUAL_INT(map_find(record.new_image, slice_of_text("s"), &value), 0);
 			CHECK(value.bytes.len == 4);
-			at = (value.bytes.data[0] - '0') * 1000 + (value.bytes.data[1] - '0') * 100 +
+			at = (value.bytes.data[0] - '0') * 1000 + (
+				value.bytes.data[1] - '0') * 100 +
 				(value.bytes.data[2] - '0') * 10 + (value.bytes.data[3] - '0');
 			CHECK(who >= 0 && who <= THREADS);
 			CHECK_EQUAL_INT(at, next[who]);
