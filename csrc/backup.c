@@ -19,10 +19,10 @@
 
 #include "base/memory.h"
 #include "database.h"
+#include "os/file.h"
+#include "os/identity.h"
+#include "os/temporary.h"
 #include "sys/copy.h"
-#include "sys/file.h"
-#include "sys/identity.h"
-#include "sys/temporary.h"
 
 /* A writer that was killed tells nobody: look again this often. */
 #define WAIT_AGAIN_MS 50

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 #include "database.h"
-#include "sys/file.h"
+#include "os/file.h"
 
 /* --- rows, as far as they can be read --- */
 

@@ -5,7 +5,7 @@
 #include <sys/random.h>
 
 #include "base/memory.h"
-#include "sys/file.h"
+#include "os/file.h"
 
 /* How long opening waits for other writers. */
 

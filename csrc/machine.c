@@ -1,7 +1,7 @@
 /* machine.c - the contract's doors to the machine: clocks, terminals, standard input. */
-#include "sys/clock.h"
-#include "sys/input.h"
-#include "sys/terminal.h"
+#include "os/clock.h"
+#include "os/input.h"
+#include "os/terminal.h"
 #include "tide.h"
 
 /* --- clocks --- */

@@ -90,7 +90,7 @@ int tide_clear_readers(struct tide *tide, uint32_t *cleared, struct failure *fai
 /* The library below: "LMDB 0.9.24: ...". */
 const char *tide_engine(void);
 
-/* --- clocks (sys/clock.h) --- */
+/* --- clocks (os/clock.h) --- */
 
 struct clock *tide_clock_manual(uint64_t now_ms);
 uint64_t tide_clock_now(const struct clock *clock);
@@ -408,13 +408,13 @@ int tide_pause_start(int *descriptor, uint32_t ms, struct failure *failure);
 int tide_pause_wait(int descriptor);         /* INTERRUPTED */
 void tide_pause_end(int descriptor);         /* -1 is fine */
 
-/* --- terminals, for command lines (sys/terminal.h) --- */
+/* --- terminals, for command lines (os/terminal.h) --- */
 
 bool tide_terminal_size(int descriptor, unsigned *columns, unsigned *rows);
 bool tide_terminal_wait(int descriptor, unsigned ms);
 int tide_terminal_char_columns(uint32_t character);
 
-/* --- standard input, for command lines (sys/input.h) --- */
+/* --- standard input, for command lines (os/input.h) --- */
 
 /* wait_ms below 0: no limit. */
 int tide_input_read(int descriptor, void *bytes, size_t size, int wait_ms, size_t *len,

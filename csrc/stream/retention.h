@@ -12,8 +12,8 @@
 #define STREAM_RETENTION_H
 
 #include "codec/state.h"
+#include "os/clock.h"
 #include "stream/stream.h"
-#include "sys/clock.h"
 
 /* Largest step of the wall clock beyond the elapsed time that is trusted immediately.
  * A larger one is a jump, which must first be confirmed by this much elapsed time. */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "sys/clock.h"
+#include "os/clock.h"
 
 /* At most so much time without progress lies between two looks. */
 #define LOOK_COUNTS_MS 100

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "sys/file.h"
+#include "os/file.h"
 #include "sys/wake_page.h"
 
 struct bell {

@@ -8,9 +8,9 @@
 #ifndef SYS_COPY_H
 #define SYS_COPY_H
 
+#include "os/temporary.h"
 #include "sys/store.h"
 #include "sys/task.h"
-#include "sys/temporary.h"
 
 /* Copies the last commit to the empty file `to`, not flushed. The write lock
  * must be held by the caller and is let go here, as soon as the snapshot is

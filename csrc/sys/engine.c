@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "sys/address_space.h"
-#include "sys/file_system.h"
+#include "os/address_space.h"
+#include "os/file_system.h"
+#include "os/temporary.h"
 #include "sys/links.h"
 #include "sys/lmdb_store.h"
 #include "sys/survey.h"
-#include "sys/temporary.h"
 
 /* LMDB says so itself: an open may fail while another process closes. */
 #define OPEN_ATTEMPTS 10

@@ -13,7 +13,7 @@
 #ifndef SYS_LINKS_H
 #define SYS_LINKS_H
 
-#include "sys/file.h"
+#include "os/file.h"
 
 struct links {
 	char directory[PATH_MAX];    /* to be removed; empty: none */

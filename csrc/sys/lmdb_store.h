@@ -23,12 +23,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "sys/file.h"
-#include "sys/identity.h"
+#include "os/file.h"
+#include "os/identity.h"
+#include "os/slot_lock.h"
 #include "sys/lmdb_layout.h"
 #include "sys/lock_file.h"
 #include "sys/pages.h"
-#include "sys/slot_lock.h"
 #include "sys/store.h"
 
 #if MDB_VERSION_MAJOR != 0 || MDB_VERSION_MINOR != 9 || \

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sys/file.h"
+#include "os/file.h"
 
 struct lock_file {
 	int fd;                  /* -1: not open */

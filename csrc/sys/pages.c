@@ -38,7 +38,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sys/file.h"
+#include "os/file.h"
 #include "sys/lmdb_layout.h"
 
 #define MAGIC LMDB_MAGIC

@@ -14,7 +14,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "sys/clock.h"
+#include "os/clock.h"
 #include "sys/wake.h"
 
 #define STORE_KEY_MAX 511

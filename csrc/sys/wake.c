@@ -29,11 +29,11 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "sys/clock.h"
-#include "sys/file.h"
-#include "sys/file_system.h"
-#include "sys/futex.h"
-#include "sys/identity.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/file_system.h"
+#include "os/futex.h"
+#include "os/identity.h"
 #include "sys/wake_page.h"
 
 #define MAGIC UINT32_C(0x74645741)

@@ -14,7 +14,7 @@
  * Write lock: a word that contains the owner's pid, acquired by compare-and-swap
  * without a system call. A process that finds it taken tests the owner's GUARD and
  * takes the lock over if the owner has exited. Waiters queue in the page
- * (sys/write_lock.c).
+ * (os/write_lock.c).
  *
  * Commit notifier: futex words and inotify. Notifications are hints: a reader that
  * wakes up always checks the database, and also checks once a second without being
@@ -26,7 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sys/file.h"
+#include "os/file.h"
 
 #define WAKE_LONGEST_SLEEP_MS 1000
 

@@ -43,7 +43,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sys/file.h"
+#include "os/file.h"
 
 #define WAKE_PAGE_BYTES 4096
 #define WAKE_BELL_AT (WAKE_PAGE_BYTES - 1)

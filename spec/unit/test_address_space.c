@@ -2,7 +2,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "sys/address_space.h"
+#include "os/address_space.h"
 #include "unit/stores.h"
 
 #define MIB (UINT64_C(1) << 20)

@@ -1,7 +1,7 @@
 /* test_clock.c - clock.h: time that passes, and time that is told. */
 #include <sys/wait.h>
 
-#include "sys/clock.h"
+#include "os/clock.h"
 #include "unit/check.h"
 
 static void system_time_passes(void)

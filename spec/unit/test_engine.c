@@ -4,7 +4,7 @@
 #include <sys/mount.h>
 #include <sys/vfs.h>
 
-#include "sys/temporary.h"
+#include "os/temporary.h"
 #include "unit/files.h"
 #include "unit/stores.h"
 

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 
-#include "sys/file.h"
+#include "os/file.h"
 #include "unit/child.h"
 #include "unit/stores.h"
 

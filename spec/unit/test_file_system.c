@@ -5,7 +5,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
-#include "sys/file_system.h"
+#include "os/file_system.h"
 #include "unit/files.h"
 #include "unit/stores.h"
 

@@ -1,5 +1,5 @@
 /* test_futex.c - futex.h: a word that changes, a sleeper that is woken, a signal, time. */
-#include "sys/futex.h"
+#include "os/futex.h"
 
 #include <pthread.h>
 #include <signal.h>

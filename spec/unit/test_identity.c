@@ -1,7 +1,7 @@
 /* test_identity.c - identity.h: one data file has one pair of side files. */
 #include <sys/mount.h>
 
-#include "sys/identity.h"
+#include "os/identity.h"
 #include "unit/files.h"
 #include "unit/stores.h"
 

@@ -1,5 +1,5 @@
 /* test_input.c - input.h: what is there, the end, waiting, signals, what can't be read. */
-#include "sys/input.h"
+#include "os/input.h"
 
 #include <errno.h>
 #include <fcntl.h>

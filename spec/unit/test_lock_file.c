@@ -1,5 +1,5 @@
 /* test_lock_file.c - lock_file.h: LMDB's lock file is whole, and stays ours. */
-#include "sys/file.h"
+#include "os/file.h"
 #include "sys/lock_file.h"
 #include "unit/stores.h"
 

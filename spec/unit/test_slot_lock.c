@@ -1,7 +1,7 @@
 /* test_slot_lock.c - slot_lock.h: no process waits in LMDB's reader mutex without limit. */
 #include <sys/mman.h>
 
-#include "sys/slot_lock.h"
+#include "os/slot_lock.h"
 #include "sys/wake_page.h"
 #include "unit/stores.h"
 

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-#include "sys/file.h"
+#include "os/file.h"
 #include "unit/files.h"
 #include "unit/stores.h"
 

@@ -2,8 +2,8 @@
 #include <dlfcn.h>
 #include <stdarg.h>
 
-#include "sys/identity.h"
-#include "sys/temporary.h"
+#include "os/identity.h"
+#include "os/temporary.h"
 #include "unit/files.h"
 #include "unit/stores.h"
 

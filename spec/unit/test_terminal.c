@@ -1,5 +1,5 @@
 /* test_terminal.c - terminal.h: sizes, readers that went, widths of characters. */
-#include "sys/terminal.h"
+#include "os/terminal.h"
 
 #include <fcntl.h>
 #include <sys/ioctl.h>

@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "database.h"
-#include "sys/clock.h"
+#include "os/clock.h"
 #include "sys/wake_page.h"
 #include "unit/files.h"
 #include "unit/tides.h"

@@ -1,5 +1,5 @@
 /* test_waiting.c - waiting at a descriptor, and the file's name (tide.h). */
-#include "sys/clock.h"
+#include "os/clock.h"
 #include "unit/files.h"
 #include "unit/tides.h"
 

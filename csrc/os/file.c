@@ -1,5 +1,5 @@
 /* file.c - paths, creation that is all or nothing, and whose files these are. */
-#include "sys/file.h"
+#include "os/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,6 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "sys/lmdb_layout.h"
 
 #define OPEN_FLAGS (O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 #define SECTOR_BYTES 512

@@ -5,8 +5,8 @@
  * followed. The first must be owned by us, unless we are root; the other two by
  * its owner. The functions fill failure with a sentence that names the path.
  */
-#ifndef SYS_FILE_H
-#define SYS_FILE_H
+#ifndef OS_FILE_H
+#define OS_FILE_H
 
 #include <limits.h>
 #include <stdbool.h>

@@ -32,8 +32,8 @@
 #include <assert.h>
 #include <sched.h>
 
-#include "sys/clock.h"
-#include "sys/futex.h"
+#include "os/clock.h"
+#include "os/futex.h"
 #include "sys/wake.h"
 #include "sys/wake_page.h"
 

@@ -1,8 +1,8 @@
 /* slot_lock.c - the lock around LMDB's reader mutex. */
-#include "sys/slot_lock.h"
+#include "os/slot_lock.h"
 
 #include "base/error.h"
-#include "sys/clock.h"
+#include "os/clock.h"
 #include "sys/wake.h"
 #include "sys/wake_page.h"
 

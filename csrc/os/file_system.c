@@ -1,5 +1,5 @@
 /* file_system.c - whether a file system is local: its maps and locks are the same for all. */
-#include "sys/file_system.h"
+#include "os/file_system.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
-#include "sys/file.h"
+#include "os/file.h"
 
 #define FUSE 0x65735546
 #define TYPE_MAX 80

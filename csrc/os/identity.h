@@ -15,13 +15,13 @@
  * therefore have one side, and the side files are the same for all. The
  * length tells the pid. Descriptors are closed in children of fork.
  */
-#ifndef SYS_IDENTITY_H
-#define SYS_IDENTITY_H
+#ifndef OS_IDENTITY_H
+#define OS_IDENTITY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "sys/file.h"
+#include "os/file.h"
 
 struct identity {
 	int fd;                      /* of the data file; -1: not open */

@@ -1,5 +1,5 @@
 /* terminal.c - who reads what a program writes. */
-#include "sys/terminal.h"
+#include "os/terminal.h"
 
 #include <limits.h>
 #include <locale.h>

@@ -1,11 +1,11 @@
 /* identity.c - which data file a store has open, and which side files it uses with it. */
-#include "sys/identity.h"
+#include "os/identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "sys/file_system.h"
+#include "os/file_system.h"
 #include "sys/wake.h"
 
 #define CLAIMS_AT (INT64_C(1) << 61)

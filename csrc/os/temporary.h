@@ -7,10 +7,10 @@
  * removed, with the files that a database has next to it, when the next file is
  * made for the same name.
  */
-#ifndef SYS_TEMPORARY_H
-#define SYS_TEMPORARY_H
+#ifndef OS_TEMPORARY_H
+#define OS_TEMPORARY_H
 
-#include "sys/file.h"
+#include "os/file.h"
 
 #define TEMPORARY_SUFFIX_LEN 21       /* "-part" and the digits */
 

@@ -1,5 +1,5 @@
 /* input.c - reading what is there, and no more. */
-#include "sys/input.h"
+#include "os/input.h"
 
 #include <errno.h>
 #include <poll.h>

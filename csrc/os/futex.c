@@ -1,5 +1,5 @@
 /* futex.c - the futex system call. */
-#include "sys/futex.h"
+#include "os/futex.h"
 
 #include <assert.h>
 #include <errno.h>

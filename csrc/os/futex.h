@@ -1,6 +1,6 @@
 /* futex.h - sleep on a word in shared memory until another process changes it (futex(2)). */
-#ifndef SYS_FUTEX_H
-#define SYS_FUTEX_H
+#ifndef OS_FUTEX_H
+#define OS_FUTEX_H
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -4,7 +4,7 @@
  * read. qemu's user mode, for one, has less room for such a range than for one
  * without access.
  */
-#include "sys/address_space.h"
+#include "os/address_space.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * For command lines: whether a descriptor is a terminal and how big it is,
  * whether anybody still reads a pipe, and how wide a character stands.
  */
-#ifndef SYS_TERMINAL_H
-#define SYS_TERMINAL_H
+#ifndef OS_TERMINAL_H
+#define OS_TERMINAL_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* temporary.c - a file in the making, beside the name that it is to get. */
-#include "sys/temporary.h"
+#include "os/temporary.h"
 
 #include <dirent.h>
 #include <errno.h>

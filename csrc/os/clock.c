@@ -7,7 +7,7 @@
  * neither, each process has a boot of its own: then nobody compares what can't
  * be compared.
  */
-#include "sys/clock.h"
+#include "os/clock.h"
 
 #include <fcntl.h>
 #include <pthread.h>

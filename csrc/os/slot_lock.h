@@ -9,8 +9,8 @@
  *
  * A transaction on an existing slot (mdb_txn_renew) takes neither.
  */
-#ifndef SYS_SLOT_LOCK_H
-#define SYS_SLOT_LOCK_H
+#ifndef OS_SLOT_LOCK_H
+#define OS_SLOT_LOCK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * For command lines: the C library's reading waits until a whole buffer is
  * there, and goes on waiting when a signal comes.
  */
-#ifndef SYS_INPUT_H
-#define SYS_INPUT_H
+#ifndef OS_INPUT_H
+#define OS_INPUT_H
 
 #include <stddef.h>
 

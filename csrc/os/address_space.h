@@ -4,8 +4,8 @@
  * than that: under RLIMIT_AS (`ulimit -v`), in qemu's user mode, under valgrind, on
  * kernels with 39 bits of address.
  */
-#ifndef SYS_ADDRESS_SPACE_H
-#define SYS_ADDRESS_SPACE_H
+#ifndef OS_ADDRESS_SPACE_H
+#define OS_ADDRESS_SPACE_H
 
 #include <stdint.h>
 

@@ -5,8 +5,8 @@
  * for whoever replays. Clocks are shared by reference and may be used from
  * several threads.
  */
-#ifndef SYS_CLOCK_H
-#define SYS_CLOCK_H
+#ifndef OS_CLOCK_H
+#define OS_CLOCK_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * /proc/self/mountinfo: "fuse.sshfs". Of those only fuse-overlayfs, which
  * containers use for local disks, is taken for local.
  */
-#ifndef SYS_FILE_SYSTEM_H
-#define SYS_FILE_SYSTEM_H
+#ifndef OS_FILE_SYSTEM_H
+#define OS_FILE_SYSTEM_H
 
 #include <stdbool.h>
 #include <stddef.h>
