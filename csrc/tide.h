@@ -402,7 +402,7 @@ int tide_bell_wait(const struct tide_bell *bell, uint32_t ms);    /* END, INTERR
 uint32_t tide_bell_timeout(const struct tide_bell *bell);
 void tide_bell_close(struct tide_bell *bell);        /* NULL is fine */
 
-/* --- pauses between two attempts to open (sys/pause.h) --- */
+/* --- pauses between two attempts to open (os/timer.h) --- */
 
 int tide_pause_start(int *descriptor, uint32_t ms, struct failure *failure);
 int tide_pause_wait(int descriptor);         /* INTERRUPTED */

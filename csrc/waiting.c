@@ -1,7 +1,7 @@
 /* waiting.c - the contract's waiting: for the write lock, and at a descriptor. */
 #include "base/memory.h"
 #include "database.h"
-#include "sys/pause.h"
+#include "os/timer.h"
 
 /* --- for the write lock --- */
 
@@ -136,15 +136,15 @@ void tide_bell_close(struct tide_bell *bell)
 
 int tide_pause_start(int *descriptor, uint32_t ms, struct failure *failure)
 {
-	return pause_start(descriptor, ms, failure);
+	return timer_start(descriptor, ms, failure);
 }
 
 int tide_pause_wait(int descriptor)
 {
-	return pause_wait(descriptor);
+	return timer_wait(descriptor);
 }
 
 void tide_pause_end(int descriptor)
 {
-	pause_end(descriptor);
+	timer_end(descriptor);
 }

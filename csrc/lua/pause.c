@@ -51,7 +51,7 @@ static int pause_sleep(lua_State *L)
 	return 1;
 }
 
-/* pause_end(pause): twice is fine */
+/* timer_end(pause): twice is fine */
 static int pause_finish(lua_State *L)
 {
 	struct pause_handle *handle = check_type(L, 1, PAUSE_TYPE);
@@ -67,7 +67,7 @@ void open_pauses(lua_State *L)
 		{ "pause", pause_new },
 		{ "pause_pollfd", pause_pollfd },
 		{ "pause_sleep", pause_sleep },
-		{ "pause_end", pause_finish },
+		{ "timer_end", pause_finish },
 		{ NULL, NULL },
 	};
 

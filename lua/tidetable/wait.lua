@@ -306,7 +306,7 @@ function Pause:wait()
 end
 
 function Pause:finish()
-  core.pause_end(self.core)
+  core.timer_end(self.core)
 end
 
 --- Waits `seconds`: in the loop that runs, or asleep until a signal arrives.

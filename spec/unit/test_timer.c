@@ -1,11 +1,11 @@
-/* test_pause.c - pause.h: a descriptor that becomes readable when a time has passed. */
+/* test_timer.c - pause.h: a descriptor that becomes readable when a time has passed. */
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "sys/pause.h"
+#include "os/timer.h"
 #include "unit/check.h"
 
 static struct failure failure;
@@ -21,14 +21,14 @@ static void it_is_readable_when_it_has_passed(void)
 {
 	int descriptor;
 
-	CHECK_EQUAL_INT(pause_start(&descriptor, 0, &failure), 0);
-	CHECK_EQUAL_INT(pause_wait(descriptor), 0);
+	CHECK_EQUAL_INT(timer_start(&descriptor, 0, &failure), 0);
+	CHECK_EQUAL_INT(timer_wait(descriptor), 0);
 	CHECK(is_readable(descriptor));
-	pause_end(descriptor);
-	CHECK_EQUAL_INT(pause_start(&descriptor, 1000000, &failure), 0);
+	timer_end(descriptor);
+	CHECK_EQUAL_INT(timer_start(&descriptor, 1000000, &failure), 0);
 	CHECK(!is_readable(descriptor));
-	pause_end(descriptor);
-	pause_end(-1);
+	timer_end(descriptor);
+	timer_end(-1);
 }
 
 static void ring(int number)
@@ -44,11 +44,11 @@ static void a_signal_ends_the_sleep(void)
 	int descriptor;
 
 	CHECK(sigaction(SIGALRM, &action, NULL) == 0);
-	CHECK_EQUAL_INT(pause_start(&descriptor, 1000000000, &failure), 0);
+	CHECK_EQUAL_INT(timer_start(&descriptor, 1000000000, &failure), 0);
 	CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);
-	CHECK_EQUAL_INT(pause_wait(descriptor), ERR_INTERRUPTED);
+	CHECK_EQUAL_INT(timer_wait(descriptor), ERR_INTERRUPTED);
 	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
-	pause_end(descriptor);
+	timer_end(descriptor);
 }
 
 static void without_descriptors_there_is_none(void)
@@ -60,7 +60,7 @@ static void without_descriptors_there_is_none(void)
 	none = before;
 	none.rlim_cur = 3;
 	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
-	CHECK_EQUAL_INT(pause_start(&descriptor, 1, &failure), ERR_STORE);
+	CHECK_EQUAL_INT(timer_start(&descriptor, 1, &failure), ERR_STORE);
 	CHECK_EQUAL_INT(descriptor, -1);
 	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
 }

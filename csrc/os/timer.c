@@ -1,5 +1,5 @@
-/* pause.c - a descriptor that becomes readable when a time has passed (timerfd). */
-#include "sys/pause.h"
+/* timer.c - a descriptor that becomes readable when a time has passed (timerfd). */
+#include "os/timer.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -7,7 +7,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-int pause_start(int *descriptor, uint32_t ms, struct failure *failure)
+int timer_start(int *descriptor, uint32_t ms, struct failure *failure)
 {
 	struct itimerspec once = { 0 };
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -20,7 +20,7 @@ int pause_start(int *descriptor, uint32_t ms, struct failure *failure)
 	if (fd < 0 || timerfd_settime(fd, 0, &once, NULL)) {
 		int system = errno;
 
-		pause_end(fd);
+		timer_end(fd);
 		return fail_as(failure, ERR_STORE, "no timer can be started: %s",
 			strerror(system));
 	}
@@ -28,14 +28,14 @@ int pause_start(int *descriptor, uint32_t ms, struct failure *failure)
 	return 0;
 }
 
-int pause_wait(int descriptor)
+int timer_wait(int descriptor)
 {
 	struct pollfd one = { descriptor, POLLIN, 0 };
 
 	return poll(&one, 1, -1) == 1 ? 0 : ERR_INTERRUPTED;
 }
 
-void pause_end(int descriptor)
+void timer_end(int descriptor)
 {
 	if (descriptor >= 0)
 		close(descriptor);

@@ -1,10 +1,10 @@
-/* pause.h - a descriptor that becomes readable when a time has passed (timerfd).
+/* timer.h - a descriptor that becomes readable when a time has passed (timerfd).
  *
  * An event loop waits on it between two attempts to open a database: at that
  * time it has no handle whose notifications it could wait for.
  */
-#ifndef SYS_PAUSE_H
-#define SYS_PAUSE_H
+#ifndef OS_TIMER_H
+#define OS_TIMER_H
 
 #include <stdint.h>
 
@@ -12,12 +12,12 @@
 
 /* Returns in *descriptor a timer that expires after ms milliseconds, at least 1.
  * STORE: no descriptor is left. */
-int pause_start(int *descriptor, uint32_t ms, struct failure *failure);
+int timer_start(int *descriptor, uint32_t ms, struct failure *failure);
 
 /* Sleeps until the timer has expired, or until a signal. Returns 0 if it has
  * expired, INTERRUPTED otherwise. */
-int pause_wait(int descriptor);
+int timer_wait(int descriptor);
 
-void pause_end(int descriptor);
+void timer_end(int descriptor);
 
 #endif
