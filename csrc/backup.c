@@ -6,7 +6,7 @@
  *     verify      opened as a database of its own, and checked row by row
  *     publish     flushed and renamed, the directory flushed
  *
- * All of it runs as a task (sys/task.h). What fails leaves nothing; what is killed
+ * All of it runs as a task (os/thread.h). What fails leaves nothing; what is killed
  * leaves a temporary file, which the next copy to that name removes.
  *
  * Compacting a database is the same, but for the stamp and the name: the old file
@@ -30,7 +30,7 @@
 
 struct tide_backup {
 	struct store *store;         /* the source's */
-	struct task *task;
+	struct thread *thread;
 	char path[PATH_MAX];         /* that it is to get */
 	bool compact, overwrite;
 	bool in_place;               /* the path is the database's own */
@@ -406,7 +406,7 @@ static int run_backup(struct progress *progress, void *context, struct failure *
 
 static int start(struct tide_backup **out, struct tide_backup *backup, struct failure *failure)
 {
-	int err = task_start(&backup->task, run_backup, backup, failure);
+	int err = thread_start(&backup->thread, run_backup, backup, failure);
 
 	if (err)
 		memory_free(backup);
@@ -481,7 +481,7 @@ int tide_compact_start(struct tide_backup **out, struct tide *tide, struct failu
 int tide_backup_result(const struct tide_backup *backup, struct tide_backup_facts *facts,
 	struct failure *failure)
 {
-	int err = task_result(backup->task, failure);
+	int err = thread_result(backup->thread, failure);
 
 	if (!err)
 		*facts = backup->facts;
@@ -490,7 +490,7 @@ int tide_backup_result(const struct tide_backup *backup, struct tide_backup_fact
 
 void tide_backup_progress(const struct tide_backup *backup, struct tide_progress *progress)
 {
-	const struct progress *now = task_progress(backup->task);
+	const struct progress *now = thread_progress(backup->thread);
 
 	progress->phase = (enum tide_backup_phase)atomic_load(&now->phase);
 	progress->done = atomic_load(&now->done);
@@ -499,12 +499,12 @@ void tide_backup_progress(const struct tide_backup *backup, struct tide_progress
 
 void tide_backup_wait(const struct tide_backup *backup, uint32_t ms)
 {
-	task_wait(backup->task, ms);
+	thread_wait(backup->thread, ms);
 }
 
 int tide_backup_descriptor(const struct tide_backup *backup)
 {
-	return task_descriptor(backup->task);
+	return thread_descriptor(backup->thread);
 }
 
 void tide_backup_finish(struct tide_backup *backup)
@@ -513,6 +513,6 @@ void tide_backup_finish(struct tide_backup *backup)
 		return;
 	if (store_is_foreign(backup->store))
 		temporary_forget(&backup->temporary);
-	task_finish(backup->task);
+	thread_finish(backup->thread);
 	memory_free(backup);
 }

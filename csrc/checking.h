@@ -15,8 +15,8 @@
 
 #include "base/u64_map.h"
 #include "codec/state.h"
+#include "os/thread.h"
 #include "sys/survey.h"
-#include "sys/task.h"
 #include "table/catalog.h"
 #include "table/items.h"
 #include "tide.h"

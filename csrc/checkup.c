@@ -15,7 +15,7 @@
 
 struct tide_checkup {
 	pid_t pid;                   /* whose it is */
-	struct task *task;           /* one of the two; NULL */
+	struct thread *thread;           /* one of the two; NULL */
 	struct apart *apart;
 	struct store *store;         /* NULL: the file at the path */
 	struct tide_report report;
@@ -54,7 +54,7 @@ static int run_beside(struct progress *progress, void *context, struct failure *
 static int start_beside(struct tide_checkup **out, struct tide_checkup *checkup,
 	struct failure *failure)
 {
-	int err = task_start(&checkup->task, run_beside, checkup, failure);
+	int err = thread_start(&checkup->thread, run_beside, checkup, failure);
 
 	*out = err ? NULL : checkup;
 	if (err)
@@ -187,21 +187,21 @@ int tide_checkup_result(struct tide_checkup *checkup, const struct tide_report *
 	*report = &checkup->report;
 	if (checkup->pid != getpid())
 		return fail(failure, ERR_FORKED);
-	return checkup->task ? task_result(checkup->task, failure)
+	return checkup->thread ? thread_result(checkup->thread, failure)
 		: apart_outcome(checkup, failure);
 }
 
 void tide_checkup_wait(const struct tide_checkup *checkup, uint32_t ms)
 {
-	if (checkup->task)
-		task_wait(checkup->task, ms);
+	if (checkup->thread)
+		thread_wait(checkup->thread, ms);
 	else
 		apart_wait(checkup->apart, ms);
 }
 
 int tide_checkup_descriptor(const struct tide_checkup *checkup)
 {
-	return checkup->task ? task_descriptor(checkup->task)
+	return checkup->thread ? thread_descriptor(checkup->thread)
 		: apart_descriptor(checkup->apart);
 }
 
@@ -209,7 +209,7 @@ void tide_checkup_finish(struct tide_checkup *checkup)
 {
 	if (!checkup)
 		return;
-	task_finish(checkup->task);
+	thread_finish(checkup->thread);
 	apart_finish(checkup->apart);
 	buffer_release(&checkup->report.text);
 	memory_free(checkup);

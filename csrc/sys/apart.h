@@ -13,7 +13,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
-#include "sys/task.h"
+#include "os/thread.h"
 
 struct apart_work {
 	/* Runs in the child; what it puts into `said` is brought back. */

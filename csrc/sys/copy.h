@@ -9,8 +9,8 @@
 #define SYS_COPY_H
 
 #include "os/temporary.h"
+#include "os/thread.h"
 #include "sys/store.h"
-#include "sys/task.h"
 
 /* Copies the last commit to the empty file `to`, not flushed. The write lock
  * must be held by the caller and is let go here, as soon as the snapshot is

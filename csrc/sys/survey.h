@@ -8,8 +8,8 @@
 #ifndef SYS_SURVEY_H
 #define SYS_SURVEY_H
 
+#include "os/thread.h"
 #include "sys/pages.h"
-#include "sys/task.h"
 
 /* Where the free list's pages are told of. */
 #define SURVEY_FREE_LIST TREE_COUNT

@@ -1,11 +1,11 @@
-/* task.h - the door to threads: work that goes on beside whoever asked for it.
+/* thread.h - the door to threads: work that goes on beside whoever asked for it.
  *
  * A task is one function on a thread of its own, where no signal arrives. It
  * says how far it is and looks whether it is to stop; it may take its time.
  * Who started it sleeps, or polls a descriptor, and asks.
  */
-#ifndef SYS_TASK_H
-#define SYS_TASK_H
+#ifndef OS_THREAD_H
+#define OS_THREAD_H
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -26,26 +26,26 @@ void progress_begin(struct progress *progress, uint32_t phase, uint64_t total);
 /* So much is done. INTERRUPTED if the task is to stop. */
 int progress_step(struct progress *progress, uint64_t done);
 
-struct task;
+struct thread;
 
 /* Runs run(progress, context, failure) aside. NO_MEMORY, STORE (no thread). */
-int task_start(struct task **task,
+int thread_start(struct thread **thread,
 	int (*run)(struct progress *progress, void *context, struct failure *failure),
 	void *context, struct failure *failure);
 
-const struct progress *task_progress(const struct task *task);
+const struct progress *thread_progress(const struct thread *thread);
 
 /* Readable as soon as the task has ended. */
-int task_descriptor(const struct task *task);
+int thread_descriptor(const struct thread *thread);
 
 /* Sleeps until it has ended, or so many ms (1,000,000 at most), or until a signal. */
-void task_wait(const struct task *task, uint32_t ms);
+void thread_wait(const struct thread *thread, uint32_t ms);
 
 /* END while it runs; then what the function returned, and its failure. */
-int task_result(const struct task *task, struct failure *failure);
+int thread_result(const struct thread *thread, struct failure *failure);
 
 /* Tells it to stop, waits until it has ended, and frees it. In a child of fork,
  * where there is no such thread, it only frees. NULL is fine. */
-void task_finish(struct task *task);
+void thread_finish(struct thread *thread);
 
 #endif

@@ -1,5 +1,5 @@
-/* task.c - work that goes on beside whoever asked for it. */
-#include "sys/task.h"
+/* thread.c - work that goes on beside whoever asked for it. */
+#include "os/thread.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 
 #include "base/memory.h"
 
-struct task {
+struct thread {
 	struct progress progress;
 	pthread_t thread;
 	pid_t pid;
@@ -43,100 +43,100 @@ int progress_step(struct progress *progress, uint64_t done)
 
 static void *run_task(void *context)
 {
-	struct task *task = context;
+	struct thread *thread = context;
 	uint64_t one = 1;
 	ssize_t written;
 
-	memory_limit_as(task->memory);
-	task->result = task->run(&task->progress, task->context, &task->failure);
-	atomic_store(&task->has_ended, true);
+	memory_limit_as(thread->memory);
+	thread->result = thread->run(&thread->progress, thread->context, &thread->failure);
+	atomic_store(&thread->has_ended, true);
 	do
-		written = write(task->ended, &one, sizeof one);
+		written = write(thread->ended, &one, sizeof one);
 	while (written < 0 && errno == EINTR);
 	return NULL;
 }
 
 /* Signals go to the threads that there were: they know what to do about them. */
-static int start_without_signals(struct task *task)
+static int start_without_signals(struct thread *thread)
 {
 	sigset_t all, before;
 	int system;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	system = pthread_create(&task->thread, NULL, run_task, task);
+	system = pthread_create(&thread->thread, NULL, run_task, thread);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return system;
 }
 
-static int not_started(struct task *task, int system, struct failure *failure)
+static int not_started(struct thread *thread, int system, struct failure *failure)
 {
-	if (task->ended >= 0)
-		close(task->ended);
-	memory_free(task);
+	if (thread->ended >= 0)
+		close(thread->ended);
+	memory_free(thread);
 	fail_as(failure, ERR_STORE, "no thread can be started: %s", strerror(system));
 	if (failure)
 		failure->system = system;
 	return ERR_STORE;
 }
 
-int task_start(struct task **out,
+int thread_start(struct thread **out,
 	int (*run)(struct progress *progress, void *context, struct failure *failure),
 	void *context, struct failure *failure)
 {
-	struct task *task = memory_alloc_zeroed(sizeof *task);
+	struct thread *thread = memory_alloc_zeroed(sizeof *thread);
 	int system;
 
 	*out = NULL;
-	if (!task)
+	if (!thread)
 		return fail(failure, ERR_NO_MEMORY);
-	task->pid = getpid();
-	task->run = run;
-	task->context = context;
-	task->memory = memory_limit();
-	task->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	system = task->ended < 0 ? errno : start_without_signals(task);
+	thread->pid = getpid();
+	thread->run = run;
+	thread->context = context;
+	thread->memory = memory_limit();
+	thread->ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	system = thread->ended < 0 ? errno : start_without_signals(thread);
 	if (system)
-		return not_started(task, system, failure);
-	*out = task;
+		return not_started(thread, system, failure);
+	*out = thread;
 	return 0;
 }
 
-const struct progress *task_progress(const struct task *task)
+const struct progress *thread_progress(const struct thread *thread)
 {
-	return &task->progress;
+	return &thread->progress;
 }
 
-int task_descriptor(const struct task *task)
+int thread_descriptor(const struct thread *thread)
 {
-	return task->ended;
+	return thread->ended;
 }
 
-void task_wait(const struct task *task, uint32_t ms)
+void thread_wait(const struct thread *thread, uint32_t ms)
 {
-	struct pollfd ended = { .fd = task->ended, .events = POLLIN };
+	struct pollfd ended = { .fd = thread->ended, .events = POLLIN };
 
-	if (!atomic_load(&task->has_ended))
+	if (!atomic_load(&thread->has_ended))
 		poll(&ended, 1, ms < 1000000 ? (int)ms : 1000000);
 }
 
-int task_result(const struct task *task, struct failure *failure)
+int thread_result(const struct thread *thread, struct failure *failure)
 {
-	if (!atomic_load(&task->has_ended))
+	if (!atomic_load(&thread->has_ended))
 		return END;
-	if (task->result < 0 && failure)
-		*failure = task->failure;
-	return task->result;
+	if (thread->result < 0 && failure)
+		*failure = thread->failure;
+	return thread->result;
 }
 
-void task_finish(struct task *task)
+void thread_finish(struct thread *thread)
 {
-	if (!task)
+	if (!thread)
 		return;
-	if (task->pid == getpid()) {
-		atomic_store(&task->progress.stop, true);
-		pthread_join(task->thread, NULL);
+	if (thread->pid == getpid()) {
+		atomic_store(&thread->progress.stop, true);
+		pthread_join(thread->thread, NULL);
 	}
-	close(task->ended);
-	memory_free(task);
+	close(thread->ended);
+	memory_free(thread);
 }

@@ -1,9 +1,9 @@
-/* test_task.c - task.h: work aside, watched and stopped. */
+/* test_thread.c - task.h: work aside, watched and stopped. */
 #include <poll.h>
 #include <sys/resource.h>
 
 #include "base/memory.h"
-#include "sys/task.h"
+#include "os/thread.h"
 #include "unit/child.h"
 
 static struct failure failure;
@@ -38,19 +38,19 @@ static int run(struct progress *progress, void *context, struct failure *why)
 	return work->result ? fail_as(why, work->result, "as told") : 0;
 }
 
-static struct task *start(struct work *work)
+static struct thread *start(struct work *work)
 {
-	struct task *task;
+	struct thread *thread;
 
-	CHECK_EQUAL_INT(task_start(&task, run, work, &failure), 0);
+	CHECK_EQUAL_INT(thread_start(&thread, run, work, &failure), 0);
 	while (!atomic_load(&work->running))
-		task_wait(task, 1);
-	return task;
+		thread_wait(thread, 1);
+	return thread;
 }
 
-static bool has_ended(const struct task *task)
+static bool has_ended(const struct thread *thread)
 {
-	struct pollfd ended = { .fd = task_descriptor(task), .events = POLLIN };
+	struct pollfd ended = { .fd = thread_descriptor(thread), .events = POLLIN };
 
 	return poll(&ended, 1, 0) == 1;
 }
@@ -61,34 +61,34 @@ static void its_result_is_known_when_it_has_ended(void)
 
 	for (int i = 0; i < 2; i++) {
 		struct work work = { .result = results[i] };
-		struct task *task = start(&work);
+		struct thread *thread = start(&work);
 
-		CHECK_EQUAL_INT(task_result(task, &failure), END);
-		CHECK(!has_ended(task));
+		CHECK_EQUAL_INT(thread_result(thread, &failure), END);
+		CHECK(!has_ended(thread));
 		atomic_store(&work.go, true);
-		while (task_result(task, &failure) == END)
-			task_wait(task, 60000);       /* ends with the task */
-		CHECK(has_ended(task));
-		CHECK_EQUAL_INT(task_result(task, &failure), results[i]);
+		while (thread_result(thread, &failure) == END)
+			thread_wait(thread, 60000);       /* ends with the task */
+		CHECK(has_ended(thread));
+		CHECK_EQUAL_INT(thread_result(thread, &failure), results[i]);
 		if (results[i])
 			CHECK_EQUAL_STRING(failure.message, "as told");
-		CHECK_EQUAL_INT(task_result(task, NULL), results[i]);
-		task_finish(task);
+		CHECK_EQUAL_INT(thread_result(thread, NULL), results[i]);
+		thread_finish(thread);
 	}
-	task_finish(NULL);
+	thread_finish(NULL);
 }
 
 static void it_says_how_far_it_is(void)
 {
 	struct work work = { 0 };
-	struct task *task = start(&work);
-	const struct progress *progress = task_progress(task);
+	struct thread *thread = start(&work);
+	const struct progress *progress = thread_progress(thread);
 
 	CHECK_EQUAL_UINT(atomic_load(&progress->phase), 7);
 	CHECK_EQUAL_UINT(atomic_load(&progress->total), 100);
 	while (atomic_load(&progress->done) < 10)
-		task_wait(task, 1);
-	task_finish(task);               /* and stops when it is told */
+		thread_wait(thread, 1);
+	thread_finish(thread);               /* and stops when it is told */
 }
 
 static void nobody_has_to_look(void)
@@ -109,30 +109,30 @@ static void signals_go_to_who_was_there(void)
 {
 	struct sigaction action = { .sa_handler = count_signal };
 	struct work work = { 0 };
-	struct task *task = start(&work);
+	struct thread *thread = start(&work);
 
 	CHECK(work.blocked);
 	CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
 	CHECK(kill(getpid(), SIGUSR1) == 0);
 	CHECK_EQUAL_INT(signals, 1);
-	task_finish(task);
+	thread_finish(thread);
 }
 
 static void a_test_s_limit_of_memory_goes_along(void)
 {
 	struct work work = { 0 };
-	struct task *task;
+	struct thread *thread;
 
 	memory_fail_after(0);
-	CHECK_EQUAL_INT(task_start(&task, run, &work, &failure), ERR_NO_MEMORY);
-	CHECK(task == NULL);
+	CHECK_EQUAL_INT(thread_start(&thread, run, &work, &failure), ERR_NO_MEMORY);
+	CHECK(thread == NULL);
 	for (int once = 0; once < 2; once++) {
 		memory_limit_as((struct memory_limit){ 5, once });
-		task = start(&work);
+		thread = start(&work);
 		memory_fail_after(-1);
 		CHECK_EQUAL_INT(work.memory.requests, 4);
 		CHECK_EQUAL_INT(work.memory.once, once);
-		task_finish(task);
+		thread_finish(thread);
 		atomic_store(&work.running, false);
 	}
 }
@@ -141,14 +141,14 @@ static void without_a_descriptor_there_is_none(void)
 {
 	struct rlimit before, none;
 	struct work work = { 0 };
-	struct task *task;
+	struct thread *thread;
 
 	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
 	none = (struct rlimit){ 0, before.rlim_max };
 	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
-	CHECK_EQUAL_INT(task_start(&task, run, &work, &failure), ERR_STORE);
+	CHECK_EQUAL_INT(thread_start(&thread, run, &work, &failure), ERR_STORE);
 	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
-	CHECK(task == NULL);
+	CHECK(thread == NULL);
 	CHECK(strstr(failure.message, "no thread can be started") != NULL);
 }
 
@@ -156,18 +156,18 @@ static void without_a_descriptor_there_is_none(void)
 static void finish_inherited(struct child *parent, void *context)
 {
 	(void)parent;
-	task_finish(context);
+	thread_finish(context);
 }
 
 static void a_child_only_forgets_it(void)
 {
 	struct work work = { 0 };
-	struct task *task = start(&work);
-	struct child child = child_start(finish_inherited, task);
+	struct thread *thread = start(&work);
+	struct child child = child_start(finish_inherited, thread);
 
 	child_end(&child);
-	CHECK_EQUAL_INT(task_result(task, &failure), END);
-	task_finish(task);
+	CHECK_EQUAL_INT(thread_result(thread, &failure), END);
+	thread_finish(thread);
 }
 
 int main(void)
