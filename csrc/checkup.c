@@ -11,12 +11,12 @@
 
 #include "base/memory.h"
 #include "database.h"
-#include "sys/apart.h"
+#include "os/child_process.h"
 
 struct tide_checkup {
 	pid_t pid;                   /* whose it is */
 	struct thread *thread;           /* one of the two; NULL */
-	struct apart *apart;
+	struct child_process *child;
 	struct store *store;         /* NULL: the file at the path */
 	struct tide_report report;
 	uint32_t stale_readers;      /* cleared before it began */
@@ -110,18 +110,18 @@ static void run_apart(void *context, struct progress *progress, struct buffer *s
 	buffer_release(&text);
 }
 
-int tide_checkup_apart(struct tide_checkup **out, const char *path, uint32_t patience_ms,
+int tide_checkup_isolated(struct tide_checkup **out, const char *path, uint32_t patience_ms,
 	struct failure *failure)
 {
 	struct tide_checkup *checkup;
-	struct apart_work work = { .run = run_apart, .patience_ms = patience_ms };
+	struct child_process_work work = { .run = run_apart, .patience_ms = patience_ms };
 	int err = new_checkup(&checkup, path, failure);
 
 	*out = NULL;
 	if (err)
 		return err;
 	work.context = checkup->path;
-	err = apart_start(&checkup->apart, &work, failure);
+	err = child_process_start(&checkup->child, &work, failure);
 	if (err)
 		tide_checkup_finish(checkup);
 	else
@@ -129,7 +129,7 @@ int tide_checkup_apart(struct tide_checkup **out, const char *path, uint32_t pat
 	return err;
 }
 
-static void note_end(struct tide_report *report, const struct apart_end *end)
+static void note_end(struct tide_report *report, const struct child_process_end *end)
 {
 	static const char format[] = "%d\t\t\t\t0\tthe file could not be checked to the end: the"
 		" process that did it %s%d\n";
@@ -160,12 +160,12 @@ static int read_outcome(struct tide_report *report, struct slice said, struct fa
 	return outcome.err;
 }
 
-static int apart_outcome(struct tide_checkup *checkup, struct failure *failure)
+static int child_process_outcome(struct tide_checkup *checkup, struct failure *failure)
 {
 	struct tide_report *report = &checkup->report;
-	struct apart_end end;
+	struct child_process_end end;
 	struct slice said;
-	int err = apart_result(checkup->apart, &said, &end, failure);
+	int err = child_process_result(checkup->child, &said, &end, failure);
 
 	if (err)
 		return err;
@@ -188,7 +188,7 @@ int tide_checkup_result(struct tide_checkup *checkup, const struct tide_report *
 	if (checkup->pid != getpid())
 		return fail(failure, ERR_FORKED);
 	return checkup->thread ? thread_result(checkup->thread, failure)
-		: apart_outcome(checkup, failure);
+		: child_process_outcome(checkup, failure);
 }
 
 void tide_checkup_wait(const struct tide_checkup *checkup, uint32_t ms)
@@ -196,13 +196,13 @@ void tide_checkup_wait(const struct tide_checkup *checkup, uint32_t ms)
 	if (checkup->thread)
 		thread_wait(checkup->thread, ms);
 	else
-		apart_wait(checkup->apart, ms);
+		child_process_wait(checkup->child, ms);
 }
 
 int tide_checkup_descriptor(const struct tide_checkup *checkup)
 {
 	return checkup->thread ? thread_descriptor(checkup->thread)
-		: apart_descriptor(checkup->apart);
+		: child_process_descriptor(checkup->child);
 }
 
 void tide_checkup_finish(struct tide_checkup *checkup)
@@ -210,7 +210,7 @@ void tide_checkup_finish(struct tide_checkup *checkup)
 	if (!checkup)
 		return;
 	thread_finish(checkup->thread);
-	apart_finish(checkup->apart);
+	child_process_finish(checkup->child);
 	buffer_release(&checkup->report.text);
 	memory_free(checkup);
 }

@@ -73,7 +73,7 @@ static void a_sound_file_is_sound_in_every_way(void)
 
 	MUST(tide_checkup_file(&checkup, path, &failure), failure);
 	expect_sound(checkup);
-	MUST(tide_checkup_apart(&checkup, path, 60000, &failure), failure);
+	MUST(tide_checkup_isolated(&checkup, path, 60000, &failure), failure);
 	expect_sound(checkup);
 	tide = open_tide(path);
 	MUST(tide_checkup_start(&checkup, tide, &failure), failure);
@@ -88,9 +88,9 @@ static void why_there_is_nothing_to_check_comes_back(void)
 	const struct tide_report *report;
 	struct tide_checkup *checkup;
 
-	for (int apart = 0; apart < 2; apart++) {
-		if (apart)
-			MUST(tide_checkup_apart(&checkup, path, 60000, &failure), failure);
+	for (int child = 0; child < 2; child++) {
+		if (child)
+			MUST(tide_checkup_isolated(&checkup, path, 60000, &failure), failure);
 		else
 			MUST(tide_checkup_file(&checkup, path, &failure), failure);
 		failure = (struct failure){ 0 };
@@ -123,7 +123,7 @@ static void all_that_is_wrong_comes_back(void)
 	tide_close(tide);
 	MUST(tide_check_file(path, &whole, &failure), failure);
 	CHECK(whole.problems > 1000 && whole.text.len > 70000);
-	MUST(tide_checkup_apart(&checkup, path, 60000, &failure), failure);
+	MUST(tide_checkup_isolated(&checkup, path, 60000, &failure), failure);
 	CHECK_EQUAL_INT(result_of(checkup, &report), 0);
 	CHECK_EQUAL_UINT(report->problems, whole.problems);
 	CHECK_BYTES(report->text.data, report->text.len, whole.text.data, whole.text.len);
@@ -152,7 +152,7 @@ static void a_process_may_not_come_back(void)
 	struct tide_checkup *checkup;
 
 	for (reader_is = KILLED; reader_is <= STUCK; reader_is++) {
-		MUST(tide_checkup_apart(&checkup, path, 200, &failure), failure);
+		MUST(tide_checkup_isolated(&checkup, path, 200, &failure), failure);
 		CHECK_EQUAL_INT(result_of(checkup, &report), 0);
 		CHECK_EQUAL_UINT(report->problems, 1);
 		said_is(report, ends[reader_is]);

@@ -1,5 +1,5 @@
-/* apart.c - work done in a child process, so that its end is not ours. */
-#include "sys/apart.h"
+/* child_process.c - work done in a child process, so that its end is not ours. */
+#include "os/child_process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 /* At most so much time without progress lies between two looks. */
 #define LOOK_COUNTS_MS 100
 
-struct apart {
+struct child_process {
 	pid_t parent;
 	pid_t child;                 /* 0: it has ended, and what it said is here */
 	int fd;                      /* what it says */
@@ -28,7 +28,7 @@ struct apart {
 	uint64_t looked_ms;
 	uint64_t seen;               /* of the progress */
 	struct buffer said;
-	struct apart_end end;
+	struct child_process_end end;
 };
 
 static int no_child(struct failure *failure, int system, const char *what)
@@ -66,7 +66,7 @@ static void be_stopped_with_others(void)
 }
 
 /* It goes with its parent: who could tell that it hangs, would be gone. */
-_Noreturn static void be_child(const struct apart_work *work, pid_t parent, int fd,
+_Noreturn static void be_child(const struct child_process_work *work, pid_t parent, int fd,
 	struct progress *progress)
 {
 	struct buffer said = { 0 };
@@ -107,7 +107,7 @@ static pid_t fork_without_signals(void)
 
 /* --- starting --- */
 
-static int start_child(struct apart *apart, const struct apart_work *work,
+static int start_child(struct child_process *child, const struct child_process_work *work,
 	struct failure *failure)
 {
 	int ends[2];
@@ -115,149 +115,151 @@ static int start_child(struct apart *apart, const struct apart_work *work,
 
 	if (pipe2(ends, O_CLOEXEC))
 		return no_child(failure, errno, "a pipe");
-	apart->fd = ends[0];
-	apart->child = fork_without_signals();
+	child->fd = ends[0];
+	child->child = fork_without_signals();
 	system = errno;
-	if (apart->child == 0) {
+	if (child->child == 0) {
 		close(ends[0]);
-		be_child(work, apart->parent, ends[1], apart->progress);
+		be_child(work, child->parent, ends[1], child->progress);
 	}
 	close(ends[1]);
-	if (apart->child > 0)
+	if (child->child > 0)
 		return 0;
-	apart->child = 0;
+	child->child = 0;
 	return no_child(failure, system, "a child process");
 }
 
-int apart_start(struct apart **out, const struct apart_work *work, struct failure *failure)
+int child_process_start(struct child_process **out, const struct child_process_work *work,
+	struct failure *failure)
 {
-	struct apart *apart = memory_alloc_zeroed(sizeof *apart);
+	struct child_process *child = memory_alloc_zeroed(sizeof *child);
 	int err;
 
 	*out = NULL;
-	if (!apart)
+	if (!child)
 		return fail(failure, ERR_NO_MEMORY);
-	apart->fd = -1;
-	apart->parent = getpid();
-	apart->patience_ms = work->patience_ms;
-	apart->looked_ms = clock_elapsed_ms(clock_system());
-	apart->progress = mmap(NULL, sizeof *apart->progress, PROT_READ | PROT_WRITE,
+	child->fd = -1;
+	child->parent = getpid();
+	child->patience_ms = work->patience_ms;
+	child->looked_ms = clock_elapsed_ms(clock_system());
+	child->progress = mmap(NULL, sizeof *child->progress, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (apart->progress == MAP_FAILED)
+	if (child->progress == MAP_FAILED)
 		err = no_child(failure, errno, "memory to share with a child process");
 	else
-		err = start_child(apart, work, failure);
+		err = start_child(child, work, failure);
 	if (err)
-		apart_finish(apart);
+		child_process_finish(child);
 	else
-		*out = apart;
+		*out = child;
 	return err;
 }
 
 /* --- watching it --- */
 
-int apart_descriptor(const struct apart *apart)
+int child_process_descriptor(const struct child_process *child)
 {
-	return apart->fd;
+	return child->fd;
 }
 
-static bool is_readable(const struct apart *apart, int ms)
+static bool is_readable(const struct child_process *child, int ms)
 {
-	struct pollfd said = { .fd = apart->fd, .events = POLLIN };
+	struct pollfd said = { .fd = child->fd, .events = POLLIN };
 
 	return poll(&said, 1, ms) > 0;
 }
 
-void apart_wait(const struct apart *apart, uint32_t ms)
+void child_process_wait(const struct child_process *child, uint32_t ms)
 {
-	if (apart->child)
-		is_readable(apart, ms < 1000000 ? (int)ms : 1000000);
+	if (child->child)
+		is_readable(child, ms < 1000000 ? (int)ms : 1000000);
 }
 
 /* Takes some of what there is. False at the end. */
-static bool take(struct apart *apart)
+static bool take(struct child_process *child)
 {
-	uint8_t *room = buffer_room(&apart->said, 65536);
+	uint8_t *room = buffer_room(&child->said, 65536);
 	ssize_t got;
 
 	if (!room)
 		return false;
-	got = read(apart->fd, room, 65536);
+	got = read(child->fd, room, 65536);
 	if (got > 0)
-		apart->said.len += (size_t)got;
+		child->said.len += (size_t)got;
 	return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
 /* Has it shown no sign of life for too long? */
-static bool is_still(struct apart *apart, bool has_said)
+static bool is_still(struct child_process *child, bool has_said)
 {
-	uint64_t done = atomic_load(&apart->progress->done);
+	uint64_t done = atomic_load(&child->progress->done);
 	uint64_t now = clock_elapsed_ms(clock_system());
-	uint64_t passed = now - apart->looked_ms;
+	uint64_t passed = now - child->looked_ms;
 
-	apart->looked_ms = now;
-	if (has_said || done != apart->seen)
-		apart->still_ms = 0;
+	child->looked_ms = now;
+	if (has_said || done != child->seen)
+		child->still_ms = 0;
 	else
-		apart->still_ms += passed < LOOK_COUNTS_MS ? passed : LOOK_COUNTS_MS;
-	apart->seen = done;
-	return apart->still_ms > apart->patience_ms;
+		child->still_ms += passed < LOOK_COUNTS_MS ? passed : LOOK_COUNTS_MS;
+	child->seen = done;
+	return child->still_ms > child->patience_ms;
 }
 
-static void await(struct apart *apart)
+static void await(struct child_process *child)
 {
 	int status = 0;
 	pid_t got;
 
 	do
-		got = waitpid(apart->child, &status, 0);
+		got = waitpid(child->child, &status, 0);
 	while (got < 0 && errno == EINTR);
-	if (got == apart->child && WIFSIGNALED(status))
-		apart->end.signal = WTERMSIG(status);
-	if (got == apart->child && WIFEXITED(status))
-		apart->end.status = WEXITSTATUS(status);
-	apart->child = 0;
+	if (got == child->child && WIFSIGNALED(status))
+		child->end.signal = WTERMSIG(status);
+	if (got == child->child && WIFEXITED(status))
+		child->end.status = WEXITSTATUS(status);
+	child->child = 0;
 }
 
-static bool has_ended(struct apart *apart)
+static bool has_ended(struct child_process *child)
 {
 	bool has_said = false, is_open = true;
 
-	while (is_open && is_readable(apart, 0)) {
+	while (is_open && is_readable(child, 0)) {
 		has_said = true;
-		is_open = take(apart);
+		is_open = take(child);
 	}
-	if (is_open && !is_still(apart, has_said))
+	if (is_open && !is_still(child, has_said))
 		return false;
-	apart->end.hung = is_open;
-	if (is_open || buffer_error(&apart->said))
-		kill(apart->child, SIGKILL);
-	await(apart);
+	child->end.hung = is_open;
+	if (is_open || buffer_error(&child->said))
+		kill(child->child, SIGKILL);
+	await(child);
 	return true;
 }
 
-int apart_result(struct apart *apart, struct slice *said, struct apart_end *end,
+int child_process_result(struct child_process *child, struct slice *said,
+	struct child_process_end *end,
 	struct failure *failure)
 {
-	if (apart->child && !has_ended(apart))
+	if (child->child && !has_ended(child))
 		return END;
-	*said = buffer_slice(&apart->said);
-	*end = apart->end;
-	return buffer_error(&apart->said) ? fail(failure, buffer_error(&apart->said)) : 0;
+	*said = buffer_slice(&child->said);
+	*end = child->end;
+	return buffer_error(&child->said) ? fail(failure, buffer_error(&child->said)) : 0;
 }
 
-void apart_finish(struct apart *apart)
+void child_process_finish(struct child_process *child)
 {
-	if (!apart)
+	if (!child)
 		return;
-	if (apart->child && apart->parent == getpid()) {
-		kill(apart->child, SIGKILL);
-		await(apart);
+	if (child->child && child->parent == getpid()) {
+		kill(child->child, SIGKILL);
+		await(child);
 	}
-	if (apart->progress != MAP_FAILED)
-		munmap(apart->progress, sizeof *apart->progress);
-	if (apart->fd >= 0)
-		close(apart->fd);
-	buffer_release(&apart->said);
-	memory_free(apart);
+	if (child->progress != MAP_FAILED)
+		munmap(child->progress, sizeof *child->progress);
+	if (child->fd >= 0)
+		close(child->fd);
+	buffer_release(&child->said);
+	memory_free(child);
 }

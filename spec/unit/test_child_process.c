@@ -1,8 +1,8 @@
-/* test_apart.c - apart.h: children that do well, and children that don't. */
+/* test_child_process.c - apart.h: children that do well, and children that don't. */
 #include <stdatomic.h>
 #include <sys/time.h>
 
-#include "sys/apart.h"
+#include "os/child_process.h"
 #include "unit/child.h"
 
 static struct failure failure;
@@ -45,36 +45,36 @@ static void go_on(void *context, struct progress *progress, struct buffer *said)
 	buffer_put_u8(said, 42);
 }
 
-static struct apart *start(const struct apart_work *work)
+static struct child_process *start(const struct child_process_work *work)
 {
-	struct apart *apart;
+	struct child_process *child;
 
-	CHECK_EQUAL_INT(apart_start(&apart, work, &failure), 0);
-	return apart;
+	CHECK_EQUAL_INT(child_process_start(&child, work, &failure), 0);
+	return child;
 }
 
-static struct apart_end end_of(struct apart *apart, struct slice *said)
+static struct child_process_end end_of(struct child_process *child, struct slice *said)
 {
-	struct apart_end end;
+	struct child_process_end end;
 	int err;
 
-	while ((err = apart_result(apart, said, &end, &failure)) == END)
-		apart_wait(apart, 50);
+	while ((err = child_process_result(child, said, &end, &failure)) == END)
+		child_process_wait(child, 50);
 	CHECK_EQUAL_INT(err, 0);
 	return end;
 }
 
 /* What it said is copied. */
-static struct apart_end run(const struct apart_work *work, struct buffer *said)
+static struct child_process_end run(const struct child_process_work *work, struct buffer *said)
 {
-	struct apart *apart = start(work);
+	struct child_process *child = start(work);
 	struct slice text;
-	struct apart_end end = end_of(apart, &text);
+	struct child_process_end end = end_of(child, &text);
 
 	buffer_clear(said);
 	buffer_put_slice(said, text);
 	CHECK_EQUAL_INT(buffer_error(said), 0);
-	apart_finish(apart);
+	child_process_finish(child);
 	return end;
 }
 
@@ -83,8 +83,8 @@ static void what_is_said_comes_back(void)
 	struct buffer said = { 0 };
 
 	for (size_t len = 0; len < 1000000; len = len * 3 + 1) {
-		struct apart_work work = { say_much, &len, 60000 };
-		struct apart_end end = run(&work, &said);
+		struct child_process_work work = { say_much, &len, 60000 };
+		struct child_process_end end = run(&work, &said);
 
 		CHECK(!end.signal && !end.status && !end.hung);
 		CHECK_EQUAL_UINT(said.len, len);
@@ -97,8 +97,8 @@ static void what_is_said_comes_back(void)
 static void a_crash_is_told(void)
 {
 	struct buffer said = { 0 };
-	struct apart_work work = { crash, NULL, 60000 };
-	struct apart_end end = run(&work, &said);
+	struct child_process_work work = { crash, NULL, 60000 };
+	struct child_process_end end = run(&work, &said);
 
 	CHECK_EQUAL_INT(end.signal, SIGSEGV);
 	CHECK(!end.hung && said.len == 0);
@@ -108,8 +108,8 @@ static void a_crash_is_told(void)
 static void who_stands_still_is_ended(void)
 {
 	struct buffer said = { 0 };
-	struct apart_work work = { hang, NULL, 200 };
-	struct apart_end end = run(&work, &said);
+	struct child_process_work work = { hang, NULL, 200 };
+	struct child_process_end end = run(&work, &said);
 
 	CHECK(end.hung && end.signal == SIGKILL);
 	buffer_release(&said);
@@ -118,8 +118,8 @@ static void who_stands_still_is_ended(void)
 static void who_goes_on_is_waited_for(void)
 {
 	struct buffer said = { 0 };
-	struct apart_work work = { go_on, NULL, 2000 };
-	struct apart_end end = run(&work, &said);
+	struct child_process_work work = { go_on, NULL, 2000 };
+	struct child_process_end end = run(&work, &said);
 
 	CHECK(!end.hung && !end.signal && said.len == 1 && said.data[0] == 42);
 	buffer_release(&said);
@@ -147,8 +147,8 @@ static void signals_end_nothing(void)
 {
 	static const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never;
 	struct buffer said = { 0 };
-	struct apart_work work = { go_on, NULL, 2000 };
-	struct apart_end end;
+	struct child_process_work work = { go_on, NULL, 2000 };
+	struct child_process_end end;
 
 	handle(SIGALRM);
 	handle(SIGCHLD);
@@ -157,7 +157,7 @@ static void signals_end_nothing(void)
 	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
 	CHECK(!end.hung && !end.signal && said.len == 1 && said.data[0] == 42);
 	CHECK(signals > 100);
-	work = (struct apart_work){ hang, NULL, 200 };
+	work = (struct child_process_work){ hang, NULL, 200 };
 	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
 	end = run(&work, &said);
 	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
@@ -171,19 +171,19 @@ static void signals_end_nothing(void)
 static void a_signal_ends_one_wait(void)
 {
 	static const struct itimerval soon = { { 0, 50000 }, { 0, 50000 } }, never;
-	struct apart_work work = { hang, NULL, 60000 };
-	struct apart *apart = start(&work);
-	struct apart_end end;
+	struct child_process_work work = { hang, NULL, 60000 };
+	struct child_process *child = start(&work);
+	struct child_process_end end;
 	struct slice said;
 
 	handle(SIGALRM);
 	signals = 0;
 	CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);
-	apart_wait(apart, 1000000);
+	child_process_wait(child, 1000000);
 	CHECK(signals > 0);
 	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
-	CHECK_EQUAL_INT(apart_result(apart, &said, &end, &failure), END);
-	apart_finish(apart);
+	CHECK_EQUAL_INT(child_process_result(child, &said, &end, &failure), END);
+	child_process_finish(child);
 	signal(SIGALRM, SIG_DFL);
 }
 
@@ -199,9 +199,9 @@ static void get_signals(void *context, struct progress *progress, struct buffer 
 
 static void its_hosts_handlers_are_not_for_it(void)
 {
-	struct apart_work work = { get_signals, NULL, 60000 };
+	struct child_process_work work = { get_signals, NULL, 60000 };
 	struct buffer said = { 0 };
-	struct apart_end end;
+	struct child_process_end end;
 
 	signals = 0;
 	handle(SIGUSR1);
@@ -216,18 +216,18 @@ static void its_hosts_handlers_are_not_for_it(void)
  * reason to lose patience. */
 static void only_time_that_is_asked_in_counts(void)
 {
-	struct apart_work work = { hang, NULL, 300 };
-	struct apart *apart = start(&work);
-	struct apart_end end;
+	struct child_process_work work = { hang, NULL, 300 };
+	struct child_process *child = start(&work);
+	struct child_process_end end;
 	struct slice said;
 
 	for (int i = 0; i < 2; i++) {
 		usleep(400000);
-		CHECK_EQUAL_INT(apart_result(apart, &said, &end, &failure), END);
+		CHECK_EQUAL_INT(child_process_result(child, &said, &end, &failure), END);
 	}
-	end = end_of(apart, &said);
+	end = end_of(child, &said);
 	CHECK(end.hung && end.signal == SIGKILL);
-	apart_finish(apart);
+	child_process_finish(child);
 }
 
 /* --- when it is not waited for any more: the child is gone, and its end of the pipe --- */
@@ -248,60 +248,60 @@ static bool is_gone(int from)
 	return read(from, &byte, 1) == 0;
 }
 
-static struct apart *hangs(int ends[2])
+static struct child_process *hangs(int ends[2])
 {
-	struct apart_work work = { hang_with_pipe, ends, 60000 };
-	struct apart *apart;
+	struct child_process_work work = { hang_with_pipe, ends, 60000 };
+	struct child_process *child;
 	char byte;
 
 	CHECK(pipe(ends) == 0);
-	apart = start(&work);
+	child = start(&work);
 	close(ends[1]);
 	CHECK(read(ends[0], &byte, 1) == 1);
-	return apart;
+	return child;
 }
 
 static void who_is_finished_is_ended(void)
 {
 	int ends[2];
-	struct apart *apart = hangs(ends);
+	struct child_process *child = hangs(ends);
 
-	apart_finish(apart);
+	child_process_finish(child);
 	CHECK(is_gone(ends[0]));
 	close(ends[0]);
-	apart_finish(NULL);
+	child_process_finish(NULL);
 }
 
 static void finish_of_another(struct child *self, void *context)
 {
 	(void)self;
-	apart_finish(context);
+	child_process_finish(context);
 }
 
 static void a_fork_does_not_end_it(void)
 {
 	int ends[2];
-	struct apart *apart = hangs(ends);
-	struct child child = child_start(finish_of_another, apart);
-	struct apart_end end;
+	struct child_process *child = hangs(ends);
+	struct child child = child_start(finish_of_another, child);
+	struct child_process_end end;
 	struct slice said;
 
 	child_end(&child);
-	apart_wait(apart, 100);
-	CHECK_EQUAL_INT(apart_result(apart, &said, &end, &failure), END);
-	apart_finish(apart);
+	child_process_wait(child, 100);
+	CHECK_EQUAL_INT(child_process_result(child, &said, &end, &failure), END);
+	child_process_finish(child);
 	CHECK(is_gone(ends[0]));
 	close(ends[0]);
 }
 
 static void hang_apart(struct child *parent, void *context)
 {
-	struct apart_work work = { hang_with_pipe, context, 60000 };
+	struct child_process_work work = { hang_with_pipe, context, 60000 };
 	struct slice said;
-	struct apart *apart = start(&work);
+	struct child_process *child = start(&work);
 
 	(void)parent;
-	end_of(apart, &said);
+	end_of(child, &said);
 }
 
 static void it_does_not_outlive_its_parent(void)

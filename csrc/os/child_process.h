@@ -1,4 +1,4 @@
-/* apart.h - work done in a child process, so that its end is not ours.
+/* child_process.h - work done in a child process, so that its end is not ours.
  *
  * For what may crash or never end. The child is a fork: it does its work, writes
  * what it found and is gone, without a finalizer of the host's ever running in
@@ -6,8 +6,8 @@
  * it is waited for: by whoever started it, who sleeps, or polls a descriptor,
  * and asks.
  */
-#ifndef SYS_APART_H
-#define SYS_APART_H
+#ifndef OS_CHILD_PROCESS_H
+#define OS_CHILD_PROCESS_H
 
 #include <stdint.h>
 
@@ -15,29 +15,30 @@
 #include "base/error.h"
 #include "os/thread.h"
 
-struct apart_work {
+struct child_process_work {
 	/* Runs in the child; what it puts into `said` is brought back. */
 	void (*run)(void *context, struct progress *progress, struct buffer *said);
 	void *context;
 	uint32_t patience_ms;    /* without progress; then the child is killed */
 };
 
-struct apart_end {
+struct child_process_end {
 	int signal;              /* that ended it; 0: none */
 	int status;              /* that it exited with; 0: all is well */
 	bool hung;               /* it was killed for want of progress */
 };
 
-struct apart;
+struct child_process;
 
 /* STORE, NO_MEMORY when it can't be started. */
-int apart_start(struct apart **apart, const struct apart_work *work, struct failure *failure);
+int child_process_start(struct child_process **child, const struct child_process_work *work,
+	struct failure *failure);
 
 /* Readable when there is something to ask about; it may have ended, or not. */
-int apart_descriptor(const struct apart *apart);
+int child_process_descriptor(const struct child_process *child);
 
 /* Sleeps until then, or so many ms (1,000,000 at most), or until a signal. */
-void apart_wait(const struct apart *apart, uint32_t ms);
+void child_process_wait(const struct child_process *child, uint32_t ms);
 
 /* END while it goes on. Then 0, whatever became of it, with what it said, which is
  * lent; NO_MEMORY when there is no room for that.
@@ -45,11 +46,12 @@ void apart_wait(const struct apart *apart, uint32_t ms);
  * This is where patience is had: ask about ten times a second. Time counts as
  * without progress only as far as it was asked so often: who was stopped, child
  * and all, or slept with the machine, finds it as patient as before. */
-int apart_result(struct apart *apart, struct slice *said, struct apart_end *end,
+int child_process_result(struct child_process *child, struct slice *said,
+	struct child_process_end *end,
 	struct failure *failure);
 
 /* Ends it, if need be, and frees it. In a child of fork, whose it is not, it only
  * frees. NULL is fine. */
-void apart_finish(struct apart *apart);
+void child_process_finish(struct child_process *child);
 
 #endif
