@@ -15,9 +15,9 @@
 
 #include "base/memory.h"
 #include "os/address_space.h"
+#include "os/fd_links.h"
 #include "os/file_system.h"
 #include "os/temporary.h"
-#include "sys/links.h"
 #include "sys/lmdb_store.h"
 #include "sys/survey.h"
 
@@ -187,15 +187,15 @@ static bool is_transient(int rc)
 static int open_by_descriptor(struct store *store, int fd, const char *path, unsigned flags,
 	struct failure *failure)
 {
-	struct links links;
+	struct fd_links links;
 	int lock_fd = flags & MDB_NOLOCK ? -1 : store->lock.fd;
-	int err = links_make(&links, fd, lock_fd, path, failure);
+	int err = fd_links_make(&links, fd, lock_fd, path, failure);
 	int rc;
 
 	if (err)
 		return err;
 	rc = mdb_env_open(store->env, links.path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
-	links_remove(&links);
+	fd_links_remove(&links);
 	if (rc == MDB_VERSION_MISMATCH)      /* the lock file's: pages_look passed the data file */
 		return fail_as(failure, ERR_BUSY,
 			"%s: a program with another version of LMDB, whose"

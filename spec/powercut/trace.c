@@ -145,7 +145,7 @@ static bool is_the_directory(const char *path)
 	return strlen(path) == len && strncmp(path, base, len) == 0;
 }
 
-/* The name of an open file: LMDB opens links to descriptors (sys/links.h). */
+/* The name of an open file: LMDB opens links to descriptors (os/fd_links.h). */
 static enum name name_of_open(const struct call *call, long fd)
 {
 	enum name name = name_of(call->path);

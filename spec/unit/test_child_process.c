@@ -282,11 +282,11 @@ static void a_fork_does_not_end_it(void)
 {
 	int ends[2];
 	struct child_process *child = hangs(ends);
-	struct child child = child_start(finish_of_another, child);
+	struct child other = child_start(finish_of_another, child);
 	struct child_process_end end;
 	struct slice said;
 
-	child_end(&child);
+	child_end(&other);
 	child_process_wait(child, 100);
 	CHECK_EQUAL_INT(child_process_result(child, &said, &end, &failure), END);
 	child_process_finish(child);

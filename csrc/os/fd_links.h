@@ -1,4 +1,4 @@
-/* links.h - names for open descriptors: LMDB opens files by name, and gets these.
+/* fd_links.h - names for open descriptors: LMDB opens files by name, and gets these.
  *
  * LMDB opens the data file twice and the lock file once. Were it given the name of
  * the database, that would be resolved again after the files were
@@ -10,12 +10,12 @@
  * names, and serve all processes of the user. If that directory can't be had, or
  * another user has made it, they are in a new one that is removed again.
  */
-#ifndef SYS_LINKS_H
-#define SYS_LINKS_H
+#ifndef OS_FD_LINKS_H
+#define OS_FD_LINKS_H
 
 #include "os/file.h"
 
-struct links {
+struct fd_links {
 	char directory[PATH_MAX];    /* to be removed; empty: none */
 	char path[PATH_MAX];         /* for LMDB; it adds "-lock" for the lock file */
 };
@@ -24,8 +24,8 @@ struct links {
  * one. beside is the database's path: if no directory for temporary files can be
  * used, the one of the database is. Without /proc the name is `beside` itself.
  * DISK_FULL, PERMISSION, STORE. */
-int links_make(struct links *links, int data_fd, int lock_fd, const char *beside,
+int fd_links_make(struct fd_links *links, int data_fd, int lock_fd, const char *beside,
 	struct failure *failure);
-void links_remove(struct links *links);
+void fd_links_remove(struct fd_links *links);
 
 #endif

@@ -1,9 +1,9 @@
-/* test_links.c - links.h: what LMDB opens is what was checked. */
+/* test_fd_links.c - links.h: what LMDB opens is what was checked. */
 #include <dlfcn.h>
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "sys/links.h"
+#include "os/fd_links.h"
 #include "unit/files.h"
 #include "unit/stores.h"
 
@@ -67,21 +67,21 @@ static bool leads_to(const char *path, int fd)
 static void the_names_lead_to_the_descriptors(void)
 {
 	int data = make_file("data", "data"), lock = make_file("lock", "lock");
-	struct links links;
+	struct fd_links links;
 	char path[PATH_MAX + 10], lock_path[PATH_MAX + 10];
 
-	MUST(links_make(&links, data, lock, store_path("x.tide"), &failure), failure);
+	MUST(fd_links_make(&links, data, lock, store_path("x.tide"), &failure), failure);
 	snprintf(path, sizeof path, "%s", links.path);
 	snprintf(lock_path, sizeof lock_path, "%s-lock", links.path);
 	CHECK(leads_to(path, data) && leads_to(lock_path, lock));
 	CHECK(!links.directory[0]);
-	links_remove(&links);
-	MUST(links_make(&links, data, lock, store_path("y.tide"), &failure), failure);
+	fd_links_remove(&links);
+	MUST(fd_links_make(&links, data, lock, store_path("y.tide"), &failure), failure);
 	CHECK(strcmp(links.path, path) == 0);    /* they serve again */
 
-	MUST(links_make(&links, data, -1, store_path("x.tide"), &failure), failure);
+	MUST(fd_links_make(&links, data, -1, store_path("x.tide"), &failure), failure);
 	CHECK(leads_to(links.path, data) && !links.directory[0]);
-	links_remove(&links);
+	fd_links_remove(&links);
 	close(data);
 	close(lock);
 }
@@ -91,18 +91,18 @@ static void a_directory_of_another_user_is_not_used(void)
 {
 	int data = make_file("data", "data"), lock = make_file("lock", "lock");
 	char path[PATH_MAX + 10], directory[PATH_MAX];
-	struct links links;
+	struct fd_links links;
 	struct stat stat;
 
 	common_is_foreign = true;
-	MUST(links_make(&links, data, lock, store_path("x.tide"), &failure), failure);
+	MUST(fd_links_make(&links, data, lock, store_path("x.tide"), &failure), failure);
 	common_is_foreign = false;
 	snprintf(path, sizeof path, "%s-lock", links.path);
 	snprintf(directory, sizeof directory, "%s", links.directory);
 	CHECK(directory[0] && leads_to(links.path, data) && leads_to(path, lock));
 	CHECK(lstat(directory, &stat) == 0 && (stat.st_mode & 0777) == 0700);
-	links_remove(&links);
-	links_remove(&links);
+	fd_links_remove(&links);
+	fd_links_remove(&links);
 	CHECK(lstat(directory, &stat) != 0);
 	close(data);
 	close(lock);
@@ -110,12 +110,12 @@ static void a_directory_of_another_user_is_not_used(void)
 
 static void without_proc_it_is_the_name(void)
 {
-	struct links links;
+	struct fd_links links;
 
 	without_proc = true;
-	MUST(links_make(&links, 0, 1, "/some/where", &failure), failure);
+	MUST(fd_links_make(&links, 0, 1, "/some/where", &failure), failure);
 	CHECK(strcmp(links.path, "/some/where") == 0);
-	links_remove(&links);
+	fd_links_remove(&links);
 	store_close(open_small(store_path("noproc.tide")));
 	without_proc = false;
 	store_close(open_small(store_path("noproc.tide")));

@@ -1,5 +1,5 @@
-/* links.c - names for open descriptors: LMDB opens files by name, and gets these. */
-#include "sys/links.h"
+/* fd_links.c - names for open descriptors: LMDB opens files by name, and gets these. */
+#include "os/fd_links.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,13 +32,13 @@ static int make_link(int fd, const char *path)
 	return strcmp(found, to) == 0 ? 0 : EEXIST;
 }
 
-static void name_lock(char path[PATH_MAX + 8], const struct links *links)
+static void name_lock(char path[PATH_MAX + 8], const struct fd_links *links)
 {
 	snprintf(path, PATH_MAX + 8, "%s-lock", links->path);
 }
 
 /* Returns 0 or an errno. */
-static int make_both(struct links *links, const char *directory, int data_fd, int lock_fd)
+static int make_both(struct fd_links *links, const char *directory, int data_fd, int lock_fd)
 {
 	char lock[PATH_MAX + 8];
 	int system;
@@ -60,7 +60,7 @@ static bool is_private(const char *directory)
 		stat.st_uid == geteuid() && (stat.st_mode & 07777) == 0700;
 }
 
-static bool make_in(struct links *links, const char *parent, int data_fd, int lock_fd)
+static bool make_in(struct fd_links *links, const char *parent, int data_fd, int lock_fd)
 {
 	char directory[PATH_MAX];
 	int len = snprintf(directory, sizeof directory, "%s/" NAME "%lu", parent,
@@ -73,7 +73,7 @@ static bool make_in(struct links *links, const char *parent, int data_fd, int lo
 	return is_private(directory) && make_both(links, directory, data_fd, lock_fd) == 0;
 }
 
-static bool make_in_users_directory(struct links *links, int data_fd, int lock_fd)
+static bool make_in_users_directory(struct fd_links *links, int data_fd, int lock_fd)
 {
 	const char *chosen = getenv("TMPDIR");
 
@@ -84,7 +84,7 @@ static bool make_in_users_directory(struct links *links, int data_fd, int lock_f
 
 /* --- one that is removed again --- */
 
-static int make_in_own_directory(struct links *links, int data_fd, int lock_fd,
+static int make_in_own_directory(struct fd_links *links, int data_fd, int lock_fd,
 	const char *beside, struct failure *failure)
 {
 	int err = file_temporary_directory(links->directory, NAME, beside, failure);
@@ -96,11 +96,11 @@ static int make_in_own_directory(struct links *links, int data_fd, int lock_fd,
 	if (!system)
 		return 0;
 	err = file_fail(failure, system, links->path, "can't be made");
-	links_remove(links);
+	fd_links_remove(links);
 	return err;
 }
 
-int links_make(struct links *links, int data_fd, int lock_fd, const char *beside,
+int fd_links_make(struct fd_links *links, int data_fd, int lock_fd, const char *beside,
 	struct failure *failure)
 {
 	char direct[DESCRIPTOR_PATH_MAX];
@@ -117,7 +117,7 @@ int links_make(struct links *links, int data_fd, int lock_fd, const char *beside
 	return make_in_own_directory(links, data_fd, lock_fd, beside, failure);
 }
 
-void links_remove(struct links *links)
+void fd_links_remove(struct fd_links *links)
 {
 	char lock[PATH_MAX + 8];
 
