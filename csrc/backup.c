@@ -66,7 +66,7 @@ static int check_names(const struct tide_backup *backup, struct failure *failure
 
 static int is_open(const struct tide_backup *backup, int64_t pid, struct failure *failure)
 {
-	return wake_fail_busy(failure, pid, "%s: somebody has it open", backup->path);
+	return fail_busy(failure, pid, "%s: somebody has it open", backup->path);
 }
 
 /* What is there may be replaced if it is a database, and nobody has it open. */
@@ -205,7 +205,7 @@ static struct file_owner owner_of_target(const struct tide_backup *backup)
 /* Claims the file that has the name, if there is one, and the new one: a process that
  * finds either by any name is refused until this ends. */
 static int claim_both(struct tide_backup *backup, struct identity *old,
-	const struct wake *wake, struct failure *failure)
+	const struct shared_page *shared, struct failure *failure)
 {
 	struct file_facts file;
 	int err = file_look(backup->path, &file, failure);
@@ -213,25 +213,25 @@ static int claim_both(struct tide_backup *backup, struct identity *old,
 	if (!err)
 		err = identity_open(old, backup->path, false, failure);
 	if (!err)
-		err = identity_claim(old->fd, backup->path, wake_side(wake), failure);
+		err = identity_claim(old->fd, backup->path, shared_page_side(shared), failure);
 	if (!err)
 		err = file_give_to(backup->temporary.fd, backup->temporary.path,
 			&old->facts.owner, failure);
-	return err < 0 ? err : identity_claim(backup->temporary.fd, NULL, wake_side(wake),
+	return err < 0 ? err : identity_claim(backup->temporary.fd, NULL, shared_page_side(shared),
 		failure);
 }
 
 /* With OPENING of the name held. */
-static int publish_locked(struct tide_backup *backup, const struct wake *wake, bool alone,
+static int publish_locked(struct tide_backup *backup, const struct shared_page *shared, bool alone,
 	struct failure *failure)
 {
 	struct identity old = { .fd = -1 };
-	int err = alone ? 0 : is_open(backup, wake_other(wake), failure);
+	int err = alone ? 0 : is_open(backup, shared_page_other(shared), failure);
 
 	if (!err)
 		err = check_target(backup, failure);
 	if (!err)
-		err = claim_both(backup, &old, wake, failure);
+		err = claim_both(backup, &old, shared, failure);
 	if (!err)
 		err = temporary_publish(&backup->temporary, backup->path, backup->overwrite,
 			failure);
@@ -243,18 +243,18 @@ static int try_to_publish_beside(struct tide_backup *backup, struct failure *fai
 {
 	struct file_owner owner = owner_of_target(backup);
 	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
-	struct wake *wake;
+	struct shared_page *shared;
 	bool alone;
 	int err;
 
 	snprintf(wake_path, sizeof wake_path, "%s-wake", backup->path);
-	err = wake_open(&wake, wake_path, &owner, &alone, failure);
+	err = shared_page_open(&shared, wake_path, &owner, &alone, failure);
 	if (err)
 		return err;
-	err = publish_locked(backup, wake, alone, failure);
+	err = publish_locked(backup, shared, alone, failure);
 	if (alone)                   /* else it is used by another process by now */
-		wake_take_back(wake);
-	wake_close(wake);
+		shared_page_take_back(shared);
+	shared_page_close(shared);
 	return err;
 }
 
@@ -298,7 +298,8 @@ static int publish_in_place(struct tide_backup *backup, struct failure *failure)
 	err = file_give_to(backup->temporary.fd, backup->temporary.path, &owner, failure);
 	if (err)
 		return err;
-	err = identity_claim(backup->temporary.fd, NULL, wake_side(store_wake(backup->store)),
+	err = identity_claim(backup->temporary.fd, NULL,
+		shared_page_side(store_shared_page(backup->store)),
 		failure);
 	return err ? err : temporary_publish(&backup->temporary, backup->path, true, failure);
 }
@@ -319,10 +320,10 @@ static int publish(struct tide_backup *backup, struct progress *progress,
 
 /* --- the task --- */
 
-static int lock_or_stop(struct wake *wake, uint32_t ms, struct progress *progress)
+static int lock_or_stop(struct shared_page *shared, uint32_t ms, struct progress *progress)
 {
 	const struct clock *clock = clock_system();
-	struct lock_waiter waiter = { .wake = wake };
+	struct lock_waiter waiter = { .shared = shared };
 	uint64_t began = clock_elapsed_ms(clock);
 	int err = lock_waiter_try(&waiter);
 
@@ -341,16 +342,16 @@ static int lock_or_stop(struct wake *wake, uint32_t ms, struct progress *progres
 static int take_lock(const struct tide_backup *backup, struct progress *progress,
 	struct failure *failure)
 {
-	struct wake *wake = store_wake(backup->store);
-	int err = lock_or_stop(wake, backup->busy_ms, progress);
+	struct shared_page *shared = store_shared_page(backup->store);
+	int err = lock_or_stop(shared, backup->busy_ms, progress);
 
 	if (err == ERR_BUSY)
-		return wake_fail_busy(failure, wake_owner(wake), "%s", error_text(err));
+		return fail_busy(failure, write_lock_owner(shared), "%s", error_text(err));
 	if (err)
 		return fail(failure, err);
 	err = store_recover_locked(backup->store, failure);
 	if (err)
-		wake_unlock(wake);
+		write_lock_release(shared);
 	return err;
 }
 

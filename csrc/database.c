@@ -66,14 +66,14 @@ static int read_stamp(struct tide *tide, struct failure *failure)
 /* waiter: the caller's place in the queue for the write lock, or NULL. */
 static int begin(struct tide *tide, struct tide_waiter *waiter, struct failure *failure)
 {
-	struct wake *wake = store_wake(tide->store);
-	int err = waiter ? lock_waiter_try(&waiter->lock) : wake_lock_try(wake);
+	struct shared_page *shared = store_shared_page(tide->store);
+	int err = waiter ? lock_waiter_try(&waiter->lock) : write_lock_try(shared);
 
 	if (err)
-		return wake_fail_busy(failure, wake_owner(wake), "%s", error_text(err));
+		return fail_busy(failure, write_lock_owner(shared), "%s", error_text(err));
 	err = transaction_begin(&tide->transaction, failure);
 	if (err)
-		wake_unlock(wake);
+		write_lock_release(shared);
 	return err;
 }
 
@@ -265,7 +265,7 @@ int tide_commit(struct tide *tide, struct failure *failure)
 		return err;
 	}
 	err = transaction_commit(&tide->transaction, failure);
-	wake_unlock(store_wake(tide->store));
+	write_lock_release(store_shared_page(tide->store));
 	return err;
 }
 
@@ -278,7 +278,7 @@ void tide_abort(struct tide *tide)
 		return;
 	}
 	transaction_abort(&tide->transaction);
-	wake_unlock(store_wake(tide->store));
+	write_lock_release(store_shared_page(tide->store));
 }
 
 bool tide_in_transaction(const struct tide *tide)

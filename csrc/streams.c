@@ -133,14 +133,14 @@ int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row 
 
 struct tide_feed {
 	struct feed feed;
-	uint32_t seen;               /* wake_commits of its stream before it last looked, */
+	uint32_t seen;               /* commit_count of its stream before it last looked, */
 	uint64_t looked_ms;          /* and when that was */
 };
 
 /* Before a look: commits from now on are news. */
 static void note_commits(struct tide_feed *feed, const struct tide *tide)
 {
-	feed->seen = wake_commits(store_wake(tide->store), feed->feed.stream);
+	feed->seen = commit_count(store_shared_page(tide->store), feed->feed.stream);
 	feed->looked_ms = tide_elapsed_ms();
 }
 
@@ -217,7 +217,7 @@ uint64_t tide_feed_position(const struct tide_feed *feed)
 
 bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide)
 {
-	uint32_t commits = wake_commits(store_wake(tide->store), feed->feed.stream);
+	uint32_t commits = commit_count(store_shared_page(tide->store), feed->feed.stream);
 
 	/* The next fill reports a failure. */
 	if (store_recover(tide->store, NULL) ||
@@ -229,14 +229,15 @@ bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide)
 
 int tide_feed_wait(const struct tide_feed *feed, struct tide *tide, uint32_t ms)
 {
-	return wake_wait(store_wake(tide->store), feed->feed.stream, feed->seen,
+	return commit_wait(store_shared_page(tide->store), feed->feed.stream, feed->seen,
 		store_wait_ms(tide->store, ms));
 }
 
 bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
 {
 	if (store_recover(tide->store, NULL) ||
-			wake_commits(store_wake(tide->store), feed->feed.stream) != feed->seen)
+			commit_count(store_shared_page(tide->store),
+			feed->feed.stream) != feed->seen)
 		return true;
 	return feed_has_news(&feed->feed, store_last_commit(tide->store)) &&
 		tide_elapsed_ms() - feed->looked_ms >= LOOK_AGAIN_MS;

@@ -154,7 +154,7 @@ void tide_abort(struct tide *tide);
 bool tide_in_transaction(const struct tide *tide);
 
 /* A place in the queue for the write lock, of one thread or one coroutine. A waiter that has
- * waited for some ms goes before every writer that has not (sys/wake.h). Close it when the
+ * waited for some ms goes before every writer that has not (os/shared_page.h). Close it when the
  * transaction has begun or is given up, and before the handle.
  *
  * at_descriptor: it is notified by a tide_bell of TIDE_UNLOCKS, not by tide_waiter_sleep. */

@@ -14,7 +14,7 @@ int tide_waiter_open(struct tide_waiter **out, struct tide *tide, bool at_descri
 	if (!waiter)
 		return fail(failure, ERR_NO_MEMORY);
 	waiter->tide = tide;
-	waiter->lock.wake = store_wake(tide->store);
+	waiter->lock.shared = store_shared_page(tide->store);
 	waiter->lock.at_descriptor = at_descriptor;
 	return 0;
 }
@@ -95,7 +95,7 @@ int tide_bell_open(struct tide_bell **out, struct tide *tide, enum tide_event ev
 	if (!bell)
 		return fail(failure, ERR_NO_MEMORY);
 	bell->tide = tide;
-	err = bell_open(&bell->bell, store_wake(tide->store), kinds[event], failure);
+	err = bell_open(&bell->bell, store_shared_page(tide->store), kinds[event], failure);
 	if (err)
 		memory_free(bell);
 	else
@@ -115,7 +115,7 @@ int tide_bell_wait(const struct tide_bell *bell, uint32_t ms)
 
 uint32_t tide_bell_timeout(const struct tide_bell *bell)
 {
-	return store_wait_ms(bell->tide->store, WAKE_LONGEST_SLEEP_MS);
+	return store_wait_ms(bell->tide->store, WAIT_MAX_MS);
 }
 
 void tide_bell_clear(struct tide_bell *bell)

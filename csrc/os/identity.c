@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "os/file_system.h"
-#include "sys/wake.h"
+#include "os/shared_page.h"
 
 #define CLAIMS_AT (INT64_C(1) << 61)
 #define CLAIMS_END (INT64_C(1) << 62)
@@ -64,7 +64,7 @@ static int set_claim(int fd, short type, int64_t at)
 
 static int fail_claimed(const char *path, int64_t pid, uint64_t side, struct failure *failure)
 {
-	return wake_fail_busy(failure, pid > 0 ? pid : 0, side
+	return fail_busy(failure, pid > 0 ? pid : 0, side
 		? "%s: is open with other side files: under another name, with its"
 			" -lock or -wake removed, or read-only without them"
 		: "%s: is open for writing elsewhere, and can't be read here without its"

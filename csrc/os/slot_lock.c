@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "os/clock.h"
-#include "sys/wake.h"
-#include "sys/wake_page.h"
+#include "os/shared_page.h"
+#include "os/shared_page_layout.h"
 
 #define RETRY_US 100
 #define TRIES 200
@@ -16,65 +16,65 @@
 
 /* The word does not keep the threads of this process apart; wake->in_slots does. So
  * a word with our own pid was left by a process that had the pid before. */
-static bool is_free(const struct wake *wake, uint64_t word)
+static bool is_free(const struct shared_page *shared, uint64_t word)
 {
 	int64_t owner = (int64_t)(word & OWNER);
 
-	return !owner || owner == wake->pid || !wake_has_open(wake, owner);
+	return !owner || owner == shared->pid || !shared_page_has_open(shared, owner);
 }
 
-static bool try(struct wake *wake)
+static bool try(struct shared_page *shared)
 {
-	struct wake_page *page = wake->page;
+	struct shared_page_layout *page = shared->page;
 	bool nobody = false;
 	uint64_t word;
 
-	if (!atomic_compare_exchange_strong(&wake->in_slots, &nobody, true))
+	if (!atomic_compare_exchange_strong(&shared->in_slots, &nobody, true))
 		return false;
 	word = atomic_load(&page->slot_lock);
-	if (is_free(wake, word) && atomic_compare_exchange_strong(&page->slot_lock, &word,
-			((word & ~OWNER) + TAKEN) | (uint64_t)wake->pid))
+	if (is_free(shared, word) && atomic_compare_exchange_strong(&page->slot_lock, &word,
+			((word & ~OWNER) + TAKEN) | (uint64_t)shared->pid))
 		return true;
-	atomic_store(&wake->in_slots, false);
+	atomic_store(&shared->in_slots, false);
 	return false;
 }
 
-int slot_lock_take(struct wake *wake)
+int slot_lock_take(struct shared_page *shared)
 {
-	if (!wake)
+	if (!shared)
 		return 0;
 	for (int tries = 0; tries < TRIES; tries++) {
-		if (try(wake))
+		if (try(shared))
 			return 0;
 		clock_sleep_us(RETRY_US);
 	}
 	return ERR_BUSY;
 }
 
-void slot_lock_release(struct wake *wake)
+void slot_lock_release(struct shared_page *shared)
 {
-	if (!wake)
+	if (!shared)
 		return;
-	atomic_fetch_and(&wake->page->slot_lock, ~OWNER);
-	atomic_store(&wake->in_slots, false);
+	atomic_fetch_and(&shared->page->slot_lock, ~OWNER);
+	atomic_store(&shared->in_slots, false);
 }
 
-int64_t slot_lock_owner(const struct wake *wake)
+int64_t slot_lock_owner(const struct shared_page *shared)
 {
-	return (int64_t)(atomic_load(&wake->page->slot_lock) & OWNER);
+	return (int64_t)(atomic_load(&shared->page->slot_lock) & OWNER);
 }
 
-void slot_lock_writer_begins(struct wake *wake)
+void slot_lock_writer_begins(struct shared_page *shared)
 {
-	atomic_store_explicit(&wake->page->inside, 1, memory_order_relaxed);
+	atomic_store_explicit(&shared->page->inside, 1, memory_order_relaxed);
 }
 
-void slot_lock_writer_ends(struct wake *wake)
+void slot_lock_writer_ends(struct shared_page *shared)
 {
-	atomic_store_explicit(&wake->page->inside, 0, memory_order_release);
+	atomic_store_explicit(&shared->page->inside, 0, memory_order_release);
 }
 
-bool slot_lock_is_needed(const struct wake *wake)
+bool slot_lock_is_needed(const struct shared_page *shared)
 {
-	return atomic_load_explicit(&wake->page->inside, memory_order_relaxed) != 0;
+	return atomic_load_explicit(&shared->page->inside, memory_order_relaxed) != 0;
 }

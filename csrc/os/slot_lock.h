@@ -15,22 +15,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct wake;
+struct shared_page;
 
 /* Acquires the lock, for microseconds as a rule. Returns ERR_BUSY if another thread
  * or process has held it for 20 ms; NULL is fine (a file that is not shared). */
-int slot_lock_take(struct wake *wake);
-void slot_lock_release(struct wake *wake);
+int slot_lock_take(struct shared_page *shared);
+void slot_lock_release(struct shared_page *shared);
 
 /* The pid of the process that has the lock, 0 if none has. */
-int64_t slot_lock_owner(const struct wake *wake);
+int64_t slot_lock_owner(const struct shared_page *shared);
 
 /* Marks the page while the owner of the write lock is inside an LMDB write
  * transaction. slot_lock_is_needed returns true if the last owner died inside:
  * then LMDB's recovery will take the reader mutex, and the slot lock must be held.
  * To be called with the write lock held. */
-void slot_lock_writer_begins(struct wake *wake);
-void slot_lock_writer_ends(struct wake *wake);
-bool slot_lock_is_needed(const struct wake *wake);
+void slot_lock_writer_begins(struct shared_page *shared);
+void slot_lock_writer_ends(struct shared_page *shared);
+bool slot_lock_is_needed(const struct shared_page *shared);
 
 #endif

@@ -34,8 +34,8 @@
 
 #include "os/clock.h"
 #include "os/futex.h"
-#include "sys/wake.h"
-#include "sys/wake_page.h"
+#include "os/shared_page.h"
+#include "os/shared_page_layout.h"
 
 /* The high half of the writer's word counts how often the lock was taken. */
 #define WRITER_PID UINT64_C(0xffffffff)
@@ -85,39 +85,39 @@ struct lock_limits lock_limits_here(void)
 /* --- the word --- */
 
 /* Our pid in the word while the flag is not set: a process that had our pid and has exited. */
-static bool is_held(const struct wake *wake, uint64_t writer)
+static bool is_held(const struct shared_page *shared, uint64_t writer)
 {
-	int64_t owner = wake_writer_pid(writer);
+	int64_t owner = write_lock_pid_of(writer);
 
-	return owner && owner != wake->pid && wake_has_open(wake, owner);
+	return owner && owner != shared->pid && shared_page_has_open(shared, owner);
 }
 
-static void free_word(struct wake *wake)
+static void free_word(struct shared_page *shared)
 {
-	atomic_fetch_and(&wake->page->writer, ~WRITER_PID);
-	atomic_store(&wake->writing, false);
+	atomic_fetch_and(&shared->page->writer, ~WRITER_PID);
+	atomic_store(&shared->writing, false);
 }
 
-int64_t wake_owner(const struct wake *wake)
+int64_t write_lock_owner(const struct shared_page *shared)
 {
-	return wake_writer_pid(atomic_load(&wake->page->writer));
+	return write_lock_pid_of(atomic_load(&shared->page->writer));
 }
 
-static uint32_t times_taken(const struct wake *wake)
+static uint32_t times_taken(const struct shared_page *shared)
 {
-	return (uint32_t)(atomic_load(&wake->page->writer) >> 32);
+	return (uint32_t)(atomic_load(&shared->page->writer) >> 32);
 }
 
 /* --- places --- */
 
 static uint32_t slot_number(uint64_t place)
 {
-	return (uint32_t)(place >> PLACE_SLOT_SHIFT) % WAKE_SLOTS;
+	return (uint32_t)(place >> PLACE_SLOT_SHIFT) % WAITER_SLOTS;
 }
 
-static struct wake_slot *slot_of(const struct wake *wake, uint64_t place)
+static struct waiter_slot *slot_of(const struct shared_page *shared, uint64_t place)
 {
-	return &wake->page->slots[slot_number(place)];
+	return &shared->page->slots[slot_number(place)];
 }
 
 /* Compares tickets modulo their size. */
@@ -131,15 +131,15 @@ static uint64_t bit_of(uint32_t slot)
 	return UINT64_C(1) << slot % 64;
 }
 
-static bool has_waiters(const struct wake_page *page)
+static bool has_waiters(const struct shared_page_layout *page)
 {
 	return atomic_load(&page->waiting[0]) | atomic_load(&page->waiting[1]);
 }
 
-static_assert(WAKE_SLOTS == 128, "two words of bits");
+static_assert(WAITER_SLOTS == 128, "two words of bits");
 
 /* Returns the oldest place in the slots of the bitmap, 0 if there is none. */
-static uint64_t oldest(const struct wake_page *page, const uint64_t bits[2])
+static uint64_t oldest(const struct shared_page_layout *page, const uint64_t bits[2])
 {
 	uint64_t found = 0;
 
@@ -161,9 +161,9 @@ static void clear_if(_Atomic uint64_t *word, uint64_t place)
 		atomic_compare_exchange_strong(word, &place, 0);
 }
 
-static void free_place(struct wake *wake, uint64_t place)
+static void free_place(struct shared_page *shared, uint64_t place)
 {
-	struct wake_page *page = wake->page;
+	struct shared_page_layout *page = shared->page;
 	uint32_t slot = slot_number(place);
 
 	if (atomic_load(&page->slots[slot].place) != place)
@@ -175,49 +175,49 @@ static void free_place(struct wake *wake, uint64_t place)
 }
 
 /* Frees the place if its process no longer has the database open. */
-static void free_place_of_dead(struct wake *wake, uint64_t place)
+static void free_place_of_dead(struct shared_page *shared, uint64_t place)
 {
 	int64_t pid = (int64_t)(place & PLACE_PID);
 
-	if (pid != wake->pid && !wake_has_open(wake, pid))
-		free_place(wake, place);
+	if (pid != shared->pid && !shared_page_has_open(shared, pid))
+		free_place(shared, place);
 }
 
-static void free_places_of_dead(struct wake *wake)
+static void free_places_of_dead(struct shared_page *shared)
 {
-	for (uint32_t slot = 0; slot < WAKE_SLOTS; slot++) {
-		uint64_t place = atomic_load(&wake->page->slots[slot].place);
+	for (uint32_t slot = 0; slot < WAITER_SLOTS; slot++) {
+		uint64_t place = atomic_load(&shared->page->slots[slot].place);
 
 		if (place)
-			free_place_of_dead(wake, place);
+			free_place_of_dead(shared, place);
 	}
 }
 
-static void free_own_places(struct wake *wake)
+static void free_own_places(struct shared_page *shared)
 {
-	for (uint32_t slot = 0; slot < WAKE_SLOTS; slot++) {
-		uint64_t place = atomic_load(&wake->page->slots[slot].place);
+	for (uint32_t slot = 0; slot < WAITER_SLOTS; slot++) {
+		uint64_t place = atomic_load(&shared->page->slots[slot].place);
 
-		if (place && (int64_t)(place & PLACE_PID) == wake->pid)
-			free_place(wake, place);
+		if (place && (int64_t)(place & PLACE_PID) == shared->pid)
+			free_place(shared, place);
 	}
 }
 
 /* Returns the place, 0 if no slot is free. */
-static uint64_t claim(struct wake *wake, uint64_t ticket, bool at_descriptor)
+static uint64_t claim(struct shared_page *shared, uint64_t ticket, bool at_descriptor)
 {
-	uint64_t place = ticket << PLACE_TICKET_SHIFT | (uint64_t)wake->pid |
+	uint64_t place = ticket << PLACE_TICKET_SHIFT | (uint64_t)shared->pid |
 		(at_descriptor ? PLACE_AT_DESCRIPTOR : 0);
 
-	for (uint32_t i = 0; i < WAKE_SLOTS; i++) {
-		struct wake_slot *slot = &wake->page->slots[i];
+	for (uint32_t i = 0; i < WAITER_SLOTS; i++) {
+		struct waiter_slot *slot = &shared->page->slots[i];
 		uint64_t none = 0, here = place | (uint64_t)i << PLACE_SLOT_SHIFT;
 
 		if (atomic_load(&slot->place) ||
 				!atomic_compare_exchange_strong(&slot->place, &none, here))
 			continue;
 		atomic_store(&slot->told, 1);
-		atomic_store(&slot->patience_us, wake->limits.patience_us);
+		atomic_store(&slot->patience_us, shared->limits.patience_us);
 		return here;
 	}
 	return 0;
@@ -228,48 +228,48 @@ static uint64_t claim(struct wake *wake, uint64_t ticket, bool at_descriptor)
 static bool has_place(const struct lock_waiter *waiter)
 {
 	return waiter->place &&
-		atomic_load(&slot_of(waiter->wake, waiter->place)->place) == waiter->place;
+		atomic_load(&slot_of(waiter->shared, waiter->place)->place) == waiter->place;
 }
 
 static void take_place(struct lock_waiter *waiter)
 {
-	struct wake *wake = waiter->wake;
-	uint64_t ticket = atomic_fetch_add(&wake->page->tickets, 1) + 1;
+	struct shared_page *shared = waiter->shared;
+	uint64_t ticket = atomic_fetch_add(&shared->page->tickets, 1) + 1;
 
 	waiter->had_priority = false;
-	waiter->place = claim(wake, ticket, waiter->at_descriptor);
+	waiter->place = claim(shared, ticket, waiter->at_descriptor);
 	if (waiter->place)
 		return;
-	free_places_of_dead(wake);
-	waiter->place = claim(wake, ticket, waiter->at_descriptor);
+	free_places_of_dead(shared);
+	waiter->place = claim(shared, ticket, waiter->at_descriptor);
 }
 
 /* Gives the waiter a place, if it has none and there is a free slot. The bit is set each
  * time: a process that removed an earlier place in this slot may have cleared it. */
 static void enter(struct lock_waiter *waiter)
 {
-	struct wake *wake = waiter->wake;
+	struct shared_page *shared = waiter->shared;
 	uint32_t slot;
 
 	if (!waiter->arrived_us) {
-		waiter->arrived_us = wake->limits.now_us();
-		waiter->taken = times_taken(wake);
+		waiter->arrived_us = shared->limits.now_us();
+		waiter->taken = times_taken(shared);
 	}
 	if (!has_place(waiter))
 		take_place(waiter);
 	if (!waiter->place)
 		return;
 	slot = slot_number(waiter->place);
-	if (!(atomic_load(&wake->page->waiting[slot / 64]) & bit_of(slot)))
-		atomic_fetch_or(&wake->page->waiting[slot / 64], bit_of(slot));
+	if (!(atomic_load(&shared->page->waiting[slot / 64]) & bit_of(slot)))
+		atomic_fetch_or(&shared->page->waiting[slot / 64], bit_of(slot));
 }
 
 static void leave(struct lock_waiter *waiter)
 {
 	if (waiter->place)
-		free_place(waiter->wake, waiter->place);
+		free_place(waiter->shared, waiter->place);
 	*waiter = (struct lock_waiter){
-		.wake = waiter->wake, .at_descriptor = waiter->at_descriptor,
+		.shared = waiter->shared, .at_descriptor = waiter->at_descriptor,
 	};
 }
 
@@ -277,24 +277,24 @@ static void leave(struct lock_waiter *waiter)
 
 static bool is_due(const struct lock_waiter *waiter)
 {
-	const struct lock_limits *limits = &waiter->wake->limits;
+	const struct lock_limits *limits = &waiter->shared->limits;
 	uint64_t waited = limits->now_us() - waiter->arrived_us;
 
 	return waited >= limits->age_most_us || (waited >= limits->age_us &&
-		times_taken(waiter->wake) - waiter->taken >= limits->age_holds);
+		times_taken(waiter->shared) - waiter->taken >= limits->age_holds);
 }
 
 /* Makes the waiter the heir if it is due and there is no older one. */
 static void claim_priority(struct lock_waiter *waiter)
 {
-	struct wake *wake = waiter->wake;
-	_Atomic uint32_t *patience = &slot_of(wake, waiter->place)->patience_us;
-	uint64_t heir = atomic_load(&wake->page->heir);
+	struct shared_page *shared = waiter->shared;
+	_Atomic uint32_t *patience = &slot_of(shared, waiter->place)->patience_us;
+	uint64_t heir = atomic_load(&shared->page->heir);
 
 	if (heir == waiter->place || (heir && is_older(heir, waiter->place)) ||
-			wake->limits.now_us() - atomic_load(&wake->page->inherited_us) <
-				wake->limits.turn_us ||
-			!atomic_compare_exchange_strong(&wake->page->heir, &heir, waiter->place))
+			shared->limits.now_us() - atomic_load(&shared->page->inherited_us) <
+				shared->limits.turn_us ||
+			!atomic_compare_exchange_strong(&shared->page->heir, &heir, waiter->place))
 		return;
 	if (waiter->had_priority && atomic_load(patience) <= PATIENCE_MOST_US / 2)
 		atomic_store(patience, 2 * atomic_load(patience));
@@ -304,42 +304,42 @@ static void claim_priority(struct lock_waiter *waiter)
 /* The waiter is awake and about to try. Unlocking need not notify any other. */
 static void show_up(struct lock_waiter *waiter)
 {
-	struct wake *wake = waiter->wake;
+	struct shared_page *shared = waiter->shared;
 
 	if (!has_place(waiter))
 		return;
-	atomic_store(&slot_of(wake, waiter->place)->told, 1);
+	atomic_store(&slot_of(shared, waiter->place)->told, 1);
 	if (!is_due(waiter))
 		return;
 	claim_priority(waiter);
-	if (atomic_load(&wake->page->heir) != waiter->place)
+	if (atomic_load(&shared->page->heir) != waiter->place)
 		return;
-	atomic_store(&wake->page->notified_us, wake->limits.now_us());
-	atomic_store(&wake->page->notified, waiter->place);
+	atomic_store(&shared->page->notified_us, shared->limits.now_us());
+	atomic_store(&shared->page->notified, waiter->place);
 }
 
 /* For how much longer the free lock is reserved for the heir, in us. 0 also if the clocks
  * disagree, as those of two time namespaces do. */
-static uint64_t reserved_us(const struct wake *wake, uint64_t heir)
+static uint64_t reserved_us(const struct shared_page *shared, uint64_t heir)
 {
-	uint64_t patience = atomic_load(&slot_of(wake, heir)->patience_us);
-	uint64_t since = wake->limits.now_us() - atomic_load(&wake->page->freed_us);
+	uint64_t patience = atomic_load(&slot_of(shared, heir)->patience_us);
+	uint64_t since = shared->limits.now_us() - atomic_load(&shared->page->freed_us);
 
 	return since < patience ? patience - since : 0;
 }
 
 /* Returns true if the free lock is reserved for another waiter. An heir that is late
  * loses its priority; then the caller may take the lock. */
-static bool is_reserved(struct wake *wake, uint64_t place)
+static bool is_reserved(struct shared_page *shared, uint64_t place)
 {
-	uint64_t heir = atomic_load(&wake->page->heir);
+	uint64_t heir = atomic_load(&shared->page->heir);
 
 	if (!heir || heir == place)
 		return false;
-	if (reserved_us(wake, heir))
+	if (reserved_us(shared, heir))
 		return true;
-	clear_if(&wake->page->heir, heir);
-	free_place_of_dead(wake, heir);
+	clear_if(&shared->page->heir, heir);
+	free_place_of_dead(shared, heir);
 	return false;
 }
 
@@ -347,27 +347,27 @@ static bool is_reserved(struct wake *wake, uint64_t place)
 
 /* The count in the word keeps a lock that was released and taken again apart from the one
  * whose owner has exited. */
-static int take(struct wake *wake, uint64_t place)
+static int take(struct shared_page *shared, uint64_t place)
 {
-	struct wake_page *page = wake->page;
+	struct shared_page_layout *page = shared->page;
 	bool expected = false;
 	uint64_t writer;
 
 	/* The word does not keep our own threads apart; the flag does. */
-	if (!atomic_compare_exchange_strong(&wake->writing, &expected, true))
+	if (!atomic_compare_exchange_strong(&shared->writing, &expected, true))
 		return ERR_BUSY;
 	writer = atomic_load(&page->writer);
-	if (!is_held(wake, writer) && !is_reserved(wake, place) &&
+	if (!is_held(shared, writer) && !is_reserved(shared, place) &&
 			atomic_compare_exchange_strong(&page->writer, &writer,
-			((writer & ~WRITER_PID) + WRITER_TAKEN) | (uint64_t)wake->pid))
+			((writer & ~WRITER_PID) + WRITER_TAKEN) | (uint64_t)shared->pid))
 		return 0;
-	atomic_store(&wake->writing, false);
+	atomic_store(&shared->writing, false);
 	return ERR_BUSY;
 }
 
-int wake_lock_try(struct wake *wake)
+int write_lock_try(struct shared_page *shared)
 {
-	return take(wake, 0);
+	return take(shared, 0);
 }
 
 static void pause_processor(void)
@@ -382,16 +382,16 @@ static void pause_processor(void)
 /* The heir waits for the end of a short hold. */
 static int spin(struct lock_waiter *waiter)
 {
-	struct wake *wake = waiter->wake;
-	uint64_t began = wake->limits.now_us();
+	struct shared_page *shared = waiter->shared;
+	uint64_t began = shared->limits.now_us();
 	int err = ERR_BUSY;
 
-	while (err && atomic_load(&wake->page->heir) == waiter->place &&
-			wake->limits.now_us() - began < wake->limits.spin_us) {
+	while (err && atomic_load(&shared->page->heir) == waiter->place &&
+			shared->limits.now_us() - began < shared->limits.spin_us) {
 		for (int i = 0; i < SPIN_PAUSES; i++)
 			pause_processor();
-		if (!wake_owner(wake))
-			err = take(wake, waiter->place);
+		if (!write_lock_owner(shared))
+			err = take(shared, waiter->place);
 	}
 	return err;
 }
@@ -401,13 +401,13 @@ int lock_waiter_try(struct lock_waiter *waiter)
 	int err;
 
 	show_up(waiter);
-	err = take(waiter->wake, waiter->place);
+	err = take(waiter->shared, waiter->place);
 	if (err && waiter->place)
 		err = spin(waiter);
 	if (err)
 		return err;
-	if (waiter->place && atomic_load(&waiter->wake->page->heir) == waiter->place)
-		atomic_store(&waiter->wake->page->inherited_us, waiter->wake->limits.now_us());
+	if (waiter->place && atomic_load(&waiter->shared->page->heir) == waiter->place)
+		atomic_store(&waiter->shared->page->inherited_us, waiter->shared->limits.now_us());
 	leave(waiter);
 	return 0;
 }
@@ -416,64 +416,64 @@ int lock_waiter_try(struct lock_waiter *waiter)
 
 /* Notifies the oldest waiter that sleeps. Waiters at a descriptor are notified together, and
  * nothing tells whether one of them is alive; so the oldest sleeping thread is notified too. */
-static void notify(struct wake *wake)
+static void notify(struct shared_page *shared)
 {
-	struct wake_page *page = wake->page;
+	struct shared_page_layout *page = shared->page;
 	uint64_t left[2] = { atomic_load(&page->waiting[0]), atomic_load(&page->waiting[1]) };
 	uint64_t place, last = 0;
 	bool rung = false;
 
 	while ((place = oldest(page, left)) != 0) {
-		struct wake_slot *slot = slot_of(wake, place);
+		struct waiter_slot *slot = slot_of(shared, place);
 
 		left[slot_number(place) / 64] &= ~bit_of(slot_number(place));
 		last = place;
 		if (atomic_exchange(&slot->told, 1)) {
-			free_place_of_dead(wake, place);
+			free_place_of_dead(shared, place);
 		} else if (!(place & PLACE_AT_DESCRIPTOR)) {
 			if (futex_wake(&slot->told, 1))
 				break;
 		} else if (!rung) {
-			bell_ring_unlocks(wake);
+			bell_ring_unlocks(shared);
 			rung = true;
 		}
 	}
-	atomic_store(&page->notified_us, wake->limits.now_us());
+	atomic_store(&page->notified_us, shared->limits.now_us());
 	atomic_store(&page->notified, last);
 }
 
 /* The queue is not empty. */
-static void notify_if_due(struct wake *wake)
+static void notify_if_due(struct shared_page *shared)
 {
-	const struct wake_page *page = wake->page;
+	const struct shared_page_layout *page = shared->page;
 
-	if (!atomic_load(&page->notified) || wake->limits.now_us() -
+	if (!atomic_load(&page->notified) || shared->limits.now_us() -
 			atomic_load(&page->notified_us) >= NOTIFICATION_US)
-		notify(wake);
+		notify(shared);
 }
 
-void wake_unlock(struct wake *wake)
+void write_lock_release(struct shared_page *shared)
 {
-	struct wake_page *page = wake->page;
+	struct shared_page_layout *page = shared->page;
 
 	if (has_waiters(page))
-		atomic_store(&page->freed_us, wake->limits.now_us());
-	free_word(wake);
+		atomic_store(&page->freed_us, shared->limits.now_us());
+	free_word(shared);
 	if (has_waiters(page))
-		notify_if_due(wake);
+		notify_if_due(shared);
 }
 
 /* --- waiting --- */
 
-static bool is_taken(const struct wake *wake)
+static bool is_taken(const struct shared_page *shared)
 {
-	return atomic_load(&wake->writing) || is_held(wake, atomic_load(&wake->page->writer));
+	return atomic_load(&shared->writing) || is_held(shared, atomic_load(&shared->page->writer));
 }
 
 /* How long a waiter sleeps at most while the lock is taken: until it may be due. */
 static uint64_t longest_sleep_us(const struct lock_waiter *waiter)
 {
-	const struct lock_limits *limits = &waiter->wake->limits;
+	const struct lock_limits *limits = &waiter->shared->limits;
 	uint64_t waited = limits->now_us() - waiter->arrived_us, us = LOOK_AGAIN_US;
 
 	if (!waiter->place)
@@ -487,18 +487,18 @@ static uint64_t longest_sleep_us(const struct lock_waiter *waiter)
 
 uint64_t lock_waiter_arm(struct lock_waiter *waiter)
 {
-	const struct wake *wake = waiter->wake;
+	const struct shared_page *shared = waiter->shared;
 	uint64_t heir;
 
 	enter(waiter);
 	if (waiter->place) {
-		atomic_store(&slot_of(wake, waiter->place)->told, 0);
-		clear_if(&wake->page->notified, waiter->place);
+		atomic_store(&slot_of(shared, waiter->place)->told, 0);
+		clear_if(&shared->page->notified, waiter->place);
 	}
-	if (is_taken(wake))
+	if (is_taken(shared))
 		return longest_sleep_us(waiter);
-	heir = atomic_load(&wake->page->heir);
-	return !heir || heir == waiter->place ? 0 : reserved_us(wake, heir);
+	heir = atomic_load(&shared->page->heir);
+	return !heir || heir == waiter->place ? 0 : reserved_us(shared, heir);
 }
 
 int lock_waiter_sleep(struct lock_waiter *waiter, uint32_t timeout_ms)
@@ -511,7 +511,7 @@ int lock_waiter_sleep(struct lock_waiter *waiter, uint32_t timeout_ms)
 	if (us == 0)
 		return 0;
 	if (waiter->place)
-		return futex_wait(&slot_of(waiter->wake, waiter->place)->told, 0, us);
+		return futex_wait(&slot_of(waiter->shared, waiter->place)->told, 0, us);
 	clock_sleep_us((uint32_t)us);
 	return 0;
 }
@@ -522,22 +522,22 @@ void lock_waiter_leave(struct lock_waiter *waiter)
 	if (!waiter->place)
 		return;
 	leave(waiter);
-	if (!is_taken(waiter->wake) && has_waiters(waiter->wake->page))
-		notify_if_due(waiter->wake);
+	if (!is_taken(waiter->shared) && has_waiters(waiter->shared->page))
+		notify_if_due(waiter->shared);
 }
 
 /* --- opening and closing --- */
 
-void lock_drop_former(struct wake *wake)
+void lock_drop_former(struct shared_page *shared)
 {
-	if (wake_owner(wake) == wake->pid)
-		atomic_fetch_and(&wake->page->writer, ~WRITER_PID);
-	free_own_places(wake);
+	if (write_lock_owner(shared) == shared->pid)
+		atomic_fetch_and(&shared->page->writer, ~WRITER_PID);
+	free_own_places(shared);
 }
 
-void lock_close(struct wake *wake)
+void lock_close(struct shared_page *shared)
 {
-	free_own_places(wake);
-	if (atomic_load(&wake->writing))
-		wake_unlock(wake);
+	free_own_places(shared);
+	if (atomic_load(&shared->writing))
+		write_lock_release(shared);
 }

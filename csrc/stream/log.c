@@ -60,7 +60,7 @@ int log_append(struct txn *txn, uint32_t stream, const struct record *record, bo
 	size_t first = whole <= LOG_SHARE ? whole : whole - record->new_image.len;
 	int err = append_rows(txn, &place, pieces, first, at_end);
 
-	txn_touch(txn, wake_stream_bit(stream));
+	txn_touch(txn, commit_group_bit(stream));
 	return err ? err : append_rows(txn, &place, &pieces[3], whole - first, at_end);
 }
 

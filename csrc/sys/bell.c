@@ -6,7 +6,7 @@
  * inotify does not report. The kernel merges equal events, so the queue of a
  * descriptor that is never cleared does not grow.
  */
-#include "sys/wake.h"
+#include "os/shared_page.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,46 +16,46 @@
 
 #include "base/memory.h"
 #include "os/file.h"
-#include "sys/wake_page.h"
+#include "os/shared_page_layout.h"
 
 struct bell {
 	int fd;
-	struct wake *wake;
+	struct shared_page *shared;
 };
 
 /* A notification that fails costs the watchers time, not a record. */
-void bell_ring_commits(struct wake *wake)
+void bell_ring_commits(struct shared_page *shared)
 {
 	static const char byte;
-	ssize_t written = pwrite(wake->fd, &byte, 1, WAKE_BELL_AT);
+	ssize_t written = pwrite(shared->fd, &byte, 1, NOTIFY_BYTE_AT);
 
 	(void)written;
 }
 
-void bell_ring_unlocks(struct wake *wake)
+void bell_ring_unlocks(struct shared_page *shared)
 {
 	char byte;
-	ssize_t got = pread(wake->fd, &byte, 1, WAKE_BELL_AT);
+	ssize_t got = pread(shared->fd, &byte, 1, NOTIFY_BYTE_AT);
 
 	(void)got;
 }
 
 /* Watches the open file, not its name: the name may have been removed (stores in memory
  * have none) or replaced. */
-static int watch(int fd, const struct wake *wake, enum bell_kind kind)
+static int watch(int fd, const struct shared_page *shared, enum bell_kind kind)
 {
 	uint32_t events = kind == BELL_COMMITS ? IN_MODIFY : IN_MODIFY | IN_ACCESS;
 	char path[64];
 
-	snprintf(path, sizeof path, "/proc/self/fd/%d", wake->fd);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", shared->fd);
 	if (inotify_add_watch(fd, path, events) >= 0)
 		return 0;
 	if (errno != ENOENT && errno != EACCES)
 		return -1;
-	return inotify_add_watch(fd, wake->path, events) < 0 ? -1 : 0;
+	return inotify_add_watch(fd, shared->path, events) < 0 ? -1 : 0;
 }
 
-static int fail_to_watch(struct failure *failure, const struct wake *wake)
+static int fail_to_watch(struct failure *failure, const struct shared_page *shared)
 {
 	int system = errno;
 
@@ -63,15 +63,15 @@ static int fail_to_watch(struct failure *failure, const struct wake *wake)
 		fail_as(failure, ERR_STORE,
 			"%s: no more descriptors for this process, or inotify instances or watches"
 			" for this user (fs.inotify.max_user_instances, max_user_watches)",
-			wake->path);
+			shared->path);
 	else
-		return file_fail(failure, system, wake->path, "can't be watched");
+		return file_fail(failure, system, shared->path, "can't be watched");
 	if (failure)
 		failure->system = system;
 	return ERR_STORE;
 }
 
-int bell_open(struct bell **out, struct wake *wake, enum bell_kind kind,
+int bell_open(struct bell **out, struct shared_page *shared, enum bell_kind kind,
 	struct failure *failure)
 {
 	struct bell *bell = memory_alloc_zeroed(sizeof *bell);
@@ -80,14 +80,14 @@ int bell_open(struct bell **out, struct wake *wake, enum bell_kind kind,
 	*out = NULL;
 	if (!bell)
 		return fail(failure, ERR_NO_MEMORY);
-	bell->wake = wake;
+	bell->shared = shared;
 	bell->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (bell->fd < 0 || watch(bell->fd, wake, kind)) {
-		err = fail_to_watch(failure, wake);
+	if (bell->fd < 0 || watch(bell->fd, shared, kind)) {
+		err = fail_to_watch(failure, shared);
 		bell_forget(bell);
 		return err;
 	}
-	atomic_fetch_add(&wake->page->bells, 1);
+	atomic_fetch_add(&shared->page->bells, 1);
 	*out = bell;
 	return 0;
 }
@@ -96,7 +96,7 @@ void bell_close(struct bell *bell)
 {
 	if (!bell)
 		return;
-	atomic_fetch_sub(&bell->wake->page->bells, 1);
+	atomic_fetch_sub(&bell->shared->page->bells, 1);
 	bell_forget(bell);
 }
 
@@ -117,7 +117,7 @@ int bell_descriptor(const struct bell *bell)
 int bell_wait(const struct bell *bell, uint32_t timeout_ms)
 {
 	struct pollfd one = { bell->fd, POLLIN, 0 };
-	uint32_t ms = timeout_ms < WAKE_LONGEST_SLEEP_MS ? timeout_ms : WAKE_LONGEST_SLEEP_MS;
+	uint32_t ms = timeout_ms < WAIT_MAX_MS ? timeout_ms : WAIT_MAX_MS;
 	int ready = poll(&one, 1, (int)ms);
 
 	if (ready < 0 && errno == EINTR)

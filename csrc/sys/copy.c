@@ -36,8 +36,8 @@ struct copier {
 struct pump {
 	int socket;              /* our end */
 	const struct temporary *to;
-	struct wake *wake;       /* whose lock is held; NULL: no more */
-	struct wake *slots;      /* whose slot lock is held; NULL: none */
+	struct shared_page *shared;       /* whose lock is held; NULL: no more */
+	struct shared_page *slots;      /* whose slot lock is held; NULL: none */
 	bool marked;             /* slot_lock_writer_begins was called */
 	uint32_t page_bytes;
 	uint64_t bytes;
@@ -72,12 +72,12 @@ static void *run_copier(void *context)
 
 static void let_writers_in(struct pump *pump)
 {
-	if (!pump->wake)
+	if (!pump->shared)
 		return;
 	if (pump->marked)
-		slot_lock_writer_ends(pump->wake);
-	wake_unlock(pump->wake);
-	pump->wake = NULL;
+		slot_lock_writer_ends(pump->shared);
+	write_lock_release(pump->shared);
+	pump->shared = NULL;
 }
 
 /* LMDB takes a reader slot before it writes the first byte. */
@@ -176,12 +176,12 @@ static int copy_through_socket(struct store *store, struct copier *copier, struc
 {
 	int err;
 
-	if (slot_lock_take(store->wake))
+	if (slot_lock_take(store->shared))
 		return lmdb_failed(store, STORE_SLOTS_BUSY, pump->failure);
-	pump->slots = store->wake;
-	pump->marked = pump->wake && !slot_lock_is_needed(pump->wake);
+	pump->slots = store->shared;
+	pump->marked = pump->shared && !slot_lock_is_needed(pump->shared);
 	if (pump->marked)
-		slot_lock_writer_begins(pump->wake);
+		slot_lock_writer_begins(pump->shared);
 	err = start_copier(copier, pump->failure);
 	if (!err) {
 		err = pump_all(pump);
@@ -260,7 +260,7 @@ static int copy_snapshot(struct store *store, uint64_t snapshot, struct pump *pu
 int copy_store(struct store *store, const struct temporary *to, bool compact, uint32_t phase,
 	struct progress *progress, struct failure *failure)
 {
-	struct pump pump = { .to = to, .wake = store->wake, .page_bytes = store->page_bytes,
+	struct pump pump = { .to = to, .shared = store->shared, .page_bytes = store->page_bytes,
 		.progress = progress, .failure = failure };
 	struct slot slot;
 	MDB_txn *mdb;

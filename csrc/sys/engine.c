@@ -61,7 +61,7 @@ int engine_error(int fd, int rc)
 
 static int fail_slots_busy(struct failure *failure, const struct store *store)
 {
-	wake_fail_busy(failure, slot_lock_owner(store->wake),
+	fail_busy(failure, slot_lock_owner(store->shared),
 		"%s: the lock on the reader slots is held by another process, which may be stopped",
 		store->path);
 	if (failure)
@@ -287,12 +287,12 @@ static int begin_first(struct store *store, MDB_txn **mdb)
 {
 	int rc;
 
-	if (slot_lock_take(store->wake))
+	if (slot_lock_take(store->shared))
 		return STORE_SLOTS_BUSY;
 	rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, mdb);
 	if (rc == MDB_READERS_FULL && !mdb_reader_check(store->env, NULL))
 		rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, mdb);
-	slot_lock_release(store->wake);
+	slot_lock_release(store->shared);
 	return rc;
 }
 
@@ -435,10 +435,10 @@ static int open_lock(struct store *store, bool alone, struct failure *failure)
 			STORE_LOCK_BYTES, failure);
 	if (err == ERR_NO_FILE && !alone)
 		err = END;
-	if (!err && !wake_identify_lock(store->wake, facts->device, facts->inode))
+	if (!err && !shared_page_identify_lock(store->shared, facts->device, facts->inode))
 		err = END;
 	if (err == END)
-		return wake_fail_busy(failure, wake_other(store->wake), "%s: was removed or"
+		return fail_busy(failure, shared_page_other(store->shared), "%s: was removed or"
 			" replaced while the database is open; close it everywhere", path);
 	return err;
 }
@@ -452,11 +452,11 @@ static int keep_name(struct store *store, struct failure *failure)
 	int err;
 
 	if (store->options.in_memory || store->options.read_only ||
-			wake_named(store->wake) == store->data.facts.inode)
+			shared_page_named(store->shared) == store->data.facts.inode)
 		return 0;
 	err = file_keep_name(store->fd, store->path, failure);
 	if (!err)
-		wake_set_named(store->wake, store->data.facts.inode);
+		shared_page_set_named(store->shared, store->data.facts.inode);
 	return err;
 }
 
@@ -582,11 +582,11 @@ int engine_create(struct store *store, struct failure *failure)
 	if (err)
 		return err;
 	err = engine_fill(&store->options, store->path, &made, 2, failure);
-	wake_set_named(store->wake, 0);      /* the inode may be one that was used before */
+	shared_page_set_named(store->shared, 0);      /* the inode may be one that was used before */
 	if (!err)
 		err = temporary_publish(&made, store->path, false, failure);
 	if (!err && file_look(store->path, &file, NULL) == 0)
-		wake_set_named(store->wake, file.inode);
+		shared_page_set_named(store->shared, file.inode);
 	store->made = !err;
 	temporary_drop(&made);
 	return err;

@@ -76,7 +76,7 @@ struct txn {
 	int system;              /* and LMDB's number for the last one */
 	uint64_t rows_written;   /* for check_room: how many pages it may have taken */
 	uint64_t bytes_written;
-	uint64_t touched;        /* streams it has appended to, as wake_signal takes them */
+	uint64_t touched;        /* streams it has appended to, as commit_notify takes them */
 	uint64_t free_pages;     /* found so far, for check_room; */
 	bool free_counted;       /* that's all of them */
 	struct cursor own[TREE_COUNT];
@@ -101,7 +101,7 @@ struct store {
 	struct identity data;    /* our own descriptor of the file, and the claim on it */
 	uint64_t names_checked_ms;       /* when store_check_names was last due */
 	bool names_due;
-	struct wake *wake;
+	struct shared_page *shared;
 	struct lock_file lock;
 
 	MDB_env *env;

@@ -134,7 +134,7 @@ static bool has_lost_its_lock(const struct store *store)
 
 		if (pid && pid != last && pid != (uint32_t)store->pid &&
 				!lock_file_has_reader(&store->lock, pid) &&
-				wake_has_open(store->wake, pid))
+				shared_page_has_open(store->shared, pid))
 			return true;
 		last = pid ? pid : last;
 	}
@@ -150,10 +150,10 @@ int readers_check(struct store *store, int *cleared)
 	lock_file_retake(&store->lock);
 	if (has_lost_its_lock(store))
 		return 0;
-	if (slot_lock_take(store->wake))
+	if (slot_lock_take(store->shared))
 		return STORE_SLOTS_BUSY;
 	rc = mdb_reader_check(store->env, cleared);
-	slot_lock_release(store->wake);
+	slot_lock_release(store->shared);
 	return rc;
 }
 

@@ -11,7 +11,7 @@
  *     lock file    T         T          T+1
  *
  * A process that finds the meta page ahead asks whether the write lock
- * (sys/wake.h) has a live owner. If it has, the owner is flushing. If it has
+ * (os/shared_page.h) has a live owner. If it has, the owner is flushing. If it has
  * not, the process takes the lock and does what the next writer would do. It
  * flushes first: the killed writer may not have done it, and a power cut must not
  * take back what a reader has seen.
@@ -69,12 +69,12 @@ static int flush(struct store *store)
 
 	if (!store_is_durable(store))
 		store->dirty = true;
-	else if (wake_unsettled(store->wake) && !store->options.read_only)
+	else if (shared_page_unsettled(store->shared) && !store->options.read_only)
 		system = engine_settle(store);
 	else if (fdatasync(store->fd))
 		system = errno;
 	if (system)
-		wake_flush_failed(store->wake);
+		shared_page_flush_failed(store->shared);
 	return system;
 }
 
@@ -108,7 +108,7 @@ static int publish(struct store *store)
 			facts.commit == store_last_commit(store) + 1)
 		atomic_store(store->published, facts.commit);
 	mdb_txn_abort(mdb);
-	slot_lock_writer_ends(store->wake);
+	slot_lock_writer_ends(store->shared);
 	gate_leave(store);
 	return 0;
 }
@@ -116,10 +116,10 @@ static int publish(struct store *store)
 /* Starts a copy that fails. LMDB's recovery takes the reader mutex. */
 static int copy_nothing(struct store *store, int fd)
 {
-	if (slot_lock_take(store->wake))
+	if (slot_lock_take(store->shared))
 		return STORE_SLOTS_BUSY;
 	mdb_env_copyfd2(store->env, fd, 0);
-	slot_lock_release(store->wake);
+	slot_lock_release(store->shared);
 	return 0;
 }
 
@@ -174,7 +174,7 @@ int store_recover_locked(struct store *store, struct failure *failure)
 	rc = store->options.read_only ? publish_read_only(store) : publish(store);
 	if (recovery_is_due(store))
 		return fail_to_publish(store, rc, failure);
-	wake_signal(store->wake, WAKE_ALL_STREAMS);
+	commit_notify(store->shared, COMMIT_ALL_GROUPS);
 	return 0;
 }
 
@@ -195,10 +195,10 @@ int store_recover(struct store *store, struct failure *failure)
 {
 	int err;
 
-	if (!recovery_is_due(store) || !may_ask(store) || wake_lock_try(store->wake))
+	if (!recovery_is_due(store) || !may_ask(store) || write_lock_try(store->shared))
 		return 0;
 	err = store_recover_locked(store, failure);
-	wake_unlock(store->wake);
+	write_lock_release(store->shared);
 	if (err)
 		atomic_store(&store->asked_ms, 0);   /* fails again at the next look */
 	return err;

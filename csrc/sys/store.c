@@ -52,7 +52,7 @@ static void after_fork_in_child(void)
 		struct store *store = stores;
 
 		atomic_store(&store->foreign, true);
-		wake_forget(store->wake);
+		shared_page_forget(store->shared);
 		lock_file_forget(&store->lock);
 		identity_forget(&store->data);
 		stores = store->next;
@@ -98,7 +98,7 @@ static struct store *find(const struct file_facts *file)
 
 static int not_alone(const struct store *store, int64_t pid, struct failure *failure)
 {
-	return wake_fail_busy(failure, pid, "%s: somebody has it open", store->path);
+	return fail_busy(failure, pid, "%s: somebody has it open", store->path);
 }
 
 static int differ(const struct store *store, const char *what, struct failure *failure)
@@ -187,7 +187,7 @@ static int check_alone(struct store *store, bool alone, struct failure *failure)
 	int64_t pid;
 
 	if (!alone)
-		return not_alone(store, wake_other(store->wake), failure);
+		return not_alone(store, shared_page_other(store->shared), failure);
 	snprintf(lock_path, sizeof lock_path, "%s-lock", store->path);
 	pid = lock_file_owner(lock_path);
 	return pid ? not_alone(store, pid, failure) : 0;
@@ -210,7 +210,7 @@ static void remove_side_files(const struct store *store)
 	if (missing)
 		file_remove(path, NULL);
 	else
-		wake_take_back(store->wake);
+		shared_page_take_back(store->shared);
 }
 
 static int claim(struct store *store, struct failure *failure)
@@ -222,10 +222,11 @@ static int claim(struct store *store, struct failure *failure)
 			" being opened", store->path);
 	if (!err)
 		err = identity_claim(store->data.fd, store->path,
-			store->bare ? 0 : wake_side(store->wake), failure);
-	if (!err && !wake_identify(store->wake, store->data.facts.device,
+			store->bare ? 0 : shared_page_side(store->shared), failure);
+	if (!err && !shared_page_identify(store->shared, store->data.facts.device,
 			store->data.facts.inode))
-		err = wake_fail_busy(failure, wake_other(store->wake), "%s: is a new file of that"
+		err = fail_busy(failure, shared_page_other(store->shared),
+		"%s: is a new file of that"
 			" name, and another process still has the old one open", store->path);
 	return err;
 }
@@ -250,8 +251,8 @@ static void abandon(struct store *store)
 {
 	engine_close(store);
 	identity_close(&store->data);
-	wake_close(store->wake);
-	store->wake = NULL;
+	shared_page_close(store->shared);
+	store->shared = NULL;
 }
 
 /* store->path is set. The wake file is there from here on; so it is only made
@@ -263,15 +264,15 @@ static int open_with_side_files(struct store *store, struct failure *failure)
 	int err;
 
 	snprintf(wake_path, sizeof wake_path, "%s-wake", store->path);
-	err = wake_open(&store->wake, wake_path, &store->owner, &alone, failure);
+	err = shared_page_open(&store->shared, wake_path, &store->owner, &alone, failure);
 	if (err)
 		return err;
-	store->flush_failures = wake_flush_failures(store->wake);
+	store->flush_failures = shared_page_flush_failures(store->shared);
 	err = open_locked(store, alone, failure);
 	if (err)
 		abandon(store);
 	else if (!store->options.alone)
-		wake_opened(store->wake);
+		shared_page_opened(store->shared);
 	return err;
 }
 
@@ -279,7 +280,7 @@ static int open_with_side_files(struct store *store, struct failure *failure)
  * reader slots then, so the claim keeps writers out, and they keep this out. */
 static int open_bare(struct store *store, struct failure *failure)
 {
-	int err = wake_open_private(&store->wake, store->path, failure);
+	int err = shared_page_open_private(&store->shared, store->path, failure);
 
 	if (err)
 		return err;
@@ -430,7 +431,7 @@ static void flush_at_end(struct store *store)
 	if (mdb_env_sync(store->env, 1) == 0)
 		store->dirty = false;
 	else if (store_is_durable(store))
-		wake_flush_failed(store->wake);
+		shared_page_flush_failed(store->shared);
 }
 
 /* LMDB first: a process that is alone by the wake file's locks is alone in LMDB's
@@ -442,14 +443,14 @@ static void close_files(struct store *store)
 	flush_at_end(store);
 	engine_close(store);
 	identity_close(&store->data);
-	wake_close(store->wake);
+	shared_page_close(store->shared);
 }
 
 static void close_foreign(struct store *store)
 {
 	if (--store->handles)
 		return;
-	wake_close(store->wake);
+	shared_page_close(store->shared);
 	clock_drop(store->options.clock);
 }
 
@@ -499,9 +500,9 @@ const struct store_options *store_options(const struct store *store)
 	return &store->options;
 }
 
-struct wake *store_wake(struct store *store)
+struct shared_page *store_shared_page(struct store *store)
 {
-	return store->wake;
+	return store->shared;
 }
 
 int store_check_path(const struct store *store, const char *path, struct failure *failure)
@@ -597,7 +598,7 @@ int store_sync(struct store *store, struct failure *failure)
 		return store_failed(store, failure);
 	rc = mdb_env_sync(store->env, 1);
 	if (rc && store_is_durable(store))
-		wake_flush_failed(store->wake);   /* for who writes next */
+		shared_page_flush_failed(store->shared);   /* for who writes next */
 	return rc ? engine_fail(failure, store, rc, "can't be flushed") : 0;
 }
 

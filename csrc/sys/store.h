@@ -15,7 +15,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "os/clock.h"
-#include "sys/wake.h"
+#include "os/shared_page.h"
 
 #define STORE_KEY_MAX 511
 /* A row whose key and value come to no more than this shares its page with
@@ -80,7 +80,7 @@ void store_hold_forks(void);
 void store_release_forks(void);
 
 const struct store_options *store_options(const struct store *store);
-struct wake *store_wake(struct store *store);
+struct shared_page *store_shared_page(struct store *store);
 
 /* Whether the file at the path is a database, as far as its first pages tell; a
  * damaged one is. Asked before anything is made beside it. NO_FILE, NOT_DATABASE,
@@ -206,7 +206,7 @@ int careful_pin(struct txn *pin, int *fd, struct pages_facts *facts,
 
 /* --- writing --- */
 
-/* Begins the one write transaction; the outer lock (store_wake) must be held
+/* Begins the one write transaction; the outer lock (store_shared_page) must be held
  * by the caller, who unlocks it after commit or abort. */
 int writer_begin(struct txn **txn, struct store *store, struct failure *failure);
 
@@ -218,7 +218,7 @@ int writer_begin(struct txn **txn, struct store *store, struct failure *failure)
 int writer_commit(struct txn **txn, struct failure *failure);
 void writer_abort(struct txn **txn);
 
-/* Adds to the streams that the commit's signal names (wake_signal). */
+/* Adds to the streams that the commit's signal names (commit_notify). */
 void txn_touch(struct txn *txn, uint64_t streams);
 
 /* Refuses with FULL when a user's write would eat into the reserve that trims

@@ -85,10 +85,10 @@ static int begin_guarded(struct store *store, unsigned flags, MDB_txn **mdb)
 {
 	int rc;
 
-	if (slot_lock_take(store->wake))
+	if (slot_lock_take(store->shared))
 		return STORE_SLOTS_BUSY;
 	rc = mdb_txn_begin(store->env, NULL, flags, mdb);
-	slot_lock_release(store->wake);
+	slot_lock_release(store->shared);
 	return rc;
 }
 
@@ -98,12 +98,12 @@ static int begin_writer(struct store *store, MDB_txn **mdb)
 {
 	int rc;
 
-	if (slot_lock_is_needed(store->wake))
+	if (slot_lock_is_needed(store->shared))
 		return begin_guarded(store, 0, mdb);
-	slot_lock_writer_begins(store->wake);
+	slot_lock_writer_begins(store->shared);
 	rc = mdb_txn_begin(store->env, NULL, 0, mdb);
 	if (rc)
-		slot_lock_writer_ends(store->wake);
+		slot_lock_writer_ends(store->shared);
 	return rc;
 }
 
@@ -320,8 +320,8 @@ static void clear_stale_now_and_then(struct store *store)
  * process has settled is still to be reported by this one's descriptors. */
 static int settle(struct store *store)
 {
-	uint32_t failures = wake_flush_failures(store->wake);
-	uint32_t unsettled = wake_unsettled(store->wake);
+	uint32_t failures = shared_page_flush_failures(store->shared);
+	uint32_t unsettled = shared_page_unsettled(store->shared);
 	int system;
 
 	if ((!unsettled && failures == store->flush_failures) || !store_is_durable(store))
@@ -329,7 +329,7 @@ static int settle(struct store *store)
 	system = engine_settle(store);
 	if (!system) {
 		store->flush_failures = failures;
-		wake_settled(store->wake, unsettled);
+		shared_page_settled(store->shared, unsettled);
 	}
 	return system;
 }
@@ -366,7 +366,7 @@ static void writer_end(struct txn *txn)
 {
 	txn->live = false;
 	txn->mdb = NULL;
-	slot_lock_writer_ends(txn->store->wake);
+	slot_lock_writer_ends(txn->store->shared);
 	gate_leave(txn->store);
 }
 
@@ -409,7 +409,7 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 		return err;
 	}
 	if (store_is_durable(store))
-		wake_flush_failed(store->wake);
+		shared_page_flush_failed(store->shared);
 	settle(store);
 	/* A row that failed had already poisoned it; that is what to tell. */
 	return engine_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");
@@ -451,7 +451,7 @@ int writer_commit(struct txn **txn, struct failure *failure)
 		return commit_failed(ending, rc, failure);
 	if (store_last_commit(store) == number) {   /* else it wrote nothing */
 		store->dirty = store->options.durability != DURABILITY_FULL;
-		wake_signal(store->wake, ending->touched);
+		commit_notify(store->shared, ending->touched);
 	}
 	return 0;
 }

@@ -96,7 +96,7 @@ int transaction_break(struct transaction *transaction, int err)
 int transaction_catalog_changed(struct transaction *transaction)
 {
 	transaction->changed = true;
-	txn_touch(transaction->txn, WAKE_ALL_STREAMS);
+	txn_touch(transaction->txn, COMMIT_ALL_GROUPS);
 	transaction->state.catalog_version++;
 	return catalog_refresh(transaction->catalog, transaction->txn, &transaction->state);
 }

@@ -22,15 +22,15 @@ static int use_all(const struct store_options *options)
 	if (!err)
 		err = cursor_open(&cursor, reader, TREE_LOG);
 	if (!err)
-		err = bell_open(&bell, store_wake(store), BELL_COMMITS, &failure);
-	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+		err = bell_open(&bell, store_shared_page(store), BELL_COMMITS, &failure);
+	CHECK_EQUAL_INT(write_lock_try(store_shared_page(store)), 0);
 	if (!err)
 		err = writer_begin(&writer, store, &failure);
 	if (!err)
 		err = txn_put(writer, TREE_META, row, row);
 	if (!err)
 		err = writer_commit(&writer, &failure);
-	wake_unlock(store_wake(store));
+	write_lock_release(store_shared_page(store));
 	bell_close(bell);
 	cursor_close(cursor);
 	reader_close(reader);

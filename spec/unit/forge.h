@@ -17,7 +17,7 @@ static inline struct txn *forge_begin(struct tide *tide)
 	struct failure failure = { 0 };
 	struct txn *txn;
 
-	CHECK_EQUAL_INT(wake_lock_try(store_wake(tide->store)), 0);
+	CHECK_EQUAL_INT(write_lock_try(store_shared_page(tide->store)), 0);
 	MUST(writer_begin(&txn, tide->store, &failure), failure);
 	return txn;
 }
@@ -27,7 +27,7 @@ static inline void forge_commit(struct tide *tide, struct txn *txn)
 	struct failure failure = { 0 };
 
 	MUST(writer_commit(&txn, &failure), failure);
-	wake_unlock(store_wake(tide->store));
+	write_lock_release(store_shared_page(tide->store));
 }
 
 static inline void forge_row(struct txn *txn, enum tree tree, struct slice key,

@@ -70,7 +70,7 @@ static inline int try_open(const struct store_options *options, struct failure *
 
 static inline struct txn *begin_write(struct store *store)
 {
-	struct lock_waiter waiter = { .wake = store_wake(store) };
+	struct lock_waiter waiter = { .shared = store_shared_page(store) };
 	struct failure failure = { 0 };
 	struct txn *txn;
 
@@ -86,7 +86,7 @@ static inline int end_write(struct txn *txn, struct failure *failure)
 	int err = writer_commit(&txn, failure);
 
 	CHECK(txn == NULL);
-	wake_unlock(store_wake(store));
+	write_lock_release(store_shared_page(store));
 	return err;
 }
 
@@ -96,7 +96,7 @@ static inline void cancel_write(struct txn *txn)
 
 	writer_abort(&txn);
 	CHECK(txn == NULL);
-	wake_unlock(store_wake(store));
+	write_lock_release(store_shared_page(store));
 }
 
 static inline void commit(struct txn *txn)

@@ -65,7 +65,7 @@ static void expect_readable(const char *name)
 	MUST(store_usage(store, &usage, &why), why);
 	MUST(store_clear_stale(store, &cleared, &why), why);
 	CHECK_EQUAL_INT(writer_begin(&txn, store, &why), ERR_READ_ONLY);
-	MUST(bell_open(&bell, store_wake(store), BELL_COMMITS, &why), why);
+	MUST(bell_open(&bell, store_shared_page(store), BELL_COMMITS, &why), why);
 	CHECK_EQUAL_INT(bell_wait(bell, 1), END);        /* nobody can commit */
 	bell_close(bell);
 	store_close(store);

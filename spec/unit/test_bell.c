@@ -5,30 +5,30 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "sys/wake.h"
+#include "os/shared_page.h"
 #include "unit/child.h"
 
 #define ROUNDS 20000
 
 static char path[4200];
 
-static struct wake *open_wake(void)
+static struct shared_page *open_wake(void)
 {
 	struct failure failure = { 0 };
-	struct wake *wake;
+	struct shared_page *shared;
 	bool alone;
 
-	CHECK_EQUAL_INT(wake_open(&wake, path, NULL, &alone, &failure), 0);
-	wake_opened(wake);
-	return wake;
+	CHECK_EQUAL_INT(shared_page_open(&shared, path, NULL, &alone, &failure), 0);
+	shared_page_opened(shared);
+	return shared;
 }
 
-static struct bell *open_bell(struct wake *wake)
+static struct bell *open_bell(struct shared_page *shared)
 {
 	struct failure failure = { 0 };
 	struct bell *bell;
 
-	CHECK_EQUAL_INT(bell_open(&bell, wake, BELL_COMMITS, &failure), 0);
+	CHECK_EQUAL_INT(bell_open(&bell, shared, BELL_COMMITS, &failure), 0);
 	return bell;
 }
 
@@ -41,75 +41,75 @@ static bool rings(const struct bell *bell, int timeout_ms)
 
 static void commits_ring(void)
 {
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 	struct bell *bell, *other;
 
-	wake_signal(wake, 0);   /* nobody has a bell yet */
-	bell = open_bell(wake);
-	other = open_bell(wake);
+	commit_notify(shared, 0);   /* nobody has a bell yet */
+	bell = open_bell(shared);
+	other = open_bell(shared);
 	CHECK(!rings(bell, 0));
-	wake_signal(wake, 0);
+	commit_notify(shared, 0);
 	CHECK(rings(bell, 0) && rings(other, 0));
 	bell_clear(bell);
 	CHECK(!rings(bell, 0) && rings(other, 0));
 	CHECK_EQUAL_INT(bell_wait(bell, 1), END);
 	CHECK_EQUAL_INT(bell_wait(other, 100000), 0);
 	bell_clear(other);
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	wake_unlock(wake);                       /* no commit */
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
+	write_lock_release(shared);                       /* no commit */
 	CHECK(!rings(bell, 0));
 	for (int i = 0; i < 100000; i++)   /* more than the kernel would queue */
-		wake_signal(wake, 0);
+		commit_notify(shared, 0);
 	bell_clear(bell);
 	CHECK(!rings(bell, 0));
-	wake_signal(wake, 0);
+	commit_notify(shared, 0);
 	CHECK(rings(bell, 0));
 	bell_close(other);
 	bell_close(bell);
 	bell_close(NULL);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void unlocks_ring_for_a_waiter_at_a_descriptor(void)
 {
-	struct wake *wake = open_wake();
-	struct lock_waiter waiter = { .wake = wake, .at_descriptor = true };
-	struct bell *commits = open_bell(wake), *unlocks;
+	struct shared_page *shared = open_wake();
+	struct lock_waiter waiter = { .shared = shared, .at_descriptor = true };
+	struct bell *commits = open_bell(shared), *unlocks;
 	struct failure failure = { 0 };
 
-	CHECK_EQUAL_INT(bell_open(&unlocks, wake, BELL_UNLOCKS, &failure), 0);
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	wake_signal(wake, WAKE_ALL_STREAMS);
+	CHECK_EQUAL_INT(bell_open(&unlocks, shared, BELL_UNLOCKS, &failure), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
+	commit_notify(shared, COMMIT_ALL_GROUPS);
 	CHECK(rings(commits, 0) && rings(unlocks, 0));
 	bell_clear(commits);
 	bell_clear(unlocks);
-	wake_unlock(wake);                       /* no waiter */
+	write_lock_release(shared);                       /* no waiter */
 	CHECK(!rings(unlocks, 0));
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	CHECK(lock_waiter_arm(&waiter) > 0);
-	wake_unlock(wake);
+	write_lock_release(shared);
 	CHECK(rings(unlocks, 0) && !rings(commits, 0));
 	bell_clear(unlocks);
 	CHECK_EQUAL_UINT(lock_waiter_arm(&waiter), 0);
 	CHECK_EQUAL_INT(lock_waiter_try(&waiter), 0);
-	wake_unlock(wake);                       /* it has left the queue */
+	write_lock_release(shared);                       /* it has left the queue */
 	CHECK(!rings(unlocks, 0));
 	bell_close(unlocks);
 	bell_close(commits);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void a_file_without_a_name_rings(void)
 {
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 	struct bell *bell;
 
 	CHECK(remove(path) == 0);
-	bell = open_bell(wake);
-	wake_signal(wake, 0);
+	bell = open_bell(shared);
+	commit_notify(shared, 0);
 	CHECK(rings(bell, 0));
 	bell_close(bell);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void forget_in_child(struct child *parent, void *context)
@@ -120,20 +120,20 @@ static void forget_in_child(struct child *parent, void *context)
 
 static void forgetting_leaves_the_parents_bell(void)
 {
-	struct wake *wake = open_wake();
-	struct bell *bell = open_bell(wake);
+	struct shared_page *shared = open_wake();
+	struct bell *bell = open_bell(shared);
 	struct child child = child_start(forget_in_child, bell);
 
 	child_end(&child);
-	wake_signal(wake, 0);
+	commit_notify(shared, 0);
 	CHECK(rings(bell, 0));
 	bell_close(bell);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void a_bell_may_be_refused(void)
 {
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 	struct failure failure = { 0 };
 	struct rlimit before, none;
 	struct bell *bell;
@@ -141,12 +141,12 @@ static void a_bell_may_be_refused(void)
 	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
 	none = (struct rlimit){ 0, before.rlim_max };
 	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
-	CHECK_EQUAL_INT(bell_open(&bell, wake, BELL_COMMITS, &failure), ERR_STORE);
+	CHECK_EQUAL_INT(bell_open(&bell, shared, BELL_COMMITS, &failure), ERR_STORE);
 	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
 	CHECK(bell == NULL);
 	CHECK(strstr(failure.message, "inotify"));
 	CHECK_EQUAL_INT(failure.system, EMFILE);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void dawdle(void)
@@ -173,16 +173,16 @@ static void wait_for_move(struct bell *bell, _Atomic uint64_t *moves, uint64_t m
 
 static void play(_Atomic uint64_t *moves, uint64_t mine)
 {
-	struct wake *wake = open_wake();
-	struct bell *bell = open_bell(wake);
+	struct shared_page *shared = open_wake();
+	struct bell *bell = open_bell(shared);
 
 	for (int i = 0; i < ROUNDS / 2; i++) {
 		wait_for_move(bell, moves, mine);
 		atomic_fetch_add(moves, 1);
-		wake_signal(wake, 0);
+		commit_notify(shared, 0);
 	}
 	bell_close(bell);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void play_second(struct child *parent, void *context)

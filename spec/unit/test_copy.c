@@ -86,7 +86,7 @@ static struct temporary make(void)
 static int copy_to(struct store *store, const struct temporary *to, bool compact,
 	struct progress *progress)
 {
-	struct lock_waiter waiter = { .wake = store_wake(store) };
+	struct lock_waiter waiter = { .shared = store_shared_page(store) };
 	int err;
 
 	while (lock_waiter_try(&waiter))
@@ -99,8 +99,8 @@ static int copy_to(struct store *store, const struct temporary *to, bool compact
 
 static void lock_is_free(struct store *store)
 {
-	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
-	wake_unlock(store_wake(store));
+	CHECK_EQUAL_INT(write_lock_try(store_shared_page(store)), 0);
+	write_lock_release(store_shared_page(store));
 }
 
 static struct store *publish(struct temporary *temporary)
@@ -232,7 +232,7 @@ static void start_slow(struct slow *slow)
 	CHECK(pipe(ends) == 0);
 	slow->from = ends[0];
 	slow->to.fd = ends[1];
-	CHECK_EQUAL_INT(wake_lock_try(store_wake(slow->store)), 0);
+	CHECK_EQUAL_INT(write_lock_try(store_shared_page(slow->store)), 0);
 	CHECK(pthread_create(&slow->thread, NULL, run_slow, slow) == 0);
 }
 

@@ -164,7 +164,7 @@ static void damage(const char *path)
 	struct txn *txn;
 
 	MUST(store_open(&store, &options, &failure), failure);
-	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+	CHECK_EQUAL_INT(write_lock_try(store_shared_page(store)), 0);
 	MUST(writer_begin(&txn, store, &failure), failure);
 	while (times > 0) {
 		enum tree tree = (enum tree)check_random_below(TREE_COUNT);
@@ -175,7 +175,7 @@ static void damage(const char *path)
 		}
 	}
 	MUST(writer_commit(&txn, &failure), failure);
-	wake_unlock(store_wake(store));
+	write_lock_release(store_shared_page(store));
 	store_close(store);
 	buffer_release(&key);
 	buffer_release(&payload);

@@ -94,9 +94,9 @@ static void expect_busy(struct store *store, struct txn *pinned, struct txn *rea
 	CHECK(strstr(failure.message, "grow"));
 	CHECK(has_row(pinned, TREE_META, "before", "it grew"));
 	CHECK(!has_row(pinned, TREE_META, "grown", "far"));
-	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+	CHECK_EQUAL_INT(write_lock_try(store_shared_page(store)), 0);
 	CHECK_EQUAL_INT(writer_begin(&txn, store, &failure), ERR_BUSY);
-	wake_unlock(store_wake(store));
+	write_lock_release(store_shared_page(store));
 }
 
 static void a_map_grows_when_another_process_makes_it(void)

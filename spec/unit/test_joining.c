@@ -2,40 +2,40 @@
 #include <sched.h>
 #include <sys/mman.h>
 
-#include "sys/wake.h"
-#include "sys/wake_page.h"
+#include "os/shared_page.h"
+#include "os/shared_page_layout.h"
 #include "unit/child.h"
 
 static char path[4200];
 
-static struct wake *open_wake(void)
+static struct shared_page *open_wake(void)
 {
 	struct failure failure = { 0 };
-	struct wake *wake;
+	struct shared_page *shared;
 	bool alone;
-	int err = wake_open(&wake, path, NULL, &alone, &failure);
+	int err = shared_page_open(&shared, path, NULL, &alone, &failure);
 
 	while (err == ERR_BUSY && failure.momentary) {
 		sched_yield();
-		err = wake_open(&wake, path, NULL, &alone, &failure);
+		err = shared_page_open(&shared, path, NULL, &alone, &failure);
 	}
 	if (err) {
 		fprintf(stderr, "%s\n", failure.message);
 		exit(1);
 	}
-	wake_opened(wake);
-	return wake;
+	shared_page_opened(shared);
+	return shared;
 }
 
 static int try_open(struct failure *failure)
 {
-	struct wake *wake;
+	struct shared_page *shared;
 	bool alone;
-	int err = wake_open(&wake, path, NULL, &alone, failure);
+	int err = shared_page_open(&shared, path, NULL, &alone, failure);
 
 	if (!err) {
-		wake_opened(wake);
-		wake_close(wake);
+		shared_page_opened(shared);
+		shared_page_close(shared);
 	}
 	return err;
 }
@@ -50,25 +50,25 @@ static void *share_memory(size_t size)
 
 static void be_there(struct child *parent, void *context)
 {
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 
 	(void)context;
 	child_tell(parent);
 	child_hear(parent);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void open_and_stay(struct child *parent, void *context)
 {
-	struct wake *wake;
+	struct shared_page *shared;
 	struct failure failure;
 	bool alone;
 
 	(void)context;
-	CHECK_EQUAL_INT(wake_open(&wake, path, NULL, &alone, &failure), 0);
+	CHECK_EQUAL_INT(shared_page_open(&shared, path, NULL, &alone, &failure), 0);
 	child_tell(parent);
 	child_hear(parent);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 /* A third process has the database open, and has nothing to do with it. */
@@ -92,18 +92,18 @@ static void the_process_that_opens_is_named(void)
 
 static void forget_and_stay(struct child *parent, void *context)
 {
-	wake_forget(context);
+	shared_page_forget(context);
 	child_tell(parent);
 	child_hear(parent);
 }
 
 static void lock_and_fork(struct child *parent, void *context)
 {
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 	struct child *child = context;
 
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	*child = child_start(forget_and_stay, wake);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
+	*child = child_start(forget_and_stay, shared);
 	CHECK(child_hear(child));
 	child_tell(parent);
 	child_hear(parent);
@@ -114,15 +114,15 @@ static void a_child_that_lives_keeps_no_lock(void)
 {
 	struct child *grandchild = share_memory(sizeof *grandchild);
 	struct child child = child_start(lock_and_fork, grandchild);
-	struct wake *wake;
+	struct shared_page *shared;
 
 	CHECK(child_hear(&child));
 	child_kill(&child);
-	wake = open_wake();
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	wake_unlock(wake);
-	CHECK_EQUAL_INT(wake_other(wake), 0);
-	wake_close(wake);
+	shared = open_wake();
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
+	write_lock_release(shared);
+	CHECK_EQUAL_INT(shared_page_other(shared), 0);
+	shared_page_close(shared);
 	CHECK(kill(grandchild->pid, SIGKILL) == 0);
 	munmap(grandchild, sizeof *grandchild);
 }
@@ -130,15 +130,15 @@ static void a_child_that_lives_keeps_no_lock(void)
 /* The first process of another container has pid 1 as well. */
 static void a_namesake_of_another_namespace_is_told_apart(void)
 {
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 	struct failure failure;
-	uint64_t namespace = wake->page->pid_namespace;
+	uint64_t namespace = shared->page->pid_namespace;
 
-	wake->page->pid_namespace = namespace + 1;
+	shared->page->pid_namespace = namespace + 1;
 	CHECK_EQUAL_INT(try_open(&failure), ERR_NAMESPACE);
-	wake->page->pid_namespace = namespace;
+	shared->page->pid_namespace = namespace;
 	CHECK_EQUAL_INT(try_open(&failure), ERR_OPTIONS);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 int main(void)

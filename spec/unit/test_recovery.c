@@ -133,7 +133,7 @@ static void a_reader_completes_it(enum durability durability, bool read_only)
 	renew(txn);
 	before = txn_id(txn);
 	reader_reset(txn);
-	commits = wake_commits(store_wake(store), 1);
+	commits = commit_count(store_shared_page(store), 1);
 	leave_commit("2", DURABILITY_FULL, SIGKILL);
 	CHECK_EQUAL_UINT(store_last_commit(store), before);
 	CHECK_EQUAL_UINT(store_wait_ms(store, 1000), 10);
@@ -145,7 +145,7 @@ static void a_reader_completes_it(enum durability durability, bool read_only)
 	CHECK_EQUAL_UINT(store_last_commit(store), before + 1);
 	CHECK_EQUAL_UINT(store_wait_ms(store, 1000), 1000);
 	CHECK(has_row(txn, TREE_ITEMS, "a", "2"));
-	CHECK_EQUAL_UINT(wake_commits(store_wake(store), 1), commits + 1);
+	CHECK_EQUAL_UINT(commit_count(store_shared_page(store), 1), commits + 1);
 	reader_close(txn);
 	store_close(store);
 }

@@ -1,8 +1,8 @@
 /* test_slot_lock.c - slot_lock.h: no process waits in LMDB's reader mutex without limit. */
 #include <sys/mman.h>
 
+#include "os/shared_page_layout.h"
 #include "os/slot_lock.h"
-#include "sys/wake_page.h"
 #include "unit/stores.h"
 
 #define ROUNDS 2000
@@ -12,16 +12,16 @@ static struct failure failure;
 static void one_thread_at_a_time(void)
 {
 	struct store *store = open_small(store_path("threads.tide"));
-	struct wake *wake = store_wake(store);
+	struct shared_page *shared = store_shared_page(store);
 
 	CHECK_EQUAL_INT(slot_lock_take(NULL), 0);
 	slot_lock_release(NULL);
-	CHECK_EQUAL_INT(slot_lock_owner(wake), 0);
-	CHECK_EQUAL_INT(slot_lock_take(wake), 0);
-	CHECK_EQUAL_INT(slot_lock_owner(wake), getpid());
-	CHECK_EQUAL_INT(slot_lock_take(wake), ERR_BUSY);
-	slot_lock_release(wake);
-	CHECK_EQUAL_INT(slot_lock_owner(wake), 0);
+	CHECK_EQUAL_INT(slot_lock_owner(shared), 0);
+	CHECK_EQUAL_INT(slot_lock_take(shared), 0);
+	CHECK_EQUAL_INT(slot_lock_owner(shared), getpid());
+	CHECK_EQUAL_INT(slot_lock_take(shared), ERR_BUSY);
+	slot_lock_release(shared);
+	CHECK_EQUAL_INT(slot_lock_owner(shared), 0);
 	store_close(store);
 }
 
@@ -29,11 +29,11 @@ static void one_thread_at_a_time(void)
 static void a_namesakes_lock_is_taken_over(void)
 {
 	struct store *store = open_small(store_path("namesake.tide"));
-	struct wake *wake = store_wake(store);
+	struct shared_page *shared = store_shared_page(store);
 
-	atomic_store(&wake->page->slot_lock, (uint64_t)getpid());
-	CHECK_EQUAL_INT(slot_lock_take(wake), 0);
-	slot_lock_release(wake);
+	atomic_store(&shared->page->slot_lock, (uint64_t)getpid());
+	CHECK_EQUAL_INT(slot_lock_take(shared), 0);
+	slot_lock_release(shared);
 	store_close(store);
 }
 
@@ -45,10 +45,10 @@ static void count_under_the_lock(struct child *parent, void *context)
 
 	(void)parent;
 	for (int i = 0; i < ROUNDS; i++) {
-		while (slot_lock_take(store_wake(store)))
+		while (slot_lock_take(store_shared_page(store)))
 			;
 		++*count;
-		slot_lock_release(store_wake(store));
+		slot_lock_release(store_shared_page(store));
 	}
 	store_close(store);
 }
@@ -73,13 +73,13 @@ static void take_the_slot_lock(struct child *parent, void *context)
 {
 	struct store *store = open_small(context);
 
-	CHECK_EQUAL_INT(slot_lock_take(store_wake(store)), 0);
+	CHECK_EQUAL_INT(slot_lock_take(store_shared_page(store)), 0);
 	child_tell(parent);
 	child_hear(parent);
-	slot_lock_release(store_wake(store));
+	slot_lock_release(store_shared_page(store));
 	child_tell(parent);
 	child_hear(parent);
-	CHECK_EQUAL_INT(slot_lock_take(store_wake(store)), 0);
+	CHECK_EQUAL_INT(slot_lock_take(store_shared_page(store)), 0);
 	child_tell(parent);
 	child_hear(parent);
 }
@@ -156,14 +156,14 @@ static void a_writer_after_a_dead_one_takes_the_slot_lock(void)
 	child_kill(&writer);
 	stopped = child_start(take_the_slot_lock, path);
 	CHECK(child_hear(&stopped));
-	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+	CHECK_EQUAL_INT(write_lock_try(store_shared_page(store)), 0);
 	CHECK_EQUAL_INT(writer_begin(&txn, store, &failure), ERR_BUSY);
 	CHECK_EQUAL_INT(failure.pid, stopped.pid);
 	CHECK_EQUAL_INT(writer_begin(&txn, store, &failure), ERR_BUSY);
 	child_kill(&stopped);
 	MUST(writer_begin(&txn, store, &failure), failure);
 	writer_abort(&txn);
-	wake_unlock(store_wake(store));
+	write_lock_release(store_shared_page(store));
 	write_row(store, TREE_META, "a", "c");
 	store_close(store);
 }

@@ -465,8 +465,8 @@ static void a_killed_writer_was_never_there(void)
 	struct child child = child_start(write_until_killed, path);
 
 	CHECK(child_hear(&child));
-	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), ERR_BUSY);
-	CHECK_EQUAL_INT(wake_owner(store_wake(store)), child.pid);
+	CHECK_EQUAL_INT(write_lock_try(store_shared_page(store)), ERR_BUSY);
+	CHECK_EQUAL_INT(write_lock_owner(store_shared_page(store)), child.pid);
 	child_kill(&child);
 	write_row(store, TREE_META, "whole", "row");
 	CHECK(!store_has(store, TREE_META, "half", "done"));
@@ -553,7 +553,8 @@ static void a_child_of_fork_harms_nobody(void)
 	inherited.reader = open_reader(store);
 	renew(inherited.reader);
 	CHECK_EQUAL_INT(cursor_open(&inherited.cursor, inherited.reader, TREE_ITEMS), 0);
-	CHECK_EQUAL_INT(bell_open(&inherited.bell, store_wake(store), BELL_COMMITS, &failure), 0);
+	CHECK_EQUAL_INT(bell_open(&inherited.bell, store_shared_page(store), BELL_COMMITS,
+		&failure), 0);
 	inherited.writer = begin_write(store);
 	CHECK_EQUAL_INT(txn_put(inherited.writer, TREE_META, slice_of_text("who"),
 		slice_of_text("parent")), 0);
@@ -561,7 +562,7 @@ static void a_child_of_fork_harms_nobody(void)
 	child = child_start(inherit, &inherited);
 	CHECK(child_hear(&child));
 	CHECK(!store_is_foreign(store));
-	CHECK_EQUAL_INT(wake_owner(store_wake(store)), getpid());
+	CHECK_EQUAL_INT(write_lock_owner(store_shared_page(store)), getpid());
 	commit(inherited.writer);
 	overwrite_all(store);
 	child_tell(&child);
@@ -646,7 +647,7 @@ static void nothing_is_left_open_across_exec(void)
 	struct store *store = open_small(store_path("exec.tide"));
 	struct bell *bell;
 
-	CHECK_EQUAL_INT(bell_open(&bell, store_wake(store), BELL_COMMITS, &failure), 0);
+	CHECK_EQUAL_INT(bell_open(&bell, store_shared_page(store), BELL_COMMITS, &failure), 0);
 	CHECK(system("! ls -l /proc/self/fd | grep -q -e exec.tide -e inotify") == 0);
 	bell_close(bell);
 	store_close(store);
@@ -657,15 +658,15 @@ static void nothing_is_left_open_across_exec(void)
 static void a_commit_tells_who_waits(void)
 {
 	struct store *store = open_small(store_path("news.tide"));
-	uint32_t seen = wake_commits(store_wake(store), 0);
+	uint32_t seen = commit_count(store_shared_page(store), 0);
 	uint64_t before = store_last_commit(store);
 	struct store_usage usage;
 
 	commit(begin_write(store));
-	CHECK_EQUAL_UINT(wake_commits(store_wake(store), 0), seen);  /* it changed nothing */
+	CHECK_EQUAL_UINT(commit_count(store_shared_page(store), 0), seen);  /* it changed nothing */
 	write_row(store, TREE_META, "a", "b");
-	CHECK_EQUAL_INT(wake_wait(store_wake(store), 0, seen, 1000000), 0);
-	CHECK_EQUAL_UINT(wake_commits(store_wake(store), 0), seen + 1);
+	CHECK_EQUAL_INT(commit_wait(store_shared_page(store), 0, seen, 1000000), 0);
+	CHECK_EQUAL_UINT(commit_count(store_shared_page(store), 0), seen + 1);
 	CHECK_EQUAL_UINT(store_last_commit(store), before + 1);
 	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
 	CHECK(strstr(usage.engine, "LMDB 0.9"));

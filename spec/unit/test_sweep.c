@@ -30,7 +30,7 @@ static struct txn *begin_below(struct store **store)
 	struct txn *txn;
 
 	MUST(store_open(store, &options, &failure), failure);
-	CHECK_EQUAL_INT(wake_lock_try(store_wake(*store)), 0);
+	CHECK_EQUAL_INT(write_lock_try(store_shared_page(*store)), 0);
 	MUST(writer_begin(&txn, *store, &failure), failure);
 	return txn;
 }
@@ -38,7 +38,7 @@ static struct txn *begin_below(struct store **store)
 static void end_below(struct store *store, struct txn *txn)
 {
 	MUST(writer_commit(&txn, &failure), failure);
-	wake_unlock(store_wake(store));
+	write_lock_release(store_shared_page(store));
 	store_close(store);
 }
 

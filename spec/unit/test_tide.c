@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "database.h"
 #include "os/clock.h"
-#include "sys/wake_page.h"
+#include "os/shared_page_layout.h"
 #include "unit/files.h"
 #include "unit/tides.h"
 
@@ -622,9 +622,9 @@ static void handles_after_fork(void)
 	child = child_start(abort_inherited, tide);
 	child_end(&child);
 	tide_bell_close(inherited_bell);
-	CHECK_EQUAL_UINT(store_wake(tide->store)->page->waiting[0], 1);  /* it is the parent's */
+	CHECK_EQUAL_UINT(store_shared_page(tide->store)->page->waiting[0], 1);  /* it is the parent's */
 	tide_waiter_close(inherited_waiter);
-	CHECK_EQUAL_UINT(store_wake(tide->store)->page->waiting[0], 0);
+	CHECK_EQUAL_UINT(store_shared_page(tide->store)->page->waiting[0], 0);
 	CHECK(has(tide, &table, "parent", "3", "x"));
 	commit(tide);
 	CHECK(has(tide, &table, "parent", "3", "x"));

@@ -165,10 +165,10 @@ static void a_commit_that_could_not_finish_is_unknown(bool it_did_finish)
 	CHECK(strstr(failure.message, "open it again"));
 	CHECK_EQUAL_INT(reader_open(&txn, store, &failure), ERR_STORE);
 	CHECK(txn == NULL);
-	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+	CHECK_EQUAL_INT(write_lock_try(store_shared_page(store)), 0);
 	CHECK_EQUAL_INT(writer_begin(&txn, store, &failure), ERR_STORE);
 	CHECK(txn == NULL);
-	wake_unlock(store_wake(store));
+	write_lock_release(store_shared_page(store));
 	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), ERR_STORE);
 	CHECK_EQUAL_INT(store_clear_stale(store, &cleared, &failure), ERR_STORE);
 	CHECK_EQUAL_INT(store_sync(store, &failure), ERR_STORE);
@@ -462,7 +462,7 @@ static void a_commit_rings(void)
 	struct txn *txn;
 	struct bell *bell;
 
-	MUST(bell_open(&bell, store_wake(store), BELL_COMMITS, &failure), failure);
+	MUST(bell_open(&bell, store_shared_page(store), BELL_COMMITS, &failure), failure);
 	txn = begin_write(store);
 	MUST(writer_commit(&txn, &failure), failure);
 	CHECK_EQUAL_INT(bell_wait(bell, 0), END);
@@ -471,7 +471,7 @@ static void a_commit_rings(void)
 	MUST(writer_commit(&txn, &failure), failure);
 	CHECK_EQUAL_INT(bell_wait(bell, 0), 0);
 	bell_clear(bell);
-	wake_unlock(store_wake(store));
+	write_lock_release(store_shared_page(store));
 	CHECK_EQUAL_INT(bell_wait(bell, 0), END);
 	bell_close(bell);
 	store_close(store);
@@ -557,10 +557,10 @@ static void a_flush_that_goes_on_failing_lets_nobody_write(void)
 	write_row(store, TREE_META, "a", "b");
 	flushes_fail = true;
 	CHECK_EQUAL_INT(commit_failing(store, NO_WRITE, 0), ERR_STORE);
-	CHECK_EQUAL_INT(wake_lock_try(store_wake(store)), 0);
+	CHECK_EQUAL_INT(write_lock_try(store_shared_page(store)), 0);
 	CHECK_EQUAL_INT(writer_begin(&txn, store, &failure), ERR_STORE);
 	CHECK(txn == NULL && strstr(failure.message, "flushed"));
-	wake_unlock(store_wake(store));
+	write_lock_release(store_shared_page(store));
 	flushes_fail = false;
 	write_row(store, TREE_META, "a", "c");
 	CHECK(store_has(store, TREE_META, "a", "c") && !store_has(store, TREE_ITEMS, "new", "row"));

@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "sys/wake.h"
-#include "sys/wake_page.h"
+#include "os/shared_page.h"
+#include "os/shared_page_layout.h"
 #include "unit/child.h"
 
 #define HANDOVERS 2000
@@ -18,23 +18,23 @@
 
 static char path[4200];
 
-static struct wake *open_wake(void)
+static struct shared_page *open_wake(void)
 {
 	struct failure failure = { 0 };
-	struct wake *wake;
+	struct shared_page *shared;
 	bool alone;
-	int err = wake_open(&wake, path, NULL, &alone, &failure);
+	int err = shared_page_open(&shared, path, NULL, &alone, &failure);
 
 	while (err == ERR_BUSY && failure.momentary) {   /* the other process opens it */
 		usleep(100);
-		err = wake_open(&wake, path, NULL, &alone, &failure);
+		err = shared_page_open(&shared, path, NULL, &alone, &failure);
 	}
 	if (err) {
 		fprintf(stderr, "%s\n", failure.message);
 		exit(1);
 	}
-	wake_opened(wake);
-	return wake;
+	shared_page_opened(shared);
+	return shared;
 }
 
 static void *share_memory(size_t size)
@@ -67,12 +67,12 @@ static void dawdle(void)
 
 static void be_there(struct child *parent, void *context)
 {
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 
 	(void)context;
 	child_tell(parent);
 	child_hear(parent);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 /* --- one owner --- */
@@ -81,16 +81,16 @@ struct counter {
 	uint64_t plain;        /* not atomic: the lock is what keeps it right */
 };
 
-static void lock_patiently(struct wake *wake)
+static void lock_patiently(struct shared_page *shared)
 {
-	struct lock_waiter waiter = { .wake = wake };
+	struct lock_waiter waiter = { .shared = shared };
 
 	while (lock_waiter_try(&waiter))
 		lock_waiter_sleep(&waiter, 1000);
 }
 
 struct thread_work {
-	struct wake *wake;
+	struct shared_page *shared;
 	struct counter *counter;
 };
 
@@ -99,10 +99,10 @@ static void *count_up(void *context)
 	struct thread_work *work = context;
 
 	for (int i = 0; i < 1000; i++) {
-		lock_patiently(work->wake);
-		CHECK_EQUAL_INT(wake_owner(work->wake), getpid());
+		lock_patiently(work->shared);
+		CHECK_EQUAL_INT(write_lock_owner(work->shared), getpid());
 		work->counter->plain++;
-		wake_unlock(work->wake);
+		write_lock_release(work->shared);
 	}
 	return NULL;
 }
@@ -117,7 +117,7 @@ static void count_in_threads(struct child *parent, void *context)
 		CHECK(pthread_create(&threads[i], NULL, count_up, &work) == 0);
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
-	wake_close(work.wake);
+	shared_page_close(work.shared);
 }
 
 static void one_writes_at_a_time(void)
@@ -135,77 +135,77 @@ static void one_writes_at_a_time(void)
 
 static void hold_the_lock(struct child *parent, void *context)
 {
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 
 	(void)context;
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	child_tell(parent);
 	child_hear(parent);
-	wake_unlock(wake);
-	wake_close(wake);
+	write_lock_release(shared);
+	shared_page_close(shared);
 }
 
 static void a_killed_owner_frees_the_lock(void)
 {
-	struct wake *wake = open_wake();
-	struct lock_waiter waiter = { .wake = wake };
+	struct shared_page *shared = open_wake();
+	struct lock_waiter waiter = { .shared = shared };
 	struct child child = child_start(hold_the_lock, NULL);
 
 	CHECK(child_hear(&child));
-	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
-	CHECK_EQUAL_INT(wake_owner(wake), child.pid);
+	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
+	CHECK_EQUAL_INT(write_lock_owner(shared), child.pid);
 	CHECK_EQUAL_INT(lock_waiter_sleep(&waiter, 1), 0);
 	CHECK_EQUAL_INT(lock_waiter_try(&waiter), ERR_BUSY);
 	lock_waiter_leave(&waiter);
 	child_kill(&child);
-	lock_patiently(wake);
-	CHECK_EQUAL_INT(wake_owner(wake), getpid());
-	wake_unlock(wake);
-	CHECK_EQUAL_INT(wake_owner(wake), 0);
-	wake_close(wake);
+	lock_patiently(shared);
+	CHECK_EQUAL_INT(write_lock_owner(shared), getpid());
+	write_lock_release(shared);
+	CHECK_EQUAL_INT(write_lock_owner(shared), 0);
+	shared_page_close(shared);
 }
 
 /* The child waits until its pid stands in the page, as if one of that pid had
  * died with the lock; then it opens the database and does not write. */
 static void come_after_a_namesake(struct child *parent, void *context)
 {
-	struct wake *wake;
+	struct shared_page *shared;
 
 	(void)context;
 	CHECK(child_hear(parent));
-	wake = open_wake();
+	shared = open_wake();
 	child_tell(parent);
 	CHECK(child_hear(parent));
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void a_namesake_of_the_dead_does_not_hold_the_lock(void)
 {
 	struct child child = child_start(come_after_a_namesake, NULL);
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 
-	atomic_store(&wake->page->writer, (UINT64_C(7) << 32) | (uint64_t)child.pid);
+	atomic_store(&shared->page->writer, (UINT64_C(7) << 32) | (uint64_t)child.pid);
 	child_tell(&child);
 	CHECK(child_hear(&child));
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	wake_unlock(wake);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
+	write_lock_release(shared);
 	child_tell(&child);
 	child_end(&child);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void closing_frees_the_lock(void)
 {
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 	struct child child = child_start(be_there, NULL);
 
 	CHECK(child_hear(&child));
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	wake_close(wake);
-	wake = open_wake();
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	wake_unlock(wake);
-	wake_close(wake);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
+	shared_page_close(shared);
+	shared = open_wake();
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
+	write_lock_release(shared);
+	shared_page_close(shared);
 	child_tell(&child);
 	child_end(&child);
 }
@@ -214,8 +214,8 @@ static void closing_frees_the_lock(void)
  * the processor away; the kernel counts that. */
 static void nobody_waits_for_a_free_lock(void)
 {
-	struct wake *wake = open_wake();
-	struct lock_waiter waiter = { .wake = wake };
+	struct shared_page *shared = open_wake();
+	struct lock_waiter waiter = { .shared = shared };
 	struct rusage before, after;
 
 	CHECK(getrusage(RUSAGE_THREAD, &before) == 0);
@@ -224,7 +224,7 @@ static void nobody_waits_for_a_free_lock(void)
 	CHECK(getrusage(RUSAGE_THREAD, &after) == 0);
 	CHECK(after.ru_nvcsw - before.ru_nvcsw < 10);
 	lock_waiter_leave(&waiter);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void ignore(int signal)
@@ -235,8 +235,8 @@ static void ignore(int signal)
 static void a_signal_ends_a_wait(void)
 {
 	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
-	struct wake *wake = open_wake();
-	struct lock_waiter waiter = { .wake = wake };
+	struct shared_page *shared = open_wake();
+	struct lock_waiter waiter = { .shared = shared };
 	struct child child = child_start(hold_the_lock, NULL);
 
 	CHECK(child_hear(&child));
@@ -248,7 +248,7 @@ static void a_signal_ends_a_wait(void)
 	lock_waiter_leave(&waiter);
 	child_tell(&child);
 	child_end(&child);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 /* Two processes take turns with the lock. */
@@ -260,11 +260,11 @@ struct game {
 
 /* The lock goes to and fro; whoever must wait for it is told. One that isn't
  * told sleeps 50 ms: all of them would be minutes. */
-static void take_turns(struct wake *wake, struct game *game, uint64_t mine)
+static void take_turns(struct shared_page *shared, struct game *game, uint64_t mine)
 {
-	struct lock_waiter waiter = { .wake = wake };
+	struct lock_waiter waiter = { .shared = shared };
 
-	wake->limits.age_us = UINT32_MAX;        /* so that it sleeps until it is notified */
+	shared->limits.age_us = UINT32_MAX;        /* so that it sleeps until it is notified */
 	for (int taken = 0; taken < HANDOVERS;) {
 		if (lock_waiter_try(&waiter)) {
 			uint64_t before = now_ms();
@@ -282,30 +282,30 @@ static void take_turns(struct wake *wake, struct game *game, uint64_t mine)
 			taken++;
 		}
 		atomic_store(&game->moved_at_ms, now_ms());
-		wake_unlock(wake);
+		write_lock_release(shared);
 		dawdle();
 	}
 }
 
 static void take_turns_second(struct child *parent, void *context)
 {
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 
 	(void)parent;
-	take_turns(wake, context, 1);
-	wake_close(wake);
+	take_turns(shared, context, 1);
+	shared_page_close(shared);
 }
 
 static void an_unlock_is_told(void)
 {
 	struct game *game = share_memory(sizeof *game);
 	struct child child = child_start(take_turns_second, game);
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 
-	take_turns(wake, game, 0);
+	take_turns(shared, game, 0);
 	child_end(&child);
 	CHECK(atomic_load(&game->lost) < HANDOVERS / 20);
-	wake_close(wake);
+	shared_page_close(shared);
 	munmap(game, sizeof *game);
 }
 
@@ -319,21 +319,21 @@ static uint64_t test_clock(void)
 }
 
 /* Nothing but the test moves the time, and a waiter does not spin. */
-static struct wake *open_with_test_clock(void)
+static struct shared_page *open_with_test_clock(void)
 {
-	struct wake *wake = open_wake();
+	struct shared_page *shared = open_wake();
 
 	test_now_us = 1000000000;
-	wake->limits.now_us = test_clock;
-	wake->limits.spin_us = 0;
-	return wake;
+	shared->limits.now_us = test_clock;
+	shared->limits.spin_us = 0;
+	return shared;
 }
 
-static void hold(struct wake *wake, int times)
+static void hold(struct shared_page *shared, int times)
 {
 	for (int i = 0; i < times; i++) {
-		CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-		wake_unlock(wake);
+		CHECK_EQUAL_INT(write_lock_try(shared), 0);
+		write_lock_release(shared);
 	}
 }
 
@@ -345,207 +345,207 @@ static void queue_up(struct lock_waiter *waiter)
 	CHECK(waiter->place);
 }
 
-static void try_in_vain(struct wake *wake, struct lock_waiter *waiter)
+static void try_in_vain(struct shared_page *shared, struct lock_waiter *waiter)
 {
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	CHECK_EQUAL_INT(lock_waiter_try(waiter), ERR_BUSY);
 	lock_waiter_arm(waiter);
-	wake_unlock(wake);
+	write_lock_release(shared);
 }
 
 static void a_waiter_that_is_due_goes_before_the_others(void)
 {
-	struct wake *wake = open_with_test_clock();
-	struct lock_waiter waiter = { .wake = wake };
+	struct shared_page *shared = open_with_test_clock();
+	struct lock_waiter waiter = { .shared = shared };
 
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	queue_up(&waiter);
 	CHECK_EQUAL_UINT(lock_waiter_arm(&waiter), 2000);
-	wake_unlock(wake);
-	hold(wake, 20);
+	write_lock_release(shared);
+	hold(shared, 20);
 	test_now_us += 1999;
-	try_in_vain(wake, &waiter);
-	hold(wake, 1);                   /* ten holds, but not 2 ms */
+	try_in_vain(shared, &waiter);
+	hold(shared, 1);                   /* ten holds, but not 2 ms */
 	test_now_us++;
-	try_in_vain(wake, &waiter);
-	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
-	CHECK_EQUAL_INT(wake_owner(wake), 0);
+	try_in_vain(shared, &waiter);
+	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
+	CHECK_EQUAL_INT(write_lock_owner(shared), 0);
 	CHECK_EQUAL_UINT(lock_waiter_arm(&waiter), 0);
 	CHECK_EQUAL_INT(lock_waiter_try(&waiter), 0);
 	CHECK(!waiter.place);
-	wake_unlock(wake);
-	hold(wake, 1);
-	wake_close(wake);
+	write_lock_release(shared);
+	hold(shared, 1);
+	shared_page_close(shared);
 }
 
 static void two_milliseconds_are_not_enough_without_ten_holds(void)
 {
-	struct wake *wake = open_with_test_clock();
-	struct lock_waiter waiter = { .wake = wake };
+	struct shared_page *shared = open_with_test_clock();
+	struct lock_waiter waiter = { .shared = shared };
 
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	queue_up(&waiter);
 	test_now_us += 9999;
 	CHECK_EQUAL_UINT(lock_waiter_arm(&waiter), 1);
-	wake_unlock(wake);
-	hold(wake, 8);
-	try_in_vain(wake, &waiter);      /* the ninth */
-	hold(wake, 1);
-	try_in_vain(wake, &waiter);
-	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
+	write_lock_release(shared);
+	hold(shared, 8);
+	try_in_vain(shared, &waiter);      /* the ninth */
+	hold(shared, 1);
+	try_in_vain(shared, &waiter);
+	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	lock_waiter_leave(&waiter);
-	hold(wake, 1);
+	hold(shared, 1);
 
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	queue_up(&waiter);
-	wake_unlock(wake);
+	write_lock_release(shared);
 	test_now_us += 10000;            /* but ten are */
-	try_in_vain(wake, &waiter);
-	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
+	try_in_vain(shared, &waiter);
+	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	lock_waiter_leave(&waiter);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void the_oldest_of_those_that_are_due_goes_first(void)
 {
-	struct wake *wake = open_with_test_clock();
-	struct lock_waiter first = { .wake = wake }, second = first;
+	struct shared_page *shared = open_with_test_clock();
+	struct lock_waiter first = { .shared = shared }, second = first;
 
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	queue_up(&first);
 	queue_up(&second);
 	test_now_us += 10000;
 	CHECK_EQUAL_INT(lock_waiter_try(&second), ERR_BUSY);
 	CHECK_EQUAL_INT(lock_waiter_try(&first), ERR_BUSY);
 	CHECK_EQUAL_INT(lock_waiter_try(&second), ERR_BUSY);
-	wake_unlock(wake);
+	write_lock_release(shared);
 	CHECK_EQUAL_INT(lock_waiter_try(&second), ERR_BUSY);
 	CHECK_EQUAL_UINT(lock_waiter_arm(&second), 5000);
 	CHECK_EQUAL_INT(lock_waiter_try(&first), 0);
 	test_now_us += 1999;             /* one waiter gets priority every 2 ms */
 	CHECK_EQUAL_INT(lock_waiter_try(&second), ERR_BUSY);
-	wake_unlock(wake);
-	hold(wake, 1);
+	write_lock_release(shared);
+	hold(shared, 1);
 	test_now_us++;
-	try_in_vain(wake, &second);
-	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
+	try_in_vain(shared, &second);
+	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	CHECK_EQUAL_INT(lock_waiter_try(&second), 0);
-	wake_unlock(wake);
-	wake_close(wake);
+	write_lock_release(shared);
+	shared_page_close(shared);
 }
 
 /* A stopped process costs the others 5 ms once; a slow event loop gets more time each time
  * that it was late. */
 static void a_waiter_that_is_late_loses_its_priority(void)
 {
-	struct wake *wake = open_with_test_clock();
-	struct lock_waiter waiter = { .wake = wake };
+	struct shared_page *shared = open_with_test_clock();
+	struct lock_waiter waiter = { .shared = shared };
 	uint32_t patience = 5000;
 
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	queue_up(&waiter);
-	wake_unlock(wake);
+	write_lock_release(shared);
 	test_now_us += 10000;
 	for (int i = 0; i < 8; i++) {
-		try_in_vain(wake, &waiter);
+		try_in_vain(shared, &waiter);
 		test_now_us += patience - 1;
-		CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
+		CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 		test_now_us++;
-		hold(wake, 100);
+		hold(shared, 100);
 		if (patience < 80000)
 			patience *= 2;
 	}
 	CHECK_EQUAL_UINT(patience, 80000);
-	try_in_vain(wake, &waiter);
+	try_in_vain(shared, &waiter);
 	CHECK_EQUAL_INT(lock_waiter_try(&waiter), 0);
-	wake_unlock(wake);
-	wake_close(wake);
+	write_lock_release(shared);
+	shared_page_close(shared);
 }
 
 static void a_waiter_that_leaves_reserves_nothing(void)
 {
-	struct wake *wake = open_with_test_clock();
-	struct lock_waiter waiter = { .wake = wake };
+	struct shared_page *shared = open_with_test_clock();
+	struct lock_waiter waiter = { .shared = shared };
 
 	lock_waiter_leave(&waiter);      /* it is not in the queue */
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	queue_up(&waiter);
-	wake_unlock(wake);
+	write_lock_release(shared);
 	test_now_us += 10000;
-	try_in_vain(wake, &waiter);
-	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
+	try_in_vain(shared, &waiter);
+	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	lock_waiter_leave(&waiter);
 	lock_waiter_leave(&waiter);
-	hold(wake, 1);
-	CHECK_EQUAL_UINT(wake->page->waiting[0] | wake->page->waiting[1], 0);
-	wake_close(wake);
+	hold(shared, 1);
+	CHECK_EQUAL_UINT(shared->page->waiting[0] | shared->page->waiting[1], 0);
+	shared_page_close(shared);
 }
 
 /* Clocks of two time namespaces: no order, but no delay either. */
 static void a_clock_that_disagrees_delays_nothing(void)
 {
-	struct wake *wake = open_with_test_clock();
-	struct lock_waiter waiter = { .wake = wake };
+	struct shared_page *shared = open_with_test_clock();
+	struct lock_waiter waiter = { .shared = shared };
 
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	queue_up(&waiter);
-	wake_unlock(wake);
+	write_lock_release(shared);
 	test_now_us += 10000;
-	try_in_vain(wake, &waiter);
+	try_in_vain(shared, &waiter);
 	test_now_us -= 3600 * UINT64_C(1000000);
-	hold(wake, 1);
+	hold(shared, 1);
 	lock_waiter_leave(&waiter);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void a_waiter_beyond_the_last_slot_waits_without_a_place(void)
 {
-	struct wake *wake = open_with_test_clock();
-	struct lock_waiter waiters[WAKE_SLOTS + 1];
+	struct shared_page *shared = open_with_test_clock();
+	struct lock_waiter waiters[WAITER_SLOTS + 1];
 
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
-	for (int i = 0; i <= WAKE_SLOTS; i++) {
-		waiters[i] = (struct lock_waiter){ .wake = wake };
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
+	for (int i = 0; i <= WAITER_SLOTS; i++) {
+		waiters[i] = (struct lock_waiter){ .shared = shared };
 		CHECK(lock_waiter_arm(&waiters[i]) > 0);
-		CHECK((waiters[i].place != 0) == (i < WAKE_SLOTS));
+		CHECK((waiters[i].place != 0) == (i < WAITER_SLOTS));
 	}
-	CHECK_EQUAL_UINT(lock_waiter_arm(&waiters[WAKE_SLOTS]), 5000);
-	CHECK_EQUAL_INT(lock_waiter_sleep(&waiters[WAKE_SLOTS], 1), 0);
-	CHECK_EQUAL_INT(lock_waiter_try(&waiters[WAKE_SLOTS]), ERR_BUSY);
+	CHECK_EQUAL_UINT(lock_waiter_arm(&waiters[WAITER_SLOTS]), 5000);
+	CHECK_EQUAL_INT(lock_waiter_sleep(&waiters[WAITER_SLOTS], 1), 0);
+	CHECK_EQUAL_INT(lock_waiter_try(&waiters[WAITER_SLOTS]), ERR_BUSY);
 	lock_waiter_leave(&waiters[5]);
-	lock_waiter_arm(&waiters[WAKE_SLOTS]);
-	CHECK(waiters[WAKE_SLOTS].place);
-	wake_unlock(wake);
-	for (int i = 0; i <= WAKE_SLOTS; i++)
+	lock_waiter_arm(&waiters[WAITER_SLOTS]);
+	CHECK(waiters[WAITER_SLOTS].place);
+	write_lock_release(shared);
+	for (int i = 0; i <= WAITER_SLOTS; i++)
 		lock_waiter_leave(&waiters[i]);
-	hold(wake, 1);
-	wake_close(wake);
+	hold(shared, 1);
+	shared_page_close(shared);
 }
 
 /* --- other processes in the queue --- */
 
 static void wait_in_the_queue(struct child *parent, void *context)
 {
-	struct wake *wake = open_wake();
-	struct lock_waiter waiters[WAKE_SLOTS];
+	struct shared_page *shared = open_wake();
+	struct lock_waiter waiters[WAITER_SLOTS];
 
 	for (int i = 0; i < *(int *)context; i++) {
-		waiters[i] = (struct lock_waiter){ .wake = wake };
+		waiters[i] = (struct lock_waiter){ .shared = shared };
 		CHECK(lock_waiter_arm(&waiters[i]) > 0);
 	}
 	child_tell(parent);
 	child_hear(parent);
-	wake_close(wake);
+	shared_page_close(shared);
 }
 
 static void a_killed_process_leaves_the_queue(void)
 {
-	struct wake *wake = open_with_test_clock();
-	struct lock_waiter waiter = { .wake = wake };
-	int all = WAKE_SLOTS, one = 1;
+	struct shared_page *shared = open_with_test_clock();
+	struct lock_waiter waiter = { .shared = shared };
+	int all = WAITER_SLOTS, one = 1;
 	struct child child;
 
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	child = child_start(wait_in_the_queue, &all);
 	CHECK(child_hear(&child));
 	CHECK(lock_waiter_arm(&waiter) > 0);
@@ -553,36 +553,37 @@ static void a_killed_process_leaves_the_queue(void)
 	child_kill(&child);
 	CHECK(lock_waiter_arm(&waiter) > 0);
 	CHECK(waiter.place);             /* the queue was full of the dead */
-	CHECK_EQUAL_INT(__builtin_popcountll(wake->page->waiting[0] | wake->page->waiting[1]), 1);
+	CHECK_EQUAL_INT(__builtin_popcountll(shared->page->waiting[0] | shared->page->waiting[1]),
+		1);
 	lock_waiter_leave(&waiter);
 
 	child = child_start(wait_in_the_queue, &one);
 	CHECK(child_hear(&child));
 	child_kill(&child);
-	atomic_store(&wake->page->heir, wake->page->slots[0].place);
-	wake_unlock(wake);
-	CHECK_EQUAL_INT(wake_lock_try(wake), ERR_BUSY);
+	atomic_store(&shared->page->heir, shared->page->slots[0].place);
+	write_lock_release(shared);
+	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	test_now_us += 5000;
-	hold(wake, 1);
-	CHECK_EQUAL_UINT(wake->page->waiting[0], 0);     /* it was late, and is dead */
-	wake_close(wake);
+	hold(shared, 1);
+	CHECK_EQUAL_UINT(shared->page->waiting[0], 0);     /* it was late, and is dead */
+	shared_page_close(shared);
 }
 
 static void closing_leaves_the_queue(void)
 {
-	struct wake *wake = open_with_test_clock();
+	struct shared_page *shared = open_with_test_clock();
 	struct child child;
 	int many = 3;
 
-	CHECK_EQUAL_INT(wake_lock_try(wake), 0);
+	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	child = child_start(wait_in_the_queue, &many);
 	CHECK(child_hear(&child));
-	CHECK_EQUAL_UINT(wake->page->waiting[0], 7);
+	CHECK_EQUAL_UINT(shared->page->waiting[0], 7);
 	child_tell(&child);
 	child_end(&child);
-	CHECK_EQUAL_UINT(wake->page->waiting[0], 0);
-	wake_unlock(wake);
-	wake_close(wake);
+	CHECK_EQUAL_UINT(shared->page->waiting[0], 0);
+	write_lock_release(shared);
+	shared_page_close(shared);
 }
 
 /* --- the queue against a model --- */
@@ -674,7 +675,7 @@ static void model_leave(int i)
 		model.heir = NONE;
 }
 
-static void step(struct wake *wake, struct lock_waiter *waiters)
+static void step(struct shared_page *shared, struct lock_waiter *waiters)
 {
 	int i = (int)check_random_below(WAITERS);
 
@@ -691,12 +692,12 @@ static void step(struct wake *wake, struct lock_waiter *waiters)
 	case 2:
 	case 3:
 		if (model.owner != NONE) {
-			wake_unlock(wake);
+			write_lock_release(shared);
 			model_unlock();
 		}
 		break;
 	case 4:
-		CHECK_EQUAL_INT(wake_lock_try(wake) == 0, model_try(OTHER));
+		CHECK_EQUAL_INT(write_lock_try(shared) == 0, model_try(OTHER));
 		break;
 	default:
 		CHECK_EQUAL_INT(lock_waiter_try(&waiters[i]) == 0, model_try(i));
@@ -708,15 +709,15 @@ static void step(struct wake *wake, struct lock_waiter *waiters)
 
 static void the_queue_is_as_its_model(void)
 {
-	struct wake *wake = open_with_test_clock();
+	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter waiters[WAITERS];
 
 	model = (struct model){ .owner = NONE, .heir = NONE };
 	for (int i = 0; i < WAITERS; i++)
-		waiters[i] = (struct lock_waiter){ .wake = wake };
+		waiters[i] = (struct lock_waiter){ .shared = shared };
 	for (int i = 0; i < STEPS; i++)
-		step(wake, waiters);
-	wake_close(wake);
+		step(shared, waiters);
+	shared_page_close(shared);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-/* wake.h - the wake file, NAME.tide-wake: who may write, and who waits.
+/* shared_page.h - the wake file, NAME.tide-wake: who may write, and who waits.
  *
  * One page, mapped by every process that has the database open, and three kinds
  * of open-file-description locks on its bytes (they go away with their owner,
@@ -20,88 +20,89 @@
  * wakes up always checks the database, and also checks once a second without being
  * notified, so a lost notification delays it but never loses a record.
  */
-#ifndef SYS_WAKE_H
-#define SYS_WAKE_H
+#ifndef OS_SHARED_PAGE_H
+#define OS_SHARED_PAGE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "os/file.h"
 
-#define WAKE_LONGEST_SLEEP_MS 1000
+#define WAIT_MAX_MS 1000
 
-struct wake;
+struct shared_page;
 
 /* Opens or makes the file for a database of this owner (NULL: this process; no links
  * followed, owner and kind checked) and acquires OPENING, in one attempt that never
- * waits; wake_opened releases it. Sets *alone to true if no other process has the database open.
+ * waits; shared_page_opened releases it. Sets *alone to true if no other process has the database open.
  * BUSY while another process holds OPENING (failure->pid is that process, 0 if
  * unknown, and failure->momentary is set), PERMISSION, NAMESPACE (a process of
  * another PID namespace has it open), OPTIONS (this process has it open through
  * another copy of the library), STORE. */
-int wake_open(struct wake **wake, const char *path, const struct file_owner *owner,
+int shared_page_open(struct shared_page **shared, const char *path, const struct file_owner *owner,
 	bool *alone, struct failure *failure);
-void wake_opened(struct wake *wake);
+void shared_page_opened(struct shared_page *shared);
 
 /* The same in memory, for this process alone: a database that is read without its side
  * files. path is for messages. OPENING is not held. NO_MEMORY, STORE. */
-int wake_open_private(struct wake **wake, const char *path, struct failure *failure);
+int shared_page_open_private(struct shared_page **shared, const char *path,
+	struct failure *failure);
 
 /* BUSY, and whose fault it is: the process stands in failure's pid, and behind the text,
  * this one as such: a handle was forgotten. 0: it is not known, or has gone meanwhile. */
-int wake_fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
+int fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /* The pid of some other process that has the database open, or is at it: 0 if
  * there is none. */
-int64_t wake_other(const struct wake *wake);
+int64_t shared_page_other(const struct shared_page *shared);
 
 /* Returns true if the process with this pid has the database open with this wake file. */
-bool wake_has_open(const struct wake *wake, int64_t pid);
+bool shared_page_has_open(const struct shared_page *shared, int64_t pid);
 
 /* Says which file the database is. False: those who have it open have another
  * one; the name was given to a new file under them. OPENING must be held. */
-bool wake_identify(struct wake *wake, uint64_t device, uint64_t inode);
+bool shared_page_identify(struct shared_page *shared, uint64_t device, uint64_t inode);
 
 /* The same for LMDB's lock file. */
-bool wake_identify_lock(struct wake *wake, uint64_t device, uint64_t inode);
+bool shared_page_identify_lock(struct shared_page *shared, uint64_t device, uint64_t inode);
 
 /* The side of the wake file (identity.h). */
-uint64_t wake_side(const struct wake *wake);
+uint64_t shared_page_side(const struct shared_page *shared);
 
-/* Removes the wake file if wake_open has made it. OPENING must be held, and no other
+/* Removes the wake file if shared_page_open has made it. OPENING must be held, and no other
  * process have the database open. */
-void wake_take_back(const struct wake *wake);
+void shared_page_take_back(const struct shared_page *shared);
 
 /* The inode whose name, the database's, is known to be on the disk; 0: none. It
  * is remembered when nobody has the database open, and a lost one is only asked
  * for again. OPENING must be held. */
-uint64_t wake_named(const struct wake *wake);
-void wake_set_named(struct wake *wake, uint64_t inode);
+uint64_t shared_page_named(const struct shared_page *shared);
+void shared_page_set_named(struct shared_page *shared, uint64_t inode);
 
 /* How many flushes of the database have failed, in any process, that nobody has
  * made up for. The kernel takes the pages for clean then, in all processes; so
  * it is remembered like the name. Settled: those seen, and no later ones. */
-uint32_t wake_unsettled(const struct wake *wake);
+uint32_t shared_page_unsettled(const struct shared_page *shared);
 
 /* Number of flushes that failed, in any process, settled or not. Each process gets the
  * error once more with its own descriptors: a new number says so. */
-uint32_t wake_flush_failures(const struct wake *wake);
-void wake_flush_failed(struct wake *wake);
-void wake_settled(struct wake *wake, uint32_t seen);
+uint32_t shared_page_flush_failures(const struct shared_page *shared);
+void shared_page_flush_failed(struct shared_page *shared);
+void shared_page_settled(struct shared_page *shared, uint32_t seen);
 
 /* In a child of fork: closes the locks' descriptor and leaves the shared page, so that
- * the parent's locks end with the parent; then wake_close only frees. */
-void wake_forget(struct wake *wake);
-void wake_close(struct wake *wake);      /* NULL is fine */
+ * the parent's locks end with the parent; then shared_page_close only frees. */
+void shared_page_forget(struct shared_page *shared);
+void shared_page_close(struct shared_page *shared);      /* NULL is fine */
 
 /* --- the outer write lock: held by one thread of one process --- */
 
 /* Returns 0, or ERR_BUSY if the lock is held or reserved for a waiter that is due before the
  * caller. Never blocks. */
-int wake_lock_try(struct wake *wake);
-void wake_unlock(struct wake *wake);
-int64_t wake_owner(const struct wake *wake);   /* its pid; 0 if the lock is free */
+int write_lock_try(struct shared_page *shared);
+void write_lock_release(struct shared_page *shared);
+int64_t write_lock_owner(const struct shared_page *shared);   /* its pid; 0 if the lock is free */
 
 /* A waiter for the write lock: one thread or one coroutine. It queues in the order of
  * arrival. One that has waited for 2 ms and ten holds of the lock, or for 10 ms, is due; until
@@ -114,7 +115,7 @@ int64_t wake_owner(const struct wake *wake);   /* its pid; 0 if the lock is free
  * with the lock or by lock_waiter_leave. If the queue is full (128 waiters), it has no
  * place: it then tries every 5 ms, without priority. */
 struct lock_waiter {
-	struct wake *wake;
+	struct shared_page *shared;
 	bool at_descriptor;          /* waits at a BELL_UNLOCKS descriptor, not on the futex */
 	uint64_t place;              /* 0: not in the queue */
 	uint64_t arrived_us;         /* CLOCK_MONOTONIC; 0: has not waited yet */
@@ -122,7 +123,7 @@ struct lock_waiter {
 	bool had_priority;           /* it has been given once */
 };
 
-/* As wake_lock_try, with the waiter's priority. On success it has left the queue. A waiter
+/* As write_lock_try, with the waiter's priority. On success it has left the queue. A waiter
  * with priority spins for up to 50 us if the lock is taken. */
 int lock_waiter_try(struct lock_waiter *waiter);
 
@@ -139,28 +140,28 @@ void lock_waiter_leave(struct lock_waiter *waiter);
 
 /* --- notification of commits --- */
 
-/* Counters of commits are kept for groups of streams: the ids modulo WAKE_STREAMS. */
-#define WAKE_STREAMS 64
-#define WAKE_ALL_STREAMS UINT64_MAX
+/* Counters of commits are kept for groups of streams: the ids modulo COMMIT_GROUPS. */
+#define COMMIT_GROUPS 64
+#define COMMIT_ALL_GROUPS UINT64_MAX
 
 /* The group of a stream, as a bit. */
-static inline uint64_t wake_stream_bit(uint32_t stream)
+static inline uint64_t commit_group_bit(uint32_t stream)
 {
-	return UINT64_C(1) << stream % WAKE_STREAMS;
+	return UINT64_C(1) << stream % COMMIT_GROUPS;
 }
 
 /* After a commit that changed something. streams: the bits of the streams it appended to.
  * Takes a few ns if nothing waits. */
-void wake_signal(struct wake *wake, uint64_t streams);
+void commit_notify(struct shared_page *shared, uint64_t streams);
 
 /* Number of commits that touched the stream's group, modulo 2^32; of all commits if stream
  * is 0. Read before a snapshot is taken, and equal later: the stream has no records that
  * the snapshot does not show (up to a writer killed between commit and signal). */
-uint32_t wake_commits(const struct wake *wake, uint32_t stream);
+uint32_t commit_count(const struct shared_page *shared, uint32_t stream);
 
-/* Sleeps until wake_commits(wake, stream) differs from seen, for timeout_ms and one second at
+/* Sleeps until commit_count(wake, stream) differs from seen, for timeout_ms and one second at
  * most, or until a signal. Returns 0 or ERR_INTERRUPTED. */
-int wake_wait(struct wake *wake, uint32_t stream, uint32_t seen, uint32_t timeout_ms);
+int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint32_t timeout_ms);
 
 /* --- the same for event loops: a descriptor that becomes readable --- */
 
@@ -172,7 +173,7 @@ enum bell_kind {
 /* Readable after what happened since the bell was opened or cleared. Each takes an
  * inotify instance, so open it when it is first waited on. */
 struct bell;
-int bell_open(struct bell **bell, struct wake *wake, enum bell_kind kind,
+int bell_open(struct bell **bell, struct shared_page *shared, enum bell_kind kind,
 	struct failure *failure);
 void bell_close(struct bell *bell);      /* NULL is fine */
 int bell_descriptor(const struct bell *bell);

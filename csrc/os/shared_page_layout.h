@@ -1,4 +1,4 @@
-/* wake_page.h - layout of the shared page; for wake.c, write_lock.c and bell.c.
+/* shared_page_layout.h - layout of the shared page; for wake.c, write_lock.c and bell.c.
  *
  * The page is in the machine's byte order: only processes of one machine share
  * it. Words that are written often have their own cache line, so that a commit
@@ -35,8 +35,8 @@
  * at a descriptor (1), pid (22: Linux has no larger ones). The ticket makes it
  * unique, so a compare-and-swap of a place has no ABA problem.
  */
-#ifndef SYS_WAKE_PAGE_H
-#define SYS_WAKE_PAGE_H
+#ifndef OS_SHARED_PAGE_LAYOUT_H
+#define OS_SHARED_PAGE_LAYOUT_H
 
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -45,26 +45,26 @@
 
 #include "os/file.h"
 
-#define WAKE_PAGE_BYTES 4096
-#define WAKE_BELL_AT (WAKE_PAGE_BYTES - 1)
-#define WAKE_LINE 64
-#define WAKE_SLOTS 128
-#define WAKE_STREAM_GROUPS 64
+#define SHARED_PAGE_BYTES 4096
+#define NOTIFY_BYTE_AT (SHARED_PAGE_BYTES - 1)
+#define CACHE_LINE 64
+#define WAITER_SLOTS 128
+#define COMMIT_GROUPS_IN_PAGE 64
 
 /* A waiter for the write lock. */
-struct wake_slot {
+struct waiter_slot {
 	_Atomic uint64_t place;        /* 0: free */
 	_Atomic uint32_t told;         /* futex word: 1 if it is awake or has been notified */
 	_Atomic uint32_t patience_us;  /* how long a free lock is reserved for it */
 };
 
-/* The streams with the same id modulo WAKE_STREAM_GROUPS. */
-struct wake_stream {
+/* The streams with the same id modulo COMMIT_GROUPS_IN_PAGE. */
+struct commit_group {
 	_Atomic uint32_t commits;      /* futex word, incremented by each of their commits */
 	_Atomic uint32_t waiters;
 };
 
-struct wake_page {
+struct shared_page_layout {
 	_Atomic uint32_t magic;        /* written last, when the rest stands */
 	uint32_t format;
 	uint64_t pid_namespace;        /* inode of /proc/self/ns/pid; 0: no /proc there */
@@ -75,21 +75,21 @@ struct wake_page {
 	_Atomic uint32_t flush_failures;       /* of all that ever failed */
 	_Atomic uint64_t lock_device;  /* LMDB's lock file; 0: none yet */
 	_Atomic uint64_t lock_inode;
-	alignas(WAKE_LINE) _Atomic uint32_t commits;
-	alignas(WAKE_LINE) _Atomic uint32_t commit_waiters;
+	alignas(CACHE_LINE) _Atomic uint32_t commits;
+	alignas(CACHE_LINE) _Atomic uint32_t commit_waiters;
 	_Atomic uint32_t bells;
-	alignas(WAKE_LINE) _Atomic uint64_t writer;
-	_Atomic uint64_t waiting[WAKE_SLOTS / 64];
+	alignas(CACHE_LINE) _Atomic uint64_t writer;
+	_Atomic uint64_t waiting[WAITER_SLOTS / 64];
 	_Atomic uint64_t heir;
 	_Atomic uint64_t freed_us;
 	_Atomic uint64_t notified;
 	_Atomic uint64_t notified_us;
 	_Atomic uint32_t inside;
-	alignas(WAKE_LINE) _Atomic uint64_t tickets;
+	alignas(CACHE_LINE) _Atomic uint64_t tickets;
 	_Atomic uint64_t inherited_us;
-	alignas(WAKE_LINE) struct wake_slot slots[WAKE_SLOTS];
-	alignas(WAKE_LINE) struct wake_stream streams[WAKE_STREAM_GROUPS];
-	alignas(WAKE_LINE) _Atomic uint64_t slot_lock;
+	alignas(CACHE_LINE) struct waiter_slot slots[WAITER_SLOTS];
+	alignas(CACHE_LINE) struct commit_group streams[COMMIT_GROUPS_IN_PAGE];
+	alignas(CACHE_LINE) _Atomic uint64_t slot_lock;
 };
 
 /* When a waiter gets priority, by which clock. Tests have their own. */
@@ -103,13 +103,13 @@ struct lock_limits {
 	uint32_t spin_us;              /* how long it then spins for a lock that is taken */
 };
 
-struct wake {
+struct shared_page {
 	int fd;
-	struct wake_page *page;
+	struct shared_page_layout *page;
 	char *path;
 	struct file_facts facts;
 	int64_t pid;
-	bool made;                     /* the file, by wake_open */
+	bool made;                     /* the file, by shared_page_open */
 	bool foreign;                  /* inherited over fork: may only be freed */
 	atomic_bool writing;           /* one of our threads takes or holds the write lock */
 	atomic_bool in_slots;          /* one of our threads takes or holds the slot lock */
@@ -117,7 +117,7 @@ struct wake {
 };
 
 /* The pid of the owner in a value of page->writer; 0 if the lock is free. */
-static inline int64_t wake_writer_pid(uint64_t writer)
+static inline int64_t write_lock_pid_of(uint64_t writer)
 {
 	return (int64_t)(writer & UINT64_C(0xffffffff));
 }
@@ -129,15 +129,15 @@ struct lock_limits lock_limits_here(void);
 
 /* Releases the lock and the places in the queue of an earlier process with our pid, which has
  * exited. */
-void lock_drop_former(struct wake *wake);
+void lock_drop_former(struct shared_page *shared);
 
 /* Releases the lock if this process holds it, and its places in the queue. */
-void lock_close(struct wake *wake);
+void lock_close(struct shared_page *shared);
 
 /* --- bell.c --- */
 
 /* Makes the descriptors of one kind readable. */
-void bell_ring_commits(struct wake *wake);
-void bell_ring_unlocks(struct wake *wake);
+void bell_ring_commits(struct shared_page *shared);
+void bell_ring_unlocks(struct shared_page *shared);
 
 #endif

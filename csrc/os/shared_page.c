@@ -1,0 +1,524 @@
+/* shared_page.c - the wake file: opening it, and notification of commits.
+ *
+ * No notification is lost between a look at the store and sleep. Both sides
+ * write before they read, sequentially consistent (as in Dekker's algorithm):
+ *
+ *     waiter                              committer
+ *     seen = commits                      commit (LMDB)
+ *     look at the store                   commits += 1
+ *     waiters += 1                        if waiters: futex wake
+ *     futex wait while commits == seen
+ *
+ * Either the committer sees the waiter and wakes it, or the waiter read the
+ * counter after the commit and sees the commit in the store.
+ *
+ * A process that is killed does not decrement its counts. They remain until the
+ * page is reinitialized, and cost the others a needless system call.
+ */
+#include "os/shared_page.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "os/clock.h"
+#include "os/file.h"
+#include "os/file_system.h"
+#include "os/futex.h"
+#include "os/identity.h"
+#include "os/shared_page_layout.h"
+
+#define MAGIC UINT32_C(0x74645741)
+#define MAGIC_UNFINISHED UINT32_C(0x74645755)        /* while the page is initialized */
+/* LMDB's lock file holds the C library's mutexes: who shares it must share the
+ * library's layout too, so that is a part of the page's format. */
+#ifdef __GLIBC__
+#define FORMAT UINT32_C(0x00050001)
+#else
+#define FORMAT UINT32_C(0x00050002)
+#endif
+
+/* Byte ranges that are locked; the file need not be that long. OPENING begins
+ * at a fixed byte and is 1 + pid bytes long: two of them always overlap, and a
+ * process that is refused learns the owner's pid from the length. */
+#define LOCK_ALIVE 1
+#define LOCK_GUARD (INT64_C(1) << 32)
+#define LOCK_OPENING (INT64_C(1) << 33)
+
+static_assert(COMMIT_GROUPS_IN_PAGE == COMMIT_GROUPS, "a bit of commit_notify for each group");
+static_assert(sizeof(struct shared_page_layout) < NOTIFY_BYTE_AT,
+	"the page has room for its words");
+
+/* --- locks --- */
+
+static int set_range(const struct shared_page *shared, short type, int64_t at, int64_t len)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = len };
+	int status;
+
+	do
+		status = fcntl(shared->fd, F_OFD_SETLK, &lock);
+	while (status && errno == EINTR);
+	return status ? errno : 0;
+}
+
+static int set_lock(const struct shared_page *shared, short type, int64_t at)
+{
+	return set_range(shared, type, at, 1);
+}
+
+/* Has another description than ours a lock there? In doubt, yes. */
+static bool is_locked(const struct shared_page *shared, int64_t at)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+
+	return fcntl(shared->fd, F_OFD_GETLK, &lock) || lock.l_type != F_UNLCK;
+}
+
+bool shared_page_has_open(const struct shared_page *shared, int64_t pid)
+{
+	return is_locked(shared, LOCK_GUARD + pid);
+}
+
+static bool is_held_by_other(int system)
+{
+	return system == EAGAIN || system == EACCES;
+}
+
+static int take_opening(const struct shared_page *shared)
+{
+	return set_range(shared, F_WRLCK, LOCK_OPENING, 1 + shared->pid);
+}
+
+/* Returns the pid of the process that holds OPENING, 0 if none does. */
+static int64_t opener(const struct shared_page *shared)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+		.l_start = LOCK_OPENING, .l_len = 1 };
+
+	if (fcntl(shared->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_len - 1;
+}
+
+/* --- who is in the way --- */
+
+int fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
+{
+	char what[PATH_MAX + 256], who[40] = "";
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof what, format, args);
+	va_end(args);
+	if (pid == getpid())
+		snprintf(who, sizeof who, " (this process itself)");
+	else if (pid)
+		snprintf(who, sizeof who, " (process %lld)", (long long)pid);
+	fail_as(failure, ERR_BUSY, "%s%s", what, who);
+	if (failure)
+		failure->pid = pid;
+	return ERR_BUSY;
+}
+
+/* --- opening --- */
+
+static uint64_t pid_namespace(void)
+{
+	struct stat namespace;
+
+	return stat("/proc/self/ns/pid", &namespace) ? 0 : namespace.st_ino;
+}
+
+/* Each process that has the database open, or is about to, has a guard; the
+ * lock that is told is the first. */
+int64_t shared_page_other(const struct shared_page *shared)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+		.l_start = LOCK_GUARD, .l_len = LOCK_OPENING - LOCK_GUARD };
+
+	if (fcntl(shared->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_start - LOCK_GUARD;
+}
+
+static int fail_for_a_moment(struct failure *failure, int err)
+{
+	if (failure)
+		failure->momentary = true;
+	return err;
+}
+
+/* Opens the file and takes OPENING. The name may be removed between the two;
+ * then the lock would be on a file that no other process finds. */
+static int open_and_lock(struct shared_page *shared, const char *path,
+	const struct file_owner *owner,
+	struct failure *failure)
+{
+	for (int attempt = 0; attempt < 10; attempt++) {
+		int system;
+		int err = file_open_or_make(&shared->fd, path, owner, &shared->facts,
+			&shared->made, failure);
+
+		if (err)
+			return err;
+		system = take_opening(shared);
+		if (is_held_by_other(system))
+			return fail_for_a_moment(failure, fail_busy(failure, opener(shared),
+				"%s: another process is opening or compacting the database", path));
+		if (system)
+			return file_fail(failure, system, path, "can't be locked");
+		if (file_is_at(shared->fd, path))
+			return 0;
+		close(shared->fd);
+		shared->fd = -1;
+	}
+	return fail_for_a_moment(failure, fail_as(failure, ERR_BUSY,
+		"%s: keeps being removed by another process", path));
+}
+
+static int fail_namespace(const struct shared_page *shared, struct failure *failure)
+{
+	return fail_as(failure, ERR_NAMESPACE,
+		"%s: a process in another PID namespace (another container, or one without /proc)"
+		" has the database open; let them share one", shared->path);
+}
+
+/* The namespace of those who have the page; read, for it is not mapped yet. */
+static bool is_other_namespace(const struct shared_page *shared)
+{
+	struct shared_page_layout page;
+	uint64_t ours = pid_namespace();
+
+	return pread(shared->fd, &page, sizeof page, 0) == (ssize_t)sizeof page &&
+		atomic_load(&page.magic) == MAGIC && page.pid_namespace != ours;
+}
+
+static int refuse_second_copy(struct shared_page *shared, struct failure *failure)
+{
+	int system = set_lock(shared, F_WRLCK, LOCK_GUARD + shared->pid);
+
+	if (is_held_by_other(system) && is_other_namespace(shared))
+		return fail_namespace(shared, failure);
+	if (is_held_by_other(system))
+		return fail_as(failure, ERR_OPTIONS,
+			"%s: this process has the database open already, through another copy of"
+			" the library or under a name that was removed or replaced", shared->path);
+	return system ? file_fail(failure, system, shared->path, "can't be locked") : 0;
+}
+
+/* A file that isn't ours is not written to. One that was never initialized begins with zeros. */
+static int check_page(const struct shared_page *shared, struct failure *failure)
+{
+	const struct file_facts *facts = &shared->facts;
+	uint32_t magic = 0;
+
+	if (facts->size == 0)
+		return 0;
+	if (facts->size == SHARED_PAGE_BYTES &&
+			pread(shared->fd, &magic, sizeof magic, 0) == sizeof magic &&
+			(magic == MAGIC || magic == MAGIC_UNFINISHED ||
+			file_begins_with_zeros(shared->fd, SHARED_PAGE_BYTES)))
+		return 0;
+	return fail_as(failure, ERR_NOT_DATABASE, "%s: is no wake file of a database",
+		shared->path);
+}
+
+static int map_page(struct shared_page *shared, struct failure *failure)
+{
+	void *page;
+	int err = check_page(shared, failure);
+
+	if (!err && shared->facts.allocated < SHARED_PAGE_BYTES)
+		err = file_reserve(shared->fd, shared->path, SHARED_PAGE_BYTES, failure);
+	if (err)
+		return err;
+	page = mmap(NULL, SHARED_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, shared->fd, 0);
+	if (page == MAP_FAILED)
+		return file_fail(failure, errno, shared->path, "can't be mapped");
+	shared->page = page;
+	return file_check_writable(page, SHARED_PAGE_BYTES, shared->path, failure);
+}
+
+static void reset_page(struct shared_page_layout *page)
+{
+	bool ours = atomic_load(&page->magic) == MAGIC && page->format == FORMAT;
+	uint64_t named = ours ? atomic_load(&page->named) : 0;
+	uint32_t unsettled = ours ? atomic_load(&page->unsettled) : 0;
+
+	atomic_store(&page->magic, MAGIC_UNFINISHED);
+	memset((char *)page + sizeof page->magic, 0, sizeof *page - sizeof page->magic);
+	page->format = FORMAT;
+	page->pid_namespace = pid_namespace();
+	atomic_store(&page->named, named);
+	atomic_store(&page->unsettled, unsettled);
+	atomic_store(&page->magic, MAGIC);
+}
+
+static int join_page(struct shared_page *shared, struct failure *failure)
+{
+	const struct shared_page_layout *page = shared->page;
+	uint64_t ours = pid_namespace();
+
+	if (atomic_load(&page->magic) != MAGIC || page->format != FORMAT)
+		return fail_as(failure, ERR_STORE,
+			"%s: another version of the library, or one for another C library, has"
+			" the database open", shared->path);
+	if (ours != page->pid_namespace)
+		return fail_namespace(shared, failure);
+	return 0;
+}
+
+/* With OPENING held nobody else comes; so alone now is alone until shared_page_opened. */
+static int join(struct shared_page *shared, bool *alone, struct failure *failure)
+{
+	int system = set_lock(shared, F_WRLCK, LOCK_ALIVE);
+	int err;
+
+	*alone = system == 0;
+	if (*alone)
+		reset_page(shared->page);
+	else if (!is_held_by_other(system))
+		return file_fail(failure, system, shared->path, "can't be locked");
+
+	system = set_lock(shared, F_RDLCK, LOCK_ALIVE);
+	if (system)
+		return file_fail(failure, system, shared->path, "can't be locked");
+	err = *alone ? 0 : join_page(shared, failure);
+	if (!err)
+		lock_drop_former(shared);
+	return err;
+}
+
+static struct shared_page *new_wake(const char *path)
+{
+	struct shared_page *shared = memory_alloc_zeroed(sizeof *shared);
+
+	if (!shared)
+		return NULL;
+	shared->fd = -1;
+	shared->pid = getpid();
+	shared->limits = lock_limits_here();
+	shared->path = memory_alloc(strlen(path) + 1);
+	if (!shared->path) {
+		memory_free(shared);
+		return NULL;
+	}
+	memcpy(shared->path, path, strlen(path) + 1);
+	return shared;
+}
+
+/* With OPENING held, or a file that no other process has. */
+static int enter(struct shared_page *shared, bool *alone, struct failure *failure)
+{
+	int err = refuse_second_copy(shared, failure);
+
+	if (!err)
+		err = map_page(shared, failure);
+	return err ? err : join(shared, alone, failure);
+}
+
+int shared_page_open(struct shared_page **out, const char *path, const struct file_owner *owner,
+	bool *alone, struct failure *failure)
+{
+	struct shared_page *shared = new_wake(path);
+	int err;
+
+	*out = NULL;
+	if (!shared)
+		return fail(failure, ERR_NO_MEMORY);
+	err = open_and_lock(shared, path, owner, failure);
+	if (!err) {
+		err = file_system_check_local(shared->fd, path, failure);
+		if (!err)
+			err = enter(shared, alone, failure);
+		if (err)
+			shared_page_take_back(shared);
+	}
+	if (err)
+		shared_page_close(shared);
+	else
+		*out = shared;
+	return err;
+}
+
+int shared_page_open_private(struct shared_page **out, const char *path, struct failure *failure)
+{
+	struct shared_page *shared = new_wake(path);
+	bool alone;
+	int err;
+
+	*out = NULL;
+	if (!shared)
+		return fail(failure, ERR_NO_MEMORY);
+	shared->fd = memfd_create("tidetable-wake", MFD_CLOEXEC);
+	err = shared->fd < 0 ? file_fail(failure, errno, path, "no memory file can be made")
+		: enter(shared, &alone, failure);
+	if (err)
+		shared_page_close(shared);
+	else
+		*out = shared;
+	return err;
+}
+
+bool shared_page_identify(struct shared_page *shared, uint64_t device, uint64_t inode)
+{
+	struct shared_page_layout *page = shared->page;
+
+	if (!atomic_load(&page->inode)) {
+		atomic_store(&page->device, device);
+		atomic_store(&page->inode, inode);
+	}
+	return atomic_load(&page->device) == device && atomic_load(&page->inode) == inode;
+}
+
+bool shared_page_identify_lock(struct shared_page *shared, uint64_t device, uint64_t inode)
+{
+	struct shared_page_layout *page = shared->page;
+
+	if (!atomic_load(&page->lock_inode)) {
+		atomic_store(&page->lock_device, device);
+		atomic_store(&page->lock_inode, inode);
+	}
+	return atomic_load(&page->lock_device) == device &&
+		atomic_load(&page->lock_inode) == inode;
+}
+
+uint64_t shared_page_side(const struct shared_page *shared)
+{
+	return identity_side(shared->facts.device, shared->facts.inode);
+}
+
+void shared_page_take_back(const struct shared_page *shared)
+{
+	if (shared->made)
+		file_remove(shared->path, NULL);
+}
+
+uint64_t shared_page_named(const struct shared_page *shared)
+{
+	return atomic_load(&shared->page->named);
+}
+
+void shared_page_set_named(struct shared_page *shared, uint64_t inode)
+{
+	atomic_store(&shared->page->named, inode);
+}
+
+uint32_t shared_page_unsettled(const struct shared_page *shared)
+{
+	return atomic_load(&shared->page->unsettled);
+}
+
+uint32_t shared_page_flush_failures(const struct shared_page *shared)
+{
+	return atomic_load(&shared->page->flush_failures);
+}
+
+void shared_page_flush_failed(struct shared_page *shared)
+{
+	atomic_fetch_add(&shared->page->flush_failures, 1);
+	atomic_fetch_add(&shared->page->unsettled, 1);
+}
+
+void shared_page_settled(struct shared_page *shared, uint32_t seen)
+{
+	atomic_compare_exchange_strong(&shared->page->unsettled, &seen, 0);
+}
+
+void shared_page_opened(struct shared_page *shared)
+{
+	set_range(shared, F_UNLCK, LOCK_OPENING, 1 + shared->pid);
+}
+
+/* A map holds the open file, and with it the locks: as long as this process lives, the
+ * parent's would outlive the parent. So the page is replaced by a private copy. */
+static void leave_page(struct shared_page *shared)
+{
+	char copy[SHARED_PAGE_BYTES];
+	void *page;
+
+	memcpy(copy, shared->page, sizeof copy);
+	page = mmap(shared->page, SHARED_PAGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	if (page != MAP_FAILED)
+		memcpy(page, copy, sizeof copy);
+}
+
+void shared_page_forget(struct shared_page *shared)
+{
+	if (!shared || shared->foreign)
+		return;
+	shared->foreign = true;
+	leave_page(shared);
+	close(shared->fd);
+	shared->fd = -1;
+}
+
+void shared_page_close(struct shared_page *shared)
+{
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	if (!shared)
+		return;
+	if (shared->page && !shared->foreign)
+		lock_close(shared);
+	if (shared->page)
+		munmap(shared->page, SHARED_PAGE_BYTES);
+	if (shared->fd >= 0) {
+		/* A child of fork may still hold the description: a close
+		 * alone would leave it our locks. */
+		fcntl(shared->fd, F_OFD_SETLK, &all);
+		close(shared->fd);
+	}
+	memory_free(shared->path);
+	memory_free(shared);
+}
+
+/* --- notification of commits --- */
+
+void commit_notify(struct shared_page *shared, uint64_t streams)
+{
+	struct shared_page_layout *page = shared->page;
+
+	for (; streams; streams &= streams - 1) {
+		struct commit_group *stream = &page->streams[__builtin_ctzll(streams)];
+
+		atomic_fetch_add(&stream->commits, 1);
+		if (atomic_load(&stream->waiters))
+			futex_wake(&stream->commits, INT_MAX);
+	}
+	atomic_fetch_add(&page->commits, 1);
+	if (atomic_load(&page->commit_waiters))
+		futex_wake(&page->commits, INT_MAX);
+	if (atomic_load(&page->bells))
+		bell_ring_commits(shared);
+}
+
+uint32_t commit_count(const struct shared_page *shared, uint32_t stream)
+{
+	return atomic_load(stream ? &shared->page->streams[stream % COMMIT_GROUPS].commits
+		: &shared->page->commits);
+}
+
+int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint32_t timeout_ms)
+{
+	struct commit_group *group = &shared->page->streams[stream % COMMIT_GROUPS];
+	_Atomic uint32_t *word = stream ? &group->commits : &shared->page->commits;
+	_Atomic uint32_t *waiters = stream ? &group->waiters : &shared->page->commit_waiters;
+	uint32_t ms = timeout_ms < WAIT_MAX_MS ? timeout_ms : WAIT_MAX_MS;
+	int err;
+
+	atomic_fetch_add(waiters, 1);
+	err = futex_wait(word, seen, UINT64_C(1000) * ms);
+	atomic_fetch_sub(waiters, 1);
+	return err;
+}
