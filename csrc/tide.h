@@ -157,7 +157,7 @@ bool tide_in_transaction(const struct tide *tide);
  * waited for some ms goes before every writer that has not (os/shared_page.h). Close it when the
  * transaction has begun or is given up, and before the handle.
  *
- * at_descriptor: it is notified by a tide_bell of TIDE_UNLOCKS, not by tide_waiter_sleep. */
+ * at_descriptor: it is notified by a tide_wakeup of TIDE_UNLOCKS, not by tide_waiter_sleep. */
 struct tide_waiter;
 
 int tide_waiter_open(struct tide_waiter **waiter, struct tide *tide, bool at_descriptor,
@@ -392,15 +392,15 @@ enum tide_event {
 	                              * at a descriptor */
 };
 
-struct tide_bell;
-int tide_bell_open(struct tide_bell **bell, struct tide *tide, enum tide_event event,
+struct tide_wakeup;
+int tide_wakeup_open(struct tide_wakeup **wakeup, struct tide *tide, enum tide_event event,
 	struct failure *failure);
-int tide_bell_descriptor(const struct tide_bell *bell);
-void tide_bell_clear(struct tide_bell *bell);
-int tide_bell_wait(const struct tide_bell *bell, uint32_t ms);    /* END, INTERRUPTED */
+int tide_wakeup_descriptor(const struct tide_wakeup *wakeup);
+void tide_wakeup_clear(struct tide_wakeup *wakeup);
+int tide_wakeup_wait(const struct tide_wakeup *wakeup, uint32_t ms);    /* END, INTERRUPTED */
 /* Milliseconds until the next look, whether or not the descriptor is readable by then. */
-uint32_t tide_bell_timeout(const struct tide_bell *bell);
-void tide_bell_close(struct tide_bell *bell);        /* NULL is fine */
+uint32_t tide_wakeup_timeout(const struct tide_wakeup *wakeup);
+void tide_wakeup_close(struct tide_wakeup *wakeup);        /* NULL is fine */
 
 /* --- pauses between two attempts to open (os/timer.h) --- */
 

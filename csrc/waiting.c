@@ -76,62 +76,62 @@ int tide_check_name(struct tide *tide, struct failure *failure)
 
 /* --- at a descriptor --- */
 
-struct tide_bell {
+struct tide_wakeup {
 	struct tide *tide;
-	struct bell *bell;
+	struct wakeup *wakeup;
 };
 
-int tide_bell_open(struct tide_bell **out, struct tide *tide, enum tide_event event,
+int tide_wakeup_open(struct tide_wakeup **out, struct tide *tide, enum tide_event event,
 	struct failure *failure)
 {
-	static const enum bell_kind kinds[] = {
-		[TIDE_COMMITS] = BELL_COMMITS,
-		[TIDE_UNLOCKS] = BELL_UNLOCKS,
+	static const enum wakeup_kind kinds[] = {
+		[TIDE_COMMITS] = WAKEUP_COMMITS,
+		[TIDE_UNLOCKS] = WAKEUP_UNLOCKS,
 	};
-	struct tide_bell *bell = memory_alloc_zeroed(sizeof *bell);
+	struct tide_wakeup *wakeup = memory_alloc_zeroed(sizeof *wakeup);
 	int err;
 
 	*out = NULL;
-	if (!bell)
+	if (!wakeup)
 		return fail(failure, ERR_NO_MEMORY);
-	bell->tide = tide;
-	err = bell_open(&bell->bell, store_shared_page(tide->store), kinds[event], failure);
+	wakeup->tide = tide;
+	err = wakeup_open(&wakeup->wakeup, store_shared_page(tide->store), kinds[event], failure);
 	if (err)
-		memory_free(bell);
+		memory_free(wakeup);
 	else
-		*out = bell;
+		*out = wakeup;
 	return err;
 }
 
-int tide_bell_descriptor(const struct tide_bell *bell)
+int tide_wakeup_descriptor(const struct tide_wakeup *wakeup)
 {
-	return bell_descriptor(bell->bell);
+	return wakeup_descriptor(wakeup->wakeup);
 }
 
-int tide_bell_wait(const struct tide_bell *bell, uint32_t ms)
+int tide_wakeup_wait(const struct tide_wakeup *wakeup, uint32_t ms)
 {
-	return bell_wait(bell->bell, store_wait_ms(bell->tide->store, ms));
+	return wakeup_wait(wakeup->wakeup, store_wait_ms(wakeup->tide->store, ms));
 }
 
-uint32_t tide_bell_timeout(const struct tide_bell *bell)
+uint32_t tide_wakeup_timeout(const struct tide_wakeup *wakeup)
 {
-	return store_wait_ms(bell->tide->store, WAIT_MAX_MS);
+	return store_wait_ms(wakeup->tide->store, WAIT_MAX_MS);
 }
 
-void tide_bell_clear(struct tide_bell *bell)
+void tide_wakeup_clear(struct tide_wakeup *wakeup)
 {
-	bell_clear(bell->bell);
+	wakeup_clear(wakeup->wakeup);
 }
 
-void tide_bell_close(struct tide_bell *bell)
+void tide_wakeup_close(struct tide_wakeup *wakeup)
 {
-	if (!bell)
+	if (!wakeup)
 		return;
-	if (store_is_foreign(bell->tide->store))
-		bell_forget(bell->bell);
+	if (store_is_foreign(wakeup->tide->store))
+		wakeup_forget(wakeup->wakeup);
 	else
-		bell_close(bell->bell);
-	memory_free(bell);
+		wakeup_close(wakeup->wakeup);
+	memory_free(wakeup);
 }
 
 int tide_pause_start(int *descriptor, uint32_t ms, struct failure *failure)

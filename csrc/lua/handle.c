@@ -15,7 +15,7 @@ const char DATABASE_TYPE[] = "tidetable.core.database";
 const char TABLE_TYPE[] = "tidetable.core.table";
 const char QUERY_TYPE[] = "tidetable.core.query";
 const char FEED_TYPE[] = "tidetable.core.feed";
-const char BELL_TYPE[] = "tidetable.core.bell";
+const char WAKEUP_TYPE[] = "tidetable.core.wakeup";
 const char WAITER_TYPE[] = "tidetable.core.waiter";
 const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
 const char BACKUP_TYPE[] = "tidetable.core.backup";
@@ -31,7 +31,7 @@ const char CLOCK_TYPE[] = "tidetable.core.clock";
 
 /* The types of children, which finish_child accepts. */
 static const char *const child_types[] = {
-	QUERY_TYPE, FEED_TYPE, BELL_TYPE, WAITER_TYPE, SNAPSHOT_TYPE, BACKUP_TYPE,
+	QUERY_TYPE, FEED_TYPE, WAKEUP_TYPE, WAITER_TYPE, SNAPSHOT_TYPE, BACKUP_TYPE,
 	CHECKUP_TYPE,
 };
 

@@ -26,7 +26,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_queries(L);
 	open_snapshots(L);
 	open_feeds(L);
-	open_bells(L);
+	open_wakeups(L);
 	open_waiters(L);
 	open_records(L);
 	open_backups(L);

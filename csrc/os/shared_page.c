@@ -499,8 +499,8 @@ void commit_notify(struct shared_page *shared, uint64_t streams)
 	atomic_fetch_add(&page->commits, 1);
 	if (atomic_load(&page->commit_waiters))
 		futex_wake(&page->commits, INT_MAX);
-	if (atomic_load(&page->bells))
-		bell_ring_commits(shared);
+	if (atomic_load(&page->wakeups))
+		wakeup_notify_commits(shared);
 }
 
 uint32_t commit_count(const struct shared_page *shared, uint32_t stream)

@@ -116,7 +116,7 @@ int64_t write_lock_owner(const struct shared_page *shared);   /* its pid; 0 if t
  * place: it then tries every 5 ms, without priority. */
 struct lock_waiter {
 	struct shared_page *shared;
-	bool at_descriptor;          /* waits at a BELL_UNLOCKS descriptor, not on the futex */
+	bool at_descriptor;          /* waits at a WAKEUP_UNLOCKS descriptor, not on the futex */
 	uint64_t place;              /* 0: not in the queue */
 	uint64_t arrived_us;         /* CLOCK_MONOTONIC; 0: has not waited yet */
 	uint32_t taken;              /* how often the lock had been taken on arrival */
@@ -165,22 +165,22 @@ int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint
 
 /* --- the same for event loops: a descriptor that becomes readable --- */
 
-enum bell_kind {
-	BELL_COMMITS,                /* after every commit that changed something */
-	BELL_UNLOCKS,                /* also when a waiter at a descriptor should try the lock */
+enum wakeup_kind {
+	WAKEUP_COMMITS,                /* after every commit that changed something */
+	WAKEUP_UNLOCKS,                /* also when a waiter at a descriptor should try the lock */
 };
 
 /* Readable after what happened since the bell was opened or cleared. Each takes an
  * inotify instance, so open it when it is first waited on. */
-struct bell;
-int bell_open(struct bell **bell, struct shared_page *shared, enum bell_kind kind,
+struct wakeup;
+int wakeup_open(struct wakeup **wakeup, struct shared_page *shared, enum wakeup_kind kind,
 	struct failure *failure);
-void bell_close(struct bell *bell);      /* NULL is fine */
-int bell_descriptor(const struct bell *bell);
-void bell_clear(struct bell *bell);      /* not readable until the next signal */
+void wakeup_close(struct wakeup *wakeup);      /* NULL is fine */
+int wakeup_descriptor(const struct wakeup *wakeup);
+void wakeup_clear(struct wakeup *wakeup);      /* not readable until the next signal */
 /* Sleeps until it is readable: 0, at once if it is; END after timeout_ms, a
  * second at most; INTERRUPTED. */
-int bell_wait(const struct bell *bell, uint32_t timeout_ms);
-void bell_forget(struct bell *bell);     /* after fork: frees the memory, closes the fd */
+int wakeup_wait(const struct wakeup *wakeup, uint32_t timeout_ms);
+void wakeup_forget(struct wakeup *wakeup);     /* after fork: frees the memory, closes the fd */
 
 #endif

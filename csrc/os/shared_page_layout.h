@@ -77,7 +77,7 @@ struct shared_page_layout {
 	_Atomic uint64_t lock_inode;
 	alignas(CACHE_LINE) _Atomic uint32_t commits;
 	alignas(CACHE_LINE) _Atomic uint32_t commit_waiters;
-	_Atomic uint32_t bells;
+	_Atomic uint32_t wakeups;
 	alignas(CACHE_LINE) _Atomic uint64_t writer;
 	_Atomic uint64_t waiting[WAITER_SLOTS / 64];
 	_Atomic uint64_t heir;
@@ -137,7 +137,7 @@ void lock_close(struct shared_page *shared);
 /* --- bell.c --- */
 
 /* Makes the descriptors of one kind readable. */
-void bell_ring_commits(struct shared_page *shared);
-void bell_ring_unlocks(struct shared_page *shared);
+void wakeup_notify_commits(struct shared_page *shared);
+void wakeup_notify_unlocks(struct shared_page *shared);
 
 #endif

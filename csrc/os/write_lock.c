@@ -434,7 +434,7 @@ static void notify(struct shared_page *shared)
 			if (futex_wake(&slot->told, 1))
 				break;
 		} else if (!rung) {
-			bell_ring_unlocks(shared);
+			wakeup_notify_unlocks(shared);
 			rung = true;
 		}
 	}

@@ -32,7 +32,7 @@ end
 ---@return integer
 function Wakeup:pollfd()
   check_self(self, "pollfd")
-  return core.bell_pollfd(self.core)
+  return core.wakeup_pollfd(self.core)
 end
 
 --- What to wait for: readable.
@@ -46,14 +46,14 @@ end
 --- is written to the file and not yet visible.
 ---@return number
 function Wakeup:timeout()
-  return core.bell_timeout(self.core)
+  return core.wakeup_timeout(self.core)
 end
 
 --- Makes the descriptor unreadable until the next commit. Call it, then look,
 --- then wait: what happens in between is not missed.
 function Wakeup:clear()
   check_self(self, "clear")
-  core.bell_clear(self.core)
+  core.wakeup_clear(self.core)
 end
 
 --- Sleeps in this thread until the descriptor is readable. Returns after `seconds` and
@@ -65,7 +65,7 @@ function Wakeup:wait(seconds)
   if seconds ~= nil then
     options.argument("wait", "seconds", options.seconds, seconds)
   end
-  return core.bell_wait(self.core, math.min(seconds or 1, 1))
+  return core.wakeup_wait(self.core, math.min(seconds or 1, 1))
 end
 
 --- Has f called just before the descriptor is closed: no loop can go on with one
@@ -132,9 +132,9 @@ end
 ---@param unlocks boolean|nil  readable with the release of the write lock, not with commits
 ---@return tidetable.Wakeup|nil, tidetable.error|nil err, tidetable.code|nil code
 function wait.wakeup(database, unlocks)
-  local bell, err, code = core.bell(database.core, unlocks)
+  local bell, err, code = core.wakeup(database.core, unlocks)
   if not bell and drop_spares(database) then
-    bell, err, code = core.bell(database.core, unlocks)
+    bell, err, code = core.wakeup(database.core, unlocks)
   end
   if not bell then
     return nil, err, code

@@ -3,7 +3,7 @@ local core = require "tidetable.core"
 
 --- Functions that wait, and which argument says how long: they wait for no time here. They are
 --- replaced before the library's modules take them.
-for name, at in pairs { wait_writer = 2, wait_feed = 2, bell_wait = 2, backup_wait = 2,
+for name, at in pairs { wait_writer = 2, wait_feed = 2, wakeup_wait = 2, backup_wait = 2,
   check_wait = 2, read_input = 2, terminal_wait = 2, backup = 5, check_file = 2 } do
   local f = core[name]
   core[name] = function(...)

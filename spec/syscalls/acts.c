@@ -141,8 +141,8 @@ static int read_feed(struct actor *actor, struct tide_feed *feed)
 static int follow(struct actor *actor)
 {
 	struct tide_feed *feed;
-	struct tide_bell *bell;
-	int err = tide_bell_open(&bell, actor->tide, TIDE_COMMITS, &actor->failure);
+	struct tide_wakeup *wakeup;
+	int err = tide_wakeup_open(&wakeup, actor->tide, TIDE_COMMITS, &actor->failure);
 
 	if (err)
 		return err;
@@ -154,8 +154,8 @@ static int follow(struct actor *actor)
 		err = tide_begin(actor->tide, &actor->failure);
 	if (!err)
 		err = end(actor, put_one(actor, "orders", "7", "rings"));
-	tide_bell_clear(bell);
-	tide_bell_close(bell);
+	tide_wakeup_clear(wakeup);
+	tide_wakeup_close(wakeup);
 	return err;
 }
 

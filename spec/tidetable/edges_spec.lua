@@ -226,7 +226,7 @@ describe("a wait", function()
     local things = new_table(db)
     local wakeup <close> = assert(db:wakeup())
     assert(things:put { id = "x" })
-    assert.is_true(core.bell_wait(wakeup.core, 1e300))
+    assert.is_true(core.wakeup_wait(wakeup.core, 1e300))
   end)
 
   it("is over at once where there is something already", function()

@@ -30,7 +30,7 @@ local function handles()
 end
 
 --- What would wait or read from a descriptor when it is called with a number.
-local waits = { wait_writer = true, bell_wait = true, wait_feed = true, read_input = true,
+local waits = { wait_writer = true, wakeup_wait = true, wait_feed = true, read_input = true,
   terminal_wait = true, library = true, unknown_field = true, check_file = true }
 
 describe("a function of the core", function()

@@ -522,11 +522,11 @@ static int run_waiter(struct tide *tide)
 
 static int run_bell(struct tide *tide)
 {
-	struct tide_bell *bell;
-	int err = tide_bell_open(&bell, tide, TIDE_COMMITS, &failure);
+	struct tide_wakeup *wakeup;
+	int err = tide_wakeup_open(&wakeup, tide, TIDE_COMMITS, &failure);
 
-	CHECK((err == 0) == (bell != NULL));
-	tide_bell_close(bell);
+	CHECK((err == 0) == (wakeup != NULL));
+	tide_wakeup_close(wakeup);
 	return err;
 }
 

@@ -10,7 +10,7 @@ static int use_all(const struct store_options *options)
 	struct store *store = NULL;
 	struct txn *reader = NULL, *writer = NULL;
 	struct cursor *cursor = NULL;
-	struct bell *bell = NULL;
+	struct wakeup *wakeup = NULL;
 	struct slice row = slice_of_text("row");
 	int err = store_open(&store, options, &failure);
 
@@ -22,7 +22,7 @@ static int use_all(const struct store_options *options)
 	if (!err)
 		err = cursor_open(&cursor, reader, TREE_LOG);
 	if (!err)
-		err = bell_open(&bell, store_shared_page(store), BELL_COMMITS, &failure);
+		err = wakeup_open(&wakeup, store_shared_page(store), WAKEUP_COMMITS, &failure);
 	CHECK_EQUAL_INT(write_lock_try(store_shared_page(store)), 0);
 	if (!err)
 		err = writer_begin(&writer, store, &failure);
@@ -31,7 +31,7 @@ static int use_all(const struct store_options *options)
 	if (!err)
 		err = writer_commit(&writer, &failure);
 	write_lock_release(store_shared_page(store));
-	bell_close(bell);
+	wakeup_close(wakeup);
 	cursor_close(cursor);
 	reader_close(reader);
 	store_close(store);

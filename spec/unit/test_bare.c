@@ -57,7 +57,7 @@ static void expect_readable(const char *name)
 	struct store *store = open_with(&options);
 	struct store_usage usage;
 	struct failure why;
-	struct bell *bell;
+	struct wakeup *wakeup;
 	struct txn *txn;
 	uint32_t cleared;
 
@@ -65,9 +65,9 @@ static void expect_readable(const char *name)
 	MUST(store_usage(store, &usage, &why), why);
 	MUST(store_clear_stale(store, &cleared, &why), why);
 	CHECK_EQUAL_INT(writer_begin(&txn, store, &why), ERR_READ_ONLY);
-	MUST(bell_open(&bell, store_shared_page(store), BELL_COMMITS, &why), why);
-	CHECK_EQUAL_INT(bell_wait(bell, 1), END);        /* nobody can commit */
-	bell_close(bell);
+	MUST(wakeup_open(&wakeup, store_shared_page(store), WAKEUP_COMMITS, &why), why);
+	CHECK_EQUAL_INT(wakeup_wait(wakeup, 1), END);        /* nobody can commit */
+	wakeup_close(wakeup);
 	store_close(store);
 }
 

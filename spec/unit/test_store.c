@@ -482,7 +482,7 @@ struct inherited {
 	struct txn *reader;
 	struct txn *writer;
 	struct cursor *cursor;
-	struct bell *bell;
+	struct wakeup *wakeup;
 };
 
 /* The child of fork drops what it inherited, in the order that a collector
@@ -497,7 +497,7 @@ static void inherit(struct child *parent, void *context)
 	reader_close(inherited->reader);
 	writer_abort(&inherited->writer);
 	CHECK(inherited->writer == NULL);
-	bell_forget(inherited->bell);
+	wakeup_forget(inherited->wakeup);
 	store_close(inherited->store);
 	store_close(inherited->store);   /* its second handle */
 
@@ -553,7 +553,7 @@ static void a_child_of_fork_harms_nobody(void)
 	inherited.reader = open_reader(store);
 	renew(inherited.reader);
 	CHECK_EQUAL_INT(cursor_open(&inherited.cursor, inherited.reader, TREE_ITEMS), 0);
-	CHECK_EQUAL_INT(bell_open(&inherited.bell, store_shared_page(store), BELL_COMMITS,
+	CHECK_EQUAL_INT(wakeup_open(&inherited.wakeup, store_shared_page(store), WAKEUP_COMMITS,
 		&failure), 0);
 	inherited.writer = begin_write(store);
 	CHECK_EQUAL_INT(txn_put(inherited.writer, TREE_META, slice_of_text("who"),
@@ -573,7 +573,7 @@ static void a_child_of_fork_harms_nobody(void)
 	cursor_close(inherited.cursor);
 	reader_close(inherited.reader);
 	CHECK(store_has(store, TREE_META, "who", "child"));
-	bell_close(inherited.bell);
+	wakeup_close(inherited.wakeup);
 	child_end(&child);
 	store_close(store);
 	store_close(store);
@@ -645,11 +645,12 @@ static void forking_and_opening_may_meet(void)
 static void nothing_is_left_open_across_exec(void)
 {
 	struct store *store = open_small(store_path("exec.tide"));
-	struct bell *bell;
+	struct wakeup *wakeup;
 
-	CHECK_EQUAL_INT(bell_open(&bell, store_shared_page(store), BELL_COMMITS, &failure), 0);
+	CHECK_EQUAL_INT(wakeup_open(&wakeup, store_shared_page(store), WAKEUP_COMMITS, &failure),
+		0);
 	CHECK(system("! ls -l /proc/self/fd | grep -q -e exec.tide -e inotify") == 0);
-	bell_close(bell);
+	wakeup_close(wakeup);
 	store_close(store);
 }
 

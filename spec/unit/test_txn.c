@@ -460,20 +460,20 @@ static void a_commit_rings(void)
 {
 	struct store *store = open_small(store_path("ring.tide"));
 	struct txn *txn;
-	struct bell *bell;
+	struct wakeup *wakeup;
 
-	MUST(bell_open(&bell, store_shared_page(store), BELL_COMMITS, &failure), failure);
+	MUST(wakeup_open(&wakeup, store_shared_page(store), WAKEUP_COMMITS, &failure), failure);
 	txn = begin_write(store);
 	MUST(writer_commit(&txn, &failure), failure);
-	CHECK_EQUAL_INT(bell_wait(bell, 0), END);
+	CHECK_EQUAL_INT(wakeup_wait(wakeup, 0), END);
 	MUST(writer_begin(&txn, store, &failure), failure);
 	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of_text("a"), slice_of_text("b")), 0);
 	MUST(writer_commit(&txn, &failure), failure);
-	CHECK_EQUAL_INT(bell_wait(bell, 0), 0);
-	bell_clear(bell);
+	CHECK_EQUAL_INT(wakeup_wait(wakeup, 0), 0);
+	wakeup_clear(wakeup);
 	write_lock_release(store_shared_page(store));
-	CHECK_EQUAL_INT(bell_wait(bell, 0), END);
-	bell_close(bell);
+	CHECK_EQUAL_INT(wakeup_wait(wakeup, 0), END);
+	wakeup_close(wakeup);
 	store_close(store);
 }
 

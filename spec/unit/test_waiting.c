@@ -9,22 +9,22 @@ static void commits_ring(void)
 {
 	struct tide *tide = open_tide(tide_path("bell.tide"));
 	struct tide_table table = create_table(tide, "orders");
-	struct tide_bell *bell;
+	struct tide_wakeup *wakeup;
 	struct tide_feed *feed;
 
 	MUST(tide_feed_start(&feed, tide, 0, TIDE_LATEST, 0, &failure), failure);
 	MUST(tide_feed_fill(feed, tide, 10, &failure), failure);
-	MUST(tide_bell_open(&bell, tide, TIDE_COMMITS, &failure), failure);
-	CHECK(tide_bell_descriptor(bell) >= 0);
-	tide_bell_clear(bell);
+	MUST(tide_wakeup_open(&wakeup, tide, TIDE_COMMITS, &failure), failure);
+	CHECK(tide_wakeup_descriptor(wakeup) >= 0);
+	tide_wakeup_clear(wakeup);
 	CHECK(!tide_feed_is_touched(feed, tide));
 	put_alone(tide, &table, "a", "1", "x");
 	CHECK_EQUAL_INT(tide_feed_wait(feed, tide, 60000), 0);
 	CHECK(tide_feed_is_touched(feed, tide));
-	CHECK_EQUAL_INT(tide_bell_wait(bell, 0), 0);
+	CHECK_EQUAL_INT(tide_wakeup_wait(wakeup, 0), 0);
 	tide_feed_finish(feed);
-	tide_bell_close(bell);
-	tide_bell_close(NULL);
+	tide_wakeup_close(wakeup);
+	tide_wakeup_close(NULL);
 	tide_close(tide);
 }
 

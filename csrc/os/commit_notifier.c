@@ -1,4 +1,4 @@
-/* bell.c - notifications as a descriptor, for event loops.
+/* commit_notifier.c - notifications as a descriptor, for event loops.
  *
  * inotify on the wake file: a commit writes one byte into the file (IN_MODIFY) while the
  * page counts a bell, an unlock reads one (IN_ACCESS) while a waiter at a
@@ -18,13 +18,13 @@
 #include "os/file.h"
 #include "os/shared_page_layout.h"
 
-struct bell {
+struct wakeup {
 	int fd;
 	struct shared_page *shared;
 };
 
 /* A notification that fails costs the watchers time, not a record. */
-void bell_ring_commits(struct shared_page *shared)
+void wakeup_notify_commits(struct shared_page *shared)
 {
 	static const char byte;
 	ssize_t written = pwrite(shared->fd, &byte, 1, NOTIFY_BYTE_AT);
@@ -32,7 +32,7 @@ void bell_ring_commits(struct shared_page *shared)
 	(void)written;
 }
 
-void bell_ring_unlocks(struct shared_page *shared)
+void wakeup_notify_unlocks(struct shared_page *shared)
 {
 	char byte;
 	ssize_t got = pread(shared->fd, &byte, 1, NOTIFY_BYTE_AT);
@@ -42,9 +42,9 @@ void bell_ring_unlocks(struct shared_page *shared)
 
 /* Watches the open file, not its name: the name may have been removed (stores in memory
  * have none) or replaced. */
-static int watch(int fd, const struct shared_page *shared, enum bell_kind kind)
+static int watch(int fd, const struct shared_page *shared, enum wakeup_kind kind)
 {
-	uint32_t events = kind == BELL_COMMITS ? IN_MODIFY : IN_MODIFY | IN_ACCESS;
+	uint32_t events = kind == WAKEUP_COMMITS ? IN_MODIFY : IN_MODIFY | IN_ACCESS;
 	char path[64];
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", shared->fd);
@@ -71,52 +71,52 @@ static int fail_to_watch(struct failure *failure, const struct shared_page *shar
 	return ERR_STORE;
 }
 
-int bell_open(struct bell **out, struct shared_page *shared, enum bell_kind kind,
+int wakeup_open(struct wakeup **out, struct shared_page *shared, enum wakeup_kind kind,
 	struct failure *failure)
 {
-	struct bell *bell = memory_alloc_zeroed(sizeof *bell);
+	struct wakeup *wakeup = memory_alloc_zeroed(sizeof *wakeup);
 	int err;
 
 	*out = NULL;
-	if (!bell)
+	if (!wakeup)
 		return fail(failure, ERR_NO_MEMORY);
-	bell->shared = shared;
-	bell->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (bell->fd < 0 || watch(bell->fd, shared, kind)) {
+	wakeup->shared = shared;
+	wakeup->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (wakeup->fd < 0 || watch(wakeup->fd, shared, kind)) {
 		err = fail_to_watch(failure, shared);
-		bell_forget(bell);
+		wakeup_forget(wakeup);
 		return err;
 	}
-	atomic_fetch_add(&shared->page->bells, 1);
-	*out = bell;
+	atomic_fetch_add(&shared->page->wakeups, 1);
+	*out = wakeup;
 	return 0;
 }
 
-void bell_close(struct bell *bell)
+void wakeup_close(struct wakeup *wakeup)
 {
-	if (!bell)
+	if (!wakeup)
 		return;
-	atomic_fetch_sub(&bell->shared->page->bells, 1);
-	bell_forget(bell);
+	atomic_fetch_sub(&wakeup->shared->page->wakeups, 1);
+	wakeup_forget(wakeup);
 }
 
-void bell_forget(struct bell *bell)
+void wakeup_forget(struct wakeup *wakeup)
 {
-	if (!bell)
+	if (!wakeup)
 		return;
-	if (bell->fd >= 0)
-		close(bell->fd);
-	memory_free(bell);
+	if (wakeup->fd >= 0)
+		close(wakeup->fd);
+	memory_free(wakeup);
 }
 
-int bell_descriptor(const struct bell *bell)
+int wakeup_descriptor(const struct wakeup *wakeup)
 {
-	return bell->fd;
+	return wakeup->fd;
 }
 
-int bell_wait(const struct bell *bell, uint32_t timeout_ms)
+int wakeup_wait(const struct wakeup *wakeup, uint32_t timeout_ms)
 {
-	struct pollfd one = { bell->fd, POLLIN, 0 };
+	struct pollfd one = { wakeup->fd, POLLIN, 0 };
 	uint32_t ms = timeout_ms < WAIT_MAX_MS ? timeout_ms : WAIT_MAX_MS;
 	int ready = poll(&one, 1, (int)ms);
 
@@ -125,10 +125,10 @@ int bell_wait(const struct bell *bell, uint32_t timeout_ms)
 	return ready > 0 ? 0 : END;
 }
 
-void bell_clear(struct bell *bell)
+void wakeup_clear(struct wakeup *wakeup)
 {
 	char events[1024];
 
-	while (read(bell->fd, events, sizeof events) > 0)
+	while (read(wakeup->fd, events, sizeof events) > 0)
 		;
 }

@@ -1,4 +1,4 @@
-/* test_bell.c - wake.h's bells: a descriptor that becomes readable, and never too late. */
+/* test_commit_notifier.c - wake.h's bells: a descriptor that becomes readable, and never too late. */
 #include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -23,18 +23,18 @@ static struct shared_page *open_wake(void)
 	return shared;
 }
 
-static struct bell *open_bell(struct shared_page *shared)
+static struct wakeup *open_bell(struct shared_page *shared)
 {
 	struct failure failure = { 0 };
-	struct bell *bell;
+	struct wakeup *wakeup;
 
-	CHECK_EQUAL_INT(bell_open(&bell, shared, BELL_COMMITS, &failure), 0);
-	return bell;
+	CHECK_EQUAL_INT(wakeup_open(&wakeup, shared, WAKEUP_COMMITS, &failure), 0);
+	return wakeup;
 }
 
-static bool rings(const struct bell *bell, int timeout_ms)
+static bool rings(const struct wakeup *wakeup, int timeout_ms)
 {
-	struct pollfd poll_one = { bell_descriptor(bell), POLLIN, 0 };
+	struct pollfd poll_one = { wakeup_descriptor(wakeup), POLLIN, 0 };
 
 	return poll(&poll_one, 1, timeout_ms) == 1;
 }
@@ -42,31 +42,31 @@ static bool rings(const struct bell *bell, int timeout_ms)
 static void commits_ring(void)
 {
 	struct shared_page *shared = open_wake();
-	struct bell *bell, *other;
+	struct wakeup *wakeup, *other;
 
 	commit_notify(shared, 0);   /* nobody has a bell yet */
-	bell = open_bell(shared);
+	wakeup = open_bell(shared);
 	other = open_bell(shared);
-	CHECK(!rings(bell, 0));
+	CHECK(!rings(wakeup, 0));
 	commit_notify(shared, 0);
-	CHECK(rings(bell, 0) && rings(other, 0));
-	bell_clear(bell);
-	CHECK(!rings(bell, 0) && rings(other, 0));
-	CHECK_EQUAL_INT(bell_wait(bell, 1), END);
-	CHECK_EQUAL_INT(bell_wait(other, 100000), 0);
-	bell_clear(other);
+	CHECK(rings(wakeup, 0) && rings(other, 0));
+	wakeup_clear(wakeup);
+	CHECK(!rings(wakeup, 0) && rings(other, 0));
+	CHECK_EQUAL_INT(wakeup_wait(wakeup, 1), END);
+	CHECK_EQUAL_INT(wakeup_wait(other, 100000), 0);
+	wakeup_clear(other);
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	write_lock_release(shared);                       /* no commit */
-	CHECK(!rings(bell, 0));
+	CHECK(!rings(wakeup, 0));
 	for (int i = 0; i < 100000; i++)   /* more than the kernel would queue */
 		commit_notify(shared, 0);
-	bell_clear(bell);
-	CHECK(!rings(bell, 0));
+	wakeup_clear(wakeup);
+	CHECK(!rings(wakeup, 0));
 	commit_notify(shared, 0);
-	CHECK(rings(bell, 0));
-	bell_close(other);
-	bell_close(bell);
-	bell_close(NULL);
+	CHECK(rings(wakeup, 0));
+	wakeup_close(other);
+	wakeup_close(wakeup);
+	wakeup_close(NULL);
 	shared_page_close(shared);
 }
 
@@ -74,60 +74,60 @@ static void unlocks_ring_for_a_waiter_at_a_descriptor(void)
 {
 	struct shared_page *shared = open_wake();
 	struct lock_waiter waiter = { .shared = shared, .at_descriptor = true };
-	struct bell *commits = open_bell(shared), *unlocks;
+	struct wakeup *commits = open_bell(shared), *unlocks;
 	struct failure failure = { 0 };
 
-	CHECK_EQUAL_INT(bell_open(&unlocks, shared, BELL_UNLOCKS, &failure), 0);
+	CHECK_EQUAL_INT(wakeup_open(&unlocks, shared, WAKEUP_UNLOCKS, &failure), 0);
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	commit_notify(shared, COMMIT_ALL_GROUPS);
 	CHECK(rings(commits, 0) && rings(unlocks, 0));
-	bell_clear(commits);
-	bell_clear(unlocks);
+	wakeup_clear(commits);
+	wakeup_clear(unlocks);
 	write_lock_release(shared);                       /* no waiter */
 	CHECK(!rings(unlocks, 0));
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	CHECK(lock_waiter_arm(&waiter) > 0);
 	write_lock_release(shared);
 	CHECK(rings(unlocks, 0) && !rings(commits, 0));
-	bell_clear(unlocks);
+	wakeup_clear(unlocks);
 	CHECK_EQUAL_UINT(lock_waiter_arm(&waiter), 0);
 	CHECK_EQUAL_INT(lock_waiter_try(&waiter), 0);
 	write_lock_release(shared);                       /* it has left the queue */
 	CHECK(!rings(unlocks, 0));
-	bell_close(unlocks);
-	bell_close(commits);
+	wakeup_close(unlocks);
+	wakeup_close(commits);
 	shared_page_close(shared);
 }
 
 static void a_file_without_a_name_rings(void)
 {
 	struct shared_page *shared = open_wake();
-	struct bell *bell;
+	struct wakeup *wakeup;
 
 	CHECK(remove(path) == 0);
-	bell = open_bell(shared);
+	wakeup = open_bell(shared);
 	commit_notify(shared, 0);
-	CHECK(rings(bell, 0));
-	bell_close(bell);
+	CHECK(rings(wakeup, 0));
+	wakeup_close(wakeup);
 	shared_page_close(shared);
 }
 
 static void forget_in_child(struct child *parent, void *context)
 {
 	(void)parent;
-	bell_forget(context);
+	wakeup_forget(context);
 }
 
 static void forgetting_leaves_the_parents_bell(void)
 {
 	struct shared_page *shared = open_wake();
-	struct bell *bell = open_bell(shared);
-	struct child child = child_start(forget_in_child, bell);
+	struct wakeup *wakeup = open_bell(shared);
+	struct child child = child_start(forget_in_child, wakeup);
 
 	child_end(&child);
 	commit_notify(shared, 0);
-	CHECK(rings(bell, 0));
-	bell_close(bell);
+	CHECK(rings(wakeup, 0));
+	wakeup_close(wakeup);
 	shared_page_close(shared);
 }
 
@@ -136,14 +136,14 @@ static void a_bell_may_be_refused(void)
 	struct shared_page *shared = open_wake();
 	struct failure failure = { 0 };
 	struct rlimit before, none;
-	struct bell *bell;
+	struct wakeup *wakeup;
 
 	CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
 	none = (struct rlimit){ 0, before.rlim_max };
 	CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
-	CHECK_EQUAL_INT(bell_open(&bell, shared, BELL_COMMITS, &failure), ERR_STORE);
+	CHECK_EQUAL_INT(wakeup_open(&wakeup, shared, WAKEUP_COMMITS, &failure), ERR_STORE);
 	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
-	CHECK(bell == NULL);
+	CHECK(wakeup == NULL);
 	CHECK(strstr(failure.message, "inotify"));
 	CHECK_EQUAL_INT(failure.system, EMFILE);
 	shared_page_close(shared);
@@ -158,30 +158,30 @@ static void dawdle(void)
 }
 
 /* A move that was made before the poll began must end it. */
-static void wait_for_move(struct bell *bell, _Atomic uint64_t *moves, uint64_t mine)
+static void wait_for_move(struct wakeup *wakeup, _Atomic uint64_t *moves, uint64_t mine)
 {
 	for (;;) {
-		bell_clear(bell);
+		wakeup_clear(wakeup);
 		dawdle();
 		if (atomic_load(moves) % 2 == mine)
 			return;
 		dawdle();
-		if (!rings(bell, 2000))
-			CHECK(atomic_load(moves) % 2 != mine || rings(bell, 2000));
+		if (!rings(wakeup, 2000))
+			CHECK(atomic_load(moves) % 2 != mine || rings(wakeup, 2000));
 	}
 }
 
 static void play(_Atomic uint64_t *moves, uint64_t mine)
 {
 	struct shared_page *shared = open_wake();
-	struct bell *bell = open_bell(shared);
+	struct wakeup *wakeup = open_bell(shared);
 
 	for (int i = 0; i < ROUNDS / 2; i++) {
-		wait_for_move(bell, moves, mine);
+		wait_for_move(wakeup, moves, mine);
 		atomic_fetch_add(moves, 1);
 		commit_notify(shared, 0);
 	}
-	bell_close(bell);
+	wakeup_close(wakeup);
 	shared_page_close(shared);
 }
 
