@@ -270,7 +270,7 @@ int finish_child(lua_State *L)
 			return 0;
 		}
 	}
-	return luaL_typeerror(L, 1, "query, feed, bell, waiter, snapshot, backup or checkup");
+	return luaL_typeerror(L, 1, "query, feed, wakeup, waiter, snapshot, backup or checkup");
 }
 
 /* --- databases: made and closed here --- */

@@ -2,7 +2,7 @@
  *
  * A handle exists, closed, before what it holds is opened: should Lua run out
  * of memory in between, the collector meets a handle that it can close. What
- * is made from a database (queries, feeds, bells) keeps the database alive in
+ * is made from a database (queries, feeds, wakeups) keeps the database alive in
  * its user value, and stands in the database's list: closing the database
  * finishes them first. Using a closed handle raises CLOSED, one of the parent
  * process FORKED.

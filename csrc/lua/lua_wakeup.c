@@ -1,4 +1,4 @@
-/* lua_wakeup.c - bells for Lua: waiting for commits in event loops, by a descriptor. */
+/* lua_wakeup.c - wakeups for Lua: waiting for commits in event loops, by a descriptor. */
 #include <lauxlib.h>
 
 #include "lua/argument.h"
@@ -10,7 +10,7 @@ struct wakeup_handle {
 	struct tide_wakeup *wakeup;
 };
 
-static void finish_bell(struct child *child)
+static void finish_wakeup(struct child *child)
 {
 	struct wakeup_handle *handle = (struct wakeup_handle *)child;
 
@@ -18,17 +18,17 @@ static void finish_bell(struct child *child)
 	handle->wakeup = NULL;
 }
 
-static struct wakeup_handle *check_bell(lua_State *L, struct database **database)
+static struct wakeup_handle *check_wakeup(lua_State *L, struct database **database)
 {
 	return check_child(L, 1, WAKEUP_TYPE, database);
 }
 
-/* bell(db, unlocks): notified of commits, or of the write lock's release */
+/* wakeup(db, unlocks): notified of commits, or of the write lock's release */
 static int wakeup(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	enum tide_event event = lua_toboolean(L, 2) ? TIDE_UNLOCKS : TIDE_COMMITS;
-	struct wakeup_handle *handle = new_child(L, 1, sizeof *handle, WAKEUP_TYPE, 1, finish_bell);
+	struct wakeup_handle *handle = new_child(L, 1, sizeof *handle, WAKEUP_TYPE, 1, finish_wakeup);
 	struct failure failure;
 	int err;
 
@@ -48,7 +48,7 @@ static int wakeup_pollfd(lua_State *L)
 {
 	struct database *database;
 
-	lua_pushinteger(L, tide_wakeup_descriptor(check_bell(L, &database)->wakeup));
+	lua_pushinteger(L, tide_wakeup_descriptor(check_wakeup(L, &database)->wakeup));
 	return 1;
 }
 
@@ -56,25 +56,25 @@ static int wakeup_clear(lua_State *L)
 {
 	struct database *database;
 
-	tide_wakeup_clear(check_bell(L, &database)->wakeup);
+	tide_wakeup_clear(check_wakeup(L, &database)->wakeup);
 	return 0;
 }
 
-/* wakeup_timeout(bell) -> seconds */
+/* wakeup_timeout(wakeup) -> seconds */
 static int wakeup_timeout(lua_State *L)
 {
 	struct database *database;
 
-	lua_pushnumber(L, tide_wakeup_timeout(check_bell(L, &database)->wakeup) / 1000.0);
+	lua_pushnumber(L, tide_wakeup_timeout(check_wakeup(L, &database)->wakeup) / 1000.0);
 	return 1;
 }
 
-/* wakeup_wait(bell, seconds): sleeps until the bell is readable, a second at most;
+/* wakeup_wait(wakeup, seconds): sleeps until the wakeup is readable, a second at most;
  * whether it is. A signal ends it: then Lua's hooks get their turn. */
 static int wakeup_wait(lua_State *L)
 {
 	struct database *database;
-	struct wakeup_handle *handle = check_bell(L, &database);
+	struct wakeup_handle *handle = check_wakeup(L, &database);
 	uint32_t ms = check_wait(L, 2);
 
 	lua_pushboolean(L, tide_wakeup_wait(handle->wakeup, ms) == 0);
@@ -84,7 +84,7 @@ static int wakeup_wait(lua_State *L)
 void open_wakeups(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "bell", wakeup },
+		{ "wakeup", wakeup },
 		{ "wakeup_pollfd", wakeup_pollfd },
 		{ "wakeup_clear", wakeup_clear },
 		{ "wakeup_timeout", wakeup_timeout },

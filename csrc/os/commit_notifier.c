@@ -1,14 +1,28 @@
-/* commit_notifier.c - notifications as a descriptor, for event loops.
+/* commit_notifier.c - notification of commits: futexes for threads, inotify for event loops.
  *
- * inotify on the wake file: a commit writes one byte into the file (IN_MODIFY) while the
- * page counts a bell, an unlock reads one (IN_ACCESS) while a waiter at a
- * descriptor is in the queue. Changes of the page itself go through a mapping, which
- * inotify does not report. The kernel merges equal events, so the queue of a
+ * No notification is lost between a look at the store and sleep. Both sides
+ * write before they read, sequentially consistent (as in Dekker's algorithm):
+ *
+ *     waiter                              committer
+ *     seen = commits                      commit (LMDB)
+ *     look at the store                   commits += 1
+ *     waiters += 1                        if waiters: futex wake
+ *     futex wait while commits == seen
+ *
+ * Either the committer sees the waiter and wakes it, or the waiter read the
+ * counter after the commit and sees the commit in the store.
+ *
+ * A wakeup is an inotify descriptor on the file of the page: a commit writes one byte into
+ * the file (IN_MODIFY) while the page counts a wakeup, an unlock reads one (IN_ACCESS) while a
+ * waiter at a descriptor is in the queue. Changes of the page itself go through a mapping,
+ * which inotify does not report. The kernel merges equal events, so the queue of a
  * descriptor that is never cleared does not grow.
  */
-#include "os/shared_page.h"
+#include "os/commit_notifier.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/inotify.h>
@@ -16,7 +30,13 @@
 
 #include "base/memory.h"
 #include "os/file.h"
+#include "os/futex.h"
+#include "os/shared_page.h"
 #include "os/shared_page_layout.h"
+
+static_assert(COMMIT_GROUPS_IN_PAGE == COMMIT_GROUPS, "a bit of commit_notify for each group");
+
+/* --- descriptors --- */
 
 struct wakeup {
 	int fd;
@@ -131,4 +151,44 @@ void wakeup_clear(struct wakeup *wakeup)
 
 	while (read(wakeup->fd, events, sizeof events) > 0)
 		;
+}
+
+/* --- futexes --- */
+
+void commit_notify(struct shared_page *shared, uint64_t streams)
+{
+	struct shared_page_layout *page = shared->page;
+
+	for (; streams; streams &= streams - 1) {
+		struct commit_group *stream = &page->streams[__builtin_ctzll(streams)];
+
+		atomic_fetch_add(&stream->commits, 1);
+		if (atomic_load(&stream->waiters))
+			futex_wake(&stream->commits, INT_MAX);
+	}
+	atomic_fetch_add(&page->commits, 1);
+	if (atomic_load(&page->commit_waiters))
+		futex_wake(&page->commits, INT_MAX);
+	if (atomic_load(&page->wakeups))
+		wakeup_notify_commits(shared);
+}
+
+uint32_t commit_count(const struct shared_page *shared, uint32_t stream)
+{
+	return atomic_load(stream ? &shared->page->streams[stream % COMMIT_GROUPS].commits
+		: &shared->page->commits);
+}
+
+int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint32_t timeout_ms)
+{
+	struct commit_group *group = &shared->page->streams[stream % COMMIT_GROUPS];
+	_Atomic uint32_t *word = stream ? &group->commits : &shared->page->commits;
+	_Atomic uint32_t *waiters = stream ? &group->waiters : &shared->page->commit_waiters;
+	uint32_t ms = timeout_ms < WAIT_MAX_MS ? timeout_ms : WAIT_MAX_MS;
+	int err;
+
+	atomic_fetch_add(waiters, 1);
+	err = futex_wait(word, seen, UINT64_C(1000) * ms);
+	atomic_fetch_sub(waiters, 1);
+	return err;
 }

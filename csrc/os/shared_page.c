@@ -1,16 +1,4 @@
-/* shared_page.c - the wake file: opening it, and notification of commits.
- *
- * No notification is lost between a look at the store and sleep. Both sides
- * write before they read, sequentially consistent (as in Dekker's algorithm):
- *
- *     waiter                              committer
- *     seen = commits                      commit (LMDB)
- *     look at the store                   commits += 1
- *     waiters += 1                        if waiters: futex wake
- *     futex wait while commits == seen
- *
- * Either the committer sees the waiter and wakes it, or the waiter read the
- * counter after the commit and sees the commit in the store.
+/* shared_page.c - the page that all processes with one database share: opening it.
  *
  * A process that is killed does not decrement its counts. They remain until the
  * page is reinitialized, and cost the others a needless system call.
@@ -20,7 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,9 +19,9 @@
 #include "os/clock.h"
 #include "os/file.h"
 #include "os/file_system.h"
-#include "os/futex.h"
 #include "os/identity.h"
 #include "os/shared_page_layout.h"
+#include "os/write_lock.h"
 
 #define MAGIC UINT32_C(0x74645741)
 #define MAGIC_UNFINISHED UINT32_C(0x74645755)        /* while the page is initialized */
@@ -53,7 +40,6 @@
 #define LOCK_GUARD (INT64_C(1) << 32)
 #define LOCK_OPENING (INT64_C(1) << 33)
 
-static_assert(COMMIT_GROUPS_IN_PAGE == COMMIT_GROUPS, "a bit of commit_notify for each group");
 static_assert(sizeof(struct shared_page_layout) < NOTIFY_BYTE_AT,
 	"the page has room for its words");
 
@@ -481,44 +467,4 @@ void shared_page_close(struct shared_page *shared)
 	}
 	memory_free(shared->path);
 	memory_free(shared);
-}
-
-/* --- notification of commits --- */
-
-void commit_notify(struct shared_page *shared, uint64_t streams)
-{
-	struct shared_page_layout *page = shared->page;
-
-	for (; streams; streams &= streams - 1) {
-		struct commit_group *stream = &page->streams[__builtin_ctzll(streams)];
-
-		atomic_fetch_add(&stream->commits, 1);
-		if (atomic_load(&stream->waiters))
-			futex_wake(&stream->commits, INT_MAX);
-	}
-	atomic_fetch_add(&page->commits, 1);
-	if (atomic_load(&page->commit_waiters))
-		futex_wake(&page->commits, INT_MAX);
-	if (atomic_load(&page->wakeups))
-		wakeup_notify_commits(shared);
-}
-
-uint32_t commit_count(const struct shared_page *shared, uint32_t stream)
-{
-	return atomic_load(stream ? &shared->page->streams[stream % COMMIT_GROUPS].commits
-		: &shared->page->commits);
-}
-
-int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint32_t timeout_ms)
-{
-	struct commit_group *group = &shared->page->streams[stream % COMMIT_GROUPS];
-	_Atomic uint32_t *word = stream ? &group->commits : &shared->page->commits;
-	_Atomic uint32_t *waiters = stream ? &group->waiters : &shared->page->commit_waiters;
-	uint32_t ms = timeout_ms < WAIT_MAX_MS ? timeout_ms : WAIT_MAX_MS;
-	int err;
-
-	atomic_fetch_add(waiters, 1);
-	err = futex_wait(word, seen, UINT64_C(1000) * ms);
-	atomic_fetch_sub(waiters, 1);
-	return err;
 }

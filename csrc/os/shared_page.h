@@ -28,8 +28,6 @@
 
 #include "os/file.h"
 
-#define WAIT_MAX_MS 1000
-
 struct shared_page;
 
 /* Opens or makes the file for a database of this owner (NULL: this process; no links
@@ -95,92 +93,5 @@ void shared_page_settled(struct shared_page *shared, uint32_t seen);
  * the parent's locks end with the parent; then shared_page_close only frees. */
 void shared_page_forget(struct shared_page *shared);
 void shared_page_close(struct shared_page *shared);      /* NULL is fine */
-
-/* --- the outer write lock: held by one thread of one process --- */
-
-/* Returns 0, or ERR_BUSY if the lock is held or reserved for a waiter that is due before the
- * caller. Never blocks. */
-int write_lock_try(struct shared_page *shared);
-void write_lock_release(struct shared_page *shared);
-int64_t write_lock_owner(const struct shared_page *shared);   /* its pid; 0 if the lock is free */
-
-/* A waiter for the write lock: one thread or one coroutine. It queues in the order of
- * arrival. One that has waited for 2 ms and ten holds of the lock, or for 10 ms, is due; until
- * then any process that finds the lock free may take it. The oldest waiter that is due gets
- * priority when it tries: the lock is then reserved for it. If it does not take the free lock
- * within 5 ms, it loses the priority until it tries again. Only one waiter gets
- * priority every 2 ms.
- *
- * Zero-initialize it with wake set. It enters the queue when it first sleeps, and leaves it
- * with the lock or by lock_waiter_leave. If the queue is full (128 waiters), it has no
- * place: it then tries every 5 ms, without priority. */
-struct lock_waiter {
-	struct shared_page *shared;
-	bool at_descriptor;          /* waits at a WAKEUP_UNLOCKS descriptor, not on the futex */
-	uint64_t place;              /* 0: not in the queue */
-	uint64_t arrived_us;         /* CLOCK_MONOTONIC; 0: has not waited yet */
-	uint32_t taken;              /* how often the lock had been taken on arrival */
-	bool had_priority;           /* it has been given once */
-};
-
-/* As write_lock_try, with the waiter's priority. On success it has left the queue. A waiter
- * with priority spins for up to 50 us if the lock is taken. */
-int lock_waiter_try(struct lock_waiter *waiter);
-
-/* Enters the queue and asks for the next notification. Returns the time to wait for it at
- * most, in us; 0: try again now. A waiter at a descriptor clears that one before. */
-uint64_t lock_waiter_arm(struct lock_waiter *waiter);
-
-/* Arms, and sleeps until notified, for timeout_ms at most, or until a signal. Returns 0 or
- * ERR_INTERRUPTED; the caller then tries again. */
-int lock_waiter_sleep(struct lock_waiter *waiter, uint32_t timeout_ms);
-
-/* Leaves the queue without the lock; harmless if it is not in it. */
-void lock_waiter_leave(struct lock_waiter *waiter);
-
-/* --- notification of commits --- */
-
-/* Counters of commits are kept for groups of streams: the ids modulo COMMIT_GROUPS. */
-#define COMMIT_GROUPS 64
-#define COMMIT_ALL_GROUPS UINT64_MAX
-
-/* The group of a stream, as a bit. */
-static inline uint64_t commit_group_bit(uint32_t stream)
-{
-	return UINT64_C(1) << stream % COMMIT_GROUPS;
-}
-
-/* After a commit that changed something. streams: the bits of the streams it appended to.
- * Takes a few ns if nothing waits. */
-void commit_notify(struct shared_page *shared, uint64_t streams);
-
-/* Number of commits that touched the stream's group, modulo 2^32; of all commits if stream
- * is 0. Read before a snapshot is taken, and equal later: the stream has no records that
- * the snapshot does not show (up to a writer killed between commit and signal). */
-uint32_t commit_count(const struct shared_page *shared, uint32_t stream);
-
-/* Sleeps until commit_count(wake, stream) differs from seen, for timeout_ms and one second at
- * most, or until a signal. Returns 0 or ERR_INTERRUPTED. */
-int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint32_t timeout_ms);
-
-/* --- the same for event loops: a descriptor that becomes readable --- */
-
-enum wakeup_kind {
-	WAKEUP_COMMITS,                /* after every commit that changed something */
-	WAKEUP_UNLOCKS,                /* also when a waiter at a descriptor should try the lock */
-};
-
-/* Readable after what happened since the bell was opened or cleared. Each takes an
- * inotify instance, so open it when it is first waited on. */
-struct wakeup;
-int wakeup_open(struct wakeup **wakeup, struct shared_page *shared, enum wakeup_kind kind,
-	struct failure *failure);
-void wakeup_close(struct wakeup *wakeup);      /* NULL is fine */
-int wakeup_descriptor(const struct wakeup *wakeup);
-void wakeup_clear(struct wakeup *wakeup);      /* not readable until the next signal */
-/* Sleeps until it is readable: 0, at once if it is; END after timeout_ms, a
- * second at most; INTERRUPTED. */
-int wakeup_wait(const struct wakeup *wakeup, uint32_t timeout_ms);
-void wakeup_forget(struct wakeup *wakeup);     /* after fork: frees the memory, closes the fd */
 
 #endif

@@ -1,4 +1,4 @@
-/* shared_page_layout.h - layout of the shared page; for wake.c, write_lock.c and bell.c.
+/* shared_page_layout.h - layout of the shared page; for the files of os/ that use it.
  *
  * The page is in the machine's byte order: only processes of one machine share
  * it. Words that are written often have their own cache line, so that a commit
@@ -10,7 +10,7 @@
  *               flush_failures: number of all failed flushes since the page was
  *               made
  *     line 1    commits         futex word, incremented by every commit
- *     line 2    commit_waiters, bells
+ *     line 2    commit_waiters, wakeups
  *     line 3    the write lock and the state of its queue:
  *               writer          low half: pid of the owner, 0 if free; high half:
  *                               number of times it was taken
@@ -134,7 +134,7 @@ void lock_drop_former(struct shared_page *shared);
 /* Releases the lock if this process holds it, and its places in the queue. */
 void lock_close(struct shared_page *shared);
 
-/* --- bell.c --- */
+/* --- commit_notifier.c --- */
 
 /* Makes the descriptors of one kind readable. */
 void wakeup_notify_commits(struct shared_page *shared);

@@ -29,10 +29,13 @@
  * is full. An owner that is killed notifies no waiter: they look at the lock every
  * LOOK_AGAIN_US.
  */
+#include "os/write_lock.h"
+
 #include <assert.h>
 #include <sched.h>
 
 #include "os/clock.h"
+#include "os/commit_notifier.h"
 #include "os/futex.h"
 #include "os/shared_page.h"
 #include "os/shared_page_layout.h"

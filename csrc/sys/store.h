@@ -15,7 +15,9 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "os/clock.h"
+#include "os/commit_notifier.h"
 #include "os/shared_page.h"
+#include "os/write_lock.h"
 
 #define STORE_KEY_MAX 511
 /* A row whose key and value come to no more than this shares its page with

@@ -155,7 +155,7 @@ local function open_follower(self, given, place, what, limit)
 end
 
 --- The wakeup of this reader, made when it first waits in a loop.
-function Reader:bell()
+function Reader:loop_wakeup()
   if self.wakeup then
     return self.wakeup
   end
@@ -171,7 +171,7 @@ function Reader:pause(seconds)
   if not loop then
     return core.wait_feed(self.core, math.min(seconds or 1, 1))
   end
-  local wakeup, err, code = self:bell()
+  local wakeup, err, code = self:loop_wakeup()
   if not wakeup then
     return nil, err, code
   end

@@ -132,14 +132,14 @@ end
 ---@param unlocks boolean|nil  readable with the release of the write lock, not with commits
 ---@return tidetable.Wakeup|nil, tidetable.error|nil err, tidetable.code|nil code
 function wait.wakeup(database, unlocks)
-  local bell, err, code = core.wakeup(database.core, unlocks)
-  if not bell and drop_spares(database) then
-    bell, err, code = core.wakeup(database.core, unlocks)
+  local wakeup, err, code = core.wakeup(database.core, unlocks)
+  if not wakeup and drop_spares(database) then
+    wakeup, err, code = core.wakeup(database.core, unlocks)
   end
-  if not bell then
+  if not wakeup then
     return nil, err, code
   end
-  return wait.attach(database, setmetatable({ core = bell }, Wakeup))
+  return wait.attach(database, setmetatable({ core = wakeup }, Wakeup))
 end
 
 --- Has a wakeup's loop told when the database is closed.

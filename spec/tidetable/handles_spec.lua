@@ -20,7 +20,7 @@ local function handles()
   local _, _, _, feed = items:stream():records()
   return db, items, {
     database = db.core, table = items.core, query = query, feed = feed,
-    bell = assert(db:wakeup()).core, snapshot = core.snapshot(db.core, 60), bundle = core.bundle(),
+    wakeup = assert(db:wakeup()).core, snapshot = core.snapshot(db.core, 60), bundle = core.bundle(),
     record = items:stream():next(), clock = tidetable.manual_clock(1),
     check = core.check_file(db.path),
     number = tidetable.number "1.5", binary = tidetable.binary(("\0"):rep(4096)),
@@ -130,7 +130,7 @@ describe("close", function()
     misuse("reader:close(...)", reader.close, { core = items.core })
     reader:close()
     for _, other in ipairs { db.core, items.core, tidetable.null, io.stdout } do
-      misuse("query, feed, bell, waiter, snapshot, backup or checkup expected", core.finish, other)
+      misuse("query, feed, wakeup, waiter, snapshot, backup or checkup expected", core.finish, other)
     end
     assert.is_true(items:put { id = "b", n = 1 })
   end)

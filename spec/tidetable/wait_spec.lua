@@ -69,15 +69,15 @@ describe("a wakeup", function()
   end)
 
   it("rings for all who wait", function()
-    local bells = {}
+    local wakeups = {}
     for i = 1, 5 do
-      bells[i] = assert(db:wakeup())
-      bells[i]:clear()
+      wakeups[i] = assert(db:wakeup())
+      wakeups[i]:clear()
     end
     assert(orders:put { id = "a" })
     for i = 1, 5 do
-      assert.is_true(is_ready(bells[i]))
-      bells[i]:close()
+      assert.is_true(is_ready(wakeups[i]))
+      wakeups[i]:close()
     end
   end)
 

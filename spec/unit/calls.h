@@ -520,7 +520,7 @@ static int run_waiter(struct tide *tide)
 	return err;
 }
 
-static int run_bell(struct tide *tide)
+static int run_wakeup(struct tide *tide)
 {
 	struct tide_wakeup *wakeup;
 	int err = tide_wakeup_open(&wakeup, tide, TIDE_COMMITS, &failure);
@@ -549,7 +549,7 @@ static const struct call calls[] = {
 	{ "feed of all", run_feed_of_all, false, sign_nothing },
 	{ "descriptions", run_descriptions, false, sign_nothing },
 	{ "check", run_check, false, sign_nothing },
-	{ "bell", run_bell, false, sign_nothing },
+	{ "wakeup", run_wakeup, false, sign_nothing },
 	{ "waiter", run_waiter, false, sign_nothing },
 };
 
@@ -656,7 +656,7 @@ static void each_request_may_fail(const struct call *call)
 	tide_close(keeper);
 	remove_files(options.path);
 	tide_clock_drop(manual);
-	CHECK(allowed > 1 || call->run == run_bell);
+	CHECK(allowed > 1 || call->run == run_wakeup);
 }
 
 static void each_call_may_fail(void)

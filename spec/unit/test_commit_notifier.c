@@ -1,11 +1,13 @@
-/* test_commit_notifier.c - wake.h's bells: a descriptor that becomes readable, and never too late. */
+/* test_commit_notifier.c - wake.h's wakeups: a descriptor that becomes readable, and never too late. */
 #include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "os/commit_notifier.h"
 #include "os/shared_page.h"
+#include "os/write_lock.h"
 #include "unit/child.h"
 
 #define ROUNDS 20000
@@ -23,7 +25,7 @@ static struct shared_page *open_wake(void)
 	return shared;
 }
 
-static struct wakeup *open_bell(struct shared_page *shared)
+static struct wakeup *open_wakeup(struct shared_page *shared)
 {
 	struct failure failure = { 0 };
 	struct wakeup *wakeup;
@@ -44,9 +46,9 @@ static void commits_ring(void)
 	struct shared_page *shared = open_wake();
 	struct wakeup *wakeup, *other;
 
-	commit_notify(shared, 0);   /* nobody has a bell yet */
-	wakeup = open_bell(shared);
-	other = open_bell(shared);
+	commit_notify(shared, 0);   /* nobody has a wakeup yet */
+	wakeup = open_wakeup(shared);
+	other = open_wakeup(shared);
 	CHECK(!rings(wakeup, 0));
 	commit_notify(shared, 0);
 	CHECK(rings(wakeup, 0) && rings(other, 0));
@@ -74,7 +76,7 @@ static void unlocks_ring_for_a_waiter_at_a_descriptor(void)
 {
 	struct shared_page *shared = open_wake();
 	struct lock_waiter waiter = { .shared = shared, .at_descriptor = true };
-	struct wakeup *commits = open_bell(shared), *unlocks;
+	struct wakeup *commits = open_wakeup(shared), *unlocks;
 	struct failure failure = { 0 };
 
 	CHECK_EQUAL_INT(wakeup_open(&unlocks, shared, WAKEUP_UNLOCKS, &failure), 0);
@@ -105,7 +107,7 @@ static void a_file_without_a_name_rings(void)
 	struct wakeup *wakeup;
 
 	CHECK(remove(path) == 0);
-	wakeup = open_bell(shared);
+	wakeup = open_wakeup(shared);
 	commit_notify(shared, 0);
 	CHECK(rings(wakeup, 0));
 	wakeup_close(wakeup);
@@ -118,10 +120,10 @@ static void forget_in_child(struct child *parent, void *context)
 	wakeup_forget(context);
 }
 
-static void forgetting_leaves_the_parents_bell(void)
+static void forgetting_leaves_the_parents_wakeup(void)
 {
 	struct shared_page *shared = open_wake();
-	struct wakeup *wakeup = open_bell(shared);
+	struct wakeup *wakeup = open_wakeup(shared);
 	struct child child = child_start(forget_in_child, wakeup);
 
 	child_end(&child);
@@ -131,7 +133,7 @@ static void forgetting_leaves_the_parents_bell(void)
 	shared_page_close(shared);
 }
 
-static void a_bell_may_be_refused(void)
+static void a_wakeup_may_be_refused(void)
 {
 	struct shared_page *shared = open_wake();
 	struct failure failure = { 0 };
@@ -174,7 +176,7 @@ static void wait_for_move(struct wakeup *wakeup, _Atomic uint64_t *moves, uint64
 static void play(_Atomic uint64_t *moves, uint64_t mine)
 {
 	struct shared_page *shared = open_wake();
-	struct wakeup *wakeup = open_bell(shared);
+	struct wakeup *wakeup = open_wakeup(shared);
 
 	for (int i = 0; i < ROUNDS / 2; i++) {
 		wait_for_move(wakeup, moves, mine);
@@ -191,7 +193,7 @@ static void play_second(struct child *parent, void *context)
 	play(context, 1);
 }
 
-static void no_bell_is_missed(void)
+static void no_wakeup_is_missed(void)
 {
 	_Atomic uint64_t *moves = mmap(NULL, sizeof *moves, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -211,8 +213,8 @@ int main(void)
 	commits_ring();
 	unlocks_ring_for_a_waiter_at_a_descriptor();
 	a_file_without_a_name_rings();
-	forgetting_leaves_the_parents_bell();
-	a_bell_may_be_refused();
-	no_bell_is_missed();
+	forgetting_leaves_the_parents_wakeup();
+	a_wakeup_may_be_refused();
+	no_wakeup_is_missed();
 	return 0;
 }

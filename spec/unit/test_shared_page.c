@@ -7,8 +7,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "os/commit_notifier.h"
 #include "os/shared_page.h"
 #include "os/shared_page_layout.h"
+#include "os/write_lock.h"
 #include "unit/child.h"
 
 #define ROUNDS 20000

@@ -3,6 +3,7 @@
 
 #include "os/shared_page_layout.h"
 #include "os/slot_lock.h"
+#include "os/write_lock.h"
 #include "unit/stores.h"
 
 #define ROUNDS 2000

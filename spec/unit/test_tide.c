@@ -564,14 +564,14 @@ static void inherit_transaction(struct child *parent, void *context)
 	tide_close(own);
 }
 
-static struct tide_wakeup *inherited_bell;
+static struct tide_wakeup *inherited_wakeup;
 static struct tide_waiter *inherited_waiter;
 
-/* To end it is the parent's affair too; a bell is closed, and rings on there. */
+/* To end it is the parent's affair too; a wakeup is closed, and rings on there. */
 static void commit_inherited(struct child *parent, void *context)
 {
 	(void)parent;
-	tide_wakeup_close(inherited_bell);
+	tide_wakeup_close(inherited_wakeup);
 	tide_waiter_close(inherited_waiter);
 	CHECK_EQUAL_INT(tide_commit(context, &failure), ERR_FORKED);
 	CHECK(!tide_in_transaction(context));
@@ -614,14 +614,14 @@ static void handles_after_fork(void)
 	put(tide, &table, "parent", "3", "x");
 	child = child_start(inherit_transaction, tide);
 	child_end(&child);
-	MUST(tide_wakeup_open(&inherited_bell, tide, TIDE_COMMITS, &failure), failure);
+	MUST(tide_wakeup_open(&inherited_wakeup, tide, TIDE_COMMITS, &failure), failure);
 	MUST(tide_waiter_open(&inherited_waiter, tide, false, &failure), failure);
 	CHECK(tide_waiter_arm(inherited_waiter) > 0);
 	child = child_start(commit_inherited, tide);
 	child_end(&child);
 	child = child_start(abort_inherited, tide);
 	child_end(&child);
-	tide_wakeup_close(inherited_bell);
+	tide_wakeup_close(inherited_wakeup);
 	CHECK_EQUAL_UINT(store_shared_page(tide->store)->page->waiting[0], 1);  /* it is the parent's */
 	tide_waiter_close(inherited_waiter);
 	CHECK_EQUAL_UINT(store_shared_page(tide->store)->page->waiting[0], 0);

@@ -7,7 +7,7 @@ static struct failure failure;
 
 static void commits_ring(void)
 {
-	struct tide *tide = open_tide(tide_path("bell.tide"));
+	struct tide *tide = open_tide(tide_path("wakeup.tide"));
 	struct tide_table table = create_table(tide, "orders");
 	struct tide_wakeup *wakeup;
 	struct tide_feed *feed;

@@ -11,6 +11,7 @@
 
 #include "os/shared_page.h"
 #include "os/shared_page_layout.h"
+#include "os/write_lock.h"
 #include "unit/child.h"
 
 #define HANDOVERS 2000
