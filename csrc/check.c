@@ -134,7 +134,7 @@ static void check_place(struct check *check, enum tree tree, struct slice key)
 	}
 }
 
-static int take_row(void *context, const struct survey_row *row)
+static int take_row(void *context, const struct audit_row *row)
 {
 	struct check *check = context;
 	struct slice payload;
@@ -174,27 +174,27 @@ static void check_leaks(struct check *check)
 	bool is_damaged = check->faults.metas[0] || check->faults.metas[1];
 
 	for (int i = 0; i <= TREE_COUNT; i++)
-		is_damaged |= check->survey.is_damaged[i];
-	if (is_damaged || !check->survey.pages_leaked)
+		is_damaged |= check->audit.is_damaged[i];
+	if (is_damaged || !check->audit.pages_leaked)
 		return;
-	subject_is_tree(check, SURVEY_FREE_LIST);
+	subject_is_tree(check, AUDIT_FREE_LIST);
 	problem(check, INVARIANT_PAGES, "lacks %llu pages that nothing uses",
-		(unsigned long long)check->survey.pages_leaked);
+		(unsigned long long)check->audit.pages_leaked);
 }
 
 static int check_pages(struct check *check)
 {
-	struct survey_told told = { take_finding, take_row, check };
+	struct audit_told told = { take_finding, take_row, check };
 	struct tide_report *report = check->report;
 	int err;
 
 	check_metas(check);
-	err = survey_file(&check->survey, check->fd, &check->facts, &told);
+	err = audit_file(&check->audit, check->fd, &check->facts, &told);
 	end_stray(check, check->tree_of_rows);
 	check_leaks(check);
 	report->pages = check->facts.page_count;
-	report->pages_free = check->survey.pages_free;
-	report->pages_leaked = check->survey.pages_leaked;
+	report->pages_free = check->audit.pages_free;
+	report->pages_leaked = check->audit.pages_leaked;
 	report->commit = check->facts.commit;
 	return err == ERR_CORRUPT ? 0 : err;
 }
@@ -441,10 +441,10 @@ static int check_still(const char *path, struct tide_report *report, struct prog
 	if (err)
 		return err;
 	check_report_start(report);
-	err = pages_look_closely(check.fd, path, &check.facts, &check.faults, failure);
+	err = meta_page_read_either(check.fd, path, &check.facts, &check.faults, failure);
 	if (!err) {
 		err = run(&check, failure);
-		*moved = pages_newest(check.fd, check.facts.page_bytes) > check.facts.commit + 1
+		*moved = meta_page_newest_commit(check.fd, check.facts.page_bytes) > check.facts.commit + 1
 			&& !check.faults.metas[0] && !check.faults.metas[1];
 	}
 	file_close(check.fd);

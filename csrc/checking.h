@@ -15,8 +15,8 @@
 
 #include "base/u64_map.h"
 #include "codec/state.h"
+#include "lmdb_file/audit.h"
 #include "os/thread.h"
-#include "sys/survey.h"
 #include "table/catalog.h"
 #include "table/items.h"
 #include "tide.h"
@@ -27,7 +27,7 @@
 
 /* Whom a problem is about. */
 struct subject {
-	int tree;                    /* enum tree, SURVEY_FREE_LIST, -1: the file */
+	int tree;                    /* enum tree, AUDIT_FREE_LIST, -1: the file */
 	uint64_t page;               /* 0: not known */
 	int row;                     /* its index in the page; -1: not known */
 	char table[TABLE_NAME_MAX + 1];
@@ -43,12 +43,12 @@ struct node_name {
 
 struct check {
 	int fd;
-	struct pages_facts facts;
-	struct pages_faults faults;
+	struct meta_page facts;
+	struct meta_faults faults;
 	struct txn *txn;             /* careful */
 	struct tide_report *report;
 	struct progress *progress;   /* NULL: nobody looks */
-	struct survey survey;
+	struct audit audit;
 
 	bool has_stamp, has_state;   /* else what can't be known isn't asked */
 	struct stamp stamp;

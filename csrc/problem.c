@@ -202,7 +202,7 @@ static const char *name_of_tree(int tree)
 {
 	if (tree < 0)
 		return "";
-	return tree == SURVEY_FREE_LIST ? "free list" : tree_name((enum tree)tree);
+	return tree == AUDIT_FREE_LIST ? "free list" : tree_name((enum tree)tree);
 }
 
 void subject_is_file(struct check *check)
@@ -214,7 +214,7 @@ void subject_is_tree(struct check *check, int tree)
 {
 	struct subject *subject = new_subject(check, tree);
 
-	put_format(&subject->name, tree == SURVEY_FREE_LIST ? "the %s" : "tree %s",
+	put_format(&subject->name, tree == AUDIT_FREE_LIST ? "the %s" : "tree %s",
 		name_of_tree(tree));
 }
 

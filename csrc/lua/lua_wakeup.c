@@ -28,7 +28,8 @@ static int wakeup(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	enum tide_event event = lua_toboolean(L, 2) ? TIDE_UNLOCKS : TIDE_COMMITS;
-	struct wakeup_handle *handle = new_child(L, 1, sizeof *handle, WAKEUP_TYPE, 1, finish_wakeup);
+	struct wakeup_handle *handle = new_child(L, 1, sizeof *handle, WAKEUP_TYPE, 1,
+		finish_wakeup);
 	struct failure failure;
 	int err;
 

@@ -7,21 +7,21 @@
  * other meta page may hold T + 1 by then.
  */
 #include "base/memory.h"
+#include "lmdb_file/audit.h"
+#include "lmdb_file/raw_cursor.h"
 #include "sys/lmdb_store.h"
-#include "sys/probe.h"
-#include "sys/survey.h"
 
 #define PIN_ATTEMPTS 1000
 #define PIN_RETRY_US 200
 
 struct careful {
 	int fd;
-	struct pages_facts facts;
-	struct pages_tree trees[TREE_COUNT];
+	struct meta_page facts;
+	struct tree_root trees[TREE_COUNT];
 	uint64_t unread;         /* pages that the disk did not give */
 };
 
-int careful_open(struct txn **out, int fd, const struct pages_facts *facts)
+int careful_open(struct txn **out, int fd, const struct meta_page *facts)
 {
 	struct txn *txn = memory_alloc_zeroed(sizeof *txn);
 	struct careful *careful = memory_alloc_zeroed(sizeof *careful);
@@ -30,7 +30,7 @@ int careful_open(struct txn **out, int fd, const struct pages_facts *facts)
 
 	*out = NULL;
 	if (!err)
-		err = survey_trees(careful->trees, lost, fd, facts, &careful->unread);
+		err = audit_trees(careful->trees, lost, fd, facts, &careful->unread);
 	if (err) {
 		memory_free(careful);
 		memory_free(txn);
@@ -49,7 +49,7 @@ void careful_close(struct txn *txn)
 	if (!txn)
 		return;
 	for (int i = 0; i < TREE_COUNT; i++)
-		probe_close(txn->own[i].probe);
+		raw_cursor_close(txn->own[i].raw);
 	memory_free(txn->careful);
 	memory_free(txn);
 }
@@ -59,7 +59,7 @@ int careful_cursor(struct cursor *cursor, struct txn *txn, enum tree tree)
 	struct careful *careful = txn->careful;
 
 	cursor->txn = txn;
-	return probe_open(&cursor->probe, careful->fd, &careful->facts, &careful->trees[tree],
+	return raw_cursor_open(&cursor->raw, careful->fd, &careful->facts, &careful->trees[tree],
 		&careful->unread);
 }
 
@@ -80,10 +80,11 @@ uint64_t careful_commit(const struct txn *txn)
 
 /* --- under a reader --- */
 
-int careful_look(const struct store *store, uint64_t snapshot, struct pages_facts *facts,
-	struct pages_faults *faults, struct failure *failure)
+int careful_look(const struct store *store, uint64_t snapshot, struct meta_page *facts,
+	struct meta_faults *faults, struct failure *failure)
 {
-	int err = pages_look_at(store->fd, store->path, snapshot, facts, faults, failure);
+	int err = meta_page_read_of_commit(store->fd, store->path, snapshot, facts, faults,
+		failure);
 
 	if (store_last_commit(store) == snapshot)
 		return err;
@@ -91,8 +92,8 @@ int careful_look(const struct store *store, uint64_t snapshot, struct pages_fact
 		" pages to be read", store->path);
 }
 
-int careful_pin(struct txn *pin, int *fd, struct pages_facts *facts,
-	struct pages_faults *faults, struct failure *failure)
+int careful_pin(struct txn *pin, int *fd, struct meta_page *facts,
+	struct meta_faults *faults, struct failure *failure)
 {
 	const struct store *store = pin->store;
 	int err = 0;

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "lmdb_file/audit.h"
 #include "sys/lmdb_store.h"
-#include "sys/survey.h"
 
 #define CHUNK (UINT32_C(1) << 20)
 
@@ -222,12 +222,12 @@ static int copy_pages(struct store *store, struct pump *pump, bool compact)
  * it is known which ones. */
 static int check_source(struct store *store, uint64_t snapshot, struct pump *pump)
 {
-	struct pages_facts facts;
-	struct pages_faults faults;
+	struct meta_page facts;
+	struct meta_faults faults;
 	int err = careful_look(store, snapshot, &facts, &faults, pump->failure);
 
 	let_writers_in(pump);
-	return err ? err : survey_first(store->fd, store->path, &facts, pump->progress,
+	return err ? err : audit_first(store->fd, store->path, &facts, pump->progress,
 		pump->failure);
 }
 
@@ -291,11 +291,11 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 int copy_check_pages(const struct temporary *copy, uint64_t *page_count,
 	struct progress *progress, struct failure *failure)
 {
-	struct pages_facts facts;
-	int err = pages_look(copy->fd, copy->path, &facts, failure);
+	struct meta_page facts;
+	int err = meta_page_read(copy->fd, copy->path, &facts, failure);
 
 	if (!err)
-		err = survey_first(copy->fd, copy->path, &facts, progress, failure);
+		err = audit_first(copy->fd, copy->path, &facts, progress, failure);
 	*page_count = err ? 0 : facts.page_count;
 	return err;
 }

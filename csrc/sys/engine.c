@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "lmdb_file/audit.h"
 #include "os/address_space.h"
 #include "os/fd_links.h"
 #include "os/file_system.h"
 #include "os/temporary.h"
 #include "sys/lmdb_store.h"
-#include "sys/survey.h"
 
 /* LMDB says so itself: an open may fail while another process closes. */
 #define OPEN_ATTEMPTS 10
@@ -196,7 +196,7 @@ static int open_by_descriptor(struct store *store, int fd, const char *path, uns
 		return err;
 	rc = mdb_env_open(store->env, links.path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
 	fd_links_remove(&links);
-	if (rc == MDB_VERSION_MISMATCH)      /* the lock file's: pages_look passed the data file */
+	if (rc == MDB_VERSION_MISMATCH)      /* the lock file's: meta_page_read passed the data file */
 		return fail_as(failure, ERR_BUSY,
 			"%s: a program with another version of LMDB, whose"
 			" lock file has another format, has the database open", path);
@@ -320,15 +320,15 @@ static int open_trees_of_file(struct store *store, struct failure *failure)
 /* --- opening --- */
 
 /* What LMDB touches first: the meta pages and the top of each tree. */
-static int look(int fd, const char *path, struct pages_facts *pages, struct failure *failure)
+static int look(int fd, const char *path, struct meta_page *pages, struct failure *failure)
 {
-	int err = pages_look(fd, path, pages, failure);
+	int err = meta_page_read(fd, path, pages, failure);
 
-	return err ? err : survey_tops(fd, path, pages, failure);
+	return err ? err : audit_tops(fd, path, pages, failure);
 }
 
 /* Others may be committing: then what is read is perhaps half of a commit. */
-static int look_patiently(struct store *store, int fd, bool alone, struct pages_facts *pages,
+static int look_patiently(struct store *store, int fd, bool alone, struct meta_page *pages,
 	struct failure *failure)
 {
 	int err = look(fd, store->path, pages, failure);
@@ -342,7 +342,7 @@ static int look_patiently(struct store *store, int fd, bool alone, struct pages_
 
 /* All that can be known without LMDB; the file's facts must still hold when
  * LMDB has opened the name itself. */
-static int look_first(struct store *store, bool alone, struct pages_facts *pages,
+static int look_first(struct store *store, bool alone, struct meta_page *pages,
 	struct failure *failure)
 {
 	int fd = store->data.fd;
@@ -350,7 +350,7 @@ static int look_first(struct store *store, bool alone, struct pages_facts *pages
 
 	/* While others are at work the pages change under a walk. */
 	if (!err && alone && pages->file_pages < pages->page_count)
-		err = survey_first(fd, store->path, pages, NULL, failure);
+		err = audit_first(fd, store->path, pages, NULL, failure);
 	store->page_bytes = pages->page_bytes;
 	return err;
 }
@@ -358,7 +358,7 @@ static int look_first(struct store *store, bool alone, struct pages_facts *pages
 int store_recognise(const char *path, struct failure *failure)
 {
 	struct failure ours = { 0 };
-	struct pages_facts pages;
+	struct meta_page pages;
 	struct file_facts file;
 	int fd;
 	int err = file_open(&fd, path, O_RDONLY, &file, failure);
@@ -367,7 +367,7 @@ int store_recognise(const char *path, struct failure *failure)
 		return err;
 	err = file_system_check_local(fd, path, &ours);
 	if (!err)
-		err = pages_look(fd, path, &pages, &ours);
+		err = meta_page_read(fd, path, &pages, &ours);
 	close(fd);
 	if (err == ERR_CORRUPT)   /* or half of a commit: seen again with OPENING held */
 		return 0;
@@ -470,7 +470,7 @@ static void clear_stale(struct store *store)
 
 int engine_open(struct store *store, bool alone, struct failure *failure)
 {
-	struct pages_facts pages = { 0 };
+	struct meta_page pages = { 0 };
 	unsigned flags = durability_flags(&store->options);
 	int err;
 
@@ -553,7 +553,7 @@ int engine_fill(const struct store_options *options, const char *name,
 		return fail(failure, ERR_NO_MEMORY);
 	maker->options = *options;
 	snprintf(maker->path, sizeof maker->path, "%s", name);
-	maker->page_bytes = pages_this_machine();
+	maker->page_bytes = page_bytes_of_machine();
 	maker->fd = maker->lock.fd = maker->data.fd = -1;
 	err = environment_open(maker, made->fd, made->path, page_count,
 		MDB_NOLOCK | MDB_NOSYNC, failure);
@@ -601,7 +601,7 @@ int engine_create(struct store *store, struct failure *failure)
  * meta pages are written anew, as they are, and flushed. */
 static int rewrite_metas(const struct store *store)
 {
-	uint8_t meta[PAGES_META_BYTES];
+	uint8_t meta[META_PAGE_BYTES];
 
 	for (unsigned page = 0; page < 2; page++) {
 		off_t at = (off_t)(page * (size_t)store->page_bytes);
@@ -647,8 +647,8 @@ uint64_t store_last_commit(const struct store *store)
 
 uint64_t engine_newest_commit(const struct store *store)
 {
-	uint64_t even = meta_word(store, 0, PAGES_META_COMMIT_AT);
-	uint64_t odd = meta_word(store, 1, PAGES_META_COMMIT_AT);
+	uint64_t even = meta_word(store, 0, META_PAGE_COMMIT_AT);
+	uint64_t odd = meta_word(store, 1, META_PAGE_COMMIT_AT);
 
 	return even > odd ? even : odd;
 }
@@ -656,15 +656,15 @@ uint64_t engine_newest_commit(const struct store *store)
 /* A word of the last commit's meta page. */
 static uint64_t last_word(const struct store *store, size_t at)
 {
-	uint64_t even = meta_word(store, 0, PAGES_META_COMMIT_AT);
-	uint64_t odd = meta_word(store, 1, PAGES_META_COMMIT_AT);
+	uint64_t even = meta_word(store, 0, META_PAGE_COMMIT_AT);
+	uint64_t odd = meta_word(store, 1, META_PAGE_COMMIT_AT);
 
 	return meta_word(store, odd > even, at);
 }
 
 uint64_t engine_page_count(const struct store *store)
 {
-	return last_word(store, PAGES_META_LAST_PAGE_AT) + 1;
+	return last_word(store, META_PAGE_LAST_PAGE_AT) + 1;
 }
 
 /* Another process has let the file grow. The map gets the size that the file says, so
@@ -678,7 +678,7 @@ int engine_grow_map(struct store *store)
 	if (rc)
 		return rc;
 	map_bytes = choose_map(store, engine_page_count(store),
-		last_word(store, PAGES_META_MAP_SIZE_AT), info.me_mapsize);
+		last_word(store, META_PAGE_MAP_SIZE_AT), info.me_mapsize);
 	if (!map_bytes)
 		return ENOMEM;
 	rc = mdb_env_set_mapsize(store->env, map_bytes);
@@ -697,17 +697,17 @@ struct reader_survey {
  * or a dash, under a headline. */
 static int survey_line(const char *line, void *context)
 {
-	struct reader_survey *survey = context;
+	struct reader_survey *audit = context;
 	long long pid;
 	unsigned long long thread;
 	unsigned long long snapshot;
 	int fields = sscanf(line, "%lld %llx %llu", &pid, &thread, &snapshot);
 
 	if (fields >= 2)
-		survey->count++;
-	if (fields == 3 && (!survey->oldest_pid || snapshot < survey->oldest)) {
-		survey->oldest = snapshot;
-		survey->oldest_pid = pid;
+		audit->count++;
+	if (fields == 3 && (!audit->oldest_pid || snapshot < audit->oldest)) {
+		audit->oldest = snapshot;
+		audit->oldest_pid = pid;
 	}
 	return 0;
 }
@@ -715,12 +715,12 @@ static int survey_line(const char *line, void *context)
 void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
 	uint32_t *count)
 {
-	struct reader_survey survey = { 0 };
+	struct reader_survey audit = { 0 };
 
-	mdb_reader_list(store->env, survey_line, &survey);
-	*oldest = survey.oldest;
-	*oldest_pid = survey.oldest_pid;
-	*count = survey.count;
+	mdb_reader_list(store->env, survey_line, &audit);
+	*oldest = audit.oldest;
+	*oldest_pid = audit.oldest_pid;
+	*count = audit.count;
 }
 
 /* The free list: for each commit the pages it freed, their count first. LMDB

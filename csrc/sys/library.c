@@ -3,7 +3,7 @@
  * It need not be that of lmdb.h: the system may have got another one since, and
  * LD_LIBRARY_PATH or the program may bring its own. Versions 0.9.24 to 0.9.69
  * are interchangeable. LMDB 1.0 keeps the functions' names and changes the file
- * (sys/lmdb_layout.h), so it would write files that nothing here can read.
+ * (lmdb_file/layout.h), so it would write files that nothing here can read.
  */
 #include "sys/lmdb_store.h"
 

@@ -23,12 +23,12 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "lmdb_file/format.h"
+#include "lmdb_file/layout.h"
+#include "lmdb_file/lock_file.h"
 #include "os/file.h"
 #include "os/identity.h"
 #include "os/slot_lock.h"
-#include "sys/lmdb_layout.h"
-#include "sys/lock_file.h"
-#include "sys/pages.h"
 #include "sys/store.h"
 
 #if MDB_VERSION_MAJOR != 0 || MDB_VERSION_MINOR != 9 || \
@@ -48,7 +48,7 @@
 
 struct cursor {
 	MDB_cursor *mdb;
-	struct probe *probe;     /* a careful transaction's, instead */
+	struct raw_cursor *raw;     /* a careful transaction's, instead */
 	struct txn *txn;
 	uint64_t snapshot;       /* the txn's when the cursor was last made ready */
 	bool has_inserted;       /* a writer's own, see txn_insert_room */
@@ -249,7 +249,7 @@ static inline bool recovery_is_due(const struct store *store)
 	if (!store->published)
 		return false;
 	next = atomic_load_explicit(store->published, memory_order_acquire) + 1;
-	meta += (next & 1) * store->page_bytes + PAGES_META_COMMIT_AT;
+	meta += (next & 1) * store->page_bytes + META_PAGE_COMMIT_AT;
 	return __atomic_load_n((const uint64_t *)(const void *)meta, __ATOMIC_ACQUIRE) == next;
 }
 
@@ -294,8 +294,8 @@ uint64_t careful_commit(const struct txn *txn);
 
 /* The facts of a snapshot that a reader holds. BUSY if a later commit was published
  * before they were read; CORRUPT, STORE. */
-int careful_look(const struct store *store, uint64_t snapshot, struct pages_facts *facts,
-	struct pages_faults *faults, struct failure *failure);
+int careful_look(const struct store *store, uint64_t snapshot, struct meta_page *facts,
+	struct meta_faults *faults, struct failure *failure);
 
 /* --- rows.c --- */
 

@@ -7,7 +7,7 @@
  * slots; a slot of another thread is a former life's.
  *
  * LMDB has no call to remove it. Its table of readers is a file that we map too
- * (sys/lock_file.h, its layout is in sys/lmdb_layout.h), and a slot whose pid is 0 is
+ * (lmdb_file/lock_file.h, its layout is in lmdb_file/layout.h), and a slot whose pid is 0 is
  * free. A table that looks otherwise has no such slot, so nothing in it is changed.
  */
 #include <stdio.h>

@@ -21,8 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lmdb_file/format.h"
 #include "sys/lmdb_store.h"
-#include "sys/pages.h"
 
 /* The owner of the write lock is asked for at most this often, by each store. */
 #define ASK_EVERY_MS 10
@@ -97,14 +97,14 @@ int recovery_opened(struct store *store, bool alone, struct failure *failure)
  * set here, or the next writer would overwrite pages that the meta page refers to. */
 static int publish(struct store *store)
 {
-	struct pages_facts facts;
+	struct meta_page facts;
 	MDB_txn *mdb;
 	int rc = txn_begin(store, 0, &mdb);
 
 	if (rc)
 		return rc;
 	if (recovery_is_due(store) &&
-			pages_look(store->fd, store->path, &facts, NULL) == 0 &&
+			meta_page_read(store->fd, store->path, &facts, NULL) == 0 &&
 			facts.commit == store_last_commit(store) + 1)
 		atomic_store(store->published, facts.commit);
 	mdb_txn_abort(mdb);
@@ -151,12 +151,12 @@ static int publish_read_only(struct store *store)
 /* Says why the meta page is still ahead. */
 static int fail_to_publish(const struct store *store, int rc, struct failure *failure)
 {
-	struct pages_facts facts;
+	struct meta_page facts;
 	int err;
 
 	if (rc)
 		return txn_begin_failed(store, rc, failure);
-	err = pages_look(store->fd, store->path, &facts, failure);
+	err = meta_page_read(store->fd, store->path, &facts, failure);
 	return err ? err : fail_as(failure, ERR_BUSY, "%s: a commit that a killed process left"
 		" can't be completed here; open the database for writing once", store->path);
 }

@@ -9,8 +9,8 @@
 #include <errno.h>
 
 #include "base/memory.h"
+#include "lmdb_file/raw_cursor.h"
 #include "sys/lmdb_store.h"
-#include "sys/probe.h"
 
 /* LMDB's number as ours, and kept: after a failed write a transaction is
  * poisoned, and whoever commits it wants to know by what. */
@@ -87,7 +87,7 @@ int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor)
 	MDB_cursor *mdb;
 
 	*cursor = &txn->own[tree];
-	return (*cursor)->probe ? 0 : own_cursor(txn, tree, &mdb);
+	return (*cursor)->raw ? 0 : own_cursor(txn, tree, &mdb);
 }
 
 int cursor_open(struct cursor **out, struct txn *txn, enum tree tree)
@@ -110,8 +110,8 @@ void cursor_close(struct cursor *cursor)
 {
 	if (!cursor)
 		return;
-	if (cursor->probe)
-		probe_close(cursor->probe);
+	if (cursor->raw)
+		raw_cursor_close(cursor->raw);
 	else if (!store_is_foreign(cursor->txn->store))
 		mdb_cursor_close(cursor->mdb);
 	memory_free(cursor);
@@ -143,8 +143,8 @@ int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct
 	MDB_val row;
 	int rc;
 
-	if (cursor->probe)
-		return probe_move(cursor->probe, move, key, value);
+	if (cursor->raw)
+		return raw_cursor_move(cursor->raw, move, key, value);
 	if (cursor->snapshot != txn->snapshot) {
 		rc = mdb_cursor_renew(txn->mdb, cursor->mdb);
 		if (rc)

@@ -14,24 +14,16 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "lmdb_file/tree.h"
 #include "os/clock.h"
 #include "os/commit_notifier.h"
 #include "os/shared_page.h"
 #include "os/write_lock.h"
 
-#define STORE_KEY_MAX 511
 /* A row whose key and value come to no more than this shares its page with
  * another; a bigger one would take pages of its own. (LMDB, 4096-byte pages:
  * half a page less the headers.) */
 #define STORE_ROW_SHARE 2028
-
-/* Trees are LMDB's databases; their set is fixed (doc/format.md). TREE_META is
- * the unnamed one, in which LMDB keeps the roots of the others under their
- * names: what begins with TREE_META_END or more there is not ours. Each commit
- * writes that page anyway, so a row in it costs no page of its own. */
-enum tree { TREE_META, TREE_ITEMS, TREE_TAILS, TREE_PARTS, TREE_LOG };
-#define TREE_COUNT 5
-#define TREE_META_END 0x60
 
 enum durability {
 	DURABILITY_FULL,       /* an acknowledged commit survives a power cut */
@@ -185,15 +177,15 @@ void store_release_late(struct store *store);
 
 /* --- reading what may be damaged --- */
 
-struct pages_facts;
+struct meta_page;
 
 /* A reader that does without LMDB: it reads with pread and believes nothing
- * (sys/probe.h). Of the snapshot that facts (sys/pages.h) tell of; that nobody
+ * (lmdb_file/raw_cursor.h). Of the snapshot that facts (lmdb_file/format.h) tell of; that nobody
  * uses its pages again is the caller's care. A row or a page that can't be read
  * is CORRUPT; the next MOVE_NEXT goes on behind it. What a cursor lends is good
  * until it moves, and txn_get lends until the next one in the same tree.
  * NO_MEMORY. */
-int careful_open(struct txn **txn, int fd, const struct pages_facts *facts);
+int careful_open(struct txn **txn, int fd, const struct meta_page *facts);
 void careful_close(struct txn *txn);          /* NULL is fine */
 
 /* Times that it was CORRUPT because the disk did not give a page. */
@@ -202,9 +194,9 @@ uint64_t careful_unread(const struct txn *txn);
 /* The facts of the newest snapshot of a file that is in use, which `pin` (a
  * reader, renewed here) keeps from being used again, and the descriptor to read
  * it through. CORRUPT; BUSY: others commit too fast; STORE. */
-struct pages_faults;
-int careful_pin(struct txn *pin, int *fd, struct pages_facts *facts,
-	struct pages_faults *faults, struct failure *failure);
+struct meta_faults;
+int careful_pin(struct txn *pin, int *fd, struct meta_page *facts,
+	struct meta_faults *faults, struct failure *failure);
 
 /* --- writing --- */
 
@@ -268,13 +260,6 @@ int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor);
 /* One of the caller's own. Close it before the transaction ends or is reset. */
 int cursor_open(struct cursor **cursor, struct txn *txn, enum tree tree);
 void cursor_close(struct cursor *cursor);     /* NULL is fine */
-
-enum move {
-	MOVE_FIRST, MOVE_LAST, MOVE_NEXT, MOVE_PREVIOUS,
-	MOVE_HERE,    /* the row it is on (not after cursor_delete) */
-	MOVE_TO,      /* the row with *key */
-	MOVE_FROM,    /* the first row whose key is not less than *key */
-};
 
 /* Moves and lends the row: 0, END, or an error. For MOVE_TO and MOVE_FROM *key
  * says where; for the others it is only written. */

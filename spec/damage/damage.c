@@ -20,8 +20,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "sys/survey.h"
 #include "damage/said.h"
+#include "lmdb_file/audit.h"
 
 #define PAGE 4096u
 #define WORKERS 2
@@ -193,7 +193,7 @@ static void make_base(const struct shape *shape)
 struct map {
 	struct base *base;
 	int fd;
-	struct pages_facts facts;
+	struct meta_page facts;
 	int tree;
 	uint64_t above[8];
 };
@@ -252,25 +252,25 @@ static void map_page(struct map *map, uint64_t number, int depth)
 static void map_tree(struct map *map, int tree, uint64_t root)
 {
 	map->tree = tree;
-	if (root != PAGES_NO_ROOT)
+	if (root != TREE_NO_ROOT)
 		map_page(map, root, 0);
 }
 
 static void map_base(struct base *base, const char *path)
 {
 	struct map map = { .base = base, .fd = open(path, O_RDONLY) };
-	struct pages_tree trees[TREE_COUNT];
+	struct tree_root trees[TREE_COUNT];
 	struct failure failure;
 	bool lost[TREE_COUNT];
 
 	base->uses = calloc(1, base->len);
 	CHECK(base->uses && map.fd >= 0);
-	MUST(pages_look(map.fd, path, &map.facts, &failure), failure);
+	MUST(meta_page_read(map.fd, path, &map.facts, &failure), failure);
 	CHECK_EQUAL_UINT(map.facts.page_bytes, PAGE);
-	CHECK_EQUAL_INT(survey_trees(trees, lost, map.fd, &map.facts, NULL), 0);
+	CHECK_EQUAL_INT(audit_trees(trees, lost, map.fd, &map.facts, NULL), 0);
 	use_bytes(base, 0, 152, STRUCTURE);
 	use_bytes(base, PAGE, 152, STRUCTURE);
-	map_tree(&map, SURVEY_FREE_LIST, map.facts.free_list.root);
+	map_tree(&map, AUDIT_FREE_LIST, map.facts.free_list.root);
 	for (int i = 0; i < TREE_COUNT; i++)
 		map_tree(&map, i, trees[i].root);
 	close(map.fd);

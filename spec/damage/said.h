@@ -2,7 +2,7 @@
 #ifndef DAMAGE_SAID_H
 #define DAMAGE_SAID_H
 
-#include "sys/survey.h"
+#include "lmdb_file/audit.h"
 #include "unit/tides.h"
 
 struct said {
@@ -37,7 +37,7 @@ static inline int tree_of_name(const char *name, size_t len)
 		if (strlen(tree_name((enum tree)i)) == len &&
 				memcmp(name, tree_name((enum tree)i), len) == 0)
 			return i;
-	return SURVEY_FREE_LIST;
+	return AUDIT_FREE_LIST;
 }
 
 /* Reads the line at `at`; returns where the next one begins, NULL at the end. */

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "calls/digest.h"
+#include "lmdb_file/format.h"
 #include "powercut/workload.h"
-#include "sys/pages.h"
 #include "unit/tides.h"
 
 const char *verdict_text(enum verdict verdict)
@@ -74,13 +74,13 @@ void history_release(struct history *history)
 
 uint64_t image_commit(const struct image *image)
 {
-	size_t page = pages_this_machine();
+	size_t page = page_bytes_of_machine();
 	uint64_t even, odd;
 
 	if (!image->there[NAME_DATA] || image->len[NAME_DATA] < 2 * page)
 		return 0;
-	memcpy(&even, image->bytes[NAME_DATA] + PAGES_META_COMMIT_AT, sizeof even);
-	memcpy(&odd, image->bytes[NAME_DATA] + page + PAGES_META_COMMIT_AT, sizeof odd);
+	memcpy(&even, image->bytes[NAME_DATA] + META_PAGE_COMMIT_AT, sizeof even);
+	memcpy(&odd, image->bytes[NAME_DATA] + page + META_PAGE_COMMIT_AT, sizeof odd);
 	return even > odd ? even : odd;
 }
 

@@ -3,7 +3,7 @@
 --   make storm OPENS=3000 SEED=n
 --
 -- LMDB 0.9.26 to 0.9.31 destroy the lock file's mutexes when the last process closes. The wake
--- file's OPENING lock keeps our processes apart, and csrc/sys/lock_file.c keeps LMDB from it.
+-- file's OPENING lock keeps our processes apart, and csrc/lmdb_file/lock_file.c keeps LMDB from it.
 local helper = require "spec.tidetable.helper"
 local system = require "system"
 local tidetable = require "tidetable"

@@ -1,5 +1,5 @@
 /* test_careful.c - reading without LMDB, under a reader that keeps the snapshot. */
-#include "sys/survey.h"
+#include "lmdb_file/audit.h"
 #include "unit/stores.h"
 
 static char path[4200];
@@ -85,15 +85,15 @@ static uint64_t sum(struct txn *txn)
 /* A snapshot that is looked at slowly while another process commits: it stays. */
 static void a_pinned_snapshot_stays(struct store *store, unsigned rounds)
 {
-	struct survey_told told = { .found = found_nothing };
+	struct audit_told told = { .found = found_nothing };
 	struct txn *pin = open_reader(store);
 	struct failure failure;
 	uint64_t moved = 0;
 
 	for (unsigned i = 0; i < rounds; i++) {
-		struct pages_facts facts;
-		struct pages_faults faults;
-		struct survey survey;
+		struct meta_page facts;
+		struct meta_faults faults;
+		struct audit audit;
 		struct txn *txn;
 		int fd;
 
@@ -102,8 +102,8 @@ static void a_pinned_snapshot_stays(struct store *store, unsigned rounds)
 		CHECK_EQUAL_INT(careful_open(&txn, fd, &facts), 0);
 		CHECK_EQUAL_UINT(sum(txn), TOTAL);
 		usleep(2000);
-		CHECK_EQUAL_INT(survey_file(&survey, fd, &facts, &told), 0);
-		CHECK_EQUAL_UINT(survey.pages_leaked, 0);
+		CHECK_EQUAL_INT(audit_file(&audit, fd, &facts, &told), 0);
+		CHECK_EQUAL_UINT(audit.pages_leaked, 0);
 		CHECK_EQUAL_UINT(sum(txn), TOTAL);
 		moved += store_last_commit(store) - facts.commit;
 		careful_close(txn);

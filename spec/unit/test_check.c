@@ -1,7 +1,7 @@
 /* test_check.c - tide_check names what is wrong with the catalog, a key or the pages. */
 #include <fcntl.h>
 
-#include "sys/survey.h"
+#include "lmdb_file/audit.h"
 #include "unit/wrong.h"
 
 static struct table_row table_row(void)
@@ -191,12 +191,12 @@ static const char *make_rows(void)
 /* Where the rows of a tree begin to be pointed to: all are in one page. */
 static off_t pointers_of(int fd, const char *path, enum tree tree)
 {
-	struct pages_facts facts;
-	struct pages_tree trees[TREE_COUNT];
+	struct meta_page facts;
+	struct tree_root trees[TREE_COUNT];
 	bool lost[TREE_COUNT];
 
-	MUST(pages_look(fd, path, &facts, &failure), failure);
-	CHECK_EQUAL_INT(survey_trees(trees, lost, fd, &facts, NULL), 0);
+	MUST(meta_page_read(fd, path, &facts, &failure), failure);
+	CHECK_EQUAL_INT(audit_trees(trees, lost, fd, &facts, NULL), 0);
 	CHECK_EQUAL_UINT(trees[tree].depth, 1);
 	return (off_t)trees[tree].root * sysconf(_SC_PAGESIZE) + 16;
 }
@@ -227,15 +227,15 @@ static void rows_may_be_lost(void)
 static void rows_may_be_missing(void)
 {
 	const char *path = make_rows();
-	struct pages_facts facts;
+	struct meta_page facts;
 	char line[120];
 	uint64_t more;
 	int fd = open(path, O_RDWR);
 
-	MUST(pages_look(fd, path, &facts, &failure), failure);
+	MUST(meta_page_read(fd, path, &facts, &failure), failure);
 	more = facts.trees.rows + 1;
 	CHECK_EQUAL_INT(pwrite(fd, &more, sizeof more, (off_t)(facts.commit & 1) *
-		sysconf(_SC_PAGESIZE) + 16 + 24 + PAGES_TREE_BYTES + 32), sizeof more);
+		sysconf(_SC_PAGESIZE) + 16 + 24 + TREE_ROOT_BYTES + 32), sizeof more);
 	CHECK(close(fd) == 0);
 	snprintf(line, sizeof line, "25\tmeta\t*lacks rows, or has too many; those that it should"
 		" have: %llu", (unsigned long long)more);

@@ -1,6 +1,6 @@
 /* test_lock_file.c - lock_file.h: LMDB's lock file is whole, and stays ours. */
+#include "lmdb_file/lock_file.h"
 #include "os/file.h"
-#include "sys/lock_file.h"
 #include "unit/stores.h"
 
 #define LOCK_SIZE 65664
@@ -77,7 +77,7 @@ static void locks_of_another_binding_are_noticed_and_kept(void)
 {
 	const char *path = store_path("z-lock");
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	struct flock probe = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	struct flock raw = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
 	int fd;
 
 	put_file(path, 8192);
@@ -85,8 +85,8 @@ static void locks_of_another_binding_are_noticed_and_kept(void)
 	CHECK(fcntl(fd, F_SETLK, &lock) == 0);
 	expect_lock_file(path, ERR_OPTIONS, 8192, false);
 	CHECK_EQUAL_INT(lock_file_owner(path), getpid());
-	CHECK(fcntl(fd, F_OFD_GETLK, &probe) == 0);
-	CHECK_EQUAL_INT(probe.l_type, F_RDLCK);
+	CHECK(fcntl(fd, F_OFD_GETLK, &raw) == 0);
+	CHECK_EQUAL_INT(raw.l_type, F_RDLCK);
 	close(fd);
 	remove(path);
 }

@@ -206,8 +206,8 @@ static void opening_alone_flushes_it(bool read_only)
 static void pin_and_check(struct store *store, const char *value)
 {
 	struct txn *pin = open_reader(store), *txn;
-	struct pages_faults faults;
-	struct pages_facts facts;
+	struct meta_faults faults;
+	struct meta_page facts;
 	int fd;
 
 	MUST(careful_pin(pin, &fd, &facts, &faults, &failure), failure);

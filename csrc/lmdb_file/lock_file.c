@@ -1,12 +1,12 @@
 /* lock_file.c - LMDB's lock file, NAME-lock: created before LMDB opens it, and held by us. */
-#include "sys/lock_file.h"
+#include "lmdb_file/lock_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "sys/lmdb_layout.h"
+#include "lmdb_file/layout.h"
 
 /* Smallest size of a lock file in use: its header and one reader. */
 #define SMALLEST LMDB_LOCK_BYTES(1)

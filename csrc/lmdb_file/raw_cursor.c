@@ -1,10 +1,10 @@
-/* probe.c - the rows of one tree, read with pread and not by LMDB.
+/* raw_cursor.c - the rows of one tree, read with pread and not by LMDB.
  *
  * levels[0] is the root; levels[top] the deepest page that could be read. On a
  * leaf the index is that of the row the probe is on; on a branch that of the
  * child below, which may be one that could not be read.
  */
-#include "sys/probe.h"
+#include "lmdb_file/raw_cursor.h"
 
 #include "base/memory.h"
 
@@ -14,40 +14,40 @@ struct level {
 	int64_t index;
 };
 
-struct probe {
+struct raw_cursor {
 	int fd;
-	struct pages_facts facts;
-	struct pages_tree tree;
+	struct meta_page facts;
+	struct tree_root tree;
 	uint64_t *unread;        /* counts what the disk did not give; or NULL */
 	int top;                 /* -1: nowhere */
 	struct buffer big;       /* a value in pages of its own */
-	struct level levels[PAGES_DEPTH_MOST];
+	struct level levels[TREE_DEPTH_MAX];
 };
 
-int probe_open(struct probe **out, int fd, const struct pages_facts *facts,
-	const struct pages_tree *tree, uint64_t *unread)
+int raw_cursor_open(struct raw_cursor **out, int fd, const struct meta_page *facts,
+	const struct tree_root *tree, uint64_t *unread)
 {
-	struct probe *probe = memory_alloc_zeroed(sizeof *probe);
+	struct raw_cursor *raw = memory_alloc_zeroed(sizeof *raw);
 
-	*out = probe;
-	if (!probe)
+	*out = raw;
+	if (!raw)
 		return ERR_NO_MEMORY;
-	probe->fd = fd;
-	probe->facts = *facts;
-	probe->tree = *tree;
-	probe->unread = unread;
-	probe->top = -1;
+	raw->fd = fd;
+	raw->facts = *facts;
+	raw->tree = *tree;
+	raw->unread = unread;
+	raw->top = -1;
 	return 0;
 }
 
-void probe_close(struct probe *probe)
+void raw_cursor_close(struct raw_cursor *raw)
 {
-	if (!probe)
+	if (!raw)
 		return;
-	for (int i = 0; i < PAGES_DEPTH_MOST; i++)
-		memory_free(probe->levels[i].page.bytes);
-	buffer_release(&probe->big);
-	memory_free(probe);
+	for (int i = 0; i < TREE_DEPTH_MAX; i++)
+		memory_free(raw->levels[i].page.bytes);
+	buffer_release(&raw->big);
+	memory_free(raw);
 }
 
 /* --- pages --- */
@@ -78,50 +78,50 @@ static bool belongs(const struct level *level)
 	return false;
 }
 
-static int not_readable(struct probe *probe, const char *fault)
+static int not_readable(struct raw_cursor *raw, const char *fault)
 {
-	if (fault == PAGE_UNREAD && probe->unread)
-		++*probe->unread;
+	if (fault == PAGE_UNREAD && raw->unread)
+		++*raw->unread;
 	return fault ? ERR_CORRUPT : 0;
 }
 
 /* Reads a page into the level, unless it is there already. */
-static int enter(struct probe *probe, int depth, uint64_t number, const struct page_range *range)
+static int enter(struct raw_cursor *raw, int depth, uint64_t number, const struct page_range *range)
 {
-	struct level *level = &probe->levels[depth];
+	struct level *level = &raw->levels[depth];
 
-	if (depth >= PAGES_DEPTH_MOST)
+	if (depth >= TREE_DEPTH_MAX)
 		return ERR_CORRUPT;
 	if (!level->page.bytes)
-		level->page.bytes = memory_alloc(probe->facts.page_bytes);
+		level->page.bytes = memory_alloc(raw->facts.page_bytes);
 	if (!level->page.bytes)
 		return ERR_NO_MEMORY;
 	level->range = *range;
 	if (level->page.number != number &&
-			not_readable(probe, page_read(&level->page, probe->fd, &probe->facts,
-				number, depth + 1 == probe->tree.depth)))
+			not_readable(raw, page_read(&level->page, raw->fd, &raw->facts,
+				number, depth + 1 == raw->tree.depth)))
 		return ERR_CORRUPT;
 	if (!belongs(level)) {
 		level->page.number = 0;
 		return ERR_CORRUPT;
 	}
-	probe->top = depth;
+	raw->top = depth;
 	return 0;
 }
 
-static int enter_root(struct probe *probe)
+static int enter_root(struct raw_cursor *raw)
 {
 	const struct page_range all = { { (const uint8_t *)"", 0 }, { NULL, 0 } };
 
-	probe->top = -1;
-	return probe->tree.root == PAGES_NO_ROOT ? END
-		: enter(probe, 0, probe->tree.root, &all);
+	raw->top = -1;
+	return raw->tree.root == TREE_NO_ROOT ? END
+		: enter(raw, 0, raw->tree.root, &all);
 }
 
 /* Into the child at the top's index. */
-static int enter_child(struct probe *probe)
+static int enter_child(struct raw_cursor *raw)
 {
-	const struct level *level = &probe->levels[probe->top];
+	const struct level *level = &raw->levels[raw->top];
 	unsigned index = (unsigned)level->index;
 	struct page_range range = page_child_range(&level->page, index, &level->range);
 	struct page_node node;
@@ -130,30 +130,30 @@ static int enter_child(struct probe *probe)
 		return ERR_CORRUPT;
 	if (index > 0 && !is_within(&level->range, node.key))
 		return ERR_CORRUPT;
-	return enter(probe, probe->top + 1, node.page, &range);
+	return enter(raw, raw->top + 1, node.page, &range);
 }
 
 /* --- rows --- */
 
-static int read_big(struct probe *probe, const struct page_node *node, struct slice *value)
+static int read_big(struct raw_cursor *raw, const struct page_node *node, struct slice *value)
 {
 	uint64_t count;
 
-	if (not_readable(probe, page_run_length(&count, node, probe->fd, &probe->facts)))
+	if (not_readable(raw, page_run_length(&count, node, raw->fd, &raw->facts)))
 		return ERR_CORRUPT;
-	buffer_clear(&probe->big);
-	if (!buffer_room(&probe->big, node->value_bytes))
+	buffer_clear(&raw->big);
+	if (!buffer_room(&raw->big, node->value_bytes))
 		return ERR_NO_MEMORY;
-	if (not_readable(probe, page_run_read(probe->big.data, node, probe->fd, &probe->facts)))
+	if (not_readable(raw, page_run_read(raw->big.data, node, raw->fd, &raw->facts)))
 		return ERR_CORRUPT;
-	*value = slice_of(probe->big.data, node->value_bytes);
+	*value = slice_of(raw->big.data, node->value_bytes);
 	return 0;
 }
 
 /* Gives the row that the probe is on. */
-static int give(struct probe *probe, struct slice *key, struct slice *value)
+static int give(struct raw_cursor *raw, struct slice *key, struct slice *value)
 {
-	const struct level *level = &probe->levels[probe->top];
+	const struct level *level = &raw->levels[raw->top];
 	struct page_node node;
 
 	if (!page_node(&level->page, (unsigned)level->index, &node) ||
@@ -161,42 +161,42 @@ static int give(struct probe *probe, struct slice *key, struct slice *value)
 		return ERR_CORRUPT;
 	*key = node.key;
 	*value = node.value;
-	return node.is_big ? read_big(probe, &node, value) : 0;
+	return node.is_big ? read_big(raw, &node, value) : 0;
 }
 
 /* From the top, where the index was set, down to a row. */
-static int descend(struct probe *probe, bool last, struct slice *key, struct slice *value)
+static int descend(struct raw_cursor *raw, bool last, struct slice *key, struct slice *value)
 {
-	while (!probe->levels[probe->top].page.is_leaf) {
+	while (!raw->levels[raw->top].page.is_leaf) {
 		struct level *level;
-		int err = enter_child(probe);
+		int err = enter_child(raw);
 
 		if (err)
 			return err;
-		level = &probe->levels[probe->top];
+		level = &raw->levels[raw->top];
 		level->index = last ? (int64_t)level->page.count - 1 : 0;
 	}
-	return give(probe, key, value);
+	return give(raw, key, value);
 }
 
-static int move_to_edge(struct probe *probe, bool last, struct slice *key, struct slice *value)
+static int move_to_edge(struct raw_cursor *raw, bool last, struct slice *key, struct slice *value)
 {
-	int err = enter_root(probe);
+	int err = enter_root(raw);
 
 	if (err)
 		return err;
-	probe->levels[0].index = last ? (int64_t)probe->levels[0].page.count - 1 : 0;
-	return descend(probe, last, key, value);
+	raw->levels[0].index = last ? (int64_t)raw->levels[0].page.count - 1 : 0;
+	return descend(raw, last, key, value);
 }
 
-static int move_by(struct probe *probe, int step, struct slice *key, struct slice *value)
+static int move_by(struct raw_cursor *raw, int step, struct slice *key, struct slice *value)
 {
-	for (; probe->top >= 0; probe->top--) {
-		struct level *level = &probe->levels[probe->top];
+	for (; raw->top >= 0; raw->top--) {
+		struct level *level = &raw->levels[raw->top];
 
 		level->index += step;
 		if (level->index >= 0 && level->index < (int64_t)level->page.count)
-			return descend(probe, step < 0, key, value);
+			return descend(raw, step < 0, key, value);
 	}
 	return END;
 }
@@ -247,50 +247,50 @@ static void place(struct level *level, struct slice key, bool *doubt)
 	}
 }
 
-static int move_from(struct probe *probe, struct slice sought, bool exact, struct slice *key,
+static int move_from(struct raw_cursor *raw, struct slice sought, bool exact, struct slice *key,
 	struct slice *value)
 {
 	struct level *level;
 	bool doubt = false;
-	int err = enter_root(probe);
+	int err = enter_root(raw);
 
 	while (!err) {
-		level = &probe->levels[probe->top];
+		level = &raw->levels[raw->top];
 		place(level, sought, &doubt);
 		if (level->page.is_leaf)
 			break;
-		err = enter_child(probe);
+		err = enter_child(raw);
 	}
 	if (err)
 		return err;
 	if (level->index < (int64_t)level->page.count)
-		err = give(probe, key, value);
+		err = give(raw, key, value);
 	else if (exact)
 		err = END;
 	else
-		err = move_by(probe, 1, key, value);
+		err = move_by(raw, 1, key, value);
 	if (exact && (err || !slice_equal(*key, sought)))
 		return err < 0 || doubt ? ERR_CORRUPT : END;
 	return err;
 }
 
-int probe_move(struct probe *probe, enum move move, struct slice *key, struct slice *value)
+int raw_cursor_move(struct raw_cursor *raw, enum move move, struct slice *key, struct slice *value)
 {
 	switch (move) {
 	case MOVE_FIRST:
-		return move_to_edge(probe, false, key, value);
+		return move_to_edge(raw, false, key, value);
 	case MOVE_LAST:
-		return move_to_edge(probe, true, key, value);
+		return move_to_edge(raw, true, key, value);
 	case MOVE_NEXT:
-		return move_by(probe, 1, key, value);
+		return move_by(raw, 1, key, value);
 	case MOVE_PREVIOUS:
-		return move_by(probe, -1, key, value);
+		return move_by(raw, -1, key, value);
 	case MOVE_HERE:
-		return probe->top < 0 || !probe->levels[probe->top].page.is_leaf ? END
-			: give(probe, key, value);
+		return raw->top < 0 || !raw->levels[raw->top].page.is_leaf ? END
+			: give(raw, key, value);
 	case MOVE_TO:
-		return move_from(probe, *key, true, key, value);
+		return move_from(raw, *key, true, key, value);
 	default:
-		return move_from(probe, *key, false, key, value);
+		return move_from(raw, *key, false, key, value);
 	}
 }

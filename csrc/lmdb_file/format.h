@@ -1,20 +1,23 @@
-/* pages.h - what a database's file says about itself, read without LMDB.
+/* format.h - what a database's file says about itself, read without LMDB.
  *
  * LMDB trusts its file: a damaged one is SIGBUS, SIGSEGV or an endless loop.
  * So before LMDB maps a file, its two first pages are read here with pread and
  * checked; and whoever has to read a file that may be damaged reads all of it
- * here: a page at a time (sys/probe.h goes through a tree's rows, sys/survey.h
+ * here: a page at a time (lmdb_file/raw_cursor.h goes through a tree's rows, lmdb_file/audit.h
  * through the whole file). Nothing that a page says is believed unseen.
  */
-#ifndef SYS_PAGES_H
-#define SYS_PAGES_H
+#ifndef LMDB_FILE_FORMAT_H
+#define LMDB_FILE_FORMAT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "sys/store.h"
+#include "base/buffer.h"
+#include "base/error.h"
+#include "lmdb_file/tree.h"
 
 /* What a tree is described by: its root, and how much there is below it. */
-struct pages_tree {
+struct tree_root {
 	uint16_t flags;
 	uint16_t depth;          /* levels of pages, 0: the tree is empty */
 	uint64_t branch_pages;
@@ -24,56 +27,56 @@ struct pages_tree {
 	uint64_t root;
 };
 
-struct pages_facts {
+struct meta_page {
 	uint32_t page_bytes;
 	uint64_t page_count;     /* up to the last page ever used */
 	uint64_t file_pages;     /* whole pages in the file */
 	uint64_t commit;         /* the last one's number */
-	struct pages_tree free_list;
-	struct pages_tree trees; /* the unnamed one, which holds the others' roots */
+	struct tree_root free_list;
+	struct tree_root trees; /* the unnamed one, which holds the others' roots */
 };
 
-#define PAGES_NO_ROOT UINT64_MAX
-#define PAGES_DEPTH_MOST 32
-#define PAGES_TREE_BYTES 48
+#define TREE_NO_ROOT UINT64_MAX
+#define TREE_DEPTH_MAX 32
+#define TREE_ROOT_BYTES 48
 
 /* A meta page's header and all it says. */
-#define PAGES_META_BYTES 152
+#define META_PAGE_BYTES 152
 
 /* Where in a meta page (the file's first two) these words are. */
-#define PAGES_META_MAP_SIZE_AT 32
-#define PAGES_META_LAST_PAGE_AT 136
-#define PAGES_META_COMMIT_AT 144
+#define META_PAGE_MAP_SIZE_AT 32
+#define META_PAGE_LAST_PAGE_AT 136
+#define META_PAGE_COMMIT_AT 144
 
 /* Bytes in a page of files made here. */
-uint32_t pages_this_machine(void);
+uint32_t page_bytes_of_machine(void);
 
 /* The name a tree has in the unnamed one; that one's, for people, is "meta". */
 const char *tree_name(enum tree tree);
 
 /* For opening: NOT_DATABASE, FOREIGN_FORMAT, NEWER_FORMAT (LMDB's), CORRUPT,
  * STORE. Both meta pages must be sound. */
-int pages_look(int fd, const char *path, struct pages_facts *facts, struct failure *failure);
+int meta_page_read(int fd, const char *path, struct meta_page *facts, struct failure *failure);
 
 /* For checking: one sound meta page is enough, and the newer one counts. The
  * faults say what is wrong with each (NULL: nothing). */
-struct pages_faults {
+struct meta_faults {
 	const char *metas[2];
 };
-int pages_look_closely(int fd, const char *path, struct pages_facts *facts,
-	struct pages_faults *faults, struct failure *failure);
+int meta_page_read_either(int fd, const char *path, struct meta_page *facts,
+	struct meta_faults *faults, struct failure *failure);
 
 /* The same for the meta page of this commit, the last published one: CORRUPT if it is
  * damaged. The other page may hold a newer commit. */
-int pages_look_at(int fd, const char *path, uint64_t commit, struct pages_facts *facts,
-	struct pages_faults *faults, struct failure *failure);
+int meta_page_read_of_commit(int fd, const char *path, uint64_t commit, struct meta_page *facts,
+	struct meta_faults *faults, struct failure *failure);
 
 /* The newest commit that either meta page claims. 0: they can't be read. */
-uint64_t pages_newest(int fd, uint32_t page_bytes);
+uint64_t meta_page_newest_commit(int fd, uint32_t page_bytes);
 
 /* A tree's description in a row of the unnamed tree: false if it can't be one. */
-bool pages_tree_read(struct pages_tree *tree, struct slice value,
-	const struct pages_facts *facts);
+bool tree_root_read(struct tree_root *tree, struct slice value,
+	const struct meta_page *facts);
 
 /* --- a page of a tree --- */
 
@@ -90,7 +93,7 @@ extern const char PAGE_UNREAD[];
 
 /* Reads it. NULL, or what makes it unreadable (then its number is 0). A page
  * that says itself neither leaf nor branch is what was expected. */
-const char *page_read(struct tree_page *page, int fd, const struct pages_facts *facts,
+const char *page_read(struct tree_page *page, int fd, const struct meta_page *facts,
 	uint64_t number, bool expect_leaf);
 
 /* What is wrong with the head of a page that could be read; NULL: nothing. */
@@ -126,8 +129,8 @@ struct page_range page_child_range(const struct tree_page *page, unsigned index,
  * when a value becomes shorter), and its bytes (room for node->value_bytes).
  * NULL, or what is wrong with the first of them. */
 const char *page_run_length(uint64_t *length, const struct page_node *node, int fd,
-	const struct pages_facts *facts);
+	const struct meta_page *facts);
 const char *page_run_read(uint8_t *bytes, const struct page_node *node, int fd,
-	const struct pages_facts *facts);
+	const struct meta_page *facts);
 
 #endif

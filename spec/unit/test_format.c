@@ -1,4 +1,4 @@
-/* test_pages.c - pages.h: a file that is whole, and files that only look like it.
+/* test_format.c - pages.h: a file that is whole, and files that only look like it.
  *
  * Whatever is done to a file, opening the store says what is wrong; it never
  * crashes. (LMDB alone dies of 99 in 100 truncated files.)
@@ -6,7 +6,7 @@
 #undef _FORTIFY_SOURCE       /* its headers would define pread already */
 #include <sys/syscall.h>
 
-#include "sys/survey.h"
+#include "lmdb_file/audit.h"
 #include "unit/stores.h"
 
 #define PAGE 4096
@@ -26,10 +26,10 @@ static void commit_now(int fd)
 
 	for (int i = 0; i < 2; i++)
 		CHECK(syscall(SYS_pread64, fd, &numbers[i], 8,
-			(off_t)(i * PAGE + PAGES_META_COMMIT_AT)) == 8);
+			(off_t)(i * PAGE + META_PAGE_COMMIT_AT)) == 8);
 	next = numbers[0] > numbers[1];
 	numbers[next] += 2;
-	CHECK(pwrite(fd, &numbers[next], 8, (off_t)(next * PAGE + PAGES_META_COMMIT_AT)) == 8);
+	CHECK(pwrite(fd, &numbers[next], 8, (off_t)(next * PAGE + META_PAGE_COMMIT_AT)) == 8);
 }
 
 __attribute__((visibility("default"))) ssize_t pread(int fd, void *bytes, size_t len, off_t at)
@@ -51,10 +51,10 @@ static int open_file(void)
 	return fd;
 }
 
-static int look(struct pages_facts *facts)
+static int look(struct meta_page *facts)
 {
 	int fd = open_file();
-	int err = pages_look(fd, path, facts, &failure);
+	int err = meta_page_read(fd, path, facts, &failure);
 
 	close(fd);
 	return err;
@@ -62,12 +62,12 @@ static int look(struct pages_facts *facts)
 
 static int walk(void)
 {
-	struct pages_facts facts;
+	struct meta_page facts;
 	int fd = open_file();
-	int err = pages_look(fd, path, &facts, &failure);
+	int err = meta_page_read(fd, path, &facts, &failure);
 
 	if (!err)
-		err = survey_first(fd, path, &facts, NULL, &failure);
+		err = audit_first(fd, path, &facts, NULL, &failure);
 	close(fd);
 	return err;
 }
@@ -102,7 +102,7 @@ static uint64_t size_of_file(void)
 
 static void a_whole_file_is_sound(void)
 {
-	struct pages_facts facts;
+	struct meta_page facts;
 	struct store *store;
 
 	for (int i = 0; i < 20; i++) {
@@ -195,8 +195,8 @@ static void a_file_of_lmdb_1_is_named(void)
 	static const uint16_t flags = 8;
 	uint32_t swapped = __builtin_bswap32(words[0]);
 	uint8_t meta[PAGE] = { 0 };
-	struct pages_facts facts;
-	struct pages_faults faults;
+	struct meta_page facts;
+	struct meta_faults faults;
 	int fd;
 
 	memcpy(meta + 18, &flags, sizeof flags);
@@ -205,7 +205,7 @@ static void a_file_of_lmdb_1_is_named(void)
 	expect_refusal(ERR_NEWER_FORMAT);
 	CHECK(strstr(failure.message, "LMDB 1.0") && strstr(failure.message, "format 2"));
 	fd = open_file();
-	CHECK_EQUAL_INT(pages_look_closely(fd, path, &facts, &faults, &failure),
+	CHECK_EQUAL_INT(meta_page_read_either(fd, path, &facts, &faults, &failure),
 		ERR_NEWER_FORMAT);
 	close(fd);
 	CHECK(strstr(failure.message, "LMDB 1.0"));
@@ -222,7 +222,7 @@ static void a_cut_off_file_is_refused(void)
 	int refused = 0;
 
 	for (int i = 0; i < 100; i++) {
-		struct pages_facts facts;
+		struct meta_page facts;
 		int err;
 
 		make_file(10);
@@ -243,7 +243,7 @@ static void a_short_file_that_lacks_nothing_opens(void)
 {
 	struct store *store;
 	struct txn *txn;
-	struct pages_facts facts;
+	struct meta_page facts;
 	int fd;
 
 	/* A page past the end of the file, never used: so LMDB itself leaves
@@ -254,7 +254,7 @@ static void a_short_file_that_lacks_nothing_opens(void)
 	for (int page = 0; page < 2; page++) {
 		uint64_t last = facts.page_count + 3;
 
-		CHECK(pwrite(fd, &last, sizeof last, page * PAGE + PAGES_META_LAST_PAGE_AT) == 8);
+		CHECK(pwrite(fd, &last, sizeof last, page * PAGE + META_PAGE_LAST_PAGE_AT) == 8);
 	}
 	close(fd);
 	store = open_small(path);
@@ -272,20 +272,20 @@ static void a_short_file_that_lacks_nothing_opens(void)
 static void meta_pages_are_read_as_of_one_moment(void)
 {
 	for (unsigned commits = 0; commits < 20; commits++) {
-		struct pages_facts facts;
-		struct pages_faults faults;
+		struct meta_page facts;
+		struct meta_faults faults;
 		int fd;
 
 		make_file(10);
 		fd = open_file();
 		commits_coming = commits;
-		CHECK_EQUAL_INT(pages_look_closely(fd, path, &facts, &faults, &failure), 0);
+		CHECK_EQUAL_INT(meta_page_read_either(fd, path, &facts, &faults, &failure), 0);
 		CHECK_EQUAL_UINT(commits_coming, 0);
 		CHECK(!faults.metas[0] && !faults.metas[1]);
-		CHECK_EQUAL_UINT(facts.commit, pages_newest(fd, PAGE));
+		CHECK_EQUAL_UINT(facts.commit, meta_page_newest_commit(fd, PAGE));
 		commits_coming = commits;
-		CHECK_EQUAL_INT(pages_look(fd, path, &facts, &failure), 0);
-		CHECK_EQUAL_UINT(facts.commit, pages_newest(fd, PAGE));
+		CHECK_EQUAL_INT(meta_page_read(fd, path, &facts, &failure), 0);
+		CHECK_EQUAL_UINT(facts.commit, meta_page_newest_commit(fd, PAGE));
 		close(fd);
 	}
 }
@@ -297,7 +297,7 @@ static void meta_pages_that_never_stand_still_are_read_all_the_same(void)
 
 	make_file(10);
 	commits_coming = many;
-	CHECK(look(&(struct pages_facts){ 0 }) <= 0);
+	CHECK(look(&(struct meta_page){ 0 }) <= 0);
 	CHECK(commits_coming > 0 && commits_coming < many - 100);
 	commits_coming = 0;
 }
@@ -320,7 +320,7 @@ static void damaged_metas_never_crash(void)
 		int err;
 
 		CHECK(pwrite(fd, &byte, 1, (off_t)at) == 1);
-		err = pages_look(fd, path, &(struct pages_facts){ 0 }, &failure);
+		err = meta_page_read(fd, path, &(struct meta_page){ 0 }, &failure);
 		if (!err)
 			err = walk();
 		opened += !err;

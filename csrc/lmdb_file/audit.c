@@ -1,29 +1,29 @@
-/* survey.c - every page of a file, and the one use each is put to.
+/* audit.c - every page of a file, and the one use each is put to.
  *
  * Two bits for each page: it is used, it is free. The walk goes down a tree by
- * recursion, at most PAGES_DEPTH_MOST deep, and enters no page twice.
+ * recursion, at most TREE_DEPTH_MAX deep, and enters no page twice.
  */
-#include "sys/survey.h"
+#include "lmdb_file/audit.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/memory.h"
-#include "sys/probe.h"
+#include "lmdb_file/raw_cursor.h"
 
 struct walk {
 	int fd;
-	const struct pages_facts *facts;
-	const struct survey_told *told;
-	struct survey *survey;
+	const struct meta_page *facts;
+	const struct audit_told *told;
+	struct audit *audit;
 	uint64_t pages;          /* those that the file has */
 	uint8_t *used;
 	uint8_t *free;
 	uint64_t free_beyond;    /* free pages behind the file's end */
 	int tree;
-	struct pages_tree counted;
+	struct tree_root counted;
 	bool is_damaged;         /* what is counted can't add up */
-	uint8_t *rooms[PAGES_DEPTH_MOST];
+	uint8_t *rooms[TREE_DEPTH_MAX];
 	struct buffer big;
 	int err;                 /* ends it */
 };
@@ -34,7 +34,7 @@ static void tell(struct walk *walk, struct finding *finding)
 {
 	finding->tree = walk->tree;
 	if (walk->tree >= 0)
-		walk->survey->is_damaged[walk->tree] = true;
+		walk->audit->is_damaged[walk->tree] = true;
 	walk->is_damaged = true;
 	walk->told->found(walk->told->context, finding);
 }
@@ -103,7 +103,7 @@ static const char *use(struct walk *walk, uint64_t page)
 	if (has(walk->used, page))
 		return "is used twice";
 	set(walk->used, page);
-	walk->survey->pages_used++;
+	walk->audit->pages_used++;
 	return NULL;
 }
 
@@ -115,7 +115,7 @@ static int compare(const struct walk *walk, struct slice a, struct slice b)
 	uint64_t x = 0;
 	uint64_t y = 0;
 
-	if (walk->tree != SURVEY_FREE_LIST)
+	if (walk->tree != AUDIT_FREE_LIST)
 		return slice_compare(a, b);
 	memcpy(&x, a.data, a.len < sizeof x ? a.len : sizeof x);
 	memcpy(&y, b.data, b.len < sizeof y ? b.len : sizeof y);
@@ -175,9 +175,9 @@ static bool take_big(struct walk *walk, struct page_node *node)
 
 static void take_free_page(struct walk *walk, uint64_t page)
 {
-	const struct pages_facts *facts = walk->facts;
+	const struct meta_page *facts = walk->facts;
 
-	walk->survey->pages_free++;
+	walk->audit->pages_free++;
 	if (page < 2 || page >= facts->page_count)
 		counted(walk, "names a page that the file can't have:", page);
 	else if (page >= walk->pages)
@@ -216,10 +216,10 @@ static const char *take_free_row(struct walk *walk, const struct page_node *node
 static void hand_over(struct walk *walk, const struct tree_page *page, unsigned row,
 	const struct page_node *node)
 {
-	struct survey_row handed = { (enum tree)walk->tree, page->number, (int)row, node->key,
+	struct audit_row handed = { (enum tree)walk->tree, page->number, (int)row, node->key,
 		node->value };
 
-	walk->survey->rows++;
+	walk->audit->rows++;
 	if (walk->told->row)
 		walk->err = walk->told->row(walk->told->context, &handed);
 }
@@ -239,7 +239,7 @@ static const char *take_row(struct walk *walk, const struct tree_page *page, uns
 		return "has damaged flags";
 	if (node->is_big && !take_big(walk, node))
 		return "has its value in damaged pages";
-	if (walk->tree == SURVEY_FREE_LIST)
+	if (walk->tree == AUDIT_FREE_LIST)
 		return take_free_row(walk, node);
 	if (!node->is_tree)
 		hand_over(walk, page, row, node);
@@ -326,7 +326,7 @@ static const char *enter(struct walk *walk, struct tree_page *page, uint64_t num
 
 	if (fault)
 		return fault;
-	if (level >= PAGES_DEPTH_MOST)
+	if (level >= TREE_DEPTH_MAX)
 		return "lies too deep";
 	if (!walk->rooms[level])
 		walk->rooms[level] = memory_alloc(walk->facts->page_bytes);
@@ -368,9 +368,9 @@ static void walk_page(struct walk *walk, uint64_t number, unsigned level,
 /* --- trees --- */
 
 /* What a tree says it has, when nothing of it was damaged. */
-static void compare_counts(struct walk *walk, const struct pages_tree *tree)
+static void compare_counts(struct walk *walk, const struct tree_root *tree)
 {
-	const struct pages_tree *seen = &walk->counted;
+	const struct tree_root *seen = &walk->counted;
 
 	if (walk->is_damaged || walk->err)
 		return;
@@ -383,45 +383,45 @@ static void compare_counts(struct walk *walk, const struct pages_tree *tree)
 			tree->leaf_pages);
 }
 
-static void walk_tree(struct walk *walk, int which, const struct pages_tree *tree)
+static void walk_tree(struct walk *walk, int which, const struct tree_root *tree)
 {
 	const struct page_range all = { { NULL, 0 }, { NULL, 0 } };
 
 	walk->tree = which;
-	walk->is_damaged = walk->survey->is_damaged[which];
-	walk->counted = (struct pages_tree){ .depth = tree->depth };
-	if (tree->root != PAGES_NO_ROOT && !walk->err)
+	walk->is_damaged = walk->audit->is_damaged[which];
+	walk->counted = (struct tree_root){ .depth = tree->depth };
+	if (tree->root != TREE_NO_ROOT && !walk->err)
 		walk_page(walk, tree->root, 0, &all);
 	compare_counts(walk, tree);
 }
 
-static int find_tree(struct pages_tree *tree, struct probe *probe, enum tree which,
-	const struct pages_facts *facts)
+static int find_tree(struct tree_root *tree, struct raw_cursor *raw, enum tree which,
+	const struct meta_page *facts)
 {
 	struct slice key = slice_of_text(tree_name(which));
 	struct slice value;
-	int err = probe_move(probe, MOVE_TO, &key, &value);
+	int err = raw_cursor_move(raw, MOVE_TO, &key, &value);
 
 	if (err)
 		return err < 0 ? err : ERR_CORRUPT;
-	return pages_tree_read(tree, value, facts) ? 0 : ERR_CORRUPT;
+	return tree_root_read(tree, value, facts) ? 0 : ERR_CORRUPT;
 }
 
-int survey_trees(struct pages_tree trees[TREE_COUNT], bool lost[TREE_COUNT], int fd,
-	const struct pages_facts *facts, uint64_t *unread)
+int audit_trees(struct tree_root trees[TREE_COUNT], bool lost[TREE_COUNT], int fd,
+	const struct meta_page *facts, uint64_t *unread)
 {
-	struct probe *probe;
-	int err = probe_open(&probe, fd, facts, &facts->trees, unread);
+	struct raw_cursor *raw;
+	int err = raw_cursor_open(&raw, fd, facts, &facts->trees, unread);
 
 	trees[TREE_META] = facts->trees;
 	lost[TREE_META] = false;
 	for (int i = TREE_META + 1; i < TREE_COUNT && err != ERR_NO_MEMORY; i++) {
-		err = find_tree(&trees[i], probe, (enum tree)i, facts);
+		err = find_tree(&trees[i], raw, (enum tree)i, facts);
 		lost[i] = err != 0;
 		if (lost[i])
-			trees[i] = (struct pages_tree){ .root = PAGES_NO_ROOT };
+			trees[i] = (struct tree_root){ .root = TREE_NO_ROOT };
 	}
-	probe_close(probe);
+	raw_cursor_close(raw);
 	return err == ERR_NO_MEMORY ? err : 0;
 }
 
@@ -430,10 +430,10 @@ int survey_trees(struct pages_tree trees[TREE_COUNT], bool lost[TREE_COUNT], int
 /* No page is both. One that is neither does no harm: it is counted. */
 static void compare_uses(struct walk *walk)
 {
-	const struct pages_facts *facts = walk->facts;
-	uint64_t *leaked = &walk->survey->pages_leaked;
+	const struct meta_page *facts = walk->facts;
+	uint64_t *leaked = &walk->audit->pages_leaked;
 
-	walk->tree = SURVEY_FREE_LIST;
+	walk->tree = AUDIT_FREE_LIST;
 	for (uint64_t page = 2; page < walk->pages; page++) {
 		if (has(walk->used, page) && has(walk->free, page))
 			page_is(walk, page, "is free, and in use");
@@ -448,7 +448,7 @@ static void look_for_trees(struct walk *walk)
 	bool lost[TREE_COUNT];
 	uint64_t unread = 0;
 
-	walk->err = survey_trees(walk->survey->trees, lost, walk->fd, walk->facts, &unread);
+	walk->err = audit_trees(walk->audit->trees, lost, walk->fd, walk->facts, &unread);
 	for (int i = 0; i < TREE_COUNT && !walk->err; i++) {
 		walk->tree = i;
 		if (lost[i])
@@ -461,23 +461,23 @@ static void look_for_trees(struct walk *walk)
 
 static void walk_all(struct walk *walk)
 {
-	struct survey *survey = walk->survey;
+	struct audit *audit = walk->audit;
 
 	look_for_trees(walk);
-	walk_tree(walk, SURVEY_FREE_LIST, &walk->facts->free_list);
+	walk_tree(walk, AUDIT_FREE_LIST, &walk->facts->free_list);
 	for (int i = 0; i < TREE_COUNT && !walk->err; i++)
-		walk_tree(walk, i, &survey->trees[i]);
+		walk_tree(walk, i, &audit->trees[i]);
 	if (!walk->err)
 		compare_uses(walk);
 }
 
-int survey_file(struct survey *survey, int fd, const struct pages_facts *facts,
-	const struct survey_told *told)
+int audit_file(struct audit *audit, int fd, const struct meta_page *facts,
+	const struct audit_told *told)
 {
-	struct walk walk = { .fd = fd, .facts = facts, .told = told, .survey = survey };
+	struct walk walk = { .fd = fd, .facts = facts, .told = told, .audit = audit };
 	int err;
 
-	*survey = (struct survey){ 0 };
+	*audit = (struct audit){ 0 };
 	walk.pages = facts->file_pages < facts->page_count ? facts->file_pages
 		: facts->page_count;
 	walk.used = memory_alloc_zeroed(walk.pages / 8 + 1);
@@ -485,14 +485,14 @@ int survey_file(struct survey *survey, int fd, const struct pages_facts *facts,
 	walk.err = walk.used && walk.free ? 0 : ERR_NO_MEMORY;
 	if (!walk.err)
 		walk_all(&walk);
-	for (int i = 0; i < PAGES_DEPTH_MOST; i++)
+	for (int i = 0; i < TREE_DEPTH_MAX; i++)
 		memory_free(walk.rooms[i]);
 	memory_free(walk.used);
 	memory_free(walk.free);
 	buffer_release(&walk.big);
 	err = walk.err;
 	for (int i = 0; i <= TREE_COUNT && !err; i++)
-		err = survey->is_damaged[i] ? ERR_CORRUPT : 0;
+		err = audit->is_damaged[i] ? ERR_CORRUPT : 0;
 	return err;
 }
 
@@ -523,7 +523,7 @@ static void note_first(void *context, const struct finding *finding)
 		number);
 }
 
-static int look_whether_to_stop(void *context, const struct survey_row *row)
+static int look_whether_to_stop(void *context, const struct audit_row *row)
 {
 	const struct first *first = context;
 
@@ -531,23 +531,23 @@ static int look_whether_to_stop(void *context, const struct survey_row *row)
 	return progress_step(first->progress, 0);
 }
 
-int survey_first(int fd, const char *path, const struct pages_facts *facts,
+int audit_first(int fd, const char *path, const struct meta_page *facts,
 	struct progress *progress, struct failure *failure)
 {
 	struct first first = { path, progress, failure, false };
-	struct survey_told told = { note_first, look_whether_to_stop, &first };
-	struct survey survey;
-	int err = survey_file(&survey, fd, facts, &told);
+	struct audit_told told = { note_first, look_whether_to_stop, &first };
+	struct audit audit;
+	int err = audit_file(&audit, fd, facts, &told);
 
 	return err && err != ERR_CORRUPT ? fail(failure, err) : err;
 }
 
-static const char *look_at_top(struct tree_page *page, int fd, const struct pages_facts *facts,
-	const struct pages_tree *tree)
+static const char *look_at_top(struct tree_page *page, int fd, const struct meta_page *facts,
+	const struct tree_root *tree)
 {
 	const char *fault;
 
-	if (tree->root == PAGES_NO_ROOT)
+	if (tree->root == TREE_NO_ROOT)
 		return NULL;
 	fault = page_read(page, fd, facts, tree->root, tree->depth == 1);
 	if (!fault)
@@ -563,17 +563,17 @@ static const char *look_at_top(struct tree_page *page, int fd, const struct page
 	return fault;
 }
 
-int survey_tops(int fd, const char *path, const struct pages_facts *facts,
+int audit_tops(int fd, const char *path, const struct meta_page *facts,
 	struct failure *failure)
 {
 	struct tree_page page = { .bytes = memory_alloc(facts->page_bytes) };
-	struct pages_tree trees[TREE_COUNT + 1];
+	struct tree_root trees[TREE_COUNT + 1];
 	bool lost[TREE_COUNT];
 	const char *fault = NULL;
-	int err = page.bytes ? survey_trees(trees, lost, fd, facts, NULL) : ERR_NO_MEMORY;
+	int err = page.bytes ? audit_trees(trees, lost, fd, facts, NULL) : ERR_NO_MEMORY;
 	int i;
 
-	trees[SURVEY_FREE_LIST] = facts->free_list;
+	trees[AUDIT_FREE_LIST] = facts->free_list;
 	for (i = 0; i <= TREE_COUNT && !err && !fault; i++)
 		fault = look_at_top(&page, fd, facts, &trees[i]);
 	memory_free(page.bytes);

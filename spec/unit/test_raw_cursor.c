@@ -1,9 +1,9 @@
-/* test_probe.c - probe.h: the rows that LMDB gives, and none from damage.
+/* test_raw_cursor.c - probe.h: the rows that LMDB gives, and none from damage.
  *
  * A whole file is read beside LMDB, move by move. A damaged one is walked from
  * both ends: it ends, keys rise, and a row that is given lies in the file.
  */
-#include "sys/survey.h"
+#include "lmdb_file/audit.h"
 #include "unit/stores.h"
 
 #define PAGE 4096
@@ -49,11 +49,11 @@ static struct store *make_store(unsigned commits)
 
 static struct txn *open_careful(int fd)
 {
-	struct pages_facts facts;
-	struct pages_faults faults;
+	struct meta_page facts;
+	struct meta_faults faults;
 	struct txn *txn;
 
-	if (pages_look_closely(fd, path, &facts, &faults, &failure))
+	if (meta_page_read_either(fd, path, &facts, &faults, &failure))
 		return NULL;
 	CHECK_EQUAL_INT(careful_open(&txn, fd, &facts), 0);
 	return txn;

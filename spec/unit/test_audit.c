@@ -1,5 +1,5 @@
-/* test_survey.c - survey.h: nothing is found in whole files, and much in others. */
-#include "sys/survey.h"
+/* test_audit.c - survey.h: nothing is found in whole files, and much in others. */
+#include "lmdb_file/audit.h"
 #include "unit/stores.h"
 
 #define PAGE 4096
@@ -18,10 +18,10 @@ static void take(void *context, const struct finding *finding)
 
 	if (!seen->findings++)
 		snprintf(seen->first, sizeof seen->first, "%s", finding->what);
-	CHECK(finding->what && finding->tree >= 0 && finding->tree <= SURVEY_FREE_LIST);
+	CHECK(finding->what && finding->tree >= 0 && finding->tree <= AUDIT_FREE_LIST);
 }
 
-static int take_row(void *context, const struct survey_row *row)
+static int take_row(void *context, const struct audit_row *row)
 {
 	struct seen *seen = context;
 
@@ -29,18 +29,18 @@ static int take_row(void *context, const struct survey_row *row)
 	return 0;
 }
 
-static int survey(struct survey *survey, struct seen *seen)
+static int audit(struct audit *audit, struct seen *seen)
 {
-	struct survey_told told = { take, take_row, seen };
-	struct pages_facts facts;
-	struct pages_faults faults;
+	struct audit_told told = { take, take_row, seen };
+	struct meta_page facts;
+	struct meta_faults faults;
 	int fd = open(path, O_RDONLY);
 	int err;
 
 	*seen = (struct seen){ 0 };
 	CHECK(fd >= 0);
-	MUST(pages_look_closely(fd, path, &facts, &faults, &failure), failure);
-	err = survey_file(survey, fd, &facts, &told);
+	MUST(meta_page_read_either(fd, path, &facts, &faults, &failure), failure);
+	err = audit_file(audit, fd, &facts, &told);
 	CHECK(err == 0 || err == ERR_CORRUPT);
 	CHECK((err != 0) == (seen->findings > 0));
 	close(fd);
@@ -60,12 +60,12 @@ static void fill(unsigned commits)
 static void a_whole_file_has_no_findings(void)
 {
 	for (int i = 0; i < 25; i++) {
-		struct survey whole;
+		struct audit whole;
 		struct seen seen;
 		uint64_t rows = 0;
 
 		fill((unsigned)check_random_below(60));
-		survey(&whole, &seen);
+		audit(&whole, &seen);
 		if (seen.findings)
 			fprintf(stderr, "%s\n", seen.first);
 		CHECK_EQUAL_UINT(seen.findings, 0);
@@ -88,22 +88,22 @@ static void put_at(uint64_t at, const void *bytes, size_t len)
 static const char *found_after(uint64_t at, const void *bytes, size_t len)
 {
 	static struct seen seen;
-	struct survey survey_of_it;
+	struct audit survey_of_it;
 	uint8_t old[64];
 	int fd = open(path, O_RDONLY);
 
 	CHECK(fd >= 0 && pread(fd, old, len, (off_t)at) == (ssize_t)len);
 	close(fd);
 	put_at(at, bytes, len);
-	survey(&survey_of_it, &seen);
+	audit(&survey_of_it, &seen);
 	put_at(at, old, len);
 	return seen.findings ? seen.first : "";
 }
 
 static void each_fault_is_called_by_its_name(void)
 {
-	struct pages_facts facts;
-	struct pages_tree trees[TREE_COUNT];
+	struct meta_page facts;
+	struct tree_root trees[TREE_COUNT];
 	bool lost[TREE_COUNT];
 	uint64_t root, number = 77, none = 1 << 20;
 	uint16_t zero = 0, flags = 3, low = 14;
@@ -111,8 +111,8 @@ static void each_fault_is_called_by_its_name(void)
 
 	fill(80);
 	fd = open(path, O_RDONLY);
-	MUST(pages_look(fd, path, &facts, &failure), failure);
-	CHECK_EQUAL_INT(survey_trees(trees, lost, fd, &facts, NULL), 0);
+	MUST(meta_page_read(fd, path, &facts, &failure), failure);
+	CHECK_EQUAL_INT(audit_trees(trees, lost, fd, &facts, NULL), 0);
 	close(fd);
 	root = trees[TREE_ITEMS].root * PAGE;
 	CHECK(trees[TREE_ITEMS].depth >= 2);
@@ -128,11 +128,11 @@ static void each_fault_is_called_by_its_name(void)
 
 static void first_is(const char *expected)
 {
-	struct pages_facts facts;
+	struct meta_page facts;
 	int fd = open(path, O_RDONLY);
 
-	MUST(pages_look(fd, path, &facts, &failure), failure);
-	CHECK_EQUAL_INT(survey_first(fd, path, &facts, NULL, &failure), ERR_CORRUPT);
+	MUST(meta_page_read(fd, path, &facts, &failure), failure);
+	CHECK_EQUAL_INT(audit_first(fd, path, &facts, NULL, &failure), ERR_CORRUPT);
 	CHECK_EQUAL_STRING(failure.message + strlen(path), expected);
 	close(fd);
 }
@@ -140,16 +140,16 @@ static void first_is(const char *expected)
 /* What is wrong with a tree as a whole, in words, with the number it comes to. */
 static void counts_are_told(void)
 {
-	struct pages_facts facts;
+	struct meta_page facts;
 	uint64_t meta, wrong, none = 0;
 	char expected[200];
 	int fd;
 
 	fill(10);
 	fd = open(path, O_RDONLY);
-	MUST(pages_look(fd, path, &facts, &failure), failure);
+	MUST(meta_page_read(fd, path, &facts, &failure), failure);
 	close(fd);
-	meta = (facts.commit & 1) * PAGE + 40 + PAGES_TREE_BYTES;    /* TREE_META is there */
+	meta = (facts.commit & 1) * PAGE + 40 + TREE_ROOT_BYTES;    /* TREE_META is there */
 	wrong = facts.trees.rows + 1;
 	put_at(meta + 32, &wrong, sizeof wrong);
 	snprintf(expected, sizeof expected, ": tree meta lacks rows, or has too many; those that"
@@ -164,19 +164,19 @@ static void counts_are_told(void)
 /* A pointer of a branch to its own page, to its parent, to another tree. */
 static void circles_end(void)
 {
-	struct survey whole;
+	struct audit whole;
 	struct seen seen;
 
 	fill(120);
 	for (int i = 0; i < 400; i++) {
-		struct pages_facts facts;
+		struct meta_page facts;
 		uint8_t bytes[PAGE], child[6];
 		struct tree_page page = { .bytes = bytes };
 		struct page_node node;
 		int fd = open(path, O_RDONLY);
 		uint64_t number, to;
 
-		MUST(pages_look(fd, path, &facts, &failure), failure);
+		MUST(meta_page_read(fd, path, &facts, &failure), failure);
 		number = 2 + check_random_below(facts.file_pages - 2);
 		if (page_read(&page, fd, &facts, number, false) || page.is_leaf ||
 				!page_node(&page, (unsigned)check_random_below(page.count),
@@ -190,7 +190,7 @@ static void circles_end(void)
 		memcpy(child + 4, (uint8_t *)&to + 4, 2);
 		found_after(number * PAGE + node.at, child, sizeof child);
 	}
-	survey(&whole, &seen);
+	audit(&whole, &seen);
 	CHECK_EQUAL_UINT(seen.findings, 0);
 }
 

@@ -1,4 +1,4 @@
-/* pages.c - LMDB's data file, format 1, in the machine's byte order.
+/* format.c - LMDB's data file, format 1, in the machine's byte order.
  *
  * A page, of page_bytes each:
  *
@@ -31,15 +31,15 @@
  * Nodes fill the space from `upper` to the page's end without a hole, and none
  * begins at an odd place.
  */
-#include "sys/pages.h"
+#include "lmdb_file/format.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lmdb_file/layout.h"
 #include "os/file.h"
-#include "sys/lmdb_layout.h"
 
 #define MAGIC LMDB_MAGIC
 #define VERSION LMDB_DATA_FORMAT
@@ -124,7 +124,7 @@ static bool read_at(int fd, void *bytes, size_t len, uint64_t at)
 	return true;
 }
 
-uint32_t pages_this_machine(void)
+uint32_t page_bytes_of_machine(void)
 {
 	long bytes = sysconf(_SC_PAGESIZE);
 
@@ -146,9 +146,9 @@ const char *tree_name(enum tree tree)
 
 /* --- descriptions of trees --- */
 
-static struct pages_tree tree_at(const uint8_t *bytes)
+static struct tree_root tree_at(const uint8_t *bytes)
 {
-	return (struct pages_tree){
+	return (struct tree_root){
 		.flags = native_u16(bytes + 4),
 		.depth = native_u16(bytes + 6),
 		.branch_pages = native_u64(bytes + 8),
@@ -159,19 +159,19 @@ static struct pages_tree tree_at(const uint8_t *bytes)
 	};
 }
 
-static bool tree_is_sound(const struct pages_tree *tree, uint16_t flags, uint64_t page_count)
+static bool tree_is_sound(const struct tree_root *tree, uint16_t flags, uint64_t page_count)
 {
-	bool empty = tree->root == PAGES_NO_ROOT;
+	bool empty = tree->root == TREE_NO_ROOT;
 
-	return (tree->flags & ~FLAG_NAMED_FILE) == flags && tree->depth <= PAGES_DEPTH_MOST &&
+	return (tree->flags & ~FLAG_NAMED_FILE) == flags && tree->depth <= TREE_DEPTH_MAX &&
 		empty == (tree->depth == 0) && empty == (tree->rows == 0) &&
 		(empty || (tree->root > 1 && tree->root < page_count));
 }
 
-bool pages_tree_read(struct pages_tree *tree, struct slice value,
-	const struct pages_facts *facts)
+bool tree_root_read(struct tree_root *tree, struct slice value,
+	const struct meta_page *facts)
 {
-	if (value.len != PAGES_TREE_BYTES)
+	if (value.len != TREE_ROOT_BYTES)
 		return false;
 	*tree = tree_at(value.data);
 	return tree_is_sound(tree, 0, facts->page_count);
@@ -192,24 +192,24 @@ static bool meta_is_one(const uint8_t *meta, uint32_t page_bytes)
  * that fails at its last write leaves new roots there with old numbers.) */
 static bool meta_is_sound(const uint8_t *meta, uint64_t number)
 {
-	uint64_t page_count = native_u64(meta + PAGES_META_LAST_PAGE_AT) + 1;
-	uint64_t commit = native_u64(meta + PAGES_META_COMMIT_AT);
-	struct pages_tree free_list = tree_at(meta + TREES_AT);
-	struct pages_tree trees = tree_at(meta + TREES_AT + PAGES_TREE_BYTES);
+	uint64_t page_count = native_u64(meta + META_PAGE_LAST_PAGE_AT) + 1;
+	uint64_t commit = native_u64(meta + META_PAGE_COMMIT_AT);
+	struct tree_root free_list = tree_at(meta + TREES_AT);
+	struct tree_root trees = tree_at(meta + TREES_AT + TREE_ROOT_BYTES);
 
 	return page_count >= 2 && page_count <= (UINT64_C(1) << 47) &&
-		native_u64(meta + PAGES_META_MAP_SIZE_AT) <= (UINT64_C(1) << 48) &&
+		native_u64(meta + META_PAGE_MAP_SIZE_AT) <= (UINT64_C(1) << 48) &&
 		(commit == 0 || (commit & 1) == number) &&
 		tree_is_sound(&free_list, FREE_FLAGS, page_count) &&
 		tree_is_sound(&trees, 0, page_count);
 }
 
-static void note_facts(struct pages_facts *facts, const uint8_t *meta)
+static void note_facts(struct meta_page *facts, const uint8_t *meta)
 {
-	facts->page_count = native_u64(meta + PAGES_META_LAST_PAGE_AT) + 1;
-	facts->commit = native_u64(meta + PAGES_META_COMMIT_AT);
+	facts->page_count = native_u64(meta + META_PAGE_LAST_PAGE_AT) + 1;
+	facts->commit = native_u64(meta + META_PAGE_COMMIT_AT);
 	facts->free_list = tree_at(meta + TREES_AT);
-	facts->trees = tree_at(meta + TREES_AT + PAGES_TREE_BYTES);
+	facts->trees = tree_at(meta + TREES_AT + TREE_ROOT_BYTES);
 }
 
 static int refuse(const char *path, struct failure *failure)
@@ -262,10 +262,10 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
 		return refuse_format("another version of LMDB", format, path, failure);
 	if (page_bytes == 0 || page_bytes & (page_bytes - 1) || page_bytes > PAGE_MOST)
 		return refuse(path, failure);
-	if (page_bytes != pages_this_machine())
+	if (page_bytes != page_bytes_of_machine())
 		return fail_as(failure, ERR_FOREIGN_FORMAT,
 			"%s: was written with pages of %u bytes; this machine's have %u", path,
-			(unsigned)page_bytes, (unsigned)pages_this_machine());
+			(unsigned)page_bytes, (unsigned)page_bytes_of_machine());
 	return 0;
 }
 
@@ -273,23 +273,23 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
  * ours: a database, and damaged. */
 static bool second_is_ours(int fd)
 {
-	uint32_t page_bytes = pages_this_machine();
-	uint8_t meta[PAGES_META_BYTES];
+	uint32_t page_bytes = page_bytes_of_machine();
+	uint8_t meta[META_PAGE_BYTES];
 
-	return read_at(fd, meta, PAGES_META_BYTES, page_bytes) && meta_is_one(meta, page_bytes) &&
+	return read_at(fd, meta, META_PAGE_BYTES, page_bytes) && meta_is_one(meta, page_bytes) &&
 		meta_is_sound(meta, 1);
 }
 
 /* Both as they stood at one moment, though others commit meanwhile: read until
  * two readings say the same. (The bound is for a file that gives other bytes each
  * time: its last reading is judged then.) False as read_at. */
-static bool read_at_one_moment(int fd, uint8_t metas[2][PAGES_META_BYTES], uint32_t page_bytes)
+static bool read_at_one_moment(int fd, uint8_t metas[2][META_PAGE_BYTES], uint32_t page_bytes)
 {
-	uint8_t before[2][PAGES_META_BYTES];
+	uint8_t before[2][META_PAGE_BYTES];
 
 	for (int reading = 0; reading < META_READINGS; reading++) {
 		for (unsigned i = 0; i < 2; i++)
-			if (!read_at(fd, metas[i], PAGES_META_BYTES, i * page_bytes))
+			if (!read_at(fd, metas[i], META_PAGE_BYTES, i * page_bytes))
 				return false;
 		if (reading && memcmp(before, metas, sizeof before) == 0)
 			break;
@@ -300,27 +300,27 @@ static bool read_at_one_moment(int fd, uint8_t metas[2][PAGES_META_BYTES], uint3
 
 /* Both meta pages, and the page size. A first page of which nothing is to be
  * seen is zeros. */
-static int read_metas(int fd, const char *path, uint8_t metas[2][PAGES_META_BYTES],
-	struct pages_facts *facts, struct failure *failure)
+static int read_metas(int fd, const char *path, uint8_t metas[2][META_PAGE_BYTES],
+	struct meta_page *facts, struct failure *failure)
 {
 	struct stat stat;
 	bool is_blank;
 	int err;
 
-	if (!read_at(fd, metas[0], PAGES_META_BYTES, 0))
+	if (!read_at(fd, metas[0], META_PAGE_BYTES, 0))
 		return errno ? file_fail(failure, errno, path, "can't be read")
 			: refuse_short(fd, path, failure);
 	err = check_first(metas[0], path, failure);
 	is_blank = err == ERR_NOT_DATABASE && second_is_ours(fd);
 	if (err && !is_blank)
 		return err;
-	facts->page_bytes = pages_this_machine();
+	facts->page_bytes = page_bytes_of_machine();
 	if (!read_at_one_moment(fd, metas, facts->page_bytes))
 		return errno ? file_fail(failure, errno, path, "can't be read")
 			: fail_as(failure, ERR_NOT_DATABASE,
 				"%s: ends before its second page: it was cut off", path);
 	if (is_blank)
-		memset(metas[0], 0, PAGES_META_BYTES);
+		memset(metas[0], 0, META_PAGE_BYTES);
 	if (fstat(fd, &stat))   /* now: it may have grown before */
 		return file_fail(failure, errno, path, "can't be looked at");
 	facts->file_pages = (uint64_t)stat.st_size / facts->page_bytes;
@@ -329,18 +329,18 @@ static int read_metas(int fd, const char *path, uint8_t metas[2][PAGES_META_BYTE
 
 /* `chosen` is the page that is read. The other one is a commit older, or newer when a
  * writer is flushing; nothing else can be asked of an old one. */
-static const char *meta_fault(uint8_t metas[2][PAGES_META_BYTES], unsigned i, unsigned chosen,
+static const char *meta_fault(uint8_t metas[2][META_PAGE_BYTES], unsigned i, unsigned chosen,
 	uint32_t page_bytes)
 {
-	uint64_t mine = native_u64(metas[i] + PAGES_META_COMMIT_AT);
-	uint64_t other = native_u64(metas[!i] + PAGES_META_COMMIT_AT);
+	uint64_t mine = native_u64(metas[i] + META_PAGE_COMMIT_AT);
+	uint64_t other = native_u64(metas[!i] + META_PAGE_COMMIT_AT);
 
 	if (!meta_is_one(metas[i], page_bytes))
 		return "is no meta page";
 	if (native_u64(metas[i]) != i)
 		return "has the number of another page";
 	if (native_u64(metas[i] + ADDRESS_AT) ||
-			native_u64(metas[i] + PAGES_META_MAP_SIZE_AT) % page_bytes)
+			native_u64(metas[i] + META_PAGE_MAP_SIZE_AT) % page_bytes)
 		return "describes a map that can't be";
 	if (i == chosen)
 		return meta_is_sound(metas[i], i) ? NULL : "describes no database";
@@ -351,16 +351,16 @@ static const char *meta_fault(uint8_t metas[2][PAGES_META_BYTES], unsigned i, un
 	return NULL;
 }
 
-int pages_look(int fd, const char *path, struct pages_facts *facts, struct failure *failure)
+int meta_page_read(int fd, const char *path, struct meta_page *facts, struct failure *failure)
 {
-	uint8_t metas[2][PAGES_META_BYTES];
+	uint8_t metas[2][META_PAGE_BYTES];
 	unsigned newest;
 	int err = read_metas(fd, path, metas, facts, failure);
 
 	if (err)
 		return err;
-	newest = native_u64(metas[1] + PAGES_META_COMMIT_AT) >
-		native_u64(metas[0] + PAGES_META_COMMIT_AT);
+	newest = native_u64(metas[1] + META_PAGE_COMMIT_AT) >
+		native_u64(metas[0] + META_PAGE_COMMIT_AT);
 	for (unsigned i = 0; i < 2; i++)
 		if (!meta_is_one(metas[i], facts->page_bytes) || facts->file_pages < 2 ||
 				(i == newest && !meta_is_sound(metas[i], i)))
@@ -369,10 +369,10 @@ int pages_look(int fd, const char *path, struct pages_facts *facts, struct failu
 	return 0;
 }
 
-int pages_look_closely(int fd, const char *path, struct pages_facts *facts,
-	struct pages_faults *faults, struct failure *failure)
+int meta_page_read_either(int fd, const char *path, struct meta_page *facts,
+	struct meta_faults *faults, struct failure *failure)
 {
-	uint8_t metas[2][PAGES_META_BYTES];
+	uint8_t metas[2][META_PAGE_BYTES];
 	bool sound[2];
 	unsigned newest;
 	int err = read_metas(fd, path, metas, facts, failure);
@@ -381,8 +381,8 @@ int pages_look_closely(int fd, const char *path, struct pages_facts *facts,
 		return err;
 	for (unsigned i = 0; i < 2; i++)
 		sound[i] = meta_is_one(metas[i], facts->page_bytes) && meta_is_sound(metas[i], i);
-	newest = native_u64(metas[1] + PAGES_META_COMMIT_AT) >
-		native_u64(metas[0] + PAGES_META_COMMIT_AT);
+	newest = native_u64(metas[1] + META_PAGE_COMMIT_AT) >
+		native_u64(metas[0] + META_PAGE_COMMIT_AT);
 	if (sound[0] != sound[1])
 		newest = sound[1];
 	for (unsigned i = 0; i < 2; i++)
@@ -393,11 +393,11 @@ int pages_look_closely(int fd, const char *path, struct pages_facts *facts,
 	return 0;
 }
 
-int pages_look_at(int fd, const char *path, uint64_t commit, struct pages_facts *facts,
-	struct pages_faults *faults, struct failure *failure)
+int meta_page_read_of_commit(int fd, const char *path, uint64_t commit, struct meta_page *facts,
+	struct meta_faults *faults, struct failure *failure)
 {
 	unsigned chosen = commit & 1;
-	uint8_t metas[2][PAGES_META_BYTES];
+	uint8_t metas[2][META_PAGE_BYTES];
 	int err = read_metas(fd, path, metas, facts, failure);
 
 	if (err)
@@ -410,14 +410,14 @@ int pages_look_at(int fd, const char *path, uint64_t commit, struct pages_facts 
 			path, chosen, (unsigned long long)commit);
 }
 
-uint64_t pages_newest(int fd, uint32_t page_bytes)
+uint64_t meta_page_newest_commit(int fd, uint32_t page_bytes)
 {
 	uint64_t newest = 0;
 
 	for (uint64_t i = 0; i < 2; i++) {
 		uint8_t word[8];
 
-		if (!read_at(fd, word, sizeof word, i * page_bytes + PAGES_META_COMMIT_AT))
+		if (!read_at(fd, word, sizeof word, i * page_bytes + META_PAGE_COMMIT_AT))
 			return 0;
 		if (native_u64(word) > newest)
 			newest = native_u64(word);
@@ -437,7 +437,7 @@ static uint32_t upper_of(const struct tree_page *page)
 	return native_u16(page->bytes + 14);
 }
 
-const char *page_read(struct tree_page *page, int fd, const struct pages_facts *facts,
+const char *page_read(struct tree_page *page, int fd, const struct meta_page *facts,
 	uint64_t number, bool expect_leaf)
 {
 	uint32_t lower;
@@ -557,7 +557,7 @@ struct page_range page_child_range(const struct tree_page *page, unsigned index,
 /* --- values in pages of their own --- */
 
 const char *page_run_length(uint64_t *length, const struct page_node *node, int fd,
-	const struct pages_facts *facts)
+	const struct meta_page *facts)
 {
 	uint64_t least = (PAGE_HEADER + (uint64_t)node->value_bytes + facts->page_bytes - 1) /
 		facts->page_bytes;
@@ -580,7 +580,7 @@ const char *page_run_length(uint64_t *length, const struct page_node *node, int 
 }
 
 const char *page_run_read(uint8_t *bytes, const struct page_node *node, int fd,
-	const struct pages_facts *facts)
+	const struct meta_page *facts)
 {
 	uint64_t at = node->page * facts->page_bytes + PAGE_HEADER;
 

@@ -1,4 +1,4 @@
-/* lmdb_layout.h - what this directory knows of LMDB's two files without LMDB.
+/* layout.h - what this directory knows of LMDB's two files without LMDB.
  *
  * Every file that reads the data file (pages.c, probe.c, survey.c, engine.c) or
  * the lock file (lock_file.c, lock_mutexes.c, readers.c, recovery.c) itself takes
@@ -14,13 +14,13 @@
  *                   48 bytes   glibc on arm64              header of 192 bytes
  *
  * Anything else is refused: by the compiler below and in lmdb_store.h, by
- * library_check when a database is opened (library.c), by pages_look (a data
+ * library_check when a database is opened (library.c), by meta_page_read (a data
  * file of another format) and by lock_mutexes_check (mutexes that are not robust).
  * `make versions`, `make arm64` and `make musl` run the tests on what can be had
  * of it.
  */
-#ifndef SYS_LMDB_LAYOUT_H
-#define SYS_LMDB_LAYOUT_H
+#ifndef LMDB_FILE_LAYOUT_H
+#define LMDB_FILE_LAYOUT_H
 
 #if __SIZEOF_POINTER__ != 8
 #error "tidetable needs a 64-bit machine: the files of LMDB are different on 32 bits"

@@ -10,8 +10,8 @@
  *               mutexes in it when they get it while closing. Neither can happen
  *               while a process of ours has the database open.
  */
-#ifndef SYS_LOCK_FILE_H
-#define SYS_LOCK_FILE_H
+#ifndef LMDB_FILE_LOCK_FILE_H
+#define LMDB_FILE_LOCK_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
