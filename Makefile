@@ -68,7 +68,7 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wmissing-protot
 # -------------------------------------------------------------------------------------------------
 
 ifneq ($(shell uname -s),Linux)
-$(error tidetable builds on Linux only for now: other systems need their doors in csrc/sys first)
+$(error tidetable builds on Linux only for now: other systems need their doors in csrc/os first)
 endif
 ifneq ($(filter clang fuzz,$(VARIANT)),)
 CC = clang
@@ -89,7 +89,7 @@ comma   = ,
 quote   = '$(subst ','\'',$(1))'
 
 # ROOMS="base codec" builds a test with these rooms alone, while another room is being rebuilt.
-ROOMS    = base codec expr os lmdb_file sys stream table .
+ROOMS    = base codec expr os lmdb_file lmdb stream table .
 objects  = $(patsubst %.c,$(OBJ)/%.o,$(subst /./,/,$(wildcard $(1))))
 programs = $(patsubst $(1)/%.c,$(2)%,$(wildcard $(1)/$(3)*.c))
 CORE  := $(call objects,$(ROOMS:%=csrc/%/*.c))

@@ -1,6 +1,6 @@
 /* backup.c - copies of an open database, verified before they get their name.
  *
- *     copy        LMDB's copy of one commit into a temporary file (sys/copy.h)
+ *     copy        LMDB's copy of one commit into a temporary file (lmdb/copy.h)
  *     pages       every page in use is there, seen without LMDB
  *     stamp       a new incarnation, so that the two are told apart
  *     verify      opened as a database of its own, and checked row by row
@@ -19,10 +19,10 @@
 
 #include "base/memory.h"
 #include "database.h"
+#include "lmdb/copy.h"
 #include "os/file.h"
 #include "os/identity.h"
 #include "os/temporary.h"
-#include "sys/copy.h"
 
 /* A writer that was killed tells nobody: look again this often. */
 #define WAIT_AGAIN_MS 50

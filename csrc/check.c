@@ -302,11 +302,11 @@ static void check_catalog(struct check *check)
  * be damaged, but not everything was compared. */
 static void check_unread(struct check *check)
 {
-	if (!careful_unread(check->txn))
+	if (!raw_txn_unread(check->txn))
 		return;
 	subject_is_file(check);
 	problem(check, INVARIANT_PAGES, "has pages that can't be read from the disk; %llu times"
-		" it was tried in vain", (unsigned long long)careful_unread(check->txn));
+		" it was tried in vain", (unsigned long long)raw_txn_unread(check->txn));
 }
 
 static int check_all(struct check *check)
@@ -334,7 +334,7 @@ static int check_all(struct check *check)
 
 static void release(struct check *check)
 {
-	careful_close(check->txn);
+	raw_txn_close(check->txn);
 	catalog_release(&check->catalog);
 	u64_map_release(&check->dropped);
 	u64_map_release(&check->parts);
@@ -353,7 +353,7 @@ static void release(struct check *check)
 /* Of a snapshot that stays as it is. */
 static int run(struct check *check, struct failure *failure)
 {
-	int err = careful_open(&check->txn, check->fd, &check->facts);
+	int err = raw_txn_open(&check->txn, check->fd, &check->facts);
 
 	if (!err)
 		err = check_all(check);
@@ -379,7 +379,7 @@ int check_store(struct store *store, struct tide_report *report, struct progress
 	check_report_start(report);
 	if (err)
 		return err;
-	err = careful_pin(pin, &check.fd, &check.facts, &check.faults, failure);
+	err = raw_txn_pin(pin, &check.fd, &check.facts, &check.faults, failure);
 	if (!err)
 		err = run(&check, failure);
 	lost = reader_verify(pin, failure);
@@ -428,7 +428,7 @@ struct slice check_first_problem(const struct tide_report *report)
 /* --- a file that need not be open --- */
 
 /* Nothing is locked, and nothing made beside the file. What commit T shows stays
- * as it is until commit T + 2 is there (sys/careful.c): *moved says that it was. */
+ * as it is until commit T + 2 is there (lmdb/raw_txn.c): *moved says that it was. */
 static int check_still(const char *path, struct tide_report *report, struct progress *progress,
 	bool *moved, struct failure *failure)
 {

@@ -3,9 +3,9 @@
 #define DATABASE_H
 
 #include "codec/state.h"
+#include "lmdb/store.h"
 #include "os/thread.h"
 #include "stream/feed.h"
-#include "sys/store.h"
 #include "table/catalog.h"
 #include "table/define.h"
 #include "table/read.h"

@@ -6,12 +6,12 @@
 -- taken out, each condition on one line turned round, one at a time, and the tests run until one
 -- fails. A mutant that no test kills has survived: it is said, and it has to be explained on PAGE
 -- (a table row with its file and its text). One that does not compile is no mutant. A FILE may be
--- a part of one, as csrc/sys/txn.c:1-99: several copies then share the work.
+-- a part of one, as csrc/lmdb/txn.c:1-99: several copies then share the work.
 local directory, page = arg[1], arg[2]
 local files = { table.unpack(arg, 3) }
 if #files == 0 then
   files = {
-    "csrc/table/write.c", "csrc/table/transaction.c", "csrc/stream/log.c", "csrc/sys/txn.c",
+    "csrc/table/write.c", "csrc/table/transaction.c", "csrc/stream/log.c", "csrc/lmdb/txn.c",
   }
 end
 

@@ -12,20 +12,20 @@ local may_know = {
   expr = { "base", "codec" },
   os = { "base" },
   lmdb_file = { "base", "os" },
-  sys = { "base", "os", "lmdb_file" },
-  stream = { "base", "codec", "lmdb_file", "os", "sys" },
-  table = { "base", "codec", "expr", "lmdb_file", "os", "sys", "stream" },
+  lmdb = { "base", "os", "lmdb_file" },
+  stream = { "base", "codec", "lmdb", "lmdb_file", "os" },
+  table = { "base", "codec", "expr", "lmdb", "lmdb_file", "os", "stream" },
   lua = { "tide.h", "base", "codec" },
   -- The files of csrc/ itself: tide.h and what stands behind it, the rooms put together.
   [""] = { "tide.h", "database.h", "checking.h", "base", "codec", "expr",
-    "lmdb_file", "os", "sys", "stream", "table" },
+    "lmdb", "lmdb_file", "os", "stream", "table" },
 }
 
 -- Doors: what only some places may include. The world behind a door can refuse,
 -- and differs from system to system.
-local system = { "csrc/os/", "csrc/lmdb_file/", "csrc/sys/" }
+local system = { "csrc/os/", "csrc/lmdb_file/", "csrc/lmdb/" }
 local doors = {
-  ["lmdb.h"] = "csrc/sys/lmdb_store.h",
+  ["lmdb.h"] = "csrc/lmdb/internal.h",
   ["lua.h"] = "csrc/lua/",
   ["lauxlib.h"] = "csrc/lua/",
   ["lualib.h"] = "csrc/lua/",
@@ -177,7 +177,7 @@ end
 -- A test for each unit of the rooms that stand alone; a spec and a page for each module.
 local function companions(file)
   local room, unit = file.path:match("^csrc/([^/]+)/([^/]+)%.c$")
-  if has({ "base", "codec", "expr", "os", "lmdb_file", "sys" }, room) then
+  if has({ "base", "codec", "expr", "os", "lmdb_file", "lmdb" }, room) then
     return { "spec/unit/test_" .. unit .. ".c" }
   end
   local module = file.path:match("^lua/tidetable/(.+)%.lua$")
@@ -244,7 +244,7 @@ describe("the house", function()
 
     put("csrc/base/a.c", '/* a.c - up. */\n#include "base/a.h"\n#include "codec/key.h"\n')
     put("csrc/stream/b.c", '/* b.c - doors. */\n#include <lmdb.h>\n#include "b.h"\n')
-    put("csrc/lua/c.c", '/* c.c - guest. */\n#include "tide.h"\n#include "sys/store.h"\n')
+    put("csrc/lua/c.c", '/* c.c - guest. */\n#include "tide.h"\n#include "lmdb/store.h"\n')
     put("csrc/attic/d.c", "/* d.c - lost. */\n")
     put("csrc/codec/e.c", "/* wrong.c - name */\n    int x;\nvoid f(void) { free (0); }\n")
     put("csrc/tide.h", '/* tide.h - face. */\n#include "table/write.h"\n#include "lua/x.h"\n')
@@ -267,8 +267,8 @@ describe("the house", function()
       'csrc/codec/e.c:3: free() is for csrc/base/memory.c alone',
       'csrc/codec/g.c:1: has no spec/unit/test_g.c',
       'csrc/codec/g.c:2: much: 46 lines of code, not 45',
-      'csrc/lua/c.c:3: "sys/store.h": lua/ may not know it',
-      'csrc/stream/b.c:2: lmdb.h is for csrc/sys/lmdb_store.h alone',
+      'csrc/lua/c.c:3: "lmdb/store.h": lua/ may not know it',
+      'csrc/stream/b.c:2: lmdb.h is for csrc/lmdb/internal.h alone',
       'csrc/stream/b.c:3: "b.h": stream/ may not know it',
       'csrc/tide.h:3: "lua/x.h": csrc/ may not know it',
       'lua/tidetable/f.lua:1: has no doc/modules/f.md',

@@ -14,7 +14,7 @@
  *                   48 bytes   glibc on arm64              header of 192 bytes
  *
  * Anything else is refused: by the compiler below and in lmdb_store.h, by
- * library_check when a database is opened (library.c), by meta_page_read (a data
+ * lmdb_version_check when a database is opened (library.c), by meta_page_read (a data
  * file of another format) and by lock_mutexes_check (mutexes that are not robust).
  * `make versions`, `make arm64` and `make musl` run the tests on what can be had
  * of it.

@@ -12,7 +12,7 @@
 #include "base/buffer.h"
 #include "codec/record.h"
 #include "codec/row.h"
-#include "sys/store.h"
+#include "lmdb/store.h"
 
 /* What of a record goes into one row. */
 #define LOG_SHARE (STORE_ROW_SHARE - RECORD_KEY_MAX - ROW_CHECKSUM)

@@ -7,8 +7,8 @@
 #define STREAM_STREAM_H
 
 #include "codec/schema.h"
+#include "lmdb/store.h"
 #include "stream/log.h"
-#include "sys/store.h"
 
 /* The last record a stream ever had; all 0: it never had one. */
 struct stream_head {

@@ -13,7 +13,7 @@
 #define TABLE_ROWS_H
 
 #include "codec/key.h"
-#include "sys/store.h"
+#include "lmdb/store.h"
 
 #define ROWS_LEVELS 3
 /* The lower half of the first byte of a row's payload. */

@@ -37,7 +37,7 @@ struct transaction {
 	struct buffer old;           /* the old item, in one piece: lent with a change */
 };
 
-/* Begins; the handle's catalog is refreshed. What can fail: sys/store.h, and
+/* Begins; the handle's catalog is refreshed. What can fail: lmdb/store.h, and
  * CORRUPT. */
 int transaction_begin(struct transaction *transaction, struct failure *failure);
 

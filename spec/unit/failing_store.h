@@ -6,7 +6,7 @@
 #ifndef UNIT_FAILING_STORE_H
 #define UNIT_FAILING_STORE_H
 
-#include "sys/store.h"
+#include "lmdb/store.h"
 
 static int refusal;                      /* what is said */
 static bool was_refused;                 /* since this was last set to false */

@@ -4,7 +4,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
-#include "sys/copy.h"
+#include "lmdb/copy.h"
 #include "unit/files.h"
 #include "unit/stores.h"
 

@@ -7,7 +7,7 @@
  */
 #include "codec/row.h"
 #include "database.h"
-#include "sys/store.h"
+#include "lmdb/store.h"
 #include "unit/tides.h"
 
 #define BIG 5000

@@ -1,10 +1,10 @@
-/* test_gate.c - sys/txn.c's gate: maps that grow or can't, and who waits meanwhile. */
+/* test_gate.c - lmdb/txn.c's gate: maps that grow or can't, and who waits meanwhile. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 #include "unit/stores.h"
 
 static struct failure failure;

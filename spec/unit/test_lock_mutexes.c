@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 #include "unit/stores.h"
 
 static struct failure failure;

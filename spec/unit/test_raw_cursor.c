@@ -55,7 +55,7 @@ static struct txn *open_careful(int fd)
 
 	if (meta_page_read_either(fd, path, &facts, &faults, &failure))
 		return NULL;
-	CHECK_EQUAL_INT(careful_open(&txn, fd, &facts), 0);
+	CHECK_EQUAL_INT(raw_txn_open(&txn, fd, &facts), 0);
 	return txn;
 }
 
@@ -72,15 +72,15 @@ static void it_moves_as_lmdb_does(void)
 	struct store *store = make_store(60);
 	struct txn *reader = open_reader(store);
 	int fd = open(path, O_RDONLY);
-	struct txn *careful = open_careful(fd);
+	struct txn *raw = open_careful(fd);
 	struct cursor *a, *b;
 	uint64_t rows, same;
 	bool stands = false;
 
 	renew(reader);
-	CHECK(careful && txn_id(careful) == txn_id(reader));
+	CHECK(raw && txn_id(raw) == txn_id(reader));
 	CHECK_EQUAL_INT(cursor_open(&a, reader, TREE_ITEMS), 0);
-	CHECK_EQUAL_INT(cursor_open(&b, careful, TREE_ITEMS), 0);
+	CHECK_EQUAL_INT(cursor_open(&b, raw, TREE_ITEMS), 0);
 	for (int i = 0; i < 50000; i++) {
 		struct slice key, other, value, again;
 		uint8_t bytes[300];
@@ -95,11 +95,11 @@ static void it_moves_as_lmdb_does(void)
 		CHECK(err || (slice_equal(key, other) && slice_equal(value, again)));
 		stands = err == 0;
 	}
-	CHECK(!txn_count(reader, TREE_ITEMS, &rows) && !txn_count(careful, TREE_ITEMS, &same));
+	CHECK(!txn_count(reader, TREE_ITEMS, &rows) && !txn_count(raw, TREE_ITEMS, &same));
 	CHECK(rows > 100 && rows == same);
 	cursor_close(a);
 	cursor_close(b);
-	careful_close(careful);
+	raw_txn_close(raw);
 	close(fd);
 	reader_close(reader);
 	store_close(store);
@@ -148,7 +148,7 @@ static void damage_ends_nothing(void)
 	whole = walk_all(txn, MOVE_FIRST, MOVE_NEXT, &damaged);
 	CHECK(whole > 100 && damaged == 0);
 	CHECK_EQUAL_UINT(walk_all(txn, MOVE_LAST, MOVE_PREVIOUS, &damaged), whole);
-	careful_close(txn);
+	raw_txn_close(txn);
 	for (uint64_t i = 0; i < runs; i++) {
 		off_t at = 2 * PAGE + (off_t)check_random_below((uint64_t)stat.st_size - 2 * PAGE);
 		uint8_t old[64], new[64];
@@ -162,7 +162,7 @@ static void damage_ends_nothing(void)
 		rows = walk_all(txn, MOVE_FIRST, MOVE_NEXT, &damaged);
 		harmed += damaged > 0 || rows != whole;
 		walk_all(txn, MOVE_LAST, MOVE_PREVIOUS, &damaged);
-		careful_close(txn);
+		raw_txn_close(txn);
 		CHECK(pwrite(fd, old, (size_t)there, at) == there);
 	}
 	CHECK(harmed * 100 > runs);

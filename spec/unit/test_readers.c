@@ -1,7 +1,7 @@
 /* test_readers.c - store_clear_stale: slots of dead processes, also with our pid. */
 #include <sys/mman.h>
 
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 #include "unit/stores.h"
 
 static struct failure failure;

@@ -1,6 +1,6 @@
 /* test_recovery.c - commits whose writer dies, or stops, while it flushes the meta page. */
 #include "calls/calls.h"
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 #include "unit/stores.h"
 
 static struct failure failure;
@@ -210,12 +210,12 @@ static void pin_and_check(struct store *store, const char *value)
 	struct meta_page facts;
 	int fd;
 
-	MUST(careful_pin(pin, &fd, &facts, &faults, &failure), failure);
+	MUST(raw_txn_pin(pin, &fd, &facts, &faults, &failure), failure);
 	CHECK(!faults.metas[0] && !faults.metas[1]);
 	CHECK_EQUAL_UINT(facts.commit, txn_id(pin));
-	CHECK_EQUAL_INT(careful_open(&txn, fd, &facts), 0);
+	CHECK_EQUAL_INT(raw_txn_open(&txn, fd, &facts), 0);
 	CHECK(has_row(txn, TREE_ITEMS, "a", value));
-	careful_close(txn);
+	raw_txn_close(txn);
 	reader_close(pin);
 }
 

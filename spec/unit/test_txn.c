@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 #include "unit/stores.h"
 
 static struct failure failure;

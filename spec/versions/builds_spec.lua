@@ -69,17 +69,17 @@ describe("a build", function()
 
   it("stops with LMDB 1.0 and its development line", function()
     for _, version in ipairs { { 1, 0, 0 }, { 0, 10, 0 }, { 0, 9, 70 }, { 0, 9, 90 } } do
-      refused("this lmdb.h is of LMDB 1.0", "csrc/sys/library.c", lmdb(table.unpack(version)))
+      refused("this lmdb.h is of LMDB 1.0", "csrc/lmdb/version.c", lmdb(table.unpack(version)))
     end
   end)
 
   it("stops with an LMDB that is too old", function()
-    refused("tidetable needs LMDB 0.9.24 or later", "csrc/sys/library.c", lmdb(0, 9, 23))
+    refused("tidetable needs LMDB 0.9.24 or later", "csrc/lmdb/version.c", lmdb(0, 9, 23))
   end)
 
   it("accepts every LMDB 0.9 since 0.9.24", function()
     for _, patch in ipairs { 24, 26, 31, 36, 69 } do
-      local ok, said = compile("csrc/sys/library.c", lmdb(0, 9, patch))
+      local ok, said = compile("csrc/lmdb/version.c", lmdb(0, 9, patch))
       assert.is_true(ok, said)
     end
   end)

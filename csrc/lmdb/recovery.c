@@ -21,8 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lmdb/internal.h"
 #include "lmdb_file/format.h"
-#include "sys/lmdb_store.h"
 
 /* The owner of the write lock is asked for at most this often, by each store. */
 #define ASK_EVERY_MS 10
@@ -51,7 +51,7 @@ static bool is_mapped(const struct store *store)
 {
 	for (int attempt = 0; attempt < AGREE_ATTEMPTS; attempt++) {
 		uint64_t published = store_last_commit(store);
-		uint64_t newest = engine_newest_commit(store);
+		uint64_t newest = env_newest_commit(store);
 
 		if (newest == published || newest == published + 1)
 			return true;
@@ -70,7 +70,7 @@ static int flush(struct store *store)
 	if (!store_is_durable(store))
 		store->dirty = true;
 	else if (shared_page_unsettled(store->shared) && !store->options.read_only)
-		system = engine_settle(store);
+		system = env_settle(store);
 	else if (fdatasync(store->fd))
 		system = errno;
 	if (system)
@@ -89,7 +89,7 @@ int recovery_opened(struct store *store, bool alone, struct failure *failure)
 	if (!system)
 		return 0;
 	atomic_fetch_sub(store->published, 1);   /* so that the next open flushes, too */
-	return engine_fail(failure, store, system, "the last commit can't be flushed");
+	return env_fail(failure, store, system, "the last commit can't be flushed");
 }
 
 /* LMDB recovers from a dead owner of its write mutex. Without a dead owner the meta
@@ -169,7 +169,7 @@ int store_recover_locked(struct store *store, struct failure *failure)
 		return 0;
 	rc = flush(store);
 	if (rc)
-		return engine_fail(failure, store, rc,
+		return env_fail(failure, store, rc,
 			"a commit that a killed process left can't be flushed");
 	rc = store->options.read_only ? publish_read_only(store) : publish(store);
 	if (recovery_is_due(store))

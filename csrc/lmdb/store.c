@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 
 #define CHECK_NAME_EVERY_MS 100
 
@@ -177,7 +177,7 @@ static int make_if_missing(struct store *store, bool alone, struct failure *fail
 	if (!alone)
 		return fail_as(failure, ERR_BUSY, "%s: was removed, and another process still has"
 			" it open", store->path);
-	return engine_create(store, failure);
+	return env_create(store, failure);
 }
 
 /* Other programs that use LMDB can't be kept out, but are seen. */
@@ -241,7 +241,7 @@ static int open_locked(struct store *store, bool alone, struct failure *failure)
 	if (!err && store->options.alone)
 		err = check_alone(store, alone, failure);
 	if (!err)
-		err = engine_open(store, alone, failure);
+		err = env_open(store, alone, failure);
 	if (err && alone)
 		remove_side_files(store);
 	return err;
@@ -249,7 +249,7 @@ static int open_locked(struct store *store, bool alone, struct failure *failure)
 
 static void abandon(struct store *store)
 {
-	engine_close(store);
+	env_close(store);
 	identity_close(&store->data);
 	shared_page_close(store->shared);
 	store->shared = NULL;
@@ -287,7 +287,7 @@ static int open_bare(struct store *store, struct failure *failure)
 	store->bare = true;
 	err = claim(store, failure);
 	if (!err)
-		err = engine_open(store, true, failure);
+		err = env_open(store, true, failure);
 	if (err)
 		abandon(store);
 	return err;
@@ -395,7 +395,7 @@ int store_open(struct store **out, const struct store_options *options,
 	int err;
 
 	*out = NULL;
-	err = library_check(failure);
+	err = lmdb_version_check(failure);
 	if (err)
 		return err;
 	pthread_once(&watch_forks_once, watch_forks);
@@ -441,7 +441,7 @@ static void close_files(struct store *store)
 {
 	assert(!atomic_load(&store->readers) && !store->writer.live);
 	flush_at_end(store);
-	engine_close(store);
+	env_close(store);
 	identity_close(&store->data);
 	shared_page_close(store->shared);
 }
@@ -543,7 +543,7 @@ struct clock *store_clock(struct store *store)
 
 uint64_t store_file_bytes(const struct store *store)
 {
-	return engine_page_count(store) * store->page_bytes;
+	return env_page_count(store) * store->page_bytes;
 }
 
 int store_usage(struct store *store, struct store_usage *usage, struct failure *failure)
@@ -555,10 +555,10 @@ int store_usage(struct store *store, struct store_usage *usage, struct failure *
 	memset(usage, 0, sizeof *usage);
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
-	engine_survey_readers(store, &oldest, &usage->oldest_reader_pid, &usage->readers);
-	rc = engine_free_pages(store, false, UINT64_MAX, &free_pages);
+	env_scan_readers(store, &oldest, &usage->oldest_reader_pid, &usage->readers);
+	rc = env_free_pages(store, false, UINT64_MAX, &free_pages);
 	if (rc)
-		return engine_fail(failure, store, rc, "can't be read");
+		return env_fail(failure, store, rc, "can't be read");
 
 	usage->page_bytes = store->page_bytes;
 	usage->file_bytes = store_file_bytes(store);
@@ -582,7 +582,7 @@ int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *fa
 		return store_failed(store, failure);
 	rc = readers_check(store, &count);
 	if (rc)
-		return engine_fail(failure, store, rc, "its readers can't be checked");
+		return env_fail(failure, store, rc, "its readers can't be checked");
 	*cleared = (uint32_t)count + readers_clear_former(store) +
 		atomic_exchange(&store->cleared, 0);
 	return 0;
@@ -599,7 +599,7 @@ int store_sync(struct store *store, struct failure *failure)
 	rc = mdb_env_sync(store->env, 1);
 	if (rc && store_is_durable(store))
 		shared_page_flush_failed(store->shared);   /* for who writes next */
-	return rc ? engine_fail(failure, store, rc, "can't be flushed") : 0;
+	return rc ? env_fail(failure, store, rc, "can't be flushed") : 0;
 }
 
 const char *store_engine(void)

@@ -1,4 +1,4 @@
-/* limit.c - readers that may hold a snapshot until a deadline.
+/* reader_deadline.c - readers that may hold a snapshot until a deadline.
  *
  * The store lists them and keeps the earliest deadline in next_deadline_ms. Each call
  * that enters a handle compares it with the clock, and releases the readers whose
@@ -9,7 +9,7 @@
  *
  * so a reader that is in use is released by a later call.
  */
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 
 enum { IDLE, USED, RELEASED };
 

@@ -1,4 +1,4 @@
-/* rows.c - rows and cursors.
+/* cursor.c - rows and cursors.
  *
  * A transaction keeps one cursor for each tree it touches: the next row is
  * mostly near the last one, and LMDB then needs no new descent (batched puts in
@@ -9,8 +9,8 @@
 #include <errno.h>
 
 #include "base/memory.h"
+#include "lmdb/internal.h"
 #include "lmdb_file/raw_cursor.h"
-#include "sys/lmdb_store.h"
 
 /* LMDB's number as ours, and kept: after a failed write a transaction is
  * poisoned, and whoever commits it wants to know by what. */
@@ -22,7 +22,7 @@ static int note(struct txn *txn, int rc)
 		return END;
 	if (rc == MDB_BAD_TXN && txn->err)
 		return txn->err;
-	err = engine_error(txn->store->fd, rc);
+	err = env_error(txn->store->fd, rc);
 	txn->system = rc;
 	if (!txn->err)
 		txn->err = err;
@@ -57,8 +57,8 @@ static int prepare_slowly(struct cursor *cursor, struct txn *txn, enum tree tree
 {
 	int rc;
 
-	if (txn->careful)
-		return careful_cursor(cursor, txn, tree);
+	if (txn->raw)
+		return raw_txn_cursor(cursor, txn, tree);
 	if (cursor->mdb)
 		rc = mdb_cursor_renew(txn->mdb, cursor->mdb);
 	else
@@ -168,7 +168,7 @@ int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct
 
 /* --- reading --- */
 
-static int get_carefully(struct txn *txn, enum tree tree, struct slice key, struct slice *value)
+static int get_raw(struct txn *txn, enum tree tree, struct slice key, struct slice *value)
 {
 	struct cursor *cursor;
 	int err = txn_cursor(txn, tree, &cursor);
@@ -185,8 +185,8 @@ int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *val
 	int rc;
 
 	assert(key_fits(key));
-	if (txn->careful)
-		return get_carefully(txn, tree, key, value);
+	if (txn->raw)
+		return get_raw(txn, tree, key, value);
 	err = own_cursor(txn, tree, &cursor);
 	if (err)
 		return err;
@@ -202,8 +202,8 @@ int txn_count(struct txn *txn, enum tree tree, uint64_t *rows)
 	MDB_stat stat;
 	int rc;
 
-	if (txn->careful) {
-		*rows = careful_count(txn, tree);
+	if (txn->raw) {
+		*rows = raw_txn_count(txn, tree);
 		return 0;
 	}
 	rc = mdb_stat(txn->mdb, txn->store->trees[tree], &stat);

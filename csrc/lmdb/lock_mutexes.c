@@ -13,7 +13,7 @@
  */
 #include <string.h>
 
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 
 #define WORDS (sizeof(pthread_mutex_t) / sizeof(uint32_t))
 

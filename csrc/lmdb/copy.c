@@ -8,7 +8,7 @@
  * which is why the outer lock must be held; and two pages fit in the socket, so
  * nobody has to read them for the mutex to be let go.
  */
-#include "sys/copy.h"
+#include "lmdb/copy.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "lmdb/internal.h"
 #include "lmdb_file/audit.h"
-#include "sys/lmdb_store.h"
 
 #define CHUNK (UINT32_C(1) << 20)
 
@@ -162,7 +162,7 @@ static int lmdb_failed(const struct store *store, int rc, struct failure *failur
 	if (rc == MDB_INCOMPATIBLE)
 		return fail_as(failure, ERR_CORRUPT, "%s: some of its pages are neither in use nor"
 			" free; only a plain copy can be made", store->path);
-	return engine_fail(failure, store, rc, "can't be copied");
+	return env_fail(failure, store, rc, "can't be copied");
 }
 
 static int start_copier(struct copier *copier, struct failure *failure)
@@ -224,7 +224,7 @@ static int check_source(struct store *store, uint64_t snapshot, struct pump *pum
 {
 	struct meta_page facts;
 	struct meta_faults faults;
-	int err = careful_look(store, snapshot, &facts, &faults, pump->failure);
+	int err = raw_txn_look(store, snapshot, &facts, &faults, pump->failure);
 
 	let_writers_in(pump);
 	return err ? err : audit_first(store->fd, store->path, &facts, pump->progress,
@@ -235,9 +235,9 @@ static int check_source(struct store *store, uint64_t snapshot, struct pump *pum
 static int count_source(struct store *store, bool compact, uint64_t *pages)
 {
 	uint64_t free_pages = 0;
-	int rc = compact ? engine_free_pages(store, false, UINT64_MAX, &free_pages) : 0;
+	int rc = compact ? env_free_pages(store, false, UINT64_MAX, &free_pages) : 0;
 
-	*pages = engine_page_count(store);
+	*pages = env_page_count(store);
 	*pages -= free_pages < *pages ? free_pages : 0;
 	return rc;
 }
@@ -312,5 +312,5 @@ int copy_amend(const struct temporary *copy, uint64_t page_count,
 		.context = context,
 	};
 
-	return engine_fill(&options, copy->path, copy, page_count, failure);
+	return env_fill(&options, copy->path, copy, page_count, failure);
 }

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 
 #define FORMER_MOST 64
 

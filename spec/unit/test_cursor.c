@@ -1,4 +1,4 @@
-/* test_rows.c - store.h's rows and cursors, against a sorted array. */
+/* test_cursor.c - store.h's rows and cursors, against a sorted array. */
 #include "unit/stores.h"
 
 #define MODEL_ROWS 4000

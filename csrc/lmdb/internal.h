@@ -1,4 +1,4 @@
-/* lmdb_store.h - what the files behind store.h share: the only door to lmdb.h.
+/* internal.h - what the files behind store.h share: the only door to lmdb.h.
  *
  *     store.c      which stores this process has open; opening, sharing, closing
  *     engine.c     LMDB's environment for one file: known, made, opened; its errors
@@ -16,20 +16,20 @@
  * ones (MDB_NOTLS), no subdirectory, no writable map (SIGBUS on a full disk),
  * zeroed pages, readahead left on.
  */
-#ifndef SYS_LMDB_STORE_H
-#define SYS_LMDB_STORE_H
+#ifndef LMDB_INTERNAL_H
+#define LMDB_INTERNAL_H
 
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "lmdb/store.h"
 #include "lmdb_file/format.h"
 #include "lmdb_file/layout.h"
 #include "lmdb_file/lock_file.h"
 #include "os/file.h"
 #include "os/identity.h"
 #include "os/slot_lock.h"
-#include "sys/store.h"
 
 #if MDB_VERSION_MAJOR != 0 || MDB_VERSION_MINOR != 9 || \
 	MDB_VERSION_PATCH >= LMDB_NEXT_FORMAT_PATCH
@@ -55,7 +55,7 @@ struct cursor {
 	bool at_end;             /* and the last time behind all other rows */
 };
 
-struct careful;
+struct raw_txn;
 
 /* A thread of ours that has a reader slot of LMDB's. */
 struct slot {
@@ -67,7 +67,7 @@ struct slot {
 struct txn {
 	MDB_txn *mdb;
 	struct store *store;
-	struct careful *careful; /* reads without LMDB: then the two above are NULL */
+	struct raw_txn *raw; /* reads without LMDB: then the two above are NULL */
 	bool writing;
 	bool live;               /* has a snapshot */
 	bool ended;              /* by reader_end */
@@ -142,58 +142,58 @@ struct store {
 /* --- engine.c --- */
 
 /* Maps LMDB's number to ours. fd says which disk an EIO came from. */
-int engine_error(int fd, int rc);
+int env_error(int fd, int rc);
 
 /* The same, with a sentence: the path, what was tried, LMDB's words. */
-int engine_fail(struct failure *failure, const struct store *store, int rc, const char *what);
+int env_fail(struct failure *failure, const struct store *store, int rc, const char *what);
 
 /* Refuses a user's write: the file is as big as it may become. FULL. */
-int engine_full(const struct store *store, struct failure *failure);
+int env_full(const struct store *store, struct failure *failure);
 
 /* Sets up store->env and the rest of its second block for store->path. */
-int engine_open(struct store *store, bool alone, struct failure *failure);
-void engine_close(struct store *store);
+int env_open(struct store *store, bool alone, struct failure *failure);
+void env_close(struct store *store);
 
 /* Makes the file under a temporary name, filled, and gives it its name. */
-int engine_create(struct store *store, struct failure *failure);
+int env_create(struct store *store, struct failure *failure);
 
 /* Runs options->fill in one transaction on a file in the making, and flushes it: on a
  * store of its own and without a lock file, since no other process knows the file.
  * Messages contain `name` instead of its path. */
 struct temporary;
-int engine_fill(const struct store_options *options, const char *name,
+int env_fill(const struct store_options *options, const char *name,
 	const struct temporary *made, uint64_t page_count, struct failure *failure);
 
 /* After a flush that failed, with the write lock held: sees to it that the last
  * commit is on the disk, and that LMDB's descriptors don't report the old error
  * again. 0 or an errno. */
-int engine_settle(struct store *store);
+int env_settle(struct store *store);
 
 /* The number of the newest meta page. It is one more than store_last_commit while a
  * writer flushes, and after one died there. */
-uint64_t engine_newest_commit(const struct store *store);
+uint64_t env_newest_commit(const struct store *store);
 
 /* The file's pages up to the last one ever used, by whatever process: a few loads. */
-uint64_t engine_page_count(const struct store *store);
+uint64_t env_page_count(const struct store *store);
 
 /* Replaces the map by one that holds the file at its present size. No transaction
  * may be active. Returns LMDB's number; ENOMEM leaves the map as it was, after another
  * failure the store has failed. */
-int engine_grow_map(struct store *store);
+int env_grow_map(struct store *store);
 
 /* Pages in the free list: all, or those that the next write transaction may
  * take; stops counting at `enough`. Returns LMDB's number. */
-int engine_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t *pages);
+int env_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t *pages);
 
 /* Every process's reader slots, and the oldest snapshot (pid 0: nobody's). */
-void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
+void env_scan_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
 	uint32_t *count);
 
 /* --- library.c --- */
 
 /* Refuses the process's LMDB library (STORE) if its files are not those of the
  * lmdb.h that this was built with. Asked before a file is opened or made. */
-int library_check(struct failure *failure);
+int lmdb_version_check(struct failure *failure);
 
 /* --- lock_mutexes.c --- */
 
@@ -288,13 +288,13 @@ void reader_unlimit(struct txn *txn);
 
 /* --- careful.c --- */
 
-int careful_cursor(struct cursor *cursor, struct txn *txn, enum tree tree);
-uint64_t careful_count(const struct txn *txn, enum tree tree);
-uint64_t careful_commit(const struct txn *txn);
+int raw_txn_cursor(struct cursor *cursor, struct txn *txn, enum tree tree);
+uint64_t raw_txn_count(const struct txn *txn, enum tree tree);
+uint64_t raw_txn_commit(const struct txn *txn);
 
 /* The facts of a snapshot that a reader holds. BUSY if a later commit was published
  * before they were read; CORRUPT, STORE. */
-int careful_look(const struct store *store, uint64_t snapshot, struct meta_page *facts,
+int raw_txn_look(const struct store *store, uint64_t snapshot, struct meta_page *facts,
 	struct meta_faults *faults, struct failure *failure);
 
 /* --- rows.c --- */

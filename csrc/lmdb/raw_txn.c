@@ -1,4 +1,4 @@
-/* careful.c - a reader that does without LMDB, for files that may be damaged.
+/* raw_txn.c - a reader that does without LMDB, for files that may be damaged.
  *
  * A file in use is read under a reader of LMDB's, which keeps the pages of its
  * snapshot T, and of later ones, from being used again. T's meta page must be
@@ -7,80 +7,80 @@
  * other meta page may hold T + 1 by then.
  */
 #include "base/memory.h"
+#include "lmdb/internal.h"
 #include "lmdb_file/audit.h"
 #include "lmdb_file/raw_cursor.h"
-#include "sys/lmdb_store.h"
 
 #define PIN_ATTEMPTS 1000
 #define PIN_RETRY_US 200
 
-struct careful {
+struct raw_txn {
 	int fd;
 	struct meta_page facts;
 	struct tree_root trees[TREE_COUNT];
 	uint64_t unread;         /* pages that the disk did not give */
 };
 
-int careful_open(struct txn **out, int fd, const struct meta_page *facts)
+int raw_txn_open(struct txn **out, int fd, const struct meta_page *facts)
 {
 	struct txn *txn = memory_alloc_zeroed(sizeof *txn);
-	struct careful *careful = memory_alloc_zeroed(sizeof *careful);
+	struct raw_txn *raw = memory_alloc_zeroed(sizeof *raw);
 	bool lost[TREE_COUNT];
-	int err = txn && careful ? 0 : ERR_NO_MEMORY;
+	int err = txn && raw ? 0 : ERR_NO_MEMORY;
 
 	*out = NULL;
 	if (!err)
-		err = audit_trees(careful->trees, lost, fd, facts, &careful->unread);
+		err = audit_trees(raw->trees, lost, fd, facts, &raw->unread);
 	if (err) {
-		memory_free(careful);
+		memory_free(raw);
 		memory_free(txn);
 		return err;
 	}
-	careful->fd = fd;
-	careful->facts = *facts;
-	txn->careful = careful;
+	raw->fd = fd;
+	raw->facts = *facts;
+	txn->raw = raw;
 	txn->live = true;
 	*out = txn;
 	return 0;
 }
 
-void careful_close(struct txn *txn)
+void raw_txn_close(struct txn *txn)
 {
 	if (!txn)
 		return;
 	for (int i = 0; i < TREE_COUNT; i++)
 		raw_cursor_close(txn->own[i].raw);
-	memory_free(txn->careful);
+	memory_free(txn->raw);
 	memory_free(txn);
 }
 
-int careful_cursor(struct cursor *cursor, struct txn *txn, enum tree tree)
+int raw_txn_cursor(struct cursor *cursor, struct txn *txn, enum tree tree)
 {
-	struct careful *careful = txn->careful;
+	struct raw_txn *raw = txn->raw;
 
 	cursor->txn = txn;
-	return raw_cursor_open(&cursor->raw, careful->fd, &careful->facts, &careful->trees[tree],
-		&careful->unread);
+	return raw_cursor_open(&cursor->raw, raw->fd, &raw->facts, &raw->trees[tree],
+		&raw->unread);
 }
 
-uint64_t careful_unread(const struct txn *txn)
+uint64_t raw_txn_unread(const struct txn *txn)
 {
-	return txn->careful->unread;
+	return txn->raw->unread;
 }
 
-uint64_t careful_count(const struct txn *txn, enum tree tree)
+uint64_t raw_txn_count(const struct txn *txn, enum tree tree)
 {
-	return txn->careful->trees[tree].rows;
+	return txn->raw->trees[tree].rows;
 }
 
-uint64_t careful_commit(const struct txn *txn)
+uint64_t raw_txn_commit(const struct txn *txn)
 {
-	return txn->careful->facts.commit;
+	return txn->raw->facts.commit;
 }
 
 /* --- under a reader --- */
 
-int careful_look(const struct store *store, uint64_t snapshot, struct meta_page *facts,
+int raw_txn_look(const struct store *store, uint64_t snapshot, struct meta_page *facts,
 	struct meta_faults *faults, struct failure *failure)
 {
 	int err = meta_page_read_of_commit(store->fd, store->path, snapshot, facts, faults,
@@ -92,7 +92,7 @@ int careful_look(const struct store *store, uint64_t snapshot, struct meta_page 
 		" pages to be read", store->path);
 }
 
-int careful_pin(struct txn *pin, int *fd, struct meta_page *facts,
+int raw_txn_pin(struct txn *pin, int *fd, struct meta_page *facts,
 	struct meta_faults *faults, struct failure *failure)
 {
 	const struct store *store = pin->store;
@@ -105,7 +105,7 @@ int careful_pin(struct txn *pin, int *fd, struct meta_page *facts,
 		err = reader_renew(pin, failure);
 		if (err)
 			return err;
-		err = careful_look(store, txn_id(pin), facts, faults, failure);
+		err = raw_txn_look(store, txn_id(pin), facts, faults, failure);
 		if (!err)
 			return 0;
 		reader_reset(pin);

@@ -5,12 +5,12 @@
  * comes out is counted and written to the file here. Shutting the socket ends
  * the call.
  */
-#ifndef SYS_COPY_H
-#define SYS_COPY_H
+#ifndef LMDB_COPY_H
+#define LMDB_COPY_H
 
+#include "lmdb/store.h"
 #include "os/temporary.h"
 #include "os/thread.h"
-#include "sys/store.h"
 
 /* Copies the last commit to the empty file `to`, not flushed. The write lock
  * must be held by the caller and is let go here, as soon as the snapshot is

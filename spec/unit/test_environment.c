@@ -1,4 +1,4 @@
-/* test_engine.c - store.h's files: made whole, opened with care, full. */
+/* test_environment.c - store.h's files: made whole, opened with care, full. */
 #include <glob.h>
 #include <lmdb.h>
 #include <sys/mount.h>

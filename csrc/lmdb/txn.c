@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 
 /* How long a growing map waits for the process's snapshots to end. */
 #define RESIZE_PATIENCE_US 100000
@@ -67,7 +67,7 @@ static int grow_map(struct store *store)
 	pthread_mutex_lock(&store->resize);
 	atomic_store(&store->resizing, true);
 	if (wait_until_none_is_active(store))
-		rc = engine_grow_map(store);
+		rc = env_grow_map(store);
 	atomic_store(&store->resizing, false);
 	pthread_mutex_unlock(&store->resize);
 	return rc;
@@ -164,7 +164,7 @@ int txn_begin_failed(const struct store *store, int rc, struct failure *failure)
 	if (rc == EAGAIN)
 		return fail_as(failure, ERR_NAMESPACE, "%s: a process with our pid, in another"
 			" PID namespace, reads the database", store->path);
-	return engine_fail(failure, store, rc, "no transaction can begin");
+	return env_fail(failure, store, rc, "no transaction can begin");
 }
 
 /* --- readers --- */
@@ -266,7 +266,7 @@ void reader_reset(struct txn *txn)
 
 int reader_verify(const struct txn *txn, struct failure *failure)
 {
-	if (txn->writing || txn->careful || !txn->live ||
+	if (txn->writing || txn->raw || !txn->live ||
 			readers_holds(txn->store, &txn->slot, mdb_txn_id(txn->mdb)))
 		return 0;
 	return fail_as(failure, ERR_STORE, "%s: another program took this process for dead and"
@@ -306,7 +306,7 @@ void reader_close(struct txn *txn)
 
 static void clear_stale_now_and_then(struct store *store)
 {
-	uint64_t pages = engine_page_count(store);
+	uint64_t pages = env_page_count(store);
 
 	if (++store->commits < READER_CHECK_COMMITS &&
 			pages < store->pages_checked + READER_CHECK_PAGES)
@@ -326,7 +326,7 @@ static int settle(struct store *store)
 
 	if ((!unsettled && failures == store->flush_failures) || !store_is_durable(store))
 		return 0;
-	system = engine_settle(store);
+	system = env_settle(store);
 	if (!system) {
 		store->flush_failures = failures;
 		shared_page_settled(store->shared, unsettled);
@@ -349,7 +349,7 @@ int writer_begin(struct txn **out, struct store *store, struct failure *failure)
 	memset(txn, 0, sizeof *txn);
 	rc = settle(store);
 	if (rc)
-		return engine_fail(failure, store, rc, "the last commit can't be flushed");
+		return env_fail(failure, store, rc, "the last commit can't be flushed");
 	err = store_recover_locked(store, failure);
 	if (err)
 		return err;
@@ -412,7 +412,7 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 		shared_page_flush_failed(store->shared);
 	settle(store);
 	/* A row that failed had already poisoned it; that is what to tell. */
-	return engine_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");
+	return env_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");
 }
 
 /* What is written to a file that has lost its name is lost with it, or found under another
@@ -478,7 +478,7 @@ static int find_free_pages(struct txn *txn, uint64_t wanted, bool *found)
 
 	if (txn->free_pages < wanted && !txn->free_counted) {
 		readers_check(txn->store, NULL);
-		rc = engine_free_pages(txn->store, true, enough, &txn->free_pages);
+		rc = env_free_pages(txn->store, true, enough, &txn->free_pages);
 		txn->free_counted = txn->free_pages < enough;
 	}
 	*found = txn->free_pages >= wanted;
@@ -498,23 +498,23 @@ int writer_check_room(struct txn *txn, struct failure *failure)
 
 	if (!store->metas)   /* a file in the making */
 		return 0;
-	used = engine_page_count(store);
+	used = env_page_count(store);
 	used += taken > grace ? taken - grace : 0;
 	if (used < store->max_pages)
 		return 0;
 	rc = find_free_pages(txn, used - store->max_pages + 1, &found);
 	if (rc)
-		return engine_fail(failure, store, rc, "its free pages can't be counted");
+		return env_fail(failure, store, rc, "its free pages can't be counted");
 	if (found)
 		return 0;
-	return engine_full(store, failure);
+	return env_full(store, failure);
 }
 
 /* --- in both --- */
 
 uint64_t txn_id(const struct txn *txn)
 {
-	return txn->careful ? careful_commit(txn) : mdb_txn_id(txn->mdb);
+	return txn->raw ? raw_txn_commit(txn) : mdb_txn_id(txn->mdb);
 }
 
 struct store *txn_store(const struct txn *txn)

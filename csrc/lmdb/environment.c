@@ -1,4 +1,4 @@
-/* engine.c - LMDB's environment for one file: made whole, opened with care.
+/* environment.c - LMDB's environment for one file: made whole, opened with care.
  *
  * A file is made under a temporary name and renamed when all of it is on the
  * disk: a crash leaves no file or a whole one, and perhaps the temporary one,
@@ -14,12 +14,12 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "lmdb/internal.h"
 #include "lmdb_file/audit.h"
 #include "os/address_space.h"
 #include "os/fd_links.h"
 #include "os/file_system.h"
 #include "os/temporary.h"
-#include "sys/lmdb_store.h"
 
 /* LMDB says so itself: an open may fail while another process closes. */
 #define OPEN_ATTEMPTS 10
@@ -35,7 +35,7 @@
 
 /* --- errors --- */
 
-int engine_error(int fd, int rc)
+int env_error(int fd, int rc)
 {
 	switch (rc) {
 	case 0:
@@ -69,9 +69,9 @@ static int fail_slots_busy(struct failure *failure, const struct store *store)
 	return ERR_BUSY;
 }
 
-int engine_fail(struct failure *failure, const struct store *store, int rc, const char *what)
+int env_fail(struct failure *failure, const struct store *store, int rc, const char *what)
 {
-	int err = engine_error(store->fd, rc);
+	int err = env_error(store->fd, rc);
 
 	if (rc == STORE_SLOTS_BUSY)
 		return fail_slots_busy(failure, store);
@@ -91,7 +91,7 @@ int engine_fail(struct failure *failure, const struct store *store, int rc, cons
 	return err;
 }
 
-int engine_full(const struct store *store, struct failure *failure)
+int env_full(const struct store *store, struct failure *failure)
 {
 	uint64_t limit = atomic_load(&store->limit_bytes);
 	bool is_cut = limit < store->options.max_bytes;
@@ -200,7 +200,7 @@ static int open_by_descriptor(struct store *store, int fd, const char *path, uns
 		return fail_as(failure, ERR_BUSY,
 			"%s: a program with another version of LMDB, whose"
 			" lock file has another format, has the database open", path);
-	return rc ? engine_fail(failure, store, rc, "can't be opened") : 0;
+	return rc ? env_fail(failure, store, rc, "can't be opened") : 0;
 }
 
 static int environment_open(struct store *store, int fd, const char *path, uint64_t page_count,
@@ -210,7 +210,7 @@ static int environment_open(struct store *store, int fd, const char *path, uint6
 	int rc = mdb_env_create(&store->env);
 
 	if (rc)
-		return engine_fail(failure, store, rc, "can't be opened");
+		return env_fail(failure, store, rc, "can't be opened");
 	mdb_env_set_maxreaders(store->env, STORE_READERS);
 	mdb_env_set_maxdbs(store->env, TREE_COUNT);
 	err = set_map(store, page_count, failure);
@@ -311,10 +311,10 @@ static int open_trees_of_file(struct store *store, struct failure *failure)
 		if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE)
 			return fail_as(failure, ERR_NOT_DATABASE,
 				"%s: is an LMDB file, but not a tidetable database", store->path);
-		return engine_fail(failure, store, rc, "can't be read");
+		return env_fail(failure, store, rc, "can't be read");
 	}
 	rc = mdb_txn_commit(mdb);
-	return rc ? engine_fail(failure, store, rc, "can't be read") : 0;
+	return rc ? env_fail(failure, store, rc, "can't be read") : 0;
 }
 
 /* --- opening --- */
@@ -422,7 +422,7 @@ static int check_same_file(struct store *store, struct failure *failure)
 	return err;
 }
 
-/* Opens the lock file unless engine_create has done so. */
+/* Opens the lock file unless env_create has done so. */
 static int open_lock(struct store *store, bool alone, struct failure *failure)
 {
 	char path[PATH_MAX + FILE_SUFFIX_MAX];
@@ -468,7 +468,7 @@ static void clear_stale(struct store *store)
 		atomic_store(&store->cleared, (uint32_t)count);
 }
 
-int engine_open(struct store *store, bool alone, struct failure *failure)
+int env_open(struct store *store, bool alone, struct failure *failure)
 {
 	struct meta_page pages = { 0 };
 	unsigned flags = durability_flags(&store->options);
@@ -500,11 +500,11 @@ int engine_open(struct store *store, bool alone, struct failure *failure)
 	if (!err)
 		clear_stale(store);
 	if (err)
-		engine_close(store);
+		env_close(store);
 	return err;
 }
 
-void engine_close(struct store *store)
+void env_close(struct store *store)
 {
 	if (store->metas)
 		munmap((void *)(uintptr_t)store->metas, 2 * (size_t)store->page_bytes);
@@ -528,7 +528,7 @@ static int fill(struct store *store, struct failure *failure)
 	int rc = mdb_txn_begin(store->env, NULL, 0, &txn->mdb);
 
 	if (rc)
-		return engine_fail(failure, store, rc, "can't be created");
+		return env_fail(failure, store, rc, "can't be created");
 	txn->store = store;
 	txn->writing = txn->live = true;
 	rc = open_trees(store, txn->mdb, MDB_CREATE);
@@ -539,10 +539,10 @@ static int fill(struct store *store, struct failure *failure)
 	else
 		rc = mdb_txn_commit(txn->mdb);
 	memset(txn, 0, sizeof *txn);
-	return rc ? engine_fail(failure, store, rc, "can't be created") : err;
+	return rc ? env_fail(failure, store, rc, "can't be created") : err;
 }
 
-int engine_fill(const struct store_options *options, const char *name,
+int env_fill(const struct store_options *options, const char *name,
 	const struct temporary *made, uint64_t page_count, struct failure *failure)
 {
 	struct store *maker = memory_alloc_zeroed(sizeof *maker);
@@ -564,13 +564,13 @@ int engine_fill(const struct store_options *options, const char *name,
 	}
 	rc = err || options->in_memory ? 0 : mdb_env_sync(maker->env, 1);
 	if (rc)
-		err = engine_fail(failure, maker, rc, "can't be flushed");
-	engine_close(maker);
+		err = env_fail(failure, maker, rc, "can't be flushed");
+	env_close(maker);
 	memory_free(maker);
 	return err;
 }
 
-int engine_create(struct store *store, struct failure *failure)
+int env_create(struct store *store, struct failure *failure)
 {
 	struct temporary made;
 	struct file_facts file;
@@ -581,7 +581,7 @@ int engine_create(struct store *store, struct failure *failure)
 		err = temporary_make(&made, store->path, failure);
 	if (err)
 		return err;
-	err = engine_fill(&store->options, store->path, &made, 2, failure);
+	err = env_fill(&store->options, store->path, &made, 2, failure);
 	shared_page_set_named(store->shared, 0);      /* the inode may be one that was used before */
 	if (!err)
 		err = temporary_publish(&made, store->path, false, failure);
@@ -618,7 +618,7 @@ static int rewrite_metas(const struct store *store)
  * the next flush, or the next write to one with O_DSYNC. LMDB has two. An old error
  * that came with its next meta page would make it give up, although the page is on
  * the disk. So both are made to report it here: what they report twice is new. */
-int engine_settle(struct store *store)
+int env_settle(struct store *store)
 {
 	int system = rewrite_metas(store);
 
@@ -642,10 +642,10 @@ static uint64_t meta_word(const struct store *store, unsigned page, size_t at)
 uint64_t store_last_commit(const struct store *store)
 {
 	return store->published ? atomic_load_explicit(store->published, memory_order_acquire)
-		: engine_newest_commit(store);
+		: env_newest_commit(store);
 }
 
-uint64_t engine_newest_commit(const struct store *store)
+uint64_t env_newest_commit(const struct store *store)
 {
 	uint64_t even = meta_word(store, 0, META_PAGE_COMMIT_AT);
 	uint64_t odd = meta_word(store, 1, META_PAGE_COMMIT_AT);
@@ -662,14 +662,14 @@ static uint64_t last_word(const struct store *store, size_t at)
 	return meta_word(store, odd > even, at);
 }
 
-uint64_t engine_page_count(const struct store *store)
+uint64_t env_page_count(const struct store *store)
 {
 	return last_word(store, META_PAGE_LAST_PAGE_AT) + 1;
 }
 
 /* Another process has let the file grow. The map gets the size that the file says, so
  * that it need not be replaced again soon, or what there is room for. */
-int engine_grow_map(struct store *store)
+int env_grow_map(struct store *store)
 {
 	MDB_envinfo info;
 	uint64_t map_bytes;
@@ -677,7 +677,7 @@ int engine_grow_map(struct store *store)
 
 	if (rc)
 		return rc;
-	map_bytes = choose_map(store, engine_page_count(store),
+	map_bytes = choose_map(store, env_page_count(store),
 		last_word(store, META_PAGE_MAP_SIZE_AT), info.me_mapsize);
 	if (!map_bytes)
 		return ENOMEM;
@@ -712,7 +712,7 @@ static int survey_line(const char *line, void *context)
 	return 0;
 }
 
-void engine_survey_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
+void env_scan_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
 	uint32_t *count)
 {
 	struct reader_survey audit = { 0 };
@@ -753,7 +753,7 @@ static int sum_free_pages(MDB_txn *mdb, uint64_t before, uint64_t enough, uint64
 	return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-int engine_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t *pages)
+int env_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t *pages)
 {
 	uint64_t before = UINT64_MAX;
 	struct slot slot;
@@ -768,7 +768,7 @@ int engine_free_pages(struct store *store, bool reusable, uint64_t enough, uint6
 	if (!rc) {
 		if (reusable) {
 			before = mdb_txn_id(mdb);
-			engine_survey_readers(store, &oldest, &pid, &count);
+			env_scan_readers(store, &oldest, &pid, &count);
 			if (pid && oldest < before)
 				before = oldest;
 		}

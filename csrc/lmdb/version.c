@@ -1,13 +1,13 @@
-/* library.c - the version of LMDB that the process has loaded.
+/* version.c - the version of LMDB that the process has loaded.
  *
  * It need not be that of lmdb.h: the system may have got another one since, and
  * LD_LIBRARY_PATH or the program may bring its own. Versions 0.9.24 to 0.9.69
  * are interchangeable. LMDB 1.0 keeps the functions' names and changes the file
  * (lmdb_file/layout.h), so it would write files that nothing here can read.
  */
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 
-int library_check(struct failure *failure)
+int lmdb_version_check(struct failure *failure)
 {
 	int major = 0, minor = 0, patch = 0;
 

@@ -1,7 +1,7 @@
-/* test_limit.c - store.h's readers with a time limit: who releases them, and when. */
+/* test_reader_deadline.c - store.h's readers with a time limit: who releases them, and when. */
 #include <pthread.h>
 
-#include "sys/lmdb_store.h"
+#include "lmdb/internal.h"
 #include "unit/stores.h"
 
 static struct failure failure;

@@ -1,5 +1,5 @@
-/* test_library.c - library_check: which versions of LMDB are refused, and when. */
-#include "sys/lmdb_store.h"
+/* test_version.c - lmdb_version_check: which versions of LMDB are refused, and when. */
+#include "lmdb/internal.h"
 #include "unit/stores.h"
 
 static struct failure failure;
@@ -29,7 +29,7 @@ static void load(int major, int minor, int patch)
 static void expect_known(int patch)
 {
 	load(0, 9, patch);
-	CHECK_EQUAL_INT(library_check(&failure), 0);
+	CHECK_EQUAL_INT(lmdb_version_check(&failure), 0);
 }
 
 static void expect_refused(int major, int minor, int patch, const char *why)
@@ -39,7 +39,7 @@ static void expect_refused(int major, int minor, int patch, const char *why)
 	load(major, minor, patch);
 	snprintf(version, sizeof version, "%d.%d.%d", major, minor, patch);
 	failure = (struct failure){ 0 };
-	CHECK_EQUAL_INT(library_check(&failure), ERR_STORE);
+	CHECK_EQUAL_INT(lmdb_version_check(&failure), ERR_STORE);
 	CHECK(strstr(failure.message, version) != NULL);
 	CHECK(strstr(failure.message, why) != NULL);
 }

@@ -1,4 +1,4 @@
-/* test_careful.c - reading without LMDB, under a reader that keeps the snapshot. */
+/* test_raw_txn.c - reading without LMDB, under a reader that keeps the snapshot. */
 #include "lmdb_file/audit.h"
 #include "unit/stores.h"
 
@@ -97,16 +97,16 @@ static void a_pinned_snapshot_stays(struct store *store, unsigned rounds)
 		struct txn *txn;
 		int fd;
 
-		MUST(careful_pin(pin, &fd, &facts, &faults, &failure), failure);
+		MUST(raw_txn_pin(pin, &fd, &facts, &faults, &failure), failure);
 		CHECK(!faults.metas[0] && !faults.metas[1]);
-		CHECK_EQUAL_INT(careful_open(&txn, fd, &facts), 0);
+		CHECK_EQUAL_INT(raw_txn_open(&txn, fd, &facts), 0);
 		CHECK_EQUAL_UINT(sum(txn), TOTAL);
 		usleep(2000);
 		CHECK_EQUAL_INT(audit_file(&audit, fd, &facts, &told), 0);
 		CHECK_EQUAL_UINT(audit.pages_leaked, 0);
 		CHECK_EQUAL_UINT(sum(txn), TOTAL);
 		moved += store_last_commit(store) - facts.commit;
-		careful_close(txn);
+		raw_txn_close(txn);
 		reader_reset(pin);
 	}
 	CHECK(moved > rounds);

@@ -6,8 +6,8 @@
  * the map: good until its next write, or until it ends. Nothing here calls
  * back; nothing here knows what the bytes mean.
  */
-#ifndef SYS_STORE_H
-#define SYS_STORE_H
+#ifndef LMDB_STORE_H
+#define LMDB_STORE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -102,7 +102,7 @@ void store_note_time(struct store *store, uint64_t elapsed_ms);
  * taken now has. Compare it with txn_id of a snapshot. One load. */
 uint64_t store_last_commit(const struct store *store);
 
-/* Publishes the commit of a writer that was killed before it did so (sys/recovery.c).
+/* Publishes the commit of a writer that was killed before it did so (lmdb/recovery.c).
  * Returns 0 if there is none or its writer lives, which is asked at most every 10 ms.
  * BUSY: a read-only store can't; STORE: the commit can't be flushed; CORRUPT. Call it
  * before a decision to wait; reader_renew and writer_begin do it themselves. */
@@ -185,17 +185,17 @@ struct meta_page;
  * is CORRUPT; the next MOVE_NEXT goes on behind it. What a cursor lends is good
  * until it moves, and txn_get lends until the next one in the same tree.
  * NO_MEMORY. */
-int careful_open(struct txn **txn, int fd, const struct meta_page *facts);
-void careful_close(struct txn *txn);          /* NULL is fine */
+int raw_txn_open(struct txn **txn, int fd, const struct meta_page *facts);
+void raw_txn_close(struct txn *txn);          /* NULL is fine */
 
 /* Times that it was CORRUPT because the disk did not give a page. */
-uint64_t careful_unread(const struct txn *txn);
+uint64_t raw_txn_unread(const struct txn *txn);
 
 /* The facts of the newest snapshot of a file that is in use, which `pin` (a
  * reader, renewed here) keeps from being used again, and the descriptor to read
  * it through. CORRUPT; BUSY: others commit too fast; STORE. */
 struct meta_faults;
-int careful_pin(struct txn *pin, int *fd, struct meta_page *facts,
+int raw_txn_pin(struct txn *pin, int *fd, struct meta_page *facts,
 	struct meta_faults *faults, struct failure *failure);
 
 /* --- writing --- */
