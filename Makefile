@@ -443,9 +443,9 @@ $(OUT)/unit/%: $(OBJ)/spec/unit/%.o $(CORE)
 	$(call link,$(EXPORT) $(WRAPPED:%=-Wl,--wrap=%))
 
 # Calls of the store that this test lets fail.
-STORE_CALLS = txn_get txn_put txn_put_room txn_insert_room txn_append_room txn_delete txn_count \
+STORE_CALLS = txn_get txn_put txn_put_reserve txn_insert_reserve txn_append_reserve txn_delete txn_count \
 	txn_cursor cursor_open cursor_move cursor_delete reader_open reader_renew writer_begin \
-	writer_commit writer_check_room store_usage store_clear_stale
+	writer_commit writer_check_space store_usage store_clear_stale
 $(OUT)/unit/fault_tide_store: WRAPPED = $(STORE_CALLS)
 $(OUT)/unit/test_lock_mutexes: WRAPPED = mdb_env_close
 

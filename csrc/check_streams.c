@@ -55,9 +55,9 @@ static bool agrees(const struct stream_walk *walk, struct slice image, const str
 static int key_of_record(struct key *key, const struct check *check,
 	const struct stream_row *row, const struct record *record)
 {
-	uint8_t room[KEY_ATTRIBUTES_MAX];
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
 	struct slice keys;
-	int err = record_keys(&keys, record, &row->schema, room);
+	int err = record_keys(&keys, record, &row->schema, buf);
 
 	return err ? err : key_of_key(key, row->table, &row->schema, keys, check->stamp.secret);
 }

@@ -102,7 +102,7 @@ void snapshot_leave(const struct tide_snapshot *snapshot);
 /* The table as this snapshot has it: in the catalog, or in room when that is of
  * another time. */
 int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
-	struct tide_table *table, struct table *room, const struct table **found,
+	struct tide_table *table, struct table *buf, const struct table **found,
 	struct failure *failure);
 
 #endif

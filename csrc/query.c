@@ -71,8 +71,8 @@ static int start_at(struct tide_query *query, struct tide *tide, struct tide_tab
 	const struct tide_query_spec *spec, struct failure *failure)
 {
 	const struct table *found;
-	struct table room;
-	int err = tide_find_at(tide, spec->snapshot, table, &room, &found, failure);
+	struct table buf;
+	int err = tide_find_at(tide, spec->snapshot, table, &buf, &found, failure);
 
 	if (!err)
 		err = start_range(query, tide, found, spec, failure);
@@ -137,8 +137,8 @@ static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,
 {
 	const struct tide_snapshot *snapshot = query->snapshot;
 	const struct table *found;
-	struct table room;
-	int err = tide_find_at(tide, snapshot, &query->table, &room, &found, failure);
+	struct table buf;
+	int err = tide_find_at(tide, snapshot, &query->table, &buf, &found, failure);
 	int lost;
 
 	if (!err)

@@ -87,7 +87,7 @@ uint64_t tide_last_commit(const struct tide *tide)
 /* --- tables and items as it has them --- */
 
 int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
-	struct tide_table *table, struct table *room, const struct table **found,
+	struct tide_table *table, struct table *buf, const struct table **found,
 	struct failure *failure)
 {
 	int err;
@@ -99,9 +99,9 @@ int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	err = snapshot_enter(snapshot, failure);
 	if (err)
 		return err;
-	err = catalog_read_table(snapshot->reader, slice_of(table->name, table->len), room);
+	err = catalog_read_table(snapshot->reader, slice_of(table->name, table->len), buf);
 	snapshot_leave(snapshot);
-	*found = room;
+	*found = buf;
 	if (err == END)
 		return fail_as(failure, ERR_NOT_FOUND,
 			"Requested resource not found: Table: %s not found", table->name);
@@ -111,9 +111,9 @@ int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
 int tide_describe_table_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct table_row *row, struct failure *failure)
 {
-	struct table room;
+	struct table buf;
 	const struct table *found;
-	int err = tide_find_at(tide, snapshot, table, &room, &found, failure);
+	int err = tide_find_at(tide, snapshot, table, &buf, &found, failure);
 
 	if (!err)
 		*row = found->row;
@@ -135,9 +135,9 @@ int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct slice item, bool is_key, struct key *key,
 	struct failure *failure)
 {
-	struct table room;
+	struct table buf;
 	const struct table *found;
-	int err = tide_find_at(tide, snapshot, table, &room, &found, failure);
+	int err = tide_find_at(tide, snapshot, table, &buf, &found, failure);
 
 	return err ? err : key_of(tide, found, item, is_key, key, failure);
 }
@@ -159,10 +159,10 @@ int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct slice item, struct buffer *out, uint64_t *sequence,
 	struct failure *failure)
 {
-	struct table room;
+	struct table buf;
 	const struct table *found;
 	struct stored stored;
-	int err = tide_find_at(tide, snapshot, table, &room, &found, failure);
+	int err = tide_find_at(tide, snapshot, table, &buf, &found, failure);
 	int lost;
 
 	*sequence = 0;

@@ -50,10 +50,10 @@ size_t set_varint(uint8_t *p, uint64_t n)
 
 void buffer_put_varint(struct buffer *buffer, uint64_t n)
 {
-	uint8_t *room = buffer_room(buffer, VARINT_MAX);
+	uint8_t *buf = buffer_reserve(buffer, VARINT_MAX);
 
-	if (room)
-		buffer->len += set_varint(room, n);
+	if (buf)
+		buffer->len += set_varint(buf, n);
 }
 
 void buffer_put_counted(struct buffer *buffer, struct slice slice)

@@ -165,12 +165,12 @@ static inline void set_u64(uint8_t *p, uint64_t n)
 
 /* --- buffer --- */
 
-/* The same as buffer_room, where there is no room yet. */
+/* The same as buffer_reserve, where there is no room yet. */
 uint8_t *buffer_grow(struct buffer *buffer, size_t more);
 
 /* Makes room for `more` bytes behind what is there; returns where they go, or
  * NULL with the failure kept. The caller adds to len what it has written. */
-static inline uint8_t *buffer_room(struct buffer *buffer, size_t more)
+static inline uint8_t *buffer_reserve(struct buffer *buffer, size_t more)
 {
 	if (!buffer->err && buffer->data && more <= buffer->cap - buffer->len)
 		return buffer->data + buffer->len;
@@ -199,10 +199,10 @@ static inline struct slice buffer_slice(const struct buffer *buffer)
 
 static inline void buffer_put(struct buffer *buffer, const void *data, size_t len)
 {
-	uint8_t *room = buffer_room(buffer, len);
+	uint8_t *buf = buffer_reserve(buffer, len);
 
-	if (room && len) {
-		memcpy(room, data, len);
+	if (buf && len) {
+		memcpy(buf, data, len);
 		buffer->len += len;
 	}
 }
@@ -214,40 +214,40 @@ static inline void buffer_put_slice(struct buffer *buffer, struct slice slice)
 
 static inline void buffer_put_u8(struct buffer *buffer, uint8_t n)
 {
-	uint8_t *room = buffer_room(buffer, 1);
+	uint8_t *buf = buffer_reserve(buffer, 1);
 
-	if (room) {
-		*room = n;
+	if (buf) {
+		*buf = n;
 		buffer->len += 1;
 	}
 }
 
 static inline void buffer_put_u16(struct buffer *buffer, uint16_t n)
 {
-	uint8_t *room = buffer_room(buffer, sizeof n);
+	uint8_t *buf = buffer_reserve(buffer, sizeof n);
 
-	if (room) {
-		set_u16(room, n);
+	if (buf) {
+		set_u16(buf, n);
 		buffer->len += sizeof n;
 	}
 }
 
 static inline void buffer_put_u32(struct buffer *buffer, uint32_t n)
 {
-	uint8_t *room = buffer_room(buffer, sizeof n);
+	uint8_t *buf = buffer_reserve(buffer, sizeof n);
 
-	if (room) {
-		set_u32(room, n);
+	if (buf) {
+		set_u32(buf, n);
 		buffer->len += sizeof n;
 	}
 }
 
 static inline void buffer_put_u64(struct buffer *buffer, uint64_t n)
 {
-	uint8_t *room = buffer_room(buffer, sizeof n);
+	uint8_t *buf = buffer_reserve(buffer, sizeof n);
 
-	if (room) {
-		set_u64(room, n);
+	if (buf) {
+		set_u64(buf, n);
 		buffer->len += sizeof n;
 	}
 }

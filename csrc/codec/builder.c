@@ -45,15 +45,15 @@ static inline bool charge(struct builder *builder, size_t size)
 
 static uint8_t *more_room(struct builder *builder, size_t len)
 {
-	uint8_t *room = buffer_room(&builder->bytes, len);
+	uint8_t *buf = buffer_reserve(&builder->bytes, len);
 
-	if (!room)
+	if (!buf)
 		give_up(builder, builder->bytes.err);
-	return room;
+	return buf;
 }
 
 /* Asked for at each value, so the common case is here. */
-static inline uint8_t *room_for(struct builder *builder, size_t len)
+static inline uint8_t *reserve(struct builder *builder, size_t len)
 {
 	if (len > builder->bytes.cap - builder->bytes.len)
 		return more_room(builder, len);
@@ -167,14 +167,14 @@ static inline void put_known_name(struct builder *builder, size_t len)
 	struct builder_frame *frame = &builder->frames[0];
 	const struct builder_name *known = &builder->known.names[frame->count];
 	struct builder_entry *entry = &builder->entries[frame->count];
-	uint8_t *room;
+	uint8_t *buf;
 
 	if (!charge(builder, len))
 		return;
-	room = room_for(builder, sizeof known->bytes);
-	if (!room)
+	buf = reserve(builder, sizeof known->bytes);
+	if (!buf)
 		return;
-	memcpy(room, known->bytes, sizeof known->bytes);
+	memcpy(buf, known->bytes, sizeof known->bytes);
 	entry->prefix = known->prefix;
 	entry->start = (uint32_t)builder->bytes.len;
 	entry->name_start = entry->start + 1;
@@ -296,7 +296,7 @@ static void move_entries(struct builder *builder, const struct builder_entry *en
 	uint8_t *to;
 
 	buffer_clear(&builder->scratch);
-	to = buffer_room(&builder->scratch, len);
+	to = buffer_reserve(&builder->scratch, len);
 	if (!to) {
 		give_up(builder, ERR_NO_MEMORY);
 		return;
@@ -355,7 +355,7 @@ void builder_start(struct builder *builder)
 	builder->size_max = ITEM_MAX_BYTES;
 	builder->err = 0;
 	builder->as_known = true;
-	if (room_for(builder, 1))
+	if (reserve(builder, 1))
 		start_frame(builder, TYPE_M);
 }
 
@@ -375,7 +375,7 @@ static void put_count(struct builder *builder, const struct builder_frame *frame
 	size_t len = builder->bytes.len - frame->body - 1;
 	uint8_t *body;
 
-	if (!room_for(builder, width - 1))
+	if (!reserve(builder, width - 1))
 		return;
 	body = builder->bytes.data + frame->body;
 	if (width > 1)
@@ -429,7 +429,7 @@ static inline uint8_t *put_name(uint8_t *to, struct slice name, uint64_t prefix)
 SELDOM static void put_new_name(struct builder *builder, struct slice name, uint64_t prefix)
 {
 	size_t start = builder->bytes.len;
-	uint8_t *room;
+	uint8_t *buf;
 
 	assert(builder->err || open_frame(builder)->type == TYPE_M);
 
@@ -440,10 +440,10 @@ SELDOM static void put_new_name(struct builder *builder, struct slice name, uint
 	/* a map below the item counts one more for each attribute */
 	if (!charge(builder, name.len + (builder->depth > 0)))
 		return;
-	room = room_for(builder, VARINT_MAX + name.len);
-	if (!room)
+	buf = reserve(builder, VARINT_MAX + name.len);
+	if (!buf)
 		return;
-	written_to(builder, put_name(put_varint(room, name.len), name, prefix));
+	written_to(builder, put_name(put_varint(buf, name.len), name, prefix));
 	add_entry(builder, start, name.len, prefix);
 }
 
@@ -463,7 +463,7 @@ void builder_name(struct builder *builder, struct slice name)
 
 /* Charges for a value and makes room; NULL after a failure. A list counts its
  * members and one byte more for each. */
-static inline uint8_t *begin_value(struct builder *builder, size_t size, size_t room)
+static inline uint8_t *begin_value(struct builder *builder, size_t size, size_t space)
 {
 	struct builder_frame *frame = open_frame(builder);
 	size_t in_list = frame->type == TYPE_L;
@@ -471,20 +471,20 @@ static inline uint8_t *begin_value(struct builder *builder, size_t size, size_t 
 	if (!charge(builder, size + in_list))
 		return NULL;
 	frame->count += (uint32_t)in_list;
-	return room_for(builder, room);
+	return reserve(builder, space);
 }
 
 static void put_text(struct builder *builder, enum type type, struct slice text)
 {
 	bool in_set = type_is_set(open_frame(builder)->type);
 	size_t start = builder->bytes.len;
-	uint8_t *room = begin_value(builder, text.len, 1 + VARINT_MAX + text.len);
+	uint8_t *buf = begin_value(builder, text.len, 1 + VARINT_MAX + text.len);
 
-	if (!room)
+	if (!buf)
 		return;
 	if (!in_set)
-		*room++ = (uint8_t)type;
-	written_to(builder, slice_write(put_varint(room, text.len), text));
+		*buf++ = (uint8_t)type;
+	written_to(builder, slice_write(put_varint(buf, text.len), text));
 	if (in_set)
 		add_entry(builder, start, text.len, prefix_of(text));
 }
@@ -505,26 +505,26 @@ void builder_number(struct builder *builder, struct slice number)
 {
 	bool in_set = type_is_set(open_frame(builder)->type);
 	size_t start = builder->bytes.len;
-	uint8_t *room = begin_value(builder, number_size(number), 1 + number.len);
+	uint8_t *buf = begin_value(builder, number_size(number), 1 + number.len);
 
-	if (!room)
+	if (!buf)
 		return;
 	if (!in_set)
-		*room++ = TYPE_N;
-	written_to(builder, slice_write(room, number));
+		*buf++ = TYPE_N;
+	written_to(builder, slice_write(buf, number));
 	if (in_set)
 		add_entry(builder, start, number.len, prefix_of(number));
 }
 
 static void put_plain(struct builder *builder, enum type type)
 {
-	uint8_t *room = begin_value(builder, 1, 1);
+	uint8_t *buf = begin_value(builder, 1, 1);
 
 	assert(builder->err || !type_is_set(open_frame(builder)->type));
 
-	if (!room)
+	if (!buf)
 		return;
-	*room = (uint8_t)type;
+	*buf = (uint8_t)type;
 	builder->bytes.len++;
 }
 
@@ -540,17 +540,17 @@ void builder_null(struct builder *builder)
 
 void builder_open(struct builder *builder, enum type type)
 {
-	uint8_t *room;
+	uint8_t *buf;
 
 	assert(type >= TYPE_M && type <= TYPE_BS);
 	assert(builder->err || !type_is_set(open_frame(builder)->type));
 
 	if (!type_is_set(type) && builder->depth >= VALUE_MAX_DEPTH)
 		give_up(builder, ERR_TOO_DEEP);
-	room = begin_value(builder, type_is_set(type) ? 0 : 3, HEAD_BYTES + 1);
-	if (!room)
+	buf = begin_value(builder, type_is_set(type) ? 0 : 3, HEAD_BYTES + 1);
+	if (!buf)
 		return;
-	*room = (uint8_t)type;
+	*buf = (uint8_t)type;
 	builder->bytes.len += HEAD_BYTES;
 	builder->depth++;
 	start_frame(builder, type);
@@ -576,23 +576,23 @@ void builder_close(struct builder *builder)
 static void put_container(struct builder *builder, const struct value *value)
 {
 	struct slice bytes = value->bytes;
-	uint8_t *room, *body;
+	uint8_t *buf, *body;
 
 	assert(builder->err || !type_is_set(open_frame(builder)->type));
 
 	if (builder->depth + value_levels(value) > VALUE_MAX_DEPTH)
 		give_up(builder, ERR_TOO_DEEP);
-	room = begin_value(builder, value_size(value), HEAD_BYTES + VARINT_MAX + bytes.len);
-	if (!room)
+	buf = begin_value(builder, value_size(value), HEAD_BYTES + VARINT_MAX + bytes.len);
+	if (!buf)
 		return;
-	*room = (uint8_t)value->type;
-	body = room + HEAD_BYTES;
+	*buf = (uint8_t)value->type;
+	body = buf + HEAD_BYTES;
 	/* a map's bytes begin with its count, a list's and a set's don't */
 	if (value->type == TYPE_M)
 		written_to(builder, slice_write(body, bytes));
 	else
 		written_to(builder, slice_write(put_varint(body, value->count), bytes));
-	set_u32(room + 1, (uint32_t)(builder->bytes.data + builder->bytes.len - body));
+	set_u32(buf + 1, (uint32_t)(builder->bytes.data + builder->bytes.len - body));
 }
 
 void builder_value(struct builder *builder, const struct value *value)

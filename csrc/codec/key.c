@@ -32,15 +32,15 @@ static uint8_t *put_escaped(uint8_t *p, struct slice bytes)
 
 /* Writes bytes so that their end shows, at p, in at most `room` bytes. Returns
  * how many it took; 0 if the room is too small. */
-static size_t put_ended(uint8_t *p, size_t room, struct slice bytes)
+static size_t put_ended(uint8_t *p, size_t space, struct slice bytes)
 {
 	uint8_t *end = p + bytes.len;
 
-	if (bytes.len + 2 > room)
+	if (bytes.len + 2 > space)
 		return 0;
 	if (!memchr(bytes.data, 0, bytes.len))
 		memcpy(p, bytes.data, bytes.len);
-	else if (bytes.len + count_zeros(bytes) + 2 <= room)
+	else if (bytes.len + count_zeros(bytes) + 2 <= space)
 		end = put_escaped(p, bytes);
 	else
 		return 0;
@@ -171,7 +171,7 @@ int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
 
 /* In the item they are canonical and in order, so their bytes are copied. */
 int key_put_attributes(struct slice *body, const struct key_values *values,
-	uint8_t room[KEY_ATTRIBUTES_MAX])
+	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {
 	struct slice first = values->partition_bytes, second = values->sort_bytes;
 
@@ -181,9 +181,9 @@ int key_put_attributes(struct slice *body, const struct key_values *values,
 		first = values->sort_bytes;
 		second = values->partition_bytes;
 	}
-	room[0] = second.len > 0 ? 2 : 1;
-	slice_write(slice_write(room + 1, first), second);
-	*body = slice_of(room, 1 + first.len + second.len);
+	buf[0] = second.len > 0 ? 2 : 1;
+	slice_write(slice_write(buf + 1, first), second);
+	*body = slice_of(buf, 1 + first.len + second.len);
 	return 0;
 }
 

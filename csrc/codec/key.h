@@ -90,7 +90,7 @@ int key_of_values(struct key *key, uint32_t table, const struct key_schema *sche
 
 /* What key_find has found, as a map body in room: CORRUPT where it is longer than keys are. */
 int key_put_attributes(struct slice *body, const struct key_values *values,
-	uint8_t room[KEY_ATTRIBUTES_MAX]);
+	uint8_t buf[KEY_ATTRIBUTES_MAX]);
 
 /* The key of an item: KEY_MISSING besides what key_of_values says. */
 int key_of_item(struct key *key, uint32_t table, const struct key_schema *schema,

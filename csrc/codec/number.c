@@ -90,7 +90,7 @@ static void encode_short(struct number *number, bool negative, uint64_t n, int e
 /* Encodes n x 100^exponent. */
 static void encode(struct number *number, bool negative, uint64_t n, int exponent)
 {
-	uint8_t flip = negative ? 0xff : 0, room[10], *at = room + sizeof room;
+	uint8_t flip = negative ? 0xff : 0, buf[10], *at = buf + sizeof buf;
 	unsigned head, count;
 
 	if (n == 0) {
@@ -105,8 +105,8 @@ static void encode(struct number *number, bool negative, uint64_t n, int exponen
 		exponent++;
 	for (; n; n /= 100)
 		*--at = (uint8_t)(n % 100 * 2 + 1) ^ flip;
-	room[sizeof room - 1] ^= 1;
-	count = (unsigned)(room + sizeof room - at);
+	buf[sizeof buf - 1] ^= 1;
+	count = (unsigned)(buf + sizeof buf - at);
 	head = set_head(number->bytes, exponent + (int)count, flip);
 	memcpy(number->bytes + head, at, count);
 	number->len = (uint8_t)(head + count);

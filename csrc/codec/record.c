@@ -18,7 +18,7 @@ const char *event_name(uint8_t event)
 /* --- keys and size --- */
 
 int record_keys(struct slice *keys, const struct record *record,
-	const struct key_schema *schema, uint8_t room[KEY_ATTRIBUTES_MAX])
+	const struct key_schema *schema, uint8_t buf[KEY_ATTRIBUTES_MAX])
 {
 	struct key_values values;
 	int err;
@@ -27,7 +27,7 @@ int record_keys(struct slice *keys, const struct record *record,
 	if (keys->len > 0)
 		return 0;
 	err = key_find(&values, schema, record->new_image);
-	return err ? err : key_put_attributes(keys, &values, room);
+	return err ? err : key_put_attributes(keys, &values, buf);
 }
 
 static size_t image_size(struct slice image)

@@ -89,7 +89,7 @@ static inline size_t record_len(const struct record *record)
 /* The key attributes as a map body, as they are kept or out of the new image; then
  * they are put together in `room`. KEY_MISSING, CORRUPT. */
 int record_keys(struct slice *keys, const struct record *record,
-	const struct key_schema *schema, uint8_t room[KEY_ATTRIBUTES_MAX]);
+	const struct key_schema *schema, uint8_t buf[KEY_ATTRIBUTES_MAX]);
 
 /* Its size by DynamoDB's rule, keys and images; counted when it is asked for, and
  * not by every writer. Trusts checked bytes. */

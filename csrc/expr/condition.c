@@ -10,7 +10,7 @@
 
 struct operand {
 	struct value value;              /* type 0: missing */
-	struct number room;              /* of a size */
+	struct number buf;              /* of a size */
 };
 
 /* --- finding --- */
@@ -96,8 +96,8 @@ static void take_size(struct operand *operand)
 		operand->value.type = 0;
 		return;
 	}
-	number_from_integer(&operand->room, size);
-	operand->value = (struct value){ TYPE_N, 0, number_slice(&operand->room) };
+	number_from_integer(&operand->buf, size);
+	operand->value = (struct value){ TYPE_N, 0, number_slice(&operand->buf) };
 }
 
 static int load(struct binding *binding, unsigned argument, struct operand *operand)

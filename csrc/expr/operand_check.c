@@ -31,28 +31,28 @@ bool paths_equal(const struct binding *binding, const struct expr_path *a,
 	return true;
 }
 
-static int print_step(const struct binding *binding, unsigned step, char *to, size_t room)
+static int print_step(const struct binding *binding, unsigned step, char *to, size_t space)
 {
 	const struct expr_step *s = &binding->expression->steps[step];
 
 	if (s->kind == STEP_INDEX)
-		return snprintf(to, room, "[%u]", (unsigned)s->index);
-	return snprintf(to, room, "%s", quote_of(binding->names[step]).text);
+		return snprintf(to, space, "[%u]", (unsigned)s->index);
+	return snprintf(to, space, "%s", quote_of(binding->names[step]).text);
 }
 
 struct path_text path_text_of(const struct binding *binding, const struct expr_path *path)
 {
 	struct path_text out = { "[" };
-	size_t len = 1, room = sizeof out.text - 2;
+	size_t len = 1, space = sizeof out.text - 2;
 	unsigned i;
 
-	for (i = 0; i < path->count && len < room; i++) {
-		len += (size_t)snprintf(out.text + len, room - len, "%s", i ? ", " : "");
-		if (len < room)
+	for (i = 0; i < path->count && len < space; i++) {
+		len += (size_t)snprintf(out.text + len, space - len, "%s", i ? ", " : "");
+		if (len < space)
 			len += (size_t)print_step(binding, path->first + i, out.text + len,
-				room - len);
+				space - len);
 	}
-	len = len < room ? len : room - 1;
+	len = len < space ? len : space - 1;
 	out.text[len] = ']';
 	out.text[len + 1] = '\0';
 	return out;

@@ -328,8 +328,8 @@ static int parse(struct expression **expression, enum expression_kind kind, stru
 {
 	struct parser parser = { .text = text, .tokens = tokens };
 	struct bounds bounds = count_tokens(tokens, count);
-	size_t at = 0, room = (count + 2) * (sizeof *parser.frames + sizeof *parser.stack);
-	uint8_t *stacks = memory_alloc(room + 16);
+	size_t at = 0, space = (count + 2) * (sizeof *parser.frames + sizeof *parser.stack);
+	uint8_t *stacks = memory_alloc(space + 16);
 	int err = ERR_NO_MEMORY;
 
 	parser.expression = stacks ? make_expression(kind, text, &bounds) : NULL;

@@ -7,7 +7,7 @@
 /* The result of an action. */
 struct update_result {
 	struct value value;              /* the new one; type 0: none */
-	struct number room;              /* of a number that was computed */
+	struct number buf;              /* of a number that was computed */
 	bool is_built;                   /* value.bytes are in `built`, from built_at */
 	size_t built_at;
 };

@@ -112,7 +112,7 @@ static int keep_number(struct computing *computing, struct update_result *result
 		return fail(computing->failure,
 			err == ERR_NUMBER_DIGITS ? ERR_NUMBER_OVERFLOW : err);
 	result->is_built = false;
-	result->value = (struct value){ TYPE_N, 0, number_slice(&result->room) };
+	result->value = (struct value){ TYPE_N, 0, number_slice(&result->buf) };
 	return 0;
 }
 
@@ -125,9 +125,9 @@ static int compute_sum(struct computing *computing, const struct expr_node *call
 	if (err)
 		return err;
 	if (call->operation == OPERATION_PLUS)
-		err = number_add(&result->room, a.value.bytes, b.value.bytes);
+		err = number_add(&result->buf, a.value.bytes, b.value.bytes);
 	else
-		err = number_subtract(&result->room, a.value.bytes, b.value.bytes);
+		err = number_subtract(&result->buf, a.value.bytes, b.value.bytes);
 	return keep_number(computing, result, err);
 }
 
@@ -212,7 +212,7 @@ static int compute_change(struct computing *computing, const struct expr_action 
 	if (old.type != TYPE_N)
 		return compute_sets(computing, &old, operand, is_add, result);
 	return keep_number(computing, result,
-		number_add(&result->room, old.bytes, operand->bytes));
+		number_add(&result->buf, old.bytes, operand->bytes));
 }
 
 int update_compute(struct update *update, const struct binding *binding, struct slice old,

@@ -14,7 +14,7 @@ void writer_close_item(struct buffer *out, size_t body, uint64_t count)
 	uint8_t varint[VARINT_MAX];
 	size_t width = set_varint(varint, count), len = out->len - body - 1;
 
-	if (!buffer_room(out, width - 1))
+	if (!buffer_reserve(out, width - 1))
 		return;
 	if (width > 1)
 		memmove(out->data + body + width, out->data + body + 1, len);

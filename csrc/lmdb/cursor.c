@@ -240,12 +240,12 @@ int txn_put(struct txn *txn, enum tree tree, struct slice key, struct slice valu
 	return put(txn, tree, key, &v, 0);
 }
 
-int txn_put_room(struct txn *txn, enum tree tree, struct slice key, size_t len, uint8_t **room)
+int txn_put_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len, uint8_t **buf)
 {
 	MDB_val v = { len, NULL };
 	int err = put(txn, tree, key, &v, MDB_RESERVE);
 
-	*room = v.mv_data;
+	*buf = v.mv_data;
 	return err;
 }
 
@@ -269,8 +269,8 @@ static int insert(struct cursor *own, MDB_val *key, MDB_val *value)
 	return rc;
 }
 
-int txn_insert_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
-	uint8_t **room)
+int txn_insert_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
+	uint8_t **buf)
 {
 	MDB_val k = val_of(key);
 	MDB_val v = { len, NULL };
@@ -282,17 +282,17 @@ int txn_insert_room(struct txn *txn, enum tree tree, struct slice key, size_t le
 		count_row(txn, key.len + len);
 		err = result(txn, insert(&txn->own[tree], &k, &v));
 	}
-	*room = v.mv_data;
+	*buf = v.mv_data;
 	return err;
 }
 
-int txn_append_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
-	uint8_t **room)
+int txn_append_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
+	uint8_t **buf)
 {
 	MDB_val v = { len, NULL };
 	int err = put(txn, tree, key, &v, MDB_APPEND | MDB_RESERVE);
 
-	*room = v.mv_data;
+	*buf = v.mv_data;
 	return err;
 }
 

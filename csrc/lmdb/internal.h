@@ -51,7 +51,7 @@ struct cursor {
 	struct raw_cursor *raw;     /* a careful transaction's, instead */
 	struct txn *txn;
 	uint64_t snapshot;       /* the txn's when the cursor was last made ready */
-	bool has_inserted;       /* a writer's own, see txn_insert_room */
+	bool has_inserted;       /* a writer's own, see txn_insert_reserve */
 	bool at_end;             /* and the last time behind all other rows */
 };
 

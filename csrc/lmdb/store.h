@@ -218,7 +218,7 @@ void txn_touch(struct txn *txn, uint64_t streams);
 /* Refuses with FULL when a user's write would eat into the reserve that trims
  * and deletes need (5 %, at least 16 MiB, of the maximum size). Cheap until the
  * file nears its limit. */
-int writer_check_room(struct txn *txn, struct failure *failure);
+int writer_check_space(struct txn *txn, struct failure *failure);
 
 /* --- in both --- */
 
@@ -236,24 +236,24 @@ int txn_delete(struct txn *txn, enum tree tree, struct slice key);
 
 /* The same for a value that is made in its page: *room is for its len bytes,
  * all of which are written before anything else is done in the transaction. */
-int txn_put_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
-	uint8_t **room);
+int txn_put_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
+	uint8_t **buf);
 
 /* The same for a key that is not there. Many in order of their keys take less
  * room and time so. */
-int txn_insert_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
-	uint8_t **room);
+int txn_insert_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
+	uint8_t **buf);
 
 /* The same behind the last key of the tree; a key that isn't is CORRUPT. */
-int txn_append_room(struct txn *txn, enum tree tree, struct slice key, size_t len,
-	uint8_t **room);
+int txn_append_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
+	uint8_t **buf);
 
 /* Rows in a tree. */
 int txn_count(struct txn *txn, enum tree tree, uint64_t *rows);
 
 /* The transaction's own cursor on a tree, made when first asked for, alive as
  * long as the transaction (a reader's survives reset and renew, unpositioned).
- * txn_get, txn_put, txn_put_room, txn_insert_room, txn_append_room and txn_delete
+ * txn_get, txn_put, txn_put_reserve, txn_insert_reserve, txn_append_reserve and txn_delete
  * use and move it. */
 int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor);
 

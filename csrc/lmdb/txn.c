@@ -487,7 +487,7 @@ static int find_free_pages(struct txn *txn, uint64_t wanted, bool *found)
 
 /* Users may write up to max_pages; one transaction that begins below may end
  * above by half the reserve. The other half is for trims and deletes. */
-int writer_check_room(struct txn *txn, struct failure *failure)
+int writer_check_space(struct txn *txn, struct failure *failure)
 {
 	struct store *store = txn->store;
 	uint64_t taken = pages_taken_at_most(txn);

@@ -159,7 +159,7 @@ static bool take_big(struct walk *walk, struct page_node *node)
 		walk->counted.overflow_pages++;
 	}
 	buffer_clear(&walk->big);
-	if (!fault && !buffer_room(&walk->big, node->value_bytes)) {
+	if (!fault && !buffer_reserve(&walk->big, node->value_bytes)) {
 		walk->err = ERR_NO_MEMORY;
 		return false;
 	}

@@ -497,7 +497,7 @@ const char *page_fault(const struct tree_page *page)
 	return NULL;
 }
 
-static bool leaf_node(const uint8_t *bytes, uint32_t room, struct page_node *node)
+static bool leaf_node(const uint8_t *bytes, uint32_t space, struct page_node *node)
 {
 	uint16_t flags = native_u16(bytes + 4);
 	size_t inside;
@@ -507,35 +507,35 @@ static bool leaf_node(const uint8_t *bytes, uint32_t room, struct page_node *nod
 	node->is_tree = flags == NODE_SUBTREE;
 	inside = node->is_big ? 8 : node->value_bytes;
 	if ((flags && !node->is_big && !node->is_tree) || node->key.len == 0 ||
-			inside > room - NODE_HEADER - node->key.len)
+			inside > space - NODE_HEADER - node->key.len)
 		return false;
 	node->value = slice_of(node->key.data + node->key.len, inside);
 	if (node->is_big)
 		node->page = native_u64(node->value.data);
 	node->bytes = (uint32_t)(NODE_HEADER + node->key.len + inside + 1) & ~UINT32_C(1);
-	return node->bytes <= room;
+	return node->bytes <= space;
 }
 
 bool page_node(const struct tree_page *page, unsigned index, struct page_node *node)
 {
 	uint32_t at = native_u16(page->bytes + PAGE_HEADER + 2 * (size_t)index);
 	const uint8_t *bytes;
-	uint32_t room;
+	uint32_t space;
 	size_t key_len;
 
 	if (at % 2 || at < PAGE_HEADER + 2 * page->count || at > page->size - NODE_HEADER)
 		return false;
 	bytes = page->bytes + at;
-	room = page->size - at;
+	space = page->size - at;
 	key_len = native_u16(bytes + 6);
-	if (key_len > STORE_KEY_MAX || key_len > room - NODE_HEADER)
+	if (key_len > STORE_KEY_MAX || key_len > space - NODE_HEADER)
 		return false;
 	*node = (struct page_node){ .key = slice_of(bytes + NODE_HEADER, key_len), .at = at };
 	if (page->is_leaf)
-		return leaf_node(bytes, room, node);
+		return leaf_node(bytes, space, node);
 	node->page = child_of(bytes);
 	node->bytes = (uint32_t)(NODE_HEADER + key_len + 1) & ~UINT32_C(1);
-	return node->bytes <= room && (index == 0 || key_len > 0);
+	return node->bytes <= space && (index == 0 || key_len > 0);
 }
 
 struct page_range page_child_range(const struct tree_page *page, unsigned index,

@@ -142,7 +142,7 @@ static int read_big(struct raw_cursor *raw, const struct page_node *node, struct
 	if (not_readable(raw, page_run_length(&count, node, raw->fd, &raw->facts)))
 		return ERR_CORRUPT;
 	buffer_clear(&raw->big);
-	if (!buffer_room(&raw->big, node->value_bytes))
+	if (!buffer_reserve(&raw->big, node->value_bytes))
 		return ERR_NO_MEMORY;
 	if (not_readable(raw, page_run_read(raw->big.data, node, raw->fd, &raw->facts)))
 		return ERR_CORRUPT;

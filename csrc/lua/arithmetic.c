@@ -26,7 +26,7 @@ static int return_number(lua_State *L, int err, const struct number *number)
 }
 
 /* An operand: a number object's bytes, or a Lua number turned into `room`. */
-static struct slice operand(lua_State *L, int index, struct number *room)
+static struct slice operand(lua_State *L, int index, struct number *buf)
 {
 	struct failure failure;
 	int err;
@@ -36,12 +36,12 @@ static struct slice operand(lua_State *L, int index, struct number *room)
 	if (lua_type(L, index) != LUA_TNUMBER)
 		luaL_error(L, "attempt to perform arithmetic on a %s and an exact number",
 			luaL_typename(L, index));
-	err = number_from_lua(L, index, room);
+	err = number_from_lua(L, index, buf);
 	if (err) {
 		fail(&failure, err);
 		raise_failure(L, &failure);
 	}
-	return number_slice(room);
+	return number_slice(buf);
 }
 
 typedef int operation(struct number *result, struct slice a, struct slice b);
@@ -78,9 +78,9 @@ static int floor_quotient(struct number *quotient, struct slice a, struct slice 
 /* As Lua has it of integers. */
 static void refuse_zero(lua_State *L, const char *operator)
 {
-	struct number room;
+	struct number buf;
 
-	if (number_sign(operand(L, 2, &room)) == 0)
+	if (number_sign(operand(L, 2, &buf)) == 0)
 		luaL_error(L, "attempt to perform 'n%s0'", operator);
 }
 
@@ -205,12 +205,12 @@ static int number_quotient(lua_State *L)
 	struct slice a = check_number(L, 1), b;
 	int places = check_places(L, 3, PLACES_MIN);
 	enum rounding rounding = check_rounding(L, 4);
-	struct number room, quotient;
+	struct number buf, quotient;
 	int err;
 
 	if (!is_number(L, 2))
 		return luaL_typeerror(L, 2, "number");
-	b = operand(L, 2, &room);
+	b = operand(L, 2, &buf);
 	luaL_argcheck(L, number_sign(b) != 0, 2, "division by zero");
 	err = number_divide(&quotient, a, b, places, rounding);
 	return return_number(L, err, &quotient);

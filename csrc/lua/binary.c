@@ -16,10 +16,10 @@ struct slice binary_at(lua_State *L, int index)
 
 void push_binary(lua_State *L, struct slice bytes)
 {
-	void *room = lua_newuserdatauv(L, bytes.len, 0);
+	void *buf = lua_newuserdatauv(L, bytes.len, 0);
 
 	if (bytes.len)
-		memcpy(room, bytes.data, bytes.len);
+		memcpy(buf, bytes.data, bytes.len);
 	kind_set(L, KIND_BINARY);
 }
 
@@ -96,15 +96,15 @@ static int binary_concat(lua_State *L)
 	struct slice a = check_bytes(L, 1);
 	struct slice b = check_bytes(L, 2);
 	size_t len;
-	uint8_t *room;
+	uint8_t *buf;
 
 	if (__builtin_add_overflow(a.len, b.len, &len))
 		return luaL_error(L, "the binary is too long");
-	room = lua_newuserdatauv(L, len, 0);
+	buf = lua_newuserdatauv(L, len, 0);
 	if (a.len)
-		memcpy(room, a.data, a.len);
+		memcpy(buf, a.data, a.len);
 	if (b.len)
-		memcpy(room + a.len, b.data, b.len);
+		memcpy(buf + a.len, b.data, b.len);
 	kind_set(L, KIND_BINARY);
 	return 1;
 }

@@ -44,19 +44,19 @@ static int release_bundle(lua_State *L)
 static int add_item(struct bundle *bundle, struct slice item, struct failure *failure)
 {
 	struct buffer *bytes = &bundle->bytes;
-	uint8_t *room;
+	uint8_t *buf;
 
 	if (bundle->at == bytes->len) {
 		buffer_clear(bytes);
 		bundle->at = 0;
 	}
-	room = buffer_room(bytes, 4 + item.len);
-	if (!room) {
+	buf = buffer_reserve(bytes, 4 + item.len);
+	if (!buf) {
 		bytes->err = 0;          /* what is there stays good */
 		return fail(failure, ERR_NO_MEMORY);
 	}
-	set_u32(room, (uint32_t)item.len);
-	slice_write(room + 4, item);
+	set_u32(buf, (uint32_t)item.len);
+	slice_write(buf + 4, item);
 	bytes->len += 4 + item.len;
 	return 0;
 }

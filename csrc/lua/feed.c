@@ -119,7 +119,7 @@ static int push_next(lua_State *L, struct feed_handle *handle, struct failure *f
 {
 	struct slice record, again;
 	uint32_t stream, same;
-	uint8_t *room;
+	uint8_t *buf;
 
 	for (;;) {
 		if (tide_feed_peek(handle->feed, &stream, &record) == END)
@@ -136,14 +136,14 @@ static int push_next(lua_State *L, struct feed_handle *handle, struct failure *f
 		}
 		lua_getiuservalue(L, 1, VALUE_INFO);
 		lua_getiuservalue(L, 1, VALUE_RECORD_TYPE);
-		room = new_record(L, record.len);
+		buf = new_record(L, record.len);
 		check_open(L, &handle->child);
 		if (tide_feed_peek(handle->feed, &same, &again) == 0 && same == stream &&
 				again.len == record.len)
 			break;
 		lua_pop(L, 1);
 	}
-	memcpy(room, again.data, again.len);
+	memcpy(buf, again.data, again.len);
 	tide_feed_next(handle->feed, &stream, &again);
 	if (handle->left)
 		handle->left--;

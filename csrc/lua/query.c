@@ -110,13 +110,13 @@ static int read_schema(struct database *database, struct table_handle *table,
 	const struct tide_snapshot *snapshot, struct key_schema *schema, struct failure *failure)
 {
 	const struct table_row *row;
-	struct table_row room;
+	struct table_row buf;
 	int err;
 
 	if (snapshot) {
-		err = tide_describe_table_at(database->tide, snapshot, &table->table, &room,
+		err = tide_describe_table_at(database->tide, snapshot, &table->table, &buf,
 			failure);
-		row = &room;
+		row = &buf;
 	} else {
 		err = tide_describe_table(database->tide, &table->table, &row, failure);
 	}

@@ -105,7 +105,7 @@ static void push_info(lua_State *L, enum field field)
 
 /* The key attributes, perhaps put together in room. */
 static struct slice find_keys(lua_State *L, const struct record *record,
-	uint8_t room[KEY_ATTRIBUTES_MAX])
+	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {
 	const struct key_schema *schema;
 	struct slice keys = { 0 };
@@ -114,7 +114,7 @@ static struct slice find_keys(lua_State *L, const struct record *record,
 	lua_getiuservalue(L, 1, VALUE_INFO);
 	lua_rawgeti(L, -1, RECORD_INFO_SCHEMA);
 	schema = lua_rawlen(L, -1) == sizeof *schema ? lua_touserdata(L, -1) : NULL;
-	err = schema ? record_keys(&keys, record, schema, room) : ERR_CORRUPT;
+	err = schema ? record_keys(&keys, record, schema, buf) : ERR_CORRUPT;
 	if (err)
 		raise_damage(L, err == ERR_KEY_MISSING ? ERR_CORRUPT : err);
 	lua_pop(L, 2);
@@ -123,19 +123,19 @@ static struct slice find_keys(lua_State *L, const struct record *record,
 
 static void push_keys(lua_State *L, const struct record *record)
 {
-	uint8_t room[KEY_ATTRIBUTES_MAX];
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
 
 	if (lua_getiuservalue(L, 1, VALUE_KEYS) != LUA_TNIL)
 		return;
 	lua_pop(L, 1);
-	push_table(L, VALUE_KEYS, find_keys(L, record, room));
+	push_table(L, VALUE_KEYS, find_keys(L, record, buf));
 }
 
 static void push_size(lua_State *L, const struct record *record)
 {
-	uint8_t room[KEY_ATTRIBUTES_MAX];
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
 
-	lua_pushinteger(L, (lua_Integer)record_size(record, find_keys(L, record, room)));
+	lua_pushinteger(L, (lua_Integer)record_size(record, find_keys(L, record, buf)));
 }
 
 static void push_identity(lua_State *L, const struct record *record)

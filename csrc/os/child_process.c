@@ -178,12 +178,12 @@ void child_process_wait(const struct child_process *child, uint32_t ms)
 /* Takes some of what there is. False at the end. */
 static bool take(struct child_process *child)
 {
-	uint8_t *room = buffer_room(&child->said, 65536);
+	uint8_t *buf = buffer_reserve(&child->said, 65536);
 	ssize_t got;
 
-	if (!room)
+	if (!buf)
 		return false;
-	got = read(child->fd, room, 65536);
+	got = read(child->fd, buf, 65536);
 	if (got > 0)
 		child->said.len += (size_t)got;
 	return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));

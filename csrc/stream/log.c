@@ -37,7 +37,7 @@ static int append_rows(struct txn *txn, struct record_place *place, struct slice
 		uint8_t *row;
 		int err;
 
-		err = (at_end ? txn_append_room : txn_put_room)(txn, TREE_LOG, key,
+		err = (at_end ? txn_append_reserve : txn_put_reserve)(txn, TREE_LOG, key,
 			ROW_CHECKSUM + share, &row);
 		if (err)
 			return err;

@@ -200,7 +200,7 @@ int define_table(struct transaction *transaction, const struct table_spec *spec,
 		return fail_as(failure, ERR_IN_USE, "Table already exists: %s", row.name);
 	if (transaction->catalog->count >= TABLES_MAX || state->table == UINT32_MAX - 1)
 		return fail_with(failure, ERR_LIMIT, "%d tables", TABLES_MAX);
-	err = writer_check_room(transaction->txn, failure);
+	err = writer_check_space(transaction->txn, failure);
 	if (err)
 		return err;
 	row.id = ++state->table;

@@ -149,7 +149,7 @@ static int put_parts(struct txn *txn, uint64_t part, struct slice item)
 		size_t len = item.len - at < ITEM_SHARE ? item.len - at : ITEM_SHARE;
 		int err;
 
-		err = txn_append_room(txn, TREE_PARTS, key, ROW_CHECKSUM + len, &row);
+		err = txn_append_reserve(txn, TREE_PARTS, key, ROW_CHECKSUM + len, &row);
 		if (err)
 			return err;
 		memcpy(row + ROW_CHECKSUM, item.data + at, len);
@@ -174,7 +174,7 @@ static int put_row(struct txn *txn, enum tree tree, struct slice key, struct sli
 {
 	size_t len = ROW_CHECKSUM + head.len + item.len;
 	uint8_t *row;
-	int err = (is_new ? txn_insert_room : txn_put_room)(txn, tree, key, len, &row);
+	int err = (is_new ? txn_insert_reserve : txn_put_reserve)(txn, tree, key, len, &row);
 
 	if (err)
 		return err;

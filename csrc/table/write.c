@@ -93,10 +93,10 @@ struct target {
 
 /* The key attributes alone, as a map body. */
 static int keys_of(struct slice *keys, const struct target *target, bool puts,
-	uint8_t room[KEY_ATTRIBUTES_MAX])
+	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {
 	*keys = target->asked;
-	return puts ? key_put_attributes(keys, &target->values, room) : 0;
+	return puts ? key_put_attributes(keys, &target->values, buf) : 0;
 }
 
 /* Keeps the record for the stream, as its view has it. */
@@ -111,7 +111,7 @@ static int capture(struct transaction *transaction, const struct target *target,
 		.sequence = changed->sequence,
 		.partition_hash = target->key.partition_hash,
 	};
-	uint8_t room[KEY_ATTRIBUTES_MAX];
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
 	int err = 0;
 
 	if (!stream)
@@ -121,7 +121,7 @@ static int capture(struct transaction *transaction, const struct target *target,
 	if (view_has_new(stream->row.view))
 		record.new_image = change->new_item;
 	if (record.new_image.len == 0)
-		err = keys_of(&record.keys, target, change->new_item.len > 0, room);
+		err = keys_of(&record.keys, target, change->new_item.len > 0, buf);
 	return err ? err : journal_add(&transaction->journal, stream->row.id, &record);
 }
 
@@ -205,7 +205,7 @@ int write_put(struct transaction *transaction, const struct table *table, struct
 			transaction->secret);
 	if (err)
 		return fail_key(failure, err, schema, item);
-	err = writer_check_room(transaction->txn, failure);
+	err = writer_check_space(transaction->txn, failure);
 	if (err)
 		return err;
 	target.table = table;

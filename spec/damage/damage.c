@@ -425,11 +425,11 @@ static void a_block_of_zeros(struct trial *trial)
 static void two_pages_swapped(struct trial *trial)
 {
 	uint64_t a = some_page(trial) * PAGE, b = some_page(trial) * PAGE;
-	uint8_t room[PAGE];
+	uint8_t buf[PAGE];
 
-	memcpy(room, trial->bytes + a, PAGE);
+	memcpy(buf, trial->bytes + a, PAGE);
 	memcpy(trial->bytes + a, trial->bytes + b, PAGE);
-	memcpy(trial->bytes + b, room, PAGE);
+	memcpy(trial->bytes + b, buf, PAGE);
 	touch(trial, a, PAGE);
 	touch(trial, b, PAGE);
 }

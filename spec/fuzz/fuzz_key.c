@@ -29,14 +29,14 @@ static struct key_schema schema_of(uint8_t shape)
 }
 
 /* A value of the type, of these bytes as far as they will do. */
-static struct value value_of(enum type type, struct slice bytes, struct number *room)
+static struct value value_of(enum type type, struct slice bytes, struct number *buf)
 {
 	struct value value = { type, 0, bytes };
 	int width = number_width(bytes);
 
 	if (type == TYPE_N && width < 0) {
-		number_from_integer(room, (int64_t)bytes.len - (bytes.len ? bytes.data[0] : 7));
-		value.bytes = number_slice(room);
+		number_from_integer(buf, (int64_t)bytes.len - (bytes.len ? bytes.data[0] : 7));
+		value.bytes = number_slice(buf);
 	} else if (type == TYPE_N) {
 		value.bytes.len = (size_t)width;
 	}
@@ -92,7 +92,7 @@ static void partition_is(const struct key *key, const struct value *partition)
 static void comes_back(const struct key *key, const struct key_schema *schema,
 	const struct key_values *values)
 {
-	uint8_t room[KEY_ATTRIBUTES_MAX];
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
 	struct buffer item = { 0 };
 	struct key_values found;
 	struct slice keys;
@@ -101,7 +101,7 @@ static void comes_back(const struct key *key, const struct key_schema *schema,
 	fuzz_put_item(&item, schema, values);
 	CHECK_EQUAL_INT(key_find(&found, schema, buffer_slice(&item)), 0);
 	CHECK(slice_equal(found.partition.bytes, values->partition.bytes));
-	CHECK_EQUAL_INT(key_put_attributes(&keys, &found, room), 0);
+	CHECK_EQUAL_INT(key_put_attributes(&keys, &found, buf), 0);
 	CHECK_BYTES(keys.data, keys.len, item.data, item.len);
 	CHECK_EQUAL_INT(key_of_key(&again, table, schema, buffer_slice(&item), secret), 0);
 	CHECK_BYTES(again.bytes, key_whole(&again).len, key->bytes, key_whole(key).len);
@@ -175,7 +175,7 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 	static const size_t lengths[] = { 1, 5, 124, 125, 126, 200, 2047, 3 };
 	struct key_schema schema = schema_of((uint8_t)(n * 37));
 	struct key_values values;
-	struct number room;
+	struct number buf;
 	uint8_t bytes[2048];
 
 	memset(bytes, 'k', sizeof bytes);
@@ -186,8 +186,8 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		buffer_put_counted(out, slice_of(bytes, lengths[n % 8]));
 		buffer_put_counted(out, slice_of(bytes, lengths[n / 8 % 2] + (size_t)i));
 	}
-	values.partition = value_of(schema.partition.type, slice_of(bytes, 9), &room);
-	values.sort = value_of(schema.sort.type, slice_of(bytes, 9), &room);
+	values.partition = value_of(schema.partition.type, slice_of(bytes, 9), &buf);
+	values.sort = value_of(schema.sort.type, slice_of(bytes, 9), &buf);
 	fuzz_put_item(out, &schema, &values);
 	return n < 24;
 }

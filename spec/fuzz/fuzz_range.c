@@ -9,13 +9,13 @@
 
 static const uint8_t secret[HASH_SECRET_BYTES] = "fuzz of a range";
 
-static struct value value_of(enum type type, struct slice bytes, struct number *room)
+static struct value value_of(enum type type, struct slice bytes, struct number *buf)
 {
 	struct value value = { type, 0, bytes };
 
 	if (type == TYPE_N) {
-		number_from_integer(room, bytes.len ? (int8_t)bytes.data[0] : 0);
-		value.bytes = number_slice(room);
+		number_from_integer(buf, bytes.len ? (int8_t)bytes.data[0] : 0);
+		value.bytes = number_slice(buf);
 	}
 	return value;
 }

@@ -21,9 +21,9 @@ static void keys_are_found(const struct record *record)
 	static const struct key_schema schema = {
 		.partition = { TYPE_S, 1, "a" }, .sort = { TYPE_N, 1, "b" },
 	};
-	uint8_t room[KEY_ATTRIBUTES_MAX];
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
 	struct slice keys;
-	int err = record_keys(&keys, record, &schema, room);
+	int err = record_keys(&keys, record, &schema, buf);
 
 	CHECK(err == 0 || err == ERR_KEY_MISSING || err == ERR_CORRUPT);
 	if (err == 0)

@@ -31,30 +31,30 @@ static struct slice found_key(size_t i)
 
 /* --- what the input says --- */
 
-static struct slice read_key(struct source *source, enum tree tree, uint8_t room[STORE_KEY_MAX])
+static struct slice read_key(struct source *source, enum tree tree, uint8_t buf[STORE_KEY_MAX])
 {
 	size_t len = 0, fill;
 	struct slice bytes;
 
 	if (tree == TREE_ITEMS) {
-		len = set_id(room, TABLE);
+		len = set_id(buf, TABLE);
 	} else {
-		set_u64(room, source_u8(source));
+		set_u64(buf, source_u8(source));
 		len = 8;
 	}
 	bytes = source_counted(source);
 	if (bytes.len > STORE_KEY_MAX - len)
 		bytes.len = STORE_KEY_MAX - len;
-	memcpy(room + len, bytes.data, bytes.len);
+	memcpy(buf + len, bytes.data, bytes.len);
 	len += bytes.len;
 	fill = 2 * (size_t)source_u8(source);
 	if (fill > STORE_KEY_MAX - len)
 		fill = STORE_KEY_MAX - len;
-	memset(room + len, 'k', fill);
+	memset(buf + len, 'k', fill);
 	len += fill;
 	if (len == STORE_KEY_MAX && source_u8(source) < 0x80)
-		room[len - 1] = 0x01;
-	return slice_of(room, len);
+		buf[len - 1] = 0x01;
+	return slice_of(buf, len);
 }
 
 static void read_payload(struct source *source, enum payload kind, struct buffer *payload)
@@ -83,7 +83,7 @@ static void read_payload(struct source *source, enum payload kind, struct buffer
 static bool put_rows(struct txn *txn, struct source *source)
 {
 	static struct buffer payload;
-	uint8_t room[STORE_KEY_MAX];
+	uint8_t buf[STORE_KEY_MAX];
 	bool sound = true;
 
 	for (int i = 0; i < ROWS_MAX && source_left(source); i++) {
@@ -93,11 +93,11 @@ static bool put_rows(struct txn *txn, struct source *source)
 		struct slice key;
 
 		if (tree == TREE_PARTS) {
-			set_u64(room, source_u8(source));
-			set_u16(room + 8, source_u8(source));
-			key = slice_of(room, PART_KEY);
+			set_u64(buf, source_u8(source));
+			set_u16(buf + 8, source_u8(source));
+			key = slice_of(buf, PART_KEY);
 		} else {
-			key = read_key(source, tree, room);
+			key = read_key(source, tree, buf);
 		}
 		read_payload(source, (enum payload)(how % PAYLOAD_KINDS), &payload);
 		fuzz_row(txn, tree, key, buffer_slice(&payload), damaged);

@@ -57,13 +57,13 @@ struct trace *trace_new(void)
 	trace->deeds = (struct deed *)(void *)(at + sizeof *trace);
 	trace->max = DEEDS_MAX;
 	trace->bytes = at + sizeof *trace + deeds;
-	trace->room = BYTES_MAX;
+	trace->buf = BYTES_MAX;
 	return trace;
 }
 
 void trace_free(struct trace *trace)
 {
-	munmap(trace, sizeof *trace + trace->max * sizeof(struct deed) + trace->room);
+	munmap(trace, sizeof *trace + trace->max * sizeof(struct deed) + trace->buf);
 }
 
 void trace_clear(struct trace *trace, const int named[NAMES], int files)
@@ -96,7 +96,7 @@ static void add_write(int file, uint64_t at, const void *bytes, size_t len)
 {
 	struct deed *deed;
 
-	if (len > tracing->room - tracing->used) {
+	if (len > tracing->buf - tracing->used) {
 		tracing->full = true;
 		return;
 	}

@@ -54,7 +54,7 @@ struct trace {
 	struct deed *deeds;
 	size_t count, max;
 	uint8_t *bytes;        /* what deeds have written */
-	size_t used, room;
+	size_t used, buf;
 	int files;             /* made so far */
 	int named[NAMES];      /* which file a name stands for now, or NO_FILE */
 	bool full;             /* something did not fit: the trace is worth nothing */

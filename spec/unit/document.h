@@ -31,7 +31,7 @@ struct document {
 };
 
 /* Texts that differ early, late, in length only, and by what is not ASCII. */
-static inline struct slice document_text(char room[NODE_TEXT])
+static inline struct slice document_text(char buf[NODE_TEXT])
 {
 	static const char *const pieces[] = {
 		"a", "b", "ab", "abcdefgh", "\xc3\xa9", "\xf0\x9f\x8c\x8a", "\x01", "z",
@@ -44,15 +44,15 @@ static inline struct slice document_text(char room[NODE_TEXT])
 
 		if (len + strlen(piece) > NODE_TEXT)
 			break;
-		memcpy(room + len, piece, strlen(piece));
+		memcpy(buf + len, piece, strlen(piece));
 		len += strlen(piece);
 	}
 	if (check_random_below(8) == 0 && len < NODE_TEXT)
-		room[len++] = '\0';
-	return slice_of(room, len);
+		buf[len++] = '\0';
+	return slice_of(buf, len);
 }
 
-static inline struct slice document_number(char room[NODE_TEXT])
+static inline struct slice document_number(char buf[NODE_TEXT])
 {
 	struct number number;
 
@@ -60,8 +60,8 @@ static inline struct slice document_number(char room[NODE_TEXT])
 		number_from_integer(&number, (int64_t)check_random_below(9) - 4);
 	else
 		number_from_integer(&number, (int64_t)check_random());
-	memcpy(room, number.bytes, number.len);
-	return slice_of(room, number.len);
+	memcpy(buf, number.bytes, number.len);
+	return slice_of(buf, number.len);
 }
 
 static inline bool document_has(const struct node *parent, struct slice text, bool by_name)
@@ -127,8 +127,8 @@ static inline void document_fill_list(struct document *document, struct node *li
 
 static inline struct node *document_value(struct document *document, unsigned depth)
 {
-	bool room = document->used + 100 < DOCUMENT_NODES && depth < 5;
-	enum type type = (enum type)(1 + check_random_below(room ? TYPE_BS : TYPE_NULL));
+	bool buf = document->used + 100 < DOCUMENT_NODES && depth < 5;
+	enum type type = (enum type)(1 + check_random_below(buf ? TYPE_BS : TYPE_NULL));
 	struct node *node = document_plain(document, type);
 
 	if (type == TYPE_M)

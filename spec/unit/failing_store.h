@@ -54,12 +54,12 @@ ANSWERS(txn_get, (struct txn *txn, enum tree tree, struct slice key, struct slic
 	(txn, tree, key, value))
 ANSWERS(txn_put, (struct txn *txn, enum tree tree, struct slice key, struct slice value),
 	(txn, tree, key, value))
-ANSWERS(txn_put_room, (struct txn *txn, enum tree tree, struct slice key,
-	size_t len, uint8_t **room), (txn, tree, key, len, room))
-ANSWERS(txn_insert_room, (struct txn *txn, enum tree tree, struct slice key,
-	size_t len, uint8_t **room), (txn, tree, key, len, room))
-ANSWERS(txn_append_room, (struct txn *txn, enum tree tree, struct slice key,
-	size_t len, uint8_t **room), (txn, tree, key, len, room))
+ANSWERS(txn_put_reserve, (struct txn *txn, enum tree tree, struct slice key,
+	size_t len, uint8_t **buf), (txn, tree, key, len, buf))
+ANSWERS(txn_insert_reserve, (struct txn *txn, enum tree tree, struct slice key,
+	size_t len, uint8_t **buf), (txn, tree, key, len, buf))
+ANSWERS(txn_append_reserve, (struct txn *txn, enum tree tree, struct slice key,
+	size_t len, uint8_t **buf), (txn, tree, key, len, buf))
 ANSWERS(txn_delete, (struct txn *txn, enum tree tree, struct slice key), (txn, tree, key))
 ANSWERS(txn_count, (struct txn *txn, enum tree tree, uint64_t *rows), (txn, tree, rows))
 ANSWERS(txn_cursor, (struct txn *txn, enum tree tree, struct cursor **cursor),
@@ -70,7 +70,7 @@ ANSWERS(cursor_move, (struct cursor *cursor, enum move move, struct slice *key,
 	struct slice *value), (cursor, move, key, value))
 ANSWERS(cursor_delete, (struct cursor *cursor), (cursor))
 FILLS(reader_renew, (struct txn *txn, struct failure *why), (txn, why))
-FILLS(writer_check_room, (struct txn *txn, struct failure *why), (txn, why))
+FILLS(writer_check_space, (struct txn *txn, struct failure *why), (txn, why))
 FILLS(store_usage, (struct store *store, struct store_usage *usage, struct failure *why),
 	(store, usage, why))
 FILLS(store_clear_stale, (struct store *store, uint32_t *cleared, struct failure *why),

@@ -161,11 +161,11 @@ static inline void renew(struct txn *txn)
 static inline int append_row(struct txn *txn, enum tree tree, struct slice key,
 	struct slice value)
 {
-	uint8_t *room;
-	int err = txn_append_room(txn, tree, key, value.len, &room);
+	uint8_t *buf;
+	int err = txn_append_reserve(txn, tree, key, value.len, &buf);
 
 	if (!err)
-		memcpy(room, value.data, value.len);
+		memcpy(buf, value.data, value.len);
 	return err;
 }
 

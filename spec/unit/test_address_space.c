@@ -105,7 +105,7 @@ static int add_some(struct store *store, uint64_t number)
 {
 	static const uint8_t bytes[4000];
 	struct txn *txn = begin_write(store);
-	int err = writer_check_room(txn, &failure);
+	int err = writer_check_space(txn, &failure);
 
 	for (uint64_t i = 0; i < 256 && !err; i++) {
 		uint8_t key[8] = { (uint8_t)(number >> 8), (uint8_t)number, (uint8_t)i };

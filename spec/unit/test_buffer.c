@@ -180,15 +180,15 @@ static void a_buffer_grows_with_what_is_put(void)
 static void a_clear_buffer_keeps_its_memory(void)
 {
 	struct buffer buffer = { 0 };
-	uint8_t *room;
+	uint8_t *buf;
 
 	buffer_clear(&buffer);
 	buffer_put(&buffer, "abc", 3);
-	room = buffer.data;
+	buf = buffer.data;
 	buffer_clear(&buffer);
 	CHECK_EQUAL_UINT(buffer_slice(&buffer).len, 0);
 	buffer_put(&buffer, NULL, 0);
-	CHECK(buffer_room(&buffer, buffer.cap) == room);
+	CHECK(buffer_reserve(&buffer, buffer.cap) == buf);
 	buffer_release(&buffer);
 	buffer_release(&buffer);
 	CHECK(!buffer.data && !buffer.cap);
@@ -199,11 +199,11 @@ static void more_than_there_can_be(void)
 	struct buffer buffer = { 0 };
 
 	buffer_put_u8(&buffer, 1);
-	CHECK(!buffer_room(&buffer, SIZE_MAX));
+	CHECK(!buffer_reserve(&buffer, SIZE_MAX));
 	CHECK_EQUAL_INT(buffer_error(&buffer), ERR_NO_MEMORY);
-	CHECK(!buffer_room(&buffer, 0));
+	CHECK(!buffer_reserve(&buffer, 0));
 	buffer_clear(&buffer);
-	CHECK(!buffer_room(&buffer, SIZE_MAX / 2 + 1));
+	CHECK(!buffer_reserve(&buffer, SIZE_MAX / 2 + 1));
 	CHECK_EQUAL_INT(buffer_error(&buffer), ERR_NO_MEMORY);
 	buffer_release(&buffer);
 }
@@ -214,7 +214,7 @@ static void a_failed_buffer_takes_nothing_more(void)
 
 	buffer_put(&buffer, "abc", 3);
 	memory_fail_after(0);
-	CHECK(!buffer_room(&buffer, buffer.cap));
+	CHECK(!buffer_reserve(&buffer, buffer.cap));
 	memory_fail_after(-1);
 	buffer_put(&buffer, "d", 1);
 	buffer_put_u8(&buffer, 1);

@@ -171,14 +171,14 @@ static void delete_under(struct walker *walker)
 static void put_somehow(struct txn *txn, const char *key, const char *value, bool there)
 {
 	struct slice k = slice_of_text(key), v = slice_of_text(value);
-	uint8_t *room;
+	uint8_t *buf;
 
 	if (check_random_below(3) == 0) {
 		CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, k, v), 0);
 	} else {
-		CHECK_EQUAL_INT((there ? txn_put_room : txn_insert_room)(txn, TREE_ITEMS, k,
-			v.len, &room), 0);
-		slice_write(room, v);
+		CHECK_EQUAL_INT((there ? txn_put_reserve : txn_insert_reserve)(txn, TREE_ITEMS, k,
+			v.len, &buf), 0);
+		slice_write(buf, v);
 	}
 	model_put(key, value);
 }
@@ -289,13 +289,13 @@ static void trees_are_apart(void)
 	store_close(store);
 }
 
-static void put_in_room(struct txn *txn, const char *key, const char *value)
+static void put_reserved(struct txn *txn, const char *key, const char *value)
 {
-	uint8_t *room;
+	uint8_t *buf;
 
-	CHECK_EQUAL_INT(txn_put_room(txn, TREE_ITEMS, slice_of_text(key), strlen(value), &room),
+	CHECK_EQUAL_INT(txn_put_reserve(txn, TREE_ITEMS, slice_of_text(key), strlen(value), &buf),
 		0);
-	memcpy(room, value, strlen(value));
+	memcpy(buf, value, strlen(value));
 	CHECK(has_row(txn, TREE_ITEMS, key, value));
 }
 
@@ -305,11 +305,11 @@ static void a_value_is_made_in_its_page(void)
 	struct store *store = open_small(store_path("room.tide"));
 	struct txn *txn = begin_write(store);
 
-	put_in_room(txn, "key", "one value");
-	put_in_room(txn, "key", "two value");
-	put_in_room(txn, "key", "three values");
-	put_in_room(txn, "key", "four");
-	put_in_room(txn, "before", "it");
+	put_reserved(txn, "key", "one value");
+	put_reserved(txn, "key", "two value");
+	put_reserved(txn, "key", "three values");
+	put_reserved(txn, "key", "four");
+	put_reserved(txn, "before", "it");
 	CHECK_EQUAL_INT(append_row(txn, TREE_ITEMS, slice_of_text("last"), slice_of_text("row")),
 		0);
 	commit(txn);
@@ -400,11 +400,11 @@ static void an_empty_tree_has_no_rows(void)
 
 static int insert_row(struct txn *txn, enum tree tree, struct slice key, struct slice value)
 {
-	uint8_t *room;
-	int err = txn_insert_room(txn, tree, key, value.len, &room);
+	uint8_t *buf;
+	int err = txn_insert_reserve(txn, tree, key, value.len, &buf);
 
 	if (!err)
-		slice_write(room, value);
+		slice_write(buf, value);
 	return err;
 }
 

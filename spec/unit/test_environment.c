@@ -32,7 +32,7 @@ static int fill_two_rows(struct txn *txn, void *context, struct failure *why)
 {
 	CHECK(store_clock(txn_store(txn)) == clock_system());
 	CHECK_EQUAL_UINT(txn_id(txn), 1);
-	CHECK_EQUAL_INT(writer_check_room(txn, why), 0);
+	CHECK_EQUAL_INT(writer_check_space(txn, why), 0);
 	CHECK_EQUAL_INT(txn_put(txn, TREE_META, slice_of_text("a"), slice_of_text(context)), 0);
 	return txn_put(txn, TREE_META, slice_of_text("b"), slice_of_text(context));
 }
@@ -413,7 +413,7 @@ static int put_big(struct store *store, uint64_t number, bool ask)
 	for (uint64_t i = 0; i < 100 && !err; i++) {
 		set_u64(key, number * 100 + i);
 		if (ask)
-			err = writer_check_room(txn, &failure);
+			err = writer_check_space(txn, &failure);
 		if (!err)
 			err = txn_put(txn, TREE_ITEMS, slice_of(key, sizeof key),
 				slice_of(bytes, sizeof bytes));
@@ -484,7 +484,7 @@ static void one_transaction_can_not_eat_the_reserve(void)
 	uint8_t key[8];
 	struct store_usage usage;
 
-	while (writer_check_room(txn, &failure) == 0) {
+	while (writer_check_space(txn, &failure) == 0) {
 		set_u64(key, rows++);
 		CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of(key, sizeof key),
 			slice_of(bytes, sizeof bytes)), 0);

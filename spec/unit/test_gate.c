@@ -126,7 +126,7 @@ static void a_map_grows_when_another_process_makes_it(void)
 	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
 	CHECK(usage.file_bytes > SMALL_MAX_BYTES * 3 / 2);
 	txn = begin_write(store);
-	CHECK_EQUAL_INT(writer_check_room(txn, &failure), ERR_FULL);   /* our own limit holds */
+	CHECK_EQUAL_INT(writer_check_space(txn, &failure), ERR_FULL);   /* our own limit holds */
 	CHECK_EQUAL_INT(txn_delete(txn, TREE_META, slice_of_text("before")), 0);
 	commit(txn);
 	reader_close(pinned);

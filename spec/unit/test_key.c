@@ -77,7 +77,7 @@ static void make_key(struct key *key, struct value p, struct value s)
 
 /* --- random values: few different letters, so that many begin alike --- */
 
-struct room {
+struct buf {
 	uint8_t bytes[PARTITION_KEY_MAX];
 };
 
@@ -93,7 +93,7 @@ static size_t random_length(size_t longest)
 	return len < longest ? len : longest;
 }
 
-static struct value random_value(enum type type, size_t longest, struct room *room)
+static struct value random_value(enum type type, size_t longest, struct buf *buf)
 {
 	static const uint8_t alphabets[][3] = {
 		{ 0, 0, 0 }, { 'a', 'a', 'a' }, { 0xff, 0xff, 0xff }, { 0, 1, 1 }, { 0, 0xff,
@@ -106,35 +106,35 @@ static struct value random_value(enum type type, size_t longest, struct room *ro
 
 	if (type == TYPE_N) {
 		number_from_integer(&number, (int64_t)check_random() >> check_random_below(64));
-		memcpy(room->bytes, number.bytes, number.len);
-		return value_of(type, room->bytes, number.len);
+		memcpy(buf->bytes, number.bytes, number.len);
+		return value_of(type, buf->bytes, number.len);
 	}
 	len = random_length(longest);
 	for (i = 0; i < len; i++)
-		room->bytes[i] = alphabet[check_random_below(3)];
-	return value_of(type, room->bytes, len);
+		buf->bytes[i] = alphabet[check_random_below(3)];
+	return value_of(type, buf->bytes, len);
 }
 
 /* Another value, or the same one but for its end. */
-static struct value random_neighbour(struct value value, size_t longest, struct room *room)
+static struct value random_neighbour(struct value value, size_t longest, struct buf *buf)
 {
 	size_t len = value.bytes.len;
 
 	if (value.type == TYPE_N || check_random_below(3) == 0)
-		return random_value(value.type, longest, room);
-	memcpy(room->bytes, value.bytes.data, len);
+		return random_value(value.type, longest, buf);
+	memcpy(buf->bytes, value.bytes.data, len);
 	switch (check_random_below(3)) {
 	case 0:
-		room->bytes[len - 1] = (uint8_t)check_random_below(3);
+		buf->bytes[len - 1] = (uint8_t)check_random_below(3);
 		break;
 	case 1:
 		if (len < longest)
-			room->bytes[len++] = (uint8_t)check_random_below(3);
+			buf->bytes[len++] = (uint8_t)check_random_below(3);
 		break;
 	default:
 		len -= len > 1;
 	}
-	return value_of(value.type, room->bytes, len);
+	return value_of(value.type, buf->bytes, len);
 }
 
 static enum type random_type(void)
@@ -176,7 +176,7 @@ static void check_pair(struct value p1, struct value s1, struct value p2, struct
 
 static void keys_compare_as_their_values(void)
 {
-	static struct room p1_room, p2_room, s1_room, s2_room;
+	static struct buf p1_room, p2_room, s1_room, s2_room;
 	struct value p1, p2, s1, s2;
 	enum type sort;
 	int i;
@@ -327,7 +327,7 @@ static void types_that_are_refused(void)
 
 static void the_key_of_an_item(void)
 {
-	static struct room p_room, s_room;
+	static struct buf p_room, s_room;
 	struct buffer item = { 0 };
 	struct key_schema schema;
 	struct key right, key;
@@ -432,16 +432,16 @@ static void a_key_that_is_nothing_but_the_key(void)
 /* An item's key attributes alone. */
 static int attributes_of(struct slice *keys, const struct key_schema *schema, struct slice item)
 {
-	static uint8_t room[KEY_ATTRIBUTES_MAX];
+	static uint8_t buf[KEY_ATTRIBUTES_MAX];
 	struct key_values values;
 	int err = key_find(&values, schema, item);
 
-	return err ? err : key_put_attributes(keys, &values, room);
+	return err ? err : key_put_attributes(keys, &values, buf);
 }
 
 static void the_key_attributes_alone(void)
 {
-	static struct room p_room, s_room;
+	static struct buf p_room, s_room;
 	struct buffer item = { 0 };
 	struct slice keys;
 	struct key_schema schema;
@@ -521,7 +521,7 @@ static void a_key_reads_back_as_its_values(void)
 	int hashed = 0;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		struct room p_room, s_room;
+		struct buf p_room, s_room;
 		enum type p_type = random_type(),
 			s_type = check_random_below(2) ? random_type() : 0;
 		struct key_schema schema = schema_of(p_type, s_type);

@@ -318,7 +318,7 @@ static void keys_are_found_in_the_new_image(void)
 		.partition = { TYPE_S, 1, "p" }, .sort = { TYPE_S, 1, "c" },
 	};
 	struct buffer image = { 0 }, both = { 0 }, one = { 0 };
-	uint8_t room[KEY_ATTRIBUTES_MAX];
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
 	struct record record = { .event = EVENT_INSERT };
 	struct slice keys;
 
@@ -333,20 +333,20 @@ static void keys_are_found_in_the_new_image(void)
 	buffer_put_u8(&one, 1);
 	put_text(&one, "p", "part");
 	record.new_image = buffer_slice(&image);
-	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), 0);
+	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, buf), 0);
 	CHECK(slice_equal(keys, buffer_slice(&both)));
 	CHECK_EQUAL_UINT(record_size(&record, keys), 5 + 5 + 2 + 5 + 2 + 5);
 	schema.sort.type = 0;
-	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), 0);
+	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, buf), 0);
 	CHECK(slice_equal(keys, buffer_slice(&one)));
 	record.keys = buffer_slice(&both);       /* kept ones are lent as they are */
-	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), 0);
+	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, buf), 0);
 	CHECK(keys.data == both.data);
 	record.keys.len = 0;
 	schema.partition.name[0] = 'q';
-	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), ERR_KEY_MISSING);
+	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, buf), ERR_KEY_MISSING);
 	record.new_image.len -= 2;
-	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), ERR_CORRUPT);
+	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, buf), ERR_CORRUPT);
 	buffer_release(&image);
 	buffer_release(&both);
 	buffer_release(&one);
@@ -362,7 +362,7 @@ static void keys_that_are_too_long(void)
 
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		static uint8_t text[9000];
-		uint8_t room[KEY_ATTRIBUTES_MAX];
+		uint8_t buf[KEY_ATTRIBUTES_MAX];
 		struct buffer image = { 0 };
 		struct record record = { .event = EVENT_INSERT };
 		struct slice keys;
@@ -374,7 +374,7 @@ static void keys_that_are_too_long(void)
 			buffer_put_counted(&image, slice_of(text, sizes[i][j]));
 		}
 		record.new_image = buffer_slice(&image);
-		CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, room), ERR_CORRUPT);
+		CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, buf), ERR_CORRUPT);
 		buffer_release(&image);
 	}
 }

@@ -323,7 +323,7 @@ static void expect_no_room_to_be_known(struct store *store)
 	uint64_t max_pages = store->max_pages;
 
 	store->max_pages = 1;
-	CHECK_EQUAL_INT(writer_check_room(txn, &failure), ERR_READERS_FULL);
+	CHECK_EQUAL_INT(writer_check_space(txn, &failure), ERR_READERS_FULL);
 	store->max_pages = max_pages;
 	cancel_write(txn);
 }

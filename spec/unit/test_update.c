@@ -158,7 +158,7 @@ static void test_size_of_small_members(void)
 
 		buffer_put(&old, "\1\1a", 3);
 		list = writer_open(&old, TYPE_L);
-		memset(buffer_room(&old, count), TYPE_TRUE, count);
+		memset(buffer_reserve(&old, count), TYPE_TRUE, count);
 		old.len += count;
 		writer_close(&old, list, count);
 		CHECK_EQUAL_UINT(item_size(buffer_slice(&old)), 4 + 2 * count);
