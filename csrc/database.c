@@ -29,10 +29,10 @@ static int put_first_state(struct txn *txn, const struct clock *clock)
 {
 	struct buffer scratch = { 0 };
 	struct state state = { .catalog_version = 1 };
-	struct moment moment;
+	struct time_sample moment;
 	int err;
 
-	moment_take(&moment, clock);
+	time_sample_take(&moment, clock);
 	retention_clock_set(&state, &moment);
 	err = state_write(txn, &state, &scratch);
 	buffer_release(&scratch);
@@ -455,14 +455,14 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 	const struct store_options *options = store_options(tide->store);
 	struct store_usage usage;
 	struct snapshot snapshot;
-	struct moment moment;
+	struct time_sample moment;
 	int err = store_usage(tide->store, &usage, failure);
 
 	if (!err)
 		err = tide_look_at_commits(tide, &snapshot, failure);
 	if (err)
 		return err;
-	moment_take(&moment, options->clock);
+	time_sample_take(&moment, options->clock);
 	*info = (struct tide_info){
 		.path = options->in_memory ? "" : options->path,
 		.read_only = tide->read_only,

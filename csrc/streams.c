@@ -49,9 +49,9 @@ int tide_stream_of(struct tide *tide, struct slice name, struct slice label, uin
 static uint64_t look_at_view(struct tide *tide, const struct snapshot *snapshot,
 	struct view_of_streams *view)
 {
-	struct moment moment;
+	struct time_sample moment;
 
-	moment_take(&moment, store_clock(tide->store));
+	time_sample_take(&moment, store_clock(tide->store));
 	view->txn = snapshot->txn;
 	view->streams = &tide->catalog.streams;
 	view->state = snapshot->state;

@@ -5,7 +5,7 @@
 
 /* --- the clock --- */
 
-void moment_take(struct moment *moment, const struct clock *clock)
+void time_sample_take(struct time_sample *moment, const struct clock *clock)
 {
 	moment->now_ms = clock_now_ms(clock);
 	moment->elapsed_ms = clock_elapsed_ms(clock);
@@ -24,13 +24,13 @@ static uint64_t plus(uint64_t a, uint64_t b)
 
 /* Time elapsed since a moment on that boot; 0 if that is unknown. */
 static uint64_t elapsed_since(uint64_t elapsed_ms, const uint8_t boot[BOOT_BYTES],
-	const struct moment *moment)
+	const struct time_sample *moment)
 {
 	return same_boot(boot, moment->boot) && moment->elapsed_ms > elapsed_ms ?
 		moment->elapsed_ms - elapsed_ms : 0;
 }
 
-static bool is_confirmed(const struct clock_jump *jump, const struct moment *moment)
+static bool is_confirmed(const struct clock_jump *jump, const struct time_sample *moment)
 {
 	if (jump->wall_ms == 0 || moment->now_ms < jump->wall_ms)
 		return false;
@@ -46,7 +46,7 @@ struct step {
 	bool confirms;               /* the jump that was noted */
 };
 
-static struct step clock_step(const struct state *state, const struct moment *moment)
+static struct step clock_step(const struct state *state, const struct time_sample *moment)
 {
 	const struct clock_jump *jump = &state->jump;
 	struct step step = { .confirms = is_confirmed(jump, moment) };
@@ -73,7 +73,7 @@ static struct step clock_step(const struct state *state, const struct moment *mo
 	return step;
 }
 
-uint64_t retention_clock(const struct state *state, const struct moment *moment)
+uint64_t retention_clock(const struct state *state, const struct time_sample *moment)
 {
 	return clock_step(state, moment).clock_ms;
 }
@@ -85,7 +85,7 @@ int64_t retention_lead(uint64_t clock_ms, uint64_t now_ms)
 	return lead < -CLOCK_SLACK_MS || lead > CLOCK_SLACK_MS ? lead : 0;
 }
 
-uint64_t retention_clock_set(struct state *state, const struct moment *moment)
+uint64_t retention_clock_set(struct state *state, const struct time_sample *moment)
 {
 	struct step step = clock_step(state, moment);
 	struct clock_jump *jump = &state->jump;

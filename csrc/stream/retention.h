@@ -30,23 +30,23 @@
 #define TRIM_ROWS_MAX 256
 #define TRIM_BYTES_MAX (UINT64_C(512) * 1024)
 
-struct moment {
+struct time_sample {
 	uint64_t now_ms;
 	uint64_t elapsed_ms;
 	uint8_t boot[BOOT_BYTES];
 };
 
-void moment_take(struct moment *moment, const struct clock *clock);
+void time_sample_take(struct time_sample *moment, const struct clock *clock);
 
 /* Returns the retention clock at a moment, computed from the state's. */
-uint64_t retention_clock(const struct state *state, const struct moment *moment);
+uint64_t retention_clock(const struct state *state, const struct time_sample *moment);
 
 /* Returns how far it is ahead of the wall clock, negative: behind it; 0 if not by more
  * than CLOCK_SLACK_MS. */
 int64_t retention_lead(uint64_t clock_ms, uint64_t now_ms);
 
 /* The retention clock again, and stores it in the state, with what the next computation needs. */
-uint64_t retention_clock_set(struct state *state, const struct moment *moment);
+uint64_t retention_clock_set(struct state *state, const struct time_sample *moment);
 
 /* The last record out of sight at this clock: its sequence number, 0 when
  * every record is in sight. The bounds are those of the cursor's snapshot. */
@@ -59,7 +59,7 @@ bool retention_expired(const struct retention *limit, const struct stream_head *
 	const struct record *record, uint64_t clock_ms);
 
 /* Removes up to max_rows rows from the front and writes the horizon. *removed
- * counts records. The stream must be known in this transaction (stream_know).
+ * counts records. The stream must be known in this transaction (stream_load_bounds).
  * CORRUPT when a record there is damaged: what lay before it has gone. */
 int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 	uint64_t max_rows, uint64_t *removed);

@@ -124,7 +124,7 @@ int stream_bounds(struct txn *txn, uint32_t id, struct bounds *bounds)
 	return 0;
 }
 
-int stream_know(struct stream *stream, struct txn *txn, uint64_t snapshot)
+int stream_load_bounds(struct stream *stream, struct txn *txn, uint64_t snapshot)
 {
 	int err;
 

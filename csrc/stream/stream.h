@@ -33,7 +33,7 @@ struct trim_hint {
 
 struct stream {
 	struct stream_row row;
-	struct bounds bounds;        /* as the writer knows them: stream_know */
+	struct bounds bounds;        /* as the writer knows them: stream_load_bounds */
 	uint64_t known_at;           /* the snapshot in which they hold; 0: none */
 	struct trim_hint hint;
 };
@@ -60,7 +60,7 @@ int stream_bounds(struct txn *txn, uint32_t id, struct bounds *bounds);
 int stream_horizon(struct txn *txn, uint32_t id, struct horizon *horizon);
 
 /* Keeps the bounds in the stream; free of cost when they hold already. */
-int stream_know(struct stream *stream, struct txn *txn, uint64_t snapshot);
+int stream_load_bounds(struct stream *stream, struct txn *txn, uint64_t snapshot);
 
 /* Seals a row of `meta` (codec/row.h) and writes it; releases the value. */
 int meta_write(struct txn *txn, struct slice key, struct buffer *value);

@@ -137,7 +137,7 @@ int define_retention(struct transaction *transaction, uint32_t id,
 		return err;
 	if (!stream)
 		return fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
-	err = stream_know(stream, transaction->txn, txn_id(transaction->txn));
+	err = stream_load_bounds(stream, transaction->txn, txn_id(transaction->txn));
 	if (!err)
 		err = retention_hide(transaction->txn, stream, transaction->clock_ms);
 	if (!err) {

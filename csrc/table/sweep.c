@@ -133,7 +133,7 @@ static int look_at(struct transaction *transaction, struct stream *stream, uint6
 	bool *ended)
 {
 	uint32_t id = stream->row.id;
-	int err = stream_know(stream, transaction->txn, txn_id(transaction->txn));
+	int err = stream_load_bounds(stream, transaction->txn, txn_id(transaction->txn));
 
 	*ended = false;
 	if (!err)
@@ -151,7 +151,7 @@ static int look_at(struct transaction *transaction, struct stream *stream, uint6
 
 static uint64_t rows_to_trim(const struct transaction *transaction)
 {
-	uint64_t twice = (uint64_t)transaction->journal.count * 2;
+	uint64_t twice = (uint64_t)transaction->pending.count * 2;
 
 	return twice > TRIM_ROWS_MAX ? twice : TRIM_ROWS_MAX;
 }

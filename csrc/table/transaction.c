@@ -35,9 +35,9 @@ static void set_time(struct transaction *transaction)
 {
 	struct state *state = &transaction->state;
 	uint64_t jump = state->jump.wall_ms;
-	struct moment moment;
+	struct time_sample moment;
 
-	moment_take(&moment, store_clock(transaction->store));
+	time_sample_take(&moment, store_clock(transaction->store));
 	store_note_time(transaction->store, moment.elapsed_ms);
 	if (memcmp(state->boot, moment.boot, BOOT_BYTES) != 0)
 		transaction->clock_unsaved = true;
@@ -57,7 +57,7 @@ int transaction_begin(struct transaction *transaction, struct failure *failure)
 	transaction->broken = 0;
 	transaction->swept = false;
 	transaction->bytes = 0;
-	journal_clear(&transaction->journal);
+	pending_clear(&transaction->pending);
 	err = read_state(transaction);
 	if (err) {
 		transaction_abort(transaction);
@@ -104,17 +104,17 @@ int transaction_catalog_changed(struct transaction *transaction)
 /* Every stream that got records must know where it ends. */
 static int know_streams(struct transaction *transaction)
 {
-	struct journal *journal = &transaction->journal;
+	struct pending_records *pending = &transaction->pending;
 	struct stream *known = NULL;
 
-	for (uint32_t i = 0; i < journal->count; i++) {
+	for (uint32_t i = 0; i < pending->count; i++) {
 		int err;
 
-		if (known && known->row.id == journal->all[i].stream)
+		if (known && known->row.id == pending->all[i].stream)
 			continue;
-		known = streams_find(&transaction->catalog->streams, journal->all[i].stream);
+		known = streams_find(&transaction->catalog->streams, pending->all[i].stream);
 		assert(known);   /* it was there when the record came */
-		err = stream_know(known, transaction->txn, txn_id(transaction->txn));
+		err = stream_load_bounds(known, transaction->txn, txn_id(transaction->txn));
 		if (err)
 			return err;
 	}
@@ -126,7 +126,7 @@ static int finish(struct transaction *transaction)
 	int err = know_streams(transaction);
 
 	if (!err)
-		err = journal_flush(&transaction->journal, transaction->txn,
+		err = pending_flush(&transaction->pending, transaction->txn,
 			&transaction->catalog->streams, transaction->now_ms,
 			transaction->clock_ms);
 	if (!err && !transaction->swept)
@@ -172,7 +172,7 @@ int transaction_commit(struct transaction *transaction, struct failure *failure)
 void transaction_release(struct transaction *transaction)
 {
 	assert(!transaction->txn);   /* who has the outer lock ends it */
-	journal_release(&transaction->journal);
+	pending_release(&transaction->pending);
 	buffer_release(&transaction->scratch);
 	buffer_release(&transaction->old);
 }

@@ -7,7 +7,7 @@
 #ifndef TABLE_TRANSACTION_H
 #define TABLE_TRANSACTION_H
 
-#include "stream/journal.h"
+#include "stream/pending.h"
 #include "stream/retention.h"
 #include "table/catalog.h"
 
@@ -31,7 +31,7 @@ struct transaction {
 	bool clock_unsaved;          /* the file lacks a jump, or that this boot was seen */
 	bool swept;                  /* it is a step of trim: commit clears no more away */
 
-	struct journal journal;
+	struct pending_records pending;
 	uint32_t look;               /* which stream a writer looks at next, by turns */
 	struct buffer scratch;       /* rows being made */
 	struct buffer old;           /* the old item, in one piece: lent with a change */

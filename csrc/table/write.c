@@ -122,7 +122,7 @@ static int capture(struct transaction *transaction, const struct target *target,
 		record.new_image = change->new_item;
 	if (record.new_image.len == 0)
 		err = keys_of(&record.keys, target, change->new_item.len > 0, buf);
-	return err ? err : journal_add(&transaction->journal, stream->row.id, &record);
+	return err ? err : pending_add(&transaction->pending, stream->row.id, &record);
 }
 
 /* The old item may lie in the map; what comes next overwrites it. */

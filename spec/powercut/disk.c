@@ -11,7 +11,7 @@
 #define META_BYTES 8192
 
 /* A write, or a new length (bytes NULL). */
-struct pending {
+struct pending_record {
 	uint64_t at, len;
 	const uint8_t *bytes;
 	uint64_t size;               /* the file's behind it */
@@ -19,7 +19,7 @@ struct pending {
 };
 
 struct writes {
-	struct pending *all;
+	struct pending_record *all;
 	size_t count, max;
 };
 
@@ -163,7 +163,7 @@ void disk_free(struct disk *disk)
 
 /* --- what happens --- */
 
-static void add_write(struct writes *writes, struct pending write)
+static void add_write(struct writes *writes, struct pending_record write)
 {
 	if (writes->count == writes->max) {
 		writes->max = writes->max ? 2 * writes->max : 64;
@@ -172,7 +172,7 @@ static void add_write(struct writes *writes, struct pending write)
 	writes->all[writes->count++] = write;
 }
 
-static void add_pending(struct file *file, struct pending pending)
+static void add_pending(struct file *file, struct pending_record pending)
 {
 	if (pending.at + pending.len > FILE_BYTES_MAX || pending.size > FILE_BYTES_MAX) {
 		fprintf(stderr, "a file of the test has grown too big\n");
@@ -197,7 +197,7 @@ static void cut_out(struct writes *writes, uint64_t from, uint64_t to)
 
 	*writes = (struct writes){ 0 };
 	for (size_t i = 0; i < old.count; i++) {
-		struct pending left = old.all[i], right = left;
+		struct pending_record left = old.all[i], right = left;
 		uint64_t end = left.at + left.len;
 
 		if (!left.bytes || left.at >= to || end <= from) {
@@ -219,7 +219,7 @@ static void cut_out(struct writes *writes, uint64_t from, uint64_t to)
 static void flush(struct file *file)
 {
 	for (size_t i = 0; i < file->pending.count; i++) {
-		const struct pending *pending = &file->pending.all[i];
+		const struct pending_record *pending = &file->pending.all[i];
 
 		if (pending->bytes)
 			memcpy(file->bytes + pending->at, pending->bytes, pending->len);
@@ -236,7 +236,7 @@ static void flush_part(struct file *file, uint64_t at, uint64_t len)
 	uint64_t to = (at + len + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES;
 
 	for (size_t i = 0; i < file->pending.count; i++) {
-		const struct pending *pending = &file->pending.all[i];
+		const struct pending_record *pending = &file->pending.all[i];
 		uint64_t end = pending->at + pending->len;
 		uint64_t first = pending->at > from ? pending->at : from;
 		uint64_t last = end < to ? end : to;
@@ -305,14 +305,15 @@ void disk_apply(struct disk *disk, const struct deed *deed)
 		change_name(disk, deed);
 		break;
 	case DEED_WRITE:
-		add_pending(file, (struct pending){ .at = deed->at, .len = deed->len,
+		add_pending(file, (struct pending_record){ .at = deed->at, .len = deed->len,
 			.bytes = deed->bytes, .size = bigger(file->size_now, end) });
 		break;
 	case DEED_SIZE:
-		add_pending(file, (struct pending){ .size = deed->len });
+		add_pending(file, (struct pending_record){ .size = deed->len });
 		break;
 	case DEED_GROW:
-		add_pending(file, (struct pending){ .size = bigger(file->size_now, deed->len) });
+		add_pending(file, (struct pending_record){ .size = bigger(file->size_now,
+			deed->len) });
 		break;
 	case DEED_FLUSH:
 		if (!disk->lies.files)
@@ -377,7 +378,7 @@ static struct weather weather_of(uint64_t seed, uint64_t moment, uint64_t state)
 
 /* Part of a write that is kept. Only a write that made the file longer makes it
  * longer here; another one has nowhere to be if the length it met was lost. */
-static void put(struct image *image, enum name name, const struct pending *pending,
+static void put(struct image *image, enum name name, const struct pending_record *pending,
 	uint64_t done, uint64_t len)
 {
 	uint64_t at = pending->at + done, end = image->len[name];
@@ -410,7 +411,7 @@ static bool stops(const struct cutting *cutting, uint64_t grain, size_t write)
 /* A write, grain by grain; a torn one up to a sector's end, or to any byte. */
 static void keep_some(const struct cutting *cutting, size_t write)
 {
-	const struct pending *pending = &cutting->file->pending.all[write];
+	const struct pending_record *pending = &cutting->file->pending.all[write];
 	uint64_t grain_bytes = cutting->weather.grain, len = pending->len;
 
 	if (write == cutting->last && cutting->tear < len)
@@ -431,7 +432,7 @@ static void keep_some(const struct cutting *cutting, size_t write)
 
 static void choose_tear(struct cutting *cutting, struct dice *dice)
 {
-	const struct pending *last;
+	const struct pending_record *last;
 
 	cutting->last = dice_below(dice, cutting->file->pending.count + 1);
 	cutting->tear = UINT64_MAX;
@@ -499,7 +500,7 @@ static void cut_classic(struct cutting *cutting, int kind)
 	uint64_t one = dice_below(&dice, file->pending.count);
 
 	for (size_t i = 0; i < file->pending.count; i++) {
-		const struct pending *pending = &file->pending.all[i];
+		const struct pending_record *pending = &file->pending.all[i];
 
 		if (!is_kept(kind, i, one))
 			continue;
@@ -512,7 +513,7 @@ static void cut_classic(struct cutting *cutting, int kind)
 }
 
 /* Sector by sector, whatever else happens. */
-static void keep_adrift(const struct cutting *cutting, int kind, const struct pending *write,
+static void keep_adrift(const struct cutting *cutting, int kind, const struct pending_record *write,
 	size_t number)
 {
 	struct dice dice = dice_for(cutting->weather.seed, cutting->weather.state, number, 300);

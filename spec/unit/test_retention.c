@@ -1,5 +1,5 @@
 /* test_retention.c - stream/retention.h: the clock, and what goes, against plain models. */
-#include "stream/journal.h"
+#include "stream/pending.h"
 #include "stream/retention.h"
 #include "unit/stores.h"
 
@@ -65,9 +65,9 @@ static uint64_t plain_set(struct plain_clock *clock, uint64_t now, uint64_t elap
 	return clock->at;
 }
 
-static struct moment moment_of(uint64_t now, uint64_t elapsed, uint64_t boot)
+static struct time_sample moment_of(uint64_t now, uint64_t elapsed, uint64_t boot)
 {
-	struct moment moment = { .now_ms = now, .elapsed_ms = elapsed };
+	struct time_sample moment = { .now_ms = now, .elapsed_ms = elapsed };
 
 	memcpy(moment.boot, &boot, sizeof boot);
 	return moment;
@@ -87,7 +87,7 @@ static void clock_follows_the_page(void)
 		uint64_t now = 1000000 * HOUR, elapsed = random_span(), boot = 1;
 		struct plain_clock plain = { .at = now, .elapsed = elapsed, .boot = boot };
 		struct state state = { 0 };
-		struct moment moment = moment_of(now, elapsed, boot);
+		struct time_sample moment = moment_of(now, elapsed, boot);
 
 		CHECK_EQUAL_UINT(retention_clock_set(&state, &moment), now);
 		for (int i = 0; i < 40; i++) {
@@ -125,7 +125,7 @@ static void clock_bounds(void)
 {
 	uint64_t start = 1000000 * HOUR;
 	struct state state = { 0 };
-	struct moment moment = moment_of(start, 500, 1);
+	struct time_sample moment = moment_of(start, 500, 1);
 
 	retention_clock_set(&state, &moment);
 	moment = moment_of(start + HOUR + 7, 507, 1);        /* an hour more: believed */
@@ -142,7 +142,7 @@ static void small_differences_leave_no_lead(void)
 {
 	uint64_t start = 1000000 * HOUR;
 	struct state state = { 0 };
-	struct moment moment = moment_of(start, 0, 1);
+	struct time_sample moment = moment_of(start, 0, 1);
 
 	retention_clock_set(&state, &moment);
 	moment = moment_of(start, 1000, 1);
@@ -159,7 +159,7 @@ static void small_differences_leave_no_lead(void)
 
 static uint64_t set_at(struct state *state, uint64_t now, uint64_t elapsed, uint64_t boot)
 {
-	struct moment moment = moment_of(now, elapsed, boot);
+	struct time_sample moment = moment_of(now, elapsed, boot);
 
 	return retention_clock_set(state, &moment);
 }
@@ -253,7 +253,7 @@ static struct stream *the_stream(struct txn *txn)
 	struct stream *stream = streams_find(&streams, STREAM);
 
 	CHECK(stream != NULL);
-	CHECK_EQUAL_INT(stream_know(stream, txn, txn_id(txn)), 0);
+	CHECK_EQUAL_INT(stream_load_bounds(stream, txn, txn_id(txn)), 0);
 	return stream;
 }
 
@@ -325,7 +325,7 @@ static void count_rows(struct txn *txn, size_t count)
 static void append(struct txn *txn, uint64_t count)
 {
 	static uint8_t bytes[6000];
-	struct journal journal = { 0 };
+	struct pending_records pending = { 0 };
 	uint64_t transaction = sequence + 1;
 	size_t first = list_count;
 
@@ -336,13 +336,13 @@ static void append(struct txn *txn, uint64_t count)
 		record.keys = slice_of(bytes, 1 + check_random_below(20));
 		record.new_image = slice_of(bytes, 1 + check_random_below(
 			check_random_below(8) ? 100 : sizeof bytes));
-		CHECK_EQUAL_INT(journal_add(&journal, STREAM, &record), 0);
+		CHECK_EQUAL_INT(pending_add(&pending, STREAM, &record), 0);
 		list[list_count++] = (struct plain_record){ sequence, transaction, clock_ms,
 			record_bytes(&record), 0 };
 		sequence += check_random_below(3) == 0;      /* gaps are normal */
 	}
-	CHECK_EQUAL_INT(journal_flush(&journal, txn, &streams, clock_ms, clock_ms), 0);
-	journal_release(&journal);
+	CHECK_EQUAL_INT(pending_flush(&pending, txn, &streams, clock_ms, clock_ms), 0);
+	pending_release(&pending);
 	count_rows(txn, list_count - first);
 }
 

@@ -1,0 +1,99 @@
+/* pending.c - the records of a transaction, until it commits. */
+#include "stream/pending.h"
+
+#include <assert.h>
+
+#include "base/memory.h"
+
+static int make_room(struct pending_records *pending)
+{
+	uint32_t cap = pending->cap ? pending->cap * 2 : 16;
+	struct pending_record *all;
+
+	if (pending->count < pending->cap)
+		return 0;
+	all = memory_realloc(pending->all, cap * sizeof *all);
+	if (!all)
+		return ERR_NO_MEMORY;
+	pending->all = all;
+	pending->cap = cap;
+	return 0;
+}
+
+int pending_add(struct pending_records *pending, uint32_t stream, const struct record *record)
+{
+	struct pending_record *one;
+	int err = make_room(pending);
+
+	if (err)
+		return err;
+	one = &pending->all[pending->count];
+	one->stream = stream;
+	one->record = *record;
+	one->start = pending->bytes.len;
+	buffer_put_slice(&pending->bytes, record->keys);
+	buffer_put_slice(&pending->bytes, record->old_image);
+	buffer_put_slice(&pending->bytes, record->new_image);
+	err = buffer_error(&pending->bytes);
+	if (!err)
+		pending->count++;
+	return err;
+}
+
+/* Gives the slices their addresses again. */
+static void point(const struct pending_records *pending, const struct pending_record *one,
+	struct record *record)
+{
+	const uint8_t *at = pending->bytes.data + one->start;
+
+	record->keys.data = at;
+	record->old_image.data = at + record->keys.len;
+	record->new_image.data = record->old_image.data + record->old_image.len;
+}
+
+int pending_flush(struct pending_records *pending, struct txn *txn, struct streams *streams,
+	uint64_t created_ms, uint64_t retention_ms)
+{
+	uint64_t transaction = pending->count ? pending->all[0].record.sequence : 0;
+	uint32_t last_stream = 0;
+	int err = pending->count ? log_last_stream(txn, &last_stream) : 0;
+
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < pending->count; i++) {
+		struct pending_record *one = &pending->all[i];
+		struct stream *stream = streams_find(streams, one->stream);
+		struct record *record = &one->record;
+
+		assert(stream);  /* it was there when the record came */
+		record->transaction = transaction;
+		record->position = i;
+		record->count = pending->count;
+		record->created_ms = created_ms;
+		record->retention_ms = retention_ms;
+		record->ordinal = stream->bounds.head.ordinal + 1;
+		record->stream_bytes = stream->bounds.head.stream_bytes + record_bytes(record);
+		point(pending, one, record);
+		err = log_append(txn, stream->row.id, record, stream->row.id >= last_stream);
+		if (err)
+			return err;
+		if (stream->row.id > last_stream)
+			last_stream = stream->row.id;
+		stream->bounds.head = (struct stream_head){ record->sequence, record->ordinal,
+			record->stream_bytes, record->transaction };
+	}
+	return 0;
+}
+
+void pending_clear(struct pending_records *pending)
+{
+	buffer_clear(&pending->bytes);
+	pending->count = 0;
+}
+
+void pending_release(struct pending_records *pending)
+{
+	buffer_release(&pending->bytes);
+	memory_free(pending->all);
+	*pending = (struct pending_records){ 0 };
+}
