@@ -89,15 +89,15 @@ static int check_target(const struct tide_backup *backup, struct failure *failur
 static int renew_stamp(struct txn *txn, void *context, struct failure *failure)
 {
 	const struct tide_backup *backup = context;
-	struct stamp stamp;
+	struct file_header header;
 	bool this_boot;
-	int err = stamp_read(txn, &stamp);
+	int err = file_header_read(txn, &header);
 
-	if (!err && !backup->in_place && getrandom(stamp.incarnation, FILE_ID_BYTES, 0) !=
+	if (!err && !backup->in_place && getrandom(header.incarnation, FILE_ID_BYTES, 0) !=
 			FILE_ID_BYTES)
 		err = ERR_STORE;
 	if (!err)
-		err = stamp_write(txn, &stamp);
+		err = file_header_write(txn, &header);
 	/* What was written since this boot is in the copy, and that is flushed: no
 	 * power cut has taken anything back. */
 	if (!err)

@@ -79,7 +79,7 @@ static void take_finding(void *context, const struct finding *finding)
 static bool is_known_meta(struct slice key)
 {
 	switch (key.data[0]) {
-	case META_STAMP: case META_STATE: case META_WEAK_BOOT:
+	case META_FILE_HEADER: case META_STATE: case META_WEAK_BOOT:
 		return key.len == 1;
 	case META_TABLE:
 		return is_table_name(slice_of(key.data + 1, key.len - 1));
@@ -201,15 +201,15 @@ static int check_pages(struct check *check)
 
 /* --- the catalog: what of it can be read --- */
 
-static int take_stamp(struct check *check, struct slice payload)
+static int take_file_header(struct check *check, struct slice payload)
 {
-	struct stamp local;
+	struct file_header local;
 	int err;
 
-	stamp_local(&local, check->facts.page_bytes);
-	err = stamp_get(&check->stamp, payload, &local);
-	check->stamp.made_by = slice_of(NULL, 0);
-	check->has_stamp = err == 0;
+	file_header_local(&local, check->facts.page_bytes);
+	err = file_header_get(&check->header, payload, &local);
+	check->header.made_by = slice_of(NULL, 0);
+	check->has_file_header = err == 0;
 	return err;
 }
 
@@ -224,8 +224,8 @@ static int take_meta(struct check *check, enum tree tree, struct slice key, stru
 	if (row_open(key, value, &payload) || !is_known_meta(key))
 		return 0;                /* told by the survey */
 	switch (key.data[0]) {
-	case META_STAMP:
-		err = take_stamp(check, payload);
+	case META_FILE_HEADER:
+		err = take_file_header(check, payload);
 		break;
 	case META_STATE:
 		err = state_get(&check->state, payload);
@@ -288,7 +288,7 @@ static void check_catalog(struct check *check)
 	subject_is_tree(check, TREE_META);
 	if (!check->is_damaged[TREE_META] && check->has_broken_meta)
 		problem(check, INVARIANT_PAGES, "has rows that can't be read");
-	else if (!check->is_damaged[TREE_META] && !(check->has_stamp && check->has_state))
+	else if (!check->is_damaged[TREE_META] && !(check->has_file_header && check->has_state))
 		problem(check, 1, "lacks the stamp or the state");
 	for (size_t i = 0; i < catalog->count; i++)
 		check_table(check, &catalog->tables[i].row);
@@ -316,7 +316,7 @@ static int check_all(struct check *check)
 
 	if (!err)
 		err = check_pages(check);
-	if (!err && !check->has_stamp && !check->has_state && !check->is_damaged[TREE_META] &&
+	if (!err && !check->has_file_header && !check->has_state && !check->is_damaged[TREE_META] &&
 			!check->has_broken_meta)
 		return ERR_NOT_DATABASE;
 	if (!err)

@@ -63,8 +63,9 @@ static bool lies_where_it_should(struct check *check, const struct table *table,
 {
 	struct key key;
 
-	return !check->has_stamp || (key_of_item(&key, table->row.id, &table->row.schema, item,
-		check->stamp.secret) == 0 && slice_equal(key_whole(&key), whole));
+	return !check->has_file_header || (key_of_item(&key, table->row.id, &table->row.schema,
+		item,
+		check->header.secret) == 0 && slice_equal(key_whole(&key), whole));
 }
 
 static int check_item_of(struct check *check, const struct table *table,

@@ -47,7 +47,7 @@ static bool agrees(const struct stream_walk *walk, struct slice image, const str
 	struct key other;
 
 	return image.len == 0 || (key_of_item(&other, walk->row->table, &walk->row->schema, image,
-		walk->check->stamp.secret) == 0 &&
+		walk->check->header.secret) == 0 &&
 		slice_equal(key_whole(&other), key_whole(key)));
 }
 
@@ -59,7 +59,7 @@ static int key_of_record(struct key *key, const struct check *check,
 	struct slice keys;
 	int err = record_keys(&keys, record, &row->schema, buf);
 
-	return err ? err : key_of_key(key, row->table, &row->schema, keys, check->stamp.secret);
+	return err ? err : key_of_key(key, row->table, &row->schema, keys, check->header.secret);
 }
 
 /* False if it has no key to go on with. */
@@ -67,7 +67,7 @@ static bool check_keys(struct stream_walk *walk, struct key *key)
 {
 	const struct record *record = &walk->record;
 
-	if (!walk->check->has_stamp)
+	if (!walk->check->has_file_header)
 		return false;
 	if (key_of_record(key, walk->check, walk->row, record)) {
 		record_is(walk, 13, "has keys that are not keys of the table");
@@ -192,7 +192,7 @@ static int version_of(struct check *check, const struct key *key, uint64_t *sequ
 static int check_item_of(struct stream_walk *walk, const struct key *key)
 {
 	struct check *check = walk->check;
-	uint64_t name = hash64(check->stamp.secret, key_whole(key));
+	uint64_t name = hash64(check->header.secret, key_whole(key));
 	struct u64_map_entry *entry;
 	uint64_t sequence;
 	bool explained;

@@ -50,8 +50,8 @@ struct check {
 	struct progress *progress;   /* NULL: nobody looks */
 	struct audit audit;
 
-	bool has_stamp, has_state;   /* else what can't be known isn't asked */
-	struct stamp stamp;
+	bool has_file_header, has_state;   /* else what can't be known isn't asked */
+	struct file_header header;
 	struct state state;
 	struct catalog catalog;
 	const struct table *last_table;

@@ -13,16 +13,16 @@
 
 static int put_stamp(struct txn *txn, uint64_t now_ms, uint32_t page_bytes)
 {
-	struct stamp stamp;
+	struct file_header header;
 
-	stamp_local(&stamp, page_bytes);
-	stamp.created_ms = now_ms;
-	stamp.made_by = slice_of_text("tidetable " TIDE_VERSION);
-	if (getrandom(stamp.database_id, FILE_ID_BYTES, 0) != FILE_ID_BYTES ||
-			getrandom(stamp.incarnation, FILE_ID_BYTES, 0) != FILE_ID_BYTES ||
-			getrandom(stamp.secret, HASH_SECRET_BYTES, 0) != HASH_SECRET_BYTES)
+	file_header_local(&header, page_bytes);
+	header.created_ms = now_ms;
+	header.made_by = slice_of_text("tidetable " TIDE_VERSION);
+	if (getrandom(header.database_id, FILE_ID_BYTES, 0) != FILE_ID_BYTES ||
+			getrandom(header.incarnation, FILE_ID_BYTES, 0) != FILE_ID_BYTES ||
+			getrandom(header.secret, HASH_SECRET_BYTES, 0) != HASH_SECRET_BYTES)
 		return ERR_STORE;
-	return stamp_write(txn, &stamp);
+	return file_header_write(txn, &header);
 }
 
 static int put_first_state(struct txn *txn, const struct clock *clock)
@@ -57,8 +57,8 @@ static int read_stamp(struct tide *tide, struct failure *failure)
 
 	if (err)
 		return err;
-	err = stamp_read(tide->reader, &tide->stamp);
-	tide->stamp.made_by = slice_of(NULL, 0);
+	err = file_header_read(tide->reader, &tide->header);
+	tide->header.made_by = slice_of(NULL, 0);
 	reader_reset(tide->reader);
 	return err ? fail(failure, err) : 0;
 }
@@ -202,7 +202,7 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 	if (!err) {
 		tide->transaction.store = tide->store;
 		tide->transaction.catalog = &tide->catalog;
-		tide->transaction.secret = tide->stamp.secret;
+		tide->transaction.secret = tide->header.secret;
 		if (!tide->read_only)
 			err = mark_is_due(tide, is_weak(tide), &tide->mark_due, failure);
 	}
@@ -481,8 +481,8 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 			retention_clock(snapshot.state, &moment), moment.now_ms),
 		.engine = usage.engine,
 	};
-	memcpy(info->database_id, tide->stamp.database_id, FILE_ID_BYTES);
-	memcpy(info->incarnation, tide->stamp.incarnation, FILE_ID_BYTES);
+	memcpy(info->database_id, tide->header.database_id, FILE_ID_BYTES);
+	memcpy(info->incarnation, tide->header.incarnation, FILE_ID_BYTES);
 	return tide_look_away(tide, &snapshot, 0, failure);
 }
 

@@ -20,7 +20,7 @@ struct tide {
 	char *given_path;            /* absolute, if it is not the store's; else NULL */
 	uint64_t name_checked_ms;    /* by tide_elapsed_ms: see tide_check_name */
 	bool mark_due;               /* tide_mark_boot has work to do */
-	struct stamp stamp;
+	struct file_header header;
 	struct catalog catalog;
 	struct txn *reader;          /* kept; renewed for a page, then reset */
 	struct state state;          /* as the reader last saw it, */
@@ -30,12 +30,12 @@ struct tide {
 	struct buffer scratch;
 };
 
-/* --- stamp.c --- */
+/* --- table/file_header.c --- */
 
 /* NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT, CORRUPT. made_by is lent by the
  * transaction. */
-int stamp_read(struct txn *txn, struct stamp *stamp);
-int stamp_write(struct txn *txn, const struct stamp *stamp);
+int file_header_read(struct txn *txn, struct file_header *header);
+int file_header_write(struct txn *txn, const struct file_header *header);
 
 /* The boot at which the file was last written at a weaker durability level: END if
  * it never was; CORRUPT. */

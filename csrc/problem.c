@@ -260,7 +260,7 @@ static void name_meta_row(struct check *check, struct slice key)
 	uint32_t id = key.len == 5 ? get_u32(key.data + 1) : 0;
 
 	switch (key.len ? key.data[0] : 0) {
-	case META_STAMP: put_format(&subject->key, "stamp"); break;
+	case META_FILE_HEADER: put_format(&subject->key, "stamp"); break;
 	case META_STATE: put_format(&subject->key, "state"); break;
 	case META_WEAK_BOOT: put_format(&subject->key, "boot"); break;
 	case META_TABLE:

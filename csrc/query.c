@@ -31,7 +31,7 @@ static int start_range(struct tide_query *query, struct tide *tide, const struct
 	query->table_id = table->row.id;
 	if (spec->partition) {
 		err = range_of_partition(&query->range, table, spec->partition, &sort,
-			tide->stamp.secret, failure);
+			tide->header.secret, failure);
 		query->partition_type = spec->partition->type;
 		buffer_put_slice(&query->partition, spec->partition->bytes);
 	} else {
@@ -41,7 +41,7 @@ static int start_range(struct tide_query *query, struct tide *tide, const struct
 	if (!err && buffer_error(&query->partition))
 		err = fail(failure, ERR_NO_MEMORY);
 	if (!err && spec->start_key.len)
-		err = range_start_after(&query->range, table, spec->start_key, tide->stamp.secret,
+		err = range_start_after(&query->range, table, spec->start_key, tide->header.secret,
 			failure);
 	return err;
 }

@@ -72,7 +72,7 @@ static int get(struct tide *tide, struct txn *txn, const struct table *table, st
 	const struct key_schema *schema = &table->row.schema;
 	struct stored stored;
 	struct key key;
-	int err = key_of_key(&key, table->row.id, schema, asked, tide->stamp.secret);
+	int err = key_of_key(&key, table->row.id, schema, asked, tide->header.secret);
 
 	if (err)
 		return fail_key(failure, err, schema, asked);

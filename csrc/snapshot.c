@@ -125,8 +125,8 @@ static int key_of(struct tide *tide, const struct table *table, struct slice ite
 {
 	const struct table_row *row = &table->row;
 	int err = is_key ?
-		key_of_key(key, row->id, &row->schema, item, tide->stamp.secret) :
-		key_of_item(key, row->id, &row->schema, item, tide->stamp.secret);
+		key_of_key(key, row->id, &row->schema, item, tide->header.secret) :
+		key_of_item(key, row->id, &row->schema, item, tide->header.secret);
 
 	return err ? fail_key(failure, err, &row->schema, item) : 0;
 }

@@ -5,29 +5,29 @@
 
 #include "base/error.h"
 
-void stamp_local(struct stamp *stamp, uint32_t page_bytes)
+void file_header_local(struct file_header *header, uint32_t page_bytes)
 {
-	memset(stamp, 0, sizeof *stamp);
-	stamp->format = FILE_FORMAT;
-	stamp->oldest_reader = FILE_FORMAT;
-	stamp->pointer_bytes = (uint8_t)sizeof(void *);
-	stamp->byte_order = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 1 : 2;
-	stamp->page_bytes = page_bytes;
+	memset(header, 0, sizeof *header);
+	header->format = FILE_FORMAT;
+	header->oldest_reader = FILE_FORMAT;
+	header->pointer_bytes = (uint8_t)sizeof(void *);
+	header->byte_order = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? 1 : 2;
+	header->page_bytes = page_bytes;
 }
 
-void stamp_put(struct buffer *out, const struct stamp *stamp)
+void file_header_put(struct buffer *out, const struct file_header *header)
 {
 	buffer_put(out, FILE_MAGIC, strlen(FILE_MAGIC));
-	buffer_put_u16(out, stamp->format);
-	buffer_put_u16(out, stamp->oldest_reader);
-	buffer_put_u8(out, stamp->pointer_bytes);
-	buffer_put_u8(out, stamp->byte_order);
-	buffer_put_u32(out, stamp->page_bytes);
-	buffer_put(out, stamp->database_id, FILE_ID_BYTES);
-	buffer_put(out, stamp->incarnation, FILE_ID_BYTES);
-	buffer_put(out, stamp->secret, HASH_SECRET_BYTES);
-	buffer_put_u64(out, stamp->created_ms);
-	buffer_put_counted(out, stamp->made_by);
+	buffer_put_u16(out, header->format);
+	buffer_put_u16(out, header->oldest_reader);
+	buffer_put_u8(out, header->pointer_bytes);
+	buffer_put_u8(out, header->byte_order);
+	buffer_put_u32(out, header->page_bytes);
+	buffer_put(out, header->database_id, FILE_ID_BYTES);
+	buffer_put(out, header->incarnation, FILE_ID_BYTES);
+	buffer_put(out, header->secret, HASH_SECRET_BYTES);
+	buffer_put_u64(out, header->created_ms);
+	buffer_put_counted(out, header->made_by);
 }
 
 static void take_into(struct source *source, void *out, size_t len)
@@ -40,31 +40,31 @@ static void take_into(struct source *source, void *out, size_t len)
 		memset(out, 0, len);
 }
 
-int stamp_get(struct stamp *stamp, struct slice bytes, const struct stamp *local)
+int file_header_get(struct file_header *header, struct slice bytes, const struct file_header *local)
 {
 	struct source source = source_of(bytes);
 
-	memset(stamp, 0, sizeof *stamp);
+	memset(header, 0, sizeof *header);
 	if (!slice_equal(source_take(&source, strlen(FILE_MAGIC)), slice_of_text(FILE_MAGIC)))
 		return ERR_NOT_DATABASE;
-	stamp->format = source_u16(&source);
-	stamp->oldest_reader = source_u16(&source);
-	if (!source.err && stamp->oldest_reader > FILE_FORMAT)
+	header->format = source_u16(&source);
+	header->oldest_reader = source_u16(&source);
+	if (!source.err && header->oldest_reader > FILE_FORMAT)
 		return ERR_NEWER_FORMAT;
-	if (!source.err && stamp->format < FILE_FORMAT_OLDEST)
+	if (!source.err && header->format < FILE_FORMAT_OLDEST)
 		return ERR_OLDER_FORMAT;
-	stamp->pointer_bytes = source_u8(&source);
-	stamp->byte_order = source_u8(&source);
-	stamp->page_bytes = source_u32(&source);
-	if (!source.err && (stamp->pointer_bytes != local->pointer_bytes ||
-			stamp->byte_order != local->byte_order ||
-			stamp->page_bytes != local->page_bytes))
+	header->pointer_bytes = source_u8(&source);
+	header->byte_order = source_u8(&source);
+	header->page_bytes = source_u32(&source);
+	if (!source.err && (header->pointer_bytes != local->pointer_bytes ||
+			header->byte_order != local->byte_order ||
+			header->page_bytes != local->page_bytes))
 		return ERR_FOREIGN_FORMAT;
-	take_into(&source, stamp->database_id, FILE_ID_BYTES);
-	take_into(&source, stamp->incarnation, FILE_ID_BYTES);
-	take_into(&source, stamp->secret, HASH_SECRET_BYTES);
-	stamp->created_ms = source_u64(&source);
-	stamp->made_by = source_counted(&source);
+	take_into(&source, header->database_id, FILE_ID_BYTES);
+	take_into(&source, header->incarnation, FILE_ID_BYTES);
+	take_into(&source, header->secret, HASH_SECRET_BYTES);
+	header->created_ms = source_u64(&source);
+	header->made_by = source_counted(&source);
 	return source_finish(&source);
 }
 

@@ -17,7 +17,7 @@
 #define BOOT_BYTES 16
 
 /* Kinds of rows in `meta`: the first byte of the key. */
-#define META_STAMP 0x01
+#define META_FILE_HEADER 0x01
 #define META_STATE 0x02
 #define META_WEAK_BOOT 0x03
 #define META_TABLE 0x10
@@ -30,7 +30,7 @@
 /* Lua's integers hold it, and what is counted on from it. No file holds more. */
 #define SEQUENCE_MAX (UINT64_C(1) << 62)
 
-struct stamp {
+struct file_header {
 	uint16_t format;
 	uint16_t oldest_reader;
 	uint8_t pointer_bytes;
@@ -67,13 +67,14 @@ struct state {
 };
 
 /* What this machine would write, but for the ids, which stay zero. */
-void stamp_local(struct stamp *stamp, uint32_t page_bytes);
+void file_header_local(struct file_header *header, uint32_t page_bytes);
 
-void stamp_put(struct buffer *out, const struct stamp *stamp);
+void file_header_put(struct buffer *out, const struct file_header *header);
 
 /* NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT (against `local`), CORRUPT.
  * The first four are said even when the rest can't be understood. */
-int stamp_get(struct stamp *stamp, struct slice bytes, const struct stamp *local);
+int file_header_get(struct file_header *header, struct slice bytes,
+	const struct file_header *local);
 
 void state_put(struct buffer *out, const struct state *state);
 int state_get(struct state *state, struct slice bytes);

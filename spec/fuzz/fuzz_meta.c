@@ -43,18 +43,18 @@ static void try_horizon(struct slice bytes, struct buffer *again)
 
 static void try_stamp(struct slice bytes, struct buffer *again)
 {
-	struct stamp stamp, local;
+	struct file_header header, local;
 	int err;
 
-	stamp_local(&local, 4096);
-	err = stamp_get(&stamp, bytes, &local);
+	file_header_local(&local, 4096);
+	err = file_header_get(&header, bytes, &local);
 	if (err) {
 		CHECK(err == ERR_CORRUPT || err == ERR_NOT_DATABASE ||
 			err == ERR_NEWER_FORMAT || err == ERR_OLDER_FORMAT ||
 			err == ERR_FOREIGN_FORMAT);
 		return;
 	}
-	stamp_put(again, &stamp);
+	file_header_put(again, &header);
 	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
 }
 
@@ -110,17 +110,17 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		.retention = { 1000 * n + 1, 7, 0 }, .label = "2026-01-31T12:00:00.000",
 		.table_name = "orders", .schema = a_schema(n) };
 	struct horizon horizon = { n, n, 100 * n, n + 1 };
-	struct stamp stamp;
+	struct file_header header;
 	struct state state = { .sequence = 1000, .retention_ms = 5, .stream = n };
 
-	stamp_local(&stamp, 4096);
-	stamp.made_by = slice_of_text("fuzz");
+	file_header_local(&header, 4096);
+	header.made_by = slice_of_text("fuzz");
 	buffer_put_u8(out, (uint8_t)(n % KINDS));
 	switch (n % KINDS) {
 	case 0: table_put(out, &table); break;
 	case 1: stream_put(out, &stream); break;
 	case 2: horizon_put(out, &horizon); break;
-	case 3: stamp_put(out, &stamp); break;
+	case 3: file_header_put(out, &header); break;
 	case 4: state_put(out, &state); break;
 	default: buffer_put_slice(out, slice_of_text("table_name.of-some_LENGTH9"));
 	}

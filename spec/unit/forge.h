@@ -57,7 +57,7 @@ static inline struct key forge_key(const struct tide *tide, const char *name, st
 
 	CHECK(table != NULL);
 	CHECK_EQUAL_INT(key_of_item(&key, table->row.id, &table->row.schema, item,
-		tide->stamp.secret), 0);
+		tide->header.secret), 0);
 	return key;
 }
 

@@ -47,12 +47,12 @@ static void forge_nobodys_rows(void)
 	forge_row(txn, TREE_LOG, slice_of("\11\0\0\0\0\0\0\0\1", 9), slice_of_text("?"));
 }
 
-static const uint8_t stamp_key[] = { META_STAMP }, state_key[] = { META_STATE },
+static const uint8_t file_header_key[] = { META_FILE_HEADER }, state_key[] = { META_STATE },
 	boot_key[] = { META_WEAK_BOOT };
 
 static void forge_stamp(void)
 {
-	forge_row(txn, TREE_META, slice_of(stamp_key, 1), slice_of_text("another program's"));
+	forge_row(txn, TREE_META, slice_of(file_header_key, 1), slice_of_text("another program's"));
 }
 
 static void forge_no_state(void)
@@ -115,7 +115,7 @@ static void without_stamp_and_state_it_is_no_database(void)
 	fill();
 	txn = forge_begin(tide);
 	forge_delete(txn, TREE_META, slice_of(state_key, 1));
-	forge_delete(txn, TREE_META, slice_of(stamp_key, 1));
+	forge_delete(txn, TREE_META, slice_of(file_header_key, 1));
 	forge_commit(tide, txn);
 	CHECK_EQUAL_INT(tide_check(tide, &report, &failure), ERR_NOT_DATABASE);
 	buffer_release(&report.text);
@@ -246,7 +246,7 @@ static void rows_may_be_missing(void)
 
 static void say_format(uint16_t format)
 {
-	struct slice value, key = slice_of(stamp_key, sizeof stamp_key);
+	struct slice value, key = slice_of(file_header_key, sizeof file_header_key);
 	struct buffer payload = { 0 };
 
 	txn = forge_begin(tide);

@@ -75,31 +75,31 @@ static void a_number_that_nobody_gave(void)
 	CHECK_EQUAL_INT(read_state_again(&state), ERR_CORRUPT);
 }
 
-static void local_stamp(struct stamp *stamp)
+static void local_stamp(struct file_header *header)
 {
-	stamp_local(stamp, 4096);
-	check_random_bytes(stamp->database_id, FILE_ID_BYTES);
-	check_random_bytes(stamp->incarnation, FILE_ID_BYTES);
-	check_random_bytes(stamp->secret, HASH_SECRET_BYTES);
-	stamp->created_ms = 1700000000123;
-	stamp->made_by = slice_of_text("somebody 1.0");
+	file_header_local(header, 4096);
+	check_random_bytes(header->database_id, FILE_ID_BYTES);
+	check_random_bytes(header->incarnation, FILE_ID_BYTES);
+	check_random_bytes(header->secret, HASH_SECRET_BYTES);
+	header->created_ms = 1700000000123;
+	header->made_by = slice_of_text("somebody 1.0");
 }
 
-static int read_changed(const struct stamp *stamp)
+static int read_changed(const struct file_header *header)
 {
 	struct buffer bytes = { 0 };
-	struct stamp local, again;
+	struct file_header local, again;
 	int err;
 
-	stamp_local(&local, 4096);
-	stamp_put(&bytes, stamp);
-	err = stamp_get(&again, buffer_slice(&bytes), &local);
+	file_header_local(&local, 4096);
+	file_header_put(&bytes, header);
+	err = file_header_get(&again, buffer_slice(&bytes), &local);
 	if (!err) {
-		CHECK_BYTES(again.database_id, FILE_ID_BYTES, stamp->database_id, FILE_ID_BYTES);
-		CHECK_BYTES(again.incarnation, FILE_ID_BYTES, stamp->incarnation, FILE_ID_BYTES);
-		CHECK_BYTES(again.secret, HASH_SECRET_BYTES, stamp->secret, HASH_SECRET_BYTES);
-		CHECK_EQUAL_UINT(again.created_ms, stamp->created_ms);
-		CHECK(slice_equal(again.made_by, stamp->made_by));
+		CHECK_BYTES(again.database_id, FILE_ID_BYTES, header->database_id, FILE_ID_BYTES);
+		CHECK_BYTES(again.incarnation, FILE_ID_BYTES, header->incarnation, FILE_ID_BYTES);
+		CHECK_BYTES(again.secret, HASH_SECRET_BYTES, header->secret, HASH_SECRET_BYTES);
+		CHECK_EQUAL_UINT(again.created_ms, header->created_ms);
+		CHECK(slice_equal(again.made_by, header->made_by));
 	}
 	buffer_release(&bytes);
 	return err;
@@ -107,25 +107,25 @@ static int read_changed(const struct stamp *stamp)
 
 static void a_stamp_says_what_is_wrong(void)
 {
-	struct stamp stamp, changed;
+	struct file_header header, changed;
 
-	local_stamp(&stamp);
-	CHECK_EQUAL_INT(read_changed(&stamp), 0);
-	changed = stamp;
+	local_stamp(&header);
+	CHECK_EQUAL_INT(read_changed(&header), 0);
+	changed = header;
 	changed.format = FILE_FORMAT + 1;
 	CHECK_EQUAL_INT(read_changed(&changed), 0);
 	changed.oldest_reader = FILE_FORMAT + 1;
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_NEWER_FORMAT);
-	changed = stamp;
+	changed = header;
 	changed.format = changed.oldest_reader = FILE_FORMAT_OLDEST - 1;
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_OLDER_FORMAT);
-	changed = stamp;
-	changed.pointer_bytes = stamp.pointer_bytes == 8 ? 4 : 8;
+	changed = header;
+	changed.pointer_bytes = header.pointer_bytes == 8 ? 4 : 8;
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_FOREIGN_FORMAT);
-	changed = stamp;
-	changed.byte_order = stamp.byte_order == 1 ? 2 : 1;
+	changed = header;
+	changed.byte_order = header.byte_order == 1 ? 2 : 1;
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_FOREIGN_FORMAT);
-	changed = stamp;
+	changed = header;
 	changed.page_bytes = 16384;
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_FOREIGN_FORMAT);
 }
@@ -133,19 +133,19 @@ static void a_stamp_says_what_is_wrong(void)
 static void what_is_no_stamp_is_refused(void)
 {
 	struct buffer bytes = { 0 };
-	struct stamp stamp, local;
+	struct file_header header, local;
 
-	local_stamp(&stamp);
-	stamp_local(&local, 4096);
-	stamp_put(&bytes, &stamp);
+	local_stamp(&header);
+	file_header_local(&local, 4096);
+	file_header_put(&bytes, &header);
 	for (size_t len = 0; len < bytes.len; len++) {
-		int err = stamp_get(&stamp, slice_of(bytes.data, len), &local);
+		int err = file_header_get(&header, slice_of(bytes.data, len), &local);
 
 		CHECK_EQUAL_INT(err, len < strlen(FILE_MAGIC) ? ERR_NOT_DATABASE : ERR_CORRUPT);
 	}
 	for (size_t i = 0; i < strlen(FILE_MAGIC); i++) {
 		bytes.data[i] ^= 1;
-		CHECK_EQUAL_INT(stamp_get(&stamp, buffer_slice(&bytes), &local),
+		CHECK_EQUAL_INT(file_header_get(&header, buffer_slice(&bytes), &local),
 			ERR_NOT_DATABASE);
 		bytes.data[i] ^= 1;
 	}

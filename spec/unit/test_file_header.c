@@ -1,4 +1,4 @@
-/* test_stamp.c - opening: the stamp says what the file is, the mark of a weaker level
+/* test_file_header.c - opening: the stamp says what the file is, the mark of a weaker level
  * whether changes may have been taken back.
  */
 #include "database.h"
@@ -7,7 +7,7 @@
 #define SKIP (UINT64_C(1) << 32)
 
 static struct failure failure;
-static const uint8_t stamp_key[] = { META_STAMP }, mark_key[] = { META_WEAK_BOOT };
+static const uint8_t file_header_key[] = { META_FILE_HEADER }, mark_key[] = { META_WEAK_BOOT };
 
 static struct tide *open_at(const char *path, enum tide_durability durability)
 {
@@ -88,7 +88,7 @@ static int try_open(const char *path)
 
 static void stamps_that_are_none(void)
 {
-	struct slice key = slice_of(stamp_key, sizeof stamp_key);
+	struct slice key = slice_of(file_header_key, sizeof file_header_key);
 	const char *path = tide_path("short.tide");
 
 	CHECK_EQUAL_INT(try_open(path), 0);

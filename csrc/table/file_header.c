@@ -1,22 +1,22 @@
-/* stamp.c - the rows of `meta` that say which file it is, and how it was written. */
+/* table/file_header.c - the rows of `meta` that say which file it is, and how it was written. */
 #include "database.h"
 
-static const uint8_t stamp_key[] = { META_STAMP };
+static const uint8_t file_header_key[] = { META_FILE_HEADER };
 static const uint8_t boot_key[] = { META_WEAK_BOOT };
 
-int stamp_write(struct txn *txn, const struct stamp *stamp)
+int file_header_write(struct txn *txn, const struct file_header *header)
 {
 	struct buffer value = { 0 };
 
 	row_start(&value);
-	stamp_put(&value, stamp);
-	return meta_write(txn, slice_of(stamp_key, sizeof stamp_key), &value);
+	file_header_put(&value, header);
+	return meta_write(txn, slice_of(file_header_key, sizeof file_header_key), &value);
 }
 
-int stamp_read(struct txn *txn, struct stamp *stamp)
+int file_header_read(struct txn *txn, struct file_header *header)
 {
-	struct slice key = slice_of(stamp_key, sizeof stamp_key), value, payload;
-	struct stamp local;
+	struct slice key = slice_of(file_header_key, sizeof file_header_key), value, payload;
+	struct file_header local;
 	int err = txn_get(txn, TREE_META, key, &value);
 
 	if (err == END || (!err && value.len < ROW_CHECKSUM))
@@ -24,9 +24,9 @@ int stamp_read(struct txn *txn, struct stamp *stamp)
 	if (err)
 		return err;
 	/* Format before checksum: a newer file is newer, not damaged. */
-	stamp_local(&local, txn_page_bytes(txn));
+	file_header_local(&local, txn_page_bytes(txn));
 	payload = slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
-	err = stamp_get(stamp, payload, &local);
+	err = file_header_get(header, payload, &local);
 	return err ? err : row_open(key, value, &payload);
 }
 
