@@ -444,7 +444,7 @@ int tide_check(struct tide *tide, struct tide_report *report, struct failure *fa
  * CORRUPT when not even one of its meta pages is sound. */
 int tide_check_file(const char *path, struct tide_report *report, struct failure *failure);
 
-/* --- checking beside whoever asks (checkup.c) --- */
+/* --- checking beside whoever asks (api/checkup.c) --- */
 
 struct tide_checkup;
 
@@ -474,7 +474,7 @@ int tide_checkup_descriptor(const struct tide_checkup *checkup);
 /* Ends it, if need be. NULL is fine. */
 void tide_checkup_finish(struct tide_checkup *checkup);
 
-/* --- copying (backup.c) --- */
+/* --- copying (api/backup.c) --- */
 
 struct tide_backup_options {
 	const char *path;

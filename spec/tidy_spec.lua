@@ -17,7 +17,7 @@ local may_know = {
   table = { "base", "codec", "expr", "lmdb", "lmdb_file", "os", "stream" },
   lua = { "tide.h", "base", "codec" },
   -- The files of csrc/ itself: tide.h and what stands behind it, the rooms put together.
-  [""] = { "tide.h", "database.h", "checking.h", "base", "codec", "expr",
+  [""] = { "tide.h", "api/database.h", "check/checker.h", "base", "codec", "expr",
     "lmdb", "lmdb_file", "os", "stream", "table" },
 }
 

@@ -1,4 +1,4 @@
-/* check.c - checks for Lua: started, waited for, ended; and what they found. */
+/* check/check.c - checks for Lua: started, waited for, ended; and what they found. */
 #include <lauxlib.h>
 
 #include "lua/argument.h"

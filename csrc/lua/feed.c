@@ -205,7 +205,7 @@ static int next_record(lua_State *L)
 	return got < 0 ? raise_failure(L, &failure) : got;
 }
 
-/* records(feed) -> an iterator that has the feed in it, as items (query.c) */
+/* records(feed) -> an iterator that has the feed in it, as items (api/query.c) */
 static int records(lua_State *L)
 {
 	check_type(L, 1, FEED_TYPE);

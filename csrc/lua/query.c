@@ -1,4 +1,4 @@
-/* query.c - queries for Lua. */
+/* api/query.c - queries for Lua. */
 #include <string.h>
 
 #include <lauxlib.h>

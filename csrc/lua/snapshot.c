@@ -1,4 +1,4 @@
-/* snapshot.c - snapshots for Lua, and what an optimistic transaction is made of.
+/* api/snapshot.c - snapshots for Lua, and what an optimistic transaction is made of.
  *
  * An item's bytes go through a string of Lua's on the stack: Lua has copied
  * them before its collector runs, and they stay while tables are made of them.

@@ -1,5 +1,5 @@
 /* table/file_header.c - the rows of `meta` that say which file it is, and how it was written. */
-#include "database.h"
+#include "api/database.h"
 
 static const uint8_t file_header_key[] = { META_FILE_HEADER };
 static const uint8_t boot_key[] = { META_WEAK_BOOT };

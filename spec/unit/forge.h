@@ -6,8 +6,8 @@
 #ifndef UNIT_FORGE_H
 #define UNIT_FORGE_H
 
+#include "api/database.h"
 #include "codec/row.h"
-#include "database.h"
 #include "table/items.h"
 #include "unit/tides.h"
 

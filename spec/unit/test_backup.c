@@ -1,7 +1,7 @@
 /* test_backup.c - copies by tide.h: what is kept, what is renewed, and who may end it. */
 #include <fcntl.h>
 
-#include "database.h"
+#include "api/database.h"
 #include "unit/files.h"
 #include "unit/tides.h"
 
@@ -53,14 +53,14 @@ static int mark_of(const char *path)
 	struct tide_options options = { .path = path, .read_only = true,
 		.max_bytes = UINT64_C(1) << 30 };
 	struct tide *tide;
-	struct snapshot snapshot;
+	struct read_view snapshot;
 	bool is_this;
 	int err;
 
 	MUST(tide_open(&tide, &options, &failure), failure);
-	MUST(tide_look(tide, &snapshot, &failure), failure);
+	MUST(tide_read_begin(tide, &snapshot, &failure), failure);
 	err = weak_boot_read(snapshot.txn, &is_this);
-	MUST(tide_look_away(tide, &snapshot, 0, &failure), failure);
+	MUST(tide_read_end(tide, &snapshot, 0, &failure), failure);
 	tide_close(tide);
 	return err ? err : is_this ? OF_THIS_BOOT : OF_ANOTHER;
 }

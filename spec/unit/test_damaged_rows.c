@@ -5,8 +5,8 @@
  * call is made of it: each may refuse, in words, and none may crash, go on for ever or
  * leave the lock behind.
  */
+#include "api/database.h"
 #include "codec/row.h"
-#include "database.h"
 #include "lmdb/store.h"
 #include "unit/tides.h"
 

@@ -1,5 +1,5 @@
 /* test_define.c - table/define.h: what is no table and no stream, and where ids end. */
-#include "database.h"
+#include "api/database.h"
 #include "unit/tides.h"
 
 static struct failure failure;

@@ -1,7 +1,7 @@
 /* test_file_header.c - opening: the stamp says what the file is, the mark of a weaker level
  * whether changes may have been taken back.
  */
-#include "database.h"
+#include "api/database.h"
 #include "unit/tides.h"
 
 #define SKIP (UINT64_C(1) << 32)

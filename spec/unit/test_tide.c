@@ -2,8 +2,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "api/database.h"
 #include "base/memory.h"
-#include "database.h"
 #include "os/clock.h"
 #include "os/shared_page_layout.h"
 #include "unit/files.h"

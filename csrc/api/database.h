@@ -1,6 +1,6 @@
-/* database.h - what the files behind tide.h share. */
-#ifndef DATABASE_H
-#define DATABASE_H
+/* api/database.h - what the files behind tide.h share. */
+#ifndef API_DATABASE_H
+#define API_DATABASE_H
 
 #include "codec/state.h"
 #include "lmdb/store.h"
@@ -43,7 +43,7 @@ int weak_boot_read(struct txn *txn, bool *is_this);
 int weak_boot_write(struct txn *txn);        /* this one */
 int weak_boot_delete(struct txn *txn);
 
-/* --- check.c --- */
+/* --- check/check.c --- */
 
 /* tide_check; a step of progress for each row, each item and each record. */
 int check_all_rows(struct tide *tide, struct tide_report *report, struct progress *progress,
@@ -52,37 +52,38 @@ int check_all_rows(struct tide *tide, struct tide_report *report, struct progres
 /* The sentence of a report's first problem. */
 struct slice check_first_problem(const struct tide_report *report);
 
-/* --- waiting.c --- */
+/* --- api/wait.c --- */
 
 struct tide_waiter {
 	struct tide *tide;
 	struct lock_waiter lock;
 };
 
-/* --- database.c --- */
+/* --- api/database.c --- */
 
 /* What a reading call reads from: the open transaction, or a fresh snapshot. */
-struct snapshot {
+struct read_view {
 	struct txn *txn;
 	const struct state *state;
 };
 
 /* Takes a snapshot and refreshes the catalog; look_away releases it. */
-int tide_look(struct tide *tide, struct snapshot *snapshot, struct failure *failure);
+int tide_read_begin(struct tide *tide, struct read_view *snapshot, struct failure *failure);
 /* The same, but of the last commit even inside a transaction: streams show, and
  * number, only what is committed. (Meanwhile nobody else changes the catalog.) */
-int tide_look_at_commits(struct tide *tide, struct snapshot *snapshot, struct failure *failure);
+int tide_read_committed_begin(struct tide *tide, struct read_view *snapshot,
+	struct failure *failure);
 
 /* Releases the snapshot. Returns err, or STORE if the snapshot was lost while it was read
  * (reader_verify): then nothing of what was read may be given out. */
-int tide_look_away(struct tide *tide, const struct snapshot *snapshot, int err,
+int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 	struct failure *failure);
 
 /* The table in the catalog as it is; NULL, with NOT_FOUND in failure. */
 const struct table *tide_find(struct tide *tide, struct tide_table *table,
 	struct failure *failure);
 
-/* --- snapshot.c --- */
+/* --- api/snapshot.c --- */
 
 /* One that is held. */
 struct tide_snapshot {

@@ -1,4 +1,4 @@
-/* backup.c - copies of an open database, verified before they get their name.
+/* api/backup.c - copies of an open database, verified before they get their name.
  *
  *     copy        LMDB's copy of one commit into a temporary file (lmdb/copy.h)
  *     pages       every page in use is there, seen without LMDB
@@ -17,8 +17,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "api/database.h"
 #include "base/memory.h"
-#include "database.h"
 #include "lmdb/copy.h"
 #include "os/file.h"
 #include "os/identity.h"
@@ -43,7 +43,7 @@ struct tide_backup {
 
 /* --- the path --- */
 
-static int is_its_own(const char *path, struct failure *failure)
+static int check_not_self(const char *path, struct failure *failure)
 {
 	return fail_as(failure, ERR_VALIDATION, "%s: is the database itself, or a file of it",
 		path);
@@ -60,7 +60,7 @@ static int check_names(const struct tide_backup *backup, struct failure *failure
 		return 0;
 	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
 		if (strcmp(backup->path + len, suffixes[i]) == 0)
-			return is_its_own(backup->path, failure);
+			return check_not_self(backup->path, failure);
 	return 0;
 }
 
@@ -128,8 +128,8 @@ static int count_rows(struct tide *copy, uint64_t *rows, struct failure *failure
 		[TREE_META] = 1, [TREE_ITEMS] = 2, [TREE_TAILS] = 1, [TREE_PARTS] = 1,
 		[TREE_LOG] = 3,
 	};
-	struct snapshot snapshot;
-	int err = tide_look(copy, &snapshot, failure);
+	struct read_view snapshot;
+	int err = tide_read_begin(copy, &snapshot, failure);
 
 	*rows = 0;
 	if (err)
@@ -142,7 +142,7 @@ static int count_rows(struct tide *copy, uint64_t *rows, struct failure *failure
 	}
 	if (err)
 		fail(failure, err);
-	return tide_look_away(copy, &snapshot, err, failure);
+	return tide_read_end(copy, &snapshot, err, failure);
 }
 
 static int check_copy(struct tide_backup *backup, struct tide *copy, struct progress *progress,

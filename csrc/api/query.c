@@ -1,8 +1,8 @@
-/* query.c - the contract's queries: pages of items, each from one snapshot. */
+/* api/query.c - the contract's queries: pages of items, each from one snapshot. */
 #include <assert.h>
 
+#include "api/database.h"
 #include "base/memory.h"
-#include "database.h"
 
 struct tide_query {
 	struct tide_table table;
@@ -46,17 +46,17 @@ static int start_range(struct tide_query *query, struct tide *tide, const struct
 	return err;
 }
 
-static int look(const struct tide_query *query, struct tide *tide, struct snapshot *snapshot,
+static int look(const struct tide_query *query, struct tide *tide, struct read_view *snapshot,
 	struct failure *failure)
 {
-	return query->committed ? tide_look_at_commits(tide, snapshot, failure) :
-		tide_look(tide, snapshot, failure);
+	return query->committed ? tide_read_committed_begin(tide, snapshot, failure) :
+		tide_read_begin(tide, snapshot, failure);
 }
 
 static int start_now(struct tide_query *query, struct tide *tide, struct tide_table *table,
 	const struct tide_query_spec *spec, struct failure *failure)
 {
-	struct snapshot snapshot;
+	struct read_view snapshot;
 	const struct table *found;
 	int err = look(query, tide, &snapshot, failure);
 
@@ -64,7 +64,7 @@ static int start_now(struct tide_query *query, struct tide *tide, struct tide_ta
 		return err;
 	found = tide_find(tide, table, failure);
 	err = found ? start_range(query, tide, found, spec, failure) : ERR_NOT_FOUND;
-	return tide_look_away(tide, &snapshot, err, failure);
+	return tide_read_end(tide, &snapshot, err, failure);
 }
 
 static int start_at(struct tide_query *query, struct tide *tide, struct tide_table *table,
@@ -121,7 +121,7 @@ static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
 static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
-	struct snapshot snapshot;
+	struct read_view snapshot;
 	const struct table *found;
 	int err = look(query, tide, &snapshot, failure);
 
@@ -129,7 +129,7 @@ static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
 		return err;
 	found = tide_find(tide, &query->table, failure);
 	err = found ? fill(query, max, snapshot.txn, found, failure) : ERR_NOT_FOUND;
-	return tide_look_away(tide, &snapshot, err, failure);
+	return tide_read_end(tide, &snapshot, err, failure);
 }
 
 static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,

@@ -1,6 +1,6 @@
-/* waiting.c - the contract's waiting: for the write lock, and at a descriptor. */
+/* api/wait.c - the contract's waiting: for the write lock, and at a descriptor. */
+#include "api/database.h"
 #include "base/memory.h"
-#include "database.h"
 #include "os/timer.h"
 
 /* --- for the write lock --- */

@@ -1,8 +1,8 @@
-/* test_reading.c - readings at the edges: feeds by time when the clock went back, a
+/* test_get.c - readings at the edges: feeds by time when the clock went back, a
  * table behind which no key can lie, too little memory for a page.
  */
+#include "api/database.h"
 #include "base/memory.h"
-#include "database.h"
 #include "unit/tides.h"
 
 static struct failure failure;

@@ -1,5 +1,5 @@
-/* check_items.c - items, and the nodes and parts that they need. */
-#include "checking.h"
+/* check/items.c - items, and the nodes and parts that they need. */
+#include "check/checker.h"
 
 static int check_parts_of(struct check *check, const struct stored *stored)
 {

@@ -1,16 +1,16 @@
-/* checkup.c - checks that go on beside whoever asked: on a thread, or in a child process.
+/* api/checkup.c - checks that go on beside whoever asked: on a thread, or in a child process.
  *
  * So that a host can wait in its own way, and end what takes long. A thread reads
  * without LMDB as every check does; a child process is for who does not believe that
  * it comes back.
  */
-#include "checking.h"
+#include "check/checker.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
+#include "api/database.h"
 #include "base/memory.h"
-#include "database.h"
 #include "os/child_process.h"
 
 struct tide_checkup {

@@ -1,5 +1,5 @@
-/* database.c - the rooms put together: handles, opening, transactions, facts. */
-#include "database.h"
+/* api/database.c - the rooms put together: handles, opening, transactions, facts. */
+#include "api/database.h"
 
 #include <string.h>
 #include <sys/random.h>
@@ -381,16 +381,17 @@ int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
 
 /* --- snapshots --- */
 
-int tide_look(struct tide *tide, struct snapshot *snapshot, struct failure *failure)
+int tide_read_begin(struct tide *tide, struct read_view *snapshot, struct failure *failure)
 {
 	if (!tide->transaction.txn)
-		return tide_look_at_commits(tide, snapshot, failure);
+		return tide_read_committed_begin(tide, snapshot, failure);
 	snapshot->txn = tide->transaction.txn;
 	snapshot->state = &tide->transaction.state;
 	return 0;
 }
 
-int tide_look_at_commits(struct tide *tide, struct snapshot *snapshot, struct failure *failure)
+int tide_read_committed_begin(struct tide *tide, struct read_view *snapshot,
+	struct failure *failure)
 {
 	int err;
 
@@ -414,7 +415,7 @@ int tide_look_at_commits(struct tide *tide, struct snapshot *snapshot, struct fa
 	return 0;
 }
 
-int tide_look_away(struct tide *tide, const struct snapshot *snapshot, int err,
+int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 	struct failure *failure)
 {
 	int lost = reader_verify(snapshot->txn, failure);
@@ -454,12 +455,12 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 {
 	const struct store_options *options = store_options(tide->store);
 	struct store_usage usage;
-	struct snapshot snapshot;
+	struct read_view snapshot;
 	struct time_sample moment;
 	int err = store_usage(tide->store, &usage, failure);
 
 	if (!err)
-		err = tide_look_at_commits(tide, &snapshot, failure);
+		err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (err)
 		return err;
 	time_sample_take(&moment, options->clock);
@@ -483,7 +484,7 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 	};
 	memcpy(info->database_id, tide->header.database_id, FILE_ID_BYTES);
 	memcpy(info->incarnation, tide->header.incarnation, FILE_ID_BYTES);
-	return tide_look_away(tide, &snapshot, 0, failure);
+	return tide_read_end(tide, &snapshot, 0, failure);
 }
 
 int tide_sync(struct tide *tide, struct failure *failure)

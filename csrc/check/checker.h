@@ -1,17 +1,17 @@
-/* checking.h - what the files behind tide_check share.
+/* check/checker.h - what the files behind tide_check share.
  *
- *     check.c           the file: its pages, every row by itself, the catalog
- *     check_items.c     items, the nodes and parts they need
- *     check_streams.c   records: along a stream, in transactions, beside the items
- *     problem.c         what is wrong, in words: tree, table, key, page
- *     checkup.c         all of it on a thread, or in a child process
+ *     check/check.c           the file: its pages, every row by itself, the catalog
+ *     check/items.c     items, the nodes and parts they need
+ *     check/streams.c   records: along a stream, in transactions, beside the items
+ *     check/problem.c         what is wrong, in words: tree, table, key, page
+ *     api/checkup.c         all of it on a thread, or in a child process
  *
  * First the pages are gone through and every row's checksum is taken: that names
  * what is damaged. Then what is sound is compared with what it belongs to; what
  * is missing only because something else is damaged is not told again.
  */
-#ifndef CHECKING_H
-#define CHECKING_H
+#ifndef CHECK_CHECKER_H
+#define CHECK_CHECKER_H
 
 #include "base/u64_map.h"
 #include "codec/state.h"
@@ -81,7 +81,7 @@ struct check {
 	int nodes_err;               /* NO_MEMORY: not all of them */
 };
 
-/* --- problem.c --- */
+/* --- check/problem.c --- */
 
 /* Sets check->subject; the key is what the tree's row has. */
 void subject_is_file(struct check *check);
@@ -104,7 +104,7 @@ void problem_of_rows(struct check *check, int tree, const char *what, struct sli
 /* NULL when there is none. */
 const struct table *check_table_with_id(struct check *check, uint32_t id);
 
-/* --- check.c --- */
+/* --- check/check.c --- */
 
 /* What a cursor answered: is there more to come? Of rows and pages that can't be
  * read it says CORRUPT and goes on behind them, at most so often in a row as the
@@ -130,7 +130,7 @@ int check_store(struct store *store, struct tide_report *report, struct progress
 int check_file(const char *path, struct tide_report *report, struct progress *progress,
 	struct failure *failure);
 
-/* --- check_items.c, check_streams.c: 0 or NO_MEMORY, STORE --- */
+/* --- check/items.c, check/streams.c: 0 or NO_MEMORY, STORE --- */
 
 int check_items(struct check *check);
 int check_streams(struct check *check);

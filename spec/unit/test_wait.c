@@ -1,4 +1,4 @@
-/* test_waiting.c - waiting at a descriptor, and the file's name (tide.h). */
+/* test_wait.c - waiting at a descriptor, and the file's name (tide.h). */
 #include "os/clock.h"
 #include "unit/files.h"
 #include "unit/tides.h"

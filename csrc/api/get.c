@@ -1,7 +1,7 @@
-/* reading.c - the contract's tables and items, one at a time. */
+/* api/get.c - the contract's tables and items, one at a time. */
 #include <string.h>
 
-#include "database.h"
+#include "api/database.h"
 #include "table/items.h"
 
 /* --- tables --- */
@@ -20,29 +20,29 @@ int tide_table_named(struct tide_table *table, struct slice name, struct failure
 int tide_describe_table(struct tide *tide, struct tide_table *table,
 	const struct table_row **row, struct failure *failure)
 {
-	struct snapshot snapshot;
+	struct read_view snapshot;
 	const struct table *found;
-	int err = tide_look(tide, &snapshot, failure);
+	int err = tide_read_begin(tide, &snapshot, failure);
 
 	if (err)
 		return err;
 	found = tide_find(tide, table, failure);
 	if (found)
 		*row = &found->row;
-	return tide_look_away(tide, &snapshot, found ? 0 : ERR_NOT_FOUND, failure);
+	return tide_read_end(tide, &snapshot, found ? 0 : ERR_NOT_FOUND, failure);
 }
 
 int tide_table_names(struct tide *tide, struct buffer *names, struct failure *failure)
 {
-	struct snapshot snapshot;
-	int err = tide_look(tide, &snapshot, failure);
+	struct read_view snapshot;
+	int err = tide_read_begin(tide, &snapshot, failure);
 
 	if (err)
 		return err;
 	buffer_clear(names);
 	for (size_t i = 0; i < tide->catalog.count; i++)
 		buffer_put_counted(names, slice_of_text(tide->catalog.tables[i].row.name));
-	err = tide_look_away(tide, &snapshot, 0, failure);
+	err = tide_read_end(tide, &snapshot, 0, failure);
 	if (err)
 		return err;
 	return buffer_error(names) ? fail(failure, buffer_error(names)) : 0;
@@ -50,15 +50,15 @@ int tide_table_names(struct tide *tide, struct buffer *names, struct failure *fa
 
 int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failure)
 {
-	struct snapshot snapshot;
-	int err = tide_look(tide, &snapshot, failure);
+	struct read_view snapshot;
+	int err = tide_read_begin(tide, &snapshot, failure);
 
 	if (err)
 		return err;
 	buffer_clear(ids);
 	for (size_t i = 0; i < tide->catalog.streams.count; i++)
 		buffer_put_u32(ids, tide->catalog.streams.all[i].row.id);
-	err = tide_look_away(tide, &snapshot, 0, failure);
+	err = tide_read_end(tide, &snapshot, 0, failure);
 	if (err)
 		return err;
 	return buffer_error(ids) ? fail(failure, buffer_error(ids)) : 0;
@@ -87,21 +87,21 @@ static int get(struct tide *tide, struct txn *txn, const struct table *table, st
 }
 
 /* Reads from the snapshot, and ends it. */
-static int get_in(struct tide *tide, const struct snapshot *snapshot, struct tide_table *table,
+static int get_in(struct tide *tide, const struct read_view *snapshot, struct tide_table *table,
 	struct slice key, struct buffer *out, uint64_t *sequence, struct failure *failure)
 {
 	const struct table *found = tide_find(tide, table, failure);
 	int err = found ? get(tide, snapshot->txn, found, key, out, sequence, failure) :
 		ERR_NOT_FOUND;
 
-	return tide_look_away(tide, snapshot, err, failure);
+	return tide_read_end(tide, snapshot, err, failure);
 }
 
 int tide_get(struct tide *tide, struct tide_table *table, struct slice key,
 	struct buffer *out, uint64_t *sequence, struct failure *failure)
 {
-	struct snapshot snapshot;
-	int err = tide_look(tide, &snapshot, failure);
+	struct read_view snapshot;
+	int err = tide_read_begin(tide, &snapshot, failure);
 
 	return err ? err : get_in(tide, &snapshot, table, key, out, sequence, failure);
 }
@@ -109,8 +109,8 @@ int tide_get(struct tide *tide, struct tide_table *table, struct slice key,
 int tide_get_committed(struct tide *tide, struct tide_table *table, struct slice key,
 	struct buffer *out, uint64_t *sequence, struct failure *failure)
 {
-	struct snapshot snapshot;
-	int err = tide_look_at_commits(tide, &snapshot, failure);
+	struct read_view snapshot;
+	int err = tide_read_committed_begin(tide, &snapshot, failure);
 
 	return err ? err : get_in(tide, &snapshot, table, key, out, sequence, failure);
 }

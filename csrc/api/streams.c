@@ -1,6 +1,6 @@
-/* streams.c - the contract's streams: found, described, read by a feed. */
+/* api/streams.c - the contract's streams: found, described, read by a feed. */
+#include "api/database.h"
 #include "base/memory.h"
-#include "database.h"
 
 /* The stream with this label of a table of this name, there or gone. */
 static uint32_t stream_labelled(const struct streams *streams, struct slice table,
@@ -21,8 +21,8 @@ int tide_stream_of(struct tide *tide, struct slice name, struct slice label, uin
 {
 	const struct catalog *catalog = &tide->catalog;
 	const struct table *table;
-	struct snapshot snapshot;
-	int err = tide_look(tide, &snapshot, failure);
+	struct read_view snapshot;
+	int err = tide_read_begin(tide, &snapshot, failure);
 
 	if (err)
 		return err;
@@ -31,7 +31,7 @@ int tide_stream_of(struct tide *tide, struct slice name, struct slice label, uin
 		table ? table->row.newest_stream : 0;
 	if (*stream && !streams_find(&catalog->streams, *stream))
 		*stream = 0;
-	err = tide_look_away(tide, &snapshot, 0, failure);
+	err = tide_read_end(tide, &snapshot, 0, failure);
 	if (err)
 		return err;
 	if (*stream)
@@ -46,7 +46,7 @@ int tide_stream_of(struct tide *tide, struct slice name, struct slice label, uin
 }
 
 /* Returns the wall clock, by which the view's retention clock was computed. */
-static uint64_t look_at_view(struct tide *tide, const struct snapshot *snapshot,
+static uint64_t look_at_view(struct tide *tide, const struct read_view *snapshot,
 	struct view_of_streams *view)
 {
 	struct time_sample moment;
@@ -92,9 +92,9 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
 	struct failure *failure)
 {
 	struct view_of_streams view;
-	struct snapshot snapshot;
+	struct read_view snapshot;
 	uint64_t now_ms;
-	int err = tide_look_at_commits(tide, &snapshot, failure);
+	int err = tide_read_committed_begin(tide, &snapshot, failure);
 
 	if (err)
 		return err;
@@ -107,22 +107,22 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
 		if (err)
 			fail(failure, err);
 	}
-	return tide_look_away(tide, &snapshot, err, failure);
+	return tide_read_end(tide, &snapshot, err, failure);
 }
 
 int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row **row,
 	struct failure *failure)
 {
 	const struct stream *found;
-	struct snapshot snapshot;
-	int err = tide_look_at_commits(tide, &snapshot, failure);
+	struct read_view snapshot;
+	int err = tide_read_committed_begin(tide, &snapshot, failure);
 
 	if (err)
 		return err;
 	found = streams_find(&tide->catalog.streams, stream);
 	if (found)
 		*row = &found->row;
-	err = tide_look_away(tide, &snapshot, 0, failure);
+	err = tide_read_end(tide, &snapshot, 0, failure);
 	if (err)
 		return err;
 	return found ? 0 : fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
@@ -156,18 +156,18 @@ int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 	};
 	struct tide_feed *feed = memory_alloc_zeroed(sizeof *feed);
 	struct view_of_streams view;
-	struct snapshot snapshot;
+	struct read_view snapshot;
 	int err;
 
 	*out = NULL;
 	if (!feed)
 		return fail(failure, ERR_NO_MEMORY);
-	err = tide_look_at_commits(tide, &snapshot, failure);
+	err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (!err) {
 		look_at_view(tide, &snapshot, &view);
 		err = feed_start(&feed->feed, stream, (struct position){ kinds[from], at }, &view,
 			failure);
-		err = tide_look_away(tide, &snapshot, err, failure);
+		err = tide_read_end(tide, &snapshot, err, failure);
 	}
 	if (err)
 		tide_feed_finish(feed);
@@ -180,16 +180,16 @@ int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
 	struct view_of_streams view;
-	struct snapshot snapshot;
+	struct read_view snapshot;
 	int err;
 
 	note_commits(feed, tide);
-	err = tide_look_at_commits(tide, &snapshot, failure);
+	err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (err)
 		return err;
 	look_at_view(tide, &snapshot, &view);
 	err = feed_fill(&feed->feed, max, &view, failure);
-	err = tide_look_away(tide, &snapshot, err, failure);
+	err = tide_read_end(tide, &snapshot, err, failure);
 	if (err == ERR_STORE)
 		tide_feed_reread(feed);          /* perhaps of two moments */
 	return err;
@@ -274,18 +274,18 @@ int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
 	struct failure *failure)
 {
 	const struct stream *stream;
-	struct snapshot snapshot;
+	struct read_view snapshot;
 	int err;
 
 	if (!feed_has_ended(&feed->feed))
 		return 0;
-	err = tide_look_at_commits(tide, &snapshot, failure);
+	err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (err)
 		return err;
 	stream = streams_find(&tide->catalog.streams, feed->feed.stream);
 	err = stream ? fail_ended(&tide->catalog, &stream->row, failure) :
 		fail(failure, ERR_STREAM_ENDED);
-	return tide_look_away(tide, &snapshot, err, failure);
+	return tide_read_end(tide, &snapshot, err, failure);
 }
 
 void tide_feed_finish(struct tide_feed *feed)

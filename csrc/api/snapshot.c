@@ -1,6 +1,6 @@
-/* snapshot.c - the contract's snapshots: the database as it was, while it is held. */
+/* api/snapshot.c - the contract's snapshots: the database as it was, while it is held. */
+#include "api/database.h"
 #include "base/memory.h"
-#include "database.h"
 #include "table/items.h"
 
 /* The handle's catalog is brought to the snapshot's version, where as a rule it
@@ -186,10 +186,10 @@ int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
 	uint64_t *sequence, struct failure *failure)
 {
-	struct snapshot snapshot;
+	struct read_view snapshot;
 	const struct table *found;
 	struct stored stored;
-	int err = tide_look(tide, &snapshot, failure);
+	int err = tide_read_begin(tide, &snapshot, failure);
 
 	*sequence = 0;
 	if (err)
@@ -199,6 +199,6 @@ int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
 		ERR_NOT_FOUND;
 	if (!err)
 		*sequence = stored.sequence;
-	err = tide_look_away(tide, &snapshot, err, failure);
+	err = tide_read_end(tide, &snapshot, err, failure);
 	return err == END ? 0 : err;
 }

@@ -1,11 +1,11 @@
-/* check_streams.c - records: along their stream, in their transaction, and
+/* check/streams.c - records: along their stream, in their transaction, and
  * beside the items that they tell of.
  *
  * A transaction's records may lie in several streams. What one stream has of it
  * is counted on the way; only when that isn't all of it an entry is kept until
  * the other streams are through.
  */
-#include "checking.h"
+#include "check/checker.h"
 
 struct stream_walk {
 	struct check *check;

@@ -1,12 +1,12 @@
-/* check.c - db:check(): the numbered invariants, on every row of a file.
+/* check/check.c - db:check(): the numbered invariants, on every row of a file.
  *
  * Read without LMDB, so that no damage ends the process or turns it in circles.
  * Here: the pages, every row by itself, and the catalog that the others need.
  */
-#include "checking.h"
+#include "check/checker.h"
 
+#include "api/database.h"
 #include "base/memory.h"
-#include "database.h"
 #include "os/file.h"
 
 /* --- rows, as far as they can be read --- */
