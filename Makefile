@@ -89,7 +89,7 @@ comma   = ,
 quote   = '$(subst ','\'',$(1))'
 
 # ROOMS="base codec" builds a test with these rooms alone, while another room is being rebuilt.
-ROOMS    = base codec expr os lmdb_file lmdb stream table .
+ROOMS    = base codec expr os lmdb_file lmdb stream table check api
 objects  = $(patsubst %.c,$(OBJ)/%.o,$(subst /./,/,$(wildcard $(1))))
 programs = $(patsubst $(1)/%.c,$(2)%,$(wildcard $(1)/$(3)*.c))
 CORE  := $(call objects,$(ROOMS:%=csrc/%/*.c))

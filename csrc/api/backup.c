@@ -1,4 +1,4 @@
-/* api/backup.c - copies of an open database, verified before they get their name.
+/* backup.c - copies of an open database, verified before they get their name.
  *
  *     copy        LMDB's copy of one commit into a temporary file (lmdb/copy.h)
  *     pages       every page in use is there, seen without LMDB

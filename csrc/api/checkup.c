@@ -1,4 +1,4 @@
-/* api/checkup.c - checks that go on beside whoever asked: on a thread, or in a child process.
+/* checkup.c - checks that go on beside whoever asked: on a thread, or in a child process.
  *
  * So that a host can wait in its own way, and end what takes long. A thread reads
  * without LMDB as every check does; a child process is for who does not believe that

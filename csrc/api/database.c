@@ -1,4 +1,4 @@
-/* api/database.c - the rooms put together: handles, opening, transactions, facts. */
+/* database.c - the rooms put together: handles, opening, transactions, facts. */
 #include "api/database.h"
 
 #include <string.h>

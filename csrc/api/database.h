@@ -1,4 +1,4 @@
-/* api/database.h - what the files behind tide.h share. */
+/* database.h - what the files behind tide.h share. */
 #ifndef API_DATABASE_H
 #define API_DATABASE_H
 

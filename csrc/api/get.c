@@ -1,4 +1,4 @@
-/* api/get.c - the contract's tables and items, one at a time. */
+/* get.c - the contract's tables and items, one at a time. */
 #include <string.h>
 
 #include "api/database.h"

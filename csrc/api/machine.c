@@ -1,4 +1,4 @@
-/* api/machine.c - the contract's doors to the machine: clocks, terminals, standard input. */
+/* machine.c - the contract's doors to the machine: clocks, terminals, standard input. */
 #include "os/clock.h"
 #include "os/input.h"
 #include "os/terminal.h"

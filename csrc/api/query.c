@@ -1,4 +1,4 @@
-/* api/query.c - the contract's queries: pages of items, each from one snapshot. */
+/* query.c - the contract's queries: pages of items, each from one snapshot. */
 #include <assert.h>
 
 #include "api/database.h"

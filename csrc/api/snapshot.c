@@ -1,4 +1,4 @@
-/* api/snapshot.c - the contract's snapshots: the database as it was, while it is held. */
+/* snapshot.c - the contract's snapshots: the database as it was, while it is held. */
 #include "api/database.h"
 #include "base/memory.h"
 #include "table/items.h"

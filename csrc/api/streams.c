@@ -1,4 +1,4 @@
-/* api/streams.c - the contract's streams: found, described, read by a feed. */
+/* streams.c - the contract's streams: found, described, read by a feed. */
 #include "api/database.h"
 #include "base/memory.h"
 

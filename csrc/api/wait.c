@@ -1,4 +1,4 @@
-/* api/wait.c - the contract's waiting: for the write lock, and at a descriptor. */
+/* wait.c - the contract's waiting: for the write lock, and at a descriptor. */
 #include "api/database.h"
 #include "base/memory.h"
 #include "os/timer.h"

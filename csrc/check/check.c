@@ -1,4 +1,4 @@
-/* check/check.c - db:check(): the numbered invariants, on every row of a file.
+/* check.c - db:check(): the numbered invariants, on every row of a file.
  *
  * Read without LMDB, so that no damage ends the process or turns it in circles.
  * Here: the pages, every row by itself, and the catalog that the others need.

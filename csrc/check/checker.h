@@ -1,4 +1,4 @@
-/* check/checker.h - what the files behind tide_check share.
+/* checker.h - what the files behind tide_check share.
  *
  *     check/check.c           the file: its pages, every row by itself, the catalog
  *     check/items.c     items, the nodes and parts they need

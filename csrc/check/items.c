@@ -1,4 +1,4 @@
-/* check/items.c - items, and the nodes and parts that they need. */
+/* items.c - items, and the nodes and parts that they need. */
 #include "check/checker.h"
 
 static int check_parts_of(struct check *check, const struct stored *stored)

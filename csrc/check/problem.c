@@ -1,4 +1,4 @@
-/* check/problem.c - what is wrong with a file, in words: tree, table, key, page.
+/* problem.c - what is wrong with a file, in words: tree, table, key, page.
  *
  * A key is shown as its table's attributes have it, so that its reader can look
  * for the item; a key that can't be understood as the bytes it is. No byte of

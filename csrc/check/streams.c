@@ -1,4 +1,4 @@
-/* check/streams.c - records: along their stream, in their transaction, and
+/* streams.c - records: along their stream, in their transaction, and
  * beside the items that they tell of.
  *
  * A transaction's records may lie in several streams. What one stream has of it

@@ -1,4 +1,4 @@
-/* api/backup.c - copies for Lua: started, watched, ended. The core's thread makes them. */
+/* backup.c - copies for Lua: started, watched, ended. The core's thread makes them. */
 #include <lauxlib.h>
 
 #include "lua/argument.h"

@@ -1,4 +1,4 @@
-/* check/check.c - checks for Lua: started, waited for, ended; and what they found. */
+/* check.c - checks for Lua: started, waited for, ended; and what they found. */
 #include <lauxlib.h>
 
 #include "lua/argument.h"

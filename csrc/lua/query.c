@@ -1,4 +1,4 @@
-/* api/query.c - queries for Lua. */
+/* query.c - queries for Lua. */
 #include <string.h>
 
 #include <lauxlib.h>

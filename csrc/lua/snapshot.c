@@ -1,4 +1,4 @@
-/* api/snapshot.c - snapshots for Lua, and what an optimistic transaction is made of.
+/* snapshot.c - snapshots for Lua, and what an optimistic transaction is made of.
  *
  * An item's bytes go through a string of Lua's on the stack: Lua has copied
  * them before its collector runs, and they stay while tables are made of them.

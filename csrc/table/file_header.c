@@ -1,4 +1,4 @@
-/* table/file_header.c - the rows of `meta` that say which file it is, and how it was written. */
+/* file_header.c - the rows of `meta` that say which file it is, and how it was written. */
 #include "api/database.h"
 
 static const uint8_t file_header_key[] = { META_FILE_HEADER };
