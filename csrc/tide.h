@@ -17,6 +17,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "check/report.h"
 #include "codec/record.h"
 #include "codec/schema.h"
 
@@ -422,27 +423,15 @@ int tide_input_read(int descriptor, void *bytes, size_t size, int wait_ms, size_
 
 /* --- checking --- */
 
-struct tide_report {
-	uint64_t tables, items, streams, records, rows, bytes;
-	uint64_t pages, pages_free, pages_leaked;    /* leaked: neither free nor used */
-	uint64_t commit;             /* the snapshot that was checked */
-	uint32_t stale_readers;      /* cleared */
-	uint64_t problems;
-	/* A problem a line, the first TIDE_PROBLEMS_MAX: the invariant's number, tree,
-	 * table, key, page (0: none) and a sentence, a tab between them. */
-	struct buffer text;
-};
-#define TIDE_PROBLEMS_MAX 100000
-
 /* Of the last commit, while others may write. Without LMDB: whatever is in the
  * file, it comes back and names what is damaged. */
-int tide_check(struct tide *tide, struct tide_report *report, struct failure *failure);
+int tide_check(struct tide *tide, struct report *report, struct failure *failure);
 
 /* The same for a file that need not be open, nor can be; nothing is written, or
  * made beside it. One that others write to meanwhile is opened (read-only).
  * NO_FILE, NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT, PERMISSION, and
  * CORRUPT when not even one of its meta pages is sound. */
-int tide_check_file(const char *path, struct tide_report *report, struct failure *failure);
+int tide_check_file(const char *path, struct report *report, struct failure *failure);
 
 /* --- checking beside whoever asks (api/checkup.c) --- */
 
@@ -462,7 +451,7 @@ int tide_checkup_isolated(struct tide_checkup **checkup, const char *path, uint3
 
 /* 0: done, with the report, lent until it is finished; END: not yet; or why it failed, FORKED
  * too. Ask about ten times a second: a child process is given up here. */
-int tide_checkup_result(struct tide_checkup *checkup, const struct tide_report **report,
+int tide_checkup_result(struct tide_checkup *checkup, const struct report **report,
 	struct failure *failure);
 
 /* Sleeps until there is something to ask about, or so many ms, or until a signal. */

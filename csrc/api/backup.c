@@ -110,7 +110,7 @@ static int renew_stamp(struct txn *txn, void *context, struct failure *failure)
 /* --- verifying --- */
 
 static void set_facts(struct tide_backup *backup, const struct tide_info *info,
-	const struct tide_report *report)
+	const struct report *report)
 {
 	struct tide_backup_facts *facts = &backup->facts;
 
@@ -148,7 +148,7 @@ static int count_rows(struct tide *copy, uint64_t *rows, struct failure *failure
 static int check_copy(struct tide_backup *backup, struct tide *copy, struct progress *progress,
 	struct failure *failure)
 {
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 	struct tide_info info;
 	uint64_t rows;
 	int err = count_rows(copy, &rows, failure);
@@ -158,7 +158,7 @@ static int check_copy(struct tide_backup *backup, struct tide *copy, struct prog
 		err = check_all_rows(copy, &report, progress, failure);
 	}
 	if (!err && report.problems) {
-		struct slice first = check_first_problem(&report);
+		struct slice first = report_first_problem(&report);
 
 		err = fail_as(failure, ERR_CORRUPT, "the copy has %llu problems, as the database"
 			" will have; the first: %.*s", (unsigned long long)report.problems,

@@ -4,7 +4,7 @@
  * without LMDB as every check does; a child process is for who does not believe that
  * it comes back.
  */
-#include "check/checker.h"
+#include "check/check.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -18,7 +18,7 @@ struct tide_checkup {
 	struct thread *thread;           /* one of the two; NULL */
 	struct child_process *child;
 	struct store *store;         /* NULL: the file at the path */
-	struct tide_report report;
+	struct report report;
 	uint32_t stale_readers;      /* cleared before it began */
 	char path[];
 };
@@ -41,7 +41,7 @@ static int new_checkup(struct tide_checkup **out, const char *path, struct failu
 static int run_beside(struct progress *progress, void *context, struct failure *failure)
 {
 	struct tide_checkup *checkup = context;
-	struct tide_report *report = &checkup->report;
+	struct report *report = &checkup->report;
 	int err;
 
 	if (!checkup->store)
@@ -93,13 +93,13 @@ int tide_checkup_file(struct tide_checkup **out, const char *path, struct failur
 struct outcome {
 	int err;
 	struct failure failure;
-	struct tide_report report;
+	struct report report;
 };
 
 static void run_apart(void *context, struct progress *progress, struct buffer *said)
 {
 	struct outcome outcome = { 0 };
-	struct tide_report *report = &outcome.report;
+	struct report *report = &outcome.report;
 	struct buffer text;
 
 	outcome.err = check_file(context, report, progress, &outcome.failure);
@@ -129,7 +129,7 @@ int tide_checkup_isolated(struct tide_checkup **out, const char *path, uint32_t 
 	return err;
 }
 
-static void note_end(struct tide_report *report, const struct child_process_end *end)
+static void note_end(struct report *report, const struct child_process_end *end)
 {
 	static const char format[] = "%d\t\t\t\t0\tthe file could not be checked to the end: the"
 		" process that did it %s%d\n";
@@ -146,7 +146,7 @@ static void note_end(struct tide_report *report, const struct child_process_end 
 	buffer_put(&report->text, line, strlen(line));
 }
 
-static int read_outcome(struct tide_report *report, struct slice said, struct failure *failure)
+static int read_outcome(struct report *report, struct slice said, struct failure *failure)
 {
 	struct buffer text = report->text;
 	struct outcome outcome;
@@ -162,14 +162,14 @@ static int read_outcome(struct tide_report *report, struct slice said, struct fa
 
 static int child_process_outcome(struct tide_checkup *checkup, struct failure *failure)
 {
-	struct tide_report *report = &checkup->report;
+	struct report *report = &checkup->report;
 	struct child_process_end end;
 	struct slice said;
 	int err = child_process_result(checkup->child, &said, &end, failure);
 
 	if (err)
 		return err;
-	check_report_start(report);
+	report_start(report);
 	if (end.signal || end.status || said.len < sizeof(struct outcome))
 		note_end(report, &end);
 	else
@@ -181,7 +181,7 @@ static int child_process_outcome(struct tide_checkup *checkup, struct failure *f
 
 /* --- watching it --- */
 
-int tide_checkup_result(struct tide_checkup *checkup, const struct tide_report **report,
+int tide_checkup_result(struct tide_checkup *checkup, const struct report **report,
 	struct failure *failure)
 {
 	*report = &checkup->report;

@@ -8,6 +8,7 @@
 #include "stream/feed.h"
 #include "table/catalog.h"
 #include "table/define.h"
+#include "table/file_header.h"
 #include "table/read.h"
 #include "table/sweep.h"
 #include "table/transaction.h"
@@ -30,36 +31,27 @@ struct tide {
 	struct buffer scratch;
 };
 
-/* --- table/file_header.c --- */
-
-/* NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT, CORRUPT. made_by is lent by the
- * transaction. */
-int file_header_read(struct txn *txn, struct file_header *header);
-int file_header_write(struct txn *txn, const struct file_header *header);
-
-/* The boot at which the file was last written at a weaker durability level: END if
- * it never was; CORRUPT. */
-int weak_boot_read(struct txn *txn, bool *is_this);
-int weak_boot_write(struct txn *txn);        /* this one */
-int weak_boot_delete(struct txn *txn);
-
-/* --- check/check.c --- */
+/* --- check.c --- */
 
 /* tide_check; a step of progress for each row, each item and each record. */
-int check_all_rows(struct tide *tide, struct tide_report *report, struct progress *progress,
+int check_all_rows(struct tide *tide, struct report *report, struct progress *progress,
 	struct failure *failure);
 
-/* The sentence of a report's first problem. */
-struct slice check_first_problem(const struct tide_report *report);
+/* What tide_check needs of the handle before any thread checks its store: NESTED. */
+int check_prepare(struct tide *tide, uint32_t *stale_readers, struct failure *failure);
 
-/* --- api/wait.c --- */
+/* tide_check_file. */
+int check_file(const char *path, struct report *report, struct progress *progress,
+	struct failure *failure);
+
+/* --- wait.c --- */
 
 struct tide_waiter {
 	struct tide *tide;
 	struct lock_waiter lock;
 };
 
-/* --- api/database.c --- */
+/* --- database.c --- */
 
 /* What a reading call reads from: the open transaction, or a fresh snapshot. */
 struct read_view {
@@ -83,7 +75,7 @@ int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 const struct table *tide_find(struct tide *tide, struct tide_table *table,
 	struct failure *failure);
 
-/* --- api/snapshot.c --- */
+/* --- snapshot.c --- */
 
 /* One that is held. */
 struct tide_snapshot {

@@ -3,52 +3,15 @@
  * Read without LMDB, so that no damage ends the process or turns it in circles.
  * Here: the pages, every row by itself, and the catalog that the others need.
  */
-#include "check/checker.h"
+#include "check/check.h"
 
-#include "api/database.h"
 #include "base/memory.h"
+#include "check/checker.h"
+#include "check/items.h"
+#include "check/problem.h"
+#include "check/rows.h"
+#include "check/streams.h"
 #include "os/file.h"
-
-/* --- rows, as far as they can be read --- */
-
-#define BREAKS_PER_PAGE 256
-
-/* Five seconds altogether. */
-#define OPEN_TRIES 500
-#define OPEN_PAUSE_US 10000
-
-bool check_goes_on(struct check *check, int tree, int *err)
-{
-	check->breaks = *err == ERR_CORRUPT ? check->breaks + 1 : 0;
-	if (check->breaks > check->facts.file_pages * BREAKS_PER_PAGE) {
-		subject_is_tree(check, tree);
-		problem(check, INVARIANT_PAGES, "can't be gone through to its end");
-		*err = END;
-	}
-	return *err == 0 || *err == ERR_CORRUPT;
-}
-
-int check_each_row(struct check *check, enum tree tree, take_row_of *take, bool *unread)
-{
-	struct slice key, value;
-	struct cursor *cursor;
-	int err = cursor_open(&cursor, check->txn, tree), taken = 0;
-
-	if (err)
-		return err;
-	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
-	while (!taken && check_goes_on(check, (int)tree, &err)) {
-		if (err != ERR_CORRUPT)
-			taken = take(check, tree, key, value);
-		else if (unread)
-			*unread = true;
-		err = cursor_move(cursor, MOVE_NEXT, &key, &value);
-	}
-	cursor_close(cursor);
-	if (taken)
-		return taken < 0 ? taken : 0;
-	return err < 0 ? err : 0;
-}
 
 /* --- what the survey tells --- */
 
@@ -185,7 +148,7 @@ static void check_leaks(struct check *check)
 static int check_pages(struct check *check)
 {
 	struct audit_told told = { take_finding, take_row, check };
-	struct tide_report *report = check->report;
+	struct report *report = check->report;
 	int err;
 
 	check_metas(check);
@@ -302,6 +265,12 @@ static void check_catalog(struct check *check)
  * be damaged, but not everything was compared. */
 static void check_unread(struct check *check)
 {
+	for (int tree = 0; tree < TREE_COUNT; tree++) {
+		if (!check->is_endless[tree])
+			continue;
+		subject_is_tree(check, tree);
+		problem(check, INVARIANT_PAGES, "can't be read to its end");
+	}
 	if (!raw_txn_unread(check->txn))
 		return;
 	subject_is_file(check);
@@ -361,14 +330,8 @@ static int run(struct check *check, struct failure *failure)
 	return err ? fail_with(failure, err, "while checking") : 0;
 }
 
-void check_report_start(struct tide_report *report)
-{
-	buffer_clear(&report->text);
-	*report = (struct tide_report){ .text = report->text };
-}
-
 /* A reader of LMDB's keeps its snapshot. */
-int check_store(struct store *store, struct tide_report *report, struct progress *progress,
+int check_store(struct store *store, struct report *report, struct progress *progress,
 	struct failure *failure)
 {
 	struct check check = { .report = report, .progress = progress };
@@ -376,7 +339,7 @@ int check_store(struct store *store, struct tide_report *report, struct progress
 	int err = reader_open(&pin, store, failure);
 	int lost;
 
-	check_report_start(report);
+	report_start(report);
 	if (err)
 		return err;
 	err = raw_txn_pin(pin, &check.fd, &check.facts, &check.faults, failure);
@@ -387,49 +350,11 @@ int check_store(struct store *store, struct tide_report *report, struct progress
 	return lost ? lost : err;
 }
 
-int check_prepare(struct tide *tide, uint32_t *stale, struct failure *failure)
-{
-	*stale = 0;
-	if (tide->transaction.txn)
-		return fail(failure, ERR_NESTED);
-	return tide->read_only ? 0 : store_clear_stale(tide->store, stale, failure);
-}
-
-int check_all_rows(struct tide *tide, struct tide_report *report, struct progress *progress,
-	struct failure *failure)
-{
-	uint32_t stale;
-	int err = check_prepare(tide, &stale, failure);
-
-	check_report_start(report);
-	if (!err)
-		err = check_store(tide->store, report, progress, failure);
-	report->stale_readers = stale;
-	return err;
-}
-
-int tide_check(struct tide *tide, struct tide_report *report, struct failure *failure)
-{
-	return check_all_rows(tide, report, NULL, failure);
-}
-
-struct slice check_first_problem(const struct tide_report *report)
-{
-	struct slice text = buffer_slice(&report->text);
-	const uint8_t *newline = text.len ? memchr(text.data, '\n', text.len) : NULL;
-	const uint8_t *tab;
-
-	if (!newline)
-		return slice_of("", 0);
-	tab = memrchr(text.data, '\t', (size_t)(newline - text.data));
-	return slice_of(tab + 1, (size_t)(newline - tab - 1));
-}
-
 /* --- a file that need not be open --- */
 
 /* Nothing is locked, and nothing made beside the file. What commit T shows stays
  * as it is until commit T + 2 is there (lmdb/raw_txn.c): *moved says that it was. */
-static int check_still(const char *path, struct tide_report *report, struct progress *progress,
+int check_still(const char *path, struct report *report, struct progress *progress,
 	bool *moved, struct failure *failure)
 {
 	struct check check = { .report = report, .progress = progress };
@@ -440,7 +365,7 @@ static int check_still(const char *path, struct tide_report *report, struct prog
 		return fail_with(failure, err, "%s", path);
 	if (err)
 		return err;
-	check_report_start(report);
+	report_start(report);
 	err = meta_page_read_either(check.fd, path, &check.facts, &check.faults, failure);
 	if (!err) {
 		err = run(&check, failure);
@@ -449,43 +374,4 @@ static int check_still(const char *path, struct tide_report *report, struct prog
 	}
 	file_close(check.fd);
 	return err;
-}
-
-/* While another process opens or compacts the database, tries again. */
-static int open_to_check(struct tide **tide, const char *path, struct progress *progress,
-	struct failure *failure)
-{
-	struct tide_options options = { .path = path, .read_only = true };
-	struct failure ours = { 0 };
-	int err = tide_open(tide, &options, &ours);
-
-	for (int tries = 1; err == ERR_BUSY && ours.momentary && tries < OPEN_TRIES; tries++) {
-		clock_sleep_us(OPEN_PAUSE_US);
-		err = progress_step(progress, 0);
-		err = err ? fail(&ours, err) : tide_open(tide, &options, &ours);
-	}
-	if (err && failure)
-		*failure = ours;
-	return err;
-}
-
-int check_file(const char *path, struct tide_report *report, struct progress *progress,
-	struct failure *failure)
-{
-	struct tide *tide = NULL;
-	bool moved;
-	int err = check_still(path, report, progress, &moved, failure);
-
-	if (!moved)
-		return err;
-	err = open_to_check(&tide, path, progress, failure);
-	if (!err)
-		err = check_all_rows(tide, report, progress, failure);
-	tide_close(tide);
-	return err;
-}
-
-int tide_check_file(const char *path, struct tide_report *report, struct failure *failure)
-{
-	return check_file(path, report, NULL, failure);
 }

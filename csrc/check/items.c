@@ -1,5 +1,8 @@
 /* items.c - items, and the nodes and parts that they need. */
-#include "check/checker.h"
+#include "check/items.h"
+
+#include "check/problem.h"
+#include "check/rows.h"
 
 static int check_parts_of(struct check *check, const struct stored *stored)
 {

@@ -4,12 +4,14 @@
  * for the item; a key that can't be understood as the bytes it is. No byte of
  * the file gets into a line but as printable text.
  */
+#include "check/problem.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "base/memory.h"
-#include "check/checker.h"
+#include "check/rows.h"
 
 /* --- text --- */
 
@@ -349,10 +351,10 @@ void subject_is_row(struct check *check, enum tree tree, struct slice key)
  * between, and none inside. */
 static void note(struct check *check, int invariant, struct slice what)
 {
-	struct tide_report *report = check->report;
+	struct report *report = check->report;
 	const struct subject *subject = &check->subject;
 
-	if (report->problems++ >= TIDE_PROBLEMS_MAX)
+	if (report->problems++ >= REPORT_PROBLEMS_MAX)
 		return;
 	put_format(&report->text, "%d\t%s\t%s\t", invariant, name_of_tree(subject->tree),
 		subject->table);

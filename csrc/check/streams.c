@@ -5,7 +5,10 @@
  * is counted on the way; only when that isn't all of it an entry is kept until
  * the other streams are through.
  */
-#include "check/checker.h"
+#include "check/streams.h"
+
+#include "check/problem.h"
+#include "check/rows.h"
 
 struct stream_walk {
 	struct check *check;

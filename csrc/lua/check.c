@@ -74,7 +74,7 @@ static int check_file(lua_State *L)
 	return err ? return_failure(L, &failure) : 1;
 }
 
-static void set_counts(lua_State *L, const struct tide_report *report)
+static void set_counts(lua_State *L, const struct report *report)
 {
 	set_integer(L, "tables", report->tables);
 	set_integer(L, "items", report->items);
@@ -94,8 +94,8 @@ static void set_counts(lua_State *L, const struct tide_report *report)
  * The report is copied before anything else is asked of Lua: a finalizer may close it. */
 static int check_result(lua_State *L)
 {
-	const struct tide_report *report;
-	struct tide_report counts;
+	const struct report *report;
+	struct report counts;
 	struct failure failure;
 	int err = tide_checkup_result(check_checkup(L), &report, &failure);
 
@@ -119,7 +119,7 @@ static int check_result(lua_State *L)
 static int check_wait_for(lua_State *L)
 {
 	struct tide_checkup *checkup = check_checkup(L);
-	const struct tide_report *report;
+	const struct report *report;
 
 	tide_checkup_wait(checkup, check_wait(L, 2));
 	lua_pushboolean(L, tide_checkup_result(checkup, &report, NULL) != END);

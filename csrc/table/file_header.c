@@ -1,5 +1,8 @@
 /* file_header.c - the rows of `meta` that say which file it is, and how it was written. */
-#include "api/database.h"
+#include "table/file_header.h"
+
+#include "codec/row.h"
+#include "stream/stream.h"
 
 static const uint8_t file_header_key[] = { META_FILE_HEADER };
 static const uint8_t boot_key[] = { META_WEAK_BOOT };

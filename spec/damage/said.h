@@ -13,7 +13,7 @@ struct said {
 
 static inline void ask(struct said *said, const char *path)
 {
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 	struct failure failure = { 0 };
 
 	said->err = tide_check_file(path, &report, &failure);

@@ -123,7 +123,7 @@ static enum verdict say(struct trial *trial, enum verdict verdict, const char *f
 
 static enum verdict is_clean(struct trial *trial, struct tide *tide)
 {
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 	struct failure failure = { 0 };
 	int err = tide_check(tide, &report, &failure);
 	enum verdict verdict = VERDICT_FINE;

@@ -176,7 +176,7 @@ static bool tells_of_the_disk(const struct buffer *text)
 
 static int check(struct actor *actor)
 {
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 	int err = tide_check(actor->tide, &report, &actor->failure);
 
 	CHECK(err || report.problems == 0 || tells_of_the_disk(&report.text));

@@ -230,7 +230,7 @@ static int run_trim(struct tide *tide)
 
 static bool sign_trim(struct tide *tide)
 {
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 	bool gone;
 
 	MUST(tide_check(tide, &report, &failure), failure);
@@ -497,7 +497,7 @@ static int run_descriptions(struct tide *tide)
 
 static int run_check(struct tide *tide)
 {
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 	int err = tide_check(tide, &report, &failure);
 
 	CHECK(err || report.problems == 0 || refusal == ERR_CORRUPT);

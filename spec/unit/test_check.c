@@ -110,7 +110,7 @@ static const struct wrong wrongs[] = {
 /* Another program's file, perhaps: then all that it lacks is not worth telling. */
 static void without_stamp_and_state_it_is_no_database(void)
 {
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 
 	fill();
 	txn = forge_begin(tide);
@@ -156,7 +156,7 @@ static void lose_free_list(const char *path)
 static uint64_t file_has(const char *name, const char *path, const char *line)
 {
 	struct wrong wrong = { name, NULL, { line } };
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 
 	MUST(tide_check_file(path, &report, &failure), failure);
 	wrong_is_named(&wrong, &report);
@@ -269,7 +269,7 @@ static void other_formats_are_refused(void)
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
 		const char *path = make_file("format.tide");
 		struct tide_options options = { .path = path, .max_bytes = UINT64_C(1) << 28 };
-		struct tide_report report = { 0 };
+		struct report report = { 0 };
 
 		tide = open_tide(path);
 		say_format(others[i].format);

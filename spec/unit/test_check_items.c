@@ -271,7 +271,7 @@ static void a_long_key_is_named_whole(void)
 {
 	static char like[LONGER + 100];
 	struct wrong wrong = { "a long key", NULL, { like } };
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 	struct key key;
 	struct place place;
 

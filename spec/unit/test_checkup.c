@@ -43,7 +43,7 @@ static const char *make_file(const char *name)
 	return path;
 }
 
-static int result_of(struct tide_checkup *checkup, const struct tide_report **report)
+static int result_of(struct tide_checkup *checkup, const struct report **report)
 {
 	int err;
 
@@ -56,7 +56,7 @@ static int result_of(struct tide_checkup *checkup, const struct tide_report **re
 
 static void expect_sound(struct tide_checkup *checkup)
 {
-	const struct tide_report *report;
+	const struct report *report;
 
 	for (int twice = 0; twice < 2; twice++) {
 		CHECK_EQUAL_INT(result_of(checkup, &report), 0);
@@ -85,7 +85,7 @@ static void a_sound_file_is_sound_in_every_way(void)
 static void why_there_is_nothing_to_check_comes_back(void)
 {
 	const char *path = tide_path("none.tide");
-	const struct tide_report *report;
+	const struct report *report;
 	struct tide_checkup *checkup;
 
 	for (int child = 0; child < 2; child++) {
@@ -103,8 +103,8 @@ static void why_there_is_nothing_to_check_comes_back(void)
 /* Of which the text is long: problems by the hundred. */
 static void all_that_is_wrong_comes_back(void)
 {
-	struct tide_report whole = { 0 };
-	const struct tide_report *report;
+	struct report whole = { 0 };
+	const struct report *report;
 	struct tide_checkup *checkup;
 	const char *path = tide_path("wrong.tide");
 	struct tide_table table;
@@ -131,7 +131,7 @@ static void all_that_is_wrong_comes_back(void)
 	buffer_release(&whole.text);
 }
 
-static void said_is(const struct tide_report *report, const char *end)
+static void said_is(const struct report *report, const char *end)
 {
 	char text[200];
 
@@ -148,7 +148,7 @@ static void a_process_may_not_come_back(void)
 		[STUCK] = "stood still and was ended with signal 9\n",
 	};
 	const char *path = make_file("apart.tide");
-	const struct tide_report *report;
+	const struct report *report;
 	struct tide_checkup *checkup;
 
 	for (reader_is = KILLED; reader_is <= STUCK; reader_is++) {
@@ -199,7 +199,7 @@ static void its_handle_goes_on(void)
 
 static void who_is_finished_is_ended(void)
 {
-	const struct tide_report *report;
+	const struct report *report;
 	struct tide_checkup *checkup;
 
 	tide = open_tide(make_file("ended.tide"));
@@ -214,7 +214,7 @@ static void who_is_finished_is_ended(void)
 
 static void ask_of_another(struct child *self, void *context)
 {
-	const struct tide_report *report;
+	const struct report *report;
 
 	(void)self;
 	CHECK_EQUAL_INT(tide_checkup_result(context, &report, &failure), ERR_FORKED);

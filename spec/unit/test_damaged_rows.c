@@ -274,7 +274,7 @@ static void read_streams(struct tide *tide)
 
 static void check_it(struct tide *tide)
 {
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 
 	said(tide_check(tide, &report, &failure));
 	CHECK((report.problems > 0) == (report.text.len > 0));
@@ -375,9 +375,9 @@ static void one_file(const char *path)
 /* More damage than a report has lines for: counted, and the first of it said. */
 static void a_file_full_of_damage(void)
 {
-	enum { ROWS = TIDE_PROBLEMS_MAX + 100 };
+	enum { ROWS = REPORT_PROBLEMS_MAX + 100 };
 	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28 };
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 	struct tide *tide;
 	uint64_t lines = 0;
 
@@ -397,7 +397,7 @@ static void a_file_full_of_damage(void)
 	CHECK(report.problems >= ROWS);
 	for (size_t i = 0; i < report.text.len; i++)
 		lines += report.text.data[i] == '\n';
-	CHECK(lines > 0 && lines <= TIDE_PROBLEMS_MAX);
+	CHECK(lines > 0 && lines <= REPORT_PROBLEMS_MAX);
 	buffer_release(&report.text);
 	tide_close(tide);
 }

@@ -181,7 +181,7 @@ static inline bool has(struct tide *tide, struct tide_table *table, const char *
 
 static inline void check_clean(struct tide *tide)
 {
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 	struct failure failure = { 0 };
 
 	MUST(tide_check(tide, &report, &failure), failure);

@@ -100,7 +100,7 @@ static bool has_line(struct slice *text, const char *like)
 		slice_equal(slice_of(line.data + line.len - rest.len, rest.len), rest);
 }
 
-static void wrong_is_named(const struct wrong *wrong, const struct tide_report *report)
+static void wrong_is_named(const struct wrong *wrong, const struct report *report)
 {
 	struct slice text = buffer_slice(&report->text);
 	size_t lines = 0;
@@ -116,14 +116,14 @@ static void wrong_is_named(const struct wrong *wrong, const struct tide_report *
 }
 
 /* Each request of memory refused: the report is the same, or there is none. */
-static void memory_may_fail(const struct tide_report *whole, void (*refuse_after)(long requests))
+static void memory_may_fail(const struct report *whole, void (*refuse_after)(long requests))
 {
-	struct tide_report report;
+	struct report report;
 	long allowed = 0;
 	int err;
 
 	do {
-		report = (struct tide_report){ 0 };
+		report = (struct report){ 0 };
 		refuse_after(allowed++);
 		err = tide_check(tide, &report, &failure);
 		refuse_after(-1);
@@ -140,7 +140,7 @@ static void memory_may_fail(const struct tide_report *whole, void (*refuse_after
 
 static void is_named(const struct wrong *wrong)
 {
-	struct tide_report report = { 0 };
+	struct report report = { 0 };
 
 	fill();
 	txn = forge_begin(tide);
