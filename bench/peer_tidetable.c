@@ -23,11 +23,11 @@ static struct builder builder;
 static struct buffer found;
 static struct failure failure;
 
-static const enum tide_durability durability[] = {
-	[LEVEL_FULL] = TIDE_FULL,
-	[LEVEL_ONE_FLUSH] = TIDE_ONE_FLUSH,
-	[LEVEL_RELAXED] = TIDE_NONE,     /* there is none; the driver does not ask */
-	[LEVEL_NONE] = TIDE_NONE,
+static const enum durability durability[] = {
+	[LEVEL_FULL] = DURABILITY_FULL,
+	[LEVEL_ONE_FLUSH] = DURABILITY_ONE_FLUSH,
+	[LEVEL_RELAXED] = DURABILITY_NONE,     /* there is none; the driver does not ask */
+	[LEVEL_NONE] = DURABILITY_NONE,
 };
 
 static void must(int err, const char *what)

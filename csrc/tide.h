@@ -20,6 +20,8 @@
 #include "check/report.h"
 #include "codec/record.h"
 #include "codec/schema.h"
+#include "lmdb/durability.h"
+#include "os/wakeup_kind.h"
 
 #define TIDE_VERSION "0.1.0"
 
@@ -28,8 +30,6 @@ struct clock;
 
 /* --- opening --- */
 
-enum tide_durability { TIDE_FULL, TIDE_ONE_FLUSH, TIDE_NONE };
-
 struct tide_options {
 	const char *path;
 	bool in_memory;
@@ -37,7 +37,7 @@ struct tide_options {
 	bool create;
 	bool alone;                  /* BUSY unless nobody else has it open, and nobody
 	                              * else can open it until it is closed */
-	enum tide_durability durability;
+	enum durability durability;
 	uint64_t max_bytes;          /* 0: the default, 64 GiB */
 	struct clock *clock;         /* NULL: the machine's; kept until close */
 };
@@ -65,7 +65,7 @@ int tide_ready(const struct tide *tide, struct failure *failure);
 struct tide_info {
 	const char *path;            /* as it was opened; "" in memory */
 	bool read_only;
-	enum tide_durability durability;
+	enum durability durability;
 	uint8_t database_id[16];
 	uint8_t incarnation[16];
 	uint64_t sequence;           /* of the last committed change; 0: there was none */
@@ -90,18 +90,6 @@ int tide_clear_readers(struct tide *tide, uint32_t *cleared, struct failure *fai
 
 /* The library below: "LMDB 0.9.24: ...". */
 const char *tide_engine(void);
-
-/* --- clocks (os/clock.h) --- */
-
-struct clock *tide_clock_manual(uint64_t now_ms);
-uint64_t tide_clock_now(const struct clock *clock);
-void tide_clock_advance(struct clock *clock, uint64_t ms);
-void tide_clock_set(struct clock *clock, uint64_t now_ms);
-void tide_clock_reboot(struct clock *clock);
-void tide_clock_drop(struct clock *clock);
-
-/* Time that passes, for time limits; ms since some moment. */
-uint64_t tide_elapsed_ms(void);
 
 /* --- tables --- */
 
@@ -158,7 +146,7 @@ bool tide_in_transaction(const struct tide *tide);
  * waited for some ms goes before every writer that has not (os/shared_page.h). Close it when the
  * transaction has begun or is given up, and before the handle.
  *
- * at_descriptor: it is notified by a tide_wakeup of TIDE_UNLOCKS, not by tide_waiter_sleep. */
+ * at_descriptor: it is notified by a tide_wakeup of WAKEUP_UNLOCKS, not by tide_waiter_sleep. */
 struct tide_waiter;
 
 int tide_waiter_open(struct tide_waiter **waiter, struct tide *tide, bool at_descriptor,
@@ -213,7 +201,7 @@ int tide_snapshot_open(struct tide_snapshot **snapshot, struct tide *tide,
 	struct failure *failure);
 void tide_snapshot_close(struct tide_snapshot *snapshot);     /* NULL is fine */
 
-/* Limits how long it is held: until deadline_ms by tide_elapsed_ms. The next tide_ready
+/* Limits how long it is held: until deadline_ms by clock_elapsed_ms. The next tide_ready
  * releases it then, and reading from it is TIMEOUT. */
 void tide_snapshot_limit(struct tide_snapshot *snapshot, uint64_t deadline_ms);
 
@@ -249,16 +237,11 @@ int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
 
 /* --- reading many --- */
 
-enum tide_comparison {
-	TIDE_ALL, TIDE_EQUAL, TIDE_LESS, TIDE_LESS_OR_EQUAL, TIDE_GREATER,
-	TIDE_GREATER_OR_EQUAL, TIDE_BETWEEN, TIDE_BEGINS_WITH,
-};
-
 /* What to read; the values and the key are needed only while the query is
  * started. */
 struct tide_query_spec {
 	const struct value *partition;       /* NULL: the whole table */
-	enum tide_comparison comparison;
+	enum comparison comparison;
 	struct value a, b;
 	bool backward;
 	struct slice start_key;              /* len 0: from the beginning */
@@ -387,14 +370,8 @@ int tide_check_name(struct tide *tide, struct failure *failure);
 
 /* --- waiting at a descriptor --- */
 
-enum tide_event {
-	TIDE_COMMITS,                /* every commit that changed something */
-	TIDE_UNLOCKS,                /* that, and when the write lock is free for a waiter
-	                              * at a descriptor */
-};
-
 struct tide_wakeup;
-int tide_wakeup_open(struct tide_wakeup **wakeup, struct tide *tide, enum tide_event event,
+int tide_wakeup_open(struct tide_wakeup **wakeup, struct tide *tide, enum wakeup_kind event,
 	struct failure *failure);
 int tide_wakeup_descriptor(const struct tide_wakeup *wakeup);
 void tide_wakeup_clear(struct tide_wakeup *wakeup);
@@ -402,24 +379,6 @@ int tide_wakeup_wait(const struct tide_wakeup *wakeup, uint32_t ms);    /* END, 
 /* Milliseconds until the next look, whether or not the descriptor is readable by then. */
 uint32_t tide_wakeup_timeout(const struct tide_wakeup *wakeup);
 void tide_wakeup_close(struct tide_wakeup *wakeup);        /* NULL is fine */
-
-/* --- pauses between two attempts to open (os/timer.h) --- */
-
-int tide_pause_start(int *descriptor, uint32_t ms, struct failure *failure);
-int tide_pause_wait(int descriptor);         /* INTERRUPTED */
-void tide_pause_end(int descriptor);         /* -1 is fine */
-
-/* --- terminals, for command lines (os/terminal.h) --- */
-
-bool tide_terminal_size(int descriptor, unsigned *columns, unsigned *rows);
-bool tide_terminal_wait(int descriptor, unsigned ms);
-int tide_terminal_char_columns(uint32_t character);
-
-/* --- standard input, for command lines (os/input.h) --- */
-
-/* wait_ms below 0: no limit. */
-int tide_input_read(int descriptor, void *bytes, size_t size, int wait_ms, size_t *len,
-	struct failure *failure);
 
 /* --- checking --- */
 

@@ -142,11 +142,6 @@ int tide_mark_boot(struct tide *tide, struct failure *failure)
 static int open_store(struct tide *tide, const struct tide_options *options,
 	struct failure *failure)
 {
-	static const enum durability durability[] = {
-		[TIDE_FULL] = DURABILITY_FULL,
-		[TIDE_ONE_FLUSH] = DURABILITY_ONE_FLUSH,
-		[TIDE_NONE] = DURABILITY_NONE,
-	};
 	struct clock *clock = options->clock ? options->clock : clock_system();
 	struct store_options store_options = {
 		.path = options->path,
@@ -154,7 +149,7 @@ static int open_store(struct tide *tide, const struct tide_options *options,
 		.read_only = options->read_only,
 		.create = options->create,
 		.alone = options->alone,
-		.durability = durability[options->durability],
+		.durability = options->durability,
 		.max_bytes = options->max_bytes,
 		.clock = clock,
 		.fill = fill_new_file,
@@ -192,7 +187,7 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 		return fail(failure, ERR_NO_MEMORY);
 	tide->read_only = options->read_only;
 	err = open_store(tide, options, failure);
-	tide->name_checked_ms = tide_elapsed_ms();
+	tide->name_checked_ms = clock_elapsed_ms(clock_system());
 	if (!err)
 		err = keep_given_path(tide, options, failure);
 	if (!err)
@@ -467,7 +462,7 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 	*info = (struct tide_info){
 		.path = options->in_memory ? "" : options->path,
 		.read_only = tide->read_only,
-		.durability = (enum tide_durability)options->durability,
+		.durability = options->durability,
 		.sequence = snapshot.state->sequence,
 		.file_bytes = usage.file_bytes,
 		.free_bytes = usage.free_bytes,

@@ -19,7 +19,7 @@ struct tide {
 	struct store *store;
 	bool read_only;
 	char *given_path;            /* absolute, if it is not the store's; else NULL */
-	uint64_t name_checked_ms;    /* by tide_elapsed_ms: see tide_check_name */
+	uint64_t name_checked_ms;    /* by clock_elapsed_ms: see tide_check_name */
 	bool mark_due;               /* tide_mark_boot has work to do */
 	struct file_header header;
 	struct catalog catalog;

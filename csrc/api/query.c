@@ -19,13 +19,10 @@ struct tide_query {
 	enum type partition_type;
 };
 
-static_assert((int)TIDE_ALL == COMPARE_ALL && (int)TIDE_BEGINS_WITH == COMPARE_BEGINS_WITH,
-	"the contract's comparisons are those of table/read.h, in their order");
-
 static int start_range(struct tide_query *query, struct tide *tide, const struct table *table,
 	const struct tide_query_spec *spec, struct failure *failure)
 {
-	struct sort_condition sort = { (enum comparison)spec->comparison, spec->a, spec->b };
+	struct sort_condition sort = { spec->comparison, spec->a, spec->b };
 	int err = 0;
 
 	query->table_id = table->row.id;

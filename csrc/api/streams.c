@@ -141,7 +141,7 @@ struct tide_feed {
 static void note_commits(struct tide_feed *feed, const struct tide *tide)
 {
 	feed->seen = commit_count(store_shared_page(tide->store), feed->feed.stream);
-	feed->looked_ms = tide_elapsed_ms();
+	feed->looked_ms = clock_elapsed_ms(clock_system());
 }
 
 int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
@@ -240,7 +240,7 @@ bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
 			feed->feed.stream) != feed->seen)
 		return true;
 	return feed_has_news(&feed->feed, store_last_commit(tide->store)) &&
-		tide_elapsed_ms() - feed->looked_ms >= LOOK_AGAIN_MS;
+		clock_elapsed_ms(clock_system()) - feed->looked_ms >= LOOK_AGAIN_MS;
 }
 
 /* --- the end of a stream --- */

@@ -1,7 +1,6 @@
 /* wait.c - the contract's waiting: for the write lock, and at a descriptor. */
 #include "api/database.h"
 #include "base/memory.h"
-#include "os/timer.h"
 
 /* --- for the write lock --- */
 
@@ -61,7 +60,7 @@ static int check_given_path(const struct tide *tide, struct failure *failure)
 
 int tide_check_name(struct tide *tide, struct failure *failure)
 {
-	uint64_t now_ms = tide_elapsed_ms();
+	uint64_t now_ms = clock_elapsed_ms(clock_system());
 	int err;
 
 	if (now_ms - tide->name_checked_ms < CHECK_NAME_EVERY_MS)
@@ -81,13 +80,9 @@ struct tide_wakeup {
 	struct wakeup *wakeup;
 };
 
-int tide_wakeup_open(struct tide_wakeup **out, struct tide *tide, enum tide_event event,
+int tide_wakeup_open(struct tide_wakeup **out, struct tide *tide, enum wakeup_kind kind,
 	struct failure *failure)
 {
-	static const enum wakeup_kind kinds[] = {
-		[TIDE_COMMITS] = WAKEUP_COMMITS,
-		[TIDE_UNLOCKS] = WAKEUP_UNLOCKS,
-	};
 	struct tide_wakeup *wakeup = memory_alloc_zeroed(sizeof *wakeup);
 	int err;
 
@@ -95,7 +90,7 @@ int tide_wakeup_open(struct tide_wakeup **out, struct tide *tide, enum tide_even
 	if (!wakeup)
 		return fail(failure, ERR_NO_MEMORY);
 	wakeup->tide = tide;
-	err = wakeup_open(&wakeup->wakeup, store_shared_page(tide->store), kinds[event], failure);
+	err = wakeup_open(&wakeup->wakeup, store_shared_page(tide->store), kind, failure);
 	if (err)
 		memory_free(wakeup);
 	else
@@ -132,19 +127,4 @@ void tide_wakeup_close(struct tide_wakeup *wakeup)
 	else
 		wakeup_close(wakeup->wakeup);
 	memory_free(wakeup);
-}
-
-int tide_pause_start(int *descriptor, uint32_t ms, struct failure *failure)
-{
-	return timer_start(descriptor, ms, failure);
-}
-
-int tide_pause_wait(int descriptor)
-{
-	return timer_wait(descriptor);
-}
-
-void tide_pause_end(int descriptor)
-{
-	timer_end(descriptor);
 }

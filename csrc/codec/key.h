@@ -120,4 +120,10 @@ static inline bool key_is_hashed(const struct key *key)
 	return head_is_hashed(key_head(key));
 }
 
+/* How a query compares the sort key with its values. */
+enum comparison {
+	COMPARE_ALL, COMPARE_EQUAL, COMPARE_LESS, COMPARE_LESS_OR_EQUAL, COMPARE_GREATER,
+	COMPARE_GREATER_OR_EQUAL, COMPARE_BETWEEN, COMPARE_BEGINS_WITH,
+};
+
 #endif

@@ -134,18 +134,18 @@ static int check_value(const struct value *value, const struct key_attribute *ke
 }
 
 /* With the value on the left, the comparison is the other way round. */
-static enum key_comparison comparison_of(const struct expr_test *test, bool is_flipped)
+static enum comparison comparison_of(const struct expr_test *test, bool is_flipped)
 {
 	switch (test->operation) {
-	case OPERATION_LESS: return is_flipped ? KEY_GREATER : KEY_LESS;
+	case OPERATION_LESS: return is_flipped ? COMPARE_GREATER : COMPARE_LESS;
 	case OPERATION_LESS_OR_EQUAL:
-		return is_flipped ? KEY_GREATER_OR_EQUAL : KEY_LESS_OR_EQUAL;
-	case OPERATION_GREATER: return is_flipped ? KEY_LESS : KEY_GREATER;
+		return is_flipped ? COMPARE_GREATER_OR_EQUAL : COMPARE_LESS_OR_EQUAL;
+	case OPERATION_GREATER: return is_flipped ? COMPARE_LESS : COMPARE_GREATER;
 	case OPERATION_GREATER_OR_EQUAL:
-		return is_flipped ? KEY_LESS_OR_EQUAL : KEY_GREATER_OR_EQUAL;
-	case OPERATION_BETWEEN: return KEY_BETWEEN;
-	case OPERATION_BEGINS_WITH: return KEY_BEGINS_WITH;
-	default: return KEY_EQUAL;
+		return is_flipped ? COMPARE_LESS_OR_EQUAL : COMPARE_GREATER_OR_EQUAL;
+	case OPERATION_BETWEEN: return COMPARE_BETWEEN;
+	case OPERATION_BEGINS_WITH: return COMPARE_BEGINS_WITH;
+	default: return COMPARE_EQUAL;
 	}
 }
 
@@ -160,7 +160,7 @@ static int match_partition(struct key_condition *condition, const struct binding
 {
 	unsigned at = attribute_at(binding, test);
 
-	if (comparison_of(test, at > 0) != KEY_EQUAL)
+	if (comparison_of(test, at > 0) != COMPARE_EQUAL)
 		return fail_as(failure, ERR_VALIDATION, "Query key condition not supported");
 	condition->partition = *value_at(binding, test, 1 - at);
 	return check_value(&condition->partition, &schema->partition, failure);
@@ -175,7 +175,7 @@ static int match_sort(struct key_condition *condition, const struct binding *bin
 	condition->comparison = comparison_of(test, at > 0);
 	condition->a = *value_at(binding, test, at > 0 ? 0 : 1);
 	err = check_value(&condition->a, &schema->sort, failure);
-	if (err || condition->comparison != KEY_BETWEEN)
+	if (err || condition->comparison != COMPARE_BETWEEN)
 		return err;
 	condition->b = *value_at(binding, test, 2);
 	return check_value(&condition->b, &schema->sort, failure);
@@ -207,7 +207,7 @@ int key_condition_match(struct key_condition *condition, const struct binding *b
 	unsigned keys = schema->sort.type ? 2 : 1, count = binding->expression->test_count;
 	int err;
 
-	*condition = (struct key_condition){ .comparison = KEY_ALL };
+	*condition = (struct key_condition){ .comparison = COMPARE_ALL };
 	if (count > keys)
 		return fail_as(failure, ERR_VALIDATION, "The number of query conditions (%u)"
 			" exceeds the number of key attributes defined in the schema (%u)", count,

@@ -6,16 +6,10 @@
 
 #include "expr/binding.h"
 
-/* The same comparisons, in the same order, as those of a query. */
-enum key_comparison {
-	KEY_ALL, KEY_EQUAL, KEY_LESS, KEY_LESS_OR_EQUAL, KEY_GREATER, KEY_GREATER_OR_EQUAL,
-	KEY_BETWEEN, KEY_BEGINS_WITH,
-};
-
 /* Values are borrowed from the binding's. */
 struct key_condition {
 	struct value partition;
-	enum key_comparison comparison;
+	enum comparison comparison;
 	struct value a, b;               /* b: the upper bound of BETWEEN */
 };
 

@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "lmdb/durability.h"
 #include "lmdb_file/tree.h"
 #include "os/clock.h"
 #include "os/commit_notifier.h"
@@ -24,12 +25,6 @@
  * another; a bigger one would take pages of its own. (LMDB, 4096-byte pages:
  * half a page less the headers.) */
 #define STORE_ROW_SHARE 2028
-
-enum durability {
-	DURABILITY_FULL,       /* an acknowledged commit survives a power cut */
-	DURABILITY_ONE_FLUSH,  /* a power cut may take back the last commit */
-	DURABILITY_NONE,       /* a power cut may ruin the file */
-};
 
 struct store;
 struct txn;

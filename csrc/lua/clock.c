@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "lua/handle.h"
+#include "os/clock.h"
 
 struct clock_handle {
 	type_word type;
@@ -35,7 +36,7 @@ static int drop_clock(lua_State *L)
 {
 	struct clock_handle *handle = check_type(L, 1, CLOCK_TYPE);
 
-	tide_clock_drop(handle->clock);
+	clock_drop(handle->clock);
 	handle->clock = NULL;
 	return 0;
 }
@@ -47,7 +48,7 @@ static int manual_clock(lua_State *L)
 
 	handle->clock = NULL;
 	set_type(L, CLOCK_TYPE);
-	handle->clock = tide_clock_manual(ms);
+	handle->clock = clock_manual(ms);
 	return handle->clock ? 1 : luaL_error(L, "not enough memory");
 }
 
@@ -62,25 +63,25 @@ static int is_clock(lua_State *L)
 
 static int now(lua_State *L)
 {
-	lua_pushnumber(L, (lua_Number)tide_clock_now(check_clock(L, 1)->clock) / 1000);
+	lua_pushnumber(L, (lua_Number)clock_now_ms(check_clock(L, 1)->clock) / 1000);
 	return 1;
 }
 
 static int advance(lua_State *L)
 {
-	tide_clock_advance(check_clock(L, 1)->clock, check_ms(L, 2));
+	clock_advance(check_clock(L, 1)->clock, check_ms(L, 2));
 	return 0;
 }
 
 static int set(lua_State *L)
 {
-	tide_clock_set(check_clock(L, 1)->clock, check_ms(L, 2));
+	clock_set(check_clock(L, 1)->clock, check_ms(L, 2));
 	return 0;
 }
 
 static int reboot(lua_State *L)
 {
-	tide_clock_reboot(check_clock(L, 1)->clock);
+	clock_reboot(check_clock(L, 1)->clock);
 	return 0;
 }
 

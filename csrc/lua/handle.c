@@ -10,6 +10,7 @@
 #include <lauxlib.h>
 
 #include "lua/failure.h"
+#include "os/clock.h"
 
 const char DATABASE_TYPE[] = "tidetable.core.database";
 const char TABLE_TYPE[] = "tidetable.core.table";
@@ -316,7 +317,7 @@ static int open_database(lua_State *L)
 		.in_memory = lua_isnoneornil(L, 1),
 		.read_only = lua_toboolean(L, 2),
 		.create = lua_toboolean(L, 3),
-		.durability = (enum tide_durability)check_choice(L, 4, TIDE_FULL, TIDE_NONE),
+		.durability = (enum durability)check_choice(L, 4, DURABILITY_FULL, DURABILITY_NONE),
 		.max_bytes = (uint64_t)luaL_checkinteger(L, 5),
 		.clock = opt_clock(L, 6),
 		.alone = lua_toboolean(L, 7),
@@ -457,7 +458,7 @@ static int elapsed(lua_State *L)
 
 	if (running->innermost)
 		watch_coroutine(L, running);
-	lua_pushnumber(L, (lua_Number)tide_elapsed_ms() / 1000);
+	lua_pushnumber(L, (lua_Number)clock_elapsed_ms(clock_system()) / 1000);
 	return 1;
 }
 

@@ -64,7 +64,7 @@ struct database {
 	size_t held;                 /* bytes of memory that the children hold */
 	size_t charged;              /* of which the collector knows */
 	size_t collect_at;           /* bytes held at which all garbage is collected */
-	uint64_t deadline_ms;        /* of the open db:transact, by tide_elapsed_ms; 0: none */
+	uint64_t deadline_ms;        /* of the open db:transact, by clock_elapsed_ms; 0: none */
 	uint64_t transactions;       /* how many were begun: which one is open */
 	struct builder builder;      /* arguments being read; three for BETWEEN */
 	struct builder second, third;

@@ -4,6 +4,7 @@
 #include "lua/argument.h"
 #include "lua/failure.h"
 #include "lua/handle.h"
+#include "os/input.h"
 
 #define PIECE 65536
 #define NO_LIMIT (-1)
@@ -18,7 +19,7 @@ static int read_input(lua_State *L)
 	luaL_Buffer buffer;
 	size_t len;
 
-	if (tide_input_read(descriptor, luaL_buffinitsize(L, &buffer, PIECE), PIECE, wait_ms, &len,
+	if (input_read(descriptor, luaL_buffinitsize(L, &buffer, PIECE), PIECE, wait_ms, &len,
 			&failure))
 		return return_failure(L, &failure);
 	luaL_pushresultsize(&buffer, len);

@@ -27,7 +27,7 @@ static struct wakeup_handle *check_wakeup(lua_State *L, struct database **databa
 static int wakeup(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	enum tide_event event = lua_toboolean(L, 2) ? TIDE_UNLOCKS : TIDE_COMMITS;
+	enum wakeup_kind event = lua_toboolean(L, 2) ? WAKEUP_UNLOCKS : WAKEUP_COMMITS;
 	struct wakeup_handle *handle = new_child(L, 1, sizeof *handle, WAKEUP_TYPE, 1,
 		finish_wakeup);
 	struct failure failure;

@@ -4,6 +4,7 @@
 #include "lua/argument.h"
 #include "lua/failure.h"
 #include "lua/handle.h"
+#include "os/timer.h"
 
 struct pause_handle {
 	type_word type;
@@ -32,7 +33,7 @@ static int pause_new(lua_State *L)
 
 	handle->descriptor = -1;
 	set_type(L, PAUSE_TYPE);
-	if (tide_pause_start(&handle->descriptor, ms, &failure))
+	if (timer_start(&handle->descriptor, ms, &failure))
 		return return_failure(L, &failure);
 	return 1;
 }
@@ -47,7 +48,7 @@ static int pause_pollfd(lua_State *L)
  * that Lua's hooks run */
 static int pause_sleep(lua_State *L)
 {
-	lua_pushboolean(L, tide_pause_wait(check_pause(L)->descriptor) == 0);
+	lua_pushboolean(L, timer_wait(check_pause(L)->descriptor) == 0);
 	return 1;
 }
 
@@ -56,7 +57,7 @@ static int pause_finish(lua_State *L)
 {
 	struct pause_handle *handle = check_type(L, 1, PAUSE_TYPE);
 
-	tide_pause_end(handle->descriptor);
+	timer_end(handle->descriptor);
 	handle->descriptor = -1;
 	return 0;
 }

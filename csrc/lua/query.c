@@ -7,6 +7,7 @@
 #include "lua/failure.h"
 #include "lua/handle.h"
 #include "lua/value.h"
+#include "os/clock.h"
 
 struct query_handle {
 	struct child child;
@@ -39,7 +40,7 @@ static int read_spec(lua_State *L, struct database *database, const struct key_s
 	struct slice sort = attribute_name(&schema->sort);
 	int err = 0;
 
-	spec->comparison = (enum tide_comparison)luaL_checkoption(L, 3, "all", comparisons);
+	spec->comparison = (enum comparison)luaL_checkoption(L, 3, "all", comparisons);
 	spec->backward = lua_toboolean(L, 6);
 	if (!lua_isnil(L, 2)) {
 		err = read_value(L, 2, &database->builder, attribute_name(&schema->partition),
@@ -48,9 +49,9 @@ static int read_spec(lua_State *L, struct database *database, const struct key_s
 	}
 	if (sort.len == 0)
 		sort = slice_of_text("sort");
-	if (!err && spec->comparison != TIDE_ALL)
+	if (!err && spec->comparison != COMPARE_ALL)
 		err = read_value(L, 4, &database->second, sort, &spec->a, failure);
-	if (!err && spec->comparison == TIDE_BETWEEN)
+	if (!err && spec->comparison == COMPARE_BETWEEN)
 		err = read_value(L, 5, &database->third, sort, &spec->b, failure);
 	return err;
 }
@@ -196,7 +197,7 @@ static int pin(lua_State *L)
 	int err;
 
 	luaL_argcheck(L, !handle->pinned, 1, "a query without a snapshot expected");
-	handle->deadline_ms = tide_elapsed_ms() + check_time_limit(L, 2);
+	handle->deadline_ms = clock_elapsed_ms(clock_system()) + check_time_limit(L, 2);
 	err = tide_query_pin(handle->query, database->tide, handle->deadline_ms,
 		&failure);
 	if (err && collect_forgotten(L, &failure)) {
@@ -221,7 +222,7 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 	if (handle->held)
 		check_held(L, handle->held);
 	if (handle->deadline_ms && !tide_query_ended(handle->query) &&
-			tide_elapsed_ms() > handle->deadline_ms)
+			clock_elapsed_ms(clock_system()) > handle->deadline_ms)
 		return raise_late(L, handle, "the snapshot was held longer than snapshot_limit",
 			ERR_TIMEOUT);
 	err = tide_query_fill(handle->query, database->tide, max, failure);

@@ -10,6 +10,7 @@
 #include "lua/argument.h"
 #include "lua/failure.h"
 #include "lua/handle.h"
+#include "os/clock.h"
 
 /* How many instructions between two looks at the time limit. */
 #define LOOK_EVERY 20000
@@ -54,7 +55,7 @@ void check_deadline(lua_State *L, const struct database *database)
 	/* A plain put is a transaction too, in which a finalizer may come by. */
 	if (!database->deadline_ms || !tide_in_transaction(database->tide))
 		raise_ended(L);
-	if (tide_elapsed_ms() > database->deadline_ms)
+	if (clock_elapsed_ms(clock_system()) > database->deadline_ms)
 		raise_timeout(L);
 }
 
@@ -63,7 +64,7 @@ void check_deadline(lua_State *L, const struct database *database)
 static void look_at_time(lua_State *L, lua_Debug *debug)
 {
 	const struct database *database = running_transactions(L)->innermost;
-	uint64_t now_ms = tide_elapsed_ms();
+	uint64_t now_ms = clock_elapsed_ms(clock_system());
 
 	(void)debug;
 	if (!database)
@@ -162,13 +163,13 @@ static int transact(lua_State *L)
 	if (tide_begin(database->tide, &failure))
 		return return_failure(L, &failure);
 	database->transactions++;
-	database->deadline_ms = tide_elapsed_ms() + limit_ms;
+	database->deadline_ms = clock_elapsed_ms(clock_system()) + limit_ms;
 	database->outer = running->innermost;
 	running->innermost = database;
 	status = run(L, lua_gettop(L) - 3);
 	running->innermost = database->outer;
 	unwatch_coroutines(L, running);
-	late = tide_elapsed_ms() > database->deadline_ms;
+	late = clock_elapsed_ms(clock_system()) > database->deadline_ms;
 	database->deadline_ms = 0;
 	fits = lua_checkstack(L, lua_gettop(L) + PASS_ON_SLOTS);
 	if (status != LUA_OK || late || !fits || !database->tide) {

@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#include "os/wakeup_kind.h"
+
 struct failure;
 struct shared_page;
 
@@ -40,11 +42,6 @@ uint32_t commit_count(const struct shared_page *shared, uint32_t stream);
 int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint32_t timeout_ms);
 
 /* --- the same for event loops: a descriptor that becomes readable --- */
-
-enum wakeup_kind {
-	WAKEUP_COMMITS,                /* after every commit that changed something */
-	WAKEUP_UNLOCKS,                /* also when a waiter at a descriptor should try the lock */
-};
 
 /* Readable after what happened since the wakeup was opened or cleared. Each takes an
  * inotify instance, so open it when it is first waited on. */

@@ -27,11 +27,6 @@ struct range {
 };
 
 /* How a sort key is compared. */
-enum comparison {
-	COMPARE_ALL, COMPARE_EQUAL, COMPARE_LESS, COMPARE_LESS_OR_EQUAL, COMPARE_GREATER,
-	COMPARE_GREATER_OR_EQUAL, COMPARE_BETWEEN, COMPARE_BEGINS_WITH,
-};
-
 struct sort_condition {
 	enum comparison comparison;
 	struct value a, b;           /* b: BETWEEN's upper bound */

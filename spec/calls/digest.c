@@ -22,7 +22,7 @@ static void mix_bytes(uint64_t *digest, struct slice bytes)
 static int mix_items(struct tide *tide, struct tide_table *table, uint64_t *digest,
 	struct failure *failure)
 {
-	struct tide_query_spec spec = { .comparison = TIDE_ALL };
+	struct tide_query_spec spec = { .comparison = COMPARE_ALL };
 	struct tide_query *query;
 	struct slice item;
 	uint64_t sequence;

@@ -10,6 +10,7 @@
 
 #include "calls/digest.h"
 #include "lmdb_file/format.h"
+#include "os/clock.h"
 #include "powercut/workload.h"
 #include "unit/tides.h"
 
@@ -221,7 +222,7 @@ static enum verdict open_and_try(struct trial *trial, const struct tide_options 
 
 enum verdict judge(struct trial *trial)
 {
-	struct clock *clock = tide_clock_manual(WORKLOAD_NOW);
+	struct clock *clock = clock_manual(WORKLOAD_NOW);
 	struct tide_options options = { .path = trial->path, .create = !trial->mark.exists,
 		.durability = trial->durability, .max_bytes = UINT64_C(64) << 20, .clock = clock };
 	enum verdict verdict = VERDICT_FINE;
@@ -234,6 +235,6 @@ enum verdict judge(struct trial *trial)
 		verdict = look_only(trial, &options);
 	if (!verdict)
 		verdict = open_and_try(trial, &options);
-	tide_clock_drop(clock);
+	clock_drop(clock);
 	return verdict;
 }

@@ -39,7 +39,7 @@ struct trial {
 	const struct image *image;
 	const struct history *history;
 	struct mark mark;            /* what was known when the power went */
-	enum tide_durability durability;
+	enum durability durability;
 	struct dice dice;
 	uint64_t commit;             /* out: the last one in the image, 0: none */
 	char message[400];           /* out */

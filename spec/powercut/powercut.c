@@ -40,7 +40,7 @@
 /* A kind of run. */
 struct kind {
 	const char *name;
-	enum tide_durability durability[2];  /* of its lives, in turn */
+	enum durability durability[2];  /* of its lives, in turn */
 	bool kills;                  /* lives end before some call to the system */
 	bool made_twice;             /* the first is killed while it makes the file */
 	bool fails;                  /* a flush fails in each life, and says so */
@@ -56,18 +56,23 @@ struct kind {
 static const struct kind kinds[] = {
 	{ .name = "full" },
 	{ .name = "full, recovered", .recovers = true },
-	{ .name = "one_flush", .durability = { TIDE_ONE_FLUSH, TIDE_ONE_FLUSH } },
-	{ .name = "one_flush, recovered", .durability = { TIDE_ONE_FLUSH, TIDE_ONE_FLUSH },
+	{ .name = "one_flush", .durability = { DURABILITY_ONE_FLUSH, DURABILITY_ONE_FLUSH } },
+	{ .name = "one_flush, recovered", .durability = { DURABILITY_ONE_FLUSH,
+	DURABILITY_ONE_FLUSH },
 		.recovers = true },
 	{ .name = "full, killed", .kills = true },
 	{ .name = "full, killed while made", .made_twice = true },
-	{ .name = "one_flush, killed while made", .durability = { TIDE_ONE_FLUSH, TIDE_ONE_FLUSH },
+	{ .name = "one_flush, killed while made", .durability = { DURABILITY_ONE_FLUSH,
+	DURABILITY_ONE_FLUSH },
 		.made_twice = true },
 	{ .name = "full, a flush fails", .fails = true },
-	{ .name = "one_flush, a flush fails", .durability = { TIDE_ONE_FLUSH, TIDE_ONE_FLUSH },
+	{ .name = "one_flush, a flush fails", .durability = { DURABILITY_ONE_FLUSH,
+	DURABILITY_ONE_FLUSH },
 		.fails = true },
-	{ .name = "mixed, killed", .durability = { TIDE_FULL, TIDE_ONE_FLUSH }, .kills = true },
-	{ .name = "mixed, killed, recovered", .durability = { TIDE_ONE_FLUSH, TIDE_FULL },
+	{ .name = "mixed, killed", .durability = { DURABILITY_FULL, DURABILITY_ONE_FLUSH },
+	.kills = true },
+	{ .name = "mixed, killed, recovered", .durability = { DURABILITY_ONE_FLUSH,
+	DURABILITY_FULL },
 		.kills = true, .recovers = true },
 };
 
@@ -75,8 +80,9 @@ static const struct kind controls[] = {
 	{ .name = "fdatasync is a lie", .lies = { .files = true }, .may_hang = true },
 	{ .name = "every flush is a lie", .lies = { true, true, true }, .may_hang = true },
 	{ .name = "the directory's flush is a lie", .lies = { .names = true } },
-	{ .name = "none", .durability = { TIDE_NONE, TIDE_NONE }, .may_hang = true },
-	{ .name = "one_flush judged as full", .durability = { TIDE_ONE_FLUSH, TIDE_ONE_FLUSH },
+	{ .name = "none", .durability = { DURABILITY_NONE, DURABILITY_NONE }, .may_hang = true },
+	{ .name = "one_flush judged as full", .durability = { DURABILITY_ONE_FLUSH,
+	DURABILITY_ONE_FLUSH },
 		.judged_as_full = true, .only_lost = true },
 	{ .name = "acknowledged too early", .too_early = true, .only_lost = true },
 };
@@ -242,7 +248,7 @@ static void try_one(const struct run *run, const char *path, const struct mark *
 	const struct image *image, struct place *place)
 {
 	struct dice dice = dice_for(run->seed, place->moment, place->state, 5);
-	enum tide_durability level = run->kind->durability[dice_below(&dice, 2)];
+	enum durability level = run->kind->durability[dice_below(&dice, 2)];
 	struct trial trial = { .path = path, .image = image, .history = &run->history,
 		.mark = *mark, .durability = level, .dice = dice };
 

@@ -4,6 +4,7 @@
 #include "calls/calls.h"
 #include "calls/dice.h"
 #include "calls/digest.h"
+#include "os/clock.h"
 #include "unit/tides.h"
 
 #define TABLES_MOST 4
@@ -65,7 +66,7 @@ static void mark(struct world *world)
 		return;
 	see(world);
 	world->has_written = true;
-	promise(world, world->life->durability == TIDE_FULL ? world->mark.commit : before);
+	promise(world, world->life->durability == DURABILITY_FULL ? world->mark.commit : before);
 	trace_mark(&world->mark);
 }
 
@@ -288,7 +289,7 @@ static void live(struct trace *trace, const struct life *life)
 	world->life = life;
 	world->dice = dice_for(life->seed, 3, 0, 0);
 	world->mark = *last_mark(trace);
-	world->clock = tide_clock_manual(WORKLOAD_NOW);
+	world->clock = clock_manual(WORKLOAD_NOW);
 	calls_set_random(life->seed);
 	calls_set_boot(life->boot);
 	trace_begin(trace, life->path, life->kill_at, life->fail_at);
@@ -300,7 +301,7 @@ static void live(struct trace *trace, const struct life *life)
 	trace_end();
 	if (!life->closes)
 		_exit(0);
-	tide_clock_drop(world->clock);
+	clock_drop(world->clock);
 	free(world);
 	child_quit();
 }

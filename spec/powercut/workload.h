@@ -16,7 +16,7 @@ struct life {
 	const char *path;
 	const char *boot;            /* the machine's boot id, as a file */
 	uint64_t seed;
-	enum tide_durability durability;
+	enum durability durability;
 	int steps;
 	uint64_t kill_at;            /* killed before that call to the system; 0: never */
 	uint64_t fail_at;            /* that flush of a file fails; 0: none */

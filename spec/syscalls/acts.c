@@ -142,7 +142,7 @@ static int follow(struct actor *actor)
 {
 	struct tide_feed *feed;
 	struct tide_wakeup *wakeup;
-	int err = tide_wakeup_open(&wakeup, actor->tide, TIDE_COMMITS, &actor->failure);
+	int err = tide_wakeup_open(&wakeup, actor->tide, WAKEUP_COMMITS, &actor->failure);
 
 	if (err)
 		return err;

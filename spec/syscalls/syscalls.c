@@ -26,6 +26,7 @@
 
 #include "calls/calls.h"
 #include "calls/digest.h"
+#include "os/clock.h"
 #include "syscalls/acts.h"
 #include "unit/files.h"
 #include "unit/tides.h"
@@ -99,7 +100,7 @@ static const struct point *point;            /* NULL: nothing fails */
 static bool armed;
 static uint64_t second_at, seconds_seen;     /* 0: no second fault */
 static bool second_fired;
-static enum tide_durability durability;
+static enum durability durability;
 
 /* --- the faults --- */
 
@@ -344,7 +345,7 @@ static void play_alone(struct child *parent, void *context)
 	alarm(SECONDS_A_POINT);
 	end += snprintf(path, sizeof path, "%s/tide", check_directory());
 	CHECK(end < path + sizeof path);
-	actor.options.clock = tide_clock_manual(UINT64_C(1700000000000));
+	actor.options.clock = clock_manual(UINT64_C(1700000000000));
 	item_of(&actor.builder, "warm", "warm", "warm");
 	descriptors = count_descriptors();
 	point = chosen;
@@ -356,7 +357,7 @@ static void play_alone(struct child *parent, void *context)
 		(chosen && chosen->compound));
 	ask_another(&actor, act_count - 1, false, true);
 	builder_release(&actor.builder);
-	tide_clock_drop(actor.options.clock);
+	clock_drop(actor.options.clock);
 }
 
 static void remove_all(void)
@@ -407,7 +408,7 @@ static void consider(const struct point *chosen)
 	tally.failed++;
 	printf("syscalls: ONLY=%llu: %s %llu of %s fails (%s, %s%s), in or after \"%s\"\n",
 		(unsigned long long)number,
-		durability == TIDE_FULL ? "full:" : "one_flush:",
+		durability == DURABILITY_FULL ? "full:" : "one_flush:",
 		(unsigned long long)chosen->at, call_name(chosen->manner->kind),
 		way_names[chosen->way], chosen->error ? strerror(chosen->error) : "-",
 		chosen->compound ? ", and then others" : "", acts[told->act].name);
@@ -439,7 +440,7 @@ static void consider_kind(const struct manner *manner, uint64_t calls)
 		consider_each_call(manner, manner->errors[0], ONCE, calls, true);
 }
 
-static void consider_all(enum tide_durability level)
+static void consider_all(enum durability level)
 {
 	uint64_t calls[CALL_KINDS];
 
@@ -465,8 +466,8 @@ int main(void)
 	told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		0);
 	CHECK(told != MAP_FAILED && act_count <= ACTS_MOST);
-	consider_all(TIDE_FULL);
-	consider_all(TIDE_ONE_FLUSH);
+	consider_all(DURABILITY_FULL);
+	consider_all(DURABILITY_ONE_FLUSH);
 	printf("syscalls: %llu of %llu points, and %llu second faults behind them: %llu failed"
 		" (%llu were not reached)\n", (unsigned long long)tally.played,
 		(unsigned long long)tally.number, (unsigned long long)told->second_faults,

@@ -9,6 +9,7 @@
 #ifndef UNIT_CALLS_H
 #define UNIT_CALLS_H
 
+#include "os/clock.h"
 #include "unit/files.h"
 #include "unit/tides.h"
 
@@ -523,7 +524,7 @@ static int run_waiter(struct tide *tide)
 static int run_wakeup(struct tide *tide)
 {
 	struct tide_wakeup *wakeup;
-	int err = tide_wakeup_open(&wakeup, tide, TIDE_COMMITS, &failure);
+	int err = tide_wakeup_open(&wakeup, tide, WAKEUP_COMMITS, &failure);
 
 	CHECK((err == 0) == (wakeup != NULL));
 	tide_wakeup_close(wakeup);
@@ -622,12 +623,12 @@ static void each_request_may_fail(const struct call *call)
 	int err;
 
 	options = weak_options(tide_path("fault.tide"));
-	manual = tide_clock_manual(1000000);
+	manual = clock_manual(1000000);
 	options.clock = manual;
 	fill();
 	keeper = open_again();           /* the store and its clock stay open */
 	if (call->run == run_trim)
-		tide_clock_advance(manual, DAY_MS + 5000);
+		clock_advance(manual, DAY_MS + 5000);
 	do {
 		tide = open_again();
 		if (call->run == run_stubborn)
@@ -655,7 +656,7 @@ static void each_request_may_fail(const struct call *call)
 	} while (err || was_refused);
 	tide_close(keeper);
 	remove_files(options.path);
-	tide_clock_drop(manual);
+	clock_drop(manual);
 	CHECK(allowed > 1 || call->run == run_wakeup);
 }
 

@@ -1,5 +1,6 @@
 /* fault_store.c - store.h when memory runs out, at each request, once or from there on. */
 #include "base/memory.h"
+#include "os/clock.h"
 #include "unit/files.h"
 #include "unit/stores.h"
 

@@ -30,7 +30,7 @@ static void refuse_memory_after(long requests)
 }
 
 /* Opening: a new file appears whole or not at all. */
-static void opening_may_fail(enum tide_durability durability)
+static void opening_may_fail(enum durability durability)
 {
 	struct tide *tide;
 	long allowed = 0;
@@ -59,8 +59,8 @@ int main(void)
 	refuse_after = refuse_memory_after;
 	for (int i = 0; i < 2; i++) {
 		once = i;
-		opening_may_fail(TIDE_FULL);
-		opening_may_fail(TIDE_NONE);
+		opening_may_fail(DURABILITY_FULL);
+		opening_may_fail(DURABILITY_NONE);
 		each_call_may_fail();
 	}
 	builder_release(&made);

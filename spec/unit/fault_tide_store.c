@@ -2,6 +2,7 @@
  * call of it once.
  */
 #include "unit/failing_store.h"
+
 #include "unit/calls.h"
 
 /* A new file, and one that is marked as written at a weaker level. */
@@ -13,9 +14,9 @@ static void opening_may_fail(bool is_new)
 	options = weak_options(tide_path("open.tide"));
 	for (long requests = 0;; requests++) {
 		if (!is_new) {
-			options.durability = TIDE_FULL;
+			options.durability = DURABILITY_FULL;
 			tide_close(open_again());
-			options.durability = TIDE_NONE;
+			options.durability = DURABILITY_NONE;
 		}
 		was_refused = false;
 		store_fail_after(requests);

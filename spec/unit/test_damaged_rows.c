@@ -48,7 +48,7 @@ static void fill(const char *path)
 		put_alone(tide, &other, "ann", deep, big);
 	}
 	MUST(tide_set_retention(tide, 2, &second, &failure), failure);
-	tide_clock_advance(manual, 2000);
+	clock_advance(manual, 2000);
 	put_alone(tide, &other, "ann", "2", "v");
 	MUST(tide_delete_table(tide, slice_of_text("dropped"), &failure), failure);
 	check_clean(tide);
@@ -339,10 +339,10 @@ static void use(struct tide *tide)
 	read_queries(tide, &table, snapshot);
 	read_streams(tide);
 	write_items(tide, &table);
-	tide_clock_advance(manual, 10000);
+	clock_advance(manual, 10000);
 	trim_it(tide);
 	define_it(tide);
-	tide_clock_advance(manual, DAY_MS);
+	clock_advance(manual, DAY_MS);
 	trim_it(tide);
 	read_items(tide, &table, snapshot);
 	read_streams(tide);
@@ -411,20 +411,20 @@ int main(void)
 	memset(big, 'x', BIG);
 	memset(deep, 'd', LONG);
 	memset(hashed, 'h', LONG);
-	manual = tide_clock_manual(1000000);
+	manual = clock_manual(1000000);
 	a_file_full_of_damage();
 	fill(path);
 	read_file(path);
 	while (runs--) {
 		alarm(PATIENCE_SECONDS);
 		write_file(path);
-		tide_clock_set(manual, 1003000);
+		clock_set(manual, 1003000);
 		one_file(path);
 	}
 	alarm(0);
 	free((void *)pristine.data);
 	free(path);
 	builder_release(&made);
-	tide_clock_drop(manual);
+	clock_drop(manual);
 	return 0;
 }

@@ -9,7 +9,7 @@
 static struct failure failure;
 static const uint8_t file_header_key[] = { META_FILE_HEADER }, mark_key[] = { META_WEAK_BOOT };
 
-static struct tide *open_at(const char *path, enum tide_durability durability)
+static struct tide *open_at(const char *path, enum durability durability)
 {
 	struct tide_options options = weak_options(path);
 	struct tide *tide;
@@ -19,7 +19,7 @@ static struct tide *open_at(const char *path, enum tide_durability durability)
 	return tide;
 }
 
-static uint64_t sequence_of(const char *path, enum tide_durability durability)
+static uint64_t sequence_of(const char *path, enum durability durability)
 {
 	struct tide *tide = open_at(path, durability);
 	struct tide_info info;
@@ -33,7 +33,7 @@ static uint64_t sequence_of(const char *path, enum tide_durability durability)
 static void set_row(const char *path, struct slice key, const void *value, size_t len,
 	bool sealed)
 {
-	struct tide *tide = open_at(path, TIDE_FULL);
+	struct tide *tide = open_at(path, DURABILITY_FULL);
 	struct buffer row = { 0 };
 
 	begin(tide);
@@ -56,20 +56,20 @@ static void numbers_skip(void)
 	const char *path = tide_path("mark.tide");
 	struct slice key = slice_of(mark_key, sizeof mark_key);
 	uint8_t other_boot[BOOT_BYTES] = { 1 };
-	uint64_t sequence = sequence_of(path, TIDE_FULL);
+	uint64_t sequence = sequence_of(path, DURABILITY_FULL);
 
-	CHECK_EQUAL_UINT(sequence_of(path, TIDE_NONE), sequence);
-	CHECK_EQUAL_UINT(sequence_of(path, TIDE_NONE), sequence);
-	CHECK_EQUAL_UINT(sequence_of(path, TIDE_FULL), sequence);
+	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_NONE), sequence);
+	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_NONE), sequence);
+	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_FULL), sequence);
 	set_row(path, key, other_boot, sizeof other_boot, true);
-	CHECK_EQUAL_UINT(sequence_of(path, TIDE_NONE), sequence + SKIP);
-	CHECK_EQUAL_UINT(sequence_of(path, TIDE_NONE), sequence + SKIP);
+	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_NONE), sequence + SKIP);
+	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_NONE), sequence + SKIP);
 	set_row(path, key, other_boot, sizeof other_boot, true);
-	CHECK_EQUAL_UINT(sequence_of(path, TIDE_FULL), sequence + 2 * SKIP);
-	CHECK_EQUAL_UINT(sequence_of(path, TIDE_FULL), sequence + 2 * SKIP);
+	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_FULL), sequence + 2 * SKIP);
+	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_FULL), sequence + 2 * SKIP);
 	set_row(path, key, "damaged", 7, false);
-	CHECK_EQUAL_UINT(sequence_of(path, TIDE_ONE_FLUSH), sequence + 3 * SKIP);
-	CHECK_EQUAL_UINT(sequence_of(path, TIDE_ONE_FLUSH), sequence + 3 * SKIP);
+	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_ONE_FLUSH), sequence + 3 * SKIP);
+	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_ONE_FLUSH), sequence + 3 * SKIP);
 }
 
 static int try_open(const char *path)
@@ -78,7 +78,7 @@ static int try_open(const char *path)
 	struct tide *tide;
 	int err;
 
-	options.durability = TIDE_FULL;
+	options.durability = DURABILITY_FULL;
 	err = tide_open(&tide, &options, &failure);
 	CHECK((err == 0) == (tide != NULL));
 	CHECK(err == 0 || (failure.err == err && failure.message[0]));
@@ -107,7 +107,7 @@ static void stamps_that_are_none(void)
 /* The mark waits for who writes. */
 static void hold_for_a_moment(struct child *parent, void *path)
 {
-	struct tide *tide = open_at(path, TIDE_FULL);
+	struct tide *tide = open_at(path, DURABILITY_FULL);
 
 	begin(tide);
 	child_tell(parent);
@@ -122,10 +122,10 @@ static void somebody_writes(void)
 	struct child child;
 
 	CHECK(path != NULL);
-	sequence_of(path, TIDE_FULL);
+	sequence_of(path, DURABILITY_FULL);
 	child = child_start(hold_for_a_moment, path);
 	CHECK(child_hear(&child));
-	CHECK_EQUAL_UINT(sequence_of(path, TIDE_NONE), 0);
+	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_NONE), 0);
 	child_end(&child);
 	free(path);
 }

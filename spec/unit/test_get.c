@@ -28,7 +28,7 @@ static uint64_t first_since(struct tide *tide, uint64_t ms)
 static void by_time(uint64_t steps_back)
 {
 	enum { RECORDS = 40 };
-	struct clock *clock = tide_clock_manual(1000);
+	struct clock *clock = clock_manual(1000);
 	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28, .clock = clock };
 	uint64_t times[RECORDS], now = 1000;
 	struct tide_table table;
@@ -42,7 +42,7 @@ static void by_time(uint64_t steps_back)
 		if (steps_back && (i == RECORDS - 1 ||
 				check_random_below(RECORDS / steps_back) == 0))
 			now -= check_random_below(20);
-		tide_clock_set(clock, now);
+		clock_set(clock, now);
 		times[i] = now;
 		snprintf(sort, sizeof sort, "%d", i);
 		CHECK_EQUAL_UINT(put_alone(tide, &table, "a", sort, "v"), i + 1);
@@ -56,7 +56,7 @@ static void by_time(uint64_t steps_back)
 		CHECK_EQUAL_UINT(first_since(tide, ms), expected);
 	}
 	tide_close(tide);
-	tide_clock_drop(clock);
+	clock_drop(clock);
 }
 
 /* No table of ours has the last id, but a file may say so. */

@@ -1,4 +1,5 @@
 /* test_jump.c - tide_trim and a clock that jumped: what only trims have seen is kept. */
+#include "os/clock.h"
 #include "stream/retention.h"
 #include "unit/tides.h"
 
@@ -20,7 +21,7 @@ static uint64_t trim_once(const char *path, struct clock *clock)
 /* A jump is confirmed against its first sight, also when that was a trim's. */
 static void a_jump_that_trims_alone_have_seen(void)
 {
-	struct clock *clock = tide_clock_manual(1000000);
+	struct clock *clock = clock_manual(1000000);
 	const char *path = tide_path("jump.tide");
 	struct tide *tide = open_with_clock(path, clock);
 	struct tide_table table = create_table(tide, "orders");
@@ -28,13 +29,13 @@ static void a_jump_that_trims_alone_have_seen(void)
 	put_alone(tide, &table, "a", "1", "v");
 	tide_close(tide);
 	CHECK_EQUAL_UINT(trim_once(path, clock), 0);
-	tide_clock_set(clock, 1000000 + 10 * DAY_MS);
+	clock_set(clock, 1000000 + 10 * DAY_MS);
 	CHECK_EQUAL_UINT(trim_once(path, clock), 0);
-	tide_clock_advance(clock, CLOCK_BOUND_MS / 2);
+	clock_advance(clock, CLOCK_BOUND_MS / 2);
 	CHECK_EQUAL_UINT(trim_once(path, clock), 0);
-	tide_clock_advance(clock, CLOCK_BOUND_MS / 2);
+	clock_advance(clock, CLOCK_BOUND_MS / 2);
 	CHECK_EQUAL_UINT(trim_once(path, clock), 1);
-	tide_clock_drop(clock);
+	clock_drop(clock);
 }
 
 int main(void)

@@ -24,11 +24,11 @@ static const char *match(const struct key_schema *with, const char *text, const 
 	notation_print_value(out, &condition.partition);
 	buffer_put(out, " ", 1);
 	notation_put(out, names[condition.comparison]);
-	if (condition.comparison != KEY_ALL) {
+	if (condition.comparison != COMPARE_ALL) {
 		buffer_put(out, " ", 1);
 		notation_print_value(out, &condition.a);
 	}
-	if (condition.comparison == KEY_BETWEEN) {
+	if (condition.comparison == COMPARE_BETWEEN) {
 		buffer_put(out, " ", 1);
 		notation_print_value(out, &condition.b);
 	}

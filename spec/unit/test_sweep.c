@@ -71,7 +71,7 @@ static int trim_all(void)
 	bool more = true;
 	int err = 0;
 
-	tide_clock_advance(manual, DAY_MS);
+	clock_advance(manual, DAY_MS);
 	for (int steps = 0; !err && more; steps++) {
 		err = tide_trim(tide, &records, &rows, &more, &failure);
 		CHECK(steps < 100);
@@ -141,10 +141,10 @@ static void a_deleted_row_is_no_item(void)
 int main(void)
 {
 	path = tide_path("sweep");
-	manual = tide_clock_manual(UINT64_C(1700000000000));
+	manual = clock_manual(UINT64_C(1700000000000));
 	a_record_is_damaged();
 	a_deleted_item_is_damaged();
 	a_deleted_row_is_no_item();
-	tide_clock_drop(manual);
+	clock_drop(manual);
 	return 0;
 }

@@ -30,7 +30,7 @@ static int try_open(struct tide_options options)
 static void opening_may_fail(void)
 {
 	struct tide_options options = weak_options(tide_path("none.tide"));
-	struct clock *clock = tide_clock_manual(1000);
+	struct clock *clock = clock_manual(1000);
 	struct tide *tide;
 
 	options.create = false;
@@ -46,7 +46,7 @@ static void opening_may_fail(void)
 	tide = open_tide(tide_path("options.tide"));
 	options = weak_options(tide_path("options.tide"));
 	CHECK_EQUAL_INT(try_open(options), 0);
-	options.durability = TIDE_FULL;
+	options.durability = DURABILITY_FULL;
 	CHECK_EQUAL_INT(try_open(options), ERR_OPTIONS);
 	options = weak_options(options.path);
 	options.max_bytes = UINT64_C(1) << 29;
@@ -57,7 +57,7 @@ static void opening_may_fail(void)
 	tide_close(tide);
 	CHECK_EQUAL_INT(try_open(options), 0);
 	tide_close(NULL);
-	tide_clock_drop(clock);
+	clock_drop(clock);
 }
 
 static void read_only_writes_nothing(void)
@@ -90,7 +90,7 @@ static void read_only_writes_nothing(void)
 static void tables_are_described(void)
 {
 	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28,
-		.clock = tide_clock_manual(123456) };
+		.clock = clock_manual(123456) };
 	struct tide_table table, nothing = table_named("nothing");
 	struct tide_stream_state stream;
 	struct buffer list = { 0 };
@@ -101,7 +101,7 @@ static void tables_are_described(void)
 	CHECK_EQUAL_INT(tide_table_named(&table, slice_of_text("ab"), &failure), ERR_VALIDATION);
 	CHECK_EQUAL_INT(tide_table_named(&table, slice_of_text("a b"), &failure), ERR_VALIDATION);
 	MUST(tide_open(&tide, &options, &failure), failure);
-	tide_clock_drop(options.clock);
+	clock_drop(options.clock);
 	table = create_table(tide, "bbb");
 	create_table(tide, "aaa");
 	CHECK_EQUAL_INT(tide_describe_table(tide, &nothing, &row, &failure), ERR_NOT_FOUND);
@@ -338,7 +338,7 @@ static void a_pinned_query_releases_its_snapshot(void)
 static void feeds_follow(void)
 {
 	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28,
-		.clock = tide_clock_manual(1000) };
+		.clock = clock_manual(1000) };
 	struct tide_stream_state state;
 	struct tide_feed *all, *latest;
 	struct tide_table table;
@@ -382,7 +382,7 @@ static void feeds_follow(void)
 	CHECK_EQUAL_UINT(record_sequence(bytes.data), 2);
 	MUST(tide_describe_stream(tide, id, &state, &failure), failure);
 	CHECK(state.count == 2 && state.first_sequence == 1 && state.last_sequence == 2);
-	tide_clock_advance(options.clock, DAY_MS);
+	clock_advance(options.clock, DAY_MS);
 	CHECK_EQUAL_INT(tide_feed_fill(all, tide, 10, &failure), ERR_TRIMMED);
 	CHECK(failure.first == 2 && failure.last == 2);
 	do {
@@ -398,7 +398,7 @@ static void feeds_follow(void)
 	tide_feed_finish(latest);
 	tide_feed_finish(NULL);
 	tide_close(tide);
-	tide_clock_drop(options.clock);
+	clock_drop(options.clock);
 }
 
 /* --- threads: a handle each, on one file --- */
@@ -614,7 +614,7 @@ static void handles_after_fork(void)
 	put(tide, &table, "parent", "3", "x");
 	child = child_start(inherit_transaction, tide);
 	child_end(&child);
-	MUST(tide_wakeup_open(&inherited_wakeup, tide, TIDE_COMMITS, &failure), failure);
+	MUST(tide_wakeup_open(&inherited_wakeup, tide, WAKEUP_COMMITS, &failure), failure);
 	MUST(tide_waiter_open(&inherited_waiter, tide, false, &failure), failure);
 	CHECK(tide_waiter_arm(inherited_waiter) > 0);
 	child = child_start(commit_inherited, tide);

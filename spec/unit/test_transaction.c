@@ -2,6 +2,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "os/clock.h"
 #include "stream/retention.h"
 #include "unit/tides.h"
 
@@ -99,7 +100,7 @@ static void a_write_after_a_step_of_trim_trims(void)
 		put_alone(tide, &table, "a", sort, "v");
 	}
 	CHECK_EQUAL_UINT(trim(tide), 0);
-	tide_clock_advance(manual, DAY_MS);
+	clock_advance(manual, DAY_MS);
 	put_alone(tide, &table, "a", "late", "v");
 	CHECK_EQUAL_UINT(trim(tide), 0);
 	tide_close(tide);
@@ -114,7 +115,7 @@ static void a_jump_is_written_once(bool by_another)
 	struct tide_table table = create_table(other, "orders");
 	uint64_t last;
 
-	tide_clock_set(manual, tide_clock_now(manual) + 10 * DAY_MS);
+	clock_set(manual, clock_now_ms(manual) + 10 * DAY_MS);
 	begin(tide);
 	tide_abort(tide);
 	if (by_another)
@@ -149,13 +150,13 @@ static void a_table_whose_commit_failed_is_forgotten(void)
 
 int main(void)
 {
-	manual = tide_clock_manual(UINT64_C(1700000000000));
+	manual = clock_manual(UINT64_C(1700000000000));
 	a_transaction_that_changed_nothing_is_no_commit();
 	where_a_stream_ends_is_read_again_when_others_wrote();
 	a_write_after_a_step_of_trim_trims();
 	a_jump_is_written_once(true);
 	a_jump_is_written_once(false);
 	a_table_whose_commit_failed_is_forgotten();
-	tide_clock_drop(manual);
+	clock_drop(manual);
 	return 0;
 }

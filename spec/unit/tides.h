@@ -27,7 +27,7 @@ static inline const char *tide_path(const char *name)
 static inline struct tide_options weak_options(const char *path)
 {
 	return (struct tide_options){
-		.path = path, .create = true, .durability = TIDE_NONE,
+		.path = path, .create = true, .durability = DURABILITY_NONE,
 		.max_bytes = UINT64_C(1) << 30,      /* valgrind has no room for the default */
 	};
 }
