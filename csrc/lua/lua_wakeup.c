@@ -1,9 +1,9 @@
 /* lua_wakeup.c - wakeups for Lua: waiting for commits in event loops, by a descriptor. */
 #include <lauxlib.h>
 
-#include "lua/argument.h"
-#include "lua/failure.h"
-#include "lua/handle.h"
+#include "lua/lua_argument.h"
+#include "lua/lua_failure.h"
+#include "lua/lua_handle.h"
 
 struct wakeup_handle {
 	struct child child;

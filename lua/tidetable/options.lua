@@ -13,7 +13,7 @@ local function is_ours(info)
   return info.what == "C" or info.source:sub(1, #ours) == ours
 end
 
---- Number of levels of the stack in which the caller is looked for (as in csrc/lua/failure.c).
+--- Number of levels of the stack in which the caller is looked for (as in csrc/lua/lua_failure.c).
 local LEVELS_MAX = 200
 
 --- Raises a misuse, blamed on the line that called us: the nearest one that is

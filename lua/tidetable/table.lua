@@ -237,12 +237,12 @@ end
 
 local load_options = { batch = options.integer_from(1) }
 
---- Stores the `count` items of the bundle in as few transactions as their bytes allow; how
+--- Stores the `count` items of the batch in as few transactions as their bytes allow; how
 --- many that are. What they replace may be bigger than they are: then by halves.
-local function store_bundle(put_some, bundle, count)
+local function store_batch(put_some, batch, count)
   local stored, most = 0, count
   while stored < count do
-    local n, err, code, put, refused = put_some(bundle, most)
+    local n, err, code, put, refused = put_some(batch, most)
     if n then
       stored, most = stored + n, count - stored - n
     elseif code == "TOO_BIG" and most > 1 and put == 0 then
@@ -306,13 +306,13 @@ local function load_items(load, items)
   return stored
 end
 
---- Loads by bundles, which put_some(bundle, most) stores.
-local function load_bundles(put_some, items, size)
-  local bundle <close> = core.bundle()
+--- Loads by batches, which put_some(batch, most) stores.
+local function load_batches(put_some, items, size)
+  local batch <close> = core.batch()
   return load_items({
-    into = bundle, size = size, take = core.pack,
+    into = batch, size = size, take = core.pack,
     store = function(_, count)
-      return store_bundle(put_some, bundle, count)
+      return store_batch(put_some, batch, count)
     end,
   }, items)
 end
@@ -324,8 +324,8 @@ end
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Table:load(items, given)
   local size = options.check(given, load_options, "load").batch or 1000
-  return load_bundles(function(bundle, most)
-    return wait.try(self.database, core.load, self.core, bundle, most, false)
+  return load_batches(function(batch, most)
+    return wait.try(self.database, core.load, self.core, batch, most, false)
   end, items, size)
 end
 
@@ -470,9 +470,9 @@ end
 function TransactionTable:load(items, given)
   check_alive(self)
   local size = options.check(given, load_options, "load").batch or 1000
-  return raising(load_bundles(function(bundle, most)
+  return raising(load_batches(function(batch, most)
     check_alive(self)    -- still: whoever gives the items may have yielded
-    return core.load(self.core, bundle, most, true)
+    return core.load(self.core, batch, most, true)
   end, items, size))
 end
 

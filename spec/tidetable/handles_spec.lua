@@ -20,7 +20,7 @@ local function handles()
   local _, _, _, feed = items:stream():records()
   return db, items, {
     database = db.core, table = items.core, query = query, feed = feed,
-    wakeup = assert(db:wakeup()).core, snapshot = core.snapshot(db.core, 60), bundle = core.bundle(),
+    wakeup = assert(db:wakeup()).core, snapshot = core.snapshot(db.core, 60), batch = core.batch(),
     record = items:stream():next(), clock = tidetable.manual_clock(1),
     check = core.check_file(db.path),
     number = tidetable.number "1.5", binary = tidetable.binary(("\0"):rep(4096)),

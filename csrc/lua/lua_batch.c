@@ -1,0 +1,160 @@
+/* lua_batch.c - items on their way into a table, many at a time.
+ *
+ * An item is made bytes as soon as it is given, so the tables need not be kept until
+ * there is a transaction's worth of them, and whoever gives them may use one again.
+ */
+#include <lauxlib.h>
+
+#include "lua/lua_failure.h"
+#include "lua/lua_handle.h"
+#include "lua/lua_value.h"
+
+static const char BATCH_TYPE[] = "tidetable.core.batch";
+
+/* Of so many bytes load makes one transaction, and leaves the rest. */
+#define BUNDLE_BYTES (4u << 20)
+
+struct batch {
+	type_word type;
+	struct builder builder;
+	struct buffer bytes;         /* of each item the length (u32), the item */
+	size_t at;                   /* what has been stored of them */
+};
+
+/* batch() -> an empty one */
+static int batch(lua_State *L)
+{
+	struct batch *batch = lua_newuserdatauv(L, sizeof *batch, 0);
+
+	*batch = (struct batch){ 0 };
+	set_type(L, BATCH_TYPE);
+	return 1;
+}
+
+static int release_batch(lua_State *L)
+{
+	struct batch *batch = check_type(L, 1, BATCH_TYPE);
+
+	builder_release(&batch->builder);
+	buffer_release(&batch->bytes);
+	batch->at = 0;
+	return 0;
+}
+
+static int add_item(struct batch *batch, struct slice item, struct failure *failure)
+{
+	struct buffer *bytes = &batch->bytes;
+	uint8_t *buf;
+
+	if (batch->at == bytes->len) {
+		buffer_clear(bytes);
+		batch->at = 0;
+	}
+	buf = buffer_reserve(bytes, 4 + item.len);
+	if (!buf) {
+		bytes->err = 0;          /* what is there stays good */
+		return fail(failure, ERR_NO_MEMORY);
+	}
+	set_u32(buf, (uint32_t)item.len);
+	slice_write(buf + 4, item);
+	bytes->len += 4 + item.len;
+	return 0;
+}
+
+/* pack(batch, item) -> true if it has enough for a transaction */
+static int pack(lua_State *L)
+{
+	struct batch *batch = check_type(L, 1, BATCH_TYPE);
+	struct failure failure;
+	struct slice item;
+	int err;
+
+	luaL_checkany(L, 2);
+	err = read_item(L, 2, &batch->builder, &item, "item", &failure);
+	if (!err)
+		err = add_item(batch, item, &failure);
+	if (err)
+		return return_failure(L, &failure);
+	lua_pushboolean(L, batch->bytes.len - batch->at >= BUNDLE_BYTES);
+	return 1;
+}
+
+/* Puts the next items, as many as that; *stop is then behind the last of them. */
+static int put_items(struct tide *tide, struct tide_table *table, const struct batch *batch,
+	lua_Integer most, lua_Integer *count, size_t *stop, struct failure *failure)
+{
+	struct source source = source_of(buffer_slice(&batch->bytes));
+	struct tide_change change;
+	int err = 0;
+
+	source_take(&source, batch->at);
+	while (!err && *count < most && source_left(&source) > 0) {
+		uint32_t len = source_u32(&source);
+
+		err = tide_put(tide, table, source_take(&source, len), &change, failure);
+		*count += !err;
+	}
+	*stop = batch->bytes.len - source_left(&source);
+	return err;
+}
+
+/* nil, err, code, how many are in the open transaction all the same, and which
+ * item it was (0: none of them). */
+static int return_load_failure(lua_State *L, const struct failure *failure, lua_Integer stored,
+	lua_Integer number)
+{
+	return_failure(L, failure);
+	lua_pushinteger(L, stored);
+	lua_pushinteger(L, number);
+	return 5;
+}
+
+/* load(table, batch, most, inside) -> how many: the batch's next items, all of them
+ * in one transaction (inside: in the one that is open), or none, and then they are
+ * still the next. */
+static int load(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	struct batch *batch = check_type(L, 2, BATCH_TYPE);
+	lua_Integer most = luaL_checkinteger(L, 3), count = 0;
+	bool inside = lua_toboolean(L, 4);
+	struct failure failure;
+	lua_Integer refused = 0;
+	size_t stop;
+	int err;
+
+	luaL_checkstack(L, 8, NULL);
+	if (inside)
+		check_deadline(L, database);
+	else if (tide_begin(database->tide, &failure))
+		return return_failure(L, &failure);
+	err = put_items(database->tide, &table->table, batch, most, &count, &stop, &failure);
+	if (err)
+		refused = count + 1;
+	if (!inside) {
+		if (err)
+			tide_abort(database->tide);
+		else
+			err = tide_commit(database->tide, &failure);
+	}
+	if (err)
+		return return_load_failure(L, &failure, inside ? count : 0, refused);
+	batch->at = stop;
+	lua_pushinteger(L, count);
+	return 1;
+}
+
+void open_batches(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "batch", batch },
+		{ "pack", pack },
+		{ "load", load },
+		{ NULL, NULL },
+	};
+
+	new_type(L, BATCH_TYPE, release_batch, release_batch);
+	lua_pop(L, 1);
+	luaL_setfuncs(L, functions, 0);
+}

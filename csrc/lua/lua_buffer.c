@@ -1,0 +1,44 @@
+/* lua_buffer.c - bytes of the core in memory of Lua's own. */
+#include "lua/lua_buffer.h"
+
+#include "lua/lua_handle.h"
+
+static const char LUA_BUFFER_TYPE[] = "tidetable.core.buffer";
+
+struct lua_buffer *new_lua_buffer(lua_State *L)
+{
+	struct lua_buffer *buffer = lua_newuserdatauv(L, sizeof *buffer, 0);
+
+	*buffer = (struct lua_buffer){ 0 };
+	set_type(L, LUA_BUFFER_TYPE);
+	return buffer;
+}
+
+struct lua_buffer *take_lua_buffer(lua_State *L, int owner, int n, struct lua_buffer **kept)
+{
+	if (*kept && !(*kept)->taken) {
+		lua_getiuservalue(L, owner, n);
+	} else {
+		struct lua_buffer *buffer = new_lua_buffer(L);
+
+		lua_pushvalue(L, -1);
+		lua_setiuservalue(L, owner, n);
+		*kept = buffer;
+	}
+	(*kept)->taken = true;
+	return *kept;
+}
+
+static int release_box(lua_State *L)
+{
+	struct lua_buffer *buffer = check_type(L, 1, LUA_BUFFER_TYPE);
+
+	buffer_release(&buffer->bytes);
+	return 0;
+}
+
+void open_lua_buffers(lua_State *L)
+{
+	new_type(L, LUA_BUFFER_TYPE, release_box, NULL);
+	lua_pop(L, 1);
+}

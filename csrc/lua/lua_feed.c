@@ -1,0 +1,302 @@
+/* lua_feed.c - reading streams for Lua, and waiting for more. */
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "lua/lua_argument.h"
+#include "lua/lua_failure.h"
+#include "lua/lua_field.h"
+#include "lua/lua_handle.h"
+
+/* User values: the database, what is known of each stream by id, and that of
+ * the stream whose record came last; records' metatable, at hand. */
+enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO, VALUE_RECORD_TYPE };
+#define USER_VALUES 4
+
+#define FIRST_PAGE 16
+#define LARGEST_PAGE 1000
+
+struct feed_handle {
+	struct child child;
+	struct tide_feed *feed;
+	uint64_t left;               /* how many records it may still give */
+	uint32_t known;              /* the stream of VALUE_INFO; 0: none */
+	uint32_t page;               /* records that the next page may hold */
+};
+
+static void finish_feed(struct child *child)
+{
+	struct feed_handle *handle = (struct feed_handle *)child;
+
+	tide_feed_finish(handle->feed);
+	handle->feed = NULL;
+}
+
+/* feed(db, stream id or 0, from, at, limit | nil) */
+static int feed(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint32_t stream = (uint32_t)luaL_checkinteger(L, 2);
+	enum tide_from from = (enum tide_from)check_choice(L, 3, TIDE_TRIM_HORIZON, TIDE_TIME);
+	lua_Integer at = luaL_checkinteger(L, 4);
+	lua_Integer limit = luaL_optinteger(L, 5, INT64_MAX);
+	struct feed_handle *handle = new_child(L, 1, sizeof *handle, FEED_TYPE, USER_VALUES,
+		finish_feed);
+	struct failure failure;
+
+	handle->left = (uint64_t)limit;
+	lua_newtable(L);
+	lua_setiuservalue(L, -2, VALUE_INFOS);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, RECORD_TYPE);
+	lua_setiuservalue(L, -2, VALUE_RECORD_TYPE);
+	check_database(L, 1);
+	if (tide_feed_start(&handle->feed, database->tide, stream, from, (uint64_t)at, &failure))
+		return return_failure(L, &failure);
+	adopt(&handle->child, database);
+	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
+	return 1;
+}
+
+static struct feed_handle *check_feed(lua_State *L, struct database **database)
+{
+	return check_child(L, 1, FEED_TYPE, database);
+}
+
+/* --- what is known about a record's stream --- */
+
+/* Pushes it: read when the stream is first met. */
+static int push_info(lua_State *L, struct database *database, uint32_t stream,
+	struct failure *failure)
+{
+	const struct stream_row *found;
+	struct stream_row row;
+	int err;
+
+	lua_getiuservalue(L, 1, VALUE_INFOS);
+	if (lua_rawgeti(L, -1, (lua_Integer)stream) == LUA_TTABLE) {
+		lua_remove(L, -2);
+		return 0;
+	}
+	lua_pop(L, 2);
+	err = tide_stream_row(database->tide, stream, &found, failure);
+	if (err)
+		return err;
+	row = *found;
+	lua_getiuservalue(L, 1, VALUE_INFOS);
+	lua_createtable(L, 1, 3);
+	set_text(L, "table_name", row.table_name);
+	set_text(L, "stream_label", row.label);
+	set_text(L, "view_type", view_name(row.view));
+	memcpy(lua_newuserdatauv(L, sizeof row.schema, 0), &row.schema, sizeof row.schema);
+	lua_rawseti(L, -2, RECORD_INFO_SCHEMA);
+	lua_pushvalue(L, -1);
+	lua_rawseti(L, -3, (lua_Integer)stream);
+	lua_remove(L, -2);
+	return 0;
+}
+
+static int know(lua_State *L, struct feed_handle *handle, uint32_t stream,
+	struct failure *failure)
+{
+	int err;
+
+	handle->known = 0;
+	err = push_info(L, handle->child.database, stream, failure);
+	if (err)
+		return err;
+	lua_setiuservalue(L, 1, VALUE_INFO);
+	handle->known = stream;
+	return 0;
+}
+
+/* --- giving --- */
+
+/* 1: the page's next record is on the stack; 0: the page's end, or its stream has
+ * gone since it was read (a new page says what that means); or a failure. A
+ * finalizer may move on or close the feed whenever Lua allocates, so the room is made
+ * first and the page looked at again. */
+static int push_next(lua_State *L, struct feed_handle *handle, struct failure *failure)
+{
+	struct slice record, again;
+	uint32_t stream, same;
+	uint8_t *buf;
+
+	for (;;) {
+		if (tide_feed_peek(handle->feed, &stream, &record) == END)
+			return 0;
+		if (handle->known != stream) {
+			int err = know(L, handle, stream, failure);
+
+			if (err == ERR_NOT_FOUND)
+				tide_feed_reread(handle->feed);
+			if (err)
+				return err == ERR_NOT_FOUND ? 0 : err;
+			check_open(L, &handle->child);
+			continue;
+		}
+		lua_getiuservalue(L, 1, VALUE_INFO);
+		lua_getiuservalue(L, 1, VALUE_RECORD_TYPE);
+		buf = new_record(L, record.len);
+		check_open(L, &handle->child);
+		if (tide_feed_peek(handle->feed, &same, &again) == 0 && same == stream &&
+				again.len == record.len)
+			break;
+		lua_pop(L, 1);
+	}
+	memcpy(buf, again.data, again.len);
+	tide_feed_next(handle->feed, &stream, &again);
+	if (handle->left)
+		handle->left--;
+	return 1;
+}
+
+/* 1: a record is on the stack; 0: caught up, or the limit is reached. */
+static int next_or_fail(lua_State *L, struct failure *failure)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+	uint32_t max;
+	int err;
+
+	if (handle->left == 0)
+		return 0;
+	err = push_next(L, handle, failure);
+	if (err)
+		return err;
+	if (!tide_feed_has_news(handle->feed, database->tide))
+		return 0;
+	/* Whoever reads on gets bigger pages; whoever wants one record, a small one. */
+	handle->page = handle->page ? handle->page * 4 : FIRST_PAGE;
+	if (handle->page > LARGEST_PAGE)
+		handle->page = LARGEST_PAGE;
+	max = handle->left < handle->page ? (uint32_t)handle->left : handle->page;
+	err = tide_feed_fill(handle->feed, database->tide, max, failure);
+	hold_memory(L, &handle->child, tide_feed_bytes(handle->feed));
+	check_open(L, &handle->child);
+	return err ? err : push_next(L, handle, failure);
+}
+
+/* Checks a feed that has caught up: FILE_GONE, FILE_REPLACED, and if it follows also
+ * STREAM_ENDED. Returns 0 if it has reached its limit. */
+static int check_end(lua_State *L, bool follows, struct failure *failure)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+	int err = 0;
+
+	if (handle->left == 0)
+		return 0;
+	if (follows)
+		err = tide_feed_check_ended(handle->feed, database->tide, failure);
+	return err ? err : tide_check_name(database->tide, failure);
+}
+
+/* The iterator: a record, or nothing; raises failures. */
+static int next_record(lua_State *L)
+{
+	struct failure failure;
+	int got;
+
+	lua_settop(L, 0);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	got = next_or_fail(L, &failure);
+	if (got == 0)
+		got = check_end(L, false, &failure);
+	return got < 0 ? raise_failure(L, &failure) : got;
+}
+
+/* records(feed) -> an iterator that has the feed in it, as items (api/query.c) */
+static int records(lua_State *L)
+{
+	check_type(L, 1, FEED_TYPE);
+	lua_settop(L, 1);
+	lua_pushcclosure(L, next_record, 1);
+	return 1;
+}
+
+/* try_record(feed) -> record, or nil; or nil, err, code */
+static int try_record(lua_State *L)
+{
+	struct failure failure;
+	int got = next_or_fail(L, &failure);
+
+	if (got < 0)
+		return return_failure(L, &failure);
+	if (got == 0)
+		lua_pushnil(L);
+	return 1;
+}
+
+/* check_end(feed, follows) -> true; or nil, err, code: for a feed that has caught up,
+ * before waiting. */
+static int check_end_of(lua_State *L)
+{
+	struct failure failure;
+
+	if (check_end(L, lua_toboolean(L, 2), &failure))
+		return return_failure(L, &failure);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* position(feed) -> sequence number of the last record given */
+static int position(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+
+	lua_pushinteger(L, (lua_Integer)tide_feed_position(handle->feed));
+	return 1;
+}
+
+/* is_done(feed) -> true if its limit is reached */
+static int is_done(lua_State *L)
+{
+	struct database *database;
+
+	lua_pushboolean(L, check_feed(L, &database)->left == 0);
+	return 1;
+}
+
+/* --- waiting --- */
+
+/* wait_feed(feed, seconds) -> is_touched: sleeps until a commit touches the stream, for a
+ * second at most. A signal ends it, so that Lua's hooks run. */
+static int wait_feed(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+
+	tide_feed_wait(handle->feed, database->tide, check_wait(L, 2));
+	lua_pushboolean(L, tide_feed_is_touched(handle->feed, database->tide));
+	return 1;
+}
+
+/* is_touched(feed) -> true if there may be something to read */
+static int is_touched(lua_State *L)
+{
+	struct database *database;
+	struct feed_handle *handle = check_feed(L, &database);
+
+	lua_pushboolean(L, tide_feed_is_touched(handle->feed, database->tide));
+	return 1;
+}
+
+void open_feeds(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "feed", feed },
+		{ "records", records },
+		{ "try_record", try_record },
+		{ "check_end", check_end_of },
+		{ "position", position },
+		{ "is_done", is_done },
+		{ "wait_feed", wait_feed },
+		{ "is_touched", is_touched },
+		{ NULL, NULL },
+	};
+
+	new_type(L, FEED_TYPE, finish_child, finish_child);
+	lua_pop(L, 1);
+	luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,45 @@
+/* lua_module.c - luaopen_tidetable_core: the one symbol that can be seen.
+ *
+ * The core is for lua/tidetable/, not for users: its functions take positions
+ * instead of options and never wait for other writers.
+ */
+#include <lauxlib.h>
+
+#include "lua/lua_failure.h"
+#include "lua/lua_handle.h"
+#include "lua/lua_value.h"
+
+#define VISIBLE __attribute__((visibility("default")))
+
+VISIBLE int luaopen_tidetable_core(lua_State *L);
+
+VISIBLE int luaopen_tidetable_core(lua_State *L)
+{
+	luaL_checkversion(L);
+	open_types(L);
+	lua_newtable(L);
+	open_failures(L);
+	open_databases(L);
+	open_tables(L);
+	open_batches(L);
+	open_transactions(L);
+	open_queries(L);
+	open_snapshots(L);
+	open_feeds(L);
+	open_wakeups(L);
+	open_waiters(L);
+	open_records(L);
+	open_backups(L);
+	open_clocks(L);
+	open_terminals(L);
+	open_inputs(L);
+	open_checks(L);
+	open_timers(L);
+	open_values(L);
+	lua_setfield(L, -2, "values");
+	lua_pushliteral(L, TIDE_VERSION);
+	lua_setfield(L, -2, "version");
+	lua_pushstring(L, tide_engine());
+	lua_setfield(L, -2, "engine");
+	return 1;
+}

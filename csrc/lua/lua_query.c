@@ -1,0 +1,462 @@
+/* lua_query.c - queries for Lua. */
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "lua/lua_argument.h"
+#include "lua/lua_failure.h"
+#include "lua/lua_handle.h"
+#include "lua/lua_value.h"
+#include "os/clock.h"
+
+struct query_handle {
+	struct child child;
+	struct tide_query *query;
+	struct snapshot_handle *held;        /* the second user value; NULL: none */
+	bool pinned;
+	bool rewound;                /* with a snapshot: no longer reads from it */
+	uint64_t left;               /* how many items it may still give; with a */
+	                             /* snapshot: how many a page reads */
+	uint64_t deadline_ms;        /* of a pinned snapshot; 0: none */
+	uint64_t inside;             /* the transaction that it reads; 0: none */
+};
+
+static void finish_query(struct child *child)
+{
+	struct query_handle *handle = (struct query_handle *)child;
+
+	tide_query_finish(handle->query);
+	handle->query = NULL;
+}
+
+static const char *const comparisons[] = {
+	"all", "=", "<", "<=", ">", ">=", "between", "begins_with", NULL,
+};
+
+/* What the arguments say; the values stay in the database's builders. */
+static int read_spec(lua_State *L, struct database *database, const struct key_schema *schema,
+	struct tide_query_spec *spec, struct value *partition, struct failure *failure)
+{
+	struct slice sort = attribute_name(&schema->sort);
+	int err = 0;
+
+	spec->comparison = (enum comparison)luaL_checkoption(L, 3, "all", comparisons);
+	spec->backward = lua_toboolean(L, 6);
+	if (!lua_isnil(L, 2)) {
+		err = read_value(L, 2, &database->builder, attribute_name(&schema->partition),
+			partition, failure);
+		spec->partition = partition;
+	}
+	if (sort.len == 0)
+		sort = slice_of_text("sort");
+	if (!err && spec->comparison != COMPARE_ALL)
+		err = read_value(L, 4, &database->second, sort, &spec->a, failure);
+	if (!err && spec->comparison == COMPARE_BETWEEN)
+		err = read_value(L, 5, &database->third, sort, &spec->b, failure);
+	return err;
+}
+
+/* A start key needs a builder of its own while the partition is in use: the
+ * partition's bytes move over. */
+static int read_start_key(lua_State *L, struct database *database,
+	struct tide_query_spec *spec, struct value *partition, struct failure *failure)
+{
+	struct buffer *bytes = &database->bytes;
+
+	if (lua_isnoneornil(L, 7))
+		return 0;
+	buffer_clear(bytes);
+	if (spec->partition) {
+		buffer_put_slice(bytes, partition->bytes);
+		if (buffer_error(bytes))
+			return fail(failure, ERR_NO_MEMORY);
+		partition->bytes = buffer_slice(bytes);
+	}
+	return read_item(L, 7, &database->builder, &spec->start_key, "start_key", failure);
+}
+
+/* A query that reads from the snapshot at index, which may be nil. */
+static struct query_handle *new_query(lua_State *L, int index)
+{
+	struct query_handle *handle;
+
+	lua_getiuservalue(L, 1, 1);
+	handle = new_child(L, -1, sizeof *handle, QUERY_TYPE, 2, finish_query);
+	if (!lua_isnil(L, index)) {
+		handle->held = check_type(L, index, SNAPSHOT_TYPE);
+		lua_pushvalue(L, index);
+		lua_setiuservalue(L, -2, 2);
+	}
+	return handle;
+}
+
+/* Chooses what the query reads: a snapshot, the open transaction (inside; raises CLOSED,
+ * TIMEOUT), or the last commit. A query with a snapshot may be run again in a transaction. */
+static void choose_source(lua_State *L, struct query_handle *handle,
+	const struct database *database, bool inside, struct tide_query_spec *spec)
+{
+	spec->committed = !inside && !handle->held;
+	if (handle->held) {
+		spec->snapshot = check_held(L, handle->held);
+		luaL_argcheck(L, handle->held->child.database == database, 9,
+			"a snapshot of the table's database expected");
+	} else if (inside) {
+		check_deadline(L, database);
+		handle->inside = database->transactions;
+	}
+}
+
+/* The table's keys, as the query will see them. */
+static int read_schema(struct database *database, struct table_handle *table,
+	const struct tide_snapshot *snapshot, struct key_schema *schema, struct failure *failure)
+{
+	const struct table_row *row;
+	struct table_row buf;
+	int err;
+
+	if (snapshot) {
+		err = tide_describe_table_at(database->tide, snapshot, &table->table, &buf,
+			failure);
+		row = &buf;
+	} else {
+		err = tide_describe_table(database->tide, &table->table, &row, failure);
+	}
+	if (!err)
+		*schema = row->schema;
+	return err;
+}
+
+/* query(table, partition | nil, comparison, a, b, descending, start_key, limit, snapshot | nil,
+ * whether it reads the open transaction) */
+static int query(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	struct tide_query_spec spec = { 0 };
+	struct value partition;
+	struct query_handle *handle;
+	struct key_schema schema;
+	struct failure failure;
+	int err;
+
+	lua_settop(L, 10);
+	handle = new_query(L, 9);
+	check_table(L, 1, &database);
+	/* From here to adopt nothing of Lua's is asked for. */
+	handle->left = (uint64_t)luaL_optinteger(L, 8, INT64_MAX);
+	choose_source(L, handle, database, lua_toboolean(L, 10), &spec);
+	err = read_schema(database, table, spec.snapshot, &schema, &failure);
+	if (!err)
+		err = read_spec(L, database, &schema, &spec, &partition, &failure);
+	if (!err)
+		err = read_start_key(L, database, &spec, &partition, &failure);
+	if (err)
+		return return_failure(L, &failure);
+	if (tide_query_start(&handle->query, database->tide, &table->table, &spec, &failure))
+		return return_failure(L, &failure);
+	adopt(&handle->child, database);
+	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
+	return 1;
+}
+
+static int raise_late(lua_State *L, struct query_handle *handle, const char *why, int err)
+{
+	struct failure failure;
+
+	tide_query_unpin(handle->query, err);
+	fail_as(&failure, err, "%s", why);
+	return raise_failure(L, &failure);
+}
+
+/* Raises CLOSED when the transaction that the query reads has ended, also for the items
+ * of its page. */
+static void check_inside(lua_State *L, struct query_handle *handle,
+	const struct database *database)
+{
+	if (handle->inside && (handle->inside != database->transactions ||
+			!database->deadline_ms))
+		raise_late(L, handle, "the transaction has ended", ERR_CLOSED);
+}
+
+/* A query without a snapshot that is held for others. */
+static struct query_handle *check_plain(lua_State *L, struct database **database)
+{
+	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
+
+	luaL_argcheck(L, !handle->held, 1, "a query without a snapshot expected");
+	check_inside(L, handle, *database);
+	return handle;
+}
+
+/* pin(query, seconds): one snapshot for all its pages */
+static int pin(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle = check_plain(L, &database);
+	struct failure failure;
+	int err;
+
+	luaL_argcheck(L, !handle->pinned, 1, "a query without a snapshot expected");
+	handle->deadline_ms = clock_elapsed_ms(clock_system()) + check_time_limit(L, 2);
+	err = tide_query_pin(handle->query, database->tide, handle->deadline_ms,
+		&failure);
+	if (err && collect_forgotten(L, &failure)) {
+		check_plain(L, &database);
+		err = tide_query_pin(handle->query, database->tide, handle->deadline_ms,
+			&failure);
+	}
+	if (err)
+		return return_failure(L, &failure);
+	handle->pinned = true;
+	lua_pushvalue(L, 1);
+	return 1;
+}
+
+static int fill(lua_State *L, struct query_handle *handle, struct database *database,
+	struct failure *failure)
+{
+	uint32_t max = handle->left < 1000 ? (uint32_t)handle->left : 1000;
+	int err;
+
+	check_inside(L, handle, database);
+	if (handle->held)
+		check_held(L, handle->held);
+	if (handle->deadline_ms && !tide_query_ended(handle->query) &&
+			clock_elapsed_ms(clock_system()) > handle->deadline_ms)
+		return raise_late(L, handle, "the snapshot was held longer than snapshot_limit",
+			ERR_TIMEOUT);
+	err = tide_query_fill(handle->query, database->tide, max, failure);
+	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
+	check_open(L, &handle->child);
+	return err;
+}
+
+/* Copies the page's next item into memory of Lua, on the stack; returns false at the end of
+ * the page. A finalizer may move on or close the query whenever Lua allocates. */
+static bool box_next(lua_State *L, struct query_handle *handle, struct slice *item,
+	uint64_t *version)
+{
+	struct slice lent;
+	uint64_t sequence;
+
+	for (;;) {
+		void *buffer;
+
+		check_open(L, &handle->child);
+		if (tide_query_peek(handle->query, &sequence, &lent) == END)
+			return false;
+		item->len = lent.len;
+		buffer = lua_newuserdatauv(L, lent.len, 0);
+		check_open(L, &handle->child);
+		if (tide_query_peek(handle->query, &sequence, &lent) == 0 &&
+			lent.len == item->len) {
+			memcpy(buffer, lent.data, lent.len);
+			item->data = buffer;
+			tide_query_next(handle->query, version, &lent);
+			return true;
+		}
+		lua_pop(L, 1);
+	}
+}
+
+/* The iterator: the next item; nothing at the end. Raises failures. */
+static int next_item(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle;
+	struct failure failure;
+	struct slice item;
+	uint64_t version;
+
+	lua_settop(L, 0);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	handle = check_plain(L, &database);
+	if (handle->left == 0) {
+		tide_query_unpin(handle->query, END);
+		return 0;
+	}
+	if (!box_next(L, handle, &item, &version)) {
+		if (fill(L, handle, database, &failure))
+			return raise_failure(L, &failure);
+		if (!box_next(L, handle, &item, &version))
+			return 0;
+	}
+	if (handle->left)
+		handle->left--;
+	push_item(L, item);
+	return 1;
+}
+
+/* items(query) -> an iterator: the query is in it, so it can be called outside of
+ * a generic for too */
+static int items(lua_State *L)
+{
+	check_type(L, 1, QUERY_TYPE);
+	lua_settop(L, 1);
+	lua_pushcclosure(L, next_item, 1);
+	return 1;
+}
+
+/* page(query) -> array of items, whether there is more; nil, err, code */
+static int page(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle = check_plain(L, &database);
+	struct failure failure;
+	struct slice item;
+	uint64_t version;
+	lua_Integer n = 0;
+	bool more;
+
+	if (fill(L, handle, database, &failure))
+		return return_failure(L, &failure);
+	more = tide_query_more(handle->query);
+	lua_newtable(L);
+	while (box_next(L, handle, &item, &version)) {
+		push_item(L, item);
+		lua_rawseti(L, -3, ++n);
+		lua_pop(L, 1);
+	}
+	lua_pushboolean(L, more);
+	return 2;
+}
+
+/* --- of a query with a snapshot --- */
+
+/* Returns a query that was made with a snapshot. */
+static struct query_handle *check_query(lua_State *L, struct database **database)
+{
+	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
+
+	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
+	return handle;
+}
+
+/* Raises CLOSED, TIMEOUT, or an argument error for a query that was rewound. */
+static void check_reads_snapshot(lua_State *L, const struct query_handle *handle)
+{
+	luaL_argcheck(L, !handle->rewound, 1, "a query that was not rewound expected");
+	check_held(L, handle->held);
+}
+
+/* next_versioned(query, with_key) -> version, item, its size, its key as bytes;
+ * nothing at the end. Raises failures. */
+static int next_versioned(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle = check_query(L, &database);
+	struct failure failure;
+	struct slice item;
+	uint64_t version;
+	struct key key;
+
+	check_reads_snapshot(L, handle);
+	if (!box_next(L, handle, &item, &version)) {
+		if (fill(L, handle, database, &failure))
+			return raise_failure(L, &failure);
+		if (!box_next(L, handle, &item, &version))
+			return 0;
+	}
+	check_reads_snapshot(L, handle);
+	key.head_len = key.sort_len = 0;
+	if (lua_toboolean(L, 2) &&
+			tide_query_key(handle->query, database->tide, item, &key, &failure))
+		return raise_failure(L, &failure);
+	lua_pushinteger(L, (lua_Integer)version);
+	push_item(L, item);
+	lua_pushinteger(L, (lua_Integer)item.len);
+	lua_pushlstring(L, (const char *)key.bytes, key_whole(&key).len);
+	return 4;
+}
+
+/* place(query, key as bytes) -> before what was asked for (<0), in it, behind */
+static int place(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle = check_query(L, &database);
+
+	lua_pushinteger(L, tide_query_place(handle->query, check_slice(L, 2)));
+	return 1;
+}
+
+static void rewind_handle(lua_State *L, struct query_handle *handle)
+{
+	handle->rewound = true;
+	if (!handle->query)
+		return;
+	tide_query_rewind(handle->query);
+	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
+}
+
+/* rewind(query): begins anew, without its snapshot, and holds no items; one that
+ * is finished stays so */
+static int rewind_query(lua_State *L)
+{
+	struct query_handle *handle = check_type(L, 1, QUERY_TYPE);
+
+	luaL_argcheck(L, handle->held, 1, "a query with a snapshot expected");
+	rewind_handle(L, handle);
+	return 0;
+}
+
+/* The next item's version: 0, END, or a failure. */
+static int next_version(lua_State *L, struct query_handle *handle, struct database *database,
+	lua_Integer left, uint64_t *version, struct failure *failure)
+{
+	uint32_t max = left < 1000 ? (uint32_t)left : 1000;
+	struct slice item;
+	int err;
+
+	if (tide_query_next(handle->query, version, &item) == 0)
+		return 0;
+	check_deadline(L, database);
+	err = tide_query_fill(handle->query, database->tide, max, failure);
+	return err ? err : tide_query_next(handle->query, version, &item);
+}
+
+/* follows(query, versions, count, ends) -> whether the query, run again in the
+ * open transaction, gives these versions first (and then ends) */
+static int follows(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle = check_query(L, &database);
+	lua_Integer count = check_choice(L, 3, 0, LUA_MAXINTEGER - 1), n = 0;
+	bool ends = lua_toboolean(L, 4), same = true;
+	struct failure failure;
+	uint64_t version;
+	int err = 0;
+
+	luaL_checktype(L, 2, LUA_TTABLE);
+	rewind_handle(L, handle);
+	check_open(L, &handle->child);
+	while (!err && same && n < count + ends) {
+		err = next_version(L, handle, database, count + ends - n, &version, &failure);
+		lua_rawgeti(L, 2, ++n);
+		same = !err && (uint64_t)lua_tointeger(L, -1) == version;
+		lua_pop(L, 1);
+	}
+	rewind_handle(L, handle);
+	if (err < 0)
+		return return_failure(L, &failure);
+	lua_pushboolean(L, err == END ? ends && n == count + 1 : same);
+	return 1;
+}
+
+void open_queries(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "query", query },
+		{ "pin", pin },
+		{ "items", items },
+		{ "page", page },
+		{ "next_versioned", next_versioned },
+		{ "place", place },
+		{ "rewind", rewind_query },
+		{ "follows", follows },
+		{ NULL, NULL },
+	};
+
+	new_type(L, QUERY_TYPE, finish_child, finish_child);
+	lua_pop(L, 1);
+	luaL_setfuncs(L, functions, 0);
+}

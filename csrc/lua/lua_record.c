@@ -1,0 +1,320 @@
+/* lua_record.c - a stream's record for Lua: the bytes, and tables made when asked.
+ *
+ * The userdata holds a copy of the record, so it stays good after the loop and
+ * nothing of it is decoded that nobody touches. Its user values: what is known
+ * about its stream, and the tables of keys and images once they were made.
+ */
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "lua/lua_failure.h"
+#include "lua/lua_handle.h"
+#include "lua/lua_value.h"
+
+const char RECORD_TYPE[] = "tidetable.record";
+
+struct record_handle {
+	type_word type;
+	size_t len;
+	uint8_t bytes[];
+};
+
+enum user_value { VALUE_INFO = 1, VALUE_KEYS, VALUE_OLD, VALUE_NEW };
+#define USER_VALUES 4
+
+/* So many zeros are no record: an empty one is damaged to whoever comes across it. */
+#define EMPTY_BYTES (RECORD_PREFIX + 1)
+
+enum field {
+	FIELD_NONE, FIELD_SEQUENCE_NUMBER, FIELD_EVENT_NAME, FIELD_KEYS, FIELD_OLD_IMAGE,
+	FIELD_NEW_IMAGE, FIELD_CREATED_AT, FIELD_TABLE_NAME, FIELD_STREAM_LABEL,
+	FIELD_VIEW_TYPE, FIELD_TRANSACTION_ID, FIELD_TRANSACTION_POSITION,
+	FIELD_TRANSACTION_COUNT, FIELD_SIZE_BYTES, FIELD_PARTITION_HASH, FIELD_USER_IDENTITY,
+	FIELD_COUNT,
+};
+
+static const char *const field_names[FIELD_COUNT] = {
+	[FIELD_SEQUENCE_NUMBER] = "sequence_number",
+	[FIELD_EVENT_NAME] = "event_name",
+	[FIELD_KEYS] = "keys",
+	[FIELD_OLD_IMAGE] = "old_image",
+	[FIELD_NEW_IMAGE] = "new_image",
+	[FIELD_CREATED_AT] = "created_at",
+	[FIELD_TABLE_NAME] = "table_name",
+	[FIELD_STREAM_LABEL] = "stream_label",
+	[FIELD_VIEW_TYPE] = "view_type",
+	[FIELD_TRANSACTION_ID] = "transaction_id",
+	[FIELD_TRANSACTION_POSITION] = "transaction_position",
+	[FIELD_TRANSACTION_COUNT] = "transaction_count",
+	[FIELD_SIZE_BYTES] = "size_bytes",
+	[FIELD_PARTITION_HASH] = "partition_hash",
+	[FIELD_USER_IDENTITY] = "user_identity",
+};
+
+/* Key in the registry of the function that is called with the name of an unknown field. */
+static const char unknown_key;
+
+uint8_t *new_record(lua_State *L, size_t len)
+{
+	struct record_handle *handle = lua_newuserdatauv(L, sizeof *handle + len, USER_VALUES);
+
+	handle->type = word_of(RECORD_TYPE);
+	handle->len = len;
+	memset(handle->bytes, 0, len < EMPTY_BYTES ? len : EMPTY_BYTES);
+	lua_insert(L, -3);
+	lua_setmetatable(L, -3);
+	lua_setiuservalue(L, -2, VALUE_INFO);
+	return handle->bytes;
+}
+
+static void raise_damage(lua_State *L, int err)
+{
+	struct failure failure;
+
+	fail(&failure, err);
+	raise_failure(L, &failure);
+}
+
+static void read_record(lua_State *L, const struct record_handle *handle,
+	struct record *record)
+{
+	int err = record_get(record, slice_of(handle->bytes, handle->len));
+
+	if (err)
+		raise_damage(L, err);
+}
+
+/* The table made of these bytes, now or before. */
+static void push_table(lua_State *L, int value, struct slice body)
+{
+	if (lua_getiuservalue(L, 1, value) != LUA_TNIL || body.len == 0)
+		return;
+	lua_pop(L, 1);
+	push_item(L, body);
+	lua_pushvalue(L, -1);
+	lua_setiuservalue(L, 1, value);
+}
+
+static void push_info(lua_State *L, enum field field)
+{
+	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_pushstring(L, field_names[field]);
+	lua_rawget(L, -2);
+}
+
+/* The key attributes, perhaps put together in room. */
+static struct slice find_keys(lua_State *L, const struct record *record,
+	uint8_t buf[KEY_ATTRIBUTES_MAX])
+{
+	const struct key_schema *schema;
+	struct slice keys = { 0 };
+	int err;
+
+	lua_getiuservalue(L, 1, VALUE_INFO);
+	lua_rawgeti(L, -1, RECORD_INFO_SCHEMA);
+	schema = lua_rawlen(L, -1) == sizeof *schema ? lua_touserdata(L, -1) : NULL;
+	err = schema ? record_keys(&keys, record, schema, buf) : ERR_CORRUPT;
+	if (err)
+		raise_damage(L, err == ERR_KEY_MISSING ? ERR_CORRUPT : err);
+	lua_pop(L, 2);
+	return keys;
+}
+
+static void push_keys(lua_State *L, const struct record *record)
+{
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
+
+	if (lua_getiuservalue(L, 1, VALUE_KEYS) != LUA_TNIL)
+		return;
+	lua_pop(L, 1);
+	push_table(L, VALUE_KEYS, find_keys(L, record, buf));
+}
+
+static void push_size(lua_State *L, const struct record *record)
+{
+	uint8_t buf[KEY_ATTRIBUTES_MAX];
+
+	lua_pushinteger(L, (lua_Integer)record_size(record, find_keys(L, record, buf)));
+}
+
+static void push_identity(lua_State *L, const struct record *record)
+{
+	if (record->origin != ORIGIN_TIME_TO_LIVE) {
+		lua_pushnil(L);
+		return;
+	}
+	lua_createtable(L, 0, 2);
+	lua_pushliteral(L, "Service");
+	lua_setfield(L, -2, "type");
+	lua_pushliteral(L, "dynamodb.amazonaws.com");
+	lua_setfield(L, -2, "principal_id");
+}
+
+static void push_field(lua_State *L, const struct record *record, enum field field)
+{
+	switch (field) {
+	case FIELD_SEQUENCE_NUMBER:
+		lua_pushinteger(L, (lua_Integer)record->sequence);
+		break;
+	case FIELD_EVENT_NAME:
+		lua_pushstring(L, event_name(record->event));
+		break;
+	case FIELD_KEYS:
+		push_keys(L, record);
+		break;
+	case FIELD_OLD_IMAGE:
+		push_table(L, VALUE_OLD, record->old_image);
+		break;
+	case FIELD_NEW_IMAGE:
+		push_table(L, VALUE_NEW, record->new_image);
+		break;
+	case FIELD_CREATED_AT:
+		lua_pushnumber(L, (lua_Number)record->created_ms / 1000);
+		break;
+	case FIELD_TRANSACTION_ID:
+		lua_pushinteger(L, (lua_Integer)record->transaction);
+		break;
+	case FIELD_TRANSACTION_POSITION:
+		lua_pushinteger(L, (lua_Integer)record->position + 1);
+		break;
+	case FIELD_TRANSACTION_COUNT:
+		lua_pushinteger(L, (lua_Integer)record->count);
+		break;
+	case FIELD_SIZE_BYTES:
+		push_size(L, record);
+		break;
+	case FIELD_PARTITION_HASH:
+		lua_pushinteger(L, (lua_Integer)record->partition_hash);
+		break;
+	case FIELD_USER_IDENTITY:
+		push_identity(L, record);
+		break;
+	case FIELD_TABLE_NAME: case FIELD_STREAM_LABEL: case FIELD_VIEW_TYPE:
+		push_info(L, field);
+		break;
+	default:
+		lua_pushnil(L);
+	}
+}
+
+static struct record_handle *check_record(lua_State *L)
+{
+	return check_type(L, 1, RECORD_TYPE);
+}
+
+/* A field that no record has, at 2: has Lua say so, which knows the nearest one. */
+static int refuse_unknown(lua_State *L)
+{
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &unknown_key) == LUA_TFUNCTION) {
+		lua_pushvalue(L, 2);
+		lua_pushvalue(L, lua_upvalueindex(1));
+		lua_call(L, 2, 0);
+	}
+	return luaL_error(L, "a record has no such field");
+}
+
+/* __index: the field's number is found in the table of names, an upvalue. */
+static int index_record(lua_State *L)
+{
+	struct record_handle *handle = check_record(L);
+	struct record record;
+	enum field field;
+
+	lua_settop(L, 2);
+	lua_pushvalue(L, 2);
+	lua_rawget(L, lua_upvalueindex(1));
+	field = (enum field)lua_tointeger(L, -1);
+	if (field == FIELD_NONE)
+		return refuse_unknown(L);
+	read_record(L, handle, &record);
+	push_field(L, &record, field);
+	return 1;
+}
+
+static int refuse_change(lua_State *L)
+{
+	return luaL_error(L, "a record can't be changed");
+}
+
+/* The function that pairs(record) returns. A script can call it with any value. */
+static int next_field(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TTABLE);
+	lua_settop(L, 2);
+	return lua_next(L, 1) ? 2 : 0;
+}
+
+static int pairs_record(lua_State *L)
+{
+	struct record_handle *handle = check_record(L);
+	struct record record;
+
+	lua_settop(L, 1);
+	read_record(L, handle, &record);
+	lua_pushcfunction(L, next_field);
+	lua_createtable(L, 0, FIELD_COUNT);
+	for (int field = FIELD_NONE + 1; field < FIELD_COUNT; field++) {
+		int top = lua_gettop(L);
+
+		push_field(L, &record, (enum field)field);
+		lua_setfield(L, top, field_names[field]);
+		lua_settop(L, top);
+	}
+	return 2;
+}
+
+static int record_tostring(lua_State *L)
+{
+	struct record_handle *handle = check_record(L);
+	struct record record;
+
+	lua_settop(L, 1);
+	read_record(L, handle, &record);
+	lua_pushfstring(L, "%s %I", event_name(record.event), (LUAI_UACINT)record.sequence);
+	push_info(L, FIELD_TABLE_NAME);
+	if (lua_type(L, -1) == LUA_TSTRING) {
+		lua_pushliteral(L, " ");
+		lua_insert(L, -2);
+		lua_remove(L, -3);
+		lua_concat(L, 3);
+		return 1;
+	}
+	lua_settop(L, 2);
+	return 1;
+}
+
+static void push_fields(lua_State *L)
+{
+	lua_createtable(L, 0, FIELD_COUNT);
+	for (int field = FIELD_NONE + 1; field < FIELD_COUNT; field++) {
+		lua_pushinteger(L, field);
+		lua_setfield(L, -2, field_names[field]);
+	}
+}
+
+/* unknown_field(f): f(name, known names) is to raise what is wrong with a name */
+static int unknown_field(lua_State *L)
+{
+	luaL_checktype(L, 1, LUA_TFUNCTION);
+	lua_settop(L, 1);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &unknown_key);
+	return 0;
+}
+
+void open_records(lua_State *L)
+{
+	lua_pushcfunction(L, unknown_field);
+	lua_setfield(L, -2, "unknown_field");
+	new_type(L, RECORD_TYPE, NULL, NULL);
+	push_fields(L);
+	lua_pushcclosure(L, index_record, 1);
+	lua_setfield(L, -2, "__index");
+	lua_pushcfunction(L, refuse_change);
+	lua_setfield(L, -2, "__newindex");
+	lua_pushcfunction(L, pairs_record);
+	lua_setfield(L, -2, "__pairs");
+	lua_pushcfunction(L, record_tostring);
+	lua_setfield(L, -2, "__tostring");
+	lua_pop(L, 1);
+}

@@ -1,0 +1,263 @@
+/* lua_snapshot.c - snapshots for Lua, and what an optimistic transaction is made of.
+ *
+ * An item's bytes go through a string of Lua's on the stack: Lua has copied
+ * them before its collector runs, and they stay while tables are made of them.
+ */
+#include <lauxlib.h>
+
+#include "lua/lua_argument.h"
+#include "lua/lua_failure.h"
+#include "lua/lua_handle.h"
+#include "lua/lua_value.h"
+#include "os/clock.h"
+
+/* --- holding one --- */
+
+static void finish_snapshot(struct child *child)
+{
+	struct snapshot_handle *handle = (struct snapshot_handle *)child;
+
+	tide_snapshot_close(handle->snapshot);
+	handle->snapshot = NULL;
+}
+
+const struct tide_snapshot *check_held(lua_State *L, struct snapshot_handle *handle)
+{
+	struct failure failure;
+
+	check_open(L, &handle->child);
+	if (handle->snapshot && clock_elapsed_ms(clock_system()) <= handle->deadline_ms)
+		return handle->snapshot;
+	tide_snapshot_close(handle->snapshot);
+	handle->snapshot = NULL;
+	fail_as(&failure, ERR_TIMEOUT, "the transaction held its snapshot for longer than its"
+		" time limit");
+	raise_failure(L, &failure);
+	return NULL;
+}
+
+static const struct tide_snapshot *check_snapshot(lua_State *L, int index,
+	struct database **database)
+{
+	return check_held(L, check_child(L, index, SNAPSHOT_TYPE, database));
+}
+
+/* snapshot(db, seconds) -> a snapshot, the last commit that it sees, the version of its
+ * catalog: while that is the same, so are all tables' and streams' definitions */
+static int snapshot(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint64_t limit_ms = check_time_limit(L, 2);
+	struct snapshot_handle *handle =
+		new_child(L, 1, sizeof *handle, SNAPSHOT_TYPE, 1, finish_snapshot);
+	struct failure failure;
+	int err;
+
+	database = check_database(L, 1);
+	handle->deadline_ms = clock_elapsed_ms(clock_system()) + limit_ms;
+	err = tide_snapshot_open(&handle->snapshot, database->tide, &failure);
+	if (err && collect_forgotten(L, &failure)) {
+		check_database(L, 1);
+		err = tide_snapshot_open(&handle->snapshot, database->tide, &failure);
+	}
+	if (err)
+		return return_failure(L, &failure);
+	tide_snapshot_limit(handle->snapshot, handle->deadline_ms);
+	adopt(&handle->child, database);
+	lua_pushinteger(L, (lua_Integer)tide_snapshot_commit(handle->snapshot));
+	lua_pushinteger(L, (lua_Integer)tide_snapshot_catalog(handle->snapshot));
+	return 3;
+}
+
+/* Returns the snapshot at 1 and the table at 2, which must be of one database. */
+static const struct tide_snapshot *check_pair(lua_State *L, struct database **database,
+	struct table_handle **table)
+{
+	struct database *of_snapshot;
+	const struct tide_snapshot *held = check_snapshot(L, 1, &of_snapshot);
+
+	*table = check_table(L, 2, database);
+	luaL_argcheck(L, *database == of_snapshot, 2,
+		"a table of the snapshot's database expected");
+	return held;
+}
+
+/* hold(snapshot): raises CLOSED, TIMEOUT */
+static int hold(lua_State *L)
+{
+	struct database *database;
+
+	check_snapshot(L, 1, &database);
+	return 0;
+}
+
+/* Bytes of an item or a key, as key_at returned them. They are checked: a script can pass
+ * any string. */
+static struct slice check_item_bytes(lua_State *L, int index)
+{
+	struct slice bytes = check_slice(L, index);
+	/* No value has a size of more than twice its encoding. */
+	bool good = map_check(bytes) == 0 &&
+		(bytes.len <= ITEM_MAX_BYTES / 2 || item_size(bytes) <= ITEM_MAX_BYTES);
+
+	luaL_argcheck(L, good, index, "the bytes of an item expected");
+	return bytes;
+}
+
+/* --- reading from it --- */
+
+static int push_name(lua_State *L, const struct key_attribute *attribute)
+{
+	if (attribute->type == 0)
+		return 0;
+	lua_pushlstring(L, attribute->name, attribute->len);
+	return 1;
+}
+
+/* table_at(snapshot, table) -> id, name of the partition key [, of the sort key] */
+static int table_at(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table;
+	const struct tide_snapshot *held = check_pair(L, &database, &table);
+	struct table_row row;
+	struct failure failure;
+
+	if (tide_describe_table_at(database->tide, held, &table->table, &row, &failure))
+		return return_failure(L, &failure);
+	lua_pushinteger(L, (lua_Integer)row.id);
+	return 1 + push_name(L, &row.schema.partition) + push_name(L, &row.schema.sort);
+}
+
+/* key_at(snapshot, table, item, is_key) -> its key as bytes, the item as bytes */
+static int key_at(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table;
+	const struct tide_snapshot *held = check_pair(L, &database, &table);
+	bool is_key = lua_toboolean(L, 4);
+	struct failure failure;
+	struct slice item;
+	struct key key;
+	int err = read_item(L, 3, &database->builder, &item, is_key ? "key" : "item", &failure);
+
+	if (!err)
+		err = tide_key_at(database->tide, held, &table->table, item, is_key, &key,
+			&failure);
+	if (err)
+		return return_failure(L, &failure);
+	lua_pushlstring(L, (const char *)item.data, item.len);
+	lua_pushlstring(L, (const char *)key.bytes, key_whole(&key).len);
+	lua_insert(L, -2);
+	return 2;
+}
+
+/* get_at(snapshot, table, item or key as bytes) -> version, item; 0 when there is none */
+static int get_at(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table;
+	const struct tide_snapshot *held = check_pair(L, &database, &table);
+	struct slice item = check_item_bytes(L, 3);
+	struct buffer *bytes = &database->bytes;
+	struct failure failure;
+	uint64_t version;
+	int err = tide_get_at(database->tide, held, &table->table, item, bytes, &version,
+		&failure);
+
+	if (err < 0)
+		return return_failure(L, &failure);
+	if (err == END) {
+		lua_pushinteger(L, 0);
+		return 1;
+	}
+	lua_pushlstring(L, (const char *)bytes->data, bytes->len);
+	item = check_slice(L, -1);
+	lua_pushinteger(L, (lua_Integer)version);
+	push_item(L, item);
+	return 2;
+}
+
+/* compare_bytes(a, b) -> negative, 0 or positive; strings' own < is the locale's */
+static int compare_bytes(lua_State *L)
+{
+	lua_pushinteger(L, slice_compare(check_slice(L, 1), check_slice(L, 2)));
+	return 1;
+}
+
+/* --- in the transaction that verifies and applies --- */
+
+/* last_commit(db) -> the last commit before the open transaction */
+static int last_commit(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+
+	lua_pushinteger(L, (lua_Integer)tide_last_commit(database->tide));
+	return 1;
+}
+
+/* version_of(table, item or key as bytes) -> version, 0 when there is none */
+static int version_of(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	struct slice item = check_item_bytes(L, 2);
+	struct failure failure;
+	uint64_t version;
+
+	check_deadline(L, database);
+	if (tide_version(database->tide, &table->table, item, &version, &failure))
+		return return_failure(L, &failure);
+	lua_pushinteger(L, (lua_Integer)version);
+	return 1;
+}
+
+/* apply(table, item or key as bytes, deletes) -> true */
+static int apply(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	struct slice item = check_item_bytes(L, 2);
+	struct tide_change change;
+	struct failure failure;
+	int err;
+
+	check_deadline(L, database);
+	err = lua_toboolean(L, 3) ?
+		tide_delete(database->tide, &table->table, item, &change, &failure) :
+		tide_put(database->tide, &table->table, item, &change, &failure);
+	if (err)
+		return return_failure(L, &failure);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* conflict() -> nil, the error object, "CONFLICT" */
+static int conflict(lua_State *L)
+{
+	struct failure failure;
+
+	fail(&failure, ERR_CONFLICT);
+	return return_failure(L, &failure);
+}
+
+void open_snapshots(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "snapshot", snapshot },
+		{ "hold", hold },
+		{ "table_at", table_at },
+		{ "key_at", key_at },
+		{ "get_at", get_at },
+		{ "compare_bytes", compare_bytes },
+		{ "last_commit", last_commit },
+		{ "version_of", version_of },
+		{ "apply", apply },
+		{ "conflict", conflict },
+		{ NULL, NULL },
+	};
+
+	new_type(L, SNAPSHOT_TYPE, finish_child, finish_child);
+	lua_pop(L, 1);
+	luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,439 @@
+/* lua_table.c - tables for Lua: made, described, changed, read one item at a time.
+ *
+ * A write is three phases. Everything that Lua can refuse comes first; then
+ * the transaction, with no call of Lua's API in it (an old item that is asked
+ * for is pushed in a protected call); then what is on the stack already is
+ * returned. So an error means that nothing was stored.
+ */
+#include <string.h>
+
+#include <lauxlib.h>
+
+#include "lua/lua_argument.h"
+#include "lua/lua_failure.h"
+#include "lua/lua_field.h"
+#include "lua/lua_handle.h"
+#include "lua/lua_value.h"
+
+/* --- making and changing --- */
+
+static void set_attribute(lua_State *L, struct key_attribute *attribute, int name, int type)
+{
+	struct slice text = check_slice(L, name);
+
+	attribute->type = (enum type)luaL_checkinteger(L, type);
+	if (text.len >= sizeof attribute->name)
+		text.len = 0;            /* refused by the core: it has 1 to 255 bytes */
+	attribute->len = (uint8_t)text.len;
+	memcpy(attribute->name, text.data, text.len);
+}
+
+/* view, 0 for none */
+static uint8_t check_view(lua_State *L, int index)
+{
+	return (uint8_t)luaL_checkinteger(L, index);
+}
+
+/* age in ms, bytes, count */
+static struct retention check_retention(lua_State *L, int index)
+{
+	return (struct retention){
+		.age_ms = (uint64_t)luaL_checkinteger(L, index),
+		.max_bytes = (uint64_t)luaL_checkinteger(L, index + 1),
+		.max_count = (uint64_t)luaL_checkinteger(L, index + 2),
+	};
+}
+
+static int answer(lua_State *L, int err, const struct failure *failure)
+{
+	if (err)
+		return return_failure(L, failure);
+	lua_pushboolean(L, 1);
+	return 1;
+}
+
+/* create_table(db, name, partition, type, sort | nil, type, view, age, bytes, count) */
+static int create_table(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct tide_table_spec spec = { .name = check_slice(L, 2) };
+	struct failure failure;
+
+	set_attribute(L, &spec.schema.partition, 3, 4);
+	if (!lua_isnil(L, 5))
+		set_attribute(L, &spec.schema.sort, 5, 6);
+	spec.view = check_view(L, 7);
+	spec.retention = check_retention(L, 8);
+	return answer(L, tide_create_table(database->tide, &spec, &failure), &failure);
+}
+
+static int delete_table(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	return answer(L, tide_delete_table(database->tide, check_slice(L, 2), &failure), &failure);
+}
+
+/* enable_stream(db, name, view, age, bytes, count) */
+static int enable_stream(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct slice name = check_slice(L, 2);
+	uint8_t view = check_view(L, 3);
+	struct retention retention = check_retention(L, 4);
+	struct failure failure;
+
+	return answer(L, tide_enable_stream(database->tide, name, view, &retention, &failure),
+		&failure);
+}
+
+static int disable_stream(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	return answer(L, tide_disable_stream(database->tide, check_slice(L, 2), &failure),
+		&failure);
+}
+
+/* set_retention(db, stream id, age, bytes, count) */
+static int set_retention(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint32_t stream = (uint32_t)luaL_checkinteger(L, 2);
+	struct retention retention = check_retention(L, 3);
+	struct failure failure;
+
+	return answer(L, tide_set_retention(database->tide, stream, &retention, &failure),
+		&failure);
+}
+
+/* --- describing --- */
+
+static void set_key(lua_State *L, const char *name, const struct key_attribute *attribute)
+{
+	if (attribute->type == 0)
+		return;
+	lua_createtable(L, 2, 0);
+	lua_pushlstring(L, attribute->name, attribute->len);
+	lua_rawseti(L, -2, 1);
+	lua_pushstring(L, type_name(attribute->type));
+	lua_rawseti(L, -2, 2);
+	lua_setfield(L, -2, name);
+}
+
+/* describe_table(table) -> description with stream ids */
+static int describe_table(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	const struct table_row *row;
+	struct table_row copy;
+	struct failure failure;
+
+	if (tide_describe_table(database->tide, &table->table, &row, &failure))
+		return return_failure(L, &failure);
+	copy = *row;
+	lua_createtable(L, 0, 8);
+	set_text(L, "name", copy.name);
+	set_integer(L, "id", copy.id);
+	set_seconds(L, "created_at", copy.created_ms);
+	set_key(L, "partition_key", &copy.schema.partition);
+	set_key(L, "sort_key", &copy.schema.sort);
+	if (copy.stream)
+		set_integer(L, "stream_id", copy.stream);
+	if (copy.newest_stream)
+		set_integer(L, "newest_stream_id", copy.newest_stream);
+	return 1;
+}
+
+/* table_names(db) -> array of the names of all tables */
+static int table_names(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct buffer *names = &new_lua_buffer(L)->bytes;
+	struct failure failure;
+	struct source source;
+	lua_Integer n = 0;
+
+	check_database(L, 1);
+	if (tide_table_names(database->tide, names, &failure))
+		return return_failure(L, &failure);
+	source = source_of(buffer_slice(names));
+	lua_newtable(L);
+	while (source_left(&source) > 0) {
+		struct slice name = source_counted(&source);
+
+		lua_pushlstring(L, (const char *)name.data, name.len);
+		lua_rawseti(L, -2, ++n);
+	}
+	return 1;
+}
+
+/* stream_ids(db) -> array of the ids of all streams */
+static int stream_ids(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct buffer *ids = &new_lua_buffer(L)->bytes;
+	struct failure failure;
+
+	check_database(L, 1);
+	if (tide_stream_ids(database->tide, ids, &failure))
+		return return_failure(L, &failure);
+	lua_newtable(L);
+	for (size_t at = 0; at < ids->len; at += 4) {
+		lua_pushinteger(L, (lua_Integer)get_u32(ids->data + at));
+		lua_rawseti(L, -2, (lua_Integer)(at / 4) + 1);
+	}
+	return 1;
+}
+
+/* stream_of(db, table name, label | nil) -> stream id */
+static int stream_of(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct slice name = check_slice(L, 2);
+	struct slice label = lua_isnoneornil(L, 3) ? slice_of(NULL, 0) : check_slice(L, 3);
+	struct failure failure;
+	uint32_t id;
+
+	if (tide_stream_of(database->tide, name, label, &id, &failure))
+		return return_failure(L, &failure);
+	lua_pushinteger(L, (lua_Integer)id);
+	return 1;
+}
+
+/* describe_stream(db, stream id) */
+static int describe_stream(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	uint32_t id = (uint32_t)luaL_checkinteger(L, 2);
+	struct tide_stream_state state;
+	struct stream_row row;
+	struct failure failure;
+
+	if (tide_describe_stream(database->tide, id, &state, &failure))
+		return return_failure(L, &failure);
+	row = *state.row;
+	lua_createtable(L, 0, 15);
+	set_text(L, "table_name", row.table_name);
+	set_text(L, "label", row.label);
+	set_text(L, "view_type", view_name(row.view));
+	set_text(L, "status", row.status == STREAM_ENABLED ? "ENABLED" : "DISABLED");
+	set_seconds(L, "created_at", row.created_ms);
+	set_integer(L, "count", state.count);
+	set_integer(L, "bytes", state.bytes);
+	set_integer(L, "trimmed_through", state.trimmed_through);
+	set_signed_seconds(L, "retention_clock_lead", state.retention_lead_ms);
+	if (state.count) {
+		set_integer(L, "first_sequence_number", state.first_sequence);
+		set_integer(L, "last_sequence_number", state.last_sequence);
+	}
+	lua_createtable(L, 0, 3);
+	set_seconds(L, "age", row.retention.age_ms);
+	if (row.retention.max_bytes)
+		set_integer(L, "bytes", row.retention.max_bytes);
+	if (row.retention.max_count)
+		set_integer(L, "count", row.retention.max_count);
+	lua_setfield(L, -2, "retention");
+	return 1;
+}
+
+/* --- items --- */
+
+/* table(db, name) -> a handle; the table may or may not be there */
+static int table(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct slice name = check_slice(L, 2);
+	struct table_handle *handle = lua_newuserdatauv(L, sizeof *handle, 1);
+	struct failure failure;
+
+	handle->database = database;
+	if (tide_table_named(&handle->table, name, &failure))
+		return return_failure(L, &failure);
+	lua_pushvalue(L, 1);
+	lua_setiuservalue(L, -2, 1);
+	set_type(L, TABLE_TYPE);
+	return 1;
+}
+
+/* In a protected call: the old item as a table. */
+static int push_old(lua_State *L)
+{
+	const struct slice *item = lua_touserdata(L, 1);
+
+	push_item(L, *item);
+	return 1;
+}
+
+static int put_or_delete(lua_State *L, bool deletes)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	bool wants_old = lua_toboolean(L, 3);
+	struct tide_change change = { 0 };
+	struct failure failure;
+	struct slice item;
+	int err, pushed = 0;
+
+	err = read_item(L, 2, &database->builder, &item, deletes ? "key" : "item", &failure);
+	if (err)
+		return return_failure(L, &failure);
+	luaL_checkstack(L, 8, NULL);
+	lua_pushboolean(L, 1);
+	err = tide_begin(database->tide, &failure);
+	if (err)
+		return return_failure(L, &failure);
+	err = deletes ? tide_delete(database->tide, &table->table, item, &change, &failure) :
+		tide_put(database->tide, &table->table, item, &change, &failure);
+	if (!err && wants_old && change.old_item.len) {
+		lua_pushcfunction(L, push_old);
+		lua_pushlightuserdata(L, &change.old_item);
+		if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+			tide_abort(database->tide);
+			return lua_error(L);
+		}
+		pushed = 1;
+	}
+	if (err)
+		tide_abort(database->tide);
+	else
+		err = tide_commit(database->tide, &failure);
+	return err ? return_failure(L, &failure) : 1 + pushed;
+}
+
+/* put(table, item, wants_old) -> true [, old item] */
+static int put(lua_State *L)
+{
+	return put_or_delete(L, false);
+}
+
+static int delete(lua_State *L)
+{
+	return put_or_delete(L, true);
+}
+
+typedef int getter(struct tide *tide, struct tide_table *table, struct slice key,
+	struct buffer *out, uint64_t *sequence, struct failure *failure);
+
+/* Pushes the item with the key at 2, or nil; returns END or 0, or a failure. A box that an
+ * error leaves taken is collected. */
+static int push_item_of_key(lua_State *L, getter *read, struct failure *failure)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	struct slice key;
+	struct lua_buffer *buffer;
+	uint64_t sequence;
+	int err;
+
+	lua_getiuservalue(L, 1, 1);
+	buffer = take_lua_buffer(L, lua_gettop(L), 2, &database->buffer);
+	check_usable(L, database);
+	err = read_item(L, 2, &database->builder, &key, "key", failure);
+	if (!err)
+		err = read(database->tide, &table->table, key, &buffer->bytes, &sequence, failure);
+	if (err == 0)
+		push_item(L, buffer_slice(&buffer->bytes));
+	else if (err == END)
+		lua_pushnil(L);
+	buffer->taken = false;
+	return err;
+}
+
+/* get(table, key) -> item, or nil: of the last commit, also inside a transaction */
+static int get(lua_State *L)
+{
+	struct failure failure;
+
+	return push_item_of_key(L, tide_get_committed, &failure) < 0 ?
+		return_failure(L, &failure) : 1;
+}
+
+/* --- inside a transaction: the same, and failures are raised --- */
+
+static int tx_change(lua_State *L, bool deletes)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	struct buffer *old = NULL;
+	struct tide_change change = { 0 };
+	struct failure failure;
+	struct slice item;
+	int err;
+
+	/* First: as long as the transaction is open no finalizer can close the database. */
+	check_deadline(L, database);
+	if (lua_toboolean(L, 3))
+		old = &new_lua_buffer(L)->bytes;
+	err = read_item(L, 2, &database->builder, &item, deletes ? "key" : "item", &failure);
+	if (!err)
+		err = deletes ? tide_delete(database->tide, &table->table, item, &change,
+			&failure) :
+			tide_put(database->tide, &table->table, item, &change, &failure);
+	if (!err && old) {
+		buffer_put_slice(old, change.old_item);
+		if (buffer_error(old))
+			err = fail(&failure, ERR_NO_MEMORY);
+	}
+	if (err)
+		return raise_failure(L, &failure);
+	lua_pushboolean(L, 1);
+	if (!old || old->len == 0)
+		return 1;
+	push_item(L, buffer_slice(old));
+	buffer_release(old);     /* the collector doesn't count it, so it can't wait for it */
+	return 2;
+}
+
+/* tx_get(table, key) -> item, or nil, as the open transaction sees it */
+static int tx_get(lua_State *L)
+{
+	struct database *database;
+	struct failure failure;
+
+	check_table(L, 1, &database);
+	check_deadline(L, database);
+	return push_item_of_key(L, tide_get, &failure) < 0 ? raise_failure(L, &failure) : 1;
+}
+
+static int tx_put(lua_State *L)
+{
+	return tx_change(L, false);
+}
+
+static int tx_delete(lua_State *L)
+{
+	return tx_change(L, true);
+}
+
+void open_tables(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "create_table", create_table },
+		{ "delete_table", delete_table },
+		{ "enable_stream", enable_stream },
+		{ "disable_stream", disable_stream },
+		{ "set_retention", set_retention },
+		{ "describe_table", describe_table },
+		{ "table_names", table_names },
+		{ "stream_ids", stream_ids },
+		{ "stream_of", stream_of },
+		{ "describe_stream", describe_stream },
+		{ "table", table },
+		{ "put", put },
+		{ "delete", delete },
+		{ "get", get },
+		{ "tx_get", tx_get },
+		{ "tx_put", tx_put },
+		{ "tx_delete", tx_delete },
+		{ NULL, NULL },
+	};
+
+	open_lua_buffers(L);
+	new_type(L, TABLE_TYPE, NULL, NULL);
+	lua_pop(L, 1);
+	luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,214 @@
+/* lua_transaction.c - db:transact: a Lua function under the write lock.
+ *
+ * The function runs in a protected call without continuation, so a yield in it
+ * is an error and nothing can leave with the lock. What it returns is on the
+ * stack before the commit, with room for the library's Lua functions to pass it
+ * on; after the commit nothing is allocated and nothing can fail.
+ */
+#include <lauxlib.h>
+
+#include "lua/lua_argument.h"
+#include "lua/lua_failure.h"
+#include "lua/lua_handle.h"
+#include "os/clock.h"
+
+/* How many instructions between two looks at the time limit. */
+#define LOOK_EVERY 20000
+
+/* Stack slots that the library's Lua functions need besides the results. Those between
+ * core.transact and the caller hold the results at most twice (a vararg function, and what
+ * it returns). */
+#define PASS_ON_SLOTS 100
+
+/* Keys of the registry: a struct running, for the hook to find, and a table with weak
+ * keys, the coroutines that watch_coroutine gave a hook. */
+static const char running_key, watched_key;
+
+struct running *running_transactions(lua_State *L)
+{
+	struct running *running;
+
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key);
+	running = lua_touserdata(L, -1);
+	lua_pop(L, 1);
+	return running;
+}
+
+static int raise_ended(lua_State *L)
+{
+	struct failure failure;
+
+	fail_as(&failure, ERR_CLOSED, "the transaction has ended");
+	return raise_failure(L, &failure);
+}
+
+static int raise_timeout(lua_State *L)
+{
+	struct failure failure;
+
+	fail_as(&failure, ERR_TIMEOUT, "the transaction took longer than its time limit");
+	return raise_failure(L, &failure);
+}
+
+void check_deadline(lua_State *L, const struct database *database)
+{
+	/* A plain put is a transaction too, in which a finalizer may come by. */
+	if (!database->deadline_ms || !tide_in_transaction(database->tide))
+		raise_ended(L);
+	if (clock_elapsed_ms(clock_system()) > database->deadline_ms)
+		raise_timeout(L);
+}
+
+/* The count hook. A coroutine that was created in a transaction inherits it, and loses it
+ * here after the transaction. */
+static void look_at_time(lua_State *L, lua_Debug *debug)
+{
+	const struct database *database = running_transactions(L)->innermost;
+	uint64_t now_ms = clock_elapsed_ms(clock_system());
+
+	(void)debug;
+	if (!database)
+		lua_sethook(L, NULL, 0, 0);
+	for (; database; database = database->outer) {
+		if (database->deadline_ms && now_ms > database->deadline_ms) {
+			lua_sethook(L, look_at_time, LUA_MASKCOUNT, 1);  /* and past any pcall */
+			raise_timeout(L);
+		}
+	}
+}
+
+void watch_coroutine(lua_State *L, struct running *running)
+{
+	if (lua_gethook(L))      /* ours, or the user's */
+		return;
+	luaL_checkstack(L, 3, NULL);
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &watched_key);
+	lua_pushthread(L);
+	lua_pushboolean(L, 1);
+	lua_rawset(L, -3);
+	lua_pop(L, 1);
+	running->watches = true;
+	lua_sethook(L, look_at_time, LUA_MASKCOUNT, LOOK_EVERY);
+}
+
+/* Takes the hook away from every coroutine that got one in the transaction. Without stack
+ * for it they lose it when it is called. */
+static void unwatch_coroutines(lua_State *L, struct running *running)
+{
+	if (!running->watches || running->innermost || !lua_checkstack(L, 4))
+		return;
+	running->watches = false;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &watched_key);
+	lua_pushnil(L);
+	while (lua_next(L, -2)) {
+		lua_State *coroutine = lua_tothread(L, -2);
+
+		if (lua_gethook(coroutine) == look_at_time)
+			lua_sethook(coroutine, NULL, 0, 0);
+		lua_pop(L, 1);
+		lua_pushvalue(L, -1);
+		lua_pushnil(L);
+		lua_rawset(L, -4);
+	}
+	lua_pop(L, 1);
+}
+
+/* Runs the function under a hook that looks at the time, unless the user has a
+ * hook of his own there. */
+static int run(lua_State *L, int arguments)
+{
+	bool hooked = lua_gethook(L) == NULL;
+	int status;
+
+	if (hooked)
+		lua_sethook(L, look_at_time, LUA_MASKCOUNT, LOOK_EVERY);
+	status = lua_pcall(L, arguments, LUA_MULTRET, 0);
+	if (hooked && lua_gethook(L) == look_at_time)
+		lua_sethook(L, NULL, 0, 0);
+	return status;
+}
+
+/* What ended the transaction when its function didn't raise: its time limit, __gc of the
+ * handle called by hand, or too many results. */
+static int raise_aborted(lua_State *L, const struct database *database, bool late)
+{
+	int count = lua_gettop(L) - 2;
+	struct failure failure;
+
+	lua_settop(L, 1);
+	if (late)
+		return raise_timeout(L);
+	if (!database->tide)
+		return raise_ended(L);
+	fail_as(&failure, ERR_LIMIT, "Lua's stack has no room for the %d values that the"
+		" transaction's function returned: return a table", count);
+	return raise_failure(L, &failure);
+}
+
+/* transact(db, seconds, fn, ...) -> true, what fn returns; or nil, err, code.
+ * An error in fn is raised again. */
+static int transact(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct running *running = running_transactions(L);
+	uint64_t limit_ms = check_time_limit(L, 2);
+	struct failure failure;
+	int status;
+	bool late, fits;
+
+	luaL_checktype(L, 3, LUA_TFUNCTION);
+	luaL_checkstack(L, 16, NULL);
+	lua_pushboolean(L, 1);
+	lua_replace(L, 2);               /* db, true, fn, arguments */
+	if (tide_begin(database->tide, &failure))
+		return return_failure(L, &failure);
+	database->transactions++;
+	database->deadline_ms = clock_elapsed_ms(clock_system()) + limit_ms;
+	database->outer = running->innermost;
+	running->innermost = database;
+	status = run(L, lua_gettop(L) - 3);
+	running->innermost = database->outer;
+	unwatch_coroutines(L, running);
+	late = clock_elapsed_ms(clock_system()) > database->deadline_ms;
+	database->deadline_ms = 0;
+	fits = lua_checkstack(L, lua_gettop(L) + PASS_ON_SLOTS);
+	if (status != LUA_OK || late || !fits || !database->tide) {
+		if (database->tide)
+			tide_abort(database->tide);
+		return status == LUA_OK ? raise_aborted(L, database, late) : lua_error(L);
+	}
+	if (tide_commit(database->tide, &failure))
+		return return_failure(L, &failure);
+	return lua_gettop(L) - 1;
+}
+
+/* Kept when the library is opened once more: a transaction may be running. */
+static void open_running(lua_State *L)
+{
+	struct running *running;
+
+	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &running_key) == LUA_TNIL) {
+		lua_newtable(L);
+		lua_createtable(L, 0, 1);
+		lua_pushliteral(L, "k");
+		lua_setfield(L, -2, "__mode");
+		lua_setmetatable(L, -2);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &watched_key);
+		running = lua_newuserdatauv(L, sizeof *running, 0);
+		*running = (struct running){ 0 };
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
+	}
+	lua_pop(L, 1);
+}
+
+void open_transactions(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "transact", transact },
+		{ "raise_ended", raise_ended },
+		{ NULL, NULL },
+	};
+
+	open_running(L);
+	luaL_setfuncs(L, functions, 0);
+}
