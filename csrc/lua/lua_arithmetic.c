@@ -6,6 +6,8 @@
  */
 #include "codec/arithmetic.h"
 
+#include "lua/lua_arithmetic.h"
+
 #include <lauxlib.h>
 
 #include "lua/lua_failure.h"
@@ -244,7 +246,6 @@ static int number_formatted(lua_State *L)
 	return 1;
 }
 
-/* The metatable is on top, its methods in __index. */
 void open_arithmetic(lua_State *L)
 {
 	static const luaL_Reg metamethods[] = {
@@ -270,8 +271,9 @@ void open_arithmetic(lua_State *L)
 		{ NULL, NULL },
 	};
 
+	kind_create(L, KIND_NUMBER);
 	luaL_setfuncs(L, metamethods, 0);
 	lua_getfield(L, -1, "__index");
 	luaL_setfuncs(L, methods, 0);
-	lua_pop(L, 1);
+	lua_pop(L, 2);
 }

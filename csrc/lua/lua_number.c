@@ -274,7 +274,6 @@ void open_number(lua_State *L)
 	luaL_setfuncs(L, metamethods, 0);
 	luaL_newlib(L, methods);
 	lua_setfield(L, -2, "__index");
-	open_arithmetic(L);
 	lua_pushliteral(L, NUMBER_TYPE);
 	lua_setfield(L, -2, "__metatable");
 	lua_pop(L, 1);

@@ -23,9 +23,6 @@ struct slice check_number(lua_State *L, int index);
 /* A number object or a number of Lua. */
 bool is_number(lua_State *L, int index);
 
-/* Adds operators, and the methods that compute, to the metatable on top. */
-void open_arithmetic(lua_State *L);
-
 /* tostring(number) -> the plain decimal */
 int number_tostring(lua_State *L);
 

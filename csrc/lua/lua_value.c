@@ -12,6 +12,7 @@
 
 #include <lauxlib.h>
 
+#include "lua/lua_arithmetic.h"
 #include "lua/lua_binary.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_handle.h"
@@ -624,6 +625,7 @@ int open_values(lua_State *L)
 	lua_pushlightuserdata(L, NULL);
 	lua_setfield(L, -2, "null");
 	open_number(L);
+	open_arithmetic(L);
 	lua_setfield(L, -2, "number");
 	open_binary(L);
 	lua_setfield(L, -2, "binary");

@@ -1,0 +1,12 @@
+/* lua_arithmetic.h - tidetable.number: operators, rounding, digits. */
+#ifndef LUA_LUA_ARITHMETIC_H
+#define LUA_LUA_ARITHMETIC_H
+
+#include <lua.h>
+
+#include "lua/lua_version.h"
+
+/* Adds operators, and the methods that compute, to the metatable of numbers. */
+void open_arithmetic(lua_State *L);
+
+#endif
