@@ -110,11 +110,11 @@ static void run_apart(void *context, struct progress *progress, struct buffer *s
 	buffer_release(&text);
 }
 
-int tide_checkup_isolated(struct tide_checkup **out, const char *path, uint32_t patience_ms,
+int tide_checkup_isolated(struct tide_checkup **out, const char *path, uint32_t stall_timeout_ms,
 	struct failure *failure)
 {
 	struct tide_checkup *checkup;
-	struct child_process_work work = { .run = run_apart, .patience_ms = patience_ms };
+	struct child_process_work work = { .run = run_apart, .stall_timeout_ms = stall_timeout_ms };
 	int err = new_checkup(&checkup, path, failure);
 
 	*out = NULL;

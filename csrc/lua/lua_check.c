@@ -52,25 +52,25 @@ static int check(lua_State *L)
 }
 
 static int start_file(struct checkup_handle *handle, const char *path, bool child,
-	uint32_t patience_ms, struct failure *failure)
+	uint32_t stall_timeout_ms, struct failure *failure)
 {
-	return child ? tide_checkup_isolated(&handle->checkup, path, patience_ms, failure) :
+	return child ? tide_checkup_isolated(&handle->checkup, path, stall_timeout_ms, failure) :
 		tide_checkup_file(&handle->checkup, path, failure);
 }
 
-/* check_file(path, patience in seconds: in a child process | nil) -> checkup */
+/* check_file(path, stall timeout in seconds: in a child process | nil) -> checkup */
 static int check_file(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
 	bool child = !lua_isnoneornil(L, 2);
-	uint32_t patience_ms = child ? check_wait(L, 2) : 0;
+	uint32_t stall_timeout_ms = child ? check_wait(L, 2) : 0;
 	struct checkup_handle *handle = new_child(L, 1, sizeof *handle, CHECKUP_TYPE, 1,
 		finish_checkup);
 	struct failure failure;
-	int err = start_file(handle, path, child, patience_ms, &failure);
+	int err = start_file(handle, path, child, stall_timeout_ms, &failure);
 
 	if (err && collect_forgotten(L, &failure))
-		err = start_file(handle, path, child, patience_ms, &failure);
+		err = start_file(handle, path, child, stall_timeout_ms, &failure);
 	return err ? return_failure(L, &failure) : 1;
 }
 

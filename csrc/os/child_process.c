@@ -23,7 +23,7 @@ struct child_process {
 	pid_t child;                 /* 0: it has ended, and what it said is here */
 	int fd;                      /* what it says */
 	struct progress *progress;   /* shared with it */
-	uint32_t patience_ms;
+	uint32_t stall_timeout_ms;
 	uint64_t still_ms;           /* without progress, and since when that is known */
 	uint64_t looked_ms;
 	uint64_t seen;               /* of the progress */
@@ -140,7 +140,7 @@ int child_process_start(struct child_process **out, const struct child_process_w
 		return fail(failure, ERR_NO_MEMORY);
 	child->fd = -1;
 	child->parent = getpid();
-	child->patience_ms = work->patience_ms;
+	child->stall_timeout_ms = work->stall_timeout_ms;
 	child->looked_ms = clock_elapsed_ms(clock_system());
 	child->progress = mmap(NULL, sizeof *child->progress, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -202,7 +202,7 @@ static bool is_still(struct child_process *child, bool has_said)
 	else
 		child->still_ms += passed < LOOK_COUNTS_MS ? passed : LOOK_COUNTS_MS;
 	child->seen = done;
-	return child->still_ms > child->patience_ms;
+	return child->still_ms > child->stall_timeout_ms;
 }
 
 static void await(struct child_process *child)

@@ -19,7 +19,7 @@ struct child_process_work {
 	/* Runs in the child; what it puts into `said` is brought back. */
 	void (*run)(void *context, struct progress *progress, struct buffer *said);
 	void *context;
-	uint32_t patience_ms;    /* without progress; then the child is killed */
+	uint32_t stall_timeout_ms;    /* without progress; then the child is killed */
 };
 
 struct child_process_end {

@@ -122,11 +122,11 @@ function tidetable.compact(path, given)
     given.busy_timeout or DEFAULT_BUSY_TIMEOUT, given)
 end
 
-local file_options = { apart = "boolean", patience = options.seconds, wait = "function" }
+local file_options = { isolate = "boolean", stall_timeout = options.seconds, wait = "function" }
 
 ---@class tidetable.CheckOptions
----@field apart boolean|nil     in a child process, should even the check crash
----@field patience number|nil   seconds without progress until that is ended; default 60
+---@field isolate boolean|nil     in a child process, should even the check crash
+---@field stall_timeout number|nil   seconds without progress until that is ended; default 60
 ---@field wait fun(wakeup: tidetable.WorkWakeup, seconds: number)|nil  as in open
 
 --- Verifies a file that is not open here, even one that can't be opened: what
@@ -137,9 +137,9 @@ local file_options = { apart = "boolean", patience = options.seconds, wait = "fu
 function tidetable.check(path, given)
   options.path(path, "check")
   given = options.check(given, file_options, "check")
-  options.goes_with(given, "patience", "apart", "check")
+  options.goes_with(given, "stall_timeout", "isolate", "check")
   return reports.of({ wait = given.wait }, core.check_file, path,
-    given.apart and (given.patience or 60) or nil)
+    given.isolate and (given.stall_timeout or 60) or nil)
 end
 
 --- A clock that stands still until it is told.

@@ -40,7 +40,7 @@ describe("tidetable.check", function()
     os.remove(path .. "-lock")
     os.remove(path .. "-wake")
     local files = count_files()
-    for _, options in ipairs { {}, { apart = true }, { apart = true, patience = 5 } } do
+    for _, options in ipairs { {}, { isolate = true }, { isolate = true, stall_timeout = 5 } } do
       local report = assert(tidetable.check(path, options))
       assert.is_true(report.ok)
       assert.are.same({}, report.problems)
@@ -53,7 +53,7 @@ describe("tidetable.check", function()
     assert.equal(files, count_files())
   end)
 
-  it("is made apart, and waited for, as it is asked to be", function()
+  it("is made in a child process, and waited for, as it is asked to be", function()
     local core, path, asked = require "tidetable.core", make(), {}
     local check_file = core.check_file
     finally(function() core.check_file = check_file end)
@@ -61,7 +61,7 @@ describe("tidetable.check", function()
       asked[#asked + 1] = { select(2, ...) }
       return check_file(...)
     end
-    for _, options in ipairs { {}, { apart = true }, { apart = true, patience = 5 } } do
+    for _, options in ipairs { {}, { isolate = true }, { isolate = true, stall_timeout = 5 } } do
       assert(tidetable.check(path, options))
     end
     assert.are.same({ {}, { 60 }, { 5 } }, asked)
@@ -84,7 +84,7 @@ describe("tidetable.check", function()
     assert.equal(4, #report.findings)
     assert.is_truthy(named['customer = "ann", placed_at = 7'])
     assert.is_truthy(named['customer = "ann", placed_at = 13'])
-    assert.are.same(report.problems, assert(tidetable.check(path, { apart = true })).problems)
+    assert.are.same(report.problems, assert(tidetable.check(path, { isolate = true })).problems)
   end)
 
   it("reads files that can't be opened", function()
@@ -109,25 +109,25 @@ describe("tidetable.check", function()
       whole = whole:sub(1, at) .. ("\xfe"):rep(8) .. whole:sub(at + 9)
     end
     write(path, whole)
-    for _, options in ipairs { {}, { apart = true } } do
+    for _, options in ipairs { {}, { isolate = true } } do
       local err = refused("CORRUPT", tidetable.check(path, options))
       assert.is_truthy(err.message:find("both its meta pages are damaged", 1, true), err.message)
     end
   end)
 
   it("refuses what is no database", function()
-    for _, apart in ipairs { false, true } do
+    for _, isolate in ipairs { false, true } do
       local err = refused("NO_FILE", tidetable.check(helper.path("none"),
-        { apart = apart, patience = apart and math.huge or nil }))
+        { isolate = isolate, stall_timeout = isolate and math.huge or nil }))
       assert.equal("no such database: " .. helper.path("none"), err.message)
     end
     write(helper.path("text"), ("a text, and no database\n"):rep(1000))
     refused("NOT_DATABASE", tidetable.check(helper.path("text")))
     assert.has_error(function() tidetable.check() end)
-    assert.has_error(function() tidetable.check("x", { apartt = true }) end)
+    assert.has_error(function() tidetable.check("x", { isolatee = true }) end)
     assert.has_error(function() tidetable.check("") end)
-    for _, given in ipairs { { patience = 5 }, { patience = 5, apart = false } } do
-      helper.misuse('check: option "patience" goes with "apart"', tidetable.check, "x", given)
+    for _, given in ipairs { { stall_timeout = 5 }, { stall_timeout = 5, isolate = false } } do
+      helper.misuse('check: option "stall_timeout" goes with "isolate"', tidetable.check, "x", given)
     end
   end)
 
@@ -146,7 +146,7 @@ describe("tidetable.check", function()
     ]]
     assert.equal("in", writer:line())
     for i = 1, 12 do
-      local report = assert(tidetable.check(path, { apart = i % 4 == 0 }))
+      local report = assert(tidetable.check(path, { isolate = i % 4 == 0 }))
       assert.are.same({}, report.problems)
     end
     local db = helper.open()
@@ -195,7 +195,7 @@ describe("waiting for a check", function()
       end
       print "in"
       repeat
-        local report = assert(tidetable.check(path, { apart = true }))
+        local report = assert(tidetable.check(path, { isolate = true }))
         assert(report.ok, report.problems[1])
       until is_over()
       print "over"]])
@@ -242,7 +242,7 @@ describe("what a check lets happen meanwhile", function()
     many():close()
     return {
       function() return tidetable.check(helper.path(), { wait = wait }) end,
-      function() return tidetable.check(helper.path(), { apart = true, wait = wait }) end,
+      function() return tidetable.check(helper.path(), { isolate = true, wait = wait }) end,
       function() return helper.open({ wait = wait }):check() end,
     }
   end
