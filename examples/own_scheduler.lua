@@ -1,4 +1,4 @@
--- own_scheduler.lua - several followers, a writer and a timer in one thread, without a library.
+-- own_scheduler.lua - several followers, a writer and a timer in one thread, without an event loop.
 --
 --   lua5.4 examples/own_scheduler.lua
 --
