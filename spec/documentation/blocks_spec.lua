@@ -10,8 +10,9 @@ local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
+-- Sanitizers are for Lua alone: some of the shell's programs fail under them.
 local function output_of(command)
-  local pipe = assert(io.popen(command))
+  local pipe = assert(io.popen("unset LD_PRELOAD\n" .. command))
   local text = pipe:read("a")
   pipe:close()
   return text
@@ -20,7 +21,7 @@ end
 -- busted sets package.path for itself alone.
 local function run_blocks(page, directory)
   local preload = os.getenv("LD_PRELOAD")
-  return output_of(("cd %s && env %s LUA_PATH=%s LUA_CPATH=%s timeout 60 %s %s %s %s 2>&1"):format(
+  return output_of(("cd %s && timeout 60 env %s LUA_PATH=%s LUA_CPATH=%s %s %s %s %s 2>&1"):format(
     quote(directory), preload and "LD_PRELOAD=" .. quote(preload) or "",
     quote(root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua;;"),
     quote((os.getenv("TIDETABLE_BUILD") or root .. "/build") .. "/?.so;;"),
