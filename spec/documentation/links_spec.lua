@@ -29,11 +29,11 @@ local function problem(page, target)
 end
 
 --- True for a word that names a file or folder of the repository by its whole path. Not for
---- patterns and for names with a part in capitals, which stand for others.
+--- patterns and names with a part in capitals, which stand for others, and for what is built.
 local function is_path(word)
   local folder = word:match("^(%l+)/")
-  return folder and exists(folder) and not word:find("[*{<]") and not word:find("%u%u")
-    and not word:find("%.%.%.") and not word:find("^lua/[^/]*%.[ch]$")
+  return folder and folder ~= "build" and exists(folder) and not word:find("[*{<]")
+    and not word:find("%u%u") and not word:find("%.%.%.") and not word:find("^lua/[^/]*%.[ch]$")
 end
 
 describe("the documentation", function()
