@@ -204,7 +204,7 @@ lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
 	@$(LUACHECK) --no-color --quiet .
 	@$(MAKE) tidy rock
 
-SPECS = spec/tidetable spec/operations spec/versions spec/examples_spec.lua
+SPECS = spec/tidetable spec/operations spec/versions spec/documentation spec/examples_spec.lua
 
 suite: unit fuzz-small spec slices
 

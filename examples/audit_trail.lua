@@ -2,11 +2,11 @@
 --
 --   lua5.4 examples/audit_trail.lua
 --
--- The program that changes the items keeps no log. That each change is recorded is a property of
--- the table: whatever program changes an item, the record is stored in the same transaction.
+-- The program that changes the items keeps no log. The table has a stream, so every change, by any
+-- program, is recorded in the transaction that makes it.
 local tidetable = require "tidetable"
 
--- A clock that stands still, so that what is printed is the same every time.
+-- A manual clock makes the output the same every time.
 local clock = tidetable.manual_clock(1700000000)
 local db <close> = assert(tidetable.open(":memory:", { clock = clock }))
 
@@ -21,8 +21,8 @@ assert(db:create_table { name = "transfers", partition_key = "id", stream = both
 assert(accounts:put { id = "ann", balance = 100, tags = tidetable.set { "new" } })
 assert(accounts:put { id = "bob", balance = 0 })
 
--- Moves money, or raises and moves none. Who did it is an item like any other: it stands in the
--- same transaction as what was done.
+-- Moves money, or raises an error and moves none. The transfer itself is an item too, stored in the
+-- same transaction, and names the clerk.
 local function transfer(id, clerk, from, to, amount)
   return db:transact(function(tx)
     local mine = tx:table("accounts")
@@ -44,7 +44,7 @@ clock:advance(60)
 local ann = accounts:get { id = "ann" }
 ann.tags, ann.email = nil, "ann@example.org"
 assert(accounts:put(ann))
-assert(accounts:put(ann)) -- the same again: nothing changes, so nothing is recorded
+assert(accounts:put(ann)) -- the same item again: no change, so no record
 assert(accounts:delete { id = "bob" })
 
 --------------------------------------------------------------------------------
@@ -77,8 +77,8 @@ for transaction in db:stream():transactions() do
   end
 end
 
--- The second transfer raised: none of it is there, in the tables or in the stream. `transactions`
--- goes over all tables in one order, so the clerk stands beside the money that was moved.
+-- The second transfer raised an error: nothing of it is in the tables or in the stream. The stream
+-- of the database contains all tables, so the clerk is in the same transaction as the money.
 --
 --   false   bob has not got 500
 --

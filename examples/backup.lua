@@ -1,8 +1,8 @@
--- backup.lua - copies of a database that is in use, an accident, and the way back.
+-- backup.lua - copies of a database in use, a loss, and how to restore it.
 --
 --   lua5.4 examples/backup.lua
 --
--- Beside each position that is kept outside of the file stands the incarnation it belongs to.
+-- A position that is kept outside the file is kept together with the incarnation it belongs to.
 local tidetable = require "tidetable"
 
 local directory = os.tmpname()
@@ -18,7 +18,7 @@ local orders = assert(db:create_table { name = "orders", partition_key = "id", s
 
 local function order(id, total) assert(orders:put { id = id, total = total }) end
 
--- A mirror somewhere else, which remembers how far it is, and of which database.
+-- A mirror outside the database, which stores its position and the incarnation of the database.
 local mirror = { count = 0 }
 
 function mirror.follow(of)
@@ -39,7 +39,7 @@ order("a", 10)
 order("b", 20)
 mirror.follow(db)
 
--- Every night. The last copy is there until the new one is, whole and verified.
+-- A nightly backup. The previous copy is replaced when the new one is complete and verified.
 local function back_up()
   local facts = assert(db:backup(path("night.tide"), { compact = true, overwrite = true }))
   print(("backup: %d items, %d records, up to %d"):format(facts.items, facts.records,
@@ -52,13 +52,13 @@ back_up()
 order("d", 40)
 mirror.follow(db)
 
--- The accident.
+-- The loss.
 assert(db:delete_table("orders"))
 db:close()
 remove("shop.tide")
 
--- The way back: the copy takes the name, and is a database as any other. What was changed after
--- it was made is lost, and what comes now gets the same numbers: so the mirror has to be told.
+-- The restore: the copy is renamed and opened. Changes made after the copy are lost, and new
+-- changes get the same sequence numbers. The incarnation tells the mirror.
 assert(os.rename(path("night.tide"), path("shop.tide")))
 db = assert(tidetable.open(path("shop.tide")))
 orders = assert(db:table("orders"))

@@ -2,9 +2,9 @@
 --
 --   lua5.4 examples/copas_loop.lua
 --
--- A thread of copas that follows a stream gives way while it waits. copas 4 has timers, and
--- copas.loop() ends when there is nothing left to do. The one that Debian has (for older Luas:
--- LUA_PATH=";;/usr/share/lua/5.2/?.lua") has neither, so here we count and take short steps.
+-- A copas thread that follows a stream yields while it waits. In copas 4, copas.loop() ends when
+-- all threads have ended. Debian's copas 1.1.7 (LUA_PATH=";;/usr/share/lua/5.2/?.lua") does not
+-- do so and has no timers, so this program counts its threads and takes short steps.
 local copas = require "copas"
 local copas_loop = require "tidetable.loop.copas"
 
@@ -35,7 +35,7 @@ local db <close> = assert(tidetable.open(":memory:", { wait = wait }))
 local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
 local parcels = assert(db:create_table { name = "parcels", partition_key = "id", stream = true })
 
--- Somebody orders something every twentieth of a second.
+-- Stores an order every twentieth of a second.
 start(function()
   for number = 1, ORDERS do
     sleep(0.05)
@@ -43,21 +43,21 @@ start(function()
   end
 end)
 
--- What is ordered is packed,
+-- Follows the orders and stores a parcel for each.
 start(function()
   for record in orders:stream():records { follow = true, limit = ORDERS } do
     assert(parcels:put { id = "parcel of " .. record.keys.id, worth = record.new_image.total })
   end
 end)
 
--- and what is packed is sent.
+-- Follows the parcels and prints them.
 start(function()
   for record in parcels:stream():records { follow = true, limit = ORDERS } do
     print("sent", record.keys.id)
   end
 end)
 
--- One more sees all of it, in the order in which it happened.
+-- Follows all tables and counts the changes of each.
 local seen, finished = { orders = 0, parcels = 0 }, false
 start(function()
   for record in db:stream():records { follow = true, limit = 2 * ORDERS } do
@@ -66,7 +66,7 @@ start(function()
   finished = true
 end)
 
--- All the while the loop does other things too.
+-- A timer that runs while the others wait.
 local ticks = 0
 start(function()
   while not finished do
@@ -79,7 +79,7 @@ run()
 print(("seen %d orders and %d parcels"):format(seen.orders, seen.parcels))
 print(ticks > 1 and "and the timer went on ticking" or "the timer was held up")
 
--- Each order wakes the packer, each parcel the sender, and both of them the last follower.
+-- Each order wakes the second coroutine, each parcel the third, and both wake the fourth.
 --
 --   sent    parcel of order 1
 --   sent    parcel of order 2

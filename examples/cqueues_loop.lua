@@ -2,8 +2,8 @@
 --
 --   lua5.4 examples/cqueues_loop.lua
 --
--- In a coroutine of a cqueues controller a loop that follows a stream gives way while it waits.
--- There is nothing to set up: tidetable sees which loop it runs in.
+-- In a coroutine of a cqueues controller, a loop that follows a stream yields while it waits. There
+-- is nothing to set up: tidetable detects cqueues.
 local cqueues = require "cqueues"
 
 local loop = cqueues.new()
@@ -27,7 +27,7 @@ local db <close> = assert(tidetable.open(":memory:", { wait = wait }))
 local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
 local parcels = assert(db:create_table { name = "parcels", partition_key = "id", stream = true })
 
--- Somebody orders something every twentieth of a second.
+-- Stores an order every twentieth of a second.
 start(function()
   for number = 1, ORDERS do
     sleep(0.05)
@@ -35,21 +35,21 @@ start(function()
   end
 end)
 
--- What is ordered is packed,
+-- Follows the orders and stores a parcel for each.
 start(function()
   for record in orders:stream():records { follow = true, limit = ORDERS } do
     assert(parcels:put { id = "parcel of " .. record.keys.id, worth = record.new_image.total })
   end
 end)
 
--- and what is packed is sent.
+-- Follows the parcels and prints them.
 start(function()
   for record in parcels:stream():records { follow = true, limit = ORDERS } do
     print("sent", record.keys.id)
   end
 end)
 
--- One more sees all of it, in the order in which it happened.
+-- Follows all tables and counts the changes of each.
 local seen, finished = { orders = 0, parcels = 0 }, false
 start(function()
   for record in db:stream():records { follow = true, limit = 2 * ORDERS } do
@@ -58,7 +58,7 @@ start(function()
   finished = true
 end)
 
--- All the while the loop does other things too.
+-- A timer that runs while the others wait.
 local ticks = 0
 start(function()
   while not finished do
@@ -71,7 +71,7 @@ run()
 print(("seen %d orders and %d parcels"):format(seen.orders, seen.parcels))
 print(ticks > 1 and "and the timer went on ticking" or "the timer was held up")
 
--- Each order wakes the packer, each parcel the sender, and both of them the last follower.
+-- Each order wakes the second coroutine, each parcel the third, and both wake the fourth.
 --
 --   sent    parcel of order 1
 --   sent    parcel of order 2

@@ -1,11 +1,11 @@
--- derived_table.lua - a table that is computed from another one, and never counts a change twice.
+-- derived_table.lua - a table that is computed from another one and counts each change once.
 --
 --   lua5.4 examples/derived_table.lua
 --
--- `spent` is what each customer has spent, kept by a reader of the stream of `orders`. The number
--- of the last record that it has counted is an item too, in `checkpoints`. It is read and written
--- in the transaction that changes the sums: so a record is counted once, however often the reader
--- is stopped, and if two of them run.
+-- `spent` contains what each customer has spent, computed by a reader of the stream of `orders`.
+-- The sequence number of the last record counted is an item in `checkpoints`. It is read and
+-- written in the transaction that changes the sums, so each record is counted once, even if the
+-- reader is stopped or two readers run.
 local tidetable = require "tidetable"
 
 local db <close> = assert(tidetable.open ":memory:")
@@ -69,11 +69,11 @@ end
 print(catch_up(4) .. " records")
 show("new orders")
 
-assert(orders:put { customer = "ann", number = 2, total = 50 }) -- it had been 5
+assert(orders:put { customer = "ann", number = 2, total = 50 }) -- it was 5
 assert(orders:delete { customer = "bob", number = 1 })
 assert(orders:put { customer = "eve", number = 11, total = 1 })
 
--- The reader breaks down with the first of these records stored, in the middle of the second.
+-- The reader fails after storing the first of these records, in the middle of the second.
 local commits = 0
 print(pcall(catch_up, 1, function()
   commits = commits + 1
@@ -84,8 +84,8 @@ show("in the dark")
 print(catch_up(4) .. " records")
 show("and on")
 
--- The second reader goes on behind the last record whose effect was stored: ann's 45 more are
--- there once.
+-- The second run continues after the last record whose effect was stored: the 45 more of ann are
+-- counted once.
 --
 --   10 records
 --   new orders      ann 25, bob 25

@@ -1,28 +1,26 @@
--- dpkg_log.lua - what dpkg did to this machine's packages, as a table and its stream.
+-- dpkg_log.lua - this machine's packages as a table, and dpkg's log as its stream.
 --
 --   lua5.4 examples/dpkg_log.lua [DATABASE [LOG...]]
 --
--- Reads dpkg's log, the rotated ones first, or the files that are given, oldest first. The table
--- `packages` has each package as it is: its status, its version, since when, and what version it
--- had before an upgrade. Each change on the way there (half-installed, unpacked, installed, ...)
--- is a record of its stream; a package that is purged is removed. What one run of dpkg did is
--- one transaction.
+-- Reads dpkg's logs, rotated ones first, or the given files, oldest first. The table `packages`
+-- contains the current state of each package: status, version, time of the last change, and the
+-- version before an upgrade. Each intermediate state (half-installed, unpacked, installed, ...)
+-- is a record of its stream; a purged package is deleted. Each run of dpkg is one transaction.
 --
--- Run again it goes on where it was, and does nothing when nothing is new: the last lines that it
--- has read are stored in the transaction that stores what they say. To have it always up to date,
--- let apt run it:
+-- A second run continues where the first one stopped, because the last lines read are stored in the
+-- same transaction as their effects. To keep the table up to date, let apt run this program:
 --
 --   DPkg::Post-Invoke { "lua5.4 /path/to/dpkg_log.lua /var/lib/packages.tide"; };
 --
--- and to watch, here or in any other process:
+-- To watch it, from any process:
 --
 --   tidetable tail -f packages.tide packages
 --   tidetable tail packages.tide packages --time 1d -t
 local tidetable = require "tidetable"
 
 local LOG = "/var/log/dpkg.log"
-local OLDEST = 99    -- of the rotated ones
-local CONTEXT = 8    -- lines that tell where we were
+local OLDEST = 99    -- number of the oldest rotated log
+local CONTEXT = 8    -- lines stored to find the position again
 local LONGEST = 1000 -- lines in one transaction
 
 local CAPTURED = { view_type = "NEW_AND_OLD_IMAGES", retention = "3650d" }
@@ -50,7 +48,7 @@ local function exists(path)
   return file and file:close()
 end
 
--- The logs there are, oldest first.
+-- Returns the existing logs, oldest first.
 local function find_logs()
   local found = {}
   for number = OLDEST, 1, -1 do
@@ -62,7 +60,7 @@ local function find_logs()
   return found
 end
 
--- All lines; one that dpkg is still writing is left for the next time.
+-- Returns all complete lines. A line that dpkg is still writing is left for the next run.
 local function read_lines(paths)
   local lines = {}
   for _, path in ipairs(paths) do
@@ -76,8 +74,8 @@ local function read_lines(paths)
   return lines
 end
 
--- Where the lines begin that come behind those; 1 when they are not there any more. Of those at
--- the very beginning some may have been rotated away.
+-- Returns the index of the first line after the lines in `context`; 1 if they no longer exist. At
+-- the beginning of `lines`, a part of `context` is enough: the rest may have been rotated away.
 local function find_new(lines, context)
   for last = #lines, #context > 0 and 1 or #lines + 1, -1 do
     local at, of = last, #context
@@ -89,7 +87,7 @@ local function find_new(lines, context)
   return 1
 end
 
--- Runs of dpkg: the first line of each, and the last. A very long one comes in parts.
+-- Iterates over the runs of dpkg: first and last line of each. A very long run is split.
 local function runs(lines, first)
   return coroutine.wrap(function()
     while first <= #lines do
@@ -106,7 +104,7 @@ end
 
 -- Storing ----------------------------------------------------------------------
 
--- One line, done to the package that it names.
+-- Applies one line to the package it names.
 local function apply(packages, line)
   local time, word, rest = line:match("^(%d+%-%d+%-%d+ %d+:%d+:%d+) (%S+) (.+)$")
   if word == "status" then
@@ -140,7 +138,7 @@ local function store(db, lines, first, last)
   end))
 end
 
--- The end ----------------------------------------------------------------------
+-- Summary ----------------------------------------------------------------------
 
 local function count(db)
   local counts, names, total = {}, {}, 0

@@ -1,22 +1,22 @@
--- git_history.lua - the history of a git repository as a table, and what its stream is good for.
+-- git_history.lua - the history of a git repository as a table, and its stream in use.
 --
 --   lua5.4 examples/git_history.lua [REPO [DATABASE]]
 --
--- This process, the loader, goes through the commits of HEAD, oldest first, along first parents.
--- Each is one transaction on the table `files`, which so becomes, commit by commit, what the
--- repository's tree was. A second process, git_history/follower.lua, reads the changes from the
--- stream as they are made, and keeps three tables up to date: `churn`, how much changes in each
--- directory; `authors`, who worked on each file; `removed`, the files that are no more.
+-- This process, the loader, replays the commits of HEAD, oldest first, along first parents. Each
+-- commit is one transaction on the table `files`, which after each commit equals the repository's
+-- tree. A second process, git_history/follower.lua, reads the changes from the stream as they are
+-- made and updates three tables: `churn`, the amount of changes in each directory; `authors`, the
+-- authors of each file; `removed`, the deleted files.
 --
--- At the end three proofs: the table is git's tree; the records of the stream alone give the same
--- table; what the follower derived is what the log says. The status is 0 if they hold, 1 if not
--- or if something breaks on the way, 2 if there is nothing to begin with.
+-- At the end it verifies that the table equals git's tree, that the stream's records alone give
+-- the same table, and that the follower's tables agree with git's log. The status is 0 if all
+-- hold, 1 if not or if something fails, 2 if the repository cannot be read.
 --
--- The database is removed at the end; give DATABASE, or KEEP=1, to keep it. Started again on
--- a database it goes on where it was: after a crash, or when there are new commits.
+-- The database is removed at the end, unless DATABASE is given or KEEP=1 is set. Started again with
+-- the same database, after a crash or with new commits, it continues.
 --
--- Names: a path is bytes to git, and a key of type S has to be UTF-8. So "%" is stored as "%25",
--- and of a path that is not UTF-8 each byte from 128 on as "%XX": readable, and nothing is lost.
+-- Names: git's paths are bytes, and a key of type S must be UTF-8. So "%" is stored as "%25", and
+-- in a path that is not UTF-8 each byte from 128 on as "%XX".
 local here = arg[0]:match("^(.*)/") or "."
 package.path = here .. "/?.lua;" .. package.path
 
@@ -28,16 +28,16 @@ local proof = require "git_history.proof"
 local thousands = progress.thousands
 local KEEP = os.getenv("KEEP") == "1"
 
--- What stays, stays as long as the demonstration may be looked at.
+-- Long enough for every record to exist when the proofs are made.
 local CAPTURED = { view_type = "NEW_AND_OLD_IMAGES", retention = "3650d" }
 
 local TABLES = {
   { name = "files", partition_key = "path", stream = CAPTURED },
-  { name = "head", partition_key = "name", stream = CAPTURED }, -- one item: where the loader is
+  { name = "head", partition_key = "name", stream = CAPTURED }, -- one item: the loader's position
   { name = "churn", partition_key = "directory" },
   { name = "authors", partition_key = "path", sort_key = "author" },
   { name = "removed", partition_key = "path" },
-  { name = "followers", partition_key = "name" }, -- where the follower is
+  { name = "followers", partition_key = "name" }, -- the follower's position
 }
 
 local function create_tables(db)
@@ -46,8 +46,7 @@ local function create_tables(db)
   end
 end
 
--- One commit, or a part of a very big one: all of it is stored, or nothing. That the loader has
--- come this far is part of it.
+-- Stores one commit, or a part of a very large one, and the loader's position, in one transaction.
 ---@param step git_history.step
 local function store(db, step)
   assert(db:transact(function(tx)
@@ -73,8 +72,8 @@ local function store(db, step)
   end))
 end
 
--- Replays what is not in the database yet. Returns the tally of the whole log for the proof, and
--- how many commits were new.
+-- Replays the commits that are not in the database. Returns the tally of the whole log, for the
+-- proof, and the number of new commits.
 ---@param repo git_history.repository
 ---@return git_history.tally tally
 ---@return integer new
@@ -108,14 +107,14 @@ local function replay(db, repo)
   return tally, new
 end
 
--- Our own process id. The shell is asked beforehand, and waited for: one whose parent is killed
--- meanwhile has another parent to name.
+-- Returns the id of this process, as the parent of a shell. It is determined before the follower
+-- starts, because a process whose parent was killed gets another parent.
 local function own_process_id()
   local pipe <close> = assert(io.popen("echo $PPID"))
   return assert(pipe:read("l"), "the shell does not say whose child it is")
 end
 
--- This Lua, running the second process; what that prints can be read from the pipe.
+-- Starts the second process with the same Lua. Returns a pipe from its standard output.
 local function start_follower(database, commits)
   local first = 0
   while arg[first - 1] do first = first - 1 end
@@ -125,7 +124,7 @@ local function start_follower(database, commits)
   return assert(io.popen(table.concat(words, " "), "r"))
 end
 
--- A directory of our own, and its end.
+-- Creates a temporary directory, removed by <close>.
 local function temporary_directory()
   local pipe <close> = assert(io.popen("mktemp -d"))
   local directory = assert(pipe:read("l"), "mktemp made no directory")
@@ -167,7 +166,7 @@ local function prove(db, repo, tally)
 end
 
 local function replay_and_prove(repo, database)
-  -- What a power cut would take from us could be replayed: so no commit waits for the disk.
+  -- Changes lost in a power cut can be replayed, so commits need not wait for the disk.
   local db <close> = assert(tidetable.open(database, { durability = "none" }))
   create_tables(db)
 

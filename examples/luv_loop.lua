@@ -2,7 +2,7 @@
 --
 --   lua5.4 examples/luv_loop.lua
 --
--- A coroutine that follows a stream yields while it waits, and libuv's callbacks resume it.
+-- A coroutine that follows a stream yields while it waits; callbacks of libuv resume it.
 local luv_loop = require "tidetable.loop.luv"
 local uv = require "luv"
 
@@ -26,7 +26,7 @@ local db <close> = assert(tidetable.open(":memory:", { wait = wait }))
 local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
 local parcels = assert(db:create_table { name = "parcels", partition_key = "id", stream = true })
 
--- Somebody orders something every twentieth of a second.
+-- Stores an order every twentieth of a second.
 start(function()
   for number = 1, ORDERS do
     sleep(0.05)
@@ -34,21 +34,21 @@ start(function()
   end
 end)
 
--- What is ordered is packed,
+-- Follows the orders and stores a parcel for each.
 start(function()
   for record in orders:stream():records { follow = true, limit = ORDERS } do
     assert(parcels:put { id = "parcel of " .. record.keys.id, worth = record.new_image.total })
   end
 end)
 
--- and what is packed is sent.
+-- Follows the parcels and prints them.
 start(function()
   for record in parcels:stream():records { follow = true, limit = ORDERS } do
     print("sent", record.keys.id)
   end
 end)
 
--- One more sees all of it, in the order in which it happened.
+-- Follows all tables and counts the changes of each.
 local seen, finished = { orders = 0, parcels = 0 }, false
 start(function()
   for record in db:stream():records { follow = true, limit = 2 * ORDERS } do
@@ -57,7 +57,7 @@ start(function()
   finished = true
 end)
 
--- All the while the loop does other things too.
+-- A timer that runs while the others wait.
 local ticks = 0
 start(function()
   while not finished do
@@ -70,7 +70,7 @@ run()
 print(("seen %d orders and %d parcels"):format(seen.orders, seen.parcels))
 print(ticks > 1 and "and the timer went on ticking" or "the timer was held up")
 
--- Each order wakes the packer, each parcel the sender, and both of them the last follower.
+-- Each order wakes the second coroutine, each parcel the third, and both wake the fourth.
 --
 --   sent    parcel of order 1
 --   sent    parcel of order 2

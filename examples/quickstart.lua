@@ -1,4 +1,4 @@
--- quickstart.lua - a table, its items, and every change to them, in order.
+-- quickstart.lua - a table, its items, and every change of them, in order.
 --
 --   lua5.4 examples/quickstart.lua [DATABASE]
 local tidetable = require "tidetable"
@@ -18,7 +18,7 @@ for order in orders:query("ann", { sort = { ">=", 2 } }) do
   print(order.customer, order.placed_at, order.total)
 end
 
-assert(db:transact(function(tx) -- all or nothing, and nobody in between
+assert(db:transact(function(tx) -- all or nothing
   local mine = tx:table("orders")
   local order = mine:get { customer = "ann", placed_at = 1 }
   order.status = "paid"
@@ -32,9 +32,9 @@ for record in orders:stream():records { follow = true, timeout = 0.1 } do
     before and before.status or "-", after and after.status or "-")
 end
 
--- The first line is the query's. The others are the stream's: what happened, to which key, and an
--- attribute before and after. The last two come from one transaction. Then, for a tenth of a
--- second, the loop waited whether somebody, in this process or another, would change more.
+-- The first line is the result of the query. The others are stream records: event, key, and an
+-- attribute before and after. The last two are of one transaction. Then the loop waited a tenth
+-- of a second for further changes, by this process or another.
 --
 --   ann     2       12.5
 --   INSERT  ann     1       -       open

@@ -1,8 +1,8 @@
--- retention.lua - how long records stay, and what a reader sees that comes too late.
+-- retention.lua - how long records are kept, and what a reader gets that is too late.
 --
 --   lua5.4 examples/retention.lua
 --
--- A manual clock stands still until it is told; so a day passes here at once.
+-- A manual clock stands still until it is advanced, so a day passes immediately.
 local tidetable = require "tidetable"
 
 local HOUR = 3600
@@ -19,7 +19,7 @@ local function set_price(what, price)
   assert(prices:put { what = what, price = price })
 end
 
--- A copy of the table somewhere else, kept by what the stream says.
+-- A copy of the table outside the database, updated from the stream.
 local copy, position = {}, 0
 
 local function apply(record)
@@ -27,8 +27,8 @@ local function apply(record)
   position = record.sequence_number
 end
 
--- Takes over the whole table; the position is asked for first, so that nothing is missed: what
--- changes meanwhile is applied twice at worst, and the second time it changes nothing.
+-- Copies the whole table. The position is read first, so that no change is missed: a change made
+-- during the scan may be applied twice, which does no harm.
 local function start_over()
   copy, position = {}, db:info().sequence_number
   for item in prices:scan() do copy[item.what] = item.price end
@@ -57,24 +57,24 @@ show("first day")
 set_price("tea", 4)
 clock:advance(12 * HOUR)
 set_price("rum", 22)
-clock:advance(13 * HOUR) -- tea's change is 25 hours old, rum's 13
+clock:advance(13 * HOUR) -- tea's change is 25 hours old, rum's is 13
 show("second day")
 print(catch_up())
 show("")
 
--- Nothing that has expired can be read. Its place in the file is given back bit by bit as others
--- write; here nobody does, so we ask for it.
+-- Expired records cannot be read. Writers remove them from the file; nothing is written here, so
+-- trim does it.
 print(db:trim() .. " records cleared away")
 
--- A longer retention keeps what is in sight now; what has expired does not come back.
+-- A longer retention keeps the records that have not expired. Expired ones stay invisible.
 assert(stream:set_retention { age = "7d", count = 1000 })
 clock:advance(3 * 24 * HOUR)
 set_price("rum", 25)
 print(catch_up())
 show("fifth day")
 
--- The reader had come as far as the second change when the third, tea's, expired. It is told so,
--- and which it missed: never does it get a later record as if nothing had been before.
+-- The reader had read two changes when the third, tea's, expired. It gets TRIMMED with the range it
+-- missed, never a later record without notice.
 --
 --   up to date
 --   first day        2 records in sight; tea 3, rum 20

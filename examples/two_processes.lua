@@ -2,14 +2,13 @@
 --
 --   lua5.4 examples/two_processes.lua
 --
--- This process starts itself once more, as a thermometer that stores a measurement now and then.
--- Both open the same file. A commit there wakes the one who waits here: nobody asks again
--- and again whether there is something new.
+-- This program starts itself a second time, as a thermometer that stores measurements. Both
+-- processes open the same file. Each commit of the thermometer wakes the reader in this process.
 local tidetable = require "tidetable"
 
 local path, role = arg[1], arg[2]
 
--- The other process: its readings, and an item that says there will be no more.
+-- The other process: stores its readings, then an item that marks the end.
 if role == "thermometer" then
   local db <close> = assert(tidetable.open(path, { create = false }))
   local readings = assert(db:table "readings")
@@ -25,8 +24,8 @@ local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
--- A name that is ours: `tmpname` makes an empty file of that name, and the database's files stand
--- beside it.
+-- `tmpname` creates an empty file, which reserves the name; the database's files have that name and
+-- a suffix.
 local reserved = os.tmpname()
 path = reserved .. ".tide"
 local _cleanup <close> = setmetatable({}, { __close = function()
@@ -53,7 +52,7 @@ for record in readings:stream():records { follow = true, timeout = 10 } do
 end
 print("warmest", warmest)
 
--- The lines come one by one, a tenth of a second apart, each as soon as it is stored.
+-- The lines appear one by one, a tenth of a second apart, each as soon as it is stored.
 --
 --   INSERT  attic   20.5
 --   INSERT  attic   21

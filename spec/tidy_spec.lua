@@ -176,7 +176,18 @@ function rules.words_of_lua(file, report)
   end
 end
 
--- A test for each unit of the rooms that stand alone; a spec and a page for each module.
+-- Modules that a program can require; a folder ends with "/". Only these have pages of their own.
+local public_modules = { "tidetable", "wait", "loop/", "dynamodb/json" }
+
+local function is_public(module)
+  for _, name in ipairs(public_modules) do
+    if module == name or name:sub(-1) == "/" and module:sub(1, #name) == name then return true end
+  end
+  return false
+end
+
+-- Files that must exist for a file: a unit test for each file of the rooms that are tested alone, a
+-- spec for each module, and a page for each public module.
 local function companions(file)
   local room, unit = file.path:match("^csrc/([^/]+)/([^/]+)%.c$")
   if has({ "base", "codec", "expr", "os", "lmdb_file", "lmdb" }, room) then
@@ -185,7 +196,8 @@ local function companions(file)
   local module = file.path:match("^lua/tidetable/(.+)%.lua$")
   if module and not file.lines[1]:find("^%-%-%-@meta") then
     if module == "init" then module = "tidetable" end
-    return { "spec/tidetable/" .. module .. "_spec.lua", "doc/modules/" .. module .. ".md" }
+    local spec = "spec/tidetable/" .. module .. "_spec.lua"
+    return { spec, is_public(module) and "doc/modules/" .. module .. ".md" or nil }
   end
   return {}
 end
@@ -253,6 +265,8 @@ describe("the house", function()
     put("lua/tidetable/f.lua", "-- f.lua - words\n\tlocal x = 1 \nload('x')\ndownload(x)\n")
     put("csrc/codec/g.c", "/* g.c - far too much. */\nstatic int much(int a,\n\tint b)\n{\n" ..
       ("\ta++;\n\n"):rep(46) .. "}\n")
+    put("lua/tidetable/cli/i.lua", "-- i.lua - a part of the command\n")
+    put("lua/tidetable/loop/j.lua", "-- j.lua - an event loop\n")
     put("lua/tidetable/h.lua", "-- h.lua - the same\nlocal function few()\nend\n" ..
       "function M.much(a)\n" .. ("  a()\n"):rep(46) .. "end\n")
     put("spec/unit/test_a.c", "/* test_a.c - long */\n" .. ("x\n"):rep(800) .. ("y"):rep(101))
@@ -273,14 +287,15 @@ describe("the house", function()
       'csrc/stream/b.c:2: lmdb.h is for csrc/lmdb/internal.h alone',
       'csrc/stream/b.c:3: "b.h": stream/ may not know it',
       'csrc/tide.h:3: "lua/x.h": csrc/ may not know it',
-      'lua/tidetable/f.lua:1: has no doc/modules/f.md',
+      'lua/tidetable/cli/i.lua:1: has no spec/tidetable/cli/i_spec.lua',
       'lua/tidetable/f.lua:1: has no spec/tidetable/f_spec.lua',
       'lua/tidetable/f.lua:2: a tab in Lua',
       'lua/tidetable/f.lua:2: blanks at the end',
       'lua/tidetable/f.lua:3: load()',
-      'lua/tidetable/h.lua:1: has no doc/modules/h.md',
       'lua/tidetable/h.lua:1: has no spec/tidetable/h_spec.lua',
       'lua/tidetable/h.lua:4: M.much: 46 lines of code, not 45',
+      'lua/tidetable/loop/j.lua:1: has no doc/modules/loop/j.md',
+      'lua/tidetable/loop/j.lua:1: has no spec/tidetable/loop/j_spec.lua',
       'spec/unit/test_a.c:802: 101 columns, not 100',
       'spec/unit/test_a.c:802: 802 lines, not 800: two nouns?',
       'spec/unit/test_a.c:802: no newline at the end',

@@ -4,12 +4,11 @@
  * raised, as the same error object. Nothing is rounded unless it was said to
  * how many places; hence there is no '/'.
  */
-#include "codec/arithmetic.h"
-
 #include "lua/lua_arithmetic.h"
 
 #include <lauxlib.h>
 
+#include "codec/arithmetic.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_kind.h"
 #include "lua/lua_number.h"

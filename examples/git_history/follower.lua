@@ -1,15 +1,15 @@
--- follower.lua - the second process of git_history: follows the changes of the tables, and keeps
--- three more up to date with them.
+-- follower.lua - the second process of git_history: follows the changes of the loader's tables, and
+-- updates three other tables from them.
 --
 --   lua5.4 follower.lua DATABASE COMMITS LOADER
 --
--- It ends when it has seen the last of COMMITS, or when process LOADER is gone. It may be killed
--- at any moment and started again: what a batch of changes does and the place to go on from are
--- stored in one transaction, so that each change counts once.
+-- It ends after the last of COMMITS, or when process LOADER has ended. It may be killed at any time
+-- and started again: the effects of a batch of changes and the position after it are stored in one
+-- transaction, so each change is counted once.
 local tidetable = require "tidetable"
 
 local path, commits, loader = arg[1], math.tointeger(tonumber(arg[2])), arg[3]
-local BATCH = 500 -- records, about, that we take into one transaction of ours
+local BATCH = 500 -- approximate number of records handled in one transaction
 
 local db <close> = assert(tidetable.open(path, { create = false, durability = "none" }))
 
@@ -17,12 +17,12 @@ local function directory_of(file)
   return file:match("^(.*/)[^/]*$") or "/"
 end
 
--- Bytes of a file before or after a change: none where there is no file, and none in a submodule.
+-- Returns the size of a file before or after a change; 0 if there is no file, or for a submodule.
 local function size_of(image)
   return image and image.size or 0
 end
 
--- How much changes in each directory.
+-- Adds a change to the totals of its directory.
 local function count_churn(tx, record)
   local churn = tx:table("churn")
   local directory = directory_of(record.keys.path)
@@ -35,7 +35,7 @@ local function count_churn(tx, record)
   churn:put(sum)
 end
 
--- Who worked on each file, and how often.
+-- Counts the changes of a file by each author.
 local function count_author(tx, record, head)
   local authors = tx:table("authors")
   local key = { path = record.keys.path, author = head.author }
@@ -44,7 +44,7 @@ local function count_author(tx, record, head)
   authors:put(sum)
 end
 
--- Files that are no more, and who removed them.
+-- Records deleted files and their last author.
 local function note_removal(tx, record, head)
   local removed = tx:table("removed")
   local name = record.keys.path
@@ -58,22 +58,22 @@ local function note_removal(tx, record, head)
   end
 end
 
--- How far we are, and the stream from there on.
+-- The follower's position, and the stream from there on.
 local place, stream
 
 local function go_to(found)
-  place = found or { name = "derived", number = 0, complete = true } -- no `after`: from the oldest
+  place = found or { name = "derived", number = 0, complete = true } -- no `after`: the oldest
   stream = assert(db:stream { after = place.after })
 end
 
--- The records of the next transaction; nil if none came for so many seconds.
+-- Returns the records of the next transaction; nil if none arrived within `seconds`.
 local function next_transaction(seconds)
   local transaction, err = stream:next_transaction(seconds)
   if err then error(err, 0) end
   return transaction
 end
 
--- The next transactions: waits for one, and takes with it those that are there already.
+-- Waits for a transaction, and returns it with those that already follow it.
 local function next_batch()
   local transaction = next_transaction(1)
   while not transaction do
@@ -89,8 +89,8 @@ local function next_batch()
   return batch
 end
 
--- What a transaction of the loader means for our tables. Its last record is of `head`: who did
--- this, and when.
+-- Applies a transaction of the loader to the follower's tables. Its last record is that of `head`,
+-- with author and time.
 local function follow(tx, transaction)
   local head = transaction[#transaction].new_image
   for position = 1, #transaction - 1 do
@@ -107,7 +107,7 @@ local transactions, batches = 0, 0
 go_to(assert(db:table "followers"):get { name = "derived" })
 while place.number < commits or not place.complete do
   local batch = next_batch()
-  local overtaken_by -- a follower left over from before may have been quicker
+  local overtaken_by -- position of a follower of an earlier run that was faster
   assert(db:transact(function(tx)
     local followers = tx:table("followers")
     local found = followers:get { name = "derived" }

@@ -1,17 +1,17 @@
--- git.lua - what the example asks of git: the history step by step, and a commit's tree.
+-- git.lua - reads from git: the history step by step, and a commit's tree.
 --
--- Everything is read from git's output as it comes, so a long history costs no more memory
--- than a short one. Names are bytes to git and text to a table: see `git.text`.
+-- git's output is read as a stream, so a long history takes no more memory than a short one. git's
+-- names are bytes and those of a table text: see `git.text`.
 local git = {}
 
 ---@class git_history.change     what one commit did to one file
 ---@field path string            as text
 ---@field removed boolean
 ---@field mode string            "100644", "100755", "120000" symbolic link, "160000" submodule
----@field blob string            the content's id; of a submodule, the commit it stands at
----@field size integer?          of the content, in bytes; a submodule has none
+---@field blob string            the content's id; of a submodule, its commit
+---@field size integer?          of the content, in bytes; nil for a submodule
 
----@class git_history.step       a commit, or a part of one that changes very many files
+---@class git_history.step       a commit, or a part of one with very many changes
 ---@field number integer         of the commit, from 1
 ---@field part integer           of the step in its commit, from 1
 ---@field complete boolean       whether this is the commit's last part
@@ -23,22 +23,22 @@ local git = {}
 ---@class git_history.repository
 ---@field path string
 ---@field head string            the commit that HEAD was when the repository was opened
----@field commits integer        from the root to there, along first parents
----@field shallow boolean        whether older history was cut off
+---@field commits integer        number of commits from the root to `head`, along first parents
+---@field shallow boolean        true if older history is missing
 local repository = {}
 repository.__index = repository
 
-local PART = 5000      -- files at most in a step: transactions have a limit, commits have none
-local READ_AHEAD = 4000 -- changed files whose sizes are asked for at once
+local PART = 5000      -- maximum number of files in a step, because transactions are limited
+local READ_AHEAD = 4000 -- number of changed files whose sizes are requested together
 
--- Users set up their git as they like; these settings would change what we read.
+-- Settings of the user's git that would change the output read here.
 local SETTINGS = "-c log.showRoot=true -c log.showSignature=false -c log.diffMerges=separate"
--- And when git itself runs us, in a hook, it tells its own repository to whom it starts.
+-- If git runs this program in a hook, it sets variables that name its own repository.
 local ELSEWHERE = "env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE -u GIT_COMMON_DIR "
   .. "GIT_NO_LAZY_FETCH=1 "
 
---- Bytes as text that a key or an attribute of type S can hold, and nothing lost: "%" is written
---- "%25", and what is not UTF-8 has each of its bytes from 128 on written "%XX".
+--- Encodes bytes as UTF-8 text for a key or an attribute of type S: "%" as "%25", and if the bytes
+--- are not UTF-8, each byte from 128 on as "%XX".
 ---@param bytes string
 ---@return string
 function git.text(bytes)
@@ -46,14 +46,14 @@ function git.text(bytes)
   return (bytes:gsub(pattern, function(c) return ("%%%02X"):format(c:byte()) end))
 end
 
---- The way back.
+--- Decodes the text.
 ---@param text string
 ---@return string bytes
 function git.bytes(text)
   return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
---- A word that the shell leaves alone.
+--- Quotes a word for the shell.
 ---@param word string
 ---@return string
 function git.quote(word)
@@ -72,14 +72,14 @@ local function finish(pipe, command)
   end
 end
 
--- What a short command says, without the last newline; and whether it went well.
+-- Returns a short command's output without the last newline, and true if it succeeded.
 local function ask(path, command)
   local pipe = start(path, command .. " 2>&1")
   local said = pipe:read("a"):gsub("\n$", "")
   return said, pipe:close() == true
 end
 
--- An iterator over what stands between the NULs of a pipe.
+-- Iterates over the NUL-terminated fields of a pipe.
 local function fields(pipe)
   local block, at = "", 1
   return function()
@@ -96,8 +96,8 @@ local function fields(pipe)
   end
 end
 
---- Opens a repository, with or without work tree, by any path in it. One that has no commit yet
---- has no `head` either.
+--- Opens the repository that contains a path, with or without work tree. Without a commit it has no
+--- `head`.
 ---@param path string
 ---@return git_history.repository?
 ---@return string? problem
@@ -119,7 +119,7 @@ function git.open(path)
   return self
 end
 
--- Steps as the log has them, without sizes. A commit is three fields, each change two.
+-- Steps from the log, without sizes. A commit has three fields, each change two.
 local function read_log(self)
   local function new_step(number, part, commit, author, time)
     return {
@@ -166,8 +166,8 @@ local function read_log(self)
   end
 end
 
--- Sizes are not in the log; git tells many at once quickly. (Lines added and removed, --numstat,
--- would be in the log, but git has to compare the contents for that: at least twice as slow.)
+-- Adds the sizes, which are not in the log; git reports many at once quickly. (--numstat would give
+-- added and removed lines, but git must compare the contents: at least twice as slow.)
 local function add_sizes(self, steps)
   local name = os.tmpname()
   local _remove <close> = setmetatable({}, { __close = function() os.remove(name) end })
@@ -186,7 +186,7 @@ local function add_sizes(self, steps)
   local command = "cat-file --batch-check='%(objectsize)' <" .. git.quote(name)
   local pipe = start(self.path, command)
   for _, change in ipairs(wanted) do
-    change.size = math.tointeger(tonumber(pipe:read("l"))) -- nil: a partial clone hasn't got it
+    change.size = math.tointeger(tonumber(pipe:read("l"))) -- nil in a partial clone
   end
   finish(pipe, command)
 end
@@ -211,7 +211,7 @@ function repository:steps()
   end)
 end
 
---- All files of `head`, by their path as text.
+--- Returns all files of `head`, by their path as text.
 ---@return table<string, { mode: string, blob: string }>
 function repository:tree()
   local tree = {}

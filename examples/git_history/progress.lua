@@ -1,6 +1,6 @@
--- progress.lua - a line on the terminal that says how far we are, and how long it will take.
+-- progress.lua - a progress line on the terminal, with the expected time.
 --
--- It is written to standard error, and only when that is a terminal.
+-- It is written to standard error, if that is a terminal.
 local progress = {}
 
 ---@class git_history.progress
@@ -12,17 +12,17 @@ local progress = {}
 local bar = {}
 bar.__index = bar
 
-local WIDTH = 20  -- of the bar, in columns
+local WIDTH = 20  -- columns of the bar
 local PAUSE = 0.1 -- seconds between two lines
 
---- Seconds since some moment in the past, to the hundredth; they never go back.
+--- Monotonic time in seconds, to the hundredth.
 ---@return number
 function progress.now()
   local file <close> = io.open("/proc/uptime")
   return file and file:read("n") or os.time()
 end
 
---- 1234567 as "1,234,567".
+--- Formats 1234567 as "1,234,567".
 ---@param number number
 ---@return string
 function progress.thousands(number)
@@ -38,7 +38,7 @@ local function minutes(seconds)
   return ("%.0f:%02.0f"):format(seconds // 60, seconds % 60 // 1)
 end
 
---- A bar for `total` steps; it goes away when it is closed.
+--- Creates a bar for `total` steps; closing removes it.
 ---@param total integer
 ---@return git_history.progress
 function progress.new(total)
@@ -48,7 +48,7 @@ function progress.new(total)
   }, bar)
 end
 
---- Says that `done` steps are done, and behind it what `note` returns.
+--- Shows that `done` steps are done, followed by the result of `note`.
 ---@param done integer
 ---@param note fun(): string
 function bar:show(done, note)

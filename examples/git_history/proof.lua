@@ -1,12 +1,12 @@
--- proof.lua - was everything captured, and nothing else? Three ways to ask.
+-- proof.lua - three proofs that exactly the right changes were captured.
 --
--- Each takes what it needs from git or from the records, compares it with the tables, and returns
--- whether they agree, and a sentence.
+-- Each compares the tables with git or with the records, and returns whether they agree, and a
+-- sentence.
 local thousands = require "git_history.progress".thousands
 
 local proof = {}
 
--- What differs first between two items or two plain tables; nil if nothing does.
+-- Describes the first difference between two items or two plain tables; nil if they are equal.
 local function difference(a, b)
   for name, value in pairs(a) do
     if b[name] ~= value then
@@ -18,8 +18,8 @@ local function difference(a, b)
   end
 end
 
--- Compares a table with what it should hold: `expected` has an item for each key. Which of
--- the items' attributes are compared, `view` says.
+-- Compares a table with `expected`, which has an item for each key. `view` selects the attributes
+-- to compare.
 local function compare(items, expected, key_of, view)
   local count, missing = 0, 0
   for _ in pairs(expected) do missing = missing + 1 end
@@ -39,7 +39,7 @@ end
 
 local function by_path(item) return item.path end
 
---- The table is git's tree: path, mode and content of every file.
+--- Verifies that the table equals git's tree: path, mode and content of every file.
 ---@return boolean holds
 ---@return string sentence
 function proof.tree(db, repo)
@@ -50,8 +50,8 @@ function proof.tree(db, repo)
   return true, ("the table is git's tree: %s files"):format(thousands(count))
 end
 
---- The records alone, one after the other, make the same table, and there are as many of each
---- sort as the log says; and what they say was there before a change, was there.
+--- Verifies that replaying the records gives the same table, that their old images are right, and
+--- that there are as many of each event as in the log.
 ---@param expected git_history.tally
 ---@return boolean holds
 ---@return string sentence
@@ -76,8 +76,8 @@ function proof.records(db, expected)
     thousands(counts.INSERT), thousands(counts.MODIFY), thousands(counts.REMOVE))
 end
 
----@class git_history.tally      what the follower should find out, from the log itself
----@field files table<string, git_history.change>  those that are there
+---@class git_history.tally      the expected contents of the follower's tables, from git's log
+---@field files table<string, git_history.change>  existing files
 ---@field churn table<string, table>
 ---@field authors table<string, table>
 ---@field removed table<string, table>
@@ -121,7 +121,7 @@ function tally:add(step)
   end
 end
 
---- The follower's tables hold what the log says.
+--- Verifies that the follower's tables agree with the log.
 ---@param expected git_history.tally
 ---@return boolean holds
 ---@return string sentence

@@ -1,10 +1,10 @@
--- scheduler.lua - coroutines that take turns, and sleep while none has anything to do.
+-- scheduler.lua - runs coroutines in turn, and sleeps while none can continue.
 --
--- A coroutine yields until when it waits, and for which wakeup if it waits for one. What waits
--- for a commit is asked whether it came; when no coroutine can continue, the thread sleeps on the
--- wakeup that is due first. Each is notified of every commit. One that waits for the write lock is
--- notified of its release too; it is due within 50 ms, so it is the first.
-local system = require "system" -- luasystem, for the time
+-- A coroutine yields the time until which it waits, and the wakeup it waits for, if any. When no
+-- coroutine can continue, the thread sleeps on the wakeup that is due first. That is sufficient:
+-- every wakeup becomes readable with every commit, and one that waits for the write lock is due
+-- within 50 ms, so it is the first.
+local system = require "system" -- luasystem, for the monotonic clock
 local yielding = require "tidetable.wait".yielding
 
 local scheduler = {}
@@ -24,7 +24,8 @@ scheduler.wait = yielding(function(wakeup, seconds)
   coroutine.yield(system.monotime() + seconds, wakeup)
 end)
 
--- A wakeup that was closed raises: whoever waits for it must be told.
+-- Returns true if the coroutine can continue; also if its wakeup was closed, so that it gets
+-- CLOSED.
 local function is_ready(thread)
   if thread.due <= system.monotime() then return true end
   if not thread.wakeup then return false end
@@ -38,7 +39,7 @@ local function resume(thread)
   thread.due, thread.wakeup = due, wakeup
 end
 
--- Each that is ready goes on once; whether there was any.
+-- Resumes each coroutine that is ready once. Returns true if there was any.
 local function turn()
   local all, any = threads, false
   threads = {}
@@ -62,7 +63,7 @@ local function idle()
   if first then first.wakeup:wait(seconds) else system.sleep(seconds) end
 end
 
---- Until all have ended.
+--- Runs until all coroutines have ended.
 function scheduler.run()
   while #threads > 0 do
     if not turn() then idle() end

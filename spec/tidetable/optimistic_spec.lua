@@ -1,4 +1,4 @@
--- optimistic_spec.lua - what doc/modules/optimistic.md promises, but for conflicts.
+-- optimistic_spec.lua - what doc/modules/transaction.md promises of optimistic mode.
 local cqueues = require "cqueues"
 local helper = require "spec.tidetable.helper"
 local shared = require "spec.tidetable.optimistic"

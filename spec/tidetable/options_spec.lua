@@ -1,4 +1,4 @@
--- options_spec.lua - what doc/modules/options.md promises.
+-- options_spec.lua - options of all functions: known names, values, durations and sizes.
 local helper = require "spec.tidetable.helper"
 local options = require "tidetable.options"
 
