@@ -162,7 +162,8 @@ function rules.words_of_lua(file, report)
   end
 end
 
--- A test for each unit of the rooms that stand alone; a spec and a page for each module.
+-- A test for each unit of the rooms that stand alone; a spec for each module, and a page for each
+-- module that a program can require. The modules of the command are not among these.
 local function companions(file)
   local room, unit = file.path:match("^csrc/([^/]+)/([^/]+)%.c$")
   if has({ "base", "codec", "expr", "sys" }, room) then
@@ -171,7 +172,9 @@ local function companions(file)
   local module = file.path:match("^lua/tidetable/(.+)%.lua$")
   if module and not file.lines[1]:find("^%-%-%-@meta") then
     if module == "init" then module = "tidetable" end
-    return { "spec/tidetable/" .. module .. "_spec.lua", "doc/modules/" .. module .. ".md" }
+    local spec = "spec/tidetable/" .. module .. "_spec.lua"
+    if module:find("^cli/") then return { spec } end
+    return { spec, "doc/modules/" .. module .. ".md" }
   end
   return {}
 end
@@ -239,6 +242,7 @@ describe("the house", function()
     put("lua/tidetable/f.lua", "-- f.lua - words\n\tlocal x = 1 \nload('x')\ndownload(x)\n")
     put("csrc/codec/g.c", "/* g.c - far too much. */\nstatic int much(int a,\n\tint b)\n{\n" ..
       ("\ta++;\n\n"):rep(46) .. "}\n")
+    put("lua/tidetable/cli/i.lua", "-- i.lua - a part of the command\n")
     put("lua/tidetable/h.lua", "-- h.lua - the same\nlocal function few()\nend\n" ..
       "function M.much(a)\n" .. ("  a()\n"):rep(46) .. "end\n")
     put("spec/unit/test_a.c", "/* test_a.c - long */\n" .. ("x\n"):rep(800) .. ("y"):rep(101))
@@ -259,6 +263,7 @@ describe("the house", function()
       'csrc/stream/b.c:2: lmdb.h is for csrc/sys/lmdb_store.h alone',
       'csrc/stream/b.c:3: "b.h": stream/ may not know it',
       'csrc/tide.h:3: "lua/x.h": csrc/ may not know it',
+      'lua/tidetable/cli/i.lua:1: has no spec/tidetable/cli/i_spec.lua',
       'lua/tidetable/f.lua:1: has no doc/modules/f.md',
       'lua/tidetable/f.lua:1: has no spec/tidetable/f_spec.lua',
       'lua/tidetable/f.lua:2: a tab in Lua',
