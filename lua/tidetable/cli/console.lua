@@ -5,8 +5,8 @@
 -- can't be written is an error, but a reader that has gone is a quiet end.
 
 local core = require "tidetable.core"
-local json_text = require "tidetable.dynamodb.text"
-local text = require "tidetable.cli.text"
+local display = require "tidetable.cli.display"
+local json_text = require "tidetable.dynamodb.json_text"
 local types = require "tidetable.types"
 
 ---@class tidetable.cli.Console
@@ -57,7 +57,7 @@ end
 function console.new(colour)
   local is_terminal = core.terminal_size(OUTPUT) ~= nil
   local errors_are_shown = core.terminal_size(ERRORS) ~= nil
-  text.use_ascii(not is_unicode())
+  display.use_ascii(not is_unicode())
   return setmetatable({
     is_terminal = is_terminal,
     can_move = is_terminal and variable "TERM" ~= "dumb",
@@ -120,14 +120,14 @@ function Console:cut(line)
   if not self.is_terminal then
     return line
   end
-  return text.cut(line, (self:size()), self:ellipsis())
+  return display.cut(line, (self:size()), self:ellipsis())
 end
 
 --- The same value as JSON can have it: what is empty is an array, for no object here
 --- is, and what is not UTF-8, a path for example, is escaped.
 local function presentable(value)
   if type(value) == "string" then
-    return utf8.len(value) and value or text.safe(value)
+    return utf8.len(value) and value or display.safe(value)
   elseif type(value) ~= "table" then
     return value
   elseif next(value) == nil then
@@ -253,12 +253,12 @@ function Console:complain(name, message, hint, trace)
   if self.colours_errors then
     red, bold, off = "\27[31m", "\27[1m", "\27[0m"
   end
-  io.stderr:write(bold, name, ":", off, " ", red, text.safe(message), off, "\n")
+  io.stderr:write(bold, name, ":", off, " ", red, display.safe(message), off, "\n")
   if hint then
-    io.stderr:write("  ", text.safe(hint), "\n")
+    io.stderr:write("  ", display.safe(hint), "\n")
   end
   if trace then
-    io.stderr:write((trace:gsub("\t", "  "):gsub("[^\n]+", text.safe)), "\n")
+    io.stderr:write((trace:gsub("\t", "  "):gsub("[^\n]+", display.safe)), "\n")
   end
 end
 

@@ -5,12 +5,12 @@
 -- early does no harm; with a checkpoint the number is committed with the items.
 
 local console = require "tidetable.cli.console"
-local definition = require "tidetable.cli.definition"
+local display = require "tidetable.cli.display"
 local json = require "tidetable.dynamodb.json"
-local json_text = require "tidetable.dynamodb.text"
-local lines = require "tidetable.cli.lines"
-local open = require "tidetable.cli.open"
-local text = require "tidetable.cli.text"
+local json_text = require "tidetable.dynamodb.json_text"
+local line_reader = require "tidetable.cli.line_reader"
+local open = require "tidetable.cli.open_database"
+local table_definition = require "tidetable.cli.table_definition"
 local types = require "tidetable.types"
 
 local importer = {}
@@ -45,7 +45,7 @@ local function new_batch()
 end
 
 ---@param db tidetable.Database
----@param source tidetable.cli.Lines
+---@param source tidetable.cli.LineReader
 ---@param given tidetable.cli.ImportOptions
 ---@return tidetable.cli.Importer
 function importer.new(db, source, given)
@@ -89,7 +89,7 @@ end
 --- Puts the checkpoint: at the last of these lines of which there is a text.
 function Importer:put_checkpoint(tx, first, last)
   local batch = self.batch
-  while batch.texts[last] == lines.TOO_LONG do
+  while batch.texts[last] == line_reader.TOO_LONG do
     last = last - 1
   end
   local line = last >= first and batch.texts[last]
@@ -119,13 +119,13 @@ end
 
 function Importer:give_up(message)
   console.fail(message, self.bad > 0
-    and ("%s before it skipped"):format(text.counted(self.bad, "bad line"))
+    and ("%s before it skipped"):format(display.counted(self.bad, "bad line"))
     or self.given.max_errors == 0 and "--skip-bad skips what is wrong, and says so" or nil)
 end
 
 --- Whether a bad line may have said where the items behind it belong.
 function Importer:may_be_definition(line)
-  return self.definition and (line == lines.TOO_LONG or not line:find '^%s*{%s*"Item"')
+  return self.definition and (line == line_reader.TOO_LONG or not line:find '^%s*{%s*"Item"')
 end
 
 --- A line that is no item. It has its place among the others, for what the table refuses
@@ -281,7 +281,7 @@ end
 function Importer:begin_table(tree)
   local place = self:place(self.source.number)
   self:flush(self.source.number - 1)
-  local spec, problem = definition.spec(tree)
+  local spec, problem = table_definition.spec(tree)
   if not spec then
     console.fail(("%s: %s"):format(place, problem))
   elseif self.given.table and self.definition then
@@ -294,7 +294,7 @@ function Importer:begin_table(tree)
     self:make_table(spec)
   elseif not table then
     console.fail(("%s: %s"):format(place, err.message))
-  elseif not definition.matches(spec, open.check(self.db.path, table:describe())) then
+  elseif not table_definition.matches(spec, open.check(self.db.path, table:describe())) then
     console.fail(("%s: the table %s that is there has another key"):format(place, spec.name))
   end
   self.table = spec.name
@@ -351,7 +351,7 @@ function Importer:pass(line)
   if self.checkpoint and self.source.number == self.checkpoint.line then
     self:check_checkpoint(line)
   end
-  if self.given.form == "dynamodb" and line ~= lines.TOO_LONG and
+  if self.given.form == "dynamodb" and line ~= line_reader.TOO_LONG and
       line:find '^%s*{%s*"[TE]' then
     local tree = json_text.decode(line)
     if word_of(tree) then
@@ -364,11 +364,11 @@ end
 --- The next line.
 ---@param line string|table
 function Importer:take(line)
-  if line == "" or line ~= lines.TOO_LONG and not line:find "%S" then
+  if line == "" or line ~= line_reader.TOO_LONG and not line:find "%S" then
     return
   elseif self.source.number <= self.done then
     return self:pass(line)
-  elseif line == lines.TOO_LONG then
+  elseif line == line_reader.TOO_LONG then
     self.seen = self.seen + 1
     return self:refuse(line, nil, tostring(line))
   end

@@ -6,7 +6,7 @@
 
 local argparse = require "argparse"
 local console = require "tidetable.cli.console"
-local open = require "tidetable.cli.open"
+local open = require "tidetable.cli.open_database"
 local tidetable = require "tidetable"
 
 local main = {}
@@ -125,7 +125,7 @@ function main.parser()
   for _, group in ipairs(main.commands) do
     local added = {}
     for i = 2, #group do
-      local command = require("tidetable.cli." .. group[i])
+      local command = require("tidetable.cli.commands." .. group[i])
       added[#added + 1] = add_command(parser, command)
       commands[command.name] = command
     end

@@ -5,14 +5,14 @@
 --   plain     {"id":"a","n":5,"tags":{"$SS":["x"]}}
 --
 -- A value becomes a tree of what JSON has (strings, numbers, booleans, null, lists,
--- maps), and text.lua writes the tree; reading goes the other way. Both forms keep
+-- maps), and json_text.lua writes the tree; reading goes the other way. Both forms keep
 -- everything. Plain JSON has no sets and no binaries: they are objects with the one
 -- name $SS, $NS, $BS or $B, and a map that would look like one gets a $ more.
 
 local base64 = require "tidetable.dynamodb.base64"
 local errors = require "tidetable.dynamodb.errors"
+local json_text = require "tidetable.dynamodb.json_text"
 local misuse = require "tidetable.options".misuse
-local text = require "tidetable.dynamodb.text"
 local types = require "tidetable.types"
 
 local json = {}
@@ -241,7 +241,7 @@ local function read_number(tree, at)
     misfit(at, "a number is written as a string: \"%s\"", tostring(types.number(tree)))
   end
   expect(tree, "S", at)
-  local number, err = text.number(tree)
+  local number, err = json_text.number(tree)
   if number == nil then
     invalid(at, "%s", err.message)
   end
@@ -401,7 +401,7 @@ end
 
 -- The face ---------------------------------------------------------------------
 
---- The tree of a value, for text.encode: `{ S = "a" }`.
+--- The tree of a value, for json_text.encode: `{ S = "a" }`.
 ---@param value any
 ---@param form tidetable.json.form|nil  default "dynamodb"
 ---@return any tree, tidetable.error|nil err, tidetable.code|nil code
@@ -409,7 +409,7 @@ function json.tree(value, form)
   return convert(form_of(form, "tree").write, value)
 end
 
---- The value of a tree that text.decode made. An error has `path` and `reason`.
+--- The value of a tree that json_text.decode made. An error has `path` and `reason`.
 ---@param tree any
 ---@param form tidetable.json.form|nil
 ---@param path string|nil  what errors put before theirs
@@ -442,14 +442,14 @@ end
 --- An item as JSON, on one line.
 ---@param item table
 ---@param form tidetable.json.form|nil
----@param first table|nil  from text.order: attributes that go first
+---@param first table|nil  from json_text.order: attributes that go first
 ---@return string|nil json, tidetable.error|nil err, tidetable.code|nil code
 function json.encode_item(item, form, first)
   local tree, err, code = json.item_tree(item, form)
   if not tree then
     return nil, err, code
   end
-  return text.encode(tree, first)
+  return json_text.encode(tree, first)
 end
 
 --- The item of a JSON text.
@@ -457,7 +457,7 @@ end
 ---@param form tidetable.json.form|nil
 ---@return table|nil item, tidetable.error|nil err, tidetable.code|nil code
 function json.decode_item(s, form)
-  local tree, err, code = text.decode(s)
+  local tree, err, code = json_text.decode(s)
   if err then
     return nil, err, code
   end
@@ -540,7 +540,7 @@ function json.encode_record(record, form, source)
   table.sort(names)
   local order = { table.unpack(record_order) }
   table.move(names, 1, #names, #order + 1, order)
-  return text.encode(json.record_tree(record, form, source), text.order(order))
+  return json_text.encode(json.record_tree(record, form, source), json_text.order(order))
 end
 
 return json

@@ -2,17 +2,17 @@
 --
 -- What the command says and does is in import_spec.lua; here is what happens between lines.
 local console = require "tidetable.cli.console"
-local definition = require "tidetable.cli.definition"
+local table_definition = require "tidetable.cli.table_definition"
 local helper = require "spec.tidetable.helper"
 local importer = require "tidetable.cli.importer"
-local lines = require "tidetable.cli.lines"
-local text = require "tidetable.dynamodb.text"
+local line_reader = require "tidetable.cli.line_reader"
+local json_text = require "tidetable.dynamodb.json_text"
 
 helper.setup(before_each, after_each)
 
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 
-local TABLE = text.encode { Table = definition.tree { name = "items",
+local TABLE = json_text.encode { Table = table_definition.tree { name = "items",
   partition_key = { "id", "N" } } }
 
 local function item(id)
@@ -138,7 +138,8 @@ it("does not go on at a line that only begins alike", function()
 end)
 
 local BAD = { "{", "[]", '{"Item":{"id":{"S":"x"}}}', '{"Item":{"id":{"N":"x"}}}', '{"Item":{}}',
-  '{"Item":{"id":{"N":"1"},"id":{"N":"2"}}}', "\xff", '{"Item":{"no":{"N":"1"}}}', lines.TOO_LONG }
+  '{"Item":{"id":{"N":"1"},"id":{"N":"2"}}}', "\xff", '{"Item":{"no":{"N":"1"}}}',
+  line_reader.TOO_LONG }
 
 --- Lines, good and bad and blank; and of each whether it is good (nil: blank).
 local function random_lines()
@@ -214,7 +215,7 @@ end)
 it("sets no checkpoint at a line whose text is not kept", function()
   local run, take, db = new { max_errors = 1, checkpoint = "c", table = "items" }
   assert(db:create_table { name = "items", partition_key = { "id", "N" } })
-  take(item(1), item(2), lines.TOO_LONG)
+  take(item(1), item(2), line_reader.TOO_LONG)
   run:flush(3)
   assert.equal(2, assert(db:table(importer.CHECKPOINTS)):get { name = "c" }.line)
   assert.same({ 2, 3, 1 }, { run.stored, run.line, run.bad })

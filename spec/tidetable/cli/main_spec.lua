@@ -106,7 +106,7 @@ describe("the command", function()
 
   it("calls a mistake of its own one, with its place", function()
     local broken = shop.file("broken.lua", [[
-      package.loaded["tidetable.cli.tables"] = { name = "tables", summary = "Break.",
+      package.loaded["tidetable.cli.commands.tables"] = { name = "tables", summary = "Break.",
         setup = function() end, run = function() local x = nil; return x.y end }
       os.exit(require("tidetable.cli.main").run { "tables" }, true)
     ]])

@@ -2,7 +2,7 @@
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"
 local json = require "tidetable.dynamodb.json"
-local text = require "tidetable.dynamodb.text"
+local json_text = require "tidetable.dynamodb.json_text"
 local tidetable = require "tidetable"
 local values = require "spec.model.values"
 
@@ -46,8 +46,8 @@ describe("DynamoDB JSON", function()
       ['{"S":"Hello"}'] = "Hello",
       ['{"SS":["Giraffe","Hippo","Zebra"]}'] = set { "Giraffe", "Hippo", "Zebra" },
     } do
-      assert.equal(example, text.encode(assert(json.tree(value))))
-      assert.equal(values.freeze(value), values.freeze(json.value(text.decode(example))))
+      assert.equal(example, json_text.encode(assert(json.tree(value))))
+      assert.equal(values.freeze(value), values.freeze(json.value(json_text.decode(example))))
     end
   end)
 
@@ -137,7 +137,7 @@ end)
 
 describe("plain JSON", function()
   local function plain(value)
-    return text.encode(assert(json.item_tree({ v = value }, "plain"))):match '^{"v":(.*)}$'
+    return json_text.encode(assert(json.item_tree({ v = value }, "plain"))):match '^{"v":(.*)}$'
   end
 
   it("says what it can in its own words", function()
@@ -334,7 +334,7 @@ describe("a record", function()
       .. '"keys":{"Id":101},"old_image":{"Id":101,"Message":"New item!"},'
       .. '"new_image":{"Id":101,"Message":"This item has changed"},"created_at":1479499740.756,',
       written:match '^.-"created_at":[%d.]+,')
-    local read = text.decode(written)
+    local read = json_text.decode(written)
     for name, value in pairs(records[2]) do
       if type(value) ~= "table" then assert.equal(value, read[name], name) end
     end

@@ -1,0 +1,268 @@
+-- stats.lua - `tidetable stats`: the file, its readers, its tables and streams in numbers.
+
+local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
+local describe = require "tidetable.cli.commands.describe"
+local display = require "tidetable.cli.display"
+local open = require "tidetable.cli.open_database"
+
+local stats = {
+  name = "stats",
+  summary = "Show a database in numbers: file, readers, tables, streams.",
+  description = [[
+How full the file is, who reads it and how far the oldest snapshot is behind (what it needs can't
+be used again, so the file grows), and for each table what its stream holds. A deleted table is
+there as long as its stream can be read.
+
+With --watch the picture is drawn again and again, with the changes of each second, until
+Ctrl-C.]],
+  examples = {
+    { "tidetable stats shop.tide", "as it is now" },
+    { "tidetable stats shop.tide --watch", "as it goes, every second" },
+    { "tidetable stats shop.tide --json | jq .info.free_bytes", "one number, for a script" },
+  },
+}
+
+local INTERVAL = 1 -- seconds
+
+function stats.setup(command)
+  open.argument(command)
+  command:flag("-w --watch", "Go on, until Ctrl-C.")
+  command:option("--interval", ("Seconds between two pictures. (default: %d)"):format(INTERVAL))
+    :argname "SECONDS":convert(open.seconds)
+  command:flag("--json", "A JSON object instead; with --watch one a line.")
+end
+
+-- Gathering --------------------------------------------------------------------
+
+--- When the oldest record in sight was made; nil when there is none, or it is
+--- damaged: `check` tells of that.
+local function oldest_of(db, stream)
+  local handle <close> = db:stream { table = stream.table_name, label = stream.label }
+  local record = handle and handle:next()
+  return record and record.created_at
+end
+
+---@class tidetable.cli.Stats
+---@field info tidetable.Info
+---@field tables string[]   without a stream
+---@field streams tidetable.StreamDescription[]  with oldest_created_at
+---@field elapsed number    when it was gathered
+
+---@return tidetable.cli.Stats
+local function gather(db, path)
+  local found = {
+    info = open.check(path, db:info()), tables = open.check(path, db:list_tables()),
+    streams = open.check(path, db:list_streams()), elapsed = core.elapsed(),
+  }
+  for _, stream in ipairs(found.streams) do
+    stream.oldest_created_at = oldest_of(db, stream)
+  end
+  table.sort(found.streams, function(a, b)
+    if a.table_name ~= b.table_name then
+      return a.table_name < b.table_name
+    end
+    return a.label < b.label
+  end)
+  return found
+end
+
+-- Changes a second ---------------------------------------------------------------
+
+local HISTORY = 40
+local BLOCKS = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
+
+--- Changes a second, from one picture to the next.
+---@class tidetable.cli.Pulse
+local Pulse = {}
+Pulse.__index = Pulse
+
+local function new_pulse()
+  return setmetatable({ rates = {} }, Pulse)
+end
+
+function Pulse:add(found)
+  if self.elapsed and found.elapsed > self.elapsed then
+    local rate = (found.info.sequence_number - self.sequence_number)
+      / (found.elapsed - self.elapsed)
+    table.insert(self.rates, rate)
+    if #self.rates > HISTORY then
+      table.remove(self.rates, 1)
+    end
+  end
+  self.elapsed, self.sequence_number = found.elapsed, found.info.sequence_number
+end
+
+--- The last ones as a row of blocks, the highest of them full.
+function Pulse:blocks()
+  local most, shown = math.max(1, table.unpack(self.rates)), {}
+  for i, rate in ipairs(self.rates) do
+    shown[i] = BLOCKS[math.max(math.ceil(rate / most * #BLOCKS), 1)]
+  end
+  return table.concat(shown)
+end
+
+-- Showing ------------------------------------------------------------------------
+
+local function file_line(out, info)
+  local free = info.free_bytes // info.page_bytes
+  local shown = ("%s of %s; %s free (%s of %s pages)"):format(display.bytes(info.file_bytes),
+    display.bytes(info.max_bytes), display.bytes(info.free_bytes), display.count(free),
+    display.count(info.file_bytes // info.page_bytes))
+  if info.max_bytes == info.max_size then
+    return shown
+  end
+  return shown .. out:paint("yellow", ("; the address space has no room for max_size, %s")
+    :format(display.bytes(info.max_size)))
+end
+
+local function readers_line(out, info)
+  local shown = ("%s of %s slots"):format(display.count(info.readers),
+    display.count(info.readers_max))
+  if not info.oldest_reader_pid then
+    return shown .. "; no snapshot is held"
+  end
+  local lag = info.oldest_reader_lag
+  return ("%s; the oldest snapshot is %s, in process %d"):format(shown,
+    lag == 0 and "of the last commit" or out:paint("yellow", ("%s behind"):format(
+      display.counted(lag, "commit"))), info.oldest_reader_pid)
+end
+
+local function rate_line(out, pulse)
+  local rate = pulse.rates[#pulse.rates]
+  if not rate then
+    return "..."
+  end
+  return ("%s/s  %s"):format(display.count(rate), out.is_unicode
+    and out:paint("cyan", pulse:blocks()) or "")
+end
+
+local function fact_lines(out, found, pulse)
+  local info, rows = found.info, {}
+  local function add(name, value)
+    rows[#rows + 1] = { out:paint("dim", name), value }
+  end
+  add("file", file_line(out, info))
+  add("readers", readers_line(out, info))
+  local clock = describe.clock(info.retention_clock_lead)
+  if clock then
+    add("clock", out:paint("yellow", clock))
+  end
+  add("changes", ("last sequence number %d"):format(info.sequence_number))
+  if pulse then
+    add("rate", rate_line(out, pulse))
+  end
+  return display.grid(rows)
+end
+
+local function stream_row(out, stream, is_there)
+  local name = display.safe(stream.table_name)
+  local state = stream.view_type
+  if not is_there then
+    state = out:paint("red", "table deleted")
+  elseif stream.status ~= "ENABLED" then
+    state = out:paint("dim", "disabled")
+  end
+  local oldest = stream.oldest_created_at
+  return {
+    out:paint(is_there and "bold" or "dim", name), state, display.count(stream.count),
+    display.bytes(stream.bytes),
+    oldest and (display.ago(oldest) or "0s") or "-",
+    describe.retention(stream.retention),
+  }
+end
+
+local TITLES = { "TABLE", "STREAM", "RECORDS", "SIZE", "OLDEST", "RETENTION" }
+local AT_THE_RIGHT = { [3] = true, [4] = true, [5] = true }
+
+--- Each table with its streams; a table without one has a line too.
+local function stream_lines(out, found)
+  local rows, there, has_stream = { {} }, {}, {}
+  for i, title in ipairs(TITLES) do
+    rows[1][i] = out:paint("dim", title)
+  end
+  for _, name in ipairs(found.tables) do
+    there[name] = true
+  end
+  for _, stream in ipairs(found.streams) do
+    has_stream[stream.table_name] = true
+    rows[#rows + 1] = stream_row(out, stream, there[stream.table_name])
+  end
+  for _, name in ipairs(found.tables) do
+    if not has_stream[name] then
+      rows[#rows + 1] = { out:paint("bold", name), out:paint("dim", "none") }
+    end
+  end
+  if #rows == 1 then
+    return { out:paint("dim", "no tables") }
+  end
+  return display.grid(rows, AT_THE_RIGHT)
+end
+
+---@return string[]
+local function lines_of(out, path, found, pulse)
+  local lines = { out:paint("bold", display.safe(path))
+    .. (pulse and out:paint("dim", "  " .. display.time(os.time())) or ""), "" }
+  local facts = fact_lines(out, found, pulse)
+  table.move(facts, 1, #facts, #lines + 1, lines)
+  lines[#lines + 1] = ""
+  local streams = stream_lines(out, found)
+  return table.move(streams, 1, #streams, #lines + 1, lines)
+end
+
+local function tree_of(found)
+  return { info = found.info, tables = found.tables, streams = found.streams }
+end
+
+local ORDER = {
+  "info", "tables", "streams", "path", "database_id", "incarnation", "sequence_number",
+  "table_name", "label", "status", "view_type", "retention", "count", "bytes",
+}
+
+--- Draws over what was drawn before, in one piece, so that nothing flickers; what
+--- is below the window's edge is left out.
+local function draw(out, lines, is_first)
+  local _, rows = out:size()
+  local parts = { is_first and "\27[2J" or "", "\27[H" }
+  for i = 1, math.min(#lines, rows - 1) do
+    parts[#parts + 1] = out:cut(lines[i]) .. "\27[K\n"
+  end
+  parts[#parts + 1] = "\27[J"
+  out:write(table.concat(parts))
+end
+
+local function watch(db, args, out)
+  local pulse, is_first = new_pulse(), true
+  while true do
+    local found = gather(db, args.database)
+    pulse:add(found)
+    if args.json then
+      out:json(tree_of(found), ORDER)
+    elseif out.can_move then
+      draw(out, lines_of(out, args.database, found, pulse), is_first)
+    else
+      out:lines(lines_of(out, args.database, found, pulse))
+      out:line ""
+    end
+    is_first = false
+    out.flush()
+    out.pause(args.interval or INTERVAL)
+    open.check(args.database, core.check_name(db.core))
+  end
+end
+
+function stats.run(args, out)
+  if args.interval and not args.watch then
+    console.misused "--interval is for --watch"
+  end
+  local db <close> = open.database(args)
+  if args.watch then
+    watch(db, args, out)
+  elseif args.json then
+    out:json(tree_of(gather(db, args.database)), ORDER)
+  else
+    out:lines(lines_of(out, args.database, gather(db, args.database)))
+  end
+end
+
+return stats

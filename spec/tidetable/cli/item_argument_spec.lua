@@ -1,0 +1,98 @@
+-- item_argument_spec.lua - what doc/modules/cli/item_argument.md promises.
+local console = require "tidetable.cli.console"
+local tidetable = require "tidetable"
+local item_argument = require "tidetable.cli.item_argument"
+
+local orders = { name = "orders", partition_key = { "customer", "S" },
+  sort_key = { "placed_at", "N" } }
+local files = { name = "files", partition_key = { "hash", "B" } }
+
+local function misused(message, hint, f, ...)
+  local ok, err = pcall(f, ...)
+  assert.is_false(ok)
+  assert.is_true(console.is_failure(err), tostring(err))
+  assert.is_true(err.is_usage)
+  assert.equal(message, err.message)
+  assert.equal(hint, err.hint)
+end
+
+describe("the words of an item", function()
+  local function item(given, form)
+    return item_argument.attributes(given, orders, form or "plain")
+  end
+
+  it("are text, but for key attributes, which have their type", function()
+    assert.same({ customer = "5", placed_at = 12, status = "12", note = "a=b" },
+      item { "customer=5", "placed_at=12", "status=12", "note=a=b" })
+    assert.equal(1.5, item { "placed_at=1.5" }.placed_at)
+    assert.equal(tidetable.number "12345678901234567890",
+      item { "placed_at=12345678901234567890" }.placed_at)
+    assert.equal("", item { "note=" }.note)
+    assert.equal("a\nb", item { "note=a\nb" }.note)
+    assert.equal(tidetable.binary "\0\1",
+      item_argument.attributes({ "hash=AAE=" }, files, "plain").hash)
+  end)
+
+  it("are JSON behind :=", function()
+    assert.same({ total = 12.5, ok = true, none = tidetable.null, list = { 1, { a = "b" } } },
+      item { "total:=12.5", "ok:=true", "none:=null", 'list:=[1,{"a":"b"}]' })
+    assert.equal(tidetable.set { "a" }, item { 'tags:={"$SS":["a"]}' }.tags)
+    assert.equal(tidetable.set { "a" }, item({ 'tags:={"SS":["a"]}' }, "dynamodb").tags)
+    assert.equal("a:=b", item { "note=a:=b" }.note)
+  end)
+
+  it("may be one word of JSON", function()
+    assert.same({ customer = "ann", placed_at = 1 }, item { ' {"customer":"ann","placed_at":1}' })
+    assert.same({ customer = "ann" }, item({ '{"customer":{"S":"ann"}}' }, "dynamodb"))
+  end)
+
+  it("are refused when they are none", function()
+    local form = "an attribute is NAME=TEXT or NAME:=JSON; a whole item is one word of JSON"
+    local json = "NAME:=VALUE takes JSON; NAME=VALUE takes text as it is"
+    misused("'ann' is not NAME=VALUE", form, item, { "ann" })
+    misused("'=ann' is not NAME=VALUE", form, item, { "=ann" })
+    misused("':=1' is not NAME=VALUE", form, item, { ":=1" })
+    misused("'{}' is not NAME=VALUE", form, item, { "a=b", "{}" })
+    misused("a is given twice", nil, item, { "a=b", "a:=1" })
+    misused("total: line 1, column 1: a value expected, got \"twelve\"", json, item,
+      { "total:=twelve" })
+    misused("tags: an array expected, got a string", json, item, { 'tags:={"$SS":"a"}' })
+    misused("placed_at: The parameter cannot be converted to a numeric value: x", nil, item,
+      { "placed_at=x" })
+    misused("line 1, column 3: a name in double quotes expected, got \"customer\"", nil, item,
+      { "{ customer=1 }" })
+    misused("customer: a number is written as a string: \"1\"", nil, item_argument.attributes,
+      { '{"customer":{"N":1}}' }, orders, "dynamodb")
+    misused("hash: a binary is written in base64", nil, item_argument.attributes, { "hash=x" },
+      files,
+      "plain")
+  end)
+end)
+
+describe("the words of a key", function()
+  it("are all its attributes, and nothing else", function()
+    local function key(...) return item_argument.key({ ... }, orders, "plain") end
+    assert.same({ customer = "ann", placed_at = 1 }, key("customer=ann", "placed_at=1"))
+    assert.same({ customer = "ann", placed_at = 1 }, key '{"customer":"ann","placed_at":1}')
+    misused("the key lacks placed_at", "a whole key is customer=... placed_at=...", key,
+      "customer=ann")
+    misused("plced_at is no key attribute of orders", "did you mean placed_at?", key,
+      "customer=ann", "plced_at=1")
+    misused("x is no key attribute of orders", "its key is customer=... placed_at=...", key,
+      "customer=ann", "placed_at=1", "x=1")
+  end)
+
+  it("of a query are the partition key, and the sort key if one likes", function()
+    local function partition(...) return item_argument.partition({ ... }, orders, "plain") end
+    assert.same({ "ann" }, { partition "customer=ann" })
+    assert.same({ "ann", 5 }, { partition("customer=ann", "placed_at=5") })
+    misused("the partition key customer is missing", nil, partition, "placed_at=5")
+    assert.same({ tidetable.binary "\0" },
+      { item_argument.partition({ "hash=AA==" }, files, "plain") })
+  end)
+
+  it("are shown so that the shell takes them again", function()
+    assert.equal([['{"customer":"o'\''hara","placed_at":1}']],
+      item_argument.quoted({ customer = "o'hara", placed_at = 1 }, "plain"))
+  end)
+end)
