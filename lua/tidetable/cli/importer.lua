@@ -8,6 +8,7 @@ local console = require "tidetable.cli.console"
 local display = require "tidetable.cli.display"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.json_text"
+local library_error = require "tidetable.cli.library_error"
 local line_reader = require "tidetable.cli.line_reader"
 local open = require "tidetable.cli.open_database"
 local table_definition = require "tidetable.cli.table_definition"
@@ -68,9 +69,9 @@ function Importer:find_checkpoint()
     end
   end
   if not table then
-    open.fail(db.path, err)
+    library_error.fail(db.path, err)
   end
-  local found = open.check(db.path, table:get { name = name })
+  local found = library_error.check(db.path, table:get { name = name })
   if found then
     self.checkpoint, self.done = found, found.line
   end
@@ -208,7 +209,7 @@ function Importer:store(first, last)
     if halves_help[refused.code] and last > first then
       return self:store(first, first + (last - first) // 2)
     end
-    open.fail(self.db.path, refused)
+    library_error.fail(self.db.path, refused)
   end
   local put_count = through - first + 1
   for _, message in ipairs(refused) do
@@ -274,7 +275,7 @@ function Importer:make_table(spec)
     console.fail(("%s: no table %s"):format(self.db.path, spec.name),
       "--create makes it, as it was exported")
   end
-  open.check(self.db.path, self.db:create_table(spec))
+  library_error.check(self.db.path, self.db:create_table(spec))
 end
 
 --- A table's definition: its items follow.
@@ -294,7 +295,8 @@ function Importer:begin_table(tree)
     self:make_table(spec)
   elseif not table then
     console.fail(("%s: %s"):format(place, err.message))
-  elseif not table_definition.matches(spec, open.check(self.db.path, table:describe())) then
+  elseif not table_definition.matches(spec,
+      library_error.check(self.db.path, table:describe())) then
     console.fail(("%s: the table %s that is there has another key"):format(place, spec.name))
   end
   self.table = spec.name
@@ -399,7 +401,7 @@ function Importer:finish()
   end
   if self.given.checkpoint then
     local checkpoints = open.table(self.db, importer.CHECKPOINTS)
-    open.check(self.db.path, checkpoints:delete { name = self.given.checkpoint })
+    library_error.check(self.db.path, checkpoints:delete { name = self.given.checkpoint })
   end
 end
 

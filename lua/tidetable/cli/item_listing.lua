@@ -1,8 +1,8 @@
 -- item_listing.lua - what `query` and `scan` share: their options, and the items one by one.
 
+local arguments = require "tidetable.cli.arguments"
 local item_argument = require "tidetable.cli.item_argument"
 local item_writer = require "tidetable.cli.item_writer"
-local open = require "tidetable.cli.open_database"
 
 local item_listing = {}
 
@@ -10,11 +10,11 @@ local item_listing = {}
 ---@param command table  argparse's
 function item_listing.options(command)
   command:option("--limit", "Show so many items, and how to go on."):argname "N"
-    :convert(open.integer_from(1))
+    :convert(arguments.integer_from(1))
   command:flag("--reverse", "From the last to the first.")
   command:option("--start", "Go on behind this key: one word of JSON, as --limit shows it.")
     :argname "KEY"
-  open.format_option(command)
+  arguments.format(command)
 end
 
 --- What `query` and `scan` of a table take.

@@ -6,7 +6,7 @@
 
 local argparse = require "argparse"
 local console = require "tidetable.cli.console"
-local open = require "tidetable.cli.open_database"
+local library_error = require "tidetable.cli.library_error"
 local tidetable = require "tidetable"
 
 local main = {}
@@ -195,7 +195,7 @@ local function keep_trace(subject)
     elseif is_interrupt(err) then
       return { is_interrupt = true }
     elseif type(err) == "table" and err.code and err.message then
-      local _, failure = pcall(open.fail, subject(), err)
+      local _, failure = pcall(library_error.fail, subject(), err)
       return failure
     end
     return { bug = tostring(err), trace = debug.traceback(nil, 2) }

@@ -1,8 +1,10 @@
 -- backup.lua - `tidetable backup`: a copy of a database, while others use it.
 
+local arguments = require "tidetable.cli.arguments"
+local copy_progress = require "tidetable.cli.copy_progress"
 local display = require "tidetable.cli.display"
+local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
-local progress_bar = require "tidetable.cli.progress_bar"
 
 local backup = {
   name = "backup",
@@ -19,44 +21,13 @@ the copy.]],
 }
 
 function backup.setup(command)
-  open.argument(command)
+  arguments.database(command)
   command:argument("target", "The copy's file.")
   command:flag("--compact", "Leave out free pages, and what was deleted in them.")
   command:flag("-f --overwrite", "Replace the database that has the copy's name.")
   command:flag("--json", "What was copied, as a JSON object.")
-  open.busy_option(command)
+  arguments.busy_timeout(command)
 end
-
---- The progress of a copy: a line on the terminal for each phase.
----@class tidetable.cli.BackupProgress
-local Phases = {}
-Phases.__index = Phases
-
----@param out tidetable.cli.Console
----@return tidetable.cli.BackupProgress  `local phases <close> = ...`
-function backup.phases(out)
-  return setmetatable({ out = out }, Phases)
-end
-
---- What db:backup and tidetable.compact call.
-function Phases:show(phase, done, total)
-  if phase ~= self.phase then
-    self:close()
-    self.phase = phase
-    self.bar = progress_bar.new(self.out, phase, total > 0 and total or nil)
-  end
-  self.bar.total = total > 0 and total or nil
-  self.bar:show(done)
-end
-
---- Takes the line away.
-function Phases:close()
-  if self.bar then
-    self.bar:close()
-  end
-end
-
-Phases.__close = Phases.close
 
 --- Names of the facts, in the order that JSON shows them.
 backup.order = {
@@ -66,13 +37,13 @@ backup.order = {
 
 local function fail(args, err)
   if err.code == "IN_USE" then
-    open.fail(args.target, err, "--overwrite replaces it, if it is a database")
+    library_error.fail(args.target, err, "--overwrite replaces it, if it is a database")
   elseif err.code == "BUSY" and err.message:find("has it open", 1, true) then
-    open.fail(args.target, err, "it can be replaced when nobody has it open")
+    library_error.fail(args.target, err, "it can be replaced when nobody has it open")
   elseif err.code == "BUSY" or err.code == "CORRUPT" then
-    open.fail(args.database, err)
+    library_error.fail(args.database, err)
   end
-  open.fail(args.target, err)
+  library_error.fail(args.target, err)
 end
 
 function backup.run(args, out)
@@ -80,7 +51,7 @@ function backup.run(args, out)
   local db <close> = open.database(args, {
     read_only = true, busy_timeout = args.busy_timeout,
   })
-  local phases <close> = backup.phases(out)
+  local phases <close> = copy_progress.new(out)
   local facts, err = db:backup(args.target, {
     compact = args.compact, overwrite = args.overwrite,
     progress = function(...) phases:show(...) end,

@@ -3,8 +3,10 @@
 -- The walk is a child process's: what a damaged file could do to it is one
 -- finding more. The database need not be one that can be opened.
 
+local arguments = require "tidetable.cli.arguments"
 local core = require "tidetable.core"
 local display = require "tidetable.cli.display"
+local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
 local tidetable = require "tidetable"
 
@@ -26,10 +28,10 @@ processes that died are cleared.]],
 local PATIENCE = 60   -- seconds
 
 function check.setup(command)
-  open.argument(command)
+  arguments.database(command)
   command:flag("--json", "The report as a JSON object.")
   command:option("--patience", "Seconds without progress until the check is given up.",
-    PATIENCE):argname "SECONDS":convert(open.seconds)
+    PATIENCE):argname "SECONDS":convert(arguments.seconds)
 end
 
 local function show(out, path, report)
@@ -80,7 +82,7 @@ function check.run(args, out)
   local report, err = tidetable.check(args.database,
     { apart = true, patience = args.patience })
   if not report and err.code ~= "CORRUPT" then
-    open.fail(args.database, err)
+    library_error.fail(args.database, err)
   end
   report = report or unreadable(err)
   if report.ok then

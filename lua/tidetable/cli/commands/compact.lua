@@ -1,7 +1,10 @@
 -- compact.lua - `tidetable compact`: the file as small as what it holds.
 
+local arguments = require "tidetable.cli.arguments"
 local backup = require "tidetable.cli.commands.backup"
+local copy_progress = require "tidetable.cli.copy_progress"
 local display = require "tidetable.cli.display"
+local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
 local tidetable = require "tidetable"
 
@@ -17,19 +20,19 @@ the database open meanwhile. For one that is in use there is 'tidetable backup -
 }
 
 function compact.setup(command)
-  open.argument(command)
+  arguments.database(command)
   command:flag("--json", "What came of it, as a JSON object.")
 end
 
 function compact.run(args, out)
   open.path(args.database)
-  local phases <close> = backup.phases(out)
+  local phases <close> = copy_progress.new(out)
   local facts, err = tidetable.compact(args.database, {
     max_size = args.max_size, progress = function(...) phases:show(...) end,
   })
   phases:close()
   if not facts then
-    open.fail(args.database, err, err.code == "BUSY" and
+    library_error.fail(args.database, err, err.code == "BUSY" and
       "nobody may have it open; tidetable backup --compact copies one that is in use" or nil)
   elseif args.json then
     out:json(facts, backup.order)

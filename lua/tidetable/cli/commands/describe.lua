@@ -1,6 +1,8 @@
 -- describe.lua - `tidetable describe`: all that is known of a table and its streams.
 
+local arguments = require "tidetable.cli.arguments"
 local display = require "tidetable.cli.display"
+local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
 local tables = require "tidetable.cli.commands.tables"
 
@@ -18,7 +20,7 @@ of it can be read.]],
 }
 
 function describe.setup(command)
-  open.argument(command)
+  arguments.database(command)
   command:argument("table", "The table.")
   command:flag("--json", "A JSON object instead of words.")
 end
@@ -123,7 +125,7 @@ end
 
 function describe.run(args, out)
   local db <close> = open.database(args)
-  local streams = open.check(args.database, db:list_streams { table = args.table })
+  local streams = library_error.check(args.database, db:list_streams { table = args.table })
   table.sort(streams, newest_first)
   local description = description_of(db, args, streams)
   if args.json then

@@ -6,11 +6,13 @@
 --
 -- All tables are read from one snapshot, however long that takes.
 
+local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
 local item_writer = require "tidetable.cli.item_writer"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.json_text"
+local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
 local progress_bar = require "tidetable.cli.progress_bar"
 local table_definition = require "tidetable.cli.table_definition"
@@ -38,13 +40,13 @@ by what others write.]],
 local ATTEMPTS = 100 -- to find a moment in which no table is made, changed or deleted
 
 function export.setup(command)
-  open.argument(command)
+  arguments.database(command)
   command:argument("table", "The tables to export; default: all."):args "*"
   command:option("--format", "dynamodb, or json: plain JSON, the items of one table and nothing "
     .. "else.", "dynamodb"):argname "FORMAT":choices { "dynamodb", "json" }
   command:flag("--items-only", "Without definitions and end.")
   command:option("--time-limit", "Seconds that the snapshot may be held.", 3600)
-    :argname "SECONDS":convert(open.seconds)
+    :argname "SECONDS":convert(arguments.seconds)
 end
 
 --- The tables to export, and what they are.
@@ -61,7 +63,7 @@ local function describe(db, names)
 end
 
 local function snapshot_of(db, seconds)
-  local snapshot, _, catalog = open.check(db.path, core.snapshot(db.core, seconds))
+  local snapshot, _, catalog = library_error.check(db.path, core.snapshot(db.core, seconds))
   return snapshot, catalog
 end
 
@@ -83,8 +85,8 @@ local function take_snapshot(db, args)
 end
 
 local function export_items(snapshot, each, args, out, count)
-  local query = open.check(args.database, core.query(each.table.core, nil, "all", nil, nil, false,
-    nil, nil, snapshot))
+  local query = library_error.check(args.database, core.query(each.table.core, nil, "all", nil,
+    nil, false, nil, nil, snapshot))
   local form = item_writer.form(args.format)
   local first = json_text.order(item_writer.key_names(each.description))
   local before, after = '{"Item":', "}\n"

@@ -1,5 +1,6 @@
 -- import.lua - `tidetable import`: stores the items of JSON lines.
 
+local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local display = require "tidetable.cli.display"
 local importer = require "tidetable.cli.importer"
@@ -32,7 +33,7 @@ kill; the name is forgotten when all is stored.]],
 }
 
 function import.setup(command)
-  open.argument(command)
+  arguments.database(command)
   command:argument("file", "Lines of JSON; default, and '-': standard input."):args "?"
   command:option("--table", "The table, if the lines do not say it, or another than they say.")
     :argname "NAME"
@@ -42,12 +43,12 @@ function import.setup(command)
     :argname "FORMAT":choices { "dynamodb", "json" }
   command:flag("--skip-bad", "Skip lines that are no items, and say so.")
   command:option("--max-errors", "Skip so many of them, and no more."):argname "N"
-    :convert(open.integer_from(1))
+    :convert(arguments.integer_from(1))
   command:option("--from-line", "Begin at this line.", 1):argname "N"
-    :convert(open.integer_from(1))
+    :convert(arguments.integer_from(1))
   command:option("--checkpoint", "Remember under this name how far it came, and go on there.")
     :argname "NAME"
-  open.busy_option(command)
+  arguments.busy_timeout(command)
 end
 
 local function check(args)

@@ -1,10 +1,12 @@
 -- put.lua - `tidetable put`: stores an item, or those on standard input.
 
+local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local item_argument = require "tidetable.cli.item_argument"
 local item_writer = require "tidetable.cli.item_writer"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.json_text"
+local library_error = require "tidetable.cli.library_error"
 local line_reader = require "tidetable.cli.line_reader"
 local open = require "tidetable.cli.open_database"
 
@@ -31,12 +33,12 @@ none. For many items there is 'import'.]],
 local INPUT_MAX = 32 * 1024 * 1024
 
 function put.setup(command)
-  open.argument(command)
+  arguments.database(command)
   command:argument("table", "The table's name.")
   command:argument("item", "NAME=TEXT or NAME:=JSON for each attribute, JSON, or '-'."):args "+"
-  open.format_option(command)
+  arguments.format(command)
   command:flag("--old", "Show the item that was replaced.")
-  open.busy_option(command)
+  arguments.busy_timeout(command)
 end
 
 --- How many lines end in a part of a text.
@@ -99,7 +101,7 @@ local function put_all(db, name, found, numbers)
   if err.code == "VALIDATION" then
     console.fail(("standard input: line %d: %s"):format(line, err.message))
   end
-  open.fail(db.path, err, err.code == "TOO_BIG" and
+  library_error.fail(db.path, err, err.code == "TOO_BIG" and
     "import stores many items, in as many transactions as it takes" or nil)
 end
 
@@ -114,7 +116,7 @@ function put.run(args, out)
     return put_all(db, args.table, read_input(form))
   end
   local item = item_argument.attributes(args.item, description, form)
-  local _, old = open.check(args.database,
+  local _, old = library_error.check(args.database,
     table:put(item, { return_values = args.old and "ALL_OLD" or "NONE" }))
   if old then
     item_writer.new(out, args.format, description):only(old)

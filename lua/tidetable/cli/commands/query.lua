@@ -1,5 +1,6 @@
 -- query.lua - `tidetable query`: the items of one partition, by sort key.
 
+local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local item_argument = require "tidetable.cli.item_argument"
 local item_listing = require "tidetable.cli.item_listing"
@@ -30,7 +31,7 @@ local comparisons = {
 }
 
 function query.setup(command)
-  open.argument(command)
+  arguments.database(command)
   command:argument("table", "The table's name.")
   command:argument("key", "NAME=VALUE of the partition key, or JSON."):args "1-2"
   for _, comparison in ipairs(comparisons) do

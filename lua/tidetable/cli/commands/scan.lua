@@ -1,5 +1,6 @@
 -- scan.lua - `tidetable scan`: the items of a table.
 
+local arguments = require "tidetable.cli.arguments"
 local item_listing = require "tidetable.cli.item_listing"
 local open = require "tidetable.cli.open_database"
 
@@ -19,7 +20,7 @@ an 'export' is one consistent moment, a scan is one page by page.]],
 }
 
 function scan.setup(command)
-  open.argument(command)
+  arguments.database(command)
   command:argument("table", "The table's name.")
   item_listing.options(command)
 end

@@ -1,9 +1,11 @@
 -- stats.lua - `tidetable stats`: the file, its readers, its tables and streams in numbers.
 
+local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
 local describe = require "tidetable.cli.commands.describe"
 local display = require "tidetable.cli.display"
+local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
 
 local stats = {
@@ -26,10 +28,10 @@ Ctrl-C.]],
 local INTERVAL = 1 -- seconds
 
 function stats.setup(command)
-  open.argument(command)
+  arguments.database(command)
   command:flag("-w --watch", "Go on, until Ctrl-C.")
   command:option("--interval", ("Seconds between two pictures. (default: %d)"):format(INTERVAL))
-    :argname "SECONDS":convert(open.seconds)
+    :argname "SECONDS":convert(arguments.seconds)
   command:flag("--json", "A JSON object instead; with --watch one a line.")
 end
 
@@ -52,8 +54,9 @@ end
 ---@return tidetable.cli.Stats
 local function gather(db, path)
   local found = {
-    info = open.check(path, db:info()), tables = open.check(path, db:list_tables()),
-    streams = open.check(path, db:list_streams()), elapsed = core.elapsed(),
+    info = library_error.check(path, db:info()),
+    tables = library_error.check(path, db:list_tables()),
+    streams = library_error.check(path, db:list_streams()), elapsed = core.elapsed(),
   }
   for _, stream in ipairs(found.streams) do
     stream.oldest_created_at = oldest_of(db, stream)
@@ -247,7 +250,7 @@ local function watch(db, args, out)
     is_first = false
     out.flush()
     out.pause(args.interval or INTERVAL)
-    open.check(args.database, core.check_name(db.core))
+    library_error.check(args.database, core.check_name(db.core))
   end
 end
 

@@ -1,5 +1,6 @@
 -- tables.lua - `tidetable tables`: the names of the tables, and what each is.
 
+local arguments = require "tidetable.cli.arguments"
 local display = require "tidetable.cli.display"
 local open = require "tidetable.cli.open_database"
 
@@ -18,7 +19,7 @@ it.]],
 }
 
 function tables.setup(command)
-  open.argument(command)
+  arguments.database(command)
   command:flag("--json", "A JSON object for each table, one a line.")
 end
 

@@ -1,8 +1,10 @@
 -- tail.lua - `tidetable tail`: the changes of a table, or of all, as they come.
 
+local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local display = require "tidetable.cli.display"
 local json = require "tidetable.dynamodb.json"
+local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
 local record_view = require "tidetable.cli.record_view"
 local time_argument = require "tidetable.cli.time_argument"
@@ -42,29 +44,29 @@ Usage: tidetable tail [-n N | --from POSITION | --after NUMBER | --at NUMBER |
 
 function tail.setup(command)
   command:usage((USAGE:gsub("\n$", "")))
-  open.argument(command)
+  arguments.database(command)
   command:argument("table", "The table; without it, all tables in one total order."):args "?"
   command:mutex(
     command:option("-n", ("Begin with the last N records. (default: %d)"):format(DEFAULT_LAST))
-      :target "last":argname "N":convert(open.integer_from(0)),
+      :target "last":argname "N":convert(arguments.integer_from(0)),
     command:option("--from", "TRIM_HORIZON: the oldest record there is. LATEST: only what comes.")
       :argname "POSITION":choices { "TRIM_HORIZON", "LATEST" },
     command:option("--after", "Behind this sequence number."):argname "NUMBER"
-      :convert(open.integer_from(0)),
+      :convert(arguments.integer_from(0)),
     command:option("--at", "At this sequence number."):argname "NUMBER"
-      :convert(open.integer_from(0)),
+      :convert(arguments.integer_from(0)),
     command:option("--time", "At a time: 10m (ago), 11:30, '2026-01-31 11:30', seconds since 1970.")
       :argname "TIME":convert(time_argument.parse))
   command:mutex(
     command:flag("-f --follow", "Go on with what comes."),
     command:flag("--no-follow", "End when all is shown, also with --from LATEST."))
   command:option("--limit", "End after this many records, or transactions with -t.")
-    :argname "N":convert(open.integer_from(1))
+    :argname "N":convert(arguments.integer_from(1))
   command:flag("-t --transactions", "Group the records by transaction.")
   command:flag("-x --expanded", "Show all of each record, an attribute a line, as text.")
   command:option("--label", "An older stream of the table, also when the table is gone.")
     :argname "LABEL"
-  open.format_option(command)
+  arguments.format(command)
 end
 
 -- The last few -----------------------------------------------------------------
@@ -137,16 +139,17 @@ end
 --- The stream, without a position yet.
 local function open_stream(db, args)
   if args.label then
-    return open.check(args.database, db:stream { table = args.table, label = args.label })
+    return library_error.check(args.database, db:stream { table = args.table, label = args.label })
   elseif args.table then
     local stream, err, code = open.table(db, args.table):stream()
     if code == "NOT_FOUND" then
-      open.fail(args.database, { message = ("the table %s has no stream"):format(args.table) },
+      library_error.fail(args.database,
+        { message = ("the table %s has no stream"):format(args.table) },
         "its changes are not captured: table:enable_stream { ... } begins one")
     end
-    return open.check(args.database, stream, err, code)
+    return library_error.check(args.database, stream, err, code)
   end
-  return open.check(args.database, db:stream())
+  return library_error.check(args.database, db:stream())
 end
 
 local function position_of(stream, args, head)
@@ -181,11 +184,11 @@ local function fail(args, err)
     console.fail(("%s: the records %d to %d of %s are trimmed, and lost to this reader"):format(
       args.database, err.first, err.last, what), "to go on behind them: " .. again(args, err))
   elseif err.code == "AHEAD" then
-    open.fail(args.database, err, "--from LATEST begins at the last change there is")
+    library_error.fail(args.database, err, "--from LATEST begins at the last change there is")
   elseif err.code == "STREAM_ENDED" then
-    open.fail(args.database, err, hint_of_end(args, err))
+    library_error.fail(args.database, err, hint_of_end(args, err))
   end
-  open.fail(args.database, err)
+  library_error.fail(args.database, err)
 end
 
 --- The same stream with its own place at the position.
@@ -228,7 +231,7 @@ end
 
 --- What shows an array of records, or with -t of transactions.
 local function shower(db, args, out)
-  local format = args.expanded and "text" or open.format(args, out)
+  local format = args.expanded and "text" or arguments.format_of(args, out)
   if format == "text" then
     local view = record_view.new(out, db, { table_name = args.table, is_expanded = args.expanded })
     return function(batch)
@@ -299,7 +302,7 @@ function tail.run(args, out)
   check_arguments(args)
   args.follow = args.follow or args.from == "LATEST" and not args.no_follow
   local db <close> = open.database(args)
-  local head = open.check(args.database, db:info()).sequence_number
+  local head = library_error.check(args.database, db:info()).sequence_number
   local position, skip, is_given = position_of(open_stream(db, args), args, head)
   if args.transactions and not is_given then
     position, skip = whole(db, args, position, skip)

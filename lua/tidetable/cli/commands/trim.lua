@@ -1,6 +1,8 @@
 -- trim.lua - `tidetable trim`: removes what has expired.
 
+local arguments = require "tidetable.cli.arguments"
 local display = require "tidetable.cli.display"
+local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
 
 local trim = {
@@ -16,13 +18,13 @@ expired is out of sight in any case; this frees its room in the file.]],
 }
 
 function trim.setup(command)
-  open.argument(command)
-  open.busy_option(command)
+  arguments.database(command)
+  arguments.busy_timeout(command)
 end
 
 function trim.run(args, out)
   local db <close> = open.database(args, { busy_timeout = args.busy_timeout })
-  local records = open.check(args.database, db:trim())
+  local records = library_error.check(args.database, db:trim())
   if out.is_terminal then
     out:line(("%s removed"):format(display.counted(records, "record")))
   else
