@@ -187,15 +187,13 @@ end
 --- The same in a transaction; nil, err when that fails.
 function Importer:transact(first, last)
   local through, refused
-  local ok, result, err = pcall(self.db.transact, self.db, function(tx)
+  local ok, err = library_error.transact(self.db, function(tx)
     through, refused = self:put_all(tx, first, last)
   end, { time_limit = TIME_LIMIT })
-  if ok and result then
+  if ok then
     return through, refused
-  elseif not ok and type(result) ~= "table" then
-    error(result, 0) -- a mistake of ours, or Ctrl-C
   end
-  return nil, ok and err or result
+  return nil, err
 end
 
 --- FULL is said of what a transaction might need at most; a smaller may still go.

@@ -85,4 +85,19 @@ function library_error.check(subject, ...)
   return ...
 end
 
+--- Calls db:transact, which raises the errors of its operations, and returns these too.
+---@param db tidetable.Database
+---@param fn fun(tx: tidetable.Transaction): any
+---@param given table|nil  options of db:transact
+---@return any result, table|nil err  nil, err: an error of the library
+function library_error.transact(db, fn, given)
+  local ok, result, err = pcall(db.transact, db, fn, given)
+  if ok then
+    return result, err
+  elseif type(result) ~= "table" then
+    error(result, 0) -- a bug, or Ctrl-C
+  end
+  return nil, result
+end
+
 return library_error

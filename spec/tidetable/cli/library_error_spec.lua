@@ -31,6 +31,24 @@ describe("a failure of the library", function()
   end)
 end)
 
+describe("a transaction", function()
+  it("returns its result and the library's errors, and raises all others", function()
+    local db = helper.memory()
+    local orders = assert(db:create_table { name = "orders", partition_key = "id" })
+    assert.equal(7, (library_error.transact(db, function() return 7 end)))
+    local result, err = library_error.transact(db, function(tx)
+      tx:table("orders"):put { id = "a" }
+      tx:table("orders"):put { no = "key" }
+    end)
+    assert.is_nil(result)
+    assert.equal("VALIDATION", err.code)
+    assert.is_nil(orders:get { id = "a" })
+    assert.error_matches(function()
+      library_error.transact(db, function() error "a bug" end)
+    end, "a bug")
+  end)
+end)
+
 describe("what is not permitted", function()
   local function hint(message)
     return failure(library_error.fail, "x", { code = "PERMISSION", message = message }).hint

@@ -85,20 +85,16 @@ end
 --- Puts them in one transaction, which raises what goes wrong.
 local function put_all(db, name, found, numbers)
   local line
-  local ok, result, err = pcall(db.transact, db, function(tx)
+  local ok, err = library_error.transact(db, function(tx)
     local table = tx:table(name)
     for i, item in ipairs(found) do
       line = numbers[i]
       table:put(item)
     end
   end)
-  if ok and result then
+  if ok then
     return
-  elseif not ok and type(result) ~= "table" then
-    error(result, 0)
-  end
-  err = ok and err or result
-  if err.code == "VALIDATION" then
+  elseif err.code == "VALIDATION" then
     console.fail(("standard input: line %d: %s"):format(line, err.message))
   end
   library_error.fail(db.path, err, err.code == "TOO_BIG" and
