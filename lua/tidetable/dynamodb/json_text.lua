@@ -1,9 +1,9 @@
--- json_text.lua - JSON text and Lua values (RFC 8259), strictly, with every digit.
+-- json_text.lua - strict JSON parser and writer (RFC 8259) that keeps every digit of a number.
 --
--- Our own, because the libraries lose what a database must keep: they make every
--- number a double, let the last of two equal names win, and read what is no JSON
--- (dkjson: comments, "1.2.3"). Values are those of tidetable: numbers are exact, an
--- array is a list, `null` is tidetable.null.
+-- The JSON libraries for Lua lose data that a database must keep: numbers become
+-- doubles, of two equal names the last one wins, and invalid text is accepted (dkjson:
+-- comments, "1.2.3"). The values are tidetable's: numbers are exact, an array is a
+-- list, `null` is tidetable.null. The parser is recursive descent.
 
 local errors = require "tidetable.dynamodb.errors"
 local misuse = require "tidetable.options".misuse
@@ -13,19 +13,19 @@ local byte, find, sub = string.byte, string.find, string.sub
 
 local json_text = {}
 
---- 32 levels of an item, each in a wrapper that names its type, and a request
---- around them.
+--- Maximum number of nested levels: the 32 levels of an item, each with an object that names the
+--- type, and a request around the item.
 local DEPTH_MAX = 100
 
--- Reading --------------------------------------------------------------------
+-- Parser ---------------------------------------------------------------------
 
-local Fault = {} -- marks what `fail` raises
+local Fault = {} -- metatable of the errors that `fail` raises
 
 local function fail(at, reason, ...)
   error(setmetatable({ at = at, reason = reason:format(...) }, Fault), 0)
 end
 
---- The next byte that is no blank, or one behind the end.
+--- Returns the position of the next byte that is not whitespace; #s + 1 if there is none.
 local function skip(s, at)
   local b = byte(s, at)
   if b and b > 32 then
@@ -34,7 +34,7 @@ local function skip(s, at)
   return find(s, "[^ \t\r\n]", at) or #s + 1
 end
 
---- What stands there, for a message.
+--- Describes the text at a position, for a message.
 local function shown(s, at)
   local letter = s:match("^" .. utf8.charpattern, at)
   if letter == "" or letter == nil then
@@ -50,11 +50,12 @@ local escapes = {
   ['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t",
 }
 
---- The character of the \u at `at`, or of the pair of them, and what is behind.
+--- Reads the escape \uXXXX at `at`, or a surrogate pair. Returns the character and the position
+--- after it.
 local function read_unicode(s, at)
   local high = s:match("^%x%x%x%x", at + 2)
   if not high then
-    fail(at, "\\u without four hexadecimal digits")
+    fail(at, "invalid escape: expected four hexadecimal digits after \\u")
   end
   local code, after = tonumber(high, 16), at + 6
   if code < 0xd800 or code > 0xdfff then
@@ -63,12 +64,12 @@ local function read_unicode(s, at)
   local low = s:match("^\\u(%x%x%x%x)", after)
   low = low and tonumber(low, 16)
   if code > 0xdbff or not low or low < 0xdc00 or low > 0xdfff then
-    fail(at, "\\u%s is half a character", high)
+    fail(at, "\\u%s: unpaired surrogate", high)
   end
   return utf8.char(0x10000 + (code - 0xd800 << 10) + (low - 0xdc00)), after + 6
 end
 
---- A string that goes on at `at`, where its first backslash or its end is.
+--- Reads the rest of a string from `at`, the position of its first backslash.
 local function read_escaped(s, first, at)
   local pieces = { sub(s, first, at - 1) }
   while byte(s, at) == 92 do
@@ -78,7 +79,7 @@ local function read_escaped(s, first, at)
     elseif byte(s, at + 1) == 117 then
       pieces[#pieces + 1], at = read_unicode(s, at)
     else
-      fail(at, "no such escape: \\ and %s", shown(s, at + 1))
+      fail(at, "invalid escape: \\ and %s", shown(s, at + 1))
     end
     local stop = find(s, '["\\\0-\31]', at)
     if not stop then
@@ -89,7 +90,7 @@ local function read_escaped(s, first, at)
   return table.concat(pieces), at
 end
 
---- The string whose quote is at `at`, and what is behind it.
+--- Reads the string that starts at `at`. Returns it and the position after it.
 local function read_string(s, at)
   local stop, value = find(s, '["\\\0-\31]', at + 1), nil
   if stop and byte(s, stop) == 34 then
@@ -98,14 +99,15 @@ local function read_string(s, at)
     value, stop = read_escaped(s, at + 1, stop)
   end
   if not value then
-    fail(at, "this string has no end")
+    fail(at, "unterminated string")
   elseif byte(s, stop) ~= 34 then
     fail(stop, "%s in a string must be escaped", shown(s, stop))
   end
   return value, stop + 1
 end
 
---- The Lua value of a decimal text, as the core gives it back; or nil, err, code.
+--- Converts a decimal text to the value that the core returns for this number: an integer, or a
+--- float if that is exact, else a tidetable.number. Returns nil, err, code for any other text.
 ---@param digits string
 ---@return number|tidetable.number|nil, tidetable.error|nil, string|nil
 function json_text.number(digits)
@@ -123,20 +125,20 @@ end
 local function read_number(s, at)
   local _, stop = find(s, "^-?%d+", at)
   if not stop or find(s, "^-?0%d", at) then
-    fail(at, "this is no number in JSON")
+    fail(at, "invalid number")
   end
   local next_byte = byte(s, stop + 1)
   if next_byte == 46 then
     _, stop = find(s, "^%.%d+", stop + 1)
     if not stop then
-      fail(at, "a number with a point and no digit behind it")
+      fail(at, "invalid number: expected a digit after the point")
     end
     next_byte = byte(s, stop + 1)
   end
   if next_byte == 101 or next_byte == 69 then
     _, stop = find(s, "^[eE][+-]?%d+", stop + 1)
     if not stop then
-      fail(at, "a number with an e and no digit behind it")
+      fail(at, "invalid number: expected a digit after the e")
     end
   end
   local value, err = json_text.number(sub(s, at, stop))
@@ -152,38 +154,37 @@ local words = { [116] = { "true", true }, [102] = { "false", false },
 local function read_word(s, at)
   local word = words[byte(s, at)]
   if not word or not find(s, "^" .. word[1] .. "%f[^%w_]", at) then
-    fail(at, "a value expected, got %s", shown(s, at))
+    fail(at, "expected a value, got %s", shown(s, at))
   end
   return word[2], at + #word[1]
 end
 
 local read_value
 
---- Puts the value at `at` behind the others; what is behind it.
+--- Appends the value at `at` to a list. Returns the position after it.
 local function read_element(s, at, list, depth)
   list[#list + 1], at = read_value(s, at, depth)
   return skip(s, at)
 end
 
---- The name and the value at `at`, put into the object; what is behind.
+--- Reads the name and the value at `at` into an object. Returns the position after them.
 local function read_entry(s, at, object, depth)
   if byte(s, at) ~= 34 then
-    fail(at, "a name in double quotes expected, got %s", shown(s, at))
+    fail(at, "expected a name in double quotes, got %s", shown(s, at))
   end
   local name, after = read_string(s, at)
   if object[name] ~= nil then
-    fail(at, "the name %q stands twice", name)
+    fail(at, "duplicate name %q", name)
   end
   after = skip(s, after)
   if byte(s, after) ~= 58 then
-    fail(after, "':' expected, got %s", shown(s, after))
+    fail(after, "expected ':', got %s", shown(s, after))
   end
   object[name], after = read_value(s, skip(s, after + 1), depth)
   return skip(s, after)
 end
 
---- Reads what stands between the bracket at `at` and `close`, one after the other; what
---- is behind.
+--- Reads the members between the bracket at `at` and `close`. Returns the position after `close`.
 local function read_members(s, at, read_member, into, close, depth)
   at = skip(s, at + 1)
   if byte(s, at) == close then
@@ -195,7 +196,7 @@ local function read_members(s, at, read_member, into, close, depth)
     if b == close then
       return at + 1
     elseif b ~= 44 then
-      fail(at, "',' or '%s' expected, got %s", string.char(close), shown(s, at))
+      fail(at, "expected ',' or '%s', got %s", string.char(close), shown(s, at))
     end
     at = skip(s, at + 1)
   end
@@ -219,12 +220,12 @@ end
 
 function read_value(s, at, depth)
   if depth == DEPTH_MAX then
-    fail(at, "more than %d levels", DEPTH_MAX)
+    fail(at, "more than %d nested levels", DEPTH_MAX)
   end
   return (readers[byte(s, at)] or read_word)(s, at, depth + 1)
 end
 
---- Line and column, in characters, of a byte of a text that is UTF-8 before it.
+--- Returns the line and the column, in characters, of a byte. The text before it must be UTF-8.
 local function place(s, at)
   local line, first = 1, 1
   for newline in s:gmatch("()\n") do
@@ -248,7 +249,7 @@ local function read_all(s, at)
   if not at then
     local whole, bad = utf8.len(s)
     if not whole then
-      fail(bad, "this is not UTF-8")
+      fail(bad, "invalid UTF-8")
     end
   end
   local value
@@ -256,14 +257,14 @@ local function read_all(s, at)
   return value, skip(s, at)
 end
 
---- The value that begins at byte `at`, and where the next may begin: one behind
---- the end when there is none.
+--- Parses the value at byte `at` of a text of several values. Returns it and the position of the
+--- next value, #s + 1 if there is none.
 ---@param s string
----@param at integer|nil  nil: the first, before which the whole text is seen to be UTF-8
+---@param at integer|nil  nil: the first value; then the whole text is checked to be UTF-8
 ---@return any value, integer|table next_or_err, tidetable.code|nil code
 function json_text.decode_at(s, at)
   if type(s) ~= "string" then
-    misuse("decode: a string expected, got " .. type(s))
+    misuse("decode: expected a string, got " .. type(s))
   end
   local ok, value, next_at = pcall(read_all, s, at)
   if ok then
@@ -274,7 +275,8 @@ function json_text.decode_at(s, at)
   return nil, failure(s, value), "VALIDATION"
 end
 
---- The one value of a text. An error has `line`, `column` (in characters) and `reason`.
+--- Parses a text that is one value. The value may be false, so test err. The error has the fields
+--- `line`, `column` (in characters) and `reason`.
 ---@param s string
 ---@return any value, tidetable.error|nil err, tidetable.code|nil code
 function json_text.decode(s)
@@ -282,16 +284,17 @@ function json_text.decode(s)
   if value == nil then
     return nil, next_at, code
   elseif next_at <= #s then
-    local fault = { at = next_at, reason = "the end expected, got " .. shown(s, next_at) }
+    local fault = { at = next_at, reason = "expected the end, got " .. shown(s, next_at) }
     return nil, failure(s, fault), "VALIDATION"
   end
   return value
 end
 
--- Writing --------------------------------------------------------------------
+-- Writer ---------------------------------------------------------------------
 
---- Control characters: also those above ASCII and DEL, for a terminal obeys them; and
---- those that can't be seen or turn the direction of what follows.
+--- Escapes. In addition to the characters that JSON requires: DEL and the control characters
+--- outside ASCII, which terminals interpret, and characters that are invisible or change the
+--- writing direction.
 local escaped = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n",
   ["\r"] = "\\r", ["\t"] = "\\t", ["\127"] = "\\u007f" }
 for code = 0, 31 do
@@ -304,14 +307,15 @@ for _, range in ipairs { { 0x80, 0x9f }, { 0x61c, 0x61c }, { 0x200b, 0x200f },
   end
 end
 
---- Whether a terminal would obey a character, or show something else than what is there.
+--- Returns true for control characters and for characters that are invisible or change the writing
+--- direction.
 ---@param char string
 ---@return boolean
 function json_text.is_treacherous(char)
   return escaped[char] ~= nil and char ~= '"' and char ~= "\\"
 end
 
---- A string of JSON, with its quotes.
+--- Returns a string as JSON, with its quotes.
 ---@param s string  UTF-8
 ---@return string
 function json_text.quote(s)
@@ -321,7 +325,7 @@ function json_text.quote(s)
   return '"' .. s .. '"'
 end
 
---- Names in order: those of `first` as they stand there, then the others sorted.
+--- Returns the names of an object: those in `first` in that order, then the others, sorted.
 local function ordered(object, first)
   local names, head = {}, 0
   for _, name in ipairs(first) do
@@ -355,7 +359,7 @@ end
 
 local function write_map(out, map, first)
   local only = next(map)
-  if only ~= nil and next(map, only) == nil then -- a wrapper, mostly
+  if only ~= nil and next(map, only) == nil then -- usually an object that names a type
     out[#out + 1] = "{" .. json_text.quote(only) .. ":"
     write(out, map[only], first)
     out[#out + 1] = "}"
@@ -383,12 +387,12 @@ local writers = {
 function write(out, value, first)
   local writer = writers[types.type(value)]
   if not writer then
-    misuse(("a %s has no place in JSON"):format(types.type(value) or type(value)))
+    misuse(("encode: a %s cannot be encoded as JSON"):format(types.type(value) or type(value)))
   end
   writer(out, value, first)
 end
 
---- What `encode` takes as `first`: these names, also by name.
+--- Returns the argument `first` of `encode`: names in an order.
 ---@param names string[]
 ---@return table
 function json_text.order(names)
@@ -401,10 +405,10 @@ end
 
 local by_name = json_text.order {}
 
---- A value as JSON, on one line; names in order. Raises on what has no place in
---- JSON: sets, binaries, and what no item can hold.
+--- Returns a value as JSON on one line, with sorted names. Raises for a value that JSON cannot
+--- represent: a set, a binary, or a value that no item can have.
 ---@param value any
----@param first table|nil  from json_text.order: names that go first, in every object
+---@param first table|nil  from json_text.order: names that come first in every object
 ---@return string
 function json_text.encode(value, first)
   local out = {}

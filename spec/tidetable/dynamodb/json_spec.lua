@@ -76,22 +76,22 @@ describe("DynamoDB JSON", function()
     invalid("a", one, item '{"a":{}}')
     invalid("a", two, item '{"a":{"S":"x","N":"1"}}')
     invalid("a[2].b", two, item '{"a":{"L":[{"S":"x"},{"M":{"b":{"S":"x","SS":["x"]}}}]}}')
-    misfit("a", 'there is no type "s"', item '{"a":{"s":"x"}}')
-    misfit("a", 'there is no type "SN"', item '{"a":{"SN":"x"}}')
-    misfit("a", 'an object that names the type expected, as {"S":"..."}, got a number',
+    misfit("a", 'unknown type "s"', item '{"a":{"s":"x"}}')
+    misfit("a", 'unknown type "SN"', item '{"a":{"SN":"x"}}')
+    misfit("a", 'expected an object that names the type, such as {"S":"..."}, got a number',
       item '{"a":5}')
-    misfit("a[1]", 'an object that names the type expected, as {"S":"..."}, got an array',
+    misfit("a[1]", 'expected an object that names the type, such as {"S":"..."}, got an array',
       item '{"a":{"L":[[]]}}')
-    misfit("a", 'a number is written as a string: "5"', item '{"a":{"N":5}}')
-    misfit("a[1]", 'a number is written as a string: "1.5"', item '{"a":{"NS":[1.5]}}')
-    misfit("a", "a string expected, got null", item '{"a":{"S":null}}')
-    misfit("a", "true or false expected, got a string", item '{"a":{"BOOL":"true"}}')
-    misfit("a", "true or false expected, got null", item '{"a":{"NULL":null}}')
+    misfit("a", 'expected a number in a string: "5"', item '{"a":{"N":5}}')
+    misfit("a[1]", 'expected a number in a string: "1.5"', item '{"a":{"NS":[1.5]}}')
+    misfit("a", "expected a string, got null", item '{"a":{"S":null}}')
+    misfit("a", "expected true or false, got a string", item '{"a":{"BOOL":"true"}}')
+    misfit("a", "expected true or false, got null", item '{"a":{"NULL":null}}')
     invalid("a", null_true, item '{"a":{"NULL":false}}')
-    misfit("a", "an array expected, got an object", item '{"a":{"L":{}}}')
-    misfit("a", "an object expected, got an array", item '{"a":{"M":[]}}')
-    misfit("a", "an array expected, got a string", item '{"a":{"SS":"x"}}')
-    misfit("", "an object expected, got an array", item "[]")
+    misfit("a", "expected an array, got an object", item '{"a":{"L":{}}}')
+    misfit("a", "expected an object, got an array", item '{"a":{"M":[]}}')
+    misfit("a", "expected an array, got a string", item '{"a":{"SS":"x"}}')
+    misfit("", "expected an object, got an array", item "[]")
     invalid("a", "The parameter cannot be converted to a numeric value: x", item '{"a":{"N":"x"}}')
     invalid("a", "The parameter cannot be converted to a numeric value", item '{"a":{"N":""}}')
     invalid("a", "The parameter cannot be converted to a numeric value: 0x10",
@@ -103,9 +103,9 @@ describe("DynamoDB JSON", function()
     invalid("a", "Attempting to store more than 38 significant digits in a Number",
       item('{"a":{"N":"' .. ("1"):rep(39) .. '"}}'))
     for _, bad in ipairs { "Zg", "Zh==", "Z g==", "Zm9-" } do
-      misfit("a", "this is not base64, padded", item('{"a":{"B":"' .. bad .. '"}}'))
+      misfit("a", "invalid base64 (padding is required)", item('{"a":{"B":"' .. bad .. '"}}'))
     end
-    misfit("a[1]", "this is not base64, padded", item '{"a":{"BS":["x"]}}')
+    misfit("a[1]", "invalid base64 (padding is required)", item '{"a":{"BS":["x"]}}')
     invalid("a", "One or more parameter values were invalid: An string set  may not be empty",
       item '{"a":{"SS":[]}}')
     invalid("a", "One or more parameter values were invalid: An number set  may not be empty",
@@ -131,7 +131,7 @@ describe("DynamoDB JSON", function()
     local item, err, code = json.decode_item '{"a":{"S":"x"},"a":{"S":"y"}}'
     assert.is_nil(item)
     assert.equal("VALIDATION", code)
-    assert.equal('line 1, column 16: the name "a" stands twice', err.message)
+    assert.equal('line 1, column 16: duplicate name "a"', err.message)
   end)
 end)
 
@@ -181,14 +181,14 @@ describe("plain JSON", function()
 
   it("names the path of what is wrong", function()
     local function item(s) return json.decode_item(s, "plain") end
-    misfit("a.b", "this is not base64, padded", item '{"a":{"b":{"$B":"x"}}}')
-    misfit("a", "a string expected, got a number", item '{"a":{"$B":5}}')
-    misfit("a[2]", "a number expected, got a string", item '{"a":{"$NS":[1,"2"]}}')
-    misfit("a", "an array expected, got a string", item '{"a":{"$SS":"x"}}')
+    misfit("a.b", "invalid base64 (padding is required)", item '{"a":{"b":{"$B":"x"}}}')
+    misfit("a", "expected a string, got a number", item '{"a":{"$B":5}}')
+    misfit("a[2]", "expected a number, got a string", item '{"a":{"$NS":[1,"2"]}}')
+    misfit("a", "expected an array, got a string", item '{"a":{"$SS":"x"}}')
     invalid("a", "Input collection contains duplicates", item '{"a":{"$NS":[1,1.0]}}')
     invalid("a", "One or more parameter values were invalid: Binary sets should not be empty",
       item '{"a":{"$BS":[]}}')
-    misfit("", "an object expected, got a string", item '"a"')
+    misfit("", "expected an object, got a string", item '"a"')
   end)
 end)
 
@@ -244,19 +244,19 @@ for _, form in ipairs { "dynamodb", "plain" } do
       invalid("a.b", "a function can't be stored", item(print))
       invalid("a.b", "a table with a metatable of its own can't be stored",
         item(setmetatable({}, {})))
-      invalid("a.b", "a string must be UTF-8; bytes are a binary", item "\xff")
+      invalid("a.b", "invalid UTF-8 in a string; use tidetable.binary for bytes", item "\xff")
       invalid("a.b", "NaN and infinity are not numbers here", item(0 / 0))
-      invalid("a.b", "a list with a hole", item(list { 1, nil, 3 }))
-      invalid("a.b", "a list has no place for x", item(list { 1, x = 2 }))
-      invalid("a.b", "a map's names are strings of UTF-8", item(map { "a" }))
-      invalid("a.b", "a map's names are strings of UTF-8", item { ["\xff"] = 1 })
+      invalid("a.b", "list: missing element", item(list { 1, nil, 3 }))
+      invalid("a.b", "list: invalid index x", item(list { 1, x = 2 }))
+      invalid("a.b", "map: a name must be a UTF-8 string", item(map { "a" }))
+      invalid("a.b", "map: a name must be a UTF-8 string", item { ["\xff"] = 1 })
       local within = {}
       within.a = within
-      invalid("", "more than 32 levels of lists and maps", json.encode_item(within, form))
-      helper.blames("an item (a table) expected", function()
+      invalid("", "more than 64 levels of lists and maps", json.encode_item(within, form))
+      helper.blames("expected an item (a table)", function()
         assert(json.item_tree(5, form))
       end)
-      helper.blames("an item (a table) expected", function()
+      helper.blames("expected an item (a table)", function()
         assert(json.encode_item(5, form))
       end)
     end)
@@ -265,7 +265,7 @@ end
 
 it("knows no other form", function()
   for _, name in ipairs { "tree", "value", "item", "item_tree" } do
-    helper.blames('a form is "dynamodb" or "plain", got xml', function()
+    helper.blames('form must be "dynamodb" or "plain", got xml', function()
       assert(json[name]({}, "xml"))
     end)
   end
