@@ -1,77 +1,89 @@
--- arguments.lua - arguments and options that several commands take.
+-- arguments.lua - arguments and options that several commands declare, and conversions of values.
 
 local options = require "tidetable.options"
 
 local arguments = {}
 
---- The argument DATABASE, and the option --max-size.
----@param command table  argparse's
-function arguments.database(command)
-  command:argument("database", "The database's file.")
-  command:option("--max-size", "Where the file stops growing, and how much address space it "
-    .. "takes; default: 64 GiB, or what there is room for.")
-    :argname "SIZE":convert(arguments.size)
+-- Conversions: argparse's `convert` calls them with the text of a value. They return the value, or
+-- nil and a message.
+
+--- Returns a size for tidetable.open: a number of bytes, or a text with KiB, MiB or GiB.
+---@param text string
+---@return string|integer|nil, string|nil
+function arguments.size(text)
+  if options.bytes(text) then
+    return text
+  end
+  local bytes = math.tointeger(tonumber(text))
+  if bytes and bytes > 0 then
+    return bytes
+  end
+  return nil, ("'%s': invalid size, expected for example 512 MiB"):format(text)
 end
 
---- The option --busy-timeout, for commands that write.
----@param command table  argparse's
-function arguments.busy_timeout(command)
-  command:option("--busy-timeout", "Seconds to wait for another process that writes.", 5)
-    :argname "SECONDS":convert(arguments.seconds)
+--- Returns a number of seconds, 0 or more.
+---@param text string
+---@return number|nil, string|nil
+function arguments.seconds(text)
+  local seconds = tonumber(text)
+  if options.seconds(seconds) then
+    return nil, ("'%s': invalid number of seconds"):format(text)
+  end
+  return seconds
 end
 
---- The option --format, for commands that show items or records.
----@param command table  argparse's
-function arguments.format(command)
-  command:option("--format", "How it is shown: text (on a terminal), json (in a pipe), or "
-    .. "dynamodb, which is DynamoDB's JSON.")
-    :argname "FORMAT":choices { "text", "json", "dynamodb" }:show_default(false)
+--- Returns a conversion to an integer of at least `least`.
+---@param least integer
+---@return fun(text: string): integer|nil, string|nil
+function arguments.integer_from(least)
+  return function(text)
+    local number = text:find "^%d+$" and math.tointeger(tonumber(text))
+    if not number or number < least then
+      return nil, ("'%s': expected an integer of at least %d"):format(text, least)
+    end
+    return number
+  end
 end
 
---- Which of them it is.
+-- Declarations (command_line.lua) --------------------------------------------
+
+---@type tidetable.cli.Argument
+arguments.DATABASE = { "database", "Database file." }
+
+---@type tidetable.cli.Argument
+arguments.TABLE = { "table", "Name of the table." }
+
+---@type tidetable.cli.Argument
+arguments.KEY = { "key", "NAME=VALUE for each key attribute, or the key as JSON.", args = "+" }
+
+---@type tidetable.cli.Option
+arguments.MAX_SIZE = {
+  "--max-size", "Maximum size of the file, and address space to reserve: bytes, or a number with "
+    .. "KiB, MiB or GiB. Default: 64 GiB, or less if the address space is limited.",
+  value = "SIZE", convert = arguments.size,
+}
+
+--- For commands that write.
+---@type tidetable.cli.Option
+arguments.BUSY_TIMEOUT = {
+  "--busy-timeout", "Seconds to wait while another process writes.",
+  value = "SECONDS", convert = arguments.seconds, default = 5,
+}
+
+--- For commands that show items or records.
+---@type tidetable.cli.Option
+arguments.FORMAT = {
+  "--format", "Output format: 'text' (default on a terminal), 'json' (default otherwise) or "
+    .. "'dynamodb' (DynamoDB's JSON).",
+  value = "FORMAT", choices = { "text", "json", "dynamodb" },
+}
+
+--- Returns the format that --format or the kind of output selects.
 ---@param args table
 ---@param out tidetable.cli.Console
 ---@return "text"|"json"|"dynamodb"
 function arguments.format_of(args, out)
   return args.format or out.is_terminal and "text" or "json"
-end
-
---- For argparse's convert: bytes, also in KiB, MiB or GiB.
----@param words string
----@return string|integer|nil, string|nil
-function arguments.size(words)
-  if options.bytes(words) then
-    return words
-  end
-  local bytes = math.tointeger(tonumber(words))
-  if bytes and bytes > 0 then
-    return bytes
-  end
-  return nil, ("'%s' is no size: 512 MiB, for example"):format(words)
-end
-
---- For argparse's convert: seconds, a number from 0.
----@param words string
----@return number|nil, string|nil
-function arguments.seconds(words)
-  local seconds = tonumber(words)
-  if options.seconds(seconds) then
-    return nil, ("'%s' is no number of seconds"):format(words)
-  end
-  return seconds
-end
-
---- For argparse's convert: an integer from `least` on.
----@param least integer
----@return fun(words: string): integer|nil, string|nil
-function arguments.integer_from(least)
-  return function(words)
-    local number = words:find "^%d+$" and math.tointeger(tonumber(words))
-    if not number or number < least then
-      return nil, ("'%s' is no integer from %d on"):format(words, least)
-    end
-    return number
-  end
 end
 
 return arguments

@@ -1,21 +1,24 @@
--- copy_progress.lua - how far a copy is: a line on the terminal for each phase.
+-- copy_progress.lua - progress of a backup or a compaction: one progress bar for each phase.
 
 local progress_bar = require "tidetable.cli.progress_bar"
 
 local copy_progress = {}
 
---- The progress of a copy: a line on the terminal for each phase.
 ---@class tidetable.cli.CopyProgress
+---@field bar tidetable.cli.ProgressBar|nil  of the current phase
 local CopyProgress = {}
 CopyProgress.__index = CopyProgress
 
 ---@param out tidetable.cli.Console
----@return tidetable.cli.CopyProgress  `local phases <close> = ...`
+---@return tidetable.cli.CopyProgress  `local progress <close> = ...`
 function copy_progress.new(out)
   return setmetatable({ out = out }, CopyProgress)
 end
 
---- What db:backup and tidetable.compact call.
+--- Shows the progress of a phase: the `progress` callback of db:backup and tidetable.compact.
+---@param phase string
+---@param done integer
+---@param total integer  0 if unknown
 function CopyProgress:show(phase, done, total)
   if phase ~= self.phase then
     self:close()
@@ -26,7 +29,7 @@ function CopyProgress:show(phase, done, total)
   self.bar:show(done)
 end
 
---- Takes the line away.
+--- Removes the bar from the terminal.
 function CopyProgress:close()
   if self.bar then
     self.bar:close()

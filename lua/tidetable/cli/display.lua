@@ -1,8 +1,8 @@
--- display.lua - words, numbers and values as people read them.
+-- display.lua - formats names, numbers and values for a terminal.
 --
--- What comes out of a database may hold anything: a text that is shown has no
--- control character in it, whatever it was, so nothing in an item can move the
--- cursor, turn the reading direction or pass for another line.
+-- A database can contain any bytes. Control characters and characters that are
+-- invisible or change the writing direction are escaped, so that an item cannot
+-- move the cursor or imitate other output.
 
 local core = require "tidetable.core"
 local json_text = require "tidetable.dynamodb.json_text"
@@ -25,54 +25,55 @@ end
 
 local ascii_only = false
 
--- How many characters' looks are remembered: more than a text in any language has.
-local REMEMBERED = 20000
+-- Maximum number of cached characters: more than a text in any language uses.
+local CACHE_MAX = 20000
 
---- What each character above ASCII is shown as; found once, for texts are long.
-local looks, remembered = {}, 0
+--- Cache of the displayed form of each character outside ASCII.
+local forms, cached = {}, 0
 
-local function forget_looks()
-  for char in next, looks do
-    looks[char] = nil
+local function clear_forms()
+  for char in next, forms do
+    forms[char] = nil
   end
-  remembered = 0
+  cached = 0
 end
 
-setmetatable(looks, { __index = function(_, char)
-  if remembered == REMEMBERED then
-    forget_looks()
+setmetatable(forms, { __index = function(_, char)
+  if cached == CACHE_MAX then
+    clear_forms()
   end
-  looks[char] = (ascii_only or not is_shown(char))
+  forms[char] = (ascii_only or not is_shown(char))
     and ("\\u{%X}"):format(utf8.codepoint(char)) or char
-  remembered = remembered + 1
-  return looks[char]
+  cached = cached + 1
+  return forms[char]
 end })
 
---- Whether all that is not ASCII is to be escaped too: where the locale is not of
---- UTF-8, a terminal may take some of its bytes for controls.
+--- Selects whether all characters outside ASCII are escaped as well. This is needed unless the
+--- locale is UTF-8: the terminal may interpret some of their bytes as control characters.
 ---@param whether boolean
 function display.use_ascii(whether)
   ascii_only = whether
-  forget_looks()
+  clear_forms()
 end
 
---- A string that is not only printable ASCII: what of it is UTF-8, and the bytes between.
+--- Escapes a string that contains other characters than printable ASCII.
 local function escape_wide(s)
   local parts, at = {}, 1
   while at <= #s do
     local _, bad = utf8.len(s, at)
     local last = bad and bad - 1 or #s
     parts[#parts + 1] = s:sub(at, last):gsub("%c", escape_byte)
-      :gsub("[\xc2-\xf4][\x80-\xbf]+", looks)
+      :gsub("[\xc2-\xf4][\x80-\xbf]+", forms)
     parts[#parts + 1] = bad and escape_byte(s:sub(bad, bad))
     at = last + 2
   end
   return table.concat(parts)
 end
 
---- A string with everything escaped that is not to be shown as it is.
+--- Returns a string with control characters, invalid UTF-8, and invisible or direction-changing
+--- characters escaped: \n, \x00, \u{202E}.
 ---@param s string  any bytes
----@return string   UTF-8 that prints on one line
+---@return string   UTF-8 on one line
 function display.safe(s)
   if not s:find "[^ -~]" then
     return s
@@ -80,7 +81,7 @@ function display.safe(s)
   return escape_wide(s)
 end
 
---- A word as a shell takes it: in quotes where it would be taken for more.
+--- Quotes a word for the shell if necessary.
 ---@param word string
 ---@return string
 function display.word(word)
@@ -92,7 +93,7 @@ end
 
 -- Width ----------------------------------------------------------------------
 
---- The end of what begins at `at`: a colour or a character; and its columns.
+--- Returns the last byte of the character or the color that starts at `at`, and its width.
 local function step(s, at)
   local byte = s:byte(at)
   if byte == 27 then
@@ -104,9 +105,9 @@ local function step(s, at)
   return last, math.max(core.terminal_char_columns(utf8.codepoint(s, at)), 0)
 end
 
---- Columns that a text takes; colours take none.
----@param s string  what `safe` made, with colours or without
----@param most integer|nil  counts no further than to one that is above it
+--- Returns the width of a text in columns. Colors have no width, and wide characters have two.
+---@param s string  result of `safe`, with or without colors
+---@param most integer|nil  stop counting as soon as the width is greater
 ---@return integer
 function display.columns(s, most)
   if not s:find "[^ -~]" then
@@ -120,8 +121,7 @@ function display.columns(s, most)
   return columns
 end
 
---- A text of at most so many columns; what does not fit gives way to an
---- ellipsis. Colours end with the text.
+--- Returns a text cut to a width, with an ellipsis if something was cut. Colors are closed.
 ---@param s string
 ---@param columns integer
 ---@param ellipsis string|nil  default "…"
@@ -147,14 +147,14 @@ function display.cut(s, columns, ellipsis)
   return s:sub(1, at - 1) .. ellipsis .. (coloured and "\27[0m" or "")
 end
 
---- A text without the blanks at its end.
+--- Returns a text without trailing blanks.
 ---@param s string
 ---@return string
 function display.trimmed(s)
-  return s:match "^.*[^ ]" or "" -- not by " +$", which looks at each blank for each blank
+  return s:match "^.*[^ ]" or "" -- the pattern " +$" would be quadratic in the number of blanks
 end
 
---- Filled up with blanks to so many columns; before the text when `right`.
+--- Pads a text with blanks to a width; on the left if `right` is true.
 ---@param s string
 ---@param columns integer
 ---@param right boolean|nil
@@ -164,10 +164,10 @@ function display.pad(s, columns, right)
   return right and blanks .. s or s .. blanks
 end
 
---- Lines of cells in columns, two blanks between them. A column of which all
---- cells are empty takes no place.
+--- Formats rows of cells as lines of aligned columns, two blanks between them. A column without
+--- content is left out.
 ---@param rows string[][]
----@param right table<integer, boolean>|nil  columns that stand at the right
+---@param right table<integer, boolean>|nil  columns that are aligned to the right
 ---@return string[] lines
 function display.grid(rows, right)
   local widths = {}
@@ -191,7 +191,7 @@ end
 
 -- Numbers --------------------------------------------------------------------
 
---- 1234567 as "1,234,567".
+--- Formats a number: 1234567 as "1,234,567".
 ---@param number number
 ---@return string
 function display.count(number)
@@ -203,7 +203,7 @@ function display.count(number)
   return shown
 end
 
---- How many of something: "1 record", "1,234 records".
+--- Formats a number with a noun: "1 record", "1,234 records".
 ---@param number integer
 ---@param noun string
 ---@return string
@@ -213,7 +213,7 @@ end
 
 local SIZES = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" }
 
---- Bytes with the unit that fits: "512 B", "1.5 MiB".
+--- Formats a number of bytes: "512 B", "1.5 MiB".
 ---@param bytes integer
 ---@return string
 function display.bytes(bytes)
@@ -221,7 +221,7 @@ function display.bytes(bytes)
   while size >= 1024 and unit < #SIZES do
     size, unit = size / 1024, unit + 1
   end
-  -- What rounds to 1,024 of a unit is one of the next.
+  -- 1023.95 and more would be rounded to 1,024 of this unit.
   if unit > 1 and unit < #SIZES and size >= 1023.95 then
     size, unit = size / 1024, unit + 1
   end
@@ -229,7 +229,7 @@ function display.bytes(bytes)
   return shown .. " " .. SIZES[unit]
 end
 
---- Seconds with the two units that say enough: "45s", "3m 20s", "1d 2h".
+--- Formats a duration with at most two units: "45s", "3m 20s", "1d 2h".
 ---@param seconds number
 ---@return string
 function display.duration(seconds)
@@ -252,17 +252,17 @@ function display.duration(seconds)
   return #parts > 0 and table.concat(parts, " ") or "0s"
 end
 
---- How long ago a time was, in whole seconds, which is what the clock here has; nil: it
---- is still to come.
+--- Formats the age of a time, in whole seconds, the resolution of os.time; nil for a time in the
+--- future.
 ---@param seconds number  since 1970
----@param now integer|nil  default: the machine's clock
+---@param now integer|nil  default: the system clock
 ---@return string|nil
 function display.ago(seconds, now)
   local ago = (now or os.time()) - math.floor(seconds)
   return ago >= 0 and display.duration(ago) or nil
 end
 
---- A time as the local clock shows it.
+--- Formats a time as local date and time.
 ---@param seconds number  since 1970
 ---@return string  "2026-01-31 12:00:00"
 function display.time(seconds)
@@ -284,7 +284,7 @@ local function quoted(s)
   return '"' .. display.safe((s:gsub('[\\"]', "\\%0"))) .. '"'
 end
 
---- A name, with quotes only where it would be taken for something else.
+--- Formats a name, in quotes if it would be ambiguous without.
 local function name(s)
   return s:find "^[%a_][%w_.-]*$" and s or quoted(s)
 end
@@ -332,7 +332,7 @@ local function shown_set(v)
   return join("{", parts, "}")
 end
 
---- A value of any of the ten types, on one line: "text", 12.5, <00ff>, [1, 2],
+--- Formats a value of any of the ten types on one line: "text", 12.5, <00ff>, [1, 2],
 --- {name: "map"}, {"a", "set"}, true, null.
 ---@param v any
 ---@return string
@@ -342,11 +342,11 @@ end
 
 display.value = value
 
--- Bytes whose columns are more than any cell has, mostly; what an escape takes.
+-- Number of bytes that usually fill a cell, and maximum width of an escape at their end.
 local BEGINNING, MARGIN = 1000, 8
 
---- A value of at most so many columns. Of a long text only the beginning is
---- looked at, unless that has nearly no columns.
+--- Formats a value, cut to a width. Only the beginning of a long text is formatted, unless it has
+--- almost no width.
 ---@param v any
 ---@param columns integer
 ---@param ellipsis string|nil
@@ -361,10 +361,10 @@ function display.short(v, columns, ellipsis)
   return display.cut(value(v), columns, ellipsis)
 end
 
---- Name and value of each attribute, in order of their names.
+--- Formats the attributes of an item in the order of their names.
 ---@param item table<string, any>
 ---@param but table<string, any>|nil  names to leave out
----@param columns integer|nil  what does not fit into so many may be missing
+---@param columns integer|nil  width after which attributes may be left out
 ---@return string  `a: 1, b: "x"`
 function display.attributes(item, but, columns)
   local parts, used = {}, 0
@@ -381,14 +381,14 @@ function display.attributes(item, but, columns)
   return table.concat(parts, ", ")
 end
 
---- A key as people say it: the values, the partition key first.
+--- Formats the values of a key, the partition key first.
 ---@param keys table<string, any>
----@param partition string  its attribute's name
----@param sort string|nil
+---@param partition string  name of the partition key
+---@param sort string|nil   name of the sort key
 ---@return string
 function display.key(keys, partition, sort)
   local function plain(v)
-    -- Quotes only where it would be taken for a number, or end too early.
+    -- In quotes if it would look like a number or contains blanks.
     local is_plain = type(v) == "string" and v:find "^[%w_./:@+\128-\255-]+$"
       and not tonumber(v) and display.safe(v) == v
     return is_plain and v or value(v)

@@ -1,8 +1,10 @@
--- item_argument.lua - keys and items, as they are written on the command line.
+-- item_argument.lua - parses keys and items given on the command line.
 --
---   customer=ann placed_at=1       text; of a key attribute, what its type makes of it
+--   customer=ann placed_at=1       text; a key attribute has its type in the table
 --   total:=12.5 tags:='["a"]'      JSON
---   '{"customer":"ann"}'           all of it in JSON
+--   '{"customer":"ann"}'           the whole key or item as JSON
+--
+-- A malformed argument ends the command with status 2.
 
 local base64 = require "tidetable.dynamodb.base64"
 local binary = require "tidetable.types".binary
@@ -14,21 +16,22 @@ local options = require "tidetable.options"
 
 local item_argument = {}
 
-local readers = {
-  S = function(value)
-    return value
+--- Parsers of a key attribute, by type: value, or nil and a message.
+local PARSERS = {
+  S = function(text)
+    return text
   end,
-  N = function(value)
-    local number, err = json_text.number(value)
+  N = function(text)
+    local number, err = json_text.number(text)
     return number, err and err.message
   end,
-  B = function(value)
-    local bytes = base64.decode(value)
-    return bytes and binary(bytes), "a binary is written in base64"
+  B = function(text)
+    local bytes = base64.decode(text)
+    return bytes and binary(bytes), "expected a binary in base64"
   end,
 }
 
---- The types of a table's key attributes, by name.
+--- Returns the types of the key attributes, by name.
 ---@param description tidetable.TableDescription
 ---@return table<string, string>
 function item_argument.key_types(description)
@@ -39,49 +42,49 @@ function item_argument.key_types(description)
   return types
 end
 
---- A key attribute's value.
+--- Parses the value of a key attribute.
 ---@param name string
 ---@param kind string   S, N or B
----@param value string
+---@param text string
 ---@return any
-function item_argument.key_value(name, kind, value)
-  local read, problem = readers[kind](value)
-  if read == nil then
+function item_argument.key_value(name, kind, text)
+  local value, problem = PARSERS[kind](text)
+  if value == nil then
     console.misused(("%s: %s"):format(name, problem))
   end
-  return read
+  return value
 end
 
-local function json_value(name, value, form)
-  local tree, err, code = json_text.decode(value)
-  local read
+local function json_value(name, text, form)
+  local tree, err, code = json_text.decode(text)
+  local value
   if not code then
-    read, err, code = json.value(tree, form, name)
+    value, err, code = json.value(tree, form, name)
   end
   if code then
     console.misused(err.line and ("%s: %s"):format(name, err.message) or err.message,
-      "NAME:=VALUE takes JSON; NAME=VALUE takes text as it is")
+      "NAME:=VALUE expects JSON; use NAME=VALUE for text")
   end
-  return read
+  return value
 end
 
---- The name of a word and its value.
-local function read_word(word, types, form)
-  local name, value = word:match "^(.-)=(.*)$"
-  local bare = name and name:match "^(.*):$"
-  if not name or name == "" or bare == "" then
-    console.misused(("'%s' is not NAME=VALUE"):format(word),
-      "an attribute is NAME=TEXT or NAME:=JSON; a whole item is one word of JSON")
-  elseif bare then
-    return bare, json_value(bare, value, form)
+--- Parses NAME=TEXT or NAME:=JSON. Returns the name and the value.
+local function parse_attribute(argument, types, form)
+  local name, text = argument:match "^(.-)=(.*)$"
+  local json_name = name and name:match "^(.*):$"
+  if not name or name == "" or json_name == "" then
+    console.misused(("'%s': expected NAME=VALUE"):format(argument),
+      "an attribute is NAME=TEXT or NAME:=JSON; a whole item is one JSON argument")
+  elseif json_name then
+    return json_name, json_value(json_name, text, form)
   end
-  return name, item_argument.key_value(name, types[name] or "S", value)
+  return name, item_argument.key_value(name, types[name] or "S", text)
 end
 
---- The attributes of these words.
----@param given string[]
+--- Parses an item.
+---@param given string[]  arguments of the command line
 ---@param description tidetable.TableDescription
----@param form tidetable.json.form
+---@param form tidetable.json.form  of JSON
 ---@return table<string, any>
 function item_argument.attributes(given, description, form)
   if #given == 1 and given[1]:find "^%s*{" then
@@ -92,17 +95,17 @@ function item_argument.attributes(given, description, form)
     return item
   end
   local item, types = {}, item_argument.key_types(description)
-  for _, word in ipairs(given) do
-    local name, value = read_word(word, types, form)
+  for _, argument in ipairs(given) do
+    local name, value = parse_attribute(argument, types, form)
     if item[name] ~= nil then
-      console.misused(("%s is given twice"):format(name))
+      console.misused(("%s: duplicate attribute"):format(name))
     end
     item[name] = value
   end
   return item
 end
 
---- A key's attributes, as a hint shows them.
+--- Returns the form of a key on the command line, for a hint: "customer=... placed_at=...".
 ---@param description tidetable.TableDescription
 ---@return string
 function item_argument.key_shape(description)
@@ -113,19 +116,19 @@ function item_argument.key_shape(description)
   return shape
 end
 
---- Ends the command unless the attributes are of the key, all or some of it.
+--- Ends the command if an attribute is not a key attribute.
 local function check_names(key, types, description)
   for name in pairs(key) do
     if not types[name] then
       local near = options.nearest(name, types)
-      console.misused(("%s is no key attribute of %s"):format(name, description.name),
+      console.misused(("%s: not a key attribute of %s"):format(name, description.name),
         near and ("did you mean %s?"):format(near)
           or "its key is " .. item_argument.key_shape(description))
     end
   end
 end
 
---- A whole key.
+--- Parses a whole key.
 ---@param given string[]
 ---@param description tidetable.TableDescription
 ---@param form tidetable.json.form
@@ -136,29 +139,29 @@ function item_argument.key(given, description, form)
   check_names(key, types, description)
   for name in pairs(types) do
     if key[name] == nil then
-      console.misused(("the key lacks %s"):format(name),
+      console.misused(("key: missing attribute %s"):format(name),
         "a whole key is " .. item_argument.key_shape(description))
     end
   end
   return key
 end
 
---- A partition key, and a sort key where it is given.
+--- Parses a partition key and an optional sort key.
 ---@param given string[]
 ---@param description tidetable.TableDescription
 ---@param form tidetable.json.form
----@return any partition, any sort
+---@return any partition, any sort  sort: nil if it is not given
 function item_argument.partition(given, description, form)
   local key = item_argument.attributes(given, description, form)
   check_names(key, item_argument.key_types(description), description)
   local partition = key[description.partition_key[1]]
   if partition == nil then
-    console.misused(("the partition key %s is missing"):format(description.partition_key[1]))
+    console.misused(("key: missing partition key %s"):format(description.partition_key[1]))
   end
   return partition, description.sort_key and key[description.sort_key[1]]
 end
 
---- A key in the shell's words, to be given again.
+--- Returns a key as one JSON argument, quoted for the shell.
 ---@param key table<string, any>
 ---@param form tidetable.json.form
 ---@return string

@@ -1,4 +1,4 @@
--- item_listing.lua - what `query` and `scan` share: their options, and the items one by one.
+-- item_listing.lua - options of `query` and `scan`, and the loop that shows their items.
 
 local arguments = require "tidetable.cli.arguments"
 local item_argument = require "tidetable.cli.item_argument"
@@ -6,18 +6,24 @@ local item_writer = require "tidetable.cli.item_writer"
 
 local item_listing = {}
 
---- The options --limit, --reverse, --start and --format.
----@param command table  argparse's
-function item_listing.options(command)
-  command:option("--limit", "Show so many items, and how to go on."):argname "N"
-    :convert(arguments.integer_from(1))
-  command:flag("--reverse", "From the last to the first.")
-  command:option("--start", "Go on behind this key: one word of JSON, as --limit shows it.")
-    :argname "KEY"
-  arguments.format(command)
-end
+---@type tidetable.cli.Option[]
+item_listing.options = {
+  {
+    "--limit", "Show at most N items. If there are more, a note on standard error contains the "
+      .. "'--start' option for the next ones.",
+    value = "N", convert = arguments.integer_from(1),
+  },
+  { "--reverse", "Show the items in descending key order." },
+  {
+    "--start", "Start after this key, given as one JSON argument.",
+    value = "KEY",
+  },
+  arguments.FORMAT,
+  arguments.MAX_SIZE,
+}
 
---- What `query` and `scan` of a table take.
+--- Returns the options of table:query and table:scan. The limit is one more than --limit: the
+--- extra item tells that there are more.
 ---@param args table
 ---@param description tidetable.TableDescription
 ---@return tidetable.QueryOptions
@@ -30,7 +36,7 @@ function item_listing.given(args, description)
   }
 end
 
---- The key attributes of an item.
+--- Returns the key attributes of an item.
 local function key_of(item, description)
   local key = {}
   for _, name in ipairs(item_writer.key_names(description)) do
@@ -39,19 +45,18 @@ local function key_of(item, description)
   return key
 end
 
---- Shows what the iterator gives: --limit items, and how to go on if that is
---- not all.
+--- Shows the items of an iterator, at most --limit.
 ---@param args table
 ---@param out tidetable.cli.Console
 ---@param description tidetable.TableDescription
----@param ... any  what a generic `for` takes
+---@param ... any  iterator, as for a generic `for`
 function item_listing.show(args, out, description, ...)
   local writer = item_writer.new(out, args.format, description)
   local count, last = 0, nil
   for item in ... do
     if count == args.limit then
       writer:flush()
-      out.note("there is more: --start "
+      out.note("more items: continue with --start "
         .. item_argument.quoted(key_of(last, description), item_writer.form(args.format)))
       return
     end

@@ -1,4 +1,4 @@
--- item_writer.lua - items as a command shows them: in columns on a terminal, as JSON in a pipe.
+-- item_writer.lua - writes items: in columns on a terminal, as JSON lines in a pipe or file.
 
 local display = require "tidetable.cli.display"
 local json = require "tidetable.dynamodb.json"
@@ -7,20 +7,20 @@ local types = require "tidetable.types"
 
 local item_writer = {}
 
--- What is put in columns together: so many items, or bytes of text, for they are held.
+-- Maximum number of items, and of bytes of text, that are kept in memory to align their columns.
 local CHUNK, CHUNK_BYTES = 500, 16 * 1024 * 1024
 
--- Columns of one value or name at most.
+-- Maximum width of a value or a name.
 local CELL = 40
 
---- The form of JSON that the option means.
+--- Returns the form of JSON for the option --format.
 ---@param format string|nil
 ---@return tidetable.json.form
 function item_writer.form(format)
   return format == "dynamodb" and "dynamodb" or "plain"
 end
 
---- The names of the key, the partition key first.
+--- Returns the names of the key attributes, the partition key first.
 ---@param description tidetable.TableDescription
 ---@return string[]
 function item_writer.key_names(description)
@@ -29,7 +29,8 @@ end
 
 -- In columns -----------------------------------------------------------------
 
---- The names that get a column: the key's, and what half of the items have.
+--- Returns the names of the attributes that get a column: the key attributes, and those that at
+--- least half of the items have.
 local function column_names(chunk, keys)
   local counts = {}
   for _, item in ipairs(chunk) do
@@ -49,14 +50,14 @@ local function column_names(chunk, keys)
   return names, is_column
 end
 
---- Whether a text can stand without quotes, and nobody take it for more: two blanks
---- would be the end of a column.
+--- Returns true if a text is unambiguous without quotes. Two blanks would look like the end of a
+--- column.
 local function is_plain(value)
   return value:find "^[%a_][%w_./:@+ -]*$" and not value:find "  " and not value:find " $"
     and value ~= "true" and value ~= "false" and value ~= "null"
 end
 
---- A value in its column.
+--- Formats a value for a column.
 local function cell(value, out)
   if type(value) == "string" and is_plain(value) then
     return display.cut(value, CELL, out:ellipsis())
@@ -74,7 +75,7 @@ local function header(names, keys, out)
   return row
 end
 
---- Whether all there is in a column are numbers: they stand at the right.
+--- Returns true if a column contains numbers only. It is aligned to the right then.
 local function is_numeric(chunk, name)
   for _, item in ipairs(chunk) do
     if item[name] ~= nil and types.type(item[name]) ~= "N" then
@@ -102,7 +103,8 @@ local function show_chunk(chunk, keys, out)
   out:lines(display.grid(rows, right))
 end
 
---- One item, an attribute a line, the key first; all of it, whatever the window's width.
+--- Shows one item, one attribute per line, the key first. Lines are not cut at the edge of the
+--- window.
 local function show_one(item, keys, out)
   local names, is_key, width = { table.unpack(keys) }, {}, 0
   for _, name in ipairs(keys) do
@@ -121,10 +123,10 @@ end
 -- Writing --------------------------------------------------------------------
 
 ---@class tidetable.cli.ItemWriter
-local Items = {}
-Items.__index = Items
+local ItemWriter = {}
+ItemWriter.__index = ItemWriter
 
---- What writes items as they come.
+--- Creates a writer of items.
 ---@param out tidetable.cli.Console
 ---@param format string|nil
 ---@param description tidetable.TableDescription
@@ -134,18 +136,19 @@ function item_writer.new(out, format, description)
   return setmetatable({
     out = out, keys = keys, form = item_writer.form(format), first = json_text.order(keys),
     in_columns = (format or out.is_terminal and "text") == "text", chunk = {}, bytes = 0,
-  }, Items)
+  }, ItemWriter)
 end
 
-function Items:flush()
+--- Writes the items that are kept in memory.
+function ItemWriter:flush()
   if #self.chunk > 0 then
     show_chunk(self.chunk, self.keys, self.out)
     self.chunk, self.bytes = {}, 0
   end
 end
 
---- About how many bytes of text a value holds.
-local function weight(value)
+--- Returns the approximate number of bytes of text in a value.
+local function text_bytes(value)
   if type(value) == "string" then
     return #value
   elseif type(value) ~= "table" then
@@ -153,28 +156,28 @@ local function weight(value)
   end
   local bytes = 0
   for name, each in next, value do
-    bytes = bytes + weight(name) + weight(each)
+    bytes = bytes + text_bytes(name) + text_bytes(each)
   end
   return bytes
 end
 
---- One of many.
+--- Writes an item. In columns it may be kept until more items have arrived, or until `flush`.
 ---@param item table<string, any>
-function Items:add(item)
+function ItemWriter:add(item)
   if not self.in_columns then
     self.out:write(assert(json.encode_item(item, self.form, self.first)), "\n")
     return
   end
   self.chunk[#self.chunk + 1] = item
-  self.bytes = self.bytes + weight(item)
+  self.bytes = self.bytes + text_bytes(item)
   if #self.chunk == CHUNK or self.bytes >= CHUNK_BYTES then
     self:flush()
   end
 end
 
---- The only one.
+--- Writes the only item.
 ---@param item table<string, any>
-function Items:only(item)
+function ItemWriter:only(item)
   if self.in_columns then
     show_one(item, self.keys, self.out)
   else

@@ -1,39 +1,43 @@
--- library_error.lua - an error of the library as the end of a command.
+-- library_error.lua - ends a command with an error of the library, and runs transactions.
 --
--- What goes wrong is said with the path or the name that the user typed, and
--- with what to do about it.
+-- The message begins with the path or the name that the user typed. A hint says
+-- what the user can do.
 
 local console = require "tidetable.cli.console"
+local exit_status = require "tidetable.cli.exit_status"
 
 local library_error = {}
 
 local HINTS = {
-  NOT_DATABASE = "a database is a file as NAME.tide that tidetable.open has made",
-  NEWER_FORMAT = "a newer tidetable can read it",
-  NO_MEMORY = "raise the limit with ulimit -v, or map less with --max-size",
-  OLDER_FORMAT = "the tidetable that wrote it can export it, and this one import that",
-  FOREIGN_FORMAT = "read it on a machine like the one that wrote it",
-  CORRUPT = "tidetable check says what of the file is damaged",
-  FULL = "tidetable stats says how full it is; a greater --max-size lets it grow",
+  NOT_DATABASE = "a database is a file that tidetable.open created, such as NAME.tide",
+  NEWER_FORMAT = "use a newer tidetable",
+  NO_MEMORY = "raise the limit with ulimit -v, or reserve less with --max-size",
+  OLDER_FORMAT = "export it with the tidetable that wrote it, and import it with this one",
+  FOREIGN_FORMAT = "read it on a machine of the architecture that wrote it",
+  CORRUPT = "'tidetable check' lists the damage",
+  FULL = "'tidetable stats' shows how full it is; a larger --max-size lets it grow",
   NAMESPACE = "containers that share a database must share their PID namespace",
-  READERS_FULL = "tidetable check clears the slots of dead processes",
-  FILE_REPLACED = "start the command again to read the file that is there now",
+  READERS_FULL = "'tidetable check' clears the slots of dead processes",
+  FILE_REPLACED = "start the command again to read the new file",
 }
 
---- Exit statuses of failures that a script may want to answer by itself.
-local STATUSES = { STREAM_ENDED = 3, FILE_GONE = 4, FILE_REPLACED = 4 }
+--- Exit statuses other than 1.
+local STATUSES = {
+  STREAM_ENDED = exit_status.STREAM_ENDED, FILE_GONE = exit_status.FILE_GONE,
+  FILE_REPLACED = exit_status.FILE_GONE,
+}
 
---- By the words of the message: what is not permitted.
+--- Hints for PERMISSION, by a pattern of the message.
 local PERMISSIONS = {
-  { "%-wake: can't be created", "writing needs its side files: copy it, while it is not open, to "
-    .. "a directory of your own" },
-  { "can't be created", "its directory can't be written" },
-  { "link", "give the one path that the file itself has" },
-  { "", "a database belongs to one user: become its owner, with sudo -u for example" },
+  { "%-wake: can't be created", "writing needs side files: copy the database, while it is not "
+    .. "open, to a directory of your own" },
+  { "can't be created", "its directory is not writable" },
+  { "link", "give the path of the file itself" },
+  { "", "a database belongs to one user: run the command as its owner, for example with sudo -u" },
 }
 
---- How a file of another LMDB becomes one of LMDB 0.9.
-local CONVERT = "mdb_dump -a -n of the LMDB that wrote it and mdb_load -n of LMDB 0.9 convert it"
+--- Conversion of a file that another version of LMDB wrote.
+local CONVERT = "convert it: mdb_dump -a -n of the LMDB that wrote it, then mdb_load -n of LMDB 0.9"
 
 local function hint_of(err)
   if err.code == "PERMISSION" then
@@ -52,7 +56,7 @@ local function hint_of(err)
   return HINTS[err.code]
 end
 
---- Whether a message has the path, as it was typed or absolute, as a word of its own.
+--- Returns true if a message names the path, as it was typed or absolute.
 local function has_path(message, path)
   local ended = "%f[-:]"
   local typed, name = path:gsub("%p", "%%%0"), path:match("[^/]*$"):gsub("%p", "%%%0")
@@ -60,10 +64,10 @@ local function has_path(message, path)
   return message:find(": " .. typed .. ended) or name ~= "" and message:find("/" .. name .. ended)
 end
 
---- Ends the command with what a call of the library returned.
----@param subject string  what it was about: the path as the user typed it
----@param err table       an error of tidetable's
----@param hint string|nil  instead of the usual one
+--- Ends the command with an error of the library.
+---@param subject string   path or name that the user typed; begins the message
+---@param err table        error of tidetable
+---@param hint string|nil  replaces the usual hint
 function library_error.fail(subject, err, hint)
   local message = err.message
   if not has_path(message, subject) then
@@ -72,8 +76,7 @@ function library_error.fail(subject, err, hint)
   console.fail(message, hint or hint_of(err), STATUSES[err.code])
 end
 
---- Takes what a call of the library returned; ends the command unless it went
---- well.
+--- Returns the results of a call of the library, or ends the command if it failed.
 ---@param subject string
 ---@param ... any  value, err, code
 ---@return any ...
@@ -85,7 +88,7 @@ function library_error.check(subject, ...)
   return ...
 end
 
---- Calls db:transact, which raises the errors of its operations, and returns these too.
+--- Calls db:transact. Errors that db:transact raises for an operation in fn are returned as well.
 ---@param db tidetable.Database
 ---@param fn fun(tx: tidetable.Transaction): any
 ---@param given table|nil  options of db:transact

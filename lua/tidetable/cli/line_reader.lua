@@ -1,8 +1,8 @@
--- line_reader.lua - the lines of a file of any size, one at a time.
+-- line_reader.lua - reads the lines of a file of any size, one at a time.
 --
--- Read in pieces of 64 KiB, from a pipe or a terminal as they come. A line that is
--- longer than any item can be is not kept: what has no line ends, a wrong file
--- mostly, must not fill the memory.
+-- A file is read in pieces of 64 KiB; a pipe or a terminal is read as data arrives.
+-- A line longer than any item is dropped, so that a file without line ends cannot
+-- exhaust memory.
 
 local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
@@ -11,30 +11,31 @@ local line_reader = {}
 
 local PIECE = 65536
 
---- Seconds after which an input that says nothing is idle.
-local PATIENCE = 0.2
+--- Seconds without data after which a pipe is idle.
+local IDLE = 0.2
 
---- Longer than 400 KB of numbers, each written out with 125 zeros.
+--- Maximum length of a line in bytes: more than the longest item, which is 400 KB of numbers that
+--- have 125 zeros each.
 line_reader.MAX = 64 * 1024 * 1024
 
---- A line over that.
+--- Returned in place of a longer line.
 line_reader.TOO_LONG = setmetatable({}, { __tostring = function()
-  return "a line of more than 64 MiB"
+  return "line of more than 64 MiB"
 end })
 
---- The byte order mark: some editors begin a text with it. It is none of the text.
+--- Byte order mark that some editors write at the beginning of a file. It is skipped.
 line_reader.MARK = "\u{feff}"
 
 ---@class tidetable.cli.LineReader
 ---@field name string         for messages
----@field number integer      of the line that was given last
----@field offset integer      bytes read, up to that line's end
----@field size integer|nil    bytes of a file; nil: nobody knows
----@field idle fun()|nil      called when an input says nothing, before it is waited for
+---@field number integer      number of the last line
+---@field offset integer      number of bytes up to the end of the last line
+---@field size integer|nil    size of the file in bytes; nil: a pipe
+---@field idle fun()|nil      called when a pipe has no data, before waiting for it
 local Lines = {}
 Lines.__index = Lines
 
---- How many bytes are to come, if that can be told.
+--- Returns the number of bytes up to the end of the file; nil for a pipe and for an empty rest.
 local function rest_of(file)
   local at = file:seek "cur"
   local last = at and file:seek "end"
@@ -61,9 +62,10 @@ function line_reader.open(path)
   }, Lines)
 end
 
---- What there is of an input that may be slow; "" at its end.
+--- Reads the data that has arrived at standard input, waiting for some; "" at the end. Calls
+--- source.idle once if there is none yet.
 local function read_live(source)
-  local wait = source.idle and PATIENCE or nil
+  local wait = source.idle and IDLE or nil
   while true do
     local piece, err, code = core.read_input(0, wait)
     if piece then
@@ -79,7 +81,7 @@ local function read_live(source)
   end
 end
 
---- The next piece; false at the end.
+--- Reads the next piece. Returns false at the end.
 function Lines:read_piece()
   local piece, problem
   if self.is_live then
@@ -94,7 +96,7 @@ function Lines:read_piece()
   return self.piece ~= ""
 end
 
---- What of a line is in this piece, and whether it ends there.
+--- Returns the rest of the piece up to a line end, and true if there is one.
 function Lines:part()
   local stop = self.piece:find("\n", self.at, true)
   local part = self.piece:sub(self.at, (stop or 0) - 1)
@@ -103,8 +105,8 @@ function Lines:part()
   return part, stop ~= nil
 end
 
---- The next line without its end; nil when there is none. TOO_LONG stands for
---- one that is.
+--- Returns the next line without its end (\n or \r\n); nil at the end of the file; TOO_LONG for a
+--- line that is too long. A read error ends the command.
 ---@return string|table|nil
 function Lines:next()
   local parts, size, ended = {}, 0, false

@@ -1,7 +1,4 @@
--- open_database.lua - the database and the table that a command is about.
---
--- What goes wrong is said with the path or the name that the user typed, and
--- with what to do about it.
+-- open_database.lua - opens the database and the table that a command line names.
 
 local console = require "tidetable.cli.console"
 local display = require "tidetable.cli.display"
@@ -11,15 +8,15 @@ local tidetable = require "tidetable"
 
 local open = {}
 
---- Refuses what can't be the path of a file.
+--- Ends the command if the path cannot name a database file.
 ---@param path string
 function open.path(path)
   if path == "" or path == ":memory:" then
-    console.misused(("%q is no database: give the path of its file"):format(path))
+    console.misused(("%q: not a database file"):format(path))
   end
 end
 
---- What a command can't do about a failure is not advised: only those that write have
+--- Returns a hint that fits the command; nil for the usual one. Only commands that write have
 --- --busy-timeout.
 local function hint_of_open(err, given, missing)
   if err.code == "NO_FILE" and not given.create then
@@ -30,10 +27,10 @@ local function hint_of_open(err, given, missing)
   end
 end
 
---- Opens the database of a command line, which exists; the options are tidetable.open's.
+--- Opens the database of a command line. It is not created unless given.create is true.
 ---@param args { database: string, max_size: string|integer|nil }
 ---@param given tidetable.OpenOptions|nil  default: read_only
----@param missing string|nil  what to do when there is none
+---@param missing string|nil  hint if there is no such file
 ---@return tidetable.Database  to be closed: `local db <close> = ...`
 function open.database(args, given, missing)
   local path = args.database
@@ -50,8 +47,8 @@ function open.database(args, given, missing)
   return db
 end
 
---- Ends the command because there is no such table; says which one may have
---- been meant.
+--- Ends the command because the table does not exist. The hint is the table with the most similar
+--- name.
 local function fail_unknown(db, name)
   local names = library_error.check(db.path, db:list_tables())
   local known = {}
@@ -63,14 +60,14 @@ local function fail_unknown(db, name)
   if near then
     hint = ("did you mean %s?"):format(near)
   elseif #names == 0 then
-    hint = "the database has no table"
+    hint = "the database has no tables"
   else
-    hint = ("its tables are: tidetable tables %s"):format(display.word(db.path))
+    hint = ("to list its tables: tidetable tables %s"):format(display.word(db.path))
   end
   console.fail(("%s: no table %s"):format(db.path, name), hint)
 end
 
---- A table that exists.
+--- Returns the handle of a table, or ends the command if there is no such table.
 ---@param db tidetable.Database
 ---@param name string
 ---@return tidetable.Table
@@ -84,7 +81,7 @@ function open.table(db, name)
   return table
 end
 
---- A table that exists, and its description.
+--- Returns the handle and the description of a table, or ends the command if there is none.
 ---@param db tidetable.Database
 ---@param name string
 ---@return tidetable.Table, tidetable.TableDescription
@@ -103,7 +100,7 @@ local function description_of(db, name)
   return table, description, err, code
 end
 
---- All tables; not those that are deleted while they are listed.
+--- Returns all tables. A table that is deleted during the call is left out.
 ---@param db tidetable.Database
 ---@return { table: tidetable.Table, description: tidetable.TableDescription }[]
 function open.tables(db)

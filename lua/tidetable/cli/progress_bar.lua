@@ -1,29 +1,29 @@
--- progress_bar.lua - a line on the terminal that says how far a long command is.
+-- progress_bar.lua - progress of a long command: amount done, rate and remaining time.
 --
--- It is written to standard error, and only when that is a terminal: how much
--- is done, how fast, and how long it will take.
+-- The bar is one line on standard error, and is written only if that is a terminal
+-- with a movable cursor. It is removed at the end.
 
 local core = require "tidetable.core"
 local display = require "tidetable.cli.display"
 
 local progress_bar = {}
 
-local WIDTH = 20   -- of the bar, in columns
-local PAUSE = 0.1  -- seconds between two lines
-local ERRORS = 2   -- standard error's descriptor
+local WIDTH = 20   -- columns of the bar
+local PAUSE = 0.1  -- minimum number of seconds between two updates
+local ERRORS = 2   -- file descriptor of standard error
 
 ---@class tidetable.cli.ProgressBar
----@field total integer|nil  nil: nobody knows
----@field began number
----@field shown number       when the line was last written
+---@field total integer|nil  nil: unknown
+---@field began number       monotonic time of the start, in seconds
+---@field shown number       monotonic time of the last update
 local Progress = {}
 Progress.__index = Progress
 
---- A line that goes away when it is closed.
+--- Creates a progress bar. It is removed from the terminal when it is closed.
 ---@param console tidetable.cli.Console
 ---@param label string      "importing"
----@param total integer|nil  what `show` will come to
----@param unit (fun(n: number): string)|nil  how numbers are shown; default: display.count
+---@param total integer|nil  amount at the end; nil: unknown
+---@param unit (fun(n: number): string)|nil  formats an amount; default: display.count
 ---@return tidetable.cli.ProgressBar  `local bar <close> = progress_bar.new(...)`
 function progress_bar.new(console, label, total, unit)
   local now = core.elapsed()
@@ -36,7 +36,7 @@ end
 function Progress:bar(part)
   local full = math.floor(part * WIDTH + 0.5)
   local done, rest = ("="):rep(full), ("-"):rep(WIDTH - full)
-  if self.console.colours_errors then
+  if self.console.colors_errors then
     return "\27[32m" .. done .. "\27[0m\27[2m" .. rest .. "\27[0m"
   end
   return done .. rest
@@ -54,7 +54,7 @@ function Progress:line(done, seconds)
     math.floor(part * 100), self.unit(done), self.unit(self.total), speed, left)
 end
 
---- Says how much is done. Cheap: it writes ten times a second and no more.
+--- Shows how much is done. Writes at most ten times per second.
 ---@param done integer
 function Progress:show(done)
   if self.is_silent then
@@ -75,7 +75,7 @@ function Progress:show(done)
   self.is_there = true
 end
 
---- Takes the line away, for another to be written; it comes back.
+--- Removes the bar until the next `show`, so that another line can be written.
 function Progress:hide()
   if self.is_there then
     io.stderr:write("\r\27[K")
@@ -83,7 +83,7 @@ function Progress:hide()
   end
 end
 
---- Takes the line away for good.
+--- Removes the bar.
 function Progress:close()
   self:hide()
   self.is_silent = true

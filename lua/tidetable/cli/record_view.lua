@@ -1,7 +1,9 @@
--- record_view.lua - a stream's record on a terminal: one line, or all of it.
+-- record_view.lua - shows stream records as text: one line for each, or all of each.
 --
--- One line is for reading many: columns that grow with what they hold, and what
--- was changed, cut at the window's edge. All of it is one attribute a line.
+-- One line has columns that grow with their content and the changed attributes,
+-- and is cut at the edge of the window. The expanded view has one line for each
+-- attribute. Changes that the images do not contain (KEYS_ONLY, or one of two
+-- images) are not shown.
 
 local display = require "tidetable.cli.display"
 local item_writer = require "tidetable.cli.item_writer"
@@ -11,8 +13,7 @@ local record_view = {}
 
 local EVENT_STYLES = { INSERT = "green", MODIFY = "yellow", REMOVE = "red" }
 
--- In one line no value is so long that the next one is out of sight, and no name moves
--- the values of the others there.
+-- Maximum width of a value in the one-line view, and of the column of names in the expanded view.
 local LONGEST_VALUE, LONGEST_NAME = 28, 40
 
 -- What changed ---------------------------------------------------------------
@@ -33,7 +34,7 @@ local function equal_tables(a, b)
   return true
 end
 
---- Whether two values that the core gave are the same.
+--- Returns true if two values from the core are equal.
 function equal(a, b)
   local kind = types.type(a)
   if kind ~= types.type(b) then
@@ -45,9 +46,9 @@ function equal(a, b)
 end
 
 ---@class tidetable.cli.Difference
----@field path string  "address.city", already safe
----@field old any      nil: it was not there
----@field new any      nil: it is no more
+---@field path string  "address.city", escaped
+---@field old any      nil: added
+---@field new any      nil: removed
 
 local function compare(old, new, path, found)
   local names = {}
@@ -71,7 +72,7 @@ local function compare(old, new, path, found)
   return found
 end
 
---- What differs between two images, by name; inside maps by path.
+--- Returns the differences between two images in the order of their paths.
 ---@param old table<string, any>
 ---@param new table<string, any>
 ---@return tidetable.cli.Difference[]
@@ -81,14 +82,13 @@ end
 
 -- A view of records ----------------------------------------------------------
 
---- Shows records one after the other: widths and the day go on from one to the
---- next.
+--- Shows records one after the other. Column widths and the last day are kept between them.
 ---@class tidetable.cli.RecordView
 local View = {}
 View.__index = View
 
 ---@param out tidetable.cli.Console
----@param db tidetable.Database   for the order of keys
+---@param db tidetable.Database   to look up the order of key attributes
 ---@param given { table_name: string|nil, is_expanded: boolean|nil }
 ---@return tidetable.cli.RecordView
 function record_view.new(out, db, given)
@@ -98,8 +98,8 @@ function record_view.new(out, db, given)
   }, View)
 end
 
---- The names of a table's key attributes, the partition key first; of a table
---- that is gone, in order of their names.
+--- Returns the names of the key attributes of a table, the partition key first; for a deleted table
+--- in alphabetical order.
 function View:key_names(record)
   local names = self.keys[record.table_name]
   if not names then
@@ -117,13 +117,13 @@ end
 
 function View:key(record)
   local names = self:key_names(record)
-  if record.keys[names[1]] == nil then -- another table has taken the name since
+  if record.keys[names[1]] == nil then -- a newer table has the same name
     names = display.sorted_names(record.keys)
   end
   return display.key(record.keys, names[1], names[2])
 end
 
---- A value that leaves room for others.
+--- Formats a value for the one-line view.
 function View:short(value)
   return display.short(value, LONGEST_VALUE, self.out:ellipsis())
 end
@@ -138,7 +138,7 @@ function View:difference(each)
     self.out:paint("dim", self:short(each.old)), self.out:arrow(), self:short(each.new))
 end
 
---- An image without what the keys say, short.
+--- Formats the attributes of an image, except key attributes, for the one-line view.
 function View:image(image, keys)
   local parts = {}
   for _, name in ipairs(display.sorted_names(image)) do
@@ -149,7 +149,7 @@ function View:image(image, keys)
   return table.concat(parts, ", ")
 end
 
---- What the record says was changed, on one line.
+--- Formats the changes of a record for the one-line view.
 function View:summary(record)
   local old, new = record.old_image, record.new_image
   if old and new then
@@ -166,7 +166,7 @@ function View:summary(record)
   return ""
 end
 
---- How wide a column may become.
+--- Returns the maximum width of a column.
 function View:limit(column)
   local columns = (self.out:size())
   if column == "sequence" then
@@ -177,21 +177,20 @@ function View:limit(column)
   return math.max(self.table_name and columns // 4 or columns // 5, 8)
 end
 
---- Makes a column as wide as this needs, up to its limit.
+--- Widens a column for a content, up to its maximum width.
 function View:widen(column, content)
   self.widths[column] = math.min(math.max(self.widths[column], display.columns(content)),
     self:limit(column))
 end
 
---- A cell of a column that is as wide as its widest cell yet.
+--- Formats a cell, padded to the width of its column.
 function View:cell(column, style, content)
   self:widen(column, content)
   content = display.cut(content, self:limit(column), self.out:ellipsis())
   return display.pad(self.out:paint(style, content), self.widths[column], column == "sequence")
 end
 
---- Makes the columns as wide as these records will need, so that those that are
---- shown together stand below each other.
+--- Widens the columns for records that are about to be shown, so that they are aligned.
 ---@param records tidetable.Record[]
 function View:prepare(records)
   for _, record in ipairs(records) do
@@ -201,7 +200,7 @@ function View:prepare(records)
   end
 end
 
---- A line between the days.
+--- Writes a line with the date if the record has another date than the previous one.
 function View:day(record)
   local day = os.date("%A, %Y-%m-%d", math.floor(record.created_at))
   if day ~= self.last_day then
@@ -226,7 +225,7 @@ function View:line(record, mark)
   out:line(display.trimmed(table.concat(cells, "  ")))
 end
 
--- All of it: not cut at the window's edge ---------------------------------------
+-- Expanded view: not cut at the edge of the window --------------------------------
 
 local SIGNS = {
   old = { "-", "red" }, new = { "+", "green" }, both = { "~", "yellow" }, neither = { " ", "" },
@@ -245,9 +244,9 @@ local function widest(list)
   return math.min(width, LONGEST_NAME)
 end
 
---- Each difference between two images on a line of its own. Of one image alone
---- nobody knows what has changed, so nothing is signed.
-function View:differences(old, new, one_alone)
+--- Writes each difference between two images on a line of its own. If a MODIFY record has only one
+--- image, the changes are unknown, and the lines have no sign.
+function View:differences(old, new, one_image)
   local list = record_view.differences(old, new)
   local width = widest(list)
   for _, each in ipairs(list) do
@@ -255,10 +254,10 @@ function View:differences(old, new, one_alone)
       self:attribute(SIGNS.both, each.path, width, ("%s %s %s"):format(
         self.out:paint("dim", display.value(each.old)), self.out:arrow(), display.value(each.new)))
     elseif each.new ~= nil then
-      self:attribute(one_alone and SIGNS.neither or SIGNS.new, each.path, width,
+      self:attribute(one_image and SIGNS.neither or SIGNS.new, each.path, width,
         display.value(each.new))
     else
-      self:attribute(one_alone and SIGNS.neither or SIGNS.old, each.path, width,
+      self:attribute(one_image and SIGNS.neither or SIGNS.old, each.path, width,
         self.out:paint("dim", display.value(each.old)))
     end
   end
@@ -279,15 +278,15 @@ function View:expand(record, mark)
     out:line("  " .. out:paint("dim", "removed by time to live"))
   end
   local old, new = record.old_image, record.new_image
-  local one_alone = record.event_name == "MODIFY" and not (old and new)
-  self:differences(old or {}, new or {}, one_alone)
+  local one_image = record.event_name == "MODIFY" and not (old and new)
+  self:differences(old or {}, new or {}, one_image)
 end
 
 -- Showing --------------------------------------------------------------------
 
---- Shows a record; `mark` stands before it.
+--- Shows a record.
 ---@param record tidetable.Record
----@param mark string|nil
+---@param mark string|nil  written before the record
 function View:show(record, mark)
   if self.is_expanded then
     self:expand(record, mark or "")
@@ -302,7 +301,7 @@ local BRACKETS = {
   [false] = { first = "/ ", between = "| ", last = "\\ " },
 }
 
---- Shows a transaction: its records in a bracket.
+--- Shows the records of a transaction, joined by a bracket.
 ---@param group tidetable.RecordsOfTransaction
 function View:show_transaction(group)
   local brackets = BRACKETS[self.out.is_unicode]

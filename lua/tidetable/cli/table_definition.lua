@@ -1,12 +1,13 @@
--- table_definition.lua - a table's definition in an export: what CreateTable would be asked.
+-- table_definition.lua - definition of a table in an export, as a CreateTable request.
 --
 --   {"Table":{"AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],
 --             "KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"TableName":"orders",
 --             "StreamSpecification":{"StreamEnabled":true,"StreamViewType":"KEYS_ONLY",
 --                                    "Retention":{"age":86400}}}}
 --
--- The words are DynamoDB's but for Retention, for which it has none. A word that
--- is not known here is refused: a table without what it says would be another.
+-- All names are DynamoDB's except Retention, which DynamoDB does not have: `age` in
+-- seconds, `bytes` and `count`, as in stream:set_retention. An unknown name is an
+-- error, because a table without that property would be a different one.
 
 local types = require "tidetable.types"
 
@@ -28,7 +29,7 @@ local function stream_tree(stream)
   }
 end
 
---- The tree of a definition, for json_text.encode.
+--- Returns the definition of a table as a tree for json_text.encode.
 ---@param description tidetable.TableDescription
 ---@return table
 function table_definition.tree(description)
@@ -49,29 +50,29 @@ local function fail(reason, ...)
   error(setmetatable({ reason = reason:format(...) }, Fault), 0)
 end
 
---- Whether the tree is an object of these members, of these types. A type that
---- ends in "?" may be missing.
+--- Checks that the tree is an object with these members of these types. A type that ends in "?" is
+--- optional.
 local function check_members(tree, what, known)
   if types.type(tree) ~= "M" then
-    fail("%s is an object", what)
+    fail("%s: expected an object", what)
   end
   for name in pairs(tree) do
     if not known[name] then
-      fail("%s: %s is not known here", what, name)
+      fail("%s: unknown name %s", what, name)
     end
   end
   for name, expected in pairs(known) do
     local kind, optional = expected:match "^(%u+)(%??)$"
     local found = types.type(tree[name])
     if found ~= kind and not (tree[name] == nil and optional == "?") then
-      fail(tree[name] == nil and "%s: %s is missing" or "%s: %s is of the wrong type", what, name)
+      fail(tree[name] == nil and "%s: missing %s" or "%s: wrong type of %s", what, name)
     end
   end
 end
 
 local key_kinds = { "HASH", "RANGE" }
 
---- The key attribute at a place of the schema: { name, type }, or nil.
+--- Returns the i-th key attribute as { name, type }; nil if there is none.
 local function read_key(tree, i, attribute_types)
   local element = tree.KeySchema[i]
   if not element then
@@ -80,9 +81,9 @@ local function read_key(tree, i, attribute_types)
   check_members(element, ("KeySchema[%d]"):format(i), { AttributeName = "S", KeyType = "S" })
   local kind = attribute_types[element.AttributeName]
   if element.KeyType ~= key_kinds[i] then
-    fail("KeySchema[%d]: KeyType is %s", i, key_kinds[i])
+    fail("KeySchema[%d]: KeyType must be %s", i, key_kinds[i])
   elseif not kind then
-    fail("AttributeDefinitions: %s is missing", element.AttributeName)
+    fail("AttributeDefinitions: missing %s", element.AttributeName)
   end
   return { element.AttributeName, kind }
 end
@@ -93,7 +94,7 @@ local function read_attributes(tree)
     local what = ("AttributeDefinitions[%d]"):format(i)
     check_members(element, what, { AttributeName = "S", AttributeType = "S" })
     if not element.AttributeType:find "^[SNB]$" then
-      fail("%s: AttributeType is S, N or B", what)
+      fail("%s: AttributeType must be S, N or B", what)
     end
     attribute_types[element.AttributeName] = element.AttributeType
   end
@@ -103,7 +104,7 @@ end
 local view_types = { KEYS_ONLY = true, NEW_IMAGE = true, OLD_IMAGE = true,
   NEW_AND_OLD_IMAGES = true }
 
---- The largest numbers stand for "for ever" just as well.
+--- Maximum of the limits of a retention; a larger number has the same effect.
 local LIMIT_MAX = 1e12
 
 local function check_limit(retention, name, least, kind)
@@ -112,7 +113,7 @@ local function check_limit(retention, name, least, kind)
     return
   elseif not math.type(value) or value < least or value > LIMIT_MAX or
       kind == "integer" and math.type(value) ~= kind then
-    fail("Retention: %s is %s from %g to %g", name, kind == "integer" and "an integer" or
+    fail("Retention: %s must be %s from %g to %g", name, kind == "integer" and "an integer" or
       "a number", least, LIMIT_MAX)
   end
 end
@@ -127,7 +128,7 @@ local function read_stream(tree)
   if not stream.StreamEnabled then
     return nil
   elseif not view_types[stream.StreamViewType] then
-    fail "StreamSpecification: StreamViewType is no view type"
+    fail "StreamSpecification: invalid StreamViewType"
   end
   local retention = stream.Retention
   if retention then
@@ -145,7 +146,7 @@ local function read(tree)
   local attribute_types = read_attributes(tree)
   local partition = read_key(tree, 1, attribute_types)
   if not partition or tree.KeySchema[3] then
-    fail "KeySchema has one element or two"
+    fail "KeySchema: expected one or two elements"
   end
   return {
     name = tree.TableName, partition_key = partition, sort_key = read_key(tree, 2, attribute_types),
@@ -153,7 +154,7 @@ local function read(tree)
   }
 end
 
---- What create_table takes, of a definition's tree.
+--- Returns the options of db:create_table for the tree of a definition, or nil and a message.
 ---@param tree any
 ---@return table|nil spec, string|nil problem
 function table_definition.spec(tree)
@@ -170,7 +171,7 @@ local function same_key(a, b)
   return a == b or a and b and a[1] == b[1] and a[2] == b[2]
 end
 
---- Whether a table has the keys that a definition says.
+--- Returns true if a table has the keys of a definition.
 ---@param spec table
 ---@param description tidetable.TableDescription
 ---@return boolean

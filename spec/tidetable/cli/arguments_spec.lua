@@ -4,9 +4,9 @@ local arguments = require "tidetable.cli.arguments"
 describe("words", function()
   it("are seconds and integers, or are refused", function()
     assert.equal(0.5, arguments.seconds "0.5")
-    assert.equal("'soon' is no number of seconds", select(2, arguments.seconds "soon"))
-    assert.equal("'-1' is no number of seconds", select(2, arguments.seconds "-1"))
-    assert.equal("'nan' is no number of seconds", select(2, arguments.seconds "nan"))
+    assert.equal("'soon': invalid number of seconds", select(2, arguments.seconds "soon"))
+    assert.equal("'-1': invalid number of seconds", select(2, arguments.seconds "-1"))
+    assert.equal("'nan': invalid number of seconds", select(2, arguments.seconds "nan"))
     assert.equal(3, arguments.integer_from(1) "3")
     for _, words in ipairs { "0", "1.5", "x", "", "0x10", "99999999999999999999" } do
       assert.is_nil(arguments.integer_from(1)(words))

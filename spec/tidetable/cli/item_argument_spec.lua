@@ -47,23 +47,23 @@ describe("the words of an item", function()
   end)
 
   it("are refused when they are none", function()
-    local form = "an attribute is NAME=TEXT or NAME:=JSON; a whole item is one word of JSON"
-    local json = "NAME:=VALUE takes JSON; NAME=VALUE takes text as it is"
-    misused("'ann' is not NAME=VALUE", form, item, { "ann" })
-    misused("'=ann' is not NAME=VALUE", form, item, { "=ann" })
-    misused("':=1' is not NAME=VALUE", form, item, { ":=1" })
-    misused("'{}' is not NAME=VALUE", form, item, { "a=b", "{}" })
-    misused("a is given twice", nil, item, { "a=b", "a:=1" })
-    misused("total: line 1, column 1: a value expected, got \"twelve\"", json, item,
+    local form = "an attribute is NAME=TEXT or NAME:=JSON; a whole item is one JSON argument"
+    local json = "NAME:=VALUE expects JSON; use NAME=VALUE for text"
+    misused("'ann': expected NAME=VALUE", form, item, { "ann" })
+    misused("'=ann': expected NAME=VALUE", form, item, { "=ann" })
+    misused("':=1': expected NAME=VALUE", form, item, { ":=1" })
+    misused("'{}': expected NAME=VALUE", form, item, { "a=b", "{}" })
+    misused("a: duplicate attribute", nil, item, { "a=b", "a:=1" })
+    misused("total: line 1, column 1: expected a value, got \"twelve\"", json, item,
       { "total:=twelve" })
-    misused("tags: an array expected, got a string", json, item, { 'tags:={"$SS":"a"}' })
+    misused("tags: expected an array, got a string", json, item, { 'tags:={"$SS":"a"}' })
     misused("placed_at: The parameter cannot be converted to a numeric value: x", nil, item,
       { "placed_at=x" })
-    misused("line 1, column 3: a name in double quotes expected, got \"customer\"", nil, item,
+    misused("line 1, column 3: expected a name in double quotes, got \"customer\"", nil, item,
       { "{ customer=1 }" })
-    misused("customer: a number is written as a string: \"1\"", nil, item_argument.attributes,
+    misused("customer: expected a number in a string: \"1\"", nil, item_argument.attributes,
       { '{"customer":{"N":1}}' }, orders, "dynamodb")
-    misused("hash: a binary is written in base64", nil, item_argument.attributes, { "hash=x" },
+    misused("hash: expected a binary in base64", nil, item_argument.attributes, { "hash=x" },
       files,
       "plain")
   end)
@@ -74,11 +74,11 @@ describe("the words of a key", function()
     local function key(...) return item_argument.key({ ... }, orders, "plain") end
     assert.same({ customer = "ann", placed_at = 1 }, key("customer=ann", "placed_at=1"))
     assert.same({ customer = "ann", placed_at = 1 }, key '{"customer":"ann","placed_at":1}')
-    misused("the key lacks placed_at", "a whole key is customer=... placed_at=...", key,
+    misused("key: missing attribute placed_at", "a whole key is customer=... placed_at=...", key,
       "customer=ann")
-    misused("plced_at is no key attribute of orders", "did you mean placed_at?", key,
+    misused("plced_at: not a key attribute of orders", "did you mean placed_at?", key,
       "customer=ann", "plced_at=1")
-    misused("x is no key attribute of orders", "its key is customer=... placed_at=...", key,
+    misused("x: not a key attribute of orders", "its key is customer=... placed_at=...", key,
       "customer=ann", "placed_at=1", "x=1")
   end)
 
@@ -86,7 +86,7 @@ describe("the words of a key", function()
     local function partition(...) return item_argument.partition({ ... }, orders, "plain") end
     assert.same({ "ann" }, { partition "customer=ann" })
     assert.same({ "ann", 5 }, { partition("customer=ann", "placed_at=5") })
-    misused("the partition key customer is missing", nil, partition, "placed_at=5")
+    misused("key: missing partition key customer", nil, partition, "placed_at=5")
     assert.same({ tidetable.binary "\0" },
       { item_argument.partition({ "hash=AA==" }, files, "plain") })
   end)

@@ -56,11 +56,11 @@ describe("what is not permitted", function()
 
   it("is the owner's, the directory's or a link's", function()
     for _, said in ipairs { "x: belongs to another user", "/x: can't be opened: denied" } do
-      assert.match("^a database belongs to one user: become its owner", hint(said))
+      assert.match("^a database belongs to one user: run the command as its owner", hint(said))
     end
-    assert.match("copy it, while it is not open, to a directory of your own",
+    assert.match("copy the database, while it is not open, to a directory of your own",
       hint "/ro/x-wake: can't be created: Read-only file system")
-    assert.match("directory can't be written", hint "/ro/x-part01234567: can't be created: ...")
+    assert.match("directory is not writable", hint "/ro/x-part01234567: can't be created: ...")
     for _, kind in ipairs { "symbolic", "hard" } do
       local path = helper.path()
       helper.open():close()
@@ -68,7 +68,7 @@ describe("what is not permitted", function()
       assert.is_true(os.execute(made))
       local err = failure(open.database, { database = path .. "2" })
       assert.match(kind .. " link", err.message)
-      assert.equal("give the one path that the file itself has", err.hint)
+      assert.equal("give the path of the file itself", err.hint)
       os.remove(path .. "2")
     end
   end)
@@ -109,12 +109,15 @@ describe("a hint", function()
   it("is what can be done about a failure", function()
     for code, hint in pairs {
       BUSY = "try again, or wait longer with --busy-timeout",
-      NOT_DATABASE = "a database is a file as NAME.tide", NEWER_FORMAT = "a newer tidetable",
-      OLDER_FORMAT = "can export it",
-      FOREIGN_FORMAT = "a machine like the one that wrote it", PERMISSION = "become its owner",
-      CORRUPT = "tidetable check says what", FULL = "tidetable stats says how full it is",
+      NOT_DATABASE = "a database is a file that tidetable.open created",
+      NEWER_FORMAT = "use a newer tidetable",
+      OLDER_FORMAT = "export it with the tidetable",
+      FOREIGN_FORMAT = "a machine of the architecture that wrote it",
+      PERMISSION = "run the command as its owner",
+      CORRUPT = "'tidetable check' lists the damage",
+      FULL = "'tidetable stats' shows how full it is",
       NAMESPACE = "must share their PID namespace",
-      READERS_FULL = "tidetable check clears the slots of dead processes",
+      READERS_FULL = "'tidetable check' clears the slots of dead processes",
     } do
       local err = failure(library_error.fail, "shop.tide",
         { code = code, message = "it failed" })

@@ -46,9 +46,9 @@ describe("the command", function()
     local ran = refuses(2, "tidetable: unknown command 'tabels'\n  Did you mean 'tables'?\n",
       { "tabels" })
     assert.equal("", ran.out)
-    assert.truthy(ran.err:find("'tidetable --help' says more\n", 1, true))
+    assert.truthy(ran.err:find("see 'tidetable --help'\n", 1, true))
     ran = refuses(2, "tidetable tables: missing argument 'database'\nUsage: ", { "tables" })
-    assert.truthy(ran.err:find("'tidetable tables --help' says more\n", 1, true))
+    assert.truthy(ran.err:find("see 'tidetable tables --help'\n", 1, true))
     refuses(2, "Did you mean '--json'?", { "tables", "--jsom", "x" })
     refuses(2, "must be one of 'auto', 'always', 'never'", { "tables", "x", "--color=blue" })
     refuses(2, "a command is required", {})
@@ -107,7 +107,7 @@ describe("the command", function()
   it("calls a mistake of its own one, with its place", function()
     local broken = shop.file("broken.lua", [[
       package.loaded["tidetable.cli.commands.tables"] = { name = "tables", summary = "Break.",
-        setup = function() end, run = function() local x = nil; return x.y end }
+        arguments = {}, options = {}, run = function() local x = nil; return x.y end }
       os.exit(require("tidetable.cli.main").run { "tables" }, true)
     ]])
     local ran = command.shell(("env LUA_PATH=%s LUA_CPATH=%s %s %s"):format(
@@ -115,7 +115,7 @@ describe("the command", function()
       command.quote(broken)))
     assert.equal(1, ran.status)
     assert.truthy(ran.err:find("broken.lua:2: attempt to index", 1, true), ran.err)
-    assert.truthy(ran.err:find("a mistake in tidetable itself", 1, true), ran.err)
+    assert.truthy(ran.err:find("a bug in tidetable", 1, true), ran.err)
   end)
 end)
 
@@ -227,7 +227,7 @@ describe("an error", function()
     local ran = refuses(1, junk .. ": is not a tidetable database\n  a database is a file",
       { "tables", junk })
     assert.equal("", ran.out)
-    refuses(2, '":memory:" is no database', { "tables", ":memory:" })
+    refuses(2, '":memory:": not a database file', { "tables", ":memory:" })
   end)
 
   it("shows no control character of what it is about", function()

@@ -61,33 +61,33 @@ it("says what it is not", function()
     assert.is_nil(spec, changed)
     assert.equal(problem, reason)
   end
-  refuses("Table: Tags is not known here", '"TableName"', '"Tags":[],"TableName"')
-  refuses("Table: TableName is missing", ',"TableName":"orders"', "")
-  refuses("Table: TableName is of the wrong type", '"orders"', "5")
-  refuses("Table: AttributeDefinitions is missing", '"AttributeDefinitions":[{"AttributeName":'
+  refuses("Table: unknown name Tags", '"TableName"', '"Tags":[],"TableName"')
+  refuses("Table: missing TableName", ',"TableName":"orders"', "")
+  refuses("Table: wrong type of TableName", '"orders"', "5")
+  refuses("Table: missing AttributeDefinitions", '"AttributeDefinitions":[{"AttributeName":'
     .. '"customer","AttributeType":"S"},{"AttributeName":"placed_at","AttributeType":"N"}],', "")
-  refuses("KeySchema[1]: KeyType is HASH", '"HASH"', '"RANGE"')
-  refuses("KeySchema[2]: KeyType is RANGE", '"RANGE"', '"HASH"')
-  refuses("KeySchema[1]: KeyType is missing", ',"KeyType":"HASH"', "")
-  refuses("KeySchema has one element or two", '"KeyType":"RANGE"}',
+  refuses("KeySchema[1]: KeyType must be HASH", '"HASH"', '"RANGE"')
+  refuses("KeySchema[2]: KeyType must be RANGE", '"RANGE"', '"HASH"')
+  refuses("KeySchema[1]: missing KeyType", ',"KeyType":"HASH"', "")
+  refuses("KeySchema: expected one or two elements", '"KeyType":"RANGE"}',
     '"KeyType":"RANGE"},{"AttributeName":"x","KeyType":"RANGE"}')
-  refuses("AttributeDefinitions: customer is missing",
+  refuses("AttributeDefinitions: missing customer",
     '{"AttributeName":"customer","AttributeType":"S"},', "")
-  refuses("AttributeDefinitions[2]: AttributeType is S, N or B", '"AttributeType":"N"',
+  refuses("AttributeDefinitions[2]: AttributeType must be S, N or B", '"AttributeType":"N"',
     '"AttributeType":"NS"')
-  refuses("AttributeDefinitions[1] is an object", '[{"AttributeName":"customer"',
+  refuses("AttributeDefinitions[1]: expected an object", '[{"AttributeName":"customer"',
     '[5,{"AttributeName":"customer"')
-  refuses("StreamSpecification: StreamViewType is no view type", "NEW_AND_OLD", "NEW_OR_OLD")
-  refuses("StreamSpecification: StreamViewType is no view type",
+  refuses("StreamSpecification: invalid StreamViewType", "NEW_AND_OLD", "NEW_OR_OLD")
+  refuses("StreamSpecification: invalid StreamViewType",
     ',"StreamViewType":"NEW_AND_OLD_IMAGES"', "")
-  refuses("StreamSpecification: StreamEnabled is of the wrong type", ":true", ':"true"')
-  refuses("Retention: days is not known here", '"age"', '"days":1,"age"')
-  refuses("Retention: age is a number from 0.001 to 1e+12", "3600.5", "0")
-  refuses("Retention: age is a number from 0.001 to 1e+12", "3600.5", "1e100")
-  refuses("Retention: count is an integer from 1 to 1e+12", '"count":7', '"count":7.5')
-  refuses("Retention: bytes is of the wrong type", "4096", '"4 KiB"')
-  assert.same({ nil, "Table is an object" }, { table_definition.spec "orders" })
-  assert.same({ nil, "Table is an object" }, { table_definition.spec(nil) })
+  refuses("StreamSpecification: wrong type of StreamEnabled", ":true", ':"true"')
+  refuses("Retention: unknown name days", '"age"', '"days":1,"age"')
+  refuses("Retention: age must be a number from 0.001 to 1e+12", "3600.5", "0")
+  refuses("Retention: age must be a number from 0.001 to 1e+12", "3600.5", "1e100")
+  refuses("Retention: count must be an integer from 1 to 1e+12", '"count":7', '"count":7.5')
+  refuses("Retention: wrong type of bytes", "4096", '"4 KiB"')
+  assert.same({ nil, "Table: expected an object" }, { table_definition.spec "orders" })
+  assert.same({ nil, "Table: expected an object" }, { table_definition.spec(nil) })
 end)
 
 it("is one without a stream when its stream is not enabled", function()

@@ -44,7 +44,7 @@ describe("a moment", function()
       "11:30:5x" } do
       local seconds, problem = time_argument.parse(words, noon)
       assert.is_nil(seconds, words)
-      assert.truthy(problem:find("'" .. words .. "' is no time", 1, true))
+      assert.truthy(problem:find("'" .. words .. "': invalid time", 1, true))
     end
   end)
 end)

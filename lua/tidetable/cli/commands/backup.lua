@@ -1,4 +1,4 @@
--- backup.lua - `tidetable backup`: a copy of a database, while others use it.
+-- backup.lua - `tidetable backup`: copies a database while other processes use it.
 
 local arguments = require "tidetable.cli.arguments"
 local copy_progress = require "tidetable.cli.copy_progress"
@@ -8,28 +8,27 @@ local open = require "tidetable.cli.open_database"
 
 local backup = {
   name = "backup",
-  summary = "Copy a database while others use it.",
+  summary = "Copy a database while it is in use.",
   description = [[
-The copy is one moment, verified, and there whole or not at all. It is another incarnation of
-the same database: a position that is kept outside of the file is one of the original or one of
-the copy.]],
+The copy is one snapshot. It is verified and flushed before it gets its name, so the target is
+complete or does not exist. The copy has an incarnation of its own: a stream position stored
+outside the file is valid either for the original or for the copy.]],
   examples = {
-    { "tidetable backup shop.tide shop-monday.tide", "a copy, as big as the file" },
-    { "tidetable backup --compact shop.tide small.tide", "without what was deleted" },
-    { "tidetable backup -f shop.tide nightly.tide", "in the place of last night's" },
+    { "tidetable backup shop.tide monday.tide", "make a copy of the same size" },
+    { "tidetable backup --compact shop.tide small.tide", "leave out free pages" },
+    { "tidetable backup -f shop.tide nightly.tide", "replace an older copy" },
+  },
+  arguments = { arguments.DATABASE, { "target", "File of the copy." } },
+  options = {
+    { "--compact", "Leave out free pages, which may contain deleted data." },
+    { "-f --overwrite", "Replace the target if it is a database that no process has open." },
+    { "--json", "Show the result as a JSON object." },
+    arguments.BUSY_TIMEOUT,
+    arguments.MAX_SIZE,
   },
 }
 
-function backup.setup(command)
-  arguments.database(command)
-  command:argument("target", "The copy's file.")
-  command:flag("--compact", "Leave out free pages, and what was deleted in them.")
-  command:flag("-f --overwrite", "Replace the database that has the copy's name.")
-  command:flag("--json", "What was copied, as a JSON object.")
-  arguments.busy_timeout(command)
-end
-
---- Names of the facts, in the order that JSON shows them.
+--- Fields of the result in the order of the JSON output.
 backup.order = {
   "bytes", "source_bytes", "grown_bytes", "sequence_number", "items", "records", "database_id",
   "incarnation", "seconds",
@@ -37,9 +36,9 @@ backup.order = {
 
 local function fail(args, err)
   if err.code == "IN_USE" then
-    library_error.fail(args.target, err, "--overwrite replaces it, if it is a database")
+    library_error.fail(args.target, err, "--overwrite replaces it if it is a database")
   elseif err.code == "BUSY" and err.message:find("has it open", 1, true) then
-    library_error.fail(args.target, err, "it can be replaced when nobody has it open")
+    library_error.fail(args.target, err, "try again when no process has it open")
   elseif err.code == "BUSY" or err.code == "CORRUPT" then
     library_error.fail(args.database, err)
   end
@@ -51,18 +50,18 @@ function backup.run(args, out)
   local db <close> = open.database(args, {
     read_only = true, busy_timeout = args.busy_timeout,
   })
-  local phases <close> = copy_progress.new(out)
+  local progress <close> = copy_progress.new(out)
   local facts, err = db:backup(args.target, {
     compact = args.compact, overwrite = args.overwrite,
-    progress = function(...) phases:show(...) end,
+    progress = function(...) progress:show(...) end,
   })
-  phases:close()
+  progress:close()
   if not facts then
     fail(args, err)
   elseif args.json then
     out:json(facts, backup.order)
   else
-    out:line(("%s: %s, %s, %s, up to sequence number %d"):format(
+    out:line(("%s: %s, %s, %s, last sequence number %d"):format(
       display.safe(args.target), display.bytes(facts.bytes), display.counted(facts.items, "item"),
       display.counted(facts.records, "record"), facts.sequence_number))
   end

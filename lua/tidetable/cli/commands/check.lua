@@ -1,7 +1,7 @@
--- check.lua - `tidetable check`: verifies a database, page by page and row by row.
+-- check.lua - `tidetable check`: verifies a database file, page by page and row by row.
 --
--- The walk is a child process's: what a damaged file could do to it is one
--- finding more. The database need not be one that can be opened.
+-- The check runs in a child process, because a damaged file can crash it or send
+-- it into an endless loop. The database need not be one that can be opened.
 
 local arguments = require "tidetable.cli.arguments"
 local core = require "tidetable.core"
@@ -12,30 +12,31 @@ local tidetable = require "tidetable"
 
 local check = {
   name = "check",
-  summary = "Verify a database: every page, every row, every invariant.",
+  summary = "Verify the whole database file.",
   description = [[
-Works on files that can't be opened, and while others write. Each finding is a line that
-begins with the invariant's number and names table, key and page; the last line is a
-summary. The status is 0 when there is no finding, 1 when there is. Reader slots of
-processes that died are cleared.]],
+Verifies every page, every row and every invariant that can be read from the file. The command
+also works while other processes write, and on a file that cannot be opened. Each finding is a
+line with the number of the violated invariant, the table, the key and the page; the last line is
+a summary. The status is 1 if there are findings, 0 otherwise. If there are none, the reader slots
+of dead processes are cleared.]],
   examples = {
-    { "tidetable check shop.tide", "what it holds, and that it is sound" },
-    { "tidetable check shop.tide >/dev/null || echo damaged", "in a script" },
-    { "tidetable check backup.tide --json", "each finding taken apart" },
+    { "tidetable check shop.tide", "verify a database" },
+    { "tidetable check shop.tide >/dev/null || echo damaged", "verify it in a script" },
+    { "tidetable check shop.tide --json", "show the report as a JSON object" },
+  },
+  arguments = { arguments.DATABASE },
+  options = {
+    { "--json", "Show the report as a JSON object." },
+    {
+      "--stall-timeout", "Seconds without progress after which the check is stopped.",
+      value = "SECONDS", convert = arguments.seconds, default = 60,
+    },
+    arguments.MAX_SIZE,
   },
 }
 
-local PATIENCE = 60   -- seconds
-
-function check.setup(command)
-  arguments.database(command)
-  command:flag("--json", "The report as a JSON object.")
-  command:option("--patience", "Seconds without progress until the check is given up.",
-    PATIENCE):argname "SECONDS":convert(arguments.seconds)
-end
-
 local function show(out, path, report)
-  for _, problem in ipairs(report.problems) do -- whole: what is wrong may stand at the end
+  for _, problem in ipairs(report.problems) do -- not cut at the edge of the window
     out:write(out:paint("red", "damaged"), "  ", display.safe(problem), "\n")
   end
   if report.problem_count > #report.problems then
@@ -59,7 +60,8 @@ local function exists(path)
   return file ~= nil
 end
 
---- Slots of dead readers, of a sound database that has been opened before.
+--- Clears the reader slots of dead processes. Returns their number. A database without a lock file
+--- has none and is not opened.
 local function clear_readers(path, max_size)
   if not exists(path .. "-lock") then
     return 0
@@ -68,7 +70,7 @@ local function clear_readers(path, max_size)
   return db and core.clear_readers(db.core) or 0
 end
 
---- A file of which not even the first pages can be read is one finding.
+--- Returns the report of a file whose first pages cannot be read: one finding.
 local function unreadable(err)
   local message = err.message
   return { ok = false, problem_count = 1, problems = { "25: " .. message },
@@ -80,7 +82,7 @@ end
 function check.run(args, out)
   open.path(args.database)
   local report, err = tidetable.check(args.database,
-    { apart = true, patience = args.patience })
+    { apart = true, patience = args.stall_timeout })
   if not report and err.code ~= "CORRUPT" then
     library_error.fail(args.database, err)
   end

@@ -1,4 +1,4 @@
--- compact.lua - `tidetable compact`: the file as small as what it holds.
+-- compact.lua - `tidetable compact`: replaces a database file by a compact copy.
 
 local arguments = require "tidetable.cli.arguments"
 local backup = require "tidetable.cli.commands.backup"
@@ -10,30 +10,30 @@ local tidetable = require "tidetable"
 
 local compact = {
   name = "compact",
-  summary = "Make a database's file as small as what it holds.",
+  summary = "Shrink a database file to the size of its content.",
   description = [[
-A compact copy, verified, takes the file's place; there must be room for both. Nobody may have
-the database open meanwhile. For one that is in use there is 'tidetable backup --compact'.]],
+The file is replaced by a compact, verified copy; there must be disk space for both. No process
+may have the database open. 'tidetable backup --compact' copies a database that is in use.]],
   examples = {
-    { "tidetable compact shop.tide", "gives back what was deleted" },
+    { "tidetable compact shop.tide", "remove free pages from the file" },
+  },
+  arguments = { arguments.DATABASE },
+  options = {
+    { "--json", "Show the result as a JSON object." },
+    arguments.MAX_SIZE,
   },
 }
 
-function compact.setup(command)
-  arguments.database(command)
-  command:flag("--json", "What came of it, as a JSON object.")
-end
-
 function compact.run(args, out)
   open.path(args.database)
-  local phases <close> = copy_progress.new(out)
+  local progress <close> = copy_progress.new(out)
   local facts, err = tidetable.compact(args.database, {
-    max_size = args.max_size, progress = function(...) phases:show(...) end,
+    max_size = args.max_size, progress = function(...) progress:show(...) end,
   })
-  phases:close()
+  progress:close()
   if not facts then
     library_error.fail(args.database, err, err.code == "BUSY" and
-      "nobody may have it open; tidetable backup --compact copies one that is in use" or nil)
+      "try again when no process has it open, or copy it with 'tidetable backup --compact'" or nil)
   elseif args.json then
     out:json(facts, backup.order)
   else

@@ -1,22 +1,20 @@
--- completion.lua - `tidetable completion`: what a shell needs to complete its words.
+-- completion.lua - `tidetable completion`: writes the completion script of a shell.
 
 local completion = {
   name = "completion",
-  summary = "Write a shell's completion script for this command.",
+  summary = "Write the completion script of a shell.",
   description = [[
-For bash, zsh or fish, made of what --help says. In bash the tables of a database are
-completed too. make install-tools installs the one for bash.]],
+The script completes commands, options and their values. In bash it also completes the names of
+tables after the name of a database file. 'make install-tools' installs the script for bash.]],
   examples = {
-    { "tidetable completion bash >~/.bash_completion", "for one's own bash" },
+    { "tidetable completion bash >~/.bash_completion", "install it for one user of bash" },
   },
+  arguments = { { "shell", "Name of the shell.", choices = { "bash", "zsh", "fish" } } },
+  options = {},
 }
 
-function completion.setup(command)
-  command:argument("shell", "The shell."):choices { "bash", "zsh", "fish" }
-end
-
---- Behind argparse's own for bash: where it knows nothing, and the word before is
---- a file, the tables in it.
+--- Extends argparse's script for bash: if that has no completion and the previous word is a file,
+--- completes the names of the tables in the file.
 local TABLES = [=[
 _tidetable_and_tables() {
     local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}"

@@ -1,4 +1,4 @@
--- delete.lua - `tidetable delete`: deletes an item.
+-- delete.lua - `tidetable delete`: deletes one item.
 
 local arguments = require "tidetable.cli.arguments"
 local item_argument = require "tidetable.cli.item_argument"
@@ -8,24 +8,23 @@ local open = require "tidetable.cli.open_database"
 
 local delete = {
   name = "delete",
-  summary = "Delete the item with a key.",
+  summary = "Delete one item.",
   description = [[
-The key is written as for 'get'. That there is no such item is no failure: afterwards it is
-gone, as it should be.]],
+The key is written as for 'get'. Deleting an item that does not exist succeeds, as in
+DynamoDB.]],
   examples = {
-    { "tidetable delete shop.tide orders customer=ann placed_at=1", "it is gone" },
-    { "tidetable delete shop.tide orders customer=ann placed_at=1 --old", "shows what it was" },
+    { "tidetable delete shop.tide orders customer=ann placed_at=1", "delete an item" },
+    { "tidetable delete shop.tide orders customer=ann placed_at=1 --old",
+      "delete an item and show it" },
+  },
+  arguments = { arguments.DATABASE, arguments.TABLE, arguments.KEY },
+  options = {
+    { "--old", "Show the deleted item." },
+    arguments.FORMAT,
+    arguments.BUSY_TIMEOUT,
+    arguments.MAX_SIZE,
   },
 }
-
-function delete.setup(command)
-  arguments.database(command)
-  command:argument("table", "The table's name.")
-  command:argument("key", "NAME=VALUE for each key attribute, or JSON."):args "+"
-  arguments.format(command)
-  command:flag("--old", "Show the item that was deleted.")
-  arguments.busy_timeout(command)
-end
 
 function delete.run(args, out)
   local db <close> = open.database(args, { busy_timeout = args.busy_timeout })

@@ -1,4 +1,4 @@
--- describe.lua - `tidetable describe`: all that is known of a table and its streams.
+-- describe.lua - `tidetable describe`: shows the description of a table and of its streams.
 
 local arguments = require "tidetable.cli.arguments"
 local display = require "tidetable.cli.display"
@@ -10,22 +10,21 @@ local describe = {
   name = "describe",
   summary = "Describe a table and its streams.",
   description = [[
-Keys, and of every stream, disabled ones too: its label, view type and retention, how much it
-holds, and what has been trimmed. A table that has been deleted is described as long as a stream
-of it can be read.]],
+Shows the keys of the table, and for each stream, also a disabled one, its label, view type,
+retention, records and trim position. A deleted table is shown as long as one of its streams can
+be read.]],
   examples = {
-    { "tidetable describe shop.tide orders", "keys, view type, retention, what is held" },
-    { "tidetable describe shop.tide orders --json", "the same for programs: a JSON object" },
+    { "tidetable describe shop.tide orders", "show keys, view type, retention and records" },
+    { "tidetable describe shop.tide orders --json", "show the same as a JSON object" },
+  },
+  arguments = { arguments.DATABASE, arguments.TABLE },
+  options = {
+    { "--json", "Show the description as a JSON object." },
+    arguments.MAX_SIZE,
   },
 }
 
-function describe.setup(command)
-  arguments.database(command)
-  command:argument("table", "The table.")
-  command:flag("--json", "A JSON object instead of words.")
-end
-
---- The retention in words: each limit holds by itself.
+--- Formats a retention: "1d, 1 GiB, 1,000 records". Each limit applies on its own.
 ---@param retention tidetable.Retention
 ---@return string
 function describe.retention(retention)
@@ -39,20 +38,21 @@ function describe.retention(retention)
   return table.concat(parts, ", ")
 end
 
---- How far the retention clock and the wall clock are apart; nil: less than a second.
----@param lead number  seconds
+--- Describes the difference between the retention clock and the wall clock; nil if it is less than
+--- a second.
+---@param lead number  seconds that the retention clock is ahead
 ---@return string|nil
 function describe.clock(lead)
   if lead >= 1 then
-    return ("%s ahead of the wall clock, which was set back; ages grow by elapsed time"):format(
+    return ("%s ahead of the wall clock, which was set back; ages advance by elapsed time"):format(
       display.duration(lead))
   elseif lead <= -1 then
-    return ("%s behind the wall clock, whose jump is not confirmed yet"):format(
+    return ("%s behind the wall clock, which was set forward; not confirmed yet"):format(
       display.duration(-lead))
   end
 end
 
-local function moment_of(seconds)
+local function time_of(seconds)
   local ago = display.ago(seconds)
   return display.time(seconds) .. (ago and (", %s ago"):format(ago) or "")
 end
@@ -61,7 +61,7 @@ local function key_line(key, what)
   return ("%s (%s), %s"):format(display.name(key[1]), key[2], what)
 end
 
---- Lines of a name and what it is.
+--- Writes rows of a name and its value. A row without a value is left out.
 local function facts(out, list)
   local rows = {}
   for _, fact in ipairs(list) do
@@ -72,7 +72,7 @@ local function facts(out, list)
   out:lines(display.grid(rows))
 end
 
-local function held(stream)
+local function records_of(stream)
   if stream.count == 0 then
     return "none"
   end
@@ -84,11 +84,11 @@ local function show_stream(out, stream)
   out:line(("%s %s  %s"):format(out:paint("bold", "stream"), stream.label,
     out:paint(stream.status == "ENABLED" and "green" or "dim", stream.status)))
   facts(out, {
-    { "created", moment_of(stream.created_at) },
+    { "created", time_of(stream.created_at) },
     { "view type", stream.view_type },
     { "retention", describe.retention(stream.retention) },
     { "clock", describe.clock(stream.retention_clock_lead) },
-    { "records", held(stream) },
+    { "records", records_of(stream) },
     { "trimmed", stream.trimmed_through > 0
       and ("through %d"):format(stream.trimmed_through) or "nothing yet" },
   })
@@ -99,7 +99,7 @@ local function show_table(out, description)
   out:line(("%s %s"):format(out:paint("bold", "table"), description.name))
   facts(out, {
     { "id", ("%d"):format(description.id) },
-    { "created", moment_of(description.created_at) },
+    { "created", time_of(description.created_at) },
     { "keys", key_line(description.partition_key, "partition key") },
     { sort and "" or nil, sort and key_line(sort, "sort key") },
     { "stream", not description.newest_stream_label and "none"
@@ -114,7 +114,7 @@ local function newest_first(a, b)
   return a.label > b.label
 end
 
---- The table's description; nil when it is gone, and left these streams.
+--- Returns the description of the table; nil if the table is deleted but has streams.
 local function description_of(db, args, streams)
   local _, _, code = db:table(args.table)
   if code == "NOT_FOUND" and #streams > 0 then

@@ -1,10 +1,8 @@
--- export.lua - `tidetable export`: tables as JSON lines, at one moment.
+-- export.lua - `tidetable export`: writes tables as JSON lines, from one snapshot.
 --
---   {"Table":{...}}    a table begins: its definition (definition.lua)
---   {"Item":{...}}     an item, in DynamoDB's JSON, as its own exports have it
---   {"End":{"Items":2,"Tables":1}}   nothing is missing
---
--- All tables are read from one snapshot, however long that takes.
+--   {"Table":{...}}    definition of a table (table_definition.lua); its items follow
+--   {"Item":{...}}     an item in DynamoDB's JSON, as in DynamoDB's export to S3
+--   {"End":{"Items":2,"Tables":1}}   last line of a complete export
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
@@ -20,36 +18,49 @@ local types = require "tidetable.types"
 
 local export = {
   name = "export",
-  summary = "Write tables as lines of JSON, for import and other programs.",
+  summary = "Write tables as JSON lines.",
   description = [[
-Each table is written as its definition, {"Table":...}, and its items, {"Item":...}, in
-DynamoDB's JSON, as DynamoDB's export to S3 words them; the last line, {"End":...}, says that
-nothing is missing. 'import' makes the same tables of it. Streams are not in it, only their
-settings.
+For each table the export has a line {"Table":...} with its definition, and a line {"Item":...}
+for each item in DynamoDB's JSON, as in DynamoDB's export to S3. The last line, {"End":...}, shows
+that the export is complete. 'import' restores the tables from it. Of the streams only the
+settings are exported, not the records.
 
-Everything is from one moment: the export holds a snapshot, and while it does, the file grows
-by what others write.]],
+The whole export is one snapshot. While it runs, the file grows, because pages freed by other
+processes cannot be reused.
+
+In a pipeline the shell returns the status of the last command, so a failed export is not
+noticed: use 'set -o pipefail'.]],
   examples = {
-    { "tidetable export shop.tide > shop.jsonl", "all tables" },
-    { "tidetable export shop.tide orders | gzip > orders.jsonl.gz", "one, compressed" },
-    { "tidetable export shop.tide orders --items-only", "as DynamoDB exports it" },
-    { "tidetable export shop.tide orders --format json", "its items as plain JSON" },
+    { "tidetable export shop.tide > shop.jsonl", "export all tables" },
+    { "set -o pipefail; tidetable export shop.tide orders --items-only | gzip > orders.jsonl.gz",
+      "export the items of one table, compressed (bash)" },
+    { "tidetable export shop.tide orders --format json > plain.jsonl",
+      "export its items as plain JSON" },
+  },
+  arguments = {
+    arguments.DATABASE,
+    { "table", "Names of the tables; none: all tables.", args = "*" },
+  },
+  options = {
+    {
+      "--format", "Format: 'dynamodb', or 'json' for the items of one table as plain JSON, without "
+        .. "definition and end.",
+      value = "FORMAT", choices = { "dynamodb", "json" }, default = "dynamodb",
+    },
+    { "--items-only", "Write the items of one table, without definition and end." },
+    {
+      "--time-limit", "Maximum number of seconds to hold the snapshot.",
+      value = "SECONDS", convert = arguments.seconds, default = 3600,
+    },
+    arguments.MAX_SIZE,
   },
 }
 
-local ATTEMPTS = 100 -- to find a moment in which no table is made, changed or deleted
+--- Maximum number of attempts to read the table descriptions and the snapshot without a table being
+--- created, changed or deleted between them.
+local ATTEMPTS = 100
 
-function export.setup(command)
-  arguments.database(command)
-  command:argument("table", "The tables to export; default: all."):args "*"
-  command:option("--format", "dynamodb, or json: plain JSON, the items of one table and nothing "
-    .. "else.", "dynamodb"):argname "FORMAT":choices { "dynamodb", "json" }
-  command:flag("--items-only", "Without definitions and end.")
-  command:option("--time-limit", "Seconds that the snapshot may be held.", 3600)
-    :argname "SECONDS":convert(arguments.seconds)
-end
-
---- The tables to export, and what they are.
+--- Returns the tables to export, with their descriptions.
 local function describe(db, names)
   if #names == 0 then
     return open.tables(db)
@@ -67,8 +78,8 @@ local function snapshot_of(db, seconds)
   return snapshot, catalog
 end
 
---- A snapshot, and the tables as they are in it: when one was made, changed or deleted
---- while they were described, both are taken again.
+--- Returns a snapshot, and the tables as they are in it. If the catalog changed while the tables
+--- were described, both are read again.
 local function take_snapshot(db, args)
   for _ = 1, ATTEMPTS do
     local snapshot, before = snapshot_of(db, args.time_limit)
@@ -80,7 +91,7 @@ local function take_snapshot(db, args)
     end
     core.finish(snapshot)
   end
-  console.fail(("%s: tables are made and deleted too often to find a quiet moment"):format(
+  console.fail(("%s: tables are created or deleted too often for a snapshot: try again"):format(
     db.path))
 end
 
@@ -111,7 +122,7 @@ end
 function export.run(args, out)
   local only_items = args.items_only or args.format == "json"
   if only_items and #args.table ~= 1 then
-    console.misused("items without definitions: of one table only", "say which table")
+    console.misused("items without definition: exactly one table required", "name the table")
   end
   local db <close> = open.database(args)
   local snapshot, tables = take_snapshot(db, args)

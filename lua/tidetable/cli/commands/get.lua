@@ -1,4 +1,4 @@
--- get.lua - `tidetable get`: one item.
+-- get.lua - `tidetable get`: shows one item.
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
@@ -9,23 +9,18 @@ local open = require "tidetable.cli.open_database"
 
 local get = {
   name = "get",
-  summary = "Show the item with a key.",
+  summary = "Show one item.",
   description = [[
-The key is written NAME=VALUE for each of its attributes, or as one word of JSON. That there
-is no such item is a failure.]],
+The key is NAME=VALUE for each of its attributes, or one JSON argument. If the item does not
+exist, the command fails with status 1.]],
   examples = {
-    { "tidetable get shop.tide orders customer=ann placed_at=1", "one item, in full" },
+    { "tidetable get shop.tide orders customer=ann placed_at=1", "show an item" },
     { "tidetable get shop.tide orders customer=ann placed_at=1 | jq .total",
-      "one of its attributes" },
+      "show one of its attributes" },
   },
+  arguments = { arguments.DATABASE, arguments.TABLE, arguments.KEY },
+  options = { arguments.FORMAT, arguments.MAX_SIZE },
 }
-
-function get.setup(command)
-  arguments.database(command)
-  command:argument("table", "The table's name.")
-  command:argument("key", "NAME=VALUE for each key attribute, or JSON."):args "+"
-  arguments.format(command)
-end
 
 function get.run(args, out)
   local db <close> = open.database(args)
@@ -33,7 +28,7 @@ function get.run(args, out)
   local key = item_argument.key(args.key, description, item_writer.form(args.format))
   local item = library_error.check(args.database, table:get(key))
   if not item then
-    console.fail(("%s has no item %s"):format(args.table, item_argument.quoted(key, "plain")))
+    console.fail(("%s: no item %s"):format(args.table, item_argument.quoted(key, "plain")))
   end
   item_writer.new(out, args.format, description):only(item)
 end

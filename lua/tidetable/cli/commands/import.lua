@@ -1,4 +1,4 @@
--- import.lua - `tidetable import`: stores the items of JSON lines.
+-- import.lua - `tidetable import`: stores items from a file of JSON lines.
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
@@ -11,67 +11,83 @@ local progress_bar = require "tidetable.cli.progress_bar"
 
 local import = {
   name = "import",
-  summary = "Store the items of an export, or of any lines of JSON.",
+  summary = "Store items from a file of JSON lines.",
   description = [[
-It takes what 'export' writes, what DynamoDB exports ({"Item":...} in each line), and with
---format json one plain object a line. Items are put in place of whatever has their key, in
-transactions of up to 1,000; others may read and write meanwhile. What a pipe gives slowly is
-stored as it comes.
+The input is what 'export' writes, an export of DynamoDB ({"Item":...} on each line), or, with
+--format json, one plain object per line. An item replaces the item with the same key. Items are
+stored in transactions of up to 1,000, so other processes can read and write during the import.
+Input from a slow pipe is stored as it arrives.
 
-What was committed stays, however it ends: a bad line, a full disk, Ctrl-C. It says then
-through which line all is stored; --from-line goes on behind it. To begin again costs time and
-changes nothing, for items that are there already are left alone. With --checkpoint NAME the
-database itself remembers how far it came, so that the same command goes on even after a
-kill; the name is forgotten when all is stored.]],
+If the import stops early (invalid line, full disk, Ctrl-C), the committed items stay stored. The
+message says which line was stored last; --from-line continues after it. Starting again from the
+first line is safe too: equal items are left unchanged. With --checkpoint the database records
+the position, and the same command continues there, even after kill -9. The checkpoint is deleted
+at the end of the import.]],
   examples = {
-    { "tidetable import new.tide shop.jsonl --create", "tables as they were exported" },
-    { "gunzip -c x.jsonl.gz | tidetable import shop.tide --table orders",
-      "items of one table, from a pipe" },
-    { "tidetable import shop.tide x.jsonl --table orders --format json", "plain JSON" },
-    { "tidetable import shop.tide big.jsonl --checkpoint big", "goes on when run again" },
+    { "tidetable import new.tide shop.jsonl --create", "create the exported tables" },
+    { "gunzip -c orders.jsonl.gz | tidetable import shop.tide --table orders",
+      "import the items of one table from a pipe" },
+    { "tidetable import shop.tide plain.jsonl --table orders --format json",
+      "import plain JSON" },
+    { "tidetable import shop.tide shop.jsonl --checkpoint monday",
+      "continue where an earlier run stopped" },
+  },
+  arguments = {
+    arguments.DATABASE,
+    { "file", "File of JSON lines; '-' or none: standard input.", args = "?" },
+  },
+  options = {
+    {
+      "--table", "Table to store the items in. Required if the input does not name it; replaces "
+        .. "the name in the input.",
+      value = "NAME",
+    },
+    { "--create", "Create the database, and the tables that the input defines, if they do not "
+      .. "exist." },
+    {
+      "--format", "Format of the input: 'dynamodb', or 'json' for one plain object per line.",
+      value = "FORMAT", choices = { "dynamodb", "json" }, default = "dynamodb",
+    },
+    { "--skip-bad", "Skip invalid lines and report each of them. The exit status is 1 then." },
+    {
+      "--max-errors", "Like '--skip-bad', but for at most N lines.",
+      value = "N", convert = arguments.integer_from(1),
+    },
+    {
+      "--from-line", "Start at this line. Table definitions in earlier lines are still read.",
+      value = "N", convert = arguments.integer_from(1), default = 1,
+    },
+    {
+      "--checkpoint", "Record the position in the database under this name, and continue there "
+        .. "if the name exists.",
+      value = "NAME",
+    },
+    arguments.BUSY_TIMEOUT,
+    arguments.MAX_SIZE,
   },
 }
 
-function import.setup(command)
-  arguments.database(command)
-  command:argument("file", "Lines of JSON; default, and '-': standard input."):args "?"
-  command:option("--table", "The table, if the lines do not say it, or another than they say.")
-    :argname "NAME"
-  command:flag("--create", "Make the database, and tables as they were exported, where they are "
-    .. "missing.")
-  command:option("--format", "dynamodb, or json: plain JSON, an item a line.", "dynamodb")
-    :argname "FORMAT":choices { "dynamodb", "json" }
-  command:flag("--skip-bad", "Skip lines that are no items, and say so.")
-  command:option("--max-errors", "Skip so many of them, and no more."):argname "N"
-    :convert(arguments.integer_from(1))
-  command:option("--from-line", "Begin at this line.", 1):argname "N"
-    :convert(arguments.integer_from(1))
-  command:option("--checkpoint", "Remember under this name how far it came, and go on there.")
-    :argname "NAME"
-  arguments.busy_timeout(command)
-end
-
-local function check(args)
+local function check_arguments(args)
   if args.checkpoint and args.from_line > 1 then
-    console.misused "--checkpoint knows by itself where to go on: without --from-line"
+    console.misused "--checkpoint: cannot be combined with --from-line"
   elseif args.checkpoint == "" then
-    console.misused "a checkpoint's name is not empty"
+    console.misused "--checkpoint: empty name"
   elseif args.checkpoint and args.table == importer.CHECKPOINTS then
-    console.misused(("%s is where checkpoints are"):format(importer.CHECKPOINTS))
+    console.misused(("--table: %s is the table of checkpoints"):format(importer.CHECKPOINTS))
   end
 end
 
---- When the command fails, Ctrl-C included: says how to go on.
-local Ending = { __close = function(ending, err)
-  local run, args = ending.run, ending.args
-  ending.bar:hide()
+--- To-be-closed value that reports how to continue if the command fails or is interrupted.
+local ContinueNote = { __close = function(note, err)
+  local run, args = note.run, note.args
+  note.bar:hide()
   if err == nil or run.stored == 0 then
     return
   end
   local stored = ("%s stored, through line %d"):format(display.counted(run.stored, "item"),
     run.line)
-  console.new().note(args.checkpoint and stored .. ": the same command goes on there"
-    or ("%s: --from-line %d goes on there"):format(stored, run.line + 1))
+  console.new().note(args.checkpoint and stored .. ": run the same command again to continue"
+    or ("%s: continue with --from-line %d"):format(stored, run.line + 1))
 end }
 
 local function importer_of(db, source, args, bar)
@@ -87,14 +103,15 @@ local function importer_of(db, source, args, bar)
 end
 
 function import.run(args, out)
-  check(args)
+  check_arguments(args)
   local source <close> = line_reader.open(args.file)
   local db <close> = open.database(args, {
     create = args.create, busy_timeout = args.busy_timeout,
-  }, "--create makes it")
-  local bar <close> = progress_bar.new(out, "importing", source.size, source.size and display.bytes)
+  }, "--create creates it")
+  local bar <close> = progress_bar.new(out, "importing", source.size,
+    source.size and display.bytes)
   local run = importer_of(db, source, args, bar)
-  local _ending <close> = setmetatable({ run = run, args = args, bar = bar }, Ending)
+  local _note <close> = setmetatable({ run = run, args = args, bar = bar }, ContinueNote)
   if args.checkpoint then
     run:find_checkpoint()
   end
@@ -109,7 +126,7 @@ function import.run(args, out)
   end
   run:finish()
   if run.bad > 0 then
-    out.note(("tidetable import: %s skipped"):format(display.counted(run.bad, "bad line")))
+    out.note(("tidetable import: %s skipped"):format(display.counted(run.bad, "invalid line")))
     return 1
   end
 end

@@ -1,4 +1,4 @@
--- put.lua - `tidetable put`: stores an item, or those on standard input.
+-- put.lua - `tidetable put`: stores an item, or the items on standard input.
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
@@ -12,41 +12,47 @@ local open = require "tidetable.cli.open_database"
 
 local put = {
   name = "put",
-  summary = "Store an item in place of whatever has its key.",
+  summary = "Store an item, or the items on standard input.",
   description = [[
-NAME=TEXT is an attribute of text (of a key attribute: what its type makes of it), NAME:=JSON
-anything else; or the whole item is one word of JSON. Plain JSON has {"$B": "aGk="} for a
-binary and {"$SS": ["a"]}, {"$NS": [1]}, {"$BS": ["aGk="]} for sets.
+The item replaces the item with the same key, if there is one. NAME=TEXT is a text; a key
+attribute has the type that the table declares. NAME:=JSON is any other value. The whole item may
+be one JSON argument. In plain JSON a binary is {"$B": "aGk="}, and sets are {"$SS": ["a"]},
+{"$NS": [1]} and {"$BS": ["aGk="]}.
 
-With '-' the items are read from standard input, JSON one after another, and stored all or
-none. For many items there is 'import'.]],
+With '-' the items are read from standard input, as JSON objects one after another, and stored in
+one transaction: all or none. Use 'import' for more than 32 MiB.]],
   examples = {
     { "tidetable put shop.tide orders customer=ann placed_at=1 status=open total:=12.5",
       "status is a text, total a number" },
     { [[tidetable put shop.tide orders '{"customer":"ann","placed_at":2}']], "from JSON" },
     { "tidetable get shop.tide orders customer=ann placed_at=1 | sed s/open/paid/ | "
-      .. "tidetable put shop.tide orders -", "one that is changed on its way" },
+      .. "tidetable put shop.tide orders -", "change an attribute" },
+  },
+  arguments = {
+    arguments.DATABASE,
+    arguments.TABLE,
+    { "item", "NAME=TEXT or NAME:=JSON for each attribute, the item as JSON, or '-'.",
+      args = "+" },
+  },
+  options = {
+    { "--old", "Show the item that was replaced." },
+    arguments.FORMAT,
+    arguments.BUSY_TIMEOUT,
+    arguments.MAX_SIZE,
   },
 }
 
---- More than one transaction takes: for `import`.
+--- Maximum size of standard input: more does not fit into one transaction.
 local INPUT_MAX = 32 * 1024 * 1024
 
-function put.setup(command)
-  arguments.database(command)
-  command:argument("table", "The table's name.")
-  command:argument("item", "NAME=TEXT or NAME:=JSON for each attribute, JSON, or '-'."):args "+"
-  arguments.format(command)
-  command:flag("--old", "Show the item that was replaced.")
-  arguments.busy_timeout(command)
-end
+local USE_IMPORT = "use 'tidetable import', which stores items in several transactions"
 
---- How many lines end in a part of a text.
+--- Returns the number of line ends in a part of a text.
 local function count_ends(input, first, last)
   return select(2, input:sub(first, last):gsub("\n", ""))
 end
 
---- The items of a text, and the number of the line on which each begins.
+--- Returns the items of a text, and the line number at which each begins.
 local function decode_all(input, form)
   local found, numbers, at = {}, {}, nil
   local line, first = 1, 1
@@ -74,15 +80,14 @@ local function read_input(form)
   end
   input = (input or ""):gsub("^" .. line_reader.MARK, "")
   if not input:find "%S" then
-    console.fail "standard input has no item"
+    console.fail "standard input: no item"
   elseif #input > INPUT_MAX then
-    console.fail("standard input is more than one transaction takes",
-      "import stores many items, in as many transactions as it takes")
+    console.fail("standard input: more than 32 MiB", USE_IMPORT)
   end
   return decode_all(input, form)
 end
 
---- Puts them in one transaction, which raises what goes wrong.
+--- Stores the items in one transaction.
 local function put_all(db, name, found, numbers)
   local line
   local ok, err = library_error.transact(db, function(tx)
@@ -97,8 +102,7 @@ local function put_all(db, name, found, numbers)
   elseif err.code == "VALIDATION" then
     console.fail(("standard input: line %d: %s"):format(line, err.message))
   end
-  library_error.fail(db.path, err, err.code == "TOO_BIG" and
-    "import stores many items, in as many transactions as it takes" or nil)
+  library_error.fail(db.path, err, err.code == "TOO_BIG" and USE_IMPORT or nil)
 end
 
 function put.run(args, out)
@@ -107,7 +111,7 @@ function put.run(args, out)
   local form = item_writer.form(args.format)
   if #args.item == 1 and args.item[1] == "-" then
     if args.old then
-      console.misused "--old is for a single item, not for standard input"
+      console.misused "--old: not available with standard input"
     end
     return put_all(db, args.table, read_input(form))
   end

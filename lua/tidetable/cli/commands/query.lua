@@ -1,4 +1,4 @@
--- query.lua - `tidetable query`: the items of one partition, by sort key.
+-- query.lua - `tidetable query`: shows the items of one partition.
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
@@ -7,47 +7,53 @@ local item_listing = require "tidetable.cli.item_listing"
 local item_writer = require "tidetable.cli.item_writer"
 local open = require "tidetable.cli.open_database"
 
+--- Comparisons of the sort key: option, operator of table:query, description.
+local comparisons = {
+  { "lt", "<", "Only items with a sort key less than VALUE." },
+  { "le", "<=", "Only items with a sort key of at most VALUE." },
+  { "gt", ">", "Only items with a sort key greater than VALUE." },
+  { "ge", ">=", "Only items with a sort key of at least VALUE. With '--le': a range, both ends "
+    .. "included." },
+  { "begins_with", "begins_with", "Only items whose sort key (text or binary) begins with VALUE." },
+}
+
 local query = {
   name = "query",
-  summary = "Show the items of one partition, in the order of the sort key.",
+  summary = "Show the items of one partition, in sort key order.",
   description = [[
-The partition key is written NAME=VALUE; with the sort key's attribute beside it, that one
-item is shown. --ge and --le together are a range, both ends in it. A value that begins with
-a minus is given with '=': --ge=-5.]],
+The partition key is NAME=VALUE. If the sort key is given as well, that one item is shown.
+Otherwise the sort key may be compared: one comparison, or --ge with --le. A value that begins
+with a minus is attached with an equals sign: --ge=-5.]],
   examples = {
-    { "tidetable query shop.tide orders customer=ann", "all of ann's orders" },
+    { "tidetable query shop.tide orders customer=ann", "show all orders of ann" },
     { "tidetable query shop.tide orders customer=ann --ge 10 --le 20",
-      "whose sort keys are from 10 to 20" },
-    { "tidetable query shop.tide orders customer=ann --reverse --limit 1", "the last one" },
+      "show those with sort keys from 10 to 20" },
+    { "tidetable query shop.tide orders customer=ann --reverse --limit 1", "show the last one" },
   },
+  arguments = {
+    arguments.DATABASE,
+    arguments.TABLE,
+    { "key", "NAME=VALUE of the partition key and, optionally, of the sort key; or JSON.",
+      args = "1-2" },
+  },
+  options = {},
 }
 
-local comparisons = {
-  { "lt", "<", "Sort key below VALUE." },
-  { "le", "<=", "Sort key up to VALUE." },
-  { "gt", ">", "Sort key above VALUE." },
-  { "ge", ">=", "Sort key from VALUE on." },
-  { "begins_with", "begins_with", "Sort key that begins with VALUE (text and binaries)." },
-}
-
-function query.setup(command)
-  arguments.database(command)
-  command:argument("table", "The table's name.")
-  command:argument("key", "NAME=VALUE of the partition key, or JSON."):args "1-2"
-  for _, comparison in ipairs(comparisons) do
-    command:option("--" .. comparison[1]:gsub("_", "-"), comparison[3]):argname "VALUE"
-  end
-  item_listing.options(command)
+for i, comparison in ipairs(comparisons) do
+  query.options[i] = {
+    "--" .. comparison[1]:gsub("_", "-"), comparison[3], value = "VALUE",
+  }
 end
+table.move(item_listing.options, 1, #item_listing.options, #query.options + 1, query.options)
 
---- The comparisons that are given: by name the value, and how many they are.
+--- Returns the values of the comparisons that are given, by name, their number and the last one.
 local function given_comparisons(args, description)
   local values, count, last = {}, 0, nil
   for _, comparison in ipairs(comparisons) do
     local name = comparison[1]
     if args[name] then
       local sort = description.sort_key or
-        console.misused(("%s has no sort key to compare"):format(args.table))
+        console.misused(("%s: no sort key to compare"):format(args.table))
       values[name] = item_argument.key_value(sort[1], sort[2], args[name])
       count, last = count + 1, comparison
     end
@@ -55,12 +61,12 @@ local function given_comparisons(args, description)
   return values, count, last
 end
 
---- The sort key's condition, as table:query takes it.
+--- Returns the condition on the sort key for table:query; nil if there is none.
 local function condition(args, description, equal)
   local values, count, last = given_comparisons(args, description)
   if equal ~= nil then
     return count == 0 and { "=", equal } or
-      console.misused "a sort key is given, or compared: not both"
+      console.misused "sort key: given and compared, use one of the two"
   elseif count == 0 then
     return nil
   elseif count == 1 then
@@ -68,8 +74,8 @@ local function condition(args, description, equal)
   elseif count == 2 and values.ge ~= nil and values.le ~= nil then
     return { "between", values.ge, values.le }
   end
-  console.misused("these comparisons don't go together",
-    "one comparison of the sort key, or --ge with --le")
+  console.misused("sort key: these comparisons cannot be combined",
+    "use one comparison, or --ge with --le")
 end
 
 function query.run(args, out)

@@ -1,4 +1,4 @@
--- scan.lua - `tidetable scan`: the items of a table.
+-- scan.lua - `tidetable scan`: shows the items of a table.
 
 local arguments = require "tidetable.cli.arguments"
 local item_listing = require "tidetable.cli.item_listing"
@@ -8,22 +8,19 @@ local scan = {
   name = "scan",
   summary = "Show the items of a table, in key order.",
   description = [[
-On a terminal in columns: the key, what at least half of the items have, and the rest of each
-item behind it. In a pipe a JSON object for each item, one a line. Writers are not disturbed;
-an 'export' is one consistent moment, a scan is one page by page.]],
+On a terminal the items are shown in columns: the key, each attribute that at least half of the
+items have, then the other attributes. In a pipe or file each item is a JSON object on a line of
+its own. Items are read page by page, and each page is a snapshot; 'export' reads the whole table
+from one snapshot.]],
   examples = {
-    { "tidetable scan shop.tide orders --limit 20", "the first ones, and how to go on" },
-    { "tidetable scan shop.tide orders --reverse | head -1", "the last one" },
+    { "tidetable scan shop.tide orders --limit 20", "show the first 20 items" },
+    { "tidetable scan shop.tide orders --reverse | head -1", "show the last item" },
     { "tidetable scan shop.tide orders | jq -r 'select(.total > 100) | .customer'",
-      "whose total is big" },
+      "show the customers of orders over 100" },
   },
+  arguments = { arguments.DATABASE, arguments.TABLE },
+  options = item_listing.options,
 }
-
-function scan.setup(command)
-  arguments.database(command)
-  command:argument("table", "The table's name.")
-  item_listing.options(command)
-end
 
 function scan.run(args, out)
   local db <close> = open.database(args)

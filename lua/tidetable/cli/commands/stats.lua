@@ -1,4 +1,4 @@
--- stats.lua - `tidetable stats`: the file, its readers, its tables and streams in numbers.
+-- stats.lua - `tidetable stats`: shows statistics of the file, its readers, tables and streams.
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
@@ -8,37 +8,35 @@ local display = require "tidetable.cli.display"
 local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
 
+local INTERVAL = 1 -- seconds
+
 local stats = {
   name = "stats",
-  summary = "Show a database in numbers: file, readers, tables, streams.",
+  summary = "Show statistics of the file, its readers, tables and streams.",
   description = [[
-How full the file is, who reads it and how far the oldest snapshot is behind (what it needs can't
-be used again, so the file grows), and for each table what its stream holds. A deleted table is
-there as long as its stream can be read.
-
-With --watch the picture is drawn again and again, with the changes of each second, until
-Ctrl-C.]],
+Shows how full the file is, how many reader slots are used, how many commits the oldest snapshot
+is behind the last one (pages that it uses cannot be reused, so the file grows), and the size of
+each stream. The streams of deleted tables are included as long as they can be read.]],
   examples = {
-    { "tidetable stats shop.tide", "as it is now" },
-    { "tidetable stats shop.tide --watch", "as it goes, every second" },
-    { "tidetable stats shop.tide --json | jq .info.free_bytes", "one number, for a script" },
+    { "tidetable stats shop.tide", "show the current statistics" },
+    { "tidetable stats shop.tide --watch", "update them every second" },
+    { "tidetable stats shop.tide --json | jq .info.free_bytes", "extract one number" },
+  },
+  arguments = { arguments.DATABASE },
+  options = {
+    { "-w --watch", "Repeat until Ctrl-C, and show the changes per second." },
+    {
+      "--interval", "Seconds between two updates. Requires '--watch'.",
+      value = "SECONDS", convert = arguments.seconds, shown_default = INTERVAL,
+    },
+    { "--json", "Show a JSON object; with '--watch' one per line." },
+    arguments.MAX_SIZE,
   },
 }
 
-local INTERVAL = 1 -- seconds
-
-function stats.setup(command)
-  arguments.database(command)
-  command:flag("-w --watch", "Go on, until Ctrl-C.")
-  command:option("--interval", ("Seconds between two pictures. (default: %d)"):format(INTERVAL))
-    :argname "SECONDS":convert(arguments.seconds)
-  command:flag("--json", "A JSON object instead; with --watch one a line.")
-end
-
 -- Gathering --------------------------------------------------------------------
 
---- When the oldest record in sight was made; nil when there is none, or it is
---- damaged: `check` tells of that.
+--- Returns the creation time of the oldest visible record; nil if there is none or it is damaged.
 local function oldest_of(db, stream)
   local handle <close> = db:stream { table = stream.table_name, label = stream.label }
   local record = handle and handle:next()
@@ -47,9 +45,9 @@ end
 
 ---@class tidetable.cli.Stats
 ---@field info tidetable.Info
----@field tables string[]   without a stream
+---@field tables string[]   names
 ---@field streams tidetable.StreamDescription[]  with oldest_created_at
----@field elapsed number    when it was gathered
+---@field elapsed number    monotonic time of the statistics, in seconds
 
 ---@return tidetable.cli.Stats
 local function gather(db, path)
@@ -70,21 +68,21 @@ local function gather(db, path)
   return found
 end
 
--- Changes a second ---------------------------------------------------------------
+-- Changes per second -------------------------------------------------------------
 
 local HISTORY = 40
 local BLOCKS = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
 
---- Changes a second, from one picture to the next.
----@class tidetable.cli.Pulse
-local Pulse = {}
-Pulse.__index = Pulse
+--- Changes per second between successive updates.
+---@class tidetable.cli.ChangeRate
+local ChangeRate = {}
+ChangeRate.__index = ChangeRate
 
-local function new_pulse()
-  return setmetatable({ rates = {} }, Pulse)
+local function new_change_rate()
+  return setmetatable({ rates = {} }, ChangeRate)
 end
 
-function Pulse:add(found)
+function ChangeRate:add(found)
   if self.elapsed and found.elapsed > self.elapsed then
     local rate = (found.info.sequence_number - self.sequence_number)
       / (found.elapsed - self.elapsed)
@@ -96,8 +94,8 @@ function Pulse:add(found)
   self.elapsed, self.sequence_number = found.elapsed, found.info.sequence_number
 end
 
---- The last ones as a row of blocks, the highest of them full.
-function Pulse:blocks()
+--- Returns the last rates as a bar chart of one line; the highest rate is a full block.
+function ChangeRate:blocks()
   local most, shown = math.max(1, table.unpack(self.rates)), {}
   for i, rate in ipairs(self.rates) do
     shown[i] = BLOCKS[math.max(math.ceil(rate / most * #BLOCKS), 1)]
@@ -115,7 +113,7 @@ local function file_line(out, info)
   if info.max_bytes == info.max_size then
     return shown
   end
-  return shown .. out:paint("yellow", ("; the address space has no room for max_size, %s")
+  return shown .. out:paint("yellow", ("; limited by the address space, max_size is %s")
     :format(display.bytes(info.max_size)))
 end
 
@@ -123,24 +121,24 @@ local function readers_line(out, info)
   local shown = ("%s of %s slots"):format(display.count(info.readers),
     display.count(info.readers_max))
   if not info.oldest_reader_pid then
-    return shown .. "; no snapshot is held"
+    return shown .. "; no snapshots"
   end
   local lag = info.oldest_reader_lag
-  return ("%s; the oldest snapshot is %s, in process %d"):format(shown,
-    lag == 0 and "of the last commit" or out:paint("yellow", ("%s behind"):format(
+  return ("%s; the oldest snapshot is %s, held by process %d"):format(shown,
+    lag == 0 and "at the last commit" or out:paint("yellow", ("%s behind"):format(
       display.counted(lag, "commit"))), info.oldest_reader_pid)
 end
 
-local function rate_line(out, pulse)
-  local rate = pulse.rates[#pulse.rates]
+local function rate_line(out, changes)
+  local rate = changes.rates[#changes.rates]
   if not rate then
     return "..."
   end
   return ("%s/s  %s"):format(display.count(rate), out.is_unicode
-    and out:paint("cyan", pulse:blocks()) or "")
+    and out:paint("cyan", changes:blocks()) or "")
 end
 
-local function fact_lines(out, found, pulse)
+local function fact_lines(out, found, changes)
   local info, rows = found.info, {}
   local function add(name, value)
     rows[#rows + 1] = { out:paint("dim", name), value }
@@ -152,8 +150,8 @@ local function fact_lines(out, found, pulse)
     add("clock", out:paint("yellow", clock))
   end
   add("changes", ("last sequence number %d"):format(info.sequence_number))
-  if pulse then
-    add("rate", rate_line(out, pulse))
+  if changes then
+    add("rate", rate_line(out, changes))
   end
   return display.grid(rows)
 end
@@ -178,7 +176,7 @@ end
 local TITLES = { "TABLE", "STREAM", "RECORDS", "SIZE", "OLDEST", "RETENTION" }
 local AT_THE_RIGHT = { [3] = true, [4] = true, [5] = true }
 
---- Each table with its streams; a table without one has a line too.
+--- Returns the lines of the streams, and of the tables that have none.
 local function stream_lines(out, found)
   local rows, there, has_stream = { {} }, {}, {}
   for i, title in ipairs(TITLES) do
@@ -203,10 +201,10 @@ local function stream_lines(out, found)
 end
 
 ---@return string[]
-local function lines_of(out, path, found, pulse)
+local function lines_of(out, path, found, changes)
   local lines = { out:paint("bold", display.safe(path))
-    .. (pulse and out:paint("dim", "  " .. display.time(os.time())) or ""), "" }
-  local facts = fact_lines(out, found, pulse)
+    .. (changes and out:paint("dim", "  " .. display.time(os.time())) or ""), "" }
+  local facts = fact_lines(out, found, changes)
   table.move(facts, 1, #facts, #lines + 1, lines)
   lines[#lines + 1] = ""
   local streams = stream_lines(out, found)
@@ -222,8 +220,8 @@ local ORDER = {
   "table_name", "label", "status", "view_type", "retention", "count", "bytes",
 }
 
---- Draws over what was drawn before, in one piece, so that nothing flickers; what
---- is below the window's edge is left out.
+--- Overwrites the previous lines on the terminal, in one write to avoid flicker. Lines below the
+--- edge of the window are left out.
 local function draw(out, lines, is_first)
   local _, rows = out:size()
   local parts = { is_first and "\27[2J" or "", "\27[H" }
@@ -235,16 +233,16 @@ local function draw(out, lines, is_first)
 end
 
 local function watch(db, args, out)
-  local pulse, is_first = new_pulse(), true
+  local changes, is_first = new_change_rate(), true
   while true do
     local found = gather(db, args.database)
-    pulse:add(found)
+    changes:add(found)
     if args.json then
       out:json(tree_of(found), ORDER)
     elseif out.can_move then
-      draw(out, lines_of(out, args.database, found, pulse), is_first)
+      draw(out, lines_of(out, args.database, found, changes), is_first)
     else
-      out:lines(lines_of(out, args.database, found, pulse))
+      out:lines(lines_of(out, args.database, found, changes))
       out:line ""
     end
     is_first = false
@@ -256,7 +254,7 @@ end
 
 function stats.run(args, out)
   if args.interval and not args.watch then
-    console.misused "--interval is for --watch"
+    console.misused "--interval requires --watch"
   end
   local db <close> = open.database(args)
   if args.watch then

@@ -1,4 +1,4 @@
--- tables.lua - `tidetable tables`: the names of the tables, and what each is.
+-- tables.lua - `tidetable tables`: lists the tables of a database.
 
 local arguments = require "tidetable.cli.arguments"
 local display = require "tidetable.cli.display"
@@ -8,20 +8,20 @@ local tables = {
   name = "tables",
   summary = "List the tables of a database.",
   description = [[
-On a terminal with their keys and streams; in a pipe the names alone, one a line. A table
-that has been deleted, but whose stream can still be read, is not among them: 'stats' shows
-it.]],
+On a terminal the list has the keys and the stream of each table. In a pipe or file it is the
+names alone, one per line. A deleted table is not listed, even while its stream can still be
+read; 'stats' lists it.]],
   examples = {
-    { "tidetable tables shop.tide", "the tables, with their keys and streams" },
-    { "tidetable tables shop.tide | wc -l", "how many there are" },
-    { "tidetable tables shop.tide --json", "all that is known of them, a JSON object a line" },
+    { "tidetable tables shop.tide", "list the tables" },
+    { "tidetable tables shop.tide | wc -l", "count them" },
+    { "tidetable tables shop.tide --json", "show their descriptions, one JSON object per line" },
+  },
+  arguments = { arguments.DATABASE },
+  options = {
+    { "--json", "Show the description of each table as a JSON object, one per line." },
+    arguments.MAX_SIZE,
   },
 }
-
-function tables.setup(command)
-  arguments.database(command)
-  command:flag("--json", "A JSON object for each table, one a line.")
-end
 
 local function key_of(key)
   return key and ("%s %s"):format(display.name(key[1]), key[2]) or ""
@@ -68,7 +68,7 @@ function tables.run(args, out)
   end
 end
 
---- Names of a description, in the order that JSON shows them.
+--- Fields of a description in the order of the JSON output.
 tables.order = {
   "name", "id", "created_at", "partition_key", "sort_key", "stream", "newest_stream_label",
   "table_name", "label", "status", "view_type", "retention", "age", "bytes", "count",

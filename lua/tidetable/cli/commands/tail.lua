@@ -1,4 +1,4 @@
--- tail.lua - `tidetable tail`: the changes of a table, or of all, as they come.
+-- tail.lua - `tidetable tail`: shows the records of a stream, or of all streams, and follows them.
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
@@ -9,70 +9,81 @@ local open = require "tidetable.cli.open_database"
 local record_view = require "tidetable.cli.record_view"
 local time_argument = require "tidetable.cli.time_argument"
 
+local DEFAULT_LAST = 10
+
 local tail = {
   name = "tail",
-  summary = "Show changes, of a table or of all tables, and follow them.",
+  summary = "Show stream records, and follow new ones.",
   description = [[
-Shows the last ten records, like tail; with -f it goes on with whatever comes, until Ctrl-C.
-On a terminal a record is a line: its sequence number, time, event, table and key, and what has
-changed. In a pipe it is a JSON object.
+Without a position the last ten records are shown. With a position (--from, --after, --at, --time)
+all records from there are shown. With -f the command then waits for new records until Ctrl-C.
 
-With -f it ends with status 3 after the last record of a table's stream that was disabled or
-whose table was deleted, and with status 4 when the database's file is removed or replaced.
+On a terminal each record is a line with its sequence number, time, event, table, key and changed
+attributes. In a pipe or file it is a JSON object.
 
-A position says where to begin instead, and all from there on is shown. LATEST is behind the
-last change, so it follows. When records of the range have been trimmed, that is an error, and
-it says which are lost.]],
+With -f the command ends with status 3 after the last record of a stream that was disabled or
+whose table was deleted, and with status 4 if the database file is removed or replaced. If
+requested records have been trimmed, the command fails with status 1 and reports the sequence
+numbers that are lost.]],
   examples = {
-    { "tidetable tail -f shop.tide orders", "the last ten changes, and all that come" },
-    { "tidetable tail shop.tide --time 10m -t", "the last ten minutes, by transactions" },
-    { "tidetable tail -x -n 1 shop.tide orders", "the last change with all that is in it" },
+    { "tidetable tail -f shop.tide orders", "show the last ten records, and follow" },
+    { "tidetable tail shop.tide --time 10m -t", "show the last ten minutes by transaction" },
+    { "tidetable tail -x -n 1 shop.tide orders", "show all of the last record" },
     { "tidetable tail shop.tide --from TRIM_HORIZON | jq .keys",
-      "every change there is, as JSON lines" },
-    { "tidetable tail shop.tide -f --after 1234", "on from where another one ended" },
+      "extract the key of every record" },
+    { "tidetable tail shop.tide -f --after 1234", "continue after the last record that was read" },
+  },
+  arguments = {
+    arguments.DATABASE,
+    { "table", "Name of the table; none: all tables, in commit order.", args = "?" },
+  },
+  options = {
+    {
+      "-n", "Start with the last N records; with '-t' at the beginning of a transaction.",
+      value = "N", convert = arguments.integer_from(0), target = "last",
+      shown_default = DEFAULT_LAST, exclusive = "position",
+    },
+    {
+      "--from", "'TRIM_HORIZON': start at the oldest record. 'LATEST': show new records only; "
+        .. "implies '-f' unless '--no-follow' is given.",
+      value = "POSITION", choices = { "TRIM_HORIZON", "LATEST" }, exclusive = "position",
+    },
+    {
+      "--after", "Start after this sequence number.",
+      value = "NUMBER", convert = arguments.integer_from(0), exclusive = "position",
+    },
+    {
+      "--at", "Start at this sequence number, or at the next one that exists.",
+      value = "NUMBER", convert = arguments.integer_from(0), exclusive = "position",
+    },
+    {
+      "--time", "Start at a time: '10m' (ago), '11:30', '2026-01-31 11:30', with 'Z' in UTC, or "
+        .. "seconds since 1970.",
+      value = "TIME", convert = time_argument.parse, exclusive = "position",
+    },
+    { "-f --follow", "Wait for new records until Ctrl-C.", exclusive = "follow" },
+    { "--no-follow", "Stop after the existing records, also with '--from LATEST'.",
+      exclusive = "follow" },
+    {
+      "--limit", "Stop after N records, or N transactions with '-t'.",
+      value = "N", convert = arguments.integer_from(1),
+    },
+    { "-t --transactions", "Group the records by transaction." },
+    { "-x --expanded", "Show all of each record as text, one attribute per line." },
+    {
+      "--label", "Read the stream with this label: an older stream of the table, or a stream of a "
+        .. "deleted table.",
+      value = "LABEL",
+    },
+    arguments.FORMAT,
+    arguments.MAX_SIZE,
   },
 }
 
-local DEFAULT_LAST = 10
+-- The last n records -----------------------------------------------------------
 
--- argparse would put all positions on one line, however long.
-local USAGE = [[
-Usage: tidetable tail [-n N | --from POSITION | --after NUMBER | --at NUMBER |
-       --time TIME] [-f | --no-follow] [--limit N] [-t] [-x] [--label LABEL]
-       [--format FORMAT] [--max-size SIZE] [-h] <database> [<table>]
-]]
-
-function tail.setup(command)
-  command:usage((USAGE:gsub("\n$", "")))
-  arguments.database(command)
-  command:argument("table", "The table; without it, all tables in one total order."):args "?"
-  command:mutex(
-    command:option("-n", ("Begin with the last N records. (default: %d)"):format(DEFAULT_LAST))
-      :target "last":argname "N":convert(arguments.integer_from(0)),
-    command:option("--from", "TRIM_HORIZON: the oldest record there is. LATEST: only what comes.")
-      :argname "POSITION":choices { "TRIM_HORIZON", "LATEST" },
-    command:option("--after", "Behind this sequence number."):argname "NUMBER"
-      :convert(arguments.integer_from(0)),
-    command:option("--at", "At this sequence number."):argname "NUMBER"
-      :convert(arguments.integer_from(0)),
-    command:option("--time", "At a time: 10m (ago), 11:30, '2026-01-31 11:30', seconds since 1970.")
-      :argname "TIME":convert(time_argument.parse))
-  command:mutex(
-    command:flag("-f --follow", "Go on with what comes."),
-    command:flag("--no-follow", "End when all is shown, also with --from LATEST."))
-  command:option("--limit", "End after this many records, or transactions with -t.")
-    :argname "N":convert(arguments.integer_from(1))
-  command:flag("-t --transactions", "Group the records by transaction.")
-  command:flag("-x --expanded", "Show all of each record, an attribute a line, as text.")
-  command:option("--label", "An older stream of the table, also when the table is gone.")
-    :argname "LABEL"
-  arguments.format(command)
-end
-
--- The last few -----------------------------------------------------------------
-
---- How many records there are behind `low` and through `high`, counted up to
---- `most`; nil when some of them are trimmed.
+--- Counts the records after `low` up to and including `high`, at most `most`. Returns nil if some
+--- of them are trimmed.
 local function count_between(stream, low, high, most)
   local count = 0
   local ok, err = pcall(function()
@@ -90,7 +101,7 @@ local function count_between(stream, low, high, most)
   end
 end
 
---- How many records of those there are to skip, so that the last n are left.
+--- Returns the number of existing records minus n, at least 0.
 local function surplus(stream, n)
   local count = 0
   for _ in stream:records { from = "TRIM_HORIZON" } do
@@ -99,15 +110,15 @@ local function surplus(stream, n)
   return math.max(count - n, 0)
 end
 
---- The position behind which there are just n records. A stream is read forwards
---- only, and its numbers have gaps: so it is looked for from the end in steps that
---- double, then by halving.
+--- Finds the position after which there are exactly n records. A stream is read forwards only, and
+--- sequence numbers have gaps, so this is a galloping search from the end: steps that double, then
+--- a binary search.
 ---@return table position
----@return integer skip  records to pass over
+---@return integer skip  number of records to skip after the position
 local function last_position(stream, head, n)
-  n = math.min(n, head)          -- so many numbers there are
-  local low, low_is_trimmed      -- behind it there are too many
-  local high, behind = head, 0   -- behind it there are so many: too few
+  n = math.min(n, head)          -- there are at most `head` records
+  local low, low_is_trimmed      -- position with more than n records after it
+  local high, behind = head, 0   -- position with too few records after it, and their number
   local step = n
   while behind < n and (not low or high - low > 1) do
     local at = low and low + (high - low) // 2 or math.max(high - step, 0)
@@ -126,17 +137,17 @@ local function last_position(stream, head, n)
   return { after = high }, 0
 end
 
--- Where to begin -----------------------------------------------------------------
+-- The starting position ----------------------------------------------------------
 
 local function check_arguments(args)
   if args.label and not args.table then
-    console.misused "--label is of a table: say which"
+    console.misused "--label: requires a table"
   elseif args.expanded and (args.format or "text") ~= "text" then
-    console.misused(("--expanded is text: not with --format %s"):format(args.format))
+    console.misused(("--expanded: cannot be combined with --format %s"):format(args.format))
   end
 end
 
---- The stream, without a position yet.
+--- Returns the stream that the arguments name, at its default position.
 local function open_stream(db, args)
   if args.label then
     return library_error.check(args.database, db:stream { table = args.table, label = args.label })
@@ -144,8 +155,8 @@ local function open_stream(db, args)
     local stream, err, code = open.table(db, args.table):stream()
     if code == "NOT_FOUND" then
       library_error.fail(args.database,
-        { message = ("the table %s has no stream"):format(args.table) },
-        "its changes are not captured: table:enable_stream { ... } begins one")
+        { message = ("table %s: no stream"):format(args.table) },
+        "table:enable_stream { ... } creates one")
     end
     return library_error.check(args.database, stream, err, code)
   end
@@ -161,8 +172,8 @@ end
 
 -- Failing ------------------------------------------------------------------------
 
---- The command that goes on behind a gap.
-local function again(args, err)
+--- Returns the command line that continues after the trimmed records.
+local function continue_command(args, err)
   local words = { "tidetable tail", display.word(args.database) }
   words[#words + 1] = args.table
   if args.label then
@@ -172,27 +183,29 @@ local function again(args, err)
   return table.concat(words, " ")
 end
 
---- What to do after the end of a stream whose table has another one.
+--- Returns the hint for a stream that has ended, if its table has a newer one.
 local function hint_of_end(args, err)
-  return err.message:find("is now", 1, true) and ("to follow that one: tidetable tail -f %s %s "
-    .. "--from TRIM_HORIZON"):format(display.word(args.database), args.table) or nil
+  return err.message:find("is now", 1, true)
+    and ("to follow the new stream: tidetable tail -f %s %s --from TRIM_HORIZON"):format(
+      display.word(args.database), args.table) or nil
 end
 
 local function fail(args, err)
   local what = args.table or "all tables"
   if err.code == "TRIMMED" and err.first then
-    console.fail(("%s: the records %d to %d of %s are trimmed, and lost to this reader"):format(
-      args.database, err.first, err.last, what), "to go on behind them: " .. again(args, err))
+    console.fail(("%s: records %d to %d of %s have been trimmed and are lost"):format(
+      args.database, err.first, err.last, what), "to continue after them: "
+      .. continue_command(args, err))
   elseif err.code == "AHEAD" then
-    library_error.fail(args.database, err, "--from LATEST begins at the last change there is")
+    library_error.fail(args.database, err, "--from LATEST starts after the last record")
   elseif err.code == "STREAM_ENDED" then
     library_error.fail(args.database, err, hint_of_end(args, err))
   end
   library_error.fail(args.database, err)
 end
 
---- The same stream with its own place at the position.
-local function place(db, args, position)
+--- Returns the stream that the arguments name, at the position.
+local function open_at(db, args, position)
   if args.table then
     position.table, position.label = args.table, args.label
   end
@@ -203,10 +216,10 @@ local function place(db, args, position)
   return stream
 end
 
---- The last few records by transactions: all of the first one's, which is not to
---- look like a smaller one.
-local function whole(db, args, position, skip)
-  local stream <close> = place(db, args, position)
+--- Moves the position back to the beginning of a transaction, so that its first records are shown
+--- too.
+local function start_of_transaction(db, args, position, skip)
+  local stream <close> = open_at(db, args, position)
   for _ = 1, skip do
     stream:next()
   end
@@ -229,8 +242,8 @@ local function transaction_tree(group, form)
       table.concat(records, ","))
 end
 
---- What shows an array of records, or with -t of transactions.
-local function shower(db, args, out)
+--- Returns a function that shows an array of records, or of transactions with -t.
+local function batch_writer(db, args, out)
   local format = args.expanded and "text" or arguments.format_of(args, out)
   if format == "text" then
     local view = record_view.new(out, db, { table_name = args.table, is_expanded = args.expanded })
@@ -252,13 +265,14 @@ local function shower(db, args, out)
   end
 end
 
--- How long to wait before looking whether somebody still reads; how many are
--- shown together.
-local PAUSE, TOGETHER = 1, 50
+-- Seconds to wait before checking whether the reader of the output has gone.
+local PAUSE = 1
 
---- What there is, up to so many and no further than the sequence number
---- `through`; when there is nothing, waits a while for one. The end of the stream is an
---- error to a follower only.
+-- Maximum number of records that are read before they are shown.
+local BATCH = 50
+
+--- Reads at most `most` records, up to and including the sequence number `through`. If there is
+--- none, waits for one for `seconds`.
 ---@return table[] batch, table|nil err
 local function next_batch(stream, transactions, most, through, seconds)
   local read = transactions and stream.next_transaction or stream.next
@@ -276,11 +290,11 @@ local function next_batch(stream, transactions, most, through, seconds)
   return batch
 end
 
---- Shows what there is, and what comes.
+--- Shows the existing records, and with --follow the new ones.
 local function show_all(stream, args, out, show, through)
   local left, seconds = args.limit or math.huge, 0
   while left > 0 do
-    local batch, err = next_batch(stream, args.transactions, math.min(left, TOGETHER), through,
+    local batch, err = next_batch(stream, args.transactions, math.min(left, BATCH), through,
       seconds)
     left = left - #batch
     show(batch)
@@ -290,7 +304,7 @@ local function show_all(stream, args, out, show, through)
       return
     end
     seconds = 0
-    if #batch < TOGETHER and args.follow then
+    if #batch < BATCH and args.follow then
       out.flush()
       out.check_reader()
       seconds = PAUSE
@@ -305,13 +319,13 @@ function tail.run(args, out)
   local head = library_error.check(args.database, db:info()).sequence_number
   local position, skip, is_given = position_of(open_stream(db, args), args, head)
   if args.transactions and not is_given then
-    position, skip = whole(db, args, position, skip)
+    position, skip = start_of_transaction(db, args, position, skip)
   end
-  local stream <close> = place(db, args, position)
+  local stream <close> = open_at(db, args, position)
   for _ = 1, skip do
     stream:next()
   end
-  show_all(stream, args, out, shower(db, args, out), args.follow and math.maxinteger or head)
+  show_all(stream, args, out, batch_writer(db, args, out), args.follow and math.maxinteger or head)
 end
 
 return tail

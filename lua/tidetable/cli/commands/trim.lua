@@ -1,4 +1,4 @@
--- trim.lua - `tidetable trim`: removes what has expired.
+-- trim.lua - `tidetable trim`: deletes expired stream records.
 
 local arguments = require "tidetable.cli.arguments"
 local display = require "tidetable.cli.display"
@@ -7,26 +7,24 @@ local open = require "tidetable.cli.open_database"
 
 local trim = {
   name = "trim",
-  summary = "Remove the records that have expired.",
+  summary = "Delete expired stream records.",
   description = [[
-Writers do this a little at a time: it is for databases that nobody writes to. What has
-expired is out of sight in any case; this frees its room in the file.]],
+Every write deletes some expired records, so this command is for databases without writes.
+Expired records are invisible in any case; deleting them frees their pages. In a pipe or file
+the output is the number of deleted records.]],
   examples = {
-    { "tidetable trim shop.tide", "says how many records went" },
-    { "tidetable trim shop.tide --busy-timeout 60", "waits a minute for another writer" },
+    { "tidetable trim shop.tide", "delete the expired records and show how many" },
+    { "tidetable trim shop.tide --busy-timeout 60", "wait up to a minute for another writer" },
   },
+  arguments = { arguments.DATABASE },
+  options = { arguments.BUSY_TIMEOUT, arguments.MAX_SIZE },
 }
-
-function trim.setup(command)
-  arguments.database(command)
-  arguments.busy_timeout(command)
-end
 
 function trim.run(args, out)
   local db <close> = open.database(args, { busy_timeout = args.busy_timeout })
   local records = library_error.check(args.database, db:trim())
   if out.is_terminal then
-    out:line(("%s removed"):format(display.counted(records, "record")))
+    out:line(("%s deleted"):format(display.counted(records, "record")))
   else
     out:write(("%d\n"):format(records))
   end

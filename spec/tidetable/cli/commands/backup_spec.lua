@@ -29,7 +29,7 @@ describe("backup", function()
     local path, target = make()
     helper.open(nil, path)
     local said = command.must { "backup", path, target }
-    assert.truthy(said:find("copy.tide: [%d.]+ KiB, 3 items, 3 records, up to sequence number 3\n"),
+    assert.truthy(said:find("copy.tide: [%d.]+ KiB, 3 items, 3 records, last sequence number 3\n"),
       said)
     local copy = helper.open(nil, target)
     assert.is_true(copy:check().ok)
@@ -62,7 +62,7 @@ describe("backup", function()
     local path, target = make()
     command.must { "backup", path, target }
     local ran = command.refuses(1, "copy.tide: exists already", { "backup", path, target })
-    assert.truthy(ran.err:find("--overwrite replaces it, if it is a database", 1, true))
+    assert.truthy(ran.err:find("--overwrite replaces it if it is a database", 1, true))
     command.must { "backup", "-f", path, target }
     command.refuses(1, "is the database itself", { "backup", "-f", path, path })
     local letter = helper.path("letter")
@@ -71,7 +71,7 @@ describe("backup", function()
     command.refuses(1, "not a tidetable database", { "backup", "-f", path, letter })
     local open = helper.open(nil, target)
     ran = command.refuses(1, "has it open", { "backup", "-f", path, target })
-    assert.truthy(ran.err:find("when nobody has it open", 1, true))
+    assert.truthy(ran.err:find("when no process has it open", 1, true))
     open:close()
   end)
 
@@ -88,7 +88,7 @@ describe("backup", function()
 
   it("wants two paths", function()
     command.refuses(2, "missing argument 'target'", { "backup", helper.path() })
-    command.refuses(2, "no database", { "backup", helper.path(), ":memory:" })
+    command.refuses(2, "not a database file", { "backup", helper.path(), ":memory:" })
     command.refuses(1, "no such database", { "backup", helper.path("none"), helper.path("copy") })
   end)
 

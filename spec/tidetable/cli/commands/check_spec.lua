@@ -109,7 +109,7 @@ describe("check", function()
   end)
 
   -- What it asks of tidetable.check, and what it makes of the answer.
-  it("is made apart, with patience, and says how much it does not show", function()
+  it("runs in a child process, with a time limit, and says how much it does not show", function()
     local asked, check = {}, tidetable.check
     finally(function() tidetable.check = check end)
     function tidetable.check(path, options)
@@ -123,7 +123,7 @@ describe("check", function()
       write = function(_, ...) said = said .. table.concat { ... } end,
       line = function(_, line) said = said .. line .. "\n" end,
     }, { __index = console.new("never") })
-    for _, more in ipairs { {}, { "--patience", "7" } } do
+    for _, more in ipairs { {}, { "--stall-timeout", "7" } } do
       said = ""
       local args = parser:parse { "check", "x.tide", table.unpack(more) }
       assert.equal(1, commands.check.run(args, out))

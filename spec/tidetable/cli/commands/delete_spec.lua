@@ -29,7 +29,8 @@ describe("delete", function()
 
   it("wants the whole key", function()
     local path = shop.make()
-    command.refuses(2, "the key lacks placed_at", { "delete", path, "orders", "customer=ann" })
-    command.refuses(2, "status is no key attribute", words(path, "status=open"))
+    command.refuses(2, "key: missing attribute placed_at",
+      { "delete", path, "orders", "customer=ann" })
+    command.refuses(2, "status: not a key attribute", words(path, "status=open"))
   end)
 end)

@@ -45,7 +45,7 @@ describe("describe", function()
     assert.is_nil(must({ "stats", helper.path() }):find "clock")
     for days, expected in pairs {
       [1000] = "clock +1000d %S* ?ahead of the wall clock, which was set back",
-      [-10] = "clock +10d %S* ?behind the wall clock, whose jump is not confirmed yet",
+      [-10] = "clock +10d %S* ?behind the wall clock, which was set forward; not confirmed yet",
     } do
       local path = helper.path("clock" .. days .. ".tide")
       -- Half an hour more, whatever time the test takes.

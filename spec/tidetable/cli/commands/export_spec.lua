@@ -58,8 +58,8 @@ describe("export", function()
       command.must { "export", path, "files", "--items-only" })
     assert.equal('{"hash":{"$B":"AAE="},"size":12345678901234567890.5}\n',
       command.must { "export", path, "files", "--format", "json" })
-    command.refuses(2, "of one table only", { "export", path, "--items-only" })
-    command.refuses(2, "of one table only",
+    command.refuses(2, "exactly one table required", { "export", path, "--items-only" })
+    command.refuses(2, "exactly one table required",
       { "export", path, "files", "orders", "--format", "json" })
   end)
 

@@ -28,17 +28,18 @@ describe("get", function()
 
   it("fails when there is no such item", function()
     local path = shop.make()
-    local ran = command.refuses(1, [[orders has no item '{"customer":"eve","placed_at":1}']],
+    local ran = command.refuses(1, [[orders: no item '{"customer":"eve","placed_at":1}']],
       { "get", path, "orders", "customer=eve", "placed_at=1" })
     assert.equal("", ran.out)
   end)
 
   it("says what is wrong with the words", function()
     local path = shop.make()
-    command.refuses(2, "the key lacks placed_at", { "get", path, "orders", "customer=ann" })
+    command.refuses(2, "key: missing attribute placed_at",
+      { "get", path, "orders", "customer=ann" })
     command.refuses(2, "did you mean placed_at?",
       { "get", path, "orders", "customer=ann", "placedat=1" })
-    command.refuses(2, "'ann' is not NAME=VALUE", { "get", path, "orders", "ann", "1" })
+    command.refuses(2, "'ann': expected NAME=VALUE", { "get", path, "orders", "ann", "1" })
     command.refuses(1, "did you mean orders?", { "get", path, "order", "customer=ann" })
     command.refuses(1, "key attribute cannot contain an empty string",
       { "get", path, "orders", "customer=", "placed_at=1" })

@@ -87,7 +87,7 @@ describe("import", function()
     local path = helper.path()
     local ran = import(export(3))
     assert.equal(1, ran.status)
-    assert.match("no such database: .*\n  %-%-create makes it\n", ran.err)
+    assert.match("no such database: .*\n  %-%-create creates it\n", ran.err)
     assert.is_nil(lfs.attributes(path))
     assert.same({ status = 0, out = "", err = "" }, import(export(3), "--create"))
     assert.same({ 3, 3 }, { ids() })
@@ -105,9 +105,9 @@ describe("import", function()
     local renamed = replaced(export(4), '"items"', '"other"')
     assert.equal(0, import(renamed, "--table", "items").status)
     assert.same({ 4, 4 }, { ids() })
-    fails("in.jsonl:4: another table", TABLE .. item(1) .. item(2) .. TABLE .. ending(2),
+    fails("in.jsonl:4: second table", TABLE .. item(1) .. item(2) .. TABLE .. ending(2),
       "--table", "items")
-    fails("in.jsonl:1: nothing says of which table", item(1))
+    fails("in.jsonl:1: unknown table", item(1))
     fails("no table nowhere", item(1), "--table", "nowhere")
   end)
 
@@ -132,45 +132,45 @@ describe("import", function()
 
   it("refuses a table with another key", function()
     make()
-    fails("in.jsonl:1: the table items that is there has another key",
+    fails("in.jsonl:1: table items exists with another key",
       replaced(export(1), '"AttributeType":"N"', '"AttributeType":"S"'))
-    fails("in.jsonl:1: Table: Tags is not known here",
+    fails("in.jsonl:1: Table: unknown name Tags",
       replaced(export(1), '{"TableName"', '{"Tags":[],"TableName"'))
   end)
 
   it("tells an export that was cut short", function()
     make()
-    fails("the end is missing: the export was cut short", TABLE .. item(1))
+    fails("missing end: the export is incomplete", TABLE .. item(1))
     assert.same({ 1, 1 }, { ids() })
-    fails("in.jsonl:3: 2 items were exported, 1 were read", TABLE .. item(1) .. ending(2))
-    fails("in.jsonl:4: 1 items were exported, 2 were read", TABLE .. item(1) .. item(2)
+    fails("in.jsonl:3: 2 items exported, 1 read", TABLE .. item(1) .. ending(2))
+    fails("in.jsonl:4: 1 items exported, 2 read", TABLE .. item(1) .. item(2)
       .. ending(1))
-    fails("in.jsonl:2:10: this string has no end", TABLE .. '{"Item":{"id' .. "\n")
+    fails("in.jsonl:2:10: unterminated string", TABLE .. '{"Item":{"id' .. "\n")
   end)
 
   it("names the place of a bad line; what is before it is stored", function()
     make()
     local bad = {
-      ["{"] = "in.jsonl:1502:2: a name in double quotes expected",
-      ['{"Item":{"id":{"N":"1"},"id":{"N":"1"}}}'] = 'in.jsonl:1502:25: the name "id" stands twice',
+      ["{"] = "in.jsonl:1502:2: expected a name in double quotes",
+      ['{"Item":{"id":{"N":"1"},"id":{"N":"1"}}}'] = 'in.jsonl:1502:25: duplicate name "id"',
       ['{"Item":{"id":{"N":"x"}}}'] = "in.jsonl:1502: id: The parameter cannot be converted",
       ['{"Item":{"id":{"N":"1"},"l":{"L":[{"B":"*"}]}}}'] =
-        "in.jsonl:1502: l[1]: this is not base64",
+        "in.jsonl:1502: l[1]: invalid base64",
       ['{"Item":{"ID":{"N":"1"}}}'] = "in.jsonl:1502: One or more parameter values were invalid: "
         .. "Missing the key id",
       ['{"Item":{"id":{"S":"1"}}}'] = "in.jsonl:1502: ",
       ['{"Item":{"id":{"N":"1"},"s":{"S":"' .. ("x"):rep(409600) .. '"}}}'] =
         "in.jsonl:1502: Item size",
-      ['{"id":{"N":"1"}}'] = 'in.jsonl:1502: an object {"Item":...} expected',
-      ["[]"] = 'in.jsonl:1502: an object {"Item":...} expected',
-      ['{"Item":5}'] = "in.jsonl:1502: an object expected, got a number",
-      ["\xff"] = "in.jsonl:1502:1: this is not UTF-8",
-      ["\x1f\x8b\8\0"] = "in.jsonl:1502:2: this is compressed: gunzip -c",
+      ['{"id":{"N":"1"}}'] = 'in.jsonl:1502: expected {"Item":...}',
+      ["[]"] = 'in.jsonl:1502: expected {"Item":...}',
+      ['{"Item":5}'] = "in.jsonl:1502: expected an object, got a number",
+      ["\xff"] = "in.jsonl:1502:1: invalid UTF-8",
+      ["\x1f\x8b\8\0"] = "in.jsonl:1502:2: compressed file: use gunzip -c",
     }
     for line, message in pairs(bad) do
       local err = fails(message, export(2000, { [1501] = line .. "\n" }))
-      assert.is_truthy(err:find("1,500 items stored, through line 1501: --from-line 1502 goes "
-        .. "on there", 1, true), err)
+      assert.is_truthy(err:find("1,500 items stored, through line 1501: continue with "
+        .. "--from-line 1502", 1, true), err)
       assert.is_truthy(err:find("--skip-bad", 1, true), err)
     end
     assert.same({ 1500, 1500 }, { ids() })
@@ -184,12 +184,12 @@ describe("import", function()
     local ran = import(text, "--skip-bad")
     assert.equal(1, ran.status)
     for _, message in ipairs { "in.jsonl:6:8: ", "in.jsonl:7: ", "in.jsonl:1701: ",
-      "in.jsonl:1702: ", "4 bad lines skipped" } do
+      "in.jsonl:1702: ", "4 invalid lines skipped" } do
       assert.is_truthy(ran.err:find(message, 1, true), ran.err)
     end
     assert.same({ 1996, 2000 }, { ids() })
     assert.is_truthy(fails("in.jsonl:1702: ", text, "--max-errors", "3")
-      :find("3 bad lines before it skipped", 1, true))
+      :find("3 invalid lines skipped before", 1, true))
     assert.equal(1, import(text, "--max-errors", "4").status)
   end)
 
@@ -197,8 +197,9 @@ describe("import", function()
     make()
     assert.same({ status = 0, out = "", err = "" }, import(export(10), "--from-line", "8"))
     assert.same({ 4, 10 }, { ids() })
-    fails("in.jsonl has 12 lines, not 98", export(10), "--from-line", "99")
-    command.refuses(2, "is no integer from 1 on",
+    fails("in.jsonl: 12 lines, but the import starts after line 98", export(10),
+      "--from-line", "99")
+    command.refuses(2, "expected an integer of at least 1",
       { "import", helper.path(), "--from-line", "0" })
   end)
 
@@ -207,12 +208,12 @@ describe("import", function()
     command.refuses(1, "no table itmes", { "import", path, "--table", "itmes" })
     command.refuses(1, "nowhere.jsonl: No such file", { "import", path, "nowhere.jsonl" })
     command.refuses(1, "Is a directory", { "import", path, "/" })
-    command.refuses(2, "without --from-line",
+    command.refuses(2, "--checkpoint: cannot be combined with --from-line",
       { "import", path, "--checkpoint", "a", "--from-line", "2" })
-    command.refuses(2, "not empty", { "import", path, "--checkpoint", "" })
-    command.refuses(2, "is where checkpoints are",
+    command.refuses(2, "--checkpoint: empty name", { "import", path, "--checkpoint", "" })
+    command.refuses(2, "is the table of checkpoints",
       { "import", path, "--checkpoint", "a", "--table", "tidetable.imports" })
-    command.refuses(2, "'big' is no size", { "import", path, "--max-size", "big" })
+    command.refuses(2, "'big': invalid size", { "import", path, "--max-size", "big" })
   end)
 end)
 
@@ -237,7 +238,7 @@ describe("an import from a pipe that stays open", function()
       command.quote(shop.file("in.jsonl", item(1) .. item(2))), pipe, helper.path(), pipe,
       watcher(1)))
     assert.equal("130\n", ran.out, ran.err)
-    assert.equal("2 items stored, through line 2: --from-line 3 goes on there\n", ran.err)
+    assert.equal("2 items stored, through line 2: continue with --from-line 3\n", ran.err)
   end)
 end)
 
@@ -292,7 +293,7 @@ describe("an import that is ended", function()
     local ran = command.run(words)
     assert.equal(1, ran.status, ran.err)
     assert.is_truthy(ran.err:find("the disk is full", 1, true), ran.err)
-    local line = ran.err:match "%-%-from%-line (%d+) goes on there"
+    local line = ran.err:match "continue with %-%-from%-line (%d+)"
     assert(os.execute("mount -o remount,size=64m " .. folder))
     words[#words + 1], words[#words + 2] = "--from-line", line
     assert.same({ status = 0, out = "", err = "" }, command.run(words))
@@ -312,9 +313,10 @@ describe("an import that is ended", function()
       return imports:get { name = "night" }
     end)
     assert.equal(count + 1, checkpoint.line)
-    fails("not the line that checkpoint night stands at", replaced(text, '"id":{"N":"'
+    fails("not the line of checkpoint night", replaced(text, '"id":{"N":"'
       .. count .. '"}', '"id":{"N":"7"}'), "--checkpoint", "night")
-    fails("lines, not " .. checkpoint.line, export(5), "--checkpoint", "night")
+    fails("lines, but the import starts after line " .. checkpoint.line, export(5),
+      "--checkpoint", "night")
     -- What was stored is not stored again: it has been changed meanwhile, and stays so.
     local db = helper.open()
     assert(db:table("items"):put { id = 1, text = "changed" })
@@ -357,7 +359,8 @@ describe("an import that is ended", function()
     make()
     local ran = interrupt("INT", "", export(100000))
     assert.equal("130\n", ran.out, ran.err)
-    local line = math.tointeger(tonumber(ran.err:match "through line (%d+): %-%-from%-line %d+"))
+    local line = math.tointeger(tonumber(
+      ran.err:match "through line (%d+): continue with %-%-from%-line %d+"))
     assert.is_truthy(line, ran.err)
     assert.is_true(line - 1 <= ids())
   end)

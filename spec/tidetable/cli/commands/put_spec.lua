@@ -27,7 +27,7 @@ describe("put", function()
     assert.same({ status = 0, out = "", err = "" }, input(path,
       '\u{feff}{"customer":"cyd",\r\n"placed_at":7}\r\n{"customer":"cyd","placed_at":8}'))
     assert.same({ customer = "cyd", placed_at = 8 }, get("cyd", 8))
-    assert.equal("tidetable put: standard input has no item\n", input(path, "\u{feff}\r\n").err)
+    assert.equal("tidetable put: standard input: no item\n", input(path, "\u{feff}\r\n").err)
   end)
 
   it("stores an item of words, or of JSON", function()
@@ -71,14 +71,15 @@ describe("put", function()
   it("says where standard input is wrong", function()
     local path = shop.make()
     for text, message in pairs {
-      [""] = "standard input has no item",
-      [" \n "] = "standard input has no item",
-      ['{"customer":"a",\n}'] = "standard input: line 2, column 1: a name in double quotes",
+      [""] = "standard input: no item",
+      [" \n "] = "standard input: no item",
+      ['{"customer":"a",\n}'] =
+        "standard input: line 2, column 1: expected a name in double quotes",
       ['{"customer":"a","placed_at":1}\n{"customer"'] = "standard input: line 2, column 12: ",
-      ["\n[]"] = "standard input: line 2: an object expected, got an array",
-      ["\xff"] = "standard input: line 1, column 1: this is not UTF-8",
+      ["\n[]"] = "standard input: line 2: expected an object, got an array",
+      ["\xff"] = "standard input: line 1, column 1: invalid UTF-8",
       ['{"customer":"a","placed_at":{"$B":"x"}}'] =
-        "standard input: line 1: placed_at: this is not base64",
+        "standard input: line 1: placed_at: invalid base64",
       ['{"customer":"a","placed_at":1,"v":"' .. ("x"):rep(409600) .. '"}'] =
         "standard input: line 1: ",
     } do
@@ -87,7 +88,8 @@ describe("put", function()
       assert.is_truthy(ran.err:find(message, 1, true), ran.err)
     end
     assert.equal(6, count())
-    command.refuses(2, "--old is for a single item", { "put", path, "orders", "-", "--old" })
+    command.refuses(2, "--old: not available with standard input",
+      { "put", path, "orders", "-", "--old" })
   end)
 
   it("takes no more than goes into one transaction", function()
@@ -95,8 +97,8 @@ describe("put", function()
     local ran = command.shell(("{ echo '{\"customer\":\"big\",\"placed_at\":1}'; "
       .. "head -c 33554432 /dev/zero | tr '\\0' ' '; } | $TIDETABLE put %s orders -")
       :format(command.quote(path)))
-    assert.same({ status = 1, out = "", err = "tidetable put: standard input is more than one "
-      .. "transaction takes\n  import stores many items, in as many transactions as it takes\n" },
+    assert.same({ status = 1, out = "", err = "tidetable put: standard input: more than 32 MiB\n  "
+      .. "use 'tidetable import', which stores items in several transactions\n" },
       ran)
     assert.equal(6, count())
   end)

@@ -53,7 +53,8 @@ describe("query", function()
 
   it("goes on where --limit ended", function()
     local ran = command.run { "query", path, "orders", "customer=ann", "--ge", "2", "--limit", "2" }
-    assert.equal([[there is more: --start '{"customer":"ann","placed_at":3}']] .. "\n", ran.err)
+    assert.equal([[more items: continue with --start '{"customer":"ann","placed_at":3}']]
+      .. "\n", ran.err)
     assert.equal("4 5", found("--ge", "2", "--limit", "2", "--start",
       '{"customer":"ann","placed_at":3}'))
   end)
@@ -62,15 +63,15 @@ describe("query", function()
     local function refuses(message, status, ...)
       command.refuses(status, message, { "query", path, "orders", ... })
     end
-    refuses("the partition key customer is missing", 2, "placed_at=1")
-    refuses("status is no key attribute of orders", 2, "customer=ann", "status=open")
-    refuses("don't go together", 2, "customer=ann", "--lt", "3", "--gt", "1")
-    refuses("don't go together", 2, "customer=ann", "--ge", "3", "--le", "5", "--gt", "1")
-    refuses("not both", 2, "customer=ann", "placed_at=1", "--lt", "3")
+    refuses("key: missing partition key customer", 2, "placed_at=1")
+    refuses("status: not a key attribute of orders", 2, "customer=ann", "status=open")
+    refuses("cannot be combined", 2, "customer=ann", "--lt", "3", "--gt", "1")
+    refuses("cannot be combined", 2, "customer=ann", "--ge", "3", "--le", "5", "--gt", "1")
+    refuses("given and compared", 2, "customer=ann", "placed_at=1", "--lt", "3")
     refuses("placed_at: The parameter cannot be converted", 2, "customer=ann", "--lt", "x")
     refuses("BETWEEN", 1, "customer=ann", "--ge", "3", "--le", "2")
     refuses("begins_with", 1, "customer=ann", "--begins-with", "1")
-    command.refuses(2, "files has no sort key",
+    command.refuses(2, "files: no sort key",
       { "query", path, "files", "hash=AAE=", "--lt", "3" })
   end)
 end)

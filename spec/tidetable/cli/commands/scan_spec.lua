@@ -30,7 +30,7 @@ describe("scan", function()
       local ran = command.shell(("$TIDETABLE scan %s orders --limit 2 %s"):format(path, start))
       assert.equal(0, ran.status)
       seen[#seen + 1], pages = keys(ran.out), pages + 1
-      start = ran.err:match "^there is more: (%-%-start .*)\n$"
+      start = ran.err:match "^more items: continue with (%-%-start .*)\n$"
     until not start
     assert.equal("ann1 ann2 ann3 ann4 ann5 bob1", table.concat(seen, " "))
     assert.equal(3, pages)
@@ -70,9 +70,10 @@ bob               1  paid           note: "a \e[31m b", tag…
   it("says what is wrong with the words", function()
     local path = shop.make()
     for _, limit in ipairs { "0", "-1", "x", "1.5" } do
-      command.refuses(2, "is no integer from 1 on", { "scan", path, "orders", "--limit=" .. limit })
+      command.refuses(2, "expected an integer of at least 1",
+        { "scan", path, "orders", "--limit=" .. limit })
     end
-    command.refuses(2, "the key lacks placed_at",
+    command.refuses(2, "key: missing attribute placed_at",
       { "scan", path, "orders", "--start", '{"customer":"a"}' })
     command.refuses(2, "line 1, column 2: ", { "scan", path, "orders", "--start", "{x" })
     command.refuses(1, "no table nowhere", { "scan", path, "nowhere" })

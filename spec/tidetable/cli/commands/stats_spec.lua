@@ -23,7 +23,7 @@ end
 
 describe("stats", function()
   it("takes no --interval without --watch", function() -- it was taken, and did nothing
-    command.refuses(2, "--interval is for --watch", { "stats", "x.tide", "--interval", "2" })
+    command.refuses(2, "--interval requires --watch", { "stats", "x.tide", "--interval", "2" })
   end)
 
   it("are of the file, its readers, and every stream", function()
@@ -38,7 +38,7 @@ describe("stats", function()
     for _, line in ipairs {
       "^[^\n]+/test.tide\n\n"
         .. "file     [%d.]+ KiB of 64 GiB; [%d.]+ K?i?B free %(%d+ of %d+ pages%)\n",
-      "\nreaders  %d of 1,024 slots; the oldest snapshot is 1 commit behind, in process "
+      "\nreaders  %d of 1,024 slots; the oldest snapshot is 1 commit behind, held by process "
         .. pid .. "\n",
       "\nchanges  last sequence number 5\n\n",
       "\nTABLE   STREAM         RECORDS   SIZE  OLDEST  RETENTION\n",

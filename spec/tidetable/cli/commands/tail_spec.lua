@@ -92,7 +92,7 @@ describe("tail", function()
         all[name] = helper.field("sequence_number", stream:records())
       end
       db:close()
-      -- The command has the machine's clock: the records are to be in sight of it.
+      -- The command has the machine's clock: records are to be in sight of it.
       local function lines(name, n)
         local script = ("%s %s %s"):format(command.lua, command.quote(helper.path("last.lua")),
           command.quote(path))
@@ -186,7 +186,7 @@ describe("tail", function()
     db:close()
     assert.are.same({ 1 }, numbers(must { "tail", helper.path(), "items", "--label", label }))
     refuses(1, "no table items", { "tail", helper.path(), "items" })
-    refuses(2, "--label is of a table", { "tail", helper.path(), "--label", label })
+    refuses(2, "--label: requires a table", { "tail", helper.path(), "--label", label })
   end)
 
   it("says what is lost when records are trimmed, and how to go on", function()
@@ -196,13 +196,13 @@ describe("tail", function()
     db:trim()
     db:close()
     local path = helper.path()
-    local ran = refuses(1, path .. ": the records 3 to 6 of items are trimmed, and lost to this "
-      .. "reader\n  to go on behind them: tidetable tail " .. path .. " items --after 6\n",
+    local ran = refuses(1, path .. ": records 3 to 6 of items have been trimmed and are "
+      .. "lost\n  to continue after them: tidetable tail " .. path .. " items --after 6\n",
       { "tail", path, "items", "--after", "2" })
     assert.equal("", ran.out)
     assert.are.same({ 7, 8, 9 }, numbers(must { "tail", path, "items", "--after", "6" }))
     assert.are.same({ 7, 8, 9 }, numbers(must { "tail", path }))
-    refuses(1, "--from LATEST begins at the last change", { "tail", path, "--after", "1000" })
+    refuses(1, "--from LATEST starts after the last record", { "tail", path, "--after", "1000" })
   end)
 
   it("says it of an older stream with its label", function()
@@ -213,7 +213,7 @@ describe("tail", function()
     items:disable_stream()
     items:enable_stream()
     db:close()
-    refuses(1, ("go on behind them: tidetable tail %s items --label %s --after 6\n"):format(
+    refuses(1, ("to continue after them: tidetable tail %s items --label %s --after 6\n"):format(
       helper.path(), label), { "tail", helper.path(), "items", "--label", label, "--after", "2" })
   end)
 
@@ -247,14 +247,14 @@ describe("tail", function()
     local path = fifteen()
     refuses(1, path .. ": no table item\n  did you mean items?", { "tail", path, "item" })
     refuses(2, "can not be used together", { "tail", path, "-n", "1", "--after", "3" })
-    refuses(2, "'x' is no integer from 0 on", { "tail", path, "-n", "x" })
-    refuses(2, "--expanded is text: not with --format json",
+    refuses(2, "'x': expected an integer of at least 0", { "tail", path, "-n", "x" })
+    refuses(2, "--expanded: cannot be combined with --format json",
       { "tail", path, "-x", "--format", "json" })
-    refuses(2, "'x' is no time", { "tail", path, "--time", "x" })
+    refuses(2, "'x': invalid time", { "tail", path, "--time", "x" })
     local db = open()
     table_of(db, "plain", false)
     db:close()
-    refuses(1, "the table plain has no stream\n  its changes are not captured",
+    refuses(1, "table plain: no stream\n  table:enable_stream { ... } creates one",
       { "tail", path, "plain" })
   end)
 end)
@@ -346,7 +346,7 @@ describe("following", function()
     items:enable_stream()
     local words = { "tail", path, "items", "--label", label, "-n", "2", "-f" }
     refuses(3, ("the stream has ended: it was disabled, and the table's stream is now %s\n"
-      .. "  to follow that one: tidetable tail -f %s items --from TRIM_HORIZON\n")
+      .. "  to follow the new stream: tidetable tail -f %s items --from TRIM_HORIZON\n")
       :format(items:stream().label, path), words)
     db:delete_table "items"
     db:close()
@@ -398,7 +398,7 @@ describe("following", function()
     local rest = pipe:read("a")
     local _, _, status = pipe:close()
     assert.equal(1, status)
-    assert.truthy(rest:find("the records 2 to 49 of all tables are trimmed", 1, true), rest)
+    assert.truthy(rest:find("records 2 to 49 of all tables have been trimmed", 1, true), rest)
   end)
 end)
 

@@ -27,7 +27,7 @@ describe("trim", function()
 
   command.on_terminal(it, pending)("says it in words on a terminal", function()
     make():close()
-    assert.truthy(command.terminal({ "trim", helper.path() }):find("^%d+ records? removed\n$"))
+    assert.truthy(command.terminal({ "trim", helper.path() }):find("^%d+ records? deleted\n$"))
   end)
 
   it("says who is writing when it has waited long enough", function()
@@ -38,7 +38,7 @@ describe("trim", function()
     assert.equal("locked", holder:line())
     command.refuses(1, ("process %d is writing: try again, or wait longer with --busy-timeout")
       :format(holder.pid), { "trim", helper.path(), "--busy-timeout", "0" })
-    command.refuses(2, "'x' is no number of seconds",
+    command.refuses(2, "'x': invalid number of seconds",
       { "trim", helper.path(), "--busy-timeout", "x" })
   end)
 end)
