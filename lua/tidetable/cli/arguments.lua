@@ -78,6 +78,10 @@ arguments.FORMAT = {
   value = "FORMAT", choices = { "text", "json", "dynamodb" },
 }
 
+--- Options of several commands, which the manual page describes once.
+---@type tidetable.cli.Option[]
+arguments.COMMON = { arguments.FORMAT, arguments.BUSY_TIMEOUT, arguments.MAX_SIZE }
+
 --- Returns the format that --format or the kind of output selects.
 ---@param args table
 ---@param out tidetable.cli.Console

@@ -1,4 +1,4 @@
--- console_spec.lua - what doc/modules/cli/console.md promises.
+-- console_spec.lua - output on a terminal and in a pipe, and how a command fails.
 local command = require "spec.tidetable.cli.command"
 local console = require "tidetable.cli.console"
 local helper = require "spec.tidetable.helper"

@@ -1,4 +1,4 @@
--- display_spec.lua - what doc/modules/cli/display.md promises.
+-- display_spec.lua - formatting of names, numbers and values.
 local display = require "tidetable.cli.display"
 local tidetable = require "tidetable"
 

@@ -1,4 +1,4 @@
--- importer_spec.lua - lines into items, in this process: doc/modules/cli/importer.md.
+-- importer_spec.lua - JSON lines become items, with a position.
 --
 -- What the command says and does is in import_spec.lua; here is what happens between lines.
 local console = require "tidetable.cli.console"

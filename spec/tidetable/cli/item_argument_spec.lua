@@ -1,4 +1,4 @@
--- item_argument_spec.lua - what doc/modules/cli/item_argument.md promises.
+-- item_argument_spec.lua - keys and items on the command line.
 local console = require "tidetable.cli.console"
 local tidetable = require "tidetable"
 local item_argument = require "tidetable.cli.item_argument"

@@ -1,4 +1,4 @@
--- item_listing_spec.lua - what query and scan share: doc/modules/cli/item_listing.md.
+-- item_listing_spec.lua - what query and scan have in common.
 local item_listing = require "tidetable.cli.item_listing"
 
 local description = { name = "t", partition_key = { "id", "N" } }

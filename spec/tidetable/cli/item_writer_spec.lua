@@ -1,4 +1,4 @@
--- item_writer_spec.lua - items in columns and as JSON: doc/modules/cli/item_writer.md.
+-- item_writer_spec.lua - items in columns and as JSON.
 local core = require "tidetable.core"
 local item_writer = require "tidetable.cli.item_writer"
 local tidetable = require "tidetable"

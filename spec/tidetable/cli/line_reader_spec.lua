@@ -1,4 +1,4 @@
--- line_reader_spec.lua - what doc/modules/cli/line_reader.md promises.
+-- line_reader_spec.lua - lines of files, pipes and terminals.
 local console = require "tidetable.cli.console"
 local helper = require "spec.tidetable.helper"
 local line_reader = require "tidetable.cli.line_reader"

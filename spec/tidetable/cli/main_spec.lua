@@ -1,4 +1,4 @@
--- main_spec.lua - what doc/modules/cli/main.md promises: words, help, statuses, endings.
+-- main_spec.lua - the command line, help, statuses and errors of the command.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local main = require "tidetable.cli.main"
@@ -165,56 +165,6 @@ describe("a database", function()
       assert.equal(5, asked(name).busy_timeout, name)
       assert.equal(7.5, asked(name, "--busy-timeout", "7.5").busy_timeout, name)
     end
-  end)
-end)
-
-describe("the manual page", function()
-  local file = assert(io.open("doc/tidetable.1"))
-  local page = file:read("a")
-  file:close()
-
-  -- What help says of options: all names of each.
-  local function options_of(help)
-    local found = {}
-    for names in help:gmatch("\n   (%-[^\n]-)%s%s+") do
-      for dashes, name in names:gmatch("%f[-](%-%-?)([%w-]+)") do
-        found[#dashes == 2 and "-" .. name or name] = true
-      end
-    end
-    return found
-  end
-
-  -- What a section of the page says of them: .It Fl w , -watch
-  local function flags_of(section)
-    local found = {}
-    for line in section:gmatch("%.It Fl ([^\n]+)") do
-      for name in (line:gsub(" Ar .*", "")):gmatch("[^%s,]+") do found[name] = true end
-    end
-    return found
-  end
-
-  it("has every command with every option, and no other", function()
-    local parser, commands = main.parser()
-    local general = options_of(parser:get_help())
-    assert.are.same(general, flags_of(page:match("^(.-)%.Sh COMMANDS")))
-    local count = 0
-    for name in pairs(commands) do
-      local section = assert(page:match("%.Ss " .. name .. "\n(.-)\n%.S[sh]"),
-        name .. " is not in doc/tidetable.1")
-      local expected = options_of(command.must { name, "--help" })
-      expected.h, expected["-help"] = nil, nil
-      assert.are.same(expected, flags_of(section), name)
-      count = count + 1
-    end
-    assert.equal(count, select(2, page:gsub("%.Ss ", "")))
-  end)
-
-  it("has nothing that troff would warn of", function()
-    if not os.execute "command -v groff >/dev/null" then
-      return pending "groff is not installed here"
-    end
-    local ran = command.shell "groff -ww -mandoc -Tutf8 doc/tidetable.1 >/dev/null"
-    assert.same({ status = 0, out = "", err = "" }, ran)
   end)
 end)
 

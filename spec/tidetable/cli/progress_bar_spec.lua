@@ -1,4 +1,4 @@
--- progress_bar_spec.lua - what doc/modules/cli/progress_bar.md promises.
+-- progress_bar_spec.lua - a progress bar on a terminal.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local progress_bar = require "tidetable.cli.progress_bar"

@@ -1,4 +1,4 @@
--- record_view_spec.lua - what doc/modules/cli/record_view.md promises; how it looks: tail_spec.lua.
+-- record_view_spec.lua - stream records as text.
 local record_view = require "tidetable.cli.record_view"
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"

@@ -1,4 +1,4 @@
--- table_definition_spec.lua - what doc/modules/cli/table_definition.md promises.
+-- table_definition_spec.lua - definitions of tables in an export.
 local table_definition = require "tidetable.cli.table_definition"
 local json_text = require "tidetable.dynamodb.json_text"
 local tidetable = require "tidetable"

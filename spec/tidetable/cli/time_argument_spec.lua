@@ -1,4 +1,4 @@
--- time_argument_spec.lua - what doc/modules/cli/time_argument.md promises.
+-- time_argument_spec.lua - times on the command line.
 local time_argument = require "tidetable.cli.time_argument"
 
 -- A noon of this place, whichever its zone is.

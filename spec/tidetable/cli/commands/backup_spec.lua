@@ -1,4 +1,4 @@
--- backup_spec.lua - what doc/modules/cli/backup.md promises.
+-- backup_spec.lua - `tidetable backup`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"

@@ -1,4 +1,4 @@
--- check_spec.lua - what doc/modules/cli/check.md promises.
+-- check_spec.lua - `tidetable check`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local console = require "tidetable.cli.console"
 local dkjson = require "dkjson"

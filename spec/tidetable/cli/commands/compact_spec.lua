@@ -1,4 +1,4 @@
--- compact_spec.lua - what doc/modules/cli/compact.md promises.
+-- compact_spec.lua - `tidetable compact`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"

@@ -1,4 +1,4 @@
--- completion_spec.lua - what doc/modules/cli/completion.md promises.
+-- completion_spec.lua - `tidetable completion`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local main = require "tidetable.cli.main"

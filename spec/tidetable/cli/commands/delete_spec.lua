@@ -1,4 +1,4 @@
--- delete_spec.lua - what doc/modules/cli/delete.md promises.
+-- delete_spec.lua - `tidetable delete`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local shop = require "spec.tidetable.cli.shop"

@@ -1,4 +1,4 @@
--- describe_spec.lua - what doc/modules/cli/describe.md promises.
+-- describe_spec.lua - `tidetable describe`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"

@@ -1,4 +1,4 @@
--- export_spec.lua - what doc/modules/cli/export.md promises.
+-- export_spec.lua - `tidetable export`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local console = require "tidetable.cli.console"
 local helper = require "spec.tidetable.helper"

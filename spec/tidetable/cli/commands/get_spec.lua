@@ -1,4 +1,4 @@
--- get_spec.lua - what doc/modules/cli/get.md promises.
+-- get_spec.lua - `tidetable get`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local shop = require "spec.tidetable.cli.shop"

@@ -1,4 +1,4 @@
--- import_spec.lua - what doc/modules/cli/import.md promises, in child processes.
+-- import_spec.lua - `tidetable import`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"

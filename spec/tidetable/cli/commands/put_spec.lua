@@ -1,4 +1,4 @@
--- put_spec.lua - what doc/modules/cli/put.md promises.
+-- put_spec.lua - `tidetable put`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local shop = require "spec.tidetable.cli.shop"

@@ -1,4 +1,4 @@
--- query_spec.lua - what doc/modules/cli/query.md promises.
+-- query_spec.lua - `tidetable query`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local shop = require "spec.tidetable.cli.shop"

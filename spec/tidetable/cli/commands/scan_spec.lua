@@ -1,4 +1,4 @@
--- scan_spec.lua - what doc/modules/cli/scan.md promises.
+-- scan_spec.lua - `tidetable scan`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local shop = require "spec.tidetable.cli.shop"

@@ -1,4 +1,4 @@
--- stats_spec.lua - what doc/modules/cli/stats.md promises.
+-- stats_spec.lua - `tidetable stats`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local console = require "tidetable.cli.console"
 local dkjson = require "dkjson"

@@ -1,4 +1,4 @@
--- tables_spec.lua - what doc/modules/cli/tables.md promises.
+-- tables_spec.lua - `tidetable tables`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"

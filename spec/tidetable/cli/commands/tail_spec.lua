@@ -1,4 +1,4 @@
--- tail_spec.lua - what doc/modules/cli/tail.md promises.
+-- tail_spec.lua - `tidetable tail`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local console = require "tidetable.cli.console"
 local dkjson = require "dkjson"

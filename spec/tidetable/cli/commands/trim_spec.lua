@@ -1,4 +1,4 @@
--- trim_spec.lua - what doc/modules/cli/trim.md promises.
+-- trim_spec.lua - `tidetable trim`, as doc/tools.md describes it.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 
