@@ -20,7 +20,7 @@ main.commands = {
   { "Shell", "completion" },
 }
 
---- Options that stand before the name of a command, or after it.
+--- Options that can be given before or after the name of any command.
 ---@type tidetable.cli.Option[]
 main.options = {
   {

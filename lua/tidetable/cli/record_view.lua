@@ -1,4 +1,4 @@
--- record_view.lua - shows stream records as text: one line for each, or all of each.
+-- record_view.lua - shows stream records as text: one line each, or one line for each attribute.
 --
 -- One line has columns that grow with their content and the changed attributes,
 -- and is cut at the edge of the window. The expanded view has one line for each

@@ -3,7 +3,7 @@
 -- The JSON libraries for Lua lose data that a database must keep: numbers become
 -- doubles, of two equal names the last one wins, and invalid text is accepted (dkjson:
 -- comments, "1.2.3"). The values are tidetable's: numbers are exact, an array is a
--- list, `null` is tidetable.null. The parser is recursive descent.
+-- list, `null` is tidetable.null. The parser uses recursive descent.
 
 local errors = require "tidetable.dynamodb.errors"
 local misuse = require "tidetable.options".misuse

@@ -265,7 +265,7 @@ local function batch_writer(db, args, out)
   end
 end
 
--- Seconds to wait before checking whether the reader of the output has gone.
+-- Seconds to wait before checking whether the reader has closed the output.
 local PAUSE = 1
 
 -- Maximum number of records that are read before they are shown.
