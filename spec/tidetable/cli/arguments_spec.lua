@@ -1,8 +1,8 @@
 -- arguments_spec.lua - values of options that several commands have.
 local arguments = require "tidetable.cli.arguments"
 
-describe("words", function()
-  it("are seconds and integers, or are refused", function()
+describe("a value", function()
+  it("is a number of seconds or an integer, or is refused", function()
     assert.equal(0.5, arguments.seconds "0.5")
     assert.equal("'soon': invalid number of seconds", select(2, arguments.seconds "soon"))
     assert.equal("'-1': invalid number of seconds", select(2, arguments.seconds "-1"))

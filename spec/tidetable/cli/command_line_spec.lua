@@ -47,7 +47,7 @@ describe("a declaration", function()
     assert.error_matches(function() parse("a", "quick", "b") end, "must be one of")
   end)
 
-  it("becomes a usage text whose lines are not too long", function()
+  it("becomes a usage text with lines of at most 80 columns", function()
     assert.equal("Usage: tidetable copy [-f] [--at N | --time TIME] [--size SIZE] [--kind KIND]\n"
       .. "       [-h] <from> {fast,slow} <to> ...", command_line.usage(copy, "Usage: "))
     for args, shown in pairs { ["?"] = "[<x>]", ["*"] = "[<x>] ...", ["1-2"] = "<x> [<x>]" } do
@@ -66,7 +66,7 @@ describe("a declaration", function()
     assert.truthy(help:find("Examples:\n   tidetable copy a b\n      copies a", 1, true), help)
   end)
 
-  it("has the names of an option, and groups of options that exclude each other", function()
+  it("yields the names of options, and groups of exclusive options", function()
     assert.same({ "-f", "--force" }, command_line.names(copy.options[1]))
     local groups = command_line.groups(copy.options)
     assert.equal(4, #groups)

@@ -20,7 +20,7 @@ describe("the progress of a copy", function()
 
   after_each(function() progress_bar.new = real end)
 
-  it("has a bar for each phase, and closes the one before", function()
+  it("has a bar for each phase, and closes the previous one", function()
     do
       local progress <close> = copy_progress.new {}
       progress:show("copying", 1, 10)
@@ -31,7 +31,7 @@ describe("the progress of a copy", function()
       "show 2 of nil", "close" }, calls)
   end)
 
-  it("closes no bar where none was shown", function()
+  it("has no bar to close if none was shown", function()
     local progress = copy_progress.new {}
     progress:close()
     assert.same({}, calls)

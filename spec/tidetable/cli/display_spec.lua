@@ -5,7 +5,7 @@ local tidetable = require "tidetable"
 local number = tidetable.number
 
 describe("safe", function()
-  it("shows text as it is, and what is no text escaped", function()
+  it("leaves text unchanged, and escapes everything else", function()
     for given, shown in pairs {
       ["plain ~"] = "plain ~", ["naïve 漢字 🌊"] = "naïve 漢字 🌊", [""] = "",
       ["a\nb\tc\r"] = "a\\nb\\tc\\r", ["\27[2J"] = "\\e[2J", ["\0\127"] = "\\x00\\x7F",
@@ -17,14 +17,14 @@ describe("safe", function()
     end
   end)
 
-  it("escapes all but ASCII where the locale is not of UTF-8", function()
+  it("escapes all characters outside ASCII unless the locale is UTF-8", function()
     display.use_ascii(true)
     local shown = display.safe("a\n\u{db}漢")
     display.use_ascii(false)
     assert.equal("a\\n\\u{DB}\\u{6F22}", shown)
   end)
 
-  it("makes of any bytes UTF-8 without a control character", function()
+  it("turns any bytes into UTF-8 without control characters", function()
     local seed = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
     math.randomseed(seed)
     for _ = 1, 2000 do
@@ -43,7 +43,7 @@ describe("safe", function()
   end)
 end)
 
-it("a word is quoted where a shell would take it for more", function()
+it("a word is quoted where the shell would interpret it", function()
   for _, plain in ipairs { "orders", "/var/lib/shop-1.tide", "2026-01-31T12:00:00.000" } do
     assert.equal(plain, display.word(plain))
   end
@@ -64,7 +64,7 @@ describe("width", function()
     end
   end)
 
-  it("is cut where it does not fit, colours closed and no character halved", function()
+  it("is limited by cut, which closes colors and splits no character", function()
     assert.equal("abc", display.cut("abc", 3))
     assert.equal("ab…", display.cut("abcd", 3))
     assert.equal("a...", display.cut("abcdef", 4, "..."))
@@ -75,19 +75,19 @@ describe("width", function()
     assert.equal("", display.cut("abc", 0, "..."))
   end)
 
-  it("is counted no further than it is asked for", function()
+  it("is counted up to a maximum only", function()
     for most, counted in pairs { [0] = 1, 3, 3, 4, 4 } do
       assert.equal(counted, display.columns("é漢x", most))
     end
   end)
 
-  it("has no blanks at the end when it is trimmed", function()
+  it("excludes trailing blanks after trimming", function()
     for given, trimmed in pairs { [""] = "", ["  "] = "", [" a b  "] = " a b", ["a\n"] = "a\n" } do
       assert.equal(trimmed, display.trimmed(given))
     end
   end)
 
-  it("of columns of cells is that of the widest", function()
+  it("of a column is that of its widest cell", function()
     assert.are.same({ "a      12  x", "漢字    3", "c     100" }, display.grid({
       { "a", "", "12", "x" }, { "漢字", "", "3", "" }, { "c", "", "100", "" },
     }, { [3] = true }))
@@ -96,7 +96,7 @@ describe("width", function()
 end)
 
 describe("numbers", function()
-  it("have thousands", function()
+  it("have thousands separators", function()
     for given, shown in pairs { [0] = "0", [999] = "999", [1000] = "1,000",
       [1234567] = "1,234,567", [-1234] = "-1,234" } do
       assert.equal(shown, display.count(given))
@@ -106,14 +106,14 @@ describe("numbers", function()
     end
   end)
 
-  it("of bytes have the unit that fits", function()
+  it("of bytes have a suitable unit", function()
     for given, shown in pairs { [0] = "0 B", [1023] = "1023 B", [1024] = "1 KiB",
       [1536] = "1.5 KiB", [1048575] = "1 MiB", [2 ^ 36] = "64 GiB", [2 ^ 60] = "1024 PiB" } do
       assert.equal(shown, display.bytes(given))
     end
   end)
 
-  it("of seconds have two units", function()
+  it("of seconds have at most two units", function()
     for given, shown in pairs { [0] = "0s", [0.25] = "250ms", [0.0001] = "1ms", [59.6] = "1m",
       [61] = "1m 1s", [3600] = "1h", [3601] = "1h", [86400] = "1d", [93600] = "1d 2h" } do
       assert.equal(shown, display.duration(given))
@@ -121,8 +121,8 @@ describe("numbers", function()
   end)
 end)
 
--- A clock of whole seconds was taken for one of milliseconds: "748ms ago".
-it("how long ago something was is told in whole seconds", function()
+-- os.time has whole seconds, but ages were shown in milliseconds: "748ms ago".
+it("an age is in whole seconds", function()
   for seconds, shown in pairs { [1000] = "0s",
     [1000.9] = "0s", [999.9] = "1s", [0.5] = "16m 40s" } do
     assert.equal(shown, display.ago(seconds, 1000))
@@ -131,7 +131,7 @@ it("how long ago something was is told in whole seconds", function()
 end)
 
 describe("values", function()
-  it("that are short are the beginnings of the long", function()
+  it("that are cut are beginnings of the whole", function()
     local letters = { "a", "\n", "\u{e9}", "\u{301}", "\u{202e}", "\u{4e00}", "\xff", '"' }
     for _, letter in ipairs(letters) do
       for _, other in ipairs(letters) do
@@ -144,7 +144,7 @@ describe("values", function()
     assert.equal("[1, 2]", display.short({ 1, 2 }, 40))
   end)
 
-  it("of each type can be told apart, on one line", function()
+  it("of each type are distinguishable and take one line", function()
     for shown, value in pairs {
       ['"\\n"'] = "\n", ['"\\\\n"'] = "\\n",
       ['"a \\"b\\" \\n"'] = 'a "b" \n', ["12.5"] = 12.5, ["7"] = 7,
@@ -159,13 +159,13 @@ describe("values", function()
     end
   end)
 
-  it("of an item stand by name", function()
+  it("of an item are sorted by name", function()
     assert.equal('a: 1, b: "x"', display.attributes { b = "x", a = 1 })
     assert.equal("a: 1", display.attributes({ b = "x", a = 1 }, { b = true }))
     assert.equal('a: 1, b: "x"', display.attributes({ b = "x", a = 1, c = 2 }, nil, 8))
   end)
 
-  it("of keys are plain where nothing is lost by it", function()
+  it("of keys have quotes only where needed", function()
     assert.equal("ann 7", display.key({ c = "ann", t = 7 }, "c", "t"))
     assert.equal('"12" 7', display.key({ c = "12", t = 7 }, "c", "t"))
     assert.equal('"a b"', display.key({ c = "a b" }, "c"))

@@ -1,6 +1,6 @@
 -- importer_spec.lua - JSON lines become items, with a position.
 --
--- What the command says and does is in import_spec.lua; here is what happens between lines.
+-- The command is tested in import_spec.lua; this file tests what happens between lines.
 local console = require "tidetable.cli.console"
 local table_definition = require "tidetable.cli.table_definition"
 local helper = require "spec.tidetable.helper"
@@ -63,7 +63,7 @@ it("stores a batch when it is full, and the rest at the end", function()
   assert.equal(1001, count(db))
 end)
 
-it("stores big items in fewer at a time", function()
+it("stores large items in smaller batches", function()
   local run, take, db = new()
   take(TABLE)
   local function big(i, letter)
@@ -74,8 +74,8 @@ it("stores big items in fewer at a time", function()
   assert.equal(14, count(db))
 end)
 
--- A transaction holds 32 MiB of items and images; what these replace is far bigger than they.
-it("stores by halves what is too big for one transaction", function()
+-- A transaction holds 32 MiB of items and images. The replaced items are much larger.
+it("halves a batch that is too large for one transaction", function()
   local run, take, db = new()
   local t = assert(db:create_table { name = "items", partition_key = { "id", "N" },
     stream = true })
@@ -89,7 +89,7 @@ it("stores by halves what is too big for one transaction", function()
   assert.is_nil(t:get { id = 100 }.text)
 end)
 
-it("commits a checkpoint with the items, and goes on behind it", function()
+it("commits a checkpoint with the items, and continues after it", function()
   local run, take, db = new { checkpoint = "night" }
   take(TABLE)
   for i = 1, 1500 do take(item(i)) end
@@ -106,7 +106,7 @@ it("commits a checkpoint with the items, and goes on behind it", function()
   assert.is_nil(checkpoints:get { name = "night" })
 end)
 
-it("does not go on in another file", function()
+it("does not continue in another file", function()
   local _, take, db = new { checkpoint = "night" }
   take(TABLE)
   for i = 1, 1000 do take(item(i)) end
@@ -123,8 +123,8 @@ it("does not go on in another file", function()
   end)
 end)
 
--- Of a line only the beginning is kept, and how long it is.
-it("does not go on at a line that only begins alike", function()
+-- A checkpoint contains the beginning and the length of a line.
+it("does not continue at a line with the same beginning", function()
   local _, take, db = new { checkpoint = "night" }
   local function long(id, size)
     return ('{"Item":{"id":{"N":"%d"},"text":{"S":"%s"}}}'):format(id, ("x"):rep(size))
@@ -172,9 +172,9 @@ local function numbers_of(noted)
   return numbers
 end
 
--- Random files with bad lines among the good: whatever the batches, exactly the good are stored,
--- and the bad are named in their order, whoever found them bad.
-it("stores all good lines and no others", function()
+-- Random files with valid and invalid lines: exactly the valid ones are stored, and the others are
+-- reported in order, no matter where the batches end and which check refuses them.
+it("stores all valid lines and no others", function()
   math.randomseed(SEED)
   for _ = 1, 10 do
     local run, take, db, noted = new { max_errors = math.huge, table = "items" }
@@ -190,8 +190,8 @@ it("stores all good lines and no others", function()
   end
 end)
 
--- A line that the table refuses is found later than one that is no JSON, and counted before it.
-it("ends at the bad line that is one too many", function()
+-- A line that the table refuses is detected after a later line that is not JSON, but counted first.
+it("ends at the first invalid line beyond the maximum", function()
   math.randomseed(SEED)
   for _ = 1, 20 do
     local most = math.random(0, 30)
@@ -212,7 +212,7 @@ it("ends at the bad line that is one too many", function()
   end
 end)
 
-it("sets no checkpoint at a line whose text is not kept", function()
+it("stores no checkpoint at a line that was too long", function()
   local run, take, db = new { max_errors = 1, checkpoint = "c", table = "items" }
   assert(db:create_table { name = "items", partition_key = { "id", "N" } })
   take(item(1), item(2), line_reader.TOO_LONG)
@@ -221,7 +221,7 @@ it("sets no checkpoint at a line whose text is not kept", function()
   assert.same({ 2, 3, 1 }, { run.stored, run.line, run.bad })
 end)
 
-it("stops behind the last good line before a bad one", function()
+it("stops after the last line before an invalid one", function()
   local run, take, db = new { max_errors = 1 }
   take(TABLE, item(1), '{"Item":5}', item(2), "", item(3))
   local ok, err = pcall(take, '{"Item":{')
@@ -232,8 +232,8 @@ it("stops behind the last good line before a bad one", function()
   assert.equal(3, count(db))
 end)
 
--- It might have been a definition: the items behind it would land in the wrong table.
-it("skips no line of an export that may have begun another table", function()
+-- The line could be a definition; the following items would be stored in the wrong table.
+it("skips no line that may be the definition of another table", function()
   for _, bad in ipairs { '{"Table":{"TableName":"other"', '{"Tabel":{}}', "{", "[]", "\xff" } do
     local run, take, db = new { max_errors = math.huge }
     take(TABLE, item(1))
@@ -246,7 +246,7 @@ it("skips no line of an export that may have begun another table", function()
   end
 end)
 
-it("stores what is before a definition that is none", function()
+it("stores the items before an invalid definition", function()
   local run, take, db = new()
   take(TABLE, item(1))
   fails("in:3: Table: missing TableName", take,

@@ -16,12 +16,12 @@ local function misused(message, hint, f, ...)
   assert.equal(hint, err.hint)
 end
 
-describe("the words of an item", function()
+describe("the arguments of an item", function()
   local function item(given, form)
     return item_argument.attributes(given, orders, form or "plain")
   end
 
-  it("are text, but for key attributes, which have their type", function()
+  it("are text, except key attributes, which have their type", function()
     assert.same({ customer = "5", placed_at = 12, status = "12", note = "a=b" },
       item { "customer=5", "placed_at=12", "status=12", "note=a=b" })
     assert.equal(1.5, item { "placed_at=1.5" }.placed_at)
@@ -33,7 +33,7 @@ describe("the words of an item", function()
       item_argument.attributes({ "hash=AAE=" }, files, "plain").hash)
   end)
 
-  it("are JSON behind :=", function()
+  it("are JSON after :=", function()
     assert.same({ total = 12.5, ok = true, none = tidetable.null, list = { 1, { a = "b" } } },
       item { "total:=12.5", "ok:=true", "none:=null", 'list:=[1,{"a":"b"}]' })
     assert.equal(tidetable.set { "a" }, item { 'tags:={"$SS":["a"]}' }.tags)
@@ -41,12 +41,12 @@ describe("the words of an item", function()
     assert.equal("a:=b", item { "note=a:=b" }.note)
   end)
 
-  it("may be one word of JSON", function()
+  it("may be one JSON argument", function()
     assert.same({ customer = "ann", placed_at = 1 }, item { ' {"customer":"ann","placed_at":1}' })
     assert.same({ customer = "ann" }, item({ '{"customer":{"S":"ann"}}' }, "dynamodb"))
   end)
 
-  it("are refused when they are none", function()
+  it("are refused if they are malformed", function()
     local form = "an attribute is NAME=TEXT or NAME:=JSON; a whole item is one JSON argument"
     local json = "NAME:=VALUE expects JSON; use NAME=VALUE for text"
     misused("'ann': expected NAME=VALUE", form, item, { "ann" })
@@ -69,8 +69,8 @@ describe("the words of an item", function()
   end)
 end)
 
-describe("the words of a key", function()
-  it("are all its attributes, and nothing else", function()
+describe("the arguments of a key", function()
+  it("are all key attributes and nothing else", function()
     local function key(...) return item_argument.key({ ... }, orders, "plain") end
     assert.same({ customer = "ann", placed_at = 1 }, key("customer=ann", "placed_at=1"))
     assert.same({ customer = "ann", placed_at = 1 }, key '{"customer":"ann","placed_at":1}')
@@ -82,7 +82,7 @@ describe("the words of a key", function()
       "customer=ann", "placed_at=1", "x=1")
   end)
 
-  it("of a query are the partition key, and the sort key if one likes", function()
+  it("of a query are the partition key and an optional sort key", function()
     local function partition(...) return item_argument.partition({ ... }, orders, "plain") end
     assert.same({ "ann" }, { partition "customer=ann" })
     assert.same({ "ann", 5 }, { partition("customer=ann", "placed_at=5") })
@@ -91,7 +91,7 @@ describe("the words of a key", function()
       { item_argument.partition({ "hash=AA==" }, files, "plain") })
   end)
 
-  it("are shown so that the shell takes them again", function()
+  it("are shown with quotes for the shell", function()
     assert.equal([['{"customer":"o'\''hara","placed_at":1}']],
       item_argument.quoted({ customer = "o'hara", placed_at = 1 }, "plain"))
   end)

@@ -22,7 +22,7 @@ local function show(args, last)
   return table.concat(shown), table.concat(noted)
 end
 
-it("asks for one item more than it shows, to know if there is more", function()
+it("reads one item more than it shows, to detect that there are more", function()
   assert.same({ descending = true, limit = 4 },
     item_listing.given({ limit = 3, reverse = true }, description))
   assert.same({ start_key = { id = 7 } }, item_listing.given({ start = '{"id":7}' }, description))
@@ -31,7 +31,7 @@ it("asks for one item more than it shows, to know if there is more", function()
   assert.is_nil(item_listing.given({ limit = math.maxinteger }, description).limit)
 end)
 
-it("notes how to go on only if there is more", function()
+it("shows how to continue only if there are more items", function()
   local two = '{"id":1}\n{"id":2}\n'
   assert.same({ two, "" }, { show({}, 2) })
   assert.same({ two, "" }, { show({ limit = 2 }, 2) })

@@ -29,7 +29,7 @@ end
 
 local one = { customer = "ann", placed_at = 2, b = tidetable.binary "x", note = "hi" }
 
-it("is JSON in a pipe, the key first, and columns on a terminal, unless it is said", function()
+it("writes JSON in a pipe, the key first, and columns on a terminal, by default", function()
   assert.equal('{"customer":"ann","placed_at":2,"b":{"$B":"eA=="},"note":"hi"}\n',
     shown({ one }, nil, false))
   assert.equal(shown({ one }, nil, false), shown({ one }, "json", true))
@@ -41,7 +41,7 @@ it("is JSON in a pipe, the key first, and columns on a terminal, unless it is sa
   assert.equal(shown({ one }, nil, true), shown({ one }, "text", false))
 end)
 
-it("has a column for what half of the items have; the rest stands behind", function()
+it("has a column for attributes of half of the items, followed by the others", function()
   local text = shown({
     { customer = "ann", placed_at = 1, total = 5, rare = "r" },
     { customer = "bob", placed_at = 10, total = 12.5 },
@@ -55,7 +55,7 @@ cyd               2         odd: []
 ]], text)
 end)
 
-it("takes quotes from words alone, and cuts what is long", function()
+it("omits quotes around simple words, and cuts long values", function()
   local text = shown({
     { customer = "ann", placed_at = 1, v = "two words" },
     { customer = "12", placed_at = 2, v = "null" },
@@ -74,7 +74,7 @@ ann%s1  two words
     ("a"):rep(39), (" "):rep(44)), text)
 end)
 
-it("cuts a long name too, and says all of a rare attribute in a pipe alone", function()
+it("cuts long names too, and rare attributes only on a terminal", function()
   local name, rare = ("n"):rep(60), ("é"):rep(50)
   local list = { { customer = "ann", placed_at = 1, [name] = 1 },
     { customer = "ann", placed_at = 2, [name] = 1 },
@@ -86,8 +86,8 @@ it("cuts a long name too, and says all of a rare attribute in a pipe alone", fun
   assert.is_truthy(shown(list, "text", true):find(line .. "\n", 1, true))
 end)
 
--- Each character of all there are was looked at by itself: a screenful took minutes.
-it("looks at no more of long texts than is seen", function()
+-- Every character of the whole text was examined: a screen took minutes.
+it("formats only the visible part of a long text", function()
   local list, looks, look = {}, 0, core.terminal_char_columns
   for i = 1, 20 do
     list[i] = { customer = "c", placed_at = i, ["only" .. i] = ("é"):rep(100000),
@@ -102,8 +102,8 @@ it("looks at no more of long texts than is seen", function()
   assert.is_true(looks < 20 * 10000, looks)
 end)
 
--- The blanks at the end of a line were looked for from each blank on, for minutes.
-it("is done with blanks at once", function()
+-- The search for trailing blanks was quadratic, and took minutes.
+it("removes trailing blanks in linear time", function()
   local out, before = new_console(true), os.clock()
   local item = { customer = "ann", placed_at = 1, blank = (" "):rep(390000) .. "x" }
   item_writer.new(out, nil, description):only(item)
@@ -111,14 +111,14 @@ it("is done with blanks at once", function()
   assert.is_true(os.clock() - before < 10, os.clock() - before)
 end)
 
-it("shows a single item an attribute a line", function()
+it("shows a single item with one attribute per line", function()
   local out = new_console(true)
   item_writer.new(out, nil, description):only(one)
   assert.equal('customer   "ann"\nplaced_at  2\nb          <78>\nnote       "hi"\n',
     table.concat(out.written))
 end)
 
-it("shows all of a single item, and lets no name move the values away", function()
+it("does not cut a single item, and aligns its values", function()
   local out, name = new_console(true), ("n"):rep(100)
   local item = { customer = ("a"):rep(200), placed_at = 2, [name] = ("b"):rep(200) }
   item_writer.new(out, nil, description):only(item)
@@ -126,7 +126,7 @@ it("shows all of a single item, and lets no name move the values away", function
     name, item[name]), table.concat(out.written))
 end)
 
-it("goes on with columns of its own after 500 items", function()
+it("lays the columns out again after 500 items", function()
   local list = {}
   for i = 1, 501 do
     list[i] = { customer = "c", placed_at = i, [i > 500 and "late" or "early"] = 1 }
@@ -136,7 +136,7 @@ it("goes on with columns of its own after 500 items", function()
   assert.is_truthy(text:find "customer  placed_at  late\nc               501     1\n$")
 end)
 
-it("goes on with columns of its own after 16 MiB of text, for it is held", function()
+it("lays the columns out again after 16 MiB of text, which it keeps", function()
   local list, long = {}, ("x"):rep(390000)
   for i = 1, 60 do
     list[i] = { customer = "c", placed_at = i, deep = { { [long] = 1 } } }
@@ -145,7 +145,7 @@ it("goes on with columns of its own after 16 MiB of text, for it is held", funct
   assert.equal(2, select(2, text:gsub("customer  placed_at", "")))
 end)
 
-it("says which form of JSON is meant", function()
+it("selects the form of JSON", function()
   assert.equal("plain", item_writer.form(nil))
   assert.equal("plain", item_writer.form "json")
   assert.equal("plain", item_writer.form "text")

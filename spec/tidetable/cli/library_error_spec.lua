@@ -13,8 +13,8 @@ local function failure(f, ...)
   return err
 end
 
-describe("a failure of the library", function()
-  it("is the command's, with the path and what to do", function()
+describe("an error of the library", function()
+  it("ends the command, with the path and a hint", function()
     local db = helper.open()
     assert(db:create_table { name = "orders", partition_key = "id" })
     local holder = helper.child [[
@@ -32,7 +32,7 @@ describe("a failure of the library", function()
 end)
 
 describe("a transaction", function()
-  it("returns its result and the library's errors, and raises all others", function()
+  it("returns its result and errors of the library, and raises all others", function()
     local db = helper.memory()
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     assert.equal(7, (library_error.transact(db, function() return 7 end)))
@@ -49,12 +49,12 @@ describe("a transaction", function()
   end)
 end)
 
-describe("what is not permitted", function()
+describe("an error PERMISSION", function()
   local function hint(message)
     return failure(library_error.fail, "x", { code = "PERMISSION", message = message }).hint
   end
 
-  it("is the owner's, the directory's or a link's", function()
+  it("has a hint about the owner, the directory or the link", function()
     for _, said in ipairs { "x: belongs to another user", "/x: can't be opened: denied" } do
       assert.match("^a database belongs to one user: run the command as its owner", hint(said))
     end
@@ -74,13 +74,13 @@ describe("what is not permitted", function()
   end)
 end)
 
--- A database named e was not named: there is an e in most messages.
+-- Most messages contain an e, so a database named e was not added to them.
 describe("the path in a message", function()
   local function message(path, said)
     return failure(library_error.fail, path, { code = "STORE", message = said }).message
   end
 
-  it("is put before it unless it is there", function()
+  it("is added unless the message contains it", function()
     for path, said in pairs {
       e = "the lock is held: try again",
       ["shop.tide"] = "the table shop.tides is gone",
@@ -91,7 +91,7 @@ describe("the path in a message", function()
     end
   end)
 
-  it("is not said twice, whichever way it is written", function()
+  it("is not repeated, relative or absolute", function()
     for said, path in pairs {
       ["e: is empty"] = "e",
       ["no such database: /tmp/x/e"] = "e",
@@ -106,7 +106,7 @@ describe("the path in a message", function()
 end)
 
 describe("a hint", function()
-  it("is what can be done about a failure", function()
+  it("says what the user can do", function()
     for code, hint in pairs {
       BUSY = "try again, or wait longer with --busy-timeout",
       NOT_DATABASE = "a database is a file that tidetable.open created",

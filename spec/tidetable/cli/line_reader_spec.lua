@@ -17,7 +17,7 @@ local function read(text)
   return found, offsets
 end
 
-it("gives lines without their ends, and how many bytes they took", function()
+it("returns lines without their ends, and counts bytes", function()
   local found, offsets = read "a\nbc\r\n\n\r\nlast"
   assert.same({ "a", "bc", "", "", "last" }, found)
   assert.same({ 2, 6, 7, 9, 13 }, offsets)
@@ -26,14 +26,14 @@ it("gives lines without their ends, and how many bytes they took", function()
   assert.same({ "a\0b" }, (read "a\0b\n"))
 end)
 
-it("passes over a byte order mark, at the beginning alone", function()
+it("skips a byte order mark at the beginning only", function()
   local found, offsets = read "\u{feff}a\n\u{feff}b\n"
   assert.same({ "a", "\u{feff}b" }, found)
   assert.same({ 5, 10 }, offsets)
   assert.same({ "" }, (read "\u{feff}"))
 end)
 
-it("gives lines that lie across the pieces it reads", function()
+it("returns lines that span several pieces", function()
   for size = 65530, 65540 do
     local long = ("x"):rep(size)
     assert.same({ long, "y", long, "" }, (read(long .. "\ny\n" .. long .. "\n\n")))
@@ -42,7 +42,7 @@ it("gives lines that lie across the pieces it reads", function()
   assert.same({ "a", long }, (read("a\n" .. long)))
 end)
 
-it("keeps no line that is too long, and goes on behind it", function()
+it("drops a line that is too long, and continues after it", function()
   local max = line_reader.MAX
   line_reader.MAX = 200000
   local found = read("a\n" .. ("x"):rep(200001) .. "\nb\n" .. ("y"):rep(199999) .. "\n"
@@ -52,7 +52,7 @@ it("keeps no line that is too long, and goes on behind it", function()
   assert.equal("line of more than 64 MiB", tostring(line_reader.TOO_LONG))
 end)
 
-it("fails on what can't be read", function()
+it("fails if the file cannot be read", function()
   local function fails(path)
     local ok, err = pcall(function()
       local source <close> = line_reader.open(path)

@@ -20,7 +20,7 @@ local function make()
 end
 
 describe("the command", function()
-  it("says what it can do, and of each command how it is called", function()
+  it("has a help, and a help and a usage for each command", function()
     local help = must { "--help" }
     assert.truthy(help:find("^Usage: tidetable "))
     local _, commands = main.parser()
@@ -38,11 +38,11 @@ describe("the command", function()
     end
   end)
 
-  it("says its version", function()
+  it("shows its version", function()
     assert.equal(tidetable._VERSION .. "\n", must { "--version" })
   end)
 
-  it("refuses a wrong command line with status 2, and says how it is right", function()
+  it("refuses an invalid command line with status 2 and the usage", function()
     local ran = refuses(2, "tidetable: unknown command 'tabels'\n  Did you mean 'tables'?\n",
       { "tabels" })
     assert.equal("", ran.out)
@@ -55,7 +55,7 @@ describe("the command", function()
     refuses(2, "too many arguments", { "tables", "x", "y" })
   end)
 
-  it("ends with status 1 when its answer can't be written", function()
+  it("ends with status 1 if its output cannot be written", function()
     local path = make()
     path = command.quote(path)
     for _, words in ipairs { "--help", "--version", "tables " .. path,
@@ -66,9 +66,8 @@ describe("the command", function()
     end
   end)
 
-  -- How a pipe's end is met depends on who started the program: the signal kills it, or, where
-  -- that is ignored, writing fails.
-  it("ends quietly when nobody reads any more", function()
+  -- Depending on the parent process, SIGPIPE kills the command, or is ignored and writing fails.
+  it("ends without a message if the reader of a pipe closes it", function()
     local path, pipe = command.quote(make()), command.quote(helper.path("pipe"))
     for _, before in ipairs { ":", "trap '' PIPE" } do
       local ran = command.shell(("rm -f %s; mkfifo %s; exec 3<>%s 4>%s 3<&-; %s; "
@@ -78,7 +77,7 @@ describe("the command", function()
     end
   end)
 
-  it("says what it needs where that is not there", function()
+  it("names the modules it needs if they are missing", function()
     local ran = command.shell(("env LUA_PATH=/nowhere/?.lua LUA_CPATH= %s"):format(command.line))
     assert.equal(1, ran.status)
     assert.truthy(ran.err:find("^tidetable: [^\n]*module 'argparse' not found:\n"
@@ -86,8 +85,8 @@ describe("the command", function()
       .. "%(Debian: lua%-argparse%)\n$"), ran.err)
   end)
 
-  -- Lua calls no error handler then; the command broke down over that.
-  it("says that memory has run out", function()
+  -- Lua calls no message handler then, which made the command fail with a traceback.
+  it("reports that memory is exhausted", function()
     local no_memory = "xpcall = function() return false, 'not enough memory' end"
     local line = command.line:gsub(" ([^ ]*)$", function(launcher)
       return (" -e %s %s"):format(command.quote(no_memory), launcher)
@@ -96,7 +95,7 @@ describe("the command", function()
     assert.same({ status = 1, out = "", err = "tidetable: not enough memory\n" }, ran)
   end)
 
-  it("is interrupted while it loads its modules, and says nothing", function()
+  it("can be interrupted while it loads its modules", function()
     shop.file("argparse.lua", "io.popen('kill -INT $PPID'):close() while true do end")
     local ran = command.shell("$TIDETABLE tables x.tide", {
       LUA_PATH = helper.path("?.lua") .. ";" .. package.path, LUA_CPATH = package.cpath,
@@ -104,7 +103,7 @@ describe("the command", function()
     assert.same({ status = 130, out = "", err = "" }, ran)
   end)
 
-  it("calls a mistake of its own one, with its place", function()
+  it("reports a bug with its place", function()
     local broken = shop.file("broken.lua", [[
       package.loaded["tidetable.cli.commands.tables"] = { name = "tables", summary = "Break.",
         arguments = {}, options = {}, run = function() local x = nil; return x.y end }
@@ -119,7 +118,7 @@ describe("the command", function()
   end)
 end)
 
--- What a command asks tidetable.open for.
+-- The options that commands give to tidetable.open.
 describe("a database", function()
   local words = {
     backup = { "x.tide", "copy.tide" }, delete = { "x.tide", "t", "id=a" },
@@ -148,7 +147,7 @@ describe("a database", function()
     return seen
   end
 
-  it("is opened read-only by commands that read, and made by none", function()
+  it("is opened read-only by commands that only read, and not created", function()
     local _, commands = main.parser()
     for name in pairs(words) do
       local options = asked(name)
@@ -160,7 +159,7 @@ describe("a database", function()
     assert.equal("1 GiB", asked("import", "--max-size", "1 GiB").max_size)
   end)
 
-  it("is waited for as long as --busy-timeout says, or 5 seconds", function()
+  it("is waited for by --busy-timeout, 5 seconds by default", function()
     for name in pairs(waits) do
       assert.equal(5, asked(name).busy_timeout, name)
       assert.equal(7.5, asked(name, "--busy-timeout", "7.5").busy_timeout, name)
@@ -169,7 +168,7 @@ describe("a database", function()
 end)
 
 describe("an error", function()
-  it("of opening names the file and what can be done", function()
+  it("of opening names the file and has a hint", function()
     refuses(1, "/nowhere/x.tide: its directory: No such file", { "tables", "/nowhere/x.tide" })
     local missing = helper.path("missing.tide")
     refuses(1, "no such database: " .. missing, { "tables", missing })
@@ -180,7 +179,7 @@ describe("an error", function()
     refuses(2, '":memory:": not a database file', { "tables", ":memory:" })
   end)
 
-  it("shows no control character of what it is about", function()
+  it("contains no control characters", function()
     local ran = run { "tables", "/nowhere/\27[31m\n.tide" }
     assert.equal(1, ran.status)
     assert.is_nil(ran.err:gsub("\n", ""):find("%c"))

@@ -13,7 +13,7 @@ local function failure(f, ...)
 end
 
 describe("a database", function()
-  it("is opened to read, and never made", function()
+  it("is opened read-only, and not created", function()
     local path = helper.path()
     assert.equal("no such database: " .. path, failure(open.database, { database = path }).message)
     helper.open():close()
@@ -26,7 +26,7 @@ describe("a database", function()
 end)
 
 describe("a table", function()
-  it("that is not there is not far from one that may be meant", function()
+  it("that does not exist has a hint with a similar name", function()
     local db = helper.memory()
     assert.equal("the database has no tables", failure(open.table, db, "orders").hint)
     assert(db:create_table { name = "orders", partition_key = "id" })

@@ -23,7 +23,7 @@ local function has_program(name)
   return (os.execute("command -v " .. name .. " >/dev/null"))
 end
 
--- A directory with a program `tidetable`, for lines as a page has them.
+-- Makes a directory with a program `tidetable`, to run the lines of a page.
 local function directory()
   local path = helper.path("pages")
   lfs.mkdir(path)
@@ -37,7 +37,7 @@ local function directory()
   return path
 end
 
--- Runs a line in a directory: its output, both ends together, and its status.
+-- Runs a line in a directory. Returns standard output and error together, and the status.
 local function run(path, line)
   local pipe = assert(io.popen(("unset LD_PRELOAD; cd %s && PATH=$PWD/bin:$PATH HOME=$PWD "
     .. "bash -c %s 2>&1 </dev/null"):format(command.quote(path), command.quote(line))))
@@ -46,14 +46,14 @@ local function run(path, line)
   return out, status
 end
 
--- What differs from run to run.
+-- Replaces what differs from run to run.
 local function masked(text)
   return (text:gsub("%d%d%d%d%-%d%d%-%d%d[T ]%d%d:%d%d:%d%d%.?%d*", "DATE")
     :gsub("%a+day, %d%d%d%d%-%d%d%-%d%d", "DAY"):gsub("%d%d:%d%d:%d%d", "TIME")
     :gsub("%d+s ago", "AGO"):gsub("(%s)%d+s( +%d+d\n)", "%1AGE%2"))
 end
 
--- The commands of a page with the output that it shows for each: blocks that begin with "$".
+-- Returns the command lines of a page (after "$") and the output that the page shows for each.
 local function transcripts(text)
   local found, current = {}, nil
   for line in text:gmatch "([^\n]*)\n" do
@@ -71,14 +71,14 @@ local function transcripts(text)
   return found
 end
 
--- Programs that a line needs and that are missing here.
+-- Returns true if a program that the line needs is not installed.
 local function lacks(line)
   return line:find("| jq ", 1, true) and not has_program "jq"
 end
 
 describe("the generated parts", function()
   for _, path in ipairs(command_pages.files) do
-    it("of " .. path .. " are those of the declarations (make docs)", function()
+    it("of " .. path .. " are up to date (make docs)", function()
       local text = read(path)
       local generated, names = command_pages.generate(path, text)
       assert.equal(generated, text)
@@ -88,7 +88,7 @@ describe("the generated parts", function()
 end)
 
 describe("doc/tools.md", function()
-  it("shows what the command writes", function()
+  it("shows the output of each command", function()
     local path = directory()
     shop.file("pages/make.lua", assert(tools:match "```lua\n(.-)```"))
     local _, status = run(path, command.lua .. " make.lua")
@@ -138,7 +138,7 @@ describe("doc/tools.md", function()
     assert.equal("", command.must { "import", path, shop.file("none.jsonl", "") })
   end)
 
-  it("has forms of times, each of which is one", function()
+  it("has valid forms of times", function()
     local count = 0
     for row in tools:match("| time | meaning |\n(.-)\n\n"):gmatch "[^\n]+" do
       for form in row:match("^|(.-)|"):gmatch "`'?([^`']+)'?`" do
@@ -149,7 +149,7 @@ describe("doc/tools.md", function()
     assert.equal(11, count)
   end)
 
-  it("has forms of items, each of which is one", function()
+  it("has valid forms of items", function()
     local description = { name = "orders", partition_key = { "customer", "S" },
       sort_key = { "placed_at", "N" } }
     local function item(form) return item_argument.attributes({ form }, description, "plain") end
@@ -165,7 +165,7 @@ describe("doc/tools.md", function()
   end)
 end)
 
--- A database in which each example finds what it asks for.
+-- Makes a directory with a database that has the items and records of the examples.
 local function examples_directory()
   local path = directory()
   local db <close> = assert(tidetable.open(path .. "/shop.tide"))
@@ -180,7 +180,7 @@ local function examples_directory()
   return path
 end
 
--- A command that follows is ended by Ctrl-C.
+-- Runs an example. A command that follows a stream is interrupted after two seconds.
 local function run_example(path, line)
   if lacks(line) then return end
   local follows = line:find "tail .*%f[%S]%-f%f[%s]" or line:find("--watch", 1, true)
@@ -190,22 +190,22 @@ local function run_example(path, line)
 end
 
 describe("an example", function()
-  it("of the help and of the manual page does what it should", function()
+  it("in a help text succeeds", function()
     local path = examples_directory()
     local _, commands = main.parser()
     local function run_all(each)
       assert.is_true(#each.examples > 0, each.name)
       for _, example in ipairs(each.examples) do run_example(path, example[1]) end
     end
-    run_all(commands.export) -- its files are imported
+    run_all(commands.export) -- writes the files that others import
     for name, each in pairs(commands) do
       if name ~= "export" and name ~= "delete" then run_all(each) end
     end
-    run_all(commands.delete) -- what the others look for
+    run_all(commands.delete) -- deletes an item that others show
     run_example(path, "tidetable check shop.tide && tidetable check new.tide")
   end)
 
-  it("of the manual page's last section does, too", function()
+  it("in the last section of the manual page succeeds", function()
     local path, count = examples_directory(), 0
     for line in manual:match("\n%.Sh EXAMPLES\n(.*)$"):gmatch "%.Dl %$ ([^\n]+)" do
       run_example(path, line)
@@ -216,7 +216,7 @@ describe("an example", function()
 end)
 
 describe("the manual page", function()
-  it("has nothing that troff would warn of", function()
+  it("is formatted without warnings", function()
     if not has_program "groff" then return pending "groff is not installed here" end
     local ran = command.shell "groff -ww -mandoc -Tutf8 doc/tidetable.1 >/dev/null"
     assert.same({ status = 0, out = "", err = "" }, ran)

@@ -7,7 +7,7 @@ helper.setup(before_each, after_each)
 
 local on_terminal = command.on_terminal(it, pending)
 
--- A program that counts to ten and is slow about it.
+-- Writes a program that slowly counts to ten.
 local function counting(total)
   local path = helper.path("counting.lua")
   local file = assert(io.open(path, "w"))
@@ -38,7 +38,7 @@ local function on_screen(total, variables, columns)
 end
 
 describe("progress", function()
-  on_terminal("is a line of how much, how fast and how long, that goes away", function()
+  on_terminal("shows amount, rate and remaining time, and is removed at the end", function()
     local screen = on_screen("10000", { NO_COLOR = "1" })
     assert.truthy(screen:find(
       "\rcounting =+%-+ +%d+%%  %d,000 of 10,000  [%d,]+/s  %d+m?s left\27%[K"), screen)
@@ -56,8 +56,8 @@ describe("progress", function()
     assert.is_true(count > 0)
   end)
 
-  -- Three seconds go by, with something to say every 30 ms.
-  it("is written ten times a second at most", function()
+  -- Three seconds pass, with a call every 30 ms.
+  it("is written at most ten times per second", function()
     local core, now, lines = require "tidetable.core", 0, 0
     local elapsed, errors = core.elapsed, io.stderr
     finally(function()
@@ -77,16 +77,16 @@ describe("progress", function()
     assert.is_true(lines >= 20 and lines <= 30, lines .. " lines")
   end)
 
-  on_terminal("says what is known when nobody knows the end", function()
+  on_terminal("shows amount and rate if the total is unknown", function()
     local screen = on_screen("nil")
     assert.truthy(screen:find("\rcounting %d,000  [%d,]+/s\27%[K"), screen)
   end)
 
-  on_terminal("is silent where the cursor can't be moved", function()
+  on_terminal("is not shown if the cursor cannot be moved", function()
     assert.equal("done\n", on_screen("10000", { TERM = "dumb" }))
   end)
 
-  it("is silent in a pipe", function()
+  it("is not shown in a pipe", function()
     local ran = command.shell(command.lua .. " " .. command.quote(counting("10000")))
     assert.equal("done\n", ran.out)
     assert.equal("", ran.err)

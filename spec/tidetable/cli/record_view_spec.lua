@@ -15,7 +15,7 @@ describe("the differences of two images", function()
     return found
   end
 
-  it("are the attributes that differ, inside maps by path", function()
+  it("are the attributes that differ, with their path inside maps", function()
     assert.are.same({ "a", "b.c", 'b."odd name".e', "f", "g" }, paths(
       { a = 1, same = 1, b = { c = 1, d = 2, ["odd name"] = { e = 1 } }, f = 1 },
       { a = 2, same = 1, b = { c = 2, d = 2, ["odd name"] = { e = 2 } }, g = 1 }))
@@ -24,8 +24,8 @@ describe("the differences of two images", function()
     assert.equal("1", one.new)
   end)
 
-  -- Stored and read back, so that it is what a record holds; each is equal to itself alone.
-  it("see every type, and the last byte of the longest", function()
+  -- The values are stored and read back, as in a record. Each is equal to itself only.
+  it("are found in values of every type, and in the last byte of a long one", function()
     local values = {
       1, 1.5, "1", true, false, tidetable.null, number "1.00000000000000000000000000000000001",
       number "1.00000000000000000000000000000000002", binary "1", binary(("x"):rep(1000) .. "a"),

@@ -13,7 +13,7 @@ local full = {
   stream = { view_type = "NEW_IMAGE", retention = { age = 3600.5, bytes = 4096, count = 7 } },
 }
 
-it("has CreateTable's words", function()
+it("is a CreateTable request", function()
   assert.equal('{"AttributeDefinitions":[{"AttributeName":"customer","AttributeType":"S"},'
     .. '{"AttributeName":"placed_at","AttributeType":"N"}],'
     .. '"KeySchema":[{"AttributeName":"customer","KeyType":"HASH"},'
@@ -27,7 +27,7 @@ it("has CreateTable's words", function()
       described { name = "plain", partition_key = { "id", "B" } })))
 end)
 
-it("makes the same table again", function()
+it("describes the same table again", function()
   for _, view_type in ipairs { "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES" } do
     full.stream.view_type = view_type
     local first = described(full)
@@ -51,8 +51,8 @@ it("matches a table with the same keys", function()
     { partition_key = { "a", "S" } }))
 end)
 
--- Each is the definition above, changed at one place.
-it("says what it is not", function()
+-- Each text is the definition above with one change.
+it("is refused with the place of the defect", function()
   local whole = json_text.encode(table_definition.tree(described(full)))
   local function refuses(problem, from, to)
     local first, last = whole:find(from, 1, true)
@@ -90,7 +90,7 @@ it("says what it is not", function()
   assert.same({ nil, "Table: expected an object" }, { table_definition.spec(nil) })
 end)
 
-it("is one without a stream when its stream is not enabled", function()
+it("has no stream if the stream is not enabled", function()
   local tree = table_definition.tree(described(full))
   tree.StreamSpecification = { StreamEnabled = false }
   assert.is_nil(assert(table_definition.spec(tree)).stream)

@@ -1,7 +1,7 @@
 -- time_argument_spec.lua - times on the command line.
 local time_argument = require "tidetable.cli.time_argument"
 
--- A noon of this place, whichever its zone is.
+-- Noon in the local time zone.
 local noon = os.time { year = 2026, month = 7, day = 15, hour = 12, min = 0, sec = 0 }
 
 local function at(...)
@@ -10,8 +10,8 @@ local function at(...)
     sec = sec or 0 }
 end
 
-describe("a moment", function()
-  it("is seconds, a while ago, a time of today, a date", function()
+describe("a time", function()
+  it("is seconds since 1970, an age, a time of today or a date", function()
     for words, expected in pairs {
       ["0"] = 0, ["1700000000.5"] = 1700000000.5, ["10m"] = noon - 600, ["2h"] = noon - 7200,
       ["90s"] = noon - 90, ["1d"] = noon - 86400, ["99999d"] = 0,
@@ -26,7 +26,7 @@ describe("a moment", function()
     end
   end)
 
-  it("is UTC with a Z in any zone, also where clocks change", function()
+  it("with a Z is UTC in every time zone, also in one with summer time", function()
     local script = ([[TZ=%s %s -e 'package.path, package.cpath = %q, %q
       local parse = require("tidetable.cli.time_argument").parse
       io.write(parse "2026-01-31T11:30:15Z", " ", parse "2026-07-31T11:30:15Z")']])
@@ -38,7 +38,7 @@ describe("a moment", function()
     end
   end)
 
-  it("is nothing else", function()
+  it("is refused in any other form", function()
     for _, words in ipairs { "", "x", "-1", "nan", "1e99", "25:00", "11:60", "11:30:60", "11:3",
       "2026-02-30", "2026-13-01", "2026-1-1", "2026-01-31 x", "10 years", "2026-02-30Z",
       "11:30:5x" } do

@@ -5,9 +5,9 @@ local tidetable = require "tidetable"
 describe("an error of validation", function()
   local err = errors.validation("SerializationException", "a: no", { path = "a" })
 
-  it("has the fields, the look and the metatable of the core's", function()
+  it("has the fields, the text and the metatable of the core's", function()
     local _, core_err = tidetable.number "x"
-    core_err.where = nil -- the place that counts is in the text that was read: its path
+    core_err.where = nil -- the position in the JSON matters, not the line of the program
     for name, value in pairs(core_err) do
       if name ~= "message" and name ~= "exception" then assert.equal(value, err[name]) end
     end
@@ -18,11 +18,11 @@ describe("an error of validation", function()
     assert.equal("tidetable.error", getmetatable(err))
   end)
 
-  it("carries what else the case has", function()
+  it("has the given fields", function()
     assert.equal("a", err.path)
   end)
 
-  it("is an object of its own", function()
+  it("is a new object each time", function()
     local other = errors.validation("ValidationException", "b: no")
     assert.equal("a: no", err.message)
     assert.is_nil(other.path)

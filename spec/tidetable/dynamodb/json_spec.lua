@@ -1,4 +1,4 @@
--- json_spec.lua - items and records as JSON: DynamoDB's own examples, and that nothing is lost.
+-- json_spec.lua - items and records as JSON: the examples of DynamoDB, and lossless conversion.
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"
 local json = require "tidetable.dynamodb.json"
@@ -31,7 +31,7 @@ local function misfit(path, reason, ...)
 end
 
 describe("DynamoDB JSON", function()
-  -- The examples of the API reference's page on AttributeValue, one a type.
+  -- The examples of the API reference's page on AttributeValue, one for each type.
   it("is that of the API reference", function()
     for example, value in pairs {
       ['{"B":"dGhpcyB0ZXh0IGlzIGJhc2U2NC1lbmNvZGVk"}'] = binary "this text is base64-encoded",
@@ -64,7 +64,7 @@ describe("DynamoDB JSON", function()
     end
   end)
 
-  it("names the path of what is wrong", function()
+  it("reports the path of an error", function()
     local function item(s) return json.decode_item(s) end
     local one = "Supplied AttributeValue is empty, must contain exactly one of the supported "
       .. "datatypes"
@@ -118,7 +118,7 @@ describe("DynamoDB JSON", function()
       item '{"a":{"BS":["Zg==","Zg=="]}}')
   end)
 
-  it("puts a path before those of its own when it is asked to", function()
+  it("adds a given prefix to the path", function()
     local _, err = json.item({ a = { N = "x" } }, "dynamodb", "Key")
     assert.equal("Key.a", err.path)
     _, err = json.item({}, "dynamodb", "Key")
@@ -127,7 +127,7 @@ describe("DynamoDB JSON", function()
     assert.equal("Key", err.path)
   end)
 
-  it("hands on what is wrong with the text itself", function()
+  it("returns errors of the JSON text", function()
     local item, err, code = json.decode_item '{"a":{"S":"x"},"a":{"S":"y"}}'
     assert.is_nil(item)
     assert.equal("VALIDATION", code)
@@ -140,7 +140,7 @@ describe("plain JSON", function()
     return json_text.encode(assert(json.item_tree({ v = value }, "plain"))):match '^{"v":(.*)}$'
   end
 
-  it("says what it can in its own words", function()
+  it("uses the types of JSON where possible", function()
     assert.equal('"a"', plain "a")
     assert.equal("3", plain(3.0))
     assert.equal("12345678901234567890123456789012345678",
@@ -157,7 +157,7 @@ describe("plain JSON", function()
     assert.equal('{"$BS":["AA=="]}', plain(set { binary "\0" }))
   end)
 
-  it("keeps apart a map that would look like one", function()
+  it("distinguishes a map that looks like one", function()
     for _, name in ipairs { "$B", "$$B", "$SS", "$$$NS", "$BS" } do
       local written = plain { [name] = 1 }
       assert.equal(('{"$%s":1}'):format(name), written)
@@ -171,7 +171,7 @@ describe("plain JSON", function()
     end
   end)
 
-  it("takes an item for an item, whatever its names", function()
+  it("never treats an item as one", function()
     for _, name in ipairs { "$B", "$$B", "$SS" } do
       local written = json.encode_item({ [name] = 1 }, "plain")
       assert.equal(('{"%s":1}'):format(name), written)
@@ -179,7 +179,7 @@ describe("plain JSON", function()
     end
   end)
 
-  it("names the path of what is wrong", function()
+  it("reports the path of an error", function()
     local function item(s) return json.decode_item(s, "plain") end
     misfit("a.b", "invalid base64 (padding is required)", item '{"a":{"b":{"$B":"x"}}}')
     misfit("a", "expected a string, got a number", item '{"a":{"$B":5}}')
@@ -194,7 +194,7 @@ end)
 
 for _, form in ipairs { "dynamodb", "plain" } do
   describe("an item in the form " .. form, function()
-    it("comes back as it was, over all ten types", function()
+    it("is converted without loss, with values of all ten types", function()
       math.randomseed(SEED)
       local met = {}
       for _ = 1, ITEMS do
@@ -214,8 +214,8 @@ for _, form in ipairs { "dynamodb", "plain" } do
       end
     end)
 
-    -- What is read is what the core gives: the same sort of number, the same marks.
-    it("is stored and got as it is read", function()
+    -- The values are those that the core returns: the same kind of number, the same marks.
+    it("is stored and got unchanged", function()
       math.randomseed(SEED)
       local db <close> = assert(tidetable.open ":memory:")
       local items = assert(db:create_table { name = "items", partition_key = { "id", "N" } })
@@ -229,7 +229,7 @@ for _, form in ipairs { "dynamodb", "plain" } do
       end
     end)
 
-    it("reads the same to another library", function()
+    it("is the same for another library", function()
       math.randomseed(SEED)
       for _ = 1, 300 do
         local value = values.map { v = values.string(values.text(math.random(0, 9))) }.lua
@@ -239,7 +239,7 @@ for _, form in ipairs { "dynamodb", "plain" } do
       end
     end)
 
-    it("can't be made of what can't be stored", function()
+    it("is refused if it cannot be stored", function()
       local function item(v) return json.encode_item({ a = { b = v } }, form) end
       invalid("a.b", "a function can't be stored", item(print))
       invalid("a.b", "a table with a metatable of its own can't be stored",
@@ -263,7 +263,7 @@ for _, form in ipairs { "dynamodb", "plain" } do
   end)
 end
 
-it("knows no other form", function()
+it("has no other form", function()
   for _, name in ipairs { "tree", "value", "item", "item_tree" } do
     helper.blames('form must be "dynamodb" or "plain", got xml', function()
       assert(json[name]({}, "xml"))
@@ -284,7 +284,7 @@ describe("a record", function()
     return db, helper.collect(messages:stream():records())
   end
 
-  it("is worded as GetRecords words it", function()
+  it("is a record of GetRecords", function()
     local db <close>, records = guide "NEW_AND_OLD_IMAGES"
     local source = { incarnation = "0123456789abcdef0123456789abcdef", region = "eu-west-1" }
     local new = '{"Id":{"N":"101"},"Message":{"S":"New item!"}}'
@@ -304,7 +304,7 @@ describe("a record", function()
     assert.is_truthy(db)
   end)
 
-  it("has no members for what its view type has not", function()
+  it("has only the images of its view type", function()
     for view_type, sizes in pairs { KEYS_ONLY = { 5, 5, 5 }, NEW_IMAGE = { 26, 38, 5 },
       OLD_IMAGE = { 5, 26, 38 } } do
       local db <close>, records = guide(view_type)
@@ -319,7 +319,7 @@ describe("a record", function()
     end
   end)
 
-  it("says who removed it when it was not a user", function()
+  it("has the user identity of a service", function()
     local tree = json.record_tree {
       event_name = "REMOVE", keys = {}, created_at = 0, sequence_number = 1, size_bytes = 0,
       user_identity = { type = "Service", principal_id = "dynamodb.amazonaws.com" },
@@ -327,7 +327,7 @@ describe("a record", function()
     assert.same({ Type = "Service", PrincipalId = "dynamodb.amazonaws.com" }, tree.userIdentity)
   end)
 
-  it("has its own words in the plain form, the commonest first", function()
+  it("has the fields of the record in the plain form", function()
     local db <close>, records = guide "NEW_AND_OLD_IMAGES"
     local written = json.encode_record(records[2], "plain")
     assert.equal('{"sequence_number":2,"event_name":"MODIFY","table_name":"messages",'
@@ -341,7 +341,7 @@ describe("a record", function()
     assert.is_truthy(db)
   end)
 
-  it("has the key's names in order, however Lua keeps them", function()
+  it("has the names of the key in order", function()
     for i = 1, 30 do
       local a, b = "a" .. i, "b" .. i
       local record = { keys = { [b] = 1, [a] = 2 }, new_image = { [b] = 1, [a] = 2, A = 3 } }
@@ -350,7 +350,7 @@ describe("a record", function()
     end
   end)
 
-  it("numbers changes with 21 digits, in order", function()
+  it("has sequence numbers of 21 digits", function()
     assert.equal("100000000000000000001", json.wire_number(1))
     assert.equal("109223372036854775807", json.wire_number(math.maxinteger))
   end)

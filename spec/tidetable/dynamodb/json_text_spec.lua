@@ -1,4 +1,4 @@
--- json_text_spec.lua - JSON text: all of RFC 8259 and nothing else, and every digit.
+-- json_text_spec.lua - parser and writer of JSON: exactly RFC 8259, and every digit.
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"
 local json_text = require "tidetable.dynamodb.json_text"
@@ -17,7 +17,7 @@ local function refuses(json, line, column, reason)
 end
 
 describe("reading", function()
-  it("gives tidetable's values", function()
+  it("returns tidetable's values", function()
     assert.equal("a", json_text.decode ' "a" ')
     assert.is_true(json_text.decode "true")
     assert.is_false(json_text.decode "false")
@@ -53,7 +53,7 @@ describe("reading", function()
     assert.equal("é漢\127\u{10FFFF}", json_text.decode '"é漢\127\u{10FFFF}"')
   end)
 
-  it("names line and column, in characters, of what is wrong", function()
+  it("reports line and column of an error, in characters", function()
     refuses("", 1, 1, "expected a value, got the end")
     refuses("tru", 1, 1, 'expected a value, got "tru"')
     refuses("trueish", 1, 1, 'expected a value, got "trueish"')
@@ -90,7 +90,7 @@ describe("reading", function()
     refuses(("["):rep(1000000), 1, 101, "more than 100 nested levels")
   end)
 
-  it("refuses what other grammars take for a number", function()
+  it("refuses numbers of other grammars", function()
     local no_number = "invalid number"
     refuses("01", 1, 1, no_number)
     refuses("-", 1, 1, no_number)
@@ -110,7 +110,7 @@ describe("reading", function()
       "Attempting to store more than 38 significant digits in a Number")
   end)
 
-  it("reads value after value", function()
+  it("reads one value after another", function()
     local json, at, found = ' {"a":1} [2]\n3 ', nil, {}
     repeat
       found[#found + 1], at = json_text.decode_at(json, at)
@@ -120,8 +120,8 @@ describe("reading", function()
     assert.equal("line 1, column 3: expected a value, got \"x\"", err.message)
   end)
 
-  -- Cut and changed texts: a value or an error, never anything else.
-  it("takes any bytes", function()
+  -- Truncated and changed texts result in a value or an error.
+  it("accepts any bytes", function()
     math.randomseed(SEED)
     local whole = [[{"a":[1.5e3,"\u00e9\ud83c\udf0a",true,null,{"b":{}}],"c":"\\"}]]
     local errors, values = 0, 0
@@ -143,38 +143,38 @@ describe("reading", function()
 end)
 
 describe("writing", function()
-  it("puts names in order, those first that are to be first", function()
+  it("sorts names, with the given ones first", function()
     local value = { b = 1, a = { z = 1, id = 2 }, id = 3 }
     assert.equal('{"a":{"id":2,"z":1},"b":1,"id":3}', json_text.encode(value))
     assert.equal('{"id":3,"b":1,"a":{"id":2,"z":1}}',
       json_text.encode(value, json_text.order { "id", "b", "nowhere" }))
   end)
 
-  it("writes numbers whole", function()
+  it("writes every digit of a number", function()
     assert.equal("[1,-0.5,3,100000000000000000000,0.30000000000000004]",
       json_text.encode { 1, -0.5, 3.0, tidetable.number "1e20", 0.1 + 0.2 })
     assert.equal(tostring(math.mininteger), json_text.encode(math.mininteger))
   end)
 
-  it("tells an empty list from an empty map", function()
+  it("distinguishes an empty list from an empty map", function()
     assert.equal('[[],{},null,false]',
       json_text.encode { tidetable.list {}, tidetable.map {}, tidetable.null, false })
   end)
 
-  -- Also those that a terminal would obey, and no others.
+  -- Also those that a terminal interprets, and no other characters.
   it("escapes control characters", function()
     assert.equal([["\"\\\b\f\n\r\t\u0000\u001b\u007f\u009b/é"]],
       json_text.encode '"\\\b\f\n\r\t\0\27\127\u{9b}/é')
   end)
 
-  it("escapes what can't be seen, or turns the direction", function()
+  it("escapes invisible and direction-changing characters", function()
     assert.equal([["\u202e\u200b\u2066\ufeff\u061c“€…£д–]] .. '\u{61b}\u{2010}\u{fefe}"',
       json_text.encode "\u{202e}\u{200b}\u{2066}\u{feff}\u{61c}“€…£д–\u{61b}\u{2010}\u{fefe}")
     assert.is_true(json_text.is_treacherous "\u{202e}" and json_text.is_treacherous "\27")
     assert.is_false(json_text.is_treacherous "é" or json_text.is_treacherous '"')
   end)
 
-  it("gives back any string, here and with another library", function()
+  it("preserves every string, also for another library", function()
     math.randomseed(SEED)
     for _ = 1, 2000 do
       local letters = {}
@@ -190,7 +190,7 @@ describe("writing", function()
     end
   end)
 
-  it("raises on what has no place in JSON", function()
+  it("raises an error for values that JSON cannot represent", function()
     for _, value in ipairs { tidetable.binary "x", tidetable.set { 1 }, print } do
       helper.blames("cannot be encoded as JSON", function() json_text.encode { a = value } end)
     end

@@ -25,7 +25,7 @@ end
 describe("backup", function()
   local on_terminal = command.on_terminal(it, pending)
 
-  it("copies a database that is in use, and says what", function()
+  it("copies a database that is in use, and shows a summary", function()
     local path, target = make()
     helper.open(nil, path)
     local said = command.must { "backup", path, target }
@@ -36,7 +36,7 @@ describe("backup", function()
     assert.same({ id = 2 }, assert(copy:table("orders")):get { id = 2 })
   end)
 
-  it("tells the facts with --json", function()
+  it("shows the result with --json", function()
     local path, target = make()
     local facts = dkjson.decode(command.must { "backup", "--json", "--compact", path, target })
     assert.equal(3, facts.items)
@@ -44,7 +44,7 @@ describe("backup", function()
     assert.equal(helper.open(nil, target):info().incarnation, facts.incarnation)
   end)
 
-  it("leaves out what was deleted with --compact, and only then", function()
+  it("leaves out free pages with --compact only", function()
     local path, target = make()
     local db = helper.open(nil, path)
     assert(db:create_table { name = "much", partition_key = { "id", "N" } })
@@ -58,7 +58,7 @@ describe("backup", function()
     assert.is_true(lfs.attributes(target, "size") < size / 4)
   end)
 
-  it("overwrites a database when it is told to, and nothing else", function()
+  it("overwrites a database with --overwrite, and nothing else", function()
     local path, target = make()
     command.must { "backup", path, target }
     local ran = command.refuses(1, "copy.tide: exists already", { "backup", path, target })
@@ -75,7 +75,7 @@ describe("backup", function()
     open:close()
   end)
 
-  it("waits for a writer, for so long", function()
+  it("waits for a writer, at most --busy-timeout", function()
     local path, target = make()
     local db = helper.open(nil, path)
     db:transact(function()
@@ -86,14 +86,14 @@ describe("backup", function()
     assert.is_false(exists(target))
   end)
 
-  it("wants two paths", function()
+  it("needs two paths", function()
     command.refuses(2, "missing argument 'target'", { "backup", helper.path() })
     command.refuses(2, "not a database file", { "backup", helper.path(), ":memory:" })
     command.refuses(1, "no such database", { "backup", helper.path("none"), helper.path("copy") })
   end)
 
-  -- What it waits for is a writer: so it takes as long as it is told to.
-  on_terminal("shows on a terminal how far it is, and takes that away", function()
+  -- A writer blocks it, so it runs until --busy-timeout.
+  on_terminal("shows its progress on a terminal, and removes it", function()
     local path, target = make()
     local db = helper.open(nil, path)
     local screen, status

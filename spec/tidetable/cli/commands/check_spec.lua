@@ -17,7 +17,7 @@ local function make()
   return helper.path()
 end
 
--- One byte of an item, wherever it is in the file, becomes another.
+-- Changes one byte of an item in the file.
 local function damage(path)
   local file = assert(io.open(path, "r+b"))
   local at = 0
@@ -33,7 +33,7 @@ local function damage(path)
 end
 
 describe("check", function()
-  it("says that a sound database is, and what it holds", function()
+  it("shows what a sound database contains", function()
     local path = make()
     local said = command.must { "check", path }
     assert.truthy(said:find("^ok  " .. path:gsub("%p", "%%%0")
@@ -44,7 +44,7 @@ describe("check", function()
     assert.are.same({}, report.problems)
   end)
 
-  it("clears the slots of readers that died, and says so", function()
+  it("clears the reader slots of dead processes, and counts them", function()
     local path = make()
     local db = helper.open()
     local child = helper.child [[
@@ -61,9 +61,8 @@ describe("check", function()
     db:close()
   end)
 
-  -- The child that walks is stopped, so that it is still at it; one that was quicker is tried
-  -- again.
-  it("ends with status 130 at Ctrl-C, wherever it is", function()
+  -- The child process is stopped, so that it is still running. If it was faster, this is repeated.
+  it("ends with status 130 at Ctrl-C, at any time", function()
     local db = helper.open()
     local items, number = assert(db:create_table { name = "items", partition_key = "id" }), 0
     assert(items:load(function()
@@ -90,10 +89,10 @@ describe("check", function()
       was_walking, status, said = interrupted()
     until was_walking and status ~= 0 or tries == 20
     assert.same({ true, 130, "\n" }, { was_walking, status, said })
-    assert.is_true(elapsed() - began < 40, "it was waited for, as long as the patience goes")
+    assert.is_true(elapsed() - began < 40, "the child was waited for until the stall timeout")
   end)
 
-  it("has one finding where not even the first pages can be read", function()
+  it("has one finding if the first pages cannot be read", function()
     local path = make()
     local file = assert(io.open(path, "r+b"))
     for _, at in ipairs { 80, 4096 + 80 } do
@@ -108,8 +107,8 @@ describe("check", function()
     assert.equal("", ran.err)
   end)
 
-  -- What it asks of tidetable.check, and what it makes of the answer.
-  it("runs in a child process, with a time limit, and says how much it does not show", function()
+  -- The options that it gives to tidetable.check, and how it shows the report.
+  it("runs in a child process, with a time limit, and counts findings it does not show", function()
     local asked, check = {}, tidetable.check
     finally(function() tidetable.check = check end)
     function tidetable.check(path, options)
@@ -132,7 +131,7 @@ describe("check", function()
     assert.truthy(said:find("^damaged  25: one\nand 123,000 findings more\nDAMAGED  "), said)
   end)
 
-  it("names each problem, and ends with status 1", function()
+  it("shows each finding, and ends with status 1", function()
     local path = make()
     damage(path)
     local ran = command.run { "check", path }

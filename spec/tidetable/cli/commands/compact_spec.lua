@@ -20,7 +20,7 @@ local function make()
 end
 
 describe("compact", function()
-  it("makes the file small, and says so", function()
+  it("shrinks the file and shows both sizes", function()
     local path, size = make()
     local said = command.must { "compact", path }
     assert.truthy(said:find("test.tide: [%d.]+ KiB, was [%d.]+ [KM]iB\n"), said)
@@ -28,14 +28,14 @@ describe("compact", function()
     assert.is_true(helper.open():check().ok)
   end)
 
-  it("tells the facts with --json", function()
+  it("shows the result with --json", function()
     local path, size = make()
     local facts = dkjson.decode(command.must { "compact", "--json", path })
     assert.equal(size, facts.source_bytes)
     assert.equal(lfs.attributes(path, "size"), facts.bytes)
   end)
 
-  it("is refused while somebody has it open, and says what to do", function()
+  it("fails while the database is open, with a hint", function()
     local path = make()
     local db = helper.open()
     local ran = command.refuses(1, "has it open", { "compact", path })
@@ -44,7 +44,7 @@ describe("compact", function()
     command.must { "compact", path }
   end)
 
-  it("wants a database that is there", function()
+  it("needs an existing database", function()
     command.refuses(1, "no such database", { "compact", helper.path("none") })
     command.refuses(2, "not a database file", { "compact", ":memory:" })
   end)

@@ -5,7 +5,7 @@ local main = require "tidetable.cli.main"
 
 helper.setup(before_each, after_each)
 
--- What bash offers for the last word of each of these lines, asked in one bash.
+-- Returns the completions that one bash offers for the last word of each line.
 local function offered(lines)
   local script = helper.path("completion.bash")
   assert(os.execute(("unset LD_PRELOAD; %s completion bash >%s"):format(command.line, script)))
@@ -33,7 +33,7 @@ local function offered(lines)
 end
 
 describe("completion", function()
-  it("of bash knows every command and every option", function()
+  it("of bash has every command and every option", function()
     local lines, expected = {}, {}
     local function ask(word, ...)
       lines[#lines + 1], expected[#expected + 1] = { ... }, word
@@ -53,7 +53,7 @@ describe("completion", function()
       offered { { "tr" }, { "--color", "" }, { "tail", "--from", "TR" } })
   end)
 
-  it("of bash knows the tables of a database", function()
+  it("of bash has the tables of a database", function()
     local db = helper.open()
     for _, name in ipairs { "orders", "ordinals", "files" } do
       assert(db:create_table { name = name, partition_key = "id" })
@@ -66,7 +66,7 @@ describe("completion", function()
     })
   end)
 
-  it("is there for zsh and fish too, and for nobody else", function()
+  it("exists for zsh and fish too, and for no other shell", function()
     assert.truthy(command.must({ "completion", "zsh" }):find("#compdef tidetable", 1, true))
     assert.truthy(command.must({ "completion", "fish" }):find("complete -c tidetable", 1, true))
     command.refuses(2, "must be one of 'bash', 'zsh', 'fish'", { "completion", "csh" })

@@ -10,7 +10,7 @@ describe("delete", function()
     return { "delete", path, "orders", "customer=ann", "placed_at=2", ... }
   end
 
-  it("deletes, and is content when there is nothing to delete", function()
+  it("deletes an item, and succeeds if there is none", function()
     local path = shop.make()
     assert.equal("", command.must(words(path)))
     assert.equal("", command.must(words(path)))
@@ -20,14 +20,14 @@ describe("delete", function()
     end)
   end)
 
-  it("shows what it deleted with --old", function()
+  it("shows the deleted item with --old", function()
     local path = shop.make()
     assert.equal('{"customer":"ann","placed_at":2,"status":"open","total":3}\n',
       command.must(words(path, "--old")))
     assert.equal("", command.must(words(path, "--old")))
   end)
 
-  it("wants the whole key", function()
+  it("needs the whole key", function()
     local path = shop.make()
     command.refuses(2, "key: missing attribute placed_at",
       { "delete", path, "orders", "customer=ann" })

@@ -19,7 +19,7 @@ local function make()
 end
 
 describe("describe", function()
-  it("says all of a table and its streams", function()
+  it("shows a table and its streams", function()
     local db, orders = make()
     orders:disable_stream()
     orders:enable_stream { view_type = "KEYS_ONLY" }
@@ -39,7 +39,7 @@ describe("describe", function()
     holds("\n  keys     id %(B%), partition key\n", "\n  stream   none\n$")
   end)
 
-  it("says how far the clocks are apart, and stats does too", function()
+  it("shows the difference between the clocks, as stats does", function()
     make():close()
     assert.is_nil(must({ "describe", helper.path(), "orders" }):find "clock")
     assert.is_nil(must({ "stats", helper.path() }):find "clock")
@@ -48,7 +48,7 @@ describe("describe", function()
       [-10] = "clock +10d %S* ?behind the wall clock, which was set forward; not confirmed yet",
     } do
       local path = helper.path("clock" .. days .. ".tide")
-      -- Half an hour more, whatever time the test takes.
+      -- Half an hour more, so that the duration of the test does not matter.
       local clock = tidetable.manual_clock(os.time() + days * 86400 + (days > 0 and 1800 or -1800))
       local db = helper.open({ clock = clock }, path)
       assert(db:create_table { name = "orders", partition_key = "id", stream = true })
@@ -61,7 +61,7 @@ describe("describe", function()
     end
   end)
 
-  it("says what has been trimmed", function()
+  it("shows what has been trimmed", function()
     local db, orders = make()
     assert(orders:stream():set_retention { count = 1 })
     assert.equal(2, db:trim())
@@ -71,7 +71,7 @@ describe("describe", function()
     assert.truthy(said:find("\n  trimmed    through 2\n$"), said)
   end)
 
-  it("says it to programs", function()
+  it("shows the same with --json", function()
     make():close()
     local tree = dkjson.decode(must { "describe", helper.path(), "orders", "--json" })
     assert.equal("orders", tree.name)
@@ -83,7 +83,7 @@ describe("describe", function()
     assert.truthy(json:find('"streams":[]', 1, true), json)
   end)
 
-  it("knows a table that is gone by its streams", function()
+  it("shows the streams of a deleted table", function()
     local db = make()
     assert(db:delete_table "orders")
     db:close()

@@ -43,7 +43,7 @@ describe("export", function()
     assert.is_nil(found[11])
   end)
 
-  it("writes the tables that are named, in that order", function()
+  it("writes the named tables in their order", function()
     local path = shop.make()
     local found = trees(command.must { "export", path, "orders", "files" })
     assert.equal("orders", found[1].Table.TableName)
@@ -52,7 +52,7 @@ describe("export", function()
     command.refuses(1, "did you mean orders?", { "export", path, "order" })
   end)
 
-  it("writes items alone, as DynamoDB does, or as plain JSON", function()
+  it("writes items only, in DynamoDB's or in plain JSON", function()
     local path = shop.make()
     assert.equal('{"Item":{"hash":{"B":"AAE="},"size":{"N":"12345678901234567890.5"}}}\n',
       command.must { "export", path, "files", "--items-only" })
@@ -63,13 +63,13 @@ describe("export", function()
       { "export", path, "files", "orders", "--format", "json" })
   end)
 
-  it("says that an empty database is empty", function()
+  it("writes an end for an empty database", function()
     helper.open():close()
     assert.equal('{"End":{"Items":0,"Tables":0}}\n', command.must { "export", helper.path() })
   end)
 
-  -- A writer changes both tables in each transaction: at any one moment they are alike.
-  it("is one moment of all tables, while others write", function()
+  -- A writer changes both tables in each transaction, so they are equal in every snapshot.
+  it("is one snapshot of all tables while other processes write", function()
     local db = helper.open()
     for _, name in ipairs { "left", "right" } do
       local items = assert(db:create_table { name = name, partition_key = { "id", "N" } })
@@ -103,7 +103,7 @@ describe("export", function()
     child:kill()
   end)
 
-  it("has the tables of that moment, when others are made and deleted around it", function()
+  it("has the tables of the snapshot while others are created and deleted", function()
     local core, db = require "tidetable.core", helper.open()
     assert(db:create_table { name = "old", partition_key = "id" })
     local taken, snapshot = 0, core.snapshot
@@ -124,7 +124,7 @@ describe("export", function()
     assert.is_nil(found[4])
   end)
 
-  it("needs no moment in which nobody writes", function()
+  it("succeeds while another process writes all the time", function()
     local core, db = require "tidetable.core", helper.open()
     local items = assert(db:create_table { name = "items", partition_key = { "id", "N" } })
     local n, snapshot = 0, core.snapshot
@@ -139,7 +139,7 @@ describe("export", function()
     assert.same({ Items = 1, Tables = 1 }, out[3].End)
   end)
 
-  it("comes back as it was, over all ten types", function()
+  it("is imported without loss, with values of all ten types", function()
     math.randomseed(SEED)
     local db = helper.open()
     local items = assert(db:create_table { name = "items", partition_key = { "id", "N" },
@@ -165,7 +165,7 @@ describe("export", function()
     assert.equal(first, command.must { "export", copy }, "SEED=" .. SEED)
   end)
 
-  it("ends quietly when nobody reads, and says it when the disk is full", function()
+  it("ends without a message if its reader is gone, and reports a full disk", function()
     local path = shop.make()
     local ran = command.shell(("{ $TIDETABLE export %s; echo $? >&2; } | true"):format(path))
     assert.is_truthy(ran.err == "141\n" or ran.err == "0\n", ran.err)
@@ -174,8 +174,8 @@ describe("export", function()
     assert.is_truthy(ran.err:find("No space left on device", 1, true), ran.err)
   end)
 
-  -- More than a pipe holds: while nobody reads, the limit passes.
-  it("lets go of its snapshot after --time-limit", function()
+  -- The output does not fit into the pipe, and the time limit passes before it is read.
+  it("releases its snapshot after --time-limit", function()
     local db = helper.open()
     local items = assert(db:create_table { name = "items", partition_key = { "id", "N" } })
     local list = {}

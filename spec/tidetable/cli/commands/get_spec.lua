@@ -18,7 +18,7 @@ describe("get", function()
       command.must { "get", path, "files", '{"hash":{"$B":"AAE="}}' })
   end)
 
-  on_terminal("shows it an attribute a line on a terminal", function()
+  on_terminal("shows it with one attribute per line on a terminal", function()
     local screen, status = command.terminal { "get", shop.make(), "orders", "customer=bob",
       "placed_at=1" }
     assert.equal(0, status)
@@ -26,14 +26,14 @@ describe("get", function()
       .. 'tags       {"x", "y"}\n', command.plain(screen))
   end)
 
-  it("fails when there is no such item", function()
+  it("fails if the item does not exist", function()
     local path = shop.make()
     local ran = command.refuses(1, [[orders: no item '{"customer":"eve","placed_at":1}']],
       { "get", path, "orders", "customer=eve", "placed_at=1" })
     assert.equal("", ran.out)
   end)
 
-  it("says what is wrong with the words", function()
+  it("refuses invalid arguments", function()
     local path = shop.make()
     command.refuses(2, "key: missing attribute placed_at",
       { "get", path, "orders", "customer=ann" })

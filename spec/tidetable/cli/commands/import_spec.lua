@@ -75,7 +75,7 @@ end
 describe("import", function()
   local on_terminal = command.on_terminal(it, pending)
 
-  it("stores what was exported", function()
+  it("stores an export", function()
     make()
     assert.same({ status = 0, out = "", err = "" }, import(export(2500)))
     assert.same({ 2500, 2500 }, { ids() })
@@ -83,7 +83,7 @@ describe("import", function()
     assert.same({ 2500, 2500 }, { ids() })
   end)
 
-  it("makes tables and database with --create, and not without", function()
+  it("creates tables and database with --create only", function()
     local path = helper.path()
     local ran = import(export(3))
     assert.equal(1, ran.status)
@@ -97,7 +97,7 @@ describe("import", function()
     fails("TableName must be at least 3", replaced(export(1), '"items"', '"x"'), "--create")
   end)
 
-  it("stores in the table of --table", function()
+  it("stores items in the table of --table", function()
     make()
     assert.equal(0, import(item(1) .. item(2), "--table", "items").status)
     assert.equal(0, import('{"id":3,"l":[1]}\n', "--table", "items", "--format", "json").status)
@@ -111,7 +111,7 @@ describe("import", function()
     fails("no table nowhere", item(1), "--table", "nowhere")
   end)
 
-  it("takes lines from a pipe, and what several exports say", function()
+  it("reads from a pipe, and several exports in one file", function()
     local path = make()
     local file = shop.file("in.jsonl", export(3) .. "\n \n" .. export(5))
     local ran = command.shell(("cat %s | $TIDETABLE import %s"):format(file, path))
@@ -121,7 +121,7 @@ describe("import", function()
     assert.same({ status = 0, out = "", err = "" }, ran)
   end)
 
-  on_terminal("shows how far it is", function()
+  on_terminal("shows its progress", function()
     make()
     local screen, status = command.terminal({ "import", helper.path(),
       shop.file("in.jsonl", export(20000)) }, { columns = 100 })
@@ -138,7 +138,7 @@ describe("import", function()
       replaced(export(1), '{"TableName"', '{"Tags":[],"TableName"'))
   end)
 
-  it("tells an export that was cut short", function()
+  it("detects an incomplete export", function()
     make()
     fails("missing end: the export is incomplete", TABLE .. item(1))
     assert.same({ 1, 1 }, { ids() })
@@ -148,7 +148,7 @@ describe("import", function()
     fails("in.jsonl:2:10: unterminated string", TABLE .. '{"Item":{"id' .. "\n")
   end)
 
-  it("names the place of a bad line; what is before it is stored", function()
+  it("names the place of an invalid line, and stores the items before it", function()
     make()
     local bad = {
       ["{"] = "in.jsonl:1502:2: expected a name in double quotes",
@@ -176,7 +176,7 @@ describe("import", function()
     assert.same({ 1500, 1500 }, { ids() })
   end)
 
-  it("skips bad lines when it may", function()
+  it("skips invalid lines with --skip-bad or --max-errors", function()
     make()
     local text = export(2000, { [5] = '{"Item"\n', [6] = '{"Item":{"ID":{"N":"1"}}}\n',
       [1700] = '{"Item":[]}\n',
@@ -193,7 +193,7 @@ describe("import", function()
     assert.equal(1, import(text, "--max-errors", "4").status)
   end)
 
-  it("begins at --from-line, and knows the table nevertheless", function()
+  it("starts at --from-line, and reads earlier definitions", function()
     make()
     assert.same({ status = 0, out = "", err = "" }, import(export(10), "--from-line", "8"))
     assert.same({ 4, 10 }, { ids() })
@@ -203,7 +203,7 @@ describe("import", function()
       { "import", helper.path(), "--from-line", "0" })
   end)
 
-  it("says what is wrong with the words", function()
+  it("refuses invalid arguments", function()
     local path = make()
     command.refuses(1, "no table itmes", { "import", path, "--table", "itmes" })
     command.refuses(1, "nowhere.jsonl: No such file", { "import", path, "nowhere.jsonl" })
@@ -218,7 +218,7 @@ describe("import", function()
 end)
 
 describe("an import from a pipe that stays open", function()
-  it("stores what has come before it waits for more", function()
+  it("stores the items it has before it waits", function()
     make()
     local ran = command.shell(("{ cat %s; %s; } | $TIDETABLE import %s --table items"):format(
       command.quote(shop.file("in.jsonl", item(1) .. item(2))), watcher(1), helper.path()))
@@ -226,7 +226,7 @@ describe("an import from a pipe that stays open", function()
     assert.same({ 2, 2 }, { ids() })
   end)
 
-  it("is ended by Ctrl-C while it waits", function()
+  it("can be interrupted while it waits", function()
     make()
     local pipe = helper.path "pipe"
     assert(os.execute("mkfifo " .. command.quote(pipe)))
@@ -242,7 +242,7 @@ describe("an import from a pipe that stays open", function()
   end)
 end)
 
-describe("an import that is ended", function()
+describe("an import that is stopped", function()
   --- Imports from a pipe that stays open; as soon as something is stored and all has been
   --- written into the pipe, the signal comes. What it said, with its status at the end.
   local function interrupt(signal, words, text)
@@ -265,7 +265,7 @@ describe("an import that is ended", function()
     return math.tointeger(tonumber(line)), ran.err
   end
 
-  it("by a full database goes on behind what is stored", function()
+  it("by a full database continues after the stored items", function()
     make()
     local text = export(6000, nil, ("x"):rep(1000))
     local line, err = full(text, "--max-size", "4 MiB")
@@ -278,7 +278,7 @@ describe("an import that is ended", function()
     assert.same({ 6000, 6000 }, { ids() })
   end)
 
-  it("by a full disk goes on when there is room", function()
+  it("by a full disk continues when there is space", function()
     local folder = helper.path "disk"
     assert(lfs.mkdir(folder))
     if not os.execute("mount -t tmpfs -o size=3m none " .. folder .. " 2>/dev/null") then
@@ -301,7 +301,7 @@ describe("an import that is ended", function()
     assert.equal(6000, select(2, exported:gsub('{"Item"', "")))
   end)
 
-  it("by a kill goes on by itself, with a checkpoint", function()
+  it("by a kill continues at the checkpoint", function()
     make()
     local text = export(6000)
     local words = "--checkpoint night"
@@ -317,7 +317,7 @@ describe("an import that is ended", function()
       .. count .. '"}', '"id":{"N":"7"}'), "--checkpoint", "night")
     fails("lines, but the import starts after line " .. checkpoint.line, export(5),
       "--checkpoint", "night")
-    -- What was stored is not stored again: it has been changed meanwhile, and stays so.
+    -- An item that was stored before the kill and changed since is not stored again.
     local db = helper.open()
     assert(db:table("items"):put { id = 1, text = "changed" })
     db:close()
@@ -329,7 +329,7 @@ describe("an import that is ended", function()
     end)
   end)
 
-  -- Killed again and again, as soon as it has stored some more.
+  -- The import is killed repeatedly, each time after it has stored more items.
   it("by many kills stores each item once, with a checkpoint", function()
     math.randomseed(SEED)
     local db = helper.open()
@@ -355,7 +355,7 @@ describe("an import that is ended", function()
     assert.equal(9000, inserts)
   end)
 
-  it("by Ctrl-C says how to go on", function()
+  it("by Ctrl-C shows how to continue", function()
     make()
     local ran = interrupt("INT", "", export(100000))
     assert.equal("130\n", ran.out, ran.err)

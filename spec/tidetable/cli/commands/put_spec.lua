@@ -22,7 +22,7 @@ local function input(path, text, words)
 end
 
 describe("put", function()
-  it("takes what an editor may have made: a byte order mark, CRLF, no end of line", function()
+  it("accepts a byte order mark, CRLF, and no line end at the end", function()
     local path = shop.make()
     assert.same({ status = 0, out = "", err = "" }, input(path,
       '\u{feff}{"customer":"cyd",\r\n"placed_at":7}\r\n{"customer":"cyd","placed_at":8}'))
@@ -30,7 +30,7 @@ describe("put", function()
     assert.equal("tidetable put: standard input: no item\n", input(path, "\u{feff}\r\n").err)
   end)
 
-  it("stores an item of words, or of JSON", function()
+  it("stores an item of attributes or of JSON", function()
     local path = shop.make()
     assert.equal("", command.must { "put", path, "orders", "customer=cyd", "placed_at=7",
       "status=12", "total:=12", 'tags:={"$SS":["a"]}' })
@@ -42,7 +42,7 @@ describe("put", function()
     assert.same({ customer = "cyd", placed_at = 9 }, get("cyd", 9))
   end)
 
-  it("shows what it replaced with --old", function()
+  it("shows the replaced item with --old", function()
     local path = shop.make()
     local words = { "put", path, "orders", "customer=ann", "placed_at=1", "--old" }
     assert.equal('{"customer":"ann","placed_at":1,"status":"open","total":1.5}\n',
@@ -52,7 +52,7 @@ describe("put", function()
     assert.equal("", command.must(words))
   end)
 
-  it("takes items from standard input, all or none", function()
+  it("stores the items on standard input, all or none", function()
     local path = shop.make()
     local ran = input(path, '{"customer":"a",\n "placed_at":1}\n{"customer":"b","placed_at":1} '
       .. '{"customer":"c","placed_at":1}')
@@ -68,7 +68,7 @@ describe("put", function()
     assert.same({ customer = "f", placed_at = 1 }, get("f", 1))
   end)
 
-  it("says where standard input is wrong", function()
+  it("names the place of an error on standard input", function()
     local path = shop.make()
     for text, message in pairs {
       [""] = "standard input: no item",
@@ -92,7 +92,7 @@ describe("put", function()
       { "put", path, "orders", "-", "--old" })
   end)
 
-  it("takes no more than goes into one transaction", function()
+  it("accepts no more than fits into one transaction", function()
     local path = shop.make()
     local ran = command.shell(("{ echo '{\"customer\":\"big\",\"placed_at\":1}'; "
       .. "head -c 33554432 /dev/zero | tr '\\0' ' '; } | $TIDETABLE put %s orders -")
@@ -103,7 +103,7 @@ describe("put", function()
     assert.equal(6, count())
   end)
 
-  it("refuses what a table refuses", function()
+  it("fails if the table refuses the item", function()
     local path = shop.make()
     command.refuses(1, "Missing the key placed_at", { "put", path, "orders", "customer=ann" })
     command.refuses(1, "placed_at", { "put", path, "orders", "customer=a", 'placed_at:="1"' })

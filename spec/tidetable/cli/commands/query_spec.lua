@@ -39,7 +39,7 @@ describe("query", function()
     assert.equal("4 3 2", found("--ge", "2", "--le", "4", "--reverse"))
   end)
 
-  it("finds what begins with a text", function()
+  it("finds sort keys with a prefix", function()
     local db = helper.open()
     local paths = assert(db:create_table { name = "paths", partition_key = "root",
       sort_key = "path" })
@@ -51,7 +51,7 @@ describe("query", function()
       command.must { "query", path, "paths", "root=r", "--begins-with", "a/" })
   end)
 
-  it("goes on where --limit ended", function()
+  it("continues where --limit ended", function()
     local ran = command.run { "query", path, "orders", "customer=ann", "--ge", "2", "--limit", "2" }
     assert.equal([[more items: continue with --start '{"customer":"ann","placed_at":3}']]
       .. "\n", ran.err)
@@ -59,7 +59,7 @@ describe("query", function()
       '{"customer":"ann","placed_at":3}'))
   end)
 
-  it("says what is wrong with the words", function()
+  it("refuses invalid arguments", function()
     local function refuses(message, status, ...)
       command.refuses(status, message, { "query", path, "orders", ... })
     end

@@ -16,14 +16,14 @@ end
 describe("scan", function()
   local on_terminal = command.on_terminal(it, pending)
 
-  it("shows all items in key order, or in the reverse", function()
+  it("shows all items in key order, or in reverse", function()
     local path = shop.make()
     assert.equal("ann1 ann2 ann3 ann4 ann5 bob1", keys(command.must { "scan", path, "orders" }))
     assert.equal("bob1 ann5 ann4 ann3 ann2 ann1",
       keys(command.must { "scan", path, "orders", "--reverse" }))
   end)
 
-  it("stops at --limit and says how to go on, until there is no more", function()
+  it("stops at --limit and shows how to continue, until the end", function()
     local path = shop.make()
     local seen, start, pages = {}, "", 0
     repeat
@@ -36,7 +36,7 @@ describe("scan", function()
     assert.equal(3, pages)
   end)
 
-  on_terminal("stands in columns on a terminal, cut at its edge", function()
+  on_terminal("shows columns on a terminal, cut at its edge", function()
     local screen = command.plain(command.terminal({ "scan", shop.make(), "orders" },
       { columns = 60 }))
     assert.equal([[
@@ -50,7 +50,7 @@ bob               1  paid           note: "a \e[31m b", tag…
 ]], screen)
   end)
 
-  it("ends quietly when nobody reads", function()
+  it("ends without a message if its reader is gone", function()
     local db = helper.open()
     local many = assert(db:create_table { name = "many", partition_key = { "id", "N" } })
     assert(many:load((function()
@@ -67,7 +67,7 @@ bob               1  paid           note: "a \e[31m b", tag…
     assert.equal('{"id":1,"text":"' .. ("x"):rep(50) .. '"}\n', ran.out)
   end)
 
-  it("says what is wrong with the words", function()
+  it("refuses invalid arguments", function()
     local path = shop.make()
     for _, limit in ipairs { "0", "-1", "x", "1.5" } do
       command.refuses(2, "expected an integer of at least 1",

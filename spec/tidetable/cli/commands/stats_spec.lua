@@ -22,11 +22,11 @@ local function make()
 end
 
 describe("stats", function()
-  it("takes no --interval without --watch", function() -- it was taken, and did nothing
+  it("refuses --interval without --watch", function() -- it was accepted and had no effect
     command.refuses(2, "--interval requires --watch", { "stats", "x.tide", "--interval", "2" })
   end)
 
-  it("are of the file, its readers, and every stream", function()
+  it("have the file, its readers and every stream", function()
     local db, orders = make()
     orders:disable_stream()
     local step, scan = orders:scan { snapshot = true }
@@ -50,7 +50,7 @@ describe("stats", function()
     end
   end)
 
-  it("are an object for programs", function()
+  it("are a JSON object with --json", function()
     make():close()
     local tree = dkjson.decode(must { "stats", helper.path(), "--json" })
     assert.equal(4, tree.info.sequence_number)
@@ -61,15 +61,15 @@ describe("stats", function()
     assert.equal("number", type(tree.streams[2].oldest_created_at))
   end)
 
-  it("of an empty database are few", function()
+  it("of an empty database have no tables", function()
     helper.open():close()
     assert.truthy(must({ "stats", helper.path() }):find("\nno tables\n$"))
     local json = must { "stats", helper.path(), "--json" }
     assert.truthy(json:find('"tables":[],"streams":[]', 1, true), json)
   end)
 
-  -- They were the removed file's, for ever.
-  it("end with --watch when the file is removed, with status 4", function()
+  -- The statistics of the removed file were shown forever.
+  it("end with status 4 with --watch if the file is removed", function()
     make():close()
     local pipe = assert(io.popen(("unset LD_PRELOAD; exec %s stats --watch --json %s 2>&1"):format(
       command.line, command.quote(helper.path()))))
@@ -80,7 +80,7 @@ describe("stats", function()
     assert.are.same({ nil, "exit", 4 }, { pipe:close() })
   end)
 
-  it("go on with --watch, in a pipe one after the other", function()
+  it("are repeated with --watch, in a pipe one after the other", function()
     make():close()
     local ran = command.shell("$TIDETABLE stats --watch --interval 0.01 --json "
       .. command.quote(helper.path()) .. " | head -3")
@@ -92,8 +92,8 @@ describe("stats", function()
     assert.truthy(ran.out:find("\nrate     [%d,]+/s  ▁"), ran.out)
   end)
 
-  -- Ten seconds pass between two pictures, and 50 changes.
-  it("say how many changes a second there were, every so many seconds", function()
+  -- Ten seconds and 50 changes between two updates.
+  it("have the changes per second, every --interval seconds", function()
     local core, now, pauses = require "tidetable.core", 0, {}
     local db, orders = make()
     local real = core.elapsed
@@ -127,7 +127,7 @@ describe("stats", function()
     db:close()
   end)
 
-  on_terminal("are drawn over each other on a terminal, within the window", function()
+  on_terminal("overwrite each other on a terminal, within the window", function()
     make():close()
     local screen, status = command.terminal(
       { "stats", helper.path(), "--watch", "--interval", "0.05" },
@@ -145,7 +145,7 @@ describe("stats", function()
     end
   end)
 
-  on_terminal("are not drawn over each other where the cursor can't move", function()
+  on_terminal("do not overwrite each other if the cursor cannot be moved", function()
     make():close()
     local screen = command.terminal({ "stats", helper.path(), "-w", "--interval", "0.05" },
       { enough = "plain .*plain " }, { TERM = "dumb" })

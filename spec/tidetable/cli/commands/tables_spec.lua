@@ -22,7 +22,7 @@ describe("tables", function()
     assert.equal("files\norders\n", command.must { "tables", make() })
   end)
 
-  it("are described with --json, one a line", function()
+  it("are described with --json, one per line", function()
     local lines = {}
     for line in command.must({ "tables", make(), "--json" }):gmatch("[^\n]+") do
       lines[#lines + 1] = dkjson.decode(line)
@@ -33,7 +33,7 @@ describe("tables", function()
     assert.equal("NEW_AND_OLD_IMAGES", lines[2].stream.view_type)
   end)
 
-  on_terminal("stand in columns on a terminal", function()
+  on_terminal("are shown in columns on a terminal", function()
     local screen = command.terminal { "tables", make() }
     assert.truthy(screen:find("\27[1morders\27[0m", 1, true))
     assert.equal([[
@@ -45,7 +45,7 @@ orders  customer S      placed_at N  NEW_AND_OLD_IMAGES
       :find("placed_at…", 1, true) == nil)
   end)
 
-  it("are those that are still there", function()
+  it("are only those that still exist", function()
     local db = helper.open()
     for _, name in ipairs { "left", "middle", "right" } do
       assert(db:create_table { name = name, partition_key = "id" })
@@ -63,7 +63,7 @@ orders  customer S      placed_at N  NEW_AND_OLD_IMAGES
     assert.is_nil(found[3])
   end)
 
-  it("are none in an empty database, which is no failure", function()
+  it("are none in an empty database, which is not an error", function()
     helper.open():close()
     assert.equal("", command.must { "tables", helper.path() })
     assert.equal("", command.must { "tables", helper.path(), "--json" })

@@ -30,7 +30,7 @@ local function table_of(db, name, stream)
     stream = stream == nil and true or stream })
 end
 
--- A table of 15 items, and what its path is.
+-- Makes a database with 15 items. Returns its path.
 local function fifteen()
   local db = open()
   local items = table_of(db, "items")
@@ -40,7 +40,7 @@ local function fifteen()
 end
 
 describe("tail", function()
-  it("gives the last ten records in a pipe, each a JSON object", function()
+  it("writes the last ten records into a pipe as JSON objects", function()
     local path = fifteen()
     assert.are.same({ 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 }, numbers(must { "tail", path }))
     local record = dkjson.decode(must { "tail", path, "items", "-n", "1" })
@@ -51,7 +51,7 @@ describe("tail", function()
     assert.are.same({ N = "15" }, record.dynamodb.NewImage.n)
   end)
 
-  it("begins where it is told", function()
+  it("starts at the given position", function()
     local path = fifteen()
     local function of(...) return numbers(must { "tail", path, ... }) end
     assert.equal(15, #of("--from", "TRIM_HORIZON"))
@@ -67,8 +67,8 @@ describe("tail", function()
     assert.are.same({ 1, 2 }, of("--from=TRIM_HORIZON", "--limit", "2"))
   end)
 
-  -- Streams of random density, trimmed here and there: the last n are the last n.
-  it("finds the last few among any others", function()
+  -- Streams with random gaps, some of them trimmed.
+  it("finds the last n records of any stream", function()
     local seed = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
     math.randomseed(seed)
     for round = 1, 2 do
@@ -92,7 +92,7 @@ describe("tail", function()
         all[name] = helper.field("sequence_number", stream:records())
       end
       db:close()
-      -- The command has the machine's clock: records are to be in sight of it.
+      -- The command uses the system clock; the records must not have expired at its time.
       local function lines(name, n)
         local script = ("%s %s %s"):format(command.lua, command.quote(helper.path("last.lua")),
           command.quote(path))
@@ -143,8 +143,8 @@ describe("tail", function()
       "--limit", "2" }):gsub("\n", "")))
   end)
 
-  -- A transaction of which the last records only are shown would look like a smaller one.
-  it("begins with the whole of the first record's transaction, by transactions", function()
+  -- If only its last records were shown, a transaction would look smaller than it is.
+  it("starts at the beginning of a transaction with -t", function()
     local db = open()
     local items, others = table_of(db, "items"), table_of(db, "others")
     for i = 1, 3 do items:put { id = "x" .. i } end
@@ -168,13 +168,13 @@ describe("tail", function()
     assert.equal("4:4", shown("-n", "1", "items"))
     assert.equal("4:1 9:1", shown("-n", "9", "others"))
     assert.equal("", shown("-n", "0"))
-    -- A place that is named is that place.
+    -- A given position is not moved.
     assert.equal("4:2 9:1", shown("--at", "7"))
     assert(items:stream():set_retention { count = 5 })
     assert.equal("4:4", shown("-n", "4", "items"))
   end)
 
-  it("reads older streams, and those of tables that are gone, by label", function()
+  it("reads older streams and those of deleted tables by label", function()
     local db = open()
     local items = table_of(db, "items")
     items:put { id = "a" }
@@ -189,7 +189,7 @@ describe("tail", function()
     refuses(2, "--label: requires a table", { "tail", helper.path(), "--label", label })
   end)
 
-  it("says what is lost when records are trimmed, and how to go on", function()
+  it("shows which records are lost, and how to continue", function()
     local db = open()
     local items = table_of(db, "items", { retention = { count = 3 } })
     for i = 1, 9 do items:put { id = "x", n = i } end
@@ -205,7 +205,7 @@ describe("tail", function()
     refuses(1, "--from LATEST starts after the last record", { "tail", path, "--after", "1000" })
   end)
 
-  it("says it of an older stream with its label", function()
+  it("shows how to continue in an older stream, with its label", function()
     local db = open()
     local items = table_of(db, "items", { retention = { count = 3 } })
     for i = 1, 9 do items:put { id = "x", n = i } end
@@ -217,8 +217,8 @@ describe("tail", function()
       helper.path(), label), { "tail", helper.path(), "items", "--label", label, "--after", "2" })
   end)
 
-  -- Others write between its first look and its end.
-  it("ends where the last change was when it began, unless it follows", function()
+  -- Other processes write while it runs.
+  it("ends at the record that was last when it started, unless it follows", function()
     local path, real = fifteen(), tidetable.open
     finally(function() tidetable.open = real end)
     function tidetable.open(...)
@@ -243,7 +243,7 @@ describe("tail", function()
     end
   end)
 
-  it("refuses what is not there or makes no sense", function()
+  it("refuses invalid arguments", function()
     local path = fifteen()
     refuses(1, path .. ": no table item\n  did you mean items?", { "tail", path, "item" })
     refuses(2, "can not be used together", { "tail", path, "-n", "1", "--after", "3" })
@@ -260,14 +260,14 @@ describe("tail", function()
 end)
 
 describe("following", function()
-  -- A tail whose lines can be read as they come, and its process.
+  -- Starts a tail. Returns a pipe with its output, and its process id.
   local function follow(words)
     local pipe = assert(io.popen(("unset LD_PRELOAD; echo $$; exec %s %s 2>&1"):format(
       command.line, words)))
     return pipe, pipe:read("l")
   end
 
-  it("gives what comes, from any process, and ends at its limit", function()
+  it("shows new records of any process, and ends at its limit", function()
     local path = fifteen()
     local pipe = follow(("tail -f %s items -n 1 --limit 3"):format(command.quote(path)))
     assert.are.same({ 15 }, numbers(pipe:read("l")))
@@ -281,12 +281,12 @@ describe("following", function()
     assert.is_true(pipe:close())
   end)
 
-  it("is what LATEST is for", function()
+  it("is implied by LATEST", function()
     local path = fifteen()
     local pipe = follow(("tail %s --from LATEST --limit 1"):format(command.quote(path)))
     local db = open()
     local items = db:table "items"
-    -- It begins when it begins: so one change after the other, until one is seen.
+    -- Its start is unknown, so changes are made until one is shown.
     local child = helper.child [[
       local items = db:table "items"
       for i = 1, 600 do items:put { id = "x", i = i } os.execute "sleep 0.05" end
@@ -299,7 +299,7 @@ describe("following", function()
     pipe:close()
   end)
 
-  it("ends quietly when its reader has gone, though nothing comes any more", function()
+  it("ends without a message if its reader is gone, even without new records", function()
     local path = command.quote(fifteen())
     local ran = command.shell(("{ timeout 20 $TIDETABLE tail -f %s; echo $? >&2; } | head -1")
       :format(path))
@@ -307,7 +307,7 @@ describe("following", function()
     assert.equal(1, #numbers(ran.out))
   end)
 
-  it("ends with status 130 and without a word at Ctrl-C", function()
+  it("ends with status 130 and without a message at Ctrl-C", function()
     local pipe, pid = follow(("tail -f %s -n 2"):format(command.quote(fifteen())))
     assert.are.same({ 14, 15 }, numbers(pipe:read("L") .. pipe:read("L")))
     command.shell("kill -INT " .. pid)
@@ -315,15 +315,15 @@ describe("following", function()
     assert.are.same({ nil, "exit", 130 }, { pipe:close() })
   end)
 
-  -- What follow's pipe gives to its end, and the status.
+  -- Returns the rest of the output of a tail, and its status.
   local function rest_of(pipe)
     local said = pipe:read("a")
     local _, _, status = pipe:close()
     return said, status
   end
 
-  -- It waited until the records had expired.
-  it("ends with status 3 when the stream does, and says why", function()
+  -- It used to wait until the records had expired.
+  it("ends with status 3 at the end of the stream, with the reason", function()
     local path = fifteen()
     local pipe = follow(("tail -f %s items -n 1"):format(command.quote(path)))
     assert.are.same({ 15 }, numbers(pipe:read("l")))
@@ -337,7 +337,7 @@ describe("following", function()
     assert.is_truthy(said:find(": the stream has ended: it was disabled", 1, true), said)
   end)
 
-  it("ends with status 3 with an older stream, and with 0 when it does not follow", function()
+  it("ends with status 3 for an older stream, and with 0 without -f", function()
     local path = fifteen()
     local db = open()
     local items = db:table "items"
@@ -372,9 +372,9 @@ describe("following", function()
     ["the file was removed or renamed while it was open"] = os.remove,
   }
 
-  -- It waited for ever.
+  -- It used to wait forever.
   for words, change in pairs(changes) do
-    it("ends with status 4 when the file loses its name: " .. words, function()
+    it("ends with status 4 if the file loses its name: " .. words, function()
       local path = fifteen()
       local pipe = follow(("tail -f %s -n 1"):format(command.quote(path)))
       assert.are.same({ 15 }, numbers(pipe:read("l")))
@@ -385,7 +385,7 @@ describe("following", function()
     end)
   end
 
-  it("tells of the gap when it falls behind", function()
+  it("reports trimmed records when it is too slow", function()
     local db = open()
     local items = table_of(db, "items", { retention = { count = 2 } })
     items:put { id = "x", n = 0 }
@@ -422,7 +422,7 @@ describe("on a terminal", function()
     return list
   end
 
-  on_terminal("a record is a line that says what has changed", function()
+  on_terminal("a record is a line with its changes", function()
     local list = lines((command.terminal({ "tail", odd(), "items" }, { columns = 120 })))
     assert.equal(6, #list)
     assert.truthy(list[1]:find("^── %a+, %d%d%d%d%-%d%d%-%d%d$"))
@@ -433,7 +433,7 @@ describe("on a terminal", function()
     assert.truthy(list[4]:find("REMOVE  ann 1 ", 1, true))
   end)
 
-  on_terminal("records that are shown together stand below each other", function()
+  on_terminal("records that are shown together are aligned", function()
     local db = open()
     local items = table_of(db, "items")
     for _, id in ipairs { "a", "much longer", "b" } do items:put { id = id, n = 1 } end
@@ -446,7 +446,7 @@ describe("on a terminal", function()
     end
   end)
 
-  on_terminal("nothing is wider than the window, and no control is shown", function()
+  on_terminal("no line is wider than the window or has control characters", function()
     local path = odd()
     for _, more in ipairs { "-t", "--no-follow" } do
       for _, columns in ipairs { 40, 80, 132 } do
@@ -460,7 +460,7 @@ describe("on a terminal", function()
     end
   end)
 
-  on_terminal("all of a record is all of it, however narrow the window, and safe", function()
+  on_terminal("the expanded view is not cut, and is escaped", function()
     local path = odd()
     local wide = command.terminal({ "tail", path, "-x" }, { columns = 400 })
     assert.equal(wide, (command.terminal({ "tail", path, "-x" }, { columns = 40 })))
@@ -468,12 +468,12 @@ describe("on a terminal", function()
     assert.is_nil(wide:find("\u{202e}", 1, true))
   end)
 
-  it("all of a record is text in a pipe too", function() -- it was JSON, as if nothing were said
+  it("the expanded view is text in a pipe too", function() -- it was JSON
     assert.truthy(must({ "tail", odd(), "--at", "2", "--limit", "1", "-x" })
       :find('MODIFY  items  ann 1\n  ~ deep.b  2 → 3\n', 1, true))
   end)
 
-  on_terminal("all of a record is an attribute a line", function()
+  on_terminal("the expanded view has one attribute per line", function()
     local list = lines((command.terminal({ "tail", odd(), "--at", "2", "--limit", "1", "-x" })))
     assert.truthy(list[1]:find("^2  %d+%-%d+%-%d+ %d+:%d+:%d+%.%d%d%d  MODIFY  items  ann 1$"),
       list[1])
@@ -482,7 +482,7 @@ describe("on a terminal", function()
     }, table.move(list, 2, #list, 1, {}))
   end)
 
-  on_terminal("a transaction is a bracket", function()
+  on_terminal("a transaction is shown with a bracket", function()
     local db = open()
     local items = table_of(db, "items")
     items:put { id = "alone" }
@@ -496,7 +496,7 @@ describe("on a terminal", function()
     end
   end)
 
-  on_terminal("there is ASCII alone where the locale has no more", function()
+  on_terminal("only ASCII is written unless the locale is UTF-8", function()
     local path = odd()
     for _, more in ipairs { "-t", "-x" } do
       local screen = command.terminal({ "tail", path, more }, nil, { LANG = "C" })
@@ -505,7 +505,7 @@ describe("on a terminal", function()
     end
   end)
 
-  on_terminal("images that a view type does not keep are not made up", function()
+  on_terminal("changes that the images do not contain are not shown", function()
     local db = open()
     for _, view in ipairs { "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE" } do
       local items = table_of(db, view, { view_type = view })

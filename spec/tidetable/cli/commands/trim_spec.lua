@@ -13,7 +13,7 @@ local function make()
 end
 
 describe("trim", function()
-  it("removes what has expired, and says how much that was", function()
+  it("deletes expired records and shows their number", function()
     local db, items = make()
     local before = #helper.collect(items:stream():records())
     db:close()
@@ -25,12 +25,12 @@ describe("trim", function()
     assert.equal(2, #helper.collect(again:table "items":stream():records()))
   end)
 
-  command.on_terminal(it, pending)("says it in words on a terminal", function()
+  command.on_terminal(it, pending)("writes a sentence on a terminal", function()
     make():close()
     assert.truthy(command.terminal({ "trim", helper.path() }):find("^%d+ records? deleted\n$"))
   end)
 
-  it("says who is writing when it has waited long enough", function()
+  it("names the writer after --busy-timeout", function()
     make():close()
     local holder = helper.child [[
       db:transact(function() print "locked" os.execute "sleep 60" end, { time_limit = 60 })
