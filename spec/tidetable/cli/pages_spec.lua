@@ -180,11 +180,11 @@ local function examples_directory()
   return path
 end
 
--- Runs an example. A command that follows a stream is interrupted after two seconds.
+-- Runs an example. A command that follows a stream is interrupted after a second.
 local function run_example(path, line)
   if lacks(line) then return end
   local follows = line:find "tail .*%f[%S]%-f%f[%s]" or line:find("--watch", 1, true)
-  local out, status = run(path, follows and "timeout -s INT 2 " .. line or line)
+  local out, status = run(path, follows and "timeout -s INT 1 " .. line or line)
   assert.equal(follows and 124 or 0, status, line .. "\n" .. out)
   assert.is_nil(out:find("tidetable[%a ]*: "), out)
 end
