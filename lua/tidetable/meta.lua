@@ -19,7 +19,7 @@
 ---@field where string?       the line of the program that called: "shop.lua:12"
 ---@field errno integer?      the system's number, where there is one
 ---@field path string?        dynamodb.json: where in the item, as tags[2].name
----@field line integer?       dynamodb.text: where in the text
+---@field line integer?       dynamodb.json_text: where in the text
 ---@field column integer?     in characters
 ---@field reason string?      of both: the message without the place
 ---@operator concat(any): string

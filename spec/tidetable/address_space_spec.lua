@@ -47,7 +47,7 @@ describe("with little address space", function()
 
   it("stats say that max_size has no room", function()
     local said = limited(ENOUGH, "stats", path).out
-    assert.match("%d MiB; .*the address space has no room for max_size, 64 GiB\n", said)
+    assert.match("%d MiB; .*limited by the address space, max_size is 64 GiB\n", said)
     local info = dkjson.decode(limited(ENOUGH, "stats", "--json", path).out).info
     assert.equal(64 << 30, info.max_size)
     assert.is_true(info.max_bytes > 100 << 20 and info.max_bytes < 1000 << 20)

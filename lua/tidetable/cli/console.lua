@@ -1,21 +1,24 @@
--- console.lua - whoever reads what the command writes: a terminal, a pipe, a file.
+-- console.lua - standard output and standard error of the command, and how a command fails.
 --
--- Results go to standard output, all else to standard error. Colours and
--- cutting to the window's width are for terminals; a pipe gets plain text. What
--- can't be written is an error, but a reader that has gone is a quiet end.
+-- Results are written to standard output, messages to standard error. On a
+-- terminal lines are colored and cut at the edge of the window; in a pipe or file
+-- they are plain text. A write error ends the command with a message; a closed
+-- pipe ends it without one.
+--
+-- Text from a database must pass display.safe before it is written to a terminal.
 
 local core = require "tidetable.core"
-local json_text = require "tidetable.dynamodb.text"
-local text = require "tidetable.cli.text"
+local display = require "tidetable.cli.display"
+local json_text = require "tidetable.dynamodb.json_text"
 local types = require "tidetable.types"
 
 ---@class tidetable.cli.Console
----@field is_terminal boolean   standard output is one
----@field can_move boolean      and its cursor can be moved
----@field has_colour boolean    it gets colours
----@field shows_progress boolean  standard error is a terminal whose cursor can be moved
----@field colours_errors boolean  standard error gets colours
----@field is_unicode boolean    the locale says that arrows and lines can be shown
+---@field is_terminal boolean   standard output is a terminal
+---@field can_move boolean      standard output is a terminal with a movable cursor
+---@field has_color boolean     standard output is colored
+---@field shows_progress boolean  standard error is a terminal with a movable cursor
+---@field colors_errors boolean   standard error is colored
+---@field is_unicode boolean    the locale is UTF-8
 local Console = {}
 Console.__index = Console
 
@@ -24,9 +27,9 @@ local console = {}
 local OUTPUT, ERRORS = 1, 2
 local EPIPE = 32
 
---- Raised when the reader has gone: main.lua ends quietly.
-console.ABANDONED = setmetatable({}, { __tostring = function()
-  return "nobody reads any more"
+--- Raised when the reader of standard output has closed it. main.lua ends without a message.
+console.OUTPUT_CLOSED = setmetatable({}, { __tostring = function()
+  return "standard output is closed"
 end })
 
 local STYLES = {
@@ -39,8 +42,8 @@ local function variable(name)
   return value ~= "" and value or nil
 end
 
---- Colours, as the option says, or as terminal and environment suggest.
-local function wants_colour(when, is_terminal)
+--- Returns true if the option --color, or else the terminal and the environment, ask for colors.
+local function wants_color(when, is_terminal)
   if when == "auto" then
     return is_terminal and not variable "NO_COLOR" and variable "TERM" ~= "dumb"
   end
@@ -52,24 +55,25 @@ local function is_unicode()
   return locale:lower():find "utf%-?8" ~= nil
 end
 
----@param colour "auto"|"always"|"never"|nil
+--- Creates the console of a command.
+---@param color "auto"|"always"|"never"|nil  value of --color; default "auto"
 ---@return tidetable.cli.Console
-function console.new(colour)
+function console.new(color)
   local is_terminal = core.terminal_size(OUTPUT) ~= nil
-  local errors_are_shown = core.terminal_size(ERRORS) ~= nil
-  text.use_ascii(not is_unicode())
+  local errors_terminal = core.terminal_size(ERRORS) ~= nil
+  display.use_ascii(not is_unicode())
   return setmetatable({
     is_terminal = is_terminal,
     can_move = is_terminal and variable "TERM" ~= "dumb",
-    has_colour = wants_colour(colour or "auto", is_terminal),
-    shows_progress = errors_are_shown and variable "TERM" ~= "dumb",
-    colours_errors = wants_colour(colour or "auto", errors_are_shown),
+    has_color = wants_color(color or "auto", is_terminal),
+    shows_progress = errors_terminal and variable "TERM" ~= "dumb",
+    colors_errors = wants_color(color or "auto", errors_terminal),
     is_unicode = is_unicode(),
   }, Console)
 end
 
---- Columns and rows of the window; what a terminal does not know, and for
---- pipes, no limit. COLUMNS and LINES, where they are set, decide.
+--- Returns the size of the window; math.maxinteger where it is unknown or the output is not a
+--- terminal. The variables COLUMNS and LINES take precedence over the terminal.
 ---@return integer columns, integer rows
 function Console:size()
   local columns, rows = 0, 0
@@ -87,25 +91,25 @@ end
 local function check_written(ok, message, errno)
   if not ok then
     if errno == EPIPE then
-      error(console.ABANDONED, 0)
+      error(console.OUTPUT_CLOSED, 0)
     end
     console.fail("standard output: " .. message)
   end
 end
 
---- Writes to standard output, as it is.
+--- Writes strings to standard output, unchanged.
 ---@param ... string
 function Console.write(_, ...)
   check_written(io.stdout:write(...))
 end
 
---- Writes a line; on a terminal cut at the window's width.
----@param line string  may hold colours
+--- Writes a line; on a terminal it is cut at the edge of the window.
+---@param line string  may contain colors
 function Console:line(line)
   check_written(io.stdout:write(self:cut(line), "\n"))
 end
 
---- Writes each of these lines.
+--- Writes lines as `line` does.
 ---@param lines string[]
 function Console:lines(lines)
   for _, line in ipairs(lines) do
@@ -113,21 +117,21 @@ function Console:lines(lines)
   end
 end
 
---- A line, cut at the window's width; as it is in a pipe.
+--- Returns a line cut at the edge of the window; unchanged if the output is not a terminal.
 ---@param line string
 ---@return string
 function Console:cut(line)
   if not self.is_terminal then
     return line
   end
-  return text.cut(line, (self:size()), self:ellipsis())
+  return display.cut(line, (self:size()), self:ellipsis())
 end
 
---- The same value as JSON can have it: what is empty is an array, for no object here
---- is, and what is not UTF-8, a path for example, is escaped.
-local function presentable(value)
+--- Returns a copy that json_text.encode accepts. An empty table becomes an array, since no object
+--- in the output is ever empty. Strings that are not UTF-8, such as paths, are escaped.
+local function to_tree(value)
   if type(value) == "string" then
-    return utf8.len(value) and value or text.safe(value)
+    return utf8.len(value) and value or display.safe(value)
   elseif type(value) ~= "table" then
     return value
   elseif next(value) == nil then
@@ -135,59 +139,58 @@ local function presentable(value)
   end
   local copy = {}
   for name, each in next, value do
-    copy[name] = presentable(each)
+    copy[name] = to_tree(each)
   end
   return copy
 end
 
---- Writes a value as JSON, in a line of its own.
----@param value any        what the library says of something: names, numbers, words
+--- Writes a value as JSON on a line.
+---@param value any        tables, strings and numbers, such as the library's descriptions
 ---@param order string[]|nil  names that come first, in this order
 function Console.json(_, value, order)
-  check_written(io.stdout:write(json_text.encode(presentable(value),
+  check_written(io.stdout:write(json_text.encode(to_tree(value),
     json_text.order(order or {})), "\n"))
 end
 
---- Writes what is still in memory. Whoever is about to wait calls it.
+--- Flushes standard output. To be called before waiting.
 function Console.flush()
   check_written(io.stdout:flush())
 end
 
---- Ends quietly when nobody can read standard output any more. Whoever waits
---- for long calls it now and then.
+--- Ends the command if the reader of standard output has closed it. To be called regularly while
+--- waiting.
 function Console.check_reader()
   if core.terminal_wait(OUTPUT, 0) then
-    error(console.ABANDONED, 0)
+    error(console.OUTPUT_CLOSED, 0)
   end
 end
 
---- Does nothing for so many seconds; ends quietly when the reader goes
---- meanwhile.
+--- Sleeps. Ends the command if the reader of standard output closes it during this time.
 ---@param seconds number
 function Console.pause(seconds)
   local ends = core.elapsed() + seconds
   while core.elapsed() < ends do
     if core.terminal_wait(OUTPUT, math.min(ends - core.elapsed() + 0.001, 1)) then
-      error(console.ABANDONED, 0)
+      error(console.OUTPUT_CLOSED, 0)
     end
   end
 end
 
---- Writes a line to standard error, behind the results: what is not one.
+--- Writes a line to standard error, after the results that are written so far.
 ---@param line string
 function Console.note(line)
   Console.flush()
   io.stderr:write(line, "\n")
 end
 
--- How it looks ---------------------------------------------------------------
+-- Style ----------------------------------------------------------------------
 
---- A text in a style, where there are colours.
----@param style string  words of STYLES, joined by blanks; "" leaves it as it is
+--- Returns a text in a style; unchanged if the output is not colored.
+---@param style string  words of STYLES, separated by blanks; "" for no style
 ---@param shown string
 ---@return string
 function Console:paint(style, shown)
-  if not self.has_colour or style == "" or shown == "" then
+  if not self.has_color or style == "" or shown == "" then
     return shown
   end
   local codes = style:gsub("%S+", STYLES):gsub(" ", ";")
@@ -208,10 +211,10 @@ end
 
 ---@class tidetable.cli.Failure
 ---@field message string
----@field hint string|nil   what to do about it
----@field is_usage boolean|nil  the command line is wrong: status 2
+---@field hint string|nil   what the user can do
+---@field is_usage boolean|nil  the command line is invalid: status 2
 ---@field status integer|nil    default 1
----@field parser table|nil  of argparse: whose usage to show
+---@field parser table|nil  argparse's; its usage is shown
 local Failure = { __name = "tidetable.cli.failure" }
 
 function Failure:__tostring()
@@ -220,13 +223,13 @@ end
 
 --- Ends the command with a message.
 ---@param message string
----@param hint string|nil  a sentence on what to do
+---@param hint string|nil  what the user can do
 ---@param status integer|nil  default 1
 function console.fail(message, hint, status)
   error(setmetatable({ message = message, hint = hint, status = status }, Failure), 0)
 end
 
---- Ends the command with a message on how it was called, and status 2.
+--- Ends the command with a message about the command line, and status 2.
 ---@param message string
 ---@param hint string|nil
 ---@param parser table|nil
@@ -235,30 +238,30 @@ function console.misused(message, hint, parser)
     Failure), 0)
 end
 
---- Whether it is what fail or misused raise.
+--- Returns true if err was raised by fail or misused.
 ---@param err any
 ---@return boolean
 function console.is_failure(err)
   return getmetatable(err) == Failure
 end
 
---- Says on standard error what went wrong.
----@param name string  the command
+--- Writes an error message to standard error.
+---@param name string  of the command
 ---@param message string
 ---@param hint string|nil
----@param trace string|nil  lines that say where, of a mistake of ours
+---@param trace string|nil  traceback of a bug
 function Console:complain(name, message, hint, trace)
   io.stdout:flush()
   local red, bold, off = "", "", ""
-  if self.colours_errors then
+  if self.colors_errors then
     red, bold, off = "\27[31m", "\27[1m", "\27[0m"
   end
-  io.stderr:write(bold, name, ":", off, " ", red, text.safe(message), off, "\n")
+  io.stderr:write(bold, name, ":", off, " ", red, display.safe(message), off, "\n")
   if hint then
-    io.stderr:write("  ", text.safe(hint), "\n")
+    io.stderr:write("  ", display.safe(hint), "\n")
   end
   if trace then
-    io.stderr:write((trace:gsub("\t", "  "):gsub("[^\n]+", text.safe)), "\n")
+    io.stderr:write((trace:gsub("\t", "  "):gsub("[^\n]+", display.safe)), "\n")
   end
 end
 

@@ -1,51 +1,56 @@
--- importer.lua - lines of JSON become items, in transactions, and it is known how far.
+-- importer.lua - stores JSON lines as items, in batches, and keeps track of the position.
 --
--- `line` is the number of the last line that is dealt with: it and all before it
--- are committed, or were bad and skipped. Items are put, so to begin again too
--- early does no harm; with a checkpoint the number is committed with the items.
+-- A batch is one transaction. `line` is the number of the last processed line: all
+-- lines up to it are committed, or were invalid and skipped. Items are put, so
+-- processing a line again does no harm. With a checkpoint the number of the line is
+-- committed in the transaction of its items, so that each item is stored exactly once.
 
 local console = require "tidetable.cli.console"
-local definition = require "tidetable.cli.definition"
+local display = require "tidetable.cli.display"
 local json = require "tidetable.dynamodb.json"
-local json_text = require "tidetable.dynamodb.text"
-local lines = require "tidetable.cli.lines"
-local open = require "tidetable.cli.open"
-local text = require "tidetable.cli.text"
+local json_text = require "tidetable.dynamodb.json_text"
+local library_error = require "tidetable.cli.library_error"
+local line_reader = require "tidetable.cli.line_reader"
+local open = require "tidetable.cli.open_database"
+local table_definition = require "tidetable.cli.table_definition"
 local types = require "tidetable.types"
 
 local importer = {}
 
--- A transaction's items and bytes of text at most, and seconds.
+-- Maximum number of items and of bytes of text in a transaction, and its time limit in seconds.
 local BATCH_ITEMS, BATCH_BYTES, TIME_LIMIT = 1000, 4 * 1024 * 1024, 60
 
---- Where checkpoints are, and how much of a line tells it from another.
+--- Name of the table of checkpoints.
 importer.CHECKPOINTS = "tidetable.imports"
+
+-- Number of bytes of a line that are stored in a checkpoint, to recognize the line.
 local SAMPLE = 1000
 
 ---@class tidetable.cli.Importer
----@field stored integer   items
----@field line integer
----@field bad integer      lines skipped
+---@field stored integer   number of stored items
+---@field line integer     number of the last processed line
+---@field bad integer      number of skipped lines
 local Importer = {}
 Importer.__index = Importer
 
 ---@class tidetable.cli.ImportOptions
 ---@field form tidetable.json.form
----@field table string|nil        where to, whatever the lines say
----@field create boolean|nil
----@field max_errors number       bad lines that are skipped
----@field from_line integer       lines before it are done
----@field checkpoint string|nil
----@field note fun(message: string)  says what was skipped
+---@field table string|nil        replaces the name of the table in the input
+---@field create boolean|nil      create missing tables
+---@field max_errors number       maximum number of invalid lines
+---@field from_line integer       first line to store
+---@field checkpoint string|nil   name of the checkpoint
+---@field note fun(message: string)  reports a skipped line
 
---- Lines that are dealt with together, in their order: of each the item, or false and
---- what is wrong with it; its number, and its text for a checkpoint.
+--- Creates a batch: for each line its item, or false and a message; its number; and its text for a
+--- checkpoint. Invalid lines are kept in order with the others, because a line that the table
+--- refuses is detected only when the batch is stored.
 local function new_batch()
   return { items = {}, problems = {}, numbers = {}, texts = {}, bytes = 0, bad = 0 }
 end
 
 ---@param db tidetable.Database
----@param source tidetable.cli.Lines
+---@param source tidetable.cli.LineReader
 ---@param given tidetable.cli.ImportOptions
 ---@return tidetable.cli.Importer
 function importer.new(db, source, given)
@@ -57,39 +62,39 @@ end
 
 -- Checkpoints ----------------------------------------------------------------
 
---- Finds how far an earlier run came; makes the table for it.
+--- Reads the checkpoint of an earlier run. Creates the table of checkpoints if it does not exist.
 function Importer:find_checkpoint()
   local db, name = self.db, self.given.checkpoint
   local table, err, code = db:table(importer.CHECKPOINTS)
   if code == "NOT_FOUND" then
     table, err, code = db:create_table { name = importer.CHECKPOINTS, partition_key = "name" }
-    if code == "IN_USE" then -- another import was faster
+    if code == "IN_USE" then -- created by another import
       table, err = db:table(importer.CHECKPOINTS)
     end
   end
   if not table then
-    open.fail(db.path, err)
+    library_error.fail(db.path, err)
   end
-  local found = open.check(db.path, table:get { name = name })
+  local found = library_error.check(db.path, table:get { name = name })
   if found then
     self.checkpoint, self.done = found, found.line
   end
 end
 
---- Ends the command unless the line is the one that the checkpoint was set at.
+--- Ends the command unless the line is the one that the checkpoint was taken at.
 function Importer:check_checkpoint(line)
   local checkpoint = self.checkpoint
   if checkpoint.length ~= #line or tostring(checkpoint.sample) ~= line:sub(1, SAMPLE) then
-    console.fail(("%s:%d: not the line that checkpoint %s stands at"):format(self.source.name,
+    console.fail(("%s:%d: not the line of checkpoint %s"):format(self.source.name,
       self.source.number, self.given.checkpoint),
-      "it is of another file, or of another version of this one: choose another name")
+      "the checkpoint belongs to another file, or the file has changed: use another name")
   end
 end
 
---- Puts the checkpoint: at the last of these lines of which there is a text.
+--- Stores the checkpoint at the last of these lines that has a text.
 function Importer:put_checkpoint(tx, first, last)
   local batch = self.batch
-  while batch.texts[last] == lines.TOO_LONG do
+  while batch.texts[last] == line_reader.TOO_LONG do
     last = last - 1
   end
   local line = last >= first and batch.texts[last]
@@ -101,13 +106,13 @@ function Importer:put_checkpoint(tx, first, last)
   end
 end
 
--- Bad lines ------------------------------------------------------------------
+-- Invalid lines --------------------------------------------------------------
 
 function Importer:place(number, column)
   return ("%s:%d%s"):format(self.source.name, number, column and ":" .. column or "")
 end
 
---- Whether one more may be skipped; then it is.
+--- Skips and reports an invalid line. Returns false if there are too many.
 function Importer:skips(message)
   if self.bad >= self.given.max_errors then
     return false
@@ -119,22 +124,21 @@ end
 
 function Importer:give_up(message)
   console.fail(message, self.bad > 0
-    and ("%s before it skipped"):format(text.counted(self.bad, "bad line"))
-    or self.given.max_errors == 0 and "--skip-bad skips what is wrong, and says so" or nil)
+    and ("%s skipped before"):format(display.counted(self.bad, "invalid line"))
+    or self.given.max_errors == 0 and "--skip-bad skips invalid lines" or nil)
 end
 
---- Whether a bad line may have said where the items behind it belong.
+--- Returns true if an invalid line may have been the definition of the table of later items.
 function Importer:may_be_definition(line)
-  return self.definition and (line == lines.TOO_LONG or not line:find '^%s*{%s*"Item"')
+  return self.definition and (line == line_reader.TOO_LONG or not line:find '^%s*{%s*"Item"')
 end
 
---- A line that is no item. It has its place among the others, for what the table refuses
---- of them is only known when they are stored.
+--- Handles a line that is not an item.
 function Importer:refuse(line, column, reason)
   local message = self:place(self.source.number, column) .. ": " .. reason
   if self:may_be_definition(line) and self.given.max_errors > 0 then
     self:flush(self.source.number - 1)
-    console.fail(message, "it may have begun another table: this line can't be skipped")
+    console.fail(message, "it may be the definition of another table, so it cannot be skipped")
   end
   self.batch.bad = self.batch.bad + 1
   self:collect(false, message, line)
@@ -145,8 +149,8 @@ end
 
 -- Storing --------------------------------------------------------------------
 
---- Puts an item; false and why if it is refused, which leaves the transaction
---- as it was. Any other failure is raised.
+--- Puts an item. Returns false and the error if the table refuses it; the transaction is unchanged
+--- then. Raises any other error.
 local function put(table, item)
   local ok, err = pcall(table.put, table, item)
   if not ok and (type(err) ~= "table" or err.code ~= "VALIDATION") then
@@ -155,9 +159,8 @@ local function put(table, item)
   return ok, err
 end
 
---- Puts items from first on, and the checkpoint. Returns the last that is dealt
---- with, and what is wrong with the bad ones among them, one more than may be
---- skipped at most.
+--- Puts the items from first to last, and the checkpoint. Returns the last processed one, and the
+--- messages of the invalid lines: at most one more than may be skipped.
 function Importer:put_all(tx, first, last)
   local batch, table = self.batch, self.table and tx:table(self.table)
   local refused, left = {}, self.given.max_errors - self.bad
@@ -183,32 +186,31 @@ function Importer:put_all(tx, first, last)
   return through, refused
 end
 
---- The same in a transaction; nil, err when that fails.
+--- Calls put_all in a transaction. Returns nil, err if that fails.
 function Importer:transact(first, last)
   local through, refused
-  local ok, result, err = pcall(self.db.transact, self.db, function(tx)
+  local ok, err = library_error.transact(self.db, function(tx)
     through, refused = self:put_all(tx, first, last)
   end, { time_limit = TIME_LIMIT })
-  if ok and result then
+  if ok then
     return through, refused
-  elseif not ok and type(result) ~= "table" then
-    error(result, 0) -- a mistake of ours, or Ctrl-C
   end
-  return nil, ok and err or result
+  return nil, err
 end
 
---- FULL is said of what a transaction might need at most; a smaller may still go.
+--- Errors after which a smaller transaction may succeed. FULL is reported for the maximum that a
+--- transaction may need.
 local halves_help = { TOO_BIG = true, FULL = true }
 
---- Stores from first on, all, or half of it where that is too much for one
---- transaction. Returns how far it came.
+--- Stores the items from first to last, or half of them if they do not fit into one transaction.
+--- Returns the last one that is stored.
 function Importer:store(first, last)
   local through, refused = self:transact(first, last)
   if not through then
     if halves_help[refused.code] and last > first then
       return self:store(first, first + (last - first) // 2)
     end
-    open.fail(self.db.path, refused)
+    library_error.fail(self.db.path, refused)
   end
   local put_count = through - first + 1
   for _, message in ipairs(refused) do
@@ -228,7 +230,7 @@ function Importer:stored_through(through, count)
   self.line = self.batch.numbers[through] or self.line
 end
 
---- Stores what has been collected. All lines through `line` are dealt with then.
+--- Stores the batch. All lines up to `line` have been processed then.
 function Importer:flush(line)
   local batch, first = self.batch, 1
   while first <= #batch.items do
@@ -238,7 +240,8 @@ function Importer:flush(line)
   self.line = math.max(self.line, line)
 end
 
---- Keeps an item, or false and what is wrong, of the line that was read last.
+--- Adds the item of the last line, or false and a message, to the batch. Stores the batch if it is
+--- full.
 function Importer:collect(item, problem, line)
   local batch = self.batch
   local count = #batch.items + 1
@@ -250,17 +253,17 @@ function Importer:collect(item, problem, line)
   end
 end
 
---- The table that --table names; a definition may have named it already, and made it.
+--- Opens the table that --table names.
 function Importer:open_table()
   self.table = open.table(self.db, self.given.table).name
 end
 
---- One more item.
+--- Adds an item to the batch.
 function Importer:add(item, line)
   if not self.table then
     if not self.given.table then
-      console.fail(("%s: nothing says of which table this item is"):format(
-        self:place(self.source.number)), "--table says it")
+      console.fail(("%s: unknown table"):format(
+        self:place(self.source.number)), "name the table with --table")
     end
     self:open_table()
   end
@@ -272,21 +275,21 @@ end
 function Importer:make_table(spec)
   if not self.given.create then
     console.fail(("%s: no table %s"):format(self.db.path, spec.name),
-      "--create makes it, as it was exported")
+      "--create creates it as it was exported")
   end
-  open.check(self.db.path, self.db:create_table(spec))
+  library_error.check(self.db.path, self.db:create_table(spec))
 end
 
---- A table's definition: its items follow.
+--- Handles the definition of a table. The items of the table follow.
 function Importer:begin_table(tree)
   local place = self:place(self.source.number)
   self:flush(self.source.number - 1)
-  local spec, problem = definition.spec(tree)
+  local spec, problem = table_definition.spec(tree)
   if not spec then
     console.fail(("%s: %s"):format(place, problem))
   elseif self.given.table and self.definition then
-    console.fail(place .. ": another table: --table is for one", "without it each is stored in "
-      .. "the table of its name")
+    console.fail(place .. ": second table, but --table names one",
+      "without --table each is stored in the table of its name")
   end
   self.definition, spec.name = spec, self.given.table or spec.name
   local table, err, code = self.db:table(spec.name)
@@ -294,43 +297,44 @@ function Importer:begin_table(tree)
     self:make_table(spec)
   elseif not table then
     console.fail(("%s: %s"):format(place, err.message))
-  elseif not definition.matches(spec, open.check(self.db.path, table:describe())) then
-    console.fail(("%s: the table %s that is there has another key"):format(place, spec.name))
+  elseif not table_definition.matches(spec,
+      library_error.check(self.db.path, table:describe())) then
+    console.fail(("%s: table %s exists with another key"):format(place, spec.name))
   end
   self.table = spec.name
 end
 
---- The end of an export: as many items were read as had been written.
+--- Handles the end of an export: compares the number of items.
 function Importer:end_export(tree)
-  local count = type(tree) == "table" and tree.Items or "no number of"
+  local count = type(tree) == "table" and tree.Items or "an unknown number of"
   if count ~= self.seen then
     self:flush(self.source.number - 1)
-    console.fail(("%s: %s items were exported, %d were read"):format(
-      self:place(self.source.number), count, self.seen), "lines are missing, or there are more")
+    console.fail(("%s: %s items exported, %d read"):format(
+      self:place(self.source.number), count, self.seen), "lines are missing or were added")
   end
   self.seen, self.definition = 0, nil
 end
 
 -- Lines ----------------------------------------------------------------------
 
---- What a line of DynamoDB's JSON says: "Item", "Table" or "End".
-local function word_of(tree)
-  local word = types.type(tree) == "M" and next(tree)
-  if (word == "Item" or word == "Table" or word == "End") and next(tree, word) == nil then
-    return word
+--- Returns the kind of a line in DynamoDB's JSON: "Item", "Table" or "End"; nil for others.
+local function kind_of(tree)
+  local kind = types.type(tree) == "M" and next(tree)
+  if (kind == "Item" or kind == "Table" or kind == "End") and next(tree, kind) == nil then
+    return kind
   end
 end
 
---- A line of the form {"Item":...}; or nil.
-function Importer:take_word(tree, line)
-  local word = word_of(tree)
-  if word == "Table" then
+--- Handles a line in DynamoDB's JSON.
+function Importer:take_line(tree, line)
+  local kind = kind_of(tree)
+  if kind == "Table" then
     self:begin_table(tree.Table)
-  elseif word == "End" then
+  elseif kind == "End" then
     self:end_export(tree.End)
-  elseif not word then
+  elseif not kind then
     self.seen = self.seen + 1
-    self:refuse(line, nil, 'an object {"Item":...} expected; --format json is for plain items')
+    self:refuse(line, nil, 'expected {"Item":...}; use --format json for plain items')
   else
     self:take_item(tree.Item, line)
   end
@@ -346,60 +350,61 @@ function Importer:take_item(tree, line)
   end
 end
 
---- A line that an earlier run has dealt with: tables begin and end all the same.
+--- Handles a line that an earlier run has processed: only definitions and ends are evaluated.
 function Importer:pass(line)
   if self.checkpoint and self.source.number == self.checkpoint.line then
     self:check_checkpoint(line)
   end
-  if self.given.form == "dynamodb" and line ~= lines.TOO_LONG and
+  if self.given.form == "dynamodb" and line ~= line_reader.TOO_LONG and
       line:find '^%s*{%s*"[TE]' then
     local tree = json_text.decode(line)
-    if word_of(tree) then
-      return self:take_word(tree, line)
+    if kind_of(tree) then
+      return self:take_line(tree, line)
     end
   end
   self.seen = self.seen + 1
 end
 
---- The next line.
+--- Processes the next line of the source.
 ---@param line string|table
 function Importer:take(line)
-  if line == "" or line ~= lines.TOO_LONG and not line:find "%S" then
+  if line == "" or line ~= line_reader.TOO_LONG and not line:find "%S" then
     return
   elseif self.source.number <= self.done then
     return self:pass(line)
-  elseif line == lines.TOO_LONG then
+  elseif line == line_reader.TOO_LONG then
     self.seen = self.seen + 1
     return self:refuse(line, nil, tostring(line))
   end
   local tree, err, code = json_text.decode(line)
   if code then
     self.seen = self.seen + 1
-    local hint = line:find "^\x1f\x8b" and "this is compressed: gunzip -c FILE | tidetable import"
+    local hint = line:find "^\x1f\x8b"
+      and "compressed file: use gunzip -c FILE | tidetable import"
     self:refuse(line, err.column, hint or err.reason)
   elseif self.given.form == "dynamodb" then
-    self:take_word(tree, line)
+    self:take_line(tree, line)
   else
     self:take_item(tree, line)
   end
 end
 
---- There are no more lines: stores the rest, forgets the checkpoint.
+--- Processes the end of the source: stores the last batch and deletes the checkpoint.
 function Importer:finish()
   self:flush(self.source.number)
   if self.given.table and not self.table then
-    self:open_table() -- it was named wrongly, also if nothing was to be stored
+    self:open_table() -- so that a wrong name is an error for an empty file, too
   end
   if self.definition then
-    console.fail(self.source.name .. ": the end is missing: the export was cut short",
-      "what is there is stored")
+    console.fail(self.source.name .. ": missing end: the export is incomplete",
+      "its items are stored")
   elseif self.source.number < self.done then
-    console.fail(("%s has %d lines, not %d"):format(self.source.name, self.source.number,
-      self.done))
+    console.fail(("%s: %d lines, but the import starts after line %d"):format(
+      self.source.name, self.source.number, self.done))
   end
   if self.given.checkpoint then
     local checkpoints = open.table(self.db, importer.CHECKPOINTS)
-    open.check(self.db.path, checkpoints:delete { name = self.given.checkpoint })
+    library_error.check(self.db.path, checkpoints:delete { name = self.given.checkpoint })
   end
 end
 

@@ -1,14 +1,14 @@
--- base64.lua - bytes as base64 text and back, strictly (RFC 4648).
+-- base64.lua - strict base64 encoder and decoder (RFC 4648, section 4).
 --
--- Our own: the libraries that decode it skip what does not belong, and two texts
--- for the same bytes would be two ways to write one key.
+-- Other decoders skip invalid characters. Then two texts could stand for the same
+-- bytes, and one key could be written in two ways.
 
 local base64 = {}
 
 local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
-local pair_of = {} -- two letters of each 12 bits
-local value_of = {} -- 12 bits of each two letters
+local pair_of = {} -- two letters for each 12-bit value
+local value_of = {} -- 12-bit value of each two letters
 
 for high = 0, 63 do
   for low = 0, 63 do
@@ -33,6 +33,7 @@ local function encode_rest(rest)
   return pair_of[a << 4] .. "=="
 end
 
+--- Returns bytes as base64, padded, without line breaks.
 ---@param bytes string
 ---@return string
 function base64.encode(bytes)
@@ -49,8 +50,8 @@ local function decode_four(group)
   return string.char(high >> 4, (high & 0xf) << 4 | low >> 8, low & 0xff)
 end
 
---- The bytes of the last four letters, of which one or two are padding; nil if
---- bits are set that stand for nothing.
+--- Returns the bytes of the last four letters, of which one or two are padding; nil if unused bits
+--- are set.
 local function decode_padded(group)
   local letters = group:match("^[^=]+")
   local high = value_of[letters:sub(1, 2)]
@@ -61,7 +62,7 @@ local function decode_padded(group)
   return low & 0xff == 0 and string.char(high >> 4, (high & 0xf) << 4 | low >> 8) or nil
 end
 
---- nil unless the text is just what `encode` makes of some bytes.
+--- Returns the bytes of a base64 text; nil if the text is not a result of `encode`.
 ---@param text string
 ---@return string|nil
 function base64.decode(text)

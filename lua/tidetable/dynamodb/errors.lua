@@ -1,31 +1,31 @@
--- errors.lua - error objects of what speaks DynamoDB's JSON: like the core's own.
+-- errors.lua - error objects for JSON that is malformed or that no item can hold.
+--
+-- The objects are of the core's error class: same metatable, same fields.
+
+local types = require "tidetable.types"
 
 local errors = {}
 
-local Error = { __name = "tidetable.error", __metatable = "tidetable.error" }
-
-function Error.__tostring(err)
-  return err.code .. ": " .. err.message
+--- Returns an error object of the core's class with code VALIDATION. Only the core can set the
+--- class, so the object is taken from a call of the core that fails.
+local function core_error()
+  local _, err = types.number ""
+  err.where = nil -- a line of the program: the position in the JSON is in the message instead
+  return err
 end
 
-function Error.__concat(a, b)
-  return tostring(a) .. tostring(b)
-end
-
---- An error about what a text or a value says: code VALIDATION.
+--- Returns an error object with code VALIDATION.
 ---@param exception string  DynamoDB's name for it
 ---@param message string
 ---@param more table<string, any>|nil  further fields
 ---@return tidetable.error
 function errors.validation(exception, message, more)
-  local err = {
-    code = "VALIDATION", message = message, exception = exception, outcome = "none",
-    retryable = false,
-  }
+  local err = core_error()
+  err.exception, err.message = exception, message
   for name, value in pairs(more or {}) do
     err[name] = value
   end
-  return setmetatable(err, Error)
+  return err
 end
 
 return errors

@@ -1,30 +1,31 @@
--- json.lua - items as JSON: in DynamoDB's words, or plainly.
+-- json.lua - converts items and stream records to JSON and back, in DynamoDB's or in plain form.
 --
 --   item      { id = "a", n = 5, tags = set { "x" } }
 --   dynamodb  {"id":{"S":"a"},"n":{"N":"5"},"tags":{"SS":["x"]}}
 --   plain     {"id":"a","n":5,"tags":{"$SS":["x"]}}
 --
--- A value becomes a tree of what JSON has (strings, numbers, booleans, null, lists,
--- maps), and text.lua writes the tree; reading goes the other way. Both forms keep
--- everything. Plain JSON has no sets and no binaries: they are objects with the one
--- name $SS, $NS, $BS or $B, and a map that would look like one gets a $ more.
+-- A value is converted to a tree of the types that JSON has (strings, numbers,
+-- booleans, null, lists, maps), which json_text.lua writes; reading is the reverse.
+-- Both forms are lossless. Plain JSON has no sets and binaries: these are objects with
+-- the only name $SS, $NS, $BS or $B. A map that looks like such an object gets one
+-- more $ in its name.
 
 local base64 = require "tidetable.dynamodb.base64"
 local errors = require "tidetable.dynamodb.errors"
+local json_text = require "tidetable.dynamodb.json_text"
 local misuse = require "tidetable.options".misuse
-local text = require "tidetable.dynamodb.text"
 local types = require "tidetable.types"
 
 local json = {}
 
 ---@alias tidetable.json.form "dynamodb"|"plain"
 
--- Where we are, and what is wrong there ----------------------------------------
+-- The current place, and errors ------------------------------------------------
 --
--- Every conversion gets `at`: the names and positions that lead to the value, and
--- how many of them there are in `at.depth`. A path is only made for an error.
+-- Every conversion gets `at`: the names and indexes that lead to the value, and their
+-- number in `at.depth`. The path is built only for an error.
 
---- Deeper than any item: so a table within itself has an end.
+--- Maximum number of nested levels: more than an item may have. Stops a table that contains itself.
 local DEPTH_MAX = 64
 
 local Place = {}
@@ -52,7 +53,7 @@ local function misfit(at, ...)
   fail(at, "SerializationException", ...)
 end
 
---- f(value, at); what it finds wrong is returned.
+--- Calls f(value, at). Returns the error that it raises with `fail` as nil, err, code.
 local function convert(f, value, path)
   local at = setmetatable({ depth = 0 }, Place)
   local ok, result = pcall(f, value, at)
@@ -72,7 +73,7 @@ local function enter(at)
   at.depth = at.depth + 1
   if at.depth > DEPTH_MAX then
     at.depth = 0
-    invalid(at, "more than 32 levels of lists and maps")
+    invalid(at, "more than %d levels of lists and maps", DEPTH_MAX)
   end
   return at.depth
 end
@@ -81,7 +82,7 @@ local function leave(at)
   at.depth = at.depth - 1
 end
 
---- The list of f(member) of each member of an array.
+--- Returns the list of f(member) for each member of an array.
 local function map_list(array, at, f)
   local list, depth = types.list {}, enter(at)
   for i = 1, #array do
@@ -92,7 +93,7 @@ local function map_list(array, at, f)
   return list
 end
 
---- The map of f(value) of each value of a map, under names that `rename` may change.
+--- Returns the map of f(value) for each value of a map, with names that `rename` may change.
 local function map_map(map, at, f, rename)
   local made, depth = {}, enter(at)
   for name, value in next, map do
@@ -107,7 +108,7 @@ end
 
 local function characters(value, at)
   if not utf8.len(value) then
-    invalid(at, "a string must be UTF-8; bytes are a binary")
+    invalid(at, "invalid UTF-8 in a string; use tidetable.binary for bytes")
   end
   return value
 end
@@ -132,12 +133,12 @@ local function check_array(array, at)
   local count = 0
   for i in next, array do
     if math.type(i) ~= "integer" or i < 1 or i > #array then
-      invalid(at, "a list has no place for %s", tostring(i))
+      invalid(at, "list: invalid index %s", tostring(i))
     end
     count = count + 1
   end
   if count < #array then
-    invalid(at, "a list with a hole")
+    invalid(at, "list: missing element")
   end
 end
 
@@ -149,13 +150,13 @@ end
 local function write_map(map, at, f, rename)
   for name in next, map do
     if type(name) ~= "string" or not utf8.len(name) then
-      invalid(at, "a map's names are strings of UTF-8")
+      invalid(at, "map: a name must be a UTF-8 string")
     end
   end
   return map_map(map, at, f, rename)
 end
 
---- DynamoDB's name of the type.
+--- Returns DynamoDB's name of the type of a value.
 local function type_of(value, at)
   local kind = types.type(value)
   if not kind then
@@ -191,7 +192,7 @@ end
 
 local marks = { ["$B"] = "B", ["$SS"] = "SS", ["$NS"] = "NS", ["$BS"] = "BS" }
 
---- Whether this is the only name of a map, and a mark but for some $ too many.
+--- Returns true if the name is the only one of a map, and is a mark with any number of $ before it.
 local function is_mark(map, name)
   return marks[name:match("^%$*(%$%u+)$")] and next(map) == name and next(map, name) == nil
 end
@@ -227,7 +228,7 @@ local kind_names = {
 local function expect(tree, kind, at)
   local found = types.type(tree)
   if found ~= kind then
-    misfit(at, "%s expected, got %s", kind_names[kind], kind_names[found] or type(tree))
+    misfit(at, "expected %s, got %s", kind_names[kind], kind_names[found] or type(tree))
   end
 end
 
@@ -238,10 +239,10 @@ end
 
 local function read_number(tree, at)
   if types.type(tree) == "N" then
-    misfit(at, "a number is written as a string: \"%s\"", tostring(types.number(tree)))
+    misfit(at, "expected a number in a string: \"%s\"", tostring(types.number(tree)))
   end
   expect(tree, "S", at)
-  local number, err = text.number(tree)
+  local number, err = json_text.number(tree)
   if number == nil then
     invalid(at, "%s", err.message)
   end
@@ -252,7 +253,7 @@ local function read_binary(tree, at)
   expect(tree, "S", at)
   local bytes = base64.decode(tree)
   if not bytes then
-    misfit(at, "this is not base64, padded")
+    misfit(at, "invalid base64 (padding is required)")
   end
   return types.binary(bytes)
 end
@@ -321,10 +322,11 @@ local typed_readers = {
   BS = function(tree, at) return read_set(tree, at, "BS", read_binary) end,
 }
 
---- The one name of a wrapper, or what DynamoDB says of none and of more.
+--- Returns the only name of an object that names a type. No name, or several names, are errors with
+--- DynamoDB's texts.
 local function wrapped_kind(tree, at)
   if types.type(tree) ~= "M" then
-    misfit(at, 'an object that names the type expected, as {"S":"..."}, got %s',
+    misfit(at, 'expected an object that names the type, such as {"S":"..."}, got %s',
       kind_names[types.type(tree)])
   end
   local kind = next(tree)
@@ -335,7 +337,7 @@ local function wrapped_kind(tree, at)
     invalid(at, "Supplied AttributeValue has more than one datatypes set, must contain "
       .. "exactly one of the supported datatypes")
   elseif not typed_readers[kind] then
-    misfit(at, "there is no type %q", kind)
+    misfit(at, "unknown type %q", kind)
   end
   return kind
 end
@@ -345,7 +347,7 @@ function from_typed(tree, at)
   return typed_readers[kind](tree[kind], at)
 end
 
---- A $ that disguised a name goes.
+--- Removes the $ that `disguised` added to a name.
 local function undisguised(tree, name)
   return is_mark(tree, name) and name:sub(2) or name
 end
@@ -380,7 +382,7 @@ function from_plain(tree, at)
   return tree
 end
 
--- An item is a map that is nothing else: its own names need no disguise.
+-- An item is always a map, so its own names are not disguised.
 local forms = {
   dynamodb = {
     write = to_typed, read = from_typed,
@@ -396,12 +398,12 @@ local forms = {
 
 local function form_of(form, what)
   return forms[form or "dynamodb"] or
-    misuse(('%s: a form is "dynamodb" or "plain", got %s'):format(what, tostring(form)))
+    misuse(('%s: form must be "dynamodb" or "plain", got %s'):format(what, tostring(form)))
 end
 
--- The face ---------------------------------------------------------------------
+-- Public functions -------------------------------------------------------------
 
---- The tree of a value, for text.encode: `{ S = "a" }`.
+--- Converts a value to a tree for json_text.encode: `{ S = "a" }`.
 ---@param value any
 ---@param form tidetable.json.form|nil  default "dynamodb"
 ---@return any tree, tidetable.error|nil err, tidetable.code|nil code
@@ -409,28 +411,28 @@ function json.tree(value, form)
   return convert(form_of(form, "tree").write, value)
 end
 
---- The value of a tree that text.decode made. An error has `path` and `reason`.
+--- Converts a tree from json_text.decode to a value. The error has the fields `path` and `reason`.
 ---@param tree any
 ---@param form tidetable.json.form|nil
----@param path string|nil  what errors put before theirs
+---@param path string|nil  prefix of the path in an error
 ---@return any value, tidetable.error|nil err, tidetable.code|nil code
 function json.value(tree, form, path)
   return convert(form_of(form, "value").read, tree, path)
 end
 
---- The tree of an item, whose attributes are wrapped and which itself is not.
+--- Converts an item to a tree.
 ---@param item table
 ---@param form tidetable.json.form|nil
 ---@return table|nil tree, tidetable.error|nil err, tidetable.code|nil code
 function json.item_tree(item, form)
   local f = form_of(form, "item_tree").write_item
   if type(item) ~= "table" then
-    misuse("item_tree: an item (a table) expected, got " .. type(item))
+    misuse("item_tree: expected an item (a table), got " .. type(item))
   end
   return convert(f, item)
 end
 
---- The item of a tree.
+--- Converts a tree to an item.
 ---@param tree any
 ---@param form tidetable.json.form|nil
 ---@param path string|nil
@@ -439,25 +441,25 @@ function json.item(tree, form, path)
   return convert(form_of(form, "item").read_item, tree, path)
 end
 
---- An item as JSON, on one line.
+--- Returns an item as JSON on one line.
 ---@param item table
 ---@param form tidetable.json.form|nil
----@param first table|nil  from text.order: attributes that go first
+---@param first table|nil  from json_text.order: attributes that come first
 ---@return string|nil json, tidetable.error|nil err, tidetable.code|nil code
 function json.encode_item(item, form, first)
   local tree, err, code = json.item_tree(item, form)
   if not tree then
     return nil, err, code
   end
-  return text.encode(tree, first)
+  return json_text.encode(tree, first)
 end
 
---- The item of a JSON text.
+--- Parses an item from JSON.
 ---@param s string
 ---@param form tidetable.json.form|nil
 ---@return table|nil item, tidetable.error|nil err, tidetable.code|nil code
 function json.decode_item(s, form)
-  local tree, err, code = text.decode(s)
+  local tree, err, code = json_text.decode(s)
   if err then
     return nil, err, code
   end
@@ -471,14 +473,14 @@ local function image_of(record, name, form)
   return image and assert(json.item_tree(image, form))
 end
 
---- On the wire a sequence number has 21 digits at least.
+--- Returns a sequence number as in DynamoDB's protocol, where it has at least 21 digits.
 ---@param sequence_number integer
 ---@return string
 function json.wire_number(sequence_number)
   return ("1%020d"):format(sequence_number)
 end
 
---- As the answer of GetRecords words it.
+--- Returns a record as in the response of GetRecords.
 local function typed_record(record, source)
   local user = record.user_identity
   return {
@@ -510,11 +512,11 @@ local function plain_record(record)
   return tree
 end
 
---- The tree of a stream's record.
+--- Converts a stream record to a tree.
 ---@param record tidetable.Record
----@param form tidetable.json.form|nil  plain: the record's own words
----@param source { incarnation: string|nil, region: string|nil }|nil  dynamodb: db:info() makes
----   eventID unique
+---@param form tidetable.json.form|nil  "plain": with the names of tidetable.Record
+---@param source { incarnation: string|nil, region: string|nil }|nil  for the form "dynamodb"; the
+---   incarnation of db:info() makes eventID unique among databases
 ---@return table
 function json.record_tree(record, form, source)
   form_of(form, "record_tree")
@@ -527,7 +529,7 @@ end
 local record_order = { "sequence_number", "event_name", "table_name", "keys", "old_image",
   "new_image", "created_at" }
 
---- A record as JSON, on one line.
+--- Returns a stream record as JSON on one line.
 ---@param record tidetable.Record
 ---@param form tidetable.json.form|nil
 ---@param source { incarnation: string|nil, region: string|nil }|nil
@@ -540,7 +542,7 @@ function json.encode_record(record, form, source)
   table.sort(names)
   local order = { table.unpack(record_order) }
   table.move(names, 1, #names, #order + 1, order)
-  return text.encode(json.record_tree(record, form, source), text.order(order))
+  return json_text.encode(json.record_tree(record, form, source), json_text.order(order))
 end
 
 return json

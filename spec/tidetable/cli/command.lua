@@ -9,10 +9,10 @@ end
 
 command.quote = quote
 
--- Sanitizers are for Lua alone: some of the shell's programs fail under them.
+-- The sanitizers are loaded for Lua only, because some programs of the shell fail with them.
 local preload = os.getenv("LD_PRELOAD")
 
---- Lua, and the command, as the shell has to call them.
+--- Lua and the command as words of the shell.
 command.lua = (preload and "env LD_PRELOAD=" .. quote(preload) .. " " or "")
   .. (os.getenv("LUA") or "lua5.4")
 command.line = command.lua .. " "
@@ -29,7 +29,7 @@ local function quoted(words)
   return table.concat(all, " ")
 end
 
---- Variables that decide how it looks, all of them, so that nobody's own do.
+--- Sets or unsets all variables that affect the output, so that the user's have no effect.
 local function environment(given)
   local variables = { "env -u NO_COLOR -u COLUMNS -u LINES -u LC_ALL -u LC_CTYPE" }
   for name, value in pairs { LANG = "C.UTF-8", TERM = "xterm", TZ = "UTC" } do
@@ -46,7 +46,7 @@ end
 ---@field out string
 ---@field err string
 
---- Runs a line of shell in which $TIDETABLE is the command.
+--- Runs a line of the shell in which $TIDETABLE is the command.
 ---@param line string
 ---@param variables table<string, string>|nil
 ---@return spec.ran
@@ -62,7 +62,7 @@ function command.shell(line, variables)
   return { status = status, out = out, err = read(errors) }
 end
 
---- Runs the command with these words; both its ends are pipes or files.
+--- Runs the command with arguments; its input and output are pipes or files.
 ---@param words string[]
 ---@param variables table<string, string>|nil
 ---@return spec.ran
@@ -70,7 +70,7 @@ function command.run(words, variables)
   return command.shell("$TIDETABLE " .. quoted(words) .. " </dev/null", variables)
 end
 
---- The same; fails unless it went well without a word about errors.
+--- Runs the command; fails unless it succeeds without output on standard error.
 ---@return string out
 function command.must(words, variables)
   local ran = command.run(words, variables)
@@ -80,7 +80,7 @@ function command.must(words, variables)
   return ran.out
 end
 
---- Fails unless it ends with this status and says this on standard error.
+--- Runs the command; fails unless it ends with a status and a message on standard error.
 ---@return spec.ran
 function command.refuses(status, message, words, variables)
   local ran = command.run(words, variables)
@@ -93,7 +93,7 @@ end
 
 -- Terminals ------------------------------------------------------------------
 
---- Whether there are pseudo-terminals, and util-linux's program to have one.
+--- Returns true if there are pseudo-terminals, and `script` of util-linux.
 ---@return boolean
 function command.has_terminals()
   local pipe = assert(io.popen("unset LD_PRELOAD; script -qec 'test -t 1 && echo yes' /dev/null"
@@ -103,7 +103,7 @@ function command.has_terminals()
   return said:find("yes", 1, true) ~= nil
 end
 
---- Runs it on a terminal of so many columns and rows: all it writes, both ends together.
+--- Runs the command on a terminal. Returns its output and errors together, and the status.
 ---@param words string[]
 ---@param given { columns: integer|nil, rows: integer|nil, enough: string|nil }|nil  enough: a
 ---pattern; once it is on the screen, Ctrl-C
@@ -127,12 +127,12 @@ function command.terminal(words, given, variables)
   return screen, status
 end
 
---- A text without its colours.
+--- Returns a text without colors.
 function command.plain(text)
   return (text:gsub("\27%[[%d;]*m", ""))
 end
 
---- `it`, or where there is no terminal a pending test that says why.
+--- Returns `it`, or a function that defines a pending test if there is no terminal.
 function command.on_terminal(it, pending)
   if command.has_terminals() then return it end
   return function(name)

@@ -1,4 +1,4 @@
--- console_spec.lua - what doc/modules/cli/console.md promises.
+-- console_spec.lua - output on a terminal and in a pipe, and how a command fails.
 local command = require "spec.tidetable.cli.command"
 local console = require "tidetable.cli.console"
 local helper = require "spec.tidetable.helper"
@@ -18,8 +18,8 @@ local function has_colour(text)
   return text:find("\27[", 1, true) ~= nil
 end
 
-describe("colours", function()
-  on_terminal("are for terminals, unless somebody says otherwise", function()
+describe("colors", function()
+  on_terminal("are used on a terminal, unless options or variables forbid them", function()
     local words = { "tables", make() }
     local function painted(more, variables)
       local all = table.move(words, 1, #words, 1, {})
@@ -35,7 +35,7 @@ describe("colours", function()
     assert.is_false(painted("--color=auto", { NO_COLOR = "1" }))
   end)
 
-  it("are not for pipes, unless asked for", function()
+  it("are not used in a pipe, unless requested", function()
     local ran = command.run { "tables", "/nowhere/x" }
     assert.is_false(has_colour(ran.err))
     assert.is_false(has_colour(command.must { "tables", make() }))
@@ -47,7 +47,7 @@ end)
 describe("JSON", function()
   local dkjson = require "dkjson"
 
-  it("has integers where they are, empty arrays, and its names in order", function()
+  it("has integers, empty arrays and names in order", function()
     local json = command.must { "describe", make(), "orders", "--json" }
     assert.truthy(json:find('^{"name":"orders","id":1,"created_at":%d+%.?%d*,'
       .. '"partition_key":%["id","S"%],'), json)
@@ -56,8 +56,8 @@ describe("JSON", function()
     assert.truthy(json:find('"findings":[]', 1, true), json)
   end)
 
-  -- The bytes were written as they were, and the line was no JSON.
-  it("is UTF-8, whatever the path is", function()
+  -- The bytes were written unchanged, so the line was not JSON.
+  it("is UTF-8 even if a path is not", function()
     local path = helper.path "caf\xe9.tide"
     helper.open(nil, path):close()
     local json = command.must { "stats", path, "--json" }
@@ -67,7 +67,7 @@ describe("JSON", function()
 end)
 
 describe("lines", function()
-  on_terminal("end at the window's edge, and only there", function()
+  on_terminal("are cut at the edge of the window", function()
     local words = { "tables", make() }
     local function widest(given, variables)
       local most = 0
@@ -84,7 +84,7 @@ describe("lines", function()
     assert.equal(20, widest({ columns = 20 }, { COLUMNS = "nonsense" }))
   end)
 
-  on_terminal("end as the locale can show it", function()
+  on_terminal("are cut with an ellipsis of the locale", function()
     local words = { "tables", make() }
     local narrow = { columns = 20 }
     assert.truthy((command.terminal(words, narrow)):find("…", 1, true))
@@ -95,7 +95,7 @@ describe("lines", function()
 end)
 
 describe("a style", function()
-  it("is of several words, and nothing without colours", function()
+  it("has several words, and no effect without colors", function()
     local plain, painted = console.new "never", console.new "always"
     assert.equal("x", plain:paint("bold red", "x"))
     assert.equal("\27[1;31mx\27[0m", painted:paint("bold red", "x"))

@@ -1,18 +1,18 @@
--- importer_spec.lua - lines into items, in this process: doc/modules/cli/importer.md.
+-- importer_spec.lua - JSON lines become items, with a position.
 --
--- What the command says and does is in import_spec.lua; here is what happens between lines.
+-- The command is tested in import_spec.lua; this file tests what happens between lines.
 local console = require "tidetable.cli.console"
-local definition = require "tidetable.cli.definition"
+local table_definition = require "tidetable.cli.table_definition"
 local helper = require "spec.tidetable.helper"
 local importer = require "tidetable.cli.importer"
-local lines = require "tidetable.cli.lines"
-local text = require "tidetable.dynamodb.text"
+local line_reader = require "tidetable.cli.line_reader"
+local json_text = require "tidetable.dynamodb.json_text"
 
 helper.setup(before_each, after_each)
 
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 
-local TABLE = text.encode { Table = definition.tree { name = "items",
+local TABLE = json_text.encode { Table = table_definition.tree { name = "items",
   partition_key = { "id", "N" } } }
 
 local function item(id)
@@ -63,7 +63,7 @@ it("stores a batch when it is full, and the rest at the end", function()
   assert.equal(1001, count(db))
 end)
 
-it("stores big items in fewer at a time", function()
+it("stores large items in smaller batches", function()
   local run, take, db = new()
   take(TABLE)
   local function big(i, letter)
@@ -74,8 +74,8 @@ it("stores big items in fewer at a time", function()
   assert.equal(14, count(db))
 end)
 
--- A transaction holds 32 MiB of items and images; what these replace is far bigger than they.
-it("stores by halves what is too big for one transaction", function()
+-- A transaction holds 32 MiB of items and images. The replaced items are much larger.
+it("halves a batch that is too large for one transaction", function()
   local run, take, db = new()
   local t = assert(db:create_table { name = "items", partition_key = { "id", "N" },
     stream = true })
@@ -89,7 +89,7 @@ it("stores by halves what is too big for one transaction", function()
   assert.is_nil(t:get { id = 100 }.text)
 end)
 
-it("commits a checkpoint with the items, and goes on behind it", function()
+it("commits a checkpoint with the items, and continues after it", function()
   local run, take, db = new { checkpoint = "night" }
   take(TABLE)
   for i = 1, 1500 do take(item(i)) end
@@ -106,25 +106,25 @@ it("commits a checkpoint with the items, and goes on behind it", function()
   assert.is_nil(checkpoints:get { name = "night" })
 end)
 
-it("does not go on in another file", function()
+it("does not continue in another file", function()
   local _, take, db = new { checkpoint = "night" }
   take(TABLE)
   for i = 1, 1000 do take(item(i)) end
   _, take = new({ checkpoint = "night" }, db)
   take(TABLE)
   for i = 1, 999 do take(item(i + 1)) end
-  fails("in:1001: not the line that checkpoint night stands at", take, item(1001))
+  fails("in:1001: not the line of checkpoint night", take, item(1001))
   local run
   run, take = new({ checkpoint = "night" }, db)
   take(TABLE)
-  fails("in has 1 lines, not 1001", function()
+  fails("in: 1 lines, but the import starts after line 1001", function()
     run.definition = nil
     run:finish()
   end)
 end)
 
--- Of a line only the beginning is kept, and how long it is.
-it("does not go on at a line that only begins alike", function()
+-- A checkpoint contains the beginning and the length of a line.
+it("does not continue at a line with the same beginning", function()
   local _, take, db = new { checkpoint = "night" }
   local function long(id, size)
     return ('{"Item":{"id":{"N":"%d"},"text":{"S":"%s"}}}'):format(id, ("x"):rep(size))
@@ -134,11 +134,12 @@ it("does not go on at a line that only begins alike", function()
   _, take = new({ checkpoint = "night" }, db)
   take(TABLE)
   for i = 1, 999 do take(long(i, 2000)) end
-  fails("in:1001: not the line that checkpoint night stands at", take, long(1000, 2001))
+  fails("in:1001: not the line of checkpoint night", take, long(1000, 2001))
 end)
 
 local BAD = { "{", "[]", '{"Item":{"id":{"S":"x"}}}', '{"Item":{"id":{"N":"x"}}}', '{"Item":{}}',
-  '{"Item":{"id":{"N":"1"},"id":{"N":"2"}}}', "\xff", '{"Item":{"no":{"N":"1"}}}', lines.TOO_LONG }
+  '{"Item":{"id":{"N":"1"},"id":{"N":"2"}}}', "\xff", '{"Item":{"no":{"N":"1"}}}',
+  line_reader.TOO_LONG }
 
 --- Lines, good and bad and blank; and of each whether it is good (nil: blank).
 local function random_lines()
@@ -171,9 +172,9 @@ local function numbers_of(noted)
   return numbers
 end
 
--- Random files with bad lines among the good: whatever the batches, exactly the good are stored,
--- and the bad are named in their order, whoever found them bad.
-it("stores all good lines and no others", function()
+-- Random files with valid and invalid lines: exactly the valid ones are stored, and the others are
+-- reported in order, no matter where the batches end and which check refuses them.
+it("stores all valid lines and no others", function()
   math.randomseed(SEED)
   for _ = 1, 10 do
     local run, take, db, noted = new { max_errors = math.huge, table = "items" }
@@ -189,8 +190,8 @@ it("stores all good lines and no others", function()
   end
 end)
 
--- A line that the table refuses is found later than one that is no JSON, and counted before it.
-it("ends at the bad line that is one too many", function()
+-- A line that the table refuses is detected after a later line that is not JSON, but counted first.
+it("ends at the first invalid line beyond the maximum", function()
   math.randomseed(SEED)
   for _ = 1, 20 do
     local most = math.random(0, 30)
@@ -211,46 +212,46 @@ it("ends at the bad line that is one too many", function()
   end
 end)
 
-it("sets no checkpoint at a line whose text is not kept", function()
+it("stores no checkpoint at a line that was too long", function()
   local run, take, db = new { max_errors = 1, checkpoint = "c", table = "items" }
   assert(db:create_table { name = "items", partition_key = { "id", "N" } })
-  take(item(1), item(2), lines.TOO_LONG)
+  take(item(1), item(2), line_reader.TOO_LONG)
   run:flush(3)
   assert.equal(2, assert(db:table(importer.CHECKPOINTS)):get { name = "c" }.line)
   assert.same({ 2, 3, 1 }, { run.stored, run.line, run.bad })
 end)
 
-it("stops behind the last good line before a bad one", function()
+it("stops after the last line before an invalid one", function()
   local run, take, db = new { max_errors = 1 }
   take(TABLE, item(1), '{"Item":5}', item(2), "", item(3))
   local ok, err = pcall(take, '{"Item":{')
   assert.is_false(ok)
   assert.is_truthy(err.message:find("in:7:10: ", 1, true), err.message)
-  assert.equal("1 bad line before it skipped", err.hint)
+  assert.equal("1 invalid line skipped before", err.hint)
   assert.same({ 3, 6 }, { run.stored, run.line })
   assert.equal(3, count(db))
 end)
 
--- It might have been a definition: the items behind it would land in the wrong table.
-it("skips no line of an export that may have begun another table", function()
+-- The line could be a definition; the following items would be stored in the wrong table.
+it("skips no line that may be the definition of another table", function()
   for _, bad in ipairs { '{"Table":{"TableName":"other"', '{"Tabel":{}}', "{", "[]", "\xff" } do
     local run, take, db = new { max_errors = math.huge }
     take(TABLE, item(1))
     local ok, err = pcall(take, bad)
     assert.is_false(ok)
     assert.is_truthy(err.message:find("^in:3:"), err.message)
-    assert.equal("it may have begun another table: this line can't be skipped", err.hint)
+    assert.equal("it may be the definition of another table, so it cannot be skipped", err.hint)
     assert.same({ 1, 2 }, { run.stored, run.line })
     assert.equal(1, count(db))
   end
 end)
 
-it("stores what is before a definition that is none", function()
+it("stores the items before an invalid definition", function()
   local run, take, db = new()
   take(TABLE, item(1))
-  fails("in:3: Table: TableName is missing", take,
+  fails("in:3: Table: missing TableName", take,
     '{"Table":{"KeySchema":[],"AttributeDefinitions":[]}}')
   assert.same({ 1, 2 }, { run.stored, run.line })
   assert.equal(1, count(db))
-  fails("in:4: no number of items were exported, 1 were read", take, '{"End":5}')
+  fails("in:4: an unknown number of items exported, 1 read", take, '{"End":5}')
 end)

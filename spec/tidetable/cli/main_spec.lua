@@ -1,4 +1,4 @@
--- main_spec.lua - what doc/modules/cli/main.md promises: words, help, statuses, endings.
+-- main_spec.lua - the command line, help, statuses and errors of the command.
 local command = require "spec.tidetable.cli.command"
 local helper = require "spec.tidetable.helper"
 local main = require "tidetable.cli.main"
@@ -20,7 +20,7 @@ local function make()
 end
 
 describe("the command", function()
-  it("says what it can do, and of each command how it is called", function()
+  it("has a help, and a help and a usage for each command", function()
     local help = must { "--help" }
     assert.truthy(help:find("^Usage: tidetable "))
     local _, commands = main.parser()
@@ -38,24 +38,24 @@ describe("the command", function()
     end
   end)
 
-  it("says its version", function()
+  it("shows its version", function()
     assert.equal(tidetable._VERSION .. "\n", must { "--version" })
   end)
 
-  it("refuses a wrong command line with status 2, and says how it is right", function()
+  it("refuses an invalid command line with status 2 and the usage", function()
     local ran = refuses(2, "tidetable: unknown command 'tabels'\n  Did you mean 'tables'?\n",
       { "tabels" })
     assert.equal("", ran.out)
-    assert.truthy(ran.err:find("'tidetable --help' says more\n", 1, true))
+    assert.truthy(ran.err:find("see 'tidetable --help'\n", 1, true))
     ran = refuses(2, "tidetable tables: missing argument 'database'\nUsage: ", { "tables" })
-    assert.truthy(ran.err:find("'tidetable tables --help' says more\n", 1, true))
+    assert.truthy(ran.err:find("see 'tidetable tables --help'\n", 1, true))
     refuses(2, "Did you mean '--json'?", { "tables", "--jsom", "x" })
     refuses(2, "must be one of 'auto', 'always', 'never'", { "tables", "x", "--color=blue" })
     refuses(2, "a command is required", {})
     refuses(2, "too many arguments", { "tables", "x", "y" })
   end)
 
-  it("ends with status 1 when its answer can't be written", function()
+  it("ends with status 1 if its output cannot be written", function()
     local path = make()
     path = command.quote(path)
     for _, words in ipairs { "--help", "--version", "tables " .. path,
@@ -66,9 +66,8 @@ describe("the command", function()
     end
   end)
 
-  -- How a pipe's end is met depends on who started the program: the signal kills it, or, where
-  -- that is ignored, writing fails.
-  it("ends quietly when nobody reads any more", function()
+  -- Depending on the parent process, SIGPIPE kills the command, or is ignored and writing fails.
+  it("ends without a message if the reader of a pipe closes it", function()
     local path, pipe = command.quote(make()), command.quote(helper.path("pipe"))
     for _, before in ipairs { ":", "trap '' PIPE" } do
       local ran = command.shell(("rm -f %s; mkfifo %s; exec 3<>%s 4>%s 3<&-; %s; "
@@ -78,7 +77,7 @@ describe("the command", function()
     end
   end)
 
-  it("says what it needs where that is not there", function()
+  it("names the modules it needs if they are missing", function()
     local ran = command.shell(("env LUA_PATH=/nowhere/?.lua LUA_CPATH= %s"):format(command.line))
     assert.equal(1, ran.status)
     assert.truthy(ran.err:find("^tidetable: [^\n]*module 'argparse' not found:\n"
@@ -86,8 +85,8 @@ describe("the command", function()
       .. "%(Debian: lua%-argparse%)\n$"), ran.err)
   end)
 
-  -- Lua calls no error handler then; the command broke down over that.
-  it("says that memory has run out", function()
+  -- Lua calls no message handler then, which made the command fail with a traceback.
+  it("reports that memory is exhausted", function()
     local no_memory = "xpcall = function() return false, 'not enough memory' end"
     local line = command.line:gsub(" ([^ ]*)$", function(launcher)
       return (" -e %s %s"):format(command.quote(no_memory), launcher)
@@ -96,7 +95,7 @@ describe("the command", function()
     assert.same({ status = 1, out = "", err = "tidetable: not enough memory\n" }, ran)
   end)
 
-  it("is interrupted while it loads its modules, and says nothing", function()
+  it("can be interrupted while it loads its modules", function()
     shop.file("argparse.lua", "io.popen('kill -INT $PPID'):close() while true do end")
     local ran = command.shell("$TIDETABLE tables x.tide", {
       LUA_PATH = helper.path("?.lua") .. ";" .. package.path, LUA_CPATH = package.cpath,
@@ -104,10 +103,10 @@ describe("the command", function()
     assert.same({ status = 130, out = "", err = "" }, ran)
   end)
 
-  it("calls a mistake of its own one, with its place", function()
+  it("reports a bug with its place", function()
     local broken = shop.file("broken.lua", [[
-      package.loaded["tidetable.cli.tables"] = { name = "tables", summary = "Break.",
-        setup = function() end, run = function() local x = nil; return x.y end }
+      package.loaded["tidetable.cli.commands.tables"] = { name = "tables", summary = "Break.",
+        arguments = {}, options = {}, run = function() local x = nil; return x.y end }
       os.exit(require("tidetable.cli.main").run { "tables" }, true)
     ]])
     local ran = command.shell(("env LUA_PATH=%s LUA_CPATH=%s %s %s"):format(
@@ -115,11 +114,11 @@ describe("the command", function()
       command.quote(broken)))
     assert.equal(1, ran.status)
     assert.truthy(ran.err:find("broken.lua:2: attempt to index", 1, true), ran.err)
-    assert.truthy(ran.err:find("a mistake in tidetable itself", 1, true), ran.err)
+    assert.truthy(ran.err:find("a bug in tidetable", 1, true), ran.err)
   end)
 end)
 
--- What a command asks tidetable.open for.
+-- The options that commands give to tidetable.open.
 describe("a database", function()
   local words = {
     backup = { "x.tide", "copy.tide" }, delete = { "x.tide", "t", "id=a" },
@@ -148,7 +147,7 @@ describe("a database", function()
     return seen
   end
 
-  it("is opened read-only by commands that read, and made by none", function()
+  it("is opened read-only by commands that only read, and not created", function()
     local _, commands = main.parser()
     for name in pairs(words) do
       local options = asked(name)
@@ -160,7 +159,7 @@ describe("a database", function()
     assert.equal("1 GiB", asked("import", "--max-size", "1 GiB").max_size)
   end)
 
-  it("is waited for as long as --busy-timeout says, or 5 seconds", function()
+  it("is waited for by --busy-timeout, 5 seconds by default", function()
     for name in pairs(waits) do
       assert.equal(5, asked(name).busy_timeout, name)
       assert.equal(7.5, asked(name, "--busy-timeout", "7.5").busy_timeout, name)
@@ -168,58 +167,8 @@ describe("a database", function()
   end)
 end)
 
-describe("the manual page", function()
-  local file = assert(io.open("doc/tidetable.1"))
-  local page = file:read("a")
-  file:close()
-
-  -- What help says of options: all names of each.
-  local function options_of(help)
-    local found = {}
-    for names in help:gmatch("\n   (%-[^\n]-)%s%s+") do
-      for dashes, name in names:gmatch("%f[-](%-%-?)([%w-]+)") do
-        found[#dashes == 2 and "-" .. name or name] = true
-      end
-    end
-    return found
-  end
-
-  -- What a section of the page says of them: .It Fl w , -watch
-  local function flags_of(section)
-    local found = {}
-    for line in section:gmatch("%.It Fl ([^\n]+)") do
-      for name in (line:gsub(" Ar .*", "")):gmatch("[^%s,]+") do found[name] = true end
-    end
-    return found
-  end
-
-  it("has every command with every option, and no other", function()
-    local parser, commands = main.parser()
-    local general = options_of(parser:get_help())
-    assert.are.same(general, flags_of(page:match("^(.-)%.Sh COMMANDS")))
-    local count = 0
-    for name in pairs(commands) do
-      local section = assert(page:match("%.Ss " .. name .. "\n(.-)\n%.S[sh]"),
-        name .. " is not in doc/tidetable.1")
-      local expected = options_of(command.must { name, "--help" })
-      expected.h, expected["-help"] = nil, nil
-      assert.are.same(expected, flags_of(section), name)
-      count = count + 1
-    end
-    assert.equal(count, select(2, page:gsub("%.Ss ", "")))
-  end)
-
-  it("has nothing that troff would warn of", function()
-    if not os.execute "command -v groff >/dev/null" then
-      return pending "groff is not installed here"
-    end
-    local ran = command.shell "groff -ww -mandoc -Tutf8 doc/tidetable.1 >/dev/null"
-    assert.same({ status = 0, out = "", err = "" }, ran)
-  end)
-end)
-
 describe("an error", function()
-  it("of opening names the file and what can be done", function()
+  it("of opening names the file and has a hint", function()
     refuses(1, "/nowhere/x.tide: its directory: No such file", { "tables", "/nowhere/x.tide" })
     local missing = helper.path("missing.tide")
     refuses(1, "no such database: " .. missing, { "tables", missing })
@@ -227,10 +176,10 @@ describe("an error", function()
     local ran = refuses(1, junk .. ": is not a tidetable database\n  a database is a file",
       { "tables", junk })
     assert.equal("", ran.out)
-    refuses(2, '":memory:" is no database', { "tables", ":memory:" })
+    refuses(2, '":memory:": not a database file', { "tables", ":memory:" })
   end)
 
-  it("shows no control character of what it is about", function()
+  it("contains no control characters", function()
     local ran = run { "tables", "/nowhere/\27[31m\n.tide" }
     assert.equal(1, ran.status)
     assert.is_nil(ran.err:gsub("\n", ""):find("%c"))

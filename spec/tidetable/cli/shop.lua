@@ -4,7 +4,7 @@ local tidetable = require "tidetable"
 
 local shop = {}
 
---- Makes it: orders (S, N) with five of ann's and one of bob's, files (B). Gives its path.
+--- Creates it: orders (S, N) with five of ann's and one of bob's, and files (B). Returns its path.
 ---@return string
 function shop.make()
   local db = helper.open()
@@ -22,13 +22,13 @@ function shop.make()
   return helper.path()
 end
 
---- What the file holds: f(table), with the database closed behind it.
+--- Returns f(table) for a table of the database, which is opened and closed.
 function shop.look(name, f)
   local db <close> = assert(tidetable.open(helper.path(), { read_only = true }))
   return f(assert(db:table(name)))
 end
 
---- A file of the test's directory with this text; its path.
+--- Writes a file in the directory of the test. Returns its path.
 function shop.file(name, text)
   local path = helper.path(name)
   local file <close> = assert(io.open(path, "wb"))

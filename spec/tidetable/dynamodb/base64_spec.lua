@@ -1,4 +1,4 @@
--- base64_spec.lua - base64: RFC 4648's own vectors, everything back, nothing twice.
+-- base64_spec.lua - base64: test vectors of RFC 4648, lossless, one text for each value.
 local base64 = require "tidetable.dynamodb.base64"
 
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
@@ -14,7 +14,7 @@ describe("base64", function()
     assert.equal("+/+/", base64.encode "\xfb\xff\xbf")
   end)
 
-  it("gives back all bytes, of any length", function()
+  it("preserves bytes of any length", function()
     math.randomseed(SEED)
     for length = 0, 300 do
       local bytes = {}
@@ -24,8 +24,8 @@ describe("base64", function()
     end
   end)
 
-  -- One text for each sequence of bytes: whatever decodes, encodes to the same text.
-  it("refuses any text that is not the one for its bytes", function()
+  -- A text that can be decoded is encoded to the same text.
+  it("refuses a text that encode does not return", function()
     math.randomseed(SEED)
     local letters = { "A", "Z", "a", "/", "+", "9", "=", "-", "_", " ", "\n", "\0", "B", "é" }
     local decoded = 0
@@ -42,7 +42,7 @@ describe("base64", function()
     assert.is_true(decoded > 100)
   end)
 
-  it("refuses what is padded wrongly, cut short or not canonical", function()
+  it("refuses wrong padding, truncated and non-canonical texts", function()
     for _, text in ipairs { "Z", "Zg", "Zg=", "Zg===", "=", "==", "====", "Zh==", "Zm9=", "Zm9v\n",
       "Zm 9", "Zg==Zg==", "Zm9v====", "Zm9-", "Z===", "Zm=9" } do
       assert.is_nil(base64.decode(text), text)

@@ -1,8 +1,8 @@
--- json_spec.lua - items and records as JSON: DynamoDB's own examples, and that nothing is lost.
+-- json_spec.lua - items and records as JSON: the examples of DynamoDB, and lossless conversion.
 local dkjson = require "dkjson"
 local helper = require "spec.tidetable.helper"
 local json = require "tidetable.dynamodb.json"
-local text = require "tidetable.dynamodb.text"
+local json_text = require "tidetable.dynamodb.json_text"
 local tidetable = require "tidetable"
 local values = require "spec.model.values"
 
@@ -31,7 +31,7 @@ local function misfit(path, reason, ...)
 end
 
 describe("DynamoDB JSON", function()
-  -- The examples of the API reference's page on AttributeValue, one a type.
+  -- The examples of the API reference's page on AttributeValue, one for each type.
   it("is that of the API reference", function()
     for example, value in pairs {
       ['{"B":"dGhpcyB0ZXh0IGlzIGJhc2U2NC1lbmNvZGVk"}'] = binary "this text is base64-encoded",
@@ -46,8 +46,8 @@ describe("DynamoDB JSON", function()
       ['{"S":"Hello"}'] = "Hello",
       ['{"SS":["Giraffe","Hippo","Zebra"]}'] = set { "Giraffe", "Hippo", "Zebra" },
     } do
-      assert.equal(example, text.encode(assert(json.tree(value))))
-      assert.equal(values.freeze(value), values.freeze(json.value(text.decode(example))))
+      assert.equal(example, json_text.encode(assert(json.tree(value))))
+      assert.equal(values.freeze(value), values.freeze(json.value(json_text.decode(example))))
     end
   end)
 
@@ -64,7 +64,7 @@ describe("DynamoDB JSON", function()
     end
   end)
 
-  it("names the path of what is wrong", function()
+  it("reports the path of an error", function()
     local function item(s) return json.decode_item(s) end
     local one = "Supplied AttributeValue is empty, must contain exactly one of the supported "
       .. "datatypes"
@@ -76,22 +76,22 @@ describe("DynamoDB JSON", function()
     invalid("a", one, item '{"a":{}}')
     invalid("a", two, item '{"a":{"S":"x","N":"1"}}')
     invalid("a[2].b", two, item '{"a":{"L":[{"S":"x"},{"M":{"b":{"S":"x","SS":["x"]}}}]}}')
-    misfit("a", 'there is no type "s"', item '{"a":{"s":"x"}}')
-    misfit("a", 'there is no type "SN"', item '{"a":{"SN":"x"}}')
-    misfit("a", 'an object that names the type expected, as {"S":"..."}, got a number',
+    misfit("a", 'unknown type "s"', item '{"a":{"s":"x"}}')
+    misfit("a", 'unknown type "SN"', item '{"a":{"SN":"x"}}')
+    misfit("a", 'expected an object that names the type, such as {"S":"..."}, got a number',
       item '{"a":5}')
-    misfit("a[1]", 'an object that names the type expected, as {"S":"..."}, got an array',
+    misfit("a[1]", 'expected an object that names the type, such as {"S":"..."}, got an array',
       item '{"a":{"L":[[]]}}')
-    misfit("a", 'a number is written as a string: "5"', item '{"a":{"N":5}}')
-    misfit("a[1]", 'a number is written as a string: "1.5"', item '{"a":{"NS":[1.5]}}')
-    misfit("a", "a string expected, got null", item '{"a":{"S":null}}')
-    misfit("a", "true or false expected, got a string", item '{"a":{"BOOL":"true"}}')
-    misfit("a", "true or false expected, got null", item '{"a":{"NULL":null}}')
+    misfit("a", 'expected a number in a string: "5"', item '{"a":{"N":5}}')
+    misfit("a[1]", 'expected a number in a string: "1.5"', item '{"a":{"NS":[1.5]}}')
+    misfit("a", "expected a string, got null", item '{"a":{"S":null}}')
+    misfit("a", "expected true or false, got a string", item '{"a":{"BOOL":"true"}}')
+    misfit("a", "expected true or false, got null", item '{"a":{"NULL":null}}')
     invalid("a", null_true, item '{"a":{"NULL":false}}')
-    misfit("a", "an array expected, got an object", item '{"a":{"L":{}}}')
-    misfit("a", "an object expected, got an array", item '{"a":{"M":[]}}')
-    misfit("a", "an array expected, got a string", item '{"a":{"SS":"x"}}')
-    misfit("", "an object expected, got an array", item "[]")
+    misfit("a", "expected an array, got an object", item '{"a":{"L":{}}}')
+    misfit("a", "expected an object, got an array", item '{"a":{"M":[]}}')
+    misfit("a", "expected an array, got a string", item '{"a":{"SS":"x"}}')
+    misfit("", "expected an object, got an array", item "[]")
     invalid("a", "The parameter cannot be converted to a numeric value: x", item '{"a":{"N":"x"}}')
     invalid("a", "The parameter cannot be converted to a numeric value", item '{"a":{"N":""}}')
     invalid("a", "The parameter cannot be converted to a numeric value: 0x10",
@@ -103,9 +103,9 @@ describe("DynamoDB JSON", function()
     invalid("a", "Attempting to store more than 38 significant digits in a Number",
       item('{"a":{"N":"' .. ("1"):rep(39) .. '"}}'))
     for _, bad in ipairs { "Zg", "Zh==", "Z g==", "Zm9-" } do
-      misfit("a", "this is not base64, padded", item('{"a":{"B":"' .. bad .. '"}}'))
+      misfit("a", "invalid base64 (padding is required)", item('{"a":{"B":"' .. bad .. '"}}'))
     end
-    misfit("a[1]", "this is not base64, padded", item '{"a":{"BS":["x"]}}')
+    misfit("a[1]", "invalid base64 (padding is required)", item '{"a":{"BS":["x"]}}')
     invalid("a", "One or more parameter values were invalid: An string set  may not be empty",
       item '{"a":{"SS":[]}}')
     invalid("a", "One or more parameter values were invalid: An number set  may not be empty",
@@ -118,7 +118,7 @@ describe("DynamoDB JSON", function()
       item '{"a":{"BS":["Zg==","Zg=="]}}')
   end)
 
-  it("puts a path before those of its own when it is asked to", function()
+  it("adds a given prefix to the path", function()
     local _, err = json.item({ a = { N = "x" } }, "dynamodb", "Key")
     assert.equal("Key.a", err.path)
     _, err = json.item({}, "dynamodb", "Key")
@@ -127,20 +127,20 @@ describe("DynamoDB JSON", function()
     assert.equal("Key", err.path)
   end)
 
-  it("hands on what is wrong with the text itself", function()
+  it("returns errors of the JSON text", function()
     local item, err, code = json.decode_item '{"a":{"S":"x"},"a":{"S":"y"}}'
     assert.is_nil(item)
     assert.equal("VALIDATION", code)
-    assert.equal('line 1, column 16: the name "a" stands twice', err.message)
+    assert.equal('line 1, column 16: duplicate name "a"', err.message)
   end)
 end)
 
 describe("plain JSON", function()
   local function plain(value)
-    return text.encode(assert(json.item_tree({ v = value }, "plain"))):match '^{"v":(.*)}$'
+    return json_text.encode(assert(json.item_tree({ v = value }, "plain"))):match '^{"v":(.*)}$'
   end
 
-  it("says what it can in its own words", function()
+  it("uses the types of JSON where possible", function()
     assert.equal('"a"', plain "a")
     assert.equal("3", plain(3.0))
     assert.equal("12345678901234567890123456789012345678",
@@ -157,7 +157,7 @@ describe("plain JSON", function()
     assert.equal('{"$BS":["AA=="]}', plain(set { binary "\0" }))
   end)
 
-  it("keeps apart a map that would look like one", function()
+  it("distinguishes a map that looks like one", function()
     for _, name in ipairs { "$B", "$$B", "$SS", "$$$NS", "$BS" } do
       local written = plain { [name] = 1 }
       assert.equal(('{"$%s":1}'):format(name), written)
@@ -171,7 +171,7 @@ describe("plain JSON", function()
     end
   end)
 
-  it("takes an item for an item, whatever its names", function()
+  it("never treats an item as one", function()
     for _, name in ipairs { "$B", "$$B", "$SS" } do
       local written = json.encode_item({ [name] = 1 }, "plain")
       assert.equal(('{"%s":1}'):format(name), written)
@@ -179,22 +179,22 @@ describe("plain JSON", function()
     end
   end)
 
-  it("names the path of what is wrong", function()
+  it("reports the path of an error", function()
     local function item(s) return json.decode_item(s, "plain") end
-    misfit("a.b", "this is not base64, padded", item '{"a":{"b":{"$B":"x"}}}')
-    misfit("a", "a string expected, got a number", item '{"a":{"$B":5}}')
-    misfit("a[2]", "a number expected, got a string", item '{"a":{"$NS":[1,"2"]}}')
-    misfit("a", "an array expected, got a string", item '{"a":{"$SS":"x"}}')
+    misfit("a.b", "invalid base64 (padding is required)", item '{"a":{"b":{"$B":"x"}}}')
+    misfit("a", "expected a string, got a number", item '{"a":{"$B":5}}')
+    misfit("a[2]", "expected a number, got a string", item '{"a":{"$NS":[1,"2"]}}')
+    misfit("a", "expected an array, got a string", item '{"a":{"$SS":"x"}}')
     invalid("a", "Input collection contains duplicates", item '{"a":{"$NS":[1,1.0]}}')
     invalid("a", "One or more parameter values were invalid: Binary sets should not be empty",
       item '{"a":{"$BS":[]}}')
-    misfit("", "an object expected, got a string", item '"a"')
+    misfit("", "expected an object, got a string", item '"a"')
   end)
 end)
 
 for _, form in ipairs { "dynamodb", "plain" } do
   describe("an item in the form " .. form, function()
-    it("comes back as it was, over all ten types", function()
+    it("is converted without loss, with values of all ten types", function()
       math.randomseed(SEED)
       local met = {}
       for _ = 1, ITEMS do
@@ -214,8 +214,8 @@ for _, form in ipairs { "dynamodb", "plain" } do
       end
     end)
 
-    -- What is read is what the core gives: the same sort of number, the same marks.
-    it("is stored and got as it is read", function()
+    -- The values are those that the core returns: the same kind of number, the same marks.
+    it("is stored and got unchanged", function()
       math.randomseed(SEED)
       local db <close> = assert(tidetable.open ":memory:")
       local items = assert(db:create_table { name = "items", partition_key = { "id", "N" } })
@@ -229,7 +229,7 @@ for _, form in ipairs { "dynamodb", "plain" } do
       end
     end)
 
-    it("reads the same to another library", function()
+    it("is the same for another library", function()
       math.randomseed(SEED)
       for _ = 1, 300 do
         local value = values.map { v = values.string(values.text(math.random(0, 9))) }.lua
@@ -239,33 +239,33 @@ for _, form in ipairs { "dynamodb", "plain" } do
       end
     end)
 
-    it("can't be made of what can't be stored", function()
+    it("is refused if it cannot be stored", function()
       local function item(v) return json.encode_item({ a = { b = v } }, form) end
       invalid("a.b", "a function can't be stored", item(print))
       invalid("a.b", "a table with a metatable of its own can't be stored",
         item(setmetatable({}, {})))
-      invalid("a.b", "a string must be UTF-8; bytes are a binary", item "\xff")
+      invalid("a.b", "invalid UTF-8 in a string; use tidetable.binary for bytes", item "\xff")
       invalid("a.b", "NaN and infinity are not numbers here", item(0 / 0))
-      invalid("a.b", "a list with a hole", item(list { 1, nil, 3 }))
-      invalid("a.b", "a list has no place for x", item(list { 1, x = 2 }))
-      invalid("a.b", "a map's names are strings of UTF-8", item(map { "a" }))
-      invalid("a.b", "a map's names are strings of UTF-8", item { ["\xff"] = 1 })
+      invalid("a.b", "list: missing element", item(list { 1, nil, 3 }))
+      invalid("a.b", "list: invalid index x", item(list { 1, x = 2 }))
+      invalid("a.b", "map: a name must be a UTF-8 string", item(map { "a" }))
+      invalid("a.b", "map: a name must be a UTF-8 string", item { ["\xff"] = 1 })
       local within = {}
       within.a = within
-      invalid("", "more than 32 levels of lists and maps", json.encode_item(within, form))
-      helper.blames("an item (a table) expected", function()
+      invalid("", "more than 64 levels of lists and maps", json.encode_item(within, form))
+      helper.blames("expected an item (a table)", function()
         assert(json.item_tree(5, form))
       end)
-      helper.blames("an item (a table) expected", function()
+      helper.blames("expected an item (a table)", function()
         assert(json.encode_item(5, form))
       end)
     end)
   end)
 end
 
-it("knows no other form", function()
+it("has no other form", function()
   for _, name in ipairs { "tree", "value", "item", "item_tree" } do
-    helper.blames('a form is "dynamodb" or "plain", got xml', function()
+    helper.blames('form must be "dynamodb" or "plain", got xml', function()
       assert(json[name]({}, "xml"))
     end)
   end
@@ -284,7 +284,7 @@ describe("a record", function()
     return db, helper.collect(messages:stream():records())
   end
 
-  it("is worded as GetRecords words it", function()
+  it("is a record of GetRecords", function()
     local db <close>, records = guide "NEW_AND_OLD_IMAGES"
     local source = { incarnation = "0123456789abcdef0123456789abcdef", region = "eu-west-1" }
     local new = '{"Id":{"N":"101"},"Message":{"S":"New item!"}}'
@@ -304,7 +304,7 @@ describe("a record", function()
     assert.is_truthy(db)
   end)
 
-  it("has no members for what its view type has not", function()
+  it("has only the images of its view type", function()
     for view_type, sizes in pairs { KEYS_ONLY = { 5, 5, 5 }, NEW_IMAGE = { 26, 38, 5 },
       OLD_IMAGE = { 5, 26, 38 } } do
       local db <close>, records = guide(view_type)
@@ -319,7 +319,7 @@ describe("a record", function()
     end
   end)
 
-  it("says who removed it when it was not a user", function()
+  it("has the user identity of a service", function()
     local tree = json.record_tree {
       event_name = "REMOVE", keys = {}, created_at = 0, sequence_number = 1, size_bytes = 0,
       user_identity = { type = "Service", principal_id = "dynamodb.amazonaws.com" },
@@ -327,21 +327,21 @@ describe("a record", function()
     assert.same({ Type = "Service", PrincipalId = "dynamodb.amazonaws.com" }, tree.userIdentity)
   end)
 
-  it("has its own words in the plain form, the commonest first", function()
+  it("has the fields of the record in the plain form", function()
     local db <close>, records = guide "NEW_AND_OLD_IMAGES"
     local written = json.encode_record(records[2], "plain")
     assert.equal('{"sequence_number":2,"event_name":"MODIFY","table_name":"messages",'
       .. '"keys":{"Id":101},"old_image":{"Id":101,"Message":"New item!"},'
       .. '"new_image":{"Id":101,"Message":"This item has changed"},"created_at":1479499740.756,',
       written:match '^.-"created_at":[%d.]+,')
-    local read = text.decode(written)
+    local read = json_text.decode(written)
     for name, value in pairs(records[2]) do
       if type(value) ~= "table" then assert.equal(value, read[name], name) end
     end
     assert.is_truthy(db)
   end)
 
-  it("has the key's names in order, however Lua keeps them", function()
+  it("has the names of the key in order", function()
     for i = 1, 30 do
       local a, b = "a" .. i, "b" .. i
       local record = { keys = { [b] = 1, [a] = 2 }, new_image = { [b] = 1, [a] = 2, A = 3 } }
@@ -350,7 +350,7 @@ describe("a record", function()
     end
   end)
 
-  it("numbers changes with 21 digits, in order", function()
+  it("has sequence numbers of 21 digits", function()
     assert.equal("100000000000000000001", json.wire_number(1))
     assert.equal("109223372036854775807", json.wire_number(math.maxinteger))
   end)

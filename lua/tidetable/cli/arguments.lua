@@ -1,0 +1,93 @@
+-- arguments.lua - arguments and options that several commands declare, and conversions of values.
+
+local options = require "tidetable.options"
+
+local arguments = {}
+
+-- Conversions: argparse's `convert` calls them with the text of a value. They return the value, or
+-- nil and a message.
+
+--- Returns a size for tidetable.open: a number of bytes, or a text with KiB, MiB or GiB.
+---@param text string
+---@return string|integer|nil, string|nil
+function arguments.size(text)
+  if options.bytes(text) then
+    return text
+  end
+  local bytes = math.tointeger(tonumber(text))
+  if bytes and bytes > 0 then
+    return bytes
+  end
+  return nil, ("'%s': invalid size, expected for example 512 MiB"):format(text)
+end
+
+--- Returns a number of seconds, 0 or more.
+---@param text string
+---@return number|nil, string|nil
+function arguments.seconds(text)
+  local seconds = tonumber(text)
+  if options.seconds(seconds) then
+    return nil, ("'%s': invalid number of seconds"):format(text)
+  end
+  return seconds
+end
+
+--- Returns a conversion to an integer of at least `least`.
+---@param least integer
+---@return fun(text: string): integer|nil, string|nil
+function arguments.integer_from(least)
+  return function(text)
+    local number = text:find "^%d+$" and math.tointeger(tonumber(text))
+    if not number or number < least then
+      return nil, ("'%s': expected an integer of at least %d"):format(text, least)
+    end
+    return number
+  end
+end
+
+-- Declarations (command_line.lua) --------------------------------------------
+
+---@type tidetable.cli.Argument
+arguments.DATABASE = { "database", "Database file." }
+
+---@type tidetable.cli.Argument
+arguments.TABLE = { "table", "Name of the table." }
+
+---@type tidetable.cli.Argument
+arguments.KEY = { "key", "NAME=VALUE for each key attribute, or the key as JSON.", args = "+" }
+
+---@type tidetable.cli.Option
+arguments.MAX_SIZE = {
+  "--max-size", "Maximum size of the file, and address space to reserve: bytes, or a number with "
+    .. "KiB, MiB or GiB. Default: 64 GiB, or less if the address space is limited.",
+  value = "SIZE", convert = arguments.size,
+}
+
+--- For commands that write.
+---@type tidetable.cli.Option
+arguments.BUSY_TIMEOUT = {
+  "--busy-timeout", "Seconds to wait while another process writes.",
+  value = "SECONDS", convert = arguments.seconds, default = 5,
+}
+
+--- For commands that show items or records.
+---@type tidetable.cli.Option
+arguments.FORMAT = {
+  "--format", "Output format: 'text' (default on a terminal), 'json' (default otherwise) or "
+    .. "'dynamodb' (DynamoDB's JSON).",
+  value = "FORMAT", choices = { "text", "json", "dynamodb" },
+}
+
+--- Options of several commands, which the manual page describes once.
+---@type tidetable.cli.Option[]
+arguments.COMMON = { arguments.FORMAT, arguments.BUSY_TIMEOUT, arguments.MAX_SIZE }
+
+--- Returns the format that --format or the kind of output selects.
+---@param args table
+---@param out tidetable.cli.Console
+---@return "text"|"json"|"dynamodb"
+function arguments.format_of(args, out)
+  return args.format or out.is_terminal and "text" or "json"
+end
+
+return arguments

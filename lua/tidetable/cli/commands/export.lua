@@ -1,0 +1,149 @@
+-- export.lua - `tidetable export`: writes tables as JSON lines, from one snapshot.
+--
+--   {"Table":{...}}    definition of a table (table_definition.lua); its items follow
+--   {"Item":{...}}     an item in DynamoDB's JSON, as in DynamoDB's export to S3
+--   {"End":{"Items":2,"Tables":1}}   last line of a complete export
+
+local arguments = require "tidetable.cli.arguments"
+local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
+local item_writer = require "tidetable.cli.item_writer"
+local json = require "tidetable.dynamodb.json"
+local json_text = require "tidetable.dynamodb.json_text"
+local library_error = require "tidetable.cli.library_error"
+local open = require "tidetable.cli.open_database"
+local progress_bar = require "tidetable.cli.progress_bar"
+local table_definition = require "tidetable.cli.table_definition"
+local types = require "tidetable.types"
+
+local export = {
+  name = "export",
+  summary = "Write tables as JSON lines.",
+  description = [[
+For each table the export has a line {"Table":...} with its definition, and a line {"Item":...}
+for each item in DynamoDB's JSON, as in DynamoDB's export to S3. The last line, {"End":...}, shows
+that the export is complete. 'import' restores the tables from it. Of the streams only the
+settings are exported, not the records.
+
+The whole export is one snapshot. While it runs, the file grows, because pages freed by other
+processes cannot be reused.
+
+In a pipeline the shell returns the status of the last command, so a failed export is not
+noticed: use 'set -o pipefail'.]],
+  examples = {
+    { "tidetable export shop.tide > shop.jsonl", "export all tables" },
+    { "set -o pipefail; tidetable export shop.tide orders --items-only | gzip > orders.jsonl.gz",
+      "export the items of one table, compressed (bash)" },
+    { "tidetable export shop.tide orders --format json > plain.jsonl",
+      "export its items as plain JSON" },
+  },
+  arguments = {
+    arguments.DATABASE,
+    { "table", "Names of the tables; none: all tables.", args = "*" },
+  },
+  options = {
+    {
+      "--format", "Format: 'dynamodb', or 'json' for the items of one table as plain JSON, without "
+        .. "definition and end.",
+      value = "FORMAT", choices = { "dynamodb", "json" }, default = "dynamodb",
+    },
+    { "--items-only", "Write the items of one table, without definition and end." },
+    {
+      "--time-limit", "Maximum number of seconds to hold the snapshot.",
+      value = "SECONDS", convert = arguments.seconds, default = 3600,
+    },
+    arguments.MAX_SIZE,
+  },
+}
+
+--- Maximum number of attempts to read the table descriptions and the snapshot without a table being
+--- created, changed or deleted between them.
+local ATTEMPTS = 100
+
+--- Returns the tables to export, with their descriptions.
+local function describe(db, names)
+  if #names == 0 then
+    return open.tables(db)
+  end
+  local found = {}
+  for i, name in ipairs(names) do
+    local table, description = open.described(db, name)
+    found[i] = { table = table, description = description }
+  end
+  return found
+end
+
+local function snapshot_of(db, seconds)
+  local snapshot, _, catalog = library_error.check(db.path, core.snapshot(db.core, seconds))
+  return snapshot, catalog
+end
+
+--- Returns a snapshot, and the tables as they are in it. If the catalog changed while the tables
+--- were described, both are read again.
+local function take_snapshot(db, args)
+  for _ = 1, ATTEMPTS do
+    local snapshot, before = snapshot_of(db, args.time_limit)
+    local tables = describe(db, args.table)
+    local later, after = snapshot_of(db, args.time_limit)
+    core.finish(later)
+    if after == before then
+      return snapshot, tables
+    end
+    core.finish(snapshot)
+  end
+  console.fail(("%s: tables are created or deleted too often for a snapshot: try again"):format(
+    db.path))
+end
+
+local function export_items(snapshot, each, args, out, count)
+  local query = library_error.check(args.database, core.query(each.table.core, nil, "all", nil,
+    nil, false, nil, nil, snapshot))
+  local form = item_writer.form(args.format)
+  local first = json_text.order(item_writer.key_names(each.description))
+  local before, after = '{"Item":', "}\n"
+  if form == "plain" then
+    before, after = "", "\n"
+  end
+  while true do
+    local version, item = core.next_versioned(query, false)
+    if not version then
+      core.finish(query)
+      return
+    end
+    out:write(before, assert(json.encode_item(item, form, first)), after)
+    count()
+  end
+end
+
+local function write_line(out, name, tree)
+  out:write(json_text.encode { [name] = tree }, "\n")
+end
+
+function export.run(args, out)
+  local only_items = args.items_only or args.format == "json"
+  if only_items and #args.table ~= 1 then
+    console.misused("items without definition: exactly one table required", "name the table")
+  end
+  local db <close> = open.database(args)
+  local snapshot, tables = take_snapshot(db, args)
+  local bar <close> = progress_bar.new(out, "exporting")
+  local total = 0
+  local function count()
+    total = total + 1
+    if not out.is_terminal then
+      bar:show(total)
+    end
+  end
+  for _, each in ipairs(tables) do
+    if not only_items then
+      write_line(out, "Table", table_definition.tree(each.description))
+    end
+    export_items(snapshot, each, args, out, count)
+  end
+  core.finish(snapshot)
+  if not only_items then
+    write_line(out, "End", types.map { Items = total, Tables = #tables })
+  end
+end
+
+return export

@@ -1,0 +1,27 @@
+-- exit_status.lua - exit statuses of the command and when each is returned.
+
+local exit_status = {
+  SUCCESS = 0,
+  FAILED = 1,
+  MISUSED = 2,
+  STREAM_ENDED = 3,
+  FILE_GONE = 4,
+  INTERRUPTED = 130,
+  OUTPUT_CLOSED = 141,
+}
+
+--- Each status and its meaning, in the words of the manual page. 'x' is literal text.
+---@type { [1]: integer, [2]: string }[]
+exit_status.meanings = {
+  { 0, "Success." },
+  { 1, "Failure, or 'check' found damage." },
+  { 2, "Invalid command line." },
+  { 3, "'tail -f': the table's stream has ended, because it was disabled or its table was "
+    .. "deleted." },
+  { 4, "'tail -f' and 'stats --watch': the database file was removed, renamed or replaced." },
+  { 130, "Interrupted by Ctrl-C." },
+  { 141, "The reader of the output closed it, as in 'tidetable tail shop.tide | head -1'. No "
+    .. "message is written." },
+}
+
+return exit_status

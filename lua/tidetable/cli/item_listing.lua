@@ -1,0 +1,69 @@
+-- item_listing.lua - options of `query` and `scan`, and the loop that shows their items.
+
+local arguments = require "tidetable.cli.arguments"
+local item_argument = require "tidetable.cli.item_argument"
+local item_writer = require "tidetable.cli.item_writer"
+
+local item_listing = {}
+
+---@type tidetable.cli.Option[]
+item_listing.options = {
+  {
+    "--limit", "Show at most N items. If there are more, a note on standard error contains the "
+      .. "'--start' option for the next ones.",
+    value = "N", convert = arguments.integer_from(1),
+  },
+  { "--reverse", "Show the items in descending key order." },
+  {
+    "--start", "Start after this key, given as one JSON argument.",
+    value = "KEY",
+  },
+  arguments.FORMAT,
+  arguments.MAX_SIZE,
+}
+
+--- Returns the options of table:query and table:scan. The limit is one more than --limit: the
+--- extra item tells that there are more.
+---@param args table
+---@param description tidetable.TableDescription
+---@return tidetable.QueryOptions
+function item_listing.given(args, description)
+  local start = args.start and item_argument.key({ args.start }, description,
+    item_writer.form(args.format))
+  return {
+    descending = args.reverse, start_key = start,
+    limit = args.limit and args.limit < math.maxinteger and args.limit + 1 or nil,
+  }
+end
+
+--- Returns the key attributes of an item.
+local function key_of(item, description)
+  local key = {}
+  for _, name in ipairs(item_writer.key_names(description)) do
+    key[name] = item[name]
+  end
+  return key
+end
+
+--- Shows the items of an iterator, at most --limit.
+---@param args table
+---@param out tidetable.cli.Console
+---@param description tidetable.TableDescription
+---@param ... any  iterator, as for a generic `for`
+function item_listing.show(args, out, description, ...)
+  local writer = item_writer.new(out, args.format, description)
+  local count, last = 0, nil
+  for item in ... do
+    if count == args.limit then
+      writer:flush()
+      out.note("more items: continue with --start "
+        .. item_argument.quoted(key_of(last, description), item_writer.form(args.format)))
+      return
+    end
+    count, last = count + 1, item
+    writer:add(item)
+  end
+  writer:flush()
+end
+
+return item_listing

@@ -1,0 +1,145 @@
+-- line_reader.lua - reads the lines of a file of any size, one at a time.
+--
+-- A file is read in pieces of 64 KiB; a pipe or a terminal is read as data arrives.
+-- A line longer than any item is dropped, so that a file without line ends cannot
+-- exhaust memory.
+
+local console = require "tidetable.cli.console"
+local core = require "tidetable.core"
+
+local line_reader = {}
+
+local PIECE = 65536
+
+--- Seconds without data after which a pipe is idle.
+local IDLE = 0.2
+
+--- Maximum length of a line in bytes: more than the longest item, which is 400 KB of numbers that
+--- have 125 zeros each.
+line_reader.MAX = 64 * 1024 * 1024
+
+--- Returned in place of a longer line.
+line_reader.TOO_LONG = setmetatable({}, { __tostring = function()
+  return "line of more than 64 MiB"
+end })
+
+--- Byte order mark that some editors write at the beginning of a file. It is skipped.
+line_reader.MARK = "\u{feff}"
+
+---@class tidetable.cli.LineReader
+---@field name string         for messages
+---@field number integer      number of the last line
+---@field offset integer      number of bytes up to the end of the last line
+---@field size integer|nil    size of the file in bytes; nil: a pipe
+---@field idle fun()|nil      called when a pipe has no data, before waiting for it
+local Lines = {}
+Lines.__index = Lines
+
+--- Returns the number of bytes up to the end of the file; nil for a pipe and for an empty rest.
+local function rest_of(file)
+  local at = file:seek "cur"
+  local last = at and file:seek "end"
+  if not last or not file:seek("set", at) or last <= at then
+    return nil
+  end
+  return last - at
+end
+
+--- Opens a file, or standard input.
+---@param path string|nil  nil or "-": standard input
+---@return tidetable.cli.LineReader
+function line_reader.open(path)
+  local is_input = path == nil or path == "-"
+  local file = io.stdin
+  if not is_input then
+    local opened, problem = io.open(path, "rb")
+    file = opened or console.fail(problem)
+  end
+  return setmetatable({
+    file = file, name = is_input and "stdin" or path, number = 0, offset = 0,
+    size = rest_of(file), piece = "", at = 1, is_input = is_input,
+    is_live = is_input and file:seek "cur" == nil,
+  }, Lines)
+end
+
+--- Reads the data that has arrived at standard input, waiting for some; "" at the end. Calls
+--- source.idle once if there is none yet.
+local function read_live(source)
+  local wait = source.idle and IDLE or nil
+  while true do
+    local piece, err, code = core.read_input(0, wait)
+    if piece then
+      return piece
+    elseif code == "INTERRUPTED" then
+      error(err, 0)
+    elseif code ~= "TIMEOUT" then
+      return nil, err.message
+    elseif wait then
+      source.idle()
+    end
+    wait = nil
+  end
+end
+
+--- Reads the next piece. Returns false at the end.
+function Lines:read_piece()
+  local piece, problem
+  if self.is_live then
+    piece, problem = read_live(self)
+  else
+    piece, problem = self.file:read(PIECE)
+  end
+  if problem then
+    console.fail(("%s: %s"):format(self.name, problem))
+  end
+  self.piece, self.at = piece or "", 1
+  return self.piece ~= ""
+end
+
+--- Returns the rest of the piece up to a line end, and true if there is one.
+function Lines:part()
+  local stop = self.piece:find("\n", self.at, true)
+  local part = self.piece:sub(self.at, (stop or 0) - 1)
+  self.at = stop and stop + 1 or #self.piece + 1
+  self.offset = self.offset + #part + (stop and 1 or 0)
+  return part, stop ~= nil
+end
+
+--- Returns the next line without its end (\n or \r\n); nil at the end of the file; TOO_LONG for a
+--- line that is too long. A read error ends the command.
+---@return string|table|nil
+function Lines:next()
+  local parts, size, ended = {}, 0, false
+  while not ended do
+    if self.at > #self.piece and not self:read_piece() then
+      if size == 0 then
+        return nil
+      end
+      break
+    end
+    parts[#parts + 1], ended = self:part()
+    size = size + #parts[#parts] + (ended and 1 or 0)
+    if size > line_reader.MAX then
+      parts = {}
+    end
+  end
+  self.number = self.number + 1
+  if size > line_reader.MAX then
+    return line_reader.TOO_LONG
+  end
+  local line = table.concat(parts):gsub("\r$", "")
+  if self.number == 1 and line:sub(1, #line_reader.MARK) == line_reader.MARK then
+    line = line:sub(#line_reader.MARK + 1)
+  end
+  return line
+end
+
+function Lines:close()
+  if not self.is_input then
+    self.file:close()
+  end
+end
+
+Lines.__close = Lines.close
+
+return line_reader

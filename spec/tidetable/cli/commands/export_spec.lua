@@ -1,0 +1,191 @@
+-- export_spec.lua - `tidetable export`, as doc/tools.md describes it.
+local command = require "spec.tidetable.cli.command"
+local console = require "tidetable.cli.console"
+local helper = require "spec.tidetable.helper"
+local main = require "tidetable.cli.main"
+local shop = require "spec.tidetable.cli.shop"
+local json_text = require "tidetable.dynamodb.json_text"
+local tidetable = require "tidetable"
+local values = require "spec.model.values"
+
+helper.setup(before_each, after_each)
+
+local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
+
+local function trees(out)
+  local found = {}
+  for line in out:gmatch("[^\n]+") do found[#found + 1] = assert(json_text.decode(line)) end
+  return found
+end
+
+--- What an export in this process writes.
+local function exported(db)
+  local out, open = {}, tidetable.open
+  finally(function() tidetable.open = open end)
+  function tidetable.open() return db end
+  local parser, commands = main.parser()
+  commands.export.run(parser:parse { "export", helper.path() },
+    setmetatable({ write = function(_, ...) out[#out + 1] = table.concat { ... } end },
+      { __index = console.new("never") }))
+  return trees(table.concat(out))
+end
+
+describe("export", function()
+  it("writes definitions, items and an end", function()
+    local found = trees(command.must { "export", shop.make() })
+    assert.equal("files", found[1].Table.TableName)
+    assert.same({ hash = { B = "AAE=" }, size = { N = "12345678901234567890.5" } }, found[2].Item)
+    assert.equal("orders", found[3].Table.TableName)
+    assert.same({ StreamEnabled = true, StreamViewType = "KEYS_ONLY",
+      Retention = { age = 604800 } }, found[3].Table.StreamSpecification)
+    for i = 1, 6 do assert.is_not_nil(found[3 + i].Item) end
+    assert.same({ Items = 7, Tables = 2 }, found[10].End)
+    assert.is_nil(found[11])
+  end)
+
+  it("writes the named tables in their order", function()
+    local path = shop.make()
+    local found = trees(command.must { "export", path, "orders", "files" })
+    assert.equal("orders", found[1].Table.TableName)
+    assert.equal("files", found[8].Table.TableName)
+    assert.equal(8, #trees(command.must { "export", path, "orders" }))
+    command.refuses(1, "did you mean orders?", { "export", path, "order" })
+  end)
+
+  it("writes items only, in DynamoDB's or in plain JSON", function()
+    local path = shop.make()
+    assert.equal('{"Item":{"hash":{"B":"AAE="},"size":{"N":"12345678901234567890.5"}}}\n',
+      command.must { "export", path, "files", "--items-only" })
+    assert.equal('{"hash":{"$B":"AAE="},"size":12345678901234567890.5}\n',
+      command.must { "export", path, "files", "--format", "json" })
+    command.refuses(2, "exactly one table required", { "export", path, "--items-only" })
+    command.refuses(2, "exactly one table required",
+      { "export", path, "files", "orders", "--format", "json" })
+  end)
+
+  it("writes an end for an empty database", function()
+    helper.open():close()
+    assert.equal('{"End":{"Items":0,"Tables":0}}\n', command.must { "export", helper.path() })
+  end)
+
+  -- A writer changes both tables in each transaction, so they are equal in every snapshot.
+  it("is one snapshot of all tables while other processes write", function()
+    local db = helper.open()
+    for _, name in ipairs { "left", "right" } do
+      local items = assert(db:create_table { name = name, partition_key = { "id", "N" } })
+      local list = {}
+      for i = 1, 3000 do list[i] = { id = i, text = ("x"):rep(100) } end
+      assert(items:load(list))
+    end
+    local child = helper.child [[
+      print "writing"
+      for n = 1, 1e9 do
+        db:transact(function(tx)
+          for _, name in ipairs { "left", "right" } do
+            tx:table(name):put { id = 0, n = n }
+            tx:table(name):put { id = 4000, n = n }
+          end
+        end)
+      end
+    ]]
+    child:line()
+    local moments = 0
+    repeat
+      local seen = {}
+      for n in command.must({ "export", helper.path() }):gmatch '"n":{"N":"(%d+)"}' do
+        seen[#seen + 1] = n
+      end
+      if #seen > 0 then
+        assert.same({ seen[1], seen[1], seen[1], seen[1] }, seen)
+        moments = moments + 1
+      end
+    until moments == 3
+    child:kill()
+  end)
+
+  it("has the tables of the snapshot while others are created and deleted", function()
+    local core, db = require "tidetable.core", helper.open()
+    assert(db:create_table { name = "old", partition_key = "id" })
+    local taken, snapshot = 0, core.snapshot
+    function core.snapshot(...)
+      taken = taken + 1
+      if taken == 2 then
+        assert(assert(db:create_table { name = "new", partition_key = "id" }):put { id = "a" })
+        assert(db:delete_table "old")
+      end
+      return snapshot(...)
+    end
+    finally(function() core.snapshot = snapshot end)
+    local found = exported(db)
+    assert.equal(4, taken)
+    assert.equal("new", found[1].Table.TableName)
+    assert.same({ Item = { id = { S = "a" } } }, found[2])
+    assert.same({ Items = 1, Tables = 1 }, found[3].End)
+    assert.is_nil(found[4])
+  end)
+
+  it("succeeds while another process writes all the time", function()
+    local core, db = require "tidetable.core", helper.open()
+    local items = assert(db:create_table { name = "items", partition_key = { "id", "N" } })
+    local n, snapshot = 0, core.snapshot
+    finally(function() core.snapshot = snapshot end)
+    function core.snapshot(...)
+      n = n + 1
+      assert(items:put { id = n })
+      return snapshot(...)
+    end
+    local out = exported(db)
+    assert.same({ Item = { id = { N = "1" } } }, out[2])
+    assert.same({ Items = 1, Tables = 1 }, out[3].End)
+  end)
+
+  it("is imported without loss, with values of all ten types", function()
+    math.randomseed(SEED)
+    local db = helper.open()
+    local items = assert(db:create_table { name = "items", partition_key = { "id", "N" },
+      sort_key = { "at", "B" }, stream = true })
+    for _ = 1, 300 do
+      local attributes = { id = values.number(), at = values.binary(values.noise(3)) }
+      for _ = 1, math.random(0, 4) do
+        attributes[values.text(math.random(1, 3)) .. "."] = values.any()
+      end
+      assert(items:put(values.map(attributes).lua))
+    end
+    db:close()
+    local first = command.must { "export", helper.path() }
+    local copy = helper.path "copy.tide"
+    local ran = command.shell(("$TIDETABLE import %s --create <%s"):format(copy,
+      shop.file("all.jsonl", first)))
+    assert.same({ status = 0, out = "", err = "" }, ran, "SEED=" .. SEED)
+    assert.equal(first, command.must { "export", copy }, "SEED=" .. SEED)
+    local plain = command.must { "export", helper.path(), "items", "--format", "json" }
+    ran = command.shell(("$TIDETABLE import %s --table items --format json <%s"):format(copy,
+      shop.file("plain.jsonl", plain)))
+    assert.same({ status = 0, out = "", err = "" }, ran, "SEED=" .. SEED)
+    assert.equal(first, command.must { "export", copy }, "SEED=" .. SEED)
+  end)
+
+  it("ends without a message if its reader is gone, and reports a full disk", function()
+    local path = shop.make()
+    local ran = command.shell(("{ $TIDETABLE export %s; echo $? >&2; } | true"):format(path))
+    assert.is_truthy(ran.err == "141\n" or ran.err == "0\n", ran.err)
+    ran = command.shell(("$TIDETABLE export %s >/dev/full"):format(path))
+    assert.equal(1, ran.status)
+    assert.is_truthy(ran.err:find("No space left on device", 1, true), ran.err)
+  end)
+
+  -- The output does not fit into the pipe, and the time limit passes before it is read.
+  it("releases its snapshot after --time-limit", function()
+    local db = helper.open()
+    local items = assert(db:create_table { name = "items", partition_key = { "id", "N" } })
+    local list = {}
+    for i = 1, 3000 do list[i] = { id = i, text = ("x"):rep(100) } end
+    assert(items:load(list))
+    db:close()
+    local ran = command.shell(("{ $TIDETABLE export %s --time-limit 0; echo $? >&2; } "
+      .. "| { sleep 0.3; cat; }"):format(helper.path()))
+    assert.is_truthy(ran.err:find("time limit", 1, true), ran.err)
+    assert.is_truthy(ran.err:find "\n1\n$", ran.err)
+    assert.is_nil(ran.out:find('"End"', 1, true))
+  end)
+end)
