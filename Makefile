@@ -1,7 +1,7 @@
 # Makefile - builds, tests and installs tidetable (GNU make). "make help" lists the targets.
 #
 # Settings come first, rules below the line; every setting can be given on the command line.
-# CFLAGS and LDFLAGS are the user's and are added after ours. The rules of the tests are
+# CPPFLAGS, CFLAGS and LDFLAGS are the user's and are added after ours. The rules of the tests are
 # in spec/*.mk, those of the benches in bench/bench.mk.
 
 # Installation directories; absolute paths.
@@ -12,24 +12,32 @@ INST_LUADIR = $(PREFIX)/share/lua/$(LUA_VERSION)
 INST_LIBDIR = $(PREFIX)/lib/lua/$(LUA_VERSION)
 INST_BINDIR = $(PREFIX)/bin
 INST_MANDIR = $(PREFIX)/share/man
+INST_DOCDIR =# of README and license; empty: not installed
 INST_COMPLETIONS = $(PREFIX)/share/bash-completion/completions# empty: not installed
 # Module directories of the installed command; empty: Lua's own paths.
 COMMAND_LUADIR = $(INST_LUADIR)
 COMMAND_LIBDIR = $(INST_LIBDIR)
 
-# Compiler, flags and libraries.
-CFLAGS  ?=
-LDFLAGS ?=
+# Compiler, flags and libraries. The directories of headers come from pkg-config if it knows them.
+CPPFLAGS ?=
+CFLAGS   ?=
+LDFLAGS  ?=
+CFLAGS_FIRST =# flags that ours override
 LIBFLAG  = -shared
-WERROR   = -Werror
+WERROR   =# -Werror in everything that tests
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wmissing-prototypes \
 	-Wstrict-prototypes
 ifndef LUA_INCDIR
 LUA_INCDIR := $(or $(patsubst -I%,%,$(firstword $(shell \
-	pkg-config --cflags-only-I lua$(LUA_VERSION) 2>/dev/null))),/usr/include/lua$(LUA_VERSION))
+	pkg-config --cflags-only-I lua$(LUA_VERSION) 2>/dev/null || \
+	pkg-config --cflags-only-I lua-$(LUA_VERSION) 2>/dev/null))),/usr/include/lua$(LUA_VERSION))
 endif
-LMDB_INCDIR =
-LMDB_LIBDIR =
+ifndef LMDB_INCDIR
+LMDB_INCDIR := $(patsubst -I%,%,$(shell pkg-config --cflags-only-I lmdb 2>/dev/null))
+endif
+ifndef LMDB_LIBDIR
+LMDB_LIBDIR := $(patsubst -L%,%,$(shell pkg-config --libs-only-L lmdb 2>/dev/null))
+endif
 
 # Programs. On Debian the commands `lua`, `busted` and `luarocks` run Lua 5.1 as soon as luarocks
 # or luacheck is installed, so the version is always given.
@@ -46,7 +54,8 @@ LIMIT    = 600# seconds after which a test program or a folder of specs is stopp
 # __memmove_chk for __memcpy_chk and reports overlapping arguments.
 BUILD   ?= build
 VARIANT  = release
-FLAGS_release = -O3 -fno-plt -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+FORTIFY  = -U_FORTIFY_SOURCE $(if $(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2)
+FLAGS_release = -O3 -fno-plt $(FORTIFY) -fstack-protector-strong
 FLAGS_clang   = $(FLAGS_release)
 FLAGS_asan    = -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 FLAGS_cover   = -O0 --coverage -fprofile-update=atomic -DNDEBUG -DLUA_NOBUILTIN -w
@@ -58,9 +67,7 @@ ROOMS    = base codec expr sys stream table .
 
 # -------------------------------------------------------------------------------------------------
 
-ifneq ($(shell uname -s),Linux)
-$(error tidetable builds on Linux only)
-endif
+include tools/checks.mk
 
 ifneq ($(filter clang fuzz,$(VARIANT)),)
 CC = clang
@@ -72,12 +79,14 @@ COMMAND = $(OUT)/bin/tidetable
 MAKEFLAGS += --no-print-directory
 Q    = $(if $(V),,@)# V=1 shows the commands
 
-COMPILE = $(CC) -std=c11 -g -fPIC -fvisibility=hidden -D_GNU_SOURCE $(WARNINGS) $(WERROR) \
-	$(FLAGS_$(VARIANT)) -Icsrc $(addprefix -I,$(LMDB_INCDIR)) $(CFLAGS)
+SETTINGS = $(CC) $(CFLAGS_FIRST) -std=c11 -g -fPIC -fvisibility=hidden -D_GNU_SOURCE $(WARNINGS) \
+	$(FLAGS_$(VARIANT)) -Icsrc $(addprefix -I,$(LMDB_INCDIR)) $(CPPFLAGS) $(CFLAGS)
+# Binaries name source files relative to the checkout: equal sources give equal bytes anywhere.
+RELATIVE = $(if $(filter release clang,$(VARIANT)),$(call quote,-ffile-prefix-map=$(CURDIR)=.))
+COMPILE = $(SETTINGS) $(WERROR) $(RELATIVE)
 LINK    = $(CC) $(FLAGS_$(VARIANT)) -Wl,-z,relro,-z,now $(addprefix -L,$(LMDB_LIBDIR)) $(LDFLAGS)
 LIBS    = -llmdb -pthread
 STAY    = -Wl,-z,nodelete# the module stays mapped when Lua closes: a thread may still run in it
-quote   = '$(subst ','\'',$(1))'
 objects = $(patsubst %.c,$(OBJ)/%.o,$(subst /./,/,$(wildcard $(1))))
 CORE   := $(call objects,$(ROOMS:%=csrc/%/*.c))
 FACE   := $(call objects,csrc/lua/*.c)
@@ -96,8 +105,11 @@ build = $(MAKE) $(JOBS) VARIANT=$(1) everything
 all: $(SO) $(COMMAND) ## build build/tidetable/core.so and build/bin/tidetable (the default)
 
 demo: setup-build ## follow the history of a git repository (REPO=path)
+	@git -C $(call quote,$(REPO)) rev-parse -q --git-dir >/dev/null 2>&1 || \
+		{ echo "demo: not a git repository, or git is missing: $(REPO); type:" >&2; \
+		echo "  make demo REPO=path/of/a/repository" >&2; exit 1; }
 	@$(MAKE) $(JOBS) all
-	@$(LUA) examples/git_history.lua $(REPO)
+	@$(LUA) examples/git_history.lua $(call quote,$(REPO))
 
 lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
 	+@$(call build,release)
@@ -108,32 +120,61 @@ lint: setup-lint ## all warnings of gcc and clang, luacheck, tidy, the rock
 # The library and the command are two rocks and two targets.
 TOOLS   := $(shell find lua/tidetable/cli lua/tidetable/dynamodb -name '*.lua' 2>/dev/null)
 LIBRARY := $(filter-out $(TOOLS),$(shell find lua -name '*.lua'))
+into = $(call quote,$(DESTDIR)$(1))
 install_lua = for module in $(patsubst lua/%,%,$(1)); do \
-	install -D -m 644 lua/$$module "$(DESTDIR)$(INST_LUADIR)/$$module" || exit 1; done
+	install -D -m 644 lua/$$module $(call into,$(INST_LUADIR))/$$module || exit 1; done
+install_docs = $(if $(INST_DOCDIR),for page in README.md LICENSE; do \
+	install -D -m 644 $$page $(call into,$(INST_DOCDIR))/$$page || exit 1; done)
+# A module that an older version had could hide one of this version.
+remove_lua = for folder in $(1); do test ! -d $(call into,$(INST_LUADIR))/$$folder || \
+	find $(call into,$(INST_LUADIR))/$$folder $(2) -name '*.lua' -delete; done
+# Root builds for the owner of the checkout, who could not build again otherwise.
+built = @$(MAKE) $(1); status=$$?; \
+	test $$(id -u) != 0 || test ! -d $(BUILD) || chown -R --reference=Makefile $(BUILD); \
+	exit $$status
 
-install: $(SO) ## install the library under PREFIX (DESTDIR, INST_LUADIR, INST_LIBDIR)
-	@install -D -m 755 $(SO) "$(DESTDIR)$(INST_LIBDIR)/tidetable/core.so"
+install: ## install the library under PREFIX (DESTDIR, INST_LUADIR, INST_LIBDIR)
+	$(call built,$(SO))
+	@install -D -m 755 $(SO) $(call into,$(INST_LIBDIR)/tidetable/core.so)
+	@$(call remove_lua,tidetable,-not -path '*/tidetable/cli/*' -not -path '*/dynamodb/*')
 	@$(call install_lua,$(LIBRARY))
-	@echo "installed in $(DESTDIR)$(INST_LUADIR) and $(DESTDIR)$(INST_LIBDIR)"
+	@$(install_docs)
+	@echo installed in $(call into,$(INST_LUADIR)) and $(call into,$(INST_LIBDIR))
 
-# The command itself says what a shell completes; it runs only where all it needs is there.
+# The completion is printed by the command, which has to run for it.
+install-tools: ## install the command too (INST_BINDIR; it needs argparse)
 ifneq ($(INST_COMPLETIONS),)
-install-tools: $(SO) $(COMMAND)
+	@$(LUA) -e 'require "argparse"' 2>/dev/null || \
+		{ echo "install-tools: $(LUA) has no module argparse; type: make setup-tools" >&2; \
+		exit 1; }
+	$(call built,all)
 endif
-
-install-tools: | $(OUT) ## install the command too (INST_BINDIR; it needs argparse)
+	@$(call remove_lua,tidetable/cli tidetable/dynamodb)
 	@$(call install_lua,$(TOOLS))
-	@$(call launcher,$(COMMAND_LUADIR),$(COMMAND_LIBDIR)) >$(OUT)/launcher
-	@install -D -m 755 $(OUT)/launcher "$(DESTDIR)$(INST_BINDIR)/tidetable"
-	@install -D -m 644 doc/tidetable.1 "$(DESTDIR)$(INST_MANDIR)/man1/tidetable.1"
+	@$(call launcher,$(COMMAND_LUADIR),$(COMMAND_LIBDIR)) | \
+		install -D -m 755 /dev/stdin $(call into,$(INST_BINDIR)/tidetable)
+	@install -D -m 644 doc/tidetable.1 $(call into,$(INST_MANDIR)/man1/tidetable.1)
 ifneq ($(INST_COMPLETIONS),)
-	@$(LUA) $(COMMAND) completion bash >$(OUT)/completion
-	@install -D -m 644 $(OUT)/completion "$(DESTDIR)$(INST_COMPLETIONS)/tidetable"
+	@completion=$$($(LUA) $(COMMAND) completion bash) && echo "$$completion" | \
+		install -D -m 644 /dev/stdin $(call into,$(INST_COMPLETIONS)/tidetable)
 endif
-	@echo "installed in $(DESTDIR)$(INST_BINDIR)"
+	@echo installed in $(call into,$(INST_BINDIR))
+
+uninstall: ## remove what both installed (with the same settings)
+	@$(call remove_lua,tidetable)
+	@rm -f $(call into,$(INST_LIBDIR)/tidetable/core.so) $(call into,$(INST_BINDIR)/tidetable) \
+		$(call into,$(INST_MANDIR)/man1/tidetable.1) \
+		$(if $(INST_COMPLETIONS),$(call into,$(INST_COMPLETIONS)/tidetable)) \
+		$(if $(INST_DOCDIR),$(call into,$(INST_DOCDIR)/README.md) \
+			$(call into,$(INST_DOCDIR)/LICENSE))
+	@for folder in $(call into,$(INST_LUADIR)) $(call into,$(INST_LIBDIR)); do \
+		folder="$$folder/tidetable"; test ! -d "$$folder" || \
+			find "$$folder" -depth -type d -empty -delete; done
+	@echo removed from $(call into,$(INST_LUADIR)), $(call into,$(INST_LIBDIR)) \
+		and $(call into,$(INST_BINDIR))
 
 setup: setup-all ## install the packages that any target needs
-setup-build setup-test setup-lint setup-fuzz setup-peers setup-valgrind setup-arm64 \
+setup-build setup-tools setup-test setup-lint setup-fuzz setup-peers setup-valgrind setup-arm64 \
 		setup-musl setup-all: setup-%:
 	@sh tools/setup.sh $*
 
@@ -144,11 +185,12 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' $(filter Makefile %.mk,$(MAKEFILE_LIST)) | \
 		expand -t 15
 
-# Objects of one variant do not serve another, and a change of flags rebuilds what it concerns.
+# Objects depend on the settings that they were compiled with, except on -Werror, which changes no
+# object. The compiler and the headers are looked for when the settings are new.
+$(OBJ)/flags: settings = $(call quote,$(SETTINGS) / $(LINK) / $(LIBFLAG) / $(LUA_INCDIR))
 $(OBJ)/flags: FORCE
-	@mkdir -p $(@D)
-	@echo $(call quote,$(COMPILE) / $(LINK)) | cmp -s - $@ || \
-		echo $(call quote,$(COMPILE) / $(LINK)) >$@
+	@mkdir -p $(@D); test "$$(cat $@ 2>/dev/null)" = $(settings) || \
+		{ sh tools/probe.sh $(COMPILE) -I$(LUA_INCDIR) && printf '%s\n' $(settings) >$@; }
 
 $(OBJ)/csrc/lua/%.o: ROOM = -I$(LUA_INCDIR)
 $(OBJ)/%.o: %.c $(OBJ)/flags
@@ -169,22 +211,20 @@ replace  = -e $(call quote,s|@$(1)@|$(subst |,\|,$(subst &,\&,$(2)))|)
 launcher = sed $(call replace,LUA,$(LUA)) $(call replace,LUADIR,$(1)) \
 	$(call replace,LIBDIR,$(2)) lua/tidetable/cli/launcher.in
 
-$(COMMAND): Makefile lua/tidetable/cli/launcher.in | $(OUT)/bin
-	@$(call launcher,$(CURDIR)/lua,$(abspath $(OUT))) >$@
-	@chmod +x $@
-
-$(OUT) $(OUT)/bin:
-	@mkdir -p $@
+$(COMMAND): FORCE
+	@mkdir -p $(@D); $(call launcher,$(CURDIR)/lua,$(abspath $(OUT))) | cmp -s - $@ || \
+		{ $(call launcher,$(CURDIR)/lua,$(abspath $(OUT))) >$@ && chmod +x $@; }
 
 include spec/programs.mk spec/tests.mk spec/memcheck.mk spec/fuzz.mk bench/bench.mk \
 	rockspec/rock.mk
 
 # All programs of a variant.
 everything: $(SO) $(COMMAND) $(TEST_PROGRAMS) $(BENCH)
+everything: WERROR = -Werror
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
 
 FORCE:
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all demo lint install install-tools setup clean help everything FORCE
+.PHONY: all demo lint install install-tools uninstall setup clean help everything FORCE

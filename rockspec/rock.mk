@@ -7,7 +7,8 @@ rock: setup-lint ## build and install the rocks into an empty tree, offline, and
 	@rm -rf $(BUILD)/tree
 	@for rock in $(ROCKS); do $(LUAROCKS) lint $$rock || exit 1; done
 	$(call run,rock,$(LUAROCKS) make --tree $(BUILD)/tree $(firstword $(ROCKS)))
-	@cd / && tree=$(call quote,$(abspath $(BUILD)/tree)) && share=$$tree/share/lua/$(LUA_VERSION) && \
+	@cd / && tree=$(call quote,$(abspath $(BUILD)/tree)) && \
+		share=$$tree/share/lua/$(LUA_VERSION) && \
 		LUA_PATH="$$share/?.lua;$$share/?/init.lua" \
 		LUA_CPATH="$$tree/lib/lua/$(LUA_VERSION)/?.so" $(LUA) -e 'require "tidetable"'
 	@echo 'rocks_provided = { argparse = "0.7.1-1" }' >$(BUILD)/provided.lua
@@ -15,5 +16,11 @@ rock: setup-lint ## build and install the rocks into an empty tree, offline, and
 		$(LUAROCKS) make --tree $(BUILD)/tree $(lastword $(ROCKS)))
 	@cd / && env -u LUA_PATH -u LUA_CPATH $(call quote,$(abspath $(BUILD)/tree)/bin/tidetable) \
 		--version
+	@cd $(BUILD)/tree/lib/luarocks/rocks-$(LUA_VERSION) && \
+		for file in tidetable/scm-1/doc/LICENSE tidetable/scm-1/doc/README.md tidetable-tools/scm-1/doc/LICENSE \
+		tidetable-tools/scm-1/doc/README.md; do test -f $$file || { \
+		echo "not ok rock: no $$file"; exit 1; }; done; \
+		test "$$(find tidetable-tools -name tidetable.1 | wc -l)" = 1 || { \
+		echo "not ok rock: not one manual page in tidetable-tools"; exit 1; }
 
 .PHONY: rock

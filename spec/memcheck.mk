@@ -19,6 +19,7 @@ valgrind: setup-valgrind ## unit tests and what runs the core in the specs, unde
 	+@$(MAKE) $(JOBS) VARIANT=memcheck memcheck
 
 memcheck: LIMIT = 1200
+memcheck: WERROR = -Werror
 memcheck: $(MEMCHECK_FILES) $(MEMCHECK_FOLDERS) $(MEMCHECK_UNITS)
 
 $(MEMCHECK_UNITS): memcheck_%: $(OUT)/unit/%

@@ -1,6 +1,7 @@
 # tests.mk - the targets that test; doc/testing.md describes each.
 
-SPECS = spec/tidetable spec/operations spec/versions spec/examples_spec.lua
+SPECS = spec/tidetable spec/operations spec/versions spec/examples_spec.lua \
+	$(if $(filter release,$(VARIANT)),spec/install_spec.lua)
 
 # $(call run,name,command): prints one line on success, the command's output on failure.
 define run
@@ -19,6 +20,9 @@ model crash fault damage storm binding soak versions: LIMIT = 0
 MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
 WRAP_asan = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 	$$($(CC) -print-file-name=libubsan.so)"
+
+unit spec suite slices model crash fault powercut syscalls damage storm binding soak programs \
+	symbols $(UNITS) $(FUZZ): WERROR = -Werror
 
 test: setup-test ## unit tests, specs, tidy, and slices of the long tests
 	+@$(call build,release)
