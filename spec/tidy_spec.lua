@@ -68,6 +68,8 @@ local is_c, is_lua, lines_of = source.is_c, source.is_lua, source.lines_of
 
 local function is_ours(path) return path:find("^csrc/") and is_c(path) end
 local function name_of(path) return path:match("[^/]*$") end
+local function is_make(path) return path == "Makefile" or path:find("%.mk$") ~= nil end
+local function is_shell(path) return path == ".ci/run" or path:find("%.sh$") ~= nil end
 
 -- Every rule gets a file (path, text, lines) and `report(line number, text)`.
 local rules = {}
@@ -95,6 +97,11 @@ function rules.first_line(file, report)
   local name, first = name_of(file.path), file.lines[1] or ""
   if is_c(file.path) and first:sub(1, #name + 6) ~= "/* " .. name .. " - " then
     report(1, ("should begin with /* %s - what it is"):format(name))
+  elseif is_make(file.path) or is_shell(file.path) then
+    if first:find("^#!") then first = file.lines[2] or "" end
+    if first:sub(1, #name + 5) ~= "# " .. name .. " - " then
+      report(1, ("should begin with # %s - what it is"):format(name))
+    end
   elseif is_lua(file.path) then
     if first:find("^#!") or first:find("^%-%-%-@meta") then first = file.lines[2] or "" end
     if not first:gsub("^%-+", "--"):find("-- " .. name .. " - ", 1, true) then
@@ -178,12 +185,12 @@ end
 
 local function violations(root)
   local found, paths = {}, { "Makefile", ".ci/run" }
-  for _, folder in ipairs { "csrc", "lua", "spec", "bench", "examples", "rockspec" } do
+  for _, folder in ipairs { "csrc", "lua", "spec", "bench", "examples", "rockspec", "tools" } do
     source.walk(root, folder, paths)
   end
   for _, path in ipairs(paths) do
-    local known = is_c(path) or is_lua(path) or path:find("%.rockspec$")
-      or path == "Makefile" or path == ".ci/run"
+    local known = is_c(path) or is_lua(path) or is_make(path) or is_shell(path)
+      or path:find("%.rockspec$")
     if known and lfs.attributes(root .. "/" .. path) then
       local text = source.read(root, path)
       local file = { path = path, text = text, lines = lines_of(text) }
@@ -241,6 +248,8 @@ describe("the house", function()
       ("\ta++;\n\n"):rep(46) .. "}\n")
     put("lua/tidetable/h.lua", "-- h.lua - the same\nlocal function few()\nend\n" ..
       "function M.much(a)\n" .. ("  a()\n"):rep(46) .. "end\n")
+    put("spec/i.mk", "# j.mk - another name\n")
+    put("tools/k.sh", "#!/bin/sh\n# what it does\n")
     put("spec/unit/test_a.c", "/* test_a.c - long */\n" .. ("x\n"):rep(800) .. ("y"):rep(101))
     put("spec/unit/test_e.c", "/* test_e.c - not */\n/* " .. unfinished[1] .. " */\n")
 
@@ -267,10 +276,12 @@ describe("the house", function()
       'lua/tidetable/h.lua:1: has no doc/modules/h.md',
       'lua/tidetable/h.lua:1: has no spec/tidetable/h_spec.lua',
       'lua/tidetable/h.lua:4: M.much: 46 lines of code, not 45',
+      'spec/i.mk:1: should begin with # i.mk - what it is',
       'spec/unit/test_a.c:802: 101 columns, not 100',
       'spec/unit/test_a.c:802: 802 lines, not 800: two nouns?',
       'spec/unit/test_a.c:802: no newline at the end',
       'spec/unit/test_e.c:2: ' .. unfinished[1],
+      'tools/k.sh:1: should begin with # k.sh - what it is',
     }, found)
   end)
 end)

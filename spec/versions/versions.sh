@@ -90,7 +90,8 @@ peer() { # version, arguments of peer.lua
 pair() { # version, version: alone one after the other, then at the same time
   local file=$work/pair.tide one two
   rm -f "$file"*
-  peer "$1" write "$file" a 50 && peer "$2" write "$file" b 50 && peer "$1" verify "$file" 100 || return
+  peer "$1" write "$file" a 50 && peer "$2" write "$file" b 50 &&
+    peer "$1" verify "$file" 100 || return
   peer "$1" write "$file" c 100 d & one=$!
   peer "$2" write "$file" d 100 c & two=$!
   wait $one && wait $two && peer "$1" verify "$file" 300 && peer "$2" verify "$file" 300
