@@ -36,10 +36,10 @@ cover: setup-test ## the same, and which lines and branches of the core ran
 	+@$(call build,cover)
 	@find $(BUILD)/obj/cover -name '*.gcda' -delete
 	@$(MAKE) VARIANT=cover suite
-	@$(LUA) spec/coverage.lua $(BUILD)/obj/cover doc/testing.md
+	@$(LUA) spec/coverage.lua $(BUILD)/obj/cover spec/coverage.txt
 
 mutate: setup-test ## the commit path with each line broken: some test must fail
-	@$(LUA) spec/mutate.lua $(abspath $(BUILD))/mutate doc/testing.md
+	@$(LUA) spec/mutate.lua $(abspath $(BUILD))/mutate spec/mutants.txt
 
 suite: unit fuzz-small spec slices
 
