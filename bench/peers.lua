@@ -40,7 +40,7 @@ local function row(of)
 end
 
 -- Each kind of put has its own seeds: with those of another it would store identical items, which
--- changes nothing. Ascending items have a partition of their own.
+-- changes nothing. Ascending items have their own partition.
 local kinds_of_puts = 0
 
 local function put(level, order, batch, count)

@@ -184,7 +184,7 @@ static void make(const char *path, const char *to, bool both)
 
 /* --- stored rows --- */
 
-/* Last row of a tree, which stands for all rows. */
+/* Last row of a tree, used as a sample of all rows. */
 struct last {
 	uint8_t key[KEY_ROOM];
 	size_t key_len;

@@ -1,8 +1,8 @@
--- tidy_spec.lua - the architecture, as a test.
+-- tidy_spec.lua - the architecture and the layout of the sources, as a test.
 --
--- Each room lists the rooms it may include from. A new arrow is a change to
--- this table, and so it is seen in review. What else the house asks of a file
--- and can be told from its text stands here too, one function for each rule.
+-- Each folder of csrc/ ("room") lists the rooms from which it may include, so a new dependency is a
+-- change of this table, which a review sees. The other rules about the text of files are functions
+-- below, one for each rule.
 local lfs = require "lfs"
 local source = require "spec.source"
 
@@ -19,8 +19,8 @@ local may_know = {
     "table" },
 }
 
--- Doors: what only one place may include. The world behind a door can refuse,
--- and differs from system to system.
+-- Doors: headers that only one place may include, because the operating system or a library behind
+-- them can fail and differs between platforms.
 local doors = {
   ["lmdb.h"] = "csrc/sys/lmdb_store.h",
   ["lua.h"] = "csrc/lua/",
@@ -38,7 +38,7 @@ local doors = {
   ["linux/futex.h"] = "csrc/sys/",
 }
 
--- Words that code does not use, and where they are at home.
+-- Functions that code must not call, and the file that may ("": none).
 local c_words = {
   malloc = "csrc/base/memory.c", calloc = "csrc/base/memory.c", realloc = "csrc/base/memory.c",
   free = "csrc/base/memory.c", strdup = "csrc/base/memory.c", strndup = "csrc/base/memory.c",
@@ -46,7 +46,7 @@ local c_words = {
 }
 local lua_words = { "load", "loadstring", "loadfile", "dofile", "io.popen", "os.execute" }
 
--- In halves, so that this file does not find itself.
+-- Written in halves, so that the rule does not find this file.
 local unfinished = { "TO" .. "DO", "FIX" .. "ME", "XX" .. "X" }
 
 local widest, longest, tab = 100, 800, 8
@@ -71,7 +71,7 @@ local function name_of(path) return path:match("[^/]*$") end
 local function is_make(path) return path == "Makefile" or path:find("%.mk$") ~= nil end
 local function is_shell(path) return path == ".ci/run" or path:find("%.sh$") ~= nil end
 
--- Every rule gets a file (path, text, lines) and `report(line number, text)`.
+-- A rule takes a file (path, text, lines) and `report(line number, text)`.
 local rules = {}
 
 function rules.room_and_doors(file, report)
@@ -127,7 +127,7 @@ function rules.shape(file, report)
   if file.text:sub(-1) ~= "\n" then report(#file.lines, "no newline at the end") end
 end
 
--- A function is read at a glance, in the library itself: a spec's `describe` is a chapter.
+-- Functions of the library fit on a screen; the limit does not hold for `describe` in specs.
 function rules.one_screen(file, report)
   if not is_ours(file.path) and not file.path:find("^lua/.*%.lua$") then return end
   for _, one in ipairs(source.functions(file.path, file.text)) do
@@ -157,7 +157,7 @@ function rules.words_of_c(file, report)
   end
 end
 
--- No code from data, and no shell.
+-- The library runs no code from data, and no shell.
 function rules.words_of_lua(file, report)
   if not file.path:find("^lua/") or not is_lua(file.path) then return end
   for number, line in ipairs(file.lines) do
@@ -169,7 +169,7 @@ function rules.words_of_lua(file, report)
   end
 end
 
--- A test for each unit of the rooms that stand alone; a spec and a page for each module.
+-- Required files: a test for each unit of the lower rooms, a spec and a page for each module.
 local function companions(file)
   local room, unit = file.path:match("^csrc/([^/]+)/([^/]+)%.c$")
   if has({ "base", "codec", "expr", "sys" }, room) then
@@ -218,7 +218,7 @@ describe("the house", function()
     end
   end)
 
-  -- A rule that can't fail is no rule: an untidy house, and what is said of it.
+  -- Checks each rule with a file that breaks it.
   it("is not tidy when a rule is broken", function()
     local root = os.tmpname()
     os.remove(root)

@@ -1,7 +1,7 @@
 -- chart.lua - the results of the peers as an SVG picture: a panel of bars for each row.
 --
--- Each panel has a linear scale of its own that starts at zero: bars can be compared within a
--- panel, not between panels. The colours follow the reader's light or dark colour scheme, and the
+-- Each panel has its own linear scale, which starts at zero: bars can be compared within a panel,
+-- not between panels. The colours follow the reader's light or dark colour scheme, and the
 -- texts can be selected and searched.
 
 local bench = require "bench"

@@ -1,7 +1,7 @@
 -- contenders.lua - the measured programs: how each is started, and which are not installed.
 --
 -- A contender is a program with the command line of bench/lib/peer.h, in C or in Lua.
--- Each works in a directory of its own, where Redis also runs its server.
+-- Each works in its own directory, where Redis also runs its server.
 
 local bench = require "bench"
 

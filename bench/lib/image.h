@@ -34,7 +34,7 @@ struct image_field {
 /* Sorted by name. */
 extern const struct image_field image_fields[IMAGE_FIELDS];
 
-/* Returns NULL if there is no attribute of this name. */
+/* Returns NULL if no attribute has this name. */
 const struct image_field *image_field(const void *name, size_t len);
 
 /* Writes the last digits of a number, with leading zeros. */

@@ -1,6 +1,6 @@
 /* order.h - an order in the form that a store takes: a key and an item, as bytes.
  *
- * Stores without a format of their own use the one defined here. Its keys have the
+ * Stores that have no format for it use the one defined here. Its keys have the
  * length that keys of this library have in the file, so that all store the same bytes.
  */
 #ifndef BENCH_ORDER_H
