@@ -1,7 +1,7 @@
 -- examples_spec.lua - runs each example and compares its output.
 --
--- Each runs in a child process, in an empty directory of its own. The expected output of the small
--- ones is the comment at their end.
+-- Each runs in a child process, in a new empty directory. The expected output of the small ones is
+-- the comment at their end.
 local lfs = require "lfs"
 
 local root = lfs.currentdir()

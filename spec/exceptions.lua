@@ -24,7 +24,7 @@ function exceptions.function_names(path, text)
   return names
 end
 
---- Entries of the list at path: entries[text] = how many lines it stands for.
+--- Reads the list at path. Returns entries[text] = number of lines with this text.
 function exceptions.read(path)
   local entries = {}
   for line in io.lines(path) do

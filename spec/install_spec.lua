@@ -70,7 +70,7 @@ describe("make", function()
     return path
   end
 
-  --- A program in the directory work/bin that stands before others of its name.
+  --- Creates a program in the directory work/bin, which precedes others of its name in PATH.
   local function fake(name, script)
     lfs.mkdir(work .. "/bin")
     write(work .. "/bin/" .. name, "#!/bin/sh\n" .. script .. "\n")

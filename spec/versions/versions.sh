@@ -4,9 +4,9 @@
 #   make versions SUITES="bookworm trixie forky"
 #
 # The LMDB of a suite is built from its source. If the archive has no source, the binary is used
-# with the C library of its suite. Runs with each version all unit tests. For each pair, both versions
-# write one database, one after the other and at the same time, and mdb_stat of one runs in a loop
-# while the other opens and closes it. LMDBs without robust mutexes must be refused.
+# with the C library of its suite. Runs all unit tests with each version. For each pair, both
+# versions write one database, one after the other and at the same time, and mdb_stat of one runs
+# in a loop while the other opens and closes it. LMDBs without robust mutexes must be refused.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
