@@ -360,8 +360,8 @@ describe("git_history", function()
     assert.truthy(must("env TERM=xterm NO_COLOR=1 " .. command):find("\r=*%-* +%d+%%  "))
   end)
 
-  -- Kills the loader, or both processes, at random moments: in the end nothing is missing or counted
-  -- twice.
+  -- Kills the loader, or both processes, at random moments: in the end nothing is missing, and
+  -- nothing is counted twice.
   it("survives being killed", function()
     long_repository()
     for round = 1, 6 do
