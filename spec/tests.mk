@@ -54,7 +54,7 @@ spec: setup-test $(SO) $(COMMAND) ## the specs; some: make spec SPEC=spec/tideta
 	@$(call busted,$(or $(SPEC),$(wildcard $(SPECS))))
 
 tidy: setup-test ## the architecture, as a test
-	@$(call busted,spec/tidy_spec.lua)
+	@$(call busted,spec/tidy_spec.lua spec/exceptions_spec.lua)
 
 symbols: $(SO)
 	@found=$$(nm -D --defined-only $< | awk '{ print $$3 }'); \
