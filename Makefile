@@ -125,12 +125,15 @@ install_lua = for module in $(patsubst lua/%,%,$(1)); do \
 	install -D -m 644 lua/$$module $(call into,$(INST_LUADIR))/$$module || exit 1; done
 install_docs = $(if $(INST_DOCDIR),for page in README.md LICENSE; do \
 	install -D -m 644 $$page $(call into,$(INST_DOCDIR))/$$page || exit 1; done)
+# Installs standard input as the file tidetable of a directory.
+install_input = { install -d $(call into,$(2)) && cd $(call into,$(2)) && rm -f tidetable && \
+	cat >tidetable && chmod $(1) tidetable; }
 # A module that an older version had could hide one of this version.
 remove_lua = for folder in $(1); do test ! -d $(call into,$(INST_LUADIR))/$$folder || \
 	find $(call into,$(INST_LUADIR))/$$folder $(2) -name '*.lua' -delete; done
 # Root builds for the owner of the checkout, who could not build again otherwise.
 built = @$(MAKE) $(1); status=$$?; \
-	test $$(id -u) != 0 || test ! -d $(BUILD) || chown -R --reference=Makefile $(BUILD); \
+	test $$(id -u) != 0 || test ! -d $(BUILD) || chown -R "$$(stat -c %u:%g Makefile)" $(BUILD); \
 	exit $$status
 
 install: ## install the library under PREFIX (DESTDIR, INST_LUADIR, INST_LIBDIR)
@@ -152,11 +155,11 @@ endif
 	@$(call remove_lua,tidetable/cli tidetable/dynamodb)
 	@$(call install_lua,$(TOOLS))
 	@$(call launcher,$(COMMAND_LUADIR),$(COMMAND_LIBDIR)) | \
-		install -D -m 755 /dev/stdin $(call into,$(INST_BINDIR)/tidetable)
+		$(call install_input,755,$(INST_BINDIR))
 	@install -D -m 644 doc/tidetable.1 $(call into,$(INST_MANDIR)/man1/tidetable.1)
 ifneq ($(INST_COMPLETIONS),)
 	@completion=$$($(LUA) $(COMMAND) completion bash) && echo "$$completion" | \
-		install -D -m 644 /dev/stdin $(call into,$(INST_COMPLETIONS)/tidetable)
+		$(call install_input,644,$(INST_COMPLETIONS))
 endif
 	@echo installed in $(call into,$(INST_BINDIR))
 
