@@ -133,7 +133,8 @@ remove_lua = for folder in $(1); do test ! -d $(call into,$(INST_LUADIR))/$$fold
 	find $(call into,$(INST_LUADIR))/$$folder $(2) -name '*.lua' -delete; done
 # Root builds for the owner of the checkout, who could not build again otherwise.
 built = @$(MAKE) $(1); status=$$?; \
-	test $$(id -u) != 0 || test ! -d $(BUILD) || chown -R "$$(stat -c %u:%g Makefile)" $(BUILD); \
+	test $$(id -u) != 0 || test ! -d $(BUILD) || \
+		chown -R "$$(stat -c %u:%g Makefile)" $(BUILD); \
 	exit $$status
 
 install: ## install the library under PREFIX (DESTDIR, INST_LUADIR, INST_LIBDIR)
