@@ -1,9 +1,9 @@
--- contention.lua - how long does a write wait while other processes write?
+-- contention.lua - how long a write waits while other processes write.
 --
 -- Processes that put single items in a loop, by themselves and next to processes that run
 -- transactions of 256 puts in a loop, all on one database without flushes. With
 -- AGAINST_TREE, the checkout of another version that has been built, both versions run in
--- every round, in alternating order. doc/bench.md says what each column is.
+-- every round, in alternating order. doc/bench.md describes each column.
 --
 --     ROUNDS=9 SECONDS=2 MEM=/dev/shm AGAINST_TREE=path lua5.4 bench/contention.lua
 
@@ -31,7 +31,7 @@ function works.transactions(db, _, i)
   end))
 end
 
---- Works from `start` to `stop`; prints how often, the longest time and the median.
+--- Runs from `start` to `stop`; prints the number of calls, the longest time and the median.
 local function work(what, path, start, stop)
   local db <close> = assert(require "tidetable".open(path, {
     durability = "none", busy_timeout = 60,
@@ -66,9 +66,9 @@ local is_small = bench.items < 1000000           -- as in `make test`
 if is_small then seconds = math.min(seconds, 0.1) end
 local sizes = is_small and { 2, 8 } or { 2, 8, 32 }
 
-local LONGEST_START = 0.05                        -- a process, until it has opened
+local LONGEST_START = 0.05                        -- seconds until a process has opened the database
 
---- The environment in which a program uses the version of that checkout.
+--- Environment in which a program uses the version of a checkout.
 local function uses(tree)
   return "env", ("LUA_PATH=%s/lua/?.lua;%s/lua/?/init.lua;;"):format(tree, tree),
     ("LUA_CPATH=%s/build/?.so;;"):format(tree)
@@ -95,7 +95,7 @@ local function make_database(tree, path)
   end
 end
 
---- Adds what the processes of one kind have done, and closes their pipes.
+--- Adds up the output of the processes of one kind and closes their pipes.
 local function add_up(pipes)
   local sum = { rate = 0, longest = 0, median = 0 }
   for _, pipe in ipairs(pipes) do
@@ -108,7 +108,7 @@ local function add_up(pipes)
   return sum
 end
 
---- All numbers of one contest: puts by `putters` processes, transactions by `others`.
+--- Measures `putters` processes that put and `others` processes that run transactions.
 local function contest(tree, path, putters, others)
   make_database(tree, path)
   local from = now() + LONGEST_START * (putters + others)

@@ -1,12 +1,12 @@
-/* expressions.c - what expressions cost on the bytes of an item, without a database.
+/* expressions.c - measures expressions on the bytes of an item, without a database.
  *
- *     expressions ROUNDS ITEMS     a line for each row: name, aim in ns (0: none), median ns
+ *     expressions ROUNDS ITEMS     prints for each row: name, target in ns (0: none), median in ns
  *     expressions count N ROW      evaluates row ROW N times; for a profiler
  *
  * Items are orders of 200 bytes in 6 attributes, as in bench/lib/orders.lua, and larger ones
  * of 12 attributes with a map and a list. Each evaluation takes the next of 1,000 items, so
- * that branches differ; they fit in the cache. An update is measured with the condition that
- * an update has. "walk" reads every attribute of the same item: what it costs to look at it.
+ * that branches differ; they fit in the cache. An update is measured together with its
+ * condition. "walk" reads every attribute of the same item, for comparison.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ static struct expression_cache cache;
 static struct request request;
 static struct update update;
 static struct buffer out;
-static uint64_t sum;                 /* of results, so that they are needed */
+static uint64_t sum;                 /* sum of the results, so that they are not optimized away */
 
 /* --- items --- */
 
@@ -127,7 +127,7 @@ struct row {
 	unsigned aim_ns;
 	enum shape shape;
 	enum expression_kind kind;
-	const char *text;                /* NULL: the walk */
+	const char *text;                /* NULL for the walk */
 	bool binds;                      /* looked up in the cache and bound each time */
 };
 
@@ -161,7 +161,7 @@ static const struct row rows[] = {
 static struct parameter_name names[2];
 static struct parameter_value values[6];
 
-/* Takes the parameters that the text uses. */
+/* Selects the parameters that the text uses. */
 static struct parameters parameters_of(const char *text)
 {
 	static const char *const all_names[] = { "#status", "#total" };

@@ -1,6 +1,6 @@
--- expressions.lua - what do conditions, updates and projections cost on an item's bytes?
+-- expressions.lua - the cost of conditions, updates and projections on the bytes of an item.
 --
--- bench/expressions.c, without a database: medians of interleaved rounds, next to the target.
+-- Runs bench/expressions.c, without a database: medians of interleaved rounds, and the targets.
 --
 --     ROUNDS=9 ITEMS=1000000 lua5.4 bench/expressions.lua
 

@@ -1,7 +1,7 @@
-/* peer_lmdb.c - LMDB by itself: the ground that we stand on.
+/* peer_lmdb.c - LMDB alone, as the baseline.
  *
- * Two trees: items, and changes (lib/change.h). Wherever LMDB has a quick way, it is
- * taken. Nobody is woken: who follows, polls.
+ * Two trees: items, and changes (lib/change.h). The fastest function of LMDB is used
+ * for each operation. Followers poll, because LMDB has no notification.
  */
 #include <lmdb.h>
 #include <stdio.h>
@@ -13,11 +13,11 @@
 
 static MDB_env *env;
 static MDB_dbi items, changes;
-static MDB_txn *txn;             /* of the writer */
+static MDB_txn *txn;             /* write transaction */
 static MDB_cursor *item_at, *change_at;
-static MDB_txn *snapshot;        /* of the reader */
+static MDB_txn *snapshot;        /* read transaction */
 static MDB_cursor *walk;
-static uint64_t sequence;        /* the last one written, or read */
+static uint64_t sequence;        /* number of the last change written or read */
 static enum use use;
 
 static void must(int rc, const char *what)
@@ -191,7 +191,7 @@ static bool get(const uint8_t *key_bytes, uint8_t *item)
 	return rc == 0;
 }
 
-static bool has_snapshot;        /* a walk is under way */
+static bool has_snapshot;        /* a scan has started */
 
 static void start(bool behind_last)
 {
@@ -202,8 +202,7 @@ static void start(bool behind_last)
 		sequence = 0;
 }
 
-/* The change behind the last one given: the next of this snapshot, or the first that
- * a new one has. */
+/* Reads the change after the last one returned, from this snapshot or from a new one. */
 static int step(MDB_val *key, MDB_val *value)
 {
 	uint8_t number[CHANGE_KEY];

@@ -1,7 +1,7 @@
-/* peer_redis.c - Redis: items as strings, changes as a stream, and a server of our own.
+/* peer_redis.c - Redis: items as strings, changes as a stream, and its own server.
  *
- * Everything goes through the server's append-only file. A put is a script: it reads
- * the old item, stores the new one and adds both to the stream. Several puts are a
+ * All writes go to the server's append-only file. A put is a script that reads the
+ * old item, stores the new one and adds both to the stream. Several puts are a
  * pipeline between MULTI and EXEC: one transaction, one flush.
  */
 #include <errno.h>
@@ -43,9 +43,9 @@ static char *const server_words[] = {
 static redisContext *server;
 static char sha[SHA_HEX + 1];
 static enum use use;
-static uint64_t expected;        /* replies that are under way */
+static uint64_t expected;        /* number of replies not read yet */
 
-/* The page of the stream that is being read. */
+/* Page of the stream that is being read. */
 static redisReply *page;
 static size_t page_at;
 static char last_id[ID_MAX] = "0";
@@ -59,7 +59,7 @@ static void describe(void)
 	printf("read: XREAD COUNT %d; wait: XREAD BLOCK; trim: XTRIM MAXLEN = n\n", PAGE);
 }
 
-/* --- asking --- */
+/* --- requests --- */
 
 static redisReply *checked(redisReply *reply)
 {
@@ -89,7 +89,7 @@ static void send_word(const char *word)
 	send_words(1, &word, &len);
 }
 
-/* A reply that is an error, or has one inside (EXEC's do not fail as a whole). */
+/* Returns true if a reply is or contains an error (a reply to EXEC can contain some). */
 static void check_replies(redisReply *reply)
 {
 	checked(reply);
@@ -113,7 +113,7 @@ static void receive_all(void)
 
 static void enter(const char *path)
 {
-	if (chdir(path))         /* a socket's path has to be short */
+	if (chdir(path))         /* the path of a socket is limited in length */
 		die(path, strerror(errno));
 }
 
@@ -190,7 +190,7 @@ static void put(const struct order *order)
 		send_words(3, bare, bare_lens);
 }
 
-/* The flush behind any write takes all of the file. */
+/* The flush after any write flushes the whole file. */
 static void flush(void)
 {
 	ask("CONFIG SET appendfsync %s", appendfsync[LEVEL_FULL]);
@@ -254,7 +254,7 @@ static void start(bool behind_last)
 	freeReplyObject(reply);
 }
 
-/* One stream's entries, in XREAD's reply about several. */
+/* Returns the entries of one stream in a reply to XREAD. */
 static const redisReply *entries(void)
 {
 	return page && page->type == REDIS_REPLY_ARRAY && page->elements ?
@@ -286,7 +286,7 @@ static bool next(struct change *change)
 	return true;
 }
 
-/* What it waits for comes with the reply. */
+/* Waits for changes; the reply to XREAD BLOCK contains them. */
 static void wait_page(bool busy)
 {
 	(void)busy;

@@ -1,8 +1,8 @@
 /* peer_rocksdb.c - RocksDB: items in one column family, changes in another.
  *
- * A change's bytes are lib/change.h's. Old images are read first; the harness puts no
- * item twice in a transaction, so a plain WriteBatch does. One other process can
- * follow, as a secondary that catches up when it looks: it polls.
+ * Changes have the format of lib/change.h. Old images are read before the writes; a
+ * plain WriteBatch is enough, because no item is stored twice in a transaction. One
+ * other process can follow: a secondary instance that polls.
  */
 #include <rocksdb/c.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ static rocksdb_writeoptions_t *writing;
 static rocksdb_readoptions_t *reading;
 static rocksdb_writebatch_t *batch;
 static rocksdb_iterator_t *walk;
-static uint64_t sequence;        /* the last one written, or read */
+static uint64_t sequence;        /* number of the last change written or read */
 static enum use use;
 
 static void must(char *error, const char *what)
@@ -195,7 +195,7 @@ static void settle(void)
 		rocksdb_compact_range_cf(db, families[i], NULL, 0, NULL, 0);
 }
 
-/* The rows go with a later compaction; what is measured is that they are out of sight. */
+/* Hides the rows; a later compaction, which is not measured, removes them. */
 static uint64_t trim(uint64_t stay)
 {
 	uint64_t first = edge(rocksdb_iter_seek_to_first);

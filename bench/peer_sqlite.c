@@ -1,8 +1,8 @@
-/* peer_sqlite.c - SQLite, with triggers that keep both images in a table of changes.
+/* peer_sqlite.c - SQLite, with triggers that store both images in a table of changes.
  *
- * In the changes' favour: no AUTOINCREMENT, though without it the numbers begin anew
- * once all rows are gone; and nothing in a row but its number, the key and the images.
- * Following is polling: SQLite tells no other process of a commit.
+ * Chosen in favour of SQLite: no AUTOINCREMENT, although numbers restart without it
+ * after all rows have been deleted; a row contains only its number, the key and the
+ * images. Followers poll, because SQLite has no notification of other processes.
  */
 #include <sqlite3.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include "lib/peer.h"
 
-/* What is made of a text that is defined elsewhere. */
+/* Converts the value of a macro to a string. */
 #define TEXT(number) #number
 #define TEXT_OF(number) TEXT(number)
 
@@ -58,8 +58,8 @@ static sqlite3 *db;
 static sqlite3_stmt *prepared[STATEMENTS];
 static bool is_batch;
 static bool is_walking;
-static sqlite3_int64 sequence;   /* the last one read */
-static int version;              /* of the data, when last looked at */
+static sqlite3_int64 sequence;   /* number of the last change read */
+static int version;              /* PRAGMA data_version at the last read */
 
 static void must(int rc, const char *what)
 {
@@ -82,7 +82,7 @@ static void describe(void)
 		printf("%s\n", statements[i]);
 }
 
-/* A statement that gives no rows, or whose row nobody wants. */
+/* Runs a statement and discards its rows. */
 static void step(enum statement which)
 {
 	int rc = sqlite3_step(prepared[which]);
@@ -122,7 +122,7 @@ static void close_db(void)
 
 /* --- writing --- */
 
-/* A put alone is a transaction by itself, which costs less than saying so. */
+/* A single put is an implicit transaction, which is faster than an explicit one. */
 static void begin(uint64_t puts)
 {
 	is_batch = puts > 1;
@@ -148,7 +148,7 @@ static void put(const struct order *order)
 	step(PUT);
 }
 
-/* With FULL a checkpoint flushes the log and then the file. */
+/* With synchronous = FULL a checkpoint flushes the log, then the file. */
 static void flush(void)
 {
 	run(synchronous[LEVEL_FULL]);
@@ -251,7 +251,7 @@ static int look_at_version(void)
 	return seen;
 }
 
-/* Busy: the least that tells of another connection's commit, over and over. */
+/* Sleeps a millisecond; if busy, polls until another connection has committed. */
 static void wait(bool busy)
 {
 	int seen;

@@ -1,8 +1,8 @@
-/* peer_tidetable.c - ours without Lua: the contract (csrc/tide.h) from C.
+/* peer_tidetable.c - this library called from C, through csrc/tide.h.
  *
- * What a language on top of it would do: items are made and read with the codec, in
- * canonical bytes; every check, checksum and record is there. Beside the row of the
- * same library from Lua it says what of that is the store and what is Lua.
+ * Works like a binding for another language: items are encoded and decoded with the
+ * codec, and every check, checksum and record is included. The difference from the
+ * same library called from Lua is the cost of Lua.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ static struct failure failure;
 static const enum durability durability[] = {
 	[LEVEL_FULL] = DURABILITY_FULL,
 	[LEVEL_ONE_FLUSH] = DURABILITY_ONE_FLUSH,
-	[LEVEL_RELAXED] = DURABILITY_NONE,     /* there is none; the driver does not ask */
+	[LEVEL_RELAXED] = DURABILITY_NONE,     /* no such level; never requested */
 	[LEVEL_NONE] = DURABILITY_NONE,
 };
 
@@ -114,7 +114,7 @@ static void build_field(const struct image_field *field, const struct image *ima
 	builder_number(&builder, number_slice(&number));
 }
 
-/* What was built, which must be as long as the harness thinks. */
+/* Returns the built bytes, which must have the length that the bench assumes. */
 static void take_built(uint8_t *to, size_t len)
 {
 	struct slice built;
@@ -125,7 +125,7 @@ static void take_built(uint8_t *to, size_t len)
 	memcpy(to, built.data, len);
 }
 
-/* A put finds the key in the item. */
+/* A put takes the key from the item. */
 static void write_item(struct order *order, const struct image *image)
 {
 	builder_start(&builder);
@@ -222,7 +222,7 @@ static uint64_t count_changes(uint32_t stream)
 	return state.count;
 }
 
-/* Setting a retention is a write, and writers trim: so what went with it counts. */
+/* Setting a retention is a write, which trims too: those records are counted. */
 static uint64_t trim(uint64_t stay)
 {
 	struct retention retention = { .age_ms = DAY_MS, .max_count = stay };

@@ -1,12 +1,12 @@
--- peers.lua - the same work by this library, by raw LMDB, and by others.
+-- peers.lua - the same work by this library, by raw LMDB, and by other stores.
 --
--- SQLite, RocksDB and Redis from C, LuaSQL from Lua, and this library from both: the
--- same items, captured with both images, in rounds that take turns. doc/bench.md says what each
--- row is and what can't be compared.
+-- SQLite, RocksDB and Redis are called from C, LuaSQL from Lua, this library from both. All store
+-- the same items and record each change with both images; the order of the stores differs from
+-- round to round. doc/bench.md describes each row and what can't be compared.
 --
 --     ROUNDS=9 ITEMS=1000000 DIR=build lua5.4 bench/peers.lua
---     PEERS="sqlite redis"     these alone
---     WRITE=1                  puts table and picture into doc/bench.md and doc/bench.svg
+--     PEERS="sqlite redis"     only these
+--     WRITE=1                  writes table and picture into doc/bench.md and doc/bench.svg
 
 package.path = arg[0]:gsub("[^/]*$", "lib/?.lua;") .. package.path
 
@@ -16,7 +16,7 @@ local contenders = require "contenders"
 local sheet = require "sheet"
 
 local items = bench.items
-local changes = bench.scaled(100000, 100)      -- in the stream before anything is measured
+local changes = bench.scaled(100000, 100)      -- in the stream before the measurements
 local load_count = bench.scaled(200000, 1000)
 local gets = bench.scaled(100000, 1000)
 local rings = bench.scaled(1000, 20)
@@ -25,12 +25,12 @@ local singles = bench.scaled(20000, 100)
 
 local document, picture = "doc/bench.md", "doc/bench.svg"
 
--- A load average from which on somebody else was at work, and not only the build.
+-- Load average from which the results count as preliminary: other programs were running.
 local quiet_load = 1
 
 --------------------------------------------------------------------------------
--- What is measured. A row's `run` gives the number of a contender on its copy of the
--- base, in ns, bytes or KB; or numbers by the rows they belong to; or nil.
+-- Rows. `run` measures a contender on its copy of the base. It returns a number (ns, bytes or
+-- KB), a table of numbers by the id of their row, or nil if the contender has no such operation.
 --------------------------------------------------------------------------------
 
 local rows = {}
@@ -39,8 +39,8 @@ local function row(of)
   rows[#rows + 1] = of
 end
 
--- Every way to put has its own chance: with another's it would put the very items that
--- are there, which is no change. And ascending items have a partition of their own.
+-- Each kind of put has its own seeds: with those of another it would store identical items, which
+-- changes nothing. Ascending items have their own partition.
 local kinds_of_puts = 0
 
 local function put(level, order, batch, count)
@@ -92,10 +92,10 @@ local function file_bytes(path)
   return bytes
 end
 
--- Where the bytes of our file are after it.
+-- Output of bench/shares.c for our file after the load.
 local shares
 
--- In a directory of its own, for it begins with nothing.
+-- The load starts with an empty directory.
 row {
   id = "load", title = "load of new items, flushed at the end, an item", unit = "us",
   chart = "Load new items",
@@ -168,7 +168,7 @@ row {
 -- Rounds
 --------------------------------------------------------------------------------
 
--- results[row id][contender id]: a number of each round.
+-- results[row id][contender id]: one number for each round.
 local results = {}
 for _, each in ipairs(rows) do results[each.id] = {} end
 
@@ -189,7 +189,7 @@ local function note_all(each, contender, given)
   end
 end
 
---- One row, by everybody, in an order that differs from round to round.
+--- Measures one row with all contenders, in an order that differs from round to round.
 local function measure(each, list, work, round)
   local runs = {}
   for i, contender in ipairs(list) do
@@ -224,7 +224,7 @@ local function serve_all(list, work)
   })
 end
 
---- Every round begins with a fresh copy, on the disk, and reads it before it writes.
+--- Measures all rows on a fresh copy of the base, first those that only read.
 local function play(round, list, base, directory)
   local work <close> = bench.directory(directory)
   for _, contender in ipairs(list) do
@@ -242,7 +242,7 @@ local function play(round, list, base, directory)
 end
 
 --------------------------------------------------------------------------------
--- All of it
+-- Main program
 --------------------------------------------------------------------------------
 
 local function settings(disk)

@@ -1,27 +1,27 @@
-/* raw.c - LMDB in C, by itself: what this library is measured against.
+/* raw.c - LMDB alone in C, the reference for this library.
  *
- * The same work on the same keys with values of the same size, and nothing
- * else: no checksum, no format, no lock of our own, no retention. Files are made
- * from a database of ours, row by row; what is put into them has the sizes
- * found there. Wherever LMDB has a quick way, it is taken: one cursor a tree
- * for a transaction, MDB_CURRENT, MDB_APPEND, MDB_RESERVE. But nobody has said
- * that ascending items ascend, so they are put like all others.
+ * The same work on the same keys with values of the same size, without
+ * checksums, format, additional lock or retention. The files are copied row by
+ * row from a database of this library, and new values have the sizes found
+ * there. The fastest functions of LMDB are used: one cursor for each tree and
+ * transaction, MDB_CURRENT, MDB_APPEND, MDB_RESERVE. Ascending items are stored
+ * like all others, because the program is not told that they ascend.
  *
  *     raw version                          LMDB's version
- *     raw copy FROM TO                     the file, on the disk when done
+ *     raw copy FROM TO                     copies the file and flushes it
  *     raw pack FROM TO                     the same without free pages
- *     raw make FROM TO items|both          our rows, in a file of raw LMDB
- *     raw sizes FILE                       rows, pages and sizes of both trees
+ *     raw make FROM TO items|both          copies rows to a file of raw LMDB
+ *     raw sizes FILE                       prints rows, pages and sizes of both trees
  *     raw put FILE items|both full|none random|PARTITION BATCH COUNT SEED
- *                                          random items, or ascending ones of a new
- *                                          partition, which lies behind all others
- *     raw trim FILE COUNT                  removes records at the head
- *     raw scan FILE                        every record, touched
- *     raw get FILE COUNT SEED              random items, touched
+ *                                          stores random items, or ascending items
+ *                                          of a new partition after all others
+ *     raw trim FILE COUNT                  removes the oldest records
+ *     raw scan FILE                        reads every record
+ *     raw get FILE COUNT SEED              reads random items
  *
- * Those that measure print one line: nanoseconds an operation, and `put` the
- * longest transaction's too. What they need is read before, so that the file is
- * in memory when the clock starts.
+ * Commands that measure print one line: the nanoseconds of an operation, and for
+ * `put` those of the longest transaction. The rows that they need are read
+ * before, so that they are in memory when the measurement starts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +45,7 @@
 #define KEY_ROOM 40
 #define IMAGE_MAX 1024
 
-/* The sort keys of ascending items: bench/lib/orders.lua. */
+/* Sort keys of ascending items, as in bench/lib/orders.lua. */
 #define ASCENDING_FIRST INT64_C(1700000000001)
 #define ASCENDING_STEP 100
 
@@ -94,7 +94,7 @@ static MDB_cursor *cursor_of(MDB_txn *txn, MDB_dbi tree)
 	return cursor;
 }
 
-/* A transaction on both trees, with a cursor on each. */
+/* A transaction with a cursor on each tree. */
 struct work {
 	MDB_txn *txn;
 	MDB_cursor *items;
@@ -145,7 +145,7 @@ static void pack(const char *from, const char *to)
 	mdb_env_close(file.env);
 }
 
-/* Appended, as ours were, so that pages come out equally full. */
+/* Appends rows like this library, so that pages are equally full. */
 static void make_tree(const struct file *from, MDB_dbi source, const struct file *to, MDB_dbi tree)
 {
 	MDB_txn *reader = begin(from, MDB_RDONLY), *txn = begin(to, 0);
@@ -182,16 +182,16 @@ static void make(const char *path, const char *to, bool both)
 	mdb_env_close(from.env);
 }
 
-/* --- what is stored --- */
+/* --- stored rows --- */
 
-/* The last row of a tree, of which the others are taken to be copies. */
+/* Last row of a tree, used as a sample of all rows. */
 struct last {
 	uint8_t key[KEY_ROOM];
 	size_t key_len;
 	size_t value_len;
 };
 
-/* False if there is none, and then it is all zeros. */
+/* Returns false, and sets *last to zeros, if the tree is empty. */
 static bool last_row(const struct file *file, MDB_dbi tree, struct last *last)
 {
 	MDB_txn *txn = begin(file, MDB_RDONLY);
@@ -238,8 +238,8 @@ static void sizes(const char *path)
 	mdb_env_close(file.env);
 }
 
-/* All keys of the items, from which random ones are picked; or the keys of items
- * that are not there yet, in order. */
+/* All keys of the items, from which random keys are chosen; or the keys of new items in
+ * ascending order. */
 struct keys {
 	uint8_t (*all)[KEY_ROOM];
 	size_t count;
@@ -247,11 +247,11 @@ struct keys {
 	size_t at;
 };
 
-/* The items' longest row: all have the same length but for the number in the head. */
+/* Longest row of an item: the length depends only on the number in the header. */
 struct item_row {
 	size_t len;
-	size_t item_at;                  /* where the item begins */
-	uint8_t head;                    /* what says how wide the number is: doc/format.md */
+	size_t item_at;                  /* offset of the item */
+	uint8_t head;                    /* byte with the width of the number: doc/format.md */
 };
 
 static void keys_add(struct keys *keys, struct slice key)
@@ -297,7 +297,7 @@ static const uint8_t *keys_pick(const struct keys *keys, uint64_t *state)
 	return keys->all[chance(state) % keys->count];
 }
 
-/* Keys of ascending items: the table's, one partition behind all others. */
+/* Keys of ascending items, in a partition after all others. */
 static void keys_make(struct keys *keys, uint32_t table, const char *name, size_t count)
 {
 	static const struct key_schema schema = {
@@ -329,16 +329,16 @@ struct put {
 	struct file file;
 	struct keys keys;
 	bool both;
-	const char *partition;           /* of ascending items; NULL: random ones */
-	uint64_t state;                  /* of chance */
+	const char *partition;           /* of ascending items; NULL for random items */
+	uint64_t state;                  /* of the random numbers */
 	uint64_t sequence;
 	struct last log;
 	struct item_row row;
-	size_t modify_len, insert_len;   /* of a stored record */
-	uint8_t image[IMAGE_MAX];        /* the item's value; a part of it changes each time */
+	size_t modify_len, insert_len;   /* length of a record */
+	uint8_t image[IMAGE_MAX];        /* value of the item; a part of it changes with each put */
 };
 
-/* The last record is of an item that was new, or has two images. */
+/* Determines from the last record whether records have one or two images. */
 static void measure_records(struct put *put)
 {
 	size_t image = put->row.len - put->row.item_at;
@@ -381,7 +381,7 @@ static MDB_val next_key(struct put *put)
 	return (MDB_val){ put->keys.len, (void *)(uintptr_t)bytes };
 }
 
-/* The record, with the old value in its place; the head's bytes don't matter. */
+/* Writes a record with the old value at its offset; the header's contents don't matter. */
 static void append_record(struct put *put, struct work *work, const uint8_t *old)
 {
 	size_t len = old ? put->modify_len : put->insert_len;
@@ -414,7 +414,7 @@ static void put_one(struct put *put, struct work *work)
 	MDB_val value;
 
 	put->sequence++;
-	set_u32(put->image, (uint32_t)put->sequence);    /* where ours has its checksum */
+	set_u32(put->image, (uint32_t)put->sequence);    /* at the offset of the checksum */
 	if (!put->both) {
 		put_item(put, work, &key, 0);
 		return;

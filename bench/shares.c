@@ -1,9 +1,9 @@
-/* shares.c - where a file's bytes go: an item's row, its record's, and LMDB's own.
+/* shares.c - the bytes of a file: those of an item, of a record, and LMDB's own.
  *
- *     shares FILE     lines of three: what, bytes for an item, bytes for a record
+ *     shares FILE     prints lines: name, bytes of an item, bytes of a record
  *
- * Counted row by row, and pages as LMDB tells of them. Bytes are for each item, or each
- * record, that there is; what is neither's comes last, for each item.
+ * Rows are counted one by one, pages are those that LMDB reports. Bytes are averages per
+ * item or per record; the last line has the other bytes of the file, per item.
  */
 #include <errno.h>
 #include <lmdb.h>
@@ -17,7 +17,7 @@
 
 #define TREES_MAX 8
 
-/* LMDB 0.9's own: before each page's nodes, before each node, and where it is. */
+/* Sizes in LMDB 0.9: page header, node header, offset of a node. */
 #define PAGE_HEAD 16
 #define NODE_HEAD 8
 #define NODE_PLACE 2
@@ -27,8 +27,8 @@ enum tree { ITEMS, LOG, TREES };
 struct share {
 	uint64_t rows;
 	uint64_t keys, values;           /* bytes, */
-	uint64_t heads, attributes;      /* of them before items, and a record's keys */
-	uint64_t odd;                    /* nodes begin at even places */
+	uint64_t heads, attributes;      /* bytes before items, and of the keys of records */
+	uint64_t odd;                    /* padding: nodes start at even offsets */
 	uint64_t leaves, others;         /* pages */
 };
 
@@ -110,7 +110,7 @@ static void print_rows(const struct share *shares)
 		log->values - record_rest });
 }
 
-/* Of leaf pages, what no node has. */
+/* Bytes of leaf pages that are not used by a node. */
 static uint64_t unfilled(const struct share *share, uint64_t page_bytes)
 {
 	uint64_t nodes = share->keys + share->values + share->odd +

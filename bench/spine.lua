@@ -1,7 +1,7 @@
--- spine.lua - what does a table with a stream cost over LMDB by itself?
+-- spine.lua - the cost of a table with a stream, compared with LMDB alone.
 --
--- This library from Lua beside raw LMDB in C (bench/raw.c): the same keys, the same
--- sizes, in rounds that take turns. doc/bench.md says what each row is.
+-- Compares this library, called from Lua, with LMDB in C (bench/raw.c): equal keys and sizes, in
+-- alternating order. doc/bench.md describes each row.
 --
 --     ROUNDS=9 ITEMS=1000000 DIR=build MEM=/dev/shm lua5.4 bench/spine.lua
 
@@ -14,7 +14,7 @@ local raw = require "raw"
 local report = bench.report
 
 local items = bench.items
-local records = bench.scaled(100000, 20)       -- in the log before anything is measured
+local records = bench.scaled(100000, 20)       -- in the log before the measurements
 local batch = math.min(1000, items)
 local singles_flushed = bench.scaled(400, 20)
 local singles = bench.scaled(20000, 100)
@@ -24,7 +24,7 @@ local gets = bench.scaled(100000, 1000)
 local batch_of_keys = 100
 
 --------------------------------------------------------------------------------
--- What is measured on a copy of the base: `raw` and `ours` for each subject
+-- Measurements on a copy of the base: `raw` and `ours` for each operation
 --------------------------------------------------------------------------------
 
 local function check(done, err)
@@ -65,7 +65,7 @@ local function build(count, next_item)
   return item
 end
 
---- A way to run one operation on raw LMDB.
+--- Returns a run of one operation on raw LMDB, for bench.interleave.
 local function on_raw(directory, trees, how)
   return {
     name = trees == "items" and "item" or "both",
@@ -76,7 +76,7 @@ local function on_raw(directory, trees, how)
   }
 end
 
---- The same on our database, opened and in memory.
+--- Returns the same for our database, opened and read into memory.
 local function on_ours(path, durability, count, fn, name)
   return {
     name = name or "ours",
@@ -96,7 +96,7 @@ local function three(round, directory, how, fn)
   })
 end
 
---- Ascending items by one of the two ways to put many, and making them alone.
+--- Measures ascending items, stored by fn, and the time to create the items alone.
 local function ascending(round, directory, partition, fn)
   local count = batches_ascending * batch
   local next_item = orders.ascending(partition)
@@ -134,8 +134,8 @@ local writes = {
 
 local function write_round(round, base, disk)
   copy_base(base, disk)
-  -- Single puts first, on a fresh copy: after batches of random items LMDB's list of
-  -- free pages is long, and every later single commit dearer, raw or not.
+  -- Single puts come first, on a fresh copy: after batches of random items LMDB's list of free
+  -- pages is long, which makes every later commit slower, with and without this library.
   writes.single:add(three(round, disk,
     { durability = "full", order = "random", batch = 1, count = singles_flushed },
     put_random))
@@ -194,8 +194,8 @@ local function keep(path, count)
   check(made:stream():set_retention { count = count })
 end
 
---- Puts one by one, each with its time: the longest, by the clock on the wall and by
---- that of the process (which stands while others run), in ns; and what the file grew.
+--- Measures single puts. Returns the longest wall time and processor time of a put in ns, how many
+--- took more than 1 ms, and the growth of the file in percent.
 local function watch(path, count)
   local db <close>, made = orders.open(path, "none")
   orders.warm(made)
@@ -216,8 +216,8 @@ local function watch(path, count)
   }
 end
 
---- A tenth of the records stay. Writers trim too, and setting a retention is a write:
---- so what is there is counted before and after.
+--- Trims all but a tenth of the records. Setting the retention is a write, which trims as well, so
+--- the records are counted before and after.
 local function trim_all(directory)
   local stay = records // 10
   local path = directory .. "/ours.tide"
@@ -309,7 +309,7 @@ end
 
 local reads = bench.series()
 
--- Ways to read; a call of a function for each record would be a tenth of it.
+-- Loops over all records; calling a function for each record would add a tenth to the time.
 local ways = {}
 
 function ways.untouched(stream)
@@ -341,7 +341,7 @@ local function read_records(made, way)
   assert(seen == items, "there should be as many records as items, all with both images")
 end
 
---- Random gets; their keys are made before, few enough at a time to stay in the cache.
+--- Gets random items. The keys are created before, so few at a time that they stay in the cache.
 local function get_random(made, count)
   local passed = 0
   for _ = 1, count // batch_of_keys do
@@ -431,7 +431,7 @@ local function report_reader(seen, most)
 end
 
 --------------------------------------------------------------------------------
--- All of it
+-- Main program
 --------------------------------------------------------------------------------
 
 local function say_settings(disk, mem)

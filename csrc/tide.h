@@ -405,8 +405,8 @@ int tide_checkup_start(struct tide_checkup **checkup, struct tide *tide,
  * progress for so long, it is a problem of the file. NO_MEMORY, STORE. */
 int tide_checkup_file(struct tide_checkup **checkup, const char *path,
 	struct failure *failure);
-int tide_checkup_isolated(struct tide_checkup **checkup, const char *path, uint32_t stall_timeout_ms,
-	struct failure *failure);
+int tide_checkup_isolated(struct tide_checkup **checkup, const char *path,
+	uint32_t stall_timeout_ms, struct failure *failure);
 
 /* 0: done, with the report, lent until it is finished; END: not yet; or why it failed, FORKED
  * too. Ask about ten times a second: a child process is given up here. */

@@ -9,10 +9,11 @@ source = {
 description = {
   summary = "The command line of tidetable",
   detailed = [[
-    The command `tidetable`: looks at a database of tidetable, follows its
-    changes, and keeps it in order.
+    The command `tidetable` shows the tables, items and changes of a database,
+    follows its streams, imports and exports items, checks and copies the file.
   ]],
   homepage = "https://github.com/tidetable/tidetable",
+  issues_url = "https://github.com/tidetable/tidetable/issues",
   license = "MIT",
   labels = { "database", "dynamodb", "streams", "commandline" },
 }
@@ -21,8 +22,9 @@ supported_platforms = { "linux" }
 
 dependencies = { "lua >= 5.4, < 5.6", "tidetable", "argparse >= 0.7" }
 
--- Lua alone: nothing is built. LuaRocks wraps the command, so that it finds its modules; what a
--- shell completes, the command says itself.
+-- Nothing is compiled. LuaRocks wraps the command, so that it finds its modules. The completion is
+-- left out: `tidetable completion` prints it. Without directories to copy LuaRocks installs the
+-- license and the README; the manual page is installed by make.
 build = {
   type = "make",
   build_pass = false,
@@ -37,6 +39,7 @@ build = {
     COMMAND_LUADIR = "",
     COMMAND_LIBDIR = "",
   },
+  copy_directories = {},
 }
 
 test = { type = "command", command = "make test" }

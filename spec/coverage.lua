@@ -1,17 +1,23 @@
--- coverage.lua - how much of the core the tests have run, by line and by branch.
+-- coverage.lua - how many lines and branches of the core the tests have run.
 --
---     lua5.4 spec/coverage.lua OBJECTS [PAGE]
+--     lua5.4 spec/coverage.lua OBJECTS LIST
 --
--- OBJECTS is where a coverage build left its counts. Says for each file of csrc/ how many lines
--- ran and how many branches were taken, then each line with a branch that was not. PAGE lists
--- them, each with its reason (a table row with the file and the line's text): a line that is not
--- there is new (!), and a row whose line has no such branch any more is said too (~). Of the
--- latter some come and go, for noise and damage are random. A check of Lua's for arguments
--- (luaL_argcheck) ends in a function that does not return, and the compiler looks at what it
--- returned: no program takes these two branches, and they are left out. The doors (csrc/sys) are
--- shown and kept out of the total: what they answer is the machine's.
-local objects, page = arg[1], arg[2]
-local doors = "^csrc/sys/"
+-- OBJECTS is the directory in which a coverage build left its counts. Prints for each file of csrc/
+-- how many lines ran and how many branches were taken, then each line that has a branch not taken.
+-- LIST contains the lines for which there is a reason (spec/coverage.txt): other lines are marked
+-- with !, and entries whose branches were all taken are printed with ~. Some of these change from
+-- run to run, because noise and damage are random.
+--
+-- Two branches of each luaL_argcheck are not counted: it ends in a function that does not return,
+-- and the compiler tests the result of that function. The total does not include the folders whose
+-- branches depend on the answers of the operating system.
+local exceptions = require "spec.exceptions"
+local source = require "spec.source"
+
+local objects, list = arg[1], arg[2]
+local not_counted = { sys = true, os = true, lmdb = true, lmdb_file = true }
+
+local function is_counted(path) return not not_counted[path:match("^csrc/([^/]+)/") or ""] end
 
 local function lines_of(command)
   local pipe = assert(io.popen(command))
@@ -30,18 +36,18 @@ local function line_at(path, number, text)
   return files[path][number]
 end
 
--- What one object says. A header's inline functions are in many objects: their counts add up.
+-- Adds the counts of one object; the inline functions of a header are in many objects.
 local function read_object(path)
-  local source, line, branch
+  local file, line, branch
   for _, text in ipairs(lines_of(("gcov -b -c -t '%s' 2>/dev/null"):format(path))) do
     local times, number, code = text:match("^%s*([^:]+):%s*(%d+):(.*)$")
     if number == "0" then
-      source = code:match("^Source:(.+)$") or source
+      file = code:match("^Source:(.+)$") or file
       line = nil
     elseif number then
       line = nil
-      if times ~= "-" and source:find("^csrc/") then
-        line, branch = line_at(source, tonumber(number), code), 0
+      if times ~= "-" and file:find("^csrc/") then
+        line, branch = line_at(file, tonumber(number), code), 0
         line.ran = line.ran + (tonumber(times:match("^%d+")) or 0)
       end
     elseif line and text:find("^branch") then
@@ -51,21 +57,6 @@ local function read_object(path)
   end
 end
 
-local function explained_on(path)
-  local known = {}
-  local file = path and io.open(path)
-  if not file then return known end
-  for text in file:lines() do
-    local source, code = text:match("^| `(csrc/[^`]+)` | `(.-)` |")
-    if source and not code:find("^%l+: ") then -- mutants have rows as well: spec/mutate.lua
-      local key = source .. "\0" .. code:gsub("\\|", "|")
-      known[key] = (known[key] or 0) + 1
-    end
-  end
-  file:close()
-  return known
-end
-
 local function sorted_keys(set)
   local keys = {}
   for key in pairs(set) do keys[#keys + 1] = key end
@@ -73,10 +64,8 @@ local function sorted_keys(set)
   return keys
 end
 
-local function trimmed(text) return (text:gsub("^%s+", ""):gsub("%s+$", "")) end
-
-local known = explained_on(page)
-local missed, unexplained = {}, 0
+local listed = exceptions.read(list)
+local missed, unlisted = {}, 0
 
 local function drop_dead_ends(line)
   for _ = 1, 2 do
@@ -84,16 +73,18 @@ local function drop_dead_ends(line)
   end
 end
 
--- A row stands for one line, though others may have the same text.
-local function is_listed(key)
-  if (known[key] or 0) == 0 then return false end
-  known[key] = known[key] - 1
-  return true
+local function note_missed(path, number, line, gone, name)
+  local text = exceptions.normalized(line.text)
+  local is_listed = exceptions.take(listed, name .. ": " .. text)
+  if not is_listed then unlisted = unlisted + gone end
+  missed[#missed + 1] = ("%s %s:%d: %d of %d: %s: %s"):format(is_listed and " " or "!", path,
+    number, gone, #line, name, text)
 end
 
--- Counts of one file; its branches not taken go to the list.
+-- Returns the counts of one file; lines with branches not taken are added to missed.
 local function count(path)
   local sum = { lines = 0, ran = 0, branches = 0, taken = 0 }
+  local names = exceptions.function_names(path, source.read(".", path))
   for _, number in ipairs(sorted_keys(files[path])) do
     local line, gone = files[path][number], 0
     sum.lines = sum.lines + 1
@@ -104,12 +95,8 @@ local function count(path)
       sum.taken = sum.taken + (times > 0 and 1 or 0)
       gone = gone + (times > 0 and 0 or 1)
     end
-    if gone > 0 and not path:find(doors) then
-      local text = trimmed(line.text)
-      local explained = is_listed(path .. "\0" .. text)
-      if not explained then unexplained = unexplained + gone end
-      missed[#missed + 1] = ("%s %s:%d: %d of %d: %s"):format(explained and " " or "!", path,
-        number, gone, #line, text)
+    if gone > 0 and is_counted(path) then
+      note_missed(path, number, line, gone, names[number] or "")
     end
   end
   return sum
@@ -129,17 +116,17 @@ local total = { lines = 0, ran = 0, branches = 0, taken = 0 }
 for _, path in ipairs(sorted_keys(files)) do
   local sum = count(path)
   print_row(path, sum)
-  if not path:find(doors) then
+  if is_counted(path) then
     for key, value in pairs(sum) do total[key] = total[key] + value end
   end
 end
-print_row("total without csrc/sys", total)
-local gone = {}
-for _, key in ipairs(sorted_keys(known)) do
-  if known[key] > 0 then gone[#gone + 1] = (key:gsub("%z", ": ")) end
-end
-print(("%d branches not taken, %d of them not on the page (!):"):format(
-  total.branches - total.taken, unexplained))
+print_row("total", total)
+print(("%d branches not taken, %d of them not in %s (!):"):format(
+  total.branches - total.taken, unlisted, list))
 for _, text in ipairs(missed) do print(text) end
-print(("%d lines on the page whose branches were all taken this time:"):format(#gone))
+local gone = {}
+for _, text in ipairs(sorted_keys(listed)) do
+  for _ = 1, listed[text] do gone[#gone + 1] = text end
+end
+print(("%d entries of %s without such a branch in this run (~):"):format(#gone, list))
 for _, text in ipairs(gone) do print("~ " .. text) end

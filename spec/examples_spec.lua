@@ -1,7 +1,7 @@
--- examples_spec.lua - each example runs, and says what it says it says.
+-- examples_spec.lua - runs each example and compares its output.
 --
--- Each is run in a child process, in an empty directory of its own. What the small ones print
--- stands in the comment at their end, so that is what they are held to.
+-- Each runs in a child process, in a new empty directory. The expected output of the small ones is
+-- the comment at their end.
 local lfs = require "lfs"
 
 local root = lfs.currentdir()
@@ -10,7 +10,7 @@ local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
--- Sanitizers are for Lua alone: some of the shell's programs fail under them.
+-- Only Lua runs under the sanitizers: some programs that the shell starts fail with them.
 local preload = os.getenv("LD_PRELOAD")
 local lua = (preload and "env LD_PRELOAD=" .. quote(preload) .. " " or "")
   .. (os.getenv("LUA") or "lua5.4")
@@ -20,7 +20,7 @@ local function read(path)
   return file:read("a")
 end
 
--- What a shell command prints, errors among it, and its status.
+-- Returns the output of a shell command, with its errors, and its status.
 local function shell(command)
   local pipe = assert(io.popen("{ unset LD_PRELOAD\n" .. command .. "\n} 2>&1"))
   local said = pipe:read("a")
@@ -36,8 +36,8 @@ end
 
 local directory
 
--- Runs an example; `words` and `before` (variables, or a command that runs it) go to the shell
--- as they are.
+-- Runs an example. `words` and `before` (variables, or a command that runs it) are passed to the
+-- shell unquoted.
 local function run(example, words, before)
   return shell(("cd %s && env %s %s %s %s"):format(quote(directory .. "/run"),
     before or "timeout 120", lua, quote(root .. "/examples/" .. example .. ".lua"), words or ""))
@@ -53,7 +53,7 @@ after_each(function()
 end)
 
 describe("the small example", function()
-  -- The last block of its comments that is set in by three blanks, as it is printed.
+  -- Returns the last block of comments that are indented by three blanks, as printed.
   local function promised(example)
     local text = {}
     for line in read(root .. "/examples/" .. example .. ".lua"):gmatch("[^\n]+") do
@@ -63,7 +63,7 @@ describe("the small example", function()
     return table.concat(text, "\n") .. "\n"
   end
 
-  -- Tabs and columns of blanks are one to the reader.
+  -- Tabs and runs of blanks are equal.
   local function plain(text)
     return (text:gsub("[ \t]+", " "):gsub("\n ", "\n"):gsub("\n+", "\n"):gsub("^%s+", ""))
   end
@@ -71,15 +71,15 @@ describe("the small example", function()
   local examples = { "quickstart", "audit_trail", "derived_table", "two_processes", "retention",
     "backup" }
 
-  -- The same program in four loops, and what else each needs. Debian has copas for older Luas
-  -- alone; it runs in this one.
+  -- The same program in four event loops, and the modules that each needs. Debian packages copas
+  -- for older Luas only, but it runs in this one.
   local loops = { "cqueues_loop", "luv_loop", "copas_loop", "own_scheduler" }
   local needs = { cqueues_loop = "cqueues", luv_loop = "luv", copas_loop = "copas",
     own_scheduler = "system" }
   local older = ";/usr/share/lua/5.2/?.lua"
   local before = { copas_loop = 'LUA_PATH="${LUA_PATH:-;}' .. older .. '" timeout 120' }
 
-  --- Why a module can't be loaded; nil if it can. Debian 13's copas lacks coxpcall.
+  --- Returns why a module can't be loaded, nil if it can. Debian 13's copas lacks coxpcall.
   local function missing(module)
     local path = package.path
     package.path = path .. older
@@ -127,14 +127,14 @@ it("the README's program prints what is said there", function()
 end)
 
 describe("git_history", function()
-  -- git with nobody's settings but these, a clock that stands still, and no care for the disk.
+  -- Environment of git: only these settings, a fixed time, no fsync.
   local plain_git = "env -u GIT_DIR -u GIT_WORK_TREE -u GIT_INDEX_FILE HOME=/nowhere "
     .. "GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME='Ann Ash' GIT_AUTHOR_EMAIL=ann@example.org "
     .. "GIT_COMMITTER_NAME='Ann Ash' GIT_COMMITTER_EMAIL=ann@example.org "
     .. "GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000' "
     .. "git -c core.fsync=none -c init.defaultBranch=main "
 
-  -- Runs git commands in a repository of the test's directory, one a line.
+  -- Runs git commands, one per line, in a repository in the test's directory.
   local function git(repo, commands)
     for line in commands:gmatch("[^\n]+") do
       local command = line:match("^%s*(.-)%s*$")
@@ -165,8 +165,8 @@ describe("git_history", function()
     end
   end
 
-  -- What a repository can have in it: names that are no UTF-8, or need care; links, submodules,
-  -- executables; renames, removals, returns; a merge, and a commit that changes nothing.
+  -- A repository with names that are not UTF-8 or need quoting; links, submodules, executables;
+  -- files that are renamed, removed, added again; a merge, and a commit without changes.
   local function odd_repository()
     new_repository("odd")
     git("odd", [[
@@ -320,7 +320,7 @@ describe("git_history", function()
     holds(said, status, "3 transactions", "12,000 files", "12,000 INSERT, 0 MODIFY")
   end)
 
-  -- A proof that can't fail is no proof.
+  -- Checks that the proof can fail.
   it("fails, with status 1, when a table is not what it should be", function()
     local tidetable = require "tidetable"
     odd_repository()
@@ -360,8 +360,8 @@ describe("git_history", function()
     assert.truthy(must("env TERM=xterm NO_COLOR=1 " .. command):find("\r=*%-* +%d+%%  "))
   end)
 
-  -- Killed at moments nobody chose, the loader alone or both: in the end nothing is missing, and
-  -- nothing counted twice.
+  -- Kills the loader, or both processes, at random moments: in the end nothing is missing, and
+  -- nothing is counted twice.
   it("survives being killed", function()
     long_repository()
     for round = 1, 6 do
@@ -375,7 +375,7 @@ describe("git_history", function()
     assert.are.same({}, db:check().problems)
   end)
 
-  -- The processes that have a word in their command line, as a table of their ids.
+  -- Returns the ids of the processes that have a word in their command line.
   local function processes(word)
     local found = {}
     for id in lfs.dir("/proc") do
@@ -388,8 +388,8 @@ describe("git_history", function()
     return found
   end
 
-  -- A process whose parent dies is given another, which may live for ever: to take that for the
-  -- loader would be to wait for ever.
+  -- A process whose parent exits gets another parent. If it mistook that one for the loader, it
+  -- would wait forever.
   it("leaves no follower behind, even when it is killed while it starts one", function()
     long_repository()
     local follower = root .. "/examples/git_history/follower.lua"
@@ -452,7 +452,7 @@ describe("dpkg_log", function()
     return said
   end
 
-  -- The stream as `tidetable tail` shows it: event, package, status and version after it.
+  -- Returns the stream as `tidetable tail` prints it: event, package, new status and version.
   local function tail(more)
     local seen = {}
     local said = must(("cd %s && %s tail packages.tide packages --format json %s"):format(
@@ -498,7 +498,7 @@ what is new: tidetable tail packages.tide packages --after 0
       "MODIFY vim:amd64 config-files 9.0", "REMOVE vim:amd64 - -",
     }
     assert.are.same(events, tail(said:match("%-%-after %d+")))
-    -- The oldest is gone, and so are the lines that it was at.
+    -- The oldest log has been removed, with the lines that the program had reached.
     write("dpkg.log", "alled vim:amd64 9.1\n", "ab")
     said = load_log("dpkg.log.1", "dpkg.log")
     assert.truthy(said:find("^1 new lines of 8\n2 packages: 2 installed\n"), said)

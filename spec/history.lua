@@ -1,12 +1,12 @@
--- history.lua - a git history as long as one wants it, made up.
+-- history.lua - generates a git history of any length.
 --
 --   git init -q big
 --   lua5.4 spec/history.lua 5000 [SEED] | git -C big fast-import --quiet
 --   git -C big symbolic-ref HEAD refs/heads/main
 --
--- What comes out is the same for the same seed: commits on `main` by its first parents,
--- of them one in twelve a merge of a short branch; files are added, changed, renamed,
--- removed, made executable; some are symbolic links, submodules, or have odd names.
+-- Equal seeds give equal histories. COMMITS counts those of `main` by first parents; one in twelve
+-- merges a short branch. Files are added, changed, renamed, removed, made executable; some are
+-- symbolic links or submodules, or have unusual names.
 local commits = math.tointeger(tonumber(arg[1]))
 if not commits or commits < 1 then
   io.stderr:write("usage: history.lua COMMITS [SEED]\n")
@@ -40,11 +40,11 @@ end
 
 local function one_of(list) return list[random(#list)] end
 
--- A few of a list are met much more often than the rest, as it is with authors and files.
+-- Chooses a few elements of a list much more often than the rest, as in real histories.
 local function favourite(list) return list[1 + math.floor(#list * random() ^ 3)] end
 
 local now, mark = 1200000000, 0
-local main_files, at, order = {}, {}, {} -- path -> file; its place in `order`; paths
+local main_files, at, order = {}, {}, {} -- path -> file; path -> index in `order`; paths
 
 local function add_path(path)
   order[#order + 1] = path
@@ -137,7 +137,7 @@ local function rename(ops)
   ops[#ops + 1] = ("M %s %s %s"):format(main_files[to].mode, main_files[to].blob, quoted(to))
 end
 
--- What one commit does; on a branch nothing that would not merge by itself.
+-- Changes of one commit; on a branch only changes that merge without conflicts.
 local function work(gentle)
   local ops = {}
   if random(80) == 1 then return ops end

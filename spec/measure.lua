@@ -1,9 +1,9 @@
--- measure.lua - figures of the house: files, functions, comments, assertions, circles.
+-- measure.lua - statistics of the sources: files, functions, comments, assertions, cycles.
 --
--- `make measure` prints the rows that are ours in doc/architecture.md, "The house, measured". Blank
--- lines count for nothing but a file's length; a function's lines are those of code between its
--- head and its end; headers count for everything but the number of files; in a circle are units
--- that include, or require, each other.
+-- `make measure` prints the rows of tidetable in doc/architecture.md, "The house, measured". Blank
+-- lines count only for the length of a file. The length of a function is its lines of code between
+-- head and end. Headers are included, except in the number of files. A cycle consists of units that
+-- include or require each other.
 local source = require "spec.source"
 
 local function count_lines(lines)
@@ -14,7 +14,7 @@ local function count_lines(lines)
   return count
 end
 
--- Names of a unit: a header and its file are one; a module is named as it is required.
+-- Returns the name of a unit: a header and its source are one; a module's name is the required one.
 local function unit_of(path)
   if source.is_c(path) then return (path:gsub("^csrc/", ""):gsub("%.[ch]$", "")) end
   return (path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", "."))

@@ -1,13 +1,15 @@
--- mutate.lua - the commit path with one line broken: does a fast test notice?
+-- mutate.lua - mutation testing of the commit path: does a fast test fail for each broken line?
 --
---     lua5.4 spec/mutate.lua DIRECTORY [PAGE [FILE ...]]
+--     lua5.4 spec/mutate.lua DIRECTORY LIST [FILE ...]
 --
 -- The repository is copied to DIRECTORY and built there. Then each statement of each file is
--- taken out, each condition on one line turned round, one at a time, and the tests run until one
--- fails. A mutant that no test kills has survived: it is said, and it has to be explained on PAGE
--- (a table row with its file and its text). One that does not compile is no mutant. A FILE may be
--- a part of one, as csrc/lmdb/txn.c:1-99: several copies then share the work.
-local directory, page = arg[1], arg[2]
+-- deleted and each condition on one line is negated, one at a time, and the tests run until one
+-- fails. A mutant that no test detects is printed, unless it is in LIST (spec/mutants.txt). Mutants
+-- that do not compile are not counted. A FILE may be a part of one, for example
+-- csrc/table/write.c:1-99, so that several copies can share the work.
+local exceptions = require "spec.exceptions"
+
+local directory, list = arg[1], arg[2]
 local files = { table.unpack(arg, 3) }
 if #files == 0 then
   files = {
@@ -15,7 +17,7 @@ if #files == 0 then
   }
 end
 
--- The likeliest to notice come first; before them all comes the unit's own test.
+-- The tests that detect most mutants come first, after the file's own unit test.
 local tests = {
   "test_tide", "test_txn", "test_gate", "test_log", "test_feed", "test_reading", "test_retention",
   "test_snapshot", "test_store", "test_wake", "test_define", "test_write", "test_stamp",
@@ -24,8 +26,8 @@ local tests = {
 }
 local specs = { "table_spec", "stream_spec", "stream_retention_spec" }
 
-local patience = 60 -- seconds; a mutant that never ends is dead too
-local make = "make -s -C '" .. directory .. "' LIMIT=" .. patience .. " WERROR= "
+local time_limit = 60 -- seconds; a mutant that runs longer counts as detected
+local make = "make -s -C '" .. directory .. "' LIMIT=" .. time_limit .. " WERROR= "
   .. "WARNINGS=-Werror=return-type CFLAGS='-O0 -U_FORTIFY_SOURCE' "
 
 local function run(command)
@@ -52,17 +54,17 @@ end
 local function fails(test)
   local program = "build/unit/" .. test
   return not run(make .. program)
-    or not run(("timeout %d '%s/%s'"):format(patience, directory, program))
+    or not run(("timeout %d '%s/%s'"):format(time_limit, directory, program))
 end
 
-local function has(list, name)
-  for _, each in ipairs(list) do
+local function has(names, name)
+  for _, each in ipairs(names) do
     if each == name then return true end
   end
   return false
 end
 
--- The name of the test that fails, or nothing.
+-- Returns the name of the first test that fails, or nil.
 local function killer(source)
   local own = source and source:gsub("^.*/(.*)%.c$", "test_%1")
   if has(tests, own) and fails(own) then return own end
@@ -81,8 +83,8 @@ local function balanced(text)
   return open == close
 end
 
--- What may be done to a line: a list of { what, the line then }. An assert says what can't be:
--- without it nothing is different.
+-- Returns the mutations of a line: a list of { name, mutated line }. Asserts are left out, because
+-- nothing changes without them.
 local function mutations(line)
   local found = {}
   local indent, code = line:match("^(\t+)(.*)$")
@@ -109,32 +111,10 @@ local function lines_of(text)
   return lines
 end
 
-local function explained_on(path)
-  local known = {}
-  local file = path and io.open(path)
-  if not file then return known end
-  for text in file:lines() do
-    local source, code = text:match("^| `(csrc/[^`]+)` | `(.-)` |")
-    if source then
-      local key = source .. "\0" .. code:gsub("\\|", "|")
-      known[key] = (known[key] or 0) + 1
-    end
-  end
-  file:close()
-  return known
-end
+local listed = exceptions.read(list)
+local sum = { killed = 0, survived = 0, listed = 0, broken = 0 }
 
-local known = explained_on(page)
-local sum = { killed = 0, survived = 0, explained = 0, broken = 0 }
-
--- A row explains one mutant, though others may have the same text.
-local function is_explained(key)
-  local rows = known[key] or 0
-  known[key] = rows - 1
-  return rows > 0
-end
-
-local function try(source, lines, number, mutation)
+local function try(source, lines, number, name, mutation)
   local what, mutant = mutation[1], mutation[2]
   local changed = { table.unpack(lines) }
   changed[number] = mutant
@@ -143,12 +123,11 @@ local function try(source, lines, number, mutation)
     sum.broken = sum.broken + 1
     return
   end
-  local by = killer(source)
-  local text = what .. ": " .. lines[number]:gsub("^%s+", "")
-  if by then
+  local text = ("%s: %s: %s"):format(name, what, exceptions.normalized(lines[number]))
+  if killer(source) then
     sum.killed = sum.killed + 1
-  elseif is_explained(source .. "\0" .. text) then
-    sum.explained = sum.explained + 1
+  elseif exceptions.take(listed, text) then
+    sum.listed = sum.listed + 1
   else
     sum.survived = sum.survived + 1
     print(("%s:%d: survived: %s"):format(source, number, text))
@@ -160,7 +139,7 @@ assert(os.execute(("mkdir -p '%s' && git ls-files -z | xargs -0 cp --parents -t 
   directory, directory)))
 local first = killer()
 if first then
-  print("without a change " .. first .. " fails already:")
+  print("without a mutation " .. first .. " fails already:")
   io.write(read(directory .. "/mutate.log"))
   os.exit(1)
 end
@@ -168,13 +147,15 @@ for _, file in ipairs(files) do
   local source, from, to = file:match("^(.*):(%d+)%-(%d+)$")
   source = source or file
   local whole = read(directory .. "/" .. source)
-  local lines = lines_of(whole)
+  local lines, names = lines_of(whole), exceptions.function_names(source, whole)
   for number = tonumber(from) or 1, math.min(tonumber(to) or #lines, #lines) do
-    for _, mutation in ipairs(mutations(lines[number])) do try(source, lines, number, mutation) end
+    for _, mutation in ipairs(mutations(lines[number])) do
+      try(source, lines, number, names[number] or "", mutation)
+    end
   end
   write(directory .. "/" .. source, whole)
-  print(("%s: so far %d killed, %d survived, %d explained, %d that do not compile"):format(
-    file, sum.killed, sum.survived, sum.explained, sum.broken))
+  print(("%s: so far %d killed, %d survived, %d listed, %d that do not compile"):format(
+    file, sum.killed, sum.survived, sum.listed, sum.broken))
   io.stdout:flush()
 end
 os.exit(sum.survived == 0)

@@ -1,4 +1,5 @@
--- running.lua - helper for busted: notes which spec is at work, for make to name it if none ends.
+-- running.lua - helper for busted: writes the running spec to a file, which make prints at a
+-- timeout.
 local busted = require "busted"
 
 local path = (os.getenv("TIDETABLE_BUILD") or "build") .. "/running"

@@ -1,12 +1,12 @@
--- source.lua - our sources as text: their files, lines and functions.
+-- source.lua - reads source files as text: files, lines, functions.
 --
--- They are told by the house's layout: braces at the left margin hold a function of C, and an
--- `end` under its `function` closes one of Lua.
+-- Functions are recognized by the layout: in C the braces are at the left margin, in Lua the `end`
+-- has the indentation of its `function`.
 local lfs = require "lfs"
 
 local source = {}
 
---- Paths of all files under `root/folder`, sorted, without the root.
+--- Returns the sorted paths of all files in `root/folder`, without the root.
 function source.walk(root, folder, found)
   found = found or {}
   if lfs.attributes(root .. "/" .. folder, "mode") == "directory" then
@@ -42,14 +42,14 @@ end
 function source.is_c(path) return path:find("%.[ch]$") ~= nil end
 function source.is_lua(path) return path:find("%.lua$") ~= nil end
 
---- C without its comments and the insides of its strings; lines stay where they are.
+--- Returns C without comments and contents of strings, with the same lines.
 function source.bare_c(text)
   text = text:gsub("/%*.-%*/", function(comment) return comment:gsub("[^\n]", "") end)
   text = text:gsub("//[^\n]*", "")
   return text:gsub('"[^"\n]*"', '""')
 end
 
---- Lua without lines that are comments alone.
+--- Returns Lua without lines that contain only a comment.
 local function bare_lua(text)
   text = ("\n" .. text):gsub("\n%s*%-%-%[%[.-%]%]", function(comment)
     return comment:gsub("[^\n]", "")
@@ -57,7 +57,7 @@ local function bare_lua(text)
   return text:gsub("\n%s*%-%-[^\n]*", "\n"):sub(2)
 end
 
---- The code alone, by lines.
+--- Returns the lines of the code without comments.
 function source.code_of(path, text)
   return source.lines_of(source.is_c(path) and source.bare_c(text) or bare_lua(text))
 end
@@ -86,7 +86,7 @@ local function c_functions(lines)
   return found
 end
 
--- Those that take more than a line.
+-- Functions of more than one line.
 local function lua_functions(lines)
   local found = {}
   for at, line in ipairs(lines) do
@@ -101,7 +101,7 @@ local function lua_functions(lines)
   return found
 end
 
---- The functions of a file: name, line, and lines of code between head and end.
+--- Returns the functions of a file: name, line, and number of code lines in the body.
 function source.functions(path, text)
   local lines = source.code_of(path, text)
   return (source.is_c(path) and c_functions or lua_functions)(lines)

@@ -1,8 +1,8 @@
--- tidy_spec.lua - the architecture, as a test.
+-- tidy_spec.lua - the architecture and the layout of the sources, as a test.
 --
--- Each room lists the rooms it may include from. A new arrow is a change to
--- this table, and so it is seen in review. What else the house asks of a file
--- and can be told from its text stands here too, one function for each rule.
+-- Each folder of csrc/ ("room") lists the rooms from which it may include, so a new dependency is a
+-- change of this table, which a review sees. The other rules about the text of files are functions
+-- below, one for each rule.
 local lfs = require "lfs"
 local source = require "spec.source"
 
@@ -19,7 +19,7 @@ local may_know = {
   api = { "tide.h", "base", "codec", "lmdb", "lmdb_file", "os", "stream", "table", "check" },
   lua = { "tide.h", "base", "codec", "os/clock.h", "os/input.h", "os/terminal.h", "os/timer.h" },
   -- The contract itself.
-  [""] = { "base", "codec", "check/report.h" },
+  [""] = { "base", "codec", "check/report.h", "lmdb/durability.h", "os/wakeup_kind.h" },
 }
 
 -- Doors: what only some places may include. The world behind a door can refuse,
@@ -42,7 +42,7 @@ local doors = {
   ["linux/futex.h"] = system,
 }
 
--- Words that code does not use, and where they are at home.
+-- Functions that code must not call, and the file that may ("": none).
 local c_words = {
   malloc = "csrc/base/memory.c", calloc = "csrc/base/memory.c", realloc = "csrc/base/memory.c",
   free = "csrc/base/memory.c", strdup = "csrc/base/memory.c", strndup = "csrc/base/memory.c",
@@ -50,7 +50,7 @@ local c_words = {
 }
 local lua_words = { "load", "loadstring", "loadfile", "dofile", "io.popen", "os.execute" }
 
--- In halves, so that this file does not find itself.
+-- Written in halves, so that the rule does not find this file.
 local unfinished = { "TO" .. "DO", "FIX" .. "ME", "XX" .. "X" }
 
 local widest, longest, tab = 100, 800, 8
@@ -81,8 +81,10 @@ end
 
 local function is_ours(path) return path:find("^csrc/") and is_c(path) end
 local function name_of(path) return path:match("[^/]*$") end
+local function is_make(path) return path == "Makefile" or path:find("%.mk$") ~= nil end
+local function is_shell(path) return path == ".ci/run" or path:find("%.sh$") ~= nil end
 
--- Every rule gets a file (path, text, lines) and `report(line number, text)`.
+-- A rule takes a file (path, text, lines) and `report(line number, text)`.
 local rules = {}
 
 function rules.room_and_doors(file, report)
@@ -109,6 +111,11 @@ function rules.first_line(file, report)
   local name, first = name_of(file.path), file.lines[1] or ""
   if is_c(file.path) and first:sub(1, #name + 6) ~= "/* " .. name .. " - " then
     report(1, ("should begin with /* %s - what it is"):format(name))
+  elseif is_make(file.path) or is_shell(file.path) then
+    if first:find("^#!") then first = file.lines[2] or "" end
+    if first:sub(1, #name + 5) ~= "# " .. name .. " - " then
+      report(1, ("should begin with # %s - what it is"):format(name))
+    end
   elseif is_lua(file.path) then
     if first:find("^#!") or first:find("^%-%-%-@meta") then first = file.lines[2] or "" end
     if not first:gsub("^%-+", "--"):find("-- " .. name .. " - ", 1, true) then
@@ -134,7 +141,7 @@ function rules.shape(file, report)
   if file.text:sub(-1) ~= "\n" then report(#file.lines, "no newline at the end") end
 end
 
--- A function is read at a glance, in the library itself: a spec's `describe` is a chapter.
+-- Functions of the library fit on a screen; the limit does not hold for `describe` in specs.
 function rules.one_screen(file, report)
   if not is_ours(file.path) and not file.path:find("^lua/.*%.lua$") then return end
   for _, one in ipairs(source.functions(file.path, file.text)) do
@@ -164,7 +171,7 @@ function rules.words_of_c(file, report)
   end
 end
 
--- No code from data, and no shell.
+-- The library runs no code from data, and no shell.
 function rules.words_of_lua(file, report)
   if not file.path:find("^lua/") or not is_lua(file.path) then return end
   for number, line in ipairs(file.lines) do
@@ -204,12 +211,12 @@ end
 
 local function violations(root)
   local found, paths = {}, { "Makefile", ".ci/run" }
-  for _, folder in ipairs { "csrc", "lua", "spec", "bench", "examples", "rockspec" } do
+  for _, folder in ipairs { "csrc", "lua", "spec", "bench", "examples", "rockspec", "tools" } do
     source.walk(root, folder, paths)
   end
   for _, path in ipairs(paths) do
-    local known = is_c(path) or is_lua(path) or path:find("%.rockspec$")
-      or path == "Makefile" or path == ".ci/run"
+    local known = is_c(path) or is_lua(path) or is_make(path) or is_shell(path)
+      or path:find("%.rockspec$")
     if known and lfs.attributes(root .. "/" .. path) then
       local text = source.read(root, path)
       local file = { path = path, text = text, lines = lines_of(text) }
@@ -237,7 +244,7 @@ describe("the house", function()
     end
   end)
 
-  -- A rule that can't fail is no rule: an untidy house, and what is said of it.
+  -- Checks each rule with a file that breaks it.
   it("is not tidy when a rule is broken", function()
     local root = os.tmpname()
     os.remove(root)
@@ -269,6 +276,8 @@ describe("the house", function()
     put("lua/tidetable/loop/j.lua", "-- j.lua - an event loop\n")
     put("lua/tidetable/h.lua", "-- h.lua - the same\nlocal function few()\nend\n" ..
       "function M.much(a)\n" .. ("  a()\n"):rep(46) .. "end\n")
+    put("spec/i.mk", "# j.mk - another name\n")
+    put("tools/k.sh", "#!/bin/sh\n# what it does\n")
     put("spec/unit/test_a.c", "/* test_a.c - long */\n" .. ("x\n"):rep(800) .. ("y"):rep(101))
     put("spec/unit/test_e.c", "/* test_e.c - not */\n/* " .. unfinished[1] .. " */\n")
 
@@ -300,6 +309,7 @@ describe("the house", function()
       'spec/unit/test_a.c:802: 802 lines, not 800: two nouns?',
       'spec/unit/test_a.c:802: no newline at the end',
       'spec/unit/test_e.c:2: ' .. unfinished[1],
+      'tools/k.sh:1: should begin with # k.sh - what it is',
     }, found)
   end)
 end)

@@ -1,8 +1,9 @@
--- valgrind.lua - helper for busted under valgrind, which has no room for the default map of 64 GiB:
--- a database that asks for no size gets a small one.
+-- valgrind.lua - helper for busted under valgrind: gives databases a small default size.
+--
+-- valgrind has no address space for the usual default of 64 GiB.
 local tidetable = require "tidetable"
 
--- What is wrong with the arguments is for the function itself to say.
+-- Invalid arguments are passed on; the function itself reports them.
 local function sized(f)
   return function(path, given)
     if given == nil or (type(given) == "table" and given.max_size == nil) then

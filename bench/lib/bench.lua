@@ -1,4 +1,4 @@
--- bench.lua - settings, the clock, and the numbers of several rounds as one.
+-- bench.lua - settings, time measurement, and statistics over rounds.
 
 local monotime = require "cqueues".monotime
 
@@ -23,7 +23,7 @@ bench.memory = (os.getenv "MEM" or "/dev/shm") .. "/tidetable-bench"
 assert(bench.rounds >= 1, "ROUNDS should be at least 1")
 assert(bench.items >= 100, "ITEMS should be at least 100")
 
---- A count that belongs to a million items, for as many as there are.
+--- Scales a count, given for a million items, to the number of items; at least `least`.
 function bench.scaled(count, least)
   return math.max(count * bench.items // 1000000, least or 1)
 end
@@ -36,7 +36,7 @@ local function quoted(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
 end
 
---- A program and its arguments, as the shell wants them.
+--- Returns the shell command of a program and its arguments.
 function bench.command_line(...)
   local words = {}
   for i, word in ipairs { ... } do
@@ -45,7 +45,7 @@ function bench.command_line(...)
   return table.concat(words, " ")
 end
 
---- Runs a program; returns what it said on its standard output.
+--- Runs a program. Returns its standard output without trailing blanks.
 function bench.run(...)
   local line = bench.command_line(...)
   local pipe = assert(io.popen(line))
@@ -65,14 +65,14 @@ function bench.first_line(path)
   return line
 end
 
---- What ran it: processor, how many, system; and the load of now.
+--- Describes the machine: processor, number of processors, system, Lua.
 function bench.machine()
   local cpu = bench.run("sed", "-n", "s/^model name[^:]*: //p", "/proc/cpuinfo"):match("[^\n]*")
   return ("%s, %s processors, %s, %s"):format(cpu, bench.run("nproc"), bench.run("uname", "-sr"),
     _VERSION)
 end
 
---- The load averages, and the first of them as a number.
+--- Returns the load averages as text, and the first one as a number.
 function bench.load_average()
   local line = bench.first_line "/proc/loadavg" or "?"
   return line, tonumber(line:match "^%S+")
@@ -82,16 +82,16 @@ function bench.file_system(path)
   return bench.run("df", "--output=fstype", path):match("%S+$")
 end
 
---- A path to a file of that name, in a directory that goes with the program.
+--- Creates a directory that is removed when the value goes out of scope.
 function bench.directory(path)
-  bench.run("rm", "-rf", path)   -- of a run that was killed
+  bench.run("rm", "-rf", path)   -- left by a run that was killed
   bench.run("mkdir", "-p", path)
   return setmetatable({ path = path }, {
     __close = function() bench.run("rm", "-rf", path) end,
   })
 end
 
---- Removes a database's files, or a single one.
+--- Removes the files of a database.
 function bench.remove(path)
   for _, suffix in ipairs { "", "-lock", "-wake" } do
     os.remove(path .. suffix)
@@ -104,8 +104,7 @@ end
 
 bench.now = monotime
 
---- Nanoseconds an operation: `fn` does `count` of them. Garbage of before is not
---- its own.
+--- Returns the nanoseconds per operation; `fn` executes `count` of them. Collects garbage first.
 function bench.time(count, fn)
   collectgarbage()
   collectgarbage()
@@ -118,7 +117,7 @@ end
 -- Rounds
 --------------------------------------------------------------------------------
 
---- The median of numbers, the least and the greatest.
+--- Returns the median, the smallest and the greatest of a list of numbers.
 function bench.median(series)
   local sorted = table.move(series, 1, #series, 1, {})
   table.sort(sorted)
@@ -130,7 +129,7 @@ end
 local series_of = {}
 series_of.__index = series_of
 
---- Numbers of all rounds by name, in one call a round: `add { raw = 1, ours = 2 }`.
+--- Creates a collection of the numbers of all rounds: `add { raw = 1, ours = 2 }` once a round.
 function bench.series()
   return setmetatable({ rounds = {} }, series_of)
 end
@@ -139,7 +138,7 @@ function series_of:add(numbers)
   table.insert(self.rounds, numbers)
 end
 
---- One number of each round: a name, or a function of the round's numbers.
+--- Returns a list with one number for each round, chosen by name or computed by a function.
 function series_of:each(of)
   local numbers = {}
   for i, round in ipairs(self.rounds) do
@@ -152,8 +151,8 @@ function series_of:each(of)
   return numbers
 end
 
---- Calls the functions of a list in an order that differs from round to round, so
---- that nobody always comes first; returns what each gave, by its name.
+--- Calls the functions of a list in an order that differs from round to round. Returns their
+--- results by name.
 function bench.interleave(round, list)
   local given = {}
   for i = 1, #list do
@@ -172,7 +171,7 @@ local function digits(number)
   return size >= 100 and "%.0f" or size >= 10 and "%.1f" or "%.2f"
 end
 
---- A series as "median [least..most]", in units of `scale`.
+--- Formats a series as "median [least..most]", in units of `scale`.
 function bench.show(series, scale)
   if not series or #series == 0 then
     return "-"
@@ -187,8 +186,8 @@ local show = bench.show
 local report = { rows = {}, missed = 0, judged = 0 }
 bench.report = report
 
---- A row: `what`, `unit` ("us", "ns" or a text), the series `item`, `both`, `ours` and
---- what is judged: `judged` (a series), `as` (its unit) and `target`, its most.
+--- Prints a row: `what`, `unit` ("us", "ns" or a text), the series `item`, `both`, `ours`, and
+--- `judged`, the series that is compared with the maximum `target`, in the unit `as`.
 function report.row(row)
   local scale = row.unit == "us" and 1000 or 1
   local line = {

@@ -1,4 +1,4 @@
-/* change.h - a change as a store of bytes keeps it.
+/* change.h - format of a change in stores that have no format for it.
  *
  *     key      its number, 8 bytes, big-endian
  *     value    [ old image's length: 2 ][ old image ][ new image ]

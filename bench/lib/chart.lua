@@ -1,15 +1,15 @@
--- chart.lua - the peers' numbers as a picture: small panels of bars, one for each row.
+-- chart.lua - the results of the peers as an SVG picture: a panel of bars for each row.
 --
--- Bars begin at zero and are linear within a panel, so that their lengths can be
--- compared; panels can't be compared with each other. The picture brings its own
--- ground, light or dark as the reader has it.
+-- Each panel has its own linear scale, which starts at zero: bars can be compared within a panel,
+-- not between panels. The colours follow the reader's light or dark colour scheme, and the
+-- texts can be selected and searched.
 
 local bench = require "bench"
 local contenders = require "contenders"
 
 local chart = {}
 
--- The ground line, and what the ratios are beside.
+-- The contender that is drawn as an outline, and the one that ratios are relative to.
 local ground, ours = "lmdb", "tidetable"
 
 local width, margin, gap = 1050, 32, 28
@@ -58,7 +58,7 @@ local function text(x, y, class, said)
   return ('<text x="%g" y="%g" class="%s">%s</text>'):format(x, y, class, said)
 end
 
---- Three digits and the unit that needs no more.
+--- Formats a duration with three significant digits.
 local function duration(ns)
   local number, unit = ns, "ns"
   for _, larger in ipairs { "µs", "ms", "s" } do
@@ -87,7 +87,7 @@ end
 local function bar(x, y, entry, most, mine)
   local contender, number = entry.contender, entry.number
   local long = math.max(2, number / most * bar_room)
-  -- A stroke lies on its line's both sides.
+  -- Half of a stroke is outside of its rectangle.
   local inset = contender.id == ground and 0.5 or 0
   local label = escaped(duration(number))
   if mine and contender.id ~= ours then
@@ -104,7 +104,7 @@ local function bar(x, y, entry, most, mine)
   }, "\n")
 end
 
---- Those who have a number, in the list's order, with it.
+--- Returns the contenders that have results, in the order of the list, and the greatest median.
 local function entries_of(row, list, results)
   local entries, most = {}, 0
   for _, contender in ipairs(list) do
@@ -185,7 +185,7 @@ local function picture(said, rows, list, results)
   return table.concat(parts, "\n")
 end
 
---- Writes the picture: a row that has a `chart` is a panel with that title.
+--- Writes the picture. Each row with a `chart` becomes a panel with that title.
 function chart.write(path, said, rows, list, results)
   local file <close> = assert(io.open(path, "w"))
   file:write(picture(said, rows, list, results))

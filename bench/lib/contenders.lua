@@ -1,7 +1,7 @@
--- contenders.lua - who is measured, how each is started, and who is not here.
+-- contenders.lua - the measured programs: how each is started, and which are not installed.
 --
 -- A contender is a program with the command line of bench/lib/peer.h, in C or in Lua.
--- Each works in a directory of its own; Redis has a server there meanwhile.
+-- Each works in its own directory, where Redis also runs its server.
 
 local bench = require "bench"
 
@@ -18,7 +18,7 @@ local function in_lua(name)
   return { lua, here .. "peer_" .. name .. ".lua" }
 end
 
--- Those who flush once for a commit in any case have no level of that name.
+-- Stores that flush once for each commit anyway have no level one_flush.
 local our_levels = { full = true, one_flush = true, none = true }
 local their_levels = { full = true, relaxed = true, none = true }
 
@@ -54,20 +54,20 @@ local everybody = {
   },
 }
 
---- A name, and where it is used from: ours are two.
+--- Returns the name and the language, which distinguishes the two of this library.
 function contenders.full_name(contender)
   return ("%s (%s)"):format(contender.name, contender.language)
 end
 
 --------------------------------------------------------------------------------
--- Who is here
+-- Which are installed
 --------------------------------------------------------------------------------
 
 local function succeeds(command)
   return os.execute(command .. " >/dev/null 2>&1") == true
 end
 
---- Why a contender can't take part, or nil.
+--- Returns why a contender can't take part, or nil.
 local function reason(contender)
   if contender.module then
     for _, module in ipairs { contender.module, "cjson" } do
@@ -89,8 +89,8 @@ local function is_asked_for(id)
   return asked == "" or (" " .. asked .. " "):find(" " .. id .. " ", 1, true)
 end
 
---- Those that can take part, and texts about those that can't. PEERS="sqlite redis"
---- asks for some alone; ours and the ground line are always there.
+--- Returns the contenders that can take part, and messages about the others. PEERS="sqlite redis"
+--- selects some; this library and raw LMDB always take part.
 function contenders.find()
   local found, skipped = {}, {}
   for _, contender in ipairs(everybody) do
@@ -114,12 +114,12 @@ local function words(contender, ...)
   return table.move({ ... }, 1, select("#", ...), #command + 1, command)
 end
 
---- What it said.
+--- Runs a command of a contender. Returns its output.
 function contenders.run(contender, ...)
   return bench.run(table.unpack(words(contender, ...)))
 end
 
---- The numbers it said.
+--- Runs a command of a contender. Returns the numbers that it prints.
 function contenders.measure(contender, ...)
   local numbers = {}
   for number in contenders.run(contender, ...):gmatch("%S+") do
@@ -131,8 +131,8 @@ end
 local server_of = {}
 server_of.__index = server_of
 
---- The server that works in a directory, to be closed; nothing, of one that has none.
---- It ends with this program, however that ends: its input does.
+--- Starts the contender's server in a directory, if it has one. Returns a value to be closed. The
+--- server also exits when this program does, because its standard input ends.
 function contenders.serve(contender, path)
   local self = setmetatable({}, server_of)
   if contender.is_served then
@@ -150,8 +150,8 @@ function server_of:__close()
   end
 end
 
---- A change after another in one process, and another that waits for them: the median
---- and the 99th percentile of the time between, in ns.
+--- Measures the time from a change in one process until another process has read it. Returns the
+--- median and the 99th percentile in ns.
 function contenders.wake(contender, path, count, how)
   local follower = assert(io.popen(bench.command_line(
     table.unpack(words(contender, "follow", path, count, how)))))

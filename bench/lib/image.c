@@ -1,4 +1,4 @@
-/* image.c - orders of customers, as a program works with them. */
+/* image.c - orders of customers as C structs. */
 #include "lib/image.h"
 
 #include <stdarg.h>
@@ -8,12 +8,12 @@
 
 #include "lib/program.h"
 
-/* As bench/lib/orders.lua has them. */
+/* The same values as in bench/lib/orders.lua. */
 #define CUSTOMERS 1000
 #define FIRST_TIME INT64_C(1700000000001)
 #define STEP 100
 
-/* The order's own width of each text, without the zero behind it. */
+/* Length of each text, without the terminating zero. */
 #define ADDRESS 55
 #define CUSTOMER 9
 #define NOTE 61
@@ -48,14 +48,14 @@ void set_digits(char *to, unsigned digits, uint64_t number)
 		to[--digits] = (char)('0' + number % 10);
 }
 
-/* --- what items have in common --- */
+/* --- values that items share --- */
 
 #define TEXTS 100
 
 static char addresses[TEXTS][ADDRESS + 1];
 static char notes[TEXTS][NOTE + 1];
 
-/* A text that must be as long as its field is. */
+/* Copies a text, which must have the length of its field. */
 __attribute__((format(printf, 3, 4)))
 static void set_text(char *to, size_t len, const char *format, ...)
 {
@@ -69,7 +69,7 @@ static void set_text(char *to, size_t len, const char *format, ...)
 		abort();
 }
 
-/* Made once, as a program in Lua has them: printing is not what is measured. */
+/* Formatted once, as in Lua, so that formatting is not measured. */
 __attribute__((constructor)) static void make_texts(void)
 {
 	for (unsigned i = 0; i < TEXTS; i++) {
@@ -84,8 +84,8 @@ __attribute__((constructor)) static void make_texts(void)
 
 /* --- items --- */
 
-/* What changes from one version of an item to the next is chance. Of a total the two
- * digits behind the point are never 00, so that as a decimal too all have one length. */
+/* Sets the values that change between the versions of an item, at random. The two decimals of a
+ * total are never 00, so that all decimals have the same length. */
 static void fill(struct image *image, uint64_t any)
 {
 	uint64_t units = any / 40000 % 900 + 100, cents = any / 40000 / 900 % 99 + 1;

@@ -2,7 +2,7 @@
 
 local memory = {}
 
---- KB of RssAnon: what is this process's alone, and not a file's pages.
+--- Returns RssAnon in KB: private memory of this process, without mapped file pages.
 ---@return integer
 function memory.anonymous_kb()
   for line in io.lines "/proc/self/status" do

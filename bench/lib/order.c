@@ -4,8 +4,7 @@
  *     item       [ version ] attribute...              by name
  *     attribute  [ type << 6 | name length ][ name ][ value length ][ value ]
  *
- * It is what any store of items without a schema needs at least, and reading it
- * is a walk over names.
+ * The minimum for items without a schema: a reader compares names one by one.
  */
 #include "lib/order.h"
 
@@ -53,7 +52,7 @@ void order_write(struct order *order, const struct image *image)
 	write_item(order->item, image);
 }
 
-/* The attribute at `at`; returns what is behind it, NULL if it is none. */
+/* Decodes the attribute at `at`. Returns the end of it, NULL if it is invalid. */
 static const uint8_t *read_attribute(struct image *image, const uint8_t *at, const uint8_t *end)
 {
 	size_t name_len = *at & LEN_MASK;

@@ -1,8 +1,7 @@
-/* order.h - an order as a store is given it: a key and an item, as bytes.
+/* order.h - an order in the form that a store takes: a key and an item, as bytes.
  *
- * The form is the store's own, or the one here, for stores that leave it to their
- * users. Keys here have the length that ours have in the file, so that all store the
- * same bytes.
+ * Stores that have no format for it use the one defined here. Its keys have the
+ * length that keys of this library have in the file, so that all store the same bytes.
  */
 #ifndef BENCH_ORDER_H
 #define BENCH_ORDER_H
@@ -12,8 +11,8 @@
 #include "lib/image.h"
 
 #define ORDER_KEY 21
-#define ORDER_KEY_MAX 40         /* in a store's own form */
-#define ORDER_ITEM 200           /* in any form */
+#define ORDER_KEY_MAX 40         /* in any store's format */
+#define ORDER_ITEM 200           /* in any format */
 
 struct order {
 	uint8_t key[ORDER_KEY_MAX];
@@ -22,7 +21,7 @@ struct order {
 
 void order_write(struct order *order, const struct image *image);
 
-/* False if the bytes are no order. */
+/* Returns false if the bytes are not an order. */
 bool order_read(struct image *image, const uint8_t *item, size_t len);
 
 #endif

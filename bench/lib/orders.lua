@@ -1,10 +1,9 @@
--- orders.lua - the table that is measured: orders of customers, 200 bytes each.
+-- orders.lua - the measured table: orders of customers, 200 bytes each.
 --
--- There are up to 1,000 customers; item number i (from 0) is one of customer i // n,
--- so items in order of their numbers are in order of their keys. (No more customers:
--- their names are kept, and the collector's work grows with what is kept.) All items
--- have the same size: whatever is put in place of another is another value and not
--- another length.
+-- Item number i (from 0) belongs to customer i // n, so numbers and keys have the same order. There
+-- are at most 1,000 customers, because their names stay in memory and the collector's work grows
+-- with them. All items have the same size: an item is replaced by one with other values of the same
+-- lengths.
 
 local tidetable = require "tidetable"
 
@@ -17,7 +16,7 @@ local name = "orders"
 local orders_each = math.max(1, (bench.items + 999) // 1000)
 local first_time, step = 1700000000001, 100
 local item_bytes = 200
--- Before it in its row: a checksum and a byte, and a sequence number of 1 to 8 bytes.
+-- Before an item, its row has a checksum, a byte, and a sequence number of 1 to 8 bytes.
 local least_before, most_before = 4 + 1 + 1, 4 + 1 + 8
 local states = { "pending", "shipped", "settled", "refused" }
 
@@ -39,7 +38,7 @@ local function item_of(customer, placed_at)
     customer = customer,
     placed_at = placed_at,
     status = states[random(4)],
-    -- Two digits behind the point that are never 00, so that all have one length.
+    -- Two decimals that are never 00, so that all totals have the same length.
     total = (random(100, 999) * 100 + random(99)) / 100,
     address = addresses[random(100)],
     note = notes[random(100)],
@@ -54,7 +53,7 @@ function orders.random_item()
   return orders.item(random(0, bench.items - 1))
 end
 
---- The key of a random item.
+--- Returns the key of a random item.
 function orders.random_key()
   local i = random(0, bench.items - 1)
   return {
@@ -63,10 +62,10 @@ function orders.random_key()
   }
 end
 
---- Partitions behind all others.
+--- Partitions that follow all others.
 orders.new_partition = { "zulu-0001", "zulu-0002" }
 
---- Items of one partition, ascending: each call makes the next one.
+--- Returns a function that creates the items of one partition in ascending order.
 function orders.ascending(partition)
   local placed_at = first_time - step
   return function()
@@ -79,14 +78,14 @@ end
 -- The database
 --------------------------------------------------------------------------------
 
---- Opens a database; returns it, and its table.
+--- Opens a database. Returns it and its table.
 function orders.open(path, durability)
   local db = assert(tidetable.open(path, { durability = durability }))
   return db, db:table(name)
 end
 
---- Puts items in order, from one number up to another; in transactions that a
---- retention of a tenth of them can end between, for a transaction goes whole.
+--- Stores items in order, from one number up to another. A transaction contains at most a tenth of
+--- them: its records expire together, and a retention of a tenth has to end between two.
 local function load(orders_table, from, to)
   local i = from - 1
   assert(orders_table:load(function()
@@ -95,8 +94,8 @@ local function load(orders_table, from, to)
   end, { batch = math.min(1000, (to - from) // 10) }))
 end
 
---- A table of all items, and a stream of both images that has a record for each of
---- the first `changed` items.
+--- Creates a table with all items, and a stream of both images with a record for each of the first
+--- `changed` items.
 function orders.make(path, changed)
   bench.remove(path)
   local db <close> = assert(tidetable.open(path, { durability = "none" }))
@@ -110,14 +109,14 @@ function orders.make(path, changed)
   load(made, 0, changed)
 end
 
---- More changes, up to the item `to`.
+--- Changes the items from number `from` up to `to`.
 function orders.change(path, from, to)
   local db <close>, made = orders.open(path, "none")
   load(made, from, to)
   db:sync()
 end
 
---- Reads so much of a database that all of it is in this process's map.
+--- Reads enough items to have all pages of the database mapped into this process.
 function orders.warm(made)
   for i = 0, bench.items - 1, 50 do
     assert(made:get { customer = customers[i // orders_each],
@@ -125,12 +124,12 @@ function orders.warm(made)
   end
 end
 
--- How much a row's length, by the numbers in its head, may differ from another's;
--- raw LMDB gives all of them the length of one.
+-- Bytes by which rows may differ in length, because of the numbers in their headers. In raw LMDB
+-- all rows have the same length.
 local head_slack = { items = 2, log = 8 }
 
---- Raises unless raw LMDB does the same work: as many rows with keys and values of
---- the same length as ours.
+--- Raises an error unless raw LMDB has as many rows as ours, with keys and values of the same
+--- lengths.
 function orders.compare(ours, theirs, trees)
   local a, b = raw.sizes(ours), raw.sizes(theirs)
   for _, tree in ipairs(trees) do

@@ -1,7 +1,7 @@
-/* peer.c - the same work for every peer, measured.
+/* peer.c - measures the work of a peer.
  *
- * Before the clock starts, items are read until those that will be asked for are
- * in memory: of each eight the first, which is at least one of every page.
+ * Before a measurement one of eight items is read, at least one of every page, so that
+ * the items are in memory.
  */
 #include "lib/peer.h"
 
@@ -26,18 +26,18 @@ const char *path_of(const char *directory, const char *name)
 	return path;
 }
 
-/* --- which items --- */
+/* --- choice of items --- */
 
 struct choice {
 	uint64_t items;
-	uint64_t partition;      /* of ascending ones; 0: random ones */
-	uint64_t state;          /* of chance */
+	uint64_t partition;      /* of ascending items; 0 for random items */
+	uint64_t state;          /* of the random numbers */
 	uint32_t *shuffled;
 	uint64_t at;
 };
 
-/* Random items, none of them twice: no peer has to look for an old image among the
- * puts of the transaction it is in. */
+/* Chooses random items without repetition, so that no peer has to find an old image in its
+ * own transaction. */
 static void choice_shuffle(struct choice *choice)
 {
 	uint32_t *all = get_memory(choice->items * sizeof *all);
@@ -114,7 +114,7 @@ static void must_get(const uint8_t *key)
 		die(peer.name, "an item is not there");
 }
 
-/* A server has all in memory already. */
+/* A server has all items in memory. */
 static void warm(uint64_t items)
 {
 	struct image image;
@@ -232,7 +232,7 @@ static uint64_t scan(bool is_image)
 	return changes;
 }
 
-/* The anonymous memory of a process. */
+/* Returns the anonymous memory of a process. */
 static long anonymous_kb(pid_t process)
 {
 	char path[64], line[LINE_MAX_BYTES];
@@ -335,8 +335,8 @@ static void follow(const char *path, uint64_t count, bool busy)
 	free(took);
 }
 
-/* One change after another, each 1 to 3 ms after the last, so that the other sleeps
- * and its sleeps don't fall in step. */
+/* Waits 1 to 3 ms between changes, so that the other process sleeps and does not get into
+ * step. */
 static void ring(const char *path, uint64_t items, uint64_t count)
 {
 	uint64_t state = seed_of(count);

@@ -1,23 +1,23 @@
-/* peer.h - a store beside which ours is measured.
+/* peer.h - interface of a store that is compared with this library.
  *
- * A peer says how its own calls put, get, read changes and trim; bench/lib/peer.c
- * asks all of them for the same work, measures it, and is their command line:
+ * A peer implements put, get, reading of changes and trim. bench/lib/peer.c calls all
+ * peers for the same work, measures it, and implements their command line:
  *
- *     PEER describe                        version, settings, statements
- *     PEER make PATH ITEMS CHANGES         items; then the first ones changed, captured
+ *     PEER describe                        prints version, settings, statements
+ *     PEER make PATH ITEMS CHANGES         stores items, then records changes
  *     PEER put PATH ITEMS LEVEL random|ascending BATCH COUNT SEED
- *     PEER load PATH COUNT                 new items by thousands, one flush at the end
- *     PEER scan PATH untouched|image       all changes
- *     PEER get PATH ITEMS COUNT SEED       random items
- *     PEER trim PATH STAY                  all changes but the newest
- *     PEER follow PATH COUNT HOW           waits for so many changes of another process
- *     PEER ring PATH ITEMS COUNT           is that other process
- *     PEER serve PATH                      its server, until the standard input ends
- *     PEER ready PATH                      returns when that answers
+ *     PEER load PATH COUNT                 stores new items, flushes at the end
+ *     PEER scan PATH untouched|image       reads all changes
+ *     PEER get PATH ITEMS COUNT SEED       reads random items
+ *     PEER trim PATH STAY                  removes all but the newest changes
+ *     PEER follow PATH COUNT HOW           waits for changes of another process
+ *     PEER ring PATH ITEMS COUNT           makes these changes
+ *     PEER serve PATH                      runs the server until standard input ends
+ *     PEER ready PATH                      returns when the server answers
  *
- * PATH is a directory of the peer's own. Those that measure print one line of
- * numbers: nanoseconds an operation; scan: KB of anonymous memory and how many
- * changes there are as well; follow: "ready", and the median and the 99th percentile.
+ * PATH is a directory of the peer. Commands that measure print one line of numbers:
+ * nanoseconds per operation; scan also KB of anonymous memory and the number of changes;
+ * follow "ready", then the median and the 99th percentile.
  */
 #ifndef BENCH_PEER_H
 #define BENCH_PEER_H
@@ -30,22 +30,22 @@
 #include "lib/order.h"
 #include "lib/program.h"
 
-/* What a commit has done when it returns. */
+/* Durability of a commit when it returns. */
 enum level {
-	LEVEL_FULL,              /* flushed: it survives a power cut */
-	LEVEL_ONE_FLUSH,         /* flushed once: a power cut takes the last one at most */
-	LEVEL_RELAXED,           /* flushed later: it takes the last ones, never the file */
-	LEVEL_NONE,              /* not flushed at all; it survives a killed process */
+	LEVEL_FULL,              /* flushed: survives a power cut */
+	LEVEL_ONE_FLUSH,         /* flushed once: a power cut loses at most the last one */
+	LEVEL_RELAXED,           /* flushed later: it loses the last ones, never the file */
+	LEVEL_NONE,              /* not flushed; survives a killed process */
 };
 
 enum use {
-	USE_BARE,                /* puts capture nothing */
+	USE_BARE,                /* puts record nothing */
 	USE_CAPTURED,
-	USE_READ,                /* nothing is written */
-	USE_FOLLOW,              /* nothing is, here; another process writes */
+	USE_READ,                /* read only */
+	USE_FOLLOW,              /* read only; another process writes */
 };
 
-/* Borrowed: until the next call. */
+/* Borrowed until the next call. */
 struct change {
 	const uint8_t *old_image;
 	const uint8_t *new_image;
@@ -59,50 +59,50 @@ struct peer {
 	void (*open)(const char *path, enum level level, enum use use);
 	void (*close)(void);
 
-	/* The store's own form of what put and what get are given, with an item of
-	 * ORDER_ITEM bytes, and of an image. NULL, all three: lib/order.h's is used. */
+	/* Convert an image to the store's item (of ORDER_ITEM bytes) and key, and back. All
+	 * three are NULL if the format of lib/order.h is used. */
 	void (*write)(struct order *order, const struct image *image);
 	void (*write_key)(struct order *order, const struct image *image);
 	bool (*read)(struct image *image, const uint8_t *item, size_t len);
 
-	/* A transaction of so many puts, each with its change record: both images. */
+	/* Executes a transaction of puts, each with a change record of both images. */
 	void (*begin)(uint64_t puts);
 	void (*put)(const struct order *order);
 	void (*commit)(void);
 
-	/* Whatever was committed is on the disk; what can be tidied is. */
+	/* Flushes all commits to the disk, and does deferred work. */
 	void (*flush)(void);
-	void (*settle)(void);            /* NULL: nothing to tidy */
+	void (*settle)(void);            /* NULL: no deferred work */
 
 	bool (*get)(const uint8_t *key, uint8_t *item);
 
-	/* Changes in order, from the first one or behind the last. Next is false when
-	 * there is none now; after it, wait may sleep until there is (NULL: a sleep of a
-	 * millisecond; `busy`: no sleep). */
+	/* Reads changes in order, from the first or after the last. Next returns false if
+	 * there is none; then wait may sleep until there is one (NULL: sleeps a millisecond;
+	 * `busy`: does not sleep). */
 	void (*start)(bool behind_last);
 	bool (*next)(struct change *change);
 	void (*wait)(bool busy);
 
-	/* In transactions of TRIM_BATCH; how many went. */
+	/* Removes changes in transactions of TRIM_BATCH; returns how many. */
 	uint64_t (*trim)(uint64_t stay);
 
-	/* Where the items are, and how that is started; NULL: in this process. */
+	/* Process with the items, and its start; NULL: this process. */
 	pid_t (*server)(void);
 	void (*serve)(const char *path);
 	void (*ready)(const char *path);
 };
 
-/* Each program's own. */
+/* Defined by each program. */
 extern const struct peer peer;
 
 #define TRIM_BATCH 256
 
-/* 512 MiB: all the items, so that nobody reads from the disk. */
+/* 512 MiB: all items, so that no store reads from the disk. */
 #define CACHE_MIB 512
 
 int peer_main(const struct peer *peer, int count, char **arg);
 
-/* DIRECTORY/NAME, until the next call. */
+/* Returns DIRECTORY/NAME, valid until the next call. */
 const char *path_of(const char *directory, const char *name);
 
 #endif

@@ -1,21 +1,21 @@
--- peer.lua - the same work for every peer that is used from Lua, measured.
+-- peer.lua - measures the work of a peer that is called from Lua.
 --
--- The Lua twin of peer.c, with its command line (bench/lib/peer.h). An adapter says
--- how its own calls do the work:
+-- The counterpart of peer.c, with the same command line (bench/lib/peer.h). An adapter
+-- implements:
 --
 --     describe()                       prints version, settings, statements
---     make(path, changes)              bench.items items; the first ones changed, captured
---     create(path)                     an empty table that captures, as open returns it
+--     make(path, changes)              stores bench.items items, then records changes
+--     create(path)                     creates a recorded table; returns it like open
 --     open(path, level)                a handle with the methods below; level "read": to read
 --     handle:put(item)                 one put, one transaction
 --     handle:put_batch(n, next_item)   n puts, one transaction
---     handle:load(n, next_item)        n puts, in the best way there is, by thousands
---     handle:flush()                   whatever was committed is on the disk
---     handle:get(key)                  an item; key_of makes keys of items
---     handle:scan(is_image)            walks over all changes; returns how many
---     handle:trim(stay)                all changes but the newest; returns how many
---     handle:follow(count, fn, ready)  fn(new image) for changes of another process, as
---                                      they come, once ready() was called
+--     handle:load(n, next_item)        n puts in the fastest way, in thousands
+--     handle:flush()                   flushes all commits to the disk
+--     handle:get(key)                  returns an item; key_of returns the key of an item
+--     handle:scan(is_image)            reads all changes; returns their number
+--     handle:trim(stay)                removes all but the newest changes; returns how many
+--     handle:follow(count, fn, ready)  calls ready(), then fn(new image) for each change
+--                                      of another process
 --     handle:close()
 
 local cqueues = require "cqueues"
@@ -45,7 +45,7 @@ local function numbers_of(...)
   return table.unpack(numbers)
 end
 
--- Both sides have to mean the same items.
+-- Both processes have to choose the same items.
 local function check_items(items)
   assert(numbers_of(items) == bench.items, "ITEMS should be what the driver says")
 end
@@ -109,7 +109,7 @@ function commands.scan(path, what)
   print(each, memory.anonymous_kb(), changes)
 end
 
--- Keys are made before, few enough at a time to stay in the processor's cache.
+-- The keys are created before, so few at a time that they stay in the processor's cache.
 function commands.get(path, items, ...)
   local count, seed = numbers_of(...)
   check_items(items)
@@ -135,7 +135,7 @@ function commands.trim(path, stay)
   print(passed / gone)
 end
 
--- The note of an item says when it was made.
+-- The note of an item contains its time of creation.
 local function stamped(item)
   item.note = ("%061d"):format(math.floor(bench.now() * 1e9))
   return item
@@ -155,8 +155,7 @@ function commands.follow(path, count)
   print(took[count // 2 + 1], took[count * 99 // 100 + 1])
 end
 
--- Each 1 to 3 ms after the last, so that the other sleeps and its sleeps don't fall
--- in step.
+-- Waits 1 to 3 ms between changes, so that the other process sleeps and does not get into step.
 function commands.ring(path, items, count)
   check_items(items)
   local handle <close> = adapter.open(path, "none")
@@ -166,7 +165,7 @@ function commands.ring(path, items, count)
   end
 end
 
---- The command line of an adapter.
+--- Runs the command line of an adapter.
 function peer.main(of)
   adapter = of
   local command = commands[arg[1]] or error("usage: see the head of bench/lib/peer.h", 0)

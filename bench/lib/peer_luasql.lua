@@ -1,8 +1,8 @@
--- peer_luasql.lua - SQLite from Lua, as LuaSQL (2.6) lets a script use it.
+-- peer_luasql.lua - SQLite called from Lua through LuaSQL 2.6.
 --
--- The tables, triggers and settings of peer_sqlite.c. LuaSQL has neither prepared
--- statements nor parameters for SQLite: each statement is text, with what stands in
--- it escaped; so keys and images are text, and an item is JSON by lua-cjson.
+-- Tables, triggers and settings are those of peer_sqlite.c. LuaSQL has neither prepared statements
+-- nor parameters for SQLite: each statement is a text with escaped values. So keys and images are
+-- texts, and an item is JSON by lua-cjson.
 
 package.path = arg[0]:gsub("[^/]*$", "?.lua;") .. package.path
 
@@ -68,7 +68,7 @@ local function connect(path, level)
   return self
 end
 
---- Runs a statement; rows that it may give are of no interest.
+--- Runs a statement and discards its rows.
 function handle_of:run(sql)
   local cursor = assert(self.connection:execute(sql))
   if type(cursor) == "userdata" then
@@ -77,7 +77,7 @@ function handle_of:run(sql)
   end
 end
 
---- The columns of a statement's only row, or nil.
+--- Returns the columns of a statement's only row, or nil.
 function handle_of:row(sql)
   local cursor = assert(self.connection:execute(sql))
   local row = table.pack(cursor:fetch())

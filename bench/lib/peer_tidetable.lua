@@ -1,4 +1,4 @@
--- peer_tidetable.lua - ours, as a script uses it.
+-- peer_tidetable.lua - this library, called from Lua.
 
 package.path = arg[0]:gsub("[^/]*$", "?.lua;") .. package.path
 
@@ -71,7 +71,7 @@ function handle_of:get(key)
   return self.orders:get(key)
 end
 
--- Two loops, for a question asked of each record would be a part of its time.
+-- Two loops, because a condition evaluated for each record would be part of the measured time.
 function handle_of:scan(is_image)
   local changes, seen = 0, 0
   if is_image then
@@ -85,7 +85,7 @@ function handle_of:scan(is_image)
   return changes
 end
 
---- Setting a retention is a write, and writers trim: so what went with it counts.
+--- Setting a retention is a write, which trims too: the records that it removed are counted.
 function handle_of:trim(stay)
   local stream = self.orders:stream()
   local before = assert(stream:describe()).count

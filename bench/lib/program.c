@@ -1,4 +1,4 @@
-/* program.c - what every program of the benches needs. */
+/* program.c - functions that all programs of the benches use. */
 #include "lib/program.h"
 
 #include <errno.h>
@@ -59,7 +59,7 @@ uint64_t seed_of(uint64_t seed)
 	return seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
 }
 
-static volatile unsigned touched;        /* so that nothing read is optimised away */
+static volatile unsigned touched;        /* keeps reads from being optimized away */
 
 void touch(const void *bytes, size_t len)
 {

@@ -1,5 +1,5 @@
-/* program.h - what every program of the benches needs: an end with a reason, memory,
- * the clock, chance, and what its words on the command line mean.
+/* program.h - functions that all programs of the benches use: exit with a message,
+ * memory, time, random numbers, arguments of the command line.
  */
 #ifndef BENCH_PROGRAM_H
 #define BENCH_PROGRAM_H
@@ -10,16 +10,16 @@
 
 _Noreturn void die(const char *what, const char *why);
 
-/* Zeroed; it dies where there is none. */
+/* Returns zeroed memory; exits with a message if there is none. */
 void *get_memory(size_t bytes);
 
 uint64_t now_ns(void);
 void sleep_ns(long nanoseconds);
 
-/* Nanoseconds since `start`, for each of `count` operations: a line of its own. */
+/* Prints a line with the nanoseconds since `start` per operation. */
 void print_each(uint64_t start, uint64_t count);
 
-/* Chance (xorshift64), the same for the same seed; never 0. */
+/* Returns a pseudorandom number (xorshift64), never 0. */
 uint64_t chance(uint64_t *state);
 uint64_t seed_of(uint64_t seed);
 
@@ -28,7 +28,7 @@ void touch(const void *bytes, size_t len);
 
 bool is(const char *given, const char *wanted);
 
-/* Above 0, or it dies. */
+/* Returns a number greater than 0; exits with a message if it is not. */
 uint64_t number_of(const char *text);
 
 #endif

@@ -1,4 +1,4 @@
--- raw.lua - the reference, bench/raw.c, from Lua.
+-- raw.lua - calls bench/raw.c, the reference.
 
 local bench = require "bench"
 
@@ -22,13 +22,13 @@ function raw.copy(from, to)
   bench.run(program, "copy", from, to)
 end
 
---- A copy without free pages, as if nothing had ever been changed.
+--- Copies a database without free pages.
 function raw.pack(from, to)
   bench.remove(to)
   bench.run(program, "pack", from, to)
 end
 
---- A database's rows in a file of raw LMDB; `trees` is "items" or "both".
+--- Copies the rows of a database to a file of raw LMDB; `trees` is "items" or "both".
 function raw.make(from, to, trees)
   local loose = to .. "-loose"
   bench.remove(loose)
@@ -37,7 +37,7 @@ function raw.make(from, to, trees)
   bench.remove(loose)
 end
 
---- Rows, pages, and the length of a key and a value, of `items` and of `log`.
+--- Returns the numbers of rows and pages, and the lengths of a key and a value, of both trees.
 function raw.sizes(path)
   local n = numbers("sizes", path)
   return {
@@ -46,7 +46,7 @@ function raw.sizes(path)
   }
 end
 
---- Nanoseconds a put, and of the longest transaction.
+--- Returns the nanoseconds of a put, and of the longest transaction.
 function raw.put(path, how)
   local n = numbers("put", path, how.trees, how.durability, how.order, how.batch, how.count,
     how.seed)

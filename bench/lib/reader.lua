@@ -1,6 +1,6 @@
--- reader.lua - a process that reads a whole stream and watches its own memory.
+-- reader.lua - reads a whole stream and measures the memory that this takes.
 --
---     lua5.4 bench/lib/reader.lua PATH     prints records, most KB of RssAnon
+--     lua5.4 bench/lib/reader.lua PATH     prints the number of records, maximum RssAnon in KB
 
 package.path = arg[0]:gsub("[^/]*$", "?.lua;") .. package.path
 

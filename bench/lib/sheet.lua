@@ -1,4 +1,4 @@
--- sheet.lua - the peers' numbers as a table: for a terminal, and as Markdown.
+-- sheet.lua - the results of the peers as a table, for a terminal and as Markdown.
 
 local bench = require "bench"
 local contenders = require "contenders"
@@ -14,7 +14,7 @@ local function median(series)
   end
 end
 
---- The rows' winner: who has the least median, ground line aside.
+--- Returns the contender with the smallest median of a row, without raw LMDB.
 local function best(of)
   local least, winner
   for id, series in pairs(of) do
@@ -54,7 +54,7 @@ local function lines_of(rows, list, results)
   return lines
 end
 
---- Median [least..most] of everybody.
+--- Returns the table for a terminal, with median [least..most] of each contender.
 function sheet.as_text(rows, list, results)
   local lines, width = lines_of(rows, list, results), {}
   for _, line in ipairs(lines) do
@@ -69,8 +69,7 @@ function sheet.as_text(rows, list, results)
   return table.concat(text, "\n") .. "\n"
 end
 
---- In how many rows one of ours is ahead of SQLite, and by what it falls short in the
---- others.
+--- Returns as text in how many rows this library is faster than SQLite, and the other ratios.
 local function verdict_on(contender, rows, results)
   local ahead, asked, behind = 0, 0, {}
   for _, row in ipairs(rows) do
@@ -141,7 +140,7 @@ local function read(path)
   return file:read("a")
 end
 
---- Where our file's bytes go, as bench/shares.c says it.
+--- Returns the output of bench/shares.c as a Markdown table.
 function sheet.shares_as_markdown(shares)
   local lines = { "| bytes | item | record |", "|---|---|---|" }
   for what, item, record in shares:gmatch "([^\t\n]+)\t([^\t\n]*)\t([^\t\n]*)" do
@@ -150,7 +149,7 @@ function sheet.shares_as_markdown(shares)
   return table.concat(lines, "\n")
 end
 
---- Puts a text between two marks of a document, in place of what is there.
+--- Replaces the text between two marks of a document.
 function sheet.write(path, mark, text)
   local first_mark, last_mark = "<!-- " .. mark .. " -->", "<!-- /" .. mark .. " -->"
   local document = read(path)

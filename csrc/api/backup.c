@@ -86,7 +86,7 @@ static int check_target(const struct tide_backup *backup, struct failure *failur
 
 /* --- the stamp --- */
 
-static int renew_stamp(struct txn *txn, void *context, struct failure *failure)
+static int renew_file_header(struct txn *txn, void *context, struct failure *failure)
 {
 	const struct tide_backup *backup = context;
 	struct file_header header;
@@ -382,7 +382,7 @@ static int run_all(struct tide_backup *backup, struct progress *progress,
 		err = copy_check_pages(&backup->temporary, &pages, progress, failure);
 	if (!err)
 		err = copy_amend(&backup->temporary, pages,
-			renew_stamp, backup, failure);
+			renew_file_header, backup, failure);
 	if (!err)
 		err = verify(backup, progress, failure);
 	if (err)

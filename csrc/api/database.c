@@ -11,7 +11,7 @@
 
 /* --- a new file --- */
 
-static int put_stamp(struct txn *txn, uint64_t now_ms, uint32_t page_bytes)
+static int put_file_header(struct txn *txn, uint64_t now_ms, uint32_t page_bytes)
 {
 	struct file_header header;
 
@@ -42,7 +42,7 @@ static int put_first_state(struct txn *txn, const struct clock *clock)
 static int fill_new_file(struct txn *txn, void *context, struct failure *failure)
 {
 	struct clock *clock = context;
-	int err = put_stamp(txn, clock_now_ms(clock), txn_page_bytes(txn));
+	int err = put_file_header(txn, clock_now_ms(clock), txn_page_bytes(txn));
 
 	if (!err)
 		err = put_first_state(txn, clock);

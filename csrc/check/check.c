@@ -369,8 +369,8 @@ int check_still(const char *path, struct report *report, struct progress *progre
 	err = meta_page_read_either(check.fd, path, &check.facts, &check.faults, failure);
 	if (!err) {
 		err = run(&check, failure);
-		*moved = meta_page_newest_commit(check.fd, check.facts.page_bytes) > check.facts.commit + 1
-			&& !check.faults.metas[0] && !check.faults.metas[1];
+		*moved = meta_page_newest_commit(check.fd, check.facts.page_bytes) >
+			check.facts.commit + 1 && !check.faults.metas[0] && !check.faults.metas[1];
 	}
 	file_close(check.fd);
 	return err;

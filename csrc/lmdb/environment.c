@@ -196,7 +196,7 @@ static int open_by_descriptor(struct store *store, int fd, const char *path, uns
 		return err;
 	rc = mdb_env_open(store->env, links.path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
 	fd_links_remove(&links);
-	if (rc == MDB_VERSION_MISMATCH)      /* the lock file's: meta_page_read passed the data file */
+	if (rc == MDB_VERSION_MISMATCH)      /* of the lock file; the data file was checked */
 		return fail_as(failure, ERR_BUSY,
 			"%s: a program with another version of LMDB, whose"
 			" lock file has another format, has the database open", path);
@@ -582,7 +582,7 @@ int env_create(struct store *store, struct failure *failure)
 	if (err)
 		return err;
 	err = env_fill(&store->options, store->path, &made, 2, failure);
-	shared_page_set_named(store->shared, 0);      /* the inode may be one that was used before */
+	shared_page_set_named(store->shared, 0);      /* the inode may have been used before */
 	if (!err)
 		err = temporary_publish(&made, store->path, false, failure);
 	if (!err && file_look(store->path, &file, NULL) == 0)

@@ -233,7 +233,7 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 
 /* Copies the page's next item into memory of Lua, on the stack; returns false at the end of
  * the page. A finalizer may move on or close the query whenever Lua allocates. */
-static bool box_next(lua_State *L, struct query_handle *handle, struct slice *item,
+static bool buffer_next(lua_State *L, struct query_handle *handle, struct slice *item,
 	uint64_t *version)
 {
 	struct slice lent;
@@ -275,10 +275,10 @@ static int next_item(lua_State *L)
 		tide_query_unpin(handle->query, END);
 		return 0;
 	}
-	if (!box_next(L, handle, &item, &version)) {
+	if (!buffer_next(L, handle, &item, &version)) {
 		if (fill(L, handle, database, &failure))
 			return raise_failure(L, &failure);
-		if (!box_next(L, handle, &item, &version))
+		if (!buffer_next(L, handle, &item, &version))
 			return 0;
 	}
 	if (handle->left)
@@ -312,7 +312,7 @@ static int page(lua_State *L)
 		return return_failure(L, &failure);
 	more = tide_query_more(handle->query);
 	lua_newtable(L);
-	while (box_next(L, handle, &item, &version)) {
+	while (buffer_next(L, handle, &item, &version)) {
 		push_item(L, item);
 		lua_rawseti(L, -3, ++n);
 		lua_pop(L, 1);
@@ -351,10 +351,10 @@ static int next_versioned(lua_State *L)
 	struct key key;
 
 	check_reads_snapshot(L, handle);
-	if (!box_next(L, handle, &item, &version)) {
+	if (!buffer_next(L, handle, &item, &version)) {
 		if (fill(L, handle, database, &failure))
 			return raise_failure(L, &failure);
-		if (!box_next(L, handle, &item, &version))
+		if (!buffer_next(L, handle, &item, &version))
 			return 0;
 	}
 	check_reads_snapshot(L, handle);

@@ -32,7 +32,8 @@ struct shared_page;
 
 /* Opens or makes the file for a database of this owner (NULL: this process; no links
  * followed, owner and kind checked) and acquires OPENING, in one attempt that never
- * waits; shared_page_opened releases it. Sets *alone to true if no other process has the database open.
+ * waits; shared_page_opened releases it. Sets *alone to true if no other process has the
+ * database open.
  * BUSY while another process holds OPENING (failure->pid is that process, 0 if
  * unknown, and failure->momentary is set), PERMISSION, NAMESPACE (a process of
  * another PID namespace has it open), OPTIONS (this process has it open through

@@ -7,8 +7,17 @@ if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then
   error("tidetable is for Lua 5.4 and 5.5, and this is " .. _VERSION, 2)
 end
 
-local backup = require "tidetable.backup"
+-- The Lua modules and the core have to be of the same version (TIDE_VERSION in csrc/tide.h): one
+-- may be installed and the other found in another directory.
+local VERSION = "0.1.0"
 local core = require "tidetable.core"
+if core.version ~= VERSION then
+  local path = package.searchpath and package.searchpath("tidetable.core", package.cpath)
+  error(("tidetable: the Lua modules are version %s, the core is version %s%s: install both again")
+    :format(VERSION, tostring(core.version), path and " (" .. path .. ")" or ""), 2)
+end
+
+local backup = require "tidetable.backup"
 local database = require "tidetable.database"
 local options = require "tidetable.options"
 local reports = require "tidetable.report"
@@ -23,7 +32,7 @@ if options.source then
 end
 
 local tidetable = {
-  _VERSION = "tidetable " .. core.version,
+  _VERSION = "tidetable " .. VERSION,
   null = types.null,
   number = types.number,
   binary = types.binary,
@@ -156,7 +165,7 @@ end
 --- What this is made of.
 ---@return { tidetable: string, lmdb: string, lua: string }
 function tidetable.version()
-  return { tidetable = core.version, lmdb = core.engine, lua = _VERSION }
+  return { tidetable = VERSION, lmdb = core.engine, lua = _VERSION }
 end
 
 return tidetable

@@ -3,8 +3,8 @@
  *     failstore.after(n, code, once)   let n calls of the store succeed, then refuse
  *     failstore.stop()                 refuse no more; whether anything was refused
  *
- * It is linked into a core of its own (the Makefile's FAILING), which spec/fault/
- * store_calls.lua loads in place of the product's.
+ * It is linked into a separate core (failing.so in spec/programs.mk), which
+ * spec/fault/store_calls.lua loads in place of the product's.
  */
 #include <lauxlib.h>
 

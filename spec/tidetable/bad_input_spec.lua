@@ -258,7 +258,8 @@ describe("a mistake in the program", function()
       misuse("time_limit", db.transact, db, print, { time_limit = value })
       misuse("busy_timeout", tidetable.open, path "other", { busy_timeout = value })
       misuse("snapshot_limit", one.scan, one, { snapshot = true, snapshot_limit = value })
-      misuse("stall_timeout", tidetable.check, path "other", { isolate = true, stall_timeout = value })
+      misuse("stall_timeout", tidetable.check, path "other",
+        { isolate = true, stall_timeout = value })
     end
     check_unharmed()
   end)

@@ -130,7 +130,8 @@ describe("close", function()
     misuse("reader:close(...)", reader.close, { core = items.core })
     reader:close()
     for _, other in ipairs { db.core, items.core, tidetable.null, io.stdout } do
-      misuse("query, feed, wakeup, waiter, snapshot, backup or checkup expected", core.finish, other)
+      misuse("query, feed, wakeup, waiter, snapshot, backup or checkup expected",
+        core.finish, other)
     end
     assert.is_true(items:put { id = "b", n = 1 })
   end)

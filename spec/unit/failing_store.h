@@ -1,6 +1,6 @@
 /* failing_store.h - functions that stand before the store's and refuse.
  *
- * The linker puts them there (the Makefile's STORE_CALLS), so nothing of the product
+ * The linker puts them there (STORE_CALLS in spec/programs.mk), so nothing of the product
  * knows of it. A refusal is for good, or it is the only one.
  */
 #ifndef UNIT_FAILING_STORE_H

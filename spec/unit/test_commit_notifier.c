@@ -1,4 +1,4 @@
-/* test_commit_notifier.c - wake.h's wakeups: a descriptor that becomes readable, and never too late. */
+/* test_commit_notifier.c - commit_notifier.h's wakeups: readable descriptors, never too late. */
 #include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>

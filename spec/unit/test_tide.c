@@ -622,7 +622,7 @@ static void handles_after_fork(void)
 	child = child_start(abort_inherited, tide);
 	child_end(&child);
 	tide_wakeup_close(inherited_wakeup);
-	CHECK_EQUAL_UINT(store_shared_page(tide->store)->page->waiting[0], 1);  /* it is the parent's */
+	CHECK_EQUAL_UINT(store_shared_page(tide->store)->page->waiting[0], 1);
 	tide_waiter_close(inherited_waiter);
 	CHECK_EQUAL_UINT(store_shared_page(tide->store)->page->waiting[0], 0);
 	CHECK(has(tide, &table, "parent", "3", "x"));

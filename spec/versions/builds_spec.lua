@@ -1,12 +1,11 @@
--- builds_spec.lua - builds that must stop, and with which sentence: other machines, LMDBs and Luas.
+-- builds_spec.lua - builds that must fail with a message: other machines, LMDBs and Luas.
 --
--- The compiler only reads; headers of other versions are made here, with the version's
--- number and nothing else.
+-- Nothing is linked. The headers of other versions are created here and contain only the version.
 
 local compiler = os.getenv "CC" or "cc"
 local folder
 
---- Compiles a file of csrc/ and returns what the compiler said, all lines in one.
+--- Compiles a file of csrc/ and returns the compiler's messages as one line.
 local function compile(path, flags)
   local command = ("%s -std=c11 -D_GNU_SOURCE -Icsrc %s -fsyntax-only -x c %s 2>&1"):format(
     compiler, flags, path)

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# machines.sh - the library and its unit tests for another machine or C library.
+# machines.sh - builds and runs the unit tests for another processor or C library.
 #
 #   machines.sh arm64    built by a cross compiler, run by qemu's user mode
 #   machines.sh musl     built and run with musl, and with an LMDB built with it
 #
-# What is needed and not to be had is said, and nothing is run then (status 0). make installs the
-# compilers; the rest comes unpacked below TIDETABLE_BUILD (packages.sh).
+# If something required is not available, prints a message and exits with status 0. make installs
+# the compilers; packages.sh unpacks the other packages below TIDETABLE_BUILD.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -47,7 +47,7 @@ musl)
   musl-gcc -O2 -w -fPIC -shared -pthread -Wl,-soname,liblmdb.so.0 \
     -o "$libraries/liblmdb.so.0" "$source/mdb.c" "$source/midl.c"
   ln -sf liblmdb.so.0 "$libraries/liblmdb.so"
-  # lua.h is glibc's too, and includes a header from a folder that musl-gcc does not search.
+  # lua.h includes a header of glibc's, in a directory that musl-gcc does not search.
   settings=("CFLAGS=-idirafter /usr/include/$(gcc -print-multiarch)")
   run=(env "LD_LIBRARY_PATH=$libraries")
   ;;

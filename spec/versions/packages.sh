@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# packages.sh - packages of another suite or machine, unpacked into a folder and not installed.
+# packages.sh - unpacks packages of another suite or machine into a folder.
 #
 #   packages.sh SUITE MACHINE FOLDER PACKAGE...   into FOLDER/root: trixie amd64 ...
 #   packages.sh SUITE source FOLDER PACKAGE       into FOLDER/source, its first tar archive
 #
-# They come from the archive that this machine's apt is configured for, with lists and a cache
-# of their own below FOLDER. Exit status 3, after a line that says why, if they can't be had.
+# Downloads them from the archive that apt is configured for, with separate lists and cache below
+# FOLDER. If they are not available, prints why and exits with status 3.
 set -euo pipefail
 
 suite=$1 machine=$2 folder=$3

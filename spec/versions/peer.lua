@@ -1,10 +1,10 @@
--- peer.lua - a process that uses a database, with whatever LMDB it was started with.
+-- peer.lua - uses a database with the LMDB that it was started with.
 --
 --   peer.lua write PATH NAME COUNT [OTHER]   stores COUNT items under NAME; with OTHER only
 --                                            when that process has opened the database too
---   peer.lua verify PATH COUNT               there are COUNT items, and the file is sound
+--   peer.lua verify PATH COUNT               checks for COUNT items and a sound file
 --   peer.lua opens PATH COUNT                opens, writes and closes COUNT times
---   peer.lua refused PATH                    can't open it: the mutexes are not robust
+--   peer.lua refused PATH                    checks that open fails: the mutexes are not robust
 local tidetable = require "tidetable"
 
 local act, path = arg[1], arg[2]
@@ -18,7 +18,7 @@ local function open()
   return db, items
 end
 
---- Waits for a change that another process makes.
+--- Waits for a change by another process.
 local function wait_for(items, key)
   for _ = 1, 3000 do
     if items:get(key) then return end

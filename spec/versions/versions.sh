@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# versions.sh - the tests with every LMDB 0.9 that can be had, and each version beside each.
+# versions.sh - tests with every available LMDB 0.9, and with each pair of versions.
 #
 #   make versions SUITES="bookworm trixie forky"
 #
-# A suite's LMDB is built from its source. Where the archive lacks that, its binary is used, with
-# the C library that it needs. For each version: all unit tests; a database written by it and by
-# each other version, one after the other and at the same time; and mdb_stat of each version in a
-# loop while ours open and close. LMDBs built without robust mutexes must be refused.
+# The LMDB of a suite is built from its source. If the archive has no source, the binary is used
+# with the C library of its suite. Runs all unit tests with each version. For each pair, both
+# versions write one database, one after the other and at the same time, and mdb_stat of one runs
+# in a loop while the other opens and closes it. LMDBs without robust mutexes must be refused.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -39,7 +39,7 @@ build() { # folder, flags...: liblmdb and mdb_stat from folder/source
   chmod +x "$at/run"
 }
 
-# A binary of another suite needs that suite's C library: all is run by its loader then.
+# A binary of another suite needs the C library of that suite: its loader runs all programs.
 take_binary() { # folder
   local at=$1 lib machine
   machine=$(${CC:-gcc} -print-multiarch)
@@ -90,7 +90,8 @@ peer() { # version, arguments of peer.lua
 pair() { # version, version: alone one after the other, then at the same time
   local file=$work/pair.tide one two
   rm -f "$file"*
-  peer "$1" write "$file" a 50 && peer "$2" write "$file" b 50 && peer "$1" verify "$file" 100 || return
+  peer "$1" write "$file" a 50 && peer "$2" write "$file" b 50 &&
+    peer "$1" verify "$file" 100 || return
   peer "$1" write "$file" c 100 d & one=$!
   peer "$2" write "$file" d 100 c & two=$!
   wait $one && wait $two && peer "$1" verify "$file" 300 && peer "$2" verify "$file" 300

@@ -82,7 +82,7 @@ end
 function check.run(args, out)
   open.path(args.database)
   local report, err = tidetable.check(args.database,
-    { apart = true, patience = args.stall_timeout })
+    { isolate = true, stall_timeout = args.stall_timeout })
   if not report and err.code ~= "CORRUPT" then
     library_error.fail(args.database, err)
   end

@@ -112,7 +112,7 @@ describe("check", function()
     local asked, check = {}, tidetable.check
     finally(function() tidetable.check = check end)
     function tidetable.check(path, options)
-      asked[#asked + 1] = { path, options.apart, options.patience }
+      asked[#asked + 1] = { path, options.isolate, options.stall_timeout }
       return { ok = false, problems = { "25: one" }, findings = {}, problem_count = 123001,
         tables = 0, items = 0, streams = 0, records = 0, bytes = 0, pages = 0, stale_readers = 0 }
     end

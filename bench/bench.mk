@@ -1,0 +1,52 @@
+# bench.mk - the benches: bench/*.lua measure, with programs in C.
+
+# A peer is built if its header is installed: header, libraries.
+PEER_tidetable = lmdb.h -llmdb -pthread
+PEER_lmdb      = lmdb.h -llmdb
+PEER_sqlite    = sqlite3.h -lsqlite3
+PEER_rocksdb   = rocksdb/c.h -lrocksdb
+PEER_redis     = hiredis/hiredis.h -lhiredis
+INCLUDES       = $(LMDB_INCDIR) /usr/include /usr/local/include
+PEERS_HERE := $(foreach peer,tidetable lmdb sqlite rocksdb redis,$(if \
+	$(wildcard $(INCLUDES:%=%/$(firstword $(PEER_$(peer))))),$(OUT)/bench/peer_$(peer)))
+ALONE := $(OUT)/bench/raw $(OUT)/bench/shares $(OUT)/bench/expressions
+BENCH := $(ALONE) $(PEERS_HERE)
+
+$(OBJ)/bench/%.o: ROOM = -Ibench
+
+# A static pattern: of two pattern rules make would choose the one whose objects exist.
+$(OUT)/bench/peer_tidetable: $(CORE)
+$(PEERS_HERE): LIBS = $(wordlist 2,9,$(PEER_$(@F:peer_%=%)))
+$(PEERS_HERE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(call objects,bench/lib/*.c)
+	$(call link)
+
+$(ALONE): $(OUT)/bench/%: $(OBJ)/bench/%.o $(OBJ)/bench/lib/program.o $(CORE)
+	$(call link)
+
+bench: setup-test ## each bench/*.lua at full length (AGAINST=ref: first as it was there)
+	+@$(call build,release)
+ifdef AGAINST
+	@rm -rf $(BUILD)/against && git worktree prune
+	@git worktree add -q --detach $(BUILD)/against $(AGAINST)
+	@$(MAKE) -C $(BUILD)/against bench AGAINST= BUILD=build
+endif
+	@for program in $(filter-out bench/peers.lua,$(wildcard bench/*.lua)); do \
+		AGAINST_TREE=$(if $(AGAINST),$(abspath $(BUILD)/against)) $(LUA) $$program || \
+		exit 1; done
+ifdef AGAINST
+	@git worktree remove --force $(BUILD)/against
+endif
+
+# Peers whose packages cannot be installed are left out, with a message.
+bench-peers: ## beside SQLite, RocksDB, Redis (PEERS="sqlite": alone; WRITE=1: into doc/bench)
+	@sh tools/setup.sh peers || echo "bench-peers: without what is missing"
+	+@$(call build,release)
+	@$(LUA) bench/peers.lua
+
+BENCH_SMALL := $(patsubst bench/%.lua,bench_%,$(wildcard bench/*.lua))
+bench-small: $(BENCH_SMALL)
+
+$(BENCH_SMALL): bench_%: bench/%.lua $(SO) $(BENCH)
+	$(call run,$@,env ROUNDS=1 ITEMS=1000 PEERS=sqlite WRITE= $(LUA) $<)
+
+.PHONY: bench bench-peers bench-small $(BENCH_SMALL)

@@ -1,0 +1,34 @@
+# memcheck.mk - unit tests, specs and the model under valgrind's memcheck.
+#
+# Leaks are left to asan: after fork a child deliberately drops what it inherited. A child that was
+# killed has no exit status to report an error with, so the log is searched for messages.
+
+MEMCHECK_SPECS = backup bad_input database optimistic optimistic_conflicts options stream \
+	stream_retention table table_query transact types types_number wait
+MEMCHECK_UNITS := $(UNITS:%=memcheck_%)
+MEMCHECK_FILES := $(MEMCHECK_SPECS:%=memcheck_%_spec)
+MEMCHECK_FOLDERS = memcheck_loop memcheck_model
+
+define memcheck
+$(call run,$@,env RUNS=$(or $(RUNS),300) EVERY=$(or $(EVERY),5) STEPS=$(or $(STEPS),300) \
+	valgrind -q --error-exitcode=99 --leak-check=no $(1))
+@! grep '^==' $(OUT)/log/$@
+endef
+
+valgrind: setup-valgrind ## unit tests and what runs the core in the specs, under memcheck
+	+@$(MAKE) $(JOBS) VARIANT=memcheck memcheck
+
+memcheck: LIMIT = 1200
+memcheck: WERROR = -Werror
+memcheck: $(MEMCHECK_FILES) $(MEMCHECK_FOLDERS) $(MEMCHECK_UNITS)
+
+$(MEMCHECK_UNITS): memcheck_%: $(OUT)/unit/%
+	$(call memcheck,$<)
+
+$(MEMCHECK_FILES): memcheck_%_spec: spec/tidetable/%_spec.lua $(SO)
+memcheck_loop: spec/tidetable/loop $(SO)
+memcheck_model: spec/model $(SO)
+$(MEMCHECK_FILES) $(MEMCHECK_FOLDERS):
+	$(call memcheck,$(BUSTED) --helper=spec/valgrind.lua $<)
+
+.PHONY: valgrind memcheck $(MEMCHECK_UNITS) $(MEMCHECK_FILES) $(MEMCHECK_FOLDERS)

@@ -1,0 +1,118 @@
+# tests.mk - the targets that test; doc/testing.md describes each.
+
+SPECS = spec/tidetable spec/operations spec/versions spec/documentation spec/examples_spec.lua \
+	$(if $(filter release,$(VARIANT)),spec/install_spec.lua)
+
+# $(call run,name,command): prints one line on success, the command's output on failure.
+define run
+@mkdir -p $(OUT)/log
+@if timeout $(LIMIT) $(2) >$(OUT)/log/$(1) 2>&1; then echo "ok $(1)"; \
+	else echo "not ok $(1), status $$?:"; cat $(OUT)/log/$(1); exit 1; fi
+endef
+
+# $(call busted,specs): runs them; names the running spec if the time limit is reached. The
+# sanitizers have to be loaded before Lua. They report leaks here too: Lua, busted, cqueues and git
+# have none.
+busted = $(if $(strip $(1)),$(WRAP_$(VARIANT)) timeout --foreground $(LIMIT) $(BUSTED) $(1) || { \
+	status=$$?; test $$status -ne 124 || { printf '\nnot ok (no end after $(LIMIT) s): '; \
+	cat $(OUT)/running; }; exit $$status; })
+model crash fault damage storm binding soak versions: LIMIT = 0
+MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
+WRAP_asan = LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
+	$$($(CC) -print-file-name=libubsan.so)"
+
+unit spec suite slices model crash fault powercut syscalls damage storm binding soak programs \
+	symbols $(UNITS) $(FUZZ): WERROR = -Werror
+
+test: setup-test ## unit tests, specs, tidy, and slices of the long tests
+	+@$(call build,release)
+	@$(MAKE) symbols tidy suite bench-small
+
+asan: setup-test ## the same under the address and undefined sanitizers
+	+@$(call build,asan)
+	@$(MAKE) VARIANT=asan suite
+
+cover: setup-test ## the same, and which lines and branches of the core ran
+	+@$(call build,cover)
+	@find $(BUILD)/obj/cover -name '*.gcda' -delete
+	@$(MAKE) VARIANT=cover suite
+	@$(LUA) spec/coverage.lua $(BUILD)/obj/cover spec/coverage.txt
+
+mutate: setup-test ## the commit path with each line broken: some test must fail
+	@$(LUA) spec/mutate.lua $(abspath $(BUILD))/mutate spec/mutants.txt
+
+suite: unit fuzz-small spec slices
+
+programs: $(SO) $(UNITS:%=$(OUT)/unit/%)
+
+unit: setup-test $(UNITS) ## the unit tests; one alone: make test_key
+
+$(UNITS): %: $(OUT)/unit/%
+	$(call run,$@,$<)
+
+spec: setup-test $(SO) $(COMMAND) ## the specs; some: make spec SPEC=spec/tidetable/table_spec.lua
+	@$(call busted,$(or $(SPEC),$(wildcard $(SPECS))))
+
+tidy: setup-test ## the architecture, as a test
+	@$(call busted,spec/tidy_spec.lua spec/exceptions_spec.lua)
+
+symbols: $(SO)
+	@found=$$(nm -D --defined-only $< | awk '{ print $$3 }'); \
+	if test "$$found" = luaopen_tidetable_core; then echo "ok symbols"; \
+		else echo "not ok symbols, luaopen_tidetable_core alone:" $$found; exit 1; fi
+
+measure: setup-test ## how long files and functions are, and the like (doc/architecture.md)
+	@$(LUA) spec/measure.lua
+
+model: setup-test $(SO) ## random steps against a plain model (STEPS=100000 SEED=n)
+	@STEPS=$(or $(STEPS),100000) $(call busted,$(wildcard spec/model))
+
+crash: setup-test $(SO) $(FAULT) ## writers killed at any point (CYCLES=1000 SEED=n)
+	@CYCLES=$(or $(CYCLES),1000) $(call busted,$(wildcard spec/crash))
+
+fault: setup-test $(SO) $(FAULT) $(filter fault_%,$(UNITS)) ## each allocation refused (EVERY=1)
+	@EVERY=$(or $(EVERY),1) $(call busted,$(wildcard spec/fault))
+
+powercut: setup-test $(OUT)/breaking/powercut ## power cuts at any moment (STATES=100000 SEED=n)
+	@STATES=$(or $(STATES),100000) $(OUT)/breaking/$@
+
+syscalls: setup-test $(OUT)/breaking/syscalls ## each system call fails (EVERY=1 SEED=n)
+	@EVERY=$(or $(EVERY),1) $(OUT)/breaking/$@
+
+damage: setup-test $(OUT)/breaking/damage ## files damaged on purpose (TRIALS=100000 SEED=n)
+	@TMPDIR=$(MEMORY) TRIALS=$(or $(TRIALS),100000) $(OUT)/breaking/$@
+
+storm: setup-test $(SO) ## 8 processes that open and close one database (OPENS=3000 SEED=n)
+	@OPENS=$(or $(OPENS),3000) $(call busted,spec/storm)
+
+binding: setup-test $(SO) ## random scripts that misuse every function (SEEDS=1000 SEED=n)
+	@SEEDS=$(or $(SEEDS),1000) $(call busted,spec/binding)
+
+soak: setup-test $(SO) ## a long run in which nothing may grow (RECORDS=10000000 SEED=n)
+	@RECORDS=$(or $(RECORDS),10000000) $(call busted,spec/soak)
+
+SUITES = bookworm trixie forky
+versions: setup-test ## with each LMDB 0.9 of other suites (SUITES="bookworm trixie forky")
+	+@$(call build,release)
+	@SUITES="$(SUITES)" bash spec/versions/versions.sh
+
+# Both succeed, with a message, if their packages cannot be installed.
+arm64: ## build for arm64, and run the unit tests under qemu
+musl: ## build with musl, and run the unit tests
+arm64 musl:
+	@sh tools/setup.sh $@ || { echo "$@: skipped: its packages can't be installed"; exit 0; }; \
+		MAKE=make bash spec/versions/machines.sh $@
+
+slices: setup-test $(SO) $(FAULT) $(BREAKING:%=$(OUT)/breaking/%)
+	$(call run,powercut,env STATES=$(or $(STATES),2000) $(OUT)/breaking/powercut)
+	$(call run,syscalls,env EVERY=$(or $(EVERY),100) $(OUT)/breaking/syscalls)
+	@STEPS=$(or $(STEPS),3000) $(call busted,$(wildcard spec/model))
+	@CYCLES=$(or $(CYCLES),20) $(call busted,$(wildcard spec/crash))
+	@EVERY=$(or $(EVERY),50) $(call busted,$(wildcard spec/fault))
+	@OPENS=$(or $(OPENS),40) $(call busted,spec/storm)
+	@SEEDS=$(or $(SEEDS),20) $(call busted,spec/binding)
+	@RECORDS=$(or $(RECORDS),20000) $(call busted,spec/soak)
+	$(call run,damage,env TMPDIR=$(MEMORY) TRIALS=$(or $(TRIALS),1000) $(OUT)/breaking/damage)
+
+.PHONY: test asan cover mutate suite programs unit spec tidy symbols measure model crash fault \
+	powercut syscalls damage storm binding soak versions arm64 musl slices $(UNITS)
