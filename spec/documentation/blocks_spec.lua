@@ -1,6 +1,7 @@
 -- blocks_spec.lua - the Lua blocks of the documentation compile, and run.
 --
--- The program of the README is run by spec/examples_spec.lua, which compares its whole output.
+-- The program of the README is run by spec/examples_spec.lua, which compares its whole output; what
+-- doc/tools.md shows, by spec/tidetable/cli/pages_spec.lua.
 local lfs = require "lfs"
 local pages = require "spec.documentation.pages"
 
@@ -31,8 +32,7 @@ end
 
 describe("the Lua blocks of", function()
   for _, page in ipairs(pages.all()) do
-    -- The modules of the command are no part of the interface.
-    local runs = page ~= "README.md" and not page:find("^doc/modules/cli/")
+    local runs = page ~= "README.md" and page ~= "doc/tools.md"
     local blocks = pages.blocks(page)
     if #blocks > 0 then
       it(page .. " compile", function()
