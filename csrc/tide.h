@@ -20,6 +20,7 @@
 #include "check/report.h"
 #include "codec/record.h"
 #include "codec/schema.h"
+#include "expr/kind.h"
 #include "lmdb/durability.h"
 #include "os/wakeup_kind.h"
 
@@ -131,6 +132,53 @@ int tide_describe_table(struct tide *tide, struct tide_table *table,
  * ascending. */
 int tide_table_names(struct tide *tide, struct buffer *names, struct failure *failure);
 int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failure);
+
+/* --- expressions --- */
+
+/* The expressions and parameters of one request (doc/expressions.md), for one call at a time.
+ * Open, then for each request: clear, add the parameters, parse the texts, bind. It belongs to
+ * the handle, and is closed before it. */
+struct tide_expressions;
+
+int tide_expressions_open(struct tide_expressions **expressions, struct tide *tide,
+	struct failure *failure);
+void tide_expressions_close(struct tide_expressions *expressions);  /* NULL is fine */
+
+/* Forgets texts and parameters; the memory is kept. */
+void tide_expressions_clear(struct tide_expressions *expressions);
+
+/* Says that names or values were given, even without entries. */
+void tide_expressions_give(struct tide_expressions *expressions, bool names, bool values);
+
+/* Add a name ("#n"), a value (":v"), or the value of the next `?`: copied. Return 0 or
+ * NO_MEMORY. */
+int tide_expressions_add_name(struct tide_expressions *expressions, struct slice placeholder,
+	struct slice name);
+int tide_expressions_add_value(struct tide_expressions *expressions, struct slice placeholder,
+	const struct value *value);
+int tide_expressions_add_position(struct tide_expressions *expressions,
+	const struct value *value);
+
+/* Parses a text, or takes it from the cache of the handle. Once for each kind. VALIDATION,
+ * NO_MEMORY. */
+int tide_expressions_parse(struct tide_expressions *expressions, enum expression_kind kind,
+	struct slice text, struct failure *failure);
+
+/* Returns how many `?` the texts have. There must be as many positions. */
+size_t tide_expressions_positions(const struct tide_expressions *expressions);
+
+/* Binds the texts to the parameters and makes every check that needs no table.
+ * null_expressions names the expressions of the operation that could have taken values, as
+ * "ConditionExpression is null". VALIDATION, NO_MEMORY. */
+int tide_expressions_bind(struct tide_expressions *expressions, const char *null_expressions,
+	struct failure *failure);
+
+/* Appends to out what the update touches of an item (UPDATED_OLD of the old one, UPDATED_NEW of
+ * the new one), or what the projection selects. Return 0, CORRUPT or NO_MEMORY. */
+int tide_expressions_updated(const struct tide_expressions *expressions, struct slice item,
+	struct buffer *out);
+int tide_expressions_project(const struct tide_expressions *expressions, struct slice item,
+	struct buffer *out);
 
 /* --- writing --- */
 

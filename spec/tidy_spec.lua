@@ -16,10 +16,12 @@ local may_know = {
   stream = { "base", "codec", "lmdb", "lmdb_file", "os" },
   table = { "base", "codec", "expr", "lmdb", "lmdb_file", "os", "stream" },
   check = { "base", "codec", "lmdb", "lmdb_file", "os", "stream", "table" },
-  api = { "tide.h", "base", "codec", "lmdb", "lmdb_file", "os", "stream", "table", "check" },
+  api = { "tide.h", "base", "codec", "expr", "lmdb", "lmdb_file", "os", "stream", "table",
+    "check" },
   lua = { "tide.h", "base", "codec", "os/clock.h", "os/input.h", "os/terminal.h", "os/timer.h" },
   -- The contract itself.
-  [""] = { "base", "codec", "check/report.h", "lmdb/durability.h", "os/wakeup_kind.h" },
+  [""] = { "base", "codec", "check/report.h", "expr/kind.h", "lmdb/durability.h",
+    "os/wakeup_kind.h" },
 }
 
 -- Doors: what only some places may include. The world behind a door can refuse,

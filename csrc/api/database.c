@@ -224,6 +224,7 @@ void tide_close(struct tide *tide)
 	buffer_release(&tide->scratch);
 	store_close(tide->store);
 	memory_free(tide->given_path);
+	cache_clear(&tide->expressions);
 	memory_free(tide);
 }
 

@@ -3,6 +3,7 @@
 #define API_DATABASE_H
 
 #include "codec/state.h"
+#include "expr/cache.h"
 #include "lmdb/store.h"
 #include "os/thread.h"
 #include "stream/feed.h"
@@ -29,6 +30,7 @@ struct tide {
 	struct transaction transaction;
 	struct tide_waiter *waiter;  /* of the next transaction; NULL: none */
 	struct buffer scratch;
+	struct expression_cache expressions;
 };
 
 /* --- check.c --- */

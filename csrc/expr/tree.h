@@ -20,6 +20,7 @@
 #include <stdbool.h>
 
 #include "base/buffer.h"
+#include "expr/kind.h"
 #include "expr/lexer.h"
 
 /* Limits of DynamoDB. */
@@ -28,11 +29,6 @@
 #define PATH_STEPS_MAX 32
 #define LIST_INDEX_MAX 4294967294u
 #define PLACEHOLDER_BYTES_MAX 255
-
-enum expression_kind {
-	EXPRESSION_UPDATE, EXPRESSION_CONDITION, EXPRESSION_KEY_CONDITION, EXPRESSION_FILTER,
-	EXPRESSION_PROJECTION,
-};
 
 /* Every operator and function; operation_name gives its text. */
 enum operation {
