@@ -280,6 +280,8 @@ static void release(struct database *database)
 {
 	while (database->children)
 		finish(database->children);
+	tide_expressions_close(database->expressions);
+	database->expressions = NULL;
 	tide_close(database->tide);
 	database->tide = NULL;
 	builder_release(&database->builder);

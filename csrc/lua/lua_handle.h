@@ -68,6 +68,7 @@ struct database {
 	uint64_t transactions;       /* how many were begun: which one is open */
 	struct builder builder;      /* arguments being read; three for BETWEEN */
 	struct builder second, third;
+	struct tide_expressions *expressions;    /* of writes and gets; NULL: not used yet */
 	struct buffer bytes;         /* items on their way */
 	struct lua_buffer *buffer;             /* for the item that get gives; user value 2 */
 };
