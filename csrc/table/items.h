@@ -12,7 +12,7 @@
 #define TABLE_ITEMS_H
 
 #include "codec/row.h"
-#include "table/rows.h"
+#include "table/long_key.h"
 
 #define PART_KEY 10
 #define ITEM_SHARE (STORE_ROW_SHARE - PART_KEY - ROW_CHECKSUM)

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "table/catalog.h"
-#include "table/rows.h"
+#include "table/long_key.h"
 
 #define PAGE_ITEMS 1000
 #define PAGE_BYTES (1024 * 1024)

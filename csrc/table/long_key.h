@@ -1,4 +1,4 @@
-/* rows.h - where an item's row lies, in spite of LMDB's 511 bytes.
+/* long_key.h - where an item's row lies, in spite of LMDB's 511 bytes.
  *
  *     items   item key, up to 510 bytes                       an item's row
  *     items   its first 510 bytes, 0x01                       a node: go on in tails
@@ -9,8 +9,8 @@
  * rows, walked in order and down into each node as it comes, are in the order
  * of the whole keys.
  */
-#ifndef TABLE_ROWS_H
-#define TABLE_ROWS_H
+#ifndef TABLE_LONG_KEY_H
+#define TABLE_LONG_KEY_H
 
 #include "codec/key.h"
 #include "lmdb/store.h"

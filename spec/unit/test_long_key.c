@@ -1,6 +1,6 @@
-/* test_table_rows.c - table/rows.h: rows of keys of any length, against a sorted array. */
+/* test_long_key.c - table/long_key.h: rows of keys of any length, against a sorted array. */
 #include "codec/row.h"
-#include "table/rows.h"
+#include "table/long_key.h"
 #include "unit/stores.h"
 
 #define KEY_MAX (KEY_HEAD_MAX + SORT_KEY_MAX)

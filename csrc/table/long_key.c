@@ -1,5 +1,5 @@
-/* rows.c - where an item's row lies, in spite of LMDB's 511 bytes. */
-#include "table/rows.h"
+/* long_key.c - where an item's row lies, in spite of LMDB's 511 bytes. */
+#include "table/long_key.h"
 
 #include <string.h>
 
