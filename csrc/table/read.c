@@ -183,10 +183,10 @@ int range_place(const struct range *range, struct slice key)
 static int start_forward(struct row_walk *walk, struct txn *txn, const struct range *range)
 {
 	struct slice from = range->low.len ? bound_key(&range->low) : range_prefix(range);
-	int err = rows_from(walk, txn, from);
+	int err = row_walk_from(walk, txn, from);
 
-	if (err == 0 && range->low.open && slice_equal(rows_key(walk), from))
-		err = rows_next(walk);
+	if (err == 0 && range->low.open && slice_equal(row_walk_key(walk), from))
+		err = row_walk_next(walk);
 	return err;
 }
 
@@ -199,22 +199,23 @@ static int start_backward(struct row_walk *walk, struct txn *txn, const struct r
 	if (range->high.len == 0) {
 		memcpy(bytes, range->prefix, len);
 		successor(bytes, &len);
-		return rows_before(walk, txn, slice_of(bytes, len));
+		return row_walk_before(walk, txn, slice_of(bytes, len));
 	}
-	err = rows_from(walk, txn, bound_key(&range->high));
-	if (err == 0 && !range->high.open && slice_equal(rows_key(walk), bound_key(&range->high)))
+	err = row_walk_from(walk, txn, bound_key(&range->high));
+	if (err == 0 && !range->high.open &&
+			slice_equal(row_walk_key(walk), bound_key(&range->high)))
 		return 0;
 	if (err == 0)
-		return rows_previous(walk);
+		return row_walk_previous(walk);
 	if (err < 0)
 		return err;
-	rows_stop(walk);
-	return rows_before(walk, txn, bound_key(&range->high));
+	row_walk_stop(walk);
+	return row_walk_before(walk, txn, bound_key(&range->high));
 }
 
 static bool is_in_range(const struct row_walk *walk, const struct range *range)
 {
-	struct slice key = rows_key(walk);
+	struct slice key = row_walk_key(walk);
 
 	if (!slice_begins(key, range_prefix(range)))
 		return false;
@@ -240,7 +241,7 @@ static int take(struct page *page, const struct row_walk *walk, const struct tab
 	struct stored stored;
 	int err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
 
-	if (!err && asked && head_is_hashed(rows_key(walk)))
+	if (!err && asked && head_is_hashed(row_walk_key(walk)))
 		err = check_partition(table, stored.item, asked);
 	if (err)
 		return err;
@@ -269,8 +270,8 @@ static int walk_page(struct page *page, struct row_walk *walk, struct range *ran
 		err = take(page, walk, table, asked);
 		if (err)
 			return err;
-		set_bound(range->backward ? &range->high : &range->low, rows_key(walk), true);
-		err = range->backward ? rows_previous(walk) : rows_next(walk);
+		set_bound(range->backward ? &range->high : &range->low, row_walk_key(walk), true);
+		err = range->backward ? row_walk_previous(walk) : row_walk_next(walk);
 	}
 	return err < 0 ? err : 0;
 }
@@ -291,7 +292,7 @@ int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *
 
 	page_clear(page);
 	err = walk_page(page, &walk, range, max < PAGE_ITEMS ? max : PAGE_ITEMS, table, asked);
-	rows_stop(&walk);
+	row_walk_stop(&walk);
 	if (err && page->count > 0) {
 		page->more = true;           /* what could be read comes first */
 		return 0;
