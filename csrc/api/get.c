@@ -3,6 +3,7 @@
 
 #include "api/database.h"
 #include "table/items.h"
+#include "table/key_errors.h"
 
 /* --- tables --- */
 

@@ -2,6 +2,7 @@
 #include "api/database.h"
 #include "base/memory.h"
 #include "table/items.h"
+#include "table/key_errors.h"
 
 /* The handle's catalog is brought to the snapshot's version, where as a rule it
  * stays: then no table's row has to be read. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "table/items.h"
+#include "table/key_errors.h"
 
 #define ENTRY_HEAD 12
 
@@ -87,28 +88,10 @@ static int check_condition(const struct table *table, const struct sort_conditio
 	if (sort->comparison == COMPARE_ALL)
 		return 0;
 	if (type == 0)
-		return fail_as(failure, ERR_VALIDATION,
-			"table %s has no sort key to compare", table->row.name);
+		return fail_no_sort_key(failure, table->row.name);
 	if (sort->comparison == COMPARE_BEGINS_WITH && type == TYPE_N)
-		return fail_as(failure, ERR_VALIDATION,
-			"begins_with compares strings and binaries; sort key %s is a number",
-			table->row.schema.sort.name);
+		return fail_begins_with_number(failure, &table->row.schema.sort);
 	return 0;
-}
-
-static int fail_part(struct failure *failure, int err, const struct key_attribute *attribute,
-	enum type type)
-{
-	if (err == ERR_KEY_TYPE)
-		return fail_as(failure, err, "One or more parameter values were invalid: Condition"
-			" parameter type does not match schema type: key %s expected: %s actual:"
-			" %s", attribute->name, type_name(attribute->type), type_name(type));
-	if (err == ERR_KEY_EMPTY)
-		return fail_with(failure, err, "Key: %s", attribute->name);
-	if (err == ERR_VALIDATION)
-		return fail_as(failure, err, "The BETWEEN operator requires upper bound to be"
-			" greater than or equal to lower bound: key %s", attribute->name);
-	return fail(failure, err);
 }
 
 int range_of_partition(struct range *range, const struct table *table,
@@ -124,14 +107,14 @@ int range_of_partition(struct range *range, const struct table *table,
 		return err;
 	err = key_set_partition(&key, table->row.id, schema, partition, secret);
 	if (err)
-		return fail_part(failure, err, &schema->partition, partition->type);
+		return fail_condition_value(failure, err, &schema->partition, partition->type);
 	memcpy(range->prefix, key_head(&key).data, key.head_len);
 	range->prefix_len = key.head_len;
 	if (sort->comparison == COMPARE_ALL)
 		return 0;
 	err = apply_condition(range, &key, table, sort);
 	/* BETWEEN's bounds: the one that is wrong. */
-	return err ? fail_part(failure, err, &schema->sort,
+	return err ? fail_condition_value(failure, err, &schema->sort,
 		sort->a.type == schema->sort.type ? sort->b.type : sort->a.type) : 0;
 }
 
@@ -156,14 +139,11 @@ int range_start_after(struct range *range, const struct table *table, struct sli
 	int err = key_of_key(&key, table->row.id, &table->row.schema, key_item, secret);
 
 	if (err)
-		return fail_as(failure, ERR_VALIDATION,
-			"The provided starting key is invalid: %s", error_text(err));
+		return fail_start_key(failure, err);
 	if (!slice_begins(key_whole(&key), range_prefix(range)))
-		return fail_as(failure, ERR_VALIDATION, "The provided starting key is outside query"
-			" boundaries based on provided conditions");
+		return fail_start_key_outside(failure);
 	if (is_before(key_whole(&key), &range->low) || is_behind(key_whole(&key), &range->high))
-		return fail_as(failure, ERR_VALIDATION,
-			"The provided starting key does not match the range key predicate");
+		return fail_start_key_condition(failure);
 	set_bound(range->backward ? &range->high : &range->low, key_whole(&key), true);
 	return 0;
 }

@@ -2,77 +2,7 @@
 #include "table/write.h"
 
 #include "table/items.h"
-
-/* --- what is wrong with a key: each fills failure if it is this attribute --- */
-
-static bool fail_type(struct failure *failure, const struct key_attribute *attribute,
-	struct slice item)
-{
-	struct value value;
-
-	if (map_find(item, attribute_name(attribute), &value) ||
-			value.type == attribute->type)
-		return false;
-	fail_as(failure, ERR_KEY_TYPE, "One or more parameter values were invalid: Type mismatch"
-		" for key %s expected: %s actual: %s", attribute->name,
-		type_name(attribute->type), type_name(value.type));
-	return true;
-}
-
-static bool fail_missing(struct failure *failure, const struct key_attribute *attribute,
-	struct slice item)
-{
-	struct value value;
-
-	if (map_find(item, attribute_name(attribute), &value) != END)
-		return false;
-	fail_as(failure, ERR_KEY_MISSING, "One or more parameter values were invalid: Missing the"
-		" key %s in the item", attribute->name);
-	return true;
-}
-
-static bool fail_empty(struct failure *failure, const struct key_attribute *attribute,
-	struct slice item)
-{
-	struct value value;
-
-	if (map_find(item, attribute_name(attribute), &value) ||
-			value.bytes.len > 0)
-		return false;
-	fail_as(failure, ERR_KEY_EMPTY, "One or more parameter values are not valid. The"
-		" AttributeValue for a key attribute cannot contain an empty %s value. Key: %s",
-		value.type == TYPE_B ? "binary" : "string", attribute->name);
-	return true;
-}
-
-static int fail_schema(struct failure *failure, const struct key_schema *schema)
-{
-	const struct key_attribute *partition = &schema->partition, *sort = &schema->sort;
-
-	if (!sort->type)
-		return fail_with(failure, ERR_KEY_SCHEMA, "a key has %s (%s) and nothing else",
-			partition->name, type_name(partition->type));
-	return fail_with(failure, ERR_KEY_SCHEMA, "a key has %s (%s) and %s (%s) and nothing else",
-		partition->name, type_name(partition->type), sort->name, type_name(sort->type));
-}
-
-int fail_key(struct failure *failure, int err, const struct key_schema *schema,
-	struct slice item)
-{
-	bool (*say)(struct failure *, const struct key_attribute *, struct slice) =
-		err == ERR_KEY_TYPE ? fail_type :
-		err == ERR_KEY_MISSING ? fail_missing :
-		err == ERR_KEY_EMPTY ? fail_empty : NULL;
-
-	if (err == ERR_KEY_SCHEMA)
-		return fail_schema(failure, schema);
-	fail(failure, err);
-	if (say && !say(failure, &schema->partition, item))
-		say(failure, &schema->sort, item);
-	return err;
-}
-
-/* --- the funnel --- */
+#include "table/key_errors.h"
 
 static uint8_t event_of(const struct stored *old, struct slice new_item)
 {

@@ -30,8 +30,4 @@ int write_put(struct transaction *transaction, const struct table *table, struct
 int write_delete(struct transaction *transaction, const struct table *table,
 	struct slice key_item, struct changed *changed, struct failure *failure);
 
-/* Says what is wrong with a key, naming the attribute. */
-int fail_key(struct failure *failure, int err, const struct key_schema *schema,
-	struct slice item);
-
 #endif
