@@ -23,23 +23,24 @@ static int start_range(struct tide_query *query, struct tide *tide, const struct
 	const struct tide_query_spec *spec, struct failure *failure)
 {
 	struct sort_condition sort = { spec->comparison, spec->a, spec->b };
+	struct keyspace keyspace = keyspace_of_table(table);
 	int err = 0;
 
 	query->table_id = table->row.id;
 	if (spec->partition) {
-		err = range_of_partition(&query->range, table, spec->partition, &sort,
+		err = range_of_partition(&query->range, &keyspace, spec->partition, &sort,
 			tide->header.secret, failure);
 		query->partition_type = spec->partition->type;
 		buffer_put_slice(&query->partition, spec->partition->bytes);
 	} else {
-		range_of_table(&query->range, table->row.id);
+		range_of_keyspace(&query->range, &keyspace);
 	}
 	query->range.backward = spec->backward;
 	if (!err && buffer_error(&query->partition))
 		err = fail(failure, ERR_NO_MEMORY);
 	if (!err && spec->start_key.len)
-		err = range_start_after(&query->range, table, spec->start_key, tide->header.secret,
-			failure);
+		err = range_start_after(&query->range, &keyspace, spec->start_key,
+			tide->header.secret, failure);
 	return err;
 }
 
@@ -107,11 +108,12 @@ static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
 	const struct table *found, struct failure *failure)
 {
 	struct value asked = { query->partition_type, 0, buffer_slice(&query->partition) };
+	struct keyspace keyspace = keyspace_of_table(found);
 
 	if (found->row.id != query->table_id)
 		return fail_with(failure, ERR_NOT_FOUND,
 			"table %s was deleted while it was being read", query->table.name);
-	return page_fill(&query->page, &query->range, max, txn, found,
+	return page_fill(&query->page, &query->range, max, txn, &keyspace,
 		query->partition.len ? &asked : NULL, failure);
 }
 

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "table/items.h"
 #include "table/key_errors.h"
 
 #define ENTRY_HEAD 12
@@ -27,10 +26,10 @@ static struct slice bound_key(const struct bound *bound)
 	return slice_of(bound->bytes, bound->len);
 }
 
-void range_of_table(struct range *range, uint32_t table)
+void range_of_keyspace(struct range *range, const struct keyspace *keyspace)
 {
 	memset(range, 0, sizeof *range);
-	range->prefix_len = (uint16_t)set_id(range->prefix, table);
+	range->prefix_len = (uint16_t)set_id(range->prefix, keyspace->id);
 }
 
 /* Makes bytes the least of those that lie behind all that begin with them: the last
@@ -42,21 +41,21 @@ static void successor(uint8_t *bytes, uint16_t *len)
 	bytes[*len - 1]++;
 }
 
-static int set_sort(struct key *key, const struct table *table, const struct value *value,
+static int set_sort(struct key *key, const struct keyspace *keyspace, const struct value *value,
 	bool may_be_empty)
 {
-	if (may_be_empty && value->bytes.len == 0 && value->type == table->row.schema.sort.type) {
+	if (may_be_empty && value->bytes.len == 0 && value->type == keyspace->schema->sort.type) {
 		key->sort_len = 0;
 		return 0;
 	}
-	return key_set_sort(key, &table->row.schema, value);
+	return key_set_sort(key, keyspace->schema, value);
 }
 
-static int apply_condition(struct range *range, struct key *key, const struct table *table,
+static int apply_condition(struct range *range, struct key *key, const struct keyspace *keyspace,
 	const struct sort_condition *sort)
 {
 	enum comparison how = sort->comparison;
-	int err = set_sort(key, table, &sort->a, how == COMPARE_BEGINS_WITH);
+	int err = set_sort(key, keyspace, &sort->a, how == COMPARE_BEGINS_WITH);
 
 	if (err)
 		return err;
@@ -70,7 +69,7 @@ static int apply_condition(struct range *range, struct key *key, const struct ta
 		successor(range->high.bytes, &range->high.len);
 	}
 	if (how == COMPARE_BETWEEN) {
-		err = set_sort(key, table, &sort->b, false);
+		err = set_sort(key, keyspace, &sort->b, false);
 		if (err)
 			return err;
 		set_bound(&range->high, key_whole(key), false);
@@ -80,39 +79,39 @@ static int apply_condition(struct range *range, struct key *key, const struct ta
 	return 0;
 }
 
-static int check_condition(const struct table *table, const struct sort_condition *sort,
+static int check_condition(const struct keyspace *keyspace, const struct sort_condition *sort,
 	struct failure *failure)
 {
-	enum type type = table->row.schema.sort.type;
+	enum type type = keyspace->schema->sort.type;
 
 	if (sort->comparison == COMPARE_ALL)
 		return 0;
 	if (type == 0)
-		return fail_no_sort_key(failure, table->row.name);
+		return fail_no_sort_key(failure, keyspace->table);
 	if (sort->comparison == COMPARE_BEGINS_WITH && type == TYPE_N)
-		return fail_begins_with_number(failure, &table->row.schema.sort);
+		return fail_begins_with_number(failure, &keyspace->schema->sort);
 	return 0;
 }
 
-int range_of_partition(struct range *range, const struct table *table,
+int range_of_partition(struct range *range, const struct keyspace *keyspace,
 	const struct value *partition, const struct sort_condition *sort,
 	const uint8_t *secret, struct failure *failure)
 {
-	const struct key_schema *schema = &table->row.schema;
+	const struct key_schema *schema = keyspace->schema;
 	struct key key;
-	int err = check_condition(table, sort, failure);
+	int err = check_condition(keyspace, sort, failure);
 
 	memset(range, 0, sizeof *range);
 	if (err)
 		return err;
-	err = key_set_partition(&key, table->row.id, schema, partition, secret);
+	err = key_set_partition(&key, keyspace->id, schema, partition, secret);
 	if (err)
 		return fail_condition_value(failure, err, &schema->partition, partition->type);
 	memcpy(range->prefix, key_head(&key).data, key.head_len);
 	range->prefix_len = key.head_len;
 	if (sort->comparison == COMPARE_ALL)
 		return 0;
-	err = apply_condition(range, &key, table, sort);
+	err = apply_condition(range, &key, keyspace, sort);
 	/* BETWEEN's bounds: the one that is wrong. */
 	return err ? fail_condition_value(failure, err, &schema->sort,
 		sort->a.type == schema->sort.type ? sort->b.type : sort->a.type) : 0;
@@ -132,11 +131,11 @@ static bool is_behind(struct slice key, const struct bound *high)
 	return order > 0 || (order == 0 && high->open);
 }
 
-int range_start_after(struct range *range, const struct table *table, struct slice key_item,
-	const uint8_t *secret, struct failure *failure)
+int range_start_after(struct range *range, const struct keyspace *keyspace,
+	struct slice key_item, const uint8_t *secret, struct failure *failure)
 {
 	struct key key;
-	int err = key_of_key(&key, table->row.id, &table->row.schema, key_item, secret);
+	int err = key_of_key(&key, keyspace->id, keyspace->schema, key_item, secret);
 
 	if (err)
 		return fail_start_key(failure, err);
@@ -202,11 +201,11 @@ static bool is_in_range(const struct row_walk *walk, const struct range *range)
 	return range->backward ? !is_before(key, &range->low) : !is_behind(key, &range->high);
 }
 
-static int check_partition(const struct table *table, struct slice item,
+static int check_partition(const struct keyspace *keyspace, struct slice item,
 	const struct value *asked)
 {
 	struct value value;
-	int err = map_find(item, attribute_name(&table->row.schema.partition), &value);
+	int err = map_find(item, attribute_name(&keyspace->schema->partition), &value);
 
 	if (err || value.type != asked->type || !slice_equal(value.bytes, asked->bytes))
 		return ERR_CORRUPT;
@@ -214,7 +213,7 @@ static int check_partition(const struct table *table, struct slice item,
 }
 
 /* Copies the item under the walk behind the page: whole, or nothing of it. */
-static int take(struct page *page, const struct row_walk *walk, const struct table *table,
+static int take(struct page *page, const struct row_walk *walk, const struct keyspace *keyspace,
 	const struct value *asked)
 {
 	size_t start = page->bytes.len;
@@ -222,7 +221,7 @@ static int take(struct page *page, const struct row_walk *walk, const struct tab
 	int err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
 
 	if (!err && asked && head_is_hashed(row_walk_key(walk)))
-		err = check_partition(table, stored.item, asked);
+		err = check_partition(keyspace, stored.item, asked);
 	if (err)
 		return err;
 	buffer_put_u64(&page->bytes, stored.sequence);
@@ -237,7 +236,7 @@ static int take(struct page *page, const struct row_walk *walk, const struct tab
 }
 
 static int walk_page(struct page *page, struct row_walk *walk, struct range *range,
-	uint32_t max, const struct table *table, const struct value *asked)
+	uint32_t max, const struct keyspace *keyspace, const struct value *asked)
 {
 	int err = range->backward ? start_backward(walk, walk->txn, range) :
 		start_forward(walk, walk->txn, range);
@@ -247,7 +246,7 @@ static int walk_page(struct page *page, struct row_walk *walk, struct range *ran
 			page->more = true;
 			return 0;
 		}
-		err = take(page, walk, table, asked);
+		err = take(page, walk, keyspace, asked);
 		if (err)
 			return err;
 		set_bound(range->backward ? &range->high : &range->low, row_walk_key(walk), true);
@@ -265,13 +264,13 @@ void page_clear(struct page *page)
 }
 
 int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *txn,
-	const struct table *table, const struct value *asked, struct failure *failure)
+	const struct keyspace *keyspace, const struct value *asked, struct failure *failure)
 {
 	struct row_walk walk = { .txn = txn };
 	int err;
 
 	page_clear(page);
-	err = walk_page(page, &walk, range, max < PAGE_ITEMS ? max : PAGE_ITEMS, table, asked);
+	err = walk_page(page, &walk, range, max < PAGE_ITEMS ? max : PAGE_ITEMS, keyspace, asked);
 	row_walk_stop(&walk);
 	if (err && page->count > 0) {
 		page->more = true;           /* what could be read comes first */
@@ -280,7 +279,7 @@ int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *
 	if (err != ERR_CORRUPT)
 		return err ? fail(failure, err) : 0;
 	return fail_with(failure, err, "table %s, the item %s the key at which the page begins",
-		table->row.name, range->backward ? "before" : "behind");
+		keyspace->table, range->backward ? "before" : "behind");
 }
 
 int page_peek(const struct page *page, uint64_t *sequence, struct slice *item)

@@ -6,8 +6,7 @@
 #define TABLE_READ_H
 
 #include "base/error.h"
-#include "table/catalog.h"
-#include "table/long_key.h"
+#include "table/keyspace.h"
 
 #define PAGE_ITEMS 1000
 #define PAGE_BYTES (1024 * 1024)
@@ -32,17 +31,17 @@ struct sort_condition {
 	struct value a, b;           /* b: BETWEEN's upper bound */
 };
 
-/* A whole table; one partition, with a condition on the sort key. Errors of
+/* A whole keyspace; one partition, with a condition on the sort key. Errors of
  * codec/key.h; VALIDATION for a condition that the schema can't have. */
-void range_of_table(struct range *range, uint32_t table);
-int range_of_partition(struct range *range, const struct table *table,
+void range_of_keyspace(struct range *range, const struct keyspace *keyspace);
+int range_of_partition(struct range *range, const struct keyspace *keyspace,
 	const struct value *partition, const struct sort_condition *sort,
 	const uint8_t *secret, struct failure *failure);
 
 /* Goes on behind this key (an item's key attributes): VALIDATION when it is
- * no key of the table or lies outside. Backward must be set before. */
-int range_start_after(struct range *range, const struct table *table, struct slice key_item,
-	const uint8_t *secret, struct failure *failure);
+ * no key of the keyspace or lies outside. Backward must be set before. */
+int range_start_after(struct range *range, const struct keyspace *keyspace,
+	struct slice key_item, const uint8_t *secret, struct failure *failure);
 
 /* Where a key lies: before the range (<0), in it (0) or behind it (>0); of
  * a range that is empty every key lies before. */
@@ -61,7 +60,7 @@ struct page {
  * with it (NULL: a scan). What can't be read ends the page before it, and fails
  * the fill that begins with it: CORRUPT, NO_MEMORY, STORE. */
 int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *txn,
-	const struct table *table, const struct value *asked, struct failure *failure);
+	const struct keyspace *keyspace, const struct value *asked, struct failure *failure);
 
 /* The next item of the page: END when it is empty. Good until the next fill. */
 int page_next(struct page *page, uint64_t *sequence, struct slice *item);

@@ -170,6 +170,7 @@ static uint32_t count_items(struct txn *txn, bool backward)
 {
 	static const struct table table = { .row = { .id = TABLE, .name = "fuzzed",
 		.schema = { .partition = { TYPE_S, 1, "p" } } } };
+	struct keyspace keyspace = keyspace_of_table(&table);
 	static struct page page;
 	struct failure failure;
 	struct range range;
@@ -178,10 +179,10 @@ static uint32_t count_items(struct txn *txn, bool backward)
 	uint32_t count = 0;
 	int err;
 
-	range_of_table(&range, TABLE);
+	range_of_keyspace(&range, &keyspace);
 	range.backward = backward;
 	do {
-		err = page_fill(&page, &range, 5, txn, &table, NULL, &failure);
+		err = page_fill(&page, &range, 5, txn, &keyspace, NULL, &failure);
 		CHECK(!err || (err == ERR_CORRUPT && !page.more));
 		while (!err && page_next(&page, &sequence, &item) == 0)
 			count++;
