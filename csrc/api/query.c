@@ -109,12 +109,16 @@ static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
 {
 	struct value asked = { query->partition_type, 0, buffer_slice(&query->partition) };
 	struct keyspace keyspace = keyspace_of_table(found);
+	struct page_request request = {
+		.keyspace = &keyspace,
+		.partition = query->partition.len ? &asked : NULL,
+		.max = max,
+	};
 
 	if (found->row.id != query->table_id)
 		return fail_with(failure, ERR_NOT_FOUND,
 			"table %s was deleted while it was being read", query->table.name);
-	return page_fill(&query->page, &query->range, max, txn, &keyspace,
-		query->partition.len ? &asked : NULL, failure);
+	return page_fill(&query->page, &query->range, &request, txn, failure);
 }
 
 static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
@@ -165,7 +169,7 @@ static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max
 	err = fill_at(query, tide, max, failure);
 	if (!err && !query->page.more)
 		query->over = END;
-	if (err || query->page.count == 0)
+	if (err || query->page.scanned == 0)
 		tide_query_unpin(query, err ? err : END);
 	return err;
 }

@@ -33,6 +33,9 @@ int stored_open(struct stored *stored, struct slice payload);
 int stored_read(struct stored *stored, struct txn *txn, struct slice payload,
 	struct buffer *scratch);
 
+/* Reads the item whose row has this key, however long. Returns 0, END or an error. */
+int item_find(struct stored *stored, struct txn *txn, struct slice key, struct buffer *scratch);
+
 /* The item with this key: 0, END or an error. `asked` is an item (or a key)
  * that has the key attributes: a hit on a hashed key is compared with it. */
 int item_get(struct stored *stored, struct txn *txn, const struct key *key,

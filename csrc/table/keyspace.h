@@ -8,9 +8,18 @@
 #include "table/catalog.h"
 #include "table/items.h"
 
+/* Decides what of an item is given to a reader, before the item is copied. */
+struct item_filter {
+	/* Sets *shown to what is given of the item: the item itself, or bytes that stay valid
+	 * until the next call. Returns 0, END to leave the item out, or an error. */
+	int (*apply)(void *context, struct slice item, struct slice *shown);
+	void *context;
+};
+
 struct keyspace {
 	uint32_t id;                 /* first part of every key */
 	const struct key_schema *schema;
+	const struct item_filter *projection;        /* leaves no item out; NULL: all attributes */
 	const char *table;           /* name, for messages */
 };
 

@@ -26,6 +26,12 @@ static struct slice bound_key(const struct bound *bound)
 	return slice_of(bound->bytes, bound->len);
 }
 
+/* The bound at which reading goes on. */
+static struct bound *range_start(struct range *range)
+{
+	return range->backward ? &range->high : &range->low;
+}
+
 void range_of_keyspace(struct range *range, const struct keyspace *keyspace)
 {
 	memset(range, 0, sizeof *range);
@@ -143,7 +149,7 @@ int range_start_after(struct range *range, const struct keyspace *keyspace,
 		return fail_start_key_outside(failure);
 	if (is_before(key_whole(&key), &range->low) || is_behind(key_whole(&key), &range->high))
 		return fail_start_key_condition(failure);
-	set_bound(range->backward ? &range->high : &range->low, key_whole(&key), true);
+	set_bound(range_start(range), key_whole(&key), true);
 	return 0;
 }
 
@@ -212,21 +218,25 @@ static int check_partition(const struct keyspace *keyspace, struct slice item,
 	return 0;
 }
 
-/* Copies the item under the walk behind the page: whole, or nothing of it. */
-static int take(struct page *page, const struct row_walk *walk, const struct keyspace *keyspace,
-	const struct value *asked)
+/* Applies the projection of the keyspace, then the filter. */
+static int filter_item(const struct page_request *request, struct slice *item)
+{
+	const struct item_filter *projection = request->keyspace->projection;
+	const struct item_filter *filter = request->filter;
+	int err = projection ? projection->apply(projection->context, *item, item) : 0;
+
+	return !err && filter ? filter->apply(filter->context, *item, item) : err;
+}
+
+/* Appends a whole entry, or nothing. */
+static int append(struct page *page, uint64_t sequence, struct slice item)
 {
 	size_t start = page->bytes.len;
-	struct stored stored;
-	int err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
+	int err;
 
-	if (!err && asked && head_is_hashed(row_walk_key(walk)))
-		err = check_partition(keyspace, stored.item, asked);
-	if (err)
-		return err;
-	buffer_put_u64(&page->bytes, stored.sequence);
-	buffer_put_u32(&page->bytes, (uint32_t)stored.item.len);
-	buffer_put_slice(&page->bytes, stored.item);
+	buffer_put_u64(&page->bytes, sequence);
+	buffer_put_u32(&page->bytes, (uint32_t)item.len);
+	buffer_put_slice(&page->bytes, item);
 	err = buffer_error(&page->bytes);
 	if (err)
 		page->bytes.len = start;
@@ -235,47 +245,99 @@ static int take(struct page *page, const struct row_walk *walk, const struct key
 	return err;
 }
 
-static int walk_page(struct page *page, struct row_walk *walk, struct range *range,
-	uint32_t max, const struct keyspace *keyspace, const struct value *asked)
+/* Evaluates the item under the walk. */
+static int take(struct page *page, const struct row_walk *walk,
+	const struct page_request *request, bool is_filtered)
 {
+	struct stored stored;
+	size_t len;
+	int err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
+
+	if (!err && request->partition && head_is_hashed(row_walk_key(walk)))
+		err = check_partition(request->keyspace, stored.item, request->partition);
+	if (err)
+		return err;
+	len = stored.item.len;
+	if (is_filtered)
+		err = filter_item(request, &stored.item);
+	if (!err)
+		err = append(page, stored.sequence, stored.item);
+	if (err < 0)
+		return err;
+	page->scanned++;
+	page->scanned_bytes += ENTRY_HEAD + len;
+	return 0;
+}
+
+static int walk_page(struct page *page, struct row_walk *walk, struct range *range,
+	const struct page_request *request, bool is_filtered)
+{
+	uint32_t max = request->max < PAGE_ITEMS ? request->max : PAGE_ITEMS;
 	int err = range->backward ? start_backward(walk, walk->txn, range) :
 		start_forward(walk, walk->txn, range);
 
 	while (!err && is_in_range(walk, range)) {
-		if (page->count >= max || page->bytes.len >= PAGE_BYTES) {
+		if (page->scanned >= max || page->scanned_bytes >= PAGE_BYTES) {
 			page->more = true;
 			return 0;
 		}
-		err = take(page, walk, keyspace, asked);
+		err = take(page, walk, request, is_filtered);
 		if (err)
 			return err;
-		set_bound(range->backward ? &range->high : &range->low, row_walk_key(walk), true);
+		set_bound(range_start(range), row_walk_key(walk), true);
 		err = range->backward ? row_walk_previous(walk) : row_walk_next(walk);
 	}
 	return err < 0 ? err : 0;
 }
 
+/* Reads the last evaluated item again: the walk has left it. The memory is there. */
+static int set_last_key(struct page *page, struct range *range, struct txn *txn,
+	const struct key_schema *schema)
+{
+	struct key_values values;
+	struct stored stored;
+	struct slice key;
+	int err = item_find(&stored, txn, bound_key(range_start(range)), &page->scratch);
+
+	if (!err)
+		err = key_find(&values, schema, stored.item);
+	if (!err)
+		err = key_put_attributes(&key, &values, page->last_key.data);
+	if (!err)
+		page->last_key.len = key.len;
+	return err > 0 || err == ERR_KEY_MISSING ? ERR_CORRUPT : err;
+}
+
 void page_clear(struct page *page)
 {
 	buffer_clear(&page->bytes);
+	buffer_clear(&page->last_key);
 	page->at = 0;
 	page->count = 0;
+	page->scanned = 0;
+	page->scanned_bytes = 0;
 	page->more = false;
 }
 
-int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *txn,
-	const struct keyspace *keyspace, const struct value *asked, struct failure *failure)
+int page_fill(struct page *page, struct range *range, const struct page_request *request,
+	struct txn *txn, struct failure *failure)
 {
+	const struct keyspace *keyspace = request->keyspace;
+	bool is_filtered = keyspace->projection || request->filter;
 	struct row_walk walk = { .txn = txn };
 	int err;
 
 	page_clear(page);
-	err = walk_page(page, &walk, range, max < PAGE_ITEMS ? max : PAGE_ITEMS, keyspace, asked);
+	if (is_filtered && !buffer_reserve(&page->last_key, KEY_ATTRIBUTES_MAX))
+		return fail(failure, ERR_NO_MEMORY);
+	err = walk_page(page, &walk, range, request, is_filtered);
 	row_walk_stop(&walk);
-	if (err && page->count > 0) {
+	if (err && page->scanned > 0) {
 		page->more = true;           /* what could be read comes first */
-		return 0;
+		err = 0;
 	}
+	if (!err && is_filtered && page->more && page->scanned > 0)
+		err = set_last_key(page, range, txn, keyspace->schema);
 	if (err != ERR_CORRUPT)
 		return err ? fail(failure, err) : 0;
 	return fail_with(failure, err, "table %s, the item %s the key at which the page begins",
@@ -308,5 +370,6 @@ void page_release(struct page *page)
 {
 	buffer_release(&page->bytes);
 	buffer_release(&page->scratch);
+	buffer_release(&page->last_key);
 	*page = (struct page){ 0 };
 }

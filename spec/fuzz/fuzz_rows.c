@@ -171,6 +171,7 @@ static uint32_t count_items(struct txn *txn, bool backward)
 	static const struct table table = { .row = { .id = TABLE, .name = "fuzzed",
 		.schema = { .partition = { TYPE_S, 1, "p" } } } };
 	struct keyspace keyspace = keyspace_of_table(&table);
+	struct page_request request = { .keyspace = &keyspace, .max = 5 };
 	static struct page page;
 	struct failure failure;
 	struct range range;
@@ -182,7 +183,7 @@ static uint32_t count_items(struct txn *txn, bool backward)
 	range_of_keyspace(&range, &keyspace);
 	range.backward = backward;
 	do {
-		err = page_fill(&page, &range, 5, txn, &keyspace, NULL, &failure);
+		err = page_fill(&page, &range, &request, txn, &failure);
 		CHECK(!err || (err == ERR_CORRUPT && !page.more));
 		while (!err && page_next(&page, &sequence, &item) == 0)
 			count++;
