@@ -95,12 +95,12 @@ static int check_item_of(struct check *check, const struct table *table,
 
 static int check_item(struct check *check, const struct row_walk *walk)
 {
-	const struct table *table = check_table_with_id(check, get_id(rows_key(walk)));
+	const struct table *table = check_table_with_id(check, get_id(row_walk_key(walk)));
 	struct stored stored = { 0 };
 	int err = stored_read(&stored, check->txn, walk->payload, &check->item);
 	int noted;
 
-	subject_is_item(check, rows_key(walk));
+	subject_is_item(check, row_walk_key(walk));
 	noted = check_parts_of(check, &stored);
 	if (noted)
 		return noted;
@@ -113,7 +113,7 @@ static int check_item(struct check *check, const struct row_walk *walk)
 			problem(check, 1, "has parts that are damaged");
 		return 0;
 	}
-	return err || !table ? err : check_item_of(check, table, &stored, rows_key(walk));
+	return err || !table ? err : check_item_of(check, table, &stored, row_walk_key(walk));
 }
 
 /* The nodes that the walk is in. */
@@ -136,7 +136,7 @@ static void take_break(struct check *check, const struct row_walk *walk)
 	check->has_broken_items = true;
 	if (check->is_damaged[TREE_ITEMS] || check->is_damaged[TREE_TAILS] || check->breaks > 1)
 		return;
-	subject_is_item(check, rows_key(walk));
+	subject_is_item(check, row_walk_key(walk));
 	problem(check, 3, "leads to a node that holds nothing, or is none");
 }
 
@@ -147,7 +147,7 @@ static int walk_items(struct check *check, struct row_walk *walk)
 
 	if (err)
 		return err;      /* without the count the walk might never end */
-	err = rows_from(walk, check->txn, slice_of("", 0));
+	err = row_walk_from(walk, check->txn, slice_of("", 0));
 	while (check_goes_on(check, TREE_ITEMS, &err)) {
 		if (err == ERR_CORRUPT)
 			take_break(check, walk);
@@ -165,7 +165,7 @@ static int walk_items(struct check *check, struct row_walk *walk)
 		err = progress_step(check->progress, 1);
 		if (err)
 			return err;
-		err = rows_next(walk);
+		err = row_walk_next(walk);
 	}
 	return err < 0 ? err : 0;
 }
@@ -194,7 +194,7 @@ int check_items(struct check *check)
 	struct row_walk walk = { 0 };
 	int err = walk_items(check, &walk);
 
-	rows_stop(&walk);
+	row_walk_stop(&walk);
 	/* What is not reached because the way to it is damaged is not told again. */
 	if (err || check->has_broken_items || check->is_damaged[TREE_ITEMS] ||
 			check->is_damaged[TREE_TAILS])

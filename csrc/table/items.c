@@ -86,6 +86,26 @@ int stored_read(struct stored *stored, struct txn *txn, struct slice payload,
 	return err;
 }
 
+int item_find(struct stored *stored, struct txn *txn, struct slice key, struct buffer *scratch)
+{
+	struct slice value, payload, row = key;
+	enum tree tree = TREE_ITEMS;
+	struct place place;
+	int err;
+
+	if (row.len >= STORE_KEY_MAX) {
+		err = place_find(&place, txn, row);
+		if (err)
+			return err;
+		tree = place.tree;
+		row = place_key(&place);
+	}
+	err = txn_get(txn, tree, row, &value);
+	if (!err)
+		err = row_open(row, value, &payload);
+	return err ? err : stored_read(stored, txn, payload, scratch);
+}
+
 /* A hashed key may in theory meet another one's item: that is an error. */
 static int compare_partition(const struct key_schema *schema, struct slice item,
 	struct slice asked)
@@ -101,26 +121,9 @@ static int compare_partition(const struct key_schema *schema, struct slice item,
 int item_get(struct stored *stored, struct txn *txn, const struct key *key,
 	const struct key_schema *schema, struct slice asked, struct buffer *scratch)
 {
-	struct slice value, payload, row = key_whole(key);
-	enum tree tree = TREE_ITEMS;
-	struct place place;
-	int err;
+	int err = item_find(stored, txn, key_whole(key), scratch);
 
-	if (row.len >= STORE_KEY_MAX) {
-		err = place_find(&place, txn, row);
-		if (err)
-			return err;
-		tree = place.tree;
-		row = place_key(&place);
-	}
-	err = txn_get(txn, tree, row, &value);
-	if (!err)
-		err = row_open(row, value, &payload);
-	if (!err)
-		err = stored_read(stored, txn, payload, scratch);
-	if (!err && key_is_hashed(key))
-		err = compare_partition(schema, stored->item, asked);
-	return err;
+	return !err && key_is_hashed(key) ? compare_partition(schema, stored->item, asked) : err;
 }
 
 /* --- writing --- */

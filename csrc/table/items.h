@@ -12,7 +12,7 @@
 #define TABLE_ITEMS_H
 
 #include "codec/row.h"
-#include "table/rows.h"
+#include "table/long_key.h"
 
 #define PART_KEY 10
 #define ITEM_SHARE (STORE_ROW_SHARE - PART_KEY - ROW_CHECKSUM)
@@ -32,6 +32,9 @@ int stored_open(struct stored *stored, struct slice payload);
  * together in scratch; the payload must be good until then. CORRUPT. */
 int stored_read(struct stored *stored, struct txn *txn, struct slice payload,
 	struct buffer *scratch);
+
+/* Reads the item whose row has this key, however long. Returns 0, END or an error. */
+int item_find(struct stored *stored, struct txn *txn, struct slice key, struct buffer *scratch);
 
 /* The item with this key: 0, END or an error. `asked` is an item (or a key)
  * that has the key attributes: a hit on a hashed key is compared with it. */

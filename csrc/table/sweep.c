@@ -65,7 +65,7 @@ static int drop_row(struct txn *txn, struct cursor *cursor, struct slice key,
 	if (row_node(payload, &node) == 0) {
 		uint8_t prefix[8];
 
-		if (level + 1 >= ROWS_LEVELS)
+		if (level + 1 >= LONG_KEY_LEVELS)
 			return ERR_CORRUPT;
 		set_u64(prefix, node);
 		err = drop_prefix(txn, TREE_TAILS, slice_of(prefix, sizeof prefix), level + 1,

@@ -1,5 +1,5 @@
-/* rows.c - where an item's row lies, in spite of LMDB's 511 bytes. */
-#include "table/rows.h"
+/* long_key.c - where an item's row lies, in spite of LMDB's 511 bytes. */
+#include "table/long_key.h"
 
 #include <string.h>
 
@@ -73,7 +73,7 @@ static int locate(struct place *place, struct txn *txn, struct slice key, uint64
 {
 	uint64_t node = 0;
 
-	for (int level = 0; level < ROWS_LEVELS; level++) {
+	for (int level = 0; level < LONG_KEY_LEVELS; level++) {
 		int err;
 
 		if (!level_key(place, level, node, key))
@@ -116,11 +116,11 @@ static int node_is_empty(struct txn *txn, uint64_t node, bool *empty)
 
 int place_prune(struct txn *txn, struct slice key)
 {
-	struct place nodes[ROWS_LEVELS];
-	uint64_t ids[ROWS_LEVELS], node = 0;
+	struct place nodes[LONG_KEY_LEVELS];
+	uint64_t ids[LONG_KEY_LEVELS], node = 0;
 	int count = 0, err;
 
-	while (count < ROWS_LEVELS && level_key(&nodes[count], count, node, key)) {
+	while (count < LONG_KEY_LEVELS && level_key(&nodes[count], count, node, key)) {
 		err = get_node(txn, &nodes[count], &node);
 		if (err)
 			return err < 0 ? err : ERR_CORRUPT;
@@ -147,7 +147,7 @@ static int open_level(struct row_walk *walk, int level, uint64_t node, size_t st
 {
 	struct row_level *at = &walk->levels[level];
 
-	if (level >= ROWS_LEVELS)
+	if (level >= LONG_KEY_LEVELS)
 		return ERR_CORRUPT;
 	at->node = node;
 	at->start = start;
@@ -241,17 +241,17 @@ static int step(struct row_walk *walk, enum move move)
 	return END;
 }
 
-int rows_next(struct row_walk *walk)
+int row_walk_next(struct row_walk *walk)
 {
 	return walk->depth < 0 ? END : step(walk, MOVE_NEXT);
 }
 
-int rows_previous(struct row_walk *walk)
+int row_walk_previous(struct row_walk *walk)
 {
 	return walk->depth < 0 ? END : step(walk, MOVE_PREVIOUS);
 }
 
-int rows_from(struct row_walk *walk, struct txn *txn, struct slice whole)
+int row_walk_from(struct row_walk *walk, struct txn *txn, struct slice whole)
 {
 	struct slice rest = whole, key, value, payload;
 	struct place place;
@@ -259,7 +259,7 @@ int rows_from(struct row_walk *walk, struct txn *txn, struct slice whole)
 	int err = 0;
 
 	walk->txn = txn;
-	for (int level = 0; level < ROWS_LEVELS; level++) {
+	for (int level = 0; level < LONG_KEY_LEVELS; level++) {
 		bool is_node = level_key(&place, level, node, rest);
 
 		err = open_level(walk, level, node, whole.len - rest.len);
@@ -286,13 +286,13 @@ int rows_from(struct row_walk *walk, struct txn *txn, struct slice whole)
 	return ERR_CORRUPT;
 }
 
-int rows_before(struct row_walk *walk, struct txn *txn, struct slice whole)
+int row_walk_before(struct row_walk *walk, struct txn *txn, struct slice whole)
 {
 	struct slice key, value;
-	int err = rows_from(walk, txn, whole);
+	int err = row_walk_from(walk, txn, whole);
 
 	if (err == 0)
-		return rows_previous(walk);
+		return row_walk_previous(walk);
 	if (err < 0)
 		return err;
 	err = open_level(walk, 0, 0, 0);
@@ -301,9 +301,9 @@ int rows_before(struct row_walk *walk, struct txn *txn, struct slice whole)
 	return err ? err : settle(walk, 0, key, value, true);
 }
 
-void rows_stop(struct row_walk *walk)
+void row_walk_stop(struct row_walk *walk)
 {
-	for (int level = 0; level < ROWS_LEVELS; level++) {
+	for (int level = 0; level < LONG_KEY_LEVELS; level++) {
 		cursor_close(walk->levels[level].cursor);
 		walk->levels[level].cursor = NULL;
 	}

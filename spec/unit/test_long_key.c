@@ -1,6 +1,6 @@
-/* test_table_rows.c - table/rows.h: rows of keys of any length, against a sorted array. */
+/* test_long_key.c - table/long_key.h: rows of keys of any length, against a sorted array. */
 #include "codec/row.h"
-#include "table/rows.h"
+#include "table/long_key.h"
 #include "unit/stores.h"
 
 #define KEY_MAX (KEY_HEAD_MAX + SORT_KEY_MAX)
@@ -195,7 +195,8 @@ static void count(struct txn *txn)
 static void is_on(const struct row_walk *walk, size_t at)
 {
 	CHECK(at < model_count);
-	CHECK_BYTES(rows_key(walk).data, rows_key(walk).len, model[at].bytes, model[at].len);
+	CHECK_BYTES(row_walk_key(walk).data, row_walk_key(walk).len, model[at].bytes,
+		model[at].len);
 	CHECK(walk->payload.len == 6 && walk->payload.data[0] == (0x10 | ROW_ITEM));
 	CHECK_EQUAL_UINT(get_u32(walk->payload.data + 2), model[at].mark);
 }
@@ -208,22 +209,22 @@ static void everything(struct txn *txn)
 	size_t at = 0;
 	int err;
 
-	for (err = rows_from(&walk, txn, nothing); !err; err = rows_next(&walk))
+	for (err = row_walk_from(&walk, txn, nothing); !err; err = row_walk_next(&walk))
 		is_on(&walk, at++);
 	CHECK_EQUAL_INT(err, END);
 	CHECK_EQUAL_UINT(at, model_count);
-	CHECK_EQUAL_INT(rows_next(&walk), END);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_next(&walk), END);
+	row_walk_stop(&walk);
 	memset(high, 0xff, sizeof high);
 	CHECK(!model_has(slice_of(high, sizeof high)));
-	for (err = rows_before(&walk, txn, slice_of(high, sizeof high)); !err;
-			err = rows_previous(&walk))
+	for (err = row_walk_before(&walk, txn, slice_of(high, sizeof high)); !err;
+			err = row_walk_previous(&walk))
 		is_on(&walk, --at);
 	CHECK_EQUAL_INT(err, END);
 	CHECK_EQUAL_UINT(at, 0);
-	CHECK_EQUAL_INT(rows_previous(&walk), END);
-	rows_stop(&walk);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_previous(&walk), END);
+	row_walk_stop(&walk);
+	row_walk_stop(&walk);
 }
 
 /* From any key some way one way, and back again. */
@@ -237,10 +238,10 @@ static void stroll(struct txn *txn, unsigned letters)
 	some_key(&key, letters);
 	at = model_from(bytes_of(&key));
 	if (check_random_below(2)) {
-		err = rows_from(&walk, txn, bytes_of(&key));
+		err = row_walk_from(&walk, txn, bytes_of(&key));
 		CHECK_EQUAL_INT(err, at < model_count ? 0 : END);
 	} else {
-		err = rows_before(&walk, txn, bytes_of(&key));
+		err = row_walk_before(&walk, txn, bytes_of(&key));
 		CHECK_EQUAL_INT(err, at > 0 ? 0 : END);
 		at--;
 	}
@@ -250,13 +251,13 @@ static void stroll(struct txn *txn, unsigned letters)
 		is_on(&walk, at);
 		if (steps <= 0)
 			break;
-		err = back ? rows_previous(&walk) : rows_next(&walk);
+		err = back ? row_walk_previous(&walk) : row_walk_next(&walk);
 		if (back)
 			CHECK_EQUAL_INT(err, at-- > 0 ? 0 : END);
 		else
 			CHECK_EQUAL_INT(err, ++at < model_count ? 0 : END);
 	}
-	rows_stop(&walk);
+	row_walk_stop(&walk);
 }
 
 /* --- --- */
@@ -358,17 +359,18 @@ static void damage_is_said(void)
 	CHECK_EQUAL_INT(place_find(&place, txn, bytes_of(&key)), 0);
 	CHECK(place.tree == TREE_TAILS);
 	CHECK_EQUAL_INT(txn_delete(txn, TREE_TAILS, place_key(&place)), 0);
-	CHECK_EQUAL_INT(rows_from(&walk, txn, slice_of(key.bytes, 1)), ERR_CORRUPT);
-	rows_stop(&walk);
-	CHECK_EQUAL_INT(rows_before(&walk, txn, slice_of((const uint8_t *)"l", 1)), ERR_CORRUPT);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_from(&walk, txn, slice_of(key.bytes, 1)), ERR_CORRUPT);
+	row_walk_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_before(&walk, txn, slice_of((const uint8_t *)"l", 1)),
+		ERR_CORRUPT);
+	row_walk_stop(&walk);
 	key.bytes[510] = 0x01;
 	CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of(key.bytes, 511),
 		slice_of(&bad, 1)), 0);
 	key.bytes[510] = 'k';
 	CHECK_EQUAL_INT(place_find(&place, txn, bytes_of(&key)), ERR_CORRUPT);
-	CHECK_EQUAL_INT(rows_from(&walk, txn, bytes_of(&key)), ERR_CORRUPT);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_from(&walk, txn, bytes_of(&key)), ERR_CORRUPT);
+	row_walk_stop(&walk);
 	model_count = 0;
 	cancel_write(txn);
 	store_close(store);
@@ -395,9 +397,9 @@ static void rows_that_cannot_be(void)
 	CHECK_EQUAL_INT(row_seal(&scratch, slice_of(row, sizeof row)), 0);
 	CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of(row, sizeof row),
 		buffer_slice(&scratch)), 0);
-	CHECK_EQUAL_INT(rows_from(&walk, txn, bytes_of(&key)), 0);
-	CHECK_EQUAL_INT(rows_next(&walk), ERR_CORRUPT);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_from(&walk, txn, bytes_of(&key)), 0);
+	CHECK_EQUAL_INT(row_walk_next(&walk), ERR_CORRUPT);
+	row_walk_stop(&walk);
 	CHECK_EQUAL_INT(txn_delete(txn, TREE_ITEMS, slice_of(row, sizeof row)), 0);
 	node[7] = 1;
 	row_start(&scratch);
@@ -405,8 +407,8 @@ static void rows_that_cannot_be(void)
 	CHECK_EQUAL_INT(row_seal(&scratch, slice_of(node, sizeof node)), 0);
 	CHECK_EQUAL_INT(txn_put(txn, TREE_TAILS, slice_of(node, sizeof node),
 		buffer_slice(&scratch)), 0);
-	CHECK_EQUAL_INT(rows_from(&walk, txn, slice_of(key.bytes, 1)), ERR_CORRUPT);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_from(&walk, txn, slice_of(key.bytes, 1)), ERR_CORRUPT);
+	row_walk_stop(&walk);
 	model_count = 0;
 	cancel_write(txn);
 	store_close(store);

@@ -1,4 +1,4 @@
-/* rows.h - where an item's row lies, in spite of LMDB's 511 bytes.
+/* long_key.h - where an item's row lies, in spite of LMDB's 511 bytes.
  *
  *     items   item key, up to 510 bytes                       an item's row
  *     items   its first 510 bytes, 0x01                       a node: go on in tails
@@ -9,13 +9,13 @@
  * rows, walked in order and down into each node as it comes, are in the order
  * of the whole keys.
  */
-#ifndef TABLE_ROWS_H
-#define TABLE_ROWS_H
+#ifndef TABLE_LONG_KEY_H
+#define TABLE_LONG_KEY_H
 
 #include "codec/key.h"
 #include "lmdb/store.h"
 
-#define ROWS_LEVELS 3
+#define LONG_KEY_LEVELS 3
 /* The lower half of the first byte of a row's payload. */
 enum row_kind { ROW_ITEM = 1, ROW_PARTS, ROW_NODE };
 
@@ -55,7 +55,7 @@ struct row_level {
 
 struct row_walk {
 	struct txn *txn;
-	struct row_level levels[ROWS_LEVELS];
+	struct row_level levels[LONG_KEY_LEVELS];
 	int depth;                   /* deepest level the walk is in */
 	uint64_t tail_rows;          /* rows of `tails` it has been on, for check */
 	size_t key_len;              /* the whole key of the row it is on */
@@ -66,18 +66,18 @@ struct row_walk {
 /* Starts a zeroed walk on the first row whose key is not less than `key`, or
  * on the last row that is less. 0, END or an error; CORRUPT for a row that is
  * damaged. Rows of every table come along: the caller looks at the key. */
-int rows_from(struct row_walk *walk, struct txn *txn, struct slice key);
-int rows_before(struct row_walk *walk, struct txn *txn, struct slice key);
+int row_walk_from(struct row_walk *walk, struct txn *txn, struct slice key);
+int row_walk_before(struct row_walk *walk, struct txn *txn, struct slice key);
 
-int rows_next(struct row_walk *walk);
-int rows_previous(struct row_walk *walk);
+int row_walk_next(struct row_walk *walk);
+int row_walk_previous(struct row_walk *walk);
 
-static inline struct slice rows_key(const struct row_walk *walk)
+static inline struct slice row_walk_key(const struct row_walk *walk)
 {
 	return (struct slice){ walk->key, walk->key_len };
 }
 
 /* Closes the cursors; before the transaction ends. Twice is fine. */
-void rows_stop(struct row_walk *walk);
+void row_walk_stop(struct row_walk *walk);
 
 #endif
