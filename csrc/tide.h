@@ -210,17 +210,28 @@ int tide_waiter_sleep(struct tide_waiter *waiter, uint32_t ms);
 /* At a descriptor, which has been cleared: how long to wait at most, in us; 0: try again now. */
 uint64_t tide_waiter_arm(struct tide_waiter *waiter);
 
-/* What a change did. The old item is lent until the next change. */
+/* What a change did. The items are lent until the next change or request. */
 struct tide_change {
 	uint64_t sequence;           /* 0: nothing changed */
 	struct slice old_item;       /* len 0: there was none */
+	struct slice new_item;       /* len 0: there is none */
 };
+
+enum tide_operation { TIDE_PUT, TIDE_UPDATE, TIDE_DELETE };
 
 /* Inside a transaction. */
 int tide_put(struct tide *tide, struct tide_table *table, struct slice item,
 	struct tide_change *change, struct failure *failure);
 int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
 	struct tide_change *change, struct failure *failure);
+
+/* A put, update or delete with a condition and an update from `expressions` (bound; NULL: none).
+ * item is the key and nothing else unless the operation is a put. An item that does not exist
+ * is created by an update, unless that only removes. CONDITION_FAILED: nothing has changed, and
+ * change->old_item is the item that failed. */
+int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation operation,
+	struct slice item, struct tide_expressions *expressions, struct tide_change *change,
+	struct failure *failure);
 
 /* One step of clearing away, a transaction of its own (BUSY, NESTED, READ_ONLY): what
  * went is added to *records and, of deleted tables, to *rows; *more says that another

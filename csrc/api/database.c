@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "api/expressions.h"
 #include "base/memory.h"
 #include "os/file.h"
 
@@ -355,9 +356,27 @@ static int change_item(struct tide *tide, struct tide_table *table,
 	if (!request->table)
 		return ERR_NOT_FOUND;
 	err = write_item(&tide->transaction, request, &result, failure);
-	if (!err)
-		*change = (struct tide_change){ result.sequence, result.old_item };
+	if (!err || err == ERR_CONDITION_FAILED)
+		*change = (struct tide_change){ result.sequence, result.old_item, result.new_item };
 	return err;
+}
+
+int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation operation,
+	struct slice item, struct tide_expressions *expressions, struct tide_change *change,
+	struct failure *failure)
+{
+	struct write_request request = {
+		.updates = operation == TIDE_UPDATE,
+		.update = expression_of(expressions, EXPRESSION_UPDATE),
+		.updater = expressions ? &expressions->update : NULL,
+		.condition = expression_of(expressions, EXPRESSION_CONDITION),
+	};
+
+	if (operation == TIDE_PUT)
+		request.item = item;
+	else
+		request.key = item;
+	return change_item(tide, table, &request, change, failure);
 }
 
 int tide_put(struct tide *tide, struct tide_table *table, struct slice item,

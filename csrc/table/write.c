@@ -50,9 +50,21 @@ static int derive_key(struct write *write, const struct keyspace *keyspace,
 	return err ? fail_key(failure, err, keyspace->schema, request->item) : 0;
 }
 
+/* Checks of the expressions that need the table's key. */
+static int check_expressions(const struct write *write, struct failure *failure)
+{
+	const struct write_request *request = write->request;
+	const struct key_schema *schema = &request->table->row.schema;
+	int err = request->update ? binding_check_keys(request->update, schema, failure) : 0;
+
+	return err || !request->condition ? err :
+		binding_check_keys(request->condition, schema, failure);
+}
+
 static int check_space(const struct write *write, struct failure *failure)
 {
-	return is_put(write->request) ? writer_check_space(write->transaction->txn, failure) : 0;
+	return is_put(write->request) || write->request->updates ?
+		writer_check_space(write->transaction->txn, failure) : 0;
 }
 
 /* Copies an item that lies in the map, because later stages overwrite it. */
@@ -85,9 +97,33 @@ static int read_old(struct write *write, const struct keyspace *keyspace,
 	return report(write, err ? err : keep_old(write), failure);
 }
 
-static void make_new(struct write *write)
+static int check_condition(struct write *write, struct failure *failure)
 {
-	write->new_item = write->request->item;
+	struct binding *condition = write->request->condition;
+	bool holds = true;
+	int err = condition ? condition_holds(condition, write->result->old_item, &holds) : 0;
+
+	if (err)
+		return report(write, err, failure);
+	return holds ? 0 : fail(failure, ERR_CONDITION_FAILED);
+}
+
+/* An update without an expression only creates the item. */
+static int make_new(struct write *write, struct failure *failure)
+{
+	const struct write_request *request = write->request;
+	struct slice old = write->result->old_item;
+	int err = 0;
+
+	if (request->update)
+		err = update_apply(request->updater, request->update, old, request->key,
+			&write->new_item, failure);
+	else if (request->updates)
+		write->new_item = old.len ? old : request->key;
+	else
+		write->new_item = request->item;
+	write->result->new_item = write->new_item;
+	return err;
 }
 
 static enum event event_of(const struct stored *old, struct slice new_item)
@@ -175,13 +211,16 @@ static int evaluate(struct write *write, struct failure *failure)
 	int err = derive_key(write, &keyspace, failure);
 
 	if (!err)
+		err = check_expressions(write, failure);
+	if (!err)
 		err = check_space(write, failure);
 	if (!err)
 		err = read_old(write, &keyspace, failure);
-	if (err)
-		return err;
-	make_new(write);
-	return decide_event(write, failure);
+	if (!err)
+		err = check_condition(write, failure);
+	if (!err)
+		err = make_new(write, failure);
+	return err ? err : decide_event(write, failure);
 }
 
 /* A failure here leaves half a change: nothing may be committed. */
