@@ -2,6 +2,7 @@
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
+local request = require "tidetable.request"
 local stream = require "tidetable.stream"
 local wait = require "tidetable.wait"
 
@@ -21,15 +22,6 @@ function Table:__tostring()
   return "tidetable.table: " .. self.name
 end
 
-local write_options = { return_values = options.one_of { "NONE", "ALL_OLD" } }
-
-local function wants_old(given, what)
-  if given == nil then
-    return false
-  end
-  return options.check(given, write_options, what).return_values == "ALL_OLD"
-end
-
 local function check_table(value, what, expected)
   if type(value) ~= "table" then
     misuse(("%s: %s (a table) expected, got %s"):format(what, expected, type(value)))
@@ -44,28 +36,49 @@ local function check_call(self, value, what, expected)
   check_table(value, what, expected)
 end
 
----@class tidetable.WriteOptions
----@field return_values "NONE"|"ALL_OLD"|nil  ALL_OLD: the item that was there is returned
-
 --- Stores an item in place of whatever had its key.
 ---@param item table
 ---@param given tidetable.WriteOptions|nil
----@return boolean|nil ok, table|tidetable.error|nil old_or_err, tidetable.code|nil code
+---@return integer|nil sequence_number, table|tidetable.error|nil old_or_err
+---@return tidetable.code|nil code
 function Table:put(item, given)
   if type(item) ~= "table" or not self.core then
     check_call(self, item, "put", "an item")
   end
-  return wait.write(self.database, core.put, self.core, item,
-    given ~= nil and wants_old(given, "put"))
+  if given == nil then
+    return wait.write(self.database, core.put, self.core, item, false)
+  end
+  request.check_write(given, "put")
+  if request.has_expressions(given) then
+    return request.write(self, request.PUT, item, nil, given, "put")
+  end
+  return wait.write(self.database, core.put, self.core, item, given.return_values == "ALL_OLD")
+end
+
+--- Changes attributes of the item with this key; creates it if it does not exist.
+---@param key table  the key attributes and nothing else
+---@param expression string|nil  an update expression
+---@param given tidetable.UpdateOptions|nil
+---@return integer|nil sequence_number, table|tidetable.error|nil item_or_err
+---@return tidetable.code|nil code
+function Table:update(key, expression, given)
+  check_table(key, "update", "a key")
+  given = request.check_update(expression, given)
+  return request.write(self, request.UPDATE, key, expression, given, "update")
 end
 
 --- Deletes the item with this key, if there is one.
 ---@param key table  the key attributes and nothing else
 ---@param given tidetable.WriteOptions|nil
----@return boolean|nil ok, table|tidetable.error|nil old_or_err, tidetable.code|nil code
+---@return integer|nil sequence_number, table|tidetable.error|nil old_or_err
+---@return tidetable.code|nil code
 function Table:delete(key, given)
   check_table(key, "delete", "a key")
-  return wait.write(self.database, core.delete, self.core, key, wants_old(given, "delete"))
+  given = request.check_write(given, "delete")
+  if request.has_expressions(given) then
+    return request.write(self, request.DELETE, key, nil, given, "delete")
+  end
+  return wait.write(self.database, core.delete, self.core, key, given.return_values == "ALL_OLD")
 end
 
 local get_options = {}
@@ -425,7 +438,25 @@ function TransactionTable:put(item, given)
     check_call(self, item, "put", "an item")
     check_alive(self)
   end
-  return tx_put(self.core, item, given ~= nil and wants_old(given, "put"))
+  if given == nil then
+    return tx_put(self.core, item, false)
+  end
+  request.check_write(given, "put")
+  if request.has_expressions(given) then
+    return request.tx_write(self, request.PUT, item, nil, given, "put")
+  end
+  return tx_put(self.core, item, given.return_values == "ALL_OLD")
+end
+
+---@param key table
+---@param expression string|nil
+---@param given tidetable.UpdateOptions|nil
+---@return true ok, table|nil item
+function TransactionTable:update(key, expression, given)
+  check_alive(self)
+  check_table(key, "update", "a key")
+  given = request.check_update(expression, given)
+  return request.tx_write(self, request.UPDATE, key, expression, given, "update")
 end
 
 ---@param key table
@@ -434,7 +465,11 @@ end
 function TransactionTable:delete(key, given)
   check_alive(self)
   check_table(key, "delete", "a key")
-  return core.tx_delete(self.core, key, wants_old(given, "delete"))
+  given = request.check_write(given, "delete")
+  if request.has_expressions(given) then
+    return request.tx_write(self, request.DELETE, key, nil, given, "delete")
+  end
+  return core.tx_delete(self.core, key, given.return_values == "ALL_OLD")
 end
 
 --- The values, or the failure raised.
@@ -482,7 +517,7 @@ options.methods(TransactionTable, "table", { put = true })
 
 --- What optimistic.lua does alike.
 tables.shared = {
-  wants_old = wants_old, check_table = check_table, check_partition = check_partition,
+  check_table = check_table, check_partition = check_partition,
   check_many = check_many, raising = raising,
   query_options = query_options, scan_options = scan_options,
   page_options = page_options, scan_page_options = scan_page_options,

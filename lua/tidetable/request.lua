@@ -1,0 +1,125 @@
+-- request.lua - requests with expressions: their options, and the misuse of the array part.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+local wait = require "tidetable.wait"
+
+local request = {}
+
+request.PUT, request.UPDATE, request.DELETE = 0, 1, 2
+
+local returns = { NONE = 0, ALL_OLD = 1, ALL_NEW = 2, UPDATED_OLD = 3, UPDATED_NEW = 4 }
+
+local function write_options(return_values)
+  return {
+    condition = "string", names = "table", values = "table",
+    return_values = options.one_of(return_values),
+    return_values_on_failure = options.one_of { "NONE", "ALL_OLD" },
+  }
+end
+
+local put_options = write_options { "NONE", "ALL_OLD" }
+local update_options =
+  write_options { "NONE", "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW" }
+
+---@class tidetable.Parameters
+---@field names table<string, string>|nil   attribute names of the placeholders `#name`
+---@field values table<string, any>|nil     values of the placeholders `:name`
+---@field n integer|nil                     number of values in the array part; default: its length
+---@field [integer] any                     values of the `?`, in order
+
+---@class tidetable.WriteOptions : tidetable.Parameters
+---@field condition string|nil     the write is made only if the stored item satisfies it
+---@field return_values "NONE"|"ALL_OLD"|nil     ALL_OLD: the replaced item is returned
+---@field return_values_on_failure "NONE"|"ALL_OLD"|nil  ALL_OLD: err.item is the stored item
+
+---@class tidetable.UpdateOptions : tidetable.Parameters
+---@field condition string|nil     the update is made only if the stored item satisfies it
+---@field return_values "NONE"|"ALL_OLD"|"ALL_NEW"|"UPDATED_OLD"|"UPDATED_NEW"|nil
+---@field return_values_on_failure "NONE"|"ALL_OLD"|nil  ALL_OLD: err.item is the stored item
+
+local function is_count(n)
+  return math.type(n) == "integer" and n >= 0
+end
+
+--- Checks options that may have an array part.
+---@return table given
+function request.check(given, known, what)
+  if type(given) ~= "table" then
+    return options.check(given, known, what)
+  end
+  local named = {}
+  for name, value in next, given do
+    if name == "n" then
+      if not is_count(value) then
+        options.misuse(what .. ': option "n" must be the number of values in the array part')
+      end
+    elseif math.type(name) ~= "integer" then
+      named[name] = value
+    end
+  end
+  options.check(named, known, what)
+  return given
+end
+
+--- Raises the misuse of an array part that does not fit the `?` of the expressions.
+local function misuse_positions(what, wanted, count, is_nil)
+  if is_nil > 0 then
+    options.misuse(("%s: value %d of the array part is nil"):format(what, is_nil))
+  end
+  options.misuse(("%s: the expressions have %d `?`, the array part has %d values"):format(what,
+    wanted, count))
+end
+
+--- Passes results on; raises if the first is false, which says that the positions do not fit.
+function request.results(what, ok, a, b, c)
+  if ok == false then
+    misuse_positions(what, a, b, c)
+  end
+  return ok, a, b
+end
+
+--- Returns true if options of a put or delete need the evaluation of expressions.
+function request.has_expressions(given)
+  for name in next, given do
+    if name ~= "return_values" then
+      return true
+    end
+  end
+  return false
+end
+
+--- Checks the options of a put or delete; `given` may be nil.
+function request.check_write(given, what)
+  return request.check(given, put_options, what)
+end
+
+--- Checks the expression and the options of an update.
+function request.check_update(expression, given)
+  if expression ~= nil and type(expression) ~= "string" then
+    options.misuse("update: an update expression (a string) expected, got " .. type(expression))
+  end
+  return request.check(given, update_options, "update")
+end
+
+--- What core.write takes after the item.
+function request.arguments(expression, given)
+  return expression, given, returns[given.return_values or "NONE"],
+    given.return_values_on_failure == "ALL_OLD"
+end
+
+--- Makes a write in a transaction of its own.
+---@return integer|nil sequence_number, table|tidetable.error|nil item, tidetable.code|nil code
+function request.write(self, operation, item, expression, given, what)
+  return request.results(what, wait.try(self.database, core.write, self.core, operation, item,
+    request.arguments(expression, given)))
+end
+
+--- Makes a write in the open transaction; failures raise.
+---@return true ok, table|nil item
+function request.tx_write(self, operation, item, expression, given, what)
+  return request.results(what, core.tx_write(self.core, operation, item,
+    request.arguments(expression, given)))
+end
+
+return request
