@@ -144,6 +144,9 @@ int tide_expressions_open(struct tide_expressions **expressions, struct tide *ti
 	struct failure *failure);
 void tide_expressions_close(struct tide_expressions *expressions);  /* NULL is fine */
 
+/* Returns the bytes of memory that it holds, without those of parsed texts. */
+size_t tide_expressions_bytes(const struct tide_expressions *expressions);
+
 /* Forgets texts and parameters; the memory is kept. */
 void tide_expressions_clear(struct tide_expressions *expressions);
 
@@ -307,6 +310,10 @@ struct tide_query_spec {
 	const struct tide_snapshot *snapshot;        /* NULL: one for each page */
 	bool committed;                      /* reads the last commit; false: inside a
 	                                      * transaction of the handle, its writes too */
+	struct tide_expressions *expressions;        /* bound: key condition (then there is no
+	                                      * partition and no comparison), filter,
+	                                      * projection; NULL: none. It belongs to the
+	                                      * query that was started. */
 };
 
 struct tide_query;
@@ -325,6 +332,17 @@ int tide_query_peek(const struct tide_query *query, uint64_t *sequence, struct s
 
 /* True if the range goes on behind the page. */
 bool tide_query_more(const struct tide_query *query);
+
+/* Of the page: how many items are in it, and how many were evaluated for it. */
+uint32_t tide_query_count(const struct tide_query *query);
+uint32_t tide_query_scanned(const struct tide_query *query);
+
+/* With a filter or projection, if the range goes on: the key attributes of the last item that
+ * was evaluated, lent until the next fill; else no bytes. */
+struct slice tide_query_last_key(const struct tide_query *query);
+
+/* Returns true if the query has a filter, so that a page may be empty before the end. */
+bool tide_query_filters(const struct tide_query *query);
 
 /* Of a query with a snapshot. The place of an item that it gave. */
 int tide_query_key(const struct tide_query *query, struct tide *tide, struct slice item,

@@ -52,6 +52,19 @@ void tide_expressions_close(struct tide_expressions *expressions)
 	memory_free(expressions);
 }
 
+size_t tide_expressions_bytes(const struct tide_expressions *expressions)
+{
+	const struct copied_parameters *copied = &expressions->copied;
+	size_t bytes = sizeof *expressions + copied->bytes.cap +
+		copied->name_cap * sizeof *copied->names +
+		copied->value_cap * sizeof *copied->values +
+		copied->position_cap * sizeof *copied->positions;
+
+	for (unsigned kind = 0; kind < EXPRESSION_KINDS; kind++)
+		bytes += expressions->bindings[kind].cap;
+	return bytes;
+}
+
 /* --- parameters --- */
 
 /* Appends bytes and returns where they are, as an offset in place of the address. */

@@ -1,6 +1,7 @@
 /* query.c - the contract's queries: pages of items, each from one snapshot. */
 #include <assert.h>
 
+#include "api/expressions.h"
 #include "api/database.h"
 #include "base/memory.h"
 
@@ -17,9 +18,63 @@ struct tide_query {
 	bool committed;              /* never reads from a transaction of the handle */
 	struct buffer partition;     /* the value asked for; empty: the whole table */
 	enum type partition_type;
+	struct tide_expressions *expressions;        /* NULL: none */
+	struct item_filter filter;   /* its filter and its projection */
+	struct buffer projected;
 };
 
-static int start_range(struct tide_query *query, struct tide *tide, const struct table *table,
+/* Leaves out an item that does not satisfy the filter, and projects the others. */
+static int filter_item(void *context, struct slice item, struct slice *shown)
+{
+	struct tide_query *query = context;
+	struct binding *filter = expression_of(query->expressions, EXPRESSION_FILTER);
+	struct binding *projection = expression_of(query->expressions, EXPRESSION_PROJECTION);
+	bool holds = true;
+	int err = filter ? condition_holds(filter, item, &holds) : 0;
+
+	*shown = item;
+	if (err || !holds)
+		return err ? err : END;
+	if (!projection)
+		return 0;
+	buffer_clear(&query->projected);
+	err = project(projection, item, &query->projected);
+	*shown = buffer_slice(&query->projected);
+	return err;
+}
+
+/* The checks of expressions that need the table's key. */
+static int check_expressions(const struct tide_query *query, const struct table *table,
+	bool is_scan, struct failure *failure)
+{
+	const struct key_schema *schema = &table->row.schema;
+	const struct binding *filter = expression_of(query->expressions, EXPRESSION_FILTER);
+	int err = filter && !is_scan ? binding_check_filter(filter, schema, failure) : 0;
+
+	return err || !filter ? err : binding_check_keys(filter, schema, failure);
+}
+
+/* Sets what a key condition says in place of partition and comparison. */
+static int use_key_condition(const struct tide_query *query, const struct table *table,
+	struct key_condition *condition, struct tide_query_spec *spec, struct failure *failure)
+{
+	const struct binding *binding = expression_of(query->expressions,
+		EXPRESSION_KEY_CONDITION);
+	int err;
+
+	if (!binding)
+		return 0;
+	err = key_condition_match(condition, binding, &table->row.schema, failure);
+	if (err)
+		return err;
+	spec->partition = &condition->partition;
+	spec->comparison = condition->comparison;
+	spec->a = condition->a;
+	spec->b = condition->b;
+	return 0;
+}
+
+static int set_range(struct tide_query *query, struct tide *tide, const struct table *table,
 	const struct tide_query_spec *spec, struct failure *failure)
 {
 	struct sort_condition sort = { spec->comparison, spec->a, spec->b };
@@ -41,6 +96,22 @@ static int start_range(struct tide_query *query, struct tide *tide, const struct
 	if (!err && spec->start_key.len)
 		err = range_start_after(&query->range, &keyspace, spec->start_key,
 			tide->header.secret, failure);
+	return err;
+}
+
+static int start_range(struct tide_query *query, struct tide *tide, const struct table *table,
+	const struct tide_query_spec *given, struct failure *failure)
+{
+	struct tide_query_spec spec = *given;
+	struct key_condition condition;
+	int err;
+
+	query->expressions = given->expressions;
+	err = use_key_condition(query, table, &condition, &spec, failure);
+	if (!err)
+		err = check_expressions(query, table, !spec.partition, failure);
+	if (!err)
+		err = set_range(query, tide, table, &spec, failure);
 	return err;
 }
 
@@ -97,10 +168,13 @@ int tide_query_start(struct tide_query **out, struct tide *tide, struct tide_tab
 	err = spec->snapshot ? start_at(query, tide, table, spec, failure) :
 		start_now(query, tide, table, spec, failure);
 	query->table = *table;
-	if (err)
+	query->filter = (struct item_filter){ filter_item, query };
+	if (err) {
+		query->expressions = NULL;       /* still the caller's */
 		tide_query_finish(query);
-	else
+	} else {
 		*out = query;
+	}
 	return err;
 }
 
@@ -112,6 +186,9 @@ static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
 	struct page_request request = {
 		.keyspace = &keyspace,
 		.partition = query->partition.len ? &asked : NULL,
+		.filter = expression_of(query->expressions, EXPRESSION_FILTER) ||
+			expression_of(query->expressions, EXPRESSION_PROJECTION) ?
+			&query->filter : NULL,
 		.max = max,
 	};
 
@@ -201,6 +278,26 @@ bool tide_query_more(const struct tide_query *query)
 	return query->page.more;
 }
 
+uint32_t tide_query_count(const struct tide_query *query)
+{
+	return query->page.count;
+}
+
+uint32_t tide_query_scanned(const struct tide_query *query)
+{
+	return query->page.scanned;
+}
+
+struct slice tide_query_last_key(const struct tide_query *query)
+{
+	return query->page.more ? buffer_slice(&query->page.last_key) : slice_of(NULL, 0);
+}
+
+bool tide_query_filters(const struct tide_query *query)
+{
+	return expression_of(query->expressions, EXPRESSION_FILTER) != NULL;
+}
+
 int tide_query_key(const struct tide_query *query, struct tide *tide, struct slice item,
 	struct key *key, struct failure *failure)
 {
@@ -261,6 +358,8 @@ void tide_query_finish(struct tide_query *query)
 	tide_query_unpin(query, END);
 	page_release(&query->page);
 	buffer_release(&query->partition);
+	buffer_release(&query->projected);
+	tide_expressions_close(query->expressions);
 	memory_free(query->whole);
 	memory_free(query);
 }
@@ -268,5 +367,7 @@ void tide_query_finish(struct tide_query *query)
 size_t tide_query_bytes(const struct tide_query *query)
 {
 	return sizeof *query + page_bytes(&query->page) + query->partition.cap +
+		query->projected.cap +
+		(query->expressions ? tide_expressions_bytes(query->expressions) : 0) +
 		(query->whole ? sizeof *query->whole : 0);
 }

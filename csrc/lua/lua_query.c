@@ -4,6 +4,7 @@
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
+#include "lua/lua_expression.h"
 #include "lua/lua_failure.h"
 #include "lua/lua_handle.h"
 #include "lua/lua_value.h"
@@ -12,6 +13,7 @@
 struct query_handle {
 	struct child child;
 	struct tide_query *query;
+	struct tide_expressions *expressions;        /* until the query is started */
 	struct snapshot_handle *held;        /* the second user value; NULL: none */
 	bool pinned;
 	bool rewound;                /* with a snapshot: no longer reads from it */
@@ -27,6 +29,8 @@ static void finish_query(struct child *child)
 
 	tide_query_finish(handle->query);
 	handle->query = NULL;
+	tide_expressions_close(handle->expressions);
+	handle->expressions = NULL;
 }
 
 static const char *const comparisons[] = {
@@ -126,10 +130,33 @@ static int read_schema(struct database *database, struct table_handle *table,
 	return err;
 }
 
+/* Reads and binds the expressions at 11, which belong to the handle. */
+static int read_expressions(lua_State *L, struct database *database,
+	struct query_handle *handle, struct positions *positions, struct failure *failure)
+{
+	int err;
+
+	*positions = (struct positions){ .is_wrong = false };
+	if (lua_isnil(L, 11))
+		return 0;
+	err = tide_expressions_open(&handle->expressions, database->tide, failure);
+	if (!err)
+		err = read_request(L, 11, database, handle->expressions, slice_of(NULL, 0),
+			TAKES(EXPRESSION_KEY_CONDITION) | TAKES(EXPRESSION_FILTER) |
+			TAKES(EXPRESSION_PROJECTION), positions, failure);
+	if (!err && !positions->is_wrong)
+		err = tide_expressions_bind(handle->expressions, lua_isnil(L, 2) ?
+			"FilterExpression is null" :
+			"FilterExpression and KeyConditionExpression are null", failure);
+	return err;
+}
+
 /* query(table, partition | nil, comparison, a, b, descending, start_key, limit, snapshot | nil,
- * whether it reads the open transaction) */
+ * whether it reads the open transaction, options with expressions | nil) -> query; nil, err,
+ * code; or false, wanted, given, nil's index */
 static int query(lua_State *L)
 {
+	struct positions positions;
 	struct database *database;
 	struct table_handle *table = check_table(L, 1, &database);
 	struct tide_query_spec spec = { 0 };
@@ -139,7 +166,7 @@ static int query(lua_State *L)
 	struct failure failure;
 	int err;
 
-	lua_settop(L, 10);
+	lua_settop(L, 11);
 	handle = new_query(L, 9);
 	check_table(L, 1, &database);
 	/* From here to adopt nothing of Lua's is asked for. */
@@ -150,10 +177,17 @@ static int query(lua_State *L)
 		err = read_spec(L, database, &schema, &spec, &partition, &failure);
 	if (!err)
 		err = read_start_key(L, database, &spec, &partition, &failure);
+	if (!err)
+		err = read_expressions(L, database, handle, &positions, &failure);
 	if (err)
 		return return_failure(L, &failure);
+	if (positions.is_wrong)
+		return push_positions(L, &positions);
+	check_table(L, 1, &database);
+	spec.expressions = handle->expressions;
 	if (tide_query_start(&handle->query, database->tide, &table->table, &spec, &failure))
 		return return_failure(L, &failure);
+	handle->expressions = NULL;
 	adopt(&handle->child, database);
 	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
 	return 1;
@@ -212,10 +246,11 @@ static int pin(lua_State *L)
 	return 1;
 }
 
+/* Reads a page of at most `most` items evaluated. */
 static int fill(lua_State *L, struct query_handle *handle, struct database *database,
-	struct failure *failure)
+	uint64_t most, struct failure *failure)
 {
-	uint32_t max = handle->left < 1000 ? (uint32_t)handle->left : 1000;
+	uint32_t max = most < 1000 ? (uint32_t)most : 1000;
 	int err;
 
 	check_inside(L, handle, database);
@@ -259,6 +294,29 @@ static bool buffer_next(lua_State *L, struct query_handle *handle, struct slice 
 	}
 }
 
+/* Runs hooks that are set, such as that of Ctrl-C: pages without an item to give may follow
+ * each other for long. May raise. */
+static void run_hooks(lua_State *L)
+{
+	if (!lua_gethook(L))
+		return;
+	if (luaL_loadstring(L, "return"))
+		lua_error(L);
+	lua_call(L, 0, 0);
+}
+
+/* Reads the next page of an iteration, which counts the items that it gives. */
+static int fill_more(lua_State *L, struct query_handle *handle, struct database *database,
+	struct failure *failure)
+{
+	bool filters = tide_query_filters(handle->query);
+
+	if (filters)
+		run_hooks(L);
+	check_open(L, &handle->child);
+	return fill(L, handle, database, filters ? UINT64_MAX : handle->left, failure);
+}
+
 /* The iterator: the next item; nothing at the end. Raises failures. */
 static int next_item(lua_State *L)
 {
@@ -275,10 +333,10 @@ static int next_item(lua_State *L)
 		tide_query_unpin(handle->query, END);
 		return 0;
 	}
-	if (!buffer_next(L, handle, &item, &version)) {
-		if (fill(L, handle, database, &failure))
+	while (!buffer_next(L, handle, &item, &version)) {
+		if (fill_more(L, handle, database, &failure))
 			return raise_failure(L, &failure);
-		if (!buffer_next(L, handle, &item, &version))
+		if (tide_query_count(handle->query) == 0 && !tide_query_more(handle->query))
 			return 0;
 	}
 	if (handle->left)
@@ -297,7 +355,57 @@ static int items(lua_State *L)
 	return 1;
 }
 
-/* page(query) -> array of items, whether there is more; nil, err, code */
+/* Pushes the key after which the range goes on; nil if the items tell it, or it ends. */
+static void push_last_key(lua_State *L, struct query_handle *handle)
+{
+	struct slice key = tide_query_last_key(handle->query);
+	void *copy;
+
+	if (key.len == 0) {
+		lua_pushnil(L);
+		return;
+	}
+	copy = lua_newuserdatauv(L, key.len, 0);
+	check_open(L, &handle->child);
+	key = tide_query_last_key(handle->query);
+	if (key.len != lua_rawlen(L, -1))
+		luaL_error(L, "the query was used by a finalizer");
+	memcpy(copy, key.data, key.len);
+	push_item(L, slice_of(copy, key.len));
+	lua_remove(L, -2);
+}
+
+/* count(query, all) -> items of the next page, or of all; how many were evaluated; of a page,
+ * whether there is more, and its last key. nil, err, code */
+static int count(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle = check_plain(L, &database);
+	bool all = lua_toboolean(L, 2), more = true;
+	lua_Integer items = 0, scanned = 0;
+	struct failure failure;
+
+	while (more && handle->left > 0) {
+		if (all)
+			run_hooks(L);
+		check_plain(L, &database);
+		if (fill(L, handle, database, all ? UINT64_MAX : handle->left, &failure))
+			return return_failure(L, &failure);
+		items += tide_query_count(handle->query);
+		scanned += tide_query_scanned(handle->query);
+		more = tide_query_more(handle->query);
+		if (!all)
+			break;
+	}
+	lua_pushinteger(L, items);
+	lua_pushinteger(L, scanned);
+	lua_pushboolean(L, more);
+	push_last_key(L, handle);
+	return 4;
+}
+
+/* page(query) -> array of items, whether there is more, how many were evaluated, the last key
+ * (nil: that of the last item); nil, err, code */
 static int page(lua_State *L)
 {
 	struct database *database;
@@ -306,11 +414,15 @@ static int page(lua_State *L)
 	struct slice item;
 	uint64_t version;
 	lua_Integer n = 0;
+	lua_Integer scanned;
 	bool more;
 
-	if (fill(L, handle, database, &failure))
+	if (fill(L, handle, database, handle->left, &failure))
 		return return_failure(L, &failure);
 	more = tide_query_more(handle->query);
+	scanned = tide_query_scanned(handle->query);
+	lua_settop(L, 1);
+	push_last_key(L, handle);
 	lua_newtable(L);
 	while (buffer_next(L, handle, &item, &version)) {
 		push_item(L, item);
@@ -318,7 +430,9 @@ static int page(lua_State *L)
 		lua_pop(L, 1);
 	}
 	lua_pushboolean(L, more);
-	return 2;
+	lua_pushinteger(L, scanned);
+	lua_pushvalue(L, 2);
+	return 4;
 }
 
 /* --- of a query with a snapshot --- */
@@ -352,7 +466,7 @@ static int next_versioned(lua_State *L)
 
 	check_reads_snapshot(L, handle);
 	if (!buffer_next(L, handle, &item, &version)) {
-		if (fill(L, handle, database, &failure))
+		if (fill(L, handle, database, handle->left, &failure))
 			return raise_failure(L, &failure);
 		if (!buffer_next(L, handle, &item, &version))
 			return 0;
@@ -449,6 +563,7 @@ void open_queries(lua_State *L)
 		{ "pin", pin },
 		{ "items", items },
 		{ "page", page },
+		{ "count", count },
 		{ "next_versioned", next_versioned },
 		{ "place", place },
 		{ "rewind", rewind_query },

@@ -22,6 +22,35 @@ local put_options = write_options { "NONE", "ALL_OLD" }
 local update_options =
   write_options { "NONE", "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW" }
 
+--- Options of every query and scan.
+request.read_options = {
+  filter = "string", projection = "string", names = "table", values = "table", count = "boolean",
+}
+
+local with_key_condition = setmetatable({}, { __mode = "k" })
+
+--- Returns the options of a query whose partition is in a key condition.
+function request.with_key_condition(known)
+  if not with_key_condition[known] then
+    local more = { key_condition = "string" }
+    for name, check in pairs(known) do
+      if name ~= "sort" then
+        more[name] = check
+      end
+    end
+    with_key_condition[known] = more
+  end
+  return with_key_condition[known]
+end
+
+--- Returns the options if the core has to read expressions from them.
+function request.reads(given)
+  if given.filter or given.projection or given.key_condition or given.names or given.values
+      or given.n or given[1] ~= nil then
+    return given
+  end
+end
+
 ---@class tidetable.Parameters
 ---@field names table<string, string>|nil   attribute names of the placeholders `#name`
 ---@field values table<string, any>|nil     values of the placeholders `:name`

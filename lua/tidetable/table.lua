@@ -122,6 +122,9 @@ local query_options = { sort = check_sort }
 local scan_page_options = {
   descending = "boolean", limit = options.integer_from(1), start_key = "table",
 }
+for name, check in pairs(request.read_options) do
+  scan_options[name], scan_page_options[name] = check, check
+end
 local page_options = { sort = check_sort }
 for name, check in pairs(scan_options) do
   query_options[name] = check
@@ -132,21 +135,22 @@ end
 
 --- The options of query and scan.
 local function check_many(given, known, what)
-  given = options.check(given, known, what)
+  given = request.check(given, known, what)
   options.goes_with(given, "snapshot_limit", "snapshot", what)
   return given
 end
 
 --- A query of the last commit; of a transaction's table, of the transaction.
-local function open_query(self, partition, given)
+local function open_query(self, partition, given, what)
   local sort = given.sort or { "all" }
-  return core.query(self.core, partition, sort[1], sort[2], sort[3], given.descending or false,
-    given.start_key, given.limit, nil, self.transaction ~= nil)
+  return request.results(what, core.query(self.core, partition, sort[1], sort[2], sort[3],
+    given.descending or false, given.start_key, given.limit, nil, self.transaction ~= nil,
+    request.reads(given)))
 end
 
 --- The iterator of a generic for, with its closing value; failures raise.
-local function iterate(self, partition, given)
-  local query, err = open_query(self, partition, given)
+local function iterate(self, partition, given, what)
+  local query, err = open_query(self, partition, given, what)
   if not query then
     error(err, 0)
   end
@@ -156,6 +160,14 @@ local function iterate(self, partition, given)
       error(why, 0)
     end
   end
+  if given.count then
+    local count, scanned = core.count(query, true)
+    core.finish(query)
+    if not count then
+      error(scanned, 0)
+    end
+    return count, scanned
+  end
   return core.items(query), nil, nil, query
 end
 
@@ -163,6 +175,18 @@ local function check_partition(partition, what)
   if partition == nil then
     misuse(what .. ": the partition key's value is missing")
   end
+end
+
+--- The partition, and the options: of a query with a key condition both are in one table.
+local function partition_and_options(partition, given, known, what)
+  check_partition(partition, what)
+  if type(partition) ~= "table" or getmetatable(partition) or given ~= nil then
+    return partition, request.check(given, known, what)
+  end
+  if partition.key_condition == nil then
+    misuse(what .. ": the value of the partition key expected, or options with key_condition")
+  end
+  return nil, request.check(partition, request.with_key_condition(known), what)
 end
 
 ---@class tidetable.ScanPageOptions
@@ -184,15 +208,16 @@ end
 ---@param given tidetable.QueryOptions|nil
 ---@return fun(): table|nil
 function Table:query(partition, given)
-  check_partition(partition, "query")
-  return iterate(self, partition, check_many(given, query_options, "query"))
+  partition, given = partition_and_options(partition, given, query_options, "query")
+  options.goes_with(given, "snapshot_limit", "snapshot", "query")
+  return iterate(self, partition, given, "query")
 end
 
 --- Iterates over the whole table in key order. Failures raise.
 ---@param given tidetable.ScanOptions|nil
 ---@return fun(): table|nil
 function Table:scan(given)
-  return iterate(self, nil, check_many(given, scan_options, "scan"))
+  return iterate(self, nil, check_many(given, scan_options, "scan"), "scan")
 end
 
 --- The key attributes of an item.
@@ -209,25 +234,28 @@ local function key_of(self, item)
   return key
 end
 
-local function read_page(self, partition, given)
-  local query, err, code = open_query(self, partition, given)
+local function read_page(self, partition, given, what)
+  local query, err, code = open_query(self, partition, given, what)
   if not query then
     return nil, err, code
   end
-  local items, more, why = core.page(query)
+  local items, more, scanned, key
+  if given.count then
+    items, scanned, more, key = core.count(query, false)
+  else
+    items, more, scanned, key = core.page(query)
+  end
   core.finish(query)
   if not items then
-    return nil, more, why
+    return nil, more or scanned, scanned
   end
-  if not more or #items == 0 then
-    return items
+  if more and not key and not given.count and #items > 0 then
+    key, err, code = key_of(self, items[#items])
+    if not key then
+      return nil, err, code
+    end
   end
-  local key
-  key, err, code = key_of(self, items[#items])
-  if not key then
-    return nil, err, code
-  end
-  return items, key
+  return items, key, scanned
 end
 
 --- One page of a query: up to 1,000 items or 1 MB.
@@ -235,15 +263,15 @@ end
 ---@param given tidetable.QueryPageOptions|nil
 ---@return table[]|nil items, table|tidetable.error|nil last_key_or_err, tidetable.code|nil code
 function Table:query_page(partition, given)
-  check_partition(partition, "query_page")
-  return read_page(self, partition, options.check(given, page_options, "query_page"))
+  partition, given = partition_and_options(partition, given, page_options, "query_page")
+  return read_page(self, partition, given, "query_page")
 end
 
 --- One page of a scan.
 ---@param given tidetable.ScanPageOptions|nil
 ---@return table[]|nil items, table|tidetable.error|nil last_key_or_err, tidetable.code|nil code
 function Table:scan_page(given)
-  return read_page(self, nil, options.check(given, scan_page_options, "scan_page"))
+  return read_page(self, nil, request.check(given, scan_page_options, "scan_page"), "scan_page")
 end
 
 -- Loading --------------------------------------------------------------------
