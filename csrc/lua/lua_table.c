@@ -326,6 +326,62 @@ static int delete(lua_State *L)
 	return put_or_delete(L, true);
 }
 
+typedef int getter(struct tide *tide, struct tide_table *table, struct slice key,
+	struct buffer *out, uint64_t *sequence, struct failure *failure);
+
+/* Reads the item with the key at 2 and projects it into out. Returns 0, END or an error. */
+static int read_projected(lua_State *L, struct database *database, struct table_handle *table,
+	getter *read, struct buffer *whole, struct buffer *out, struct failure *failure)
+{
+	uint64_t sequence;
+	struct slice key;
+	int err = read_item(L, 2, &database->builder, &key, "key", failure);
+
+	if (!err)
+		err = read(database->tide, &table->table, key, whole, &sequence, failure);
+	if (err)
+		return err;
+	err = tide_expressions_project(database->expressions, buffer_slice(whole), out);
+	return err ? fail(failure, err) : 0;
+}
+
+/* get_projected(table, key, options, whether inside the transaction) -> item, or nil; nil, err,
+ * code; or false, wanted, given, nil's index */
+static int get_projected(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	bool inside = lua_toboolean(L, 4);
+	struct positions positions = { 0 };
+	struct buffer *whole, *out;
+	struct failure failure;
+	int err;
+
+	if (inside)
+		check_deadline(L, database);
+	lua_settop(L, 4);
+	whole = &new_lua_buffer(L)->bytes;
+	out = &new_lua_buffer(L)->bytes;
+	check_table(L, 1, &database);
+	err = request_of(database, &failure) ? read_request(L, 3, database,
+		database->expressions, slice_of(NULL, 0), TAKES(EXPRESSION_PROJECTION),
+		&positions, &failure) : ERR_NO_MEMORY;
+	if (!err && positions.is_wrong)
+		return push_positions(L, &positions);
+	if (!err)
+		err = tide_expressions_bind(database->expressions, NULL, &failure);
+	if (!err)
+		err = read_projected(L, database, table, inside ? tide_get : tide_get_committed,
+			whole, out, &failure);
+	if (err < 0)
+		return return_failure(L, &failure);
+	if (err == END)
+		lua_pushnil(L);
+	else
+		push_item(L, buffer_slice(out));
+	return 1;
+}
+
 /* --- writes with expressions --- */
 
 enum return_values { RETURN_NONE, ALL_OLD, ALL_NEW, UPDATED_OLD, UPDATED_NEW };
@@ -462,9 +518,6 @@ static int write_item(lua_State *L)
 	lua_replace(L, place);
 	return lua_gettop(L) - place + 1;
 }
-
-typedef int getter(struct tide *tide, struct tide_table *table, struct slice key,
-	struct buffer *out, uint64_t *sequence, struct failure *failure);
 
 /* Pushes the item with the key at 2, or nil; returns END or 0, or a failure. A box that an
  * error leaves taken is collected. */
@@ -610,6 +663,7 @@ void open_tables(lua_State *L)
 		{ "write", write_item },
 		{ "delete", delete },
 		{ "get", get },
+		{ "get_projected", get_projected },
 		{ "tx_get", tx_get },
 		{ "tx_put", tx_put },
 		{ "tx_write", tx_write },

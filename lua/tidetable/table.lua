@@ -81,16 +81,22 @@ function Table:delete(key, given)
   return wait.write(self.database, core.delete, self.core, key, given.return_values == "ALL_OLD")
 end
 
-local get_options = {}
+local get_options = { projection = "string", names = "table" }
+
+---@class tidetable.GetOptions
+---@field projection string|nil   the attributes that are returned
+---@field names table<string, string>|nil
 
 --- The item with this key; nil without an error when there is none.
 ---@param key table  the key attributes and nothing else
----@param given {}|nil  there are no options
+---@param given tidetable.GetOptions|nil
 ---@return table|nil item, tidetable.error|nil err, tidetable.code|nil code
 function Table:get(key, given)
   if type(key) ~= "table" or given ~= nil or not self.core then
     check_call(self, key, "get", "a key")
-    options.check(given, get_options, "get")
+    if next(options.check(given, get_options, "get")) then
+      return core.get_projected(self.core, key, given, false)
+    end
   end
   return core_get(self.core, key)
 end
@@ -514,7 +520,9 @@ function TransactionTable:get(key, given)
   check_alive(self)
   if type(key) ~= "table" or given ~= nil then
     check_call(self, key, "get", "a key")
-    options.check(given, get_options, "get")
+    if next(options.check(given, get_options, "get")) then
+      return raising(core.get_projected(self.core, key, given, true))
+    end
   end
   return core.tx_get(self.core, key)
 end
