@@ -193,6 +193,9 @@ int tide_commit(struct tide *tide, struct failure *failure);
 void tide_abort(struct tide *tide);
 bool tide_in_transaction(const struct tide *tide);
 
+/* Returns the sequence number of the last change that this handle has committed; 0: none. */
+uint64_t tide_last_change(const struct tide *tide);
+
 /* A place in the queue for the write lock, of one thread or one coroutine. A waiter that has
  * waited for some ms goes before every writer that has not (os/shared_page.h). Close it when the
  * transaction has begun or is given up, and before the handle.

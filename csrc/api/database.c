@@ -262,8 +262,15 @@ int tide_commit(struct tide *tide, struct failure *failure)
 		return err;
 	}
 	err = transaction_commit(&tide->transaction, failure);
+	if (!err && tide->transaction.last_sequence)
+		tide->last_change = tide->transaction.last_sequence;
 	write_lock_release(store_shared_page(tide->store));
 	return err;
+}
+
+uint64_t tide_last_change(const struct tide *tide)
+{
+	return tide->last_change;
 }
 
 void tide_abort(struct tide *tide)

@@ -28,6 +28,7 @@ struct tide {
 	struct state state;          /* as the reader last saw it, */
 	uint64_t state_at;           /* in this snapshot; 0: never */
 	struct transaction transaction;
+	uint64_t last_change;        /* see tide_last_change */
 	struct tide_waiter *waiter;  /* of the next transaction; NULL: none */
 	struct buffer scratch;
 	struct expression_cache expressions;

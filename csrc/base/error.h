@@ -67,6 +67,8 @@
 		"the position is ahead of the last change: it belongs to another database") \
 	X(LIMIT, -44, "LIMIT", "LimitExceededException", "a limit of the database is reached") \
 	X(VALIDATION, -45, "VALIDATION", "ValidationException", "the request is not valid") \
+	X(CANCELLED, -48, "CANCELLED", "TransactionCanceledException", \
+		"the transaction was cancelled") \
 	X(CONDITION_FAILED, -47, "CONDITION_FAILED", "ConditionalCheckFailedException", \
 		"The conditional request failed") \
 	X(STREAM_ENDED, -46, "STREAM_ENDED", "ResourceNotFoundException", \

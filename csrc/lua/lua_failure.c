@@ -146,8 +146,19 @@ static int library(lua_State *L)
 	return 0;
 }
 
+/* invalid(message) -> nil, an error object, "VALIDATION" */
+static int invalid(lua_State *L)
+{
+	struct failure failure;
+
+	fail_as(&failure, ERR_VALIDATION, "%s", luaL_checkstring(L, 1));
+	return return_failure(L, &failure);
+}
+
 void open_failures(lua_State *L)
 {
+	lua_pushcfunction(L, invalid);
+	lua_setfield(L, -2, "invalid");
 	lua_pushcfunction(L, library);
 	lua_setfield(L, -2, "library");
 }

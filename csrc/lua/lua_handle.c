@@ -374,6 +374,13 @@ static int ready(lua_State *L)
 	return 0;
 }
 
+/* last_change(db) -> sequence number of the last change that it committed; 0: none */
+static int last_change(lua_State *L)
+{
+	lua_pushinteger(L, (lua_Integer)tide_last_change(check_database(L, 1)->tide));
+	return 1;
+}
+
 static int info(lua_State *L)
 {
 	static const char *const durability[] = { "full", "one_flush", "none" };
@@ -473,6 +480,7 @@ void open_databases(lua_State *L)
 		{ "mark_boot", mark_boot },
 		{ "ready", ready },
 		{ "info", info },
+		{ "last_change", last_change },
 		{ "check_name", check_name },
 		{ "sync", sync },
 		{ "trim", trim },

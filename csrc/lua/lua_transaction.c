@@ -20,9 +20,10 @@
  * it returns). */
 #define PASS_ON_SLOTS 100
 
-/* Keys of the registry: a struct running, for the hook to find, and a table with weak
- * keys, the coroutines that watch_coroutine gave a hook. */
-static const char running_key, watched_key;
+/* Keys of the registry: a struct running, for the hook to find; and two tables with weak keys:
+ * the coroutines that watch_coroutine gave a hook, and the errors of cancel with the database
+ * that each is of. */
+static const char running_key, watched_key, cancels_key;
 
 struct running *running_transactions(lua_State *L)
 {
@@ -145,8 +146,60 @@ static int raise_aborted(lua_State *L, const struct database *database, bool lat
 	return raise_failure(L, &failure);
 }
 
-/* transact(db, seconds, fn, ...) -> true, what fn returns; or nil, err, code.
- * An error in fn is raised again. */
+/* cancel(db, reason) -> an error object. If the open transaction ends with it, it was
+ * cancelled. */
+static int cancel(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+
+	lua_settop(L, 2);
+	fail(&failure, ERR_CANCELLED);
+	return_failure(L, &failure);
+	lua_pop(L, 1);                   /* db, reason, nil, err */
+	lua_pushvalue(L, 2);
+	lua_setfield(L, 4, "reason");
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &cancels_key);
+	lua_pushvalue(L, 4);
+	lua_pushlightuserdata(L, database);
+	lua_rawset(L, -3);
+	lua_settop(L, 4);
+	return 1;
+}
+
+/* Returns true if the error on top is one of cancel for this database. */
+static bool is_cancel(lua_State *L, const struct database *database)
+{
+	bool is;
+
+	if (!lua_istable(L, -1) || !lua_checkstack(L, 3))
+		return false;
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &cancels_key);
+	lua_pushvalue(L, -2);
+	lua_rawget(L, -2);
+	is = lua_touserdata(L, -1) == (const void *)database;
+	lua_pop(L, 2);
+	return is;
+}
+
+/* nil, err, code of the error on top. */
+static int return_cancel(lua_State *L)
+{
+	lua_pushnil(L);
+	lua_insert(L, -2);
+	lua_pushstring(L, error_code(ERR_CANCELLED));
+	return 3;
+}
+
+/* Returns true if the function returned nil or false, and then a value that is not nil. */
+static bool is_refusal(lua_State *L)
+{
+	return lua_gettop(L) >= 4 && !lua_toboolean(L, 3) && !lua_isnil(L, 4);
+}
+
+/* transact(db, seconds, fn, ...) -> true, what fn returns; or nil, err, code. If fn returns nil
+ * or false and a reason, the transaction is undone and these are returned as they are. An error
+ * in fn is raised again, unless it is that of cancel. */
 static int transact(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -175,7 +228,13 @@ static int transact(lua_State *L)
 	if (status != LUA_OK || late || !fits || !database->tide) {
 		if (database->tide)
 			tide_abort(database->tide);
-		return status == LUA_OK ? raise_aborted(L, database, late) : lua_error(L);
+		if (status == LUA_OK)
+			return raise_aborted(L, database, late);
+		return is_cancel(L, database) ? return_cancel(L) : lua_error(L);
+	}
+	if (is_refusal(L)) {
+		tide_abort(database->tide);
+		return lua_gettop(L) - 2;
 	}
 	if (tide_commit(database->tide, &failure))
 		return return_failure(L, &failure);
@@ -194,6 +253,12 @@ static void open_running(lua_State *L)
 		lua_setfield(L, -2, "__mode");
 		lua_setmetatable(L, -2);
 		lua_rawsetp(L, LUA_REGISTRYINDEX, &watched_key);
+		lua_newtable(L);
+		lua_createtable(L, 0, 1);
+		lua_pushliteral(L, "k");
+		lua_setfield(L, -2, "__mode");
+		lua_setmetatable(L, -2);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &cancels_key);
 		running = lua_newuserdatauv(L, sizeof *running, 0);
 		*running = (struct running){ 0 };
 		lua_rawsetp(L, LUA_REGISTRYINDEX, &running_key);
@@ -205,6 +270,7 @@ void open_transactions(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
 		{ "transact", transact },
+		{ "cancel", cancel },
 		{ "raise_ended", raise_ended },
 		{ NULL, NULL },
 	};

@@ -57,6 +57,7 @@ int transaction_begin(struct transaction *transaction, struct failure *failure)
 	transaction->broken = 0;
 	transaction->swept = false;
 	transaction->bytes = 0;
+	transaction->last_sequence = 0;
 	pending_clear(&transaction->pending);
 	err = read_state(transaction);
 	if (err) {
@@ -83,6 +84,7 @@ uint64_t transaction_sequence(struct transaction *transaction)
 	if (transaction->now_ms < state->created_ms)
 		state->stepped_back = state->sequence;
 	state->created_ms = transaction->now_ms;
+	transaction->last_sequence = state->sequence;
 	return state->sequence;
 }
 

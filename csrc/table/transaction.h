@@ -26,6 +26,7 @@ struct transaction {
 	uint64_t now_ms;
 	uint64_t clock_ms;           /* retention clock */
 	uint64_t bytes;              /* of items and images written */
+	uint64_t last_sequence;      /* of its changes; 0: none */
 	bool changed;                /* there is something to commit */
 	int broken;                  /* a half-done change: it can only be aborted */
 	bool clock_unsaved;          /* the file lacks a jump, or that this boot was seen */

@@ -2,6 +2,7 @@
 
 local backup = require "tidetable.backup"
 local core = require "tidetable.core"
+local definitions = require "tidetable.definition"
 local optimistic = require "tidetable.optimistic"
 local options = require "tidetable.options"
 local reports = require "tidetable.report"
@@ -97,6 +98,37 @@ function Database:create_table(spec)
   return handle
 end
 
+local ensure_options = { alter = "boolean" }
+for name, check in pairs(table_options) do
+  ensure_options[name] = check
+end
+
+--- Returns the table with this definition: creates it, or checks that the existing one has the
+--- same key schema and stream. Several processes may call it at once. With alter = true a stream
+--- that differs is changed.
+---@param spec tidetable.TableSpec|{ alter: boolean|nil }
+---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
+function Database:ensure_table(spec)
+  if type(spec) ~= "table" then
+    misuse("ensure_table: a table of name, partition_key, ... expected")
+  end
+  options.check(spec, ensure_options, "ensure_table")
+  local wanted = {}
+  for name, value in pairs(spec) do
+    wanted[name] = name ~= "alter" and value or nil
+  end
+  local handle, err, code = self:create_table(wanted)
+  while not handle and code == "IN_USE" do
+    handle, err, code = self:table(spec.name)
+    if handle then
+      return definitions.ensure(handle, wanted, spec.alter or false)
+    elseif code == "NOT_FOUND" then   -- deleted since
+      handle, err, code = self:create_table(wanted)
+    end
+  end
+  return handle, err, code
+end
+
 --- A handle on a table that exists.
 ---@param name string
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -181,6 +213,15 @@ function Transaction:check()
   end
 end
 
+--- Ends the transaction without a change: db:transact returns nil, err, "CANCELLED", and
+--- err.reason is `reason`. Raises, and a pcall around it does not prevent the end.
+---@param reason any
+function Transaction:cancel(reason)
+  self:check()
+  self.cancelled = core.cancel(self.database.core, reason)
+  error(self.cancelled, 0)
+end
+
 --- However the function ends, the transaction has ended.
 function Transaction:__close()
   self.ended = true
@@ -216,7 +257,7 @@ options.methods(Transaction, "tx")
 --- memory, and afterwards nothing may fail any more.
 local function run(fn, given)
   local transaction <close> = given
-  return fn(transaction)
+  return tables.shared.outcome(transaction, fn(transaction))
 end
 
 --- What fn returned; true when that is nothing, so that assert is content.
@@ -252,6 +293,13 @@ function Database:transact(fn, given)
   local transaction = setmetatable({ database = self, tables = {} }, Transaction)
   return finish(wait.try(self, core.transact, self.core,
     given.time_limit or 5, run, fn, transaction))
+end
+
+--- Returns the sequence number of the last change that this handle has committed; 0 if it has
+--- committed none.
+---@return integer
+function Database:last_change()
+  return core.last_change(self.core)
 end
 
 -- Streams --------------------------------------------------------------------

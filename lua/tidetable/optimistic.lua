@@ -415,6 +415,14 @@ function Transaction:check()
   core.hold(self.snapshot)
 end
 
+--- See Transaction:cancel of database.lua.
+---@param reason any
+function Transaction:cancel(reason)
+  self:check()
+  self.cancelled = core.cancel(self.database.core, reason)
+  error(self.cancelled, 0)
+end
+
 function Transaction:__close()
   self.ended = true
   core.finish(self.snapshot)
@@ -529,7 +537,14 @@ local function attempt(database, fn, limit)
   if not transaction then
     return nil, err, code
   end
-  local results = table.pack(fn(transaction))
+  local results = table.pack(pcall(fn, transaction))
+  if not results[1] and results[2] ~= transaction.cancelled then
+    error(results[2], 0)
+  end
+  results = table.pack(tables.shared.outcome(transaction, table.unpack(results, 2, results.n)))
+  if not results[1] and results[2] ~= nil then
+    return true, table.unpack(results, 1, results.n)
+  end
   core.hold(transaction.snapshot)
   if transaction.is_broken then
     error("not enough memory", 0)

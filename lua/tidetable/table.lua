@@ -1,6 +1,7 @@
 -- table.lua - a table: items put, got, deleted, queried, loaded; its stream.
 
 local core = require "tidetable.core"
+local definitions = require "tidetable.definition"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
 local stream = require "tidetable.stream"
@@ -420,6 +421,20 @@ function Table:describe()
   return description
 end
 
+--- What create_table takes to make a table like this one.
+---@return tidetable.TableSpec|nil, tidetable.error|nil err, tidetable.code|nil code
+function Table:definition()
+  return definitions.of(self)
+end
+
+--- Changes the stream: `stream` as in create_table, or false to disable it. A stream of another
+--- view type is disabled and a new one is enabled.
+---@param given { stream: boolean|tidetable.StreamSettings }
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Table:alter(given)
+  return definitions.alter(self, given)
+end
+
 --- Raises unless it is the name of something.
 ---@param name any
 ---@param what string
@@ -551,8 +566,18 @@ end
 options.methods(Table, "table", { get = true, put = true })
 options.methods(TransactionTable, "table", { put = true })
 
+--- What a transaction's function returned; the failure of a cancelled one, even if the function
+--- has caught it.
+local function outcome(transaction, ...)
+  if transaction.cancelled then
+    return nil, transaction.cancelled, "CANCELLED"
+  end
+  return ...
+end
+
 --- What optimistic.lua does alike.
 tables.shared = {
+  outcome = outcome,
   check_table = check_table, check_partition = check_partition,
   check_many = check_many, raising = raising,
   query_options = query_options, scan_options = scan_options,

@@ -1,0 +1,144 @@
+-- definition.lua - definitions of tables: read, compared, changed.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+local stream = require "tidetable.stream"
+local wait = require "tidetable.wait"
+
+local definitions = {}
+
+--- Returns the definition of a table, in the form that create_table takes.
+function definitions.of(handle)
+  local description, err, code = handle:describe()
+  if not description then
+    return nil, err, code
+  end
+  local has_stream = description.stream
+  return {
+    name = description.name,
+    partition_key = description.partition_key,
+    sort_key = description.sort_key,
+    stream = has_stream and {
+      view_type = has_stream.view_type,
+      retention = has_stream.retention,
+    } or nil,
+  }
+end
+
+--- Returns the name and type of a key as text; "none" if there is no key.
+local function shown(key)
+  if key == nil then
+    return "none"
+  elseif type(key) == "string" then
+    return key .. " (S)"
+  end
+  return ("%s (%s)"):format(key[1], key[2] or "S")
+end
+
+local function fail(text)
+  return core.invalid(text)
+end
+
+--- The view type and retention that a definition asks for, in the core's form; view 0: no stream.
+local function settings_of(given, what)
+  if not given then
+    return { 0, 0, 0, 0 }
+  end
+  return { stream.settings(given ~= true and given or nil, what) }
+end
+
+--- Returns the id of the table's enabled stream and its settings.
+local function current(handle)
+  local definition, err, code = definitions.of(handle)
+  if not definition then
+    return nil, err, code
+  end
+  return settings_of(definition.stream, "alter: stream")
+end
+
+local function disable_and_enable(handle, has, wanted)
+  local database, name = handle.database, handle.name
+  if has[1] ~= 0 then
+    local ok, err, code = wait.try(database, core.disable_stream, database.core, name)
+    if not ok then
+      return nil, err, code
+    end
+  end
+  if wanted[1] == 0 then
+    return true
+  end
+  return wait.try(database, core.enable_stream, database.core, name, table.unpack(wanted, 1, 4))
+end
+
+local function change_stream(handle, has, wanted)
+  if has[1] ~= wanted[1] then
+    return disable_and_enable(handle, has, wanted)
+  end
+  for i = 2, 4 do
+    if has[i] ~= wanted[i] then
+      local id, err, code = core.stream_of(handle.database.core, handle.name)
+      if not id then
+        return nil, err, code
+      end
+      return wait.try(handle.database, core.set_retention, handle.database.core, id, wanted[2],
+        wanted[3], wanted[4])
+    end
+  end
+  return true
+end
+
+local alter_options = { stream = { "table", "boolean" } }
+
+--- Changes what `given` names; the rest stays.
+function definitions.alter(handle, given)
+  options.check(given, alter_options, "alter")
+  if given == nil or given.stream == nil then
+    options.misuse "alter: a table with stream expected"
+  end
+  local wanted = settings_of(given.stream, "alter: stream")
+  local has, err, code = current(handle)
+  if not has then
+    return nil, err, code
+  end
+  return change_stream(handle, has, wanted)
+end
+
+local function check_keys(existing, wanted)
+  for _, name in ipairs { "partition_key", "sort_key" } do
+    if shown(existing[name]) ~= shown(wanted[name]) then
+      return fail(("%s: %s is %s, not %s"):format(wanted.name, name, shown(existing[name]),
+        shown(wanted[name])))
+    end
+  end
+  return true
+end
+
+local function same_stream(a, b)
+  return a[1] == b[1] and (a[1] == 0 or a[2] == b[2] and a[3] == b[3] and a[4] == b[4])
+end
+
+--- Returns the handle if the table has the wanted definition; alters its stream, or fails.
+function definitions.ensure(handle, wanted, may_alter)
+  local existing, err, code = definitions.of(handle)
+  local ok = existing
+  if ok then
+    ok, err, code = check_keys(existing, wanted)
+  end
+  if not ok then
+    return nil, err, code
+  end
+  local has = settings_of(existing.stream, "ensure_table: stream")
+  local stream_wanted = settings_of(wanted.stream, "ensure_table: stream")
+  if same_stream(has, stream_wanted) then
+    return handle
+  elseif not may_alter then
+    return fail(wanted.name .. ": the stream differs from the definition; alter = true changes it")
+  end
+  ok, err, code = change_stream(handle, has, stream_wanted)
+  if not ok then
+    return nil, err, code
+  end
+  return handle
+end
+
+return definitions
