@@ -295,6 +295,13 @@ int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct slice item, struct buffer *out, uint64_t *sequence,
 	struct failure *failure);
 
+/* Evaluates a put, update or delete on the item `old` (no bytes: none) without storing anything:
+ * as tide_write, with the table's keys of the snapshot. */
+int tide_evaluate(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, enum tide_operation operation, struct slice item,
+	struct slice old, struct tide_expressions *expressions, struct tide_change *change,
+	struct failure *failure);
+
 /* The sequence number alone, 0 when there is no such item; from the open
  * transaction, or as it is now. */
 int tide_version(struct tide *tide, struct tide_table *table, struct slice item,

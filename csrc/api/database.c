@@ -368,9 +368,8 @@ static int change_item(struct tide *tide, struct tide_table *table,
 	return err;
 }
 
-int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation operation,
-	struct slice item, struct tide_expressions *expressions, struct tide_change *change,
-	struct failure *failure)
+static struct write_request request_of(enum tide_operation operation, struct slice item,
+	struct tide_expressions *expressions)
 {
 	struct write_request request = {
 		.updates = operation == TIDE_UPDATE,
@@ -383,7 +382,31 @@ int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation 
 		request.item = item;
 	else
 		request.key = item;
+	return request;
+}
+
+int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation operation,
+	struct slice item, struct tide_expressions *expressions, struct tide_change *change,
+	struct failure *failure)
+{
+	struct write_request request = request_of(operation, item, expressions);
+
 	return change_item(tide, table, &request, change, failure);
+}
+
+int tide_evaluate(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, enum tide_operation operation, struct slice item,
+	struct slice old, struct tide_expressions *expressions, struct tide_change *change,
+	struct failure *failure)
+{
+	struct write_request request = request_of(operation, item, expressions);
+	struct table buf;
+	int err = tide_find_at(tide, snapshot, table, &buf, &request.table, failure);
+
+	*change = (struct tide_change){ .old_item = old };
+	if (!err)
+		err = write_check_expressions(&request, failure);
+	return err ? err : write_evaluate(&request, old, &change->new_item, failure);
 }
 
 int tide_put(struct tide *tide, struct tide_table *table, struct slice item,

@@ -192,6 +192,10 @@ void watch_coroutine(lua_State *L, struct running *running);
 
 /* The snapshot of a handle: raises CLOSED, and TIMEOUT when it was held for
  * longer than its time limit (then it is let go). */
+/* Bytes of an item or a key, as key_at returned them. They are checked: a script can pass any
+ * string. */
+struct slice check_item_bytes(lua_State *L, int index);
+
 const struct tide_snapshot *check_held(lua_State *L, struct snapshot_handle *handle);
 
 #endif

@@ -91,9 +91,7 @@ static int hold(lua_State *L)
 	return 0;
 }
 
-/* Bytes of an item or a key, as key_at returned them. They are checked: a script can pass
- * any string. */
-static struct slice check_item_bytes(lua_State *L, int index)
+struct slice check_item_bytes(lua_State *L, int index)
 {
 	struct slice bytes = check_slice(L, index);
 	/* No value has a size of more than twice its encoding. */
@@ -152,7 +150,8 @@ static int key_at(lua_State *L)
 	return 2;
 }
 
-/* get_at(snapshot, table, item or key as bytes) -> version, item; 0 when there is none */
+/* get_at(snapshot, table, item or key as bytes, as bytes) -> version, item; 0 when there is
+ * none */
 static int get_at(lua_State *L)
 {
 	struct database *database;
@@ -174,7 +173,10 @@ static int get_at(lua_State *L)
 	lua_pushlstring(L, (const char *)bytes->data, bytes->len);
 	item = check_slice(L, -1);
 	lua_pushinteger(L, (lua_Integer)version);
-	push_item(L, item);
+	if (lua_toboolean(L, 4))
+		lua_pushvalue(L, -2);
+	else
+		push_item(L, item);
 	return 2;
 }
 

@@ -15,6 +15,7 @@
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
 #include "lua/lua_value.h"
+#include "lua/lua_write.h"
 
 /* --- making and changing --- */
 
@@ -260,27 +261,6 @@ static int table(lua_State *L)
 	return 1;
 }
 
-/* In a protected call: an item as a table. */
-static int push_lent(lua_State *L)
-{
-	const struct slice *item = lua_touserdata(L, 1);
-
-	push_item(L, *item);
-	return 1;
-}
-
-/* Pushes an item that the open transaction lends, in a protected call: if that fails, the
- * transaction is undone and the error raised. */
-static void push_in_transaction(lua_State *L, struct database *database, struct slice item)
-{
-	lua_pushcfunction(L, push_lent);
-	lua_pushlightuserdata(L, &item);
-	if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-		tide_abort(database->tide);
-		lua_error(L);
-	}
-}
-
 static int put_or_delete(lua_State *L, bool deletes)
 {
 	struct database *database;
@@ -382,143 +362,6 @@ static int get_projected(lua_State *L)
 	return 1;
 }
 
-/* --- writes with expressions --- */
-
-enum return_values { RETURN_NONE, ALL_OLD, ALL_NEW, UPDATED_OLD, UPDATED_NEW };
-
-/* A call of write or tx_write. */
-struct write_call {
-	struct database *database;
-	struct table_handle *table;
-	enum tide_operation operation;
-	enum return_values returns;
-	bool wants_failed;           /* the item whose condition failed */
-	struct tide_expressions *expressions;
-	struct slice item;
-	struct tide_change change;
-};
-
-/* write(table, operation, item or key, update | nil, options | nil, return values,
- * wants the item that failed). Reads the arguments and binds the expressions. */
-static int prepare_write(lua_State *L, struct write_call *call, struct positions *positions,
-	struct failure *failure)
-{
-	struct slice update = lua_isnil(L, 4) ? slice_of(NULL, 0) : check_slice(L, 4);
-	bool is_put;
-	int err;
-
-	call->operation = (enum tide_operation)check_choice(L, 2, TIDE_PUT, TIDE_DELETE);
-	call->returns = (enum return_values)check_choice(L, 6, RETURN_NONE, UPDATED_NEW);
-	call->wants_failed = lua_toboolean(L, 7);
-	call->change = (struct tide_change){ 0 };
-	is_put = call->operation == TIDE_PUT;
-	call->expressions = request_of(call->database, failure);
-	if (!call->expressions)
-		return ERR_NO_MEMORY;
-	err = read_request(L, 5, call->database, call->expressions, update,
-		TAKES(EXPRESSION_CONDITION), positions, failure);
-	if (err || positions->is_wrong)
-		return err;
-	err = tide_expressions_bind(call->expressions, call->operation == TIDE_UPDATE ?
-		"UpdateExpression and ConditionExpression are null" :
-		"ConditionExpression is null", failure);
-	return err ? err : read_item(L, 3, &call->database->builder, &call->item,
-		is_put ? "item" : "key", failure);
-}
-
-/* Sets *item to what the call returns of the change; no bytes: nothing. It is lent by the
- * transaction, or in the database's bytes. */
-static int choose_item(const struct write_call *call, bool has_update, struct slice *item,
-	struct failure *failure)
-{
-	struct buffer *bytes = &call->database->bytes;
-	bool is_old = call->returns == ALL_OLD || call->returns == UPDATED_OLD;
-	struct slice whole = is_old ? call->change.old_item : call->change.new_item;
-	int err;
-
-	*item = slice_of(NULL, 0);
-	if (call->returns == RETURN_NONE || whole.len == 0)
-		return 0;
-	if (call->returns == ALL_OLD || call->returns == ALL_NEW) {
-		*item = whole;
-		return 0;
-	}
-	if (!has_update)
-		return 0;
-	buffer_clear(bytes);
-	err = tide_expressions_updated(call->expressions, whole, bytes);
-	if (err)
-		return fail(failure, err);
-	if (bytes->len > 1)      /* an item without attributes has one byte */
-		*item = buffer_slice(bytes);
-	return 0;
-}
-
-/* Makes the change in the open transaction. Sets *item to what is returned of it, or to the
- * item that failed the condition, if it is wanted. */
-static int make_change(lua_State *L, struct write_call *call, struct slice *item,
-	struct failure *failure)
-{
-	int err = tide_write(call->database->tide, &call->table->table, call->operation,
-		call->item, call->expressions, &call->change, failure);
-
-	*item = slice_of(NULL, 0);
-	if (!err)
-		return choose_item(call, !lua_isnil(L, 4), item, failure);
-	if (err == ERR_CONDITION_FAILED && call->wants_failed)
-		*item = call->change.old_item;
-	return err;
-}
-
-/* Pushes nil, err, code; err.item is the item at index `item`, 0: none. */
-static int return_failed(lua_State *L, const struct failure *failure, int item)
-{
-	int results = return_failure(L, failure);
-
-	if (item && lua_istable(L, -2)) {
-		lua_pushliteral(L, "item");
-		lua_pushvalue(L, item);
-		lua_rawset(L, -4);
-	}
-	return results;
-}
-
-/* write(...) -> sequence number [, item]; nil, err, code; or false, wanted, given, nil's index */
-static int write_item(lua_State *L)
-{
-	struct write_call call;
-	struct positions positions = { 0 };
-	struct failure failure;
-	struct slice item;
-	int err, place;
-
-	lua_settop(L, 7);
-	call.table = check_table(L, 1, &call.database);
-	err = prepare_write(L, &call, &positions, &failure);
-	if (err)
-		return return_failure(L, &failure);
-	if (positions.is_wrong)
-		return push_positions(L, &positions);
-	luaL_checkstack(L, 8, NULL);
-	lua_pushnil(L);
-	place = lua_gettop(L);
-	err = tide_begin(call.database->tide, &failure);
-	if (err)
-		return return_failure(L, &failure);
-	err = make_change(L, &call, &item, &failure);
-	if (item.len)
-		push_in_transaction(L, call.database, item);
-	if (err)
-		tide_abort(call.database->tide);
-	else
-		err = tide_commit(call.database->tide, &failure);
-	if (err)
-		return return_failed(L, &failure, lua_gettop(L) > place ? place + 1 : 0);
-	lua_pushinteger(L, (lua_Integer)call.change.sequence);
-	lua_replace(L, place);
-	return lua_gettop(L) - place + 1;
-}
-
 /* Pushes the item with the key at 2, or nil; returns END or 0, or a failure. A box that an
  * error leaves taken is collected. */
 static int push_item_of_key(lua_State *L, getter *read, struct failure *failure)
@@ -589,41 +432,6 @@ static int tx_change(lua_State *L, bool deletes)
 	return 2;
 }
 
-/* The same as write in the open transaction: true [, item]; failures are raised. */
-static int tx_write(lua_State *L)
-{
-	struct write_call call;
-	struct positions positions = { 0 };
-	struct failure failure;
-	struct buffer *copy;
-	struct slice item;
-	int err;
-
-	lua_settop(L, 7);
-	call.table = check_table(L, 1, &call.database);
-	check_deadline(L, call.database);
-	copy = &new_lua_buffer(L)->bytes;
-	err = prepare_write(L, &call, &positions, &failure);
-	if (!err && positions.is_wrong)
-		return push_positions(L, &positions);
-	item = slice_of(NULL, 0);
-	if (!err)
-		err = make_change(L, &call, &item, &failure);
-	buffer_put_slice(copy, item);
-	if (buffer_error(copy))
-		err = fail(&failure, ERR_NO_MEMORY);
-	lua_pushboolean(L, 1);
-	if (copy->len) {
-		push_item(L, buffer_slice(copy));
-		buffer_release(copy);    /* the collector does not count it */
-	}
-	if (!err)
-		return lua_gettop(L) - 8;
-	return_failed(L, &failure, lua_gettop(L) > 9 ? 10 : 0);
-	lua_pop(L, 1);
-	return lua_error(L);
-}
-
 /* tx_get(table, key) -> item, or nil, as the open transaction sees it */
 static int tx_get(lua_State *L)
 {
@@ -660,13 +468,11 @@ void open_tables(lua_State *L)
 		{ "describe_stream", describe_stream },
 		{ "table", table },
 		{ "put", put },
-		{ "write", write_item },
 		{ "delete", delete },
 		{ "get", get },
 		{ "get_projected", get_projected },
 		{ "tx_get", tx_get },
 		{ "tx_put", tx_put },
-		{ "tx_write", tx_write },
 		{ "tx_delete", tx_delete },
 		{ NULL, NULL },
 	};
@@ -675,4 +481,5 @@ void open_tables(lua_State *L)
 	new_type(L, TABLE_TYPE, NULL, NULL);
 	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
+	open_writes(L);
 }

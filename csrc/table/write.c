@@ -50,10 +50,8 @@ static int derive_key(struct write *write, const struct keyspace *keyspace,
 	return err ? fail_key(failure, err, keyspace->schema, request->item) : 0;
 }
 
-/* Checks of the expressions that need the table's key. */
-static int check_expressions(const struct write *write, struct failure *failure)
+int write_check_expressions(const struct write_request *request, struct failure *failure)
 {
-	const struct write_request *request = write->request;
 	const struct key_schema *schema = &request->table->row.schema;
 	int err = request->update ? binding_check_keys(request->update, schema, failure) : 0;
 
@@ -97,33 +95,34 @@ static int read_old(struct write *write, const struct keyspace *keyspace,
 	return report(write, err ? err : keep_old(write), failure);
 }
 
-static int check_condition(struct write *write, struct failure *failure)
+static int check_condition(const struct write_request *request, struct slice old,
+	struct failure *failure)
 {
-	struct binding *condition = write->request->condition;
 	bool holds = true;
-	int err = condition ? condition_holds(condition, write->result->old_item, &holds) : 0;
+	int err = request->condition ? condition_holds(request->condition, old, &holds) : 0;
 
 	if (err)
-		return report(write, err, failure);
+		return fail_with(failure, err, "table %s", request->table->row.name);
 	return holds ? 0 : fail(failure, ERR_CONDITION_FAILED);
 }
 
 /* An update without an expression only creates the item. */
-static int make_new(struct write *write, struct failure *failure)
+static int make_new(const struct write_request *request, struct slice old,
+	struct slice *new_item, struct failure *failure)
 {
-	const struct write_request *request = write->request;
-	struct slice old = write->result->old_item;
-	int err = 0;
-
 	if (request->update)
-		err = update_apply(request->updater, request->update, old, request->key,
-			&write->new_item, failure);
-	else if (request->updates)
-		write->new_item = old.len ? old : request->key;
-	else
-		write->new_item = request->item;
-	write->result->new_item = write->new_item;
-	return err;
+		return update_apply(request->updater, request->update, old, request->key,
+			new_item, failure);
+	*new_item = !request->updates ? request->item : old.len ? old : request->key;
+	return 0;
+}
+
+int write_evaluate(const struct write_request *request, struct slice old,
+	struct slice *new_item, struct failure *failure)
+{
+	int err = check_condition(request, old, failure);
+
+	return err ? err : make_new(request, old, new_item, failure);
 }
 
 static enum event event_of(const struct stored *old, struct slice new_item)
@@ -211,16 +210,18 @@ static int evaluate(struct write *write, struct failure *failure)
 	int err = derive_key(write, &keyspace, failure);
 
 	if (!err)
-		err = check_expressions(write, failure);
+		err = write_check_expressions(write->request, failure);
 	if (!err)
 		err = check_space(write, failure);
 	if (!err)
 		err = read_old(write, &keyspace, failure);
 	if (!err)
-		err = check_condition(write, failure);
-	if (!err)
-		err = make_new(write, failure);
-	return err ? err : decide_event(write, failure);
+		err = write_evaluate(write->request, write->result->old_item, &write->new_item,
+			failure);
+	if (err)
+		return err;
+	write->result->new_item = write->new_item;
+	return decide_event(write, failure);
 }
 
 /* A failure here leaves half a change: nothing may be committed. */

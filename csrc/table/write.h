@@ -43,4 +43,10 @@ struct write_result {
 int write_item(struct transaction *transaction, const struct write_request *request,
 	struct write_result *result, struct failure *failure);
 
+/* Stages of write_item that need no transaction: the checks of expressions that need the
+ * table's key; and condition and new item, with *new_item borrowed from the request. */
+int write_check_expressions(const struct write_request *request, struct failure *failure);
+int write_evaluate(const struct write_request *request, struct slice old,
+	struct slice *new_item, struct failure *failure);
+
 #endif

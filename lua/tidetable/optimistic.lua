@@ -8,6 +8,7 @@
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
+local request = require "tidetable.request"
 local tables = require "tidetable.table"
 local wait = require "tidetable.wait"
 
@@ -245,9 +246,45 @@ local function keep(self, key, bytes, deletes)
   transaction.is_broken = false
 end
 
-local function change(self, item, wants, deletes)
+--- Returns the bytes of the item that the transaction sees under this key.
+local function see_bytes(self, key, bytes)
+  local own = self.writes.last[key]
+  if own then
+    return not own.deletes and own.bytes or nil
+  end
+  local version, item = raising(core.get_at(self.transaction.snapshot, self.core, bytes, true))
+  self.asked[key] = bytes
+  self.versions[key] = version
+  return item
+end
+
+--- Evaluates a write on what the transaction sees, and keeps it.
+local function write(self, operation, item, expression, given, what)
+  local transaction = self.transaction
+  local key, bytes =
+    raising(core.key_at(transaction.snapshot, self.core, item, operation ~= request.PUT))
+  local update, options_given, returns, wants_failed = request.arguments(expression, given)
+  local new, returned = raising(request.results(what, core.evaluate(self.core, operation, bytes,
+    update, options_given, returns, wants_failed, transaction.snapshot,
+    see_bytes(self, key, bytes))))
+  if operation == request.DELETE then
+    keep(self, key, bytes, true)
+  elseif #new > 0 then
+    keep(self, key, new, false)
+  end
+  if returned then
+    return true, returned
+  end
+  return true
+end
+
+local function change(self, item, given, deletes, what)
+  given = request.check_write(given, what)
+  if request.has_expressions(given) then
+    return write(self, deletes and request.DELETE or request.PUT, item, nil, given, what)
+  end
   local key, bytes = raising(core.key_at(self.transaction.snapshot, self.core, item, deletes))
-  local old = wants and see(self, key, bytes)
+  local old = given.return_values == "ALL_OLD" and see(self, key, bytes)
   keep(self, key, bytes, deletes)
   if old then
     return true, old
@@ -258,13 +295,20 @@ end
 function Table:put(item, given)
   self.transaction:check()
   shared.check_table(item, "put", "an item")
-  return change(self, item, shared.wants_old(given, "put"), false)
+  return change(self, item, given, false, "put")
+end
+
+function Table:update(key, expression, given)
+  self.transaction:check()
+  shared.check_table(key, "update", "a key")
+  given = request.check_update(expression, given)
+  return write(self, request.UPDATE, key, expression, given, "update")
 end
 
 function Table:delete(key, given)
   self.transaction:check()
   shared.check_table(key, "delete", "a key")
-  return change(self, key, shared.wants_old(given, "delete"), true)
+  return change(self, key, given, true, "delete")
 end
 
 -- What is loaded waits until there are as many as a batch has: of one that is refused,

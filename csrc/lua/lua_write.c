@@ -1,0 +1,266 @@
+/* lua_write.c - writes with expressions: conditions, updates.
+ *
+ * The phases are those of lua_table.c: first everything that Lua can refuse, then the
+ * transaction, then what is on the stack already is returned.
+ */
+#include "lua/lua_write.h"
+
+#include <lauxlib.h>
+
+#include "lua/lua_argument.h"
+#include "lua/lua_expression.h"
+#include "lua/lua_failure.h"
+#include "lua/lua_value.h"
+
+/* In a protected call: an item as a table. */
+static int push_lent(lua_State *L)
+{
+	const struct slice *item = lua_touserdata(L, 1);
+
+	push_item(L, *item);
+	return 1;
+}
+
+void push_in_transaction(lua_State *L, struct database *database, struct slice item)
+{
+	lua_pushcfunction(L, push_lent);
+	lua_pushlightuserdata(L, &item);
+	if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+		tide_abort(database->tide);
+		lua_error(L);
+	}
+}
+
+enum return_values { RETURN_NONE, ALL_OLD, ALL_NEW, UPDATED_OLD, UPDATED_NEW };
+
+/* A call of write or tx_write. */
+struct write_call {
+	struct database *database;
+	struct table_handle *table;
+	enum tide_operation operation;
+	enum return_values returns;
+	bool wants_failed;           /* the item whose condition failed */
+	struct tide_expressions *expressions;
+	struct slice item;
+	struct tide_change change;
+};
+
+/* Reads the arguments of write but the item, and binds the expressions. */
+static int prepare_request(lua_State *L, struct write_call *call, struct positions *positions,
+	struct failure *failure)
+{
+	struct slice update = lua_isnil(L, 4) ? slice_of(NULL, 0) : check_slice(L, 4);
+	int err;
+
+	call->operation = (enum tide_operation)check_choice(L, 2, TIDE_PUT, TIDE_DELETE);
+	call->returns = (enum return_values)check_choice(L, 6, RETURN_NONE, UPDATED_NEW);
+	call->wants_failed = lua_toboolean(L, 7);
+	call->change = (struct tide_change){ 0 };
+	call->expressions = request_of(call->database, failure);
+	if (!call->expressions)
+		return ERR_NO_MEMORY;
+	err = read_request(L, 5, call->database, call->expressions, update,
+		TAKES(EXPRESSION_CONDITION), positions, failure);
+	if (err || positions->is_wrong)
+		return err;
+	return tide_expressions_bind(call->expressions, call->operation == TIDE_UPDATE ?
+		"UpdateExpression and ConditionExpression are null" :
+		"ConditionExpression is null", failure);
+}
+
+/* The same, and reads the item or key at 3. */
+static int prepare_write(lua_State *L, struct write_call *call, struct positions *positions,
+	struct failure *failure)
+{
+	int err = prepare_request(L, call, positions, failure);
+
+	return err || positions->is_wrong ? err : read_item(L, 3, &call->database->builder,
+		&call->item, call->operation == TIDE_PUT ? "item" : "key", failure);
+}
+
+/* Sets *item to what the call returns of the change; no bytes: nothing. It is lent by the
+ * transaction, or in the database's bytes. */
+static int choose_item(const struct write_call *call, bool has_update, struct slice *item,
+	struct failure *failure)
+{
+	struct buffer *bytes = &call->database->bytes;
+	bool is_old = call->returns == ALL_OLD || call->returns == UPDATED_OLD;
+	struct slice whole = is_old ? call->change.old_item : call->change.new_item;
+	int err;
+
+	*item = slice_of(NULL, 0);
+	if (call->returns == RETURN_NONE || whole.len == 0)
+		return 0;
+	if (call->returns == ALL_OLD || call->returns == ALL_NEW) {
+		*item = whole;
+		return 0;
+	}
+	if (!has_update)
+		return 0;
+	buffer_clear(bytes);
+	err = tide_expressions_updated(call->expressions, whole, bytes);
+	if (err)
+		return fail(failure, err);
+	if (bytes->len > 1)      /* an item without attributes has one byte */
+		*item = buffer_slice(bytes);
+	return 0;
+}
+
+/* Makes the change in the open transaction. Sets *item to what is returned of it, or to the
+ * item that failed the condition, if it is wanted. */
+static int make_change(lua_State *L, struct write_call *call, struct slice *item,
+	struct failure *failure)
+{
+	int err = tide_write(call->database->tide, &call->table->table, call->operation,
+		call->item, call->expressions, &call->change, failure);
+
+	*item = slice_of(NULL, 0);
+	if (!err)
+		return choose_item(call, !lua_isnil(L, 4), item, failure);
+	if (err == ERR_CONDITION_FAILED && call->wants_failed)
+		*item = call->change.old_item;
+	return err;
+}
+
+/* Pushes nil, err, code; err.item is the item at index `item`, 0: none. */
+static int return_failed(lua_State *L, const struct failure *failure, int item)
+{
+	int results = return_failure(L, failure);
+
+	if (item && lua_istable(L, -2)) {
+		lua_pushliteral(L, "item");
+		lua_pushvalue(L, item);
+		lua_rawset(L, -4);
+	}
+	return results;
+}
+
+/* write(table, operation, item or key, update | nil, options | nil, return values, wants the item
+ * that failed) -> sequence number [, item]; nil, err, code; or false, wanted, given, nil's
+ * index */
+static int write_item(lua_State *L)
+{
+	struct write_call call;
+	struct positions positions = { 0 };
+	struct failure failure;
+	struct slice item;
+	int err, place;
+
+	lua_settop(L, 7);
+	call.table = check_table(L, 1, &call.database);
+	err = prepare_write(L, &call, &positions, &failure);
+	if (err)
+		return return_failure(L, &failure);
+	if (positions.is_wrong)
+		return push_positions(L, &positions);
+	luaL_checkstack(L, 8, NULL);
+	lua_pushnil(L);
+	place = lua_gettop(L);
+	err = tide_begin(call.database->tide, &failure);
+	if (err)
+		return return_failure(L, &failure);
+	err = make_change(L, &call, &item, &failure);
+	if (item.len)
+		push_in_transaction(L, call.database, item);
+	if (err)
+		tide_abort(call.database->tide);
+	else
+		err = tide_commit(call.database->tide, &failure);
+	if (err)
+		return return_failed(L, &failure, lua_gettop(L) > place ? place + 1 : 0);
+	lua_pushinteger(L, (lua_Integer)call.change.sequence);
+	lua_replace(L, place);
+	return lua_gettop(L) - place + 1;
+}
+
+/* The same as write in the open transaction: true [, item]; failures are raised. */
+static int tx_write(lua_State *L)
+{
+	struct write_call call;
+	struct positions positions = { 0 };
+	struct failure failure;
+	struct buffer *copy;
+	struct slice item;
+	int err;
+
+	lua_settop(L, 7);
+	call.table = check_table(L, 1, &call.database);
+	check_deadline(L, call.database);
+	copy = &new_lua_buffer(L)->bytes;
+	err = prepare_write(L, &call, &positions, &failure);
+	if (!err && positions.is_wrong)
+		return push_positions(L, &positions);
+	item = slice_of(NULL, 0);
+	if (!err)
+		err = make_change(L, &call, &item, &failure);
+	buffer_put_slice(copy, item);
+	if (buffer_error(copy))
+		err = fail(&failure, ERR_NO_MEMORY);
+	lua_pushboolean(L, 1);
+	if (copy->len) {
+		push_item(L, buffer_slice(copy));
+		buffer_release(copy);    /* the collector does not count it */
+	}
+	if (!err)
+		return lua_gettop(L) - 8;
+	return_failed(L, &failure, lua_gettop(L) > 9 ? 10 : 0);
+	lua_pop(L, 1);
+	return lua_error(L);
+}
+
+/* evaluate(table, operation, item or key as bytes, update | nil, options | nil, return values,
+ * wants the item that failed, snapshot, old item as bytes | nil): makes the change in memory, for
+ * an optimistic transaction. -> new item as bytes ("": there is none) [, item]; nil, err, code;
+ * or false, wanted, given, nil's index */
+static int evaluate(lua_State *L)
+{
+	struct write_call call;
+	struct positions positions = { 0 };
+	const struct tide_snapshot *snapshot;
+	struct failure failure;
+	struct slice old, item;
+	int err;
+
+	lua_settop(L, 9);
+	call.table = check_table(L, 1, &call.database);
+	snapshot = check_held(L, check_type(L, 8, SNAPSHOT_TYPE));
+	old = lua_isnil(L, 9) ? slice_of(NULL, 0) : check_item_bytes(L, 9);
+	err = prepare_request(L, &call, &positions, &failure);
+	if (!err && positions.is_wrong)
+		return push_positions(L, &positions);
+	item = slice_of(NULL, 0);
+	if (!err)
+		err = tide_evaluate(call.database->tide, snapshot, &call.table->table,
+			call.operation, check_item_bytes(L, 3), old, call.expressions,
+			&call.change, &failure);
+	if (!err)
+		err = choose_item(&call, !lua_isnil(L, 4), &item, &failure);
+	else if (err == ERR_CONDITION_FAILED && call.wants_failed)
+		item = old;
+	if (!err) {
+		/* both are copied before anything is made of them */
+		lua_pushlstring(L, (const char *)call.change.new_item.data,
+			call.change.new_item.len);
+	} else {
+		lua_pushnil(L);
+	}
+	if (item.len) {
+		lua_pushlstring(L, (const char *)item.data, item.len);
+		push_item(L, check_slice(L, 11));
+		lua_remove(L, 11);
+	}
+	return err ? return_failed(L, &failure, lua_gettop(L) > 10 ? 11 : 0) :
+		lua_gettop(L) - 9;
+}
+
+void open_writes(lua_State *L)
+{
+	static const luaL_Reg functions[] = {
+		{ "write", write_item },
+		{ "tx_write", tx_write },
+		{ "evaluate", evaluate },
+		{ NULL, NULL },
+	};
+
+	luaL_setfuncs(L, functions, 0);
+}
