@@ -157,6 +157,7 @@ static int get_at(lua_State *L)
 	struct database *database;
 	struct table_handle *table;
 	const struct tide_snapshot *held = check_pair(L, &database, &table);
+	bool as_bytes = lua_toboolean(L, 4);
 	struct slice item = check_item_bytes(L, 3);
 	struct buffer *bytes = &database->bytes;
 	struct failure failure;
@@ -173,7 +174,7 @@ static int get_at(lua_State *L)
 	lua_pushlstring(L, (const char *)bytes->data, bytes->len);
 	item = check_slice(L, -1);
 	lua_pushinteger(L, (lua_Integer)version);
-	if (lua_toboolean(L, 4))
+	if (as_bytes)
 		lua_pushvalue(L, -2);
 	else
 		push_item(L, item);

@@ -582,7 +582,7 @@ local function attempt(database, fn, limit)
     return nil, err, code
   end
   local results = table.pack(pcall(fn, transaction))
-  if not results[1] and results[2] ~= transaction.cancelled then
+  if not results[1] and (not transaction.cancelled or results[2] ~= transaction.cancelled) then
     error(results[2], 0)
   end
   results = table.pack(tables.shared.outcome(transaction, table.unpack(results, 2, results.n)))

@@ -187,11 +187,9 @@ end
 --- The partition, and the options: of a query with a key condition both are in one table.
 local function partition_and_options(partition, given, known, what)
   check_partition(partition, what)
-  if type(partition) ~= "table" or getmetatable(partition) or given ~= nil then
+  if type(partition) ~= "table" or getmetatable(partition) or given ~= nil
+      or partition.key_condition == nil then
     return partition, request.check(given, known, what)
-  end
-  if partition.key_condition == nil then
-    misuse(what .. ": the value of the partition key expected, or options with key_condition")
   end
   return nil, request.check(partition, request.with_key_condition(known), what)
 end

@@ -109,7 +109,7 @@ end
 --- Everything is as it was, and goes on.
 local function check_unharmed()
   assert.equal(before, contents())
-  assert.is_true(one:put { id = "a", n = 1 })
+  assert.is_truthy(one:put { id = "a", n = 1 })
   assert.equal(before, contents())
   assert.same({}, db:check().problems)
 end

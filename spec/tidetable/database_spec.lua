@@ -22,7 +22,7 @@ describe("create_table", function()
     assert.are.same({ "placed_at", "N" }, description.sort_key)
     assert.equal("NEW_AND_OLD_IMAGES", description.stream.view_type)
     assert.are.same({ age = 86400 }, description.stream.retention)
-    assert.is_true(orders:put { customer = "ann", placed_at = 1 })
+    assert.is_truthy(orders:put { customer = "ann", placed_at = 1 })
   end)
 
   it("takes keys of type S, N and B, with or without a sort key", function()

@@ -87,7 +87,7 @@ describe("in a transaction with a time limit", function()
     end, { time_limit = 0.02 })
     assert.is_true(err.retryable)
     assert.is_nil(things:get { id = "late" })
-    assert.is_true(things:put { id = "in time" })
+    assert.is_truthy(things:put { id = "in time" })
   end)
 
   it("the next operation notices", function()

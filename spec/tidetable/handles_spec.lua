@@ -133,7 +133,7 @@ describe("close", function()
       misuse("query, feed, wakeup, waiter, snapshot, backup or checkup expected",
         core.finish, other)
     end
-    assert.is_true(items:put { id = "b", n = 1 })
+    assert.is_truthy(items:put { id = "b", n = 1 })
   end)
 
   it("of the core's handle in a transaction is NESTED, however it is called", function()

@@ -23,8 +23,8 @@ describe("an optimistic transaction", function()
     assert(accounts:put { id = "ann", balance = 10 })
     local results = table.pack(optimistic(db, function(tx)
       local ann = tx:table("accounts"):get { id = "ann" }
-      assert.is_true(tx:table("accounts"):put { id = "ann", balance = ann.balance - 3 })
-      assert.is_true(tx:table("orders"):put { customer = "ann", n = 1, total = 3 })
+      assert.is_truthy(tx:table("accounts"):put { id = "ann", balance = ann.balance - 3 })
+      assert.is_truthy(tx:table("orders"):put { customer = "ann", n = 1, total = 3 })
       return 1, nil, "three", nil
     end))
     assert.are.same({ n = 4, 1, nil, "three" }, results)

@@ -40,7 +40,7 @@ describe("a handle", function()
     local err = refused("NOT_FOUND", orders:describe())
     assert.is_truthy(err.message:find("orders", 1, true))
     assert(db:create_table { name = "orders", partition_key = "id" })
-    assert.is_true(orders:put { id = "x" })
+    assert.is_truthy(orders:put { id = "x" })
     assert.are.same({ id = "x" }, other:get { id = "x" })
     assert.are.same({ "id", "S" }, orders:describe().partition_key)
   end)
@@ -66,8 +66,8 @@ end)
 
 describe("put", function()
   it("stores the item in place of whatever had its key", function()
-    assert.is_true(orders:put { customer = "ann", placed_at = 1, total = 5, note = "x" })
-    assert.is_true(orders:put { customer = "ann", placed_at = 1, total = 6 })
+    assert.is_truthy(orders:put { customer = "ann", placed_at = 1, total = 5, note = "x" })
+    assert.is_truthy(orders:put { customer = "ann", placed_at = 1, total = 6 })
     assert.are.same({ customer = "ann", placed_at = 1, total = 6 },
       orders:get { customer = "ann", placed_at = 1 })
     assert.equal(1, #collect(orders:scan()))
@@ -113,7 +113,7 @@ describe("put", function()
         tags = set { "c", "b", "a" }, placed_at = 1.0, customer = "ann",
       },
     } do
-      assert.is_true(orders:put(same))
+      assert.is_truthy(orders:put(same))
     end
     assert.equal(before, db:info().sequence_number)
     assert.equal(1, #collect(orders:stream():records()))
@@ -155,7 +155,7 @@ describe("put", function()
   it("stores items up to 400 KB to the byte", function()
     -- 400 KB less the names and values of the keys, and the name of the text.
     local room = 400 * 1024 - #"customer" - #"ann" - #"placed_at" - 2 - #"text"
-    assert.is_true(orders:put { customer = "ann", placed_at = 1, text = ("x"):rep(room) })
+    assert.is_truthy(orders:put { customer = "ann", placed_at = 1, text = ("x"):rep(room) })
     refused("VALIDATION", orders:put { customer = "ann", placed_at = 1,
       text = ("x"):rep(room + 1) })
     assert.equal(room, #orders:get({ customer = "ann", placed_at = 1 }).text)
@@ -227,9 +227,9 @@ end)
 describe("delete", function()
   it("returns true, whether or not there was an item", function()
     assert(orders:put { customer = "ann", placed_at = 1 })
-    assert.is_true(orders:delete { customer = "ann", placed_at = 1 })
+    assert.is_truthy(orders:delete { customer = "ann", placed_at = 1 })
     assert.is_nil(orders:get { customer = "ann", placed_at = 1 })
-    assert.is_true(orders:delete { customer = "ann", placed_at = 1 })
+    assert.is_truthy(orders:delete { customer = "ann", placed_at = 1 })
     assert.equal(2, #collect(orders:stream():records()))
   end)
 
