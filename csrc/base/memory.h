@@ -14,6 +14,11 @@ void *memory_alloc_zeroed(size_t size);
 void *memory_realloc(void *memory, size_t size);
 void memory_free(void *memory);   /* NULL is fine */
 
+/* Doubles the capacity of an array of *cap elements, each of element_size bytes.
+ * Returns the array, which may have moved, and sets *cap. Returns NULL if there is
+ * no memory; the array and *cap are then unchanged. */
+void *memory_grow(void *array, size_t *cap, size_t element_size);
+
 /* --- for tests --- */
 
 /* What a thread may ask for: so many requests more, then the next one is refused.

@@ -7,16 +7,14 @@
 
 static int make_room(struct pending_records *pending)
 {
-	uint32_t cap = pending->cap ? pending->cap * 2 : 16;
 	struct pending_record *all;
 
 	if (pending->count < pending->cap)
 		return 0;
-	all = memory_realloc(pending->all, cap * sizeof *all);
+	all = memory_grow(pending->all, &pending->cap, sizeof *all);
 	if (!all)
 		return ERR_NO_MEMORY;
 	pending->all = all;
-	pending->cap = cap;
 	return 0;
 }
 

@@ -19,7 +19,7 @@ struct pending_records {
 	struct buffer bytes;
 	struct pending_record *all;
 	uint32_t count;
-	uint32_t cap;
+	size_t cap;
 };
 
 /* Keeps a record: event, origin, sequence, hash and slices are given;

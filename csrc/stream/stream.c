@@ -22,13 +22,11 @@ static struct slice meta_key(uint8_t bytes[META_KEY], uint8_t kind, uint32_t id)
 static int add(struct streams *streams, const struct stream *stream)
 {
 	if (streams->count == streams->cap) {
-		size_t cap = streams->cap ? streams->cap * 2 : 8;
-		struct stream *all = memory_realloc(streams->all, cap * sizeof *all);
+		struct stream *all = memory_grow(streams->all, &streams->cap, sizeof *all);
 
 		if (!all)
 			return ERR_NO_MEMORY;
 		streams->all = all;
-		streams->cap = cap;
 	}
 	streams->all[streams->count++] = *stream;
 	return 0;

@@ -44,6 +44,27 @@ static void nothing_is_something(void)
 	memory_free(zeroed);
 }
 
+static void an_array_doubles_or_stays(void)
+{
+	size_t cap = 0, before;
+	long *grown, *array = memory_grow(NULL, &cap, sizeof *array);
+
+	CHECK(array && cap > 0);
+	for (size_t i = 0; i < cap; i++)
+		array[i] = (long)i;
+	before = cap;
+	memory_fail_once_after(0);
+	CHECK(!memory_grow(array, &cap, sizeof *array));
+	CHECK_EQUAL_INT(cap, before);
+	grown = memory_grow(array, &cap, sizeof *array);
+	CHECK(grown != NULL);
+	CHECK_EQUAL_INT(cap, 2 * before);
+	for (size_t i = 0; i < before; i++)
+		CHECK_EQUAL_INT(grown[i], i);
+	grown[cap - 1] = 0;
+	memory_free(grown);
+}
+
 static void each_kind_of_request_is_counted(void)
 {
 	void *first, *second;
@@ -119,6 +140,7 @@ int main(void)
 {
 	memory_comes_and_goes();
 	nothing_is_something();
+	an_array_doubles_or_stays();
 	each_kind_of_request_is_counted();
 	one_alone_can_be_refused();
 	a_limit_goes_along();
