@@ -46,7 +46,7 @@ static void an_unknown_number_is_answered(void)
 {
 	CHECK_EQUAL_STRING(error_code(-9999), "STORE");
 	CHECK_EQUAL_STRING(error_exception(12345), "InternalServerError");
-	CHECK_EQUAL_STRING(error_text(0), "the store failed");
+	CHECK_EQUAL_STRING(error_text(0), "storage error");
 }
 
 static void numbers_fail_in_dynamodb_s_words(void)

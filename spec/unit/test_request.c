@@ -78,7 +78,7 @@ static void test_long_name(void)
 	name.name.len++;
 	CHECK_EQUAL_INT(request_start(&request, &all, true, NULL, &failure), ERR_VALIDATION);
 	CHECK_EQUAL_STRING(failure.message, "ExpressionAttributeNames contains invalid value: an"
-		" attribute name has at most 65535 bytes for key #n");
+		" attribute name has more than 65535 bytes for key #n");
 }
 
 static void test_total_size(void)
