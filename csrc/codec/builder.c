@@ -418,8 +418,8 @@ static void close_item(struct builder *builder)
 
 /* --- values --- */
 
-/* Copies a name. Names of at most 8 bytes, the usual case, are written as one word from
- * their prefix; the caller has reserved the space. */
+/* Writes a name and returns the address after it. Names of at most 8 bytes, the usual
+ * case, are written as one word; at least 8 bytes must be available. */
 static inline uint8_t *put_name(uint8_t *to, struct slice name, uint64_t prefix)
 {
 	if (name.len > 8)
