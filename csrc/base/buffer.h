@@ -169,7 +169,7 @@ static inline void set_u64(uint8_t *p, uint64_t n)
 uint8_t *buffer_grow(struct buffer *buffer, size_t more);
 
 /* Makes room for `more` bytes and returns the address after the content. Returns
- * NULL and keeps the error if there is no memory. The caller increments len by the
+ * NULL and keeps the error if memory runs out. The caller increments len by the
  * number of bytes it has written. */
 static inline uint8_t *buffer_reserve(struct buffer *buffer, size_t more)
 {

@@ -1,7 +1,7 @@
 /* error.h - the list of all errors and struct failure, which describes one.
  *
  * Functions return 0 on success and a negative enum error on failure. Readers
- * and cursors may also return END (positive): there are no more rows.
+ * and cursors may also return END (positive) after the last row.
  *
  * Columns of ERROR_MAP: name, number, err.code in Lua, name of DynamoDB's
  * exception, message. The message is DynamoDB's own text where there is one.

@@ -8,15 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* These return NULL if there is no memory. Size 0 is allowed. */
+/* These return NULL if memory runs out. Size 0 is allowed. */
 void *memory_alloc(size_t size);
 void *memory_alloc_zeroed(size_t size);
 void *memory_realloc(void *memory, size_t size);
 void memory_free(void *memory);   /* NULL is fine */
 
 /* Doubles the capacity of an array of *cap elements, each of element_size bytes.
- * Returns the array, which may have moved, and sets *cap. Returns NULL if there is
- * no memory; the array and *cap are then unchanged. */
+ * Returns the array, which may have moved, and sets *cap. Returns NULL if memory runs
+ * out; the array and *cap are then unchanged. */
 void *memory_grow(void *array, size_t *cap, size_t element_size);
 
 /* --- for tests --- */
@@ -24,7 +24,7 @@ void *memory_grow(void *array, size_t *cap, size_t element_size);
 /* Simulated lack of memory in one thread. */
 struct memory_limit {
 	long requests;               /* allocations that still succeed; <0: no limit */
-	bool once;                   /* only one allocation fails, then there is no limit */
+	bool once;                   /* one allocation fails, which removes the limit */
 };
 
 /* Sets the calling thread's limit; a negative number removes it. */

@@ -25,7 +25,7 @@
 #define DECIMAL_EXPONENT_MAX 125
 #define DECIMAL_EXPONENT_MIN (-130)
 #define EXPONENT_SAFE 100       /* in range with any 64-bit mantissa */
-#define EXPONENT_HUGE ((int64_t)1 << 50)   /* out of range whatever the number of digits */
+#define EXPONENT_HUGE ((int64_t)1 << 50)   /* out of range for any number of digits */
 
 /* Parts of an encoding. flip is 0xff for a negative number, whose pairs of digits are
  * complemented, otherwise 0. */

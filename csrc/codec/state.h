@@ -59,11 +59,11 @@ struct state {
 	uint64_t catalog_version;
 	uint64_t created_ms;         /* creation time of the last change */
 	uint64_t stepped_back;       /* sequence number; 0: never */
-	uint64_t lost;               /* newest record of all streams that were deleted */
-	uint64_t retention_ms;       /* retention clock at the last change */
-	uint64_t elapsed_ms;         /* monotonic clock when retention_ms was set ... */
-	uint8_t boot[BOOT_BYTES];    /* ... and the boot that it belongs to */
-	uint64_t lead_ms;            /* retention_ms minus wall clock at that time */
+	uint64_t lost;               /* newest record of any deleted stream */
+	uint64_t retention_ms;       /* retention clock at the last commit */
+	uint64_t elapsed_ms;         /* monotonic clock at the last commit */
+	uint8_t boot[BOOT_BYTES];    /* boot of that monotonic clock */
+	uint64_t lead_ms;            /* lead of retention_ms over the wall clock */
 	struct clock_jump jump;
 };
 
