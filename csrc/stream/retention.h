@@ -19,8 +19,9 @@
  * A larger one is a jump, which must first be confirmed by this much elapsed time. */
 #define CLOCK_BOUND_MS (UINT64_C(3600) * 1000)
 
-/* The wall clock is followed if it is at most this much behind the elapsed time: both are
- * rounded, and small corrections of the wall clock should leave no lead. */
+/* Largest lag of the wall clock, compared with the elapsed time, at which the retention clock
+ * follows it. Both are rounded, and small corrections of the wall clock should not create a
+ * lead. */
 #define CLOCK_SLACK_MS 1000
 
 /* A writer trims when at least TRIM_WORTH records can be removed, at most TRIM_ROWS_MAX
