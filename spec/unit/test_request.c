@@ -1,4 +1,4 @@
-/* test_request.c - what expr/request.h promises. */
+/* test_request.c - tests of expr/request.h. */
 #include "expr/request.h"
 
 #include "unit/expressions.h"
@@ -130,7 +130,7 @@ static void test_positions(void)
 	CHECK_EQUAL_INT(request_finish(&request, &failure), 0);
 }
 
-/* Few are searched one by one, many by halving. */
+/* Few entries are searched linearly, many by binary search. */
 static void test_many(void)
 {
 	static char text[8192];
