@@ -44,7 +44,7 @@ static inline void check_that(bool holds, const char *file, int line,
 {
 	if (holds)
 		return;
-	fprintf(stderr, "%s:%d: not so: %s\n", file, line, text);
+	fprintf(stderr, "%s:%d: check failed: %s\n", file, line, text);
 	exit(1);
 }
 
