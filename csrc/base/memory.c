@@ -1,7 +1,9 @@
-/* memory.c - the one door to malloc. */
+/* memory.c - malloc and free with simulated failures for tests. */
 #include "base/memory.h"
 
 #include <stdlib.h>
+
+#define MIN_CAP 16
 
 static _Thread_local struct memory_limit limit = { .requests = -1 };
 static _Thread_local bool was_refused;
@@ -38,6 +40,16 @@ void *memory_realloc(void *memory, size_t size)
 void memory_free(void *memory)
 {
 	free(memory);
+}
+
+void *memory_grow(void *array, size_t *cap, size_t element_size)
+{
+	size_t next = *cap ? 2 * *cap : MIN_CAP;
+	void *grown = memory_realloc(array, next * element_size);
+
+	if (grown)
+		*cap = next;
+	return grown;
 }
 
 void memory_limit_as(struct memory_limit next)

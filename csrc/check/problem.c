@@ -112,13 +112,12 @@ static void put_key(struct check *check, struct buffer *out, const struct key_sc
 static int add_node(struct check *check, uint64_t node, uint64_t parent, struct slice bytes)
 {
 	if (check->node_count == check->node_cap) {
-		size_t cap = check->node_cap ? 2 * check->node_cap : 64;
-		struct node_name *names = memory_realloc(check->node_names, cap * sizeof *names);
+		struct node_name *names = memory_grow(check->node_names, &check->node_cap,
+			sizeof *names);
 
 		if (!names)
 			return ERR_NO_MEMORY;
 		check->node_names = names;
-		check->node_cap = cap;
 	}
 	check->node_names[check->node_count++] = (struct node_name){ node, parent,
 		check->node_bytes.len, bytes.len };

@@ -1,7 +1,7 @@
-/* stream.c - the streams of a file.
+/* stream.c - reads and writes the rows that describe streams.
  *
- *     meta   0x20, stream id (u32)   the stream      codec/schema.h
- *     meta   0x21, stream id (u32)   its horizon
+ *     meta   0x20, stream id (u32)   stream          codec/schema.h
+ *     meta   0x21, stream id (u32)   trim horizon
  */
 #include "stream/stream.h"
 
@@ -22,13 +22,11 @@ static struct slice meta_key(uint8_t bytes[META_KEY], uint8_t kind, uint32_t id)
 static int add(struct streams *streams, const struct stream *stream)
 {
 	if (streams->count == streams->cap) {
-		size_t cap = streams->cap ? streams->cap * 2 : 8;
-		struct stream *all = memory_realloc(streams->all, cap * sizeof *all);
+		struct stream *all = memory_grow(streams->all, &streams->cap, sizeof *all);
 
 		if (!all)
 			return ERR_NO_MEMORY;
 		streams->all = all;
-		streams->cap = cap;
 	}
 	streams->all[streams->count++] = *stream;
 	return 0;

@@ -109,7 +109,7 @@ local raised = {
       end
     end
   end },
-  { "AHEAD", "sequence number 100, and the last change has 2", function()
+  { "AHEAD", "sequence number 100, but the last change has 2", function()
     one:stream():records { after = 100 }
   end },
 }

@@ -1,4 +1,4 @@
-/* test_memory.c - memory comes, can be refused on demand, once or for good, in one thread only. */
+/* test_memory.c - tests of base/memory.h: allocation, and simulated failures in one thread. */
 #include "base/memory.h"
 
 #include <pthread.h>
@@ -32,7 +32,7 @@ static void memory_comes_and_goes(void)
 	memory_free(NULL);
 }
 
-/* NULL means none left and nothing else. */
+/* Size 0 does not return NULL, which means only that memory ran out. */
 static void nothing_is_something(void)
 {
 	void *memory = memory_alloc(0), *zeroed = memory_alloc_zeroed(0);
@@ -42,6 +42,27 @@ static void nothing_is_something(void)
 	CHECK(memory);
 	memory_free(memory);
 	memory_free(zeroed);
+}
+
+static void an_array_doubles_or_stays(void)
+{
+	size_t cap = 0, before;
+	long *grown, *array = memory_grow(NULL, &cap, sizeof *array);
+
+	CHECK(array && cap > 0);
+	for (size_t i = 0; i < cap; i++)
+		array[i] = (long)i;
+	before = cap;
+	memory_fail_once_after(0);
+	CHECK(!memory_grow(array, &cap, sizeof *array));
+	CHECK_EQUAL_INT(cap, before);
+	grown = memory_grow(array, &cap, sizeof *array);
+	CHECK(grown != NULL);
+	CHECK_EQUAL_INT(cap, 2 * before);
+	for (size_t i = 0; i < before; i++)
+		CHECK_EQUAL_INT(grown[i], i);
+	grown[cap - 1] = 0;
+	memory_free(grown);
 }
 
 static void each_kind_of_request_is_counted(void)
@@ -83,7 +104,7 @@ static void one_alone_can_be_refused(void)
 	CHECK(can_get() && !memory_was_refused());
 }
 
-/* As if the other had set it: what it was refused is its own affair. */
+/* A copied limit starts with memory_was_refused() false. */
 static void a_limit_goes_along(void)
 {
 	struct memory_limit limit;
@@ -119,6 +140,7 @@ int main(void)
 {
 	memory_comes_and_goes();
 	nothing_is_something();
+	an_array_doubles_or_stays();
 	each_kind_of_request_is_counted();
 	one_alone_can_be_refused();
 	a_limit_goes_along();

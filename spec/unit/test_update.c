@@ -1,4 +1,4 @@
-/* test_update.c - what expr/update.h promises. */
+/* test_update.c - tests of expr/update.h. */
 #include "expr/update.h"
 
 #include "expr/writer.h"
@@ -95,8 +95,8 @@ static void test_new_item(void)
 	check("SET a = if_not_exists(b, :v) REMOVE c", NULL, "{:v: 1}", "{a: 1, p: 'key'}");
 }
 
-/* A target of 31 steps is in 30 containers: a value that is set there may have
- * VALUE_MAX_DEPTH - 30 levels and no more.
+/* A target of 31 steps is inside 30 containers: a value assigned to it can have at most
+ * VALUE_MAX_DEPTH - 30 levels.
  */
 static void test_depth(void)
 {
@@ -145,7 +145,7 @@ static void test_size(void)
 	CHECK_EQUAL_INT(trial_of_test()->failure.err, ERR_ITEM_TOO_BIG);
 }
 
-/* A member of a list counts 2 bytes and is encoded in 1: a and the list count 4. */
+/* A member of the list counts 2 bytes but is encoded in 1; name and list count 4. */
 static void test_size_of_small_members(void)
 {
 	struct trial *trial = trial_of_test();
@@ -171,7 +171,7 @@ static void test_size_of_small_members(void)
 	}
 }
 
-/* What UPDATED_OLD and UPDATED_NEW return. */
+/* Checks the projections for UPDATED_OLD and UPDATED_NEW. */
 static void check_returned(const char *text, const char *item, const char *parameters,
 	const char *updated_old, const char *updated_new)
 {
@@ -201,7 +201,8 @@ static void test_returned(void)
 	check_returned("REMOVE a.c[1], a.c[3]", "{a: {c: [1, 3, 3]}}", NULL, "{a: {c: [3]}}",
 		"{a: {c: [3]}}");
 	check_returned("SET a.x = :v", "{a: {b: 1}}", "{:v: 8}", "{}", "{a: {x: 8}}");
-	/* an index past the end is appended elsewhere; after a REMOVE the next one is there */
+	/* an index past the end appends at another index; after a REMOVE the next member has
+	 * the index */
 	check_returned("SET a.c[100] = :v", "{a: {c: [1, 3]}}", "{:v: 70}", "{}", "{}");
 	check_returned("REMOVE a[1]", "{a: [1, 2, 70]}", NULL, "{a: [2]}", "{a: [70]}");
 	check_returned("SET a = :v", NULL, "{:v: 1}", "{}", "{a: 1}");
@@ -250,7 +251,7 @@ static void test_corrupt(void)
 		CHECK(err <= 0);
 		CHECK(err == 0 || (trial->failure.err == err && updated.len == 0));
 	}
-	/* nothing is read before it is written */
+	/* operands are read from the old item */
 	CHECK_EQUAL_INT(trial_bind(trial, EXPRESSION_UPDATE, slice_of_text("SET a = :v"),
 		"{:v: 1}"), 0);
 	CHECK_EQUAL_INT(update_apply(&trial->update, &trial->binding, slice_of("\xff", 1),

@@ -1,4 +1,4 @@
-/* test_update_value.c - what expr/update_value.h promises: the values that updates compute. */
+/* test_update_value.c - tests of expr/update_value.h: the values that updates assign. */
 #include "expr/update_value.h"
 
 #include "unit/expressions.h"
@@ -69,7 +69,7 @@ static void test_list_append(void)
 	check("SET a = list_append(:v, a)", "{a: null}", "{:v: [1]}", WRONG_TYPE);
 }
 
-/* An empty set is built of nothing, and the buffer has no memory: found by libFuzzer. */
+/* An empty result is built while the buffer has no memory: found by libFuzzer. */
 static void test_nothing_built(void)
 {
 	CHECK(trial_of_test()->update.built.data == NULL);
@@ -107,7 +107,7 @@ static void test_delete(void)
 	check("DELETE s :v", "{s: <'1'>}", "{:v: <1>}", WRONG_TYPE);
 }
 
-/* Random sets of small numbers: ADD is the union, DELETE the difference. */
+/* Writes a random set of small numbers. ADD computes the union, DELETE the difference. */
 static void put_set(char *text, const char *before, unsigned members)
 {
 	unsigned i;
