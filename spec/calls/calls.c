@@ -1,5 +1,5 @@
-/* calls.c - libc's functions, with somebody looking. */
-#undef _FORTIFY_SOURCE       /* its headers would define some of them already */
+/* calls.c - libc's functions, wrapped so that hooks see each call. */
+#undef _FORTIFY_SOURCE       /* its headers would define some of these functions */
 
 #include "calls/calls.h"
 
@@ -22,8 +22,8 @@
 
 #include "calls/dice.h"
 
-#define PARTS_MAX 64         /* LMDB's most for one writev */
-#define RANDOM_MOST 32       /* bytes at a time that are ours */
+#define PARTS_MAX 64         /* the maximum number of parts that LMDB passes to writev */
+#define RANDOM_MAX 32        /* longest request for random bytes that is answered here */
 #define SEEN __attribute__((visibility("default")))
 
 /* Other names of the same functions: fortified open, and fstat before glibc 2.33. */
@@ -32,7 +32,7 @@ SEEN int __fxstat(int version, int fd, struct stat *stat);
 
 static const struct call_hooks *hooks;
 static const char *boot_path;
-static struct dice random_dice[RANDOM_MOST + 1];     /* by how much is asked for */
+static struct dice random_dice[RANDOM_MAX + 1];     /* one for each length */
 static bool random_is_ours;
 
 const char *call_name(enum call_kind kind)
@@ -58,12 +58,13 @@ void calls_set_boot(const char *path)
 
 void calls_set_random(uint64_t seed)
 {
-	for (size_t len = 0; len <= RANDOM_MOST; len++)
+	for (size_t len = 0; len <= RANDOM_MAX; len++)
 		random_dice[len] = dice_for(seed, len, 0, 0);
 	random_is_ours = true;
 }
 
-/* libc's own. (A pointer to an object made one to a function: dlsym's way.) */
+/* libc's own function. dlsym returns a pointer to an object; memcpy converts
+ * it. */
 #define REAL(name) __extension__ ({ \
 	static __typeof__(&name) real_##name; \
 	if (!real_##name) { \
@@ -86,7 +87,7 @@ static void tell(const struct call *call, long result)
 	errno = before;
 }
 
-/* Makes the call unless it is refused; its result, -1 if it is. */
+/* Makes the call unless a hook refuses it. Returns its result, -1 if refused. */
 #define PASS(call, expression) __extension__ ({ \
 	struct fate fate_ = ask(call); \
 	long result_ = -1; \
@@ -249,7 +250,7 @@ SEEN ssize_t recv(int fd, void *bytes, size_t len, int flags)
 
 /* --- writing --- */
 
-/* The first len bytes of the parts; how many parts that is. */
+/* Copies the first len bytes of parts to cut. Returns the number of parts. */
 static int cut_parts(struct iovec cut[PARTS_MAX], const struct iovec *parts, int count,
 	size_t len)
 {
@@ -264,7 +265,7 @@ static int cut_parts(struct iovec cut[PARTS_MAX], const struct iovec *parts, int
 	return used;
 }
 
-/* At the descriptor's place, or at call->at. */
+/* Writes at the descriptor's position, or at call->at for pwrite. */
 static long make_write(const struct call *call)
 {
 	if (call->kind == CALL_PWRITE)
@@ -336,7 +337,7 @@ SEEN int ftruncate(int fd, off_t len)
 	return (int)PASS(&call, REAL(ftruncate)(fd, len));
 }
 
-/* Says the errno instead of setting it. */
+/* Returns the errno instead of setting it. */
 SEEN int posix_fallocate(int fd, off_t at, off_t len)
 {
 	struct call call = { .kind = CALL_RESERVE, .fd = fd, .at = (uint64_t)at,
@@ -382,10 +383,10 @@ SEEN int munmap(void *at, size_t len)
 	return (int)PASS(&call, REAL(munmap)(at, len));
 }
 
-/* --- what would go past --- */
+/* --- calls that are not traced --- */
 
-/* Functions that change files too and that nobody here uses. Whoever begins to
- * learns it from this, and adds it above: a call that isn't seen isn't tested. */
+/* Functions that change files and are not wrapped, because nothing uses them. A
+ * program that calls one aborts: the function must be added above first. */
 #define UNSEEN_MAP(X) \
 	X(creat) X(openat) X(link) X(linkat) X(symlinkat) X(renameat) X(renameat2) X(unlinkat) \
 	X(truncate) X(fallocate) X(pwritev) X(pwritev2) X(sendfile) X(copy_file_range) \
@@ -396,7 +397,7 @@ SEEN int munmap(void *at, size_t len)
 	SEEN void unseen_##name(void) __asm__(#name); \
 	void unseen_##name(void) \
 	{ \
-		fputs("spec/calls: " #name " is not seen\n", stderr); \
+		fputs("spec/calls: " #name " is not wrapped\n", stderr); \
 		abort(); \
 	}
 UNSEEN_MAP(UNSEEN)
@@ -426,7 +427,7 @@ SEEN int socketpair(int domain, int type, int protocol, int sockets[2])
 
 static ssize_t draw(void *bytes, size_t len, unsigned flags)
 {
-	if (!random_is_ours || len > RANDOM_MOST)
+	if (!random_is_ours || len > RANDOM_MAX)
 		return REAL(getrandom)(bytes, len, flags);
 	for (size_t i = 0; i < len; i++)
 		((uint8_t *)bytes)[i] = (uint8_t)dice_roll(&random_dice[len]);
@@ -449,7 +450,7 @@ static void describe(struct call *call, long number, const long args[6])
 	}
 }
 
-/* renameat2 and futex come this way. */
+/* Handles renameat2 and futex, which are called through syscall. */
 SEEN long syscall(long number, ...)
 {
 	struct call call = { .kind = CALL_FUTEX, .fd = -1 };

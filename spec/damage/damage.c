@@ -1,19 +1,18 @@
-/* damage.c - files broken on purpose: the check survives, and names each row.
+/* damage.c - damages database files and judges the report of tide_check_file.
  *
- *     damage                     TRIALS=n of them; SEED=n repeats a run, TRIAL=n one of its
- *                                trials; SHOW=1 tells the harmless ones
+ *     damage                     TRIALS=n: number of trials; SEED=n repeats a run, TRIAL=n one
+ *                                of its trials; SHOW=1 prints damage without a finding
  *
- * Databases of several shapes are made once. A trial breaks one of them in one
- * way, checks it as tide_check_file does, and looks at what the check says:
+ * Databases of several shapes are created once. A trial damages one of them in one
+ * way, calls tide_check_file and judges the report:
  *
- *     it comes back, whatever the bytes are; no signal, no hang
- *     every row of which a byte has changed is named: by its place and, where
- *     its key is whole, by table and key; or it lies in a range that is lost
- *     where only bytes changed that nothing uses, there is nothing to say
+ *     - the call returns, for any bytes: no signal, no endless loop
+ *     - every row with a changed byte is named, by its position and, if its key is
+ *       intact, by table and key, or it is in a range that is reported as lost
+ *     - if only unused bytes have changed, there are no findings
  *
- * An old page in place of its successor is another matter: its checksums are
- * right. Only what goes together with another row gives it away; such trials
- * are counted apart.
+ * An old version of a page has correct checksums and is detected only by its
+ * contradictions to other rows. These trials are counted, but need no finding.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -28,15 +27,15 @@
 #define HANG_SECONDS 20
 #define DAMAGES 9
 
-/* --- what there is to break --- */
+/* --- databases to damage --- */
 
-/* A row's bytes in the file, the names it goes by, and the pages above it. */
+/* A row's bytes in the file, its position and name, and the pages above it. */
 struct row {
 	int tree;
 	uint64_t page;
 	int index;
 	uint64_t at, len, key_len;
-	char *name;                  /* table, key: as the check says it */
+	char *name;                  /* table and key, as the check prints them */
 	uint64_t above[8];
 };
 
@@ -44,9 +43,9 @@ struct base {
 	const char *what;
 	uint8_t *bytes;
 	uint64_t len;
-	uint8_t *older;              /* the file as it once was */
+	uint8_t *older;              /* an earlier version of the file */
 	uint64_t older_len;
-	uint8_t *uses;               /* for each byte: what it is used for */
+	uint8_t *uses;               /* use of each byte */
 	struct row *rows;
 	size_t count, cap;
 };
@@ -84,15 +83,15 @@ struct shape {
 	const char *what;
 	int tables, items, commits, rewrites;
 	size_t value_most, key_least, key_most;
-	uint64_t keep;               /* records of each stream; 0: all */
-	int big_one_in;              /* so many items are 50 times as long */
+	uint64_t keep;               /* number of records that each stream keeps; 0: all */
+	int big_one_in;              /* one in big_one_in items is 50 times as large */
 };
 
 static const struct shape shapes[] = {
 	{ "small", 1, 12, 6, 4, 60, 1, 8, 0, 0 },
 	{ "streams", 5, 80, 40, 3, 150, 1, 20, 0, 0 },
 	{ "trimmed", 3, 120, 120, 5, 120, 1, 20, 30, 0 },
-	{ "big items", 2, 20, 12, 1, 300, 1, 20, 0, 4 },
+	{ "large items", 2, 20, 12, 1, 300, 1, 20, 0, 4 },
 	{ "long keys", 2, 70, 20, 1, 30, 350, 1000, 0, 0 },
 };
 
@@ -188,7 +187,7 @@ static void make_base(const struct shape *shape)
 	base->bytes = read_file(path, &base->len);
 }
 
-/* --- which byte is whose --- */
+/* --- the use of each byte --- */
 
 struct map {
 	struct base *base;
@@ -276,11 +275,11 @@ static void map_base(struct base *base, const char *path)
 	close(map.fd);
 }
 
-/* --- what the check says of it --- */
+/* --- the report of the check --- */
 
-/* Does this line tell of the row? By its place, and by its name if that could
- * still be read. */
-static bool tells_of(const struct line *line, const struct row *row, bool key_is_whole)
+/* Returns true if the line names the row: by its position, and also by its name
+ * if the key is intact. */
+static bool names_row(const struct line *line, const struct row *row, bool key_is_whole)
 {
 	bool above = false;
 
@@ -289,7 +288,7 @@ static bool tells_of(const struct line *line, const struct row *row, bool key_is
 	for (int i = 0; i < 8; i++)
 		above |= row->above[i] && row->above[i] == line->page;
 	if (line->range && line->row < 0)
-		return above || line->page == 0;     /* page 0: all of the tree */
+		return above || line->page == 0;     /* page 0: the whole tree */
 	return line->page == row->page && line->row == row->index && (!key_is_whole ||
 		!row->name || (strlen(row->name) == line->name_len &&
 		memcmp(row->name, line->name, line->name_len) == 0));
@@ -301,19 +300,20 @@ static bool is_named(const struct said *said, const struct row *row, bool key_is
 	struct line line;
 
 	while (at && (at = read_line(said, at, &line)))
-		if (tells_of(&line, row, key_is_whole))
+		if (names_row(&line, row, key_is_whole))
 			return true;
 	return false;
 }
 
-/* Meta's rows and the nodes of long keys are where names come from. */
+/* Returns true for rows that names are read from: rows of meta and nodes of
+ * long keys. */
 static bool gives_names(const struct row *row)
 {
 	return row->tree == TREE_META || row->key_len == STORE_KEY_MAX;
 }
 
-/* Every other row by the name that the check gives it: their checksums are
- * broken all at once. */
+/* Reads the names of all other rows from a report of the check: breaks all
+ * their checksums at once. */
 static void learn_names(struct base *base, const char *path)
 {
 	struct said said;
@@ -353,9 +353,9 @@ static void learn_names(struct base *base, const char *path)
 
 struct trial {
 	const struct base *base;
-	uint8_t *bytes;              /* the whole file, broken */
+	uint8_t *bytes;              /* the whole damaged file */
 	uint64_t len;
-	uint64_t at, end;            /* what changed lies in between */
+	uint64_t at, end;            /* the changed range */
 };
 
 static void touch(struct trial *trial, uint64_t at, uint64_t len)
@@ -379,7 +379,7 @@ static void a_bit(struct trial *trial)
 	touch(trial, at, 1);
 }
 
-static void a_bit_of_a_head(struct trial *trial)
+static void a_bit_of_a_page_header(struct trial *trial)
 {
 	uint64_t at = some_page(trial) * PAGE + check_random_below(40);
 
@@ -396,7 +396,7 @@ static void a_bit_of_a_row(struct trial *trial)
 	touch(trial, at, 1);
 }
 
-static void a_bit_of_a_rows_head(struct trial *trial)
+static void a_bit_of_a_row_header(struct trial *trial)
 {
 	const struct row *row = &trial->base->rows[check_random_below(trial->base->count)];
 	uint64_t at = row->at + check_random_below(8);
@@ -454,16 +454,16 @@ static void an_older_page(struct trial *trial)
 static const struct {
 	const char *name;
 	void (*damage)(struct trial *trial);
-	bool is_silent;              /* the checksums stay right */
+	bool is_silent;              /* the checksums stay correct */
 } damages[DAMAGES] = {
 	{ "a bit", a_bit, false },
-	{ "a bit of a page's head", a_bit_of_a_head, false },
+	{ "a bit of a page header", a_bit_of_a_page_header, false },
 	{ "a bit of a row", a_bit_of_a_row, false },
-	{ "a bit of a row's head", a_bit_of_a_rows_head, false },
+	{ "a bit of a row header", a_bit_of_a_row_header, false },
 	{ "512 bytes of noise", a_block_of_noise, false },
 	{ "a block of zeros", a_block_of_zeros, false },
 	{ "two pages swapped", two_pages_swapped, false },
-	{ "cut off", cut_off, false },
+	{ "truncated", cut_off, false },
 	{ "an older page", an_older_page, true },
 };
 
@@ -473,7 +473,7 @@ struct count {
 	uint64_t trials, harmful, found, rows, named;
 };
 
-/* Shared with the workers. */
+/* Memory shared by the workers. */
 struct board {
 	uint64_t trial[WORKERS];
 	struct count counts[WORKERS][DAMAGES];
@@ -487,7 +487,7 @@ static uint8_t byte_of(const struct trial *trial, uint64_t at)
 	return at < trial->len ? trial->bytes[at] : 0;
 }
 
-/* What the changed bytes were used for; the greatest of it. */
+/* Returns the highest use of the changed bytes. */
 static enum use used_by(const struct trial *trial)
 {
 	enum use use = NOTHING;
@@ -520,17 +520,17 @@ static void fail_trial(uint64_t number, const char *damage, const struct trial *
 		fprintf(stderr, "row %d of page %" PRIu64 " of %s is not named: %s\n", row->index,
 			row->page, tree_name((enum tree)row->tree), row->name ? row->name : "");
 	else
-		fprintf(stderr, "there is nothing to find\n");
+		fprintf(stderr, "a finding, but only unused bytes have changed\n");
 	print_said(said);
-	fprintf(stderr, "kept in %s\n", kept);
+	fprintf(stderr, "file saved as %s\n", kept);
 	exit(1);
 }
 
-static void look_for_rows(uint64_t number, unsigned damage, const struct trial *trial,
+static void judge_rows(uint64_t number, unsigned damage, const struct trial *trial,
 	const struct said *said, struct count *count)
 {
-	/* Refused as a whole, or read as of the commit before, for its meta page is
-	 * damaged: that names everything. */
+	/* Every row counts as named if the file was refused, or if a meta page
+	 * was damaged and the previous commit was read. */
 	bool is_total = said->err != 0 || has_changed(trial, 0, 152) ||
 		has_changed(trial, PAGE, 152);
 
@@ -550,22 +550,22 @@ static void look_for_rows(uint64_t number, unsigned damage, const struct trial *
 	}
 }
 
-/* A worker's file of each shape, and its bytes: only what a trial changed is
- * written, and put back. */
-struct desk {
+/* A worker's copy of one database. Only the bytes that a trial changed are
+ * written, and restored after it. */
+struct workspace {
 	char path[4300];
 	uint8_t *bytes;
 };
 
-static void lay_desks(struct desk *desks, unsigned worker)
+static void open_workspaces(struct workspace *workspaces, unsigned worker)
 {
 	for (size_t i = 0; i < base_count; i++) {
-		desks[i].bytes = malloc(bases[i].len);
-		CHECK(desks[i].bytes != NULL);
-		memcpy(desks[i].bytes, bases[i].bytes, bases[i].len);
-		snprintf(desks[i].path, sizeof desks[i].path, "%s/worker%u-%zu.tide", directory,
+		workspaces[i].bytes = malloc(bases[i].len);
+		CHECK(workspaces[i].bytes != NULL);
+		memcpy(workspaces[i].bytes, bases[i].bytes, bases[i].len);
+		snprintf(workspaces[i].path, sizeof workspaces[i].path, "%s/worker%u-%zu.tide", directory,
 			worker, i);
-		write_file(desks[i].path, bases[i].bytes, bases[i].len);
+		write_file(workspaces[i].path, bases[i].bytes, bases[i].len);
 	}
 }
 
@@ -581,7 +581,7 @@ static void write_change(const struct trial *trial, const char *path)
 	close(fd);
 }
 
-static void put_back(struct trial *trial, const char *path)
+static void restore(struct trial *trial, const char *path)
 {
 	trial->len = trial->base->len;
 	if (trial->at < trial->end)
@@ -605,17 +605,17 @@ static void judge(uint64_t number, unsigned damage, const struct trial *trial,
 	count->found += found;
 	if (!found && getenv("SHOW"))
 		fprintf(stderr, "TRIAL=%" PRIu64 ": %s, %s, bytes %" PRIu64 " to %" PRIu64
-			" (page %" PRIu64 " + %" PRIu64 "): nothing is found\n", number,
+			" (page %" PRIu64 " + %" PRIu64 "): no finding\n", number,
 			trial->base->what, damages[damage].name, trial->at, trial->end,
 			trial->at / PAGE, trial->at % PAGE);
-	look_for_rows(number, damage, trial, said, count);
+	judge_rows(number, damage, trial, said, count);
 }
 
-static void run_trial(uint64_t number, struct count *counts, struct desk *desks)
+static void run_trial(uint64_t number, struct count *counts, struct workspace *workspaces)
 {
 	struct trial trial = { .at = UINT64_MAX };
 	struct said said = { 0 };
-	struct desk *desk;
+	struct workspace *workspace;
 	unsigned damage;
 	size_t which;
 
@@ -623,31 +623,31 @@ static void run_trial(uint64_t number, struct count *counts, struct desk *desks)
 	check_random();
 	damage = (unsigned)check_random_below(DAMAGES);
 	which = check_random_below(base_count);
-	desk = &desks[which];
+	workspace = &workspaces[which];
 	trial.base = &bases[which];
 	trial.len = trial.base->len;
-	trial.bytes = desk->bytes;
+	trial.bytes = workspace->bytes;
 	damages[damage].damage(&trial);
-	write_change(&trial, desk->path);
-	ask(&said, desk->path);
+	write_change(&trial, workspace->path);
+	ask(&said, workspace->path);
 	judge(number, damage, &trial, &said, &counts[damage]);
 	buffer_release(&said.text);
-	put_back(&trial, desk->path);
+	restore(&trial, workspace->path);
 }
 
 static void work(unsigned worker, uint64_t trials)
 {
-	struct desk desks[8];
+	struct workspace workspaces[8];
 
-	lay_desks(desks, worker);
+	open_workspaces(workspaces, worker);
 	for (uint64_t i = worker; i < trials; i += WORKERS) {
 		board->trial[worker] = i;
 		alarm(HANG_SECONDS);
-		run_trial(i, board->counts[worker], desks);
+		run_trial(i, board->counts[worker], workspaces);
 	}
 	alarm(0);
 	for (size_t i = 0; i < base_count; i++)
-		free(desks[i].bytes);
+		free(workspaces[i].bytes);
 }
 
 static bool await_worker(unsigned worker, pid_t pid)
@@ -658,7 +658,7 @@ static bool await_worker(unsigned worker, pid_t pid)
 	if (WIFSIGNALED(status))
 		fprintf(stderr, "SEED=%" PRIu64 " TRIAL=%" PRIu64 ": signal %d%s\n", run_seed,
 			board->trial[worker], WTERMSIG(status),
-			WTERMSIG(status) == SIGALRM ? ", it hung" : "");
+			WTERMSIG(status) == SIGALRM ? ", timed out" : "");
 	return status == 0;
 }
 
@@ -722,10 +722,10 @@ int main(void)
 	CHECK(board != MAP_FAILED);
 	make_bases();
 	if (one) {
-		struct desk desks[8];
+		struct workspace workspaces[8];
 
-		lay_desks(desks, 0);
-		run_trial(strtoull(one, NULL, 10), board->counts[0], desks);
+		open_workspaces(workspaces, 0);
+		run_trial(strtoull(one, NULL, 10), board->counts[0], workspaces);
 		print_counts();
 		return 0;
 	}

@@ -1,4 +1,4 @@
-/* said.h - what a check says of a file, line by line. */
+/* said.h - parses the report of a check line by line. */
 #ifndef DAMAGE_SAID_H
 #define DAMAGE_SAID_H
 
@@ -40,7 +40,7 @@ static inline int tree_of_name(const char *name, size_t len)
 	return AUDIT_FREE_LIST;
 }
 
-/* Reads the line at `at`; returns where the next one begins, NULL at the end. */
+/* Reads the line at `at`. Returns the start of the next line, NULL at the end. */
 static inline const char *read_line(const struct said *said, const char *at, struct line *line)
 {
 	const char *end = (const char *)said->text.data + said->text.len;

@@ -1,8 +1,8 @@
-/* memory.c - LMDB's requests for memory, seen and refused.
+/* memory.c - makes LMDB's memory allocations fail.
  *
- * Who asks is told by the address that the request returns to. Everybody else's
- * are granted: the library has a door of its own for them (base/memory.h). The
- * sanitizers want malloc for themselves; with them LMDB's are not refused.
+ * The return address shows which library calls. Only LMDB's requests can fail: the
+ * library's own allocations are tested through base/memory.h. The sanitizers
+ * replace malloc themselves; with them LMDB's requests do not fail.
  */
 #include "calls/calls.h"
 
@@ -16,7 +16,7 @@
 
 #define SEEN __attribute__((visibility("default")))
 
-/* glibc's own, under the names that are there for this. */
+/* glibc's functions, under the names that it exports for wrappers. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
