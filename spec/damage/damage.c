@@ -563,8 +563,8 @@ static void open_workspaces(struct workspace *workspaces, unsigned worker)
 		workspaces[i].bytes = malloc(bases[i].len);
 		CHECK(workspaces[i].bytes != NULL);
 		memcpy(workspaces[i].bytes, bases[i].bytes, bases[i].len);
-		snprintf(workspaces[i].path, sizeof workspaces[i].path, "%s/worker%u-%zu.tide", directory,
-			worker, i);
+		snprintf(workspaces[i].path, sizeof workspaces[i].path, "%s/worker%u-%zu.tide",
+			directory, worker, i);
 		write_file(workspaces[i].path, bases[i].bytes, bases[i].len);
 	}
 }

@@ -1,10 +1,10 @@
-/* killcommit.c - ends, or stops, a process between the two steps of LMDB's commit.
+/* killcommit.c - kills or stops a process between the two steps of LMDB's commit.
  *
  *     LD_PRELOAD=killcommit.so COMMIT=3 [COMMIT_SIGNAL=19] program
  *
- * The process gets the signal, SIGKILL by default, after its third write of a meta
- * page, before LMDB publishes that commit in its lock file. A meta page is one of the
- * file's first two; what LMDB writes of it is shorter than a sector.
+ * Sends the signal (SIGKILL by default) to the process after its COMMIT-th write of a meta
+ * page, before LMDB publishes that commit in its lock file. Meta pages are the first two
+ * of the file; LMDB's write to one is shorter than a sector.
  */
 #include <dlfcn.h>
 #include <signal.h>

@@ -1,12 +1,12 @@
-/* driver.c - runs a fuzzer where libFuzzer is not: with gcc, and within make test.
+/* driver.c - runs a fuzzer without libFuzzer: with gcc, and in make test.
  *
  *     fuzz_NAME [FILE ...]
  *     fuzz_NAME --seeds DIRECTORY
  *
- * Its seeds and every file go in as they are, then RUNS times (20,000) either
- * noise or one of them with some of its bytes changed. It finds less than
- * libFuzzer, which sees which branches an input took, but it keeps each fuzzer
- * built and running. --seeds writes the seeds for libFuzzer to begin with.
+ * Runs the fuzzer's seeds and all files unchanged, then RUNS (20,000) inputs that
+ * are either random bytes or a seed or file with some bytes changed. It finds less
+ * than libFuzzer, which observes the branches that an input takes, but it keeps
+ * each fuzzer built and running. --seeds writes the seeds for libFuzzer.
  */
 #include "fuzz/fuzz.h"
 
@@ -17,12 +17,12 @@ struct input {
 	size_t length;
 };
 
-/* All that mutations start from. */
+/* Inputs that mutations start from. */
 static struct input *sound;
 static size_t sound_count;
 
-/* A copy of its own length, so that the sanitizer sees a step past the end. An
- * input that never ends ends the program. */
+/* Runs the fuzzer on a copy of exact size, so that the sanitizer detects a read
+ * past the end. The alarm ends the program if the input takes too long. */
 static void feed(const struct input *input)
 {
 	uint8_t *copy = malloc(input->length ? input->length : 1);
@@ -84,7 +84,7 @@ static void write_seeds(const char *directory)
 	}
 }
 
-/* Short inputs more often: most branches are decided by the first bytes. */
+/* Prefers short inputs: the first bytes decide most branches. */
 static void make_noise(struct input *input)
 {
 	input->length = check_random_below(check_random_below(LONGEST) / 16 + 1);

@@ -1,5 +1,5 @@
-/* fuzz_buffer.c - a source reads what a buffer wrote, and of any bytes only the
- * form that a buffer would have written; a row is opened only as it was sealed.
+/* fuzz_buffer.c - a source reads what a buffer wrote and accepts only what a buffer
+ * can write; a row is opened only if its checksum is correct.
  */
 #include "codec/row.h"
 #include "fuzz/fuzz.h"

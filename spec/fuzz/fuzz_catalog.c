@@ -1,8 +1,8 @@
-/* fuzz_catalog.c - any rows in `meta`: a catalog in order, in which each name and each
- * stream is found again, or CORRUPT.
+/* fuzz_catalog.c - any rows in `meta`: a sorted catalog that finds each name and each stream,
+ * or CORRUPT.
  *
- *     for each row: kind of key, how its payload is made (u8 each), the key's rest (a
- *     length and bytes), the payload (the same)
+ *     for each row: kind of key, how the payload is built (u8 each), the rest of the key
+ *     (length and bytes), the payload (length and bytes)
  */
 #include "fuzz/rows.h"
 #include "table/catalog.h"

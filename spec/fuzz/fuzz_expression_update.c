@@ -1,5 +1,5 @@
-/* fuzz_expression_update.c - updates and projections made of bytes, on items: as plain ones on
- * trees do. The result of an update is canonical.
+/* fuzz_expression_update.c - random updates and projections of random items, compared with a
+ * plain implementation on trees; the new item must be canonical.
  *
  *     update or projection (1 byte), item and values (3 bytes), then a byte for each choice
  */
@@ -13,7 +13,7 @@
 struct action {
 	struct plain_path path;
 	enum operation section;
-	struct tree *result;             /* NULL: nothing */
+	struct tree *result;             /* NULL if there is none */
 	bool keeps;
 };
 
@@ -22,7 +22,7 @@ static struct slice item;
 static struct action actions[ACTIONS];
 static unsigned action_count;
 static bool exists;
-static const char *complaint;        /* the first of the plain update; NULL: none */
+static const char *complaint;        /* the first error of the plain update, NULL if none */
 static struct number numbers[ACTIONS];
 
 static struct tree *complain(const char *message)
@@ -32,7 +32,8 @@ static struct tree *complain(const char *message)
 	return NULL;
 }
 
-/* True if a path is one of the others, or within one, or around one. */
+/* Returns true if the path equals another one, or one of the two contains the
+ * other. */
 static bool overlaps(const struct plain_path *a, const struct plain_path *b)
 {
 	unsigned i;
@@ -46,7 +47,7 @@ static bool overlaps(const struct plain_path *a, const struct plain_path *b)
 	return true;
 }
 
-/* A path that mostly overlaps with no target before it. */
+/* Returns a path that rarely overlaps with an earlier target. */
 static struct plain_path make_target(void)
 {
 	size_t len = script.len, names = script.parameters.name_count;
@@ -80,14 +81,15 @@ static bool is_list(enum type type)
 	return type == TYPE_L;
 }
 
-/* --- what SET assigns --- */
+/* --- values of SET --- */
 
 static struct tree *find(const struct plain_path *path)
 {
 	return exists ? tree_find(script.item, path, path->count) : NULL;
 }
 
-/* Text is made whether or not it counts: `counts` is false in an alternative not taken. */
+/* Writes the text of an operand. counts is false in an alternative that is not
+ * evaluated. */
 static struct tree *make_operand(bool counts, unsigned depth, bool in_append);
 
 static struct tree *make_if_not_exists(bool counts, unsigned depth, bool in_append)
@@ -155,7 +157,8 @@ static struct tree *sum(const struct tree *a, const struct tree *b, bool is_plus
 	tree = tree_new(TYPE_N);
 	if (is_plus ? __builtin_add_overflow(n, m, &result) :
 			__builtin_sub_overflow(n, m, &result)) {
-		/* then both have the same sign, or would if m were on the other side */
+		/* both have the same sign here (opposite signs for a
+		 * difference) */
 		uint64_t wide = (n < 0 ? -(uint64_t)n : (uint64_t)n) +
 			(m < 0 ? -(uint64_t)m : (uint64_t)m);
 		char text[48];
@@ -256,7 +259,7 @@ static void make_update(void)
 	}
 }
 
-/* Puts a result where its path leads; the trees keep their old indexes until the end. */
+/* Puts a result at its path. Members keep their old indexes until the end. */
 static void place(struct tree *new, const struct action *action)
 {
 	unsigned last = action->path.count - 1;
@@ -285,8 +288,8 @@ static void place(struct tree *new, const struct action *action)
 	child = tree_copy(action->result);
 	child->name = action->path.steps[last].name;
 	child->index = action->path.steps[last].index;
-	/* beyond the end of a list: by index, after all that was there; not counted, so that
-	 * other paths do not find it */
+	/* An index past the end of a list: kept by index after the members, not
+	 * counted, so that other paths do not find it. */
 	end = &parent->first;
 	for (unsigned i = 0; i < parent->count; i++)
 		end = &(*end)->next;
@@ -306,7 +309,7 @@ static bool only_removes(void)
 	return true;
 }
 
-/* The projection of all targets, the plain way, must be that of the binding. */
+/* Compares the binding's projection of all targets with the plain one. */
 static void check_projection(const struct binding *binding, struct slice bytes)
 {
 	static struct builder builder;

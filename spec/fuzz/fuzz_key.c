@@ -1,7 +1,7 @@
-/* fuzz_key.c - keys: two of them in the order of what they are keys of, one read
- * back as key.h draws it, and any bytes as an item with a key.
+/* fuzz_key.c - the order of two keys is that of their values, a key is decoded as key.h
+ * documents it, and any bytes are an item with a key.
  *
- *     shape (u8)   partition key's type, sort key's type, or none; 0x40: a long id
+ *     shape (u8)   type of the partition key, type of the sort key or none; 0x40: a long id
  *     for two keys, each of its values: a length (varint), bytes
  *     the rest     any item
  */
@@ -11,7 +11,7 @@
 #include "fuzz/key_item.h"
 
 #define TABLE_SHORT 7
-#define TABLE_LONG 248           /* the first of those that take more than a byte */
+#define TABLE_LONG 248           /* the first id that takes more than one byte */
 
 static const uint8_t secret[HASH_SECRET_BYTES] = "fuzz of the key";
 static uint32_t table;
@@ -28,7 +28,8 @@ static struct key_schema schema_of(uint8_t shape)
 	return schema;
 }
 
-/* A value of the type, of these bytes as far as they will do. */
+/* Returns a value of the type, built from the bytes as far as they are valid
+ * for it. */
 static struct value value_of(enum type type, struct slice bytes, struct number *buf)
 {
 	struct value value = { type, 0, bytes };
@@ -61,7 +62,7 @@ static size_t id_bytes(void)
 	return table == TABLE_SHORT ? 1 : 5;
 }
 
-/* The partition key that the head holds, read by the drawing in key.h. */
+/* Checks the partition key in the head against the layout that key.h documents. */
 static void partition_is(const struct key *key, const struct value *partition)
 {
 	struct slice head = key_head(key);

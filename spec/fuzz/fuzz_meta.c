@@ -1,5 +1,5 @@
 /* fuzz_meta.c - any bytes as a payload of `meta`: what decodes as a table, a stream,
- * a horizon, a stamp or the state encodes to the same bytes.
+ * a horizon, a file header or the state encodes to the same bytes.
  *
  *     kind (u8), the payload
  */

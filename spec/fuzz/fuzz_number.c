@@ -1,5 +1,5 @@
-/* fuzz_number.c - numbers as text, as stored bytes, as integers and as doubles:
- * each way and back, and two of them in order.
+/* fuzz_number.c - conversions of numbers between text, stored bytes, integers and doubles,
+ * in both directions, and the order of two numbers.
  */
 #include "codec/number.h"
 #include "fuzz/fuzz.h"
@@ -15,7 +15,7 @@ static void is_this(const struct number *number, struct slice bytes)
 	CHECK_BYTES(number->bytes, number->len, bytes.data, bytes.len);
 }
 
-/* Of bytes that number_width has accepted. */
+/* Checks that bytes accepted by number_width encode to the same bytes. */
 static void comes_back(struct slice bytes)
 {
 	char text[NUMBER_MAX_TEXT];
@@ -38,7 +38,8 @@ static void comes_back(struct slice bytes)
 	}
 }
 
-/* Of plain decimals; equally long integer parts compare as their texts do. */
+/* Compares plain decimals: integer parts of equal length compare like their
+ * texts. */
 static int compare_texts(const char *a, const char *b)
 {
 	size_t a_whole = strcspn(a, "."), b_whole = strcspn(b, ".");

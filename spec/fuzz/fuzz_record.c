@@ -1,5 +1,5 @@
-/* fuzz_record.c - any bytes as a record in memory: head and frame come back as they
- * were, or they are CORRUPT.
+/* fuzz_record.c - any bytes as a record in memory: head and frame encode to the same bytes, or
+ * they are CORRUPT.
  */
 #include "codec/record.h"
 

@@ -172,7 +172,8 @@ static void begin_trace(const struct run *run, const char *path)
 static struct session session_of(const struct run *run, int number, bool last, struct dice *dice)
 {
 	const struct kind *kind = run->kind;
-	struct session session = { .seed = dice_roll(dice), .durability = kind->durability[number % 2],
+	struct session session = { .seed = dice_roll(dice),
+		.durability = kind->durability[number % 2],
 		.steps = 4 + (int)dice_below(dice, 16), .closes = dice_one_in(dice, 2) };
 
 	if (kind->kills && !last)
