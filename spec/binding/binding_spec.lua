@@ -14,8 +14,8 @@ local LONGEST = 120   -- seconds; one takes about a tenth of one
 
 local HERE = lfs.currentdir()
 
---- Runs one seed in its own directory. Returns what the script printed, and how it
---- ended unless that was well.
+--- Runs one seed in its own directory. Returns what the script printed, and the signal or status if
+--- it failed.
 local function run(seed)
   local directory = os.tmpname()
   os.remove(directory)
@@ -34,7 +34,7 @@ local function run(seed)
 end
 
 describe("a script", function()
-  it("can't end the process, see what is not committed, or damage the file", function()
+  it("cannot end the process, read uncommitted data, or damage the file", function()
     print(("binding: SEED=%d, %d scripts of %d steps"):format(SEED, SEEDS, STEPS))
     for seed = SEED, SEED + SEEDS - 1 do
       local printed, wrong = run(seed)

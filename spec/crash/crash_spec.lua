@@ -1,11 +1,11 @@
--- crash_spec.lua - writers, followers and a trimmer, killed at any point.
+-- crash_spec.lua - writers, followers and a trimmer, killed at random moments.
 --
 --   make crash CYCLES=1000 SEED=n
 --
--- Each cycle lets two writers, two followers and a trimmer work on one file, each a process,
--- and kills some or all of them at a random moment. What the writers acknowledged must be
--- there: as items and, in order, as records; of what was in flight all or nothing. Followers
--- must have been given every record once, in order.
+-- In each cycle two writers, two followers and a trimmer, each a process, use one file, and some
+-- or all of them are killed at a random moment. What the writers acknowledged must be there, as
+-- items and, in order, as records; an unfinished transaction is there completely or not at all.
+-- Followers must have received every record once, in order.
 local processes = require "spec.crash.processes"
 local system = require "system"
 local tidetable = require "tidetable"
@@ -21,7 +21,7 @@ local function at(name)
   return folder .. "/" .. name
 end
 
---- The whole lines of a file from a place on, and the place behind them.
+--- Returns the complete lines of a file after a position, and the position after them.
 local function new_lines(path, place)
   local file = io.open(path)
   if not file then
@@ -69,14 +69,14 @@ local function parse_begin(line)
   return change
 end
 
---- What a change does to the writer's items: the records that it has to leave.
+--- Applies a change to the expected items of a writer, and adds the records that it must leave.
 local function apply(writer, change)
   for _, each in ipairs(change.changes) do
     local items = writer.items[each.table]
     local old = items[each.id]
     local new = each.pad and { n = change.n, pad = each.pad } or nil
     items[each.id] = new
-    -- Put twice alike in one transaction is one change.
+    -- Putting an equal item again in one transaction is one change.
     if old ~= new and not (old and new and old.n == new.n and old.pad == new.pad) then
       writer.due[#writer.due + 1] = { table = each.table, id = each.id,
         event = not old and "INSERT" or not new and "REMOVE" or "MODIFY",
@@ -85,8 +85,8 @@ local function apply(writer, change)
   end
 end
 
---- Reads what a writer has said since, and applies what it acknowledged. What it began and
---- didn't end stays in writer.unknown.
+--- Reads what a writer has logged since, and applies what was acknowledged. A change without a
+--- result is stored in writer.unknown.
 local function read_writer(writer)
   local lines
   lines, writer.place = new_lines(writer.log, writer.place)
@@ -101,7 +101,7 @@ local function read_writer(writer)
       writer.unknown = nil
       counts.acknowledged = counts.acknowledged + 1
     else
-      error(writer.name .. " was refused: " .. line)
+      error(writer.name .. " failed: " .. line)
     end
   end
 end
@@ -124,7 +124,7 @@ local function described(change)
   return "none"
 end
 
---- The records of a writer must be those that are due, in order, and nothing more.
+--- Checks that the records of a writer are exactly the expected ones, in order.
 local function check_records(writer, records)
   local known = #writer.due
   if writer.unknown and #records > known then
@@ -136,7 +136,7 @@ local function check_records(writer, records)
   for i, due in ipairs(writer.due) do
     if not records[i] or not same_change(due, records[i]) then
       counts.lost = counts.lost + 1
-      error(("%s: record %d of %d is missing or another: %s; there is %s"):format(writer.name, i,
+      error(("%s: record %d of %d is missing or different: %s; found %s"):format(writer.name, i,
         #writer.due, described(due), described(records[i])))
     end
   end
@@ -163,7 +163,7 @@ end
 
 -- Followers ---------------------------------------------------------------------------------------
 
--- Every record in order, as the spec itself read it: two arrays, for there are many.
+-- The sequence numbers and keys of all records in order, as this spec has read them.
 local truth
 
 local function new_follower(name, of)
@@ -174,7 +174,7 @@ local function start_follower(follower, path)
   local count = #truth.sequence
   follower.at = count - (random(3) == 1 and math.min(count, random(20)) or 0)
   if random(10) == 1 then
-    follower.at = 0 -- most likely behind the trim point
+    follower.at = 0 -- probably before the trim point
   end
   follower.lives = follower.lives + 1
   follower.place = 0
@@ -182,7 +182,7 @@ local function start_follower(follower, path)
     follower.of or "-", truth.sequence[follower.at] or 0)
 end
 
---- Compares what a follower has been given since with what there was.
+--- Compares what a follower has received since with the records.
 local function read_follower(follower)
   local lines
   lines, follower.place = new_lines(follower.process.log, follower.place)
@@ -195,7 +195,7 @@ local function read_follower(follower)
         local of = truth.table[follower.at]
       until not of or not follower.of or of == follower.of
       if truth.sequence[follower.at] ~= number then
-        error(("%s was given %d where %s was due"):format(follower.name, number,
+        error(("%s received %d, expected %s"):format(follower.name, number,
           truth.sequence[follower.at] or "nothing"))
       end
       counts.followed = counts.followed + 1
@@ -211,7 +211,7 @@ local function read_follower(follower)
   end
 end
 
---- True when it has been given all there is.
+--- Returns true if it has received every record.
 local function has_caught_up(follower)
   read_follower(follower)
   for i = follower.at + 1, #truth.sequence do
@@ -233,10 +233,10 @@ local function make_database(path)
   assert(db:create_table { name = "marks", partition_key = { "cycle", "N" } })
 end
 
---- Seconds after which a commit is visible whose writer was killed before it was.
+--- Seconds after which the commit of a writer that was killed must be visible.
 local BOUND = 0.011
 
---- Writes, which may not have to wait if `alone`, and makes no commit of another visible.
+--- Writes a mark. If `alone`, the write must not wait, and must not make another commit visible.
 local function mark(db, cycle)
   assert(assert(db:table("marks")):put { cycle = cycle })
   for record in db:stream():records { after = truth.sequence[#truth.sequence] or 0 } do
@@ -244,8 +244,8 @@ local function mark(db, cycle)
   end
 end
 
---- What must hold now, by a handle that is opened now; `alone`: no other process has the file, so
---- nothing may be busy. All is read before anything is written.
+--- Opens the database and verifies it. alone: no other process has it open, so nothing may be BUSY.
+--- Everything is read before anything is written.
 local function verify(path, writers, cycle, alone)
   system.sleep(BOUND)
   local began = system.monotime()
@@ -322,7 +322,7 @@ describe("killed processes", function()
     end
   end
 
-  --- Kills both writers, and of the others each or all at random; who died.
+  --- Kills both writers, and of the others each at random, or all. Returns the killed ones.
   local function kill_some(writers, others, all)
     local dead = {}
     if random(2) == 1 then
@@ -349,7 +349,7 @@ describe("killed processes", function()
     return died
   end
 
-  it("lose nothing that was acknowledged, and followers get every record once", function()
+  it("lose nothing acknowledged, and followers receive every record once", function()
     print(("crash: SEED=%d CYCLES=%d"):format(SEED, CYCLES))
     math.randomseed(SEED)
     counts = { acknowledged = 0, lost = 0, in_flight_kept = 0, in_flight_gone = 0, followed = 0,
@@ -382,7 +382,7 @@ describe("killed processes", function()
         trimmer.process = nil
       end
     end
-    print(("crash: %d killed; %d changes acknowledged, %d lost; in flight %d kept, %d gone; "
+    print(("crash: %d killed; %d changes acknowledged, %d lost; unfinished %d kept, %d lost; "
       .. "%d records followed, %d trims seen; slowest opening, reading and write %.3f s"):format(
       counts.killed, counts.acknowledged, counts.lost, counts.in_flight_kept,
       counts.in_flight_gone, counts.followed, counts.trimmed, counts.slowest))
@@ -398,7 +398,7 @@ describe("killed processes", function()
     return assert(db:table("one")):put { p = "me", id = 1 }
   end
 
-  it("leave the write lock when they die inside a transaction", function()
+  it("release the write lock when they are killed inside a transaction", function()
     local db <close> = assert(tidetable.open(path, { busy_timeout = 0 }))
     local holder = start_holder()
     local ok, err, code = put_one(db)
@@ -411,7 +411,7 @@ describe("killed processes", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("are named when they are suspended, and go on afterwards", function()
+  it("are named in BUSY while they are suspended, and continue afterwards", function()
     local db <close> = assert(tidetable.open(path, { busy_timeout = 0.3 }))
     local holder = start_holder()
     processes.signal("STOP", { holder })
@@ -434,7 +434,7 @@ describe("killed processes", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("wake who waits for the lock", function()
+  it("wake the process that waits for the lock", function()
     local db <close> = assert(tidetable.open(path, { busy_timeout = 20 }))
     local holder = start_holder()
     os.execute("(sleep 0.2; kill -KILL " .. ("%d"):format(holder.pid) .. ") &")

@@ -1,9 +1,9 @@
--- observer.lua - says what it reads of a counter, each time it is asked.
+-- observer.lua - logs the state of a counter that it reads, on request.
 --
 --   observer.lua LOG DATABASE MODE [ROUND]    MODE: "write" or "read"
 --
--- It looks once, or whenever the number in the file ROUND has changed. The log's lines: "1 7 12 7"
--- for the round, the item's n, and sequence number and n of the stream's last record.
+-- It reads once, or whenever the number in the file ROUND has changed. Log: "1 7 12 7": the
+-- round, the item's n, and sequence number and n of the stream's last record.
 local child = require "spec.crash.child"
 local counted = require "spec.crash.counted"
 local system = require "system"

@@ -1,7 +1,7 @@
--- processes.lua - starting other Lua processes, and killing them.
+-- processes.lua - starts other Lua processes, and kills them.
 --
--- A program says its process id in the first line of its output (child.lua does that) before
--- it loads the library; what else it has to say goes to a file, which outlives it.
+-- A program prints its process id in the first line (child.lua does that) before it loads the
+-- library; everything else is written to a file, which survives it.
 local processes = {}
 
 local LUA = os.getenv("LUA") or "lua5.4"
@@ -10,8 +10,8 @@ local function quoted(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
 end
 
---- Starts spec/crash/<program>.lua with variables of the environment, as the shell takes them
---- ("NAME=value ..."); returns { pid, log, ... } without waiting for the library.
+--- Starts spec/crash/<program>.lua with environment variables, given as for the shell ("NAME=value
+--- ..."). Returns { pid, log, ... } without waiting for the library.
 function processes.start_with(environment, program, log, ...)
   local words = { "exec env", environment, LUA, "spec/crash/" .. program .. ".lua", quoted(log) }
   for i = 1, select("#", ...) do
@@ -25,20 +25,21 @@ function processes.start_with(environment, program, log, ...)
   return { pid = pid, pipe = pipe, log = log, program = program }
 end
 
---- The same without.
+--- Starts a program without additional variables.
 function processes.start(program, log, ...)
   return processes.start_with("", program, log, ...)
 end
 
---- What has a process die, or get another signal, after its n-th write of a meta page: before
---- LMDB publishes that commit (spec/fault/killcommit.c). The sanitizers stay first.
+--- Returns variables with which a process gets a signal (SIGKILL by default) after its n-th write
+--- of a meta page, before LMDB publishes that commit (spec/fault/killcommit.c). The sanitizers stay
+--- the first library.
 function processes.in_commit(n, signal)
   local preloaded = os.getenv("LD_PRELOAD") or ""
   return ("LD_PRELOAD='%s %s/fault/killcommit.so' COMMIT=%d COMMIT_SIGNAL=%d"):format(preloaded,
     assert(os.getenv("TIDETABLE_BUILD")), n, signal or 9)
 end
 
---- Sends a signal to processes that we started.
+--- Sends a signal to processes that this module started.
 function processes.signal(name, list)
   local pids = {}
   for i, process in ipairs(list) do
@@ -49,7 +50,7 @@ function processes.signal(name, list)
   end
 end
 
---- Waits for the end of a process; what it had to say on its output.
+--- Waits for a process to exit. Returns the rest of its output.
 function processes.wait(process)
   local rest = process.pipe:read("a")
   process.pipe:close()

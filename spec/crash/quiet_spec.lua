@@ -1,11 +1,12 @@
--- quiet_spec.lua - writers killed while they commit; then no process writes.
+-- quiet_spec.lua - writers killed during a commit, after which no process writes.
 --
 --   make crash CYCLES=1000 SEED=n
 --
--- Each cycle kills a writer, and a follower that adds up the writer's changes, at a random moment
--- or between the two steps of LMDB's commit. Then no process writes, so no writer repairs what they
--- left. Handles that have been open all along, processes that open the database now, and check must
--- agree on one state, in any order of looking. A change of another table must not change it.
+-- In each cycle a writer, and a follower that maintains the sum of the writer's changes, are
+-- killed at a random moment or between the two steps of LMDB's commit. Then no process writes, so
+-- no writer repairs what they left. Handles that were open before, processes that open the
+-- database now, and check must agree on one state, in any order. A change of another table must
+-- not change it.
 local counted = require "spec.crash.counted"
 local processes = require "spec.crash.processes"
 local system = require "system"
@@ -14,10 +15,10 @@ local tidetable = require "tidetable"
 local CYCLES = math.tointeger(tonumber(os.getenv("CYCLES"))) or 20
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 
--- After this the owner of the write lock has been asked for again.
+-- Seconds after which waiters have tested the owner of the write lock again.
 local BOUND = 0.011
 
--- In a long run a follower's share of a core is measured in every 50th cycle, for 2 seconds.
+-- A long run measures a follower's share of a core in every 50th cycle, for 2 seconds.
 local LONG_RUN = 200
 local MEASURE_EVERY, MEASURE_SECONDS, SHARE_MOST = 50, 2, 0.01
 
@@ -53,7 +54,7 @@ describe("a killed commit", function()
     return process
   end
 
-  --- The last whole line of a file; nil when it has none.
+  --- Returns the last complete line of a file, nil if it has none.
   local function last_line(name)
     local file <close> = io.open(name)
     if file then
@@ -78,10 +79,10 @@ describe("a killed commit", function()
 
   local function look_anew(mode)
     local process = processes.start("observer", at("anew"), path, mode)
-    local said = processes.wait(process)
+    local output = processes.wait(process)
     local line = last_line(at("anew"))
     os.remove(at("anew"))
-    return line and line:match("^0 (.*)") or "an observer failed: " .. said
+    return line and line:match("^0 (.*)") or "an observer failed: " .. output
   end
 
   local function look_there(observer)
@@ -95,7 +96,7 @@ describe("a killed commit", function()
     end)
   end
 
-  --- That each record is there once and the last one is the item's is a part of the check.
+  --- The check includes that each record exists once and the last one matches the item.
   local function look_by_check(check)
     local report = assert(check())
     assert.same({}, report.problems)
@@ -111,7 +112,7 @@ describe("a killed commit", function()
     return processes.start_with(processes.in_commit(random(30)), program, log, ...)
   end
 
-  --- Lets them write, and kills both; the last n that was acknowledged, or nil.
+  --- Lets them write, and kills both. Returns the last n that was acknowledged, or nil.
   local function write_and_die()
     os.remove(at("counter"))
     local writers = {
@@ -125,7 +126,7 @@ describe("a killed commit", function()
     return tonumber((last_line(at("counter")) or ""):match("^a (%d+)"))
   end
 
-  --- Lets all of them look, in a random order; the state that they agree on.
+  --- Lets all readers read, in a random order. Returns the state that they agree on.
   local function agree(lookers)
     local first, first_name
     for i = #lookers, 2, -1 do
@@ -140,7 +141,7 @@ describe("a killed commit", function()
     return first
   end
 
-  --- The share of a core that a process takes now.
+  --- Returns the share of a core that a process uses at this time.
   local function share_of(process)
     local function ticks()
       local file <close> = assert(io.open(("/proc/%d/stat"):format(process.pid)))
@@ -152,7 +153,7 @@ describe("a killed commit", function()
     return (ticks() - before) / 100 / MEASURE_SECONDS
   end
 
-  --- Adds up what is left; each record is in the sum once.
+  --- Continues the sum of the changes; checks that it contains each record once.
   local function check_sum(db, n)
     assert.equal("\n", processes.wait(processes.start("deriver", at("deriver"), path, "once")))
     local sum = assert(db:table "sums"):get { id = "c" }
@@ -160,7 +161,7 @@ describe("a killed commit", function()
     assert.equal(n, sum.records)
   end
 
-  it("is seen by every process or by none, before another write", function()
+  it("is visible to every process or to none, before another write", function()
     print(("quiet: SEED=%d CYCLES=%d"):format(SEED, CYCLES))
     math.randomseed(SEED)
     local db <close> = assert(tidetable.open(path, { busy_timeout = 20 }))
@@ -194,7 +195,7 @@ describe("a killed commit", function()
       n = math.tointeger(tonumber(n))
       assert(n == acknowledged or n == acknowledged + 1,
         ("%d acknowledged, and n is %d"):format(acknowledged, n))
-      assert.equal(n, records) -- a record each
+      assert.equal(n, records) -- one record for each increment
       kept = kept + (n - acknowledged)
       acknowledged = n
       wait_for("the follower", function() return last_line(follower.log) == "r " .. last end)
@@ -202,11 +203,11 @@ describe("a killed commit", function()
         most = math.max(most, share_of(follower))
       end
       assert(assert(db:table "others"):put { id = "o", cycle = cycle })
-      assert.equal(state, agree(lookers), "after another's change")
+      assert.equal(state, agree(lookers), "after a change of another table")
       check_sum(db, n)
     end
     assert.is_true(most <= SHARE_MOST, ("a follower took %.1f %% of a core"):format(most * 100))
-    print(("quiet: %d commits, %d of them in flight and kept; a follower took %.1f %% at most")
+    print(("quiet: %d commits, %d of them unacknowledged but kept; a follower took at most %.1f %%")
       :format(acknowledged, kept, most * 100))
   end)
 end)

@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "damage/said.h"
+#include "damage/check_output.h"
 #include "lmdb_file/audit.h"
 
 #define PAGE 4096u
@@ -294,12 +294,12 @@ static bool names_row(const struct line *line, const struct row *row, bool key_i
 		memcmp(row->name, line->name, line->name_len) == 0));
 }
 
-static bool is_named(const struct said *said, const struct row *row, bool key_is_whole)
+static bool is_named(const struct check_output *output, const struct row *row, bool key_is_whole)
 {
-	const char *at = (const char *)said->text.data;
+	const char *at = (const char *)output->text.data;
 	struct line line;
 
-	while (at && (at = read_line(said, at, &line)))
+	while (at && (at = read_line(output, at, &line)))
 		if (names_row(&line, row, key_is_whole))
 			return true;
 	return false;
@@ -316,7 +316,7 @@ static bool gives_names(const struct row *row)
  * their checksums at once. */
 static void learn_names(struct base *base, const char *path)
 {
-	struct said said;
+	struct check_output output;
 	const char *at;
 	struct line line;
 	uint8_t *broken = malloc(base->len);
@@ -327,9 +327,9 @@ static void learn_names(struct base *base, const char *path)
 		if (!gives_names(&base->rows[i]))
 			broken[base->rows[i].at + 8 + base->rows[i].key_len] ^= 1;
 	write_file(path, broken, base->len);
-	ask(&said, path);
-	at = (const char *)said.text.data;
-	while (at && (at = read_line(&said, at, &line)))
+	ask(&output, path);
+	at = (const char *)output.text.data;
+	while (at && (at = read_line(&output, at, &line)))
 		for (size_t i = 0; i < base->count; i++) {
 			struct row *row = &base->rows[i];
 
@@ -340,12 +340,12 @@ static void learn_names(struct base *base, const char *path)
 	for (size_t i = 0; i < base->count; i++)
 		if (!gives_names(&base->rows[i]) && (!base->rows[i].name ||
 				strlen(base->rows[i].name) < 3)) {
-			print_said(&said);
+			print_output(&output);
 			fprintf(stderr, "%s: a row of %s has no name\n", base->what,
 				tree_name((enum tree)base->rows[i].tree));
 			exit(1);
 		}
-	buffer_release(&said.text);
+	buffer_release(&output.text);
 	free(broken);
 }
 
@@ -508,7 +508,7 @@ static bool has_changed(const struct trial *trial, uint64_t at, uint64_t len)
 }
 
 static void fail_trial(uint64_t number, const char *damage, const struct trial *trial,
-	const struct said *said, const struct row *row)
+	const struct check_output *output, const struct row *row)
 {
 	const char *kept = "/tmp/damaged.tide";
 
@@ -521,17 +521,17 @@ static void fail_trial(uint64_t number, const char *damage, const struct trial *
 			row->page, tree_name((enum tree)row->tree), row->name ? row->name : "");
 	else
 		fprintf(stderr, "a finding, but only unused bytes have changed\n");
-	print_said(said);
+	print_output(output);
 	fprintf(stderr, "file saved as %s\n", kept);
 	exit(1);
 }
 
 static void judge_rows(uint64_t number, unsigned damage, const struct trial *trial,
-	const struct said *said, struct count *count)
+	const struct check_output *output, struct count *count)
 {
 	/* Every row counts as named if the file was refused, or if a meta page
 	 * was damaged and the previous commit was read. */
-	bool is_total = said->err != 0 || has_changed(trial, 0, 152) ||
+	bool is_total = output->err != 0 || has_changed(trial, 0, 152) ||
 		has_changed(trial, PAGE, 152);
 
 	for (size_t i = 0; i < trial->base->count; i++) {
@@ -543,10 +543,10 @@ static void judge_rows(uint64_t number, unsigned damage, const struct trial *tri
 			continue;
 		whole = !has_changed(trial, row->at, 8 + row->key_len);
 		count->rows++;
-		if (is_total || is_named(said, row, whole && used_by(trial) == ROW))
+		if (is_total || is_named(output, row, whole && used_by(trial) == ROW))
 			count->named++;
 		else if (!damages[damage].is_silent)
-			fail_trial(number, damages[damage].name, trial, said, row);
+			fail_trial(number, damages[damage].name, trial, output, row);
 	}
 }
 
@@ -591,14 +591,14 @@ static void restore(struct trial *trial, const char *path)
 }
 
 static void judge(uint64_t number, unsigned damage, const struct trial *trial,
-	const struct said *said, struct count *count)
+	const struct check_output *output, struct count *count)
 {
 	enum use use = used_by(trial);
-	bool found = said->err || said->problems;
+	bool found = output->err || output->problems;
 
 	count->trials++;
 	if (use == NOTHING && found && trial->len == trial->base->len)
-		fail_trial(number, damages[damage].name, trial, said, NULL);
+		fail_trial(number, damages[damage].name, trial, output, NULL);
 	if (use == NOTHING)
 		return;
 	count->harmful++;
@@ -608,13 +608,13 @@ static void judge(uint64_t number, unsigned damage, const struct trial *trial,
 			" (page %" PRIu64 " + %" PRIu64 "): no finding\n", number,
 			trial->base->what, damages[damage].name, trial->at, trial->end,
 			trial->at / PAGE, trial->at % PAGE);
-	judge_rows(number, damage, trial, said, count);
+	judge_rows(number, damage, trial, output, count);
 }
 
 static void run_trial(uint64_t number, struct count *counts, struct workspace *workspaces)
 {
 	struct trial trial = { .at = UINT64_MAX };
-	struct said said = { 0 };
+	struct check_output output = { 0 };
 	struct workspace *workspace;
 	unsigned damage;
 	size_t which;
@@ -629,9 +629,9 @@ static void run_trial(uint64_t number, struct count *counts, struct workspace *w
 	trial.bytes = workspace->bytes;
 	damages[damage].damage(&trial);
 	write_change(&trial, workspace->path);
-	ask(&said, workspace->path);
-	judge(number, damage, &trial, &said, &counts[damage]);
-	buffer_release(&said.text);
+	ask(&output, workspace->path);
+	judge(number, damage, &trial, &output, &counts[damage]);
+	buffer_release(&output.text);
 	restore(&trial, workspace->path);
 }
 
@@ -689,15 +689,15 @@ static void make_bases(void)
 
 	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
 		struct base *base;
-		struct said said;
+		struct check_output output;
 
 		make_base(&shapes[i]);
 		base = &bases[base_count - 1];
 		write_file(path, base->bytes, base->len);
-		ask(&said, path);
-		if (said.err || said.problems) {
+		ask(&output, path);
+		if (output.err || output.problems) {
 			fprintf(stderr, "%s, undamaged:\n", base->what);
-			print_said(&said);
+			print_output(&output);
 			exit(1);
 		}
 		map_base(base, path);
