@@ -1,4 +1,4 @@
--- item_steps.lua - steps of the model test: items put, got, deleted, loaded; transactions.
+-- item_steps.lua - steps of the model test: put, get, delete, load, and transactions.
 local choice = require "spec.model.choice"
 local reference = require "spec.model.reference"
 local values = require "spec.model.values"
@@ -11,7 +11,7 @@ local function same_old(expected, old, what)
   same(expected and expected.text, old and values.freeze(old), what)
 end
 
---- Puts an item on both sides.
+--- Puts an item into the database and the model.
 function steps.put_item(world, item, t, handle)
   local tx = world.model:begin(handle)
   local old = reference.change(tx, t, item.key, item)
@@ -55,9 +55,9 @@ function steps.get(world)
   same_old(t.items[key.text], item, "get")
 end
 
--- Several at once -------------------------------------------------------------------------------
+-- Several items ---------------------------------------------------------------------------------
 
---- One operation inside a transaction, on both sides.
+--- Runs one operation inside a transaction, on the database and the model.
 local function operate(world, tx, model_tx)
   local t = choice.table(world)
   local inside = tx:table(t.name)
@@ -102,7 +102,7 @@ end
 
 function steps.transact(world)
   local handle = world:handle()
-  local ending = random(6) -- 1: raises; 2: is refused; 3: goes on after a refusal
+  local ending = random(6) -- 1: raises; 2: an operation fails; 3: continues after a failure
   local model_tx = world.model:begin(handle)
   local ok, result = pcall(handle.db.transact, handle.db, function(tx)
     for _ = 1, random(0, 8) do
@@ -130,7 +130,7 @@ function steps.transact(world)
   end
 end
 
---- Loads in batches; the item at `bad` can't be stored.
+--- Loads items in batches; the item at `bad` is invalid.
 function steps.load(world)
   local t, handle = choice.table(world), world:handle()
   local count, batch = random(0, 30), random(3) > 1 and random(12) or nil

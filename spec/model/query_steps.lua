@@ -17,7 +17,7 @@ local comparisons = {
 }
 local comparison_names = { "=", "<", "<=", ">", ">=", "between", "begins_with" }
 
---- A condition on the sort key: the library's words, and a test.
+--- Returns a random condition on the sort key: the library's options, and a test.
 local function condition(t)
   local name = pick(comparison_names)
   local a = random(3) > 1 and pick(t.sorts) or keys.make("sort", t.sort[2])
@@ -54,8 +54,8 @@ local function reversed(items)
   return turned
 end
 
---- What is behind the start key: all that comes after its place. Where a place can't be
---- compared (a hashed partition), the key is one of an item that is there.
+--- Returns the items after a start key. If its position is unknown (a hashed partition), the key is
+--- that of an existing item.
 local function behind(items, start, is_before)
   local rest = {}
   for _, item in ipairs(items) do
@@ -83,12 +83,12 @@ local function read_pages(read, options, limit)
     options.start_key = key
     guard = guard + 1
     if guard > 10000 then
-      error("pages without end")
+      error("the pages do not end")
     end
   end
 end
 
---- Reads what is expected in one of the ways there are.
+--- Reads the expected items by a random function: iterator or pages.
 local function read_in_some_way(expected, options, iterate, page, what)
   local way = random(4)
   if way == 1 then
@@ -167,7 +167,7 @@ function steps.scan(world)
     function(o) return object:scan_page(o) end, "scan")
 end
 
---- What is written while a snapshot is read isn't seen.
+--- A snapshot must not show what is written while it is read.
 function steps.snapshot(world)
   local t, handle = choice.table(world), world:handle()
   world:look_at_table(handle, t)

@@ -1,4 +1,4 @@
--- stream_steps.lua - steps of the model test: streams read, from every kind of position.
+-- stream_steps.lua - steps of the model test: reading streams from every kind of position.
 local choice = require "spec.model.choice"
 local World = require "spec.model.world"
 
@@ -6,7 +6,7 @@ local steps = {}
 local random, same, pick = math.random, World.same, choice.of
 local HOUR = 3600000
 
---- A sequence number around which something may go wrong.
+--- Returns a sequence number near a boundary.
 local function interesting_number(world, stream)
   local model = world.model
   local list = { 0, model.sequence, model.sequence + 1, model.sequence + 2, model.sequence - 1 }
@@ -49,7 +49,7 @@ local function for_library(options)
   return copy
 end
 
---- Checks an error against what the model says is lost.
+--- Compares a TRIMMED error with what the model has lost.
 local function same_loss(lost, err)
   same("TRIMMED", type(err) == "table" and err.code or tostring(err), "reading behind the horizon")
   for _, range in ipairs(lost) do
@@ -57,7 +57,7 @@ local function same_loss(lost, err)
       return
     end
   end
-  error(("TRIMMED names %s to %s; lost are %d to %d"):format(err.first, err.last, lost[1].first,
+  error(("TRIMMED names %s to %s, expected %d to %d"):format(err.first, err.last, lost[1].first,
     lost[1].last))
 end
 
@@ -135,7 +135,7 @@ function steps.transactions(world)
   end, function(object, options) return object:transactions(options) end, grouped)
 end
 
--- Readers that live for many steps.
+-- Readers that are used by many steps.
 
 local function new_reader(world, handle, only, options)
   local place, ahead = world.model:place(options, only)
@@ -153,7 +153,7 @@ local function forget_reader(world, wanted)
   world:drop_readers(function(reader) return reader == wanted end)
 end
 
---- A reader of one stream has read all of it, and there will be no more.
+--- Checks that a reader of one stream has read all of it, and that no records can follow.
 local function check_ended(world, reader)
   local only = reader.only
   same("DISABLED", only and only.status, "a stream that has ended")
@@ -165,7 +165,7 @@ local function check_ended(world, reader)
   same(nil, world.model:records_behind(floors, only)[1], "after the end of a stream")
 end
 
---- One call of next. What was read into the page before it expired is given still.
+--- Calls next once. It still returns what was read into the page before it expired.
 local function read_next(world, reader)
   local record, err, code = reader.object:next()
   if code == "STREAM_ENDED" then

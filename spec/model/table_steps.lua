@@ -1,4 +1,5 @@
--- table_steps.lua - steps of the model test: tables and streams made, changed, ended, trimmed.
+-- table_steps.lua - steps of the model test: creating, changing, deleting and trimming tables and
+-- streams.
 local choice = require "spec.model.choice"
 local keys = require "spec.model.keys"
 local reference = require "spec.model.reference"

@@ -1,4 +1,4 @@
--- world.lua - a database beside its model: opened, closed, compared.
+-- world.lua - a database and its model: opens, closes and compares them.
 local keys = require "spec.model.keys"
 local reference = require "spec.model.reference"
 local tables = require "tidetable.table"
@@ -15,7 +15,7 @@ local function shown(text)
   return #text <= 300 and text or ("%s... (%d bytes)"):format(text:sub(1, 300), #text)
 end
 
---- Raises when two things differ.
+--- Raises an error if the values differ.
 function World.same(expected, actual, what)
   if expected ~= actual then
     error(("%s: expected %s, got %s"):format(what, shown(expected), shown(actual)), 2)
@@ -63,7 +63,7 @@ function World:handle()
   return self.handles[math.random(#self.handles)]
 end
 
---- The library's handle on a table, whether or not the table is there now.
+--- Returns the library's handle of a table, whether or not the table exists.
 function World.table(handle, name)
   if not handle.tables[name] then
     handle.tables[name] = assert(tables.handle(handle.db, name))
@@ -80,13 +80,13 @@ function World.library_stream(handle, stream, options)
   return World.table(handle, stream.table_name):stream(options)
 end
 
--- Streams that have gone ------------------------------------------------------------------------
+-- Removed streams -------------------------------------------------------------------------------
 
 local function named(stream)
   return stream.table_name .. "/" .. stream.label
 end
 
---- Notices which streams the library has cleared away; `must`: it had to.
+--- Finds the streams that the library has removed; must: they have to be removed.
 function World:notice_gone(handle, must)
   local model, there, went = self.model, nil, 0
   for i = #model.streams, 1, -1 do
@@ -102,7 +102,7 @@ function World:notice_gone(handle, must)
         model:drop_stream(stream)
         went = went + 1
       elseif must then
-        error("stream " .. named(stream) .. " should have gone")
+        error("stream " .. named(stream) .. " should have been removed")
       end
     end
   end
@@ -121,7 +121,7 @@ function World:drop_readers(which)
   end
 end
 
---- After a table was made or a stream enabled: what the library calls it.
+--- Reads the label of a stream that was just created or enabled.
 function World:learn_label(handle, t)
   local description = assert(self.table(handle, t.name):describe())
   t.stream.label = description.stream.label
@@ -135,8 +135,8 @@ end
 
 -- Items -----------------------------------------------------------------------------------------
 
---- The items of a table in the order of a scan. Partitions whose keys are hashed stand behind
---- the others, in an order that only the library knows but must keep: that of the last scan.
+--- Returns the items of a table in the order of a scan. Partitions with hashed keys come after the
+--- others, in an order that the model cannot compute: the one of the last scan.
 function World.in_order(t)
   local partitions, found = {}, {}
   for _, item in pairs(t.items) do
@@ -181,8 +181,8 @@ function World.partition(t, p)
   return World.sort(items)
 end
 
---- Learns the order of hashed partitions from a scan: which two stood in which order once
---- stand so for ever.
+--- Learns the order of hashed partitions from a scan. The order of two partitions must never
+--- change.
 function World:learn_order(t, scanned)
   local found = {}
   t.ranks = {}
@@ -201,13 +201,13 @@ function World:learn_order(t, scanned)
     for j = i + 1, math.min(#found, i + 12) do
       self.order[found[i] << 32 | found[j]] = true
       if self.order[found[j] << 32 | found[i]] then
-        error("hashed partitions have changed their order")
+        error("the order of hashed partitions has changed")
       end
     end
   end
 end
 
---- Compares what a query or a scan gave with what it should.
+--- Compares the results of a query or a scan with the expected ones.
 function World.same_items(expected, actual, what)
   same(#expected, #actual, what .. ", count")
   for i, item in ipairs(expected) do
@@ -244,7 +244,7 @@ local plain_fields = {
   "transaction_count",
 }
 
---- Compares a record with the model's; `whole`: with its images.
+--- Compares a record with the model's; whole: also its images.
 function World:same_record(expected, record, whole)
   local what = "record " .. expected.sequence_number .. ", "
   for _, field in ipairs(plain_fields) do
@@ -266,7 +266,7 @@ function World:same_record(expected, record, whole)
   self:same_hash(expected, record, what)
 end
 
---- Equal partition keys have equal hashes.
+--- Checks that equal partition keys have equal hashes.
 function World:same_hash(expected, record, what)
   local partition = expected.partition
   if partition then
