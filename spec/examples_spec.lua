@@ -97,7 +97,7 @@ describe("the small example", function()
     end
   end
 
-  it("in each loop is the same, but for what it begins with", function()
+  it("has the same code in each loop after the first part", function()
     local function shared(example)
       return assert(read(root .. "/examples/" .. example .. ".lua"):match("\n%-%- The same in.*"))
     end
@@ -105,7 +105,7 @@ describe("the small example", function()
   end)
 
   for _, example in ipairs(examples) do
-    it(example .. " prints what its comment says, and leaves nothing behind", function()
+    it(example .. " prints what its comment says, and leaves no files", function()
       local output, status = run(example, nil, before[example])
       assert.are.equal(plain(promised(example)), plain(output))
       assert.are.equal(0, status)
@@ -204,7 +204,7 @@ describe("git_history", function()
       quote(root .. "/spec/history.lua"), plain_git, quote(directory .. "/long")))
   end
 
-  it("proves itself on a repository with everything odd in it", function()
+  it("succeeds on a repository with unusual names, modes and merges", function()
     odd_repository()
     local output, status = replay("odd", "", "TMPDIR=.")
     holds(output, status, "6 commits", "git's tree: 12 files", "16 INSERT, 3 MODIFY, 4 REMOVE",
@@ -212,7 +212,7 @@ describe("git_history", function()
     assert.are.equal("", must("ls -A " .. quote(directory .. "/run")))
   end)
 
-  it("stores names of any bytes as text, and nothing is lost", function()
+  it("stores names of any bytes as text without loss", function()
     package.path = root .. "/examples/?.lua;" .. package.path
     local names = require "git_history.git"
     for text, bytes in pairs {
@@ -224,7 +224,7 @@ describe("git_history", function()
     end
   end)
 
-  it("reads bare repositories, shallow clones, and subdirectories, under odd names", function()
+  it("reads bare repositories, shallow clones and subdirectories with unusual names", function()
     odd_repository()
     local odd = quote(directory .. "/odd")
     must(plain_git .. "clone -q --bare " .. odd .. " " .. quote(directory .. "/it's bare.git"))
@@ -237,7 +237,7 @@ describe("git_history", function()
     holds(output, status, "6 commits", "12 files")
   end)
 
-  it("is not led astray by the user's settings of git", function()
+  it("ignores the user's settings of git", function()
     odd_repository()
     git("odd", [[
       config log.showRoot false
@@ -254,13 +254,13 @@ describe("git_history", function()
     holds(output, status, "6 commits", "12 files", "16 INSERT, 3 MODIFY, 4 REMOVE")
   end)
 
-  it("has nothing to do in a repository without commits, and says so", function()
+  it("reports a repository without commits", function()
     new_repository("empty")
     local output, status = replay("empty")
     holds(output, status, "no commit yet", "0 commits", "0 files")
   end)
 
-  it("says what is wrong, with status 2", function()
+  it("reports errors with status 2", function()
     local function refuses(what, repo, environment)
       local output, status = replay(repo, "", environment)
       assert.are.equal(2, status, output)
@@ -277,7 +277,7 @@ describe("git_history", function()
     refuses("HEAD is no commit %(refs/heads/gone%)", "headless")
   end)
 
-  it("says so when there is no git", function()
+  it("reports that git is not installed", function()
     local bin = directory .. "/bin"
     must(("mkdir %s && ln -s $(command -v env) $(command -v %s) %s"):format(quote(bin),
       os.getenv("LUA") or "lua5.4", quote(bin)))
@@ -287,7 +287,7 @@ describe("git_history", function()
     assert.are.equal(2, status)
   end)
 
-  it("goes on where it was when it is given its database again", function()
+  it("continues with an existing database", function()
     odd_repository()
     holds(replay("odd", "history.tide"))
     git("odd", [[
@@ -307,7 +307,7 @@ describe("git_history", function()
     end
   end)
 
-  it("cuts a commit of very many files into several transactions", function()
+  it("splits a commit of very many files into several transactions", function()
     new_repository("wide")
     local file = assert(io.open(directory .. "/many", "w"))
     file:write("commit refs/heads/main\ncommitter A <a@b> 1 +0000\ndata 0\n")
@@ -321,7 +321,7 @@ describe("git_history", function()
   end)
 
   -- Checks that the proof can fail.
-  it("fails, with status 1, when a table is not what it should be", function()
+  it("fails with status 1 if a table has wrong contents", function()
     local tidetable = require "tidetable"
     odd_repository()
     holds(replay("odd", "history.tide"))
@@ -347,7 +347,7 @@ describe("git_history", function()
     fails("files: of \"renamed\" mode is 100600, not 100644", "files", { path = "renamed" })
   end)
 
-  it("draws a bar on a terminal, and colours it unless NO_COLOR is set", function()
+  it("draws a progress bar on a terminal, coloured unless NO_COLOR is set", function()
     if select(2, shell("script -qec true /dev/null")) ~= 0 then
       return pending("no pseudo-terminal can be made here (`script`)")
     end
@@ -355,14 +355,14 @@ describe("git_history", function()
     local command = ("script -qec %s /dev/null"):format(quote(("%s %s %s"):format(lua,
       quote(root .. "/examples/git_history.lua"), quote(directory .. "/long"))))
     local output = must("env TERM=xterm NO_COLOR= " .. command)
-    assert.truthy(output:find("\r\27%[32m=*\27%[0m\27%[2m%-*\27%[0m +%d+%%  [%d,]+/1,500  [%d,]+/s"),
-      output)
+    local bar = "\r\27%[32m=*\27%[0m\27%[2m%-*\27%[0m +%d+%%  [%d,]+/1,500  [%d,]+/s"
+    assert.truthy(output:find(bar), output)
     assert.truthy(must("env TERM=xterm NO_COLOR=1 " .. command):find("\r=*%-* +%d+%%  "))
   end)
 
-  -- Kills the loader, or both processes, at random moments: in the end nothing is missing, and
-  -- nothing is counted twice.
-  it("survives being killed", function()
+  -- Kills the loader, or both processes, at random moments: in the end no change is missing or
+  -- counted twice.
+  it("loses nothing when it is killed", function()
     long_repository()
     for round = 1, 6 do
       local alone = round % 2 == 1 and "--foreground" or ""
@@ -390,7 +390,7 @@ describe("git_history", function()
 
   -- A process whose parent exits gets another parent. If it mistook that one for the loader, it
   -- would wait forever.
-  it("leaves no follower behind, even when it is killed while it starts one", function()
+  it("leaves no follower running, even if it is killed while it starts one", function()
     long_repository()
     local follower = root .. "/examples/git_history/follower.lua"
     local database = directory .. "/run/history.tide"
@@ -410,7 +410,7 @@ describe("git_history", function()
       must("sleep 0.1")
     end
     for left in pairs(processes(database)) do must("kill -KILL " .. left) end
-    assert.is_true(tries < 100, "a follower was left behind")
+    assert.is_true(tries < 100, "a follower is still running")
   end)
 end)
 
@@ -466,7 +466,7 @@ describe("dpkg_log", function()
     return seen
   end
 
-  it("is each package as it is, and how it came to be so", function()
+  it("stores the state of each package and its history", function()
     write("dpkg.log", first)
     assert.are.equal([[
 9 new lines of 9
@@ -480,7 +480,7 @@ what is new: tidetable tail packages.tide packages --after 0
     }, tail())
   end)
 
-  it("does nothing when run again, and goes on where it was, also over rotation", function()
+  it("does nothing if repeated, and continues after the last line, even after rotation", function()
     write("dpkg.log", first)
     load_log("dpkg.log")
     assert.are.equal("0 new lines of 9\n2 packages: 2 installed\n", load_log("dpkg.log"))
@@ -505,7 +505,7 @@ what is new: tidetable tail packages.tide packages --after 0
     assert.are.equal("0 new lines of 8", load_log("dpkg.log.1", "dpkg.log"):match("%C*"))
   end)
 
-  it("says what is wrong", function()
+  it("reports errors", function()
     local output, status = run("dpkg_log", "packages.tide /nowhere/dpkg.log")
     assert.are.equal(1, status)
     assert.truthy(output:find("^dpkg_log: /nowhere/dpkg.log: No such file"), output)

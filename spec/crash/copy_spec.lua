@@ -164,7 +164,7 @@ describe("killed copies", function()
       end
     end
     print(("copies: killed %d before, %d during the copy, %d after; the target old %d times, "
-      .. "new %d, none %d"):format(counts.before, counts.under_way, counts.after, counts.old, counts.new,
-      counts.none))
+      .. "new %d, none %d"):format(counts.before, counts.under_way, counts.after, counts.old,
+      counts.new, counts.none))
   end)
 end)

@@ -85,7 +85,7 @@ describe("a build", function()
 
   it("stops with another Lua", function()
     for _, number in ipairs { 501, 503, 506 } do
-      for _, file in ipairs { "arithmetic", "path", "kind" } do
+      for _, file in ipairs { "lua_arithmetic", "lua_path", "lua_kind" } do
         refused("tidetable is written for Lua 5.4 and 5.5", "csrc/lua/" .. file .. ".c",
           lua(number))
       end
