@@ -1,63 +1,5 @@
 /* test_joining.c - wake.h: who opens, who has it open, and what a child of fork keeps. */
-#include <sched.h>
-#include <sys/mman.h>
-
-#include "os/shared_page.h"
-#include "os/shared_page_layout.h"
-#include "os/write_lock.h"
-#include "unit/child.h"
-
-static char path[4200];
-
-static struct shared_page *open_wake(void)
-{
-	struct failure failure = { 0 };
-	struct shared_page *shared;
-	bool alone;
-	int err = shared_page_open(&shared, path, NULL, &alone, &failure);
-
-	while (err == ERR_BUSY && failure.momentary) {
-		sched_yield();
-		err = shared_page_open(&shared, path, NULL, &alone, &failure);
-	}
-	if (err) {
-		fprintf(stderr, "%s\n", failure.message);
-		exit(1);
-	}
-	shared_page_opened(shared);
-	return shared;
-}
-
-static int try_open(struct failure *failure)
-{
-	struct shared_page *shared;
-	bool alone;
-	int err = shared_page_open(&shared, path, NULL, &alone, failure);
-
-	if (!err) {
-		shared_page_opened(shared);
-		shared_page_close(shared);
-	}
-	return err;
-}
-
-static void *share_memory(size_t size)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(memory != MAP_FAILED);
-	return memory;
-}
-
-static void be_there(struct child *parent, void *context)
-{
-	struct shared_page *shared = open_wake();
-
-	(void)context;
-	child_tell(parent);
-	child_hear(parent);
-	shared_page_close(shared);
-}
+#include "unit/shared_pages.h"
 
 static void open_and_stay(struct child *parent, void *context)
 {
@@ -75,7 +17,7 @@ static void open_and_stay(struct child *parent, void *context)
 /* A third process has the database open, and has nothing to do with it. */
 static void the_process_that_opens_is_named(void)
 {
-	struct child innocent = child_start(be_there, NULL);
+	struct child innocent = child_start(stay_open, NULL);
 	struct child opener;
 	struct failure failure;
 
@@ -100,7 +42,7 @@ static void forget_and_stay(struct child *parent, void *context)
 
 static void lock_and_fork(struct child *parent, void *context)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct child *child = context;
 
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
@@ -119,7 +61,7 @@ static void a_child_that_lives_keeps_no_lock(void)
 
 	CHECK(child_hear(&child));
 	child_kill(&child);
-	shared = open_wake();
+	shared = open_page();
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	write_lock_release(shared);
 	CHECK_EQUAL_INT(shared_page_other(shared), 0);
@@ -131,7 +73,7 @@ static void a_child_that_lives_keeps_no_lock(void)
 /* The first process of another container has pid 1 as well. */
 static void a_namesake_of_another_namespace_is_told_apart(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct failure failure;
 	uint64_t namespace = shared->page->pid_namespace;
 
@@ -144,7 +86,7 @@ static void a_namesake_of_another_namespace_is_told_apart(void)
 
 int main(void)
 {
-	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
+	use_test_directory();
 	the_process_that_opens_is_named();
 	a_child_that_lives_keeps_no_lock();
 	a_namesake_of_another_namespace_is_told_apart();

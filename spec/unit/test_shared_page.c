@@ -1,81 +1,14 @@
 /* test_shared_page.c - wake.h: opening the shared page, and notification of commits. */
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "os/commit_notifier.h"
-#include "os/shared_page.h"
-#include "os/shared_page_layout.h"
-#include "os/write_lock.h"
-#include "unit/child.h"
+#include "unit/shared_pages.h"
 
 #define ROUNDS 20000
-
-static char path[4200];
-
-static struct shared_page *open_wake(void)
-{
-	struct failure failure = { 0 };
-	struct shared_page *shared;
-	bool alone;
-	int err = shared_page_open(&shared, path, NULL, &alone, &failure);
-
-	while (err == ERR_BUSY && failure.momentary) {
-		sched_yield();
-		err = shared_page_open(&shared, path, NULL, &alone, &failure);
-	}
-	if (err) {
-		fprintf(stderr, "%s\n", failure.message);
-		exit(1);
-	}
-	shared_page_opened(shared);
-	return shared;
-}
-
-static int try_open(struct failure *failure)
-{
-	struct shared_page *shared;
-	bool alone;
-	int err = shared_page_open(&shared, path, NULL, &alone, failure);
-
-	if (!err) {
-		shared_page_opened(shared);
-		shared_page_close(shared);
-	}
-	return err;
-}
-
-static void *share_memory(size_t size)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(memory != MAP_FAILED);
-	return memory;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-/* Nothing, a yield, or a short spin: so that the two meet at every point. */
-static void dawdle(void)
-{
-	uint64_t kind = check_random_below(8);
-
-	if (kind == 0)
-		sched_yield();
-	else if (kind < 5)
-		for (volatile uint64_t i = check_random_below(3000); i; i--)
-			;
-}
 
 /* --- opening --- */
 
@@ -99,19 +32,9 @@ static void the_file_is_made_and_private(void)
 	umask(022);
 }
 
-static void be_there(struct child *parent, void *context)
-{
-	struct shared_page *shared = open_wake();
-
-	(void)context;
-	child_tell(parent);
-	child_hear(parent);
-	shared_page_close(shared);
-}
-
 static void who_is_second_is_not_alone(void)
 {
-	struct child child = child_start(be_there, NULL);
+	struct child child = child_start(stay_open, NULL);
 	struct failure failure;
 	struct shared_page *shared;
 	bool alone;
@@ -157,7 +80,7 @@ static void one_opens_at_a_time(void)
 	struct shared_page *shared;
 
 	CHECK(child_hear(&child));
-	shared = open_wake();
+	shared = open_page();
 	CHECK(atomic_load(&opening->done));
 	child_end(&child);
 	shared_page_close(shared);
@@ -166,9 +89,9 @@ static void one_opens_at_a_time(void)
 
 static void a_killed_one_leaves_nothing(void)
 {
-	struct child child = child_start(be_there, NULL);
+	struct child child = child_start(stay_open, NULL);
 	struct failure failure;
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	bool alone;
 
 	shared_page_set_named(shared, 7);
@@ -188,7 +111,7 @@ static void a_killed_one_leaves_nothing(void)
 /* Two flushes have failed when the first is made up for: one more is to do. */
 static void a_flush_that_fails_meanwhile_stays_to_be_settled(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	uint32_t seen;
 
 	CHECK_EQUAL_UINT(shared_page_unsettled(shared), 0);
@@ -207,7 +130,7 @@ static void a_flush_that_fails_meanwhile_stays_to_be_settled(void)
 static void a_second_copy_is_refused(void)
 {
 	struct failure failure;
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	CHECK_EQUAL_INT(try_open(&failure), ERR_OPTIONS);
 	shared_page_close(shared);
@@ -222,7 +145,7 @@ static void a_child_of_fork_may_open_its_own(struct child *parent, void *context
 	shared_page_forget(inherited);
 	shared_page_forget(inherited);
 	shared_page_close(inherited);
-	shared = open_wake();
+	shared = open_page();
 	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	shared_page_close(shared);
 	child_tell(parent);
@@ -230,7 +153,7 @@ static void a_child_of_fork_may_open_its_own(struct child *parent, void *context
 
 static void forgetting_leaves_the_locks(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct child child;
 
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
@@ -284,7 +207,7 @@ static void a_page_torn_by_a_power_cut_is_made_again(void)
 	fd = open(path, O_RDWR | O_CREAT, 0600);
 	CHECK(write(fd, page, sizeof page) == sizeof page);
 	close(fd);
-	shared_page_close(open_wake());
+	shared_page_close(open_page());
 	remove(path);
 }
 
@@ -313,7 +236,7 @@ static void open_in_another_namespace(struct child *parent, void *context)
 
 static void another_pid_namespace_is_refused(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct child child = child_start(open_in_another_namespace, NULL);
 
 	child_hear(&child);
@@ -346,7 +269,7 @@ static void a_signal_ends_a_wait(void)
 {
 	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
 	struct signalling signalling = { .thread = pthread_self() };
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	pthread_t thread;
 
 	sigaction(SIGUSR1, &action, NULL);
@@ -385,11 +308,11 @@ static void wait_for_move(struct shared_page *shared, struct game *game, uint64_
 	while (atomic_load(&game->moves) % 2 != mine) {
 		uint32_t seen = commit_count(shared, stream);
 
-		dawdle();
+		pause_randomly();
 		if (atomic_load(&game->moves) % 2 != mine) {
 			uint64_t before = now_ms();
 
-			dawdle();
+			pause_randomly();
 			commit_wait(shared, stream, seen, WAIT_MAX_MS);
 			if (atomic_load(&game->moves) % 2 == mine &&
 					now_ms() - before >= WAIT_MAX_MS - 50 &&
@@ -403,7 +326,7 @@ static void play(struct shared_page *shared, struct game *game, uint64_t mine)
 {
 	for (int i = 0; i < ROUNDS / 2; i++) {
 		wait_for_move(shared, game, mine);
-		dawdle();
+		pause_randomly();
 		atomic_store(&game->moved_at_ms, now_ms());
 		atomic_fetch_add(&game->moves, 1);
 		commit_notify(shared, commit_group_bit(1));
@@ -412,7 +335,7 @@ static void play(struct shared_page *shared, struct game *game, uint64_t mine)
 
 static void play_second(struct child *parent, void *context)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	(void)parent;
 	play(shared, context, 1);
@@ -423,7 +346,7 @@ static void no_commit_is_slept_through(void)
 {
 	struct game *game = share_memory(sizeof *game);
 	struct child child = child_start(play_second, game);
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	play(shared, game, 0);
 	child_end(&child);
@@ -436,7 +359,7 @@ static void no_commit_is_slept_through(void)
 /* Streams with the same id modulo COMMIT_GROUPS are one group, and stream 0 counts all. */
 static void a_commit_is_counted_for_its_streams(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	uint32_t all = commit_count(shared, 0), one = commit_count(shared, 1);
 	uint32_t two = commit_count(shared, 2), far = commit_count(shared, 63);
 
@@ -469,7 +392,7 @@ struct crowd {
 static void sleep_among_others(struct child *parent, void *context)
 {
 	struct crowd *crowd = context;
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	(void)parent;
 	for (int i = 0; i < CALLS; i++) {
@@ -488,7 +411,7 @@ static void sleep_among_others(struct child *parent, void *context)
 static void a_commit_wakes_all_who_sleep(void)
 {
 	struct crowd *crowd = share_memory(sizeof *crowd);
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct child children[SLEEPERS];
 
 	for (int i = 0; i < SLEEPERS; i++)
@@ -529,7 +452,7 @@ static void who_is_busy_is_said_where_it_is_known(void)
 int main(void)
 {
 	who_is_busy_is_said_where_it_is_known();
-	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
+	use_test_directory();
 	the_file_is_made_and_private();
 	who_is_second_is_not_alone();
 	one_opens_at_a_time();

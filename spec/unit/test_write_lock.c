@@ -4,77 +4,13 @@
  * counts as another writer there is a call without a waiter.
  */
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "os/shared_page.h"
-#include "os/shared_page_layout.h"
-#include "os/write_lock.h"
-#include "unit/child.h"
+#include "unit/shared_pages.h"
 
 #define HANDOVERS 2000
 #define STEPS 200000
-
-static char path[4200];
-
-static struct shared_page *open_wake(void)
-{
-	struct failure failure = { 0 };
-	struct shared_page *shared;
-	bool alone;
-	int err = shared_page_open(&shared, path, NULL, &alone, &failure);
-
-	while (err == ERR_BUSY && failure.momentary) {   /* the other process opens it */
-		usleep(100);
-		err = shared_page_open(&shared, path, NULL, &alone, &failure);
-	}
-	if (err) {
-		fprintf(stderr, "%s\n", failure.message);
-		exit(1);
-	}
-	shared_page_opened(shared);
-	return shared;
-}
-
-static void *share_memory(size_t size)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(memory != MAP_FAILED);
-	return memory;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-/* Nothing, a yield, or a short spin: so that the two meet at every point. */
-static void dawdle(void)
-{
-	uint64_t kind = check_random_below(8);
-
-	if (kind == 0)
-		sched_yield();
-	else if (kind < 5)
-		for (volatile uint64_t i = check_random_below(3000); i; i--)
-			;
-}
-
-static void be_there(struct child *parent, void *context)
-{
-	struct shared_page *shared = open_wake();
-
-	(void)context;
-	child_tell(parent);
-	child_hear(parent);
-	shared_page_close(shared);
-}
 
 /* --- one owner --- */
 
@@ -110,7 +46,7 @@ static void *count_up(void *context)
 
 static void count_in_threads(struct child *parent, void *context)
 {
-	struct thread_work work = { open_wake(), context };
+	struct thread_work work = { open_page(), context };
 	pthread_t threads[3];
 
 	(void)parent;
@@ -136,7 +72,7 @@ static void one_writes_at_a_time(void)
 
 static void hold_the_lock(struct child *parent, void *context)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	(void)context;
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
@@ -148,7 +84,7 @@ static void hold_the_lock(struct child *parent, void *context)
 
 static void a_killed_owner_frees_the_lock(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct lock_waiter waiter = { .shared = shared };
 	struct child child = child_start(hold_the_lock, NULL);
 
@@ -174,7 +110,7 @@ static void come_after_a_namesake(struct child *parent, void *context)
 
 	(void)context;
 	CHECK(child_hear(parent));
-	shared = open_wake();
+	shared = open_page();
 	child_tell(parent);
 	CHECK(child_hear(parent));
 	shared_page_close(shared);
@@ -183,7 +119,7 @@ static void come_after_a_namesake(struct child *parent, void *context)
 static void a_namesake_of_the_dead_does_not_hold_the_lock(void)
 {
 	struct child child = child_start(come_after_a_namesake, NULL);
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	atomic_store(&shared->page->writer, (UINT64_C(7) << 32) | (uint64_t)child.pid);
 	child_tell(&child);
@@ -197,13 +133,13 @@ static void a_namesake_of_the_dead_does_not_hold_the_lock(void)
 
 static void closing_frees_the_lock(void)
 {
-	struct shared_page *shared = open_wake();
-	struct child child = child_start(be_there, NULL);
+	struct shared_page *shared = open_page();
+	struct child child = child_start(stay_open, NULL);
 
 	CHECK(child_hear(&child));
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	shared_page_close(shared);
-	shared = open_wake();
+	shared = open_page();
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	write_lock_release(shared);
 	shared_page_close(shared);
@@ -215,7 +151,7 @@ static void closing_frees_the_lock(void)
  * the processor away; the kernel counts that. */
 static void nobody_waits_for_a_free_lock(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct lock_waiter waiter = { .shared = shared };
 	struct rusage before, after;
 
@@ -236,7 +172,7 @@ static void ignore(int signal)
 static void a_signal_ends_a_wait(void)
 {
 	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct lock_waiter waiter = { .shared = shared };
 	struct child child = child_start(hold_the_lock, NULL);
 
@@ -276,7 +212,7 @@ static void take_turns(struct shared_page *shared, struct game *game, uint64_t m
 				atomic_fetch_add(&game->lost, 1);
 			continue;
 		}
-		dawdle();
+		pause_randomly();
 		if (atomic_load(&game->moves) % 2 == mine ||
 				atomic_load(&game->moves) >= 2 * HANDOVERS - 1) {
 			atomic_fetch_add(&game->moves, 1);
@@ -284,13 +220,13 @@ static void take_turns(struct shared_page *shared, struct game *game, uint64_t m
 		}
 		atomic_store(&game->moved_at_ms, now_ms());
 		write_lock_release(shared);
-		dawdle();
+		pause_randomly();
 	}
 }
 
 static void take_turns_second(struct child *parent, void *context)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	(void)parent;
 	take_turns(shared, context, 1);
@@ -301,7 +237,7 @@ static void an_unlock_is_told(void)
 {
 	struct game *game = share_memory(sizeof *game);
 	struct child child = child_start(take_turns_second, game);
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	take_turns(shared, game, 0);
 	child_end(&child);
@@ -322,7 +258,7 @@ static uint64_t test_clock(void)
 /* Nothing but the test moves the time, and a waiter does not spin. */
 static struct shared_page *open_with_test_clock(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	test_now_us = 1000000000;
 	shared->limits.now_us = test_clock;
@@ -527,7 +463,7 @@ static void a_waiter_beyond_the_last_slot_waits_without_a_place(void)
 
 static void wait_in_the_queue(struct child *parent, void *context)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct lock_waiter waiters[WAITER_SLOTS];
 
 	for (int i = 0; i < *(int *)context; i++) {
@@ -723,7 +659,7 @@ static void the_queue_is_as_its_model(void)
 
 int main(void)
 {
-	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
+	use_test_directory();
 	one_writes_at_a_time();
 	a_killed_owner_frees_the_lock();
 	a_namesake_of_the_dead_does_not_hold_the_lock();
