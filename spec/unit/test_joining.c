@@ -1,7 +1,8 @@
-/* test_joining.c - wake.h: who opens, who has it open, and what a child of fork keeps. */
+/* test_joining.c - os/shared_page.h: processes that open it at the same time,
+ * and children of fork. */
 #include "unit/shared_pages.h"
 
-static void open_and_stay(struct child *parent, void *context)
+static void stay_in_open(struct child *parent, void *context)
 {
 	struct shared_page *shared;
 	struct failure failure;
@@ -14,26 +15,26 @@ static void open_and_stay(struct child *parent, void *context)
 	shared_page_close(shared);
 }
 
-/* A third process has the database open, and has nothing to do with it. */
-static void the_process_that_opens_is_named(void)
+/* A third process that has the database open is not named. */
+static void test_busy_names_the_opening_process(void)
 {
-	struct child innocent = child_start(stay_open, NULL);
+	struct child bystander = child_start(stay_open, NULL);
 	struct child opener;
 	struct failure failure;
 
-	CHECK(child_hear(&innocent));
-	opener = child_start(open_and_stay, NULL);
+	CHECK(child_hear(&bystander));
+	opener = child_start(stay_in_open, NULL);
 	CHECK(child_hear(&opener));
 	CHECK_EQUAL_INT(try_open(&failure), ERR_BUSY);
 	CHECK(failure.momentary);
 	CHECK_EQUAL_INT(failure.pid, opener.pid);
 	child_kill(&opener);
 	CHECK_EQUAL_INT(try_open(&failure), 0);
-	child_tell(&innocent);
-	child_end(&innocent);
+	child_tell(&bystander);
+	child_end(&bystander);
 }
 
-static void forget_and_stay(struct child *parent, void *context)
+static void forget_and_wait(struct child *parent, void *context)
 {
 	shared_page_forget(context);
 	child_tell(parent);
@@ -46,14 +47,14 @@ static void lock_and_fork(struct child *parent, void *context)
 	struct child *child = context;
 
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
-	*child = child_start(forget_and_stay, shared);
+	*child = child_start(forget_and_wait, shared);
 	CHECK(child_hear(child));
 	child_tell(parent);
 	child_hear(parent);
 }
 
-/* The grandchild lives on, and has had the descriptor and the page. */
-static void a_child_that_lives_keeps_no_lock(void)
+/* The grandchild, which is alive, has inherited the descriptor and the mapping. */
+static void test_living_child_keeps_no_lock(void)
 {
 	struct child *grandchild = share_memory(sizeof *grandchild);
 	struct child child = child_start(lock_and_fork, grandchild);
@@ -71,7 +72,7 @@ static void a_child_that_lives_keeps_no_lock(void)
 }
 
 /* The first process of another container has pid 1 as well. */
-static void a_namesake_of_another_namespace_is_told_apart(void)
+static void test_same_pid_in_another_namespace(void)
 {
 	struct shared_page *shared = open_page();
 	struct failure failure;
@@ -87,8 +88,8 @@ static void a_namesake_of_another_namespace_is_told_apart(void)
 int main(void)
 {
 	use_test_directory();
-	the_process_that_opens_is_named();
-	a_child_that_lives_keeps_no_lock();
-	a_namesake_of_another_namespace_is_told_apart();
+	test_busy_names_the_opening_process();
+	test_living_child_keeps_no_lock();
+	test_same_pid_in_another_namespace();
 	return 0;
 }
