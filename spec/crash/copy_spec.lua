@@ -22,23 +22,21 @@ describe("killed copies", function()
   local folder, path, target, log, items, copied, took, counts
 
   before_each(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(lfs.mkdir(folder))
+    folder = processes.create_folder()
     path, target, log = folder .. "/db", folder .. "/copy", folder .. "/log"
     items, took = 0, {}
     counts = { before = 0, under_way = 0, after = 0, old = 0, new = 0, none = 0 }
   end)
 
   after_each(function()
-    os.execute("rm -r " .. folder)
+    processes.clean_up(folder)
   end)
 
   local function exists(name)
     return lfs.attributes(name, "mode") ~= nil
   end
 
-  --- Returns the temporary files of copies, and other files next to them.
+  --- Returns the number of temporary files of copies.
   local function leftovers()
     local count = 0
     for name in lfs.dir(folder) do
@@ -83,11 +81,7 @@ describe("killed copies", function()
   local function run(kind, seconds)
     os.remove(log)
     local process = processes.start("copier", log, path, target, kind)
-    local deadline = system.monotime() + 20
-    while not logged("begin") do
-      assert(system.monotime() < deadline, "the copier does not start")
-      system.sleep(0.0005)
-    end
+    processes.wait_until(20, "the copier", function() return logged("begin") end)
     local began = system.monotime()
     if seconds then
       system.sleep(seconds)

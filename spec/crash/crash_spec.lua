@@ -38,18 +38,6 @@ local function new_lines(path, place)
   return lines, place + #whole
 end
 
-local function wait_until(seconds, what, condition)
-  local deadline = system.monotime() + seconds
-  repeat
-    local value = condition()
-    if value then
-      return value
-    end
-    system.sleep(0.002)
-  until system.monotime() > deadline
-  error("waited " .. seconds .. " s for " .. what)
-end
-
 -- Writers ---------------------------------------------------------------------------------------
 
 local counts
@@ -274,51 +262,30 @@ local function verify(path, writers, cycle, alone)
 end
 
 describe("killed processes", function()
-  local path, alive
+  local path
 
   before_each(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
-    path, alive = at("db"), {}
+    folder = processes.create_folder()
+    path = at("db")
     make_database(path)
   end)
 
   after_each(function()
-    processes.kill(alive)
-    os.execute("rm -r " .. folder)
+    processes.clean_up(folder)
   end)
-
-  local function begin(...)
-    local process = processes.start(...)
-    alive[#alive + 1] = process
-    return process
-  end
-
-  local function kill(list)
-    processes.kill(list)
-    for _, process in ipairs(list) do
-      for i = #alive, 1, -1 do
-        if alive[i] == process then
-          table.remove(alive, i)
-        end
-      end
-    end
-  end
 
   local function start_missing(writers, followers, trimmer)
     for _, writer in ipairs(writers) do
-      writer.process = begin("writer", writer.log, path, random(5) == 1 and "full" or "none",
-        writer.name, writer.next, random(1 << 30))
+      writer.process = processes.start("writer", writer.log, path,
+        random(5) == 1 and "full" or "none", writer.name, writer.next, random(1 << 30))
     end
     for _, follower in ipairs(followers) do
       if not follower.process then
         start_follower(follower, path)
-        alive[#alive + 1] = follower.process
       end
     end
     if not trimmer.process then
-      trimmer.process = begin("trimmer", at("trimmer"), path)
+      trimmer.process = processes.start("trimmer", at("trimmer"), path)
     end
   end
 
@@ -327,7 +294,7 @@ describe("killed processes", function()
     local dead = {}
     if random(2) == 1 then
       local first = writers[random(2)]
-      kill { first.process }
+      processes.kill { first.process }
       system.sleep(random() * 0.02)
       first.process = nil
     end
@@ -341,7 +308,7 @@ describe("killed processes", function()
         died[other] = true
       end
     end
-    kill(dead)
+    processes.kill(dead)
     counts.killed = counts.killed + 2
     for _ in pairs(died) do
       counts.killed = counts.killed + 1
@@ -369,7 +336,7 @@ describe("killed processes", function()
       verify(path, writers, cycle, all)
       for _, follower in ipairs(followers) do
         if not died[follower] then
-          wait_until(5, follower.name .. " to catch up", function()
+          processes.wait_until(5, follower.name .. " to catch up", function()
             return has_caught_up(follower)
           end)
         else
@@ -389,8 +356,8 @@ describe("killed processes", function()
   end)
 
   local function start_holder()
-    local holder = begin("holder", at("holder"), path, at("go"))
-    wait_until(10, "the holder", function() return #(new_lines(holder.log, 0)) > 0 end)
+    local holder = processes.start("holder", at("holder"), path, at("go"))
+    processes.wait_until(10, "the holder", function() return #(new_lines(holder.log, 0)) > 0 end)
     return holder
   end
 
@@ -405,7 +372,7 @@ describe("killed processes", function()
     assert.is_nil(ok)
     assert.equal("BUSY", code)
     assert.equal(holder.pid, err.pid)
-    kill { holder }
+    processes.kill { holder }
     assert(put_one(db))
     assert.is_nil(assert(db:table("one")):get { p = "holder", id = 1 })
     assert.is_true(db:check().ok)
@@ -426,7 +393,7 @@ describe("killed processes", function()
     assert.is_nil(assert(db:table("one")):get { p = "holder", id = 1 })
     assert(io.open(at("go"), "w")):close()
     processes.signal("CONT", { holder })
-    wait_until(10, "the holder's end", function()
+    processes.wait_until(10, "the holder's end", function()
       return new_lines(holder.log, 0)[2] == "out"
     end)
     assert(put_one(db))
@@ -442,6 +409,6 @@ describe("killed processes", function()
     assert(put_one(db))
     local took = system.monotime() - began
     assert.is_true(took < 5, ("the lock was free after %.3f s"):format(took))
-    kill { holder }
+    processes.kill { holder }
   end)
 end)

@@ -1,8 +1,12 @@
--- processes.lua - starts other Lua processes, and kills them.
+-- processes.lua - starts Lua processes in a folder of their own, waits for them and kills them.
 --
 -- A program prints its process id in the first line (child.lua does that) before it loads the
 -- library; everything else is written to a file, which survives it.
+local system = require "system"
+
 local processes = {}
+
+local running = {}
 
 local LUA = os.getenv("LUA") or "lua5.4"
 
@@ -22,7 +26,9 @@ function processes.start_with(environment, program, log, ...)
   if not pid then
     error(program .. " did not start")
   end
-  return { pid = pid, pipe = pipe, log = log, program = program }
+  local process = { pid = pid, pipe = pipe, log = log, program = program }
+  running[#running + 1] = process
+  return process
 end
 
 --- Starts a program without additional variables.
@@ -54,6 +60,11 @@ end
 function processes.wait(process)
   local rest = process.pipe:read("a")
   process.pipe:close()
+  for i = #running, 1, -1 do
+    if running[i] == process then
+      table.remove(running, i)
+    end
+  end
   return rest
 end
 
@@ -62,6 +73,34 @@ function processes.kill(list)
   for _, process in ipairs(list) do
     processes.wait(process)
   end
+end
+
+--- Calls condition until it returns a true value, for at most this many seconds. Returns the value;
+--- raises an error if there is none in time.
+function processes.wait_until(seconds, what, condition)
+  local deadline = system.monotime() + seconds
+  repeat
+    local value = condition()
+    if value then
+      return value
+    end
+    system.sleep(0.0005)
+  until system.monotime() > deadline
+  error("waited " .. seconds .. " s for " .. what)
+end
+
+--- Creates a folder for the files of a test. Returns its path.
+function processes.create_folder()
+  local folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir " .. folder))
+  return folder
+end
+
+--- Kills all processes that are running, and removes the folder.
+function processes.clean_up(folder)
+  processes.kill { table.unpack(running) }
+  os.execute("rm -r " .. folder)
 end
 
 return processes

@@ -25,17 +25,15 @@ local MEASURE_EVERY, MEASURE_SECONDS, SHARE_MOST = 50, 2, 0.01
 local random = math.random
 
 describe("a killed commit", function()
-  local folder, path, alive, round
+  local folder, path, round
 
   local function at(name)
     return folder .. "/" .. name
   end
 
   before_each(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
-    path, alive, round = at("db"), {}, 0
+    folder = processes.create_folder()
+    path, round = at("db"), 0
     local db <close> = assert(tidetable.open(path))
     for _, name in ipairs { "counters", "sums", "checkpoints", "others" } do
       assert(db:create_table { name = name, partition_key = "id", stream = name == "counters" })
@@ -44,15 +42,8 @@ describe("a killed commit", function()
   end)
 
   after_each(function()
-    processes.kill(alive)
-    os.execute("rm -r " .. folder)
+    processes.clean_up(folder)
   end)
-
-  local function begin(...)
-    local process = processes.start(...)
-    alive[#alive + 1] = process
-    return process
-  end
 
   --- Returns the last complete line of a file, nil if it has none.
   local function last_line(name)
@@ -61,18 +52,6 @@ describe("a killed commit", function()
       file:seek("set", math.max(0, file:seek("end") - 100))
       return file:read("a"):match("([^\n]*)\n[^\n]*$")
     end
-  end
-
-  local function wait_for(what, condition)
-    local deadline = system.monotime() + 20
-    repeat
-      local value = condition()
-      if value then
-        return value
-      end
-      system.sleep(0.001)
-    until system.monotime() > deadline
-    error("waited 20 s for " .. what)
   end
 
   -- Readers ----------------------------------------------------------------------------------
@@ -91,7 +70,7 @@ describe("a killed commit", function()
     file:write(("%d"):format(round))
     file:close()
     assert(os.rename(at("round.new"), at("round")))
-    return wait_for("an observer", function()
+    return processes.wait_until(20, "an observer", function()
       return (last_line(observer.log) or ""):match("^" .. ("%d"):format(round) .. " (.*)")
     end)
   end
@@ -119,10 +98,8 @@ describe("a killed commit", function()
       start("counter", at("counter"), path, "full"),
       start("deriver", at("deriver"), path),
     }
-    alive[#alive + 1], alive[#alive + 2] = writers[1], writers[2]
     system.sleep(0.02 + random() * 0.06)
     processes.kill(writers)
-    alive[#alive], alive[#alive - 1] = nil, nil
     return tonumber((last_line(at("counter")) or ""):match("^a (%d+)"))
   end
 
@@ -165,9 +142,9 @@ describe("a killed commit", function()
     print(("quiet: SEED=%d CYCLES=%d"):format(SEED, CYCLES))
     math.randomseed(SEED)
     local db <close> = assert(tidetable.open(path, { busy_timeout = 20 }))
-    local reader = begin("observer", at("reader"), path, "read", at("round"))
-    local follower = begin("follower", at("follower"), path, "counters", 0)
-    wait_for("the observer", function() return last_line(reader.log) end)
+    local reader = processes.start("observer", at("reader"), path, "read", at("round"))
+    local follower = processes.start("follower", at("follower"), path, "counters", 0)
+    processes.wait_until(20, "the observer", function() return last_line(reader.log) end)
     local lookers = {
       { name = "this handle", look = function() return counted.state(db) end },
       { name = "a reader that was open", look = function() return look_there(reader) end },
@@ -198,7 +175,9 @@ describe("a killed commit", function()
       assert.equal(n, records) -- one record for each increment
       kept = kept + (n - acknowledged)
       acknowledged = n
-      wait_for("the follower", function() return last_line(follower.log) == "r " .. last end)
+      processes.wait_until(20, "the follower", function()
+        return last_line(follower.log) == "r " .. last
+      end)
       if CYCLES >= LONG_RUN and cycle % MEASURE_EVERY == 0 then
         most = math.max(most, share_of(follower))
       end

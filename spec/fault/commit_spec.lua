@@ -16,9 +16,7 @@ describe("a writer that is stopped while it commits", function()
   local folder, path, db, writer
 
   before_each(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
+    folder = processes.create_folder()
     path = folder .. "/db"
     db = assert(tidetable.open(path))
     local counters = assert(db:create_table { name = "counters", partition_key = "id",
@@ -28,10 +26,7 @@ describe("a writer that is stopped while it commits", function()
 
   after_each(function()
     db:close()
-    if writer then
-      processes.kill { writer }
-    end
-    os.execute("rm -r " .. folder)
+    processes.clean_up(folder)
   end)
 
   local function is_stopped(process)
@@ -91,7 +86,6 @@ describe("a writer that is stopped while it commits", function()
       assert.equal(before, counted.state(db))
 
       processes.kill { writer }
-      writer = nil
       record, looks, took = next_counting(stream, 20)
       assert.equal(4, record and record.new_image.n)
       assert.is_true(looks <= 2 * took / 0.01 + 5, ("%d reads in %.3f s"):format(looks, took))
