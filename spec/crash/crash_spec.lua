@@ -4,7 +4,7 @@
 --
 -- In each cycle two writers, two followers and a trimmer, each a process, use one file, and some
 -- or all of them are killed at a random moment. What the writers acknowledged must be there, as
--- items and, in order, as records; an unfinished transaction is there completely or not at all.
+-- items and, in order, as records; an unfinished transaction is there completely or is missing.
 -- Followers must have received every record once, in order.
 local processes = require "spec.crash.processes"
 local system = require "system"

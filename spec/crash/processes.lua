@@ -1,4 +1,4 @@
--- processes.lua - starts Lua processes in a folder of their own, waits for them and kills them.
+-- processes.lua - starts Lua processes, waits for them and kills them.
 --
 -- A program prints its process id in the first line (child.lua does that) before it loads the
 -- library; everything else is written to a file, which survives it.
