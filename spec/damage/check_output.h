@@ -11,7 +11,7 @@ struct check_output {
 	int err;
 };
 
-static inline void ask(struct check_output *output, const char *path)
+static inline void check_file(struct check_output *output, const char *path)
 {
 	struct report report = { 0 };
 	struct failure failure = { 0 };

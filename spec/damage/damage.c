@@ -307,14 +307,14 @@ static bool is_named(const struct check_output *output, const struct row *row, b
 
 /* Returns true for rows that names are read from: rows of meta and nodes of
  * long keys. */
-static bool gives_names(const struct row *row)
+static bool contains_names(const struct row *row)
 {
 	return row->tree == TREE_META || row->key_len == STORE_KEY_MAX;
 }
 
 /* Reads the names of all other rows from a report of the check: breaks all
  * their checksums at once. */
-static void learn_names(struct base *base, const char *path)
+static void read_names(struct base *base, const char *path)
 {
 	struct check_output output;
 	const char *at;
@@ -324,10 +324,10 @@ static void learn_names(struct base *base, const char *path)
 	CHECK(broken != NULL);
 	memcpy(broken, base->bytes, base->len);
 	for (size_t i = 0; i < base->count; i++)
-		if (!gives_names(&base->rows[i]))
+		if (!contains_names(&base->rows[i]))
 			broken[base->rows[i].at + 8 + base->rows[i].key_len] ^= 1;
 	write_file(path, broken, base->len);
-	ask(&output, path);
+	check_file(&output, path);
 	at = (const char *)output.text.data;
 	while (at && (at = read_line(&output, at, &line)))
 		for (size_t i = 0; i < base->count; i++) {
@@ -338,7 +338,7 @@ static void learn_names(struct base *base, const char *path)
 				row->name = strndup(line.name, line.name_len);
 		}
 	for (size_t i = 0; i < base->count; i++)
-		if (!gives_names(&base->rows[i]) && (!base->rows[i].name ||
+		if (!contains_names(&base->rows[i]) && (!base->rows[i].name ||
 				strlen(base->rows[i].name) < 3)) {
 			print_output(&output);
 			fprintf(stderr, "%s: a row of %s has no name\n", base->what,
@@ -434,7 +434,7 @@ static void two_pages_swapped(struct trial *trial)
 	touch(trial, b, PAGE);
 }
 
-static void cut_off(struct trial *trial)
+static void a_truncation(struct trial *trial)
 {
 	trial->len = check_random_below(4) ? some_page(trial) * PAGE
 		: check_random_below(trial->len);
@@ -463,7 +463,7 @@ static const struct {
 	{ "512 bytes of noise", a_block_of_noise, false },
 	{ "a block of zeros", a_block_of_zeros, false },
 	{ "two pages swapped", two_pages_swapped, false },
-	{ "truncated", cut_off, false },
+	{ "truncated", a_truncation, false },
 	{ "an older page", an_older_page, true },
 };
 
@@ -488,7 +488,7 @@ static uint8_t byte_of(const struct trial *trial, uint64_t at)
 }
 
 /* Returns the highest use of the changed bytes. */
-static enum use used_by(const struct trial *trial)
+static enum use use_of_change(const struct trial *trial)
 {
 	enum use use = NOTHING;
 
@@ -543,7 +543,7 @@ static void judge_rows(uint64_t number, unsigned damage, const struct trial *tri
 			continue;
 		whole = !has_changed(trial, row->at, 8 + row->key_len);
 		count->rows++;
-		if (is_total || is_named(output, row, whole && used_by(trial) == ROW))
+		if (is_total || is_named(output, row, whole && use_of_change(trial) == ROW))
 			count->named++;
 		else if (!damages[damage].is_silent)
 			fail_trial(number, damages[damage].name, trial, output, row);
@@ -593,7 +593,7 @@ static void restore(struct trial *trial, const char *path)
 static void judge(uint64_t number, unsigned damage, const struct trial *trial,
 	const struct check_output *output, struct count *count)
 {
-	enum use use = used_by(trial);
+	enum use use = use_of_change(trial);
 	bool found = output->err || output->problems;
 
 	count->trials++;
@@ -629,7 +629,7 @@ static void run_trial(uint64_t number, struct count *counts, struct workspace *w
 	trial.bytes = workspace->bytes;
 	damages[damage].damage(&trial);
 	write_change(&trial, workspace->path);
-	ask(&output, workspace->path);
+	check_file(&output, workspace->path);
 	judge(number, damage, &trial, &output, &counts[damage]);
 	buffer_release(&output.text);
 	restore(&trial, workspace->path);
@@ -694,14 +694,14 @@ static void make_bases(void)
 		make_base(&shapes[i]);
 		base = &bases[base_count - 1];
 		write_file(path, base->bytes, base->len);
-		ask(&output, path);
+		check_file(&output, path);
 		if (output.err || output.problems) {
 			fprintf(stderr, "%s, undamaged:\n", base->what);
 			print_output(&output);
 			exit(1);
 		}
 		map_base(base, path);
-		learn_names(base, path);
+		read_names(base, path);
 		fprintf(stderr, "%s: %" PRIu64 " pages, %zu rows\n", base->what,
 			base->len / PAGE, base->count);
 	}
@@ -713,7 +713,7 @@ int main(void)
 	const char *one = getenv("TRIAL");
 	uint64_t trials = many ? strtoull(many, NULL, 10) : 1000;
 	pid_t workers[WORKERS];
-	bool well = true;
+	bool succeeded = true;
 
 	run_seed = *check_random_state();
 	snprintf(directory, sizeof directory, "%s", check_directory());
@@ -738,7 +738,7 @@ int main(void)
 		}
 	}
 	for (unsigned i = 0; i < WORKERS; i++)
-		well &= await_worker(i, workers[i]);
+		succeeded &= await_worker(i, workers[i]);
 	print_counts();
-	return well ? 0 : 1;
+	return succeeded ? 0 : 1;
 }

@@ -27,7 +27,7 @@ static void put_rows(struct txn *txn, struct source *source)
 	}
 }
 
-static void is_in_order(struct txn *txn, const struct catalog *catalog)
+static void check_order(struct txn *txn, const struct catalog *catalog)
 {
 	for (size_t i = 0; i < catalog->count; i++) {
 		struct slice name = slice_of_text(catalog->tables[i].row.name);
@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_decoded(state_read(txn, &state));
 	state.catalog_version = catalog.version + 1;
 	if (fuzz_decoded(catalog_refresh(&catalog, txn, &state)))
-		is_in_order(txn, &catalog);
+		check_order(txn, &catalog);
 	else
 		CHECK_EQUAL_UINT(catalog.version, 0);
 	cancel_write(txn);

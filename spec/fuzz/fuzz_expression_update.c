@@ -22,13 +22,13 @@ static struct slice item;
 static struct action actions[ACTIONS];
 static unsigned action_count;
 static bool exists;
-static const char *complaint;        /* the first error of the plain update, NULL if none */
+static const char *expected_message;        /* the first error of the plain update, NULL if none */
 static struct number numbers[ACTIONS];
 
-static struct tree *complain(const char *message)
+static struct tree *refuse(const char *message)
 {
-	if (!complaint)
-		complaint = message;
+	if (!expected_message)
+		expected_message = message;
 	return NULL;
 }
 
@@ -118,7 +118,7 @@ static struct tree *make_append(bool counts, unsigned depth)
 	if (!a || !b)
 		return NULL;
 	if (a->type != TYPE_L || b->type != TYPE_L)
-		return counts ? complain(WRONG_TYPE) : NULL;
+		return counts ? refuse(WRONG_TYPE) : NULL;
 	for (child = a->first; child; child = child->next)
 		tree_append(list, tree_copy(child));
 	for (child = b->first; child; child = child->next)
@@ -140,7 +140,7 @@ static struct tree *make_operand(bool counts, unsigned depth, bool in_append)
 		return script_value(&script, item, in_append ? is_list : script_any);
 	path = script_path(&script);
 	value = find(&path);
-	return value || !counts ? value : complain(MISSING);
+	return value || !counts ? value : refuse(MISSING);
 }
 
 static struct tree *sum(const struct tree *a, const struct tree *b, bool is_plus)
@@ -152,7 +152,7 @@ static struct tree *sum(const struct tree *a, const struct tree *b, bool is_plus
 	if (!a || !b)
 		return NULL;
 	if (a->type != TYPE_N || b->type != TYPE_N)
-		return complain(WRONG_TYPE);
+		return refuse(WRONG_TYPE);
 	CHECK(number_to_integer(a->text, &n) && number_to_integer(b->text, &m));
 	tree = tree_new(TYPE_N);
 	if (is_plus ? __builtin_add_overflow(n, m, &result) :
@@ -181,7 +181,7 @@ static struct tree *make_set_value(void)
 		return a;
 	script_print(&script, roll ? " + " : " - ");
 	b = make_operand(true, 0, false);
-	return complaint ? NULL : sum(a, b, roll == 1);
+	return expected_message ? NULL : sum(a, b, roll == 1);
 }
 
 /* --- ADD and DELETE --- */
@@ -193,7 +193,7 @@ static struct tree *add(struct tree *old, struct tree *operand)
 	if (!old)
 		return operand;
 	if (old->type != operand->type)
-		return complain(WRONG_TYPE);
+		return refuse(WRONG_TYPE);
 	if (old->type == TYPE_N)
 		return sum(old, operand, true);
 	set = tree_copy(old);
@@ -211,7 +211,7 @@ static struct tree *subtract(struct tree *old, struct tree *operand, bool *keeps
 	if (!old)
 		return NULL;
 	if (old->type != operand->type)
-		return complain(WRONG_TYPE);
+		return refuse(WRONG_TYPE);
 	set = tree_new(old->type);
 	for (child = old->first; child; child = child->next)
 		if (!tree_contains(operand, child))
@@ -234,9 +234,9 @@ static void make_action(enum operation section)
 		script_print(&script, " ");
 		operand = script_value(&script, item, section == OPERATION_ADD ? can_be_added :
 			can_be_deleted);
-		if (!complaint && section == OPERATION_ADD)
+		if (!expected_message && section == OPERATION_ADD)
 			action->result = add(find(&action->path), operand);
-		else if (!complaint)
+		else if (!expected_message)
 			action->result = subtract(find(&action->path), operand, &action->keeps);
 	}
 	action_count++;
@@ -270,7 +270,7 @@ static void place(struct tree *new, const struct action *action)
 	if (!parent && !exists && removes)
 		return;
 	if (!parent || parent->type != (is_index ? TYPE_L : TYPE_M)) {
-		complain(INVALID_PATH);
+		refuse(INVALID_PATH);
 		return;
 	}
 	child = tree_find(new, &action->path, last + 1);
@@ -338,19 +338,19 @@ static void check_update(const struct binding *binding)
 	int err = update_apply(&update, binding, exists ? item : slice_of(NULL, 0), key, &new,
 		&failure);
 
-	if (!exists && !complaint && only_removes()) {
+	if (!exists && !expected_message && only_removes()) {
 		CHECK_EQUAL_INT(err, 0);
 		CHECK_EQUAL_UINT(new.len, 0);
 		return;
 	}
-	for (i = 0; i < action_count && !complaint; i++)
+	for (i = 0; i < action_count && !expected_message; i++)
 		place(tree, &actions[i]);
-	if (err != (complaint ? ERR_VALIDATION : 0))
+	if (err != (expected_message ? ERR_VALIDATION : 0))
 		fprintf(stderr, "%s: %s, not %s\n", script.text, failure.message,
-			complaint ? complaint : "applied");
-	CHECK_EQUAL_INT(err, complaint ? ERR_VALIDATION : 0);
+			expected_message ? expected_message : "applied");
+	CHECK_EQUAL_INT(err, expected_message ? ERR_VALIDATION : 0);
 	if (err) {
-		CHECK_EQUAL_STRING(failure.message, complaint);
+		CHECK_EQUAL_STRING(failure.message, expected_message);
 		return;
 	}
 	CHECK_EQUAL_INT(map_check(new), 0);
@@ -380,7 +380,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool accepted, is_update = !size || data[0] % 4;
 
 	exists = !size || data[0] % 8;
-	complaint = NULL;
+	expected_message = NULL;
 	action_count = 0;
 	item = script_start(&script, data + (size > 0), size - (size > 0));
 	if (is_update)

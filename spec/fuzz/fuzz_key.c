@@ -63,7 +63,7 @@ static size_t id_bytes(void)
 }
 
 /* Checks the partition key in the head against the layout that key.h documents. */
-static void partition_is(const struct key *key, const struct value *partition)
+static void check_partition(const struct key *key, const struct value *partition)
 {
 	struct slice head = key_head(key);
 	uint8_t bytes[KEY_HEAD_MAX];
@@ -90,7 +90,7 @@ static void partition_is(const struct key *key, const struct value *partition)
 	CHECK_BYTES(bytes, len, partition->bytes.data, partition->bytes.len);
 }
 
-static void comes_back(const struct key *key, const struct key_schema *schema,
+static void check_round_trip(const struct key *key, const struct key_schema *schema,
 	const struct key_values *values)
 {
 	uint8_t buf[KEY_ATTRIBUTES_MAX];
@@ -111,11 +111,11 @@ static void comes_back(const struct key *key, const struct key_schema *schema,
 	if (key_is_hashed(key))
 		CHECK_EQUAL_UINT(key->head_len, id_bytes() + 1 + HASH_BYTES);
 	else
-		partition_is(key, &values->partition);
+		check_partition(key, &values->partition);
 	buffer_release(&item);
 }
 
-static void are_in_order(const struct key keys[2], const struct key_values values[2])
+static void check_order(const struct key keys[2], const struct key_values values[2])
 {
 	int partitions = slice_compare(values[0].partition.bytes, values[1].partition.bytes);
 	int sorts = slice_compare(values[0].sort.bytes, values[1].sort.bytes);
@@ -135,7 +135,7 @@ static void try_item(const struct key_schema *schema, struct slice item)
 	key_of_item(&key, table, schema, item, secret);
 	if (key_of_key(&key, table, schema, item, secret) == 0 && map_check(item) == 0) {
 		CHECK_EQUAL_INT(key_find(&values, schema, item), 0);
-		comes_back(&key, schema, &values);
+		check_round_trip(&key, schema, &values);
 	}
 }
 
@@ -162,10 +162,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK_EQUAL_INT(err, expected(&schema, &values[i]));
 		good = good && !err;
 		if (!err)
-			comes_back(&keys[i], &schema, &values[i]);
+			check_round_trip(&keys[i], &schema, &values[i]);
 	}
 	if (good)
-		are_in_order(keys, values);
+		check_order(keys, values);
 	if (!source.err)
 		try_item(&schema, slice_of(source.at, source_left(&source)));
 	return 0;

@@ -144,7 +144,7 @@ static void walk(struct txn *txn, uint32_t id, struct walked *walked)
 }
 
 /* Checks that log_take returns what log_next and log_copy return. */
-static void same_taken(struct txn *txn, uint32_t id, const struct walked *walked)
+static void check_take(struct txn *txn, uint32_t id, const struct walked *walked)
 {
 	static struct buffer out;
 	struct cursor *cursor = cursor_of(txn);
@@ -161,7 +161,7 @@ static void same_taken(struct txn *txn, uint32_t id, const struct walked *walked
 	CHECK(may_be(err));
 }
 
-static void same_backward(struct txn *txn, uint32_t id, const struct walked *walked)
+static void check_backward(struct txn *txn, uint32_t id, const struct walked *walked)
 {
 	struct cursor *cursor = cursor_of(txn);
 	struct record head;
@@ -253,9 +253,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		read_row(txn, &source);
 	for (id = FIRST; id < FIRST + STREAMS; id++) {
 		walk(txn, id, &walked);
-		same_taken(txn, id, &walked);
+		check_take(txn, id, &walked);
 		if (walked.end == END)
-			same_backward(txn, id, &walked);
+			check_backward(txn, id, &walked);
 	}
 	id = feed % (STREAMS + 1);
 	try_feed(txn, id ? FIRST - 1 + id : 0, kind, kind == POSITION_TIME ? at * CLOCK_UNIT : at);

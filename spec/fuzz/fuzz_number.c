@@ -16,7 +16,7 @@ static void is_this(const struct number *number, struct slice bytes)
 }
 
 /* Checks that bytes accepted by number_width encode to the same bytes. */
-static void comes_back(struct slice bytes)
+static void check_round_trip(struct slice bytes)
 {
 	char text[NUMBER_MAX_TEXT];
 	struct number again;
@@ -53,7 +53,7 @@ static int compare_texts(const char *a, const char *b)
 	return strcmp(a, b);
 }
 
-static void are_in_order(struct slice a, struct slice b)
+static void check_order(struct slice a, struct slice b)
 {
 	char a_text[NUMBER_MAX_TEXT], b_text[NUMBER_MAX_TEXT];
 
@@ -70,11 +70,11 @@ static void try_stored(struct slice bytes)
 	if (!fuzz_decoded(width < 0 ? width : 0))
 		return;
 	CHECK(width <= NUMBER_MAX_BYTES && (size_t)width <= bytes.len);
-	comes_back(slice_of(bytes.data, (size_t)width));
+	check_round_trip(slice_of(bytes.data, (size_t)width));
 	rest = slice_of(bytes.data + width, bytes.len - (size_t)width);
 	second = number_width(rest);
 	if (second > 0)
-		are_in_order(slice_of(bytes.data, (size_t)width),
+		check_order(slice_of(bytes.data, (size_t)width),
 			slice_of(rest.data, (size_t)second));
 }
 
@@ -88,7 +88,7 @@ static void try_text(struct slice text)
 		return;
 	}
 	CHECK_EQUAL_INT(number_width(number_slice(&number)), number.len);
-	comes_back(number_slice(&number));
+	check_round_trip(number_slice(&number));
 }
 
 static void try_eight(const uint8_t *data)

@@ -38,7 +38,7 @@ static bool holds(const struct sort_condition *sort, const struct value *value)
 }
 
 /* Checks that a range that continues after this key does not contain it. */
-static void starts_after(struct range *range, const struct table *table,
+static void check_start_after(struct range *range, const struct table *table,
 	const struct key_values *values, const struct key *key)
 {
 	struct failure failure = { 0 };
@@ -66,7 +66,7 @@ static void try_place(struct range *range, const struct table *table,
 		return;
 	CHECK((range_place(range, key_whole(&key)) == 0) == inside);
 	if (inside)
-		starts_after(range, table, values, &key);
+		check_start_after(range, table, values, &key);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

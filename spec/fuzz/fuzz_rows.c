@@ -126,7 +126,7 @@ static int collect(struct txn *txn)
 	return err;
 }
 
-static void same_backward(struct txn *txn)
+static void check_backward(struct txn *txn)
 {
 	struct row_walk walk = { 0 };
 	uint8_t end[KEY_MAX];
@@ -146,7 +146,7 @@ static void same_backward(struct txn *txn)
 	rows_stop(&walk);
 }
 
-static void each_is_found(struct txn *txn)
+static void check_each_key(struct txn *txn)
 {
 	for (size_t i = 0; i < key_count; i++) {
 		struct row_walk walk = { 0 };
@@ -189,7 +189,7 @@ static uint32_t count_items(struct txn *txn, bool backward)
 	return err ? UINT32_MAX : count;
 }
 
-static void pages_agree(struct txn *txn)
+static void check_pages(struct txn *txn)
 {
 	uint32_t forward = count_items(txn, false), backward = count_items(txn, true);
 
@@ -243,9 +243,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(sort, 'k', sizeof sort);
 	put_rows(txn, &source);
 	if (collect(txn) == END) {
-		same_backward(txn);
-		each_is_found(txn);
-		pages_agree(txn);
+		check_backward(txn);
+		check_each_key(txn);
+		check_pages(txn);
 	}
 	write_one(txn, slice_of(sort, size % (SORT_KEY_MAX + 1)));
 	cancel_write(txn);

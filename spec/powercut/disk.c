@@ -42,7 +42,7 @@ struct name_change {
 };
 
 struct disk {
-	struct lies lies;
+	struct ignored_flushes ignored;
 	struct file files[FILES_MAX];
 	int named[NAMES];            /* as flushed */
 	struct name_change changes[FILES_MAX * 4];
@@ -126,11 +126,11 @@ static struct file *make_file(struct disk *disk, int number)
 	return file;
 }
 
-struct disk *disk_new(const struct image *image, struct lies lies)
+struct disk *disk_new(const struct image *image, struct ignored_flushes ignored)
 {
 	struct disk *disk = must(calloc(1, sizeof *disk));
 
-	disk->lies = lies;
+	disk->ignored = ignored;
 	for (int name = 0; name < NAMES; name++) {
 		struct file *file;
 
@@ -291,7 +291,7 @@ static void flush_names(struct disk *disk)
 	disk->change_count = 0;
 }
 
-static uint64_t bigger(uint64_t a, uint64_t b)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
@@ -307,28 +307,28 @@ void disk_apply(struct disk *disk, const struct trace_event *event)
 		break;
 	case TRACE_WRITE:
 		add_pending(file, (struct pending_record){ .at = event->at, .len = event->len,
-			.bytes = event->bytes, .size = bigger(file->size_now, end) });
+			.bytes = event->bytes, .size = larger(file->size_now, end) });
 		break;
 	case TRACE_SIZE:
 		add_pending(file, (struct pending_record){ .size = event->len });
 		break;
 	case TRACE_GROW:
-		add_pending(file, (struct pending_record){ .size = bigger(file->size_now,
+		add_pending(file, (struct pending_record){ .size = larger(file->size_now,
 			event->len) });
 		break;
 	case TRACE_FLUSH:
-		if (!disk->lies.files)
+		if (!disk->ignored.files)
 			flush(file);
 		break;
 	case TRACE_FLUSH_FAILED:
 		lose_flush(file);
 		break;
 	case TRACE_FLUSH_PART:
-		if (!disk->lies.parts)
+		if (!disk->ignored.parts)
 			flush_part(file, event->at, event->len);
 		break;
 	case TRACE_FLUSH_NAMES:
-		if (!disk->lies.names)
+		if (!disk->ignored.names)
 			flush_names(disk);
 		break;
 	case TRACE_MARK:
@@ -497,7 +497,7 @@ static bool is_kept(int kind, size_t i, uint64_t one)
 		(kind == KEEP_ONE && i == one);
 }
 
-static void cut_classic(struct cutting *cutting, int kind)
+static void cut_fixed(struct cutting *cutting, int kind)
 {
 	struct dice dice = dice_for(cutting->model.seed, cutting->model.moment,
 		cutting->model.state, 200u + cutting->name);
@@ -549,7 +549,7 @@ static void cut_file(const struct file *file, const struct loss_model *model, en
 	if (kind == BY_CHANCE)
 		cut_by_chance(&cutting);
 	else
-		cut_classic(&cutting, kind);
+		cut_fixed(&cutting, kind);
 }
 
 static void cut_names(const struct disk *disk, const struct loss_model *model, int named[NAMES])

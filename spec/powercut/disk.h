@@ -26,7 +26,7 @@
 
 /* Flushes that return success without flushing: the tests must detect the
  * losses. */
-struct lies {
+struct ignored_flushes {
 	bool files;            /* fsync and fdatasync of a file */
 	bool parts;            /* O_DSYNC */
 	bool names;            /* fsync of the directory */
@@ -49,7 +49,7 @@ uint64_t image_digest(const struct image *image);
 struct disk;
 
 /* Creates a disk that holds a flushed image (file n has name n), or nothing. */
-struct disk *disk_new(const struct image *image, struct lies lies);
+struct disk *disk_new(const struct image *image, struct ignored_flushes ignored);
 void disk_free(struct disk *disk);
 
 /* Sets the file of each name on a new disk, for trace_clear. */

@@ -46,7 +46,7 @@ struct kind {
 	bool fails;                  /* one flush fails in each session, and reports it */
 	bool recovers;               /* begins with a state of the previous run */
 	/* The controls: what is broken, and which verdicts are expected. */
-	struct lies lies;
+	struct ignored_flushes ignored;
 	bool judged_as_full;         /* is held to promises that its level does not make */
 	bool too_early;              /* is held to promises that are made only later */
 	bool only_lost;              /* no verdict but LOST, and at most one commit */
@@ -77,9 +77,9 @@ static const struct kind kinds[] = {
 };
 
 static const struct kind controls[] = {
-	{ .name = "fdatasync is ignored", .lies = { .files = true }, .may_hang = true },
-	{ .name = "every flush is ignored", .lies = { true, true, true }, .may_hang = true },
-	{ .name = "the directory's flush is ignored", .lies = { .names = true } },
+	{ .name = "fdatasync is ignored", .ignored = { .files = true }, .may_hang = true },
+	{ .name = "every flush is ignored", .ignored = { true, true, true }, .may_hang = true },
+	{ .name = "the directory's flush is ignored", .ignored = { .names = true } },
 	{ .name = "none", .durability = { DURABILITY_NONE, DURABILITY_NONE }, .may_hang = true },
 	{ .name = "one_flush judged as full", .durability = { DURABILITY_ONE_FLUSH,
 	DURABILITY_ONE_FLUSH },
@@ -203,7 +203,7 @@ static void record(struct run *run)
 		if (!workload_run(trace, &session)) {
 			fprintf(stderr, "powercut: run %llu, session %d failed%s%s\n",
 				(unsigned long long)run->number, i,
-				trace->full ? ": the trace is full" : "", trace->strange);
+				trace->full ? ": the trace is full" : "", trace->unsupported);
 			exit(1);
 		}
 	}
@@ -303,7 +303,7 @@ static bool is_judged(const struct run *run, size_t moment)
 
 static void work(const struct run *run, unsigned worker, struct place from)
 {
-	struct disk *disk = disk_new(&run->base, run->kind->lies);
+	struct disk *disk = disk_new(&run->base, run->kind->ignored);
 	struct place *place = &findings->at[worker];
 	char name[32], path[4300];
 
@@ -344,7 +344,7 @@ static pid_t start_worker(const struct run *run, unsigned worker, struct place f
 
 /* Records the state that killed a worker as a finding; a new worker continues
  * after it. */
-static void died(const struct run *run, unsigned worker, int status)
+static void record_death(const struct run *run, unsigned worker, int status)
 {
 	struct trial trial = { .mark = mark_at(run, findings->at[worker].moment) };
 	bool hung = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
@@ -375,7 +375,7 @@ static void judge_run(const struct run *run, bool quiet)
 			left--;
 			continue;
 		}
-		died(run, worker, status);
+		record_death(run, worker, status);
 		next = findings->at[worker];
 		next.state++;
 		pids[worker] = start_worker(run, worker, next, quiet);
@@ -386,11 +386,11 @@ static void judge_run(const struct run *run, bool quiet)
 
 /* Computes a state that a power cut can leave of this run, as the start of the
  * next one. */
-static void leave_something(struct run *run)
+static void choose_next_base(struct run *run)
 {
 	struct dice dice = dice_for(run->seed, 7, 0, 0);
 	size_t moment = 1 + dice_below(&dice, run->moments);
-	struct disk *disk = disk_new(&run->base, (struct lies){ 0 });
+	struct disk *disk = disk_new(&run->base, (struct ignored_flushes){ 0 });
 
 	for (size_t i = 0; i < moment; i++)
 		disk_apply(disk, &trace->events[i]);
@@ -400,7 +400,7 @@ static void leave_something(struct run *run)
 	disk_free(disk);
 }
 
-static void begin_with_nothing(struct run *run)
+static void begin_empty(struct run *run)
 {
 	run->mark = (struct mark){ 0 };
 	run->digest = 0;
@@ -414,7 +414,7 @@ static void start_run(struct run *run, const struct kind *kind, uint64_t number,
 	run->number = number;
 	run->seed = dice_mix(options.seed * 1000 + number);
 	if (!kind->recovers)
-		begin_with_nothing(run);
+		begin_empty(run);
 	history_release(&run->history);
 	record(run);
 	run->one_in = run->moments * STATES_A_MOMENT * 2 / 3 / states + 1;
@@ -497,7 +497,7 @@ static uint64_t try_all(struct run *run)
 			print_events(options.only[1]);
 		if (options.alone && number == options.only[0])
 			break;
-		leave_something(run);
+		choose_next_base(run);
 	}
 	for (size_t kind = 0; kind < COUNT(kinds); kind++) {
 		*findings = sums[kind];
@@ -507,7 +507,7 @@ static uint64_t try_all(struct run *run)
 	return bad;
 }
 
-static bool is_as_bad_as_it_should_be(const struct kind *kind)
+static bool fails_as_expected(const struct kind *kind)
 {
 	uint64_t lost = findings->verdicts[VERDICT_LOST];
 
@@ -533,7 +533,7 @@ static unsigned try_controls(struct run *run)
 			judge_run(run, true);
 		}
 		print_findings(controls[i].name, runs);
-		if (!is_as_bad_as_it_should_be(&controls[i])) {
+		if (!fails_as_expected(&controls[i])) {
 			printf("powercut: SEED=%llu: this control did not fail as expected\n",
 				(unsigned long long)options.seed);
 			failed++;

@@ -73,7 +73,7 @@ void trace_clear(struct trace *trace, const int named[NAMES], int files)
 	trace->files = files;
 	trace->full = false;
 	trace->calls = 0;
-	trace->strange[0] = '\0';
+	trace->unsupported[0] = '\0';
 	memcpy(trace->named, named, sizeof trace->named);
 }
 
@@ -109,15 +109,15 @@ static void add_write(int file, uint64_t at, const void *bytes, size_t len)
 	tracing->used += len;
 }
 
-static void is_strange(const struct call *call, const char *what)
+static void reject_call(const struct call *call, const char *what)
 {
-	snprintf(tracing->strange, sizeof tracing->strange, "%s: %s",
+	snprintf(tracing->unsupported, sizeof tracing->unsupported, "%s: %s",
 		call_name(call->kind), what);
 }
 
 /* --- names and descriptors --- */
 
-static bool is_in_the_making(const char *suffix)
+static bool is_temporary(const char *suffix)
 {
 	size_t mark = strlen(PART_MARK), digits = strlen(PART_DIGITS);
 
@@ -132,14 +132,14 @@ static enum name name_of(const char *path)
 
 	if (strncmp(path, base, base_len) != 0)
 		return NAMES;
-	if (is_in_the_making(path + base_len))
+	if (is_temporary(path + base_len))
 		return NAME_NEW;
 	while (name < NAMES && strcmp(path + base_len, name_suffix[name]) != 0)
 		name++;
 	return name;
 }
 
-static bool is_the_directory(const char *path)
+static bool is_directory(const char *path)
 {
 	size_t len = (size_t)(strrchr(base, '/') - base);
 
@@ -170,12 +170,12 @@ static void opened(const struct call *call, long fd)
 	if (fd < 0)
 		return;
 	if (fd >= DESCRIPTORS) {
-		is_strange(call, "too many descriptors");
+		reject_call(call, "too many descriptors");
 		return;
 	}
 	as = &descriptors[fd];
 	*as = (struct descriptor){ NO_DESCRIPTOR, NO_FILE, false };
-	if (is_the_directory(call->path))
+	if (is_directory(call->path))
 		as->kind = THE_DIRECTORY;
 	if (name == NAMES)
 		return;
@@ -185,7 +185,7 @@ static void opened(const struct call *call, long fd)
 	}
 	*as = (struct descriptor){ A_FILE, tracing->named[name], (call->flags & O_DSYNC) != 0 };
 	if (call->flags & O_TRUNC)
-		is_strange(call, "O_TRUNC");
+		reject_call(call, "O_TRUNC");
 	if (tracing->files == FILES_MAX)
 		tracing->full = true;
 }
@@ -198,7 +198,7 @@ static void renamed(const struct call *call)
 	if (from == NAMES && to == NAMES)
 		return;
 	if (from == NAMES || to == NAMES || tracing->named[from] == NO_FILE) {
-		is_strange(call, call->to);
+		reject_call(call, call->to);
 		return;
 	}
 	event = add(TRACE_RENAME, tracing->named[from]);
@@ -250,7 +250,7 @@ static void mapped_by(const struct call *call, const struct descriptor *as)
 	if ((call->flags & MAP_TYPE) == MAP_SHARED && !watched &&
 			as->file != tracing->named[NAME_DATA] &&
 			as->file != tracing->named[NAME_NEW])
-		is_strange(call, "a mapping of a file without a name");
+		reject_call(call, "a mapping of a file without a name");
 }
 
 static void after_on_file(const struct call *call, const struct descriptor *as, long result)
@@ -366,7 +366,7 @@ static int descriptor_of(int file)
 	return -1;
 }
 
-static void add_what_maps_wrote(enum name name)
+static void add_mapped_writes(enum name name)
 {
 	uint8_t now[MAPPED_BYTES];
 	int file = tracing->named[name];
@@ -384,8 +384,8 @@ static void add_what_maps_wrote(enum name name)
 void trace_mark(const struct mark *mark)
 {
 	calls_watch(NULL);
-	add_what_maps_wrote(NAME_LOCK);
-	add_what_maps_wrote(NAME_WAKE);
+	add_mapped_writes(NAME_LOCK);
+	add_mapped_writes(NAME_WAKE);
 	add(TRACE_MARK, NO_FILE)->mark = *mark;
 	calls_watch(&recorder);
 }

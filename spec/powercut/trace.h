@@ -58,7 +58,7 @@ struct trace {
 	int files;             /* number of files created so far */
 	int named[NAMES];      /* the file that each name refers to, or NO_FILE */
 	bool full;             /* the trace is incomplete because something did not fit */
-	char strange[128];     /* a call that the model does not support */
+	char unsupported[128]; /* a call that the model does not support */
 	uint64_t calls;        /* number of calls traced */
 };
 

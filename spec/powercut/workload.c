@@ -28,7 +28,7 @@ struct world {
 static struct failure failure;
 
 /* Returns true on success. One failure is expected if a flush is made to fail. */
-static bool did(struct world *world, int err)
+static bool succeeded(struct world *world, int err)
 {
 	if (err == ERR_STORE && !world->has_failed && trace_flush_has_failed()) {
 		world->has_failed = true;
@@ -83,7 +83,7 @@ static void open_world(struct world *world)
 		.durability = world->session->durability, .max_bytes = UINT64_C(64) << 20,
 		.clock = world->clock };
 
-	if (!did(world, tide_open(&world->tide, &options, &failure)))
+	if (!succeeded(world, tide_open(&world->tide, &options, &failure)))
 		MUST(tide_open(&world->tide, &options, &failure), failure);
 	see(world);
 	world->has_written = false;
@@ -189,7 +189,7 @@ static void create_one(struct world *world, size_t count)
 	spec.view = views[dice_below(&world->dice, 6)];
 	spec.retention.max_count = dice_one_in(&world->dice, 2)
 		? 5 + dice_below(&world->dice, 20) : 0;
-	did(world, tide_create_table(world->tide, &spec, &failure));
+	succeeded(world, tide_create_table(world->tide, &spec, &failure));
 }
 
 static void change_some(struct world *world, int changes, bool big)
@@ -209,7 +209,7 @@ static void change_some(struct world *world, int changes, bool big)
 		table = table_named(name);
 		change_one(world, &table, big);
 	}
-	did(world, tide_commit(world->tide, &failure));
+	succeeded(world, tide_commit(world->tide, &failure));
 }
 
 static void switch_stream(struct world *world, const char *name)
@@ -220,12 +220,13 @@ static void switch_stream(struct world *world, const char *name)
 
 	MUST(tide_describe_table(world->tide, &table, &row, &failure), failure);
 	if (!row->stream)
-		did(world, tide_enable_stream(world->tide, slice_of_text(name),
+		succeeded(world, tide_enable_stream(world->tide, slice_of_text(name),
 			VIEW_NEW_AND_OLD_IMAGES, &retention, &failure));
 	else if (dice_one_in(&world->dice, 2))
-		did(world, tide_disable_stream(world->tide, slice_of_text(name), &failure));
+		succeeded(world, tide_disable_stream(world->tide, slice_of_text(name), &failure));
 	else
-		did(world, tide_set_retention(world->tide, row->stream, &retention, &failure));
+		succeeded(world, tide_set_retention(world->tide, row->stream, &retention,
+			&failure));
 }
 
 static void trim(struct world *world)
@@ -234,7 +235,7 @@ static void trim(struct world *world)
 	bool more = true;
 
 	while (more) {
-		did(world, tide_trim(world->tide, &records, &rows, &more, &failure));
+		succeeded(world, tide_trim(world->tide, &records, &rows, &more, &failure));
 		mark(world);
 	}
 }
@@ -255,7 +256,7 @@ static void step(struct world *world)
 		close_world(world);
 		open_world(world);
 	} else if (what == 13 && dice_one_in(&world->dice, 2)) {
-		if (did(world, tide_sync(world->tide, &failure)))
+		if (succeeded(world, tide_sync(world->tide, &failure)))
 			mark_flushed(world);
 	} else {
 		choose_table(world, name, &count);
@@ -264,7 +265,7 @@ static void step(struct world *world)
 		else if (what < 18)
 			switch_stream(world, name);
 		else if (count > 1)
-			did(world, tide_delete_table(world->tide, slice_of_text(name),
+			succeeded(world, tide_delete_table(world->tide, slice_of_text(name),
 				&failure));
 	}
 	mark(world);
@@ -282,7 +283,7 @@ static const struct mark *last_mark(const struct trace *trace)
 	return i > 0 ? &trace->events[i - 1].mark : &none;
 }
 
-static void live(struct trace *trace, const struct session *session)
+static void run_session(struct trace *trace, const struct session *session)
 {
 	struct world *world = calloc(1, sizeof *world);
 
@@ -316,7 +317,7 @@ bool workload_run(struct trace *trace, const struct session *session)
 	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0)
-		live(trace, session);
+		run_session(trace, session);
 	CHECK(waitpid(pid, &status, 0) == pid);
-	return status == 0 && !trace->full && !trace->strange[0];
+	return status == 0 && !trace->full && !trace->unsupported[0];
 }

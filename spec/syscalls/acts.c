@@ -161,7 +161,7 @@ static int follow(struct actor *actor)
 	return err;
 }
 
-static int keep_two(struct actor *actor)
+static int set_retention(struct actor *actor)
 {
 	struct retention two = { .age_ms = DAY_MS, .max_count = 2 };
 
@@ -169,7 +169,7 @@ static int keep_two(struct actor *actor)
 }
 
 /* Returns true if the report says that a page could not be read from the disk. */
-static bool tells_of_the_disk(const struct buffer *text)
+static bool reports_disk_error(const struct buffer *text)
 {
 	static const char sentence[] = "can't be read from the disk";
 
@@ -181,7 +181,7 @@ static int check(struct actor *actor)
 	struct report report = { 0 };
 	int err = tide_check(actor->tide, &report, &actor->failure);
 
-	CHECK(err || report.problems == 0 || tells_of_the_disk(&report.text));
+	CHECK(err || report.problems == 0 || reports_disk_error(&report.text));
 	buffer_release(&report.text);
 	return err;
 }
@@ -191,7 +191,7 @@ static int flush(struct actor *actor)
 	return tide_sync(actor->tide, &actor->failure);
 }
 
-static int look(struct actor *actor)
+static int read_all(struct actor *actor)
 {
 	struct tide_info info;
 
@@ -215,13 +215,13 @@ const struct act acts[] = {
 	{ "follow", follow, 0 },
 	{ "delete the table", delete_doomed, ERR_NOT_FOUND },
 	{ "sweep", trim, 0 },
-	{ "set the retention", keep_two, 0 },
+	{ "set the retention", set_retention, 0 },
 	{ "trim", trim, 0 },
 	{ "check", check, 0 },
 	{ "flush", flush, 0 },
 	{ "close", actor_close, 0 },
 	{ "open", actor_open, 0 },
-	{ "look", look, 0 },
+	{ "read all", read_all, 0 },
 	{ "put again", put_last, 0 },
 	{ "close again", actor_close, 0 },
 };

@@ -14,7 +14,7 @@
 
 #if defined __GLIBC__ && !defined __SANITIZE_ADDRESS__
 
-#define SEEN __attribute__((visibility("default")))
+#define EXPORTED __attribute__((visibility("default")))
 
 /* glibc's functions, under the names that it exports for wrappers. */
 extern void *__libc_malloc(size_t size);
@@ -55,22 +55,22 @@ static bool refused(const void *caller, size_t size)
 	return true;
 }
 
-SEEN void *malloc(size_t size)
+EXPORTED void *malloc(size_t size)
 {
 	return refused(__builtin_return_address(0), size) ? NULL : __libc_malloc(size);
 }
 
-SEEN void *calloc(size_t count, size_t size)
+EXPORTED void *calloc(size_t count, size_t size)
 {
 	return refused(__builtin_return_address(0), size) ? NULL : __libc_calloc(count, size);
 }
 
-SEEN void *realloc(void *memory, size_t size)
+EXPORTED void *realloc(void *memory, size_t size)
 {
 	return refused(__builtin_return_address(0), size) ? NULL : __libc_realloc(memory, size);
 }
 
-SEEN char *strdup(const char *text)
+EXPORTED char *strdup(const char *text)
 {
 	size_t size = strlen(text) + 1;
 	char *copy = refused(__builtin_return_address(0), size) ? NULL : __libc_malloc(size);

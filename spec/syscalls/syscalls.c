@@ -36,18 +36,18 @@
 #define SECONDS_A_POINT 60
 #define SECOND_FAULTS_MAX 2000
 
-enum way { ONCE, ON, SHORT, THROUGH, WAYS };
+enum way { ONCE, ON, SHORT, EXECUTED, WAYS };
 
 static const char *const way_names[WAYS] = { "once", "from then on", "short", "executed first" };
 
 /* The ways in which a kind of call can fail. */
-static const struct manner {
+static const struct mode {
 	enum call_kind kind;
 	int errors[3];
 	bool interrupted;            /* a signal can interrupt it before it is executed */
 	bool can_be_short;
-	bool through;                /* can be executed and reported as failed */
-} manners[] = {
+	bool executed;               /* can be executed and reported as failed */
+} modes[] = {
 	{ CALL_OPEN, { EMFILE, EACCES, EIO }, true, false, false },
 	{ CALL_CLOSE, { 0 }, false, false, true },
 	{ CALL_READ, { EIO }, true, false, false },
@@ -76,10 +76,10 @@ static const struct manner {
 	{ CALL_MEMORY, { ENOMEM }, false, false, false },
 };
 
-#define MANNERS (sizeof manners / sizeof *manners)
+#define MODES (sizeof modes / sizeof *modes)
 
 struct point {
-	const struct manner *manner;
+	const struct mode *mode;
 	int error;
 	enum way way;
 	uint64_t at;                 /* number of the call among those of its kind, from 1 */
@@ -105,31 +105,31 @@ static enum durability durability;
 
 /* --- faults --- */
 
-static struct fate fate_of(const struct manner *manner, int error, enum way way,
+static struct fate fate_of(const struct mode *mode, int error, enum way way,
 	const struct call *call)
 {
-	(void)manner;
+	(void)mode;
 	if (way == SHORT)
 		return (struct fate){ .short_of = call->len / 2 };
-	return (struct fate){ .error = error, .made_first = way == THROUGH };
+	return (struct fate){ .error = error, .made_first = way == EXECUTED };
 }
 
-static const struct manner *manner_of(enum call_kind kind)
+static const struct mode *mode_of(enum call_kind kind)
 {
-	for (size_t i = 0; i < MANNERS; i++)
-		if (manners[i].kind == kind)
-			return &manners[i];
+	for (size_t i = 0; i < MODES; i++)
+		if (modes[i].kind == kind)
+			return &modes[i];
 	return NULL;
 }
 
 static struct fate second_fate(const struct call *call)
 {
-	const struct manner *manner = manner_of(call->kind);
+	const struct mode *mode = mode_of(call->kind);
 
-	if (!manner || !manner->errors[0] || ++seconds_seen != second_at)
+	if (!mode || !mode->errors[0] || ++seconds_seen != second_at)
 		return (struct fate){ 0 };
 	second_fired = true;
-	return (struct fate){ .error = manner->errors[0] };
+	return (struct fate){ .error = mode->errors[0] };
 }
 
 static struct fate before(const struct call *call)
@@ -141,11 +141,11 @@ static struct fate before(const struct call *call)
 	if (second_at)
 		return second_fate(call);
 	count = ++shared->calls[call->kind];
-	if (!point || point->manner->kind != call->kind || count < point->at ||
+	if (!point || point->mode->kind != call->kind || count < point->at ||
 			(count > point->at && point->way != ON))
 		return (struct fate){ 0 };
 	shared->fired = true;
-	return fate_of(point->manner, point->error, point->way, call);
+	return fate_of(point->mode, point->error, point->way, call);
 }
 
 static const struct call_hooks hooks = { before, NULL };
@@ -207,7 +207,7 @@ static void check_state(struct child *parent, void *context)
 	tide_close(tide);
 }
 
-static void ask_another(const struct actor *actor, unsigned act, bool unknown, bool at_the_end)
+static void check_in_child(const struct actor *actor, unsigned act, bool unknown, bool at_the_end)
 {
 	struct question question = { actor, act, unknown, at_the_end };
 	struct child child = child_start(check_state, &question);
@@ -277,12 +277,12 @@ static void recover(struct actor *actor, unsigned act, int err)
 
 	CHECK(shared->fired);
 	CHECK_EQUAL_INT(actor->failure.err, err);
-	ask_another(actor, act, unknown, false);
+	check_in_child(actor, act, unknown, false);
 	if (point->way == ON) {
 		int again = run_with_fault(actor, act);
 
 		unknown = unknown || again == ERR_UNKNOWN_OUTCOME;
-		ask_another(actor, act, unknown, false);
+		check_in_child(actor, act, unknown, false);
 		if (!again)
 			return;
 	}
@@ -303,7 +303,7 @@ static void recover(struct actor *actor, unsigned act, int err)
 
 /* Checks that the database contains the same after this act as in the run
  * without faults. */
-static void see(struct actor *actor, unsigned act)
+static void check_digest(struct actor *actor, unsigned act)
 {
 	if (actor->tide)
 		MUST(digest_of(actor->tide, &shared->digests[act], &actor->failure),
@@ -330,7 +330,7 @@ static void run_acts(struct actor *actor, bool compound)
 			if (!acts[act].run || acts[act].run == actor_close)
 				actor_close(actor);
 		}
-		see(actor, act);
+		check_digest(actor, act);
 	}
 }
 
@@ -355,9 +355,9 @@ static void run_point(struct child *parent, void *context)
 	run_acts(&actor, chosen && chosen->compound);
 	calls_watch(NULL);
 	CHECK_EQUAL_INT(count_descriptors(), descriptors);
-	CHECK(count_maps(path) == 0 || (chosen && chosen->manner->kind == CALL_UNMAP) ||
+	CHECK(count_maps(path) == 0 || (chosen && chosen->mode->kind == CALL_UNMAP) ||
 		(chosen && chosen->compound));
-	ask_another(&actor, act_count - 1, false, true);
+	check_in_child(&actor, act_count - 1, false, true);
 	builder_release(&actor.builder);
 	clock_drop(actor.options.clock);
 }
@@ -377,7 +377,7 @@ static void remove_all(void)
 	}
 }
 
-static bool play_point(const struct point *chosen)
+static bool run_in_child(const struct point *chosen)
 {
 	struct child child;
 
@@ -396,14 +396,14 @@ static struct {
 	uint64_t done, unreached, failed;
 } tally;
 
-static void consider(const struct point *chosen)
+static void try_fault(const struct point *chosen)
 {
 	uint64_t number = tally.number++;
 
 	if (tally.only ? number != tally.only : number % tally.every != tally.from)
 		return;
 	tally.done++;
-	if (play_point(chosen)) {
+	if (run_in_child(chosen)) {
 		tally.unreached += !shared->fired;
 		return;
 	}
@@ -411,48 +411,48 @@ static void consider(const struct point *chosen)
 	printf("syscalls: ONLY=%llu: %s %llu of %s fails (%s, %s%s), in or after \"%s\"\n",
 		(unsigned long long)number,
 		durability == DURABILITY_FULL ? "full:" : "one_flush:",
-		(unsigned long long)chosen->at, call_name(chosen->manner->kind),
+		(unsigned long long)chosen->at, call_name(chosen->mode->kind),
 		way_names[chosen->way], chosen->error ? strerror(chosen->error) : "-",
 		chosen->compound ? ", then others" : "", acts[shared->act].name);
 }
 
-static void consider_each_call(const struct manner *manner, int error, enum way way,
+static void try_each_call(const struct mode *mode, int error, enum way way,
 	uint64_t calls, bool compound)
 {
 	for (uint64_t at = 1; at <= calls; at++) {
-		struct point each = { manner, error, way, at, compound };
+		struct point each = { mode, error, way, at, compound };
 
-		consider(&each);
+		try_fault(&each);
 	}
 }
 
-static void consider_kind(const struct manner *manner, uint64_t calls)
+static void try_kind(const struct mode *mode, uint64_t calls)
 {
-	for (int i = 0; i < 3 && manner->errors[i]; i++) {
-		consider_each_call(manner, manner->errors[i], ONCE, calls, false);
-		consider_each_call(manner, manner->errors[i], ON, calls, false);
+	for (int i = 0; i < 3 && mode->errors[i]; i++) {
+		try_each_call(mode, mode->errors[i], ONCE, calls, false);
+		try_each_call(mode, mode->errors[i], ON, calls, false);
 	}
-	if (manner->interrupted)
-		consider_each_call(manner, EINTR, ONCE, calls, false);
-	if (manner->can_be_short)
-		consider_each_call(manner, 0, SHORT, calls, false);
-	if (manner->through)
-		consider_each_call(manner, EIO, THROUGH, calls, false);
-	if (manner->errors[0])
-		consider_each_call(manner, manner->errors[0], ONCE, calls, true);
+	if (mode->interrupted)
+		try_each_call(mode, EINTR, ONCE, calls, false);
+	if (mode->can_be_short)
+		try_each_call(mode, 0, SHORT, calls, false);
+	if (mode->executed)
+		try_each_call(mode, EIO, EXECUTED, calls, false);
+	if (mode->errors[0])
+		try_each_call(mode, mode->errors[0], ONCE, calls, true);
 }
 
-static void consider_all(enum durability level)
+static void try_all(enum durability level)
 {
 	uint64_t calls[CALL_KINDS];
 
 	durability = level;
 	memset(reference, 0, sizeof reference);
-	CHECK(play_point(NULL));
+	CHECK(run_in_child(NULL));
 	memcpy(reference, shared->digests, sizeof reference);
 	memcpy(calls, shared->calls, sizeof calls);
-	for (size_t i = 0; i < MANNERS; i++)
-		consider_kind(&manners[i], calls[manners[i].kind]);
+	for (size_t i = 0; i < MODES; i++)
+		try_kind(&modes[i], calls[modes[i].kind]);
 }
 
 int main(void)
@@ -468,8 +468,8 @@ int main(void)
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		0);
 	CHECK(shared != MAP_FAILED && act_count <= ACTS_MAX);
-	consider_all(DURABILITY_FULL);
-	consider_all(DURABILITY_ONE_FLUSH);
+	try_all(DURABILITY_FULL);
+	try_all(DURABILITY_ONE_FLUSH);
 	printf("syscalls: %llu of %llu points run, %llu second faults: %llu failed"
 		" (%llu were not reached)\n", (unsigned long long)tally.done,
 		(unsigned long long)tally.number, (unsigned long long)shared->second_faults,
