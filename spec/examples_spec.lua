@@ -54,7 +54,7 @@ end)
 
 describe("the small example", function()
   -- Returns the last block of comments that are indented by three blanks, as printed.
-  local function promised(example)
+  local function expected_output(example)
     local text = {}
     for line in read(root .. "/examples/" .. example .. ".lua"):gmatch("[^\n]+") do
       if not line:find("^%-%-") then text = {} end
@@ -107,7 +107,7 @@ describe("the small example", function()
   for _, example in ipairs(examples) do
     it(example .. " prints what its comment says, and leaves no files", function()
       local output, status = run(example, nil, before[example])
-      assert.are.equal(plain(promised(example)), plain(output))
+      assert.are.equal(plain(expected_output(example)), plain(output))
       assert.are.equal(0, status)
       assert.are.equal("", must("ls -A " .. quote(directory .. "/run")))
     end)
@@ -115,14 +115,14 @@ describe("the small example", function()
 end)
 
 it("the README's program prints what the README shows", function()
-  local program, promised = read(root .. "/README.md"):match(
+  local program, expected_output = read(root .. "/README.md"):match(
     "\n```lua\n(.-)```\n\nprints\n\n```\n(.-)```\n")
   local file <close> = assert(io.open(directory .. "/run/readme.lua", "wb"))
   assert(file:write(program))
   file:close()
   local output, status = shell(("cd %s && timeout 120 env %s readme.lua"):format(
     quote(directory .. "/run"), lua))
-  assert.are.equal(promised, output)
+  assert.are.equal(expected_output, output)
   assert.are.equal(0, status)
 end)
 

@@ -43,18 +43,18 @@ local restricted = {
 }
 
 -- Functions that code must not call, and the file that may ("": none).
-local c_words = {
+local c_calls = {
   malloc = "csrc/base/memory.c", calloc = "csrc/base/memory.c", realloc = "csrc/base/memory.c",
   free = "csrc/base/memory.c", strdup = "csrc/base/memory.c", strndup = "csrc/base/memory.c",
   strcpy = "", strcat = "", sprintf = "", vsprintf = "", strtok = "", atoi = "", alloca = "",
 }
-local lua_words = { "load", "loadstring", "loadfile", "dofile", "io.popen", "os.execute" }
+local lua_calls = { "load", "loadstring", "loadfile", "dofile", "io.popen", "os.execute" }
 
 -- Written in halves, so that the rule does not find this file.
 local unfinished = { "TO" .. "DO", "FIX" .. "ME", "XX" .. "X" }
 
 local widest, longest, tab = 100, 800, 8
-local screen = 45       -- lines of code that a function may have
+local function_max = 45       -- lines of code that a function may have
 
 local function has(list, wanted)
   for _, each in ipairs(list) do
@@ -87,7 +87,7 @@ local function is_shell(path) return path == ".ci/run" or path:find("%.sh$") ~= 
 -- A rule takes a file (path, text, lines) and `report(line number, text)`.
 local rules = {}
 
-function rules.room_and_doors(file, report)
+function rules.includes(file, report)
   if not is_ours(file.path) then return end
   local room = file.path:match("^csrc/([^/]+)/") or ""
   if not may_include[room] then return report(1, "no such room: " .. room) end
@@ -142,17 +142,17 @@ function rules.shape(file, report)
   if file.text:sub(-1) ~= "\n" then report(#file.lines, "no newline at the end") end
 end
 
--- Functions of the library fit on a screen; the limit does not hold for `describe` in specs.
-function rules.one_screen(file, report)
+-- Limits the length of functions, except in specs, where it would count a whole `describe`.
+function rules.function_length(file, report)
   if not is_ours(file.path) and not file.path:find("^lua/.*%.lua$") then return end
   for _, one in ipairs(source.functions(file.path, file.text)) do
-    if one.code > screen then
-      report(one.line, ("%s: %d lines of code, not %d"):format(one.name, one.code, screen))
+    if one.code > function_max then
+      report(one.line, ("%s: %d lines of code, not %d"):format(one.name, one.code, function_max))
     end
   end
 end
 
-function rules.finished(file, report)
+function rules.unfinished_marks(file, report)
   for number, line in ipairs(file.lines) do
     for _, word in ipairs(unfinished) do
       if line:find("%f[%w_]" .. word .. "%f[^%w_]") then report(number, word) end
@@ -160,11 +160,11 @@ function rules.finished(file, report)
   end
 end
 
-function rules.words_of_c(file, report)
+function rules.forbidden_c_calls(file, report)
   if not is_ours(file.path) then return end
   for number, line in ipairs(source.code_of(file.path, file.text)) do
     for word in line:gmatch("%f[%w_]([%a_]%w*)%s*%(") do
-      local home = c_words[word]
+      local home = c_calls[word]
       if home and home ~= file.path then
         report(number, home == "" and word .. "() is not allowed" or
           ("only %s may call %s()"):format(home, word))
@@ -174,11 +174,11 @@ function rules.words_of_c(file, report)
 end
 
 -- The library must not run data as code, nor a shell.
-function rules.words_of_lua(file, report)
+function rules.forbidden_lua_calls(file, report)
   if not file.path:find("^lua/") or not is_lua(file.path) then return end
   for number, line in ipairs(file.lines) do
     local code = line:gsub("%-%-.*", ""):gsub('"[%w_]+"', '""')
-    for _, word in ipairs(lua_words) do
+    for _, word in ipairs(lua_calls) do
       local at = code:find("%f[%w_.:]" .. word:gsub("%.", "%%.") .. "%f[^%w_]%s*[%(\"'{]")
       if at then report(number, word .. "() is not allowed") end
     end

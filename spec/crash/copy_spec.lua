@@ -59,7 +59,7 @@ describe("killed copies", function()
   end
 
   --- Checks that the file is sound and has this number of items. Returns its info.
-  local function look(name, expected)
+  local function check_file(name, expected)
     local db <close> = assert(tidetable.open(name, { busy_timeout = 0, durability = "none" }))
     local report = assert(db:check())
     assert.same({}, report.problems)
@@ -108,11 +108,11 @@ describe("killed copies", function()
     local incarnation = incarnation_of(target)
     if old and incarnation == old.incarnation then
       counts.old = counts.old + 1
-      look(target, old.items)
+      check_file(target, old.items)
     else
       counts.new, copied = counts.new + 1, items
       assert.not_equal(source.incarnation, incarnation)
-      assert.equal(source.sequence_number, look(target, items).sequence_number)
+      assert.equal(source.sequence_number, check_file(target, items).sequence_number)
     end
   end
 
@@ -126,7 +126,7 @@ describe("killed copies", function()
     local source = write()
     run(kind, random() * took[kind] * 1.1)
     count_death()
-    local now = look(path, items)
+    local now = check_file(path, items)
     assert.equal(source.incarnation, now.incarnation)
     assert.equal(source.sequence_number, now.sequence_number)
     if kind ~= "in place" then

@@ -44,7 +44,7 @@ local counts
 
 local function new_writer(name)
   return { name = name, log = at(name), place = 0, next = 1, items = { one = {}, two = {} },
-    due = {} }
+    expected = {} }
 end
 
 local function parse_begin(line)
@@ -66,7 +66,7 @@ local function apply(writer, change)
     items[each.id] = new
     -- Putting an equal item again in one transaction is one change.
     if old ~= new and not (old and new and old.n == new.n and old.pad == new.pad) then
-      writer.due[#writer.due + 1] = { table = each.table, id = each.id,
+      writer.expected[#writer.expected + 1] = { table = each.table, id = each.id,
         event = not old and "INSERT" or not new and "REMOVE" or "MODIFY",
         old = old and old.n, new = new and new.n }
     end
@@ -94,10 +94,11 @@ local function read_writer(writer)
   end
 end
 
-local function same_change(due, record)
+local function same_change(expected, record)
   local old, new = record.old_image, record.new_image
-  return due.table == record.table_name and due.id == record.keys.id and
-    due.event == record.event_name and due.old == (old and old.n) and due.new == (new and new.n)
+  return expected.table == record.table_name and expected.id == record.keys.id and
+    expected.event == record.event_name and expected.old == (old and old.n) and
+    expected.new == (new and new.n)
 end
 
 local function described(change)
@@ -114,22 +115,22 @@ end
 
 --- Checks that the records of a writer are exactly the expected ones, in order.
 local function check_records(writer, records)
-  local known = #writer.due
+  local known = #writer.expected
   if writer.unknown and #records > known then
     apply(writer, writer.unknown)
-    counts.in_flight_kept = counts.in_flight_kept + 1
+    counts.unfinished_kept = counts.unfinished_kept + 1
   elseif writer.unknown then
-    counts.in_flight_gone = counts.in_flight_gone + 1
+    counts.unfinished_lost = counts.unfinished_lost + 1
   end
-  for i, due in ipairs(writer.due) do
-    if not records[i] or not same_change(due, records[i]) then
+  for i, expected in ipairs(writer.expected) do
+    if not records[i] or not same_change(expected, records[i]) then
       counts.lost = counts.lost + 1
       error(("%s: record %d of %d is missing or different: %s; found %s"):format(writer.name, i,
-        #writer.due, described(due), described(records[i])))
+        #writer.expected, described(expected), described(records[i])))
     end
   end
-  assert.equal(#writer.due, #records, writer.name .. " has records that nobody wrote")
-  writer.due, writer.unknown = {}, nil
+  assert.equal(#writer.expected, #records, writer.name .. " has records that were not written")
+  writer.expected, writer.unknown = {}, nil
 end
 
 local function check_items(writer, db)
@@ -152,22 +153,22 @@ end
 -- Followers ---------------------------------------------------------------------------------------
 
 -- The sequence numbers and keys of all records in order, as this spec has read them.
-local truth
+local history
 
 local function new_follower(name, of)
-  return { name = name, of = of, lives = 0 }
+  return { name = name, of = of, starts = 0 }
 end
 
 local function start_follower(follower, path)
-  local count = #truth.sequence
+  local count = #history.sequence
   follower.at = count - (random(3) == 1 and math.min(count, random(20)) or 0)
   if random(10) == 1 then
     follower.at = 0 -- probably before the trim point
   end
-  follower.lives = follower.lives + 1
+  follower.starts = follower.starts + 1
   follower.place = 0
-  follower.process = processes.start("follower", at(follower.name .. follower.lives), path,
-    follower.of or "-", truth.sequence[follower.at] or 0)
+  follower.process = processes.start("follower", at(follower.name .. follower.starts), path,
+    follower.of or "-", history.sequence[follower.at] or 0)
 end
 
 --- Compares what a follower has received since with the records.
@@ -180,17 +181,17 @@ local function read_follower(follower)
     if kind == "r" then
       repeat
         follower.at = follower.at + 1
-        local of = truth.table[follower.at]
+        local of = history.table[follower.at]
       until not of or not follower.of or of == follower.of
-      if truth.sequence[follower.at] ~= number then
+      if history.sequence[follower.at] ~= number then
         error(("%s received %d, expected %s"):format(follower.name, number,
-          truth.sequence[follower.at] or "nothing"))
+          history.sequence[follower.at] or "nothing"))
       end
       counts.followed = counts.followed + 1
     elseif kind == "t" then
       counts.trimmed = counts.trimmed + 1
       last = math.tointeger(tonumber(last))
-      while (truth.sequence[follower.at + 1] or math.huge) <= last do
+      while (history.sequence[follower.at + 1] or math.huge) <= last do
         follower.at = follower.at + 1
       end
     else
@@ -202,8 +203,8 @@ end
 --- Returns true if it has received every record.
 local function has_caught_up(follower)
   read_follower(follower)
-  for i = follower.at + 1, #truth.sequence do
-    if not follower.of or truth.table[i] == follower.of then
+  for i = follower.at + 1, #history.sequence do
+    if not follower.of or history.table[i] == follower.of then
       return false
     end
   end
@@ -227,7 +228,7 @@ local BOUND = 0.011
 --- Writes a mark. If `alone`, the write must not wait, and must not make another commit visible.
 local function mark(db, cycle)
   assert(assert(db:table("marks")):put { cycle = cycle })
-  for record in db:stream():records { after = truth.sequence[#truth.sequence] or 0 } do
+  for record in db:stream():records { after = history.sequence[#history.sequence] or 0 } do
     error("visible only after another write: " .. described(record))
   end
 end
@@ -243,10 +244,10 @@ local function verify(path, writers, cycle, alone)
   for _, writer in ipairs(writers) do
     by_writer[writer.name] = {}
   end
-  local count = #truth.sequence
-  for record in db:stream():records { after = truth.sequence[count] or 0 } do
+  local count = #history.sequence
+  for record in db:stream():records { after = history.sequence[count] or 0 } do
     count = count + 1
-    truth.sequence[count], truth.table[count] = record.sequence_number, record.table_name
+    history.sequence[count], history.table[count] = record.sequence_number, record.table_name
     local list = by_writer[record.keys.p]
     list[#list + 1] = record
   end
@@ -319,9 +320,9 @@ describe("killed processes", function()
   it("lose nothing acknowledged, and followers receive every record once", function()
     print(("crash: SEED=%d CYCLES=%d"):format(SEED, CYCLES))
     math.randomseed(SEED)
-    counts = { acknowledged = 0, lost = 0, in_flight_kept = 0, in_flight_gone = 0, followed = 0,
+    counts = { acknowledged = 0, lost = 0, unfinished_kept = 0, unfinished_lost = 0, followed = 0,
       trimmed = 0, killed = 0, slowest = 0 }
-    truth = { sequence = {}, table = {} }
+    history = { sequence = {}, table = {} }
     local writers = { new_writer("w1"), new_writer("w2") }
     local followers = { new_follower("f1", "one"), new_follower("f2") }
     local trimmer = {}
@@ -351,8 +352,8 @@ describe("killed processes", function()
     end
     print(("crash: %d killed; %d changes acknowledged, %d lost; unfinished %d kept, %d lost; "
       .. "%d records followed, %d trims seen; slowest opening, reading and write %.3f s"):format(
-      counts.killed, counts.acknowledged, counts.lost, counts.in_flight_kept,
-      counts.in_flight_gone, counts.followed, counts.trimmed, counts.slowest))
+      counts.killed, counts.acknowledged, counts.lost, counts.unfinished_kept,
+      counts.unfinished_lost, counts.followed, counts.trimmed, counts.slowest))
   end)
 
   local function start_holder()

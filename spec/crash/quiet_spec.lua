@@ -56,7 +56,7 @@ describe("a killed commit", function()
 
   -- Readers ----------------------------------------------------------------------------------
 
-  local function look_anew(mode)
+  local function read_in_new_process(mode)
     local process = processes.start("observer", at("anew"), path, mode)
     local output = processes.wait(process)
     local line = last_line(at("anew"))
@@ -64,7 +64,7 @@ describe("a killed commit", function()
     return line and line:match("^0 (.*)") or "an observer failed: " .. output
   end
 
-  local function look_there(observer)
+  local function read_in_observer(observer)
     local file <close> = assert(io.open(at("round.new"), "w"))
     round = round + 1
     file:write(("%d"):format(round))
@@ -76,7 +76,7 @@ describe("a killed commit", function()
   end
 
   --- The check includes that each record exists once and the last one matches the item.
-  local function look_by_check(check)
+  local function count_by_check(check)
     local report = assert(check())
     assert.same({}, report.problems)
     return report.records
@@ -92,7 +92,7 @@ describe("a killed commit", function()
   end
 
   --- Lets them write, and kills both. Returns the last n that was acknowledged, or nil.
-  local function write_and_die()
+  local function write_and_kill()
     os.remove(at("counter"))
     local writers = {
       start("counter", at("counter"), path, "full"),
@@ -104,16 +104,16 @@ describe("a killed commit", function()
   end
 
   --- Lets all readers read, in a random order. Returns the state that they agree on.
-  local function agree(lookers)
+  local function agree(readers)
     local first, first_name
-    for i = #lookers, 2, -1 do
+    for i = #readers, 2, -1 do
       local j = random(i)
-      lookers[i], lookers[j] = lookers[j], lookers[i]
+      readers[i], readers[j] = readers[j], readers[i]
     end
-    for _, looker in ipairs(lookers) do
-      local state = looker.look()
-      first, first_name = first or state, first_name or looker.name
-      assert(state == first, ("%s: %s; %s: %s"):format(first_name, first, looker.name, state))
+    for _, reader in ipairs(readers) do
+      local state = reader.read()
+      first, first_name = first or state, first_name or reader.name
+      assert(state == first, ("%s: %s; %s: %s"):format(first_name, first, reader.name, state))
     end
     return first
   end
@@ -142,29 +142,29 @@ describe("a killed commit", function()
     print(("quiet: SEED=%d CYCLES=%d"):format(SEED, CYCLES))
     math.randomseed(SEED)
     local db <close> = assert(tidetable.open(path, { busy_timeout = 20 }))
-    local reader = processes.start("observer", at("reader"), path, "read", at("round"))
+    local observer = processes.start("observer", at("observer"), path, "read", at("round"))
     local follower = processes.start("follower", at("follower"), path, "counters", 0)
-    processes.wait_until(20, "the observer", function() return last_line(reader.log) end)
-    local lookers = {
-      { name = "this handle", look = function() return counted.state(db) end },
-      { name = "a reader that was open", look = function() return look_there(reader) end },
-      { name = "a process that opens it", look = function() return look_anew("write") end },
-      { name = "one that opens it to read", look = function() return look_anew("read") end },
+    processes.wait_until(20, "the observer", function() return last_line(observer.log) end)
+    local readers = {
+      { name = "this handle", read = function() return counted.state(db) end },
+      { name = "an open process", read = function() return read_in_observer(observer) end },
+      { name = "a new process", read = function() return read_in_new_process("write") end },
+      { name = "a new read-only one", read = function() return read_in_new_process("read") end },
     }
     local checkers = {
-      { name = "db:check", look = function()
-        return look_by_check(function() return db:check() end)
+      { name = "db:check", read = function()
+        return count_by_check(function() return db:check() end)
       end },
-      { name = "check", look = function()
-        return look_by_check(function() return tidetable.check(path) end)
+      { name = "check", read = function()
+        return count_by_check(function() return tidetable.check(path) end)
       end },
     }
     local acknowledged, kept, most = 1, 0, 0
     for cycle = 1, CYCLES do
-      acknowledged = write_and_die() or acknowledged
+      acknowledged = write_and_kill() or acknowledged
       system.sleep(BOUND)
       local checked_first = random(2) == 1 and agree(checkers)
-      local state = agree(lookers)
+      local state = agree(readers)
       local records = agree(checkers)
       assert(not checked_first or checked_first == records)
 
@@ -182,7 +182,7 @@ describe("a killed commit", function()
         most = math.max(most, share_of(follower))
       end
       assert(assert(db:table "others"):put { id = "o", cycle = cycle })
-      assert.equal(state, agree(lookers), "after a change of another table")
+      assert.equal(state, agree(readers), "after a change of another table")
       check_sum(db, n)
     end
     assert.is_true(most <= SHARE_MOST, ("a follower took %.1f %% of a core"):format(most * 100))

@@ -48,12 +48,12 @@ describe("a writer that is stopped while it commits", function()
   --- Waits for a record. Returns it, the number of reads of the stream or the shared page, and the
   --- seconds that it took.
   local function next_counting(stream, seconds)
-    local looks, originals = 0, {}
+    local reads, originals = 0, {}
     for _, name in ipairs { "try_record", "is_touched", "wait_feed" } do
       local original = core[name]
       originals[name] = original
       core[name] = function(...)
-        looks = looks + 1
+        reads = reads + 1
         return original(...)
       end
     end
@@ -62,7 +62,7 @@ describe("a writer that is stopped while it commits", function()
     for name, original in pairs(originals) do
       core[name] = original
     end
-    return record, looks, system.monotime() - began
+    return record, reads, system.monotime() - began
   end
 
   local ways = {
@@ -79,16 +79,16 @@ describe("a writer that is stopped while it commits", function()
       assert.equal("3 ", before:match("^3 "))
       local last = assert(tonumber(before:match("^3 (%d+)")))
       local stream = assert(db:stream { after = last, wait = wait or nil })
-      local record, looks, took = next_counting(stream, 0.3)
+      local record, reads, took = next_counting(stream, 0.3)
       assert.is_nil(record)
-      assert.is_true(looks >= 2 and looks <= 2 * took / 0.01 + 5,
-        ("%d reads in %.3f s"):format(looks, took))
+      assert.is_true(reads >= 2 and reads <= 2 * took / 0.01 + 5,
+        ("%d reads in %.3f s"):format(reads, took))
       assert.equal(before, counted.state(db))
 
       processes.kill { writer }
-      record, looks, took = next_counting(stream, 20)
+      record, reads, took = next_counting(stream, 20)
       assert.equal(4, record and record.new_image.n)
-      assert.is_true(looks <= 2 * took / 0.01 + 5, ("%d reads in %.3f s"):format(looks, took))
+      assert.is_true(reads <= 2 * took / 0.01 + 5, ("%d reads in %.3f s"):format(reads, took))
       assert.equal("4 ", counted.state(db):match("^4 "))
     end)
   end

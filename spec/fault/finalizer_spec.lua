@@ -10,22 +10,22 @@ local tidetable = require "tidetable"
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 local ROUNDS = math.max(3, 40 // (math.tointeger(tonumber(os.getenv("EVERY"))) or 1))
 
-local busy, meddle, calls, wrong
+local busy, in_finalizer, calls, wrong
 
---- Creates an object whose finalizer calls meddle, unless this is running, and creates the next
---- one.
-local function plant()
+--- Creates an object whose finalizer calls in_finalizer, unless that is running, and creates the
+--- next one.
+local function create_finalizer()
   setmetatable({}, { __gc = function()
-    if not meddle then
+    if not in_finalizer then
       return
     end
     if not busy then
       busy = true
       calls = calls + 1
-      pcall(meddle)
+      pcall(in_finalizer)
       busy = false
     end
-    plant()
+    create_finalizer()
   end })
 end
 
@@ -41,8 +41,8 @@ local modes = {
   end,
 }
 
-local function quiet()
-  meddle = nil
+local function restore_collector()
+  in_finalizer = nil
   collectgarbage("incremental", 200, 100, 13)
   collectgarbage()
 end
@@ -147,7 +147,7 @@ local operations = {
 
 -- What the finalizers do during a call.
 
-local meddlers = {
+local actions = {
   reads = function(world)
     expect(7, assert(world.one:get { id = 7, part = "a" }).n)
   end,
@@ -204,8 +204,8 @@ local meddlers = {
     end
   end,
   ["creates and deletes a table"] = function(world)
-    world.db:create_table { name = "meddled", partition_key = "p" }
-    world.db:delete_table "meddled"
+    world.db:create_table { name = "temporary", partition_key = "p" }
+    world.db:delete_table "temporary"
   end,
 }
 
@@ -222,7 +222,7 @@ local function is_allowed(err)
 end
 
 -- Iterators that a finalizer continues or closes return fewer items.
-local sharing = { ["continues the iterator"] = true, ["closes the iterator"] = true }
+local shortens = { ["continues the iterator"] = true, ["closes the iterator"] = true }
 
 local function sorted(t)
   local names = {}
@@ -258,47 +258,47 @@ describe("a finalizer that", function()
     end
   end)
 
-  local function run(name, meddler, mode)
+  local function run(name, action, mode)
     local world = open_world(path)
     calls, busy = 0, false
-    meddle = function() meddler(world) end
+    in_finalizer = function() action(world) end
     mode()
-    plant()
+    create_finalizer()
     for round = 1, ROUNDS do
       local ok, err = pcall(operations[name], world)
       if not ok and not is_allowed(err) then
-        quiet()
+        restore_collector()
         error(("%s, round %d: %s"):format(name, round, tostring(err)))
       end
       if tostring(world.db):find("closed", 1, true) then
-        local mine = meddle
-        meddle = nil
+        local mine = in_finalizer
+        in_finalizer = nil
         world.db:close()
         local fresh = open_world(path)
         world.db, world.one = fresh.db, fresh.one
         world.query, world.feed, world.stream = nil, nil, nil
-        meddle = mine
-        plant()
+        in_finalizer = mine
+        create_finalizer()
       end
     end
-    quiet()
+    restore_collector()
     world.db:close()
     expect(nil, wrong)
     local db <close> = assert(tidetable.open(path, { durability = "none", busy_timeout = 0 }))
     assert(db:table("one"):put { id = 7, part = "a", n = 7 })
-    if db:table "meddled" then
-      assert(db:delete_table "meddled")
+    if db:table "temporary" then
+      assert(db:delete_table "temporary")
     end
     return calls
   end
 
-  for _, meddler in ipairs(sorted(meddlers)) do
+  for _, action in ipairs(sorted(actions)) do
     for _, mode in ipairs(sorted(modes)) do
-      it(("%s (%s)"):format(meddler, mode), function()
+      it(("%s (%s)"):format(action, mode), function()
         local total = 0
         for _, name in ipairs(sorted(operations)) do
-          if not (sharing[meddler] and (name == "get" or name == "put")) then
-            total = total + run(name, meddlers[meddler], modes[mode])
+          if not (shortens[action] and (name == "get" or name == "put")) then
+            total = total + run(name, actions[action], modes[mode])
           end
         end
         assert.is_true(total > 0 or mode ~= "incremental", "no finalizer ever ran")

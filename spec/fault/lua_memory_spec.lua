@@ -327,7 +327,7 @@ local function check_free(world, n)
   assert(ok, "the write lock is held: " .. tostring(err))
 end
 
-local function says_so(err)
+local function is_memory_error(err)
   if type(err) == "table" then
     return err.code == "NO_MEMORY"
   end
@@ -337,13 +337,13 @@ end
 local expected_errors = {
   ["open, refused"] = "OPTIONS", ["check, of none"] = "NO_FILE", ["put, refused"] = "VALIDATION",
   ["backup, refused"] = "IN_USE", ["records, ahead"] = "AHEAD",
-  ["transact, undone"] = "on purpose", ["transact, optimistic, undone"] = "on purpose",
+  ["transact, undone"] = "raised", ["transact, optimistic, undone"] = "raised",
 }
 
 local function is_expected(name, err)
   local expected = expected_errors[name]
   return expected ~= nil and (type(err) == "table" and err.code == expected or
-    tostring(err):find("it says itself", 1, true) ~= nil)
+    tostring(err):find("raised by the test", 1, true) ~= nil)
 end
 
 --- Runs the call while one request fails. Returns whether it made that request.
@@ -359,7 +359,7 @@ local function attempt(world, each, n, on)
   local what = ("%s, request %d%s"):format(each.name, n, on and " and all later ones" or "")
   check_free(world, n)
   if not ok then
-    if not says_so(err) and not is_expected(each.name, err) then
+    if not is_memory_error(err) and not is_expected(each.name, err) then
       error(("%s: the error is %s"):format(what, tostring(err)))
     end
     local difference = changed(before, contents(world))

@@ -195,11 +195,11 @@ end
 --- DynamoDB has no such number: "overflow", "underflow", "38 significant digits".
 function decimals.text(a)
   if #a.whole == 0 then return "0", 1, 0 end
-  local digits, point, behind = take_apart(a)
+  local digits, point, decimal_places = take_apart(a)
   if point - 1 > 125 then return nil, "overflow" end
   if point - 1 < -130 then return nil, "underflow" end
   if #digits > 38 then return nil, "38 significant digits" end
-  return decimals.plain(a), #digits, behind
+  return decimals.plain(a), #digits, decimal_places
 end
 
 return decimals

@@ -28,7 +28,7 @@ function steps.put(world)
   steps.put_item(world, choice.item(t), t, world:handle())
 end
 
-function steps.put_what_is_there(world)
+function steps.put_existing(world)
   local t = choice.table(world)
   local item = t.items[choice.key(t).text]
   if item then
@@ -93,7 +93,7 @@ local function operate(world, tx, model_tx)
   end
 end
 
-local function refuse_inside(world, tx)
+local function fail_inside(world, tx)
   local t = choice.table(world)
   local item = choice.item_with(t, choice.key(t), true)
   item.lua.zz = 0 / 0
@@ -111,9 +111,9 @@ function steps.transact(world)
     if ending == 1 then
       error({ "mine" })
     elseif ending == 2 then
-      refuse_inside(world, tx)
+      fail_inside(world, tx)
     elseif ending == 3 then
-      local refused, why = pcall(refuse_inside, world, tx)
+      local refused, why = pcall(fail_inside, world, tx)
       same(false, refused, "an item that can't be stored, inside")
       same("VALIDATION", why.code, "why")
     end

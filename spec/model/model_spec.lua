@@ -39,7 +39,7 @@ describe("the library and its model", function()
         steps[name](world)
         if number % LOOK_EVERY == 0 or number == STEPS then
           name = "look"
-          world:look(world:handle())
+          world:check(world:handle())
         end
       end
     end, function(e)

@@ -96,8 +96,8 @@ local function check_digits(a)
   local places, rounding = random_places(), random_rounding()
   local rounded = decimals.round(p, places, rounding)
   check(rounding .. " to", a, places, function() return x:round(places, rounding) end, rounded)
-  local text, digits, behind = decimals.text(p)
-  assert.same({ text, digits, behind, behind == 0 },
+  local text, digits, decimal_places = decimals.text(p)
+  assert.same({ text, digits, decimal_places, decimal_places == 0 },
     { tostring(x), x:digits(), x:places(), x:is_integer() })
   if places >= 0 then
     local plain, _, has = decimals.text(rounded)

@@ -56,7 +56,7 @@ end
 
 --- Returns the items after a start key. If its position is unknown (a hashed partition), the key is
 --- that of an existing item.
-local function behind(items, start, is_before)
+local function items_after(items, start, is_before)
   local rest = {}
   for _, item in ipairs(items) do
     if is_before(start, item) then
@@ -130,7 +130,9 @@ function steps.query(world)
     local start = choice.key_of(t, p, random(2) == 1 and pick(t.sorts) or
       keys.make("sort", t.sort[2]))
     options.start_key = start.lua
-    expected = behind(expected, start, function(a, b) return keys.compare(a.s, b.s) * sign < 0 end)
+    expected = items_after(expected, start, function(a, b)
+      return keys.compare(a.s, b.s) * sign < 0
+    end)
     if test and not test(start.s) then
       local page, _, code = object:query_page(p.lua, options)
       same(nil, page, "a start key that doesn't match the condition")
@@ -144,7 +146,7 @@ end
 
 function steps.scan(world)
   local t, handle = choice.table(world), world:handle()
-  world:look_at_table(handle, t)
+  world:check_table(handle, t)
   local options, expected = {}, world.in_order(t)
   local ranks = {}
   for i, item in ipairs(expected) do
@@ -157,7 +159,7 @@ function steps.scan(world)
   if random(2) == 1 and #expected > 0 then
     local start = pick(expected).key
     options.start_key = start.lua
-    expected = behind(expected, start, function(a, b)
+    expected = items_after(expected, start, function(a, b)
       return (ranks[a.text] - ranks[b.key.text]) * sign < 0
     end)
   end
@@ -170,7 +172,7 @@ end
 --- A snapshot must not show what is written while it is read.
 function steps.snapshot(world)
   local t, handle = choice.table(world), world:handle()
-  world:look_at_table(handle, t)
+  world:check_table(handle, t)
   local expected, got = world.in_order(t), {}
   for item in world.table(handle, t.name):scan { snapshot = true } do
     got[#got + 1] = item

@@ -248,7 +248,7 @@ end
 
 -- A disabled stream is removed some time after all its records have expired; at a trim it must be.
 
-function Database.may_be_gone(stream, clock)
+function Database.may_be_removed(stream, clock)
   local first = sight(stream, clock)
   return stream.status == "DISABLED" and not stream.records[first] and
     clock >= stream.disabled and clock - stream.disabled >= stream.retention.age
@@ -292,7 +292,7 @@ function Database:hidden(only)
 end
 
 --- Returns the records of one stream or of all after the floor of each stream, in order.
-function Database:records_behind(floors, only)
+function Database:records_after(floors, only)
   local found = {}
   for _, stream in ipairs(only and { only } or self.streams) do
     local records, floor = stream.records, floors[stream]
@@ -324,7 +324,7 @@ function Database:place(options, only)
     end
     return { position = position, floors = {} }
   elseif options.time then
-    for _, record in ipairs(self:records_behind(hidden, only)) do
+    for _, record in ipairs(self:records_after(hidden, only)) do
       if record.created_at >= options.time then
         return { position = record.sequence_number - 1, floors = hidden, lost = self.lost }
       end
@@ -338,7 +338,7 @@ end
 
 --- Returns the floor of each stream for a reader at this position, and the streams that have lost
 --- records that it has not read (for removed streams: up to the last record of any).
-function Database:behind(place, only)
+function Database:floors_after(place, only)
   local floors, lost = {}, {}
   local floor = math.max(place.position, place.lost or 0)
   if not only and self.lost > floor then

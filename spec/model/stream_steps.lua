@@ -51,7 +51,7 @@ end
 
 --- Compares a TRIMMED error with what the model has lost.
 local function same_loss(lost, err)
-  same("TRIMMED", type(err) == "table" and err.code or tostring(err), "reading behind the horizon")
+  same("TRIMMED", type(err) == "table" and err.code or tostring(err), "reading before the horizon")
   for _, range in ipairs(lost) do
     if range.first == err.first and range.last == err.last then
       return
@@ -91,7 +91,7 @@ end
 --- Reads from some position to the end, or to a limit.
 local function read(world, compare, iterator_of, expected_of)
   local handle = world:handle()
-  world:notice_gone(handle)
+  world:find_removed(handle)
   local stream = pick_stream(world)
   local options = random_place(world, stream)
   local object = assert(world.library_stream(handle, stream))
@@ -104,7 +104,7 @@ local function read(world, compare, iterator_of, expected_of)
     same("AHEAD", err and err.code, "a position ahead")
     return
   end
-  local floors, lost = world.model:behind(place, stream)
+  local floors, lost = world.model:floors_after(place, stream)
   if #lost > 0 then
     same_loss(lost, err)
     return
@@ -112,7 +112,7 @@ local function read(world, compare, iterator_of, expected_of)
   if err then
     error(err)
   end
-  local expected = expected_of(world.model:records_behind(floors, stream))
+  local expected = expected_of(world.model:records_after(floors, stream))
   compare(limit and choice.first(expected, limit) or expected, got)
 end
 
@@ -160,9 +160,9 @@ local function check_ended(world, reader)
   if only.gone then
     return forget_reader(world, reader)
   end
-  local floors, lost = world.model:behind(reader.place, only)
+  local floors, lost = world.model:floors_after(reader.place, only)
   same(0, #lost, "lost before the end of a stream")
-  same(nil, world.model:records_behind(floors, only)[1], "after the end of a stream")
+  same(nil, world.model:records_after(floors, only)[1], "after the end of a stream")
 end
 
 --- Calls next once. It still returns what was read into the page before it expired.
@@ -174,8 +174,8 @@ local function read_next(world, reader)
     same(true, reader.only and reader.only.gone, "a stream that has gone")
     return forget_reader(world, reader)
   end
-  local floors, lost = world.model:behind(reader.place, reader.only)
-  local expected = world.model:records_behind(floors, reader.only)[1]
+  local floors, lost = world.model:floors_after(reader.place, reader.only)
+  local expected = world.model:records_after(floors, reader.only)[1]
   if err then
     same_loss(lost, err)
     forget_reader(world, reader)
@@ -192,7 +192,7 @@ local function read_next(world, reader)
 end
 
 function steps.next(world)
-  world:notice_gone(world:handle())
+  world:find_removed(world:handle())
   if #world.readers < 5 then
     local only = pick_stream(world)
     new_reader(world, world:handle(), only, random_place(world, only))

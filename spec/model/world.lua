@@ -87,11 +87,11 @@ local function named(stream)
 end
 
 --- Finds the streams that the library has removed; must: they have to be removed.
-function World:notice_gone(handle, must)
+function World:find_removed(handle, must)
   local model, there, went = self.model, nil, 0
   for i = #model.streams, 1, -1 do
     local stream = model.streams[i]
-    if model.may_be_gone(stream, model.clock.at) then
+    if model.may_be_removed(stream, model.clock.at) then
       if not there then
         there = {}
         for _, each in ipairs(assert(handle.db:list_streams())) do
@@ -215,7 +215,7 @@ function World.same_items(expected, actual, what)
   end
 end
 
-function World:look_at_table(handle, t)
+function World:check_table(handle, t)
   local scanned, hashed, by_text = {}, {}, {}
   for _, item in pairs(t.items) do
     by_text[item.text] = item
@@ -291,9 +291,9 @@ local function collect(...)
   return all
 end
 
-function World:look_at_stream(handle, stream, hidden)
+function World:check_stream(handle, stream, hidden)
   local object = assert(self.library_stream(handle, stream))
-  local expected = self.model:records_behind({ [stream] = hidden }, stream)
+  local expected = self.model:records_after({ [stream] = hidden }, stream)
   self:same_records(expected, collect(object:records()), "stream " .. named(stream))
   local d, what = assert(object:describe()), "describe of " .. named(stream) .. ": "
   local first, last = expected[1], expected[#expected]
@@ -310,7 +310,7 @@ function World:look_at_stream(handle, stream, hidden)
   same(stream.retention.bytes, d.retention.bytes, what .. "retention.bytes")
 end
 
-function World:look_at_streams(handle)
+function World:check_streams(handle)
   local hidden = self.model:hidden()
   local listed = {}
   for _, each in ipairs(assert(handle.db:list_streams())) do
@@ -319,16 +319,16 @@ function World:look_at_streams(handle)
   local expected = {}
   for i, stream in ipairs(self.model.streams) do
     expected[i] = named(stream)
-    self:look_at_stream(handle, stream, hidden[stream])
+    self:check_stream(handle, stream, hidden[stream])
   end
   same(table.concat(expected, " "), table.concat(listed, " "), "list_streams")
-  self:same_records(self.model:records_behind(hidden), collect(handle.db:stream():records()),
+  self:same_records(self.model:records_after(hidden), collect(handle.db:stream():records()),
     "db:stream()")
 end
 
 -- Everything ------------------------------------------------------------------------------------
 
-function World:look(handle)
+function World:check(handle)
   local names = {}
   for name in pairs(self.model.tables) do
     names[#names + 1] = name
@@ -336,10 +336,10 @@ function World:look(handle)
   table.sort(names)
   same(table.concat(names, " "), table.concat(assert(handle.db:list_tables()), " "), "list_tables")
   for _, name in ipairs(names) do
-    self:look_at_table(handle, self.model.tables[name])
+    self:check_table(handle, self.model.tables[name])
   end
-  self:notice_gone(handle)
-  self:look_at_streams(handle)
+  self:find_removed(handle)
+  self:check_streams(handle)
   same(self.model.sequence, handle.db:info().sequence_number, "info().sequence_number")
   local report = assert(handle.db:check())
   if not report.ok then

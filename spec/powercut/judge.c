@@ -193,7 +193,8 @@ static enum verdict open_read_only(struct trial *trial, const struct tide_option
 	only.read_only = true;
 	only.create = false;
 	if (tide_open(&tide, &only, &failure))
-		return judged(trial, VERDICT_REFUSED, "opening read-only failed: %s", failure.message);
+		return judged(trial, VERDICT_REFUSED, "opening read-only failed: %s",
+			failure.message);
 	verdict = shows_a_commit(trial, tide);
 	tide_close(tide);
 	return verdict;

@@ -16,13 +16,13 @@ local LUA = os.getenv("LUA") or "lua5.4"
 local BATCH = 50
 local KEYS = 1000
 local KEPT = math.max(2000, RECORDS // 100)   -- number of records that the stream keeps
-local LAG = 12        -- maximum age of a snapshot in commits
+local SNAPSHOT_AGE = 12        -- maximum age of a snapshot in commits
 local SAMPLES = 100
 local WARM = SAMPLES // 5
 local FLAT = 0.05
-local BREATH = 1536 * 1024   -- bytes that the collector may not have freed yet
+local COLLECTOR_DELAY = 1536 * 1024   -- bytes that the collector may not have freed yet
 -- The file of a short run is small: one pinned snapshot makes it half as large again.
-local FEW = RECORDS < 1000000 and 4 * 1024 * 1024 or 0
+local SMALL_FILE_SLACK = RECORDS < 1000000 and 4 * 1024 * 1024 or 0
 
 helper.setup(before_each, after_each)
 
@@ -65,7 +65,7 @@ end
 local function wait_for_others(db, places, n)
   for _ = 1, 600000 do
     local place = places:get { id = "follower" }
-    if n - (place and place.n or 0) < KEPT // 2 and db:info().oldest_reader_lag <= LAG then
+    if n - (place and place.n or 0) < KEPT // 2 and db:info().oldest_reader_lag <= SNAPSHOT_AGE then
       return
     end
     cqueues.sleep(0.0005)
@@ -137,13 +137,13 @@ describe("a database in a long run", function()
       print("soak: " .. output:match("%S.*"):gsub("\n", ""))
     end
 
-    is_flat("file bytes", sizes, FEW)
-    is_flat("bytes in use", used, FEW)
+    is_flat("file bytes", sizes, SMALL_FILE_SLACK)
+    is_flat("bytes in use", used, SMALL_FILE_SLACK)
     is_flat("reader slots", readers, 2)
     for i, process in ipairs(processes) do
       -- The address sanitizer keeps freed memory to detect later uses.
       if not (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) then
-        is_flat(process.name .. "'s memory", memory[i], BREATH)
+        is_flat(process.name .. "'s memory", memory[i], COLLECTOR_DELAY)
       end
       is_flat(process.name .. "'s descriptors", open[i], 1)
     end
