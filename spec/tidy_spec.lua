@@ -185,7 +185,7 @@ function rules.forbidden_lua_calls(file, report)
   end
 end
 
--- Modules that a program can require; a folder ends with "/". Only these have pages of their own.
+-- Modules that a program can require; a folder ends with "/". Only these have a page each.
 local public_modules = { "tidetable", "wait", "loop/", "dynamodb/json" }
 
 local function is_public(module)

@@ -10,7 +10,7 @@ local SEEDS = math.tointeger(tonumber(os.getenv("SEEDS"))) or 20
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 local STEPS = math.tointeger(tonumber(os.getenv("STEPS"))) or 400
 local LUA = os.getenv("LUA") or "lua5.4"
-local LONGEST = 120   -- seconds; one takes about a tenth of one
+local TIMEOUT = 120   -- seconds; one takes about a tenth of one
 
 local HERE = lfs.currentdir()
 
@@ -21,7 +21,7 @@ local function run(seed)
   os.remove(directory)
   assert(lfs.mkdir(directory))
   local command = ("cd %s && LUA_PATH='%s;%s/?.lua' timeout %d %s %s/spec/binding/script.lua"
-    .. " %d %d </dev/null 2>&1"):format(directory, package.path, HERE, LONGEST, LUA, HERE, seed,
+    .. " %d %d </dev/null 2>&1"):format(directory, package.path, HERE, TIMEOUT, LUA, HERE, seed,
     STEPS)
   local pipe = assert(io.popen(command))
   local printed = pipe:read("a")

@@ -9,7 +9,7 @@
  *     - the call returns, for any bytes: no signal, no endless loop
  *     - every row with a changed byte is named, by its position and, if its key is
  *       intact, by table and key, or it is in a range that is reported as lost
- *     - if only unused bytes have changed, there are no findings
+ *     - if only unused bytes have changed, the report has no findings
  *
  * An old version of a page has correct checksums and is detected only by its
  * contradictions to other rows. These trials are counted, but need no finding.

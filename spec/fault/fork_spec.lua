@@ -79,7 +79,7 @@ describe("a child of fork", function()
     assert.is_true(wakeup:wait(0))
   end)
 
-  it("opens anew, and is another process then", function()
+  it("opens the database again as another process", function()
     assert.equal("stored", in_child(function()
       local own = assert(tidetable.open(helper.path(), { durability = "none" }))
       assert(assert(own:table "orders"):put { id = "the child's" })
@@ -90,7 +90,7 @@ describe("a child of fork", function()
     check_unharmed()
   end)
 
-  it("closes and collects what it has without harm to its parent", function()
+  it("closes and collects inherited handles without affecting its parent", function()
     local wakeup, iterate, state = assert(db:wakeup()), orders:scan { snapshot = true }
     assert.equal("1", iterate(state).id)
     assert.equal("closed", in_child(function()
@@ -107,7 +107,7 @@ describe("a child of fork", function()
     assert.is_true(wakeup:wait(0))
   end)
 
-  it("can't end the transaction in which it was made", function()
+  it("cannot end the transaction during which it was created", function()
     local other = helper.open { busy_timeout = 0 }
     assert(db:transact(function(tx)
       local inside = tx:table "orders"

@@ -36,7 +36,7 @@ local function unmake()
   db:trim()
 end
 
--- Each returns something other than nil on success; requests of `before` and `behind` do not fail.
+-- Each returns something other than nil on success; requests of `before` and `after` do not fail.
 local calls = {
   { "get", function() return orders:get { p = "a", s = 1 } end },
   { "put", function()
@@ -73,8 +73,8 @@ local calls = {
   { "all streams", function()
     return drain(assert(db:stream { from = "TRIM_HORIZON" }):records())
   end },
-  { "create_table", make, behind = unmake },
-  { "delete_table", function() return db:delete_table("made") end, before = make, behind = unmake },
+  { "create_table", make, after = unmake },
+  { "delete_table", function() return db:delete_table("made") end, before = make, after = unmake },
   { "transact", function()
     return db:transact(function(tx)
       local inside = tx:table "orders"
@@ -121,7 +121,7 @@ local function try(what, code, once)
       error(("%s: no request failed, but: %s"):format(name, tostring(ok and err or result)), 0)
     end
     assert(db:transact(function() return true end))
-    if what.behind then what.behind() end
+    if what.after then what.after() end
     n = n + 1
   until not refused
   return n

@@ -341,9 +341,9 @@ void disk_apply(struct disk *disk, const struct trace_event *event)
 /* How a power cut treats pending writes. */
 struct loss_model {
 	uint64_t seed, moment, state;
-	uint64_t gone_in_256;        /* probability that a sector loses this and all later writes */
+	uint64_t gone_in_256;        /* probability in 256ths: later writes to a sector are lost */
 	uint64_t grain;              /* number of bytes that are kept or lost together */
-	uint64_t names_in_256;       /* probability that a name change is lost */
+	uint64_t names_in_256;       /* probability in 256ths: a name change is lost */
 	bool any_size;               /* the length is independent of the data kept */
 	bool stale;                  /* unwritten bytes contain old disk content instead of zeros */
 	bool torn_bytes;             /* the last kept write may end inside a sector */

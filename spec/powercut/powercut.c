@@ -99,7 +99,7 @@ struct findings {
 	struct place at[WORKERS_MAX];
 	_Atomic uint64_t states, verdicts[VERDICTS];
 	_Atomic uint64_t lost_most;          /* maximum number of commits lost in one state */
-	atomic_flag told;                    /* set if the first finding is stored below */
+	atomic_flag reported;                    /* set if the first finding is stored below */
 	enum verdict verdict;
 	struct place place;
 	char message[400];
@@ -240,7 +240,7 @@ static void note(const struct trial *trial, enum verdict verdict, const struct p
 	if (verdict == VERDICT_LOST && trial->mark.promised > trial->commit &&
 			trial->mark.promised - trial->commit > findings->lost_most)
 		findings->lost_most = trial->mark.promised - trial->commit;
-	if (atomic_flag_test_and_set(&findings->told))
+	if (atomic_flag_test_and_set(&findings->reported))
 		return;
 	findings->verdict = verdict;
 	findings->place = *place;

@@ -18,7 +18,7 @@ local function descriptors()
   return count
 end
 
---- Reads what other processes wrote. This may be so much that it is trimmed before it is read.
+--- Reads what other processes wrote. Records may be trimmed before they are read.
 local function read_news(db)
   local ok, err = pcall(function()
     local last = 0

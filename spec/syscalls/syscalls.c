@@ -9,10 +9,11 @@
  * or for all later calls of its kind.
  *
  * An act that fails must have changed nothing, or report an unknown outcome: then
- * it has changed everything or nothing. Another process must find the
- * database sound and the write lock free. The act is repeated on the same handle
- * (on a new one after an unknown outcome) and must succeed, like all later acts.
- * At the end no descriptor, mapping or reader slot may be left.
+ * it has changed everything or nothing. While the handle is still open, another
+ * process must find the database sound and the write lock free. The act is
+ * repeated on the same handle (on a new one after an unknown outcome) and must
+ * succeed, like all later acts. At the end no descriptor, mapping or reader slot
+ * may be left.
  *
  * At points of the second kind the database is opened again after the first
  * failure, repeatedly, while each call of the opening fails once.
