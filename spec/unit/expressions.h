@@ -187,7 +187,7 @@ static inline const char *trial_update(const char *text, const char *item,
 }
 
 /* Checks the result of trial_update. */
-static inline void check_update(const char *text, const char *item, const char *parameters,
+static inline void try_update(const char *text, const char *item, const char *parameters,
 	const char *expected)
 {
 	const char *found = trial_update(text, item, parameters);
