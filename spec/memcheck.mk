@@ -15,7 +15,7 @@ $(call run,$@,env RUNS=$(or $(RUNS),300) EVERY=$(or $(EVERY),5) STEPS=$(or $(STE
 @! grep '^==' $(OUT)/log/$@
 endef
 
-valgrind: setup-valgrind ## unit tests and what runs the core in the specs, under memcheck
+valgrind: setup-valgrind ## unit tests, and specs that load the core, under memcheck
 	+@$(MAKE) $(JOBS) VARIANT=memcheck memcheck
 
 memcheck: LIMIT = 1200

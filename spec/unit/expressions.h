@@ -187,4 +187,15 @@ static inline const char *trial_update(const char *text, const char *item,
 	return updated.len ? notation_print(&trial->printed, updated) : "none";
 }
 
+/* Checks the result of trial_update. */
+static inline void try_update(const char *text, const char *item, const char *parameters,
+	const char *expected)
+{
+	const char *found = trial_update(text, item, parameters);
+
+	if (strcmp(found, expected) != 0)
+		fprintf(stderr, "update: %s\n", text);
+	CHECK_EQUAL_STRING(found, expected);
+}
+
 #endif
