@@ -135,17 +135,17 @@ static void said_is(const struct report *report, const char *end)
 {
 	char text[200];
 
-	snprintf(text, sizeof text, "25\t\t\t\t0\tthe file could not be checked to the end: the"
-		" process that did it %s", end);
+	snprintf(text, sizeof text, "25\t\t\t\t0\tthe file could not be checked completely:"
+		" the child process %s", end);
 	CHECK_BYTES(report->text.data, report->text.len, text, strlen(text));
 }
 
 static void a_process_may_not_come_back(void)
 {
 	static const char *const ends[] = {
-		[KILLED] = "was ended by signal 9\n",
-		[ENDED] = "ended with status 3\n",
-		[STUCK] = "stood still and was ended with signal 9\n",
+		[KILLED] = "was killed by signal 9\n",
+		[ENDED] = "exited with status 3\n",
+		[STUCK] = "made no progress and was killed by signal 9\n",
 	};
 	const char *path = make_file("apart.tide");
 	const struct report *report;
