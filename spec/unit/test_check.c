@@ -74,30 +74,30 @@ static void forge_number_key(void)
 
 static const struct wrong wrongs[] = {
 	{ "a table's ids", forge_table_ids, {
-		"2\tmeta\torders\ttable orders\t*has an id that was never given",
-		"3\tmeta\torders\ttable orders\t*names a stream that is not"
-			" an enabled one of its own",
+		"2\tmeta\torders\ttable orders\t*has an id that was never assigned",
+		"3\tmeta\torders\ttable orders\t*refers to a stream that is not"
+			" an enabled stream of this table",
 	} },
 	{ "a disabled stream", forge_disabled_stream, {
-		"3\tmeta\torders\ttable orders\t*names a stream that is not"
-			" an enabled one of its own",
+		"3\tmeta\torders\ttable orders\t*refers to a stream that is not"
+			" an enabled stream of this table",
 	} },
 	{ "a stream of another", forge_stream_of_another, {
-		"3\tmeta\torders\ttable orders\t*names a stream that is not"
-			" an enabled one of its own",
+		"3\tmeta\torders\ttable orders\t*refers to a stream that is not"
+			" an enabled stream of this table",
 	} },
 	{ "nobody's rows", forge_nobodys_rows, {
-		"3\titems\t*holds 2 rows of table 9, of which nothing is in meta",
-		"3\tlog\t*holds 1 rows of stream 9, of which nothing is in meta",
+		"3\titems\t*holds 2 rows of table 9, which is not in meta",
+		"3\tlog\t*holds 1 rows of stream 9, which is not in meta",
 		"4\titems\t\tthe bytes \"\\x09a\"\t*does not decode",
 		"4\titems\t\tthe bytes \"\\x09b\"\t*does not decode",
 	} },
 	{ "a stamp", forge_stamp, {
-		"1\tmeta\t\tstamp\t*does not decode",
-		"1\tmeta\t*lacks the stamp or the state",
+		"1\tmeta\t\tfile header\t*does not decode",
+		"1\tmeta\t*lacks the file header or the state",
 	} },
 	{ "no state", forge_no_state, {
-		"1\tmeta\t*lacks the stamp or the state",
+		"1\tmeta\t*lacks the file header or the state",
 	} },
 	{ "a ruined row", ruin_boot, {
 		"1\tmeta\t\tboot\t*)",
@@ -170,7 +170,7 @@ static void pages_may_be_lost(void)
 	const char *path = make_file("lost.tide");
 
 	lose_free_list(path);
-	CHECK(file_has("pages", path, "25\tfree list\t*pages that nothing uses") > 0);
+	CHECK(file_has("pages", path, "25\tfree list\t*unused pages") > 0);
 }
 
 /* --- a page --- */
@@ -205,7 +205,7 @@ static off_t pointers_of(int fd, const char *path, enum tree tree)
 static void rows_may_be_lost(void)
 {
 #define LOST "25\titems\t\t\t7\ttree items has a row with a damaged head, between "
-#define ITEM "table orders, the item under p = \"ann\", s = "
+#define ITEM "table orders, the item with key p = \"ann\", s = "
 	static const struct { int row; const char *line; } rows[] = {
 		{ 0, LOST "the beginning and " ITEM "\"2\"*, row 0)" },
 		{ 2, LOST ITEM "\"2\" and " ITEM "\"4\"*, row 2)" },
