@@ -21,7 +21,7 @@ const char WAITER_TYPE[] = "tidetable.core.waiter";
 const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
 const char BACKUP_TYPE[] = "tidetable.core.backup";
 const char CHECKUP_TYPE[] = "tidetable.core.checkup";
-const char PAUSE_TYPE[] = "tidetable.core.pause";
+const char TIMER_TYPE[] = "tidetable.core.timer";
 const char CLOCK_TYPE[] = "tidetable.core.clock";
 
 /* Up to CHARGED_FROM bytes held by the children of a database are not worth a step of the

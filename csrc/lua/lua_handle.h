@@ -29,7 +29,7 @@ extern const char WAITER_TYPE[];
 extern const char SNAPSHOT_TYPE[];
 extern const char BACKUP_TYPE[];
 extern const char CHECKUP_TYPE[];
-extern const char PAUSE_TYPE[];
+extern const char TIMER_TYPE[];
 extern const char CLOCK_TYPE[];
 extern const char RECORD_TYPE[];
 
