@@ -103,8 +103,8 @@ static int renew_file_header(struct txn *txn, void *context, struct failure *fai
 		err = ERR_STORE;
 	if (!err)
 		err = file_header_write(txn, &header);
-	/* The copy is flushed before it is published, so a power cut can't undo commits that
-	 * were made since this boot. */
+	/* The copy is flushed before it is published, so a power cut can't undo commits that were
+	 * made since this boot. */
 	if (!err)
 		err = weak_boot_read(txn, &this_boot);
 	if (!err && this_boot)

@@ -15,8 +15,8 @@ int check_store(struct store *store, struct report *report, struct progress *pro
 	struct failure *failure);
 
 /* Checks a file that no process writes to. Locks nothing and creates no file. Sets *moved to true
- * if a process has written to the file during the check; the report is then meaningless. Errors
- * as tide_check_file. */
+ * if a process has written to the file during the check; the report is then meaningless. Errors as
+ * tide_check_file. */
 int check_still(const char *path, struct report *report, struct progress *progress,
 	bool *moved, struct failure *failure);
 

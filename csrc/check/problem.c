@@ -349,8 +349,8 @@ void subject_is_row(struct check *check, enum tree tree, struct slice key)
 
 /* --- problems --- */
 
-/* Adds a line to the report: invariant, tree, table, key, page and sentence, separated by tabs. The
- * fields contain no tabs. */
+/* Adds a line to the report: invariant, tree, table, key, page and sentence, separated by tabs.
+ * The fields contain no tabs. */
 static void note(struct check *check, int invariant, struct slice what)
 {
 	struct report *report = check->report;
