@@ -1,4 +1,4 @@
-/* test_check.c - tide_check names what is wrong with the catalog, a key or the pages. */
+/* test_check.c - problems that tide_check reports of the catalog, of keys and of pages. */
 #include <fcntl.h>
 
 #include "lmdb_file/audit.h"
@@ -107,7 +107,7 @@ static const struct wrong wrongs[] = {
 	} },
 };
 
-/* Another program's file, perhaps: then all that it lacks is not worth telling. */
+/* The file may belong to another program, so its problems are not listed. */
 static void without_stamp_and_state_it_is_no_database(void)
 {
 	struct report report = { 0 };
@@ -137,7 +137,7 @@ static const char *make_file(const char *name)
 	return path;
 }
 
-/* Both meta pages say that there is no free list: LMDB's struct MDB_meta. */
+/* Removes the free list from both meta pages (LMDB's struct MDB_meta). */
 static void lose_free_list(const char *path)
 {
 	static const uint8_t none[40] = { [32] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
@@ -152,7 +152,7 @@ static void lose_free_list(const char *path)
 	CHECK(fclose(file) == 0);
 }
 
-/* One line is said of the file; returns how many pages are lost. */
+/* Checks the file, whose report must have exactly this line. Returns the number of leaked pages. */
 static uint64_t file_has(const char *name, const char *path, const char *line)
 {
 	struct wrong wrong = { name, NULL, { line } };
@@ -188,7 +188,7 @@ static const char *make_rows(void)
 	return path;
 }
 
-/* Where the rows of a tree begin to be pointed to: all are in one page. */
+/* Returns the file offset of the row pointers of a tree that has one page. */
 static off_t pointers_of(int fd, const char *path, enum tree tree)
 {
 	struct meta_page facts;
@@ -201,7 +201,7 @@ static off_t pointers_of(int fd, const char *path, enum tree tree)
 	return (off_t)trees[tree].root * sysconf(_SC_PAGESIZE) + 16;
 }
 
-/* Rows of a page whose place in it is damaged: their neighbours name them. */
+/* If the pointer to a row is damaged, the report names the rows before and after it. */
 static void rows_may_be_lost(void)
 {
 #define LOST "25\titems\t\t\t7\ttree items has a row with a damaged head, between "
@@ -223,7 +223,7 @@ static void rows_may_be_lost(void)
 	}
 }
 
-/* The meta page says that the tree meta has a row more: LMDB's struct MDB_meta. */
+/* The meta page has a row count of the tree meta that is too high by one (struct MDB_meta). */
 static void rows_may_be_missing(void)
 {
 	const char *path = make_rows();
@@ -259,7 +259,7 @@ static void say_format(uint16_t format)
 	buffer_release(&payload);
 }
 
-/* What is written by other rules is not damaged: neither opening nor checking says so. */
+/* A file of another format is not damaged: opening and checking return the same error. */
 static void other_formats_are_refused(void)
 {
 	static const struct { uint16_t format; int err; } others[] = {

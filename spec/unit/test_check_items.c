@@ -1,4 +1,4 @@
-/* test_check_items.c - tide_check names what is wrong with an item, its nodes and its parts. */
+/* test_check_items.c - problems that tide_check reports of items, their nodes and parts. */
 #include "unit/wrong.h"
 
 static struct key key_named(const char *p, const char *s)
@@ -6,7 +6,7 @@ static struct key key_named(const char *p, const char *s)
 	return forge_key(tide, "orders", item_of(&made, p, s, NULL));
 }
 
-/* --- items beside their records --- */
+/* --- items and their records --- */
 
 static void forge_no_item(void)
 {
@@ -75,7 +75,7 @@ static void forge_no_keys(void)
 	buffer_release(&item);
 }
 
-/* No builder makes it. */
+/* Larger than a builder allows. */
 static void forge_huge_item(void)
 {
 	static const char huge[ITEM_MAX_BYTES + 1] = "huge";
@@ -140,7 +140,7 @@ static void forge_short_keys(void)
 	forge_row(txn, TREE_ITEMS, slice_of("\xf8\0\0\0\1k", 6), slice_of_text("?"));
 }
 
-/* The row of another item says that it is in the same parts. */
+/* The row of another item has the same part id. */
 static void forge_shared_parts(void)
 {
 	struct key from = key_named("ann", "big"), to = key_named("bob", "1");
@@ -153,7 +153,7 @@ static void forge_shared_parts(void)
 	buffer_release(&payload);
 }
 
-/* A row of 511 bytes; what follows the table's id makes it another than the deep key's. */
+/* A key of 511 bytes that differs from the deep key after the table's id. */
 static void put_node_row(uint32_t table, uint64_t node)
 {
 	struct key key = key_named("ann", deep);
@@ -265,7 +265,7 @@ static const struct wrong wrongs[] = {
 	} },
 };
 
-/* The way to a row of tails leads over two nodes, among many others. */
+/* The key of a row of tails has two nodes, and the tree has many others. */
 static void a_long_key_is_named_whole(void)
 {
 	static char like[LONGER + 100];

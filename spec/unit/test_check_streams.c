@@ -1,4 +1,4 @@
-/* test_check_streams.c - tide_check names what is wrong with a record or its stream. */
+/* test_check_streams.c - problems that tide_check reports of records and streams. */
 #include "unit/wrong.h"
 
 /* --- records --- */
@@ -48,7 +48,7 @@ static void keep(struct record *record)
 	kept = *record;
 }
 
-/* The horizon stands behind the first two records, which are there. */
+/* The horizon is after the first two records, which still exist. */
 static void forge_horizon(void)
 {
 	struct horizon horizon = { .removed = second, .ordinal = 2, .hidden = second };
@@ -105,7 +105,7 @@ static void forge_event(void)
 	forge_record(txn, 1, first, modify);
 }
 
-/* An old image where the view keeps none, of an item that has none. */
+/* An old image that the view type excludes, of an item that had none. */
 static void forge_view(void)
 {
 	struct stream_row row = *stream_row();
@@ -124,7 +124,7 @@ static void forge_images(void)
 	forge_record(txn, 1, third, images_alike);
 }
 
-/* As long as before, and nobody's key. */
+/* Of the same length, and the key of no item. */
 static void other_keys(struct record *record)
 {
 	static uint8_t bytes[100];
@@ -140,13 +140,13 @@ static void forge_keys(void)
 	forge_record(txn, 1, gone, other_keys);
 }
 
-/* The right ones, and yet too many. */
+/* The correct keys in a record that must not have keys. */
 static void keys_too(struct record *record)
 {
 	record->keys = slice_of("\2\1p\1\3bob\1s\1\1" "2", 13);
 }
 
-/* One of another item. */
+/* Keys of another item. */
 static void keys_of_another(struct record *record)
 {
 	record->keys = slice_of("\2\1p\1\3bob\1s\1\1" "3", 13);
