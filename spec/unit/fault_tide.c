@@ -1,5 +1,4 @@
-/* fault_tide.c - tide.h when memory runs out: at each request of each call, once or from then
- * on. */
+/* fault_tide.c - tide.h when memory runs out at each request of a call, once or from then on. */
 #include <stdbool.h>
 
 #include "base/error.h"
