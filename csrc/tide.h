@@ -68,10 +68,10 @@ struct tide_options {
  */
 int tide_open(struct tide **tide, const struct tide_options *options, struct failure *failure);
 
-/* Stores the boot id of the current boot in the file, if tide_open could not because
- * another process held the write lock. Returns BUSY while a process still holds it.
- * Call it after tide_open; tide_begin also calls it. At a durability level below full it
- * flushes the file, so that no sequence number is used again after a power cut. */
+/* Updates the boot id that the file has at durability levels below full, if tide_open could
+ * not because another process held the write lock. Returns BUSY while a process still holds
+ * it. Call it after tide_open; tide_begin also calls it. With this boot id no sequence number
+ * is used again after a power cut. */
 int tide_mark_boot(struct tide *tide, struct failure *failure);
 
 /* Aborts an open transaction and closes the handle. Accepts NULL. */

@@ -46,7 +46,7 @@ static int check_last_record(struct check *check, const struct table *table,
 		return err == ERR_CORRUPT ? 0 : err;
 	if (err == END || record.sequence != stored->sequence) {
 		if (!check->is_damaged[TREE_LOG])
-			problem(check, 12, "was changed by %llu, but its stream has no such record",
+			problem(check, 12, "has sequence number %llu, but its stream has no such record",
 				(unsigned long long)stored->sequence);
 		return 0;
 	}

@@ -209,7 +209,7 @@ static const struct wrong wrongs[] = {
 	} },
 	{ "an item of tomorrow", forge_version, {
 		"5\titems\t*has sequence number 80, but the last assigned is 79",
-		"12\titems\t*was changed by 80, but its stream has no such record",
+		"12\titems\t*has sequence number 80, but its stream has no such record",
 	} },
 	{ "an item's value", forge_value, {
 		"12\titems\t*differs from the new image of its last record 4",

@@ -242,7 +242,7 @@ static const struct wrong wrongs[] = {
 		"9\tlog\t*has stream bytes that do not match those before it",
 	} },
 	{ "a sequence number", forge_sequence, {
-		"12\titems\torders\t*was changed by 9, but its stream has no such record",
+		"12\titems\torders\t*has sequence number 9, but its stream has no such record",
 		"8\tlog\torders\trecord 1009\t*that the stream never had",
 		"12\titems\torders\t*is missing, or older than its last record 1009",
 	} },
@@ -308,12 +308,12 @@ static const struct wrong wrongs[] = {
 		"13\tlog\t*record 1 has keys that do not match the key schema",
 	} },
 	{ "a gap", forge_gap, {
-		"12\titems\t*s = \"2\" was changed by 5, but its stream has no such record",
+		"12\titems\t*s = \"2\" has sequence number 5, but its stream has no such record",
 		"9\tlog\t*record 6 is preceded by a gap: 1 records are missing after 4",
 		"10\tlog\t*wrong number of records of transaction 4: 1 are missing",
 	} },
 	{ "a lost end", forge_lost_end, {
-		"12\titems\t*was changed by 9, but its stream has no such record",
+		"12\titems\t*has sequence number 9, but its stream has no such record",
 	} },
 };
 
