@@ -22,7 +22,7 @@ static void take_finding(void *context, const struct finding *finding)
 
 	if (finding->tree < TREE_COUNT)
 		check->is_damaged[finding->tree] = true;
-	subject_is_tree(check, finding->tree);
+	subject_set_tree(check, finding->tree);
 	subject_set_page(check, finding->page, finding->row);
 	if (finding->has_range && finding->tree < TREE_COUNT) {
 		problem_of_rows(check, finding->tree, finding->what, finding->low,
@@ -30,7 +30,7 @@ static void take_finding(void *context, const struct finding *finding)
 		return;
 	}
 	if (finding->key.len && finding->tree < TREE_COUNT) {
-		subject_is_row(check, (enum tree)finding->tree, finding->key);
+		subject_set_row(check, (enum tree)finding->tree, finding->key);
 		subject_set_page(check, finding->page, finding->row);
 	}
 	if (finding->has_number)
@@ -63,7 +63,7 @@ static void end_stray(struct check *check, enum tree tree)
 	check->stray_rows = 0;
 	if (rows == 0)
 		return;
-	subject_is_tree(check, (int)tree);
+	subject_set_tree(check, (int)tree);
 	problem(check, 3, "holds %llu rows of %s %u, which is not in meta",
 		(unsigned long long)rows, tree == TREE_ITEMS ? "table" : "stream", check->stray);
 }
@@ -88,7 +88,7 @@ static void check_place(struct check *check, enum tree tree, struct slice key)
 		: record_get_key(&place, key);
 
 	if (!fits) {
-		subject_is_row(check, tree, key);
+		subject_set_row(check, tree, key);
 		problem(check, tree == TREE_META ? 1 : 3, "has an invalid key");
 	} else if (tree == TREE_ITEMS && !check_table_with_id(check, id) &&
 			!u64_map_find(&check->dropped, id)) {
@@ -111,7 +111,7 @@ static int take_row(void *context, const struct audit_row *row)
 	}
 	if (row_open(row->key, row->value, &payload)) {
 		check->is_damaged[row->tree] = true;
-		subject_is_row(check, row->tree, row->key);
+		subject_set_row(check, row->tree, row->key);
 		subject_set_page(check, row->page, row->row);
 		problem(check, 1, "has a wrong checksum");
 	} else {
@@ -125,7 +125,7 @@ static void check_metas(struct check *check)
 	for (unsigned i = 0; i < 2; i++) {
 		if (!check->faults.metas[i])
 			continue;
-		subject_is_file(check);
+		subject_set_file(check);
 		problem(check, INVARIANT_PAGES, "has a damaged meta page %u, which %s;"
 			" the last commit may be lost", i, check->faults.metas[i]);
 	}
@@ -141,7 +141,7 @@ static void check_leaks(struct check *check)
 		is_damaged |= check->audit.is_damaged[i];
 	if (is_damaged || !check->audit.pages_leaked)
 		return;
-	subject_is_tree(check, AUDIT_FREE_LIST);
+	subject_set_tree(check, AUDIT_FREE_LIST);
 	problem(check, INVARIANT_PAGES, "lacks %llu unused pages",
 		(unsigned long long)check->audit.pages_leaked);
 }
@@ -209,7 +209,7 @@ static int take_meta(struct check *check, enum tree tree, struct slice key, stru
 		break;
 	}
 	if (err == ERR_CORRUPT || err == ERR_NOT_DATABASE) {
-		subject_is_row(check, tree, key);
+		subject_set_row(check, tree, key);
 		problem(check, 1, "does not decode");
 		err = 0;
 	}
@@ -223,7 +223,7 @@ static void check_table(struct check *check, const struct table_row *row)
 	uint8_t key[1 + TABLE_NAME_MAX] = { META_TABLE };
 
 	memcpy(key + 1, name.data, name.len);
-	subject_is_row(check, TREE_META, slice_of(key, 1 + name.len));
+	subject_set_row(check, TREE_META, slice_of(key, 1 + name.len));
 	check->report->tables++;
 	if (check->has_state && (row->id > check->state.table ||
 			row->stream > check->state.stream))
@@ -239,7 +239,7 @@ static void check_stream_row(struct check *check, const struct stream_row *row)
 	uint8_t key[5] = { META_STREAM };
 
 	set_u32(key + 1, row->id);
-	subject_is_row(check, TREE_META, slice_of(key, sizeof key));
+	subject_set_row(check, TREE_META, slice_of(key, sizeof key));
 	check->report->streams++;
 	if (check->has_state && row->id > check->state.stream)
 		problem(check, 2, "has an id that was never assigned");
@@ -249,7 +249,7 @@ static void check_catalog(struct check *check)
 {
 	const struct catalog *catalog = &check->catalog;
 
-	subject_is_tree(check, TREE_META);
+	subject_set_tree(check, TREE_META);
 	if (!check->is_damaged[TREE_META] && check->has_broken_meta)
 		problem(check, INVARIANT_PAGES, "has rows that can't be read");
 	else if (!check->is_damaged[TREE_META] && !(check->has_file_header && check->has_state))
@@ -269,12 +269,12 @@ static void check_unread(struct check *check)
 	for (int tree = 0; tree < TREE_COUNT; tree++) {
 		if (!check->is_endless[tree])
 			continue;
-		subject_is_tree(check, tree);
+		subject_set_tree(check, tree);
 		problem(check, INVARIANT_PAGES, "can't be read completely");
 	}
 	if (!raw_txn_unread(check->txn))
 		return;
-	subject_is_file(check);
+	subject_set_file(check);
 	problem(check, INVARIANT_PAGES, "has pages that can't be read from the disk; %llu reads"
 		" failed", (unsigned long long)raw_txn_unread(check->txn));
 }

@@ -46,8 +46,8 @@ static int check_last_record(struct check *check, const struct table *table,
 		return err == ERR_CORRUPT ? 0 : err;
 	if (err == END || record.sequence != stored->sequence) {
 		if (!check->is_damaged[TREE_LOG])
-			problem(check, 12, "has sequence number %llu, but its stream has no such record",
-				(unsigned long long)stored->sequence);
+			problem(check, 12, "has sequence number %llu, but its stream has no such"
+				" record", (unsigned long long)stored->sequence);
 		return 0;
 	}
 	buffer_clear(&check->record);
@@ -101,7 +101,7 @@ static int check_item(struct check *check, const struct row_walk *walk)
 	int err = stored_read(&stored, check->txn, walk->payload, &check->item);
 	int noted;
 
-	subject_is_item(check, rows_key(walk));
+	subject_set_item(check, rows_key(walk));
 	noted = check_parts_of(check, &stored);
 	if (noted)
 		return noted;
@@ -137,7 +137,7 @@ static void take_break(struct check *check, const struct row_walk *walk)
 	check->has_broken_items = true;
 	if (check->is_damaged[TREE_ITEMS] || check->is_damaged[TREE_TAILS] || check->breaks > 1)
 		return;
-	subject_is_item(check, rows_key(walk));
+	subject_set_item(check, rows_key(walk));
 	problem(check, 3, "refers to a node that is empty or missing");
 }
 
@@ -159,7 +159,7 @@ static int walk_items(struct check *check, struct row_walk *walk)
 		if (err && err != ERR_CORRUPT)
 			return err;
 		if (walk->tail_rows > tails) {
-			subject_is_tree(check, TREE_TAILS);
+			subject_set_tree(check, TREE_TAILS);
 			problem(check, 3, "has nodes with more than one reference");
 			return 0;
 		}
@@ -184,7 +184,7 @@ static int check_owner(struct check *check, enum tree tree, struct slice key, st
 	owner = u64_map_find(owners, get_u64(key.data));
 	if (owner && (tree == TREE_TAILS || get_u16(key.data + 8) < owner->a))
 		return 0;
-	subject_is_row(check, tree, key);
+	subject_set_row(check, tree, key);
 	problem(check, 3, tree == TREE_PARTS ? "belongs to no item"
 		: "is in a node that no key refers to");
 	return 0;

@@ -209,12 +209,12 @@ static const char *name_of_tree(int tree)
 	return tree == AUDIT_FREE_LIST ? "free list" : tree_name((enum tree)tree);
 }
 
-void subject_is_file(struct check *check)
+void subject_set_file(struct check *check)
 {
 	put_format(&new_subject(check, -1)->name, "the file");
 }
 
-void subject_is_tree(struct check *check, int tree)
+void subject_set_tree(struct check *check, int tree)
 {
 	struct subject *subject = new_subject(check, tree);
 
@@ -234,7 +234,7 @@ static void set_table(struct subject *subject, const char *name)
 	put_format(&subject->name, "table %s, ", name);
 }
 
-void subject_is_item(struct check *check, struct slice whole)
+void subject_set_item(struct check *check, struct slice whole)
 {
 	struct subject *subject = new_subject(check, TREE_ITEMS);
 	const struct table *table = check_table_with_id(check, get_id(whole));
@@ -249,7 +249,7 @@ void subject_is_item(struct check *check, struct slice whole)
 	put_buffer(&subject->name, &subject->key);
 }
 
-void subject_is_record(struct check *check, const struct stream_row *row, uint64_t sequence)
+void subject_set_record(struct check *check, const struct stream_row *row, uint64_t sequence)
 {
 	struct subject *subject = new_subject(check, TREE_LOG);
 
@@ -289,7 +289,7 @@ static void name_tails_row(struct check *check, struct slice key)
 	struct buffer whole = { 0 };
 
 	put_whole_key(check, &whole, key);
-	subject_is_item(check, buffer_slice(&whole));
+	subject_set_item(check, buffer_slice(&whole));
 	keep_failure(&check->subject.name, buffer_error(&whole));
 	check->subject.tree = TREE_TAILS;
 	buffer_release(&whole);
@@ -303,7 +303,7 @@ static void name_log_row(struct check *check, struct slice key)
 		: streams_find(&check->catalog.streams, place.stream);
 
 	if (stream) {
-		subject_is_record(check, &stream->row, place.sequence);
+		subject_set_record(check, &stream->row, place.sequence);
 		put_format(&subject->name, ", part %u", place.part);
 		return;
 	}
@@ -325,7 +325,7 @@ static void name_part_row(struct check *check, struct slice key)
 	put_buffer(&subject->name, &subject->key);
 }
 
-void subject_is_row(struct check *check, enum tree tree, struct slice key)
+void subject_set_row(struct check *check, enum tree tree, struct slice key)
 {
 	new_subject(check, (int)tree);
 	switch (tree) {
@@ -333,7 +333,7 @@ void subject_is_row(struct check *check, enum tree tree, struct slice key)
 		name_meta_row(check, key);
 		break;
 	case TREE_ITEMS:
-		subject_is_item(check, slice_of(key.data, key.len - (key.len == STORE_KEY_MAX)));
+		subject_set_item(check, slice_of(key.data, key.len - (key.len == STORE_KEY_MAX)));
 		break;
 	case TREE_TAILS:
 		name_tails_row(check, key);
@@ -385,7 +385,7 @@ void problem(struct check *check, int invariant, const char *format, ...)
 /* Writes one end of a range, named like the subject of a problem. */
 static void put_end(struct check *check, struct buffer *out, int tree, struct slice key)
 {
-	subject_is_row(check, (enum tree)tree, key);
+	subject_set_row(check, (enum tree)tree, key);
 	put_buffer(out, &check->subject.name);
 }
 
@@ -418,7 +418,7 @@ void problem_of_rows(struct check *check, int tree, const char *what, struct sli
 	else
 		put_format(&range, "has a row with a damaged head, between ");
 	put_range(check, &range, tree, row >= 0, low, high);
-	subject_is_tree(check, tree);
+	subject_set_tree(check, tree);
 	subject_set_page(check, page, row);
 	note(check, INVARIANT_PAGES, buffer_slice(&range));
 	keep_failure(&check->report->text, buffer_error(&range));

@@ -5,12 +5,12 @@
 #include "check/checker.h"
 
 /* Set check->subject, which the next problem is about. key: of the row in the tree. */
-void subject_is_file(struct check *check);
-void subject_is_tree(struct check *check, int tree);
-void subject_is_row(struct check *check, enum tree tree, struct slice key);
+void subject_set_file(struct check *check);
+void subject_set_tree(struct check *check, int tree);
+void subject_set_row(struct check *check, enum tree tree, struct slice key);
 /* whole: the item's complete key, which may be in several rows. */
-void subject_is_item(struct check *check, struct slice whole);
-void subject_is_record(struct check *check, const struct stream_row *row, uint64_t sequence);
+void subject_set_item(struct check *check, struct slice whole);
+void subject_set_record(struct check *check, const struct stream_row *row, uint64_t sequence);
 
 /* Adds the subject's page (0: unknown) and row in the page (-1: unknown). */
 void subject_set_page(struct check *check, uint64_t page, int row);

@@ -22,9 +22,9 @@ struct stream_walk {
 	uint64_t positions;          /* sum of their positions, counted from 1 */
 };
 
-static void record_is(struct stream_walk *walk, int invariant, const char *what)
+static void record_problem(struct stream_walk *walk, int invariant, const char *what)
 {
-	subject_is_record(walk->check, walk->row, walk->record.sequence);
+	subject_set_record(walk->check, walk->row, walk->record.sequence);
 	problem(walk->check, invariant, "%s", what);
 }
 
@@ -38,11 +38,11 @@ static void check_images(struct stream_walk *walk)
 
 	if (has_old != (view_has_old(view) && record->event != EVENT_INSERT) ||
 			has_new != (view_has_new(view) && record->event != EVENT_REMOVE))
-		record_is(walk, 11, "has images that do not fit its view type and event");
+		record_problem(walk, 11, "has images that do not fit its view type and event");
 	if (has_new && record->keys.len > 0)
-		record_is(walk, 11, "has both keys and a new image");
+		record_problem(walk, 11, "has both keys and a new image");
 	if (has_old && has_new && slice_equal(record->old_image, record->new_image))
-		record_is(walk, 11, "has identical old and new images");
+		record_problem(walk, 11, "has identical old and new images");
 }
 
 static bool agrees(const struct stream_walk *walk, struct slice image, const struct key *key)
@@ -74,13 +74,13 @@ static bool check_keys(struct stream_walk *walk, struct key *key)
 	if (!walk->check->has_file_header)
 		return false;
 	if (key_of_record(key, walk->check, walk->row, record)) {
-		record_is(walk, 13, "has keys that do not match the key schema");
+		record_problem(walk, 13, "has keys that do not match the key schema");
 		return false;
 	}
 	if (key->partition_hash != record->partition_hash)
-		record_is(walk, 13, "has a partition hash that does not match its keys");
+		record_problem(walk, 13, "has a partition hash that does not match its keys");
 	if (!agrees(walk, record->old_image, key) || !agrees(walk, record->new_image, key))
-		record_is(walk, 13, "has an image with different keys");
+		record_problem(walk, 13, "has an image with different keys");
 	return true;
 }
 
@@ -93,16 +93,16 @@ static void check_order(struct stream_walk *walk)
 
 	if ((walk->check->has_state && record->sequence > state->sequence) ||
 			record->sequence <= walk->row->first_sequence)
-		record_is(walk, 8, "has a sequence number that the stream never had");
+		record_problem(walk, 8, "has a sequence number that the stream never had");
 	if (record->sequence <= before->sequence)
-		record_is(walk, 8, "has no greater sequence number than the one before it");
+		record_problem(walk, 8, "has no greater sequence number than the one before it");
 	if (record->transaction == before->transaction &&
 			(record->position <= before->position || record->count != before->count))
-		record_is(walk, 10, "has a wrong position in its transaction");
+		record_problem(walk, 10, "has a wrong position in its transaction");
 	if (record->retention_ms < before->retention_ms)
-		record_is(walk, 14, "has an earlier retention clock than the one before it");
+		record_problem(walk, 14, "has an earlier retention clock than the one before it");
 	if (record->sequence <= walk->horizon.removed)
-		record_is(walk, 16, "exists, but the horizon says that it was removed");
+		record_problem(walk, 16, "exists, but the horizon says that it was removed");
 }
 
 /* Not checked after unreadable rows, which have already been reported. */
@@ -113,14 +113,14 @@ static void check_gap(struct stream_walk *walk)
 	if (walk->torn)
 		return;
 	if (record->ordinal <= before->ordinal) {
-		record_is(walk, 9, "has no greater ordinal than the one before it");
+		record_problem(walk, 9, "has no greater ordinal than the one before it");
 	} else if (record->ordinal > before->ordinal + 1) {
-		subject_is_record(walk->check, walk->row, record->sequence);
+		subject_set_record(walk->check, walk->row, record->sequence);
 		problem(walk->check, 9, "is preceded by a gap: %llu records are missing after %llu",
 			(unsigned long long)(record->ordinal - before->ordinal - 1),
 			(unsigned long long)before->sequence);
 	} else if (record->stream_bytes != before->stream_bytes + record_bytes(record)) {
-		record_is(walk, 9, "has stream bytes that do not match those before it");
+		record_problem(walk, 9, "has stream bytes that do not match those before it");
 	}
 }
 
@@ -240,7 +240,7 @@ static int report_overdue(struct check *check, const struct u64_map_entry *entry
 		err = key_of_record(&key, check, &stream->row, &record);
 	if (err)
 		return err == ERR_CORRUPT || err == END ? 0 : err;
-	subject_is_item(check, key_whole(&key));
+	subject_set_item(check, key_whole(&key));
 	problem(check, 12, record.event == EVENT_REMOVE
 		? "exists, but record %llu says that it was removed"
 		: "is missing, or older than its last record %llu",
@@ -279,7 +279,7 @@ static int read_record(struct stream_walk *walk)
 	if (!err)
 		err = record_get(&walk->record, buffer_slice(&check->record));
 	if (err == ERR_CORRUPT)
-		record_is(walk, 1, "does not decode");
+		record_problem(walk, 1, "does not decode");
 	return err;
 }
 
@@ -289,7 +289,7 @@ static void take_break(struct stream_walk *walk)
 	walk->torn = true;
 	if (walk->check->is_damaged[TREE_LOG] || walk->check->breaks > 1)
 		return;
-	subject_is_record(walk->check, walk->row, walk->before.sequence);
+	subject_set_record(walk->check, walk->row, walk->before.sequence);
 	problem(walk->check, 9, "is followed by unreadable rows");
 }
 
@@ -403,7 +403,7 @@ int check_transactions(struct check *check)
 
 		if (!entry->used || entry->key <= lost || (entry->a == 0 && entry->b == 0))
 			continue;
-		subject_is_tree(check, TREE_LOG);
+		subject_set_tree(check, TREE_LOG);
 		problem(check, 10, "has the wrong number of records of transaction %llu:"
 			" %lld are missing", (unsigned long long)entry->key, (long long)entry->a);
 	}
