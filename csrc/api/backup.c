@@ -70,7 +70,7 @@ static int check_names(const struct tide_backup *backup, struct failure *failure
 static int fail_target_open(const struct tide_backup *backup, int64_t pid,
 	struct failure *failure)
 {
-	return fail_busy(failure, pid, "%s: a process has this database open", backup->path);
+	return fail_busy(failure, pid, "%s: a process has it open", backup->path);
 }
 
 /* Returns 0 if the path is free, or is a database that may be replaced: overwrite is set and
