@@ -163,7 +163,7 @@ static int check_pages(struct check *check)
 	return err == ERR_CORRUPT ? 0 : err;
 }
 
-/* --- the catalog, as far as it is readable --- */
+/* --- the readable rows of the catalog --- */
 
 static int take_file_header(struct check *check, struct slice payload)
 {

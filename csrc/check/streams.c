@@ -165,7 +165,7 @@ static int take_run(struct stream_walk *walk)
 
 /* --- a record and its item --- */
 
-/* Sets *sequence to the sequence number of the item's last change, 0 if there is no item. */
+/* Sets *sequence to the sequence number of the item's last change, 0 without an item. */
 static int version_of(struct check *check, const struct key *key, uint64_t *sequence)
 {
 	struct slice row = key_whole(key), value, payload;

@@ -13,7 +13,7 @@ struct query_handle {
 	struct child child;
 	struct tide_query *query;
 	struct snapshot_handle *held;        /* snapshot to read from, user value 2; NULL: none */
-	bool pinned;                 /* has a snapshot of its own */
+	bool pinned;                 /* reads its own snapshot */
 	bool rewound;                /* no longer reads from `held` */
 	uint64_t left;               /* items left until the limit; with `held`: maximum number
 	                              * of items of a page */

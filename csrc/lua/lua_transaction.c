@@ -92,8 +92,8 @@ void watch_coroutine(lua_State *L, struct running *running)
 	lua_sethook(L, check_time, LUA_MASKCOUNT, CHECK_EVERY);
 }
 
-/* Removes the hook from every coroutine that watch_coroutine has set it for. If there is no stack
- * space, the hook removes itself when it is called. */
+/* Removes the hook from every coroutine that got it from watch_coroutine. If the stack is full, the
+ * hook removes itself when it is called. */
 static void unwatch_coroutines(lua_State *L, struct running *running)
 {
 	if (!running->watches || running->innermost || !lua_checkstack(L, 4))
