@@ -1,4 +1,4 @@
-/* get.c - the contract's tables and items, one at a time. */
+/* get.c - the functions of tide.h that describe tables and read single items. */
 #include <string.h>
 
 #include "api/database.h"
@@ -86,7 +86,7 @@ static int get(struct tide *tide, struct txn *txn, const struct table *table, st
 	return err < 0 ? fail_with(failure, err, "table %s", table->row.name) : err;
 }
 
-/* Reads from the snapshot, and ends it. */
+/* Reads the item and ends the read call. */
 static int get_in(struct tide *tide, const struct read_view *snapshot, struct tide_table *table,
 	struct slice key, struct buffer *out, uint64_t *sequence, struct failure *failure)
 {

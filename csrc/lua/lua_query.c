@@ -1,4 +1,4 @@
-/* lua_query.c - queries for Lua. */
+/* lua_query.c - queries for Lua: iterators, pages, and the reads of optimistic transactions. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -12,13 +12,13 @@
 struct query_handle {
 	struct child child;
 	struct tide_query *query;
-	struct snapshot_handle *held;        /* the second user value; NULL: none */
-	bool pinned;
-	bool rewound;                /* with a snapshot: no longer reads from it */
-	uint64_t left;               /* how many items it may still give; with a */
-	                             /* snapshot: how many a page reads */
-	uint64_t deadline_ms;        /* of a pinned snapshot; 0: none */
-	uint64_t inside;             /* the transaction that it reads; 0: none */
+	struct snapshot_handle *held;        /* snapshot to read from, user value 2; NULL: none */
+	bool pinned;                 /* reads its own snapshot */
+	bool rewound;                /* no longer reads from `held` */
+	uint64_t left;               /* items left until the limit; with `held`: maximum number
+	                              * of items of a page */
+	uint64_t deadline_ms;        /* time limit of the pinned snapshot; 0: none */
+	uint64_t inside;             /* number of the transaction it reads in; 0: none */
 };
 
 static void finish_query(struct child *child)
@@ -33,7 +33,7 @@ static const char *const comparisons[] = {
 	"all", "=", "<", "<=", ">", ">=", "between", "begins_with", NULL,
 };
 
-/* What the arguments say; the values stay in the database's builders. */
+/* Reads the arguments of query into *spec. The values stay in the database's builders. */
 static int read_spec(lua_State *L, struct database *database, const struct key_schema *schema,
 	struct tide_query_spec *spec, struct value *partition, struct failure *failure)
 {
@@ -56,8 +56,8 @@ static int read_spec(lua_State *L, struct database *database, const struct key_s
 	return err;
 }
 
-/* A start key needs a builder of its own while the partition is in use: the
- * partition's bytes move over. */
+/* Reads the start key into the builder that has the partition key, whose bytes are moved to
+ * database->bytes before. */
 static int read_start_key(lua_State *L, struct database *database,
 	struct tide_query_spec *spec, struct value *partition, struct failure *failure)
 {
@@ -75,7 +75,7 @@ static int read_start_key(lua_State *L, struct database *database,
 	return read_item(L, 7, &database->builder, &spec->start_key, "start_key", failure);
 }
 
-/* A query that reads from the snapshot at index, which may be nil. */
+/* Pushes and returns a new query that will read from the snapshot at index, which may be nil. */
 static struct query_handle *new_query(lua_State *L, int index)
 {
 	struct query_handle *handle;
@@ -90,8 +90,8 @@ static struct query_handle *new_query(lua_State *L, int index)
 	return handle;
 }
 
-/* Chooses what the query reads: a snapshot, the open transaction (inside; raises CLOSED,
- * TIMEOUT), or the last commit. A query with a snapshot may be run again in a transaction. */
+/* Sets what the query reads: a snapshot, the open transaction (inside; raises CLOSED, TIMEOUT), or
+ * the last commit. A query with a snapshot can later be run again in a transaction. */
 static void choose_source(lua_State *L, struct query_handle *handle,
 	const struct database *database, bool inside, struct tide_query_spec *spec)
 {
@@ -106,7 +106,7 @@ static void choose_source(lua_State *L, struct query_handle *handle,
 	}
 }
 
-/* The table's keys, as the query will see them. */
+/* Sets *schema to the key schema of the table, in the snapshot if there is one. */
 static int read_schema(struct database *database, struct table_handle *table,
 	const struct tide_snapshot *snapshot, struct key_schema *schema, struct failure *failure)
 {
@@ -127,7 +127,7 @@ static int read_schema(struct database *database, struct table_handle *table,
 }
 
 /* query(table, partition | nil, comparison, a, b, descending, start_key, limit, snapshot | nil,
- * whether it reads the open transaction) */
+ * true to read the open transaction) -> query; or nil, err, code */
 static int query(lua_State *L)
 {
 	struct database *database;
@@ -142,7 +142,7 @@ static int query(lua_State *L)
 	lua_settop(L, 10);
 	handle = new_query(L, 9);
 	check_table(L, 1, &database);
-	/* From here to adopt nothing of Lua's is asked for. */
+	/* From here to adopt, Lua allocates nothing. */
 	handle->left = (uint64_t)luaL_optinteger(L, 8, INT64_MAX);
 	choose_source(L, handle, database, lua_toboolean(L, 10), &spec);
 	err = read_schema(database, table, spec.snapshot, &schema, &failure);
@@ -168,8 +168,8 @@ static int raise_late(lua_State *L, struct query_handle *handle, const char *why
 	return raise_failure(L, &failure);
 }
 
-/* Raises CLOSED when the transaction that the query reads has ended, also for the items
- * of its page. */
+/* Raises CLOSED if the transaction that the query reads in has ended, even if its page still has
+ * items. */
 static void check_inside(lua_State *L, struct query_handle *handle,
 	const struct database *database)
 {
@@ -178,7 +178,7 @@ static void check_inside(lua_State *L, struct query_handle *handle,
 		raise_late(L, handle, "the transaction has ended", ERR_CLOSED);
 }
 
-/* A query without a snapshot that is held for others. */
+/* Returns the query at 1; raises an argument error if it was created with a snapshot. */
 static struct query_handle *check_plain(lua_State *L, struct database **database)
 {
 	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
@@ -188,7 +188,8 @@ static struct query_handle *check_plain(lua_State *L, struct database **database
 	return handle;
 }
 
-/* pin(query, seconds): one snapshot for all its pages */
+/* pin(query, seconds) -> query; or nil, err, code. Reads all pages from one snapshot, which is
+ * held for at most this time. */
 static int pin(lua_State *L)
 {
 	struct database *database;
@@ -212,6 +213,7 @@ static int pin(lua_State *L)
 	return 1;
 }
 
+/* Reads the next page. Raises CLOSED or TIMEOUT; returns other errors. */
 static int fill(lua_State *L, struct query_handle *handle, struct database *database,
 	struct failure *failure)
 {
@@ -231,8 +233,9 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 	return err;
 }
 
-/* Copies the page's next item into memory of Lua, on the stack; returns false at the end of
- * the page. A finalizer may move on or close the query whenever Lua allocates. */
+/* Copies the page's next item into a userdata, which it pushes; *item points to the copy. Returns
+ * false at the end of the page. A finalizer may advance or close the query whenever Lua
+ * allocates. */
 static bool buffer_next(lua_State *L, struct query_handle *handle, struct slice *item,
 	uint64_t *version)
 {
@@ -259,7 +262,7 @@ static bool buffer_next(lua_State *L, struct query_handle *handle, struct slice 
 	}
 }
 
-/* The iterator: the next item; nothing at the end. Raises failures. */
+/* The iterator: returns the next item, nothing at the end; raises failures. */
 static int next_item(lua_State *L)
 {
 	struct database *database;
@@ -287,8 +290,8 @@ static int next_item(lua_State *L)
 	return 1;
 }
 
-/* items(query) -> an iterator: the query is in it, so it can be called outside of
- * a generic for too */
+/* items(query) -> an iterator function that contains the query, so it can also be called outside
+ * of a generic for */
 static int items(lua_State *L)
 {
 	check_type(L, 1, QUERY_TYPE);
@@ -297,7 +300,7 @@ static int items(lua_State *L)
 	return 1;
 }
 
-/* page(query) -> array of items, whether there is more; nil, err, code */
+/* page(query) -> array of items, true if there are more; or nil, err, code */
 static int page(lua_State *L)
 {
 	struct database *database;
@@ -321,9 +324,9 @@ static int page(lua_State *L)
 	return 2;
 }
 
-/* --- of a query with a snapshot --- */
+/* --- queries with a snapshot --- */
 
-/* Returns a query that was made with a snapshot. */
+/* Returns the query at 1; raises an argument error unless it was created with a snapshot. */
 static struct query_handle *check_query(lua_State *L, struct database **database)
 {
 	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
@@ -339,8 +342,8 @@ static void check_reads_snapshot(lua_State *L, const struct query_handle *handle
 	check_held(L, handle->held);
 }
 
-/* next_versioned(query, with_key) -> version, item, its size, its key as bytes;
- * nothing at the end. Raises failures. */
+/* next_versioned(query, with_key) -> version, item, size in bytes, encoded key ("" without
+ * with_key); nothing at the end. Raises failures. */
 static int next_versioned(lua_State *L)
 {
 	struct database *database;
@@ -369,7 +372,8 @@ static int next_versioned(lua_State *L)
 	return 4;
 }
 
-/* place(query, key as bytes) -> before what was asked for (<0), in it, behind */
+/* place(query, encoded key) -> -1 if the key is before the query's range, 0 if in it, 1 if after
+ * it */
 static int place(lua_State *L)
 {
 	struct database *database;
@@ -388,8 +392,8 @@ static void rewind_handle(lua_State *L, struct query_handle *handle)
 	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
 }
 
-/* rewind(query): begins anew, without its snapshot, and holds no items; one that
- * is finished stays so */
+/* rewind(query): restarts it without its snapshot and frees its page. A finished query stays
+ * finished. */
 static int rewind_query(lua_State *L)
 {
 	struct query_handle *handle = check_type(L, 1, QUERY_TYPE);
@@ -399,7 +403,7 @@ static int rewind_query(lua_State *L)
 	return 0;
 }
 
-/* The next item's version: 0, END, or a failure. */
+/* Sets *version to that of the next item. Returns 0, END or an error. */
 static int next_version(lua_State *L, struct query_handle *handle, struct database *database,
 	lua_Integer left, uint64_t *version, struct failure *failure)
 {
@@ -414,8 +418,8 @@ static int next_version(lua_State *L, struct query_handle *handle, struct databa
 	return err ? err : tide_query_next(handle->query, version, &item);
 }
 
-/* follows(query, versions, count, ends) -> whether the query, run again in the
- * open transaction, gives these versions first (and then ends) */
+/* follows(query, versions, count, ends) -> true if the query, run again in the open transaction,
+ * first returns items of these versions and, if `ends` is true, no more; or nil, err, code */
 static int follows(lua_State *L)
 {
 	struct database *database;

@@ -291,7 +291,7 @@ end
 local Pause = wait.kind("tidetable.pause")
 
 function Pause:pollfd()
-  return core.pause_pollfd(self.core)
+  return core.timer_pollfd(self.core)
 end
 
 function Pause:timeout()
@@ -302,7 +302,7 @@ function Pause.clear()
 end
 
 function Pause:wait()
-  return core.pause_sleep(self.core)
+  return core.timer_sleep(self.core)
 end
 
 function Pause:finish()
@@ -314,7 +314,7 @@ end
 ---@param seconds number
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 local function pause(own, seconds)
-  local timer, err, code = core.pause(seconds)
+  local timer, err, code = core.timer(seconds)
   if not timer then
     return nil, err, code
   end

@@ -67,7 +67,7 @@ static inline const char *read_line(const struct check_output *output, const cha
 	line->name_len = (size_t)(fields[4] - fields[2] - 1);
 	line->page = strtoull(fields[4], NULL, 10);
 	rest = (size_t)(newline - fields[5]);
-	line->range = memmem(fields[5], rest, "this concerns the rows", 22);
+	line->range = memmem(fields[5], rest, "this affects the rows", 21);
 	place = memmem(fields[5], rest, ", row ", 6);
 	line->row = place ? atoi(place + 6) : -1;
 	return newline + 1;

@@ -71,7 +71,7 @@ local returned = {
     page { sort = { ">", 1 }, start_key = { id = "a", at = 1 } } },
   { "NO_FILE", "its directory: No such file or directory",
     function() return tidetable.open(helper.path "no/such.tide") end },
-  { "VALIDATION", "is the database itself, or a file of it", function()
+  { "VALIDATION", "is a file of the database itself", function()
     return helper.open():backup(helper.path())
   end },
 }

@@ -528,8 +528,8 @@ describe("a manual clock", function()
         .. tostring(wrong), function() tidetable.manual_clock(wrong) end)
     end
     local clock = tidetable.manual_clock(0)
-    misuse("seconds, from 0", clock.advance, clock, -1)
-    misuse("seconds, from 0", clock.set, clock, 1e300)
+    misuse("seconds from 0 to 1e14 expected", clock.advance, clock, -1)
+    misuse("seconds from 0 to 1e14 expected", clock.set, clock, 1e300)
   end)
 
   it("outlives its Lua handle in the database", function()

@@ -72,7 +72,7 @@ describe("arithmetic of exact numbers", function()
     helper.misuse("on a nil and an exact number", function() return one % nil end)
     helper.blames("attempt to perform 'n//0'", function() return one // 0 end)
     helper.blames("attempt to perform 'n%%0'", function() return 1 % number "0.0" end)
-    helper.blames("exact numbers have no '/': say a:divide(b, places)",
+    helper.blames("exact numbers have no '/': use a:divide(b, places)",
       function() return one / 2 end)
     helper.blames("exact numbers have no '^'", function() return 2 ^ one end)
     helper.misuse("bitwise", function() return one | 1 end)

@@ -173,7 +173,7 @@ describe("tables", function()
   end)
 
   it("with holes are refused", function()
-    assert.equal("v: a table with a hole, or with keys other than 1 to n, is no list",
+    assert.equal("v: a list or set must have the keys 1 to n, without holes",
       refusal { v = { 1, 2, nil, 4 } })
     assert.match("hole", refusal { v = { 1, 2, nil, 4, [-1] = 0 } })
     assert.match("hole", refusal { v = { [2] = true } })
