@@ -17,8 +17,8 @@ struct clock;
 /* Returns the machine's clock; it is never freed. */
 struct clock *clock_system(void);
 
-/* Returns a new manual clock that shows now_ms and has a boot identity of its own. Returns
- * NULL if out of memory. */
+/* Returns a new manual clock that shows now_ms and has a unique boot identity. Returns NULL if
+ * out of memory. */
 struct clock *clock_manual(uint64_t now_ms);
 
 struct clock *clock_share(struct clock *clock);   /* adds an owner; returns the clock */

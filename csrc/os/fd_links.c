@@ -85,9 +85,9 @@ static bool make_in_users_directory(struct fd_links *links, int data_fd, int loc
 /* --- a directory that is removed on close --- */
 
 static int make_in_own_directory(struct fd_links *links, int data_fd, int lock_fd,
-	const char *beside, struct failure *failure)
+	const char *database, struct failure *failure)
 {
-	int err = file_temporary_directory(links->directory, NAME, beside, failure);
+	int err = file_temporary_directory(links->directory, NAME, database, failure);
 	int system;
 
 	if (err)
@@ -100,7 +100,7 @@ static int make_in_own_directory(struct fd_links *links, int data_fd, int lock_f
 	return err;
 }
 
-int fd_links_make(struct fd_links *links, int data_fd, int lock_fd, const char *beside,
+int fd_links_make(struct fd_links *links, int data_fd, int lock_fd, const char *database,
 	struct failure *failure)
 {
 	char direct[DESCRIPTOR_PATH_MAX];
@@ -108,13 +108,13 @@ int fd_links_make(struct fd_links *links, int data_fd, int lock_fd, const char *
 	links->directory[0] = '\0';
 	name_descriptor(direct, data_fd);
 	if (access(direct, F_OK)) {
-		snprintf(links->path, sizeof links->path, "%s", beside);
+		snprintf(links->path, sizeof links->path, "%s", database);
 		return 0;
 	}
 	snprintf(links->path, sizeof links->path, "%s", direct);
 	if (lock_fd < 0 || make_in_users_directory(links, data_fd, lock_fd))
 		return 0;
-	return make_in_own_directory(links, data_fd, lock_fd, beside, failure);
+	return make_in_own_directory(links, data_fd, lock_fd, database, failure);
 }
 
 void fd_links_remove(struct fd_links *links)

@@ -142,7 +142,7 @@ void file_spare_standard(void)
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
 			taken = open("/", O_PATH | O_CLOEXEC);   /* the lowest free number */
 		if (taken > fd)
-			close(taken);   /* another thread has opened fd meanwhile */
+			close(taken);   /* another thread opened fd first */
 	}
 }
 
@@ -544,15 +544,15 @@ int file_memory_directory(char path[PATH_MAX], struct failure *failure)
 	return file_fail(failure, errno, "/tmp", "can't create a temporary directory");
 }
 
-int file_temporary_directory(char path[PATH_MAX], const char *name, const char *beside,
+int file_temporary_directory(char path[PATH_MAX], const char *name, const char *database,
 	struct failure *failure)
 {
 	char own[PATH_MAX];
-	size_t len = (size_t)(strrchr(beside, '/') - beside);
+	size_t len = (size_t)(strrchr(database, '/') - database);
 
 	if (make_temporary_directory(path, name))
 		return 0;
-	memcpy(own, beside, len);
+	memcpy(own, database, len);
 	own[len] = '\0';
 	if (make_directory_in(path, own, name))
 		return 0;

@@ -127,8 +127,8 @@ int file_remove(const char *path, struct failure *failure);
 int file_memory_directory(char path[PATH_MAX], struct failure *failure);
 
 /* The same with a name that begins with `name`. If all three fail, the directory is created
- * in the directory of `beside`, an absolute path. */
-int file_temporary_directory(char path[PATH_MAX], const char *name, const char *beside,
+ * in the directory of database, which is an absolute path. */
+int file_temporary_directory(char path[PATH_MAX], const char *name, const char *database,
 	struct failure *failure);
 
 /* Returns the error code for the errno of a file operation. */

@@ -20,7 +20,7 @@
 int file_system_check_local(int fd, const char *path, struct failure *failure);
 
 /* Stores in type the type of the mount with this device number (st_dev). mounts is the path
- * of a file in the format of /proc/self/mountinfo. Returns false if there is no such mount. */
+ * of a file in the format of /proc/self/mountinfo. Returns false if the mount is not found. */
 bool file_system_find_type(const char *mounts, uint64_t device, char *type, size_t size);
 
 #endif

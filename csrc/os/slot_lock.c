@@ -10,7 +10,7 @@
 #define TRIES 200
 
 /* The halves of the word: the owner's pid, and the number of acquisitions. The number prevents
- * stealing a lock that was released and acquired again meanwhile. */
+ * stealing a lock that was released and acquired again after its owner was tested. */
 #define OWNER UINT64_C(0xffffffff)
 #define TAKEN (UINT64_C(1) << 32)
 

@@ -25,7 +25,7 @@ static int set_lock(int fd, short type)
 	return fcntl(fd, F_OFD_SETLK, &lock) ? errno : 0;
 }
 
-static void remove_beside(const char *path)
+static void remove_side_files(const char *path)
 {
 	char name[PATH_MAX + FILE_SUFFIX_MAX];
 
@@ -58,7 +58,7 @@ static void remove_if_left(const char *path)
 	if (file_open(&fd, path, O_RDWR, &facts, NULL))
 		return;
 	if (set_lock(fd, F_WRLCK) == 0 && file_is_at(fd, path)) {
-		remove_beside(path);
+		remove_side_files(path);
 		unlink(path);
 	}
 	close(fd);
@@ -162,7 +162,7 @@ int temporary_publish(struct temporary *temporary, const char *path, bool overwr
 	int err;
 
 	/* Before the rename: remove_stale finds side files only by the temporary file. */
-	remove_beside(temporary->path);
+	remove_side_files(temporary->path);
 	err = overwrite ? file_replace(temporary->path, path, failure)
 		: file_publish(temporary->path, path, true, failure);
 	if (err && !file_is_at(temporary->fd, path))
@@ -180,7 +180,7 @@ void temporary_drop(struct temporary *temporary)
 	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
 	if (temporary->path[0]) {
-		remove_beside(temporary->path);
+		remove_side_files(temporary->path);
 		unlink(temporary->path);
 	}
 	if (temporary->fd >= 0) {

@@ -18,7 +18,7 @@ void temporary_name(char *name, size_t size, const char *path, uint32_t random);
 
 struct temporary {
 	int fd;                      /* open for reading and writing; -1 if none */
-	char path[PATH_MAX];         /* empty if there is no file to remove */
+	char path[PATH_MAX];         /* empty if there is nothing to remove */
 };
 
 /* Creates and locks a temporary file for a path from file_resolve. Returns 0, ERR_VALIDATION

@@ -10,8 +10,8 @@
  * are 0 for a terminal of unknown size, such as a serial line. */
 bool terminal_size(int descriptor, unsigned *columns, unsigned *rows);
 
-/* Waits for ms milliseconds, until a signal, or until the reader of the descriptor is gone (a
- * pipe without a reader, a terminal that hung up). Returns true in the last case. */
+/* Waits for ms milliseconds, until a signal, or until the other end of the descriptor is closed
+ * (a pipe without a reader, a terminal that hung up). Returns true in the last case. */
 bool terminal_wait(int descriptor, unsigned ms);
 
 /* Returns the number of columns of a character: 0 if it combines with the character before it,

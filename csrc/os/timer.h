@@ -1,7 +1,7 @@
 /* timer.h - a descriptor that becomes readable after a given time (timerfd).
  *
- * An event loop polls it between two attempts to open a database, when there is no handle yet
- * whose notifications it could wait for.
+ * An event loop polls it between two attempts to open a database, because an unopened database
+ * has no notifications to wait for.
  */
 #ifndef OS_TIMER_H
 #define OS_TIMER_H

@@ -8,9 +8,9 @@
  * and tries: the lock is then reserved for it. Most holds are short, so the heir first spins,
  * then sleeps again and keeps the reservation. A sleeping waiter that is not the heir reserves
  * nothing, so the running process continues to commit until the next waiter is awake. After an
- * heir has acquired the lock, there is no other heir for turn_us; otherwise many waiters would
- * limit the writers to one commit per context switch (a lock convoy). An heir that is stopped
- * or busy loses the reservation after patience_us.
+ * heir has acquired the lock, no other waiter becomes heir for turn_us; otherwise many waiters
+ * would limit the writers to one commit per context switch (a lock convoy). An heir that is
+ * stopped or busy loses the reservation after patience_us.
  *
  * Unlocking notifies the oldest sleeping waiter: a thread by its own futex word, coroutines of
  * event loops by one inotify event for all of their descriptors. While that waiter is awake,
@@ -80,7 +80,7 @@ struct lock_limits lock_limits_here(void)
 	cpu_set_t set;
 
 	if (!sched_getaffinity(0, sizeof set, &set) && CPU_COUNT(&set) < 2)
-		limits.spin_us = 0;   /* the owner could not run meanwhile */
+		limits.spin_us = 0;   /* the owner could not run at the same time */
 	return limits;
 }
 
@@ -287,7 +287,8 @@ static bool is_due(const struct lock_waiter *waiter)
 		times_taken(waiter->shared) - waiter->taken >= limits->age_holds);
 }
 
-/* Makes the waiter the heir if it is due and there is no older one. */
+/* Makes the waiter the heir unless an older waiter is the heir or the last heir took the lock
+ * less than turn_us ago. The waiter must be due. */
 static void claim_priority(struct lock_waiter *waiter)
 {
 	struct shared_page *shared = waiter->shared;

@@ -119,8 +119,8 @@ static void each_fault_is_called_by_its_name(void)
 	CHECK_EQUAL_STRING(found_after(root, &number, 8), "has the number of another page");
 	CHECK_EQUAL_STRING(found_after(root + 10, &flags, 2), "has damaged flags");
 	CHECK_EQUAL_STRING(found_after(root + 12, &low, 2),
-		"has a damaged head: nothing in it can be found");
-	CHECK_EQUAL_STRING(found_after(root + 14, &zero, 2), "has a damaged head");
+		"has a damaged header: its nodes can't be located");
+	CHECK_EQUAL_STRING(found_after(root + 14, &zero, 2), "has a damaged header");
 	CHECK_EQUAL_STRING(found_after(root + 16, &zero, 2),
 		"has a damaged pointer to another page");
 	(void)none;
@@ -152,12 +152,12 @@ static void counts_are_told(void)
 	meta = (facts.commit & 1) * PAGE + 40 + TREE_ROOT_BYTES;    /* TREE_META is there */
 	wrong = facts.trees.rows + 1;
 	put_at(meta + 32, &wrong, sizeof wrong);
-	snprintf(expected, sizeof expected, ": tree meta lacks rows, or has too many; those that"
-		" it should have: %" PRIu64, wrong);
+	snprintf(expected, sizeof expected,
+		": tree meta has the wrong number of rows; expected: %" PRIu64, wrong);
 	first_is(expected);
 	put_at(meta + 32, &facts.trees.rows, sizeof wrong);
 	put_at(meta + 16, &none, sizeof none);
-	first_is(": tree meta has not as many pages as it says; leaves that it should have: 0");
+	first_is(": tree meta has the wrong number of pages; leaf pages expected: 0");
 	put_at(meta + 16, &facts.trees.leaf_pages, sizeof none);
 }
 
