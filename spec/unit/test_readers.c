@@ -212,7 +212,7 @@ static void a_lost_slot_is_noticed(void)
 	CHECK(has_row(one, TREE_META, "a", "1"));
 	free_slot(map_of(store, one));
 	CHECK_EQUAL_INT(reader_verify(one, &failure), ERR_STORE);
-	CHECK(strstr(failure.message, "took this process for dead"));
+	CHECK(strstr(failure.message, "considered this process dead"));
 	reader_reset(one);
 	renew(one);                              /* another slot */
 	CHECK_EQUAL_INT(reader_verify(one, &failure), 0);
