@@ -14,7 +14,7 @@
 struct walk {
 	int fd;
 	const struct meta_page *facts;
-	const struct audit_told *told;
+	const struct audit_callbacks *callbacks;
 	struct audit *audit;
 	uint64_t pages;          /* smaller of file_pages and page_count */
 	uint8_t *used;           /* bitmap of pages in use */
@@ -36,7 +36,7 @@ static void report(struct walk *walk, struct finding *finding)
 	if (walk->tree >= 0)
 		walk->audit->is_damaged[walk->tree] = true;
 	walk->is_damaged = true;
-	walk->told->found(walk->told->context, finding);
+	walk->callbacks->found(walk->callbacks->context, finding);
 }
 
 static void page_is(struct walk *walk, uint64_t page, const char *what)
@@ -221,8 +221,8 @@ static void pass_row(struct walk *walk, const struct tree_page *page, unsigned r
 		node->value };
 
 	walk->audit->rows++;
-	if (walk->told->row)
-		walk->err = walk->told->row(walk->told->context, &passed);
+	if (walk->callbacks->row)
+		walk->err = walk->callbacks->row(walk->callbacks->context, &passed);
 }
 
 /* Returns true for the rows of the unnamed tree that contain descriptors of other trees. */
@@ -473,9 +473,9 @@ static void walk_all(struct walk *walk)
 }
 
 int audit_file(struct audit *audit, int fd, const struct meta_page *facts,
-	const struct audit_told *told)
+	const struct audit_callbacks *callbacks)
 {
-	struct walk walk = { .fd = fd, .facts = facts, .told = told, .audit = audit };
+	struct walk walk = { .fd = fd, .facts = facts, .callbacks = callbacks, .audit = audit };
 	int err;
 
 	*audit = (struct audit){ 0 };
@@ -536,9 +536,9 @@ int audit_first(int fd, const char *path, const struct meta_page *facts,
 	struct progress *progress, struct failure *failure)
 {
 	struct first first = { path, progress, failure, false };
-	struct audit_told told = { note_first, check_interrupt, &first };
+	struct audit_callbacks callbacks = { note_first, check_interrupt, &first };
 	struct audit audit;
-	int err = audit_file(&audit, fd, facts, &told);
+	int err = audit_file(&audit, fd, facts, &callbacks);
 
 	return err && err != ERR_CORRUPT ? fail(failure, err) : err;
 }

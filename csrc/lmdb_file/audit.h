@@ -37,7 +37,7 @@ struct audit_row {
 };
 
 /* Callbacks. Their arguments are valid during the call only. */
-struct audit_told {
+struct audit_callbacks {
 	void (*found)(void *context, const struct finding *finding);
 	/* May be NULL. A result other than 0 ends the audit. */
 	int (*row)(void *context, const struct audit_row *row);
@@ -53,10 +53,10 @@ struct audit {
 };
 
 /* Audits the snapshot with the meta page facts. No writer may reuse its pages during the call.
- * Returns 0, ERR_NO_MEMORY, the result of told->row if it is not 0, or ERR_CORRUPT if
- * told->found was called. */
+ * Returns 0, ERR_NO_MEMORY, the result of callbacks->row if it is not 0, or ERR_CORRUPT if
+ * callbacks->found was called. */
 int audit_file(struct audit *audit, int fd, const struct meta_page *facts,
-	const struct audit_told *told);
+	const struct audit_callbacks *callbacks);
 
 /* Reads the descriptors of all trees from the unnamed tree. A tree whose descriptor is missing
  * or unreadable is marked as lost and returned as empty. *unread is incremented as in

@@ -53,7 +53,7 @@
 /* A waiter for the write lock. */
 struct waiter_slot {
 	_Atomic uint64_t place;        /* 0 if the slot is free */
-	_Atomic uint32_t told;         /* futex word: 1 if it is awake or has been notified */
+	_Atomic uint32_t awake;        /* futex word: 1 if it is awake or has been notified */
 	_Atomic uint32_t patience_us;  /* how long a free lock is reserved for it */
 };
 

@@ -19,9 +19,9 @@
  * No notification is lost (a Dekker-style handshake, sequentially consistent):
  *
  *     waiter                              owner
- *     waiting |= its bit; told = 0        writer = free
+ *     waiting |= its bit; awake = 0       writer = free
  *     read writer                         read waiting
- *     futex wait while told == 0          told = 1, futex wake
+ *     futex wait while awake == 0         awake = 1, futex wake
  *
  * The queue affects only waiting times. A process that is killed leaves its place in the
  * queue; others remove it when it is next notified, when it is late as the heir, or when the
@@ -219,7 +219,7 @@ static uint64_t claim(struct shared_page *shared, uint64_t ticket, bool at_descr
 		if (atomic_load(&slot->place) ||
 				!atomic_compare_exchange_strong(&slot->place, &none, here))
 			continue;
-		atomic_store(&slot->told, 1);
+		atomic_store(&slot->awake, 1);
 		atomic_store(&slot->patience_us, shared->limits.patience_us);
 		return here;
 	}
@@ -313,7 +313,7 @@ static void record_awake(struct lock_waiter *waiter)
 
 	if (!has_place(waiter))
 		return;
-	atomic_store(&slot_of(shared, waiter->place)->told, 1);
+	atomic_store(&slot_of(shared, waiter->place)->awake, 1);
 	if (!is_due(waiter))
 		return;
 	claim_priority(waiter);
@@ -433,10 +433,10 @@ static void notify(struct shared_page *shared)
 
 		left[slot_number(place) / 64] &= ~bit_of(slot_number(place));
 		last = place;
-		if (atomic_exchange(&slot->told, 1)) {
+		if (atomic_exchange(&slot->awake, 1)) {
 			free_place_of_dead(shared, place);
 		} else if (!(place & PLACE_AT_DESCRIPTOR)) {
-			if (futex_wake(&slot->told, 1))
+			if (futex_wake(&slot->awake, 1))
 				break;
 		} else if (!descriptors_notified) {
 			wakeup_notify_unlocks(shared);
@@ -498,7 +498,7 @@ uint64_t lock_waiter_arm(struct lock_waiter *waiter)
 
 	enter(waiter);
 	if (waiter->place) {
-		atomic_store(&slot_of(shared, waiter->place)->told, 0);
+		atomic_store(&slot_of(shared, waiter->place)->awake, 0);
 		clear_if(&shared->page->notified, waiter->place);
 	}
 	if (is_taken(shared))
@@ -517,7 +517,7 @@ int lock_waiter_sleep(struct lock_waiter *waiter, uint32_t timeout_ms)
 	if (us == 0)
 		return 0;
 	if (waiter->place)
-		return futex_wait(&slot_of(waiter->shared, waiter->place)->told, 0, us);
+		return futex_wait(&slot_of(waiter->shared, waiter->place)->awake, 0, us);
 	clock_sleep_us((uint32_t)us);
 	return 0;
 }
