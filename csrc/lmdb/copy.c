@@ -281,7 +281,7 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 		if (readers_has(store, &slot))
 			mdb_txn_abort(mdb);
 		else
-			readers_leave_behind(mdb);
+			readers_abandon(mdb);
 		gate_leave(store);
 	}
 	readers_remove(store, &slot);

@@ -451,14 +451,14 @@ static int open_lock(struct store *store, bool alone, struct failure *failure)
  * power failure would lose an unflushed entry and the file with it. The process that created the
  * file may have been killed before the flush, and the file may have been moved, so the first
  * process that opens it flushes. */
-static int keep_name(struct store *store, struct failure *failure)
+static int flush_name(struct store *store, struct failure *failure)
 {
 	int err;
 
 	if (store->options.in_memory || store->options.read_only ||
 			shared_page_named(store->shared) == store->data.facts.inode)
 		return 0;
-	err = file_keep_name(store->fd, store->path, failure);
+	err = file_flush_name(store->fd, store->path, failure);
 	if (!err)
 		shared_page_set_named(store->shared, store->data.facts.inode);
 	return err;
@@ -498,7 +498,7 @@ int env_open(struct store *store, bool alone, struct failure *failure)
 	if (!err)
 		err = recovery_opened(store, alone, failure);
 	if (!err)
-		err = keep_name(store, failure);
+		err = flush_name(store, failure);
 	if (!err)
 		err = open_trees_of_file(store, failure);
 	if (!err)

@@ -270,7 +270,7 @@ bool readers_holds(const struct store *store, const struct slot *slot, uint64_t 
 
 /* Keeps LMDB's struct of a reader that has lost its slot. Ending the reader would free the slot,
  * which another process may use now. */
-void readers_leave_behind(MDB_txn *mdb);
+void readers_abandon(MDB_txn *mdb);
 
 /* Calls mdb_reader_check with the slot lock held. cleared may be NULL. Returns 0, LMDB's code or
  * STORE_SLOTS_BUSY. */

@@ -98,24 +98,24 @@ bool readers_holds(const struct store *store, const struct slot *slot, uint64_t 
 }
 
 /* List of the abandoned readers, so that leak checkers find their memory. */
-struct left_behind {
+struct abandoned {
 	MDB_txn *mdb;
-	struct left_behind *next;
+	struct abandoned *next;
 };
 
 static pthread_mutex_t leaving = PTHREAD_MUTEX_INITIALIZER;
-static struct left_behind *left_behind;
+static struct abandoned *abandoned;
 
-void readers_leave_behind(MDB_txn *mdb)
+void readers_abandon(MDB_txn *mdb)
 {
-	struct left_behind *left = memory_alloc(sizeof *left);
+	struct abandoned *left = memory_alloc(sizeof *left);
 
 	if (!left)
 		return;
 	left->mdb = mdb;
 	pthread_mutex_lock(&leaving);
-	left->next = left_behind;
-	left_behind = left;
+	left->next = abandoned;
+	abandoned = left;
 	pthread_mutex_unlock(&leaving);
 }
 

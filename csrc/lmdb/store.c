@@ -25,7 +25,7 @@
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t forks = PTHREAD_MUTEX_INITIALIZER;    /* locked before registry */
 static struct store *stores;
-static struct store *left_behind;    /* foreign stores, so that leak checkers find them */
+static struct store *foreign_stores;    /* kept so that leak checkers find them */
 static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
 
 /* --- fork --- */
@@ -55,8 +55,8 @@ static void after_fork_in_child(void)
 		lock_file_forget(&store->lock);
 		identity_forget(&store->data);
 		stores = store->next;
-		store->next = left_behind;
-		left_behind = store;
+		store->next = foreign_stores;
+		foreign_stores = store;
 	}
 	pthread_mutex_unlock(&registry);
 	pthread_mutex_unlock(&forks);

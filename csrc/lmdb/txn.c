@@ -196,10 +196,10 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 	return 0;
 }
 
-static void leave_slot(struct txn *txn)
+static void abandon_slot(struct txn *txn)
 {
 	cursors_close(txn);
-	readers_leave_behind(txn->mdb);
+	readers_abandon(txn->mdb);
 	txn->mdb = NULL;
 	txn->slot.at = NULL;
 }
@@ -210,7 +210,7 @@ static int renew(struct txn *txn)
 	int rc;
 
 	if (txn->mdb && !readers_has(store, &txn->slot))
-		leave_slot(txn);
+		abandon_slot(txn);
 	if (txn->mdb)
 		return begin(store, MDB_RDONLY, &txn->mdb);
 	lock_file_retake(&store->lock);
@@ -261,7 +261,7 @@ void reader_reset(struct txn *txn)
 	if (readers_holds(txn->store, &txn->slot, mdb_txn_id(txn->mdb)))
 		mdb_txn_reset(txn->mdb);
 	else
-		leave_slot(txn);
+		abandon_slot(txn);
 	txn->live = false;
 	gate_leave(txn->store);
 }
@@ -285,7 +285,7 @@ void reader_end(struct txn *txn)
 	if (txn->mdb && readers_has(store, &txn->slot))
 		mdb_txn_abort(txn->mdb);
 	else if (txn->mdb)
-		readers_leave_behind(txn->mdb);
+		readers_abandon(txn->mdb);
 	txn->mdb = NULL;
 	txn->ended = true;
 	readers_remove(store, &txn->slot);

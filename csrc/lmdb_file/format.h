@@ -102,8 +102,8 @@ extern const char PAGE_UNREAD[];
 const char *page_read(struct tree_page *page, int fd, const struct meta_page *facts,
 	uint64_t number, bool expect_leaf);
 
-/* Returns a description of a fault in the header or in the space of a readable page, NULL if
- * there is none. */
+/* Checks the header of a readable page and that its nodes fill their space. Returns a
+ * description of the fault, NULL if there is none. */
 const char *page_fault(const struct tree_page *page);
 
 /* A node: in a leaf a row; in a branch a key and the child with the keys from this one on. The

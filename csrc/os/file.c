@@ -501,7 +501,7 @@ int file_replace(const char *from, const char *to, struct failure *failure)
 
 /* A directory that is writable but not readable cannot be opened; its whole file system is
  * flushed instead. */
-int file_keep_name(int fd, const char *path, struct failure *failure)
+int file_flush_name(int fd, const char *path, struct failure *failure)
 {
 	struct failure ours = { 0 };
 	int err = sync_directory_of(path, &ours);

@@ -117,7 +117,7 @@ int file_publish(const char *from, const char *to, bool durable, struct failure 
 int file_replace(const char *from, const char *to, struct failure *failure);
 
 /* Makes the name of an open file durable: flushes its directory. */
-int file_keep_name(int fd, const char *path, struct failure *failure);
+int file_flush_name(int fd, const char *path, struct failure *failure);
 
 /* Removes a file; succeeds if it does not exist. */
 int file_remove(const char *path, struct failure *failure);

@@ -33,8 +33,8 @@
 #define FORMAT UINT32_C(0x00050002)
 #endif
 
-/* Locked byte ranges, beyond the end of the file. OPENING begins at a fixed byte and is
- * 1 + pid bytes long: any two of them overlap, and the length gives the pid of the holder. */
+/* Locked byte ranges; they may be beyond the end of the file. OPENING begins at a fixed byte and
+ * is 1 + pid bytes long: any two of them overlap, and the length gives the pid of the holder. */
 #define LOCK_ALIVE 1
 #define LOCK_GUARD (INT64_C(1) << 32)
 #define LOCK_OPENING (INT64_C(1) << 33)

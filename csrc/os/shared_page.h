@@ -35,6 +35,7 @@ struct shared_page;
 /* Opens or creates the file, maps the page and acquires OPENING, without waiting;
  * shared_page_opened releases it. owner is the database's owner; NULL means the effective
  * user (file_open_or_make). Sets *alone to true if no other process has the database open.
+ *
  * Returns 0; ERR_BUSY while another process holds OPENING (failure->pid is that process, 0 if
  * unknown, and failure->momentary is set); ERR_PERMISSION; ERR_NAMESPACE if a process of
  * another PID namespace has the database open; ERR_OPTIONS if this process has it open
@@ -76,20 +77,20 @@ uint64_t shared_page_side(const struct shared_page *shared);
  * no other process may have the database open. */
 void shared_page_take_back(const struct shared_page *shared);
 
-/* Inode of the data file whose directory entry is known to be flushed; 0 if none. It is kept
- * while no process has the database open. If it is lost, the directory is flushed again.
- * OPENING must be held. */
+/* Get and set the inode of the data file whose directory entry is known to be flushed; 0 if
+ * none. The value is kept while no process has the database open. If it is lost, the directory
+ * is flushed again. OPENING must be held. */
 uint64_t shared_page_named(const struct shared_page *shared);
 void shared_page_set_named(struct shared_page *shared, uint64_t inode);
 
-/* Returns the number of failed fsync calls, in any process, that no later checkpoint has
- * repaired. After a failed fsync the kernel marks the pages clean for every process, so the
- * count is kept in the shared page, also while no process has the database open. */
+/* Returns the number of failed flushes, in any process, that have not been repaired since.
+ * After a failed flush the kernel marks the pages clean for every process, so the count is kept
+ * in the shared page, also while no process has the database open. */
 uint32_t shared_page_unsettled(const struct shared_page *shared);
 
-/* Returns the number of all failed flushes since the page was initialized. The kernel reports
- * an old error once more to each process with its own descriptor; an unchanged number
- * identifies such a report. */
+/* Returns the number of all failed flushes since the page was initialized, repaired or not. The
+ * kernel reports each failure once more through the descriptors of every other process; a
+ * changed number tells a process to expect that. */
 uint32_t shared_page_flush_failures(const struct shared_page *shared);
 void shared_page_flush_failed(struct shared_page *shared);    /* increments both counts */
 

@@ -232,7 +232,7 @@ static void keep_as_nobody(struct child *parent, void *context)
 	(void)parent;
 	CHECK(seteuid(65534) == 0);
 	CHECK_EQUAL_INT(file_open(&fd, context, O_RDWR, &facts, &failure), 0);
-	CHECK_EQUAL_INT(file_keep_name(fd, context, &failure), 0);
+	CHECK_EQUAL_INT(file_flush_name(fd, context, &failure), 0);
 	close(fd);
 }
 
@@ -246,8 +246,8 @@ static void a_name_is_kept(void)
 
 	put_file(path, 7);
 	CHECK_EQUAL_INT(file_open(&fd, path, O_RDWR, &facts, &failure), 0);
-	CHECK_EQUAL_INT(file_keep_name(fd, path, &failure), 0);
-	CHECK_EQUAL_INT(file_keep_name(fd, "/no such directory/kept", &failure), ERR_NO_FILE);
+	CHECK_EQUAL_INT(file_flush_name(fd, path, &failure), 0);
+	CHECK_EQUAL_INT(file_flush_name(fd, "/no such directory/kept", &failure), ERR_NO_FILE);
 	close(fd);
 	file_remove(path, &failure);
 	if (geteuid()) {
