@@ -448,7 +448,7 @@ static int open_lock(struct store *store, bool alone, struct failure *failure)
 }
 
 /* Flushes the directory entry of the file, unless the shared page says that this was done. A
- * power failure would lose an unflushed entry and the file with it. The process that created the
+ * power cut would lose an unflushed entry and the file with it. The process that created the
  * file may have been killed before the flush, and the file may have been moved, so the first
  * process that opens it flushes. */
 static int flush_name(struct store *store, struct failure *failure)

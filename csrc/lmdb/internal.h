@@ -205,7 +205,7 @@ int lock_mutexes_check(struct store *store, bool alone, struct failure *failure)
 
 /* --- store.c --- */
 
-/* Returns true if acknowledged commits must survive a power failure, except perhaps the last. */
+/* Returns true if acknowledged commits must survive a power cut, except perhaps the last. */
 bool store_is_durable(const struct store *store);
 
 /* --- txn.c --- */

@@ -13,7 +13,7 @@
  * A process that finds the meta page ahead tests whether the write lock
  * (os/shared_page.h) has a live owner. If so, the owner is flushing. Otherwise the
  * process acquires the lock and does what the next writer would do. It flushes first,
- * because the killed writer may not have flushed, and a power failure must not undo a
+ * because the killed writer may not have flushed, and a power cut must not undo a
  * commit that a reader has seen.
  */
 #include <errno.h>

@@ -423,7 +423,7 @@ static void unlist(const struct store *store)
 	*at = store->next;
 }
 
-/* Flushes the commits that a weaker durability level has not flushed, so that a power failure
+/* Flushes the commits that a weaker durability level has not flushed, so that a power cut
  * after a regular close loses nothing. If it fails, the next writer repairs it. */
 static void flush_at_end(struct store *store)
 {

@@ -101,7 +101,7 @@ bool file_is_at(int fd, const char *path);
 bool file_is(int fd, uint64_t device, uint64_t inode);
 
 /* Returns true if the first sector of a file of `size` bytes is zero: a side file that was
- * created and never initialized. The other sectors may be non-zero after a power failure,
+ * created and never initialized. The other sectors may be non-zero after a power cut,
  * because sectors reach the disk independently. */
 bool file_begins_with_zeros(int fd, uint64_t size);
 
