@@ -1,4 +1,4 @@
-/* test_recovery.c - commits whose writer dies or is stopped while it flushes the meta page. */
+/* test_recovery.c - commits whose writer dies, or stops, while it flushes the meta page. */
 #include "calls/calls.h"
 #include "lmdb/internal.h"
 #include "unit/stores.h"
@@ -10,7 +10,7 @@ static char path[4200], lock_path[4300];
 
 static long made[CALL_KINDS];
 static int refused = -1;                 /* the kind of call that fails with EIO */
-static int meta_signal;                  /* signal that is raised after a meta page is written */
+static int meta_signal;                  /* what the process gets after writing a meta page */
 
 static struct fate before_call(const struct call *call)
 {
@@ -33,7 +33,7 @@ static void watch(void)
 	calls_watch(&hooks);
 }
 
-/* --- interrupted writers --- */
+/* --- a writer that gets no further --- */
 
 struct write {
 	const char *value;
@@ -65,7 +65,7 @@ static void write_and_stop(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* Returns after a writer was killed or stopped directly after writing the meta page. */
+/* Waits until the writer has written the meta page; it is dead or stopped then. */
 static struct child leave_commit(const char *value, enum durability durability, int signal)
 {
 	struct write write = { value, durability, signal };
@@ -84,8 +84,8 @@ static struct child leave_commit(const char *value, enum durability durability, 
 	return writer;
 }
 
-/* Creates the database with the row "a" = "1". */
-static void create_database(void)
+/* Makes the database: "a" is "1". */
+static void begin_anew(void)
 {
 	struct store *store;
 
@@ -95,9 +95,9 @@ static void create_database(void)
 	store_close(store);
 }
 
-/* Decrements LMDB's number of the last commit, as if LMDB had failed to write a meta page and to
- * restore the old one. Runs in a child process, because closing the lock file releases the
- * process's locks. */
+/* Takes back LMDB's number of the last commit, as if a failed write of the meta page had
+ * not been taken back. (In a child process: closing the lock file drops its owner's
+ * locks.) */
 static void unpublish(struct child *parent, void *context)
 {
 	uint64_t number = 0;
@@ -118,7 +118,7 @@ static void leave_commit_without_owner(void)
 	child_end(&editor);
 }
 
-/* --- other processes --- */
+/* --- what others see --- */
 
 static void a_reader_completes_it(enum durability durability, bool read_only)
 {
@@ -127,7 +127,7 @@ static void a_reader_completes_it(enum durability durability, bool read_only)
 	uint64_t before;
 	uint32_t commits;
 
-	create_database();
+	begin_anew();
 	store = open_at(durability, read_only);
 	txn = open_reader(store);
 	renew(txn);
@@ -155,7 +155,7 @@ static void so_does_a_follower_that_only_looks(void)
 	struct store *store;
 	uint64_t before;
 
-	create_database();
+	begin_anew();
 	store = open_at(DURABILITY_FULL, false);
 	before = store_last_commit(store);
 	leave_commit("2", DURABILITY_FULL, SIGKILL);
@@ -170,7 +170,7 @@ static void so_does_the_next_writer_and_flushes_first(void)
 	struct txn *txn;
 	uint64_t before;
 
-	create_database();
+	begin_anew();
 	store = open_at(DURABILITY_ONE_FLUSH, false);
 	before = store_last_commit(store);
 	leave_commit("2", DURABILITY_ONE_FLUSH, SIGKILL);
@@ -189,7 +189,7 @@ static void opening_alone_flushes_it(bool read_only)
 {
 	struct store *store;
 
-	create_database();
+	begin_anew();
 	leave_commit("2", DURABILITY_FULL, SIGKILL);
 	for (int time = 0; time < 2; time++) {
 		watch();
@@ -201,7 +201,7 @@ static void opening_alone_flushes_it(bool read_only)
 	}
 }
 
-/* --- live writers --- */
+/* --- while the writer lives --- */
 
 static void pin_and_check(struct store *store, const char *value)
 {
@@ -219,7 +219,7 @@ static void pin_and_check(struct store *store, const char *value)
 	reader_close(pin);
 }
 
-/* Of a thousand calls only one in 10 ms makes system calls. */
+/* Asked a thousand times: the system is asked once in 10 ms. */
 static void nothing_happens(struct store *store, uint64_t before)
 {
 	uint64_t began = clock_elapsed_ms(clock_system());
@@ -247,7 +247,7 @@ static void a_flushing_writer_is_left_alone(bool is_killed)
 	struct child writer;
 	uint64_t before;
 
-	create_database();
+	begin_anew();
 	store = open_at(DURABILITY_FULL, false);
 	before = store_last_commit(store);
 	writer = leave_commit("2", DURABILITY_FULL, SIGSTOP);
@@ -257,7 +257,7 @@ static void a_flushing_writer_is_left_alone(bool is_killed)
 	pin_and_check(store, "1");
 	if (is_killed) {
 		child_kill(&writer);
-		usleep(11000);           /* longer than the interval */
+		usleep(11000);           /* the bound of the delay */
 	} else {
 		CHECK(kill(writer.pid, SIGCONT) == 0);
 		CHECK(child_hear(&writer));
@@ -269,7 +269,7 @@ static void a_flushing_writer_is_left_alone(bool is_killed)
 	store_close(store);
 }
 
-/* --- commits that cannot be completed --- */
+/* --- what can't be completed --- */
 
 static int renew_once(struct store *store)
 {
@@ -285,7 +285,7 @@ static void what_cannot_be_flushed_stays_unseen(void)
 	struct store *store;
 	uint64_t before;
 
-	create_database();
+	begin_anew();
 	store = open_at(DURABILITY_FULL, false);
 	before = store_last_commit(store);
 	leave_commit("2", DURABILITY_FULL, SIGKILL);
@@ -299,7 +299,7 @@ static void what_cannot_be_flushed_stays_unseen(void)
 	watch();
 	CHECK_EQUAL_INT(renew_once(store), 0);
 	calls_watch(NULL);
-	/* The kernel has marked the unwritten pages clean, so the meta pages are written again. */
+	/* The system has dropped what it could not write: the meta pages are written again. */
 	CHECK_EQUAL_INT(made[CALL_PWRITE], 2);
 	CHECK_EQUAL_UINT(store_last_commit(store), before + 1);
 	store_close(store);
@@ -309,7 +309,7 @@ static void opening_fails_when_it_cannot_be_flushed(void)
 {
 	struct store_options options = small_options(path);
 
-	create_database();
+	begin_anew();
 	leave_commit("2", DURABILITY_FULL, SIGKILL);
 	options.durability = DURABILITY_FULL;
 	for (int time = 0; time < 3; time++) {
@@ -328,7 +328,7 @@ static void a_number_without_a_dead_owner_is_set(void)
 	struct txn *txn;
 	uint64_t before;
 
-	create_database();
+	begin_anew();
 	store = open_at(DURABILITY_FULL, false);
 	for (int by_writer = 0; by_writer < 2; by_writer++) {
 		write_row(store, TREE_ITEMS, "a", by_writer ? "3" : "2");
@@ -362,7 +362,7 @@ static void a_read_only_store_is_busy_until_a_writer_opens(void)
 	struct store *store;
 	struct child other;
 
-	create_database();
+	begin_anew();
 	store = open_at(DURABILITY_FULL, true);
 	leave_commit_without_owner();
 	for (int time = 0; time < 3; time++)

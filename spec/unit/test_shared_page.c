@@ -1,4 +1,4 @@
-/* test_shared_page.c - shared_page.h: opening the page, and notification of commits. */
+/* test_shared_page.c - wake.h: opening the shared page, and notification of commits. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -65,8 +65,8 @@ static uint64_t now_ms(void)
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
-/* Does nothing, yields or spins briefly, to vary the interleaving of the two processes. */
-static void vary_timing(void)
+/* Nothing, a yield, or a short spin: so that the two meet at every point. */
+static void dawdle(void)
 {
 	uint64_t kind = check_random_below(8);
 
@@ -126,7 +126,7 @@ static void who_is_second_is_not_alone(void)
 	CHECK(!shared_page_identify(shared, 1, 3));
 	child_tell(&child);
 	child_end(&child);
-	CHECK_EQUAL_INT(shared_page_other(shared), 0);    /* does not count this process */
+	CHECK_EQUAL_INT(shared_page_other(shared), 0);    /* we ourselves are none */
 	shared_page_close(shared);
 }
 
@@ -178,14 +178,14 @@ static void a_killed_one_leaves_nothing(void)
 	child_kill(&child);
 	CHECK_EQUAL_INT(shared_page_open(&shared, path, NULL, &alone, &failure), 0);
 	CHECK(alone);
-	CHECK(shared_page_identify(shared, 5, 6));   /* was reset */
-	CHECK_EQUAL_UINT(shared_page_named(shared), 7);   /* was kept */
-	CHECK_EQUAL_UINT(shared_page_unsettled(shared), 1);   /* was kept */
+	CHECK(shared_page_identify(shared, 5, 6));   /* the page was reset */
+	CHECK_EQUAL_UINT(shared_page_named(shared), 7);   /* but not this */
+	CHECK_EQUAL_UINT(shared_page_unsettled(shared), 1);   /* nor this */
 	shared_page_settled(shared, 1);
 	shared_page_close(shared);
 }
 
-/* A second flush fails before the first failure is settled: the count remains. */
+/* Two flushes have failed when the first is made up for: one more is to do. */
 static void a_flush_that_fails_meanwhile_stays_to_be_settled(void)
 {
 	struct shared_page *shared = open_wake();
@@ -203,7 +203,7 @@ static void a_flush_that_fails_meanwhile_stays_to_be_settled(void)
 	shared_page_close(shared);
 }
 
-/* Opens the file twice in one process, as two copies of the library would. */
+/* Two copies of the library in one process look like this to the file. */
 static void a_second_copy_is_refused(void)
 {
 	struct failure failure;
@@ -274,7 +274,7 @@ static void what_is_no_wake_file_is_left_alone(void)
 	remove(victim);
 }
 
-/* Sectors reach the disk independently: a new page may lack only the first one. */
+/* Sectors reach the disk one by one: of a new page perhaps all but the first. */
 static void a_page_torn_by_a_power_cut_is_made_again(void)
 {
 	static const char page[SHARED_PAGE_BYTES] = { [600] = 1, [4000] = 2 };
@@ -303,7 +303,7 @@ static void open_in_another_namespace(struct child *parent, void *context)
 	if (pid == 0) {
 		int err = try_open(&failure);
 
-		/* Without /proc the namespace is unknown. */
+		/* Without a /proc that shows us, nobody can tell. */
 		_exit(access("/proc/self/ns/pid", F_OK) ? 0 : err != ERR_NAMESPACE);
 	}
 	CHECK(waitpid(pid, &status, 0) == pid);
@@ -358,11 +358,12 @@ static void a_signal_ends_a_wait(void)
 	shared_page_close(shared);
 }
 
-/* --- no notification is lost --- */
+/* --- no wake-up is lost --- */
 
-/* Two players wait for each other's moves alternately. A lost notification shows as a sleep until
- * the timeout although the move was made before; a slow machine does not cause that. A player that
- * has just slept rarely meets the other one going to sleep, so each sometimes delays its move. */
+/* Two play ping-pong: each waits until the other has made its move. A lost
+ * wake-up is a sleep to its very end although the move was long made; that the
+ * machine is slow makes neither. Who has just slept is too late to meet the
+ * other on its way to bed, so each sometimes stays up for a while. */
 struct game {
 	_Atomic uint64_t moves;
 	_Atomic uint64_t moved_at_ms;
@@ -378,17 +379,17 @@ static void stay_up(struct game *game, uint64_t mine)
 
 static void wait_for_move(struct shared_page *shared, struct game *game, uint64_t mine)
 {
-	const uint32_t stream = (uint32_t)mine;      /* 0 waits for all streams, 1 for stream 1 */
+	const uint32_t stream = (uint32_t)mine;      /* 0 waits for all, 1 for its own */
 
 	stay_up(game, mine);
 	while (atomic_load(&game->moves) % 2 != mine) {
 		uint32_t seen = commit_count(shared, stream);
 
-		vary_timing();
+		dawdle();
 		if (atomic_load(&game->moves) % 2 != mine) {
 			uint64_t before = now_ms();
 
-			vary_timing();
+			dawdle();
 			commit_wait(shared, stream, seen, WAIT_MAX_MS);
 			if (atomic_load(&game->moves) % 2 == mine &&
 					now_ms() - before >= WAIT_MAX_MS - 50 &&
@@ -402,7 +403,7 @@ static void play(struct shared_page *shared, struct game *game, uint64_t mine)
 {
 	for (int i = 0; i < ROUNDS / 2; i++) {
 		wait_for_move(shared, game, mine);
-		vary_timing();
+		dawdle();
 		atomic_store(&game->moved_at_ms, now_ms());
 		atomic_fetch_add(&game->moves, 1);
 		commit_notify(shared, commit_group_bit(1));
@@ -455,10 +456,10 @@ static void a_commit_is_counted_for_its_streams(void)
 }
 
 #define SLEEPERS 3
-#define STREAM (1 + COMMIT_GROUPS)     /* in the same group as stream 1 */
+#define STREAM (1 + COMMIT_GROUPS)     /* of the same group as stream 1 */
 #define CALLS 10
 
-/* A thread that a notification does not wake sleeps until its timeout. */
+/* Whom a call does not wake sleeps to the end, long after it. */
 struct crowd {
 	_Atomic uint64_t abed;
 	_Atomic uint64_t called_at_ms;

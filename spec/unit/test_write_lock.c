@@ -1,7 +1,7 @@
-/* test_write_lock.c - write_lock.h: one owner, and a queue in which no waiter starves.
+/* test_write_lock.c - wake.h's write lock: one owner, and a queue in which no waiter starves.
  *
- * The rules of the queue are tested in one process with a simulated clock. Calls without a waiter
- * play the role of another writer.
+ * The rules of the queue are tested in one process with a clock of the test's: what
+ * counts as another writer there is a call without a waiter.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -26,7 +26,7 @@ static struct shared_page *open_wake(void)
 	bool alone;
 	int err = shared_page_open(&shared, path, NULL, &alone, &failure);
 
-	while (err == ERR_BUSY && failure.momentary) {   /* the other process is opening it */
+	while (err == ERR_BUSY && failure.momentary) {   /* the other process opens it */
 		usleep(100);
 		err = shared_page_open(&shared, path, NULL, &alone, &failure);
 	}
@@ -54,8 +54,8 @@ static uint64_t now_ms(void)
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
-/* Does nothing, yields or spins briefly, to vary the interleaving of the two processes. */
-static void vary_timing(void)
+/* Nothing, a yield, or a short spin: so that the two meet at every point. */
+static void dawdle(void)
 {
 	uint64_t kind = check_random_below(8);
 
@@ -79,10 +79,10 @@ static void be_there(struct child *parent, void *context)
 /* --- one owner --- */
 
 struct counter {
-	uint64_t plain;        /* not atomic: protected by the lock */
+	uint64_t plain;        /* not atomic: the lock is what keeps it right */
 };
 
-static void lock_and_wait(struct shared_page *shared)
+static void lock_patiently(struct shared_page *shared)
 {
 	struct lock_waiter waiter = { .shared = shared };
 
@@ -100,7 +100,7 @@ static void *count_up(void *context)
 	struct thread_work *work = context;
 
 	for (int i = 0; i < 1000; i++) {
-		lock_and_wait(work->shared);
+		lock_patiently(work->shared);
 		CHECK_EQUAL_INT(write_lock_owner(work->shared), getpid());
 		work->counter->plain++;
 		write_lock_release(work->shared);
@@ -159,16 +159,16 @@ static void a_killed_owner_frees_the_lock(void)
 	CHECK_EQUAL_INT(lock_waiter_try(&waiter), ERR_BUSY);
 	lock_waiter_leave(&waiter);
 	child_kill(&child);
-	lock_and_wait(shared);
+	lock_patiently(shared);
 	CHECK_EQUAL_INT(write_lock_owner(shared), getpid());
 	write_lock_release(shared);
 	CHECK_EQUAL_INT(write_lock_owner(shared), 0);
 	shared_page_close(shared);
 }
 
-/* The child waits until its pid is in the page, as if an earlier process with this pid had died
- * with the lock; then it opens the database and does not write. */
-static void open_with_same_pid(struct child *parent, void *context)
+/* The child waits until its pid stands in the page, as if one of that pid had
+ * died with the lock; then it opens the database and does not write. */
+static void come_after_a_namesake(struct child *parent, void *context)
 {
 	struct shared_page *shared;
 
@@ -180,9 +180,9 @@ static void open_with_same_pid(struct child *parent, void *context)
 	shared_page_close(shared);
 }
 
-static void a_process_with_the_pid_of_a_dead_owner_does_not_hold_the_lock(void)
+static void a_namesake_of_the_dead_does_not_hold_the_lock(void)
 {
-	struct child child = child_start(open_with_same_pid, NULL);
+	struct child child = child_start(come_after_a_namesake, NULL);
 	struct shared_page *shared = open_wake();
 
 	atomic_store(&shared->page->writer, (UINT64_C(7) << 32) | (uint64_t)child.pid);
@@ -211,8 +211,8 @@ static void closing_frees_the_lock(void)
 	child_end(&child);
 }
 
-/* The lock is released between the attempt and the wait, without a notification. The waiter must
- * not sleep; the kernel's count of context switches shows it. */
+/* An unlock between the try and the wait was told to nobody. Who sleeps gives
+ * the processor away; the kernel counts that. */
 static void nobody_waits_for_a_free_lock(void)
 {
 	struct shared_page *shared = open_wake();
@@ -252,20 +252,20 @@ static void a_signal_ends_a_wait(void)
 	shared_page_close(shared);
 }
 
-/* Two processes acquire the lock alternately. */
+/* Two processes take turns with the lock. */
 struct game {
 	_Atomic uint64_t moves;
 	_Atomic uint64_t moved_at_ms;
 	_Atomic uint64_t lost;
 };
 
-/* The lock alternates, and each waiter is notified. Without notifications each wait would take
- * 50 ms, and the test minutes. */
+/* The lock goes to and fro; whoever must wait for it is told. One that isn't
+ * told sleeps 50 ms: all of them would be minutes. */
 static void take_turns(struct shared_page *shared, struct game *game, uint64_t mine)
 {
 	struct lock_waiter waiter = { .shared = shared };
 
-	shared->limits.age_us = UINT32_MAX;        /* sleeps until it is notified */
+	shared->limits.age_us = UINT32_MAX;        /* so that it sleeps until it is notified */
 	for (int taken = 0; taken < HANDOVERS;) {
 		if (lock_waiter_try(&waiter)) {
 			uint64_t before = now_ms();
@@ -276,7 +276,7 @@ static void take_turns(struct shared_page *shared, struct game *game, uint64_t m
 				atomic_fetch_add(&game->lost, 1);
 			continue;
 		}
-		vary_timing();
+		dawdle();
 		if (atomic_load(&game->moves) % 2 == mine ||
 				atomic_load(&game->moves) >= 2 * HANDOVERS - 1) {
 			atomic_fetch_add(&game->moves, 1);
@@ -284,7 +284,7 @@ static void take_turns(struct shared_page *shared, struct game *game, uint64_t m
 		}
 		atomic_store(&game->moved_at_ms, now_ms());
 		write_lock_release(shared);
-		vary_timing();
+		dawdle();
 	}
 }
 
@@ -297,7 +297,7 @@ static void take_turns_second(struct child *parent, void *context)
 	shared_page_close(shared);
 }
 
-static void an_unlock_notifies(void)
+static void an_unlock_is_told(void)
 {
 	struct game *game = share_memory(sizeof *game);
 	struct child child = child_start(take_turns_second, game);
@@ -319,7 +319,7 @@ static uint64_t test_clock(void)
 	return test_now_us;
 }
 
-/* The test controls the time, and waiters do not spin. */
+/* Nothing but the test moves the time, and a waiter does not spin. */
 static struct shared_page *open_with_test_clock(void)
 {
 	struct shared_page *shared = open_wake();
@@ -338,7 +338,7 @@ static void hold(struct shared_page *shared, int times)
 	}
 }
 
-/* Tries while the lock is taken, and enters the queue. */
+/* It tries while the lock is taken. */
 static void queue_up(struct lock_waiter *waiter)
 {
 	CHECK_EQUAL_INT(lock_waiter_try(waiter), ERR_BUSY);
@@ -423,7 +423,7 @@ static void the_oldest_of_those_that_are_due_goes_first(void)
 	CHECK_EQUAL_INT(lock_waiter_try(&second), ERR_BUSY);
 	CHECK_EQUAL_UINT(lock_waiter_arm(&second), 5000);
 	CHECK_EQUAL_INT(lock_waiter_try(&first), 0);
-	test_now_us += 1999;             /* at most one waiter gets priority every 2 ms */
+	test_now_us += 1999;             /* one waiter gets priority every 2 ms */
 	CHECK_EQUAL_INT(lock_waiter_try(&second), ERR_BUSY);
 	write_lock_release(shared);
 	hold(shared, 1);
@@ -435,8 +435,8 @@ static void the_oldest_of_those_that_are_due_goes_first(void)
 	shared_page_close(shared);
 }
 
-/* A stopped process delays the others by 5 ms once. A slow event loop gets more time each time it
- * is late. */
+/* A stopped process costs the others 5 ms once; a slow event loop gets more time each time
+ * that it was late. */
 static void a_waiter_that_is_late_loses_its_priority(void)
 {
 	struct shared_page *shared = open_with_test_clock();
@@ -468,7 +468,7 @@ static void a_waiter_that_leaves_reserves_nothing(void)
 	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter waiter = { .shared = shared };
 
-	lock_waiter_leave(&waiter);      /* not in the queue */
+	lock_waiter_leave(&waiter);      /* it is not in the queue */
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	queue_up(&waiter);
 	write_lock_release(shared);
@@ -482,7 +482,7 @@ static void a_waiter_that_leaves_reserves_nothing(void)
 	shared_page_close(shared);
 }
 
-/* With clocks of different time namespaces the order is lost, but nothing is delayed. */
+/* Clocks of two time namespaces: no order, but no delay either. */
 static void a_clock_that_disagrees_delays_nothing(void)
 {
 	struct shared_page *shared = open_with_test_clock();
@@ -553,7 +553,7 @@ static void a_killed_process_leaves_the_queue(void)
 	CHECK(!waiter.place);
 	child_kill(&child);
 	CHECK(lock_waiter_arm(&waiter) > 0);
-	CHECK(waiter.place);             /* the queue was full of dead processes */
+	CHECK(waiter.place);             /* the queue was full of the dead */
 	CHECK_EQUAL_INT(__builtin_popcountll(shared->page->waiting[0] | shared->page->waiting[1]),
 		1);
 	lock_waiter_leave(&waiter);
@@ -566,7 +566,7 @@ static void a_killed_process_leaves_the_queue(void)
 	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	test_now_us += 5000;
 	hold(shared, 1);
-	CHECK_EQUAL_UINT(shared->page->waiting[0], 0);     /* the waiter was late and is dead */
+	CHECK_EQUAL_UINT(shared->page->waiting[0], 0);     /* it was late, and is dead */
 	shared_page_close(shared);
 }
 
@@ -658,7 +658,7 @@ static void model_unlock(void)
 	model.owner = NONE;
 }
 
-/* Returns true if the waiter should try again now. */
+/* Whether it should try again now. */
 static bool model_arm(int i)
 {
 	struct model_waiter *waiter = &model.waiters[i];
@@ -726,11 +726,11 @@ int main(void)
 	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
 	one_writes_at_a_time();
 	a_killed_owner_frees_the_lock();
-	a_process_with_the_pid_of_a_dead_owner_does_not_hold_the_lock();
+	a_namesake_of_the_dead_does_not_hold_the_lock();
 	closing_frees_the_lock();
 	nobody_waits_for_a_free_lock();
 	a_signal_ends_a_wait();
-	an_unlock_notifies();
+	an_unlock_is_told();
 	a_waiter_that_is_due_goes_before_the_others();
 	two_milliseconds_are_not_enough_without_ten_holds();
 	the_oldest_of_those_that_are_due_goes_first();
