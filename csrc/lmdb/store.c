@@ -97,7 +97,7 @@ static struct store *find(const struct file_facts *file)
 
 static int not_alone(const struct store *store, int64_t pid, struct failure *failure)
 {
-	return fail_busy(failure, pid, "%s: is already open", store->path);
+	return fail_busy(failure, pid, "%s: a process has it open", store->path);
 }
 
 static int differ(const struct store *store, const char *what, struct failure *failure)
