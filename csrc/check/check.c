@@ -148,7 +148,7 @@ static void check_leaks(struct check *check)
 
 static int check_pages(struct check *check)
 {
-	struct audit_told told = { take_finding, take_row, check };
+	struct audit_callbacks told = { take_finding, take_row, check };
 	struct report *report = check->report;
 	int err;
 

@@ -111,7 +111,7 @@ describe("tidetable.check", function()
     write(path, whole)
     for _, options in ipairs { {}, { isolate = true } } do
       local err = refused("CORRUPT", tidetable.check(path, options))
-      assert.is_truthy(err.message:find("both its meta pages are damaged", 1, true), err.message)
+      assert.is_truthy(err.message:find("both meta pages are damaged", 1, true), err.message)
     end
   end)
 

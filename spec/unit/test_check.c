@@ -237,8 +237,8 @@ static void rows_may_be_missing(void)
 	CHECK_EQUAL_INT(pwrite(fd, &more, sizeof more, (off_t)(facts.commit & 1) *
 		sysconf(_SC_PAGESIZE) + 16 + 24 + TREE_ROOT_BYTES + 32), sizeof more);
 	CHECK(close(fd) == 0);
-	snprintf(line, sizeof line, "25\tmeta\t*lacks rows, or has too many; those that it should"
-		" have: %llu", (unsigned long long)more);
+	snprintf(line, sizeof line, "25\tmeta\t*has the wrong number of rows; expected: %llu",
+		(unsigned long long)more);
 	file_has("a count", path, line);
 }
 
