@@ -5,7 +5,7 @@ local core = require "tidetable.core"
 local optimistic = require "tidetable.optimistic"
 local options = require "tidetable.options"
 local reports = require "tidetable.report"
-local stream = require "tidetable.stream"
+local stream = require "tidetable.stream.stream"
 local tables = require "tidetable.table"
 local wait = require "tidetable.wait"
 

@@ -1,4 +1,4 @@
--- stream_end_spec.lua - what doc/modules/stream.md promises where a stream, or its file, ends.
+-- end_spec.lua - what doc/modules/stream.md promises where a stream, or its file, ends.
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 local tidetable = require "tidetable"

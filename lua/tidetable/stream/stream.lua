@@ -2,6 +2,8 @@
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
+local positions = require "tidetable.stream.position"
+local readers = require "tidetable.stream.reader"
 local wait = require "tidetable.wait"
 
 local misuse = options.misuse
@@ -64,216 +66,20 @@ core.unknown_field(function(name, known)
     near and (" (did you mean %q?)"):format(near) or options.hint(name, known)))
 end)
 
--- Positions ------------------------------------------------------------------
-
-local FROM = { TRIM_HORIZON = 0, LATEST = 1 }
-local AT, AFTER, TIME = 2, 3, 4
-
-local position_options = {
-  from = options.one_of { "TRIM_HORIZON", "LATEST" },
-  at = options.integer_from(0),
-  after = options.integer_from(0),
-  time = options.time,
-}
-
-local function with_positions(known)
-  for name, check in pairs(position_options) do
-    known[name] = check
-  end
-  return known
-end
-
 local function check_label(value)
   return (type(value) ~= "string" or value == "") and "a stream's label" or nil
 end
 
-local stream_options = with_positions { label = check_label, wait = "function" }
-local all_options = with_positions { table = "string", label = check_label, wait = "function" }
-local records_options = with_positions {
+local stream_options = positions.with_options { label = check_label, wait = "function" }
+local all_options = positions.with_options {
+  table = "string", label = check_label, wait = "function",
+}
+local records_options = positions.with_options {
   limit = options.integer_from(1), follow = "boolean", timeout = options.seconds,
   wait = "function",
 }
 
-local function has_position(given)
-  for name in pairs(position_options) do
-    if given[name] ~= nil then
-      return true
-    end
-  end
-  return false
-end
-
---- A position in the core's terms. Raises when there are two.
-local function position_of(given, what)
-  local said
-  for name in pairs(position_options) do
-    if given[name] ~= nil then
-      if said then
-        misuse(("%s: give one of from, at, after, time"):format(what))
-      end
-      said = name
-    end
-  end
-  if given.at then
-    return AT, given.at
-  elseif given.after then
-    return AFTER, given.after
-  elseif given.time then
-    return TIME, math.floor(given.time * 1000 + 0.5)
-  end
-  return FROM[given.from or "TRIM_HORIZON"], 0
-end
-
--- Reading on -----------------------------------------------------------------
-
---- A place in a stream that can wait for more.
----@class tidetable.Reader
-local Reader = {}
-Reader.__index = Reader
-
---- A reader that begins at `place`; given: the options of the call.
-local function open_reader(self, given, place, what, limit)
-  local from, at = position_of(place, what)
-  local feed, err, code = core.feed(self.database.core, self.id or 0, from, at, limit)
-  if not feed then
-    return nil, err, code
-  end
-  return setmetatable({
-    core = feed, database = self.database, id = self.id, wait = given.wait or self.wait,
-  }, Reader)
-end
-
---- A reader that waits: closing the stream closes it too.
-local function open_follower(self, given, place, what, limit)
-  local reader, err, code = open_reader(self, given, place, what, limit)
-  if reader then
-    reader.follows = true
-    self.followers = self.followers or setmetatable({}, { __mode = "k" })
-    self.followers[reader] = true
-  end
-  return reader, err, code
-end
-
---- The wakeup of this reader, made when it first waits in a loop.
-function Reader:loop_wakeup()
-  if self.wakeup then
-    return self.wakeup
-  end
-  local err, code
-  self.wakeup, err, code = wait.wakeup(self.database)
-  return self.wakeup, err, code
-end
-
---- Waits once, for at most `seconds`; may return early. Returns true if there may be a new
---- record, false if not; nil, err, code without a descriptor to wait on.
-function Reader:pause(seconds)
-  local loop = wait.loop(self.wait or self.database.wait)
-  if not loop then
-    return core.wait_feed(self.core, math.min(seconds or 1, 1))
-  end
-  local wakeup, err, code = self:loop_wakeup()
-  if not wakeup then
-    return nil, err, code
-  end
-  -- Cleared, then looked at, then waited on: no commit is missed in between.
-  wakeup:clear()
-  if core.is_touched(self.core) then
-    return true
-  end
-  loop(wakeup, seconds)
-  return core.is_touched(self.core)
-end
-
---- The next record; nil when `seconds` (nil or math.huge: no limit) passed without one,
---- or the limit is reached; nil, err, code. A reader that follows gets STREAM_ENDED after
---- the last record that there will be.
-function Reader:next(seconds)
-  if seconds == math.huge then
-    seconds = nil
-  end
-  local deadline = seconds and core.elapsed() + seconds
-  local touched = true
-  while true do
-    if touched then
-      local record, err, code = core.try_record(self.core)
-      if record or err or core.is_done(self.core) then
-        return record, err, code
-      end
-    end
-    local goes_on, err, code = core.check_end(self.core, self.follows)
-    if not goes_on then
-      return nil, err, code
-    end
-    local left = deadline and deadline - core.elapsed()
-    if left and left <= 0 then
-      return nil
-    end
-    touched, err, code = self:pause(left)
-    if touched == nil then
-      return nil, err, code
-    end
-  end
-end
-
---- The record behind the last transaction, which was read to see its end.
-function Reader:take_kept()
-  local record = self.kept
-  self.kept = nil
-  return record
-end
-
---- What ended the reading of a transaction. With the end of it that was trimmed
---- meanwhile all of it is lost, so it is asked for once more from its beginning.
-local function cut(reader, group, err, code)
-  reader.is_cut = true
-  if code == "TRIMMED" then
-    local before = { after = group[1].sequence_number - 1 }
-    local again <close> = open_reader(reader, {}, before, "transactions")
-    if again then
-      local _, whole, whole_code = core.try_record(again.core)
-      err, code = whole or err, whole_code or code
-    end
-  end
-  return nil, err, code
-end
-
---- The next transaction: its first record and what belongs to it; waits as next
---- does. A commit is seen whole, so what has begun is there to its end.
-function Reader:next_group(seconds)
-  local first, err, code = self:take_kept(), nil, nil
-  if not first then
-    first, err, code = self:next(seconds)
-  end
-  if not first then
-    return nil, err, code
-  end
-  local id = first.transaction_id
-  local group = { first, transaction_id = id, created_at = first.created_at }
-  while true do
-    local record
-    record, err, code = core.try_record(self.core)
-    if err then
-      return cut(self, group, err, code)
-    elseif not record or record.transaction_id ~= id then
-      self.kept = record
-      group.last_sequence_number = group[#group].sequence_number
-      return group
-    end
-    group[#group + 1] = record
-  end
-end
-
-function Reader:close()
-  if getmetatable(self) ~= Reader then
-    options.no_self("close", "reader")
-  end
-  core.finish(self.core)
-  if self.wakeup then
-    self.wakeup:close()
-  end
-end
-
-Reader.__close = Reader.close
+-- Reading --------------------------------------------------------------------
 
 --- Raises what next returns as a failure.
 local function next_or_raise(self, seconds)
@@ -283,14 +89,6 @@ local function next_or_raise(self, seconds)
   end
   return record
 end
-
---- Where to begin: one of from, at, after and time.
----@class tidetable.PositionOptions
----@field from "TRIM_HORIZON"|"LATEST"|nil  default "TRIM_HORIZON"
----@field at integer|nil        the record with this sequence number, or the next
----@field after integer|nil     the first with a greater one
----@field time number|nil       the first created at or after this time, seconds since 1970
----@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 
 ---@class tidetable.RecordsOptions : tidetable.PositionOptions
 ---@field limit integer|nil     records at most; of transactions, transactions
@@ -311,8 +109,8 @@ end
 --- Opens the reader of records and transactions. A position in the call's options wins over
 --- the stream's own place.
 local function open_iteration(self, given, what, limit)
-  local open = given.follow and open_follower or open_reader
-  local place = has_position(given) and given or own_place(self)
+  local open = given.follow and readers.follow or readers.open
+  local place = positions.is_in(given) and given or own_place(self)
   local reader, err = open(self, given, place, what, limit)
   if not reader then
     error(err, 0)
@@ -367,7 +165,7 @@ end
 
 --- Opens the reader of the stream's own place.
 local function open_own(self, what)
-  local reader, err, code = open_reader(self, self.given, own_place(self), what)
+  local reader, err, code = readers.open(self, self.given, own_place(self), what)
   if not reader then
     return nil, err, code
   end
@@ -501,7 +299,7 @@ end
 
 --- Begins at its place now when the options name one: LATEST means now.
 local function settle(self)
-  if has_position(self.given) then
+  if positions.is_in(self.given) then
     local reader, err, code = open_own(self, "stream")
     if not reader then
       return nil, err, code

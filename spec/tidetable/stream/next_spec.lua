@@ -1,4 +1,4 @@
--- stream_next_spec.lua - what doc/modules/stream.md promises of a stream's own place.
+-- next_spec.lua - what doc/modules/stream.md promises of a stream's own place.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 

@@ -1,4 +1,4 @@
--- stream_retention_spec.lua - what doc/modules/stream.md promises of how long records stay.
+-- retention_spec.lua - what doc/modules/stream.md promises of how long records stay.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
