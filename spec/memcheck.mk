@@ -4,7 +4,7 @@
 # killed has no exit status to report an error with, so the log is searched for messages.
 
 MEMCHECK_SPECS = backup bad_input database optimistic optimistic_conflicts options table \
-	table_query transact types types_number wait
+	table_query transaction types types_number wait
 MEMCHECK_STREAM = position reader retention stream
 MEMCHECK_UNITS := $(UNITS:%=memcheck_%)
 MEMCHECK_FILES := $(MEMCHECK_SPECS:%=memcheck_%_spec) $(MEMCHECK_STREAM:%=memcheck_stream_%_spec)

@@ -2,11 +2,13 @@
 
 local backup = require "tidetable.backup"
 local core = require "tidetable.core"
+local item_operations = require "tidetable.item_operations"
 local optimistic = require "tidetable.optimistic"
 local options = require "tidetable.options"
 local reports = require "tidetable.report"
 local stream = require "tidetable.stream.stream"
 local tables = require "tidetable.table"
+local transactions = require "tidetable.transaction"
 local wait = require "tidetable.wait"
 
 local misuse = options.misuse
@@ -101,7 +103,7 @@ end
 ---@param name string
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:table(name)
-  tables.check_name(name, "table")
+  item_operations.check_name(name, "table")
   local handle, err, code = tables.handle(self, name)
   if not handle then
     return nil, err, code
@@ -157,7 +159,7 @@ end
 ---@param name string
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:delete_table(name)
-  tables.check_name(name, "delete_table")
+  item_operations.check_name(name, "delete_table")
   local ok, err, code = wait.write(self, core.delete_table, self.core, name)
   if not ok then
     return nil, err, code
@@ -169,55 +171,11 @@ end
 
 -- Transactions ---------------------------------------------------------------
 
---- What a transaction's function gets.
----@class tidetable.Transaction
-local Transaction = {}
-Transaction.__index = Transaction
-Transaction.__name = "tidetable.transaction"
-
-function Transaction:check()
-  if self.ended then
-    core.raise_ended()
-  end
-end
-
---- However the function ends, the transaction has ended.
-function Transaction:__close()
-  self.ended = true
-end
-
---- A table, as the transaction sees it. Raises NOT_FOUND.
----@param name string
----@return tidetable.TransactionTable
-function Transaction:table(name)
-  self:check()
-  if type(name) ~= "string" then
-    misuse("table: a name expected, got " .. type(name))
-  end
-  local handle = self.tables[name]
-  if handle then
-    core.ready(self.database.core) -- looks at the time limit, as every call does
-  else
-    handle = tables.inside(self, name)
-    self.tables[name] = handle
-  end
-  return handle
-end
-
 local transact_options = {
   mode = options.one_of { "locked", "optimistic" },
   attempts = options.integer_from(1),
   time_limit = options.seconds,
 }
-
-options.methods(Transaction, "tx")
-
---- Runs fn; the transaction ends before it is committed: closing asks Lua for
---- memory, and afterwards nothing may fail any more.
-local function run(fn, given)
-  local transaction <close> = given
-  return fn(transaction)
-end
 
 --- What fn returned; true when that is nothing, so that assert is content.
 local function finish(ok, ...)
@@ -249,9 +207,7 @@ function Database:transact(fn, given)
   elseif given.attempts then
     misuse('transact: option "attempts" is for mode "optimistic"')
   end
-  local transaction = setmetatable({ database = self, tables = {} }, Transaction)
-  return finish(wait.try(self, core.transact, self.core,
-    given.time_limit or 5, run, fn, transaction))
+  return finish(transactions.transact(self, fn, given.time_limit or 5))
 end
 
 -- Streams --------------------------------------------------------------------

@@ -7,12 +7,11 @@
 -- not, the function runs again.
 
 local core = require "tidetable.core"
+local item_operations = require "tidetable.item_operations"
 local options = require "tidetable.options"
-local tables = require "tidetable.table"
 local wait = require "tidetable.wait"
 
-local shared = tables.shared
-local raising = shared.raising
+local or_raise = item_operations.or_raise
 local compare, decode = core.compare_bytes, core.values.decode
 
 local optimistic = {}
@@ -127,7 +126,7 @@ end
 local function open_rows(self, partition, given, limit, page)
   local transaction = self.transaction
   local by = given.sort or { "all" }
-  local query = raising(core.query(self.core, partition, by[1], by[2], by[3],
+  local query = or_raise(core.query(self.core, partition, by[1], by[2], by[3],
     given.descending or false, given.start_key, page, transaction.snapshot))
   local rows = setmetatable({
     transaction = transaction, query = query, left = limit or math.huge,
@@ -221,7 +220,7 @@ local function see(self, key, bytes)
   if own then
     return not own.deletes and decode(own.bytes) or nil
   end
-  local version, item = raising(core.get_at(self.transaction.snapshot, self.core, bytes))
+  local version, item = or_raise(core.get_at(self.transaction.snapshot, self.core, bytes))
   self.asked[key] = bytes
   self.versions[key] = version
   return item
@@ -229,9 +228,9 @@ end
 
 function Table:get(key, given)
   self.transaction:check()
-  shared.check_table(key, "get", "a key")
-  options.check(given, shared.get_options, "get")
-  return (see(self, raising(core.key_at(self.transaction.snapshot, self.core, key, true))))
+  item_operations.check_table(key, "get", "a key")
+  options.check(given, item_operations.get_options, "get")
+  return (see(self, or_raise(core.key_at(self.transaction.snapshot, self.core, key, true))))
 end
 
 --- Should memory run out in the middle, the transaction can't end well any more.
@@ -246,7 +245,7 @@ local function keep(self, key, bytes, deletes)
 end
 
 local function change(self, item, wants, deletes)
-  local key, bytes = raising(core.key_at(self.transaction.snapshot, self.core, item, deletes))
+  local key, bytes = or_raise(core.key_at(self.transaction.snapshot, self.core, item, deletes))
   local old = wants and see(self, key, bytes)
   keep(self, key, bytes, deletes)
   if old then
@@ -257,14 +256,14 @@ end
 
 function Table:put(item, given)
   self.transaction:check()
-  shared.check_table(item, "put", "an item")
-  return change(self, item, shared.wants_old(given, "put"), false)
+  item_operations.check_table(item, "put", "an item")
+  return change(self, item, item_operations.wants_old(given, "put"), false)
 end
 
 function Table:delete(key, given)
   self.transaction:check()
-  shared.check_table(key, "delete", "a key")
-  return change(self, key, shared.wants_old(given, "delete"), true)
+  item_operations.check_table(key, "delete", "a key")
+  return change(self, key, item_operations.wants_old(given, "delete"), true)
 end
 
 -- What is loaded waits until there are as many as a batch has: of one that is refused,
@@ -291,8 +290,8 @@ end
 
 function Table:load(items, given)
   self.transaction:check()
-  local size = options.check(given, shared.load_options, "load").batch or 1000
-  return raising(shared.load_items({
+  local size = options.check(given, item_operations.load_options, "load").batch or 1000
+  return or_raise(item_operations.load_items({
     into = { table = self, keys = {}, bytes = {}, count = 0 },
     size = size, take = take, store = store,
   }, items))
@@ -300,7 +299,7 @@ end
 
 --- Its snapshot is the transaction's, and so is the limit.
 local function check_many(given, known, what)
-  given = shared.check_many(given, known, what)
+  given = item_operations.check_many(given, known, what)
   if given.snapshot_limit then
     options.misuse(what .. ': option "snapshot_limit" is not for an optimistic transaction:'
       .. " its time_limit holds for all of its reads")
@@ -317,13 +316,13 @@ end
 
 function Table:query(partition, given)
   self.transaction:check()
-  shared.check_partition(partition, "query")
-  return iterate(self, partition, check_many(given, shared.query_options, "query"))
+  item_operations.check_partition(partition, "query")
+  return iterate(self, partition, check_many(given, item_operations.query_options, "query"))
 end
 
 function Table:scan(given)
   self.transaction:check()
-  return iterate(self, nil, check_many(given, shared.scan_options, "scan"))
+  return iterate(self, nil, check_many(given, item_operations.scan_options, "scan"))
 end
 
 --- A page's bounds, as the core has them.
@@ -358,13 +357,14 @@ end
 
 function Table:query_page(partition, given)
   self.transaction:check()
-  shared.check_partition(partition, "query_page")
-  return read_page(self, partition, options.check(given, shared.page_options, "query_page"))
+  item_operations.check_partition(partition, "query_page")
+  given = options.check(given, item_operations.page_options, "query_page")
+  return read_page(self, partition, given)
 end
 
 function Table:scan_page(given)
   self.transaction:check()
-  return read_page(self, nil, options.check(given, shared.scan_page_options, "scan_page"))
+  return read_page(self, nil, options.check(given, item_operations.scan_page_options, "scan_page"))
 end
 
 options.methods(Table, "table")
@@ -421,8 +421,7 @@ function Transaction:__close()
 end
 
 local function open_table(transaction, name)
-  tables.check_name(name, "table")
-  local handle = raising(core.table(transaction.database.core, name))
+  local handle = or_raise(core.table(transaction.database.core, name))
   local id, partition_key, sort_key = core.table_at(transaction.snapshot, handle)
   if not id and sort_key ~= "NOT_FOUND" then
     error(partition_key, 0)
@@ -439,9 +438,7 @@ end
 ---@return tidetable.OptimisticTable
 function Transaction:table(name)
   self:check()
-  if type(name) ~= "string" then
-    options.misuse("table: a name expected, got " .. type(name))
-  end
+  item_operations.check_name(name, "table")
   local handle = self.tables[name]
   if not handle then
     handle = open_table(self, name)

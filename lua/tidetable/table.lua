@@ -1,12 +1,14 @@
 -- table.lua - a table: items put, got, deleted, queried, loaded; its stream.
 
 local core = require "tidetable.core"
+local item_operations = require "tidetable.item_operations"
 local options = require "tidetable.options"
 local stream = require "tidetable.stream.stream"
 local wait = require "tidetable.wait"
 
 local core_get = core.get
-local misuse = options.misuse
+local check_many, check_partition = item_operations.check_many, item_operations.check_partition
+local check_table, wants_old = item_operations.check_table, item_operations.wants_old
 
 local tables = {}
 
@@ -19,21 +21,6 @@ Table.__name = "tidetable.table"
 
 function Table:__tostring()
   return "tidetable.table: " .. self.name
-end
-
-local write_options = { return_values = options.one_of { "NONE", "ALL_OLD" } }
-
-local function wants_old(given, what)
-  if given == nil then
-    return false
-  end
-  return options.check(given, write_options, what).return_values == "ALL_OLD"
-end
-
-local function check_table(value, what, expected)
-  if type(value) ~= "table" then
-    misuse(("%s: %s (a table) expected, got %s"):format(what, expected, type(value)))
-  end
 end
 
 --- What is wrong with a call of a method that is too short to look closely itself.
@@ -68,8 +55,6 @@ function Table:delete(key, given)
   return wait.write(self.database, core.delete, self.core, key, wants_old(given, "delete"))
 end
 
-local get_options = {}
-
 --- The item with this key; nil without an error when there is none.
 ---@param key table  the key attributes and nothing else
 ---@param given {}|nil  there are no options
@@ -77,52 +62,12 @@ local get_options = {}
 function Table:get(key, given)
   if type(key) ~= "table" or given ~= nil or not self.core then
     check_call(self, key, "get", "a key")
-    options.check(given, get_options, "get")
+    options.check(given, item_operations.get_options, "get")
   end
   return core_get(self.core, key)
 end
 
 -- Reading many ---------------------------------------------------------------
-
-local sort_arguments = {
-  ["="] = 1, ["<"] = 1, ["<="] = 1, [">"] = 1, [">="] = 1, between = 2, begins_with = 1,
-}
-
-local function check_sort(sort)
-  if type(sort) ~= "table" then
-    return 'a table as { ">=", value }'
-  end
-  local arguments = sort_arguments[sort[1]]
-  if not arguments then
-    return "one of = < <= > >= between begins_with with its value"
-  end
-  if not options.is_tuple(sort, arguments + 1) then
-    return ("%q with %d value(s)"):format(sort[1], arguments)
-  end
-end
-
-local scan_options = {
-  descending = "boolean", limit = options.integer_from(1), start_key = "table",
-  snapshot = "boolean", snapshot_limit = options.seconds,
-}
-local query_options = { sort = check_sort }
-local scan_page_options = {
-  descending = "boolean", limit = options.integer_from(1), start_key = "table",
-}
-local page_options = { sort = check_sort }
-for name, check in pairs(scan_options) do
-  query_options[name] = check
-end
-for name, check in pairs(scan_page_options) do
-  page_options[name] = check
-end
-
---- The options of query and scan.
-local function check_many(given, known, what)
-  given = options.check(given, known, what)
-  options.goes_with(given, "snapshot_limit", "snapshot", what)
-  return given
-end
 
 --- A query of the last commit; of a transaction's table, of the transaction.
 local function open_query(self, partition, given)
@@ -146,12 +91,6 @@ local function iterate(self, partition, given)
   return core.items(query), nil, nil, query
 end
 
-local function check_partition(partition, what)
-  if partition == nil then
-    misuse(what .. ": the partition key's value is missing")
-  end
-end
-
 ---@class tidetable.ScanPageOptions
 ---@field descending boolean|nil
 ---@field limit integer|nil        items at most
@@ -172,14 +111,14 @@ end
 ---@return fun(): table|nil
 function Table:query(partition, given)
   check_partition(partition, "query")
-  return iterate(self, partition, check_many(given, query_options, "query"))
+  return iterate(self, partition, check_many(given, item_operations.query_options, "query"))
 end
 
 --- Iterates over the whole table in key order. Failures raise.
 ---@param given tidetable.ScanOptions|nil
 ---@return fun(): table|nil
 function Table:scan(given)
-  return iterate(self, nil, check_many(given, scan_options, "scan"))
+  return iterate(self, nil, check_many(given, item_operations.scan_options, "scan"))
 end
 
 --- The key attributes of an item.
@@ -223,19 +162,18 @@ end
 ---@return table[]|nil items, table|tidetable.error|nil last_key_or_err, tidetable.code|nil code
 function Table:query_page(partition, given)
   check_partition(partition, "query_page")
-  return read_page(self, partition, options.check(given, page_options, "query_page"))
+  given = options.check(given, item_operations.page_options, "query_page")
+  return read_page(self, partition, given)
 end
 
 --- One page of a scan.
 ---@param given tidetable.ScanPageOptions|nil
 ---@return table[]|nil items, table|tidetable.error|nil last_key_or_err, tidetable.code|nil code
 function Table:scan_page(given)
-  return read_page(self, nil, options.check(given, scan_page_options, "scan_page"))
+  return read_page(self, nil, options.check(given, item_operations.scan_page_options, "scan_page"))
 end
 
 -- Loading --------------------------------------------------------------------
-
-local load_options = { batch = options.integer_from(1) }
 
 --- Stores the `count` items of the batch in as few transactions as their bytes allow; how
 --- many that are. What they replace may be bigger than they are: then by halves.
@@ -254,62 +192,10 @@ local function store_batch(put_some, batch, count)
   return stored
 end
 
---- How many are stored, and which one, counted from the first of all, was refused.
-local function failed(loaded, err, code, number)
-  if type(err) == "table" then
-    err.loaded = loaded
-    if code == "VALIDATION" and number then
-      err.item = number
-      err.message = ("item %d: %s"):format(number, (err.message:gsub("^item: ", "")))
-    end
-  end
-  return nil, err, code
-end
-
---- A load takes items one by one (take(into, item) -> true when it has enough for a
---- transaction, false, or nil, err, code), and has them stored when there are `size` of
---- them, or enough (store(into, count) -> how many are; err, code, which one).
-local function load_items(load, items)
-  local array = type(items) == "table" and items
-  if array and #array == 0 and next(array) ~= nil then
-    misuse("load: items are an array; for one item there is put")
-  elseif not array and type(items) ~= "function" then
-    misuse("load: items are an array or a function, got " .. type(items))
-  end
-  local take, store, into, size = load.take, load.store, load.into, load.size
-  local last = array and #array
-  local taken, stored, more = 0, 0, true
-  while more do
-    local item, enough, err, code, n, refused
-    if array then
-      more = taken < last
-      item = more and array[taken + 1]
-    else
-      item = items()
-      more = item ~= nil
-    end
-    if more then
-      enough, err, code = take(into, item)
-      if enough == nil then
-        return failed(stored, err, code, taken + 1)
-      end
-      taken = taken + 1
-    end
-    if taken > stored and (enough or not more or taken - stored == size) then
-      n, err, code, refused = store(into, taken - stored)
-      if err then
-        return failed(stored + n, err, code, refused and stored + refused)
-      end
-      stored = taken
-    end
-  end
-  return stored
-end
-
 --- Loads by batches, which put_some(batch, most) stores.
 local function load_batches(put_some, items, size)
   local batch <close> = core.batch()
-  return load_items({
+  return item_operations.load_items({
     into = batch, size = size, take = core.pack,
     store = function(_, count)
       return store_batch(put_some, batch, count)
@@ -323,7 +209,7 @@ end
 ---@param given { batch: integer|nil }|nil
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Table:load(items, given)
-  local size = options.check(given, load_options, "load").batch or 1000
+  local size = options.check(given, item_operations.load_options, "load").batch or 1000
   return load_batches(function(batch, most)
     return wait.try(self.database, core.load, self.core, batch, most, false)
   end, items, size)
@@ -373,14 +259,14 @@ function Table:describe()
   return description
 end
 
---- Raises unless it is the name of something.
----@param name any
----@param what string
-function tables.check_name(name, what)
-  if type(name) ~= "string" then
-    misuse(("%s: a name expected, got %s"):format(what, type(name)))
-  end
-end
+--- The functions that a transaction's table has too.
+tables.shared = {
+  check_call = check_call, load_batches = load_batches,
+  query = Table.query, scan = Table.scan, query_page = Table.query_page,
+  scan_page = Table.scan_page,
+}
+
+options.methods(Table, "table", { get = true, put = true })
 
 --- A handle; the table may or may not exist.
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -390,112 +276,6 @@ function tables.handle(database, name)
     return nil, err, code
   end
   return setmetatable({ core = handle, name = name, database = database }, Table)
-end
-
--- Inside a transaction -------------------------------------------------------
-
---- A table inside a transaction: the same operations on its items, whose failures raise.
----@class tidetable.TransactionTable
----@field name string
----@field query fun(self, partition: any, given?: tidetable.QueryOptions): fun(): table|nil
----@field scan fun(self, given?: tidetable.ScanOptions): fun(): table|nil
----@field query_page tidetable.TransactionTable.query_page
----@field scan_page fun(self, given?: tidetable.ScanPageOptions): table[], table|nil
-local TransactionTable = { __name = "tidetable.transaction_table" }
-TransactionTable.__index = TransactionTable
-
-local function check_alive(self)
-  if self.transaction.ended then
-    core.raise_ended()
-  end
-end
-
----@alias tidetable.TransactionTable.query_page
----| fun(self, partition: any, given?: tidetable.QueryPageOptions): table[], table|nil
-
-local tx_put = core.tx_put
-
--- The commonest call of all, in line: a function less is a tenth less.
----@param item table
----@param given tidetable.WriteOptions|nil
----@return true ok, table|nil old
-function TransactionTable:put(item, given)
-  local transaction = self and self.transaction
-  if not transaction or transaction.ended or type(item) ~= "table" then
-    check_call(self, item, "put", "an item")
-    check_alive(self)
-  end
-  return tx_put(self.core, item, given ~= nil and wants_old(given, "put"))
-end
-
----@param key table
----@param given tidetable.WriteOptions|nil
----@return true ok, table|nil old
-function TransactionTable:delete(key, given)
-  check_alive(self)
-  check_table(key, "delete", "a key")
-  return core.tx_delete(self.core, key, wants_old(given, "delete"))
-end
-
---- The values, or the failure raised.
-local function raising(value, err, ...)
-  if value == nil and err ~= nil then
-    error(err, 0)
-  end
-  return value, err, ...
-end
-
----@param key table
----@return table|nil item
-function TransactionTable:get(key, given)
-  check_alive(self)
-  if type(key) ~= "table" or given ~= nil then
-    check_call(self, key, "get", "a key")
-    options.check(given, get_options, "get")
-  end
-  return core.tx_get(self.core, key)
-end
-
-for _, name in ipairs { "query", "scan", "query_page", "scan_page" } do
-  local method = Table[name]
-  TransactionTable[name] = function(self, ...)
-    check_alive(self)
-    return raising(method(self, ...))
-  end
-end
-
----@param items table[]|fun(): table|nil
----@param given { batch: integer|nil }|nil
----@return integer count
-function TransactionTable:load(items, given)
-  check_alive(self)
-  local size = options.check(given, load_options, "load").batch or 1000
-  return raising(load_batches(function(batch, most)
-    check_alive(self)    -- still: whoever gives the items may have yielded
-    return core.load(self.core, batch, most, true)
-  end, items, size))
-end
-
--- Behind the transaction's, which are made of the same functions.
-options.methods(Table, "table", { get = true, put = true })
-options.methods(TransactionTable, "table", { put = true })
-
---- What optimistic.lua does alike.
-tables.shared = {
-  wants_old = wants_old, check_table = check_table, check_partition = check_partition,
-  check_many = check_many, raising = raising,
-  query_options = query_options, scan_options = scan_options,
-  page_options = page_options, scan_page_options = scan_page_options,
-  get_options = get_options, load_options = load_options, load_items = load_items,
-}
-
---- The table as the transaction sees it. Raises NOT_FOUND.
-function tables.inside(transaction, name)
-  tables.check_name(name, "table")
-  local handle = raising(tables.handle(transaction.database, name))
-  raising(core.describe_table(handle.core))
-  handle.transaction = transaction
-  return setmetatable(handle, TransactionTable)
 end
 
 return tables

@@ -1,4 +1,4 @@
--- transact_spec.lua - what doc/modules/transaction.md promises of locked mode.
+-- transaction_spec.lua - what doc/modules/transaction.md promises of locked mode.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
