@@ -1,4 +1,6 @@
--- item_operations.lua - what the operations on items share: options, argument checks, loading.
+-- item_operations.lua - options, argument checks and batch loading of the operations on items.
+--
+-- Shared by tables, tables in a locked transaction and tables in an optimistic transaction.
 
 local options = require "tidetable.options"
 
@@ -8,6 +10,10 @@ local item_operations = {}
 
 local write_options = { return_values = options.one_of { "NONE", "ALL_OLD" } }
 
+--- Checks the options of put and delete. Returns true if the old item is to be returned.
+---@param given tidetable.WriteOptions|nil
+---@param what string  name of the called function, for messages
+---@return boolean
 function item_operations.wants_old(given, what)
   if given == nil then
     return false
@@ -15,21 +21,28 @@ function item_operations.wants_old(given, what)
   return options.check(given, write_options, what).return_values == "ALL_OLD"
 end
 
+--- Raises an error if the value is not a table.
+---@param value any
+---@param what string      name of the called function
+---@param expected string  what the value should be: "an item", "a key"
 function item_operations.check_table(value, what, expected)
   if type(value) ~= "table" then
     misuse(("%s: %s (a table) expected, got %s"):format(what, expected, type(value)))
   end
 end
 
---- Raises unless it is the name of something.
+--- Raises an error if the value is not a string.
 ---@param name any
----@param what string
+---@param what string  name of the called function
 function item_operations.check_name(name, what)
   if type(name) ~= "string" then
     misuse(("%s: a name expected, got %s"):format(what, type(name)))
   end
 end
 
+--- Raises an error if the partition key's value is nil.
+---@param partition any
+---@param what string  name of the called function
 function item_operations.check_partition(partition, what)
   if partition == nil then
     misuse(what .. ": the partition key's value is missing")
@@ -38,17 +51,18 @@ end
 
 item_operations.get_options = {}
 
+-- Number of values that each operator of the option `sort` takes.
 local sort_arguments = {
   ["="] = 1, ["<"] = 1, ["<="] = 1, [">"] = 1, [">="] = 1, between = 2, begins_with = 1,
 }
 
 local function check_sort(sort)
   if type(sort) ~= "table" then
-    return 'a table as { ">=", value }'
+    return 'a table such as { ">=", value }'
   end
   local arguments = sort_arguments[sort[1]]
   if not arguments then
-    return "one of = < <= > >= between begins_with with its value"
+    return "an operator (= < <= > >= between begins_with) and its value"
   end
   if not options.is_tuple(sort, arguments + 1) then
     return ("%q with %d value(s)"):format(sort[1], arguments)
@@ -71,16 +85,23 @@ for name, check in pairs(item_operations.scan_page_options) do
   item_operations.page_options[name] = check
 end
 
---- The options of query and scan.
+--- Checks the options of query or scan, and returns them.
+---@param given tidetable.QueryOptions|nil
+---@param known table  query_options or scan_options
+---@param what string  name of the called function, for messages
+---@return tidetable.QueryOptions
 function item_operations.check_many(given, known, what)
   given = options.check(given, known, what)
-  options.goes_with(given, "snapshot_limit", "snapshot", what)
+  options.requires(given, "snapshot_limit", "snapshot", what)
   return given
 end
 
 item_operations.load_options = { batch = options.integer_from(1) }
 
---- How many are stored, and which one, counted from the first of all, was refused.
+--- Returns a failure of a load. Sets the error's field loaded, and for a refused item its field
+--- item.
+---@param loaded integer       number of stored items
+---@param number integer|nil   number of the refused item, from 1
 local function failed(loaded, err, code, number)
   if type(err) == "table" then
     err.loaded = loaded
@@ -92,15 +113,27 @@ local function failed(loaded, err, code, number)
   return nil, err, code
 end
 
---- A load takes items one by one (take(into, item) -> true when it has enough for a
---- transaction, false, or nil, err, code), and has them stored when there are `size` of
---- them, or enough (store(into, count) -> how many are; err, code, which one).
+--- How load_items stores items.
+---@class tidetable.Load
+---@field into any      passed to take and store
+---@field size integer  maximum number of items in a batch
+---@field take fun(into: any, item: any): boolean|nil, tidetable.error|nil, tidetable.code|nil
+---       adds an item to the batch; true: the batch is full
+---@field store fun(into: any, count: integer): integer, tidetable.error?, tidetable.code?, integer?
+---       stores the batch; returns the number of stored items; on failure also err, code and the
+---       number of the refused item in the batch
+
+--- Adds items to a batch one by one, and stores the batch whenever it has `size` items, is full, or
+--- the items end.
+---@param load tidetable.Load
+---@param items table[]|fun(): table|nil
+---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function item_operations.load_items(load, items)
   local array = type(items) == "table" and items
   if array and #array == 0 and next(array) ~= nil then
-    misuse("load: items are an array; for one item there is put")
+    misuse("load: items must be an array or a function, got one item: use put")
   elseif not array and type(items) ~= "function" then
-    misuse("load: items are an array or a function, got " .. type(items))
+    misuse("load: items must be an array or a function, got " .. type(items))
   end
   local take, store, into, size = load.take, load.store, load.into, load.size
   local last = array and #array
@@ -132,7 +165,7 @@ function item_operations.load_items(load, items)
   return stored
 end
 
---- The values, or the failure raised.
+--- Returns its arguments; raises err if value is nil and err is not.
 function item_operations.or_raise(value, err, ...)
   if value == nil and err ~= nil then
     error(err, 0)

@@ -1,4 +1,4 @@
--- table.lua - a table: items put, got, deleted, queried, loaded; its stream.
+-- table.lua - a table: put, get, delete, query, scan and load items; its stream.
 
 local core = require "tidetable.core"
 local item_operations = require "tidetable.item_operations"
@@ -12,9 +12,11 @@ local check_table, wants_old = item_operations.check_table, item_operations.want
 
 local tables = {}
 
---- A handle on a table, by name.
+--- A handle of a table, found by its name at each call.
 ---@class tidetable.Table
 ---@field name string
+---@field package core userdata  handle of the core
+---@field package database tidetable.Database
 local Table = {}
 Table.__index = Table
 Table.__name = "tidetable.table"
@@ -23,7 +25,8 @@ function Table:__tostring()
   return "tidetable.table: " .. self.name
 end
 
---- What is wrong with a call of a method that is too short to look closely itself.
+--- Raises the error of a call whose self or argument is wrong. Methods that are called often test
+--- both inline, and call this only if the test fails.
 local function check_call(self, value, what, expected)
   if type(self) ~= "table" or not self.core then
     options.no_self(what, "table")
@@ -32,12 +35,13 @@ local function check_call(self, value, what, expected)
 end
 
 ---@class tidetable.WriteOptions
----@field return_values "NONE"|"ALL_OLD"|nil  ALL_OLD: the item that was there is returned
+---@field return_values "NONE"|"ALL_OLD"|nil  ALL_OLD: return the replaced or deleted item
 
---- Stores an item in place of whatever had its key.
----@param item table
+--- Stores an item, and replaces the item with the same key if there is one. Errors: VALIDATION,
+--- BUSY, NESTED, NOT_FOUND, READ_ONLY, FULL, DISK_FULL.
+---@param item table<string, any>
 ---@param given tidetable.WriteOptions|nil
----@return boolean|nil ok, table|tidetable.error|nil old_or_err, tidetable.code|nil code
+---@return true|nil ok, table|tidetable.error|nil old_or_err, tidetable.code|nil code
 function Table:put(item, given)
   if type(item) ~= "table" or not self.core then
     check_call(self, item, "put", "an item")
@@ -46,19 +50,19 @@ function Table:put(item, given)
     given ~= nil and wants_old(given, "put"))
 end
 
---- Deletes the item with this key, if there is one.
----@param key table  the key attributes and nothing else
+--- Deletes the item with this key. It is no error if there is none. Errors as for put.
+---@param key table<string, any>  the key attributes and no others
 ---@param given tidetable.WriteOptions|nil
----@return boolean|nil ok, table|tidetable.error|nil old_or_err, tidetable.code|nil code
+---@return true|nil ok, table|tidetable.error|nil old_or_err, tidetable.code|nil code
 function Table:delete(key, given)
   check_table(key, "delete", "a key")
   return wait.write(self.database, core.delete, self.core, key, wants_old(given, "delete"))
 end
 
---- The item with this key; nil without an error when there is none.
----@param key table  the key attributes and nothing else
----@param given {}|nil  there are no options
----@return table|nil item, tidetable.error|nil err, tidetable.code|nil code
+--- Returns the item with this key; nil without an error if there is none.
+---@param key table<string, any>  the key attributes and no others
+---@param given {}|nil  no options are defined
+---@return table<string, any>|nil item, tidetable.error|nil err, tidetable.code|nil code
 function Table:get(key, given)
   if type(key) ~= "table" or given ~= nil or not self.core then
     check_call(self, key, "get", "a key")
@@ -69,59 +73,62 @@ end
 
 -- Reading many ---------------------------------------------------------------
 
---- A query of the last commit; of a transaction's table, of the transaction.
+--- Opens a query of the last commit, or of the transaction for a table in a transaction.
+---@param partition any  nil: scan
 local function open_query(self, partition, given)
   local sort = given.sort or { "all" }
   return core.query(self.core, partition, sort[1], sort[2], sort[3], given.descending or false,
     given.start_key, given.limit, nil, self.transaction ~= nil)
 end
 
---- The iterator of a generic for, with its closing value; failures raise.
+--- Returns the four values of a generic for over the items of a query. Raises failures.
 local function iterate(self, partition, given)
   local query, err = open_query(self, partition, given)
   if not query then
     error(err, 0)
   end
   if given.snapshot then
-    local pinned, why = wait.write(self.database, core.pin, query, given.snapshot_limit or 60)
+    local pinned, pin_err = wait.write(self.database, core.pin, query, given.snapshot_limit or 60)
     if not pinned then
-      error(why, 0)
+      error(pin_err, 0)
     end
   end
   return core.items(query), nil, nil, query
 end
 
 ---@class tidetable.ScanPageOptions
----@field descending boolean|nil
----@field limit integer|nil        items at most
----@field start_key table|nil      go on behind this key
+---@field descending boolean|nil  true: in descending key order; default false
+---@field limit integer|nil        maximum number of items
+---@field start_key table|nil      start after this key: the last_key of the previous page
 
 ---@class tidetable.ScanOptions : tidetable.ScanPageOptions
----@field snapshot boolean|nil     one snapshot for the whole iteration
----@field snapshot_limit number|nil  seconds that it may be held, 60
+---@field snapshot boolean|nil     true: read the whole iteration from one snapshot; default false
+---@field snapshot_limit number|nil  with snapshot: seconds before TIMEOUT is raised; default 60
 
 ---@class tidetable.QueryPageOptions : tidetable.ScanPageOptions
----@field sort table|nil           { "=", a }, { "between", a, b }, { "begins_with", a }, ...
+---@field sort table|nil  { operator, value }: "=", "<", "<=", ">", ">=", "begins_with";
+---                       or { "between", low, high }
 
 ---@class tidetable.QueryOptions : tidetable.ScanOptions, tidetable.QueryPageOptions
 
---- Iterates over one partition by sort key. Failures raise.
----@param partition any  the partition key's value
+--- Returns an iterator over the items of one partition, in the order of the sort key. The iterator
+--- raises its errors.
+---@param partition any  value of the partition key
 ---@param given tidetable.QueryOptions|nil
----@return fun(): table|nil
+---@return fun(): table<string, any>|nil
 function Table:query(partition, given)
   check_partition(partition, "query")
   return iterate(self, partition, check_many(given, item_operations.query_options, "query"))
 end
 
---- Iterates over the whole table in key order. Failures raise.
+--- Returns an iterator over all items, in key order. The iterator raises its errors.
 ---@param given tidetable.ScanOptions|nil
----@return fun(): table|nil
+---@return fun(): table<string, any>|nil
 function Table:scan(given)
   return iterate(self, nil, check_many(given, item_operations.scan_options, "scan"))
 end
 
---- The key attributes of an item.
+--- Returns the key attributes of an item.
 local function key_of(self, item)
   local description, err, code = core.describe_table(self.core)
   if not description then
@@ -135,15 +142,16 @@ local function key_of(self, item)
   return key
 end
 
+--- Returns a page: its items, and the last key if there are more.
 local function read_page(self, partition, given)
   local query, err, code = open_query(self, partition, given)
   if not query then
     return nil, err, code
   end
-  local items, more, why = core.page(query)
+  local items, more, page_code = core.page(query)
   core.finish(query)
   if not items then
-    return nil, more, why
+    return nil, more, page_code
   end
   if not more or #items == 0 then
     return items
@@ -156,35 +164,40 @@ local function read_page(self, partition, given)
   return items, key
 end
 
---- One page of a query: up to 1,000 items or 1 MB.
----@param partition any
+--- Returns one page of a query: up to 1,000 items or 1 MB.
+---@param partition any  value of the partition key
 ---@param given tidetable.QueryPageOptions|nil
----@return table[]|nil items, table|tidetable.error|nil last_key_or_err, tidetable.code|nil code
+---@return table[]|nil items
+---@return table|tidetable.error|nil last_key_or_err  last_key: start_key of the next page; nil: end
+---@return tidetable.code|nil code
 function Table:query_page(partition, given)
   check_partition(partition, "query_page")
   given = options.check(given, item_operations.page_options, "query_page")
   return read_page(self, partition, given)
 end
 
---- One page of a scan.
+--- Returns one page of a scan: up to 1,000 items or 1 MB.
 ---@param given tidetable.ScanPageOptions|nil
----@return table[]|nil items, table|tidetable.error|nil last_key_or_err, tidetable.code|nil code
+---@return table[]|nil items
+---@return table|tidetable.error|nil last_key_or_err  last_key: start_key of the next page; nil: end
+---@return tidetable.code|nil code
 function Table:scan_page(given)
   return read_page(self, nil, options.check(given, item_operations.scan_page_options, "scan_page"))
 end
 
 -- Loading --------------------------------------------------------------------
 
---- Stores the `count` items of the batch in as few transactions as their bytes allow; how
---- many that are. What they replace may be bigger than they are: then by halves.
+--- Stores the `count` items of a batch in as few transactions as the limit on their size allows.
+--- After TOO_BIG, which the replaced items may cause, tries half as many.
+---@return integer stored, tidetable.error|nil err, tidetable.code|nil code, integer|nil refused
 local function store_batch(put_some, batch, count)
-  local stored, most = 0, count
+  local stored, max_items = 0, count
   while stored < count do
-    local n, err, code, put, refused = put_some(batch, most)
+    local n, err, code, put, refused = put_some(batch, max_items)
     if n then
-      stored, most = stored + n, count - stored - n
-    elseif code == "TOO_BIG" and most > 1 and put == 0 then
-      most = most // 2
+      stored, max_items = stored + n, count - stored - n
+    elseif code == "TOO_BIG" and max_items > 1 and put == 0 then
+      max_items = max_items // 2
     else
       return stored + (put or 0), err, code, (refused or 0) > 0 and stored + refused or nil
     end
@@ -192,7 +205,10 @@ local function store_batch(put_some, batch, count)
   return stored
 end
 
---- Loads by batches, which put_some(batch, most) stores.
+--- Loads items in batches.
+---@param put_some fun(batch: userdata, max_items: integer): ...  stores items of a batch
+---@param items table[]|fun(): table|nil
+---@param size integer  maximum number of items in a batch
 local function load_batches(put_some, items, size)
   local batch <close> = core.batch()
   return item_operations.load_items({
@@ -203,28 +219,31 @@ local function load_batches(put_some, items, size)
   }, items)
 end
 
---- Puts many items, in transactions of `batch`. A function may give the same table each
---- time: it is read at once.
----@param items table[]|fun(): table|nil
----@param given { batch: integer|nil }|nil
----@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
+--- Puts many items, in transactions of up to `batch` items. A function may return the same table
+--- each time, because the item is encoded before the next call. Errors as for put; the error's
+--- field loaded is the number of stored items, item the number of the refused one.
+---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
+---@param given { batch: integer|nil }|nil  default 1000
+---@return integer|nil count  number of stored items
+---@return tidetable.error|nil err, tidetable.code|nil code
 function Table:load(items, given)
   local size = options.check(given, item_operations.load_options, "load").batch or 1000
-  return load_batches(function(batch, most)
-    return wait.try(self.database, core.load, self.core, batch, most, false)
+  return load_batches(function(batch, max_items)
+    return wait.try(self.database, core.load, self.core, batch, max_items, false)
   end, items, size)
 end
 
 -- Streams and descriptions ---------------------------------------------------
 
---- The table's stream: the newest, or the one with this label.
+--- Returns the table's newest stream, or that with the label in the options. NOT_FOUND if there is
+--- none.
 ---@param given tidetable.StreamOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:stream(given)
   return stream.of_table(self.database, self.name, given)
 end
 
---- Begins a stream. VALIDATION when one is enabled.
+--- Enables a new stream. Returns VALIDATION if one is enabled.
 ---@param given tidetable.StreamSettings|nil
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:enable_stream(given)
@@ -233,13 +252,14 @@ function Table:enable_stream(given)
     bytes, count)
 end
 
---- Ends the stream; its records stay until they expire.
+--- Disables the stream. Its records can be read until they expire. Returns VALIDATION if none is
+--- enabled.
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:disable_stream()
   return wait.try(self.database, core.disable_stream, self.database.core, self.name)
 end
 
---- What the table is.
+--- Describes the table and its enabled stream.
 ---@return tidetable.TableDescription|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:describe()
   local description, err, code = core.describe_table(self.core)
@@ -259,7 +279,8 @@ function Table:describe()
   return description
 end
 
---- The functions that a transaction's table has too.
+--- Functions for transaction.lua. The methods are those before options.methods, whose test of
+--- `self` would refuse a table in a transaction.
 tables.shared = {
   check_call = check_call, load_batches = load_batches,
   query = Table.query, scan = Table.scan, query_page = Table.query_page,
@@ -268,7 +289,9 @@ tables.shared = {
 
 options.methods(Table, "table", { get = true, put = true })
 
---- A handle; the table may or may not exist.
+--- Returns a handle of a table. Does not test that the table exists.
+---@param database tidetable.Database
+---@param name string
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function tables.handle(database, name)
   local handle, err, code = core.table(database.core, name)

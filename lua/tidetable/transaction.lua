@@ -1,4 +1,4 @@
--- transaction.lua - transactions under the write lock, and their tables.
+-- transaction.lua - transactions in locked mode, under the write lock, and their tables.
 
 local core = require "tidetable.core"
 local item_operations = require "tidetable.item_operations"
@@ -13,7 +13,8 @@ local check_call = shared.check_call
 
 local transactions = {}
 
---- A table inside a transaction: the same operations on its items, whose failures raise.
+--- A table in a transaction, with the operations of a table on items. They raise their errors, and
+--- CLOSED after the end of the transaction.
 ---@class tidetable.TransactionTable
 ---@field name string
 ---@field query fun(self, partition: any, given?: tidetable.QueryOptions): fun(): table|nil
@@ -34,8 +35,9 @@ end
 
 local tx_put = core.tx_put
 
--- The commonest call of all, in line: a function less is a tenth less.
----@param item table
+--- Stores an item. The tests are inline, because this is the most frequent call: each function call
+--- takes a tenth of its time.
+---@param item table<string, any>
 ---@param given tidetable.WriteOptions|nil
 ---@return true ok, table|nil old
 function TransactionTable:put(item, given)
@@ -47,7 +49,8 @@ function TransactionTable:put(item, given)
   return tx_put(self.core, item, given ~= nil and wants_old(given, "put"))
 end
 
----@param key table
+--- Deletes the item with this key.
+---@param key table<string, any>  the key attributes and no others
 ---@param given tidetable.WriteOptions|nil
 ---@return true ok, table|nil old
 function TransactionTable:delete(key, given)
@@ -56,8 +59,10 @@ function TransactionTable:delete(key, given)
   return core.tx_delete(self.core, key, wants_old(given, "delete"))
 end
 
----@param key table
----@return table|nil item
+--- Returns the item with this key, as the transaction sees it; nil if there is none.
+---@param key table<string, any>  the key attributes and no others
+---@param given {}|nil  no options are defined
+---@return table<string, any>|nil item
 function TransactionTable:get(key, given)
   check_alive(self)
   if type(key) ~= "table" or given ~= nil then
@@ -75,21 +80,22 @@ for _, name in ipairs { "query", "scan", "query_page", "scan_page" } do
   end
 end
 
----@param items table[]|fun(): table|nil
----@param given { batch: integer|nil }|nil
+--- Puts many items, all in this transaction.
+---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
+---@param given { batch: integer|nil }|nil  items that are stored at once; default 1000
 ---@return integer count
 function TransactionTable:load(items, given)
   check_alive(self)
   local size = options.check(given, item_operations.load_options, "load").batch or 1000
-  return or_raise(shared.load_batches(function(batch, most)
-    check_alive(self)    -- still: whoever gives the items may have yielded
-    return core.load(self.core, batch, most, true)
+  return or_raise(shared.load_batches(function(batch, max_items)
+    check_alive(self)    -- again: the function that returns the items may have yielded
+    return core.load(self.core, batch, max_items, true)
   end, items, size))
 end
 
 options.methods(TransactionTable, "table", { put = true })
 
---- The table as the transaction sees it. Raises NOT_FOUND.
+--- Returns a table as the transaction sees it. Raises NOT_FOUND.
 local function open_table(transaction, name)
   local handle = or_raise(tables.handle(transaction.database, name))
   or_raise(core.describe_table(handle.core))
@@ -97,24 +103,28 @@ local function open_table(transaction, name)
   return setmetatable(handle, TransactionTable)
 end
 
---- What a transaction's function gets.
+--- The argument of the function that db:transact runs.
 ---@class tidetable.Transaction
+---@field package database tidetable.Database
+---@field package tables table<string, tidetable.TransactionTable>  tables in use, by name
+---@field package ended boolean|nil
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
 
+--- Raises CLOSED if the transaction has ended.
 function Transaction:check()
   if self.ended then
     core.raise_ended()
   end
 end
 
---- However the function ends, the transaction has ended.
+--- Marks the transaction as ended.
 function Transaction:__close()
   self.ended = true
 end
 
---- A table, as the transaction sees it. Raises NOT_FOUND.
+--- Returns a table as the transaction sees it. Raises NOT_FOUND.
 ---@param name string
 ---@return tidetable.TransactionTable
 function Transaction:table(name)
@@ -122,7 +132,7 @@ function Transaction:table(name)
   item_operations.check_name(name, "table")
   local handle = self.tables[name]
   if handle then
-    core.ready(self.database.core) -- looks at the time limit, as every call does
+    core.ready(self.database.core) -- tests the time limit, as every call does
   else
     handle = open_table(self, name)
     self.tables[name] = handle
@@ -132,8 +142,8 @@ end
 
 options.methods(Transaction, "tx")
 
---- Runs fn; the transaction ends before it is committed: closing asks Lua for
---- memory, and afterwards nothing may fail any more.
+--- Runs fn and marks the transaction as ended before the commit: closing a variable allocates
+--- memory, and nothing may fail after the commit.
 local function run(fn, given)
   local transaction <close> = given
   return fn(transaction)
@@ -142,8 +152,8 @@ end
 --- Runs fn(tx) under the write lock.
 ---@param database tidetable.Database
 ---@param fn fun(tx: tidetable.Transaction): ...
----@param limit number  seconds
----@return true|nil ok, any ...  what fn returns; or err, code
+---@param limit number  seconds until TIMEOUT is raised
+---@return true|nil ok, any ...  results of fn; or err, code
 function transactions.transact(database, fn, limit)
   local transaction = setmetatable({ database = database, tables = {} }, Transaction)
   return wait.try(database, core.transact, database.core, limit, run, fn, transaction)

@@ -102,11 +102,11 @@ describe("create_table", function()
     local function try(spec)
       return function() db:create_table(spec) end
     end
-    helper.blames("a table of name, partition_key, ... expected", try(nil))
+    helper.blames("a table with name and partition_key expected, got nil", try(nil))
     helper.blames("create_table: partition_key is missing", try { name = "orders" })
     helper.blames("create_table: name is missing", try { partition_key = "id" })
     -- Not like sort_key: that would be the wrong one.
-    helper.blames('unknown option "hash_key"; known are', try { name = "orders", hash_key = "id" })
+    helper.blames('unknown option "hash_key"; known:', try { name = "orders", hash_key = "id" })
     helper.blames('unknown option "partion_key" (did you mean "partition_key"?)',
       try { name = "orders", partion_key = "id" })
     helper.blames('option "partition_key" must be a name, or { name, "S" | "N" | "B" }',
@@ -120,7 +120,7 @@ describe("create_table", function()
       stream = { view = "KEYS_ONLY" } })
     helper.blames('option "view_type" must be', try { name = "orders", partition_key = "id",
       stream = { view_type = "ALL" } })
-    misuse("age is seconds or a number with ms, s, m, h or d", try { name = "orders",
+    misuse("retention: age must be seconds or a string with ms, s, m, h or d", try { name = "orders",
       partition_key = "id", stream = { retention = "soon" } })
     assert.are.same({}, db:list_tables())
   end)
@@ -323,10 +323,10 @@ describe("stream, over all tables", function()
     end
     assert.equal("tidetable.stream: all", tostring(db:stream()))
     assert.are.same({ last_sequence_number = 60 }, db:stream():describe())
-    misuse("each table's has its own retention", function()
+    misuse("set_retention: db:stream() has no retention", function()
       db:stream():set_retention "1h"
     end)
-    misuse('option "label" goes with "table"', db.stream, db, { label = "x" })
+    misuse('option "label" requires option "table"', db.stream, db, { label = "x" })
   end)
 end)
 

@@ -261,7 +261,7 @@ describe("found by review:", function()
     local stream = assert(db:stream { table = "orders", label = label })
     assert.equal("a", stream:next().keys.id)
     assert.equal("NOT_FOUND", select(3, db:stream { table = "orders" }))
-    helper.blames('"label" goes with "table"', function() db:stream { label = label } end)
+    helper.blames('"label" requires option "table"', function() db:stream { label = label } end)
   end)
 
   it("a misuse is blamed on the line of whoever called", function()

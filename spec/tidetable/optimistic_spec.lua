@@ -225,8 +225,8 @@ describe("transact's options", function()
     end, { mode = "locked", time_limit = 1 }))
     for text, options in pairs {
       ['"mode" must be "locked" or "optimistic", got "none"'] = { mode = "none" },
-      ['"attempts" is for mode "optimistic"'] = { attempts = 3 },
-      ['"attempts" is for mode'] = { attempts = 3, mode = "locked" },
+      ['"attempts" requires mode "optimistic"'] = { attempts = 3 },
+      ['"attempts" requires mode'] = { attempts = 3, mode = "locked" },
       ['"attempts" must be an integer from 1'] = { attempts = 0, mode = "optimistic" },
       ['did you mean "attempts"'] = { attempt = 1, mode = "optimistic" },
     } do
@@ -457,11 +457,11 @@ describe("its own writes", function()
       blames("delete: a key (a table) expected, got nil", function() inside:delete() end)
       blames("table: a name expected, got nil", function() tx:table() end)
       blames('scan: unknown option "sort"', function() inside:scan { sort = { "=", 1 } } end)
-      blames('query: option "snapshot_limit" goes with "snapshot"',
+      blames('query: option "snapshot_limit" requires option "snapshot"',
         function() inside:query("x", { snapshot_limit = 1 }) end)
-      blames('query: option "snapshot_limit" is not for an optimistic transaction',
+      blames('query: option "snapshot_limit" is not available in optimistic mode: time_limit',
         function() inside:query("x", { snapshot = true, snapshot_limit = 1 }) end)
-      blames('scan: option "snapshot_limit" is not for an optimistic transaction',
+      blames('scan: option "snapshot_limit" is not available in optimistic mode: time_limit',
         function() inside:scan { snapshot = true, snapshot_limit = 1 } end)
     end)
   end)

@@ -15,7 +15,7 @@ describe("path", function()
     misuse("open: a path expected, got nil", options.path, nil, "open")
     misuse("open: a path expected, got number", options.path, 1, "open")
     for _, wrong in ipairs { "", "a\0b" } do
-      misuse("open: a path has at least one byte, and no NUL", options.path, wrong, "open")
+      misuse("open: path must not be empty or contain a NUL byte", options.path, wrong, "open")
     end
   end)
 end)
@@ -34,9 +34,9 @@ describe("check", function()
 
   it("raises on what is no table", function()
     for _, wrong in ipairs { 1, "limit", true, print } do
-      misuse("read: options are a table, got " .. type(wrong), check, wrong)
+      misuse("read: options must be a table, got " .. type(wrong), check, wrong)
     end
-    misuse("read: options are a table, got boolean", check, false)
+    misuse("read: options must be a table, got boolean", check, false)
   end)
 
   it("finds the nearest of words, if one is near", function()
@@ -58,9 +58,9 @@ describe("check", function()
     misuse('read: unknown option "folow" (did you mean "follow"?)', check, { folow = true })
     misuse('read: unknown option "timout" (did you mean "timeout"?)', check, { timout = 1 })
     misuse('read: unknown option "Limit" (did you mean "limit"?)', check, { Limit = 1 })
-    misuse('read: unknown option "snapshot"; known are follow, limit, name, timeout, view', check,
+    misuse('read: unknown option "snapshot"; known: follow, limit, name, timeout, view', check,
       { snapshot = true })
-    misuse('read: unknown option "1"; known are follow, limit', check, { "limit" })
+    misuse('read: unknown option "1"; known: follow, limit', check, { "limit" })
     misuse('unknown option "true"', check, { [true] = 1 })
   end)
 
@@ -210,14 +210,14 @@ describe("retention", function()
   end)
 
   it("raises on what is none, and names it", function()
-    misuse('set_retention: a retention\'s age is seconds or a number with ms, s, m, h or d, got'
+    misuse('set_retention: retention: age must be seconds or a string with ms, s, m, h or d, got'
       .. ' "soon"', retention, "soon")
-    misuse("a retention's bytes are an integer or a number with KiB, MiB or GiB, got \"1 GB\"",
+    misuse("retention: bytes must be an integer or a string with KiB, MiB or GiB, got \"1 GB\"",
       retention, { bytes = "1 GB" })
     misuse('set_retention: retention: unknown option "ages" (did you mean "age"?)', retention,
       { ages = 1 })
     misuse('option "count" must be an integer from 1', retention, { count = 0 })
-    misuse("a retention's age", retention, 0)
+    misuse("retention: age must be seconds or a string with ms, s, m, h or d", retention, 0)
     misuse('option "age" must be string or number, got true', retention, true)
   end)
 end)

@@ -127,7 +127,7 @@ describe("tidetable.check", function()
     assert.has_error(function() tidetable.check("x", { isolatee = true }) end)
     assert.has_error(function() tidetable.check("") end)
     for _, given in ipairs { { stall_timeout = 5 }, { stall_timeout = 5, isolate = false } } do
-      helper.misuse('check: option "stall_timeout" goes with "isolate"', tidetable.check, "x",
+      helper.misuse('check: option "stall_timeout" requires option "isolate"', tidetable.check, "x",
         given)
     end
   end)

@@ -128,7 +128,7 @@ describe("query", function()
   it("raises what only a mistake can cause", function()
     helper.blames("the partition key's value is missing", function() orders:query() end)
     helper.blames('unknown option "sorted"', function() orders:query("a", { sorted = {} }) end)
-    helper.blames("one of = < <= > >= between begins_with", function()
+    helper.blames("an operator (= < <= > >= between begins_with)", function()
       orders:query("a", { sort = { "==", 1 } })
     end)
     helper.blames('"between" with 2 value(s)', function()
@@ -247,9 +247,9 @@ describe("query", function()
     assert(orders:put { customer = "bob", placed_at = 1 })
     assert.equal(0, db:info().oldest_reader_lag)
     for _, given in ipairs { { snapshot_limit = 1 }, { snapshot_limit = 1, snapshot = false } } do
-      misuse('query: option "snapshot_limit" goes with "snapshot"', orders.query, orders, "ann",
-        given)
-      misuse('scan: option "snapshot_limit" goes with "snapshot"', orders.scan, orders, given)
+      misuse('query: option "snapshot_limit" requires option "snapshot"', orders.query, orders,
+        "ann", given)
+      misuse('scan: option "snapshot_limit" requires option "snapshot"', orders.scan, orders, given)
     end
     assert.equal(1500, #helper.collect(orders:query("ann",
       { snapshot = true, snapshot_limit = math.huge })))

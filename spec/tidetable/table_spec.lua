@@ -167,7 +167,7 @@ describe("put", function()
       { customer = "ann", placed_at = 1 }, { return_value = "ALL_OLD" })
     misuse('option "return_values" must be "NONE" or "ALL_OLD", got "ALL_NEW"', orders.put, orders,
       { customer = "ann", placed_at = 1 }, { return_values = "ALL_NEW" })
-    misuse("options are a table", orders.put, orders, { customer = "ann", placed_at = 1 }, true)
+    misuse("options must be a table", orders.put, orders, { customer = "ann", placed_at = 1 }, true)
     assert.are.same({}, collect(orders:scan()))
   end)
 end)
@@ -212,9 +212,9 @@ describe("get", function()
 
   it("has no options, and says so", function()
     local key = { customer = "ann", placed_at = 1 }
-    misuse('get: unknown option "consistent_read"; there are none', orders.get, orders, key,
+    misuse('get: unknown option "consistent_read"; known: none', orders.get, orders, key,
       { consistent_read = true })
-    misuse("get: options are a table, got boolean", orders.get, orders, key, true)
+    misuse("get: options must be a table, got boolean", orders.get, orders, key, true)
     for _, mode in ipairs { "locked", "optimistic" } do
       misuse('get: unknown option "projection"', db.transact, db, function(tx)
         tx:table "orders":get(key, { projection = "total" })
@@ -475,9 +475,10 @@ describe("load", function()
   end)
 
   it("raises what only a mistake can cause", function()
-    misuse("items are an array or a function, got nil", orders.load, orders)
-    misuse("items are an array; for one item there is put", orders.load, orders, item(1))
-    misuse("items are an array or a function, got string", orders.load, orders, "x")
+    misuse("items must be an array or a function, got nil", orders.load, orders)
+    misuse("items must be an array or a function, got one item: use put", orders.load, orders,
+      item(1))
+    misuse("items must be an array or a function, got string", orders.load, orders, "x")
     misuse('option "batch" must be an integer from 1', orders.load, orders, {}, { batch = 0 })
     misuse("unknown option", orders.load, orders, {}, { size = 3 })
   end)

@@ -160,21 +160,23 @@ describe("open", function()
   it("raises what only a mistake in the program can cause", function()
     misuse("open: a path expected, got nil", tidetable.open)
     misuse("open: a path expected, got table", tidetable.open, {})
-    misuse("open: a path has at least one byte, and no NUL", tidetable.open, "")
-    misuse("open: a path has at least one byte, and no NUL", tidetable.open, "a\0b")
-    misuse("open: options are a table, got number", tidetable.open, path(), 3)
+    misuse("open: path must not be empty or contain a NUL byte", tidetable.open, "")
+    misuse("open: path must not be empty or contain a NUL byte", tidetable.open, "a\0b")
+    misuse("open: options must be a table, got number", tidetable.open, path(), 3)
     misuse('unknown option "durabilty" (did you mean "durability"?)', tidetable.open, path(),
       { durabilty = "none" })
     misuse('option "durability" must be "full", "one_flush" or "none", got "maybe"', tidetable.open,
       path(), { durability = "maybe" })
     misuse('option "read_only" must be boolean', tidetable.open, path(), { read_only = 1 })
     misuse('option "create" must be boolean', tidetable.open, path(), { create = "yes" })
-    misuse('nothing is made with "read_only": option "create" can\'t be true', tidetable.open,
+    misuse('option "create" must not be true with option "read_only"', tidetable.open,
       path(), { create = true, read_only = true })
-    misuse('":memory:" is always made: option "create" can\'t be false', tidetable.open, ":memory:",
-      { create = false })
-    misuse('option "max_size" must be bytes, or', tidetable.open, path(), { max_size = "64 GB" })
-    misuse('option "max_size" must be bytes, or', tidetable.open, path(), { max_size = 0 })
+    misuse('":memory:" is always created: option "create" must not be false', tidetable.open,
+      ":memory:", { create = false })
+    misuse('option "max_size" must be a number of bytes, or', tidetable.open, path(),
+      { max_size = "64 GB" })
+    misuse('option "max_size" must be a number of bytes, or', tidetable.open, path(),
+      { max_size = 0 })
     misuse('option "busy_timeout" must be a number of seconds', tidetable.open, path(),
       { busy_timeout = -1 })
     misuse('option "wait" must be function', tidetable.open, path(), { wait = true })
@@ -254,7 +256,7 @@ describe("another Lua", function()
     local older = setmetatable({ _VERSION = "Lua 5.1" }, { __index = _G })
     local ok, err = pcall(assert(loadfile(file, "t", older)))
     assert.is_false(ok)
-    assert.match("tidetable is for Lua 5.4 and 5.5, and this is Lua 5.1", err)
+    assert.match("tidetable requires Lua 5.4 or 5.5, this is Lua 5.1", err)
     -- And it comes as far as that: the whole file has to be read first.
     for line in io.lines(file) do
       assert.is_nil(line:find "<%a+>" or line:find "[^-]//" or line:find "^%s*goto ", line)

@@ -444,7 +444,7 @@ describe("set", function()
       assert.has_error(function() set(members) end)
     end
     assert.has_error(function() set() end)
-    assert.error_matches(function() set { "a", "b", "a" } end, "%[1%] and %[3%] are the same")
+    assert.error_matches(function() set { "a", "b", "a" } end, "%[1%] and %[3%] are equal")
   end)
 
   it("copies what it is made of", function()

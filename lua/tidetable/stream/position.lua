@@ -1,4 +1,4 @@
--- position.lua - where a reader of a stream begins.
+-- position.lua - the options that say where a reader of a stream starts.
 
 local options = require "tidetable.options"
 
@@ -6,14 +6,15 @@ local misuse = options.misuse
 
 local positions = {}
 
---- Where to begin: one of from, at, after and time.
+--- Where to start. At most one of from, at, after and time can be given.
 ---@class tidetable.PositionOptions
----@field from "TRIM_HORIZON"|"LATEST"|nil  default "TRIM_HORIZON"
----@field at integer|nil        the record with this sequence number, or the next
----@field after integer|nil     the first with a greater one
----@field time number|nil       the first created at or after this time, seconds since 1970
----@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
+---@field from "TRIM_HORIZON"|"LATEST"|nil  oldest record, or after the last change
+---@field at integer|nil        first record with this or a greater sequence number
+---@field after integer|nil     first record with a greater sequence number
+---@field time number|nil       first record created at or after this time; seconds since 1970
+---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil  how to wait, see wait.lua
 
+-- The kinds of positions of core.feed.
 local FROM = { TRIM_HORIZON = 0, LATEST = 1 }
 local AT, AFTER, TIME = 2, 3, 4
 
@@ -24,6 +25,9 @@ local position_options = {
   time = options.time,
 }
 
+--- Adds the options of a position to a table of known options (options.check), and returns it.
+---@param known table<string, string|string[]|fun(value: any): string|nil>
+---@return table<string, string|string[]|fun(value: any): string|nil>
 function positions.with_options(known)
   for name, check in pairs(position_options) do
     known[name] = check
@@ -31,7 +35,10 @@ function positions.with_options(known)
   return known
 end
 
-function positions.is_in(given)
+--- Returns true if the options contain a position.
+---@param given table
+---@return boolean
+function positions.is_given(given)
   for name in pairs(position_options) do
     if given[name] ~= nil then
       return true
@@ -40,15 +47,19 @@ function positions.is_in(given)
   return false
 end
 
---- A position in the core's terms. Raises when there are two.
+--- Returns a position as arguments of core.feed; without a position, the trim horizon. Raises an
+--- error if more than one is given.
+---@param given tidetable.PositionOptions
+---@param what string  name of the called function, for the message
+---@return integer kind, integer value  value: sequence number, or ms since 1970
 function positions.of(given, what)
-  local said
+  local found
   for name in pairs(position_options) do
     if given[name] ~= nil then
-      if said then
-        misuse(("%s: give one of from, at, after, time"):format(what))
+      if found then
+        misuse(("%s: only one of the options from, at, after and time can be given"):format(what))
       end
-      said = name
+      found = name
     end
   end
   if given.at then

@@ -1,4 +1,4 @@
--- reader.lua - a place in a stream: reads records and transactions, and waits for them.
+-- reader.lua - a reader of a stream: returns records and transactions, and waits for them.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -7,35 +7,55 @@ local wait = require "tidetable.wait"
 
 local readers = {}
 
---- A place in a stream that can wait for more.
+--- A position in a stream or in all streams.
 ---@class tidetable.Reader
+---@field core userdata                 feed of the core
+---@field database tidetable.Database
+---@field id integer|nil                id of the stream; nil: all streams
+---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil  the option `wait`
+---@field follows boolean|nil           true: the end of the stream is an error
+---@field wakeup tidetable.Wakeup|nil   created when it first waits in an event loop
+---@field pending tidetable.Record|nil  record after the last transaction, already read
+---@field is_cut boolean|nil            next_group failed in the middle of a transaction
 local Reader = {}
 Reader.__index = Reader
 
---- A reader that begins at `place`; given: the options of the call.
-function readers.open(self, given, place, what, limit)
-  local from, at = positions.of(place, what)
-  local feed, err, code = core.feed(self.database.core, self.id or 0, from, at, limit)
+--- Opens a reader.
+---@param stream table  a stream or a reader: its database, id and wait are used
+---@param given { wait: function|nil }  options of the call
+---@param start tidetable.PositionOptions
+---@param what string  name of the called function, for messages
+---@param limit integer|nil  maximum number of records
+---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
+function readers.open(stream, given, start, what, limit)
+  local kind, value = positions.of(start, what)
+  local feed, err, code = core.feed(stream.database.core, stream.id or 0, kind, value, limit)
   if not feed then
     return nil, err, code
   end
   return setmetatable({
-    core = feed, database = self.database, id = self.id, wait = given.wait or self.wait,
+    core = feed, database = stream.database, id = stream.id, wait = given.wait or stream.wait,
   }, Reader)
 end
 
---- A reader that waits: closing the stream closes it too.
-function readers.follow(self, given, place, what, limit)
-  local reader, err, code = readers.open(self, given, place, what, limit)
+--- Opens a reader that waits for new records. Closing the stream closes it.
+---@param stream tidetable.Stream
+---@param given tidetable.RecordsOptions
+---@param start tidetable.PositionOptions
+---@param what string
+---@param limit integer|nil
+---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
+function readers.follow(stream, given, start, what, limit)
+  local reader, err, code = readers.open(stream, given, start, what, limit)
   if reader then
     reader.follows = true
-    self.followers = self.followers or setmetatable({}, { __mode = "k" })
-    self.followers[reader] = true
+    stream.followers = stream.followers or setmetatable({}, { __mode = "k" })
+    stream.followers[reader] = true
   end
   return reader, err, code
 end
 
---- The wakeup of this reader, made when it first waits in a loop.
+--- Returns the reader's wakeup, and creates it at the first call.
 function Reader:loop_wakeup()
   if self.wakeup then
     return self.wakeup
@@ -45,8 +65,8 @@ function Reader:loop_wakeup()
   return self.wakeup, err, code
 end
 
---- Waits once, for at most `seconds`; may return early. Returns true if there may be a new
---- record, false if not; nil, err, code without a descriptor to wait on.
+--- Waits once, for at most `seconds`; may return early. Returns true if there may be a new record,
+--- false if not; nil, err, code if no wakeup can be created.
 function Reader:pause(seconds)
   local loop = wait.loop(self.wait or self.database.wait)
   if not loop then
@@ -56,7 +76,7 @@ function Reader:pause(seconds)
   if not wakeup then
     return nil, err, code
   end
-  -- Cleared, then looked at, then waited on: no commit is missed in between.
+  -- The wakeup is cleared before the test, so a commit after the test ends the wait.
   wakeup:clear()
   if core.is_touched(self.core) then
     return true
@@ -65,9 +85,10 @@ function Reader:pause(seconds)
   return core.is_touched(self.core)
 end
 
---- The next record; nil when `seconds` (nil or math.huge: no limit) passed without one,
---- or the limit is reached; nil, err, code. A reader that follows gets STREAM_ENDED after
---- the last record that there will be.
+--- Returns the next record; nil if none arrived in time or the limit is reached; nil, err, code on
+--- failure. A reader with `follows` gets STREAM_ENDED after the last record of an ended stream.
+---@param seconds number|nil  maximum time to wait; nil, math.huge: no limit
+---@return tidetable.Record|nil, tidetable.error|nil err, tidetable.code|nil code
 function Reader:next(seconds)
   if seconds == math.huge then
     seconds = nil
@@ -81,8 +102,8 @@ function Reader:next(seconds)
         return record, err, code
       end
     end
-    local goes_on, err, code = core.check_end(self.core, self.follows)
-    if not goes_on then
+    local continues, err, code = core.check_end(self.core, self.follows)
+    if not continues then
       return nil, err, code
     end
     local left = deadline and deadline - core.elapsed()
@@ -96,32 +117,36 @@ function Reader:next(seconds)
   end
 end
 
---- The record behind the last transaction, which was read to see its end.
-function Reader:take_kept()
-  local record = self.kept
-  self.kept = nil
+--- Returns the record that was read to find the end of the last transaction, if there is one.
+---@return tidetable.Record|nil
+function Reader:take_pending()
+  local record = self.pending
+  self.pending = nil
   return record
 end
 
---- What ended the reading of a transaction. With the end of it that was trimmed
---- meanwhile all of it is lost, so it is asked for once more from its beginning.
+--- Returns the error that ended the reading of a transaction. If the rest of the transaction was
+--- trimmed, all of it is lost: reads again from its first record, for a TRIMMED error whose range
+--- covers it.
 local function cut(reader, group, err, code)
   reader.is_cut = true
   if code == "TRIMMED" then
-    local before = { after = group[1].sequence_number - 1 }
-    local again <close> = readers.open(reader, {}, before, "transactions")
-    if again then
-      local _, whole, whole_code = core.try_record(again.core)
-      err, code = whole or err, whole_code or code
+    local start = { after = group[1].sequence_number - 1 }
+    local second <close> = readers.open(reader, {}, start, "transactions")
+    if second then
+      local _, whole_err, whole_code = core.try_record(second.core)
+      err, code = whole_err or err, whole_code or code
     end
   end
   return nil, err, code
 end
 
---- The next transaction: its first record and what belongs to it; waits as next
---- does. A commit is seen whole, so what has begun is there to its end.
+--- Returns the next transaction as an array of its records; waits like next. A transaction becomes
+--- visible as a whole, so only its first record is waited for.
+---@param seconds number|nil  maximum time to wait; nil, math.huge: no limit
+---@return tidetable.RecordsOfTransaction|nil, tidetable.error|nil err, tidetable.code|nil code
 function Reader:next_group(seconds)
-  local first, err, code = self:take_kept(), nil, nil
+  local first, err, code = self:take_pending(), nil, nil
   if not first then
     first, err, code = self:next(seconds)
   end
@@ -136,7 +161,7 @@ function Reader:next_group(seconds)
     if err then
       return cut(self, group, err, code)
     elseif not record or record.transaction_id ~= id then
-      self.kept = record
+      self.pending = record
       group.last_sequence_number = group[#group].sequence_number
       return group
     end
@@ -144,6 +169,7 @@ function Reader:next_group(seconds)
   end
 end
 
+--- Closes the reader and its wakeup. A wait on it ends with CLOSED.
 function Reader:close()
   if getmetatable(self) ~= Reader then
     options.no_self("close", "reader")

@@ -1,4 +1,4 @@
--- stream.lua - the changes of a table, or of all of them, in order.
+-- stream.lua - the stream of a table, or of all tables: the objects that programs use.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -10,11 +10,20 @@ local misuse = options.misuse
 
 local streams = {}
 
---- The changes of one table, or of all.
+--- The changes of one table or of all tables, and a position in them.
 ---@class tidetable.Stream
----@field table_name string|nil    nil: all tables
----@field label string|nil
----@field position integer|nil     sequence number of the last record that next gave
+---@field table_name string|nil    name of the table; nil: all tables
+---@field label string|nil         label of the table's stream; nil: all tables
+---@field position integer|nil     sequence number of the last record returned by next
+---@field package database tidetable.Database
+---@field package id integer|nil      id of the stream; nil: all streams
+---@field package given tidetable.StreamOptions
+---@field package wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
+---@field package reader tidetable.Reader|nil  reader of next and next_transaction
+---@field package followers table<tidetable.Reader, true>|nil  readers that close ends; weak keys
+---@field package has_returned boolean|nil  next has returned a record; position is set
+---@field package latest integer|nil   position that LATEST in the options was resolved to
+---@field package reading boolean|nil  next is running, or was ended by an error
 local Stream = {}
 Stream.__index = Stream
 Stream.__name = "tidetable.stream"
@@ -26,18 +35,20 @@ local settings_options = {
   retention = { "string", "number", "table" },
 }
 
+--- How long records are kept. Each limit applies by itself.
 ---@class tidetable.RetentionLimits
----@field age string|number|nil     seconds, or a number with ms, s, m, h, d; default 24h
----@field bytes string|integer|nil  or a number with B, KiB, MiB, GiB, TiB; nil: no limit
----@field count integer|nil         nil: no limit
+---@field age string|number|nil     seconds, or a string with ms, s, m, h or d; default "24h"
+---@field bytes string|integer|nil  bytes, or a string with B, KiB, MiB, GiB or TiB; nil: no limit
+---@field count integer|nil         number of records; nil: no limit
 
 ---@class tidetable.StreamSettings
 ---@field view_type tidetable.view_type|nil  default "NEW_AND_OLD_IMAGES"
----@field retention string|number|tidetable.RetentionLimits|nil  an age, or limits
+---@field retention string|number|tidetable.RetentionLimits|nil  an age, or limits; default "24h"
 
---- What create_table and enable_stream say of a stream, in the core's terms.
+--- Checks the options of create_table and enable_stream that define a stream, and returns them as
+--- arguments for the core.
 ---@param given tidetable.StreamSettings|nil
----@param what string
+---@param what string  name of the called function, for messages
 ---@return integer view, integer age_ms, integer bytes, integer count
 function streams.settings(given, what)
   given = options.check(given, settings_options, what)
@@ -46,8 +57,8 @@ end
 
 -- Records --------------------------------------------------------------------
 
---- What of DynamoDB's own names is called otherwise here; those that are only written
---- otherwise (eventName, NewImage) are near enough.
+--- DynamoDB's names of fields that have another name here. Names that only differ in case and
+--- underscores (eventName, NewImage) are found by options.hint.
 local wire_names = {
   eventID = "sequence_number",
   ApproximateCreationDateTime = "created_at",
@@ -55,15 +66,15 @@ local wire_names = {
   eventSourceARN = "table_name",
 }
 
---- What a record has no field for is never meant: it would quietly be nil.
+-- Reading an unknown field is an error: it would silently be nil.
 core.unknown_field(function(name, known)
   if name == "dynamodb" then
-    misuse('record: unknown field "dynamodb": what DynamoDB has in it (Keys, NewImage, ...)'
-      .. " are fields of the record itself (keys, new_image, ...)")
+    misuse('record: unknown field "dynamodb": its members (Keys, NewImage, ...)'
+      .. " are fields of the record (keys, new_image, ...)")
   end
-  local near = wire_names[name]
+  local ours = wire_names[name]
   misuse(("record: unknown field %q%s"):format(tostring(name),
-    near and (" (did you mean %q?)"):format(near) or options.hint(name, known)))
+    ours and (" (did you mean %q?)"):format(ours) or options.hint(name, known)))
 end)
 
 local function check_label(value)
@@ -81,7 +92,7 @@ local records_options = positions.with_options {
 
 -- Reading --------------------------------------------------------------------
 
---- Raises what next returns as a failure.
+--- Returns the reader's next record; raises its failures.
 local function next_or_raise(self, seconds)
   local record, err = self:next(seconds)
   if err then
@@ -91,14 +102,15 @@ local function next_or_raise(self, seconds)
 end
 
 ---@class tidetable.RecordsOptions : tidetable.PositionOptions
----@field limit integer|nil     records at most; of transactions, transactions
----@field follow boolean|nil    wait for more
----@field timeout number|nil    with follow: end after so many seconds without one
+---@field limit integer|nil     maximum number of records, or of transactions
+---@field follow boolean|nil    true: wait for more records; default false
+---@field timeout number|nil    with follow: end when none arrived for this many seconds
 
---- Where the stream's own reader begins: after the last record that next gave; before the
---- first, where the stream's options say. LATEST means the moment when that reader was made.
-local function own_place(self)
-  if self.has_given then
+--- Returns the stream's position: after the last record returned by next, or before the first one
+--- the position in the stream's options. LATEST is resolved when the stream's reader is opened.
+---@return tidetable.PositionOptions
+local function own_position(self)
+  if self.has_returned then
     return { after = self.position }
   elseif self.latest then
     return { after = self.latest }
@@ -106,29 +118,31 @@ local function own_place(self)
   return self.given
 end
 
---- Opens the reader of records and transactions. A position in the call's options wins over
---- the stream's own place.
+--- Opens a reader for records or transactions, at the position in the call's options, or else at
+--- the stream's position. Raises its failures.
 local function open_iteration(self, given, what, limit)
   local open = given.follow and readers.follow or readers.open
-  local place = positions.is_in(given) and given or own_place(self)
-  local reader, err = open(self, given, place, what, limit)
+  local start = positions.is_given(given) and given or own_position(self)
+  local reader, err = open(self, given, start, what, limit)
   if not reader then
     error(err, 0)
   end
   return reader
 end
 
+--- Returns how long each step of an iterator waits: 0 without `follow`; nil: no limit.
 local function seconds_to_wait(given, what)
-  options.goes_with(given, "timeout", "follow", what)
-  options.goes_with(given, "wait", "follow", what)
+  options.requires(given, "timeout", "follow", what)
+  options.requires(given, "wait", "follow", what)
   if given.follow then
     return given.timeout
   end
   return 0
 end
 
---- Iterates over records: from the position in the options, else from the stream's own
---- place, which it does not move. Failures raise.
+--- Returns an iterator over records, oldest first, from the position in the options, or else from
+--- the stream's position, which it does not move. The iterator raises its errors: TRIMMED, AHEAD,
+--- CORRUPT, CLOSED, FILE_GONE, FILE_REPLACED; with `follow` STREAM_ENDED.
 ---@param given tidetable.RecordsOptions|nil
 ---@return fun(): tidetable.Record|nil
 function Stream:records(given)
@@ -143,7 +157,8 @@ function Stream:records(given)
   end, nil, nil, reader
 end
 
---- Iterates over transactions, arrays of records, as `records` does. Failures raise.
+--- Returns an iterator over transactions, each an array of its records. Otherwise as records;
+--- `limit` counts transactions.
 ---@param given tidetable.RecordsOptions|nil
 ---@return fun(): tidetable.RecordsOfTransaction|nil
 function Stream:transactions(given)
@@ -154,32 +169,32 @@ function Stream:transactions(given)
     if left <= 0 then
       return nil
     end
-    local group, why = reader:next_group(seconds)
-    if why then
-      error(why, 0)
+    local group, err = reader:next_group(seconds)
+    if err then
+      error(err, 0)
     end
     left = left - 1
     return group
   end, nil, nil, reader
 end
 
---- Opens the reader of the stream's own place.
+--- Opens the reader of next and next_transaction, at the stream's position.
 local function open_own(self, what)
-  local reader, err, code = readers.open(self, self.given, own_place(self), what)
+  local reader, err, code = readers.open(self, self.given, own_position(self), what)
   if not reader then
     return nil, err, code
   end
   reader.follows = true
-  if self.given.from == "LATEST" and not self.has_given then
+  if self.given.from == "LATEST" and not self.has_returned then
     self.latest = core.position(reader.core)
   end
   self.reader = reader
   return reader
 end
 
---- The reader of the stream's own place, made when it is first asked. When an
---- error has cut the last call short (an interrupt, say), what that call had
---- read is lost with it, and a new reader reads it again.
+--- Returns the reader of next and next_transaction, and opens it at the first call. If an error (an
+--- interrupt, for example) ended the last call, the records that it had read would be lost: a new
+--- reader reads them again.
 local function own_reader(self, timeout, what)
   if timeout ~= nil then
     options.argument(what, "timeout", options.seconds, timeout)
@@ -198,34 +213,36 @@ local function own_reader(self, timeout, what)
   return self.reader
 end
 
---- The end of a call that began with own_reader.
-local function has_read(self, position)
+--- Ends a call that began with own_reader, and moves the stream's position.
+---@param position integer|nil  sequence number of the last record returned; nil: none
+local function end_read(self, position)
   if position then
-    self.position, self.has_given = position, true
+    self.position, self.has_returned = position, true
   end
   self.reading = false
 end
 
---- The next record from the stream's own place. nil alone: none came in time; STREAM_ENDED:
---- the stream is disabled or its table deleted, and all of its records were given.
----@param timeout number|nil  seconds to wait for one; default 0, math.huge: no limit
+--- Returns the next record and moves the stream's position after it. Returns nil without an error
+--- if none arrived in time. Errors: TRIMMED, AHEAD, CORRUPT, CLOSED, FILE_GONE, FILE_REPLACED;
+--- STREAM_ENDED after the last record of a stream that is disabled or whose table is deleted.
+---@param timeout number|nil  seconds to wait for a record; default 0, math.huge: no limit
 ---@return tidetable.Record|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:next(timeout)
   local reader, err, code = own_reader(self, timeout, "next")
   if not reader then
     return nil, err, code
   end
-  local record = reader:take_kept()
+  local record = reader:take_pending()
   if not record then
     record, err, code = reader:next(timeout or 0)
   end
-  has_read(self, record and record.sequence_number)
+  end_read(self, record and record.sequence_number)
   return record, err, code
 end
 
---- The next transaction from the stream's own place: an array of its records,
---- as `transactions` gives them.
----@param timeout number|nil  seconds to wait for one; default 0, math.huge: no limit
+--- Returns the next transaction as an array of its records, and moves the stream's position after
+--- it. Otherwise as next.
+---@param timeout number|nil  seconds to wait for a transaction; default 0, math.huge: no limit
 ---@return tidetable.RecordsOfTransaction|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:next_transaction(timeout)
   local reader, err, code = own_reader(self, timeout, "next_transaction")
@@ -235,14 +252,15 @@ function Stream:next_transaction(timeout)
   local group
   group, err, code = reader:next_group(timeout or 0)
   if not reader.is_cut then
-    has_read(self, group and group.last_sequence_number)
+    end_read(self, group and group.last_sequence_number)
   end
   return group, err, code
 end
 
 -- The stream itself ----------------------------------------------------------
 
---- What the stream is.
+--- Describes the stream; of db:stream() only last_sequence_number is set. Returns NOT_FOUND if the
+--- stream no longer exists.
 ---@return tidetable.StreamDescription|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:describe()
   if self.id then
@@ -255,28 +273,28 @@ function Stream:describe()
   return { last_sequence_number = info.sequence_number }
 end
 
---- Changes how long records stay: "36h", seconds, or { age, bytes, count }.
+--- Sets how long records are kept. Raises an error for db:stream().
 ---@param retention string|number|tidetable.RetentionLimits
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:set_retention(retention)
   if not self.id then
-    misuse("set_retention: db:stream() is all streams; each table's has its own retention")
+    misuse("set_retention: db:stream() has no retention; set that of a table's stream")
   end
   if retention == nil then
-    misuse("set_retention: a retention is missing")
+    misuse("set_retention: retention is missing")
   end
   return wait.try(self.database, core.set_retention, self.database.core, self.id,
     options.retention(retention, "set_retention"))
 end
 
---- An object for event loops: see wait.lua.
+--- Returns an object that event loops can wait on for commits, as db:wakeup() does.
 ---@return tidetable.Wakeup|nil, tidetable.error|nil err, tidetable.code|nil code
 function Stream:wakeup()
   return wait.wakeup(self.database)
 end
 
---- Closes its reader, and ends the loops that follow it with CLOSED. The stream
---- itself can be read again.
+--- Closes the stream's readers. Iterators with `follow`, and a call of next that waits, end with
+--- CLOSED. The stream can be read again, from the position in its options.
 function Stream:close()
   if self.reader then
     self.reader:close()
@@ -286,7 +304,7 @@ function Stream:close()
     reader:close()
   end
   self.followers = nil
-  self.reading, self.has_given, self.latest = false, false, nil
+  self.reading, self.has_returned, self.latest = false, false, nil
 end
 
 Stream.__close = Stream.close
@@ -297,9 +315,10 @@ function Stream:__tostring()
   return "tidetable.stream: " .. (self.id and self.table_name .. "/" .. self.label or "all")
 end
 
---- Begins at its place now when the options name one: LATEST means now.
-local function settle(self)
-  if positions.is_in(self.given) then
+--- Opens the stream's reader if its options contain a position, so that LATEST means the time of
+--- this call. Returns the stream.
+local function open_at_position(self)
+  if positions.is_given(self.given) then
     local reader, err, code = open_own(self, "stream")
     if not reader then
       return nil, err, code
@@ -310,10 +329,10 @@ local function settle(self)
 end
 
 ---@class tidetable.StreamOptions : tidetable.PositionOptions
----@field label string|nil  an older stream of the table
+---@field label string|nil  label of the stream; nil: the table's newest stream
 
 ---@class tidetable.AllStreamsOptions : tidetable.StreamOptions
----@field table string|nil  its stream alone, also when it is gone
+---@field table string|nil  only the stream of this table, which may have been deleted
 
 local function of_table(database, name, given)
   local id, err, code = core.stream_of(database.core, name, given.label)
@@ -325,30 +344,40 @@ local function of_table(database, name, given)
   if not description then
     return nil, err, code
   end
-  return settle(setmetatable({
+  return open_at_position(setmetatable({
     database = database, id = id, table_name = name, label = description.label, given = given,
     wait = given.wait,
   }, Stream))
 end
 
+--- Returns a stream of a table: the newest, or that with the label in the options.
+---@param database tidetable.Database
+---@param name string
+---@param given tidetable.StreamOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function streams.of_table(database, name, given)
   return of_table(database, name, options.check(given, stream_options, "stream"))
 end
 
---- Of all tables; of one, there or gone, when the options name it.
+--- Returns the stream of all tables, or that of the table in the options.
+---@param database tidetable.Database
+---@param given tidetable.AllStreamsOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
 function streams.of_database(database, given)
   given = options.check(given, all_options, "stream")
   core.ready(database.core)
-  options.goes_with(given, "label", "table", "stream")
+  options.requires(given, "label", "table", "stream")
   if given.table then
     return of_table(database, given.table, given)
   end
-  return settle(setmetatable({ database = database, given = given, wait = given.wait }, Stream))
+  return open_at_position(setmetatable({
+    database = database, given = given, wait = given.wait,
+  }, Stream))
 end
 
---- What a stream is; false when it has gone since its id was read.
+--- Describes a stream. Returns false if it was removed after its id was read.
+---@param database tidetable.Database
+---@param id integer
 ---@return tidetable.StreamDescription|false|nil, tidetable.error|nil err, tidetable.code|nil code
 function streams.describe(database, id)
   local description, err, code = core.describe_stream(database.core, id)
@@ -358,7 +387,9 @@ function streams.describe(database, id)
   return description, err, code
 end
 
---- Descriptions of all streams, or of one table's.
+--- Describes all streams, or those of one table, disabled ones included.
+---@param database tidetable.Database
+---@param table_name string|nil  nil: all tables
 ---@return tidetable.StreamDescription[]|nil, tidetable.error|nil err, tidetable.code|nil code
 function streams.list(database, table_name)
   local ids, err, code = core.stream_ids(database.core)

@@ -55,7 +55,7 @@ describe("tidetable.loop.copas", function()
   it("says so when select can't take the descriptor", function()
     local high = { pollfd = function() return 5000 end, timeout = function() return 1 end }
     run({ function()
-      helper.misuse("takes descriptors below 1024; this is 5000", copas_loop.wait, high, 1)
+      helper.misuse("supports descriptors below 1024, got 5000", copas_loop.wait, high, 1)
     end })
   end)
 

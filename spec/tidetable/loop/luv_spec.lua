@@ -75,7 +75,7 @@ describe("tidetable.loop.luv", function()
       luv_loop.wait(wakeup, 30)
       ended = true
     end, function()
-      helper.misuse("somebody waits on this wakeup already", luv_loop.wait, wakeup, 30)
+      helper.misuse("this wakeup already has a function", luv_loop.wait, wakeup, 30)
       wakeup:close()
     end })
     assert.is_true(ended)

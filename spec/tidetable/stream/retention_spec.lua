@@ -194,7 +194,7 @@ describe("retention", function()
         { bytes = 0 }, { count = 0 }, { count = 1.5 }, { counts = 1 }, true } do
       assert.is_false(pcall(stream.set_retention, stream, wrong))
     end
-    helper.blames("a retention is missing", function() stream:set_retention() end)
+    helper.blames("set_retention: retention is missing", function() stream:set_retention() end)
   end)
 
   it("made longer brings nothing back", function()

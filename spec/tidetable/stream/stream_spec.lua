@@ -91,21 +91,22 @@ describe("records", function()
         { form = "LATEST" })
       misuse('option "from" must be "TRIM_HORIZON" or "LATEST", got "latest"', stream[name], stream,
         { from = "latest" })
-      misuse("give one of from, at, after, time", stream[name], stream, { from = "LATEST", at = 1 })
-      misuse("give one of from, at, after, time", stream[name], stream, { time = 1, after = 1 })
+      local message = "only one of the options from, at, after and time can be given"
+      misuse(message, stream[name], stream, { from = "LATEST", at = 1 })
+      misuse(message, stream[name], stream, { time = 1, after = 1 })
       misuse('option "at" must be an integer from 0', stream[name], stream, { at = 1.5 })
       misuse('option "after" must be an integer from 0', stream[name], stream, { after = -1 })
       misuse('option "time" must be a number of seconds', stream[name], stream, { time = "now" })
       misuse('option "limit" must be an integer from 1', stream[name], stream, { limit = 0 })
       misuse('option "timeout" must be', stream[name], stream, { follow = true, timeout = -1 })
-      misuse('option "timeout" goes with "follow"', stream[name], stream, { timeout = 1 })
-      misuse('option "wait" goes with "follow"', stream[name], stream, { wait = print })
-      misuse('option "wait" goes with "follow"', stream[name], stream,
+      misuse('option "timeout" requires option "follow"', stream[name], stream, { timeout = 1 })
+      misuse('option "wait" requires option "follow"', stream[name], stream, { wait = print })
+      misuse('option "wait" requires option "follow"', stream[name], stream,
         { wait = print, follow = false })
       misuse('option "wait" must be function', stream[name], stream, { wait = 1 })
     end
     misuse('unknown option "limit"', orders.stream, orders, { limit = 1 })
-    misuse("give one of", orders.stream, orders, { from = "LATEST", at = 1 })
+    misuse("only one of the options", orders.stream, orders, { from = "LATEST", at = 1 })
     for _, wrong in ipairs { "", 1 } do
       misuse('option "label" must be a stream\'s label', orders.stream, orders, { label = wrong })
     end
@@ -279,15 +280,15 @@ describe("a record", function()
       helper.blames(('record: unknown field "%s" (did you mean "%s"?)'):format(name, known),
         function() return record[name] end)
     end
-    helper.blames("what DynamoDB has in it (Keys, NewImage, ...) are fields of the record itself",
+    helper.blames("its members (Keys, NewImage, ...) are fields of the record",
       function() return record.dynamodb.NewImage end)
-    helper.blames('record: unknown field "customer_id"; known are created_at, event_name, keys,',
+    helper.blames('record: unknown field "customer_id"; known: created_at, event_name, keys,',
       function() return record.customer_id end)
     for _, wrong in ipairs { 1, true, print, {}, 0.5 } do
-      helper.blames(('record: unknown field "%s"; known are '):format(tostring(wrong)),
+      helper.blames(('record: unknown field "%s"; known: '):format(tostring(wrong)),
         function() return record[wrong] end)
     end
-    helper.blames('record: unknown field "nil"; known are ', function() return record[nil] end)
+    helper.blames('record: unknown field "nil"; known: ', function() return record[nil] end)
     for name in pairs(record) do
       assert.is_not_nil(record[name])
     end
