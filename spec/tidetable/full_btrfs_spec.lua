@@ -31,7 +31,7 @@ describe("on a full btrfs", function()
     end
   end)
 
-  it("writers get DISK_FULL; reading, opening and deleting go on", function()
+  it("writers get DISK_FULL; reading, opening and deleting work", function()
     directory = helper.path("full")
     local mounted, reason = mount(directory)
     if not mounted then

@@ -19,7 +19,7 @@ describe("a full disk", function()
     end
   end)
 
-  it("is reported, loses nothing, and writing continues when there is room", function()
+  it("is reported and loses nothing, and writes succeed again when there is space", function()
     local folder = path "disk"
     assert(lfs.mkdir(folder))
     if not os.execute("mount -t tmpfs -o size=3m none " .. folder .. " 2>/dev/null") then
@@ -90,7 +90,7 @@ describe("a disk that fails to write back", function()
 
   -- LMDB's descriptor for meta pages reported the old error for the next commit: that was
   -- UNKNOWN_OUTCOME, and the end of every handle.
-  it("takes nothing but what it could not write, even while a snapshot is held", function()
+  it("loses only what could not be written, even while a snapshot is held", function()
     local disk = make_disk()
     if not disk then return pending "no loop device can be mounted here" end
     db = assert(tidetable.open(disk .. "/db"))
@@ -115,7 +115,7 @@ end)
 
 describe("a limit on the size of files", function()
   -- With the signal ignored the system answers EFBIG, and short writes, which LMDB calls EIO.
-  it("is a full disk to a process that ignores SIGXFSZ", function()
+  it("is reported as DISK_FULL to a process that ignores SIGXFSZ", function()
     local child = helper.child([[
       local items = assert(db:create_table { name = "items", partition_key = "id", stream = true })
       local n, ok, err, code = 0

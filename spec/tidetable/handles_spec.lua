@@ -34,7 +34,7 @@ local waits = { wait_writer = true, wakeup_wait = true, wait_feed = true, read_i
   terminal_wait = true, library = true, unknown_field = true, check_file = true }
 
 describe("a function of the core", function()
-  it("checks each argument against any value", function()
+  it("checks each argument against values of every type", function()
     local _, _, all = handles()
     all.closed:close()
     local functions, calls = {}, 0
@@ -93,7 +93,7 @@ describe("a function of the core", function()
 end)
 
 describe("a metatable that a script can read", function()
-  it("gives it no way to make a value that is none", function()
+  it("allows no construction of invalid values", function()
     local forged = {}
     for key, value in pairs(getmetatable(tidetable.list {})) do forged[key] = value end
     for kind = 0, 12 do
@@ -109,7 +109,7 @@ describe("a metatable that a script can read", function()
 end)
 
 describe("pairs(record)", function()
-  it("returns a function that refuses anything but a table", function()
+  it("returns a function that refuses everything except a table", function()
     local _, items = handles()
     local next_field = pairs(assert(items:stream():next()))
     misuse("table expected", next_field)
@@ -136,7 +136,7 @@ describe("close", function()
     assert.is_true(items:put { id = "b", n = 1 })
   end)
 
-  it("of the core's handle in a transaction is NESTED, however it is called", function()
+  it("of the core's handle in a transaction returns NESTED for every way to call it", function()
     local db, items = handles()
     db:transact(function(tx)
       raises("NESTED", function() local _core <close> = db.core end)
@@ -158,7 +158,7 @@ describe("close", function()
     raises("CLOSED", items.get, items, { id = "b", n = 1 })
   end)
 
-  it("by the collector, in a transaction, leaves the transaction alone", function()
+  it("by the collector during a transaction does not affect the transaction", function()
     local db, items = handles()
     for _ = 1, 20 do
       tidetable.open(db.path, { durability = "none" })
@@ -210,7 +210,7 @@ describe("iterators that are dropped", function()
     end)
   end
 
-  it("hold nothing once their loop has ended", function()
+  it("hold nothing after the end of their loop", function()
     local db, items = handles()
     collectgarbage()
     local before = core.held(db.core)
@@ -221,8 +221,8 @@ describe("iterators that are dropped", function()
   end)
 end)
 
-describe("what dropped handles hold", function()
-  it("is collected before STORE is raised: descriptors of wakeups and databases", function()
+describe("memory and resources of dropped handles", function()
+  it("are collected before STORE is raised: descriptors of wakeups and databases", function()
     helper.open()
     local child = helper.child([[
       collectgarbage "stop"
@@ -239,7 +239,7 @@ describe("what dropped handles hold", function()
     child:close()
   end)
 
-  it("is collected before READERS_FULL is raised: reader slots of iterators", function()
+  it("are collected before READERS_FULL is raised: reader slots of iterators", function()
     local db, items = handles()
     finally(function() collectgarbage "restart" end)
     collectgarbage "stop"

@@ -97,7 +97,7 @@ describe("a time limit on a snapshot", function()
     end
   end
 
-  it("is seen by a use of another handle on the same file", function()
+  it("is tested by a call on another handle of the same file", function()
     local child, other = watcher(), helper.open()
     local late = holders["a scan"]()
     let_pass(LIMIT)
@@ -107,7 +107,7 @@ describe("a time limit on a snapshot", function()
     raises("TIMEOUT", late)
   end)
 
-  it("releases what is late and nothing else", function()
+  it("releases only the snapshots that are late", function()
     local child = watcher()
     local long = orders:scan { snapshot = true, snapshot_limit = 3600 }
     assert(long())
@@ -134,7 +134,7 @@ describe("a time limit on a snapshot", function()
 end)
 
 describe("an iterator over a snapshot", function()
-  it("is taken as soon as another process lets it take a reader slot", function()
+  it("takes its snapshot as soon as another process frees a reader slot", function()
     local pin, tries = core.pin, 0
     core.pin = function(...)
       tries = tries + 1
@@ -150,7 +150,7 @@ describe("an iterator over a snapshot", function()
     assert.equal("0001", iterator().id)
   end)
 
-  it("releases it with the nil that ends it", function()
+  it("releases it with the nil that ends the iteration", function()
     local child = watcher()
     for _, given in ipairs { {}, { limit = 5 }, { limit = 1100 }, { limit = 5000 },
         { descending = true }, { start_key = { id = "1190" } }, { start_key = { id = "9" } } } do
@@ -168,7 +168,7 @@ describe("an iterator over a snapshot", function()
     assert.is_false(is_held(child))
   end)
 
-  it("ends, and is not late, when its limit passes after the last page was read", function()
+  it("ends without TIMEOUT if the limit passes after the last page was read", function()
     local limit, ok, next_item = LIMIT
     repeat
       limit = limit * 2
@@ -179,7 +179,7 @@ describe("an iterator over a snapshot", function()
     assert.is_nil(next_item())
   end)
 
-  it("inside a transaction goes on as the transaction's", function()
+  it("inside a transaction reads from the transaction", function()
     db:transact(function(tx)
       local items = tx:table "orders"
       local count = 0
@@ -192,7 +192,7 @@ describe("an iterator over a snapshot", function()
     end)
   end)
 
-  it("that has ended leaves no snapshot in the way of a growing map", function()
+  it("that has ended holds no snapshot while the map grows", function()
     local small = helper.open({ max_size = "8 MiB" }, helper.path "small.tide")
     local items = assert(small:create_table { name = "items", partition_key = "id" })
     assert(items:put { id = "a" })
@@ -256,7 +256,7 @@ describe("the time limit of a locked transaction", function()
     end)
   end
 
-  it("leaves no hook in coroutines that outlive it, and never takes the user's", function()
+  it("leaves no hook in coroutines that outlive it, and keeps the program's hook", function()
     local function mine() end
     local function work()
       while true do coroutine.yield(orders:get { id = "0001" }) end
@@ -283,7 +283,7 @@ describe("the time limit of a locked transaction", function()
     assert.same({ true, true }, { coroutine.resume(created) })
   end)
 
-  it("lets coroutines be collected", function()
+  it("does not prevent the collection of coroutines", function()
     local seen = setmetatable({}, { __mode = "k" })
     assert(db:transact(function(tx)
       tx:table "orders":put { id = "y" }

@@ -35,7 +35,7 @@ local function count_files()
 end
 
 describe("tidetable.check", function()
-  it("finds nothing in a sound file, and makes nothing beside it", function()
+  it("finds nothing in a valid file, and creates no other file", function()
     local path = make()
     os.remove(path .. "-lock")
     os.remove(path .. "-wake")
@@ -53,7 +53,7 @@ describe("tidetable.check", function()
     assert.equal(files, count_files())
   end)
 
-  it("is made in a child process, and waited for, as it is asked to be", function()
+  it("runs in a child process and waits as the options say", function()
     local core, path, asked = require "tidetable.core", make(), {}
     local check_file = core.check_file
     finally(function() core.check_file = check_file end)
@@ -87,7 +87,7 @@ describe("tidetable.check", function()
     assert.are.same(report.problems, assert(tidetable.check(path, { isolate = true })).problems)
   end)
 
-  it("reads files that can't be opened", function()
+  it("reads files that cannot be opened", function()
     local path = make()
     local whole = read(path)
     write(path, ("\0"):rep(4096) .. whole:sub(4097))
@@ -102,7 +102,7 @@ describe("tidetable.check", function()
     assert.is_false(report.ok)
   end)
 
-  it("has nothing to read where both first pages are damaged", function()
+  it("returns an error if both meta pages are damaged", function()
     local path = make()
     local whole = read(path)
     for _, at in ipairs { 80, 4096 + 80 } do
@@ -115,7 +115,7 @@ describe("tidetable.check", function()
     end
   end)
 
-  it("refuses what is no database", function()
+  it("refuses a file that is not a database", function()
     for _, isolate in ipairs { false, true } do
       local err = refused("NO_FILE", tidetable.check(helper.path("none"),
         { isolate = isolate, stall_timeout = isolate and math.huge or nil }))
@@ -210,7 +210,7 @@ describe("waiting for a check", function()
     end
   ]]
 
-  it("goes on at a signal that the program handles, and where it is stopped", function()
+  it("continues after a signal that the program handles, and after a stop", function()
     local child = checker(handles_signals)
     assert.equal("in", child:line())
     local walker = stopped_child(child.pid)
@@ -224,7 +224,7 @@ describe("waiting for a check", function()
     child:close()
   end)
 
-  it("ends with Ctrl-C in a plain script", function()
+  it("ends at Ctrl-C in a plain script", function()
     local child = checker()
     assert.equal("in", child:line())
     local walker = stopped_child(child.pid)
@@ -237,7 +237,7 @@ describe("waiting for a check", function()
   end)
 end)
 
-describe("what a check lets happen meanwhile", function()
+describe("during a check", function()
   -- Every way to check, with something to wait by.
   local function ways(wait)
     many():close()
@@ -248,7 +248,7 @@ describe("what a check lets happen meanwhile", function()
     }
   end
 
-  it("is what the program's own wait does", function()
+  it("the program's `wait` function runs", function()
     local waited, ended
     for _, way in ipairs(ways(function(wakeup, seconds)
       waited = waited + 1
@@ -264,13 +264,13 @@ describe("what a check lets happen meanwhile", function()
     end
   end)
 
-  it("ends it when it raises", function()
+  it("an error in the program's `wait` function ends the check", function()
     for _, way in ipairs(ways(function() error("enough", 0) end)) do
       assert.same({ false, "enough" }, { pcall(way) })
     end
   end)
 
-  it("is an event loop", function()
+  it("an event loop runs", function()
     local cqueues = require "cqueues"
     for _, way in ipairs(ways(nil)) do
       local loop, ticks, report = cqueues.new(), 0, nil
@@ -286,7 +286,7 @@ describe("what a check lets happen meanwhile", function()
     end
   end)
 
-  it("may close the database", function()
+  it("the database can be closed", function()
     local db = many()
     db.wait = function() db:close() end
     helper.raises("CLOSED", db.check, db)

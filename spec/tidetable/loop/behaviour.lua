@@ -54,7 +54,7 @@ return function(loop, describe, it, before_each, after_each)
       return err
     end
 
-    it("many followers, a writer and a timer go on side by side", function()
+    it("many followers, a writer and a timer run concurrently", function()
       local seen, over = {}, 0
       local ticks, tick = ticker(loop, function() return over == 20 end)
       local functions = { tick, function()
@@ -173,7 +173,7 @@ return function(loop, describe, it, before_each, after_each)
     end)
 
     -- It waited until the records had expired.
-    it("the end of a stream ends those who follow it", function()
+    it("the end of a stream ends its followers", function()
       local codes = {}
       local function follow(call)
         return function()
@@ -197,7 +197,7 @@ return function(loop, describe, it, before_each, after_each)
     end)
 
     -- It waited for ever.
-    it("a file that is removed ends those who follow it", function()
+    it("the removal of the file ends followers", function()
       local codes = {}
       local function follow(call)
         return function()
@@ -217,7 +217,7 @@ return function(loop, describe, it, before_each, after_each)
     end)
 
     -- A signal says "look again", and no more.
-    it("a signal too many or too early does no harm", function()
+    it("a needless or early notification does no harm", function()
       local ids = {}
       loop.run({ function()
         for record in orders:stream():records { follow = true, limit = 3 } do
@@ -234,7 +234,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.same({ "1", "2", "3" }, ids)
     end)
 
-    it("a signal that is lost costs the time of a wakeup's timeout", function()
+    it("a lost notification delays a reader by the wakeup's timeout", function()
       local id, lost = nil, 0
       local function lose(wakeup, seconds)
         wakeup.timeout = function() return 0.02 end
@@ -252,7 +252,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.equal(1, lost)
     end)
 
-    it("closing the database wakes whoever waits, with CLOSED", function()
+    it("closing the database wakes all waiters, with CLOSED", function()
       local errors = {}
       local function follow()
         local _, err = pcall(function()
@@ -281,7 +281,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.is_true(ticks.count > 0)
     end)
 
-    it("closing the stream wakes whoever follows it, and it can be read again", function()
+    it("closing the stream wakes its followers, and it can be read again", function()
       local stream = assert(orders:stream())
       local err = raised_by(function()
         for _ in stream:records { follow = true } do error "none" end
@@ -306,7 +306,7 @@ return function(loop, describe, it, before_each, after_each)
       loop.run({ function() assert.equal("a", stream:next(10).keys.id) end })
     end)
 
-    it("leaving the loop that follows leaves nothing behind", function()
+    it("leaving a loop over a follower releases everything", function()
       collectgarbage()
       collectgarbage "stop" -- it would close what was forgotten
       local before, rounds = descriptors(), 0
@@ -329,7 +329,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.equal(before, descriptors())
     end)
 
-    it("Ctrl-C ends it", function()
+    it("Ctrl-C ends the loop", function()
       local child = helper.child(loop.program .. [[
         start(function()
           local stream = assert(db:table "orders":stream { wait = wait })
@@ -349,7 +349,7 @@ return function(loop, describe, it, before_each, after_each)
     end)
 
     -- One descriptor is kept for the next wait.
-    it("waiting for another writer lets the others go on", function()
+    it("other coroutines run during a wait for another writer", function()
       collectgarbage()
       collectgarbage "stop"
       local before = descriptors()
@@ -379,7 +379,7 @@ return function(loop, describe, it, before_each, after_each)
 
     -- It came too late each time: the other one had taken the lock again. Of 100 puts some were
     -- told BUSY hundreds of times; one that is due gets the lock when it is next released.
-    it("a write goes before a process that takes the lock again and again", function()
+    it("a write precedes a process that takes the lock repeatedly", function()
       local busy, most = 0, 0
       function core.put(...)
         local done, err, code = put(...)
@@ -410,7 +410,7 @@ return function(loop, describe, it, before_each, after_each)
 
     -- More of them wait than descriptors are kept; each gets the lock, and then none is in the
     -- queue.
-    it("many that wait for another writer all get their turn", function()
+    it("many coroutines that wait for another writer all succeed", function()
       local child = helper.child [[
         for i = 1, 200 do
           assert(db:transact(function(tx)
@@ -440,7 +440,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.is_true(descriptors() <= before + 8)
     end)
 
-    it("and is BUSY when it takes longer than busy_timeout", function()
+    it("a wait for another writer returns BUSY after busy_timeout", function()
       local child = helper.child [[
         db:transact(pause, { time_limit = 60 })
       ]]
@@ -458,7 +458,7 @@ return function(loop, describe, it, before_each, after_each)
       child:close()
     end)
 
-    it("outside of it the thread sleeps, as without a loop", function()
+    it("outside the loop the thread sleeps", function()
       assert.is_nil(assert(orders:stream()):next(0.01))
       assert(orders:put { id = "a" })
       assert.equal("a", assert(orders:stream()):next(10).keys.id)

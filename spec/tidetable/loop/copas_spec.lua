@@ -52,7 +52,7 @@ behaviour({ name = "a copas loop", run = run, sleep = copas_loop.sleep,
 describe("tidetable.loop.copas", function()
   helper.setup(before_each, after_each)
 
-  it("says so when select can't take the descriptor", function()
+  it("raises an error if select does not support the descriptor", function()
     local high = { pollfd = function() return 5000 end, timeout = function() return 1 end }
     run({ function()
       helper.misuse("supports descriptors below 1024, got 5000", copas_loop.wait, high, 1)
@@ -60,7 +60,7 @@ describe("tidetable.loop.copas", function()
   end)
 
   -- copas 4 calls it pause; copas 2 and 3 knew only sleep.
-  it("sleeps by copas's own timers where it has any", function()
+  it("sleeps with copas's timers if it has any", function()
     local pause, sleep = rawget(copas, "pause"), rawget(copas, "sleep")
     local asked
     copas.sleep = function(seconds) asked = "sleep " .. seconds end
@@ -73,7 +73,7 @@ describe("tidetable.loop.copas", function()
     copas.pause, copas.sleep = pause, sleep
   end)
 
-  it("lets several threads wait on one wakeup", function()
+  it("allows several threads to wait on one wakeup", function()
     local db = helper.open()
     local wakeup, woken = assert(db:wakeup()), 0
     local function wait()
@@ -89,7 +89,7 @@ describe("tidetable.loop.copas", function()
   end)
 
   -- copas 1.1.7 closes what a thread waited for last.
-  it("a wakeup outlives the thread that waited on it", function()
+  it("a wakeup remains open after the end of the thread that waited on it", function()
     local db = helper.open()
     local wakeup <close> = assert(db:wakeup())
     run({ function() copas_loop.wait(wakeup, 0.01) end })

@@ -24,7 +24,7 @@ behaviour({ name = "a cqueues loop", run = run_cqueues, sleep = cqueues.sleep,
 package.path = "./examples/?.lua;" .. package.path
 
 if not package.searchpath("system", package.path) then
-  describe("in a scheduler of one's own", function()
+  describe("in the program's own scheduler", function()
     it("waits", function() pending "luasystem is not installed here" end)
   end)
   return

@@ -24,7 +24,7 @@ before_each(function()
 end)
 
 describe("records", function()
-  it("begins at a number, or after it", function()
+  it("starts at a sequence number, or after it", function()
     put(1, 5)
     local stream = assert(orders:stream())
     assert.are.same({ 3, 4, 5 }, numbers(stream:records { at = 3 }))
@@ -35,7 +35,7 @@ describe("records", function()
     assert.are.same({}, numbers(stream:records { at = 6 }))
   end)
 
-  it("begins at the next record when the number is another table's", function()
+  it("starts at the next record if the sequence number belongs to another table", function()
     local other = assert(db:create_table { name = "other", partition_key = "id", stream = true })
     put(1, 2)
     put(1, 2, other)
@@ -46,7 +46,7 @@ describe("records", function()
     assert.are.same({ 4 }, numbers(other:stream():records { at = 4 }))
   end)
 
-  it("ahead of the last change is AHEAD", function()
+  it("with a position after the last change returns AHEAD", function()
     put(1, 5)
     local stream = assert(orders:stream())
     for _, each in ipairs { stream, db:stream() } do
@@ -60,7 +60,7 @@ describe("records", function()
     refused("AHEAD", db:stream { at = 100 })
   end)
 
-  it("begins at a time", function()
+  it("starts at a time", function()
     put(1, 5)                                    -- at 1e9, 1e9 + 1, ...
     local stream = assert(orders:stream())
     for _, each in ipairs { stream, db:stream() } do
@@ -73,7 +73,7 @@ describe("records", function()
     end
   end)
 
-  it("finds a time also across clocks that stepped back", function()
+  it("finds a time even if the clock was set back", function()
     -- Created at:  1 2 3 | 1 2 3 4 | 2 5 6
     local times = { 1, 2, 3, 1, 2, 3, 4, 2, 5, 6 }
     for i, time in ipairs(times) do
@@ -93,7 +93,7 @@ describe("records", function()
     end
   end)
 
-  it("finds a time to the millisecond, as records have it", function()
+  it("finds a time to the millisecond, like that of a record", function()
     local seed = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
     math.randomseed(seed)
     local stream = assert(orders:stream())
@@ -109,7 +109,7 @@ describe("records", function()
     assert.equal(200, stream:describe().count)
   end)
 
-  it("at a time to come are those that come next", function()
+  it("with a time in the future returns the records from then on", function()
     put(1, 2)
     local now, far = assert(orders:stream { time = clock:now() }), assert(db:stream { time = 1e11 })
     assert.is_nil(now:next())
@@ -119,7 +119,7 @@ describe("records", function()
     assert.equal(3, far:next().sequence_number)
   end)
 
-  it("by a time gives what is created at or after it, in whatever stream", function()
+  it("with a time returns the records created at or after it, from any stream", function()
     local other = assert(db:create_table { name = "other", partition_key = "id", stream = true })
     put(1, 2)
     put(1, 2, other)

@@ -29,7 +29,7 @@ describe("transactions", function()
     end
   end)
 
-  it("are arrays of records with what they share", function()
+  it("are arrays of records with common fields", function()
     local list = collect(db:stream():transactions())
     assert.equal(3, #list)
     for i, transaction in ipairs(list) do
@@ -47,7 +47,7 @@ describe("transactions", function()
       db:stream():transactions { after = list[2].last_sequence_number }))
   end)
 
-  it("over one table are its share of each", function()
+  it("of one table are its part of each transaction", function()
     local list = collect(other:stream():transactions())
     assert.equal(3, #list)
     for i, transaction in ipairs(list) do
@@ -68,7 +68,7 @@ describe("transactions", function()
     assert.equal(3, #collect(db:stream():transactions { follow = true, timeout = 0 }))
   end)
 
-  it("are whole however long", function()
+  it("are complete, however long", function()
     local items = {}
     for i = 1, 2500 do items[i] = { id = "n" .. i } end
     db:transact(function(tx) tx:table "orders":load(items) end)
@@ -79,7 +79,7 @@ describe("transactions", function()
     assert.equal(1, #list[2])
   end)
 
-  it("in the middle of which one begins are the rest", function()
+  it("start with the rest of a transaction if the position is inside it", function()
     local list = collect(db:stream():transactions { after = 4 })
     assert.equal(2, #list)
     assert.equal(2, #list[1])
@@ -115,7 +115,7 @@ describe("follow", function()
     orders:put { id = "b" }
   ]]
 
-  it("ends when nothing came for timeout seconds", function()
+  it("ends when no record arrived for timeout seconds", function()
     local stream = file_db()
     assert(orders:put { id = "a" })
     local core = require "tidetable.core"
@@ -143,7 +143,7 @@ describe("follow", function()
     child:close()
   end)
 
-  it("by transactions, and by next with a timeout, too", function()
+  it("with transactions, and next with a timeout, wait too", function()
     local stream = file_db()
     local child = helper.child(writer)
     child:paused()
@@ -153,7 +153,7 @@ describe("follow", function()
     child:close()
   end)
 
-  it("is not woken for a change that is not yet readable, nor for less than all of it", function()
+  it("never returns a change that is not yet visible, nor a part of a transaction", function()
     local stream = file_db()
     local child = helper.child [[
       for i = 1, 200 do
@@ -172,7 +172,7 @@ describe("follow", function()
     child:close()
   end)
 
-  it("gives a writer's burst whole, in order, without gap or repeat", function()
+  it("returns a writer's burst completely, in order, without gap or repetition", function()
     local stream = file_db()
     local child = helper.child [[
       local orders = assert(db:table "orders")
@@ -188,7 +188,7 @@ describe("follow", function()
     child:close()
   end)
 
-  it("ends with an interrupt", function()
+  it("ends at an interrupt", function()
     local stream = file_db()
     assert.is_not_nil(stream)
     local child = helper.child [[
