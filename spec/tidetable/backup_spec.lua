@@ -1,4 +1,4 @@
--- backup_spec.lua - db:backup and tidetable.compact, as doc/modules/backup.md promises them.
+-- backup_spec.lua - db:backup and tidetable.compact, as documented in doc/modules/backup.md.
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 local tidetable = require "tidetable"
@@ -17,13 +17,13 @@ local function crc32c(text)
   return crc ~ 0xffffffff
 end
 
---- A name that a copy in the making has (doc/format.md).
+--- Returns the path of an unfinished copy with this name (doc/format.md).
 local function part_of(name)
   local digits = "0123abcd"
   return target(("%s-part%s%08x"):format(name, digits, crc32c(digits .. name)))
 end
 
---- Names in the test's directory, but for those that a database has beside it, and children's.
+--- Returns the names in the test's directory, except side files of databases and files of children.
 local function files()
   local names = {}
   for name in lfs.dir(helper.path("")) do
@@ -51,7 +51,7 @@ local function read_file(path)
   return file:read("a")
 end
 
---- Two tables, streams of two generations, what is deleted and what is big.
+--- Fills a database: two tables, an ended and an enabled stream, deleted items and large items.
 local function fill(db)
   local orders = assert(db:create_table { name = "orders", partition_key = "customer",
     sort_key = { "number", "N" }, stream = true })
@@ -68,7 +68,7 @@ local function fill(db)
   return orders
 end
 
---- All that a database shows, to compare.
+--- Returns the complete content of a database, for a comparison.
 local function everything(db)
   local all = { tables = assert(db:list_tables()), items = {}, records = {}, streams = {} }
   for _, name in ipairs(all.tables) do
@@ -97,7 +97,7 @@ describe("backup", function()
   end)
 
   for _, compact in ipairs { false, true } do
-    it("holds all there is" .. (compact and ", compact" or ""), function()
+    it("contains everything" .. (compact and ", compact" or ""), function()
       local facts = assert(db:backup(target(), { compact = compact }))
       local copy = helper.open(nil, target())
       assert.same(everything(db), everything(copy))
@@ -206,7 +206,7 @@ describe("backup", function()
     assert.same(everything(memory), everything(helper.open(nil, target("memory.tide"))))
   end)
 
-  -- What happens at the target ---------------------------------------------------------------
+  -- The target --------------------------------------------------------------------------------
 
   it("overwrites a database only with the option overwrite", function()
     assert(db:backup(target()))
@@ -242,7 +242,7 @@ describe("backup", function()
   it("overwrites a damaged copy", function()
     assert(db:backup(target()))
     local file <close> = assert(io.open(target(), "r+b"))
-    file:seek("set", 16 + 120) -- in the first page, and in the second
+    file:seek("set", 16 + 120) -- in both meta pages
     file:write(("\xff"):rep(16))
     file:seek("set", 4096 + 16 + 120)
     file:write(("\xff"):rep(16))
@@ -292,7 +292,7 @@ describe("backup", function()
     assert.is_true(exists(others))
   end)
 
-  -- Transactions, and who waits -----------------------------------------------------------------
+  -- Transactions and waiting ---------------------------------------------------------------------
 
   it("is refused inside a transaction, and waits for transactions of other handles", function()
     db:transact(function()
@@ -389,7 +389,7 @@ describe("backup", function()
         cqueues.sleep(0.001)
       end
     end)
-    db:transact(function() -- so that it has to wait
+    db:transact(function() -- holds the write lock, so the copy waits
       for _ = 1, 30 do
         assert(loop:step(0.01))
       end
@@ -425,7 +425,7 @@ describe("backup", function()
       cqueues.sleep(0.001)
       other:close()
     end)
-    db:transact(function() -- so that it has to wait
+    db:transact(function() -- holds the write lock, so the copy waits
       for _ = 1, 5 do
         assert(loop:step(0.01))
       end
@@ -523,7 +523,7 @@ describe("compact", function()
     assert.equal(99, helper.first(again:stream():records { after = info.sequence_number })
       .keys.number)
     again:close()
-    assert(tidetable.compact(db.path)) -- and again
+    assert(tidetable.compact(db.path)) -- a second time
   end)
 
   it("is refused while a process has the database open", function()

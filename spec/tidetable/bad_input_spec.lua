@@ -1,8 +1,8 @@
--- bad_input_spec.lua - bad input gets a clear error, and nothing is lost.
+-- bad_input_spec.lua - bad input returns a clear error, and changes nothing.
 --
--- What the pages say of errors one by one is held in their specs. Here each kind of bad input
--- meets every call that it can come through, and afterwards everything is as it was: the items,
--- the records, the sequence number, the lock.
+-- Each kind of bad input is passed to every call that accepts it. Afterwards the items, the
+-- records, the sequence number and the write lock must be unchanged. Single errors that the pages
+-- document are tested in the specs of the pages.
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 local tidetable = require "tidetable"
@@ -19,7 +19,7 @@ local function nested(levels)
   return t
 end
 
---- A map of 29 levels, each of which holds the next one twice: half a billion nodes, 29 tables.
+--- A map of 29 levels, each of which contains the next one twice: half a billion nodes, 29 tables.
 local function exploding()
   local t = { x = 1 }
   for _ = 1, 28 do
@@ -34,7 +34,7 @@ local function cycle()
   return t
 end
 
---- Values that no attribute may have, and what the message says.
+--- Invalid values of an attribute, and a part of the message.
 local bad_values = {
   { "a function", print, "function can't be stored" },
   { "a thread", coroutine.create(print), "thread can't be stored" },
@@ -64,7 +64,7 @@ local bad_values = {
     "duplicates" },
 }
 
---- Keys that no item of the table `one` (id: S) may have.
+--- Invalid keys of the table `one` (id: S).
 local bad_keys = {
   { "no key", {}, "id" },
   { "an empty key", { id = "" }, "empty" },
@@ -73,7 +73,7 @@ local bad_keys = {
   { "2,049 bytes", { id = ("k"):rep(2049) }, "2048" },
 }
 
---- Keys that no item of the table `two` (id: S, at: B) may have.
+--- Invalid keys of the table `two` (id: S, at: B).
 local bad_sort_keys = {
   { "no sort key", { id = "a" }, "at" },
   { "an empty sort key", { id = "a", at = tidetable.binary "" }, "empty" },
@@ -106,7 +106,7 @@ local function open_shop(options)
   before = contents()
 end
 
---- Everything is as it was, and goes on.
+--- Checks that nothing has changed, and that the database still works.
 local function check_unharmed()
   assert.equal(before, contents())
   assert.is_true(one:put { id = "a", n = 1 })
@@ -114,7 +114,7 @@ local function check_unharmed()
   assert.same({}, db:check().problems)
 end
 
---- A transaction that changes things and then meets f.
+--- Runs a transaction that changes items and then calls f.
 local function after_a_change(f)
   return pcall(db.transact, db, function(tx)
     tx:table("one"):put { id = "a", n = 2 }
@@ -462,7 +462,7 @@ describe("a full map", function()
     refused("FULL", ok, err, code)
     refused("FULL", db:create_table { name = "more", partition_key = "id" })
     local stored = n - 1
-    -- Each in turn, many times: no way of writing may eat up the reserve.
+    -- All kinds of writes, many times: none may use up the reserved space.
     for i = 1, 50 do
       assert.is_nil((one:put { id = "more" .. i, text = ("x"):rep(300000) }))
       assert.is_false(pcall(db.transact, db, function(tx)
@@ -496,7 +496,7 @@ describe("a file that", function()
     return file:read("a")
   end
 
-  --- Opening it says why, and leaves it as it was.
+  --- Checks that opening the file returns the code and does not change the file.
   local function check_refused(code, name, options)
     local bytes = read(name)
     for _, each in ipairs { options or {}, { read_only = true } } do
@@ -534,7 +534,7 @@ describe("a file that", function()
       write(name, whole:sub(1, size))
       local opened, err, code = tidetable.open(path(name))
       if opened then
-        -- A page at the end may be a free one: then all must be there.
+        -- The last page may be a free one: then all items must be readable.
         assert.same({}, opened:check().problems, "cut to " .. size)
         assert.equal(101, #helper.collect(opened:table("one"):scan()))
         opened:close()
@@ -591,7 +591,7 @@ describe("a file that", function()
   end)
 end)
 
---- Misuses of every sort of call, each on a line of its own.
+--- Misuses of every kind of call, each on its own line.
 local misuses = {
   open = function() tidetable.open(path "x", { creat = true }) end,
   ["open's clock"] = function() tidetable.open(path "x", { clock = io.stdout }) end,
@@ -640,7 +640,7 @@ local misuses = {
   end,
 }
 
---- Each with a dot for a colon, with nothing and with a table as its first argument.
+--- Calls all methods with a dot instead of a colon, with no arguments and with a table.
 local dotted = {
   "db.close()", "db.info()", "db.check()", "db.trim()", "db.sync()", "db.stream()", "db.wakeup()",
   "db.list_tables()", "db.list_streams()", "db.create_table { name = 'new', partition_key = 'id' }",

@@ -1,4 +1,4 @@
--- database_spec.lua - what doc/modules/database.md promises.
+-- database_spec.lua - the database object, as documented in doc/modules/database.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -105,13 +105,13 @@ describe("create_table", function()
     helper.blames("a table with name and partition_key expected, got nil", try(nil))
     helper.blames("create_table: partition_key is missing", try { name = "orders" })
     helper.blames("create_table: name is missing", try { partition_key = "id" })
-    -- Not like sort_key: that would be the wrong one.
+    -- hash_key is similar to sort_key, which must not be proposed.
     helper.blames('unknown option "hash_key"; known:', try { name = "orders", hash_key = "id" })
     helper.blames('unknown option "partion_key" (did you mean "partition_key"?)',
       try { name = "orders", partion_key = "id" })
     helper.blames('option "partition_key" must be a name, or { name, "S" | "N" | "B" }',
       try { name = "orders", partition_key = { "id", "SS" } })
-    -- It was of type S, whatever was said.
+    -- Regression: the key was of type S in spite of the type given.
     for _, key in ipairs { { 1 }, { "placed_at", type = "N" }, { "placed_at", "N", "S" } } do
       helper.blames('option "sort_key" must be', try { name = "orders", partition_key = "id",
         sort_key = key })
@@ -120,7 +120,7 @@ describe("create_table", function()
       stream = { view = "KEYS_ONLY" } })
     helper.blames('option "view_type" must be', try { name = "orders", partition_key = "id",
       stream = { view_type = "ALL" } })
-    misuse("retention: age must be seconds or a string with ms, s, m, h or d", try { name = "orders",
+    misuse("age must be seconds or a string with ms, s, m, h or d", try { name = "orders",
       partition_key = "id", stream = { retention = "soon" } })
     assert.are.same({}, db:list_tables())
   end)

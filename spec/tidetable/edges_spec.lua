@@ -1,4 +1,4 @@
--- edges_spec.lua - calls at the edge: where Lua's stack ends, hooks, strangers among the values.
+-- edges_spec.lua - rare conditions: the limit of Lua's stack, debug hooks, foreign userdata.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
@@ -15,13 +15,13 @@ describe("with a deep stack", function()
   it("an error searches a bounded number of levels for its line", function()
     local things, levels = new_table(helper.memory()), 0
     finally(function() core.library(require "tidetable.options".source) end)
-    core.library "" -- then every line is the library's, and none is found
+    core.library "" -- all lines count as the library's, so none is found
     local function deep(n)
       if n == 0 then return select(2, things:get { name = 1 }) end
       levels = levels + 1
       return (deep(n - 1))
     end
-    -- 19 billion steps if it walked all of them.
+    -- A search of all levels would take 19 billion steps.
     local err = deep(195000)
     assert.equal(195000, levels)
     assert.equal("VALIDATION", err.code)
@@ -32,8 +32,8 @@ end)
 describe("near the limit of Lua's stack", function()
   local MOST = 1000000 -- LUAI_MAXSTACK
 
-  --- Makes the call with ever fewer slots left, until there is none for a call at all: each goes
-  --- well or fails whole.
+  --- Calls the function with fewer and fewer stack slots left, until none is left for a call. Each
+  --- call succeeds or fails without effect.
   local function squeeze(call)
     local well, failed = 0, 0
     local function descend()
@@ -44,7 +44,7 @@ describe("near the limit of Lua's stack", function()
     local function above(...)
       return (pcall(descend)), (...)
     end
-    collectgarbage "stop" -- it would look at a million slots again and again
+    collectgarbage "stop" -- each collection would traverse a million slots
     coroutine.wrap(function() above(table.unpack({}, 1, MOST - 600)) end)()
     collectgarbage "restart"
     assert.is_true(well > 0 and failed > 0)
@@ -83,7 +83,7 @@ describe("in a transaction with a time limit", function()
     local things = new_table(db)
     local err = raises("TIMEOUT", db.transact, db, function(tx)
       tx:table "things":put { id = "late" }
-      os.execute "sleep 0.1" -- no instruction of Lua's at which it could be noticed
+      os.execute "sleep 0.1" -- runs no Lua instruction, so no hook is called
     end, { time_limit = 0.02 })
     assert.is_true(err.retryable)
     assert.is_nil(things:get { id = "late" })
@@ -134,7 +134,7 @@ describe("in a transaction with a time limit", function()
 end)
 
 describe("a foreign userdata", function()
-  -- A light userdata that is not null: only C makes them, and the debug library.
+  -- A light userdata that is not null: only C code and the debug library create them.
   local light = debug.upvalueid(function() return helper end, 1)
 
   it("is refused as a value, and its type is named", function()
@@ -186,18 +186,18 @@ describe("a foreign userdata", function()
   end)
 end)
 
-describe("text of invalid UTF-8 without a first byte", function()
-  -- A message shows whole characters; here there is none.
-  local nowhere = ("\x80"):rep(300)
+describe("text of UTF-8 continuation bytes only", function()
+  -- A message contains complete characters only; this text has none.
+  local invalid = ("\x80"):rep(300)
 
   it("is not a number", function()
-    refused("VALIDATION", tidetable.number(nowhere))
+    refused("VALIDATION", tidetable.number(invalid))
   end)
 
   it("is not an attribute name", function()
     local things = new_table(helper.memory())
-    refused("VALIDATION", things:put { id = "x", [nowhere] = 1 })
-    refused("VALIDATION", things:put { id = "x", a = { [nowhere] = print } })
+    refused("VALIDATION", things:put { id = "x", [invalid] = 1 })
+    refused("VALIDATION", things:put { id = "x", a = { [invalid] = print } })
   end)
 end)
 

@@ -1,10 +1,10 @@
--- found_spec.lua - what reviews have found, each told once more and small.
+-- found_spec.lua - regression tests of defects found by reviews, each as a small example.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
 local hour = 3600
 
--- Turns bits over behind each place where the file holds this text; how often.
+-- Inverts bits after each occurrence of a text in the file. Returns the number of occurrences.
 local function damage(path, text, offset)
   local file = assert(io.open(path, "r+b"))
   local bytes = file:read "a"

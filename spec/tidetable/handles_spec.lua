@@ -1,7 +1,7 @@
--- handles_spec.lua - functions that get a handle which is not theirs, handles that are dropped.
+-- handles_spec.lua - functions with a wrong handle as argument; handles that are dropped.
 --
--- No value that a script has or makes ends the process: a wrong self is an argument error. What
--- handles hold is released when they are dropped, although Lua's collector doesn't see it.
+-- No value that a script can make may crash the process: a wrong self is an argument error. The
+-- resources of dropped handles are released, although Lua's collector does not know their size.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
@@ -10,7 +10,7 @@ helper.setup(before_each, after_each)
 
 local raises, misuse = helper.raises, helper.misuse
 
---- A database with a table, and one of each userdata that a script can get hold of.
+--- Returns a database with a table, and one userdata of each kind that a script can reach.
 local function handles()
   local db = helper.open()
   local items = assert(db:create_table { name = "items", partition_key = "id",
@@ -29,7 +29,7 @@ local function handles()
   }
 end
 
---- What would wait or read from a descriptor when it is called with a number.
+--- Functions that would wait or read from a descriptor if called with a number.
 local waits = { wait_writer = true, wakeup_wait = true, wait_feed = true, read_input = true,
   terminal_wait = true, library = true, unknown_field = true, check_file = true }
 
@@ -174,7 +174,7 @@ end)
 
 -- Dropped handles ------------------------------------------------------------
 
---- Bytes of this process, or nil where the sanitizers keep what is freed.
+--- Returns the memory of this process in bytes; nil under the sanitizers, which keep freed memory.
 local function resident()
   if not (os.getenv("TIDETABLE_BUILD") or ""):find "asan" then
     local file <close> = assert(io.open "/proc/self/status")
@@ -184,7 +184,7 @@ end
 
 describe("iterators that are dropped", function()
   for _, mode in ipairs { "incremental", "generational" } do
-    -- Each would hold a page of 300 KB: 600 MB in all.
+    -- Each would keep a page of 300 KB: 600 MB in total.
     it("hold little memory (" .. mode .. ")", function()
       finally(function() collectgarbage("incremental") end)
       local db = helper.memory()

@@ -12,7 +12,7 @@ local function descriptors()
   return count
 end
 
---- A process that compacts the test's database, and pauses while it keeps others out.
+--- Starts a process that compacts the test's database, and pauses while it excludes others.
 local function compacting()
   helper.open():close()
   local child = helper.child [[
@@ -49,7 +49,7 @@ describe("open, while another process has exclusive access,", function()
       assert.equal("r", wakeup.events())
       assert.equal(seconds, wakeup:timeout())
       wakeup:clear()
-      -- The pause's own descriptor, and that of the directory that is listed.
+      -- The descriptors of the pause and of the directory that is listed.
       assert.equal(before + 1, descriptors())
       tidetable.open(":memory:"):close()
       if pauses == 3 then
@@ -122,7 +122,7 @@ describe("open, while another process writes and the boot must be recorded,", fu
 
   it("waits for busy_timeout, in event loops too", function()
     local path = helper.path("full.tide")
-    -- Only written at the level "full" so far: at another one the boot is recorded.
+    -- The database was written at level "full" only: at another level the boot is recorded.
     local child = helper.child(([[
       db:close()
       db = assert(tidetable.open(%q))

@@ -1,4 +1,4 @@
--- optimistic_conflicts_spec.lua - what conflicts with what an optimistic transaction has read.
+-- optimistic_conflicts_spec.lua - writes that conflict with reads of an optimistic transaction.
 local helper = require "spec.tidetable.helper"
 local shared = require "spec.tidetable.optimistic"
 
@@ -29,7 +29,7 @@ describe("what is read", function()
     return n
   end
 
-  --- A change of the order n, or a new one.
+  --- Changes the order n, or adds it.
   local function put(n)
     return function()
       changes = changes + 1
@@ -121,7 +121,7 @@ describe("what is read", function()
     assert.equal(2, runs(up_to(7, { descending = true }), put(7)))
     assert.equal(2, runs(up_to(7, { descending = true }), put(100)))
     orders:delete { customer = "x", n = 100 }
-    -- A limit ends it as well; start_key begins it.
+    -- A limit ends the range too; start_key begins it.
     local function limited(tx)
       collect(tx:table("orders"):query("x", { limit = 3, start_key = { customer = "x", n = 2 } }))
     end

@@ -1,4 +1,4 @@
--- optimistic_spec.lua - what doc/modules/transaction.md promises of optimistic mode.
+-- optimistic_spec.lua - optimistic mode, as documented in doc/modules/transaction.md.
 local cqueues = require "cqueues"
 local helper = require "spec.tidetable.helper"
 local shared = require "spec.tidetable.optimistic"
@@ -66,7 +66,7 @@ describe("an optimistic transaction", function()
       assert(assert(two:table "accounts"):put { id = "bob" })
     end)
     assert.is_table(assert(two:table "accounts"):get { id = "ann" })
-    -- ... also of its own handle, and another transaction of it.
+    -- The writer may use the same handle, and may be another transaction.
     optimistic(db, function(tx)
       assert(accounts:put { id = "bob" })
       db:transact(function(locked) locked:table("accounts"):put { id = "eve" } end)
@@ -219,7 +219,7 @@ describe("the options of transact", function()
     local db, accounts = open_shop()
     assert.equal(5, db:transact(function(tx)
       tx:table("accounts"):put { id = "ann" }
-      -- The lock is held: a plain write is refused.
+      -- The write lock is held: a write outside a transaction is refused.
       helper.raises("NESTED", accounts.put, accounts, { id = "bob" })
       return 5
     end, { mode = "locked", time_limit = 1 }))
@@ -336,7 +336,7 @@ describe("the transaction's own writes", function()
             inside:put { customer = "x", n = n + 0.5 / count, v = "new" }
           end
           inside:delete { customer = "x", n = 6 }
-          -- Another query sees it all.
+          -- A query that begins later includes all writes.
           assert.equal(6 + 7 * count, #collect(inside:query "x"))
         end
         assert.are.same(expected, seen)

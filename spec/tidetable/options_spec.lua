@@ -47,7 +47,7 @@ describe("check", function()
     assert.equal("old_image", options.nearest("OldImage", { new_image = 1, old_image = 1 }))
     assert.is_nil(options.nearest("hash_key", { sort_key = true }))
     assert.is_nil(options.nearest("orders", {}))
-    -- Of those that are as near, always the same.
+    -- The result is the same each time if several are equally similar.
     local alike = {}
     for letter in ("abcdefghijklmnopqrstuvwyz"):gmatch "." do alike[letter .. "rders"] = true end
     assert.equal("arders", options.nearest("xrders", alike))

@@ -1,4 +1,4 @@
--- report_spec.lua - what doc/modules/report.md promises: checks, and what they find.
+-- report_spec.lua - checks and their reports, as documented in doc/modules/report.md.
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 local tidetable = require "tidetable"
@@ -159,7 +159,7 @@ describe("tidetable.check", function()
   end)
 end)
 
---- A database that takes a while to be checked.
+--- Makes a database whose check takes some time.
 local function many()
   local db = helper.open()
   local orders = assert(db:create_table { name = "orders", partition_key = "id" })
@@ -171,13 +171,13 @@ local function many()
   return db
 end
 
--- Whoever checks does so until the test lets it: one of its walks is caught at it.
+-- The child process of a check is stopped by the test, so that the check does not end before.
 describe("waiting for a check", function()
   local function shell(...)
     os.execute((...):format(select(2, ...)))
   end
 
-  --- The child that walks for a process, stopped at it.
+  --- Returns the child process of a check, stopped.
   local function stopped_child(pid)
     while true do
       local walker = assert(helper.child_of(pid))
@@ -216,7 +216,7 @@ describe("waiting for a check", function()
     local walker = stopped_child(child.pid)
     shell("for i in $(seq 200); do kill -ALRM %d; kill -WINCH %d; sleep 0.001; done",
       child.pid, child.pid)
-    shell("kill -INT %d %s", child.pid, walker)        -- Ctrl-C, that somebody handles
+    shell("kill -INT %d %s", child.pid, walker)        -- Ctrl-C, which the program handles
     shell("kill -STOP %d; sleep 0.1; kill -CONT %d", child.pid, child.pid)
     write(helper.path "test.tide.over", "")
     shell("kill -CONT %s", walker)
@@ -238,7 +238,7 @@ describe("waiting for a check", function()
 end)
 
 describe("during a check", function()
-  -- Every way to check, with something to wait by.
+  -- All functions that check, with a `wait` function.
   local function ways(wait)
     many():close()
     return {

@@ -1,4 +1,4 @@
--- table_query_spec.lua - what doc/modules/table.md promises of queries and scans.
+-- table_query_spec.lua - queries and scans, as documented in doc/modules/table.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -10,7 +10,7 @@ local binary = tidetable.binary
 
 local db, orders
 
--- Of a table with a sort key of this type, one partition with these sort keys.
+-- Creates a table with a sort key of this type, and one partition with these sort keys.
 local function partition(kind, keys)
   local t = assert(db:create_table { name = "sorted_" .. kind, partition_key = "p",
     sort_key = { "s", kind } })
@@ -199,7 +199,7 @@ describe("query", function()
       seen[#seen + 1] = item.placed_at
       if #seen == 1 then
         assert(orders:delete { customer = "ann", placed_at = 2 })       -- in this page
-        assert(orders:delete { customer = "ann", placed_at = 2000 })    -- in a later one
+        assert(orders:delete { customer = "ann", placed_at = 2000 })    -- in a later page
         assert(orders:put { customer = "ann", placed_at = 2000.5 })
       end
       assert.equal(0, db:info().oldest_reader_lag)

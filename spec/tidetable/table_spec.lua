@@ -1,4 +1,4 @@
--- table_spec.lua - what doc/modules/table.md promises.
+-- table_spec.lua - items and streams of a table, as documented in doc/modules/table.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -153,7 +153,7 @@ describe("put", function()
   end)
 
   it("stores items of up to 400 KB exactly", function()
-    -- 400 KB less the names and values of the keys, and the name of the text.
+    -- 400 KB minus the names and values of the keys and the name of the text.
     local room = 400 * 1024 - #"customer" - #"ann" - #"placed_at" - 2 - #"text"
     assert.is_true(orders:put { customer = "ann", placed_at = 1, text = ("x"):rep(room) })
     refused("VALIDATION", orders:put { customer = "ann", placed_at = 1,
@@ -199,7 +199,7 @@ describe("get", function()
       refused("VALIDATION", orders:get(key))
       refused("VALIDATION", orders:delete(key))
     end
-    -- Says what a key is here, which is what the program has to mend.
+    -- The message names the attributes that the key must have.
     local schema = "The provided key element does not match the schema: a key has "
     for _, call in ipairs { orders.get, orders.delete } do
       local err = refused("VALIDATION", call(orders, { customer = "ann", placed_at = "1" }))
@@ -542,7 +542,7 @@ describe("the streams of a table", function()
       assert.equal(i, stream:next().new_image.v)
       assert.is_nil(stream:next())
     end
-    -- So have the streams of a table that is made anew under its name.
+    -- This holds for the streams of a table that is created again, too.
     assert(own:delete_table "things")
     t = assert(own:create_table { name = "things", partition_key = "id", stream = true })
     assert.is_nil(labels[t:stream().label])

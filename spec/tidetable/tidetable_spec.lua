@@ -1,4 +1,4 @@
--- tidetable_spec.lua - what doc/modules/tidetable.md promises.
+-- tidetable_spec.lua - the module tidetable, as documented in doc/modules/tidetable.md.
 local elapsed = require "tidetable.core".elapsed
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
@@ -126,7 +126,7 @@ describe("open", function()
     refused("FULL", ok, err, code)
     assert.match("33554432 bytes %(max_size%)$", err.message)
     assert.is_false(err.retryable)
-    -- Nothing was stored; reading, deleting and trimming go on.
+    -- Nothing was stored; reading, deleting and trimming still work.
     assert.is_nil(orders:get { id = tostring(n) })
     assert.equal(text, orders:get({ id = "1" }).text)
     assert.is_true(orders:delete { id = "1" })
@@ -257,7 +257,7 @@ describe("another version of Lua", function()
     local ok, err = pcall(assert(loadfile(file, "t", older)))
     assert.is_false(ok)
     assert.match("tidetable requires Lua 5.4 or 5.5, this is Lua 5.1", err)
-    -- And it comes as far as that: the whole file has to be read first.
+    -- The old Lua must be able to compile the whole file before it runs this line.
     for line in io.lines(file) do
       assert.is_nil(line:find "<%a+>" or line:find "[^-]//" or line:find "^%s*goto ", line)
     end
@@ -284,7 +284,7 @@ describe("an error", function()
     assert.is_truthy(child:line():find "^[^:]+:%d+: NOT_FOUND: .*nothing")
   end)
 
-  -- Lua shows an object that nobody catches as its text, without a traceback.
+  -- lua prints an uncaught error object as its text, without a traceback.
   it("has the line of the program that called, whether returned or raised", function()
     local db = helper.memory()
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })

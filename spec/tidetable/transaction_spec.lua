@@ -1,4 +1,4 @@
--- transaction_spec.lua - what doc/modules/transaction.md promises of locked mode.
+-- transaction_spec.lua - locked mode, as documented in doc/modules/transaction.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -50,7 +50,7 @@ describe("transact", function()
   end)
 
   it("returns the results of fn", function()
-    assert.is_true(assert(db:transact(function() end)))       -- nothing: true
+    assert.is_true(assert(db:transact(function() end)))       -- no results: true
     local packed = table.pack(db:transact(function() return nil end))
     assert.are.same({ n = 1 }, packed)
     packed = table.pack(db:transact(function() return nil, 2, nil, false, nil end))
@@ -100,7 +100,6 @@ describe("transact", function()
         tx:table "ledger":put { id = tostring(i) }
         assert.is_nil(other:table("ledger"):get { id = tostring(i) })
         assert.is_nil(feed:next())
-        -- Plain reads through the same handle see what the transaction has written.
       end
     end)
     for i = 1, 3 do assert.equal(tostring(i), feed:next().keys.id) end
@@ -317,7 +316,7 @@ describe("transact", function()
     raises("TIMEOUT", db.transact, db, function(tx)
       while true do tx:table "ledger":put { id = "x" } end
     end, { time_limit = 0.05 })
-    -- Nor can the function go on behind a pcall of its own.
+    -- The function cannot continue after catching the error with pcall.
     raises("TIMEOUT", db.transact, db, function(tx)
       pcall(function() while true do end end)
       tx:table "ledger":put { id = "x" }
@@ -418,7 +417,7 @@ describe("transact", function()
     end)
     assert.equal(2, #collect(notes:scan()))
     assert.equal(1, #collect(ledger:scan()))
-    -- The time limit of the outer one is kept behind it too.
+    -- The time limit of the outer transaction still applies after the inner one.
     raises("TIMEOUT", db.transact, db, function()
       other:transact(function() end)
       while true do end

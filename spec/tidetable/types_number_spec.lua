@@ -1,4 +1,4 @@
--- types_number_spec.lua - what doc/modules/types.md promises of computing with exact numbers.
+-- types_number_spec.lua - arithmetic of exact numbers, as documented in doc/modules/types.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 local types = require "tidetable.types"
@@ -10,7 +10,7 @@ local function equal(text, n)
   assert.equal(text, tostring(n))
 end
 
--- Refused, as an error object.
+-- Checks that f raises an error object with the code VALIDATION.
 local function refused(what, f)
   local err = helper.raises("VALIDATION", f)
   assert.truthy(err.message:find(what, 1, true), err.message)

@@ -1,4 +1,4 @@
--- types_spec.lua - what doc/modules/types.md promises.
+-- types_spec.lua - the types of values, as documented in doc/modules/types.md.
 local helper = require "spec.tidetable.helper"
 local types = require "tidetable.types"
 local values = require "tidetable.core".values
@@ -6,7 +6,7 @@ local values = require "tidetable.core".values
 local number, binary, null = types.number, types.binary, types.null
 local list, map, set = types.list, types.map, types.set
 
--- There and back: what a table becomes when it was stored and is read.
+-- Stores a value and reads it back.
 local function stored(item)
   return assert(values.decode(assert(values.encode(item))))
 end
@@ -132,8 +132,8 @@ describe("tables", function()
     assert.same({ "a", "b", "c" }, stored_value(middle))
   end)
 
-  --- A table whose constructor has room for so many keys, given in this order: then they stay
-  --- where their hashes say, and lua_next meets them in the order of those.
+  --- Returns a table whose constructor allocates a slot for each key. The keys are kept in the
+  --- order of their hashes, and lua_next traverses them in that order.
   local function scattered(keys, value)
     local parts = {}
     for i, key in ipairs(keys) do parts[i] = ("[%d] = %s"):format(key, value(key)) end

@@ -1,4 +1,4 @@
--- wait_spec.lua - what doc/modules/wait.md and "Waiting" in doc/modules/stream.md promise.
+-- wait_spec.lua - wakeups (doc/modules/wait.md) and waiting (doc/modules/stream.md).
 local cqueues = require "cqueues"
 
 local helper = require "spec.tidetable.helper"
@@ -16,7 +16,7 @@ before_each(function()
   orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
 end)
 
--- Whether the descriptor is readable now.
+-- Returns true if the descriptor is readable now.
 local function is_ready(wakeup)
   return cqueues.poll({ pollfd = wakeup:pollfd(), events = "r" }, 0) ~= 0
 end
@@ -88,13 +88,13 @@ describe("a wakeup", function()
     assert.is_true(elapsed() - before > 0.098)
     before = elapsed()
     for _ = 1, 20 do wakeup:wait(0) end
-    assert.is_true(elapsed() - before < 10)      -- and not a second each
+    assert.is_true(elapsed() - before < 10)      -- not a second for each
     before = elapsed()
     wakeup:wait()
     assert.is_true(elapsed() - before < 30)
   end)
 
-  -- It slept until the next commit, and missed the one behind clear.
+  -- Regression: it slept until the next commit, and missed the one after clear.
   it("wait returns true after a commit since clear, as often as it is called", function()
     local wakeup <close> = assert(db:wakeup())
     wakeup:clear()
@@ -122,7 +122,7 @@ describe("a wakeup", function()
     raises("CLOSED", wakeup.wait, wakeup, 0)
   end)
 
-  -- It was taken, and then could not be called: the wakeup and its database stayed open.
+  -- Regression: any value was accepted; calling it failed, and wakeup and database stayed open.
   it("on_close accepts a function or nil", function()
     local wakeup <close> = assert(db:wakeup())
     helper.blames("on_close: a function expected, got string", function()
@@ -134,7 +134,7 @@ describe("a wakeup", function()
     wakeup:on_close(nil)
   end)
 
-  -- The wakeup, the others and the database stayed open.
+  -- Regression: the wakeup, the others and the database stayed open.
   it("is closed even if on_close raises an error, and so is the database", function()
     local one = assert(db:wakeup())
     one:on_close(function() error("mine", 0) end)
@@ -200,8 +200,8 @@ describe("a wakeup", function()
   end)
 end)
 
--- They woke every reader, and the process itself: a worker that claimed in `transact` and waited on
--- a wakeup never slept.
+-- Regression: they woke every reader and the process itself. A worker that called `transact` and
+-- waited on a wakeup never slept.
 describe("a transaction that changes nothing", function()
   local function changes_nothing(name, f)
     it("wakes no reader: " .. name, function()
@@ -242,7 +242,7 @@ describe("a transaction that changes nothing", function()
   end)
 end)
 
--- Every look at the stream, and so every transaction that a reader begins to find nothing, is a
+-- Each check of the stream, which begins a read transaction and may find nothing, is a call of
 -- try_record.
 describe("waiting on a stream", function()
   local core = require "tidetable.core"
@@ -261,7 +261,7 @@ describe("waiting on a stream", function()
 
   local PUTS = 1000
 
-  -- One commits to another table, then to this one; looks are counted in between.
+  -- A child commits to another table, then to this one; checks are counted in between.
   local function while_others_commit(read)
     local child = helper.child(([[
       pause()
@@ -515,7 +515,7 @@ describe("in a coroutine of a cqueues loop", function()
 end)
 
 describe("outside an event loop", function()
-  -- A sleep that missed the commit would end, but after a second each.
+  -- A sleep that misses the commit ends too, but after a second.
   it("a commit between the check and the sleep ends the sleep", function()
     local core = require "tidetable.core"
     local sleep, slept = core.wait_feed, 0
@@ -612,7 +612,7 @@ describe("a wait function", function()
     assert.same({ false, false, false, false, false }, ready)
   end)
 
-  -- A commit behind the last look and before the wakeup is cleared wakes nobody.
+  -- A commit between the last check and clear does not make the wakeup readable.
   it("is not called if a commit came before the wakeup was cleared", function()
     local class = getmetatable(assert(db:wakeup()))
     local clear, cleared = class.clear, 0
@@ -683,7 +683,7 @@ describe("a wait function", function()
   end)
 end)
 
--- It raised, and where one wait asks for a descriptor that is what may happen.
+-- Regression: it raised an error, although a wait that needs a descriptor may fail.
 describe("without a descriptor for the wakeup", function()
   local NONE_LEFT = [[
     local other = assert(tidetable.open(path, { busy_timeout = 0.2, durability = "none",

@@ -1,9 +1,9 @@
--- behaviour.lua - what waiting in a loop promises, whatever loop it is.
+-- behaviour.lua - tests of waiting that hold in every event loop.
 --
--- A loop is { name, run(functions), sleep(seconds), wait }. It runs the functions as coroutines
--- side by side until all have ended, and fails if one raises. `poll` waits as `wait` does, which is
--- nil where the library knows by itself how to wait. `program` makes `start`, `run` and `wait` in
--- another process, which says `says` when it is interrupted.
+-- A loop is { name, run(functions), sleep(seconds), wait }. `run` runs the functions as coroutines
+-- until all have ended, and fails if one raises an error. `wait` is nil if the library knows how to
+-- wait in this loop; `poll` waits in the same way. `program` is code that defines `start`, `run`
+-- and `wait` in another process, which prints `says` when it is interrupted.
 local assert = require "luassert"
 local lfs = require "lfs"
 local helper = require "spec.tidetable.helper"
@@ -11,7 +11,7 @@ local core = require "tidetable.core"
 
 local elapsed, put = core.elapsed, core.put
 
--- Something else that the loop does, and how often it got to it.
+-- Another coroutine of the loop; counts how often it runs.
 local function ticker(loop, is_over)
   local ticks = { count = 0 }
   return ticks, function()
@@ -43,7 +43,7 @@ return function(loop, describe, it, before_each, after_each)
       orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
     end)
 
-    -- Runs f beside another function, and gives what it raised.
+    -- Runs f concurrently with another function, and returns the error it raised.
     local function raised_by(f, other)
       local err
       loop.run({ function()
@@ -172,7 +172,7 @@ return function(loop, describe, it, before_each, after_each)
       child:close()
     end)
 
-    -- It waited until the records had expired.
+    -- Regression: followers waited until the records had expired.
     it("the end of a stream ends its followers", function()
       local codes = {}
       local function follow(call)
@@ -196,7 +196,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.same({ "STREAM_ENDED", "STREAM_ENDED", "STREAM_ENDED", "STREAM_ENDED" }, codes)
     end)
 
-    -- It waited for ever.
+    -- Regression: followers waited forever.
     it("the removal of the file ends followers", function()
       local codes = {}
       local function follow(call)
@@ -216,7 +216,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.same({ "FILE_GONE", "FILE_GONE" }, codes)
     end)
 
-    -- A signal says "look again", and no more.
+    -- A notification is a hint: the reader checks again.
     it("a needless or early notification does no harm", function()
       local ids = {}
       loop.run({ function()
@@ -272,7 +272,7 @@ return function(loop, describe, it, before_each, after_each)
       end, tick, function()
         loop.sleep(0.02)
         db:close()
-        -- Another descriptor may get the number of one that was closed.
+        -- A new descriptor may get the number of a closed one.
         local other <close> = assert(helper.memory():wakeup())
         loop.sleep(0.02)
         assert(other:pollfd())
@@ -308,7 +308,7 @@ return function(loop, describe, it, before_each, after_each)
 
     it("leaving a loop over a follower releases everything", function()
       collectgarbage()
-      collectgarbage "stop" -- it would close what was forgotten
+      collectgarbage "stop" -- a collection would close what was left open
       local before, rounds = descriptors(), 0
       loop.run({ function()
         for _ = 1, 8 do
@@ -333,7 +333,7 @@ return function(loop, describe, it, before_each, after_each)
       local child = helper.child(loop.program .. [[
         start(function()
           local stream = assert(db:table "orders":stream { wait = wait })
-          assert(stream:next(0.01) == nil) -- then the loop is on
+          assert(stream:next(0.01) == nil) -- the loop is running now
           print "in"
           for _ in stream:records { follow = true } do end
         end)
@@ -377,8 +377,9 @@ return function(loop, describe, it, before_each, after_each)
       end
     end)
 
-    -- It came too late each time: the other one had taken the lock again. Of 100 puts some were
-    -- told BUSY hundreds of times; one that is due gets the lock when it is next released.
+    -- Regression: the write came too late each time, because the other process had taken the lock
+    -- again; some of 100 puts got BUSY hundreds of times. A writer with priority gets the lock when
+    -- it is released.
     it("a write precedes a process that takes the lock repeatedly", function()
       local busy, most = 0, 0
       function core.put(...)
@@ -408,8 +409,8 @@ return function(loop, describe, it, before_each, after_each)
       assert.is_true(most < 100, most .. " times BUSY")
     end)
 
-    -- More of them wait than descriptors are kept; each gets the lock, and then none is in the
-    -- queue.
+    -- More coroutines wait than spare descriptors are kept; each gets the lock, and then the queue
+    -- is empty.
     it("many coroutines that wait for another writer all succeed", function()
       local child = helper.child [[
         for i = 1, 200 do

@@ -1,4 +1,4 @@
--- luv_spec.lua - what doc/modules/loop/luv.md promises.
+-- luv_spec.lua - waiting in coroutines of libuv, as documented in doc/modules/loop/luv.md.
 local behaviour = require "spec.tidetable.loop.behaviour"
 local helper = require "spec.tidetable.helper"
 
@@ -31,7 +31,7 @@ local function run(functions)
   if why then error(why, 0) end
 end
 
--- As doc/modules/loop/luv.md has it.
+-- As in doc/modules/loop/luv.md.
 local program = [[
   local uv = require "luv"
   local wait = require "tidetable.loop.luv".wait

@@ -1,4 +1,4 @@
--- end_spec.lua - what doc/modules/stream.md promises where a stream, or its file, ends.
+-- end_spec.lua - ended streams and removed files, as documented in doc/modules/stream.md.
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 local tidetable = require "tidetable"
@@ -13,7 +13,7 @@ local function put(first, last)
   helper.put_apart(orders, clock, first, last)
 end
 
--- What a loop gives, and the error that ends it.
+-- Returns the records of a loop, and the error that ends it.
 local function read(...)
   local numbers, iterate = {}, table.pack(...)
   local ok, err = pcall(function()
@@ -50,7 +50,7 @@ describe("a stream that has ended", function()
   for _, way in ipairs(ways) do
     local what, finish, words = table.unpack(way)
 
-    it(what .. " gives the rest, and then says so", function()
+    it(what .. " returns the remaining records, then STREAM_ENDED", function()
       local stream = assert(orders:stream())
       local by_transaction = assert(orders:stream { from = "TRIM_HORIZON" })
       local head = "^orders/" .. stream.label:gsub("%p", "%%%0")
@@ -70,7 +70,7 @@ describe("a stream that has ended", function()
       assert.equal(3, stream.position)
     end)
 
-    it(what .. " ends loops that follow with the error, and others without", function()
+    it(what .. " ends followers with STREAM_ENDED, and other loops without an error", function()
       local stream = assert(orders:stream())
       finish()
       for _, name in ipairs { "records", "transactions" } do
@@ -163,7 +163,7 @@ describe("the end of a stream", function()
     orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
   end)
 
-  -- It slept until the records had expired.
+  -- Regression: the reader slept until the records had expired.
   it("wakes readers in other processes", function()
     for _, call in ipairs { "stream.next, stream, math.huge",
         "stream.next_transaction, stream, math.huge", "stream:records { follow = true }",
@@ -209,17 +209,17 @@ describe("the file of a database", function()
     end,
   }
 
-  -- They were silent for ever.
+  -- Regression: followers waited forever.
   for code, change in pairs(changes) do
-    it("that has lost its name ends those who follow with " .. code, function()
+    it("that is renamed or replaced ends followers with " .. code, function()
       local streams = { assert(orders:stream()), assert(db:stream()) }
       change()
       for _, stream in ipairs(streams) do
-        assert.equal("a", stream:next().keys.id)         -- what is there is given
+        assert.equal("a", stream:next().keys.id)         -- remaining records are returned first
         local err = refused(code, stream:next(math.huge))
         assert.is_truthy(err.message:find(path, 1, true), err.message)
         assert.is_false(err.retryable)
-        refused(code, stream:next())                     -- and it is said again
+        refused(code, stream:next())                     -- returned again
         refused(code, stream:next_transaction(math.huge))
         for _, name in ipairs { "records", "transactions" } do
           local numbers, raised = read(stream[name](stream,
@@ -230,10 +230,10 @@ describe("the file of a database", function()
       end
     end)
 
-    it("that has lost its name ends other reading of streams with " .. code, function()
+    it("that is renamed or replaced ends other reads of streams with " .. code, function()
       local stream = assert(orders:stream())
       change()
-      os.execute "sleep 1.1"                             -- so long after it was opened
+      os.execute "sleep 1.1"                             -- more than a second after open
       for _, name in ipairs { "records", "transactions" } do
         local numbers, raised = read(stream[name](stream))
         assert.are.same({ 1 }, numbers)

@@ -1,4 +1,4 @@
--- next_spec.lua - what doc/modules/stream.md promises of a stream's own place.
+-- next_spec.lua - a stream's position: next and next_transaction (doc/modules/stream.md).
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -108,7 +108,7 @@ describe("next", function()
   end)
 end)
 
--- The stream's own place was left aside: they began at the oldest record.
+-- Regression: the stream's position was ignored, and they started at the oldest record.
 describe("records and transactions", function()
   local function numbers(stream, given)
     local all = {}
@@ -134,7 +134,7 @@ describe("records and transactions", function()
     put(4, 5)
     for _, case in ipairs(cases) do
       for _, stream in ipairs(case.streams) do
-        for _ = 1, 2 do assert.equal(case[2], numbers(stream)) end       -- they move nothing
+        for _ = 1, 2 do assert.equal(case[2], numbers(stream)) end       -- they do not move it
         assert.equal(case[2], numbers(stream, { follow = true, timeout = 0 }))
         assert.equal(tonumber(case[2]:match "%d"), stream:next().sequence_number)
       end
@@ -167,7 +167,7 @@ describe("records and transactions", function()
     assert.equal("", numbers(stream))
     put(6, 6)
     assert.equal("", numbers(stream))
-    assert.is_nil(stream:next())                         -- from here on it is a place again
+    assert.is_nil(stream:next())                         -- sets the stream's position again
     put(7, 7)
     assert.equal("7", numbers(stream))
     assert.equal(7, stream:next().sequence_number)
@@ -265,7 +265,7 @@ describe("next_transaction", function()
     end
   end)
 
-  -- Raises in the middle of reading a transaction.
+  -- Raises an error in the middle of reading a transaction.
   local function interrupted(stream)
     debug.sethook(function()
       debug.sethook()

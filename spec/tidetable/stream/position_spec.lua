@@ -1,4 +1,4 @@
--- position_spec.lua - "Positions" of doc/modules/stream.md.
+-- position_spec.lua - where readers start: "Positions" in doc/modules/stream.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 

@@ -1,4 +1,4 @@
--- reader_spec.lua - iterating over transactions, and waiting, as in doc/modules/stream.md.
+-- reader_spec.lua - iterating over transactions, and waiting for records (doc/modules/stream.md).
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 

@@ -1,4 +1,4 @@
--- retention_spec.lua - what doc/modules/stream.md promises of how long records stay.
+-- retention_spec.lua - how long records are kept, as documented in doc/modules/stream.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -91,7 +91,7 @@ describe("retention", function()
     put(1, 4)
     assert.equal(4, stream:describe().count)
     put(5, 5)
-    assert.equal(5, db:check().records)          -- the first is still there, and out of sight
+    assert.equal(5, db:check().records)          -- the first one still exists, but is hidden
     assert.are.same({ 2, 3, 4, 5 }, numbers(stream:records()))
     for _, each in ipairs { stream, db:stream() } do
       local err = raises("TRIMMED", function() collect(each:records { after = 0 }) end)
@@ -115,7 +115,7 @@ describe("retention", function()
         for j = 1, 3 do tx:table "things":put { id = i .. "/" .. j } end
       end)
     end
-    -- Of nine, the last four: but the second transaction still has one of them.
+    -- The limit keeps the last four of nine records; one of them is of the second transaction.
     assert.are.same({ 4, 5, 6, 7, 8, 9 }, numbers(stream:records()))
     assert.equal(3, assert(db:trim()))
     assert.are.same({}, db:check().problems)
@@ -146,7 +146,7 @@ describe("retention", function()
       assert(items:disable_stream())
       assert(db:trim())
       assert.equal(7, seen())
-      clock:advance(86400)                         -- by age it expires like any other
+      clock:advance(86400)                         -- by age it expires like any other record
       assert.equal(0, seen())
     end
     assert.are.same({}, db:check().problems)
@@ -204,7 +204,7 @@ describe("retention", function()
     assert.are.same({ 4, 5 }, numbers(stream:records()))
     assert(stream:set_retention "24h")
     assert.are.same({ 4, 5 }, numbers(stream:records()))
-    assert.equal(5, db:check().records)          -- still there, and out of sight
+    assert.equal(5, db:check().records)          -- they still exist, but are hidden
     assert.equal(3, stream:describe().trimmed_through)
     local err = raises("TRIMMED", function() collect(stream:records { after = 1 }) end)
     assert.equal(3, err.last)
@@ -222,7 +222,7 @@ describe("retention", function()
     assert.are.same({ 4, 5 }, numbers(stream:records()))
   end)
 
-  -- What is worth a step is 64 records; then all goes that has expired.
+  -- A writer trims once 64 records may have expired; then it removes all that have.
   it("is applied by writers too, a few records at a time", function()
     local measured = with(nil)
     assert(orders:put { id = "1000" })
@@ -388,7 +388,7 @@ describe("a clock that jumps", function()
   it("forward expires nothing before the jump is confirmed", function()
     clock:set(1e9 + 400 * 86400)
     assert.are.same({ 1, 2, 3 }, numbers(stream:records()))
-    put(4, 4)                                    -- notes the first sight
+    put(4, 4)                                    -- records when the jump was first seen
     assert(db:trim())
     assert.are.same({ 1, 2, 3, 4 }, numbers(stream:records()))
     clock:advance(3500)
@@ -448,17 +448,17 @@ describe("a clock that jumps", function()
       orders = assert(db:create_table { name = "things", partition_key = "id",
         stream = { retention = "24h" } })
       stream = assert(orders:stream())
-      clock:set(3e9)                             -- a wrong date,
+      clock:set(3e9)                             -- a wrong date
       put(1, 1)
       clock:advance(3601)
-      put(2, 2)                                  -- believed for more than an hour,
-      clock:set(1e9 + 3602)                      -- and corrected
+      put(2, 2)                                  -- seen for more than an hour
+      clock:set(1e9 + 3602)                      -- corrected
       for day = 1, 30 do
         if day % 5 == 0 then reopen() end
         if day % 7 == 0 then
           clock:reboot()
-          put(100 + day, 100 + day)              -- notes that a day has passed,
-          clock:advance(3600)                    -- and it is confirmed
+          put(100 + day, 100 + day)              -- records that a day has passed
+          clock:advance(3600)                    -- the jump is confirmed
         end
         put(10 + day, 10 + day)
         clock:advance(86000)
@@ -466,7 +466,7 @@ describe("a clock that jumps", function()
         assert.equal(day == 1 and 2 or 1, #keys, day)
         assert.equal(("%04d"):format(10 + day), keys[#keys].id)
       end
-      local lead = 2e9                           -- of 3e9 over 1e9
+      local lead = 2e9                           -- 3e9 - 1e9
       assert.is_true(math.abs(stream:describe().retention_clock_lead - lead) < 5)
       assert.is_true(math.abs(db:info().retention_clock_lead - lead) < 5)
       assert.are.same({}, db:check().problems)

@@ -1,4 +1,4 @@
--- stream_spec.lua - what doc/modules/stream.md promises.
+-- stream_spec.lua - streams and records, as documented in doc/modules/stream.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -41,7 +41,7 @@ describe("records", function()
         timeout = 0 }))
     end
     assert.are.same({ 2, 3 }, numbers(stream:records { after = 1, limit = 2 }))
-    -- A limit that is reached waits for nobody.
+    -- When the limit is reached, the iterator ends without waiting.
     assert.equal(5, #collect(stream:records { limit = 5, follow = true }))
   end)
 
