@@ -36,29 +36,29 @@ local backup_options = { compact = "boolean", overwrite = "boolean", progress = 
 --- Copies an open database to a new file.
 ---@param database tidetable.WaitContext
 ---@param path string
----@param given tidetable.BackupOptions|nil
+---@param opts tidetable.BackupOptions|nil
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
-function backup.to(database, path, given)
+function backup.to(database, path, opts)
   options.path(path, "backup")
-  given = options.check(given, backup_options, "backup")
-  return wait.work(database, calls, reporter(given.progress), core.backup, database.core, path,
-    given.compact or false, given.overwrite or false, database.busy_timeout)
+  opts = options.check(opts, backup_options, "backup")
+  return wait.work(database, calls, reporter(opts.progress), core.backup, database.core, path,
+    opts.compact or false, opts.overwrite or false, database.busy_timeout)
 end
 
 --- Replaces a database file that no process has open with a compact copy.
 ---@param path string
 ---@param max_size integer  bytes; 0: the default
 ---@param busy_timeout number  seconds
----@param given tidetable.CompactOptions
+---@param opts tidetable.CompactOptions
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
-function backup.in_place(path, max_size, busy_timeout, given)
+function backup.in_place(path, max_size, busy_timeout, opts)
   -- The handle excludes other processes until it is closed.
-  local handle <close>, err, code = wait.open(given.wait, busy_timeout,
+  local handle <close>, err, code = wait.open(opts.wait, busy_timeout,
     path, false, false, 0, max_size, nil, true)
   if not handle then
     return nil, err, code
   end
-  return wait.work({ wait = given.wait }, calls, reporter(given.progress), core.compact, handle)
+  return wait.work({ wait = opts.wait }, calls, reporter(opts.progress), core.compact, handle)
 end
 
 return backup

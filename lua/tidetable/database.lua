@@ -125,12 +125,12 @@ local list_options = { limit = options.integer_from(1), start_after = "string" }
 ---@field start_after string|nil  list the names that follow this one
 
 --- Returns the names of the tables in byte order, and the last name if there are more.
----@param given tidetable.ListTablesOptions|nil
+---@param opts tidetable.ListTablesOptions|nil
 ---@return string[]|nil names
 ---@return string|tidetable.error|nil last_or_err  last: start_after of the next call; nil: end
 ---@return tidetable.code|nil code
-function Database:list_tables(given)
-  given = options.check(given, list_options, "list_tables")
+function Database:list_tables(opts)
+  opts = options.check(opts, list_options, "list_tables")
   local all, err, code = core.table_names(self.core)
   if not all then
     return nil, err, code
@@ -138,8 +138,8 @@ function Database:list_tables(given)
   local names = {}
   for _, name in ipairs(all) do
     -- `>` would compare by the locale, and names would be skipped or repeated.
-    if not given.start_after or core.compare_bytes(name, given.start_after) > 0 then
-      if given.limit and #names == given.limit then
+    if not opts.start_after or core.compare_bytes(name, opts.start_after) > 0 then
+      if opts.limit and #names == opts.limit then
         return names, names[#names]
       end
       names[#names + 1] = name
@@ -205,39 +205,39 @@ end
 --- the lock (optimistic.lua). An error in fn undoes the transaction and is raised. Errors: BUSY,
 --- NESTED, CONFLICT, TOO_BIG, READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME; raised: TIMEOUT, LIMIT.
 ---@param fn fun(tx: tidetable.Transaction): ...
----@param given tidetable.TransactOptions|nil
+---@param opts tidetable.TransactOptions|nil
 ---@return any ...  results of fn, true if there are none; or nil, err, code
-function Database:transact(fn, given)
-  given = options.check(given, transact_options, "transact")
+function Database:transact(fn, opts)
+  opts = options.check(opts, transact_options, "transact")
   if type(fn) ~= "function" then
     misuse("transact: a function expected, got " .. type(fn))
   end
-  if given.mode == "optimistic" then
-    return finish(optimistic.transact(self, fn, given.attempts or 10, given.time_limit or 60))
-  elseif given.attempts then
+  if opts.mode == "optimistic" then
+    return finish(optimistic.transact(self, fn, opts.attempts or 10, opts.time_limit or 60))
+  elseif opts.attempts then
     misuse('transact: option "attempts" requires mode "optimistic"')
   end
-  return finish(transactions.transact(self, fn, given.time_limit or 5))
+  return finish(transactions.transact(self, fn, opts.time_limit or 5))
 end
 
 -- Streams --------------------------------------------------------------------
 
 --- Returns the stream of all tables, in one total order, or that of the table in the options. If
 --- this table has been deleted, the options must contain the label of its stream.
----@param given tidetable.AllStreamsOptions|nil
+---@param opts tidetable.AllStreamsOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
-function Database:stream(given)
-  return stream.of_database(self, given)
+function Database:stream(opts)
+  return stream.of_database(self, opts)
 end
 
 local list_streams_options = { table = "string" }
 
 --- Describes all streams, or those of one table, disabled ones included.
----@param given { table: string|nil }|nil
+---@param opts { table: string|nil }|nil
 ---@return tidetable.StreamDescription[]|nil, tidetable.error|nil err, tidetable.code|nil code
-function Database:list_streams(given)
-  given = options.check(given, list_streams_options, "list_streams")
-  return stream.list(self, given.table)
+function Database:list_streams(opts)
+  opts = options.check(opts, list_streams_options, "list_streams")
+  return stream.list(self, opts.table)
 end
 
 --- Returns an object that event loops can wait on for commits. Returns STORE if no inotify instance
@@ -256,7 +256,7 @@ function Database:trim()
 end
 
 --- Verifies all pages, rows and invariants of the file as of the last commit, while other processes
---- may write. A damaged file is no error: the report lists the problems.
+--- may write. Damage is not an error: the report lists it.
 ---@return tidetable.Report|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:check()
   return reports.of(self, core.check, self.core)
@@ -266,10 +266,10 @@ end
 --- at `path` when it is complete. Errors: IN_USE, VALIDATION, DISK_FULL, PERMISSION, CORRUPT,
 --- STORE.
 ---@param path string  of the new file
----@param given tidetable.BackupOptions|nil
+---@param opts tidetable.BackupOptions|nil
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
-function Database:backup(path, given)
-  return backup.to(self, path, given)
+function Database:backup(path, opts)
+  return backup.to(self, path, opts)
 end
 
 --- Describes the database and its file.

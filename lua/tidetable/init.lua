@@ -85,26 +85,26 @@ end
 
 --- Opens the database at a path, and creates it if it does not exist.
 ---@param path string  ":memory:": a database in memory
----@param given tidetable.OpenOptions|nil
+---@param opts tidetable.OpenOptions|nil
 ---@return tidetable.Database|nil, tidetable.error|nil err, tidetable.code|nil code
-function tidetable.open(path, given)
+function tidetable.open(path, opts)
   options.path(path, "open")
-  given = options.check(given, open_options, "open")
-  if given.create and given.read_only then
+  opts = options.check(opts, open_options, "open")
+  if opts.create and opts.read_only then
     misuse('open: option "create" must not be true with option "read_only"')
-  elseif given.create == false and path == ":memory:" then
+  elseif opts.create == false and path == ":memory:" then
     misuse('open: ":memory:" is always created: option "create" must not be false')
   end
-  local busy_timeout = given.busy_timeout or DEFAULT_BUSY_TIMEOUT
-  local handle, err, code = wait.open(given.wait, busy_timeout,
+  local busy_timeout = opts.busy_timeout or DEFAULT_BUSY_TIMEOUT
+  local handle, err, code = wait.open(opts.wait, busy_timeout,
     path ~= ":memory:" and path or nil,
-    given.read_only or false, given.create ~= false and not given.read_only,
-    durability[given.durability or "full"], options.bytes(given.max_size) or 0, given.clock)
+    opts.read_only or false, opts.create ~= false and not opts.read_only,
+    durability[opts.durability or "full"], options.bytes(opts.max_size) or 0, opts.clock)
   if not handle then
     return nil, err, code
   end
   return finish_open(database.new {
-    core = handle, path = path, busy_timeout = busy_timeout, wait = given.wait,
+    core = handle, path = path, busy_timeout = busy_timeout, wait = opts.wait,
   })
 end
 
@@ -122,13 +122,13 @@ local compact_options = {
 --- Replaces a database file with a compact, verified copy. No process may have the database open:
 --- returns BUSY if one has.
 ---@param path string
----@param given tidetable.CompactOptions|nil
+---@param opts tidetable.CompactOptions|nil
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
-function tidetable.compact(path, given)
+function tidetable.compact(path, opts)
   options.path(path, "compact")
-  given = options.check(given, compact_options, "compact")
-  return backup.in_place(path, options.bytes(given.max_size) or 0,
-    given.busy_timeout or DEFAULT_BUSY_TIMEOUT, given)
+  opts = options.check(opts, compact_options, "compact")
+  return backup.in_place(path, options.bytes(opts.max_size) or 0,
+    opts.busy_timeout or DEFAULT_BUSY_TIMEOUT, opts)
 end
 
 local file_options = { isolate = "boolean", stall_timeout = options.seconds, wait = "function" }
@@ -141,14 +141,14 @@ local file_options = { isolate = "boolean", stall_timeout = options.seconds, wai
 --- Verifies a file that this process does not have open, including one that cannot be opened, as
 --- db:check() does. Writes nothing and creates no other file.
 ---@param path string
----@param given tidetable.CheckOptions|nil
+---@param opts tidetable.CheckOptions|nil
 ---@return tidetable.Report|nil, tidetable.error|nil err, tidetable.code|nil code
-function tidetable.check(path, given)
+function tidetable.check(path, opts)
   options.path(path, "check")
-  given = options.check(given, file_options, "check")
-  options.requires(given, "stall_timeout", "isolate", "check")
-  return reports.of({ wait = given.wait }, core.check_file, path,
-    given.isolate and (given.stall_timeout or 60) or nil)
+  opts = options.check(opts, file_options, "check")
+  options.requires(opts, "stall_timeout", "isolate", "check")
+  return reports.of({ wait = opts.wait }, core.check_file, path,
+    opts.isolate and (opts.stall_timeout or 60) or nil)
 end
 
 --- Returns a clock for tests, whose time changes only when its methods change it.

@@ -11,41 +11,41 @@ local item_operations = {}
 local write_options = { return_values = options.one_of { "NONE", "ALL_OLD" } }
 
 --- Checks the options of put and delete. Returns true if the old item is to be returned.
----@param given tidetable.WriteOptions|nil
----@param what string  name of the called function, for messages
+---@param opts tidetable.WriteOptions|nil
+---@param subject string  name of the called function, for messages
 ---@return boolean
-function item_operations.wants_old(given, what)
-  if given == nil then
+function item_operations.wants_old(opts, subject)
+  if opts == nil then
     return false
   end
-  return options.check(given, write_options, what).return_values == "ALL_OLD"
+  return options.check(opts, write_options, subject).return_values == "ALL_OLD"
 end
 
 --- Raises an error if the value is not a table.
 ---@param value any
----@param what string      name of the called function
+---@param subject string      name of the called function
 ---@param expected string  what the value should be: "an item", "a key"
-function item_operations.check_table(value, what, expected)
+function item_operations.check_table(value, subject, expected)
   if type(value) ~= "table" then
-    misuse(("%s: %s (a table) expected, got %s"):format(what, expected, type(value)))
+    misuse(("%s: %s (a table) expected, got %s"):format(subject, expected, type(value)))
   end
 end
 
 --- Raises an error if the value is not a string.
 ---@param name any
----@param what string  name of the called function
-function item_operations.check_name(name, what)
+---@param subject string  name of the called function
+function item_operations.check_name(name, subject)
   if type(name) ~= "string" then
-    misuse(("%s: a name expected, got %s"):format(what, type(name)))
+    misuse(("%s: a name expected, got %s"):format(subject, type(name)))
   end
 end
 
 --- Raises an error if the partition key's value is nil.
 ---@param partition any
----@param what string  name of the called function
-function item_operations.check_partition(partition, what)
+---@param subject string  name of the called function
+function item_operations.check_partition(partition, subject)
   if partition == nil then
-    misuse(what .. ": the partition key's value is missing")
+    misuse(subject .. ": the partition key's value is missing")
   end
 end
 
@@ -86,14 +86,14 @@ for name, check in pairs(item_operations.scan_page_options) do
 end
 
 --- Checks the options of query or scan, and returns them.
----@param given tidetable.QueryOptions|nil
+---@param opts tidetable.QueryOptions|nil
 ---@param known table  query_options or scan_options
----@param what string  name of the called function, for messages
+---@param subject string  name of the called function, for messages
 ---@return tidetable.QueryOptions
-function item_operations.check_many(given, known, what)
-  given = options.check(given, known, what)
-  options.requires(given, "snapshot_limit", "snapshot", what)
-  return given
+function item_operations.check_many(opts, known, subject)
+  opts = options.check(opts, known, subject)
+  options.requires(opts, "snapshot_limit", "snapshot", subject)
+  return opts
 end
 
 item_operations.load_options = { batch = options.integer_from(1) }

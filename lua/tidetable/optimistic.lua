@@ -156,19 +156,19 @@ end
 --- Begins a query or a scan, and records it for the validation.
 ---@param self tidetable.OptimisticTable
 ---@param partition any        nil: scan
----@param given tidetable.QueryOptions
+---@param opts tidetable.QueryOptions
 ---@param limit integer|nil    maximum number of items
 ---@param page integer|nil     number of the snapshot's rows that are read at once
 ---@return tidetable.Rows
-local function open_rows(self, partition, given, limit, page)
+local function open_rows(self, partition, opts, limit, page)
   local transaction = self.transaction
-  local sort = given.sort or { "all" }
+  local sort = opts.sort or { "all" }
   local query = or_raise(core.query(self.core, partition, sort[1], sort[2], sort[3],
-    given.descending or false, given.start_key, page, transaction.snapshot))
+    opts.descending or false, opts.start_key, page, transaction.snapshot))
   local rows = setmetatable({
     transaction = transaction, query = query, left = limit or math.huge,
     versions = {}, count = 0, ended = false,
-    writes = self.writes, began = #transaction.log, step = given.descending and -1 or 1,
+    writes = self.writes, began = #transaction.log, step = opts.descending and -1 or 1,
   }, Rows)
   if next(self.writes.last) then
     self.writes:sort()
@@ -272,10 +272,10 @@ local function read_item(self, key, bytes)
   return item
 end
 
-function Table:get(key, given)
+function Table:get(key, opts)
   self.transaction:check()
   item_operations.check_table(key, "get", "a key")
-  options.check(given, item_operations.get_options, "get")
+  options.check(opts, item_operations.get_options, "get")
   return (read_item(self, or_raise(core.key_at(self.transaction.snapshot, self.core, key, true))))
 end
 
@@ -302,16 +302,16 @@ local function change(self, item, wants_old, deletes)
   return true
 end
 
-function Table:put(item, given)
+function Table:put(item, opts)
   self.transaction:check()
   item_operations.check_table(item, "put", "an item")
-  return change(self, item, item_operations.wants_old(given, "put"), false)
+  return change(self, item, item_operations.wants_old(opts, "put"), false)
 end
 
-function Table:delete(key, given)
+function Table:delete(key, opts)
   self.transaction:check()
   item_operations.check_table(key, "delete", "a key")
-  return change(self, key, item_operations.wants_old(given, "delete"), true)
+  return change(self, key, item_operations.wants_old(opts, "delete"), true)
 end
 
 -- Items that are loaded become writes of the transaction when a batch is complete. If one is
@@ -336,9 +336,9 @@ local function store(into, count)
   return count
 end
 
-function Table:load(items, given)
+function Table:load(items, opts)
   self.transaction:check()
-  local size = options.check(given, item_operations.load_options, "load").batch or 1000
+  local size = options.check(opts, item_operations.load_options, "load").batch or 1000
   return or_raise(item_operations.load_items({
     into = { table = self, keys = {}, bytes = {}, count = 0 },
     size = size, take = take, store = store,
@@ -347,31 +347,31 @@ end
 
 --- Checks the options of query or scan. The snapshot is the transaction's, and so is the time
 --- limit.
-local function check_many(given, known, what)
-  given = item_operations.check_many(given, known, what)
-  if given.snapshot_limit then
-    options.misuse(what .. ': option "snapshot_limit" is not available in optimistic mode:'
+local function check_many(opts, known, subject)
+  opts = item_operations.check_many(opts, known, subject)
+  if opts.snapshot_limit then
+    options.misuse(subject .. ': option "snapshot_limit" is not available in optimistic mode:'
       .. " time_limit applies to all reads")
   end
-  return given
+  return opts
 end
 
-local function iterate(self, partition, given)
-  local rows = open_rows(self, partition, given, given.limit, given.limit)
+local function iterate(self, partition, opts)
+  local rows = open_rows(self, partition, opts, opts.limit, opts.limit)
   return function()
     return next_row(rows)
   end, nil, nil, rows
 end
 
-function Table:query(partition, given)
+function Table:query(partition, opts)
   self.transaction:check()
   item_operations.check_partition(partition, "query")
-  return iterate(self, partition, check_many(given, item_operations.query_options, "query"))
+  return iterate(self, partition, check_many(opts, item_operations.query_options, "query"))
 end
 
-function Table:scan(given)
+function Table:scan(opts)
   self.transaction:check()
-  return iterate(self, nil, check_many(given, item_operations.scan_options, "scan"))
+  return iterate(self, nil, check_many(opts, item_operations.scan_options, "scan"))
 end
 
 --- Limits of a page, the same as in the core.
@@ -391,9 +391,9 @@ local function take_page(rows, max_items)
 end
 
 --- Returns a page: its items, and the last key if there are more.
-local function read_page(self, partition, given)
-  local max_items = math.min(given.limit or PAGE_ITEMS, PAGE_ITEMS)
-  local rows <close> = open_rows(self, partition, given, nil, max_items + 1)
+local function read_page(self, partition, opts)
+  local max_items = math.min(opts.limit or PAGE_ITEMS, PAGE_ITEMS)
+  local rows <close> = open_rows(self, partition, opts, nil, max_items + 1)
   local items, more = take_page(rows, max_items)
   if not more then
     return items
@@ -405,16 +405,16 @@ local function read_page(self, partition, given)
   return items, key
 end
 
-function Table:query_page(partition, given)
+function Table:query_page(partition, opts)
   self.transaction:check()
   item_operations.check_partition(partition, "query_page")
-  given = options.check(given, item_operations.page_options, "query_page")
-  return read_page(self, partition, given)
+  opts = options.check(opts, item_operations.page_options, "query_page")
+  return read_page(self, partition, opts)
 end
 
-function Table:scan_page(given)
+function Table:scan_page(opts)
   self.transaction:check()
-  return read_page(self, nil, options.check(given, item_operations.scan_page_options, "scan_page"))
+  return read_page(self, nil, options.check(opts, item_operations.scan_page_options, "scan_page"))
 end
 
 options.methods(Table, "table")

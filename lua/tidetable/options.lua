@@ -141,22 +141,22 @@ end
 
 --- Checks a table of options. Raises an error for an unknown option or a wrong value. Returns the
 --- options, an empty table for nil.
----@param given table|nil
+---@param opts table|nil
 ---@param known table<string, string|string[]|fun(value: any): string|nil>  maps each name to a Lua
 ---       type, a list of types, or a function that returns what is expected if the value is wrong
----@param what string  begins the message: "put", "open"
+---@param subject string  begins the message: "put", "open"
 ---@return table
-function options.check(given, known, what)
-  if given == nil then
+function options.check(opts, known, subject)
+  if opts == nil then
     return {}
   end
-  if type(given) ~= "table" then
-    misuse(("%s: options must be a table, got %s"):format(what, type(given)))
+  if type(opts) ~= "table" then
+    misuse(("%s: options must be a table, got %s"):format(subject, type(opts)))
   end
-  for name, value in next, given do
+  for name, value in next, opts do
     local expected = known[name]
     if not expected then
-      misuse(("%s: unknown option %q%s"):format(what, shortened(tostring(name)),
+      misuse(("%s: unknown option %q%s"):format(subject, shortened(tostring(name)),
         options.hint(name, known)))
     end
     local wrong
@@ -173,32 +173,32 @@ function options.check(given, known, what)
       end
     end
     if wrong then
-      misuse(("%s: option %q must be %s, got %s"):format(what, name, wrong, value_text(value)))
+      misuse(("%s: option %q must be %s, got %s"):format(subject, name, wrong, value_text(value)))
     end
   end
-  return given
+  return opts
 end
 
 --- Raises an error if an argument is wrong.
----@param what string   begins the message: "next"
+---@param subject string   begins the message: "next"
 ---@param name string   name of the argument
 ---@param check fun(value: any): string|nil  as for options.check
 ---@param value any
-function options.argument(what, name, check, value)
+function options.argument(subject, name, check, value)
   local wrong = check(value)
   if wrong then
-    misuse(("%s: %s must be %s, got %s"):format(what, name, wrong, value_text(value)))
+    misuse(("%s: %s must be %s, got %s"):format(subject, name, wrong, value_text(value)))
   end
 end
 
 --- Raises an error if one option is given without another that it depends on.
----@param given table   result of options.check
+---@param opts table   result of options.check
 ---@param name string   name of the option
 ---@param other string  name of the option that it requires
----@param what string   begins the message
-function options.requires(given, name, other, what)
-  if given[name] ~= nil and not given[other] then
-    misuse(("%s: option %q requires option %q"):format(what, name, other))
+---@param subject string   begins the message
+function options.requires(opts, name, other, subject)
+  if opts[name] ~= nil and not opts[other] then
+    misuse(("%s: option %q requires option %q"):format(subject, name, other))
   end
 end
 
@@ -220,13 +220,13 @@ end
 
 --- Raises an error if the value cannot be the path of a file.
 ---@param path any
----@param what string  begins the message
-function options.path(path, what)
+---@param subject string  begins the message
+function options.path(path, subject)
   if type(path) ~= "string" then
-    misuse(what .. ": a path expected, got " .. type(path))
+    misuse(subject .. ": a path expected, got " .. type(path))
   end
   if path == "" or path:find("\0", 1, true) then
-    misuse(what .. ": path must not be empty or contain a NUL byte")
+    misuse(subject .. ": path must not be empty or contain a NUL byte")
   end
 end
 
@@ -336,25 +336,25 @@ local retention_options = {
 
 --- Checks a retention and returns it as arguments for the core. Raises an error if it is wrong.
 ---@param value string|number|table|nil  an age, or { age, bytes, count }; nil: 24 hours
----@param what string  begins the message
+---@param subject string  begins the message
 ---@return integer age_ms, integer bytes, integer count  0: no limit
-function options.retention(value, what)
+function options.retention(value, subject)
   if value == nil then
     return DAY_MS, 0, 0
   end
   if type(value) ~= "table" then
     value = { age = value }
   end
-  options.check(value, retention_options, what .. ": retention")
+  options.check(value, retention_options, subject .. ": retention")
   local age = value.age == nil and DAY_MS or options.duration_ms(value.age)
   if not age then
     misuse(("%s: retention: age must be seconds or a string with ms, s, m, h or d, got %q")
-      :format(what, shortened(tostring(value.age))))
+      :format(subject, shortened(tostring(value.age))))
   end
   local bytes = value.bytes == nil and 0 or options.bytes(value.bytes)
   if not bytes then
     misuse(("%s: retention: bytes must be an integer or a string with KiB, MiB or GiB, got %q")
-      :format(what, shortened(tostring(value.bytes))))
+      :format(subject, shortened(tostring(value.bytes))))
   end
   return age, bytes, value.count or 0
 end

@@ -27,11 +27,11 @@ end
 
 --- Raises the error of a call whose self or argument is wrong. Methods that are called often test
 --- both inline, and call this only if the test fails.
-local function check_call(self, value, what, expected)
+local function check_call(self, value, subject, expected)
   if type(self) ~= "table" or not self.core then
-    options.no_self(what, "table")
+    options.no_self(subject, "table")
   end
-  check_table(value, what, expected)
+  check_table(value, subject, expected)
 end
 
 ---@class tidetable.WriteOptions
@@ -40,33 +40,33 @@ end
 --- Stores an item, and replaces the item with the same key if there is one. Errors: VALIDATION,
 --- BUSY, NESTED, NOT_FOUND, READ_ONLY, FULL, DISK_FULL.
 ---@param item table<string, any>
----@param given tidetable.WriteOptions|nil
+---@param opts tidetable.WriteOptions|nil
 ---@return true|nil ok, table|tidetable.error|nil old_or_err, tidetable.code|nil code
-function Table:put(item, given)
+function Table:put(item, opts)
   if type(item) ~= "table" or not self.core then
     check_call(self, item, "put", "an item")
   end
   return wait.write(self.database, core.put, self.core, item,
-    given ~= nil and wants_old(given, "put"))
+    opts ~= nil and wants_old(opts, "put"))
 end
 
---- Deletes the item with this key. It is no error if there is none. Errors as for put.
+--- Deletes the item with this key, if there is one. Errors as for put.
 ---@param key table<string, any>  the key attributes and no others
----@param given tidetable.WriteOptions|nil
+---@param opts tidetable.WriteOptions|nil
 ---@return true|nil ok, table|tidetable.error|nil old_or_err, tidetable.code|nil code
-function Table:delete(key, given)
+function Table:delete(key, opts)
   check_table(key, "delete", "a key")
-  return wait.write(self.database, core.delete, self.core, key, wants_old(given, "delete"))
+  return wait.write(self.database, core.delete, self.core, key, wants_old(opts, "delete"))
 end
 
 --- Returns the item with this key; nil without an error if there is none.
 ---@param key table<string, any>  the key attributes and no others
----@param given {}|nil  no options are defined
+---@param opts {}|nil  no options are defined
 ---@return table<string, any>|nil item, tidetable.error|nil err, tidetable.code|nil code
-function Table:get(key, given)
-  if type(key) ~= "table" or given ~= nil or not self.core then
+function Table:get(key, opts)
+  if type(key) ~= "table" or opts ~= nil or not self.core then
     check_call(self, key, "get", "a key")
-    options.check(given, item_operations.get_options, "get")
+    options.check(opts, item_operations.get_options, "get")
   end
   return core_get(self.core, key)
 end
@@ -75,20 +75,20 @@ end
 
 --- Opens a query of the last commit, or of the transaction for a table in a transaction.
 ---@param partition any  nil: scan
-local function open_query(self, partition, given)
-  local sort = given.sort or { "all" }
-  return core.query(self.core, partition, sort[1], sort[2], sort[3], given.descending or false,
-    given.start_key, given.limit, nil, self.transaction ~= nil)
+local function open_query(self, partition, opts)
+  local sort = opts.sort or { "all" }
+  return core.query(self.core, partition, sort[1], sort[2], sort[3], opts.descending or false,
+    opts.start_key, opts.limit, nil, self.transaction ~= nil)
 end
 
 --- Returns the four values of a generic for over the items of a query. Raises failures.
-local function iterate(self, partition, given)
-  local query, err = open_query(self, partition, given)
+local function iterate(self, partition, opts)
+  local query, err = open_query(self, partition, opts)
   if not query then
     error(err, 0)
   end
-  if given.snapshot then
-    local pinned, pin_err = wait.write(self.database, core.pin, query, given.snapshot_limit or 60)
+  if opts.snapshot then
+    local pinned, pin_err = wait.write(self.database, core.pin, query, opts.snapshot_limit or 60)
     if not pinned then
       error(pin_err, 0)
     end
@@ -114,18 +114,18 @@ end
 --- Returns an iterator over the items of one partition, in the order of the sort key. The iterator
 --- raises its errors.
 ---@param partition any  value of the partition key
----@param given tidetable.QueryOptions|nil
+---@param opts tidetable.QueryOptions|nil
 ---@return fun(): table<string, any>|nil
-function Table:query(partition, given)
+function Table:query(partition, opts)
   check_partition(partition, "query")
-  return iterate(self, partition, check_many(given, item_operations.query_options, "query"))
+  return iterate(self, partition, check_many(opts, item_operations.query_options, "query"))
 end
 
 --- Returns an iterator over all items, in key order. The iterator raises its errors.
----@param given tidetable.ScanOptions|nil
+---@param opts tidetable.ScanOptions|nil
 ---@return fun(): table<string, any>|nil
-function Table:scan(given)
-  return iterate(self, nil, check_many(given, item_operations.scan_options, "scan"))
+function Table:scan(opts)
+  return iterate(self, nil, check_many(opts, item_operations.scan_options, "scan"))
 end
 
 --- Returns the key attributes of an item.
@@ -143,8 +143,8 @@ local function key_of(self, item)
 end
 
 --- Returns a page: its items, and the last key if there are more.
-local function read_page(self, partition, given)
-  local query, err, code = open_query(self, partition, given)
+local function read_page(self, partition, opts)
+  local query, err, code = open_query(self, partition, opts)
   if not query then
     return nil, err, code
   end
@@ -166,23 +166,23 @@ end
 
 --- Returns one page of a query: up to 1,000 items or 1 MB.
 ---@param partition any  value of the partition key
----@param given tidetable.QueryPageOptions|nil
+---@param opts tidetable.QueryPageOptions|nil
 ---@return table[]|nil items
 ---@return table|tidetable.error|nil last_key_or_err  last_key: start_key of the next page; nil: end
 ---@return tidetable.code|nil code
-function Table:query_page(partition, given)
+function Table:query_page(partition, opts)
   check_partition(partition, "query_page")
-  given = options.check(given, item_operations.page_options, "query_page")
-  return read_page(self, partition, given)
+  opts = options.check(opts, item_operations.page_options, "query_page")
+  return read_page(self, partition, opts)
 end
 
 --- Returns one page of a scan: up to 1,000 items or 1 MB.
----@param given tidetable.ScanPageOptions|nil
+---@param opts tidetable.ScanPageOptions|nil
 ---@return table[]|nil items
 ---@return table|tidetable.error|nil last_key_or_err  last_key: start_key of the next page; nil: end
 ---@return tidetable.code|nil code
-function Table:scan_page(given)
-  return read_page(self, nil, options.check(given, item_operations.scan_page_options, "scan_page"))
+function Table:scan_page(opts)
+  return read_page(self, nil, options.check(opts, item_operations.scan_page_options, "scan_page"))
 end
 
 -- Loading --------------------------------------------------------------------
@@ -223,11 +223,11 @@ end
 --- each time, because the item is encoded before the next call. Errors as for put; the error's
 --- field loaded is the number of stored items, item the number of the refused one.
 ---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
----@param given { batch: integer|nil }|nil  default 1000
+---@param opts { batch: integer|nil }|nil  default 1000
 ---@return integer|nil count  number of stored items
 ---@return tidetable.error|nil err, tidetable.code|nil code
-function Table:load(items, given)
-  local size = options.check(given, item_operations.load_options, "load").batch or 1000
+function Table:load(items, opts)
+  local size = options.check(opts, item_operations.load_options, "load").batch or 1000
   return load_batches(function(batch, max_items)
     return wait.try(self.database, core.load, self.core, batch, max_items, false)
   end, items, size)
@@ -237,17 +237,17 @@ end
 
 --- Returns the table's newest stream, or that with the label in the options. NOT_FOUND if there is
 --- none.
----@param given tidetable.StreamOptions|nil
+---@param opts tidetable.StreamOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
-function Table:stream(given)
-  return stream.of_table(self.database, self.name, given)
+function Table:stream(opts)
+  return stream.of_table(self.database, self.name, opts)
 end
 
 --- Enables a new stream. Returns VALIDATION if one is enabled.
----@param given tidetable.StreamSettings|nil
+---@param opts tidetable.StreamSettings|nil
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
-function Table:enable_stream(given)
-  local view, age, bytes, count = stream.settings(given, "enable_stream")
+function Table:enable_stream(opts)
+  local view, age, bytes, count = stream.settings(opts, "enable_stream")
   return wait.try(self.database, core.enable_stream, self.database.core, self.name, view, age,
     bytes, count)
 end

@@ -17,10 +17,10 @@ local transactions = {}
 --- CLOSED after the end of the transaction.
 ---@class tidetable.TransactionTable
 ---@field name string
----@field query fun(self, partition: any, given?: tidetable.QueryOptions): fun(): table|nil
----@field scan fun(self, given?: tidetable.ScanOptions): fun(): table|nil
+---@field query fun(self, partition: any, opts?: tidetable.QueryOptions): fun(): table|nil
+---@field scan fun(self, opts?: tidetable.ScanOptions): fun(): table|nil
 ---@field query_page tidetable.TransactionTable.query_page
----@field scan_page fun(self, given?: tidetable.ScanPageOptions): table[], table|nil
+---@field scan_page fun(self, opts?: tidetable.ScanPageOptions): table[], table|nil
 local TransactionTable = { __name = "tidetable.transaction_table" }
 TransactionTable.__index = TransactionTable
 
@@ -31,43 +31,43 @@ local function check_alive(self)
 end
 
 ---@alias tidetable.TransactionTable.query_page
----| fun(self, partition: any, given?: tidetable.QueryPageOptions): table[], table|nil
+---| fun(self, partition: any, opts?: tidetable.QueryPageOptions): table[], table|nil
 
 local tx_put = core.tx_put
 
 --- Stores an item. The tests are inline, because this is the most frequent call: each function call
 --- takes a tenth of its time.
 ---@param item table<string, any>
----@param given tidetable.WriteOptions|nil
+---@param opts tidetable.WriteOptions|nil
 ---@return true ok, table|nil old
-function TransactionTable:put(item, given)
+function TransactionTable:put(item, opts)
   local transaction = self and self.transaction
   if not transaction or transaction.ended or type(item) ~= "table" then
     check_call(self, item, "put", "an item")
     check_alive(self)
   end
-  return tx_put(self.core, item, given ~= nil and wants_old(given, "put"))
+  return tx_put(self.core, item, opts ~= nil and wants_old(opts, "put"))
 end
 
 --- Deletes the item with this key.
 ---@param key table<string, any>  the key attributes and no others
----@param given tidetable.WriteOptions|nil
+---@param opts tidetable.WriteOptions|nil
 ---@return true ok, table|nil old
-function TransactionTable:delete(key, given)
+function TransactionTable:delete(key, opts)
   check_alive(self)
   check_table(key, "delete", "a key")
-  return core.tx_delete(self.core, key, wants_old(given, "delete"))
+  return core.tx_delete(self.core, key, wants_old(opts, "delete"))
 end
 
 --- Returns the item with this key, as the transaction sees it; nil if there is none.
 ---@param key table<string, any>  the key attributes and no others
----@param given {}|nil  no options are defined
+---@param opts {}|nil  no options are defined
 ---@return table<string, any>|nil item
-function TransactionTable:get(key, given)
+function TransactionTable:get(key, opts)
   check_alive(self)
-  if type(key) ~= "table" or given ~= nil then
+  if type(key) ~= "table" or opts ~= nil then
     check_call(self, key, "get", "a key")
-    options.check(given, item_operations.get_options, "get")
+    options.check(opts, item_operations.get_options, "get")
   end
   return core.tx_get(self.core, key)
 end
@@ -82,11 +82,11 @@ end
 
 --- Puts many items, all in this transaction.
 ---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
----@param given { batch: integer|nil }|nil  items that are stored at once; default 1000
+---@param opts { batch: integer|nil }|nil  items that are stored at once; default 1000
 ---@return integer count
-function TransactionTable:load(items, given)
+function TransactionTable:load(items, opts)
   check_alive(self)
-  local size = options.check(given, item_operations.load_options, "load").batch or 1000
+  local size = options.check(opts, item_operations.load_options, "load").batch or 1000
   return or_raise(shared.load_batches(function(batch, max_items)
     check_alive(self)    -- again: the function that returns the items may have yielded
     return core.load(self.core, batch, max_items, true)
@@ -144,8 +144,8 @@ options.methods(Transaction, "tx")
 
 --- Runs fn and marks the transaction as ended before the commit: closing a variable allocates
 --- memory, and nothing may fail after the commit.
-local function run(fn, given)
-  local transaction <close> = given
+local function run(fn, tx)
+  local transaction <close> = tx
   return fn(transaction)
 end
 

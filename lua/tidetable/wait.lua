@@ -417,6 +417,8 @@ local function sleep_in(loop, wakeup)
   end
 end
 
+-- The next two functions call each other by tail calls. A loop would have to pack the results of f
+-- in a table, and f may have committed: no allocation may fail after that.
 local try_again
 
 --- Returns the results of f. While they are BUSY and time is left, waits and calls f again.
@@ -431,6 +433,7 @@ local function finish_queued(queued, ...)
   return ...
 end
 
+--- Waits for the write lock, for at most `left` seconds, and calls f again.
 function try_again(queued, left)
   queued.sleep(queued.waiter, left)
   core.waiter_use(queued.waiter)

@@ -36,11 +36,11 @@ function positions.with_options(known)
 end
 
 --- Returns true if the options contain a position.
----@param given table
+---@param opts table
 ---@return boolean
-function positions.is_given(given)
+function positions.is_given(opts)
   for name in pairs(position_options) do
-    if given[name] ~= nil then
+    if opts[name] ~= nil then
       return true
     end
   end
@@ -49,27 +49,27 @@ end
 
 --- Returns a position as arguments of core.feed; without a position, the trim horizon. Raises an
 --- error if more than one is given.
----@param given tidetable.PositionOptions
----@param what string  name of the called function, for the message
+---@param opts tidetable.PositionOptions
+---@param subject string  name of the called function, for the message
 ---@return integer kind, integer value  value: sequence number, or ms since 1970
-function positions.of(given, what)
+function positions.of(opts, subject)
   local found
   for name in pairs(position_options) do
-    if given[name] ~= nil then
+    if opts[name] ~= nil then
       if found then
-        misuse(("%s: only one of the options from, at, after and time can be given"):format(what))
+        misuse(subject .. ": only one of the options from, at, after and time can be given")
       end
       found = name
     end
   end
-  if given.at then
-    return AT, given.at
-  elseif given.after then
-    return AFTER, given.after
-  elseif given.time then
-    return TIME, math.floor(given.time * 1000 + 0.5)
+  if opts.at then
+    return AT, opts.at
+  elseif opts.after then
+    return AFTER, opts.after
+  elseif opts.time then
+    return TIME, math.floor(opts.time * 1000 + 0.5)
   end
-  return FROM[given.from or "TRIM_HORIZON"], 0
+  return FROM[opts.from or "TRIM_HORIZON"], 0
 end
 
 return positions

@@ -22,31 +22,31 @@ Reader.__index = Reader
 
 --- Opens a reader.
 ---@param stream table  a stream or a reader: its database, id and wait are used
----@param given { wait: function|nil }  options of the call
+---@param opts { wait: function|nil }  options of the call
 ---@param start tidetable.PositionOptions
----@param what string  name of the called function, for messages
+---@param subject string  name of the called function, for messages
 ---@param limit integer|nil  maximum number of records
 ---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
-function readers.open(stream, given, start, what, limit)
-  local kind, value = positions.of(start, what)
+function readers.open(stream, opts, start, subject, limit)
+  local kind, value = positions.of(start, subject)
   local feed, err, code = core.feed(stream.database.core, stream.id or 0, kind, value, limit)
   if not feed then
     return nil, err, code
   end
   return setmetatable({
-    core = feed, database = stream.database, id = stream.id, wait = given.wait or stream.wait,
+    core = feed, database = stream.database, id = stream.id, wait = opts.wait or stream.wait,
   }, Reader)
 end
 
 --- Opens a reader that waits for new records. Closing the stream closes it.
 ---@param stream tidetable.Stream
----@param given tidetable.RecordsOptions
+---@param opts tidetable.RecordsOptions
 ---@param start tidetable.PositionOptions
----@param what string
+---@param subject string
 ---@param limit integer|nil
 ---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
-function readers.follow(stream, given, start, what, limit)
-  local reader, err, code = readers.open(stream, given, start, what, limit)
+function readers.follow(stream, opts, start, subject, limit)
+  local reader, err, code = readers.open(stream, opts, start, subject, limit)
   if reader then
     reader.follows = true
     stream.followers = stream.followers or setmetatable({}, { __mode = "k" })

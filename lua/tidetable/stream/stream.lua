@@ -17,7 +17,7 @@ local streams = {}
 ---@field position integer|nil     sequence number of the last record returned by next
 ---@field package database tidetable.Database
 ---@field package id integer|nil      id of the stream; nil: all streams
----@field package given tidetable.StreamOptions
+---@field package opts tidetable.StreamOptions
 ---@field package wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 ---@field package reader tidetable.Reader|nil  reader of next and next_transaction
 ---@field package followers table<tidetable.Reader, true>|nil  readers that close ends; weak keys
@@ -47,12 +47,12 @@ local settings_options = {
 
 --- Checks the options of create_table and enable_stream that define a stream, and returns them as
 --- arguments for the core.
----@param given tidetable.StreamSettings|nil
----@param what string  name of the called function, for messages
+---@param opts tidetable.StreamSettings|nil
+---@param subject string  name of the called function, for messages
 ---@return integer view, integer age_ms, integer bytes, integer count
-function streams.settings(given, what)
-  given = options.check(given, settings_options, what)
-  return views[given.view_type or "NEW_AND_OLD_IMAGES"], options.retention(given.retention, what)
+function streams.settings(opts, subject)
+  opts = options.check(opts, settings_options, subject)
+  return views[opts.view_type or "NEW_AND_OLD_IMAGES"], options.retention(opts.retention, subject)
 end
 
 -- Records --------------------------------------------------------------------
@@ -106,8 +106,8 @@ end
 ---@field follow boolean|nil    true: wait for more records; default false
 ---@field timeout number|nil    with follow: end when none arrived for this many seconds
 
---- Returns the stream's position: after the last record returned by next, or before the first one
---- the position in the stream's options. LATEST is resolved when the stream's reader is opened.
+--- Returns the stream's position: after the last record returned by next or, if there is none, the
+--- position in the stream's options. LATEST is resolved when the stream's reader is opened.
 ---@return tidetable.PositionOptions
 local function own_position(self)
   if self.has_returned then
@@ -115,15 +115,15 @@ local function own_position(self)
   elseif self.latest then
     return { after = self.latest }
   end
-  return self.given
+  return self.opts
 end
 
 --- Opens a reader for records or transactions, at the position in the call's options, or else at
 --- the stream's position. Raises its failures.
-local function open_iteration(self, given, what, limit)
-  local open = given.follow and readers.follow or readers.open
-  local start = positions.is_given(given) and given or own_position(self)
-  local reader, err = open(self, given, start, what, limit)
+local function open_iteration(self, opts, subject, limit)
+  local open = opts.follow and readers.follow or readers.open
+  local start = positions.is_given(opts) and opts or own_position(self)
+  local reader, err = open(self, opts, start, subject, limit)
   if not reader then
     error(err, 0)
   end
@@ -131,11 +131,11 @@ local function open_iteration(self, given, what, limit)
 end
 
 --- Returns how long each step of an iterator waits: 0 without `follow`; nil: no limit.
-local function seconds_to_wait(given, what)
-  options.requires(given, "timeout", "follow", what)
-  options.requires(given, "wait", "follow", what)
-  if given.follow then
-    return given.timeout
+local function seconds_to_wait(opts, subject)
+  options.requires(opts, "timeout", "follow", subject)
+  options.requires(opts, "wait", "follow", subject)
+  if opts.follow then
+    return opts.timeout
   end
   return 0
 end
@@ -143,13 +143,13 @@ end
 --- Returns an iterator over records, oldest first, from the position in the options, or else from
 --- the stream's position, which it does not move. The iterator raises its errors: TRIMMED, AHEAD,
 --- CORRUPT, CLOSED, FILE_GONE, FILE_REPLACED; with `follow` STREAM_ENDED.
----@param given tidetable.RecordsOptions|nil
+---@param opts tidetable.RecordsOptions|nil
 ---@return fun(): tidetable.Record|nil
-function Stream:records(given)
-  given = options.check(given, records_options, "records")
-  local seconds = seconds_to_wait(given, "records")
-  local reader = open_iteration(self, given, "records", given.limit)
-  if not given.follow then
+function Stream:records(opts)
+  opts = options.check(opts, records_options, "records")
+  local seconds = seconds_to_wait(opts, "records")
+  local reader = open_iteration(self, opts, "records", opts.limit)
+  if not opts.follow then
     return core.records(reader.core), nil, nil, reader.core
   end
   return function()
@@ -159,12 +159,12 @@ end
 
 --- Returns an iterator over transactions, each an array of its records. Otherwise as records;
 --- `limit` counts transactions.
----@param given tidetable.RecordsOptions|nil
+---@param opts tidetable.RecordsOptions|nil
 ---@return fun(): tidetable.RecordsOfTransaction|nil
-function Stream:transactions(given)
-  given = options.check(given, records_options, "transactions")
-  local seconds, left = seconds_to_wait(given, "transactions"), given.limit or math.huge
-  local reader = open_iteration(self, given, "transactions")
+function Stream:transactions(opts)
+  opts = options.check(opts, records_options, "transactions")
+  local seconds, left = seconds_to_wait(opts, "transactions"), opts.limit or math.huge
+  local reader = open_iteration(self, opts, "transactions")
   return function()
     if left <= 0 then
       return nil
@@ -179,13 +179,13 @@ function Stream:transactions(given)
 end
 
 --- Opens the reader of next and next_transaction, at the stream's position.
-local function open_own(self, what)
-  local reader, err, code = readers.open(self, self.given, own_position(self), what)
+local function open_own(self, subject)
+  local reader, err, code = readers.open(self, self.opts, own_position(self), subject)
   if not reader then
     return nil, err, code
   end
   reader.follows = true
-  if self.given.from == "LATEST" and not self.has_returned then
+  if self.opts.from == "LATEST" and not self.has_returned then
     self.latest = core.position(reader.core)
   end
   self.reader = reader
@@ -195,16 +195,16 @@ end
 --- Returns the reader of next and next_transaction, and opens it at the first call. If an error (an
 --- interrupt, for example) ended the last call, the records that it had read would be lost: a new
 --- reader reads them again.
-local function own_reader(self, timeout, what)
+local function own_reader(self, timeout, subject)
   if timeout ~= nil then
-    options.argument(what, "timeout", options.seconds, timeout)
+    options.argument(subject, "timeout", options.seconds, timeout)
   end
   if self.reading and self.reader then
     self.reader:close()
     self.reader = nil
   end
   if not self.reader then
-    local reader, err, code = open_own(self, what)
+    local reader, err, code = open_own(self, subject)
     if not reader then
       return nil, err, code
     end
@@ -318,7 +318,7 @@ end
 --- Opens the stream's reader if its options contain a position, so that LATEST means the time of
 --- this call. Returns the stream.
 local function open_at_position(self)
-  if positions.is_given(self.given) then
+  if positions.is_given(self.opts) then
     local reader, err, code = open_own(self, "stream")
     if not reader then
       return nil, err, code
@@ -334,8 +334,8 @@ end
 ---@class tidetable.AllStreamsOptions : tidetable.StreamOptions
 ---@field table string|nil  only the stream of this table, which may have been deleted
 
-local function of_table(database, name, given)
-  local id, err, code = core.stream_of(database.core, name, given.label)
+local function of_table(database, name, opts)
+  local id, err, code = core.stream_of(database.core, name, opts.label)
   if not id then
     return nil, err, code
   end
@@ -345,33 +345,33 @@ local function of_table(database, name, given)
     return nil, err, code
   end
   return open_at_position(setmetatable({
-    database = database, id = id, table_name = name, label = description.label, given = given,
-    wait = given.wait,
+    database = database, id = id, table_name = name, label = description.label, opts = opts,
+    wait = opts.wait,
   }, Stream))
 end
 
 --- Returns a stream of a table: the newest, or that with the label in the options.
 ---@param database tidetable.Database
 ---@param name string
----@param given tidetable.StreamOptions|nil
+---@param opts tidetable.StreamOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
-function streams.of_table(database, name, given)
-  return of_table(database, name, options.check(given, stream_options, "stream"))
+function streams.of_table(database, name, opts)
+  return of_table(database, name, options.check(opts, stream_options, "stream"))
 end
 
 --- Returns the stream of all tables, or that of the table in the options.
 ---@param database tidetable.Database
----@param given tidetable.AllStreamsOptions|nil
+---@param opts tidetable.AllStreamsOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
-function streams.of_database(database, given)
-  given = options.check(given, all_options, "stream")
+function streams.of_database(database, opts)
+  opts = options.check(opts, all_options, "stream")
   core.ready(database.core)
-  options.requires(given, "label", "table", "stream")
-  if given.table then
-    return of_table(database, given.table, given)
+  options.requires(opts, "label", "table", "stream")
+  if opts.table then
+    return of_table(database, opts.table, opts)
   end
   return open_at_position(setmetatable({
-    database = database, given = given, wait = given.wait,
+    database = database, opts = opts, wait = opts.wait,
   }, Stream))
 end
 
