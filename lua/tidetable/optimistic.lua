@@ -272,6 +272,10 @@ local function read_item(self, key, bytes)
   return item
 end
 
+--- Returns the item with this key, as the transaction sees it; nil if there is none.
+---@param key table<string, any>  the key attributes and no others
+---@param opts {}|nil  no options are defined
+---@return table<string, any>|nil item
 function Table:get(key, opts)
   self.transaction:check()
   item_operations.check_table(key, "get", "a key")
@@ -302,12 +306,20 @@ local function change(self, item, wants_old, deletes)
   return true
 end
 
+--- Stores an item when the transaction is committed.
+---@param item table<string, any>
+---@param opts tidetable.WriteOptions|nil
+---@return true ok, table|nil old
 function Table:put(item, opts)
   self.transaction:check()
   item_operations.check_table(item, "put", "an item")
   return change(self, item, item_operations.wants_old(opts, "put"), false)
 end
 
+--- Deletes the item with this key when the transaction is committed.
+---@param key table<string, any>  the key attributes and no others
+---@param opts tidetable.WriteOptions|nil
+---@return true ok, table|nil old
 function Table:delete(key, opts)
   self.transaction:check()
   item_operations.check_table(key, "delete", "a key")
@@ -317,6 +329,7 @@ end
 -- Items that are loaded become writes of the transaction when a batch is complete. If one is
 -- refused, the whole batch is dropped.
 
+--- Adds an item to the batch (tidetable.Load).
 local function take(into, item)
   local self, n = into.table, into.count + 1
   local key, bytes, code = core.key_at(self.transaction.snapshot, self.core, item, false)
@@ -327,6 +340,7 @@ local function take(into, item)
   return false
 end
 
+--- Makes the batch's items writes of the transaction (tidetable.Load).
 local function store(into, count)
   into.table.transaction:check()
   for i = 1, count do
@@ -336,6 +350,10 @@ local function store(into, count)
   return count
 end
 
+--- Puts many items, all in this transaction.
+---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
+---@param opts { batch: integer|nil }|nil  items that are added at once; default 1000
+---@return integer count
 function Table:load(items, opts)
   self.transaction:check()
   local size = options.check(opts, item_operations.load_options, "load").batch or 1000
@@ -356,6 +374,7 @@ local function check_many(opts, known, subject)
   return opts
 end
 
+--- Returns the four values of a generic for over the items of a query or a scan.
 local function iterate(self, partition, opts)
   local rows = open_rows(self, partition, opts, opts.limit, opts.limit)
   return function()
@@ -363,12 +382,19 @@ local function iterate(self, partition, opts)
   end, nil, nil, rows
 end
 
+--- Returns an iterator over the items of one partition, in the order of the sort key.
+---@param partition any  value of the partition key
+---@param opts tidetable.QueryOptions|nil
+---@return fun(): table<string, any>|nil
 function Table:query(partition, opts)
   self.transaction:check()
   item_operations.check_partition(partition, "query")
   return iterate(self, partition, check_many(opts, item_operations.query_options, "query"))
 end
 
+--- Returns an iterator over all items, in key order.
+---@param opts tidetable.ScanOptions|nil
+---@return fun(): table<string, any>|nil
 function Table:scan(opts)
   self.transaction:check()
   return iterate(self, nil, check_many(opts, item_operations.scan_options, "scan"))
@@ -405,6 +431,10 @@ local function read_page(self, partition, opts)
   return items, key
 end
 
+--- Returns one page of a query: up to 1,000 items or 1 MB.
+---@param partition any  value of the partition key
+---@param opts tidetable.QueryPageOptions|nil
+---@return table[] items, table|nil last_key
 function Table:query_page(partition, opts)
   self.transaction:check()
   item_operations.check_partition(partition, "query_page")
@@ -412,6 +442,9 @@ function Table:query_page(partition, opts)
   return read_page(self, partition, opts)
 end
 
+--- Returns one page of a scan: up to 1,000 items or 1 MB.
+---@param opts tidetable.ScanPageOptions|nil
+---@return table[] items, table|nil last_key
 function Table:scan_page(opts)
   self.transaction:check()
   return read_page(self, nil, options.check(opts, item_operations.scan_page_options, "scan_page"))
@@ -455,6 +488,9 @@ local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
 
+--- Begins a transaction on a new snapshot.
+---@param database tidetable.Database
+---@param limit number  seconds until TIMEOUT is raised
 local function begin(database, limit)
   local snapshot, commit, code = wait.write(database, core.snapshot, database.core, limit)
   if not snapshot then
@@ -480,6 +516,8 @@ function Transaction:__close()
   core.finish(self.snapshot)
 end
 
+--- Opens a table in the snapshot. A table that does not exist is opened too: if it is created
+--- before the commit, the transaction conflicts.
 local function open_table(transaction, name)
   local handle = or_raise(core.table(transaction.database.core, name))
   local id, partition_key, sort_key = core.table_at(transaction.snapshot, handle)
