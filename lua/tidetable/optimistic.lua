@@ -1,27 +1,37 @@
--- optimistic.lua - transactions without the lock: on a snapshot, verified when they end.
+-- optimistic.lua - transactions in optimistic mode: on a snapshot, validated at the commit.
 --
--- While the function runs, its reads come from one snapshot and are remembered
--- with their versions; its writes are kept here, and its own reads see them.
--- At the end one short locked transaction reads again: if everything is as it
--- was, the writes are applied, so that all of it might have happened then. If
--- not, the function runs again.
+-- Optimistic concurrency control with backward validation. While the function runs, it reads from
+-- one snapshot, and the versions of what it has read are recorded. Its writes are kept in memory,
+-- and its own reads see them. At the end a short transaction under the write lock reads again: if
+-- no version has changed, the writes are applied, so the transaction is serializable. Otherwise the
+-- function runs again.
 
 local core = require "tidetable.core"
+local item_operations = require "tidetable.item_operations"
 local options = require "tidetable.options"
-local tables = require "tidetable.table"
 local wait = require "tidetable.wait"
 
-local shared = tables.shared
-local raising = shared.raising
+local or_raise = item_operations.or_raise
 local compare, decode = core.compare_bytes, core.values.decode
 
 local optimistic = {}
 
--- What a transaction has written in a table --------------------------------------
+-- Writes of a transaction to a table ------------------------------------------
 
---- The last write of each key in `last`; a write knows the one `before` it. The
---- keys in order stand in `sorted`, but for those that came since it was last
---- asked for, in `fresh`; `sortings` tells when it has changed.
+--- One write that is not applied yet.
+---@class tidetable.PendingWrite
+---@field table userdata     core's handle of the table
+---@field bytes string       the encoded item, or the encoded key of a deletion
+---@field deletes boolean    true: a deletion
+---@field number integer     position in the transaction's log, from 1
+---@field before tidetable.PendingWrite|nil  previous write of the same key
+
+--- The writes of a transaction to one table.
+---@class tidetable.Writes
+---@field last table<string, tidetable.PendingWrite>  last write of each encoded key
+---@field sorted string[]    keys in order, without those in `fresh`
+---@field fresh string[]     keys added since the last call of sort
+---@field sortings integer   number of times that `sorted` has changed
 local Writes = {}
 Writes.__index = Writes
 
@@ -29,7 +39,8 @@ local function new_writes()
   return setmetatable({ last = {}, sorted = {}, fresh = {}, sortings = 0 }, Writes)
 end
 
-function Writes:keep(key, write)
+--- Adds a write.
+function Writes:add(key, write)
   local before = self.last[key]
   if not before then
     self.fresh[#self.fresh + 1] = key
@@ -38,7 +49,7 @@ function Writes:keep(key, write)
   self.last[key] = write
 end
 
---- The write of a key that was the last one when there were so many.
+--- Returns the last write of a key among the first `count` writes of the transaction.
 function Writes:as_of(key, count)
   local write = self.last[key]
   while write and write.number > count do
@@ -47,8 +58,8 @@ function Writes:as_of(key, count)
   return write
 end
 
---- The index of the first key that is not before something.
-local function first_from(keys, is_before)
+--- Returns the index of the first key for which is_before is false, by binary search.
+local function lower_bound(keys, is_before)
   local low, high = 1, #keys + 1
   while low < high do
     local middle = (low + high) // 2
@@ -65,19 +76,20 @@ local function is_less(a, b)
   return compare(a, b) < 0
 end
 
---- A few are put in their places; for many everything is sorted.
-local FEW = 16
+--- Maximum number of new keys that are inserted one by one; with more, everything is sorted.
+local INSERT_MAX = 16
 
+--- Moves the keys of `fresh` to `sorted`.
 function Writes:sort()
   local sorted, fresh = self.sorted, self.fresh
   if #fresh == 0 then
     return
-  elseif #fresh > FEW then
+  elseif #fresh > INSERT_MAX then
     table.move(fresh, 1, #fresh, #sorted + 1, sorted)
     table.sort(sorted, is_less)
   else
     for _, key in ipairs(fresh) do
-      table.insert(sorted, first_from(sorted, function(other)
+      table.insert(sorted, lower_bound(sorted, function(other)
         return compare(other, key) < 0
       end), key)
     end
@@ -87,26 +99,44 @@ end
 
 -- Reading many ---------------------------------------------------------------
 
---- The rows of a query: those of the snapshot, and the transaction's own in
---- front of them where both have a key. What the snapshot gave is remembered:
---- the versions, in order, and whether they were all. Of its own it gives those
---- from before it began, whatever is written while it runs.
+--- The rows of a query: a merge of the snapshot's rows and the transaction's writes; a write
+--- replaces the row with its key. Writes made after the query began are not included. The versions
+--- of the snapshot's rows are recorded for the validation.
+---@class tidetable.Rows
+---@field transaction tidetable.OptimisticTransaction
+---@field query userdata       the core's query of the snapshot
+---@field left number          number of items that may still be returned
+---@field versions any[]       versions of the snapshot's rows read so far
+---@field count integer        number of versions
+---@field ended boolean        all rows of the snapshot were read
+---@field item any             the snapshot's next item
+---@field size integer         its size in bytes
+---@field key string           its encoded key
+---@field merges boolean       the range contains writes of the transaction
+---@field writes tidetable.Writes
+---@field began integer        number of writes when the query began
+---@field step integer         1: ascending, -1: descending
+---@field own tidetable.PendingWrite|nil  the next write
+---@field own_key string|nil   its encoded key, or that of the previous write
+---@field index integer        index of the next key in writes.sorted
+---@field sortings integer     value of writes.sortings for which `index` is valid
 local Rows = {}
 Rows.__index = Rows
 
---- Where its own go on: behind the last that was met, or where the range begins.
+--- Sets the index of the next write: after the last one that was returned, or at the start of the
+--- range.
 local function find_own(rows)
-  local met, query, ascending = rows.own_key, rows.query, rows.step > 0
-  local or_equal = ascending == (met ~= nil)
-  local at = first_from(rows.writes.sorted, function(key)
-    local order = met and compare(key, met) or core.place(query, key)
+  local last, query, ascending = rows.own_key, rows.query, rows.step > 0
+  local or_equal = ascending == (last ~= nil)
+  local index = lower_bound(rows.writes.sorted, function(key)
+    local order = last and compare(key, last) or core.place(query, key)
     return order < 0 or or_equal and order == 0
   end)
-  rows.at = ascending and at or at - 1
+  rows.index = ascending and index or index - 1
   rows.sortings = rows.writes.sortings
 end
 
---- The next of its own; nil behind the last.
+--- Sets the next write; nil after the last one in the range.
 local function pull_own(rows)
   local writes = rows.writes
   if rows.sortings ~= writes.sortings then
@@ -114,25 +144,31 @@ local function pull_own(rows)
   end
   rows.own = nil
   while not rows.own do
-    local key = writes.sorted[rows.at]
+    local key = writes.sorted[rows.index]
     if not key or core.place(rows.query, key) * rows.step > 0 then
       return
     end
-    rows.at, rows.own_key = rows.at + rows.step, key
+    rows.index, rows.own_key = rows.index + rows.step, key
     rows.own = writes:as_of(key, rows.began)
   end
 end
 
---- `page`: how many rows of the snapshot are read at once.
-local function open_rows(self, partition, given, limit, page)
+--- Begins a query or a scan, and records it for the validation.
+---@param self tidetable.OptimisticTable
+---@param partition any        nil: scan
+---@param opts tidetable.QueryOptions
+---@param limit integer|nil    maximum number of items
+---@param page integer|nil     number of the snapshot's rows that are read at once
+---@return tidetable.Rows
+local function open_rows(self, partition, opts, limit, page)
   local transaction = self.transaction
-  local by = given.sort or { "all" }
-  local query = raising(core.query(self.core, partition, by[1], by[2], by[3],
-    given.descending or false, given.start_key, page, transaction.snapshot))
+  local sort = opts.sort or { "all" }
+  local query = or_raise(core.query(self.core, partition, sort[1], sort[2], sort[3],
+    opts.descending or false, opts.start_key, page, transaction.snapshot))
   local rows = setmetatable({
     transaction = transaction, query = query, left = limit or math.huge,
     versions = {}, count = 0, ended = false,
-    writes = self.writes, began = #transaction.log, step = given.descending and -1 or 1,
+    writes = self.writes, began = #transaction.log, step = opts.descending and -1 or 1,
   }, Rows)
   if next(self.writes.last) then
     self.writes:sort()
@@ -144,7 +180,7 @@ local function open_rows(self, partition, given, limit, page)
   return rows
 end
 
---- The snapshot's next row.
+--- Reads the snapshot's next row and records its version.
 local function pull(rows)
   local version, item, size, key = core.next_versioned(rows.query, rows.merges)
   if not version then
@@ -157,7 +193,7 @@ local function pull(rows)
   rows.item, rows.size, rows.key = item, size, key
 end
 
---- The next item and how many bytes it is; nil at the end.
+--- Returns the next item and its size in bytes; nil at the end.
 local function merge(rows)
   while true do
     if not rows.item and not rows.ended then
@@ -180,6 +216,7 @@ local function merge(rows)
   end
 end
 
+--- Returns the next item of an iteration; nil at the end or after `limit` items.
 local function next_row(rows)
   rows.transaction:check()
   if rows.left == 0 then
@@ -194,7 +231,7 @@ function Rows:__close()
   core.rewind(self.query)
 end
 
---- Whether the query, run again, gives what it gave; or nil, err.
+--- Returns true if the query, run again, returns the same versions; nil, err on failure.
 local function rows_are_current(rows)
   if rows.count == 0 and not rows.ended then
     return true
@@ -204,8 +241,16 @@ end
 
 -- A table ----------------------------------------------------------------------
 
---- A table inside an optimistic transaction; failures raise.
+--- A table in an optimistic transaction. Its operations raise their errors.
 ---@class tidetable.OptimisticTable : tidetable.TransactionTable
+---@field package core userdata              the core's handle
+---@field package transaction tidetable.OptimisticTransaction
+---@field package id integer                 id in the snapshot; 0: the table does not exist
+---@field package keys string[]              names of the key attributes
+---@field package missing any                the NOT_FOUND error if it does not exist
+---@field package versions table<string, any>  versions of the items read, by sortable key
+---@field package key_bytes table<string, string>  the encoded keys of these items
+---@field package writes tidetable.Writes
 local Table = {}
 Table.__index = Table
 Table.__name = "tidetable.transaction_table"
@@ -214,62 +259,77 @@ function Table:__tostring()
   return ("%s: %s"):format(Table.__name, self.name)
 end
 
---- The item that the transaction sees under this key; what it didn't write
---- itself is remembered as read.
-local function see(self, key, bytes)
+--- Returns the item with a key as the transaction sees it. If the transaction has not written it,
+--- records its version for the validation.
+local function read_item(self, key, bytes)
   local own = self.writes.last[key]
   if own then
     return not own.deletes and decode(own.bytes) or nil
   end
-  local version, item = raising(core.get_at(self.transaction.snapshot, self.core, bytes))
-  self.asked[key] = bytes
+  local version, item = or_raise(core.get_at(self.transaction.snapshot, self.core, bytes))
+  self.key_bytes[key] = bytes
   self.versions[key] = version
   return item
 end
 
-function Table:get(key, given)
+--- Returns the item with this key, as the transaction sees it; nil if there is none.
+---@param key table<string, any>  the key attributes and no others
+---@param opts {}|nil  no options are defined
+---@return table<string, any>|nil item
+function Table:get(key, opts)
   self.transaction:check()
-  shared.check_table(key, "get", "a key")
-  options.check(given, shared.get_options, "get")
-  return (see(self, raising(core.key_at(self.transaction.snapshot, self.core, key, true))))
+  item_operations.check_table(key, "get", "a key")
+  options.check(opts, item_operations.get_options, "get")
+  return (read_item(self, or_raise(core.key_at(self.transaction.snapshot, self.core, key, true))))
 end
 
---- Should memory run out in the middle, the transaction can't end well any more.
-local function keep(self, key, bytes, deletes)
+--- Adds a write to the transaction. If memory runs out in between, the transaction cannot commit
+--- any more.
+local function add_write(self, key, bytes, deletes)
   local transaction = self.transaction
   local log = transaction.log
   local write = { table = self.core, bytes = bytes, deletes = deletes, number = #log + 1 }
   transaction.is_broken = true
-  self.writes:keep(key, write)
+  self.writes:add(key, write)
   log[#log + 1] = write
   transaction.is_broken = false
 end
 
-local function change(self, item, wants, deletes)
-  local key, bytes = raising(core.key_at(self.transaction.snapshot, self.core, item, deletes))
-  local old = wants and see(self, key, bytes)
-  keep(self, key, bytes, deletes)
+--- Adds a put or a deletion. Returns true and, if wanted, the old item.
+local function change(self, item, wants_old, deletes)
+  local key, bytes = or_raise(core.key_at(self.transaction.snapshot, self.core, item, deletes))
+  local old = wants_old and read_item(self, key, bytes)
+  add_write(self, key, bytes, deletes)
   if old then
     return true, old
   end
   return true
 end
 
-function Table:put(item, given)
+--- Stores an item when the transaction is committed.
+---@param item table<string, any>
+---@param opts tidetable.WriteOptions|nil
+---@return true ok, table|nil old
+function Table:put(item, opts)
   self.transaction:check()
-  shared.check_table(item, "put", "an item")
-  return change(self, item, shared.wants_old(given, "put"), false)
+  item_operations.check_table(item, "put", "an item")
+  return change(self, item, item_operations.wants_old(opts, "put"), false)
 end
 
-function Table:delete(key, given)
+--- Deletes the item with this key when the transaction is committed.
+---@param key table<string, any>  the key attributes and no others
+---@param opts tidetable.WriteOptions|nil
+---@return true ok, table|nil old
+function Table:delete(key, opts)
   self.transaction:check()
-  shared.check_table(key, "delete", "a key")
-  return change(self, key, shared.wants_old(given, "delete"), true)
+  item_operations.check_table(key, "delete", "a key")
+  return change(self, key, item_operations.wants_old(opts, "delete"), true)
 end
 
--- What is loaded waits until there are as many as a batch has: of one that is refused,
--- nothing is kept.
+-- Items that are loaded become writes of the transaction when a batch is complete. If one is
+-- refused, the whole batch is dropped.
 
+--- Adds an item to the batch (tidetable.Load).
 local function take(into, item)
   local self, n = into.table, into.count + 1
   local key, bytes, code = core.key_at(self.transaction.snapshot, self.core, item, false)
@@ -280,59 +340,73 @@ local function take(into, item)
   return false
 end
 
+--- Makes the batch's items writes of the transaction (tidetable.Load).
 local function store(into, count)
   into.table.transaction:check()
   for i = 1, count do
-    keep(into.table, into.keys[i], into.bytes[i], false)
+    add_write(into.table, into.keys[i], into.bytes[i], false)
   end
   into.count = 0
   return count
 end
 
-function Table:load(items, given)
+--- Puts many items, all in this transaction.
+---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
+---@param opts { batch: integer|nil }|nil  items that are added at once; default 1000
+---@return integer count
+function Table:load(items, opts)
   self.transaction:check()
-  local size = options.check(given, shared.load_options, "load").batch or 1000
-  return raising(shared.load_items({
+  local size = options.check(opts, item_operations.load_options, "load").batch or 1000
+  return or_raise(item_operations.load_items({
     into = { table = self, keys = {}, bytes = {}, count = 0 },
     size = size, take = take, store = store,
   }, items))
 end
 
---- Its snapshot is the transaction's, and so is the limit.
-local function check_many(given, known, what)
-  given = shared.check_many(given, known, what)
-  if given.snapshot_limit then
-    options.misuse(what .. ': option "snapshot_limit" is not for an optimistic transaction:'
-      .. " its time_limit holds for all of its reads")
+--- Checks the options of query or scan. The snapshot is the transaction's, and so is the time
+--- limit.
+local function check_many(opts, known, subject)
+  opts = item_operations.check_many(opts, known, subject)
+  if opts.snapshot_limit then
+    options.misuse(subject .. ': option "snapshot_limit" is not available in optimistic mode:'
+      .. " time_limit applies to all reads")
   end
-  return given
+  return opts
 end
 
-local function iterate(self, partition, given)
-  local rows = open_rows(self, partition, given, given.limit, given.limit)
+--- Returns the four values of a generic for over the items of a query or a scan.
+local function iterate(self, partition, opts)
+  local rows = open_rows(self, partition, opts, opts.limit, opts.limit)
   return function()
     return next_row(rows)
   end, nil, nil, rows
 end
 
-function Table:query(partition, given)
+--- Returns an iterator over the items of one partition, in the order of the sort key.
+---@param partition any  value of the partition key
+---@param opts tidetable.QueryOptions|nil
+---@return fun(): table<string, any>|nil
+function Table:query(partition, opts)
   self.transaction:check()
-  shared.check_partition(partition, "query")
-  return iterate(self, partition, check_many(given, shared.query_options, "query"))
+  item_operations.check_partition(partition, "query")
+  return iterate(self, partition, check_many(opts, item_operations.query_options, "query"))
 end
 
-function Table:scan(given)
+--- Returns an iterator over all items, in key order.
+---@param opts tidetable.ScanOptions|nil
+---@return fun(): table<string, any>|nil
+function Table:scan(opts)
   self.transaction:check()
-  return iterate(self, nil, check_many(given, shared.scan_options, "scan"))
+  return iterate(self, nil, check_many(opts, item_operations.scan_options, "scan"))
 end
 
---- A page's bounds, as the core has them.
+--- Limits of a page, the same as in the core.
 local PAGE_ITEMS, PAGE_BYTES = 1000, 1024 * 1024
 
---- Items up to the bounds, and whether there is one behind them.
-local function take_page(rows, most)
+--- Returns the items of a page, and true if there are more after it.
+local function take_page(rows, max_items)
   local items, bytes = {}, 0
-  while #items < most and bytes < PAGE_BYTES do
+  while #items < max_items and bytes < PAGE_BYTES do
     local item, size = merge(rows)
     if not item then
       return items, false
@@ -342,10 +416,11 @@ local function take_page(rows, most)
   return items, merge(rows) ~= nil
 end
 
-local function read_page(self, partition, given)
-  local most = math.min(given.limit or PAGE_ITEMS, PAGE_ITEMS)
-  local rows <close> = open_rows(self, partition, given, nil, most + 1)
-  local items, more = take_page(rows, most)
+--- Returns a page: its items, and the last key if there are more.
+local function read_page(self, partition, opts)
+  local max_items = math.min(opts.limit or PAGE_ITEMS, PAGE_ITEMS)
+  local rows <close> = open_rows(self, partition, opts, nil, max_items + 1)
+  local items, more = take_page(rows, max_items)
   if not more then
     return items
   end
@@ -356,20 +431,29 @@ local function read_page(self, partition, given)
   return items, key
 end
 
-function Table:query_page(partition, given)
+--- Returns one page of a query: up to 1,000 items or 1 MB.
+---@param partition any  value of the partition key
+---@param opts tidetable.QueryPageOptions|nil
+---@return table[] items, table|nil last_key
+function Table:query_page(partition, opts)
   self.transaction:check()
-  shared.check_partition(partition, "query_page")
-  return read_page(self, partition, options.check(given, shared.page_options, "query_page"))
+  item_operations.check_partition(partition, "query_page")
+  opts = options.check(opts, item_operations.page_options, "query_page")
+  return read_page(self, partition, opts)
 end
 
-function Table:scan_page(given)
+--- Returns one page of a scan: up to 1,000 items or 1 MB.
+---@param opts tidetable.ScanPageOptions|nil
+---@return table[] items, table|nil last_key
+function Table:scan_page(opts)
   self.transaction:check()
-  return read_page(self, nil, options.check(given, shared.scan_page_options, "scan_page"))
+  return read_page(self, nil, options.check(opts, item_operations.scan_page_options, "scan_page"))
 end
 
 options.methods(Table, "table")
 
---- Whether it is the same table, and what was read by key is as it was; or nil, err.
+--- Returns true if it is still the same table, and no item that was read by its key has changed;
+--- nil, err on failure.
 local function table_is_current(self)
   local description, err, code = core.describe_table(self.core)
   if not description and code ~= "NOT_FOUND" then
@@ -378,11 +462,11 @@ local function table_is_current(self)
     return false
   end
   for key, version in pairs(self.versions) do
-    local now
-    now, err = core.version_of(self.core, self.asked[key])
-    if not now then
+    local current
+    current, err = core.version_of(self.core, self.key_bytes[key])
+    if not current then
       return nil, err
-    elseif now ~= version then
+    elseif current ~= version then
       return false
     end
   end
@@ -391,12 +475,22 @@ end
 
 -- The transaction ----------------------------------------------------------------
 
---- What the function of an optimistic transaction gets.
+--- The argument of the function that db:transact runs in optimistic mode.
 ---@class tidetable.OptimisticTransaction : tidetable.Transaction
+---@field package snapshot userdata
+---@field package commit integer     number of the snapshot's commit
+---@field package queries tidetable.Rows[]  queries and scans, for the validation
+---@field package log tidetable.PendingWrite[]  writes in their order
+---@field package is_broken boolean  memory ran out while a write was added
+---@field package results table      packed results of the function
+---@field package failure any        error that validate_and_apply raised
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
 
+--- Begins a transaction on a new snapshot.
+---@param database tidetable.Database
+---@param limit number  seconds until TIMEOUT is raised
 local function begin(database, limit)
   local snapshot, commit, code = wait.write(database, core.snapshot, database.core, limit)
   if not snapshot then
@@ -408,6 +502,7 @@ local function begin(database, limit)
   }, Transaction)
 end
 
+--- Raises CLOSED if the transaction has ended, TIMEOUT after its time limit.
 function Transaction:check()
   if self.ended then
     core.raise_ended()
@@ -415,14 +510,16 @@ function Transaction:check()
   core.hold(self.snapshot)
 end
 
+--- Ends the transaction and releases its snapshot.
 function Transaction:__close()
   self.ended = true
   core.finish(self.snapshot)
 end
 
+--- Opens a table in the snapshot. A table that does not exist is opened too: if it is created
+--- before the commit, the transaction conflicts.
 local function open_table(transaction, name)
-  tables.check_name(name, "table")
-  local handle = raising(core.table(transaction.database.core, name))
+  local handle = or_raise(core.table(transaction.database.core, name))
   local id, partition_key, sort_key = core.table_at(transaction.snapshot, handle)
   if not id and sort_key ~= "NOT_FOUND" then
     error(partition_key, 0)
@@ -430,18 +527,16 @@ local function open_table(transaction, name)
   return setmetatable({
     core = handle, name = name, transaction = transaction, id = id or 0,
     keys = { partition_key, sort_key }, missing = not id and partition_key,
-    versions = {}, asked = {}, writes = new_writes(),
+    versions = {}, key_bytes = {}, writes = new_writes(),
   }, Table)
 end
 
---- A table, as the transaction sees it. Raises NOT_FOUND.
+--- Returns a table as the transaction sees it. Raises NOT_FOUND.
 ---@param name string
 ---@return tidetable.OptimisticTable
 function Transaction:table(name)
   self:check()
-  if type(name) ~= "string" then
-    options.misuse("table: a name expected, got " .. type(name))
-  end
+  item_operations.check_name(name, "table")
   local handle = self.tables[name]
   if not handle then
     handle = open_table(self, name)
@@ -455,7 +550,7 @@ end
 
 options.methods(Transaction, "tx")
 
---- Whether everything that was read is as it was; or nil, err.
+--- Returns true if nothing that the transaction has read has changed; nil, err on failure.
 local function is_current(transaction)
   if core.last_commit(transaction.database.core) == transaction.commit then
     return true
@@ -475,6 +570,7 @@ local function is_current(transaction)
   return true
 end
 
+--- Applies the writes in their order.
 local function apply(log)
   for _, write in ipairs(log) do
     local ok, err = core.apply(write.table, write.bytes, write.deletes)
@@ -485,31 +581,30 @@ local function apply(log)
   return true
 end
 
---- Runs under the lock: true and what the function returned, when the writes were
---- applied; false when something has changed. A failure is raised, so that
---- nothing of them stays.
-local function verify_and_apply(transaction)
-  local done, err = is_current(transaction)
-  if done then
-    done, err = apply(transaction.log)
+--- Runs under the write lock. Returns true and the function's results after applying the writes;
+--- false if something has changed. Raises a failure, which undoes the writes.
+local function validate_and_apply(transaction)
+  local applied, err = is_current(transaction)
+  if applied then
+    applied, err = apply(transaction.log)
   end
-  if done == nil then
+  if applied == nil then
     transaction.failure = err
     error(err, 0)
-  elseif not done then
+  elseif not applied then
     return false
   end
   return true, table.unpack(transaction.results, 1, transaction.results.n)
 end
 
---- Sorts out what came of the commit. It may have been made, so no memory is
---- asked for on the way.
-local function outcome(transaction, ok, done, value, ...)
-  if not ok and done ~= nil and done == transaction.failure then
-    return nil, done, done.code
+--- Turns the results of pcall(wait.try, ...) into those of the transaction. Allocates no memory,
+--- since the transaction may have been committed.
+local function outcome(transaction, ok, result, value, ...)
+  if not ok and result ~= nil and result == transaction.failure then
+    return nil, result, result.code
   elseif not ok then
-    error(done, 0)
-  elseif not done then
+    error(result, 0)
+  elseif not result then
     return nil, value, ...
   end
   return value, ...
@@ -518,12 +613,11 @@ end
 local function commit(transaction, limit)
   local database = transaction.database
   return outcome(transaction, pcall(wait.try, database, core.transact, database.core,
-    limit, verify_and_apply, transaction))
+    limit, validate_and_apply, transaction))
 end
 
---- true and what the function returned; false: something has changed; or nil,
---- err, code. The snapshot goes before the lock is asked for: waiting must not
---- hold it.
+--- Runs the function once. Returns true and its results; false if something has changed; nil, err,
+--- code on failure. The snapshot is released before the wait for the write lock.
 local function attempt(database, fn, limit)
   local transaction <close>, err, code = begin(database, limit)
   if not transaction then
@@ -542,23 +636,25 @@ local function attempt(database, fn, limit)
   return commit(transaction, limit)
 end
 
-local function attempts(database, fn, limit, left, done, ...)
-  if done ~= false then
-    return done, ...
+--- Runs the function until an attempt returns something other than false, at most `left` times.
+local function attempts(database, fn, limit, left, result, ...)
+  if result ~= false then
+    return result, ...
   elseif left == 0 then
     return core.conflict()
   end
   return attempts(database, fn, limit, left - 1, attempt(database, fn, limit))
 end
 
---- Runs fn(tx) until nothing that it read has changed meanwhile.
+--- Runs fn(tx) and commits its writes. Repeats it if something that it has read has changed before
+--- the commit; returns CONFLICT after max_attempts.
 ---@param database tidetable.Database
 ---@param fn fun(tx: tidetable.OptimisticTransaction): ...
----@param most integer  attempts
----@param limit number  seconds
----@return true|nil ok, any ...  what fn returns; or err, code
-function optimistic.transact(database, fn, most, limit)
-  return attempts(database, fn, limit, most, false)
+---@param max_attempts integer
+---@param limit number  seconds for each attempt
+---@return true|nil ok, any ...  results of fn; or err, code
+function optimistic.transact(database, fn, max_attempts, limit)
+  return attempts(database, fn, limit, max_attempts, false)
 end
 
 return optimistic

@@ -1,4 +1,4 @@
--- messages_spec.lua - what errors say: DynamoDB's words where it has some, and what is concerned.
+-- messages_spec.lua - texts of errors: DynamoDB's text if it has one, with the name of the subject.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 

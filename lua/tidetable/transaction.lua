@@ -1,0 +1,162 @@
+-- transaction.lua - transactions in locked mode, under the write lock, and their tables.
+
+local core = require "tidetable.core"
+local item_operations = require "tidetable.item_operations"
+local options = require "tidetable.options"
+local tables = require "tidetable.table"
+local wait = require "tidetable.wait"
+
+local check_table, wants_old = item_operations.check_table, item_operations.wants_old
+local or_raise = item_operations.or_raise
+local shared = tables.shared
+local check_call = shared.check_call
+
+local transactions = {}
+
+--- A table in a transaction, with the operations of a table on items. They raise their errors, and
+--- CLOSED after the end of the transaction.
+---@class tidetable.TransactionTable
+---@field name string
+---@field query fun(self, partition: any, opts?: tidetable.QueryOptions): fun(): table|nil
+---@field scan fun(self, opts?: tidetable.ScanOptions): fun(): table|nil
+---@field query_page tidetable.TransactionTable.query_page
+---@field scan_page fun(self, opts?: tidetable.ScanPageOptions): table[], table|nil
+local TransactionTable = { __name = "tidetable.transaction_table" }
+TransactionTable.__index = TransactionTable
+
+local function check_alive(self)
+  if self.transaction.ended then
+    core.raise_ended()
+  end
+end
+
+---@alias tidetable.TransactionTable.query_page
+---| fun(self, partition: any, opts?: tidetable.QueryPageOptions): table[], table|nil
+
+local tx_put = core.tx_put
+
+--- Stores an item. The tests are inline, because this is the most frequent call: each function call
+--- takes a tenth of its time.
+---@param item table<string, any>
+---@param opts tidetable.WriteOptions|nil
+---@return true ok, table|nil old
+function TransactionTable:put(item, opts)
+  local transaction = self and self.transaction
+  if not transaction or transaction.ended or type(item) ~= "table" then
+    check_call(self, item, "put", "an item")
+    check_alive(self)
+  end
+  return tx_put(self.core, item, opts ~= nil and wants_old(opts, "put"))
+end
+
+--- Deletes the item with this key.
+---@param key table<string, any>  the key attributes and no others
+---@param opts tidetable.WriteOptions|nil
+---@return true ok, table|nil old
+function TransactionTable:delete(key, opts)
+  check_alive(self)
+  check_table(key, "delete", "a key")
+  return core.tx_delete(self.core, key, wants_old(opts, "delete"))
+end
+
+--- Returns the item with this key, as the transaction sees it; nil if there is none.
+---@param key table<string, any>  the key attributes and no others
+---@param opts {}|nil  no options are defined
+---@return table<string, any>|nil item
+function TransactionTable:get(key, opts)
+  check_alive(self)
+  if type(key) ~= "table" or opts ~= nil then
+    check_call(self, key, "get", "a key")
+    options.check(opts, item_operations.get_options, "get")
+  end
+  return core.tx_get(self.core, key)
+end
+
+for _, name in ipairs { "query", "scan", "query_page", "scan_page" } do
+  local method = shared[name]
+  TransactionTable[name] = function(self, ...)
+    check_alive(self)
+    return or_raise(method(self, ...))
+  end
+end
+
+--- Puts many items, all in this transaction.
+---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
+---@param opts { batch: integer|nil }|nil  items that are stored at once; default 1000
+---@return integer count
+function TransactionTable:load(items, opts)
+  check_alive(self)
+  local size = options.check(opts, item_operations.load_options, "load").batch or 1000
+  return or_raise(shared.load_batches(function(batch, max_items)
+    check_alive(self)    -- again: the function that returns the items may have yielded
+    return core.load(self.core, batch, max_items, true)
+  end, items, size))
+end
+
+options.methods(TransactionTable, "table", { put = true })
+
+--- Returns a table as the transaction sees it. Raises NOT_FOUND.
+local function open_table(transaction, name)
+  local handle = or_raise(tables.handle(transaction.database, name))
+  or_raise(core.describe_table(handle.core))
+  handle.transaction = transaction
+  return setmetatable(handle, TransactionTable)
+end
+
+--- The argument of the function that db:transact runs.
+---@class tidetable.Transaction
+---@field package database tidetable.Database
+---@field package tables table<string, tidetable.TransactionTable>  tables in use, by name
+---@field package ended boolean|nil
+local Transaction = {}
+Transaction.__index = Transaction
+Transaction.__name = "tidetable.transaction"
+
+--- Raises CLOSED if the transaction has ended.
+function Transaction:check()
+  if self.ended then
+    core.raise_ended()
+  end
+end
+
+--- Marks the transaction as ended.
+function Transaction:__close()
+  self.ended = true
+end
+
+--- Returns a table as the transaction sees it. Raises NOT_FOUND.
+---@param name string
+---@return tidetable.TransactionTable
+function Transaction:table(name)
+  self:check()
+  item_operations.check_name(name, "table")
+  local handle = self.tables[name]
+  if handle then
+    core.ready(self.database.core) -- tests the time limit, as every call does
+  else
+    handle = open_table(self, name)
+    self.tables[name] = handle
+  end
+  return handle
+end
+
+options.methods(Transaction, "tx")
+
+--- Runs fn and marks the transaction as ended before the commit: closing a variable allocates
+--- memory, and nothing may fail after the commit.
+local function run(fn, tx)
+  local transaction <close> = tx
+  return fn(transaction)
+end
+
+--- Runs fn(tx) under the write lock.
+---@param database tidetable.Database
+---@param fn fun(tx: tidetable.Transaction): ...
+---@param limit number  seconds until TIMEOUT is raised
+---@return true|nil ok, any ...  results of fn; or err, code
+function transactions.transact(database, fn, limit)
+  local transaction = setmetatable({ database = database, tables = {} }, Transaction)
+  return wait.try(database, core.transact, database.core, limit, run, fn, transaction)
+end
+
+return transactions
