@@ -124,8 +124,8 @@ static int key_of(struct tide *tide, const struct table *table, struct slice ite
 {
 	struct keyspace keyspace = keyspace_of_table(table);
 
-	return (is_key ? keyspace_key_alone : keyspace_key)(key, &keyspace, item,
-		tide->header.secret, failure);
+	return is_key ? keyspace_key_alone(key, &keyspace, item, tide->header.secret, failure) :
+		keyspace_key(key, &keyspace, item, tide->header.secret, failure);
 }
 
 int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,

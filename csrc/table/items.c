@@ -74,36 +74,12 @@ int stored_open(struct stored *stored, struct slice payload)
 	return stored->part ? 0 : ERR_CORRUPT;
 }
 
-int stored_read(struct stored *stored, struct txn *txn, struct slice payload,
-	struct buffer *scratch)
+int stored_read_parts(struct stored *stored, struct txn *txn, struct buffer *scratch)
 {
-	int err = stored_open(stored, payload);
+	int err = read_parts(txn, stored->part, stored->item.len, scratch);
 
-	if (err || !stored->part)
-		return err;
-	err = read_parts(txn, stored->part, stored->item.len, scratch);
 	stored->item = buffer_slice(scratch);
 	return err;
-}
-
-int item_find(struct stored *stored, struct txn *txn, struct slice key, struct buffer *scratch)
-{
-	struct slice value, payload, row = key;
-	enum tree tree = TREE_ITEMS;
-	struct place place;
-	int err;
-
-	if (row.len >= STORE_KEY_MAX) {
-		err = place_find(&place, txn, row);
-		if (err)
-			return err;
-		tree = place.tree;
-		row = place_key(&place);
-	}
-	err = txn_get(txn, tree, row, &value);
-	if (!err)
-		err = row_open(row, value, &payload);
-	return err ? err : stored_read(stored, txn, payload, scratch);
 }
 
 /* A hashed key may in theory meet another one's item: that is an error. */
@@ -121,9 +97,26 @@ static int compare_partition(const struct key_schema *schema, struct slice item,
 int item_get(struct stored *stored, struct txn *txn, const struct key *key,
 	const struct key_schema *schema, struct slice asked, struct buffer *scratch)
 {
-	int err = item_find(stored, txn, key_whole(key), scratch);
+	struct slice value, payload, row = key_whole(key);
+	enum tree tree = TREE_ITEMS;
+	struct place place;
+	int err;
 
-	return !err && key_is_hashed(key) ? compare_partition(schema, stored->item, asked) : err;
+	if (row.len >= STORE_KEY_MAX) {
+		err = place_find(&place, txn, row);
+		if (err)
+			return err;
+		tree = place.tree;
+		row = place_key(&place);
+	}
+	err = txn_get(txn, tree, row, &value);
+	if (!err)
+		err = row_open(row, value, &payload);
+	if (!err)
+		err = stored_read(stored, txn, payload, scratch);
+	if (!err && key_is_hashed(key))
+		err = compare_partition(schema, stored->item, asked);
+	return err;
 }
 
 /* --- writing --- */

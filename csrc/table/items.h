@@ -28,13 +28,18 @@ struct stored {
  * and no address. CORRUPT. */
 int stored_open(struct stored *stored, struct slice payload);
 
+/* Joins the parts of an item that stored_open has found in scratch. CORRUPT. */
+int stored_read_parts(struct stored *stored, struct txn *txn, struct buffer *scratch);
+
 /* Reads what a row's payload says. The item is lent by the payload, or put
  * together in scratch; the payload must be good until then. CORRUPT. */
-int stored_read(struct stored *stored, struct txn *txn, struct slice payload,
-	struct buffer *scratch);
+static inline int stored_read(struct stored *stored, struct txn *txn, struct slice payload,
+	struct buffer *scratch)
+{
+	int err = stored_open(stored, payload);
 
-/* Reads the item whose row has this key, however long. Returns 0, END or an error. */
-int item_find(struct stored *stored, struct txn *txn, struct slice key, struct buffer *scratch);
+	return err || !stored->part ? err : stored_read_parts(stored, txn, scratch);
+}
 
 /* The item with this key: 0, END or an error. `asked` is an item (or a key)
  * that has the key attributes: a hit on a hashed key is compared with it. */

@@ -7,6 +7,7 @@
 
 #include "table/catalog.h"
 #include "table/items.h"
+#include "table/key_errors.h"
 
 /* Decides what of an item is given to a reader, before the item is copied. */
 struct item_filter {
@@ -33,14 +34,30 @@ static inline struct keyspace keyspace_of_table(const struct table *table)
 
 /* Sets *key to the key of an item; keyspace_key_alone refuses other attributes than those of
  * the key. Errors of codec/key.h; failure names the attribute. */
-int keyspace_key(struct key *key, const struct keyspace *keyspace, struct slice item,
-	const uint8_t secret[HASH_SECRET_BYTES], struct failure *failure);
-int keyspace_key_alone(struct key *key, const struct keyspace *keyspace, struct slice item,
-	const uint8_t secret[HASH_SECRET_BYTES], struct failure *failure);
+static inline int keyspace_key(struct key *key, const struct keyspace *keyspace,
+	struct slice item, const uint8_t secret[HASH_SECRET_BYTES], struct failure *failure)
+{
+	int err = key_of_item(key, keyspace->id, keyspace->schema, item, secret);
+
+	return err ? fail_key(failure, err, keyspace->schema, item) : 0;
+}
+
+static inline int keyspace_key_alone(struct key *key, const struct keyspace *keyspace,
+	struct slice item, const uint8_t secret[HASH_SECRET_BYTES], struct failure *failure)
+{
+	int err = key_of_key(key, keyspace->id, keyspace->schema, item, secret);
+
+	return err ? fail_key(failure, err, keyspace->schema, item) : 0;
+}
 
 /* Reads the item with this key: see item_get. Returns 0, END or an error. */
-int keyspace_get(struct stored *stored, const struct keyspace *keyspace, struct txn *txn,
-	const struct key *key, struct slice asked, struct buffer *scratch,
-	struct failure *failure);
+static inline int keyspace_get(struct stored *stored, const struct keyspace *keyspace,
+	struct txn *txn, const struct key *key, struct slice asked, struct buffer *scratch,
+	struct failure *failure)
+{
+	int err = item_get(stored, txn, key, keyspace->schema, asked, scratch);
+
+	return err < 0 ? fail_with(failure, err, "table %s", keyspace->table) : err;
+}
 
 #endif

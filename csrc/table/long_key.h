@@ -63,9 +63,9 @@ struct row_walk {
 	struct slice payload;        /* of that row; in the map */
 };
 
-/* Starts a zeroed walk on the first row whose key is not less than `key`, or
- * on the last row that is less. 0, END or an error; CORRUPT for a row that is
- * damaged. Rows of every table come along: the caller looks at the key. */
+/* Starts a walk, zeroed or used before in this transaction, on the first row whose key is not
+ * less than `key`, or on the last row that is less. 0, END or an error; CORRUPT for a row that
+ * is damaged. Rows of every table come along: the caller looks at the key. */
 int row_walk_from(struct row_walk *walk, struct txn *txn, struct slice key);
 int row_walk_before(struct row_walk *walk, struct txn *txn, struct slice key);
 

@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "table/key_errors.h"
 
 #define ENTRY_HEAD 12
 
@@ -290,15 +289,18 @@ static int walk_page(struct page *page, struct row_walk *walk, struct range *ran
 	return err < 0 ? err : 0;
 }
 
-/* Reads the last evaluated item again: the walk has left it. The memory is there. */
-static int set_last_key(struct page *page, struct range *range, struct txn *txn,
+/* Goes back to the last evaluated item, which the walk has left. Allocates nothing: its
+ * cursors are open and the buffers large enough, because the item was read before. */
+static int set_last_key(struct page *page, struct range *range, struct row_walk *walk,
 	const struct key_schema *schema)
 {
 	struct key_values values;
 	struct stored stored;
 	struct slice key;
-	int err = item_find(&stored, txn, bound_key(range_start(range)), &page->scratch);
+	int err = row_walk_from(walk, walk->txn, bound_key(range_start(range)));
 
+	if (!err)
+		err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
 	if (!err)
 		err = key_find(&values, schema, stored.item);
 	if (!err)
@@ -331,13 +333,13 @@ int page_fill(struct page *page, struct range *range, const struct page_request 
 	if (is_filtered && !buffer_reserve(&page->last_key, KEY_ATTRIBUTES_MAX))
 		return fail(failure, ERR_NO_MEMORY);
 	err = walk_page(page, &walk, range, request, is_filtered);
-	row_walk_stop(&walk);
 	if (err && page->scanned > 0) {
 		page->more = true;           /* what could be read comes first */
 		err = 0;
 	}
 	if (!err && is_filtered && page->more && page->scanned > 0)
-		err = set_last_key(page, range, txn, keyspace->schema);
+		err = set_last_key(page, range, &walk, keyspace->schema);
+	row_walk_stop(&walk);
 	if (err != ERR_CORRUPT)
 		return err ? fail(failure, err) : 0;
 	return fail_with(failure, err, "table %s, the item %s the key at which the page begins",

@@ -1,7 +1,6 @@
 /* write.c - the one funnel: every change of an item passes here, in one transaction. */
 #include "table/write.h"
 
-#include "table/key_errors.h"
 #include "table/keyspace.h"
 
 /* A request on its way through the stages. */
