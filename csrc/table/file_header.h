@@ -13,7 +13,7 @@ int file_header_write(struct txn *txn, const struct file_header *header);
 
 /* The row that exists while the file is written at a durability level below full. It holds the
  * boot id of that time. weak_boot_read sets *is_this if that is the current boot and returns END
- * if there is no row, CORRUPT; weak_boot_write stores the current boot id. */
+ * if the row does not exist, CORRUPT; weak_boot_write stores the current boot id. */
 int weak_boot_read(struct txn *txn, bool *is_this);
 int weak_boot_write(struct txn *txn);
 int weak_boot_delete(struct txn *txn);

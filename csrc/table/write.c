@@ -11,8 +11,8 @@ struct write {
 	struct key_values values;    /* set by a put only */
 	struct key key;
 	struct stored stored;        /* what old points to */
-	const struct stored *old;    /* NULL: there is no old item */
-	struct slice new_item;       /* len 0: there is no new item */
+	const struct stored *old;    /* NULL: the item does not exist */
+	struct slice new_item;       /* len 0: the item will not exist */
 };
 
 static bool is_put(const struct write_request *request)
