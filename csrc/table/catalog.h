@@ -21,12 +21,12 @@ struct catalog {
 	size_t count;
 	size_t cap;
 	struct streams streams;
-	uint64_t version;            /* catalog version of the cached rows; 0: nothing cached */
+	uint64_t version;            /* catalog version of the cached rows; 0: invalid */
 	uint32_t dropped;            /* id of a deleted table that still has items; 0: none */
 };
 
 /* Reads all rows again if state has another catalog version. Returns CORRUPT, NO_MEMORY or
- * STORE on failure; the cache is then empty. */
+ * STORE on failure; the cache is then invalid. */
 int catalog_refresh(struct catalog *catalog, struct txn *txn, const struct state *state);
 void catalog_release(struct catalog *catalog);
 

@@ -10,7 +10,7 @@
 
 /* Every SWEEP_TURN commits a writer also sweeps a stream that it has not written to. */
 #define SWEEP_TURN 64
-#define SWEEP_ROWS 256               /* maximum number of rows that a step removes */
+#define SWEEP_ROWS 256               /* number of removed rows at which a step ends */
 
 /* Does the step of a commit: trims the streams that it has appended to, if a trim is
  * worthwhile, and every SWEEP_TURN commits a deleted table or one other stream. Skips damaged

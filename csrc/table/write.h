@@ -1,6 +1,6 @@
 /* write.h - all changes of items: each request passes the same stages in one transaction.
  *
- *     1. key          derived from the request
+ *     1. key          derived from the request; a put also needs free space in the file
  *     2. old item     read and copied
  *     3. new item     evaluated from the request
  *     4. event        INSERT, MODIFY or REMOVE; a request that changes nothing ends here

@@ -136,7 +136,7 @@ static const char *nth(unsigned n, bool backward)
 }
 
 /* Reads in pages of `max` evaluated items. Each page continues where the range does or, if
- * `by_key`, after the last key in a range of its own. */
+ * `by_key`, after the last key in a new range. */
 static void pages_of(struct tide *tide, const char *partition, uint32_t max, bool backward,
 	bool by_key)
 {
