@@ -89,7 +89,7 @@ static void make_new(struct write *write)
 	write->new_item = write->request->item;
 }
 
-static enum event event_of(const struct stored *old, struct slice new_item)
+static uint8_t event_of(const struct stored *old, struct slice new_item)
 {
 	if (new_item.len == 0)
 		return old ? EVENT_REMOVE : 0;
@@ -104,7 +104,7 @@ static int decide_event(struct write *write, struct failure *failure)
 {
 	struct transaction *transaction = write->transaction;
 	size_t bytes = write->result->old_item.len + 2 * write->new_item.len;
-	enum event event = event_of(write->old, write->new_item);
+	uint8_t event = event_of(write->old, write->new_item);
 
 	if (event == 0)
 		return 0;

@@ -19,11 +19,11 @@ struct write_request {
 	const struct table *table;
 	struct slice item;           /* put: the new item */
 	struct slice key;            /* delete, if item.len is 0: a map of the key attributes */
-	enum origin origin;
+	uint8_t origin;              /* enum origin */
 };
 
 struct write_result {
-	enum event event;            /* 0: nothing changed */
+	uint8_t event;               /* enum event; 0: nothing changed */
 	uint64_t sequence;           /* of the change; 0: nothing changed */
 	struct slice old_item;       /* valid until the next request; len 0: there was none */
 };
