@@ -344,34 +344,35 @@ int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
 	return end(tide, err ? fail(failure, err) : 0, failure);
 }
 
-typedef int writer(struct transaction *transaction, const struct table *table, struct slice item,
-	struct changed *changed, struct failure *failure);
-
-static int change_item(struct tide *tide, struct tide_table *table, struct slice item,
-	writer *write, struct tide_change *change, struct failure *failure)
+static int change_item(struct tide *tide, struct tide_table *table,
+	struct write_request *request, struct tide_change *change, struct failure *failure)
 {
-	const struct table *found = tide_find(tide, table, failure);
-	struct changed changed;
+	struct write_result result;
 	int err;
 
-	if (!found)
+	request->table = tide_find(tide, table, failure);
+	if (!request->table)
 		return ERR_NOT_FOUND;
-	err = write(&tide->transaction, found, item, &changed, failure);
+	err = write_item(&tide->transaction, request, &result, failure);
 	if (!err)
-		*change = (struct tide_change){ changed.sequence, changed.old_item };
+		*change = (struct tide_change){ result.sequence, result.old_item };
 	return err;
 }
 
 int tide_put(struct tide *tide, struct tide_table *table, struct slice item,
 	struct tide_change *change, struct failure *failure)
 {
-	return change_item(tide, table, item, write_put, change, failure);
+	struct write_request request = { .item = item };
+
+	return change_item(tide, table, &request, change, failure);
 }
 
 int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
 	struct tide_change *change, struct failure *failure)
 {
-	return change_item(tide, table, key, write_delete, change, failure);
+	struct write_request request = { .key = key };
+
+	return change_item(tide, table, &request, change, failure);
 }
 
 /* --- snapshots --- */

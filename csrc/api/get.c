@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "api/database.h"
-#include "table/items.h"
 
 /* --- tables --- */
 
@@ -69,21 +68,21 @@ int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failu
 static int get(struct tide *tide, struct txn *txn, const struct table *table, struct slice asked,
 	struct buffer *out, uint64_t *sequence, struct failure *failure)
 {
-	const struct key_schema *schema = &table->row.schema;
+	struct keyspace keyspace = keyspace_of_table(table);
 	struct stored stored;
 	struct key key;
-	int err = key_of_key(&key, table->row.id, schema, asked, tide->header.secret);
+	int err = keyspace_key_alone(&key, &keyspace, asked, tide->header.secret, failure);
 
 	if (err)
-		return fail_key(failure, err, schema, asked);
+		return err;
 	buffer_clear(out);
-	err = item_get(&stored, txn, &key, schema, asked, &tide->scratch);
-	if (!err) {
-		*sequence = stored.sequence;
-		buffer_put_slice(out, stored.item);
-		err = buffer_error(out);
-	}
-	return err < 0 ? fail_with(failure, err, "table %s", table->row.name) : err;
+	err = keyspace_get(&stored, &keyspace, txn, &key, asked, &tide->scratch, failure);
+	if (err)
+		return err;
+	*sequence = stored.sequence;
+	buffer_put_slice(out, stored.item);
+	return buffer_error(out) ? fail_with(failure, buffer_error(out), "table %s",
+		table->row.name) : 0;
 }
 
 /* Reads the item and ends the read call. */

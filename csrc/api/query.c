@@ -23,23 +23,24 @@ static int start_range(struct tide_query *query, struct tide *tide, const struct
 	const struct tide_query_spec *spec, struct failure *failure)
 {
 	struct sort_condition sort = { spec->comparison, spec->a, spec->b };
+	struct keyspace keyspace = keyspace_of_table(table);
 	int err = 0;
 
 	query->table_id = table->row.id;
 	if (spec->partition) {
-		err = range_of_partition(&query->range, table, spec->partition, &sort,
+		err = range_of_partition(&query->range, &keyspace, spec->partition, &sort,
 			tide->header.secret, failure);
 		query->partition_type = spec->partition->type;
 		buffer_put_slice(&query->partition, spec->partition->bytes);
 	} else {
-		range_of_table(&query->range, table->row.id);
+		range_of_keyspace(&query->range, &keyspace);
 	}
 	query->range.backward = spec->backward;
 	if (!err && buffer_error(&query->partition))
 		err = fail(failure, ERR_NO_MEMORY);
 	if (!err && spec->start_key.len)
-		err = range_start_after(&query->range, table, spec->start_key, tide->header.secret,
-			failure);
+		err = range_start_after(&query->range, &keyspace, spec->start_key,
+			tide->header.secret, failure);
 	return err;
 }
 
@@ -107,12 +108,17 @@ static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
 	const struct table *found, struct failure *failure)
 {
 	struct value asked = { query->partition_type, 0, buffer_slice(&query->partition) };
+	struct keyspace keyspace = keyspace_of_table(found);
+	struct page_request request = {
+		.keyspace = &keyspace,
+		.partition = query->partition.len ? &asked : NULL,
+		.max = max,
+	};
 
 	if (found->row.id != query->table_id)
 		return fail_with(failure, ERR_NOT_FOUND,
 			"table %s was deleted while it was being read", query->table.name);
-	return page_fill(&query->page, &query->range, max, txn, found,
-		query->partition.len ? &asked : NULL, failure);
+	return page_fill(&query->page, &query->range, &request, txn, failure);
 }
 
 static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
@@ -163,7 +169,7 @@ static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max
 	err = fill_at(query, tide, max, failure);
 	if (!err && !query->page.more)
 		query->over = END;
-	if (err || query->page.count == 0)
+	if (err || query->page.scanned == 0)
 		tide_query_unpin(query, err ? err : END);
 	return err;
 }

@@ -1,7 +1,6 @@
 /* snapshot.c - tide_snapshot: snapshots that stay open, and reading from them. */
 #include "api/database.h"
 #include "base/memory.h"
-#include "table/items.h"
 
 /* Refreshes the handle's catalog to the snapshot's version. It usually keeps this version, and
  * then tide_find_at reads no row. */
@@ -123,12 +122,10 @@ int tide_describe_table_at(struct tide *tide, const struct tide_snapshot *snapsh
 static int key_of(struct tide *tide, const struct table *table, struct slice item, bool is_key,
 	struct key *key, struct failure *failure)
 {
-	const struct table_row *row = &table->row;
-	int err = is_key ?
-		key_of_key(key, row->id, &row->schema, item, tide->header.secret) :
-		key_of_item(key, row->id, &row->schema, item, tide->header.secret);
+	struct keyspace keyspace = keyspace_of_table(table);
 
-	return err ? fail_key(failure, err, &row->schema, item) : 0;
+	return is_key ? keyspace_key_alone(key, &keyspace, item, tide->header.secret, failure) :
+		keyspace_key(key, &keyspace, item, tide->header.secret, failure);
 }
 
 int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,
@@ -146,13 +143,12 @@ int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,
 static int read_stored(struct tide *tide, struct txn *txn, const struct table *table,
 	struct slice item, struct stored *stored, struct failure *failure)
 {
+	struct keyspace keyspace = keyspace_of_table(table);
 	struct key key;
-	int err = key_of(tide, table, item, false, &key, failure);
+	int err = keyspace_key(&key, &keyspace, item, tide->header.secret, failure);
 
-	if (err)
-		return err;
-	err = item_get(stored, txn, &key, &table->row.schema, item, &tide->scratch);
-	return err < 0 ? fail_with(failure, err, "table %s", table->row.name) : err;
+	return err ? err : keyspace_get(stored, &keyspace, txn, &key, item, &tide->scratch,
+		failure);
 }
 
 int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,

@@ -96,12 +96,12 @@ static int check_item_of(struct check *check, const struct table *table,
 
 static int check_item(struct check *check, const struct row_walk *walk)
 {
-	const struct table *table = check_table_with_id(check, get_id(rows_key(walk)));
+	const struct table *table = check_table_with_id(check, get_id(row_walk_key(walk)));
 	struct stored stored = { 0 };
 	int err = stored_read(&stored, check->txn, walk->payload, &check->item);
 	int noted;
 
-	subject_set_item(check, rows_key(walk));
+	subject_set_item(check, row_walk_key(walk));
 	noted = check_parts_of(check, &stored);
 	if (noted)
 		return noted;
@@ -114,7 +114,7 @@ static int check_item(struct check *check, const struct row_walk *walk)
 			problem(check, 1, "has damaged parts");
 		return 0;
 	}
-	return err || !table ? err : check_item_of(check, table, &stored, rows_key(walk));
+	return err || !table ? err : check_item_of(check, table, &stored, row_walk_key(walk));
 }
 
 /* Notes the nodes that the walk is in. */
@@ -137,7 +137,7 @@ static void take_break(struct check *check, const struct row_walk *walk)
 	check->has_broken_items = true;
 	if (check->is_damaged[TREE_ITEMS] || check->is_damaged[TREE_TAILS] || check->breaks > 1)
 		return;
-	subject_set_item(check, rows_key(walk));
+	subject_set_item(check, row_walk_key(walk));
 	problem(check, 3, "refers to a node that is empty or missing");
 }
 
@@ -148,7 +148,7 @@ static int walk_items(struct check *check, struct row_walk *walk)
 
 	if (err)
 		return err;      /* without this limit the walk might loop forever */
-	err = rows_from(walk, check->txn, slice_of("", 0));
+	err = row_walk_from(walk, check->txn, slice_of("", 0));
 	while (check_continues(check, TREE_ITEMS, &err)) {
 		if (err == ERR_CORRUPT)
 			take_break(check, walk);
@@ -166,7 +166,7 @@ static int walk_items(struct check *check, struct row_walk *walk)
 		err = progress_step(check->progress, 1);
 		if (err)
 			return err;
-		err = rows_next(walk);
+		err = row_walk_next(walk);
 	}
 	return err < 0 ? err : 0;
 }
@@ -195,7 +195,7 @@ int check_items(struct check *check)
 	struct row_walk walk = { 0 };
 	int err = walk_items(check, &walk);
 
-	rows_stop(&walk);
+	row_walk_stop(&walk);
 	/* Rows that were not reached because of reported damage are not reported again. */
 	if (err || check->has_broken_items || check->is_damaged[TREE_ITEMS] ||
 			check->is_damaged[TREE_TAILS])

@@ -158,12 +158,12 @@ static const struct node_name *find_node(struct check *check, uint64_t node)
 /* Writes the whole key of a row of tails, as far as its parent nodes are known. */
 static void put_whole_key(struct check *check, struct buffer *out, struct slice key)
 {
-	const struct node_name *way[ROWS_LEVELS];
+	const struct node_name *way[LONG_KEY_LEVELS];
 	size_t base = key.len < 8 ? 0 : 8;
 	uint64_t node = base ? get_u64(key.data) : 0;
 	int count = 0;
 
-	while (node && count < ROWS_LEVELS) {
+	while (node && count < LONG_KEY_LEVELS) {
 		way[count] = find_node(check, node);
 		node = way[count] ? way[count]->parent : 0;
 		count += way[count] != NULL;

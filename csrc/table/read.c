@@ -1,11 +1,10 @@
-/* read.c - pages of items, in key order, out of one snapshot. */
+/* read.c - key ranges, and pages of items read from one snapshot in key order. */
 #include "table/read.h"
 
 #include <string.h>
 
-#include "table/items.h"
 
-#define ENTRY_HEAD 12
+#define ENTRY_HEAD 12         /* sequence number and length */
 
 /* --- ranges --- */
 
@@ -26,14 +25,20 @@ static struct slice bound_key(const struct bound *bound)
 	return slice_of(bound->bytes, bound->len);
 }
 
-void range_of_table(struct range *range, uint32_t table)
+/* Returns the bound at which reading continues. */
+static struct bound *range_start(struct range *range)
 {
-	memset(range, 0, sizeof *range);
-	range->prefix_len = (uint16_t)set_id(range->prefix, table);
+	return range->backward ? &range->high : &range->low;
 }
 
-/* Makes bytes the least of those that lie behind all that begin with them: the last
- * byte that can grow grows, what is behind it goes. No id begins with 0xff. */
+void range_of_keyspace(struct range *range, const struct keyspace *keyspace)
+{
+	memset(range, 0, sizeof *range);
+	range->prefix_len = (uint16_t)set_id(range->prefix, keyspace->id);
+}
+
+/* Replaces a prefix with the smallest key greater than every key that has this prefix: drops
+ * trailing 0xff bytes, increments the last byte. No id begins with 0xff. */
 static void successor(uint8_t *bytes, uint16_t *len)
 {
 	while (bytes[*len - 1] == 0xff)
@@ -41,21 +46,21 @@ static void successor(uint8_t *bytes, uint16_t *len)
 	bytes[*len - 1]++;
 }
 
-static int set_sort(struct key *key, const struct table *table, const struct value *value,
+static int set_sort(struct key *key, const struct keyspace *keyspace, const struct value *value,
 	bool may_be_empty)
 {
-	if (may_be_empty && value->bytes.len == 0 && value->type == table->row.schema.sort.type) {
+	if (may_be_empty && value->bytes.len == 0 && value->type == keyspace->schema->sort.type) {
 		key->sort_len = 0;
 		return 0;
 	}
-	return key_set_sort(key, &table->row.schema, value);
+	return key_set_sort(key, keyspace->schema, value);
 }
 
-static int apply_condition(struct range *range, struct key *key, const struct table *table,
+static int set_bounds(struct range *range, struct key *key, const struct keyspace *keyspace,
 	const struct sort_condition *sort)
 {
 	enum comparison how = sort->comparison;
-	int err = set_sort(key, table, &sort->a, how == COMPARE_BEGINS_WITH);
+	int err = set_sort(key, keyspace, &sort->a, how == COMPARE_BEGINS_WITH);
 
 	if (err)
 		return err;
@@ -69,7 +74,7 @@ static int apply_condition(struct range *range, struct key *key, const struct ta
 		successor(range->high.bytes, &range->high.len);
 	}
 	if (how == COMPARE_BETWEEN) {
-		err = set_sort(key, table, &sort->b, false);
+		err = set_sort(key, keyspace, &sort->b, false);
 		if (err)
 			return err;
 		set_bound(&range->high, key_whole(key), false);
@@ -79,59 +84,41 @@ static int apply_condition(struct range *range, struct key *key, const struct ta
 	return 0;
 }
 
-static int check_condition(const struct table *table, const struct sort_condition *sort,
+static int check_condition(const struct keyspace *keyspace, const struct sort_condition *sort,
 	struct failure *failure)
 {
-	enum type type = table->row.schema.sort.type;
+	enum type type = keyspace->schema->sort.type;
 
 	if (sort->comparison == COMPARE_ALL)
 		return 0;
 	if (type == 0)
-		return fail_as(failure, ERR_VALIDATION,
-			"table %s has no sort key to compare", table->row.name);
+		return fail_no_sort_key(failure, keyspace->table);
 	if (sort->comparison == COMPARE_BEGINS_WITH && type == TYPE_N)
-		return fail_as(failure, ERR_VALIDATION,
-			"begins_with compares strings and binaries; sort key %s is a number",
-			table->row.schema.sort.name);
+		return fail_begins_with_number(failure, &keyspace->schema->sort);
 	return 0;
 }
 
-static int fail_part(struct failure *failure, int err, const struct key_attribute *attribute,
-	enum type type)
-{
-	if (err == ERR_KEY_TYPE)
-		return fail_as(failure, err, "One or more parameter values were invalid: Condition"
-			" parameter type does not match schema type: key %s expected: %s actual:"
-			" %s", attribute->name, type_name(attribute->type), type_name(type));
-	if (err == ERR_KEY_EMPTY)
-		return fail_with(failure, err, "Key: %s", attribute->name);
-	if (err == ERR_VALIDATION)
-		return fail_as(failure, err, "The BETWEEN operator requires upper bound to be"
-			" greater than or equal to lower bound: key %s", attribute->name);
-	return fail(failure, err);
-}
-
-int range_of_partition(struct range *range, const struct table *table,
+int range_of_partition(struct range *range, const struct keyspace *keyspace,
 	const struct value *partition, const struct sort_condition *sort,
 	const uint8_t *secret, struct failure *failure)
 {
-	const struct key_schema *schema = &table->row.schema;
+	const struct key_schema *schema = keyspace->schema;
 	struct key key;
-	int err = check_condition(table, sort, failure);
+	int err = check_condition(keyspace, sort, failure);
 
 	memset(range, 0, sizeof *range);
 	if (err)
 		return err;
-	err = key_set_partition(&key, table->row.id, schema, partition, secret);
+	err = key_set_partition(&key, keyspace->id, schema, partition, secret);
 	if (err)
-		return fail_part(failure, err, &schema->partition, partition->type);
+		return fail_condition_value(failure, err, &schema->partition, partition->type);
 	memcpy(range->prefix, key_head(&key).data, key.head_len);
 	range->prefix_len = key.head_len;
 	if (sort->comparison == COMPARE_ALL)
 		return 0;
-	err = apply_condition(range, &key, table, sort);
-	/* BETWEEN's bounds: the one that is wrong. */
-	return err ? fail_part(failure, err, &schema->sort,
+	err = set_bounds(range, &key, keyspace, sort);
+	/* Of the two bounds of BETWEEN, the one of the wrong type is reported. */
+	return err ? fail_condition_value(failure, err, &schema->sort,
 		sort->a.type == schema->sort.type ? sort->b.type : sort->a.type) : 0;
 }
 
@@ -142,29 +129,26 @@ static bool is_before(struct slice key, const struct bound *low)
 	return order < 0 || (order == 0 && low->open);
 }
 
-static bool is_behind(struct slice key, const struct bound *high)
+static bool is_after(struct slice key, const struct bound *high)
 {
 	int order = high->len ? slice_compare(key, bound_key(high)) : -1;
 
 	return order > 0 || (order == 0 && high->open);
 }
 
-int range_start_after(struct range *range, const struct table *table, struct slice key_item,
-	const uint8_t *secret, struct failure *failure)
+int range_start_after(struct range *range, const struct keyspace *keyspace,
+	struct slice key_item, const uint8_t *secret, struct failure *failure)
 {
 	struct key key;
-	int err = key_of_key(&key, table->row.id, &table->row.schema, key_item, secret);
+	int err = key_of_key(&key, keyspace->id, keyspace->schema, key_item, secret);
 
 	if (err)
-		return fail_as(failure, ERR_VALIDATION,
-			"The provided starting key is invalid: %s", error_text(err));
+		return fail_start_key(failure, err);
 	if (!slice_begins(key_whole(&key), range_prefix(range)))
-		return fail_as(failure, ERR_VALIDATION, "The provided starting key is outside query"
-			" boundaries based on provided conditions");
-	if (is_before(key_whole(&key), &range->low) || is_behind(key_whole(&key), &range->high))
-		return fail_as(failure, ERR_VALIDATION,
-			"The provided starting key does not match the range key predicate");
-	set_bound(range->backward ? &range->high : &range->low, key_whole(&key), true);
+		return fail_start_key_outside(failure);
+	if (is_before(key_whole(&key), &range->low) || is_after(key_whole(&key), &range->high))
+		return fail_start_key_condition(failure);
+	set_bound(range_start(range), key_whole(&key), true);
 	return 0;
 }
 
@@ -174,19 +158,19 @@ int range_place(const struct range *range, struct slice key)
 		return slice_compare(key, range_prefix(range));
 	if (is_before(key, &range->low))
 		return -1;
-	return is_behind(key, &range->high);
+	return is_after(key, &range->high);
 }
 
 /* --- pages --- */
 
-/* Puts the walk on the first row of the range that is to be given. */
+/* Move the walk to the first row of the range, in the direction of reading. */
 static int start_forward(struct row_walk *walk, struct txn *txn, const struct range *range)
 {
 	struct slice from = range->low.len ? bound_key(&range->low) : range_prefix(range);
-	int err = rows_from(walk, txn, from);
+	int err = row_walk_from(walk, txn, from);
 
-	if (err == 0 && range->low.open && slice_equal(rows_key(walk), from))
-		err = rows_next(walk);
+	if (err == 0 && range->low.open && slice_equal(row_walk_key(walk), from))
+		err = row_walk_next(walk);
 	return err;
 }
 
@@ -199,54 +183,59 @@ static int start_backward(struct row_walk *walk, struct txn *txn, const struct r
 	if (range->high.len == 0) {
 		memcpy(bytes, range->prefix, len);
 		successor(bytes, &len);
-		return rows_before(walk, txn, slice_of(bytes, len));
+		return row_walk_before(walk, txn, slice_of(bytes, len));
 	}
-	err = rows_from(walk, txn, bound_key(&range->high));
-	if (err == 0 && !range->high.open && slice_equal(rows_key(walk), bound_key(&range->high)))
+	err = row_walk_from(walk, txn, bound_key(&range->high));
+	if (err == 0 && !range->high.open &&
+			slice_equal(row_walk_key(walk), bound_key(&range->high)))
 		return 0;
 	if (err == 0)
-		return rows_previous(walk);
+		return row_walk_previous(walk);
 	if (err < 0)
 		return err;
-	rows_stop(walk);
-	return rows_before(walk, txn, bound_key(&range->high));
+	row_walk_stop(walk);
+	return row_walk_before(walk, txn, bound_key(&range->high));
 }
 
 static bool is_in_range(const struct row_walk *walk, const struct range *range)
 {
-	struct slice key = rows_key(walk);
+	struct slice key = row_walk_key(walk);
 
 	if (!slice_begins(key, range_prefix(range)))
 		return false;
-	return range->backward ? !is_before(key, &range->low) : !is_behind(key, &range->high);
+	return range->backward ? !is_before(key, &range->low) : !is_after(key, &range->high);
 }
 
-static int check_partition(const struct table *table, struct slice item,
+static int check_partition(const struct keyspace *keyspace, struct slice item,
 	const struct value *asked)
 {
 	struct value value;
-	int err = map_find(item, attribute_name(&table->row.schema.partition), &value);
+	int err = map_find(item, attribute_name(&keyspace->schema->partition), &value);
 
 	if (err || value.type != asked->type || !slice_equal(value.bytes, asked->bytes))
 		return ERR_CORRUPT;
 	return 0;
 }
 
-/* Copies the item under the walk behind the page: whole, or nothing of it. */
-static int take(struct page *page, const struct row_walk *walk, const struct table *table,
-	const struct value *asked)
+/* Applies the projection of the keyspace, then the filter. Returns END if it is left out. */
+static int filter_item(const struct page_request *request, struct slice *item)
+{
+	const struct item_filter *projection = request->keyspace->projection;
+	const struct item_filter *filter = request->filter;
+	int err = projection ? projection->apply(projection->context, *item, item) : 0;
+
+	return !err && filter ? filter->apply(filter->context, *item, item) : err;
+}
+
+/* Appends an item to the page; appends nothing on failure. */
+static int append(struct page *page, uint64_t sequence, struct slice item)
 {
 	size_t start = page->bytes.len;
-	struct stored stored;
-	int err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
+	int err;
 
-	if (!err && asked && head_is_hashed(rows_key(walk)))
-		err = check_partition(table, stored.item, asked);
-	if (err)
-		return err;
-	buffer_put_u64(&page->bytes, stored.sequence);
-	buffer_put_u32(&page->bytes, (uint32_t)stored.item.len);
-	buffer_put_slice(&page->bytes, stored.item);
+	buffer_put_u64(&page->bytes, sequence);
+	buffer_put_u32(&page->bytes, (uint32_t)item.len);
+	buffer_put_slice(&page->bytes, item);
 	err = buffer_error(&page->bytes);
 	if (err)
 		page->bytes.len = start;
@@ -255,51 +244,106 @@ static int take(struct page *page, const struct row_walk *walk, const struct tab
 	return err;
 }
 
-static int walk_page(struct page *page, struct row_walk *walk, struct range *range,
-	uint32_t max, const struct table *table, const struct value *asked)
+/* Evaluates the current item of the walk. */
+static int evaluate(struct page *page, const struct row_walk *walk,
+	const struct page_request *request, bool is_filtered)
 {
+	struct stored stored;
+	size_t len;
+	int err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
+
+	if (!err && request->partition && head_is_hashed(row_walk_key(walk)))
+		err = check_partition(request->keyspace, stored.item, request->partition);
+	if (err)
+		return err;
+	len = stored.item.len;
+	if (is_filtered)
+		err = filter_item(request, &stored.item);
+	if (!err)
+		err = append(page, stored.sequence, stored.item);
+	if (err < 0)
+		return err;
+	page->scanned++;
+	page->scanned_bytes += ENTRY_HEAD + len;
+	return 0;
+}
+
+static int walk_page(struct page *page, struct row_walk *walk, struct range *range,
+	const struct page_request *request, bool is_filtered)
+{
+	uint32_t max = request->max < PAGE_ITEMS ? request->max : PAGE_ITEMS;
 	int err = range->backward ? start_backward(walk, walk->txn, range) :
 		start_forward(walk, walk->txn, range);
 
 	while (!err && is_in_range(walk, range)) {
-		if (page->count >= max || page->bytes.len >= PAGE_BYTES) {
+		if (page->scanned >= max || page->scanned_bytes >= PAGE_BYTES) {
 			page->more = true;
 			return 0;
 		}
-		err = take(page, walk, table, asked);
+		err = evaluate(page, walk, request, is_filtered);
 		if (err)
 			return err;
-		set_bound(range->backward ? &range->high : &range->low, rows_key(walk), true);
-		err = range->backward ? rows_previous(walk) : rows_next(walk);
+		set_bound(range_start(range), row_walk_key(walk), true);
+		err = range->backward ? row_walk_previous(walk) : row_walk_next(walk);
 	}
 	return err < 0 ? err : 0;
+}
+
+/* Goes back to the last evaluated item, which the walk has left. Allocates nothing: its
+ * cursors are open and the buffers large enough, because the item was read before. */
+static int set_last_key(struct page *page, struct range *range, struct row_walk *walk,
+	const struct key_schema *schema)
+{
+	struct key_values values;
+	struct stored stored;
+	struct slice key;
+	int err = row_walk_from(walk, walk->txn, bound_key(range_start(range)));
+
+	if (!err)
+		err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
+	if (!err)
+		err = key_find(&values, schema, stored.item);
+	if (!err)
+		err = key_put_attributes(&key, &values, page->last_key.data);
+	if (!err)
+		page->last_key.len = key.len;
+	return err > 0 || err == ERR_KEY_MISSING ? ERR_CORRUPT : err;
 }
 
 void page_clear(struct page *page)
 {
 	buffer_clear(&page->bytes);
+	buffer_clear(&page->last_key);
 	page->at = 0;
 	page->count = 0;
+	page->scanned = 0;
+	page->scanned_bytes = 0;
 	page->more = false;
 }
 
-int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *txn,
-	const struct table *table, const struct value *asked, struct failure *failure)
+int page_fill(struct page *page, struct range *range, const struct page_request *request,
+	struct txn *txn, struct failure *failure)
 {
+	const struct keyspace *keyspace = request->keyspace;
+	bool is_filtered = keyspace->projection || request->filter;
 	struct row_walk walk = { .txn = txn };
 	int err;
 
 	page_clear(page);
-	err = walk_page(page, &walk, range, max < PAGE_ITEMS ? max : PAGE_ITEMS, table, asked);
-	rows_stop(&walk);
-	if (err && page->count > 0) {
-		page->more = true;           /* what could be read comes first */
-		return 0;
+	if (is_filtered && !buffer_reserve(&page->last_key, KEY_ATTRIBUTES_MAX))
+		return fail(failure, ERR_NO_MEMORY);
+	err = walk_page(page, &walk, range, request, is_filtered);
+	if (err && page->scanned > 0) {
+		page->more = true;           /* the next fill reports it */
+		err = 0;
 	}
+	if (!err && is_filtered && page->more && page->scanned > 0)
+		err = set_last_key(page, range, &walk, keyspace->schema);
+	row_walk_stop(&walk);
 	if (err != ERR_CORRUPT)
 		return err ? fail(failure, err) : 0;
-	return fail_with(failure, err, "table %s, the item %s the key at which the page begins",
-		table->row.name, range->backward ? "before" : "behind");
+	return fail_with(failure, err, "table %s, the item %s the key at which the page starts",
+		keyspace->table, range->backward ? "before" : "after");
 }
 
 int page_peek(const struct page *page, uint64_t *sequence, struct slice *item)
@@ -328,5 +372,6 @@ void page_release(struct page *page)
 {
 	buffer_release(&page->bytes);
 	buffer_release(&page->scratch);
+	buffer_release(&page->last_key);
 	*page = (struct page){ 0 };
 }

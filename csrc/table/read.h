@@ -1,4 +1,4 @@
-/* read.h - pages of items, in key order, out of one snapshot.
+/* read.h - key ranges, and pages of items read from one snapshot in key order.
  *
  *     page    for each item: sequence number (u64), length (u32), the item
  */
@@ -6,19 +6,18 @@
 #define TABLE_READ_H
 
 #include "base/error.h"
-#include "table/catalog.h"
-#include "table/rows.h"
+#include "table/keyspace.h"
 
 #define PAGE_ITEMS 1000
 #define PAGE_BYTES (1024 * 1024)
 
-/* A stretch of keys: those that begin with the prefix, from low to high. */
 struct bound {
-	bool open;                   /* the key itself is not part of it */
-	uint16_t len;                /* 0: no bound but the prefix */
+	bool open;                   /* the key itself is outside the range */
+	uint16_t len;                /* 0: only the prefix limits the range */
 	uint8_t bytes[KEY_HEAD_MAX + SORT_KEY_MAX];
 };
 
+/* The keys with this prefix, from low to high. */
 struct range {
 	uint16_t prefix_len;
 	uint8_t prefix[KEY_HEAD_MAX];
@@ -26,57 +25,75 @@ struct range {
 	bool backward;
 };
 
-/* How a sort key is compared. */
+/* Condition on the sort key. */
 struct sort_condition {
 	enum comparison comparison;
-	struct value a, b;           /* b: BETWEEN's upper bound */
+	struct value a, b;           /* b: upper bound of BETWEEN */
 };
 
-/* A whole table; one partition, with a condition on the sort key. Errors of
- * codec/key.h; VALIDATION for a condition that the schema can't have. */
-void range_of_table(struct range *range, uint32_t table);
-int range_of_partition(struct range *range, const struct table *table,
+/* Set range to all keys of a keyspace, or to the keys of one partition that satisfy a condition
+ * on the sort key. range_of_partition returns the errors of codec/key.h, and VALIDATION for a
+ * condition that the schema does not allow. */
+void range_of_keyspace(struct range *range, const struct keyspace *keyspace);
+int range_of_partition(struct range *range, const struct keyspace *keyspace,
 	const struct value *partition, const struct sort_condition *sort,
 	const uint8_t *secret, struct failure *failure);
 
-/* Goes on behind this key (an item's key attributes): VALIDATION when it is
- * no key of the table or lies outside. Backward must be set before. */
-int range_start_after(struct range *range, const struct table *table, struct slice key_item,
-	const uint8_t *secret, struct failure *failure);
+/* Moves the start of the range after this key, a map of the key attributes. range->backward must
+ * be set before. Returns VALIDATION if it is not a key of the keyspace, or is outside the
+ * range. */
+int range_start_after(struct range *range, const struct keyspace *keyspace,
+	struct slice key_item, const uint8_t *secret, struct failure *failure);
 
-/* Where a key lies: before the range (<0), in it (0) or behind it (>0); of
- * a range that is empty every key lies before. */
+/* Returns <0 if the key precedes the range, 0 if it is inside, >0 if it follows. Every key
+ * precedes an empty range. */
 int range_place(const struct range *range, struct slice key);
+
+struct page_request {
+	const struct keyspace *keyspace;
+	const struct value *partition;       /* that of a query; NULL: a scan */
+	const struct item_filter *filter;    /* gets projected items; NULL: none */
+	uint32_t max;                /* number of items to evaluate, at most PAGE_ITEMS */
+};
 
 struct page {
 	struct buffer bytes;
 	struct buffer scratch;
-	size_t at;                   /* what of it is given */
-	uint32_t count;
-	bool more;                   /* the range goes on behind the page */
+	struct buffer last_key;      /* key of the last item evaluated; see page_fill */
+	size_t at;                   /* offset of the next item for page_next */
+	uint32_t count;              /* number of items in the page */
+	uint32_t scanned;            /* number of items evaluated, filtered ones included */
+	size_t scanned_bytes;        /* their size, as if all were in the page */
+	bool more;                   /* the range has items after those evaluated */
 };
 
-/* Fills the page with up to max items and moves the range's start behind the
- * last. `asked` is the partition asked for; a hit on a hashed key is compared
- * with it (NULL: a scan). What can't be read ends the page before it, and fails
- * the fill that begins with it: CORRUPT, NO_MEMORY, STORE. */
-int page_fill(struct page *page, struct range *range, uint32_t max, struct txn *txn,
-	const struct table *table, const struct value *asked, struct failure *failure);
+/* Evaluates items until request->max or PAGE_BYTES is reached, copies those that pass the filter
+ * into the page, and moves the start of the range after the last item evaluated. A page with
+ * page->more can be empty if there is a filter. If there is a filter or a projection, and
+ * page->more, page->last_key is set to the key attributes of that item, a map for
+ * range_start_after: the items in the page may lack them. If the keys of a partition are hashed,
+ * request->partition is compared with each item.
+ *
+ * If an item cannot be read, or the filter fails, the page ends before this item, and the next
+ * fill, which starts with it, returns the error: CORRUPT, NO_MEMORY, STORE. */
+int page_fill(struct page *page, struct range *range, const struct page_request *request,
+	struct txn *txn, struct failure *failure);
 
-/* The next item of the page: END when it is empty. Good until the next fill. */
+/* Returns the next item of the page, which is valid until the next fill; END if there is
+ * none. */
 int page_next(struct page *page, uint64_t *sequence, struct slice *item);
 
-/* The same without moving. */
+/* Returns the same item without moving to the next one. */
 int page_peek(const struct page *page, uint64_t *sequence, struct slice *item);
 
-/* Empties it and keeps its memory; page_release gives that back. */
+/* Empties the page. page_clear keeps its memory, page_release releases it. */
 void page_clear(struct page *page);
 void page_release(struct page *page);
 
 /* Returns the bytes of memory that the page holds. */
 static inline size_t page_bytes(const struct page *page)
 {
-	return page->bytes.cap + page->scratch.cap;
+	return page->bytes.cap + page->scratch.cap + page->last_key.cap;
 }
 
 #endif

@@ -1,78 +1,93 @@
-/* write.c - the one funnel: every change of an item passes here. */
+/* write.c - all changes of items: each request passes the same stages in one transaction. */
 #include "table/write.h"
 
-#include "table/items.h"
+#include "table/keyspace.h"
 
-/* --- what is wrong with a key: each fills failure if it is this attribute --- */
+/* A request and what the stages have found. */
+struct write {
+	struct transaction *transaction;
+	const struct write_request *request;
+	struct write_result *result;
+	struct key_values values;    /* set by a put only */
+	struct key key;
+	struct stored stored;        /* what old points to */
+	const struct stored *old;    /* NULL: the item does not exist */
+	struct slice new_item;       /* len 0: the item will not exist */
+};
 
-static bool fail_type(struct failure *failure, const struct key_attribute *attribute,
-	struct slice item)
+static bool is_put(const struct write_request *request)
 {
-	struct value value;
-
-	if (map_find(item, attribute_name(attribute), &value) ||
-			value.type == attribute->type)
-		return false;
-	fail_as(failure, ERR_KEY_TYPE, "One or more parameter values were invalid: Type mismatch"
-		" for key %s expected: %s actual: %s", attribute->name,
-		type_name(attribute->type), type_name(value.type));
-	return true;
+	return request->item.len > 0;
 }
 
-static bool fail_missing(struct failure *failure, const struct key_attribute *attribute,
-	struct slice item)
+/* Returns the map that contains the key attributes. */
+static struct slice asked(const struct write_request *request)
 {
-	struct value value;
-
-	if (map_find(item, attribute_name(attribute), &value) != END)
-		return false;
-	fail_as(failure, ERR_KEY_MISSING, "One or more parameter values were invalid: Missing the"
-		" key %s in the item", attribute->name);
-	return true;
+	return is_put(request) ? request->item : request->key;
 }
 
-static bool fail_empty(struct failure *failure, const struct key_attribute *attribute,
-	struct slice item)
+static int report(const struct write *write, int err, struct failure *failure)
 {
-	struct value value;
-
-	if (map_find(item, attribute_name(attribute), &value) ||
-			value.bytes.len > 0)
-		return false;
-	fail_as(failure, ERR_KEY_EMPTY, "One or more parameter values are not valid. The"
-		" AttributeValue for a key attribute cannot contain an empty %s value. Key: %s",
-		value.type == TYPE_B ? "binary" : "string", attribute->name);
-	return true;
+	return err ? fail_with(failure, err, "table %s", write->request->table->row.name) : 0;
 }
 
-static int fail_schema(struct failure *failure, const struct key_schema *schema)
-{
-	const struct key_attribute *partition = &schema->partition, *sort = &schema->sort;
+/* --- stages --- */
 
-	if (!sort->type)
-		return fail_with(failure, ERR_KEY_SCHEMA, "a key has %s (%s) and nothing else",
-			partition->name, type_name(partition->type));
-	return fail_with(failure, ERR_KEY_SCHEMA, "a key has %s (%s) and %s (%s) and nothing else",
-		partition->name, type_name(partition->type), sort->name, type_name(sort->type));
+static int derive_key(struct write *write, const struct keyspace *keyspace,
+	struct failure *failure)
+{
+	const struct write_request *request = write->request;
+	const uint8_t *secret = write->transaction->secret;
+	int err;
+
+	if (!is_put(request))
+		return keyspace_key_alone(&write->key, keyspace, request->key, secret, failure);
+	err = key_find(&write->values, keyspace->schema, request->item);
+	if (!err)
+		err = key_of_values(&write->key, keyspace->id, keyspace->schema, &write->values,
+			secret);
+	return err ? fail_key(failure, err, keyspace->schema, request->item) : 0;
 }
 
-int fail_key(struct failure *failure, int err, const struct key_schema *schema,
-	struct slice item)
+static int check_space(const struct write *write, struct failure *failure)
 {
-	bool (*say)(struct failure *, const struct key_attribute *, struct slice) =
-		err == ERR_KEY_TYPE ? fail_type :
-		err == ERR_KEY_MISSING ? fail_missing :
-		err == ERR_KEY_EMPTY ? fail_empty : NULL;
-
-	if (err == ERR_KEY_SCHEMA)
-		return fail_schema(failure, schema);
-	fail(failure, err);
-	if (say && !say(failure, &schema->partition, item))
-		say(failure, &schema->sort, item);
-	return err;
+	return is_put(write->request) ? writer_check_space(write->transaction->txn, failure) : 0;
 }
 
-/* --- the funnel --- */
+/* Copies the old item out of the map, where later stages overwrite it. */
+static int keep_old(struct write *write)
+{
+	struct buffer *copy = &write->transaction->old;
+
+	if (write->stored.part == 0) {
+		buffer_clear(copy);
+		buffer_put_slice(copy, write->stored.item);
+		if (buffer_error(copy))
+			return buffer_error(copy);
+	}
+	write->stored.item = buffer_slice(copy);
+	write->old = &write->stored;
+	write->result->old_item = write->stored.item;
+	return 0;
+}
+
+static int read_old(struct write *write, const struct keyspace *keyspace,
+	struct failure *failure)
+{
+	struct transaction *transaction = write->transaction;
+	int err = item_get(&write->stored, transaction->txn, &write->key, keyspace->schema,
+		asked(write->request), &transaction->old);
+
+	write->old = NULL;
+	if (err == END)
+		return 0;
+	return report(write, err ? err : keep_old(write), failure);
+}
+
+static void make_new(struct write *write)
+{
+	write->new_item = write->request->item;
+}
 
 static uint8_t event_of(const struct stored *old, struct slice new_item)
 {
@@ -83,149 +98,111 @@ static uint8_t event_of(const struct stored *old, struct slice new_item)
 	return slice_equal(old->item, new_item) ? 0 : EVENT_MODIFY;
 }
 
-/* What is put or deleted. */
-struct target {
-	const struct table *table;
-	struct slice asked;          /* the item, or its key attributes alone */
-	struct key_values values;    /* of an item that is put */
-	struct key key;
-};
-
-/* The key attributes alone, as a map body. */
-static int keys_of(struct slice *keys, const struct target *target, bool puts,
-	uint8_t buf[KEY_ATTRIBUTES_MAX])
+/* Determines the event and adds the size of the change to that of the transaction. A change that
+ * is refused adds nothing, so a smaller one can still be made. */
+static int decide_event(struct write *write, struct failure *failure)
 {
-	*keys = target->asked;
-	return puts ? key_put_attributes(keys, &target->values, buf) : 0;
+	struct transaction *transaction = write->transaction;
+	size_t bytes = write->result->old_item.len + 2 * write->new_item.len;
+	uint8_t event = event_of(write->old, write->new_item);
+
+	if (event == 0)
+		return 0;
+	if (bytes > TRANSACTION_MAX_BYTES - transaction->bytes)
+		return report(write, ERR_TOO_BIG, failure);
+	transaction->bytes += bytes;
+	write->result->event = event;
+	write->result->sequence = transaction_sequence(transaction);
+	return 0;
 }
 
-/* Keeps the record for the stream, as its view has it. */
-static int capture(struct transaction *transaction, const struct target *target,
-	const struct change *change, const struct changed *changed)
+static int store_item(struct write *write)
 {
-	const struct stream *stream =
-		streams_find(&transaction->catalog->streams, target->table->row.stream);
+	struct transaction *transaction = write->transaction;
+
+	if (write->new_item.len == 0)
+		return item_delete(transaction->txn, &write->key, write->old);
+	return item_put(transaction->txn, &write->key, write->new_item, write->result->sequence,
+		write->old, &transaction->state.node);
+}
+
+/* Sets *keys to a map of the key attributes, in buf or borrowed from the request. */
+static int key_attributes(struct slice *keys, const struct write *write,
+	uint8_t buf[KEY_ATTRIBUTES_MAX])
+{
+	*keys = write->request->key;
+	return is_put(write->request) ? key_put_attributes(keys, &write->values, buf) : 0;
+}
+
+/* Adds a record with the images of the stream's view type. */
+static int add_record(struct write *write, const struct stream *stream)
+{
 	struct record record = {
-		.event = changed->event,
-		.origin = change->origin,
-		.sequence = changed->sequence,
-		.partition_hash = target->key.partition_hash,
+		.event = write->result->event,
+		.origin = write->request->origin,
+		.sequence = write->result->sequence,
+		.partition_hash = write->key.partition_hash,
 	};
 	uint8_t buf[KEY_ATTRIBUTES_MAX];
 	int err = 0;
 
-	if (!stream)
-		return ERR_CORRUPT;
 	if (view_has_old(stream->row.view))
-		record.old_image = changed->old_item;
+		record.old_image = write->result->old_item;
 	if (view_has_new(stream->row.view))
-		record.new_image = change->new_item;
+		record.new_image = write->new_item;
 	if (record.new_image.len == 0)
-		err = keys_of(&record.keys, target, change->new_item.len > 0, buf);
-	return err ? err : pending_add(&transaction->pending, stream->row.id, &record);
+		err = key_attributes(&record.keys, write, buf);
+	return err ? err : pending_add(&write->transaction->pending, stream->row.id, &record);
 }
 
-/* The old item may lie in the map; what comes next overwrites it. */
-static int keep_old(struct transaction *transaction, struct stored *old,
-	struct changed *changed)
+static int record_change(struct write *write)
 {
-	if (old->part == 0) {
-		buffer_clear(&transaction->old);
-		buffer_put_slice(&transaction->old, old->item);
-		if (buffer_error(&transaction->old))
-			return buffer_error(&transaction->old);
-	}
-	changed->old_item = buffer_slice(&transaction->old);
-	old->item = changed->old_item;
-	return 0;
-}
+	uint32_t id = write->request->table->row.stream;
+	const struct stream *stream;
 
-/* What is refused takes nothing: something smaller may still fit. */
-static int take_bytes(struct transaction *transaction, size_t bytes)
-{
-	if (bytes > TRANSACTION_MAX_BYTES - transaction->bytes)
-		return ERR_TOO_BIG;
-	transaction->bytes += bytes;
-	return 0;
-}
-
-static int apply(struct transaction *transaction, const struct target *target,
-	const struct change *change, struct changed *changed)
-{
-	const struct table *table = target->table;
-	const struct key *key = &target->key;
-	struct stored stored, *old = NULL;
-	int err = item_get(&stored, transaction->txn, key, &table->row.schema, target->asked,
-		&transaction->old);
-
-	*changed = (struct changed){ 0 };
-	if (err < 0)
-		return err;
-	if (err == 0) {
-		old = &stored;
-		err = keep_old(transaction, old, changed);
-		if (err)
-			return err;
-	}
-	changed->event = event_of(old, change->new_item);
-	if (changed->event == 0)
+	if (!id)
 		return 0;
-	err = take_bytes(transaction, changed->old_item.len + 2 * change->new_item.len);
-	if (err)
-		return err;
-	changed->sequence = transaction_sequence(transaction);
-	if (table->row.stream) {
-		err = capture(transaction, target, change, changed);
-		if (err)
-			return transaction_break(transaction, err);
-	}
-	if (change->new_item.len)
-		err = item_put(transaction->txn, key, change->new_item, changed->sequence, old,
-			&transaction->state.node);
-	else
-		err = item_delete(transaction->txn, key, old);
-	return transaction_break(transaction, err);
+	stream = streams_find(&write->transaction->catalog->streams, id);
+	return stream ? add_record(write, stream) : ERR_CORRUPT;
 }
 
-static int report(struct failure *failure, int err, const struct table *table)
-{
-	return fail_with(failure, err, "table %s", table->row.name);
-}
+/* --- their order --- */
 
-int write_put(struct transaction *transaction, const struct table *table, struct slice item,
-	struct changed *changed, struct failure *failure)
+static int evaluate(struct write *write, struct failure *failure)
 {
-	const struct key_schema *schema = &table->row.schema;
-	struct change change = { item, ORIGIN_USER };
-	struct target target;
-	int err = key_find(&target.values, schema, item);
+	struct keyspace keyspace = keyspace_of_table(write->request->table);
+	int err = derive_key(write, &keyspace, failure);
 
 	if (!err)
-		err = key_of_values(&target.key, table->row.id, schema, &target.values,
-			transaction->secret);
-	if (err)
-		return fail_key(failure, err, schema, item);
-	err = writer_check_space(transaction->txn, failure);
+		err = check_space(write, failure);
+	if (!err)
+		err = read_old(write, &keyspace, failure);
 	if (err)
 		return err;
-	target.table = table;
-	target.asked = item;
-	err = apply(transaction, &target, &change, changed);
-	return err ? report(failure, err, table) : 0;
+	make_new(write);
+	return decide_event(write, failure);
 }
 
-int write_delete(struct transaction *transaction, const struct table *table,
-	struct slice key_item, struct changed *changed, struct failure *failure)
+/* A failure leaves half a change, so it breaks the transaction. */
+static int perform(struct write *write, struct failure *failure)
 {
-	struct change change = { { NULL, 0 }, ORIGIN_USER };
-	struct target target;
-	int err = key_of_key(&target.key, table->row.id, &table->row.schema, key_item,
-		transaction->secret);
+	int err = store_item(write);
 
-	if (err)
-		return fail_key(failure, err, &table->row.schema, key_item);
-	target.table = table;
-	target.asked = key_item;
-	err = apply(transaction, &target, &change, changed);
-	return err ? report(failure, err, table) : 0;
+	if (!err)
+		err = record_change(write);
+	return report(write, transaction_break(write->transaction, err), failure);
+}
+
+int write_item(struct transaction *transaction, const struct write_request *request,
+	struct write_result *result, struct failure *failure)
+{
+	struct write write;
+	int err;
+
+	write.transaction = transaction;
+	write.request = request;
+	write.result = result;
+	*result = (struct write_result){ 0 };
+	err = evaluate(&write, failure);
+	return err || result->event == 0 ? err : perform(&write, failure);
 }

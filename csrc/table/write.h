@@ -1,37 +1,37 @@
-/* write.h - the one funnel: every change of an item passes here.
+/* write.h - all changes of items: each request passes the same stages in one transaction.
  *
- * Key, old item, nothing changed?, new item, record - in one transaction.
- * Whatever a later feature has to do with a change, it does here.
+ *     1. key          derived from the request; a put also needs free space in the file
+ *     2. old item     read and copied
+ *     3. new item     evaluated from the request
+ *     4. event        INSERT, MODIFY or REMOVE; a request that changes nothing ends here
+ *     5. store        writes the rows of the item
+ *     6. record       adds a stream record to the pending ones
+ *
+ * Stages 1 to 4 write nothing: a request that they refuse leaves the transaction unchanged. A
+ * condition on the old item belongs after 2, index entries after 5.
  */
 #ifndef TABLE_WRITE_H
 #define TABLE_WRITE_H
 
 #include "table/transaction.h"
 
-struct change {
-	struct slice new_item;       /* len 0: the item goes */
-	uint8_t origin;
+struct write_request {
+	const struct table *table;
+	struct slice item;           /* put: the new item */
+	struct slice key;            /* delete, if item.len is 0: a map of the key attributes */
+	uint8_t origin;              /* enum origin */
 };
 
-/* What it did, for the caller; the old item is lent by the transaction until
- * its next change. */
-struct changed {
-	uint8_t event;               /* 0: nothing changed */
+struct write_result {
+	uint8_t event;               /* enum event; 0: nothing changed */
 	uint64_t sequence;           /* of the change; 0: nothing changed */
-	struct slice old_item;       /* len 0: there was none */
+	struct slice old_item;       /* valid until the next request; len 0: there was none */
 };
 
-/* Puts an item: it must hold the table's key attributes (errors of
- * codec/key.h). */
-int write_put(struct transaction *transaction, const struct table *table, struct slice item,
-	struct changed *changed, struct failure *failure);
-
-/* Deletes the item with this key, which must be the key and nothing else. */
-int write_delete(struct transaction *transaction, const struct table *table,
-	struct slice key_item, struct changed *changed, struct failure *failure);
-
-/* Says what is wrong with a key, naming the attribute. */
-int fail_key(struct failure *failure, int err, const struct key_schema *schema,
-	struct slice item);
+/* Applies a request. Returns the errors of codec/key.h, with the attribute in the message; FULL
+ * (put), TOO_BIG, CORRUPT, NO_MEMORY, STORE. After a failure in stage 5 or 6 the transaction can
+ * only be aborted. */
+int write_item(struct transaction *transaction, const struct write_request *request,
+	struct write_result *result, struct failure *failure);
 
 #endif

@@ -38,15 +38,16 @@ static bool holds(const struct sort_condition *sort, const struct value *value)
 }
 
 /* Checks that a range that continues after this key does not contain it. */
-static void check_start_after(struct range *range, const struct table *table,
+static void check_start_after(struct range *range, const struct keyspace *keyspace,
 	const struct key_values *values, const struct key *key)
 {
 	struct failure failure = { 0 };
 	struct buffer item = { 0 };
 	int place;
 
-	fuzz_put_item(&item, &table->row.schema, values);
-	CHECK_EQUAL_INT(range_start_after(range, table, buffer_slice(&item), secret, &failure), 0);
+	fuzz_put_item(&item, keyspace->schema, values);
+	CHECK_EQUAL_INT(range_start_after(range, keyspace, buffer_slice(&item), secret, &failure),
+		0);
 	place = range_place(range, key_whole(key));
 	CHECK(place != 0);
 	/* An empty rest of the range sorts after every key, in both directions. */
@@ -54,7 +55,7 @@ static void check_start_after(struct range *range, const struct table *table,
 	buffer_release(&item);
 }
 
-static void try_place(struct range *range, const struct table *table,
+static void try_place(struct range *range, const struct keyspace *keyspace,
 	const struct sort_condition *sort, const struct value *partition,
 	const struct key_values *values)
 {
@@ -62,11 +63,11 @@ static void try_place(struct range *range, const struct table *table,
 		holds(sort, &values->sort);
 	struct key key;
 
-	if (key_of_values(&key, table->row.id, &table->row.schema, values, secret))
+	if (key_of_values(&key, keyspace->id, keyspace->schema, values, secret))
 		return;
 	CHECK((range_place(range, key_whole(&key)) == 0) == inside);
 	if (inside)
-		check_start_after(range, table, values, &key);
+		check_start_after(range, keyspace, values, &key);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -74,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct source source = source_of(slice_of(data, size));
 	struct table table = { .row = { .id = 7, .name = "fuzzed",
 		.schema = { .partition = { TYPE_S, 1, "p" }, .sort = { TYPE_S, 1, "s" } } } };
+	struct keyspace keyspace = keyspace_of_table(&table);
 	enum type type = (enum type)(TYPE_S + source_u8(&source) % 3);
 	struct sort_condition sort = {
 		.comparison = (enum comparison)(source_u8(&source) % (COMPARE_BEGINS_WITH + 1)) };
@@ -91,9 +93,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (values.partition.bytes.len == 0)
 		values.partition = partition;
 	values.sort = value_of(type, source_counted(&source), &rooms[2]);
-	if (range_of_partition(&range, &table, &partition, &sort, secret, &failure) == 0) {
+	if (range_of_partition(&range, &keyspace, &partition, &sort, secret, &failure) == 0) {
 		range.backward = backward;
-		try_place(&range, &table, &sort, &partition, &values);
+		try_place(&range, &keyspace, &sort, &partition, &values);
 	} else {
 		CHECK(failure.err < 0 && failure.message[0]);
 	}

@@ -111,10 +111,10 @@ static bool put_rows(struct txn *txn, struct source *source)
 static int collect(struct txn *txn)
 {
 	struct row_walk walk = { 0 };
-	int err = rows_from(&walk, txn, slice_of_text(""));
+	int err = row_walk_from(&walk, txn, slice_of_text(""));
 
-	for (key_count = 0; !err && key_count < KEYS_MAX; err = rows_next(&walk)) {
-		struct slice key = rows_key(&walk);
+	for (key_count = 0; !err && key_count < KEYS_MAX; err = row_walk_next(&walk)) {
+		struct slice key = row_walk_key(&walk);
 
 		if (key_count)
 			CHECK(slice_compare(found_key(key_count - 1), key) < 0);
@@ -122,7 +122,7 @@ static int collect(struct txn *txn)
 		keys[key_count++].len = key.len;
 	}
 	CHECK(err >= 0 || err == ERR_CORRUPT);
-	rows_stop(&walk);
+	row_walk_stop(&walk);
 	return err;
 }
 
@@ -134,16 +134,16 @@ static void check_backward(struct txn *txn)
 	int err;
 
 	memset(end, 0xff, sizeof end);
-	for (err = rows_before(&walk, txn, slice_of(end, sizeof end)); !err;
-			err = rows_previous(&walk)) {
-		struct slice key = rows_key(&walk);
+	for (err = row_walk_before(&walk, txn, slice_of(end, sizeof end)); !err;
+			err = row_walk_previous(&walk)) {
+		struct slice key = row_walk_key(&walk);
 
 		CHECK(i-- > 0);
 		CHECK(slice_equal(key, found_key(i)));
 	}
 	CHECK_EQUAL_INT(err, END);
 	CHECK_EQUAL_UINT(i, 0);
-	rows_stop(&walk);
+	row_walk_stop(&walk);
 }
 
 static void check_each_key(struct txn *txn)
@@ -153,16 +153,16 @@ static void check_each_key(struct txn *txn)
 		struct slice value, payload;
 		struct place place;
 
-		CHECK_EQUAL_INT(rows_from(&walk, txn, found_key(i)), 0);
-		CHECK(slice_equal(rows_key(&walk), found_key(i)));
+		CHECK_EQUAL_INT(row_walk_from(&walk, txn, found_key(i)), 0);
+		CHECK(slice_equal(row_walk_key(&walk), found_key(i)));
 		CHECK_EQUAL_INT(place_find(&place, txn, found_key(i)), 0);
 		CHECK_EQUAL_INT(txn_get(txn, place.tree, place_key(&place), &value), 0);
 		CHECK_EQUAL_INT(row_open(place_key(&place), value, &payload), 0);
 		CHECK(slice_equal(payload, walk.payload));
-		rows_stop(&walk);
-		CHECK_EQUAL_INT(rows_before(&walk, txn, found_key(i)), i ? 0 : END);
-		CHECK(i == 0 || slice_equal(rows_key(&walk), found_key(i - 1)));
-		rows_stop(&walk);
+		row_walk_stop(&walk);
+		CHECK_EQUAL_INT(row_walk_before(&walk, txn, found_key(i)), i ? 0 : END);
+		CHECK(i == 0 || slice_equal(row_walk_key(&walk), found_key(i - 1)));
+		row_walk_stop(&walk);
 	}
 }
 
@@ -170,6 +170,8 @@ static uint32_t count_items(struct txn *txn, bool backward)
 {
 	static const struct table table = { .row = { .id = TABLE, .name = "fuzzed",
 		.schema = { .partition = { TYPE_S, 1, "p" } } } };
+	struct keyspace keyspace = keyspace_of_table(&table);
+	struct page_request request = { .keyspace = &keyspace, .max = 5 };
 	static struct page page;
 	struct failure failure;
 	struct range range;
@@ -178,10 +180,10 @@ static uint32_t count_items(struct txn *txn, bool backward)
 	uint32_t count = 0;
 	int err;
 
-	range_of_table(&range, TABLE);
+	range_of_keyspace(&range, &keyspace);
 	range.backward = backward;
 	do {
-		err = page_fill(&page, &range, 5, txn, &table, NULL, &failure);
+		err = page_fill(&page, &range, &request, txn, &failure);
 		CHECK(!err || (err == ERR_CORRUPT && !page.more));
 		while (!err && page_next(&page, &sequence, &item) == 0)
 			count++;

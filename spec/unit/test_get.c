@@ -64,18 +64,18 @@ static void the_last_id(void)
 {
 	static const struct table table = { .row = { .id = UINT32_MAX, .name = "last" } };
 	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28 };
+	struct keyspace keyspace = keyspace_of_table(&table);
+	struct page_request request = { .keyspace = &keyspace, .max = 1 };
 	struct page page = { 0 };
 	struct range range;
 	struct tide *tide;
 
 	MUST(tide_open(&tide, &options, &failure), failure);
 	begin(tide);
-	range_of_table(&range, UINT32_MAX);
-	CHECK_EQUAL_INT(page_fill(&page, &range, 1, tide->transaction.txn, &table, NULL,
-		&failure), 0);
+	range_of_keyspace(&range, &keyspace);
+	CHECK_EQUAL_INT(page_fill(&page, &range, &request, tide->transaction.txn, &failure), 0);
 	range.backward = true;
-	CHECK_EQUAL_INT(page_fill(&page, &range, 1, tide->transaction.txn, &table, NULL,
-		&failure), 0);
+	CHECK_EQUAL_INT(page_fill(&page, &range, &request, tide->transaction.txn, &failure), 0);
 	tide_abort(tide);
 	page_release(&page);
 	tide_close(tide);

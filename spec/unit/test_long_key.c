@@ -1,18 +1,18 @@
-/* test_table_rows.c - table/rows.h: rows of keys of any length, against a sorted array. */
+/* test_long_key.c - table/long_key.h: keys of all lengths, compared with a sorted array. */
 #include "codec/row.h"
-#include "table/rows.h"
+#include "table/long_key.h"
 #include "unit/stores.h"
 
 #define KEY_MAX (KEY_HEAD_MAX + SORT_KEY_MAX)
 #define MODEL_MAX 3000
-#define ITEMS_SHARE 510          /* bytes of a key in its row of `items`, */
-#define TAILS_SHARE 502          /* and in each row of `tails` */
+#define ITEMS_SHARE 510          /* bytes of a key in its row of `items` */
+#define TAILS_SHARE 502          /* bytes of a key in each row of `tails` */
 
-/* --- the model: the keys there are, in order --- */
+/* --- the model: a sorted array of keys --- */
 
 struct model_key {
 	size_t len;
-	uint32_t mark;           /* what its row holds */
+	uint32_t mark;           /* contents of its row */
 	uint8_t bytes[KEY_MAX];
 };
 
@@ -25,7 +25,7 @@ static struct slice bytes_of(const struct model_key *key)
 	return slice_of(key->bytes, key->len);
 }
 
-/* The first that is not less. */
+/* Returns the index of the first key that is not less. */
 static size_t model_from(struct slice key)
 {
 	size_t low = 0, high = model_count;
@@ -66,7 +66,7 @@ static void model_delete(size_t at)
 	memmove(model + at, model + at + 1, (model_count - at) * sizeof *model);
 }
 
-/* How many different first `len` bytes the keys have that are longer. */
+/* Returns the number of different prefixes of `len` bytes of the longer keys. */
 static uint64_t model_prefixes(size_t len)
 {
 	const struct model_key *last = NULL;
@@ -93,7 +93,7 @@ static uint64_t model_longer(size_t len)
 
 /* --- keys --- */
 
-/* Where a key's rows end, give or take one; and anywhere. */
+/* Lengths around the limits of rows, and random ones. */
 static size_t random_length(void)
 {
 	static const size_t edges[] = {
@@ -107,8 +107,8 @@ static size_t random_length(void)
 	return 1 + check_random_below(KEY_MAX);
 }
 
-/* Few letters, and mostly the same ones: long common beginnings. The letters
- * are those that rows of other lengths and marks could be mistaken for. */
+/* Few different bytes, so that keys have long common prefixes. 0x01 is
+ * also the mark of a node. */
 static void random_key(struct model_key *key, unsigned letters)
 {
 	static const uint8_t alphabet[] = { 0x01, 0x00, 0xff };
@@ -123,7 +123,7 @@ static void random_key(struct model_key *key, unsigned letters)
 		key->bytes[key->len - 1] = alphabet[check_random_below(letters)];
 }
 
-/* Often one that is there. */
+/* Often an existing one. */
 static void some_key(struct model_key *key, unsigned letters)
 {
 	if (model_count && check_random_below(2))
@@ -163,7 +163,7 @@ static void delete(struct txn *txn, size_t at)
 	model_delete(at);
 }
 
-/* Finds the row of a key, or that there is none. */
+/* Checks that a row is found if and only if its key exists. */
 static void find(struct txn *txn, const struct model_key *key)
 {
 	struct slice value, payload;
@@ -195,7 +195,8 @@ static void count(struct txn *txn)
 static void is_on(const struct row_walk *walk, size_t at)
 {
 	CHECK(at < model_count);
-	CHECK_BYTES(rows_key(walk).data, rows_key(walk).len, model[at].bytes, model[at].len);
+	CHECK_BYTES(row_walk_key(walk).data, row_walk_key(walk).len, model[at].bytes,
+		model[at].len);
 	CHECK(walk->payload.len == 6 && walk->payload.data[0] == (0x10 | ROW_ITEM));
 	CHECK_EQUAL_UINT(get_u32(walk->payload.data + 2), model[at].mark);
 }
@@ -208,25 +209,25 @@ static void everything(struct txn *txn)
 	size_t at = 0;
 	int err;
 
-	for (err = rows_from(&walk, txn, nothing); !err; err = rows_next(&walk))
+	for (err = row_walk_from(&walk, txn, nothing); !err; err = row_walk_next(&walk))
 		is_on(&walk, at++);
 	CHECK_EQUAL_INT(err, END);
 	CHECK_EQUAL_UINT(at, model_count);
-	CHECK_EQUAL_INT(rows_next(&walk), END);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_next(&walk), END);
+	row_walk_stop(&walk);
 	memset(high, 0xff, sizeof high);
 	CHECK(!model_has(slice_of(high, sizeof high)));
-	for (err = rows_before(&walk, txn, slice_of(high, sizeof high)); !err;
-			err = rows_previous(&walk))
+	for (err = row_walk_before(&walk, txn, slice_of(high, sizeof high)); !err;
+			err = row_walk_previous(&walk))
 		is_on(&walk, --at);
 	CHECK_EQUAL_INT(err, END);
 	CHECK_EQUAL_UINT(at, 0);
-	CHECK_EQUAL_INT(rows_previous(&walk), END);
-	rows_stop(&walk);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_previous(&walk), END);
+	row_walk_stop(&walk);
+	row_walk_stop(&walk);
 }
 
-/* From any key some way one way, and back again. */
+/* From a random key some steps in one direction, then back. */
 static void stroll(struct txn *txn, unsigned letters)
 {
 	struct row_walk walk = { 0 };
@@ -237,10 +238,10 @@ static void stroll(struct txn *txn, unsigned letters)
 	some_key(&key, letters);
 	at = model_from(bytes_of(&key));
 	if (check_random_below(2)) {
-		err = rows_from(&walk, txn, bytes_of(&key));
+		err = row_walk_from(&walk, txn, bytes_of(&key));
 		CHECK_EQUAL_INT(err, at < model_count ? 0 : END);
 	} else {
-		err = rows_before(&walk, txn, bytes_of(&key));
+		err = row_walk_before(&walk, txn, bytes_of(&key));
 		CHECK_EQUAL_INT(err, at > 0 ? 0 : END);
 		at--;
 	}
@@ -250,16 +251,16 @@ static void stroll(struct txn *txn, unsigned letters)
 		is_on(&walk, at);
 		if (steps <= 0)
 			break;
-		err = back ? rows_previous(&walk) : rows_next(&walk);
+		err = back ? row_walk_previous(&walk) : row_walk_next(&walk);
 		if (back)
 			CHECK_EQUAL_INT(err, at-- > 0 ? 0 : END);
 		else
 			CHECK_EQUAL_INT(err, ++at < model_count ? 0 : END);
 	}
-	rows_stop(&walk);
+	row_walk_stop(&walk);
 }
 
-/* --- --- */
+/* --- random steps --- */
 
 static void step(struct txn *txn, unsigned letters)
 {
@@ -270,7 +271,7 @@ static void step(struct txn *txn, unsigned letters)
 		if (model_count < MODEL_MAX) {
 			some_key(&key, letters);
 			key.mark = (uint32_t)check_random();
-			/* No key of all 0xff: it bounds the walk back. */
+			/* Not a key of 0xff only: it bounds the walk backward. */
 			if (key.len == KEY_MAX)
 				key.bytes[0] = 0x01;
 			put(txn, &key);
@@ -319,7 +320,7 @@ static void random_steps(unsigned letters)
 	store_close(store);
 }
 
-/* The order of the page: a key of exactly 510 bytes before its continuations. */
+/* A key of exactly 510 bytes sorts before its continuations. */
 static void exact_keys_come_first(void)
 {
 	struct store *store = open_small(store_path("exact.tide"));
@@ -342,7 +343,7 @@ static void exact_keys_come_first(void)
 	store_close(store);
 }
 
-/* A node that holds nothing, or that is not what it says, is damage. */
+/* An empty node, or a row that should be a node's and is not, is CORRUPT. */
 static void damage_is_said(void)
 {
 	struct store *store = open_small(store_path("damage.tide"));
@@ -358,24 +359,24 @@ static void damage_is_said(void)
 	CHECK_EQUAL_INT(place_find(&place, txn, bytes_of(&key)), 0);
 	CHECK(place.tree == TREE_TAILS);
 	CHECK_EQUAL_INT(txn_delete(txn, TREE_TAILS, place_key(&place)), 0);
-	CHECK_EQUAL_INT(rows_from(&walk, txn, slice_of(key.bytes, 1)), ERR_CORRUPT);
-	rows_stop(&walk);
-	CHECK_EQUAL_INT(rows_before(&walk, txn, slice_of((const uint8_t *)"l", 1)), ERR_CORRUPT);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_from(&walk, txn, slice_of(key.bytes, 1)), ERR_CORRUPT);
+	row_walk_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_before(&walk, txn, slice_of((const uint8_t *)"l", 1)),
+		ERR_CORRUPT);
+	row_walk_stop(&walk);
 	key.bytes[510] = 0x01;
 	CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of(key.bytes, 511),
 		slice_of(&bad, 1)), 0);
 	key.bytes[510] = 'k';
 	CHECK_EQUAL_INT(place_find(&place, txn, bytes_of(&key)), ERR_CORRUPT);
-	CHECK_EQUAL_INT(rows_from(&walk, txn, bytes_of(&key)), ERR_CORRUPT);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_from(&walk, txn, bytes_of(&key)), ERR_CORRUPT);
+	row_walk_stop(&walk);
 	model_count = 0;
 	cancel_write(txn);
 	store_close(store);
 }
 
-/* Rows that no writer of ours writes: two of them would have one key, or come in
- * another order than their keys. */
+/* Rows that would give two items the same key, or an order that is not that of the keys. */
 static void rows_that_cannot_be(void)
 {
 	struct store *store = open_small(store_path("cannot_be.tide"));
@@ -395,9 +396,9 @@ static void rows_that_cannot_be(void)
 	CHECK_EQUAL_INT(row_seal(&scratch, slice_of(row, sizeof row)), 0);
 	CHECK_EQUAL_INT(txn_put(txn, TREE_ITEMS, slice_of(row, sizeof row),
 		buffer_slice(&scratch)), 0);
-	CHECK_EQUAL_INT(rows_from(&walk, txn, bytes_of(&key)), 0);
-	CHECK_EQUAL_INT(rows_next(&walk), ERR_CORRUPT);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_from(&walk, txn, bytes_of(&key)), 0);
+	CHECK_EQUAL_INT(row_walk_next(&walk), ERR_CORRUPT);
+	row_walk_stop(&walk);
 	CHECK_EQUAL_INT(txn_delete(txn, TREE_ITEMS, slice_of(row, sizeof row)), 0);
 	node[7] = 1;
 	row_start(&scratch);
@@ -405,8 +406,8 @@ static void rows_that_cannot_be(void)
 	CHECK_EQUAL_INT(row_seal(&scratch, slice_of(node, sizeof node)), 0);
 	CHECK_EQUAL_INT(txn_put(txn, TREE_TAILS, slice_of(node, sizeof node),
 		buffer_slice(&scratch)), 0);
-	CHECK_EQUAL_INT(rows_from(&walk, txn, slice_of(key.bytes, 1)), ERR_CORRUPT);
-	rows_stop(&walk);
+	CHECK_EQUAL_INT(row_walk_from(&walk, txn, slice_of(key.bytes, 1)), ERR_CORRUPT);
+	row_walk_stop(&walk);
 	model_count = 0;
 	cancel_write(txn);
 	store_close(store);

@@ -1,5 +1,5 @@
-/* rows.c - where an item's row lies, in spite of LMDB's 511 bytes. */
-#include "table/rows.h"
+/* long_key.c - item keys longer than LMDB's limit of 511 bytes, as a trie of rows. */
+#include "table/long_key.h"
 
 #include <string.h>
 
@@ -13,14 +13,14 @@ static enum tree tree_of(int level)
 	return level == 0 ? TREE_ITEMS : TREE_TAILS;
 }
 
-/* How much of a key a row of this level can hold by itself. */
+/* Maximum number of bytes of an item key in a row key of this level. */
 static size_t capacity(int level)
 {
 	return STORE_KEY_MAX - 1 - (level == 0 ? 0 : NODE_BYTES);
 }
 
-/* The row's key on this level for what is left of the item's key. Says whether
- * that is a node's row. */
+/* Sets *place to the row key on this level for the rest of an item key. Returns true if it is
+ * the row key of a node. */
 static bool level_key(struct place *place, int level, uint64_t node, struct slice rest)
 {
 	size_t base = level == 0 ? 0 : NODE_BYTES;
@@ -73,7 +73,7 @@ static int locate(struct place *place, struct txn *txn, struct slice key, uint64
 {
 	uint64_t node = 0;
 
-	for (int level = 0; level < ROWS_LEVELS; level++) {
+	for (int level = 0; level < LONG_KEY_LEVELS; level++) {
 		int err;
 
 		if (!level_key(place, level, node, key))
@@ -116,11 +116,11 @@ static int node_is_empty(struct txn *txn, uint64_t node, bool *empty)
 
 int place_prune(struct txn *txn, struct slice key)
 {
-	struct place nodes[ROWS_LEVELS];
-	uint64_t ids[ROWS_LEVELS], node = 0;
+	struct place nodes[LONG_KEY_LEVELS];
+	uint64_t ids[LONG_KEY_LEVELS], node = 0;
 	int count = 0, err;
 
-	while (count < ROWS_LEVELS && level_key(&nodes[count], count, node, key)) {
+	while (count < LONG_KEY_LEVELS && level_key(&nodes[count], count, node, key)) {
 		err = get_node(txn, &nodes[count], &node);
 		if (err)
 			return err < 0 ? err : ERR_CORRUPT;
@@ -147,7 +147,7 @@ static int open_level(struct row_walk *walk, int level, uint64_t node, size_t st
 {
 	struct row_level *at = &walk->levels[level];
 
-	if (level >= ROWS_LEVELS)
+	if (level >= LONG_KEY_LEVELS)
 		return ERR_CORRUPT;
 	at->node = node;
 	at->start = start;
@@ -155,14 +155,14 @@ static int open_level(struct row_walk *walk, int level, uint64_t node, size_t st
 	return at->cursor ? 0 : cursor_open(&at->cursor, walk->txn, tree_of(level));
 }
 
-/* True if a row of this level belongs to the level's node. */
+/* Returns true if a row of this level belongs to the current node of the level. */
 static bool is_inside(const struct row_level *at, int level, struct slice key)
 {
 	return level == 0 || (key.len >= NODE_BYTES && get_u64(key.data) == at->node);
 }
 
-/* Takes the row under the level's cursor into the walk. *is_node says that the
- * walk has to go down, into *node. */
+/* Makes the row at the cursor of this level the current one. If it is a node's, sets *is_node
+ * and *node: the walk must descend. */
 static int take_row(struct row_walk *walk, int level, struct slice key, struct slice value,
 	bool *is_node, uint64_t *node)
 {
@@ -174,7 +174,7 @@ static int take_row(struct row_walk *walk, int level, struct slice key, struct s
 	len = key.len - base - (*is_node ? 1 : 0);
 	if (at->start + len > sizeof walk->key || len == 0)
 		return ERR_CORRUPT;
-	/* Else two rows could have one key, or come in another order than theirs. */
+	/* With another mark two rows could have the same item key, or be out of order. */
 	if (*is_node && key.data[key.len - 1] != NODE_MARK)
 		return ERR_CORRUPT;
 	walk->tail_rows += level > 0;
@@ -191,8 +191,7 @@ static struct slice edge_of_node(uint8_t bytes[NODE_BYTES], uint64_t node)
 	return slice_of(bytes, NODE_BYTES);
 }
 
-/* From the row under the level's cursor down to an item's row: the first below
- * it, or the last. */
+/* Descends from the row at the cursor of this level to the first or the last item below it. */
 static int settle(struct row_walk *walk, int level, struct slice key, struct slice value,
 	bool last)
 {
@@ -215,14 +214,14 @@ static int settle(struct row_walk *walk, int level, struct slice key, struct sli
 			err = cursor_move(at->cursor, err == END ? MOVE_LAST : MOVE_PREVIOUS, &key,
 				&value);
 		if (err == END || (!err && !is_inside(at, level, key)))
-			return ERR_CORRUPT;      /* a node holds at least one row */
+			return ERR_CORRUPT;      /* a node is never empty */
 		if (!err)
 			err = take_row(walk, level, key, value, &is_node, &node);
 	}
 	return err;
 }
 
-/* One row on, the level's cursor being on a row or just before one. */
+/* Moves to the neighboring row. The level's cursor is on a row or between two. */
 static int step(struct row_walk *walk, enum move move)
 {
 	struct slice key, value;
@@ -241,17 +240,17 @@ static int step(struct row_walk *walk, enum move move)
 	return END;
 }
 
-int rows_next(struct row_walk *walk)
+int row_walk_next(struct row_walk *walk)
 {
 	return walk->depth < 0 ? END : step(walk, MOVE_NEXT);
 }
 
-int rows_previous(struct row_walk *walk)
+int row_walk_previous(struct row_walk *walk)
 {
 	return walk->depth < 0 ? END : step(walk, MOVE_PREVIOUS);
 }
 
-int rows_from(struct row_walk *walk, struct txn *txn, struct slice whole)
+int row_walk_from(struct row_walk *walk, struct txn *txn, struct slice whole)
 {
 	struct slice rest = whole, key, value, payload;
 	struct place place;
@@ -259,7 +258,7 @@ int rows_from(struct row_walk *walk, struct txn *txn, struct slice whole)
 	int err = 0;
 
 	walk->txn = txn;
-	for (int level = 0; level < ROWS_LEVELS; level++) {
+	for (int level = 0; level < LONG_KEY_LEVELS; level++) {
 		bool is_node = level_key(&place, level, node, rest);
 
 		err = open_level(walk, level, node, whole.len - rest.len);
@@ -286,13 +285,13 @@ int rows_from(struct row_walk *walk, struct txn *txn, struct slice whole)
 	return ERR_CORRUPT;
 }
 
-int rows_before(struct row_walk *walk, struct txn *txn, struct slice whole)
+int row_walk_before(struct row_walk *walk, struct txn *txn, struct slice whole)
 {
 	struct slice key, value;
-	int err = rows_from(walk, txn, whole);
+	int err = row_walk_from(walk, txn, whole);
 
 	if (err == 0)
-		return rows_previous(walk);
+		return row_walk_previous(walk);
 	if (err < 0)
 		return err;
 	err = open_level(walk, 0, 0, 0);
@@ -301,9 +300,9 @@ int rows_before(struct row_walk *walk, struct txn *txn, struct slice whole)
 	return err ? err : settle(walk, 0, key, value, true);
 }
 
-void rows_stop(struct row_walk *walk)
+void row_walk_stop(struct row_walk *walk)
 {
-	for (int level = 0; level < ROWS_LEVELS; level++) {
+	for (int level = 0; level < LONG_KEY_LEVELS; level++) {
 		cursor_close(walk->levels[level].cursor);
 		walk->levels[level].cursor = NULL;
 	}
