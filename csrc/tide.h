@@ -1,13 +1,23 @@
-/* tide.h - the contract: what the core offers to whoever puts a language on it.
+/* tide.h - the interface of the C core: databases, tables, items, streams, checks and copies.
  *
- * A struct tide is one handle on a database: of one thread at a time. Handles
- * on one file share what LMDB needs shared; what they remember is their own.
+ * A struct tide is a handle on an open database. One thread uses it at a time.
+ * Handles on the same file share one LMDB environment; catalogs, readers and
+ * transactions belong to their handle.
  *
- * Functions return 0, a negative enum error with *failure filled, or where it
- * says so END. Nothing here calls back, waits (but for the disk), or holds a
- * snapshot when it returns, except tide_snapshot_open and tide_query_pin.
- * Slices that are lent are good until the next call on the same handle unless
- * it says otherwise.
+ * Results: functions that return int return 0 on success, or a negative enum
+ * error with *failure filled (failure may be NULL). Functions that say so also
+ * return END, which is positive: no data, no error. Every function can return
+ * NO_MEMORY, STORE (a system call or LMDB failed) and CORRUPT (stored bytes do
+ * not decode); comments list the other errors.
+ *
+ * Blocking: no function calls back or waits for another process, except those
+ * named *_wait and *_sleep and the *_finish of a thread or child process. No
+ * function holds a snapshot after it has returned, except tide_snapshot_open,
+ * tide_query_pin, tide_checkup_start and tide_backup_start.
+ *
+ * Memory: a slice or pointer that is lent is valid until the next call with the
+ * same handle, unless the comment says otherwise. Buffers belong to the caller,
+ * who releases them. Every *_close and *_finish frees its object and accepts NULL.
  */
 #ifndef TIDE_H
 #define TIDE_H
@@ -32,89 +42,109 @@ struct clock;
 /* --- opening --- */
 
 struct tide_options {
-	const char *path;
+	const char *path;            /* not used when in_memory */
 	bool in_memory;
 	bool read_only;
-	bool create;
-	bool alone;                  /* BUSY unless nobody else has it open, and nobody
-	                              * else can open it until it is closed */
+	bool create;                 /* creates the file if it does not exist */
+	bool alone;                  /* exclusive: fails with BUSY if another handle is
+	                              * open, and keeps others from opening until close */
 	enum durability durability;
-	uint64_t max_bytes;          /* 0: the default, 64 GiB */
-	struct clock *clock;         /* NULL: the machine's; kept until close */
+	uint64_t max_bytes;          /* maximum size of the file; 0: 64 GiB */
+	struct clock *clock;         /* NULL: the system clock; must outlive the handle */
 };
 
-/* NO_FILE, NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT, PERMISSION,
- * VALIDATION (the path, or max_bytes above 64 TiB), OPTIONS (open in this process with
- * others), NAMESPACE, READERS_FULL, CORRUPT, FULL, DISK_FULL, NO_MEMORY, STORE. BUSY:
- * `alone` can't be had; or, with failure->momentary set, another process is opening or
- * compacting the database. One attempt, which never waits: the caller pauses and tries
- * again. */
+/* Opens a database and sets *tide to the handle, or to NULL on failure. Makes one attempt
+ * and never waits. Errors:
+ *
+ *     NO_FILE          the file does not exist and options->create is false
+ *     NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT     what the file is
+ *     PERMISSION
+ *     VALIDATION       the path, or max_bytes above 64 TiB
+ *     OPTIONS          this process has the file open with other options
+ *     NAMESPACE        the file is in use from another pid namespace
+ *     READERS_FULL, FULL, DISK_FULL
+ *     BUSY             options->alone can't be granted; or, with failure->momentary set,
+ *                      another process is opening or compacting the database: the
+ *                      caller should sleep and retry
+ */
 int tide_open(struct tide **tide, const struct tide_options *options, struct failure *failure);
 
-/* Records in the file at which boot it is written, if tide_open could not because
- * another process held the write lock: 0, or BUSY while one holds it still. To be
- * called after tide_open; tide_begin calls it too. At a weaker durability level it
- * flushes, so that no sequence number is used twice after a power cut. */
+/* Updates the boot id that the file has at durability levels below full, if tide_open could
+ * not because another process held the write lock. Returns BUSY while a process still holds
+ * it. Call it after tide_open; tide_begin also calls it. With this boot id no sequence number
+ * is used again after a power cut. */
 int tide_mark_boot(struct tide *tide, struct failure *failure);
-void tide_close(struct tide *tide);          /* NULL is fine */
 
-/* To be called before each use of the handle: FORKED in a child that inherited it; then
- * only tide_close. Releases the snapshots of this process on the same file, whichever
- * handle they were made from, whose time limit has passed. */
+/* Aborts an open transaction and closes the handle. Accepts NULL. */
+void tide_close(struct tide *tide);
+
+/* Must be called before each use of the handle. Returns FORKED in a child process that
+ * inherited the handle, which may then only be closed. Releases this process's snapshots of
+ * the same file whose time limit has passed, whichever handle they were taken from. */
 int tide_ready(const struct tide *tide, struct failure *failure);
 
 struct tide_info {
-	const char *path;            /* as it was opened; "" in memory */
+	const char *path;            /* resolved; "" if in memory */
 	bool read_only;
 	enum durability durability;
 	uint8_t database_id[16];
 	uint8_t incarnation[16];
-	uint64_t sequence;           /* of the last committed change; 0: there was none */
-	uint64_t file_bytes, free_bytes, page_bytes;
-	uint64_t max_bytes;          /* writes stop here; less than was asked for, */
-	uint64_t max_size;           /* this, where the address space is smaller */
-	uint32_t readers, readers_max;       /* slots in use, of all processes; and all */
-	uint64_t oldest_reader_lag;  /* commits since the oldest snapshot that is held, */
-	int64_t oldest_reader_pid;   /* and by whom; 0: nobody */
-	int64_t retention_lead_ms;   /* of the retention clock over the wall clock; negative:
-	                              * a jump of the latter is not confirmed yet */
-	const char *engine;          /* as tide_engine */
+	uint64_t sequence;           /* of the last committed change; 0: none */
+	uint64_t file_bytes;         /* up to the last page ever used */
+	uint64_t free_bytes;         /* of them in free pages */
+	uint64_t page_bytes;
+	uint64_t max_bytes;          /* size at which writes fail with FULL */
+	uint64_t max_size;           /* size asked for; more than max_bytes if the address
+	                              * space is smaller */
+	uint32_t readers;            /* reader slots in use, by all processes */
+	uint32_t readers_max;        /* all reader slots */
+	uint64_t oldest_reader_lag;  /* commits since the oldest snapshot in use */
+	int64_t oldest_reader_pid;   /* process that holds it; 0: none */
+	int64_t retention_lead_ms;   /* retention clock minus wall clock; negative while a
+	                              * jump of the wall clock is unconfirmed */
+	const char *engine;          /* see tide_engine */
 };
+
+/* Fills *info, whose strings are valid until tide_close. */
 int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure);
 
-/* Flushes what weaker durability levels left in memory: STORE, DISK_FULL. */
+/* Flushes commits that were made at a durability level below full. Returns DISK_FULL. */
 int tide_sync(struct tide *tide, struct failure *failure);
 
-/* Removes the reader slots of dead processes, one with the pid of this process too;
- * *cleared is their number. BUSY: a stopped process holds the slot lock. */
+/* Removes the reader slots of dead processes, including a dead process that had the pid of
+ * this one. Sets *cleared to their number. Returns BUSY if a stopped process holds the slot
+ * lock. */
 int tide_clear_readers(struct tide *tide, uint32_t *cleared, struct failure *failure);
 
-/* The library below: "LMDB 0.9.24: ...". */
+/* Returns the name and version of the storage library: "LMDB 0.9.24: ...". Static. */
 const char *tide_engine(void);
 
 /* --- tables --- */
 
-/* A table by name. What it stands for is looked up when it has to be: the
- * handle stays right when the table is made anew. */
+/* A table, identified by its name, with its position in the handle's catalog as a cache.
+ * It remains valid when the table is deleted and created again. */
 struct tide_table {
-	uint16_t len;
-	uint64_t version;            /* of the catalog that `at` points into; 0: none */
-	size_t at;
+	uint16_t len;                /* of the name */
+	uint64_t version;            /* version of the catalog that `at` refers to; 0: none */
+	size_t at;                   /* index in catalog->tables */
 	char name[TABLE_NAME_MAX + 1];
 };
 
-/* VALIDATION when it can't be a table's name. */
+/* Initializes *table with a copy of the name. Does not look for the table. Returns VALIDATION
+ * if the name is not a valid table name. */
 int tide_table_named(struct tide_table *table, struct slice name, struct failure *failure);
 
 struct tide_table_spec {
 	struct slice name;
 	struct key_schema schema;
-	uint8_t view;                /* 0: no stream */
+	uint8_t view;                /* enum view; 0: no stream */
 	struct retention retention;
 };
 
-/* Each is a transaction of its own: BUSY and NESTED besides their own errors
- * (table/define.h). */
+/* Create, change and delete tables and streams, each in a transaction of its own. Return BUSY,
+ * NESTED (in a transaction), READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME and the errors of
+ * table/define.h. tide_enable_stream starts a new stream of the table; tide_disable_stream
+ * leaves its records readable until they expire. */
 int tide_create_table(struct tide *tide, const struct tide_table_spec *spec,
 	struct failure *failure);
 int tide_delete_table(struct tide *tide, struct slice name, struct failure *failure);
@@ -124,13 +154,15 @@ int tide_disable_stream(struct tide *tide, struct slice name, struct failure *fa
 int tide_set_retention(struct tide *tide, uint32_t stream, const struct retention *retention,
 	struct failure *failure);
 
-/* The table's row: NOT_FOUND. Lent until the next call. */
+/* Sets *row to the table's row in the catalog, which is lent. Returns NOT_FOUND. */
 int tide_describe_table(struct tide *tide, struct tide_table *table,
 	const struct table_row **row, struct failure *failure);
 
-/* Every table's name (varint length, bytes), in order; every stream's id (u32),
- * ascending. */
+/* Replaces the contents of names with the names of all tables (each a varint length and the
+ * bytes), in byte order. */
 int tide_table_names(struct tide *tide, struct buffer *names, struct failure *failure);
+
+/* Replaces the contents of ids with the ids of all streams (each a u32), ascending. */
 int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failure);
 
 /* --- expressions --- */
@@ -185,347 +217,425 @@ int tide_expressions_project(const struct tide_expressions *expressions, struct 
 
 /* --- writing --- */
 
-/* Takes the write lock and begins: BUSY at once when another has it (the pid
- * in failure; a tide_waiter waits), NESTED, READ_ONLY. Then every call below
- * that takes a table works in the transaction, until commit or abort. */
+/* Acquires the write lock and begins a transaction, in which every later call that takes a
+ * table works until commit or abort. Returns BUSY immediately if another handle holds the lock
+ * (failure->pid is its process; a tide_waiter waits for it), NESTED or READ_ONLY. */
 int tide_begin(struct tide *tide, struct failure *failure);
+
+/* Commits the transaction and releases the write lock, also on failure. After DISK_FULL, FULL
+ * or STORE nothing was written; after UNKNOWN_OUTCOME the database must be closed and opened
+ * again to find out. FORKED as tide_ready. */
 int tide_commit(struct tide *tide, struct failure *failure);
+
+/* Discards the transaction and releases the write lock. No effect without a transaction. */
 void tide_abort(struct tide *tide);
+
+/* Returns true if the handle has an open transaction. */
 bool tide_in_transaction(const struct tide *tide);
 
 /* Returns the sequence number of the last change that this handle has committed; 0: none. */
 uint64_t tide_last_change(const struct tide *tide);
 
-/* A place in the queue for the write lock, of one thread or one coroutine. A waiter that has
- * waited for some ms goes before every writer that has not (os/shared_page.h). Close it when the
- * transaction has begun or is given up, and before the handle.
- *
- * at_descriptor: it is notified by a tide_wakeup of WAKEUP_UNLOCKS, not by tide_waiter_sleep. */
+/* A place in the queue for the write lock, for one thread or coroutine. A waiter that has
+ * waited for some milliseconds goes before every writer that has not (os/shared_page.h). Close
+ * it after the transaction has begun or the attempt was abandoned, and before the handle. */
 struct tide_waiter;
 
+/* Creates a waiter. at_descriptor: it is notified by a tide_wakeup for WAKEUP_UNLOCKS and does
+ * not use tide_waiter_sleep. */
 int tide_waiter_open(struct tide_waiter **waiter, struct tide *tide, bool at_descriptor,
 	struct failure *failure);
-void tide_waiter_close(struct tide_waiter *waiter);          /* NULL is fine */
 
-/* The next transaction that begins on the handle, or fails to, uses this place. */
+/* Leaves the queue. Accepts NULL. */
+void tide_waiter_close(struct tide_waiter *waiter);
+
+/* Lets the next tide_begin on the handle use this place, whether it succeeds or fails. */
 void tide_waiter_use(struct tide_waiter *waiter);
 
-/* Sleeps until the lock may be free for it, for ms at most; INTERRUPTED. */
+/* Sleeps until the lock may be free for this waiter, at most ms milliseconds. Returns 0 or
+ * INTERRUPTED (a signal). */
 int tide_waiter_sleep(struct tide_waiter *waiter, uint32_t ms);
 
-/* At a descriptor, which has been cleared: how long to wait at most, in us; 0: try again now. */
+/* For a waiter at a descriptor, after the descriptor was cleared: returns the longest time to
+ * wait, in microseconds; 0: try again immediately. */
 uint64_t tide_waiter_arm(struct tide_waiter *waiter);
 
-/* What a change did. The items are lent until the next change or request. */
+/* Result of one change. The items are valid until the next change. */
 struct tide_change {
-	uint64_t sequence;           /* 0: nothing changed */
+	uint64_t sequence;           /* sequence number; 0: the item did not change */
 	struct slice old_item;       /* len 0: there was none */
 	struct slice new_item;       /* len 0: there is none */
 };
 
 enum tide_operation { TIDE_PUT, TIDE_UPDATE, TIDE_DELETE };
 
-/* Inside a transaction. */
+/* Stores an item, replacing the one with the same key. Must be called in a transaction. Returns
+ * NOT_FOUND (the table), VALIDATION (the item or its key), FULL. After an error the caller
+ * must abort the transaction. */
 int tide_put(struct tide *tide, struct tide_table *table, struct slice item,
 	struct tide_change *change, struct failure *failure);
+
+/* Deletes the item with this key. Otherwise like tide_put. */
 int tide_delete(struct tide *tide, struct tide_table *table, struct slice key,
 	struct tide_change *change, struct failure *failure);
 
-/* A put, update or delete with a condition and an update from `expressions` (bound; NULL: none).
- * item is the key and nothing else unless the operation is a put. An item that does not exist
- * is created by an update, unless that only removes. CONDITION_FAILED: nothing has changed, and
- * change->old_item is the item that failed. */
+/* Makes a put, update or delete with the condition and the update of `expressions` (bound; NULL:
+ * none), in a transaction. item is the key and nothing else unless the operation is a put. An
+ * update creates the item if it does not exist, unless it only removes. Returns the errors of
+ * tide_put, and CONDITION_FAILED: then nothing has changed, and change->old_item is the item that
+ * failed the condition. */
 int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation operation,
 	struct slice item, struct tide_expressions *expressions, struct tide_change *change,
 	struct failure *failure);
 
-/* One step of clearing away, a transaction of its own (BUSY, NESTED, READ_ONLY): what
- * went is added to *records and, of deleted tables, to *rows; *more says that another
- * one would find something. CORRUPT when nothing is left but what is damaged. */
+/* Does one step of removing expired records and the rows of deleted tables, in a transaction of
+ * its own. Adds the number of records removed to *records, and of rows to *rows. Sets *more to
+ * true if another step would remove more. Returns BUSY, NESTED, READ_ONLY, or CORRUPT if only
+ * damaged rows are left. */
 int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
 	struct failure *failure);
 
 /* --- reading items --- */
 
-/* Copies the item with this key to out. Returns 0, END if there is none, NOT_FOUND (the
- * table). *sequence is that of its last change. Inside a transaction of this handle
- * tide_get sees the transaction's writes; tide_get_committed always reads the last commit. */
+/* Replaces the contents of out with the item that has this key, and sets *sequence to the
+ * sequence number of its last change. Returns END if there is no such item, NOT_FOUND (the
+ * table) or VALIDATION (the key). In a transaction of this handle tide_get sees the
+ * transaction's writes; tide_get_committed always reads the last commit. */
 int tide_get(struct tide *tide, struct tide_table *table, struct slice key,
 	struct buffer *out, uint64_t *sequence, struct failure *failure);
 int tide_get_committed(struct tide *tide, struct tide_table *table, struct slice key,
 	struct buffer *out, uint64_t *sequence, struct failure *failure);
 
-/* --- a snapshot that is held --- */
+/* --- snapshots --- */
 
-/* What the database was at one moment, as long as it is open: so long the file
- * keeps what it needs of that moment. NESTED in a transaction. Close it before
- * the handle. */
+/* The database as of one commit. While a snapshot is open, pages that it uses are not freed and
+ * the file can grow. Close it before the handle. */
 struct tide_snapshot;
 
+/* Takes a snapshot of the last commit. Returns NESTED in a transaction, READERS_FULL. */
 int tide_snapshot_open(struct tide_snapshot **snapshot, struct tide *tide,
 	struct failure *failure);
-void tide_snapshot_close(struct tide_snapshot *snapshot);     /* NULL is fine */
 
-/* Limits how long it is held: until deadline_ms by clock_elapsed_ms. The next tide_ready
- * releases it then, and reading from it is TIMEOUT. */
+/* Accepts NULL. */
+void tide_snapshot_close(struct tide_snapshot *snapshot);
+
+/* Sets a time limit: the first tide_ready after deadline_ms (of clock_elapsed_ms) releases the
+ * snapshot, and reading from it returns TIMEOUT. */
 void tide_snapshot_limit(struct tide_snapshot *snapshot, uint64_t deadline_ms);
 
-/* The last commit that the snapshot sees; the last commit before the open
- * transaction. The same number: nothing has changed in between. */
+/* Returns the number of the commit that the snapshot shows. */
 uint64_t tide_snapshot_commit(const struct tide_snapshot *snapshot);
+
+/* Returns the number of the last commit; in a transaction, of the last commit before it. Equal
+ * to tide_snapshot_commit if nothing has changed since the snapshot. */
 uint64_t tide_last_commit(const struct tide *tide);
 
-/* The version of its catalog: two snapshots that agree in it have the same tables and
- * streams, of the same definitions. */
+/* Returns the version of the snapshot's catalog. Two snapshots with the same version have the
+ * same tables and streams with the same definitions. */
 uint64_t tide_snapshot_catalog(const struct tide_snapshot *snapshot);
 
-/* The table's row as the snapshot has it, copied. NOT_FOUND. */
+/* Copies the table's row in the snapshot to *row. Returns NOT_FOUND or TIMEOUT. */
 int tide_describe_table_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct table_row *row, struct failure *failure);
 
-/* An item's place in the table: what is wrong with its key is said as tide_put
- * says it, or (is_key: the key and nothing else) as tide_get does. */
+/* Sets *key to the stored form of the item's key. is_key: item must contain exactly the key
+ * attributes, and errors are those of tide_get; otherwise those of tide_put. */
 int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct slice item, bool is_key, struct key *key,
 	struct failure *failure);
 
-/* As tide_get, but from the snapshot, and for whatever has the key attributes;
- * *sequence is 0 with END. */
+/* Reads an item from the snapshot like tide_get. item may have attributes besides its key. Sets
+ * *sequence to 0 if it returns END. Returns TIMEOUT. */
 int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct slice item, struct buffer *out, uint64_t *sequence,
 	struct failure *failure);
 
-/* Evaluates a put, update or delete on the item `old` (no bytes: none) without storing anything:
- * as tide_write, with the table's keys of the snapshot. */
+/* Evaluates a put, update or delete on the item `old` (len 0: none) as tide_write does, with the
+ * table's key schema in the snapshot, and stores nothing. */
 int tide_evaluate(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, enum tide_operation operation, struct slice item,
 	struct slice old, struct tide_expressions *expressions, struct tide_change *change,
 	struct failure *failure);
 
-/* The sequence number alone, 0 when there is no such item; from the open
- * transaction, or as it is now. */
+/* Sets *sequence to the sequence number of the item's last change, 0 if there is no such item.
+ * Reads from the open transaction, or from the last commit. item may have attributes besides its
+ * key. */
 int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
 	uint64_t *sequence, struct failure *failure);
 
-/* --- reading many --- */
+/* --- queries --- */
 
-/* What to read; the values and the key are needed only while the query is
- * started. */
+/* What a query reads. Values and keys need to be valid only during tide_query_start. */
 struct tide_query_spec {
-	const struct value *partition;       /* NULL: the whole table */
-	enum comparison comparison;
+	const struct value *partition;       /* partition key; NULL: the whole table */
+	enum comparison comparison;          /* of the sort key with a and b */
 	struct value a, b;
-	bool backward;
-	struct slice start_key;              /* len 0: from the beginning */
-	const struct tide_snapshot *snapshot;        /* NULL: one for each page */
-	bool committed;                      /* reads the last commit; false: inside a
-	                                      * transaction of the handle, its writes too */
-	struct tide_expressions *expressions;        /* bound: key condition (then there is no
-	                                      * partition and no comparison), filter,
-	                                      * projection; NULL: none. It belongs to the
-	                                      * query that was started. */
+	bool backward;                       /* descending sort keys */
+	struct slice start_key;              /* item before the first; len 0: none */
+	const struct tide_snapshot *snapshot;        /* NULL: a new one for each page */
+	bool committed;                      /* true: the last commit; false: in a transaction
+	                                      * of the handle, also its writes */
+	struct tide_expressions *expressions;        /* bound: key condition (then partition and
+	                                      * comparison are not set), filter, projection;
+	                                      * NULL: none. They belong to the query once it
+	                                      * is started. */
 };
 
 struct tide_query;
 
+/* Starts a query without reading an item. A snapshot in spec must stay open until
+ * tide_query_finish or tide_query_rewind. Returns NOT_FOUND, VALIDATION, TIMEOUT. */
 int tide_query_start(struct tide_query **query, struct tide *tide, struct tide_table *table,
 	const struct tide_query_spec *spec, struct failure *failure);
 
-/* Reads up to max items more into the query's page (an empty one: the end), and no
- * more than 1,000, or than begin in 1 MiB. NOT_FOUND (the table), CORRUPT, NO_MEMORY. */
+/* Reads the next page: at most max items, at most 1,000 items, and no item that would begin
+ * after 1 MiB. An empty page is the end of the range. Returns NOT_FOUND if the table was deleted,
+ * CORRUPT if the first item of the page is damaged, TIMEOUT. */
 int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure);
 
-/* The page's next item: 0 or END. Lent until the next fill. */
+/* Returns the page's next item, or END. *item is valid until the next fill. tide_query_peek does
+ * not advance. */
 int tide_query_next(struct tide_query *query, uint64_t *sequence, struct slice *item);
 int tide_query_peek(const struct tide_query *query, uint64_t *sequence, struct slice *item);
 
-/* True if the range goes on behind the page. */
+/* Returns true if the range continues after the page. */
 bool tide_query_more(const struct tide_query *query);
 
-/* Of the page: how many items are in it, and how many were evaluated for it. */
+/* Return the number of items in the page, and of those evaluated for it. */
 uint32_t tide_query_count(const struct tide_query *query);
 uint32_t tide_query_scanned(const struct tide_query *query);
 
-/* With a filter or projection, if the range goes on: the key attributes of the last item that
- * was evaluated, lent until the next fill; else no bytes. */
+/* Returns the key attributes of the last item evaluated, valid until the next fill, if the query has
+ * a filter or projection and the range continues after the page; otherwise no bytes. */
 struct slice tide_query_last_key(const struct tide_query *query);
 
-/* Returns true if the query has a filter, so that a page may be empty before the end. */
+/* Applies the filter and the projection to an item. A query with a snapshot returns all of its
+ * items whole, and its caller does this. Returns 0 with *shown, valid until the next call; END if
+ * the filter leaves the item out; CORRUPT, NO_MEMORY. */
+int tide_query_select(struct tide_query *query, struct slice item, struct slice *shown);
+
+/* Returns true if the query has a filter: a page may then be empty before the end. */
 bool tide_query_filters(const struct tide_query *query);
 
-/* Of a query with a snapshot. The place of an item that it gave. */
+/* Sets *key to the stored form of the key of an item that the query returned. Only for a query
+ * with spec->snapshot. */
 int tide_query_key(const struct tide_query *query, struct tide *tide, struct slice item,
 	struct key *key, struct failure *failure);
 
-/* Where a place lies: before what was asked for (<0), in it (0), behind (>0). */
+/* Returns where a stored key is: -1 before the query's range, 0 in it, 1 after it. Only for a
+ * query with spec->snapshot. */
 int tide_query_place(const struct tide_query *query, struct slice key);
 
-/* Begins anew, and from now on without the snapshot. */
+/* Restarts the query at the beginning of its range. From now on it does not use spec->snapshot
+ * but a new snapshot for each page. */
 void tide_query_rewind(struct tide_query *query);
 
-/* Makes the query read from one snapshot, taken now; or, unless it is `committed`, from
- * the transaction that is open. Once. The snapshot is held until a fill fails or gives an
- * empty page, until deadline_ms as tide_snapshot_limit (0: no limit), or until the query is
- * unpinned or finished. From then on each fill gives an empty page (why: END), or the error
- * that ended it. */
+/* Makes the query read all its pages from one snapshot, taken now; or, unless spec->committed,
+ * from the open transaction. At most once for each query. The snapshot is released by a fill
+ * that fails or returns an empty page, at deadline_ms (like tide_snapshot_limit; 0: no limit),
+ * by tide_query_unpin or by tide_query_finish. Returns READERS_FULL. */
 int tide_query_pin(struct tide_query *query, struct tide *tide, uint64_t deadline_ms,
 	struct failure *failure);
+
+/* Releases the snapshot. Each later fill returns an empty page if why is END, otherwise the
+ * error why. */
 void tide_query_unpin(struct tide_query *query, int why);
 
-/* Returns true if a pinned query has read the end. */
+/* Returns true if a pinned query has read to the end. */
 bool tide_query_ended(const struct tide_query *query);
-void tide_query_finish(struct tide_query *query);    /* NULL is fine */
 
-/* Returns the bytes of memory that the query holds. */
+/* Accepts NULL. */
+void tide_query_finish(struct tide_query *query);
+
+/* Returns the memory that the query occupies, in bytes. */
 size_t tide_query_bytes(const struct tide_query *query);
 
 /* --- streams --- */
 
-/* The id of a table's stream: the newest, or the one with this label; of a
- * table that is gone too, by label. NOT_FOUND. */
+/* Sets *stream to the id of the table's newest stream, or of the stream with this label
+ * (label.len > 0), which can also be found after the table was deleted. Returns NOT_FOUND. */
 int tide_stream_of(struct tide *tide, struct slice table, struct slice label, uint32_t *stream,
 	struct failure *failure);
 
-/* NOT_FOUND. The row is lent until the next call. */
 struct tide_stream_state {
-	const struct stream_row *row;
-	uint64_t first_sequence;     /* of the records in sight; 0: none */
-	uint64_t last_sequence;
-	uint64_t count;
-	uint64_t bytes;
-	uint64_t trimmed_through;
+	const struct stream_row *row;        /* lent */
+	uint64_t first_sequence;     /* of the oldest record that is not expired; 0: none */
+	uint64_t last_sequence;      /* of the newest record */
+	uint64_t count;              /* records that are not expired */
+	uint64_t bytes;              /* of these records */
+	uint64_t trimmed_through;    /* sequence number of the newest expired record */
 	int64_t retention_lead_ms;   /* as in tide_info */
 };
+
+/* Fills *state. Returns NOT_FOUND. */
 int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_state *state,
 	struct failure *failure);
 
-/* The same without a look at its records: a damaged one is in nobody's way. */
+/* Sets *row to the stream's row, which is lent, without reading any record: it also works if
+ * records are damaged. Returns NOT_FOUND. */
 int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row **row,
 	struct failure *failure);
 
-enum tide_from { TIDE_TRIM_HORIZON, TIDE_LATEST, TIDE_AT, TIDE_AFTER, TIDE_TIME };
+/* Position at which a feed starts. */
+enum tide_from {
+	TIDE_TRIM_HORIZON,           /* the oldest record */
+	TIDE_LATEST,                 /* after the last change */
+	TIDE_AT,                     /* the first record with this number or a greater one */
+	TIDE_AFTER,                  /* the first record with a greater number */
+	TIDE_TIME,                   /* the first record created at or after this time */
+};
 
+/* A reader of one stream, or of all streams merged by sequence number. */
 struct tide_feed;
 
-/* stream 0: all of them. `at` is a sequence number, or ms since 1970. */
+/* Starts a feed. stream: an id; 0: all streams. at: a sequence number for TIDE_AT and
+ * TIDE_AFTER, milliseconds since 1970 for TIDE_TIME. Returns NOT_FOUND, or AHEAD if `at` is
+ * greater than the last sequence number. */
 int tide_feed_start(struct tide_feed **feed, struct tide *tide, uint32_t stream,
 	enum tide_from from, uint64_t at, struct failure *failure);
 
-/* Reads up to max records more into the feed's page; an empty page: caught up.
- * TRIMMED, CORRUPT, NOT_FOUND. */
+/* Reads the next page of at most max records. An empty page means that the feed has read all
+ * committed records. Returns TRIMMED if records expired before they were read, or NOT_FOUND if
+ * the stream was removed. */
 int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 	struct failure *failure);
 
-/* The page's next record: 0 or END. Lent until the next fill. */
+/* Returns the page's next record and advances the position, or returns END. *record is valid
+ * until the next fill. tide_feed_peek does not advance. */
 int tide_feed_next(struct tide_feed *feed, uint32_t *stream, struct slice *record);
 int tide_feed_peek(const struct tide_feed *feed, uint32_t *stream, struct slice *record);
 
-/* Forgets what of the page is not given; the next fill reads it anew. */
+/* Discards the records of the page that were not returned. The next fill reads them again. */
 void tide_feed_reread(struct tide_feed *feed);
 
-/* The sequence number of the last record given. */
+/* Returns the sequence number of the last record returned, or of the start position. */
 uint64_t tide_feed_position(const struct tide_feed *feed);
 
-/* Returns false if nothing was committed since a fill that found nothing. Some loads. */
+/* Returns false if there was no commit since a fill that found no records. Costs a few memory
+ * loads. */
 bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide);
 
-/* Sleeps until a commit touches the feed's stream, for ms and one second at most;
- * INTERRUPTED. A feed that has records to give does not wait. */
+/* Sleeps until a commit touches the feed's stream, at most ms milliseconds and at most one
+ * second. Returns 0 or INTERRUPTED (a signal). Does not sleep if there was a commit since the
+ * last fill. */
 int tide_feed_wait(const struct tide_feed *feed, struct tide *tide, uint32_t ms);
 
-/* Returns true if a commit has touched the stream since has_news returned false, or since the
- * last fill; and once a second if there were any commits, because a writer that is killed
- * notifies no reader. Begins no transaction. */
+/* Returns true if a commit has touched the stream since the last fill or since has_news returned
+ * false. Also returns true once a second if there were commits to any stream, because a writer
+ * that is killed notifies no reader. Begins no transaction. */
 bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide);
-void tide_feed_finish(struct tide_feed *feed);       /* NULL is fine */
 
-/* Returns the bytes of memory that the feed holds. */
+/* Accepts NULL. */
+void tide_feed_finish(struct tide_feed *feed);
+
+/* Returns the memory that the feed occupies, in bytes. */
 size_t tide_feed_bytes(const struct tide_feed *feed);
 
-/* Returns STREAM_ENDED if the feed's one stream gets no more records and all of them were
- * given: it was disabled, or its table deleted. failure says which. */
+/* Returns STREAM_ENDED if the feed's one stream will get no more records and all of them were
+ * returned. The message says whether it was disabled or its table deleted. */
 int tide_feed_check_ended(const struct tide_feed *feed, struct tide *tide,
 	struct failure *failure);
 
 /* --- the name of the file --- */
 
-/* Returns FILE_GONE or FILE_REPLACED if the path that the database was opened by no longer
- * names its file. A reader calls it when it has caught up and before it waits. Looks at the
- * path at most once a second until it finds one of the two, then at each call. */
+/* Returns FILE_GONE if the path that the database was opened with no longer exists, or
+ * FILE_REPLACED if another file has that name. A reader calls it when it has read all records
+ * and before it waits. Checks the path at most once a second; once it has found one of the two,
+ * at each call. */
 int tide_check_name(struct tide *tide, struct failure *failure);
 
-/* --- waiting at a descriptor --- */
+/* --- wakeups: waiting with a file descriptor --- */
 
+/* A descriptor that becomes readable after commits, or after the write lock was released. It is
+ * a hint: the caller must check whether there is news. Close it before the handle. */
 struct tide_wakeup;
+
 int tide_wakeup_open(struct tide_wakeup **wakeup, struct tide *tide, enum wakeup_kind event,
 	struct failure *failure);
+
+/* Returns the descriptor, which stays owned by the wakeup. */
 int tide_wakeup_descriptor(const struct tide_wakeup *wakeup);
+
+/* Makes the descriptor unreadable again. Call it before checking for news. */
 void tide_wakeup_clear(struct tide_wakeup *wakeup);
-int tide_wakeup_wait(const struct tide_wakeup *wakeup, uint32_t ms);    /* END, INTERRUPTED */
-/* Milliseconds until the next look, whether or not the descriptor is readable by then. */
+
+/* Sleeps until the descriptor is readable, at most ms milliseconds. Returns 0, END (time is
+ * over) or INTERRUPTED (a signal). */
+int tide_wakeup_wait(const struct tide_wakeup *wakeup, uint32_t ms);
+
+/* Returns the number of milliseconds after which the caller must check for news even if the
+ * descriptor did not become readable. */
 uint32_t tide_wakeup_timeout(const struct tide_wakeup *wakeup);
-void tide_wakeup_close(struct tide_wakeup *wakeup);        /* NULL is fine */
+
+/* Accepts NULL. */
+void tide_wakeup_close(struct tide_wakeup *wakeup);
 
 /* --- checking --- */
 
-/* Of the last commit, while others may write. Without LMDB: whatever is in the
- * file, it comes back and names what is damaged. */
+/* Checks the last commit, while other processes may write. Reads the file without LMDB, so that
+ * damage can neither crash the process nor make it loop forever. Problems are counted and listed
+ * in *report, whose buffer the caller releases. Returns NESTED, READERS_FULL. */
 int tide_check(struct tide *tide, struct report *report, struct failure *failure);
 
-/* The same for a file that need not be open, nor can be; nothing is written, or
- * made beside it. One that others write to meanwhile is opened (read-only).
- * NO_FILE, NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT, PERMISSION, and
- * CORRUPT when not even one of its meta pages is sound. */
+/* Checks a file that does not have to be open and may be too damaged to open. Writes nothing and
+ * creates no file. If other processes write to the file during the check, opens it (read-only)
+ * and checks it like tide_check. Returns NO_FILE, NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT,
+ * FOREIGN_FORMAT, PERMISSION, or CORRUPT if both meta pages are damaged. */
 int tide_check_file(const char *path, struct report *report, struct failure *failure);
 
-/* --- checking beside whoever asks (api/checkup.c) --- */
+/* --- checking in the background (api/checkup.c) --- */
 
 struct tide_checkup;
 
-/* Starts tide_check on a thread of its own, which holds a snapshot; meanwhile the handle can
- * be used. Finish it before the handle. NESTED, READERS_FULL, NO_MEMORY, STORE. */
+/* Starts tide_check on a new thread, which holds a snapshot. The handle can be used at the same
+ * time. Finish the checkup before the handle is closed. Returns NESTED, READERS_FULL. */
 int tide_checkup_start(struct tide_checkup **checkup, struct tide *tide,
 	struct failure *failure);
 
-/* Starts tide_check_file on a thread; or in a child process: should that crash, or show no
- * progress for so long, it is a problem of the file. NO_MEMORY, STORE. */
+/* Starts tide_check_file on a new thread. */
 int tide_checkup_file(struct tide_checkup **checkup, const char *path,
 	struct failure *failure);
+
+/* Starts tide_check_file in a child process. If that crashes, or makes no progress for
+ * stall_timeout_ms and is killed, this is reported as a problem of the file. */
 int tide_checkup_isolated(struct tide_checkup **checkup, const char *path,
 	uint32_t stall_timeout_ms, struct failure *failure);
 
-/* 0: done, with the report, lent until it is finished; END: not yet; or why it failed, FORKED
- * too. Ask about ten times a second: a child process is given up here. */
+/* Returns 0 and the report (valid until tide_checkup_finish) if the check is done, END if it is
+ * still running, otherwise its error, or FORKED. For a child process it must be called about ten
+ * times a second, because it also measures stall_timeout_ms. */
 int tide_checkup_result(struct tide_checkup *checkup, const struct report **report,
 	struct failure *failure);
 
-/* Sleeps until there is something to ask about, or so many ms, or until a signal. */
+/* Sleeps until tide_checkup_result should be called, at most ms milliseconds, or until a
+ * signal. */
 void tide_checkup_wait(const struct tide_checkup *checkup, uint32_t ms);
 
-/* Readable when there is something to ask about; it may have ended, or not. */
+/* Returns a descriptor that is readable when tide_checkup_result should be called; the check may
+ * still be running. The checkup owns the descriptor. */
 int tide_checkup_descriptor(const struct tide_checkup *checkup);
 
-/* Ends it, if need be. NULL is fine. */
+/* Stops the check if it is still running, and frees it. Accepts NULL. */
 void tide_checkup_finish(struct tide_checkup *checkup);
 
 /* --- copying (api/backup.c) --- */
 
 struct tide_backup_options {
-	const char *path;
-	bool compact;                /* leave out free pages, and what was deleted in them */
-	bool overwrite;              /* a database at the path is replaced */
-	uint32_t busy_ms;            /* how long to wait for a writer to end */
+	const char *path;            /* of the copy */
+	bool compact;                /* leave out free pages and the deleted data in them */
+	bool overwrite;              /* replace a database at the path */
+	uint32_t busy_ms;            /* longest wait for the write lock */
 };
 
 struct tide_backup_facts {
-	uint64_t bytes;              /* of the copy */
-	uint64_t source_bytes;       /* of the database, when the copy began, */
-	uint64_t grown_bytes;        /* and by how much it grew meanwhile */
+	uint64_t bytes;              /* size of the copy */
+	uint64_t source_bytes;       /* size of the database when the copy began */
+	uint64_t grown_bytes;        /* growth of the database during the copy */
 	uint64_t sequence;           /* of the last change in the copy */
-	uint64_t items, records;
-	uint8_t database_id[16];     /* the same */
-	uint8_t incarnation[16];     /* of the copy: a new one, but for tide_compact_start */
+	uint64_t items, records;     /* in the copy */
+	uint8_t database_id[16];     /* of both */
+	uint8_t incarnation[16];     /* of the copy: a new one, except by tide_compact_start */
 	uint64_t elapsed_ms;         /* by the database's clock */
 };
 
@@ -533,41 +643,46 @@ enum tide_backup_phase { TIDE_COPYING, TIDE_VERIFYING, TIDE_PUBLISHING };
 
 struct tide_progress {
 	enum tide_backup_phase phase;
-	uint64_t done, total;        /* pages; rows; nothing. total is an estimate */
+	uint64_t done;               /* pages (copying), rows (verifying), 0 (publishing) */
+	uint64_t total;              /* estimated */
 };
 
 struct tide_backup;
 
-/* Starts a copy of the last commit, on a thread of its own; others go on, writers
- * too. The file at the path appears whole, verified and flushed, or not at all.
- * While pages are copied a snapshot is held. Finish it before the handle.
+/* Starts a copy of the last commit on a new thread; reads and writes continue. The complete,
+ * checked and flushed file appears at the path, or nothing does. A snapshot is held while pages
+ * are copied. Finish the backup before the handle is closed.
  *
- * Refused at once: NESTED, IN_USE (a file has the name), VALIDATION (the path, or it
- * is the database's own), NOT_DATABASE and PERMISSION (what is to be overwritten is
- * none, or not ours). Later: BUSY (a writer, for busy_ms; or the database to be
- * overwritten is open), DISK_FULL, CORRUPT (a copy that does not pass tide_check),
- * INTERRUPTED, IN_USE, STORE, NO_MEMORY. */
+ * Returned immediately: NESTED, IN_USE (the path exists), VALIDATION (the path, or it is a file
+ * of the database itself), NOT_DATABASE or PERMISSION (the file to be replaced is not a database,
+ * or not ours). Returned by tide_backup_result: BUSY (the write lock, for busy_ms; or the database
+ * to be replaced is open), DISK_FULL, CORRUPT (the copy has problems that tide_check finds),
+ * INTERRUPTED, IN_USE. */
 int tide_backup_start(struct tide_backup **backup, struct tide *tide,
 	const struct tide_backup_options *options, struct failure *failure);
 
-/* The same for a compact copy that takes the place of the database itself; it is
- * the same database, incarnation and all. Of a handle that was opened alone, or
- * OPTIONS. After a success the handle can only be closed. */
+/* Starts a compact copy that replaces the database's own file and keeps its identity, including
+ * the incarnation. Returns OPTIONS unless the handle was opened with options->alone and for
+ * writing. After success the handle can only be closed. */
 int tide_compact_start(struct tide_backup **backup, struct tide *tide,
 	struct failure *failure);
 
-/* 0: done, facts filled; END: not yet; or why it failed. */
+/* Returns 0 and fills *facts if the copy is done, END if it is still running, otherwise its
+ * error. */
 int tide_backup_result(const struct tide_backup *backup, struct tide_backup_facts *facts,
 	struct failure *failure);
+
+/* Sets *progress to the current phase and its counters. */
 void tide_backup_progress(const struct tide_backup *backup, struct tide_progress *progress);
 
-/* Sleeps until it has ended, or so many ms, or until a signal. */
+/* Sleeps until the copy has ended, at most ms milliseconds, or until a signal. */
 void tide_backup_wait(const struct tide_backup *backup, uint32_t ms);
 
-/* Readable as soon as it has ended. */
+/* Returns a descriptor that is readable when the copy has ended. The backup owns it. */
 int tide_backup_descriptor(const struct tide_backup *backup);
 
-/* Ends it, if need be, and leaves nothing behind then. NULL is fine. */
+/* Stops the copy if it is still running, removes its temporary file, and frees it. Accepts
+ * NULL. */
 void tide_backup_finish(struct tide_backup *backup);
 
 #endif

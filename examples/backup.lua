@@ -23,7 +23,7 @@ local mirror = { count = 0 }
 
 function mirror.follow(of)
   local info = of:info()
-  local text = "goes on"
+  local text = "continues"
   if mirror.incarnation ~= info.incarnation then
     text = mirror.incarnation and "is of another incarnation: starts over" or "starts"
     mirror.incarnation, mirror.position, mirror.count = info.incarnation, 0, 0
@@ -75,6 +75,6 @@ remove("night.tide")
 --   mirror starts, 2 changes
 --   backup: 2 items, 2 records, up to 2
 --   backup: 3 items, 3 records, up to 3
---   mirror goes on, 4 changes
+--   mirror continues, 4 changes
 --   mirror is of another incarnation: starts over, 4 changes
---   mirror goes on, 5 changes
+--   mirror continues, 5 changes

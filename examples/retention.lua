@@ -1,4 +1,4 @@
--- retention.lua - how long records are kept, and what a reader gets that is too late.
+-- retention.lua - how long records are kept, and the error of a reader that is too late.
 --
 --   lua5.4 examples/retention.lua
 --
@@ -46,7 +46,7 @@ end
 
 local function show(what)
   local state = stream:describe()
-  print(("%-16s %d records in sight; tea %s, rum %s"):format(what, state.count, copy.tea, copy.rum))
+  print(("%-16s %d visible records; tea %s, rum %s"):format(what, state.count, copy.tea, copy.rum))
 end
 
 set_price("tea", 3)
@@ -64,7 +64,7 @@ show("")
 
 -- Expired records cannot be read. Writers remove them from the file; nothing is written here, so
 -- trim does it.
-print(db:trim() .. " records cleared away")
+print(db:trim() .. " records removed")
 
 -- A longer retention keeps the records that have not expired. Expired ones stay invisible.
 assert(stream:set_retention { age = "7d", count = 1000 })
@@ -77,10 +77,10 @@ show("fifth day")
 -- missed, never a later record without notice.
 --
 --   up to date
---   first day        2 records in sight; tea 3, rum 20
---   second day       1 records in sight; tea 3, rum 20
+--   first day        2 visible records; tea 3, rum 20
+--   second day       1 visible records; tea 3, rum 20
 --   missed 3 to 3, so started over
---                    1 records in sight; tea 4, rum 22
---   3 records cleared away
+--                    1 visible records; tea 4, rum 22
+--   3 records removed
 --   up to date
---   fifth day        2 records in sight; tea 4, rum 25
+--   fifth day        2 visible records; tea 4, rum 25

@@ -132,7 +132,7 @@ local function mdoc(text)
   return (text:gsub("%f[-]%-%-?%f[%w]", function(dashes) return ("\\-"):rep(#dashes) end))
 end
 
---- Appends paragraphs of a description, each sentence on a line of its own.
+--- Appends paragraphs of a description, each sentence on a separate line.
 local function put_paragraphs(lines, text)
   for paragraph in (text .. "\n\n"):gmatch "(.-)\n\n" do
     lines[#lines + 1] = ".Pp"

@@ -23,15 +23,15 @@ end
 -- Returns the output of a shell command, with its errors, and its status.
 local function shell(command)
   local pipe = assert(io.popen("{ unset LD_PRELOAD\n" .. command .. "\n} 2>&1"))
-  local said = pipe:read("a")
+  local output = pipe:read("a")
   local _, _, status = pipe:close()
-  return said, status
+  return output, status
 end
 
 local function must(command)
-  local said, status = shell(command)
-  assert(status == 0, command .. ":\n" .. said)
-  return said
+  local output, status = shell(command)
+  assert(status == 0, command .. ":\n" .. output)
+  return output
 end
 
 local directory
@@ -54,7 +54,7 @@ end)
 
 describe("the small example", function()
   -- Returns the last block of comments that are indented by three blanks, as printed.
-  local function promised(example)
+  local function expected_output(example)
     local text = {}
     for line in read(root .. "/examples/" .. example .. ".lua"):gmatch("[^\n]+") do
       if not line:find("^%-%-") then text = {} end
@@ -97,7 +97,7 @@ describe("the small example", function()
     end
   end
 
-  it("in each loop is the same, but for what it begins with", function()
+  it("has the same code in each loop after the first part", function()
     local function shared(example)
       return assert(read(root .. "/examples/" .. example .. ".lua"):match("\n%-%- The same in.*"))
     end
@@ -105,24 +105,24 @@ describe("the small example", function()
   end)
 
   for _, example in ipairs(examples) do
-    it(example .. " prints what its comment says, and leaves nothing behind", function()
-      local said, status = run(example, nil, before[example])
-      assert.are.equal(plain(promised(example)), plain(said))
+    it(example .. " prints what its comment says, and leaves no files", function()
+      local output, status = run(example, nil, before[example])
+      assert.are.equal(plain(expected_output(example)), plain(output))
       assert.are.equal(0, status)
       assert.are.equal("", must("ls -A " .. quote(directory .. "/run")))
     end)
   end
 end)
 
-it("the README's program prints what is said there", function()
-  local program, promised = read(root .. "/README.md"):match(
+it("the README's program prints what the README shows", function()
+  local program, expected_output = read(root .. "/README.md"):match(
     "\n```lua\n(.-)```\n\nprints\n\n```\n(.-)```\n")
   local file <close> = assert(io.open(directory .. "/run/readme.lua", "wb"))
   assert(file:write(program))
   file:close()
-  local said, status = shell(("cd %s && timeout 120 env %s readme.lua"):format(
+  local output, status = shell(("cd %s && timeout 120 env %s readme.lua"):format(
     quote(directory .. "/run"), lua))
-  assert.are.equal(promised, said)
+  assert.are.equal(expected_output, output)
   assert.are.equal(0, status)
 end)
 
@@ -157,11 +157,11 @@ describe("git_history", function()
     return run("git_history", quote(directory .. "/" .. repo) .. " " .. (more or ""), before)
   end
 
-  local function holds(said, status, ...)
-    local count = select(2, said:gsub("\n  holds  ", ""))
-    if status ~= 0 or count ~= 3 then error("status " .. tostring(status) .. ":\n" .. said, 2) end
+  local function holds(output, status, ...)
+    local count = select(2, output:gsub("\n  holds  ", ""))
+    if status ~= 0 or count ~= 3 then error("status " .. tostring(status) .. ":\n" .. output, 2) end
     for _, line in ipairs { ... } do
-      if not said:find(line, 1, true) then error(line .. " is not in:\n" .. said, 2) end
+      if not output:find(line, 1, true) then error(line .. " is not in:\n" .. output, 2) end
     end
   end
 
@@ -204,15 +204,15 @@ describe("git_history", function()
       quote(root .. "/spec/history.lua"), plain_git, quote(directory .. "/long")))
   end
 
-  it("proves itself on a repository with everything odd in it", function()
+  it("succeeds on a repository with unusual names, modes and merges", function()
     odd_repository()
-    local said, status = replay("odd", "", "TMPDIR=.")
-    holds(said, status, "6 commits", "git's tree: 12 files", "16 INSERT, 3 MODIFY, 4 REMOVE",
+    local output, status = replay("odd", "", "TMPDIR=.")
+    holds(output, status, "6 commits", "git's tree: 12 files", "16 INSERT, 3 MODIFY, 4 REMOVE",
       "3 files removed")
     assert.are.equal("", must("ls -A " .. quote(directory .. "/run")))
   end)
 
-  it("stores names of any bytes as text, and nothing is lost", function()
+  it("stores names of any bytes as text without loss", function()
     package.path = root .. "/examples/?.lua;" .. package.path
     local names = require "git_history.git"
     for text, bytes in pairs {
@@ -224,20 +224,20 @@ describe("git_history", function()
     end
   end)
 
-  it("reads bare repositories, shallow clones, and subdirectories, under odd names", function()
+  it("reads bare repositories, shallow clones and subdirectories with unusual names", function()
     odd_repository()
     local odd = quote(directory .. "/odd")
     must(plain_git .. "clone -q --bare " .. odd .. " " .. quote(directory .. "/it's bare.git"))
-    local said, status = replay("it's bare.git")
-    holds(said, status, "6 commits", "12 files")
+    local output, status = replay("it's bare.git")
+    holds(output, status, "6 commits", "12 files")
     must(plain_git .. "clone -q --depth 2 file://" .. odd .. " " .. quote(directory .. "/flat"))
-    said, status = replay("flat")
-    holds(said, status, "2 commits", "12 files", "shallow")
-    said, status = replay("odd/a dir")
-    holds(said, status, "6 commits", "12 files")
+    output, status = replay("flat")
+    holds(output, status, "2 commits", "12 files", "shallow")
+    output, status = replay("odd/a dir")
+    holds(output, status, "6 commits", "12 files")
   end)
 
-  it("is not led astray by the user's settings of git", function()
+  it("ignores the user's settings of git", function()
     odd_repository()
     git("odd", [[
       config log.showRoot false
@@ -250,22 +250,22 @@ describe("git_history", function()
       config log.showSignature true
       config log.date relative
     ]])
-    local said, status = replay("odd/a dir", "", "GIT_DIR=/nowhere")
-    holds(said, status, "6 commits", "12 files", "16 INSERT, 3 MODIFY, 4 REMOVE")
+    local output, status = replay("odd/a dir", "", "GIT_DIR=/nowhere")
+    holds(output, status, "6 commits", "12 files", "16 INSERT, 3 MODIFY, 4 REMOVE")
   end)
 
-  it("has nothing to do in a repository without commits, and says so", function()
+  it("reports a repository without commits", function()
     new_repository("empty")
-    local said, status = replay("empty")
-    holds(said, status, "no commit yet", "0 commits", "0 files")
+    local output, status = replay("empty")
+    holds(output, status, "no commit yet", "0 commits", "0 files")
   end)
 
-  it("says what is wrong, with status 2", function()
+  it("reports errors with status 2", function()
     local function refuses(what, repo, environment)
-      local said, status = replay(repo, "", environment)
-      assert.are.equal(2, status, said)
-      assert.truthy(said:find("git_history: " .. what), said)
-      assert.are.equal(1, select(2, said:gsub("\n", "")), said)
+      local output, status = replay(repo, "", environment)
+      assert.are.equal(2, status, output)
+      assert.truthy(output:find("git_history: " .. what), output)
+      assert.are.equal(1, select(2, output:gsub("\n", "")), output)
     end
     refuses(".*not a git repository", "run", "GIT_CEILING_DIRECTORIES=" .. quote(directory))
     refuses(".*No such file or directory", "nowhere")
@@ -277,17 +277,17 @@ describe("git_history", function()
     refuses("HEAD is no commit %(refs/heads/gone%)", "headless")
   end)
 
-  it("says so when there is no git", function()
+  it("reports that git is not installed", function()
     local bin = directory .. "/bin"
     must(("mkdir %s && ln -s $(command -v env) $(command -v %s) %s"):format(quote(bin),
       os.getenv("LUA") or "lua5.4", quote(bin)))
-    local said, status = shell(("PATH=%s %s %s"):format(quote(bin), lua,
+    local output, status = shell(("PATH=%s %s %s"):format(quote(bin), lua,
       quote(root .. "/examples/git_history.lua")))
-    assert.are.equal("git_history: git is not installed\n", said)
+    assert.are.equal("git_history: git is not installed\n", output)
     assert.are.equal(2, status)
   end)
 
-  it("goes on where it was when it is given its database again", function()
+  it("continues with an existing database", function()
     odd_repository()
     holds(replay("odd", "history.tide"))
     git("odd", [[
@@ -295,19 +295,19 @@ describe("git_history", function()
       add later renamed
       commit -q -m later
     ]])
-    local said, status = replay("odd", "history.tide")
-    holds(said, status, "1 commits", "13 files", "17 INSERT, 4 MODIFY, 4 REMOVE")
-    said, status = replay("odd", "history.tide")
-    holds(said, status, "0 commits", "13 files", "the database is history.tide")
+    local output, status = replay("odd", "history.tide")
+    holds(output, status, "1 commits", "13 files", "17 INSERT, 4 MODIFY, 4 REMOVE")
+    output, status = replay("odd", "history.tide")
+    holds(output, status, "0 commits", "13 files", "the database is history.tide")
     for _, rewriting in ipairs { "commit -q --amend -m otherwise", "reset -q --hard HEAD~1" } do
       git("odd", rewriting)
-      said, status = replay("odd", "history.tide")
+      output, status = replay("odd", "history.tide")
       assert.are.equal(1, status)
-      assert.truthy(said:find("history was rewritten", 1, true), said)
+      assert.truthy(output:find("history was rewritten", 1, true), output)
     end
   end)
 
-  it("cuts a commit of very many files into several transactions", function()
+  it("splits a commit of very many files into several transactions", function()
     new_repository("wide")
     local file = assert(io.open(directory .. "/many", "w"))
     file:write("commit refs/heads/main\ncommitter A <a@b> 1 +0000\ndata 0\n")
@@ -316,18 +316,18 @@ describe("git_history", function()
     end
     file:close()
     git("wide", "fast-import --quiet <../many")
-    local said, status = replay("wide")
-    holds(said, status, "3 transactions", "12,000 files", "12,000 INSERT, 0 MODIFY")
+    local output, status = replay("wide")
+    holds(output, status, "3 transactions", "12,000 files", "12,000 INSERT, 0 MODIFY")
   end)
 
   -- Checks that the proof can fail.
-  it("fails, with status 1, when a table is not what it should be", function()
+  it("fails with status 1 if a table has wrong contents", function()
     local tidetable = require "tidetable"
     odd_repository()
     holds(replay("odd", "history.tide"))
 
     local function fails(what, name, item)
-      local said, status
+      local output, status
       do
         local db <close> = assert(tidetable.open(directory .. "/run/history.tide",
           { create = false, durability = "none" }))
@@ -337,32 +337,32 @@ describe("git_history", function()
         for key, value in pairs(kept) do spoilt[key] = value end
         spoilt.changes, spoilt.mode = 99, "100600"
         assert(items:put(spoilt))
-        said, status = replay("odd", "history.tide")
+        output, status = replay("odd", "history.tide")
         assert(items:put(kept))
       end
-      assert.are.equal(1, status, said)
-      assert.truthy(said:find("  FAILS  " .. what, 1, true), said)
+      assert.are.equal(1, status, output)
+      assert.truthy(output:find("  FAILS  " .. what, 1, true), output)
     end
     fails("churn: of \"/\" changes is 99, not 20", "churn", { directory = "/" })
     fails("files: of \"renamed\" mode is 100600, not 100644", "files", { path = "renamed" })
   end)
 
-  it("draws a bar on a terminal, and colours it unless NO_COLOR is set", function()
+  it("draws a progress bar on a terminal, coloured unless NO_COLOR is set", function()
     if select(2, shell("script -qec true /dev/null")) ~= 0 then
       return pending("no pseudo-terminal can be made here (`script`)")
     end
     long_repository()
     local command = ("script -qec %s /dev/null"):format(quote(("%s %s %s"):format(lua,
       quote(root .. "/examples/git_history.lua"), quote(directory .. "/long"))))
-    local said = must("env TERM=xterm NO_COLOR= " .. command)
-    assert.truthy(said:find("\r\27%[32m=*\27%[0m\27%[2m%-*\27%[0m +%d+%%  [%d,]+/1,500  [%d,]+/s"),
-      said)
+    local output = must("env TERM=xterm NO_COLOR= " .. command)
+    local bar = "\r\27%[32m=*\27%[0m\27%[2m%-*\27%[0m +%d+%%  [%d,]+/1,500  [%d,]+/s"
+    assert.truthy(output:find(bar), output)
     assert.truthy(must("env TERM=xterm NO_COLOR=1 " .. command):find("\r=*%-* +%d+%%  "))
   end)
 
-  -- Kills the loader, or both processes, at random moments: in the end nothing is missing, and
-  -- nothing is counted twice.
-  it("survives being killed", function()
+  -- Kills the loader, or both processes, at random moments: in the end no change is missing or
+  -- counted twice.
+  it("loses nothing when it is killed", function()
     long_repository()
     for round = 1, 6 do
       local alone = round % 2 == 1 and "--foreground" or ""
@@ -390,11 +390,11 @@ describe("git_history", function()
 
   -- A process whose parent exits gets another parent. If it mistook that one for the loader, it
   -- would wait forever.
-  it("leaves no follower behind, even when it is killed while it starts one", function()
+  it("leaves no follower running, even if it is killed while it starts one", function()
     long_repository()
     local follower = root .. "/examples/git_history/follower.lua"
     local database = directory .. "/run/history.tide"
-    local running = assert(io.popen(("cd %s && echo $$ && exec %s %s %s %s >said 2>&1"):format(
+    local running = assert(io.popen(("cd %s && echo $$ && exec %s %s %s %s >output 2>&1"):format(
       quote(directory), lua, quote(root .. "/examples/git_history.lua"),
       quote(directory .. "/long"), quote(database))))
     local killer = assert(io.popen("read _; kill -KILL " .. running:read("l"), "w"))
@@ -410,7 +410,7 @@ describe("git_history", function()
       must("sleep 0.1")
     end
     for left in pairs(processes(database)) do must("kill -KILL " .. left) end
-    assert.is_true(tries < 100, "a follower was left behind")
+    assert.is_true(tries < 100, "a follower is still running")
   end)
 end)
 
@@ -447,17 +447,17 @@ describe("dpkg_log", function()
   local function load_log(...)
     local words = { "packages.tide" }
     for _, name in ipairs { ... } do words[#words + 1] = quote(directory .. "/" .. name) end
-    local said, status = run("dpkg_log", table.concat(words, " "))
-    assert.are.equal(0, status, said)
-    return said
+    local output, status = run("dpkg_log", table.concat(words, " "))
+    assert.are.equal(0, status, output)
+    return output
   end
 
   -- Returns the stream as `tidetable tail` prints it: event, package, new status and version.
   local function tail(more)
     local seen = {}
-    local said = must(("cd %s && %s tail packages.tide packages --format json %s"):format(
+    local output = must(("cd %s && %s tail packages.tide packages --format json %s"):format(
       quote(directory .. "/run"), command, more or "--from TRIM_HORIZON"))
-    for line in said:gmatch("[^\n]+") do
+    for line in output:gmatch("[^\n]+") do
       local record = require "dkjson".decode(line)
       local image = record.new_image or {}
       seen[#seen + 1] = table.concat({ record.event_name, record.keys.package,
@@ -466,7 +466,7 @@ describe("dpkg_log", function()
     return seen
   end
 
-  it("is each package as it is, and how it came to be so", function()
+  it("stores the state of each package and its history", function()
     write("dpkg.log", first)
     assert.are.equal([[
 9 new lines of 9
@@ -480,7 +480,7 @@ what is new: tidetable tail packages.tide packages --after 0
     }, tail())
   end)
 
-  it("does nothing when run again, and goes on where it was, also over rotation", function()
+  it("does nothing if repeated, and continues after the last line, even after rotation", function()
     write("dpkg.log", first)
     load_log("dpkg.log")
     assert.are.equal("0 new lines of 9\n2 packages: 2 installed\n", load_log("dpkg.log"))
@@ -489,25 +489,25 @@ what is new: tidetable tail packages.tide packages --after 0
     write("dpkg.log.1", second:sub(1, 200):match("^.*\n"))
     local rest = second:sub(#second:sub(1, 200):match("^.*\n") + 1)
     write("dpkg.log", rest .. "2026-01-03 10:00:00 status inst")
-    local said = load_log("dpkg.log.2.gz", "dpkg.log.1", "dpkg.log")
-    assert.truthy(said:find("^7 new lines of 16\n1 packages: 1 installed\n"), said)
+    local output = load_log("dpkg.log.2.gz", "dpkg.log.1", "dpkg.log")
+    assert.truthy(output:find("^7 new lines of 16\n1 packages: 1 installed\n"), output)
     local events = {
       "MODIFY lua5.4:amd64 installed 5.4.4-3 5.4.4-3",
       "MODIFY lua5.4:amd64 unpacked 5.4.6-1 5.4.4-3",
       "MODIFY lua5.4:amd64 installed 5.4.6-1 5.4.4-3",
       "MODIFY vim:amd64 config-files 9.0", "REMOVE vim:amd64 - -",
     }
-    assert.are.same(events, tail(said:match("%-%-after %d+")))
+    assert.are.same(events, tail(output:match("%-%-after %d+")))
     -- The oldest log has been removed, with the lines that the program had reached.
     write("dpkg.log", "alled vim:amd64 9.1\n", "ab")
-    said = load_log("dpkg.log.1", "dpkg.log")
-    assert.truthy(said:find("^1 new lines of 8\n2 packages: 2 installed\n"), said)
+    output = load_log("dpkg.log.1", "dpkg.log")
+    assert.truthy(output:find("^1 new lines of 8\n2 packages: 2 installed\n"), output)
     assert.are.equal("0 new lines of 8", load_log("dpkg.log.1", "dpkg.log"):match("%C*"))
   end)
 
-  it("says what is wrong", function()
-    local said, status = run("dpkg_log", "packages.tide /nowhere/dpkg.log")
+  it("reports errors", function()
+    local output, status = run("dpkg_log", "packages.tide /nowhere/dpkg.log")
     assert.are.equal(1, status)
-    assert.truthy(said:find("^dpkg_log: /nowhere/dpkg.log: No such file"), said)
+    assert.truthy(output:find("^dpkg_log: /nowhere/dpkg.log: No such file"), output)
   end)
 end)

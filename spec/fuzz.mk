@@ -3,7 +3,7 @@
 # The driver runs random bytes and mutated seeds. Inputs that once failed are in
 # spec/fuzz/corpus/NAME.
 
-fuzz: setup-fuzz $(FUZZ:%=$(OUT)/fuzz/%) ## feed noise to the decoders (RUNS=n)
+fuzz: setup-fuzz $(FUZZ:%=$(OUT)/fuzz/%) ## fuzz the decoders and expressions (RUNS=n)
 	@$(MAKE) $(JOBS) VARIANT=fuzz $(FUZZ:%=$(BUILD)/fuzz/fuzz/%)
 	@for name in $(FUZZ); do echo "== $$name"; seeds=$(BUILD)/fuzz/seeds/$$name; \
 		mkdir -p $(BUILD)/fuzz/corpus/$$name $$seeds && \

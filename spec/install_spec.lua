@@ -1,4 +1,4 @@
--- install_spec.lua - building, installing and removing with make, and what is refused.
+-- install_spec.lua - building, installing and removing with make, and its error messages.
 --
 -- Works on copies of the sources. Where a build is required, the copy gets the one that
 -- `make spec` has made, so that nothing is compiled again.
@@ -8,7 +8,7 @@ local build = os.getenv "TIDETABLE_BUILD"
 local lua = os.getenv "LUA" or "lua5.4"
 local sources = "Makefile README.md LICENSE csrc lua spec bench tools rockspec doc examples"
 
--- The settings of the outer make hold for the inner ones too, its job server does not.
+-- The inner makes get the settings of the outer one, but not its job server.
 local inherited = (os.getenv "MAKEFLAGS" or ""):gsub("%-%-jobserver%S*", ""):gsub("%-j%d*", "")
 
 local function quoted(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
@@ -154,7 +154,7 @@ describe("make", function()
     assert.is_false(exists(work .. "/prefix"))
   end)
 
-  it("leaves nothing of root's in the build directory of another user", function()
+  it("leaves no files of root in the build directory of another user", function()
     if must("id -u") ~= "0\n" then return pending("only root can give files away") end
     local path = copy("built", true)
     must(("chown -R 65534:65534 %s"):format(quoted(path)))
@@ -173,7 +173,7 @@ describe("make", function()
     refuses(path, "CFLAGS=-no-such-flag", "no-such-flag")
   end)
 
-  it("names the packages and the command to type where it can't install them", function()
+  it("names the missing packages and the command that installs them", function()
     fake("dpkg-query", "exit 1")
     fake("id", "echo 1000")
     fake("sudo", "exit 1")
@@ -184,11 +184,11 @@ describe("make", function()
       output)
   end)
 
-  it("asks for a repository where there is none", function()
+  it("asks for a repository if there is none", function()
     refuses(copy "clean", "demo", "make demo REPO=")
   end)
 
-  -- One object is enough to see what a setting does.
+  -- One object is enough to show the effect of a setting.
   local function object_of(path)
     for name in lfs.dir(path) do
       if name:find("%.c$") then return path .. "/" .. name:gsub("c$", "o") end
@@ -210,7 +210,7 @@ describe("make", function()
     assert.is_nil(output:find("warning", 1, true), output)
   end)
 
-  it("is not stopped by a warning, except in tests", function()
+  it("treats warnings as errors in tests only", function()
     local path = copy "clean"
     assert.is_nil(make(path, "-n all"):find("-Werror", 1, true))
     for _, target in ipairs { "everything", "unit", "spec", "slices", "fuzz-small" } do
@@ -218,7 +218,7 @@ describe("make", function()
     end
   end)
 
-  it("gives the same bytes in every directory", function()
+  it("produces the same bytes in every directory", function()
     local object = "build/obj/release/" .. object_of "csrc/base"
     local one, two = copy "one", copy "another one"
     make(one, "BUILD=build " .. object)
@@ -239,7 +239,7 @@ describe("the library", function()
 end)
 
 describe("the rocks", function()
-  it("describe what there is, with a license, a home and a place for reports", function()
+  it("have a correct description, license, home page and issue tracker", function()
     for _, name in ipairs { "tidetable", "tidetable-tools" } do
       local rock = {}
       local path = "rockspec/" .. name .. "-scm-1.rockspec"

@@ -3,10 +3,11 @@
 # Leaks are left to asan: after fork a child deliberately drops what it inherited. A child that was
 # killed has no exit status to report an error with, so the log is searched for messages.
 
-MEMCHECK_SPECS = backup bad_input database optimistic optimistic_conflicts options stream \
-	stream_retention table table_query transact types types_number wait
+MEMCHECK_SPECS = backup bad_input database optimistic optimistic_conflicts options table \
+	table_query transaction types types_number wait
+MEMCHECK_STREAM = position reader retention stream
 MEMCHECK_UNITS := $(UNITS:%=memcheck_%)
-MEMCHECK_FILES := $(MEMCHECK_SPECS:%=memcheck_%_spec)
+MEMCHECK_FILES := $(MEMCHECK_SPECS:%=memcheck_%_spec) $(MEMCHECK_STREAM:%=memcheck_stream_%_spec)
 MEMCHECK_FOLDERS = memcheck_loop memcheck_model
 
 define memcheck
@@ -15,7 +16,7 @@ $(call run,$@,env RUNS=$(or $(RUNS),300) EVERY=$(or $(EVERY),5) STEPS=$(or $(STE
 @! grep '^==' $(OUT)/log/$@
 endef
 
-valgrind: setup-valgrind ## unit tests and what runs the core in the specs, under memcheck
+valgrind: setup-valgrind ## unit tests, and specs that load the core, under memcheck
 	+@$(MAKE) $(JOBS) VARIANT=memcheck memcheck
 
 memcheck: LIMIT = 1200
@@ -25,7 +26,9 @@ memcheck: $(MEMCHECK_FILES) $(MEMCHECK_FOLDERS) $(MEMCHECK_UNITS)
 $(MEMCHECK_UNITS): memcheck_%: $(OUT)/unit/%
 	$(call memcheck,$<)
 
-$(MEMCHECK_FILES): memcheck_%_spec: spec/tidetable/%_spec.lua $(SO)
+$(MEMCHECK_SPECS:%=memcheck_%_spec): memcheck_%_spec: spec/tidetable/%_spec.lua $(SO)
+$(MEMCHECK_STREAM:%=memcheck_stream_%_spec): memcheck_stream_%_spec: \
+		spec/tidetable/stream/%_spec.lua $(SO)
 memcheck_loop: spec/tidetable/loop $(SO)
 memcheck_model: spec/model $(SO)
 $(MEMCHECK_FILES) $(MEMCHECK_FOLDERS):

@@ -24,7 +24,10 @@ local tests = {
   "test_jump", "test_sweep", "test_transaction", "test_engine", "fault_tide", "fault_store",
   "test_damaged_rows", "fault_tide_store",
 }
-local specs = { "table_spec", "stream_spec", "stream_retention_spec" }
+local specs = {
+  "table_spec", "stream/position_spec", "stream/reader_spec", "stream/stream_spec",
+  "stream/retention_spec",
+}
 
 local time_limit = 60 -- seconds; a mutant that runs longer counts as detected
 local make = "make -s -C '" .. directory .. "' LIMIT=" .. time_limit .. " WERROR= "

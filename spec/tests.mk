@@ -14,7 +14,7 @@ endef
 # sanitizers have to be loaded before Lua. They report leaks here too: Lua, busted, cqueues and git
 # have none.
 busted = $(if $(strip $(1)),$(WRAP_$(VARIANT)) timeout --foreground $(LIMIT) $(BUSTED) $(1) || { \
-	status=$$?; test $$status -ne 124 || { printf '\nnot ok (no end after $(LIMIT) s): '; \
+	status=$$?; test $$status -ne 124 || { printf '\nnot ok (timeout after $(LIMIT) s): '; \
 	cat $(OUT)/running; }; exit $$status; })
 model crash fault damage storm binding soak versions: LIMIT = 0
 MEMORY := $(firstword $(wildcard /dev/shm) /tmp)
@@ -32,13 +32,13 @@ asan: setup-test ## the same under the address and undefined sanitizers
 	+@$(call build,asan)
 	@$(MAKE) VARIANT=asan suite
 
-cover: setup-test ## the same, and which lines and branches of the core ran
+cover: setup-test ## the same, with the coverage of lines and branches
 	+@$(call build,cover)
 	@find $(BUILD)/obj/cover -name '*.gcda' -delete
 	@$(MAKE) VARIANT=cover suite
 	@$(LUA) spec/coverage.lua $(BUILD)/obj/cover spec/coverage.txt
 
-mutate: setup-test ## the commit path with each line broken: some test must fail
+mutate: setup-test ## mutation testing of the commit path
 	@$(LUA) spec/mutate.lua $(abspath $(BUILD))/mutate spec/mutants.txt
 
 suite: unit fuzz-small spec slices
@@ -53,7 +53,7 @@ $(UNITS): %: $(OUT)/unit/%
 spec: setup-test $(SO) $(COMMAND) ## the specs; some: make spec SPEC=spec/tidetable/table_spec.lua
 	@$(call busted,$(or $(SPEC),$(wildcard $(SPECS))))
 
-tidy: setup-test ## the architecture, as a test
+tidy: setup-test ## the rules of the architecture and of the layout
 	@$(call busted,spec/tidy_spec.lua spec/exceptions_spec.lua)
 
 symbols: $(SO)
@@ -61,25 +61,25 @@ symbols: $(SO)
 	if test "$$found" = luaopen_tidetable_core; then echo "ok symbols"; \
 		else echo "not ok symbols, luaopen_tidetable_core alone:" $$found; exit 1; fi
 
-measure: setup-test ## how long files and functions are, and the like (doc/architecture.md)
+measure: setup-test ## statistics of the sources (doc/architecture.md)
 	@$(LUA) spec/measure.lua
 
 model: setup-test $(SO) ## random steps against a plain model (STEPS=100000 SEED=n)
 	@STEPS=$(or $(STEPS),100000) $(call busted,$(wildcard spec/model))
 
-crash: setup-test $(SO) $(FAULT) ## writers killed at any point (CYCLES=1000 SEED=n)
+crash: setup-test $(SO) $(FAULT) ## processes killed at random moments (CYCLES=1000 SEED=n)
 	@CYCLES=$(or $(CYCLES),1000) $(call busted,$(wildcard spec/crash))
 
-fault: setup-test $(SO) $(FAULT) $(filter fault_%,$(UNITS)) ## each allocation refused (EVERY=1)
+fault: setup-test $(SO) $(FAULT) $(filter fault_%,$(UNITS)) ## failing allocations (EVERY=1)
 	@EVERY=$(or $(EVERY),1) $(call busted,$(wildcard spec/fault))
 
-powercut: setup-test $(OUT)/breaking/powercut ## power cuts at any moment (STATES=100000 SEED=n)
+powercut: setup-test $(OUT)/breaking/powercut ## states after a power cut (STATES=100000 SEED=n)
 	@STATES=$(or $(STATES),100000) $(OUT)/breaking/$@
 
 syscalls: setup-test $(OUT)/breaking/syscalls ## each system call fails (EVERY=1 SEED=n)
 	@EVERY=$(or $(EVERY),1) $(OUT)/breaking/$@
 
-damage: setup-test $(OUT)/breaking/damage ## files damaged on purpose (TRIALS=100000 SEED=n)
+damage: setup-test $(OUT)/breaking/damage ## check of damaged files (TRIALS=100000 SEED=n)
 	@TMPDIR=$(MEMORY) TRIALS=$(or $(TRIALS),100000) $(OUT)/breaking/$@
 
 storm: setup-test $(SO) ## 8 processes that open and close one database (OPENS=3000 SEED=n)
@@ -88,7 +88,7 @@ storm: setup-test $(SO) ## 8 processes that open and close one database (OPENS=3
 binding: setup-test $(SO) ## random scripts that misuse every function (SEEDS=1000 SEED=n)
 	@SEEDS=$(or $(SEEDS),1000) $(call busted,spec/binding)
 
-soak: setup-test $(SO) ## a long run in which nothing may grow (RECORDS=10000000 SEED=n)
+soak: setup-test $(SO) ## a long run: constant size and memory (RECORDS=10000000 SEED=n)
 	@RECORDS=$(or $(RECORDS),10000000) $(call busted,spec/soak)
 
 SUITES = bookworm trixie forky

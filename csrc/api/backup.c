@@ -1,16 +1,17 @@
-/* backup.c - copies of an open database, verified before they get their name.
+/* backup.c - copies an open database: verified copies, and compaction.
  *
- *     copy        LMDB's copy of one commit into a temporary file (lmdb/copy.h)
- *     pages       every page in use is there, seen without LMDB
- *     stamp       a new incarnation, so that the two are told apart
- *     verify      opened as a database of its own, and checked row by row
- *     publish     flushed and renamed, the directory flushed
+ *     copy        LMDB copies one commit into a temporary file (lmdb/copy.h)
+ *     pages       every page in use is present; read without LMDB
+ *     header      the copy gets a new incarnation
+ *     verify      the copy is opened as a database and every row is checked
+ *     publish     the file is flushed and renamed, the directory is flushed
  *
- * All of it runs as a task (os/thread.h). What fails leaves nothing; what is killed
- * leaves a temporary file, which the next copy to that name removes.
+ * All steps run on a thread (os/thread.h). A copy that fails leaves no file. A
+ * process that is killed leaves a temporary file, which the next copy to the
+ * same path removes.
  *
- * Compacting a database is the same, but for the stamp and the name: the old file
- * and the new one are the same database, of which one is there at any moment.
+ * Compaction keeps the incarnation and replaces the database's own file. The
+ * rename is atomic, so at any time exactly one of the two files has the name.
  */
 #include <stdio.h>
 #include <string.h>
@@ -24,32 +25,34 @@
 #include "os/identity.h"
 #include "os/temporary.h"
 
-/* A writer that was killed tells nobody: look again this often. */
+/* Longest sleep between two attempts to acquire the write lock: a writer that was killed
+ * wakes no waiter. */
 #define WAIT_AGAIN_MS 50
+
+/* Pause between two attempts while another process opens the database at the path. */
 #define OPEN_AGAIN_US 10000
 
 struct tide_backup {
-	struct store *store;         /* the source's */
+	struct store *store;         /* of the source */
 	struct thread *thread;
-	char path[PATH_MAX];         /* that it is to get */
+	char path[PATH_MAX];         /* of the finished copy */
 	bool compact, overwrite;
-	bool in_place;               /* the path is the database's own */
+	bool in_place;               /* the path is that of the source */
 	uint32_t busy_ms;
 	uint64_t began_ms;
-	uint64_t commit;             /* in place: the last one, which stays it */
+	uint64_t commit;             /* number of the commit that was copied */
 	struct temporary temporary;
 	struct tide_backup_facts facts;
 };
 
 /* --- the path --- */
 
-static int check_not_self(const char *path, struct failure *failure)
+static int fail_own_file(const char *path, struct failure *failure)
 {
-	return fail_as(failure, ERR_VALIDATION, "%s: is the database itself, or a file of it",
-		path);
+	return fail_as(failure, ERR_VALIDATION, "%s: is a file of the database itself", path);
 }
 
-/* The files beside a database have names that are its own too. */
+/* Returns VALIDATION if the path is that of the source or of one of its side files. */
 static int check_names(const struct tide_backup *backup, struct failure *failure)
 {
 	static const char *const suffixes[] = { "", "-lock", "-wake" };
@@ -60,16 +63,18 @@ static int check_names(const struct tide_backup *backup, struct failure *failure
 		return 0;
 	for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
 		if (strcmp(backup->path + len, suffixes[i]) == 0)
-			return check_not_self(backup->path, failure);
+			return fail_own_file(backup->path, failure);
 	return 0;
 }
 
-static int is_open(const struct tide_backup *backup, int64_t pid, struct failure *failure)
+static int fail_target_open(const struct tide_backup *backup, int64_t pid,
+	struct failure *failure)
 {
-	return fail_busy(failure, pid, "%s: somebody has it open", backup->path);
+	return fail_busy(failure, pid, "%s: a process has it open", backup->path);
 }
 
-/* What is there may be replaced if it is a database, and nobody has it open. */
+/* Returns 0 if the path is free, or is a database that may be replaced: overwrite is set and
+ * this process does not have it open. */
 static int check_target(const struct tide_backup *backup, struct failure *failure)
 {
 	struct file_facts file;
@@ -78,13 +83,13 @@ static int check_target(const struct tide_backup *backup, struct failure *failur
 	if (err)
 		return err == END ? 0 : err;
 	if (!backup->overwrite)
-		return fail_as(failure, ERR_IN_USE, "%s: exists already", backup->path);
+		return fail_as(failure, ERR_IN_USE, "%s: already exists", backup->path);
 	if (store_has_open(file.device, file.inode))
-		return is_open(backup, getpid(), failure);
+		return fail_target_open(backup, getpid(), failure);
 	return store_recognise(backup->path, failure);
 }
 
-/* --- the stamp --- */
+/* --- the file header --- */
 
 static int renew_file_header(struct txn *txn, void *context, struct failure *failure)
 {
@@ -98,13 +103,13 @@ static int renew_file_header(struct txn *txn, void *context, struct failure *fai
 		err = ERR_STORE;
 	if (!err)
 		err = file_header_write(txn, &header);
-	/* What was written since this boot is in the copy, and that is flushed: no
-	 * power cut has taken anything back. */
+	/* The copy is flushed before it is published, so a power cut can't undo commits that were
+	 * made since this boot. */
 	if (!err)
 		err = weak_boot_read(txn, &this_boot);
 	if (!err && this_boot)
 		err = weak_boot_delete(txn);
-	return err < 0 ? fail_with(failure, err, "the copy's stamp") : 0;
+	return err < 0 ? fail_with(failure, err, "the copy's file header") : 0;
 }
 
 /* --- verifying --- */
@@ -121,7 +126,8 @@ static void set_facts(struct tide_backup *backup, const struct tide_info *info,
 	memcpy(facts->incarnation, info->incarnation, sizeof facts->incarnation);
 }
 
-/* Every row, and what check reads once more: items, and records twice. */
+/* Sets *rows to the number of progress steps of a check: one for each row, one more for each
+ * row of items and two more for each row of the log. */
 static int count_rows(struct tide *copy, uint64_t *rows, struct failure *failure)
 {
 	static const uint8_t times[TREE_COUNT] = {
@@ -160,9 +166,10 @@ static int check_copy(struct tide_backup *backup, struct tide *copy, struct prog
 	if (!err && report.problems) {
 		struct slice first = report_first_problem(&report);
 
-		err = fail_as(failure, ERR_CORRUPT, "the copy has %llu problems, as the database"
-			" will have; the first: %.*s", (unsigned long long)report.problems,
-			(int)first.len, (const char *)first.data);
+		err = fail_as(failure, ERR_CORRUPT, "the copy has %llu problems, which the"
+			" database probably also has; the first: %.*s",
+			(unsigned long long)report.problems, (int)first.len,
+			(const char *)first.data);
 	}
 	if (!err)
 		err = tide_info(copy, &info, failure);
@@ -192,7 +199,8 @@ static int verify(struct tide_backup *backup, struct progress *progress,
 
 /* --- publishing --- */
 
-/* Of the file that is replaced; a new one is ours. */
+/* Returns owner, group and mode of the file that is replaced; those of a new file if there is
+ * none. */
 static struct file_owner owner_of_target(const struct tide_backup *backup)
 {
 	struct file_facts file;
@@ -202,8 +210,8 @@ static struct file_owner owner_of_target(const struct tide_backup *backup)
 	return file_owner_new();
 }
 
-/* Claims the file that has the name, if there is one, and the new one: a process that
- * finds either by any name is refused until this ends. */
+/* Claims the file at the path, if there is one, and the copy. Until the rename is done no
+ * process can open either file, by any name. */
 static int claim_both(struct tide_backup *backup, struct identity *old,
 	const struct shared_page *shared, struct failure *failure)
 {
@@ -221,12 +229,12 @@ static int claim_both(struct tide_backup *backup, struct identity *old,
 		failure);
 }
 
-/* With OPENING of the name held. */
+/* The caller holds OPENING of the path's shared page. */
 static int publish_locked(struct tide_backup *backup, const struct shared_page *shared, bool alone,
 	struct failure *failure)
 {
 	struct identity old = { .fd = -1 };
-	int err = alone ? 0 : is_open(backup, shared_page_other(shared), failure);
+	int err = alone ? 0 : fail_target_open(backup, shared_page_other(shared), failure);
 
 	if (!err)
 		err = check_target(backup, failure);
@@ -252,13 +260,13 @@ static int try_to_publish_beside(struct tide_backup *backup, struct failure *fai
 	if (err)
 		return err;
 	err = publish_locked(backup, shared, alone, failure);
-	if (alone)                   /* else it is used by another process by now */
+	if (alone)                   /* otherwise another process uses the page */
 		shared_page_take_back(shared);
 	shared_page_close(shared);
 	return err;
 }
 
-/* While another process opens the database that has the name, tries again. */
+/* Retries for at most busy_ms while another process opens the database at the path. */
 static int publish_beside(struct tide_backup *backup, struct progress *progress,
 	struct failure *failure)
 {
@@ -285,16 +293,16 @@ static int publish_beside(struct tide_backup *backup, struct progress *progress,
 	}
 }
 
-/* The store is open alone, so only a program can be affected that uses LMDB on its own.
- * If it has written, that is seen. */
+/* The store is open exclusively, so no tidetable process can write to it. A write by a program
+ * that uses LMDB directly is detected by its commit number. */
 static int publish_in_place(struct tide_backup *backup, struct failure *failure)
 {
 	struct file_owner owner = owner_of_target(backup);
 	int err;
 
 	if (store_last_commit(backup->store) != backup->commit)
-		return fail_as(failure, ERR_BUSY, "%s: another program has written to it",
-			backup->path);
+		return fail_as(failure, ERR_BUSY, "%s: another program wrote to the database"
+			" while it was copied", backup->path);
 	err = file_give_to(backup->temporary.fd, backup->temporary.path, &owner, failure);
 	if (err)
 		return err;
@@ -311,15 +319,16 @@ static int publish(struct tide_backup *backup, struct progress *progress,
 	int err = file_look(backup->temporary.path, &file, failure);
 
 	if (err)
-		return err == END ? fail_as(failure, ERR_STORE, "%s: was removed",
-			backup->temporary.path) : err;
+		return err == END ? fail_as(failure, ERR_STORE,
+			"%s: the temporary file was removed", backup->temporary.path) : err;
 	backup->facts.bytes = file.size;
 	return backup->in_place ? publish_in_place(backup, failure)
 		: publish_beside(backup, progress, failure);
 }
 
-/* --- the task --- */
+/* --- the thread --- */
 
+/* Acquires the write lock. Returns BUSY after ms, INTERRUPTED if the thread is to stop. */
 static int lock_or_stop(struct shared_page *shared, uint32_t ms, struct progress *progress)
 {
 	const struct clock *clock = clock_system();
@@ -337,8 +346,8 @@ static int lock_or_stop(struct shared_page *shared, uint32_t ms, struct progress
 	return err;
 }
 
-/* Writers are out until it is sure which commit is copied; copy_store lets them
- * in. */
+/* Acquires the write lock, so that no commit is added before the one to copy is known.
+ * copy_store releases it. */
 static int take_lock(const struct tide_backup *backup, struct progress *progress,
 	struct failure *failure)
 {
@@ -466,7 +475,7 @@ int tide_compact_start(struct tide_backup **out, struct tide *tide, struct failu
 	*out = NULL;
 	if (!source->alone || source->read_only)
 		return fail_as(failure, ERR_OPTIONS,
-			"a database is compacted by who has opened it alone, for writing");
+			"compacting requires a database that is open exclusively and for writing");
 	if (tide->transaction.txn)
 		return fail(failure, ERR_NESTED);
 	backup = new_backup(tide);
@@ -477,7 +486,7 @@ int tide_compact_start(struct tide_backup **out, struct tide *tide, struct failu
 	return start(out, backup, failure);
 }
 
-/* --- watching it --- */
+/* --- result and progress --- */
 
 int tide_backup_result(const struct tide_backup *backup, struct tide_backup_facts *facts,
 	struct failure *failure)

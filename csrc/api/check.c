@@ -1,9 +1,9 @@
-/* check.c - the contract's checks: of an open database, and of a file. */
+/* check.c - tide_check and tide_check_file: checks an open database, or a file. */
 #include "check/check.h"
 
 #include "api/database.h"
 
-/* Five seconds altogether. */
+/* Attempts to open a file that another process is opening or compacting: 5 seconds in all. */
 #define OPEN_TRIES 500
 #define OPEN_PAUSE_US 10000
 
@@ -33,7 +33,7 @@ int tide_check(struct tide *tide, struct report *report, struct failure *failure
 	return check_all_rows(tide, report, NULL, failure);
 }
 
-/* While another process opens or compacts the database, tries again. */
+/* Opens the database read-only. Retries while another process opens or compacts it. */
 static int open_to_check(struct tide **tide, const char *path, struct progress *progress,
 	struct failure *failure)
 {

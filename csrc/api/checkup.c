@@ -1,8 +1,8 @@
-/* checkup.c - checks that go on beside whoever asked: on a thread, or in a child process.
+/* checkup.c - tide_checkup: checks in the background, on a thread or in a child process.
  *
- * So that a host can wait in its own way, and end what takes long. A thread reads
- * without LMDB as every check does; a child process is for who does not believe that
- * it comes back.
+ * The caller can wait in its own event loop and stop a check that takes too long. A
+ * child process also survives defects of the checker: a crash or an endless loop
+ * becomes a problem in the report.
  */
 #include "check/check.h"
 
@@ -14,12 +14,12 @@
 #include "os/child_process.h"
 
 struct tide_checkup {
-	pid_t pid;                   /* whose it is */
-	struct thread *thread;           /* one of the two; NULL */
-	struct child_process *child;
+	pid_t pid;                   /* process that started the check */
+	struct thread *thread;       /* NULL if it runs in a child process */
+	struct child_process *child; /* NULL if it runs on a thread */
 	struct store *store;         /* NULL: the file at the path */
 	struct report report;
-	uint32_t stale_readers;      /* cleared before it began */
+	uint32_t stale_readers;      /* reader slots cleared before the start */
 	char path[];
 };
 
@@ -38,7 +38,7 @@ static int new_checkup(struct tide_checkup **out, const char *path, struct failu
 
 /* --- on a thread --- */
 
-static int run_beside(struct progress *progress, void *context, struct failure *failure)
+static int run_thread(struct progress *progress, void *context, struct failure *failure)
 {
 	struct tide_checkup *checkup = context;
 	struct report *report = &checkup->report;
@@ -51,10 +51,10 @@ static int run_beside(struct progress *progress, void *context, struct failure *
 	return err;
 }
 
-static int start_beside(struct tide_checkup **out, struct tide_checkup *checkup,
+static int start_thread(struct tide_checkup **out, struct tide_checkup *checkup,
 	struct failure *failure)
 {
-	int err = thread_start(&checkup->thread, run_beside, checkup, failure);
+	int err = thread_start(&checkup->thread, run_thread, checkup, failure);
 
 	*out = err ? NULL : checkup;
 	if (err)
@@ -75,7 +75,7 @@ int tide_checkup_start(struct tide_checkup **out, struct tide *tide, struct fail
 		return err;
 	checkup->store = tide->store;
 	checkup->stale_readers = stale;
-	return start_beside(out, checkup, failure);
+	return start_thread(out, checkup, failure);
 }
 
 int tide_checkup_file(struct tide_checkup **out, const char *path, struct failure *failure)
@@ -84,19 +84,19 @@ int tide_checkup_file(struct tide_checkup **out, const char *path, struct failur
 	int err = new_checkup(&checkup, path, failure);
 
 	*out = NULL;
-	return err ? err : start_beside(out, checkup, failure);
+	return err ? err : start_thread(out, checkup, failure);
 }
 
 /* --- in a child process --- */
 
-/* What the child brings back; the text follows. */
+/* The child's answer; the text of the report follows it. */
 struct outcome {
 	int err;
 	struct failure failure;
 	struct report report;
 };
 
-static void run_apart(void *context, struct progress *progress, struct buffer *said)
+static void run_child(void *context, struct progress *progress, struct buffer *answer)
 {
 	struct outcome outcome = { 0 };
 	struct report *report = &outcome.report;
@@ -105,8 +105,8 @@ static void run_apart(void *context, struct progress *progress, struct buffer *s
 	outcome.err = check_file(context, report, progress, &outcome.failure);
 	text = report->text;
 	report->text = (struct buffer){ 0 };
-	buffer_put(said, &outcome, sizeof outcome);
-	buffer_put_slice(said, buffer_slice(&text));
+	buffer_put(answer, &outcome, sizeof outcome);
+	buffer_put_slice(answer, buffer_slice(&text));
 	buffer_release(&text);
 }
 
@@ -114,7 +114,7 @@ int tide_checkup_isolated(struct tide_checkup **out, const char *path, uint32_t 
 	struct failure *failure)
 {
 	struct tide_checkup *checkup;
-	struct child_process_work work = { .run = run_apart, .stall_timeout_ms = stall_timeout_ms };
+	struct child_process_work work = { .run = run_child, .stall_timeout_ms = stall_timeout_ms };
 	int err = new_checkup(&checkup, path, failure);
 
 	*out = NULL;
@@ -131,30 +131,30 @@ int tide_checkup_isolated(struct tide_checkup **out, const char *path, uint32_t 
 
 static void note_end(struct report *report, const struct child_process_end *end)
 {
-	static const char format[] = "%d\t\t\t\t0\tthe file could not be checked to the end: the"
-		" process that did it %s%d\n";
+	static const char format[] = "%d\t\t\t\t0\tthe file could not be checked completely: the"
+		" child process %s%d\n";
 	char line[160];
 
 	if (end->hung)
 		snprintf(line, sizeof line, format, INVARIANT_PAGES,
-			"stood still and was ended with signal ", end->signal);
+			"made no progress and was killed by signal ", end->signal);
 	else
 		snprintf(line, sizeof line, format, INVARIANT_PAGES,
-			end->signal ? "was ended by signal " : "ended with status ",
+			end->signal ? "was killed by signal " : "exited with status ",
 			end->signal ? end->signal : end->status);
 	report->problems = 1;
 	buffer_put(&report->text, line, strlen(line));
 }
 
-static int read_outcome(struct report *report, struct slice said, struct failure *failure)
+static int read_outcome(struct report *report, struct slice answer, struct failure *failure)
 {
 	struct buffer text = report->text;
 	struct outcome outcome;
 
-	memcpy(&outcome, said.data, sizeof outcome);
+	memcpy(&outcome, answer.data, sizeof outcome);
 	*report = outcome.report;
 	report->text = text;
-	buffer_put(&report->text, said.data + sizeof outcome, said.len - sizeof outcome);
+	buffer_put(&report->text, answer.data + sizeof outcome, answer.len - sizeof outcome);
 	if (outcome.err && failure)
 		*failure = outcome.failure;
 	return outcome.err;
@@ -164,22 +164,22 @@ static int child_process_outcome(struct tide_checkup *checkup, struct failure *f
 {
 	struct report *report = &checkup->report;
 	struct child_process_end end;
-	struct slice said;
-	int err = child_process_result(checkup->child, &said, &end, failure);
+	struct slice answer;
+	int err = child_process_result(checkup->child, &answer, &end, failure);
 
 	if (err)
 		return err;
 	report_start(report);
-	if (end.signal || end.status || said.len < sizeof(struct outcome))
+	if (end.signal || end.status || answer.len < sizeof(struct outcome))
 		note_end(report, &end);
 	else
-		err = read_outcome(report, said, failure);
+		err = read_outcome(report, answer, failure);
 	if (!err && buffer_error(&report->text))
 		err = fail(failure, buffer_error(&report->text));
 	return err;
 }
 
-/* --- watching it --- */
+/* --- result --- */
 
 int tide_checkup_result(struct tide_checkup *checkup, const struct report **report,
 	struct failure *failure)

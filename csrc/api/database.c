@@ -1,4 +1,4 @@
-/* database.c - the rooms put together: handles, opening, transactions, facts. */
+/* database.c - struct tide: opening and closing, transactions, read calls, tide_info. */
 #include "api/database.h"
 
 #include <string.h>
@@ -7,8 +7,6 @@
 #include "api/expressions.h"
 #include "base/memory.h"
 #include "os/file.h"
-
-/* How long opening waits for other writers. */
 
 /* --- a new file --- */
 
@@ -78,8 +76,9 @@ static int begin(struct tide *tide, struct tide_waiter *waiter, struct failure *
 	return err;
 }
 
-/* At a weaker durability level a power cut may take changes back. Then no
- * number that was given may be given again, so the numbers skip. */
+/* At a durability level below full a power cut may undo commits whose sequence numbers readers
+ * have seen. No sequence number may be used again, so the numbers skip forward if the file has the
+ * mark of an earlier boot. */
 static int mark_boot(struct tide *tide, bool weak, struct failure *failure)
 {
 	struct transaction *transaction = &tide->transaction;
@@ -160,7 +159,8 @@ static int open_store(struct tide *tide, const struct tide_options *options,
 	return store_open(&tide->store, &store_options, failure);
 }
 
-/* A link to a directory on the path may lead elsewhere later: tide_check_name. */
+/* Keeps the given path for tide_check_name: a symbolic link on it may later lead to another
+ * directory. */
 static int keep_given_path(struct tide *tide, const struct tide_options *options,
 	struct failure *failure)
 {
@@ -257,7 +257,7 @@ int tide_commit(struct tide *tide, struct failure *failure)
 {
 	int err = tide_ready(tide, failure);
 
-	if (err) {                       /* the parent's, and only it may end it */
+	if (err) {                       /* it belongs to the parent process */
 		tide->transaction.txn = NULL;
 		return err;
 	}
@@ -290,7 +290,7 @@ bool tide_in_transaction(const struct tide *tide)
 	return tide->transaction.txn != NULL;
 }
 
-/* Ends a transaction of its own: commits when all went well. */
+/* Ends the transaction of a single call: commits if err is 0, otherwise aborts. */
 static int end(struct tide *tide, int err, struct failure *failure)
 {
 	if (!err)
@@ -470,7 +470,7 @@ int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 		reader_reset(tide->reader);
 	if (!lost)
 		return err;
-	tide->state_at = 0;      /* what was read may be of two moments: */
+	tide->state_at = 0;      /* state and catalog may mix two snapshots */
 	catalog_release(&tide->catalog);
 	return lost;
 }
@@ -495,7 +495,7 @@ const struct table *tide_find(struct tide *tide, struct tide_table *table,
 	return &catalog->tables[table->at];
 }
 
-/* --- what it is --- */
+/* --- information --- */
 
 int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure)
 {

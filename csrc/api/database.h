@@ -1,4 +1,4 @@
-/* database.h - what the files behind tide.h share. */
+/* database.h - struct tide and the functions shared by the files that implement tide.h. */
 #ifndef API_DATABASE_H
 #define API_DATABASE_H
 
@@ -19,31 +19,33 @@
 struct tide {
 	struct store *store;
 	bool read_only;
-	char *given_path;            /* absolute, if it is not the store's; else NULL */
-	uint64_t name_checked_ms;    /* by clock_elapsed_ms: see tide_check_name */
+	char *given_path;            /* path given to tide_open, made absolute; NULL if it is
+	                              * the store's path */
+	uint64_t name_checked_ms;    /* last check by tide_check_name, of clock_elapsed_ms */
 	bool mark_due;               /* tide_mark_boot has work to do */
 	struct file_header header;
 	struct catalog catalog;
-	struct txn *reader;          /* kept; renewed for a page, then reset */
-	struct state state;          /* as the reader last saw it, */
-	uint64_t state_at;           /* in this snapshot; 0: never */
+	struct txn *reader;          /* kept open; renewed for a page, then reset */
+	struct state state;          /* last state that the reader has read */
+	uint64_t state_at;           /* snapshot that `state` was read from; 0: none */
 	struct transaction transaction;
 	uint64_t last_change;        /* see tide_last_change */
-	struct tide_waiter *waiter;  /* of the next transaction; NULL: none */
+	struct tide_waiter *waiter;  /* used by the next tide_begin; NULL: none */
 	struct buffer scratch;
 	struct expression_cache expressions;
 };
 
 /* --- check.c --- */
 
-/* tide_check; a step of progress for each row, each item and each record. */
+/* Does the work of tide_check. Adds to progress one step for each row, item and record. */
 int check_all_rows(struct tide *tide, struct report *report, struct progress *progress,
 	struct failure *failure);
 
-/* What tide_check needs of the handle before any thread checks its store: NESTED. */
+/* Clears the reader slots of dead processes before a thread checks the handle's store, and sets
+ * *stale_readers to their number. Returns NESTED in a transaction. */
 int check_prepare(struct tide *tide, uint32_t *stale_readers, struct failure *failure);
 
-/* tide_check_file. */
+/* Does the work of tide_check_file. */
 int check_file(const char *path, struct report *report, struct progress *progress,
 	struct failure *failure);
 
@@ -56,47 +58,48 @@ struct tide_waiter {
 
 /* --- database.c --- */
 
-/* What a reading call reads from: the open transaction, or a fresh snapshot. */
+/* Source of one read call: the open transaction, or a snapshot of the last commit. */
 struct read_view {
 	struct txn *txn;
 	const struct state *state;
 };
 
-/* Takes a snapshot and refreshes the catalog; look_away releases it. */
+/* Begins a read call: fills *snapshot and refreshes the catalog. tide_read_end ends it. */
 int tide_read_begin(struct tide *tide, struct read_view *snapshot, struct failure *failure);
-/* The same, but of the last commit even inside a transaction: streams show, and
- * number, only what is committed. (Meanwhile nobody else changes the catalog.) */
+
+/* Like tide_read_begin, but always takes a snapshot of the last commit, also in a transaction:
+ * streams contain only what is committed. */
 int tide_read_committed_begin(struct tide *tide, struct read_view *snapshot,
 	struct failure *failure);
 
 /* Releases the snapshot. Returns err, or STORE if the snapshot was lost while it was read
- * (reader_verify): then nothing of what was read may be given out. */
+ * (reader_verify): what was read must then be discarded. */
 int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 	struct failure *failure);
 
-/* The table in the catalog as it is; NULL, with NOT_FOUND in failure. */
+/* Returns the table in the handle's catalog, valid until the catalog is refreshed; NULL, with
+ * NOT_FOUND in *failure, if there is none. */
 const struct table *tide_find(struct tide *tide, struct tide_table *table,
 	struct failure *failure);
 
 /* --- snapshot.c --- */
 
-/* One that is held. */
 struct tide_snapshot {
 	struct txn *reader;
 	struct state state;
-	uint64_t commit;             /* the last one that it sees */
+	uint64_t commit;             /* number of the commit that it shows */
 };
 
-/* Takes a snapshot of the last commit, also inside a transaction of the handle. */
+/* Takes a snapshot of the last commit, also in a transaction of the handle. */
 int snapshot_take(struct tide_snapshot **out, struct tide *tide, struct failure *failure);
 
-/* Begins to read from the snapshot: TIMEOUT if its time limit has passed and it was
- * released. Nothing may be lent beyond snapshot_leave. */
+/* Begins to read from the snapshot. Returns TIMEOUT if it was released because its time limit
+ * has passed. Slices that point into the snapshot are valid until snapshot_leave. */
 int snapshot_enter(const struct tide_snapshot *snapshot, struct failure *failure);
 void snapshot_leave(const struct tide_snapshot *snapshot);
 
-/* The table as this snapshot has it: in the catalog, or in room when that is of
- * another time. */
+/* Sets *found to the table in this snapshot: to the handle's catalog if that has the snapshot's
+ * version, otherwise to *buf, which is read from the snapshot. Returns NOT_FOUND, TIMEOUT. */
 int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct table *buf, const struct table **found,
 	struct failure *failure);

@@ -1,4 +1,4 @@
-/* get.c - the contract's tables and items, one at a time. */
+/* get.c - the functions of tide.h that describe tables and read single items. */
 #include <string.h>
 
 #include "api/database.h"
@@ -85,7 +85,7 @@ static int get(struct tide *tide, struct txn *txn, const struct table *table, st
 		table->row.name) : 0;
 }
 
-/* Reads from the snapshot, and ends it. */
+/* Reads the item and ends the read call. */
 static int get_in(struct tide *tide, const struct read_view *snapshot, struct tide_table *table,
 	struct slice key, struct buffer *out, uint64_t *sequence, struct failure *failure)
 {

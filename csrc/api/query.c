@@ -1,4 +1,4 @@
-/* query.c - the contract's queries: pages of items, each from one snapshot. */
+/* query.c - tide_query: reads a table or a partition in pages, each from one snapshot. */
 #include <assert.h>
 
 #include "api/expressions.h"
@@ -8,15 +8,15 @@
 struct tide_query {
 	struct tide_table table;
 	uint32_t table_id;
-	struct range range;          /* what is left to read */
-	struct range *whole;         /* what was asked for; of one with a snapshot */
+	struct range range;          /* range that is still to be read */
+	struct range *whole;         /* the whole range; NULL without spec->snapshot */
 	struct page page;
-	const struct tide_snapshot *snapshot;        /* NULL: one for each page */
-	struct tide_snapshot *own;   /* when it is the query's */
-	bool pinned;                 /* has or had its own snapshot */
-	int over;                    /* no fill needs that any more: END or an error */
-	bool committed;              /* never reads from a transaction of the handle */
-	struct buffer partition;     /* the value asked for; empty: the whole table */
+	const struct tide_snapshot *snapshot;        /* NULL: a new one for each page */
+	struct tide_snapshot *own;   /* snapshot taken by tide_query_pin; NULL: none */
+	bool pinned;                 /* `own` was set once */
+	int over;                    /* END or an error: result of all later fills; 0: none */
+	bool committed;              /* does not read from a transaction of the handle */
+	struct buffer partition;     /* partition key; empty: the whole table */
 	enum type partition_type;
 	struct tide_expressions *expressions;        /* NULL: none */
 	struct item_filter filter;   /* its filter and its projection */
@@ -178,6 +178,13 @@ int tide_query_start(struct tide_query **out, struct tide *tide, struct tide_tab
 	return err;
 }
 
+/* A query with a snapshot of the caller's gives its items whole. */
+static bool selects(const struct tide_query *query)
+{
+	return !query->whole && (expression_of(query->expressions, EXPRESSION_FILTER) ||
+		expression_of(query->expressions, EXPRESSION_PROJECTION));
+}
+
 static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
 	const struct table *found, struct failure *failure)
 {
@@ -186,9 +193,7 @@ static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
 	struct page_request request = {
 		.keyspace = &keyspace,
 		.partition = query->partition.len ? &asked : NULL,
-		.filter = expression_of(query->expressions, EXPRESSION_FILTER) ||
-			expression_of(query->expressions, EXPRESSION_PROJECTION) ?
-			&query->filter : NULL,
+		.filter = selects(query) ? &query->filter : NULL,
 		.max = max,
 	};
 
@@ -231,8 +236,8 @@ static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,
 	return lost ? lost : err;
 }
 
-/* Reads from the query's own snapshot, which is released by a fill that fails or gives an
- * empty page. */
+/* Reads from the query's own snapshot, which a fill that fails or returns an empty page
+ * releases. */
 static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
@@ -259,7 +264,7 @@ int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 		fill_now(query, tide, max, failure);
 
 	if (err == ERR_STORE)
-		page_release(&query->page);      /* perhaps of two moments */
+		page_release(&query->page);      /* it may mix two snapshots */
 	return err;
 }
 
@@ -276,6 +281,11 @@ int tide_query_peek(const struct tide_query *query, uint64_t *sequence, struct s
 bool tide_query_more(const struct tide_query *query)
 {
 	return query->page.more;
+}
+
+int tide_query_select(struct tide_query *query, struct slice item, struct slice *shown)
+{
+	return filter_item(query, item, shown);
 }
 
 uint32_t tide_query_count(const struct tide_query *query)

@@ -1,9 +1,9 @@
-/* snapshot.c - the contract's snapshots: the database as it was, while it is held. */
+/* snapshot.c - tide_snapshot: snapshots that stay open, and reading from them. */
 #include "api/database.h"
 #include "base/memory.h"
 
-/* The handle's catalog is brought to the snapshot's version, where as a rule it
- * stays: then no table's row has to be read. */
+/* Refreshes the handle's catalog to the snapshot's version. It usually keeps this version, and
+ * then tide_find_at reads no row. */
 static int take(struct tide_snapshot *snapshot, struct tide *tide, struct failure *failure)
 {
 	int err = reader_open(&snapshot->reader, tide->store, failure);
@@ -83,7 +83,7 @@ uint64_t tide_last_commit(const struct tide *tide)
 	return txn ? txn_id(txn) - 1 : store_last_commit(tide->store);
 }
 
-/* --- tables and items as it has them --- */
+/* --- tables and items in a snapshot --- */
 
 int tide_find_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct table *buf, const struct table **found,
@@ -124,8 +124,8 @@ static int key_of(struct tide *tide, const struct table *table, struct slice ite
 {
 	struct keyspace keyspace = keyspace_of_table(table);
 
-	return (is_key ? keyspace_key_alone : keyspace_key)(key, &keyspace, item,
-		tide->header.secret, failure);
+	return is_key ? keyspace_key_alone(key, &keyspace, item, tide->header.secret, failure) :
+		keyspace_key(key, &keyspace, item, tide->header.secret, failure);
 }
 
 int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,
@@ -139,7 +139,7 @@ int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	return err ? err : key_of(tide, found, item, is_key, key, failure);
 }
 
-/* The item is lent by the map or by the handle's scratch. */
+/* Reads an item. stored->item points into the memory map or into tide->scratch. */
 static int read_stored(struct tide *tide, struct txn *txn, const struct table *table,
 	struct slice item, struct stored *stored, struct failure *failure)
 {

@@ -1,8 +1,9 @@
-/* streams.c - the contract's streams: found, described, read by a feed. */
+/* streams.c - the stream functions of tide.h: finding, describing and reading streams. */
 #include "api/database.h"
 #include "base/memory.h"
 
-/* The stream with this label of a table of this name, there or gone. */
+/* Returns the id of the newest stream with this label and table name, 0 if there is none. The
+ * table may have been deleted. */
 static uint32_t stream_labelled(const struct streams *streams, struct slice table,
 	struct slice label)
 {
@@ -45,18 +46,19 @@ int tide_stream_of(struct tide *tide, struct slice name, struct slice label, uin
 		(int)name.len, (const char *)name.data, table ? "has no stream" : "not found");
 }
 
-/* Returns the wall clock, by which the view's retention clock was computed. */
-static uint64_t look_at_view(struct tide *tide, const struct read_view *snapshot,
+/* Fills *view from the snapshot. Returns the wall clock, in ms, from which the view's retention
+ * clock was computed. */
+static uint64_t make_view(struct tide *tide, const struct read_view *snapshot,
 	struct view_of_streams *view)
 {
-	struct time_sample moment;
+	struct time_sample sample;
 
-	time_sample_take(&moment, store_clock(tide->store));
+	time_sample_take(&sample, store_clock(tide->store));
 	view->txn = snapshot->txn;
 	view->streams = &tide->catalog.streams;
 	view->state = snapshot->state;
-	view->clock_ms = retention_clock(snapshot->state, &moment);
-	return moment.now_ms;
+	view->clock_ms = retention_clock(snapshot->state, &sample);
+	return sample.now_ms;
 }
 
 static int describe(struct tide *tide, const struct view_of_streams *view, uint32_t id,
@@ -98,9 +100,9 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
 
 	if (err)
 		return err;
-	now_ms = look_at_view(tide, &snapshot, &view);
+	now_ms = make_view(tide, &snapshot, &view);
 	if (!streams_find(&tide->catalog.streams, stream))
-		err = fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
+		err = fail_with(failure, ERR_NOT_FOUND, "the stream no longer exists");
 	if (!err) {
 		err = describe(tide, &view, stream, state);
 		state->retention_lead_ms = retention_lead(view.clock_ms, now_ms);
@@ -125,23 +127,23 @@ int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row 
 	err = tide_read_end(tide, &snapshot, 0, failure);
 	if (err)
 		return err;
-	return found ? 0 : fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
+	return found ? 0 : fail_with(failure, ERR_NOT_FOUND, "the stream no longer exists");
 }
 
-/* A feed that waits looks this often without being notified, if there were commits. */
-#define LOOK_AGAIN_MS 1000
+/* Interval after which a feed that was not notified checks for commits. */
+#define CHECK_AGAIN_MS 1000
 
 struct tide_feed {
 	struct feed feed;
-	uint32_t seen;               /* commit_count of its stream before it last looked, */
-	uint64_t looked_ms;          /* and when that was */
+	uint32_t seen;               /* commit_count of its stream before the last fill */
+	uint64_t filled_ms;          /* time of the last fill, of clock_elapsed_ms */
 };
 
-/* Before a look: commits from now on are news. */
+/* Must be called before a snapshot is taken: later commits are then news. */
 static void note_commits(struct tide_feed *feed, const struct tide *tide)
 {
 	feed->seen = commit_count(store_shared_page(tide->store), feed->feed.stream);
-	feed->looked_ms = clock_elapsed_ms(clock_system());
+	feed->filled_ms = clock_elapsed_ms(clock_system());
 }
 
 int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
@@ -164,7 +166,7 @@ int tide_feed_start(struct tide_feed **out, struct tide *tide, uint32_t stream,
 		return fail(failure, ERR_NO_MEMORY);
 	err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (!err) {
-		look_at_view(tide, &snapshot, &view);
+		make_view(tide, &snapshot, &view);
 		err = feed_start(&feed->feed, stream, (struct position){ kinds[from], at }, &view,
 			failure);
 		err = tide_read_end(tide, &snapshot, err, failure);
@@ -187,11 +189,11 @@ int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 	err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (err)
 		return err;
-	look_at_view(tide, &snapshot, &view);
+	make_view(tide, &snapshot, &view);
 	err = feed_fill(&feed->feed, max, &view, failure);
 	err = tide_read_end(tide, &snapshot, err, failure);
 	if (err == ERR_STORE)
-		tide_feed_reread(feed);          /* perhaps of two moments */
+		tide_feed_reread(feed);          /* the page may mix two snapshots */
 	return err;
 }
 
@@ -240,7 +242,7 @@ bool tide_feed_is_touched(const struct tide_feed *feed, const struct tide *tide)
 			feed->feed.stream) != feed->seen)
 		return true;
 	return feed_has_news(&feed->feed, store_last_commit(tide->store)) &&
-		clock_elapsed_ms(clock_system()) - feed->looked_ms >= LOOK_AGAIN_MS;
+		clock_elapsed_ms(clock_system()) - feed->filled_ms >= CHECK_AGAIN_MS;
 }
 
 /* --- the end of a stream --- */
@@ -253,7 +255,7 @@ static const struct table_row *table_by_id(const struct catalog *catalog, uint32
 	return NULL;
 }
 
-/* Says why the stream ended: STREAM_ENDED. */
+/* Returns STREAM_ENDED with the reason in the message. */
 static int fail_ended(const struct catalog *catalog, const struct stream_row *row,
 	struct failure *failure)
 {

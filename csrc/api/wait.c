@@ -1,4 +1,4 @@
-/* wait.c - the contract's waiting: for the write lock, and at a descriptor. */
+/* wait.c - waiting: tide_waiter, tide_check_name and tide_wakeup. */
 #include "api/database.h"
 #include "base/memory.h"
 
@@ -33,7 +33,7 @@ uint64_t tide_waiter_arm(struct tide_waiter *waiter)
 	return lock_waiter_arm(&waiter->lock);
 }
 
-/* In a child of fork the place in the queue is the parent's. */
+/* In a forked child the place in the queue belongs to the parent and is left alone. */
 void tide_waiter_close(struct tide_waiter *waiter)
 {
 	if (!waiter)
@@ -49,8 +49,8 @@ void tide_waiter_close(struct tide_waiter *waiter)
 
 #define CHECK_NAME_EVERY_MS 1000
 
-/* Returns 0 if the given path names nothing: while the store's path names the file, only a
- * symbolic link to a directory was removed. */
+/* Returns 0 if the given path does not exist. The store's path names the file, so only a symbolic
+ * link to a directory was removed. */
 static int check_given_path(const struct tide *tide, struct failure *failure)
 {
 	int err = store_check_path(tide->store, tide->given_path, failure);

@@ -1,10 +1,10 @@
-/* buffer.c - bytes that grow, and bytes read from the front. */
+/* buffer.c - growing a buffer, varints and reading from a source. */
 #include "base/buffer.h"
 
 #include "base/error.h"
 #include "base/memory.h"
 
-#define SMALLEST 256
+#define MIN_CAP 256
 
 uint8_t *buffer_grow(struct buffer *buffer, size_t more)
 {
@@ -17,7 +17,7 @@ uint8_t *buffer_grow(struct buffer *buffer, size_t more)
 		buffer->err = ERR_NO_MEMORY;
 		return NULL;
 	}
-	cap = buffer->cap ? buffer->cap : SMALLEST;
+	cap = buffer->cap ? buffer->cap : MIN_CAP;
 	while (cap < need)
 		cap *= 2;
 	data = memory_realloc(buffer->data, cap);

@@ -1,14 +1,14 @@
-/* buffer.h - bytes: borrowed, owned, and read from the front.
+/* buffer.h - byte slices, growable buffers and a bounds-checked reader.
  *
- * struct slice   borrows: whoever lends it says until when it is good.
- * struct buffer  owns and grows. A zeroed one is a valid empty one. It keeps
- *                its first failure and then takes nothing more, so an encoder
- *                reads straight down and asks once, at the end.
- * struct source  reads a slice from the front. It too keeps its first failure
- *                (always CORRUPT) and then gives zeros.
+ * struct slice   borrows bytes; the function that returns it documents its lifetime.
+ * struct buffer  owns bytes and grows. A zeroed buffer is valid and empty. It
+ *                keeps its first error and ignores later writes, so an encoder
+ *                checks for errors once, at the end.
+ * struct source  reads a slice from front to back. It also keeps its first
+ *                error (always CORRUPT); later reads return zeros.
  *
- * Fixed-width integers are big-endian: the order of the bytes is the order of
- * the numbers. Variable-width ones are LEB128, shortest form only.
+ * Fixed-width integers are big-endian, so that memcmp orders them by value.
+ * Variable-width integers are LEB128, shortest form only.
  */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
@@ -53,7 +53,7 @@ static inline bool slice_equal(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* Bytewise order, a prefix before what it begins: <0, 0 or >0. */
+/* Compares bytewise, like memcmp; a slice precedes those that it is a prefix of. */
 static inline int slice_compare(struct slice a, struct slice b)
 {
 	size_t len = a.len < b.len ? a.len : b.len;
@@ -62,7 +62,7 @@ static inline int slice_compare(struct slice a, struct slice b)
 	return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* Writes the bytes at `to`; the end of what was written. */
+/* Copies the bytes to `to` and returns the address after the last one. */
 static inline uint8_t *slice_write(uint8_t *to, struct slice slice)
 {
 	if (slice.len)
@@ -76,7 +76,7 @@ static inline bool slice_begins(struct slice whole, struct slice start)
 		(start.len == 0 || memcmp(whole.data, start.data, start.len) == 0);
 }
 
-/* --- big-endian integers at an address, aligned or not --- */
+/* --- big-endian integers at any address --- */
 
 static inline uint16_t get_u16(const uint8_t *p)
 {
@@ -105,7 +105,7 @@ static inline uint64_t get_u64(const uint8_t *p)
 	return n;
 }
 
-/* The other way round, for algorithms that are defined so. */
+/* Little-endian, for algorithms that require it. */
 static inline uint16_t get_u16_little(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);
@@ -127,7 +127,7 @@ static inline uint64_t get_u64_little(const uint8_t *p)
 	return n;
 }
 
-/* How many bytes it takes at least; 0 takes none. */
+/* Returns the minimal width of n in bytes; 0 for n = 0. */
 static inline unsigned u64_width(uint64_t n)
 {
 	return n ? 8 - (unsigned)__builtin_clzll(n) / 8 : 0;
@@ -165,11 +165,12 @@ static inline void set_u64(uint8_t *p, uint64_t n)
 
 /* --- buffer --- */
 
-/* The same as buffer_reserve, where there is no room yet. */
+/* Slow path of buffer_reserve: reallocates. */
 uint8_t *buffer_grow(struct buffer *buffer, size_t more);
 
-/* Makes room for `more` bytes behind what is there; returns where they go, or
- * NULL with the failure kept. The caller adds to len what it has written. */
+/* Makes room for `more` bytes and returns the address after the content. Returns
+ * NULL and keeps the error if memory runs out. The caller increments len by the
+ * number of bytes it has written. */
 static inline uint8_t *buffer_reserve(struct buffer *buffer, size_t more)
 {
 	if (!buffer->err && buffer->data && more <= buffer->cap - buffer->len)
@@ -179,7 +180,7 @@ static inline uint8_t *buffer_reserve(struct buffer *buffer, size_t more)
 
 void buffer_release(struct buffer *buffer);
 
-/* Forgets content and failure, keeps the memory. */
+/* Resets length and error; keeps the memory. */
 static inline void buffer_clear(struct buffer *buffer)
 {
 	buffer->len = 0;
@@ -191,7 +192,7 @@ static inline int buffer_error(const struct buffer *buffer)
 	return buffer->err;
 }
 
-/* Good until the next change of the buffer. */
+/* Valid until the buffer changes. */
 static inline struct slice buffer_slice(const struct buffer *buffer)
 {
 	return (struct slice){ buffer->data, buffer->len };
@@ -254,15 +255,15 @@ static inline void buffer_put_u64(struct buffer *buffer, uint64_t n)
 
 void buffer_put_varint(struct buffer *buffer, uint64_t n);
 
-/* A varint length, then the bytes. */
+/* Writes the length as a varint, then the bytes. */
 void buffer_put_counted(struct buffer *buffer, struct slice slice);
 
-/* Writes n in varint form at p (room for VARINT_MAX); returns its width. */
+/* Writes n as a varint at p, where VARINT_MAX bytes must be available. Returns its width. */
 size_t set_varint(uint8_t *p, uint64_t n);
 
 /* --- source --- */
 
-/* No bytes may lie at NULL, to which C adds nothing, not even 0. */
+/* An empty slice may have a NULL pointer, and NULL + 0 is undefined in C. */
 static inline struct source source_of(struct slice slice)
 {
 	const uint8_t *at = slice.len ? slice.data : (const uint8_t *)"";
@@ -281,13 +282,13 @@ uint32_t source_u32(struct source *source);
 uint64_t source_u64(struct source *source);
 uint64_t source_varint(struct source *source);
 
-/* The next len bytes, good as long as the bytes beneath. */
+/* Returns the next len bytes, a part of the slice given to source_of. */
 struct slice source_take(struct source *source, uint64_t len);
 
-/* What buffer_put_counted wrote. */
+/* Reads a value written by buffer_put_counted. */
 struct slice source_counted(struct source *source);
 
-/* CORRUPT unless everything was read and nothing failed. */
+/* Returns 0 if all bytes were read without an error, otherwise CORRUPT. */
 int source_finish(const struct source *source);
 
 #endif

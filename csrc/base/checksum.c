@@ -1,7 +1,8 @@
-/* checksum.c - CRC-32C three ways, chosen once when the library is loaded.
+/* checksum.c - CRC-32C: slicing-by-8 tables, SSE 4.2 in three lanes, ARMv8.
  *
- * The polynomial is 0x1EDC6F41 with its bits reversed; inside this file a crc
- * is the register as the processor's instruction keeps it, not yet inverted.
+ * The implementation is chosen once, when the library is loaded. The polynomial
+ * is 0x1EDC6F41 with its bits reversed. Inside this file a crc is the register
+ * value before the final inversion, as the CRC instruction keeps it.
  */
 #include "base/checksum.h"
 
@@ -11,7 +12,7 @@
 
 typedef uint32_t extend(uint32_t crc, const uint8_t *p, size_t len);
 
-/* table[k][b]: what byte b leaves in the register with k zero bytes behind. */
+/* table[k][b]: register value after byte b and k zero bytes. */
 static uint32_t table[8][256];
 
 static void fill_table(void)
@@ -52,12 +53,13 @@ static uint32_t extend_by_table(uint32_t crc, const uint8_t *p, size_t len)
 #include <wmmintrin.h>
 
 #define BY_PROCESSOR __attribute__((target("sse4.2,pclmul")))
-#define LANE_WORDS 128      /* words in each of three lanes, at most */
-#define LANES_FROM 96       /* below so many bytes one lane is quicker */
+#define LANE_WORDS 128      /* maximum number of words in each of the three lanes */
+#define LANES_FROM 96       /* length in bytes from which three lanes are faster than one */
 
-/* power[n]: x^(64n - 33), so that multiplying by it moves a register n words
- * on. The product of two reversed polynomials is short of one x, reducing it
- * adds x^32. x^31 reversed is 1, and each word of zeros adds x^64. */
+/* power[n] is x^(64n - 33): multiplying a register by it has the effect of n words
+ * of zeros. The exponent is 33 too small because the product of two reversed
+ * polynomials lacks one factor x and the reduction adds x^32. power[1] is x^31,
+ * which is 1 in reversed form; each word of zeros multiplies by x^64. */
 static uint32_t power[2 * LANE_WORDS + 1];
 
 BY_PROCESSOR static void fill_power(void)
@@ -77,8 +79,8 @@ BY_PROCESSOR static inline uint64_t multiply(uint64_t a, uint32_t b)
 	return (uint64_t)_mm_cvtsi128_si64(product);
 }
 
-/* The instruction takes three cycles and a new one can start in each, so three
- * thirds of the bytes go side by side. */
+/* The CRC instruction has a latency of three cycles and a throughput of one per
+ * cycle, so three parts of the bytes are processed in parallel. */
 BY_PROCESSOR static uint32_t extend_by_lanes(uint32_t crc, const uint8_t *p, size_t words)
 {
 	const uint8_t *end = p + 8 * words;
@@ -161,8 +163,8 @@ static extend *choose(void)
 
 static extend *chosen;
 
-/* The loader runs this before any caller can have found the library, so what
- * it sets needs no lock. */
+/* The loader runs this before any function of the library can be called, so no
+ * lock is needed. */
 __attribute__((constructor)) static void prepare(void)
 {
 	fill_table();

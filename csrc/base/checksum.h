@@ -1,7 +1,7 @@
 /* checksum.h - CRC-32C (Castagnoli), the checksum of every stored row.
  *
- * The processor's instruction where there is one (SSE 4.2, ARMv8 CRC), tables
- * elsewhere; both give RFC 3720's values.
+ * Uses the CRC instruction of the processor (SSE 4.2, ARMv8 CRC) if available,
+ * otherwise lookup tables. Values are those of RFC 3720.
  */
 #ifndef BASE_CHECKSUM_H
 #define BASE_CHECKSUM_H
@@ -9,11 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Goes on from `crc`; begin with 0. checksum(checksum(0, a), b) is the
- * checksum of a and b in a row. */
+/* Extends `crc`, the checksum of the preceding bytes, 0 if there are none:
+ * checksum(checksum(0, a), b) is the checksum of a followed by b. */
 uint32_t checksum(uint32_t crc, const void *data, size_t len);
 
-/* For tests: the same without the processor's help. */
+/* For tests: always uses the lookup tables. */
 uint32_t checksum_by_table(uint32_t crc, const void *data, size_t len);
 
 #endif

@@ -1,4 +1,4 @@
-/* error.c - the words for every failure. */
+/* error.c - codes and messages of errors, and filling a struct failure. */
 #include "base/error.h"
 
 #include <stdarg.h>
@@ -32,16 +32,16 @@ const char *error_text(int err)
 #define ERROR_TEXT(name, number, code, exception, text) case number: return text;
 	ERROR_MAP(ERROR_TEXT)
 #undef ERROR_TEXT
-	default: return "the store failed";
+	default: return "storage error";
 	}
 }
 
 /* --- messages --- */
 
-/* The longest path, and a sentence about it. */
+/* Large enough for a path of PATH_MAX bytes and text about it. */
 #define WHOLE_MAX 5000
 
-/* Of a message that is too long so much stays at its beginning. */
+/* Number of bytes kept from the beginning of a message that is too long. */
 #define BEGIN_KEPT 100
 #define CUT "..."
 
@@ -50,8 +50,8 @@ static bool is_inside_character(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* What a message is about and what is wrong stand at its ends: so a long one loses
- * its middle, mostly that of a path. */
+/* Copies a message and cuts out the middle of a long one, usually part of a path:
+ * the subject is at its beginning and the defect at its end. */
 static void keep_ends(char *message, size_t size, const char *whole)
 {
 	size_t len = strlen(whole);

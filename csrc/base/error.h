@@ -1,11 +1,10 @@
-/* error.h - every failure the core can report, listed once.
+/* error.h - the list of all errors and struct failure, which describes one.
  *
  * Functions return 0 on success and a negative enum error on failure. Readers
- * and cursors may also return END (positive): nothing there, nothing wrong.
+ * and cursors may also return END (positive) after the last row.
  *
- * Columns: the name here, its number, the code that Lua sees in err.code, the
- * exception's name in DynamoDB, and the sentence. Where DynamoDB has a
- * sentence for the case, the sentence is DynamoDB's.
+ * Columns of ERROR_MAP: name, number, err.code in Lua, name of DynamoDB's
+ * exception, message. The message is DynamoDB's own text where there is one.
  */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
@@ -16,9 +15,9 @@
 #define END 1
 
 #define ERROR_MAP(X) \
-	/* the machine */ \
+	/* resources */ \
 	X(NO_MEMORY, -1, "NO_MEMORY", "InternalServerError", "out of memory") \
-	X(STORE, -2, "STORE", "InternalServerError", "the store failed") \
+	X(STORE, -2, "STORE", "InternalServerError", "storage error") \
 	X(CORRUPT, -3, "CORRUPT", "InternalServerError", "stored bytes do not decode") \
 	X(FULL, -4, "FULL", "LimitExceededException", "the database has reached its maximum size") \
 	X(DISK_FULL, -5, "DISK_FULL", "InternalServerError", "the disk is full") \
@@ -35,28 +34,28 @@
 	X(NEWER_FORMAT, -21, "NEWER_FORMAT", "ValidationException", \
 		"written by a newer tidetable; this one can't read it") \
 	X(FOREIGN_FORMAT, -22, "FOREIGN_FORMAT", "ValidationException", \
-		"written on a machine of another word size, byte order or page size") \
+		"written on a machine with a different word size, byte order or page size") \
 	X(NO_FILE, -23, "NO_FILE", "ResourceNotFoundException", "no such database") \
 	X(PERMISSION, -24, "PERMISSION", "AccessDeniedException", "permission denied") \
 	X(OPTIONS, -25, "OPTIONS", "ValidationException", \
 		"already open in this process with other options") \
 	X(NAMESPACE, -26, "NAMESPACE", "ValidationException", \
-		"in use by a process of another PID namespace") \
+		"in use by a process in another PID namespace") \
 	X(OLDER_FORMAT, -27, "OLDER_FORMAT", "ValidationException", \
-		"written by an early tidetable, whose files this one can't read") \
+		"written by an early version of tidetable; this one can't read it") \
 	X(FILE_REPLACED, -28, "FILE_REPLACED", "ResourceNotFoundException", \
-		"another file has the database's name") \
+		"the database file was replaced by another file") \
 	X(FILE_GONE, -29, "FILE_GONE", "ResourceNotFoundException", \
-		"the database's file was removed or renamed") \
+		"the database file was removed or renamed") \
 	/* the handle */ \
 	X(CLOSED, -30, "CLOSED", "ValidationException", "the handle is closed") \
 	X(FORKED, -31, "FORKED", "ValidationException", \
-		"the handle belongs to the parent process; open the database anew after fork") \
+		"the handle belongs to the parent process; open the database again after fork") \
 	X(READ_ONLY, -32, "READ_ONLY", "AccessDeniedException", "the database is open read-only") \
 	X(NESTED, -33, "NESTED", "ValidationException", \
 		"a transaction is open: use its tx, or wait until it ends") \
 	X(CONFLICT, -34, "CONFLICT", "TransactionConflictException", \
-		"what the transaction read has changed") \
+		"an item that the transaction read has changed") \
 	/* tables and streams */ \
 	X(NOT_FOUND, -40, "NOT_FOUND", "ResourceNotFoundException", \
 		"requested resource not found") \
@@ -65,7 +64,7 @@
 		"records at this position were already trimmed") \
 	X(AHEAD, -43, "AHEAD", "ValidationException", \
 		"the position is ahead of the last change: it belongs to another database") \
-	X(LIMIT, -44, "LIMIT", "LimitExceededException", "a limit of the database is reached") \
+	X(LIMIT, -44, "LIMIT", "LimitExceededException", "a limit of the database was reached") \
 	X(VALIDATION, -45, "VALIDATION", "ValidationException", "the request is not valid") \
 	X(CANCELLED, -48, "CANCELLED", "TransactionCanceledException", \
 		"the transaction was cancelled") \
@@ -85,7 +84,7 @@
 	X(NUMBER_DIGITS, -63, "VALIDATION", "ValidationException", \
 		"Attempting to store more than 38 significant digits in a Number") \
 	X(NUMBER_FINITE, -64, "VALIDATION", "ValidationException", \
-		"NaN and infinity are not numbers here") \
+		"NaN and infinity are not supported") \
 	/* values */ \
 	X(NOT_UTF8, -70, "VALIDATION", "ValidationException", \
 		"a string must be UTF-8 (for bytes use tidetable.binary)") \
@@ -99,7 +98,7 @@
 		"Input collection contains duplicates") \
 	X(EMPTY_NAME, -75, "VALIDATION", "ValidationException", "Empty attribute name") \
 	X(NAME_TOO_LONG, -76, "VALIDATION", "ValidationException", \
-		"an attribute name has at most 65535 bytes") \
+		"an attribute name has more than 65535 bytes") \
 	/* keys */ \
 	X(KEY_MISSING, -80, "VALIDATION", "ValidationException", \
 		"One or more parameter values were invalid: Missing the key in the item") \
@@ -123,33 +122,33 @@ enum error {
 #undef ERROR_ENUM
 };
 
-/* The columns of the map; any number is answered, an unknown one as STORE. */
+/* Columns of the map; an unknown number is treated as STORE. */
 const char *error_code(int err);
 const char *error_exception(int err);
 const char *error_text(int err);
 
-/* failure - what went wrong, in the words of whoever saw it.
+/* failure - description of an error.
  *
- * The code says what kind; the rest is filled where it is known. A function
- * that takes a failure fills it whenever it returns a negative value.
+ * A function with a failure parameter fills it whenever it returns a negative
+ * value. Fields that are unknown are 0.
  */
 struct failure {
 	int err;             /* enum error */
-	int system;          /* errno, or LMDB's own number; 0 if neither */
-	int64_t pid;         /* BUSY: who has what is wanted; 0 if unknown */
+	int system;          /* errno or LMDB error number; 0 if neither */
+	int64_t pid;         /* BUSY: process that holds the lock; 0 if unknown */
 	bool momentary;      /* BUSY: the cause lasts milliseconds; retry after a pause */
-	uint64_t first;      /* TRIMMED: the range of sequence numbers lost */
+	uint64_t first;      /* TRIMMED: first and last sequence number removed */
 	uint64_t last;
-	char message[256];   /* a whole sentence; a long one lacks its middle */
+	char message[256];   /* the middle of a long message is replaced by "..." */
 };
 
-/* Fills failure (NULL is fine) and returns err; the message is the map's
- * sentence, or the map's sentence, a colon and the formatted detail. */
+/* Fills failure (may be NULL) and returns err. The message is that of the map;
+ * fail_with appends a colon and the formatted detail. */
 int fail(struct failure *failure, int err);
 int fail_with(struct failure *failure, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The same with the formatted text as the whole message. */
+/* Like fail, with the formatted text as the message. */
 int fail_as(struct failure *failure, int err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

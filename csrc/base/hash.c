@@ -1,5 +1,5 @@
-/* hash.c - SipHash-2-4 after Aumasson and Bernstein's paper: two rounds for
- * each word of input, four (and four more for the second half) at the end.
+/* hash.c - SipHash-2-4 as in the paper by Aumasson and Bernstein: two rounds per
+ * word of input, four rounds for each 64-bit half of the result.
  */
 #include "base/hash.h"
 
@@ -18,7 +18,7 @@ static void store_word(uint8_t *p, uint64_t word)
 	memcpy(p, &word, sizeof word);
 }
 
-static inline uint64_t turn(uint64_t word, unsigned bits)
+static inline uint64_t rotate_left(uint64_t word, unsigned bits)
 {
 	return word << bits | word >> (64 - bits);
 }
@@ -28,13 +28,13 @@ static inline void mix(struct state *s, int rounds)
 	for (; rounds; rounds--) {
 		s->a += s->b;
 		s->c += s->d;
-		s->b = turn(s->b, 13) ^ s->a;
-		s->d = turn(s->d, 16) ^ s->c;
-		s->a = turn(s->a, 32) + s->d;
+		s->b = rotate_left(s->b, 13) ^ s->a;
+		s->d = rotate_left(s->d, 16) ^ s->c;
+		s->a = rotate_left(s->a, 32) + s->d;
 		s->c += s->b;
-		s->d = turn(s->d, 21) ^ s->a;
-		s->b = turn(s->b, 17) ^ s->c;
-		s->c = turn(s->c, 32);
+		s->d = rotate_left(s->d, 21) ^ s->a;
+		s->b = rotate_left(s->b, 17) ^ s->c;
+		s->c = rotate_left(s->c, 32);
 	}
 }
 
@@ -45,7 +45,7 @@ static inline void take_word(struct state *s, uint64_t word)
 	s->a ^= word;
 }
 
-/* The up to seven bytes left over, and the length in the word's last byte. */
+/* Returns the final word: the remaining 0 to 7 bytes and, in its last byte, the length. */
 static inline uint64_t last_word(const uint8_t *p, size_t len)
 {
 	uint8_t bytes[8] = { 0 };
@@ -57,7 +57,7 @@ static inline uint64_t last_word(const uint8_t *p, size_t len)
 	return get_u64_little(bytes);
 }
 
-/* `wide` is 0, or 0xee for 128 bits: it tells the two hashes apart. */
+/* wide: 0 for a 64-bit result, 0xee for 128 bits. */
 static inline struct state absorb(const uint8_t *secret, struct slice data, uint64_t wide)
 {
 	uint64_t k0 = get_u64_little(secret), k1 = get_u64_little(secret + 8);

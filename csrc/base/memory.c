@@ -1,4 +1,4 @@
-/* memory.c - the one door to malloc. */
+/* memory.c - malloc and free with simulated failures for tests. */
 #include "base/memory.h"
 
 #include <stdlib.h>

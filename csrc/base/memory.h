@@ -1,6 +1,6 @@
-/* memory.h - where all of the core's memory comes from.
+/* memory.h - the allocator used by all of the core.
  *
- * One door, so that a test can make the n-th request fail, alone or with all after it.
+ * A test can make the n-th allocation fail, alone or with all that follow.
  */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
@@ -8,36 +8,35 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* NULL when there is none; memory_alloc_zeroed clears what it gives. */
+/* These return NULL if memory runs out. Size 0 is allowed. */
 void *memory_alloc(size_t size);
 void *memory_alloc_zeroed(size_t size);
 void *memory_realloc(void *memory, size_t size);
 void memory_free(void *memory);   /* NULL is fine */
 
 /* Doubles the capacity of an array of *cap elements, each of element_size bytes.
- * Returns the array, which may have moved, and sets *cap. Returns NULL if there is
- * no memory; the array and *cap are then unchanged. */
+ * Returns the array, which may have moved, and sets *cap. Returns NULL if memory runs
+ * out; the array and *cap are then unchanged. */
 void *memory_grow(void *array, size_t *cap, size_t element_size);
 
 /* --- for tests --- */
 
-/* What a thread may ask for: so many requests more, then the next one is refused.
- * Once: that one alone, and the limit is gone with it. Else all from there on. */
+/* Simulated lack of memory in one thread. */
 struct memory_limit {
-	long requests;               /* <0: no limit */
-	bool once;
+	long requests;               /* allocations that still succeed; <0: no limit */
+	bool once;                   /* one allocation fails, which removes the limit */
 };
 
-/* This thread's limit from now on; a negative number ends either kind. */
+/* Sets the calling thread's limit; a negative number removes it. */
 void memory_fail_after(long requests);
 void memory_fail_once_after(long requests);
 
-/* Whether this thread has been refused something since it last got a limit; the
- * end of the limit leaves that as it is. */
+/* Returns true if an allocation of the calling thread has failed since its limit
+ * was last set. Removing the limit does not reset this. */
 bool memory_was_refused(void);
 
-/* What is left, and for a thread that goes on with another's work: a limit of its
- * own from there, so that each of the two may be refused something. */
+/* Get and set the calling thread's limit. A thread that continues the work of
+ * another one starts with a copy of that thread's limit. */
 struct memory_limit memory_limit(void);
 void memory_limit_as(struct memory_limit limit);
 

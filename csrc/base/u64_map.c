@@ -1,18 +1,18 @@
-/* u64_map.c - numbers kept under numbers: open addressing, next place when taken. */
+/* u64_map.c - hash map with open addressing and linear probing. */
 #include "base/u64_map.h"
 
 #include "base/memory.h"
 
-#define CAP_LEAST 64
+#define MIN_CAP 64
 
-/* Fibonacci's: the high bits of a product, so that ids one after another spread. */
+/* Fibonacci hashing: consecutive ids get distant slots. */
 static size_t home(const struct u64_map *map, uint64_t key)
 {
 	return (size_t)((key * UINT64_C(0x9e3779b97f4a7c15)) >> 17) & (map->cap - 1);
 }
 
-/* Where the key is, or the free place where it would be. */
-static size_t place(const struct u64_map *map, uint64_t key)
+/* Returns the slot of the key, or the free slot where it would be inserted. */
+static size_t find_slot(const struct u64_map *map, uint64_t key)
 {
 	size_t at = home(map, key);
 
@@ -27,20 +27,20 @@ struct u64_map_entry *u64_map_find(const struct u64_map *map, uint64_t key)
 
 	if (map->cap == 0)
 		return NULL;
-	entry = &map->entries[place(map, key)];
+	entry = &map->entries[find_slot(map, key)];
 	return entry->used ? entry : NULL;
 }
 
 static bool grow(struct u64_map *map)
 {
-	struct u64_map bigger = { .cap = map->cap ? 2 * map->cap : CAP_LEAST };
+	struct u64_map bigger = { .cap = map->cap ? 2 * map->cap : MIN_CAP };
 
 	bigger.entries = memory_alloc_zeroed(bigger.cap * sizeof *bigger.entries);
 	if (!bigger.entries)
 		return false;
 	for (size_t i = 0; i < map->cap; i++)
 		if (map->entries[i].used)
-			bigger.entries[place(&bigger, map->entries[i].key)] = map->entries[i];
+			bigger.entries[find_slot(&bigger, map->entries[i].key)] = map->entries[i];
 	bigger.count = map->count;
 	memory_free(map->entries);
 	*map = bigger;
@@ -55,13 +55,14 @@ struct u64_map_entry *u64_map_make(struct u64_map *map, uint64_t key)
 		return entry;
 	if (map->count * 3 >= map->cap * 2 && !grow(map))
 		return NULL;
-	entry = &map->entries[place(map, key)];
+	entry = &map->entries[find_slot(map, key)];
 	*entry = (struct u64_map_entry){ .key = key, .used = true };
 	map->count++;
 	return entry;
 }
 
-/* What stood behind moves up, so that no search ends too early. */
+/* Moves the entries that follow into the hole (backward-shift deletion), so that a
+ * search does not end before it. */
 void u64_map_remove(struct u64_map *map, uint64_t key)
 {
 	struct u64_map_entry *entry = u64_map_find(map, key);
@@ -73,9 +74,9 @@ void u64_map_remove(struct u64_map *map, uint64_t key)
 		return;
 	hole = (size_t)(entry - map->entries);
 	for (at = (hole + 1) & mask; map->entries[at].used; at = (at + 1) & mask) {
-		size_t wanted = home(map, map->entries[at].key);
+		size_t first = home(map, map->entries[at].key);
 
-		if (((at - wanted) & mask) >= ((at - hole) & mask)) {
+		if (((at - first) & mask) >= ((at - hole) & mask)) {
 			map->entries[hole] = map->entries[at];
 			hole = at;
 		}

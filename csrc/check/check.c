@@ -1,7 +1,8 @@
-/* check.c - db:check(): the numbered invariants, on every row of a file.
+/* check.c - db:check(): verifies the numbered invariants on every row of a file.
  *
- * Read without LMDB, so that no damage ends the process or turns it in circles.
- * Here: the pages, every row by itself, and the catalog that the others need.
+ * The file is read without LMDB, so that damage can neither crash the process nor
+ * make it loop forever. This file checks pages, single rows and the catalog, and
+ * runs the checks of items and streams.
  */
 #include "check/check.h"
 
@@ -13,7 +14,7 @@
 #include "check/streams.h"
 #include "os/file.h"
 
-/* --- what the survey tells --- */
+/* --- findings of the page audit --- */
 
 static void take_finding(void *context, const struct finding *finding)
 {
@@ -21,16 +22,16 @@ static void take_finding(void *context, const struct finding *finding)
 
 	if (finding->tree < TREE_COUNT)
 		check->is_damaged[finding->tree] = true;
-	subject_is_tree(check, finding->tree);
-	subject_lies(check, finding->page, finding->row);
+	subject_set_tree(check, finding->tree);
+	subject_set_page(check, finding->page, finding->row);
 	if (finding->has_range && finding->tree < TREE_COUNT) {
 		problem_of_rows(check, finding->tree, finding->what, finding->low,
 			finding->high);
 		return;
 	}
 	if (finding->key.len && finding->tree < TREE_COUNT) {
-		subject_is_row(check, (enum tree)finding->tree, finding->key);
-		subject_lies(check, finding->page, finding->row);
+		subject_set_row(check, (enum tree)finding->tree, finding->key);
+		subject_set_page(check, finding->page, finding->row);
 	}
 	if (finding->has_number)
 		problem(check, INVARIANT_PAGES, "%s %llu", finding->what,
@@ -53,7 +54,7 @@ static bool is_known_meta(struct slice key)
 	}
 }
 
-/* --- rows that belong to nothing: told once for each table or stream --- */
+/* --- rows of tables and streams that do not exist: reported once for each of them --- */
 
 static void end_stray(struct check *check, enum tree tree)
 {
@@ -62,8 +63,8 @@ static void end_stray(struct check *check, enum tree tree)
 	check->stray_rows = 0;
 	if (rows == 0)
 		return;
-	subject_is_tree(check, (int)tree);
-	problem(check, 3, "holds %llu rows of %s %u, of which nothing is in meta",
+	subject_set_tree(check, (int)tree);
+	problem(check, 3, "holds %llu rows of %s %u, which is not in meta",
 		(unsigned long long)rows, tree == TREE_ITEMS ? "table" : "stream", check->stray);
 }
 
@@ -75,7 +76,7 @@ static void take_stray(struct check *check, enum tree tree, uint32_t id)
 	check->stray_rows++;
 }
 
-/* Its place in the tree, by its key alone. */
+/* Checks a row's key: its form, and that its table or stream exists. */
 static void check_place(struct check *check, enum tree tree, struct slice key)
 {
 	struct record_place place;
@@ -87,8 +88,8 @@ static void check_place(struct check *check, enum tree tree, struct slice key)
 		: record_get_key(&place, key);
 
 	if (!fits) {
-		subject_is_row(check, tree, key);
-		problem(check, tree == TREE_META ? 1 : 3, "is under a key of no known kind");
+		subject_set_row(check, tree, key);
+		problem(check, tree == TREE_META ? 1 : 3, "has an invalid key");
 	} else if (tree == TREE_ITEMS && !check_table_with_id(check, id) &&
 			!u64_map_find(&check->dropped, id)) {
 		take_stray(check, tree, id);
@@ -110,8 +111,8 @@ static int take_row(void *context, const struct audit_row *row)
 	}
 	if (row_open(row->key, row->value, &payload)) {
 		check->is_damaged[row->tree] = true;
-		subject_is_row(check, row->tree, row->key);
-		subject_lies(check, row->page, row->row);
+		subject_set_row(check, row->tree, row->key);
+		subject_set_page(check, row->page, row->row);
 		problem(check, 1, "has a wrong checksum");
 	} else {
 		check_place(check, row->tree, row->key);
@@ -124,14 +125,14 @@ static void check_metas(struct check *check)
 	for (unsigned i = 0; i < 2; i++) {
 		if (!check->faults.metas[i])
 			continue;
-		subject_is_file(check);
-		problem(check, INVARIANT_PAGES, "has a damaged meta page, %u, which %s;"
-			" perhaps its last commit is lost", i, check->faults.metas[i]);
+		subject_set_file(check);
+		problem(check, INVARIANT_PAGES, "has a damaged meta page %u, which %s;"
+			" the last commit may be lost", i, check->faults.metas[i]);
 	}
 }
 
-/* A page that nothing uses and nothing may use is only lost room; but LMDB loses
- * none, so the free list was damaged. */
+/* A page that is neither free nor in use is only wasted space. LMDB never leaks pages, so the free
+ * list was damaged. */
 static void check_leaks(struct check *check)
 {
 	bool is_damaged = check->faults.metas[0] || check->faults.metas[1];
@@ -140,14 +141,14 @@ static void check_leaks(struct check *check)
 		is_damaged |= check->audit.is_damaged[i];
 	if (is_damaged || !check->audit.pages_leaked)
 		return;
-	subject_is_tree(check, AUDIT_FREE_LIST);
-	problem(check, INVARIANT_PAGES, "lacks %llu pages that nothing uses",
+	subject_set_tree(check, AUDIT_FREE_LIST);
+	problem(check, INVARIANT_PAGES, "lacks %llu unused pages",
 		(unsigned long long)check->audit.pages_leaked);
 }
 
 static int check_pages(struct check *check)
 {
-	struct audit_told told = { take_finding, take_row, check };
+	struct audit_callbacks told = { take_finding, take_row, check };
 	struct report *report = check->report;
 	int err;
 
@@ -162,7 +163,7 @@ static int check_pages(struct check *check)
 	return err == ERR_CORRUPT ? 0 : err;
 }
 
-/* --- the catalog: what of it can be read --- */
+/* --- the readable rows of the catalog --- */
 
 static int take_file_header(struct check *check, struct slice payload)
 {
@@ -176,7 +177,7 @@ static int take_file_header(struct check *check, struct slice payload)
 	return err;
 }
 
-/* Behind our rows lie the roots of trees. */
+/* The rows from TREE_META_END on are LMDB's: the roots of the trees. */
 static int take_meta(struct check *check, enum tree tree, struct slice key, struct slice value)
 {
 	struct slice payload;
@@ -185,7 +186,7 @@ static int take_meta(struct check *check, enum tree tree, struct slice key, stru
 	if (key.data[0] >= TREE_META_END)
 		return END;
 	if (row_open(key, value, &payload) || !is_known_meta(key))
-		return 0;                /* told by the survey */
+		return 0;                /* reported by the page audit */
 	switch (key.data[0]) {
 	case META_FILE_HEADER:
 		err = take_file_header(check, payload);
@@ -208,7 +209,7 @@ static int take_meta(struct check *check, enum tree tree, struct slice key, stru
 		break;
 	}
 	if (err == ERR_CORRUPT || err == ERR_NOT_DATABASE) {
-		subject_is_row(check, tree, key);
+		subject_set_row(check, tree, key);
 		problem(check, 1, "does not decode");
 		err = 0;
 	}
@@ -222,15 +223,15 @@ static void check_table(struct check *check, const struct table_row *row)
 	uint8_t key[1 + TABLE_NAME_MAX] = { META_TABLE };
 
 	memcpy(key + 1, name.data, name.len);
-	subject_is_row(check, TREE_META, slice_of(key, 1 + name.len));
+	subject_set_row(check, TREE_META, slice_of(key, 1 + name.len));
 	check->report->tables++;
 	if (check->has_state && (row->id > check->state.table ||
 			row->stream > check->state.stream))
-		problem(check, 2, "has an id that was never given");
+		problem(check, 2, "has an id that was never assigned");
 	if (row->stream && (stream || !check->is_damaged[TREE_META]) &&
 			(!stream || stream->row.status != STREAM_ENABLED ||
 			stream->row.table != row->id))
-		problem(check, 3, "names a stream that is not an enabled one of its own");
+		problem(check, 3, "refers to a stream that is not an enabled stream of this table");
 }
 
 static void check_stream_row(struct check *check, const struct stream_row *row)
@@ -238,49 +239,49 @@ static void check_stream_row(struct check *check, const struct stream_row *row)
 	uint8_t key[5] = { META_STREAM };
 
 	set_u32(key + 1, row->id);
-	subject_is_row(check, TREE_META, slice_of(key, sizeof key));
+	subject_set_row(check, TREE_META, slice_of(key, sizeof key));
 	check->report->streams++;
 	if (check->has_state && row->id > check->state.stream)
-		problem(check, 2, "has an id that was never given");
+		problem(check, 2, "has an id that was never assigned");
 }
 
 static void check_catalog(struct check *check)
 {
 	const struct catalog *catalog = &check->catalog;
 
-	subject_is_tree(check, TREE_META);
+	subject_set_tree(check, TREE_META);
 	if (!check->is_damaged[TREE_META] && check->has_broken_meta)
 		problem(check, INVARIANT_PAGES, "has rows that can't be read");
 	else if (!check->is_damaged[TREE_META] && !(check->has_file_header && check->has_state))
-		problem(check, 1, "lacks the stamp or the state");
+		problem(check, 1, "lacks the file header or the state");
 	for (size_t i = 0; i < catalog->count; i++)
 		check_table(check, &catalog->tables[i].row);
 	for (size_t i = 0; i < catalog->streams.count; i++)
 		check_stream_row(check, &catalog->streams.all[i].row);
 }
 
-/* --- all of it --- */
+/* --- the whole check --- */
 
-/* What the survey could still read and a later look could not: nothing is known to
- * be damaged, but not everything was compared. */
+/* Reports rows that the page audit could read and a later step could not: they are not known to be
+ * damaged, but were not compared. */
 static void check_unread(struct check *check)
 {
 	for (int tree = 0; tree < TREE_COUNT; tree++) {
 		if (!check->is_endless[tree])
 			continue;
-		subject_is_tree(check, tree);
-		problem(check, INVARIANT_PAGES, "can't be read to its end");
+		subject_set_tree(check, tree);
+		problem(check, INVARIANT_PAGES, "can't be read completely");
 	}
 	if (!raw_txn_unread(check->txn))
 		return;
-	subject_is_file(check);
-	problem(check, INVARIANT_PAGES, "has pages that can't be read from the disk; %llu times"
-		" it was tried in vain", (unsigned long long)raw_txn_unread(check->txn));
+	subject_set_file(check);
+	problem(check, INVARIANT_PAGES, "has pages that can't be read from the disk; %llu reads"
+		" failed", (unsigned long long)raw_txn_unread(check->txn));
 }
 
 static int check_all(struct check *check)
 {
-	/* Rows that can't be read are left to the survey to tell. */
+	/* The page audit reports unreadable rows. */
 	int err = check_each_row(check, TREE_META, take_meta, &check->has_broken_meta);
 
 	if (!err)
@@ -319,7 +320,7 @@ static void release(struct check *check)
 	memory_free(check->node_names);
 }
 
-/* Of a snapshot that stays as it is. */
+/* Checks a snapshot whose pages do not change during the check. */
 static int run(struct check *check, struct failure *failure)
 {
 	int err = raw_txn_open(&check->txn, check->fd, &check->facts);
@@ -330,7 +331,7 @@ static int run(struct check *check, struct failure *failure)
 	return err ? fail_with(failure, err, "while checking") : 0;
 }
 
-/* A reader of LMDB's keeps its snapshot. */
+/* An LMDB reader keeps the pages of the snapshot from being reused. */
 int check_store(struct store *store, struct report *report, struct progress *progress,
 	struct failure *failure)
 {
@@ -350,10 +351,10 @@ int check_store(struct store *store, struct report *report, struct progress *pro
 	return lost ? lost : err;
 }
 
-/* --- a file that need not be open --- */
+/* --- a file that is not open --- */
 
-/* Nothing is locked, and nothing made beside the file. What commit T shows stays
- * as it is until commit T + 2 is there (lmdb/raw_txn.c): *moved says that it was. */
+/* The pages of commit T are not changed before commit T + 2 (lmdb/raw_txn.c); *moved tells
+ * whether that commit exists. */
 int check_still(const char *path, struct report *report, struct progress *progress,
 	bool *moved, struct failure *failure)
 {

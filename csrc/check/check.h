@@ -1,4 +1,4 @@
-/* check.h - the numbered invariants, proved on every row of a file. */
+/* check.h - verifies the numbered invariants (doc/invariants.md) on every row of a file. */
 #ifndef CHECK_CHECK_H
 #define CHECK_CHECK_H
 
@@ -8,13 +8,15 @@
 #include "lmdb/store.h"
 #include "os/thread.h"
 
-/* Checks the last commit of an open store, while others may write: a reader of LMDB's keeps the
- * snapshot. Any thread may call it. READERS_FULL, NO_MEMORY, STORE. */
+/* Checks the last commit of an open store and fills *report. Other processes may write at the same
+ * time: an LMDB reader keeps the snapshot. Any thread may call it. progress may be NULL. Returns
+ * READERS_FULL, NO_MEMORY, STORE, INTERRUPTED. */
 int check_store(struct store *store, struct report *report, struct progress *progress,
 	struct failure *failure);
 
-/* Checks a file that nobody writes to. Nothing is locked or created. *moved becomes true if
- * others have written meanwhile: then the result says nothing. Errors as tide_check_file. */
+/* Checks a file that no process writes to. Locks nothing and creates no file. Sets *moved to true
+ * if a process has written to the file during the check; the report is then meaningless. Errors as
+ * tide_check_file. */
 int check_still(const char *path, struct report *report, struct progress *progress,
 	bool *moved, struct failure *failure);
 

@@ -1,8 +1,9 @@
-/* checker.h - what the files of this room share: what is being checked, and what is known of it.
+/* checker.h - state of a check, shared by the files of this room.
  *
- * First the pages are gone through and every row's checksum is taken: that names
- * what is damaged. Then what is sound is compared with what it belongs to; what
- * is missing only because something else is damaged is not told again.
+ * The page audit visits every page and verifies the checksum of every row, and
+ * reports what is damaged. The later steps compare undamaged rows with the rows
+ * they refer to. A row that is missing because of damage that was already
+ * reported is not reported again.
  */
 #ifndef CHECK_CHECKER_H
 #define CHECK_CHECKER_H
@@ -15,52 +16,54 @@
 #include "table/catalog.h"
 #include "table/items.h"
 
-/* Whom a problem is about. */
+/* What a problem is about. */
 struct subject {
 	int tree;                    /* enum tree, AUDIT_FREE_LIST, -1: the file */
-	uint64_t page;               /* 0: not known */
-	int row;                     /* its index in the page; -1: not known */
+	uint64_t page;               /* 0: unknown */
+	int row;                     /* index in the page; -1: unknown */
 	char table[TABLE_NAME_MAX + 1];
-	struct buffer key;           /* as people read it */
-	struct buffer name;          /* the sentence's subject */
+	struct buffer key;           /* key as text */
+	struct buffer name;          /* subject of the sentence */
 };
 
-/* A long key's node: where in the key it begins. */
+/* The bytes of a long key that precede a node. */
 struct node_name {
-	uint64_t node, parent;       /* parent 0: the bytes begin the key */
-	size_t at, len;              /* its share of the key, in check->node_bytes */
+	uint64_t node, parent;       /* parent 0: the bytes are the beginning of the key */
+	size_t at, len;              /* position of the bytes in check->node_bytes */
 };
 
 struct check {
 	int fd;
 	struct meta_page facts;
 	struct meta_faults faults;
-	struct txn *txn;             /* careful */
+	struct txn *txn;             /* raw transaction */
 	struct report *report;
-	struct progress *progress;   /* NULL: nobody looks */
+	struct progress *progress;   /* NULL: not counted */
 	struct audit audit;
 
-	bool has_file_header, has_state;   /* else what can't be known isn't asked */
+	bool has_file_header, has_state;   /* false: tests that need it are left out */
 	struct file_header header;
 	struct state state;
 	struct catalog catalog;
-	const struct table *last_table;
-	struct u64_map dropped;        /* ids of deleted tables that still have items */
+	const struct table *last_table;      /* last result of check_table_with_id */
+	struct u64_map dropped;      /* ids of deleted tables that still have items */
 	uint64_t clock_ms;
 
-	bool is_damaged[TREE_COUNT]; /* rows of the tree can't be read */
-	bool is_endless[TREE_COUNT]; /* its rows were given up */
-	bool has_broken_items, has_broken_meta;
-	uint64_t breaks;             /* in a row that a cursor could not read */
-	enum tree tree_of_rows;      /* which the survey is in */
-	uint32_t stray;              /* the table or stream of the last row of none, */
-	uint64_t stray_rows;         /* and how many it has */
+	bool is_damaged[TREE_COUNT]; /* damage in the tree was reported */
+	bool is_endless[TREE_COUNT]; /* reading the tree was abandoned */
+	bool has_broken_items, has_broken_meta;      /* unreadable rows were skipped */
+	uint64_t breaks;             /* consecutive rows that a cursor could not read */
+	enum tree tree_of_rows;      /* tree that the page audit is in */
+	uint32_t stray;              /* missing table or stream that the last rows belong to */
+	uint64_t stray_rows;         /* number of these rows */
 
-	struct u64_map parts;          /* part id: pieces its item has */
-	struct u64_map nodes;          /* node id: met */
-	struct u64_map overdue;        /* key's hash: a change that its item lacks */
-	struct u64_map transactions;   /* id: records seen in several streams */
-	struct buffer item;          /* an item put together */
+	struct u64_map parts;        /* part id -> a: number of parts of its item */
+	struct u64_map nodes;        /* node id -> a: rows found in it or below it */
+	struct u64_map overdue;      /* key hash -> a: sequence number, b: stream, of a change
+	                              * that its item does not show */
+	struct u64_map transactions; /* transaction id -> a: records not found yet, b: sum of
+	                              * their positions */
+	struct buffer item;          /* an item assembled from its parts */
 	struct buffer record;
 
 	struct subject subject;
@@ -68,8 +71,8 @@ struct check {
 	struct node_name *node_names;
 	size_t node_count, node_cap;
 	struct buffer node_bytes;
-	bool nodes_are_named;
-	int nodes_err;               /* NO_MEMORY: not all of them */
+	bool nodes_are_named;        /* node_names has been filled */
+	int nodes_err;               /* error while filling it; 0: complete */
 };
 
 #endif

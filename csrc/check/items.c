@@ -1,4 +1,4 @@
-/* items.c - items, and the nodes and parts that they need. */
+/* items.c - checks items and the nodes and parts that belong to them. */
 #include "check/items.h"
 
 #include "check/problem.h"
@@ -11,10 +11,10 @@ static int check_parts_of(struct check *check, const struct stored *stored)
 	if (!stored->part)
 		return 0;
 	if (check->has_state && stored->part > check->state.node)
-		problem(check, 2, "has part id %llu, and %llu is the last given",
+		problem(check, 2, "has part id %llu, but the last assigned is %llu",
 			(unsigned long long)stored->part, (unsigned long long)check->state.node);
 	if (u64_map_find(&check->parts, stored->part))
-		problem(check, 3, "has the parts of another item");
+		problem(check, 3, "has the part id of another item");
 	entry = u64_map_make(&check->parts, stored->part);
 	if (!entry)
 		return ERR_NO_MEMORY;
@@ -22,7 +22,8 @@ static int check_parts_of(struct check *check, const struct stored *stored)
 	return 0;
 }
 
-/* Where the item's last change is in sight, its record is there and shows it. */
+/* Checks that the record of the item's last change exists, unless it has expired, and has the item
+ * as its new image. */
 static int check_last_record(struct check *check, const struct table *table,
 	const struct stored *stored)
 {
@@ -45,8 +46,8 @@ static int check_last_record(struct check *check, const struct table *table,
 		return err == ERR_CORRUPT ? 0 : err;
 	if (err == END || record.sequence != stored->sequence) {
 		if (!check->is_damaged[TREE_LOG])
-			problem(check, 12, "was changed by %llu, and its stream has no such record",
-				(unsigned long long)stored->sequence);
+			problem(check, 12, "has sequence number %llu, but its stream has no such"
+				" record", (unsigned long long)stored->sequence);
 		return 0;
 	}
 	buffer_clear(&check->record);
@@ -56,12 +57,12 @@ static int check_last_record(struct check *check, const struct table *table,
 	if (err)
 		return err == ERR_CORRUPT ? 0 : err;
 	if (view_has_new(stream->row.view) && !slice_equal(record.new_image, stored->item))
-		problem(check, 12, "is not what its last record %llu shows",
+		problem(check, 12, "differs from the new image of its last record %llu",
 			(unsigned long long)stored->sequence);
 	return 0;
 }
 
-static bool lies_where_it_should(struct check *check, const struct table *table,
+static bool has_matching_key(struct check *check, const struct table *table,
 	struct slice item, struct slice whole)
 {
 	struct key key;
@@ -79,17 +80,17 @@ static int check_item_of(struct check *check, const struct table *table,
 		problem(check, 4, "does not decode");
 		return 0;
 	}
-	if (!lies_where_it_should(check, table, stored->item, whole)) {
-		problem(check, 4, "has other key attributes");
+	if (!has_matching_key(check, table, stored->item, whole)) {
+		problem(check, 4, "has key attributes that differ from its key");
 		return 0;
 	}
 	if (check->has_state && (stored->sequence > check->state.sequence ||
 			stored->sequence == 0))
-		problem(check, 5, "has sequence number %llu, and %llu is the last given",
+		problem(check, 5, "has sequence number %llu, but the last assigned is %llu",
 			(unsigned long long)stored->sequence,
 			(unsigned long long)check->state.sequence);
 	if (item_size(stored->item) > ITEM_MAX_BYTES)
-		problem(check, 6, "is too big");
+		problem(check, 6, "exceeds the maximum item size");
 	return check_last_record(check, table, stored);
 }
 
@@ -100,7 +101,7 @@ static int check_item(struct check *check, const struct row_walk *walk)
 	int err = stored_read(&stored, check->txn, walk->payload, &check->item);
 	int noted;
 
-	subject_is_item(check, row_walk_key(walk));
+	subject_set_item(check, row_walk_key(walk));
 	noted = check_parts_of(check, &stored);
 	if (noted)
 		return noted;
@@ -108,15 +109,15 @@ static int check_item(struct check *check, const struct row_walk *walk)
 		check->has_broken_items = true;
 		if (!stored.part || !check->is_damaged[TREE_PARTS])
 			problem(check, stored.part ? 3 : 4, stored.part
-				? "lacks parts, or has too many" : "does not decode");
+				? "has too few or too many parts" : "does not decode");
 		else
-			problem(check, 1, "has parts that are damaged");
+			problem(check, 1, "has damaged parts");
 		return 0;
 	}
 	return err || !table ? err : check_item_of(check, table, &stored, row_walk_key(walk));
 }
 
-/* The nodes that the walk is in. */
+/* Notes the nodes that the walk is in. */
 static int note_nodes(struct check *check, const struct row_walk *walk)
 {
 	for (int level = 1; level <= walk->depth; level++) {
@@ -124,20 +125,20 @@ static int note_nodes(struct check *check, const struct row_walk *walk)
 
 		if (!entry)
 			return ERR_NO_MEMORY;
-		entry->a++;              /* rows met in it, or below it */
+		entry->a++;              /* rows in it or below it */
 	}
 	return 0;
 }
 
-/* The walk met what it can't read. When no row is damaged, the rows don't go
- * together. */
+/* Notes that the walk found an unreadable row. It is reported only if no row is damaged: then a
+ * reference between rows is wrong. */
 static void take_break(struct check *check, const struct row_walk *walk)
 {
 	check->has_broken_items = true;
 	if (check->is_damaged[TREE_ITEMS] || check->is_damaged[TREE_TAILS] || check->breaks > 1)
 		return;
-	subject_is_item(check, row_walk_key(walk));
-	problem(check, 3, "leads to a node that holds nothing, or is none");
+	subject_set_item(check, row_walk_key(walk));
+	problem(check, 3, "refers to a node that is empty or missing");
 }
 
 static int walk_items(struct check *check, struct row_walk *walk)
@@ -146,9 +147,9 @@ static int walk_items(struct check *check, struct row_walk *walk)
 	int err = txn_count(check->txn, TREE_TAILS, &tails);
 
 	if (err)
-		return err;      /* without the count the walk might never end */
+		return err;      /* without this limit the walk might loop forever */
 	err = row_walk_from(walk, check->txn, slice_of("", 0));
-	while (check_goes_on(check, TREE_ITEMS, &err)) {
+	while (check_continues(check, TREE_ITEMS, &err)) {
 		if (err == ERR_CORRUPT)
 			take_break(check, walk);
 		else
@@ -158,8 +159,8 @@ static int walk_items(struct check *check, struct row_walk *walk)
 		if (err && err != ERR_CORRUPT)
 			return err;
 		if (walk->tail_rows > tails) {
-			subject_is_tree(check, TREE_TAILS);
-			problem(check, 3, "has nodes that are referred to twice");
+			subject_set_tree(check, TREE_TAILS);
+			problem(check, 3, "has nodes with more than one reference");
 			return 0;
 		}
 		err = progress_step(check->progress, 1);
@@ -170,7 +171,7 @@ static int walk_items(struct check *check, struct row_walk *walk)
 	return err < 0 ? err : 0;
 }
 
-/* --- what nobody refers to --- */
+/* --- parts and nodes without a reference --- */
 
 static int check_owner(struct check *check, enum tree tree, struct slice key, struct slice value)
 {
@@ -183,9 +184,9 @@ static int check_owner(struct check *check, enum tree tree, struct slice key, st
 	owner = u64_map_find(owners, get_u64(key.data));
 	if (owner && (tree == TREE_TAILS || get_u16(key.data + 8) < owner->a))
 		return 0;
-	subject_is_row(check, tree, key);
-	problem(check, 3, tree == TREE_PARTS ? "belongs to no item" : "is in a node that"
-		" no key leads to");
+	subject_set_row(check, tree, key);
+	problem(check, 3, tree == TREE_PARTS ? "belongs to no item"
+		: "is in a node that no key refers to");
 	return 0;
 }
 
@@ -195,7 +196,7 @@ int check_items(struct check *check)
 	int err = walk_items(check, &walk);
 
 	row_walk_stop(&walk);
-	/* What is not reached because the way to it is damaged is not told again. */
+	/* Rows that were not reached because of reported damage are not reported again. */
 	if (err || check->has_broken_items || check->is_damaged[TREE_ITEMS] ||
 			check->is_damaged[TREE_TAILS])
 		return err;

@@ -1,10 +1,10 @@
-/* items.h - items, and the nodes and parts that they need. */
+/* items.h - checks items and the nodes and parts that belong to them. */
 #ifndef CHECK_ITEMS_H
 #define CHECK_ITEMS_H
 
 #include "check/checker.h"
 
-/* 0, NO_MEMORY or STORE. */
+/* Adds the problems to the report. Returns 0, NO_MEMORY, STORE or INTERRUPTED. */
 int check_items(struct check *check);
 
 #endif

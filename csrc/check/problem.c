@@ -1,8 +1,8 @@
-/* problem.c - what is wrong with a file, in words: tree, table, key, page.
+/* problem.c - problems as lines of the report: tree, table, key, page and a sentence.
  *
- * A key is shown as its table's attributes have it, so that its reader can look
- * for the item; a key that can't be understood as the bytes it is. No byte of
- * the file gets into a line but as printable text.
+ * A key is written as the key attributes of its table, so that the reader can look
+ * up the item; a key that does not decode is written as bytes. Bytes from the
+ * file are escaped unless they are printable ASCII.
  */
 #include "check/problem.h"
 
@@ -29,7 +29,8 @@ static void put_format(struct buffer *out, const char *format, ...)
 	buffer_put(out, text, strlen(text));
 }
 
-/* What lacks a piece must not look whole: the report fails with what it is made of. */
+/* Copies an error of a buffer to out, so that an incomplete report is never returned as
+ * complete. */
 static void keep_failure(struct buffer *out, int err)
 {
 	if (err && !buffer_error(out))
@@ -42,7 +43,7 @@ static void put_buffer(struct buffer *out, const struct buffer *piece)
 	buffer_put_slice(out, buffer_slice(piece));
 }
 
-/* What can be printed as it is, the rest in hex. */
+/* Writes printable ASCII unchanged, other bytes in hexadecimal. */
 static void put_shown(struct buffer *out, struct slice bytes)
 {
 	for (size_t i = 0; i < bytes.len; i++) {
@@ -107,7 +108,7 @@ static void put_key(struct check *check, struct buffer *out, const struct key_sc
 	put_value(out, values.sort.type, values.sort.bytes);
 }
 
-/* --- long keys: which node is where --- */
+/* --- long keys: the nodes and their places in a key --- */
 
 static int add_node(struct check *check, uint64_t node, uint64_t parent, struct slice bytes)
 {
@@ -125,7 +126,8 @@ static int add_node(struct check *check, uint64_t node, uint64_t parent, struct 
 	return buffer_error(&check->node_bytes);
 }
 
-/* A row of 511 bytes leads to a node; 8 of them, in tails, are its parent's. */
+/* A row whose key has 511 bytes refers to a node. In tails the first 8 bytes of the key are the id
+ * of the parent node. */
 static int add_node_row(struct check *check, enum tree tree, struct slice key,
 	struct slice value)
 {
@@ -153,7 +155,7 @@ static const struct node_name *find_node(struct check *check, uint64_t node)
 	return NULL;
 }
 
-/* The whole key of a row of tails, as far as the way to it is known. */
+/* Writes the whole key of a row of tails, as far as its parent nodes are known. */
 static void put_whole_key(struct check *check, struct buffer *out, struct slice key)
 {
 	const struct node_name *way[LONG_KEY_LEVELS];
@@ -206,12 +208,12 @@ static const char *name_of_tree(int tree)
 	return tree == AUDIT_FREE_LIST ? "free list" : tree_name((enum tree)tree);
 }
 
-void subject_is_file(struct check *check)
+void subject_set_file(struct check *check)
 {
 	put_format(&new_subject(check, -1)->name, "the file");
 }
 
-void subject_is_tree(struct check *check, int tree)
+void subject_set_tree(struct check *check, int tree)
 {
 	struct subject *subject = new_subject(check, tree);
 
@@ -219,7 +221,7 @@ void subject_is_tree(struct check *check, int tree)
 		name_of_tree(tree));
 }
 
-void subject_lies(struct check *check, uint64_t page, int row)
+void subject_set_page(struct check *check, uint64_t page, int row)
 {
 	check->subject.page = page;
 	check->subject.row = row;
@@ -231,7 +233,7 @@ static void set_table(struct subject *subject, const char *name)
 	put_format(&subject->name, "table %s, ", name);
 }
 
-void subject_is_item(struct check *check, struct slice whole)
+void subject_set_item(struct check *check, struct slice whole)
 {
 	struct subject *subject = new_subject(check, TREE_ITEMS);
 	const struct table *table = check_table_with_id(check, get_id(whole));
@@ -242,11 +244,11 @@ void subject_is_item(struct check *check, struct slice whole)
 	} else {
 		put_bytes(&subject->key, whole);
 	}
-	put_format(&subject->name, "the item under ");
+	put_format(&subject->name, "the item with key ");
 	put_buffer(&subject->name, &subject->key);
 }
 
-void subject_is_record(struct check *check, const struct stream_row *row, uint64_t sequence)
+void subject_set_record(struct check *check, const struct stream_row *row, uint64_t sequence)
 {
 	struct subject *subject = new_subject(check, TREE_LOG);
 
@@ -261,7 +263,7 @@ static void name_meta_row(struct check *check, struct slice key)
 	uint32_t id = key.len == 5 ? get_u32(key.data + 1) : 0;
 
 	switch (key.len ? key.data[0] : 0) {
-	case META_FILE_HEADER: put_format(&subject->key, "stamp"); break;
+	case META_FILE_HEADER: put_format(&subject->key, "file header"); break;
 	case META_STATE: put_format(&subject->key, "state"); break;
 	case META_WEAK_BOOT: put_format(&subject->key, "boot"); break;
 	case META_TABLE:
@@ -286,7 +288,7 @@ static void name_tails_row(struct check *check, struct slice key)
 	struct buffer whole = { 0 };
 
 	put_whole_key(check, &whole, key);
-	subject_is_item(check, buffer_slice(&whole));
+	subject_set_item(check, buffer_slice(&whole));
 	keep_failure(&check->subject.name, buffer_error(&whole));
 	check->subject.tree = TREE_TAILS;
 	buffer_release(&whole);
@@ -300,12 +302,12 @@ static void name_log_row(struct check *check, struct slice key)
 		: streams_find(&check->catalog.streams, place.stream);
 
 	if (stream) {
-		subject_is_record(check, &stream->row, place.sequence);
+		subject_set_record(check, &stream->row, place.sequence);
 		put_format(&subject->name, ", part %u", place.part);
 		return;
 	}
 	put_bytes(&subject->key, key);
-	put_format(&subject->name, "log, the row under ");
+	put_format(&subject->name, "log, the row with key ");
 	put_buffer(&subject->name, &subject->key);
 }
 
@@ -322,7 +324,7 @@ static void name_part_row(struct check *check, struct slice key)
 	put_buffer(&subject->name, &subject->key);
 }
 
-void subject_is_row(struct check *check, enum tree tree, struct slice key)
+void subject_set_row(struct check *check, enum tree tree, struct slice key)
 {
 	new_subject(check, (int)tree);
 	switch (tree) {
@@ -330,7 +332,7 @@ void subject_is_row(struct check *check, enum tree tree, struct slice key)
 		name_meta_row(check, key);
 		break;
 	case TREE_ITEMS:
-		subject_is_item(check, slice_of(key.data, key.len - (key.len == STORE_KEY_MAX)));
+		subject_set_item(check, slice_of(key.data, key.len - (key.len == STORE_KEY_MAX)));
 		break;
 	case TREE_TAILS:
 		name_tails_row(check, key);
@@ -346,8 +348,8 @@ void subject_is_row(struct check *check, enum tree tree, struct slice key)
 
 /* --- problems --- */
 
-/* A line of the report: invariant, tree, table, key, page, sentence; a tab
- * between, and none inside. */
+/* Adds a line to the report: invariant, tree, table, key, page and sentence, separated by tabs.
+ * The fields contain no tabs. */
 static void note(struct check *check, int invariant, struct slice what)
 {
 	struct report *report = check->report;
@@ -379,14 +381,15 @@ void problem(struct check *check, int invariant, const char *format, ...)
 	note(check, invariant, slice_of_text(what));
 }
 
-/* One end of a range: as a subject, without the sentence round it. */
+/* Writes one end of a range, named like the subject of a problem. */
 static void put_end(struct check *check, struct buffer *out, int tree, struct slice key)
 {
-	subject_is_row(check, (enum tree)tree, key);
+	subject_set_row(check, (enum tree)tree, key);
 	put_buffer(out, &check->subject.name);
 }
 
-/* "from A up to before B", or of one row "between A and B". */
+/* Writes the rest of "from A up to, but not including, B", or, for one row, of "between A and
+ * B". */
 static void put_range(struct check *check, struct buffer *out, int tree, bool one_row,
 	struct slice low, struct slice high)
 {
@@ -398,7 +401,7 @@ static void put_range(struct check *check, struct buffer *out, int tree, bool on
 		put_format(out, one_row ? " and the end" : " to the last");
 		return;
 	}
-	put_format(out, one_row ? " and " : " up to before ");
+	put_format(out, one_row ? " and " : " up to, but not including, ");
 	put_end(check, out, tree, high);
 }
 
@@ -410,12 +413,12 @@ void problem_of_rows(struct check *check, int tree, const char *what, struct sli
 	struct buffer range = { 0 };
 
 	if (row < 0)
-		put_format(&range, "%s; this concerns the rows from ", what);
+		put_format(&range, "%s; this affects the rows from ", what);
 	else
 		put_format(&range, "has a row with a damaged head, between ");
 	put_range(check, &range, tree, row >= 0, low, high);
-	subject_is_tree(check, tree);
-	subject_lies(check, page, row);
+	subject_set_tree(check, tree);
+	subject_set_page(check, page, row);
 	note(check, INVARIANT_PAGES, buffer_slice(&range));
 	keep_failure(&check->report->text, buffer_error(&range));
 	buffer_release(&range);

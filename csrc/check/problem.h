@@ -1,28 +1,31 @@
-/* problem.h - what is wrong with a file, in words: tree, table, key, page. */
+/* problem.h - problems as lines of the report: tree, table, key, page and a sentence. */
 #ifndef CHECK_PROBLEM_H
 #define CHECK_PROBLEM_H
 
 #include "check/checker.h"
 
-/* Sets check->subject; the key is what the tree's row has. */
-void subject_is_file(struct check *check);
-void subject_is_tree(struct check *check, int tree);
-void subject_is_row(struct check *check, enum tree tree, struct slice key);
-/* Where the subject lies. */
-void subject_lies(struct check *check, uint64_t page, int row);
-/* An item by its whole key, wherever its row is. */
-void subject_is_item(struct check *check, struct slice whole);
-void subject_is_record(struct check *check, const struct stream_row *row, uint64_t sequence);
+/* Set check->subject, which the next problem is about. key: of the row in the tree. */
+void subject_set_file(struct check *check);
+void subject_set_tree(struct check *check, int tree);
+void subject_set_row(struct check *check, enum tree tree, struct slice key);
+/* whole: the item's complete key, which may be in several rows. */
+void subject_set_item(struct check *check, struct slice whole);
+void subject_set_record(struct check *check, const struct stream_row *row, uint64_t sequence);
 
-/* Notes a problem of the subject, as the invariant's number and a sentence. */
+/* Adds the subject's page (0: unknown) and row in the page (-1: unknown). */
+void subject_set_page(struct check *check, uint64_t page, int row);
+
+/* Adds a problem to the report: the number of the violated invariant, the subject and the rest of
+ * the sentence. */
 void problem(struct check *check, int invariant, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* A problem of the rows from low up to before high (data NULL: to the end). */
+/* Adds a problem of the tree's rows from key low (inclusive; len 0: the first) to key high
+ * (exclusive; data NULL: the end). */
 void problem_of_rows(struct check *check, int tree, const char *what, struct slice low,
 	struct slice high);
 
-/* NULL when there is none. */
+/* Returns the table with this id in the check's catalog; NULL if there is none. */
 const struct table *check_table_with_id(struct check *check, uint32_t id);
 
 #endif

@@ -1,4 +1,4 @@
-/* report.c - what a check found. */
+/* report.c - the result of a check. */
 #include "check/report.h"
 
 #include <string.h>

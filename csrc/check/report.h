@@ -1,4 +1,4 @@
-/* report.h - what a check found. */
+/* report.h - the result of a check: counters and the list of problems. */
 #ifndef CHECK_REPORT_H
 #define CHECK_REPORT_H
 
@@ -6,25 +6,26 @@
 
 #include "base/buffer.h"
 
-/* The invariant that each page has one use (doc/invariants.md). */
+/* Number of the invariant that each page has exactly one use (doc/invariants.md). */
 #define INVARIANT_PAGES 25
 
 struct report {
 	uint64_t tables, items, streams, records, rows, bytes;
-	uint64_t pages, pages_free, pages_leaked;    /* leaked: neither free nor used */
-	uint64_t commit;             /* the snapshot that was checked */
-	uint32_t stale_readers;      /* cleared */
-	uint64_t problems;
-	/* A problem a line, the first REPORT_PROBLEMS_MAX: the invariant's number, tree,
-	 * table, key, page (0: none) and a sentence, a tab between them. */
+	uint64_t pages, pages_free, pages_leaked;    /* leaked: neither free nor in use */
+	uint64_t commit;             /* number of the commit that was checked */
+	uint32_t stale_readers;      /* reader slots of dead processes that were cleared */
+	uint64_t problems;           /* number of problems found */
+	/* One line for each of the first REPORT_PROBLEMS_MAX problems: the invariant's number,
+	 * tree, table, key, page (0: none) and a sentence, separated by tabs. */
 	struct buffer text;
 };
 #define REPORT_PROBLEMS_MAX 100000
 
-/* Empties the report; the memory of its text is kept. */
+/* Sets all counters to 0 and empties the text, whose memory is kept. */
 void report_start(struct report *report);
 
-/* The sentence of the first problem; empty if there is none. */
+/* Returns the sentence of the first problem, which points into report->text; empty if there is
+ * none. */
 struct slice report_first_problem(const struct report *report);
 
 #endif

@@ -1,9 +1,10 @@
-/* rows.c - the rows of a tree, as far as they can be read. */
+/* rows.c - iterates over the readable rows of a tree. */
 #include "check/rows.h"
 
+/* Upper limit of the rows of a page that can each be unreadable. */
 #define BREAKS_PER_PAGE 256
 
-bool check_goes_on(struct check *check, int tree, int *err)
+bool check_continues(struct check *check, int tree, int *err)
 {
 	check->breaks = *err == ERR_CORRUPT ? check->breaks + 1 : 0;
 	if (check->breaks > check->facts.file_pages * BREAKS_PER_PAGE) {
@@ -22,7 +23,7 @@ int check_each_row(struct check *check, enum tree tree, take_row_of *take, bool 
 	if (err)
 		return err;
 	err = cursor_move(cursor, MOVE_FIRST, &key, &value);
-	while (!taken && check_goes_on(check, (int)tree, &err)) {
+	while (!taken && check_continues(check, (int)tree, &err)) {
 		if (err != ERR_CORRUPT)
 			taken = take(check, tree, key, value);
 		else if (unread)

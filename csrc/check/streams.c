@@ -1,9 +1,8 @@
-/* streams.c - records: along their stream, in their transaction, and
- * beside the items that they tell of.
+/* streams.c - checks records: in their stream, in their transaction, against their items.
  *
- * A transaction's records may lie in several streams. What one stream has of it
- * is counted on the way; only when that isn't all of it an entry is kept until
- * the other streams are through.
+ * The records of a transaction may be in several streams. They are counted while
+ * a stream is read. Only if the stream does not have all of them, an entry for
+ * the transaction is kept until the other streams have been read.
  */
 #include "check/streams.h"
 
@@ -13,22 +12,23 @@
 struct stream_walk {
 	struct check *check;
 	const struct stream_row *row;
-	const struct table *table;   /* whose items the records tell of; or NULL */
+	const struct table *table;   /* table whose items are compared; NULL: none */
 	struct cursor *cursor;
 	struct horizon horizon;
-	struct record record, before;
-	bool torn;                   /* records in between can't be read */
-	uint64_t run, seen;          /* of the transaction it is in */
-	uint64_t positions;          /* their sum, from 1 */
+	struct record record, before;        /* current and previous record */
+	bool torn;                   /* unreadable rows precede the current record */
+	uint64_t run;                /* transaction of the current run of records */
+	uint64_t seen;               /* records of the run */
+	uint64_t positions;          /* sum of their positions, counted from 1 */
 };
 
-static void record_is(struct stream_walk *walk, int invariant, const char *what)
+static void record_problem(struct stream_walk *walk, int invariant, const char *what)
 {
-	subject_is_record(walk->check, walk->row, walk->record.sequence);
+	subject_set_record(walk->check, walk->row, walk->record.sequence);
 	problem(walk->check, invariant, "%s", what);
 }
 
-/* --- a record by itself --- */
+/* --- a single record --- */
 
 static void check_images(struct stream_walk *walk)
 {
@@ -38,11 +38,11 @@ static void check_images(struct stream_walk *walk)
 
 	if (has_old != (view_has_old(view) && record->event != EVENT_INSERT) ||
 			has_new != (view_has_new(view) && record->event != EVENT_REMOVE))
-		record_is(walk, 11, "has other images than its view and event call for");
+		record_problem(walk, 11, "has images that do not fit its view type and event");
 	if (has_new && record->keys.len > 0)
-		record_is(walk, 11, "has keys beside its new image");
+		record_problem(walk, 11, "has both keys and a new image");
 	if (has_old && has_new && slice_equal(record->old_image, record->new_image))
-		record_is(walk, 11, "has two images that are the same");
+		record_problem(walk, 11, "has identical old and new images");
 }
 
 static bool agrees(const struct stream_walk *walk, struct slice image, const struct key *key)
@@ -54,7 +54,8 @@ static bool agrees(const struct stream_walk *walk, struct slice image, const str
 		slice_equal(key_whole(&other), key_whole(key)));
 }
 
-/* The key that a record tells of. What it has of keys must be these and nothing else. */
+/* Sets *key to the key of the record's item. Returns an error if the record's keys are not exactly
+ * the table's key attributes. */
 static int key_of_record(struct key *key, const struct check *check,
 	const struct stream_row *row, const struct record *record)
 {
@@ -65,7 +66,7 @@ static int key_of_record(struct key *key, const struct check *check,
 	return err ? err : key_of_key(key, row->table, &row->schema, keys, check->header.secret);
 }
 
-/* False if it has no key to go on with. */
+/* Sets *key. Returns false if the record has no valid key. */
 static bool check_keys(struct stream_walk *walk, struct key *key)
 {
 	const struct record *record = &walk->record;
@@ -73,17 +74,17 @@ static bool check_keys(struct stream_walk *walk, struct key *key)
 	if (!walk->check->has_file_header)
 		return false;
 	if (key_of_record(key, walk->check, walk->row, record)) {
-		record_is(walk, 13, "has keys that are not keys of the table");
+		record_problem(walk, 13, "has keys that do not match the key schema");
 		return false;
 	}
 	if (key->partition_hash != record->partition_hash)
-		record_is(walk, 13, "has another partition hash than its keys");
+		record_problem(walk, 13, "has a partition hash that does not match its keys");
 	if (!agrees(walk, record->old_image, key) || !agrees(walk, record->new_image, key))
-		record_is(walk, 13, "has an image with other keys");
+		record_problem(walk, 13, "has an image with different keys");
 	return true;
 }
 
-/* --- beside the one before it --- */
+/* --- a record and the one before it --- */
 
 static void check_order(struct stream_walk *walk)
 {
@@ -92,19 +93,19 @@ static void check_order(struct stream_walk *walk)
 
 	if ((walk->check->has_state && record->sequence > state->sequence) ||
 			record->sequence <= walk->row->first_sequence)
-		record_is(walk, 8, "has a sequence number that was never given to this stream");
+		record_problem(walk, 8, "has a sequence number that the stream never had");
 	if (record->sequence <= before->sequence)
-		record_is(walk, 8, "does not rise");
+		record_problem(walk, 8, "has no greater sequence number than the one before it");
 	if (record->transaction == before->transaction &&
 			(record->position <= before->position || record->count != before->count))
-		record_is(walk, 10, "has a wrong place in its transaction");
+		record_problem(walk, 10, "has a wrong position in its transaction");
 	if (record->retention_ms < before->retention_ms)
-		record_is(walk, 14, "lets the retention clock fall");
+		record_problem(walk, 14, "has an earlier retention clock than the one before it");
 	if (record->sequence <= walk->horizon.removed)
-		record_is(walk, 16, "is still there, and was removed");
+		record_problem(walk, 16, "exists, but the horizon says that it was removed");
 }
 
-/* Behind rows that can't be read, which are told already, anything may come. */
+/* Not checked after unreadable rows, which have already been reported. */
 static void check_gap(struct stream_walk *walk)
 {
 	const struct record *record = &walk->record, *before = &walk->before;
@@ -112,21 +113,21 @@ static void check_gap(struct stream_walk *walk)
 	if (walk->torn)
 		return;
 	if (record->ordinal <= before->ordinal) {
-		record_is(walk, 9, "has an ordinal that does not rise");
+		record_problem(walk, 9, "has no greater ordinal than the one before it");
 	} else if (record->ordinal > before->ordinal + 1) {
-		subject_is_record(walk->check, walk->row, record->sequence);
-		problem(walk->check, 9, "has %llu records missing before it, behind %llu",
+		subject_set_record(walk->check, walk->row, record->sequence);
+		problem(walk->check, 9, "is preceded by a gap: %llu records are missing after %llu",
 			(unsigned long long)(record->ordinal - before->ordinal - 1),
 			(unsigned long long)before->sequence);
 	} else if (record->stream_bytes != before->stream_bytes + record_bytes(record)) {
-		record_is(walk, 9, "does not add up with the bytes before it");
+		record_problem(walk, 9, "has stream bytes that do not match those before it");
 	}
 }
 
-/* --- its transaction --- */
+/* --- a record and its transaction --- */
 
-/* The run of records that has ended: all of its transaction, or one stream's
- * share of it. */
+/* Ends a run of records of one transaction. If they are not all of its records, notes how many are
+ * left to find in other streams. */
 static int end_run(struct stream_walk *walk)
 {
 	uint64_t count = walk->before.count;
@@ -142,7 +143,7 @@ static int end_run(struct stream_walk *walk)
 		entry->a = count;
 		entry->b = count * (count + 1) / 2;
 	}
-	entry->a -= walk->seen;          /* what is left, and the sum of its places */
+	entry->a -= walk->seen;
 	entry->b -= walk->positions;
 	return 0;
 }
@@ -162,9 +163,9 @@ static int take_run(struct stream_walk *walk)
 	return err;
 }
 
-/* --- its item --- */
+/* --- a record and its item --- */
 
-/* The item's last change, 0 if there is none. */
+/* Sets *sequence to the sequence number of the item's last change, 0 without an item. */
 static int version_of(struct check *check, const struct key *key, uint64_t *sequence)
 {
 	struct slice row = key_whole(key), value, payload;
@@ -190,8 +191,8 @@ static int version_of(struct check *check, const struct key *key, uint64_t *sequ
 	return err;
 }
 
-/* A change that its item doesn't show is overdue until a later record explains
- * it. */
+/* A change that its item does not show is noted as overdue until a later record explains the
+ * difference. */
 static int check_item_of(struct stream_walk *walk, const struct key *key)
 {
 	struct check *check = walk->check;
@@ -219,7 +220,7 @@ static int check_item_of(struct stream_walk *walk, const struct key *key)
 	return 0;
 }
 
-static int tell_overdue(struct check *check, const struct u64_map_entry *entry)
+static int report_overdue(struct check *check, const struct u64_map_entry *entry)
 {
 	const struct stream *stream =
 		streams_find(&check->catalog.streams, (uint32_t)entry->b);
@@ -239,15 +240,15 @@ static int tell_overdue(struct check *check, const struct u64_map_entry *entry)
 		err = key_of_record(&key, check, &stream->row, &record);
 	if (err)
 		return err == ERR_CORRUPT || err == END ? 0 : err;
-	subject_is_item(check, key_whole(&key));
+	subject_set_item(check, key_whole(&key));
 	problem(check, 12, record.event == EVENT_REMOVE
-		? "is there, and record %llu says that it was removed"
-		: "is missing, or older than record %llu, its last change",
+		? "exists, but record %llu says that it was removed"
+		: "is missing, or older than its last record %llu",
 		(unsigned long long)record.sequence);
 	return 0;
 }
 
-/* Only where no item was lost to damage that is told already. */
+/* Does nothing if items are damaged, which has already been reported. */
 static int check_overdue(struct check *check)
 {
 	int err = 0;
@@ -257,13 +258,14 @@ static int check_overdue(struct check *check)
 		return 0;
 	for (size_t i = 0; i < check->overdue.cap && !err; i++)
 		if (check->overdue.entries[i].used)
-			err = tell_overdue(check, &check->overdue.entries[i]);
+			err = report_overdue(check, &check->overdue.entries[i]);
 	return err;
 }
 
 /* --- a stream --- */
 
-/* The whole record, when its head could be read. CORRUPT: its rows can't. */
+/* Reads the whole record, of which walk->record has the head. Returns CORRUPT if its rows can't be
+ * read or do not decode. */
 static int read_record(struct stream_walk *walk)
 {
 	struct check *check = walk->check;
@@ -277,18 +279,18 @@ static int read_record(struct stream_walk *walk)
 	if (!err)
 		err = record_get(&walk->record, buffer_slice(&check->record));
 	if (err == ERR_CORRUPT)
-		record_is(walk, 1, "does not decode");
+		record_problem(walk, 1, "does not decode");
 	return err;
 }
 
-/* A row that can't be read was told by the survey, as a rule. */
+/* Notes unreadable rows. Reports them only if the page audit has not. */
 static void take_break(struct stream_walk *walk)
 {
 	walk->torn = true;
 	if (walk->check->is_damaged[TREE_LOG] || walk->check->breaks > 1)
 		return;
-	subject_is_record(walk->check, walk->row, walk->before.sequence);
-	problem(walk->check, 9, "is followed by what can't be read");
+	subject_set_record(walk->check, walk->row, walk->before.sequence);
+	problem(walk->check, 9, "is followed by unreadable rows");
 }
 
 static int check_record(struct stream_walk *walk)
@@ -319,7 +321,7 @@ static int walk_stream(struct stream_walk *walk)
 {
 	int err = log_seek(walk->cursor, walk->row->id, 0, &walk->record);
 
-	while (check_goes_on(walk->check, TREE_LOG, &err)) {
+	while (check_continues(walk->check, TREE_LOG, &err)) {
 		if (err == ERR_CORRUPT)
 			take_break(walk);
 		else
@@ -340,7 +342,7 @@ static int check_stream(struct check *check, const struct stream *stream)
 	struct stream_walk walk = { .check = check, .row = &stream->row };
 	int err = stream_horizon(check->txn, stream->row.id, &walk.horizon);
 
-	if (err == ERR_CORRUPT) {        /* told already; where it begins isn't known */
+	if (err == ERR_CORRUPT) {        /* already reported; the first record is unknown */
 		walk.horizon = (struct horizon){ 0 };
 		walk.torn = true;
 		err = 0;
@@ -370,8 +372,8 @@ int check_streams(struct check *check)
 
 /* --- transactions --- */
 
-/* The last sequence number of which a stream may have lost records. Of what a
- * stream held that is gone altogether, nothing is known. */
+/* Sets *lost to the last sequence number up to which a stream may have removed records: the
+ * greatest horizon, or the maximum if a whole stream was removed. */
 static int last_lost(struct check *check, uint64_t *lost)
 {
 	const struct streams *streams = &check->catalog.streams;
@@ -401,9 +403,9 @@ int check_transactions(struct check *check)
 
 		if (!entry->used || entry->key <= lost || (entry->a == 0 && entry->b == 0))
 			continue;
-		subject_is_tree(check, TREE_LOG);
-		problem(check, 10, "has not the records of transaction %llu that it says it has:"
-			" %lld too few", (unsigned long long)entry->key, (long long)entry->a);
+		subject_set_tree(check, TREE_LOG);
+		problem(check, 10, "has the wrong number of records of transaction %llu:"
+			" %lld are missing", (unsigned long long)entry->key, (long long)entry->a);
 	}
 	return err == ERR_CORRUPT ? 0 : err;
 }

@@ -1,10 +1,11 @@
-/* streams.h - records: along their stream, in their transaction, beside their items. */
+/* streams.h - checks records: in their stream, in their transaction, against their items. */
 #ifndef CHECK_STREAMS_H
 #define CHECK_STREAMS_H
 
 #include "check/checker.h"
 
-/* 0, NO_MEMORY or STORE. */
+/* Add the problems to the report. Return 0, NO_MEMORY, STORE or INTERRUPTED. check_transactions
+ * must be called after check_streams. */
 int check_streams(struct check *check);
 int check_transactions(struct check *check);
 

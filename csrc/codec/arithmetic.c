@@ -1,8 +1,8 @@
-/* arithmetic.c - sums, products and quotients, as taught at school.
+/* arithmetic.c - sums, products and quotients by schoolbook methods.
  *
- * Most sums and products are small and done by integers of 64 bits. The others
- * go by decimal digits, one a byte, in room for every digit that can arise: so
- * no case needs an argument about what may be left out.
+ * Small sums and products, the usual case, use 64-bit integers. The others use
+ * one byte per decimal digit, in arrays large enough for every digit of the
+ * exact result, so that no digit has to be dropped before the rounding.
  */
 #include "codec/arithmetic.h"
 
@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Below this, twice a number and a sum of two fit in 64 bits. */
+/* Sums of two numbers below this limit fit in 64 bits. */
 #define SCALED_LIMIT INT64_C(1000000000000000000)
-/* A quotient: from 10^(125 + 167) down to one place more than PLACES_MAX. */
+/* Digits of a quotient: from 10^(125 + 167) to one place more than PLACES_MAX. */
 #define WIDE (125 + PLACES_MAX + PLACES_MAX + 2)
 
-/* +-d[0] d[1] ... x 10^exponent; the exponent is the last digit's. Zeros may
- * stand at either end. */
+/* +-d[0] d[1] ... x 10^exponent, where exponent is that of the last digit.
+ * Leading and trailing zeros are allowed. */
 struct wide {
 	bool negative;
 	unsigned count;
@@ -36,13 +36,13 @@ static int narrow(struct number *number, const struct wide *wide)
 		wide->exponent);
 }
 
-/* The exponent of the first digit. */
+/* Returns the exponent of the first digit. */
 static inline int top_of(const struct wide *wide)
 {
 	return wide->exponent + (int)wide->count - 1;
 }
 
-/* The digit that stands for 10^exponent, wherever that is. */
+/* Returns the digit of 10^exponent; 0 outside the array. */
 static inline int digit_at(const struct wide *wide, int exponent)
 {
 	int i = top_of(wide) - exponent;
@@ -72,7 +72,8 @@ static int compare_magnitudes(const struct wide *a, const struct wide *b)
 	return order;
 }
 
-/* |a| + sign x |b|, column by column; it is not below zero. `out` is neither. */
+/* Sets *out to |a| + sign x |b|, column by column. The result must not be negative;
+ * out must be different from a and b. */
 static void add_columns(struct wide *out, const struct wide *a, const struct wide *b, int sign)
 {
 	int bottom = lesser(a->exponent, b->exponent);
@@ -103,7 +104,7 @@ static void add_wide(struct wide *sum, const struct wide *a, const struct wide *
 	}
 }
 
-/* The sum of n x 100^m and k x 100^j, m above j, if it is small enough. */
+/* Adds n x 100^m and k x 100^j, m > j. Returns false if 64 bits are too few. */
 static bool add_scaled(struct number *sum, int64_t n, int m, int64_t k, int j)
 {
 	for (; m > j; m--) {
@@ -115,7 +116,7 @@ static bool add_scaled(struct number *sum, int64_t n, int m, int64_t k, int j)
 	return true;
 }
 
-/* a + sign x b */
+/* Sets *sum to a + sign x b. */
 static int add(struct number *sum, struct slice a, struct slice b, int sign)
 {
 	struct wide x, y, out;
@@ -143,7 +144,7 @@ int number_subtract(struct number *difference, struct slice a, struct slice b)
 	return add(difference, a, b, -1);
 }
 
-/* Zero's one byte is its own complement but for the lower bits. */
+/* Complements all bytes, except for zero, whose only byte stays. */
 void number_negate(struct number *negative, struct slice a)
 {
 	uint8_t flip = number_sign(a) ? 0xff : 0;
@@ -201,8 +202,8 @@ int number_multiply(struct number *product, struct slice a, struct slice b)
 
 /* --- quotients --- */
 
-/* What a long division has left so far: as many digits as the divisor, and one
- * before them for the moment in which a digit has come down. */
+/* Running remainder of a long division: as many digits as the divisor and one
+ * leading digit, which is nonzero only while a digit is being divided. */
 struct rest {
 	unsigned count;
 	uint8_t digits[NUMBER_MAX_DIGITS + 1];
@@ -226,7 +227,7 @@ static void take_away(struct rest *rest, const struct wide *divisor)
 	rest->digits[0] = (uint8_t)(rest->digits[0] - borrow);
 }
 
-/* Brings a digit down; returns the digit of the quotient. */
+/* Appends the next digit of the dividend; returns the next digit of the quotient. */
 static uint8_t divide_digit(struct rest *rest, const struct wide *divisor, int digit)
 {
 	uint8_t times = 0;
@@ -238,8 +239,8 @@ static uint8_t divide_digit(struct rest *rest, const struct wide *divisor, int d
 	return times;
 }
 
-/* The digits of a / b down to 10^last. The rest counts in units of
- * 10^(last + b's exponent); a's digits below that were not looked at. */
+/* Computes the digits of a / b down to 10^last. The remainder is in units of
+ * 10^(last + exponent of b) and ignores the digits of a below that. */
 static void divide_wide(struct wide *quotient, struct rest *rest, const struct wide *a,
 	const struct wide *b, int last)
 {
@@ -266,8 +267,8 @@ static bool is_left(const struct rest *rest)
 
 /* --- rounding --- */
 
-/* Whether a number grows in magnitude that is rounded. Twice what it loses is
- * below, exactly or above a unit: `twice` is -1, 0 or 1. */
+/* Returns true if rounding increases the magnitude. twice compares the discarded
+ * part with half a unit: -1 below, 0 equal, 1 above. */
 static bool grows(enum rounding rounding, bool negative, bool odd, int twice)
 {
 	switch (rounding) {
@@ -282,7 +283,7 @@ static bool grows(enum rounding rounding, bool negative, bool odd, int twice)
 	return false;
 }
 
-/* Whether a digit below 10^exponent is not zero. */
+/* Returns true if a digit below 10^exponent is not zero. */
 static bool has_below(const struct wide *wide, int exponent)
 {
 	int at;
@@ -293,8 +294,8 @@ static bool has_below(const struct wide *wide, int exponent)
 	return false;
 }
 
-/* Cuts at 10^unit and adds such a unit if the rounding says so. `more`: digits
- * that are not all zero would follow. */
+/* Truncates at 10^unit and adds one unit if the rounding mode requires it. more:
+ * the digits of the exact value that wide does not contain are not all zero. */
 static void round_wide(struct wide *wide, int unit, bool more, enum rounding rounding)
 {
 	const struct wide one = { .count = 1, .exponent = unit, .digits = { 1 } };
@@ -344,7 +345,7 @@ int number_divide(struct number *quotient, struct slice a, struct slice b, int p
 	return narrow(quotient, &out);
 }
 
-/* a's digits below 10^exponent alone. */
+/* Removes the digits of a from 10^exponent upwards. */
 static void keep_below(struct wide *a, int exponent)
 {
 	unsigned count = (unsigned)greater(lesser(exponent - a->exponent, (int)a->count), 0);
@@ -353,7 +354,7 @@ static void keep_below(struct wide *a, int exponent)
 	a->count = count;
 }
 
-/* The rest of |a| / |b|; and if the signs differ, what it lacks to |b|. */
+/* Computes the remainder r of |a| / |b|; if the signs differ and r is not zero, |b| - r. */
 int number_modulo(struct number *result, struct slice a, struct slice b)
 {
 	struct wide x, y, out, part = { 0 };

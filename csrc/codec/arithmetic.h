@@ -1,31 +1,30 @@
-/* arithmetic.h - computing with DynamoDB's numbers: exact, or refused.
+/* arithmetic.h - exact decimal arithmetic on DynamoDB's numbers.
  *
- * Numbers go in as the bytes that number_width has accepted and come out as
- * such. Nothing is rounded but where a rounding is asked for: a result that
- * has more than 38 digits is NUMBER_DIGITS, one that is out of range
- * NUMBER_OVERFLOW or NUMBER_UNDERFLOW. (DynamoDB refuses the same results, and
- * says "overflow" of more than 38 digits too.) Nothing allocates; the result
- * may be written over the number that an operand's bytes lie in.
+ * Operands are encoded numbers that number_width has accepted. Results are
+ * exact except where a rounding mode is given: a result with more than 38
+ * digits is NUMBER_DIGITS, one out of range NUMBER_OVERFLOW or
+ * NUMBER_UNDERFLOW. (DynamoDB rejects the same results; it reports more than
+ * 38 digits as overflow, too.) Nothing is allocated. The result may be the
+ * number that an operand points to.
  */
 #ifndef CODEC_ARITHMETIC_H
 #define CODEC_ARITHMETIC_H
 
 #include "codec/number.h"
 
-/* How a number between two neighbours is rounded. The halves: to the nearer
- * one; in the middle to the even one, away from zero, or towards zero. */
+/* Rounding modes. The first three round to the nearest value and differ in ties. */
 enum rounding {
-	ROUND_HALF_EVEN,
-	ROUND_HALF_UP,
-	ROUND_HALF_DOWN,
+	ROUND_HALF_EVEN,     /* ties to the even digit */
+	ROUND_HALF_UP,       /* ties away from zero */
+	ROUND_HALF_DOWN,     /* ties towards zero */
 	ROUND_UP,            /* away from zero */
 	ROUND_DOWN,          /* towards zero */
 	ROUND_CEILING,       /* towards +infinity */
 	ROUND_FLOOR,         /* towards -infinity */
 };
 
-/* Digits behind the point: no number has more than PLACES_MAX, none has a digit
- * in front of 10^-PLACES_MIN. */
+/* Limits for the number of decimal places. No number has more than PLACES_MAX
+ * places, and none has a digit above 10^-PLACES_MIN. */
 #define PLACES_MAX 167
 #define PLACES_MIN (-125)
 
@@ -33,19 +32,19 @@ int number_add(struct number *sum, struct slice a, struct slice b);
 int number_subtract(struct number *difference, struct slice a, struct slice b);
 int number_multiply(struct number *product, struct slice a, struct slice b);
 
-/* -a */
+/* Sets *negative to -a. */
 void number_negate(struct number *negative, struct slice a);
 
-/* a / b with so many places behind the point (negative: a whole number of tens,
- * hundreds, ...), PLACES_MIN..PLACES_MAX. b is not zero. */
+/* Divides a by b (not zero) and rounds to `places` decimal places,
+ * PLACES_MIN..PLACES_MAX; -1 rounds to tens, -2 to hundreds. */
 int number_divide(struct number *quotient, struct slice a, struct slice b, int places,
 	enum rounding rounding);
 
-/* a - b x floor(a / b): it has b's sign, as Lua's % has. b is not zero. */
+/* a - b x floor(a / b), with the sign of b, like Lua's %. b is not zero. */
 int number_modulo(struct number *rest, struct slice a, struct slice b);
 
-/* a with so many places, PLACES_MIN..PLACES_MAX. NUMBER_OVERFLOW, when it is
- * rounded up beyond the range; with places of 0 and more never. */
+/* Rounds a to `places` decimal places, PLACES_MIN..PLACES_MAX. NUMBER_OVERFLOW if
+ * rounding up leaves the range, which is impossible for places >= 0. */
 int number_round(struct number *rounded, struct slice a, int places, enum rounding rounding);
 
 #endif

@@ -1,12 +1,12 @@
-/* builder.c - making canonical bytes.
+/* builder.c - encodes an item in canonical form.
  *
- * An open container keeps room for what is known only at its end:
+ * An open container reserves space for the fields that are known at its end:
  *
  *     type, u32 length, count (1 byte)     entries, in the order given
  *
- * Closing it puts the entries in order, widens the count if one byte is too
- * narrow for it, and fills in the length. Entries of all open containers lie
- * on one stack; those of the innermost are on top.
+ * Closing it sorts the entries, moves them if the count needs more than one
+ * byte, and fills in the length. The entries of all open containers are kept on
+ * one stack, those of the innermost on top.
  */
 #include "codec/builder.h"
 
@@ -18,7 +18,7 @@
 #define HEAD_BYTES 5               /* a container's type and length */
 #define ENTRIES_MIN 32
 #define HIGH_BITS 0x8080808080808080u
-#define SORT_FEW 12                /* up to here insertion sort is quicker */
+#define SORT_FEW 12                /* maximum number of entries for insertion sort */
 
 static inline void give_up(struct builder *builder, int err)
 {
@@ -52,7 +52,7 @@ static uint8_t *more_room(struct builder *builder, size_t len)
 	return buf;
 }
 
-/* Asked for at each value, so the common case is here. */
+/* Fast path of buffer_reserve, inlined because it is called for every value. */
 static inline uint8_t *reserve(struct builder *builder, size_t len)
 {
 	if (len > builder->bytes.cap - builder->bytes.len)
@@ -93,9 +93,9 @@ static bool grow_entries(struct builder *builder, size_t count)
 	return true;
 }
 
-/* The first 8 bytes of a name as a number that is ordered as they are. It is
- * taken from the caller's bytes: reading back as one word what was written in
- * pieces stalls the processor. */
+/* Returns the first 8 bytes of a name as a big-endian number. It reads the caller's
+ * bytes, not the copy: a word load from bytes that were just stored one by one
+ * stalls (store forwarding fails). */
 static inline uint64_t prefix_of(struct slice name)
 {
 	const uint8_t *p = name.data;
@@ -117,8 +117,8 @@ static inline struct slice entry_name(const uint8_t *data, const struct builder_
 	return slice_of(data + entry->name_start, entry->name_len);
 }
 
-/* Zeros behind a short name may hide a longer one, so equal prefixes decide
- * nothing. */
+/* Compares the whole names if the prefixes are equal: the padding of a short name is
+ * the same as zero bytes in a longer one. */
 static inline int entry_compare(const uint8_t *data, const struct builder_entry *a,
 	const struct builder_entry *b)
 {
@@ -127,7 +127,7 @@ static inline int entry_compare(const uint8_t *data, const struct builder_entry 
 	return slice_compare(entry_name(data, a), entry_name(data, b));
 }
 
-/* The entry that begins at start, and at whose end (so far) its name was put. */
+/* Adds the entry that begins at start; its name is the last name_len bytes written. */
 static inline void add_entry(struct builder *builder, size_t start, size_t name_len,
 	uint64_t prefix)
 {
@@ -146,9 +146,9 @@ static inline void add_entry(struct builder *builder, size_t start, size_t name_
 		frame->sorted = entry_compare(builder->bytes.data, entry - 1, entry) < 0;
 }
 
-/* --- what is known of the last item --- */
+/* --- names of the previous item --- */
 
-/* True if the item's next name is that which came here in the last one. */
+/* Returns true if the name is the one that the previous item had at this position. */
 static inline bool is_known(const struct builder *builder, struct slice name, uint64_t prefix)
 {
 	unsigned at = builder->frames[0].count;
@@ -161,7 +161,7 @@ static inline bool is_known(const struct builder *builder, struct slice name, ui
 		(name.len <= 8 || memcmp(known->bytes + 1, name.data, name.len) == 0);
 }
 
-/* As builder_name does, with nothing left to find out. */
+/* Like builder_name, without its checks. */
 static inline void put_known_name(struct builder *builder, size_t len)
 {
 	struct builder_frame *frame = &builder->frames[0];
@@ -184,13 +184,13 @@ static inline void put_known_name(struct builder *builder, size_t len)
 	frame->sorted = builder->known.sorted;
 }
 
-/* True if all of the item's names were those of the last one. */
+/* Returns true if the item has the same names as the previous one, in the same order. */
 static inline bool is_as_known(const struct builder *builder, const struct builder_frame *frame)
 {
 	return builder->depth == 0 && builder->as_known && frame->count == builder->known.count;
 }
 
-/* Keeps the item's names, before it is put in order. */
+/* Stores the item's names; called before its entries are sorted. */
 static void know_names(struct builder *builder, const struct builder_frame *frame)
 {
 	struct builder_known *known = &builder->known;
@@ -213,7 +213,7 @@ static void know_names(struct builder *builder, const struct builder_frame *fram
 	known->count = frame->count;
 }
 
-/* Keeps their order, which the entries have now. */
+/* Stores their sort order; called after the entries have been sorted. */
 static void know_order(struct builder *builder)
 {
 	struct builder_known *known = &builder->known;
@@ -228,10 +228,10 @@ static void know_order(struct builder *builder)
 	}
 }
 
-/* --- putting entries in order --- */
+/* --- sorting entries --- */
 
-/* Both sorts answer whether two names are equal: equal ones end up side by side,
- * and nothing but a comparison brings them there. */
+/* Both sorts return true if two names are equal. Every sort compares each pair of
+ * entries that ends up adjacent, so no duplicate is missed. */
 static bool sort_few(const uint8_t *data, struct builder_entry *entries, size_t count)
 {
 	bool twice = false;
@@ -253,7 +253,7 @@ static bool sort_few(const uint8_t *data, struct builder_entry *entries, size_t 
 	return twice;
 }
 
-/* Merge sort; spare has room for half of the entries. */
+/* Merge sort; spare must have space for half of the entries. */
 static bool sort(const uint8_t *data, struct builder_entry *entries, size_t count,
 	struct builder_entry *spare)
 {
@@ -287,8 +287,8 @@ static void measure_entries(struct builder *builder, size_t first, size_t count)
 	}
 }
 
-/* Copies the entries out in their new order, which is that of `known` if that is given,
- * and back as one piece. */
+/* Moves the bytes of the entries into sorted order via the scratch buffer. The order is
+ * that of known if given, otherwise that of entries. */
 static void move_entries(struct builder *builder, const struct builder_entry *entries,
 	size_t count, const struct builder_known *known, uint8_t *body)
 {
@@ -367,7 +367,7 @@ void builder_release(struct builder *builder)
 	*builder = (struct builder){ 0 };
 }
 
-/* One byte was kept for the count; a wider one pushes the entries back. */
+/* Writes the count; moves the entries if it needs more than the reserved byte. */
 static void put_count(struct builder *builder, const struct builder_frame *frame)
 {
 	uint8_t count[VARINT_MAX];
@@ -401,23 +401,25 @@ static void close_frame(struct builder *builder)
 		put_count(builder, frame);
 }
 
-/* The outermost: an item that is not like the last one is what the next is held to. */
+/* Closes the item. If its names differ from those of the previous item, they replace
+ * them in known. */
 static void close_item(struct builder *builder)
 {
-	bool is_news = !is_as_known(builder, &builder->frames[0]);
+	bool is_new = !is_as_known(builder, &builder->frames[0]);
 
-	if (is_news)
+	if (is_new)
 		know_names(builder, &builder->frames[0]);
 	close_frame(builder);
-	if (is_news && builder->err)
+	if (is_new && builder->err)
 		builder->known.count = 0;
-	else if (is_news)
+	else if (is_new)
 		know_order(builder);
 }
 
 /* --- values --- */
 
-/* Most names are short: their prefix is all of them, and there is room for it. */
+/* Writes a name and returns the address after it. Names of at most 8 bytes, the usual
+ * case, are written as one word; at least 8 bytes must be available. */
 static inline uint8_t *put_name(uint8_t *to, struct slice name, uint64_t prefix)
 {
 	if (name.len > 8)
@@ -437,7 +439,7 @@ SELDOM static void put_new_name(struct builder *builder, struct slice name, uint
 		give_up(builder, name.len ? ERR_NAME_TOO_LONG : ERR_EMPTY_NAME);
 	else if ((name.len > 8 || prefix & HIGH_BITS) && !is_utf8(name))
 		give_up(builder, ERR_NOT_UTF8);
-	/* a map below the item counts one more for each attribute */
+	/* DynamoDB counts one byte more for each attribute of a nested map */
 	if (!charge(builder, name.len + (builder->depth > 0)))
 		return;
 	buf = reserve(builder, VARINT_MAX + name.len);
@@ -461,8 +463,8 @@ void builder_name(struct builder *builder, struct slice name)
 	}
 }
 
-/* Charges for a value and makes room; NULL after a failure. A list counts its
- * members and one byte more for each. */
+/* Adds to the size and reserves space for a value; returns NULL after an error.
+ * DynamoDB counts one byte more for each member of a list. */
 static inline uint8_t *begin_value(struct builder *builder, size_t size, size_t space)
 {
 	struct builder_frame *frame = open_frame(builder);
@@ -571,7 +573,7 @@ void builder_close(struct builder *builder)
 	builder->depth--;
 }
 
-/* --- values that are encoded already --- */
+/* --- encoded values --- */
 
 static void put_container(struct builder *builder, const struct value *value)
 {
@@ -587,7 +589,7 @@ static void put_container(struct builder *builder, const struct value *value)
 		return;
 	*buf = (uint8_t)value->type;
 	body = buf + HEAD_BYTES;
-	/* a map's bytes begin with its count, a list's and a set's don't */
+	/* value->bytes of a map begin with its count, those of a list or set do not */
 	if (value->type == TYPE_M)
 		written_to(builder, slice_write(body, bytes));
 	else

@@ -1,8 +1,9 @@
-/* decimal.c - the nearest double, and the shortest decimal, of each other.
+/* decimal.c - shortest decimal of a double, and nearest double of a decimal.
  *
- * Each way has a quick road by integers and, for what is too long or too far
- * from 1 for it, the C library's. The C locale changes one thing there, the
- * decimal point: strtod is given none, and printf's is passed over.
+ * Both directions have a fast path with integers; strtod and snprintf serve
+ * numbers with too many digits or a large exponent. The locale affects only the
+ * decimal point there: strtod is called without one, and the one that snprintf
+ * writes is skipped.
  */
 #include "codec/decimal.h"
 
@@ -10,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Integers up to here, and powers of ten up to 1e22, are doubles themselves. */
+/* Integers up to 2^53 and powers of ten up to 1e22 are exact as doubles. */
 #define INTEGER_EXACT ((uint64_t)1 << 53)
 #define POWER_EXACT 22
-/* Decimals of at most fifteen digits never share a double. */
+/* Different decimals of at most 15 digits have different doubles. */
 #define DIGITS_15 UINT64_C(1000000000000000)
 #define DIGITS_17 UINT64_C(100000000000000000)
 
@@ -22,7 +23,7 @@ static const double power_of_ten[POWER_EXACT + 1] = {
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 };
 
-/* --- by the C library --- */
+/* --- with the C library --- */
 
 static double nearest_by_text(struct decimal decimal)
 {
@@ -33,8 +34,7 @@ static double nearest_by_text(struct decimal decimal)
 	return strtod(text, NULL);
 }
 
-/* d rounded to `count` digits; whatever the locale puts between them is no
- * digit and is passed over. */
+/* Rounds d to count digits. Skips the decimal point, which depends on the locale. */
 static struct decimal round_to(double d, int count)
 {
 	struct decimal decimal = { 0 };
@@ -49,8 +49,9 @@ static struct decimal round_to(double d, int count)
 	return decimal;
 }
 
-/* The shortest decimal of any d > 0. Below a power of two doubles lie denser,
- * so there the decimal next above can be d's when the nearest one isn't. */
+/* Returns the shortest decimal of any d > 0. Just below a power of two the distance
+ * between doubles is halved. The next decimal above can then read back as d although
+ * the nearest one does not. */
 static struct decimal shortest_by_text(double d)
 {
 	struct decimal decimal;
@@ -67,7 +68,7 @@ static struct decimal shortest_by_text(double d)
 	return round_to(d, 17);
 }
 
-/* --- by integers of 128 bits, from about 1e-5 to 2^53 --- */
+/* --- with 128-bit integers, from about 1e-5 to 2^53 --- */
 
 #ifdef __SIZEOF_INT128__
 __extension__ typedef __int128 i128;
@@ -76,13 +77,13 @@ __extension__ typedef unsigned __int128 u128;
 #define FRACTION_BITS 52
 #define LEADING_BIT ((uint64_t)1 << FRACTION_BITS)
 
-/* A double that may have a fraction: mantissa / 2^shift. */
+/* A double as mantissa / 2^shift. */
 struct binary {
 	uint64_t mantissa;
 	int shift;
 };
 
-/* False where the products below would not fit in 128 bits. */
+/* Returns false if the products below would not fit in 128 bits. */
 static bool to_binary(double d, struct binary *binary)
 {
 	uint64_t bits;
@@ -110,13 +111,13 @@ static u128 whole_power(int n)
 	return n > 19 ? power * (uint64_t)power_of_ten[n - 19] : power;
 }
 
-/* The decimals that read back as one double: low..high x 10^exponent. */
+/* The decimals that read back as one double: low to high, times 10^exponent. */
 struct span {
 	uint64_t low, high;
 	int exponent;
 };
 
-/* Drops `zeros` digits if a number of so many fewer digits is in the span. */
+/* Removes `zeros` digits if the span contains a multiple of power = 10^zeros. */
 static inline bool drop(struct span *span, uint64_t power, int zeros)
 {
 	uint64_t low = span->low / power + (span->low % power != 0);
@@ -136,7 +137,7 @@ static void drop_digits(struct span *span)
 		;
 }
 
-/* The integer nearest to scaled / (2^shift x 10^dropped). */
+/* Returns the integer nearest to scaled / (2^shift x 10^dropped). */
 static uint64_t nearest_integer(u128 scaled, int shift, int dropped)
 {
 	uint64_t power = (uint64_t)power_of_ten[dropped];
@@ -147,14 +148,15 @@ static uint64_t nearest_integer(u128 scaled, int shift, int dropped)
 	return digits + (rest > half || (rest == half && digits & 1));
 }
 
-/* The shortest decimal of a d > 0 that is no integer.
+/* Computes the shortest decimal of a d > 0 that is not an integer.
  *
- * With d = mantissa / 2^shift, multiply by 10^k, k so large that d's neighbours
- * are two away at least: some integer then reads back as d. In units of
- * 1 / 2^shift all is whole: d itself (`scaled`) and the points half-way to its
- * neighbours, which belong to d if its mantissa is even. (Below a power of two
- * the neighbour is nearer; those in reach are themselves decimals of at most 12
- * digits, and nothing so short is near them.) */
+ * d = mantissa / 2^shift is multiplied by 10^k, with k large enough that the
+ * neighbouring doubles are at least 2 away: then some integer reads back as d.
+ * In units of 1 / 2^shift all quantities are integers: d (`scaled`) and the
+ * midpoints between d and its neighbours. A midpoint reads back as d if the
+ * mantissa is even. (A power of two has a nearer lower neighbour. That needs no
+ * special case: the powers of two in range are decimals of at most 12 digits,
+ * and no shorter decimal is close to them.) */
 static bool shortest_by_integers(double d, struct decimal *decimal)
 {
 	struct binary binary;
@@ -164,7 +166,7 @@ static bool shortest_by_integers(double d, struct decimal *decimal)
 
 	if (!to_binary(d, &binary))
 		return false;
-	k = ((binary.shift + 1) * 1233 >> 12) + 1;  /* 1233 / 4096: a little below log 2 */
+	k = ((binary.shift + 1) * 1233 >> 12) + 1;  /* 1233 / 4096 is slightly below log10(2) */
 	power = whole_power(k);
 	scaled = binary.mantissa * power;
 	reach = power / 2 - (binary.mantissa & 1);
@@ -177,10 +179,10 @@ static bool shortest_by_integers(double d, struct decimal *decimal)
 	return true;
 }
 
-/* The nearest double of 16 or 17 digits and a power up to 1e22 below them: the
- * quotient, rounded twice, can be a unit or two off; how far, is found exactly.
- * (Half-way between two doubles lie only longer decimals.) At a power of two
- * the units change, so there it is not said. */
+/* Computes the nearest double of 16 or 17 digits divided by a power of ten up to 1e22.
+ * The floating-point quotient is rounded twice, so it can be one or two units off; the
+ * exact difference corrects it. (Decimals half-way between two doubles have more
+ * digits.) Returns false at a power of two, where the unit changes. */
 static bool nearest_by_integers(struct decimal decimal, double *d)
 {
 	struct binary binary;
@@ -218,11 +220,11 @@ static bool nearest_by_integers(struct decimal decimal, double *d)
 
 #endif
 
-/* --- the quickest way that will do --- */
+/* --- choosing the fastest method --- */
 
-/* What amounts and readings are: four digits behind the point, and fifteen in all. The
- * quotient is rounded once; so where it is d the decimal reads back as d, and no other
- * of so few digits does. */
+/* Tries a decimal with four places and at most 15 digits, like most amounts of money
+ * and measurements. The quotient is rounded only once. If it equals d, the decimal reads
+ * back as d, and no other decimal of at most 15 digits does. */
 static bool has_few_digits(double d, struct decimal *decimal)
 {
 	if (d >= 1e11)
@@ -243,7 +245,7 @@ struct decimal decimal_of_double(double d)
 	return decimal;
 }
 
-/* Digits and power are doubles, so one operation rounds once: correctly. */
+/* Digits and power are exact as doubles, so the result is correctly rounded. */
 static double by_operation(struct decimal decimal)
 {
 	if (decimal.exponent < 0)

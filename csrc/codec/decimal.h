@@ -1,6 +1,6 @@
-/* decimal.h - short decimals and doubles, each as the other's nearest.
+/* decimal.h - shortest decimal of a double, and nearest double of a decimal.
  *
- * For magnitudes of 1e-300 to 1e300; sign and zero are the caller's.
+ * For magnitudes of 1e-300 to 1e300. The caller handles sign and zero.
  */
 #ifndef CODEC_DECIMAL_H
 #define CODEC_DECIMAL_H
@@ -8,18 +8,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* digits x 10^exponent; zeros at the end of the digits say nothing. */
+/* digits x 10^exponent; digits may end with zeros. */
 struct decimal {
 	uint64_t digits;
 	int exponent;
 };
 
-/* The shortest decimal that reads back as d, of those the nearest to d; at
- * most 17 digits. d is finite and above 0. */
+/* Returns the shortest decimal that reads back as d, at most 17 digits; if there are
+ * several, the one nearest to d. d must be finite and positive. */
 struct decimal decimal_of_double(double d);
 
-/* The double nearest to a decimal that isn't 0. `same` tells if the decimal is
- * that double's shortest. */
+/* Returns the double nearest to a decimal, which must not be 0. Sets *same to true if
+ * the decimal is the shortest one of that double. */
 double decimal_to_double(struct decimal decimal, bool *same);
 
 #endif

@@ -1,11 +1,11 @@
-/* id.h - ids of tables and streams, at the front of keys.
+/* id.h - ids of tables and streams, the first bytes of a row's key.
  *
  *     1 to ID_SHORT_MAX      one byte
- *     more                   ID_LONG (u8), u32
+ *     larger                 ID_LONG (u8), u32
  *
- * The order of the bytes is the order of the ids, and no id's bytes begin with
- * another's. Nearly every database has fewer tables than that, and each of its
- * rows is three bytes shorter for it.
+ * The encoding is prefix-free and keeps the order of the ids. Nearly every
+ * database has at most ID_SHORT_MAX tables; each row is then three bytes shorter
+ * than with a u32.
  */
 #ifndef CODEC_ID_H
 #define CODEC_ID_H
@@ -16,13 +16,13 @@
 #define ID_LONG (ID_SHORT_MAX + 1)
 #define ID_MAX 5                     /* bytes */
 
-/* How many bytes there are if this is the first of them. */
+/* Returns the width in bytes of an id with this first byte. */
 static inline size_t id_width(uint8_t first)
 {
 	return first <= ID_SHORT_MAX ? 1 : ID_MAX;
 }
 
-/* Writes it at p; returns its width. */
+/* Writes an id at p; returns its width. */
 static inline size_t set_id(uint8_t *p, uint32_t id)
 {
 	p[0] = id <= ID_SHORT_MAX ? (uint8_t)id : ID_LONG;
@@ -31,7 +31,7 @@ static inline size_t set_id(uint8_t *p, uint32_t id)
 	return id_width(p[0]);
 }
 
-/* The id that a key begins with; 0 if it begins with none. */
+/* Returns the id at the beginning of a key, 0 if there is none. */
 static inline uint32_t get_id(struct slice key)
 {
 	uint32_t id;

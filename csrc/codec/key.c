@@ -1,4 +1,4 @@
-/* key.c - from key attributes to bytes; key.h draws them. */
+/* key.c - encoding and decoding of keys; the layout is in key.h. */
 #include "codec/key.h"
 
 #include <assert.h>
@@ -6,8 +6,8 @@
 #include "base/error.h"
 
 #define INLINE 0x01
-#define ESCAPE 0xff         /* behind 0x00: this byte belongs to the key */
-#define LAST 0x01           /* behind 0x00: the key has ended */
+#define ESCAPE 0xff         /* after 0x00: the zero byte is part of the key */
+#define LAST 0x01           /* after 0x00: end of the key */
 
 static size_t count_zeros(struct slice bytes)
 {
@@ -30,9 +30,9 @@ static uint8_t *put_escaped(uint8_t *p, struct slice bytes)
 	return p;
 }
 
-/* Writes bytes so that their end shows, at p, in at most `room` bytes. Returns
- * how many it took; 0 if the room is too small. */
-static size_t put_ended(uint8_t *p, size_t space, struct slice bytes)
+/* Writes bytes, escaped and terminated, at p in at most `space` bytes. Returns their
+ * length there, 0 if the space is too small. */
+static size_t put_terminated(uint8_t *p, size_t space, struct slice bytes)
 {
 	uint8_t *end = p + bytes.len;
 
@@ -49,7 +49,7 @@ static size_t put_ended(uint8_t *p, size_t space, struct slice bytes)
 	return (size_t)(end - p);
 }
 
-/* Writes a partition key behind the table id; returns its length there. */
+/* Writes a partition key at p; returns its encoded length. */
 static size_t put_partition(uint8_t *p, const struct value *partition,
 	const uint8_t secret[HASH_SECRET_BYTES])
 {
@@ -60,7 +60,7 @@ static size_t put_partition(uint8_t *p, const struct value *partition,
 		memcpy(p + 1, partition->bytes.data, partition->bytes.len);
 		return 1 + partition->bytes.len;
 	}
-	len = put_ended(p + 1, KEY_HEAD_INLINE - 1, partition->bytes);
+	len = put_terminated(p + 1, KEY_HEAD_INLINE - 1, partition->bytes);
 	if (len)
 		return 1 + len;
 	p[0] = KEY_HEAD_HASHED;
@@ -106,7 +106,7 @@ static inline bool is_named(struct slice name, const struct key_attribute *attri
 	return name.len == attribute->len && memcmp(name.data, attribute->name, name.len) == 0;
 }
 
-/* Both in one walk. */
+/* Finds both attributes in one pass. */
 int key_find(struct key_values *values, const struct key_schema *schema, struct slice item)
 {
 	bool no_sort = !schema->sort.type;
@@ -169,7 +169,7 @@ int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
 	return err == ERR_KEY_MISSING || err == ERR_KEY_TYPE ? ERR_KEY_SCHEMA : err;
 }
 
-/* In the item they are canonical and in order, so their bytes are copied. */
+/* The item's bytes are canonical and its attributes sorted, so they can be copied. */
 int key_put_attributes(struct slice *body, const struct key_values *values,
 	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {
@@ -187,9 +187,9 @@ int key_put_attributes(struct slice *body, const struct key_values *values,
 	return 0;
 }
 
-/* --- and back --- */
+/* --- decoding --- */
 
-/* Takes bytes up to their end off the front. */
+/* Reads escaped bytes up to their terminator and unescapes them. */
 static int read_escaped(struct source *source, struct buffer *out)
 {
 	buffer_clear(out);

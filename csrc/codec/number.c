@@ -1,7 +1,7 @@
-/* number.c - decimals to ordered bytes and back; number.h draws the layout.
+/* number.c - encoding and decoding of numbers; the layout is in number.h.
  *
- * Integers and doubles go by a 64-bit integer and a power of ten; text, which
- * can have 38 digits, by digits one a byte.
+ * Integers and doubles are converted with a 64-bit integer and a power of ten.
+ * Text can have 38 digits and is converted with one byte per digit.
  */
 #include "codec/number.h"
 
@@ -24,11 +24,11 @@
 
 #define DECIMAL_EXPONENT_MAX 125
 #define DECIMAL_EXPONENT_MIN (-130)
-#define EXPONENT_SAFE 100       /* with any 64 bits of digits within them */
-#define EXPONENT_HUGE ((int64_t)1 << 50)   /* beyond what any text's length makes good */
+#define EXPONENT_SAFE 100       /* in range with any 64-bit mantissa */
+#define EXPONENT_HUGE ((int64_t)1 << 50)   /* out of range for any number of digits */
 
-/* What the encoding says, sign and head taken off. `flip` is 0xff for a
- * negative number: the pairs still lie complemented. */
+/* Parts of an encoding. flip is 0xff for a negative number, whose pairs of digits are
+ * complemented, otherwise 0. */
 struct parts {
 	const uint8_t *pairs;
 	unsigned count;
@@ -56,7 +56,7 @@ static unsigned set_head(uint8_t *p, int exponent, uint8_t flip)
 	return 2;
 }
 
-/* The pairs of an n below 10^16, each in its byte, the first in the lowest. */
+/* Returns the eight pairs of digits of n < 10^16, one per byte, the first in the lowest. */
 static inline uint64_t eight_pairs(uint64_t n)
 {
 	uint64_t pairs = 0;
@@ -71,8 +71,8 @@ static inline uint64_t eight_pairs(uint64_t n)
 	return pairs;
 }
 
-/* Encodes n x 100^exponent, n not 0 and below 10^16: without a loop, and in one store,
- * for what was stored byte by byte is slow to load as a word. */
+/* Encodes n x 100^exponent, 0 < n < 10^16, without a loop and with one store: bytes that
+ * were stored one by one are slow to load as a word (store forwarding fails). */
 static void encode_short(struct number *number, bool negative, uint64_t n, int exponent)
 {
 	uint64_t pairs = eight_pairs(n);
@@ -125,17 +125,17 @@ void number_from_integer(struct number *number, int64_t n)
 
 /* --- text to number --- */
 
-/* 0.d1 d2 d3... x 10^scale. One zero stands before the digits and one behind,
- * so that they can be taken in pairs at either alignment. */
+/* 0.d1 d2 d3... x 10^scale. The digits have one zero before and one after them, so that
+ * pairs can start at an even or an odd digit. */
 struct digits {
 	uint8_t padded[1 + NUMBER_MAX_DIGITS + 1];
-	unsigned count;     /* without zeros at the end */
+	unsigned count;     /* without trailing zeros */
 	bool too_many;
 	int64_t scale;
 };
 
-/* Reads digits with at most one point; returns what is behind them, NULL
- * if there was no digit. */
+/* Reads digits with at most one point. Returns the address after them, NULL if there is
+ * no digit. */
 static const uint8_t *read_digits(struct digits *digits, const uint8_t *p, const uint8_t *end)
 {
 	bool any = false, point = false, leading = true;
@@ -165,8 +165,8 @@ static const uint8_t *read_digits(struct digits *digits, const uint8_t *p, const
 	return any ? p : NULL;
 }
 
-/* Reads the exponent behind an 'e'; returns what is behind it, NULL if there
- * was no digit. Stops counting where every number is out of range. */
+/* Reads the exponent after an 'e'. Returns the address after it, NULL if there is no
+ * digit. Ignores the digits after EXPONENT_HUGE is reached. */
 static const uint8_t *read_exponent(int64_t *exponent, const uint8_t *p, const uint8_t *end)
 {
 	bool negative = p < end && *p == '-';
@@ -294,8 +294,8 @@ int number_from_double(struct number *number, double d)
 
 /* --- reading --- */
 
-/* Checks the pairs at p; returns how many there are, 0 if they are no
- * canonical mantissa of at most 38 digits. */
+/* Checks the pairs at p. Returns their number, 0 unless they are a canonical mantissa of
+ * at most 38 digits. */
 static unsigned check_pairs(const uint8_t *p, const uint8_t *end, uint8_t flip)
 {
 	const uint8_t *start = p;
@@ -342,7 +342,7 @@ int number_width(struct slice bytes)
 	return count ? (int)(p - bytes.data) + (int)count : ERR_CORRUPT;
 }
 
-/* Takes a number that isn't zero apart. */
+/* Splits an encoding, which must not be zero. */
 static inline struct parts parts_of(struct slice bytes)
 {
 	const uint8_t *p = bytes.data;
@@ -369,7 +369,7 @@ static inline unsigned pair_at(const struct parts *parts, unsigned i)
 	return (unsigned)(parts->pairs[i] ^ parts->flip) >> 1;
 }
 
-/* The mantissa as an integer; at most nine pairs, or ten below 10^19. */
+/* Returns the mantissa as an integer: at most nine pairs, or ten if it is below 10^19. */
 static inline uint64_t mantissa_of(const struct parts *parts)
 {
 	uint64_t n = 0;
@@ -421,8 +421,8 @@ bool number_to_scaled(struct slice bytes, int64_t *n, int *exponent)
 	return abs(*exponent) <= SCALED_EXPONENT;
 }
 
-/* More pairs than a decimal holds: at least 18 digits, which no shortest
- * decimal has. The C library does it. */
+/* Converts a number with more pairs than struct decimal can hold with the C library. It
+ * has at least 18 digits, so it is not the shortest decimal of any double. */
 static double long_double_of(const struct parts *parts)
 {
 	char text[2 * PAIRS_MAX + 8];
@@ -461,8 +461,8 @@ bool number_to_double(struct slice bytes, double *d)
 
 /* --- printing and counting --- */
 
-/* The decimal digits, without zeros at either end; returns how many. `point`
- * is how many of them stand before the point: any number, also negative. */
+/* Writes the decimal digits without leading and trailing zeros and returns their number.
+ * *point is the position of the decimal point in them, possibly negative. */
 static size_t digits_of(const struct parts *parts, char *digits, int *point)
 {
 	size_t len = 0;
@@ -549,7 +549,7 @@ size_t number_size(struct slice bytes)
 	parts = parts_of(bytes);
 	first = pair_at(&parts, 0);
 	digits = 2 * parts.count - (first < 10) - (pair_at(&parts, parts.count - 1) % 10 == 0);
-	/* the first digit's exponent is odd if it is the pair's tens */
+	/* the exponent of the first digit is odd if it is the high digit of its pair */
 	odd = digits % 2 || first >= 10;
 	return 1 + (digits + 1) / 2 + !odd + (parts.flip & 1);
 }

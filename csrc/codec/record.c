@@ -1,4 +1,4 @@
-/* record.c - records to bytes and back; record.h draws them. */
+/* record.c - encoding and decoding of records; the layout is in record.h. */
 #include "codec/record.h"
 
 #include "base/error.h"
@@ -42,15 +42,15 @@ size_t record_size(const struct record *record, struct slice keys)
 
 /* --- the head --- */
 
-/* Its numbers, as record.h draws them. */
+/* The numbers of a head, in the order given in record.h. */
 enum head_number {
 	POSITION, FOLLOWING, SKIPPED, CREATED, RETENTION_LESS_CREATED, ORDINAL, STREAM_BYTES,
 	KEYS_LEN, OLD_LEN, NEW_LEN, NUMBERS,
 };
 
-_Static_assert(NUMBERS == RECORD_NUMBERS, "each has its half byte");
+_Static_assert(NUMBERS == RECORD_NUMBERS, "4 bits of width for each number");
 
-/* Differences of times, which may be negative, as small numbers. */
+/* Zigzag encoding: maps a signed difference of small magnitude to a small number. */
 static uint64_t zigzag(uint64_t difference)
 {
 	return difference << 1 ^ (UINT64_C(0) - (difference >> 63));
@@ -61,7 +61,7 @@ static uint64_t from_zigzag(uint64_t n)
 	return n >> 1 ^ (UINT64_C(0) - (n & 1));
 }
 
-/* Room for 8 bytes is needed, whatever the width. */
+/* Writes n at `to`, where 8 bytes must be available; returns to + width. */
 static uint8_t *put_number(uint8_t *to, uint64_t n, unsigned width)
 {
 	set_u64_little(to, n);
@@ -97,9 +97,8 @@ size_t record_put_head(const struct record *record, uint8_t head[RECORD_HEAD_MAX
 	return (size_t)(at - head);
 }
 
-/* What no writer of ours writes. An image may be missing where the stream's
- * view leaves it out, but nothing was there before an INSERT nor is after a
- * REMOVE. */
+/* Returns true if a writer can have written the record. The view of the stream may omit
+ * images, but an INSERT never has an old image and a REMOVE never a new one. */
 static bool is_possible(const struct record *record)
 {
 	if (record->event < EVENT_INSERT || record->origin > ORIGIN_TIME_TO_LIVE ||
@@ -114,8 +113,8 @@ static bool is_possible(const struct record *record)
 	return record->keys.len > 0 || record->new_image.len > 0;
 }
 
-/* What a width leaves of 8 bytes, and the least number that needs it: no number is as
- * much as a width that can't be asks for. */
+/* Mask for a width and smallest number that needs it. Widths above 8 are invalid: no
+ * masked number reaches their minimum. */
 #define WIDTH(n) { UINT64_MAX >> (64 - 8 * (n)), UINT64_C(1) << 8 * ((n) - 1), n }
 #define NO_WIDTH { 0, 1, 0 }
 
@@ -125,7 +124,8 @@ static const struct width { uint64_t mask, least, bytes; } widths[16] = {
 	NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH,
 };
 
-/* Where the numbers end, in a head with room for the longest; 0 if one could be shorter. */
+/* Decodes the numbers of a head of RECORD_HEAD_MAX readable bytes. Returns the length of
+ * the head, 0 if a width is invalid or not minimal. */
 static size_t take_numbers(const uint8_t *head, uint64_t numbers[RECORD_NUMBERS])
 {
 	const uint8_t *at = head + RECORD_NUMBERS_AT;
@@ -144,7 +144,7 @@ static size_t take_numbers(const uint8_t *head, uint64_t numbers[RECORD_NUMBERS]
 	return bad ? 0 : (size_t)(at - head);
 }
 
-/* Its place in its transaction. */
+/* Sets the position in the transaction; returns false if the numbers are impossible. */
 static bool set_place(struct record *record, const uint64_t numbers[RECORD_NUMBERS])
 {
 	uint64_t position = numbers[POSITION], following = numbers[FOLLOWING];
@@ -182,7 +182,7 @@ int record_get_head(struct record *record, uint64_t sequence, struct slice bytes
 	len = take_numbers(head, numbers);
 	if (head[0] != RECORD_FORMAT || len == 0 || len > bytes.len)
 		return ERR_CORRUPT;
-	record->event = head[1] & 3;     /* up to EVENT_REMOVE */
+	record->event = head[1] & 3;     /* 0 to EVENT_REMOVE */
 	record->origin = head[1] >> 2;
 	record->head_len = (uint8_t)len;
 	record->sequence = sequence;
@@ -214,7 +214,7 @@ int record_get(struct record *record, struct slice bytes)
 	return 0;
 }
 
-/* None, or a whole one. */
+/* Verifies a map body; an empty slice is valid. */
 static int check_map(struct slice map)
 {
 	return map.len ? map_check(map) : 0;

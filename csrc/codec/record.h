@@ -1,37 +1,39 @@
-/* record.h - a stream's record: one change of one item.
+/* record.h - a stream record: one change of one item.
  *
- *     key of a row   stream id (codec/id.h), sequence number (u64); in further rows
- *                    of the same record their number as well (u16), from 1
- *     value          checksum (u32) of the row's key and of what follows, then
- *                    the row's share of the record
+ *     row key        stream id (codec/id.h), sequence number (u64); the second and
+ *                    later rows of a record also their part number (u16), from 1
+ *     row value      checksum (u32) of the row's key and of the bytes after the
+ *                    checksum, then the row's part of the record
  *
- *     record, byte by byte
+ *     record: offset, width
  *      0   1   format (RECORD_FORMAT)
- *      1   1   event: 1 INSERT, 2 MODIFY, 3 REMOVE; 4 more: time to live did it
+ *      1   1   event: 1 INSERT, 2 MODIFY, 3 REMOVE; plus 4 if caused by time to live
  *      2   4   hash of the partition key
- *      6   5   widths of the numbers, half a byte for each
- *     11       numbers, each in so many bytes and as few as it takes, 0 in none,
- *              the lowest first, so that one load and a mask read it:
+ *      6   5   widths of the numbers in bytes, 4 bits each
+ *     11       numbers, little-endian, minimal length (zero takes no bytes), so
+ *              that each is read with one load and a mask:
  *              position in its transaction, from 0
- *              how many of the transaction's records follow it
- *              how many sequence numbers of the transaction before it have no record
- *              created at, ms since 1970 as the clock said
- *              retention clock at that moment less created at (doc/format.md,
+ *              number of the transaction's records after this one
+ *              number of the transaction's sequence numbers before this one that
+ *                have no record
+ *              creation time, ms since 1970, wall clock
+ *              retention clock at that time minus creation time (doc/format.md,
  *                "Time"), zigzag
  *              ordinal in its stream, from 1
- *              bytes of its stream up to and with this record
- *              length of the keys (a map body), of the old, of the new image; 0: none
+ *              bytes of its stream up to and including this record
+ *              lengths of the keys (a map body), old image and new image; 0: none
  *              (an item is never empty)
  *              keys, old image, new image
  *
- * The key attributes are in the new image, so keys are kept only where there is none.
- * Ids of transactions are the sequence numbers of their first changes.
+ * Keys are stored only in a record without a new image, which contains the key
+ * attributes. The id of a transaction is the sequence number of its first change.
  *
- * A record lies in one row while it fits in a page's share; a longer one is
- * cut before its new image and wherever a row is full. Bytes of a stream are
- * those of its records: images, keys that are kept, and RECORD_OVERHEAD for each.
+ * A record is one row if it fits into a page's share. A longer one is split
+ * before its new image and wherever a row is full. The bytes of a stream are
+ * the images and stored keys of its records plus RECORD_OVERHEAD for each.
  *
- * In memory its sequence number (u64) goes before it, which rows have in their keys.
+ * In memory a record is preceded by its sequence number (u64), which the rows
+ * have in their keys.
  */
 #ifndef CODEC_RECORD_H
 #define CODEC_RECORD_H
@@ -46,7 +48,7 @@
 #define RECORD_WIDTHS_AT 6
 #define RECORD_NUMBERS_AT (RECORD_WIDTHS_AT + RECORD_NUMBERS / 2)
 #define RECORD_HEAD_MAX (RECORD_NUMBERS_AT + RECORD_NUMBERS * 8)
-#define RECORD_OVERHEAD 64           /* head, row and node, about */
+#define RECORD_OVERHEAD 64           /* approximate size of head, row header and node */
 
 enum event { EVENT_INSERT = 1, EVENT_MODIFY, EVENT_REMOVE };
 enum origin { ORIGIN_USER = 0, ORIGIN_TIME_TO_LIVE };
@@ -54,7 +56,7 @@ enum origin { ORIGIN_USER = 0, ORIGIN_TIME_TO_LIVE };
 struct record {
 	uint8_t event;
 	uint8_t origin;
-	uint8_t head_len;          /* of what was read */
+	uint8_t head_len;          /* set by record_get_head and record_get */
 	uint32_t position;
 	uint32_t count;
 	uint64_t sequence;
@@ -64,7 +66,7 @@ struct record {
 	uint32_t partition_hash;
 	uint64_t ordinal;
 	uint64_t stream_bytes;
-	struct slice keys;         /* len 0: they are in the new image */
+	struct slice keys;         /* len 0: the keys are in the new image */
 	struct slice old_image;    /* len 0: none */
 	struct slice new_image;
 };
@@ -74,65 +76,65 @@ static inline size_t record_body(const struct record *record)
 	return record->keys.len + record->old_image.len + record->new_image.len;
 }
 
-/* What it adds to its stream's bytes. */
+/* Returns the number of bytes that the record adds to its stream. */
 static inline size_t record_bytes(const struct record *record)
 {
 	return RECORD_OVERHEAD + record_body(record);
 }
 
-/* Its length in rows, of a record that was read. */
+/* Returns the encoded length of a record that was read. */
 static inline size_t record_len(const struct record *record)
 {
 	return record->head_len + record_body(record);
 }
 
-/* The key attributes as a map body, as they are kept or out of the new image; then
- * they are put together in `room`. KEY_MISSING, CORRUPT. */
+/* Sets *keys to the key attributes as a map body: the stored ones, or a copy in buf of
+ * those in the new image. Errors: KEY_MISSING, CORRUPT. */
 int record_keys(struct slice *keys, const struct record *record,
 	const struct key_schema *schema, uint8_t buf[KEY_ATTRIBUTES_MAX]);
 
-/* Its size by DynamoDB's rule, keys and images; counted when it is asked for, and
- * not by every writer. Trusts checked bytes. */
+/* Returns the size of keys and images as DynamoDB counts it. The bytes must be valid. It is
+ * computed on demand so that writers need not compute it. */
 size_t record_size(const struct record *record, struct slice keys);
 
-/* The sequence number of a record in memory. */
+/* Returns the sequence number of a record in memory. */
 static inline uint64_t record_sequence(const uint8_t bytes[RECORD_PREFIX])
 {
 	return get_u64(bytes);
 }
 
-/* The name DynamoDB gives the event: INSERT, MODIFY, REMOVE. */
+/* Returns DynamoDB's name of the event: INSERT, MODIFY, REMOVE. */
 const char *event_name(uint8_t event);
 
-/* The head's length. */
+/* Encodes the head; returns its length. */
 size_t record_put_head(const struct record *record, uint8_t head[RECORD_HEAD_MAX]);
 
-/* Reads a head alone; the slices get their lengths and no address. CORRUPT,
- * also for what can't be: an old image of an INSERT, a new one of a REMOVE, neither
- * keys nor a new image, a transaction from before the first change, a sequence
- * number past SEQUENCE_MAX, an ordinal of 0, fewer stream bytes than the record has. */
+/* Decodes only the head; the slices get their lengths but no address. CORRUPT, also for
+ * impossible records: an old image of an INSERT, a new image of a REMOVE, neither keys nor
+ * a new image, a transaction id below 1, a sequence number above SEQUENCE_MAX, ordinal 0,
+ * or fewer stream bytes than the record has. */
 int record_get_head(struct record *record, uint64_t sequence, struct slice bytes);
 
-/* Reads a whole record in memory; the slices point into bytes. CORRUPT. */
+/* Decodes a record in memory; the slices point into bytes. CORRUPT. */
 int record_get(struct record *record, struct slice bytes);
 
-/* Verifies the images as well as the frame. */
+/* Verifies a record in memory, including its keys and images. CORRUPT. */
 int record_check(struct slice bytes);
 
 /* --- rows --- */
 
-/* What the key of a row says. */
+/* A decoded row key. */
 struct record_place {
 	uint32_t stream;
 	uint16_t part;
 	uint64_t sequence;
 };
 
-/* Writes the key; returns its length. */
+/* Writes a row key; returns its length. */
 size_t record_set_key(uint8_t key[RECORD_KEY_MAX], uint32_t stream, uint64_t sequence,
 	uint16_t part);
 
-/* False for what is no key of a row. */
+/* Decodes a row key; returns false if it is malformed. */
 static inline bool record_get_key(struct record_place *place, struct slice key)
 {
 	const uint8_t *at;

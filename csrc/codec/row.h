@@ -1,4 +1,4 @@
-/* row.h - the checksum that every stored value begins with.
+/* row.h - the checksum at the beginning of every stored value.
  *
  *     value   checksum (u32) of the key and of the payload, then the payload
  */
@@ -16,14 +16,14 @@ static inline uint32_t row_checksum(struct slice key, struct slice payload)
 	return checksum(checksum(0, key.data, key.len), payload.data, payload.len);
 }
 
-/* Starts a value in the buffer: room for the checksum, payload to follow. */
+/* Starts a value in the buffer: reserves the checksum; the caller appends the payload. */
 static inline void row_start(struct buffer *value)
 {
 	buffer_clear(value);
 	buffer_put_u32(value, 0);
 }
 
-/* Ends it: writes the checksum into the room; returns the buffer's failure. */
+/* Writes the checksum of a value started with row_start. Returns the buffer's error. */
 static inline int row_seal(struct buffer *value, struct slice key)
 {
 	struct slice payload;
@@ -35,13 +35,13 @@ static inline int row_seal(struct buffer *value, struct slice key)
 	return 0;
 }
 
-/* Seals a value that lies in its place, the payload already there. */
+/* Writes the checksum of a value whose payload is complete. */
 static inline void row_seal_here(uint8_t *value, size_t len, struct slice key)
 {
 	set_u32(value, row_checksum(key, slice_of(value + ROW_CHECKSUM, len - ROW_CHECKSUM)));
 }
 
-/* The payload of a stored value; CORRUPT when the checksum isn't the row's. */
+/* Sets *payload to the payload of a stored value; CORRUPT if the checksum is wrong. */
 static inline int row_open(struct slice key, struct slice value, struct slice *payload)
 {
 	if (value.len < ROW_CHECKSUM)

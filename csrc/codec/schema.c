@@ -1,4 +1,4 @@
-/* schema.c - tables, streams and horizons as bytes. */
+/* schema.c - encoding and decoding of tables, streams and trim horizons. */
 #include "codec/schema.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@ static void schema_put(struct buffer *out, const struct key_schema *schema)
 	attribute_put(out, &schema->sort);
 }
 
-/* A text of min to max bytes into room for max + 1. */
+/* Reads a text of min to max bytes and terminates it with NUL; text has max + 1 bytes. */
 static void get_text(struct source *source, char *text, size_t min, size_t max)
 {
 	struct slice bytes = source_counted(source);
@@ -31,7 +31,7 @@ static void get_text(struct source *source, char *text, size_t min, size_t max)
 	text[bytes.len] = '\0';
 }
 
-/* Names of attributes may hold any UTF-8, a NUL too. */
+/* Reads a key attribute. Its name may contain any UTF-8, including NUL. */
 static void attribute_get(struct source *source, struct key_attribute *attribute, bool optional)
 {
 	uint8_t type = source_u8(source);
@@ -93,7 +93,7 @@ void stream_put(struct buffer *out, const struct stream_row *stream)
 	schema_put(out, &stream->schema);
 }
 
-/* Both are shown to people. */
+/* Checks label and table name, which appear in output. */
 static bool has_sound_names(const struct stream_row *stream)
 {
 	for (const char *c = stream->label; *c; c++)

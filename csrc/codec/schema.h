@@ -1,6 +1,7 @@
-/* schema.h - what is kept about tables and streams, as bytes.
+/* schema.h - rows of `meta` that describe tables, streams and trim horizons.
  *
- * Payloads of rows of `meta`; layouts in doc/format.md.
+ * The functions encode and decode payloads (codec/row.h). Layouts are in
+ * doc/format.md.
  */
 #ifndef CODEC_SCHEMA_H
 #define CODEC_SCHEMA_H
@@ -17,18 +18,18 @@
 enum view { VIEW_KEYS_ONLY = 1, VIEW_NEW_IMAGE, VIEW_OLD_IMAGE, VIEW_NEW_AND_OLD_IMAGES };
 enum stream_status { STREAM_ENABLED = 1, STREAM_DISABLED };
 
-/* How long a stream keeps its records; each limit holds by itself. */
+/* Retention of a stream: a record expires when one of the limits is exceeded. */
 struct retention {
 	uint64_t age_ms;             /* at least 1 */
-	uint64_t max_bytes;          /* 0: no limit; what counts: codec/record.h */
+	uint64_t max_bytes;          /* 0: no limit; counted as in codec/record.h */
 	uint64_t max_count;          /* 0: no limit */
 };
 
 struct table_row {
 	uint32_t id;
 	uint64_t created_ms;
-	uint32_t stream;             /* the enabled one; 0: none */
-	uint32_t newest_stream;      /* enabled or not; 0: never had one */
+	uint32_t stream;             /* id of the enabled stream; 0: none */
+	uint32_t newest_stream;      /* id of the newest stream, enabled or not; 0: none */
 	struct key_schema schema;
 	char name[TABLE_NAME_MAX + 1];       /* from the row's key */
 };
@@ -41,33 +42,33 @@ struct stream_row {
 	uint64_t created_ms;
 	uint64_t disabled_ms;
 	struct retention retention;
-	uint64_t first_sequence;     /* records have greater numbers than this */
+	uint64_t first_sequence;     /* less than the sequence numbers of all its records */
 	char label[LABEL_MAX + 1];   /* "2026-01-31T12:00:00.000" */
 	char table_name[TABLE_NAME_MAX + 1];
 	struct key_schema schema;
 };
 
-/* What has gone from the front of a stream. */
+/* Trim horizon of a stream: the records that were removed or have expired. */
 struct horizon {
-	uint64_t removed;            /* sequence number of the last record removed */
-	uint64_t ordinal;            /* its ordinal */
-	uint64_t stream_bytes;       /* its stream bytes */
-	uint64_t hidden;             /* last record out of sight, at least `removed` */
+	uint64_t removed;            /* sequence number of the newest removed record */
+	uint64_t ordinal;            /* ordinal of that record */
+	uint64_t stream_bytes;       /* stream bytes of that record */
+	uint64_t hidden;             /* sequence number of the newest expired record, >= removed */
 };
 
 void table_put(struct buffer *out, const struct table_row *table);
 void stream_put(struct buffer *out, const struct stream_row *stream);
 void horizon_put(struct buffer *out, const struct horizon *horizon);
 
-/* CORRUPT. What the row's key holds (name, id) is left as it is. */
+/* Decode a payload: CORRUPT. Fields from the row's key (name, id) are unchanged. */
 int table_get(struct table_row *table, struct slice bytes);
 int stream_get(struct stream_row *stream, struct slice bytes);
 int horizon_get(struct horizon *horizon, struct slice bytes);
 
-/* DynamoDB's rule: 3 to 255 of a-z A-Z 0-9 _ . - */
+/* Returns true for a name that DynamoDB allows: 3 to 255 of a-z A-Z 0-9 _ . - */
 bool is_table_name(struct slice name);
 
-/* KEYS_ONLY, ...; NULL when there is no such. */
+/* Returns DynamoDB's name of a view, such as KEYS_ONLY; NULL if there is none. */
 const char *view_name(uint8_t view);
 
 static inline bool view_has_old(uint8_t view)

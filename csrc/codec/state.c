@@ -1,4 +1,4 @@
-/* state.c - the stamp and the state of a file, as bytes. */
+/* state.c - encoding and decoding of the file header and the state. */
 #include "codec/state.h"
 
 #include <string.h>

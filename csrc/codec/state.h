@@ -1,6 +1,7 @@
-/* state.h - the rows of `meta` that belong to the whole file: the stamp, the
- * state, the weak boot. Layouts in doc/format.md; these are payloads, behind
- * the row's checksum.
+/* state.h - rows of `meta` that describe the whole file: file header and state.
+ *
+ * The functions encode and decode payloads (codec/row.h). Layouts are in
+ * doc/format.md.
  */
 #ifndef CODEC_STATE_H
 #define CODEC_STATE_H
@@ -11,12 +12,12 @@
 #include "base/hash.h"
 
 #define FILE_FORMAT 4
-#define FILE_FORMAT_OLDEST 4    /* that is read */
+#define FILE_FORMAT_OLDEST 4    /* oldest format that can be read */
 #define FILE_MAGIC "tidetabl"
 #define FILE_ID_BYTES 16
 #define BOOT_BYTES 16
 
-/* Kinds of rows in `meta`: the first byte of the key. */
+/* First byte of the key of a row in `meta`. */
 #define META_FILE_HEADER 0x01
 #define META_STATE 0x02
 #define META_WEAK_BOOT 0x03
@@ -25,9 +26,9 @@
 #define META_STREAM 0x20
 #define META_HORIZON 0x21
 
-/* How far the sequence number skips when changes may have been taken back. */
+/* Distance that the sequence number skips forward if commits may have been lost. */
 #define SEQUENCE_SKIP (UINT64_C(1) << 32)
-/* Lua's integers hold it, and what is counted on from it. No file holds more. */
+/* Maximum sequence number in a file; Lua integers can hold it and sums with it. */
 #define SEQUENCE_MAX (UINT64_C(1) << 62)
 
 struct file_header {
@@ -40,10 +41,10 @@ struct file_header {
 	uint8_t incarnation[FILE_ID_BYTES];
 	uint8_t secret[HASH_SECRET_BYTES];
 	uint64_t created_ms;
-	struct slice made_by;        /* lent by the bytes it was read from */
+	struct slice made_by;        /* borrowed from the decoded bytes */
 };
 
-/* A jump of the clock that nothing has confirmed yet; all 0: none. */
+/* A jump of the wall clock that is not confirmed yet; all 0: none. */
 struct clock_jump {
 	uint64_t wall_ms;
 	uint64_t elapsed_ms;
@@ -51,28 +52,29 @@ struct clock_jump {
 };
 
 struct state {
-	uint64_t sequence;           /* the last given, as are the next three */
-	uint64_t node;
-	uint32_t table;
-	uint32_t stream;
+	uint64_t sequence;           /* last sequence number assigned */
+	uint64_t node;               /* last node id assigned */
+	uint32_t table;              /* last table id assigned */
+	uint32_t stream;             /* last stream id assigned */
 	uint64_t catalog_version;
-	uint64_t created_ms;         /* of the last change */
+	uint64_t created_ms;         /* creation time of the last change */
 	uint64_t stepped_back;       /* sequence number; 0: never */
-	uint64_t lost;               /* last record of any stream that is gone */
-	uint64_t retention_ms;
-	uint64_t elapsed_ms;         /* when retention_ms was set, on this */
-	uint8_t boot[BOOT_BYTES];
-	uint64_t lead_ms;            /* how far retention_ms was ahead of the wall clock */
+	uint64_t lost;               /* newest record of any deleted stream */
+	uint64_t retention_ms;       /* retention clock at the last commit */
+	uint64_t elapsed_ms;         /* monotonic clock at the last commit */
+	uint8_t boot[BOOT_BYTES];    /* boot of that monotonic clock */
+	uint64_t lead_ms;            /* lead of retention_ms over the wall clock */
 	struct clock_jump jump;
 };
 
-/* What this machine would write, but for the ids, which stay zero. */
+/* Sets the fields to the values of this machine; the ids are zero. */
 void file_header_local(struct file_header *header, uint32_t page_bytes);
 
 void file_header_put(struct buffer *out, const struct file_header *header);
 
-/* NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT (against `local`), CORRUPT.
- * The first four are said even when the rest can't be understood. */
+/* Decodes a file header. Errors: NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT
+ * (if it differs from `local`), CORRUPT. The first four are detected even if later fields
+ * cannot be decoded. */
 int file_header_get(struct file_header *header, struct slice bytes,
 	const struct file_header *local);
 

@@ -1,13 +1,13 @@
-/* value.c - reading values from canonical bytes.
+/* value.c - decoding and verifying canonical values.
  *
- * What is read may be any bytes: a length is believed only after it was held
- * against what is left, and a count only as far as its members could fit.
+ * The bytes are not trusted: every length is compared with the number of bytes
+ * left, every count with the number of members that fit in them.
  */
 #include "codec/value.h"
 
 #include "base/error.h"
 
-/* The narrowest attribute of a map: a length, a name of one byte, a type. */
+/* Minimum width of an attribute: a length, a name of one byte, a type. */
 #define ATTRIBUTE_MIN 3
 
 const char *type_name(enum type type)
@@ -40,7 +40,7 @@ static inline bool high_bit_in_4(const uint8_t *p)
 	return (word & 0x80808080u) != 0;
 }
 
-/* Whole words, the last one overlapping the one before it. */
+/* Tests whole words; the last word overlaps the previous one. */
 static inline bool is_ascii(const uint8_t *p, size_t len)
 {
 	const uint8_t *end = p + len;
@@ -64,9 +64,9 @@ static inline bool between(uint8_t byte, uint8_t low, uint8_t high)
 	return byte >= low && byte <= high;
 }
 
-/* Width of the character at the front; 0 if there is none. The bounds of the
- * second byte are those of Unicode's table 3-7: they shut out longer forms
- * than needed, surrogates, and what is past U+10FFFF. */
+/* Returns the width of the character at p; 0 if it is invalid. The ranges of the second
+ * byte are those of Unicode's table 3-7. They exclude overlong forms, surrogates and
+ * code points above U+10FFFF. */
 static size_t character_width(const uint8_t *p, size_t left)
 {
 	uint8_t lead = p[0];
@@ -108,9 +108,9 @@ bool is_utf8(struct slice text)
 
 /* --- one value ---
  *
- * Read by addresses, which stay in registers where a struct source would be stored and
- * loaded at each step: each function is given what is left and returns what is behind
- * what it took, NULL if that is not there.
+ * These functions read at address `at` and return the address after the bytes that they
+ * have read, NULL if the bytes are invalid. Addresses stay in registers, whereas a struct
+ * source would be stored and loaded at each step.
  */
 
 SELDOM static const uint8_t *take_long_varint(const uint8_t *at, const uint8_t *end, uint64_t *n)
@@ -147,7 +147,7 @@ SELDOM static const uint8_t *take_long(const uint8_t *at, const uint8_t *end,
 	return take(at, end, len, taken);
 }
 
-/* A varint length, then the bytes. */
+/* Reads a varint length, then the bytes. */
 static inline const uint8_t *take_counted(const uint8_t *at, const uint8_t *end,
 	struct slice *taken)
 {
@@ -214,8 +214,8 @@ static inline const uint8_t *take_value(const uint8_t *at, const uint8_t *end,
 	}
 }
 
-/* The source goes on behind what was taken; with NULL it has failed. */
-static inline int go_on(struct source *source, const uint8_t *at)
+/* Moves the source to `at`; NULL means CORRUPT. */
+static inline int advance(struct source *source, const uint8_t *at)
 {
 	if (!at)
 		return source->err = ERR_CORRUPT;
@@ -226,7 +226,7 @@ static inline int go_on(struct source *source, const uint8_t *at)
 int value_read(struct source *source, struct value *value)
 {
 	return source->err ? source->err :
-		go_on(source, take_value(source->at, source->end, value));
+		advance(source, take_value(source->at, source->end, value));
 }
 
 /* --- walks --- */
@@ -241,10 +241,10 @@ int map_start(struct map_walk *walk, struct slice body)
 	at = take_varint(source->at, source->end, &walk->left);
 	if (at && walk->left > (size_t)(source->end - at) / ATTRIBUTE_MIN)
 		at = NULL;
-	return go_on(source, at);
+	return advance(source, at);
 }
 
-/* Behind the last member nothing may follow. */
+/* Returns END after the last member; CORRUPT if more bytes follow. */
 static inline int walk_end(const struct source *source)
 {
 	return source->err || source->at != source->end ? ERR_CORRUPT : END;
@@ -259,7 +259,7 @@ int map_next(struct map_walk *walk, struct slice *name, struct value *value)
 		return walk_end(source);
 	walk->left--;
 	at = take_counted(source->at, source->end, name);
-	return go_on(source, at ? take_value(at, source->end, value) : NULL);
+	return advance(source, at ? take_value(at, source->end, value) : NULL);
 }
 
 static enum type member_type(enum type set)
@@ -289,10 +289,10 @@ int list_next(struct list_walk *walk, struct value *member)
 		return walk_end(source);
 	walk->left--;
 	if (!walk->of)
-		return go_on(source, take_value(at, source->end, member));
+		return advance(source, take_value(at, source->end, member));
 	member->type = walk->of;
 	member->count = 0;
-	return go_on(source, walk->of == TYPE_N ?
+	return advance(source, walk->of == TYPE_N ?
 		take_number(at, source->end, &member->bytes) :
 		take_counted(at, source->end, &member->bytes));
 }
@@ -317,7 +317,7 @@ int map_find(struct slice body, struct slice name, struct value *value)
 	return err;
 }
 
-/* --- verifying: what the builder would not have made is CORRUPT --- */
+/* --- verifying: bytes that the builder would not produce are CORRUPT --- */
 
 static int check_map(struct slice body, unsigned depth);
 static int check_list(const struct value *list, unsigned depth);
@@ -342,7 +342,7 @@ static int check_set(const struct value *set)
 	return err == END ? 0 : err;
 }
 
-/* depth: how many levels of M and L the value stands in. */
+/* depth: number of levels of M and L around the value. */
 static int check_value(const struct value *value, unsigned depth)
 {
 	switch (value->type) {
@@ -388,7 +388,7 @@ static int check_map(struct slice body, unsigned depth)
 		err = map_next(&walk, &name, &value);
 		if (err)
 			break;
-		/* before is empty at first, so this refuses the empty name too */
+		/* before is empty at first, so an empty name is CORRUPT too */
 		if (slice_compare(before, name) >= 0 || name.len > NAME_MAX_BYTES ||
 			!is_utf8(name))
 			return ERR_CORRUPT;
@@ -459,7 +459,8 @@ size_t value_size(const struct value *value)
 
 /* --- depth --- */
 
-/* The levels of a value, as far as `most`: any bytes end the recursion. */
+/* Returns the levels of a value, at most `most`, so that the recursion is bounded for
+ * any bytes. */
 static unsigned levels(const struct value *value, unsigned most)
 {
 	struct map_walk attributes = { .left = 0 };

@@ -7,7 +7,7 @@
 #include "expr/parser.h"
 #include "expr/sort.h"
 
-/* --- memory: one block, cut into arrays --- */
+/* --- memory: one block, divided into arrays --- */
 
 static void *carve(uint8_t *block, size_t *at, size_t count, size_t size)
 {
@@ -94,7 +94,7 @@ static int bind_value(struct binding *binding, struct request *request, unsigned
 		" expression is not defined; attribute value: %s", quote_of(text).text);
 }
 
-/* Binds the steps and values of a range of both, in the order of the text. */
+/* Binds a range of the steps and of the values, in the order of the text. */
 static int bind_range(struct binding *binding, struct request *request, unsigned step,
 	unsigned step_end, unsigned value, unsigned value_end, struct failure *failure)
 {
@@ -123,7 +123,7 @@ static int compare_tops(const void *context, uint32_t a, uint32_t b)
 	return slice_compare(*top_name(context, a), *top_name(context, b));
 }
 
-/* Lists the attributes that the paths begin with, ascending, each one once. */
+/* Collects the distinct top-level attributes of the paths, ascending. */
 static void list_tops(struct binding *binding)
 {
 	unsigned i, count = binding->expression->path_count;
@@ -178,7 +178,7 @@ static int compare_steps(const struct binding *binding, unsigned a, unsigned b)
 	return slice_compare(binding->names[a], binding->names[b]);
 }
 
-/* The number of steps that two paths have in common. */
+/* Returns the length of the common prefix of two paths, in steps. */
 static unsigned common_steps(const struct binding *binding, const struct expr_path *a,
 	const struct expr_path *b)
 {
@@ -215,7 +215,7 @@ static enum clash clash_of(const struct binding *binding, uint32_t a, uint32_t b
 		(steps[y->first + same].kind == STEP_INDEX) ? CLASH_CONFLICT : CLASH_NONE;
 }
 
-/* Names the first two targets, in the order of the text, that clash in this way. */
+/* Fails with the first two targets, in the order of the text, that clash in this way. */
 static int report_clash(const struct binding *binding, enum clash clash,
 	struct failure *failure)
 {
@@ -233,7 +233,7 @@ static int report_clash(const struct binding *binding, enum clash clash,
 		path_text_of(binding, binding_target(binding, j)).text);
 }
 
-/* Sorts the targets; any two that clash have neighbours between them that do. */
+/* Sorts the targets and compares neighbours: if any two targets clash, some neighbours do. */
 static int order_targets(struct binding *binding, struct failure *failure)
 {
 	enum clash worst = CLASH_NONE, clash;
@@ -249,7 +249,7 @@ static int order_targets(struct binding *binding, struct failure *failure)
 	return worst ? report_clash(binding, worst, failure) : 0;
 }
 
-/* --- the whole --- */
+/* --- binding an expression --- */
 
 static int count_operators(struct request *request, const struct expression *expression,
 	struct failure *failure)

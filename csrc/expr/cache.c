@@ -1,7 +1,7 @@
-/* cache.c - parsed expressions, kept by kind and text.
+/* cache.c - LRU cache of parsed expressions.
  *
- * The entries are searched one by one by a 64-bit hash; with 64 of them that takes less time
- * than the hash itself. Equal hashes are not trusted: the texts are compared.
+ * A lookup is a linear search for a 64-bit hash; with 64 entries it takes less time than
+ * computing the hash. If hashes are equal, the texts are compared too.
  */
 #include "expr/cache.h"
 
@@ -38,7 +38,7 @@ static struct cache_entry *find(struct expression_cache *cache, enum expression_
 	return NULL;
 }
 
-/* Removes the entry that was not used for the longest time. */
+/* Removes the least recently used entry. */
 static void evict(struct expression_cache *cache)
 {
 	unsigned i, oldest = 0, last = --cache->count;

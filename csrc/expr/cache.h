@@ -1,7 +1,7 @@
-/* cache.h - parsed expressions, kept by kind and text.
+/* cache.h - LRU cache of parsed expressions by kind and text.
  *
- * A fixed number of entries; the one that was not used for the longest time makes room (LRU).
- * An expression that failed to parse is not kept.
+ * The number of entries and their memory are limited. Expressions that fail to parse are not
+ * cached.
  */
 #ifndef EXPR_CACHE_H
 #define EXPR_CACHE_H
@@ -9,15 +9,15 @@
 #include "expr/parser.h"
 
 #define CACHE_ENTRIES 64
-/* Largest sum of the memory of all entries. One of 4,096 bytes of text needs a fifth of it. */
+/* Maximum memory of all entries. An expression of 4,096 bytes needs up to a fifth of it. */
 #define CACHE_BYTES_MAX (1024 * 1024)
 
 struct cache_entry {
 	struct expression *expression;
-	uint64_t used;                   /* the lookup that used it last */
+	uint64_t used;                   /* number of the last lookup that returned it */
 };
 
-/* A zeroed one is valid and empty. */
+/* A zeroed cache is valid and empty. */
 struct expression_cache {
 	uint64_t hashes[CACHE_ENTRIES];
 	struct cache_entry entries[CACHE_ENTRIES];
@@ -27,12 +27,12 @@ struct expression_cache {
 	uint64_t hits, misses;
 };
 
-/* Sets *expression to the parsed text; the caller owns a reference to it. Errors of
- * expression_parse. */
+/* Sets *expression to the parsed text; the caller owns a reference to it. Errors are those
+ * of expression_parse. */
 int cache_get(struct expression_cache *cache, enum expression_kind kind, struct slice text,
 	struct expression **expression, struct failure *failure);
 
-/* Empties it; the counts of hits and misses stay. */
+/* Removes all entries; keeps the counts of hits and misses. */
 void cache_clear(struct expression_cache *cache);
 
 #endif

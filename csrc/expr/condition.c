@@ -1,8 +1,8 @@
 /* condition.c - evaluates conditions and filters on the bytes of an item.
  *
- * Canonical bytes do most of the work: values are equal if their types and bytes are, and
- * S, N and B order as their bytes do. All three results of finding an operand count: 0,
- * END (missing: every test but <> and attribute_not_exists is false), CORRUPT.
+ * Values are canonical: two values are equal if and only if their types and bytes are, and S,
+ * N and B are ordered as their bytes are. An operand is found, missing (every test except <>
+ * and attribute_not_exists is then false) or CORRUPT.
  */
 #include "expr/condition.h"
 
@@ -10,7 +10,7 @@
 
 struct operand {
 	struct value value;              /* type 0: missing */
-	struct number buf;              /* of a size */
+	struct number buf;               /* result of size() */
 };
 
 /* --- finding --- */
@@ -23,8 +23,8 @@ static inline void note_found(struct binding *binding, const struct value *value
 		binding->found[binding->found_count++].type = 0;
 }
 
-/* Compares an attribute name (none at the start of the walk) with one of tops. Most differ in
- * their first byte. */
+/* Compares an attribute name (empty at the start of the walk) with one of tops. Fast path:
+ * most names differ in their first byte. */
 static inline int compare_names(struct slice a, struct slice b)
 {
 	if (a.len && a.data[0] != b.data[0])
@@ -69,7 +69,8 @@ static int find_path(struct binding *binding, unsigned n, struct value *value)
 	return err == END ? 0 : err;
 }
 
-/* DynamoDB counts UTF-16 code units: characters, those beyond the BMP twice. */
+/* Returns the length in UTF-16 code units, which DynamoDB counts: characters outside the BMP
+ * count twice. */
 static int64_t utf16_len(struct slice text)
 {
 	int64_t len = 0;
@@ -80,7 +81,7 @@ static int64_t utf16_len(struct slice text)
 	return len;
 }
 
-/* Replaces the operand by its size; missing if it has none. */
+/* Replaces the operand by its size; it becomes missing if its type has no size. */
 static void take_size(struct operand *operand)
 {
 	const struct value *value = &operand->value;
@@ -112,7 +113,7 @@ static int load(struct binding *binding, unsigned argument, struct operand *oper
 		operand->value = binding->values[node->at];
 		return 0;
 	}
-	/* size: of a path or a value, never of a size (the binder refuses that) */
+	/* the argument of size is a path or a value; the binder rejects size(size(...)) */
 	err = load(binding, node->at, operand);
 	if (!err)
 		take_size(operand);
@@ -126,7 +127,8 @@ static inline bool equal(const struct value *a, const struct value *b)
 	return a->type && a->type == b->type && slice_equal(a->bytes, b->bytes);
 }
 
-/* Sets *order to the order of two values of the same ordered type; false if they have none. */
+/* Sets *order to the order of two values. Returns false unless both have the same ordered
+ * type, S, N or B. */
 static inline bool compare(const struct value *a, const struct value *b, int *order)
 {
 	if (a->type != b->type || a->type < TYPE_S || a->type > TYPE_B)
@@ -163,7 +165,7 @@ static bool contains_bytes(struct slice whole, struct slice part)
 		(whole.len >= part.len && memmem(whole.data, whole.len, part.data, part.len));
 }
 
-/* Whether a list or a set has this member: 0 or CORRUPT. */
+/* Sets *holds to whether a list or a set has this member. Returns 0 or CORRUPT. */
 static int contains_member(const struct value *list, const struct value *wanted, bool *holds)
 {
 	struct list_walk walk;
@@ -194,7 +196,7 @@ static bool has_type(const struct value *value, struct slice name)
 	return value->type && slice_equal(slice_of_text(type_name(value->type)), name);
 }
 
-/* x IN (...), x BETWEEN a AND b: more operands than two, loaded as they are needed. */
+/* Evaluates x IN (...) and x BETWEEN a AND b; operands are loaded one by one. */
 static int test_many(struct binding *binding, const struct expr_test *test, bool *holds)
 {
 	bool is_in = test->operation == OPERATION_IN;

@@ -1,5 +1,6 @@
-/* expression.h - DynamoDB's expressions: conditions, filters, updates, projections, key
- * conditions. What the rest of the library includes.
+/* expression.h - DynamoDB's expressions; the header that other rooms include.
+ *
+ * Conditions, filters, updates, projections and key conditions:
  *
  *     text --cache_get--> struct expression --binding_bind--> struct binding
  *                          (parser)            (binder; with a struct request)
@@ -10,26 +11,26 @@
  *     project(&binding, item, &out)                        projections, UPDATED_OLD, _NEW
  *     key_condition_match(&condition, &binding, schema)    key conditions
  *
- * One request, from end to end:
+ * A complete request:
  *
  *     request_start(&request, &parameters, true, NULL, failure)
  *     cache_get(&cache, EXPRESSION_UPDATE, text, &expression, failure)
  *     binding_bind(&change, &request, expression, failure)
  *     expression_release(expression)                       the binding has a reference
  *     ... the same for its condition ...
- *     request_finish(&request, failure)                    is everything used?
+ *     request_finish(&request, failure)                    fails if any are unused
  *
  *     binding_check_keys(&change, &table->row.schema, failure)     when the table is known
  *     condition_holds(&condition, old, &holds)
  *     update_apply(&update, &change, old, key, &new, failure)
  *
- * expression->position_count says how many ? an expression has, so that a caller can compare
- * the sum with its array before it binds.
+ * expression->position_count is the number of ? in an expression; a caller can compare the sum
+ * with its array before it binds.
  *
- * Everything here is a function of bytes: no Lua, no LMDB. Once requests, bindings and
- * updates have the memory that they need, nothing allocates. None of it is shared by
- * threads. Errors are VALIDATION with DynamoDB's message word for word, where the header does
- * not name others.
+ * All functions work on bytes, without Lua and LMDB. Requests, bindings and updates keep their
+ * memory, so they stop allocating after a few uses. No object may be used by two threads at the
+ * same time. Unless a header says otherwise, errors are VALIDATION with DynamoDB's message,
+ * word for word.
  */
 #ifndef EXPR_EXPRESSION_H
 #define EXPR_EXPRESSION_H

@@ -1,4 +1,4 @@
-/* fault.c - what is wrong with an expression besides its syntax. */
+/* fault.c - errors in an expression that are not syntax errors. */
 #include "expr/fault.h"
 
 #include "expr/message.h"

@@ -1,7 +1,7 @@
-/* fault.h - what is wrong with an expression besides its syntax.
+/* fault.h - errors in an expression that are not syntax errors.
  *
- * DynamoDB reports one fault, by rank and not by place in the text: the parser
- * collects the first of each rank, in one pass.
+ * DynamoDB reports only one of them, chosen by the order of enum fault and not by
+ * its position in the text. The parser records the first error of each kind.
  */
 #ifndef EXPR_FAULT_H
 #define EXPR_FAULT_H
@@ -16,7 +16,7 @@ enum fault {
 	FAULT_UNKNOWN_FUNCTION,
 	FAULT_FUNCTION_KIND,         /* a function of updates in a condition, or the reverse */
 	FAULT_FUNCTION_USE,
-	FAULT_SECTION,               /* a section of an update repeated */
+	FAULT_SECTION,               /* repeated section of an update */
 	FAULT_RESERVED,
 	FAULT_DEPTH,
 	FAULT_INDEX,
@@ -29,10 +29,11 @@ struct faults {
 	unsigned number[FAULT_COUNT];
 };
 
-/* Notes a fault, unless one of its kind was found before. */
+/* Records a fault, unless one of this kind is recorded already. */
 void fault_note(struct faults *faults, enum fault fault, struct slice text, unsigned number);
 
-/* Fails with the message of the first fault in the order above; 0 if there is none. */
+/* Fails with the message of the first recorded fault in the order above; returns 0 if there is
+ * none. */
 int faults_report(const struct faults *faults, enum expression_kind kind,
 	struct failure *failure);
 

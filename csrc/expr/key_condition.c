@@ -1,4 +1,4 @@
-/* key_condition.c - a key condition as what a query needs. */
+/* key_condition.c - converts a key condition to the bounds of a query. */
 #include "expr/key_condition.h"
 
 #include "expr/message.h"
@@ -16,7 +16,7 @@ static struct slice attribute(const struct binding *binding, const struct expr_n
 	return binding->names[binding->expression->paths[node->at].first];
 }
 
-/* --- without the table --- */
+/* --- checks without a table --- */
 
 static int check_operator(const struct expr_test *test, struct failure *failure)
 {
@@ -41,7 +41,7 @@ static int invalid(struct failure *failure, const char *what)
 		what);
 }
 
-/* The operands: one path of one step, and values. */
+/* Checks that the operands are one path of one step, and values. */
 static int check_operands(const struct binding *binding, const struct expr_test *test,
 	struct failure *failure)
 {
@@ -68,7 +68,7 @@ static int check_operands(const struct binding *binding, const struct expr_test 
 	return paths ? 0 : invalid(failure, "No key attribute specified");
 }
 
-/* The operand that is the attribute. */
+/* Returns the index of the operand that is the attribute. */
 static unsigned attribute_at(const struct binding *binding, const struct expr_test *test)
 {
 	return argument(binding, test, 0)->kind == NODE_PATH ? 0 : 1;
@@ -118,7 +118,7 @@ int key_condition_check(const struct binding *binding, struct failure *failure)
 	return !err && expression->first_logic_keyword ? check_logic(expression, failure) : err;
 }
 
-/* --- with the table --- */
+/* --- matching with the table's key --- */
 
 static int check_value(const struct value *value, const struct key_attribute *key,
 	struct failure *failure)
@@ -133,7 +133,7 @@ static int check_value(const struct value *value, const struct key_attribute *ke
 	return 0;
 }
 
-/* With the value on the left, the comparison is the other way round. */
+/* Returns the comparison of a test; is_flipped: the value is the left operand. */
 static enum comparison comparison_of(const struct expr_test *test, bool is_flipped)
 {
 	switch (test->operation) {

@@ -50,7 +50,7 @@ static enum keyword keyword_of(struct slice word)
 	return KEYWORD_NONE;
 }
 
-/* The length of the character at from, 1 if the bytes are not UTF-8. */
+/* Returns the length of the character at `from`, 1 if the bytes are not UTF-8. */
 static size_t character_len(struct slice text, size_t from)
 {
 	size_t len;
@@ -80,7 +80,8 @@ static enum token_kind mark_kind(uint8_t c)
 	}
 }
 
-/* Marks of one or two bytes; next is the byte after the first, 0 at the end. */
+/* Reads a punctuation token of one or two bytes. next is the byte after the first one, 0 at
+ * the end of the text. */
 static enum token_kind read_mark(uint8_t first, uint8_t next, size_t *len)
 {
 	*len = 2;

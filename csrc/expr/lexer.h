@@ -1,8 +1,8 @@
 /* lexer.h - splits the text of an expression into tokens.
  *
- * Blanks (space, tab, CR, LF) separate tokens and are skipped. Each byte that
- * cannot start a token is a TOKEN_OTHER (each character if it is UTF-8), so any
- * bytes can be split.
+ * Blanks (space, tab, CR, LF) separate tokens and are skipped. Each character
+ * that cannot start a token is a TOKEN_OTHER (each byte if it is not UTF-8), so
+ * any bytes can be split.
  */
 #ifndef EXPR_LEXER_H
 #define EXPR_LEXER_H
@@ -11,7 +11,7 @@
 
 #include "base/buffer.h"
 
-/* Longest text of an expression, in bytes. */
+/* Maximum length of an expression, in bytes. */
 #define EXPRESSION_BYTES_MAX 4096
 
 enum token_kind {
@@ -37,12 +37,12 @@ enum keyword {
 
 struct token {
 	uint8_t kind;            /* enum token_kind */
-	uint8_t keyword;         /* of a word, in any case: enum keyword */
-	uint16_t start, len;     /* in the text */
+	uint8_t keyword;         /* enum keyword of a TOKEN_WORD; case-insensitive */
+	uint16_t start, len;     /* position in the text */
 };
 
-/* Writes the tokens of text, and a TOKEN_END after the last; returns their number, that
- * one included. tokens has room for text.len + 1, and text.len is at most
+/* Writes the tokens of text, followed by a TOKEN_END. Returns their number, including the
+ * TOKEN_END. tokens must have text.len + 1 elements; text.len is at most
  * EXPRESSION_BYTES_MAX. */
 unsigned lexer_split(struct slice text, struct token *tokens);
 

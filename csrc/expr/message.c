@@ -18,7 +18,7 @@ int expression_fail(struct failure *failure, enum expression_kind kind, const ch
 		expression_kind_name(kind), detail);
 }
 
-/* The length of the character at p; 0 if it is not UTF-8. */
+/* Returns the length of the character at p, 0 if it is not UTF-8. */
 static size_t character_len(const uint8_t *p, size_t left)
 {
 	size_t len;

@@ -1,4 +1,4 @@
-/* message.h - error messages about expressions, in DynamoDB's words. */
+/* message.h - error messages about expressions. */
 #ifndef EXPR_MESSAGE_H
 #define EXPR_MESSAGE_H
 
@@ -10,14 +10,14 @@
 int expression_fail(struct failure *failure, enum expression_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* A text of any bytes, made fit for a message: at most QUOTE_BYTES of it, NUL and what is
- * not UTF-8 as '?'. */
 #define QUOTE_BYTES 160
 
 struct quote {
 	char text[QUOTE_BYTES + 1];
 };
 
+/* Returns text in a form that can be part of a message: at most QUOTE_BYTES bytes, with '?'
+ * for NUL and for bytes that are not UTF-8. */
 struct quote quote_of(struct slice text);
 
 #endif

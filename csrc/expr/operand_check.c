@@ -1,4 +1,4 @@
-/* operand_check.c - the static checks of operands. */
+/* operand_check.c - static checks of operands. */
 #include "expr/operand_check.h"
 
 #include <stdio.h>
@@ -68,7 +68,7 @@ static const struct expr_node *argument(const struct binding *binding, unsigned 
 	return &expression->nodes[expression->arguments[first + n]];
 }
 
-/* The value of a literal operand; NULL if it is a path or a function. */
+/* Returns the value of a literal operand, NULL if it is a path or a function. */
 static const struct value *literal(const struct binding *binding, const struct expr_node *node)
 {
 	return node->kind == NODE_VALUE ? &binding->values[node->at] : NULL;
@@ -105,7 +105,7 @@ static bool type_has_beginning(enum type type)
 	return type == TYPE_S || type == TYPE_B;
 }
 
-/* Fails at the first argument whose type is known and not as it should be. */
+/* Fails at the first argument whose type is known and wrong. */
 static int check_types(const struct binding *binding, enum operation operation, unsigned first,
 	unsigned count, bool (*fits)(enum type), struct failure *failure)
 {
@@ -142,7 +142,7 @@ static int check_path_operand(const struct binding *binding, enum operation oper
 		" a document path; operator or function: %s", operation_name(operation));
 }
 
-/* --- the test of a condition --- */
+/* --- tests of conditions --- */
 
 static int check_in(const struct binding *binding, const struct expr_test *test,
 	struct failure *failure)
@@ -192,7 +192,7 @@ static void put_base64(char *to, struct slice bytes)
 	*to = '\0';
 }
 
-/* A bound as the messages print it: {S:abc}. Of a long one the beginning. */
+/* Returns a bound in the form of DynamoDB's messages: {S:abc}. Truncates a long one. */
 static struct quote print_bound(const struct value *value)
 {
 	char text[NUMBER_MAX_TEXT > 240 ? NUMBER_MAX_TEXT : 240];
@@ -306,7 +306,7 @@ int check_test(const struct binding *binding, const struct expr_test *test, unsi
 
 /* --- updates --- */
 
-/* The names that DynamoDB gives to types in messages about ADD and DELETE. */
+/* Returns the name of a type in DynamoDB's messages about ADD and DELETE. */
 static const char *long_type_name(enum type type)
 {
 	switch (type) {

@@ -1,4 +1,4 @@
-/* parser.c - makes a struct expression of its text: memory, paths, projections, updates. */
+/* parser.c - parser: memory, paths, values, projections and updates. */
 #include "expr/parser.h"
 
 #include "base/memory.h"
@@ -8,8 +8,8 @@
 
 /* --- memory ---
  *
- * Tokens bound everything that is made of them. So one block holds the expression and
- * its arrays, a second one what only the parser needs.
+ * The numbers of tokens are upper bounds for the lengths of all arrays. So one block holds
+ * the expression and its arrays, and a second one the parser's own arrays.
  */
 
 struct bounds {
@@ -31,8 +31,8 @@ static struct bounds count_tokens(const struct token *tokens, unsigned count)
 	return bounds;
 }
 
-/* Cuts `count` elements of `size` bytes off the block at *at, aligned. With a NULL block it
- * only adds up what is needed. */
+/* Allocates count elements of `size` bytes from the block at offset *at, aligned. With a NULL
+ * block it only advances *at, to compute the size of the block. */
 static void *carve(uint8_t *block, size_t *at, size_t count, size_t size)
 {
 	void *piece = block ? block + *at : NULL;
@@ -44,7 +44,7 @@ static void *carve(uint8_t *block, size_t *at, size_t count, size_t size)
 static size_t carve_expression(struct expression *expression, uint8_t *block,
 	const struct bounds *bounds, struct slice text)
 {
-	size_t at = 0, paths = bounds->words + bounds->names + 1;    /* one may fail */
+	size_t at = 0, paths = bounds->words + bounds->names + 1;    /* + 1: a path that fails */
 	size_t nodes = paths + bounds->values + bounds->operators;
 	struct expression none, *e = block ? expression : &none;
 	uint8_t *copy;
@@ -194,7 +194,7 @@ uint16_t parser_read_path(struct parser *parser)
 
 /* --- projections and updates --- */
 
-/* Takes a comma; false at any other token. */
+/* Reads a comma; returns false at any other token. */
 static bool take_comma(struct parser *parser)
 {
 	if (parser->failed || parser_token(parser)->kind != TOKEN_COMMA)
@@ -287,9 +287,9 @@ static void read_update(struct parser *parser)
 	}
 }
 
-/* --- the whole --- */
+/* --- parsing an expression --- */
 
-/* Names the token, and the text from the token before it to the one after it. */
+/* Fails with the token and the text from the previous token to the next one. */
 static int report_syntax(const struct parser *parser, struct failure *failure)
 {
 	const struct token *token = &parser->tokens[parser->failed_at];
@@ -322,7 +322,7 @@ static int parse_tokens(struct parser *parser, struct failure *failure)
 		faults_report(&parser->faults, kind, failure);
 }
 
-/* Parses the tokens. The stacks of the parser exist only during this call. */
+/* Parses the tokens. The parser's stacks exist only during this call. */
 static int parse(struct expression **expression, enum expression_kind kind, struct slice text,
 	struct token *tokens, unsigned count, struct failure *failure)
 {

@@ -1,4 +1,4 @@
-/* parsing.h - a parse in progress: what parser.c and precedence.c share. */
+/* parsing.h - state of the parser, shared by parser.c and precedence.c. */
 #ifndef EXPR_PARSING_H
 #define EXPR_PARSING_H
 
@@ -6,11 +6,11 @@
 #include "expr/lexer.h"
 #include "expr/tree.h"
 
-/* The end of a list of exits. */
+/* End of a list of exits. */
 #define NO_EXIT 0xffff
 
-/* Exits of a condition that have no target yet, linked through the target fields of their
- * tests: exit 2n is if_true of test n, 2n + 1 its if_false. */
+/* List of exits of a condition that have no target yet (backpatching), linked through the
+ * target fields of their tests: exit 2n is if_true of test n, 2n + 1 its if_false. */
 struct exits {
 	uint16_t first, last;
 };
@@ -18,16 +18,16 @@ struct exits {
 /* An operand or a condition on the parser's stack. */
 struct parsed {
 	bool is_condition;
-	bool is_sum;             /* a + b or a - b: no operand of another */
-	bool has_append;         /* list_append is in it */
-	bool is_enclosed;        /* in parentheses, all of it */
-	uint16_t node;           /* of an operand */
-	uint16_t token;          /* where it starts */
-	uint16_t entry;          /* of a condition: its first test */
+	bool is_sum;             /* a + b or a - b, which cannot be an operand of another sum */
+	bool has_append;         /* contains list_append */
+	bool is_enclosed;        /* the whole is in parentheses */
+	uint16_t node;           /* operand: its node */
+	uint16_t token;          /* its first token */
+	uint16_t entry;          /* condition: its first test */
 	struct exits if_true, if_false;
 };
 
-/* Brackets, then operators that wait for an operand, by rising precedence. */
+/* Open brackets, then operators without their right operand, by ascending precedence. */
 enum frame_kind {
 	FRAME_ROOT, FRAME_PARENTHESES, FRAME_CALL, FRAME_IN,
 	FRAME_OR, FRAME_AND, FRAME_NOT, FRAME_COMPARE, FRAME_BETWEEN, FRAME_BETWEEN_AND,
@@ -37,23 +37,23 @@ enum frame_kind {
 struct frame {
 	uint8_t kind;            /* enum frame_kind */
 	uint8_t operation;
-	bool operand_only;       /* of brackets: no condition can be inside */
-	bool no_sum;             /* of brackets: no + and - inside */
-	uint16_t token;          /* of the bracket, the function or the operator */
-	uint16_t base;           /* of brackets: how many parsed were on the stack */
+	bool operand_only;       /* brackets: conditions are not allowed inside */
+	bool no_sum;             /* brackets: + and - are not allowed inside */
+	uint16_t token;          /* token of the bracket, function or operator */
+	uint16_t base;           /* brackets: height of the stack when they were opened */
 };
 
 struct parser {
 	struct slice text;
 	struct expression *expression;
 	struct token *tokens;
-	unsigned at;             /* the next token */
+	unsigned at;             /* index of the next token */
 	struct frame *frames;
 	unsigned depth;          /* number of frames */
 	struct parsed *stack;
 	unsigned height;
 	struct faults faults;
-	bool failed;             /* a syntax error, at token failed_at */
+	bool failed;             /* syntax error at token failed_at */
 	unsigned failed_at;
 };
 
@@ -76,7 +76,7 @@ static inline void parser_fail(struct parser *parser, unsigned token)
 	}
 }
 
-/* Counts an operator, or notes that there are too many. */
+/* Counts an operator; records a fault if there are too many. */
 static inline void parser_count_operator(struct parser *parser)
 {
 	if (++parser->expression->operator_count > OPERATORS_MAX)
@@ -95,11 +95,11 @@ uint16_t parser_add_node(struct parser *parser, enum node_kind kind, uint16_t at
 /* Reads a :placeholder or a ?; returns its node. */
 uint16_t parser_read_value(struct parser *parser);
 
-/* Reads the right side of a SET, up to the first token that does not belong to it; returns
- * its node. precedence.c */
+/* Reads the right side of a SET, up to the first token that is not part of it; returns its
+ * node. Defined in precedence.c. */
 uint16_t parser_read_operand(struct parser *parser);
 
-/* Reads a condition up to the end of the text. precedence.c */
+/* Reads a condition up to the end of the text. Defined in precedence.c. */
 void parser_read_condition(struct parser *parser);
 
 #endif

@@ -1,11 +1,11 @@
-/* precedence.c - the operator-precedence parser for conditions and for what a SET assigns.
+/* precedence.c - operator-precedence parser for conditions and for the right side of a SET.
  *
- * Two stacks (Dijkstra's shunting yard): frames are brackets and operators that wait for
- * their right side, parsed are operands and conditions that are complete. The parser is
- * always in one of two places: before an operand (take_prefix) or after one (take_postfix).
+ * Two stacks (Dijkstra's shunting yard): frames are open brackets and operators without their
+ * right operand; parsed are complete operands and conditions. The parser has two states:
+ * before an operand (take_prefix) and after one (take_postfix).
  *
- * (a) = :x is an operand in parentheses, (a = :x) a condition, and f(a) may be either: what
- * it is, is known when an operator, a bracket or the end follows.
+ * (a) = :x has an operand in parentheses, (a = :x) is a condition, and f(a) can be either:
+ * the operator, bracket or end of text that follows decides.
  */
 #include "expr/parsing.h"
 
@@ -19,7 +19,7 @@ static inline struct parsed *top_parsed(struct parser *parser)
 	return &parser->stack[parser->height - 1];
 }
 
-/* The innermost open bracket. */
+/* Returns the innermost open bracket. */
 static struct frame *bracket(struct parser *parser)
 {
 	unsigned i = parser->depth - 1;
@@ -72,7 +72,7 @@ static struct exits join(struct parser *parser, struct exits a, struct exits b)
 	return (struct exits){ a.first, b.last };
 }
 
-/* Replaces the operands from the index `first` of the stack by a test of them. */
+/* Replaces the operands on the stack, from index `first` on, by a test of them. */
 static void make_test(struct parser *parser, enum operation operation, unsigned token,
 	unsigned first, uint16_t arguments, uint16_t count)
 {
@@ -91,14 +91,15 @@ static void make_test(struct parser *parser, enum operation operation, unsigned 
 	parser->height = first + 1;
 }
 
-/* --- operands and conditions where they are needed --- */
+/* --- requiring an operand or a condition --- */
 
 static bool is_condition_function(enum operation operation)
 {
 	return operation >= OPERATION_EXISTS && operation <= OPERATION_CONTAINS;
 }
 
-/* The function of an operand; OPERATION_UNKNOWN if it is none, or none that is known. */
+/* Returns the function of an operand; OPERATION_UNKNOWN for other operands and for unknown
+ * functions. */
 static enum operation call_of(const struct parser *parser, const struct parsed *parsed)
 {
 	const struct expr_node *node = &parser->expression->nodes[parsed->node];
@@ -112,7 +113,7 @@ static void note_misuse(struct parser *parser, enum operation operation)
 		slice_of_text(operation_name(operation)), 0);
 }
 
-/* A syntax error is reported at the next token: it needs an operand before it. */
+/* Fails unless parsed is an operand. A condition is a syntax error at the next token. */
 static void need_operand(struct parser *parser, const struct parsed *parsed)
 {
 	if (parsed->is_condition)
@@ -121,7 +122,8 @@ static void need_operand(struct parser *parser, const struct parsed *parsed)
 		note_misuse(parser, call_of(parser, parsed));
 }
 
-/* Makes a condition of the topmost operand, if it is a function. */
+/* Makes sure that the topmost element is a condition: converts a function, fails for other
+ * operands. */
 static void need_condition(struct parser *parser)
 {
 	struct parsed *top = top_parsed(parser);
@@ -153,7 +155,7 @@ static uint16_t take_arguments(struct parser *parser, unsigned count)
 	return first;
 }
 
-/* --- reducing: the topmost operator has its right side --- */
+/* --- reducing operators whose operands are complete --- */
 
 static void reduce_test(struct parser *parser, unsigned count)
 {
@@ -283,7 +285,7 @@ static void take_not(struct parser *parser)
 	parser->at++;
 }
 
-/* Takes a token before an operand, or the operand itself; returns true after the operand. */
+/* Reads a token before an operand, or the operand itself; returns true after the operand. */
 static bool take_prefix(struct parser *parser)
 {
 	const struct token *token = parser_token(parser);
@@ -312,7 +314,7 @@ static bool take_prefix(struct parser *parser)
 
 /* --- after an operand --- */
 
-/* Notes a function that is unknown or does not belong into this kind of expression. */
+/* Records a fault if a function is unknown or not allowed in this kind of expression. */
 static void check_function(struct parser *parser, const struct frame *frame)
 {
 	struct slice name = parser_text(parser, frame->token);
@@ -350,7 +352,7 @@ static void close_in(struct parser *parser)
 {
 	unsigned count = parser->height - top_frame(parser)->base;
 
-	/* the left operand is below the list */
+	/* + 1: the left operand, below the list on the stack */
 	reduce_test(parser, count + 1);
 }
 
@@ -400,7 +402,7 @@ static void take_logic(struct parser *parser, enum keyword keyword)
 	push_frame(parser, keyword == KEYWORD_AND ? FRAME_AND : FRAME_OR, OPERATION_UNKNOWN);
 }
 
-/* An operator between operands that does not chain: a comparator, BETWEEN or IN. */
+/* Reads a non-associative operator between operands: a comparator, BETWEEN or IN. */
 static void take_operator(struct parser *parser, enum frame_kind kind, enum operation operation)
 {
 	struct frame *frame;
@@ -431,7 +433,7 @@ static void take_sum(struct parser *parser, enum operation operation)
 	push_frame(parser, FRAME_SUM, operation);
 }
 
-/* Takes an operator of conditions; false if the token is none. */
+/* Reads an operator of conditions; returns false at any other token. */
 static bool take_condition_operator(struct parser *parser)
 {
 	const struct token *token = parser_token(parser);
@@ -477,7 +479,8 @@ static enum place take_postfix(struct parser *parser)
 	return OUTSIDE;
 }
 
-/* Reads up to a token that continues nothing, and reduces what was read to one. */
+/* Reads up to the first token that cannot continue the expression and reduces the stack to
+ * one operand or condition. */
 static void read_expression(struct parser *parser)
 {
 	enum place place = BEFORE_OPERAND;

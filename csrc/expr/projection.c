@@ -1,7 +1,7 @@
-/* projection.c - copies the attributes that a projection names out of an item.
+/* projection.c - copies the attributes named by a projection from an item.
  *
- * Targets and attributes are both ascending: one merge finds all. It recurses at most as
- * deep as paths are, PATH_STEPS_MAX.
+ * Targets and attributes are both ascending and are merged in one pass. The depth of
+ * recursion is at most PATH_STEPS_MAX.
  */
 #include "expr/projection.h"
 
@@ -13,7 +13,7 @@ static int project_map(const struct binding *binding, struct slice body,
 static int project_list(const struct binding *binding, const struct value *list,
 	const struct targets *range, struct buffer *out, uint64_t *count);
 
-/* Writes a container with those members that are wanted; nothing if there are none. */
+/* Writes a container with the targeted members; writes nothing if it has none of them. */
 static int project_inside(const struct binding *binding, const struct value *value,
 	const struct targets *group, struct buffer *out, bool *written)
 {

@@ -1,15 +1,15 @@
-/* projection.h - copies the attributes that a projection names out of an item. */
+/* projection.h - copies the attributes named by a projection from an item. */
 #ifndef EXPR_PROJECTION_H
 #define EXPR_PROJECTION_H
 
 #include "expr/binding.h"
 
-/* Appends the projected item to out, as canonical bytes: nested values in their maps and
- * lists, list elements without gaps in the order of their indexes, missing paths left out.
- * Nothing found, or an item of no bytes: an item without attributes.
+/* Appends the projected item to out, in canonical form. Nested values stay inside their maps
+ * and lists. List elements are in the order of their indexes, without gaps. Missing paths are
+ * omitted; if all are missing or the item is an empty slice, the result has no attributes.
  *
- * The binding is a projection's; or an update's, whose paths are then projected: of the old
- * item that is what UPDATED_OLD returns, of the new one UPDATED_NEW. Returns 0, CORRUPT or
+ * The binding is that of a projection or of an update, whose targets are then projected: from
+ * the old item for UPDATED_OLD, from the new one for UPDATED_NEW. Returns 0, CORRUPT or
  * NO_MEMORY. */
 int project(const struct binding *binding, struct slice item, struct buffer *out);
 

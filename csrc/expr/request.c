@@ -1,4 +1,4 @@
-/* request.c - the names and values that come with a request's expressions. */
+/* request.c - the names and values of a request's expressions. */
 #include "expr/request.h"
 
 #include <stdio.h>
@@ -8,14 +8,14 @@
 #include "expr/message.h"
 #include "expr/sort.h"
 
-#define FEW 8                      /* up to here they are searched one by one */
+#define FEW 8                      /* maximum number of entries for linear search */
 
-/* What differs between names and values. */
+/* One of the two maps, names or values. */
 struct map {
 	const char *title;
 	char mark;
 	const void *entries;
-	size_t count, width;             /* of an entry, which begins with its placeholder */
+	size_t count, width;             /* width of an entry; it begins with its placeholder */
 };
 
 static struct map names_of(const struct parameters *parameters)
@@ -122,7 +122,8 @@ static int compare(const void *context, uint32_t a, uint32_t b)
 	return slice_compare(placeholder(map, a), placeholder(map, b));
 }
 
-/* Sorts the numbers of a map's entries into order; NULL if there are few. */
+/* Writes the indexes of a map's entries to order, sorted by placeholder, and returns it.
+ * Returns NULL if there are few entries. */
 static uint32_t *sort_map(const struct map *map, uint32_t *order)
 {
 	uint32_t i;

@@ -1,7 +1,7 @@
-/* reserved.c - the list of DynamoDB's reserved words, and the search in it. */
+/* reserved.c - list of DynamoDB's reserved words, and binary search in it. */
 #include "expr/reserved.h"
 
-/* "Reserved words in DynamoDB" of the developer guide, ascending. */
+/* From "Reserved words in DynamoDB" in the developer guide, ascending. */
 static const char *const words[RESERVED_COUNT] = {
 	"ABORT", "ABSOLUTE", "ACTION", "ADD", "AFTER", "AGENT", "AGGREGATE", "ALL", "ALLOCATE",
 	"ALTER", "ANALYZE", "AND", "ANY", "ARCHIVE", "ARE", "ARRAY", "AS", "ASC", "ASCII",

@@ -1,4 +1,4 @@
-/* reserved.h - the words that DynamoDB reserves: they cannot be attribute names in expressions. */
+/* reserved.h - DynamoDB's reserved words, which cannot be attribute names in expressions. */
 #ifndef EXPR_RESERVED_H
 #define EXPR_RESERVED_H
 
@@ -8,7 +8,7 @@
 
 #define RESERVED_COUNT 573
 
-/* Returns true if the word is reserved, in any case. */
+/* Returns true if the word is reserved; case-insensitive. */
 bool is_reserved(struct slice word);
 
 /* Returns the n-th reserved word, 0..RESERVED_COUNT - 1, ascending. */

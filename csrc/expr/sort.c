@@ -1,9 +1,9 @@
-/* sort.c - heap sort of indexes by what they refer to. */
+/* sort.c - heap sort of indexes with a comparison function. */
 #include "expr/sort.h"
 
 #include <stdbool.h>
 
-#define FEW 16                     /* up to here insertion sort is faster */
+#define FEW 16                     /* maximum number of elements for insertion sort */
 
 static void sort_few(uint32_t *ids, size_t count, sort_compare *compare, const void *context)
 {

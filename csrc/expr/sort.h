@@ -1,11 +1,11 @@
-/* sort.h - heap sort of indexes by what they refer to. */
+/* sort.h - heap sort of indexes with a comparison function. */
 #ifndef EXPR_SORT_H
 #define EXPR_SORT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* <0, 0 or >0, as a precedes, equals or follows b. */
+/* Returns <0, 0 or >0 if a precedes, equals or follows b. */
 typedef int sort_compare(const void *context, uint32_t a, uint32_t b);
 
 /* Sorts ids in place, in O(n log n) in the worst case. Not stable. */

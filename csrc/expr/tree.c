@@ -1,4 +1,4 @@
-/* tree.c - the names of what expressions are made of. */
+/* tree.c - names of operations and kinds of expressions. */
 #include "expr/tree.h"
 
 const char *operation_name(enum operation operation)

@@ -1,12 +1,12 @@
 /* tree.h - a parsed expression: the text, and flat arrays that refer to it.
  *
- * It holds no values and no names from the request, so a text is parsed once and
- * used with any parameters. It never changes after it was parsed.
+ * It contains no values and names of a request, so a text is parsed once and used
+ * with any parameters. It is immutable.
  *
- * A condition is not kept as a tree but as a program. Its tests (comparisons
- * and functions) are in the order of the text; each has the number of the next
- * test if it holds and if it does not. AND, OR and NOT only choose these
- * targets (backpatching), so evaluation is a loop without a stack:
+ * A condition is stored as a program. Its tests (comparisons and functions) are
+ * in the order of the text; each has two targets: the next test if it is true
+ * and if it is false. AND, OR and NOT only determine these targets
+ * (backpatching), so evaluation is a loop without a stack:
  *
  *     a = :x OR (b = :y AND NOT c = :z)
  *
@@ -23,14 +23,14 @@
 #include "expr/kind.h"
 #include "expr/lexer.h"
 
-/* Limits of DynamoDB. */
+/* DynamoDB's limits. */
 #define OPERATORS_MAX 300           /* comparators, AND, OR, NOT, BETWEEN, IN, + and - */
-#define IN_OPERANDS_MAX 100         /* in the list of an IN */
+#define IN_OPERANDS_MAX 100         /* length of the list of an IN */
 #define PATH_STEPS_MAX 32
 #define LIST_INDEX_MAX 4294967294u
 #define PLACEHOLDER_BYTES_MAX 255
 
-/* Every operator and function; operation_name gives its text. */
+/* Operators and functions; operation_name returns their text. */
 enum operation {
 	OPERATION_UNKNOWN,
 	OPERATION_EQUAL, OPERATION_NOT_EQUAL, OPERATION_LESS, OPERATION_LESS_OR_EQUAL,
@@ -43,15 +43,15 @@ enum operation {
 
 enum step_kind { STEP_NAME, STEP_REFERENCE, STEP_INDEX };
 
-/* One step of a path: a name, a #placeholder for one, or an index. */
+/* One step of a path: a name, a #placeholder of a name, or an index. */
 struct expr_step {
-	uint32_t index;          /* of STEP_INDEX */
-	uint16_t start, len;     /* in the text */
+	uint32_t index;          /* STEP_INDEX only */
+	uint16_t start, len;     /* position in the text */
 	uint8_t kind;            /* enum step_kind */
 };
 
 struct expr_path {
-	uint16_t first, count;   /* of the steps */
+	uint16_t first, count;   /* range of steps */
 };
 
 enum node_kind { NODE_PATH, NODE_VALUE, NODE_CALL };
@@ -59,12 +59,12 @@ enum node_kind { NODE_PATH, NODE_VALUE, NODE_CALL };
 /* An operand. */
 struct expr_node {
 	uint8_t kind;            /* enum node_kind */
-	uint8_t operation;       /* of NODE_CALL: a function, + or - */
-	uint16_t at;             /* the path, the value, or the first argument */
-	uint16_t count;          /* of arguments */
+	uint8_t operation;       /* NODE_CALL: a function, + or - */
+	uint16_t at;             /* index of the path, of the value, or of the first argument */
+	uint16_t count;          /* NODE_CALL: number of arguments */
 };
 
-/* A place in the text where a value is used: a :placeholder or a ?. */
+/* An occurrence of a value in the text: a :placeholder or a ?. */
 struct expr_value {
 	uint16_t start, len;
 };
@@ -74,25 +74,25 @@ struct expr_value {
 
 struct expr_test {
 	uint8_t operation;
-	uint16_t first, count;           /* arguments */
-	uint16_t if_true, if_false;      /* the next test, TARGET_ACCEPT or TARGET_REJECT */
-	uint16_t start;                  /* of the operator or function in the text */
-	uint16_t steps, nodes, values;   /* where those of this test end */
+	uint16_t first, count;           /* range of arguments */
+	uint16_t if_true, if_false;      /* next test, TARGET_ACCEPT or TARGET_REJECT */
+	uint16_t start;                  /* position of the operator or function in the text */
+	uint16_t steps, nodes, values;   /* end of this test's ranges in these arrays */
 };
 
 struct expr_action {
 	uint8_t section;                 /* OPERATION_SET, _REMOVE, _ADD or _DELETE */
 	uint16_t path;
-	uint16_t node;                   /* the operand; not used by REMOVE */
+	uint16_t node;                   /* operand; unused by REMOVE */
 };
 
 struct expression {
 	enum expression_kind kind;
-	unsigned references;             /* owners: the cache and its borrowers */
-	size_t size;                     /* bytes of memory, all arrays included */
+	unsigned references;             /* number of owners */
+	size_t size;                     /* bytes of memory, including all arrays */
 	struct slice text;
 	struct expr_step *steps;
-	struct expr_path *paths;         /* of a projection and an update: their targets first */
+	struct expr_path *paths;         /* in a projection or update the targets come first */
 	struct expr_node *nodes;
 	uint16_t *arguments;             /* nodes */
 	struct expr_value *values;
@@ -100,15 +100,15 @@ struct expression {
 	struct expr_action *actions;
 	uint16_t step_count, path_count, node_count, argument_count, value_count, test_count;
 	uint16_t action_count;
-	uint16_t position_count;         /* how many values are a ? */
+	uint16_t position_count;         /* number of values that are a ? */
 	uint16_t operator_count;
-	uint16_t first_logic;            /* of a condition: where its first OR or NOT starts */
-	uint8_t first_logic_keyword;     /* KEYWORD_OR, KEYWORD_NOT; 0: it has neither */
+	uint16_t first_logic;            /* position of a condition's first OR or NOT */
+	uint8_t first_logic_keyword;     /* KEYWORD_OR, KEYWORD_NOT; 0: none */
 };
 
 const char *operation_name(enum operation operation);
 
-/* "Update", "Condition", ... as in "Invalid UpdateExpression". */
+/* Returns "Update", "Condition", ... as in "Invalid UpdateExpression". */
 const char *expression_kind_name(enum expression_kind kind);
 
 static inline bool expression_is_condition(enum expression_kind kind)

@@ -2,8 +2,7 @@
  *
  * All results are computed first, from the old item (update_value.c). Then the new item is
  * written in one merge of targets and attributes, which are both ascending; the bytes between
- * two targets are copied as one run. The recursion is at most as deep as paths are,
- * PATH_STEPS_MAX.
+ * two targets are copied as one run. The depth of recursion is at most PATH_STEPS_MAX.
  */
 #include "expr/update.h"
 
@@ -25,8 +24,7 @@ struct rewriting {
 	bool is_new;                     /* the item does not exist yet */
 };
 
-/* Copies the bytes from *run up to `to`, the run between two targets; the next run starts at
- * `next`. */
+/* Copies the bytes between two targets, from *run to `to`; the next run starts at `next`. */
 static void copy_run(struct rewriting *rewriting, const uint8_t **run, const uint8_t *to,
 	const uint8_t *next)
 {
@@ -40,7 +38,7 @@ static const struct update_result *result_of(const struct rewriting *rewriting,
 	return &rewriting->update->results[rewriting->binding->order[group->low]];
 }
 
-/* True if all actions of the group remove something. */
+/* Returns true if all actions of the group are removals. */
 static bool only_removes(const struct rewriting *rewriting, const struct targets *group)
 {
 	const struct binding *binding = rewriting->binding;
@@ -69,7 +67,7 @@ static int rewrite_map(struct rewriting *rewriting, struct slice body,
 static int rewrite_list(struct rewriting *rewriting, const struct value *list,
 	const struct targets *range, size_t start);
 
-/* Writes the new value of a member that has targets inside it; old: NULL if it is missing. */
+/* Writes the new value of a member that contains targets. old: NULL if it is missing. */
 static int rewrite_inside(struct rewriting *rewriting, const struct value *old,
 	const struct targets *group, bool *written)
 {
@@ -91,7 +89,7 @@ static int rewrite_inside(struct rewriting *rewriting, const struct value *old,
 	return err;
 }
 
-/* Writes the new value of a member; *written: there is one. */
+/* Writes the new value of a member. Sets *written to false if it has none. */
 static int rewrite_member(struct rewriting *rewriting, const struct value *old,
 	const struct targets *group, bool *written)
 {
@@ -119,7 +117,7 @@ static int rewrite_attribute(struct rewriting *rewriting, const struct value *ol
 	return err;
 }
 
-/* Writes those targets of the range, from *group on, that precede the name (NULL: all). */
+/* Writes the targets of the range, from *group on, that precede the name (NULL: all). */
 static int rewrite_missing(struct rewriting *rewriting, const struct targets *range,
 	struct targets *group, const struct slice *name, uint64_t *count)
 {
@@ -133,7 +131,7 @@ static int rewrite_missing(struct rewriting *rewriting, const struct targets *ra
 	return err;
 }
 
-/* Writes a map body; its count is at `start` of the output. */
+/* Writes a map body; its count is at offset `start` of the output. */
 static int rewrite_map(struct rewriting *rewriting, struct slice body,
 	const struct targets *range, size_t start)
 {
@@ -178,7 +176,7 @@ static int rewrite_map(struct rewriting *rewriting, struct slice body,
 	return err;
 }
 
-/* Writes what a list has beyond its end: values are appended without gaps. */
+/* Appends the targets whose indexes are past the end of a list, without gaps. */
 static int append_members(struct rewriting *rewriting, const struct targets *range,
 	struct targets group, uint64_t *count)
 {
@@ -226,7 +224,7 @@ static int rewrite_list(struct rewriting *rewriting, const struct value *list,
 	return err;
 }
 
-/* --- the whole --- */
+/* --- applying an update --- */
 
 static int make_room(struct update *update, size_t count, struct failure *failure)
 {
@@ -242,8 +240,9 @@ static int make_room(struct update *update, size_t count, struct failure *failur
 	return 0;
 }
 
-/* The size by DynamoDB's rule is at most twice the encoded one: each member of a list or map
- * counts 1 more, and so does a negative number. Small items need not be measured. */
+/* Checks the size that DynamoDB counts. It is at most twice the encoded size (members of lists
+ * and maps count one byte more, and so do negative numbers), so small items need no
+ * computation. */
 static int check_size(struct slice item, struct failure *failure)
 {
 	if (item.len > ITEM_MAX_BYTES / 2 && item_size(item) > ITEM_MAX_BYTES)

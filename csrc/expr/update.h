@@ -4,30 +4,30 @@
 
 #include "expr/binding.h"
 
-/* The result of an action. */
+/* Result of an action. */
 struct update_result {
-	struct value value;              /* the new one; type 0: none */
-	struct number buf;              /* of a number that was computed */
-	bool is_built;                   /* value.bytes are in `built`, from built_at */
+	struct value value;              /* new value; type 0: none */
+	struct number buf;               /* storage of a computed number */
+	bool is_built;                   /* value.bytes are in `built` at built_at */
 	size_t built_at;
 };
 
-/* A zeroed one is valid. It is meant to be used again: its memory stays. */
+/* A zeroed update is valid. It can be applied any number of times and keeps its memory. */
 struct update {
 	struct update_result *results;   /* by action */
 	size_t cap;
-	struct buffer built;             /* lists and sets that were computed */
+	struct buffer built;             /* computed lists and sets */
 	struct buffer out;
 };
 
-/* Applies an update to the item `old`; no bytes: it does not exist, and what is made has the
- * attributes of `key`, a map body. All operands read the old item. Sets *item to the new
- * item, canonical bytes that are good until the next use of update; no bytes: there is no
- * item and the update makes none (it only removes). `old` and `key` are not the last result of
- * the same update.
+/* Applies an update to the item `old`. An empty slice means that the item does not exist; a
+ * new one has the attributes of `key`, a map body. All operands are read from the old item.
+ * Sets *item to the new item, canonical bytes that are valid until the next use of update; to
+ * an empty slice if the item does not exist and the update only removes. `old` and `key` must
+ * not be the result of the same update.
  *
- * VALIDATION with DynamoDB's message, the codes of numbers (NUMBER_OVERFLOW also for more
- * than 38 digits, as DynamoDB), TOO_DEEP, ITEM_TOO_BIG, CORRUPT, NO_MEMORY. */
+ * Errors: VALIDATION with DynamoDB's message, the codes of numbers (NUMBER_OVERFLOW also for
+ * more than 38 digits, like DynamoDB), TOO_DEEP, ITEM_TOO_BIG, CORRUPT, NO_MEMORY. */
 int update_apply(struct update *update, const struct binding *binding, struct slice old,
 	struct slice key, struct slice *item, struct failure *failure);
 

@@ -1,8 +1,8 @@
-/* update_value.c - what the actions of an update compute from the old item.
+/* update_value.c - computes the values that the actions of an update assign.
  *
- * Values of the old item and of the request are borrowed. Computed numbers are kept in the
- * result, lists and sets in one buffer; as it may move while it grows, their bytes are
- * looked up when all are there.
+ * Values of the old item and of the request are borrowed. Computed numbers are stored in the
+ * result, computed lists and sets in one buffer. The buffer may move while it grows, so the
+ * addresses of their bytes are set at the end.
  */
 #include "expr/update_value.h"
 
@@ -36,13 +36,13 @@ static const struct expr_node *argument(const struct computing *computing,
 
 /* --- operands ---
  *
- * is_built says that the bytes of the value are in `built`, from built_at.
+ * is_built: the bytes of the value are in `built`, at offset built_at.
  */
 
 static int compute_append(struct computing *computing, const struct expr_node *call,
 	struct update_result *result);
 
-/* A path, a value or a function. list_append is in no list_append (the parser refuses it),
+/* Computes a path, a value or a function. The parser rejects list_append inside list_append,
  * so this recursion is one level deep. */
 static int compute_operand(struct computing *computing, const struct expr_node *node,
 	struct update_result *result)
@@ -105,7 +105,8 @@ static int compute_append(struct computing *computing, const struct expr_node *c
 	return 0;
 }
 
-/* DynamoDB says "overflow" of a result with too many digits too. */
+/* Stores a computed number in the result, or fails if err is set. DynamoDB reports too many
+ * digits as overflow, too. */
 static int keep_number(struct computing *computing, struct update_result *result, int err)
 {
 	if (err)
@@ -141,7 +142,7 @@ static int compute_set(struct computing *computing, const struct expr_action *ac
 		compute_operand(computing, node, result);
 }
 
-/* --- sets: both ascending, so one merge --- */
+/* --- merging sets, whose members are ascending --- */
 
 static void put_member(struct buffer *built, const struct value *member)
 {
@@ -151,7 +152,7 @@ static void put_member(struct buffer *built, const struct value *member)
 		buffer_put_counted(built, member->bytes);
 }
 
-/* Puts the union of two sets, or what is in the first alone; counts the members. */
+/* Writes the union of two sets, or the members of a that are not in b. Counts the members. */
 static int merge_sets(struct buffer *built, const struct value *a, const struct value *b,
 	bool is_union, uint32_t *count)
 {
@@ -189,7 +190,7 @@ static int compute_sets(struct computing *computing, const struct value *old,
 	return err ? fail(computing->failure, err) : 0;
 }
 
-/* ADD and DELETE. */
+/* Computes the result of ADD or DELETE. */
 static int compute_change(struct computing *computing, const struct expr_action *action,
 	struct update_result *result)
 {
@@ -236,7 +237,7 @@ int update_compute(struct update *update, const struct binding *binding, struct 
 	}
 	if (!err && buffer_error(&update->built))
 		err = fail(failure, buffer_error(&update->built));
-	/* with nothing built the buffer may have no memory */
+	/* an empty buffer may have no memory */
 	for (i = 0; i < expression->action_count && !err && update->built.len; i++)
 		if (update->results[i].is_built)
 			update->results[i].value.bytes.data =

@@ -1,4 +1,4 @@
-/* writer.c - writes containers whose length and number of members are known only at the end. */
+/* writer.c - encodes containers whose length and number of members are known only at the end. */
 #include "expr/writer.h"
 
 size_t writer_open_item(struct buffer *out)
@@ -47,7 +47,7 @@ void writer_put_value(struct buffer *out, const struct value *value)
 		buffer_put_counted(out, value->bytes);
 		break;
 	case TYPE_M:
-		/* a map's bytes begin with its count, a list's and a set's do not */
+		/* value->bytes of a map begin with its count, those of a list or set do not */
 		buffer_put_u8(out, TYPE_M);
 		buffer_put_u32(out, (uint32_t)value->bytes.len);
 		buffer_put_slice(out, value->bytes);

@@ -1,12 +1,12 @@
-/* copy.c - LMDB's copy of a whole file, counted and ended at will.
+/* copy.c - copies a database file while other processes write, with progress and cancellation.
  *
  *     LMDB's thread          mdb_env_copyfd2 -> socket
- *     the caller             socket -> file, 1 MiB at a time
+ *     the calling thread     socket -> file, 1 MiB at a time
  *
- * A plain copy begins with the two meta pages, written while LMDB keeps writers
- * out with its own mutex. That waits without end for a writer who is at work,
- * which is why the outer lock must be held; and two pages fit in the socket, so
- * nobody has to read them for the mutex to be let go.
+ * mdb_env_copyfd2 begins a plain copy with the two meta pages, which it writes while it holds
+ * LMDB's write mutex. It waits for the mutex without a timeout, so the caller must hold the
+ * write lock. Two pages fit in the socket's buffer, so LMDB releases the mutex even if nothing
+ * reads from the socket yet.
  */
 #include "lmdb/copy.h"
 
@@ -21,8 +21,8 @@
 
 #define CHUNK (UINT32_C(1) << 20)
 
-/* So much may wait in memory to be flushed: the flush at the end is a short one,
- * and commits to the same disk don't wait for all of the copy. */
+/* Maximum number of unflushed bytes. It bounds the time of the last flush, and the time that
+ * commits on the same disk wait for writes of the copy. */
 #define FLUSH_EVERY (UINT64_C(64) << 20)
 
 struct copier {
@@ -34,24 +34,24 @@ struct copier {
 };
 
 struct pump {
-	int socket;              /* our end */
+	int socket;              /* the calling thread's end */
 	const struct temporary *to;
-	struct shared_page *shared;       /* whose lock is held; NULL: no more */
-	struct shared_page *slots;      /* whose slot lock is held; NULL: none */
+	struct shared_page *shared;      /* the write lock is held; NULL after its release */
+	struct shared_page *slots;       /* the slot lock is held; NULL after its release */
 	bool marked;             /* slot_lock_writer_begins was called */
 	uint32_t page_bytes;
 	uint64_t bytes;
-	uint64_t pages;          /* told to the progress */
+	uint64_t pages;          /* number of pages reported to progress */
 	uint64_t unflushed;
 	uint8_t *chunk;
 	struct progress *progress;
 	struct failure *failure;
 };
 
-/* --- LMDB's end --- */
+/* --- LMDB's thread --- */
 
-/* Who writes into a socket that was shut gets a signal, whose default is the end
- * of the process. Here it waits until the thread ends, and goes with it. */
+/* Runs LMDB's copy. SIGPIPE is blocked: a write to the shut down socket raises it, and its
+ * default action terminates the process. It stays pending until the thread ends. */
 static void *run_copier(void *context)
 {
 	struct copier *copier = context;
@@ -68,9 +68,9 @@ static void *run_copier(void *context)
 	return NULL;
 }
 
-/* --- ours --- */
+/* --- the calling thread --- */
 
-static void let_writers_in(struct pump *pump)
+static void release_write_lock(struct pump *pump)
 {
 	if (!pump->shared)
 		return;
@@ -80,8 +80,8 @@ static void let_writers_in(struct pump *pump)
 	pump->shared = NULL;
 }
 
-/* LMDB takes a reader slot before it writes the first byte. */
-static void let_readers_in(struct pump *pump)
+/* Called after the first byte: LMDB has its reader slot then. */
+static void release_slot_lock(struct pump *pump)
 {
 	slot_lock_release(pump->slots);
 	pump->slots = NULL;
@@ -140,9 +140,10 @@ static int pump_all(struct pump *pump)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return fail_as(pump->failure, ERR_STORE, "the copy's socket failed");
-		let_readers_in(pump);
-		let_writers_in(pump);
+			return fail_as(pump->failure, ERR_STORE,
+				"can't read from the copy's socket");
+		release_slot_lock(pump);
+		release_write_lock(pump);
 		if (got == 0)
 			return 0;
 		err = write_all(pump, (size_t)got);
@@ -153,15 +154,15 @@ static int pump_all(struct pump *pump)
 	}
 }
 
-/* --- both --- */
+/* --- copying --- */
 
 static int lmdb_failed(const struct store *store, int rc, struct failure *failure)
 {
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
 	if (rc == MDB_INCOMPATIBLE)
-		return fail_as(failure, ERR_CORRUPT, "%s: some of its pages are neither in use nor"
-			" free; only a plain copy can be made", store->path);
+		return fail_as(failure, ERR_CORRUPT, "%s: some pages are neither in use nor free;"
+			" make a plain copy instead of a compact one", store->path);
 	return env_fail(failure, store, rc, "can't be copied");
 }
 
@@ -169,7 +170,7 @@ static int start_copier(struct copier *copier, struct failure *failure)
 {
 	int system = pthread_create(&copier->thread, NULL, run_copier, copier);
 
-	return system ? fail_as(failure, ERR_STORE, "no thread can be started for the copy") : 0;
+	return system ? fail_as(failure, ERR_STORE, "can't start a thread for the copy") : 0;
 }
 
 static int copy_through_socket(struct store *store, struct copier *copier, struct pump *pump)
@@ -185,10 +186,10 @@ static int copy_through_socket(struct store *store, struct copier *copier, struc
 	err = start_copier(copier, pump->failure);
 	if (!err) {
 		err = pump_all(pump);
-		shutdown(pump->socket, SHUT_RDWR);   /* LMDB's next write fails */
+		shutdown(pump->socket, SHUT_RDWR);   /* makes LMDB's next write fail */
 		pthread_join(copier->thread, NULL);
 	}
-	let_readers_in(pump);
+	release_slot_lock(pump);
 	if (err)
 		return err;
 	if (copier->rc)
@@ -206,7 +207,7 @@ static int copy_pages(struct store *store, struct pump *pump, bool compact)
 	if (!pump->chunk)
 		return fail(pump->failure, ERR_NO_MEMORY);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets)) {
-		err = fail_as(pump->failure, ERR_STORE, "no socket can be made for the copy");
+		err = fail_as(pump->failure, ERR_STORE, "can't create a socket for the copy");
 	} else {
 		pump->socket = sockets[0];
 		copier.socket = sockets[1];
@@ -218,20 +219,20 @@ static int copy_pages(struct store *store, struct pump *pump, bool compact)
 	return err;
 }
 
-/* The snapshot that is held keeps the pages as they are; writers are out until
- * it is known which ones. */
+/* Audits the pages of the snapshot, which the caller's reader prevents from being reused. The
+ * write lock is held until the snapshot's meta page is read. */
 static int check_source(struct store *store, uint64_t snapshot, struct pump *pump)
 {
 	struct meta_page facts;
 	struct meta_faults faults;
-	int err = raw_txn_look(store, snapshot, &facts, &faults, pump->failure);
+	int err = raw_txn_read_meta(store, snapshot, &facts, &faults, pump->failure);
 
-	let_writers_in(pump);
+	release_write_lock(pump);
 	return err ? err : audit_first(store->fd, store->path, &facts, pump->progress,
 		pump->failure);
 }
 
-/* Pages in the copy, as far as that is known before. */
+/* Estimates the number of pages in the copy. */
 static int count_source(struct store *store, bool compact, uint64_t *pages)
 {
 	uint64_t free_pages = 0;
@@ -242,7 +243,7 @@ static int count_source(struct store *store, bool compact, uint64_t *pages)
 	return rc;
 }
 
-/* With a snapshot held. */
+/* Copies the file while the caller's reader holds the snapshot. */
 static int copy_snapshot(struct store *store, uint64_t snapshot, struct pump *pump, bool compact,
 	uint32_t phase)
 {
@@ -268,7 +269,7 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 	int rc;
 
 	readers_add(store, &slot);
-	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* what can be cured, is */
+	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* also remaps and removes dead readers */
 	if (rc) {
 		err = lmdb_failed(store, rc, failure);
 	} else {
@@ -280,11 +281,11 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 		if (readers_has(store, &slot))
 			mdb_txn_abort(mdb);
 		else
-			readers_leave_behind(mdb);
+			readers_abandon(mdb);
 		gate_leave(store);
 	}
 	readers_remove(store, &slot);
-	let_writers_in(&pump);
+	release_write_lock(&pump);
 	return err;
 }
 
@@ -305,7 +306,7 @@ int copy_amend(const struct temporary *copy, uint64_t page_count,
 	struct failure *failure)
 {
 	struct store_options options = {
-		.max_bytes = 1,          /* the file and the reserve are mapped, and no more */
+		.max_bytes = 1,          /* maps only the file and the reserve */
 		.durability = DURABILITY_FULL,
 		.clock = clock_system(),
 		.fill = amend,

@@ -1,9 +1,9 @@
-/* copy.h - the door to LMDB's copy of a whole file, taken while others write.
+/* copy.h - copies a database file while other processes write, with progress and cancellation.
  *
- * LMDB copies in one call that nothing ends early and that says nothing of how
- * far it is. So it runs on a thread of its own and writes into a socket; what
- * comes out is counted and written to the file here. Shutting the socket ends
- * the call.
+ * LMDB copies a file in one call (mdb_env_copyfd2) that cannot be cancelled and reports no
+ * progress. So the call runs on a separate thread and writes to a socket. The caller reads from
+ * the socket, counts the bytes and writes them to the file. Shutting down the socket ends the
+ * call.
  */
 #ifndef LMDB_COPY_H
 #define LMDB_COPY_H
@@ -12,24 +12,24 @@
 #include "os/temporary.h"
 #include "os/thread.h"
 
-/* Copies the last commit to the empty file `to`, not flushed. The write lock
- * must be held by the caller and is let go here, as soon as the snapshot is
- * taken; until the copy is done the snapshot is held, and the store grows by
- * what writers would have used again. `compact` leaves out free pages: first
- * every page in use is read, for LMDB would trust a damaged one. Pages done are
- * counted in the progress, whose phase begins here.
+/* Copies the last commit to the empty file `to`, without flushing it. The caller must hold the
+ * write lock; this function releases it as soon as the snapshot is taken. While the snapshot is
+ * held, the database grows, because pages freed during the copy cannot be reused. `compact`
+ * omits free pages; it checks every page in use first, because LMDB trusts damaged pages.
+ * Begins the phase `phase` of progress and counts the pages copied.
  *
- * INTERRUPTED, DISK_FULL, CORRUPT, BUSY, READERS_FULL, NO_MEMORY, STORE. */
+ * Returns 0, ERR_INTERRUPTED, ERR_DISK_FULL, ERR_CORRUPT, ERR_BUSY, ERR_READERS_FULL,
+ * ERR_NO_MEMORY or ERR_STORE. */
 int copy_store(struct store *store, const struct temporary *to, bool compact, uint32_t phase,
 	struct progress *progress, struct failure *failure);
 
-/* Whether every page in use of the copy is there, and what its parent says;
- * *page_count: up to the last one ever used. CORRUPT; INTERRUPTED, by the progress,
- * in which nothing is counted. */
+/* Audits all pages of the copy and sets *page_count to the number of pages up to the last one
+ * ever used. Does not count in progress. Returns 0, ERR_CORRUPT or ERR_INTERRUPTED. */
 int copy_check_pages(const struct temporary *copy, uint64_t *page_count,
 	struct progress *progress, struct failure *failure);
 
-/* One transaction on the copy, which nobody else knows yet; flushed. */
+/* Runs amend in one transaction on the copy and flushes it. No other process may know the copy
+ * yet. */
 int copy_amend(const struct temporary *copy, uint64_t page_count,
 	int (*amend)(struct txn *txn, void *context, struct failure *failure), void *context,
 	struct failure *failure);

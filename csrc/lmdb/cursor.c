@@ -1,9 +1,9 @@
-/* cursor.c - rows and cursors.
+/* cursor.c - reads and writes rows with cursors.
  *
- * A transaction keeps one cursor for each tree it touches: the next row is
- * mostly near the last one, and LMDB then needs no new descent (batched puts in
- * key order take half the time). A reader's cursors outlive its snapshots; they
- * are made ready again when first used in a new one.
+ * A transaction keeps one cursor for each tree that it uses. The next row is usually close to
+ * the last one, and LMDB then does not descend from the root (batched puts in key order take
+ * half the time). A reader's cursors outlive its snapshots; each is renewed when it is first
+ * used with a new snapshot.
  */
 #include <assert.h>
 #include <errno.h>
@@ -12,8 +12,8 @@
 #include "lmdb/internal.h"
 #include "lmdb_file/raw_cursor.h"
 
-/* LMDB's number as ours, and kept: after a failed write a transaction is
- * poisoned, and whoever commits it wants to know by what. */
+/* Converts LMDB's code to an error and stores the first error in the transaction: after a failed
+ * write LMDB rejects every call with MDB_BAD_TXN, and the caller of commit needs the cause. */
 static int note(struct txn *txn, int rc)
 {
 	int err;
@@ -26,7 +26,7 @@ static int note(struct txn *txn, int rc)
 	txn->system = rc;
 	if (!txn->err)
 		txn->err = err;
-	if (rc == MDB_MAP_FULL)   /* perhaps for dead readers' sake: next time there's more */
+	if (rc == MDB_MAP_FULL)   /* slots of dead readers may prevent reuse of pages */
 		mdb_reader_check(txn->store->env, NULL);
 	return err;
 }
@@ -70,7 +70,7 @@ static int prepare_slowly(struct cursor *cursor, struct txn *txn, enum tree tree
 	return 0;
 }
 
-/* The transaction's own cursor on a tree, fit for its snapshot. */
+/* Returns the transaction's own cursor on a tree, opened or renewed if necessary. */
 static inline int own_cursor(struct txn *txn, enum tree tree, MDB_cursor **mdb)
 {
 	struct cursor *cursor = &txn->own[tree];
@@ -154,10 +154,10 @@ int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct
 	if (move == MOVE_TO || move == MOVE_FROM) {
 		found = val_of(*key);
 		if (move == MOVE_FROM && key->len == 0)
-			operation = MDB_FIRST;   /* nothing is less than the empty key */
+			operation = MDB_FIRST;   /* LMDB rejects the empty key */
 	}
 	rc = mdb_cursor_get(cursor->mdb, &found, &row, operation);
-	if (rc == EINVAL && move == MOVE_HERE)   /* it is on none */
+	if (rc == EINVAL && move == MOVE_HERE)   /* the cursor has no position */
 		return END;
 	if (rc)
 		return note(txn, rc);
@@ -249,9 +249,9 @@ int txn_put_reserve(struct txn *txn, enum tree tree, struct slice key, size_t le
 	return err;
 }
 
-/* Rows in order of their keys are appended as soon as the second one shows it: LMDB
- * fills the pages then, where else it leaves room for one row more. That a key
- * is the last one it finds out by itself. */
+/* Inserts a row. From the second insertion at the end of the tree on, uses MDB_APPEND: LMDB then
+ * fills each page completely; otherwise it leaves space for one more row. If the key is not the
+ * last one, LMDB returns MDB_KEYEXIST and the row is inserted normally. */
 static int insert(struct cursor *own, MDB_val *key, MDB_val *value)
 {
 	MDB_val after, ignored;

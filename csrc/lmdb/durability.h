@@ -1,11 +1,11 @@
-/* durability.h - what a power cut may take from acknowledged commits. */
+/* durability.h - durability levels: which acknowledged commits survive a power cut. */
 #ifndef LMDB_DURABILITY_H
 #define LMDB_DURABILITY_H
 
 enum durability {
 	DURABILITY_FULL,       /* an acknowledged commit survives a power cut */
-	DURABILITY_ONE_FLUSH,  /* a power cut may take back the last commit */
-	DURABILITY_NONE,       /* a power cut may ruin the file */
+	DURABILITY_ONE_FLUSH,  /* a power cut may undo the last commit */
+	DURABILITY_NONE,       /* a power cut may corrupt the file */
 };
 
 #endif

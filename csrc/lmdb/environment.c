@@ -1,10 +1,10 @@
-/* environment.c - LMDB's environment for one file: made whole, opened with care.
+/* environment.c - LMDB's environment for one file: creation, checked opening, errors.
  *
- * A file is made under a temporary name and renamed when all of it is on the
- * disk: a crash leaves no file or a whole one, and perhaps the temporary one,
- * which the next creation removes (temporary.h). The wake file's OPENING lock is held
- * throughout, so nobody else is at the name. Whether the name is on the disk as
- * well, the wake file remembers.
+ * A file is created under a temporary name and renamed after it was flushed. A crash leaves
+ * either no file or a complete one, and perhaps the temporary file, which the next creation
+ * removes (os/temporary.h). The OPENING lock of the shared page is held throughout, so no other
+ * process creates the same name. The shared page records whether the directory entry was
+ * flushed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,13 +21,13 @@
 #include "os/file_system.h"
 #include "os/temporary.h"
 
-/* LMDB says so itself: an open may fail while another process closes. */
+/* LMDB documents that opening may fail while another process closes the file. */
 #define OPEN_ATTEMPTS 10
 #define OPEN_RETRY_US 10000
-#define LOOK_RETRY_US 1000
+#define CHECK_RETRY_US 1000
 
 /* Number of descriptors after LMDB's first one that are searched for its second one. */
-#define META_DESCRIPTORS_BEHIND 64
+#define META_DESCRIPTORS_SEARCHED 64
 
 #define RESERVE_LEAST (UINT64_C(16) << 20)
 #define RESERVE_FRACTION 20
@@ -76,9 +76,9 @@ int env_fail(struct failure *failure, const struct store *store, int rc, const c
 	if (rc == STORE_SLOTS_BUSY)
 		return fail_slots_busy(failure, store);
 	if (rc == MDB_MAP_RESIZED)
-		fail_as(failure, err, "%s: another process let the file grow beyond this one's"
-			" map, and a snapshot is open on that: try again when it has ended",
-			store->path);
+		fail_as(failure, err, "%s: the file has grown beyond this process's mapping, and"
+			" an open snapshot prevents a larger one; try again when the snapshot has"
+			" ended", store->path);
 	else if (rc == ENOMEM)
 		fail_as(failure, err, "%s: %s: out of memory or of address space (ulimit -v)",
 			store->path, what);
@@ -97,8 +97,7 @@ int env_full(const struct store *store, struct failure *failure)
 	bool is_cut = limit < store->options.max_bytes;
 
 	return fail_with(failure, ERR_FULL, "%s: %llu bytes (%s)", store->path,
-		(unsigned long long)limit, is_cut ? "all that the address space had room for"
-			: "max_size");
+		(unsigned long long)limit, is_cut ? "limited by the address space" : "max_size");
 }
 
 /* --- sizes --- */
@@ -117,8 +116,8 @@ static uint64_t whole_pages(uint64_t bytes)
 	return (bytes + page - 1) / page * page;
 }
 
-/* Sets the limit for user writes and the reserve above it, for a map of map_bytes:
- * max_bytes and its reserve, or less if the map is smaller. */
+/* Sets the limit for user writes and the reserve above it: max_bytes and its reserve, or less if
+ * the mapping of map_bytes is smaller than both. */
 static void set_limits(struct store *store, uint64_t map_bytes)
 {
 	uint64_t limit = store->options.max_bytes;
@@ -136,9 +135,10 @@ static void set_limits(struct store *store, uint64_t map_bytes)
 	store->reserve_pages = reserve / store->page_bytes;
 }
 
-/* Returns the size of the map: max_bytes, or the file if that is bigger, and the
- * reserve. Where the address space is too small for that, less, but at least the
- * file and the smallest reserve; 0 if there is no room for these either. */
+/* Returns the size of the mapping and sets the limits. The size is the larger of max_bytes and
+ * the file, plus the reserve. If the address space is too small, it is less, but at least the
+ * file plus the smallest reserve; 0 if these do not fit either. `wanted` is a minimum, `reused`
+ * the size of the mapping to be replaced. */
 static uint64_t choose_map(struct store *store, uint64_t page_count, uint64_t wanted,
 	uint64_t reused)
 {
@@ -182,8 +182,8 @@ static bool is_transient(int rc)
 	return rc == MDB_INVALID || rc == EAGAIN || rc == EINVAL || rc == ENOENT;
 }
 
-/* LMDB gets the files by descriptor: path is only for messages, and for a machine
- * without /proc. */
+/* Opens the environment through fd_links, so that LMDB uses the files that were checked. path is
+ * for messages, and for machines without /proc. */
 static int open_by_descriptor(struct store *store, int fd, const char *path, unsigned flags,
 	struct failure *failure)
 {
@@ -196,10 +196,10 @@ static int open_by_descriptor(struct store *store, int fd, const char *path, uns
 		return err;
 	rc = mdb_env_open(store->env, links.path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
 	fd_links_remove(&links);
-	if (rc == MDB_VERSION_MISMATCH)      /* of the lock file; the data file was checked */
+	if (rc == MDB_VERSION_MISMATCH)      /* of the lock file: the data file was checked */
 		return fail_as(failure, ERR_BUSY,
-			"%s: a program with another version of LMDB, whose"
-			" lock file has another format, has the database open", path);
+			"%s: a program with another version of LMDB has the database open; its"
+			" lock file has another format", path);
 	return rc ? env_fail(failure, store, rc, "can't be opened") : 0;
 }
 
@@ -223,7 +223,7 @@ static int environment_open(struct store *store, int fd, const char *path, uint6
 	return err;
 }
 
-static int environment_open_patiently(struct store *store, uint64_t page_count, unsigned flags,
+static int environment_open_retrying(struct store *store, uint64_t page_count, unsigned flags,
 	struct failure *failure)
 {
 	struct failure ours = { 0 };
@@ -263,10 +263,11 @@ static int open_tree(struct store *store, MDB_txn *mdb, enum tree tree, unsigned
 
 	if (!rc)
 		rc = mdb_dbi_flags(mdb, store->trees[tree], &kept);
-	return !rc && kept ? MDB_INCOMPATIBLE : rc;  /* duplicates, integer keys: not ours */
+	return !rc && kept ? MDB_INCOMPATIBLE : rc;  /* no tree has flags such as MDB_DUPSORT */
 }
 
-/* A file that has some of the trees was ours, and lost the others. */
+/* Opens the trees. Returns MDB_NOTFOUND if the file has none of them, MDB_CORRUPTED if it has
+ * only some. */
 static int open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
 {
 	int missing = 0;
@@ -296,8 +297,8 @@ static int begin_first(struct store *store, MDB_txn **mdb)
 	return rc;
 }
 
-/* Handles stay only if the transaction that opened them commits, and no other
- * may be open meanwhile: so this is the first. It waits for nobody. */
+/* Opens the trees in the first transaction: LMDB keeps the handles only if the transaction
+ * commits, and requires that no other one opens handles at the same time. */
 static int open_trees_of_file(struct store *store, struct failure *failure)
 {
 	MDB_txn *mdb;
@@ -319,36 +320,37 @@ static int open_trees_of_file(struct store *store, struct failure *failure)
 
 /* --- opening --- */
 
-/* What LMDB touches first: the meta pages and the top of each tree. */
-static int look(int fd, const char *path, struct meta_page *pages, struct failure *failure)
+/* Checks what LMDB reads first: the meta pages and the root page of each tree. */
+static int check_pages(int fd, const char *path, struct meta_page *pages,
+	struct failure *failure)
 {
 	int err = meta_page_read(fd, path, pages, failure);
 
 	return err ? err : audit_tops(fd, path, pages, failure);
 }
 
-/* Others may be committing: then what is read is perhaps half of a commit. */
-static int look_patiently(struct store *store, int fd, bool alone, struct meta_page *pages,
+/* Retries while other processes have the file open: the pages may be read in the middle of a
+ * commit. */
+static int check_pages_retrying(struct store *store, int fd, bool alone, struct meta_page *pages,
 	struct failure *failure)
 {
-	int err = look(fd, store->path, pages, failure);
+	int err = check_pages(fd, store->path, pages, failure);
 
 	for (int attempt = 1; err && !alone && attempt < OPEN_ATTEMPTS; attempt++) {
-		clock_sleep_us(LOOK_RETRY_US);
-		err = look(fd, store->path, pages, failure);
+		clock_sleep_us(CHECK_RETRY_US);
+		err = check_pages(fd, store->path, pages, failure);
 	}
 	return err;
 }
 
-/* All that can be known without LMDB; the file's facts must still hold when
- * LMDB has opened the name itself. */
-static int look_first(struct store *store, bool alone, struct meta_page *pages,
+/* Checks the file without LMDB. check_same_file verifies later that LMDB has opened this file. */
+static int check_before_opening(struct store *store, bool alone, struct meta_page *pages,
 	struct failure *failure)
 {
 	int fd = store->data.fd;
-	int err = look_patiently(store, fd, alone, pages, failure);
+	int err = check_pages_retrying(store, fd, alone, pages, failure);
 
-	/* While others are at work the pages change under a walk. */
+	/* A truncated file is audited, but only if no other process changes its pages. */
 	if (!err && alone && pages->file_pages < pages->page_count)
 		err = audit_first(fd, store->path, pages, NULL, failure);
 	store->page_bytes = pages->page_bytes;
@@ -369,7 +371,8 @@ int store_recognise(const char *path, struct failure *failure)
 	if (!err)
 		err = meta_page_read(fd, path, &pages, &ours);
 	close(fd);
-	if (err == ERR_CORRUPT)   /* or half of a commit: seen again with OPENING held */
+	/* Perhaps in the middle of a commit; it is checked again with OPENING held. */
+	if (err == ERR_CORRUPT)
 		return 0;
 	if (err && failure)
 		*failure = ours;
@@ -384,12 +387,12 @@ static bool is_meta_descriptor(const struct store *store, int fd)
 		file_is(fd, store->data.facts.device, store->data.facts.inode);
 }
 
-/* LMDB does not tell its descriptor for meta pages, but opens it right after the other;
- * in between another thread may have closed one with a lower number. At weaker levels it
- * is not used. */
+/* Finds LMDB's O_DSYNC descriptor for meta pages, which it uses only at the level FULL and has no
+ * function to return. LMDB opens it directly after the first one, so its number is usually the
+ * next; it is lower if another thread has closed a descriptor in between. */
 static void find_meta_descriptor(struct store *store)
 {
-	int last = store->fd + META_DESCRIPTORS_BEHIND;
+	int last = store->fd + META_DESCRIPTORS_SEARCHED;
 
 	store->meta_fd = -1;
 	if (store->options.read_only || store->options.durability != DURABILITY_FULL)
@@ -416,9 +419,9 @@ static int check_same_file(struct store *store, struct failure *failure)
 		return fail_as(failure, ERR_BUSY, "%s: was replaced while it was being opened",
 			store->path);
 	find_meta_descriptor(store);
-	/* LMDB leaves this one open across exec. */
+	/* LMDB opens this descriptor without O_CLOEXEC. */
 	if (!err && fcntl(store->fd, F_SETFD, FD_CLOEXEC))
-		return file_fail(failure, errno, store->path, "can't be kept from other programs");
+		return file_fail(failure, errno, store->path, "can't set FD_CLOEXEC");
 	return err;
 }
 
@@ -439,22 +442,23 @@ static int open_lock(struct store *store, bool alone, struct failure *failure)
 		err = END;
 	if (err == END)
 		return fail_busy(failure, shared_page_other(store->shared), "%s: was removed or"
-			" replaced while the database is open; close it everywhere", path);
+			" replaced while the database is open; close the database in all processes",
+			path);
 	return err;
 }
 
-/* A name that is not on the disk takes the whole file with it when the power
- * goes, all commits included. Whoever made the file may have been killed before
- * it was, and a file may have been moved here: so the first to open it, whoever
- * that is, sees to it. */
-static int keep_name(struct store *store, struct failure *failure)
+/* Flushes the directory entry of the file, unless the shared page says that this was done. A
+ * power cut would lose an unflushed entry and the file with it. The process that created the
+ * file may have been killed before the flush, and the file may have been moved, so the first
+ * process that opens it flushes. */
+static int flush_name(struct store *store, struct failure *failure)
 {
 	int err;
 
 	if (store->options.in_memory || store->options.read_only ||
 			shared_page_named(store->shared) == store->data.facts.inode)
 		return 0;
-	err = file_keep_name(store->fd, store->path, failure);
+	err = file_flush_name(store->fd, store->path, failure);
 	if (!err)
 		shared_page_set_named(store->shared, store->data.facts.inode);
 	return err;
@@ -476,13 +480,13 @@ int env_open(struct store *store, bool alone, struct failure *failure)
 
 	if (store->options.read_only)
 		flags = store->bare ? MDB_RDONLY | MDB_NOLOCK : MDB_RDONLY;
-	err = look_first(store, alone, &pages, failure);
+	err = check_before_opening(store, alone, &pages, failure);
 	if (!err && !store->bare)
 		err = open_lock(store, alone, failure);
 	if (!err && !store->bare)
 		recovery_begin(store, pages.commit);
 	if (!err)
-		err = environment_open_patiently(store, pages.page_count, flags, failure);
+		err = environment_open_retrying(store, pages.page_count, flags, failure);
 	if (!err && !store->bare)
 		err = lock_file_hold(&store->lock, store->path, failure);
 	if (!err && !store->bare)
@@ -494,7 +498,7 @@ int env_open(struct store *store, bool alone, struct failure *failure)
 	if (!err)
 		err = recovery_opened(store, alone, failure);
 	if (!err)
-		err = keep_name(store, failure);
+		err = flush_name(store, failure);
 	if (!err)
 		err = open_trees_of_file(store, failure);
 	if (!err)
@@ -519,7 +523,7 @@ void env_close(struct store *store)
 
 /* --- creation --- */
 
-/* The first transaction: the trees, and what the caller puts into them. */
+/* Runs the first transaction: creates the trees and calls options->fill. */
 static int fill(struct store *store, struct failure *failure)
 {
 	const struct store_options *options = &store->options;
@@ -574,7 +578,7 @@ int env_create(struct store *store, struct failure *failure)
 {
 	struct temporary made;
 	struct file_facts file;
-	/* First, so that a file that got its name can be opened too. */
+	/* Before the file is created: if this fails, no file may remain. */
 	int err = open_lock(store, true, failure);
 
 	if (!err)
@@ -582,7 +586,7 @@ int env_create(struct store *store, struct failure *failure)
 	if (err)
 		return err;
 	err = env_fill(&store->options, store->path, &made, 2, failure);
-	shared_page_set_named(store->shared, 0);      /* the inode may have been used before */
+	shared_page_set_named(store->shared, 0);      /* the inode number may be a reused one */
 	if (!err)
 		err = temporary_publish(&made, store->path, false, failure);
 	if (!err && file_look(store->path, &file, NULL) == 0)
@@ -592,13 +596,12 @@ int env_create(struct store *store, struct failure *failure)
 	return err;
 }
 
-/* --- a flush that failed --- */
+/* --- failed flushes --- */
 
-/* The system takes what it could not write for written, and tries it never
- * again. The meta page of the last commit may be among that: ONE_FLUSH leaves
- * it to the flush of the next. Pages that the commit before that one needs
- * would then be overwritten, while for the disk it is still the last. So the
- * meta pages are written anew, as they are, and flushed. */
+/* Rewrites both meta pages unchanged and flushes them. After a failed flush the kernel marks the
+ * unwritten pages clean and never writes them. The meta page of the last commit may be one of
+ * them, because ONE_FLUSH leaves it to the flush of the next commit. Without this, the next commit
+ * would overwrite pages of the commit before the last, which is the last one on the disk. */
 static int rewrite_metas(const struct store *store)
 {
 	uint8_t meta[META_PAGE_BYTES];
@@ -606,7 +609,7 @@ static int rewrite_metas(const struct store *store)
 	for (unsigned page = 0; page < 2; page++) {
 		off_t at = (off_t)(page * (size_t)store->page_bytes);
 
-		errno = EIO;             /* short counts set none */
+		errno = EIO;             /* for short counts, which do not set errno */
 		if (pread(store->fd, meta, sizeof meta, at) != (ssize_t)sizeof meta ||
 				pwrite(store->fd, meta, sizeof meta, at) != (ssize_t)sizeof meta)
 			return errno;
@@ -614,10 +617,10 @@ static int rewrite_metas(const struct store *store)
 	return fdatasync(store->fd) ? errno : 0;
 }
 
-/* Linux reports a failed write back once to each open description of the file, with
- * the next flush, or the next write to one with O_DSYNC. LMDB has two. An old error
- * that came with its next meta page would make it give up, although the page is on
- * the disk. So both are made to report it here: what they report twice is new. */
+/* Linux reports a failed writeback once to each open file description, at the next fsync or the
+ * next write with O_DSYNC. LMDB has two descriptors. If its next write of a meta page reported an
+ * old error, LMDB would refuse all further writes although the page is on the disk. So both
+ * descriptors are flushed here, twice: an error that is reported again is a new one. */
 int env_settle(struct store *store)
 {
 	int system = rewrite_metas(store);
@@ -630,7 +633,7 @@ int env_settle(struct store *store)
 	return system;
 }
 
-/* --- what the file holds --- */
+/* --- content of the file --- */
 
 static uint64_t meta_word(const struct store *store, unsigned page, size_t at)
 {
@@ -653,7 +656,7 @@ uint64_t env_newest_commit(const struct store *store)
 	return even > odd ? even : odd;
 }
 
-/* A word of the last commit's meta page. */
+/* Returns a word of the newer meta page. */
 static uint64_t last_word(const struct store *store, size_t at)
 {
 	uint64_t even = meta_word(store, 0, META_PAGE_COMMIT_AT);
@@ -667,8 +670,8 @@ uint64_t env_page_count(const struct store *store)
 	return last_word(store, META_PAGE_LAST_PAGE_AT) + 1;
 }
 
-/* Another process has let the file grow. The map gets the size that the file says, so
- * that it need not be replaced again soon, or what there is room for. */
+/* Called when another process has grown the file. Uses the map size in the meta page, so that the
+ * mapping need not be replaced again soon, or what fits in the address space. */
 int env_grow_map(struct store *store)
 {
 	MDB_envinfo info;
@@ -682,32 +685,32 @@ int env_grow_map(struct store *store)
 	if (!map_bytes)
 		return ENOMEM;
 	rc = mdb_env_set_mapsize(store->env, map_bytes);
-	if (rc)   /* LMDB is left without a map: the next use would crash */
+	if (rc)   /* LMDB has no mapping now: the next use would crash */
 		atomic_store(&store->failed, true);
 	return rc;
 }
 
-struct reader_survey {
+struct reader_scan {
 	uint32_t count;
 	uint64_t oldest;
-	int64_t oldest_pid;      /* 0: nobody has a snapshot */
+	int64_t oldest_pid;      /* 0 if no reader has a snapshot */
 };
 
-/* LMDB tells its readers only as text: pid, thread, and the snapshot's number
- * or a dash, under a headline. */
-static int survey_line(const char *line, void *context)
+/* Parses a line of mdb_reader_list: pid, thread, and the snapshot's number or a dash. The first
+ * line is a heading. */
+static int scan_line(const char *line, void *context)
 {
-	struct reader_survey *audit = context;
+	struct reader_scan *scan = context;
 	long long pid;
 	unsigned long long thread;
 	unsigned long long snapshot;
 	int fields = sscanf(line, "%lld %llx %llu", &pid, &thread, &snapshot);
 
 	if (fields >= 2)
-		audit->count++;
-	if (fields == 3 && (!audit->oldest_pid || snapshot < audit->oldest)) {
-		audit->oldest = snapshot;
-		audit->oldest_pid = pid;
+		scan->count++;
+	if (fields == 3 && (!scan->oldest_pid || snapshot < scan->oldest)) {
+		scan->oldest = snapshot;
+		scan->oldest_pid = pid;
 	}
 	return 0;
 }
@@ -715,16 +718,16 @@ static int survey_line(const char *line, void *context)
 void env_scan_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
 	uint32_t *count)
 {
-	struct reader_survey audit = { 0 };
+	struct reader_scan scan = { 0 };
 
-	mdb_reader_list(store->env, survey_line, &audit);
-	*oldest = audit.oldest;
-	*oldest_pid = audit.oldest_pid;
-	*count = audit.count;
+	mdb_reader_list(store->env, scan_line, &scan);
+	*oldest = scan.oldest;
+	*oldest_pid = scan.oldest_pid;
+	*count = scan.count;
 }
 
-/* The free list: for each commit the pages it freed, their count first. LMDB
- * takes from those that are older than every reader's snapshot. */
+/* Sums the page counts of the free list, which has a row for each commit: the number of pages it
+ * freed, then the pages. LMDB reuses the pages of commits before the oldest snapshot. */
 static int sum_free_pages(MDB_txn *mdb, uint64_t before, uint64_t enough, uint64_t *pages)
 {
 	MDB_cursor *cursor;

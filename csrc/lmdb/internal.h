@@ -1,20 +1,20 @@
-/* internal.h - what the files behind store.h share: the only door to lmdb.h.
+/* internal.h - declarations shared by the files of lmdb/; the only includer of lmdb.h.
  *
- *     store.c      which stores this process has open; opening, sharing, closing
- *     engine.c     LMDB's environment for one file: known, made, opened; its errors
- *     txn.c        transactions, and the gate that a growing map needs
- *     rows.c       rows and cursors
- *     copy.c       copies of the whole file
- *     readers.c    reader slots with our pid that are not ours
- *     limit.c      readers that may hold a snapshot until a deadline
- *     library.c    the version of LMDB that the process has loaded
- *     lock_mutexes.c  the mutexes in LMDB's lock file
- *     careful.c    rows and cursors of a reader that does without LMDB
- *     recovery.c   commits whose writer died before LMDB published them
+ *     store.c            the open stores of this process: opening, sharing, closing
+ *     environment.c      LMDB's environment for one file: creation, opening, errors
+ *     txn.c              transactions, and the gate that allows remapping
+ *     cursor.c           rows and cursors
+ *     copy.c             copies of a whole file
+ *     readers.c          stale reader slots, also of an earlier process with this pid
+ *     reader_deadline.c  readers with a deadline for their snapshot
+ *     version.c          version of the loaded LMDB library
+ *     lock_mutexes.c     the mutexes in LMDB's lock file
+ *     raw_txn.c          raw transactions: readers that do not use LMDB
+ *     recovery.c         commits whose writer died before LMDB published them
  *
- * LMDB is set up one way only: its own reader slots instead of thread-local
- * ones (MDB_NOTLS), no subdirectory, no writable map (SIGBUS on a full disk),
- * zeroed pages, readahead left on.
+ * LMDB is always opened with the same settings: MDB_NOTLS (reader slots are not bound to
+ * threads), MDB_NOSUBDIR, no MDB_WRITEMAP (SIGBUS on a full disk), no MDB_NOMEMINIT, no
+ * MDB_NORDAHEAD.
  */
 #ifndef LMDB_INTERNAL_H
 #define LMDB_INTERNAL_H
@@ -40,7 +40,7 @@
 
 #define STORE_READERS 1024
 
-/* A number that LMDB has not: the slot lock was not to be had (slot_lock.h). */
+/* A code that LMDB does not use: the slot lock is busy (slot_lock.h). */
 #define STORE_SLOTS_BUSY (MDB_LAST_ERRCODE + 100)
 
 /* Size of LMDB's lock file with that many readers. */
@@ -48,199 +48,197 @@
 
 struct cursor {
 	MDB_cursor *mdb;
-	struct raw_cursor *raw;     /* a careful transaction's, instead */
+	struct raw_cursor *raw;  /* used instead of mdb in a raw transaction */
 	struct txn *txn;
-	uint64_t snapshot;       /* the txn's when the cursor was last made ready */
-	bool has_inserted;       /* a writer's own, see txn_insert_reserve */
-	bool at_end;             /* and the last time behind all other rows */
+	uint64_t snapshot;       /* txn->snapshot when the cursor was last renewed */
+	bool has_inserted;       /* txn_insert_reserve has used the cursor */
+	bool at_end;             /* the last insertion was after all other rows */
 };
 
 struct raw_txn;
 
-/* A thread of ours that has a reader slot of LMDB's. */
+/* A thread of this process that has an LMDB reader slot. */
 struct slot {
 	pthread_t thread;
-	const uint8_t *at;       /* in our map of the lock file; NULL: not known */
-	struct slot *next, *previous;    /* the store's others */
+	const uint8_t *at;       /* the slot in the mapped lock file; NULL if unknown */
+	struct slot *next, *previous;    /* list store->slots */
 };
 
 struct txn {
 	MDB_txn *mdb;
 	struct store *store;
-	struct raw_txn *raw; /* reads without LMDB: then the two above are NULL */
+	struct raw_txn *raw;     /* set in a raw transaction; mdb and store are NULL then */
 	bool writing;
 	bool live;               /* has a snapshot */
-	bool ended;              /* by reader_end */
-	uint64_t snapshot;       /* counts a reader's renewals */
-	int err;                 /* the first failure since it began, */
-	int system;              /* and LMDB's number for the last one */
-	uint64_t rows_written;   /* for check_room: how many pages it may have taken */
+	bool ended;              /* reader_end was called */
+	uint64_t snapshot;       /* number of renewals of a reader */
+	int err;                 /* first error since the transaction began */
+	int system;              /* LMDB's code of the last error */
+	uint64_t rows_written;   /* for writer_check_space: bound of the pages used */
 	uint64_t bytes_written;
-	uint64_t touched;        /* streams it has appended to, as commit_notify takes them */
-	uint64_t free_pages;     /* found so far, for check_room; */
-	bool free_counted;       /* that's all of them */
+	uint64_t touched;        /* streams appended to, in the form of commit_notify */
+	uint64_t free_pages;     /* for writer_check_space: number of free pages counted so far */
+	bool free_counted;       /* free_pages is complete */
 	struct cursor own[TREE_COUNT];
-	struct slot slot;        /* a reader's */
-	_Atomic int use;         /* limit.c's states of a reader */
-	/* Of a reader with a time limit; guarded by the store's lock `limiting`. */
-	uint64_t deadline_ms;    /* by the system's clock_elapsed_ms; 0: no limit */
-	bool is_limited;         /* is in the list */
+	struct slot slot;        /* of a reader */
+	_Atomic int use;         /* state of a reader (reader_deadline.c) */
+	/* Fields of a reader with a time limit, guarded by store->limiting. */
+	uint64_t deadline_ms;    /* on the system's clock_elapsed_ms; 0 if unlimited */
+	bool is_limited;         /* is in the list store->limited */
 	struct txn *limited_next, *limited_previous;
 };
 
 struct store {
-	struct store *next;      /* in the process's list */
+	struct store *next;      /* list of this process's stores */
 	unsigned handles;
 	int64_t pid;
-	atomic_bool foreign;     /* we are a child that inherited it */
+	atomic_bool foreign;     /* this process has inherited the store by fork */
 	atomic_bool failed;      /* LMDB must not be used any more */
 	struct store_options options;
 	char path[PATH_MAX];
-	struct file_owner owner; /* the file's, or whoever is to be it */
-	bool bare;               /* read-only, without side files (store.c) */
-	struct identity data;    /* our own descriptor of the file, and the claim on it */
-	uint64_t names_checked_ms;       /* when store_check_names was last due */
-	bool names_due;
+	struct file_owner owner; /* owner of the file, or of the file to be created */
+	bool bare;               /* read-only, without side files (open_bare) */
+	struct identity data;    /* descriptor of the data file, with the claim */
+	uint64_t names_checked_ms;       /* time of the last check in store_note_time */
+	bool names_due;          /* the next commit checks the name */
 	struct shared_page *shared;
 	struct lock_file lock;
 
 	MDB_env *env;
-	int fd;                  /* LMDB's own, of the data file, */
-	int meta_fd;             /* and with O_DSYNC, for meta pages; -1: not found */
+	int fd;                  /* LMDB's descriptor of the data file */
+	int meta_fd;             /* LMDB's O_DSYNC descriptor for meta pages; -1 if unknown */
 	MDB_dbi trees[TREE_COUNT];
 	uint32_t page_bytes;
-	uint64_t max_pages;      /* user writes stop here */
-	_Atomic uint64_t limit_bytes;    /* the same in bytes: max_size, or less */
+	uint64_t max_pages;      /* limit for user writes, in pages */
+	_Atomic uint64_t limit_bytes;    /* the same in bytes: max_bytes, or less */
 	uint64_t reserve_pages;
-	/* The two meta pages, mapped apart from LMDB's map: there even while
-	 * that one is replaced by a bigger one. */
+	/* The two meta pages in a separate mapping, which remains valid while LMDB's mapping is
+	 * replaced. */
 	const uint8_t *metas;
-	_Atomic uint64_t *published;     /* in it, the number of the last published commit;
-	                          * NULL: LMDB uses no lock file */
-	bool made;               /* by this process, when it was opened */
-	bool unflushed;          /* the newest commit, perhaps, when it was opened */
-	_Atomic uint64_t asked_ms;       /* when the write lock's owner was asked for; 0: never */
+	_Atomic uint64_t *published;     /* number of the last published commit, in the lock
+	                          * file; NULL without a lock file */
+	bool made;               /* this process has created the file */
+	bool unflushed;          /* the newest commit at opening may be unflushed */
+	_Atomic uint64_t asked_ms;       /* last test of the write lock's owner; 0 if none */
 
-	_Atomic int64_t active;  /* transactions that point into the map */
-	atomic_bool resizing;    /* nobody may begin one */
+	_Atomic int64_t active;  /* number of transactions that use the mapping */
+	atomic_bool resizing;    /* no transaction may begin */
 	pthread_mutex_t resize;
-	_Atomic int64_t readers; /* made and not closed */
-	pthread_mutex_t listing; /* held over the list: */
+	_Atomic int64_t readers; /* number of open readers */
+	pthread_mutex_t listing; /* guards slots */
 	struct slot *slots;
-	pthread_mutex_t limiting;        /* held over the readers with a time limit */
+	pthread_mutex_t limiting;        /* guards the readers with a time limit */
 	struct txn *limited;
-	_Atomic uint64_t next_deadline_ms;       /* the earliest of them; 0: none */
+	_Atomic uint64_t next_deadline_ms;       /* earliest deadline; 0 if there is none */
 
 	struct txn writer;
-	uint64_t commits;        /* by this handle, since the last reader check */
-	uint64_t pages_checked;  /* the file's pages at the last reader check */
-	_Atomic uint32_t cleared;        /* stale slots that opening removed: untold */
-	bool dirty;              /* commits that a weaker level left in memory */
-	uint32_t flush_failures; /* as the wake file counts them, when last settled */
+	uint64_t commits;        /* number of commits since the last reader check */
+	uint64_t pages_checked;  /* size of the file at the last reader check, in pages */
+	_Atomic uint32_t cleared;        /* stale slots removed at opening, not yet reported */
+	bool dirty;              /* has commits that a weaker level has not flushed */
+	uint32_t flush_failures; /* shared_page_flush_failures at the last successful settle */
 };
 
-/* --- engine.c --- */
+/* --- environment.c --- */
 
-/* Maps LMDB's number to ours. fd says which disk an EIO came from. */
+/* Converts an LMDB return code to enum error. fd is the file that an EIO is about. */
 int env_error(int fd, int rc);
 
-/* The same, with a sentence: the path, what was tried, LMDB's words. */
+/* The same, and fills failure with a message: the path, what, and LMDB's text. */
 int env_fail(struct failure *failure, const struct store *store, int rc, const char *what);
 
-/* Refuses a user's write: the file is as big as it may become. FULL. */
+/* Returns ERR_FULL and fills failure: the file has reached its maximum size. */
 int env_full(const struct store *store, struct failure *failure);
 
-/* Sets up store->env and the rest of its second block for store->path. */
+/* Opens store->path in LMDB and sets store->env and the fields after it. */
 int env_open(struct store *store, bool alone, struct failure *failure);
 void env_close(struct store *store);
 
-/* Makes the file under a temporary name, filled, and gives it its name. */
+/* Creates the file under a temporary name, fills it, and renames it. */
 int env_create(struct store *store, struct failure *failure);
 
-/* Runs options->fill in one transaction on a file in the making, and flushes it: on a
- * store of its own and without a lock file, since no other process knows the file.
- * Messages contain `name` instead of its path. */
+/* Runs options->fill in one transaction on a temporary file and flushes it. Uses a separate
+ * store without a lock file, because no other process knows the file. Messages contain `name`
+ * instead of the temporary path. */
 struct temporary;
 int env_fill(const struct store_options *options, const char *name,
 	const struct temporary *made, uint64_t page_count, struct failure *failure);
 
-/* After a flush that failed, with the write lock held: sees to it that the last
- * commit is on the disk, and that LMDB's descriptors don't report the old error
- * again. 0 or an errno. */
+/* Repairs a failed flush: makes the last commit durable, and makes LMDB's descriptors report the
+ * old error now, so that they do not report it again. The write lock must be held. Returns 0 or
+ * an errno. */
 int env_settle(struct store *store);
 
-/* The number of the newest meta page. It is one more than store_last_commit while a
- * writer flushes, and after one died there. */
+/* Returns the commit number of the newer meta page: store_last_commit, or one more while a
+ * writer is flushing or after it died there. */
 uint64_t env_newest_commit(const struct store *store);
 
-/* The file's pages up to the last one ever used, by whatever process: a few loads. */
+/* Returns the number of pages up to the last one used by any process. Costs a few loads. */
 uint64_t env_page_count(const struct store *store);
 
-/* Replaces the map by one that holds the file at its present size. No transaction
- * may be active. Returns LMDB's number; ENOMEM leaves the map as it was, after another
- * failure the store has failed. */
+/* Replaces the mapping by one for the file's current size. No transaction may be active. Returns
+ * LMDB's code. ENOMEM leaves the mapping unchanged; after another error store->failed is set. */
 int env_grow_map(struct store *store);
 
-/* Pages in the free list: all, or those that the next write transaction may
- * take; stops counting at `enough`. Returns LMDB's number. */
+/* Counts the pages in the free list, or only those that the next write transaction may use if
+ * `reusable`. Stops when it has counted `enough`. Returns LMDB's code. */
 int env_free_pages(struct store *store, bool reusable, uint64_t enough, uint64_t *pages);
 
-/* Every process's reader slots, and the oldest snapshot (pid 0: nobody's). */
+/* Counts the reader slots of all processes and finds the oldest snapshot; *oldest_pid is 0 if
+ * there is none. */
 void env_scan_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid,
 	uint32_t *count);
 
-/* --- library.c --- */
+/* --- version.c --- */
 
-/* Refuses the process's LMDB library (STORE) if its files are not those of the
- * lmdb.h that this was built with. Asked before a file is opened or made. */
+/* Returns ERR_STORE if the loaded LMDB library uses another file format than lmdb.h. Call it
+ * before a file is opened or created. */
 int lmdb_version_check(struct failure *failure);
 
 /* --- lock_mutexes.c --- */
 
-/* Checks the mutexes after lock_file_hold; LMDB has just opened the environment, and no
- * transaction has begun. Mutexes that another program has destroyed are initialized again
- * if `alone` says that no other process of ours has the database open; otherwise BUSY.
- * STORE if they are not robust, or are semaphores. */
+/* Checks the mutexes in LMDB's lock file. Call it after lock_file_hold, when LMDB has opened the
+ * environment and before any transaction. Initializes mutexes that another program has destroyed
+ * if `alone`, which means that no other tidetable process has the database open; otherwise
+ * returns ERR_BUSY for them. Returns ERR_STORE if they are not robust or are semaphores. */
 int lock_mutexes_check(struct store *store, bool alone, struct failure *failure);
 
 /* --- store.c --- */
 
-/* Is an acknowledged commit meant to outlive a power cut? */
+/* Returns true if acknowledged commits must survive a power cut, except perhaps the last. */
 bool store_is_durable(const struct store *store);
 
 /* --- txn.c --- */
 
-/* Transactions that point into the map pass the gate; a map is replaced only
- * while none is inside.
- *
- * Begins an LMDB transaction inside the gate, after LMDB's two refusals that
- * can be cured: a map that is too small, slots of dead readers. Returns LMDB's
- * number; outside the gate again if it isn't 0. Whoever ends it leaves the gate. */
+/* Begins an LMDB transaction inside the gate; the caller ends it and calls gate_leave. The gate
+ * counts the transactions that use the mapping, which is replaced only while there are none. Two
+ * errors are handled and retried: a mapping that is too small, and slots of dead readers. Returns
+ * LMDB's code; on failure the gate has been left. */
 int txn_begin(struct store *store, unsigned flags, MDB_txn **mdb);
 
-/* Ends a reader's snapshot and gives its slot back; only reader_close may follow. */
+/* Releases a reader's snapshot and slot. Only reader_close may be called after it. */
 void reader_end(struct txn *txn);
 
-/* Says why none began, in a sentence. */
+/* Reports why txn_begin failed with rc. Returns the error. */
 int txn_begin_failed(const struct store *store, int rc, struct failure *failure);
 void gate_leave(struct store *store);
 
-/* Refuses what a store can't do any more: STORE, with a sentence. */
+/* Reports that store->failed is set. Returns ERR_STORE. */
 int store_failed(const struct store *store, struct failure *failure);
 
 /* --- recovery.c --- */
 
-/* Finds the number of the last published commit in the mapped lock file, and whether the
- * newest commit may be unflushed. Call it before LMDB opens the file. newest: the newest
- * meta page's number. */
+/* Sets store->published and store->unflushed from the mapped lock file. Call it before LMDB opens
+ * the file. newest is the commit number of the newer meta page. */
 void recovery_begin(struct store *store, uint64_t newest);
 
-/* After LMDB has opened the files: STORE if the mapping is not LMDB's lock file, or if
- * this process is alone and what it published by opening can't be flushed. */
+/* Checks the lock file after LMDB has opened it. Returns ERR_STORE if the mapped file is not
+ * LMDB's lock file, or if this process is alone and cannot flush the commit that LMDB published
+ * by opening. */
 int recovery_opened(struct store *store, bool alone, struct failure *failure);
 
-/* Returns true if a meta page is written whose commit is not published: a writer is
- * flushing, or has died. Three loads. */
+/* Returns true if a meta page contains a commit that is not published: its writer is flushing or
+ * has died. Costs three loads. */
 static inline bool recovery_is_due(const struct store *store)
 {
 	const uint8_t *meta = store->metas;
@@ -255,50 +253,53 @@ static inline bool recovery_is_due(const struct store *store)
 
 /* --- readers.c --- */
 
-/* This thread is about to have LMDB take a slot for it, and has had it given back:
- * a slot of a thread that is not listed is taken for a dead process's. */
+/* Add this thread to the list before LMDB assigns a slot to it, and remove it after LMDB has
+ * freed the slot. A slot of a thread that is not in the list counts as stale. */
 void readers_add(struct store *store, struct slot *slot);
 void readers_remove(struct store *store, struct slot *slot);
 
-/* Finds the slot that LMDB has just given this thread for a reader. */
+/* Finds the slot that LMDB has just assigned to a reader of this thread. */
 void readers_locate(struct store *store, struct slot *slot);
 
-/* Returns false if the slot was freed by another process, and perhaps given to one. True
- * if it is not known where it is. */
+/* Returns true if the slot still is this thread's, or if its location is unknown. Returns false
+ * if another process has freed it and perhaps reused it. */
 bool readers_has(const struct store *store, const struct slot *slot);
 
-/* The same for a slot that holds this snapshot. */
+/* Returns true if readers_has and the slot contains this snapshot. */
 bool readers_holds(const struct store *store, const struct slot *slot, uint64_t snapshot);
 
-/* Keeps what LMDB has of a reader whose slot was lost: ending it would free the slot, which
- * may be another process's by now. */
-void readers_leave_behind(MDB_txn *mdb);
+/* Keeps LMDB's struct of a reader that has lost its slot. Ending the reader would free the slot,
+ * which another process may use now. */
+void readers_abandon(MDB_txn *mdb);
 
-/* mdb_reader_check under the slot lock: 0, LMDB's number or STORE_SLOTS_BUSY. NULL is
- * fine for cleared. */
+/* Calls mdb_reader_check with the slot lock held. cleared may be NULL. Returns 0, LMDB's code or
+ * STORE_SLOTS_BUSY. */
 int readers_check(struct store *store, int *cleared);
 
-/* Removes the slots of a dead process that had our pid; how many. */
+/* Removes the slots of a dead process that had this process's pid. Returns their number. */
 uint32_t readers_clear_former(struct store *store);
 
-/* --- limit.c --- */
+/* --- reader_deadline.c --- */
 
 /* Removes the reader from the list of those with a time limit. */
 void reader_unlimit(struct txn *txn);
 
-/* --- careful.c --- */
+/* --- raw_txn.c --- */
 
+/* The operations of a raw transaction: opens its own cursor on a tree, returns the number of
+ * rows in a tree, returns the snapshot's commit number. */
 int raw_txn_cursor(struct cursor *cursor, struct txn *txn, enum tree tree);
 uint64_t raw_txn_count(const struct txn *txn, enum tree tree);
 uint64_t raw_txn_commit(const struct txn *txn);
 
-/* The facts of a snapshot that a reader holds. BUSY if a later commit was published
- * before they were read; CORRUPT, STORE. */
-int raw_txn_look(const struct store *store, uint64_t snapshot, struct meta_page *facts,
+/* Reads the meta page of a snapshot that a reader holds. Returns 0, ERR_CORRUPT, ERR_STORE, or
+ * ERR_BUSY if a later commit was published before it was read. */
+int raw_txn_read_meta(const struct store *store, uint64_t snapshot, struct meta_page *facts,
 	struct meta_faults *faults, struct failure *failure);
 
-/* --- rows.c --- */
+/* --- cursor.c --- */
 
-void cursors_close(struct txn *txn);   /* a reader's own; a writer's die with it */
+/* Closes the own cursors of a reader. LMDB frees a writer's cursors with the transaction. */
+void cursors_close(struct txn *txn);
 
 #endif

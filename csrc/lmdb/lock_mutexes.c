@@ -1,15 +1,15 @@
-/* lock_mutexes.c - the two mutexes in LMDB's lock file.
+/* lock_mutexes.c - checks and repairs the two mutexes in LMDB's lock file.
  *
- * LMDB 0.9.26 to 0.9.31 (ITS#9278, taken back in 0.9.32 by ITS#10095) try for the
- * exclusive lock on byte 0 of the file when they close it; if they get it they destroy
- * the mutexes. A program that opens the database at that moment waits for the lock,
- * assumes that the file is initialized, and gets EINVAL from each transaction. So does
- * every process that opens the database before this program closes it. While a process
- * of ours has it open, the lock of lock_file_hold prevents that.
+ * LMDB 0.9.26 to 0.9.31 (ITS#9278, reverted in 0.9.32 by ITS#10095) try to acquire the exclusive
+ * lock on byte 0 of the file when they close it, and destroy the mutexes if they succeed. A
+ * program that opens the database at that moment waits for the lock, assumes that the file is
+ * initialized, and gets EINVAL from every transaction. So does every process that opens the
+ * database before this program closes it. While a tidetable process has the database open, the
+ * lock of lock_file_hold prevents this.
  *
- * The code knows no member of pthread_mutex_t. It compares the mutexes with three
- * that it initializes itself: robust, not robust, and destroyed. musl's
- * pthread_mutex_destroy changes nothing, so there a mutex is never found destroyed.
+ * The code does not depend on the members of pthread_mutex_t. It compares the mutexes with three
+ * that it initializes itself: robust, not robust, and destroyed. With musl a destroyed mutex is
+ * never detected, because its pthread_mutex_destroy changes nothing.
  */
 #include <string.h>
 
@@ -17,14 +17,14 @@
 
 #define WORDS (sizeof(pthread_mutex_t) / sizeof(uint32_t))
 
-/* Begins the name of a semaphore, where LMDB was built to use those. */
+/* Prefix of the semaphore names in the lock file, if LMDB was built to use semaphores. */
 #define SEMAPHORE_NAME "/MDBr"
 
 struct image {
 	uint32_t words[WORDS];
 };
 
-/* A mutex that is robust, one that is not, and a robust one that was destroyed. */
+/* Images of a robust mutex, of one that is not robust, and of a destroyed robust one. */
 struct images {
 	struct image robust, fragile, destroyed;
 };
@@ -63,8 +63,8 @@ static int make_images(struct images *images)
 	return system;
 }
 
-/* Returns true if the mutex agrees with `like` in every bit in which that differs from
- * `other`. False if they don't differ. */
+/* Returns true if the mutex equals `like` in all bits in which `like` differs from `other`.
+ * Returns false if these two are equal. */
 static bool is_like(const uint32_t *mutex, const struct image *like, const struct image *other)
 {
 	uint32_t told_by = 0;
@@ -79,8 +79,8 @@ static bool is_like(const uint32_t *mutex, const struct image *like, const struc
 	return told_by != 0;
 }
 
-/* Initializes a destroyed mutex. Writes the words that mark it as destroyed last:
- * until then every attempt to lock it fails. */
+/* Initializes a destroyed mutex. Writes the words that mark it as destroyed last, so that every
+ * attempt to lock it fails until it is complete. */
 static void initialize_again(uint32_t *mutex, const struct images *images)
 {
 	for (int last = 0; last < 2; last++)
@@ -94,16 +94,16 @@ static void initialize_again(uint32_t *mutex, const struct images *images)
 
 static int refuse_destroyed(const struct store *store, struct failure *failure)
 {
-	return fail_as(failure, ERR_BUSY, "%s-lock: another program, with LMDB 0.9.26 to 0.9.31,"
-		" has destroyed the locks in it while a process has the database open; close"
-		" the database in all processes, then open it again", store->path);
+	return fail_as(failure, ERR_BUSY, "%s-lock: its mutexes were destroyed by another program"
+		" with LMDB 0.9.26 to 0.9.31 while a process has the database open; close the"
+		" database in all processes, then open it again", store->path);
 }
 
 static int refuse_fragile(const struct store *store, struct failure *failure)
 {
-	return fail_as(failure, ERR_STORE, "%s-lock: its locks are not robust mutexes; %s, or the"
-		" LMDB of a program that has the database open, was built with MDB_USE_ROBUST=0"
-		" or MDB_USE_POSIX_SEM, and a killed process would block all others",
+	return fail_as(failure, ERR_STORE, "%s-lock: its locks are not robust mutexes, so a killed"
+		" process would block all others; %s, or the LMDB of a program that has the"
+		" database open, was built with MDB_USE_ROBUST=0 or MDB_USE_POSIX_SEM",
 		store->path, mdb_version(NULL, NULL, NULL));
 }
 

@@ -1,10 +1,9 @@
-/* raw_txn.c - a reader that does without LMDB, for files that may be damaged.
+/* raw_txn.c - raw transactions: readers that do not use LMDB, for files that may be damaged.
  *
- * A file in use is read under a reader of LMDB's, which keeps the pages of its
- * snapshot T, and of later ones, from being used again. T's meta page must be
- * read before commit T + 2 writes over it. T + 2 begins after T + 1 is published,
- * so what was read counts if T is still the last published commit afterwards. The
- * other meta page may hold T + 1 by then.
+ * If the file is in use, an LMDB reader is held at the same time; it prevents reuse of the pages
+ * of its snapshot T and of later ones. The meta page of T must be read before commit T + 2
+ * overwrites it. T + 2 begins after T + 1 is published, so the page is valid if T is still the
+ * last published commit after it was read. The other meta page may contain T + 1 by then.
  */
 #include "base/memory.h"
 #include "lmdb/internal.h"
@@ -18,7 +17,7 @@ struct raw_txn {
 	int fd;
 	struct meta_page facts;
 	struct tree_root trees[TREE_COUNT];
-	uint64_t unread;         /* pages that the disk did not give */
+	uint64_t unread;         /* number of failed disk reads */
 };
 
 int raw_txn_open(struct txn **out, int fd, const struct meta_page *facts)
@@ -78,9 +77,9 @@ uint64_t raw_txn_commit(const struct txn *txn)
 	return txn->raw->facts.commit;
 }
 
-/* --- under a reader --- */
+/* --- files in use --- */
 
-int raw_txn_look(const struct store *store, uint64_t snapshot, struct meta_page *facts,
+int raw_txn_read_meta(const struct store *store, uint64_t snapshot, struct meta_page *facts,
 	struct meta_faults *faults, struct failure *failure)
 {
 	int err = meta_page_read_of_commit(store->fd, store->path, snapshot, facts, faults,
@@ -88,8 +87,8 @@ int raw_txn_look(const struct store *store, uint64_t snapshot, struct meta_page 
 
 	if (store_last_commit(store) == snapshot)
 		return err;
-	return fail_as(failure, ERR_BUSY, "%s: other processes commit too fast for its meta"
-		" pages to be read", store->path);
+	return fail_as(failure, ERR_BUSY, "%s: can't read the meta pages: other processes commit"
+		" too often", store->path);
 }
 
 int raw_txn_pin(struct txn *pin, int *fd, struct meta_page *facts,
@@ -105,7 +104,7 @@ int raw_txn_pin(struct txn *pin, int *fd, struct meta_page *facts,
 		err = reader_renew(pin, failure);
 		if (err)
 			return err;
-		err = raw_txn_look(store, txn_id(pin), facts, faults, failure);
+		err = raw_txn_read_meta(store, txn_id(pin), facts, faults, failure);
 		if (!err)
 			return 0;
 		reader_reset(pin);

@@ -1,19 +1,19 @@
-/* reader_deadline.c - readers that may hold a snapshot until a deadline.
+/* reader_deadline.c - readers with a deadline for their snapshot.
  *
- * The store lists them and keeps the earliest deadline in next_deadline_ms. Each call
- * that enters a handle compares it with the clock, and releases the readers whose
- * deadline has passed, whichever thread made them. A reader changes between
+ * The store has a list of these readers, and their earliest deadline in next_deadline_ms. Each
+ * call of the library compares it with the clock and releases the readers whose deadline has
+ * passed, of any thread. State transitions of a reader:
  *
- *     IDLE -> USED -> IDLE      by its owner, reader_enter and reader_leave
- *     IDLE -> RELEASED          by any thread, with the lock `limiting` held
+ *     IDLE -> USED -> IDLE      by its owner: reader_enter, reader_leave
+ *     IDLE -> RELEASED          by any thread that holds store->limiting
  *
- * so a reader that is in use is released by a later call.
+ * A reader that is in use is released by a later call.
  */
 #include "lmdb/internal.h"
 
 enum { IDLE, USED, RELEASED };
 
-/* Call with store->limiting held. */
+/* Recomputes next_deadline_ms. store->limiting must be held. */
 static void set_next_deadline(struct store *store)
 {
 	uint64_t next = 0;
@@ -24,7 +24,7 @@ static void set_next_deadline(struct store *store)
 	atomic_store(&store->next_deadline_ms, next);
 }
 
-/* Call with store->limiting held. */
+/* Removes the reader from the list. store->limiting must be held. */
 static void unlist(struct txn *txn)
 {
 	struct store *store = txn->store;

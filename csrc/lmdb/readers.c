@@ -1,14 +1,14 @@
-/* readers.c - reader slots with our pid that are not ours.
+/* readers.c - stale reader slots, also of an earlier process with this pid.
  *
- * LMDB removes the slots of dead processes, and takes one with its own pid for
- * its own. But a process that was killed may have had that pid before us (in a
- * container that was started again, always the same): its slot would keep pages
- * from being used as long as we live. So the store lists the threads that have
- * slots; a slot of another thread is a former life's.
+ * LMDB removes the slots of dead processes, but assumes that a slot with its own pid is its own.
+ * An earlier process with the same pid may have been killed (in a restarted container the pid is
+ * always the same). Its slot would prevent reuse of pages as long as this process lives. So the
+ * store has a list of the threads that have slots; a slot with this pid and another thread is
+ * stale.
  *
- * LMDB has no call to remove it. Its table of readers is a file that we map too
- * (lmdb_file/lock_file.h, its layout is in lmdb_file/layout.h), and a slot whose pid is 0 is
- * free. A table that looks otherwise has no such slot, so nothing in it is changed.
+ * LMDB has no function to remove such a slot. The lock file is mapped here as well
+ * (lmdb_file/lock_file.h, lmdb_file/layout.h), and a slot is freed by setting its pid to 0. In a
+ * file with another layout the slot is not found, so nothing is changed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +18,7 @@
 
 #define FORMER_MOST 64
 
-/* --- the store's own --- */
+/* --- slots of this store --- */
 
 void readers_add(struct store *store, struct slot *slot)
 {
@@ -97,32 +97,32 @@ bool readers_holds(const struct store *store, const struct slot *slot, uint64_t 
 		__atomic_load_n((const uint64_t *)word, __ATOMIC_ACQUIRE) == snapshot);
 }
 
-/* So that the memory is not lost, and leak checkers see it. */
-struct left_behind {
+/* List of the abandoned readers, so that leak checkers find their memory. */
+struct abandoned {
 	MDB_txn *mdb;
-	struct left_behind *next;
+	struct abandoned *next;
 };
 
 static pthread_mutex_t leaving = PTHREAD_MUTEX_INITIALIZER;
-static struct left_behind *left_behind;
+static struct abandoned *abandoned;
 
-void readers_leave_behind(MDB_txn *mdb)
+void readers_abandon(MDB_txn *mdb)
 {
-	struct left_behind *left = memory_alloc(sizeof *left);
+	struct abandoned *left = memory_alloc(sizeof *left);
 
 	if (!left)
 		return;
 	left->mdb = mdb;
 	pthread_mutex_lock(&leaving);
-	left->next = left_behind;
-	left_behind = left;
+	left->next = abandoned;
+	abandoned = left;
 	pthread_mutex_unlock(&leaving);
 }
 
-/* --- dead processes' --- */
+/* --- slots of dead processes --- */
 
-/* Does a process that lives, by its GUARD, have a slot and not the lock that LMDB looks
- * for? Something in that process has closed the lock file; LMDB would take it for dead. */
+/* Returns true if a live process (it holds its GUARD) has a slot but not LMDB's lock on the byte
+ * of its pid, because the lock file was closed in that process. LMDB would consider it dead. */
 static bool has_lost_its_lock(const struct store *store)
 {
 	const uint8_t *map = store->lock.map;
@@ -157,7 +157,7 @@ int readers_check(struct store *store, int *cleared)
 	return rc;
 }
 
-/* --- a former life's --- */
+/* --- slots of an earlier process with this pid --- */
 
 struct former {
 	const struct store *store;

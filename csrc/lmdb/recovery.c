@@ -1,20 +1,20 @@
-/* recovery.c - commits whose writer died before LMDB published them.
+/* recovery.c - publishes commits whose writer died before LMDB published them.
  *
  * LMDB commits in two steps: it writes the meta page (at a durable level through
- * O_DSYNC) and then stores the commit's number in its lock file. Readers take
- * their snapshot number from there. A writer that is killed in between leaves a
- * commit that is in the file and that no reader sees, until a process locks LMDB's
- * write mutex: it is robust, and LMDB then sets the number from the meta page.
+ * O_DSYNC) and then stores the commit's number in its lock file, from which readers
+ * take their snapshot number. If the writer is killed in between, the commit is in
+ * the file, but no reader sees it until a process locks LMDB's write mutex: the mutex
+ * is robust, and LMDB then sets the number from the meta page.
  *
  *                  writing   flushing   published
  *     meta page    T         T+1        T+1
  *     lock file    T         T          T+1
  *
- * A process that finds the meta page ahead asks whether the write lock
- * (os/shared_page.h) has a live owner. If it has, the owner is flushing. If it has
- * not, the process takes the lock and does what the next writer would do. It
- * flushes first: the killed writer may not have done it, and a power cut must not
- * take back what a reader has seen.
+ * A process that finds the meta page ahead tests whether the write lock
+ * (os/shared_page.h) has a live owner. If so, the owner is flushing. Otherwise the
+ * process acquires the lock and does what the next writer would do. It flushes first,
+ * because the killed writer may not have flushed, and a power cut must not undo a
+ * commit that a reader has seen.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,16 +24,16 @@
 #include "lmdb/internal.h"
 #include "lmdb_file/format.h"
 
-/* The owner of the write lock is asked for at most this often, by each store. */
+/* Minimum interval between two tests of the write lock's owner, for each store. */
 #define ASK_EVERY_MS 10
 
-/* Loads until the meta pages and the lock file agree, while others commit. */
+/* Maximum number of loads until the meta pages and the lock file agree while others commit. */
 #define AGREE_ATTEMPTS 1000
 
 /* --- the lock file --- */
 
-/* LMDB sets the number when it initializes the lock file, so what it was before
- * tells whether the newest commit was published, and so flushed. */
+/* Called before LMDB initializes the lock file, which sets the number: the number shows whether
+ * the newest commit was published, and therefore flushed. */
 void recovery_begin(struct store *store, uint64_t newest)
 {
 	uint8_t *header = store->lock.map;
@@ -45,8 +45,8 @@ void recovery_begin(struct store *store, uint64_t newest)
 		(magic != LMDB_MAGIC || atomic_load(store->published) != newest);
 }
 
-/* Returns true if the mapped number is LMDB's: it is that of the newest meta page, or
- * one less. */
+/* Returns true if the mapped word is LMDB's number: it equals the newer meta page's, or is one
+ * less. */
 static bool is_mapped(const struct store *store)
 {
 	for (int attempt = 0; attempt < AGREE_ATTEMPTS; attempt++) {
@@ -61,8 +61,8 @@ static bool is_mapped(const struct store *store)
 
 /* --- completing --- */
 
-/* Returns 0 or an errno. After a failed flush the kernel takes the pages for clean, so
- * the meta pages are written again. */
+/* Flushes the newest commit. Returns 0 or an errno. After a failed flush the kernel considers the
+ * pages clean, so the meta pages are written again. */
 static int flush(struct store *store)
 {
 	int system = 0;
@@ -88,13 +88,14 @@ int recovery_opened(struct store *store, bool alone, struct failure *failure)
 	system = alone && store->unflushed ? flush(store) : 0;
 	if (!system)
 		return 0;
-	atomic_fetch_sub(store->published, 1);   /* so that the next open flushes, too */
+	atomic_fetch_sub(store->published, 1);   /* so that the next open flushes again */
 	return env_fail(failure, store, system, "the last commit can't be flushed");
 }
 
-/* LMDB recovers from a dead owner of its write mutex. Without a dead owner the meta
- * page is ahead if a write of it failed and so did taking it back; then the number is
- * set here, or the next writer would overwrite pages that the meta page refers to. */
+/* Begins a write transaction, in which LMDB recovers from a dead owner of its write mutex. If
+ * no owner died, the meta page is ahead because LMDB failed both to write it and to
+ * restore the old one. The number is then set here; otherwise the next writer would overwrite
+ * pages that the meta page refers to. */
 static int publish(struct store *store)
 {
 	struct meta_page facts;
@@ -113,7 +114,7 @@ static int publish(struct store *store)
 	return 0;
 }
 
-/* Starts a copy that fails. LMDB's recovery takes the reader mutex. */
+/* Starts a copy that fails. Holds the slot lock, because LMDB's recovery locks the reader mutex. */
 static int copy_nothing(struct store *store, int fd)
 {
 	if (slot_lock_take(store->shared))
@@ -123,9 +124,9 @@ static int copy_nothing(struct store *store, int fd)
 	return 0;
 }
 
-/* A read-only environment can't begin a write transaction. But before LMDB copies the
- * meta pages it locks the write mutex, and recovers from a dead owner. The copy goes to
- * a descriptor that refuses it. */
+/* A read-only environment cannot begin a write transaction. But LMDB locks the write mutex, and
+ * recovers from a dead owner, before it copies the meta pages. The copy is written to a descriptor
+ * that is not writable. */
 static int publish_read_only(struct store *store)
 {
 	struct slot slot;
@@ -148,7 +149,7 @@ static int publish_read_only(struct store *store)
 	return rc;
 }
 
-/* Says why the meta page is still ahead. */
+/* Reports why the meta page is still ahead. */
 static int fail_to_publish(const struct store *store, int rc, struct failure *failure)
 {
 	struct meta_page facts;
@@ -157,8 +158,9 @@ static int fail_to_publish(const struct store *store, int rc, struct failure *fa
 	if (rc)
 		return txn_begin_failed(store, rc, failure);
 	err = meta_page_read(store->fd, store->path, &facts, failure);
-	return err ? err : fail_as(failure, ERR_BUSY, "%s: a commit that a killed process left"
-		" can't be completed here; open the database for writing once", store->path);
+	return err ? err : fail_as(failure, ERR_BUSY, "%s: the last commit of a killed process"
+		" can't be completed by a read-only handle; open the database for writing once",
+		store->path);
 }
 
 int store_recover_locked(struct store *store, struct failure *failure)
@@ -170,7 +172,7 @@ int store_recover_locked(struct store *store, struct failure *failure)
 	rc = flush(store);
 	if (rc)
 		return env_fail(failure, store, rc,
-			"a commit that a killed process left can't be flushed");
+			"the last commit of a killed process can't be flushed");
 	rc = store->options.read_only ? publish_read_only(store) : publish(store);
 	if (recovery_is_due(store))
 		return fail_to_publish(store, rc, failure);
@@ -178,7 +180,7 @@ int store_recover_locked(struct store *store, struct failure *failure)
 	return 0;
 }
 
-/* --- looking --- */
+/* --- checking --- */
 
 static bool may_ask(struct store *store)
 {
@@ -200,7 +202,7 @@ int store_recover(struct store *store, struct failure *failure)
 	err = store_recover_locked(store, failure);
 	write_lock_release(store->shared);
 	if (err)
-		atomic_store(&store->asked_ms, 0);   /* fails again at the next look */
+		atomic_store(&store->asked_ms, 0);   /* so that the next call fails as well */
 	return err;
 }
 

@@ -1,16 +1,15 @@
-/* store.c - which databases this process has open.
+/* store.c - the open stores of this process: opening, sharing, closing.
  *
- * LMDB loses acknowledged data when a process opens a file twice: its locks
- * belong to the process, and the first close drops them all. So there is one
- * store for a file in a process, found by the file's device and inode, counted,
- * and closed by the last handle. The wake file's guard lock refuses what this
- * list can't see, another copy of this library in the process.
+ * LMDB loses acknowledged data if a process opens a file twice: its locks belong to the process,
+ * and the first close releases all of them. So a process has one store for each file, found by
+ * device and inode, reference-counted, and closed with the last handle. Another copy of this
+ * library in the process has another list; the GUARD lock of the shared page detects it.
  *
- * After fork the child has the stores' memory but none of their locks. It must
- * leave LMDB alone (closing a reader there would free the parent's slot), so
- * its copies are marked foreign and move to another list; closing one only
- * drops the wake file. LMDB's memory and descriptors are left behind: closing
- * the lock file's would drop the locks of a store that the child opens anew.
+ * A forked process has the memory of the stores but none of their locks. It must not use LMDB
+ * (closing a reader would free the parent's slot). So its stores are marked as foreign and moved
+ * to another list, and closing one only closes the shared page. LMDB's memory and descriptors are
+ * not freed: closing the lock file would release the locks of a store that the forked process
+ * opens itself.
  */
 #include <assert.h>
 #include <errno.h>
@@ -24,16 +23,16 @@
 #define CHECK_NAME_EVERY_MS 100
 
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
-static pthread_mutex_t forks = PTHREAD_MUTEX_INITIALIZER;    /* taken before the registry */
+static pthread_mutex_t forks = PTHREAD_MUTEX_INITIALIZER;    /* locked before registry */
 static struct store *stores;
-static struct store *left_behind;    /* a parent's; here so that they are not lost */
+static struct store *foreign_stores;    /* kept so that leak checkers find them */
 static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
 
 /* --- fork --- */
 
-/* No store is half open while the process forks: a child would inherit the
- * descriptors of one, and hold its locks. The mutex is held for one attempt to
- * open or close and never while anything is waited for. */
+/* Delays fork while a store is being opened or closed: the forked process would inherit its
+ * descriptors and hold its locks. The mutexes are held for one attempt to open or close, never
+ * while waiting. */
 static void before_fork(void)
 {
 	pthread_mutex_lock(&forks);
@@ -56,8 +55,8 @@ static void after_fork_in_child(void)
 		lock_file_forget(&store->lock);
 		identity_forget(&store->data);
 		stores = store->next;
-		store->next = left_behind;
-		left_behind = store;
+		store->next = foreign_stores;
+		foreign_stores = store;
 	}
 	pthread_mutex_unlock(&registry);
 	pthread_mutex_unlock(&forks);
@@ -98,7 +97,7 @@ static struct store *find(const struct file_facts *file)
 
 static int not_alone(const struct store *store, int64_t pid, struct failure *failure)
 {
-	return fail_busy(failure, pid, "%s: somebody has it open", store->path);
+	return fail_busy(failure, pid, "%s: a process has it open", store->path);
 }
 
 static int differ(const struct store *store, const char *what, struct failure *failure)
@@ -107,7 +106,7 @@ static int differ(const struct store *store, const char *what, struct failure *f
 		"%s: is already open in this process with another %s", store->path, what);
 }
 
-/* Another handle on a store: fine unless they contradict each other. */
+/* Adds a handle to a store. Fails if the options contradict those of the store. */
 static int share(struct store *store, const struct store_options *wanted,
 	struct failure *failure)
 {
@@ -180,7 +179,8 @@ static int make_if_missing(struct store *store, bool alone, struct failure *fail
 	return env_create(store, failure);
 }
 
-/* Other programs that use LMDB can't be kept out, but are seen. */
+/* Checks that no other process has the database open. Other programs that use LMDB cannot be
+ * excluded, but are detected by their lock. */
 static int check_alone(struct store *store, bool alone, struct failure *failure)
 {
 	char lock_path[PATH_MAX + FILE_SUFFIX_MAX];
@@ -193,9 +193,9 @@ static int check_alone(struct store *store, bool alone, struct failure *failure)
 	return pid ? not_alone(store, pid, failure) : 0;
 }
 
-/* Removes the side files that this attempt made; and all of them, if there is no
- * database: then a process was killed that created it. OPENING is held, and no other
- * process is here. */
+/* Removes the side files that this attempt created, or all of them if the database does not exist,
+ * because a process was killed while creating it. OPENING is held, and no other process has the
+ * database open. */
 static void remove_side_files(const struct store *store)
 {
 	char path[PATH_MAX + FILE_SUFFIX_MAX];
@@ -218,7 +218,7 @@ static int claim(struct store *store, struct failure *failure)
 	int err = identity_open(&store->data, store->path, store->options.read_only, failure);
 
 	if (!err && store->data.facts.owner.uid != store->owner.uid)
-		err = fail_as(failure, ERR_PERMISSION, "%s: was given to another user while it was"
+		err = fail_as(failure, ERR_PERMISSION, "%s: its owner was changed while it was"
 			" being opened", store->path);
 	if (!err)
 		err = identity_claim(store->data.fd, store->path,
@@ -226,12 +226,12 @@ static int claim(struct store *store, struct failure *failure)
 	if (!err && !shared_page_identify(store->shared, store->data.facts.device,
 			store->data.facts.inode))
 		err = fail_busy(failure, shared_page_other(store->shared),
-		"%s: is a new file of that"
-			" name, and another process still has the old one open", store->path);
+			"%s: is a new file; another process still has the old file of this name"
+			" open", store->path);
 	return err;
 }
 
-/* With OPENING held. */
+/* Creates the file if necessary and opens it. OPENING is held. */
 static int open_locked(struct store *store, bool alone, struct failure *failure)
 {
 	int err = make_if_missing(store, alone, failure);
@@ -255,16 +255,16 @@ static void abandon(struct store *store)
 	store->shared = NULL;
 }
 
-/* store->path is set. The wake file is there from here on; so it is only made
- * for a database that is there, or to be made. */
+/* Opens store->path with its side files. Creates the shared page file, so it is called only if
+ * the database exists or will be created. */
 static int open_with_side_files(struct store *store, struct failure *failure)
 {
-	char wake_path[PATH_MAX + FILE_SUFFIX_MAX];
+	char page_path[PATH_MAX + FILE_SUFFIX_MAX];
 	bool alone;
 	int err;
 
-	snprintf(wake_path, sizeof wake_path, "%s-wake", store->path);
-	err = shared_page_open(&store->shared, wake_path, &store->owner, &alone, failure);
+	snprintf(page_path, sizeof page_path, "%s-wake", store->path);
+	err = shared_page_open(&store->shared, page_path, &store->owner, &alone, failure);
 	if (err)
 		return err;
 	store->flush_failures = shared_page_flush_failures(store->shared);
@@ -276,8 +276,9 @@ static int open_with_side_files(struct store *store, struct failure *failure)
 	return err;
 }
 
-/* On a read-only mount, or in a directory that this process may not write to: LMDB has no
- * reader slots then, so the claim keeps writers out, and they keep this out. */
+/* Opens read-only without side files, on a read-only mount or in a directory that is not
+ * writable. LMDB has no reader slots then, so the claim excludes writers, and their claims exclude
+ * this process. */
 static int open_bare(struct store *store, struct failure *failure)
 {
 	int err = shared_page_open_private(&store->shared, store->path, failure);
@@ -306,7 +307,7 @@ static int open_files(struct store *store, struct failure *failure)
 	return err;
 }
 
-/* Of what there is; a new file is ours. */
+/* Returns the owner of the file, or of the file that would be created. */
 static struct file_owner owner_of(const char *path)
 {
 	struct file_facts file;
@@ -337,7 +338,7 @@ static int open_new(struct store **out, const struct store_options *options, con
 	return 0;
 }
 
-/* Files that lose their names as soon as they are open. */
+/* Opens a new database in a temporary directory and removes the names of its files. */
 static int open_in_memory(struct store **out, const struct store_options *options,
 	struct failure *failure)
 {
@@ -422,8 +423,8 @@ static void unlist(const struct store *store)
 	*at = store->next;
 }
 
-/* Flushes what a weaker durability level left in memory: a power cut after an
- * orderly end takes nothing back. If it fails, the next process to open repairs it. */
+/* Flushes the commits that a weaker durability level has not flushed, so that a power cut
+ * after a regular close loses nothing. If it fails, the next writer repairs it. */
 static void flush_at_end(struct store *store)
 {
 	if (!store->dirty || store->options.in_memory || atomic_load(&store->failed))
@@ -434,9 +435,9 @@ static void flush_at_end(struct store *store)
 		shared_page_flush_failed(store->shared);
 }
 
-/* LMDB first: a process that is alone by the wake file's locks is alone in LMDB's
- * files too. OPENING is not needed, for lock_file_hold keeps LMDB from taking
- * itself for alone while it closes. */
+/* Closes LMDB before the shared page: a process that is alone by the locks of the shared page must
+ * also be alone in LMDB's files. OPENING is not needed, because the lock of lock_file_hold prevents
+ * LMDB from assuming that it is alone while it closes. */
 static void close_files(struct store *store)
 {
 	assert(!atomic_load(&store->readers) && !store->writer.live);
@@ -473,7 +474,7 @@ void store_close(struct store *store)
 		return;
 	}
 	if (is_last_handle(store))
-		flush_at_end(store);     /* seconds, perhaps: not with the registry locked */
+		flush_at_end(store);     /* may take seconds, so without the registry locked */
 	pthread_mutex_lock(&registry);
 	if (--store->handles == 0) {
 		unlist(store);
@@ -493,7 +494,7 @@ void store_note_time(struct store *store, uint64_t elapsed_ms)
 	store->names_due = true;
 }
 
-/* --- what there is to know --- */
+/* --- properties --- */
 
 const struct store_options *store_options(const struct store *store)
 {
@@ -582,7 +583,7 @@ int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *fa
 		return store_failed(store, failure);
 	rc = readers_check(store, &count);
 	if (rc)
-		return env_fail(failure, store, rc, "its readers can't be checked");
+		return env_fail(failure, store, rc, "can't check the reader slots");
 	*cleared = (uint32_t)count + readers_clear_former(store) +
 		atomic_exchange(&store->cleared, 0);
 	return 0;
@@ -598,7 +599,7 @@ int store_sync(struct store *store, struct failure *failure)
 		return store_failed(store, failure);
 	rc = mdb_env_sync(store->env, 1);
 	if (rc && store_is_durable(store))
-		shared_page_flush_failed(store->shared);   /* for who writes next */
+		shared_page_flush_failed(store->shared);   /* the next writer repairs it */
 	return rc ? env_fail(failure, store, rc, "can't be flushed") : 0;
 }
 

@@ -1,14 +1,14 @@
-/* txn.c - transactions, and the gate before them.
+/* txn.c - transactions, and the gate that allows remapping.
  *
- * Another process may have opened the file with a bigger map and let it grow
- * beyond ours. LMDB then refuses to begin, and its cure, to map the file anew,
- * must not happen while any transaction of this process points into the old
- * map (that is SIGSEGV). So transactions are counted:
+ * Another process may have opened the file with a larger mapping and grown it beyond the mapping
+ * of this process. LMDB then refuses to begin a transaction until the file is mapped again. This
+ * must not happen while a transaction of this process uses the old mapping (SIGSEGV). So
+ * transactions are counted:
  *
- *     begin: active += 1; if resizing: active -= 1, wait, again
- *     grow:  resizing = true; wait until active == 0; map anew; resizing = false
+ *     begin: active += 1; if resizing: active -= 1, wait, retry
+ *     grow:  resizing = true; wait until active == 0; remap; resizing = false
  *
- * Both write, then read, sequentially consistent: one of them gives way.
+ * Both write before they read, sequentially consistent (a Dekker-style handshake).
  */
 #include <assert.h>
 #include <errno.h>
@@ -17,17 +17,17 @@
 #include "base/memory.h"
 #include "lmdb/internal.h"
 
-/* How long a growing map waits for the process's snapshots to end. */
-#define RESIZE_PATIENCE_US 100000
+/* Time for which remapping waits for the process's transactions to end. */
+#define RESIZE_TIMEOUT_US 100000
 #define RESIZE_RETRY_US 100
 
-/* Slots of dead readers keep pages from being used again, so the file grows:
- * looked for every so many commits, and when the file has grown by so much. */
+/* Slots of dead readers prevent reuse of pages, so the file grows. They are removed after this many
+ * commits, and after the file has grown by this many pages. */
 #define READER_CHECK_COMMITS 1000
 #define READER_CHECK_PAGES 1024
 
-/* What one written row may take in pages: its leaf, the branches above it, and
- * a split. An upper bound for check_room; nearly always it is less. */
+/* Upper bound of the pages that writing one row uses: its leaf, the branches above it, and a
+ * split. Used by writer_check_space; the actual number is almost always lower. */
 #define PAGES_PER_ROW 5
 
 /* --- the gate --- */
@@ -52,14 +52,14 @@ void gate_leave(struct store *store)
 static bool wait_until_none_is_active(struct store *store)
 {
 	for (int waited = 0; atomic_load(&store->active); waited += RESIZE_RETRY_US) {
-		if (waited >= RESIZE_PATIENCE_US)
+		if (waited >= RESIZE_TIMEOUT_US)
 			return false;
 		clock_sleep_us(RESIZE_RETRY_US);
 	}
 	return true;
 }
 
-/* Maps the file again, as big as it has become. */
+/* Maps the file at its current size when no transaction is active. Returns LMDB's code. */
 static int grow_map(struct store *store)
 {
 	int rc = MDB_MAP_RESIZED;
@@ -75,7 +75,7 @@ static int grow_map(struct store *store)
 
 int store_failed(const struct store *store, struct failure *failure)
 {
-	return fail_as(failure, ERR_STORE, "%s: the store has failed;"
+	return fail_as(failure, ERR_STORE, "%s: can't be used after an earlier failure;"
 		" close every handle on it and open it again", store->path);
 }
 
@@ -92,8 +92,9 @@ static int begin_guarded(struct store *store, unsigned flags, MDB_txn **mdb)
 	return rc;
 }
 
-/* A writer that follows one which died takes LMDB's reader mutex. Marked before LMDB's
- * mutex is taken: this one may die as well. */
+/* Begins a write transaction. If the last writer died in one, LMDB's recovery locks the reader
+ * mutex, so the slot lock is acquired. The page is marked before LMDB's mutex is locked, because
+ * this process may die as well. */
 static int begin_writer(struct store *store, MDB_txn **mdb)
 {
 	int rc;
@@ -114,8 +115,9 @@ static int begin_or_renew(struct store *store, unsigned flags, MDB_txn **mdb)
 	return flags & MDB_RDONLY ? begin_guarded(store, flags, mdb) : begin_writer(store, mdb);
 }
 
-/* Out of the gate, cured if it can be, and in again. */
-static int cure(struct store *store, int rc)
+/* Leaves the gate and resolves the error rc if possible: remaps the file or removes dead readers.
+ * Returns 0 inside the gate, otherwise LMDB's code. */
+static int resolve(struct store *store, int rc)
 {
 	int cleared;
 
@@ -141,7 +143,7 @@ static int begin(struct store *store, unsigned flags, MDB_txn **mdb)
 	gate_enter(store);
 	rc = begin_or_renew(store, flags, mdb);
 	for (int attempt = 0; rc && attempt < 3; attempt++) {
-		rc = cure(store, rc);
+		rc = resolve(store, rc);
 		if (rc)
 			return rc;
 		rc = begin_or_renew(store, flags, mdb);
@@ -162,9 +164,9 @@ int txn_begin_failed(const struct store *store, int rc, struct failure *failure)
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
 	if (rc == EAGAIN)
-		return fail_as(failure, ERR_NAMESPACE, "%s: a process with our pid, in another"
-			" PID namespace, reads the database", store->path);
-	return env_fail(failure, store, rc, "no transaction can begin");
+		return fail_as(failure, ERR_NAMESPACE, "%s: a process with the same pid in another"
+			" PID namespace is reading the database", store->path);
+	return env_fail(failure, store, rc, "can't begin a transaction");
 }
 
 /* --- readers --- */
@@ -194,10 +196,10 @@ int reader_open(struct txn **out, struct store *store, struct failure *failure)
 	return 0;
 }
 
-static void leave_slot(struct txn *txn)
+static void abandon_slot(struct txn *txn)
 {
 	cursors_close(txn);
-	readers_leave_behind(txn->mdb);
+	readers_abandon(txn->mdb);
 	txn->mdb = NULL;
 	txn->slot.at = NULL;
 }
@@ -208,7 +210,7 @@ static int renew(struct txn *txn)
 	int rc;
 
 	if (txn->mdb && !readers_has(store, &txn->slot))
-		leave_slot(txn);
+		abandon_slot(txn);
 	if (txn->mdb)
 		return begin(store, MDB_RDONLY, &txn->mdb);
 	lock_file_retake(&store->lock);
@@ -218,7 +220,7 @@ static int renew(struct txn *txn)
 	return rc;
 }
 
-/* Takes the snapshot again, after a commit is published that its writer has left. */
+/* Publishes the commit of a dead writer, then takes a new snapshot. */
 static int renew_recovered(struct txn *txn, struct failure *failure)
 {
 	struct store *store = txn->store;
@@ -259,7 +261,7 @@ void reader_reset(struct txn *txn)
 	if (readers_holds(txn->store, &txn->slot, mdb_txn_id(txn->mdb)))
 		mdb_txn_reset(txn->mdb);
 	else
-		leave_slot(txn);
+		abandon_slot(txn);
 	txn->live = false;
 	gate_leave(txn->store);
 }
@@ -269,9 +271,9 @@ int reader_verify(const struct txn *txn, struct failure *failure)
 	if (txn->writing || txn->raw || !txn->live ||
 			readers_holds(txn->store, &txn->slot, mdb_txn_id(txn->mdb)))
 		return 0;
-	return fail_as(failure, ERR_STORE, "%s: another program took this process for dead and"
-		" freed its snapshot; something here has closed %s-lock", txn->store->path,
-		txn->store->path);
+	return fail_as(failure, ERR_STORE, "%s: another program considered this process dead and"
+		" freed its snapshot, because %s-lock was closed in this process",
+		txn->store->path, txn->store->path);
 }
 
 void reader_end(struct txn *txn)
@@ -283,7 +285,7 @@ void reader_end(struct txn *txn)
 	if (txn->mdb && readers_has(store, &txn->slot))
 		mdb_txn_abort(txn->mdb);
 	else if (txn->mdb)
-		readers_leave_behind(txn->mdb);
+		readers_abandon(txn->mdb);
 	txn->mdb = NULL;
 	txn->ended = true;
 	readers_remove(store, &txn->slot);
@@ -304,7 +306,7 @@ void reader_close(struct txn *txn)
 
 /* --- the writer --- */
 
-static void clear_stale_now_and_then(struct store *store)
+static void clear_stale_if_due(struct store *store)
 {
 	uint64_t pages = env_page_count(store);
 
@@ -313,11 +315,12 @@ static void clear_stale_now_and_then(struct store *store)
 		return;
 	store->commits = 0;
 	store->pages_checked = pages;
-	readers_check(store, NULL);   /* in vain: the next time, then */
+	readers_check(store, NULL);   /* a failure is ignored: it is called again later */
 }
 
-/* A commit may only follow one that is on the disk, or will be. A failure that another
- * process has settled is still to be reported by this one's descriptors. */
+/* Repairs failed flushes before the next commit, which requires that the last one is, or will be,
+ * on the disk. Also called for a failure that another process has repaired, because the
+ * descriptors of this process still report it. Returns 0 or an errno. */
 static int settle(struct store *store)
 {
 	uint32_t failures = shared_page_flush_failures(store->shared);
@@ -343,9 +346,9 @@ int writer_begin(struct txn **out, struct store *store, struct failure *failure)
 	*out = NULL;
 	if (store->options.read_only)
 		return fail(failure, ERR_READ_ONLY);
-	assert(!txn->live);   /* the outer lock lets one in */
+	assert(!txn->live);   /* the write lock allows one writer */
 	if (!atomic_load(&store->failed))
-		clear_stale_now_and_then(store);
+		clear_stale_if_due(store);
 	memset(txn, 0, sizeof *txn);
 	rc = settle(store);
 	if (rc)
@@ -381,10 +384,10 @@ void writer_abort(struct txn **txn)
 	writer_end(ending);
 }
 
-/* When LMDB could not write its meta page it refuses everything from then on;
- * it can't know whether the page reached the disk. The outer lock is ours, so
- * this begins at once; inside the gate, since it looks into the map. */
-static bool lmdb_has_given_up(struct store *store)
+/* Returns true if LMDB refuses all further transactions, because it failed to write a meta page
+ * and does not know whether the page is on the disk. The test begins a transaction, which does not
+ * wait, because the write lock is held. The caller is inside the gate. */
+static bool lmdb_has_failed(struct store *store)
 {
 	MDB_txn *mdb;
 	int rc = mdb_txn_begin(store->env, NULL, 0, &mdb);
@@ -411,13 +414,13 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 	if (store_is_durable(store))
 		shared_page_flush_failed(store->shared);
 	settle(store);
-	/* A row that failed had already poisoned it; that is what to tell. */
+	/* If an earlier operation failed, that is the cause to report. */
 	return env_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");
 }
 
-/* What is written to a file that has lost its name is lost with it, or found under another
- * name. Checked before each commit that is flushed, where a few calls to the system cost
- * little; at the level NONE when store_note_time says so. */
+/* Checks that the path still refers to the open file; commits to a removed file would be lost.
+ * Called before each commit that is flushed, where a few system calls cost little; at the level
+ * NONE only when store_note_time has requested it. */
 static int check_name(struct store *store, struct failure *failure)
 {
 	int err = 0;
@@ -443,13 +446,13 @@ int writer_commit(struct txn **txn, struct failure *failure)
 		return err;
 	}
 	*txn = NULL;
-	rc = mdb_txn_commit(ending->mdb);   /* frees it, whatever it says */
-	if (rc && lmdb_has_given_up(store))
+	rc = mdb_txn_commit(ending->mdb);   /* frees the transaction, also on failure */
+	if (rc && lmdb_has_failed(store))
 		atomic_store(&store->failed, true);
 	writer_end(ending);
 	if (rc)
 		return commit_failed(ending, rc, failure);
-	if (store_last_commit(store) == number) {   /* else it wrote nothing */
+	if (store_last_commit(store) == number) {   /* otherwise nothing was written */
 		store->dirty = store->options.durability != DURABILITY_FULL;
 		commit_notify(store->shared, ending->touched);
 	}
@@ -461,16 +464,16 @@ void txn_touch(struct txn *txn, uint64_t streams)
 	txn->touched |= streams;
 }
 
-/* --- room --- */
+/* --- space --- */
 
-/* May be taken in vain: what counts is that it is never too little. */
+/* Returns an upper bound of the pages that the transaction has used. */
 static uint64_t pages_taken_at_most(const struct txn *txn)
 {
 	return txn->rows_written * PAGES_PER_ROW + 2 * txn->bytes_written / txn->store->page_bytes;
 }
 
-/* Are so many pages free? Counts no more than that tells, and once: a file
- * that was full and is empty again has a long free list. */
+/* Sets *found to true if `wanted` pages are free. Counts only as many as necessary, and only once
+ * per transaction, because the free list of a file that was full and is empty again is long. */
 static int find_free_pages(struct txn *txn, uint64_t wanted, bool *found)
 {
 	uint64_t enough = 2 * wanted;
@@ -485,8 +488,8 @@ static int find_free_pages(struct txn *txn, uint64_t wanted, bool *found)
 	return rc;
 }
 
-/* Users may write up to max_pages; one transaction that begins below may end
- * above by half the reserve. The other half is for trims and deletes. */
+/* User writes are allowed up to max_pages. A transaction that begins below may exceed this by half
+ * the reserve; the other half is for trims and deletes. */
 int writer_check_space(struct txn *txn, struct failure *failure)
 {
 	struct store *store = txn->store;
@@ -496,7 +499,7 @@ int writer_check_space(struct txn *txn, struct failure *failure)
 	bool found;
 	int rc;
 
-	if (!store->metas)   /* a file in the making */
+	if (!store->metas)   /* a temporary file (env_fill) */
 		return 0;
 	used = env_page_count(store);
 	used += taken > grace ? taken - grace : 0;
@@ -504,13 +507,13 @@ int writer_check_space(struct txn *txn, struct failure *failure)
 		return 0;
 	rc = find_free_pages(txn, used - store->max_pages + 1, &found);
 	if (rc)
-		return env_fail(failure, store, rc, "its free pages can't be counted");
+		return env_fail(failure, store, rc, "can't count the free pages");
 	if (found)
 		return 0;
 	return env_full(store, failure);
 }
 
-/* --- in both --- */
+/* --- in readers and writers --- */
 
 uint64_t txn_id(const struct txn *txn)
 {

@@ -1,7 +1,7 @@
-/* audit.c - every page of a file, and the one use each is put to.
+/* audit.c - page audit: checks every page of a data file, without LMDB.
  *
- * Two bits for each page: it is used, it is free. The walk goes down a tree by
- * recursion, at most TREE_DEPTH_MAX deep, and enters no page twice.
+ * Two bitmaps record the pages in use and the free pages. The walk descends a tree recursively,
+ * at most TREE_DEPTH_MAX levels, and enters no page twice.
  */
 #include "lmdb_file/audit.h"
 
@@ -14,51 +14,51 @@
 struct walk {
 	int fd;
 	const struct meta_page *facts;
-	const struct audit_told *told;
+	const struct audit_callbacks *callbacks;
 	struct audit *audit;
-	uint64_t pages;          /* those that the file has */
-	uint8_t *used;
-	uint8_t *free;
-	uint64_t free_beyond;    /* free pages behind the file's end */
-	int tree;
-	struct tree_root counted;
-	bool is_damaged;         /* what is counted can't add up */
-	uint8_t *rooms[TREE_DEPTH_MAX];
-	struct buffer big;
-	int err;                 /* ends it */
+	uint64_t pages;          /* smaller of file_pages and page_count */
+	uint8_t *used;           /* bitmap of pages in use */
+	uint8_t *free;           /* bitmap of free pages */
+	uint64_t free_beyond;    /* number of free pages after the end of the file */
+	int tree;                /* enum tree or AUDIT_FREE_LIST */
+	struct tree_root counted;        /* pages and rows counted in this tree */
+	bool is_damaged;         /* the tree has a finding, so the counts are incomplete */
+	uint8_t *bufs[TREE_DEPTH_MAX];   /* page buffers, one for each level */
+	struct buffer big;       /* copy of a value that is stored in overflow pages */
+	int err;                 /* error that ends the audit */
 };
 
-/* --- what is found --- */
+/* --- findings --- */
 
-static void tell(struct walk *walk, struct finding *finding)
+static void report(struct walk *walk, struct finding *finding)
 {
 	finding->tree = walk->tree;
 	if (walk->tree >= 0)
 		walk->audit->is_damaged[walk->tree] = true;
 	walk->is_damaged = true;
-	walk->told->found(walk->told->context, finding);
+	walk->callbacks->found(walk->callbacks->context, finding);
 }
 
 static void page_is(struct walk *walk, uint64_t page, const char *what)
 {
-	tell(walk, &(struct finding){ .page = page, .row = -1, .what = what });
+	report(walk, &(struct finding){ .page = page, .row = -1, .what = what });
 }
 
 static void page_with_rows_is(struct walk *walk, uint64_t page, const char *what,
 	const struct page_range *range)
 {
-	tell(walk, &(struct finding){ .page = page, .row = -1, .what = what, .has_range = true,
+	report(walk, &(struct finding){ .page = page, .row = -1, .what = what, .has_range = true,
 		.low = range->low, .high = range->high });
 }
 
 static void row_is(struct walk *walk, const struct tree_page *page, unsigned row, struct slice key,
 	const char *what)
 {
-	tell(walk, &(struct finding){ .page = page->number, .row = (int)row, .what = what,
+	report(walk, &(struct finding){ .page = page->number, .row = (int)row, .what = what,
 		.key = key });
 }
 
-/* A row of which not even the key can be read: its neighbours name it. */
+/* Reports a row with an unreadable key. The keys of its neighbours identify it. */
 static void row_is_lost(struct walk *walk, const struct tree_page *page, unsigned row,
 	struct slice before, const struct page_range *range)
 {
@@ -72,16 +72,16 @@ static void row_is_lost(struct walk *walk, const struct tree_page *page, unsigne
 			finding.high = node.key;
 			break;
 		}
-	tell(walk, &finding);
+	report(walk, &finding);
 }
 
-static void counted(struct walk *walk, const char *what, uint64_t number)
+static void report_number(struct walk *walk, const char *what, uint64_t number)
 {
-	tell(walk, &(struct finding){ .row = -1, .what = what, .has_number = true,
+	report(walk, &(struct finding){ .row = -1, .what = what, .has_number = true,
 		.number = number });
 }
 
-/* --- the use of pages --- */
+/* --- use of pages --- */
 
 static bool has(const uint8_t *bits, uint64_t page)
 {
@@ -93,13 +93,13 @@ static void set(uint8_t *bits, uint64_t page)
 	bits[page / 8] |= (uint8_t)(1u << (page % 8));
 }
 
-/* NULL, or why the page can't be used here. */
+/* Marks a page as used. Returns NULL, or the fault if it cannot be used here. */
 static const char *use(struct walk *walk, uint64_t page)
 {
 	if (page < 2 || page >= walk->facts->page_count)
-		return "is pointed to, but the file has no such page";
+		return "is referenced, but is not in the range of used pages";
 	if (page >= walk->facts->file_pages)
-		return "is missing: the file was cut off before it";
+		return "is missing: the file is truncated";
 	if (has(walk->used, page))
 		return "is used twice";
 	set(walk->used, page);
@@ -109,7 +109,7 @@ static const char *use(struct walk *walk, uint64_t page)
 
 /* --- order --- */
 
-/* The free list's keys are commit numbers of the machine's order. */
+/* Compares two keys. Those of the free list are commit numbers in the machine's byte order. */
 static int compare(const struct walk *walk, struct slice a, struct slice b)
 {
 	uint64_t x = 0;
@@ -128,7 +128,8 @@ static bool is_within(const struct walk *walk, const struct page_range *range, s
 		(!range->high.data || compare(walk, key, range->high) < 0);
 }
 
-/* A page of which nothing belongs where it is: the bytes are another page's. */
+/* Returns true if the page has readable keys and none is in its range: it then contains the
+ * bytes of another page. */
 static bool is_foreign(const struct walk *walk, const struct tree_page *page,
 	const struct page_range *range)
 {
@@ -148,7 +149,7 @@ static bool is_foreign(const struct walk *walk, const struct tree_page *page,
 
 /* --- rows --- */
 
-/* A value in pages of its own. False if it can't be read. */
+/* Checks and reads a value in overflow pages. Returns false if it is unreadable. */
 static bool take_big(struct walk *walk, struct page_node *node)
 {
 	uint64_t count;
@@ -179,16 +180,16 @@ static void take_free_page(struct walk *walk, uint64_t page)
 
 	walk->audit->pages_free++;
 	if (page < 2 || page >= facts->page_count)
-		counted(walk, "names a page that the file can't have:", page);
+		report_number(walk, "contains an invalid page number:", page);
 	else if (page >= walk->pages)
 		walk->free_beyond++;
 	else if (has(walk->free, page))
-		page_is(walk, page, "is free twice");
+		page_is(walk, page, "is listed as free twice");
 	else
 		set(walk->free, page);
 }
 
-/* A row of the free list: what a commit freed, how many pages first. */
+/* Checks a row of the free list: the number of pages that a commit freed, then the pages. */
 static const char *take_free_row(struct walk *walk, const struct page_node *node)
 {
 	uint64_t commit;
@@ -196,11 +197,11 @@ static const char *take_free_row(struct walk *walk, const struct page_node *node
 	uint64_t before = UINT64_MAX;
 
 	if (node->key.len != sizeof commit || node->value.len < sizeof count)
-		return "is no list of free pages";
+		return "is not a list of free pages";
 	memcpy(&commit, node->key.data, sizeof commit);
 	memcpy(&count, node->value.data, sizeof count);
 	if (commit > walk->facts->commit || count > node->value.len / 8 - 1)
-		return "is no list of free pages";
+		return "is not a list of free pages";
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t number;
 
@@ -213,24 +214,24 @@ static const char *take_free_row(struct walk *walk, const struct page_node *node
 	return NULL;
 }
 
-static void hand_over(struct walk *walk, const struct tree_page *page, unsigned row,
+static void pass_row(struct walk *walk, const struct tree_page *page, unsigned row,
 	const struct page_node *node)
 {
-	struct audit_row handed = { (enum tree)walk->tree, page->number, (int)row, node->key,
+	struct audit_row passed = { (enum tree)walk->tree, page->number, (int)row, node->key,
 		node->value };
 
 	walk->audit->rows++;
-	if (walk->told->row)
-		walk->err = walk->told->row(walk->told->context, &handed);
+	if (walk->callbacks->row)
+		walk->err = walk->callbacks->row(walk->callbacks->context, &passed);
 }
 
-/* In the unnamed tree the roots of the others lie behind our rows. */
+/* Returns true for the rows of the unnamed tree that contain descriptors of other trees. */
 static bool is_tree_row(const struct walk *walk, struct slice key)
 {
 	return walk->tree == TREE_META && key.len > 0 && key.data[0] >= TREE_META_END;
 }
 
-/* Returns what is wrong with the row; NULL: nothing that can be told here. */
+/* Checks a row without regard to its neighbours. Returns its fault, NULL if there is none. */
 static const char *take_row(struct walk *walk, const struct tree_page *page, unsigned row,
 	struct page_node *node)
 {
@@ -242,22 +243,22 @@ static const char *take_row(struct walk *walk, const struct tree_page *page, uns
 	if (walk->tree == AUDIT_FREE_LIST)
 		return take_free_row(walk, node);
 	if (!node->is_tree)
-		hand_over(walk, page, row, node);
+		pass_row(walk, page, row, node);
 	return NULL;
 }
 
-/* The same, with its place among the others. (Of two that are not in order it
- * can't be told which one is damaged; so both are looked at.) */
+/* Checks a row and its order. If two rows are out of order, either may be damaged, so both are
+ * checked and passed on. */
 static const char *take_node(struct walk *walk, const struct tree_page *page, unsigned row,
 	struct page_node *node, const struct page_range *range, struct slice before)
 {
 	const char *fault;
 
 	if (!is_within(walk, range, node->key))
-		return "has a key that does not belong there";
+		return "has a key outside the range of its page";
 	fault = take_row(walk, page, row, node);
 	if (!fault && before.data && compare(walk, before, node->key) >= 0)
-		fault = "is not in order with the row before it";
+		fault = "is out of order with the row before it";
 	return fault;
 }
 
@@ -318,7 +319,7 @@ static void take_branch(struct walk *walk, const struct tree_page *page, unsigne
 	}
 }
 
-/* What is wrong with a page as a whole; NULL when its nodes can be gone through. */
+/* Reads a page. Returns a fault that prevents reading its nodes, NULL if there is none. */
 static const char *enter(struct walk *walk, struct tree_page *page, uint64_t number, unsigned level,
 	unsigned depth, const struct page_range *range)
 {
@@ -327,17 +328,17 @@ static const char *enter(struct walk *walk, struct tree_page *page, uint64_t num
 	if (fault)
 		return fault;
 	if (level >= TREE_DEPTH_MAX)
-		return "lies too deep";
-	if (!walk->rooms[level])
-		walk->rooms[level] = memory_alloc(walk->facts->page_bytes);
-	page->bytes = walk->rooms[level];
+		return "is deeper than a tree can be";
+	if (!walk->bufs[level])
+		walk->bufs[level] = memory_alloc(walk->facts->page_bytes);
+	page->bytes = walk->bufs[level];
 	if (!page->bytes) {
 		walk->err = ERR_NO_MEMORY;
 		return NULL;
 	}
 	fault = page_read(page, walk->fd, walk->facts, number, level + 1 == depth);
 	if (!fault && is_foreign(walk, page, range))
-		return "holds the rows of another place";
+		return "contains the rows of another page";
 	return fault;
 }
 
@@ -356,7 +357,7 @@ static void walk_page(struct walk *walk, uint64_t number, unsigned level,
 	}
 	fault = page_fault(&page);
 	if (!fault && page.is_leaf != (level + 1 == depth) && !walk->is_damaged)
-		fault = "does not lie as deep as the tree says";
+		fault = "is at another depth than the tree's descriptor says";
 	if (fault)
 		page_with_rows_is(walk, number, fault, range);
 	if (page.is_leaf)
@@ -367,7 +368,7 @@ static void walk_page(struct walk *walk, uint64_t number, unsigned level,
 
 /* --- trees --- */
 
-/* What a tree says it has, when nothing of it was damaged. */
+/* Compares the counts of an undamaged tree with its descriptor. */
 static void compare_counts(struct walk *walk, const struct tree_root *tree)
 {
 	const struct tree_root *seen = &walk->counted;
@@ -375,11 +376,10 @@ static void compare_counts(struct walk *walk, const struct tree_root *tree)
 	if (walk->is_damaged || walk->err)
 		return;
 	if (tree->rows != seen->rows)
-		counted(walk, "lacks rows, or has too many; those that it should have:",
-			tree->rows);
+		report_number(walk, "has the wrong number of rows; expected:", tree->rows);
 	if (tree->branch_pages != seen->branch_pages || tree->leaf_pages != seen->leaf_pages ||
 			tree->overflow_pages != seen->overflow_pages)
-		counted(walk, "has not as many pages as it says; leaves that it should have:",
+		report_number(walk, "has the wrong number of pages; leaf pages expected:",
 			tree->leaf_pages);
 }
 
@@ -427,7 +427,8 @@ int audit_trees(struct tree_root trees[TREE_COUNT], bool lost[TREE_COUNT], int f
 
 /* --- the whole file --- */
 
-/* No page is both. One that is neither does no harm: it is counted. */
+/* Reports pages that are both used and free, and counts those that are neither: they are
+ * harmless. */
 static void compare_uses(struct walk *walk)
 {
 	const struct meta_page *facts = walk->facts;
@@ -436,14 +437,14 @@ static void compare_uses(struct walk *walk)
 	walk->tree = AUDIT_FREE_LIST;
 	for (uint64_t page = 2; page < walk->pages; page++) {
 		if (has(walk->used, page) && has(walk->free, page))
-			page_is(walk, page, "is free, and in use");
+			page_is(walk, page, "is both free and in use");
 		*leaked += !has(walk->used, page) && !has(walk->free, page);
 	}
 	if (facts->page_count > walk->pages + walk->free_beyond)
 		*leaked += facts->page_count - walk->pages - walk->free_beyond;
 }
 
-static void look_for_trees(struct walk *walk)
+static void find_trees(struct walk *walk)
 {
 	bool lost[TREE_COUNT];
 	uint64_t unread = 0;
@@ -452,7 +453,7 @@ static void look_for_trees(struct walk *walk)
 	for (int i = 0; i < TREE_COUNT && !walk->err; i++) {
 		walk->tree = i;
 		if (lost[i])
-			tell(walk, &(struct finding){ .row = -1, .has_range = true,
+			report(walk, &(struct finding){ .row = -1, .has_range = true,
 				.what =
 				unread ? "can't be found: its root can't be read from the disk"
 					: "can't be found: its root is not in meta" });
@@ -463,7 +464,7 @@ static void walk_all(struct walk *walk)
 {
 	struct audit *audit = walk->audit;
 
-	look_for_trees(walk);
+	find_trees(walk);
 	walk_tree(walk, AUDIT_FREE_LIST, &walk->facts->free_list);
 	for (int i = 0; i < TREE_COUNT && !walk->err; i++)
 		walk_tree(walk, i, &audit->trees[i]);
@@ -472,9 +473,9 @@ static void walk_all(struct walk *walk)
 }
 
 int audit_file(struct audit *audit, int fd, const struct meta_page *facts,
-	const struct audit_told *told)
+	const struct audit_callbacks *callbacks)
 {
-	struct walk walk = { .fd = fd, .facts = facts, .told = told, .audit = audit };
+	struct walk walk = { .fd = fd, .facts = facts, .callbacks = callbacks, .audit = audit };
 	int err;
 
 	*audit = (struct audit){ 0 };
@@ -486,7 +487,7 @@ int audit_file(struct audit *audit, int fd, const struct meta_page *facts,
 	if (!walk.err)
 		walk_all(&walk);
 	for (int i = 0; i < TREE_DEPTH_MAX; i++)
-		memory_free(walk.rooms[i]);
+		memory_free(walk.bufs[i]);
 	memory_free(walk.used);
 	memory_free(walk.free);
 	buffer_release(&walk.big);
@@ -496,7 +497,7 @@ int audit_file(struct audit *audit, int fd, const struct meta_page *facts,
 	return err;
 }
 
-/* --- what is wrong first --- */
+/* --- the first finding --- */
 
 struct first {
 	const char *path;
@@ -523,7 +524,7 @@ static void note_first(void *context, const struct finding *finding)
 		number);
 }
 
-static int look_whether_to_stop(void *context, const struct audit_row *row)
+static int check_interrupt(void *context, const struct audit_row *row)
 {
 	const struct first *first = context;
 
@@ -535,14 +536,14 @@ int audit_first(int fd, const char *path, const struct meta_page *facts,
 	struct progress *progress, struct failure *failure)
 {
 	struct first first = { path, progress, failure, false };
-	struct audit_told told = { note_first, look_whether_to_stop, &first };
+	struct audit_callbacks callbacks = { note_first, check_interrupt, &first };
 	struct audit audit;
-	int err = audit_file(&audit, fd, facts, &told);
+	int err = audit_file(&audit, fd, facts, &callbacks);
 
 	return err && err != ERR_CORRUPT ? fail(failure, err) : err;
 }
 
-static const char *look_at_top(struct tree_page *page, int fd, const struct meta_page *facts,
+static const char *check_root(struct tree_page *page, int fd, const struct meta_page *facts,
 	const struct tree_root *tree)
 {
 	const char *fault;
@@ -553,7 +554,7 @@ static const char *look_at_top(struct tree_page *page, int fd, const struct meta
 	if (!fault)
 		fault = page_fault(page);
 	if (!fault && page->is_leaf != (tree->depth == 1))
-		fault = "does not lie as deep as the tree says";
+		fault = "is at another depth than the tree's descriptor says";
 	for (unsigned i = 0; !fault && i < page->count; i++) {
 		struct page_node node;
 
@@ -575,7 +576,7 @@ int audit_tops(int fd, const char *path, const struct meta_page *facts,
 
 	trees[AUDIT_FREE_LIST] = facts->free_list;
 	for (i = 0; i <= TREE_COUNT && !err && !fault; i++)
-		fault = look_at_top(&page, fd, facts, &trees[i]);
+		fault = check_root(&page, fd, facts, &trees[i]);
 	memory_free(page.bytes);
 	if (fault)
 		return fail_as(failure, ERR_CORRUPT, "%s: page %llu %s", path,

@@ -1,9 +1,9 @@
-/* audit.h - every page of a file, and the one use each is put to.
+/* audit.h - page audit: checks every page of a data file, without LMDB.
  *
- * Walks the free list and all trees with pread: pages are there, are what
- * their parents say, in order within and across, and none is used twice or
- * used and free at once. What is wrong is told finding by finding, and the walk
- * goes on; each row that can be reached is handed over, whatever is in it.
+ * Walks the free list and all trees with pread. Checks that each page exists, is of the type
+ * that its parent requires, has its keys in order and in its parent's range, and is used once
+ * and not listed as free. Each fault is reported as a finding, and the walk continues. Each
+ * row that is reached is passed to a callback.
  */
 #ifndef LMDB_FILE_AUDIT_H
 #define LMDB_FILE_AUDIT_H
@@ -11,22 +11,22 @@
 #include "lmdb_file/format.h"
 #include "os/thread.h"
 
-/* Where the free list's pages are told of. */
+/* Number of the free list in a finding, after those of enum tree. */
 #define AUDIT_FREE_LIST TREE_COUNT
 
 struct finding {
-	int tree;                /* enum tree, or AUDIT_FREE_LIST; -1: the file */
-	uint64_t page;           /* 0: none in particular (or the first meta page) */
-	int row;                 /* its index in the page; -1: the page itself */
-	const char *what;        /* a sentence without its subject */
-	bool has_number;         /* the sentence ends with ':', and this is behind it */
+	int tree;                /* enum tree or AUDIT_FREE_LIST; -1 for the file itself */
+	uint64_t page;           /* page number; 0 if no page (or the first meta page) is meant */
+	int row;                 /* index of the row in the page; -1 for the page itself */
+	const char *what;        /* predicate of the message, without its subject */
+	bool has_number;         /* `what` ends with ':' and is followed by `number` */
 	uint64_t number;
-	struct slice key;        /* of the row, as far as it can be read */
-	/* The rows that it concerns, from low up to before high; or, when it is one
-	 * row whose key can't be read, the keys of its neighbours. */
+	struct slice key;        /* key of the row, empty if it is unreadable */
+	/* Range of the affected rows, low included, high excluded. For a single row with an
+	 * unreadable key: the keys of its neighbours. */
 	bool has_range;
 	struct slice low;
-	struct slice high;       /* data NULL: to the end */
+	struct slice high;       /* data is NULL if it is unbounded */
 };
 
 struct audit_row {
@@ -36,38 +36,42 @@ struct audit_row {
 	struct slice key, value;
 };
 
-/* Lent for the call. */
-struct audit_told {
+/* Callbacks. Their arguments are valid during the call only. */
+struct audit_callbacks {
 	void (*found)(void *context, const struct finding *finding);
-	/* May be NULL; what it returns other than 0 ends the survey. */
+	/* May be NULL. A result other than 0 ends the audit. */
 	int (*row)(void *context, const struct audit_row *row);
 	void *context;
 };
 
 struct audit {
-	/* Leaked pages are neither used nor free; where something is damaged, what
-	 * lies behind it counts too. */
+	/* Leaked pages are neither used nor free. Pages below a damaged one, which are not
+	 * reached, count as leaked. */
 	uint64_t pages_used, pages_free, pages_leaked, rows;
-	bool is_damaged[TREE_COUNT + 1];     /* something was found in the tree */
+	bool is_damaged[TREE_COUNT + 1];     /* true if the tree has a finding */
 	struct tree_root trees[TREE_COUNT];
 };
 
-/* Of the snapshot that facts tells of; nobody may use its pages again while it
- * runs. 0, NO_MEMORY, what `row` returned, or CORRUPT: `found` has told. */
+/* Audits the snapshot with the meta page facts. No writer may reuse its pages during the call.
+ * Returns 0, ERR_NO_MEMORY, the result of callbacks->row if it is not 0, or ERR_CORRUPT if
+ * callbacks->found was called. */
 int audit_file(struct audit *audit, int fd, const struct meta_page *facts,
-	const struct audit_told *told);
+	const struct audit_callbacks *callbacks);
 
-/* The roots of all trees, from the unnamed one. One that can't be found there is
- * lost, and as if empty; unread as in lmdb_file/raw_cursor.h. 0 or NO_MEMORY. */
+/* Reads the descriptors of all trees from the unnamed tree. A tree whose descriptor is missing
+ * or unreadable is marked as lost and returned as empty. *unread is incremented as in
+ * lmdb_file/raw_cursor.h. Returns 0 or ERR_NO_MEMORY. */
 int audit_trees(struct tree_root trees[TREE_COUNT], bool lost[TREE_COUNT], int fd,
 	const struct meta_page *facts, uint64_t *unread);
 
-/* For opening, quickly: the page at the top of each tree. CORRUPT, NO_MEMORY. */
+/* Checks only the root page of each tree, before a file is opened. Returns 0, ERR_CORRUPT or
+ * ERR_NO_MEMORY. */
 int audit_tops(int fd, const char *path, const struct meta_page *facts,
 	struct failure *failure);
 
-/* All of a file of which nobody uses pages again meanwhile: CORRUPT, with the first
- * thing that is wrong; INTERRUPTED if the progress (or NULL) says so; NO_MEMORY. */
+/* Audits the file and reports the first finding in failure. No writer may reuse pages of the
+ * snapshot during the call. progress may be NULL. Returns 0, ERR_CORRUPT, ERR_NO_MEMORY, or
+ * ERR_INTERRUPTED if progress requests it. */
 int audit_first(int fd, const char *path, const struct meta_page *facts,
 	struct progress *progress, struct failure *failure);
 

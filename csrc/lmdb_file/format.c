@@ -1,35 +1,35 @@
-/* format.c - LMDB's data file, format 1, in the machine's byte order.
+/* format.c - reads and checks pages of LMDB's data file, format 1, without LMDB.
  *
- * A page, of page_bytes each:
+ * All numbers are in the machine's byte order. A page of page_bytes bytes:
  *
- *     0   number, 8 bytes
+ *     0   page number, 8 bytes
  *     8   unused, 2
  *     10  flags, 2: BRANCH 1, LEAF 2, OVERFLOW 4, META 8
- *     12  lower, 2; upper, 2: the free space between the slots and the nodes
- *         in an overflow page: how many pages it is long, 4
- *     16  slots, 2 bytes each up to `lower`: where in the page a node begins
+ *     12  lower, 2; upper, 2: bounds of the free space between offsets and nodes;
+ *         in the first of consecutive overflow pages: their number, 4
+ *     16  node offsets, 2 bytes each, up to `lower`
  *
  * A node: size (low half, high half), flags, key length, 2 bytes each; then key
- * and value. In a branch size and flags together are the child's page number,
- * 48 bits. In a leaf flags say BIG 1: the value is the number of an overflow
- * page; SUBTREE 2: the value is the description of a tree.
+ * and value. In a branch, size and flags together are the child's page number,
+ * 48 bits. In a leaf, flag BIG 1: the value is the number of its first overflow
+ * page; flag SUBTREE 2: the value is the descriptor of a tree.
  *
- * A description of a tree, 48 bytes:
+ * Descriptor of a tree, 48 bytes:
  *
- *     0   unused in ours (in the free list's: the page size), 4
+ *     0   page size in the free list's descriptor, otherwise unused, 4
  *     4   flags, 2; depth, 2
- *     8   counts of branch, leaf and overflow pages, 8 each; of entries, 8
- *     40  root, 8: all ones if the tree is empty
+ *     8   numbers of branch, leaf and overflow pages, 8 each; number of rows, 8
+ *     40  root page, 8: all ones if the tree is empty
  *
- * Pages 0 and 1 are meta pages; the one with the greater commit number holds,
- * and that number's lowest bit is the page's:
+ * Pages 0 and 1 are meta pages. The one with the larger commit number is valid;
+ * the lowest bit of a commit number is the number of its meta page:
  *
- *     16  magic, 4; version, 4; address (of a fixed map: none), 8; map size, 8
- *     40  the free list's tree, 48; the trees' tree, 48
+ *     16  magic, 4; version, 4; address of a fixed map, 8: 0; map size, 8
+ *     40  descriptors of the free list and of the unnamed tree, 48 each
  *     136 last page ever used, 8; commit number, 8
  *
- * Nodes fill the space from `upper` to the page's end without a hole, and none
- * begins at an odd place.
+ * The nodes fill the space from `upper` to the end of the page without gaps, at
+ * even offsets.
  */
 #include "lmdb_file/format.h"
 
@@ -57,8 +57,8 @@
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4, PAGE_META = 8 };
 enum { NODE_BIG = 1, NODE_SUBTREE = 2 };
 
-/* Kept by LMDB with the free list's flags: its integer keys, and that the
- * file's name is no directory's. No other flag is ours. */
+/* Flags of the free list's descriptor: integer keys, and MDB_NOSUBDIR, which LMDB stores there.
+ * No other flag is used. */
 #define FREE_FLAGS 0x0008
 #define FLAG_NAMED_FILE 0x4000
 
@@ -86,7 +86,7 @@ static uint64_t native_u64(const uint8_t *p)
 	return n;
 }
 
-/* Size and flags of a node's head, in either byte order. */
+/* Size field of a node; the order of its halves depends on the byte order. */
 static uint32_t node_size(const uint8_t *node)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -103,7 +103,7 @@ static uint64_t child_of(const uint8_t *node)
 
 const char PAGE_UNREAD[] = "can't be read from the disk";
 
-/* False with errno 0: the file ends before. */
+/* Reads len bytes at an offset. Returns false on failure; errno is 0 if the file is too short. */
 static bool read_at(int fd, void *bytes, size_t len, uint64_t at)
 {
 	uint8_t *to = bytes;
@@ -144,7 +144,7 @@ const char *tree_name(enum tree tree)
 	return names[tree];
 }
 
-/* --- descriptions of trees --- */
+/* --- descriptors of trees --- */
 
 static struct tree_root tree_at(const uint8_t *bytes)
 {
@@ -179,7 +179,7 @@ bool tree_root_read(struct tree_root *tree, struct slice value,
 
 /* --- meta pages --- */
 
-/* What no commit changes. */
+/* Checks the fields of a meta page that no commit changes. */
 static bool meta_is_one(const uint8_t *meta, uint32_t page_bytes)
 {
 	return native_u16(meta + 10) & PAGE_META &&
@@ -188,8 +188,8 @@ static bool meta_is_one(const uint8_t *meta, uint32_t page_bytes)
 		native_u32(meta + TREES_AT) == page_bytes;
 }
 
-/* The meta page that holds. (Of the other one this can't be asked: a commit
- * that fails at its last write leaves new roots there with old numbers.) */
+/* Checks the fields that describe the commit, for the newer meta page. The older one may be
+ * inconsistent: a commit that fails at its last write leaves new roots with old counts there. */
 static bool meta_is_sound(const uint8_t *meta, uint64_t number)
 {
 	uint64_t page_count = native_u64(meta + META_PAGE_LAST_PAGE_AT) + 1;
@@ -217,7 +217,7 @@ static int refuse(const char *path, struct failure *failure)
 	return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a tidetable database", path);
 }
 
-/* A file that some program has made for itself, os.tmpname for one, is empty. */
+/* An empty file gets its own message; os.tmpname creates such files. */
 static int refuse_short(int fd, const char *path, struct failure *failure)
 {
 	struct stat stat;
@@ -225,7 +225,7 @@ static int refuse_short(int fd, const char *path, struct failure *failure)
 	if (fstat(fd, &stat) || stat.st_size > 0)
 		return refuse(path, failure);
 	return fail_as(failure, ERR_NOT_DATABASE,
-		"%s: is empty; a database is made only where there is no file", path);
+		"%s: is empty; a database is created only if the file does not exist", path);
 }
 
 static int refuse_format(const char *writer, uint32_t format, const char *path,
@@ -242,7 +242,7 @@ static bool is_swapped(const uint8_t *word)
 	return native_u32(word) == __builtin_bswap32(MAGIC);
 }
 
-/* Checks what in the first page says which program and machine have written it. */
+/* Checks the format, byte order, word size and page size in the first meta page. */
 static int check_first(const uint8_t *meta, const char *path, struct failure *failure)
 {
 	uint32_t format = native_u32(meta + MAGIC_AT + 4);
@@ -253,7 +253,7 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
 			native_u32(meta + MAGIC_AT_32_BITS) == MAGIC ||
 			is_swapped(meta + MAGIC_AT_32_BITS))
 		return fail_as(failure, ERR_FOREIGN_FORMAT,
-			"%s: was written on a machine of another word size or byte order", path);
+			"%s: was written on a machine with another word size or byte order", path);
 	if (native_u32(meta + MAGIC_AT) != MAGIC)
 		return native_u32(meta + LMDB_1_PAGE_HEADER) == MAGIC
 			? refuse_format("LMDB 1.0", format_1, path, failure) : refuse(path,
@@ -264,14 +264,14 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
 		return refuse(path, failure);
 	if (page_bytes != page_bytes_of_machine())
 		return fail_as(failure, ERR_FOREIGN_FORMAT,
-			"%s: was written with pages of %u bytes; this machine's have %u", path,
+			"%s: was written with pages of %u bytes; this machine uses %u", path,
 			(unsigned)page_bytes, (unsigned)page_bytes_of_machine());
 	return 0;
 }
 
-/* A first page that is no meta page of anything, before a second one that is
- * ours: a database, and damaged. */
-static bool second_is_ours(int fd)
+/* Returns true if the second page is a valid meta page: a file with an unrecognizable first page
+ * is then a damaged database. */
+static bool second_is_valid(int fd)
 {
 	uint32_t page_bytes = page_bytes_of_machine();
 	uint8_t meta[META_PAGE_BYTES];
@@ -280,10 +280,10 @@ static bool second_is_ours(int fd)
 		meta_is_sound(meta, 1);
 }
 
-/* Both as they stood at one moment, though others commit meanwhile: read until
- * two readings say the same. (The bound is for a file that gives other bytes each
- * time: its last reading is judged then.) False as read_at. */
-static bool read_at_one_moment(int fd, uint8_t metas[2][META_PAGE_BYTES], uint32_t page_bytes)
+/* Reads both meta pages consistently while other processes commit: repeats until two reads
+ * agree. The number of reads is bounded; the last one is used if none agree. Returns false like
+ * read_at. */
+static bool read_consistently(int fd, uint8_t metas[2][META_PAGE_BYTES], uint32_t page_bytes)
 {
 	uint8_t before[2][META_PAGE_BYTES];
 
@@ -298,8 +298,8 @@ static bool read_at_one_moment(int fd, uint8_t metas[2][META_PAGE_BYTES], uint32
 	return true;
 }
 
-/* Both meta pages, and the page size. A first page of which nothing is to be
- * seen is zeros. */
+/* Reads both meta pages and sets page_bytes and file_pages. A first page that is not a meta page
+ * is replaced by zeros if the second one is valid. */
 static int read_metas(int fd, const char *path, uint8_t metas[2][META_PAGE_BYTES],
 	struct meta_page *facts, struct failure *failure)
 {
@@ -311,24 +311,25 @@ static int read_metas(int fd, const char *path, uint8_t metas[2][META_PAGE_BYTES
 		return errno ? file_fail(failure, errno, path, "can't be read")
 			: refuse_short(fd, path, failure);
 	err = check_first(metas[0], path, failure);
-	is_blank = err == ERR_NOT_DATABASE && second_is_ours(fd);
+	is_blank = err == ERR_NOT_DATABASE && second_is_valid(fd);
 	if (err && !is_blank)
 		return err;
 	facts->page_bytes = page_bytes_of_machine();
-	if (!read_at_one_moment(fd, metas, facts->page_bytes))
+	if (!read_consistently(fd, metas, facts->page_bytes))
 		return errno ? file_fail(failure, errno, path, "can't be read")
 			: fail_as(failure, ERR_NOT_DATABASE,
-				"%s: ends before its second page: it was cut off", path);
+				"%s: is truncated: it ends before the second page", path);
 	if (is_blank)
 		memset(metas[0], 0, META_PAGE_BYTES);
-	if (fstat(fd, &stat))   /* now: it may have grown before */
-		return file_fail(failure, errno, path, "can't be looked at");
+	if (fstat(fd, &stat))   /* after the meta pages, because the file may grow */
+		return file_fail(failure, errno, path, "stat failed");
 	facts->file_pages = (uint64_t)stat.st_size / facts->page_bytes;
 	return 0;
 }
 
-/* `chosen` is the page that is read. The other one is a commit older, or newer when a
- * writer is flushing; nothing else can be asked of an old one. */
+/* Returns the fault of meta page i, NULL if there is none. chosen is the meta page that is used.
+ * The other one must be one commit older, or one newer while a writer flushes; an older one is
+ * not checked further. */
 static const char *meta_fault(uint8_t metas[2][META_PAGE_BYTES], unsigned i, unsigned chosen,
 	uint32_t page_bytes)
 {
@@ -336,18 +337,18 @@ static const char *meta_fault(uint8_t metas[2][META_PAGE_BYTES], unsigned i, uns
 	uint64_t other = native_u64(metas[!i] + META_PAGE_COMMIT_AT);
 
 	if (!meta_is_one(metas[i], page_bytes))
-		return "is no meta page";
+		return "is not a meta page";
 	if (native_u64(metas[i]) != i)
 		return "has the number of another page";
 	if (native_u64(metas[i] + ADDRESS_AT) ||
 			native_u64(metas[i] + META_PAGE_MAP_SIZE_AT) % page_bytes)
-		return "describes a map that can't be";
+		return "has an invalid map address or size";
 	if (i == chosen)
-		return meta_is_sound(metas[i], i) ? NULL : "describes no database";
+		return meta_is_sound(metas[i], i) ? NULL : "has invalid contents";
 	if (mine == other + 1 && meta_is_sound(metas[i], i))
 		return NULL;
 	if (mine + 1 != other + (other == 0))
-		return "has a commit number that does not go with the other's";
+		return "has a commit number that does not match the other meta page";
 	return NULL;
 }
 
@@ -364,7 +365,8 @@ int meta_page_read(int fd, const char *path, struct meta_page *facts, struct fai
 	for (unsigned i = 0; i < 2; i++)
 		if (!meta_is_one(metas[i], facts->page_bytes) || facts->file_pages < 2 ||
 				(i == newest && !meta_is_sound(metas[i], i)))
-			return fail_as(failure, ERR_CORRUPT, "%s: its page %u is damaged", path, i);
+			return fail_as(failure, ERR_CORRUPT, "%s: meta page %u is damaged", path,
+				i);
 	note_facts(facts, metas[newest]);
 	return 0;
 }
@@ -388,7 +390,7 @@ int meta_page_read_either(int fd, const char *path, struct meta_page *facts,
 	for (unsigned i = 0; i < 2; i++)
 		faults->metas[i] = meta_fault(metas, i, newest, facts->page_bytes);
 	if (!sound[newest])
-		return fail_as(failure, ERR_CORRUPT, "%s: both its meta pages are damaged", path);
+		return fail_as(failure, ERR_CORRUPT, "%s: both meta pages are damaged", path);
 	note_facts(facts, metas[newest]);
 	return 0;
 }
@@ -406,7 +408,7 @@ int meta_page_read_of_commit(int fd, const char *path, uint64_t commit, struct m
 		faults->metas[i] = meta_fault(metas, i, chosen, facts->page_bytes);
 	note_facts(facts, metas[chosen]);
 	return !faults->metas[chosen] && facts->commit == commit ? 0 :
-		fail_as(failure, ERR_CORRUPT, "%s: its meta page %u does not hold commit %llu",
+		fail_as(failure, ERR_CORRUPT, "%s: meta page %u does not contain commit %llu",
 			path, chosen, (unsigned long long)commit);
 }
 
@@ -445,14 +447,14 @@ const char *page_read(struct tree_page *page, int fd, const struct meta_page *fa
 	page->number = 0;
 	page->size = facts->page_bytes;
 	if (number < 2 || number >= facts->page_count)
-		return "can't be: the file has no such page";
+		return "is referenced, but is not in the range of used pages";
 	if (number >= facts->file_pages)
-		return "is missing: the file was cut off before it";
+		return "is missing: the file is truncated";
 	if (!read_at(fd, page->bytes, page->size, number * page->size))
 		return PAGE_UNREAD;
 	lower = native_u16(page->bytes + 12);
 	if (lower <= PAGE_HEADER || lower > page->size || lower % 2)
-		return "has a damaged head: nothing in it can be found";
+		return "has a damaged header: its nodes can't be located";
 	switch (flags_of(page) & (PAGE_BRANCH | PAGE_LEAF)) {
 	case PAGE_LEAF: page->is_leaf = true; break;
 	case PAGE_BRANCH: page->is_leaf = false; break;
@@ -463,7 +465,7 @@ const char *page_read(struct tree_page *page, int fd, const struct meta_page *fa
 	return NULL;
 }
 
-/* The nodes fill their space: none overlaps another, and there is no hole. */
+/* Returns true if the nodes fill their space without overlaps and gaps. */
 static bool is_dense(const struct tree_page *page)
 {
 	uint8_t used[PAGE_MOST / 2];
@@ -474,7 +476,7 @@ static bool is_dense(const struct tree_page *page)
 		struct page_node node;
 
 		if (!page_node(page, i, &node))
-			return true;     /* that is told of the node */
+			return true;     /* reported as a fault of the node */
 		memset(used + node.at / 2, 1, node.bytes / 2);
 		upper += node.bytes;
 	}
@@ -491,9 +493,9 @@ const char *page_fault(const struct tree_page *page)
 	if (flags_of(page) != (page->is_leaf ? PAGE_LEAF : PAGE_BRANCH))
 		return "has damaged flags";
 	if (upper_of(page) < lower || upper_of(page) > page->size)
-		return "has a damaged head";
+		return "has a damaged header";
 	if (!is_dense(page))
-		return "has rows that overlap, or lacks some";
+		return "has rows that overlap or are missing";
 	return NULL;
 }
 
@@ -554,7 +556,7 @@ struct page_range page_child_range(const struct tree_page *page, unsigned index,
 	return child;
 }
 
-/* --- values in pages of their own --- */
+/* --- values in overflow pages --- */
 
 const char *page_run_length(uint64_t *length, const struct page_node *node, int fd,
 	const struct meta_page *facts)
@@ -565,16 +567,16 @@ const char *page_run_length(uint64_t *length, const struct page_node *node, int 
 
 	*length = 0;
 	if (node->page < 2 || node->page >= facts->page_count)
-		return "is pointed to, but the file has no such page";
+		return "is referenced, but is not in the range of used pages";
 	if (node->page >= facts->file_pages)
-		return "is missing: the file was cut off before it";
+		return "is missing: the file is truncated";
 	if (!read_at(fd, head, sizeof head, node->page * facts->page_bytes))
 		return PAGE_UNREAD;
 	if (native_u64(head) != node->page || native_u16(head + 10) != PAGE_OVERFLOW ||
 			native_u32(head + 12) < least)
-		return "has a damaged head";
+		return "has a damaged header";
 	if (native_u32(head + 12) > facts->file_pages - node->page)
-		return "has a damaged head, or an end that was cut off";
+		return "has a damaged header, or the file is truncated";
 	*length = native_u32(head + 12);
 	return NULL;
 }

@@ -1,10 +1,10 @@
-/* format.h - what a database's file says about itself, read without LMDB.
+/* format.h - reads and checks pages of LMDB's data file without LMDB.
  *
- * LMDB trusts its file: a damaged one is SIGBUS, SIGSEGV or an endless loop.
- * So before LMDB maps a file, its two first pages are read here with pread and
- * checked; and whoever has to read a file that may be damaged reads all of it
- * here: a page at a time (lmdb_file/raw_cursor.h goes through a tree's rows, lmdb_file/audit.h
- * through the whole file). Nothing that a page says is believed unseen.
+ * LMDB trusts its data file: a damaged one causes SIGBUS, SIGSEGV or an endless loop. So the
+ * first two pages are read with pread and checked before LMDB maps a file. Code that must read
+ * a damaged file reads single pages with these functions: lmdb_file/raw_cursor.h iterates over
+ * the rows of a tree, lmdb_file/audit.h over the whole file. Every value is checked before it
+ * is used.
  */
 #ifndef LMDB_FILE_FORMAT_H
 #define LMDB_FILE_FORMAT_H
@@ -16,10 +16,10 @@
 #include "base/error.h"
 #include "lmdb_file/tree.h"
 
-/* What a tree is described by: its root, and how much there is below it. */
+/* Descriptor of a tree, as LMDB stores it (MDB_db): its root page and its size. */
 struct tree_root {
 	uint16_t flags;
-	uint16_t depth;          /* levels of pages, 0: the tree is empty */
+	uint16_t depth;          /* number of levels; 0 if the tree is empty */
 	uint64_t branch_pages;
 	uint64_t leaf_pages;
 	uint64_t overflow_pages;
@@ -27,107 +27,116 @@ struct tree_root {
 	uint64_t root;
 };
 
+/* Content of a meta page. */
 struct meta_page {
 	uint32_t page_bytes;
-	uint64_t page_count;     /* up to the last page ever used */
-	uint64_t file_pages;     /* whole pages in the file */
-	uint64_t commit;         /* the last one's number */
+	uint64_t page_count;     /* number of pages up to the last page ever used */
+	uint64_t file_pages;     /* number of whole pages in the file */
+	uint64_t commit;         /* number of the commit that wrote the meta page */
 	struct tree_root free_list;
-	struct tree_root trees; /* the unnamed one, which holds the others' roots */
+	struct tree_root trees;  /* the unnamed tree, which contains the roots of the others */
 };
 
 #define TREE_NO_ROOT UINT64_MAX
 #define TREE_DEPTH_MAX 32
 #define TREE_ROOT_BYTES 48
 
-/* A meta page's header and all it says. */
+/* Size of a meta page's header and content. */
 #define META_PAGE_BYTES 152
 
-/* Where in a meta page (the file's first two) these words are. */
+/* Offsets of fields in a meta page. The first two pages of the file are meta pages. */
 #define META_PAGE_MAP_SIZE_AT 32
 #define META_PAGE_LAST_PAGE_AT 136
 #define META_PAGE_COMMIT_AT 144
 
-/* Bytes in a page of files made here. */
+/* Returns the page size of files created on this machine. */
 uint32_t page_bytes_of_machine(void);
 
-/* The name a tree has in the unnamed one; that one's, for people, is "meta". */
+/* Returns the name of a tree, under which LMDB stores it; "meta" for the unnamed tree. */
 const char *tree_name(enum tree tree);
 
-/* For opening: NOT_DATABASE, FOREIGN_FORMAT, NEWER_FORMAT (LMDB's), CORRUPT,
- * STORE. Both meta pages must be sound. */
+/* Reads the newer meta page, before a database is opened. Both meta pages must be valid.
+ * Returns 0, ERR_NOT_DATABASE, ERR_FOREIGN_FORMAT, ERR_NEWER_FORMAT (of LMDB), ERR_CORRUPT or
+ * ERR_STORE. */
 int meta_page_read(int fd, const char *path, struct meta_page *facts, struct failure *failure);
 
-/* For checking: one sound meta page is enough, and the newer one counts. The
- * faults say what is wrong with each (NULL: nothing). */
+/* What is wrong with each meta page; NULL if nothing. */
 struct meta_faults {
 	const char *metas[2];
 };
+
+/* Reads the newer valid meta page, for checking a database: one valid meta page is sufficient.
+ * Sets *faults. Returns the errors of meta_page_read. */
 int meta_page_read_either(int fd, const char *path, struct meta_page *facts,
 	struct meta_faults *faults, struct failure *failure);
 
-/* The same for the meta page of this commit, the last published one: CORRUPT if it is
- * damaged. The other page may hold a newer commit. */
+/* Reads the meta page of a commit, which must be the last published one; the other page may
+ * contain a newer commit. Returns ERR_CORRUPT if it is damaged. */
 int meta_page_read_of_commit(int fd, const char *path, uint64_t commit, struct meta_page *facts,
 	struct meta_faults *faults, struct failure *failure);
 
-/* The newest commit that either meta page claims. 0: they can't be read. */
+/* Returns the larger commit number of the two meta pages, unchecked; 0 if they cannot be
+ * read. */
 uint64_t meta_page_newest_commit(int fd, uint32_t page_bytes);
 
-/* A tree's description in a row of the unnamed tree: false if it can't be one. */
+/* Decodes the descriptor of a tree, the value of a row of the unnamed tree. Returns false if it
+ * is invalid. */
 bool tree_root_read(struct tree_root *tree, struct slice value,
 	const struct meta_page *facts);
 
 /* --- a page of a tree --- */
 
 struct tree_page {
-	uint8_t *bytes;          /* the caller's, as many as a page has */
+	uint8_t *bytes;          /* buffer of page_bytes bytes, owned by the caller */
 	uint32_t size;
-	uint64_t number;         /* 0: none was read */
+	uint64_t number;         /* 0 if no page was read */
 	bool is_leaf;
-	unsigned count;          /* its nodes */
+	unsigned count;          /* number of nodes */
 };
 
-/* What is said of a page when not the file's bytes are wrong, but the disk. */
+/* Fault of a page that the disk fails to read. */
 extern const char PAGE_UNREAD[];
 
-/* Reads it. NULL, or what makes it unreadable (then its number is 0). A page
- * that says itself neither leaf nor branch is what was expected. */
+/* Reads a page. Returns NULL, or a description of the fault that makes it unreadable; its
+ * number is then 0. expect_leaf applies if the flags identify neither a leaf nor a branch. */
 const char *page_read(struct tree_page *page, int fd, const struct meta_page *facts,
 	uint64_t number, bool expect_leaf);
 
-/* What is wrong with the head of a page that could be read; NULL: nothing. */
+/* Checks the header of a readable page and that its nodes fill their space. Returns a
+ * description of the fault, NULL if there is none. */
 const char *page_fault(const struct tree_page *page);
 
-/* A row's node in a leaf; in a branch a key and the page with the keys from it
- * on (the first one's key stands for the least there is). */
+/* A node: in a leaf a row; in a branch a key and the child with the keys from this one on. The
+ * first key of a branch counts as the smallest possible key. */
 struct page_node {
 	struct slice key;
-	struct slice value;      /* in a leaf: the row's, or when `is_big`, */
-	bool is_big;
-	bool is_tree;            /* the value describes a tree */
-	uint64_t page;           /* where it begins; in a branch, the child */
-	uint32_t value_bytes;    /* its length, wherever it is */
-	uint32_t at, bytes;      /* where in the page the node lies, padded */
+	struct slice value;      /* in a leaf: the row's value, unless is_big */
+	bool is_big;             /* the value is stored in overflow pages */
+	bool is_tree;            /* the value is the descriptor of a tree */
+	uint64_t page;           /* in a branch: the child; if is_big: the first overflow page */
+	uint32_t value_bytes;    /* length of the value, also if is_big */
+	uint32_t at, bytes;      /* offset of the node in its page, and its padded length */
 };
 
-/* False if the node reaches out of its page, or is none. */
+/* Decodes a node. Returns false if it is invalid or extends beyond its page. */
 bool page_node(const struct tree_page *page, unsigned index, struct page_node *node);
 
-/* The keys that a page may hold: not less than low, less than high. They point into
- * the pages above it. */
+/* Range of the keys of a page: not less than low, less than high. The slices point into the
+ * parent pages. */
 struct page_range {
 	struct slice low;
-	struct slice high;       /* data NULL: there is no end */
+	struct slice high;       /* data is NULL if it is unbounded */
 };
 
-/* Those of a branch's child, as far as its neighbours can be read. */
+/* Returns the range of a branch's child. If a neighbouring node is unreadable, the next readable
+ * one is used. */
 struct page_range page_child_range(const struct tree_page *page, unsigned index,
 	const struct page_range *range);
 
-/* A value in pages of its own: how many they are (LMDB keeps more than are needed
- * when a value becomes shorter), and its bytes (room for node->value_bytes).
- * NULL, or what is wrong with the first of them. */
+/* A value in overflow pages. page_run_length sets *length to the number of the pages; LMDB keeps
+ * more than needed if a value becomes shorter. page_run_read copies the value to bytes, which
+ * must have space for node->value_bytes. Both return NULL, or a description of the fault of the
+ * first page. */
 const char *page_run_length(uint64_t *length, const struct page_node *node, int fd,
 	const struct meta_page *facts);
 const char *page_run_read(uint8_t *bytes, const struct page_node *node, int fd,

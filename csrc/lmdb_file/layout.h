@@ -1,23 +1,23 @@
-/* layout.h - what this directory knows of LMDB's two files without LMDB.
+/* layout.h - layout of LMDB's data file and lock file, and the versions it is valid for.
  *
- * Every file that reads the data file (pages.c, probe.c, survey.c, engine.c) or
- * the lock file (lock_file.c, lock_mutexes.c, readers.c, recovery.c) itself takes
- * its numbers from here. They hold for these versions and machines:
+ * Every file that accesses the data file (format.c, raw_cursor.c, audit.c, environment.c) or
+ * the lock file (lock_file.c, lock_mutexes.c, readers.c, recovery.c) without LMDB uses these
+ * constants. They are valid for these versions and machines:
  *
- *     LMDB      0.9.24 to 0.9.69: data format 1, lock format 1. All of them use
- *               each other's files, at the same time too. LMDB 1.0 has another
- *               format, and so has its development line, 0.9.70 and later.
+ *     LMDB      0.9.24 to 0.9.69: data format 1, lock format 1. Processes with
+ *               different ones of these versions can share a database. LMDB 1.0 and
+ *               its development line, 0.9.70 and later, have other formats.
  *     machines  64 bits, either byte order, pages of up to 32 KiB
  *     mutexes   POSIX, process-shared and robust, stored in the lock file; the
  *               lock file's header depends on their size:
  *                   40 bytes   glibc on x86-64, musl       header of 128 bytes
  *                   48 bytes   glibc on arm64              header of 192 bytes
  *
- * Anything else is refused: by the compiler below and in lmdb_store.h, by
- * lmdb_version_check when a database is opened (library.c), by meta_page_read (a data
- * file of another format) and by lock_mutexes_check (mutexes that are not robust).
- * `make versions`, `make arm64` and `make musl` run the tests on what can be had
- * of it.
+ * Everything else is refused: by #error below and in lmdb/internal.h, by
+ * lmdb_version_check when a database is opened, by meta_page_read (data file of another
+ * format) and by lock_mutexes_check (mutexes that are not robust). `make versions`,
+ * `make arm64` and `make musl` run the tests with other versions, processors and C
+ * libraries.
  */
 #ifndef LMDB_FILE_LAYOUT_H
 #define LMDB_FILE_LAYOUT_H
@@ -29,10 +29,10 @@
 #include <pthread.h>
 #include <stdint.h>
 
-/* Both files. */
+/* Magic number of both files. */
 #define LMDB_MAGIC UINT32_C(0xbeefc0de)
 
-/* Oldest version, and the first patch level of 0.9 whose format is that of 1.0. */
+/* Oldest supported patch level of 0.9, and the first one with the format of 1.0. */
 #define LMDB_OLDEST_PATCH 24
 #define LMDB_NEXT_FORMAT_PATCH 70
 
@@ -41,8 +41,8 @@
 #define LMDB_DATA_FORMAT 1
 #define LMDB_PAGE_HEADER 16
 
-/* A page of LMDB 1.0 has the number of a transaction in its header. Format
- * numbers of meta pages are in the low 16 bits there. */
+/* Header size of LMDB 1.0, whose page header also contains a transaction number. The format
+ * number of a meta page is in the low 16 bits of its word there. */
 #define LMDB_1_PAGE_HEADER 24
 #define LMDB_1_FORMAT_BITS UINT32_C(0xffff)
 
@@ -72,6 +72,6 @@
 #define LMDB_LOCK_BYTES(readers) (LMDB_SLOTS_AT + LMDB_SLOT_BYTES * (size_t)(readers))
 
 _Static_assert(sizeof(pthread_mutex_t) == 40 || sizeof(pthread_mutex_t) == 48,
-	"the lock file's layout is known for mutexes of 40 and of 48 bytes only");
+	"the lock file's layout is known only for mutexes of 40 and 48 bytes");
 
 #endif

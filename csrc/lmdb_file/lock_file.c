@@ -1,4 +1,4 @@
-/* lock_file.c - LMDB's lock file, NAME-lock: created before LMDB opens it, and held by us. */
+/* lock_file.c - creates, maps and locks LMDB's lock file, NAME-lock. */
 #include "lmdb_file/lock_file.h"
 
 #include <errno.h>
@@ -8,15 +8,16 @@
 
 #include "lmdb_file/layout.h"
 
-/* Smallest size of a lock file in use: its header and one reader. */
+/* Smallest size of a lock file in use: its header and one reader slot. */
 #define SMALLEST LMDB_LOCK_BYTES(1)
 
-#define UNUSED_MOST (UINT64_C(1) << 20)      /* of a file that is still zero */
+/* Largest size of a lock file that was never initialized and begins with zeros. */
+#define UNUSED_MOST (UINT64_C(1) << 20)
 
-/* The owner of a lock on one byte of the file: a pid, -1 if it is an open file
- * description, 0 if the byte is not locked. Asked with an open-file-description lock,
- * so that the process locks of this process show too. LMDB locks byte 0 while it has
- * the file open, and the byte of its pid once it has read. */
+/* Returns the owner of a lock on one byte of the file: a pid, -1 for an open-file-description
+ * lock, 0 if the byte is not locked. The test uses an open-file-description lock, because that
+ * also detects POSIX locks of this process. LMDB locks byte 0 while it has the file open, and
+ * the byte of its pid after its first read transaction. */
 static pid_t lock_holder(int fd, off_t at)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
@@ -31,8 +32,8 @@ static bool is_locked_by_us(int fd)
 	return lock_holder(fd, 0) == getpid() || lock_holder(fd, getpid()) == getpid();
 }
 
-/* The file of a user's own is left alone. LMDB's begins with its magic number; one that
- * was not initialized yet begins with zeros. */
+/* Returns true if the file is LMDB's: it begins with the magic number, or with zeros if it was
+ * never initialized. A user's file must not be changed. */
 static bool is_lock_file(int fd, uint64_t size)
 {
 	uint32_t magic = 0;
@@ -48,7 +49,7 @@ static int prepare(int fd, const char *path, const struct file_facts *facts, uin
 	bool in_use = lock_holder(fd, 0) != 0;
 
 	if (in_use && facts->size < SMALLEST)
-		return fail_as(failure, ERR_STORE, "%s: is damaged and in use", path);
+		return fail_as(failure, ERR_STORE, "%s: is too short for a lock file in use", path);
 	if (in_use || facts->size > size)
 		size = facts->size;
 	if (facts->size >= size && facts->allocated >= size)
@@ -80,15 +81,15 @@ int lock_file_open(struct lock_file *file, const char *path, const struct file_o
 	if (err)
 		return err;
 	if (is_locked_by_us(fd))
-		/* Not closed, on purpose: closing drops the locks that this process
-		 * has on the file, whichever library took them. */
+		/* Deliberately not closed: close would release all POSIX locks of this
+		 * process on the file. */
 		return fail_as(failure, ERR_OPTIONS,
 			"%s: this process has it open through another LMDB binding", path);
 	if (!is_lock_file(fd, facts->size)) {
 		close(fd);
 		return fail_as(failure, ERR_NOT_DATABASE,
-			"%s: is not a lock file of LMDB's, but has the name of the database's:"
-			" rename it, or the database", path);
+			"%s: is not an LMDB lock file, but has the name of the database's lock"
+			" file; rename it or the database", path);
 	}
 	file->fd = fd;
 	err = prepare(fd, path, facts, size, failure);
@@ -140,7 +141,8 @@ void lock_file_close(struct lock_file *file)
 	unmap(file);
 	if (file->fd < 0)
 		return;
-	fcntl(file->fd, F_OFD_SETLK, &all);   /* a child of fork may still have it */
+	/* A forked process may still have the descriptor; close would not release the lock. */
+	fcntl(file->fd, F_OFD_SETLK, &all);
 	close(file->fd);
 	file->fd = -1;
 }
@@ -162,7 +164,7 @@ int64_t lock_file_owner(const char *path)
 	if (file_open(&fd, path, O_RDWR, &facts, NULL))
 		return 0;
 	if (is_locked_by_us(fd))
-		return getpid();         /* not closed, as above */
+		return getpid();         /* not closed, see lock_file_open */
 	holder = lock_holder(fd, 0);
 	close(fd);
 	return holder;

@@ -1,8 +1,8 @@
-/* raw_cursor.c - the rows of one tree, read with pread and not by LMDB.
+/* raw_cursor.c - a cursor on one tree that reads LMDB's data file with pread, without LMDB.
  *
- * levels[0] is the root; levels[top] the deepest page that could be read. On a
- * leaf the index is that of the row the probe is on; on a branch that of the
- * child below, which may be one that could not be read.
+ * levels[0] is the root, levels[top] the deepest page on the path that was read. The index of a
+ * leaf is that of the current row; the index of a branch is that of the child on the path,
+ * which may be unreadable.
  */
 #include "lmdb_file/raw_cursor.h"
 
@@ -18,9 +18,9 @@ struct raw_cursor {
 	int fd;
 	struct meta_page facts;
 	struct tree_root tree;
-	uint64_t *unread;        /* counts what the disk did not give; or NULL */
-	int top;                 /* -1: nowhere */
-	struct buffer big;       /* a value in pages of its own */
+	uint64_t *unread;        /* number of pages that the disk failed to read; or NULL */
+	int top;                 /* -1 if the cursor has no position */
+	struct buffer big;       /* copy of a value that is stored in overflow pages */
 	struct level levels[TREE_DEPTH_MAX];
 };
 
@@ -58,9 +58,9 @@ static bool is_within(const struct page_range *range, struct slice key)
 		(!range->high.data || slice_compare(key, range->high) < 0);
 }
 
-/* Has it a key that belongs there? In a branch the first key says nothing, and
- * any other lies strictly between the bounds: so what is below any two children
- * differs, and the way down is never wide and endless at once. */
+/* Returns true if the page has a key within the range of its level. In a branch the first key
+ * is ignored and the others must be strictly between the bounds: the ranges of two children
+ * then differ, so a damaged file cannot make the walk exponential or endless. */
 static bool belongs(const struct level *level)
 {
 	const struct tree_page *page = &level->page;
@@ -85,7 +85,7 @@ static int not_readable(struct raw_cursor *raw, const char *fault)
 	return fault ? ERR_CORRUPT : 0;
 }
 
-/* Reads a page into the level, unless it is there already. */
+/* Reads a page into the level unless the level already contains it. */
 static int enter(struct raw_cursor *raw, int depth, uint64_t number, const struct page_range *range)
 {
 	struct level *level = &raw->levels[depth];
@@ -118,7 +118,7 @@ static int enter_root(struct raw_cursor *raw)
 		: enter(raw, 0, raw->tree.root, &all);
 }
 
-/* Into the child at the top's index. */
+/* Enters the child at the index of the top level. */
 static int enter_child(struct raw_cursor *raw)
 {
 	const struct level *level = &raw->levels[raw->top];
@@ -150,8 +150,8 @@ static int read_big(struct raw_cursor *raw, const struct page_node *node, struct
 	return 0;
 }
 
-/* Gives the row that the probe is on. */
-static int give(struct raw_cursor *raw, struct slice *key, struct slice *value)
+/* Returns the current row in *key and *value. */
+static int read_row(struct raw_cursor *raw, struct slice *key, struct slice *value)
 {
 	const struct level *level = &raw->levels[raw->top];
 	struct page_node node;
@@ -164,7 +164,7 @@ static int give(struct raw_cursor *raw, struct slice *key, struct slice *value)
 	return node.is_big ? read_big(raw, &node, value) : 0;
 }
 
-/* From the top, where the index was set, down to a row. */
+/* Descends from the index of the top level to the first or last row below it. */
 static int descend(struct raw_cursor *raw, bool last, struct slice *key, struct slice *value)
 {
 	while (!raw->levels[raw->top].page.is_leaf) {
@@ -176,7 +176,7 @@ static int descend(struct raw_cursor *raw, bool last, struct slice *key, struct 
 		level = &raw->levels[raw->top];
 		level->index = last ? (int64_t)level->page.count - 1 : 0;
 	}
-	return give(raw, key, value);
+	return read_row(raw, key, value);
 }
 
 static int move_to_edge(struct raw_cursor *raw, bool last, struct slice *key, struct slice *value)
@@ -201,11 +201,10 @@ static int move_by(struct raw_cursor *raw, int step, struct slice *key, struct s
 	return END;
 }
 
-/* --- looking for a key --- */
+/* --- searching for a key --- */
 
-/* Sets the level's index to the child that may hold the key, or to the first
- * row that is not less. Nodes that can't be read are passed over; *doubt says
- * that there are some. */
+/* Sets the level's index to the child that may contain the key, or to the first row that is not
+ * less than the key. Skips unreadable nodes and sets *doubt to true if it has met one. */
 static void place(struct level *level, struct slice key, bool *doubt)
 {
 	const struct tree_page *page = &level->page;
@@ -264,7 +263,7 @@ static int move_from(struct raw_cursor *raw, struct slice sought, bool exact, st
 	if (err)
 		return err;
 	if (level->index < (int64_t)level->page.count)
-		err = give(raw, key, value);
+		err = read_row(raw, key, value);
 	else if (exact)
 		err = END;
 	else
@@ -287,7 +286,7 @@ int raw_cursor_move(struct raw_cursor *raw, enum move move, struct slice *key, s
 		return move_by(raw, -1, key, value);
 	case MOVE_HERE:
 		return raw->top < 0 || !raw->levels[raw->top].page.is_leaf ? END
-			: give(raw, key, value);
+			: read_row(raw, key, value);
 	case MOVE_TO:
 		return move_from(raw, *key, true, key, value);
 	default:

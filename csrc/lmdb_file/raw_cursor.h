@@ -1,11 +1,10 @@
-/* raw_cursor.h - the rows of one tree, read with pread and not by LMDB.
+/* raw_cursor.h - a cursor on one tree that reads LMDB's data file with pread, without LMDB.
  *
- * A cursor for files that may be damaged: whatever the bytes are, it ends. A
- * page is gone into only if its keys lie between those that its parent gives
- * for it, so no page is met twice; a row is given only if it lies there too.
- * Where a page or a row can't be read the answer is CORRUPT, and the next move
- * goes on behind it. It says only that: what is wrong with the page is for
- * lmdb_file/audit.h.
+ * The file may be damaged: a walk ends for any bytes. The cursor enters a page only if the page
+ * has a key between the two keys that its parent gives for it, so it enters no page twice. It
+ * returns only rows whose keys are between them as well. If a page or a row cannot be read, the
+ * move returns ERR_CORRUPT and the next one continues after it. lmdb_file/audit.h reports what
+ * is wrong with the page.
  */
 #ifndef LMDB_FILE_RAW_CURSOR_H
 #define LMDB_FILE_RAW_CURSOR_H
@@ -14,14 +13,14 @@
 
 struct raw_cursor;
 
-/* A cursor on a tree of integer keys isn't made here: the free list has no
- * rows that anybody looks for. *unread (or NULL) counts the pages that the disk
- * did not give. NO_MEMORY. */
+/* Opens a cursor on a tree. Integer keys, which only the free list has, are not supported. If
+ * unread is not NULL, *unread is incremented for each page that the disk fails to read. Returns
+ * 0 or ERR_NO_MEMORY. */
 int raw_cursor_open(struct raw_cursor **raw, int fd, const struct meta_page *facts,
 	const struct tree_root *tree, uint64_t *unread);
-void raw_cursor_close(struct raw_cursor *raw);       /* NULL is fine */
+void raw_cursor_close(struct raw_cursor *raw);       /* NULL is allowed */
 
-/* As cursor_move. The row is lent until the next move. */
+/* Like cursor_move (lmdb/store.h). *key and *value are valid until the next move. */
 int raw_cursor_move(struct raw_cursor *raw, enum move move, struct slice *key, struct slice *value);
 
 #endif

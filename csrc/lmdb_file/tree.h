@@ -5,17 +5,17 @@
 /* Maximum length of a key, in bytes. */
 #define STORE_KEY_MAX 511
 
-/* Trees are LMDB's databases; their set is fixed (doc/format.md). TREE_META is
- * the unnamed one, in which LMDB keeps the roots of the others under their
- * names: what begins with TREE_META_END or more there is not ours. Each commit
- * writes that page anyway, so a row in it costs no page of its own. */
+/* The trees (LMDB's databases); their set is fixed (doc/format.md). TREE_META is the unnamed
+ * database, in which LMDB also stores the roots of the others under their names. Keys that
+ * begin with a byte of TREE_META_END or more are LMDB's. Every commit writes the root page of
+ * TREE_META anyway, so changing a row in it writes no additional page. */
 enum tree { TREE_META, TREE_ITEMS, TREE_TAILS, TREE_PARTS, TREE_LOG };
 #define TREE_COUNT 5
 #define TREE_META_END 0x60
 
 enum move {
 	MOVE_FIRST, MOVE_LAST, MOVE_NEXT, MOVE_PREVIOUS,
-	MOVE_HERE,    /* the row it is on (not after cursor_delete) */
+	MOVE_HERE,    /* the current row (not after cursor_delete) */
 	MOVE_TO,      /* the row with *key */
 	MOVE_FROM,    /* the first row whose key is not less than *key */
 };

@@ -1,4 +1,4 @@
-/* lua_argument.h - reading arguments: bytes, and seconds as ms. */
+/* lua_argument.h - arguments of the core's functions: bytes, and seconds as milliseconds. */
 #ifndef LUA_LUA_ARGUMENT_H
 #define LUA_LUA_ARGUMENT_H
 
@@ -7,8 +7,8 @@
 #include "base/buffer.h"
 #include "lua/lua_version.h"
 
-/* A string's bytes, good as long as it stands where it is. A number is none: Lua
- * would turn it into a string in its place. */
+/* Returns the bytes of the string at index, valid while it stays on the stack. Raises an argument
+ * error for other types, also for a number, which lua_tolstring would convert in place. */
 static inline struct slice check_slice(lua_State *L, int index)
 {
 	struct slice slice;
@@ -18,7 +18,7 @@ static inline struct slice check_slice(lua_State *L, int index)
 	return slice;
 }
 
-/* An integer from least to most; raises an argument error for any other. */
+/* Returns the integer at index; raises an argument error if it is not from least to most. */
 static inline lua_Integer check_choice(lua_State *L, int index, lua_Integer least,
 	lua_Integer most)
 {
@@ -28,8 +28,8 @@ static inline lua_Integer check_choice(lua_State *L, int index, lua_Integer leas
 	return choice;
 }
 
-/* Seconds as whole ms, one too many rather than one too few; what is not above 0
- * is none at all, and more than `most` is that. */
+/* Returns the seconds at index as whole milliseconds, rounded up; 0 if they are not positive, at
+ * most `most`. */
 static inline uint64_t check_ms(lua_State *L, int index, uint64_t most)
 {
 	lua_Number ms = luaL_checknumber(L, index) * 1000;
@@ -39,13 +39,13 @@ static inline uint64_t check_ms(lua_State *L, int index, uint64_t most)
 	return ms < (lua_Number)most ? (uint64_t)ms + 1 : most;
 }
 
-/* How long to wait in one call: at most eleven days. */
+/* Returns the time to wait in one call, in ms, at most eleven days. */
 static inline uint32_t check_wait(lua_State *L, int index)
 {
 	return (uint32_t)check_ms(L, index, 1000000000);
 }
 
-/* How long something may take: at most 30 years, which is as good as no limit. */
+/* Returns a time limit in ms, at most 30 years. */
 static inline uint64_t check_time_limit(lua_State *L, int index)
 {
 	return check_ms(L, index, UINT64_C(1000000000000));

@@ -1,8 +1,8 @@
 /* lua_arithmetic.c - tidetable.number: operators, rounding, digits.
  *
- * An operator can't return nil, err, code: so what arithmetic refuses is
- * raised, as the same error object. Nothing is rounded unless it was said to
- * how many places; hence there is no '/'.
+ * An operator can't return nil, err, code, so arithmetic raises the error object.
+ * Only functions that take a number of decimal places round; therefore there is
+ * no '/'.
  */
 #include "lua/lua_arithmetic.h"
 
@@ -13,7 +13,7 @@
 #include "lua/lua_kind.h"
 #include "lua/lua_number.h"
 
-/* Raises, or leaves the number as the result. */
+/* Raises err, or pushes the number and returns 1. */
 static int return_number(lua_State *L, int err, const struct number *number)
 {
 	struct failure failure;
@@ -26,7 +26,8 @@ static int return_number(lua_State *L, int err, const struct number *number)
 	return 1;
 }
 
-/* An operand: a number object's bytes, or a Lua number turned into `room`. */
+/* Returns the bytes of the operand at index: of a number object, or of a Lua number, which is
+ * converted into *buf. Raises an error for other values. */
 static struct slice operand(lua_State *L, int index, struct number *buf)
 {
 	struct failure failure;
@@ -76,7 +77,7 @@ static int floor_quotient(struct number *quotient, struct slice a, struct slice 
 	return number_divide(quotient, a, b, 0, ROUND_FLOOR);
 }
 
-/* As Lua has it of integers. */
+/* Raises the error that Lua raises for integers. */
 static void refuse_zero(lua_State *L, const char *operator)
 {
 	struct number buf;
@@ -97,15 +98,15 @@ static int number_mod(lua_State *L)
 	return compute(L, number_modulo);
 }
 
-/* What would have to round says where: no operator does so unasked. */
+/* A quotient must be rounded, so the caller must give the number of places. */
 static int refuse_quotient(lua_State *L)
 {
-	return luaL_error(L, "exact numbers have no '/': say a:divide(b, places)");
+	return luaL_error(L, "exact numbers have no '/': use a:divide(b, places)");
 }
 
 static int refuse_power(lua_State *L)
 {
-	return luaL_error(L, "exact numbers have no '^': multiply");
+	return luaL_error(L, "exact numbers have no '^': use multiplication");
 }
 
 static int number_unm(lua_State *L)
@@ -137,7 +138,7 @@ static int number_get_sign(lua_State *L)
 
 /* --- digits and places --- */
 
-/* digits(number): how many are significant; zero has one */
+/* digits(number) -> number of significant digits; zero has one */
 static int number_digits(lua_State *L)
 {
 	uint8_t digits[NUMBER_MAX_DIGITS];
@@ -157,7 +158,7 @@ static int places_of(struct slice bytes)
 	return exponent < 0 ? -exponent : 0;
 }
 
-/* places(number): how many digits stand behind the point */
+/* places(number) -> number of decimal places */
 static int number_places(lua_State *L)
 {
 	lua_pushinteger(L, places_of(check_number(L, 1)));
@@ -188,7 +189,7 @@ static enum rounding check_rounding(lua_State *L, int index)
 	return (enum rounding)luaL_checkoption(L, index, "half_even", names);
 }
 
-/* round(number [, places = 0 [, rounding]]) */
+/* round(number [, places = 0 [, rounding]]) -> number */
 static int number_rounded(lua_State *L)
 {
 	struct slice bytes = check_number(L, 1);
@@ -200,7 +201,7 @@ static int number_rounded(lua_State *L)
 	return return_number(L, err, &rounded);
 }
 
-/* divide(number, any number, places [, rounding]) */
+/* divide(number, number object or Lua number, places [, rounding]) -> number */
 static int number_quotient(lua_State *L)
 {
 	struct slice a = check_number(L, 1), b;
@@ -217,7 +218,7 @@ static int number_quotient(lua_State *L)
 	return return_number(L, err, &quotient);
 }
 
-/* Pushes the plain decimal with so many zeros that it has the places. */
+/* Pushes the plain decimal, with zeros appended up to `places` decimal places. */
 static void push_with_places(lua_State *L, struct slice bytes, int places)
 {
 	char text[NUMBER_MAX_TEXT + PLACES_MAX + 1];
@@ -229,8 +230,8 @@ static void push_with_places(lua_State *L, struct slice bytes, int places)
 	lua_pushlstring(L, text, len + zeros);
 }
 
-/* format(number [, places [, rounding]]): with so many digits behind the point,
- * or as many as there are. Rounding to 0 and more places never fails. */
+/* format(number [, places [, rounding]]) -> text with this many decimal places, by default as many
+ * as the number has. Rounding to 0 or more places can't fail. */
 static int number_formatted(lua_State *L)
 {
 	struct slice bytes = check_number(L, 1);

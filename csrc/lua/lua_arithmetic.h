@@ -6,7 +6,7 @@
 
 #include "lua/lua_version.h"
 
-/* Adds operators, and the methods that compute, to the metatable of numbers. */
+/* Adds the operators and the computing methods to the metatable of numbers, which must exist. */
 void open_arithmetic(lua_State *L);
 
 #endif

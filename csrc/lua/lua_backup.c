@@ -1,4 +1,4 @@
-/* lua_backup.c - copies for Lua: started, watched, ended. The core's thread makes them. */
+/* lua_backup.c - copies for Lua: starts, observes and ends copies, which run on a core thread. */
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
@@ -26,7 +26,7 @@ static struct backup_handle *check_backup(lua_State *L)
 	return check_child(L, 1, BACKUP_TYPE, &database);
 }
 
-/* backup(db, path, compact, overwrite, busy timeout in seconds) -> backup */
+/* backup(db, path, compact, overwrite, busy timeout in seconds) -> backup; or nil, err, code */
 static int backup(lua_State *L)
 {
 	struct tide_backup_options options = {
@@ -53,7 +53,7 @@ static int backup(lua_State *L)
 	return 1;
 }
 
-/* compact(db that was opened alone) -> backup */
+/* compact(db that was opened exclusively) -> backup; or nil, err, code */
 static int compact(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -82,7 +82,7 @@ static void push_facts(lua_State *L, const struct tide_backup_facts *facts)
 	set_seconds(L, "seconds", facts->elapsed_ms);
 }
 
-/* backup_result(backup) -> facts; false while it goes on; or nil, err, code */
+/* backup_result(backup) -> facts; false while the copy is running; or nil, err, code */
 static int backup_result(lua_State *L)
 {
 	struct tide_backup_facts facts;
@@ -109,7 +109,7 @@ static int backup_progress(lua_State *L)
 	struct tide_progress progress;
 
 	tide_backup_progress(check_backup(L)->backup, &progress);
-	if (progress.done > progress.total)   /* which is an estimate */
+	if (progress.done > progress.total)   /* total is an estimate */
 		progress.done = progress.total;
 	lua_pushstring(L, phases[progress.phase]);
 	lua_pushinteger(L, (lua_Integer)progress.done);
@@ -117,8 +117,8 @@ static int backup_progress(lua_State *L)
 	return 3;
 }
 
-/* backup_wait(backup, seconds) -> whether it has ended: sleeps until then, or until a
- * signal comes */
+/* backup_wait(backup, seconds) -> true if the copy has ended. Sleeps until then, until the time is
+ * over or until a signal. */
 static int backup_wait(lua_State *L)
 {
 	struct backup_handle *handle = check_backup(L);
@@ -129,6 +129,7 @@ static int backup_wait(lua_State *L)
 	return 1;
 }
 
+/* backup_pollfd(backup) -> descriptor that is readable when the copy has ended */
 static int backup_pollfd(lua_State *L)
 {
 	lua_pushinteger(L, tide_backup_descriptor(check_backup(L)->backup));

@@ -1,7 +1,7 @@
-/* lua_batch.c - items on their way into a table, many at a time.
+/* lua_batch.c - batches: encoded items that are stored many at a time (table:load).
  *
- * An item is made bytes as soon as it is given, so the tables need not be kept until
- * there is a transaction's worth of them, and whoever gives them may use one again.
+ * An item is encoded when it is added. The caller may therefore reuse its Lua table,
+ * and the batch keeps only bytes until there are enough of them for a transaction.
  */
 #include <lauxlib.h>
 
@@ -11,17 +11,17 @@
 
 static const char BATCH_TYPE[] = "tidetable.core.batch";
 
-/* Of so many bytes load makes one transaction, and leaves the rest. */
-#define BUNDLE_BYTES (4u << 20)
+/* Bytes of items that are enough for a transaction. */
+#define TRANSACTION_BYTES (4u << 20)
 
 struct batch {
 	type_word type;
 	struct builder builder;
-	struct buffer bytes;         /* of each item the length (u32), the item */
-	size_t at;                   /* what has been stored of them */
+	struct buffer bytes;         /* for each item: length (u32), item bytes */
+	size_t at;                   /* offset of the first item that is not stored yet */
 };
 
-/* batch() -> an empty one */
+/* batch() -> an empty batch */
 static int batch(lua_State *L)
 {
 	struct batch *batch = lua_newuserdatauv(L, sizeof *batch, 0);
@@ -52,7 +52,7 @@ static int add_item(struct batch *batch, struct slice item, struct failure *fail
 	}
 	buf = buffer_reserve(bytes, 4 + item.len);
 	if (!buf) {
-		bytes->err = 0;          /* what is there stays good */
+		bytes->err = 0;          /* the items added before are still valid */
 		return fail(failure, ERR_NO_MEMORY);
 	}
 	set_u32(buf, (uint32_t)item.len);
@@ -61,7 +61,7 @@ static int add_item(struct batch *batch, struct slice item, struct failure *fail
 	return 0;
 }
 
-/* pack(batch, item) -> true if it has enough for a transaction */
+/* pack(batch, item) -> true if the batch has enough bytes for a transaction; or nil, err, code */
 static int pack(lua_State *L)
 {
 	struct batch *batch = check_type(L, 1, BATCH_TYPE);
@@ -75,11 +75,12 @@ static int pack(lua_State *L)
 		err = add_item(batch, item, &failure);
 	if (err)
 		return return_failure(L, &failure);
-	lua_pushboolean(L, batch->bytes.len - batch->at >= BUNDLE_BYTES);
+	lua_pushboolean(L, batch->bytes.len - batch->at >= TRANSACTION_BYTES);
 	return 1;
 }
 
-/* Puts the next items, as many as that; *stop is then behind the last of them. */
+/* Stores the next items, at most `most`. Adds their number to *count and sets *stop to the offset
+ * after the last of them. */
 static int put_items(struct tide *tide, struct tide_table *table, const struct batch *batch,
 	lua_Integer most, lua_Integer *count, size_t *stop, struct failure *failure)
 {
@@ -98,8 +99,8 @@ static int put_items(struct tide *tide, struct tide_table *table, const struct b
 	return err;
 }
 
-/* nil, err, code, how many are in the open transaction all the same, and which
- * item it was (0: none of them). */
+/* Returns nil, err, code, the number of items that are in the open transaction nevertheless, and
+ * the number of the item that was refused (0: the failure is not about an item). */
 static int return_load_failure(lua_State *L, const struct failure *failure, lua_Integer stored,
 	lua_Integer number)
 {
@@ -109,9 +110,9 @@ static int return_load_failure(lua_State *L, const struct failure *failure, lua_
 	return 5;
 }
 
-/* load(table, batch, most, inside) -> how many: the batch's next items, all of them
- * in one transaction (inside: in the one that is open), or none, and then they are
- * still the next. */
+/* load(table, batch, most, inside) -> number of items stored; or as return_load_failure. Stores
+ * the batch's next items, at most `most`, in one transaction, or in the open one if inside is
+ * true. After a failure the same items are the next again. */
 static int load(lua_State *L)
 {
 	struct database *database;

@@ -1,7 +1,7 @@
-/* lua_binary.c - tidetable.binary: bytes as a Lua value of their own.
+/* lua_binary.c - tidetable.binary: the Lua type for DynamoDB's type B.
  *
- * A Lua string may be text or bytes and does not say which; this one says. The
- * userdata holds the bytes and nothing else.
+ * A Lua string can be text or bytes, so bytes have a type that distinguishes them.
+ * The userdata contains the bytes and nothing else.
  */
 #include "lua/lua_binary.h"
 
@@ -30,7 +30,7 @@ static struct slice check_binary(lua_State *L, int index)
 	return binary_at(L, index);
 }
 
-/* Bytes of a binary or of a string. */
+/* Returns the bytes of a binary or a string; raises an argument error for other values. */
 static struct slice check_bytes(lua_State *L, int index)
 {
 	struct slice bytes;
@@ -69,7 +69,7 @@ static int binary_len(lua_State *L)
 	return 1;
 }
 
-/* Lua asks this of two userdata only; the other one may be anybody's. */
+/* __eq. Lua calls it for two userdata, one of which may have another type. */
 static int binary_eq(lua_State *L)
 {
 	bool both = kind_at(L, 1) == KIND_BINARY && kind_at(L, 2) == KIND_BINARY;
@@ -90,7 +90,7 @@ static int binary_le(lua_State *L)
 	return 1;
 }
 
-/* Bytes joined to bytes or to text are bytes. */
+/* __concat of a binary and a binary or string -> binary */
 static int binary_concat(lua_State *L)
 {
 	struct slice a = check_bytes(L, 1);
@@ -99,7 +99,7 @@ static int binary_concat(lua_State *L)
 	uint8_t *buf;
 
 	if (__builtin_add_overflow(a.len, b.len, &len))
-		return luaL_error(L, "the binary is too long");
+		return luaL_error(L, "resulting binary too long");
 	buf = lua_newuserdatauv(L, len, 0);
 	if (a.len)
 		memcpy(buf, a.data, a.len);
@@ -109,7 +109,7 @@ static int binary_concat(lua_State *L)
 	return 1;
 }
 
-/* A position as string.sub has it: from 1, or from the end if negative. */
+/* Converts a position as string.sub does: from 1, or from the end if negative. */
 static lua_Integer position(lua_Integer at, size_t len)
 {
 	if (at >= 0)

@@ -1,4 +1,4 @@
-/* lua_binary.h - tidetable.binary: bytes that are no text, in a userdata. */
+/* lua_binary.h - tidetable.binary: bytes, as opposed to text, in a userdata. */
 #ifndef LUA_LUA_BINARY_H
 #define LUA_LUA_BINARY_H
 
@@ -7,12 +7,14 @@
 #include "base/buffer.h"
 #include "lua/lua_version.h"
 
-/* Makes the metatable and leaves the constructor on the stack. */
+/* Creates the metatable and pushes the constructor. */
 void open_binary(lua_State *L);
 
-/* The bytes of a userdata that is known to be one; good as long as it is. */
+/* Returns the bytes of the userdata at index, which must be a binary; valid while the userdata
+ * exists. */
 struct slice binary_at(lua_State *L, int index);
 
+/* Pushes a binary with a copy of the bytes. */
 void push_binary(lua_State *L, struct slice bytes);
 
 #endif

@@ -1,4 +1,4 @@
-/* lua_buffer.c - bytes of the core in memory of Lua's own. */
+/* lua_buffer.c - buffers of the core in Lua userdata. */
 #include "lua/lua_buffer.h"
 
 #include "lua/lua_handle.h"
@@ -29,7 +29,7 @@ struct lua_buffer *take_lua_buffer(lua_State *L, int owner, int n, struct lua_bu
 	return *kept;
 }
 
-static int release_box(lua_State *L)
+static int release_lua_buffer(lua_State *L)
 {
 	struct lua_buffer *buffer = check_type(L, 1, LUA_BUFFER_TYPE);
 
@@ -39,6 +39,6 @@ static int release_box(lua_State *L)
 
 void open_lua_buffers(lua_State *L)
 {
-	new_type(L, LUA_BUFFER_TYPE, release_box, NULL);
+	new_type(L, LUA_BUFFER_TYPE, release_lua_buffer, NULL);
 	lua_pop(L, 1);
 }

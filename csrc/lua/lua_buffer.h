@@ -1,9 +1,10 @@
-/* lua_buffer.h - bytes of the core in memory of Lua's own.
+/* lua_buffer.h - buffers of the core in Lua userdata.
  *
- * The collector may run finalizers wherever Lua allocates, and a finalizer may
- * use or close the very handle that is being read from. So bytes of the core
- * are first copied into memory of Lua's own, by those who ask for it before
- * they look, or look again afterwards; only then are tables made of them.
+ * Whenever Lua allocates, the collector may run a finalizer, which may use or close
+ * the handle that is being read. Therefore bytes that the core lends are first
+ * copied into a Lua userdata, and Lua tables are made from the copy. The userdata
+ * is allocated before the core is called; code that must allocate in between
+ * checks its handle again.
  */
 #ifndef LUA_LUA_BUFFER_H
 #define LUA_LUA_BUFFER_H
@@ -16,22 +17,22 @@
 #include "base/buffer.h"
 #include "lua/lua_version.h"
 
-/* A userdata: its bytes are good as long as it stands on the stack. */
+/* A userdata, whose bytes are valid while it is on the stack. */
 struct lua_buffer {
 	uintptr_t type;
 	struct buffer bytes;
-	bool taken;
+	bool taken;                  /* in use; see take_lua_buffer */
 };
 
-/* A new box, empty, on the stack. */
+/* Pushes a new, empty buffer. */
 struct lua_buffer *new_lua_buffer(lua_State *L);
 
-/* On the stack: the box that is kept in user value `n` of the userdata at
- * `owner`, and in *kept; a new one where that is taken, by a call that this
- * one is in the middle of, or by one that an error has ended. Whoever is done
- * with its bytes clears `taken`. */
+/* Pushes the buffer that is kept in user value n of the userdata at index `owner`, and in *kept,
+ * and sets `taken`. If it is taken already, by an outer call or by a call that an error has ended,
+ * replaces it with a new buffer. The caller clears `taken` when it no longer needs the bytes. */
 struct lua_buffer *take_lua_buffer(lua_State *L, int owner, int n, struct lua_buffer **kept);
 
+/* Creates the type of buffers. */
 void open_lua_buffers(lua_State *L);
 
 #endif

@@ -1,4 +1,4 @@
-/* lua_check.c - checks for Lua: started, waited for, ended; and what they found. */
+/* lua_check.c - checks for Lua: starts, observes and ends checks, and returns their reports. */
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
@@ -7,7 +7,7 @@
 #include "lua/lua_handle.h"
 
 struct checkup_handle {
-	struct child child;          /* of a database; or of none: a file's */
+	struct child child;          /* its database is NULL if a file is checked */
 	struct tide_checkup *checkup;
 };
 
@@ -19,7 +19,8 @@ static void finish_checkup(struct child *child)
 	handle->checkup = NULL;
 }
 
-/* Raises CLOSED when it is finished; FORKED: it is the parent's. */
+/* Returns the checkup at 1. Raises CLOSED if it was finished, FORKED if it belongs to the parent
+ * process. */
 static struct tide_checkup *check_checkup(lua_State *L)
 {
 	struct checkup_handle *handle = check_type(L, 1, CHECKUP_TYPE);
@@ -30,7 +31,7 @@ static struct tide_checkup *check_checkup(lua_State *L)
 	return handle->checkup;
 }
 
-/* check(db) -> checkup */
+/* check(db) -> checkup; or nil, err, code */
 static int check(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -58,7 +59,8 @@ static int start_file(struct checkup_handle *handle, const char *path, bool chil
 		tide_checkup_file(&handle->checkup, path, failure);
 }
 
-/* check_file(path, stall timeout in seconds: in a child process | nil) -> checkup */
+/* check_file(path, stall timeout in seconds | nil) -> checkup; or nil, err, code. With a timeout
+ * the check runs in a child process. */
 static int check_file(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
@@ -90,8 +92,8 @@ static void set_counts(lua_State *L, const struct report *report)
 	set_integer(L, "problem_count", report->problems);
 }
 
-/* check_result(checkup) -> report, with its text; false while it goes on; or nil, err, code.
- * The report is copied before anything else is asked of Lua: a finalizer may close it. */
+/* check_result(checkup) -> report, with its text; false while the check is running; or nil, err,
+ * code. The report is copied before Lua allocates, because a finalizer may close the checkup. */
 static int check_result(lua_State *L)
 {
 	const struct report *report;
@@ -114,8 +116,8 @@ static int check_result(lua_State *L)
 	return 1;
 }
 
-/* check_wait(checkup, seconds) -> whether it has ended: sleeps until there is something
- * to ask about, or until a signal comes */
+/* check_wait(checkup, seconds) -> true if the check has ended. Sleeps until the result should be
+ * asked for, until the time is over or until a signal. */
 static int check_wait_for(lua_State *L)
 {
 	struct tide_checkup *checkup = check_checkup(L);
@@ -126,13 +128,14 @@ static int check_wait_for(lua_State *L)
 	return 1;
 }
 
+/* check_pollfd(checkup) -> descriptor that is readable when the result should be asked for */
 static int check_pollfd(lua_State *L)
 {
 	lua_pushinteger(L, tide_checkup_descriptor(check_checkup(L)));
 	return 1;
 }
 
-/* clear_readers(db) -> how many slots of dead processes there were */
+/* clear_readers(db) -> number of reader slots of dead processes that were cleared */
 static int clear_readers(lua_State *L)
 {
 	struct database *database = check_database(L, 1);

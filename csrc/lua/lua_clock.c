@@ -1,4 +1,4 @@
-/* lua_clock.c - manual clocks for Lua. Times are seconds there, ms below. */
+/* lua_clock.c - manual clocks for Lua. Lua's times are in seconds, the core's in milliseconds. */
 #include <math.h>
 
 #include <lauxlib.h>
@@ -15,7 +15,7 @@ static struct clock_handle *check_clock(lua_State *L, int index)
 {
 	struct clock_handle *handle = check_type(L, index, CLOCK_TYPE);
 
-	luaL_argcheck(L, handle->clock, index, "the clock is gone");
+	luaL_argcheck(L, handle->clock, index, "the clock is closed");
 	return handle;
 }
 
@@ -28,7 +28,7 @@ static uint64_t check_ms(lua_State *L, int index)
 {
 	lua_Number seconds = luaL_checknumber(L, index);
 
-	luaL_argcheck(L, seconds >= 0 && seconds < 1e14, index, "seconds, from 0");
+	luaL_argcheck(L, seconds >= 0 && seconds < 1e14, index, "seconds from 0 to 1e14 expected");
 	return (uint64_t)llround(seconds * 1000);
 }
 
@@ -41,6 +41,7 @@ static int drop_clock(lua_State *L)
 	return 0;
 }
 
+/* manual_clock(seconds) -> clock that starts at this time and advances only when told to */
 static int manual_clock(lua_State *L)
 {
 	uint64_t ms = check_ms(L, 1);
@@ -52,7 +53,7 @@ static int manual_clock(lua_State *L)
 	return handle->clock ? 1 : luaL_error(L, "not enough memory");
 }
 
-/* is_clock(value) */
+/* is_clock(value) -> true if it is a manual clock */
 static int is_clock(lua_State *L)
 {
 	const struct clock_handle *handle = test_type(L, 1, CLOCK_TYPE);

@@ -1,4 +1,4 @@
-/* lua_failure.c - error objects. */
+/* lua_failure.c - error objects made from the core's failures. */
 #include "lua/lua_failure.h"
 
 #include <stdbool.h>
@@ -9,8 +9,7 @@
 #include "lua/lua_field.h"
 #include "lua/lua_kind.h"
 
-/* Under this key the registry keeps what the sources of the library's own Lua
- * files begin with. */
+/* Registry key of the prefix of the source names of the library's own Lua files. */
 static const char library_key;
 
 static bool is_retryable(int err)
@@ -28,7 +27,7 @@ static bool is_retryable(int err)
 	}
 }
 
-/* A field as text, or a stand-in where a user has taken it away. */
+/* Pushes a field of the error object at 1, or `missing` if the user has removed it. */
 static void push_text_field(lua_State *L, const char *name, const char *missing)
 {
 	lua_pushstring(L, name);
@@ -66,11 +65,12 @@ static void push_metatable(lua_State *L)
 	lua_setfield(L, -2, "__metatable");
 }
 
-/* Number of levels of the stack in which the caller is looked for. lua_getstack takes time by
- * the level, so a whole stack of 200,000 would take minutes that Ctrl-C can't interrupt. */
+/* Number of stack levels that are searched for the caller. The time of lua_getstack is
+ * proportional to the level, so searching a stack of 200,000 levels would take minutes, which
+ * Ctrl-C can't interrupt. */
 #define LEVELS_MAX 200
 
-/* The nearest Lua function up the stack that is not the library's, with its line. */
+/* Finds the innermost Lua function that does not belong to the library, with its current line. */
 static bool find_caller(lua_State *L, const char *library, size_t len, lua_Debug *caller)
 {
 	for (int level = 1; level < LEVELS_MAX && lua_getstack(L, level, caller); level++) {
@@ -81,8 +81,8 @@ static bool find_caller(lua_State *L, const char *library, size_t len, lua_Debug
 	return false;
 }
 
-/* In which line the program called, where that can be told: an error that nobody
- * catches is shown as its text alone, without a traceback. */
+/* Sets the field `where` of the error object on top: the line of the program that called the
+ * library, if it is found. lua shows an uncaught error object as its text, without a traceback. */
 static void set_where(lua_State *L)
 {
 	const char *library;
@@ -137,7 +137,7 @@ int raise_failure(lua_State *L, const struct failure *failure)
 	return lua_error(L);
 }
 
-/* library(prefix): what the sources of the library's own Lua files begin with */
+/* library(prefix): sets the prefix of the source names of the library's own Lua files */
 static int library(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TSTRING);

@@ -1,18 +1,18 @@
-/* lua_failure.h - how the core's failures look in Lua.
+/* lua_failure.h - the core's failures as Lua error objects.
  *
  * An error object is a table:
  *
  *     code        "VALIDATION", "BUSY", ... (base/error.h)
- *     message     a whole sentence
- *     exception   DynamoDB's name for it
+ *     message     text for people
+ *     exception   name of DynamoDB's exception
  *     retryable   true if the same call may succeed later
- *     outcome     "none": nothing was changed; "unknown": nobody can tell
- *     pid         BUSY: the process that holds the lock, where it is known
- *     first, last TRIMMED: the sequence numbers that are lost
- *     errno       the system's own number, where there is one
- *     where       "shop.lua:12": the line of the program that called
+ *     outcome     "none": nothing was changed; "unknown": the commit may have been made
+ *     pid         BUSY: process that holds the lock, if known
+ *     first, last TRIMMED: range of the lost sequence numbers
+ *     errno       error number of the system call, if one failed
+ *     where       "shop.lua:12": calling line of the program
  *
- * tostring gives "shop.lua:12: CODE: message", and it concatenates as that text.
+ * tostring returns "shop.lua:12: CODE: message"; .. uses the same text.
  */
 #ifndef LUA_LUA_FAILURE_H
 #define LUA_LUA_FAILURE_H
@@ -24,14 +24,15 @@
 
 #define ERROR_TYPE "tidetable.error"
 
-/* What may happen: pushes nil, the object and its code; returns 3. NESTED is
- * always a mistake in the program, and a write that is lost if nobody looks: raised. */
+/* Pushes nil, the error object and its code, and returns 3: for failures that a correct program
+ * must expect. Raises NESTED, which is always a mistake in the program and, if its result is
+ * ignored, would be a lost write. */
 int return_failure(lua_State *L, const struct failure *failure);
 
-/* What is misuse, or can't be returned (from an iterator): raises the object. */
+/* Raises the error object: for misuse, and for failures that can't be returned (from iterators). */
 int raise_failure(lua_State *L, const struct failure *failure);
 
-/* Adds its function to the module on top. */
+/* Adds the function `library` to the table on top of the stack. */
 void open_failures(lua_State *L);
 
 #endif

@@ -1,4 +1,4 @@
-/* lua_feed.c - reading streams for Lua, and waiting for more. */
+/* lua_feed.c - feeds for Lua: reading streams, and waiting for more records. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -8,20 +8,22 @@
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
 
-/* User values: the database, what is known of each stream by id, and that of
- * the stream whose record came last; records' metatable, at hand. */
+/* User values: the database; a table of the info of each stream by its id; the info of the stream
+ * of the last record; the metatable of records, which is faster to get here than from the
+ * registry. An info is a table with the fields of a record that are those of its stream. */
 enum user_value { VALUE_DATABASE = 1, VALUE_INFOS, VALUE_INFO, VALUE_RECORD_TYPE };
 #define USER_VALUES 4
 
+/* Records of the first page and of the largest page. */
 #define FIRST_PAGE 16
 #define LARGEST_PAGE 1000
 
 struct feed_handle {
 	struct child child;
 	struct tide_feed *feed;
-	uint64_t left;               /* how many records it may still give */
-	uint32_t known;              /* the stream of VALUE_INFO; 0: none */
-	uint32_t page;               /* records that the next page may hold */
+	uint64_t left;               /* records left until the limit */
+	uint32_t known;              /* stream of VALUE_INFO; 0: none */
+	uint32_t page;               /* maximum number of records of the last page */
 };
 
 static void finish_feed(struct child *child)
@@ -32,7 +34,7 @@ static void finish_feed(struct child *child)
 	handle->feed = NULL;
 }
 
-/* feed(db, stream id or 0, from, at, limit | nil) */
+/* feed(db, stream id or 0, from, at, limit | nil) -> feed; or nil, err, code */
 static int feed(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -62,9 +64,9 @@ static struct feed_handle *check_feed(lua_State *L, struct database **database)
 	return check_child(L, 1, FEED_TYPE, database);
 }
 
-/* --- what is known about a record's stream --- */
+/* --- the info of a record's stream --- */
 
-/* Pushes it: read when the stream is first met. */
+/* Pushes the info of the stream, which is read once and then kept. */
 static int push_info(lua_State *L, struct database *database, uint32_t stream,
 	struct failure *failure)
 {
@@ -95,7 +97,8 @@ static int push_info(lua_State *L, struct database *database, uint32_t stream,
 	return 0;
 }
 
-static int know(lua_State *L, struct feed_handle *handle, uint32_t stream,
+/* Sets VALUE_INFO to the info of the stream. */
+static int set_info(lua_State *L, struct feed_handle *handle, uint32_t stream,
 	struct failure *failure)
 {
 	int err;
@@ -109,12 +112,12 @@ static int know(lua_State *L, struct feed_handle *handle, uint32_t stream,
 	return 0;
 }
 
-/* --- giving --- */
+/* --- records --- */
 
-/* 1: the page's next record is on the stack; 0: the page's end, or its stream has
- * gone since it was read (a new page says what that means); or a failure. A
- * finalizer may move on or close the feed whenever Lua allocates, so the room is made
- * first and the page looked at again. */
+/* Pushes the page's next record and returns 1. Returns 0 at the end of the page, or if the
+ * record's stream was removed after the page was read (the next fill reports this); or an error. A
+ * finalizer may advance or close the feed whenever Lua allocates, so memory is allocated first and
+ * the page's record is compared with the one it was allocated for. */
 static int push_next(lua_State *L, struct feed_handle *handle, struct failure *failure)
 {
 	struct slice record, again;
@@ -125,7 +128,7 @@ static int push_next(lua_State *L, struct feed_handle *handle, struct failure *f
 		if (tide_feed_peek(handle->feed, &stream, &record) == END)
 			return 0;
 		if (handle->known != stream) {
-			int err = know(L, handle, stream, failure);
+			int err = set_info(L, handle, stream, failure);
 
 			if (err == ERR_NOT_FOUND)
 				tide_feed_reread(handle->feed);
@@ -150,7 +153,8 @@ static int push_next(lua_State *L, struct feed_handle *handle, struct failure *f
 	return 1;
 }
 
-/* 1: a record is on the stack; 0: caught up, or the limit is reached. */
+/* Pushes the next record and returns 1. Returns 0 if all records were read or the limit is
+ * reached; or an error. */
 static int next_or_fail(lua_State *L, struct failure *failure)
 {
 	struct database *database;
@@ -165,7 +169,7 @@ static int next_or_fail(lua_State *L, struct failure *failure)
 		return err;
 	if (!tide_feed_has_news(handle->feed, database->tide))
 		return 0;
-	/* Whoever reads on gets bigger pages; whoever wants one record, a small one. */
+	/* Pages start small, for callers that read a few records, and become larger. */
 	handle->page = handle->page ? handle->page * 4 : FIRST_PAGE;
 	if (handle->page > LARGEST_PAGE)
 		handle->page = LARGEST_PAGE;
@@ -176,8 +180,8 @@ static int next_or_fail(lua_State *L, struct failure *failure)
 	return err ? err : push_next(L, handle, failure);
 }
 
-/* Checks a feed that has caught up: FILE_GONE, FILE_REPLACED, and if it follows also
- * STREAM_ENDED. Returns 0 if it has reached its limit. */
+/* Checks whether a feed that has read all records can get more: returns FILE_GONE, FILE_REPLACED
+ * and, if follows is true, STREAM_ENDED. Returns 0 if the feed has reached its limit. */
 static int check_end(lua_State *L, bool follows, struct failure *failure)
 {
 	struct database *database;
@@ -191,7 +195,7 @@ static int check_end(lua_State *L, bool follows, struct failure *failure)
 	return err ? err : tide_check_name(database->tide, failure);
 }
 
-/* The iterator: a record, or nothing; raises failures. */
+/* The iterator: returns a record, nothing at the end; raises failures. */
 static int next_record(lua_State *L)
 {
 	struct failure failure;
@@ -205,7 +209,7 @@ static int next_record(lua_State *L)
 	return got < 0 ? raise_failure(L, &failure) : got;
 }
 
-/* records(feed) -> an iterator that has the feed in it, as items (api/query.c) */
+/* records(feed) -> an iterator function that contains the feed, like items (lua_query.c) */
 static int records(lua_State *L)
 {
 	check_type(L, 1, FEED_TYPE);
@@ -214,7 +218,7 @@ static int records(lua_State *L)
 	return 1;
 }
 
-/* try_record(feed) -> record, or nil; or nil, err, code */
+/* try_record(feed) -> record, nil if there is none; or nil, err, code */
 static int try_record(lua_State *L)
 {
 	struct failure failure;
@@ -227,8 +231,8 @@ static int try_record(lua_State *L)
 	return 1;
 }
 
-/* check_end(feed, follows) -> true; or nil, err, code: for a feed that has caught up,
- * before waiting. */
+/* check_end(feed, follows) -> true; or nil, err, code. For a feed that has read all records,
+ * before it waits. */
 static int check_end_of(lua_State *L)
 {
 	struct failure failure;
@@ -239,7 +243,7 @@ static int check_end_of(lua_State *L)
 	return 1;
 }
 
-/* position(feed) -> sequence number of the last record given */
+/* position(feed) -> sequence number of the last record returned */
 static int position(lua_State *L)
 {
 	struct database *database;
@@ -249,7 +253,7 @@ static int position(lua_State *L)
 	return 1;
 }
 
-/* is_done(feed) -> true if its limit is reached */
+/* is_done(feed) -> true if the limit is reached */
 static int is_done(lua_State *L)
 {
 	struct database *database;
@@ -260,8 +264,8 @@ static int is_done(lua_State *L)
 
 /* --- waiting --- */
 
-/* wait_feed(feed, seconds) -> is_touched: sleeps until a commit touches the stream, for a
- * second at most. A signal ends it, so that Lua's hooks run. */
+/* wait_feed(feed, seconds) -> the same as is_touched. Sleeps until a commit touches the stream, at
+ * most a second. A signal ends the sleep, so that Lua's hooks run. */
 static int wait_feed(lua_State *L)
 {
 	struct database *database;
@@ -272,7 +276,7 @@ static int wait_feed(lua_State *L)
 	return 1;
 }
 
-/* is_touched(feed) -> true if there may be something to read */
+/* is_touched(feed) -> true if there may be new records */
 static int is_touched(lua_State *L)
 {
 	struct database *database;

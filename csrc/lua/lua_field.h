@@ -1,4 +1,4 @@
-/* lua_field.h - fields of a table that is being made, which is on top of the stack. */
+/* lua_field.h - functions that set a field of the table on top of the stack. */
 #ifndef LUA_LUA_FIELD_H
 #define LUA_LUA_FIELD_H
 
@@ -29,7 +29,7 @@ static inline void set_bool(lua_State *L, const char *name, bool b)
 	lua_setfield(L, -2, name);
 }
 
-/* A time or a duration: seconds to Lua, ms to the core. */
+/* Sets a time or a duration, which is in seconds in Lua. */
 static inline void set_seconds(lua_State *L, const char *name, uint64_t ms)
 {
 	lua_pushnumber(L, (lua_Number)ms / 1000);
@@ -42,7 +42,7 @@ static inline void set_signed_seconds(lua_State *L, const char *name, int64_t ms
 	lua_setfield(L, -2, name);
 }
 
-/* At most HEX_BYTES_MAX bytes, in hex. */
+/* Sets the bytes, at most HEX_BYTES_MAX of them, in hexadecimal. */
 static inline void set_hex(lua_State *L, const char *name, const uint8_t *bytes, size_t len)
 {
 	char text[2 * HEX_BYTES_MAX];

@@ -1,4 +1,4 @@
-/* lua_handle.c - what Lua holds of the core. */
+/* lua_handle.c - handles: types, children and databases. */
 #include "lua/lua_argument.h"
 #include "lua/lua_field.h"
 #include "lua/lua_handle.h"
@@ -21,16 +21,17 @@ const char WAITER_TYPE[] = "tidetable.core.waiter";
 const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
 const char BACKUP_TYPE[] = "tidetable.core.backup";
 const char CHECKUP_TYPE[] = "tidetable.core.checkup";
-const char PAUSE_TYPE[] = "tidetable.core.pause";
+const char TIMER_TYPE[] = "tidetable.core.timer";
 const char CLOCK_TYPE[] = "tidetable.core.clock";
 
-/* Up to CHARGED_FROM bytes held by the children of a database are not worth a step of the
- * collector: loops close their iterators. Above, it is told of each CHARGE_BYTES. */
+/* Up to CHARGED_FROM bytes of the children of a database do not drive the collector, because loops
+ * close their iterators. Above, it makes a step for each CHARGE_BYTES. From COLLECTED_FROM on it
+ * may collect all garbage at once. */
 #define CHARGED_FROM ((size_t)8 << 20)
 #define CHARGE_BYTES ((size_t)256 << 10)
 #define COLLECTED_FROM ((size_t)256 << 20)
 
-/* The types of children, which finish_child accepts. */
+/* Types that finish_child accepts. */
 static const char *const child_types[] = {
 	QUERY_TYPE, FEED_TYPE, WAKEUP_TYPE, WAITER_TYPE, SNAPSHOT_TYPE, BACKUP_TYPE,
 	CHECKUP_TYPE,
@@ -40,8 +41,8 @@ static const char *const child_types[] = {
 
 atomic_uintptr_t type_secret;
 
-/* The number is written once: of two threads that load the library at the same time, both
- * use the first. */
+/* The number is written once: if two threads load the library at the same time, both use the
+ * number that was written first. */
 void open_types(lua_State *L)
 {
 	uintptr_t drawn, none = 0;
@@ -49,12 +50,12 @@ void open_types(lua_State *L)
 	if (atomic_load(&type_secret))
 		return;
 	if (getrandom(&drawn, sizeof drawn, 0) != sizeof drawn)
-		luaL_error(L, "the system gives no random numbers");
+		luaL_error(L, "can't get random numbers from the system");
 	atomic_compare_exchange_strong(&type_secret, &none, drawn | 1);
 }
 
-/* Whether the userdata at index begins with the word of the type. The length of a light
- * userdata is 0. */
+/* Returns true if the userdata at index begins with the word of the type. A light userdata has
+ * length 0. */
 static inline bool has_type(lua_State *L, int index, const type_word *word, const char *type)
 {
 	return word && lua_rawlen(L, index) >= sizeof *word && *word == word_of(type);
@@ -212,9 +213,9 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* Collects all garbage when the pace of the collector was not enough: in generational mode
- * it doesn't visit children that have become old. The next time at least four times what
- * is left must be held, and twice as much as Lua itself holds, so it happens rarely. */
+/* Collects all garbage, for when the steps were not enough: in generational mode they do not visit
+ * old children. It is repeated only when the children hold four times what they hold after it, and
+ * twice as much as Lua's own memory, so it is rare. */
 static void collect_all(lua_State *L, struct database *database)
 {
 	lua_gc(L, LUA_GCCOLLECT);
@@ -274,7 +275,7 @@ int finish_child(lua_State *L)
 	return luaL_typeerror(L, 1, "query, feed, wakeup, waiter, snapshot, backup or checkup");
 }
 
-/* --- databases: made and closed here --- */
+/* --- databases --- */
 
 static void release(struct database *database)
 {
@@ -290,16 +291,15 @@ static void release(struct database *database)
 	buffer_release(&database->bytes);
 }
 
-/* __gc. The collector calls it outside of transactions, because the C function of
- * db:transact has the handle on its stack; or when the state is closed inside one
- * (os.exit), which does not return. */
+/* __gc. The collector calls it outside of transactions, because db:transact has the handle on its
+ * stack; or when the state is closed in a transaction (os.exit), which does not return. */
 static int collect_database(lua_State *L)
 {
 	release(check_type(L, 1, DATABASE_TYPE));
 	return 0;
 }
 
-/* Also __close. Raises NESTED inside a transaction of the handle. */
+/* close(db); also __close. Raises NESTED in a transaction of the handle. */
 static int close_database(lua_State *L)
 {
 	struct database *database = check_type(L, 1, DATABASE_TYPE);
@@ -311,7 +311,7 @@ static int close_database(lua_State *L)
 }
 
 /* open(path | nil for memory, read_only, create, durability, max_bytes, clock, alone)
- * -> database; or nil, err, code, whether to try again after a pause. Never waits. */
+ * -> database; or nil, err, code, true if the caller should wait and retry. Never waits. */
 static int open_database(lua_State *L)
 {
 	struct tide_options options = {
@@ -347,7 +347,7 @@ static int open_database(lua_State *L)
 	return 1;
 }
 
-/* mark_boot(db): the rest of opening, which needs the write lock */
+/* mark_boot(db) -> true; or nil, err, code. The part of opening that needs the write lock. */
 static int mark_boot(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -359,6 +359,7 @@ static int mark_boot(lua_State *L)
 	return 1;
 }
 
+/* is_closed(db) -> boolean */
 static int is_closed(lua_State *L)
 {
 	struct database *database = check_type(L, 1, DATABASE_TYPE);
@@ -367,7 +368,7 @@ static int is_closed(lua_State *L)
 	return 1;
 }
 
-/* ready(db): raises what is wrong with it */
+/* ready(db): raises CLOSED or FORKED */
 static int ready(lua_State *L)
 {
 	check_database(L, 1);
@@ -381,6 +382,7 @@ static int last_change(lua_State *L)
 	return 1;
 }
 
+/* info(db) -> table; or nil, err, code */
 static int info(lua_State *L)
 {
 	static const char *const durability[] = { "full", "one_flush", "none" };
@@ -390,7 +392,7 @@ static int info(lua_State *L)
 
 	if (tide_info(database->tide, &info, &failure))
 		return return_failure(L, &failure);
-	/* The path is the store's, and a finalizer may close it: copied first. */
+	/* The path belongs to the store, which a finalizer may close: it is copied first. */
 	lua_pushstring(L, info.path[0] ? info.path : ":memory:");
 	lua_createtable(L, 0, 16);
 	lua_pushvalue(L, -2);
@@ -427,6 +429,7 @@ static int check_name(lua_State *L)
 	return 1;
 }
 
+/* sync(db) -> true; or nil, err, code */
 static int sync(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -438,7 +441,8 @@ static int sync(lua_State *L)
 	return 1;
 }
 
-/* trim(db) -> records removed in this step, whether there is more */
+/* trim(db) -> number of records removed in this step, true if there is more to remove; or nil,
+ * err, code */
 static int trim(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -453,14 +457,14 @@ static int trim(lua_State *L)
 	return 2;
 }
 
-/* held(db) -> bytes of memory that its iterators hold */
+/* held(db) -> bytes of memory that its children occupy */
 static int held(lua_State *L)
 {
 	lua_pushinteger(L, (lua_Integer)check_database(L, 1)->held);
 	return 1;
 }
 
-/* elapsed() -> seconds since some moment, for time limits */
+/* elapsed() -> seconds since an arbitrary time, for time limits */
 static int elapsed(lua_State *L)
 {
 	struct running *running = running_transactions(L);

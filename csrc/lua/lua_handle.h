@@ -1,11 +1,11 @@
-/* lua_handle.h - what Lua holds of the core: databases, and what is made from them.
+/* lua_handle.h - handles: the userdata for databases and for the objects created from them.
  *
- * A handle exists, closed, before what it holds is opened: should Lua run out
- * of memory in between, the collector meets a handle that it can close. What
- * is made from a database (queries, feeds, wakeups) keeps the database alive in
- * its user value, and stands in the database's list: closing the database
- * finishes them first. Using a closed handle raises CLOSED, one of the parent
- * process FORKED.
+ * A handle is created closed, before its object is opened, so that the collector
+ * can close it if Lua runs out of memory in between. Objects created from a
+ * database (queries, feeds, wakeups, ...) are its children: each keeps the
+ * database alive by a user value and is in the database's list, and closing the
+ * database finishes them first. Using a closed handle raises CLOSED; using a
+ * handle of the parent process raises FORKED.
  */
 #ifndef LUA_LUA_HANDLE_H
 #define LUA_LUA_HANDLE_H
@@ -29,18 +29,19 @@ extern const char WAITER_TYPE[];
 extern const char SNAPSHOT_TYPE[];
 extern const char BACKUP_TYPE[];
 extern const char CHECKUP_TYPE[];
-extern const char PAUSE_TYPE[];
+extern const char TIMER_TYPE[];
 extern const char CLOCK_TYPE[];
 extern const char RECORD_TYPE[];
 
-/* The first word of each userdata that a script can get hold of and that is not a value
- * (numbers and binaries): the address of the type's name, mixed with a random number that is
- * drawn when the library is loaded. A script can choose the bytes of a tidetable.binary and
- * find out addresses ("%p"), but it can't read this word, so it can't make one. */
+/* First word of each userdata that a script can obtain, except numbers and binaries: the address
+ * of the type's name XOR a random number that is drawn when the library is loaded. A script can
+ * choose the bytes of a tidetable.binary and find out addresses ("%p"), but it can't read this
+ * word, so it can't forge a handle. */
 typedef uintptr_t type_word;
 
 extern atomic_uintptr_t type_secret;
 
+/* Returns the first word of userdata of this type. */
 static inline type_word word_of(const char *type)
 {
 	return (uintptr_t)type ^ atomic_load_explicit(&type_secret, memory_order_relaxed);
@@ -49,109 +50,108 @@ static inline type_word word_of(const char *type)
 struct child;
 struct database;
 
-/* The locked transactions that run in a Lua state; one for each state. */
+/* The transactions of db:transact that are running in a Lua state. One for each state. */
 struct running {
-	struct database *innermost;  /* NULL: none */
-	bool watches;                /* coroutines have got a hook */
+	struct database *innermost;  /* database of the innermost; NULL: none */
+	bool watches;                /* watch_coroutine has set hooks */
 };
 
 struct database {
 	type_word type;
 	struct tide *tide;           /* NULL: closed */
-	struct child *children;
-	struct running *running;     /* its state's */
-	struct database *outer;      /* whose transaction the open one runs inside */
-	size_t held;                 /* bytes of memory that the children hold */
-	size_t charged;              /* of which the collector knows */
+	struct child *children;      /* list */
+	struct running *running;     /* of the Lua state */
+	struct database *outer;      /* database of the enclosing transaction; NULL: none */
+	size_t held;                 /* bytes of memory that the children occupy */
+	size_t charged;              /* of these, bytes that the collector was told of */
 	size_t collect_at;           /* bytes held at which all garbage is collected */
-	uint64_t deadline_ms;        /* of the open db:transact, by clock_elapsed_ms; 0: none */
-	uint64_t transactions;       /* how many were begun: which one is open */
-	struct builder builder;      /* arguments being read; three for BETWEEN */
-	struct builder second, third;
-	struct tide_expressions *expressions;    /* of writes and gets; NULL: not used yet */
-	struct buffer bytes;         /* items on their way */
-	struct lua_buffer *buffer;             /* for the item that get gives; user value 2 */
+	uint64_t deadline_ms;        /* of the open db:transact, of clock_elapsed_ms; 0: none */
+	uint64_t transactions;       /* number of transactions begun; identifies the open one */
+	struct builder builder;      /* encodes arguments */
+	struct builder second, third;        /* further arguments of one call (BETWEEN) */
+	struct tide_expressions *expressions;        /* of writes and gets; NULL: not used yet */
+	struct buffer bytes;         /* items that are copied */
+	struct lua_buffer *buffer;   /* item returned by get; user value 2 */
 };
 
-/* What is made from a database; the first member of each. */
+/* An object created from a database. First member of each such handle. */
 struct child {
 	type_word type;
-	struct database *database;   /* NULL: finished; or of none */
+	struct database *database;   /* NULL: finished, or belongs to no database */
 	struct child *next, *previous;
-	size_t held;                 /* bytes of memory, as hold_memory was told */
+	size_t held;                 /* bytes of memory given to hold_memory */
 	void (*finish)(struct child *child);
 };
 
 struct table_handle {
 	type_word type;
-	struct database *database;   /* kept by user value 1 */
+	struct database *database;   /* kept alive by user value 1 */
 	struct tide_table table;
 };
 
 struct snapshot_handle {
 	struct child child;
-	struct tide_snapshot *snapshot;      /* NULL: it was held too long */
-	uint64_t deadline_ms;
+	struct tide_snapshot *snapshot;      /* NULL: released at its time limit */
+	uint64_t deadline_ms;                /* of clock_elapsed_ms */
 };
 
 /* Raises CLOSED or FORKED unless the database can be used. */
 void check_usable(lua_State *L, const struct database *database);
 
-/* The database at index: raises what is wrong with it. */
+/* Returns the database at index. Raises an argument error, CLOSED or FORKED. */
 struct database *check_database(lua_State *L, int index);
 
-/* The table at index, and its database. */
+/* Returns the table at index and sets *database to its database. Raises as check_database. */
 struct table_handle *check_table(lua_State *L, int index, struct database **database);
 
-/* Returns the userdata at index; raises the error of luaL_checkudata unless it has this
- * type. No byte beyond the userdata's length is read. */
+/* Returns the userdata at index. Raises the same error as luaL_checkudata unless it has this type.
+ * Reads no byte beyond the length of the userdata. */
 void *check_type(lua_State *L, int index, const char *type);
 
-/* The same, but returns NULL for any other value. */
+/* Like check_type, but returns NULL for any other value. */
 void *test_type(lua_State *L, int index, const char *type);
 
 /* Sets the first word and the metatable of the userdata on top of the stack. */
 void set_type(lua_State *L, const char *type);
 
-/* A child of this type at index; raises CLOSED when it is finished. */
+/* Returns the child of this type at index and sets *database. Raises an argument error, CLOSED if
+ * the child was finished, or FORKED. */
 void *check_child(lua_State *L, int index, const char *type, struct database **database);
 
-/* Raises CLOSED if the child is finished: to be called again after Lua has allocated, for
- * a finalizer may have finished it. */
+/* Raises CLOSED if the child was finished. Must be called again after Lua has allocated, because a
+ * finalizer may have finished it. */
 void check_open(lua_State *L, const struct child *child);
 
-/* A new zeroed child of the database at index, on the stack, with its user
- * values: the first is the database. It is in no list yet. */
+/* Pushes and returns a new zeroed child of the database at index, with this number of user values,
+ * of which the first is the database. It is not in the database's list yet: see adopt. */
 void *new_child(lua_State *L, int index, size_t size, const char *type, int values,
 	void (*finish)(struct child *child));
 
-/* Puts it into the database's list, once what it holds is open. */
+/* Adds the child to the database's list. To be called when the child's object is open. */
 void adopt(struct child *child, struct database *database);
 
-/* Collects all garbage and returns true if the failure is that something has run out which
- * forgotten handles hold: descriptors, inotify watches, reader slots, threads. The caller
- * then tries once more, after it has checked its handles again: finalizers have run. */
+/* If the failure is that a resource has run out which unreferenced handles may hold (descriptors,
+ * inotify watches, reader slots, threads), collects all garbage and returns true. The caller then
+ * checks its handles again, because finalizers have run, and tries once more. */
 bool collect_forgotten(lua_State *L, const struct failure *failure);
 
-/* Notes how many bytes of the core's memory a child that was adopted holds. Lua's collector
- * does not see them, so it is told of them as of memory that Lua allocates: children that
- * nothing refers to any more are then finalized in time. Finalizers may run in here, and
- * finish this child too. */
+/* Sets the number of bytes of core memory that an adopted child occupies. The collector does not
+ * see this memory, so it is driven as if Lua had allocated it; unreferenced children are then
+ * finalized in time. Finalizers may run in this function and may finish this child, too. */
 void hold_memory(lua_State *L, struct child *child, size_t bytes);
 
-/* Finishes the child at 1 (argument error unless it is one); twice is fine. This is
+/* Finishes the child at 1; raises an argument error for other values. May be called again. It is
  * __gc, __close and close of each type of child. */
 int finish_child(lua_State *L);
 
-/* Creates the metatable of a type, or finds it when the module is loaded again, and
- * sets __name and __metatable. collect becomes __gc, close becomes __close; NULL: none.
- * Leaves the metatable on the stack. */
+/* Pushes the metatable of a type, created with __name and __metatable, or the existing one if the
+ * module is loaded again. collect becomes __gc, close becomes __close; NULL: none. */
 void new_type(lua_State *L, const char *type, lua_CFunction collect, lua_CFunction close);
 
-/* Draws the random number of type_word. Once in a process; raises if there is none. */
+/* Draws the random number of type_word, once in a process. Raises an error if getrandom fails. */
 void open_types(lua_State *L);
 
-/* Each adds its functions to the table on top of the stack. */
+/* Each adds the functions of one file to the table on top of the stack. */
 void open_databases(lua_State *L);
 void open_tables(lua_State *L);
 void open_batches(lua_State *L);
@@ -169,33 +169,33 @@ void open_terminals(lua_State *L);
 void open_inputs(lua_State *L);
 void open_timers(lua_State *L);
 
-/* The clock at index, which may be nil: then NULL. */
+/* Returns the clock at index, NULL if it is nil. The handle keeps the clock alive. */
 struct clock *opt_clock(lua_State *L, int index);
 
-/* Where the key schema stands in the table of what is known about a record's stream;
- * the others are fields by their names. */
+/* Index of the key schema, a userdata, in the info of a record's stream. The other fields of the
+ * info are fields of records, by name. */
 #define RECORD_INFO_SCHEMA 1
 
-/* Makes an empty record with room for so many bytes of what is on the stack, what
- * is known about its stream and the type of records; returns where they go. */
+/* Replaces the two values on top of the stack, the info of a stream and the metatable of records,
+ * with a new record of len bytes. Returns the address for the bytes, which the caller copies. */
 uint8_t *new_record(lua_State *L, size_t len);
 
 /* Raises CLOSED unless a db:transact is open, and TIMEOUT if it has passed its time limit. */
 void check_deadline(lua_State *L, const struct database *database);
 
-/* The state's, for struct database. */
+/* Returns the running transactions of the Lua state. */
 struct running *running_transactions(lua_State *L);
 
-/* Puts the running coroutine under the time limit of the transaction that runs: one that
- * was created before it has no hook yet. May raise for want of memory. */
+/* Applies the time limit of the running transaction to the running coroutine, which has no hook if
+ * it was created before the transaction. Raises an error if memory runs out. */
 void watch_coroutine(lua_State *L, struct running *running);
 
-/* The snapshot of a handle: raises CLOSED, and TIMEOUT when it was held for
- * longer than its time limit (then it is let go). */
-/* Bytes of an item or a key, as key_at returned them. They are checked: a script can pass any
- * string. */
+/* Returns the encoded item or key at index, as key_at returns it. The bytes are checked, because a
+ * script can pass any string. */
 struct slice check_item_bytes(lua_State *L, int index);
 
+/* Returns the snapshot of a handle. Raises CLOSED; raises TIMEOUT, and releases the snapshot, if
+ * its time limit has passed. */
 const struct tide_snapshot *check_held(lua_State *L, struct snapshot_handle *handle);
 
 #endif

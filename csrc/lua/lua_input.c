@@ -1,4 +1,4 @@
-/* lua_input.c - pieces of standard input for the command line's Lua. */
+/* lua_input.c - input for the command line: reads a descriptor piece by piece, with a timeout. */
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
@@ -9,8 +9,8 @@
 #define PIECE 65536
 #define NO_LIMIT (-1)
 
-/* read_input(descriptor, seconds | nil) -> what is there, "" at the end; nil, err,
- * code: TIMEOUT, INTERRUPTED, STORE */
+/* read_input(descriptor, seconds | nil: no limit) -> the bytes that are available, "" at the end;
+ * or nil, err, code: TIMEOUT, INTERRUPTED, STORE */
 static int read_input(lua_State *L)
 {
 	int descriptor = (int)luaL_checkinteger(L, 1);

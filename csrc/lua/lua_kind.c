@@ -1,9 +1,9 @@
-/* lua_kind.c - the metatables of tidetable's own values. */
+/* lua_kind.c - the metatables of tidetable's value types. */
 #include "lua/lua_kind.h"
 
 #include <lauxlib.h>
 
-/* Only the addresses count: registry[&slots[k]] is the metatable of kind k. */
+/* Only the addresses are used: registry[&slots[k]] is the metatable of kind k. */
 static const char slots[KIND_COUNT] = { 0 };
 
 static const char *const names[KIND_COUNT] = {

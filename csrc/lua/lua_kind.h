@@ -1,8 +1,8 @@
-/* lua_kind.h - the metatables of tidetable's own values, made once and found fast.
+/* lua_kind.h - the metatables of tidetable's value types (numbers, binaries, lists, maps, sets).
  *
- * The registry maps the address of each metatable to its kind, so finding a kind is two
- * raw accesses and compares no name. The kind isn't stored in the metatable: a script can
- * read and change the metatables of lists, maps and sets.
+ * The registry maps the address of each metatable to its kind, so finding a kind costs two
+ * raw accesses and compares no names. The kind is not stored in the metatable, because a
+ * script can read and change the metatables of lists, maps and sets.
  */
 #ifndef LUA_LUA_KIND_H
 #define LUA_LUA_KIND_H
@@ -11,7 +11,7 @@
 
 #include "lua/lua_version.h"
 
-/* Their names: the value in __name. */
+/* Values of __name. */
 #define NUMBER_TYPE "tidetable.number"
 #define BINARY_TYPE "tidetable.binary"
 #define LIST_TYPE "tidetable.list"
@@ -33,17 +33,17 @@ enum kind {
 	KIND_COUNT,
 };
 
-/* Leaves the metatable of the kind on the stack; the first time in a Lua state
- * it is made, with __name. */
+/* Pushes the metatable of the kind, which is created with __name at the first call in a Lua
+ * state. */
 void kind_create(lua_State *L, enum kind kind);
 
-/* What the value at index is; needs two free slots. */
+/* Returns the kind of the value at index. Needs two free stack slots. */
 enum kind kind_at(lua_State *L, int index);
 
-/* Gives the metatable to the value on top. */
+/* Sets the metatable of the value on top of the stack. */
 void kind_set(lua_State *L, enum kind kind);
 
-/* __concat of values that have a text: the two texts in a row. */
+/* __concat of values with __tostring: concatenates their texts. */
 int concat_as_text(lua_State *L);
 
 #endif

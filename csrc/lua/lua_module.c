@@ -1,7 +1,7 @@
-/* lua_module.c - luaopen_tidetable_core: the one symbol that can be seen.
+/* lua_module.c - luaopen_tidetable_core, the only symbol that the library exports.
  *
- * The core is for lua/tidetable/, not for users: its functions take positions
- * instead of options and never wait for other writers.
+ * The module tidetable.core is for lua/tidetable/, not for users: its functions take
+ * positional arguments instead of options and never wait for other writers.
  */
 #include <lauxlib.h>
 

@@ -1,8 +1,8 @@
-/* lua_number.c - tidetable.number: exact numbers as Lua values.
+/* lua_number.c - tidetable.number: exact numbers as Lua values; conversion and comparison.
  *
- * The userdata is a struct number, and never changes. It is compared with Lua's
- * numbers by value, a float standing for its shortest decimal: what would be
- * stored for it. What is computed stands in arithmetic.c.
+ * The userdata is an immutable struct number. It is compared with Lua numbers by
+ * value; a float has the value of its shortest decimal, which is also what would
+ * be stored for it. Arithmetic is in lua_arithmetic.c.
  */
 #include "lua/lua_number.h"
 
@@ -12,7 +12,7 @@
 #include "lua/lua_failure.h"
 #include "lua/lua_kind.h"
 
-/* Of a text that is no number so many bytes are shown. */
+/* Maximum number of bytes of an invalid text that a message shows. */
 #define TEXT_MAX_SHOWN 60
 
 int number_from_lua(lua_State *L, int index, struct number *number)
@@ -47,8 +47,8 @@ struct slice check_number(lua_State *L, int index)
 	return number_at(L, index);
 }
 
-/* The message shows the text's beginning, whole characters of it: a message is
- * UTF-8 itself. */
+/* Returns nil, err, code. The message contains the beginning of the text, cut between characters,
+ * so that the message is valid UTF-8. */
 static int refuse_text(lua_State *L, int err, struct slice text)
 {
 	struct failure failure;
@@ -65,7 +65,7 @@ static int refuse_text(lua_State *L, int err, struct slice text)
 	return return_failure(L, &failure);
 }
 
-/* number(text | integer | float | number) -> number | nil, err, code */
+/* number(text | integer | float | number) -> number; or nil, err, code */
 static int new_number(lua_State *L)
 {
 	struct slice text = { 0 };
@@ -101,6 +101,7 @@ int number_tostring(lua_State *L)
 	return 1;
 }
 
+/* tointeger(number) -> integer, nil if it is not an integer of 64 bits */
 static int number_tointeger(lua_State *L)
 {
 	int64_t n;
@@ -112,7 +113,7 @@ static int number_tointeger(lua_State *L)
 	return 1;
 }
 
-/* The float that would be stored as this number, if there is one. */
+/* tofloat(number) -> the float that would be stored as this number, nil if there is none */
 static int number_tofloat(lua_State *L)
 {
 	struct slice bytes = check_number(L, 1);
@@ -126,6 +127,7 @@ static int number_tofloat(lua_State *L)
 	return 1;
 }
 
+/* tonumber(number) -> integer if it is one of 64 bits, otherwise the nearest float */
 static int number_tonumber(lua_State *L)
 {
 	struct slice bytes = check_number(L, 1);
@@ -143,8 +145,8 @@ static int number_tonumber(lua_State *L)
 
 /* --- comparing --- */
 
-/* A number against a Lua number that has no encoding: infinite, too large, or
- * nearer to zero than any number but zero. */
+/* Compares a number with a Lua number that has no encoding: infinite, too large, or closer to zero
+ * than every number except zero. */
 static int compare_outside(struct slice number, lua_Number d, int err)
 {
 	int sign = number_sign(number);
@@ -154,8 +156,8 @@ static int compare_outside(struct slice number, lua_Number d, int err)
 	return d > 0 ? -1 : 1;
 }
 
-/* The order of the number object at a and the number of either sort at b;
- * false if there is none (NaN). */
+/* Sets *order to the order of the number object at a and the number object or Lua number at b.
+ * Returns false if there is none (NaN). */
 static bool compare_with(lua_State *L, int a, int b, int *order)
 {
 	struct slice number = number_at(L, a);
@@ -216,7 +218,7 @@ static int number_le(lua_State *L)
 	return 1;
 }
 
-/* Lua asks this of two userdata only; the other one may be anybody's. */
+/* __eq. Lua calls it for two userdata, one of which may have another type. */
 static int number_eq(lua_State *L)
 {
 	bool both = kind_at(L, 1) == KIND_NUMBER && kind_at(L, 2) == KIND_NUMBER;
@@ -225,7 +227,7 @@ static int number_eq(lua_State *L)
 	return 1;
 }
 
-/* compare(number, any number): -1, 0, 1; nil for a NaN */
+/* compare(number, number object or Lua number) -> -1, 0 or 1; nil for NaN */
 static int number_compare(lua_State *L)
 {
 	int order;
@@ -240,7 +242,7 @@ static int number_compare(lua_State *L)
 	return 1;
 }
 
-/* equals(number, anything) */
+/* equals(number, any value) -> boolean */
 static int number_equals(lua_State *L)
 {
 	int order;

@@ -1,4 +1,4 @@
-/* lua_number.h - tidetable.number: a number of 38 digits, exact, in a userdata. */
+/* lua_number.h - tidetable.number: an exact number of up to 38 digits, in a userdata. */
 #ifndef LUA_LUA_NUMBER_H
 #define LUA_LUA_NUMBER_H
 
@@ -7,26 +7,27 @@
 #include "codec/number.h"
 #include "lua/lua_version.h"
 
-/* Makes the metatable and leaves the constructor on the stack. */
+/* Creates the metatable and pushes the constructor. */
 void open_number(lua_State *L);
 
-/* The Lua number at index. A float that is integral stays exactly that integer
- * where 64 bits hold it; any other float is its shortest decimal. */
+/* Converts the Lua number at index: a float that is an integer of 64 bits to this integer, any
+ * other float to its shortest decimal. Returns the errors of number_from_double. */
 int number_from_lua(lua_State *L, int index, struct number *number);
 
-/* The number of a userdata that is known to be one; good as long as it is. */
+/* Returns the encoded number of the userdata at index, which must be a number object; valid while
+ * the userdata exists. */
 struct slice number_at(lua_State *L, int index);
 
-/* The same of an argument; raises if it is no number object. */
+/* Like number_at; raises an argument error if the value is not a number object. */
 struct slice check_number(lua_State *L, int index);
 
-/* A number object or a number of Lua. */
+/* Returns true if the value is a number object or a Lua number. */
 bool is_number(lua_State *L, int index);
 
-/* tostring(number) -> the plain decimal */
+/* __tostring: tostring(number) -> plain decimal */
 int number_tostring(lua_State *L);
 
-/* Pushes an encoded number as a userdata; the bytes must have been checked. */
+/* Pushes a number object with a copy of the encoded number, which must be valid. */
 void push_number_object(lua_State *L, struct slice bytes);
 
 #endif

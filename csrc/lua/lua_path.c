@@ -1,4 +1,4 @@
-/* lua_path.c - where in a document something is. */
+/* lua_path.c - document paths as text. */
 #include "lua/lua_path.h"
 
 #include <inttypes.h>
@@ -6,7 +6,7 @@
 
 #include "codec/value.h"
 
-/* Of a longer name so much is shown. */
+/* Maximum number of bytes of a name that a path shows. */
 #define NAME_MAX_SHOWN 40
 
 void path_start(struct path *path)
@@ -16,7 +16,7 @@ void path_start(struct path *path)
 	path->text[0] = '\0';
 }
 
-/* A piece goes in whole or not at all. */
+/* Appends the piece, or "..." if it does not fit. */
 static void add(struct path *path, const char *piece, size_t len)
 {
 	if (path->full)
@@ -48,7 +48,7 @@ static bool is_identifier(struct slice name)
 	return true;
 }
 
-/* The longest front of a text that is not cut within a character. */
+/* Returns the longest prefix of at most NAME_MAX_SHOWN bytes that ends between characters. */
 static struct slice shortened(struct slice text)
 {
 	if (text.len <= NAME_MAX_SHOWN)

@@ -1,4 +1,4 @@
-/* lua_query.c - queries for Lua. */
+/* lua_query.c - queries for Lua: iterators, pages, and the reads of optimistic transactions. */
 #include <string.h>
 
 #include <lauxlib.h>
@@ -14,13 +14,13 @@ struct query_handle {
 	struct child child;
 	struct tide_query *query;
 	struct tide_expressions *expressions;        /* until the query is started */
-	struct snapshot_handle *held;        /* the second user value; NULL: none */
-	bool pinned;
-	bool rewound;                /* with a snapshot: no longer reads from it */
-	uint64_t left;               /* how many items it may still give; with a */
-	                             /* snapshot: how many a page reads */
-	uint64_t deadline_ms;        /* of a pinned snapshot; 0: none */
-	uint64_t inside;             /* the transaction that it reads; 0: none */
+	struct snapshot_handle *held;        /* snapshot to read from, user value 2; NULL: none */
+	bool pinned;                 /* reads its own snapshot */
+	bool rewound;                /* no longer reads from `held` */
+	uint64_t left;               /* items left until the limit; with `held`: maximum number
+	                              * of items of a page */
+	uint64_t deadline_ms;        /* time limit of the pinned snapshot; 0: none */
+	uint64_t inside;             /* number of the transaction it reads in; 0: none */
 };
 
 static void finish_query(struct child *child)
@@ -37,7 +37,7 @@ static const char *const comparisons[] = {
 	"all", "=", "<", "<=", ">", ">=", "between", "begins_with", NULL,
 };
 
-/* What the arguments say; the values stay in the database's builders. */
+/* Reads the arguments of query into *spec. The values stay in the database's builders. */
 static int read_spec(lua_State *L, struct database *database, const struct key_schema *schema,
 	struct tide_query_spec *spec, struct value *partition, struct failure *failure)
 {
@@ -60,8 +60,8 @@ static int read_spec(lua_State *L, struct database *database, const struct key_s
 	return err;
 }
 
-/* A start key needs a builder of its own while the partition is in use: the
- * partition's bytes move over. */
+/* Reads the start key into the builder that has the partition key, whose bytes are moved to
+ * database->bytes before. */
 static int read_start_key(lua_State *L, struct database *database,
 	struct tide_query_spec *spec, struct value *partition, struct failure *failure)
 {
@@ -79,7 +79,7 @@ static int read_start_key(lua_State *L, struct database *database,
 	return read_item(L, 7, &database->builder, &spec->start_key, "start_key", failure);
 }
 
-/* A query that reads from the snapshot at index, which may be nil. */
+/* Pushes and returns a new query that will read from the snapshot at index, which may be nil. */
 static struct query_handle *new_query(lua_State *L, int index)
 {
 	struct query_handle *handle;
@@ -94,8 +94,8 @@ static struct query_handle *new_query(lua_State *L, int index)
 	return handle;
 }
 
-/* Chooses what the query reads: a snapshot, the open transaction (inside; raises CLOSED,
- * TIMEOUT), or the last commit. A query with a snapshot may be run again in a transaction. */
+/* Sets what the query reads: a snapshot, the open transaction (inside; raises CLOSED, TIMEOUT), or
+ * the last commit. A query with a snapshot can later be run again in a transaction. */
 static void choose_source(lua_State *L, struct query_handle *handle,
 	const struct database *database, bool inside, struct tide_query_spec *spec)
 {
@@ -110,7 +110,7 @@ static void choose_source(lua_State *L, struct query_handle *handle,
 	}
 }
 
-/* The table's keys, as the query will see them. */
+/* Sets *schema to the key schema of the table, in the snapshot if there is one. */
 static int read_schema(struct database *database, struct table_handle *table,
 	const struct tide_snapshot *snapshot, struct key_schema *schema, struct failure *failure)
 {
@@ -152,8 +152,8 @@ static int read_expressions(lua_State *L, struct database *database,
 }
 
 /* query(table, partition | nil, comparison, a, b, descending, start_key, limit, snapshot | nil,
- * whether it reads the open transaction, options with expressions | nil) -> query; nil, err,
- * code; or false, wanted, given, nil's index */
+ * true to read the open transaction, options with expressions | nil) -> query; nil, err, code; or
+ * false, wanted, given, index of a nil */
 static int query(lua_State *L)
 {
 	struct positions positions;
@@ -169,7 +169,7 @@ static int query(lua_State *L)
 	lua_settop(L, 11);
 	handle = new_query(L, 9);
 	check_table(L, 1, &database);
-	/* From here to adopt nothing of Lua's is asked for. */
+	/* From here to adopt, Lua allocates nothing. */
 	handle->left = (uint64_t)luaL_optinteger(L, 8, INT64_MAX);
 	choose_source(L, handle, database, lua_toboolean(L, 10), &spec);
 	err = read_schema(database, table, spec.snapshot, &schema, &failure);
@@ -202,8 +202,8 @@ static int raise_late(lua_State *L, struct query_handle *handle, const char *why
 	return raise_failure(L, &failure);
 }
 
-/* Raises CLOSED when the transaction that the query reads has ended, also for the items
- * of its page. */
+/* Raises CLOSED if the transaction that the query reads in has ended, even if its page still has
+ * items. */
 static void check_inside(lua_State *L, struct query_handle *handle,
 	const struct database *database)
 {
@@ -212,7 +212,7 @@ static void check_inside(lua_State *L, struct query_handle *handle,
 		raise_late(L, handle, "the transaction has ended", ERR_CLOSED);
 }
 
-/* A query without a snapshot that is held for others. */
+/* Returns the query at 1; raises an argument error if it was created with a snapshot. */
 static struct query_handle *check_plain(lua_State *L, struct database **database)
 {
 	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
@@ -222,7 +222,8 @@ static struct query_handle *check_plain(lua_State *L, struct database **database
 	return handle;
 }
 
-/* pin(query, seconds): one snapshot for all its pages */
+/* pin(query, seconds) -> query; or nil, err, code. Reads all pages from one snapshot, which is
+ * held for at most this time. */
 static int pin(lua_State *L)
 {
 	struct database *database;
@@ -246,7 +247,8 @@ static int pin(lua_State *L)
 	return 1;
 }
 
-/* Reads a page of at most `most` items evaluated. */
+/* Reads the next page, of at most `most` items evaluated. Raises CLOSED or TIMEOUT; returns other
+ * errors. */
 static int fill(lua_State *L, struct query_handle *handle, struct database *database,
 	uint64_t most, struct failure *failure)
 {
@@ -266,8 +268,9 @@ static int fill(lua_State *L, struct query_handle *handle, struct database *data
 	return err;
 }
 
-/* Copies the page's next item into memory of Lua, on the stack; returns false at the end of
- * the page. A finalizer may move on or close the query whenever Lua allocates. */
+/* Copies the page's next item into a userdata, which it pushes; *item points to the copy. Returns
+ * false at the end of the page. A finalizer may advance or close the query whenever Lua
+ * allocates. */
 static bool buffer_next(lua_State *L, struct query_handle *handle, struct slice *item,
 	uint64_t *version)
 {
@@ -294,8 +297,8 @@ static bool buffer_next(lua_State *L, struct query_handle *handle, struct slice 
 	}
 }
 
-/* Runs hooks that are set, such as that of Ctrl-C: pages without an item to give may follow
- * each other for long. May raise. */
+/* Runs the hook that is set, for example by Ctrl-C: many pages without a matching item may follow
+ * each other. May raise. */
 static void run_hooks(lua_State *L)
 {
 	if (!lua_gethook(L))
@@ -317,7 +320,7 @@ static int fill_more(lua_State *L, struct query_handle *handle, struct database 
 	return fill(L, handle, database, filters ? UINT64_MAX : handle->left, failure);
 }
 
-/* The iterator: the next item; nothing at the end. Raises failures. */
+/* The iterator: returns the next item, nothing at the end; raises failures. */
 static int next_item(lua_State *L)
 {
 	struct database *database;
@@ -345,8 +348,8 @@ static int next_item(lua_State *L)
 	return 1;
 }
 
-/* items(query) -> an iterator: the query is in it, so it can be called outside of
- * a generic for too */
+/* items(query) -> an iterator function that contains the query, so it can also be called outside
+ * of a generic for */
 static int items(lua_State *L)
 {
 	check_type(L, 1, QUERY_TYPE);
@@ -355,7 +358,8 @@ static int items(lua_State *L)
 	return 1;
 }
 
-/* Pushes the key after which the range goes on; nil if the items tell it, or it ends. */
+/* Pushes the key after which the range continues; nil if it is that of the last item, or the range
+ * ends. */
 static void push_last_key(lua_State *L, struct query_handle *handle)
 {
 	struct slice key = tide_query_last_key(handle->query);
@@ -375,8 +379,8 @@ static void push_last_key(lua_State *L, struct query_handle *handle)
 	lua_remove(L, -2);
 }
 
-/* count(query, all) -> items of the next page, or of all; how many were evaluated; of a page,
- * whether there is more, and its last key. nil, err, code */
+/* count(query, all) -> number of items of the next page, or of all pages; number of items
+ * evaluated; true if there are more; last key of the page; or nil, err, code */
 static int count(lua_State *L)
 {
 	struct database *database;
@@ -404,8 +408,8 @@ static int count(lua_State *L)
 	return 4;
 }
 
-/* page(query) -> array of items, whether there is more, how many were evaluated, the last key
- * (nil: that of the last item); nil, err, code */
+/* page(query) -> array of items, true if there are more, number of items evaluated, last key (nil:
+ * that of the last item); or nil, err, code */
 static int page(lua_State *L)
 {
 	struct database *database;
@@ -435,9 +439,9 @@ static int page(lua_State *L)
 	return 4;
 }
 
-/* --- of a query with a snapshot --- */
+/* --- queries with a snapshot --- */
 
-/* Returns a query that was made with a snapshot. */
+/* Returns the query at 1; raises an argument error unless it was created with a snapshot. */
 static struct query_handle *check_query(lua_State *L, struct database **database)
 {
 	struct query_handle *handle = check_child(L, 1, QUERY_TYPE, database);
@@ -453,14 +457,15 @@ static void check_reads_snapshot(lua_State *L, const struct query_handle *handle
 	check_held(L, handle->held);
 }
 
-/* next_versioned(query, with_key) -> version, item, its size, its key as bytes;
- * nothing at the end. Raises failures. */
+/* next_versioned(query, with_key) -> version, item, size in bytes, encoded key ("" without
+ * with_key); nothing at the end. Raises failures. */
 static int next_versioned(lua_State *L)
 {
 	struct database *database;
 	struct query_handle *handle = check_query(L, &database);
 	struct failure failure;
 	struct slice item;
+	bool encoded = lua_toboolean(L, 3);
 	uint64_t version;
 	struct key key;
 
@@ -477,13 +482,17 @@ static int next_versioned(lua_State *L)
 			tide_query_key(handle->query, database->tide, item, &key, &failure))
 		return raise_failure(L, &failure);
 	lua_pushinteger(L, (lua_Integer)version);
-	push_item(L, item);
+	if (encoded)
+		lua_pushlstring(L, (const char *)item.data, item.len);
+	else
+		push_item(L, item);
 	lua_pushinteger(L, (lua_Integer)item.len);
 	lua_pushlstring(L, (const char *)key.bytes, key_whole(&key).len);
 	return 4;
 }
 
-/* place(query, key as bytes) -> before what was asked for (<0), in it, behind */
+/* place(query, encoded key) -> -1 if the key is before the query's range, 0 if in it, 1 if after
+ * it */
 static int place(lua_State *L)
 {
 	struct database *database;
@@ -502,8 +511,29 @@ static void rewind_handle(lua_State *L, struct query_handle *handle)
 	hold_memory(L, &handle->child, tide_query_bytes(handle->query));
 }
 
-/* rewind(query): begins anew, without its snapshot, and holds no items; one that
- * is finished stays so */
+/* select(query, encoded item) -> what the filter and the projection give of it: an item, or nil;
+ * nil, err, code */
+static int select_item(lua_State *L)
+{
+	struct database *database;
+	struct query_handle *handle = check_query(L, &database);
+	struct slice item = check_item_bytes(L, 2), shown;
+	struct failure failure;
+	int err = tide_query_select(handle->query, item, &shown);
+
+	if (err == END)
+		return 0;
+	if (err) {
+		fail(&failure, err);
+		return return_failure(L, &failure);
+	}
+	lua_pushlstring(L, (const char *)shown.data, shown.len);
+	push_item(L, check_slice(L, -1));
+	return 1;
+}
+
+/* rewind(query): restarts it without its snapshot and frees its page. A finished query stays
+ * finished. */
 static int rewind_query(lua_State *L)
 {
 	struct query_handle *handle = check_type(L, 1, QUERY_TYPE);
@@ -513,7 +543,7 @@ static int rewind_query(lua_State *L)
 	return 0;
 }
 
-/* The next item's version: 0, END, or a failure. */
+/* Sets *version to that of the next item. Returns 0, END or an error. */
 static int next_version(lua_State *L, struct query_handle *handle, struct database *database,
 	lua_Integer left, uint64_t *version, struct failure *failure)
 {
@@ -528,8 +558,8 @@ static int next_version(lua_State *L, struct query_handle *handle, struct databa
 	return err ? err : tide_query_next(handle->query, version, &item);
 }
 
-/* follows(query, versions, count, ends) -> whether the query, run again in the
- * open transaction, gives these versions first (and then ends) */
+/* follows(query, versions, count, ends) -> true if the query, run again in the open transaction,
+ * first returns items of these versions and, if `ends` is true, no more; or nil, err, code */
 static int follows(lua_State *L)
 {
 	struct database *database;
@@ -567,6 +597,7 @@ void open_queries(lua_State *L)
 		{ "next_versioned", next_versioned },
 		{ "place", place },
 		{ "rewind", rewind_query },
+		{ "select", select_item },
 		{ "follows", follows },
 		{ NULL, NULL },
 	};

@@ -1,8 +1,8 @@
-/* lua_record.c - a stream's record for Lua: the bytes, and tables made when asked.
+/* lua_record.c - stream records for Lua, decoded lazily.
  *
- * The userdata holds a copy of the record, so it stays good after the loop and
- * nothing of it is decoded that nobody touches. Its user values: what is known
- * about its stream, and the tables of keys and images once they were made.
+ * The userdata contains a copy of the record, so it is valid after the loop that
+ * returned it. A field is decoded when it is read. The user values are the info of
+ * the record's stream and the tables of the keys and images that have been read.
  */
 #include <string.h>
 
@@ -23,7 +23,8 @@ struct record_handle {
 enum user_value { VALUE_INFO = 1, VALUE_KEYS, VALUE_OLD, VALUE_NEW };
 #define USER_VALUES 4
 
-/* So many zeros are no record: an empty one is damaged to whoever comes across it. */
+/* Number of leading bytes that new_record sets to zero. A record that begins with them is damaged,
+ * so reading a record that was not filled raises CORRUPT. */
 #define EMPTY_BYTES (RECORD_PREFIX + 1)
 
 enum field {
@@ -52,7 +53,7 @@ static const char *const field_names[FIELD_COUNT] = {
 	[FIELD_USER_IDENTITY] = "user_identity",
 };
 
-/* Key in the registry of the function that is called with the name of an unknown field. */
+/* Registry key of the function that is called with the name of an unknown field. */
 static const char unknown_key;
 
 uint8_t *new_record(lua_State *L, size_t len)
@@ -85,7 +86,7 @@ static void read_record(lua_State *L, const struct record_handle *handle,
 		raise_damage(L, err);
 }
 
-/* The table made of these bytes, now or before. */
+/* Pushes the table made of these bytes, which is kept in the user value. */
 static void push_table(lua_State *L, int value, struct slice body)
 {
 	if (lua_getiuservalue(L, 1, value) != LUA_TNIL || body.len == 0)
@@ -103,7 +104,7 @@ static void push_info(lua_State *L, enum field field)
 	lua_rawget(L, -2);
 }
 
-/* The key attributes, perhaps put together in room. */
+/* Returns the key attributes: of the record, or of an image, assembled in buf. */
 static struct slice find_keys(lua_State *L, const struct record *record,
 	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {
@@ -203,7 +204,8 @@ static struct record_handle *check_record(lua_State *L)
 	return check_type(L, 1, RECORD_TYPE);
 }
 
-/* A field that no record has, at 2: has Lua say so, which knows the nearest one. */
+/* Raises an error for the unknown field name at 2. The library's Lua function, if it is set, adds
+ * the most similar name. */
 static int refuse_unknown(lua_State *L)
 {
 	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &unknown_key) == LUA_TFUNCTION) {
@@ -214,7 +216,7 @@ static int refuse_unknown(lua_State *L)
 	return luaL_error(L, "a record has no such field");
 }
 
-/* __index: the field's number is found in the table of names, an upvalue. */
+/* __index. The upvalue is a table that maps names to field numbers. */
 static int index_record(lua_State *L)
 {
 	struct record_handle *handle = check_record(L);
@@ -237,7 +239,7 @@ static int refuse_change(lua_State *L)
 	return luaL_error(L, "a record can't be changed");
 }
 
-/* The function that pairs(record) returns. A script can call it with any value. */
+/* The iterator that pairs(record) returns. A script can call it with any value. */
 static int next_field(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TTABLE);
@@ -293,7 +295,7 @@ static void push_fields(lua_State *L)
 	}
 }
 
-/* unknown_field(f): f(name, known names) is to raise what is wrong with a name */
+/* unknown_field(f): sets the function that raises the error: f(name, known names) */
 static int unknown_field(lua_State *L)
 {
 	luaL_checktype(L, 1, LUA_TFUNCTION);

@@ -1,7 +1,7 @@
-/* lua_snapshot.c - snapshots for Lua, and what an optimistic transaction is made of.
+/* lua_snapshot.c - snapshots for Lua, and the other functions of optimistic transactions.
  *
- * An item's bytes go through a string of Lua's on the stack: Lua has copied
- * them before its collector runs, and they stay while tables are made of them.
+ * Items are returned through a Lua string on the stack: Lua copies the bytes before
+ * its collector can run, and they stay valid while tables are made from them.
  */
 #include <lauxlib.h>
 
@@ -11,7 +11,7 @@
 #include "lua/lua_value.h"
 #include "os/clock.h"
 
-/* --- holding one --- */
+/* --- snapshots --- */
 
 static void finish_snapshot(struct child *child)
 {
@@ -42,8 +42,8 @@ static const struct tide_snapshot *check_snapshot(lua_State *L, int index,
 	return check_held(L, check_child(L, index, SNAPSHOT_TYPE, database));
 }
 
-/* snapshot(db, seconds) -> a snapshot, the last commit that it sees, the version of its
- * catalog: while that is the same, so are all tables' and streams' definitions */
+/* snapshot(db, seconds) -> snapshot, number of its commit, version of its catalog; or nil, err,
+ * code. Two snapshots with the same catalog version have the same tables and streams. */
 static int snapshot(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -69,7 +69,8 @@ static int snapshot(lua_State *L)
 	return 3;
 }
 
-/* Returns the snapshot at 1 and the table at 2, which must be of one database. */
+/* Returns the snapshot at 1 and sets *table to the table at 2. Both must be of the same
+ * database. */
 static const struct tide_snapshot *check_pair(lua_State *L, struct database **database,
 	struct table_handle **table)
 {
@@ -82,7 +83,7 @@ static const struct tide_snapshot *check_pair(lua_State *L, struct database **da
 	return held;
 }
 
-/* hold(snapshot): raises CLOSED, TIMEOUT */
+/* hold(snapshot): raises CLOSED, or TIMEOUT if its time limit has passed */
 static int hold(lua_State *L)
 {
 	struct database *database;
@@ -94,7 +95,7 @@ static int hold(lua_State *L)
 struct slice check_item_bytes(lua_State *L, int index)
 {
 	struct slice bytes = check_slice(L, index);
-	/* No value has a size of more than twice its encoding. */
+	/* The size of a value is at most twice the length of its encoding. */
 	bool good = map_check(bytes) == 0 &&
 		(bytes.len <= ITEM_MAX_BYTES / 2 || item_size(bytes) <= ITEM_MAX_BYTES);
 
@@ -102,7 +103,7 @@ struct slice check_item_bytes(lua_State *L, int index)
 	return bytes;
 }
 
-/* --- reading from it --- */
+/* --- reading from a snapshot --- */
 
 static int push_name(lua_State *L, const struct key_attribute *attribute)
 {
@@ -112,7 +113,8 @@ static int push_name(lua_State *L, const struct key_attribute *attribute)
 	return 1;
 }
 
-/* table_at(snapshot, table) -> id, name of the partition key [, of the sort key] */
+/* table_at(snapshot, table) -> id, name of the partition key [, of the sort key]; or nil, err,
+ * code */
 static int table_at(lua_State *L)
 {
 	struct database *database;
@@ -127,7 +129,7 @@ static int table_at(lua_State *L)
 	return 1 + push_name(L, &row.schema.partition) + push_name(L, &row.schema.sort);
 }
 
-/* key_at(snapshot, table, item, is_key) -> its key as bytes, the item as bytes */
+/* key_at(snapshot, table, item, is_key) -> encoded key, encoded item; or nil, err, code */
 static int key_at(lua_State *L)
 {
 	struct database *database;
@@ -150,8 +152,8 @@ static int key_at(lua_State *L)
 	return 2;
 }
 
-/* get_at(snapshot, table, item or key as bytes, as bytes) -> version, item; 0 when there is
- * none */
+/* get_at(snapshot, table, encoded item or key, encoded) -> version, item (encoded if so); 0 if there
+ * is none; or nil, err, code */
 static int get_at(lua_State *L)
 {
 	struct database *database;
@@ -181,16 +183,16 @@ static int get_at(lua_State *L)
 	return 2;
 }
 
-/* compare_bytes(a, b) -> negative, 0 or positive; strings' own < is the locale's */
+/* compare_bytes(a, b) -> negative, 0 or positive. Lua's < on strings depends on the locale. */
 static int compare_bytes(lua_State *L)
 {
 	lua_pushinteger(L, slice_compare(check_slice(L, 1), check_slice(L, 2)));
 	return 1;
 }
 
-/* --- in the transaction that verifies and applies --- */
+/* --- the transaction that verifies the reads and applies the writes --- */
 
-/* last_commit(db) -> the last commit before the open transaction */
+/* last_commit(db) -> number of the last commit before the open transaction */
 static int last_commit(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -199,7 +201,7 @@ static int last_commit(lua_State *L)
 	return 1;
 }
 
-/* version_of(table, item or key as bytes) -> version, 0 when there is none */
+/* version_of(table, encoded item or key) -> version, 0 if there is none; or nil, err, code */
 static int version_of(lua_State *L)
 {
 	struct database *database;
@@ -215,7 +217,7 @@ static int version_of(lua_State *L)
 	return 1;
 }
 
-/* apply(table, item or key as bytes, deletes) -> true */
+/* apply(table, encoded item or key, true to delete) -> true; or nil, err, code */
 static int apply(lua_State *L)
 {
 	struct database *database;
@@ -235,7 +237,7 @@ static int apply(lua_State *L)
 	return 1;
 }
 
-/* conflict() -> nil, the error object, "CONFLICT" */
+/* conflict() -> nil, err, "CONFLICT" */
 static int conflict(lua_State *L)
 {
 	struct failure failure;

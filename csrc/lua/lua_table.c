@@ -1,9 +1,9 @@
-/* lua_table.c - tables for Lua: made, described, changed, read one item at a time.
+/* lua_table.c - tables for Lua: definitions, descriptions, and access to single items.
  *
- * A write is three phases. Everything that Lua can refuse comes first; then
- * the transaction, with no call of Lua's API in it (an old item that is asked
- * for is pushed in a protected call); then what is on the stack already is
- * returned. So an error means that nothing was stored.
+ * A write has three phases. First everything that can raise an error; then the
+ * transaction, which calls no function of Lua's API (a requested old item is pushed
+ * in a protected call); then the results, which are already on the stack. So an
+ * error means that nothing was stored.
  */
 #include <string.h>
 
@@ -17,7 +17,7 @@
 #include "lua/lua_value.h"
 #include "lua/lua_write.h"
 
-/* --- making and changing --- */
+/* --- creating and changing --- */
 
 static void set_attribute(lua_State *L, struct key_attribute *attribute, int name, int type)
 {
@@ -25,18 +25,18 @@ static void set_attribute(lua_State *L, struct key_attribute *attribute, int nam
 
 	attribute->type = (enum type)luaL_checkinteger(L, type);
 	if (text.len >= sizeof attribute->name)
-		text.len = 0;            /* refused by the core: it has 1 to 255 bytes */
+		text.len = 0;            /* the core refuses it: a name has 1 to 255 bytes */
 	attribute->len = (uint8_t)text.len;
 	memcpy(attribute->name, text.data, text.len);
 }
 
-/* view, 0 for none */
+/* Returns the view type at index; 0: no stream. */
 static uint8_t check_view(lua_State *L, int index)
 {
 	return (uint8_t)luaL_checkinteger(L, index);
 }
 
-/* age in ms, bytes, count */
+/* Returns the retention whose age in ms, bytes and count are the three arguments from index on. */
 static struct retention check_retention(lua_State *L, int index)
 {
 	return (struct retention){
@@ -46,7 +46,8 @@ static struct retention check_retention(lua_State *L, int index)
 	};
 }
 
-static int answer(lua_State *L, int err, const struct failure *failure)
+/* Returns true to Lua; or nil, err, code. */
+static int return_true(lua_State *L, int err, const struct failure *failure)
 {
 	if (err)
 		return return_failure(L, failure);
@@ -54,7 +55,8 @@ static int answer(lua_State *L, int err, const struct failure *failure)
 	return 1;
 }
 
-/* create_table(db, name, partition, type, sort | nil, type, view, age, bytes, count) */
+/* create_table(db, name, partition, type, sort | nil, type, view, age, bytes, count) -> true; or
+ * nil, err, code */
 static int create_table(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -66,18 +68,20 @@ static int create_table(lua_State *L)
 		set_attribute(L, &spec.schema.sort, 5, 6);
 	spec.view = check_view(L, 7);
 	spec.retention = check_retention(L, 8);
-	return answer(L, tide_create_table(database->tide, &spec, &failure), &failure);
+	return return_true(L, tide_create_table(database->tide, &spec, &failure), &failure);
 }
 
+/* delete_table(db, name) -> true; or nil, err, code */
 static int delete_table(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 
-	return answer(L, tide_delete_table(database->tide, check_slice(L, 2), &failure), &failure);
+	return return_true(L, tide_delete_table(database->tide, check_slice(L, 2), &failure),
+		&failure);
 }
 
-/* enable_stream(db, name, view, age, bytes, count) */
+/* enable_stream(db, name, view, age, bytes, count) -> true; or nil, err, code */
 static int enable_stream(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -86,20 +90,21 @@ static int enable_stream(lua_State *L)
 	struct retention retention = check_retention(L, 4);
 	struct failure failure;
 
-	return answer(L, tide_enable_stream(database->tide, name, view, &retention, &failure),
+	return return_true(L, tide_enable_stream(database->tide, name, view, &retention, &failure),
 		&failure);
 }
 
+/* disable_stream(db, name) -> true; or nil, err, code */
 static int disable_stream(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 
-	return answer(L, tide_disable_stream(database->tide, check_slice(L, 2), &failure),
+	return return_true(L, tide_disable_stream(database->tide, check_slice(L, 2), &failure),
 		&failure);
 }
 
-/* set_retention(db, stream id, age, bytes, count) */
+/* set_retention(db, stream id, age, bytes, count) -> true; or nil, err, code */
 static int set_retention(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -107,7 +112,7 @@ static int set_retention(lua_State *L)
 	struct retention retention = check_retention(L, 3);
 	struct failure failure;
 
-	return answer(L, tide_set_retention(database->tide, stream, &retention, &failure),
+	return return_true(L, tide_set_retention(database->tide, stream, &retention, &failure),
 		&failure);
 }
 
@@ -125,7 +130,7 @@ static void set_key(lua_State *L, const char *name, const struct key_attribute *
 	lua_setfield(L, -2, name);
 }
 
-/* describe_table(table) -> description with stream ids */
+/* describe_table(table) -> description with stream ids; or nil, err, code */
 static int describe_table(lua_State *L)
 {
 	struct database *database;
@@ -150,7 +155,7 @@ static int describe_table(lua_State *L)
 	return 1;
 }
 
-/* table_names(db) -> array of the names of all tables */
+/* table_names(db) -> array of the names of all tables; or nil, err, code */
 static int table_names(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -173,7 +178,7 @@ static int table_names(lua_State *L)
 	return 1;
 }
 
-/* stream_ids(db) -> array of the ids of all streams */
+/* stream_ids(db) -> array of the ids of all streams; or nil, err, code */
 static int stream_ids(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -191,7 +196,7 @@ static int stream_ids(lua_State *L)
 	return 1;
 }
 
-/* stream_of(db, table name, label | nil) -> stream id */
+/* stream_of(db, table name, label | nil: the newest) -> stream id; or nil, err, code */
 static int stream_of(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -206,7 +211,7 @@ static int stream_of(lua_State *L)
 	return 1;
 }
 
-/* describe_stream(db, stream id) */
+/* describe_stream(db, stream id) -> description; or nil, err, code */
 static int describe_stream(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -244,7 +249,7 @@ static int describe_stream(lua_State *L)
 
 /* --- items --- */
 
-/* table(db, name) -> a handle; the table may or may not be there */
+/* table(db, name) -> handle; or nil, err, code. Does not look whether the table exists. */
 static int table(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -295,12 +300,13 @@ static int put_or_delete(lua_State *L, bool deletes)
 	return lua_gettop(L) - place + 1;
 }
 
-/* put(table, item, wants_old) -> sequence number [, old item] */
+/* put(table, item, wants_old) -> sequence number [, old item]; or nil, err, code */
 static int put(lua_State *L)
 {
 	return put_or_delete(L, false);
 }
 
+/* delete(table, key, wants_old) -> true [, old item]; or nil, err, code */
 static int delete(lua_State *L)
 {
 	return put_or_delete(L, true);
@@ -325,8 +331,41 @@ static int read_projected(lua_State *L, struct database *database, struct table_
 	return err ? fail(failure, err) : 0;
 }
 
-/* get_projected(table, key, options, whether inside the transaction) -> item, or nil; nil, err,
- * code; or false, wanted, given, nil's index */
+/* project(table, encoded item | nil, options) -> item, or nil; nil, err, code */
+static int project_item(lua_State *L)
+{
+	struct database *database;
+	struct positions positions = { 0 };
+	struct buffer *out;
+	struct failure failure;
+	int err;
+
+	check_table(L, 1, &database);
+	lua_settop(L, 3);
+	out = &new_lua_buffer(L)->bytes;
+	check_table(L, 1, &database);
+	err = request_of(database, &failure) ? read_request(L, 3, database,
+		database->expressions, slice_of(NULL, 0), TAKES(EXPRESSION_PROJECTION),
+		&positions, &failure) : ERR_NO_MEMORY;
+	if (!err && positions.is_wrong)
+		return push_positions(L, &positions);
+	if (!err)
+		err = tide_expressions_bind(database->expressions, NULL, &failure);
+	if (err)
+		return return_failure(L, &failure);
+	if (lua_isnil(L, 2))
+		return 0;
+	err = tide_expressions_project(database->expressions, check_item_bytes(L, 2), out);
+	if (err) {
+		fail(&failure, err);
+		return return_failure(L, &failure);
+	}
+	push_item(L, buffer_slice(out));
+	return 1;
+}
+
+/* get_projected(table, key, options, true to read the open transaction) -> item, or nil; nil, err,
+ * code; or false, wanted, given, index of a nil */
 static int get_projected(lua_State *L)
 {
 	struct database *database;
@@ -362,8 +401,8 @@ static int get_projected(lua_State *L)
 	return 1;
 }
 
-/* Pushes the item with the key at 2, or nil; returns END or 0, or a failure. A box that an
- * error leaves taken is collected. */
+/* Pushes the item with the key at 2, or nil. Returns 0, END if it pushed nil, or an error. A
+ * buffer that stays taken after a raised error is replaced later and then collected. */
 static int push_item_of_key(lua_State *L, getter *read, struct failure *failure)
 {
 	struct database *database;
@@ -387,7 +426,8 @@ static int push_item_of_key(lua_State *L, getter *read, struct failure *failure)
 	return err;
 }
 
-/* get(table, key) -> item, or nil: of the last commit, also inside a transaction */
+/* get(table, key) -> item, nil if there is none; or nil, err, code. Reads the last commit, also in
+ * a transaction. */
 static int get(lua_State *L)
 {
 	struct failure failure;
@@ -396,7 +436,7 @@ static int get(lua_State *L)
 		return_failure(L, &failure) : 1;
 }
 
-/* --- inside a transaction: the same, and failures are raised --- */
+/* --- the same in a transaction, with failures raised --- */
 
 static int tx_change(lua_State *L, bool deletes)
 {
@@ -408,7 +448,7 @@ static int tx_change(lua_State *L, bool deletes)
 	struct slice item;
 	int err;
 
-	/* First: as long as the transaction is open no finalizer can close the database. */
+	/* Must come first: while the transaction is open, no finalizer can close the database. */
 	check_deadline(L, database);
 	if (lua_toboolean(L, 3))
 		old = &new_lua_buffer(L)->bytes;
@@ -428,11 +468,11 @@ static int tx_change(lua_State *L, bool deletes)
 	if (!old || old->len == 0)
 		return 1;
 	push_item(L, buffer_slice(old));
-	buffer_release(old);     /* the collector doesn't count it, so it can't wait for it */
+	buffer_release(old);     /* memory that the collector does not count */
 	return 2;
 }
 
-/* tx_get(table, key) -> item, or nil, as the open transaction sees it */
+/* tx_get(table, key) -> item, nil if there is none. Reads the open transaction. */
 static int tx_get(lua_State *L)
 {
 	struct database *database;
@@ -443,11 +483,13 @@ static int tx_get(lua_State *L)
 	return push_item_of_key(L, tide_get, &failure) < 0 ? raise_failure(L, &failure) : 1;
 }
 
+/* tx_put(table, item, wants_old) -> true [, old item] */
 static int tx_put(lua_State *L)
 {
 	return tx_change(L, false);
 }
 
+/* tx_delete(table, key, wants_old) -> true [, old item] */
 static int tx_delete(lua_State *L)
 {
 	return tx_change(L, true);
@@ -471,6 +513,7 @@ void open_tables(lua_State *L)
 		{ "delete", delete },
 		{ "get", get },
 		{ "get_projected", get_projected },
+		{ "project", project_item },
 		{ "tx_get", tx_get },
 		{ "tx_put", tx_put },
 		{ "tx_delete", tx_delete },

@@ -1,11 +1,11 @@
-/* lua_terminal.c - terminals for the command line's Lua. Descriptors are numbers. */
+/* lua_terminal.c - terminals for the command line: size, column widths, waiting. */
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
 #include "lua/lua_handle.h"
 #include "os/terminal.h"
 
-/* terminal_size(descriptor) -> columns, rows; nil if it is no terminal */
+/* terminal_size(descriptor) -> columns, rows; nothing if it is not a terminal */
 static int push_size(lua_State *L)
 {
 	unsigned columns, rows;
@@ -17,7 +17,7 @@ static int push_size(lua_State *L)
 	return 2;
 }
 
-/* terminal_wait(descriptor, seconds) -> true if nobody reads there any more */
+/* terminal_wait(descriptor, seconds) -> true if the reader of the output has closed it */
 static int push_wait(lua_State *L)
 {
 	int descriptor = (int)luaL_checkinteger(L, 1);
@@ -26,7 +26,7 @@ static int push_wait(lua_State *L)
 	return 1;
 }
 
-/* terminal_char_columns(code point) -> 0, 1, 2; -1: it has no shape */
+/* terminal_char_columns(code point) -> 0, 1 or 2; -1 if it is not printable */
 static int push_char_columns(lua_State *L)
 {
 	lua_Integer character = luaL_checkinteger(L, 1);

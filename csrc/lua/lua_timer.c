@@ -1,4 +1,4 @@
-/* lua_timer.c - pauses for Lua: a time to wait between two attempts, in any event loop. */
+/* lua_timer.c - timers for Lua: descriptors that an event loop waits on between two attempts. */
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
@@ -6,14 +6,15 @@
 #include "lua/lua_handle.h"
 #include "os/timer.h"
 
-struct pause_handle {
+struct timer_handle {
 	type_word type;
-	int descriptor;              /* -1: ended */
+	int descriptor;              /* -1: closed */
 };
 
-static struct pause_handle *check_pause(lua_State *L)
+/* Returns the timer at 1; raises CLOSED after timer_end. */
+static struct timer_handle *check_timer(lua_State *L)
 {
-	struct pause_handle *handle = check_type(L, 1, PAUSE_TYPE);
+	struct timer_handle *handle = check_type(L, 1, TIMER_TYPE);
 
 	if (handle->descriptor < 0) {
 		struct failure failure;
@@ -24,38 +25,39 @@ static struct pause_handle *check_pause(lua_State *L)
 	return handle;
 }
 
-/* pause(seconds) -> pause; or nil, err, code */
-static int pause_new(lua_State *L)
+/* timer(seconds) -> timer; or nil, err, code */
+static int new_timer(lua_State *L)
 {
 	uint32_t ms = check_wait(L, 1);
-	struct pause_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
+	struct timer_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
 	struct failure failure;
 
 	handle->descriptor = -1;
-	set_type(L, PAUSE_TYPE);
+	set_type(L, TIMER_TYPE);
 	if (timer_start(&handle->descriptor, ms, &failure))
 		return return_failure(L, &failure);
 	return 1;
 }
 
-static int pause_pollfd(lua_State *L)
+/* timer_pollfd(timer) -> descriptor that is readable when the timer has expired */
+static int timer_pollfd(lua_State *L)
 {
-	lua_pushinteger(L, check_pause(L)->descriptor);
+	lua_pushinteger(L, check_timer(L)->descriptor);
 	return 1;
 }
 
-/* pause_sleep(pause) -> whether the time has passed; a signal ends the sleep, so
- * that Lua's hooks run */
-static int pause_sleep(lua_State *L)
+/* timer_sleep(timer) -> true if the timer has expired; false after a signal, so that Lua's hooks
+ * run */
+static int timer_sleep(lua_State *L)
 {
-	lua_pushboolean(L, timer_wait(check_pause(L)->descriptor) == 0);
+	lua_pushboolean(L, timer_wait(check_timer(L)->descriptor) == 0);
 	return 1;
 }
 
-/* timer_end(pause): twice is fine */
-static int pause_finish(lua_State *L)
+/* timer_end(timer): closes it; also __gc and __close. May be called again. */
+static int finish_timer(lua_State *L)
 {
-	struct pause_handle *handle = check_type(L, 1, PAUSE_TYPE);
+	struct timer_handle *handle = check_type(L, 1, TIMER_TYPE);
 
 	timer_end(handle->descriptor);
 	handle->descriptor = -1;
@@ -65,14 +67,14 @@ static int pause_finish(lua_State *L)
 void open_timers(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "pause", pause_new },
-		{ "pause_pollfd", pause_pollfd },
-		{ "pause_sleep", pause_sleep },
-		{ "timer_end", pause_finish },
+		{ "timer", new_timer },
+		{ "timer_pollfd", timer_pollfd },
+		{ "timer_sleep", timer_sleep },
+		{ "timer_end", finish_timer },
 		{ NULL, NULL },
 	};
 
-	new_type(L, PAUSE_TYPE, pause_finish, pause_finish);
+	new_type(L, TIMER_TYPE, finish_timer, finish_timer);
 	lua_pop(L, 1);
 	luaL_setfuncs(L, functions, 0);
 }

@@ -1,9 +1,9 @@
-/* lua_transaction.c - db:transact: a Lua function under the write lock.
+/* lua_transaction.c - db:transact: runs a Lua function while the write lock is held.
  *
- * The function runs in a protected call without continuation, so a yield in it
- * is an error and nothing can leave with the lock. What it returns is on the
- * stack before the commit, with room for the library's Lua functions to pass it
- * on; after the commit nothing is allocated and nothing can fail.
+ * The function runs in a protected call without continuation. A yield in it is
+ * therefore an error, and the lock is always released. Its results are on the
+ * stack before the commit, with stack space for the library's Lua functions to
+ * return them; after the commit nothing is allocated and nothing can fail.
  */
 #include <lauxlib.h>
 
@@ -12,17 +12,17 @@
 #include "lua/lua_handle.h"
 #include "os/clock.h"
 
-/* How many instructions between two looks at the time limit. */
-#define LOOK_EVERY 20000
+/* Number of VM instructions between two checks of the time limit. */
+#define CHECK_EVERY 20000
 
-/* Stack slots that the library's Lua functions need besides the results. Those between
- * core.transact and the caller hold the results at most twice (a vararg function, and what
- * it returns). */
+/* Stack slots that the library's Lua functions need in addition to the results. The functions
+ * between core.transact and the caller have the results on the stack at most twice (as varargs and
+ * as return values). */
 #define PASS_ON_SLOTS 100
 
-/* Keys of the registry: a struct running, for the hook to find; and two tables with weak keys:
- * the coroutines that watch_coroutine gave a hook, and the errors of cancel with the database
- * that each is of. */
+/* Registry keys: of the struct running; of a table whose weak keys are the coroutines that
+ * watch_coroutine has set a hook for; and of one whose weak keys are the errors of cancel, with the
+ * database of each. */
 static const char running_key, watched_key, cancels_key;
 
 struct running *running_transactions(lua_State *L)
@@ -53,16 +53,16 @@ static int raise_timeout(lua_State *L)
 
 void check_deadline(lua_State *L, const struct database *database)
 {
-	/* A plain put is a transaction too, in which a finalizer may come by. */
+	/* A single put is a transaction, too, and a finalizer may run in it. */
 	if (!database->deadline_ms || !tide_in_transaction(database->tide))
 		raise_ended(L);
 	if (clock_elapsed_ms(clock_system()) > database->deadline_ms)
 		raise_timeout(L);
 }
 
-/* The count hook. A coroutine that was created in a transaction inherits it, and loses it
- * here after the transaction. */
-static void look_at_time(lua_State *L, lua_Debug *debug)
+/* The count hook. A coroutine that was created in a transaction inherits the hook, which removes
+ * itself when it is called after the transaction. */
+static void check_time(lua_State *L, lua_Debug *debug)
 {
 	const struct database *database = running_transactions(L)->innermost;
 	uint64_t now_ms = clock_elapsed_ms(clock_system());
@@ -72,7 +72,8 @@ static void look_at_time(lua_State *L, lua_Debug *debug)
 		lua_sethook(L, NULL, 0, 0);
 	for (; database; database = database->outer) {
 		if (database->deadline_ms && now_ms > database->deadline_ms) {
-			lua_sethook(L, look_at_time, LUA_MASKCOUNT, 1);  /* and past any pcall */
+			/* Called again at once, so that a pcall does not stop the error. */
+			lua_sethook(L, check_time, LUA_MASKCOUNT, 1);
 			raise_timeout(L);
 		}
 	}
@@ -80,7 +81,7 @@ static void look_at_time(lua_State *L, lua_Debug *debug)
 
 void watch_coroutine(lua_State *L, struct running *running)
 {
-	if (lua_gethook(L))      /* ours, or the user's */
+	if (lua_gethook(L))      /* this hook, or one of the user */
 		return;
 	luaL_checkstack(L, 3, NULL);
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &watched_key);
@@ -89,11 +90,11 @@ void watch_coroutine(lua_State *L, struct running *running)
 	lua_rawset(L, -3);
 	lua_pop(L, 1);
 	running->watches = true;
-	lua_sethook(L, look_at_time, LUA_MASKCOUNT, LOOK_EVERY);
+	lua_sethook(L, check_time, LUA_MASKCOUNT, CHECK_EVERY);
 }
 
-/* Takes the hook away from every coroutine that got one in the transaction. Without stack
- * for it they lose it when it is called. */
+/* Removes the hook from every coroutine that got it from watch_coroutine. If the stack is full, the
+ * hook removes itself when it is called. */
 static void unwatch_coroutines(lua_State *L, struct running *running)
 {
 	if (!running->watches || running->innermost || !lua_checkstack(L, 4))
@@ -104,7 +105,7 @@ static void unwatch_coroutines(lua_State *L, struct running *running)
 	while (lua_next(L, -2)) {
 		lua_State *coroutine = lua_tothread(L, -2);
 
-		if (lua_gethook(coroutine) == look_at_time)
+		if (lua_gethook(coroutine) == check_time)
 			lua_sethook(coroutine, NULL, 0, 0);
 		lua_pop(L, 1);
 		lua_pushvalue(L, -1);
@@ -114,23 +115,22 @@ static void unwatch_coroutines(lua_State *L, struct running *running)
 	lua_pop(L, 1);
 }
 
-/* Runs the function under a hook that looks at the time, unless the user has a
- * hook of his own there. */
+/* Calls the function with a hook that checks the time limit, unless the user has set a hook. */
 static int run(lua_State *L, int arguments)
 {
 	bool hooked = lua_gethook(L) == NULL;
 	int status;
 
 	if (hooked)
-		lua_sethook(L, look_at_time, LUA_MASKCOUNT, LOOK_EVERY);
+		lua_sethook(L, check_time, LUA_MASKCOUNT, CHECK_EVERY);
 	status = lua_pcall(L, arguments, LUA_MULTRET, 0);
-	if (hooked && lua_gethook(L) == look_at_time)
+	if (hooked && lua_gethook(L) == check_time)
 		lua_sethook(L, NULL, 0, 0);
 	return status;
 }
 
-/* What ended the transaction when its function didn't raise: its time limit, __gc of the
- * handle called by hand, or too many results. */
+/* Raises the error that aborted a transaction whose function raised none: its time limit has
+ * passed, the script has called __gc of the handle, or there are too many results. */
 static int raise_aborted(lua_State *L, const struct database *database, bool late)
 {
 	int count = lua_gettop(L) - 2;
@@ -141,13 +141,12 @@ static int raise_aborted(lua_State *L, const struct database *database, bool lat
 		return raise_timeout(L);
 	if (!database->tide)
 		return raise_ended(L);
-	fail_as(&failure, ERR_LIMIT, "Lua's stack has no room for the %d values that the"
+	fail_as(&failure, ERR_LIMIT, "Lua's stack has no space for the %d values that the"
 		" transaction's function returned: return a table", count);
 	return raise_failure(L, &failure);
 }
 
-/* cancel(db, reason) -> an error object. If the open transaction ends with it, it was
- * cancelled. */
+/* cancel(db, reason) -> error object; a transaction that raises it is cancelled */
 static int cancel(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -167,7 +166,7 @@ static int cancel(lua_State *L)
 	return 1;
 }
 
-/* Returns true if the error on top is one of cancel for this database. */
+/* Returns true if cancel has made the error on top for this database. */
 static bool is_cancel(lua_State *L, const struct database *database)
 {
 	bool is;
@@ -182,7 +181,7 @@ static bool is_cancel(lua_State *L, const struct database *database)
 	return is;
 }
 
-/* nil, err, code of the error on top. */
+/* Returns the error on top as nil, err, code. */
 static int return_cancel(lua_State *L)
 {
 	lua_pushnil(L);
@@ -191,15 +190,15 @@ static int return_cancel(lua_State *L)
 	return 3;
 }
 
-/* Returns true if the function returned nil or false, and then a value that is not nil. */
+/* Returns true if the results of the function are nil or false, and then a value that is not nil. */
 static bool is_refusal(lua_State *L)
 {
 	return lua_gettop(L) >= 4 && !lua_toboolean(L, 3) && !lua_isnil(L, 4);
 }
 
-/* transact(db, seconds, fn, ...) -> true, what fn returns; or nil, err, code. If fn returns nil
- * or false and a reason, the transaction is undone and these are returned as they are. An error
- * in fn is raised again, unless it is that of cancel. */
+/* transact(db, seconds, fn, ...) -> true, results of fn(...); or nil, err, code. If the first result
+ * of fn is nil or false and the second is not nil, the transaction is undone and the results are
+ * returned without true. Raises an error that fn raises, unless it is that of cancel. */
 static int transact(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -241,7 +240,8 @@ static int transact(lua_State *L)
 	return lua_gettop(L) - 1;
 }
 
-/* Kept when the library is opened once more: a transaction may be running. */
+/* Creates the struct running. An existing one is kept when the module is loaded again, because a
+ * transaction may be running. */
 static void open_running(lua_State *L)
 {
 	struct running *running;

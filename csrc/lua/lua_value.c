@@ -1,9 +1,9 @@
-/* lua_value.c - between Lua's values and the core's bytes.
+/* lua_value.c - converts Lua values to encoded items and back.
  *
- * Reading is one walk that feeds a builder; it uses raw access and no function
- * of Lua's that can raise. Each open table has a step, so that a refusal can
- * say where: the key that is being read stands on the stack, an index in the
- * step.
+ * Reading is one recursive walk that feeds a builder. It uses raw access and no
+ * function of Lua's API that can raise an error. Each open table has a step, from
+ * which a message gets its path: the key that is being read is on the stack, an
+ * index is in the step.
  */
 #include "lua/lua_argument.h"
 #include "lua/lua_value.h"
@@ -20,19 +20,19 @@
 #include "lua/lua_number.h"
 #include "lua/lua_path.h"
 
-/* Slots of the stack that one level of reading or pushing uses at most. */
+/* Maximum number of stack slots that one level of reading or pushing uses. */
 #define LEVEL_SLOTS 6
 
 struct reader {
 	lua_State *L;
 	struct builder *builder;
 	struct failure *failure;
-	struct slice root;            /* the name that a path begins with, or none */
-	const char *what;             /* what a path is called that has no step */
-	unsigned depth;               /* steps in use */
+	struct slice root;            /* name that paths begin with; len 0: none */
+	const char *what;             /* used in messages instead of an empty path */
+	unsigned depth;               /* number of steps in use */
 	struct step {
-		int key;              /* a map's: where its key is on the stack */
-		lua_Integer index;    /* a list's or a set's; 0 for a map */
+		int key;              /* of a map: stack index of the current key */
+		lua_Integer index;    /* of a list or set: current index; 0 for a map */
 	} steps[VALUE_MAX_DEPTH + 2];
 };
 
@@ -67,8 +67,8 @@ static int refuse_as(const struct reader *reader, int err, const char *text)
 	return fail_as(reader->failure, err, "%s: %s", path.text, text);
 }
 
-/* A failure that the builder or a number has found. Where an item grew too big,
- * and where memory ran out, says nothing: those are not one attribute's. */
+/* Fills the failure for an error of the builder or of a number. An item that is too big and
+ * missing memory are not the fault of one attribute, so their messages have no path. */
 static int refuse(const struct reader *reader, int err)
 {
 	if (err == ERR_ITEM_TOO_BIG || err == ERR_NO_MEMORY)
@@ -146,8 +146,8 @@ static int read_member(struct reader *reader, int index, enum type of)
 		of == TYPE_NS ? "this set holds numbers only" : "this set holds binaries only");
 }
 
-/* True if the table has `count` keys and all of them are integers. Where 1 to
- * count are there too, these are all. */
+/* Returns true if the table has exactly `count` keys and all of them are integers. If 1 to count
+ * are also present, the table has no other keys. */
 static bool has_integer_keys(lua_State *L, int table, lua_Unsigned count)
 {
 	lua_Unsigned keys = 0;
@@ -163,7 +163,7 @@ static bool has_integer_keys(lua_State *L, int table, lua_Unsigned count)
 	return keys == count;
 }
 
-/* The rest of a list whose keys lua_next does not give in order. */
+/* Reads the rest of a list whose keys lua_next does not return in order. */
 static int read_scattered(struct reader *reader, int table, enum type of, lua_Integer after)
 {
 	lua_State *L = reader->L;
@@ -189,7 +189,7 @@ static int read_scattered(struct reader *reader, int table, enum type of, lua_In
 refused:
 	reader->depth--;
 	return refuse_as(reader, ERR_VALIDATION,
-		"a table with a hole, or with keys other than 1 to n, is no list");
+		"a list or set must have the keys 1 to n, without holes");
 }
 
 static int read_members(struct reader *reader, int table, enum type of)
@@ -242,7 +242,7 @@ static int read_attributes(struct reader *reader, int table)
 	return 0;
 }
 
-/* What a table without a metatable is: its first key tells. */
+/* Returns the type of a table without a metatable, which depends on its first key. */
 static enum type plain_type(lua_State *L, int table)
 {
 	enum type type = TYPE_M;
@@ -256,7 +256,7 @@ static enum type plain_type(lua_State *L, int table)
 	return type;
 }
 
-/* 0 for a table that is not ours. */
+/* Returns the type of a table; 0 if it has a metatable that is not tidetable's. */
 static enum type table_type(lua_State *L, int table)
 {
 	switch (kind_at(L, table)) {
@@ -470,7 +470,7 @@ static void push_map(lua_State *L, const struct value *map, unsigned depth)
 		kind_set(L, KIND_MAP);
 }
 
-/* depth: how many levels of M and L the value stands in. */
+/* depth: number of maps and lists that contain the value. */
 static void push_any(lua_State *L, const struct value *value, unsigned depth)
 {
 	switch (value->type) {
@@ -513,7 +513,7 @@ void push_item(lua_State *L, struct slice body)
 	push_attributes(L, body, 0);
 }
 
-/* --- what Lua's side builds on --- */
+/* --- the table core.values --- */
 
 static const char ENCODER_TYPE[] = "tidetable.core.encoder";
 
@@ -530,7 +530,7 @@ static int release_encoder(lua_State *L)
 	return 0;
 }
 
-/* encode(item) -> bytes | nil, err, code; the encoder is its upvalue. */
+/* encode(item) -> bytes; or nil, err, code. The upvalue is the encoder. */
 static int encode(lua_State *L)
 {
 	struct encoder *encoder = check_type(L, lua_upvalueindex(1), ENCODER_TYPE);
@@ -543,7 +543,7 @@ static int encode(lua_State *L)
 	return 1;
 }
 
-/* decode(bytes) -> item | nil, err, code */
+/* decode(bytes) -> item; or nil, err, code */
 static int decode(lua_State *L)
 {
 	struct slice bytes = check_slice(L, 1);
@@ -587,7 +587,7 @@ static const char *name_of_type(lua_State *L, int index)
 	}
 }
 
-/* type(v) -> "S", "N", ... | nil */
+/* type(v) -> "S", "N", ...; nil if v can't be stored */
 static int type_of(lua_State *L)
 {
 	luaL_checkany(L, 1);
@@ -607,7 +607,8 @@ static void push_encode(lua_State *L)
 	lua_pushcclosure(L, encode, 1);
 }
 
-/* A table type: what it is in JSON and in other serialisers. */
+/* Creates the metatable of lists, maps or sets, with fields that JSON libraries and serializers
+ * read. */
 static void open_table_kind(lua_State *L, enum kind kind, const char *field, bool is_map)
 {
 	kind_create(L, kind);

@@ -1,11 +1,11 @@
-/* lua_value.h - between Lua's values and the core's bytes.
+/* lua_value.h - converts Lua values to encoded items and back.
  *
  *     DynamoDB   to Lua                               from Lua
  *     S          string                               string (UTF-8)
- *     N          integer if it is one in 64 bits;     integer, finite float,
- *                float if none of it is lost (every   tidetable.number
- *                float that was put is: its shortest
- *                decimal); else tidetable.number
+ *     N          integer if it fits in 64 bits;       integer, finite float,
+ *                float if it is a float's shortest    tidetable.number
+ *                decimal (as every stored float is);
+ *                otherwise tidetable.number
  *     B          tidetable.binary                     tidetable.binary
  *     BOOL       boolean                              boolean
  *     NULL       tidetable.null                       tidetable.null
@@ -16,7 +16,7 @@
  *     SS NS BS   tidetable.set                        tidetable.set
  *
  * Reading from Lua uses raw access only: no metamethod runs, so nothing can
- * yield, raise or come back into the database while an item is being read.
+ * yield, raise an error or call the database while an item is being read.
  */
 #ifndef LUA_LUA_VALUE_H
 #define LUA_LUA_VALUE_H
@@ -28,32 +28,29 @@
 #include "codec/value.h"
 #include "lua/lua_version.h"
 
-/* Makes the metatables (once for a state) and leaves a table on the stack with
- * what Lua's side builds on:
+/* Creates the metatables (once for a state) and pushes a table, core.values:
  *
  *     null, number(x), binary(string)
  *     metatables { list, map, string_set, number_set, binary_set }
- *     type(v)             DynamoDB's name of v's type; nil if v has no place here
+ *     type(v)             DynamoDB's name of v's type; nil if v can't be stored
  *     encode(item)        the item's bytes; or nil, err, code
  *     decode(bytes)       the item; or nil, err, code
  */
 int open_values(lua_State *L);
 
-/* Reads the table at index as an item. Returns 0 and the item, good until the
- * builder is used again; or what is wrong with it, and failure->message names
- * the attribute ("tags[3].name: ..."). `what` begins the message where nothing
- * has a name yet: "item" or "key". Raises nothing, leaves the stack as it was. */
+/* Encodes the table at index as an item, valid until the builder is used again. Returns 0, or an
+ * error with the path of the attribute in failure->message ("tags[3].name: ..."). what: "item" or
+ * "key", for messages without a path. Raises no error and leaves the stack unchanged. */
 int read_item(lua_State *L, int index, struct builder *builder, struct slice *item,
 	const char *what, struct failure *failure);
 
-/* Reads one value (a partition key given by itself). The value is put into the
- * builder as the item { [name] = value } and found there. */
+/* Encodes one value, for example a partition key, as the item { [name] = value }, in which *value
+ * is then found. Otherwise like read_item. */
 int read_value(lua_State *L, int index, struct builder *builder, struct slice name,
 	struct value *value, struct failure *failure);
 
-/* Pushes an item as a table. The bytes must have been checked
- * (by the row's checksum); damaged ones raise CORRUPT all the same. Uses only
- * the stack: no other Lua code runs but the collector's finalizers. */
+/* Pushes an item as a table. The bytes have normally been verified by the row's checksum; if they
+ * do not decode, raises CORRUPT. No Lua code runs in it, except finalizers. */
 void push_item(lua_State *L, struct slice body);
 
 #endif

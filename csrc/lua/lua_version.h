@@ -1,8 +1,8 @@
-/* lua_version.h - the versions of Lua that csrc/lua/ is written for.
+/* lua_version.h - the versions of Lua that csrc/lua/ supports.
  *
- * Included by every header of the directory: the other files of a build against
- * another Lua then fail with this sentence first. A library that is loaded into
- * another Lua than it was built for is refused by luaL_checkversion (module.c).
+ * Every header of the directory includes it, so that a build against another
+ * version of Lua fails with this message first. luaL_checkversion (lua_module.c)
+ * refuses a library that is loaded into another Lua than it was built for.
  */
 #ifndef LUA_LUA_VERSION_H
 #define LUA_LUA_VERSION_H

@@ -26,7 +26,7 @@ static struct tide_waiter *check_waiter(lua_State *L)
 	return handle->waiter;
 }
 
-/* waiter(db, at_descriptor) */
+/* waiter(db, at_descriptor) -> waiter; or nil, err, code */
 static int waiter(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -41,15 +41,15 @@ static int waiter(lua_State *L)
 	return 1;
 }
 
-/* waiter_use(waiter): the next transaction on its database uses its place */
+/* waiter_use(waiter): lets the next transaction of its database use its place */
 static int waiter_use(lua_State *L)
 {
 	tide_waiter_use(check_waiter(L));
 	return 0;
 }
 
-/* waiter_sleep(waiter, seconds): sleeps until the lock may be free. A signal ends it, so that
- * Lua's hooks run. */
+/* waiter_sleep(waiter, seconds): sleeps until the lock may be free. A signal ends the sleep, so
+ * that Lua's hooks run. */
 static int waiter_sleep(lua_State *L)
 {
 	struct tide_waiter *waiter = check_waiter(L);
@@ -58,7 +58,8 @@ static int waiter_sleep(lua_State *L)
 	return 0;
 }
 
-/* waiter_arm(waiter) -> seconds to wait at its descriptor at most; 0: try again now */
+/* waiter_arm(waiter) -> longest time to wait at the descriptor, in seconds; 0: try again
+ * immediately */
 static int waiter_arm(lua_State *L)
 {
 	lua_pushnumber(L, (lua_Number)tide_waiter_arm(check_waiter(L)) / 1e6);

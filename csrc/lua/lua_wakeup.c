@@ -1,4 +1,4 @@
-/* lua_wakeup.c - wakeups for Lua: waiting for commits in event loops, by a descriptor. */
+/* lua_wakeup.c - wakeups for Lua: descriptors for waiting in event loops. */
 #include <lauxlib.h>
 
 #include "lua/lua_argument.h"
@@ -23,7 +23,8 @@ static struct wakeup_handle *check_wakeup(lua_State *L, struct database **databa
 	return check_child(L, 1, WAKEUP_TYPE, database);
 }
 
-/* wakeup(db, unlocks): notified of commits, or of the write lock's release */
+/* wakeup(db, unlocks) -> wakeup; or nil, err, code. It is notified of commits, or of releases of
+ * the write lock. */
 static int wakeup(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -45,6 +46,7 @@ static int wakeup(lua_State *L)
 	return 1;
 }
 
+/* wakeup_pollfd(wakeup) -> descriptor */
 static int wakeup_pollfd(lua_State *L)
 {
 	struct database *database;
@@ -53,6 +55,7 @@ static int wakeup_pollfd(lua_State *L)
 	return 1;
 }
 
+/* wakeup_clear(wakeup): makes the descriptor unreadable */
 static int wakeup_clear(lua_State *L)
 {
 	struct database *database;
@@ -61,7 +64,8 @@ static int wakeup_clear(lua_State *L)
 	return 0;
 }
 
-/* wakeup_timeout(wakeup) -> seconds */
+/* wakeup_timeout(wakeup) -> seconds after which the caller must check for news without being
+ * notified */
 static int wakeup_timeout(lua_State *L)
 {
 	struct database *database;
@@ -70,8 +74,8 @@ static int wakeup_timeout(lua_State *L)
 	return 1;
 }
 
-/* wakeup_wait(wakeup, seconds): sleeps until the wakeup is readable, a second at most;
- * whether it is. A signal ends it: then Lua's hooks get their turn. */
+/* wakeup_wait(wakeup, seconds) -> true if the descriptor is readable. Sleeps until it is, at most
+ * a second. A signal ends the sleep, so that Lua's hooks run. */
 static int wakeup_wait(lua_State *L)
 {
 	struct database *database;

@@ -1,8 +1,7 @@
-/* address_space.c - how much can be mapped where the address space is limited.
+/* address_space.c - size of the mapping of a database when the address space is limited.
  *
- * Found out by mapping an empty file as LMDB maps the database: shared and to
- * read. qemu's user mode, for one, has less room for such a range than for one
- * without access.
+ * Tests a size by mapping an empty file the way LMDB maps the database (shared, read-only).
+ * A PROT_NONE mapping is not equivalent: qemu's user mode accepts larger ones of that kind.
  */
 #include "os/address_space.h"
 
@@ -11,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* Left to the rest of the process when all of `wanted` is mapped. */
+/* Bytes that must remain free for the rest of the process when `wanted` is mapped. */
 #define SPARE (UINT64_C(64) << 20)
 #define SMALLEST (UINT64_C(1) << 20)
 
@@ -42,7 +41,7 @@ static uint64_t fit(int fd, uint64_t wanted, uint64_t least, uint64_t reused)
 	return 0;
 }
 
-/* Without a file to try it with, all is said to fit: LMDB will see. */
+/* Returns `wanted` if no file can be created for the test; LMDB then reports the error. */
 uint64_t address_space_fit(uint64_t wanted, uint64_t least, uint64_t reused)
 {
 	int fd = memfd_create("tidetable", MFD_CLOEXEC);

@@ -1,18 +1,19 @@
-/* address_space.h - how much can be mapped where the address space is limited.
+/* address_space.h - size of the mapping of a database when the address space is limited.
  *
- * LMDB maps a database once, for its maximum size. A process may have less room
- * than that: under RLIMIT_AS (`ulimit -v`), in qemu's user mode, under valgrind, on
- * kernels with 39 bits of address.
+ * LMDB maps a database once, at its maximum size. The address space of the process may be
+ * too small for that: under RLIMIT_AS (`ulimit -v`), in qemu's user mode, under valgrind,
+ * on kernels with 39-bit addresses.
  */
 #ifndef OS_ADDRESS_SPACE_H
 #define OS_ADDRESS_SPACE_H
 
 #include <stdint.h>
 
-/* Returns how many bytes to map: `wanted` if there is room for that and 64 MiB more,
- * else between a quarter and a half of the largest free range, but at least `least`;
- * 0 if there is no room for `least`. All sizes are multiples of the page size.
- * `reused` bytes, a mapping that is about to be replaced, count as free for `least`. */
+/* Returns the number of bytes to map: `wanted` if a free range of that size plus 64 MiB
+ * exists, otherwise between a quarter and a half of the largest free range, but at least
+ * `least`; 0 if `least` bytes do not fit. All sizes are multiples of the page size.
+ * `reused` is the size of a mapping that is about to be replaced; it counts as free when
+ * `least` is tested. */
 uint64_t address_space_fit(uint64_t wanted, uint64_t least, uint64_t reused);
 
 #endif

@@ -1,4 +1,4 @@
-/* child_process.c - work done in a child process, so that its end is not ours. */
+/* child_process.c - a function that runs in a forked child process and returns bytes. */
 #include "os/child_process.h"
 
 #include <errno.h>
@@ -15,18 +15,18 @@
 #include "base/memory.h"
 #include "os/clock.h"
 
-/* At most so much time without progress lies between two looks. */
-#define LOOK_COUNTS_MS 100
+/* Maximum time that one interval between two checks adds to the time without progress. */
+#define CHECK_COUNTS_MS 100
 
 struct child_process {
 	pid_t parent;
-	pid_t child;                 /* 0: it has ended, and what it said is here */
-	int fd;                      /* what it says */
-	struct progress *progress;   /* shared with it */
+	pid_t child;                 /* 0 after it has ended and `said` is complete */
+	int fd;                      /* read end of the pipe */
+	struct progress *progress;   /* in memory shared with the child */
 	uint32_t stall_timeout_ms;
-	uint64_t still_ms;           /* without progress, and since when that is known */
-	uint64_t looked_ms;
-	uint64_t seen;               /* of the progress */
+	uint64_t still_ms;           /* time without progress */
+	uint64_t checked_ms;         /* time of the last check */
+	uint64_t seen;               /* progress->done at that check */
 	struct buffer said;
 	struct child_process_end end;
 };
@@ -56,7 +56,7 @@ static bool write_all(int fd, const uint8_t *bytes, size_t len)
 	return true;
 }
 
-/* The shell's "stop" (Ctrl-Z) is for it too, but not what the host does about it. */
+/* Ctrl-Z stops the child as well, but the host's handler must not run in it. */
 static void be_stopped_with_others(void)
 {
 	struct sigaction action;
@@ -65,7 +65,7 @@ static void be_stopped_with_others(void)
 		signal(SIGTSTP, SIG_DFL);
 }
 
-/* It goes with its parent: who could tell that it hangs, would be gone. */
+/* The child is killed when its parent exits, because then nothing applies the timeout. */
 _Noreturn static void be_child(const struct child_process_work *work, pid_t parent, int fd,
 	struct progress *progress)
 {
@@ -81,19 +81,20 @@ _Noreturn static void be_child(const struct child_process_work *work, pid_t pare
 	_exit(0);
 }
 
-/* Signals that come to the whole group (Ctrl-C, a window's new size) are the host's,
- * whose handlers may write to pipes that the child shares. Its own faults are its own. */
+/* Blocks in the child the signals that the process group receives (SIGINT, SIGWINCH): the
+ * host's handlers may write to pipes that the child has inherited. Faults of the child and
+ * SIGTSTP are not blocked. */
 static pid_t fork_without_signals(void)
 {
-	static const int its_own[] = {
+	static const int unblocked[] = {
 		SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS, SIGTSTP,
 	};
 	sigset_t others, before;
 	pid_t child;
 
 	sigfillset(&others);
-	for (size_t i = 0; i < sizeof its_own / sizeof *its_own; i++)
-		sigdelset(&others, its_own[i]);
+	for (size_t i = 0; i < sizeof unblocked / sizeof *unblocked; i++)
+		sigdelset(&others, unblocked[i]);
 	pthread_sigmask(SIG_BLOCK, &others, &before);
 	child = fork();
 	if (child != 0) {
@@ -114,7 +115,7 @@ static int start_child(struct child_process *child, const struct child_process_w
 	int system;
 
 	if (pipe2(ends, O_CLOEXEC))
-		return no_child(failure, errno, "a pipe");
+		return no_child(failure, errno, "can't create a pipe");
 	child->fd = ends[0];
 	child->child = fork_without_signals();
 	system = errno;
@@ -126,7 +127,7 @@ static int start_child(struct child_process *child, const struct child_process_w
 	if (child->child > 0)
 		return 0;
 	child->child = 0;
-	return no_child(failure, system, "a child process");
+	return no_child(failure, system, "can't create a child process");
 }
 
 int child_process_start(struct child_process **out, const struct child_process_work *work,
@@ -141,11 +142,11 @@ int child_process_start(struct child_process **out, const struct child_process_w
 	child->fd = -1;
 	child->parent = getpid();
 	child->stall_timeout_ms = work->stall_timeout_ms;
-	child->looked_ms = clock_elapsed_ms(clock_system());
+	child->checked_ms = clock_elapsed_ms(clock_system());
 	child->progress = mmap(NULL, sizeof *child->progress, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (child->progress == MAP_FAILED)
-		err = no_child(failure, errno, "memory to share with a child process");
+		err = no_child(failure, errno, "can't map memory shared with a child process");
 	else
 		err = start_child(child, work, failure);
 	if (err)
@@ -155,7 +156,7 @@ int child_process_start(struct child_process **out, const struct child_process_w
 	return err;
 }
 
-/* --- watching it --- */
+/* --- monitoring the child --- */
 
 int child_process_descriptor(const struct child_process *child)
 {
@@ -175,8 +176,8 @@ void child_process_wait(const struct child_process *child, uint32_t ms)
 		is_readable(child, ms < 1000000 ? (int)ms : 1000000);
 }
 
-/* Takes some of what there is. False at the end. */
-static bool take(struct child_process *child)
+/* Reads some of the available bytes. Returns false at the end of the pipe. */
+static bool read_some(struct child_process *child)
 {
 	uint8_t *buf = buffer_reserve(&child->said, 65536);
 	ssize_t got;
@@ -189,18 +190,18 @@ static bool take(struct child_process *child)
 	return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
-/* Has it shown no sign of life for too long? */
-static bool is_still(struct child_process *child, bool has_said)
+/* Returns true if the child has made no progress for longer than the stall timeout. */
+static bool is_stalled(struct child_process *child, bool has_said)
 {
 	uint64_t done = atomic_load(&child->progress->done);
 	uint64_t now = clock_elapsed_ms(clock_system());
-	uint64_t passed = now - child->looked_ms;
+	uint64_t passed = now - child->checked_ms;
 
-	child->looked_ms = now;
+	child->checked_ms = now;
 	if (has_said || done != child->seen)
 		child->still_ms = 0;
 	else
-		child->still_ms += passed < LOOK_COUNTS_MS ? passed : LOOK_COUNTS_MS;
+		child->still_ms += passed < CHECK_COUNTS_MS ? passed : CHECK_COUNTS_MS;
 	child->seen = done;
 	return child->still_ms > child->stall_timeout_ms;
 }
@@ -226,9 +227,9 @@ static bool has_ended(struct child_process *child)
 
 	while (is_open && is_readable(child, 0)) {
 		has_said = true;
-		is_open = take(child);
+		is_open = read_some(child);
 	}
-	if (is_open && !is_still(child, has_said))
+	if (is_open && !is_stalled(child, has_said))
 		return false;
 	child->end.hung = is_open;
 	if (is_open || buffer_error(&child->said))

@@ -1,10 +1,9 @@
-/* child_process.h - work done in a child process, so that its end is not ours.
+/* child_process.h - a function that runs in a forked child process and returns bytes.
  *
- * For what may crash or never end. The child is a fork: it does its work, writes
- * what it found and is gone, without a finalizer of the host's ever running in
- * it, nor a handler of the host's signals. As long as it counts its progress up
- * it is waited for: by whoever started it, who sleeps, or polls a descriptor,
- * and asks.
+ * Isolates work that may crash or loop forever. The child runs the function, writes the
+ * result to a pipe and exits. No finalizer and no signal handler of the host program runs in
+ * it. The parent sleeps (child_process_wait) or polls a descriptor, then calls
+ * child_process_result. A child whose progress counter stops is killed after a timeout.
  */
 #ifndef OS_CHILD_PROCESS_H
 #define OS_CHILD_PROCESS_H
@@ -16,42 +15,45 @@
 #include "os/thread.h"
 
 struct child_process_work {
-	/* Runs in the child; what it puts into `said` is brought back. */
+	/* Runs in the child; the bytes it appends to `said` are sent to the parent. */
 	void (*run)(void *context, struct progress *progress, struct buffer *said);
 	void *context;
-	uint32_t stall_timeout_ms;    /* without progress; then the child is killed */
+	uint32_t stall_timeout_ms;    /* time without progress after which the child is killed */
 };
 
 struct child_process_end {
-	int signal;              /* that ended it; 0: none */
-	int status;              /* that it exited with; 0: all is well */
-	bool hung;               /* it was killed for want of progress */
+	int signal;              /* signal that terminated it; 0 if none */
+	int status;              /* exit status; 0 on success */
+	bool hung;               /* true if it was killed by the stall timeout */
 };
 
 struct child_process;
 
-/* STORE, NO_MEMORY when it can't be started. */
+/* Starts the child. Returns 0, ERR_STORE or ERR_NO_MEMORY. */
 int child_process_start(struct child_process **child, const struct child_process_work *work,
 	struct failure *failure);
 
-/* Readable when there is something to ask about; it may have ended, or not. */
+/* Returns a descriptor that is readable when child_process_result has something to do: the
+ * child has written bytes or has ended. */
 int child_process_descriptor(const struct child_process *child);
 
-/* Sleeps until then, or so many ms (1,000,000 at most), or until a signal. */
+/* Sleeps until the descriptor is readable, for ms milliseconds (at most 1,000,000), or until
+ * a signal. */
 void child_process_wait(const struct child_process *child, uint32_t ms);
 
-/* END while it goes on. Then 0, whatever became of it, with what it said, which is
- * lent; NO_MEMORY when there is no room for that.
+/* Returns END while the child runs. After it has ended, however it ended, returns 0 and sets
+ * *said to its result, valid until child_process_finish, and *end. Returns ERR_NO_MEMORY if
+ * the result does not fit in memory.
  *
- * This is where patience is had: ask about ten times a second. Time counts as
- * without progress only as far as it was asked so often: who was stopped, child
- * and all, or slept with the machine, finds it as patient as before. */
+ * This function also applies the stall timeout: call it about ten times a second. The time
+ * between two calls counts as at most 100 ms without progress, so a timeout does not expire
+ * because parent and child were stopped together or the machine was suspended. */
 int child_process_result(struct child_process *child, struct slice *said,
 	struct child_process_end *end,
 	struct failure *failure);
 
-/* Ends it, if need be, and frees it. In a child of fork, whose it is not, it only
- * frees. NULL is fine. */
+/* Kills the child if it still runs, and frees the struct. In another forked process it only
+ * frees. NULL is allowed. */
 void child_process_finish(struct child_process *child);
 
 #endif

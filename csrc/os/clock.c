@@ -1,11 +1,10 @@
-/* clock.c - the machine's time, and time that somebody else tells.
+/* clock.c - wall clock, elapsed time and boot identity; a manual clock for tests.
  *
- * Elapsed time is CLOCK_BOOTTIME: it goes on while the machine sleeps and no
- * one can set it. It means something only within one boot, so a boot has a
- * name: the kernel's boot id, mixed with the time namespace, in which a
- * container may see another elapsed time than its host. Where /proc tells
- * neither, each process has a boot of its own: then nobody compares what can't
- * be compared.
+ * Elapsed time is CLOCK_BOOTTIME, which includes suspended time and cannot be set. Its values
+ * are comparable only within one boot and one time namespace (a container may see a different
+ * elapsed time than its host). The boot identity is therefore the kernel's boot id XORed with
+ * the inode of the time namespace. If /proc does not provide the boot id, each process uses a
+ * random identity, so that values of different processes are never compared.
  */
 #include "os/clock.h"
 
@@ -23,11 +22,11 @@
 
 struct clock {
 	bool manual;
-	_Atomic uint32_t owners;       /* the system's clock has none */
-	_Atomic uint64_t now_ms;       /* these four: manual clocks only */
+	_Atomic uint32_t owners;       /* reference count; unused for the system's clock */
+	_Atomic uint64_t now_ms;       /* this field and the next three: manual clocks only */
 	_Atomic uint64_t elapsed_ms;
-	_Atomic uint64_t boots;
-	uint64_t identity;             /* two manual clocks never share a boot */
+	_Atomic uint64_t boots;        /* number of clock_reboot calls */
+	uint64_t identity;             /* random, so that no two manual clocks share a boot */
 };
 
 static struct clock the_system;
@@ -57,7 +56,7 @@ static int hex_digit(char c)
 	return -1;
 }
 
-/* The kernel writes its boot id as 32 hexadecimal digits with dashes. */
+/* The kernel formats its boot id as 32 hexadecimal digits with dashes. */
 static bool read_boot_id(uint8_t boot[CLOCK_BOOT_BYTES])
 {
 	char text[64];
@@ -82,7 +81,7 @@ static bool read_boot_id(uint8_t boot[CLOCK_BOOT_BYTES])
 	return digits == 2 * CLOCK_BOOT_BYTES;
 }
 
-static void learn_system_boot(void)
+static void load_system_boot(void)
 {
 	struct stat namespace;
 	uint64_t inode;
@@ -168,7 +167,7 @@ void clock_boot(const struct clock *clock, uint8_t boot[CLOCK_BOOT_BYTES])
 	uint64_t words[2];
 
 	if (!clock->manual) {
-		pthread_once(&system_boot_once, learn_system_boot);
+		pthread_once(&system_boot_once, load_system_boot);
 		memcpy(boot, system_boot, CLOCK_BOOT_BYTES);
 		return;
 	}

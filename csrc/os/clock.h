@@ -1,9 +1,7 @@
-/* clock.h - the door to time.
+/* clock.h - wall clock, elapsed time and boot identity; a manual clock for tests.
  *
- * A clock tells the wall's time, how much time has passed, and on which boot
- * of the machine. A manual clock stands still until it is told: for tests, and
- * for whoever replays. Clocks are shared by reference and may be used from
- * several threads.
+ * A manual clock advances only when it is told to; tests and replays use it. Clocks are
+ * reference-counted and thread-safe.
  */
 #ifndef OS_CLOCK_H
 #define OS_CLOCK_H
@@ -16,39 +14,40 @@
 
 struct clock;
 
-/* The machine's own clock; never freed. */
+/* Returns the machine's clock; it is never freed. */
 struct clock *clock_system(void);
 
-/* A clock that says now_ms, on a boot of its own. NULL: out of memory. */
+/* Returns a new manual clock that shows now_ms and has a unique boot identity. Returns NULL if
+ * out of memory. */
 struct clock *clock_manual(uint64_t now_ms);
 
-struct clock *clock_share(struct clock *clock);   /* one more owner */
-void clock_drop(struct clock *clock);             /* one less; NULL is fine */
+struct clock *clock_share(struct clock *clock);   /* adds an owner; returns the clock */
+void clock_drop(struct clock *clock);             /* removes an owner; NULL is allowed */
 
-/* Milliseconds since 1970, UTC. */
+/* Returns the wall clock's time, in milliseconds since 1970, UTC. */
 uint64_t clock_now_ms(const struct clock *clock);
 
-/* Milliseconds that never jump and never run backwards, suspended time
- * included; comparable within one boot, across processes. */
+/* Returns a monotonic time in milliseconds that includes suspended time. Processes can
+ * compare their values within one boot. */
 uint64_t clock_elapsed_ms(const struct clock *clock);
 
-/* Microseconds of CLOCK_MONOTONIC, for intervals: the same in all processes of one time
- * namespace, and not 0. */
+/* Returns CLOCK_MONOTONIC in microseconds, never 0, to measure intervals. All processes of a
+ * time namespace get the same values. */
 uint64_t clock_monotonic_us(void);
 
-/* Sleeps so long by the machine's own clock, or until a signal. */
+/* Sleeps for us microseconds by the machine's clock, or until a signal. */
 void clock_sleep_us(uint32_t us);
 
-/* Which boot of the machine: bytes that differ from boot to boot. */
+/* Stores the identity of the current boot in boot; it differs from boot to boot. */
 void clock_boot(const struct clock *clock, uint8_t boot[CLOCK_BOOT_BYTES]);
 
-/* Ms since 1970 as "2026-01-31T12:00:00.000", UTC: 24 bytes with the NUL, until the
- * year 9999. */
+/* Formats ms since 1970 as "2026-01-31T12:00:00.000", UTC: 24 bytes with the NUL, for years
+ * up to 9999. */
 void clock_text(char *text, size_t size, uint64_t ms);
 
-/* Manual clocks only. advance moves the wall's time and the elapsed time; set
- * moves the wall's time alone (somebody set the clock); reboot begins another
- * boot, its elapsed time at 0. */
+/* For manual clocks only. clock_advance changes the wall clock and the elapsed time.
+ * clock_set changes the wall clock alone, as when an administrator sets it. clock_reboot
+ * starts a new boot, with an elapsed time of 0. */
 void clock_advance(struct clock *clock, uint64_t ms);
 void clock_set(struct clock *clock, uint64_t now_ms);
 void clock_reboot(struct clock *clock);

@@ -1,22 +1,22 @@
 /* commit_notifier.c - notification of commits: futexes for threads, inotify for event loops.
  *
- * No notification is lost between a look at the store and sleep. Both sides
- * write before they read, sequentially consistent (as in Dekker's algorithm):
+ * No notification is lost between the check of the database and the sleep. Both sides write
+ * before they read, sequentially consistent (a Dekker-style handshake):
  *
  *     waiter                              committer
  *     seen = commits                      commit (LMDB)
- *     look at the store                   commits += 1
+ *     check the database                  commits += 1
  *     waiters += 1                        if waiters: futex wake
  *     futex wait while commits == seen
  *
  * Either the committer sees the waiter and wakes it, or the waiter read the
- * counter after the commit and sees the commit in the store.
+ * counter after the commit and finds the commit in the database.
  *
- * A wakeup is an inotify descriptor on the file of the page: a commit writes one byte into
- * the file (IN_MODIFY) while the page counts a wakeup, an unlock reads one (IN_ACCESS) while a
- * waiter at a descriptor is in the queue. Changes of the page itself go through a mapping,
- * which inotify does not report. The kernel merges equal events, so the queue of a
- * descriptor that is never cleared does not grow.
+ * A wakeup is an inotify descriptor on the file of the shared page. While the page counts an
+ * open wakeup, each commit writes one byte to the file (IN_MODIFY). While a waiter with a
+ * descriptor is in the lock queue, each unlock reads one byte (IN_ACCESS). The page itself is
+ * changed through a mapping, which inotify does not report. The kernel merges equal events,
+ * so the event queue of a descriptor that is never cleared does not grow.
  */
 #include "os/commit_notifier.h"
 
@@ -43,7 +43,7 @@ struct wakeup {
 	struct shared_page *shared;
 };
 
-/* A notification that fails costs the watchers time, not a record. */
+/* A failed notification is ignored: the watchers check the database once a second anyway. */
 void wakeup_notify_commits(struct shared_page *shared)
 {
 	static const char byte;
@@ -60,8 +60,8 @@ void wakeup_notify_unlocks(struct shared_page *shared)
 	(void)got;
 }
 
-/* Watches the open file, not its name: the name may have been removed (stores in memory
- * have none) or replaced. */
+/* Watches the open file, not its name: the name may have been removed or replaced, and an
+ * in-memory database has none. */
 static int watch(int fd, const struct shared_page *shared, enum wakeup_kind kind)
 {
 	uint32_t events = kind == WAKEUP_COMMITS ? IN_MODIFY : IN_MODIFY | IN_ACCESS;

@@ -15,45 +15,48 @@
 struct failure;
 struct shared_page;
 
-/* No wait is longer. */
+/* Longest time that commit_wait and wakeup_wait sleep. */
 #define WAIT_MAX_MS 1000
 
-/* Counters of commits are kept for groups of streams: the ids modulo COMMIT_GROUPS. */
+/* Number of stream groups. A group has one commit counter and contains the streams with the
+ * same id modulo COMMIT_GROUPS. */
 #define COMMIT_GROUPS 64
 #define COMMIT_ALL_GROUPS UINT64_MAX
 
-/* The group of a stream, as a bit. */
+/* Returns the bit of a stream's group, for commit_notify. */
 static inline uint64_t commit_group_bit(uint32_t stream)
 {
 	return UINT64_C(1) << stream % COMMIT_GROUPS;
 }
 
-/* After a commit that changed something. streams: the bits of the streams it appended to.
- * Takes a few ns if nothing waits. */
+/* Notifies the waiters; call it after a commit that changed something. streams: the bits of
+ * the streams that the commit appended to. Takes a few ns if nothing waits. */
 void commit_notify(struct shared_page *shared, uint64_t streams);
 
-/* Number of commits that touched the stream's group, modulo 2^32; of all commits if stream
- * is 0. Read before a snapshot is taken, and equal later: the stream has no records that
- * the snapshot does not show (up to a writer killed between commit and signal). */
+/* Returns the number of commits that appended to the stream's group, modulo 2^32; of all
+ * commits if stream is 0. If the number is read before a snapshot is taken and is unchanged
+ * later, the snapshot contains all records of the stream. Exception: a writer that was killed
+ * between its commit and commit_notify. */
 uint32_t commit_count(const struct shared_page *shared, uint32_t stream);
 
-/* Sleeps until commit_count(wake, stream) differs from seen, for timeout_ms and one second at
- * most, or until a signal. Returns 0 or ERR_INTERRUPTED. */
+/* Sleeps until commit_count(shared, stream) differs from seen, at most timeout_ms and at most
+ * WAIT_MAX_MS, or until a signal. Returns 0 or ERR_INTERRUPTED. */
 int commit_wait(struct shared_page *shared, uint32_t stream, uint32_t seen, uint32_t timeout_ms);
 
 /* --- the same for event loops: a descriptor that becomes readable --- */
 
-/* Readable after what happened since the wakeup was opened or cleared. Each takes an
- * inotify instance, so open it when it is first waited on. */
+/* A descriptor that is readable if an event occurred since it was opened or cleared. Each
+ * wakeup uses an inotify instance, so open it at the first wait. */
 struct wakeup;
 int wakeup_open(struct wakeup **wakeup, struct shared_page *shared, enum wakeup_kind kind,
 	struct failure *failure);
-void wakeup_close(struct wakeup *wakeup);      /* NULL is fine */
+void wakeup_close(struct wakeup *wakeup);      /* NULL is allowed */
 int wakeup_descriptor(const struct wakeup *wakeup);
-void wakeup_clear(struct wakeup *wakeup);      /* not readable until the next signal */
-/* Sleeps until it is readable: 0, at once if it is; END after timeout_ms, a
- * second at most; INTERRUPTED. */
+void wakeup_clear(struct wakeup *wakeup);      /* makes it unreadable until the next event */
+/* Sleeps until the descriptor is readable, at most timeout_ms and at most WAIT_MAX_MS.
+ * Returns 0 if it is readable, END after the timeout, ERR_INTERRUPTED after a signal. */
 int wakeup_wait(const struct wakeup *wakeup, uint32_t timeout_ms);
-void wakeup_forget(struct wakeup *wakeup);     /* after fork: frees the memory, closes the fd */
+/* In a forked process: frees the memory and closes the descriptor. */
+void wakeup_forget(struct wakeup *wakeup);
 
 #endif

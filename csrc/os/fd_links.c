@@ -1,4 +1,4 @@
-/* fd_links.c - names for open descriptors: LMDB opens files by name, and gets these. */
+/* fd_links.c - symbolic links to /proc/self/fd/N, given to LMDB as the names of open files. */
 #include "os/fd_links.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ static void name_descriptor(char path[DESCRIPTOR_PATH_MAX], int fd)
 	snprintf(path, DESCRIPTOR_PATH_MAX, "/proc/self/fd/%d", fd);
 }
 
-/* A link that another process of this user has made leads to the same number. */
+/* Returns 0 or an errno. A link that another process of this user has created is reused. */
 static int make_link(int fd, const char *path)
 {
 	char to[DESCRIPTOR_PATH_MAX], found[DESCRIPTOR_PATH_MAX + 1] = "";
@@ -37,7 +37,7 @@ static void name_lock(char path[PATH_MAX + 8], const struct fd_links *links)
 	snprintf(path, PATH_MAX + 8, "%s-lock", links->path);
 }
 
-/* Returns 0 or an errno. */
+/* Creates both links. Returns 0 or an errno. */
 static int make_both(struct fd_links *links, const char *directory, int data_fd, int lock_fd)
 {
 	char lock[PATH_MAX + 8];
@@ -82,12 +82,12 @@ static bool make_in_users_directory(struct fd_links *links, int data_fd, int loc
 		make_in(links, "/tmp", data_fd, lock_fd);
 }
 
-/* --- one that is removed again --- */
+/* --- a directory that is removed on close --- */
 
 static int make_in_own_directory(struct fd_links *links, int data_fd, int lock_fd,
-	const char *beside, struct failure *failure)
+	const char *database, struct failure *failure)
 {
-	int err = file_temporary_directory(links->directory, NAME, beside, failure);
+	int err = file_temporary_directory(links->directory, NAME, database, failure);
 	int system;
 
 	if (err)
@@ -95,12 +95,12 @@ static int make_in_own_directory(struct fd_links *links, int data_fd, int lock_f
 	system = make_both(links, links->directory, data_fd, lock_fd);
 	if (!system)
 		return 0;
-	err = file_fail(failure, system, links->path, "can't be made");
+	err = file_fail(failure, system, links->path, "can't be created");
 	fd_links_remove(links);
 	return err;
 }
 
-int fd_links_make(struct fd_links *links, int data_fd, int lock_fd, const char *beside,
+int fd_links_make(struct fd_links *links, int data_fd, int lock_fd, const char *database,
 	struct failure *failure)
 {
 	char direct[DESCRIPTOR_PATH_MAX];
@@ -108,13 +108,13 @@ int fd_links_make(struct fd_links *links, int data_fd, int lock_fd, const char *
 	links->directory[0] = '\0';
 	name_descriptor(direct, data_fd);
 	if (access(direct, F_OK)) {
-		snprintf(links->path, sizeof links->path, "%s", beside);
+		snprintf(links->path, sizeof links->path, "%s", database);
 		return 0;
 	}
 	snprintf(links->path, sizeof links->path, "%s", direct);
 	if (lock_fd < 0 || make_in_users_directory(links, data_fd, lock_fd))
 		return 0;
-	return make_in_own_directory(links, data_fd, lock_fd, beside, failure);
+	return make_in_own_directory(links, data_fd, lock_fd, database, failure);
 }
 
 void fd_links_remove(struct fd_links *links)

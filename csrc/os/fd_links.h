@@ -1,14 +1,13 @@
-/* fd_links.h - names for open descriptors: LMDB opens files by name, and gets these.
+/* fd_links.h - symbolic links to /proc/self/fd/N, given to LMDB as the names of open files.
  *
- * LMDB opens the data file twice and the lock file once. Were it given the name of
- * the database, that would be resolved again after the files were
- * checked: by then it may be a link to another file. So it gets links to
- * /proc/self/fd/N.
+ * LMDB opens files by name: the data file twice and the lock file once. The database's own
+ * name would be resolved again after the files were checked, and could then refer to another
+ * file. A link to /proc/self/fd/N always refers to the file that was checked.
  *
- * The links are in a directory of this user, tidetable-links-UID in /dev/shm, $TMPDIR
- * or /tmp, mode 0700, and stay there: they have the numbers of the descriptors as
- * names, and serve all processes of the user. If that directory can't be had, or
- * another user has made it, they are in a new one that is removed again.
+ * The links are kept in the directory tidetable-links-UID, mode 0700, in /dev/shm, $TMPDIR
+ * or /tmp. Their names are the descriptor numbers, so all processes of the user share them
+ * and they are never removed. If the directory cannot be created or is owned by another user,
+ * a new directory is used instead and removed by fd_links_remove.
  */
 #ifndef OS_FD_LINKS_H
 #define OS_FD_LINKS_H
@@ -16,15 +15,15 @@
 #include "os/file.h"
 
 struct fd_links {
-	char directory[PATH_MAX];    /* to be removed; empty: none */
-	char path[PATH_MAX];         /* for LMDB; it adds "-lock" for the lock file */
+	char directory[PATH_MAX];    /* directory that fd_links_remove removes; empty if none */
+	char path[PATH_MAX];         /* name for LMDB, which appends "-lock" for the lock file */
 };
 
-/* Makes the name for a data file and a lock file. lock_fd -1: LMDB is to open without
- * one. beside is the database's path: if no directory for temporary files can be
- * used, the one of the database is. Without /proc the name is `beside` itself.
- * DISK_FULL, PERMISSION, STORE. */
-int fd_links_make(struct fd_links *links, int data_fd, int lock_fd, const char *beside,
+/* Creates the links for a data file and a lock file and sets links->path. lock_fd is -1 if
+ * LMDB opens the database without a lock file. database is the database's path: its directory
+ * is used if no temporary directory is usable. Without /proc, links->path is set to database.
+ * Returns 0, ERR_DISK_FULL, ERR_PERMISSION or ERR_STORE. */
+int fd_links_make(struct fd_links *links, int data_fd, int lock_fd, const char *database,
 	struct failure *failure);
 void fd_links_remove(struct fd_links *links);
 

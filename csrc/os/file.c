@@ -1,4 +1,4 @@
-/* file.c - paths, creation that is all or nothing, and whose files these are. */
+/* file.c - file system access: paths, checks of ownership and type, durable creation. */
 #include "os/file.h"
 
 #include <errno.h>
@@ -15,20 +15,19 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-
 #define OPEN_FLAGS (O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
 #define SECTOR_BYTES 512
 #define POPULATE_WRITE 23               /* MADV_POPULATE_WRITE; older headers lack it */
 #define RENAME_WITHOUT_OVERWRITING 1u   /* RENAME_NOREPLACE; musl's headers lack it */
 
 /* FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_NOCOW_FL of Linux; musl's headers lack them. The
- * kernel reads and writes an int, although the numbers are made from a long. */
+ * kernel reads and writes an int, although the request numbers encode a long. */
 #define GET_FILE_FLAGS _IOR('f', 1, long)
 #define SET_FILE_FLAGS _IOW('f', 2, long)
 #define NO_COPY_ON_WRITE 0x00800000
 
-/* A disk with less than this left is full: LMDB's writes are up to 256 KiB, a
- * failed one has taken what there was. */
+/* A disk with less free space than this counts as full. LMDB writes up to 256 KiB at once,
+ * and a write that fails may have used up part of the free space. */
 #define DISK_FULL_BELOW (UINT64_C(1) << 20)
 
 int file_error(int system)
@@ -111,7 +110,7 @@ int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *fail
 	memcpy(dir, path, dir_len);
 	dir[dir_len] = '\0';
 	if (!realpath(slash ? (dir_len ? dir : "/") : ".", absolute))
-		return file_fail(failure, errno, path, "its directory");
+		return file_fail(failure, errno, path, "can't resolve its directory");
 
 	used = strlen(absolute);
 	if (used + 1 + strlen(name) + FILE_SUFFIX_MAX >= PATH_MAX)
@@ -141,9 +140,9 @@ void file_spare_standard(void)
 		int taken = -1;
 
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
-			taken = open("/", O_PATH | O_CLOEXEC);   /* the lowest there is */
+			taken = open("/", O_PATH | O_CLOEXEC);   /* the lowest free number */
 		if (taken > fd)
-			close(taken);   /* another thread was faster */
+			close(taken);   /* another thread opened fd first */
 	}
 }
 
@@ -164,7 +163,7 @@ int file_look(const char *path, struct file_facts *facts, struct failure *failur
 		note_facts(facts, &stat);
 		return 0;
 	}
-	return errno == ENOENT ? END : file_fail(failure, errno, path, "can't look at it");
+	return errno == ENOENT ? END : file_fail(failure, errno, path, "stat failed");
 }
 
 #ifdef STATX_INO
@@ -206,19 +205,19 @@ static int look_at(int fd, const char *path, struct file_facts *facts, struct fa
 	uid_t us = geteuid();
 
 	if (fstat(fd, &stat))
-		return file_fail(failure, errno, path, "can't look at it");
+		return file_fail(failure, errno, path, "stat failed");
 	if (!S_ISREG(stat.st_mode))
-		return fail_as(failure, ERR_NOT_DATABASE, "%s: is no regular file", path);
+		return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a regular file", path);
 	if (stat.st_nlink > 1)
 		return fail_as(failure, ERR_PERMISSION,
-			"%s: has another name (a hard link); a database has one", path);
+			"%s: has more than one hard link; a database file must have one", path);
 	if (us && stat.st_uid != us)
-		return fail_as(failure, ERR_PERMISSION, "%s: belongs to another user", path);
+		return fail_as(failure, ERR_PERMISSION, "%s: is owned by another user", path);
 	note_facts(facts, &stat);
 	return 0;
 }
 
-/* Closes what isn't as it should be. */
+/* Checks an open file; on failure closes it and sets *fd to -1. */
 static int check(int *fd, const char *path, struct file_facts *facts, struct failure *failure)
 {
 	int err = look_at(*fd, path, facts, failure);
@@ -246,7 +245,7 @@ int file_make(int *fd, const char *path, struct failure *failure)
 	*fd = open(path, O_RDWR | O_CREAT | O_EXCL | OPEN_FLAGS, 0600);
 	if (*fd < 0)
 		return file_fail(failure, errno, path, "can't be created");
-	if (fchmod(*fd, 0600) == 0)   /* whatever the umask says */
+	if (fchmod(*fd, 0600) == 0)   /* independent of the umask */
 		return 0;
 	err = file_fail(failure, errno, path, "can't be created");
 	unlink(path);
@@ -267,9 +266,9 @@ void file_close(int fd)
 	close(fd);
 }
 
-/* The blocks of a mapped side file must stay where they are: with copy-on-write a
- * store into the map needs a free block, and on a full disk there is none. Only
- * btrfs knows the flag; elsewhere the call fails, and nothing is lost. */
+/* Disables copy-on-write for a mapped side file: with it a store to the mapping needs a free
+ * block and would raise SIGBUS on a full disk. Only btrfs supports the flag; on other file
+ * systems the call fails and is not needed. */
 static void forbid_copy_on_write(int fd)
 {
 	int flags = 0;
@@ -288,12 +287,12 @@ int file_check_writable(void *map, size_t len, const char *path, struct failure 
 	do
 		status = madvise(map, len, POPULATE_WRITE);
 	while (status && errno == EINTR);
-	/* EINVAL: the kernel is older than the call (5.14). */
+	/* EINVAL: the kernel is older than 5.14, which introduced MADV_POPULATE_WRITE. */
 	if (status == 0 || errno == EINVAL)
 		return 0;
 	if (errno == EFAULT)
-		return fail_with(failure, ERR_DISK_FULL, "%s: its pages can't be written", path);
-	return file_fail(failure, errno, path, "its pages can't be written");
+		return fail_with(failure, ERR_DISK_FULL, "%s: can't write to its mapping", path);
+	return file_fail(failure, errno, path, "can't write to its mapping");
 }
 
 struct file_owner file_owner_new(void)
@@ -308,18 +307,18 @@ int file_give_to(int fd, const char *path, const struct file_owner *owner,
 	struct stat stat;
 
 	if (fstat(fd, &stat))
-		return file_fail(failure, errno, path, "can't look at it");
+		return file_fail(failure, errno, path, "stat failed");
 	if (stat.st_uid != owner->uid && fchown(fd, owner->uid, (gid_t)-1))
-		return file_fail(failure, errno, path, "can't be given to the database's owner");
+		return file_fail(failure, errno, path, "can't set the database's owner");
 	if (stat.st_gid != owner->gid && fchown(fd, (uid_t)-1, owner->gid))
 		mode &= ~(uint32_t)S_IRWXG;
 	if ((stat.st_mode & 0777) != mode && fchmod(fd, mode))
-		return file_fail(failure, errno, path, "can't be given the database's mode");
+		return file_fail(failure, errno, path, "can't set the database's mode");
 	return 0;
 }
 
-/* Root has no use for what another user has prepared: it could be cut off while it is
- * mapped. What root has made before is given to the owner. */
+/* A file of a user other than the database's owner is refused even for root: that user could
+ * truncate it while it is mapped. A file that root created before is given to the owner. */
 static int check_owner(int fd, const char *path, const struct file_owner *owner,
 	const struct file_facts *facts, struct failure *failure)
 {
@@ -327,8 +326,8 @@ static int check_owner(int fd, const char *path, const struct file_owner *owner,
 		return 0;
 	if (geteuid() == 0 && facts->owner.uid == 0)
 		return file_give_to(fd, path, owner, failure);
-	return fail_as(failure, ERR_PERMISSION, "%s: belongs to another user than the database",
-		path);
+	return fail_as(failure, ERR_PERMISSION,
+		"%s: is owned by another user than the database", path);
 }
 
 static int make_side_file(int *fd, const char *path, const struct file_owner *owner,
@@ -357,7 +356,7 @@ int file_open_or_make(int *fd, const char *path, const struct file_owner *owner,
 	int err = 0;
 
 	*made = false;
-	/* Whoever removes and makes the file all the time is given up on. */
+	/* Bounded: another process may remove and create the file repeatedly. */
 	for (int attempt = 0; attempt < 10; attempt++) {
 		err = file_open(fd, path, O_RDWR, facts, &ours);
 		if (err != ERR_NO_FILE)
@@ -389,12 +388,12 @@ int file_check_directory(const char *path, struct failure *failure)
 
 	snprintf(directory, sizeof directory, "%.*s", (int)(slash - path) + 1, path);
 	if (stat(directory, &found))
-		return file_fail(failure, errno, directory, "can't look at it");
+		return file_fail(failure, errno, directory, "stat failed");
 	if (!(found.st_mode & S_IWOTH) || found.st_mode & S_ISVTX)
 		return 0;
-	return fail_as(failure, ERR_PERMISSION, "%s: everybody may write to this directory, and"
-		" so exchange the files in it; set the sticky bit (chmod +t) or take the"
-		" permission away", directory);
+	return fail_as(failure, ERR_PERMISSION, "%s: directory is world-writable, so any user"
+		" could replace the files in it; set the sticky bit (chmod +t) or remove the"
+		" permission (chmod o-w)", directory);
 }
 
 bool file_is_at(int fd, const char *path)
@@ -429,7 +428,7 @@ int file_reserve(int fd, const char *path, uint64_t size, struct failure *failur
 	do
 		system = posix_fallocate(fd, 0, (off_t)size);
 	while (system == EINTR);
-	return system ? file_fail(failure, system, path, "can't get its blocks") : 0;
+	return system ? file_fail(failure, system, path, "can't allocate disk blocks") : 0;
 }
 
 static int sync_path(const char *path, int flags, struct failure *failure)
@@ -438,8 +437,8 @@ static int sync_path(const char *path, int flags, struct failure *failure)
 	int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
 
 	if (fd < 0)
-		return file_fail(failure, errno, path, "can't be opened to flush it");
-	/* A file system that can't flush a directory says EINVAL: it needs none. */
+		return file_fail(failure, errno, path, "can't be opened for fsync");
+	/* A file system without fsync for directories returns EINVAL and does not need it. */
 	if (fsync(fd) && !(errno == EINVAL && flags & O_DIRECTORY))
 		err = file_fail(failure, errno, path, "can't be flushed");
 	close(fd);
@@ -461,8 +460,8 @@ static int sync_directory_of(const char *path, struct failure *failure)
 	return sync_path(dir, O_DIRECTORY, failure);
 }
 
-/* Some file systems can't rename without overwriting. Ours is safe there too:
- * the caller holds OPENING, and only its holders make this name. */
+/* Some file systems lack RENAME_NOREPLACE. A test before the rename is safe there: the caller
+ * holds OPENING, and only a process that holds it creates this name. */
 static int rename_to_free_name(const char *from, const char *to)
 {
 	struct stat stat;
@@ -500,9 +499,9 @@ int file_replace(const char *from, const char *to, struct failure *failure)
 	return sync_directory_of(to, failure);
 }
 
-/* A directory that we may write to but not read can't be opened; then its whole
- * file system is flushed. */
-int file_keep_name(int fd, const char *path, struct failure *failure)
+/* A directory that is writable but not readable cannot be opened; its whole file system is
+ * flushed instead. */
+int file_flush_name(int fd, const char *path, struct failure *failure)
 {
 	struct failure ours = { 0 };
 	int err = sync_directory_of(path, &ours);
@@ -542,21 +541,21 @@ int file_memory_directory(char path[PATH_MAX], struct failure *failure)
 	if (make_temporary_directory(path, "tidetable-"))
 		return 0;
 	path[0] = '\0';
-	return file_fail(failure, errno, "/tmp", "no directory can be made");
+	return file_fail(failure, errno, "/tmp", "can't create a temporary directory");
 }
 
-int file_temporary_directory(char path[PATH_MAX], const char *name, const char *beside,
+int file_temporary_directory(char path[PATH_MAX], const char *name, const char *database,
 	struct failure *failure)
 {
 	char own[PATH_MAX];
-	size_t len = (size_t)(strrchr(beside, '/') - beside);
+	size_t len = (size_t)(strrchr(database, '/') - database);
 
 	if (make_temporary_directory(path, name))
 		return 0;
-	memcpy(own, beside, len);
+	memcpy(own, database, len);
 	own[len] = '\0';
 	if (make_directory_in(path, own, name))
 		return 0;
 	path[0] = '\0';
-	return file_fail(failure, errno, own, "no directory can be made");
+	return file_fail(failure, errno, own, "can't create a temporary directory");
 }

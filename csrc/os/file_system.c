@@ -1,4 +1,4 @@
-/* file_system.c - whether a file system is local: its maps and locks are the same for all. */
+/* file_system.c - detects network, cluster and FUSE file systems. */
 #include "os/file_system.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #define FUSE 0x65735546
 #define TYPE_MAX 80
 
-/* Numbers of include/uapi/linux/magic.h, and of file systems that are not in the kernel. */
+/* Type numbers from include/uapi/linux/magic.h, and of file systems outside the kernel. */
 static const struct {
 	uint32_t type;
 	const char *name;
@@ -30,12 +30,12 @@ static const struct {
 
 static int refuse(const char *path, const char *name, struct failure *failure)
 {
-	return fail_as(failure, ERR_STORE, "%s: is on a file system that machines may share (%s);"
+	return fail_as(failure, ERR_STORE, "%s: is on a network or shared file system (%s);"
 		" a database needs a local disk", path, name);
 }
 
-/* mountinfo: id, parent, device, root, mount point, options, optional fields, " - ",
- * type, source, options. Blanks inside a field are escaped. */
+/* Fields of a line of mountinfo: id, parent, device, root, mount point, options, optional
+ * fields, " - ", type, source, options. Blanks inside a field are escaped. */
 static bool read_line(const char *line, unsigned *high, unsigned *low, char type[TYPE_MAX])
 {
 	const char *end = strstr(line, " - ");
@@ -78,7 +78,7 @@ int file_system_check_local(int fd, const char *path, struct failure *failure)
 	struct statfs disk;
 
 	if (fstatfs(fd, &disk))
-		return file_fail(failure, errno, path, "can't tell its file system");
+		return file_fail(failure, errno, path, "statfs failed");
 	if ((uint32_t)disk.f_type == FUSE)
 		return check_fuse(fd, path, failure);
 	for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)

@@ -1,9 +1,10 @@
-/* file_system.h - whether a file system is local: its maps and locks are the same for all.
+/* file_system.h - detects network, cluster and FUSE file systems.
  *
- * Network and cluster file systems are known by the number of statfs(2). FUSE has
- * one number for all of its file systems; which one it is, is told by the type in
- * /proc/self/mountinfo: "fuse.sshfs". Of those only fuse-overlayfs, which
- * containers use for local disks, is taken for local.
+ * A database needs a local file system, on which all processes share mappings and locks.
+ * Network and cluster file systems are recognized by the type number of statfs(2). All FUSE
+ * file systems have the same number; /proc/self/mountinfo gives their type, for example
+ * "fuse.sshfs". Of these only fuse-overlayfs counts as local, because containers use it for
+ * local disks.
  */
 #ifndef OS_FILE_SYSTEM_H
 #define OS_FILE_SYSTEM_H
@@ -14,12 +15,12 @@
 
 #include "base/error.h"
 
-/* STORE if an open file is on a file system that several machines may share, or on one
- * of FUSE that is not known to be local. */
+/* Returns ERR_STORE if an open file is on a file system that several machines may share, or
+ * on a FUSE file system that is not known to be local. */
 int file_system_check_local(int fd, const char *path, struct failure *failure);
 
-/* Finds the type of the mount with this device number, st_dev, in a file like
- * /proc/self/mountinfo. False: it is not there. */
+/* Stores in type the type of the mount with this device number (st_dev). mounts is the path
+ * of a file in the format of /proc/self/mountinfo. Returns false if the mount is not found. */
 bool file_system_find_type(const char *mounts, uint64_t device, char *type, size_t size);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-/* Linux's numbers; musl has no header for them. */
+/* Operation numbers of Linux; musl has no header for them. */
 enum { FUTEX_WAIT_FOR_CHANGE = 0, FUTEX_WAKE_SOME = 1 };
 
 static_assert(sizeof(_Atomic uint32_t) == 4, "a futex word has 32 bits");

@@ -1,4 +1,4 @@
-/* identity.c - which data file a store has open, and which side files it uses with it. */
+/* identity.c - locks on the data file that make all processes use the same side files. */
 #include "os/identity.h"
 
 #include <errno.h>
@@ -13,8 +13,8 @@
 #define SIDE_BITS 38
 #define SIDE_BYTES (INT64_C(1) << 23)        /* more than the largest pid, 2^22 */
 
-/* A reader asks for more than it needs: on overlayfs a file that was opened to read only
- * stays the one of the lower layer, and shows nothing of what is written later. */
+/* Opens the file for writing even if read_only, if that is permitted: on overlayfs a file
+ * that is opened read-only remains the one of the lower layer and shows no later writes. */
 int identity_open(struct identity *identity, const char *path, bool read_only,
 	struct failure *failure)
 {
@@ -36,8 +36,8 @@ uint64_t identity_side(uint64_t device, uint64_t inode)
 	return word ? word : 1;
 }
 
-/* Returns the pid of a process with a claim in the range, -1 if it can't be told, 0 if
- * there is none. */
+/* Returns the pid of a process with a claim in the range, 0 if there is none, -1 if the locks
+ * cannot be read. */
 static int64_t find_claim(int fd, int64_t from, int64_t to)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = from,
@@ -65,10 +65,10 @@ static int set_claim(int fd, short type, int64_t at)
 static int fail_claimed(const char *path, int64_t pid, uint64_t side, struct failure *failure)
 {
 	return fail_busy(failure, pid > 0 ? pid : 0, side
-		? "%s: is open with other side files: under another name, with its"
-			" -lock or -wake removed, or read-only without them"
-		: "%s: is open for writing elsewhere, and can't be read here without its"
-			" -lock and -wake", path);
+		? "%s: another process has it open with other side files: under another name,"
+			" after its -lock or -wake was removed, or read-only without them"
+		: "%s: another process has it open for writing, so it can't be read without"
+			" its -lock and -wake", path);
 }
 
 static int fail_moved(const char *path, struct failure *failure)
@@ -103,7 +103,8 @@ void identity_close(struct identity *identity)
 
 	if (identity->fd < 0)
 		return;
-	fcntl(identity->fd, F_OFD_SETLK, &all);   /* a child of fork may still have it */
+	/* A forked process may still have the descriptor; close would not release the claim. */
+	fcntl(identity->fd, F_OFD_SETLK, &all);
 	identity_forget(identity);
 }
 

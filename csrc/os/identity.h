@@ -1,19 +1,18 @@
-/* identity.h - which data file a store has open, and which side files it uses with it.
+/* identity.h - locks on the data file that make all processes use the same side files.
  *
- * A file can be reached by several names: after a rename, through a bind mount,
- * or when the files beside it were removed and made again. The side files that
- * processes find by name are then not the same, and locks on them exclude
- * no process. So exclusion begins at the data file itself: each process that has it
- * open holds an open-file-description lock on a descriptor of its own, the claim.
+ * Side files are found by name, next to the data file. Two processes can find different ones
+ * for the same data file: after a rename, through a bind mount, or after the side files were
+ * removed and created again. Locks on the side files would not exclude each other then. So
+ * each process also holds an open-file-description lock on the data file, the claim:
  *
- *     claim    shared, 1 + pid bytes from 2^61 + side * 2^23 on
- *     side     38 bits of a hash of the wake file's device and inode; 0: the
- *              database is open without side files, read-only
+ *     claim    shared lock on 1 + pid bytes, starting at 2^61 + side * 2^23
+ *     side     38-bit hash of the device and inode of the shared page file; 0 if
+ *              the database is open read-only without side files
  *
- * A process places its claim and then looks for claims of another side: of two that
- * do so at the same time at least one sees the other. All claims on a file
- * therefore have one side, and the side files are the same for all. The
- * length tells the pid. Descriptors are closed in children of fork.
+ * A process acquires its claim, then tests for claims with another side. If two processes do
+ * this at the same time, at least one detects the other. So all claims on a file have the same
+ * side, and all processes use the same side files. The length of a claim gives the pid of its
+ * holder. The descriptors are closed in forked processes.
  */
 #ifndef OS_IDENTITY_H
 #define OS_IDENTITY_H
@@ -24,29 +23,29 @@
 #include "os/file.h"
 
 struct identity {
-	int fd;                      /* of the data file; -1: not open */
+	int fd;                      /* descriptor of the data file; -1 if not open */
 	struct file_facts facts;
 };
 
-/* Opens the data file, for writing unless read_only, and checks that it is a
- * regular file of ours, with one name, on a local disk. NO_FILE, NOT_DATABASE,
- * PERMISSION, STORE. */
+/* Opens the data file, for writing unless read_only, and checks that it is a regular file
+ * with one hard link, owned by the effective user, on a local disk. Returns 0, ERR_NO_FILE,
+ * ERR_NOT_DATABASE, ERR_PERMISSION or ERR_STORE. */
 int identity_open(struct identity *identity, const char *path, bool read_only,
 	struct failure *failure);
 
-/* The side of a pair of side files, from the wake file's device and inode. */
+/* Returns the side for a device and inode of a shared page file; never 0. */
 uint64_t identity_side(uint64_t device, uint64_t inode);
 
-/* Places a claim on an open file, then looks whether it still has the name (NULL: it
- * has none yet). BUSY if a process has it open with other side files: failure->pid
- * is one of them. BUSY with failure->momentary set if the name has changed. Closing
- * the descriptor drops the claim. */
+/* Acquires a claim on an open file, then checks that path still refers to it (NULL if it has
+ * no name yet). Returns ERR_BUSY if a process has the file open with other side files
+ * (failure->pid is such a process, 0 if unknown), and ERR_BUSY with failure->momentary set if
+ * path refers to another file. Closing the descriptor releases the claim. */
 int identity_claim(int fd, const char *path, uint64_t side, struct failure *failure);
 
-/* Drops the claim and closes; twice is fine. */
+/* Releases the claim and closes the file. May be called twice. */
 void identity_close(struct identity *identity);
 
-/* In a child of fork: closes, and leaves the claim to the parent. */
+/* In a forked process: closes the descriptor; the parent keeps the claim. */
 void identity_forget(struct identity *identity);
 
 #endif

@@ -1,4 +1,4 @@
-/* input.c - reading what is there, and no more. */
+/* input.c - reads available bytes from a pipe or terminal, for command-line programs. */
 #include "os/input.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@ static int input_failed(struct failure *failure)
 
 	if (system == EINTR)
 		return fail(failure, ERR_INTERRUPTED);
-	if (system == EAGAIN)   /* somebody else was faster */
+	if (system == EAGAIN)   /* another process read the bytes first */
 		return fail(failure, ERR_TIMEOUT);
 	fail_as(failure, ERR_STORE, "%s", strerror(system));
 	if (failure)

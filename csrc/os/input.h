@@ -1,7 +1,6 @@
-/* input.h - the door to what comes in pieces: a pipe, a terminal.
+/* input.h - reads available bytes from a pipe or terminal, for command-line programs.
  *
- * For command lines: the C library's reading waits until a whole buffer is
- * there, and goes on waiting when a signal comes.
+ * Unlike fread, it returns as soon as some bytes are available and when a signal arrives.
  */
 #ifndef OS_INPUT_H
 #define OS_INPUT_H
@@ -10,9 +9,9 @@
 
 #include "base/error.h"
 
-/* What is there, at most size bytes: *len, 0 at the end. Waits for wait_ms (below 0: no
- * limit) until something is; then TIMEOUT. INTERRUPTED: a signal came; STORE: it can't be
- * read. */
+/* Reads the available bytes, at most size, and sets *len; 0 at the end of the input. Waits up
+ * to wait_ms for the first byte, without limit if wait_ms is negative. Returns 0, ERR_TIMEOUT,
+ * ERR_INTERRUPTED after a signal, or ERR_STORE if reading fails. */
 int input_read(int descriptor, void *bytes, size_t size, int wait_ms, size_t *len,
 	struct failure *failure);
 

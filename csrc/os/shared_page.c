@@ -1,7 +1,7 @@
-/* shared_page.c - the page that all processes with one database share: opening it.
+/* shared_page.c - opens and closes the page shared by all processes that have a database open.
  *
- * A process that is killed does not decrement its counts. They remain until the
- * page is reinitialized, and cost the others a needless system call.
+ * A process that is killed does not decrement its counts in the page. The counts remain until
+ * the page is reinitialized and cost the other processes needless system calls.
  */
 #include "os/shared_page.h"
 
@@ -25,23 +25,22 @@
 
 #define MAGIC UINT32_C(0x74645741)
 #define MAGIC_UNFINISHED UINT32_C(0x74645755)        /* while the page is initialized */
-/* LMDB's lock file holds the C library's mutexes: who shares it must share the
- * library's layout too, so that is a part of the page's format. */
+/* LMDB's lock file contains mutexes of the C library, so all processes must use the same C
+ * library. The page's format therefore includes it. */
 #ifdef __GLIBC__
 #define FORMAT UINT32_C(0x00050001)
 #else
 #define FORMAT UINT32_C(0x00050002)
 #endif
 
-/* Byte ranges that are locked; the file need not be that long. OPENING begins
- * at a fixed byte and is 1 + pid bytes long: two of them always overlap, and a
- * process that is refused learns the owner's pid from the length. */
+/* Locked byte ranges; they may be beyond the end of the file. OPENING begins at a fixed byte and
+ * is 1 + pid bytes long: any two of them overlap, and the length gives the pid of the holder. */
 #define LOCK_ALIVE 1
 #define LOCK_GUARD (INT64_C(1) << 32)
 #define LOCK_OPENING (INT64_C(1) << 33)
 
 static_assert(sizeof(struct shared_page_layout) < NOTIFY_BYTE_AT,
-	"the page has room for its words");
+	"the fields fit in the page");
 
 /* --- locks --- */
 
@@ -61,7 +60,8 @@ static int set_lock(const struct shared_page *shared, short type, int64_t at)
 	return set_range(shared, type, at, 1);
 }
 
-/* Has another description than ours a lock there? In doubt, yes. */
+/* Returns true if another open file description has a lock on this byte, or if that cannot be
+ * determined. */
 static bool is_locked(const struct shared_page *shared, int64_t at)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
@@ -95,7 +95,7 @@ static int64_t opener(const struct shared_page *shared)
 	return lock.l_len - 1;
 }
 
-/* --- who is in the way --- */
+/* --- ERR_BUSY with a pid --- */
 
 int fail_busy(struct failure *failure, int64_t pid, const char *format, ...)
 {
@@ -124,8 +124,8 @@ static uint64_t pid_namespace(void)
 	return stat("/proc/self/ns/pid", &namespace) ? 0 : namespace.st_ino;
 }
 
-/* Each process that has the database open, or is about to, has a guard; the
- * lock that is told is the first. */
+/* Each process that has the database open or is opening it holds its GUARD. fcntl reports the
+ * first of these locks. */
 int64_t shared_page_other(const struct shared_page *shared)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
@@ -136,15 +136,15 @@ int64_t shared_page_other(const struct shared_page *shared)
 	return lock.l_start - LOCK_GUARD;
 }
 
-static int fail_for_a_moment(struct failure *failure, int err)
+static int mark_momentary(struct failure *failure, int err)
 {
 	if (failure)
 		failure->momentary = true;
 	return err;
 }
 
-/* Opens the file and takes OPENING. The name may be removed between the two;
- * then the lock would be on a file that no other process finds. */
+/* Opens the file and acquires OPENING. Tries again if the name was removed between the two:
+ * the lock would be on a file that no other process finds. */
 static int open_and_lock(struct shared_page *shared, const char *path,
 	const struct file_owner *owner,
 	struct failure *failure)
@@ -158,7 +158,7 @@ static int open_and_lock(struct shared_page *shared, const char *path,
 			return err;
 		system = take_opening(shared);
 		if (is_held_by_other(system))
-			return fail_for_a_moment(failure, fail_busy(failure, opener(shared),
+			return mark_momentary(failure, fail_busy(failure, opener(shared),
 				"%s: another process is opening or compacting the database", path));
 		if (system)
 			return file_fail(failure, system, path, "can't be locked");
@@ -167,7 +167,7 @@ static int open_and_lock(struct shared_page *shared, const char *path,
 		close(shared->fd);
 		shared->fd = -1;
 	}
-	return fail_for_a_moment(failure, fail_as(failure, ERR_BUSY,
+	return mark_momentary(failure, fail_as(failure, ERR_BUSY,
 		"%s: keeps being removed by another process", path));
 }
 
@@ -175,10 +175,11 @@ static int fail_namespace(const struct shared_page *shared, struct failure *fail
 {
 	return fail_as(failure, ERR_NAMESPACE,
 		"%s: a process in another PID namespace (another container, or one without /proc)"
-		" has the database open; let them share one", shared->path);
+		" has the database open; share one PID namespace", shared->path);
 }
 
-/* The namespace of those who have the page; read, for it is not mapped yet. */
+/* Returns true if the page was initialized in another PID namespace. Reads the file, because
+ * the page is not mapped yet. */
 static bool is_other_namespace(const struct shared_page *shared)
 {
 	struct shared_page_layout page;
@@ -201,7 +202,8 @@ static int refuse_second_copy(struct shared_page *shared, struct failure *failur
 	return system ? file_fail(failure, system, shared->path, "can't be locked") : 0;
 }
 
-/* A file that isn't ours is not written to. One that was never initialized begins with zeros. */
+/* Rejects a file of another kind before anything is written to it. A shared page file that was
+ * never initialized begins with zeros. */
 static int check_page(const struct shared_page *shared, struct failure *failure)
 {
 	const struct file_facts *facts = &shared->facts;
@@ -214,7 +216,7 @@ static int check_page(const struct shared_page *shared, struct failure *failure)
 			(magic == MAGIC || magic == MAGIC_UNFINISHED ||
 			file_begins_with_zeros(shared->fd, SHARED_PAGE_BYTES)))
 		return 0;
-	return fail_as(failure, ERR_NOT_DATABASE, "%s: is no wake file of a database",
+	return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a shared page file of a database",
 		shared->path);
 }
 
@@ -256,14 +258,15 @@ static int join_page(struct shared_page *shared, struct failure *failure)
 
 	if (atomic_load(&page->magic) != MAGIC || page->format != FORMAT)
 		return fail_as(failure, ERR_STORE,
-			"%s: another version of the library, or one for another C library, has"
-			" the database open", shared->path);
+			"%s: a process with another version of the library, or with another C"
+			" library, has the database open", shared->path);
 	if (ours != page->pid_namespace)
 		return fail_namespace(shared, failure);
 	return 0;
 }
 
-/* With OPENING held nobody else comes; so alone now is alone until shared_page_opened. */
+/* While OPENING is held no other process can join, so *alone remains valid until
+ * shared_page_opened. */
 static int join(struct shared_page *shared, bool *alone, struct failure *failure)
 {
 	int system = set_lock(shared, F_WRLCK, LOCK_ALIVE);
@@ -284,7 +287,7 @@ static int join(struct shared_page *shared, bool *alone, struct failure *failure
 	return err;
 }
 
-static struct shared_page *new_wake(const char *path)
+static struct shared_page *new_shared_page(const char *path)
 {
 	struct shared_page *shared = memory_alloc_zeroed(sizeof *shared);
 
@@ -302,7 +305,7 @@ static struct shared_page *new_wake(const char *path)
 	return shared;
 }
 
-/* With OPENING held, or a file that no other process has. */
+/* Maps and joins the page. OPENING must be held unless the file is private. */
 static int enter(struct shared_page *shared, bool *alone, struct failure *failure)
 {
 	int err = refuse_second_copy(shared, failure);
@@ -315,7 +318,7 @@ static int enter(struct shared_page *shared, bool *alone, struct failure *failur
 int shared_page_open(struct shared_page **out, const char *path, const struct file_owner *owner,
 	bool *alone, struct failure *failure)
 {
-	struct shared_page *shared = new_wake(path);
+	struct shared_page *shared = new_shared_page(path);
 	int err;
 
 	*out = NULL;
@@ -338,7 +341,7 @@ int shared_page_open(struct shared_page **out, const char *path, const struct fi
 
 int shared_page_open_private(struct shared_page **out, const char *path, struct failure *failure)
 {
-	struct shared_page *shared = new_wake(path);
+	struct shared_page *shared = new_shared_page(path);
 	bool alone;
 	int err;
 
@@ -346,7 +349,7 @@ int shared_page_open_private(struct shared_page **out, const char *path, struct 
 	if (!shared)
 		return fail(failure, ERR_NO_MEMORY);
 	shared->fd = memfd_create("tidetable-wake", MFD_CLOEXEC);
-	err = shared->fd < 0 ? file_fail(failure, errno, path, "no memory file can be made")
+	err = shared->fd < 0 ? file_fail(failure, errno, path, "memfd_create failed")
 		: enter(shared, &alone, failure);
 	if (err)
 		shared_page_close(shared);
@@ -425,8 +428,8 @@ void shared_page_opened(struct shared_page *shared)
 	set_range(shared, F_UNLCK, LOCK_OPENING, 1 + shared->pid);
 }
 
-/* A map holds the open file, and with it the locks: as long as this process lives, the
- * parent's would outlive the parent. So the page is replaced by a private copy. */
+/* Replaces the mapping by a private copy. The shared mapping refers to the parent's open file
+ * description, so the parent's locks would outlive the parent. */
 static void leave_page(struct shared_page *shared)
 {
 	char copy[SHARED_PAGE_BYTES];
@@ -460,8 +463,8 @@ void shared_page_close(struct shared_page *shared)
 	if (shared->page)
 		munmap(shared->page, SHARED_PAGE_BYTES);
 	if (shared->fd >= 0) {
-		/* A child of fork may still hold the description: a close
-		 * alone would leave it our locks. */
+		/* A forked process may still have the open file description; close
+		 * alone would not release the locks. */
 		fcntl(shared->fd, F_OFD_SETLK, &all);
 		close(shared->fd);
 	}

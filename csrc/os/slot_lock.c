@@ -1,4 +1,4 @@
-/* slot_lock.c - the lock around LMDB's reader mutex. */
+/* slot_lock.c - a lock with a timeout, acquired before LMDB's reader mutex. */
 #include "os/slot_lock.h"
 
 #include "base/error.h"
@@ -9,13 +9,14 @@
 #define RETRY_US 100
 #define TRIES 200
 
-/* The halves of the word: the owner's pid, and how often the lock was taken, so
- * that one that was released and taken again is not stolen. */
+/* The halves of the word: the owner's pid, and the number of acquisitions. The number prevents
+ * stealing a lock that was released and acquired again after its owner was tested. */
 #define OWNER UINT64_C(0xffffffff)
 #define TAKEN (UINT64_C(1) << 32)
 
-/* The word does not keep the threads of this process apart; wake->in_slots does. So
- * a word with our own pid was left by a process that had the pid before. */
+/* Returns true if the owner has exited or there is none. Threads of this process exclude each
+ * other by shared->in_slots, so a word with this process's pid was left by an earlier process
+ * with the same pid. */
 static bool is_free(const struct shared_page *shared, uint64_t word)
 {
 	int64_t owner = (int64_t)(word & OWNER);

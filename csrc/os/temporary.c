@@ -1,4 +1,4 @@
-/* temporary.c - a file in the making, beside the name that it is to get. */
+/* temporary.c - a temporary file that is renamed to its final path when it is complete. */
 #include "os/temporary.h"
 
 #include <dirent.h>
@@ -16,8 +16,8 @@
 #define MARK_LEN (sizeof MARK - 1)
 #define DIGITS 8
 
-/* Open file descriptions have the lock: it is gone with its process, however
- * that ends, and shows to others in the same process. */
+/* Sets an open-file-description lock: the kernel releases it when the process exits, and it
+ * also excludes other descriptors of the same process. */
 static int set_lock(int fd, short type)
 {
 	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
@@ -25,7 +25,7 @@ static int set_lock(int fd, short type)
 	return fcntl(fd, F_OFD_SETLK, &lock) ? errno : 0;
 }
 
-static void remove_beside(const char *path)
+static void remove_side_files(const char *path)
 {
 	char name[PATH_MAX + FILE_SUFFIX_MAX];
 
@@ -35,7 +35,7 @@ static void remove_beside(const char *path)
 	unlink(name);
 }
 
-/* --- what dead processes have left --- */
+/* --- files left by processes that died --- */
 
 static bool is_name_of_ours(const char *entry, const char *name)
 {
@@ -58,13 +58,13 @@ static void remove_if_left(const char *path)
 	if (file_open(&fd, path, O_RDWR, &facts, NULL))
 		return;
 	if (set_lock(fd, F_WRLCK) == 0 && file_is_at(fd, path)) {
-		remove_beside(path);
+		remove_side_files(path);
 		unlink(path);
 	}
 	close(fd);
 }
 
-static void sweep(const char *path)
+static void remove_stale(const char *path)
 {
 	const char *name = strrchr(path, '/') + 1;
 	int folder_len = (int)(name - path);
@@ -83,7 +83,7 @@ static void sweep(const char *path)
 		closedir(directory);
 }
 
-/* --- making one --- */
+/* --- creating one --- */
 
 void temporary_name(char *name, size_t size, const char *path, uint32_t random)
 {
@@ -106,12 +106,13 @@ static int choose_name(struct temporary *temporary, const char *path, struct fai
 			strlen(path) + TEMPORARY_SUFFIX_LEN + FILE_SUFFIX_MAX >= PATH_MAX)
 		return fail_as(failure, ERR_VALIDATION, "the path is too long");
 	if (getrandom(&random, sizeof random, 0) != sizeof random)
-		return file_fail(failure, errno, path, "no name can be chosen");
+		return file_fail(failure, errno, path, "can't choose a temporary name");
 	temporary_name(temporary->path, sizeof temporary->path, path, random);
 	return 0;
 }
 
-/* A file that wasn't there, locked. BUSY: who sweeps came between the two. */
+/* Creates a new file and locks it. Returns ERR_BUSY if another process removed it before it
+ * was locked. */
 static int make_and_lock(struct temporary *temporary, const char *path, struct failure *failure)
 {
 	int system;
@@ -128,7 +129,7 @@ static int make_and_lock(struct temporary *temporary, const char *path, struct f
 	close(temporary->fd);
 	temporary->fd = -1;
 	if (!system || system == EAGAIN || system == EACCES)
-		return fail_as(failure, ERR_BUSY, "%s: is removed again and again",
+		return fail_as(failure, ERR_BUSY, "%s: keeps being removed by another process",
 			temporary->path);
 	return file_fail(failure, system, temporary->path, "can't be locked");
 }
@@ -139,7 +140,7 @@ int temporary_make(struct temporary *temporary, const char *path, struct failure
 	int err = 0;
 
 	*temporary = (struct temporary){ .fd = -1 };
-	sweep(path);
+	remove_stale(path);
 	for (int attempt = 0; attempt < 10; attempt++) {
 		err = make_and_lock(temporary, path, &ours);
 		if (!err)
@@ -153,20 +154,21 @@ int temporary_make(struct temporary *temporary, const char *path, struct failure
 	return err;
 }
 
-/* --- its end --- */
+/* --- publishing and removing --- */
 
 int temporary_publish(struct temporary *temporary, const char *path, bool overwrite,
 	struct failure *failure)
 {
 	int err;
 
-	remove_beside(temporary->path);  /* first: who sweeps looks for the file itself */
+	/* Before the rename: remove_stale finds side files only by the temporary file. */
+	remove_side_files(temporary->path);
 	err = overwrite ? file_replace(temporary->path, path, failure)
 		: file_publish(temporary->path, path, true, failure);
 	if (err && !file_is_at(temporary->fd, path))
 		return err;
-	/* It has the name, but perhaps not for good. What it replaced is gone in any
-	 * case; a new name is taken back. */
+	/* The rename succeeded, but it may not be durable. A new name is removed again; a
+	 * file that was replaced cannot be restored. */
 	if (err && !overwrite)
 		unlink(path);
 	temporary->path[0] = '\0';
@@ -178,12 +180,12 @@ void temporary_drop(struct temporary *temporary)
 	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
 	if (temporary->path[0]) {
-		remove_beside(temporary->path);
+		remove_side_files(temporary->path);
 		unlink(temporary->path);
 	}
 	if (temporary->fd >= 0) {
-		/* All of them, the claim too (identity.h): a child of fork may still
-		 * have the descriptor. */
+		/* Releases all locks, also the claim (identity.h): a forked process may
+		 * still have the descriptor. */
 		fcntl(temporary->fd, F_OFD_SETLK, &all);
 		close(temporary->fd);
 	}

@@ -1,11 +1,10 @@
-/* temporary.h - a file in the making, beside the name that it is to get.
+/* temporary.h - a temporary file that is renamed to its final path when it is complete.
  *
- * Its name is PATH-part, eight random hexadecimal digits, and eight of the CRC-32C
- * of those and of the file name: so a file that the user calls PATH-part12345678 is
- * told apart. Mode 0600. No existing file is ever written to. While its process
- * lives it has a lock on it; one without was left by a process that died, and is
- * removed, with the files that a database has next to it, when the next file is
- * made for the same name.
+ * Its name is PATH-part, eight random hexadecimal digits, and the CRC-32C of these digits and
+ * the file name as eight more digits. The checksum distinguishes it from a user's file such as
+ * PATH-part12345678. Its mode is 0600. No existing file is ever written to. The process that
+ * creates it holds a lock on it. A file without a lock was left by a process that died; it and
+ * its side files are removed when the next temporary file for the same path is created.
  */
 #ifndef OS_TEMPORARY_H
 #define OS_TEMPORARY_H
@@ -14,27 +13,28 @@
 
 #define TEMPORARY_SUFFIX_LEN 21       /* "-part" and the digits */
 
-/* The name of a file in the making for this path. */
+/* Stores in name the path of a temporary file for this path and random number. */
 void temporary_name(char *name, size_t size, const char *path, uint32_t random);
 
 struct temporary {
-	int fd;                      /* reads and writes */
-	char path[PATH_MAX];         /* empty: there is none */
+	int fd;                      /* open for reading and writing; -1 if none */
+	char path[PATH_MAX];         /* empty if there is nothing to remove */
 };
 
-/* For a path that file_resolve made. VALIDATION (too long), PERMISSION,
- * DISK_FULL, STORE. */
+/* Creates and locks a temporary file for a path from file_resolve. Returns 0, ERR_VALIDATION
+ * (path too long), ERR_PERMISSION, ERR_DISK_FULL, ERR_BUSY or ERR_STORE. */
 int temporary_make(struct temporary *temporary, const char *path, struct failure *failure);
 
-/* Gives it the name, durably: `overwrite` says whether a file may lose it.
- * On failure nothing has the name that hadn't, and the temporary is as it was. */
+/* Durably renames the file to path. If overwrite, an existing file of that name is replaced;
+ * otherwise that is an error. On failure path is unchanged, with one exception: if the flush
+ * after an overwriting rename fails, the rename is not undone. */
 int temporary_publish(struct temporary *temporary, const char *path, bool overwrite,
 	struct failure *failure);
 
-/* Removes what is left, and closes it; twice is fine. */
+/* Closes the file, and removes it if it was not published. May be called twice. */
 void temporary_drop(struct temporary *temporary);
 
-/* In a child of fork: closes it, and leaves the file to the parent. */
+/* In a forked process: closes the descriptor; the parent keeps the file. */
 void temporary_forget(struct temporary *temporary);
 
 #endif

@@ -1,4 +1,5 @@
-/* terminal.c - who reads what a program writes. */
+/* terminal.c - terminal size, hangup detection and character widths, for command-line programs.
+ */
 #include "os/terminal.h"
 
 #include <limits.h>
@@ -30,8 +31,8 @@ bool terminal_wait(int descriptor, unsigned ms)
 	return poll(&reader, 1, ms > INT_MAX ? INT_MAX : (int)ms) == 1;
 }
 
-/* The C library knows the widths, but tells them only in a locale of UTF-8,
- * and the program's own is not ours to change. NULL where there is none. */
+/* UTF-8 locale for wcwidth, which depends on the locale; the program's own locale must not be
+ * changed. NULL if the C library has no such locale. */
 static locale_t utf8;
 
 static void make_utf8(void)

@@ -1,7 +1,4 @@
-/* terminal.h - the door to whoever reads what a program writes.
- *
- * For command lines: whether a descriptor is a terminal and how big it is,
- * whether anybody still reads a pipe, and how wide a character stands.
+/* terminal.h - terminal size, hangup detection and character widths, for command-line programs.
  */
 #ifndef OS_TERMINAL_H
 #define OS_TERMINAL_H
@@ -9,16 +6,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* False: the descriptor is no terminal. A terminal that does not know its own
- * size (a serial line) says 0. */
+/* Returns false if the descriptor is not a terminal; otherwise sets *columns and *rows. They
+ * are 0 for a terminal of unknown size, such as a serial line. */
 bool terminal_size(int descriptor, unsigned *columns, unsigned *rows);
 
-/* Waits until nobody can read any more what is written there (a pipe without a
- * reader, a terminal that hung up): true; or so many ms, or until a signal. */
+/* Waits for ms milliseconds, until a signal, or until the other end of the descriptor is closed
+ * (a pipe without a reader, a terminal that hung up). Returns true in the last case. */
 bool terminal_wait(int descriptor, unsigned ms);
 
-/* Columns that a character takes: 0 (it joins the one before), 1 or 2; -1 for
- * what has no shape, as controls have none. */
+/* Returns the number of columns of a character: 0 if it combines with the character before it,
+ * 1 or 2; -1 if it is not printable. */
 int terminal_char_columns(uint32_t character);
 
 #endif

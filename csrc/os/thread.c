@@ -1,4 +1,4 @@
-/* thread.c - work that goes on beside whoever asked for it. */
+/* thread.c - a worker thread that runs one function, with progress counters and cancellation. */
 #include "os/thread.h"
 
 #include <errno.h>
@@ -15,13 +15,13 @@ struct thread {
 	struct progress progress;
 	pthread_t thread;
 	pid_t pid;
-	int ended;                   /* an eventfd, written when it has ended */
-	struct memory_limit memory;  /* the thread's: a test's limit goes along */
+	int ended;                   /* eventfd, written after `run` has returned */
+	struct memory_limit memory;  /* allocation limit inherited from the starting thread */
 	int (*run)(struct progress *progress, void *context, struct failure *failure);
 	void *context;
 	int result;
 	struct failure failure;
-	atomic_bool has_ended;       /* written after the two above */
+	atomic_bool has_ended;       /* written after `result` and `failure` */
 };
 
 void progress_begin(struct progress *progress, uint32_t phase, uint64_t total)
@@ -41,7 +41,7 @@ int progress_step(struct progress *progress, uint64_t done)
 	return atomic_load_explicit(&progress->stop, memory_order_relaxed) ? ERR_INTERRUPTED : 0;
 }
 
-static void *run_task(void *context)
+static void *run_thread(void *context)
 {
 	struct thread *thread = context;
 	uint64_t one = 1;
@@ -56,7 +56,7 @@ static void *run_task(void *context)
 	return NULL;
 }
 
-/* Signals go to the threads that there were: they know what to do about them. */
+/* Starts the thread with all signals blocked, so that the program's own threads receive them. */
 static int start_without_signals(struct thread *thread)
 {
 	sigset_t all, before;
@@ -64,7 +64,7 @@ static int start_without_signals(struct thread *thread)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	system = pthread_create(&thread->thread, NULL, run_task, thread);
+	system = pthread_create(&thread->thread, NULL, run_thread, thread);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return system;
 }
@@ -74,7 +74,7 @@ static int not_started(struct thread *thread, int system, struct failure *failur
 	if (thread->ended >= 0)
 		close(thread->ended);
 	memory_free(thread);
-	fail_as(failure, ERR_STORE, "no thread can be started: %s", strerror(system));
+	fail_as(failure, ERR_STORE, "can't start a thread: %s", strerror(system));
 	if (failure)
 		failure->system = system;
 	return ERR_STORE;

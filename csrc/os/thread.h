@@ -1,8 +1,8 @@
-/* thread.h - the door to threads: work that goes on beside whoever asked for it.
+/* thread.h - a worker thread that runs one function, with progress counters and cancellation.
  *
- * A task is one function on a thread of its own, where no signal arrives. It
- * says how far it is and looks whether it is to stop; it may take its time.
- * Who started it sleeps, or polls a descriptor, and asks.
+ * All signals are blocked in the thread. The function reports its progress and learns from
+ * progress_step that it should stop. The caller sleeps (thread_wait) or polls a descriptor,
+ * then calls thread_result.
  */
 #ifndef OS_THREAD_H
 #define OS_THREAD_H
@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 
-/* How far it is, read from anywhere; what the numbers count is the task's. */
+/* Progress of a function, readable by any thread. The function defines the units. */
 struct progress {
 	atomic_bool stop;
 	_Atomic uint32_t phase;
@@ -20,32 +20,34 @@ struct progress {
 	_Atomic uint64_t total;
 };
 
-/* A phase begins: so much is to be done in it. NULL is fine, here and below. */
+/* Begins a phase of `total` units. progress may be NULL, here and in progress_step. */
 void progress_begin(struct progress *progress, uint32_t phase, uint64_t total);
 
-/* So much is done. INTERRUPTED if the task is to stop. */
+/* Adds `done` units. Returns 0, or ERR_INTERRUPTED if the function should stop. */
 int progress_step(struct progress *progress, uint64_t done);
 
 struct thread;
 
-/* Runs run(progress, context, failure) aside. NO_MEMORY, STORE (no thread). */
+/* Starts a thread that runs run(progress, context, failure). Returns 0, ERR_NO_MEMORY or
+ * ERR_STORE. */
 int thread_start(struct thread **thread,
 	int (*run)(struct progress *progress, void *context, struct failure *failure),
 	void *context, struct failure *failure);
 
 const struct progress *thread_progress(const struct thread *thread);
 
-/* Readable as soon as the task has ended. */
+/* Returns a descriptor that is readable after the function has returned. */
 int thread_descriptor(const struct thread *thread);
 
-/* Sleeps until it has ended, or so many ms (1,000,000 at most), or until a signal. */
+/* Sleeps until the function has returned, for ms milliseconds (at most 1,000,000), or until a
+ * signal. */
 void thread_wait(const struct thread *thread, uint32_t ms);
 
-/* END while it runs; then what the function returned, and its failure. */
+/* Returns END while the function runs, then its result; copies its failure. */
 int thread_result(const struct thread *thread, struct failure *failure);
 
-/* Tells it to stop, waits until it has ended, and frees it. In a child of fork,
- * where there is no such thread, it only frees. NULL is fine. */
+/* Asks the function to stop, waits until it has returned, and frees the struct. In a forked
+ * process, which does not have the thread, it only frees. NULL is allowed. */
 void thread_finish(struct thread *thread);
 
 #endif

@@ -1,4 +1,4 @@
-/* timer.c - a descriptor that becomes readable when a time has passed (timerfd). */
+/* timer.c - a descriptor that becomes readable after a given time (timerfd). */
 #include "os/timer.h"
 
 #include <errno.h>
@@ -14,15 +14,14 @@ int timer_start(int *descriptor, uint32_t ms, struct failure *failure)
 
 	*descriptor = -1;
 	if (!ms)
-		ms = 1;          /* 0 would disarm it */
+		ms = 1;          /* 0 would disarm the timer */
 	once.it_value.tv_sec = ms / 1000;
 	once.it_value.tv_nsec = ms % 1000 * 1000000L;
 	if (fd < 0 || timerfd_settime(fd, 0, &once, NULL)) {
 		int system = errno;
 
 		timer_end(fd);
-		return fail_as(failure, ERR_STORE, "no timer can be started: %s",
-			strerror(system));
+		return fail_as(failure, ERR_STORE, "can't start a timer: %s", strerror(system));
 	}
 	*descriptor = fd;
 	return 0;

@@ -1,10 +1,10 @@
-/* wakeup_kind.h - what makes the descriptor of a wakeup readable. */
+/* wakeup_kind.h - the events that make the descriptor of a wakeup readable. */
 #ifndef OS_WAKEUP_KIND_H
 #define OS_WAKEUP_KIND_H
 
 enum wakeup_kind {
 	WAKEUP_COMMITS,                /* after every commit that changed something */
-	WAKEUP_UNLOCKS,                /* also when a waiter at a descriptor should try the lock */
+	WAKEUP_UNLOCKS,                /* also when a lock waiter at a descriptor should try */
 };
 
 #endif

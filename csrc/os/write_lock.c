@@ -1,33 +1,32 @@
-/* write_lock.c - the outer write lock and the queue of its waiters, both in the shared page.
+/* write_lock.c - the write lock and the queue of its waiters, both in the shared page.
  *
- * The lock is a word with the owner's pid; taking it is one compare-and-swap. While no
- * waiter has priority, any process that finds it free may take it (barging): a
- * handover to a sleeping process takes as long as several commits.
+ * The lock is a word with the owner's pid, acquired by one compare-and-swap. While no waiter
+ * has priority, any process that finds it free may take it (barging), because a handover to a
+ * sleeping process takes as long as several commits.
  *
- * The oldest waiter that is due (struct lock_limits) makes itself the heir when it wakes up and
- * tries: the lock is then reserved for it. It spins for a moment, because most
- * holds are short, before it sleeps again with the reservation. A waiter that
- * sleeps and is not the heir reserves nothing. So the running process continues to
- * commit until the next waiter is awake. After an heir has had the lock, there is no
- * other for turn_us: many waiters must not slow the writers down to one commit for each
- * context switch (a lock convoy). An heir that is stopped or busy elsewhere
- * loses the reservation when its patience is over.
+ * The oldest waiter that is due (struct lock_limits) makes itself the heir when it wakes up
+ * and tries: the lock is then reserved for it. Most holds are short, so the heir first spins,
+ * then sleeps again and keeps the reservation. A sleeping waiter that is not the heir reserves
+ * nothing, so the running process continues to commit until the next waiter is awake. After an
+ * heir has acquired the lock, no other waiter becomes heir for turn_us; otherwise many waiters
+ * would limit the writers to one commit per context switch (a lock convoy). An heir that is
+ * stopped or busy loses the reservation after patience_us.
  *
- * Unlocking notifies the oldest waiter that sleeps: a thread by its own futex word,
- * coroutines of event loops by one signal to all of their descriptors. While that
- * one is awake, and for a millisecond at most, no other is notified.
+ * Unlocking notifies the oldest sleeping waiter: a thread by its own futex word, coroutines of
+ * event loops by one inotify event for all of their descriptors. While that waiter is awake,
+ * and for at most a millisecond, no other is notified.
  *
- * No notification is lost (sequentially consistent, as in Dekker's algorithm):
+ * No notification is lost (a Dekker-style handshake, sequentially consistent):
  *
  *     waiter                              owner
- *     waiting |= its bit; told = 0        writer = free
- *     look at writer                      look at waiting
- *     futex wait while told == 0          told = 1, futex wake
+ *     waiting |= its bit; awake = 0       writer = free
+ *     read writer                         read waiting
+ *     futex wait while awake == 0         awake = 1, futex wake
  *
- * All of this is only about time. A process that is killed leaves its place in the
- * queue; others remove it when it is next notified or is late as the heir, or when the queue
- * is full. An owner that is killed notifies no waiter: they look at the lock every
- * LOOK_AGAIN_US.
+ * The queue affects only waiting times. A process that is killed leaves its place in the
+ * queue; others remove it when it is next notified, when it is late as the heir, or when the
+ * queue is full. An owner that is killed notifies no waiter, so waiters check the lock every
+ * RECHECK_US.
  */
 #include "os/write_lock.h"
 
@@ -40,7 +39,7 @@
 #include "os/shared_page.h"
 #include "os/shared_page_layout.h"
 
-/* The high half of the writer's word counts how often the lock was taken. */
+/* Halves of the writer word: the owner's pid and the number of acquisitions. */
 #define WRITER_PID UINT64_C(0xffffffff)
 #define WRITER_TAKEN (UINT64_C(1) << 32)
 
@@ -50,19 +49,19 @@
 #define PLACE_SLOT_SHIFT 23
 #define PLACE_TICKET_SHIFT 30
 
-/* A waiter looks at the lock this often without being notified, */
-#define LOOK_AGAIN_US 50000
-/* and this often if it has no place. */
-#define LOOK_AGAIN_UNQUEUED_US 5000
+/* Interval at which a waiter checks the lock without being notified. */
+#define RECHECK_US 50000
+/* The same for a waiter without a place in the queue. */
+#define RECHECK_UNQUEUED_US 5000
 
-/* A notified waiter is expected to try within this time. */
+/* Time within which a notified waiter is expected to try. */
 #define NOTIFICATION_US 1000
 
-/* Between two looks at the lock of a waiter that spins; some 1 us. */
+/* Pause instructions between two checks of a spinning waiter, about 1 us. */
 #define SPIN_PAUSES 32
 
-/* A waiter that comes too late for its reservation gets twice the time for the next one, so
- * that a slow event loop is not starved. */
+/* Maximum of a waiter's patience_us. It is doubled each time the waiter misses its
+ * reservation, so that a slow event loop does not starve. */
 #define PATIENCE_MOST_US 80000
 
 static const struct lock_limits default_limits = {
@@ -81,13 +80,14 @@ struct lock_limits lock_limits_here(void)
 	cpu_set_t set;
 
 	if (!sched_getaffinity(0, sizeof set, &set) && CPU_COUNT(&set) < 2)
-		limits.spin_us = 0;   /* the owner could not run */
+		limits.spin_us = 0;   /* the owner could not run at the same time */
 	return limits;
 }
 
 /* --- the word --- */
 
-/* Our pid in the word while the flag is not set: a process that had our pid and has exited. */
+/* Returns true if another process holds the lock. The callers have excluded the threads of
+ * this process, so a word with this process's pid was left by an earlier process. */
 static bool is_held(const struct shared_page *shared, uint64_t writer)
 {
 	int64_t owner = write_lock_pid_of(writer);
@@ -123,7 +123,7 @@ static struct waiter_slot *slot_of(const struct shared_page *shared, uint64_t pl
 	return &shared->page->slots[slot_number(place)];
 }
 
-/* Compares tickets modulo their size. */
+/* Compares the tickets modulo their size. */
 static bool is_older(uint64_t place, uint64_t other)
 {
 	return (int64_t)(place - other) < 0;
@@ -206,7 +206,7 @@ static void free_own_places(struct shared_page *shared)
 	}
 }
 
-/* Returns the place, 0 if no slot is free. */
+/* Allocates a slot. Returns the place, 0 if no slot is free. */
 static uint64_t claim(struct shared_page *shared, uint64_t ticket, bool at_descriptor)
 {
 	uint64_t place = ticket << PLACE_TICKET_SHIFT | (uint64_t)shared->pid |
@@ -219,14 +219,14 @@ static uint64_t claim(struct shared_page *shared, uint64_t ticket, bool at_descr
 		if (atomic_load(&slot->place) ||
 				!atomic_compare_exchange_strong(&slot->place, &none, here))
 			continue;
-		atomic_store(&slot->told, 1);
+		atomic_store(&slot->awake, 1);
 		atomic_store(&slot->patience_us, shared->limits.patience_us);
 		return here;
 	}
 	return 0;
 }
 
-/* --- being in the queue --- */
+/* --- entering and leaving the queue --- */
 
 static bool has_place(const struct lock_waiter *waiter)
 {
@@ -247,8 +247,8 @@ static void take_place(struct lock_waiter *waiter)
 	waiter->place = claim(shared, ticket, waiter->at_descriptor);
 }
 
-/* Gives the waiter a place, if it has none and there is a free slot. The bit is set each
- * time: a process that removed an earlier place in this slot may have cleared it. */
+/* Gives the waiter a place if it has none and a slot is free. Sets the bit each time, because
+ * a process that removed an earlier place in this slot may have cleared it. */
 static void enter(struct lock_waiter *waiter)
 {
 	struct shared_page *shared = waiter->shared;
@@ -287,7 +287,8 @@ static bool is_due(const struct lock_waiter *waiter)
 		times_taken(waiter->shared) - waiter->taken >= limits->age_holds);
 }
 
-/* Makes the waiter the heir if it is due and there is no older one. */
+/* Makes the waiter the heir unless an older waiter is the heir or the last heir took the lock
+ * less than turn_us ago. The waiter must be due. */
 static void claim_priority(struct lock_waiter *waiter)
 {
 	struct shared_page *shared = waiter->shared;
@@ -304,14 +305,15 @@ static void claim_priority(struct lock_waiter *waiter)
 	waiter->had_priority = true;
 }
 
-/* The waiter is awake and about to try. Unlocking need not notify any other. */
-static void show_up(struct lock_waiter *waiter)
+/* Records that the waiter is awake and about to try, so that unlocking need not notify
+ * another. */
+static void record_awake(struct lock_waiter *waiter)
 {
 	struct shared_page *shared = waiter->shared;
 
 	if (!has_place(waiter))
 		return;
-	atomic_store(&slot_of(shared, waiter->place)->told, 1);
+	atomic_store(&slot_of(shared, waiter->place)->awake, 1);
 	if (!is_due(waiter))
 		return;
 	claim_priority(waiter);
@@ -321,8 +323,8 @@ static void show_up(struct lock_waiter *waiter)
 	atomic_store(&shared->page->notified, waiter->place);
 }
 
-/* For how much longer the free lock is reserved for the heir, in us. 0 also if the clocks
- * disagree, as those of two time namespaces do. */
+/* Returns the remaining time, in us, for which the free lock is reserved for the heir. Returns
+ * 0 also if the clocks disagree, as in different time namespaces. */
 static uint64_t reserved_us(const struct shared_page *shared, uint64_t heir)
 {
 	uint64_t patience = atomic_load(&slot_of(shared, heir)->patience_us);
@@ -331,8 +333,8 @@ static uint64_t reserved_us(const struct shared_page *shared, uint64_t heir)
 	return since < patience ? patience - since : 0;
 }
 
-/* Returns true if the free lock is reserved for another waiter. An heir that is late
- * loses its priority; then the caller may take the lock. */
+/* Returns true if the free lock is reserved for another waiter. If the heir's time has
+ * expired, removes its priority and returns false. */
 static bool is_reserved(struct shared_page *shared, uint64_t place)
 {
 	uint64_t heir = atomic_load(&shared->page->heir);
@@ -346,17 +348,17 @@ static bool is_reserved(struct shared_page *shared, uint64_t place)
 	return false;
 }
 
-/* --- taking --- */
+/* --- acquiring --- */
 
-/* The count in the word keeps a lock that was released and taken again apart from the one
- * whose owner has exited. */
+/* The count in the word prevents stealing a lock that was released and acquired again after
+ * its owner was tested. */
 static int take(struct shared_page *shared, uint64_t place)
 {
 	struct shared_page_layout *page = shared->page;
 	bool expected = false;
 	uint64_t writer;
 
-	/* The word does not keep our own threads apart; the flag does. */
+	/* The word excludes other processes; the flag excludes other threads of this one. */
 	if (!atomic_compare_exchange_strong(&shared->writing, &expected, true))
 		return ERR_BUSY;
 	writer = atomic_load(&page->writer);
@@ -382,7 +384,7 @@ static void pause_processor(void)
 #endif
 }
 
-/* The heir waits for the end of a short hold. */
+/* Retries for spin_us while the waiter is the heir. Returns 0 or ERR_BUSY. */
 static int spin(struct lock_waiter *waiter)
 {
 	struct shared_page *shared = waiter->shared;
@@ -403,7 +405,7 @@ int lock_waiter_try(struct lock_waiter *waiter)
 {
 	int err;
 
-	show_up(waiter);
+	record_awake(waiter);
 	err = take(waiter->shared, waiter->place);
 	if (err && waiter->place)
 		err = spin(waiter);
@@ -417,35 +419,35 @@ int lock_waiter_try(struct lock_waiter *waiter)
 
 /* --- releasing --- */
 
-/* Notifies the oldest waiter that sleeps. Waiters at a descriptor are notified together, and
- * nothing tells whether one of them is alive; so the oldest sleeping thread is notified too. */
+/* Notifies the oldest sleeping waiter. Waiters at a descriptor are notified together. Whether
+ * one of them is alive is unknown, so the oldest sleeping thread is notified as well. */
 static void notify(struct shared_page *shared)
 {
 	struct shared_page_layout *page = shared->page;
 	uint64_t left[2] = { atomic_load(&page->waiting[0]), atomic_load(&page->waiting[1]) };
 	uint64_t place, last = 0;
-	bool rung = false;
+	bool descriptors_notified = false;
 
 	while ((place = oldest(page, left)) != 0) {
 		struct waiter_slot *slot = slot_of(shared, place);
 
 		left[slot_number(place) / 64] &= ~bit_of(slot_number(place));
 		last = place;
-		if (atomic_exchange(&slot->told, 1)) {
+		if (atomic_exchange(&slot->awake, 1)) {
 			free_place_of_dead(shared, place);
 		} else if (!(place & PLACE_AT_DESCRIPTOR)) {
-			if (futex_wake(&slot->told, 1))
+			if (futex_wake(&slot->awake, 1))
 				break;
-		} else if (!rung) {
+		} else if (!descriptors_notified) {
 			wakeup_notify_unlocks(shared);
-			rung = true;
+			descriptors_notified = true;
 		}
 	}
 	atomic_store(&page->notified_us, shared->limits.now_us());
 	atomic_store(&page->notified, last);
 }
 
-/* The queue is not empty. */
+/* Notifies a waiter unless one was notified recently. The queue must not be empty. */
 static void notify_if_due(struct shared_page *shared)
 {
 	const struct shared_page_layout *page = shared->page;
@@ -473,19 +475,20 @@ static bool is_taken(const struct shared_page *shared)
 	return atomic_load(&shared->writing) || is_held(shared, atomic_load(&shared->page->writer));
 }
 
-/* How long a waiter sleeps at most while the lock is taken: until it may be due. */
+/* Returns the maximum time to sleep while the lock is taken, in us: until the waiter may be
+ * due. */
 static uint64_t longest_sleep_us(const struct lock_waiter *waiter)
 {
 	const struct lock_limits *limits = &waiter->shared->limits;
-	uint64_t waited = limits->now_us() - waiter->arrived_us, us = LOOK_AGAIN_US;
+	uint64_t waited = limits->now_us() - waiter->arrived_us, us = RECHECK_US;
 
 	if (!waiter->place)
-		return LOOK_AGAIN_UNQUEUED_US;
+		return RECHECK_UNQUEUED_US;
 	if (waited < limits->age_us)
 		us = limits->age_us - waited;
 	else if (!waiter->had_priority && waited < limits->age_most_us)
 		us = limits->age_most_us - waited;
-	return us < LOOK_AGAIN_US ? us : LOOK_AGAIN_US;
+	return us < RECHECK_US ? us : RECHECK_US;
 }
 
 uint64_t lock_waiter_arm(struct lock_waiter *waiter)
@@ -495,7 +498,7 @@ uint64_t lock_waiter_arm(struct lock_waiter *waiter)
 
 	enter(waiter);
 	if (waiter->place) {
-		atomic_store(&slot_of(shared, waiter->place)->told, 0);
+		atomic_store(&slot_of(shared, waiter->place)->awake, 0);
 		clear_if(&shared->page->notified, waiter->place);
 	}
 	if (is_taken(shared))
@@ -514,12 +517,13 @@ int lock_waiter_sleep(struct lock_waiter *waiter, uint32_t timeout_ms)
 	if (us == 0)
 		return 0;
 	if (waiter->place)
-		return futex_wait(&slot_of(waiter->shared, waiter->place)->told, 0, us);
+		return futex_wait(&slot_of(waiter->shared, waiter->place)->awake, 0, us);
 	clock_sleep_us((uint32_t)us);
 	return 0;
 }
 
-/* It may have been notified of a free lock that it does not take; then the next one is. */
+/* If the lock is free, notifies the next waiter: this one may have been notified and has not
+ * taken the lock. */
 void lock_waiter_leave(struct lock_waiter *waiter)
 {
 	if (!waiter->place)

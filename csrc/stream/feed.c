@@ -1,13 +1,14 @@
-/* feed.c - a reader's place in one stream, or in all of them. */
+/* feed.c - reads the records of one stream, or merges those of all streams. */
 #include "stream/feed.h"
 
 #include "base/memory.h"
 
 #define ENTRY_HEAD 8
 
-/* --- what is in sight --- */
+/* --- expired records --- */
 
-/* Floors ascend by stream. */
+/* Returns the newest record of a stream that the feed must not return: expired before the
+ * feed was started, or at most the position. */
 static uint64_t floor_of(const struct feed *feed, uint32_t stream)
 {
 	size_t low = 0, high = feed->floor_count;
@@ -26,8 +27,8 @@ static uint64_t floor_of(const struct feed *feed, uint32_t stream)
 	return hidden > feed->position ? hidden : feed->position;
 }
 
-/* Records from behind `floor` to `hidden` have gone behind the feed's back: that
- * is an error, never a gap. */
+/* Returns TRIMMED if records after `floor` have expired, up to `hidden`: the feed did not
+ * return them, and it never skips records silently. */
 static int check_lost(uint64_t floor, uint64_t hidden, struct failure *failure)
 {
 	if (hidden <= floor)
@@ -47,14 +48,14 @@ static int check_trimmed(const struct feed *feed, uint32_t stream, uint64_t hidd
 	return check_lost(floor_of(feed, stream), hidden, failure);
 }
 
-/* The same for streams that are gone with all their records. */
-static int check_gone(const struct feed *feed, const struct view_of_streams *view,
+/* Does the same for streams that were removed with all their records. */
+static int check_removed(const struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
 	uint64_t floor = feed->started > feed->position ? feed->started : feed->position;
 	int err = check_lost(floor, view->state->lost, failure);
 
-	/* What a stream held when the feed was made is known. */
+	/* The floors have the last records of the streams that existed at the start. */
 	for (size_t i = 0; i < feed->floor_count && !err && view->state->lost > feed->position; i++)
 		if (!streams_find(view->streams, feed->floors[i].stream))
 			err = check_lost(floor_of(feed, feed->floors[i].stream),
@@ -62,8 +63,8 @@ static int check_gone(const struct feed *feed, const struct view_of_streams *vie
 	return err;
 }
 
-/* The last record out of sight. */
-static int look(const struct view_of_streams *view, const struct stream_row *row,
+/* Reads the newest expired record and the newest record of a stream. */
+static int read_bounds(const struct view_of_streams *view, const struct stream_row *row,
 	struct cursor *cursor, uint64_t *hidden, uint64_t *last)
 {
 	struct bounds bounds = { 0 };
@@ -73,8 +74,8 @@ static int look(const struct view_of_streams *view, const struct stream_row *row
 	return err ? err : retention_hidden(cursor, row, &bounds, view->clock_ms, hidden);
 }
 
-/* Positions the cursor on the first record of the stream that the feed has
- * yet to give: 0, END, TRIMMED. */
+/* Positions the cursor on the first record of the stream that the feed must return. END
+ * if there is none; TRIMMED. */
 static int seek(const struct feed *feed, const struct view_of_streams *view,
 	const struct stream_row *row, struct cursor *cursor, struct record *head,
 	struct failure *failure)
@@ -92,7 +93,7 @@ static int seek(const struct feed *feed, const struct view_of_streams *view,
 	if (horizon.hidden < start && !limit->max_bytes && !limit->max_count &&
 			!retention_expired(limit, &nowhere, head, view->clock_ms))
 		return 0;
-	err = look(view, row, cursor, &hidden, &last);
+	err = read_bounds(view, row, cursor, &hidden, &last);
 	if (!err)
 		err = check_trimmed(feed, row->id, hidden, failure);
 	return err ? err : log_seek(cursor, row->id, start, head);
@@ -118,16 +119,16 @@ static int keep_floors(struct feed *feed, const struct view_of_streams *view)
 		if (feed->stream && feed->stream != row->id)
 			continue;
 		floor->stream = row->id;
-		err = look(view, row, cursor, &floor->hidden, &floor->last);
+		err = read_bounds(view, row, cursor, &floor->hidden, &floor->last);
 		feed->floor_count++;
 	}
 	return err;
 }
 
-/* The sequence number before the first record created at or after `ms`, or the
- * last one given when there is none. (None further ahead would do: there other
- * streams may have older records.) From the last step back of the clock on,
- * created-at rises; what lies before it is looked through. */
+/* Sets *position to the sequence number before the first record created at or after `ms`;
+ * if there is none, to the last sequence number assigned. Creation times ascend after the
+ * last backward step of the clock, so a binary search finds the record there; the records
+ * before that step are searched one by one. */
 static int before_time(const struct view_of_streams *view, uint32_t stream, uint64_t floor,
 	uint64_t ms, uint64_t *position)
 {
@@ -190,7 +191,7 @@ static int start_at_number(struct feed *feed, struct position position,
 		at--;
 	if (at > last)
 		return fail_with(failure, ERR_AHEAD,
-			"sequence number %llu, and the last change has %llu",
+			"sequence number %llu, but the last change has %llu",
 			(unsigned long long)position.at, (unsigned long long)last);
 	feed->position = at;
 	return 0;
@@ -203,7 +204,7 @@ int feed_start(struct feed *feed, uint32_t stream, struct position position,
 
 	feed->stream = stream;
 	if (stream && !streams_find(view->streams, stream))
-		return fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
+		return fail_with(failure, ERR_NOT_FOUND, "the stream no longer exists");
 	switch (position.kind) {
 	case POSITION_TRIM_HORIZON:
 		err = keep_floors(feed, view);
@@ -225,7 +226,7 @@ int feed_start(struct feed *feed, uint32_t stream, struct position position,
 
 /* --- filling --- */
 
-/* Copies the record under the cursor behind the page. */
+/* Appends the record under the cursor to the page. */
 static int take(struct feed *feed, struct cursor *cursor, uint32_t stream,
 	const struct record *head)
 {
@@ -243,7 +244,7 @@ static int take(struct feed *feed, struct cursor *cursor, uint32_t stream,
 	return 0;
 }
 
-/* Goes to the next record and copies it: END when there is none. */
+/* Moves to the next record and appends it to the page. END if there is none. */
 static int take_next(struct feed *feed, struct cursor *cursor, uint32_t stream)
 {
 	size_t start = feed->page.len;
@@ -268,7 +269,8 @@ static bool is_full(const struct feed *feed, uint32_t taken, uint32_t max)
 		feed->page.len >= (feed->stream ? FEED_PAGE_BYTES : FEED_MERGED_BYTES);
 }
 
-/* Names the damaged row; what was taken before it is still given first. */
+/* Reports a damaged record, but only after the records before it have been returned: as
+ * long as the page has any, the fill succeeds. */
 static int corrupt(struct feed *feed, uint32_t stream, uint64_t sequence, int err,
 	struct failure *failure)
 {
@@ -276,7 +278,7 @@ static int corrupt(struct feed *feed, uint32_t stream, uint64_t sequence, int er
 		return fail(failure, err);
 	if (feed->page.len)
 		return 0;
-	return fail_with(failure, err, "stream %u, the record at or after sequence number %llu",
+	return fail_with(failure, err, "stream %u, record at or after sequence number %llu",
 		stream, (unsigned long long)sequence);
 }
 
@@ -302,48 +304,48 @@ static int fill_one(struct feed *feed, uint32_t max, const struct view_of_stream
 	return err < 0 ? corrupt(feed, id, feed->filled_to + 1, err, failure) : 0;
 }
 
-/* One stream of several that are merged. */
-struct strand {
+/* One input of a k-way merge of streams. */
+struct input {
 	uint32_t stream;
 	struct cursor *cursor;
 	struct record head;
-	bool damaged;                /* of the head only the sequence number is known */
+	bool damaged;                /* only the head's sequence number is valid */
 };
 
-static void strands_close(struct strand *strands, size_t count)
+static void inputs_close(struct input *inputs, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		cursor_close(strands[i].cursor);
-	memory_free(strands);
+		cursor_close(inputs[i].cursor);
+	memory_free(inputs);
 }
 
-/* Opens a strand on every stream that has something to give. */
-static int strands_open(struct feed *feed, const struct view_of_streams *view,
-	struct strand **strands, size_t *count, struct failure *failure)
+/* Opens an input for every stream that has records to return. */
+static int inputs_open(struct feed *feed, const struct view_of_streams *view,
+	struct input **inputs, size_t *count, struct failure *failure)
 {
 	*count = 0;
-	*strands = memory_alloc_zeroed(view->streams->count * sizeof **strands);
-	if (!*strands)
+	*inputs = memory_alloc_zeroed(view->streams->count * sizeof **inputs);
+	if (!*inputs)
 		return fail(failure, ERR_NO_MEMORY);
 	for (size_t i = 0; i < view->streams->count; i++) {
 		const struct stream_row *row = &view->streams->all[i].row;
-		struct strand *strand = &(*strands)[*count];
+		struct input *input = &(*inputs)[*count];
 		int err;
 
-		strand->stream = row->id;
-		err = cursor_open(&strand->cursor, view->txn, TREE_LOG);
+		input->stream = row->id;
+		err = cursor_open(&input->cursor, view->txn, TREE_LOG);
 		if (err)
 			return fail(failure, err);
-		err = seek(feed, view, row, strand->cursor, &strand->head, failure);
+		err = seek(feed, view, row, input->cursor, &input->head, failure);
 		if (err == END) {
-			cursor_close(strand->cursor);
+			cursor_close(input->cursor);
 			continue;
 		}
 		(*count)++;
 		if (err == ERR_CORRUPT) {
-			/* Said when its turn comes: others may have sound ones before. */
-			strand->damaged = true;
-			strand->head.sequence = log_sequence_here(strand->cursor, row->id);
+			/* Reported later: other streams may have intact records before it. */
+			input->damaged = true;
+			input->head.sequence = log_sequence_here(input->cursor, row->id);
 			err = 0;
 		}
 		if (err)
@@ -352,18 +354,18 @@ static int strands_open(struct feed *feed, const struct view_of_streams *view,
 	return 0;
 }
 
-/* The strand with the least sequence number, and how far it may run before
- * another has to be looked at. */
-static size_t least_strand(const struct strand *strands, size_t count, uint64_t *until)
+/* Returns the input with the lowest sequence number. Sets *until to the lowest one of the
+ * others, up to which it can be read without comparing again. */
+static size_t least_input(const struct input *inputs, size_t count, uint64_t *until)
 {
 	size_t least = 0;
 
 	*until = UINT64_MAX;
 	for (size_t i = 1; i < count; i++) {
-		uint64_t sequence = strands[i].head.sequence;
+		uint64_t sequence = inputs[i].head.sequence;
 
-		if (sequence < strands[least].head.sequence) {
-			*until = strands[least].head.sequence;
+		if (sequence < inputs[least].head.sequence) {
+			*until = inputs[least].head.sequence;
 			least = i;
 		} else if (sequence < *until) {
 			*until = sequence;
@@ -372,36 +374,36 @@ static size_t least_strand(const struct strand *strands, size_t count, uint64_t 
 	return least;
 }
 
-static int fill_merged(struct feed *feed, uint32_t max, struct strand *strands, size_t *count,
+static int fill_merged(struct feed *feed, uint32_t max, struct input *inputs, size_t *count,
 	struct failure *failure)
 {
 	uint32_t taken = 0;
 
 	while (*count > 0 && !is_full(feed, taken, max)) {
 		uint64_t until;
-		size_t i = least_strand(strands, *count, &until);
-		struct strand *strand = &strands[i];
-		uint32_t id = strand->stream;
+		size_t i = least_input(inputs, *count, &until);
+		struct input *input = &inputs[i];
+		uint32_t id = input->stream;
 		int err = 0;
 
-		while (!err && strand->head.sequence <= until && !is_full(feed, taken, max)) {
-			err = strand->damaged ? ERR_CORRUPT :
-				take(feed, strand->cursor, id, &strand->head);
+		while (!err && input->head.sequence <= until && !is_full(feed, taken, max)) {
+			err = input->damaged ? ERR_CORRUPT :
+				take(feed, input->cursor, id, &input->head);
 			if (err)
 				break;
 			taken++;
-			err = log_step(strand->cursor, id, &strand->head);
+			err = log_step(input->cursor, id, &input->head);
 			if (err == ERR_CORRUPT) {
-				strand->damaged = true;
-				strand->head.sequence = log_sequence_here(strand->cursor, id);
+				input->damaged = true;
+				input->head.sequence = log_sequence_here(input->cursor, id);
 				err = 0;
 			}
 		}
 		if (err < 0)
 			return corrupt(feed, id, feed->filled_to + 1, err, failure);
 		if (err == END) {
-			cursor_close(strand->cursor);
-			*strand = strands[--*count];
+			cursor_close(input->cursor);
+			*input = inputs[--*count];
 		}
 	}
 	feed->caught_up = *count == 0;
@@ -411,9 +413,9 @@ static int fill_merged(struct feed *feed, uint32_t max, struct strand *strands, 
 static int fill_all(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct failure *failure)
 {
-	struct strand *strands;
+	struct input *inputs;
 	size_t count;
-	int err = check_gone(feed, view, failure);
+	int err = check_removed(feed, view, failure);
 
 	if (err)
 		return err;
@@ -421,20 +423,21 @@ static int fill_all(struct feed *feed, uint32_t max, const struct view_of_stream
 		feed->caught_up = true;
 		return 0;
 	}
-	err = strands_open(feed, view, &strands, &count, failure);
+	err = inputs_open(feed, view, &inputs, &count, failure);
 	if (!err)
-		err = fill_merged(feed, max, strands, &count, failure);
-	strands_close(strands, strands ? count : 0);
+		err = fill_merged(feed, max, inputs, &count, failure);
+	inputs_close(inputs, inputs ? count : 0);
 	return err;
 }
 
-/* A disabled stream is removed after all of its records have expired. Nothing is lost if
- * the feed had read to its end, or no removed stream had a record after its position. */
+/* Ends the feed of a removed stream. A disabled stream is removed after all its records
+ * have expired. The feed has missed nothing if it had read to the end, or if no removed
+ * stream had a record after its position. */
 static int fill_removed(struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
 	if (!feed->ended && floor_of(feed, feed->stream) < view->state->lost)
-		return fail_with(failure, ERR_NOT_FOUND, "the stream was removed, perhaps with"
+		return fail_with(failure, ERR_NOT_FOUND, "the stream was removed and may have had"
 			" records after sequence number %llu",
 			(unsigned long long)feed->position);
 	feed->caught_up = true;
@@ -469,7 +472,7 @@ int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *vie
 	return fill_one(feed, max, view, &stream->row, failure);
 }
 
-/* --- giving --- */
+/* --- returning records --- */
 
 int feed_peek(const struct feed *feed, uint32_t *stream, struct slice *record)
 {

@@ -1,8 +1,8 @@
-/* feed.h - a reader's place in one stream, or in all of them.
+/* feed.h - reads the records of one stream, or of all streams in commit order.
  *
- * A feed holds a position: the sequence number of the last record it has
- * given. It is filled with a page of what follows, copied out of one snapshot,
- * and then gives the records one by one; no snapshot is held meanwhile.
+ * The position of a feed is the sequence number of the last record returned.
+ * feed_fill copies a page of the following records from one snapshot, and
+ * feed_next returns them one by one, without a snapshot.
  *
  *     page    for each record: stream id (u32), length (u32), the record
  */
@@ -13,17 +13,18 @@
 #include "stream/retention.h"
 
 #define FEED_PAGE_RECORDS 1000
-/* A page is read soon after it was written, so it should stay in the processor's own
- * cache; of all streams, each page has to look for the place in every one. */
+/* A page of one stream should stay in the processor's L2 cache until it is read. A page
+ * of all streams is larger because each fill must search for the position in every
+ * stream. */
 #define FEED_PAGE_BYTES (128 * 1024)
 #define FEED_MERGED_BYTES (1024 * 1024)
 
 enum position_kind {
-	POSITION_TRIM_HORIZON,       /* the oldest record in sight */
-	POSITION_LATEST,             /* behind the last change */
-	POSITION_AT,                 /* the record with `at`, or the next */
-	POSITION_AFTER,              /* the first with a greater number */
-	POSITION_TIME,               /* the first created at or after `at` ms */
+	POSITION_TRIM_HORIZON,       /* the oldest record that has not expired */
+	POSITION_LATEST,             /* after the last change */
+	POSITION_AT,                 /* the first record with a sequence number >= at */
+	POSITION_AFTER,              /* the first record with a sequence number > at */
+	POSITION_TIME,               /* the first record created at or after `at` ms */
 };
 
 struct position {
@@ -31,28 +32,29 @@ struct position {
 	uint64_t at;
 };
 
-/* What had gone from a stream when the feed was made: no loss of the feed's. */
+/* Bounds of a stream when the feed was started. Records that had expired by then are not
+ * reported as TRIMMED. */
 struct floor {
 	uint32_t stream;
-	uint64_t hidden;
-	uint64_t last;               /* the stream's last record then */
+	uint64_t hidden;             /* newest expired record */
+	uint64_t last;               /* newest record */
 };
 
 struct feed {
-	uint32_t stream;             /* 0: all of them */
-	uint64_t position;           /* the last record given, or passed by */
-	uint64_t filled_to;          /* the last record in the page */
-	uint64_t filled_at;          /* commit that the last fill has seen */
-	bool caught_up;              /* at that commit nothing lay behind the page */
-	bool ended;                  /* and nothing ever will: the stream is disabled */
-	uint64_t started;            /* the last change when the floors were taken */
-	struct floor *floors;
+	uint32_t stream;             /* 0: all streams */
+	uint64_t position;           /* sequence number of the last record returned or skipped */
+	uint64_t filled_to;          /* sequence number of the last record in the page */
+	uint64_t filled_at;          /* snapshot of the last fill: its commit number */
+	bool caught_up;              /* the page contained the last record of that snapshot */
+	bool ended;                  /* and the stream is disabled: no record will follow */
+	uint64_t started;            /* sequence number of the last change when floors were set */
+	struct floor *floors;        /* ascending by stream */
 	size_t floor_count;
 	struct buffer page;
-	size_t at;                   /* what of the page is given */
+	size_t at;                   /* offset of the next record in the page */
 };
 
-/* What a fill reads from: a snapshot, and what is known of the streams in it. */
+/* A snapshot and the streams in it. */
 struct view_of_streams {
 	struct txn *txn;
 	struct streams *streams;
@@ -60,38 +62,37 @@ struct view_of_streams {
 	uint64_t clock_ms;           /* retention clock */
 };
 
-/* Sets a zeroed feed at a position: AHEAD, NOT_FOUND (no such stream). */
+/* Starts a zeroed feed at a position. Errors: AHEAD, NOT_FOUND (no such stream). */
 int feed_start(struct feed *feed, uint32_t stream, struct position position,
 	const struct view_of_streams *view, struct failure *failure);
 
-/* Fills the empty page with up to max records that follow; a page with none
- * means caught up. TRIMMED with the range lost; CORRUPT; NOT_FOUND when the
- * stream was removed with records that the feed may not have given. */
+/* Fills the page with up to max records after the position. It stays empty if the feed has
+ * caught up. Errors: TRIMMED, with the range of the lost records; CORRUPT; NOT_FOUND if the
+ * stream was removed and may have had records that the feed has not returned. */
 int feed_fill(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct failure *failure);
 
-/* Forgets what of the page is not given: the next fill reads it anew. */
+/* Discards the rest of the page; the next fill reads it again. */
 void feed_reread(struct feed *feed);
 
-/* False if the last fill found nothing behind its page and this commit is the one it
- * saw. */
+/* Returns false if the feed had caught up in this commit; true if there may be records. */
 static inline bool feed_has_news(const struct feed *feed, uint64_t last_commit)
 {
 	return !feed->caught_up || feed->filled_at != last_commit;
 }
 
-/* Returns true if the feed has given the last record that its stream will ever have. Feeds
- * of all streams never end. */
+/* Returns true if the feed has returned the last record of a disabled stream. Feeds of all
+ * streams never end. */
 static inline bool feed_has_ended(const struct feed *feed)
 {
 	return feed->ended && feed->at >= feed->page.len;
 }
 
-/* The next record of the page: END when it is empty. Good until the next fill.
- * Moves the position. */
+/* Sets *record to the next record of the page and advances the position; END if the page
+ * is empty. The record is valid until the next fill. */
 int feed_next(struct feed *feed, uint32_t *stream, struct slice *record);
 
-/* The same without moving. */
+/* Like feed_next, without advancing the position. */
 int feed_peek(const struct feed *feed, uint32_t *stream, struct slice *record);
 
 void feed_release(struct feed *feed);

@@ -1,4 +1,4 @@
-/* log.c - records as rows of the log. */
+/* log.c - writes, reads and deletes records as rows of the log. */
 #include "stream/log.h"
 
 #include <assert.h>
@@ -9,7 +9,7 @@
 
 #define PIECES 4               /* head, keys, old and new image */
 
-/* The next len bytes of what is left of the pieces. */
+/* Copies the next len bytes of the pieces and advances the pieces. */
 static void write_share(uint8_t *to, size_t len, struct slice **pieces)
 {
 	while (len > 0) {
@@ -24,7 +24,7 @@ static void write_share(uint8_t *to, size_t len, struct slice **pieces)
 	}
 }
 
-/* Rows of at most LOG_SHARE from the pieces, len bytes in all, as if they were one. */
+/* Writes the next len bytes of the pieces as rows of at most LOG_SHARE bytes. */
 static int append_rows(struct txn *txn, struct record_place *place, struct slice *pieces,
 	size_t len, bool at_end)
 {
@@ -84,15 +84,15 @@ int log_last_stream(struct txn *txn, uint32_t *stream)
 
 /* --- reading --- */
 
-/* A row, and what its key says. */
+/* A row and its decoded key. */
 struct row {
 	struct record_place place;
 	struct slice key;
 	struct slice value;
 };
 
-/* Its place. What a row that isn't the stream's means: its end, or damage that must
- * not look like it. */
+/* Decodes the key of a row. END if it belongs to another stream; CORRUPT if it is
+ * malformed, which must not look like the end of the stream. */
 static int place_row(struct row *row, uint32_t stream)
 {
 	if (!record_get_key(&row->place, row->key))
@@ -100,7 +100,7 @@ static int place_row(struct row *row, uint32_t stream)
 	return row->place.stream == stream ? 0 : END;
 }
 
-/* Goes to a row of the stream. */
+/* Moves the cursor to a row of the stream; END if there is none. */
 static int go(struct cursor *cursor, enum move move, uint32_t stream, struct row *row)
 {
 	int err = cursor_move(cursor, move, &row->key, &row->value);
@@ -108,7 +108,7 @@ static int go(struct cursor *cursor, enum move move, uint32_t stream, struct row
 	return err ? err : place_row(row, stream);
 }
 
-/* The head of the record whose first row this is. */
+/* Decodes the head of a record from its first row. */
 static int decode_head(const struct row *row, struct slice share, struct record *head)
 {
 	int err = record_get_head(head, row->place.sequence, share);
@@ -124,7 +124,7 @@ static int read_head(const struct row *row, struct record *head)
 	return err ? err : decode_head(row, share, head);
 }
 
-/* A head whose checksum is left to others. */
+/* Decodes a head without verifying the row's checksum. */
 static int peek_head(const struct row *row, struct record *head)
 {
 	if (row->value.len < ROW_CHECKSUM)
@@ -142,7 +142,7 @@ int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct r
 	return err ? err : read_head(&row, head);
 }
 
-/* The first row of the stream's next record. */
+/* Moves to the first row of the stream's next record. */
 static int next_first_row(struct cursor *cursor, uint32_t stream, struct row *row)
 {
 	int err;
@@ -169,7 +169,7 @@ int log_step(struct cursor *cursor, uint32_t stream, struct record *head)
 	return err ? err : peek_head(&row, head);
 }
 
-/* The record before the place of this key. */
+/* Moves to the last record before this key. */
 static int before(struct cursor *cursor, struct slice place, uint32_t stream,
 	struct record *head)
 {
@@ -182,7 +182,7 @@ static int before(struct cursor *cursor, struct slice place, uint32_t stream,
 	err = go(cursor, err == END ? MOVE_LAST : MOVE_PREVIOUS, stream, &row);
 	if (err)
 		return err;
-	if (row.place.part != 0)       /* it may be any part of its record */
+	if (row.place.part != 0)       /* a later row of its record */
 		return log_seek(cursor, stream, row.place.sequence, head);
 	return read_head(&row, head);
 }
@@ -211,7 +211,7 @@ uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream)
 	return go(cursor, MOVE_HERE, stream, &row) ? 0 : row.place.sequence;
 }
 
-/* From the record's first row on, which the cursor is on. */
+/* Copies a record, starting at its first row, which is under the cursor. */
 static int copy_rows(struct cursor *cursor, uint32_t stream, const struct record *head,
 	struct row *row, struct buffer *out)
 {
@@ -275,7 +275,8 @@ int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint
 		(*rows)++;
 		if (!err)
 			err = cursor_move(cursor, MOVE_NEXT, &row.key, &row.value);
-		/* CORRUPT would be the next record: what is half gone must not be committed. */
+		/* STORE: CORRUPT would mean the next record, and the caller would commit the
+		 * deletion of a part of this one */
 		if (err)
 			return err == ERR_CORRUPT ? ERR_STORE : err;
 		err = place_row(&row, stream);

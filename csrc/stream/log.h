@@ -1,10 +1,11 @@
-/* log.h - the rows of the log: records in their streams, in order.
+/* log.h - stores the records of all streams as rows of one tree, the log.
  *
- *     key     stream id, sequence number; in a record's further rows their number
- *     value   checksum (u32), the row's share of the record
+ *     key     stream id, sequence number; part number in a record's later rows
+ *     value   checksum (u32), the row's part of the record
  *
- * Key order is commit order: reading a stream is one cursor walk, and trimming
- * it is deleting from the front. What a record is: codec/record.h.
+ * Within a stream, key order is commit order: a stream is read with one range
+ * scan and trimmed by deleting rows from its beginning. codec/record.h has the
+ * layout of records.
  */
 #ifndef STREAM_LOG_H
 #define STREAM_LOG_H
@@ -14,43 +15,47 @@
 #include "codec/row.h"
 #include "lmdb/store.h"
 
-/* What of a record goes into one row. */
+/* Maximum number of a record's bytes in one row. */
 #define LOG_SHARE (STORE_ROW_SHARE - RECORD_KEY_MAX - ROW_CHECKSUM)
 
-/* Writes the record's rows behind its stream's last one. at_end says that no
- * other stream's rows lie behind: then they append. */
+/* Writes a record after the last one of its stream. at_end: the tree has no rows of
+ * streams with a higher id, so LMDB can append. */
 int log_append(struct txn *txn, uint32_t stream, const struct record *record, bool at_end);
 
-/* The stream of the tree's last row; 0 when there is none. */
+/* Sets *stream to the stream of the tree's last row; 0 if the tree is empty. */
 int log_last_stream(struct txn *txn, uint32_t *stream);
 
-/* Positions the cursor on the first row of a record and reads the head: its
- * slices have lengths and no address. Each is 0, END (no such record in the
- * stream) or an error; a row that is damaged is CORRUPT. */
+/* These functions position the cursor on the first row of a record and decode its head,
+ * whose slices have lengths but no address. They return 0, END (no such record in the
+ * stream) or an error; CORRUPT for a damaged row. */
+
+/* The first record with at least this sequence number. */
 int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *head);
 int log_last(struct cursor *cursor, uint32_t stream, struct record *head);
 int log_next(struct cursor *cursor, uint32_t stream, struct record *head);
 
-/* log_next for those who copy the record: the checksum is left to log_copy. */
+/* Like log_next without verifying the checksum, for callers of log_copy, which does. */
 int log_step(struct cursor *cursor, uint32_t stream, struct record *head);
+
+/* The last record with a sequence number below this one. */
 int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
 	struct record *head);
 
-/* The sequence number in the key that the cursor is on, of a record that can't
- * be read; 0 when it is on none of this stream. */
+/* Returns the sequence number in the key under the cursor, also of a damaged record; 0 if
+ * the row is not one of this stream. */
 uint64_t log_sequence_here(struct cursor *cursor, uint32_t stream);
 
-/* Appends the whole record under the cursor to out (its rows verified) and
- * leaves the cursor on its last row; log_next goes on from there. */
+/* Verifies the record under the cursor and appends it to out. Leaves the cursor on the
+ * record's last row, from where log_next continues. */
 int log_copy(struct cursor *cursor, uint32_t stream, const struct record *head,
 	struct buffer *out);
 
-/* log_step and log_copy in one. */
+/* Combines log_step and log_copy. */
 int log_take(struct cursor *cursor, uint32_t stream, struct record *head, struct buffer *out);
 
-/* Deletes the record that the cursor is on the first row of, adding its rows to
- * *rows, and goes on to the next one as log_step does; CORRUPT is said of that
- * one, whatever keeps this one from going is STORE. */
+/* Deletes the record whose first row is under the cursor, adds the number of its rows to
+ * *rows, and moves to the next record like log_step. CORRUPT refers to that next record;
+ * damage that prevents the deletion is STORE. */
 int log_remove(struct cursor *cursor, uint32_t stream, struct record *head, uint64_t *rows);
 
 #endif

@@ -1,4 +1,4 @@
-/* pending.c - the records of a transaction, until it commits. */
+/* pending.c - the records of an open transaction. */
 #include "stream/pending.h"
 
 #include <assert.h>
@@ -38,8 +38,8 @@ int pending_add(struct pending_records *pending, uint32_t stream, const struct r
 	return err;
 }
 
-/* Gives the slices their addresses again. */
-static void point(const struct pending_records *pending, const struct pending_record *one,
+/* Sets the addresses of the slices. */
+static void set_addresses(const struct pending_records *pending, const struct pending_record *one,
 	struct record *record)
 {
 	const uint8_t *at = pending->bytes.data + one->start;
@@ -63,7 +63,7 @@ int pending_flush(struct pending_records *pending, struct txn *txn, struct strea
 		struct stream *stream = streams_find(streams, one->stream);
 		struct record *record = &one->record;
 
-		assert(stream);  /* it was there when the record came */
+		assert(stream);  /* it existed when the record was added */
 		record->transaction = transaction;
 		record->position = i;
 		record->count = pending->count;
@@ -71,7 +71,7 @@ int pending_flush(struct pending_records *pending, struct txn *txn, struct strea
 		record->retention_ms = retention_ms;
 		record->ordinal = stream->bounds.head.ordinal + 1;
 		record->stream_bytes = stream->bounds.head.stream_bytes + record_bytes(record);
-		point(pending, one, record);
+		set_addresses(pending, one, record);
 		err = log_append(txn, stream->row.id, record, stream->row.id >= last_stream);
 		if (err)
 			return err;

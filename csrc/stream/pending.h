@@ -1,8 +1,9 @@
-/* pending.h - the records of a transaction, until it commits.
+/* pending.h - the records of an open transaction.
  *
- * A record says how many its transaction has; that is known at the end. So
- * they wait here, and are appended to their streams in the moment before the
- * commit. A journal is reused: clear keeps its memory.
+ * Each record contains the number of records in its transaction, which is known
+ * only at its end. So records are collected here and appended to their streams
+ * immediately before the commit. pending_clear keeps the memory for the next
+ * transaction.
  */
 #ifndef STREAM_PENDING_H
 #define STREAM_PENDING_H
@@ -11,8 +12,8 @@
 
 struct pending_record {
 	uint32_t stream;
-	struct record record;        /* its slices' addresses are not kept ... */
-	size_t start;                /* ... the bytes begin here, in `bytes` */
+	struct record record;        /* slices have lengths only */
+	size_t start;                /* offset of their content in `bytes` */
 };
 
 struct pending_records {
@@ -22,12 +23,12 @@ struct pending_records {
 	size_t cap;
 };
 
-/* Keeps a record: event, origin, sequence, hash and slices are given;
- * the rest is filled in by the flush. NO_MEMORY. */
+/* Adds a copy of a record. The caller sets event, origin, sequence, partition_hash and the
+ * slices; pending_flush sets the other fields. NO_MEMORY. */
 int pending_add(struct pending_records *pending, uint32_t stream, const struct record *record);
 
-/* Appends everything to its stream, each of which must be known in this
- * transaction (stream_load_bounds). All have one creation time. */
+/* Appends all records to their streams, with the same creation time. stream_load_bounds
+ * must have been called for each of these streams in this transaction. */
 int pending_flush(struct pending_records *pending, struct txn *txn, struct streams *streams,
 	uint64_t created_ms, uint64_t retention_ms);
 

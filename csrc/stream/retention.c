@@ -1,15 +1,15 @@
-/* retention.c - how long records stay, and who takes them away. */
+/* retention.c - retention clock, expiration and trimming of records. */
 #include "stream/retention.h"
 
 #include <string.h>
 
 /* --- the clock --- */
 
-void time_sample_take(struct time_sample *moment, const struct clock *clock)
+void time_sample_take(struct time_sample *sample, const struct clock *clock)
 {
-	moment->now_ms = clock_now_ms(clock);
-	moment->elapsed_ms = clock_elapsed_ms(clock);
-	clock_boot(clock, moment->boot);
+	sample->now_ms = clock_now_ms(clock);
+	sample->elapsed_ms = clock_elapsed_ms(clock);
+	clock_boot(clock, sample->boot);
 }
 
 static bool same_boot(const uint8_t a[BOOT_BYTES], const uint8_t b[BOOT_BYTES])
@@ -17,49 +17,50 @@ static bool same_boot(const uint8_t a[BOOT_BYTES], const uint8_t b[BOOT_BYTES])
 	return memcmp(a, b, BOOT_BYTES) == 0;
 }
 
+/* Saturating addition. */
 static uint64_t plus(uint64_t a, uint64_t b)
 {
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* Time elapsed since a moment on that boot; 0 if that is unknown. */
+/* Returns the time since elapsed_ms on that boot; 0 if unknown. */
 static uint64_t elapsed_since(uint64_t elapsed_ms, const uint8_t boot[BOOT_BYTES],
-	const struct time_sample *moment)
+	const struct time_sample *sample)
 {
-	return same_boot(boot, moment->boot) && moment->elapsed_ms > elapsed_ms ?
-		moment->elapsed_ms - elapsed_ms : 0;
+	return same_boot(boot, sample->boot) && sample->elapsed_ms > elapsed_ms ?
+		sample->elapsed_ms - elapsed_ms : 0;
 }
 
-static bool is_confirmed(const struct clock_jump *jump, const struct time_sample *moment)
+static bool is_confirmed(const struct clock_jump *jump, const struct time_sample *sample)
 {
-	if (jump->wall_ms == 0 || moment->now_ms < jump->wall_ms)
+	if (jump->wall_ms == 0 || sample->now_ms < jump->wall_ms)
 		return false;
-	return !same_boot(jump->boot, moment->boot) ||
-		elapsed_since(jump->elapsed_ms, jump->boot, moment) >= CLOCK_BOUND_MS;
+	return !same_boot(jump->boot, sample->boot) ||
+		elapsed_since(jump->elapsed_ms, jump->boot, sample) >= CLOCK_BOUND_MS;
 }
 
-/* What a moment makes of the clock in the state: doc/format.md, "Time". */
+/* Next value of the retention clock: doc/format.md, "Time". */
 struct step {
 	uint64_t clock_ms;
-	uint64_t lead_ms;            /* that was counted */
-	bool jumps;                  /* the target is not believed, and to be noted */
-	bool confirms;               /* the jump that was noted */
+	uint64_t lead_ms;            /* lead over the wall clock that was added */
+	bool jumps;                  /* the wall clock has jumped, which must be confirmed */
+	bool confirms;               /* the jump in the state is confirmed */
 };
 
-static struct step clock_step(const struct state *state, const struct time_sample *moment)
+static struct step clock_step(const struct state *state, const struct time_sample *sample)
 {
 	const struct clock_jump *jump = &state->jump;
-	struct step step = { .confirms = is_confirmed(jump, moment) };
+	struct step step = { .confirms = is_confirmed(jump, sample) };
 	uint64_t base = plus(state->retention_ms,
-		elapsed_since(state->elapsed_ms, state->boot, moment));
+		elapsed_since(state->elapsed_ms, state->boot, sample));
 	uint64_t target;
 
-	if (jump->wall_ms || !same_boot(state->boot, moment->boot))
+	if (jump->wall_ms || !same_boot(state->boot, sample->boot))
 		step.lead_ms = state->lead_ms;
-	target = plus(moment->now_ms, step.lead_ms);
+	target = plus(sample->now_ms, step.lead_ms);
 	if (step.confirms) {
 		uint64_t seen = plus(plus(jump->wall_ms, step.lead_ms),
-			elapsed_since(jump->elapsed_ms, jump->boot, moment));
+			elapsed_since(jump->elapsed_ms, jump->boot, sample));
 
 		seen = seen < target ? seen : target;
 		base = base > seen ? base : seen;
@@ -73,9 +74,9 @@ static struct step clock_step(const struct state *state, const struct time_sampl
 	return step;
 }
 
-uint64_t retention_clock(const struct state *state, const struct time_sample *moment)
+uint64_t retention_clock(const struct state *state, const struct time_sample *sample)
 {
-	return clock_step(state, moment).clock_ms;
+	return clock_step(state, sample).clock_ms;
 }
 
 int64_t retention_lead(uint64_t clock_ms, uint64_t now_ms)
@@ -85,28 +86,28 @@ int64_t retention_lead(uint64_t clock_ms, uint64_t now_ms)
 	return lead < -CLOCK_SLACK_MS || lead > CLOCK_SLACK_MS ? lead : 0;
 }
 
-uint64_t retention_clock_set(struct state *state, const struct time_sample *moment)
+uint64_t retention_clock_set(struct state *state, const struct time_sample *sample)
 {
-	struct step step = clock_step(state, moment);
+	struct step step = clock_step(state, sample);
 	struct clock_jump *jump = &state->jump;
-	bool forget = !step.jumps || step.confirms || moment->now_ms < jump->wall_ms;
+	bool forget = !step.jumps || step.confirms || sample->now_ms < jump->wall_ms;
 
 	if (forget)
 		memset(jump, 0, sizeof *jump);
 	if (step.jumps && jump->wall_ms == 0) {
-		jump->wall_ms = moment->now_ms;
-		jump->elapsed_ms = moment->elapsed_ms;
-		memcpy(jump->boot, moment->boot, BOOT_BYTES);
+		jump->wall_ms = sample->now_ms;
+		jump->elapsed_ms = sample->elapsed_ms;
+		memcpy(jump->boot, sample->boot, BOOT_BYTES);
 	}
 	state->lead_ms = step.jumps ? step.lead_ms :
-		step.clock_ms > moment->now_ms ? step.clock_ms - moment->now_ms : 0;
+		step.clock_ms > sample->now_ms ? step.clock_ms - sample->now_ms : 0;
 	state->retention_ms = step.clock_ms;
-	state->elapsed_ms = moment->elapsed_ms;
-	memcpy(state->boot, moment->boot, BOOT_BYTES);
+	state->elapsed_ms = sample->elapsed_ms;
+	memcpy(state->boot, sample->boot, BOOT_BYTES);
 	return step.clock_ms;
 }
 
-/* --- what has expired --- */
+/* --- expiration --- */
 
 bool retention_expired(const struct retention *limit, const struct stream_head *head,
 	const struct record *record, uint64_t clock_ms)
@@ -121,8 +122,8 @@ bool retention_expired(const struct retention *limit, const struct stream_head *
 		record_bytes(record) > limit->max_bytes;
 }
 
-/* The first record that hasn't expired by itself, between the front and the
- * head: halving the range of sequence numbers. END when all have. */
+/* Finds the first record for which no limit is exceeded, by binary search over sequence
+ * numbers. END if there is none. */
 static int first_alive(struct cursor *cursor, const struct stream_row *row,
 	const struct bounds *bounds, uint64_t clock_ms, struct record *record)
 {
@@ -143,16 +144,17 @@ static int first_alive(struct cursor *cursor, const struct stream_row *row,
 	return log_seek(cursor, row->id, low, record);
 }
 
-/* The record before this one's transaction: END when there is none. */
+/* Finds the last record before the transaction of this record. END if there is none. */
 static int before_transaction(struct cursor *cursor, uint32_t stream,
 	const struct record *record, struct record *before)
 {
 	return log_previous(cursor, stream, record->transaction, before);
 }
 
-/* Steps on to the last record of the transaction in this stream. Sequence
- * numbers in a transaction may skip (tables without a stream count too) but
- * rise with positions, so its last record lies at least as far as looked. */
+/* Finds the last record of a transaction in this stream. Sequence numbers of a transaction
+ * can have gaps, because changes of tables without a stream are counted too, but they
+ * ascend with the position: the last record is at least as far ahead as the number of
+ * records after this one. */
 static int last_of_transaction(struct cursor *cursor, uint32_t stream, struct record *record)
 {
 	uint64_t transaction = record->transaction;
@@ -186,7 +188,7 @@ int retention_hidden(struct cursor *cursor, const struct stream_row *row,
 		*hidden = bounds->head.sequence;
 		return 0;
 	}
-	/* A transaction goes whole: while its last record lives, so do the others. */
+	/* a transaction expires as a whole, together with its last record */
 	if (!err)
 		err = before_transaction(cursor, row->id, &alive, &before);
 	if (err == 0 && before.sequence > *hidden)
@@ -194,18 +196,18 @@ int retention_hidden(struct cursor *cursor, const struct stream_row *row,
 	return err < 0 ? err : 0;
 }
 
-/* --- taking it away --- */
+/* --- trimming --- */
 
-/* The front of a stream while it is trimmed. */
+/* State of a trim: the oldest record of the stream and what has been removed. */
 struct front {
 	struct cursor *cursor;
-	struct record record;        /* the first that is there, under the cursor */
+	struct record record;        /* oldest record, under the cursor */
 	struct horizon horizon;
-	uint64_t rows, bytes, records;
+	uint64_t rows, bytes, records;       /* removed in this step */
 };
 
-/* Heads are read without their checksums: the next one must have the ordinal and
- * the stream bytes that follow from the last. Else it is damaged, and named. */
+/* Verifies ordinal and stream bytes of the oldest record against the last one removed,
+ * because heads are read without verifying the checksum. CORRUPT if they do not match. */
 static int check_front(const struct front *front, uint32_t stream)
 {
 	const struct record *record = &front->record;
@@ -219,8 +221,8 @@ static int check_front(const struct front *front, uint32_t stream)
 	return err < 0 ? err : ERR_CORRUPT;
 }
 
-/* Whether the first record may go. A transaction is hidden whole, and then
- * removed in as many steps as it takes: END when it has to stay. */
+/* Returns 0 if the oldest record can be removed, END if not. Hides its transaction as a
+ * whole first, since removing it can take several steps. */
 static int hide_front(struct front *front, const struct stream *stream, uint64_t clock_ms)
 {
 	struct record last = front->record;
@@ -239,7 +241,7 @@ static int hide_front(struct front *front, const struct stream *stream, uint64_t
 		log_seek(front->cursor, id, front->record.sequence, &front->record);
 }
 
-/* Removes the first record and goes on to the next one: END when there is none. */
+/* Removes the oldest record and moves to the next one. END if there is none. */
 static int remove_front(struct front *front, uint32_t stream)
 {
 	struct record *record = &front->record;
@@ -268,8 +270,8 @@ static int trim_front(struct front *front, const struct stream *stream, uint64_t
 	return err < 0 ? err : 0;
 }
 
-/* Sets when this record will have expired by count and by bytes. One of the newest
- * transaction can't before there is another. */
+/* Sets the ordinal and bytes of the head at which this record expires. A record of the
+ * newest transaction does not expire by these limits before the next transaction. */
 static void set_size_hints(struct trim_hint *hint, const struct retention *limit,
 	const struct record *record, const struct stream_head *head)
 {
@@ -285,8 +287,8 @@ static void set_size_hints(struct trim_hint *hint, const struct retention *limit
 		hint->at_bytes = head->stream_bytes + 1;
 }
 
-/* When the next look is worth it: as soon as TRIM_WORTH more can go, and what
- * belongs to the transaction of the last of them. */
+/* Sets the hint to the point at which TRIM_WORTH more records can be removed, including the
+ * whole transaction of the last of them. */
 static int set_hint(struct cursor *cursor, struct stream *stream)
 {
 	const struct retention *limit = &stream->row.retention;
@@ -339,7 +341,7 @@ int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 	*removed = 0;
 	if (!err)
 		err = trim_front(&front, stream, clock_ms, max_rows);
-	/* What lay before a damaged record has gone: that is noted in any case. */
+	/* records before a damaged one have been removed, so the horizon is stored anyway */
 	if (front.records && (!err || err == ERR_CORRUPT)) {
 		*removed = front.records;
 		stream->bounds.horizon = front.horizon;

@@ -1,10 +1,10 @@
-/* retention.h - how long records stay, and who takes them away.
+/* retention.h - retention clock, expiration and trimming of records.
  *
- * A record has expired when its age, or the records behind it by count or by
- * bytes, pass a limit of its stream; the newest transaction only by its age.
- * What has expired is a prefix of the stream, made of whole transactions; it is
- * out of sight at once (readers stop at the horizon) and is removed in small
- * steps by writers and by trim.
+ * A record expires when its age, or the number or bytes of the records from it to
+ * the end of its stream, exceeds a limit of the stream. Records of the newest
+ * transaction expire by age only. A transaction expires as a whole, so the
+ * expired records are a prefix of the stream. They are invisible to readers
+ * immediately and are removed later in small steps by writers and db:trim.
  *
  * Time here is the retention clock (doc/format.md, "Time").
  */
@@ -19,55 +19,61 @@
  * A larger one is a jump, which must first be confirmed by this much elapsed time. */
 #define CLOCK_BOUND_MS (UINT64_C(3600) * 1000)
 
-/* The wall clock is followed if it is at most this much behind the elapsed time: both are
- * rounded, and small corrections of the wall clock should leave no lead. */
+/* Largest lag of the wall clock, compared with the elapsed time, at which the retention clock
+ * follows it. Both are rounded, and small corrections of the wall clock should not create a
+ * lead. */
 #define CLOCK_SLACK_MS 1000
 
-/* A writer trims when this many records can go, and takes at most
- * TRIM_ROWS_MAX rows or TRIM_BYTES_MAX at a time. (A longer transaction is hidden
- * whole first, and goes in as many steps.) Measured in doc/architecture.md, "Trimming". */
+/* A writer trims when at least TRIM_WORTH records can be removed, at most TRIM_ROWS_MAX
+ * rows or TRIM_BYTES_MAX per step. (A longer transaction is hidden as a whole and then
+ * removed in several steps.) Measurements: doc/architecture.md, "Trimming". */
 #define TRIM_WORTH 64
 #define TRIM_ROWS_MAX 256
 #define TRIM_BYTES_MAX (UINT64_C(512) * 1024)
 
+/* One reading of the clocks. */
 struct time_sample {
-	uint64_t now_ms;
-	uint64_t elapsed_ms;
-	uint8_t boot[BOOT_BYTES];
+	uint64_t now_ms;             /* wall clock, ms since 1970 */
+	uint64_t elapsed_ms;         /* monotonic clock */
+	uint8_t boot[BOOT_BYTES];    /* boot of the monotonic clock */
 };
 
-void time_sample_take(struct time_sample *moment, const struct clock *clock);
+void time_sample_take(struct time_sample *sample, const struct clock *clock);
 
-/* Returns the retention clock at a moment, computed from the state's. */
-uint64_t retention_clock(const struct state *state, const struct time_sample *moment);
+/* Returns the retention clock at the time of the sample, computed from the state's. */
+uint64_t retention_clock(const struct state *state, const struct time_sample *sample);
 
-/* Returns how far it is ahead of the wall clock, negative: behind it; 0 if not by more
- * than CLOCK_SLACK_MS. */
+/* Returns clock_ms - now_ms, the lead of the retention clock over the wall clock; 0 if they
+ * differ by at most CLOCK_SLACK_MS. */
 int64_t retention_lead(uint64_t clock_ms, uint64_t now_ms);
 
-/* The retention clock again, and stores it in the state, with what the next computation needs. */
-uint64_t retention_clock_set(struct state *state, const struct time_sample *moment);
+/* Like retention_clock; also stores it in the state with the fields that the next
+ * computation needs. */
+uint64_t retention_clock_set(struct state *state, const struct time_sample *sample);
 
-/* The last record out of sight at this clock: its sequence number, 0 when
- * every record is in sight. The bounds are those of the cursor's snapshot. */
+/* Sets *hidden to the sequence number of the newest expired record, 0 if none has expired.
+ * bounds must come from the same snapshot as cursor. */
 int retention_hidden(struct cursor *cursor, const struct stream_row *row,
 	const struct bounds *bounds, uint64_t clock_ms, uint64_t *hidden);
 
-/* Returns true if this record by itself has expired; its transaction may not have. The
- * records of the stream's newest transaction expire by age only. */
+/* Returns true if a limit is exceeded for this record, without regard to the other records
+ * of its transaction. Records of the newest transaction expire by age only. */
 bool retention_expired(const struct retention *limit, const struct stream_head *head,
 	const struct record *record, uint64_t clock_ms);
 
-/* Removes up to max_rows rows from the front and writes the horizon. *removed
- * counts records. The stream must be known in this transaction (stream_load_bounds).
- * CORRUPT when a record there is damaged: what lay before it has gone. */
+/* Deletes expired records, oldest first, and stores the new trim horizon. Stops after
+ * max_rows rows. *removed: number of records deleted. stream_load_bounds must have been
+ * called in this transaction. Returns CORRUPT at the first damaged record; the records
+ * before it have been deleted. */
 int retention_trim(struct txn *txn, struct stream *stream, uint64_t clock_ms,
 	uint64_t max_rows, uint64_t *removed);
 
-/* True if a look at the front is due: cheap, no row is read. */
+/* Returns true if enough records may have expired to make trimming worthwhile. Reads no
+ * rows. */
 bool retention_due(const struct stream *stream, uint64_t clock_ms);
 
-/* Hides for good what has expired (before the retention is changed). */
+/* Stores the newest expired record in the trim horizon, so that expired records stay
+ * invisible if the retention is extended later. */
 int retention_hide(struct txn *txn, struct stream *stream, uint64_t clock_ms);
 
 #endif

@@ -1,7 +1,7 @@
-/* stream.c - the streams of a file.
+/* stream.c - reads and writes the rows that describe streams.
  *
- *     meta   0x20, stream id (u32)   the stream      codec/schema.h
- *     meta   0x21, stream id (u32)   its horizon
+ *     meta   0x20, stream id (u32)   stream          codec/schema.h
+ *     meta   0x21, stream id (u32)   trim horizon
  */
 #include "stream/stream.h"
 

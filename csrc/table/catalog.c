@@ -1,4 +1,4 @@
-/* catalog.c - the tables and streams of a file, kept in memory. */
+/* catalog.c - the tables and streams of a file, cached in memory. */
 #include "table/catalog.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 #define NAME_KEY_MAX (1 + TABLE_NAME_MAX)
 #define DROPPED_KEY 5
 
-/* --- the state's row --- */
+/* --- the row of the state --- */
 
 static const uint8_t state_key[] = { META_STATE };
 
@@ -87,7 +87,7 @@ int catalog_delete_dropped(struct txn *txn, uint32_t table)
 	return err == END ? ERR_CORRUPT : err;
 }
 
-/* --- reading them all --- */
+/* --- loading --- */
 
 static int add(struct catalog *catalog, const struct table *table)
 {

@@ -1,10 +1,10 @@
-/* catalog.h - the tables and streams of a file, kept in memory.
+/* catalog.h - the tables and streams of a file, cached in memory.
  *
  *     meta   0x10, name           a table               codec/schema.h
  *     meta   0x11, table id       a deleted table whose items are being removed
  *
- * The state's catalog version tells when the copy has aged; every transaction
- * and every page looks at it, so what another process made is seen at once.
+ * The cache is valid for one catalog version, which is part of the state. Every transaction and
+ * every page compares it, so a table that another process creates is visible at once.
  */
 #ifndef TABLE_CATALOG_H
 #define TABLE_CATALOG_H
@@ -21,30 +21,31 @@ struct catalog {
 	size_t count;
 	size_t cap;
 	struct streams streams;
-	uint64_t version;            /* the state's, when it was read; 0: never */
-	uint32_t dropped;            /* a deleted table that still has items; 0: none */
+	uint64_t version;            /* catalog version of the cached rows; 0: invalid */
+	uint32_t dropped;            /* id of a deleted table that still has items; 0: none */
 };
 
-/* Reads everything anew if the state's version is another. */
+/* Reads all rows again if state has another catalog version. Returns CORRUPT, NO_MEMORY or
+ * STORE on failure; the cache is then invalid. */
 int catalog_refresh(struct catalog *catalog, struct txn *txn, const struct state *state);
 void catalog_release(struct catalog *catalog);
 
-/* Adds one more table from its row; rows come in the order of their keys. */
+/* Adds a table from its row of meta. Rows have to be added in key order. */
 int catalog_add_row(struct catalog *catalog, struct slice key, struct slice value);
 
-/* NULL when there is none. Good until the next refresh. */
+/* Returns the table with this name, valid until the next refresh; NULL if there is none. */
 const struct table *catalog_find(const struct catalog *catalog, struct slice name);
 
-/* One table as the transaction has it, whatever the copy says: 0 or END. */
+/* Reads one table from the transaction, not from the cache. Returns 0, END or an error. */
 int catalog_read_table(struct txn *txn, struct slice name, struct table *table);
 
-/* Rows of `meta`. */
+/* Write and delete rows of meta. */
 int catalog_put_table(struct txn *txn, const struct table_row *row);
 int catalog_delete_table(struct txn *txn, struct slice name);
 int catalog_put_dropped(struct txn *txn, uint32_t table, struct slice name);
 int catalog_delete_dropped(struct txn *txn, uint32_t table);
 
-/* The state's row. */
+/* Read and write the row of the state. */
 int state_read(struct txn *txn, struct state *state);
 int state_write(struct txn *txn, const struct state *state, struct buffer *scratch);
 

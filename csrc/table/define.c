@@ -1,4 +1,4 @@
-/* define.c - making, changing and deleting tables and their streams. */
+/* define.c - creates, changes and deletes tables and their streams. */
 #include "table/define.h"
 
 #include <string.h>
@@ -17,7 +17,7 @@ static int find(struct transaction *transaction, struct slice name, struct table
 	return 0;
 }
 
-/* A failure of the store in the middle; nothing of it is to stay. */
+/* Reports a failure after the first write: the transaction can only be aborted. */
 static int broken(struct transaction *transaction, int err, struct failure *failure)
 {
 	return err ? fail(failure, transaction_break(transaction, err)) : 0;
@@ -37,18 +37,19 @@ static bool label_is_taken(const struct streams *streams, const struct stream_ro
 static int check_retention(const struct retention *retention, struct failure *failure)
 {
 	return retention->age_ms ? 0 :
-		fail_as(failure, ERR_VALIDATION, "a retention's age is at least a millisecond");
+		fail_as(failure, ERR_VALIDATION, "retention age must be at least 1 ms");
 }
 
 static int check_stream(uint8_t view, const struct retention *retention,
 	struct failure *failure)
 {
 	if (!view_name(view))
-		return fail_as(failure, ERR_VALIDATION, "a stream's view type is one of four");
+		return fail_as(failure, ERR_VALIDATION, "view type must be KEYS_ONLY, NEW_IMAGE,"
+			" OLD_IMAGE or NEW_AND_OLD_IMAGES");
 	return check_retention(retention, failure);
 }
 
-/* Begins a stream for a table and notes it in the table's row. */
+/* Creates a stream for a table and enters it in the table's row, which the caller writes. */
 static int begin_stream(struct transaction *transaction, struct table_row *table, uint8_t view,
 	const struct retention *retention, struct failure *failure)
 {
@@ -79,7 +80,7 @@ static int begin_stream(struct transaction *transaction, struct table_row *table
 	return broken(transaction, stream_write_row(transaction->txn, &row), failure);
 }
 
-/* Ends the table's stream; its records stay until they expire. */
+/* Disables the table's stream. Its records stay until they expire. */
 static int end_stream(struct transaction *transaction, struct table_row *table,
 	struct failure *failure)
 {
@@ -136,7 +137,7 @@ int define_retention(struct transaction *transaction, uint32_t id,
 	if (err)
 		return err;
 	if (!stream)
-		return fail_with(failure, ERR_NOT_FOUND, "the stream has gone");
+		return fail_with(failure, ERR_NOT_FOUND, "the stream no longer exists");
 	err = stream_load_bounds(stream, transaction->txn, txn_id(transaction->txn));
 	if (!err)
 		err = retention_hide(transaction->txn, stream, transaction->clock_ms);
@@ -156,13 +157,13 @@ static int check_attribute(const struct key_attribute *attribute, const char *wh
 {
 	if (attribute->len == 0)
 		return fail_as(failure, ERR_VALIDATION,
-			"the name of the %s key has 1 to 255 bytes", what);
+			"the name of the %s key must have 1 to 255 bytes", what);
 	if (!is_utf8(attribute_name(attribute)))
 		return fail_as(failure, ERR_VALIDATION, "the name of the %s key must be UTF-8",
 			what);
 	if (attribute->type < TYPE_S || attribute->type > TYPE_B)
-		return fail_as(failure, ERR_VALIDATION, "the type of the %s key is S, N or B",
-			what);
+		return fail_as(failure, ERR_VALIDATION,
+			"the type of the %s key must be S, N or B", what);
 	return 0;
 }
 
@@ -180,9 +181,8 @@ static int check_spec(const struct table_spec *spec, struct failure *failure)
 			" long and at most 255 characters long, of a-z, A-Z, 0-9, '_', '-' and '.'");
 	if (schema->sort.type && slice_equal(attribute_name(&schema->partition),
 			attribute_name(&schema->sort)))
-		return fail_as(failure, ERR_VALIDATION,
-		"Both the Hash Key and the Range Key element"
-			" in the KeySchema have the same name");
+		return fail_as(failure, ERR_VALIDATION, "Both the Hash Key and the Range Key"
+			" element in the KeySchema have the same name");
 	return 0;
 }
 

@@ -1,44 +1,43 @@
-/* define.h - making, changing and deleting tables and their streams.
+/* define.h - creates, changes and deletes tables and their streams.
  *
- * Each works inside a transaction and leaves the catalog refreshed.
+ * Each function works in an open transaction and refreshes the catalog.
  */
 #ifndef TABLE_DEFINE_H
 #define TABLE_DEFINE_H
 
 #include "table/transaction.h"
 
-/* How many tables and streams a file may have: the catalog is kept in memory. */
+/* Maximum numbers of tables and streams in a file: the catalog is kept in memory. */
 #define TABLES_MAX 10000
 #define STREAMS_MAX 20000
 
-/* A table to be made; view 0: without a stream. */
 struct table_spec {
 	struct slice name;
 	struct key_schema schema;
-	uint8_t view;
+	uint8_t view;                /* enum view; 0: without a stream */
 	struct retention retention;
 };
 
-/* VALIDATION (name, key attributes, view, retention), IN_USE (the name is taken),
- * LIMIT. */
+/* Creates a table. Returns VALIDATION (name, key attributes, view or retention), IN_USE if a
+ * table has this name, LIMIT. */
 int define_table(struct transaction *transaction, const struct table_spec *spec,
 	struct failure *failure);
 
-/* NOT_FOUND. The stream, if any, is disabled and stays readable; the items go
- * in steps (sweep.h). */
+/* Deletes a table. Its stream is disabled and stays readable; its items are removed in steps
+ * (sweep.h). Returns NOT_FOUND. */
 int define_delete(struct transaction *transaction, struct slice name, struct failure *failure);
 
-/* VALIDATION (view, retention), also when one is enabled already: a view can't be changed,
- * only a new stream begun. */
+/* Enables a new stream. Returns VALIDATION (view or retention, or a stream is enabled: its view
+ * type cannot be changed), NOT_FOUND, LIMIT. */
 int define_stream(struct transaction *transaction, struct slice name, uint8_t view,
 	const struct retention *retention, struct failure *failure);
 
-/* VALIDATION when none is enabled. */
+/* Disables the stream of a table. Returns VALIDATION if none is enabled, NOT_FOUND. */
 int define_no_stream(struct transaction *transaction, struct slice name,
 	struct failure *failure);
 
-/* Changes how long a stream keeps its records: VALIDATION, NOT_FOUND. What has
- * expired stays gone. */
+/* Changes the retention of a stream. Records that have expired stay invisible. Returns
+ * VALIDATION, NOT_FOUND. */
 int define_retention(struct transaction *transaction, uint32_t stream,
 	const struct retention *retention, struct failure *failure);
 

@@ -1,4 +1,4 @@
-/* file_header.c - the rows of `meta` that say which file it is, and how it was written. */
+/* file_header.c - the rows of `meta` that identify the file and the way it was written. */
 #include "table/file_header.h"
 
 #include "codec/row.h"
@@ -26,7 +26,7 @@ int file_header_read(struct txn *txn, struct file_header *header)
 		return ERR_NOT_DATABASE;
 	if (err)
 		return err;
-	/* Format before checksum: a newer file is newer, not damaged. */
+	/* The format is checked before the checksum: a newer file must not be called damaged. */
 	file_header_local(&local, txn_page_bytes(txn));
 	payload = slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
 	err = file_header_get(header, payload, &local);

@@ -1,19 +1,21 @@
-/* file_header.h - the rows of `meta` that say which file it is, and how it was written. */
+/* file_header.h - the rows of `meta` that identify the file and the way it was written. */
 #ifndef TABLE_FILE_HEADER_H
 #define TABLE_FILE_HEADER_H
 
 #include "codec/state.h"
 #include "lmdb/store.h"
 
-/* NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT, FOREIGN_FORMAT, CORRUPT. made_by is lent by the
- * transaction. */
+/* Reads and writes the file header. Reading returns NOT_DATABASE, NEWER_FORMAT, OLDER_FORMAT,
+ * FOREIGN_FORMAT or CORRUPT if it is not that of a file of this format; header->made_by borrows
+ * from the transaction. */
 int file_header_read(struct txn *txn, struct file_header *header);
 int file_header_write(struct txn *txn, const struct file_header *header);
 
-/* The boot at which the file was last written at a weaker durability level: END if
- * it never was; CORRUPT. */
+/* The row that exists while the file is written at a durability level below full. It holds the
+ * boot id of that time. weak_boot_read sets *is_this if that is the current boot and returns END
+ * if the row does not exist, CORRUPT; weak_boot_write stores the current boot id. */
 int weak_boot_read(struct txn *txn, bool *is_this);
-int weak_boot_write(struct txn *txn);        /* this one */
+int weak_boot_write(struct txn *txn);
 int weak_boot_delete(struct txn *txn);
 
 #endif

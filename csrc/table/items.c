@@ -1,4 +1,4 @@
-/* items.c - items as rows, whole or in parts. */
+/* items.c - items as rows, whole or in parts; the layout is in items.h. */
 #include "table/items.h"
 
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "base/error.h"
 
 #define HEAD_MAX 9
-#define PARTS_BYTES 12        /* part id, length */
+#define PARTS_BYTES 12        /* part id and length */
 
 static struct slice part_key(uint8_t bytes[PART_KEY], uint64_t part, uint16_t n)
 {
@@ -40,7 +40,7 @@ static int read_parts(struct txn *txn, uint64_t part, size_t len, struct buffer 
 	return 0;
 }
 
-/* The head's length; 0 when it is none, or not the shortest one. */
+/* Returns the length of the head, 0 if it is invalid or not minimal. */
 static size_t read_head(struct slice payload, enum row_kind *kind, uint64_t *sequence)
 {
 	size_t width = payload.len ? payload.data[0] >> 4 : 0;
@@ -74,39 +74,15 @@ int stored_open(struct stored *stored, struct slice payload)
 	return stored->part ? 0 : ERR_CORRUPT;
 }
 
-int stored_read(struct stored *stored, struct txn *txn, struct slice payload,
-	struct buffer *scratch)
+int stored_read_parts(struct stored *stored, struct txn *txn, struct buffer *scratch)
 {
-	int err = stored_open(stored, payload);
+	int err = read_parts(txn, stored->part, stored->item.len, scratch);
 
-	if (err || !stored->part)
-		return err;
-	err = read_parts(txn, stored->part, stored->item.len, scratch);
 	stored->item = buffer_slice(scratch);
 	return err;
 }
 
-int item_find(struct stored *stored, struct txn *txn, struct slice key, struct buffer *scratch)
-{
-	struct slice value, payload, row = key;
-	enum tree tree = TREE_ITEMS;
-	struct place place;
-	int err;
-
-	if (row.len >= STORE_KEY_MAX) {
-		err = place_find(&place, txn, row);
-		if (err)
-			return err;
-		tree = place.tree;
-		row = place_key(&place);
-	}
-	err = txn_get(txn, tree, row, &value);
-	if (!err)
-		err = row_open(row, value, &payload);
-	return err ? err : stored_read(stored, txn, payload, scratch);
-}
-
-/* A hashed key may in theory meet another one's item: that is an error. */
+/* Returns CORRUPT if two partition keys have the same hash. */
 static int compare_partition(const struct key_schema *schema, struct slice item,
 	struct slice asked)
 {
@@ -121,9 +97,26 @@ static int compare_partition(const struct key_schema *schema, struct slice item,
 int item_get(struct stored *stored, struct txn *txn, const struct key *key,
 	const struct key_schema *schema, struct slice asked, struct buffer *scratch)
 {
-	int err = item_find(stored, txn, key_whole(key), scratch);
+	struct slice value, payload, row = key_whole(key);
+	enum tree tree = TREE_ITEMS;
+	struct place place;
+	int err;
 
-	return !err && key_is_hashed(key) ? compare_partition(schema, stored->item, asked) : err;
+	if (row.len >= STORE_KEY_MAX) {
+		err = place_find(&place, txn, row);
+		if (err)
+			return err;
+		tree = place.tree;
+		row = place_key(&place);
+	}
+	err = txn_get(txn, tree, row, &value);
+	if (!err)
+		err = row_open(row, value, &payload);
+	if (!err)
+		err = stored_read(stored, txn, payload, scratch);
+	if (!err && key_is_hashed(key))
+		err = compare_partition(schema, stored->item, asked);
+	return err;
 }
 
 /* --- writing --- */
@@ -162,7 +155,7 @@ static int put_parts(struct txn *txn, uint64_t part, struct slice item)
 	return 0;
 }
 
-/* Returns its length. */
+/* Returns the length of the head. */
 static size_t put_head(uint8_t head[HEAD_MAX], enum row_kind kind, uint64_t sequence)
 {
 	unsigned width = u64_width(sequence);
@@ -186,7 +179,7 @@ static int put_row(struct txn *txn, enum tree tree, struct slice key, struct sli
 	return 0;
 }
 
-/* A row that says where the item is, which goes in parts. */
+/* Stores an item in parts, and a row that refers to them. */
 static int put_big(struct txn *txn, enum tree tree, struct slice key, struct slice item,
 	uint64_t sequence, uint64_t part, bool is_new)
 {

@@ -1,9 +1,9 @@
-/* key_errors.c - the messages about keys: DynamoDB's texts, with the attribute's name. */
+/* key_errors.c - error messages about keys. */
 #include "table/key_errors.h"
 
 /* --- items and keys --- */
 
-/* Each of these fills failure and returns true if the error is this attribute's. */
+/* The next three fill failure and return true if the error is about this attribute. */
 
 static bool fail_type(struct failure *failure, const struct key_attribute *attribute,
 	struct slice item)
@@ -50,9 +50,9 @@ static int fail_schema(struct failure *failure, const struct key_schema *schema)
 	const struct key_attribute *partition = &schema->partition, *sort = &schema->sort;
 
 	if (!sort->type)
-		return fail_with(failure, ERR_KEY_SCHEMA, "a key has %s (%s) and nothing else",
+		return fail_with(failure, ERR_KEY_SCHEMA, "key must contain exactly: %s (%s)",
 			partition->name, type_name(partition->type));
-	return fail_with(failure, ERR_KEY_SCHEMA, "a key has %s (%s) and %s (%s) and nothing else",
+	return fail_with(failure, ERR_KEY_SCHEMA, "key must contain exactly: %s (%s), %s (%s)",
 		partition->name, type_name(partition->type), sort->name, type_name(sort->type));
 }
 
@@ -91,13 +91,13 @@ int fail_condition_value(struct failure *failure, int err,
 
 int fail_no_sort_key(struct failure *failure, const char *table)
 {
-	return fail_as(failure, ERR_VALIDATION, "table %s has no sort key to compare", table);
+	return fail_as(failure, ERR_VALIDATION, "table %s has no sort key", table);
 }
 
 int fail_begins_with_number(struct failure *failure, const struct key_attribute *sort)
 {
 	return fail_as(failure, ERR_VALIDATION,
-		"begins_with compares strings and binaries; sort key %s is a number", sort->name);
+		"begins_with requires a sort key of type S or B; %s has type N", sort->name);
 }
 
 /* --- start keys --- */

@@ -1,4 +1,4 @@
-/* long_key.c - where an item's row lies, in spite of LMDB's 511 bytes. */
+/* long_key.c - item keys longer than LMDB's limit of 511 bytes, as a trie of rows. */
 #include "table/long_key.h"
 
 #include <string.h>
@@ -13,14 +13,14 @@ static enum tree tree_of(int level)
 	return level == 0 ? TREE_ITEMS : TREE_TAILS;
 }
 
-/* How much of a key a row of this level can hold by itself. */
+/* Maximum number of bytes of an item key in a row key of this level. */
 static size_t capacity(int level)
 {
 	return STORE_KEY_MAX - 1 - (level == 0 ? 0 : NODE_BYTES);
 }
 
-/* The row's key on this level for what is left of the item's key. Says whether
- * that is a node's row. */
+/* Sets *place to the row key on this level for the rest of an item key. Returns true if it is
+ * the row key of a node. */
 static bool level_key(struct place *place, int level, uint64_t node, struct slice rest)
 {
 	size_t base = level == 0 ? 0 : NODE_BYTES;
@@ -155,14 +155,14 @@ static int open_level(struct row_walk *walk, int level, uint64_t node, size_t st
 	return at->cursor ? 0 : cursor_open(&at->cursor, walk->txn, tree_of(level));
 }
 
-/* True if a row of this level belongs to the level's node. */
+/* Returns true if a row of this level belongs to the current node of the level. */
 static bool is_inside(const struct row_level *at, int level, struct slice key)
 {
 	return level == 0 || (key.len >= NODE_BYTES && get_u64(key.data) == at->node);
 }
 
-/* Takes the row under the level's cursor into the walk. *is_node says that the
- * walk has to go down, into *node. */
+/* Makes the row at the cursor of this level the current one. If it is a node's, sets *is_node
+ * and *node: the walk must descend. */
 static int take_row(struct row_walk *walk, int level, struct slice key, struct slice value,
 	bool *is_node, uint64_t *node)
 {
@@ -174,7 +174,7 @@ static int take_row(struct row_walk *walk, int level, struct slice key, struct s
 	len = key.len - base - (*is_node ? 1 : 0);
 	if (at->start + len > sizeof walk->key || len == 0)
 		return ERR_CORRUPT;
-	/* Else two rows could have one key, or come in another order than theirs. */
+	/* With another mark two rows could have the same item key, or be out of order. */
 	if (*is_node && key.data[key.len - 1] != NODE_MARK)
 		return ERR_CORRUPT;
 	walk->tail_rows += level > 0;
@@ -191,8 +191,7 @@ static struct slice edge_of_node(uint8_t bytes[NODE_BYTES], uint64_t node)
 	return slice_of(bytes, NODE_BYTES);
 }
 
-/* From the row under the level's cursor down to an item's row: the first below
- * it, or the last. */
+/* Descends from the row at the cursor of this level to the first or the last item below it. */
 static int settle(struct row_walk *walk, int level, struct slice key, struct slice value,
 	bool last)
 {
@@ -215,14 +214,14 @@ static int settle(struct row_walk *walk, int level, struct slice key, struct sli
 			err = cursor_move(at->cursor, err == END ? MOVE_LAST : MOVE_PREVIOUS, &key,
 				&value);
 		if (err == END || (!err && !is_inside(at, level, key)))
-			return ERR_CORRUPT;      /* a node holds at least one row */
+			return ERR_CORRUPT;      /* a node is never empty */
 		if (!err)
 			err = take_row(walk, level, key, value, &is_node, &node);
 	}
 	return err;
 }
 
-/* One row on, the level's cursor being on a row or just before one. */
+/* Moves to the neighboring row. The level's cursor is on a row or between two. */
 static int step(struct row_walk *walk, enum move move)
 {
 	struct slice key, value;

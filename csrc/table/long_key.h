@@ -1,13 +1,13 @@
-/* long_key.h - where an item's row lies, in spite of LMDB's 511 bytes.
+/* long_key.h - item keys longer than LMDB's limit of 511 bytes, as a trie of rows.
  *
- *     items   item key, up to 510 bytes                       an item's row
- *     items   its first 510 bytes, 0x01                       a node: go on in tails
- *     tails   node id (u64), up to 502 more bytes             an item's row
+ *     items   item key, up to 510 bytes                       an item
+ *     items   its first 510 bytes, 0x01                       a node: the key continues in tails
+ *     tails   node id (u64), up to 502 more bytes             an item
  *     tails   node id, 502 bytes, 0x01                        a node again
  *
- * A row of 511 bytes is always a node: no item's row has that length. So the
- * rows, walked in order and down into each node as it comes, are in the order
- * of the whole keys.
+ * A row key of 511 bytes always belongs to a node: no item has a row key of this length. A walk
+ * over the rows that descends into each node where it occurs yields the items in the order of
+ * their whole keys.
  */
 #ifndef TABLE_LONG_KEY_H
 #define TABLE_LONG_KEY_H
@@ -16,14 +16,16 @@
 #include "lmdb/store.h"
 
 #define LONG_KEY_LEVELS 3
-/* The lower half of the first byte of a row's payload. */
+
+/* Lower half of the first byte of a row's payload. */
 enum row_kind { ROW_ITEM = 1, ROW_PARTS, ROW_NODE };
 
 /* --- one row --- */
 
-/* Which node the payload names; CORRUPT when it is none's. */
+/* Sets *node to the node id in the payload of a node's row. Returns CORRUPT for other rows. */
 int row_node(struct slice payload, uint64_t *node);
 
+/* Tree and row key of an item. */
 struct place {
 	enum tree tree;
 	uint16_t len;
@@ -35,40 +37,42 @@ static inline struct slice place_key(const struct place *place)
 	return (struct slice){ place->bytes, place->len };
 }
 
-/* Where the row of this key is or would be. END: a node on the way is missing,
- * so there is no such row. */
+/* Finds where the row of an item key is or would be. Returns END if a node of the key does not
+ * exist, and therefore no row. */
 int place_find(struct place *place, struct txn *txn, struct slice key);
 
-/* The same, making the nodes that are missing; *node is the last id given. */
+/* The same, but creates missing nodes. *node is the last node or part id that was assigned. */
 int place_make(struct place *place, struct txn *txn, struct slice key, uint64_t *node);
 
-/* After the row of this key was deleted: removes nodes that hold nothing. */
+/* Deletes the nodes of a key that have become empty, after its row was deleted. */
 int place_prune(struct txn *txn, struct slice key);
 
-/* --- a walk over rows, in the order of their keys --- */
+/* --- a walk over items, in key order --- */
 
 struct row_level {
 	struct cursor *cursor;
-	uint64_t node;               /* level 0: not used */
-	size_t start;                /* where this level's bytes begin in the key */
+	uint64_t node;               /* unused on level 0 */
+	size_t start;                /* offset in the key of this level's bytes */
 };
 
 struct row_walk {
 	struct txn *txn;
 	struct row_level levels[LONG_KEY_LEVELS];
-	int depth;                   /* deepest level the walk is in */
-	uint64_t tail_rows;          /* rows of `tails` it has been on, for check */
-	size_t key_len;              /* the whole key of the row it is on */
-	uint8_t key[KEY_HEAD_MAX + SORT_KEY_MAX];
-	struct slice payload;        /* of that row; in the map */
+	int depth;                   /* level of the current row; -1: the walk has ended */
+	uint64_t tail_rows;          /* number of rows of `tails` visited, for check */
+	size_t key_len;
+	uint8_t key[KEY_HEAD_MAX + SORT_KEY_MAX];    /* whole key of the current row */
+	struct slice payload;        /* of the current row; borrows from the map */
 };
 
-/* Starts a zeroed walk on the first row whose key is not less than `key`, or
- * on the last row that is less. 0, END or an error; CORRUPT for a row that is
- * damaged. Rows of every table come along: the caller looks at the key. */
+/* Starts a walk at the first row whose key is not less than `key`; row_walk_before at the last
+ * row whose key is less. The walk must be zeroed or have been used in the same transaction. It
+ * crosses from one table into the next: the caller checks the key. Returns 0, END or an error;
+ * CORRUPT if the row is damaged. */
 int row_walk_from(struct row_walk *walk, struct txn *txn, struct slice key);
 int row_walk_before(struct row_walk *walk, struct txn *txn, struct slice key);
 
+/* Move to the next or the previous row. Return 0, END or an error. */
 int row_walk_next(struct row_walk *walk);
 int row_walk_previous(struct row_walk *walk);
 
@@ -77,7 +81,7 @@ static inline struct slice row_walk_key(const struct row_walk *walk)
 	return (struct slice){ walk->key, walk->key_len };
 }
 
-/* Closes the cursors; before the transaction ends. Twice is fine. */
+/* Closes the cursors. To be called before the transaction ends; can be called twice. */
 void row_walk_stop(struct row_walk *walk);
 
 #endif

@@ -1,11 +1,10 @@
-/* read.c - pages of items, in key order, out of one snapshot. */
+/* read.c - key ranges, and pages of items read from one snapshot in key order. */
 #include "table/read.h"
 
 #include <string.h>
 
-#include "table/key_errors.h"
 
-#define ENTRY_HEAD 12
+#define ENTRY_HEAD 12         /* sequence number and length */
 
 /* --- ranges --- */
 
@@ -26,7 +25,7 @@ static struct slice bound_key(const struct bound *bound)
 	return slice_of(bound->bytes, bound->len);
 }
 
-/* The bound at which reading goes on. */
+/* Returns the bound at which reading continues. */
 static struct bound *range_start(struct range *range)
 {
 	return range->backward ? &range->high : &range->low;
@@ -38,8 +37,8 @@ void range_of_keyspace(struct range *range, const struct keyspace *keyspace)
 	range->prefix_len = (uint16_t)set_id(range->prefix, keyspace->id);
 }
 
-/* Makes bytes the least of those that lie behind all that begin with them: the last
- * byte that can grow grows, what is behind it goes. No id begins with 0xff. */
+/* Replaces a prefix with the smallest key greater than every key that has this prefix: drops
+ * trailing 0xff bytes, increments the last byte. No id begins with 0xff. */
 static void successor(uint8_t *bytes, uint16_t *len)
 {
 	while (bytes[*len - 1] == 0xff)
@@ -57,7 +56,7 @@ static int set_sort(struct key *key, const struct keyspace *keyspace, const stru
 	return key_set_sort(key, keyspace->schema, value);
 }
 
-static int apply_condition(struct range *range, struct key *key, const struct keyspace *keyspace,
+static int set_bounds(struct range *range, struct key *key, const struct keyspace *keyspace,
 	const struct sort_condition *sort)
 {
 	enum comparison how = sort->comparison;
@@ -117,8 +116,8 @@ int range_of_partition(struct range *range, const struct keyspace *keyspace,
 	range->prefix_len = key.head_len;
 	if (sort->comparison == COMPARE_ALL)
 		return 0;
-	err = apply_condition(range, &key, keyspace, sort);
-	/* BETWEEN's bounds: the one that is wrong. */
+	err = set_bounds(range, &key, keyspace, sort);
+	/* Of the two bounds of BETWEEN, the one of the wrong type is reported. */
 	return err ? fail_condition_value(failure, err, &schema->sort,
 		sort->a.type == schema->sort.type ? sort->b.type : sort->a.type) : 0;
 }
@@ -130,7 +129,7 @@ static bool is_before(struct slice key, const struct bound *low)
 	return order < 0 || (order == 0 && low->open);
 }
 
-static bool is_behind(struct slice key, const struct bound *high)
+static bool is_after(struct slice key, const struct bound *high)
 {
 	int order = high->len ? slice_compare(key, bound_key(high)) : -1;
 
@@ -147,7 +146,7 @@ int range_start_after(struct range *range, const struct keyspace *keyspace,
 		return fail_start_key(failure, err);
 	if (!slice_begins(key_whole(&key), range_prefix(range)))
 		return fail_start_key_outside(failure);
-	if (is_before(key_whole(&key), &range->low) || is_behind(key_whole(&key), &range->high))
+	if (is_before(key_whole(&key), &range->low) || is_after(key_whole(&key), &range->high))
 		return fail_start_key_condition(failure);
 	set_bound(range_start(range), key_whole(&key), true);
 	return 0;
@@ -159,12 +158,12 @@ int range_place(const struct range *range, struct slice key)
 		return slice_compare(key, range_prefix(range));
 	if (is_before(key, &range->low))
 		return -1;
-	return is_behind(key, &range->high);
+	return is_after(key, &range->high);
 }
 
 /* --- pages --- */
 
-/* Puts the walk on the first row of the range that is to be given. */
+/* Move the walk to the first row of the range, in the direction of reading. */
 static int start_forward(struct row_walk *walk, struct txn *txn, const struct range *range)
 {
 	struct slice from = range->low.len ? bound_key(&range->low) : range_prefix(range);
@@ -204,7 +203,7 @@ static bool is_in_range(const struct row_walk *walk, const struct range *range)
 
 	if (!slice_begins(key, range_prefix(range)))
 		return false;
-	return range->backward ? !is_before(key, &range->low) : !is_behind(key, &range->high);
+	return range->backward ? !is_before(key, &range->low) : !is_after(key, &range->high);
 }
 
 static int check_partition(const struct keyspace *keyspace, struct slice item,
@@ -218,7 +217,7 @@ static int check_partition(const struct keyspace *keyspace, struct slice item,
 	return 0;
 }
 
-/* Applies the projection of the keyspace, then the filter. */
+/* Applies the projection of the keyspace, then the filter. Returns END if it is left out. */
 static int filter_item(const struct page_request *request, struct slice *item)
 {
 	const struct item_filter *projection = request->keyspace->projection;
@@ -228,7 +227,7 @@ static int filter_item(const struct page_request *request, struct slice *item)
 	return !err && filter ? filter->apply(filter->context, *item, item) : err;
 }
 
-/* Appends a whole entry, or nothing. */
+/* Appends an item to the page; appends nothing on failure. */
 static int append(struct page *page, uint64_t sequence, struct slice item)
 {
 	size_t start = page->bytes.len;
@@ -245,8 +244,8 @@ static int append(struct page *page, uint64_t sequence, struct slice item)
 	return err;
 }
 
-/* Evaluates the item under the walk. */
-static int take(struct page *page, const struct row_walk *walk,
+/* Evaluates the current item of the walk. */
+static int evaluate(struct page *page, const struct row_walk *walk,
 	const struct page_request *request, bool is_filtered)
 {
 	struct stored stored;
@@ -281,7 +280,7 @@ static int walk_page(struct page *page, struct row_walk *walk, struct range *ran
 			page->more = true;
 			return 0;
 		}
-		err = take(page, walk, request, is_filtered);
+		err = evaluate(page, walk, request, is_filtered);
 		if (err)
 			return err;
 		set_bound(range_start(range), row_walk_key(walk), true);
@@ -290,15 +289,18 @@ static int walk_page(struct page *page, struct row_walk *walk, struct range *ran
 	return err < 0 ? err : 0;
 }
 
-/* Reads the last evaluated item again: the walk has left it. The memory is there. */
-static int set_last_key(struct page *page, struct range *range, struct txn *txn,
+/* Goes back to the last evaluated item, which the walk has left. Allocates nothing: its
+ * cursors are open and the buffers large enough, because the item was read before. */
+static int set_last_key(struct page *page, struct range *range, struct row_walk *walk,
 	const struct key_schema *schema)
 {
 	struct key_values values;
 	struct stored stored;
 	struct slice key;
-	int err = item_find(&stored, txn, bound_key(range_start(range)), &page->scratch);
+	int err = row_walk_from(walk, walk->txn, bound_key(range_start(range)));
 
+	if (!err)
+		err = stored_read(&stored, walk->txn, walk->payload, &page->scratch);
 	if (!err)
 		err = key_find(&values, schema, stored.item);
 	if (!err)
@@ -331,17 +333,17 @@ int page_fill(struct page *page, struct range *range, const struct page_request 
 	if (is_filtered && !buffer_reserve(&page->last_key, KEY_ATTRIBUTES_MAX))
 		return fail(failure, ERR_NO_MEMORY);
 	err = walk_page(page, &walk, range, request, is_filtered);
-	row_walk_stop(&walk);
 	if (err && page->scanned > 0) {
-		page->more = true;           /* what could be read comes first */
+		page->more = true;           /* the next fill reports it */
 		err = 0;
 	}
 	if (!err && is_filtered && page->more && page->scanned > 0)
-		err = set_last_key(page, range, txn, keyspace->schema);
+		err = set_last_key(page, range, &walk, keyspace->schema);
+	row_walk_stop(&walk);
 	if (err != ERR_CORRUPT)
 		return err ? fail(failure, err) : 0;
-	return fail_with(failure, err, "table %s, the item %s the key at which the page begins",
-		keyspace->table, range->backward ? "before" : "behind");
+	return fail_with(failure, err, "table %s, the item %s the key at which the page starts",
+		keyspace->table, range->backward ? "before" : "after");
 }
 
 int page_peek(const struct page *page, uint64_t *sequence, struct slice *item)

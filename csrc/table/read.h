@@ -1,4 +1,4 @@
-/* read.h - pages of items, in key order, out of one snapshot.
+/* read.h - key ranges, and pages of items read from one snapshot in key order.
  *
  *     page    for each item: sequence number (u64), length (u32), the item
  */
@@ -11,13 +11,13 @@
 #define PAGE_ITEMS 1000
 #define PAGE_BYTES (1024 * 1024)
 
-/* A stretch of keys: those that begin with the prefix, from low to high. */
 struct bound {
-	bool open;                   /* the key itself is not part of it */
-	uint16_t len;                /* 0: no bound but the prefix */
+	bool open;                   /* the key itself is outside the range */
+	uint16_t len;                /* 0: only the prefix limits the range */
 	uint8_t bytes[KEY_HEAD_MAX + SORT_KEY_MAX];
 };
 
+/* The keys with this prefix, from low to high. */
 struct range {
 	uint16_t prefix_len;
 	uint8_t prefix[KEY_HEAD_MAX];
@@ -25,64 +25,68 @@ struct range {
 	bool backward;
 };
 
-/* How a sort key is compared. */
+/* Condition on the sort key. */
 struct sort_condition {
 	enum comparison comparison;
-	struct value a, b;           /* b: BETWEEN's upper bound */
+	struct value a, b;           /* b: upper bound of BETWEEN */
 };
 
-/* A whole keyspace; one partition, with a condition on the sort key. Errors of
- * codec/key.h; VALIDATION for a condition that the schema can't have. */
+/* Set range to all keys of a keyspace, or to the keys of one partition that satisfy a condition
+ * on the sort key. range_of_partition returns the errors of codec/key.h, and VALIDATION for a
+ * condition that the schema does not allow. */
 void range_of_keyspace(struct range *range, const struct keyspace *keyspace);
 int range_of_partition(struct range *range, const struct keyspace *keyspace,
 	const struct value *partition, const struct sort_condition *sort,
 	const uint8_t *secret, struct failure *failure);
 
-/* Goes on behind this key (an item's key attributes): VALIDATION when it is
- * no key of the keyspace or lies outside. Backward must be set before. */
+/* Moves the start of the range after this key, a map of the key attributes. range->backward must
+ * be set before. Returns VALIDATION if it is not a key of the keyspace, or is outside the
+ * range. */
 int range_start_after(struct range *range, const struct keyspace *keyspace,
 	struct slice key_item, const uint8_t *secret, struct failure *failure);
 
-/* Where a key lies: before the range (<0), in it (0) or behind it (>0); of
- * a range that is empty every key lies before. */
+/* Returns <0 if the key precedes the range, 0 if it is inside, >0 if it follows. Every key
+ * precedes an empty range. */
 int range_place(const struct range *range, struct slice key);
 
-/* How a page is filled. */
 struct page_request {
 	const struct keyspace *keyspace;
-	const struct value *partition;       /* the only one in the range; NULL: a scan */
-	const struct item_filter *filter;    /* sees projected items; NULL: gives them all */
-	uint32_t max;                /* items to evaluate; at most PAGE_ITEMS are */
+	const struct value *partition;       /* that of a query; NULL: a scan */
+	const struct item_filter *filter;    /* gets projected items; NULL: none */
+	uint32_t max;                /* number of items to evaluate, at most PAGE_ITEMS */
 };
 
 struct page {
 	struct buffer bytes;
 	struct buffer scratch;
-	struct buffer last_key;      /* see page_fill */
-	size_t at;                   /* what of it is given */
-	uint32_t count;              /* items in the page */
-	uint32_t scanned;            /* items evaluated, those left out included */
-	size_t scanned_bytes;
-	bool more;                   /* the range goes on behind the page */
+	struct buffer last_key;      /* key of the last item evaluated; see page_fill */
+	size_t at;                   /* offset of the next item for page_next */
+	uint32_t count;              /* number of items in the page */
+	uint32_t scanned;            /* number of items evaluated, filtered ones included */
+	size_t scanned_bytes;        /* their size, as if all were in the page */
+	bool more;                   /* the range has items after those evaluated */
 };
 
-/* Evaluates items until request->max or PAGE_BYTES, copies those that the filter gives into
- * the page, and moves the start of the range after the last one evaluated. With a filter or
- * a projection, and if the range goes on, page->last_key is set to the key attributes of
- * that item, from which range_start_after can continue: the page may not contain them.
+/* Evaluates items until request->max or PAGE_BYTES is reached, copies those that pass the filter
+ * into the page, and moves the start of the range after the last item evaluated. A page with
+ * page->more can be empty if there is a filter. If there is a filter or a projection, and
+ * page->more, page->last_key is set to the key attributes of that item, a map for
+ * range_start_after: the items in the page may lack them. If the keys of a partition are hashed,
+ * request->partition is compared with each item.
  *
- * The first item that cannot be read, or that the filter fails on, ends the page before it;
- * the fill that begins with it fails: CORRUPT, NO_MEMORY, STORE. */
+ * If an item cannot be read, or the filter fails, the page ends before this item, and the next
+ * fill, which starts with it, returns the error: CORRUPT, NO_MEMORY, STORE. */
 int page_fill(struct page *page, struct range *range, const struct page_request *request,
 	struct txn *txn, struct failure *failure);
 
-/* The next item of the page: END when it is empty. Good until the next fill. */
+/* Returns the next item of the page, which is valid until the next fill; END if there is
+ * none. */
 int page_next(struct page *page, uint64_t *sequence, struct slice *item);
 
-/* The same without moving. */
+/* Returns the same item without moving to the next one. */
 int page_peek(const struct page *page, uint64_t *sequence, struct slice *item);
 
-/* Empties it and keeps its memory; page_release gives that back. */
+/* Empties the page. page_clear keeps its memory, page_release releases it. */
 void page_clear(struct page *page);
 void page_release(struct page *page);
 

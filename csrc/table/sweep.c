@@ -1,14 +1,13 @@
-/* sweep.c - clearing away, in small steps. */
+/* sweep.c - removes expired records and the items of deleted tables, in small steps. */
 #include "table/sweep.h"
 
 #include "table/items.h"
 
 /* --- deleted tables --- */
 
-/* What may still be deleted in this step, and what has been. */
 struct budget {
-	uint64_t left;
-	uint64_t rows;
+	uint64_t left;               /* number of rows that this step may still delete */
+	uint64_t rows;               /* number of rows deleted */
 };
 
 static void spend(struct budget *budget, uint64_t rows)
@@ -17,12 +16,12 @@ static void spend(struct budget *budget, uint64_t rows)
 	budget->left -= rows < budget->left ? rows : budget->left;
 }
 
-/* Deletes the row under the cursor with all that hangs on it; a node's row
- * stays while something is left below it. *gone says which. */
+/* Deletes the row at the cursor with its parts, or with all rows below its node. Sets *gone to
+ * false if the budget did not suffice for the node; its row is then kept. */
 static int drop_row(struct txn *txn, struct cursor *cursor, struct slice key,
 	struct slice value, int level, struct budget *budget, bool *gone);
 
-/* Deletes what lies under a prefix of a tree; *empty when nothing is left. */
+/* Deletes the rows with this prefix. Sets *empty to whether all were deleted. */
 static int drop_prefix(struct txn *txn, enum tree tree, struct slice prefix, int level,
 	struct budget *budget, bool *empty)
 {
@@ -100,11 +99,11 @@ static int drop_table(struct transaction *transaction, struct budget *budget)
 
 /* --- streams --- */
 
-/* At a stream whose front is damaged writers look again after so long. */
-#define LOOK_AGAIN_MS (UINT64_C(3600) * 1000)
+/* Pause before commits try again to trim a stream whose first records are damaged. */
+#define RETRY_DAMAGED_MS (UINT64_C(3600) * 1000)
 
-/* A disabled stream stays until its records are gone and a retention has passed
- * since it was disabled. */
+/* Returns true if a disabled stream can be removed: it has no records, and it was disabled at
+ * least its retention ago. */
 static bool has_ended(const struct stream *stream, uint64_t clock_ms)
 {
 	return stream->row.status == STREAM_DISABLED &&
@@ -124,12 +123,13 @@ static int trim(struct transaction *transaction, struct stream *stream, uint64_t
 	if (removed)
 		transaction->changed = true;
 	if (err == ERR_CORRUPT)
-		stream->hint = (struct trim_hint){ transaction->clock_ms + LOOK_AGAIN_MS,
+		stream->hint = (struct trim_hint){ transaction->clock_ms + RETRY_DAMAGED_MS,
 			UINT64_MAX, UINT64_MAX };
 	return err;
 }
 
-static int look_at(struct transaction *transaction, struct stream *stream, uint64_t *records,
+/* Trims a stream. If it can be removed, removes it and sets *ended. */
+static int sweep_stream(struct transaction *transaction, struct stream *stream, uint64_t *records,
 	bool *ended)
 {
 	uint32_t id = stream->row.id;
@@ -156,9 +156,9 @@ static uint64_t rows_to_trim(const struct transaction *transaction)
 	return twice > TRIM_ROWS_MAX ? twice : TRIM_ROWS_MAX;
 }
 
-/* What is damaged can't be cleared away. A writer goes on with what it came for,
- * and a step with what can be. */
-static int in_passing(int err)
+/* Ignores CORRUPT: damaged rows cannot be removed, and neither a commit nor the rest of a step
+ * must fail because of them. */
+static int skip_damage(int err)
 {
 	return err == ERR_CORRUPT ? 0 : err;
 }
@@ -176,22 +176,22 @@ int sweep_a_little(struct transaction *transaction)
 		struct stream *stream = &streams->all[i];
 
 		if (stream->known_at == id && retention_due(stream, transaction->clock_ms))
-			err = in_passing(trim(transaction, stream, rows_to_trim(transaction),
+			err = skip_damage(trim(transaction, stream, rows_to_trim(transaction),
 				&records));
 	}
 	if (err || id % SWEEP_TURN)
 		return err;
 	if (transaction->catalog->dropped)
-		return in_passing(drop_table(transaction, &budget));
+		return skip_damage(drop_table(transaction, &budget));
 	if (streams->count == 0)
 		return 0;
-	other = &streams->all[transaction->look++ % streams->count];
+	other = &streams->all[transaction->next_stream++ % streams->count];
 	return other->known_at == id ? 0 :
-		in_passing(look_at(transaction, other, &records, &ended));
+		skip_damage(sweep_stream(transaction, other, &records, &ended));
 }
 
-/* A step that has got on is committed, whatever it met; what is damaged is said by
- * the one that finds nothing else to do. */
+/* A step that has removed something succeeds. Damage is reported by the first step that finds
+ * nothing else to remove. */
 int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *rows, bool *more)
 {
 	struct streams *streams = &transaction->catalog->streams;
@@ -204,21 +204,21 @@ int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *row
 		err = drop_table(transaction, &budget);
 		*rows += budget.rows;
 		if (err != ERR_CORRUPT || budget.rows > 0)
-			return in_passing(err);
+			return skip_damage(err);
 		damaged = err;
 	}
 	for (size_t i = 0; i < streams->count; i++) {
 		uint64_t before = *records;
 		bool ended;
 
-		err = look_at(transaction, &streams->all[i], records, &ended);
-		if (ended || *records > before || in_passing(err))
-			return in_passing(err);
+		err = sweep_stream(transaction, &streams->all[i], records, &ended);
+		if (ended || *records > before || skip_damage(err))
+			return skip_damage(err);
 		damaged = err ? err : damaged;
 	}
-	/* A jump of the clock is confirmed against the moment it was noted, and elapsed
-	 * time counts from the first commit on a boot: trim must store both, because it
-	 * may be the only writer. */
+	/* A jump of the clock is confirmed by the time elapsed since it was stored, and elapsed
+	 * time counts from the first commit on a boot. Trim must store both: it may be the only
+	 * writer. */
 	if (transaction->clock_unsaved)
 		transaction->changed = true;
 	*more = false;

@@ -6,7 +6,7 @@
 
 #include "table/sweep.h"
 
-/* Streams whose end is known stay known when nobody else has written. */
+/* Keeps stream bounds that were valid at commit `from`, because nothing changed up to `to`. */
 static void carry_over(struct streams *streams, uint64_t from, uint64_t to)
 {
 	for (size_t i = 0; i < streams->count; i++)
@@ -35,14 +35,14 @@ static void set_time(struct transaction *transaction)
 {
 	struct state *state = &transaction->state;
 	uint64_t jump = state->jump.wall_ms;
-	struct time_sample moment;
+	struct time_sample sample;
 
-	time_sample_take(&moment, store_clock(transaction->store));
-	store_note_time(transaction->store, moment.elapsed_ms);
-	if (memcmp(state->boot, moment.boot, BOOT_BYTES) != 0)
+	time_sample_take(&sample, store_clock(transaction->store));
+	store_note_time(transaction->store, sample.elapsed_ms);
+	if (memcmp(state->boot, sample.boot, BOOT_BYTES) != 0)
 		transaction->clock_unsaved = true;
-	transaction->now_ms = moment.now_ms;
-	transaction->clock_ms = retention_clock_set(state, &moment);
+	transaction->now_ms = sample.now_ms;
+	transaction->clock_ms = retention_clock_set(state, &sample);
 	if (state->jump.wall_ms != jump)
 		transaction->clock_unsaved = true;
 }
@@ -103,8 +103,8 @@ int transaction_catalog_changed(struct transaction *transaction)
 	return catalog_refresh(transaction->catalog, transaction->txn, &transaction->state);
 }
 
-/* Every stream that got records must know where it ends. */
-static int know_streams(struct transaction *transaction)
+/* Loads the bounds of every stream that records will be appended to. */
+static int load_stream_bounds(struct transaction *transaction)
 {
 	struct pending_records *pending = &transaction->pending;
 	struct stream *known = NULL;
@@ -115,7 +115,7 @@ static int know_streams(struct transaction *transaction)
 		if (known && known->row.id == pending->all[i].stream)
 			continue;
 		known = streams_find(&transaction->catalog->streams, pending->all[i].stream);
-		assert(known);   /* it was there when the record came */
+		assert(known);   /* add_record has found it */
 		err = stream_load_bounds(known, transaction->txn, txn_id(transaction->txn));
 		if (err)
 			return err;
@@ -125,7 +125,7 @@ static int know_streams(struct transaction *transaction)
 
 static int finish(struct transaction *transaction)
 {
-	int err = know_streams(transaction);
+	int err = load_stream_bounds(transaction);
 
 	if (!err)
 		err = pending_flush(&transaction->pending, transaction->txn,
@@ -137,8 +137,8 @@ static int finish(struct transaction *transaction)
 		&transaction->scratch);
 }
 
-/* Ends a transaction that changed nothing: what was known still is. */
-static void keep_knowledge(struct transaction *transaction)
+/* Ends a transaction without changes. The cache stays valid. */
+static void end_unchanged(struct transaction *transaction)
 {
 	uint64_t id = txn_id(transaction->txn), version = transaction->catalog->version;
 
@@ -154,7 +154,7 @@ int transaction_commit(struct transaction *transaction, struct failure *failure)
 	int err = transaction->broken;
 
 	if (!err && !transaction->changed) {
-		keep_knowledge(transaction);
+		end_unchanged(transaction);
 		return 0;
 	}
 	if (!err)
@@ -173,7 +173,7 @@ int transaction_commit(struct transaction *transaction, struct failure *failure)
 
 void transaction_release(struct transaction *transaction)
 {
-	assert(!transaction->txn);   /* who has the outer lock ends it */
+	assert(!transaction->txn);
 	pending_release(&transaction->pending);
 	buffer_release(&transaction->scratch);
 	buffer_release(&transaction->old);

@@ -1,8 +1,8 @@
-/* transaction.h - a write transaction: everything between begin and commit.
+/* transaction.h - a write transaction, from begin to commit.
  *
- * One for a handle, reused. The outer write lock is the caller's. What it
- * remembers between transactions (catalog, state, where streams end) holds as
- * long as nobody else has committed; begin finds out with one comparison.
+ * Each handle has one struct transaction and uses it again for each transaction. The caller
+ * holds the outer write lock. Catalog, state and stream bounds are cached between transactions;
+ * begin compares the commit number, which shows whether another handle has committed.
  */
 #ifndef TABLE_TRANSACTION_H
 #define TABLE_TRANSACTION_H
@@ -11,54 +11,57 @@
 #include "stream/retention.h"
 #include "table/catalog.h"
 
-/* What one transaction may write, items and images together: it is held in
- * memory until it commits, and everyone else waits for it. */
+/* Maximum number of bytes that one transaction may write, items and images together: they are
+ * kept in memory until the commit, and all other writers wait. */
 #define TRANSACTION_MAX_BYTES (UINT64_C(32) << 20)
 
 struct transaction {
 	struct store *store;
 	struct catalog *catalog;
-	const uint8_t *secret;       /* of the file, HASH_SECRET_BYTES */
+	const uint8_t *secret;       /* the file's hash secret, HASH_SECRET_BYTES */
 
-	struct txn *txn;             /* NULL: none is open */
+	struct txn *txn;             /* NULL: no transaction is open */
 	struct state state;
-	uint64_t known_at;           /* the commit whose state and streams are known */
+	uint64_t known_at;           /* number of the commit for which the cache is valid */
 	uint64_t now_ms;
 	uint64_t clock_ms;           /* retention clock */
-	uint64_t bytes;              /* of items and images written */
-	uint64_t last_sequence;      /* of its changes; 0: none */
+	uint64_t bytes;              /* written so far, items and images */
+	uint64_t last_sequence;      /* of the last change; 0: none */
 	bool changed;                /* there is something to commit */
-	int broken;                  /* a half-done change: it can only be aborted */
-	bool clock_unsaved;          /* the file lacks a jump, or that this boot was seen */
-	bool swept;                  /* it is a step of trim: commit clears no more away */
+	int broken;                  /* error of a half-done change; commit returns it */
+	bool clock_unsaved;          /* a jump of the clock, or this boot, is not in the file */
+	bool swept;                  /* this is a step of trim: commit does not sweep */
 
 	struct pending_records pending;
-	uint32_t look;               /* which stream a writer looks at next, by turns */
-	struct buffer scratch;       /* rows being made */
-	struct buffer old;           /* the old item, in one piece: lent with a change */
+	uint32_t next_stream;        /* stream that sweep_a_little trims next, round robin */
+	struct buffer scratch;       /* the row of the state */
+	struct buffer old;           /* old item of the last request */
 };
 
-/* Begins; the handle's catalog is refreshed. What can fail: lmdb/store.h, and
- * CORRUPT. */
+/* Begins a transaction and refreshes the handle's catalog. Returns the errors of writer_begin,
+ * CORRUPT, NO_MEMORY. */
 int transaction_begin(struct transaction *transaction, struct failure *failure);
 
-/* Appends the records, trims a little, writes the state and commits. Whatever
- * happens, no transaction is open afterwards. */
+/* Appends the pending records, does a small step of sweeping, writes the state and commits. If
+ * nothing changed, ends the transaction without a commit. On failure the transaction is
+ * aborted. */
 int transaction_commit(struct transaction *transaction, struct failure *failure);
 
-/* Ends it as if it had not been. */
+/* Discards all changes. */
 void transaction_abort(struct transaction *transaction);
 
-/* The next sequence number; the state is written at commit. */
+/* Returns the next sequence number. The state is written at commit. */
 uint64_t transaction_sequence(struct transaction *transaction);
 
-/* After a store's failure in the middle of a change: nothing may be committed. */
+/* Marks the transaction as broken if err is negative: after a failure in the middle of a change
+ * it can only be aborted. Returns err. */
 int transaction_break(struct transaction *transaction, int err);
 
-/* After a change of tables or streams: the copies are made anew. */
+/* Increments the catalog version and reads the catalog again, after tables or streams were
+ * changed. */
 int transaction_catalog_changed(struct transaction *transaction);
 
-/* When none is open: the memory goes. */
+/* Releases the memory. No transaction may be open. */
 void transaction_release(struct transaction *transaction);
 
 #endif

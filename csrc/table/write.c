@@ -1,19 +1,18 @@
-/* write.c - the one funnel: every change of an item passes here, in one transaction. */
+/* write.c - all changes of items: each request passes the same stages in one transaction. */
 #include "table/write.h"
 
-#include "table/key_errors.h"
 #include "table/keyspace.h"
 
-/* A request on its way through the stages. */
+/* A request and what the stages have found. */
 struct write {
 	struct transaction *transaction;
 	const struct write_request *request;
 	struct write_result *result;
-	struct key_values values;    /* key attributes of an item that is put */
+	struct key_values values;    /* set by a put only */
 	struct key key;
-	struct stored stored;
-	const struct stored *old;    /* NULL: there is no old item */
-	struct slice new_item;       /* len 0: there is none */
+	struct stored stored;        /* what old points to */
+	const struct stored *old;    /* NULL: the item does not exist */
+	struct slice new_item;       /* len 0: the item will not exist */
 };
 
 static bool is_put(const struct write_request *request)
@@ -21,7 +20,7 @@ static bool is_put(const struct write_request *request)
 	return request->item.len > 0;
 }
 
-/* The map that has the key attributes. */
+/* Returns the map that contains the key attributes. */
 static struct slice asked(const struct write_request *request)
 {
 	return is_put(request) ? request->item : request->key;
@@ -65,7 +64,7 @@ static int check_space(const struct write *write, struct failure *failure)
 		writer_check_space(write->transaction->txn, failure) : 0;
 }
 
-/* Copies an item that lies in the map, because later stages overwrite it. */
+/* Copies the old item out of the map, where later stages overwrite it. */
 static int keep_old(struct write *write)
 {
 	struct buffer *copy = &write->transaction->old;
@@ -125,7 +124,7 @@ int write_evaluate(const struct write_request *request, struct slice old,
 	return err ? err : make_new(request, old, new_item, failure);
 }
 
-static enum event event_of(const struct stored *old, struct slice new_item)
+static uint8_t event_of(const struct stored *old, struct slice new_item)
 {
 	if (new_item.len == 0)
 		return old ? EVENT_REMOVE : 0;
@@ -134,13 +133,13 @@ static enum event event_of(const struct stored *old, struct slice new_item)
 	return slice_equal(old->item, new_item) ? 0 : EVENT_MODIFY;
 }
 
-/* Decides the event and counts the bytes of the change. A change that is too big counts
- * nothing, so a smaller one can follow. */
+/* Determines the event and adds the size of the change to that of the transaction. A change that
+ * is refused adds nothing, so a smaller one can still be made. */
 static int decide_event(struct write *write, struct failure *failure)
 {
 	struct transaction *transaction = write->transaction;
 	size_t bytes = write->result->old_item.len + 2 * write->new_item.len;
-	enum event event = event_of(write->old, write->new_item);
+	uint8_t event = event_of(write->old, write->new_item);
 
 	if (event == 0)
 		return 0;
@@ -162,7 +161,7 @@ static int store_item(struct write *write)
 		write->old, &transaction->state.node);
 }
 
-/* The key attributes as a map, in buf or borrowed from the request. */
+/* Sets *keys to a map of the key attributes, in buf or borrowed from the request. */
 static int key_attributes(struct slice *keys, const struct write *write,
 	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {
@@ -170,7 +169,7 @@ static int key_attributes(struct slice *keys, const struct write *write,
 	return is_put(write->request) ? key_put_attributes(keys, &write->values, buf) : 0;
 }
 
-/* Adds the record that the stream's view type asks for. */
+/* Adds a record with the images of the stream's view type. */
 static int add_record(struct write *write, const struct stream *stream)
 {
 	struct record record = {
@@ -202,7 +201,7 @@ static int record_change(struct write *write)
 	return stream ? add_record(write, stream) : ERR_CORRUPT;
 }
 
-/* --- in order --- */
+/* --- their order --- */
 
 static int evaluate(struct write *write, struct failure *failure)
 {
@@ -224,7 +223,7 @@ static int evaluate(struct write *write, struct failure *failure)
 	return decide_event(write, failure);
 }
 
-/* A failure here leaves half a change: nothing may be committed. */
+/* A failure leaves half a change, so it breaks the transaction. */
 static int perform(struct write *write, struct failure *failure)
 {
 	int err = store_item(write);

@@ -1,8 +1,8 @@
--- backup.lua - copies of a database: started, waited for, ended.
+-- backup.lua - db:backup and tidetable.compact.
 --
--- The core's own thread makes them. Here somebody waits, in whatever loop runs,
--- and looks now and then: so that there is a progress to show, and Ctrl-C or an
--- error in the progress function ends the copy.
+-- A thread of the core copies the file. The caller waits in its event loop and polls the copy ten
+-- times a second, to report progress. Ctrl-C, or an error in the progress function, cancels the
+-- copy.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -14,8 +14,8 @@ local calls = {
   result = core.backup_result, wait = core.backup_wait, pollfd = core.backup_pollfd,
 }
 
---- What is done at each look at a copy.
-local function shows(progress)
+--- Returns the function that reports the progress of a copy; nil without a progress function.
+local function reporter(progress)
   return progress and function(copy)
     progress(core.backup_progress(copy))
   end
@@ -23,40 +23,42 @@ end
 
 local backup_options = { compact = "boolean", overwrite = "boolean", progress = "function" }
 
+--- done and total: pages while copying, rows while verifying, 0 while publishing; total is an
+--- estimate.
 ---@alias tidetable.BackupPhase "copying"|"verifying"|"publishing"
 ---@alias tidetable.BackupProgress fun(phase: tidetable.BackupPhase, done: integer, total: integer)
 
 ---@class tidetable.BackupOptions
----@field compact boolean|nil    leave out free pages, and what was deleted in them
----@field overwrite boolean|nil  replace the database that has the name
+---@field compact boolean|nil    omit free pages, and with them deleted data; default false
+---@field overwrite boolean|nil  replace the database at `path`; default false
 ---@field progress tidetable.BackupProgress|nil  called about ten times a second
 
---- db:backup.
----@param database table
+--- Copies an open database to a new file.
+---@param database tidetable.WaitContext
 ---@param path string
----@param given tidetable.BackupOptions|nil
+---@param opts tidetable.BackupOptions|nil
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
-function backup.to(database, path, given)
+function backup.to(database, path, opts)
   options.path(path, "backup")
-  given = options.check(given, backup_options, "backup")
-  return wait.work(database, calls, shows(given.progress), core.backup, database.core, path,
-    given.compact or false, given.overwrite or false, database.busy_timeout)
+  opts = options.check(opts, backup_options, "backup")
+  return wait.work(database, calls, reporter(opts.progress), core.backup, database.core, path,
+    opts.compact or false, opts.overwrite or false, database.busy_timeout)
 end
 
---- Makes the file of a database small that nobody has open.
+--- Replaces a database file that no process has open with a compact copy.
 ---@param path string
----@param max_size integer  0: the default
----@param busy_timeout number
----@param given tidetable.CompactOptions
+---@param max_size integer  bytes; 0: the default
+---@param busy_timeout number  seconds
+---@param opts tidetable.CompactOptions
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
-function backup.in_place(path, max_size, busy_timeout, given)
-  -- Closed whatever comes: others are kept out until it is.
-  local handle <close>, err, code = wait.open(given.wait, busy_timeout,
+function backup.in_place(path, max_size, busy_timeout, opts)
+  -- The handle excludes other processes until it is closed.
+  local handle <close>, err, code = wait.open(opts.wait, busy_timeout,
     path, false, false, 0, max_size, nil, true)
   if not handle then
     return nil, err, code
   end
-  return wait.work({ wait = given.wait }, calls, shows(given.progress), core.compact, handle)
+  return wait.work({ wait = opts.wait }, calls, reporter(opts.progress), core.compact, handle)
 end
 
 return backup

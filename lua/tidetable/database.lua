@@ -1,13 +1,15 @@
--- database.lua - an open database: its tables, transactions and streams.
+-- database.lua - an open database: tables, transactions, streams and maintenance.
 
 local backup = require "tidetable.backup"
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
+local item_operations = require "tidetable.item_operations"
 local optimistic = require "tidetable.optimistic"
 local options = require "tidetable.options"
 local reports = require "tidetable.report"
-local stream = require "tidetable.stream"
+local stream = require "tidetable.stream.stream"
 local tables = require "tidetable.table"
+local transactions = require "tidetable.transaction"
 local wait = require "tidetable.wait"
 
 local misuse = options.misuse
@@ -15,8 +17,8 @@ local misuse = options.misuse
 local databases = {}
 
 --- An open database.
----@class tidetable.Database
----@field path string
+---@class tidetable.Database : tidetable.WaitContext
+---@field path string  as given to tidetable.open
 local Database = {}
 Database.__index = Database
 Database.__name = "tidetable.database"
@@ -30,7 +32,8 @@ end
 
 local types = { S = 1, N = 2, B = 3 }
 
---- { "id", type = "N" } is refused: it would quietly be of type S.
+--- Returns true for a key with or without type. { "id", type = "N" } is refused: its type would
+--- silently be S.
 local function is_key(value)
   return type(value) == "table" and (options.is_tuple(value, 1) or options.is_tuple(value, 2))
     and type(value[1]) == "string" and types[value[2] or "S"] ~= nil
@@ -41,6 +44,7 @@ local function check_key(value)
     or nil
 end
 
+--- Returns the name of a key attribute and the core's number of its type.
 local function key_of(value)
   if type(value) == "string" then
     return value, types.S
@@ -53,20 +57,20 @@ local table_options = {
   stream = { "table", "boolean" },
 }
 
----@alias tidetable.KeySpec string|[string]|[string, "S"|"N"|"B"]  of type S unless told
+---@alias tidetable.KeySpec string|[string]|[string, "S"|"N"|"B"]  name and type, default "S"
 
 ---@class tidetable.TableSpec
----@field name string
+---@field name string  3 to 255 characters of a-z, A-Z, 0-9, "_", "-" and "."
 ---@field partition_key tidetable.KeySpec
 ---@field sort_key tidetable.KeySpec|nil
----@field stream boolean|tidetable.StreamSettings|nil  true: one with all defaults
+---@field stream boolean|tidetable.StreamSettings|nil  true: a stream with the defaults; nil: none
 
---- Makes a table.
+--- Creates a table. Errors: VALIDATION, IN_USE, LIMIT, BUSY, NESTED, READ_ONLY, FULL, DISK_FULL.
 ---@param spec tidetable.TableSpec
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:create_table(spec)
   if type(spec) ~= "table" then
-    misuse("create_table: a table of name, partition_key, ... expected")
+    misuse("create_table: a table with name and partition_key expected, got " .. type(spec))
   end
   options.check(spec, table_options, "create_table")
   for _, name in ipairs { "name", "partition_key" } do
@@ -84,7 +88,7 @@ function Database:create_table(spec)
     view, age, bytes, count =
       stream.settings(spec.stream ~= true and spec.stream or nil, "create_table: stream")
   end
-  -- First the handle: once the table is there, nothing may fail any more.
+  -- The handle is created first: nothing may fail after the table has been created.
   local handle, err, code = tables.handle(self, spec.name)
   if not handle then
     return nil, err, code
@@ -103,10 +107,13 @@ for name, check in pairs(table_options) do
   ensure_options[name] = check
 end
 
---- Returns the table with this definition: creates it, or checks that the existing one has the
---- same key schema and stream. Several processes may call it at once. With alter = true a stream
---- that differs is changed.
----@param spec tidetable.TableSpec|{ alter: boolean|nil }
+---@class tidetable.EnsureSpec : tidetable.TableSpec
+---@field alter boolean|nil  true: change a stream that differs; default: return VALIDATION
+
+--- Returns the table with this definition: creates it if it does not exist, or else checks that the
+--- key schema and the stream are those of the definition. Several processes can call it at the same
+--- time. Errors as for create_table; VALIDATION names the difference.
+---@param spec tidetable.EnsureSpec
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:ensure_table(spec)
   if type(spec) ~= "table" then
@@ -122,18 +129,18 @@ function Database:ensure_table(spec)
     handle, err, code = self:table(spec.name)
     if handle then
       return definitions.ensure(handle, wanted, spec.alter or false)
-    elseif code == "NOT_FOUND" then   -- deleted since
+    elseif code == "NOT_FOUND" then   -- another process has deleted it meanwhile
       handle, err, code = self:create_table(wanted)
     end
   end
   return handle, err, code
 end
 
---- A handle on a table that exists.
+--- Returns a handle of a table. Returns NOT_FOUND if the table does not exist.
 ---@param name string
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:table(name)
-  tables.check_name(name, "table")
+  item_operations.check_name(name, "table")
   local handle, err, code = tables.handle(self, name)
   if not handle then
     return nil, err, code
@@ -148,20 +155,26 @@ end
 
 local list_options = { limit = options.integer_from(1), start_after = "string" }
 
---- The names of tables, in the order of their bytes; and the last one when there are more.
----@param given { limit: integer|nil, start_after: string|nil }|nil
----@return string[]|nil names, string|tidetable.error|nil last_or_err, tidetable.code|nil code
-function Database:list_tables(given)
-  given = options.check(given, list_options, "list_tables")
+---@class tidetable.ListTablesOptions
+---@field limit integer|nil       maximum number of names; default all
+---@field start_after string|nil  list the names that follow this one
+
+--- Returns the names of the tables in byte order, and the last name if there are more.
+---@param opts tidetable.ListTablesOptions|nil
+---@return string[]|nil names
+---@return string|tidetable.error|nil last_or_err  last: start_after of the next call; nil: end
+---@return tidetable.code|nil code
+function Database:list_tables(opts)
+  opts = options.check(opts, list_options, "list_tables")
   local all, err, code = core.table_names(self.core)
   if not all then
     return nil, err, code
   end
   local names = {}
   for _, name in ipairs(all) do
-    -- Not by `>`, which goes by the locale: names would be skipped or repeated.
-    if not given.start_after or core.compare_bytes(name, given.start_after) > 0 then
-      if given.limit and #names == given.limit then
+    -- `>` would compare by the locale, and names would be skipped or repeated.
+    if not opts.start_after or core.compare_bytes(name, opts.start_after) > 0 then
+      if opts.limit and #names == opts.limit then
         return names, names[#names]
       end
       names[#names + 1] = name
@@ -170,7 +183,7 @@ function Database:list_tables(given)
   return names
 end
 
---- Calls core.trim until it finds nothing more.
+--- Calls core.trim until no expired record is left. Returns the number of removed records.
 local function trim_all(self)
   local total = 0
   while true do
@@ -185,65 +198,22 @@ local function trim_all(self)
   end
 end
 
---- Deletes a table and all its items.
+--- Deletes a table and all its items, and disables its stream. Errors: NOT_FOUND, BUSY, NESTED,
+--- READ_ONLY, FULL, DISK_FULL.
 ---@param name string
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:delete_table(name)
-  tables.check_name(name, "delete_table")
+  item_operations.check_name(name, "delete_table")
   local ok, err, code = wait.write(self, core.delete_table, self.core, name)
   if not ok then
     return nil, err, code
   end
-  -- It is gone. What of its rows can't be removed now goes with later writes.
+  -- The table is deleted at this point. Later writes remove the rows that trim_all fails to remove.
   trim_all(self)
   return true
 end
 
 -- Transactions ---------------------------------------------------------------
-
---- What a transaction's function gets.
----@class tidetable.Transaction
-local Transaction = {}
-Transaction.__index = Transaction
-Transaction.__name = "tidetable.transaction"
-
-function Transaction:check()
-  if self.ended then
-    core.raise_ended()
-  end
-end
-
---- Ends the transaction without a change: db:transact returns nil, err, "CANCELLED", and
---- err.reason is `reason`. Raises, and a pcall around it does not prevent the end.
----@param reason any
-function Transaction:cancel(reason)
-  self:check()
-  self.cancelled = core.cancel(self.database.core, reason)
-  error(self.cancelled, 0)
-end
-
---- However the function ends, the transaction has ended.
-function Transaction:__close()
-  self.ended = true
-end
-
---- A table, as the transaction sees it. Raises NOT_FOUND.
----@param name string
----@return tidetable.TransactionTable
-function Transaction:table(name)
-  self:check()
-  if type(name) ~= "string" then
-    misuse("table: a name expected, got " .. type(name))
-  end
-  local handle = self.tables[name]
-  if handle then
-    core.ready(self.database.core) -- looks at the time limit, as every call does
-  else
-    handle = tables.inside(self, name)
-    self.tables[name] = handle
-  end
-  return handle
-end
 
 local transact_options = {
   mode = options.one_of { "locked", "optimistic" },
@@ -251,16 +221,7 @@ local transact_options = {
   time_limit = options.seconds,
 }
 
-options.methods(Transaction, "tx")
-
---- Runs fn; the transaction ends before it is committed: closing asks Lua for
---- memory, and afterwards nothing may fail any more.
-local function run(fn, given)
-  local transaction <close> = given
-  return tables.shared.outcome(transaction, fn(transaction))
-end
-
---- What fn returned; true when that is nothing, so that assert is content.
+--- Returns the results of fn; true if there are none, so that a program can call assert on them.
 local function finish(ok, ...)
   if ok ~= true then
     return ok, ...
@@ -271,32 +232,31 @@ local function finish(ok, ...)
 end
 
 ---@class tidetable.TransactOptions
----@field mode "locked"|"optimistic"|nil
----@field attempts integer|nil     optimistic: how often fn may run, 10
----@field time_limit number|nil    seconds: 5 with the lock, 60 without
+---@field mode "locked"|"optimistic"|nil  default "locked"
+---@field attempts integer|nil     optimistic: maximum number of runs of fn; default 10
+---@field time_limit number|nil    seconds; default 5 if locked, 60 if optimistic
 
---- Runs fn(tx), all or nothing: under the write lock, or without it on a
---- snapshot (optimistic.lua).
+--- Runs fn(tx) as a transaction: under the write lock (transaction.lua), or on a snapshot without
+--- the lock (optimistic.lua). An error in fn undoes the transaction and is raised. Errors: BUSY,
+--- NESTED, CONFLICT, TOO_BIG, READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME; raised: TIMEOUT, LIMIT.
 ---@param fn fun(tx: tidetable.Transaction): ...
----@param given tidetable.TransactOptions|nil
----@return any ...  what fn returns (nothing: true); or nil, err, code
-function Database:transact(fn, given)
-  given = options.check(given, transact_options, "transact")
+---@param opts tidetable.TransactOptions|nil
+---@return any ...  results of fn, true if there are none; or nil, err, code
+function Database:transact(fn, opts)
+  opts = options.check(opts, transact_options, "transact")
   if type(fn) ~= "function" then
     misuse("transact: a function expected, got " .. type(fn))
   end
-  if given.mode == "optimistic" then
-    return finish(optimistic.transact(self, fn, given.attempts or 10, given.time_limit or 60))
-  elseif given.attempts then
-    misuse('transact: option "attempts" is for mode "optimistic"')
+  if opts.mode == "optimistic" then
+    return finish(optimistic.transact(self, fn, opts.attempts or 10, opts.time_limit or 60))
+  elseif opts.attempts then
+    misuse('transact: option "attempts" requires mode "optimistic"')
   end
-  local transaction = setmetatable({ database = self, tables = {} }, Transaction)
-  return finish(wait.try(self, core.transact, self.core,
-    given.time_limit or 5, run, fn, transaction))
+  return finish(transactions.transact(self, fn, opts.time_limit or 5))
 end
 
---- Returns the sequence number of the last change that this handle has committed; 0 if it has
---- committed none.
+--- Returns the sequence number of the last change that this handle has committed, in transactions or
+--- outside; 0 if there is none.
 ---@return integer
 function Database:last_change()
   return core.last_change(self.core)
@@ -304,67 +264,70 @@ end
 
 -- Streams --------------------------------------------------------------------
 
---- The changes of all tables in one total order; or of the table that the
---- options name, which may be gone: then its stream's label is needed.
----@param given tidetable.AllStreamsOptions|nil
+--- Returns the stream of all tables, in one total order, or that of the table in the options. If
+--- this table has been deleted, the options must contain the label of its stream.
+---@param opts tidetable.AllStreamsOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
-function Database:stream(given)
-  return stream.of_database(self, given)
+function Database:stream(opts)
+  return stream.of_database(self, opts)
 end
 
 local list_streams_options = { table = "string" }
 
---- Describes every stream, disabled ones too.
----@param given { table: string|nil }|nil
+--- Describes all streams, or those of one table, disabled ones included.
+---@param opts { table: string|nil }|nil
 ---@return tidetable.StreamDescription[]|nil, tidetable.error|nil err, tidetable.code|nil code
-function Database:list_streams(given)
-  given = options.check(given, list_streams_options, "list_streams")
-  return stream.list(self, given.table)
+function Database:list_streams(opts)
+  opts = options.check(opts, list_streams_options, "list_streams")
+  return stream.list(self, opts.table)
 end
 
---- An object that any event loop can wait on, for every commit.
+--- Returns an object that event loops can wait on for commits. Returns STORE if no inotify instance
+--- is available.
 ---@return tidetable.Wakeup|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:wakeup()
   return wait.wakeup(self)
 end
 
--- Keeping house --------------------------------------------------------------
+-- Maintenance ----------------------------------------------------------------
 
---- Removes what has expired, in bounded steps; how many records went.
----@return integer|nil, tidetable.error|nil err, tidetable.code|nil code
+--- Removes all expired records, in several transactions. Returns the number of removed records.
+---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Database:trim()
   return trim_all(self)
 end
 
---- Verifies the file, page by page and row by row, and every invariant that a
---- file can show, as of the last commit; others may write meanwhile.
+--- Verifies all pages, rows and invariants of the file as of the last commit, while other processes
+--- may write. Damage is not an error: the report lists it.
 ---@return tidetable.Report|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:check()
   return reports.of(self, core.check, self.core)
 end
 
---- Copies the database to a new file while others read and write: verified, and
---- there whole or not at all.
----@param path string
----@param given tidetable.BackupOptions|nil
+--- Copies the database to a new file while others read and write. The copy is verified, and appears
+--- at `path` when it is complete. Errors: IN_USE, VALIDATION, DISK_FULL, PERMISSION, CORRUPT,
+--- STORE.
+---@param path string  of the new file
+---@param opts tidetable.BackupOptions|nil
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
-function Database:backup(path, given)
-  return backup.to(self, path, given)
+function Database:backup(path, opts)
+  return backup.to(self, path, opts)
 end
 
---- What the file is.
+--- Describes the database and its file.
 ---@return tidetable.Info|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:info()
   return core.info(self.core)
 end
 
---- Flushes what weaker durability levels left in memory.
+--- Flushes the commits that the durability levels "one_flush" and "none" have not flushed.
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:sync()
   return core.sync(self.core)
 end
 
---- Closes the handle, and what was made from it. Twice is fine.
+--- Closes the handle and the objects made from it. Calling it twice is allowed. An error of a
+--- wakeup's on_close function is raised after the database is closed.
 function Database:close()
   local ok, err = wait.cancel(self)
   core.close(self.core)
@@ -377,7 +340,8 @@ Database.__close = Database.close
 
 options.methods(Database, "db")
 
---- Makes a handle of { core, path, busy_timeout, wait }.
+--- Makes a database object.
+---@param handle { core: userdata, path: string, busy_timeout: number, wait: function|nil }
 ---@return tidetable.Database
 function databases.new(handle)
   return setmetatable(handle, Database)

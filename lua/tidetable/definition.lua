@@ -2,7 +2,7 @@
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
-local stream = require "tidetable.stream"
+local stream = require "tidetable.stream.stream"
 local wait = require "tidetable.wait"
 
 local definitions = {}

@@ -1,19 +1,18 @@
--- init.lua - tidetable: DynamoDB's tables and DynamoDB Streams in one file,
--- inside your process.
+-- init.lua - the module tidetable: opens, compacts and checks databases, and constructs values.
 --
--- Nothing here that older Luas can't read: they are to be told, not to stumble.
+-- This file is valid Lua 5.1, so that an older Lua reports its version and not a syntax error.
 
 if _VERSION ~= "Lua 5.4" and _VERSION ~= "Lua 5.5" then
-  error("tidetable is for Lua 5.4 and 5.5, and this is " .. _VERSION, 2)
+  error("tidetable requires Lua 5.4 or 5.5, this is " .. _VERSION, 2)
 end
 
--- The Lua modules and the core have to be of the same version (TIDE_VERSION in csrc/tide.h): one
--- may be installed and the other found in another directory.
+-- The Lua modules and the core must have the same version (TIDE_VERSION in csrc/tide.h). They can
+-- differ if Lua finds them in different directories.
 local VERSION = "0.1.0"
 local core = require "tidetable.core"
 if core.version ~= VERSION then
   local path = package.searchpath and package.searchpath("tidetable.core", package.cpath)
-  error(("tidetable: the Lua modules are version %s, the core is version %s%s: install both again")
+  error(("tidetable: the Lua modules are version %s, the core is version %s%s: reinstall both")
     :format(VERSION, tostring(core.version), path and " (" .. path .. ")" or ""), 2)
 end
 
@@ -26,7 +25,8 @@ local wait = require "tidetable.wait"
 
 local misuse = options.misuse
 
--- Which lines are not the program's: an error says from which of those it came.
+-- Tells the core where the library's own files are: the field `where` of an error is the nearest
+-- line outside them.
 if options.source then
   core.library(options.source)
 end
@@ -49,7 +49,7 @@ local open_options = {
   create = "boolean",
   durability = options.one_of { "full", "one_flush", "none" },
   max_size = function(value)
-    return not options.bytes(value) and "bytes, or a number with KiB, MiB or GiB" or nil
+    return not options.bytes(value) and "a number of bytes, or a string with KiB, MiB or GiB" or nil
   end,
   busy_timeout = options.seconds,
   clock = function(value)
@@ -59,18 +59,18 @@ local open_options = {
 }
 
 ---@class tidetable.OpenOptions
----@field read_only boolean|nil
----@field create boolean|nil       default true
----@field durability "full"|"one_flush"|"none"|nil
----@field max_size integer|string|nil  default "64 GiB"
----@field busy_timeout number|nil  seconds, default 5
----@field clock tidetable.Clock|nil  tidetable.manual_clock
----@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
+---@field read_only boolean|nil    open for reading; default false
+---@field create boolean|nil       create the file if it does not exist; default true
+---@field durability "full"|"one_flush"|"none"|nil  flushes at a commit; default "full"
+---@field max_size integer|string|nil  bytes, or a string with KiB, MiB or GiB; default "64 GiB"
+---@field busy_timeout number|nil  seconds to wait for the write lock; default 5
+---@field clock tidetable.Clock|nil  a clock of tidetable.manual_clock; default the system's clock
+---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil  how to wait, see wait.lua
 
 local DEFAULT_BUSY_TIMEOUT = 5    -- seconds
 
---- Does the part of opening that needs the write lock. A failure closes the database, and so does
---- an error in the program's `wait`.
+--- Does the part of opening that needs the write lock. Closes the database on failure, and if the
+--- program's `wait` function raises an error.
 local function finish_open(opened)
   local done, ready, err, code = pcall(wait.write, opened, core.mark_boot, opened.core)
   if done and ready then
@@ -83,28 +83,28 @@ local function finish_open(opened)
   return nil, err, code
 end
 
---- Opens the database at a path, or makes it; ":memory:" is one in memory.
----@param path string
----@param given tidetable.OpenOptions|nil
+--- Opens the database at a path, and creates it if it does not exist.
+---@param path string  ":memory:": a database in memory
+---@param opts tidetable.OpenOptions|nil
 ---@return tidetable.Database|nil, tidetable.error|nil err, tidetable.code|nil code
-function tidetable.open(path, given)
+function tidetable.open(path, opts)
   options.path(path, "open")
-  given = options.check(given, open_options, "open")
-  if given.create and given.read_only then
-    misuse('open: nothing is made with "read_only": option "create" can\'t be true')
-  elseif given.create == false and path == ":memory:" then
-    misuse('open: ":memory:" is always made: option "create" can\'t be false')
+  opts = options.check(opts, open_options, "open")
+  if opts.create and opts.read_only then
+    misuse('open: option "create" must not be true with option "read_only"')
+  elseif opts.create == false and path == ":memory:" then
+    misuse('open: ":memory:" is always created: option "create" must not be false')
   end
-  local busy_timeout = given.busy_timeout or DEFAULT_BUSY_TIMEOUT
-  local handle, err, code = wait.open(given.wait, busy_timeout,
+  local busy_timeout = opts.busy_timeout or DEFAULT_BUSY_TIMEOUT
+  local handle, err, code = wait.open(opts.wait, busy_timeout,
     path ~= ":memory:" and path or nil,
-    given.read_only or false, given.create ~= false and not given.read_only,
-    durability[given.durability or "full"], options.bytes(given.max_size) or 0, given.clock)
+    opts.read_only or false, opts.create ~= false and not opts.read_only,
+    durability[opts.durability or "full"], options.bytes(opts.max_size) or 0, opts.clock)
   if not handle then
     return nil, err, code
   end
   return finish_open(database.new {
-    core = handle, path = path, busy_timeout = busy_timeout, wait = given.wait,
+    core = handle, path = path, busy_timeout = busy_timeout, wait = opts.wait,
   })
 end
 
@@ -116,42 +116,42 @@ local compact_options = {
 ---@class tidetable.CompactOptions
 ---@field progress tidetable.BackupProgress|nil  called about ten times a second
 ---@field max_size integer|string|nil  as in open
----@field busy_timeout number|nil  seconds to wait while another process opens it, default 5
+---@field busy_timeout number|nil  seconds to wait while another process opens it; default 5
 ---@field wait fun(wakeup: tidetable.WorkWakeup, seconds: number)|nil  as in open
 
---- Makes the file of a database that nobody has open as small as it can be: a
---- compact copy takes its place. BUSY when somebody has it open.
+--- Replaces a database file with a compact, verified copy. No process may have the database open:
+--- returns BUSY if one has.
 ---@param path string
----@param given tidetable.CompactOptions|nil
+---@param opts tidetable.CompactOptions|nil
 ---@return tidetable.BackupFacts|nil, tidetable.error|nil err, tidetable.code|nil code
-function tidetable.compact(path, given)
+function tidetable.compact(path, opts)
   options.path(path, "compact")
-  given = options.check(given, compact_options, "compact")
-  return backup.in_place(path, options.bytes(given.max_size) or 0,
-    given.busy_timeout or DEFAULT_BUSY_TIMEOUT, given)
+  opts = options.check(opts, compact_options, "compact")
+  return backup.in_place(path, options.bytes(opts.max_size) or 0,
+    opts.busy_timeout or DEFAULT_BUSY_TIMEOUT, opts)
 end
 
 local file_options = { isolate = "boolean", stall_timeout = options.seconds, wait = "function" }
 
 ---@class tidetable.CheckOptions
----@field isolate boolean|nil     in a child process, should even the check crash
----@field stall_timeout number|nil   seconds without progress until that is ended; default 60
+---@field isolate boolean|nil     check in a child process, which a damaged file may crash
+---@field stall_timeout number|nil  seconds without progress before the child is killed; default 60
 ---@field wait fun(wakeup: tidetable.WorkWakeup, seconds: number)|nil  as in open
 
---- Verifies a file that is not open here, even one that can't be opened: what
---- db:check() does. Nothing is written, and nothing made beside the file.
+--- Verifies a file that this process does not have open, including one that cannot be opened, as
+--- db:check() does. Writes nothing and creates no other file.
 ---@param path string
----@param given tidetable.CheckOptions|nil
+---@param opts tidetable.CheckOptions|nil
 ---@return tidetable.Report|nil, tidetable.error|nil err, tidetable.code|nil code
-function tidetable.check(path, given)
+function tidetable.check(path, opts)
   options.path(path, "check")
-  given = options.check(given, file_options, "check")
-  options.goes_with(given, "stall_timeout", "isolate", "check")
-  return reports.of({ wait = given.wait }, core.check_file, path,
-    given.isolate and (given.stall_timeout or 60) or nil)
+  opts = options.check(opts, file_options, "check")
+  options.requires(opts, "stall_timeout", "isolate", "check")
+  return reports.of({ wait = opts.wait }, core.check_file, path,
+    opts.isolate and (opts.stall_timeout or 60) or nil)
 end
 
---- A clock that stands still until it is told.
+--- Returns a clock for tests, whose time changes only when its methods change it.
 ---@param seconds number  since 1970
 ---@return tidetable.Clock
 function tidetable.manual_clock(seconds)
@@ -162,7 +162,7 @@ function tidetable.manual_clock(seconds)
   return core.manual_clock(seconds)
 end
 
---- What this is made of.
+--- Returns the versions of the library, of LMDB and of Lua.
 ---@return { tidetable: string, lmdb: string, lua: string }
 function tidetable.version()
   return { tidetable = VERSION, lmdb = core.engine, lua = _VERSION }

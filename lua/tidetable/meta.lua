@@ -1,70 +1,70 @@
 ---@meta
--- meta.lua - for LuaLS: what users see of userdata and of plain tables.
+-- meta.lua - LuaLS declarations of the userdata and tables that the core makes.
 --
--- Never loaded. What is made in Lua is described where it is made; numbers,
--- binaries and sets in types.lua.
+-- Never loaded. Objects made in Lua are declared where they are made; numbers, binaries and sets in
+-- types.lua.
 
---- Why a call returned nil, or what an iterator raised.
+--- The error that a call returns after nil, or raises.
 ---@class tidetable.error
 ---@field code tidetable.code
----@field message string      a sentence; for an item it names the attribute
----@field exception string    DynamoDB's name for it
----@field retryable boolean   the same call may succeed later
----@field outcome "none"|"unknown"  unknown: a commit failed half-way
----@field pid integer?        BUSY: the process that writes
----@field first integer?      TRIMMED: the range of sequence numbers lost
----@field last integer?
----@field loaded integer?     table:load: how many items are stored
----@field item integer?       table:load: which one was refused, from 1
----@field where string?       the line of the program that called: "shop.lua:12"
----@field errno integer?      the system's number, where there is one
----@field path string?        dynamodb.json: where in the item, as tags[2].name
----@field line integer?       dynamodb.json_text: where in the text
----@field column integer?     in characters
----@field reason string?      of both: the message without the place
+---@field message string      description; for an item it begins with the path of the attribute
+---@field exception string    name of DynamoDB's exception
+---@field retryable boolean   true: the same call may succeed later
+---@field outcome "none"|"unknown"  unknown: the commit may or may not have been made
+---@field pid integer?        BUSY: process that holds the write lock
+---@field first integer?      TRIMMED: first lost sequence number
+---@field last integer?       TRIMMED: last lost sequence number
+---@field loaded integer?     table:load: number of stored items
+---@field item integer?       table:load: number of the refused item, from 1
+---@field where string?       line of the program that called: "shop.lua:12"
+---@field errno integer?      number of the system error
+---@field path string?        dynamodb.json: path in the item: "tags[2].name"
+---@field line integer?       dynamodb.json_text: line in the text, from 1
+---@field column integer?     dynamodb.json_text: column in characters, from 1
+---@field reason string?      dynamodb.json and json_text: the message without path, line and column
 ---@operator concat(any): string
 
 ---@alias tidetable.code
----| "VALIDATION"       # an item, a key or a request that DynamoDB refuses too
----| "NOT_FOUND"        # no such table or stream
----| "IN_USE"           # the table exists already; a file at a backup's path
----| "LIMIT"            # too many tables or streams, or results of a transaction's function
----| "TOO_BIG"          # a transaction over 32 MiB
----| "BUSY"             # another writer held the database for busy_timeout
----| "NESTED"           # a write beside an open transaction of the same handle
----| "CONFLICT"         # an optimistic transaction lost too often
----| "TRIMMED"          # the position lies behind the trim point
----| "STREAM_ENDED"     # disabled or its table deleted, and read to its end
----| "FILE_GONE"        # the database's path names nothing any more
----| "FILE_REPLACED"    # or another file
----| "AHEAD"            # the position lies ahead of the last change
----| "CORRUPT"          # a damaged row
+---| "VALIDATION"       # invalid item, key or request; DynamoDB refuses it too
+---| "NOT_FOUND"        # the table or stream does not exist
+---| "IN_USE"           # the table exists already; a file exists at the path of a backup
+---| "LIMIT"            # too many tables, streams or results of a transaction's function
+---| "TOO_BIG"          # the changes of a transaction exceed 32 MiB
+---| "BUSY"             # another writer held the write lock for busy_timeout
+---| "NESTED"           # write outside a transaction that is open on the same handle
+---| "CONFLICT"         # all attempts of an optimistic transaction failed
+---| "TRIMMED"          # records after the position have been trimmed
+---| "STREAM_ENDED"     # the stream is disabled or its table deleted, and all its records were read
+---| "FILE_GONE"        # no file exists at the database's path
+---| "FILE_REPLACED"    # another file exists at the database's path
+---| "AHEAD"            # the position is greater than the last sequence number
+---| "CORRUPT"          # damaged data
 ---| "FULL"             # max_size is reached
----| "DISK_FULL"
----| "READ_ONLY"        # the handle can't
----| "CLOSED"
----| "FORKED"           # the handle is the parent process's
----| "NO_FILE"          # opening failed
----| "NOT_DATABASE"
----| "NEWER_FORMAT"
----| "OLDER_FORMAT"
----| "FOREIGN_FORMAT"
----| "PERMISSION"
----| "OPTIONS"          # open in this process with other options
----| "NAMESPACE"        # in use by a process of another PID namespace
----| "TIMEOUT"          # a transaction or a snapshot took longer than its limit
----| "INTERRUPTED"
----| "STORE"            # the machine
----| "UNKNOWN_OUTCOME"
----| "NO_MEMORY"
----| "READERS_FULL"
+---| "DISK_FULL"        # no space on the disk
+---| "READ_ONLY"        # write on a read-only handle
+---| "CLOSED"           # the object is closed
+---| "FORKED"           # the handle was opened by the parent process
+---| "NO_FILE"          # the file does not exist
+---| "NOT_DATABASE"     # the file is not a database of tidetable
+---| "NEWER_FORMAT"     # the file was written by a newer version
+---| "OLDER_FORMAT"     # the file was written by an older version
+---| "FOREIGN_FORMAT"   # the file was written by a machine of another kind
+---| "PERMISSION"       # the process may not access the file
+---| "OPTIONS"          # the database is open in this process with other options
+---| "NAMESPACE"        # the database is in use by a process of another PID namespace
+---| "TIMEOUT"          # a transaction or a snapshot exceeded its time limit
+---| "INTERRUPTED"      # a signal ended the call
+---| "STORE"            # an error of LMDB or the operating system
+---| "UNKNOWN_OUTCOME"  # a commit failed and may or may not have been made
+---| "NO_MEMORY"        # out of memory
+---| "READERS_FULL"     # too many readers in all processes
 
 ---@alias tidetable.view_type "KEYS_ONLY"|"NEW_IMAGE"|"OLD_IMAGE"|"NEW_AND_OLD_IMAGES"
 
---- One change of one item. Can't be changed; `pairs` goes over its fields. Keys
---- and images are made when first asked for. Any other field raises.
+--- One change of one item, immutable. `pairs` iterates over its fields. Keys and images are decoded
+--- when they are first used. Reading an unknown field raises an error.
 ---@class tidetable.Record: userdata
----@field sequence_number integer  rises in commit order; gaps are normal
+---@field sequence_number integer  increases in commit order; gaps are normal
 ---@field event_name "INSERT"|"MODIFY"|"REMOVE"
 ---@field table_name string
 ---@field stream_label string
@@ -72,105 +72,105 @@
 ---@field keys table<string, any>  the key attributes
 ---@field old_image table<string, any>?  the item before
 ---@field new_image table<string, any>?  the item after
----@field created_at number        seconds since 1970, as the writer's clock said
----@field transaction_id integer   the sequence number of its first record
----@field transaction_position integer  from 1
----@field transaction_count integer
----@field size_bytes integer       keys and images, by DynamoDB's rule
+---@field created_at number        seconds since 1970, by the writer's clock
+---@field transaction_id integer   sequence number of the transaction's first record
+---@field transaction_position integer  position in the transaction, from 1
+---@field transaction_count integer  number of the transaction's records
+---@field size_bytes integer       size of keys and images, by DynamoDB's rule
 ---@field partition_hash integer   equal for equal partition keys
----@field user_identity { type: string, principal_id: string }?  removed by time to live
+---@field user_identity { type: string, principal_id: string }?  set for removals by time to live
 
---- The records of one transaction, or one table's share of them.
+--- The records of one transaction, or those of one table's stream.
 ---@class tidetable.RecordsOfTransaction
 ---@field [integer] tidetable.Record
----@field transaction_id integer
----@field created_at number
----@field last_sequence_number integer  to go on with `after`
+---@field transaction_id integer   sequence number of the transaction's first record
+---@field created_at number        seconds since 1970
+---@field last_sequence_number integer  of the last record; to continue with `after`
 
---- What tidetable.manual_clock returns: it stands still until it is told.
+--- The result of tidetable.manual_clock: a clock whose time only changes by these methods.
 ---@class tidetable.Clock: userdata
----@field now fun(self: tidetable.Clock): number       seconds since 1970
----@field advance fun(self: tidetable.Clock, seconds: number)  time passes
----@field set fun(self: tidetable.Clock, seconds: number)  the clock is set; no time passes
----@field reboot fun(self: tidetable.Clock)            another boot of the machine
+---@field now fun(self: tidetable.Clock): number       returns seconds since 1970
+---@field advance fun(self: tidetable.Clock, seconds: number)  wall clock and elapsed time advance
+---@field set fun(self: tidetable.Clock, seconds: number)  sets the wall clock only
+---@field reboot fun(self: tidetable.Clock)            begins another boot of the machine
 
---- A limit that is not there is nil.
+--- Limits of a stream; nil: no limit.
 ---@class tidetable.Retention
 ---@field age number       seconds
 ---@field bytes integer?
 ---@field count integer?
 
---- What stream:describe() returns; of db:stream() last_sequence_number alone.
+--- The result of stream:describe(); of db:stream() only last_sequence_number.
 ---@class tidetable.StreamDescription
 ---@field table_name string
 ---@field label string
 ---@field view_type tidetable.view_type
 ---@field status "ENABLED"|"DISABLED"
----@field created_at number
+---@field created_at number        seconds since 1970
 ---@field retention tidetable.Retention
----@field first_sequence_number integer?  of the records in sight; nil: none
----@field last_sequence_number integer?
----@field count integer
----@field bytes integer
----@field trimmed_through integer
+---@field first_sequence_number integer?  of the records that have not expired; nil: none
+---@field last_sequence_number integer?  of the records that have not expired; nil: none
+---@field count integer            number of these records
+---@field bytes integer            size of these records
+---@field trimmed_through integer  greatest sequence number that was removed or has expired
 ---@field retention_clock_lead number  seconds, as in tidetable.Info
 
---- What table:describe() returns.
+--- The result of table:describe().
 ---@class tidetable.TableDescription
 ---@field name string
 ---@field id integer
----@field created_at number
+---@field created_at number        seconds since 1970
 ---@field partition_key [string, "S"|"N"|"B"]
 ---@field sort_key [string, "S"|"N"|"B"]?
----@field stream tidetable.StreamDescription?  the enabled one
----@field newest_stream_label string?
+---@field stream tidetable.StreamDescription?  the enabled stream
+---@field newest_stream_label string?  of the newest stream, enabled or not
 
---- What db:info() returns.
+--- The result of db:info().
 ---@class tidetable.Info
 ---@field path string
----@field database_id string
----@field incarnation string
+---@field database_id string       equal for all copies of a database
+---@field incarnation string       different for each copy
 ---@field sequence_number integer  of the last committed change
 ---@field durability "full"|"one_flush"|"none"
 ---@field read_only boolean
----@field file_bytes integer
----@field free_bytes integer
----@field max_bytes integer  where writes stop: max_size, or less if the address space is smaller
----@field max_size integer   as it was opened with
----@field page_bytes integer
----@field readers integer
----@field readers_max integer
----@field oldest_reader_lag integer  commits since its snapshot
----@field oldest_reader_pid integer?
----@field retention_clock_lead number  seconds ahead of the wall clock; negative: behind it
----@field engine string
+---@field file_bytes integer       size of the file
+---@field free_bytes integer       size of its free pages
+---@field max_bytes integer  size at which writes fail: max_size, or less in a small address space
+---@field max_size integer         as given to tidetable.open
+---@field page_bytes integer       size of a page
+---@field readers integer          reader slots in use
+---@field readers_max integer      number of reader slots
+---@field oldest_reader_lag integer  commits since the oldest snapshot in use
+---@field oldest_reader_pid integer?  process that holds it
+---@field retention_clock_lead number  seconds ahead of the wall clock; negative: behind
+---@field engine string            version of LMDB
 
---- What db:check() returns.
+--- The result of db:check() and tidetable.check().
 ---@class tidetable.Report
----@field ok boolean
----@field problems string[]       sentences, each begins with the invariant's number
----@field findings tidetable.Finding[]  the same, taken apart
----@field problem_count integer   all of them; the two above have the first 100,000
+---@field ok boolean              true: no problems
+---@field problems string[]       descriptions, each begins with the number of the invariant
+---@field findings tidetable.Finding[]  the same problems as tables
+---@field problem_count integer   number of problems; the lists contain the first 100,000
 ---@field tables integer
 ---@field items integer
 ---@field streams integer
 ---@field records integer
----@field rows integer
----@field bytes integer
----@field pages integer           of the file, up to the last one ever used
+---@field rows integer            rows of all trees
+---@field bytes integer           size of these rows
+---@field pages integer           pages of the file, up to the last one ever used
 ---@field pages_free integer
----@field pages_leaked integer    neither free nor used
+---@field pages_leaked integer    pages that are neither free nor used
 ---@field commit integer          number of the snapshot that was checked
----@field stale_readers integer   slots of dead processes, cleared
+---@field stale_readers integer   reader slots of dead processes, which were cleared
 
---- What db:backup() and tidetable.compact() return.
+--- The result of db:backup() and tidetable.compact().
 ---@class tidetable.BackupFacts
----@field bytes integer            of the new file
----@field source_bytes integer     of the database when the copy began
----@field grown_bytes integer      by how much it grew meanwhile
+---@field bytes integer            size of the new file
+---@field source_bytes integer     size of the database when the copy began
+---@field grown_bytes integer      growth of the database during the copy
 ---@field sequence_number integer  of the last change in the copy
----@field items integer
----@field records integer
+---@field items integer            number of items in the copy
+---@field records integer          number of records in the copy
 ---@field database_id string
 ---@field incarnation string       of the copy
----@field seconds number           how long it took, by the database's clock
+---@field seconds number           duration, by the database's clock

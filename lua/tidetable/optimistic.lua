@@ -1,28 +1,39 @@
--- optimistic.lua - transactions without the lock: on a snapshot, verified when they end.
+-- optimistic.lua - transactions in optimistic mode: on a snapshot, validated at the commit.
 --
--- While the function runs, its reads come from one snapshot and are remembered
--- with their versions; its writes are kept here, and its own reads see them.
--- At the end one short locked transaction reads again: if everything is as it
--- was, the writes are applied, so that all of it might have happened then. If
--- not, the function runs again.
+-- Optimistic concurrency control with backward validation. While the function runs, it reads from
+-- one snapshot, and the versions of what it has read are recorded. Its writes are kept in memory,
+-- and its own reads see them. At the end a short transaction under the write lock reads again: if
+-- no version has changed, the writes are applied, so the transaction is serializable. Otherwise the
+-- function runs again.
 
 local core = require "tidetable.core"
+local item_operations = require "tidetable.item_operations"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
-local tables = require "tidetable.table"
+local transactions = require "tidetable.transaction"
 local wait = require "tidetable.wait"
 
-local shared = tables.shared
-local raising = shared.raising
+local or_raise = item_operations.or_raise
 local compare, decode = core.compare_bytes, core.values.decode
 
 local optimistic = {}
 
--- What a transaction has written in a table --------------------------------------
+-- Writes of a transaction to a table ------------------------------------------
 
---- The last write of each key in `last`; a write knows the one `before` it. The
---- keys in order stand in `sorted`, but for those that came since it was last
---- asked for, in `fresh`; `sortings` tells when it has changed.
+--- One write that is not applied yet.
+---@class tidetable.PendingWrite
+---@field table userdata     core's handle of the table
+---@field bytes string       the encoded item, or the encoded key of a deletion
+---@field deletes boolean    true: a deletion
+---@field number integer     position in the transaction's log, from 1
+---@field before tidetable.PendingWrite|nil  previous write of the same key
+
+--- The writes of a transaction to one table.
+---@class tidetable.Writes
+---@field last table<string, tidetable.PendingWrite>  last write of each encoded key
+---@field sorted string[]    keys in order, without those in `fresh`
+---@field fresh string[]     keys added since the last call of sort
+---@field sortings integer   number of times that `sorted` has changed
 local Writes = {}
 Writes.__index = Writes
 
@@ -30,7 +41,8 @@ local function new_writes()
   return setmetatable({ last = {}, sorted = {}, fresh = {}, sortings = 0 }, Writes)
 end
 
-function Writes:keep(key, write)
+--- Adds a write.
+function Writes:add(key, write)
   local before = self.last[key]
   if not before then
     self.fresh[#self.fresh + 1] = key
@@ -39,7 +51,7 @@ function Writes:keep(key, write)
   self.last[key] = write
 end
 
---- The write of a key that was the last one when there were so many.
+--- Returns the last write of a key among the first `count` writes of the transaction.
 function Writes:as_of(key, count)
   local write = self.last[key]
   while write and write.number > count do
@@ -48,8 +60,8 @@ function Writes:as_of(key, count)
   return write
 end
 
---- The index of the first key that is not before something.
-local function first_from(keys, is_before)
+--- Returns the index of the first key for which is_before is false, by binary search.
+local function lower_bound(keys, is_before)
   local low, high = 1, #keys + 1
   while low < high do
     local middle = (low + high) // 2
@@ -66,19 +78,20 @@ local function is_less(a, b)
   return compare(a, b) < 0
 end
 
---- A few are put in their places; for many everything is sorted.
-local FEW = 16
+--- Maximum number of new keys that are inserted one by one; with more, everything is sorted.
+local INSERT_MAX = 16
 
+--- Moves the keys of `fresh` to `sorted`.
 function Writes:sort()
   local sorted, fresh = self.sorted, self.fresh
   if #fresh == 0 then
     return
-  elseif #fresh > FEW then
+  elseif #fresh > INSERT_MAX then
     table.move(fresh, 1, #fresh, #sorted + 1, sorted)
     table.sort(sorted, is_less)
   else
     for _, key in ipairs(fresh) do
-      table.insert(sorted, first_from(sorted, function(other)
+      table.insert(sorted, lower_bound(sorted, function(other)
         return compare(other, key) < 0
       end), key)
     end
@@ -88,26 +101,44 @@ end
 
 -- Reading many ---------------------------------------------------------------
 
---- The rows of a query: those of the snapshot, and the transaction's own in
---- front of them where both have a key. What the snapshot gave is remembered:
---- the versions, in order, and whether they were all. Of its own it gives those
---- from before it began, whatever is written while it runs.
+--- The rows of a query: a merge of the snapshot's rows and the transaction's writes; a write
+--- replaces the row with its key. Writes made after the query began are not included. The versions
+--- of the snapshot's rows are recorded for the validation.
+---@class tidetable.Rows
+---@field transaction tidetable.OptimisticTransaction
+---@field query userdata       the core's query of the snapshot
+---@field left number          number of items that may still be returned
+---@field versions any[]       versions of the snapshot's rows read so far
+---@field count integer        number of versions
+---@field ended boolean        all rows of the snapshot were read
+---@field item any             the snapshot's next item
+---@field size integer         its size in bytes
+---@field key string           its encoded key
+---@field merges boolean       the range contains writes of the transaction
+---@field writes tidetable.Writes
+---@field began integer        number of writes when the query began
+---@field step integer         1: ascending, -1: descending
+---@field own tidetable.PendingWrite|nil  the next write
+---@field own_key string|nil   its encoded key, or that of the previous write
+---@field index integer        index of the next key in writes.sorted
+---@field sortings integer     value of writes.sortings for which `index` is valid
 local Rows = {}
 Rows.__index = Rows
 
---- Where its own go on: behind the last that was met, or where the range begins.
+--- Sets the index of the next write: after the last one that was returned, or at the start of the
+--- range.
 local function find_own(rows)
-  local met, query, ascending = rows.own_key, rows.query, rows.step > 0
-  local or_equal = ascending == (met ~= nil)
-  local at = first_from(rows.writes.sorted, function(key)
-    local order = met and compare(key, met) or core.place(query, key)
+  local last, query, ascending = rows.own_key, rows.query, rows.step > 0
+  local or_equal = ascending == (last ~= nil)
+  local index = lower_bound(rows.writes.sorted, function(key)
+    local order = last and compare(key, last) or core.place(query, key)
     return order < 0 or or_equal and order == 0
   end)
-  rows.at = ascending and at or at - 1
+  rows.index = ascending and index or index - 1
   rows.sortings = rows.writes.sortings
 end
 
---- The next of its own; nil behind the last.
+--- Sets the next write; nil after the last one in the range.
 local function pull_own(rows)
   local writes = rows.writes
   if rows.sortings ~= writes.sortings then
@@ -115,25 +146,34 @@ local function pull_own(rows)
   end
   rows.own = nil
   while not rows.own do
-    local key = writes.sorted[rows.at]
+    local key = writes.sorted[rows.index]
     if not key or core.place(rows.query, key) * rows.step > 0 then
       return
     end
-    rows.at, rows.own_key = rows.at + rows.step, key
+    rows.index, rows.own_key = rows.index + rows.step, key
     rows.own = writes:as_of(key, rows.began)
   end
 end
 
---- `page`: how many rows of the snapshot are read at once.
-local function open_rows(self, partition, given, limit, page)
+--- Begins a query or a scan, and records it for the validation.
+---@param self tidetable.OptimisticTable
+---@param partition any        nil: scan
+---@param opts tidetable.QueryOptions
+---@param limit integer|nil    maximum number of items
+---@param page integer|nil     number of the snapshot's rows that are read at once
+---@param subject string         name of the called function, for messages
+---@return tidetable.Rows
+local function open_rows(self, partition, opts, limit, page, subject)
   local transaction = self.transaction
-  local by = given.sort or { "all" }
-  local query = raising(core.query(self.core, partition, by[1], by[2], by[3],
-    given.descending or false, given.start_key, page, transaction.snapshot))
+  local sort = opts.sort or { "all" }
+  local query = or_raise(request.results(subject, core.query(self.core, partition, sort[1],
+    sort[2], sort[3], opts.descending or false, opts.start_key, page, transaction.snapshot, false,
+    request.reads(opts))))
   local rows = setmetatable({
     transaction = transaction, query = query, left = limit or math.huge,
-    versions = {}, count = 0, ended = false,
-    writes = self.writes, began = #transaction.log, step = given.descending and -1 or 1,
+    versions = {}, count = 0, ended = false, scanned = 0,
+    selects = (opts.filter or opts.projection) ~= nil,
+    writes = self.writes, began = #transaction.log, step = opts.descending and -1 or 1,
   }, Rows)
   if next(self.writes.last) then
     self.writes:sort()
@@ -145,9 +185,9 @@ local function open_rows(self, partition, given, limit, page)
   return rows
 end
 
---- The snapshot's next row.
+--- Reads the snapshot's next row and records its version.
 local function pull(rows)
-  local version, item, size, key = core.next_versioned(rows.query, rows.merges)
+  local version, item, size, key = core.next_versioned(rows.query, rows.merges, rows.selects)
   if not version then
     rows.ended = true
     core.rewind(rows.query)
@@ -158,7 +198,7 @@ local function pull(rows)
   rows.item, rows.size, rows.key = item, size, key
 end
 
---- The next item and how many bytes it is; nil at the end.
+--- Returns the next item, encoded if the query selects, and its size in bytes; nil at the end.
 local function merge(rows)
   while true do
     if not rows.item and not rows.ended then
@@ -176,18 +216,37 @@ local function merge(rows)
     end
     pull_own(rows)
     if not own.deletes then
-      return decode(own.bytes), #own.bytes
+      return rows.selects and own.bytes or decode(own.bytes), #own.bytes
     end
   end
 end
 
+--- Evaluates the next item. Returns its size in bytes, and what the filter and the projection give
+--- of it (nil: nothing); nil at the end.
+local function step(rows)
+  local item, size = merge(rows)
+  if not item then
+    return nil
+  end
+  rows.scanned, rows.last = rows.scanned + 1, item
+  if rows.selects then
+    item = core.select(rows.query, item)
+  end
+  return size, item
+end
+
+--- Returns the next item of an iteration; nil at the end or after `limit` items.
 local function next_row(rows)
   rows.transaction:check()
   if rows.left == 0 then
     return nil
   end
+  local size, item
+  repeat
+    size, item = step(rows)
+  until item or not size
   rows.left = rows.left - 1
-  return (merge(rows))
+  return item
 end
 
 function Rows:__close()
@@ -195,7 +254,7 @@ function Rows:__close()
   core.rewind(self.query)
 end
 
---- Whether the query, run again, gives what it gave; or nil, err.
+--- Returns true if the query, run again, returns the same versions; nil, err on failure.
 local function rows_are_current(rows)
   if rows.count == 0 and not rows.ended then
     return true
@@ -205,8 +264,16 @@ end
 
 -- A table ----------------------------------------------------------------------
 
---- A table inside an optimistic transaction; failures raise.
+--- A table in an optimistic transaction. Its operations raise their errors.
 ---@class tidetable.OptimisticTable : tidetable.TransactionTable
+---@field package core userdata              the core's handle
+---@field package transaction tidetable.OptimisticTransaction
+---@field package id integer                 id in the snapshot; 0: the table does not exist
+---@field package keys string[]              names of the key attributes
+---@field package missing any                the NOT_FOUND error if it does not exist
+---@field package versions table<string, any>  versions of the items read, by sortable key
+---@field package key_bytes table<string, string>  the encoded keys of these items
+---@field package writes tidetable.Writes
 local Table = {}
 Table.__index = Table
 Table.__name = "tidetable.transaction_table"
@@ -215,62 +282,66 @@ function Table:__tostring()
   return ("%s: %s"):format(Table.__name, self.name)
 end
 
---- The item that the transaction sees under this key; what it didn't write
---- itself is remembered as read.
-local function see(self, key, bytes)
-  local own = self.writes.last[key]
-  if own then
-    return not own.deletes and decode(own.bytes) or nil
-  end
-  local version, item = raising(core.get_at(self.transaction.snapshot, self.core, bytes))
-  self.asked[key] = bytes
-  self.versions[key] = version
-  return item
-end
-
-function Table:get(key, given)
-  self.transaction:check()
-  shared.check_table(key, "get", "a key")
-  options.check(given, shared.get_options, "get")
-  return (see(self, raising(core.key_at(self.transaction.snapshot, self.core, key, true))))
-end
-
---- Should memory run out in the middle, the transaction can't end well any more.
-local function keep(self, key, bytes, deletes)
-  local transaction = self.transaction
-  local log = transaction.log
-  local write = { table = self.core, bytes = bytes, deletes = deletes, number = #log + 1 }
-  transaction.is_broken = true
-  self.writes:keep(key, write)
-  log[#log + 1] = write
-  transaction.is_broken = false
-end
-
---- Returns the bytes of the item that the transaction sees under this key.
-local function see_bytes(self, key, bytes)
+--- Returns the encoded item with a key as the transaction sees it, nil if there is none. If the
+--- transaction has not written it, records its version for the validation.
+local function read_bytes(self, key, bytes)
   local own = self.writes.last[key]
   if own then
     return not own.deletes and own.bytes or nil
   end
-  local version, item = raising(core.get_at(self.transaction.snapshot, self.core, bytes, true))
-  self.asked[key] = bytes
+  local version, item = or_raise(core.get_at(self.transaction.snapshot, self.core, bytes, true))
+  self.key_bytes[key] = bytes
   self.versions[key] = version
   return item
 end
 
---- Evaluates a write on what the transaction sees, and keeps it.
-local function write(self, operation, item, expression, given, what)
+--- Returns the item with a key as the transaction sees it.
+local function read_item(self, key, bytes)
+  local item = read_bytes(self, key, bytes)
+  return item and decode(item)
+end
+
+--- Returns the item with this key, as the transaction sees it; nil if there is none.
+---@param key table<string, any>  the key attributes and no others
+---@param opts tidetable.GetOptions|nil
+---@return table<string, any>|nil item
+function Table:get(key, opts)
+  self.transaction:check()
+  item_operations.check_table(key, "get", "a key")
+  opts = options.check(opts, item_operations.get_options, "get")
+  local sortable, bytes = or_raise(core.key_at(self.transaction.snapshot, self.core, key, true))
+  if next(opts) then
+    return (or_raise(core.project(self.core, read_bytes(self, sortable, bytes), opts)))
+  end
+  return read_item(self, sortable, bytes)
+end
+
+--- Adds a write to the transaction. If memory runs out in between, the transaction cannot commit
+--- any more.
+local function add_write(self, key, bytes, deletes)
+  local transaction = self.transaction
+  local log = transaction.log
+  local write = { table = self.core, bytes = bytes, deletes = deletes, number = #log + 1 }
+  transaction.is_broken = true
+  self.writes:add(key, write)
+  log[#log + 1] = write
+  transaction.is_broken = false
+end
+
+--- Evaluates a write on the item that the transaction sees, and adds it. Returns true and what
+--- return_values asks for.
+local function write(self, operation, item, expression, opts, subject)
   local transaction = self.transaction
   local key, bytes =
-    raising(core.key_at(transaction.snapshot, self.core, item, operation ~= request.PUT))
-  local update, options_given, returns, wants_failed = request.arguments(expression, given)
-  local new, returned = raising(request.results(what, core.evaluate(self.core, operation, bytes,
-    update, options_given, returns, wants_failed, transaction.snapshot,
-    see_bytes(self, key, bytes))))
+    or_raise(core.key_at(transaction.snapshot, self.core, item, operation ~= request.PUT))
+  local update, given, returns, wants_failed = request.arguments(expression, opts)
+  local new, returned = or_raise(request.results(subject, core.evaluate(self.core, operation,
+    bytes, update, given, returns, wants_failed, transaction.snapshot,
+    read_bytes(self, key, bytes))))
   if operation == request.DELETE then
-    keep(self, key, bytes, true)
+    add_write(self, key, bytes, true)
   elseif #new > 0 then
-    keep(self, key, new, false)
+    add_write(self, key, new, false)
   end
   if returned then
     return true, returned
@@ -278,42 +349,57 @@ local function write(self, operation, item, expression, given, what)
   return true
 end
 
-local function change(self, item, given, deletes, what)
-  given = request.check_write(given, what)
-  if request.has_expressions(given) then
-    return write(self, deletes and request.DELETE or request.PUT, item, nil, given, what)
+--- Adds a put or a deletion. Returns true and, if wanted, the old item.
+local function change(self, item, opts, deletes, subject)
+  opts = request.check_write(opts, subject)
+  if request.has_expressions(opts) then
+    return write(self, deletes and request.DELETE or request.PUT, item, nil, opts, subject)
   end
-  local key, bytes = raising(core.key_at(self.transaction.snapshot, self.core, item, deletes))
-  local old = given.return_values == "ALL_OLD" and see(self, key, bytes)
-  keep(self, key, bytes, deletes)
+  local key, bytes = or_raise(core.key_at(self.transaction.snapshot, self.core, item, deletes))
+  local old = opts.return_values == "ALL_OLD" and read_item(self, key, bytes)
+  add_write(self, key, bytes, deletes)
   if old then
     return true, old
   end
   return true
 end
 
-function Table:put(item, given)
+--- Stores an item when the transaction is committed.
+---@param item table<string, any>
+---@param opts tidetable.WriteOptions|nil
+---@return true ok, table|nil old
+function Table:put(item, opts)
   self.transaction:check()
-  shared.check_table(item, "put", "an item")
-  return change(self, item, given, false, "put")
+  item_operations.check_table(item, "put", "an item")
+  return change(self, item, opts, false, "put")
 end
 
-function Table:update(key, expression, given)
+--- Changes attributes of the item with this key when the transaction is committed.
+---@param key table<string, any>  the key attributes and no others
+---@param expression string|nil
+---@param opts tidetable.UpdateOptions|nil
+---@return true ok, table|nil item
+function Table:update(key, expression, opts)
   self.transaction:check()
-  shared.check_table(key, "update", "a key")
-  given = request.check_update(expression, given)
-  return write(self, request.UPDATE, key, expression, given, "update")
+  item_operations.check_table(key, "update", "a key")
+  opts = request.check_update(expression, opts)
+  return write(self, request.UPDATE, key, expression, opts, "update")
 end
 
-function Table:delete(key, given)
+--- Deletes the item with this key when the transaction is committed.
+---@param key table<string, any>  the key attributes and no others
+---@param opts tidetable.WriteOptions|nil
+---@return true ok, table|nil old
+function Table:delete(key, opts)
   self.transaction:check()
-  shared.check_table(key, "delete", "a key")
-  return change(self, key, given, true, "delete")
+  item_operations.check_table(key, "delete", "a key")
+  return change(self, key, opts, true, "delete")
 end
 
--- What is loaded waits until there are as many as a batch has: of one that is refused,
--- nothing is kept.
+-- Items that are loaded become writes of the transaction when a batch is complete. If one is
+-- refused, the whole batch is dropped.
 
+--- Adds an item to the batch (tidetable.Load).
 local function take(into, item)
   local self, n = into.table, into.count + 1
   local key, bytes, code = core.key_at(self.transaction.snapshot, self.core, item, false)
@@ -324,61 +410,84 @@ local function take(into, item)
   return false
 end
 
+--- Makes the batch's items writes of the transaction (tidetable.Load).
 local function store(into, count)
   into.table.transaction:check()
   for i = 1, count do
-    keep(into.table, into.keys[i], into.bytes[i], false)
+    add_write(into.table, into.keys[i], into.bytes[i], false)
   end
   into.count = 0
   return count
 end
 
-function Table:load(items, given)
+--- Puts many items, all in this transaction.
+---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
+---@param opts { batch: integer|nil }|nil  items that are added at once; default 1000
+---@return integer count
+function Table:load(items, opts)
   self.transaction:check()
-  local size = options.check(given, shared.load_options, "load").batch or 1000
-  return raising(shared.load_items({
+  local size = options.check(opts, item_operations.load_options, "load").batch or 1000
+  return or_raise(item_operations.load_items({
     into = { table = self, keys = {}, bytes = {}, count = 0 },
     size = size, take = take, store = store,
   }, items))
 end
 
---- Its snapshot is the transaction's, and so is the limit.
-local function check_many(given, known, what)
-  given = shared.check_many(given, known, what)
-  if given.snapshot_limit then
-    options.misuse(what .. ': option "snapshot_limit" is not for an optimistic transaction:'
-      .. " its time_limit holds for all of its reads")
+--- Refuses a time limit of the snapshot, which is the transaction's.
+local function check_limit(opts, subject)
+  if opts.snapshot_limit then
+    options.misuse(subject .. ': option "snapshot_limit" is not available in optimistic mode:'
+      .. " time_limit applies to all reads")
   end
-  return given
+  return opts
 end
 
-local function iterate(self, partition, given)
-  local rows = open_rows(self, partition, given, given.limit, given.limit)
+--- Returns the four values of a generic for over the items of a query or a scan; with the option
+--- count the number of items, and of those evaluated.
+local function iterate(self, partition, opts, subject)
+  local rows = open_rows(self, partition, opts, opts.limit, not opts.filter and opts.limit or nil,
+    subject)
+  if opts.count then
+    local count = 0
+    while next_row(rows) do
+      count = count + 1
+    end
+    return count, rows.scanned
+  end
   return function()
     return next_row(rows)
   end, nil, nil, rows
 end
 
-function Table:query(partition, given)
+--- Returns an iterator over the items of one partition, in the order of the sort key.
+---@param partition any  value of the partition key
+---@param opts tidetable.QueryOptions|nil
+---@return fun(): table<string, any>|nil
+function Table:query(partition, opts)
   self.transaction:check()
-  shared.check_partition(partition, "query")
-  return iterate(self, partition, check_many(given, shared.query_options, "query"))
+  partition, opts = item_operations.partition_and_options(partition, opts,
+    item_operations.query_options, "query")
+  return iterate(self, partition, check_limit(opts, "query"), "query")
 end
 
-function Table:scan(given)
+--- Returns an iterator over all items, in key order.
+---@param opts tidetable.ScanOptions|nil
+---@return fun(): table<string, any>|nil
+function Table:scan(opts)
   self.transaction:check()
-  return iterate(self, nil, check_many(given, shared.scan_options, "scan"))
+  opts = item_operations.check_many(opts, item_operations.scan_options, "scan")
+  return iterate(self, nil, check_limit(opts, "scan"), "scan")
 end
 
---- A page's bounds, as the core has them.
+--- Limits of a page, the same as in the core.
 local PAGE_ITEMS, PAGE_BYTES = 1000, 1024 * 1024
 
---- Items up to the bounds, and whether there is one behind them.
-local function take_page(rows, most)
+--- Returns the items of a page, and true if there are more after it.
+local function take_page(rows, max_items)
   local items, bytes = {}, 0
-  while #items < most and bytes < PAGE_BYTES do
-    local item, size = merge(rows)
-    if not item then
+  while rows.scanned < max_items and bytes < PAGE_BYTES do
+    local size, item = step(rows)
+    if not size then
       return items, false
     end
     items[#items + 1], bytes = item, bytes + size
@@ -386,34 +495,47 @@ local function take_page(rows, most)
   return items, merge(rows) ~= nil
 end
 
-local function read_page(self, partition, given)
-  local most = math.min(given.limit or PAGE_ITEMS, PAGE_ITEMS)
-  local rows <close> = open_rows(self, partition, given, nil, most + 1)
-  local items, more = take_page(rows, most)
+--- Returns a page: its items (with the option count their number), the last key if there are more,
+--- and the number of items evaluated.
+local function read_page(self, partition, opts, subject)
+  local max_items = math.min(opts.limit or PAGE_ITEMS, PAGE_ITEMS)
+  local rows <close> = open_rows(self, partition, opts, nil, max_items + 1, subject)
+  local items, more = take_page(rows, max_items)
+  local result = opts.count and #items or items
   if not more then
-    return items
+    return result, nil, rows.scanned
   end
-  local key = {}
+  local last, key = rows.selects and decode(rows.last) or rows.last, {}
   for _, name in ipairs(self.keys) do
-    key[name] = items[#items][name]
+    key[name] = last[name]
   end
-  return items, key
+  return result, key, rows.scanned
 end
 
-function Table:query_page(partition, given)
+--- Returns one page of a query: up to 1,000 items or 1 MB.
+---@param partition any  value of the partition key
+---@param opts tidetable.QueryPageOptions|nil
+---@return table[]|integer items, table|nil last_key, integer scanned
+function Table:query_page(partition, opts)
   self.transaction:check()
-  shared.check_partition(partition, "query_page")
-  return read_page(self, partition, options.check(given, shared.page_options, "query_page"))
+  partition, opts = item_operations.partition_and_options(partition, opts,
+    item_operations.page_options, "query_page")
+  return read_page(self, partition, opts, "query_page")
 end
 
-function Table:scan_page(given)
+--- Returns one page of a scan: up to 1,000 items or 1 MB.
+---@param opts tidetable.ScanPageOptions|nil
+---@return table[]|integer items, table|nil last_key, integer scanned
+function Table:scan_page(opts)
   self.transaction:check()
-  return read_page(self, nil, options.check(given, shared.scan_page_options, "scan_page"))
+  opts = request.check(opts, item_operations.scan_page_options, "scan_page")
+  return read_page(self, nil, opts, "scan_page")
 end
 
 options.methods(Table, "table")
 
---- Whether it is the same table, and what was read by key is as it was; or nil, err.
+--- Returns true if it is still the same table, and no item that was read by its key has changed;
+--- nil, err on failure.
 local function table_is_current(self)
   local description, err, code = core.describe_table(self.core)
   if not description and code ~= "NOT_FOUND" then
@@ -422,11 +544,11 @@ local function table_is_current(self)
     return false
   end
   for key, version in pairs(self.versions) do
-    local now
-    now, err = core.version_of(self.core, self.asked[key])
-    if not now then
+    local current
+    current, err = core.version_of(self.core, self.key_bytes[key])
+    if not current then
       return nil, err
-    elseif now ~= version then
+    elseif current ~= version then
       return false
     end
   end
@@ -435,12 +557,22 @@ end
 
 -- The transaction ----------------------------------------------------------------
 
---- What the function of an optimistic transaction gets.
+--- The argument of the function that db:transact runs in optimistic mode.
 ---@class tidetable.OptimisticTransaction : tidetable.Transaction
+---@field package snapshot userdata
+---@field package commit integer     number of the snapshot's commit
+---@field package queries tidetable.Rows[]  queries and scans, for the validation
+---@field package log tidetable.PendingWrite[]  writes in their order
+---@field package is_broken boolean  memory ran out while a write was added
+---@field package results table      packed results of the function
+---@field package failure any        error that validate_and_apply raised
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
 
+--- Begins a transaction on a new snapshot.
+---@param database tidetable.Database
+---@param limit number  seconds until TIMEOUT is raised
 local function begin(database, limit)
   local snapshot, commit, code = wait.write(database, core.snapshot, database.core, limit)
   if not snapshot then
@@ -452,6 +584,7 @@ local function begin(database, limit)
   }, Transaction)
 end
 
+--- Raises CLOSED if the transaction has ended, TIMEOUT after its time limit.
 function Transaction:check()
   if self.ended then
     core.raise_ended()
@@ -459,7 +592,7 @@ function Transaction:check()
   core.hold(self.snapshot)
 end
 
---- See Transaction:cancel of database.lua.
+--- Ends the transaction without a change: see Transaction:cancel in transaction.lua.
 ---@param reason any
 function Transaction:cancel(reason)
   self:check()
@@ -467,14 +600,16 @@ function Transaction:cancel(reason)
   error(self.cancelled, 0)
 end
 
+--- Ends the transaction and releases its snapshot.
 function Transaction:__close()
   self.ended = true
   core.finish(self.snapshot)
 end
 
+--- Opens a table in the snapshot. A table that does not exist is opened too: if it is created
+--- before the commit, the transaction conflicts.
 local function open_table(transaction, name)
-  tables.check_name(name, "table")
-  local handle = raising(core.table(transaction.database.core, name))
+  local handle = or_raise(core.table(transaction.database.core, name))
   local id, partition_key, sort_key = core.table_at(transaction.snapshot, handle)
   if not id and sort_key ~= "NOT_FOUND" then
     error(partition_key, 0)
@@ -482,18 +617,16 @@ local function open_table(transaction, name)
   return setmetatable({
     core = handle, name = name, transaction = transaction, id = id or 0,
     keys = { partition_key, sort_key }, missing = not id and partition_key,
-    versions = {}, asked = {}, writes = new_writes(),
+    versions = {}, key_bytes = {}, writes = new_writes(),
   }, Table)
 end
 
---- A table, as the transaction sees it. Raises NOT_FOUND.
+--- Returns a table as the transaction sees it. Raises NOT_FOUND.
 ---@param name string
 ---@return tidetable.OptimisticTable
 function Transaction:table(name)
   self:check()
-  if type(name) ~= "string" then
-    options.misuse("table: a name expected, got " .. type(name))
-  end
+  item_operations.check_name(name, "table")
   local handle = self.tables[name]
   if not handle then
     handle = open_table(self, name)
@@ -507,7 +640,7 @@ end
 
 options.methods(Transaction, "tx")
 
---- Whether everything that was read is as it was; or nil, err.
+--- Returns true if nothing that the transaction has read has changed; nil, err on failure.
 local function is_current(transaction)
   if core.last_commit(transaction.database.core) == transaction.commit then
     return true
@@ -527,6 +660,7 @@ local function is_current(transaction)
   return true
 end
 
+--- Applies the writes in their order.
 local function apply(log)
   for _, write in ipairs(log) do
     local ok, err = core.apply(write.table, write.bytes, write.deletes)
@@ -537,31 +671,30 @@ local function apply(log)
   return true
 end
 
---- Runs under the lock: true and what the function returned, when the writes were
---- applied; false when something has changed. A failure is raised, so that
---- nothing of them stays.
-local function verify_and_apply(transaction)
-  local done, err = is_current(transaction)
-  if done then
-    done, err = apply(transaction.log)
+--- Runs under the write lock. Returns true and the function's results after applying the writes;
+--- false if something has changed. Raises a failure, which undoes the writes.
+local function validate_and_apply(transaction)
+  local applied, err = is_current(transaction)
+  if applied then
+    applied, err = apply(transaction.log)
   end
-  if done == nil then
+  if applied == nil then
     transaction.failure = err
     error(err, 0)
-  elseif not done then
+  elseif not applied then
     return false
   end
   return true, table.unpack(transaction.results, 1, transaction.results.n)
 end
 
---- Sorts out what came of the commit. It may have been made, so no memory is
---- asked for on the way.
-local function outcome(transaction, ok, done, value, ...)
-  if not ok and done ~= nil and done == transaction.failure then
-    return nil, done, done.code
+--- Turns the results of pcall(wait.try, ...) into those of the transaction. Allocates no memory,
+--- since the transaction may have been committed.
+local function outcome(transaction, ok, result, value, ...)
+  if not ok and result ~= nil and result == transaction.failure then
+    return nil, result, result.code
   elseif not ok then
-    error(done, 0)
-  elseif not done then
+    error(result, 0)
+  elseif not result then
     return nil, value, ...
   end
   return value, ...
@@ -570,12 +703,11 @@ end
 local function commit(transaction, limit)
   local database = transaction.database
   return outcome(transaction, pcall(wait.try, database, core.transact, database.core,
-    limit, verify_and_apply, transaction))
+    limit, validate_and_apply, transaction))
 end
 
---- true and what the function returned; false: something has changed; or nil,
---- err, code. The snapshot goes before the lock is asked for: waiting must not
---- hold it.
+--- Runs the function once. Returns true and its results; false if something has changed; nil, err,
+--- code on failure. The snapshot is released before the wait for the write lock.
 local function attempt(database, fn, limit)
   local transaction <close>, err, code = begin(database, limit)
   if not transaction then
@@ -585,7 +717,8 @@ local function attempt(database, fn, limit)
   if not results[1] and (not transaction.cancelled or results[2] ~= transaction.cancelled) then
     error(results[2], 0)
   end
-  results = table.pack(tables.shared.outcome(transaction, table.unpack(results, 2, results.n)))
+  results =
+    table.pack(transactions.outcome(transaction, table.unpack(results, 2, results.n)))
   if not results[1] and results[2] ~= nil then
     return true, table.unpack(results, 1, results.n)
   end
@@ -601,23 +734,25 @@ local function attempt(database, fn, limit)
   return commit(transaction, limit)
 end
 
-local function attempts(database, fn, limit, left, done, ...)
-  if done ~= false then
-    return done, ...
+--- Runs the function until an attempt returns something other than false, at most `left` times.
+local function attempts(database, fn, limit, left, result, ...)
+  if result ~= false then
+    return result, ...
   elseif left == 0 then
     return core.conflict()
   end
   return attempts(database, fn, limit, left - 1, attempt(database, fn, limit))
 end
 
---- Runs fn(tx) until nothing that it read has changed meanwhile.
+--- Runs fn(tx) and commits its writes. Repeats it if something that it has read has changed before
+--- the commit; returns CONFLICT after max_attempts.
 ---@param database tidetable.Database
 ---@param fn fun(tx: tidetable.OptimisticTransaction): ...
----@param most integer  attempts
----@param limit number  seconds
----@return true|nil ok, any ...  what fn returns; or err, code
-function optimistic.transact(database, fn, most, limit)
-  return attempts(database, fn, limit, most, false)
+---@param max_attempts integer
+---@param limit number  seconds for each attempt
+---@return true|nil ok, any ...  results of fn; or err, code
+function optimistic.transact(database, fn, max_attempts, limit)
+  return attempts(database, fn, limit, max_attempts, false)
 end
 
 return optimistic

@@ -1,11 +1,12 @@
--- options.lua - tables of options: known names, durations, sizes.
+-- options.lua - checks options and arguments, and raises the errors of misuse.
 --
--- An option that nobody knows is a mistake in the program, so it raises, and
--- names the known one that is nearest.
+-- An unknown option is a mistake in the program: it raises an error that names the most similar
+-- known option.
 
 local options = {}
 
---- Where our own files are, as debug.getinfo says it; nil in a bundle.
+--- Directory of the library's files, as in the field `source` of debug.getinfo; nil if the library
+--- is not loaded from files.
 local ours = debug and debug.getinfo(1, "S").source:match "^(@.*)options%.lua$"
 options.source = ours
 
@@ -13,11 +14,10 @@ local function is_ours(info)
   return info.what == "C" or info.source:sub(1, #ours) == ours
 end
 
---- Number of levels of the stack in which the caller is looked for (as in csrc/lua/lua_failure.c).
+--- Number of stack levels that are searched for the caller (as in csrc/lua/lua_failure.c).
 local LEVELS_MAX = 200
 
---- Raises a misuse, blamed on the line that called us: the nearest one that is
---- not our own.
+--- Raises an error whose position is the nearest line of the stack outside the library.
 ---@param text string
 function options.misuse(text)
   local level = 2
@@ -33,20 +33,21 @@ end
 
 local misuse = options.misuse
 
---- Raises: a method was called with a dot, so that its object is missing.
----@param name string    the method's
----@param object string  what the message calls the object: "db", "stream"
+--- Raises the error of a method that was called with a dot instead of a colon.
+---@param name string    name of the method
+---@param object string  name of the object in the message: "db", "stream"
 function options.no_self(name, object)
   misuse(("%s: call it with a colon: %s:%s(...)"):format(name, object, name))
 end
 
---- Has the methods of a class see to that, but those that do so themselves.
+--- Wraps the methods of a class in functions that call no_self if `self` is not an object of the
+--- class.
 ---@param class table
----@param object string
----@param but table<string, true>|nil
-function options.methods(class, object, but)
+---@param object string  as for no_self
+---@param except table<string, true>|nil  methods that test `self` themselves
+function options.methods(class, object, except)
   for name, method in pairs(class) do
-    if type(method) == "function" and name:sub(1, 2) ~= "__" and not (but and but[name]) then
+    if type(method) == "function" and name:sub(1, 2) ~= "__" and not (except and except[name]) then
       class[name] = function(self, ...)
         if getmetatable(self) ~= class then
           options.no_self(name, object)
@@ -57,7 +58,7 @@ function options.methods(class, object, but)
   end
 end
 
---- How many letters two words differ by (insertions, deletions, exchanges).
+--- Returns the Levenshtein distance of two words: insertions, deletions and substitutions.
 local function distance(a, b)
   local row = {}
   for j = 0, #b do
@@ -75,26 +76,27 @@ local function distance(a, b)
   return row[#b]
 end
 
---- However its letters are written: "eventName", "EVENT_NAME" and "event_name" are one word.
-local function plain(word)
+--- Returns a word without case and separators: "eventName", "EVENT_NAME" and "event_name" are
+--- equal.
+local function normalized(word)
   return (word:lower():gsub("[_-]", ""))
 end
 
---- The longest name that is compared: the comparison takes time by the product of lengths.
+--- Longest name that is compared: the time of a comparison grows with the product of the lengths.
 local NAME_MAX = 255
 
---- The known word nearest to a name, if one is near.
+--- Returns the known word that is most similar to a name; nil if none is similar.
 ---@param name string
----@param known table<string, any>  its keys are the words
+---@param known table<string, any>  the words are the keys
 ---@return string|nil
 function options.nearest(name, known)
   if #name > NAME_MAX then
     return nil
   end
   local best, least
-  local wanted = plain(name)
+  local wanted = normalized(name)
   for word in pairs(known) do
-    local d = distance(wanted, plain(word))
+    local d = distance(wanted, normalized(word))
     if not least or d < least or (d == least and word < best) then
       best, least = word, d
     end
@@ -104,31 +106,31 @@ function options.nearest(name, known)
   end
 end
 
-local function all_known(known)
+local function list_known(known)
   local names = {}
   for name in pairs(known) do
     names[#names + 1] = name
   end
   table.sort(names)
-  return #names > 0 and "known are " .. table.concat(names, ", ") or "there are none"
+  return "known: " .. (#names > 0 and table.concat(names, ", ") or "none")
 end
 
---- The end of a message about a name that nobody knows: the nearest one, or all.
+--- Returns the end of a message about an unknown name: the most similar known name, or all.
 ---@param name any
 ---@param known table<string, any>
 ---@return string
 function options.hint(name, known)
   local near = type(name) == "string" and options.nearest(name, known)
-  return near and (" (did you mean %q?)"):format(near) or "; " .. all_known(known)
+  return near and (" (did you mean %q?)"):format(near) or "; " .. list_known(known)
 end
 
---- A text for a message, whose end may be left out.
+--- Returns a text for a message, cut off after 60 bytes.
 local function shortened(text)
   return #text > 60 and text:sub(1, 60) .. "..." or text
 end
 
---- What was given, for a message: a value where it is short, else its type.
-local function shown(value)
+--- Returns the text of a value for a message; its type if the text is long.
+local function value_text(value)
   if type(value) == "string" and #value <= 60 then
     return ("%q"):format(value)
   elseif type(value) == "number" or type(value) == "boolean" then
@@ -137,24 +139,24 @@ local function shown(value)
   return type(value)
 end
 
---- Checks a table of options against what is known: `known` maps each name to
---- its Lua type, a list of types, or a function that says what is wrong.
---- Raises. Returns the options, an empty table for nil.
----@param given table|nil
----@param known table<string, string|string[]|fun(value: any): string|nil>
----@param what string      begins the message: "put", "open"
+--- Checks a table of options. Raises an error for an unknown option or a wrong value. Returns the
+--- options, an empty table for nil.
+---@param opts table|nil
+---@param known table<string, string|string[]|fun(value: any): string|nil>  maps each name to a Lua
+---       type, a list of types, or a function that returns what is expected if the value is wrong
+---@param subject string  begins the message: "put", "open"
 ---@return table
-function options.check(given, known, what)
-  if given == nil then
+function options.check(opts, known, subject)
+  if opts == nil then
     return {}
   end
-  if type(given) ~= "table" then
-    misuse(("%s: options are a table, got %s"):format(what, type(given)))
+  if type(opts) ~= "table" then
+    misuse(("%s: options must be a table, got %s"):format(subject, type(opts)))
   end
-  for name, value in next, given do
+  for name, value in next, opts do
     local expected = known[name]
     if not expected then
-      misuse(("%s: unknown option %q%s"):format(what, shortened(tostring(name)),
+      misuse(("%s: unknown option %q%s"):format(subject, shortened(tostring(name)),
         options.hint(name, known)))
     end
     local wrong
@@ -171,44 +173,44 @@ function options.check(given, known, what)
       end
     end
     if wrong then
-      misuse(("%s: option %q must be %s, got %s"):format(what, name, wrong, shown(value)))
+      misuse(("%s: option %q must be %s, got %s"):format(subject, name, wrong, value_text(value)))
     end
   end
-  return given
+  return opts
 end
 
---- Raises unless an argument is what a check of options.check takes.
----@param what string   begins the message: "next"
----@param name string   the argument's
----@param check fun(value: any): string|nil
+--- Raises an error if an argument is wrong.
+---@param subject string   begins the message: "next"
+---@param name string   name of the argument
+---@param check fun(value: any): string|nil  as for options.check
 ---@param value any
-function options.argument(what, name, check, value)
+function options.argument(subject, name, check, value)
   local wrong = check(value)
   if wrong then
-    misuse(("%s: %s must be %s, got %s"):format(what, name, wrong, shown(value)))
+    misuse(("%s: %s must be %s, got %s"):format(subject, name, wrong, value_text(value)))
   end
 end
 
---- Raises where one option was given without the other, which alone gives it a meaning.
----@param given table  what check returned
----@param name string
----@param other string
----@param what string   as for check
-function options.goes_with(given, name, other, what)
-  if given[name] ~= nil and not given[other] then
-    misuse(("%s: option %q goes with %q"):format(what, name, other))
+--- Raises an error if one option is given without another that it depends on.
+---@param opts table   result of options.check
+---@param name string   name of the option
+---@param other string  name of the option that it requires
+---@param subject string   begins the message
+function options.requires(opts, name, other, subject)
+  if opts[name] ~= nil and not opts[other] then
+    misuse(("%s: option %q requires option %q"):format(subject, name, other))
   end
 end
 
---- Whether a table has the places 1 to n and nothing else: whoever says more, as in
---- { ">=", 1, 5 }, means something else.
+--- Returns true if the keys of a table are 1 to n and no others: { ">=", 1, 5 } is not a tuple of
+--- 2.
 ---@param t table
 ---@param n integer
 ---@return boolean
 function options.is_tuple(t, n)
   local count = 0
-  for place in next, t do
-    if math.type(place) ~= "integer" or place < 1 or place > n then
+  for index in next, t do
+    if math.type(index) ~= "integer" or index < 1 or index > n then
       return false
     end
     count = count + 1
@@ -216,20 +218,21 @@ function options.is_tuple(t, n)
   return count == n
 end
 
---- Raises unless it can be the path of a file.
+--- Raises an error if the value cannot be the path of a file.
 ---@param path any
----@param what string  as for check
-function options.path(path, what)
+---@param subject string  begins the message
+function options.path(path, subject)
   if type(path) ~= "string" then
-    misuse(what .. ": a path expected, got " .. type(path))
+    misuse(subject .. ": a path expected, got " .. type(path))
   end
   if path == "" or path:find("\0", 1, true) then
-    misuse(what .. ": a path has at least one byte, and no NUL")
+    misuse(subject .. ": path must not be empty or contain a NUL byte")
   end
 end
 
---- For options.check: one of these strings.
+--- Returns a check for options.check: one of these strings.
 ---@param words string[]
+---@return fun(value: any): string|nil
 function options.one_of(words)
   return function(value)
     for _, word in ipairs(words) do
@@ -242,8 +245,9 @@ function options.one_of(words)
   end
 end
 
---- For options.check: an integer from `least` on.
+--- Returns a check for options.check: an integer that is at least `least`.
 ---@param least integer
+---@return fun(value: any): string|nil
 function options.integer_from(least)
   return function(value)
     if math.type(value) ~= "integer" or value < least then
@@ -252,25 +256,31 @@ function options.integer_from(least)
   end
 end
 
---- For options.check: a duration in seconds, a number from 0; math.huge: no limit.
+--- A check for options.check: a duration in seconds, at least 0; math.huge: no limit.
+---@param value any
+---@return string|nil
 function options.seconds(value)
   if type(value) ~= "number" or not (value >= 0 and value <= math.huge) then
     return "a number of seconds from 0"
   end
 end
 
---- For options.check: a time in seconds since 1970.
+--- A check for options.check: a time in seconds since 1970.
+---@param value any
+---@return string|nil
 function options.time(value)
   if type(value) ~= "number" or not (value >= 0 and value < 1e12) then
     return "a number of seconds since 1970"
   end
 end
 
---- The longest text of a number with a unit. Longer ones are refused unread: a pattern is
---- matched in one C call, which Ctrl-C can't interrupt.
+--- Longest text of a number with a unit. A longer one is refused without matching it: a match is
+--- one C call, which Ctrl-C cannot interrupt.
 local QUANTITY_MAX = 64
 
---- The value of "1.5 GiB" in the unit of which `units` has multiples; nil for any other text.
+--- Returns the value of a number with a unit, such as "1.5 GiB"; nil for any other text.
+---@param text string
+---@param units table<string, number>  factor of each unit
 local function with_unit(text, units)
   if #text > QUANTITY_MAX then
     return nil
@@ -283,8 +293,9 @@ end
 
 local unit_ms = { ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000 }
 
---- A duration in ms: seconds, or a number with ms, s, m, h, d. nil: it is none.
----@param value any
+--- Returns a duration in milliseconds, rounded; nil if the value is not a duration of at least 1
+--- ms.
+---@param value any  seconds, or a string with ms, s, m, h or d
 ---@return integer|nil
 function options.duration_ms(value)
   local ms
@@ -300,8 +311,8 @@ end
 
 local unit_bytes = { B = 1, KiB = 2 ^ 10, MiB = 2 ^ 20, GiB = 2 ^ 30, TiB = 2 ^ 40 }
 
---- A size in bytes: an integer, or a number with B, KiB, MiB, GiB, TiB.
----@param value any
+--- Returns a size in bytes, rounded; nil if the value is not a size of at least 1 byte.
+---@param value any  an integer, or a string with B, KiB, MiB, GiB or TiB
 ---@return integer|nil
 function options.bytes(value)
   local bytes
@@ -323,27 +334,27 @@ local retention_options = {
   count = options.integer_from(1),
 }
 
---- A retention in the core's terms. Raises.
----@param value string|number|table|nil  nil: 24 hours
----@param what string
+--- Checks a retention and returns it as arguments for the core. Raises an error if it is wrong.
+---@param value string|number|table|nil  an age, or { age, bytes, count }; nil: 24 hours
+---@param subject string  begins the message
 ---@return integer age_ms, integer bytes, integer count  0: no limit
-function options.retention(value, what)
+function options.retention(value, subject)
   if value == nil then
     return DAY_MS, 0, 0
   end
   if type(value) ~= "table" then
     value = { age = value }
   end
-  options.check(value, retention_options, what .. ": retention")
+  options.check(value, retention_options, subject .. ": retention")
   local age = value.age == nil and DAY_MS or options.duration_ms(value.age)
   if not age then
-    misuse(('%s: a retention\'s age is seconds or a number with ms, s, m, h or d, got %q')
-      :format(what, shortened(tostring(value.age))))
+    misuse(("%s: retention: age must be seconds or a string with ms, s, m, h or d, got %q")
+      :format(subject, shortened(tostring(value.age))))
   end
   local bytes = value.bytes == nil and 0 or options.bytes(value.bytes)
   if not bytes then
-    misuse(('%s: a retention\'s bytes are an integer or a number with KiB, MiB or GiB, got %q')
-      :format(what, shortened(tostring(value.bytes))))
+    misuse(("%s: retention: bytes must be an integer or a string with KiB, MiB or GiB, got %q")
+      :format(subject, shortened(tostring(value.bytes))))
   end
   return age, bytes, value.count or 0
 end

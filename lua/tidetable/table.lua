@@ -1,20 +1,24 @@
--- table.lua - a table: items put, got, deleted, queried, loaded; its stream.
+-- table.lua - a table: put, get, delete, query, scan and load items; its stream.
 
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
+local item_operations = require "tidetable.item_operations"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
-local stream = require "tidetable.stream"
+local stream = require "tidetable.stream.stream"
 local wait = require "tidetable.wait"
 
 local core_get = core.get
-local misuse = options.misuse
+local check_many, check_table = item_operations.check_many, item_operations.check_table
+local partition_and_options = item_operations.partition_and_options
 
 local tables = {}
 
---- A handle on a table, by name.
+--- A handle of a table, found by its name at each call.
 ---@class tidetable.Table
 ---@field name string
+---@field package core userdata  handle of the core
+---@field package database tidetable.Database
 local Table = {}
 Table.__index = Table
 Table.__name = "tidetable.table"
@@ -23,80 +27,76 @@ function Table:__tostring()
   return "tidetable.table: " .. self.name
 end
 
-local function check_table(value, what, expected)
-  if type(value) ~= "table" then
-    misuse(("%s: %s (a table) expected, got %s"):format(what, expected, type(value)))
-  end
-end
-
---- What is wrong with a call of a method that is too short to look closely itself.
-local function check_call(self, value, what, expected)
+--- Raises the error of a call whose self or argument is wrong. Methods that are called often test
+--- both inline, and call this only if the test fails.
+local function check_call(self, value, subject, expected)
   if type(self) ~= "table" or not self.core then
-    options.no_self(what, "table")
+    options.no_self(subject, "table")
   end
-  check_table(value, what, expected)
+  check_table(value, subject, expected)
 end
 
---- Stores an item in place of whatever had its key.
----@param item table
----@param given tidetable.WriteOptions|nil
----@return integer|nil sequence_number, table|tidetable.error|nil old_or_err
----@return tidetable.code|nil code
-function Table:put(item, given)
+--- Stores an item, and replaces the item with the same key if there is one. Errors: VALIDATION,
+--- CONDITION_FAILED, BUSY, NESTED, NOT_FOUND, READ_ONLY, FULL, DISK_FULL.
+---@param item table<string, any>
+---@param opts tidetable.WriteOptions|nil
+---@return integer|nil sequence_number  of the change; 0: the item did not change
+---@return table|tidetable.error|nil old_or_err, tidetable.code|nil code
+function Table:put(item, opts)
   if type(item) ~= "table" or not self.core then
     check_call(self, item, "put", "an item")
   end
-  if given == nil then
+  if opts == nil then
     return wait.write(self.database, core.put, self.core, item, false)
   end
-  request.check_write(given, "put")
-  if request.has_expressions(given) then
-    return request.write(self, request.PUT, item, nil, given, "put")
+  request.check_write(opts, "put")
+  if request.has_expressions(opts) then
+    return request.write(self, request.PUT, item, nil, opts, "put")
   end
-  return wait.write(self.database, core.put, self.core, item, given.return_values == "ALL_OLD")
+  return wait.write(self.database, core.put, self.core, item, opts.return_values == "ALL_OLD")
 end
 
---- Changes attributes of the item with this key; creates it if it does not exist.
----@param key table  the key attributes and nothing else
----@param expression string|nil  an update expression
----@param given tidetable.UpdateOptions|nil
----@return integer|nil sequence_number, table|tidetable.error|nil item_or_err
+--- Changes attributes of the item with this key by an update expression. Creates the item if it does
+--- not exist, unless the expression only removes. Errors as for put.
+---@param key table<string, any>  the key attributes and no others
+---@param expression string|nil   nil: creates the item if it does not exist
+---@param opts tidetable.UpdateOptions|nil
+---@return integer|nil sequence_number  of the change; 0: the item did not change
+---@return table|tidetable.error|nil item_or_err  what return_values asks for
 ---@return tidetable.code|nil code
-function Table:update(key, expression, given)
+function Table:update(key, expression, opts)
   check_table(key, "update", "a key")
-  given = request.check_update(expression, given)
-  return request.write(self, request.UPDATE, key, expression, given, "update")
+  opts = request.check_update(expression, opts)
+  return request.write(self, request.UPDATE, key, expression, opts, "update")
 end
 
---- Deletes the item with this key, if there is one.
----@param key table  the key attributes and nothing else
----@param given tidetable.WriteOptions|nil
----@return integer|nil sequence_number, table|tidetable.error|nil old_or_err
----@return tidetable.code|nil code
-function Table:delete(key, given)
+--- Deletes the item with this key, if there is one. Errors as for put.
+---@param key table<string, any>  the key attributes and no others
+---@param opts tidetable.WriteOptions|nil
+---@return integer|nil sequence_number  of the change; 0: there was no item
+---@return table|tidetable.error|nil old_or_err, tidetable.code|nil code
+function Table:delete(key, opts)
   check_table(key, "delete", "a key")
-  given = request.check_write(given, "delete")
-  if request.has_expressions(given) then
-    return request.write(self, request.DELETE, key, nil, given, "delete")
+  opts = request.check_write(opts, "delete")
+  if request.has_expressions(opts) then
+    return request.write(self, request.DELETE, key, nil, opts, "delete")
   end
-  return wait.write(self.database, core.delete, self.core, key, given.return_values == "ALL_OLD")
+  return wait.write(self.database, core.delete, self.core, key, opts.return_values == "ALL_OLD")
 end
-
-local get_options = { projection = "string", names = "table" }
 
 ---@class tidetable.GetOptions
----@field projection string|nil   the attributes that are returned
----@field names table<string, string>|nil
+---@field projection string|nil   projection expression; nil: all attributes
+---@field names table<string, string>|nil  attribute names of its placeholders `#name`
 
---- The item with this key; nil without an error when there is none.
----@param key table  the key attributes and nothing else
----@param given tidetable.GetOptions|nil
----@return table|nil item, tidetable.error|nil err, tidetable.code|nil code
-function Table:get(key, given)
-  if type(key) ~= "table" or given ~= nil or not self.core then
+--- Returns the item with this key; nil without an error if there is none.
+---@param key table<string, any>  the key attributes and no others
+---@param opts tidetable.GetOptions|nil
+---@return table<string, any>|nil item, tidetable.error|nil err, tidetable.code|nil code
+function Table:get(key, opts)
+  if type(key) ~= "table" or opts ~= nil or not self.core then
     check_call(self, key, "get", "a key")
-    if next(options.check(given, get_options, "get")) then
-      return core.get_projected(self.core, key, given, false)
+    if next(options.check(opts, item_operations.get_options, "get")) then
+      return core.get_projected(self.core, key, opts, false)
     end
   end
   return core_get(self.core, key)
@@ -104,70 +104,29 @@ end
 
 -- Reading many ---------------------------------------------------------------
 
-local sort_arguments = {
-  ["="] = 1, ["<"] = 1, ["<="] = 1, [">"] = 1, [">="] = 1, between = 2, begins_with = 1,
-}
-
-local function check_sort(sort)
-  if type(sort) ~= "table" then
-    return 'a table as { ">=", value }'
-  end
-  local arguments = sort_arguments[sort[1]]
-  if not arguments then
-    return "one of = < <= > >= between begins_with with its value"
-  end
-  if not options.is_tuple(sort, arguments + 1) then
-    return ("%q with %d value(s)"):format(sort[1], arguments)
-  end
+--- Opens a query of the last commit, or of the transaction for a table in a transaction.
+---@param partition any  nil: scan
+local function open_query(self, partition, opts, subject)
+  local sort = opts.sort or { "all" }
+  return request.results(subject, core.query(self.core, partition, sort[1], sort[2], sort[3],
+    opts.descending or false, opts.start_key, opts.limit, nil, self.transaction ~= nil,
+    request.reads(opts)))
 end
 
-local scan_options = {
-  descending = "boolean", limit = options.integer_from(1), start_key = "table",
-  snapshot = "boolean", snapshot_limit = options.seconds,
-}
-local query_options = { sort = check_sort }
-local scan_page_options = {
-  descending = "boolean", limit = options.integer_from(1), start_key = "table",
-}
-for name, check in pairs(request.read_options) do
-  scan_options[name], scan_page_options[name] = check, check
-end
-local page_options = { sort = check_sort }
-for name, check in pairs(scan_options) do
-  query_options[name] = check
-end
-for name, check in pairs(scan_page_options) do
-  page_options[name] = check
-end
-
---- The options of query and scan.
-local function check_many(given, known, what)
-  given = request.check(given, known, what)
-  options.goes_with(given, "snapshot_limit", "snapshot", what)
-  return given
-end
-
---- A query of the last commit; of a transaction's table, of the transaction.
-local function open_query(self, partition, given, what)
-  local sort = given.sort or { "all" }
-  return request.results(what, core.query(self.core, partition, sort[1], sort[2], sort[3],
-    given.descending or false, given.start_key, given.limit, nil, self.transaction ~= nil,
-    request.reads(given)))
-end
-
---- The iterator of a generic for, with its closing value; failures raise.
-local function iterate(self, partition, given, what)
-  local query, err = open_query(self, partition, given, what)
+--- Returns the four values of a generic for over the items of a query; with the option count the
+--- number of items, and of those evaluated. Raises failures.
+local function iterate(self, partition, opts, subject)
+  local query, err = open_query(self, partition, opts, subject)
   if not query then
     error(err, 0)
   end
-  if given.snapshot then
-    local pinned, why = wait.write(self.database, core.pin, query, given.snapshot_limit or 60)
+  if opts.snapshot then
+    local pinned, pin_err = wait.write(self.database, core.pin, query, opts.snapshot_limit or 60)
     if not pinned then
-      error(why, 0)
+      error(pin_err, 0)
     end
   end
-  if given.count then
+  if opts.count then
     local count, scanned = core.count(query, true)
     core.finish(query)
     if not count then
@@ -178,54 +137,44 @@ local function iterate(self, partition, given, what)
   return core.items(query), nil, nil, query
 end
 
-local function check_partition(partition, what)
-  if partition == nil then
-    misuse(what .. ": the partition key's value is missing")
-  end
-end
-
---- The partition, and the options: of a query with a key condition both are in one table.
-local function partition_and_options(partition, given, known, what)
-  check_partition(partition, what)
-  if type(partition) ~= "table" or getmetatable(partition) or given ~= nil
-      or partition.key_condition == nil then
-    return partition, request.check(given, known, what)
-  end
-  return nil, request.check(partition, request.with_key_condition(known), what)
-end
-
----@class tidetable.ScanPageOptions
----@field descending boolean|nil
----@field limit integer|nil        items at most
----@field start_key table|nil      go on behind this key
+---@class tidetable.ScanPageOptions : tidetable.Parameters
+---@field filter string|nil        items that do not satisfy the condition are left out
+---@field projection string|nil    projection expression; nil: all attributes
+---@field count boolean|nil        true: return the number of items instead of the items
+---@field descending boolean|nil  true: in descending key order; default false
+---@field limit integer|nil        maximum number of items; of a page: of items evaluated
+---@field start_key table|nil      start after this key: the last_key of the previous page
 
 ---@class tidetable.ScanOptions : tidetable.ScanPageOptions
----@field snapshot boolean|nil     one snapshot for the whole iteration
----@field snapshot_limit number|nil  seconds that it may be held, 60
+---@field snapshot boolean|nil     true: read the whole iteration from one snapshot; default false
+---@field snapshot_limit number|nil  with snapshot: seconds before TIMEOUT is raised; default 60
 
 ---@class tidetable.QueryPageOptions : tidetable.ScanPageOptions
----@field sort table|nil           { "=", a }, { "between", a, b }, { "begins_with", a }, ...
+---@field sort table|nil  { operator, value }: "=", "<", "<=", ">", ">=", "begins_with";
+---                       or { "between", low, high }
+---@field key_condition string|nil  with it, the options are the first argument, and there is no sort
 
 ---@class tidetable.QueryOptions : tidetable.ScanOptions, tidetable.QueryPageOptions
 
---- Iterates over one partition by sort key. Failures raise.
----@param partition any  the partition key's value
----@param given tidetable.QueryOptions|nil
----@return fun(): table|nil
-function Table:query(partition, given)
-  partition, given = partition_and_options(partition, given, query_options, "query")
-  options.goes_with(given, "snapshot_limit", "snapshot", "query")
-  return iterate(self, partition, given, "query")
+--- Returns an iterator over the items of one partition, in the order of the sort key. The iterator
+--- raises its errors.
+---@param partition any  value of the partition key; or the options, with a key condition
+---@param opts tidetable.QueryOptions|nil
+---@return fun(): table<string, any>|nil
+function Table:query(partition, opts)
+  partition, opts =
+    partition_and_options(partition, opts, item_operations.query_options, "query")
+  return iterate(self, partition, opts, "query")
 end
 
---- Iterates over the whole table in key order. Failures raise.
----@param given tidetable.ScanOptions|nil
----@return fun(): table|nil
-function Table:scan(given)
-  return iterate(self, nil, check_many(given, scan_options, "scan"), "scan")
+--- Returns an iterator over all items, in key order. The iterator raises its errors.
+---@param opts tidetable.ScanOptions|nil
+---@return fun(): table<string, any>|nil
+function Table:scan(opts)
+  return iterate(self, nil, check_many(opts, item_operations.scan_options, "scan"), "scan")
 end
 
---- The key attributes of an item.
+--- Returns the key attributes of an item.
 local function key_of(self, item)
   local description, err, code = core.describe_table(self.core)
   if not description then
@@ -239,13 +188,15 @@ local function key_of(self, item)
   return key
 end
 
-local function read_page(self, partition, given, what)
-  local query, err, code = open_query(self, partition, given, what)
+--- Returns a page: its items (with the option count their number), the last key if there are more,
+--- and the number of items evaluated.
+local function read_page(self, partition, opts, subject)
+  local query, err, code = open_query(self, partition, opts, subject)
   if not query then
     return nil, err, code
   end
   local items, more, scanned, key
-  if given.count then
+  if opts.count then
     items, scanned, more, key = core.count(query, false)
   else
     items, more, scanned, key = core.page(query)
@@ -254,7 +205,7 @@ local function read_page(self, partition, given, what)
   if not items then
     return nil, more or scanned, scanned
   end
-  if more and not key and not given.count and #items > 0 then
+  if more and not key and not opts.count and #items > 0 then
     key, err, code = key_of(self, items[#items])
     if not key then
       return nil, err, code
@@ -263,36 +214,41 @@ local function read_page(self, partition, given, what)
   return items, key, scanned
 end
 
---- One page of a query: up to 1,000 items or 1 MB.
----@param partition any
----@param given tidetable.QueryPageOptions|nil
----@return table[]|nil items, table|tidetable.error|nil last_key_or_err, tidetable.code|nil code
-function Table:query_page(partition, given)
-  partition, given = partition_and_options(partition, given, page_options, "query_page")
-  return read_page(self, partition, given, "query_page")
+--- Returns one page of a query: up to 1,000 items or 1 MB.
+---@param partition any  value of the partition key; or the options, with a key condition
+---@param opts tidetable.QueryPageOptions|nil
+---@return table[]|integer|nil items  with the option count: their number
+---@return table|tidetable.error|nil last_key_or_err  last_key: start_key of the next page; nil: end
+---@return integer|tidetable.code|nil scanned_or_code  scanned: number of items evaluated
+function Table:query_page(partition, opts)
+  partition, opts =
+    partition_and_options(partition, opts, item_operations.page_options, "query_page")
+  return read_page(self, partition, opts, "query_page")
 end
 
---- One page of a scan.
----@param given tidetable.ScanPageOptions|nil
----@return table[]|nil items, table|tidetable.error|nil last_key_or_err, tidetable.code|nil code
-function Table:scan_page(given)
-  return read_page(self, nil, request.check(given, scan_page_options, "scan_page"), "scan_page")
+--- Returns one page of a scan: up to 1,000 items or 1 MB.
+---@param opts tidetable.ScanPageOptions|nil
+---@return table[]|integer|nil items  with the option count: their number
+---@return table|tidetable.error|nil last_key_or_err  last_key: start_key of the next page; nil: end
+---@return integer|tidetable.code|nil scanned_or_code  scanned: number of items evaluated
+function Table:scan_page(opts)
+  opts = request.check(opts, item_operations.scan_page_options, "scan_page")
+  return read_page(self, nil, opts, "scan_page")
 end
 
 -- Loading --------------------------------------------------------------------
 
-local load_options = { batch = options.integer_from(1) }
-
---- Stores the `count` items of the batch in as few transactions as their bytes allow; how
---- many that are. What they replace may be bigger than they are: then by halves.
+--- Stores the `count` items of a batch in as few transactions as the limit on their size allows.
+--- After TOO_BIG, which the replaced items may cause, tries half as many.
+---@return integer stored, tidetable.error|nil err, tidetable.code|nil code, integer|nil refused
 local function store_batch(put_some, batch, count)
-  local stored, most = 0, count
+  local stored, max_items = 0, count
   while stored < count do
-    local n, err, code, put, refused = put_some(batch, most)
+    local n, err, code, put, refused = put_some(batch, max_items)
     if n then
-      stored, most = stored + n, count - stored - n
-    elseif code == "TOO_BIG" and most > 1 and put == 0 then
-      most = most // 2
+      stored, max_items = stored + n, count - stored - n
+    elseif code == "TOO_BIG" and max_items > 1 and put == 0 then
+      max_items = max_items // 2
     else
       return stored + (put or 0), err, code, (refused or 0) > 0 and stored + refused or nil
     end
@@ -300,62 +256,13 @@ local function store_batch(put_some, batch, count)
   return stored
 end
 
---- How many are stored, and which one, counted from the first of all, was refused.
-local function failed(loaded, err, code, number)
-  if type(err) == "table" then
-    err.loaded = loaded
-    if code == "VALIDATION" and number then
-      err.item = number
-      err.message = ("item %d: %s"):format(number, (err.message:gsub("^item: ", "")))
-    end
-  end
-  return nil, err, code
-end
-
---- A load takes items one by one (take(into, item) -> true when it has enough for a
---- transaction, false, or nil, err, code), and has them stored when there are `size` of
---- them, or enough (store(into, count) -> how many are; err, code, which one).
-local function load_items(load, items)
-  local array = type(items) == "table" and items
-  if array and #array == 0 and next(array) ~= nil then
-    misuse("load: items are an array; for one item there is put")
-  elseif not array and type(items) ~= "function" then
-    misuse("load: items are an array or a function, got " .. type(items))
-  end
-  local take, store, into, size = load.take, load.store, load.into, load.size
-  local last = array and #array
-  local taken, stored, more = 0, 0, true
-  while more do
-    local item, enough, err, code, n, refused
-    if array then
-      more = taken < last
-      item = more and array[taken + 1]
-    else
-      item = items()
-      more = item ~= nil
-    end
-    if more then
-      enough, err, code = take(into, item)
-      if enough == nil then
-        return failed(stored, err, code, taken + 1)
-      end
-      taken = taken + 1
-    end
-    if taken > stored and (enough or not more or taken - stored == size) then
-      n, err, code, refused = store(into, taken - stored)
-      if err then
-        return failed(stored + n, err, code, refused and stored + refused)
-      end
-      stored = taken
-    end
-  end
-  return stored
-end
-
---- Loads by batches, which put_some(batch, most) stores.
+--- Loads items in batches.
+---@param put_some fun(batch: userdata, max_items: integer): ...  stores items of a batch
+---@param items table[]|fun(): table|nil
+---@param size integer  maximum number of items in a batch
 local function load_batches(put_some, items, size)
   local batch <close> = core.batch()
-  return load_items({
+  return item_operations.load_items({
     into = batch, size = size, take = core.pack,
     store = function(_, count)
       return store_batch(put_some, batch, count)
@@ -363,43 +270,47 @@ local function load_batches(put_some, items, size)
   }, items)
 end
 
---- Puts many items, in transactions of `batch`. A function may give the same table each
---- time: it is read at once.
----@param items table[]|fun(): table|nil
----@param given { batch: integer|nil }|nil
----@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
-function Table:load(items, given)
-  local size = options.check(given, load_options, "load").batch or 1000
-  return load_batches(function(batch, most)
-    return wait.try(self.database, core.load, self.core, batch, most, false)
+--- Puts many items, in transactions of up to `batch` items. A function may return the same table
+--- each time, because the item is encoded before the next call. Errors as for put; the error's
+--- field loaded is the number of stored items, item the number of the refused one.
+---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
+---@param opts { batch: integer|nil }|nil  default 1000
+---@return integer|nil count  number of stored items
+---@return tidetable.error|nil err, tidetable.code|nil code
+function Table:load(items, opts)
+  local size = options.check(opts, item_operations.load_options, "load").batch or 1000
+  return load_batches(function(batch, max_items)
+    return wait.try(self.database, core.load, self.core, batch, max_items, false)
   end, items, size)
 end
 
 -- Streams and descriptions ---------------------------------------------------
 
---- The table's stream: the newest, or the one with this label.
----@param given tidetable.StreamOptions|nil
+--- Returns the table's newest stream, or that with the label in the options. NOT_FOUND if there is
+--- none.
+---@param opts tidetable.StreamOptions|nil
 ---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
-function Table:stream(given)
-  return stream.of_table(self.database, self.name, given)
+function Table:stream(opts)
+  return stream.of_table(self.database, self.name, opts)
 end
 
---- Begins a stream. VALIDATION when one is enabled.
----@param given tidetable.StreamSettings|nil
+--- Enables a new stream. Returns VALIDATION if one is enabled.
+---@param opts tidetable.StreamSettings|nil
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
-function Table:enable_stream(given)
-  local view, age, bytes, count = stream.settings(given, "enable_stream")
+function Table:enable_stream(opts)
+  local view, age, bytes, count = stream.settings(opts, "enable_stream")
   return wait.try(self.database, core.enable_stream, self.database.core, self.name, view, age,
     bytes, count)
 end
 
---- Ends the stream; its records stay until they expire.
+--- Disables the stream. Its records can be read until they expire. Returns VALIDATION if none is
+--- enabled.
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:disable_stream()
   return wait.try(self.database, core.disable_stream, self.database.core, self.name)
 end
 
---- What the table is.
+--- Describes the table and its enabled stream.
 ---@return tidetable.TableDescription|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:describe()
   local description, err, code = core.describe_table(self.core)
@@ -419,30 +330,33 @@ function Table:describe()
   return description
 end
 
---- What create_table takes to make a table like this one.
+--- Returns the definition of the table, in the form that create_table accepts.
 ---@return tidetable.TableSpec|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:definition()
   return definitions.of(self)
 end
 
---- Changes the stream: `stream` as in create_table, or false to disable it. A stream of another
---- view type is disabled and a new one is enabled.
----@param given { stream: boolean|tidetable.StreamSettings }
+--- Changes the stream: `stream` as in create_table, or false to disable it. To change the view type,
+--- the stream is disabled and a new one enabled.
+---@param opts { stream: boolean|tidetable.StreamSettings }
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
-function Table:alter(given)
-  return definitions.alter(self, given)
+function Table:alter(opts)
+  return definitions.alter(self, opts)
 end
 
---- Raises unless it is the name of something.
----@param name any
----@param what string
-function tables.check_name(name, what)
-  if type(name) ~= "string" then
-    misuse(("%s: a name expected, got %s"):format(what, type(name)))
-  end
-end
+--- Functions for transaction.lua. The methods are those before options.methods, whose test of
+--- `self` would refuse a table in a transaction.
+tables.shared = {
+  check_call = check_call, load_batches = load_batches,
+  query = Table.query, scan = Table.scan, query_page = Table.query_page,
+  scan_page = Table.scan_page,
+}
 
---- A handle; the table may or may not exist.
+options.methods(Table, "table", { get = true, put = true })
+
+--- Returns a handle of a table. Does not test that the table exists.
+---@param database tidetable.Database
+---@param name string
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function tables.handle(database, name)
   local handle, err, code = core.table(database.core, name)
@@ -450,146 +364,6 @@ function tables.handle(database, name)
     return nil, err, code
   end
   return setmetatable({ core = handle, name = name, database = database }, Table)
-end
-
--- Inside a transaction -------------------------------------------------------
-
---- A table inside a transaction: the same operations on its items, whose failures raise.
----@class tidetable.TransactionTable
----@field name string
----@field query fun(self, partition: any, given?: tidetable.QueryOptions): fun(): table|nil
----@field scan fun(self, given?: tidetable.ScanOptions): fun(): table|nil
----@field query_page tidetable.TransactionTable.query_page
----@field scan_page fun(self, given?: tidetable.ScanPageOptions): table[], table|nil
-local TransactionTable = { __name = "tidetable.transaction_table" }
-TransactionTable.__index = TransactionTable
-
-local function check_alive(self)
-  if self.transaction.ended then
-    core.raise_ended()
-  end
-end
-
----@alias tidetable.TransactionTable.query_page
----| fun(self, partition: any, given?: tidetable.QueryPageOptions): table[], table|nil
-
-local tx_put = core.tx_put
-
--- The commonest call of all, in line: a function less is a tenth less.
----@param item table
----@param given tidetable.WriteOptions|nil
----@return true ok, table|nil old
-function TransactionTable:put(item, given)
-  local transaction = self and self.transaction
-  if not transaction or transaction.ended or type(item) ~= "table" then
-    check_call(self, item, "put", "an item")
-    check_alive(self)
-  end
-  if given == nil then
-    return tx_put(self.core, item, false)
-  end
-  request.check_write(given, "put")
-  if request.has_expressions(given) then
-    return request.tx_write(self, request.PUT, item, nil, given, "put")
-  end
-  return tx_put(self.core, item, given.return_values == "ALL_OLD")
-end
-
----@param key table
----@param expression string|nil
----@param given tidetable.UpdateOptions|nil
----@return true ok, table|nil item
-function TransactionTable:update(key, expression, given)
-  check_alive(self)
-  check_table(key, "update", "a key")
-  given = request.check_update(expression, given)
-  return request.tx_write(self, request.UPDATE, key, expression, given, "update")
-end
-
----@param key table
----@param given tidetable.WriteOptions|nil
----@return true ok, table|nil old
-function TransactionTable:delete(key, given)
-  check_alive(self)
-  check_table(key, "delete", "a key")
-  given = request.check_write(given, "delete")
-  if request.has_expressions(given) then
-    return request.tx_write(self, request.DELETE, key, nil, given, "delete")
-  end
-  return core.tx_delete(self.core, key, given.return_values == "ALL_OLD")
-end
-
---- The values, or the failure raised.
-local function raising(value, err, ...)
-  if value == nil and err ~= nil then
-    error(err, 0)
-  end
-  return value, err, ...
-end
-
----@param key table
----@return table|nil item
-function TransactionTable:get(key, given)
-  check_alive(self)
-  if type(key) ~= "table" or given ~= nil then
-    check_call(self, key, "get", "a key")
-    if next(options.check(given, get_options, "get")) then
-      return raising(core.get_projected(self.core, key, given, true))
-    end
-  end
-  return core.tx_get(self.core, key)
-end
-
-for _, name in ipairs { "query", "scan", "query_page", "scan_page" } do
-  local method = Table[name]
-  TransactionTable[name] = function(self, ...)
-    check_alive(self)
-    return raising(method(self, ...))
-  end
-end
-
----@param items table[]|fun(): table|nil
----@param given { batch: integer|nil }|nil
----@return integer count
-function TransactionTable:load(items, given)
-  check_alive(self)
-  local size = options.check(given, load_options, "load").batch or 1000
-  return raising(load_batches(function(batch, most)
-    check_alive(self)    -- still: whoever gives the items may have yielded
-    return core.load(self.core, batch, most, true)
-  end, items, size))
-end
-
--- Behind the transaction's, which are made of the same functions.
-options.methods(Table, "table", { get = true, put = true })
-options.methods(TransactionTable, "table", { put = true })
-
---- What a transaction's function returned; the failure of a cancelled one, even if the function
---- has caught it.
-local function outcome(transaction, ...)
-  if transaction.cancelled then
-    return nil, transaction.cancelled, "CANCELLED"
-  end
-  return ...
-end
-
---- What optimistic.lua does alike.
-tables.shared = {
-  outcome = outcome,
-  check_table = check_table, check_partition = check_partition,
-  check_many = check_many, raising = raising,
-  query_options = query_options, scan_options = scan_options,
-  page_options = page_options, scan_page_options = scan_page_options,
-  get_options = get_options, load_options = load_options, load_items = load_items,
-}
-
---- The table as the transaction sees it. Raises NOT_FOUND.
-function tables.inside(transaction, name)
-  tables.check_name(name, "table")
-  local handle = raising(tables.handle(transaction.database, name))
-  raising(core.describe_table(handle.core))
-  handle.transaction = transaction
-  return setmetatable(handle, TransactionTable)
 end
 
 return tables

@@ -1,22 +1,21 @@
--- types.lua - values that Lua has no type of its own for, and the words for them.
+-- types.lua - DynamoDB's types that Lua lacks: null, exact numbers, binaries, lists, maps and sets.
 --
--- Numbers and binaries are userdata of the core; lists, maps and sets are plain
--- tables that a metatable marks. Only sets have more to say than their mark, and
--- they say it here.
+-- Numbers and binaries are userdata of the core. Lists, maps and sets are tables that a metatable
+-- marks. The methods of sets are defined here.
 
 local misuse = require "tidetable.options".misuse
 local values = require "tidetable.core".values
 
 local metatables = values.metatables
 
---- DynamoDB's NULL. It is a value, so it counts as true in a condition; compare
---- with `==`. (The same value as cjson.null.)
+--- DynamoDB's NULL. It counts as true in a Lua condition: compare with `==`. It is the same value
+--- as cjson.null.
 ---@class tidetable.null: lightuserdata
 
 ---@alias tidetable.rounding
----| "half_even"  # to the nearer one; in the middle to the even digit
----| "half_up"    # in the middle away from zero
----| "half_down"  # in the middle towards zero
+---| "half_even"  # to the nearest; a tie to the even digit
+---| "half_up"    # to the nearest; a tie away from zero
+---| "half_down"  # to the nearest; a tie towards zero
 ---| "up"         # away from zero
 ---| "down"       # towards zero
 ---| "ceiling"    # towards +infinity
@@ -24,19 +23,19 @@ local metatables = values.metatables
 
 ---@alias tidetable.numeric number | tidetable.number
 
---- A number of up to 38 digits, exact; it never changes. Compares and computes with
---- numbers of either sort; `==` only with its own kind, as Lua has it. What can't be
---- computed exactly is raised: `VALIDATION`.
+--- An immutable decimal number of up to 38 digits. Its operators accept Lua numbers too, except
+--- `==`, which Lua calls only for two userdata. An operation whose exact result has more than 38
+--- digits or is out of range raises VALIDATION.
 ---@class tidetable.number: userdata
----@field tointeger fun(self: tidetable.number): integer?   nil unless it is an integer in 64 bits
----@field tofloat fun(self: tidetable.number): number?      nil unless nothing is lost
----@field tonumber fun(self: tidetable.number): number      the integer, or the nearest float
+---@field tointeger fun(self: tidetable.number): integer?   nil if it is not a 64-bit integer
+---@field tofloat fun(self: tidetable.number): number?      nil if no float has this value
+---@field tonumber fun(self: tidetable.number): number      an integer, or the nearest float
 ---@field compare fun(self: tidetable.number, other: tidetable.numeric): -1|0|1|nil  nil: NaN
 ---@field equals fun(self: tidetable.number, other: any): boolean  by value
 ---@field sign fun(self: tidetable.number): -1|0|1
 ---@field abs fun(self: tidetable.number): tidetable.number
----@field digits fun(self: tidetable.number): integer       significant ones, 1 to 38
----@field places fun(self: tidetable.number): integer       behind the point, 0 to 167
+---@field digits fun(self: tidetable.number): integer       significant digits, 1 to 38
+---@field places fun(self: tidetable.number): integer       digits after the point, 0 to 167
 ---@field is_integer fun(self: tidetable.number): boolean
 ---@field round tidetable.number.round
 ---@field divide tidetable.number.divide
@@ -49,20 +48,22 @@ local metatables = values.metatables
 ---@operator unm: tidetable.number
 ---@operator concat: string
 
---- To so many places behind the point: -125 to 167, 0 unless told otherwise.
+--- Returns the number rounded to `places` digits after the point, -125 to 167, default 0; default
+--- "half_even".
 ---@alias tidetable.number.round
 ---| fun(self, places?: integer, how?: tidetable.rounding): tidetable.number
 
---- The quotient, with so many places behind the point; by zero raises.
+--- Returns the quotient rounded to `places` digits after the point; default "half_even". Division
+--- by zero raises VALIDATION.
 ---@alias tidetable.number.divide
 ---| fun(self, by: tidetable.numeric, places: integer, how?: tidetable.rounding): tidetable.number
 
---- The plain decimal with just so many digits behind the point, 0 to 167; with as
---- many as there are when nothing is said.
+--- Returns the number without exponent, with `places` digits after the point, 0 to 167; default
+--- all.
 ---@alias tidetable.number.format
 ---| fun(self, places?: integer, how?: tidetable.rounding): string
 
---- Bytes. `tostring` gives them as a string, `#` counts them.
+--- A string of bytes. `tostring` returns a Lua string, `#` the number of bytes.
 ---@class tidetable.binary: userdata
 ---@field sub fun(self: tidetable.binary, first: integer, last?: integer): tidetable.binary
 ---@operator len: integer
@@ -73,8 +74,8 @@ local metatables = values.metatables
 
 ---@alias tidetable.member string | number | tidetable.number | tidetable.binary
 
---- Members of one type, each once. They are the array part of the table: `#` and
---- `ipairs` do what they do with an array, in no order that means anything.
+--- Unique members of one type, stored in the array part of the table: `#` and `ipairs` work as with
+--- an array. The order is undefined.
 ---@class tidetable.set: table
 ---@field [integer] tidetable.member
 local set_methods = {}
@@ -83,12 +84,12 @@ local types = {
   null = values.null, ---@type tidetable.null
 }
 
---- An exact number of a decimal text or a Lua number; `VALIDATION`: no number, over 38
---- digits, out of range.
+--- Returns the exact number of a decimal text or a Lua number. Returns VALIDATION if the value is
+--- not a number, has more than 38 digits or is out of range.
 ---@type fun(from: string | number | tidetable.number): tidetable.number?, tidetable.error?, string?
 types.number = values.number
 
---- A string's bytes as a binary.
+--- Returns a binary with the bytes of a string.
 ---@type fun(from: string | tidetable.binary): tidetable.binary
 types.binary = values.binary
 
@@ -98,19 +99,19 @@ local function mark(t, metatable, name)
   end
   local now = getmetatable(t)
   if now ~= nil and now ~= metatables.list and now ~= metatables.map then
-    misuse(("bad argument #1 to '%s' (the table has a metatable of its own)"):format(name))
+    misuse(("bad argument #1 to '%s' (the table already has a metatable)"):format(name))
   end
   return setmetatable(t, metatable)
 end
 
---- Marks a table as a list, also an empty one; returns the same table.
+--- Marks a table as a list, which is needed if it is empty. Returns the same table.
 ---@param t table
 ---@return tidetable.list
 function types.list(t)
   return mark(t, metatables.list, "list")
 end
 
---- Marks a table as a map, also one that would pass for a list; returns the same
+--- Marks a table as a map, which is needed if its keys are those of an array. Returns the same
 --- table.
 ---@param t table
 ---@return tidetable.map
@@ -118,9 +119,8 @@ function types.map(t)
   return mark(t, metatables.map, "map")
 end
 
---- DynamoDB's name for a Lua value's type: "S", "N", "B", "BOOL", "NULL", "M",
---- "L", "SS", "NS" or "BS"; nil if it can't be stored. What a table holds is not
---- looked at, but for its first key.
+--- Returns DynamoDB's name for a value's type: "S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS"
+--- or "BS"; nil if it cannot be stored. Of the contents of a table only the first key is tested.
 ---@type fun(value: any): string?
 types.type = values.type
 
@@ -143,8 +143,8 @@ local function kind_of(value)
   return kinds[values.type(value)]
 end
 
---- What two members share if and only if they are the same member: of a number
---- its plain decimal, whether it is an integer, a float or an exact number.
+--- Returns a string that is equal for equal members only. For numbers of all three kinds it is the
+--- decimal text.
 local function identity(value, kind)
   if kind == kinds.S then
     return value
@@ -160,7 +160,7 @@ local function check_set(set, method)
   return kind
 end
 
---- The identity of a value that is asked for, added or removed.
+--- Checks the arguments of a set's method. Returns the member's identity and the kind of the set.
 local function check_member(set, value, method)
   local kind = check_set(set, method)
   if kind_of(value) ~= kind then
@@ -169,7 +169,7 @@ local function check_member(set, value, method)
   return identity(value, kind), kind
 end
 
-local function position(set, wanted, kind)
+local function index_of(set, wanted, kind)
   for i = 1, #set do
     if identity(set[i], kind) == wanted then
       return i
@@ -177,9 +177,8 @@ local function position(set, wanted, kind)
   end
 end
 
---- Makes a set of an array's members, which decide what kind it is. Raises if
---- there are none, if they are of different types, or if one stands twice: by
---- value, so that 1 and 1.0 are twice the same.
+--- Returns a set of an array's members. Raises an error if there are none, if their types differ,
+--- or if two are equal by value, as 1 and 1.0 are.
 ---@param members tidetable.member[]
 ---@return tidetable.set
 function types.set(members)
@@ -188,7 +187,7 @@ function types.set(members)
   end
   local kind = kind_of(members[1])
   if #members == 0 then
-    misuse("bad argument #1 to 'set' (a set may not be empty)")
+    misuse("bad argument #1 to 'set' (a set must not be empty)")
   elseif not kind then
     misuse("bad argument #1 to 'set' (a set holds strings, numbers or binaries)")
   end
@@ -200,7 +199,7 @@ function types.set(members)
     end
     local id = identity(value, kind)
     if seen[id] then
-      local text = "bad argument #1 to 'set' (members [%d] and [%d] are the same)"
+      local text = "bad argument #1 to 'set' (members [%d] and [%d] are equal)"
       misuse(text:format(seen[id], i))
     end
     set[i], seen[id] = value, i
@@ -208,33 +207,33 @@ function types.set(members)
   return setmetatable(set, kind.metatable)
 end
 
---- Whether the value is a member.
+--- Returns true if the value is a member.
 ---@param value tidetable.member
 ---@return boolean
 function set_methods:has(value)
   local wanted, kind = check_member(self, value, "has")
-  return position(self, wanted, kind) ~= nil
+  return index_of(self, wanted, kind) ~= nil
 end
 
---- Adds a member; false if it was there.
+--- Adds a member. Returns false if the set contains it already.
 ---@param value tidetable.member
 ---@return boolean added
 function set_methods:add(value)
   local wanted, kind = check_member(self, value, "add")
-  if position(self, wanted, kind) then
+  if index_of(self, wanted, kind) then
     return false
   end
   self[#self + 1] = value
   return true
 end
 
---- Removes a member; false if it wasn't there. The last member may go, but an
---- empty set can't be stored.
+--- Removes a member. Returns false if the set does not contain it. The last member can be removed,
+--- but an empty set cannot be stored.
 ---@param value tidetable.member
 ---@return boolean removed
 function set_methods:remove(value)
   local wanted, kind = check_member(self, value, "remove")
-  local at = position(self, wanted, kind)
+  local at = index_of(self, wanted, kind)
   if not at then
     return false
   end
@@ -243,7 +242,7 @@ function set_methods:remove(value)
   return true
 end
 
---- The members in ascending order, as a list.
+--- Returns a list of the members in ascending order.
 ---@return tidetable.list
 function set_methods:values()
   check_set(self, "values")

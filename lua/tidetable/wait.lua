@@ -1,9 +1,9 @@
--- wait.lua - waiting, for commits, other writers and long work, in whatever loop runs.
+-- wait.lua - waits for commits, for the write lock and for long tasks, in the program's event loop.
 --
--- In order: the user's own function; the cqueues controller that runs this
--- coroutine; else the thread sleeps. We yield only to a scheduler that we
--- recognise: a generator of the user's own must get records, not somebody
--- else's sentinels.
+-- How to wait is decided in this order: the program's `wait` function; the cqueues controller that
+-- runs this coroutine; otherwise the thread sleeps. The library yields only to a scheduler that it
+-- knows: in a coroutine that the program uses as a generator, a yield would return a value that is
+-- not the program's.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -12,14 +12,22 @@ local misuse = options.misuse
 
 local wait = {}
 
---- An object that event loops wait on. The descriptor becomes readable with
---- every commit in any process; it says "look again" and no more.
+--- What the functions of this module read from a database. wakeups and spare_wakeups are set here.
+---@class tidetable.WaitContext
+---@field core userdata|nil            handle of the core
+---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil  the option `wait`
+---@field busy_timeout number|nil      seconds to wait for the write lock
+---@field wakeups table<tidetable.Wakeup, true>|nil  open wakeups, weak keys
+---@field spare_wakeups tidetable.Wakeup[]|nil  open wakeups for the write lock that are not in use
+
+--- An object that event loops wait on. Its descriptor becomes readable with every commit in any
+--- process, and may become readable without one.
 ---@class tidetable.Wakeup
 local Wakeup = {}
 Wakeup.__index = Wakeup
 Wakeup.__name = "tidetable.wakeup"
 
---- The classes of wakeups: this one and those of wait.kind.
+--- The classes of wakeups: this one and those made by wait.kind.
 local classes = { [Wakeup] = true }
 
 local function check_self(self, name)
@@ -28,38 +36,38 @@ local function check_self(self, name)
   end
 end
 
---- The descriptor.
+--- Returns the file descriptor. Raises an error if the wakeup is closed.
 ---@return integer
 function Wakeup:pollfd()
   check_self(self, "pollfd")
   return core.wakeup_pollfd(self.core)
 end
 
---- What to wait for: readable.
----@return string
+--- Returns what to wait for: "r", readable.
+---@return "r"
 function Wakeup.events()
   return "r"
 end
 
---- How long to wait at most, in seconds. A process that is killed between its commit and
---- its signal does not make the descriptor readable: so 1 second, and 10 ms while a commit
---- is written to the file and not yet visible.
----@return number
+--- Returns the maximum time to wait: 1 second, or 10 ms while a commit is in the file and not yet
+--- visible. A writer that is killed between its commit and its notification does not make the
+--- descriptor readable.
+---@return number seconds
 function Wakeup:timeout()
   return core.wakeup_timeout(self.core)
 end
 
---- Makes the descriptor unreadable until the next commit. Call it, then look,
---- then wait: what happens in between is not missed.
+--- Makes the descriptor unreadable until the next commit. To miss no commit, call clear, then read,
+--- then wait.
 function Wakeup:clear()
   check_self(self, "clear")
   core.wakeup_clear(self.core)
 end
 
---- Sleeps in this thread until the descriptor is readable. Returns after `seconds` and
---- after timeout() at the latest.
+--- Sleeps in this thread until the descriptor is readable, for at most `seconds` and at most
+--- timeout().
 ---@param seconds number|nil  nil, math.huge: timeout()
----@return boolean ready
+---@return boolean ready  true if the descriptor is readable
 function Wakeup:wait(seconds)
   check_self(self, "wait")
   if seconds ~= nil then
@@ -68,20 +76,20 @@ function Wakeup:wait(seconds)
   return core.wakeup_wait(self.core, math.min(seconds or 1, 1))
 end
 
---- Has f called just before the descriptor is closed: no loop can go on with one
---- that is. Nil forgets it.
----@param f fun()|nil
+--- Sets the function that is called just before the descriptor is closed, so that an event loop can
+--- remove it. Raises an error if one is set already.
+---@param f fun()|nil  nil: removes the function
 function Wakeup:on_close(f)
   check_self(self, "on_close")
   if f ~= nil and type(f) ~= "function" then
     misuse("on_close: a function expected, got " .. type(f))
   elseif f and self.closing then
-    misuse("on_close: somebody waits on this wakeup already; make one for each")
+    misuse("on_close: this wakeup already has a function; use one wakeup for each coroutine")
   end
   self.closing = f
 end
 
---- Tells the loop that waits on the descriptor to let go of it.
+--- Removes the descriptor from the event loop that waits on it.
 local function cancel(wakeup)
   if wakeup.closed then
     return
@@ -97,13 +105,13 @@ local function cancel(wakeup)
   end
 end
 
---- Releases what the core holds for it.
+--- Releases the core's object.
 function Wakeup:finish()
   core.finish(self.core)
 end
 
---- Closes the descriptor; the loop that waits on it is told first. What that raises is
---- raised when it is closed.
+--- Calls the function of on_close and closes the descriptor. An error of the function is raised
+--- after the descriptor is closed. Calling it twice is allowed.
 function Wakeup:close()
   check_self(self, "close")
   local ok, err = pcall(cancel, self)
@@ -118,7 +126,7 @@ end
 
 Wakeup.__close = Wakeup.close
 
---- Closes the descriptors that are kept for later. Returns true if there were any.
+--- Closes the wakeups that are kept for later use. Returns true if there were any.
 local function drop_spares(database)
   local spares = database.spare_wakeups or {}
   database.spare_wakeups = nil
@@ -128,8 +136,9 @@ local function drop_spares(database)
   return #spares > 0
 end
 
----@param database table  a tidetable database
----@param unlocks boolean|nil  readable with the release of the write lock, not with commits
+--- Returns a new wakeup.
+---@param database tidetable.WaitContext
+---@param unlocks boolean|nil  true: readable when the write lock is released, not with commits
 ---@return tidetable.Wakeup|nil, tidetable.error|nil err, tidetable.code|nil code
 function wait.wakeup(database, unlocks)
   local wakeup, err, code = core.wakeup(database.core, unlocks)
@@ -142,9 +151,9 @@ function wait.wakeup(database, unlocks)
   return wait.attach(database, setmetatable({ core = wakeup }, Wakeup))
 end
 
---- Has a wakeup's loop told when the database is closed.
+--- Registers a wakeup, so that wait.cancel calls its on_close function when the database is closed.
 ---@generic T
----@param database table
+---@param database tidetable.WaitContext
 ---@param wakeup T
 ---@return T
 function wait.attach(database, wakeup)
@@ -153,9 +162,9 @@ function wait.attach(database, wakeup)
   return wakeup
 end
 
---- A kind of wakeup for something else that has a descriptor: pollfd, clear and
---- wait have to be given.
----@param name string
+--- Returns a class of wakeups for another kind of descriptor. The caller defines pollfd, clear and
+--- wait.
+---@param name string  the metatable's __name
 ---@return table class
 function wait.kind(name)
   local Kind = { __name = name, __close = Wakeup.__close }
@@ -164,23 +173,23 @@ function wait.kind(name)
   return setmetatable(Kind, { __index = Wakeup })
 end
 
---- Before a database is closed, and its wakeups with it: all of their loops are told,
---- whatever one of them raises.
----@param database table
----@return boolean ok, any err  the first that was raised
+--- Removes all wakeups of a database from their event loops, before the database is closed.
+--- Continues after an error.
+---@param database tidetable.WaitContext
+---@return boolean ok, any err  the first error
 function wait.cancel(database)
   local ok, first = true, nil
   for wakeup in pairs(database.wakeups or {}) do
-    local told, err = pcall(cancel, wakeup)
-    if ok and not told then
+    local cancelled, err = pcall(cancel, wakeup)
+    if ok and not cancelled then
       ok, first = false, err
     end
   end
   return ok, first
 end
 
---- A way to wait of one that yields: it is told how many seconds at most, and where no
---- coroutine can yield the thread sleeps, and the loop with it.
+--- Returns a `wait` function made from a function that yields to an event loop. Where no coroutine
+--- can yield, the thread sleeps, and the event loop with it.
 ---@param yield fun(wakeup: tidetable.Wakeup, seconds: number)
 ---@return fun(wakeup: tidetable.Wakeup, seconds: number|nil)
 function wait.yielding(yield)
@@ -193,7 +202,7 @@ function wait.yielding(yield)
   end
 end
 
---- cqueues, when its controller runs this very coroutine, and that can yield here.
+--- Returns the module cqueues if its controller runs this coroutine directly and it can yield.
 local function running_cqueues()
   local cqueues = package.loaded.cqueues
   if cqueues and coroutine.isyieldable() then
@@ -204,7 +213,7 @@ local function running_cqueues()
   end
 end
 
---- The loop's way to wait on a wakeup, or nil: then the thread may sleep.
+--- Returns the function that waits on a wakeup in the event loop; nil if the thread may sleep.
 ---@param own fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 ---@return fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
 function wait.loop(own)
@@ -223,11 +232,11 @@ function wait.loop(own)
   end
 end
 
---- How often to look at work that goes on beside us, in seconds.
-local LOOK_EVERY = 0.1
+--- Seconds between two polls of a task.
+local POLL_INTERVAL = 0.1
 
---- What event loops wait on while the core works beside us, on a thread or in a child
---- process: readable when there is something to look at. Closing it ends the work, if need be.
+--- The wakeup of a task that the core runs in a thread or in a child process. Readable when the
+--- task has progressed or ended. Closing it cancels a task that is running.
 ---@class tidetable.WorkWakeup: tidetable.Wakeup
 local Work = wait.kind("tidetable.work")
 
@@ -236,32 +245,33 @@ function Work:pollfd()
 end
 
 function Work.timeout()
-  return LOOK_EVERY
+  return POLL_INTERVAL
 end
 
---- Nothing: looking takes what there is.
+--- Does nothing: polling the task clears the descriptor.
 function Work.clear()
 end
 
 function Work:wait(seconds)
-  return self.calls.wait(self.core, math.min(seconds or LOOK_EVERY, LOOK_EVERY))
+  return self.calls.wait(self.core, math.min(seconds or POLL_INTERVAL, POLL_INTERVAL))
 end
 
+--- The core's functions for one kind of task.
 ---@class tidetable.WorkCalls
----@field result fun(work: userdata): any  false while it goes on; or nil, err, code
+---@field result fun(work: userdata): any  false while the task runs; or nil, err, code
 ---@field wait fun(work: userdata, seconds: number): boolean
 ---@field pollfd fun(work: userdata): integer
 
---- Has the core work, and waits for it; what it came to. A signal only has somebody look: what
---- the program does about it (Lua's Ctrl-C raises) it does between two looks.
----@param database table  what `wait` it has
+--- Starts a task and waits for its result. A signal only ends the current sleep; a handler of the
+--- program (Lua's Ctrl-C raises an error) runs between two polls.
+---@param database tidetable.WaitContext
 ---@param calls tidetable.WorkCalls
----@param look fun(work: userdata)|nil  called at each look
----@param start fun(...): userdata|nil, tidetable.error|nil, tidetable.code|nil
----@param ... any
+---@param on_poll fun(work: userdata)|nil  called after each poll of a running task
+---@param start fun(...): userdata|nil, tidetable.error|nil, tidetable.code|nil  starts the task
+---@param ... any  arguments of start
 ---@return any result, tidetable.error|nil err, tidetable.code|nil code
-function wait.work(database, calls, look, start, ...)
-  -- Before it starts: once it has, nothing may fail until it can be ended.
+function wait.work(database, calls, on_poll, start, ...)
+  -- Allocated before the start: nothing may fail between the start and the assignment of `core`.
   local wakeup <close> = wait.attach(database, setmetatable({ core = false, calls = calls }, Work))
   local work, result, err, code
   work, err, code = start(...)
@@ -274,24 +284,24 @@ function wait.work(database, calls, look, start, ...)
     if result ~= false then
       return result, err, code
     end
-    if look then
-      look(work)
+    if on_poll then
+      on_poll(work)
     end
     local loop = wait.loop(database.wait)
     if loop then
-      loop(wakeup, LOOK_EVERY)
+      loop(wakeup, POLL_INTERVAL)
     else
-      wakeup:wait(LOOK_EVERY)
+      wakeup:wait(POLL_INTERVAL)
     end
   end
 end
 
---- What an event loop waits on between two attempts to open a database.
+--- The wakeup between two attempts to open a database: readable when its timer expires.
 ---@class tidetable.PauseWakeup: tidetable.Wakeup
 local Pause = wait.kind("tidetable.pause")
 
 function Pause:pollfd()
-  return core.pause_pollfd(self.core)
+  return core.timer_pollfd(self.core)
 end
 
 function Pause:timeout()
@@ -302,19 +312,19 @@ function Pause.clear()
 end
 
 function Pause:wait()
-  return core.pause_sleep(self.core)
+  return core.timer_sleep(self.core)
 end
 
 function Pause:finish()
   core.timer_end(self.core)
 end
 
---- Waits `seconds`: in the loop that runs, or asleep until a signal arrives.
----@param own fun(wakeup: tidetable.Wakeup, seconds: number)|nil
+--- Waits in the event loop, or sleeps in this thread. A signal ends the sleep early.
+---@param own fun(wakeup: tidetable.Wakeup, seconds: number)|nil  the option `wait`
 ---@param seconds number
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 local function pause(own, seconds)
-  local timer, err, code = core.pause(seconds)
+  local timer, err, code = core.timer(seconds)
   if not timer then
     return nil, err, code
   end
@@ -328,28 +338,27 @@ local function pause(own, seconds)
   return true
 end
 
--- Seconds between two attempts to open: doubled each time, up to the second.
+-- Seconds between two attempts to open: the first pause, then doubled up to the longest.
 local FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02
 
---- Opens the core's handle. While another process opens or compacts the database,
---- pauses and tries again, for `busy_timeout` seconds altogether; nothing is locked
---- in between.
+--- Opens the core's handle. While another process opens or compacts the database, pauses and tries
+--- again, for at most busy_timeout in total. No lock is held during a pause.
 ---@param own fun(wakeup: tidetable.Wakeup, seconds: number)|nil  the option `wait`
----@param busy_timeout number
----@param ... any  core.open's arguments
+---@param busy_timeout number  seconds
+---@param ... any  arguments of core.open
 ---@return userdata|nil, tidetable.error|nil err, tidetable.code|nil code
 function wait.open(own, busy_timeout, ...)
   local deadline = core.elapsed() + busy_timeout
   local seconds = FIRST_PAUSE
   while true do
-    local handle, err, code, momentary = core.open(...)
+    local handle, err, code, is_temporary = core.open(...)
     local left = deadline - core.elapsed()
-    if handle or not momentary or left <= 0 then
+    if handle or not is_temporary or left <= 0 then
       return handle, err, code
     end
-    local paused, why, kind = pause(own, math.min(seconds, left))
+    local paused, pause_err, pause_code = pause(own, math.min(seconds, left))
     if not paused then
-      return nil, why, kind
+      return nil, pause_err, pause_code
     end
     seconds = math.min(2 * seconds, LONGEST_PAUSE)
   end
@@ -357,11 +366,15 @@ end
 
 -- The write lock -------------------------------------------------------------
 
---- Closing a descriptor of inotify takes up to 30 ms in the kernel, which waits until no
---- processor uses the watch any more. So a handle keeps this many that it does not use.
+--- Maximum number of unused wakeups that a handle keeps. Closing an inotify descriptor takes up to
+--- 30 ms, because the kernel waits until no processor uses the watch.
 local SPARE_WAKEUPS = 8
 
---- A wakeup for the release of the lock, for as long as the variable is in scope.
+--- Holds a wakeup for the release of the write lock until it is closed; then the wakeup is kept as
+--- a spare.
+---@class tidetable.WakeupLease
+---@field database tidetable.WaitContext
+---@field wakeup tidetable.Wakeup
 local Lease = {}
 
 local function lease_wakeup(database)
@@ -387,26 +400,29 @@ function Lease:__close()
   end
 end
 
---- Sleeps in this thread until the lock may be free.
+--- Sleeps in this thread until the lock may be free, for at most `seconds`.
 local function sleep(waiter, seconds)
   core.waiter_sleep(waiter, seconds)
 end
 
---- A way to sleep in a loop: cleared, looked at, waited for, so that no release is missed.
+--- Returns a function that waits in an event loop. It clears the wakeup before it tests the lock,
+--- so that no release is missed.
 local function sleep_in(loop, wakeup)
   return function(waiter, seconds)
     wakeup:clear()
-    local most = core.waiter_arm(waiter)
-    if most > 0 then
-      loop(wakeup, math.min(seconds, most))
+    local max_seconds = core.waiter_arm(waiter)
+    if max_seconds > 0 then
+      loop(wakeup, math.min(seconds, max_seconds))
     end
   end
 end
 
+-- The next two functions call each other by tail calls. A loop would have to pack the results of f
+-- in a table, and f may have committed: no allocation may fail after that.
 local try_again
 
---- Takes what f returned; waits and calls it again as long as that is BUSY.
-local function settle(queued, ...)
+--- Returns the results of f. While they are BUSY and time is left, waits and calls f again.
+local function finish_queued(queued, ...)
   local ok, _, code = ...
   if code == "BUSY" and ok == nil then
     local left = queued.deadline - core.elapsed()
@@ -417,14 +433,15 @@ local function settle(queued, ...)
   return ...
 end
 
+--- Waits for the write lock, for at most `left` seconds, and calls f again.
 function try_again(queued, left)
   queued.sleep(queued.waiter, left)
   core.waiter_use(queued.waiter)
-  return settle(queued, queued.f(table.unpack(queued.arguments, 1, queued.arguments.n)))
+  return finish_queued(queued, queued.f(table.unpack(queued.arguments, 1, queued.arguments.n)))
 end
 
---- Waits in the queue of writers, and calls f again until it is not BUSY any more or the
---- time has passed. f never waits.
+--- Waits in the queue of writers and calls f again, until it returns something other than BUSY or
+--- the deadline has passed. f does not wait.
 local function queue(database, deadline, f, arguments)
   local loop = wait.loop(database.wait)
   local waiter <close>, err, code = core.waiter(database.core, loop ~= nil)
@@ -437,9 +454,9 @@ local function queue(database, deadline, f, arguments)
   if not loop then
     return try_again(queued, deadline - core.elapsed())
   end
-  local lease <close>, why, why_code = lease_wakeup(database)
+  local lease <close>, lease_err, lease_code = lease_wakeup(database)
   if not lease then
-    return nil, why, why_code
+    return nil, lease_err, lease_code
   end
   queued.sleep = sleep_in(loop, lease.wakeup)
   return try_again(queued, deadline - core.elapsed())
@@ -456,18 +473,21 @@ local function finish(database, f, arguments, ...)
   return ...
 end
 
---- Calls f(...), which never waits. While it answers BUSY, waits for the write lock and
---- calls it again, for busy_timeout seconds in all.
----@param database table
+--- Calls f(...). While it returns BUSY, waits for the write lock and calls it again, for at most
+--- busy_timeout in total. f does not wait.
+---@param database tidetable.WaitContext
 ---@param f fun(...): any, tidetable.error|nil, tidetable.code|nil
 ---@param ... any
----@return any ...  what f returns
+---@return any ...  results of f
 function wait.try(database, f, ...)
   return finish(database, f, table.pack(...), f(...))
 end
 
---- The same for the commonest shape: makes no table for the arguments unless it has to
---- wait.
+--- Does the same for at most three arguments and results. Creates no table for the arguments unless
+--- it has to wait.
+---@param database tidetable.WaitContext
+---@param f fun(a: any, b: any, c: any): any, tidetable.error|nil, tidetable.code|nil
+---@return any ok, any err, any code  results of f
 function wait.write(database, f, a, b, c)
   local ok, err, code = f(a, b, c)
   if is_busy(database, ok, err, code) then

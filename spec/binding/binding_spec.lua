@@ -10,18 +10,18 @@ local SEEDS = math.tointeger(tonumber(os.getenv("SEEDS"))) or 20
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 local STEPS = math.tointeger(tonumber(os.getenv("STEPS"))) or 400
 local LUA = os.getenv("LUA") or "lua5.4"
-local LONGEST = 120   -- seconds; one takes about a tenth of one
+local TIMEOUT = 120   -- seconds; one takes about a tenth of one
 
 local HERE = lfs.currentdir()
 
---- Runs one seed in its own directory. Returns what the script printed, and how it
---- ended unless that was well.
+--- Runs one seed in its own directory. Returns what the script printed, and the signal or status if
+--- it failed.
 local function run(seed)
   local directory = os.tmpname()
   os.remove(directory)
   assert(lfs.mkdir(directory))
   local command = ("cd %s && LUA_PATH='%s;%s/?.lua' timeout %d %s %s/spec/binding/script.lua"
-    .. " %d %d </dev/null 2>&1"):format(directory, package.path, HERE, LONGEST, LUA, HERE, seed,
+    .. " %d %d </dev/null 2>&1"):format(directory, package.path, HERE, TIMEOUT, LUA, HERE, seed,
     STEPS)
   local pipe = assert(io.popen(command))
   local printed = pipe:read("a")
@@ -34,7 +34,7 @@ local function run(seed)
 end
 
 describe("a script", function()
-  it("can't end the process, see what is not committed, or damage the file", function()
+  it("cannot end the process, read uncommitted data, or damage the file", function()
     print(("binding: SEED=%d, %d scripts of %d steps"):format(SEED, SEEDS, STEPS))
     for seed = SEED, SEED + SEEDS - 1 do
       local printed, wrong = run(seed)

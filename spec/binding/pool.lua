@@ -1,8 +1,8 @@
 -- pool.lua - the values that a random script uses: Lua's, the library's, and forged ones.
 local core = require "tidetable.core"
 
---- Functions that wait, and which argument says how long: they wait for no time here. They are
---- replaced before the library's modules take them.
+--- Functions that wait, and the index of their timeout argument, which is set to 0 here. They are
+--- replaced before the library's modules read them.
 for name, at in pairs { wait_writer = 2, wait_feed = 2, wakeup_wait = 2, backup_wait = 2,
   check_wait = 2, read_input = 2, terminal_wait = 2, backup = 5, check_file = 2 } do
   local f = core[name]
@@ -21,7 +21,8 @@ local pool = { values = {}, functions = {} }
 
 local random = math.random
 
---- Most values are forgotten at random, so that finalizers run and handles are collected.
+--- Values are forgotten at random above this number, so that finalizers run and handles are
+--- collected.
 local LARGEST = 300
 
 local function put(list, value)
@@ -30,8 +31,8 @@ local function put(list, value)
   end
 end
 
---- Keeps a value for later, and if it is a function, to be called. Not a path to another
---- directory (error messages contain some): it might be opened.
+--- Keeps a value for later use; a function can be called. Skips paths to other directories (error
+--- messages contain some), because they might be opened.
 function pool.keep(value)
   if type(value) ~= "string" or not value:find("/", 1, true) then
     put(pool.values, value)
@@ -72,7 +73,7 @@ local plain = {
   function() return core.values.encode { id = "a", n = random(20), text = "t" } end,
 }
 
---- A value of Lua's, or nil.
+--- Returns a plain Lua value, or nil.
 function pool.plain()
   if random(12) == 1 then
     return nil
@@ -80,8 +81,8 @@ function pool.plain()
   return plain[random(#plain)]()
 end
 
---- Something that a script can make of two values: an object with another's class, or with a
---- mark that it has read in a metatable.
+--- Returns an object forged from two values: with the metatable of another class, or with a marker
+--- that was read from a metatable.
 local function forged()
   local one, metatable = pool.any(), getmetatable(pool.any())
   if type(metatable) ~= "table" then
@@ -93,7 +94,7 @@ local function forged()
   return setmetatable({ core = one, database = pool.any(), transaction = pool.any() }, metatable)
 end
 
---- Any value: plain, kept or forged; nil too.
+--- Returns any value: plain, kept or forged, or nil.
 function pool.any()
   local kind = random(20)
   if kind <= 9 and #pool.values > 0 then
@@ -105,7 +106,7 @@ function pool.any()
   return pool.plain()
 end
 
---- Some values, as many as a call of ours may have, and a few more.
+--- Returns a random number of arguments, up to a few more than any function takes.
 function pool.arguments()
   local count = random(0, 7)
   local list = { n = count }
@@ -115,7 +116,7 @@ function pool.arguments()
   return list
 end
 
---- All functions that a script finds: those of the modules, of their classes, of the core.
+--- Collects all functions that a script can reach: of the modules, their classes and the core.
 function pool.fill(objects)
   local seen = {}
   local function take(t)
@@ -127,7 +128,7 @@ function pool.fill(objects)
     for name, value in next, t do
       names[#names + 1] = type(value) == "function" and name or nil
     end
-    table.sort(names)        -- a seed always means the same calls
+    table.sort(names)        -- a seed must determine the calls
     for _, name in ipairs(names) do
       pool.functions[#pool.functions + 1] = t[name]
     end

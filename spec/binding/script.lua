@@ -2,11 +2,11 @@
 --
 --   script.lua SEED STEPS        in an empty directory
 --
--- It calls every function with every value: wrong selfs, closed and forged handles, iterators out
--- of their loops; in transactions, coroutines and finalizers, interrupted by hooks, with the stack
--- nearly full. Errors are expected. These are failures: the process is ended by a signal or
--- hangs; a read shows something that was never committed; a transaction that raised is stored;
--- the file is damaged at the end.
+-- It calls every function with random values: wrong selfs, closed and forged handles, iterators
+-- outside their loops; in transactions, coroutines and finalizers, interrupted by hooks, with the
+-- stack nearly full. Errors are expected. These are failures: a signal ends the process, or it
+-- hangs; a read returns something that was never committed; a transaction that raised an error is
+-- stored; the file is damaged at the end.
 local pool = require "spec.binding.pool" -- before the library's modules: it changes the core
 local core = require "tidetable.core"
 local tidetable = require "tidetable"
@@ -24,7 +24,7 @@ local function fail(text)
   os.exit(1, false)
 end
 
---- Items with a secret are put by transactions that are undone alone.
+--- Checks that no secret is read: only transactions that are undone put items with one.
 local function check_seen(item)
   if type(item) == "table" and rawget(item, "secret") then
     fail("something was read that was never committed")
@@ -36,8 +36,8 @@ local function open_database()
   return tidetable.open(PATH, { durability = "none", busy_timeout = 0, max_size = "64 MiB" })
 end
 
---- Another handle with other options, that a random call has opened, is in the way until it is
---- forgotten.
+--- Opens the database. This fails while a handle with other options, opened by a random call, has
+--- not been collected.
 local function open()
   local db = open_database()
   if not db then
@@ -59,7 +59,7 @@ local function open()
   keep(world.db2)
 end
 
---- Keeps an iterator of committed items, which may be continued in any later step.
+--- Keeps an iterator of committed items, which any later step may continue.
 local function keep_iterator(iterate, _, _, closing)
   keep(closing)
   world.outer = function() return check_seen(iterate()) end
@@ -95,7 +95,7 @@ end
 
 acts.any_call_2, acts.any_call_3 = acts.any_call, acts.any_call
 
---- A method of an object of ours, with arguments that may be right.
+--- Calls a method of a valid object, with arguments that may be valid.
 function acts.method()
   local object = any()
   local class = getmetatable(object)
@@ -200,7 +200,7 @@ function acts.loop()
   end
 end
 
---- A transaction that is undone puts secrets; one that raised has stored nothing.
+--- Runs a transaction that puts secrets and is undone; checks that it stored nothing.
 local function transact(mode)
   local doomed, mark = random(2) == 1, "mark" .. random(1 << 40)
   local count = random(30) == 1 and random(400000) or random(0, 3)
@@ -274,7 +274,7 @@ local modes = {
 
 function acts.collect() modes[random(#modes)]() end
 
---- An interrupt in the middle of other steps, as Ctrl-C is one.
+--- Interrupts later steps, as Ctrl-C does.
 function acts.hook()
   world.hooked = true
   debug.sethook(function()
@@ -318,7 +318,7 @@ function acts.operator()
   keep(operators[random(#operators)](any(), any()))
 end
 
---- Fields of our objects, and of the metatables that a script gets at.
+--- Changes fields of objects, and of the metatables that a script can reach.
 function acts.tamper()
   local object = any()
   if type(object) == "table" and object ~= world.db and object ~= world.items then
@@ -346,7 +346,7 @@ table.sort(names)
 
 function step()
   if depth == 0 and (not world.db or core.is_closed(world.db.core)) then
-    pcall(open)            -- a finalizer may close it at once
+    pcall(open)            -- a finalizer may close it immediately
   end
   local before = depth     -- an error or a yield may leave it changed
   pcall(acts[names[random(#names)]])

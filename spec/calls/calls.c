@@ -1,5 +1,5 @@
-/* calls.c - libc's functions, with somebody looking. */
-#undef _FORTIFY_SOURCE       /* its headers would define some of them already */
+/* calls.c - libc's functions, wrapped so that hooks see each call. */
+#undef _FORTIFY_SOURCE       /* its headers would define some of these functions */
 
 #include "calls/calls.h"
 
@@ -22,17 +22,17 @@
 
 #include "calls/dice.h"
 
-#define PARTS_MAX 64         /* LMDB's most for one writev */
-#define RANDOM_MOST 32       /* bytes at a time that are ours */
-#define SEEN __attribute__((visibility("default")))
+#define PARTS_MAX 64         /* the maximum number of parts that LMDB passes to writev */
+#define RANDOM_MAX 32        /* longest request for random bytes that is answered here */
+#define EXPORTED __attribute__((visibility("default")))
 
 /* Other names of the same functions: fortified open, and fstat before glibc 2.33. */
-SEEN int __open_2(const char *path, int flags);
-SEEN int __fxstat(int version, int fd, struct stat *stat);
+EXPORTED int __open_2(const char *path, int flags);
+EXPORTED int __fxstat(int version, int fd, struct stat *stat);
 
 static const struct call_hooks *hooks;
 static const char *boot_path;
-static struct dice random_dice[RANDOM_MOST + 1];     /* by how much is asked for */
+static struct dice random_dice[RANDOM_MAX + 1];     /* one for each length */
 static bool random_is_ours;
 
 const char *call_name(enum call_kind kind)
@@ -58,12 +58,13 @@ void calls_set_boot(const char *path)
 
 void calls_set_random(uint64_t seed)
 {
-	for (size_t len = 0; len <= RANDOM_MOST; len++)
+	for (size_t len = 0; len <= RANDOM_MAX; len++)
 		random_dice[len] = dice_for(seed, len, 0, 0);
 	random_is_ours = true;
 }
 
-/* libc's own. (A pointer to an object made one to a function: dlsym's way.) */
+/* libc's own function. dlsym returns a pointer to an object; memcpy converts
+ * it. */
 #define REAL(name) __extension__ ({ \
 	static __typeof__(&name) real_##name; \
 	if (!real_##name) { \
@@ -72,12 +73,12 @@ void calls_set_random(uint64_t seed)
 	} \
 	real_##name; })
 
-static struct fate ask(const struct call *call)
+static struct fate before_call(const struct call *call)
 {
 	return hooks && hooks->before ? hooks->before(call) : (struct fate){ 0 };
 }
 
-static void tell(const struct call *call, long result)
+static void after_call(const struct call *call, long result)
 {
 	int before = errno;
 
@@ -86,13 +87,13 @@ static void tell(const struct call *call, long result)
 	errno = before;
 }
 
-/* Makes the call unless it is refused; its result, -1 if it is. */
+/* Makes the call unless a hook refuses it. Returns its result, -1 if refused. */
 #define PASS(call, expression) __extension__ ({ \
-	struct fate fate_ = ask(call); \
+	struct fate fate_ = before_call(call); \
 	long result_ = -1; \
 	if (!fate_.error || fate_.made_first) { \
 		result_ = (long)(expression); \
-		tell((call), result_); \
+		after_call((call), result_); \
 	} \
 	if (fate_.error) { \
 		result_ = -1; \
@@ -104,7 +105,7 @@ bool calls_refuse_memory(size_t len)
 {
 	struct call call = { .kind = CALL_MEMORY, .fd = -1, .len = len };
 
-	return ask(&call).error != 0;
+	return before_call(&call).error != 0;
 }
 
 /* --- names --- */
@@ -118,7 +119,7 @@ static int open_any(const char *path, int flags, mode_t mode)
 	return (int)PASS(&call, REAL(open)(path, flags, mode));
 }
 
-SEEN int open(const char *path, int flags, ...)
+EXPORTED int open(const char *path, int flags, ...)
 {
 	va_list args;
 	mode_t mode;
@@ -134,28 +135,28 @@ int __open_2(const char *path, int flags)
 	return open_any(path, flags, 0);
 }
 
-SEEN int rename(const char *from, const char *to)
+EXPORTED int rename(const char *from, const char *to)
 {
 	struct call call = { .kind = CALL_RENAME, .fd = -1, .path = from, .to = to };
 
 	return (int)PASS(&call, REAL(rename)(from, to));
 }
 
-SEEN int symlink(const char *to, const char *path)
+EXPORTED int symlink(const char *to, const char *path)
 {
 	struct call call = { .kind = CALL_LINK, .fd = -1, .path = path, .to = to };
 
 	return (int)PASS(&call, REAL(symlink)(to, path));
 }
 
-SEEN int unlink(const char *path)
+EXPORTED int unlink(const char *path)
 {
 	struct call call = { .kind = CALL_UNLINK, .fd = -1, .path = path };
 
 	return (int)PASS(&call, REAL(unlink)(path));
 }
 
-SEEN int lstat(const char *restrict path, struct stat *restrict stat)
+EXPORTED int lstat(const char *restrict path, struct stat *restrict stat)
 {
 	struct call call = { .kind = CALL_STAT, .fd = -1, .path = path };
 
@@ -164,14 +165,14 @@ SEEN int lstat(const char *restrict path, struct stat *restrict stat)
 
 /* --- descriptors --- */
 
-SEEN int close(int fd)
+EXPORTED int close(int fd)
 {
 	struct call call = { .kind = CALL_CLOSE, .fd = fd };
 
 	return (int)PASS(&call, REAL(close)(fd));
 }
 
-SEEN int fstat(int fd, struct stat *stat)
+EXPORTED int fstat(int fd, struct stat *stat)
 {
 	struct call call = { .kind = CALL_STAT, .fd = fd };
 
@@ -184,28 +185,28 @@ int __fxstat(int version, int fd, struct stat *stat)
 	return fstat(fd, stat);
 }
 
-SEEN int fchmod(int fd, mode_t mode)
+EXPORTED int fchmod(int fd, mode_t mode)
 {
 	struct call call = { .kind = CALL_CHMOD, .fd = fd };
 
 	return (int)PASS(&call, REAL(fchmod)(fd, mode));
 }
 
-SEEN int fstatfs(int fd, struct statfs *statfs)
+EXPORTED int fstatfs(int fd, struct statfs *statfs)
 {
 	struct call call = { .kind = CALL_STATFS, .fd = fd };
 
 	return (int)PASS(&call, REAL(fstatfs)(fd, statfs));
 }
 
-SEEN int fstatvfs(int fd, struct statvfs *statvfs)
+EXPORTED int fstatvfs(int fd, struct statvfs *statvfs)
 {
 	struct call call = { .kind = CALL_STATFS, .fd = fd };
 
 	return (int)PASS(&call, REAL(fstatvfs)(fd, statvfs));
 }
 
-SEEN int fcntl(int fd, int command, ...)
+EXPORTED int fcntl(int fd, int command, ...)
 {
 	struct call call = { .kind = CALL_CONTROL, .fd = fd, .flags = command };
 	va_list args;
@@ -219,28 +220,28 @@ SEEN int fcntl(int fd, int command, ...)
 
 /* --- reading --- */
 
-SEEN ssize_t read(int fd, void *bytes, size_t len)
+EXPORTED ssize_t read(int fd, void *bytes, size_t len)
 {
 	struct call call = { .kind = CALL_READ, .fd = fd, .len = len };
 
 	return PASS(&call, REAL(read)(fd, bytes, len));
 }
 
-SEEN ssize_t pread(int fd, void *bytes, size_t len, off_t at)
+EXPORTED ssize_t pread(int fd, void *bytes, size_t len, off_t at)
 {
 	struct call call = { .kind = CALL_PREAD, .fd = fd, .at = (uint64_t)at, .len = len };
 
 	return PASS(&call, REAL(pread)(fd, bytes, len, at));
 }
 
-SEEN off_t lseek(int fd, off_t at, int whence)
+EXPORTED off_t lseek(int fd, off_t at, int whence)
 {
 	struct call call = { .kind = CALL_LSEEK, .fd = fd, .at = (uint64_t)at };
 
 	return PASS(&call, REAL(lseek)(fd, at, whence));
 }
 
-SEEN ssize_t recv(int fd, void *bytes, size_t len, int flags)
+EXPORTED ssize_t recv(int fd, void *bytes, size_t len, int flags)
 {
 	struct call call = { .kind = CALL_RECEIVE, .fd = fd, .len = len, .flags = flags };
 
@@ -249,7 +250,7 @@ SEEN ssize_t recv(int fd, void *bytes, size_t len, int flags)
 
 /* --- writing --- */
 
-/* The first len bytes of the parts; how many parts that is. */
+/* Copies the first len bytes of parts to cut. Returns the number of parts. */
 static int cut_parts(struct iovec cut[PARTS_MAX], const struct iovec *parts, int count,
 	size_t len)
 {
@@ -264,7 +265,7 @@ static int cut_parts(struct iovec cut[PARTS_MAX], const struct iovec *parts, int
 	return used;
 }
 
-/* At the descriptor's place, or at call->at. */
+/* Writes at the descriptor's position, or at call->at for pwrite. */
 static long make_write(const struct call *call)
 {
 	if (call->kind == CALL_PWRITE)
@@ -274,7 +275,7 @@ static long make_write(const struct call *call)
 
 static ssize_t write_any(struct call *call)
 {
-	struct fate fate = ask(call);
+	struct fate fate = before_call(call);
 	struct iovec parts[PARTS_MAX];
 	long result = -1;
 
@@ -286,7 +287,7 @@ static ssize_t write_any(struct call *call)
 			call->parts = parts;
 		}
 		result = make_write(call);
-		tell(call, result);
+		after_call(call, result);
 	}
 	if (!fate.error)
 		return result;
@@ -301,7 +302,7 @@ static uint64_t place_of(int fd)
 	return at > 0 ? (uint64_t)at : 0;
 }
 
-SEEN ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+EXPORTED ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
 	struct iovec part = { (void *)(uintptr_t)bytes, len };
 	struct call call = { .kind = CALL_PWRITE, .fd = fd, .at = (uint64_t)at, .len = len,
@@ -310,7 +311,7 @@ SEEN ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 	return write_any(&call);
 }
 
-SEEN ssize_t write(int fd, const void *bytes, size_t len)
+EXPORTED ssize_t write(int fd, const void *bytes, size_t len)
 {
 	struct iovec part = { (void *)(uintptr_t)bytes, len };
 	struct call call = { .kind = CALL_WRITE, .fd = fd, .at = place_of(fd), .len = len,
@@ -319,7 +320,7 @@ SEEN ssize_t write(int fd, const void *bytes, size_t len)
 	return write_any(&call);
 }
 
-SEEN ssize_t writev(int fd, const struct iovec *parts, int count)
+EXPORTED ssize_t writev(int fd, const struct iovec *parts, int count)
 {
 	struct call call = { .kind = CALL_WRITEV, .fd = fd, .at = place_of(fd), .parts = parts,
 		.part_count = count };
@@ -329,36 +330,36 @@ SEEN ssize_t writev(int fd, const struct iovec *parts, int count)
 	return write_any(&call);
 }
 
-SEEN int ftruncate(int fd, off_t len)
+EXPORTED int ftruncate(int fd, off_t len)
 {
 	struct call call = { .kind = CALL_TRUNCATE, .fd = fd, .len = (size_t)len };
 
 	return (int)PASS(&call, REAL(ftruncate)(fd, len));
 }
 
-/* Says the errno instead of setting it. */
-SEEN int posix_fallocate(int fd, off_t at, off_t len)
+/* Returns the errno instead of setting it. */
+EXPORTED int posix_fallocate(int fd, off_t at, off_t len)
 {
 	struct call call = { .kind = CALL_RESERVE, .fd = fd, .at = (uint64_t)at,
 		.len = (size_t)len };
-	struct fate fate = ask(&call);
+	struct fate fate = before_call(&call);
 	int system = fate.error;
 
 	if (!fate.error || fate.made_first) {
 		system = REAL(posix_fallocate)(fd, at, len);
-		tell(&call, system ? -1 : 0);
+		after_call(&call, system ? -1 : 0);
 	}
 	return fate.error ? fate.error : system;
 }
 
-SEEN int fdatasync(int fd)
+EXPORTED int fdatasync(int fd)
 {
 	struct call call = { .kind = CALL_FDATASYNC, .fd = fd };
 
 	return (int)PASS(&call, REAL(fdatasync)(fd));
 }
 
-SEEN int fsync(int fd)
+EXPORTED int fsync(int fd)
 {
 	struct call call = { .kind = CALL_FSYNC, .fd = fd };
 
@@ -367,7 +368,7 @@ SEEN int fsync(int fd)
 
 /* --- maps --- */
 
-SEEN void *mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset)
+EXPORTED void *mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset)
 {
 	struct call call = { .kind = CALL_MAP, .fd = fd, .at = (uint64_t)offset, .len = len,
 		.flags = flags };
@@ -375,49 +376,49 @@ SEEN void *mmap(void *at, size_t len, int protection, int flags, int fd, off_t o
 	return (void *)PASS(&call, REAL(mmap)(at, len, protection, flags, fd, offset));
 }
 
-SEEN int munmap(void *at, size_t len)
+EXPORTED int munmap(void *at, size_t len)
 {
 	struct call call = { .kind = CALL_UNMAP, .fd = -1, .len = len };
 
 	return (int)PASS(&call, REAL(munmap)(at, len));
 }
 
-/* --- what would go past --- */
+/* --- calls that are not traced --- */
 
-/* Functions that change files too and that nobody here uses. Whoever begins to
- * learns it from this, and adds it above: a call that isn't seen isn't tested. */
-#define UNSEEN_MAP(X) \
+/* Functions that change files and are not wrapped, because nothing uses them. A
+ * program that calls one aborts: the function must be added above first. */
+#define UNWRAPPED_MAP(X) \
 	X(creat) X(openat) X(link) X(linkat) X(symlinkat) X(renameat) X(renameat2) X(unlinkat) \
 	X(truncate) X(fallocate) X(pwritev) X(pwritev2) X(sendfile) X(copy_file_range) \
 	X(sync_file_range) X(msync) X(open64) X(openat64) X(pwrite64) X(pread64) \
 	X(ftruncate64) X(posix_fallocate64) X(mmap64) X(lseek64)
 
 #define UNSEEN(name) \
-	SEEN void unseen_##name(void) __asm__(#name); \
+	EXPORTED void unseen_##name(void) __asm__(#name); \
 	void unseen_##name(void) \
 	{ \
-		fputs("spec/calls: " #name " is not seen\n", stderr); \
+		fputs("spec/calls: " #name " is not wrapped\n", stderr); \
 		abort(); \
 	}
-UNSEEN_MAP(UNSEEN)
+UNWRAPPED_MAP(UNSEEN)
 
 /* --- the rest --- */
 
-SEEN int inotify_init1(int flags)
+EXPORTED int inotify_init1(int flags)
 {
 	struct call call = { .kind = CALL_INOTIFY, .fd = -1 };
 
 	return (int)PASS(&call, REAL(inotify_init1)(flags));
 }
 
-SEEN int inotify_add_watch(int fd, const char *path, uint32_t mask)
+EXPORTED int inotify_add_watch(int fd, const char *path, uint32_t mask)
 {
 	struct call call = { .kind = CALL_WATCH, .fd = fd, .path = path };
 
 	return (int)PASS(&call, REAL(inotify_add_watch)(fd, path, mask));
 }
 
-SEEN int socketpair(int domain, int type, int protocol, int sockets[2])
+EXPORTED int socketpair(int domain, int type, int protocol, int sockets[2])
 {
 	struct call call = { .kind = CALL_SOCKETS, .fd = -1 };
 
@@ -426,14 +427,14 @@ SEEN int socketpair(int domain, int type, int protocol, int sockets[2])
 
 static ssize_t draw(void *bytes, size_t len, unsigned flags)
 {
-	if (!random_is_ours || len > RANDOM_MOST)
+	if (!random_is_ours || len > RANDOM_MAX)
 		return REAL(getrandom)(bytes, len, flags);
 	for (size_t i = 0; i < len; i++)
 		((uint8_t *)bytes)[i] = (uint8_t)dice_roll(&random_dice[len]);
 	return (ssize_t)len;
 }
 
-SEEN ssize_t getrandom(void *bytes, size_t len, unsigned flags)
+EXPORTED ssize_t getrandom(void *bytes, size_t len, unsigned flags)
 {
 	struct call call = { .kind = CALL_RANDOM, .fd = -1, .len = len };
 
@@ -449,8 +450,8 @@ static void describe(struct call *call, long number, const long args[6])
 	}
 }
 
-/* renameat2 and futex come this way. */
-SEEN long syscall(long number, ...)
+/* Handles renameat2 and futex, which are called through syscall. */
+EXPORTED long syscall(long number, ...)
 {
 	struct call call = { .kind = CALL_FUTEX, .fd = -1 };
 	long args[6];

@@ -1,9 +1,9 @@
-/* calls.h - what the library and LMDB ask of the system: seen, and refused.
+/* calls.h - hooks on the system calls of the library and of LMDB.
  *
- * A program that links calls.c has these functions in libc's place, for itself
- * and for LMDB: the symbols of a program come before those of libraries. While
- * hooks are set, each call is shown to them before and after it is made; the
- * program's own work goes on with the hooks off.
+ * A program that links calls.c replaces libc's functions for itself and for LMDB,
+ * because symbols of a program precede those of libraries. While hooks are set,
+ * each call is passed to them before and after it is made, and they can refuse
+ * it. The program sets no hooks during its own work.
  */
 #ifndef CALLS_CALLS_H
 #define CALLS_CALLS_H
@@ -35,41 +35,41 @@ const char *call_name(enum call_kind kind);
 
 struct call {
 	enum call_kind kind;
-	int fd;                      /* -1: it has none */
-	const char *path;            /* NULL: it has none; of a rename, from */
+	int fd;                      /* -1 if the call has none */
+	const char *path;            /* NULL if the call has none; the old name of a rename */
 	const char *to;
-	int flags;                   /* of open; fcntl's command */
+	int flags;                   /* of open, or the command of fcntl */
 	uint64_t at;
-	size_t len;                  /* bytes, or the new size */
-	const struct iovec *parts;   /* what is written */
+	size_t len;                  /* number of bytes, or the new size */
+	const struct iovec *parts;   /* bytes to write */
 	int part_count;
 };
 
-/* What is to become of a call. */
+/* What to do with a call. */
 struct fate {
-	int error;                   /* 0: it is made; otherwise it fails with this errno, */
-	bool made_first;             /* after it was made all the same, */
-	size_t short_of;             /* or it writes so many bytes less than asked */
+	int error;                   /* errno to fail with; 0: make the call */
+	bool made_first;             /* make the call before it fails */
+	size_t short_of;             /* number of bytes to write less than asked */
 };
 
 struct call_hooks {
-	struct fate (*before)(const struct call *call);          /* NULL: all are made */
-	void (*after)(const struct call *call, long result);     /* of those that were made */
+	struct fate (*before)(const struct call *call);          /* NULL: make every call */
+	void (*after)(const struct call *call, long result);     /* only of calls that were made */
 };
 
-/* NULL: off. */
+/* Sets the hooks; NULL removes them. */
 void calls_watch(const struct call_hooks *hooks);
 
-/* For memory.c: what becomes of a request for memory. */
+/* For memory.c: returns true if this request for memory must fail. */
 bool calls_refuse_memory(size_t len);
 
-/* The file that is read in place of the kernel's boot id: a machine that was
- * started anew. NULL: the kernel's. */
+/* Sets the file that is read in place of the kernel's boot id, to simulate a
+ * restart of the machine. NULL: the kernel's own. */
 void calls_set_boot(const char *path);
 
-/* Random bytes are drawn from this from now on, those of each length by
- * themselves: runs can be repeated, and one more name for a file in the making
- * changes no secret. */
+/* Derives random bytes from seed from now on, so that runs can be repeated.
+ * Each length of a request has its own generator: an additional temporary file
+ * name does not change the secrets. */
 void calls_set_random(uint64_t seed);
 
 #endif

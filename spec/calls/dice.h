@@ -1,4 +1,4 @@
-/* dice.h - random numbers that a seed repeats: splitmix64. */
+/* dice.h - pseudo-random numbers: splitmix64. */
 #ifndef CALLS_DICE_H
 #define CALLS_DICE_H
 
@@ -21,7 +21,7 @@ static inline uint64_t dice_roll(struct dice *dice)
 	return dice_mix(dice->state += 0x9e3779b97f4a7c15u);
 }
 
-/* 0 .. limit - 1; limit is at least 1. */
+/* Returns a number in 0 .. limit - 1; limit must be at least 1. */
 static inline uint64_t dice_below(struct dice *dice, uint64_t limit)
 {
 	return dice_roll(dice) % limit;
@@ -32,8 +32,8 @@ static inline bool dice_one_in(struct dice *dice, uint64_t n)
 	return dice_below(dice, n) == 0;
 }
 
-/* Dice of their own for what these numbers name: the same whatever was rolled
- * before. */
+/* Returns a generator that depends only on seed, a, b and c, not on numbers
+ * drawn from other generators. */
 static inline struct dice dice_for(uint64_t seed, uint64_t a, uint64_t b, uint64_t c)
 {
 	uint64_t state = dice_mix(seed + 0x9e3779b97f4a7c15u);

@@ -1,4 +1,4 @@
-/* digest.c - reads all there is, the way a user would. */
+/* digest.c - reads all tables, items and records into one hash. */
 #include "calls/digest.h"
 
 #include "base/hash.h"
@@ -109,7 +109,7 @@ int digest_of(struct tide *tide, uint64_t *digest, struct failure *failure)
 	struct source source;
 	int err = tide_table_names(tide, &names, failure);
 
-	*digest = 1;             /* never 0: not even of nothing */
+	*digest = 1;             /* never 0, even if the database is empty */
 	if (!err)
 		err = tide_stream_ids(tide, &ids, failure);
 	source = source_of(buffer_slice(&names));

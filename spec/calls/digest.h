@@ -1,16 +1,15 @@
-/* digest.h - everything that a database shows, in one number.
+/* digest.h - a hash of everything that a database contains.
  *
- * Tables with their descriptions, items with their sequence numbers, streams
- * and every record in sight, byte by byte. Two moments of one database have
- * the same digest only if nobody can tell them apart (but for the sequence
- * number to come).
+ * Covers the tables with their descriptions, items with their sequence numbers,
+ * streams, and the bytes of every visible record. Two states of a database with
+ * the same digest differ at most in the next sequence number.
  */
 #ifndef CALLS_DIGEST_H
 #define CALLS_DIGEST_H
 
 #include "tide.h"
 
-/* 0, or what reading failed with. */
+/* Sets *digest. Returns 0, or the error that reading failed with. */
 int digest_of(struct tide *tide, uint64_t *digest, struct failure *failure);
 
 #endif

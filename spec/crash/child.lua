@@ -1,4 +1,4 @@
--- child.lua - what every child program of the crash test begins with.
+-- child.lua - what all child programs of the crash tests share.
 local child = {}
 
 local stat = assert(io.open("/proc/self/stat"))
@@ -6,7 +6,7 @@ print(stat:read("n"))
 io.stdout:flush()
 stat:close()
 
---- The log that outlives us: what is written is in the kernel at once.
+--- Opens a log file that survives this process: what is written is in the kernel immediately.
 function child.log(path)
   local file = assert(io.open(path, "a"))
   file:setvbuf("no")

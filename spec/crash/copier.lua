@@ -1,4 +1,4 @@
--- copier.lua - copies a database once, or compacts it, and says when it begins and ends.
+-- copier.lua - copies or compacts a database once, and logs its start and end.
 --
 --   copier.lua LOG DATABASE TARGET KIND    "plain", "compact", or "in place"
 local child = require "spec.crash.child"

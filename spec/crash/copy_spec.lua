@@ -1,11 +1,11 @@
--- copy_spec.lua - copies and compactions, killed at any point.
+-- copy_spec.lua - copies and compactions, killed at random moments.
 --
 --   make crash CYCLES=1000 SEED=n
 --
--- Each cycle a process copies a database, over an old copy or to a free name, or compacts it in
--- place; and is killed at a random moment of that. The database is whole and what it was. The
--- target is the old copy, or none where there was none, or the whole new one. What is left beside
--- it goes with the next copy that ends well.
+-- In each cycle a process copies a database, over an old copy or to a new name, or compacts it
+-- in place, and is killed at a random moment. The database must be sound and unchanged. The
+-- target must be the old copy, or missing if there was none, or the complete new copy. The next
+-- copy that succeeds removes the temporary files that are left.
 local lfs = require "lfs"
 local processes = require "spec.crash.processes"
 local system = require "system"
@@ -22,23 +22,21 @@ describe("killed copies", function()
   local folder, path, target, log, items, copied, took, counts
 
   before_each(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(lfs.mkdir(folder))
+    folder = processes.create_folder()
     path, target, log = folder .. "/db", folder .. "/copy", folder .. "/log"
     items, took = 0, {}
     counts = { before = 0, under_way = 0, after = 0, old = 0, new = 0, none = 0 }
   end)
 
   after_each(function()
-    os.execute("rm -r " .. folder)
+    processes.clean_up(folder)
   end)
 
   local function exists(name)
     return lfs.attributes(name, "mode") ~= nil
   end
 
-  --- Temporary files of copies, and what lies beside them.
+  --- Returns the number of temporary files of copies.
   local function leftovers()
     local count = 0
     for name in lfs.dir(folder) do
@@ -47,7 +45,7 @@ describe("killed copies", function()
     return count
   end
 
-  --- A few more items, at once: nobody has the lock.
+  --- Adds a few items. It must not wait, because no process holds the lock.
   local function write()
     local db <close> = assert(tidetable.open(path, { busy_timeout = 0, durability = "none" }))
     local pad = ("x"):rep(500)
@@ -60,8 +58,8 @@ describe("killed copies", function()
     return db:info()
   end
 
-  --- The file is whole and has so many items; its info.
-  local function look(name, expected)
+  --- Checks that the file is sound and has this number of items. Returns its info.
+  local function check_file(name, expected)
     local db <close> = assert(tidetable.open(name, { busy_timeout = 0, durability = "none" }))
     local report = assert(db:check())
     assert.same({}, report.problems)
@@ -74,51 +72,47 @@ describe("killed copies", function()
     return db:info().incarnation
   end
 
-  local function said(word)
+  local function logged(word)
     local file <close> = io.open(log)
     return file and file:read("a"):find(word, 1, true) ~= nil
   end
 
-  --- Runs the copier until it has ended, or for so many seconds from its beginning.
+  --- Runs the copier until it exits, or kills it this many seconds after its start.
   local function run(kind, seconds)
     os.remove(log)
     local process = processes.start("copier", log, path, target, kind)
-    local deadline = system.monotime() + 20
-    while not said("begin") do
-      assert(system.monotime() < deadline, "the copier does not begin")
-      system.sleep(0.0005)
-    end
+    processes.wait_until(20, "the copier", function() return logged("begin") end)
     local began = system.monotime()
     if seconds then
       system.sleep(seconds)
       processes.kill { process }
     else
       processes.wait(process)
-      assert.is_true(said("end"), "the copier failed")
+      assert.is_true(logged("end"), "the copier failed")
       took[kind] = math.max(took[kind] or 0, system.monotime() - began)
     end
   end
 
   local function count_death()
-    local when = said("end") and "after" or leftovers() > 0 and "under_way" or "before"
+    local when = logged("end") and "after" or leftovers() > 0 and "under_way" or "before"
     counts[when] = counts[when] + 1
   end
 
-  --- What a copy that was killed has left at the target: `old` was there, or nothing.
+  --- Checks what a killed copy has left at the target; `old` is the copy that existed, or nil.
   local function check_target(source, old)
     if not exists(target) then
-      assert.is_nil(old, "the old copy is gone")
+      assert.is_nil(old, "the old copy no longer exists")
       counts.none = counts.none + 1
       return
     end
     local incarnation = incarnation_of(target)
     if old and incarnation == old.incarnation then
       counts.old = counts.old + 1
-      look(target, old.items)
+      check_file(target, old.items)
     else
       counts.new, copied = counts.new + 1, items
       assert.not_equal(source.incarnation, incarnation)
-      assert.equal(source.sequence_number, look(target, items).sequence_number)
+      assert.equal(source.sequence_number, check_file(target, items).sequence_number)
     end
   end
 
@@ -132,7 +126,7 @@ describe("killed copies", function()
     local source = write()
     run(kind, random() * took[kind] * 1.1)
     count_death()
-    local now = look(path, items)
+    local now = check_file(path, items)
     assert.equal(source.incarnation, now.incarnation)
     assert.equal(source.sequence_number, now.sequence_number)
     if kind ~= "in place" then
@@ -140,7 +134,7 @@ describe("killed copies", function()
     end
   end
 
-  it("leave the old or the new, and never neither", function()
+  it("leave the old copy or the new one", function()
     print(("copies: SEED=%d CYCLES=%d"):format(SEED, CYCLES))
     math.randomseed(SEED)
     do
@@ -156,15 +150,15 @@ describe("killed copies", function()
     copied = items
     for _ = 1, CYCLES do
       cycle(KINDS[random(#KINDS)])
-      if random(10) == 1 then -- one that ends well takes away what the dead have left
+      if random(10) == 1 then -- a copy that succeeds removes the temporary files of killed ones
         run("plain")
         copied = items
         run("in place")
         assert.equal(0, leftovers())
       end
     end
-    print(("copies: killed %d before, %d under way, %d after; the target old %d times, new %d,"
-      .. " none %d"):format(counts.before, counts.under_way, counts.after, counts.old, counts.new,
-      counts.none))
+    print(("copies: killed %d before, %d during the copy, %d after; the target old %d times, "
+      .. "new %d, none %d"):format(counts.before, counts.under_way, counts.after, counts.old,
+      counts.new, counts.none))
   end)
 end)

@@ -1,7 +1,7 @@
--- counted.lua - what a reader sees of the item that counter.lua counts up.
+-- counted.lua - reads the item that counter.lua increments.
 local counted = {}
 
---- "7 12 7": the item's n, and sequence number and n of the stream's last record.
+--- Returns "7 12 7": the item's n, and sequence number and n of the stream's last record.
 function counted.state(db)
   local counters = assert(db:table "counters")
   local n = assert(counters:get { id = "c" }).n

@@ -1,8 +1,8 @@
--- counter.lua - counts up an item, a commit each time, and says so after each.
+-- counter.lua - increments an item, one commit at a time, and logs each.
 --
 --   counter.lua LOG DATABASE DURABILITY
 --
--- The log's lines: "a 7" when the item's n is 7 and that is acknowledged.
+-- Log: "a 7" when the commit with n = 7 was acknowledged.
 local child = require "spec.crash.child"
 local tidetable = require "tidetable"
 

@@ -1,11 +1,11 @@
--- crash_spec.lua - writers, followers and a trimmer, killed at any point.
+-- crash_spec.lua - writers, followers and a trimmer, killed at random moments.
 --
 --   make crash CYCLES=1000 SEED=n
 --
--- Each cycle lets two writers, two followers and a trimmer work on one file, each a process,
--- and kills some or all of them at a random moment. What the writers acknowledged must be
--- there: as items and, in order, as records; of what was in flight all or nothing. Followers
--- must have been given every record once, in order.
+-- In each cycle two writers, two followers and a trimmer, each a process, use one file, and some
+-- or all of them are killed at a random moment. What the writers acknowledged must be there, as
+-- items and, in order, as records; an unfinished transaction is there completely or is missing.
+-- Followers must have received every record once, in order.
 local processes = require "spec.crash.processes"
 local system = require "system"
 local tidetable = require "tidetable"
@@ -21,7 +21,7 @@ local function at(name)
   return folder .. "/" .. name
 end
 
---- The whole lines of a file from a place on, and the place behind them.
+--- Returns the complete lines of a file after a position, and the position after them.
 local function new_lines(path, place)
   local file = io.open(path)
   if not file then
@@ -38,25 +38,13 @@ local function new_lines(path, place)
   return lines, place + #whole
 end
 
-local function wait_until(seconds, what, condition)
-  local deadline = system.monotime() + seconds
-  repeat
-    local value = condition()
-    if value then
-      return value
-    end
-    system.sleep(0.002)
-  until system.monotime() > deadline
-  error("waited " .. seconds .. " s for " .. what)
-end
-
 -- Writers ---------------------------------------------------------------------------------------
 
 local counts
 
 local function new_writer(name)
   return { name = name, log = at(name), place = 0, next = 1, items = { one = {}, two = {} },
-    due = {} }
+    expected = {} }
 end
 
 local function parse_begin(line)
@@ -69,24 +57,24 @@ local function parse_begin(line)
   return change
 end
 
---- What a change does to the writer's items: the records that it has to leave.
+--- Applies a change to the expected items of a writer, and adds the records that it must leave.
 local function apply(writer, change)
   for _, each in ipairs(change.changes) do
     local items = writer.items[each.table]
     local old = items[each.id]
     local new = each.pad and { n = change.n, pad = each.pad } or nil
     items[each.id] = new
-    -- Put twice alike in one transaction is one change.
+    -- Putting an equal item again in one transaction is one change.
     if old ~= new and not (old and new and old.n == new.n and old.pad == new.pad) then
-      writer.due[#writer.due + 1] = { table = each.table, id = each.id,
+      writer.expected[#writer.expected + 1] = { table = each.table, id = each.id,
         event = not old and "INSERT" or not new and "REMOVE" or "MODIFY",
         old = old and old.n, new = new and new.n }
     end
   end
 end
 
---- Reads what a writer has said since, and applies what it acknowledged. What it began and
---- didn't end stays in writer.unknown.
+--- Reads what a writer has logged since, and applies what was acknowledged. A change without a
+--- result is stored in writer.unknown.
 local function read_writer(writer)
   local lines
   lines, writer.place = new_lines(writer.log, writer.place)
@@ -101,15 +89,16 @@ local function read_writer(writer)
       writer.unknown = nil
       counts.acknowledged = counts.acknowledged + 1
     else
-      error(writer.name .. " was refused: " .. line)
+      error(writer.name .. " failed: " .. line)
     end
   end
 end
 
-local function same_change(due, record)
+local function same_change(expected, record)
   local old, new = record.old_image, record.new_image
-  return due.table == record.table_name and due.id == record.keys.id and
-    due.event == record.event_name and due.old == (old and old.n) and due.new == (new and new.n)
+  return expected.table == record.table_name and expected.id == record.keys.id and
+    expected.event == record.event_name and expected.old == (old and old.n) and
+    expected.new == (new and new.n)
 end
 
 local function described(change)
@@ -124,24 +113,24 @@ local function described(change)
   return "none"
 end
 
---- The records of a writer must be those that are due, in order, and nothing more.
+--- Checks that the records of a writer are exactly the expected ones, in order.
 local function check_records(writer, records)
-  local known = #writer.due
+  local known = #writer.expected
   if writer.unknown and #records > known then
     apply(writer, writer.unknown)
-    counts.in_flight_kept = counts.in_flight_kept + 1
+    counts.unfinished_kept = counts.unfinished_kept + 1
   elseif writer.unknown then
-    counts.in_flight_gone = counts.in_flight_gone + 1
+    counts.unfinished_lost = counts.unfinished_lost + 1
   end
-  for i, due in ipairs(writer.due) do
-    if not records[i] or not same_change(due, records[i]) then
+  for i, expected in ipairs(writer.expected) do
+    if not records[i] or not same_change(expected, records[i]) then
       counts.lost = counts.lost + 1
-      error(("%s: record %d of %d is missing or another: %s; there is %s"):format(writer.name, i,
-        #writer.due, described(due), described(records[i])))
+      error(("%s: record %d of %d is missing or different: %s; found %s"):format(writer.name, i,
+        #writer.expected, described(expected), described(records[i])))
     end
   end
-  assert.equal(#writer.due, #records, writer.name .. " has records that nobody wrote")
-  writer.due, writer.unknown = {}, nil
+  assert.equal(#writer.expected, #records, writer.name .. " has records that were not written")
+  writer.expected, writer.unknown = {}, nil
 end
 
 local function check_items(writer, db)
@@ -163,26 +152,26 @@ end
 
 -- Followers ---------------------------------------------------------------------------------------
 
--- Every record in order, as the spec itself read it: two arrays, for there are many.
-local truth
+-- The sequence numbers and keys of all records in order, as this spec has read them.
+local history
 
 local function new_follower(name, of)
-  return { name = name, of = of, lives = 0 }
+  return { name = name, of = of, starts = 0 }
 end
 
 local function start_follower(follower, path)
-  local count = #truth.sequence
+  local count = #history.sequence
   follower.at = count - (random(3) == 1 and math.min(count, random(20)) or 0)
   if random(10) == 1 then
-    follower.at = 0 -- most likely behind the trim point
+    follower.at = 0 -- probably before the trim point
   end
-  follower.lives = follower.lives + 1
+  follower.starts = follower.starts + 1
   follower.place = 0
-  follower.process = processes.start("follower", at(follower.name .. follower.lives), path,
-    follower.of or "-", truth.sequence[follower.at] or 0)
+  follower.process = processes.start("follower", at(follower.name .. follower.starts), path,
+    follower.of or "-", history.sequence[follower.at] or 0)
 end
 
---- Compares what a follower has been given since with what there was.
+--- Compares what a follower has received since with the records.
 local function read_follower(follower)
   local lines
   lines, follower.place = new_lines(follower.process.log, follower.place)
@@ -192,17 +181,17 @@ local function read_follower(follower)
     if kind == "r" then
       repeat
         follower.at = follower.at + 1
-        local of = truth.table[follower.at]
+        local of = history.table[follower.at]
       until not of or not follower.of or of == follower.of
-      if truth.sequence[follower.at] ~= number then
-        error(("%s was given %d where %s was due"):format(follower.name, number,
-          truth.sequence[follower.at] or "nothing"))
+      if history.sequence[follower.at] ~= number then
+        error(("%s received %d, expected %s"):format(follower.name, number,
+          history.sequence[follower.at] or "nothing"))
       end
       counts.followed = counts.followed + 1
     elseif kind == "t" then
       counts.trimmed = counts.trimmed + 1
       last = math.tointeger(tonumber(last))
-      while (truth.sequence[follower.at + 1] or math.huge) <= last do
+      while (history.sequence[follower.at + 1] or math.huge) <= last do
         follower.at = follower.at + 1
       end
     else
@@ -211,11 +200,11 @@ local function read_follower(follower)
   end
 end
 
---- True when it has been given all there is.
+--- Returns true if it has received every record.
 local function has_caught_up(follower)
   read_follower(follower)
-  for i = follower.at + 1, #truth.sequence do
-    if not follower.of or truth.table[i] == follower.of then
+  for i = follower.at + 1, #history.sequence do
+    if not follower.of or history.table[i] == follower.of then
       return false
     end
   end
@@ -233,19 +222,19 @@ local function make_database(path)
   assert(db:create_table { name = "marks", partition_key = { "cycle", "N" } })
 end
 
---- Seconds after which a commit is visible whose writer was killed before it was.
+--- Seconds after which the commit of a writer that was killed must be visible.
 local BOUND = 0.011
 
---- Writes, which may not have to wait if `alone`, and makes no commit of another visible.
+--- Writes a mark. If `alone`, the write must not wait, and must not make another commit visible.
 local function mark(db, cycle)
   assert(assert(db:table("marks")):put { cycle = cycle })
-  for record in db:stream():records { after = truth.sequence[#truth.sequence] or 0 } do
+  for record in db:stream():records { after = history.sequence[#history.sequence] or 0 } do
     error("visible only after another write: " .. described(record))
   end
 end
 
---- What must hold now, by a handle that is opened now; `alone`: no other process has the file, so
---- nothing may be busy. All is read before anything is written.
+--- Opens the database and verifies it. alone: no other process has it open, so nothing may be BUSY.
+--- Everything is read before anything is written.
 local function verify(path, writers, cycle, alone)
   system.sleep(BOUND)
   local began = system.monotime()
@@ -255,10 +244,10 @@ local function verify(path, writers, cycle, alone)
   for _, writer in ipairs(writers) do
     by_writer[writer.name] = {}
   end
-  local count = #truth.sequence
-  for record in db:stream():records { after = truth.sequence[count] or 0 } do
+  local count = #history.sequence
+  for record in db:stream():records { after = history.sequence[count] or 0 } do
     count = count + 1
-    truth.sequence[count], truth.table[count] = record.sequence_number, record.table_name
+    history.sequence[count], history.table[count] = record.sequence_number, record.table_name
     local list = by_writer[record.keys.p]
     list[#list + 1] = record
   end
@@ -274,60 +263,39 @@ local function verify(path, writers, cycle, alone)
 end
 
 describe("killed processes", function()
-  local path, alive
+  local path
 
   before_each(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
-    path, alive = at("db"), {}
+    folder = processes.create_folder()
+    path = at("db")
     make_database(path)
   end)
 
   after_each(function()
-    processes.kill(alive)
-    os.execute("rm -r " .. folder)
+    processes.clean_up(folder)
   end)
-
-  local function begin(...)
-    local process = processes.start(...)
-    alive[#alive + 1] = process
-    return process
-  end
-
-  local function kill(list)
-    processes.kill(list)
-    for _, process in ipairs(list) do
-      for i = #alive, 1, -1 do
-        if alive[i] == process then
-          table.remove(alive, i)
-        end
-      end
-    end
-  end
 
   local function start_missing(writers, followers, trimmer)
     for _, writer in ipairs(writers) do
-      writer.process = begin("writer", writer.log, path, random(5) == 1 and "full" or "none",
-        writer.name, writer.next, random(1 << 30))
+      writer.process = processes.start("writer", writer.log, path,
+        random(5) == 1 and "full" or "none", writer.name, writer.next, random(1 << 30))
     end
     for _, follower in ipairs(followers) do
       if not follower.process then
         start_follower(follower, path)
-        alive[#alive + 1] = follower.process
       end
     end
     if not trimmer.process then
-      trimmer.process = begin("trimmer", at("trimmer"), path)
+      trimmer.process = processes.start("trimmer", at("trimmer"), path)
     end
   end
 
-  --- Kills both writers, and of the others each or all at random; who died.
+  --- Kills both writers, and of the others each at random, or all. Returns the killed ones.
   local function kill_some(writers, others, all)
     local dead = {}
     if random(2) == 1 then
       local first = writers[random(2)]
-      kill { first.process }
+      processes.kill { first.process }
       system.sleep(random() * 0.02)
       first.process = nil
     end
@@ -341,7 +309,7 @@ describe("killed processes", function()
         died[other] = true
       end
     end
-    kill(dead)
+    processes.kill(dead)
     counts.killed = counts.killed + 2
     for _ in pairs(died) do
       counts.killed = counts.killed + 1
@@ -349,12 +317,12 @@ describe("killed processes", function()
     return died
   end
 
-  it("lose nothing that was acknowledged, and followers get every record once", function()
+  it("lose nothing acknowledged, and followers receive every record once", function()
     print(("crash: SEED=%d CYCLES=%d"):format(SEED, CYCLES))
     math.randomseed(SEED)
-    counts = { acknowledged = 0, lost = 0, in_flight_kept = 0, in_flight_gone = 0, followed = 0,
+    counts = { acknowledged = 0, lost = 0, unfinished_kept = 0, unfinished_lost = 0, followed = 0,
       trimmed = 0, killed = 0, slowest = 0 }
-    truth = { sequence = {}, table = {} }
+    history = { sequence = {}, table = {} }
     local writers = { new_writer("w1"), new_writer("w2") }
     local followers = { new_follower("f1", "one"), new_follower("f2") }
     local trimmer = {}
@@ -369,7 +337,7 @@ describe("killed processes", function()
       verify(path, writers, cycle, all)
       for _, follower in ipairs(followers) do
         if not died[follower] then
-          wait_until(5, follower.name .. " to catch up", function()
+          processes.wait_until(5, follower.name .. " to catch up", function()
             return has_caught_up(follower)
           end)
         else
@@ -382,15 +350,15 @@ describe("killed processes", function()
         trimmer.process = nil
       end
     end
-    print(("crash: %d killed; %d changes acknowledged, %d lost; in flight %d kept, %d gone; "
+    print(("crash: %d killed; %d changes acknowledged, %d lost; unfinished %d kept, %d lost; "
       .. "%d records followed, %d trims seen; slowest opening, reading and write %.3f s"):format(
-      counts.killed, counts.acknowledged, counts.lost, counts.in_flight_kept,
-      counts.in_flight_gone, counts.followed, counts.trimmed, counts.slowest))
+      counts.killed, counts.acknowledged, counts.lost, counts.unfinished_kept,
+      counts.unfinished_lost, counts.followed, counts.trimmed, counts.slowest))
   end)
 
   local function start_holder()
-    local holder = begin("holder", at("holder"), path, at("go"))
-    wait_until(10, "the holder", function() return #(new_lines(holder.log, 0)) > 0 end)
+    local holder = processes.start("holder", at("holder"), path, at("go"))
+    processes.wait_until(10, "the holder", function() return #(new_lines(holder.log, 0)) > 0 end)
     return holder
   end
 
@@ -398,20 +366,20 @@ describe("killed processes", function()
     return assert(db:table("one")):put { p = "me", id = 1 }
   end
 
-  it("leave the write lock when they die inside a transaction", function()
+  it("release the write lock when they are killed inside a transaction", function()
     local db <close> = assert(tidetable.open(path, { busy_timeout = 0 }))
     local holder = start_holder()
     local ok, err, code = put_one(db)
     assert.is_nil(ok)
     assert.equal("BUSY", code)
     assert.equal(holder.pid, err.pid)
-    kill { holder }
+    processes.kill { holder }
     assert(put_one(db))
     assert.is_nil(assert(db:table("one")):get { p = "holder", id = 1 })
     assert.is_true(db:check().ok)
   end)
 
-  it("are named when they are suspended, and go on afterwards", function()
+  it("are named in BUSY while they are suspended, and continue afterwards", function()
     local db <close> = assert(tidetable.open(path, { busy_timeout = 0.3 }))
     local holder = start_holder()
     processes.signal("STOP", { holder })
@@ -426,7 +394,7 @@ describe("killed processes", function()
     assert.is_nil(assert(db:table("one")):get { p = "holder", id = 1 })
     assert(io.open(at("go"), "w")):close()
     processes.signal("CONT", { holder })
-    wait_until(10, "the holder's end", function()
+    processes.wait_until(10, "the holder's end", function()
       return new_lines(holder.log, 0)[2] == "out"
     end)
     assert(put_one(db))
@@ -434,7 +402,7 @@ describe("killed processes", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("wake who waits for the lock", function()
+  it("wake the process that waits for the lock", function()
     local db <close> = assert(tidetable.open(path, { busy_timeout = 20 }))
     local holder = start_holder()
     os.execute("(sleep 0.2; kill -KILL " .. ("%d"):format(holder.pid) .. ") &")
@@ -442,6 +410,6 @@ describe("killed processes", function()
     assert(put_one(db))
     local took = system.monotime() - began
     assert.is_true(took < 5, ("the lock was free after %.3f s"):format(took))
-    kill { holder }
+    processes.kill { holder }
   end)
 end)

@@ -1,9 +1,9 @@
--- deriver.lua - adds up the changes of a counter, as examples/derived_table.lua does.
+-- deriver.lua - maintains the sum of a counter's changes, as examples/derived_table.lua does.
 --
---   deriver.lua LOG DATABASE [once]    "once": until it has caught up
+--   deriver.lua LOG DATABASE [once]    "once": exits when it has caught up
 --
--- The sum and the number of records in it are one item; the checkpoint is read in the transaction
--- that changes both.
+-- One item contains the sum and the number of records in it; the checkpoint is read in the
+-- transaction that changes both.
 local child = require "spec.crash.child"
 local system = require "system"
 local tidetable = require "tidetable"

@@ -1,9 +1,9 @@
--- follower.lua - follows a stream and says what it was given.
+-- follower.lua - follows a stream and logs what it receives.
 --
 --   follower.lua LOG DATABASE TABLE|- AFTER
 --
--- The log's lines: "r 12" for each record by its sequence number; "t 3 9" when it was told that
--- these are lost, and goes on behind them; "x why".
+-- Log: "r 12", the sequence number of a record; "t 3 9" when records 3 to 9 were reported as
+-- lost, after which it continues; "x MESSAGE" for an error.
 local child = require "spec.crash.child"
 local tidetable = require "tidetable"
 

@@ -1,9 +1,9 @@
--- observer.lua - says what it reads of a counter, each time it is asked.
+-- observer.lua - logs the state of a counter that it reads, on request.
 --
 --   observer.lua LOG DATABASE MODE [ROUND]    MODE: "write" or "read"
 --
--- It looks once, or whenever the number in the file ROUND has changed. The log's lines: "1 7 12 7"
--- for the round, the item's n, and sequence number and n of the stream's last record.
+-- It reads once, or whenever the number in the file ROUND has changed. Log: "1 7 12 7": the
+-- round, the item's n, and sequence number and n of the stream's last record.
 local child = require "spec.crash.child"
 local counted = require "spec.crash.counted"
 local system = require "system"
@@ -13,7 +13,7 @@ local path, mode, round_file = table.unpack(arg, 2)
 local log = child.log(arg[1])
 local db = assert(tidetable.open(path, { read_only = mode == "read", create = false }))
 
-local function look(round)
+local function log_state(round)
   log:write(("%d %s\n"):format(round, counted.state(db)))
 end
 
@@ -23,7 +23,7 @@ local function current_round()
 end
 
 if not round_file then
-  look(0)
+  log_state(0)
   return
 end
 
@@ -33,7 +33,7 @@ while true do
   local now = current_round()
   if now ~= round then
     round = now
-    look(round)
+    log_state(round)
   end
   system.sleep(0.001)
 end

@@ -1,8 +1,12 @@
--- processes.lua - starting other Lua processes, and killing them.
+-- processes.lua - starts Lua processes, waits for them and kills them.
 --
--- A program says its process id in the first line of its output (child.lua does that) before
--- it loads the library; what else it has to say goes to a file, which outlives it.
+-- A program prints its process id in the first line (child.lua does that) before it loads the
+-- library; everything else is written to a file, which survives it.
+local system = require "system"
+
 local processes = {}
+
+local running = {}
 
 local LUA = os.getenv("LUA") or "lua5.4"
 
@@ -10,8 +14,8 @@ local function quoted(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
 end
 
---- Starts spec/crash/<program>.lua with variables of the environment, as the shell takes them
---- ("NAME=value ..."); returns { pid, log, ... } without waiting for the library.
+--- Starts spec/crash/<program>.lua with environment variables, given as for the shell ("NAME=value
+--- ..."). Returns { pid, log, ... } without waiting for the library.
 function processes.start_with(environment, program, log, ...)
   local words = { "exec env", environment, LUA, "spec/crash/" .. program .. ".lua", quoted(log) }
   for i = 1, select("#", ...) do
@@ -22,23 +26,26 @@ function processes.start_with(environment, program, log, ...)
   if not pid then
     error(program .. " did not start")
   end
-  return { pid = pid, pipe = pipe, log = log, program = program }
+  local process = { pid = pid, pipe = pipe, log = log, program = program }
+  running[#running + 1] = process
+  return process
 end
 
---- The same without.
+--- Starts a program without additional variables.
 function processes.start(program, log, ...)
   return processes.start_with("", program, log, ...)
 end
 
---- What has a process die, or get another signal, after its n-th write of a meta page: before
---- LMDB publishes that commit (spec/fault/killcommit.c). The sanitizers stay first.
+--- Returns variables with which a process gets a signal (SIGKILL by default) after its n-th write
+--- of a meta page, before LMDB publishes that commit (spec/fault/killcommit.c). The sanitizers stay
+--- the first library.
 function processes.in_commit(n, signal)
   local preloaded = os.getenv("LD_PRELOAD") or ""
   return ("LD_PRELOAD='%s %s/fault/killcommit.so' COMMIT=%d COMMIT_SIGNAL=%d"):format(preloaded,
     assert(os.getenv("TIDETABLE_BUILD")), n, signal or 9)
 end
 
---- Sends a signal to processes that we started.
+--- Sends a signal to processes that this module started.
 function processes.signal(name, list)
   local pids = {}
   for i, process in ipairs(list) do
@@ -49,10 +56,15 @@ function processes.signal(name, list)
   end
 end
 
---- Waits for the end of a process; what it had to say on its output.
+--- Waits for a process to exit. Returns the rest of its output.
 function processes.wait(process)
   local rest = process.pipe:read("a")
   process.pipe:close()
+  for i = #running, 1, -1 do
+    if running[i] == process then
+      table.remove(running, i)
+    end
+  end
   return rest
 end
 
@@ -61,6 +73,34 @@ function processes.kill(list)
   for _, process in ipairs(list) do
     processes.wait(process)
   end
+end
+
+--- Calls condition until it returns a true value, for at most this many seconds. Returns the value;
+--- raises an error if there is none in time.
+function processes.wait_until(seconds, what, condition)
+  local deadline = system.monotime() + seconds
+  repeat
+    local value = condition()
+    if value then
+      return value
+    end
+    system.sleep(0.0005)
+  until system.monotime() > deadline
+  error("waited " .. seconds .. " s for " .. what)
+end
+
+--- Creates a folder for the files of a test. Returns its path.
+function processes.create_folder()
+  local folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir " .. folder))
+  return folder
+end
+
+--- Kills all processes that are running, and removes the folder.
+function processes.clean_up(folder)
+  processes.kill { table.unpack(running) }
+  os.execute("rm -r " .. folder)
 end
 
 return processes

@@ -1,11 +1,12 @@
--- quiet_spec.lua - writers killed while they commit; then no process writes.
+-- quiet_spec.lua - writers killed during a commit, after which no process writes.
 --
 --   make crash CYCLES=1000 SEED=n
 --
--- Each cycle kills a writer, and a follower that adds up the writer's changes, at a random moment
--- or between the two steps of LMDB's commit. Then no process writes, so no writer repairs what they
--- left. Handles that have been open all along, processes that open the database now, and check must
--- agree on one state, in any order of looking. A change of another table must not change it.
+-- In each cycle a writer, and a follower that maintains the sum of the writer's changes, are
+-- killed at a random moment or between the two steps of LMDB's commit. Then no process writes, so
+-- no writer repairs what they left. Handles that were open before, processes that open the
+-- database now, and check must agree on one state, in any order. A change of another table must
+-- not change it.
 local counted = require "spec.crash.counted"
 local processes = require "spec.crash.processes"
 local system = require "system"
@@ -14,27 +15,25 @@ local tidetable = require "tidetable"
 local CYCLES = math.tointeger(tonumber(os.getenv("CYCLES"))) or 20
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 
--- After this the owner of the write lock has been asked for again.
+-- Seconds after which waiters have tested the owner of the write lock again.
 local BOUND = 0.011
 
--- In a long run a follower's share of a core is measured in every 50th cycle, for 2 seconds.
+-- A long run measures a follower's share of a core in every 50th cycle, for 2 seconds.
 local LONG_RUN = 200
 local MEASURE_EVERY, MEASURE_SECONDS, SHARE_MOST = 50, 2, 0.01
 
 local random = math.random
 
 describe("a killed commit", function()
-  local folder, path, alive, round
+  local folder, path, round
 
   local function at(name)
     return folder .. "/" .. name
   end
 
   before_each(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
-    path, alive, round = at("db"), {}, 0
+    folder = processes.create_folder()
+    path, round = at("db"), 0
     local db <close> = assert(tidetable.open(path))
     for _, name in ipairs { "counters", "sums", "checkpoints", "others" } do
       assert(db:create_table { name = name, partition_key = "id", stream = name == "counters" })
@@ -43,17 +42,10 @@ describe("a killed commit", function()
   end)
 
   after_each(function()
-    processes.kill(alive)
-    os.execute("rm -r " .. folder)
+    processes.clean_up(folder)
   end)
 
-  local function begin(...)
-    local process = processes.start(...)
-    alive[#alive + 1] = process
-    return process
-  end
-
-  --- The last whole line of a file; nil when it has none.
+  --- Returns the last complete line of a file, nil if it has none.
   local function last_line(name)
     local file <close> = io.open(name)
     if file then
@@ -62,41 +54,29 @@ describe("a killed commit", function()
     end
   end
 
-  local function wait_for(what, condition)
-    local deadline = system.monotime() + 20
-    repeat
-      local value = condition()
-      if value then
-        return value
-      end
-      system.sleep(0.001)
-    until system.monotime() > deadline
-    error("waited 20 s for " .. what)
-  end
-
   -- Readers ----------------------------------------------------------------------------------
 
-  local function look_anew(mode)
+  local function read_in_new_process(mode)
     local process = processes.start("observer", at("anew"), path, mode)
-    local said = processes.wait(process)
+    local output = processes.wait(process)
     local line = last_line(at("anew"))
     os.remove(at("anew"))
-    return line and line:match("^0 (.*)") or "an observer failed: " .. said
+    return line and line:match("^0 (.*)") or "an observer failed: " .. output
   end
 
-  local function look_there(observer)
+  local function read_in_observer(observer)
     local file <close> = assert(io.open(at("round.new"), "w"))
     round = round + 1
     file:write(("%d"):format(round))
     file:close()
     assert(os.rename(at("round.new"), at("round")))
-    return wait_for("an observer", function()
+    return processes.wait_until(20, "an observer", function()
       return (last_line(observer.log) or ""):match("^" .. ("%d"):format(round) .. " (.*)")
     end)
   end
 
-  --- That each record is there once and the last one is the item's is a part of the check.
-  local function look_by_check(check)
+  --- The check includes that each record exists once and the last one matches the item.
+  local function count_by_check(check)
     local report = assert(check())
     assert.same({}, report.problems)
     return report.records
@@ -111,36 +91,34 @@ describe("a killed commit", function()
     return processes.start_with(processes.in_commit(random(30)), program, log, ...)
   end
 
-  --- Lets them write, and kills both; the last n that was acknowledged, or nil.
-  local function write_and_die()
+  --- Lets them write, and kills both. Returns the last n that was acknowledged, or nil.
+  local function write_and_kill()
     os.remove(at("counter"))
     local writers = {
       start("counter", at("counter"), path, "full"),
       start("deriver", at("deriver"), path),
     }
-    alive[#alive + 1], alive[#alive + 2] = writers[1], writers[2]
     system.sleep(0.02 + random() * 0.06)
     processes.kill(writers)
-    alive[#alive], alive[#alive - 1] = nil, nil
     return tonumber((last_line(at("counter")) or ""):match("^a (%d+)"))
   end
 
-  --- Lets all of them look, in a random order; the state that they agree on.
-  local function agree(lookers)
+  --- Lets all readers read, in a random order. Returns the state that they agree on.
+  local function agree(readers)
     local first, first_name
-    for i = #lookers, 2, -1 do
+    for i = #readers, 2, -1 do
       local j = random(i)
-      lookers[i], lookers[j] = lookers[j], lookers[i]
+      readers[i], readers[j] = readers[j], readers[i]
     end
-    for _, looker in ipairs(lookers) do
-      local state = looker.look()
-      first, first_name = first or state, first_name or looker.name
-      assert(state == first, ("%s: %s; %s: %s"):format(first_name, first, looker.name, state))
+    for _, reader in ipairs(readers) do
+      local state = reader.read()
+      first, first_name = first or state, first_name or reader.name
+      assert(state == first, ("%s: %s; %s: %s"):format(first_name, first, reader.name, state))
     end
     return first
   end
 
-  --- The share of a core that a process takes now.
+  --- Returns the share of a core that a process uses at this time.
   local function share_of(process)
     local function ticks()
       local file <close> = assert(io.open(("/proc/%d/stat"):format(process.pid)))
@@ -152,7 +130,7 @@ describe("a killed commit", function()
     return (ticks() - before) / 100 / MEASURE_SECONDS
   end
 
-  --- Adds up what is left; each record is in the sum once.
+  --- Continues the sum of the changes; checks that it contains each record once.
   local function check_sum(db, n)
     assert.equal("\n", processes.wait(processes.start("deriver", at("deriver"), path, "once")))
     local sum = assert(db:table "sums"):get { id = "c" }
@@ -160,33 +138,33 @@ describe("a killed commit", function()
     assert.equal(n, sum.records)
   end
 
-  it("is seen by every process or by none, before another write", function()
+  it("is visible to every process or to none, before another write", function()
     print(("quiet: SEED=%d CYCLES=%d"):format(SEED, CYCLES))
     math.randomseed(SEED)
     local db <close> = assert(tidetable.open(path, { busy_timeout = 20 }))
-    local reader = begin("observer", at("reader"), path, "read", at("round"))
-    local follower = begin("follower", at("follower"), path, "counters", 0)
-    wait_for("the observer", function() return last_line(reader.log) end)
-    local lookers = {
-      { name = "this handle", look = function() return counted.state(db) end },
-      { name = "a reader that was open", look = function() return look_there(reader) end },
-      { name = "a process that opens it", look = function() return look_anew("write") end },
-      { name = "one that opens it to read", look = function() return look_anew("read") end },
+    local observer = processes.start("observer", at("observer"), path, "read", at("round"))
+    local follower = processes.start("follower", at("follower"), path, "counters", 0)
+    processes.wait_until(20, "the observer", function() return last_line(observer.log) end)
+    local readers = {
+      { name = "this handle", read = function() return counted.state(db) end },
+      { name = "an open process", read = function() return read_in_observer(observer) end },
+      { name = "a new process", read = function() return read_in_new_process("write") end },
+      { name = "a new read-only one", read = function() return read_in_new_process("read") end },
     }
     local checkers = {
-      { name = "db:check", look = function()
-        return look_by_check(function() return db:check() end)
+      { name = "db:check", read = function()
+        return count_by_check(function() return db:check() end)
       end },
-      { name = "check", look = function()
-        return look_by_check(function() return tidetable.check(path) end)
+      { name = "check", read = function()
+        return count_by_check(function() return tidetable.check(path) end)
       end },
     }
     local acknowledged, kept, most = 1, 0, 0
     for cycle = 1, CYCLES do
-      acknowledged = write_and_die() or acknowledged
+      acknowledged = write_and_kill() or acknowledged
       system.sleep(BOUND)
       local checked_first = random(2) == 1 and agree(checkers)
-      local state = agree(lookers)
+      local state = agree(readers)
       local records = agree(checkers)
       assert(not checked_first or checked_first == records)
 
@@ -194,19 +172,21 @@ describe("a killed commit", function()
       n = math.tointeger(tonumber(n))
       assert(n == acknowledged or n == acknowledged + 1,
         ("%d acknowledged, and n is %d"):format(acknowledged, n))
-      assert.equal(n, records) -- a record each
+      assert.equal(n, records) -- one record for each increment
       kept = kept + (n - acknowledged)
       acknowledged = n
-      wait_for("the follower", function() return last_line(follower.log) == "r " .. last end)
+      processes.wait_until(20, "the follower", function()
+        return last_line(follower.log) == "r " .. last
+      end)
       if CYCLES >= LONG_RUN and cycle % MEASURE_EVERY == 0 then
         most = math.max(most, share_of(follower))
       end
       assert(assert(db:table "others"):put { id = "o", cycle = cycle })
-      assert.equal(state, agree(lookers), "after another's change")
+      assert.equal(state, agree(readers), "after a change of another table")
       check_sum(db, n)
     end
     assert.is_true(most <= SHARE_MOST, ("a follower took %.1f %% of a core"):format(most * 100))
-    print(("quiet: %d commits, %d of them in flight and kept; a follower took %.1f %% at most")
+    print(("quiet: %d commits, %d of them unacknowledged but kept; a follower took at most %.1f %%")
       :format(acknowledged, kept, most * 100))
   end)
 end)

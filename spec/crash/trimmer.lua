@@ -1,4 +1,4 @@
--- trimmer.lua - trims without end.
+-- trimmer.lua - trims in an endless loop.
 --
 --   trimmer.lua LOG DATABASE
 local child = require "spec.crash.child"

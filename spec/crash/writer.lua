@@ -1,9 +1,9 @@
--- writer.lua - writes, and says so before and after each commit.
+-- writer.lua - writes, and logs the start and the end of each commit.
 --
 --   writer.lua LOG DATABASE DURABILITY NAME FIRST SEED
 --
--- The log's lines: "b 7;P one 3 20;D two 5" when change 7 begins, with all it does; "a 7" when
--- it is acknowledged; "x 7 why" if it was refused. An item is { p = NAME, id, n = 7, pad }.
+-- Log: "b 7;P one 3 20;D two 5" when change 7 begins, with all its writes; "a 7" when it was
+-- acknowledged; "x 7 MESSAGE" if it failed. An item is { p = NAME, id, n = 7, pad }.
 local child = require "spec.crash.child"
 local system = require "system"
 local tidetable = require "tidetable"
@@ -37,7 +37,7 @@ local function transact(changes, n, fails)
       apply(tx:table(change.table), change, n)
     end
     if fails then
-      error("on purpose")
+      error("deliberate error")
     end
     return true
   end)
@@ -52,7 +52,7 @@ local function described(n, changes)
   return table.concat(words, ";") .. "\n"
 end
 
--- Then it waits to be killed: what two writers leave in one life is less than is retained.
+-- Then it waits to be killed: the stream must retain what two writers write in one cycle.
 local CHANGES_MAX = 1000
 
 local n, total = math.tointeger(tonumber(first)), 0

@@ -1,26 +1,25 @@
-/* damage.c - files broken on purpose: the check survives, and names each row.
+/* damage.c - damages database files and judges the report of tide_check_file.
  *
- *     damage                     TRIALS=n of them; SEED=n repeats a run, TRIAL=n one of its
- *                                trials; SHOW=1 tells the harmless ones
+ *     damage                     TRIALS=n: number of trials; SEED=n repeats a run, TRIAL=n one
+ *                                of its trials; SHOW=1 prints damage without a finding
  *
- * Databases of several shapes are made once. A trial breaks one of them in one
- * way, checks it as tide_check_file does, and looks at what the check says:
+ * Databases of several shapes are created once. A trial damages one of them in one
+ * way, calls tide_check_file and judges the report:
  *
- *     it comes back, whatever the bytes are; no signal, no hang
- *     every row of which a byte has changed is named: by its place and, where
- *     its key is whole, by table and key; or it lies in a range that is lost
- *     where only bytes changed that nothing uses, there is nothing to say
+ *     - the call returns, for any bytes: no signal, no endless loop
+ *     - every row with a changed byte is named, by its position and, if its key is
+ *       intact, by table and key, or it is in a range that is reported as lost
+ *     - if only unused bytes have changed, the report has no findings
  *
- * An old page in place of its successor is another matter: its checksums are
- * right. Only what goes together with another row gives it away; such trials
- * are counted apart.
+ * An old version of a page has correct checksums and is detected only by its
+ * contradictions to other rows. These trials are counted, but need no finding.
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "damage/said.h"
+#include "damage/check_output.h"
 #include "lmdb_file/audit.h"
 
 #define PAGE 4096u
@@ -28,15 +27,15 @@
 #define HANG_SECONDS 20
 #define DAMAGES 9
 
-/* --- what there is to break --- */
+/* --- databases to damage --- */
 
-/* A row's bytes in the file, the names it goes by, and the pages above it. */
+/* A row's bytes in the file, its position and name, and the pages above it. */
 struct row {
 	int tree;
 	uint64_t page;
 	int index;
 	uint64_t at, len, key_len;
-	char *name;                  /* table, key: as the check says it */
+	char *name;                  /* table and key, as the check prints them */
 	uint64_t above[8];
 };
 
@@ -44,9 +43,9 @@ struct base {
 	const char *what;
 	uint8_t *bytes;
 	uint64_t len;
-	uint8_t *older;              /* the file as it once was */
+	uint8_t *older;              /* an earlier version of the file */
 	uint64_t older_len;
-	uint8_t *uses;               /* for each byte: what it is used for */
+	uint8_t *uses;               /* use of each byte */
 	struct row *rows;
 	size_t count, cap;
 };
@@ -84,15 +83,15 @@ struct shape {
 	const char *what;
 	int tables, items, commits, rewrites;
 	size_t value_most, key_least, key_most;
-	uint64_t keep;               /* records of each stream; 0: all */
-	int big_one_in;              /* so many items are 50 times as long */
+	uint64_t keep;               /* number of records that each stream keeps; 0: all */
+	int big_one_in;              /* one in big_one_in items is 50 times as large */
 };
 
 static const struct shape shapes[] = {
 	{ "small", 1, 12, 6, 4, 60, 1, 8, 0, 0 },
 	{ "streams", 5, 80, 40, 3, 150, 1, 20, 0, 0 },
 	{ "trimmed", 3, 120, 120, 5, 120, 1, 20, 30, 0 },
-	{ "big items", 2, 20, 12, 1, 300, 1, 20, 0, 4 },
+	{ "large items", 2, 20, 12, 1, 300, 1, 20, 0, 4 },
 	{ "long keys", 2, 70, 20, 1, 30, 350, 1000, 0, 0 },
 };
 
@@ -188,7 +187,7 @@ static void make_base(const struct shape *shape)
 	base->bytes = read_file(path, &base->len);
 }
 
-/* --- which byte is whose --- */
+/* --- the use of each byte --- */
 
 struct map {
 	struct base *base;
@@ -276,11 +275,11 @@ static void map_base(struct base *base, const char *path)
 	close(map.fd);
 }
 
-/* --- what the check says of it --- */
+/* --- the report of the check --- */
 
-/* Does this line tell of the row? By its place, and by its name if that could
- * still be read. */
-static bool tells_of(const struct line *line, const struct row *row, bool key_is_whole)
+/* Returns true if the line names the row: by its position, and also by its name
+ * if the key is intact. */
+static bool names_row(const struct line *line, const struct row *row, bool key_is_whole)
 {
 	bool above = false;
 
@@ -289,34 +288,35 @@ static bool tells_of(const struct line *line, const struct row *row, bool key_is
 	for (int i = 0; i < 8; i++)
 		above |= row->above[i] && row->above[i] == line->page;
 	if (line->range && line->row < 0)
-		return above || line->page == 0;     /* page 0: all of the tree */
+		return above || line->page == 0;     /* page 0: the whole tree */
 	return line->page == row->page && line->row == row->index && (!key_is_whole ||
 		!row->name || (strlen(row->name) == line->name_len &&
 		memcmp(row->name, line->name, line->name_len) == 0));
 }
 
-static bool is_named(const struct said *said, const struct row *row, bool key_is_whole)
+static bool is_named(const struct check_output *output, const struct row *row, bool key_is_whole)
 {
-	const char *at = (const char *)said->text.data;
+	const char *at = (const char *)output->text.data;
 	struct line line;
 
-	while (at && (at = read_line(said, at, &line)))
-		if (tells_of(&line, row, key_is_whole))
+	while (at && (at = read_line(output, at, &line)))
+		if (names_row(&line, row, key_is_whole))
 			return true;
 	return false;
 }
 
-/* Meta's rows and the nodes of long keys are where names come from. */
-static bool gives_names(const struct row *row)
+/* Returns true for rows that names are read from: rows of meta and nodes of
+ * long keys. */
+static bool contains_names(const struct row *row)
 {
 	return row->tree == TREE_META || row->key_len == STORE_KEY_MAX;
 }
 
-/* Every other row by the name that the check gives it: their checksums are
- * broken all at once. */
-static void learn_names(struct base *base, const char *path)
+/* Reads the names of all other rows from a report of the check: breaks all
+ * their checksums at once. */
+static void read_names(struct base *base, const char *path)
 {
-	struct said said;
+	struct check_output output;
 	const char *at;
 	struct line line;
 	uint8_t *broken = malloc(base->len);
@@ -324,12 +324,12 @@ static void learn_names(struct base *base, const char *path)
 	CHECK(broken != NULL);
 	memcpy(broken, base->bytes, base->len);
 	for (size_t i = 0; i < base->count; i++)
-		if (!gives_names(&base->rows[i]))
+		if (!contains_names(&base->rows[i]))
 			broken[base->rows[i].at + 8 + base->rows[i].key_len] ^= 1;
 	write_file(path, broken, base->len);
-	ask(&said, path);
-	at = (const char *)said.text.data;
-	while (at && (at = read_line(&said, at, &line)))
+	check_file(&output, path);
+	at = (const char *)output.text.data;
+	while (at && (at = read_line(&output, at, &line)))
 		for (size_t i = 0; i < base->count; i++) {
 			struct row *row = &base->rows[i];
 
@@ -338,14 +338,14 @@ static void learn_names(struct base *base, const char *path)
 				row->name = strndup(line.name, line.name_len);
 		}
 	for (size_t i = 0; i < base->count; i++)
-		if (!gives_names(&base->rows[i]) && (!base->rows[i].name ||
+		if (!contains_names(&base->rows[i]) && (!base->rows[i].name ||
 				strlen(base->rows[i].name) < 3)) {
-			print_said(&said);
+			print_output(&output);
 			fprintf(stderr, "%s: a row of %s has no name\n", base->what,
 				tree_name((enum tree)base->rows[i].tree));
 			exit(1);
 		}
-	buffer_release(&said.text);
+	buffer_release(&output.text);
 	free(broken);
 }
 
@@ -353,9 +353,9 @@ static void learn_names(struct base *base, const char *path)
 
 struct trial {
 	const struct base *base;
-	uint8_t *bytes;              /* the whole file, broken */
+	uint8_t *bytes;              /* the whole damaged file */
 	uint64_t len;
-	uint64_t at, end;            /* what changed lies in between */
+	uint64_t at, end;            /* the changed range */
 };
 
 static void touch(struct trial *trial, uint64_t at, uint64_t len)
@@ -379,7 +379,7 @@ static void a_bit(struct trial *trial)
 	touch(trial, at, 1);
 }
 
-static void a_bit_of_a_head(struct trial *trial)
+static void a_bit_of_a_page_header(struct trial *trial)
 {
 	uint64_t at = some_page(trial) * PAGE + check_random_below(40);
 
@@ -396,7 +396,7 @@ static void a_bit_of_a_row(struct trial *trial)
 	touch(trial, at, 1);
 }
 
-static void a_bit_of_a_rows_head(struct trial *trial)
+static void a_bit_of_a_row_header(struct trial *trial)
 {
 	const struct row *row = &trial->base->rows[check_random_below(trial->base->count)];
 	uint64_t at = row->at + check_random_below(8);
@@ -434,7 +434,7 @@ static void two_pages_swapped(struct trial *trial)
 	touch(trial, b, PAGE);
 }
 
-static void cut_off(struct trial *trial)
+static void a_truncation(struct trial *trial)
 {
 	trial->len = check_random_below(4) ? some_page(trial) * PAGE
 		: check_random_below(trial->len);
@@ -454,16 +454,16 @@ static void an_older_page(struct trial *trial)
 static const struct {
 	const char *name;
 	void (*damage)(struct trial *trial);
-	bool is_silent;              /* the checksums stay right */
+	bool is_silent;              /* the checksums stay correct */
 } damages[DAMAGES] = {
 	{ "a bit", a_bit, false },
-	{ "a bit of a page's head", a_bit_of_a_head, false },
+	{ "a bit of a page header", a_bit_of_a_page_header, false },
 	{ "a bit of a row", a_bit_of_a_row, false },
-	{ "a bit of a row's head", a_bit_of_a_rows_head, false },
+	{ "a bit of a row header", a_bit_of_a_row_header, false },
 	{ "512 bytes of noise", a_block_of_noise, false },
 	{ "a block of zeros", a_block_of_zeros, false },
 	{ "two pages swapped", two_pages_swapped, false },
-	{ "cut off", cut_off, false },
+	{ "truncated", a_truncation, false },
 	{ "an older page", an_older_page, true },
 };
 
@@ -473,7 +473,7 @@ struct count {
 	uint64_t trials, harmful, found, rows, named;
 };
 
-/* Shared with the workers. */
+/* Memory shared by the workers. */
 struct board {
 	uint64_t trial[WORKERS];
 	struct count counts[WORKERS][DAMAGES];
@@ -487,8 +487,8 @@ static uint8_t byte_of(const struct trial *trial, uint64_t at)
 	return at < trial->len ? trial->bytes[at] : 0;
 }
 
-/* What the changed bytes were used for; the greatest of it. */
-static enum use used_by(const struct trial *trial)
+/* Returns the highest use of the changed bytes. */
+static enum use use_of_change(const struct trial *trial)
 {
 	enum use use = NOTHING;
 
@@ -508,7 +508,7 @@ static bool has_changed(const struct trial *trial, uint64_t at, uint64_t len)
 }
 
 static void fail_trial(uint64_t number, const char *damage, const struct trial *trial,
-	const struct said *said, const struct row *row)
+	const struct check_output *output, const struct row *row)
 {
 	const char *kept = "/tmp/damaged.tide";
 
@@ -520,18 +520,18 @@ static void fail_trial(uint64_t number, const char *damage, const struct trial *
 		fprintf(stderr, "row %d of page %" PRIu64 " of %s is not named: %s\n", row->index,
 			row->page, tree_name((enum tree)row->tree), row->name ? row->name : "");
 	else
-		fprintf(stderr, "there is nothing to find\n");
-	print_said(said);
-	fprintf(stderr, "kept in %s\n", kept);
+		fprintf(stderr, "a finding, but only unused bytes have changed\n");
+	print_output(output);
+	fprintf(stderr, "file saved as %s\n", kept);
 	exit(1);
 }
 
-static void look_for_rows(uint64_t number, unsigned damage, const struct trial *trial,
-	const struct said *said, struct count *count)
+static void judge_rows(uint64_t number, unsigned damage, const struct trial *trial,
+	const struct check_output *output, struct count *count)
 {
-	/* Refused as a whole, or read as of the commit before, for its meta page is
-	 * damaged: that names everything. */
-	bool is_total = said->err != 0 || has_changed(trial, 0, 152) ||
+	/* Every row counts as named if the file was refused, or if a meta page
+	 * was damaged and the previous commit was read. */
+	bool is_total = output->err != 0 || has_changed(trial, 0, 152) ||
 		has_changed(trial, PAGE, 152);
 
 	for (size_t i = 0; i < trial->base->count; i++) {
@@ -543,29 +543,29 @@ static void look_for_rows(uint64_t number, unsigned damage, const struct trial *
 			continue;
 		whole = !has_changed(trial, row->at, 8 + row->key_len);
 		count->rows++;
-		if (is_total || is_named(said, row, whole && used_by(trial) == ROW))
+		if (is_total || is_named(output, row, whole && use_of_change(trial) == ROW))
 			count->named++;
 		else if (!damages[damage].is_silent)
-			fail_trial(number, damages[damage].name, trial, said, row);
+			fail_trial(number, damages[damage].name, trial, output, row);
 	}
 }
 
-/* A worker's file of each shape, and its bytes: only what a trial changed is
- * written, and put back. */
-struct desk {
+/* A worker's copy of one database. Only the bytes that a trial changed are
+ * written, and restored after it. */
+struct workspace {
 	char path[4300];
 	uint8_t *bytes;
 };
 
-static void lay_desks(struct desk *desks, unsigned worker)
+static void open_workspaces(struct workspace *workspaces, unsigned worker)
 {
 	for (size_t i = 0; i < base_count; i++) {
-		desks[i].bytes = malloc(bases[i].len);
-		CHECK(desks[i].bytes != NULL);
-		memcpy(desks[i].bytes, bases[i].bytes, bases[i].len);
-		snprintf(desks[i].path, sizeof desks[i].path, "%s/worker%u-%zu.tide", directory,
-			worker, i);
-		write_file(desks[i].path, bases[i].bytes, bases[i].len);
+		workspaces[i].bytes = malloc(bases[i].len);
+		CHECK(workspaces[i].bytes != NULL);
+		memcpy(workspaces[i].bytes, bases[i].bytes, bases[i].len);
+		snprintf(workspaces[i].path, sizeof workspaces[i].path, "%s/worker%u-%zu.tide",
+			directory, worker, i);
+		write_file(workspaces[i].path, bases[i].bytes, bases[i].len);
 	}
 }
 
@@ -581,7 +581,7 @@ static void write_change(const struct trial *trial, const char *path)
 	close(fd);
 }
 
-static void put_back(struct trial *trial, const char *path)
+static void restore(struct trial *trial, const char *path)
 {
 	trial->len = trial->base->len;
 	if (trial->at < trial->end)
@@ -591,31 +591,31 @@ static void put_back(struct trial *trial, const char *path)
 }
 
 static void judge(uint64_t number, unsigned damage, const struct trial *trial,
-	const struct said *said, struct count *count)
+	const struct check_output *output, struct count *count)
 {
-	enum use use = used_by(trial);
-	bool found = said->err || said->problems;
+	enum use use = use_of_change(trial);
+	bool found = output->err || output->problems;
 
 	count->trials++;
 	if (use == NOTHING && found && trial->len == trial->base->len)
-		fail_trial(number, damages[damage].name, trial, said, NULL);
+		fail_trial(number, damages[damage].name, trial, output, NULL);
 	if (use == NOTHING)
 		return;
 	count->harmful++;
 	count->found += found;
 	if (!found && getenv("SHOW"))
 		fprintf(stderr, "TRIAL=%" PRIu64 ": %s, %s, bytes %" PRIu64 " to %" PRIu64
-			" (page %" PRIu64 " + %" PRIu64 "): nothing is found\n", number,
+			" (page %" PRIu64 " + %" PRIu64 "): no finding\n", number,
 			trial->base->what, damages[damage].name, trial->at, trial->end,
 			trial->at / PAGE, trial->at % PAGE);
-	look_for_rows(number, damage, trial, said, count);
+	judge_rows(number, damage, trial, output, count);
 }
 
-static void run_trial(uint64_t number, struct count *counts, struct desk *desks)
+static void run_trial(uint64_t number, struct count *counts, struct workspace *workspaces)
 {
 	struct trial trial = { .at = UINT64_MAX };
-	struct said said = { 0 };
-	struct desk *desk;
+	struct check_output output = { 0 };
+	struct workspace *workspace;
 	unsigned damage;
 	size_t which;
 
@@ -623,31 +623,31 @@ static void run_trial(uint64_t number, struct count *counts, struct desk *desks)
 	check_random();
 	damage = (unsigned)check_random_below(DAMAGES);
 	which = check_random_below(base_count);
-	desk = &desks[which];
+	workspace = &workspaces[which];
 	trial.base = &bases[which];
 	trial.len = trial.base->len;
-	trial.bytes = desk->bytes;
+	trial.bytes = workspace->bytes;
 	damages[damage].damage(&trial);
-	write_change(&trial, desk->path);
-	ask(&said, desk->path);
-	judge(number, damage, &trial, &said, &counts[damage]);
-	buffer_release(&said.text);
-	put_back(&trial, desk->path);
+	write_change(&trial, workspace->path);
+	check_file(&output, workspace->path);
+	judge(number, damage, &trial, &output, &counts[damage]);
+	buffer_release(&output.text);
+	restore(&trial, workspace->path);
 }
 
 static void work(unsigned worker, uint64_t trials)
 {
-	struct desk desks[8];
+	struct workspace workspaces[8];
 
-	lay_desks(desks, worker);
+	open_workspaces(workspaces, worker);
 	for (uint64_t i = worker; i < trials; i += WORKERS) {
 		board->trial[worker] = i;
 		alarm(HANG_SECONDS);
-		run_trial(i, board->counts[worker], desks);
+		run_trial(i, board->counts[worker], workspaces);
 	}
 	alarm(0);
 	for (size_t i = 0; i < base_count; i++)
-		free(desks[i].bytes);
+		free(workspaces[i].bytes);
 }
 
 static bool await_worker(unsigned worker, pid_t pid)
@@ -658,7 +658,7 @@ static bool await_worker(unsigned worker, pid_t pid)
 	if (WIFSIGNALED(status))
 		fprintf(stderr, "SEED=%" PRIu64 " TRIAL=%" PRIu64 ": signal %d%s\n", run_seed,
 			board->trial[worker], WTERMSIG(status),
-			WTERMSIG(status) == SIGALRM ? ", it hung" : "");
+			WTERMSIG(status) == SIGALRM ? ", timed out" : "");
 	return status == 0;
 }
 
@@ -689,19 +689,19 @@ static void make_bases(void)
 
 	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
 		struct base *base;
-		struct said said;
+		struct check_output output;
 
 		make_base(&shapes[i]);
 		base = &bases[base_count - 1];
 		write_file(path, base->bytes, base->len);
-		ask(&said, path);
-		if (said.err || said.problems) {
+		check_file(&output, path);
+		if (output.err || output.problems) {
 			fprintf(stderr, "%s, undamaged:\n", base->what);
-			print_said(&said);
+			print_output(&output);
 			exit(1);
 		}
 		map_base(base, path);
-		learn_names(base, path);
+		read_names(base, path);
 		fprintf(stderr, "%s: %" PRIu64 " pages, %zu rows\n", base->what,
 			base->len / PAGE, base->count);
 	}
@@ -713,7 +713,7 @@ int main(void)
 	const char *one = getenv("TRIAL");
 	uint64_t trials = many ? strtoull(many, NULL, 10) : 1000;
 	pid_t workers[WORKERS];
-	bool well = true;
+	bool succeeded = true;
 
 	run_seed = *check_random_state();
 	snprintf(directory, sizeof directory, "%s", check_directory());
@@ -722,10 +722,10 @@ int main(void)
 	CHECK(board != MAP_FAILED);
 	make_bases();
 	if (one) {
-		struct desk desks[8];
+		struct workspace workspaces[8];
 
-		lay_desks(desks, 0);
-		run_trial(strtoull(one, NULL, 10), board->counts[0], desks);
+		open_workspaces(workspaces, 0);
+		run_trial(strtoull(one, NULL, 10), board->counts[0], workspaces);
 		print_counts();
 		return 0;
 	}
@@ -738,7 +738,7 @@ int main(void)
 		}
 	}
 	for (unsigned i = 0; i < WORKERS; i++)
-		well &= await_worker(i, workers[i]);
+		succeeded &= await_worker(i, workers[i]);
 	print_counts();
-	return well ? 0 : 1;
+	return succeeded ? 0 : 1;
 }

@@ -22,12 +22,12 @@ local function set(...)
   return words
 end
 
---- The names that a message lists: "...; known are a, b, c".
+--- The names that a message lists: "...; known: a, b, c".
 local function known(f, ...)
   local ok, err = pcall(f, ...)
   assert.is_false(ok)
   local words = {}
-  local list = assert(tostring(err):match("known are (.*)$"), tostring(err))
+  local list = assert(tostring(err):match("known: (.*)$"), tostring(err))
   for word in list:gmatch("[%w_]+") do words[word] = true end
   return words
 end

@@ -1,8 +1,9 @@
--- commit_spec.lua - waiting and checking while a commit is in the file and not yet visible.
+-- commit_spec.lua - waiting and checking while a commit is in the file but not yet visible.
 --
 -- A writer is stopped between the two steps of LMDB's commit (killcommit.c), as on a very slow
--- disk. Waiters must sleep and check must find nothing wrong. When the writer is killed, the commit
--- becomes visible to waiters before another write. Looks are counted, not the time that they take.
+-- disk. Waiters must sleep and check must find no problem. When the writer is killed, the commit
+-- becomes visible to waiters before another write. The test counts how often a waiter reads the
+-- database, not how long this takes.
 local counted = require "spec.crash.counted"
 local core = require "tidetable.core"
 local processes = require "spec.crash.processes"
@@ -15,9 +16,7 @@ describe("a writer that is stopped while it commits", function()
   local folder, path, db, writer
 
   before_each(function()
-    folder = os.tmpname()
-    os.remove(folder)
-    assert(os.execute("mkdir " .. folder))
+    folder = processes.create_folder()
     path = folder .. "/db"
     db = assert(tidetable.open(path))
     local counters = assert(db:create_table { name = "counters", partition_key = "id",
@@ -27,10 +26,7 @@ describe("a writer that is stopped while it commits", function()
 
   after_each(function()
     db:close()
-    if writer then
-      processes.kill { writer }
-    end
-    os.execute("rm -r " .. folder)
+    processes.clean_up(folder)
   end)
 
   local function is_stopped(process)
@@ -49,15 +45,15 @@ describe("a writer that is stopped while it commits", function()
     end
   end
 
-  --- Waits for a record. Returns it, the number of looks at the stream or the shared page, and
-  --- the seconds that it took.
+  --- Waits for a record. Returns it, the number of reads of the stream or the shared page, and the
+  --- seconds that it took.
   local function next_counting(stream, seconds)
-    local looks, originals = 0, {}
+    local reads, originals = 0, {}
     for _, name in ipairs { "try_record", "is_touched", "wait_feed" } do
       local original = core[name]
       originals[name] = original
       core[name] = function(...)
-        looks = looks + 1
+        reads = reads + 1
         return original(...)
       end
     end
@@ -66,7 +62,7 @@ describe("a writer that is stopped while it commits", function()
     for name, original in pairs(originals) do
       core[name] = original
     end
-    return record, looks, system.monotime() - began
+    return record, reads, system.monotime() - began
   end
 
   local ways = {
@@ -77,23 +73,22 @@ describe("a writer that is stopped while it commits", function()
   }
 
   for name, wait in pairs(ways) do
-    it("lets waiters sleep in " .. name .. ", and its death lets them see the commit", function()
+    it("lets waiters sleep in " .. name .. " and shows them the commit when killed", function()
       stop_in_third_commit()
       local before = counted.state(db)
       assert.equal("3 ", before:match("^3 "))
       local last = assert(tonumber(before:match("^3 (%d+)")))
       local stream = assert(db:stream { after = last, wait = wait or nil })
-      local record, looks, took = next_counting(stream, 0.3)
+      local record, reads, took = next_counting(stream, 0.3)
       assert.is_nil(record)
-      assert.is_true(looks >= 2 and looks <= 2 * took / 0.01 + 5,
-        ("%d looks in %.3f s"):format(looks, took))
+      assert.is_true(reads >= 2 and reads <= 2 * took / 0.01 + 5,
+        ("%d reads in %.3f s"):format(reads, took))
       assert.equal(before, counted.state(db))
 
       processes.kill { writer }
-      writer = nil
-      record, looks, took = next_counting(stream, 20)
+      record, reads, took = next_counting(stream, 20)
       assert.equal(4, record and record.new_image.n)
-      assert.is_true(looks <= 2 * took / 0.01 + 5, ("%d looks in %.3f s"):format(looks, took))
+      assert.is_true(reads <= 2 * took / 0.01 + 5, ("%d reads in %.3f s"):format(reads, took))
       assert.equal("4 ", counted.state(db):match("^4 "))
     end)
   end

@@ -1,11 +1,12 @@
--- damage_spec.lua - damaged files: refused or CORRUPT, and never wrong data.
+-- damage_spec.lua - damaged files are refused or CORRUPT, and never return wrong data.
 --
 --   make fault EVERY=1 SEED=n
 --
--- A file is damaged at random while it is closed: bits, bytes, sectors, pages; cut off. Another
--- process then opens it, reads all of it and, every other time, writes. Whatever it is given must
--- be what was stored; if it meets no error, it must be all. Damage inside a row never ends the
--- process; in LMDB's own structure it may, or make it turn in a circle (README.md): counted.
+-- A closed file is damaged at random: bits, bytes, sectors, pages; or it is truncated. Another
+-- process then opens it, reads all of it and, in every second trial, writes. Everything it reads
+-- must have been stored; if it gets no error, it must have read everything. Damage inside a row
+-- must not end the process; damage in LMDB's own structure may crash it or make it loop forever
+-- (README.md): this is counted.
 local tidetable = require "tidetable"
 
 local EVERY = math.tointeger(tonumber(os.getenv("EVERY"))) or 1
@@ -39,7 +40,7 @@ local function page_at(bytes)
   return random(0, #bytes // PAGE - 1) * PAGE + 1
 end
 
---- A place inside a row's bytes: in one of the texts that were stored.
+--- Returns a random position inside a row: in a stored text.
 local function inside_a_row(bytes)
   for _ = 1, 1000 do
     local from = page_at(bytes)
@@ -59,11 +60,11 @@ local damages = {
     local at = random(#bytes)
     return replaced(bytes, at, string.char(bytes:byte(at) ~ 1 << random(0, 7))), at
   end,
-  ["a bit of a page's head"] = function(bytes)
+  ["a bit of a page header"] = function(bytes)
     local at = page_at(bytes) + random(0, 31)
     return replaced(bytes, at, string.char(bytes:byte(at) ~ 1 << random(0, 7))), at
   end,
-  ["a byte of a page's head"] = function(bytes)
+  ["a byte of a page header"] = function(bytes)
     local at = page_at(bytes) + random(0, 63)
     return replaced(bytes, at, string.char(random(0, 255))), at
   end,
@@ -79,15 +80,15 @@ local damages = {
     local at = page_at(bytes)
     return replaced(bytes, at, ("\0"):rep(PAGE)), at
   end,
-  ["a page in another's place"] = function(bytes)
+  ["a page copied over another"] = function(bytes)
     local from, at = page_at(bytes), page_at(bytes)
     return replaced(bytes, at, bytes:sub(from, from + PAGE - 1)), at
   end,
-  ["a page under another's number"] = function(bytes)
+  ["a page with another's number"] = function(bytes)
     local from, at = page_at(bytes), page_at(bytes)
     return replaced(bytes, at + 8, bytes:sub(from + 8, from + PAGE - 1)), at
   end,
-  ["cut off"] = function(bytes)
+  ["truncated"] = function(bytes)
     local at = random(3) == 1 and random(#bytes) or page_at(bytes)
     return bytes:sub(1, at), at
   end,
@@ -135,12 +136,12 @@ describe("a damaged file", function()
   local function run(mode)
     local pipe = assert(io.popen(("exec timeout -s KILL 5 %s spec/fault/damaged.lua %s %s 2>&1")
       :format(LUA, path, mode)))
-    local said = {}
+    local output = {}
     for line in pipe:lines() do
-      said[#said + 1] = line
+      output[#output + 1] = line
     end
     local ok, why, status = pipe:close()
-    return said, not ok and ("%s %d"):format(why, status) or nil
+    return output, not ok and ("%s %d"):format(why, status) or nil
   end
 
   setup(function()
@@ -152,10 +153,10 @@ describe("a damaged file", function()
     whole = file:read("a")
     write(path, whole)
     lines = {}
-    local said, died = run("read")
-    assert.is_nil(died, table.concat(said, "\n"))
+    local output, died = run("read")
+    assert.is_nil(died, table.concat(output, "\n"))
     lines.count = 0
-    for _, line in ipairs(said) do
+    for _, line in ipairs(output) do
       assert.is_nil(line:find("^e "), line)
       lines.count = lines.count + (line:find("^[ir] ") and 1 or 0)
       lines[line] = true
@@ -168,54 +169,55 @@ describe("a damaged file", function()
     remove(path .. ".whole")
   end)
 
-  --- Of the two first pages: then the older of them may count, the file is what it was a commit
-  --- ago, and only the check can tell.
+  --- Returns true for the commit number of a meta page. If it is damaged, LMDB may choose the older
+  --- meta page: the file is as it was one commit ago, which only the check detects.
   local function is_commit_number(at)
     return at <= 2 * PAGE and (at - 1) % PAGE // 8 == 18
   end
 
-  local function has_line(said, wanted)
-    for _, line in ipairs(said) do
+  local function has_line(output, wanted)
+    for _, line in ipairs(output) do
       if line == wanted then return true end
     end
     return false
   end
 
-  --- (`replays`: a page that is an older one's copy has good rows, from another time, and may
-  --- even lead to a whole older file; checksums of rows can't tell.)
-  --- What is wrong with what a process said of a damaged file; nil when nothing is.
-  local function fault_in(said, died, in_a_row, replays)
+  --- Returns what is wrong with the output of a process that used a damaged file; nil if nothing
+  --- is. replays: the damage copied a page. Its rows are valid but may be old, and it may even
+  --- restore an older file; row checksums cannot detect this.
+  local function fault_in(output, died, in_a_row, replays)
     local count, errors, wrong = 0, 0, nil
     if died and not in_a_row then
       deaths = deaths + 1
     elseif died then
-      return "it died: " .. died .. ": " .. table.concat(said, "\n", math.max(1, #said - 5))
-    elseif said[#said] ~= "end" then
-      return "it ended early: " .. tostring(said[#said])
-    elseif said[1]:find("^refused") then
-      return not (said[1]:find("NOT_DATABASE") or said[1]:find("CORRUPT") or
-        said[1]:find("_FORMAT") or said[1]:find("STORE")) and said[1] or nil
+      return ("the process died: %s: %s"):format(died,
+        table.concat(output, "\n", math.max(1, #output - 5)))
+    elseif output[#output] ~= "end" then
+      return "the output ends early: " .. tostring(output[#output])
+    elseif output[1]:find("^refused") then
+      return not (output[1]:find("NOT_DATABASE") or output[1]:find("CORRUPT") or
+        output[1]:find("_FORMAT") or output[1]:find("STORE")) and output[1] or nil
     end
-    for _, line in ipairs(said) do
+    for _, line in ipairs(output) do
       local kind = line:sub(1, 2)
       if kind == "i " or kind == "r " then
         count = count + 1
         wrong = wrong or not lines[line] and line:sub(1, 200)
       elseif kind == "e " then
         errors = errors + 1
-        -- A damaged page number may have LMDB write further than a file may reach: DISK_FULL.
+        -- A damaged page number can make LMDB write past the maximum file size: DISK_FULL.
         local of_a_page = line == "e STORE" or line == "e DISK_FULL"
         if line ~= "e CORRUPT" and (not of_a_page or in_a_row) then
           return line
         end
       elseif line == "check 0" and errors == 0 and count ~= lines.count and not replays then
-        return ("check finds nothing, and %d of %d are there"):format(count, lines.count)
+        return ("check finds no problem, but %d of %d lines were read"):format(count, lines.count)
       end
     end
-    return wrong and not replays and "it was given " .. wrong or nil
+    return wrong and not replays and "wrong data: " .. wrong or nil
   end
 
-  it("is refused or CORRUPT, and never gives wrong data", function()
+  it("is refused or CORRUPT, and never returns wrong data", function()
     local refused, corrupt, unharmed = 0, 0, 0
     for trial = 1, TRIALS do
       local name = names[random(#names)]
@@ -223,16 +225,16 @@ describe("a damaged file", function()
       local mode = trial % 2 == 0 and "write" or "read"
       remove(path)
       write(path, bytes)
-      local said, died = run(mode)
-      local fault = fault_in(said, died, name == "a byte inside a row",
-        name:find("another's") or is_commit_number(at) and not has_line(said, "check 0"))
+      local output, died = run(mode)
+      local fault = fault_in(output, died, name == "a byte inside a row",
+        name:find("another") or is_commit_number(at) and not has_line(output, "check 0"))
       if fault then
         write("/tmp/damaged.tide", bytes)
-        error(("SEED=%d, trial %d: %s at %d (page %d), then %s: %s (kept in /tmp/damaged.tide)")
+        error(("SEED=%d, trial %d: %s at %d (page %d), then %s: %s (saved as /tmp/damaged.tide)")
           :format(SEED, trial, name, at - 1, (at - 1) // PAGE, mode, fault), 0)
       end
-      local text = table.concat(said, "\n")
-      if not died and said[1]:find("^refused") then
+      local text = table.concat(output, "\n")
+      if not died and output[1]:find("^refused") then
         refused = refused + 1
       elseif not died and (text:find("\ne CORRUPT") or not text:find("\ncheck 0")) then
         corrupt = corrupt + 1
@@ -240,7 +242,7 @@ describe("a damaged file", function()
         unharmed = unharmed + 1
       end
     end
-    print(("damage: %d refused, %d CORRUPT in part, %d where it hurts nobody, %d ended the process")
+    print(("damage: %d refused, %d CORRUPT in part, %d without effect, %d ended the process")
       :format(refused, corrupt, unharmed, deaths))
   end)
 end)

@@ -1,9 +1,9 @@
--- damaged.lua - reads a damaged database, and writes to it, and says what came of it.
+-- damaged.lua - reads a damaged database, writes to it, and prints the results.
 --
 --   damaged.lua DATABASE read|write
 --
--- Its lines: "refused CODE" when it can't be opened; "i table item" and "r record" for what is
--- given; "e CODE" for errors; "check N" with the number of problems; "end" when it is through.
+-- Output: "refused CODE" if open fails; "i table item" and "r record" for each item and record
+-- read; "e CODE" for errors; "check N" with the number of problems; "end" at the end.
 local tidetable = require "tidetable"
 
 local path, mode = arg[1], arg[2]
@@ -20,7 +20,7 @@ local function shape(value)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
-local function say(...)
+local function emit(...)
   print(table.concat({ ... }, " "))
 end
 
@@ -28,14 +28,14 @@ local function code_of(err)
   return type(err) == "table" and err.code or "text: " .. tostring(err)
 end
 
---- Says the error of a protected call, raised or returned.
+--- Prints the error of a call, raised or returned.
 local function try(f, ...)
   local ok, value, err, code = pcall(f, ...)
   if not ok then
-    say("e", code_of(value))
+    emit("e", code_of(value))
     return nil
   elseif value == nil and code then
-    say("e", code_of(err))
+    emit("e", code_of(err))
   end
   return value
 end
@@ -43,7 +43,7 @@ end
 local function walk(prefix, ...)
   local function go(...)
     for each in ... do
-      say(prefix, type(each) == "userdata" and shape { each.sequence_number, each.event_name,
+      emit(prefix, type(each) == "userdata" and shape { each.sequence_number, each.event_name,
         each.keys, each.old_image or "none", each.new_image or "none" } or shape(each))
     end
   end
@@ -53,8 +53,8 @@ end
 io.stdout:setvbuf("full")
 local db, _, refusal = tidetable.open(path, { durability = "none", read_only = mode == "read" })
 if not db then
-  say("refused", refusal)
-  say("end")
+  emit("refused", refusal)
+  emit("end")
   return
 end
 for _, name in ipairs(try(db.list_tables, db) or {}) do
@@ -70,7 +70,7 @@ try(function() walk("r", db:stream():records()) end)
 try(db.list_streams, db)
 try(db.info, db)
 local report = try(db.check, db)
-say("check", report and report.problem_count or "none")
+emit("check", report and report.problem_count or "none")
 if mode == "write" then
   for _, name in ipairs(try(db.list_tables, db) or {}) do
     local t = try(db.table, db, name)
@@ -89,4 +89,4 @@ if mode == "write" then
   try(db.check, db)
 end
 db:close()
-say("end")
+emit("end")

@@ -1,24 +1,23 @@
-/* failalloc.c - a Lua module that refuses Lua memory.
+/* failalloc.c - a Lua module that makes Lua's memory allocations fail.
  *
- *     failed, asked, ok, ... = failalloc.run(n, on, fn, ...)
+ *     failed, requests, ok, ... = failalloc.run(n, on, fn, ...)
  *
- * Calls fn(...) as pcall does, while the n-th request for more memory is refused (0: none), and
- * with `on` every later one too. Lua answers a refusal with a full collection and asks once
- * more: that is refused as well. failed: whether n was reached; asked: how many requests there
- * were.
+ * Calls fn(...) like pcall. The n-th request for more memory fails (0: none), and if `on` is
+ * true every later one. After a failure Lua runs a full collection and repeats the request once:
+ * that fails too. failed: whether request n was reached; requests: the number of requests.
  */
 #include <stdbool.h>
 
 #include <lauxlib.h>
 
 struct fault {
-	lua_Alloc allocate;          /* Lua's own */
+	lua_Alloc allocate;          /* Lua's allocator */
 	void *context;
 	lua_Integer at;
 	bool on;
 	lua_Integer asked;
 	bool failed;
-	void *block;                 /* the request that was refused */
+	void *block;                 /* the request that failed */
 	size_t size;
 };
 
@@ -41,7 +40,7 @@ static void *allocate(void *context, void *block, size_t old_size, size_t size)
 {
 	struct fault *fault = context;
 
-	/* Without a block the old size says what it is for. */
+	/* Without a block the old size is the type of the object. */
 	if (size > (block ? old_size : 0) && is_refused(fault, block, size))
 		return NULL;
 	return fault->allocate(fault->context, block, old_size, size);

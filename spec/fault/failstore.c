@@ -1,10 +1,10 @@
-/* failstore.c - a core for Lua whose store refuses when it is told to.
+/* failstore.c - a Lua core in which calls of the store can be made to fail.
  *
- *     failstore.after(n, code, once)   let n calls of the store succeed, then refuse
- *     failstore.stop()                 refuse no more; whether anything was refused
+ *     failstore.after(n, code, once)   let n calls of the store succeed, then fail
+ *     failstore.stop()                 stop failing; returns whether any call has failed
  *
  * It is linked into a separate core (failing.so in spec/programs.mk), which
- * spec/fault/store_calls.lua loads in place of the product's.
+ * spec/fault/store_calls.lua loads instead of the product's.
  */
 #include <lauxlib.h>
 

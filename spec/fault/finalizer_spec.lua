@@ -1,34 +1,35 @@
--- finalizer_spec.lua - finalizers that use the library, or close it, in the middle of its calls.
+-- finalizer_spec.lua - finalizers that use the library, or close it, during its own calls.
 --
--- The collector runs at nearly every allocation, and with it the __gc of an object that comes
--- back each time: it reads, writes, goes on with an iterator or closes a handle that a call
--- below it on the stack is using. Such a call gives what it should, or says CLOSED or NESTED;
--- it never crashes (make asan), and it leaves no lock.
+-- The collector runs at nearly every allocation, and so does the finalizer of an object that
+-- recreates itself: it reads, writes, continues an iterator or closes a handle that a call
+-- further down the stack is using. This call must return what it should, or CLOSED or NESTED;
+-- it must not crash (make asan), and must not leave a lock.
 local core = require "tidetable.core"
 local tidetable = require "tidetable"
 
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 local ROUNDS = math.max(3, 40 // (math.tointeger(tonumber(os.getenv("EVERY"))) or 1))
 
-local busy, meddle, calls, wrong
+local busy, in_finalizer, calls, wrong
 
---- An object whose finalizer meddles, makes the next one, and never meets itself.
-local function plant()
+--- Creates an object whose finalizer calls in_finalizer, unless that is running, and creates the
+--- next one.
+local function create_finalizer()
   setmetatable({}, { __gc = function()
-    if not meddle then
+    if not in_finalizer then
       return
     end
     if not busy then
       busy = true
       calls = calls + 1
-      pcall(meddle)
+      pcall(in_finalizer)
       busy = false
     end
-    plant()
+    create_finalizer()
   end })
 end
 
--- The collection sets how much may be allocated until the next one.
+-- The mode determines how much is allocated before the next collection.
 local modes = {
   incremental = function()
     collectgarbage("incremental", 1, 1000, 1)
@@ -40,13 +41,13 @@ local modes = {
   end,
 }
 
-local function quiet()
-  meddle = nil
+local function restore_collector()
+  in_finalizer = nil
   collectgarbage("incremental", 200, 100, 13)
   collectgarbage()
 end
 
--- What is called, and what it has to give.
+-- Calls under test, with their expected results.
 
 local function count(...)
   local n = 0
@@ -103,7 +104,7 @@ local operations = {
     expect(10, assert(world.one:load(items)))
   end,
   transact = function(world)
-    world.transacts = true   -- core.tx_put belongs to it then
+    world.transacts = true   -- core.tx_put may succeed then
     expect("done", assert(world.db:transact(function(tx)
       local one = tx:table "one"
       one:put({ id = 5, part = "a", n = 5 }, { return_values = "ALL_OLD" })
@@ -115,7 +116,7 @@ local operations = {
   end,
   records = function(world)
     local last = 0
-    -- With a limit: a finalizer that writes would keep it going for ever.
+    -- The limit is needed: a finalizer that writes would never let it end.
     world.next_record, world.feed = world.db:stream():records { limit = 60 }
     for record in world.next_record, world.feed do
       expect(true, record.sequence_number > last)
@@ -144,9 +145,9 @@ local operations = {
   end,
 }
 
--- What a finalizer does meanwhile.
+-- What the finalizers do during a call.
 
-local meddlers = {
+local actions = {
   reads = function(world)
     expect(7, assert(world.one:get { id = 7, part = "a" }).n)
   end,
@@ -167,7 +168,7 @@ local meddlers = {
     world.one:describe()
     world.db:list_streams()
   end,
-  ["goes on with the iterator"] = function(world)
+  ["continues the iterator"] = function(world)
     if world.query then
       world.iterate(world.query)
     end
@@ -178,11 +179,11 @@ local meddlers = {
       world.stream:next()
     end
   end,
-  ["goes on with an ended transaction"] = function(world)
+  ["continues an ended transaction"] = function(world)
     local iterates, put_there = pcall(world.ended), pcall(core.tx_put, world.one.core,
       { id = 8, part = "never" }, false)
     if (iterates or put_there) and not world.transacts then
-      wrong = "it was let into another transaction"
+      wrong = "an ended transaction changed another one"
     end
   end,
   ["closes the iterator"] = function(world)
@@ -202,9 +203,9 @@ local meddlers = {
       world.db:close()
     end
   end,
-  ["makes and deletes a table"] = function(world)
-    world.db:create_table { name = "meddled", partition_key = "p" }
-    world.db:delete_table "meddled"
+  ["creates and deletes a table"] = function(world)
+    world.db:create_table { name = "temporary", partition_key = "p" }
+    world.db:delete_table "temporary"
   end,
 }
 
@@ -220,8 +221,8 @@ local function is_allowed(err)
     tostring(err):find("is closed", 1, true) ~= nil
 end
 
--- An iterator that is taken on or closed by somebody else gives less.
-local sharing = { ["goes on with the iterator"] = true, ["closes the iterator"] = true }
+-- Iterators that a finalizer continues or closes return fewer items.
+local shortens = { ["continues the iterator"] = true, ["closes the iterator"] = true }
 
 local function sorted(t)
   local names = {}
@@ -257,47 +258,47 @@ describe("a finalizer that", function()
     end
   end)
 
-  local function run(name, meddler, mode)
+  local function run(name, action, mode)
     local world = open_world(path)
     calls, busy = 0, false
-    meddle = function() meddler(world) end
+    in_finalizer = function() action(world) end
     mode()
-    plant()
+    create_finalizer()
     for round = 1, ROUNDS do
       local ok, err = pcall(operations[name], world)
       if not ok and not is_allowed(err) then
-        quiet()
+        restore_collector()
         error(("%s, round %d: %s"):format(name, round, tostring(err)))
       end
       if tostring(world.db):find("closed", 1, true) then
-        local mine = meddle
-        meddle = nil
+        local mine = in_finalizer
+        in_finalizer = nil
         world.db:close()
         local fresh = open_world(path)
         world.db, world.one = fresh.db, fresh.one
         world.query, world.feed, world.stream = nil, nil, nil
-        meddle = mine
-        plant()
+        in_finalizer = mine
+        create_finalizer()
       end
     end
-    quiet()
+    restore_collector()
     world.db:close()
     expect(nil, wrong)
     local db <close> = assert(tidetable.open(path, { durability = "none", busy_timeout = 0 }))
     assert(db:table("one"):put { id = 7, part = "a", n = 7 })
-    if db:table "meddled" then
-      assert(db:delete_table "meddled")
+    if db:table "temporary" then
+      assert(db:delete_table "temporary")
     end
     return calls
   end
 
-  for _, meddler in ipairs(sorted(meddlers)) do
+  for _, action in ipairs(sorted(actions)) do
     for _, mode in ipairs(sorted(modes)) do
-      it(("%s (%s)"):format(meddler, mode), function()
+      it(("%s (%s)"):format(action, mode), function()
         local total = 0
         for _, name in ipairs(sorted(operations)) do
-          if not (sharing[meddler] and (name == "get" or name == "put")) then
-            total = total + run(name, meddlers[meddler], modes[mode])
+          if not (shortens[action] and (name == "get" or name == "put")) then
+            total = total + run(name, actions[action], modes[mode])
           end
         end
         assert.is_true(total > 0 or mode ~= "incremental", "no finalizer ever ran")

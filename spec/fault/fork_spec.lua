@@ -1,4 +1,4 @@
--- fork_spec.lua - what a child of fork can do with handles that it inherited: nothing.
+-- fork_spec.lua - what a child of fork can do with inherited handles: nothing.
 local forking = require "fault.forking"
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
@@ -13,22 +13,22 @@ before_each(function()
   for i = 1, 5 do assert(orders:put { id = tostring(i) }) end
 end)
 
---- Runs f in a child of fork; what it returned, as text. Fails if it raised or was ended.
+--- Runs f in a child of fork. Returns its result as text; fails if it raised or was killed.
 local function in_child(f)
-  local status, said = forking.call(f)
-  assert.equal(0, status, said)
-  return said
+  local status, output = forking.call(f)
+  assert.equal(0, status, output)
+  return output
 end
 
---- The parent goes on as if nothing had been.
+--- Checks that the parent's handles still work.
 local function check_unharmed()
-  assert(orders:put { id = "on it goes" })
-  assert.equal("on it goes", orders:get({ id = "on it goes" }).id)
+  assert(orders:put { id = "afterwards" })
+  assert.equal("afterwards", orders:get({ id = "afterwards" }).id)
   assert.same({}, db:check().problems)
 end
 
 describe("a child of fork", function()
-  it("gets FORKED from all it has inherited, and takes nothing from its parent", function()
+  it("gets FORKED from all inherited handles and does not affect its parent", function()
     local stream, all, wakeup = assert(orders:stream()), db:stream(), assert(db:wakeup())
     local items, item_state = orders:scan()
     local records, record_state = stream:records()
@@ -60,7 +60,7 @@ describe("a child of fork", function()
       function() return follow() end, function() return wakeup:pollfd() end,
       function() return wakeup:wait(0) end, function() return wakeup:clear() end,
     }
-    local said = in_child(function()
+    local output = in_child(function()
       local wrong = {}
       for i, call in ipairs(calls) do
         local ok, value, err = pcall(call)
@@ -69,7 +69,7 @@ describe("a child of fork", function()
       end
       return table.concat(wrong, "\n")
     end)
-    assert.equal("", said)
+    assert.equal("", output)
     check_unharmed()
     assert.equal("2", items(item_state).id)
     assert.equal("2", records(record_state).keys.id)
@@ -79,7 +79,7 @@ describe("a child of fork", function()
     assert.is_true(wakeup:wait(0))
   end)
 
-  it("opens anew, and is another process then", function()
+  it("opens the database again as another process", function()
     assert.equal("stored", in_child(function()
       local own = assert(tidetable.open(helper.path(), { durability = "none" }))
       assert(assert(own:table "orders"):put { id = "the child's" })
@@ -90,7 +90,7 @@ describe("a child of fork", function()
     check_unharmed()
   end)
 
-  it("closes and collects what it has without harm to its parent", function()
+  it("closes and collects inherited handles without affecting its parent", function()
     local wakeup, iterate, state = assert(db:wakeup()), orders:scan { snapshot = true }
     assert.equal("1", iterate(state).id)
     assert.equal("closed", in_child(function()
@@ -107,7 +107,7 @@ describe("a child of fork", function()
     assert.is_true(wakeup:wait(0))
   end)
 
-  it("can't end the transaction in which it was made", function()
+  it("cannot end the transaction during which it was created", function()
     local other = helper.open { busy_timeout = 0 }
     assert(db:transact(function(tx)
       local inside = tx:table "orders"

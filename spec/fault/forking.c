@@ -1,9 +1,9 @@
-/* forking.c - a Lua module that calls a function in a child of fork.
+/* forking.c - a Lua module that calls a function in a child process created by fork.
  *
- *     status, said = forking.call(fn)
+ *     status, text = forking.call(fn)
  *
- * said: what fn returned, or raised, as text. status: 0, 1 if it raised; 128 and more: the
- * signal that ended the child. The child ends without closing its Lua state.
+ * text: the result or error of fn. status: 0; 1 if it raised an error; 128 + n if signal n
+ * killed the child. The child exits without closing its Lua state.
  */
 #include <stdint.h>
 #include <sys/wait.h>
@@ -49,7 +49,7 @@ static int call(lua_State *L)
 	luaL_checktype(L, 1, LUA_TFUNCTION);
 	lua_settop(L, 1);
 	if (pipe(ends))
-		return luaL_error(L, "no pipe");
+		return luaL_error(L, "cannot create a pipe");
 	child = fork();
 	if (child == 0) {
 		close(ends[0]);
@@ -59,7 +59,7 @@ static int call(lua_State *L)
 	read_all(L, ends[0]);
 	close(ends[0]);
 	if (child < 0 || waitpid(child, &status, 0) != child)
-		return luaL_error(L, "no child");
+		return luaL_error(L, "cannot create a child process");
 	lua_pushinteger(L, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
 	lua_insert(L, -2);
 	return 2;

@@ -1,10 +1,10 @@
-/* killcommit.c - ends, or stops, a process between the two steps of LMDB's commit.
+/* killcommit.c - kills or stops a process between the two steps of LMDB's commit.
  *
  *     LD_PRELOAD=killcommit.so COMMIT=3 [COMMIT_SIGNAL=19] program
  *
- * The process gets the signal, SIGKILL by default, after its third write of a meta
- * page, before LMDB publishes that commit in its lock file. A meta page is one of the
- * file's first two; what LMDB writes of it is shorter than a sector.
+ * Sends the signal (SIGKILL by default) to the process after its COMMIT-th write of a meta
+ * page, before LMDB publishes that commit in its lock file. Meta pages are the first two
+ * of the file; LMDB's write to one is shorter than a sector.
  */
 #include <dlfcn.h>
 #include <signal.h>
@@ -12,14 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEEN __attribute__((visibility("default")))
+#define EXPORTED __attribute__((visibility("default")))
 
-#define META_WRITE_LEAST 64
-#define META_WRITE_MOST 256
+#define META_WRITE_MIN 64
+#define META_WRITE_MAX 256
 
 typedef ssize_t write_at(int fd, const void *bytes, size_t len, off_t at);
 
-SEEN ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at);
+EXPORTED ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at);
 
 static long number_of(const char *name, long otherwise)
 {
@@ -37,18 +37,18 @@ static ssize_t write_and_count(const char *name, int fd, const void *bytes, size
 
 	memcpy(&real, &found, sizeof real);
 	written = real(fd, bytes, len, at);
-	if (at < 2 * sysconf(_SC_PAGESIZE) && len >= META_WRITE_LEAST && len <= META_WRITE_MOST &&
+	if (at < 2 * sysconf(_SC_PAGESIZE) && len >= META_WRITE_MIN && len <= META_WRITE_MAX &&
 			++commits == number_of("COMMIT", 0))
 		raise((int)number_of("COMMIT_SIGNAL", SIGKILL));
 	return written;
 }
 
-SEEN ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+EXPORTED ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
 	return write_and_count("pwrite", fd, bytes, len, at);
 }
 
-SEEN ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at)
+EXPORTED ssize_t pwrite64(int fd, const void *bytes, size_t len, off_t at)
 {
 	return write_and_count("pwrite64", fd, bytes, len, at);
 }

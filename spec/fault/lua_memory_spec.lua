@@ -1,11 +1,11 @@
--- lua_memory_spec.lua - each request of Lua for memory refused once, in every public call.
+-- lua_memory_spec.lua - makes each memory request of Lua fail, in every public call.
 --
 --   make fault EVERY=1 SEED=n
 --
--- A call is made again and again while its first, its second, ... request is refused (once,
--- and then that one and all later ones), until it gets through. Each time: the error says "not
--- enough memory", what it was to change is as it was, the write lock is free, no reader's slot
--- is left. With EVERY=50 only every 50th request is refused, from a random one on.
+-- A call is repeated while its first, second, ... request fails (once; then it and all later
+-- ones), until it succeeds. Each time: the error says "not enough memory", nothing has changed,
+-- the write lock is free, no reader slot is left. With EVERY=50 only every 50th request fails,
+-- starting at a random one.
 local failalloc = require "fault.failalloc"
 local tidetable = require "tidetable"
 
@@ -13,7 +13,7 @@ local EVERY = math.tointeger(tonumber(os.getenv("EVERY"))) or 1
 local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 local LUA = os.getenv("LUA") or "lua5.4"
 
---- How many descriptors of databases and wakeups this process has.
+--- Returns the number of this process's descriptors of databases and wakeups.
 local function open_files(path)
   collectgarbage()
   local pipe = assert(io.popen("ls -l /proc/$PPID/fd | grep -c -e " .. path .. " -e anon_inode"))
@@ -22,7 +22,7 @@ local function open_files(path)
   return count
 end
 
--- What is called. Each gets a world: an open database with the tables `one` and `two`.
+-- Calls under test. Each gets a world: an open database with the tables `one` and `two`.
 
 local calls = {}
 
@@ -164,7 +164,7 @@ end)
 call("transact, undone", function(world)
   world.db:transact(function(tx)
     tx:table("one"):put { id = 1, n = 6 }
-    error("not enough memory, it says itself")
+    error("not enough memory, raised by the test")
   end)
 end)
 call("transact, optimistic", function(world)
@@ -181,7 +181,7 @@ end)
 call("transact, optimistic, undone", function(world)
   world.db:transact(function(tx)
     tx:table("one"):put { id = 1, n = 9 }
-    error("not enough memory, it says itself")
+    error("not enough memory, raised by the test")
   end, { mode = "optimistic" })
 end)
 call("enable_stream", function(world) assert(world.bare:enable_stream()) end)
@@ -277,7 +277,7 @@ local function shape(value)
   return "{" .. table.concat(parts, ",") .. "}"
 end
 
---- All that a call could change, but for the mark of this spec.
+--- Returns everything that a call could change, except this spec's own marker.
 local function contents(world)
   local list = {}
   for _, name in ipairs(world.other:list_tables()) do
@@ -294,7 +294,7 @@ local function contents(world)
   return table.concat(list, "\n")
 end
 
---- No reader's slot is left, as soon as nothing of what was made stands on Lua's stack.
+--- Checks that no reader slot is left once nothing refers to the objects of the call.
 local function check_slots(world, readers, what)
   for _ = 1, 3 do
     collectgarbage()
@@ -302,10 +302,10 @@ local function check_slots(world, readers, what)
       return
     end
   end
-  error(what .. ": a reader's slot is left")
+  error(what .. ": a reader slot is left")
 end
 
---- The first line that differs; nil when none does.
+--- Returns the first line that differs, nil if none does.
 local function changed(before, after)
   local lines = {}
   for line in before:gmatch("[^\n]+") do
@@ -321,13 +321,13 @@ local function changed(before, after)
   return gone and "there is no " .. gone:sub(1, 200)
 end
 
---- Anybody may write: nothing is held.
+--- Checks that another writer can write: no lock is held.
 local function check_free(world, n)
   local ok, err = world.mark:put { p = "mark", n = n }
-  assert(ok, "the lock is held: " .. tostring(err))
+  assert(ok, "the write lock is held: " .. tostring(err))
 end
 
-local function says_so(err)
+local function is_memory_error(err)
   if type(err) == "table" then
     return err.code == "NO_MEMORY"
   end
@@ -337,16 +337,16 @@ end
 local expected_errors = {
   ["open, refused"] = "OPTIONS", ["check, of none"] = "NO_FILE", ["put, refused"] = "VALIDATION",
   ["backup, refused"] = "IN_USE", ["records, ahead"] = "AHEAD",
-  ["transact, undone"] = "on purpose", ["transact, optimistic, undone"] = "on purpose",
+  ["transact, undone"] = "raised", ["transact, optimistic, undone"] = "raised",
 }
 
 local function is_expected(name, err)
   local expected = expected_errors[name]
   return expected ~= nil and (type(err) == "table" and err.code == expected or
-    tostring(err):find("it says itself", 1, true) ~= nil)
+    tostring(err):find("raised by the test", 1, true) ~= nil)
 end
 
---- Makes the call with one request refused; whether there was one to refuse.
+--- Runs the call while one request fails. Returns whether it made that request.
 local function attempt(world, each, n, on)
   local before, readers = contents(world), world.other:info().readers
   local failed, _, ok, err = failalloc.run(n, on, each.run, world)
@@ -359,7 +359,7 @@ local function attempt(world, each, n, on)
   local what = ("%s, request %d%s"):format(each.name, n, on and " and all later ones" or "")
   check_free(world, n)
   if not ok then
-    if not says_so(err) and not is_expected(each.name, err) then
+    if not is_memory_error(err) and not is_expected(each.name, err) then
       error(("%s: the error is %s"):format(what, tostring(err)))
     end
     local difference = changed(before, contents(world))
@@ -371,7 +371,7 @@ local function attempt(world, each, n, on)
   return true
 end
 
-describe("Lua's memory, refused once in", function()
+describe("a failed memory request of Lua in", function()
   local path, world
 
   setup(function()

@@ -1,12 +1,12 @@
--- store_calls.lua - each call of the library while the store fails: in a process of its own, for
--- its core is another one (failstore.c).
+-- store_calls.lua - each call of the library while the store fails. Runs in a separate process,
+-- because it loads another core (failstore.c).
 --
 --     lua5.4 spec/fault/store_calls.lua CORE DATABASE
 --
--- For each call the first request to the store is refused, then the second, and so on, until the
--- call is done without: once for good and once only that one, as STORE and as CORRUPT. What comes
--- is nil, an error and its code, or the error raised; then the lock is free and the same call goes
--- well. Prints one line for each call.
+-- For each call the first request to the store fails, then the second, and so on, until the call
+-- succeeds: this and all later requests, or this one only, with STORE and with CORRUPT. The call
+-- must return nil, an error and its code, or raise the error; then the lock must be free and the
+-- same call must succeed. Prints one line for each call.
 local core, path = arg[1], arg[2]
 package.loaded["tidetable.core"] = assert(package.loadlib(core, "luaopen_tidetable_core"))()
 local failstore = assert(package.loadlib(core, "luaopen_failstore"))()
@@ -36,7 +36,7 @@ local function unmake()
   db:trim()
 end
 
--- Each gives something that is not nil when it went well; `before` and `behind` are not refused.
+-- Each returns something other than nil on success; requests of `before` and `after` do not fail.
 local calls = {
   { "get", function() return orders:get { p = "a", s = 1 } end },
   { "put", function()
@@ -47,7 +47,7 @@ local calls = {
   { "scan", function() return drain(orders:scan { snapshot = true }) end },
   { "query_page", function() return orders:query_page("a", { limit = 2 }) end },
   { "scan_page", function() return orders:scan_page { descending = true } end },
-  { "describe", function() -- all of it, or an error
+  { "describe", function() -- complete, or an error
     local description, err, code = orders:describe()
     assert(not description or description.stream, "the stream is missing")
     return description, err, code
@@ -73,8 +73,8 @@ local calls = {
   { "all streams", function()
     return drain(assert(db:stream { from = "TRIM_HORIZON" }):records())
   end },
-  { "create_table", make, behind = unmake },
-  { "delete_table", function() return db:delete_table("made") end, before = make, behind = unmake },
+  { "create_table", make, after = unmake },
+  { "delete_table", function() return db:delete_table("made") end, before = make, after = unmake },
   { "transact", function()
     return db:transact(function(tx)
       local inside = tx:table "orders"
@@ -111,17 +111,17 @@ local function try(what, code, once)
   repeat
     if what.before then assert(what.before()) end
     failstore.after(n, code, once)
-    local ok, result, err, said = pcall(call)
+    local ok, result, err, returned_code = pcall(call)
     local refused = failstore.stop()
     if not ok and not is_refusal(result, code) then
       error(("%s: request %d: raised %s"):format(name, n, tostring(result)), 0)
-    elseif ok and result == nil and not (is_refusal(err, code) and err.code == said) then
+    elseif ok and result == nil and not (is_refusal(err, code) and err.code == returned_code) then
       error(("%s: request %d: nil, %s"):format(name, n, tostring(err)), 0)
     elseif not refused and (not ok or result == nil) then
-      error(("%s: not refused, and yet: %s"):format(name, tostring(ok and err or result)), 0)
+      error(("%s: no request failed, but: %s"):format(name, tostring(ok and err or result)), 0)
     end
     assert(db:transact(function() return true end))
-    if what.behind then what.behind() end
+    if what.after then what.after() end
     n = n + 1
   until not refused
   return n

@@ -1,54 +1,54 @@
-/* driver.c - runs a fuzzer where libFuzzer is not: with gcc, and within make test.
+/* driver.c - runs a fuzzer without libFuzzer: with gcc, and in make test.
  *
  *     fuzz_NAME [FILE ...]
  *     fuzz_NAME --seeds DIRECTORY
  *
- * Its seeds and every file go in as they are, then RUNS times (20,000) either
- * noise or one of them with some of its bytes changed. It finds less than
- * libFuzzer, which sees which branches an input took, but it keeps each fuzzer
- * built and running. --seeds writes the seeds for libFuzzer to begin with.
+ * Runs the fuzzer's seeds and all files unchanged, then RUNS (20,000) inputs that
+ * are either random bytes or a seed or file with some bytes changed. It finds less
+ * than libFuzzer, which observes the branches that an input takes, but it keeps
+ * each fuzzer built and running. --seeds writes the seeds for libFuzzer.
  */
 #include "fuzz/fuzz.h"
 
-enum { LONGEST = 8192, PATIENCE_SECONDS = 20 };
+enum { INPUT_MAX = 8192, TIMEOUT_SECONDS = 20 };
 
 struct input {
-	uint8_t bytes[LONGEST];
+	uint8_t bytes[INPUT_MAX];
 	size_t length;
 };
 
-/* All that mutations start from. */
-static struct input *sound;
-static size_t sound_count;
+/* Inputs that mutations start from. */
+static struct input *valid;
+static size_t valid_count;
 
-/* A copy of its own length, so that the sanitizer sees a step past the end. An
- * input that never ends ends the program. */
+/* Runs the fuzzer on a copy of exact size, so that the sanitizer detects a read
+ * past the end. The alarm ends the program if the input takes too long. */
 static void feed(const struct input *input)
 {
 	uint8_t *copy = malloc(input->length ? input->length : 1);
 
 	CHECK(copy != NULL);
 	memcpy(copy, input->bytes, input->length);
-	alarm(PATIENCE_SECONDS);
+	alarm(TIMEOUT_SECONDS);
 	LLVMFuzzerTestOneInput(copy, input->length);
 	alarm(0);
 	free(copy);
 }
 
-static struct input *another(void)
+static struct input *new_input(void)
 {
-	sound = realloc(sound, (sound_count + 1) * sizeof *sound);
-	CHECK(sound != NULL);
-	return &sound[sound_count++];
+	valid = realloc(valid, (valid_count + 1) * sizeof *valid);
+	CHECK(valid != NULL);
+	return &valid[valid_count++];
 }
 
 static void read_file(const char *path)
 {
-	struct input *input = another();
+	struct input *input = new_input();
 	FILE *file = fopen(path, "rb");
 
 	CHECK(file != NULL);
-	input->length = fread(input->bytes, 1, LONGEST, file);
+	input->length = fread(input->bytes, 1, INPUT_MAX, file);
 	fclose(file);
 }
 
@@ -57,10 +57,10 @@ static void make_seeds(void)
 	struct buffer bytes = { 0 };
 
 	for (unsigned n = 0; fuzz_seed(n, &bytes); n++) {
-		struct input *input = another();
+		struct input *input = new_input();
 
 		CHECK_EQUAL_INT(buffer_error(&bytes), 0);
-		CHECK(bytes.len <= LONGEST);
+		CHECK(bytes.len <= INPUT_MAX);
 		input->length = bytes.len;
 		if (bytes.len)
 			memcpy(input->bytes, bytes.data, bytes.len);
@@ -73,21 +73,21 @@ static void write_seeds(const char *directory)
 {
 	char path[4096];
 
-	for (size_t i = 0; i < sound_count; i++) {
+	for (size_t i = 0; i < valid_count; i++) {
 		FILE *file;
 
 		snprintf(path, sizeof path, "%s/seed-%zu", directory, i);
 		file = fopen(path, "wb");
 		CHECK(file != NULL);
-		CHECK(fwrite(sound[i].bytes, 1, sound[i].length, file) == sound[i].length);
+		CHECK(fwrite(valid[i].bytes, 1, valid[i].length, file) == valid[i].length);
 		CHECK(fclose(file) == 0);
 	}
 }
 
-/* Short inputs more often: most branches are decided by the first bytes. */
+/* Prefers short inputs: the first bytes decide most branches. */
 static void make_noise(struct input *input)
 {
-	input->length = check_random_below(check_random_below(LONGEST) / 16 + 1);
+	input->length = check_random_below(check_random_below(INPUT_MAX) / 16 + 1);
 	check_random_bytes(input->bytes, input->length);
 }
 
@@ -111,11 +111,11 @@ static void run(long runs)
 {
 	struct input input;
 
-	for (size_t i = 0; i < sound_count; i++)
-		feed(&sound[i]);
+	for (size_t i = 0; i < valid_count; i++)
+		feed(&valid[i]);
 	while (runs-- > 0) {
-		if (sound_count && check_random_below(4)) {
-			input = sound[check_random_below(sound_count)];
+		if (valid_count && check_random_below(4)) {
+			input = valid[check_random_below(valid_count)];
 			change_some(&input);
 		} else {
 			make_noise(&input);
@@ -136,6 +136,6 @@ int main(int argc, char **argv)
 			read_file(argv[i]);
 		run(text && *text ? atol(text) : 20000);
 	}
-	free(sound);
+	free(valid);
 	return 0;
 }

@@ -1,11 +1,11 @@
-/* fuzz.h - what a fuzzer is made of.
+/* fuzz.h - the interface of a fuzzer.
  *
- * A fuzzer takes any bytes and checks a property of what reads them: they decode
- * and encode to the same bytes, or they are CORRUPT. Where a decoder asks for
- * more shape than noise has, the bytes say how to make what it reads.
+ * A fuzzer takes any bytes and checks a property of a decoder: the bytes decode and
+ * encode to the same bytes, or they are CORRUPT. If random bytes would rarely pass
+ * the decoder's first checks, they instead describe how to build its input.
  *
- * fuzz_seed makes the sound inputs that mutations start from, with the encoders
- * themselves; what once broke something is kept in spec/fuzz/corpus/NAME.
+ * fuzz_seed creates valid inputs for mutation, with the encoders. Inputs that once
+ * failed are in spec/fuzz/corpus/NAME.
  */
 #ifndef FUZZ_FUZZ_H
 #define FUZZ_FUZZ_H
@@ -16,7 +16,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Appends the n-th sound input; false when there is none. */
+/* Appends the n-th valid input. Returns false if there is none. */
 bool fuzz_seed(unsigned n, struct buffer *out);
 
 static inline int fuzz_sign(int order)
@@ -24,7 +24,7 @@ static inline int fuzz_sign(int order)
 	return (order > 0) - (order < 0);
 }
 
-/* 0 or CORRUPT is all that a decoder may say. */
+/* Returns true on success. A decoder may return only 0 or CORRUPT. */
 static inline bool fuzz_decoded(int err)
 {
 	CHECK(err == 0 || err == ERR_CORRUPT);

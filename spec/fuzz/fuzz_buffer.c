@@ -1,10 +1,10 @@
-/* fuzz_buffer.c - a source reads what a buffer wrote, and of any bytes only the
- * form that a buffer would have written; a row is opened only as it was sealed.
+/* fuzz_buffer.c - a source reads what a buffer wrote and accepts only what a buffer
+ * can write; a row is opened only if its checksum is correct.
  */
 #include "codec/row.h"
 #include "fuzz/fuzz.h"
 
-static void varints_come_back(struct slice bytes, struct buffer *again)
+static void check_varints(struct slice bytes, struct buffer *again)
 {
 	struct source source = source_of(bytes);
 
@@ -21,7 +21,7 @@ static void varints_come_back(struct slice bytes, struct buffer *again)
 	CHECK_EQUAL_INT(source_finish(&source), source.err);
 }
 
-static void counted_come_back(struct slice bytes, struct buffer *again)
+static void check_counted(struct slice bytes, struct buffer *again)
 {
 	struct source source = source_of(bytes);
 
@@ -36,7 +36,7 @@ static void counted_come_back(struct slice bytes, struct buffer *again)
 	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
 }
 
-static void fixed_come_back(struct slice bytes, struct buffer *again)
+static void check_fixed(struct slice bytes, struct buffer *again)
 {
 	struct source source = source_of(bytes);
 
@@ -50,7 +50,7 @@ static void fixed_come_back(struct slice bytes, struct buffer *again)
 		CHECK_BYTES(again->data, again->len, bytes.data, 15);
 }
 
-static void row_opens(struct slice bytes, struct buffer *again)
+static void check_row(struct slice bytes, struct buffer *again)
 {
 	struct source source = source_of(bytes);
 	struct slice key = source_counted(&source), payload;
@@ -72,10 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct buffer again;
 	struct slice bytes = slice_of(data, size);
 
-	varints_come_back(bytes, &again);
-	counted_come_back(bytes, &again);
-	fixed_come_back(bytes, &again);
-	row_opens(bytes, &again);
+	check_varints(bytes, &again);
+	check_counted(bytes, &again);
+	check_fixed(bytes, &again);
+	check_row(bytes, &again);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
-/* fuzz_catalog.c - any rows in `meta`: a catalog in order, in which each name and each
- * stream is found again, or CORRUPT.
+/* fuzz_catalog.c - any rows in `meta`: a sorted catalog that finds each name and each stream,
+ * or CORRUPT.
  *
- *     for each row: kind of key, how its payload is made (u8 each), the key's rest (a
- *     length and bytes), the payload (the same)
+ *     for each row: kind of key, how the payload is built (u8 each), the rest of the key
+ *     (length and bytes), the payload (length and bytes)
  */
 #include "fuzz/rows.h"
 #include "table/catalog.h"
@@ -27,7 +27,7 @@ static void put_rows(struct txn *txn, struct source *source)
 	}
 }
 
-static void is_in_order(struct txn *txn, const struct catalog *catalog)
+static void check_order(struct txn *txn, const struct catalog *catalog)
 {
 	for (size_t i = 0; i < catalog->count; i++) {
 		struct slice name = slice_of_text(catalog->tables[i].row.name);
@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_decoded(state_read(txn, &state));
 	state.catalog_version = catalog.version + 1;
 	if (fuzz_decoded(catalog_refresh(&catalog, txn, &state)))
-		is_in_order(txn, &catalog);
+		check_order(txn, &catalog);
 	else
 		CHECK_EQUAL_UINT(catalog.version, 0);
 	cancel_write(txn);

@@ -1,5 +1,5 @@
-/* fuzz_decimal.c - a double's shortest decimal and a decimal's nearest double,
- * against the C library's, which is slow and right.
+/* fuzz_decimal.c - the shortest decimal of a double and the nearest double of a decimal,
+ * compared with the results of the C library.
  */
 #include "codec/decimal.h"
 
@@ -18,7 +18,7 @@ static double nearest(struct decimal decimal)
 	return strtod(text, NULL);
 }
 
-/* d with so many digits, in the C library's rounding. */
+/* Returns d rounded by the C library to this number of digits. */
 static double rounded(double d, int digits)
 {
 	char text[64];
@@ -70,7 +70,7 @@ static void try_decimal(struct decimal decimal)
 		CHECK(count_digits(decimal) <= count_digits(decimal_of_double(d)));
 }
 
-/* Decimals of few digits too, and near 1: there are the quick ways. */
+/* Also tests decimals of few digits and near 1, which have fast paths. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct decimal decimal;

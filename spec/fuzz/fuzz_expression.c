@@ -22,7 +22,8 @@ static void check_message(const struct failure *failure, int err)
 	CHECK(is_utf8(slice_of_text(failure->message)));
 }
 
-/* Stored bytes are either canonical or CORRUPT; of canonical ones an update makes such. */
+/* Checks that stored bytes are canonical or CORRUPT, and that the updated item
+ * is canonical. */
 static void evaluate_update(const struct binding *binding, struct slice item, bool is_item)
 {
 	static struct update update;

@@ -1,4 +1,5 @@
-/* fuzz_expression_condition.c - conditions made of bytes, on items: as a plain evaluator says.
+/* fuzz_expression_condition.c - random conditions on random items, compared with a plain
+ * evaluator.
  *
  *     item and values (3 bytes), then a byte for each choice
  */
@@ -197,8 +198,8 @@ static bool make_test(void)
 
 /* --- AND, OR, NOT ---
  *
- * `binds`: what is around. 0: nothing, 1: OR, 2: AND, 3: NOT. Weaker operators are put in
- * parentheses, and sometimes those that need none.
+ * `binds` is the surrounding operator. 0: none, 1: OR, 2: AND, 3: NOT. Weaker operators are put
+ * in parentheses, and sometimes others too.
  */
 
 static bool make_condition(unsigned depth, unsigned binds);

@@ -1,5 +1,5 @@
-/* fuzz_expression_update.c - updates and projections made of bytes, on items: as plain ones on
- * trees do. The result of an update is canonical.
+/* fuzz_expression_update.c - random updates and projections of random items, compared with a
+ * plain implementation on trees; the new item must be canonical.
  *
  *     update or projection (1 byte), item and values (3 bytes), then a byte for each choice
  */
@@ -13,7 +13,7 @@
 struct action {
 	struct plain_path path;
 	enum operation section;
-	struct tree *result;             /* NULL: nothing */
+	struct tree *result;             /* NULL if there is none */
 	bool keeps;
 };
 
@@ -22,17 +22,18 @@ static struct slice item;
 static struct action actions[ACTIONS];
 static unsigned action_count;
 static bool exists;
-static const char *complaint;        /* the first of the plain update; NULL: none */
+static const char *expected_message;        /* the first error of the plain update, NULL if none */
 static struct number numbers[ACTIONS];
 
-static struct tree *complain(const char *message)
+static struct tree *refuse(const char *message)
 {
-	if (!complaint)
-		complaint = message;
+	if (!expected_message)
+		expected_message = message;
 	return NULL;
 }
 
-/* True if a path is one of the others, or within one, or around one. */
+/* Returns true if the path equals another one, or one of the two contains the
+ * other. */
 static bool overlaps(const struct plain_path *a, const struct plain_path *b)
 {
 	unsigned i;
@@ -46,7 +47,7 @@ static bool overlaps(const struct plain_path *a, const struct plain_path *b)
 	return true;
 }
 
-/* A path that mostly overlaps with no target before it. */
+/* Returns a path that rarely overlaps with an earlier target. */
 static struct plain_path make_target(void)
 {
 	size_t len = script.len, names = script.parameters.name_count;
@@ -80,14 +81,15 @@ static bool is_list(enum type type)
 	return type == TYPE_L;
 }
 
-/* --- what SET assigns --- */
+/* --- values of SET --- */
 
 static struct tree *find(const struct plain_path *path)
 {
 	return exists ? tree_find(script.item, path, path->count) : NULL;
 }
 
-/* Text is made whether or not it counts: `counts` is false in an alternative not taken. */
+/* Writes the text of an operand. counts is false in an alternative that is not
+ * evaluated. */
 static struct tree *make_operand(bool counts, unsigned depth, bool in_append);
 
 static struct tree *make_if_not_exists(bool counts, unsigned depth, bool in_append)
@@ -116,7 +118,7 @@ static struct tree *make_append(bool counts, unsigned depth)
 	if (!a || !b)
 		return NULL;
 	if (a->type != TYPE_L || b->type != TYPE_L)
-		return counts ? complain(WRONG_TYPE) : NULL;
+		return counts ? refuse(WRONG_TYPE) : NULL;
 	for (child = a->first; child; child = child->next)
 		tree_append(list, tree_copy(child));
 	for (child = b->first; child; child = child->next)
@@ -138,7 +140,7 @@ static struct tree *make_operand(bool counts, unsigned depth, bool in_append)
 		return script_value(&script, item, in_append ? is_list : script_any);
 	path = script_path(&script);
 	value = find(&path);
-	return value || !counts ? value : complain(MISSING);
+	return value || !counts ? value : refuse(MISSING);
 }
 
 static struct tree *sum(const struct tree *a, const struct tree *b, bool is_plus)
@@ -150,12 +152,13 @@ static struct tree *sum(const struct tree *a, const struct tree *b, bool is_plus
 	if (!a || !b)
 		return NULL;
 	if (a->type != TYPE_N || b->type != TYPE_N)
-		return complain(WRONG_TYPE);
+		return refuse(WRONG_TYPE);
 	CHECK(number_to_integer(a->text, &n) && number_to_integer(b->text, &m));
 	tree = tree_new(TYPE_N);
 	if (is_plus ? __builtin_add_overflow(n, m, &result) :
 			__builtin_sub_overflow(n, m, &result)) {
-		/* then both have the same sign, or would if m were on the other side */
+		/* both have the same sign here (opposite signs for a
+		 * difference) */
 		uint64_t wide = (n < 0 ? -(uint64_t)n : (uint64_t)n) +
 			(m < 0 ? -(uint64_t)m : (uint64_t)m);
 		char text[48];
@@ -178,7 +181,7 @@ static struct tree *make_set_value(void)
 		return a;
 	script_print(&script, roll ? " + " : " - ");
 	b = make_operand(true, 0, false);
-	return complaint ? NULL : sum(a, b, roll == 1);
+	return expected_message ? NULL : sum(a, b, roll == 1);
 }
 
 /* --- ADD and DELETE --- */
@@ -190,7 +193,7 @@ static struct tree *add(struct tree *old, struct tree *operand)
 	if (!old)
 		return operand;
 	if (old->type != operand->type)
-		return complain(WRONG_TYPE);
+		return refuse(WRONG_TYPE);
 	if (old->type == TYPE_N)
 		return sum(old, operand, true);
 	set = tree_copy(old);
@@ -208,7 +211,7 @@ static struct tree *subtract(struct tree *old, struct tree *operand, bool *keeps
 	if (!old)
 		return NULL;
 	if (old->type != operand->type)
-		return complain(WRONG_TYPE);
+		return refuse(WRONG_TYPE);
 	set = tree_new(old->type);
 	for (child = old->first; child; child = child->next)
 		if (!tree_contains(operand, child))
@@ -231,9 +234,9 @@ static void make_action(enum operation section)
 		script_print(&script, " ");
 		operand = script_value(&script, item, section == OPERATION_ADD ? can_be_added :
 			can_be_deleted);
-		if (!complaint && section == OPERATION_ADD)
+		if (!expected_message && section == OPERATION_ADD)
 			action->result = add(find(&action->path), operand);
-		else if (!complaint)
+		else if (!expected_message)
 			action->result = subtract(find(&action->path), operand, &action->keeps);
 	}
 	action_count++;
@@ -256,7 +259,7 @@ static void make_update(void)
 	}
 }
 
-/* Puts a result where its path leads; the trees keep their old indexes until the end. */
+/* Puts a result at its path. Members keep their old indexes until the end. */
 static void place(struct tree *new, const struct action *action)
 {
 	unsigned last = action->path.count - 1;
@@ -267,7 +270,7 @@ static void place(struct tree *new, const struct action *action)
 	if (!parent && !exists && removes)
 		return;
 	if (!parent || parent->type != (is_index ? TYPE_L : TYPE_M)) {
-		complain(INVALID_PATH);
+		refuse(INVALID_PATH);
 		return;
 	}
 	child = tree_find(new, &action->path, last + 1);
@@ -285,8 +288,8 @@ static void place(struct tree *new, const struct action *action)
 	child = tree_copy(action->result);
 	child->name = action->path.steps[last].name;
 	child->index = action->path.steps[last].index;
-	/* beyond the end of a list: by index, after all that was there; not counted, so that
-	 * other paths do not find it */
+	/* An index past the end of a list: kept by index after the members, not
+	 * counted, so that other paths do not find it. */
 	end = &parent->first;
 	for (unsigned i = 0; i < parent->count; i++)
 		end = &(*end)->next;
@@ -306,7 +309,7 @@ static bool only_removes(void)
 	return true;
 }
 
-/* The projection of all targets, the plain way, must be that of the binding. */
+/* Compares the binding's projection of all targets with the plain one. */
 static void check_projection(const struct binding *binding, struct slice bytes)
 {
 	static struct builder builder;
@@ -335,19 +338,19 @@ static void check_update(const struct binding *binding)
 	int err = update_apply(&update, binding, exists ? item : slice_of(NULL, 0), key, &new,
 		&failure);
 
-	if (!exists && !complaint && only_removes()) {
+	if (!exists && !expected_message && only_removes()) {
 		CHECK_EQUAL_INT(err, 0);
 		CHECK_EQUAL_UINT(new.len, 0);
 		return;
 	}
-	for (i = 0; i < action_count && !complaint; i++)
+	for (i = 0; i < action_count && !expected_message; i++)
 		place(tree, &actions[i]);
-	if (err != (complaint ? ERR_VALIDATION : 0))
+	if (err != (expected_message ? ERR_VALIDATION : 0))
 		fprintf(stderr, "%s: %s, not %s\n", script.text, failure.message,
-			complaint ? complaint : "applied");
-	CHECK_EQUAL_INT(err, complaint ? ERR_VALIDATION : 0);
+			expected_message ? expected_message : "applied");
+	CHECK_EQUAL_INT(err, expected_message ? ERR_VALIDATION : 0);
 	if (err) {
-		CHECK_EQUAL_STRING(failure.message, complaint);
+		CHECK_EQUAL_STRING(failure.message, expected_message);
 		return;
 	}
 	CHECK_EQUAL_INT(map_check(new), 0);
@@ -377,7 +380,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bool accepted, is_update = !size || data[0] % 4;
 
 	exists = !size || data[0] % 8;
-	complaint = NULL;
+	expected_message = NULL;
 	action_count = 0;
 	item = script_start(&script, data + (size > 0), size - (size > 0));
 	if (is_update)

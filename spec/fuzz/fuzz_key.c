@@ -1,7 +1,7 @@
-/* fuzz_key.c - keys: two of them in the order of what they are keys of, one read
- * back as key.h draws it, and any bytes as an item with a key.
+/* fuzz_key.c - the order of two keys is that of their values, a key is decoded as key.h
+ * documents it, and any bytes are an item with a key.
  *
- *     shape (u8)   partition key's type, sort key's type, or none; 0x40: a long id
+ *     shape (u8)   type of the partition key, type of the sort key or none; 0x40: a long id
  *     for two keys, each of its values: a length (varint), bytes
  *     the rest     any item
  */
@@ -11,7 +11,7 @@
 #include "fuzz/key_item.h"
 
 #define TABLE_SHORT 7
-#define TABLE_LONG 248           /* the first of those that take more than a byte */
+#define TABLE_LONG 248           /* the first id that takes more than one byte */
 
 static const uint8_t secret[HASH_SECRET_BYTES] = "fuzz of the key";
 static uint32_t table;
@@ -28,7 +28,8 @@ static struct key_schema schema_of(uint8_t shape)
 	return schema;
 }
 
-/* A value of the type, of these bytes as far as they will do. */
+/* Returns a value of the type, built from the bytes as far as they are valid
+ * for it. */
 static struct value value_of(enum type type, struct slice bytes, struct number *buf)
 {
 	struct value value = { type, 0, bytes };
@@ -61,8 +62,8 @@ static size_t id_bytes(void)
 	return table == TABLE_SHORT ? 1 : 5;
 }
 
-/* The partition key that the head holds, read by the drawing in key.h. */
-static void partition_is(const struct key *key, const struct value *partition)
+/* Checks the partition key in the head against the layout that key.h documents. */
+static void check_partition(const struct key *key, const struct value *partition)
 {
 	struct slice head = key_head(key);
 	uint8_t bytes[KEY_HEAD_MAX];
@@ -89,7 +90,7 @@ static void partition_is(const struct key *key, const struct value *partition)
 	CHECK_BYTES(bytes, len, partition->bytes.data, partition->bytes.len);
 }
 
-static void comes_back(const struct key *key, const struct key_schema *schema,
+static void check_round_trip(const struct key *key, const struct key_schema *schema,
 	const struct key_values *values)
 {
 	uint8_t buf[KEY_ATTRIBUTES_MAX];
@@ -110,11 +111,11 @@ static void comes_back(const struct key *key, const struct key_schema *schema,
 	if (key_is_hashed(key))
 		CHECK_EQUAL_UINT(key->head_len, id_bytes() + 1 + HASH_BYTES);
 	else
-		partition_is(key, &values->partition);
+		check_partition(key, &values->partition);
 	buffer_release(&item);
 }
 
-static void are_in_order(const struct key keys[2], const struct key_values values[2])
+static void check_order(const struct key keys[2], const struct key_values values[2])
 {
 	int partitions = slice_compare(values[0].partition.bytes, values[1].partition.bytes);
 	int sorts = slice_compare(values[0].sort.bytes, values[1].sort.bytes);
@@ -134,7 +135,7 @@ static void try_item(const struct key_schema *schema, struct slice item)
 	key_of_item(&key, table, schema, item, secret);
 	if (key_of_key(&key, table, schema, item, secret) == 0 && map_check(item) == 0) {
 		CHECK_EQUAL_INT(key_find(&values, schema, item), 0);
-		comes_back(&key, schema, &values);
+		check_round_trip(&key, schema, &values);
 	}
 }
 
@@ -161,10 +162,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK_EQUAL_INT(err, expected(&schema, &values[i]));
 		good = good && !err;
 		if (!err)
-			comes_back(&keys[i], &schema, &values[i]);
+			check_round_trip(&keys[i], &schema, &values[i]);
 	}
 	if (good)
-		are_in_order(keys, values);
+		check_order(keys, values);
 	if (!source.err)
 		try_item(&schema, slice_of(source.at, source_left(&source)));
 	return 0;

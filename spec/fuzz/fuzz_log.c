@@ -1,16 +1,16 @@
-/* fuzz_log.c - any rows in the log, and any horizons: readers get records that ascend,
- * by whatever way they are read, or CORRUPT or TRIMMED; and every reading ends.
+/* fuzz_log.c - any rows in the log and any horizons: every way of reading returns ascending
+ * records, or CORRUPT or TRIMMED, and ends.
  *
  *     for each of three streams: limits and horizon (u8 each; see read_streams)
- *     the state's last sequence, lost, stepped back, the clock; a feed's stream and
- *     kind of position, where it begins (u8 each)
- *     for each row: stream, sequence, how it is made (u8 each), then what that asks for
+ *     the state's last sequence number, lost, stepped back, the clock; a feed's stream and
+ *     kind of position, its start (u8 each)
+ *     for each row: stream, sequence number, how it is built (u8 each), then its fields
  */
 #include "fuzz/rows.h"
 #include "stream/feed.h"
 
 #define STREAMS 3
-#define FIRST 246                /* one of them, and one there is not, have long ids */
+#define FIRST 246                /* one stream, and one that does not exist, have long ids */
 #define ROWS_MAX 32
 #define FILLS_MAX 200
 #define CLOCK_UNIT 1000
@@ -20,7 +20,7 @@ static struct streams streams = { all, STREAMS, STREAMS };
 static struct state state;
 static uint64_t clock_ms;
 
-/* --- what the input says --- */
+/* --- reading the input --- */
 
 static void read_streams(struct txn *txn, struct source *source)
 {
@@ -143,8 +143,8 @@ static void walk(struct txn *txn, uint32_t id, struct walked *walked)
 	walked->end = err;
 }
 
-/* log_take reads what log_next and log_copy read. */
-static void same_taken(struct txn *txn, uint32_t id, const struct walked *walked)
+/* Checks that log_take returns what log_next and log_copy return. */
+static void check_take(struct txn *txn, uint32_t id, const struct walked *walked)
 {
 	static struct buffer out;
 	struct cursor *cursor = cursor_of(txn);
@@ -161,7 +161,7 @@ static void same_taken(struct txn *txn, uint32_t id, const struct walked *walked
 	CHECK(may_be(err));
 }
 
-static void same_backward(struct txn *txn, uint32_t id, const struct walked *walked)
+static void check_backward(struct txn *txn, uint32_t id, const struct walked *walked)
 {
 	struct cursor *cursor = cursor_of(txn);
 	struct record head;
@@ -172,7 +172,7 @@ static void same_backward(struct txn *txn, uint32_t id, const struct walked *wal
 		CHECK(i-- > 0);
 		CHECK_EQUAL_UINT(head.sequence, walked->sequences[i]);
 	}
-	/* A part without its record before the first can't be told from damage. */
+	/* A part that precedes the first record cannot be told from damage. */
 	CHECK(err == END ? i == 0 : err == ERR_CORRUPT);
 }
 
@@ -211,7 +211,7 @@ static void try_feed(struct txn *txn, uint32_t id, enum position_kind kind, uint
 	feed_release(&feed);
 }
 
-/* --- trimming: what has gone is a prefix, and the horizon says which --- */
+/* --- trimming: removes a prefix and stores its end as the horizon --- */
 
 static void try_trim(struct txn *txn, struct stream *stream)
 {
@@ -253,9 +253,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		read_row(txn, &source);
 	for (id = FIRST; id < FIRST + STREAMS; id++) {
 		walk(txn, id, &walked);
-		same_taken(txn, id, &walked);
+		check_take(txn, id, &walked);
 		if (walked.end == END)
-			same_backward(txn, id, &walked);
+			check_backward(txn, id, &walked);
 	}
 	id = feed % (STREAMS + 1);
 	try_feed(txn, id ? FIRST - 1 + id : 0, kind, kind == POSITION_TIME ? at * CLOCK_UNIT : at);
@@ -265,8 +265,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-/* Three streams with records of transactions of several, small and in parts, and of
- * every fourth seed one row more, that belongs nowhere. */
+/* Three streams with records of transactions, small and in parts. Every fourth
+ * seed has an additional row that does not belong to any stream. */
 bool fuzz_seed(unsigned n, struct buffer *out)
 {
 	uint32_t bytes[STREAMS] = { 0 };
@@ -306,7 +306,7 @@ bool fuzz_seed(unsigned n, struct buffer *out)
 		buffer_put_u8(out, 5);
 		buffer_put_u8(out, 0);
 		buffer_put_u8(out, (uint8_t)n);
-		buffer_put_counted(out, slice_of_text("a row that nobody wrote"));
+		buffer_put_counted(out, slice_of_text("a row that no writer wrote"));
 	}
 	return n < 24;
 }

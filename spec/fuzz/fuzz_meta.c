@@ -1,5 +1,5 @@
 /* fuzz_meta.c - any bytes as a payload of `meta`: what decodes as a table, a stream,
- * a horizon, a stamp or the state encodes to the same bytes.
+ * a horizon, a file header or the state encodes to the same bytes.
  *
  *     kind (u8), the payload
  */
@@ -41,7 +41,7 @@ static void try_horizon(struct slice bytes, struct buffer *again)
 	CHECK_BYTES(again->data, again->len, bytes.data, bytes.len);
 }
 
-static void try_stamp(struct slice bytes, struct buffer *again)
+static void try_file_header(struct slice bytes, struct buffer *again)
 {
 	struct file_header header, local;
 	int err;
@@ -77,7 +77,7 @@ static void try_name(struct slice bytes, struct buffer *again)
 }
 
 static void (*const tries[])(struct slice bytes, struct buffer *again) = {
-	try_table, try_stream, try_horizon, try_stamp, try_state, try_name,
+	try_table, try_stream, try_horizon, try_file_header, try_state, try_name,
 };
 
 #define KINDS (sizeof tries / sizeof *tries)

@@ -1,5 +1,5 @@
-/* fuzz_number.c - numbers as text, as stored bytes, as integers and as doubles:
- * each way and back, and two of them in order.
+/* fuzz_number.c - conversions of numbers between text, stored bytes, integers and doubles,
+ * in both directions, and the order of two numbers.
  */
 #include "codec/number.h"
 #include "fuzz/fuzz.h"
@@ -15,8 +15,8 @@ static void is_this(const struct number *number, struct slice bytes)
 	CHECK_BYTES(number->bytes, number->len, bytes.data, bytes.len);
 }
 
-/* Of bytes that number_width has accepted. */
-static void comes_back(struct slice bytes)
+/* Checks that bytes accepted by number_width encode to the same bytes. */
+static void check_round_trip(struct slice bytes)
 {
 	char text[NUMBER_MAX_TEXT];
 	struct number again;
@@ -38,7 +38,8 @@ static void comes_back(struct slice bytes)
 	}
 }
 
-/* Of plain decimals; equally long integer parts compare as their texts do. */
+/* Compares plain decimals: integer parts of equal length compare like their
+ * texts. */
 static int compare_texts(const char *a, const char *b)
 {
 	size_t a_whole = strcspn(a, "."), b_whole = strcspn(b, ".");
@@ -52,7 +53,7 @@ static int compare_texts(const char *a, const char *b)
 	return strcmp(a, b);
 }
 
-static void are_in_order(struct slice a, struct slice b)
+static void check_order(struct slice a, struct slice b)
 {
 	char a_text[NUMBER_MAX_TEXT], b_text[NUMBER_MAX_TEXT];
 
@@ -69,11 +70,11 @@ static void try_stored(struct slice bytes)
 	if (!fuzz_decoded(width < 0 ? width : 0))
 		return;
 	CHECK(width <= NUMBER_MAX_BYTES && (size_t)width <= bytes.len);
-	comes_back(slice_of(bytes.data, (size_t)width));
+	check_round_trip(slice_of(bytes.data, (size_t)width));
 	rest = slice_of(bytes.data + width, bytes.len - (size_t)width);
 	second = number_width(rest);
 	if (second > 0)
-		are_in_order(slice_of(bytes.data, (size_t)width),
+		check_order(slice_of(bytes.data, (size_t)width),
 			slice_of(rest.data, (size_t)second));
 }
 
@@ -87,7 +88,7 @@ static void try_text(struct slice text)
 		return;
 	}
 	CHECK_EQUAL_INT(number_width(number_slice(&number)), number.len);
-	comes_back(number_slice(&number));
+	check_round_trip(number_slice(&number));
 }
 
 static void try_eight(const uint8_t *data)

@@ -1,4 +1,4 @@
-/* fuzz_range.c - the keys that a condition takes are those for which it holds.
+/* fuzz_range.c - a range contains exactly the keys for which its condition is true.
  *
  *     type of the sort key, comparison, direction (u8 each)
  *     partition, a, b, another key's partition and sort key: length (varint), bytes
@@ -20,7 +20,7 @@ static struct value value_of(enum type type, struct slice bytes, struct number *
 	return value;
 }
 
-/* The condition as it is meant. */
+/* Returns true if the condition is true for the value. */
 static bool holds(const struct sort_condition *sort, const struct value *value)
 {
 	int a = slice_compare(value->bytes, sort->a.bytes);
@@ -37,8 +37,8 @@ static bool holds(const struct sort_condition *sort, const struct value *value)
 	}
 }
 
-/* After this key the range goes on behind it. */
-static void starts_after(struct range *range, const struct keyspace *keyspace,
+/* Checks that a range that continues after this key does not contain it. */
+static void check_start_after(struct range *range, const struct keyspace *keyspace,
 	const struct key_values *values, const struct key *key)
 {
 	struct failure failure = { 0 };
@@ -50,7 +50,7 @@ static void starts_after(struct range *range, const struct keyspace *keyspace,
 		0);
 	place = range_place(range, key_whole(key));
 	CHECK(place != 0);
-	/* An empty rest lies behind everything, in either direction. */
+	/* An empty rest of the range sorts after every key, in both directions. */
 	CHECK(range->backward || place < 0);
 	buffer_release(&item);
 }
@@ -67,7 +67,7 @@ static void try_place(struct range *range, const struct keyspace *keyspace,
 		return;
 	CHECK((range_place(range, key_whole(&key)) == 0) == inside);
 	if (inside)
-		starts_after(range, keyspace, values, &key);
+		check_start_after(range, keyspace, values, &key);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

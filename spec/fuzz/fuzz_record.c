@@ -1,12 +1,12 @@
-/* fuzz_record.c - any bytes as a record in memory: head and frame come back as they
- * were, or they are CORRUPT.
+/* fuzz_record.c - any bytes as a record in memory: head and frame encode to the same bytes, or
+ * they are CORRUPT.
  */
 #include "codec/record.h"
 
 #include "fuzz/fuzz.h"
 #include "unit/document.h"
 
-static void head_comes_back(const struct record *record, const uint8_t *data)
+static void check_head(const struct record *record, const uint8_t *data)
 {
 	uint8_t head[RECORD_HEAD_MAX];
 	size_t len = record_put_head(record, head);
@@ -16,7 +16,7 @@ static void head_comes_back(const struct record *record, const uint8_t *data)
 	CHECK(strcmp(event_name(record->event), "?") != 0);
 }
 
-static void keys_are_found(const struct record *record)
+static void check_keys(const struct record *record)
 {
 	static const struct key_schema schema = {
 		.partition = { TYPE_S, 1, "a" }, .sort = { TYPE_N, 1, "b" },
@@ -38,19 +38,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size >= RECORD_PREFIX && fuzz_decoded(record_get_head(&head, record_sequence(data),
 			slice_of(data + RECORD_PREFIX, size - RECORD_PREFIX))))
-		head_comes_back(&head, data);
+		check_head(&head, data);
 	framed = fuzz_decoded(record_get(&whole, bytes));
 	if (framed) {
 		CHECK_EQUAL_UINT(RECORD_PREFIX + record_len(&whole), size);
 		CHECK(whole.keys.data == data + RECORD_PREFIX + whole.head_len);
 		CHECK(whole.old_image.data == whole.keys.data + whole.keys.len);
 		CHECK(whole.new_image.data == whole.old_image.data + whole.old_image.len);
-		head_comes_back(&whole, data);
+		check_head(&whole, data);
 	}
 	checked = fuzz_decoded(record_check(bytes));
 	CHECK(framed || !checked);
 	if (checked)
-		keys_are_found(&whole);
+		check_keys(&whole);
 	return 0;
 }
 

@@ -1,9 +1,9 @@
-/* fuzz_rows.c - any rows in items, tails and parts: a walk meets their keys in order,
- * the same in both directions, and finds each again; or it says CORRUPT.
+/* fuzz_rows.c - any rows in items, tails and parts: a walk returns the keys in order, the same
+ * in both directions, and each is found again; or it returns CORRUPT.
  *
- *     for each row: tree, how its payload is made (u8 each), its key, the payload
- *     key      node or part (u8, not for items), bytes (a length and bytes), and how
- *              many 'k' follow them (u8, each counts for 2)
+ *     for each row: tree, how the payload is built (u8 each), its key, the payload
+ *     key      node or part (u8, not for items), bytes (length and bytes), and the number
+ *              of pairs of 'k' after them (u8)
  */
 #include "fuzz/rows.h"
 #include "table/items.h"
@@ -11,7 +11,7 @@
 
 #define TABLE 7
 #define ROWS_MAX 24
-#define KEYS_MAX 256                /* nodes may share nodes: then there are many */
+#define KEYS_MAX 256                /* a limit, because nodes can share nodes */
 #define KEY_MAX (KEY_HEAD_MAX + SORT_KEY_MAX)
 
 enum payload { PAYLOAD_NODE, PAYLOAD_ITEM, PAYLOAD_PARTS, PAYLOAD_RAW, PAYLOAD_KINDS };
@@ -29,7 +29,7 @@ static struct slice found_key(size_t i)
 	return slice_of(keys[i].bytes, keys[i].len);
 }
 
-/* --- what the input says --- */
+/* --- reading the input --- */
 
 static struct slice read_key(struct source *source, enum tree tree, uint8_t buf[STORE_KEY_MAX])
 {
@@ -79,7 +79,7 @@ static void read_payload(struct source *source, enum payload kind, struct buffer
 		buffer_put_slice(payload, source_counted(source));
 }
 
-/* True if all of it is sealed as it should be. */
+/* Returns true if all checksums are correct. */
 static bool put_rows(struct txn *txn, struct source *source)
 {
 	static struct buffer payload;
@@ -106,7 +106,7 @@ static bool put_rows(struct txn *txn, struct source *source)
 	return sound;
 }
 
-/* --- what is asked of the rows --- */
+/* --- checking the rows --- */
 
 static int collect(struct txn *txn)
 {
@@ -126,7 +126,7 @@ static int collect(struct txn *txn)
 	return err;
 }
 
-static void same_backward(struct txn *txn)
+static void check_backward(struct txn *txn)
 {
 	struct row_walk walk = { 0 };
 	uint8_t end[KEY_MAX];
@@ -146,7 +146,7 @@ static void same_backward(struct txn *txn)
 	row_walk_stop(&walk);
 }
 
-static void each_is_found(struct txn *txn)
+static void check_each_key(struct txn *txn)
 {
 	for (size_t i = 0; i < key_count; i++) {
 		struct row_walk walk = { 0 };
@@ -191,7 +191,7 @@ static uint32_t count_items(struct txn *txn, bool backward)
 	return err ? UINT32_MAX : count;
 }
 
-static void pages_agree(struct txn *txn)
+static void check_pages(struct txn *txn)
 {
 	uint32_t forward = count_items(txn, false), backward = count_items(txn, true);
 
@@ -204,7 +204,8 @@ static bool may_be(int err)
 	return err == 0 || err == END || err == ERR_CORRUPT;
 }
 
-/* Writing among them: what was put is there, and what was deleted is not. */
+/* Puts and deletes an item: it is found after the put and no longer after the
+ * delete. */
 static void write_one(struct txn *txn, struct slice sort)
 {
 	static struct buffer scratch;
@@ -244,16 +245,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(sort, 'k', sizeof sort);
 	put_rows(txn, &source);
 	if (collect(txn) == END) {
-		same_backward(txn);
-		each_is_found(txn);
-		pages_agree(txn);
+		check_backward(txn);
+		check_each_key(txn);
+		check_pages(txn);
 	}
 	write_one(txn, slice_of(sort, size % (SORT_KEY_MAX + 1)));
 	cancel_write(txn);
 	return 0;
 }
 
-/* A key of so many bytes behind its table, put as place_make would. */
+/* Puts the rows of a key of `deep` nodes, as place_make would. */
 static void put_deep(struct buffer *out, unsigned deep, uint8_t name)
 {
 	for (unsigned level = 0; level < deep; level++) {

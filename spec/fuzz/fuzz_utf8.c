@@ -1,9 +1,10 @@
-/* fuzz_utf8.c - is_utf8, which takes words at a time, against one character at a time. */
+/* fuzz_utf8.c - is_utf8, which reads a word at a time, compared with a decoder
+ * by characters. */
 #include "codec/value.h"
 #include "fuzz/fuzz.h"
 
-/* The code point at the front and its width; 0: it is no character. By the
- * definition: decode, then look whether it should have been written so. */
+/* Decodes the first code point. Returns its width, or 0 if it is invalid:
+ * decodes first and then checks that the encoding is the shortest one. */
 static size_t decode(struct slice text)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };

@@ -1,4 +1,4 @@
-/* fuzz_value.c - any bytes as an item: canonical, or CORRUPT, never a crash. */
+/* fuzz_value.c - any bytes as an item are canonical or CORRUPT. */
 #include "codec/builder.h"
 #include "fuzz/fuzz.h"
 #include "unit/document.h"

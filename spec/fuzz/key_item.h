@@ -1,4 +1,4 @@
-/* key_item.h - an item made of key attributes, for the fuzzers that need one. */
+/* key_item.h - an item that consists of key attributes, for several fuzzers. */
 #ifndef FUZZ_KEY_ITEM_H
 #define FUZZ_KEY_ITEM_H
 
@@ -14,7 +14,7 @@ static inline void fuzz_put_attribute(struct buffer *out,
 	buffer_put_slice(out, value->bytes);
 }
 
-/* The item that has these key attributes and no others. */
+/* Appends the item that has exactly these key attributes. */
 static inline void fuzz_put_item(struct buffer *out, const struct key_schema *schema,
 	const struct key_values *values)
 {

@@ -1,7 +1,7 @@
-/* reference.h - items as trees, and expressions evaluated on them in the plainest way.
+/* reference.h - items as trees, and a plain evaluator of expressions on them.
  *
- * The oracle of the fuzzers of expressions: no canonical bytes, no sorted walks, nothing
- * shared with csrc/expr. Trees are made of memory that is given back all at once.
+ * The reference for the fuzzers of expressions: no canonical bytes, no sorted walks, no code
+ * shared with csrc/expr. All trees are freed at once.
  */
 #ifndef FUZZ_REFERENCE_H
 #define FUZZ_REFERENCE_H
@@ -12,13 +12,13 @@
 #define TREE_MEMORY (4u << 20)
 
 struct tree {
-	enum type type;          /* 0: removed */
-	struct slice name;       /* of an attribute */
-	struct slice text;       /* S, B; N: the number */
-	struct tree *first, *next;       /* the first member; the next one of the same */
+	enum type type;          /* 0 if removed */
+	struct slice name;       /* name of an attribute */
+	struct slice text;       /* value of S, B and N */
+	struct tree *first, *next;       /* first member, next sibling */
 	uint32_t count;
-	uint32_t index;          /* of a member that is appended to a list */
-	bool is_marked, is_whole;        /* wanted by a projection */
+	uint32_t index;          /* index of a member appended to a list */
+	bool is_marked, is_whole;        /* selected by a projection */
 };
 
 static inline void *tree_memory(size_t size, bool start_again)
@@ -55,7 +55,7 @@ static inline void tree_append(struct tree *parent, struct tree *child)
 	parent->count++;
 }
 
-/* --- from bytes and to bytes --- */
+/* --- decoding and encoding --- */
 
 static inline struct tree *tree_of_value(const struct value *value);
 
@@ -108,7 +108,8 @@ static inline struct tree *tree_copy(const struct tree *from)
 
 static inline void tree_build(struct builder *builder, const struct tree *tree);
 
-/* The members; of a list those to append come last, by their indexes. */
+/* Builds the members; those appended to a list come last, in the order of their
+ * indexes. */
 static inline void tree_build_members(struct builder *builder, const struct tree *tree)
 {
 	const struct tree *child;
@@ -175,7 +176,7 @@ static inline struct tree *tree_element(const struct tree *tree, uint32_t index)
 	return child;
 }
 
-/* What the first `count` steps lead to; NULL if it is missing. */
+/* Returns what the first `count` steps lead to, NULL if it is missing. */
 static inline struct tree *tree_find(struct tree *tree, const struct plain_path *path,
 	unsigned count)
 {
@@ -218,7 +219,7 @@ static inline bool tree_equal(const struct tree *a, const struct tree *b)
 	return true;
 }
 
-/* Of numbers: those of the fuzzers are integers. */
+/* Compares two values. Numbers are integers in these fuzzers. */
 static inline int tree_order(const struct tree *a, const struct tree *b)
 {
 	int64_t n, m;
@@ -237,7 +238,7 @@ static inline bool tree_is_ordered(const struct tree *a, const struct tree *b)
 	return a && b && a->type == b->type && a->type <= TYPE_B;
 }
 
-/* --- projections: mark what is wanted, drop the rest --- */
+/* --- projections: mark what is selected, remove the rest --- */
 
 static inline void tree_mark(struct tree *tree, const struct plain_path *path)
 {

@@ -1,8 +1,7 @@
-/* rows.h - a transaction that a fuzzer fills with rows as its input says; nothing of
- * it is ever committed.
+/* rows.h - an uncommitted transaction that a fuzzer fills with rows.
  *
- * Rows are sealed: a checksum keeps damage out, and what is behind it, made by a
- * fool or an enemy, has to be met all the same.
+ * The rows have correct checksums, unlike accidental damage, so that the decoders
+ * after the checksum get bytes that no writer produced.
  */
 #ifndef FUZZ_ROWS_H
 #define FUZZ_ROWS_H
@@ -21,7 +20,7 @@ static inline struct txn *fuzz_begin(void)
 	return begin_write(store);
 }
 
-/* Puts a row; a checksum that is wrong too, if asked for. */
+/* Puts a row, with a wrong checksum if damaged is true. */
 static inline void fuzz_row(struct txn *txn, enum tree tree, struct slice key,
 	struct slice payload, bool damaged)
 {

@@ -1,7 +1,7 @@
-/* script.h - expressions made of bytes: their text, their parameters, and what they mean.
+/* script.h - builds expressions from bytes: text, parameters and expected meaning.
  *
  * Each byte decides one thing, so a fuzzer that changes a byte changes one part of the
- * expression. Names and values are placeholders throughout.
+ * expression. All names and values are placeholders.
  */
 #ifndef FUZZ_SCRIPT_H
 #define FUZZ_SCRIPT_H
@@ -23,19 +23,21 @@ struct script {
 	struct parameter_name names[SCRIPT_PARAMETERS];
 	struct parameter_value values[SCRIPT_PARAMETERS];
 	char placeholders[2 * SCRIPT_PARAMETERS][8];
-	struct builder builders[2];      /* of the item, and of the values */
+	struct builder builders[2];      /* for the item, and for the values */
 	struct document document;
-	unsigned literal_count;          /* how many there are to take from */
+	unsigned literal_count;          /* number of values to choose from */
 	struct slice literal_bytes;
 };
 
-/* Returns a number below the limit, made of the next byte; 0 at the end of the bytes. */
+/* Returns a number below limit, derived from the next byte; 0 at the end of the
+ * bytes. */
 static inline unsigned script_roll(struct script *script, unsigned limit)
 {
 	return source_left(&script->source) ? source_u8(&script->source) % limit : 0;
 }
 
-/* Leaves room for what is begun: about 8 tests of 6 operands. */
+/* Returns true if space is left only to complete what was begun: about 8 tests
+ * of 6 operands. */
 static inline bool script_is_full(const struct script *script)
 {
 	return script->len + 2200 > sizeof script->text ||
@@ -55,7 +57,7 @@ static inline void script_print(struct script *script, const char *format, ...)
 	CHECK(script->len < sizeof script->text);
 }
 
-/* An item by chance, the same for the same number. */
+/* Returns a random item; the same seed gives the same item. */
 static inline struct slice script_item(struct script *script, unsigned which, uint64_t seed)
 {
 	uint64_t state = *check_random_state();
@@ -68,7 +70,7 @@ static inline struct slice script_item(struct script *script, unsigned which, ui
 	return bytes;
 }
 
-/* Starts with an item and a list of values, both decided by the first bytes. */
+/* Creates an item and a list of values from the first bytes. */
 static inline struct slice script_start(struct script *script, const uint8_t *data, size_t size)
 {
 	struct map_walk walk;
@@ -128,7 +130,7 @@ static inline void script_step(struct script *script, struct plain_path *path,
 	}
 }
 
-/* A path that mostly leads somewhere. */
+/* Returns a path that usually exists in the item. */
 static inline struct plain_path script_path(struct script *script)
 {
 	struct plain_path path = { .count = 0 };
@@ -143,7 +145,7 @@ static inline struct plain_path script_path(struct script *script)
 
 /* --- values --- */
 
-/* Adds a value that lends its bytes; returns its tree. */
+/* Adds a value, which must outlive the script. Returns its tree. */
 static inline struct tree *script_add_value(struct script *script, const struct value *value)
 {
 	size_t n = script->parameters.value_count++;
@@ -175,7 +177,8 @@ static inline struct value script_nth(struct slice item, unsigned n)
 	return value;
 }
 
-/* A value of the list, or one that is in the item; if there is one, of a type that fits. */
+/* Returns a value of the list or of the item, of a matching type if there is
+ * one. */
 static inline struct tree *script_value(struct script *script, struct slice item,
 	bool (*fits)(enum type type))
 {
@@ -193,9 +196,10 @@ static inline struct tree *script_value(struct script *script, struct slice item
 	return script_add_value(script, &value);
 }
 
-/* --- the real thing --- */
+/* --- the implementation under test --- */
 
-/* Binds the script's text; false if it is refused, for a reason that is known. */
+/* Binds the script's text. Returns false if it is refused with an expected
+ * message. */
 static inline bool script_bind(struct script *script, enum expression_kind kind,
 	struct binding *binding, struct failure *failure)
 {
@@ -217,9 +221,9 @@ static inline bool script_bind(struct script *script, enum expression_kind kind,
 	return err == 0;
 }
 
-/* Fails unless a tenth of the expressions was accepted: a fuzzer whose input is always refused
- * tests nothing. Forty seeds had between 23 and 37 % of the updates accepted, and between 36 and
- * 45 % of the conditions. */
+/* Checks that a tenth of the expressions was accepted: a fuzzer whose input is
+ * always refused tests nothing. With forty seeds 23 to 37 % of the updates and
+ * 36 to 45 % of the conditions were accepted. */
 static inline void script_count(bool accepted)
 {
 	static unsigned long all, good;

@@ -1,21 +1,21 @@
--- choice.lua - what the steps choose at random: a table, a key, an item.
+-- choice.lua - random tables, keys and items for the steps.
 local values = require "spec.model.values"
 
 local choice = {}
 local random = math.random
 
---- One of a list.
+--- Returns a random element of a list.
 function choice.of(list)
   return list[random(#list)]
 end
 local pick = choice.of
 
---- The first so many of a list.
+--- Returns the first `count` elements of a list.
 function choice.first(list, count)
   return table.move(list, 1, math.min(count, #list), 1, {})
 end
 
---- One of the tables there are.
+--- Returns a random table that exists.
 function choice.table(world)
   local names = {}
   for name in pairs(world.model.tables) do
@@ -27,7 +27,7 @@ end
 
 local names = { "a", "b", "cc", "größe", "list", "z.z", "0" }
 
---- The key of these values.
+--- Returns the key with these values.
 function choice.key_of(t, p, s)
   local attributes = { [t.partition[1]] = p }
   if t.sort then
@@ -38,8 +38,8 @@ function choice.key_of(t, p, s)
   return key
 end
 
---- A key of the table's pools; mostly one that has been used. (Never by pairs: its order
---- differs from run to run, and a seed is to be repeatable.)
+--- Returns a key from the table's pools, usually one that is in use. Must not use pairs, whose
+--- order differs from run to run, so that a seed repeats its steps.
 function choice.key(t)
   if #t.used > 0 and random(4) > 1 then
     return pick(t.used)
@@ -56,7 +56,7 @@ local function big_text()
   return values.string(("0123456789abcdef"):rep(size // 16) .. random(0))
 end
 
---- An item with this key; `small`: not of many bytes.
+--- Returns an item with this key; small: limits its size.
 function choice.item_with(t, key, small)
   local attributes = { [t.partition[1]] = key.p }
   if t.sort then
@@ -73,7 +73,7 @@ function choice.item_with(t, key, small)
   return item
 end
 
---- An item of a random key.
+--- Returns an item with a random key.
 function choice.item(t, small)
   return choice.item_with(t, choice.key(t), small)
 end

@@ -1,7 +1,7 @@
--- decimals.lua - decimals as integers of any size: what exact numbers are checked against.
+-- decimals.lua - decimals of any length, the reference for exact numbers.
 --
--- A decimal is whole x 10^exponent; a whole is an array of limbs below 10^6, the lowest first,
--- without zeros at its end. Slow and plain, and no code in common with the core.
+-- A decimal is whole x 10^exponent; a whole is an array of limbs below 10^6, lowest first,
+-- without zeros at its end. Slow and plain, and shares no code with the core.
 local decimals = {}
 
 local BASE, WIDTH = 1000000, 6
@@ -35,7 +35,7 @@ local function compare(a, b)
   return 0
 end
 
--- a + factor * b; not below zero.
+-- Returns a + factor * b, which must not be negative.
 local function plus(a, b, factor)
   local sum, carry = {}, 0
   for i = 1, math.max(#a, #b) + 2 do
@@ -65,7 +65,7 @@ local function power_of_ten(n)
   return whole_of("1" .. ("0"):rep(n))
 end
 
--- Quotient and rest, digit by digit from the left.
+-- Returns quotient and remainder, by long division.
 local function divide(a, b)
   local digits, rest, ten = {}, {}, { 10 }
   for digit in text_of(a):gmatch("%d") do
@@ -85,14 +85,14 @@ local function new(negative, whole, exponent)
   return { negative = negative and #whole > 0, whole = whole, exponent = exponent }
 end
 
---- From [-]digits[.digits][e[-]digits].
+--- Parses [-]digits[.digits][e[-]digits].
 function decimals.parse(text)
   local sign, before, after, exponent = text:match("^(%-?)(%d*)%.?(%d*)e?(%-?%d*)$")
   return new(sign == "-", whole_of(before .. after),
     (math.tointeger(tonumber(exponent)) or 0) - #after)
 end
 
--- The two wholes in units of the lower exponent.
+-- Returns the two wholes in units of the lower exponent.
 local function align(a, b)
   local exponent = math.min(a.exponent, b.exponent)
   return times(a.whole, power_of_ten(a.exponent - exponent)),
@@ -121,13 +121,14 @@ function decimals.multiply(a, b)
   return new(a.negative ~= b.negative, times(a.whole, b.whole), a.exponent + b.exponent)
 end
 
---- -1, 0 or 1
+--- Returns -1, 0 or 1.
 function decimals.compare(a, b)
   local difference = decimals.subtract(a, b)
   return #difference.whole == 0 and 0 or difference.negative and -1 or 1
 end
 
--- Whether the quotient grows by one: twice the rest against the divisor says.
+-- For each rounding mode: whether to increment the quotient, given twice the remainder and the
+-- divisor.
 local grows = {
   half_even = function(twice, odd) return twice > 0 or twice == 0 and odd end,
   half_up = function(twice) return twice >= 0 end,
@@ -142,7 +143,7 @@ decimals.roundings = {}
 for name in pairs(grows) do decimals.roundings[#decimals.roundings + 1] = name end
 table.sort(decimals.roundings)
 
---- a / b in units of 10^-places.
+--- Returns a / b in units of 10^-places.
 function decimals.divide(a, b, places, rounding)
   local shift = a.exponent - b.exponent + places
   local x = times(a.whole, power_of_ten(math.max(shift, 0)))
@@ -166,7 +167,8 @@ function decimals.modulo(a, b)
   return decimals.subtract(a, decimals.multiply(b, decimals.divide(a, b, 0, "floor")))
 end
 
--- The digits that count, where their point is, and how many stand behind it.
+-- Returns the significant digits, the position of the decimal point, and the number of decimal
+-- places.
 local function take_apart(a)
   local digits = text_of(a.whole)
   local significant = digits:gsub("0+$", "")
@@ -174,7 +176,7 @@ local function take_apart(a)
   return significant, #significant + exponent, math.max(-exponent, 0)
 end
 
---- The plain decimal, however long.
+--- Returns the decimal without an exponent, of any length.
 function decimals.plain(a)
   if #a.whole == 0 then return "0" end
   local digits, point = take_apart(a)
@@ -189,15 +191,15 @@ function decimals.plain(a)
   return (a.negative and "-" or "") .. text
 end
 
---- The same, how many digits count, and how many stand behind the point; or nil and why
+--- Returns the same text, the number of significant digits and of decimal places; or nil and why
 --- DynamoDB has no such number: "overflow", "underflow", "38 significant digits".
 function decimals.text(a)
   if #a.whole == 0 then return "0", 1, 0 end
-  local digits, point, behind = take_apart(a)
+  local digits, point, decimal_places = take_apart(a)
   if point - 1 > 125 then return nil, "overflow" end
   if point - 1 < -130 then return nil, "underflow" end
   if #digits > 38 then return nil, "38 significant digits" end
-  return decimals.plain(a), #digits, behind
+  return decimals.plain(a), #digits, decimal_places
 end
 
 return decimals

@@ -1,4 +1,4 @@
--- found_spec.lua - what the model test has found, once more and small.
+-- found_spec.lua - minimal versions of failures that the model test has found.
 local tidetable = require "tidetable"
 
 local function open(seconds)
@@ -20,7 +20,7 @@ local function ids(stream, options)
 end
 
 describe("found by the model:", function()
-  it("from a time on, all streams give nothing older because one of them ends before", function()
+  it("reading from a time returns nothing older although one stream ends before it", function()
     local db <close>, clock = open(1000)
     local one, two = create(db, "one"), create(db, "two")
     assert(one:put { id = 1 })
@@ -32,13 +32,13 @@ describe("found by the model:", function()
     assert.same({ 3, 4 }, ids(db:stream(), { time = 2000 }))
   end)
 
-  it("TRIMMED names all that is lost, also when a part of it was hidden earlier", function()
+  it("TRIMMED names the whole lost range, also if a part of it expired earlier", function()
     local db <close>, clock = open(1000)
     local one = create(db, "one", 60)
     assert(one:put { id = 1 })
     clock:advance(60)
     local stream = assert(one:stream())
-    assert(stream:set_retention(120)) -- hides record 1 for good
+    assert(stream:set_retention(120)) -- hides record 1 permanently
     assert(one:put { id = 2 })
     clock:advance(120)
     local ok, err = pcall(ids, stream, { after = 0 })

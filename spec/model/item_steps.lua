@@ -1,4 +1,4 @@
--- item_steps.lua - steps of the model test: items put, got, deleted, loaded; transactions.
+-- item_steps.lua - steps of the model test: put, get, delete, load, and transactions.
 local choice = require "spec.model.choice"
 local reference = require "spec.model.reference"
 local values = require "spec.model.values"
@@ -11,7 +11,7 @@ local function same_old(expected, old, what)
   same(expected and expected.text, old and values.freeze(old), what)
 end
 
---- Puts an item on both sides.
+--- Puts an item into the database and the model.
 function steps.put_item(world, item, t, handle)
   local tx = world.model:begin(handle)
   local old = reference.change(tx, t, item.key, item)
@@ -28,7 +28,7 @@ function steps.put(world)
   steps.put_item(world, choice.item(t), t, world:handle())
 end
 
-function steps.put_what_is_there(world)
+function steps.put_existing(world)
   local t = choice.table(world)
   local item = t.items[choice.key(t).text]
   if item then
@@ -55,9 +55,9 @@ function steps.get(world)
   same_old(t.items[key.text], item, "get")
 end
 
--- Several at once -------------------------------------------------------------------------------
+-- Several items ---------------------------------------------------------------------------------
 
---- One operation inside a transaction, on both sides.
+--- Runs one operation inside a transaction, on the database and the model.
 local function operate(world, tx, model_tx)
   local t = choice.table(world)
   local inside = tx:table(t.name)
@@ -93,7 +93,7 @@ local function operate(world, tx, model_tx)
   end
 end
 
-local function refuse_inside(world, tx)
+local function fail_inside(world, tx)
   local t = choice.table(world)
   local item = choice.item_with(t, choice.key(t), true)
   item.lua.zz = 0 / 0
@@ -102,7 +102,7 @@ end
 
 function steps.transact(world)
   local handle = world:handle()
-  local ending = random(6) -- 1: raises; 2: is refused; 3: goes on after a refusal
+  local ending = random(6) -- 1: raises; 2: an operation fails; 3: continues after a failure
   local model_tx = world.model:begin(handle)
   local ok, result = pcall(handle.db.transact, handle.db, function(tx)
     for _ = 1, random(0, 8) do
@@ -111,9 +111,9 @@ function steps.transact(world)
     if ending == 1 then
       error({ "mine" })
     elseif ending == 2 then
-      refuse_inside(world, tx)
+      fail_inside(world, tx)
     elseif ending == 3 then
-      local refused, why = pcall(refuse_inside, world, tx)
+      local refused, why = pcall(fail_inside, world, tx)
       same(false, refused, "an item that can't be stored, inside")
       same("VALIDATION", why.code, "why")
     end
@@ -130,7 +130,7 @@ function steps.transact(world)
   end
 end
 
---- Loads in batches; the item at `bad` can't be stored.
+--- Loads items in batches; the item at `bad` is invalid.
 function steps.load(world)
   local t, handle = choice.table(world), world:handle()
   local count, batch = random(0, 30), random(3) > 1 and random(12) or nil

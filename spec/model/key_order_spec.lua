@@ -1,7 +1,7 @@
 -- key_order_spec.lua - the order of keys is the order of values, up to DynamoDB's limits.
 --
--- A third of STEPS random items of each type: what a query and a scan give is compared with the
--- values, sorted here. Wide keys lie around the widths where a key is cut (keys.lua).
+-- Compares the results of a query and a scan with values sorted here: a third of STEPS random
+-- items of each type. Many keys have a length near one where a key is split (keys.lua).
 local keys = require "spec.model.keys"
 local tidetable = require "tidetable"
 local values = require "spec.model.values"
@@ -35,13 +35,13 @@ local function same_order(expected, actual, first, last)
   assert.equal(last - first + 1, #actual)
   for i = first, last do
     if expected[i].text ~= actual[i - first + 1] then
-      error(("SEED=%d: place %d is %q, not %q"):format(SEED, i, actual[i - first + 1],
+      error(("SEED=%d: position %d is %q, not %q"):format(SEED, i, actual[i - first + 1],
         expected[i].text), 0)
     end
   end
 end
 
---- Keys of every width up to the limit that differ in one byte, early or late.
+--- Returns keys of every length up to the limit that differ in one byte, early or late.
 local function neighbours(kind, limit)
   local pool, seen = {}, {}
   local make = kind == "S" and values.string or values.binary
@@ -115,13 +115,13 @@ describe("the order of keys", function()
   end
 
   for _, kind in ipairs { "S", "N", "B" } do
-    it("is that of sort keys of type " .. kind, function()
+    it("is that of the values, for sort keys of type " .. kind, function()
       local pool = keys.pool("sort", kind, STEPS)
       pool.kind = kind
       check_sort_keys("sort." .. kind, pool)
     end)
 
-    it("is that of partition keys of type " .. kind .. ", as far as they keep a place", function()
+    it("is that of the values, for partition keys that are not hashed, of type " .. kind, function()
       local pool = {}
       for _, value in ipairs(keys.pool("partition", kind, STEPS)) do
         if not keys.is_hashed(value) then
@@ -135,7 +135,7 @@ describe("the order of keys", function()
   end
 
   for _, kind in ipairs { "S", "B" } do
-    it("is that of neighbours of every width, of type " .. kind, function()
+    it("is that of the values, for keys that differ in one byte, of type " .. kind, function()
       local pool = neighbours(kind, keys.SORT_MAX)
       pool.kind = kind
       check_sort_keys("neighbours." .. kind, pool)

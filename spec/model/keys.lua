@@ -1,8 +1,8 @@
--- keys.lua - random keys for the model: of every type, up to the limits, and alike.
+-- keys.lua - random keys for the model: of every type, up to the limits, with common prefixes.
 --
--- LMDB's keys end at 511 bytes, so long keys are cut at 510, 1,012 and so on; a partition key
--- of more than 128 bytes is hashed. Keys are made to lie around these widths and to share
--- what comes before their last few bytes.
+-- LMDB's keys have at most 511 bytes, so longer keys are split at 510, 1,012 and so on; a partition
+-- key of more than 128 bytes is hashed. Many keys have lengths near these limits and share all but
+-- their last few bytes.
 local values = require "spec.model.values"
 
 local keys = {}
@@ -32,13 +32,13 @@ local makers = {
   N = values.number,
 }
 
---- A key's value: role is "partition" or "sort", kind S, N or B.
+--- Returns a key value; role is "partition" or "sort", kind S, N or B.
 function keys.make(role, kind)
   local width = widths[role][random(#widths[role])]
   return makers[kind](math.max(0, width + random(-3, 3)), limits[role])
 end
 
---- So many different ones.
+--- Returns `count` different keys.
 function keys.pool(role, kind, count)
   local pool, seen, tries = {}, {}, 0
   while #pool < count and tries < count * 20 do
@@ -52,7 +52,7 @@ function keys.pool(role, kind, count)
   return pool
 end
 
---- Below, equal, above: -1, 0, 1.
+--- Returns -1, 0 or 1: a is less than, equal to, or greater than b.
 function keys.compare(a, b)
   if a.number then
     return values.compare_numbers(a.number, b.number)
@@ -60,7 +60,7 @@ function keys.compare(a, b)
   return a.raw == b.raw and 0 or a.raw < b.raw and -1 or 1
 end
 
---- Whether a partition key is too long to keep its place in the order of a scan.
+--- Returns true if a partition key is hashed, so a scan does not return it in order.
 function keys.is_hashed(value)
   if value.number then
     return false

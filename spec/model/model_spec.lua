@@ -1,8 +1,8 @@
--- model_spec.lua - random steps on the library and on a plain model of it, compared.
+-- model_spec.lua - compares random steps on the library with a plain model of it.
 --
 --   make model STEPS=100000 SEED=n
 --
--- A failure names its seed and its step; the same seed takes the same steps.
+-- A failure names its seed and its step; a seed repeats its steps.
 local steps = require "spec.model.steps"
 local World = require "spec.model.world"
 
@@ -39,7 +39,7 @@ describe("the library and its model", function()
         steps[name](world)
         if number % LOOK_EVERY == 0 or number == STEPS then
           name = "look"
-          world:look(world:handle())
+          world:check(world:handle())
         end
       end
     end, function(e)

@@ -1,9 +1,9 @@
--- number_spec.lua - exact numbers against decimals of any length.
+-- number_spec.lua - compares exact numbers with decimals of any length.
 --
 -- A third of STEPS random calculations, each with two numbers near each other, far apart or at
--- the ends of the range: operators, rounding and formatting give what decimals.lua gives, or
--- refuse what has no place in 38 digits. And where there is a Python, its decimals are asked
--- whether decimals.lua is right.
+-- the ends of the range: operators, rounding and formatting must return what decimals.lua
+-- computes, or fail if it needs more than 38 digits. If python3 is installed, decimals.lua itself
+-- is compared with its decimal module.
 local decimals = require "spec.model.decimals"
 local tidetable = require "tidetable"
 
@@ -26,7 +26,7 @@ local function random_digits(count)
   return table.concat(digits)
 end
 
--- As text, with its first digit near 10^near.
+-- Returns a number as text, with its first digit near 10^near.
 local function random_text(near)
   if math.random(30) == 1 then return "0" end
   local digits = random_digits(math.random(2) == 1 and math.random(38) or math.random(5))
@@ -40,7 +40,7 @@ local function random_near()
     or math.random(-3, 12)
 end
 
--- What a number is, or why there is none: what either side says, in the same words.
+-- The value of a number as text, or the reason why it has none: comparable for both sides.
 
 local function try(f)
   local ok, result = pcall(f)
@@ -51,9 +51,10 @@ end
 
 local function check(what, a, b, actual, expected)
   local text, why = decimals.text(expected)
-  local said = try(actual)
-  if said ~= text and not (why and said:find(why, 1, true)) then
-    error(("SEED=%d: %s of %s and %s is %s, not %s"):format(SEED, what, a, b, said, text or why), 0)
+  local result = try(actual)
+  if result ~= text and not (why and result:find(why, 1, true)) then
+    error(("SEED=%d: %s of %s and %s is %s, not %s"):format(SEED, what, a, b, result,
+      text or why), 0)
   end
 end
 
@@ -95,8 +96,8 @@ local function check_digits(a)
   local places, rounding = random_places(), random_rounding()
   local rounded = decimals.round(p, places, rounding)
   check(rounding .. " to", a, places, function() return x:round(places, rounding) end, rounded)
-  local text, digits, behind = decimals.text(p)
-  assert.same({ text, digits, behind, behind == 0 },
+  local text, digits, decimal_places = decimals.text(p)
+  assert.same({ text, digits, decimal_places, decimal_places == 0 },
     { tostring(x), x:digits(), x:places(), x:is_integer() })
   if places >= 0 then
     local plain, _, has = decimals.text(rounded)
@@ -105,7 +106,7 @@ local function check_digits(a)
   end
 end
 
--- Integers and floats stand for the same as the objects made of them.
+-- Integers and floats must give the same results as number objects.
 local function check_mixed()
   local x = assert(number(random_text(math.random(-3, 12))))
   local plain = math.random(2) == 1 and math.random(0) >> math.random(0, 63)
@@ -129,7 +130,7 @@ end
 describe(("random calculations (SEED=%d)"):format(SEED), function()
   math.randomseed(SEED)
 
-  it("give the exact result, or are refused", function()
+  it("return the exact result, or fail", function()
     for step = 1, STEPS do
       local near = random_near()
       local a, b = random_text(near), random_text(math.random(4) == 1 and random_near() or near)
@@ -141,9 +142,9 @@ describe(("random calculations (SEED=%d)"):format(SEED), function()
   end)
 end)
 
--- The oracle itself ----------------------------------------------------------
+-- The reference itself -------------------------------------------------------
 
--- Lines of "operation a b places"; an answer to each as a plain decimal of any length.
+-- Input: lines of "operation a b places". Output: for each a plain decimal of any length.
 local python = [[
 import decimal, sys
 from decimal import Decimal as D
@@ -177,8 +178,8 @@ local function run_python(lines)
   return answers
 end
 
-describe(("decimals.lua, asked by Python (SEED=%d)"):format(SEED), function()
-  it("is right", function()
+describe(("decimals.lua, compared with Python (SEED=%d)"):format(SEED), function()
+  it("computes the same", function()
     if #run_python { "add 1 1 0" } ~= 1 then
       return pending("there is no python3 here that could check decimals.lua")
     end

@@ -1,5 +1,5 @@
--- optimistic_spec.lua - optimistic transactions against plain tables: what they see of their own
--- writes, that they are serializable, and that a second process changes nothing in that.
+-- optimistic_spec.lua - compares optimistic transactions with plain tables: they see their own
+-- writes, they are serializable, also with a second process.
 --
 --   make model STEPS=100000 SEED=n
 local helper = require "spec.tidetable.helper"
@@ -22,7 +22,7 @@ local function new_value()
   return fresh
 end
 
---- Runs f with the seed; its failure names the seed.
+--- Runs f with the seed; an error names the seed.
 local function seeded(name, f)
   print(("%s: SEED=%d STEPS=%d"):format(name, SEED, STEPS))
   math.randomseed(SEED)
@@ -32,7 +32,7 @@ end
 
 -- A plain table --------------------------------------------------------------------
 
--- Items { p, s, v } by their keys as text; sort keys of one type.
+-- Items { p, s, v } by their keys as text. All sort keys have one type.
 
 local function text_of(value)
   return type(value) == "number" and ("%g"):format(value) or tostring(value)
@@ -44,7 +44,7 @@ local function frozen(item)
   return item and name_of(item) .. "=" .. text_of(item.v) or "none"
 end
 
---- Numbers as they are, others by their bytes (no locale is set here).
+--- Returns what a key is ordered by: a number, or the bytes of others (no locale is set here).
 local function rank(value) return type(value) == "number" and value or tostring(value) end
 
 local function is_less(a, b)
@@ -62,7 +62,7 @@ local comparisons = {
   begins_with = function(s, a) return s:sub(1, #a) == a end,
 }
 
---- All items that a query asks for, in its order.
+--- Returns the items that a query must return, in its order.
 local function evaluate(items, partition, options)
   local found, sort, start = {}, options.sort, options.start_key
   for _, item in pairs(items) do
@@ -89,7 +89,7 @@ local function cut(items, count)
   return table.concat(list, " ")
 end
 
---- A query's partition (or nil: a scan) and options.
+--- Returns a random query: its partition (nil: a scan) and options.
 local function random_query(partitions, sorts)
   local partition = chance(75) and one_of(partitions) or nil
   local options = { descending = chance(50), limit = chance(40) and math.random(6) or nil }
@@ -107,7 +107,7 @@ local function random_query(partitions, sorts)
   end
   if chance(25) then
     local start = { p = partition or one_of(partitions), s = one_of(sorts) }
-    -- Its key must lie in what is asked for.
+    -- Its key must match the query's condition.
     local within = evaluate({ start }, partition, { sort = options.sort })
     options.start_key = within[1]
   end
@@ -124,7 +124,7 @@ local function ask_page(inside, partition, options)
   return inside:scan_page(options)
 end
 
--- Its own writes ---------------------------------------------------------------------
+-- Own writes -------------------------------------------------------------------------
 
 local sort_keys = {
   N = { -12.5, -1, 0, 1, 2, 3, 4.25, 5, 6, 7, 100, 1e20 },
@@ -188,7 +188,7 @@ local PARTITIONS, SORTS, TABLES = { "a", "b" }, { 1, 2, 3, 4, 5 }, { "left", "ri
 
 local operations = {}
 
---- A run is an array of what it did and what it saw.
+--- A run is an array of the operations of one attempt, with their results.
 local function note(run, entry) run[#run + 1] = entry end
 
 function operations.get(inside, run)
@@ -210,8 +210,7 @@ function operations.delete(inside, run)
   note(run, { "delete", inside.name, key, wants and frozen(old) })
 end
 
---- An iteration that may end early, with other operations in the middle: it is
---- noted where it began.
+--- An iteration that may end early, with other operations during it. It is noted at its start.
 function operations.query(inside, run)
   local partition, options = random_query(PARTITIONS, SORTS)
   local stop = chance(40) and math.random(4) or math.huge
@@ -241,7 +240,7 @@ end
 
 local names = { "get", "get", "put", "put", "delete", "query", "query", "page" }
 
---- A transaction's function: it notes what it did, in the last of `runs`.
+--- Returns a transaction's function, which notes its operations in the last of `runs`.
 local function program(runs, world, writes)
   local id = new_value()
   return function(tx)
@@ -259,7 +258,7 @@ local function program(runs, world, writes)
   end
 end
 
---- Works until the world ends, on a handle of its own.
+--- Runs transactions on its own handle until the test ends.
 local function worker(world, db)
   while true do
     local kind = math.random(10)
@@ -325,14 +324,14 @@ function replays.page(items, query, seen, key)
   assert.equal(more and name_of(expected[limit]) or "none", key)
 end
 
---- Does again in a plain state what a run noted; the same must come of it.
+--- Repeats the operations of a run on a plain state; the results must be equal.
 local function replay(run, state)
   state = copy(state)
   for _, entry in ipairs(run) do replays[entry[1]](state[entry[2]], unpack(entry, 3, 5)) end
   return state
 end
 
---- The states behind 0, 1, ... commits, by the stream; and each commit's marker.
+--- Returns the states after 0, 1, ... commits, computed from the stream, and each commit's marker.
 local function history(db)
   local state = { left = {}, right = {} }
   local states, marks = { [0] = state }, {}
@@ -365,7 +364,7 @@ local function make_tables(db)
   assert(db:create_table { name = "marks", partition_key = { "id", "N" }, stream = true })
 end
 
---- A world of workers after so many steps; one is resumed at a time.
+--- Runs workers for this number of steps, one of which is resumed at a time.
 local function work(db, steps)
   local world = { commits = 0, conflicts = 0, committed = {}, runs = {} }
   local workers = {}
@@ -405,7 +404,7 @@ describe("optimistic transactions", function()
         local run = world.committed[marks[n]]
         if run then same_state(states[n], replay(run, states[n - 1])) end
       end
-      -- Every run, the last or not, saw one moment: that of its beginning.
+      -- Every run, also one that was repeated, must have seen the state at its beginning.
       for _, run in ipairs(world.runs) do replay(run, states[run.begun]) end
       assert.is_true(world.conflicts > 0 and world.commits > world.conflicts // 10)
       assert.is_true(db:check().ok)
@@ -419,7 +418,7 @@ describe("optimistic transactions", function()
       local a = accounts:get { id = from }
       local sum = 0
       for account in accounts:scan() do sum = sum + account.balance end
-      assert(sum == 600, "somebody saw " .. sum)
+      assert(sum == 600, "a transaction saw the sum " .. sum)
       accounts:put { id = from, balance = a.balance - 1, moved = a.moved + 1 }
       local b = accounts:get { id = to }
       accounts:put { id = to, balance = b.balance + 1, moved = b.moved + 1 }
@@ -432,7 +431,7 @@ describe("optimistic transactions", function()
     end
   ]]
 
-  it("keep a bank's sum with a second process at the counter", function()
+  it("keep the sum of all accounts while a second process transfers", function()
     seeded("bank", function()
       local db = helper.open()
       local accounts = assert(db:create_table {

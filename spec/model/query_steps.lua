@@ -17,7 +17,7 @@ local comparisons = {
 }
 local comparison_names = { "=", "<", "<=", ">", ">=", "between", "begins_with" }
 
---- A condition on the sort key: the library's words, and a test.
+--- Returns a random condition on the sort key: the library's options, and a test.
 local function condition(t)
   local name = pick(comparison_names)
   local a = random(3) > 1 and pick(t.sorts) or keys.make("sort", t.sort[2])
@@ -54,9 +54,9 @@ local function reversed(items)
   return turned
 end
 
---- What is behind the start key: all that comes after its place. Where a place can't be
---- compared (a hashed partition), the key is one of an item that is there.
-local function behind(items, start, is_before)
+--- Returns the items after a start key. If its position is unknown (a hashed partition), the key is
+--- that of an existing item.
+local function items_after(items, start, is_before)
   local rest = {}
   for _, item in ipairs(items) do
     if is_before(start, item) then
@@ -83,12 +83,12 @@ local function read_pages(read, options, limit)
     options.start_key = key
     guard = guard + 1
     if guard > 10000 then
-      error("pages without end")
+      error("the pages do not end")
     end
   end
 end
 
---- Reads what is expected in one of the ways there are.
+--- Reads the expected items by a random function: iterator or pages.
 local function read_in_some_way(expected, options, iterate, page, what)
   local way = random(4)
   if way == 1 then
@@ -130,7 +130,9 @@ function steps.query(world)
     local start = choice.key_of(t, p, random(2) == 1 and pick(t.sorts) or
       keys.make("sort", t.sort[2]))
     options.start_key = start.lua
-    expected = behind(expected, start, function(a, b) return keys.compare(a.s, b.s) * sign < 0 end)
+    expected = items_after(expected, start, function(a, b)
+      return keys.compare(a.s, b.s) * sign < 0
+    end)
     if test and not test(start.s) then
       local page, _, code = object:query_page(p.lua, options)
       same(nil, page, "a start key that doesn't match the condition")
@@ -144,7 +146,7 @@ end
 
 function steps.scan(world)
   local t, handle = choice.table(world), world:handle()
-  world:look_at_table(handle, t)
+  world:check_table(handle, t)
   local options, expected = {}, world.in_order(t)
   local ranks = {}
   for i, item in ipairs(expected) do
@@ -157,7 +159,7 @@ function steps.scan(world)
   if random(2) == 1 and #expected > 0 then
     local start = pick(expected).key
     options.start_key = start.lua
-    expected = behind(expected, start, function(a, b)
+    expected = items_after(expected, start, function(a, b)
       return (ranks[a.text] - ranks[b.key.text]) * sign < 0
     end)
   end
@@ -167,10 +169,10 @@ function steps.scan(world)
     function(o) return object:scan_page(o) end, "scan")
 end
 
---- What is written while a snapshot is read isn't seen.
+--- A snapshot must not show what is written while it is read.
 function steps.snapshot(world)
   local t, handle = choice.table(world), world:handle()
-  world:look_at_table(handle, t)
+  world:check_table(handle, t)
   local expected, got = world.in_order(t), {}
   for item in world.table(handle, t.name):scan { snapshot = true } do
     got[#got + 1] = item

@@ -1,15 +1,15 @@
--- reference.lua - the plain model: what a database should hold, in tables.
+-- reference.lua - the plain model: the expected content of a database, in Lua tables.
 --
--- It knows nothing of files, trees or bytes: an item is a text in a table under its key's
--- text, a stream an array of records. It is written from doc/modules and doc/format.md and
--- shares no code with the library.
+-- It has no files, trees or bytes: an item is a text in a table, indexed by the text of its key;
+-- a stream is an array of records. It is written from doc/modules and doc/format.md and shares no
+-- code with the library.
 local reference = {}
 
 local SECOND, HOUR = 1000, 3600000
 
 -- Time: "Time" in doc/format.md -------------------------------------------------------------
 
---- The retention clock that a kept one becomes at this moment.
+--- Returns the retention clock that follows from a stored one at this moment.
 local function clock_at(kept, moment)
   local same_boot, noted = kept.boot == moment.boot, kept.jump
   local now = moment.now
@@ -50,15 +50,15 @@ local function expired(stream, record, clock)
     (limit.bytes and stream.bytes - record.stream_bytes + record.bytes > limit.bytes) or false
 end
 
---- The index of the first record in sight (one past the last: none), and the sequence number
---- of the last one out of sight.
+--- Returns the index of the first visible record (one past the last if there is none), and the
+--- sequence number of the last expired one.
 local function sight(stream, clock)
   local records = stream.records
   local first = stream.shown
   while records[first] and expired(stream, records[first], clock) do
     first = first + 1
   end
-  -- A transaction goes whole.
+  -- The records of a transaction expire together.
   while records[first] and first > stream.shown and
       records[first - 1].transaction_id == records[first].transaction_id do
     first = first - 1
@@ -99,12 +99,12 @@ function Database:reboot()
   self.moment.boot = self.moment.boot + 1
 end
 
---- What a reader's clock says now.
+--- Returns the time of a reader's clock.
 function Database:reading_clock()
   return clock_at(self.clock, self.moment).at
 end
 
--- Transactions. A handle remembers the clock it has seen, until somebody else commits -------
+-- Transactions. A handle keeps the clock it has read until another handle commits -----------
 
 function Database:begin(handle)
   local known = handle.known
@@ -167,7 +167,7 @@ local function capture(tx, t, key, old, new)
   }
 end
 
---- Puts (new) or deletes (nil) what stands under a key; returns what stood there.
+--- Puts (new) or deletes (nil) the item of a key. Returns the old item.
 function reference.change(tx, t, key, new)
   local old = t.items[key.text]
   if (old and old.text) == (new and new.text) then
@@ -246,9 +246,9 @@ function Database:set_retention(handle, stream, retention)
   reference.commit(tx)
 end
 
--- A disabled stream whose records have all expired goes at some time; at a trim it must.
+-- A disabled stream is removed some time after all its records have expired; at a trim it must be.
 
-function Database.may_be_gone(stream, clock)
+function Database.may_be_removed(stream, clock)
   local first = sight(stream, clock)
   return stream.status == "DISABLED" and not stream.records[first] and
     clock >= stream.disabled and clock - stream.disabled >= stream.retention.age
@@ -266,7 +266,7 @@ function Database:drop_stream(stream)
   end
 end
 
---- Forgets records that have long been out of sight.
+--- Removes records that expired long ago.
 function Database:forget()
   for _, stream in ipairs(self.streams) do
     hide(stream, self.clock.at)
@@ -279,9 +279,9 @@ function Database:forget()
   end
 end
 
--- What a reader sees --------------------------------------------------------------------------
+-- The view of a reader ------------------------------------------------------------------------
 
---- Of one stream or of all (nil): { stream = sequence number of the last record out of sight }.
+--- Returns, for one stream or all (nil), { stream = sequence number of the last expired record }.
 function Database:hidden(only)
   local clock, hidden = self:reading_clock(), {}
   for _, stream in ipairs(only and { only } or self.streams) do
@@ -291,8 +291,8 @@ function Database:hidden(only)
   return hidden
 end
 
---- The records of one stream or of all, in order, behind the floor that each stream has.
-function Database:records_behind(floors, only)
+--- Returns the records of one stream or of all after the floor of each stream, in order.
+function Database:records_after(floors, only)
   local found = {}
   for _, stream in ipairs(only and { only } or self.streams) do
     local records, floor = stream.records, floors[stream]
@@ -313,8 +313,8 @@ function Database:records_behind(floors, only)
   return found
 end
 
---- Where reading begins: a position and, from the horizon or a time on, what each stream has
---- lost already; or nil and AHEAD.
+--- Returns where reading begins: a position and, when reading from the horizon or a time, what each
+--- stream has already lost; or nil and AHEAD.
 function Database:place(options, only)
   local hidden = self:hidden(only)
   if options.at or options.after then
@@ -324,7 +324,7 @@ function Database:place(options, only)
     end
     return { position = position, floors = {} }
   elseif options.time then
-    for _, record in ipairs(self:records_behind(hidden, only)) do
+    for _, record in ipairs(self:records_after(hidden, only)) do
       if record.created_at >= options.time then
         return { position = record.sequence_number - 1, floors = hidden, lost = self.lost }
       end
@@ -336,9 +336,9 @@ function Database:place(options, only)
   return { position = 0, floors = hidden, lost = self.lost }
 end
 
---- The floor of each stream for a reader at this place; and which streams have lost records
---- that it has not had (of streams that are gone: up to the last record of any).
-function Database:behind(place, only)
+--- Returns the floor of each stream for a reader at this position, and the streams that have lost
+--- records that it has not read (for removed streams: up to the last record of any).
+function Database:floors_after(place, only)
   local floors, lost = {}, {}
   local floor = math.max(place.position, place.lost or 0)
   if not only and self.lost > floor then

@@ -1,4 +1,4 @@
--- steps.lua - what the model test does at random: all kinds of steps, and how often each.
+-- steps.lua - all steps of the model test, with their weights.
 local choice = require "spec.model.choice"
 local World = require "spec.model.world"
 
@@ -38,7 +38,7 @@ function steps.jump(world)
   elseif what == 6 then
     set_clock(world, now - random(80 * HOUR))
   else
-    -- Somebody puts it right again.
+    -- Sets the clock back to the correct time.
     set_clock(world, world.model.clock.at + random(SECOND))
   end
 end
@@ -56,7 +56,7 @@ function steps.reopen(world)
   end
   if random(3) == 1 then
     local handle = world:open { read_only = true }
-    world:look(handle)
+    world:check(handle)
     local ok, _, code = world.table(handle, choice.table(world).name):put { pk = 1 }
     same(nil, ok, "put, read-only")
     same("READ_ONLY", code, "put, read-only")
@@ -77,9 +77,9 @@ function steps.count_changes(world)
   same(world.model.sequence, world:handle().db:info().sequence_number, "sequence_number")
 end
 
---- How often each is taken.
+--- Relative frequencies of the steps.
 local weights = {
-  put = 30, put_what_is_there = 4, delete = 12, get = 5, transact = 8, load = 2, query = 12,
+  put = 30, put_existing = 4, delete = 12, get = 5, transact = 8, load = 2, query = 12,
   scan = 1, snapshot = 0.5, records = 5, transactions = 1.5, next = 8, create_table = 0.4,
   delete_table = 0.15, switch_stream = 0.3, set_retention = 0.5, trim = 1, advance = 8, jump = 1,
   reboot = 0.1, reopen = 0.4, second_handle = 0.4, count_changes = 2,
@@ -92,7 +92,7 @@ for name, weight in pairs(weights) do
 end
 table.sort(order)
 
---- Takes a step at random; returns its name.
+--- Chooses a random step. Returns its name.
 function steps.choose()
   local at = random() * total
   for _, name in ipairs(order) do

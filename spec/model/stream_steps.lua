@@ -1,4 +1,4 @@
--- stream_steps.lua - steps of the model test: streams read, from every kind of position.
+-- stream_steps.lua - steps of the model test: reading streams from every kind of position.
 local choice = require "spec.model.choice"
 local World = require "spec.model.world"
 
@@ -6,7 +6,7 @@ local steps = {}
 local random, same, pick = math.random, World.same, choice.of
 local HOUR = 3600000
 
---- A sequence number around which something may go wrong.
+--- Returns a sequence number near a boundary.
 local function interesting_number(world, stream)
   local model = world.model
   local list = { 0, model.sequence, model.sequence + 1, model.sequence + 2, model.sequence - 1 }
@@ -49,15 +49,15 @@ local function for_library(options)
   return copy
 end
 
---- Checks an error against what the model says is lost.
+--- Compares a TRIMMED error with what the model has lost.
 local function same_loss(lost, err)
-  same("TRIMMED", type(err) == "table" and err.code or tostring(err), "reading behind the horizon")
+  same("TRIMMED", type(err) == "table" and err.code or tostring(err), "reading before the horizon")
   for _, range in ipairs(lost) do
     if range.first == err.first and range.last == err.last then
       return
     end
   end
-  error(("TRIMMED names %s to %s; lost are %d to %d"):format(err.first, err.last, lost[1].first,
+  error(("TRIMMED names %s to %s, expected %d to %d"):format(err.first, err.last, lost[1].first,
     lost[1].last))
 end
 
@@ -91,7 +91,7 @@ end
 --- Reads from some position to the end, or to a limit.
 local function read(world, compare, iterator_of, expected_of)
   local handle = world:handle()
-  world:notice_gone(handle)
+  world:find_removed(handle)
   local stream = pick_stream(world)
   local options = random_place(world, stream)
   local object = assert(world.library_stream(handle, stream))
@@ -104,7 +104,7 @@ local function read(world, compare, iterator_of, expected_of)
     same("AHEAD", err and err.code, "a position ahead")
     return
   end
-  local floors, lost = world.model:behind(place, stream)
+  local floors, lost = world.model:floors_after(place, stream)
   if #lost > 0 then
     same_loss(lost, err)
     return
@@ -112,7 +112,7 @@ local function read(world, compare, iterator_of, expected_of)
   if err then
     error(err)
   end
-  local expected = expected_of(world.model:records_behind(floors, stream))
+  local expected = expected_of(world.model:records_after(floors, stream))
   compare(limit and choice.first(expected, limit) or expected, got)
 end
 
@@ -135,7 +135,7 @@ function steps.transactions(world)
   end, function(object, options) return object:transactions(options) end, grouped)
 end
 
--- Readers that live for many steps.
+-- Readers that are used by many steps.
 
 local function new_reader(world, handle, only, options)
   local place, ahead = world.model:place(options, only)
@@ -153,19 +153,19 @@ local function forget_reader(world, wanted)
   world:drop_readers(function(reader) return reader == wanted end)
 end
 
---- A reader of one stream has read all of it, and there will be no more.
+--- Checks that a reader of one stream has read all of it, and that no records can follow.
 local function check_ended(world, reader)
   local only = reader.only
   same("DISABLED", only and only.status, "a stream that has ended")
   if only.gone then
     return forget_reader(world, reader)
   end
-  local floors, lost = world.model:behind(reader.place, only)
+  local floors, lost = world.model:floors_after(reader.place, only)
   same(0, #lost, "lost before the end of a stream")
-  same(nil, world.model:records_behind(floors, only)[1], "after the end of a stream")
+  same(nil, world.model:records_after(floors, only)[1], "after the end of a stream")
 end
 
---- One call of next. What was read into the page before it expired is given still.
+--- Calls next once. It still returns what was read into the page before it expired.
 local function read_next(world, reader)
   local record, err, code = reader.object:next()
   if code == "STREAM_ENDED" then
@@ -174,8 +174,8 @@ local function read_next(world, reader)
     same(true, reader.only and reader.only.gone, "a stream that has gone")
     return forget_reader(world, reader)
   end
-  local floors, lost = world.model:behind(reader.place, reader.only)
-  local expected = world.model:records_behind(floors, reader.only)[1]
+  local floors, lost = world.model:floors_after(reader.place, reader.only)
+  local expected = world.model:records_after(floors, reader.only)[1]
   if err then
     same_loss(lost, err)
     forget_reader(world, reader)
@@ -192,7 +192,7 @@ local function read_next(world, reader)
 end
 
 function steps.next(world)
-  world:notice_gone(world:handle())
+  world:find_removed(world:handle())
   if #world.readers < 5 then
     local only = pick_stream(world)
     new_reader(world, world:handle(), only, random_place(world, only))

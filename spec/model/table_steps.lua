@@ -1,4 +1,5 @@
--- table_steps.lua - steps of the model test: tables and streams made, changed, ended, trimmed.
+-- table_steps.lua - steps of the model test: creating, changing, deleting and trimming tables and
+-- streams.
 local choice = require "spec.model.choice"
 local keys = require "spec.model.keys"
 local reference = require "spec.model.reference"
@@ -82,7 +83,7 @@ function steps.delete_table(world)
   end
   world.model:delete_table(handle, t.name)
   assert(handle.db:delete_table(t.name))
-  world:notice_gone(handle, true)
+  world:find_removed(handle, true)
   local item, _, code = world.table(handle, t.name):get(choice.key_of(t, t.partitions[1],
     t.sort and t.sorts[1]).lua)
   same(nil, item, "get from a table that is gone")
@@ -107,14 +108,14 @@ end
 
 function steps.set_retention(world)
   local handle = world:handle()
-  world:notice_gone(handle)
+  world:find_removed(handle)
   local stream = pick(world.model.streams)
   if stream then
     local retention = random_retention()
     local object = assert(world.library_stream(handle, stream))
     assert(object:set_retention(retention_for_library(retention)))
     world.model:set_retention(handle, stream, retention)
-    world:notice_gone(handle)
+    world:find_removed(handle)
   end
 end
 
@@ -125,7 +126,7 @@ function steps.trim(world)
   same("integer", math.type(count), tostring(err))
   local clock = world.model.clock
   world.model.clock = tx.clock
-  tx.changed = count > 0 or world:notice_gone(handle, true) > 0
+  tx.changed = count > 0 or world:find_removed(handle, true) > 0
   world.model.clock = clock
   reference.commit(tx)
 end

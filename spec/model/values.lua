@@ -1,9 +1,9 @@
--- values.lua - random values for the model, and what they should come back as.
+-- values.lua - random values for the model, with their expected results.
 --
--- A value of the model is { lua, text, bytes, size }: what the library is given; a text that
--- two values share if and only if they are equal; how many bytes doc/format.md makes of it;
--- its size by DynamoDB's rule. All four are found here, without asking the library. `freeze`
--- makes the text of what the library gives back.
+-- A value of the model is { lua, text, bytes, size }: the argument for the library; a text, equal
+-- for equal values only; its length in the encoding of doc/format.md; its size by DynamoDB's
+-- rules. All four are computed here, without the library. `freeze` returns the text of a value
+-- that the library returned.
 local tidetable = require "tidetable"
 
 local values = {}
@@ -11,11 +11,11 @@ local random = math.random
 
 -- Numbers: a sign, digits without zeros at either end, and the exponent of the first digit --
 
---- What a decimal text says: { negative, digits, exponent }; zero has no digits.
+--- Parses a decimal: { negative, digits, exponent }; zero has no digits.
 local function parse(text)
   local sign, whole, fraction, exponent =
     text:match("^([+-]?)(%d*)%.?(%d*)[eE]?([+-]?%d*)$")
-  assert(sign, "no number: " .. text)
+  assert(sign, "invalid number: " .. text)
   local digits = whole .. fraction
   local leading = #digits:match("^0*")
   local first = #whole - 1 - leading + (math.tointeger(tonumber(exponent)) or 0)
@@ -39,7 +39,7 @@ local function number_text(n)
   return ("N%s%sE%d"):format(n.negative and "-" or "", n.digits, n.exponent)
 end
 
---- The number without an exponent, if it is an integer.
+--- Returns the number without an exponent, if it is an integer.
 local function plain_integer(n)
   if n.digits == "" then
     return "0"
@@ -49,7 +49,7 @@ local function plain_integer(n)
   return (n.negative and "-" or "") .. n.digits .. ("0"):rep(n.exponent + 1 - #n.digits)
 end
 
---- The Lua value that the library has to give back, or nil for an exact number.
+--- Returns the Lua value that the library must return, or nil for an exact number.
 local function lua_number(n)
   local plain = plain_integer(n)
   local integer = plain and math.tointeger(tonumber(plain))
@@ -90,7 +90,7 @@ local function digits(count)
   return table.concat(list)
 end
 
---- One of the many ways to write a number.
+--- Returns one of the many ways to write a number.
 local function spelled(n)
   local sign = n.negative and "-" or random(2) == 1 and "+" or ""
   local cut = random(0, #n.digits)
@@ -124,7 +124,7 @@ local function number_value(n)
     size = counted_number(n), number = n }
 end
 
---- A random number value.
+--- Returns a random number value.
 function values.number()
   return number_value(makers[random(#makers)]())
 end
@@ -169,7 +169,7 @@ end
 
 local letters = { "a", "b", "c", "z", "0", " ", "\0", "\127", "é", "ß", "漢", "\u{1F30A}" }
 
---- Text of about this many letters.
+--- Returns a text of about this many letters.
 function values.text(count)
   local list = {}
   for i = 1, count do
@@ -178,7 +178,7 @@ function values.text(count)
   return table.concat(list)
 end
 
---- So many bytes, the awkward ones often.
+--- Returns this many bytes, often special ones.
 function values.noise(count)
   local list = {}
   for i = 1, count do
@@ -198,7 +198,7 @@ local function frozen_map(entries)
   return "M{" .. table.concat(texts, ",") .. "}"
 end
 
---- A map of { name = value of the model }. `body` is its width without its type and length.
+--- Returns a map of { name = value of the model }. body: its length without type and length.
 function values.map(attributes)
   local lua, entries, count, body, size = {}, {}, 0, 0, 3
   for name, value in pairs(attributes) do
@@ -278,12 +278,12 @@ function any(depth)
   return kinds[random(depth > 0 and #kinds or #kinds - 2)](depth)
 end
 
---- A random value of any type.
+--- Returns a random value of any type.
 function values.any()
   return any(random(12) == 1 and 8 or 2)
 end
 
--- What comes back -------------------------------------------------------------------------
+-- Results of the library ------------------------------------------------------------------
 
 local function frozen_number(value, plain)
   local n = parse(plain)
@@ -324,7 +324,7 @@ local freezers = {
   end,
 }
 
---- The text of a value that the library gave.
+--- Returns the text of a value that the library returned.
 function values.freeze(value)
   local kind = tidetable.type(value)
   local freezer = freezers[kind]

@@ -1,4 +1,4 @@
--- world.lua - a database beside its model: opened, closed, compared.
+-- world.lua - a database and its model: opens, closes and compares them.
 local keys = require "spec.model.keys"
 local reference = require "spec.model.reference"
 local tables = require "tidetable.table"
@@ -15,7 +15,7 @@ local function shown(text)
   return #text <= 300 and text or ("%s... (%d bytes)"):format(text:sub(1, 300), #text)
 end
 
---- Raises when two things differ.
+--- Raises an error if the values differ.
 function World.same(expected, actual, what)
   if expected ~= actual then
     error(("%s: expected %s, got %s"):format(what, shown(expected), shown(actual)), 2)
@@ -63,7 +63,7 @@ function World:handle()
   return self.handles[math.random(#self.handles)]
 end
 
---- The library's handle on a table, whether or not the table is there now.
+--- Returns the library's handle of a table, whether or not the table exists.
 function World.table(handle, name)
   if not handle.tables[name] then
     handle.tables[name] = assert(tables.handle(handle.db, name))
@@ -80,18 +80,18 @@ function World.library_stream(handle, stream, options)
   return World.table(handle, stream.table_name):stream(options)
 end
 
--- Streams that have gone ------------------------------------------------------------------------
+-- Removed streams -------------------------------------------------------------------------------
 
 local function named(stream)
   return stream.table_name .. "/" .. stream.label
 end
 
---- Notices which streams the library has cleared away; `must`: it had to.
-function World:notice_gone(handle, must)
+--- Finds the streams that the library has removed; must: they have to be removed.
+function World:find_removed(handle, must)
   local model, there, went = self.model, nil, 0
   for i = #model.streams, 1, -1 do
     local stream = model.streams[i]
-    if model.may_be_gone(stream, model.clock.at) then
+    if model.may_be_removed(stream, model.clock.at) then
       if not there then
         there = {}
         for _, each in ipairs(assert(handle.db:list_streams())) do
@@ -102,7 +102,7 @@ function World:notice_gone(handle, must)
         model:drop_stream(stream)
         went = went + 1
       elseif must then
-        error("stream " .. named(stream) .. " should have gone")
+        error("stream " .. named(stream) .. " should have been removed")
       end
     end
   end
@@ -121,7 +121,7 @@ function World:drop_readers(which)
   end
 end
 
---- After a table was made or a stream enabled: what the library calls it.
+--- Reads the label of a stream that was just created or enabled.
 function World:learn_label(handle, t)
   local description = assert(self.table(handle, t.name):describe())
   t.stream.label = description.stream.label
@@ -135,8 +135,8 @@ end
 
 -- Items -----------------------------------------------------------------------------------------
 
---- The items of a table in the order of a scan. Partitions whose keys are hashed stand behind
---- the others, in an order that only the library knows but must keep: that of the last scan.
+--- Returns the items of a table in the order of a scan. Partitions with hashed keys come after the
+--- others, in an order that the model cannot compute: the one of the last scan.
 function World.in_order(t)
   local partitions, found = {}, {}
   for _, item in pairs(t.items) do
@@ -181,8 +181,8 @@ function World.partition(t, p)
   return World.sort(items)
 end
 
---- Learns the order of hashed partitions from a scan: which two stood in which order once
---- stand so for ever.
+--- Learns the order of hashed partitions from a scan. The order of two partitions must never
+--- change.
 function World:learn_order(t, scanned)
   local found = {}
   t.ranks = {}
@@ -201,13 +201,13 @@ function World:learn_order(t, scanned)
     for j = i + 1, math.min(#found, i + 12) do
       self.order[found[i] << 32 | found[j]] = true
       if self.order[found[j] << 32 | found[i]] then
-        error("hashed partitions have changed their order")
+        error("the order of hashed partitions has changed")
       end
     end
   end
 end
 
---- Compares what a query or a scan gave with what it should.
+--- Compares the results of a query or a scan with the expected ones.
 function World.same_items(expected, actual, what)
   same(#expected, #actual, what .. ", count")
   for i, item in ipairs(expected) do
@@ -215,7 +215,7 @@ function World.same_items(expected, actual, what)
   end
 end
 
-function World:look_at_table(handle, t)
+function World:check_table(handle, t)
   local scanned, hashed, by_text = {}, {}, {}
   for _, item in pairs(t.items) do
     by_text[item.text] = item
@@ -244,7 +244,7 @@ local plain_fields = {
   "transaction_count",
 }
 
---- Compares a record with the model's; `whole`: with its images.
+--- Compares a record with the model's; whole: also its images.
 function World:same_record(expected, record, whole)
   local what = "record " .. expected.sequence_number .. ", "
   for _, field in ipairs(plain_fields) do
@@ -266,7 +266,7 @@ function World:same_record(expected, record, whole)
   self:same_hash(expected, record, what)
 end
 
---- Equal partition keys have equal hashes.
+--- Checks that equal partition keys have equal hashes.
 function World:same_hash(expected, record, what)
   local partition = expected.partition
   if partition then
@@ -291,9 +291,9 @@ local function collect(...)
   return all
 end
 
-function World:look_at_stream(handle, stream, hidden)
+function World:check_stream(handle, stream, hidden)
   local object = assert(self.library_stream(handle, stream))
-  local expected = self.model:records_behind({ [stream] = hidden }, stream)
+  local expected = self.model:records_after({ [stream] = hidden }, stream)
   self:same_records(expected, collect(object:records()), "stream " .. named(stream))
   local d, what = assert(object:describe()), "describe of " .. named(stream) .. ": "
   local first, last = expected[1], expected[#expected]
@@ -310,7 +310,7 @@ function World:look_at_stream(handle, stream, hidden)
   same(stream.retention.bytes, d.retention.bytes, what .. "retention.bytes")
 end
 
-function World:look_at_streams(handle)
+function World:check_streams(handle)
   local hidden = self.model:hidden()
   local listed = {}
   for _, each in ipairs(assert(handle.db:list_streams())) do
@@ -319,16 +319,16 @@ function World:look_at_streams(handle)
   local expected = {}
   for i, stream in ipairs(self.model.streams) do
     expected[i] = named(stream)
-    self:look_at_stream(handle, stream, hidden[stream])
+    self:check_stream(handle, stream, hidden[stream])
   end
   same(table.concat(expected, " "), table.concat(listed, " "), "list_streams")
-  self:same_records(self.model:records_behind(hidden), collect(handle.db:stream():records()),
+  self:same_records(self.model:records_after(hidden), collect(handle.db:stream():records()),
     "db:stream()")
 end
 
 -- Everything ------------------------------------------------------------------------------------
 
-function World:look(handle)
+function World:check(handle)
   local names = {}
   for name in pairs(self.model.tables) do
     names[#names + 1] = name
@@ -336,10 +336,10 @@ function World:look(handle)
   table.sort(names)
   same(table.concat(names, " "), table.concat(assert(handle.db:list_tables()), " "), "list_tables")
   for _, name in ipairs(names) do
-    self:look_at_table(handle, self.model.tables[name])
+    self:check_table(handle, self.model.tables[name])
   end
-  self:notice_gone(handle)
-  self:look_at_streams(handle)
+  self:find_removed(handle)
+  self:check_streams(handle)
   same(self.model.sequence, handle.db:info().sequence_number, "info().sequence_number")
   local report = assert(handle.db:check())
   if not report.ok then

@@ -1,4 +1,5 @@
-/* disk.c - what is flushed, what is pending, and what of it is kept. */
+/* disk.c - a model of a disk: what is flushed, what is pending, what a power
+ * cut keeps. */
 #include "powercut/disk.h"
 
 #include <stdio.h>
@@ -7,15 +8,15 @@
 #include <sys/mman.h>
 
 #define PENDING_MAX 16384
-/* LMDB counts on a sector of its two first pages being written whole. */
+/* LMDB requires that a sector of its two meta pages is written atomically. */
 #define META_BYTES 8192
 
-/* A write, or a new length (bytes NULL). */
+/* A write, or a change of the length (bytes is NULL). */
 struct pending_record {
 	uint64_t at, len;
 	const uint8_t *bytes;
-	uint64_t size;               /* the file's behind it */
-	bool grows;                  /* bigger than before */
+	uint64_t size;               /* length of the file after it */
+	bool grows;                  /* makes the file longer */
 };
 
 struct writes {
@@ -25,13 +26,13 @@ struct writes {
 
 struct file {
 	bool made;
-	uint8_t *bytes;              /* what is flushed; zeros behind size */
+	uint8_t *bytes;              /* flushed content; zeros after size */
 	uint64_t size;
 	uint64_t size_now;
 	struct writes pending;
-	/* Of flushes that failed: the system takes them for flushed and writes
-	 * them never again; some are on the disk and some not. */
-	struct writes adrift;
+	/* Writes whose flush failed. Linux marks them clean and never writes
+	 * them again; each sector may or may not be on the disk. */
+	struct writes unflushed;
 };
 
 struct name_change {
@@ -41,7 +42,7 @@ struct name_change {
 };
 
 struct disk {
-	struct lies lies;
+	struct ignored_flushes ignored;
 	struct file files[FILES_MAX];
 	int named[NAMES];            /* as flushed */
 	struct name_change changes[FILES_MAX * 4];
@@ -51,13 +52,13 @@ struct disk {
 static void *must(void *memory)
 {
 	if (!memory || memory == MAP_FAILED) {
-		perror("memory for a disk");
+		perror("allocate the disk model");
 		exit(1);
 	}
 	return memory;
 }
 
-/* Zeros that take no memory before they are written. */
+/* Returns zeroed memory that is not allocated before it is written. */
 static uint8_t *new_bytes(void)
 {
 	return must(mmap(NULL, FILE_BYTES_MAX, PROT_READ | PROT_WRITE,
@@ -125,11 +126,11 @@ static struct file *make_file(struct disk *disk, int number)
 	return file;
 }
 
-struct disk *disk_new(const struct image *image, struct lies lies)
+struct disk *disk_new(const struct image *image, struct ignored_flushes ignored)
 {
 	struct disk *disk = must(calloc(1, sizeof *disk));
 
-	disk->lies = lies;
+	disk->ignored = ignored;
 	for (int name = 0; name < NAMES; name++) {
 		struct file *file;
 
@@ -156,12 +157,12 @@ void disk_free(struct disk *disk)
 		if (disk->files[i].bytes)
 			munmap(disk->files[i].bytes, FILE_BYTES_MAX);
 		free(disk->files[i].pending.all);
-		free(disk->files[i].adrift.all);
+		free(disk->files[i].unflushed.all);
 	}
 	free(disk);
 }
 
-/* --- what happens --- */
+/* --- events --- */
 
 static void add_write(struct writes *writes, struct pending_record write)
 {
@@ -175,7 +176,7 @@ static void add_write(struct writes *writes, struct pending_record write)
 static void add_pending(struct file *file, struct pending_record pending)
 {
 	if (pending.at + pending.len > FILE_BYTES_MAX || pending.size > FILE_BYTES_MAX) {
-		fprintf(stderr, "a file of the test has grown too big\n");
+		fprintf(stderr, "a file is larger than FILE_BYTES_MAX\n");
 		exit(1);
 	}
 	pending.grows = pending.size > file->size_now;
@@ -190,7 +191,7 @@ static void set_size(uint8_t *bytes, uint64_t *size, uint64_t to)
 	*size = to;
 }
 
-/* Takes what lies in [from, to) out of writes; what is left of them stays. */
+/* Removes the range [from, to) from writes; keeps the parts outside it. */
 static void cut_out(struct writes *writes, uint64_t from, uint64_t to)
 {
 	struct writes old = *writes;
@@ -223,8 +224,8 @@ static void flush(struct file *file)
 
 		if (pending->bytes)
 			memcpy(file->bytes + pending->at, pending->bytes, pending->len);
-		if (pending->bytes && file->adrift.count)
-			cut_out(&file->adrift, pending->at, pending->at + pending->len);
+		if (pending->bytes && file->unflushed.count)
+			cut_out(&file->unflushed, pending->at, pending->at + pending->len);
 		set_size(file->bytes, &file->size, pending->size);
 	}
 	file->pending.count = 0;
@@ -246,36 +247,36 @@ static void flush_part(struct file *file, uint64_t at, uint64_t len)
 				last - first);
 	}
 	cut_out(&file->pending, from, to);
-	cut_out(&file->adrift, at, at + len);
+	cut_out(&file->unflushed, at, at + len);
 	if (file->size < at + len)
 		file->size = at + len;
 }
 
-/* The flush has failed: nothing of it is tried again. */
+/* Handles a failed flush: its writes are not tried again. */
 static void lose_flush(struct file *file)
 {
 	for (size_t i = 0; i < file->pending.count; i++)
 		if (file->pending.all[i].bytes)
-			add_write(&file->adrift, file->pending.all[i]);
+			add_write(&file->unflushed, file->pending.all[i]);
 	file->pending.count = 0;
 	set_size(file->bytes, &file->size, file->size_now);
 }
 
-static void change_name(struct disk *disk, const struct deed *deed)
+static void change_name(struct disk *disk, const struct trace_event *event)
 {
 	if (disk->change_count == sizeof disk->changes / sizeof *disk->changes) {
-		fprintf(stderr, "too many names are pending\n");
+		fprintf(stderr, "too many pending name changes\n");
 		exit(1);
 	}
-	disk->changes[disk->change_count++] = (struct name_change){ deed->kind, deed->name,
-		deed->to, deed->file };
+	disk->changes[disk->change_count++] = (struct name_change){ event->kind, event->name,
+		event->to, event->file };
 }
 
 static void make_change(int named[NAMES], const struct name_change *change)
 {
-	int file = change->kind == DEED_UNLINK ? NO_FILE : change->file;
+	int file = change->kind == TRACE_UNLINK ? NO_FILE : change->file;
 
-	if (change->kind == DEED_RENAME) {
+	if (change->kind == TRACE_RENAME) {
 		named[change->name] = NO_FILE;
 		named[change->to] = file;
 	} else {
@@ -290,67 +291,68 @@ static void flush_names(struct disk *disk)
 	disk->change_count = 0;
 }
 
-static uint64_t bigger(uint64_t a, uint64_t b)
+static uint64_t larger(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
 }
 
-void disk_apply(struct disk *disk, const struct deed *deed)
+void disk_apply(struct disk *disk, const struct trace_event *event)
 {
-	struct file *file = deed->file == NO_FILE ? NULL : make_file(disk, deed->file);
-	uint64_t end = deed->at + deed->len;
+	struct file *file = event->file == NO_FILE ? NULL : make_file(disk, event->file);
+	uint64_t end = event->at + event->len;
 
-	switch (deed->kind) {
-	case DEED_MAKE: case DEED_RENAME: case DEED_UNLINK:
-		change_name(disk, deed);
+	switch (event->kind) {
+	case TRACE_MAKE: case TRACE_RENAME: case TRACE_UNLINK:
+		change_name(disk, event);
 		break;
-	case DEED_WRITE:
-		add_pending(file, (struct pending_record){ .at = deed->at, .len = deed->len,
-			.bytes = deed->bytes, .size = bigger(file->size_now, end) });
+	case TRACE_WRITE:
+		add_pending(file, (struct pending_record){ .at = event->at, .len = event->len,
+			.bytes = event->bytes, .size = larger(file->size_now, end) });
 		break;
-	case DEED_SIZE:
-		add_pending(file, (struct pending_record){ .size = deed->len });
+	case TRACE_SIZE:
+		add_pending(file, (struct pending_record){ .size = event->len });
 		break;
-	case DEED_GROW:
-		add_pending(file, (struct pending_record){ .size = bigger(file->size_now,
-			deed->len) });
+	case TRACE_GROW:
+		add_pending(file, (struct pending_record){ .size = larger(file->size_now,
+			event->len) });
 		break;
-	case DEED_FLUSH:
-		if (!disk->lies.files)
+	case TRACE_FLUSH:
+		if (!disk->ignored.files)
 			flush(file);
 		break;
-	case DEED_FLUSH_FAILED:
+	case TRACE_FLUSH_FAILED:
 		lose_flush(file);
 		break;
-	case DEED_FLUSH_PART:
-		if (!disk->lies.parts)
-			flush_part(file, deed->at, deed->len);
+	case TRACE_FLUSH_PART:
+		if (!disk->ignored.parts)
+			flush_part(file, event->at, event->len);
 		break;
-	case DEED_FLUSH_NAMES:
-		if (!disk->lies.names)
+	case TRACE_FLUSH_NAMES:
+		if (!disk->ignored.names)
 			flush_names(disk);
 		break;
-	case DEED_MARK:
+	case TRACE_MARK:
 		break;
 	}
 }
 
-/* --- the cut --- */
+/* --- the power cut --- */
 
-/* How this cut treats what is pending. */
-struct weather {
+/* How a power cut treats pending writes. */
+struct loss_model {
 	uint64_t seed, moment, state;
-	uint64_t gone_in_256;        /* the chance that a sector stops at a write */
-	uint64_t grain;              /* bytes that are kept or lost together */
-	uint64_t names_in_256;       /* the chance that a change of names is lost */
-	bool any_size;               /* a length of its own, not that of what is kept */
-	bool stale;                  /* what was never written shows what lay there */
-	bool torn_bytes;             /* the last write kept may end inside a sector */
+	uint64_t gone_in_256;        /* probability in 256ths: later writes to a sector are lost */
+	uint64_t grain;              /* number of bytes that are kept or lost together */
+	uint64_t names_in_256;       /* probability in 256ths: a name change is lost */
+	bool any_size;               /* the length is independent of the data kept */
+	bool stale;                  /* unwritten bytes contain old disk content instead of zeros */
+	bool torn_bytes;             /* the last kept write may end inside a sector */
 };
 
 enum { KEEP_ALL, KEEP_NONE, LOSE_ONE, KEEP_ONE, BY_CHANCE };
 
-/* Of the states at a moment the first are the classic ones. */
+/* The first states at a moment are fixed: all kept, none kept, one lost, one
+ * kept. */
 static int kind_of_state(uint64_t state)
 {
 	if (state < 2)
@@ -360,13 +362,13 @@ static int kind_of_state(uint64_t state)
 	return BY_CHANCE;
 }
 
-static struct weather weather_of(uint64_t seed, uint64_t moment, uint64_t state)
+static struct loss_model loss_model_of(uint64_t seed, uint64_t moment, uint64_t state)
 {
 	static const uint64_t chances[] = { 0, 8, 64, 128, 192, 248, 256 };
 	static const uint64_t grains[] = { 512, 512, 4096, 65536 };
 	struct dice dice = dice_for(seed, moment, state, 1);
 
-	return (struct weather){ seed, moment, state,
+	return (struct loss_model){ seed, moment, state,
 		.gone_in_256 = chances[dice_below(&dice, 7)],
 		.grain = grains[dice_below(&dice, 4)],
 		.names_in_256 = chances[dice_below(&dice, 7)],
@@ -376,8 +378,9 @@ static struct weather weather_of(uint64_t seed, uint64_t moment, uint64_t state)
 	};
 }
 
-/* Part of a write that is kept. Only a write that made the file longer makes it
- * longer here; another one has nowhere to be if the length it met was lost. */
+/* Copies the kept part of a write. It extends the file only if the write did;
+ * the part after the end is dropped if an earlier change of the length was
+ * lost. */
 static void put(struct image *image, enum name name, const struct pending_record *pending,
 	uint64_t done, uint64_t len)
 {
@@ -392,27 +395,28 @@ static void put(struct image *image, enum name name, const struct pending_record
 
 struct cutting {
 	const struct file *file;
-	struct weather weather;
+	struct loss_model model;
 	struct image *image;
 	enum name name;
-	uint64_t last;               /* writes behind this one are lost */
-	uint64_t tear;               /* of that one so many bytes are kept */
-	uint8_t *stopped;            /* a byte for each grain: nothing more of it is kept */
+	uint64_t last;               /* index of the last write; later ones are lost */
+	uint64_t tear;               /* number of bytes kept of the last write */
+	uint8_t *stopped;            /* for each grain: later writes are lost */
 };
 
 static bool stops(const struct cutting *cutting, uint64_t grain, size_t write)
 {
-	struct dice dice = dice_for(cutting->weather.seed ^ cutting->weather.moment << 20,
-		cutting->weather.state, grain << 8 | cutting->name, write);
+	struct dice dice = dice_for(cutting->model.seed ^ cutting->model.moment << 20,
+		cutting->model.state, grain << 8 | cutting->name, write);
 
-	return dice_below(&dice, 256) < cutting->weather.gone_in_256;
+	return dice_below(&dice, 256) < cutting->model.gone_in_256;
 }
 
-/* A write, grain by grain; a torn one up to a sector's end, or to any byte. */
+/* Applies a write, grain by grain; a torn one ends at a sector boundary or at
+ * any byte. */
 static void keep_some(const struct cutting *cutting, size_t write)
 {
 	const struct pending_record *pending = &cutting->file->pending.all[write];
-	uint64_t grain_bytes = cutting->weather.grain, len = pending->len;
+	uint64_t grain_bytes = cutting->model.grain, len = pending->len;
 
 	if (write == cutting->last && cutting->tear < len)
 		len = cutting->tear;
@@ -442,15 +446,16 @@ static void choose_tear(struct cutting *cutting, struct dice *dice)
 	if (!last->bytes)
 		return;
 	cutting->tear = dice_below(dice, last->len + 1);
-	if (!cutting->weather.torn_bytes || last->at < META_BYTES) {
+	if (!cutting->model.torn_bytes || last->at < META_BYTES) {
 		uint64_t end = (last->at + cutting->tear) / SECTOR_BYTES * SECTOR_BYTES;
 
 		cutting->tear = end > last->at ? end - last->at : 0;
 	}
 }
 
-/* What lies behind the flushed end and was not kept is zeros, or stale: but what
- * was reserved reads as zeros on every file system. */
+/* Chooses one of the lengths since the last flush. Bytes after the flushed end
+ * that were not kept are zeros or stale; space reserved by posix_fallocate
+ * reads as zeros on every file system. */
 static void set_any_size(const struct cutting *cutting, struct dice *dice)
 {
 	const struct file *file = cutting->file;
@@ -461,20 +466,20 @@ static void set_any_size(const struct cutting *cutting, struct dice *dice)
 	set_size(image->bytes[cutting->name], &image->len[cutting->name], size);
 	if (cutting->name != NAME_DATA && cutting->name != NAME_NEW)
 		return;
-	for (; cutting->weather.stale && at < size; at++)
+	for (; cutting->model.stale && at < size; at++)
 		image->bytes[cutting->name][at] = (uint8_t)dice_roll(dice);
 }
 
 static void cut_by_chance(struct cutting *cutting)
 {
 	static uint8_t stopped[FILE_BYTES_MAX / SECTOR_BYTES];
-	struct dice dice = dice_for(cutting->weather.seed, cutting->weather.moment,
-		cutting->weather.state, 100u + cutting->name);
+	struct dice dice = dice_for(cutting->model.seed, cutting->model.moment,
+		cutting->model.state, 100u + cutting->name);
 	const struct file *file = cutting->file;
 
 	choose_tear(cutting, &dice);
 	cutting->stopped = stopped;
-	memset(stopped, 0, file->size_now / cutting->weather.grain + 1);
+	memset(stopped, 0, file->size_now / cutting->model.grain + 1);
 	for (size_t i = 0; i < file->pending.count && i <= cutting->last; i++) {
 		if (file->pending.all[i].bytes)
 			keep_some(cutting, i);
@@ -482,7 +487,7 @@ static void cut_by_chance(struct cutting *cutting)
 			set_size(cutting->image->bytes[cutting->name],
 				&cutting->image->len[cutting->name], file->pending.all[i].size);
 	}
-	if (cutting->weather.any_size)
+	if (cutting->model.any_size)
 		set_any_size(cutting, &dice);
 }
 
@@ -492,10 +497,10 @@ static bool is_kept(int kind, size_t i, uint64_t one)
 		(kind == KEEP_ONE && i == one);
 }
 
-static void cut_classic(struct cutting *cutting, int kind)
+static void cut_fixed(struct cutting *cutting, int kind)
 {
-	struct dice dice = dice_for(cutting->weather.seed, cutting->weather.moment,
-		cutting->weather.state, 200u + cutting->name);
+	struct dice dice = dice_for(cutting->model.seed, cutting->model.moment,
+		cutting->model.state, 200u + cutting->name);
 	const struct file *file = cutting->file;
 	uint64_t one = dice_below(&dice, file->pending.count);
 
@@ -512,11 +517,11 @@ static void cut_classic(struct cutting *cutting, int kind)
 	}
 }
 
-/* Sector by sector, whatever else happens. */
-static void keep_adrift(const struct cutting *cutting, int kind, const struct pending_record *write,
-	size_t number)
+/* Keeps or loses each sector of a failed flush independently. */
+static void keep_unflushed(const struct cutting *cutting, int kind,
+	const struct pending_record *write, size_t number)
 {
-	struct dice dice = dice_for(cutting->weather.seed, cutting->weather.state, number, 300);
+	struct dice dice = dice_for(cutting->model.seed, cutting->model.state, number, 300);
 
 	for (uint64_t done = 0; done < write->len; done += SECTOR_BYTES) {
 		uint64_t left = write->len - done;
@@ -528,34 +533,34 @@ static void keep_adrift(const struct cutting *cutting, int kind, const struct pe
 	}
 }
 
-static void cut_file(const struct file *file, const struct weather *weather, enum name name,
+static void cut_file(const struct file *file, const struct loss_model *model, enum name name,
 	struct image *image)
 {
-	struct cutting cutting = { .file = file, .weather = *weather, .image = image,
+	struct cutting cutting = { .file = file, .model = *model, .image = image,
 		.name = name };
-	int kind = kind_of_state(weather->state);
+	int kind = kind_of_state(model->state);
 
 	memcpy(image->bytes[name], file->bytes, file->size);
 	image->len[name] = file->size;
-	for (size_t i = 0; i < file->adrift.count; i++)
-		keep_adrift(&cutting, kind, &file->adrift.all[i], i);
+	for (size_t i = 0; i < file->unflushed.count; i++)
+		keep_unflushed(&cutting, kind, &file->unflushed.all[i], i);
 	if (file->pending.count == 0)
 		return;
 	if (kind == BY_CHANCE)
 		cut_by_chance(&cutting);
 	else
-		cut_classic(&cutting, kind);
+		cut_fixed(&cutting, kind);
 }
 
-static void cut_names(const struct disk *disk, const struct weather *weather, int named[NAMES])
+static void cut_names(const struct disk *disk, const struct loss_model *model, int named[NAMES])
 {
-	int kind = kind_of_state(weather->state);
-	struct dice dice = dice_for(weather->seed, weather->moment, weather->state, 2);
+	int kind = kind_of_state(model->state);
+	struct dice dice = dice_for(model->seed, model->moment, model->state, 2);
 	uint64_t one = disk->change_count ? dice_below(&dice, disk->change_count) : 0;
 
 	memcpy(named, disk->named, sizeof disk->named);
 	for (size_t i = 0; i < disk->change_count; i++)
-		if (kind == BY_CHANCE ? dice_below(&dice, 256) >= weather->names_in_256
+		if (kind == BY_CHANCE ? dice_below(&dice, 256) >= model->names_in_256
 				: is_kept(kind, i, one))
 			make_change(named, &disk->changes[i]);
 }
@@ -563,15 +568,15 @@ static void cut_names(const struct disk *disk, const struct weather *weather, in
 void disk_cut(const struct disk *disk, uint64_t seed, uint64_t moment, uint64_t state,
 	struct image *image)
 {
-	struct weather weather = weather_of(seed, moment, state);
+	struct loss_model model = loss_model_of(seed, moment, state);
 	int named[NAMES];
 
-	cut_names(disk, &weather, named);
+	cut_names(disk, &model, named);
 	for (enum name name = 0; name < NAMES; name++) {
 		memset(image->bytes[name], 0, image->len[name]);
 		image->len[name] = 0;
 		image->there[name] = named[name] != NO_FILE;
 		if (image->there[name])
-			cut_file(&disk->files[named[name]], &weather, name, image);
+			cut_file(&disk->files[named[name]], &model, name, image);
 	}
 }

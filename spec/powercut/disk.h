@@ -1,18 +1,18 @@
-/* disk.h - the weakest file system, and what a power cut may leave on it.
+/* disk.h - a model of the weakest file system, and the states a power cut can leave.
  *
- * What is flushed stays. Of the rest nothing is promised:
+ * Flushed data is kept. Everything else is undefined:
  *
  * - Each sector (512 bytes) of a file holds any of its contents since the last
  *   flush: writes are dropped, kept and reordered sector by sector.
- * - A sector that was being written may be torn at any byte, old behind new,
- *   where the engine does not count on sectors (its data pages).
- * - A file has any of its lengths since the last flush. What it is longer by
- *   than its data holds zeros or whatever lay on the disk.
- * - Each name is made, renamed and removed or not, as long as the directory is
- *   not flushed; flushing a file says nothing about its name. Renaming is
+ * - A sector that was being written may be torn at any byte, except where LMDB
+ *   requires atomic sectors (its meta pages).
+ * - A file has any of its lengths since the last flush. Bytes past its data
+ *   are zeros or old content of the disk.
+ * - Each creation, renaming or removal of a name is kept or lost until the
+ *   directory is flushed; flushing a file does not flush its name. Renaming is
  *   atomic.
  * - A write through an O_DSYNC descriptor flushes its own sectors and nothing
- *   else; until it returns it is like any other.
+ *   else; before it returns it is like any other write.
  */
 #ifndef POWERCUT_DISK_H
 #define POWERCUT_DISK_H
@@ -20,21 +20,22 @@
 #include "calls/dice.h"
 #include "powercut/trace.h"
 
-/* No file of a test grows beyond that. */
+/* Maximum length of a file in the tests. */
 #define FILE_BYTES_MAX (UINT64_C(16) << 20)
 #define SECTOR_BYTES 512
 
-/* Flushes that the disk only says it has done: what the tests have to notice. */
-struct lies {
+/* Flushes that return success without flushing: the tests must detect the
+ * losses. */
+struct ignored_flushes {
 	bool files;            /* fsync and fdatasync of a file */
 	bool parts;            /* O_DSYNC */
 	bool names;            /* fsync of the directory */
 };
 
-/* A database's files: those that its names stand for. */
+/* The files of a database, by name. */
 struct image {
 	bool there[NAMES];
-	uint8_t *bytes[NAMES];         /* FILE_BYTES_MAX each */
+	uint8_t *bytes[NAMES];         /* FILE_BYTES_MAX bytes each */
 	uint64_t len[NAMES];
 };
 
@@ -42,23 +43,23 @@ void image_init(struct image *image);
 void image_release(struct image *image);
 void image_copy(struct image *to, const struct image *from);
 
-/* The same for equal images. */
+/* Returns a hash of the image; equal images have equal hashes. */
 uint64_t image_digest(const struct image *image);
 
 struct disk;
 
-/* A disk that holds an image, flushed (file n is that of name n), or nothing. */
-struct disk *disk_new(const struct image *image, struct lies lies);
+/* Creates a disk that holds a flushed image (file n has name n), or nothing. */
+struct disk *disk_new(const struct image *image, struct ignored_flushes ignored);
 void disk_free(struct disk *disk);
 
-/* What names stand for on a new disk, for trace_clear. */
+/* Sets the file of each name on a new disk, for trace_clear. */
 void disk_names(const struct image *image, int named[NAMES]);
 
-void disk_apply(struct disk *disk, const struct deed *deed);
+void disk_apply(struct disk *disk, const struct trace_event *event);
 
-/* What the power cut that is `state` among those at this moment leaves: state 0
- * everything, 1 what was flushed, the next few all but one write or one alone,
- * the others by chance. */
+/* Computes the image that a power cut at this moment leaves. State 0 keeps
+ * everything, 1 only what was flushed; the next states lose or keep one write,
+ * the others are random. */
 void disk_cut(const struct disk *disk, uint64_t seed, uint64_t moment, uint64_t state,
 	struct image *image);
 

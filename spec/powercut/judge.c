@@ -1,4 +1,4 @@
-/* judge.c - one state: opened, read, checked, written to. */
+/* judge.c - judges one state: opens, reads, checks and writes. */
 #include "powercut/judge.h"
 
 #include <fcntl.h>
@@ -27,7 +27,7 @@ const char *verdict_text(enum verdict verdict)
 
 /* --- history --- */
 
-static uint64_t known(const struct history *history, uint64_t commit)
+static uint64_t known_digest(const struct history *history, uint64_t commit)
 {
 	return commit - history->first < history->count
 		? history->digests[commit - history->first] : 0;
@@ -35,11 +35,12 @@ static uint64_t known(const struct history *history, uint64_t commit)
 
 uint64_t history_digest(const struct history *history, uint64_t commit)
 {
-	return known(history, commit);
+	return known_digest(history, commit);
 }
 
-/* An opening may commit what nobody sees: that shows what is seen afterwards. */
-static void remember(struct history *history, uint64_t after, const struct mark *mark)
+/* Records a digest. Opening may commit without a mark, so the digest after it
+ * is recorded. */
+static void add_digest(struct history *history, uint64_t after, const struct mark *mark)
 {
 	for (uint64_t commit = after + 1; commit <= mark->commit; commit++)
 		history->digests[commit - history->first] = mark->digest;
@@ -53,16 +54,16 @@ void history_read(struct history *history, const struct trace *trace)
 
 	memset(history, 0, sizeof *history);
 	for (size_t i = 0; i < trace->count; i++)
-		if (trace->deeds[i].kind == DEED_MARK)
-			last = trace->deeds[i].mark.commit;
+		if (trace->events[i].kind == TRACE_MARK)
+			last = trace->events[i].mark.commit;
 	history->count = last + 1;
 	history->digests = calloc(history->count, sizeof *history->digests);
 	CHECK(history->digests != NULL);
 	for (size_t i = 0; i < trace->count; i++) {
-		if (trace->deeds[i].kind != DEED_MARK)
+		if (trace->events[i].kind != TRACE_MARK)
 			continue;
-		remember(history, before ? before->commit : 0, &trace->deeds[i].mark);
-		before = &trace->deeds[i].mark;
+		add_digest(history, before ? before->commit : 0, &trace->events[i].mark);
+		before = &trace->events[i].mark;
 	}
 }
 
@@ -109,10 +110,10 @@ void image_install(const struct image *image, const char *path)
 
 /* --- the trial --- */
 
-static enum verdict say(struct trial *trial, enum verdict verdict, const char *format, ...)
+static enum verdict judged(struct trial *trial, enum verdict verdict, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-static enum verdict say(struct trial *trial, enum verdict verdict, const char *format, ...)
+static enum verdict judged(struct trial *trial, enum verdict verdict, const char *format, ...)
 {
 	va_list args;
 
@@ -130,9 +131,9 @@ static enum verdict is_clean(struct trial *trial, struct tide *tide)
 	enum verdict verdict = VERDICT_FINE;
 
 	if (err)
-		verdict = say(trial, VERDICT_DAMAGED, "check: %s", failure.message);
+		verdict = judged(trial, VERDICT_DAMAGED, "the check failed: %s", failure.message);
 	else if (report.problems)
-		verdict = say(trial, VERDICT_DAMAGED, "%.*s", (int)report.text.len,
+		verdict = judged(trial, VERDICT_DAMAGED, "%.*s", (int)report.text.len,
 			(const char *)report.text.data);
 	buffer_release(&report.text);
 	return verdict;
@@ -145,15 +146,16 @@ static enum verdict shows_a_commit(struct trial *trial, struct tide *tide)
 	int err = digest_of(tide, &digest, &failure);
 
 	if (err)
-		return say(trial, VERDICT_DAMAGED, "reading: %s", failure.message);
-	/* Of a creation that nobody has seen the end of there is no history. */
-	if (trial->commit > 0 && known(trial->history, trial->commit) != digest)
-		return say(trial, VERDICT_OTHER, "commit %llu is not what it was",
+		return judged(trial, VERDICT_DAMAGED, "reading failed: %s", failure.message);
+	/* No digest is known of a creation that was not completed. */
+	if (trial->commit > 0 && known_digest(trial->history, trial->commit) != digest)
+		return judged(trial, VERDICT_OTHER, "commit %llu has other contents than before",
 			(unsigned long long)trial->commit);
 	return VERDICT_FINE;
 }
 
-/* Life goes on: a table, an item, a number that nobody was given before. */
+/* Checks that the database can be used: creates a table, puts an item, gets a
+ * new sequence number. */
 static enum verdict can_be_written(struct trial *trial, struct tide *tide)
 {
 	struct tide_table_spec spec = spec_of("after-the-cut");
@@ -173,15 +175,15 @@ static enum verdict can_be_written(struct trial *trial, struct tide *tide)
 		err = tide_commit(tide, &failure);
 	builder_release(&builder);
 	if (err)
-		return say(trial, VERDICT_DAMAGED, "writing: %s", failure.message);
+		return judged(trial, VERDICT_DAMAGED, "writing failed: %s", failure.message);
 	if (change.sequence <= trial->mark.sequence)
-		return say(trial, VERDICT_REUSED, "%llu is given, and %llu was before",
+		return judged(trial, VERDICT_REUSED, "sequence number %llu was assigned after %llu",
 			(unsigned long long)change.sequence,
 			(unsigned long long)trial->mark.sequence);
 	return VERDICT_FINE;
 }
 
-static enum verdict look_only(struct trial *trial, const struct tide_options *options)
+static enum verdict open_read_only(struct trial *trial, const struct tide_options *options)
 {
 	struct tide_options only = *options;
 	struct failure failure = { 0 };
@@ -191,7 +193,8 @@ static enum verdict look_only(struct trial *trial, const struct tide_options *op
 	only.read_only = true;
 	only.create = false;
 	if (tide_open(&tide, &only, &failure))
-		return say(trial, VERDICT_REFUSED, "read-only: %s", failure.message);
+		return judged(trial, VERDICT_REFUSED, "opening read-only failed: %s",
+			failure.message);
 	verdict = shows_a_commit(trial, tide);
 	tide_close(tide);
 	return verdict;
@@ -204,7 +207,7 @@ static enum verdict open_and_try(struct trial *trial, const struct tide_options 
 	enum verdict verdict;
 
 	if (tide_open(&tide, options, &failure))
-		return say(trial, VERDICT_REFUSED, "%s", failure.message);
+		return judged(trial, VERDICT_REFUSED, "%s", failure.message);
 	verdict = shows_a_commit(trial, tide);
 	if (!verdict)
 		verdict = is_clean(trial, tide);
@@ -213,7 +216,7 @@ static enum verdict open_and_try(struct trial *trial, const struct tide_options 
 	if (!verdict && dice_one_in(&trial->dice, 4))
 		verdict = is_clean(trial, tide);
 	if (!verdict && trial->commit < trial->mark.promised)
-		verdict = say(trial, VERDICT_LOST, "commit %llu is the last, %llu was promised",
+		verdict = judged(trial, VERDICT_LOST, "the last commit is %llu, promised was %llu",
 			(unsigned long long)trial->commit,
 			(unsigned long long)trial->mark.promised);
 	tide_close(tide);
@@ -230,9 +233,9 @@ enum verdict judge(struct trial *trial)
 	trial->commit = image_commit(trial->image);
 	image_install(trial->image, trial->path);
 	if (trial->mark.exists && !trial->image->there[NAME_DATA])
-		verdict = say(trial, VERDICT_LOST, "the file has no name any more");
+		verdict = judged(trial, VERDICT_LOST, "the file name no longer exists");
 	else if (trial->image->there[NAME_DATA] && dice_one_in(&trial->dice, 8))
-		verdict = look_only(trial, &options);
+		verdict = open_read_only(trial, &options);
 	if (!verdict)
 		verdict = open_and_try(trial, &options);
 	clock_drop(clock);

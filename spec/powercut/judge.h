@@ -1,4 +1,4 @@
-/* judge.h - opens what a power cut has left, and holds it against the promises. */
+/* judge.h - opens what a power cut left and compares it with the promises. */
 #ifndef POWERCUT_JUDGE_H
 #define POWERCUT_JUDGE_H
 
@@ -7,13 +7,13 @@
 
 #define VERDICT_MAP(X) \
 	X(FINE, "fine") \
-	X(LOST, "lost what was promised") \
+	X(LOST, "lost a promised commit") \
 	X(REFUSED, "can't be opened") \
 	X(DAMAGED, "damaged") \
-	X(OTHER, "shows what it never was") \
-	X(REUSED, "gives sequence numbers again") \
-	X(KILLED, "killed who opened it") \
-	X(HUNG, "kept who opened it for ever")
+	X(OTHER, "with contents of no commit") \
+	X(REUSED, "reused a sequence number") \
+	X(KILLED, "crashed") \
+	X(HUNG, "timed out")
 
 enum verdict {
 #define VERDICT_ENUM(name, text) VERDICT_##name,
@@ -24,10 +24,10 @@ enum verdict {
 
 const char *verdict_text(enum verdict verdict);
 
-/* Every commit of a trace, and all that it showed. */
+/* The digests of all commits of a trace. */
 struct history {
 	uint64_t first, count;
-	uint64_t *digests;           /* 0: nobody looked */
+	uint64_t *digests;           /* by commit; 0 if unknown */
 };
 
 void history_read(struct history *history, const struct trace *trace);
@@ -35,20 +35,20 @@ void history_release(struct history *history);
 uint64_t history_digest(const struct history *history, uint64_t commit);
 
 struct trial {
-	const char *path;            /* where the image is put */
+	const char *path;            /* path that the image is written to */
 	const struct image *image;
 	const struct history *history;
-	struct mark mark;            /* what was known when the power went */
+	struct mark mark;            /* what the writer knew before the power cut */
 	enum durability durability;
 	struct dice dice;
-	uint64_t commit;             /* out: the last one in the image, 0: none */
+	uint64_t commit;             /* out: the last commit in the image, 0 if none */
 	char message[400];           /* out */
 };
 
-/* The last commit that an image holds. */
+/* Returns the last commit in an image, 0 if none. */
 uint64_t image_commit(const struct image *image);
 
-/* Writes an image to path and its kin; what the names stood for is gone. */
+/* Writes the files of an image to path; removes those that it has no name for. */
 void image_install(const struct image *image, const char *path);
 
 enum verdict judge(struct trial *trial);

@@ -1,19 +1,19 @@
-/* powercut.c - the power goes, at every moment, in every way.
+/* powercut.c - tests the states that a power cut can leave.
  *
  *     make powercut STATES=100000 SEED=n
  *
  * A run lets a program work on a database (workload.h), traces what reaches its
- * files (trace.h), and then for each moment of the trace makes states that a
- * power cut at that moment may leave (disk.h), opens each and judges it
- * (judge.h). Some runs begin with what a power cut left of the run before, so
- * that recovering is cut as well.
+ * files (trace.h), and then, for each moment of the trace, computes states that a
+ * power cut can leave (disk.h), opens each and judges it (judge.h). Some runs
+ * begin with what a power cut left of the previous run, so that recovery is
+ * interrupted too.
  *
- * The controls are runs in which something is broken on purpose: a disk that
- * only says it flushes, a level that does not flush, a promise given too early.
- * A control in which nothing is lost fails the test.
+ * In the control runs something is broken deliberately: a disk that ignores
+ * flushes, a level that does not flush, a commit that is acknowledged too early.
+ * The test fails if a control loses nothing.
  *
- * SEED repeats a run, STATES is how many to try; ONLY=run:moment:state tries
- * that one alone.
+ * SEED repeats a run, STATES is the number of states; ONLY=run:moment:state tries
+ * one state.
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -28,29 +28,29 @@
 #include "unit/child.h"
 
 #define STATES_A_MOMENT 12
-#define TRIES_A_STATE 3      /* before a moment is taken to have no more states */
+#define TRIES_A_STATE 3      /* attempts per new state before a moment counts as exhausted */
 #define STATES_A_RUN 4000
 #define STATES_A_CONTROL 3000
-#define WORKERS_MOST 16
+#define WORKERS_MAX 16
 #define SECONDS_A_STATE 10
-#define LIVES_MOST 4
-#define CALLS_TO_MAKE 30     /* to the system, that change files: more than it takes */
-#define DEEDS_SHOWN 60
+#define SESSIONS_MAX 4
+#define CALLS_TO_MAKE 30     /* more than the number of calls that change files during a creation */
+#define EVENTS_SHOWN 60
 
 /* A kind of run. */
 struct kind {
 	const char *name;
-	enum durability durability[2];  /* of its lives, in turn */
-	bool kills;                  /* lives end before some call to the system */
-	bool made_twice;             /* the first is killed while it makes the file */
-	bool fails;                  /* a flush fails in each life, and says so */
-	bool recovers;               /* begins with a state of the run before */
-	/* The controls: what is broken, and the verdicts that it has to lead to. */
-	struct lies lies;
-	bool judged_as_full;         /* promises what a weaker level does not */
-	bool too_early;              /* promises what is only about to be done */
-	bool only_lost;              /* nothing worse than LOST, by one commit */
-	bool may_hang;               /* LMDB may follow a damaged page for ever */
+	enum durability durability[2];  /* of its sessions, alternating */
+	bool kills;                  /* a session ends before a random system call */
+	bool made_twice;             /* the first session is killed while it creates the file */
+	bool fails;                  /* one flush fails in each session, and reports it */
+	bool recovers;               /* begins with a state of the previous run */
+	/* The controls: what is broken, and which verdicts are expected. */
+	struct ignored_flushes ignored;
+	bool judged_as_full;         /* is held to promises that its level does not make */
+	bool too_early;              /* is held to promises that are made only later */
+	bool only_lost;              /* no verdict but LOST, and at most one commit */
+	bool may_hang;               /* LMDB may loop forever on a damaged page */
 };
 
 static const struct kind kinds[] = {
@@ -61,8 +61,8 @@ static const struct kind kinds[] = {
 	DURABILITY_ONE_FLUSH },
 		.recovers = true },
 	{ .name = "full, killed", .kills = true },
-	{ .name = "full, killed while made", .made_twice = true },
-	{ .name = "one_flush, killed while made", .durability = { DURABILITY_ONE_FLUSH,
+	{ .name = "full, killed while created", .made_twice = true },
+	{ .name = "one_flush, killed while created", .durability = { DURABILITY_ONE_FLUSH,
 	DURABILITY_ONE_FLUSH },
 		.made_twice = true },
 	{ .name = "full, a flush fails", .fails = true },
@@ -77,9 +77,9 @@ static const struct kind kinds[] = {
 };
 
 static const struct kind controls[] = {
-	{ .name = "fdatasync is a lie", .lies = { .files = true }, .may_hang = true },
-	{ .name = "every flush is a lie", .lies = { true, true, true }, .may_hang = true },
-	{ .name = "the directory's flush is a lie", .lies = { .names = true } },
+	{ .name = "fdatasync is ignored", .ignored = { .files = true }, .may_hang = true },
+	{ .name = "every flush is ignored", .ignored = { true, true, true }, .may_hang = true },
+	{ .name = "the directory's flush is ignored", .ignored = { .names = true } },
 	{ .name = "none", .durability = { DURABILITY_NONE, DURABILITY_NONE }, .may_hang = true },
 	{ .name = "one_flush judged as full", .durability = { DURABILITY_ONE_FLUSH,
 	DURABILITY_ONE_FLUSH },
@@ -89,17 +89,17 @@ static const struct kind controls[] = {
 
 #define COUNT(array) (sizeof (array) / sizeof *(array))
 
-/* What one worker is at, and what all have found: in memory they share. */
+/* Position of a worker in a run. Shared by all processes, like struct findings. */
 struct place {
 	size_t moment;
 	uint64_t state;
 };
 
 struct findings {
-	struct place at[WORKERS_MOST];
+	struct place at[WORKERS_MAX];
 	_Atomic uint64_t states, verdicts[VERDICTS];
-	_Atomic uint64_t lost_most;          /* commits, in one state */
-	atomic_flag told;                    /* the first finding is, below */
+	_Atomic uint64_t lost_most;          /* maximum number of commits lost in one state */
+	atomic_flag reported;                    /* set if the first finding is stored below */
 	enum verdict verdict;
 	struct place place;
 	char message[400];
@@ -109,16 +109,16 @@ struct run {
 	const struct kind *kind;
 	uint64_t number, seed;
 	struct history history;
-	struct image base;                   /* what it began with, */
-	struct mark mark;                    /* what was known of that, */
-	uint64_t digest;                     /* and what it shows */
+	struct image base;                   /* the state it began with */
+	struct mark mark;                    /* what was known of this state */
+	uint64_t digest;                     /* digest of this state */
 	size_t moments;
-	uint64_t one_in;                     /* moments, is judged */
+	uint64_t one_in;                     /* one of one_in moments is judged */
 };
 
 static struct {
 	uint64_t seed, states, only[3];
-	bool alone;                          /* `only` is set */
+	bool alone;                          /* ONLY is set */
 	unsigned workers;
 } options;
 
@@ -137,7 +137,8 @@ static const char *at(const char *name)
 	return path;
 }
 
-/* A boot id: as long as it is the same, the machine was not started anew. */
+/* Writes a boot id to a file. The same number means that the machine was not
+ * restarted. */
 static const char *make_boot(const char *name, uint64_t number)
 {
 	const char *path = at(name);
@@ -166,41 +167,43 @@ static void begin_trace(const struct run *run, const char *path)
 	trace_end();
 }
 
-/* The last one is not killed: it sees what the one before had begun to commit. */
-static struct life life_of(const struct run *run, int number, bool last, struct dice *dice)
+/* The last session is not killed: it reads what the previous one began to
+ * commit. */
+static struct session session_of(const struct run *run, int number, bool last, struct dice *dice)
 {
 	const struct kind *kind = run->kind;
-	struct life life = { .seed = dice_roll(dice), .durability = kind->durability[number % 2],
+	struct session session = { .seed = dice_roll(dice),
+		.durability = kind->durability[number % 2],
 		.steps = 4 + (int)dice_below(dice, 16), .closes = dice_one_in(dice, 2) };
 
 	if (kind->kills && !last)
-		life.kill_at = 1 + dice_below(dice, number ? 120 : CALLS_TO_MAKE);
+		session.kill_at = 1 + dice_below(dice, number ? 120 : CALLS_TO_MAKE);
 	if (kind->fails)
-		life.fail_at = 2 + dice_below(dice, 16);
+		session.fail_at = 2 + dice_below(dice, 16);
 	if (kind->made_twice)
-		life.steps = 3;
+		session.steps = 3;
 	if (kind->made_twice && !last)
-		life.kill_at = 1 + (options.seed + run->number / COUNT(kinds)) % CALLS_TO_MAKE;
-	return life;
+		session.kill_at = 1 + (options.seed + run->number / COUNT(kinds)) % CALLS_TO_MAKE;
+	return session;
 }
 
 static void record(struct run *run)
 {
 	const char *path = at("recorded/tide"), *boot = make_boot("boot", run->seed);
 	struct dice dice = dice_for(run->seed, 4, 0, 0);
-	int lives = run->kind->made_twice ? 2 : 1 + (int)dice_below(&dice, LIVES_MOST);
+	int sessions = run->kind->made_twice ? 2 : 1 + (int)dice_below(&dice, SESSIONS_MAX);
 
 	begin_trace(run, path);
-	for (int i = 0; i < lives; i++) {
-		struct life life = life_of(run, i, i == lives - 1, &dice);
+	for (int i = 0; i < sessions; i++) {
+		struct session session = session_of(run, i, i == sessions - 1, &dice);
 
-		life.path = path;
-		life.boot = boot;
+		session.path = path;
+		session.boot = boot;
 
-		if (!workload_live(trace, &life)) {
-			fprintf(stderr, "powercut: run %llu, life %d did not end well%s%s\n",
+		if (!workload_run(trace, &session)) {
+			fprintf(stderr, "powercut: run %llu, session %d failed%s%s\n",
 				(unsigned long long)run->number, i,
-				trace->full ? ": the trace is full" : "", trace->strange);
+				trace->full ? ": the trace is full" : "", trace->unsupported);
 			exit(1);
 		}
 	}
@@ -210,19 +213,19 @@ static void record(struct run *run)
 
 /* --- judging --- */
 
-/* What was known at a moment. */
+/* Returns what the writer knew at a moment. */
 static struct mark mark_at(const struct run *run, size_t moment)
 {
 	struct mark mark = { 0 };
 
 	for (size_t i = 0; i < moment; i++)
-		if (trace->deeds[i].kind == DEED_MARK)
-			mark = trace->deeds[i].mark;
+		if (trace->events[i].kind == TRACE_MARK)
+			mark = trace->events[i].mark;
 	if (run->kind->judged_as_full)
 		mark.promised = mark.commit;
 	for (size_t i = moment; run->kind->too_early && i < trace->count; i++)
-		if (trace->deeds[i].kind == DEED_MARK) {
-			mark.promised = trace->deeds[i].mark.promised;
+		if (trace->events[i].kind == TRACE_MARK) {
+			mark.promised = trace->events[i].mark.promised;
 			break;
 		}
 	return mark;
@@ -237,7 +240,7 @@ static void note(const struct trial *trial, enum verdict verdict, const struct p
 	if (verdict == VERDICT_LOST && trial->mark.promised > trial->commit &&
 			trial->mark.promised - trial->commit > findings->lost_most)
 		findings->lost_most = trial->mark.promised - trial->commit;
-	if (atomic_flag_test_and_set(&findings->told))
+	if (atomic_flag_test_and_set(&findings->reported))
 		return;
 	findings->verdict = verdict;
 	findings->place = *place;
@@ -266,7 +269,7 @@ static bool is_new(uint64_t digest, uint64_t seen[STATES_A_MOMENT], unsigned *co
 	return true;
 }
 
-/* Those that differ; `from`: the ones before were tried by a worker that died. */
+/* Tries the distinct states of a moment, starting at `from`. */
 static void try_moment(const struct run *run, const struct disk *disk, const char *path,
 	struct place *place, uint64_t from)
 {
@@ -300,7 +303,7 @@ static bool is_judged(const struct run *run, size_t moment)
 
 static void work(const struct run *run, unsigned worker, struct place from)
 {
-	struct disk *disk = disk_new(&run->base, run->kind->lies);
+	struct disk *disk = disk_new(&run->base, run->kind->ignored);
 	struct place *place = &findings->at[worker];
 	char name[32], path[4300];
 
@@ -317,7 +320,7 @@ static void work(const struct run *run, unsigned worker, struct place from)
 			try_moment(run, disk, path, place,
 				moment == from.moment ? from.state : 0);
 		if (moment < run->moments)
-			disk_apply(disk, &trace->deeds[moment]);
+			disk_apply(disk, &trace->events[moment]);
 	}
 	disk_free(disk);
 	child_quit();
@@ -332,15 +335,16 @@ static pid_t start_worker(const struct run *run, unsigned worker, struct place f
 	CHECK(pid >= 0);
 	if (pid)
 		return pid;
-	/* LMDB says what it asserts; of a control nobody wants to know. */
+	/* Hides LMDB's assertions, which are expected in a control. */
 	if (quiet && !freopen("/dev/null", "w", stderr))
 		exit(1);
 	work(run, worker, from);
 	_exit(1);
 }
 
-/* A state that ends its worker is a finding; another goes on behind it. */
-static void died(const struct run *run, unsigned worker, int status)
+/* Records the state that killed a worker as a finding; a new worker continues
+ * after it. */
+static void record_death(const struct run *run, unsigned worker, int status)
 {
 	struct trial trial = { .mark = mark_at(run, findings->at[worker].moment) };
 	bool hung = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
@@ -351,7 +355,7 @@ static void died(const struct run *run, unsigned worker, int status)
 
 static void judge_run(const struct run *run, bool quiet)
 {
-	pid_t pids[WORKERS_MOST];
+	pid_t pids[WORKERS_MAX];
 	unsigned left = options.workers;
 
 	make_boot("boot-afterwards", run->seed + 100);
@@ -371,7 +375,7 @@ static void judge_run(const struct run *run, bool quiet)
 			left--;
 			continue;
 		}
-		died(run, worker, status);
+		record_death(run, worker, status);
 		next = findings->at[worker];
 		next.state++;
 		pids[worker] = start_worker(run, worker, next, quiet);
@@ -380,22 +384,23 @@ static void judge_run(const struct run *run, bool quiet)
 
 /* --- runs --- */
 
-/* Something that the power may leave of this run, to begin the next with. */
-static void leave_something(struct run *run)
+/* Computes a state that a power cut can leave of this run, as the start of the
+ * next one. */
+static void choose_next_base(struct run *run)
 {
 	struct dice dice = dice_for(run->seed, 7, 0, 0);
 	size_t moment = 1 + dice_below(&dice, run->moments);
-	struct disk *disk = disk_new(&run->base, (struct lies){ 0 });
+	struct disk *disk = disk_new(&run->base, (struct ignored_flushes){ 0 });
 
 	for (size_t i = 0; i < moment; i++)
-		disk_apply(disk, &trace->deeds[i]);
+		disk_apply(disk, &trace->events[i]);
 	run->mark = mark_at(run, moment);
 	disk_cut(disk, run->seed, moment, 6 + dice_below(&dice, 1000), &run->base);
 	run->digest = history_digest(&run->history, image_commit(&run->base));
 	disk_free(disk);
 }
 
-static void begin_with_nothing(struct run *run)
+static void begin_empty(struct run *run)
 {
 	run->mark = (struct mark){ 0 };
 	run->digest = 0;
@@ -409,7 +414,7 @@ static void start_run(struct run *run, const struct kind *kind, uint64_t number,
 	run->number = number;
 	run->seed = dice_mix(options.seed * 1000 + number);
 	if (!kind->recovers)
-		begin_with_nothing(run);
+		begin_empty(run);
 	history_release(&run->history);
 	record(run);
 	run->one_in = run->moments * STATES_A_MOMENT * 2 / 3 / states + 1;
@@ -429,8 +434,8 @@ static void print_findings(const char *what, uint64_t runs)
 			printf(", %llu %s", (unsigned long long)findings->verdicts[i],
 				verdict_text((enum verdict)i));
 	if (findings->lost_most)
-		printf(" (at most %llu commits)", (unsigned long long)findings->lost_most);
-	puts(bad_states() ? "" : ": all fine");
+		printf(" (at most %llu commits each)", (unsigned long long)findings->lost_most);
+	puts(bad_states() ? "" : ": all correct");
 }
 
 static void print_first(const struct run *run)
@@ -442,26 +447,26 @@ static void print_first(const struct run *run)
 		findings->message);
 }
 
-/* What led there. */
-static void print_deeds(size_t moment)
+/* Prints the last events before the moment. */
+static void print_events(size_t moment)
 {
 	static const char *const names[] = { "make", "rename", "unlink", "write", "size", "grow",
 		"flush", "failed", "flush part", "flush names", "mark" };
 
-	for (size_t i = moment > DEEDS_SHOWN ? moment - DEEDS_SHOWN : 0; i < moment; i++) {
-		const struct deed *deed = &trace->deeds[i];
-		const struct mark *mark = &deed->mark;
+	for (size_t i = moment > EVENTS_SHOWN ? moment - EVENTS_SHOWN : 0; i < moment; i++) {
+		const struct trace_event *event = &trace->events[i];
+		const struct mark *mark = &event->mark;
 
-		printf("%6zu %-11s", i, names[deed->kind]);
-		if (deed->kind == DEED_MARK)
+		printf("%6zu %-11s", i, names[event->kind]);
+		if (event->kind == TRACE_MARK)
 			printf(" commit %llu, promised %llu, sequence %llu\n",
 				(unsigned long long)mark->commit,
 				(unsigned long long)mark->promised,
 				(unsigned long long)mark->sequence);
 		else
-			printf(" file %d (tide%s), %llu bytes at %llu\n", deed->file,
-				name_suffix[deed->name], (unsigned long long)deed->len,
-				(unsigned long long)deed->at);
+			printf(" file %d (tide%s), %llu bytes at %llu\n", event->file,
+				name_suffix[event->name], (unsigned long long)event->len,
+				(unsigned long long)event->at);
 	}
 }
 
@@ -489,10 +494,10 @@ static uint64_t try_all(struct run *run)
 		if (bad)
 			print_first(run);
 		if (bad && options.alone)
-			print_deeds(options.only[1]);
+			print_events(options.only[1]);
 		if (options.alone && number == options.only[0])
 			break;
-		leave_something(run);
+		choose_next_base(run);
 	}
 	for (size_t kind = 0; kind < COUNT(kinds); kind++) {
 		*findings = sums[kind];
@@ -502,7 +507,7 @@ static uint64_t try_all(struct run *run)
 	return bad;
 }
 
-static bool is_as_bad_as_it_should_be(const struct kind *kind)
+static bool fails_as_expected(const struct kind *kind)
 {
 	uint64_t lost = findings->verdicts[VERDICT_LOST];
 
@@ -511,7 +516,7 @@ static bool is_as_bad_as_it_should_be(const struct kind *kind)
 	return bad_states() > 0;
 }
 
-/* How many of the controls noticed nothing. */
+/* Returns the number of controls that did not fail as expected. */
 static unsigned try_controls(struct run *run)
 {
 	uint64_t states = options.states / 50 + 100;
@@ -528,8 +533,8 @@ static unsigned try_controls(struct run *run)
 			judge_run(run, true);
 		}
 		print_findings(controls[i].name, runs);
-		if (!is_as_bad_as_it_should_be(&controls[i])) {
-			printf("powercut: SEED=%llu: this control is not what it should be\n",
+		if (!fails_as_expected(&controls[i])) {
+			printf("powercut: SEED=%llu: this control did not fail as expected\n",
 				(unsigned long long)options.seed);
 			failed++;
 		}
@@ -537,7 +542,7 @@ static unsigned try_controls(struct run *run)
 	return failed;
 }
 
-/* --- --- */
+/* --- main --- */
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
 {
@@ -554,8 +559,8 @@ static void read_options(void)
 	options.seed = number_from("SEED", (uint64_t)time(NULL));
 	options.states = number_from("STATES", 5000);
 	options.workers = (unsigned)number_from("WORKERS", (uint64_t)processors);
-	if (options.workers > WORKERS_MOST)
-		options.workers = WORKERS_MOST;
+	if (options.workers > WORKERS_MAX)
+		options.workers = WORKERS_MAX;
 	if (only && sscanf(only, "%" SCNu64 ":%" SCNu64 ":%" SCNu64, &options.only[0],
 			&options.only[1], &options.only[2]) == 3)
 		options.alone = true;

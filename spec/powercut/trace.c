@@ -1,4 +1,4 @@
-/* trace.c - the recorder: hooks of calls.h that write a trace. */
+/* trace.c - records a trace with the hooks of calls.h. */
 #include "powercut/trace.h"
 
 #include <errno.h>
@@ -12,17 +12,18 @@
 
 #include "calls/calls.h"
 
-#define DEEDS_MAX 65536
+#define EVENTS_MAX 65536
 #define BYTES_MAX (UINT64_C(256) << 20)
 #define DESCRIPTORS 256
 #define SECTOR 512
 
-/* LMDB's lock file and our wake file are written through maps, which nobody
- * sees: they are looked at with each mark. The rest of the lock file is slots
- * of readers. */
+/* LMDB's lock file and the shared page are written through mappings, which the
+ * hooks cannot see: their first bytes are compared at each mark. The rest of
+ * the lock file is reader slots. */
 #define MAPPED_BYTES 8192
 
-/* A file in the making has other digits each time; one will do. */
+/* Temporary files have random digits in their names; they are traced as one
+ * name. */
 #define PART_MARK "-part"
 #define PART_DIGITS "0000000000000000"
 const char *const name_suffix[NAMES] = { "", PART_MARK PART_DIGITS, "-lock", "-wake" };
@@ -44,26 +45,26 @@ static uint8_t mapped[NAMES][MAPPED_BYTES];
 
 struct trace *trace_new(void)
 {
-	size_t deeds = DEEDS_MAX * sizeof(struct deed);
-	size_t size = sizeof(struct trace) + deeds + BYTES_MAX;
+	size_t events = EVENTS_MAX * sizeof(struct trace_event);
+	size_t size = sizeof(struct trace) + events + BYTES_MAX;
 	uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	struct trace *trace = (struct trace *)(void *)at;
 
 	if ((void *)at == MAP_FAILED) {
-		perror("memory for a trace");
+		perror("allocate the trace");
 		exit(1);
 	}
-	trace->deeds = (struct deed *)(void *)(at + sizeof *trace);
-	trace->max = DEEDS_MAX;
-	trace->bytes = at + sizeof *trace + deeds;
+	trace->events = (struct trace_event *)(void *)(at + sizeof *trace);
+	trace->max = EVENTS_MAX;
+	trace->bytes = at + sizeof *trace + events;
 	trace->buf = BYTES_MAX;
 	return trace;
 }
 
 void trace_free(struct trace *trace)
 {
-	munmap(trace, sizeof *trace + trace->max * sizeof(struct deed) + trace->buf);
+	munmap(trace, sizeof *trace + trace->max * sizeof(struct trace_event) + trace->buf);
 }
 
 void trace_clear(struct trace *trace, const int named[NAMES], int files)
@@ -72,51 +73,51 @@ void trace_clear(struct trace *trace, const int named[NAMES], int files)
 	trace->files = files;
 	trace->full = false;
 	trace->calls = 0;
-	trace->strange[0] = '\0';
+	trace->unsupported[0] = '\0';
 	memcpy(trace->named, named, sizeof trace->named);
 }
 
-/* --- deeds --- */
+/* --- events --- */
 
-static struct deed *add(enum deed_kind kind, int file)
+static struct trace_event *add(enum deed_kind kind, int file)
 {
-	static struct deed nowhere;
-	struct deed *deed = &tracing->deeds[tracing->count];
+	static struct trace_event nowhere;
+	struct trace_event *event = &tracing->events[tracing->count];
 
 	if (tracing->count == tracing->max) {
 		tracing->full = true;
 		return &nowhere;
 	}
-	*deed = (struct deed){ .kind = kind, .file = file };
+	*event = (struct trace_event){ .kind = kind, .file = file };
 	tracing->count++;
-	return deed;
+	return event;
 }
 
 static void add_write(int file, uint64_t at, const void *bytes, size_t len)
 {
-	struct deed *deed;
+	struct trace_event *event;
 
 	if (len > tracing->buf - tracing->used) {
 		tracing->full = true;
 		return;
 	}
-	deed = add(DEED_WRITE, file);
-	deed->at = at;
-	deed->len = len;
-	deed->bytes = tracing->bytes + tracing->used;
+	event = add(TRACE_WRITE, file);
+	event->at = at;
+	event->len = len;
+	event->bytes = tracing->bytes + tracing->used;
 	memcpy(tracing->bytes + tracing->used, bytes, len);
 	tracing->used += len;
 }
 
-static void is_strange(const struct call *call, const char *what)
+static void reject_call(const struct call *call, const char *what)
 {
-	snprintf(tracing->strange, sizeof tracing->strange, "%s: %s",
+	snprintf(tracing->unsupported, sizeof tracing->unsupported, "%s: %s",
 		call_name(call->kind), what);
 }
 
 /* --- names and descriptors --- */
 
-static bool is_in_the_making(const char *suffix)
+static bool is_temporary(const char *suffix)
 {
 	size_t mark = strlen(PART_MARK), digits = strlen(PART_DIGITS);
 
@@ -124,28 +125,29 @@ static bool is_in_the_making(const char *suffix)
 		strspn(suffix + mark, "0123456789abcdef") == digits;
 }
 
-/* NAMES: none of the database's. */
+/* Returns NAMES if path is not a file of the database. */
 static enum name name_of(const char *path)
 {
 	enum name name = NAME_DATA;
 
 	if (strncmp(path, base, base_len) != 0)
 		return NAMES;
-	if (is_in_the_making(path + base_len))
+	if (is_temporary(path + base_len))
 		return NAME_NEW;
 	while (name < NAMES && strcmp(path + base_len, name_suffix[name]) != 0)
 		name++;
 	return name;
 }
 
-static bool is_the_directory(const char *path)
+static bool is_directory(const char *path)
 {
 	size_t len = (size_t)(strrchr(base, '/') - base);
 
 	return strlen(path) == len && strncmp(path, base, len) == 0;
 }
 
-/* The name of an open file: LMDB opens links to descriptors (os/fd_links.h). */
+/* Returns the name of an open file. LMDB opens links to descriptors
+ * (os/fd_links.h). */
 static enum name name_of_open(const struct call *call, long fd)
 {
 	enum name name = name_of(call->path);
@@ -168,22 +170,22 @@ static void opened(const struct call *call, long fd)
 	if (fd < 0)
 		return;
 	if (fd >= DESCRIPTORS) {
-		is_strange(call, "too many descriptors");
+		reject_call(call, "too many descriptors");
 		return;
 	}
 	as = &descriptors[fd];
 	*as = (struct descriptor){ NO_DESCRIPTOR, NO_FILE, false };
-	if (is_the_directory(call->path))
+	if (is_directory(call->path))
 		as->kind = THE_DIRECTORY;
 	if (name == NAMES)
 		return;
 	if (tracing->named[name] == NO_FILE) {
 		tracing->named[name] = tracing->files++;
-		add(DEED_MAKE, tracing->named[name])->name = name;
+		add(TRACE_MAKE, tracing->named[name])->name = name;
 	}
 	*as = (struct descriptor){ A_FILE, tracing->named[name], (call->flags & O_DSYNC) != 0 };
 	if (call->flags & O_TRUNC)
-		is_strange(call, "O_TRUNC");
+		reject_call(call, "O_TRUNC");
 	if (tracing->files == FILES_MAX)
 		tracing->full = true;
 }
@@ -191,17 +193,17 @@ static void opened(const struct call *call, long fd)
 static void renamed(const struct call *call)
 {
 	enum name from = name_of(call->path), to = name_of(call->to);
-	struct deed *deed;
+	struct trace_event *event;
 
 	if (from == NAMES && to == NAMES)
 		return;
 	if (from == NAMES || to == NAMES || tracing->named[from] == NO_FILE) {
-		is_strange(call, call->to);
+		reject_call(call, call->to);
 		return;
 	}
-	deed = add(DEED_RENAME, tracing->named[from]);
-	deed->name = from;
-	deed->to = to;
+	event = add(TRACE_RENAME, tracing->named[from]);
+	event->name = from;
+	event->to = to;
 	tracing->named[to] = tracing->named[from];
 	tracing->named[from] = NO_FILE;
 }
@@ -212,7 +214,7 @@ static void unlinked(const struct call *call)
 
 	if (name == NAMES)
 		return;
-	add(DEED_UNLINK, tracing->named[name])->name = name;
+	add(TRACE_UNLINK, tracing->named[name])->name = name;
 	tracing->named[name] = NO_FILE;
 }
 
@@ -226,16 +228,17 @@ static void written(const struct call *call, const struct descriptor *as, long r
 	for (int i = 0; i < call->part_count && left > 0; i++) {
 		size_t len = call->parts[i].iov_len < left ? call->parts[i].iov_len : left;
 
-		/* LMDB's runs of pages: each is torn or lost by itself anyway. */
+		/* Page runs of LMDB are separate writes: each is torn or lost
+		 * independently. */
 		add_write(as->file, at, call->parts[i].iov_base, len);
 		at += len;
 		left -= len;
 	}
 	if (as->writes_through) {
-		struct deed *deed = add(DEED_FLUSH_PART, as->file);
+		struct trace_event *event = add(TRACE_FLUSH_PART, as->file);
 
-		deed->at = call->at;
-		deed->len = (uint64_t)result;
+		event->at = call->at;
+		event->len = (uint64_t)result;
 	}
 }
 
@@ -247,7 +250,7 @@ static void mapped_by(const struct call *call, const struct descriptor *as)
 	if ((call->flags & MAP_TYPE) == MAP_SHARED && !watched &&
 			as->file != tracing->named[NAME_DATA] &&
 			as->file != tracing->named[NAME_NEW])
-		is_strange(call, "a map of a file without a name");
+		reject_call(call, "a mapping of a file without a name");
 }
 
 static void after_on_file(const struct call *call, const struct descriptor *as, long result)
@@ -257,13 +260,13 @@ static void after_on_file(const struct call *call, const struct descriptor *as, 
 		written(call, as, result);
 		break;
 	case CALL_TRUNCATE:
-		add(DEED_SIZE, as->file)->len = call->len;
+		add(TRACE_SIZE, as->file)->len = call->len;
 		break;
 	case CALL_RESERVE:
-		add(DEED_GROW, as->file)->len = call->at + call->len;
+		add(TRACE_GROW, as->file)->len = call->at + call->len;
 		break;
 	case CALL_FSYNC: case CALL_FDATASYNC:
-		add(DEED_FLUSH, as->file);
+		add(TRACE_FLUSH, as->file);
 		break;
 	case CALL_MAP:
 		mapped_by(call, as);
@@ -291,7 +294,7 @@ static void after(const struct call *call, long result)
 	if (as->kind == A_FILE)
 		after_on_file(call, as, result);
 	if (as->kind == THE_DIRECTORY && call->kind == CALL_FSYNC)
-		add(DEED_FLUSH_NAMES, NO_FILE);
+		add(TRACE_FLUSH_NAMES, NO_FILE);
 	if (call->kind == CALL_CLOSE)
 		as->kind = NO_DESCRIPTOR;
 }
@@ -320,7 +323,7 @@ static struct fate before(const struct call *call)
 	if (changes_files(call) && ++tracing->calls == dies_at)
 		_exit(0);
 	if (is_flush_of_file(call) && ++flushes == fails_at) {
-		add(DEED_FLUSH_FAILED, descriptors[call->fd].file);
+		add(TRACE_FLUSH_FAILED, descriptors[call->fd].file);
 		return (struct fate){ .error = EIO };
 	}
 	return (struct fate){ 0 };
@@ -353,8 +356,8 @@ void trace_end(void)
 
 /* --- marks --- */
 
-/* The descriptors that LMDB and the library keep; opening the lock file once
- * more would drop LMDB's locks when it is closed. */
+/* Returns a descriptor that LMDB or the library has open. Opening and closing
+ * the lock file here would release LMDB's locks. */
 static int descriptor_of(int file)
 {
 	for (int fd = 0; fd < DESCRIPTORS; fd++)
@@ -363,7 +366,7 @@ static int descriptor_of(int file)
 	return -1;
 }
 
-static void add_what_maps_wrote(enum name name)
+static void add_mapped_writes(enum name name)
 {
 	uint8_t now[MAPPED_BYTES];
 	int file = tracing->named[name];
@@ -381,8 +384,8 @@ static void add_what_maps_wrote(enum name name)
 void trace_mark(const struct mark *mark)
 {
 	calls_watch(NULL);
-	add_what_maps_wrote(NAME_LOCK);
-	add_what_maps_wrote(NAME_WAKE);
-	add(DEED_MARK, NO_FILE)->mark = *mark;
+	add_mapped_writes(NAME_LOCK);
+	add_mapped_writes(NAME_WAKE);
+	add(TRACE_MARK, NO_FILE)->mark = *mark;
 	calls_watch(&recorder);
 }

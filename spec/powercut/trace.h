@@ -1,8 +1,8 @@
-/* trace.h - everything that reaches a database's files, in order.
+/* trace.h - a trace of everything that reaches a database's files, in order.
  *
- * The trace lies in memory that processes share, so that one may write it, die
- * in the middle, and others read it. A file is known by its number, in the
- * order of their making, for names come and go.
+ * The trace is in memory shared by processes: one writes it and may be killed,
+ * others read it. A file is identified by a number, in order of creation, because
+ * names change.
  */
 #ifndef POWERCUT_TRACE_H
 #define POWERCUT_TRACE_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The names that a database has in its directory. */
+/* The names of a database's files. */
 enum name { NAME_DATA, NAME_NEW, NAME_LOCK, NAME_WAKE, NAMES };
 extern const char *const name_suffix[NAMES];
 
@@ -19,29 +19,29 @@ extern const char *const name_suffix[NAMES];
 #define FILES_MAX 64
 
 enum deed_kind {
-	DEED_MAKE,        /* name now stands for the new file */
-	DEED_RENAME,      /* to stands for what name stood for, name for nothing */
-	DEED_UNLINK,
-	DEED_WRITE,       /* len bytes of file at `at` */
-	DEED_SIZE,        /* the file is len bytes long, */
-	DEED_GROW,        /* or at least that */
-	DEED_FLUSH,       /* fdatasync or fsync of the file has returned */
-	DEED_FLUSH_FAILED, /* it has not, and says so; nothing is tried again */
-	DEED_FLUSH_PART,  /* a write through an O_DSYNC descriptor has returned */
-	DEED_FLUSH_NAMES, /* fsync of the directory has returned */
-	DEED_MARK,        /* the program that writes knows something */
+	TRACE_MAKE,        /* name refers to the new file */
+	TRACE_RENAME,      /* to refers to the file of name; name no longer exists */
+	TRACE_UNLINK,
+	TRACE_WRITE,       /* len bytes of file at `at` */
+	TRACE_SIZE,        /* the length of the file is len */
+	TRACE_GROW,        /* the length of the file is at least len */
+	TRACE_FLUSH,       /* fdatasync or fsync of the file has returned */
+	TRACE_FLUSH_FAILED, /* it has failed and reported it; nothing is tried again */
+	TRACE_FLUSH_PART,  /* a write through an O_DSYNC descriptor has returned */
+	TRACE_FLUSH_NAMES, /* fsync of the directory has returned */
+	TRACE_MARK,        /* the writing program records what it knows */
 };
 
 /* What the program knows at a moment. */
 struct mark {
 	bool exists;           /* the database's creation is acknowledged */
-	uint64_t commit;       /* the last commit that can be seen, */
-	uint64_t digest;       /* all it shows, */
-	uint64_t sequence;     /* and the last sequence number that was handed out */
-	uint64_t promised;     /* the last commit that a power cut may not take back */
+	uint64_t commit;       /* the last visible commit */
+	uint64_t digest;       /* digest of its contents */
+	uint64_t sequence;     /* the last sequence number assigned */
+	uint64_t promised;     /* the last commit that a power cut must not undo */
 };
 
-struct deed {
+struct trace_event {
 	enum deed_kind kind;
 	enum name name, to;
 	int file;
@@ -51,31 +51,32 @@ struct deed {
 };
 
 struct trace {
-	struct deed *deeds;
+	struct trace_event *events;
 	size_t count, max;
-	uint8_t *bytes;        /* what deeds have written */
+	uint8_t *bytes;        /* data of the events */
 	size_t used, buf;
-	int files;             /* made so far */
-	int named[NAMES];      /* which file a name stands for now, or NO_FILE */
-	bool full;             /* something did not fit: the trace is worth nothing */
-	char strange[128];     /* a call that the model has no deed for */
-	uint64_t calls;        /* that were traced; one of them may kill */
+	int files;             /* number of files created so far */
+	int named[NAMES];      /* the file that each name refers to, or NO_FILE */
+	bool full;             /* the trace is incomplete because something did not fit */
+	char unsupported[128]; /* a call that the model does not support */
+	uint64_t calls;        /* number of calls traced */
 };
 
 struct trace *trace_new(void);
 void trace_free(struct trace *trace);
 
-/* Empty, with the files that are there before it begins. */
+/* Empties the trace; `files` files exist before it begins. */
 void trace_clear(struct trace *trace, const int named[NAMES], int files);
 
-/* From now on this process's calls on path and its kin are traced. The process
- * ends at once, as if killed, before the kill_at-th of them (0: never), and the
- * fail_at-th flush of a file fails (0: none does). */
+/* Traces this process's calls on the files of path from now on. The process
+ * exits immediately, as if killed, before call number kill_at (0: never); flush
+ * number fail_at of a file fails (0: none). */
 void trace_begin(struct trace *trace, const char *path, uint64_t kill_at, uint64_t fail_at);
 void trace_end(void);
 bool trace_flush_has_failed(void);
 
-/* Adds what the program knows, and what it has written through maps since. */
+/* Adds what the program knows, and what it has written through mappings since
+ * the last mark. */
 void trace_mark(const struct mark *mark);
 
 #endif

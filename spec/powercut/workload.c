@@ -1,4 +1,4 @@
-/* workload.c - steps by chance, each followed by a mark. */
+/* workload.c - random steps, each followed by a mark. */
 #include "powercut/workload.h"
 
 #include "calls/calls.h"
@@ -7,28 +7,28 @@
 #include "os/clock.h"
 #include "unit/tides.h"
 
-#define TABLES_MOST 4
-#define BATCH_MOST 8
+#define TABLES_MAX 4
+#define BATCH_MAX 8
 #define KEYS 12
-#define SMALL_MOST 300
+#define SMALL_MAX 300
 #define BIG_LEAST 2100
-#define BIG_MOST 9000
+#define BIG_MAX 9000
 
 struct world {
-	const struct life *life;
+	const struct session *session;
 	struct dice dice;
 	struct tide *tide;
 	struct clock *clock;
 	struct mark mark;
 	bool has_written;            /* since it was opened */
-	bool has_failed;             /* as it was meant to: a flush did */
-	char value[BIG_MOST + 1];
+	bool has_failed;             /* the flush that was made to fail has failed */
+	char value[BIG_MAX + 1];
 };
 
 static struct failure failure;
 
-/* True if it was done. It may fail once, with the flush that does. */
-static bool did(struct world *world, int err)
+/* Returns true on success. One failure is expected if a flush is made to fail. */
+static bool succeeded(struct world *world, int err)
 {
 	if (err == ERR_STORE && !world->has_failed && trace_flush_has_failed()) {
 		world->has_failed = true;
@@ -38,7 +38,7 @@ static bool did(struct world *world, int err)
 	return true;
 }
 
-/* --- what is known --- */
+/* --- marks --- */
 
 static void see(struct world *world)
 {
@@ -57,7 +57,8 @@ static void promise(struct world *world, uint64_t commit)
 		world->mark.promised = commit;
 }
 
-/* A call has returned. A weaker level keeps the last commit but one. */
+/* Marks a call that has returned. Weaker levels promise only the commit before
+ * the last. */
 static void mark(struct world *world)
 {
 	uint64_t before = world->mark.commit;
@@ -66,7 +67,7 @@ static void mark(struct world *world)
 		return;
 	see(world);
 	world->has_written = true;
-	promise(world, world->life->durability == DURABILITY_FULL ? world->mark.commit : before);
+	promise(world, world->session->durability == DURABILITY_FULL ? world->mark.commit : before);
 	trace_mark(&world->mark);
 }
 
@@ -78,11 +79,11 @@ static void mark_flushed(struct world *world)
 
 static void open_world(struct world *world)
 {
-	struct tide_options options = { .path = world->life->path, .create = true,
-		.durability = world->life->durability, .max_bytes = UINT64_C(64) << 20,
+	struct tide_options options = { .path = world->session->path, .create = true,
+		.durability = world->session->durability, .max_bytes = UINT64_C(64) << 20,
 		.clock = world->clock };
 
-	if (!did(world, tide_open(&world->tide, &options, &failure)))
+	if (!succeeded(world, tide_open(&world->tide, &options, &failure)))
 		MUST(tide_open(&world->tide, &options, &failure), failure);
 	see(world);
 	world->has_written = false;
@@ -91,8 +92,8 @@ static void open_world(struct world *world)
 	trace_mark(&world->mark);
 }
 
-/* An orderly end flushes what this process has left in memory. (What another one
- * left that was killed is flushed by the next commit.) */
+/* A close flushes what this process has left in memory. (What a killed process
+ * left is flushed by the next commit.) */
 static void close_world(struct world *world)
 {
 	bool failed = trace_flush_has_failed();
@@ -107,7 +108,7 @@ static void close_world(struct world *world)
 
 /* --- steps --- */
 
-/* A table by chance: its name, "" if there is none. */
+/* Sets name to a random table's, "" if there is none. */
 static void choose_table(struct world *world, char name[TABLE_NAME_MAX + 1], size_t *count)
 {
 	struct buffer names = { 0 };
@@ -130,7 +131,7 @@ static void choose_table(struct world *world, char name[TABLE_NAME_MAX + 1], siz
 	buffer_release(&names);
 }
 
-/* A few keys, so that they meet again; some of them long. */
+/* Chooses one of a few keys, so that they are overwritten; some are long. */
 static void choose_key(struct world *world, char p[1200], char s[900])
 {
 	uint64_t number = dice_below(&world->dice, KEYS);
@@ -169,8 +170,8 @@ static void change_one(struct world *world, struct tide_table *table, bool big)
 			&failure), failure);
 	else
 		put(world->tide, table, p, s, big
-			? choose_value(world, BIG_LEAST, BIG_MOST)
-			: choose_value(world, 1, SMALL_MOST));
+			? choose_value(world, BIG_LEAST, BIG_MAX)
+			: choose_value(world, 1, SMALL_MAX));
 	builder_release(&builder);
 }
 
@@ -181,14 +182,14 @@ static void create_one(struct world *world, size_t count)
 	struct tide_table_spec spec;
 	char name[64];
 
-	if (count == TABLES_MOST)
+	if (count == TABLES_MAX)
 		return;
 	snprintf(name, sizeof name, "table-%u", (unsigned)dice_below(&world->dice, 100000));
 	spec = spec_of(name);
 	spec.view = views[dice_below(&world->dice, 6)];
 	spec.retention.max_count = dice_one_in(&world->dice, 2)
 		? 5 + dice_below(&world->dice, 20) : 0;
-	did(world, tide_create_table(world->tide, &spec, &failure));
+	succeeded(world, tide_create_table(world->tide, &spec, &failure));
 }
 
 static void change_some(struct world *world, int changes, bool big)
@@ -208,7 +209,7 @@ static void change_some(struct world *world, int changes, bool big)
 		table = table_named(name);
 		change_one(world, &table, big);
 	}
-	did(world, tide_commit(world->tide, &failure));
+	succeeded(world, tide_commit(world->tide, &failure));
 }
 
 static void switch_stream(struct world *world, const char *name)
@@ -219,12 +220,13 @@ static void switch_stream(struct world *world, const char *name)
 
 	MUST(tide_describe_table(world->tide, &table, &row, &failure), failure);
 	if (!row->stream)
-		did(world, tide_enable_stream(world->tide, slice_of_text(name),
+		succeeded(world, tide_enable_stream(world->tide, slice_of_text(name),
 			VIEW_NEW_AND_OLD_IMAGES, &retention, &failure));
 	else if (dice_one_in(&world->dice, 2))
-		did(world, tide_disable_stream(world->tide, slice_of_text(name), &failure));
+		succeeded(world, tide_disable_stream(world->tide, slice_of_text(name), &failure));
 	else
-		did(world, tide_set_retention(world->tide, row->stream, &retention, &failure));
+		succeeded(world, tide_set_retention(world->tide, row->stream, &retention,
+			&failure));
 }
 
 static void trim(struct world *world)
@@ -233,7 +235,7 @@ static void trim(struct world *world)
 	bool more = true;
 
 	while (more) {
-		did(world, tide_trim(world->tide, &records, &rows, &more, &failure));
+		succeeded(world, tide_trim(world->tide, &records, &rows, &more, &failure));
 		mark(world);
 	}
 }
@@ -245,7 +247,7 @@ static void step(struct world *world)
 	size_t count;
 
 	if (what < 9) {
-		change_some(world, 1 + (int)dice_below(&world->dice, BATCH_MOST), false);
+		change_some(world, 1 + (int)dice_below(&world->dice, BATCH_MAX), false);
 	} else if (what < 11) {
 		change_some(world, 1, true);
 	} else if (what == 11) {
@@ -254,7 +256,7 @@ static void step(struct world *world)
 		close_world(world);
 		open_world(world);
 	} else if (what == 13 && dice_one_in(&world->dice, 2)) {
-		if (did(world, tide_sync(world->tide, &failure)))
+		if (succeeded(world, tide_sync(world->tide, &failure)))
 			mark_flushed(world);
 	} else {
 		choose_table(world, name, &count);
@@ -263,50 +265,50 @@ static void step(struct world *world)
 		else if (what < 18)
 			switch_stream(world, name);
 		else if (count > 1)
-			did(world, tide_delete_table(world->tide, slice_of_text(name),
+			succeeded(world, tide_delete_table(world->tide, slice_of_text(name),
 				&failure));
 	}
 	mark(world);
 }
 
-/* --- a life --- */
+/* --- a session --- */
 
 static const struct mark *last_mark(const struct trace *trace)
 {
 	static const struct mark none;
 	size_t i = trace->count;
 
-	while (i > 0 && trace->deeds[i - 1].kind != DEED_MARK)
+	while (i > 0 && trace->events[i - 1].kind != TRACE_MARK)
 		i--;
-	return i > 0 ? &trace->deeds[i - 1].mark : &none;
+	return i > 0 ? &trace->events[i - 1].mark : &none;
 }
 
-static void live(struct trace *trace, const struct life *life)
+static void run_session(struct trace *trace, const struct session *session)
 {
 	struct world *world = calloc(1, sizeof *world);
 
 	CHECK(world != NULL);
-	world->life = life;
-	world->dice = dice_for(life->seed, 3, 0, 0);
+	world->session = session;
+	world->dice = dice_for(session->seed, 3, 0, 0);
 	world->mark = *last_mark(trace);
 	world->clock = clock_manual(WORKLOAD_NOW);
-	calls_set_random(life->seed);
-	calls_set_boot(life->boot);
-	trace_begin(trace, life->path, life->kill_at, life->fail_at);
+	calls_set_random(session->seed);
+	calls_set_boot(session->boot);
+	trace_begin(trace, session->path, session->kill_at, session->fail_at);
 	open_world(world);
-	for (int i = 0; i < life->steps; i++)
+	for (int i = 0; i < session->steps; i++)
 		step(world);
-	if (life->closes)
+	if (session->closes)
 		close_world(world);
 	trace_end();
-	if (!life->closes)
+	if (!session->closes)
 		_exit(0);
 	clock_drop(world->clock);
 	free(world);
 	child_quit();
 }
 
-bool workload_live(struct trace *trace, const struct life *life)
+bool workload_run(struct trace *trace, const struct session *session)
 {
 	int status;
 	pid_t pid;
@@ -315,7 +317,7 @@ bool workload_live(struct trace *trace, const struct life *life)
 	pid = fork();
 	CHECK(pid >= 0);
 	if (pid == 0)
-		live(trace, life);
+		run_session(trace, session);
 	CHECK(waitpid(pid, &status, 0) == pid);
-	return status == 0 && !trace->full && !trace->strange[0];
+	return status == 0 && !trace->full && !trace->unsupported[0];
 }

@@ -1,9 +1,9 @@
-/* workload.h - a program that uses a database, and knows what it was promised.
+/* workload.h - a program that uses a database and records what it was promised.
  *
- * It makes and deletes tables, puts small and big items alone and in batches,
- * trims, changes streams and retention, closes and opens again: by chance, as
- * its seed says. After each commit it marks the trace with all that the database
- * now shows.
+ * Creates and deletes tables, puts small and large items alone and in batches,
+ * trims, changes streams and retention, closes and opens: random steps that a
+ * seed determines. After each commit it marks the trace with a digest of the
+ * database.
  */
 #ifndef POWERCUT_WORKLOAD_H
 #define POWERCUT_WORKLOAD_H
@@ -11,24 +11,23 @@
 #include "powercut/trace.h"
 #include "tide.h"
 
-/* One process's life. */
-struct life {
+/* The session of one process. */
+struct session {
 	const char *path;
-	const char *boot;            /* the machine's boot id, as a file */
+	const char *boot;            /* file that contains the boot id */
 	uint64_t seed;
 	enum durability durability;
 	int steps;
-	uint64_t kill_at;            /* killed before that call to the system; 0: never */
-	uint64_t fail_at;            /* that flush of a file fails; 0: none */
-	bool closes;                 /* else it ends without closing */
+	uint64_t kill_at;            /* system call before which it is killed; 0: never */
+	uint64_t fail_at;            /* number of the flush of a file that fails; 0: none */
+	bool closes;                 /* it closes the database at the end */
 };
 
-/* Milliseconds that all its clocks show, and those of whoever looks at the
- * database afterwards. */
+/* Time of all clocks of the workload and of the judge, in milliseconds. */
 #define WORKLOAD_NOW UINT64_C(1700000000000)
 
-/* Lives it in a process of its own and waits for the end. False if that was no
- * good one. */
-bool workload_live(struct trace *trace, const struct life *life);
+/* Runs the session in a separate process and waits for it. Returns false if
+ * it failed. */
+bool workload_run(struct trace *trace, const struct session *session);
 
 #endif

@@ -1,8 +1,8 @@
--- follower.lua - follows a stream for as long as it is written, and keeps its place.
+-- follower.lua - follows a stream until its last record, and stores its position.
 --
 --   follower.lua DATABASE RECORDS
 --
--- Every record must be the one behind the last. Its place is in the table `places`.
+-- Every record must be the successor of the last one. The position is in the table `places`.
 local tidetable = require "tidetable"
 
 local path, records = arg[1], tonumber(arg[2])
@@ -14,7 +14,7 @@ for record in db:table("items"):stream():records { follow = true, timeout = 120 
   expected = expected + 1
   local n = record.new_image.n
   if n ~= expected then
-    error(("record %d where %d belongs"):format(n, expected))
+    error(("record %d, expected %d"):format(n, expected))
   end
   if n % 1000 == 0 or n == records then
     assert(places:put { id = "follower", n = n })
@@ -24,4 +24,4 @@ for record in db:table("items"):stream():records { follow = true, timeout = 120 
     return
   end
 end
-error("nothing came for two minutes")
+error("no record for two minutes")

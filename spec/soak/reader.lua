@@ -1,4 +1,4 @@
--- reader.lua - reads items by key, in pages and from snapshots, until the follower is through.
+-- reader.lua - reads items by key, in pages and from snapshots, until the follower has finished.
 --
 --   reader.lua DATABASE RECORDS SEED
 local tidetable = require "tidetable"

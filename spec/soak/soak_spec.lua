@@ -1,10 +1,10 @@
--- soak_spec.lua - a long life: what is flat after the first fifth stays flat.
+-- soak_spec.lua - a long run: what is constant after the first fifth must stay constant.
 --
 --   make soak RECORDS=10000000 SEED=n
 --
--- One process writes, and so trims; one follows every record; one reads items, pages and
--- snapshots. Samples are taken all along: the file's size, and of each process memory and
--- descriptors, and the reader slots of all.
+-- One process writes and trims; one follows every record; one reads items, pages and snapshots.
+-- Samples are taken throughout: the size of the file, memory and descriptors of each process, and
+-- the number of reader slots.
 local cqueues = require "cqueues"
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
@@ -15,14 +15,14 @@ local SEED = math.tointeger(tonumber(os.getenv("SEED"))) or os.time()
 local LUA = os.getenv("LUA") or "lua5.4"
 local BATCH = 50
 local KEYS = 1000
-local KEPT = math.max(2000, RECORDS // 100)   -- records that the stream keeps
-local LAG = 12        -- commits that a snapshot may be behind
+local KEPT = math.max(2000, RECORDS // 100)   -- number of records that the stream keeps
+local SNAPSHOT_AGE = 12        -- maximum age of a snapshot in commits
 local SAMPLES = 100
 local WARM = SAMPLES // 5
 local FLAT = 0.05
-local BREATH = 1536 * 1024   -- bytes that a collector may be late by
--- A short run's file is small, and one snapshot that is held makes it half as big again.
-local FEW = RECORDS < 1000000 and 4 * 1024 * 1024 or 0
+local COLLECTOR_DELAY = 1536 * 1024   -- bytes that the collector may not have freed yet
+-- The file of a short run is small: one pinned snapshot makes it half as large again.
+local SMALL_FILE_SLACK = RECORDS < 1000000 and 4 * 1024 * 1024 or 0
 
 helper.setup(before_each, after_each)
 
@@ -35,7 +35,7 @@ local function start(path, program, ...)
   return { pipe = pipe, pid = pipe:read("n"), name = program }
 end
 
---- Nil when the process has ended.
+--- Returns nil if the process has exited.
 local function memory_of(pid)
   local file <close> = io.open(("/proc/%s/status"):format(pid))
   local kib = file and file:read("a"):match("RssAnon:%s+(%d+)")
@@ -60,17 +60,17 @@ local function write_batch(db, from)
   end))
 end
 
---- Lets the follower come nearer than half of what the stream keeps, and whoever reads a
---- snapshot end: a reader that gets no time to run makes any file grow.
+--- Waits until the follower's lag is less than half of what the stream keeps, and until no snapshot
+--- is old: a reader that is not scheduled makes any file grow.
 local function wait_for_others(db, places, n)
   for _ = 1, 600000 do
     local place = places:get { id = "follower" }
-    if n - (place and place.n or 0) < KEPT // 2 and db:info().oldest_reader_lag <= LAG then
+    if n - (place and place.n or 0) < KEPT // 2 and db:info().oldest_reader_lag <= SNAPSHOT_AGE then
       return
     end
     cqueues.sleep(0.0005)
   end
-  error("the others stand still")
+  error("the other processes make no progress")
 end
 
 local function median(list)
@@ -79,7 +79,7 @@ local function median(list)
   return sorted[#sorted // 2 + 1]
 end
 
---- After the warm-up no sample is further from the median than it may be.
+--- Checks that no sample after the warm-up is too far from the median.
 local function is_flat(name, list, slack)
   local rest = { table.unpack(list, WARM + 1) }
   local middle = median(rest)
@@ -90,8 +90,8 @@ local function is_flat(name, list, slack)
     name .. " is not flat: " .. table.concat(list, " "))
 end
 
-describe("a database that lives long", function()
-  it("stays as big as it is, in memory and on the disk", function()
+describe("a database in a long run", function()
+  it("does not grow in memory or on disk", function()
     print(("soak: SEED=%d RECORDS=%d, %d kept"):format(SEED, RECORDS, KEPT))
     local path = helper.path()
     local db = assert(tidetable.open(path, { durability = "none", busy_timeout = 60 }))
@@ -100,7 +100,7 @@ describe("a database that lives long", function()
     local places = assert(db:create_table { name = "places", partition_key = "id" })
     local others = { start(path, "follower", RECORDS), start(path, "reader", RECORDS, SEED) }
 
-    cqueues.sleep(0) -- the descriptors that it opens for this stay open
+    cqueues.sleep(0) -- the first sleep opens descriptors that stay open
     local sizes, used, readers, memory, open = {}, {}, {}, {}, {}
     local own = { pid = "self", name = "writer" }
     local processes = { own, table.unpack(others) }
@@ -114,7 +114,7 @@ describe("a database that lives long", function()
       used[#used + 1] = info.file_bytes - info.free_bytes
       for i, process in ipairs(processes) do
         local bytes = memory_of(process.pid)
-        if bytes then -- else it is through already, at the very end
+        if bytes then -- nil if it has finished
           table.insert(memory[i], bytes)
           table.insert(open[i], descriptors_of(process.pid))
         end
@@ -126,24 +126,24 @@ describe("a database that lives long", function()
       write_batch(db, from)
       wait_for_others(db, places, from + BATCH)
       local written = from - 1 + BATCH
-      -- Behind the last one the others end.
+      -- The other processes exit after the last one.
       if (from - 1) // step ~= written // step and written < RECORDS then
         sample()
       end
     end
     for _, process in ipairs(others) do
-      local said = process.pipe:read("a")
-      assert.is_truthy(process.pipe:close(), process.name .. ": " .. said)
-      print("soak: " .. said:match("%S.*"):gsub("\n", ""))
+      local output = process.pipe:read("a")
+      assert.is_truthy(process.pipe:close(), process.name .. ": " .. output)
+      print("soak: " .. output:match("%S.*"):gsub("\n", ""))
     end
 
-    is_flat("file bytes", sizes, FEW)
-    is_flat("bytes in use", used, FEW)
+    is_flat("file bytes", sizes, SMALL_FILE_SLACK)
+    is_flat("bytes in use", used, SMALL_FILE_SLACK)
     is_flat("reader slots", readers, 2)
     for i, process in ipairs(processes) do
-      -- The address sanitizer keeps what is freed, to see who still uses it.
+      -- The address sanitizer keeps freed memory to detect later uses.
       if not (os.getenv "LD_PRELOAD" or ""):find("asan", 1, true) then
-        is_flat(process.name .. "'s memory", memory[i], BREATH)
+        is_flat(process.name .. "'s memory", memory[i], COLLECTOR_DELAY)
       end
       is_flat(process.name .. "'s descriptors", open[i], 1)
     end

@@ -1,8 +1,8 @@
--- opener.lua - opens a database and closes it, again and again.
+-- opener.lua - opens a database and closes it, repeatedly.
 --
 --   opener.lua DATABASE NAME OPENS SEED [DURABILITY]
 --
--- Its line: how many items it has stored, and its descriptors before and after.
+-- Prints the number of items that it has stored, and its descriptors before and after.
 local lfs = require "lfs"
 local tidetable = require "tidetable"
 
@@ -18,7 +18,7 @@ local function descriptors()
   return count
 end
 
---- What others write meanwhile; so much, perhaps, that it is trimmed before it is read.
+--- Reads what other processes wrote. Records may be trimmed before they are read.
 local function read_news(db)
   local ok, err = pcall(function()
     local last = 0
@@ -48,7 +48,7 @@ for i = 1, opens do
     read_news(db)
   end
   if math.random(20) == 1 then
-    collectgarbage() -- what was made from it is finished after it
+    collectgarbage() -- finalizes what was created from it
   end
   db:close()
 end

@@ -1,9 +1,10 @@
--- storm_spec.lua - many processes open and close one database, and write meanwhile.
+-- storm_spec.lua - many processes open and close one database, and write to it.
 --
 --   make storm OPENS=3000 SEED=n
 --
--- LMDB 0.9.26 to 0.9.31 destroy the lock file's mutexes when the last process closes. The wake
--- file's OPENING lock keeps our processes apart, and csrc/lmdb_file/lock_file.c keeps LMDB from it.
+-- LMDB 0.9.26 to 0.9.31 destroy the lock file's mutexes when the last process closes. The OPENING
+-- lock on the shared page serializes our processes; csrc/lmdb_file/lock_file.c prevents LMDB from
+-- destroying them.
 local helper = require "spec.tidetable.helper"
 local system = require "system"
 local tidetable = require "tidetable"
@@ -15,7 +16,7 @@ local LUA = os.getenv("LUA") or "lua5.4"
 
 helper.setup(before_each, after_each)
 
---- Prints its process id before anything else.
+--- Starts a process that prints its process id first.
 local function start(path, number, durability)
   return assert(io.popen(("echo $$; exec %s spec/storm/opener.lua '%s' p%d %d %d %s 2>&1"):format(
     LUA, path, number, OPENS, SEED + number, durability or "")))
@@ -27,7 +28,7 @@ local function make(path)
     stream = { retention = { count = 500 } } })
 end
 
---- Starts all of them, and kills them before they are done.
+--- Starts all of them, and kills them before they have finished.
 local function start_and_kill(path)
   local pipes, pids = {}, {}
   for i = 1, PROCESSES do
@@ -41,7 +42,7 @@ local function start_and_kill(path)
   end
 end
 
---- Another process that has the database open until the variable is closed.
+--- Starts a process that has the database open until the returned variable is closed.
 local function hold(path)
   local pipe = assert(io.popen(([[echo $$; exec %s -e 'local db = assert(require "tidetable".open(]]
     .. [["%s")) print "open" io.flush() require "system".sleep(3600)']]):format(LUA, path)))
@@ -53,7 +54,7 @@ local function hold(path)
   end })
 end
 
---- The items and the last sequence number, for a handle that is opened now.
+--- Returns the items and the last sequence number, read with a new handle.
 local function state(path, options)
   local db <close> = assert(tidetable.open(path, options))
   local count, sum = 0, 0
@@ -63,8 +64,8 @@ local function state(path, options)
   return ("%d items, %d bytes, %d"):format(count, sum, db:info().sequence_number)
 end
 
-describe("a database that is opened and closed all the time", function()
-  it("loses nothing, refuses nobody, and leaves nothing open", function()
+describe("a database that is opened and closed repeatedly", function()
+  it("loses nothing, can always be opened, and leaves no descriptor open", function()
     print(("storm: SEED=%d, %d processes x %d opens"):format(SEED, PROCESSES, OPENS))
     local path = helper.path()
     make(path)
@@ -74,10 +75,10 @@ describe("a database that is opened and closed all the time", function()
     end
     for i, pipe in ipairs(pipes) do
       pipe:read("l")
-      local said = pipe:read("a")
+      local output = pipe:read("a")
       local ok = pipe:close()
-      local count, before, after = said:match("^(%d+)\t(%d+)\t(%d+)\n$")
-      assert.is_truthy(ok and count, ("process %d: %s"):format(i, said))
+      local count, before, after = output:match("^(%d+)\t(%d+)\t(%d+)\n$")
+      assert.is_truthy(ok and count, ("process %d: %s"):format(i, output))
       assert.equal(before, after, "descriptors")
       stored = stored + tonumber(count)
     end
@@ -90,12 +91,12 @@ describe("a database that is opened and closed all the time", function()
     end
     assert.equal(stored, count)
     assert.is_true(db:info().readers <= 2)
-    print(("storm: %d opens, %d items stored and there"):format(PROCESSES * OPENS, stored))
+    print(("storm: %d opens, %d items stored and found"):format(PROCESSES * OPENS, stored))
   end)
 
-  -- After the kill the first to open it is alone, or another process has it open all along. No
-  -- process writes until all have looked.
-  it("is the same to all who open it after its writers were killed", function()
+  -- After the kill either the first process to open it is alone, or another process has had it
+  -- open. No process writes until all have read.
+  it("has the same contents for all processes after its writers were killed", function()
     local rounds = math.max(4, OPENS // 30)
     print(("storm: SEED=%d, %d times %d processes killed"):format(SEED, rounds, PROCESSES))
     math.randomseed(SEED)
@@ -115,7 +116,7 @@ describe("a database that is opened and closed all the time", function()
       end))
       db:close()
       assert.equal(first:match("^(.* bytes)"), state(path):match("^(.* bytes)"),
-        "after another's change")
+        "after a change by another process")
     end
   end)
 end)

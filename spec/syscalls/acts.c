@@ -1,14 +1,15 @@
-/* acts.c - each act is one transaction at most, so it happened or it didn't. */
+/* acts.c - the steps. Each is at most one transaction, so it happened or it did
+ * not. */
 #include "syscalls/acts.h"
 
 #include "calls/calls.h"
 #include "unit/tides.h"
 
-#define BIG 20000            /* an item of many parts */
+#define BIG 20000            /* size of an item that is stored in many parts */
 
 static char big[BIG + 1];
 
-/* However often it is made: with the same secret, which records show. */
+/* Uses the same secret each time, because records depend on it. */
 int actor_open(struct actor *actor)
 {
 	calls_set_random(1);
@@ -89,7 +90,7 @@ static int put_batch(struct actor *actor)
 	return end(actor, err);
 }
 
-/* Enough that deleting the table takes sweeps. */
+/* Puts enough items that deleting the table takes several sweeps. */
 static int put_doomed(struct actor *actor)
 {
 	int err = tide_begin(actor->tide, &actor->failure);
@@ -137,7 +138,8 @@ static int read_feed(struct actor *actor, struct tide_feed *feed)
 	return err;
 }
 
-/* Follows, with somebody who waits at a descriptor too, while another writes. */
+/* Reads the stream through a feed and a wakeup's descriptor while another
+ * handle writes. */
 static int follow(struct actor *actor)
 {
 	struct tide_feed *feed;
@@ -159,15 +161,15 @@ static int follow(struct actor *actor)
 	return err;
 }
 
-static int keep_two(struct actor *actor)
+static int set_retention(struct actor *actor)
 {
 	struct retention two = { .age_ms = DAY_MS, .max_count = 2 };
 
 	return tide_set_retention(actor->tide, 1, &two, &actor->failure);
 }
 
-/* A page that the disk does not give is what a check is there to tell. */
-static bool tells_of_the_disk(const struct buffer *text)
+/* Returns true if the report says that a page could not be read from the disk. */
+static bool reports_disk_error(const struct buffer *text)
 {
 	static const char sentence[] = "can't be read from the disk";
 
@@ -179,7 +181,7 @@ static int check(struct actor *actor)
 	struct report report = { 0 };
 	int err = tide_check(actor->tide, &report, &actor->failure);
 
-	CHECK(err || report.problems == 0 || tells_of_the_disk(&report.text));
+	CHECK(err || report.problems == 0 || reports_disk_error(&report.text));
 	buffer_release(&report.text);
 	return err;
 }
@@ -189,7 +191,7 @@ static int flush(struct actor *actor)
 	return tide_sync(actor->tide, &actor->failure);
 }
 
-static int look(struct actor *actor)
+static int read_all(struct actor *actor)
 {
 	struct tide_info info;
 
@@ -204,22 +206,22 @@ static int put_last(struct actor *actor)
 }
 
 const struct act acts[] = {
-	{ "open, made", actor_open, 0 },
+	{ "open and create", actor_open, 0 },
 	{ "create a table", create_orders, ERR_IN_USE },
 	{ "put", put_small, 0 },
 	{ "put many", put_batch, 0 },
 	{ "create another table", create_doomed, ERR_IN_USE },
-	{ "fill it", put_doomed, 0 },
+	{ "fill the table", put_doomed, 0 },
 	{ "follow", follow, 0 },
-	{ "delete it", delete_doomed, ERR_NOT_FOUND },
+	{ "delete the table", delete_doomed, ERR_NOT_FOUND },
 	{ "sweep", trim, 0 },
-	{ "set the retention", keep_two, 0 },
+	{ "set the retention", set_retention, 0 },
 	{ "trim", trim, 0 },
 	{ "check", check, 0 },
 	{ "flush", flush, 0 },
 	{ "close", actor_close, 0 },
 	{ "open", actor_open, 0 },
-	{ "look", look, 0 },
+	{ "read all", read_all, 0 },
 	{ "put again", put_last, 0 },
 	{ "close again", actor_close, 0 },
 };

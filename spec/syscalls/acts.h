@@ -1,4 +1,4 @@
-/* acts.h - a life of a database, act by act. */
+/* acts.h - the steps of a test of a database, in order. */
 #ifndef SYSCALLS_ACTS_H
 #define SYSCALLS_ACTS_H
 
@@ -7,15 +7,15 @@
 
 struct actor {
 	struct tide_options options;
-	struct tide *tide;           /* NULL: closed */
+	struct tide *tide;           /* NULL if closed */
 	struct builder builder;
 	struct failure failure;
 };
 
 struct act {
 	const char *name;
-	int (*run)(struct actor *actor);     /* 0 or the error */
-	/* What a second try of it says, if the first was stored after all. */
+	int (*run)(struct actor *actor);     /* returns 0 or the error */
+	/* Result of repeating the act if the first attempt was committed. */
 	int again;
 };
 

@@ -1,8 +1,8 @@
-/* memory.c - LMDB's requests for memory, seen and refused.
+/* memory.c - makes LMDB's memory allocations fail.
  *
- * Who asks is told by the address that the request returns to. Everybody else's
- * are granted: the library has a door of its own for them (base/memory.h). The
- * sanitizers want malloc for themselves; with them LMDB's are not refused.
+ * The return address shows which library calls. Only LMDB's requests can fail: the
+ * library's own allocations are tested through base/memory.h. The sanitizers
+ * replace malloc themselves; with them LMDB's requests do not fail.
  */
 #include "calls/calls.h"
 
@@ -14,9 +14,9 @@
 
 #if defined __GLIBC__ && !defined __SANITIZE_ADDRESS__
 
-#define SEEN __attribute__((visibility("default")))
+#define EXPORTED __attribute__((visibility("default")))
 
-/* glibc's own, under the names that are there for this. */
+/* glibc's functions, under the names that it exports for wrappers. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
@@ -55,22 +55,22 @@ static bool refused(const void *caller, size_t size)
 	return true;
 }
 
-SEEN void *malloc(size_t size)
+EXPORTED void *malloc(size_t size)
 {
 	return refused(__builtin_return_address(0), size) ? NULL : __libc_malloc(size);
 }
 
-SEEN void *calloc(size_t count, size_t size)
+EXPORTED void *calloc(size_t count, size_t size)
 {
 	return refused(__builtin_return_address(0), size) ? NULL : __libc_calloc(count, size);
 }
 
-SEEN void *realloc(void *memory, size_t size)
+EXPORTED void *realloc(void *memory, size_t size)
 {
 	return refused(__builtin_return_address(0), size) ? NULL : __libc_realloc(memory, size);
 }
 
-SEEN char *strdup(const char *text)
+EXPORTED char *strdup(const char *text)
 {
 	size_t size = strlen(text) + 1;
 	char *copy = refused(__builtin_return_address(0), size) ? NULL : __libc_malloc(size);

@@ -13,7 +13,7 @@ local function limited(limit, ...)
   return command.shell(limit .. "; $TIDETABLE " .. table.concat(words, " "))
 end
 
-describe("with little address space", function()
+describe("with a small address space", function()
   if command.shell("ulimit -v 100000; " .. command.lua .. " -e ''").status ~= 0 then
     it("databases open", function()
       pending "this Lua needs more address space than the test allows (sanitizers)"
@@ -45,7 +45,7 @@ describe("with little address space", function()
     end
   end)
 
-  it("stats say that max_size has no room", function()
+  it("stats reports that max_size exceeds the address space", function()
     local said = limited(ENOUGH, "stats", path).out
     assert.match("%d MiB; .*limited by the address space, max_size is 64 GiB\n", said)
     local info = dkjson.decode(limited(ENOUGH, "stats", "--json", path).out).info
@@ -56,7 +56,7 @@ describe("with little address space", function()
     assert.is_nil(said:find "address space")
   end)
 
-  it("the library opens read-only and to write, and says so", function()
+  it("the library opens read-only and for writing, and reports max_bytes", function()
     local child = helper.child([[
       db:close()
       for _, read_only in ipairs { true, false } do
@@ -70,7 +70,7 @@ describe("with little address space", function()
     assert.equal("false\ttrue\ta", child:line())
   end)
 
-  it("a file that does not fit is refused with what helps", function()
+  it("a file that does not fit is refused with a message that names the remedy", function()
     local db <close> = helper.open()
     local orders = db:table "orders"
     local text = ("x"):rep(300000)

@@ -1,4 +1,4 @@
--- backup_spec.lua - db:backup and tidetable.compact, as doc/modules/backup.md promises them.
+-- backup_spec.lua - db:backup and tidetable.compact, as documented in doc/modules/backup.md.
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 local tidetable = require "tidetable"
@@ -17,13 +17,13 @@ local function crc32c(text)
   return crc ~ 0xffffffff
 end
 
---- A name that a copy in the making has (doc/format.md).
+--- Returns the path of an unfinished copy with this name (doc/format.md).
 local function part_of(name)
   local digits = "0123abcd"
   return target(("%s-part%s%08x"):format(name, digits, crc32c(digits .. name)))
 end
 
---- Names in the test's directory, but for those that a database has beside it, and children's.
+--- Returns the names in the test's directory, except side files of databases and files of children.
 local function files()
   local names = {}
   for name in lfs.dir(helper.path("")) do
@@ -51,7 +51,7 @@ local function read_file(path)
   return file:read("a")
 end
 
---- Two tables, streams of two generations, what is deleted and what is big.
+--- Fills a database: two tables, an ended and an enabled stream, deleted items and large items.
 local function fill(db)
   local orders = assert(db:create_table { name = "orders", partition_key = "customer",
     sort_key = { "number", "N" }, stream = true })
@@ -68,7 +68,7 @@ local function fill(db)
   return orders
 end
 
---- All that a database shows, to compare.
+--- Returns the complete content of a database, for a comparison.
 local function everything(db)
   local all = { tables = assert(db:list_tables()), items = {}, records = {}, streams = {} }
   for _, name in ipairs(all.tables) do
@@ -97,7 +97,7 @@ describe("backup", function()
   end)
 
   for _, compact in ipairs { false, true } do
-    it("holds all there is" .. (compact and ", compact" or ""), function()
+    it("contains everything" .. (compact and ", compact" or ""), function()
       local facts = assert(db:backup(target(), { compact = compact }))
       local copy = helper.open(nil, target())
       assert.same(everything(db), everything(copy))
@@ -114,14 +114,14 @@ describe("backup", function()
     end)
   end
 
-  it("is one file, with nothing beside it", function()
+  it("creates one file and no others", function()
     assert(db:backup(target()))
     for _, suffix in ipairs { "-wake", "-lock" } do
       assert.is_nil(lfs.attributes(target() .. suffix))
     end
   end)
 
-  it("is another incarnation of the same database, and goes its own way", function()
+  it("has the same database id and another incarnation, and changes independently", function()
     assert(db:backup(target()))
     assert(db:backup(target("second.tide")))
     local copy, second = helper.open(nil, target()), helper.open(nil, target("second.tide"))
@@ -140,12 +140,12 @@ describe("backup", function()
     assert.same({}, helper.collect(copy:stream():records { after = last }))
   end)
 
-  it("is private", function()
+  it("can be read by its owner only", function()
     assert(db:backup(target()))
     assert.equal("rw-------", lfs.attributes(target(), "permissions"))
   end)
 
-  it("leaves out free pages when it is compact", function()
+  it("omits free pages if compact", function()
     local orders = assert(db:table("orders"))
     for i = 1, 200 do
       assert(orders:put { customer = "cat", number = i, note = ("y"):rep(3000) })
@@ -161,7 +161,7 @@ describe("backup", function()
     assert.is_true(helper.open(nil, target("compact.tide")):check().ok)
   end)
 
-  it("is taken while others write, each a moment between two transactions", function()
+  it("is a consistent state between two transactions while others write", function()
     local child = helper.child([[
       assert(db:create_table { name = "pairs", partition_key = "id",
         stream = { retention = { count = 100 } } })
@@ -193,7 +193,7 @@ describe("backup", function()
     assert.same({ "copy.tide", "test.tide" }, files())
   end)
 
-  it("can be taken from a handle that only reads, and of a database in memory", function()
+  it("works on a read-only handle and on a database in memory", function()
     local path = db.path
     local before = everything(db)
     db:close()
@@ -206,13 +206,13 @@ describe("backup", function()
     assert.same(everything(memory), everything(helper.open(nil, target("memory.tide"))))
   end)
 
-  -- What happens at the target ---------------------------------------------------------------
+  -- The target --------------------------------------------------------------------------------
 
-  it("overwrites a database only when it is told to", function()
+  it("overwrites a database only with the option overwrite", function()
     assert(db:backup(target()))
     local old = read_file(target())
     local err = helper.refused("IN_USE", db:backup(target()))
-    assert.is_truthy(err.message:find("exists already", 1, true))
+    assert.is_truthy(err.message:find("already exists", 1, true))
     assert.equal(old, read_file(target()))
     assert(assert(db:table("logs")):put { id = "later" })
     assert(db:backup(target(), { overwrite = true }))
@@ -220,7 +220,7 @@ describe("backup", function()
     assert.same({ "copy.tide", "test.tide" }, files())
   end)
 
-  it("overwrites nothing but databases", function()
+  it("never overwrites a file that is not a database", function()
     for _, text in ipairs { "", "a letter to my aunt" } do
       write_file(target(), text)
       helper.refused("NOT_DATABASE", db:backup(target(), { overwrite = true }))
@@ -242,7 +242,7 @@ describe("backup", function()
   it("overwrites a damaged copy", function()
     assert(db:backup(target()))
     local file <close> = assert(io.open(target(), "r+b"))
-    file:seek("set", 16 + 120) -- in the first page, and in the second
+    file:seek("set", 16 + 120) -- in both meta pages
     file:write(("\xff"):rep(16))
     file:seek("set", 4096 + 16 + 120)
     file:write(("\xff"):rep(16))
@@ -251,7 +251,7 @@ describe("backup", function()
     assert.is_true(helper.open(nil, target()):check().ok)
   end)
 
-  it("never touches the database itself, nor its files", function()
+  it("never overwrites the database itself or its files", function()
     for _, suffix in ipairs { "", "-lock", "-wake" } do
       for _, overwrite in ipairs { false, true } do
         helper.refused("VALIDATION", db:backup(db.path .. suffix, { overwrite = overwrite }))
@@ -263,7 +263,7 @@ describe("backup", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("does not replace a database that somebody has open", function()
+  it("does not replace a database that is open", function()
     assert(db:backup(target()))
     local open = helper.open(nil, target())
     helper.refused("BUSY", db:backup(target(), { overwrite = true }))
@@ -280,7 +280,7 @@ describe("backup", function()
     assert.same({ "copy.tide", "test.tide" }, files())
   end)
 
-  it("removes what a killed copy has left, and nothing else", function()
+  it("removes the temporary files of a killed copy, and no others", function()
     local left, others = part_of "copy.tide", target("copy.tide-part0123abcd01234567")
     for _, path in ipairs { left, left .. "-lock", left .. "-wake", others } do
       write_file(path, "")
@@ -292,9 +292,9 @@ describe("backup", function()
     assert.is_true(exists(others))
   end)
 
-  -- Transactions, and who waits -----------------------------------------------------------------
+  -- Transactions and waiting ---------------------------------------------------------------------
 
-  it("is refused inside a transaction, and waits for others'", function()
+  it("is refused inside a transaction, and waits for transactions of other handles", function()
     db:transact(function()
       helper.raises("NESTED", db.backup, db, target())
     end)
@@ -309,7 +309,7 @@ describe("backup", function()
 
   -- Progress --------------------------------------------------------------------------------------
 
-  it("tells how far it is", function()
+  it("reports its progress", function()
     local phases, seen = {}, { copying = 1, verifying = 2, publishing = 3 }
     local before = 0
     for first = 1, 20000, 1000 do
@@ -340,7 +340,7 @@ describe("backup", function()
     assert.same(told, given)
   end)
 
-  it("ends when the progress function raises, and leaves nothing", function()
+  it("ends if the progress function raises an error, and leaves no file", function()
     for _ = 1, 3 do
       local ok, err = pcall(db.backup, db, target(), { progress = function()
         error("enough", 0)
@@ -351,12 +351,12 @@ describe("backup", function()
     assert(assert(db:table("logs")):put { id = "lock is free" })
   end)
 
-  it("ends when the database is closed under it", function()
+  it("ends if the database is closed during the copy", function()
     helper.raises("CLOSED", db.backup, db, target(), { progress = function() db:close() end })
     assert.same({ "test.tide" }, files())
   end)
 
-  it("ends with Ctrl-C, and leaves nothing", function()
+  it("ends at Ctrl-C, and leaves no file", function()
     local child = helper.child([[
       local other <close> = assert(tidetable.open(path, { durability = "none", busy_timeout = 60 }))
       local ok, why = pcall(other.backup, other, path .. "-b", { progress = function()
@@ -374,7 +374,7 @@ describe("backup", function()
     assert.same({ "test.tide" }, files())
   end)
 
-  it("lets an event loop go on", function()
+  it("lets an event loop run", function()
     local cqueues = require "cqueues"
     local loop = cqueues.new()
     local ticks, ended, facts = 0, false, nil
@@ -389,7 +389,7 @@ describe("backup", function()
         cqueues.sleep(0.001)
       end
     end)
-    db:transact(function() -- so that it has to wait
+    db:transact(function() -- holds the write lock, so the copy waits
       for _ = 1, 30 do
         assert(loop:step(0.01))
       end
@@ -399,7 +399,7 @@ describe("backup", function()
     assert.equal(32, facts.items)
   end)
 
-  it("waits as it is told to", function()
+  it("uses the `wait` function of the database", function()
     local fds, ended = {}, nil
     local other = helper.open { wait = function(wakeup, seconds)
       fds[wakeup:pollfd()] = true
@@ -413,7 +413,7 @@ describe("backup", function()
     assert.equal("number", type(next(fds)))
   end)
 
-  it("ends when the database is closed by another coroutine of a loop", function()
+  it("ends if another coroutine closes the database", function()
     local cqueues = require "cqueues"
     local loop = cqueues.new()
     local other = helper.open({ busy_timeout = 60 })
@@ -425,7 +425,7 @@ describe("backup", function()
       cqueues.sleep(0.001)
       other:close()
     end)
-    db:transact(function() -- so that it has to wait
+    db:transact(function() -- holds the write lock, so the copy waits
       for _ = 1, 5 do
         assert(loop:step(0.01))
       end
@@ -437,7 +437,7 @@ describe("backup", function()
 
   -- Damage ----------------------------------------------------------------------------------------
 
-  it("is not made of a damaged database", function()
+  it("refuses to copy a damaged database", function()
     assert(assert(db:table("logs")):put { id = "needle in a haystack" })
     db:close()
     local text = read_file(target("test.tide"))
@@ -459,8 +459,8 @@ describe("backup", function()
 
   it("blames misuse on its caller", function()
     helper.blames("a path expected, got nil", function() db:backup() end)
-    helper.blames("a path has at least one byte", function() db:backup("") end)
-    helper.blames("no NUL", function() db:backup("a\0b") end)
+    helper.blames("path must not be empty", function() db:backup("") end)
+    helper.blames("path must not be empty or contain a NUL byte", function() db:backup("a\0b") end)
     helper.blames('did you mean "compact"', function() db:backup(target(), { compakt = true }) end)
     helper.blames("overwrite", function() db:backup(target(), { overwrite = 1 }) end)
     db:close()
@@ -487,7 +487,7 @@ describe("compact", function()
     db:close()
   end)
 
-  it("waits as it is told to, and maps as much as it is told to", function()
+  it("uses the options wait and max_size", function()
     local core, waits, asked = require "tidetable.core", 0, nil
     local open = core.open
     finally(function() core.open = open end)
@@ -503,7 +503,7 @@ describe("compact", function()
     assert.is_true(waits > 0)
   end)
 
-  it("makes the file small, and it stays the same database", function()
+  it("shrinks the file of the same database", function()
     local size = lfs.attributes(db.path, "size")
     local facts = assert(tidetable.compact(db.path))
     assert.equal(size, facts.source_bytes)
@@ -523,10 +523,10 @@ describe("compact", function()
     assert.equal(99, helper.first(again:stream():records { after = info.sequence_number })
       .keys.number)
     again:close()
-    assert(tidetable.compact(db.path)) -- and again
+    assert(tidetable.compact(db.path)) -- a second time
   end)
 
-  it("is refused while anybody has the database open", function()
+  it("is refused while a process has the database open", function()
     local again = helper.open()
     local err = helper.refused("BUSY", tidetable.compact(db.path))
     assert.equal("number", type(err.pid))
@@ -539,7 +539,7 @@ describe("compact", function()
     assert(tidetable.compact(db.path))
   end)
 
-  it("keeps others out while it lasts", function()
+  it("excludes other processes while it runs", function()
     local code
     assert(tidetable.compact(db.path, { progress = function(phase)
       assert.is_truthy(phase)
@@ -549,7 +549,7 @@ describe("compact", function()
     assert.same({ "test.tide" }, files())
   end)
 
-  it("changes nothing when it is ended", function()
+  it("changes nothing if it is cancelled", function()
     local bytes = read_file(db.path)
     assert.is_false((pcall(tidetable.compact, db.path, { progress = error })))
     assert.same({ "test.tide" }, files())
@@ -559,7 +559,7 @@ describe("compact", function()
     assert.same(before, everything(again))
   end)
 
-  it("wants a database that is there", function()
+  it("requires an existing database", function()
     helper.refused("NO_FILE", tidetable.compact(helper.path("none.tide")))
     write_file(helper.path("letter"), "a letter to my aunt")
     helper.refused("NOT_DATABASE", tidetable.compact(helper.path("letter")))

@@ -1,8 +1,8 @@
--- bad_input_spec.lua - bad input gets a clear error, and nothing is lost.
+-- bad_input_spec.lua - bad input returns a clear error, and changes nothing.
 --
--- What the pages say of errors one by one is held in their specs. Here each kind of bad input
--- meets every call that it can come through, and afterwards everything is as it was: the items,
--- the records, the sequence number, the lock.
+-- Each kind of bad input is passed to every call that accepts it. Afterwards the items, the
+-- records, the sequence number and the write lock must be unchanged. Single errors that the pages
+-- document are tested in the specs of the pages.
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 local tidetable = require "tidetable"
@@ -19,7 +19,7 @@ local function nested(levels)
   return t
 end
 
---- A map of 29 levels, each of which holds the next one twice: half a billion nodes, 29 tables.
+--- A map of 29 levels, each of which contains the next one twice: half a billion nodes, 29 tables.
 local function exploding()
   local t = { x = 1 }
   for _ = 1, 28 do
@@ -34,7 +34,7 @@ local function cycle()
   return t
 end
 
---- Values that no attribute may have, and what the message says.
+--- Invalid values of an attribute, and a part of the message.
 local bad_values = {
   { "a function", print, "function can't be stored" },
   { "a thread", coroutine.create(print), "thread can't be stored" },
@@ -64,7 +64,7 @@ local bad_values = {
     "duplicates" },
 }
 
---- Keys that no item of the table `one` (id: S) may have.
+--- Invalid keys of the table `one` (id: S).
 local bad_keys = {
   { "no key", {}, "id" },
   { "an empty key", { id = "" }, "empty" },
@@ -73,7 +73,7 @@ local bad_keys = {
   { "2,049 bytes", { id = ("k"):rep(2049) }, "2048" },
 }
 
---- Keys that no item of the table `two` (id: S, at: B) may have.
+--- Invalid keys of the table `two` (id: S, at: B).
 local bad_sort_keys = {
   { "no sort key", { id = "a" }, "at" },
   { "an empty sort key", { id = "a", at = tidetable.binary "" }, "empty" },
@@ -106,7 +106,7 @@ local function open_shop(options)
   before = contents()
 end
 
---- Everything is as it was, and goes on.
+--- Checks that nothing has changed, and that the database still works.
 local function check_unharmed()
   assert.equal(before, contents())
   assert.is_truthy(one:put { id = "a", n = 1 })
@@ -114,7 +114,7 @@ local function check_unharmed()
   assert.same({}, db:check().problems)
 end
 
---- A transaction that changes things and then meets f.
+--- Runs a transaction that changes items and then calls f.
 local function after_a_change(f)
   return pcall(db.transact, db, function(tx)
     tx:table("one"):put { id = "a", n = 2 }
@@ -151,14 +151,14 @@ describe("an item with", function()
     end)
   end
 
-  it("a name that is no string or place is refused", function()
+  it("refuses an attribute name that is neither a string nor a list index", function()
     refused("VALIDATION", one:put { id = "b", [1] = "x" })
     refused("VALIDATION", one:put { id = "b", [true] = "x" })
     refused("VALIDATION", one:put { id = "b", ["\xff"] = "x" })
     check_unharmed()
   end)
 
-  it("32 levels is not too deep", function()
+  it("accepts 32 levels of nesting", function()
     assert(one:put { id = "deep", list = nested(32) })
     assert.same({}, db:check().problems)
   end)
@@ -194,7 +194,7 @@ describe("a key with", function()
     it(case[1] .. " is refused", function() check_key(two, case) end)
   end
 
-  it("more than its attributes is refused", function()
+  it("with other attributes than those of the key is refused", function()
     refused("VALIDATION", one:get { id = "a", n = 1 })
     refused("VALIDATION", one:delete { id = "a", n = 1 })
     refused("VALIDATION", two:scan_page { start_key = {
@@ -202,7 +202,7 @@ describe("a key with", function()
     check_unharmed()
   end)
 
-  it("the longest keys is not too long", function()
+  it("of the maximum length is accepted", function()
     local key = { id = ("k"):rep(2048), at = tidetable.binary(("\255"):rep(1024)) }
     assert(two:put(key))
     assert.equal(2048, #two:get(key).id)
@@ -210,7 +210,7 @@ describe("a key with", function()
     assert.same({}, db:check().problems)
   end)
 
-  it("a query, a value that it can't compare", function()
+  it("of another type than the schema's is refused by a query", function()
     local function page(...)
       return refused("VALIDATION", two:query_page(...))
     end
@@ -236,7 +236,7 @@ end)
 describe("a mistake in the program", function()
   before_each(function() open_shop() end)
 
-  it("that is a wrong type of argument, raises and stores nothing", function()
+  it("with an argument of a wrong type raises an error and stores nothing", function()
     for _, value in ipairs { 1, "x", true, print, io.stdout, coroutine.create(print) } do
       assert.is_false(pcall(one.put, one, value))
       assert.is_false(pcall(one.get, one, value))
@@ -264,7 +264,7 @@ describe("a mistake in the program", function()
     check_unharmed()
   end)
 
-  it("that is an unknown option, raises and names the nearest known one", function()
+  it("with an unknown option raises an error that names the most similar known option", function()
     misuse("did you mean \"return_values\"", one.put, one, { id = "b" }, { return_value = "NONE" })
     misuse("did you mean \"descending\"", one.scan, one, { decending = true })
     misuse("did you mean \"limit\"", one.query, one, "a", { limits = 1 })
@@ -279,7 +279,7 @@ describe("a mistake in the program", function()
     check_unharmed()
   end)
 
-  it("that is a method called with a dot, raises and crashes nothing", function()
+  it("with a dot instead of a colon raises an error and crashes nothing", function()
     for _, object in ipairs { db, one, db:stream(), db:wakeup() } do
       for name, method in pairs(getmetatable(object).__index) do
         if type(method) == "function" and not name:find("^__") and name ~= "events" and
@@ -297,7 +297,7 @@ end)
 describe("inside a transaction", function()
   before_each(function() open_shop() end)
 
-  it("a yield raises, and nothing is stored", function()
+  it("a yield raises an error, and nothing is stored", function()
     local co = coroutine.create(function()
       db:transact(function(tx)
         tx:table("one"):put { id = "a", n = 2 }
@@ -310,7 +310,7 @@ describe("inside a transaction", function()
     check_unharmed()
   end)
 
-  it("a write beside it is NESTED, by every call that writes", function()
+  it("a write outside the transaction returns NESTED, for every call that writes", function()
     local codes = {}
     local ok, err = after_a_change(function()
       local function note(f, ...)
@@ -336,7 +336,7 @@ describe("inside a transaction", function()
     check_unharmed()
   end)
 
-  it("a write beside it undoes it, also where nobody looks at what the write returns", function()
+  it("a write outside the transaction undoes it, also if the program ignores the result", function()
     local ok, err = after_a_change(function()
       one:put { id = "c" }
     end)
@@ -375,7 +375,7 @@ describe("inside a transaction", function()
     check_unharmed()
   end)
 
-  it("an error that was caught leaves the rest to be stored", function()
+  it("an error that the function catches does not undo its other writes", function()
     assert(db:transact(function(tx)
       local t = tx:table "one"
       assert(not pcall(t.put, t, { id = "b", bad = print }))
@@ -388,7 +388,7 @@ describe("inside a transaction", function()
     assert.same({}, db:check().problems)
   end)
 
-  it("closing the database is refused, and it goes on", function()
+  it("closing the database is refused, and the transaction continues", function()
     assert(db:transact(function(tx)
       tx:table("one"):put { id = "b", n = 3 }
       assert(not pcall(db.close, db))
@@ -399,7 +399,7 @@ describe("inside a transaction", function()
 end)
 
 describe("a handle that", function()
-  it("is read-only refuses every write, and reads on", function()
+  it("is read-only refuses every write, and can read", function()
     open_shop()
     db:close()
     local reader = helper.open { read_only = true }
@@ -418,7 +418,7 @@ describe("a handle that", function()
     assert.is_true(reader:check().ok)
   end)
 
-  it("asks for other options than the first one is refused, and changes nothing", function()
+  it("is opened with other options than the first one is refused, and changes nothing", function()
     open_shop()
     for _, options in ipairs { { durability = "full" }, { durability = "none", max_size = "1 GiB" },
         { durability = "none", clock = tidetable.manual_clock(1) } } do
@@ -427,7 +427,7 @@ describe("a handle that", function()
     check_unharmed()
   end)
 
-  it("is closed raises CLOSED from whatever was made from it", function()
+  it("is closed raises CLOSED, and so does every object made from it", function()
     open_shop()
     local stream, wakeup = db:stream(), db:wakeup()
     local next_item, query = one:scan()
@@ -451,7 +451,7 @@ describe("a handle that", function()
 end)
 
 describe("a full map", function()
-  it("refuses what grows and still deletes and trims", function()
+  it("refuses writes that need space, and allows deleting and trimming", function()
     local clock = tidetable.manual_clock(1000)
     open_shop { max_size = "32 MiB", clock = clock }
     local n, ok, err, code = 0
@@ -462,7 +462,7 @@ describe("a full map", function()
     refused("FULL", ok, err, code)
     refused("FULL", db:create_table { name = "more", partition_key = "id" })
     local stored = n - 1
-    -- Each in turn, many times: no way of writing may eat up the reserve.
+    -- All kinds of writes, many times: none may use up the reserved space.
     for i = 1, 50 do
       assert.is_nil((one:put { id = "more" .. i, text = ("x"):rep(300000) }))
       assert.is_false(pcall(db.transact, db, function(tx)
@@ -496,7 +496,7 @@ describe("a file that", function()
     return file:read("a")
   end
 
-  --- Opening it says why, and leaves it as it was.
+  --- Checks that opening the file returns the code and does not change the file.
   local function check_refused(code, name, options)
     local bytes = read(name)
     for _, each in ipairs { options or {}, { read_only = true } } do
@@ -505,7 +505,7 @@ describe("a file that", function()
     end
   end
 
-  it("is no database is refused and left alone", function()
+  it("is not a database is refused and not changed", function()
     write("empty", "")
     write("byte", "x")
     write("text", ("not a database\n"):rep(1000))
@@ -521,7 +521,7 @@ describe("a file that", function()
     end
   end)
 
-  it("is cut off is refused and left alone", function()
+  it("is truncated is refused and not changed", function()
     open_shop()
     for i = 1, 100 do
       assert(one:put { id = "n" .. i, text = ("x"):rep(1000) })
@@ -534,7 +534,7 @@ describe("a file that", function()
       write(name, whole:sub(1, size))
       local opened, err, code = tidetable.open(path(name))
       if opened then
-        -- A page at the end may be a free one: then all must be there.
+        -- The last page may be a free one: then all items must be readable.
         assert.same({}, opened:check().problems, "cut to " .. size)
         assert.equal(101, #helper.collect(opened:table("one"):scan()))
         opened:close()
@@ -545,7 +545,7 @@ describe("a file that", function()
     end
   end)
 
-  it("is of a newer or an older format is refused as that", function()
+  it("has a newer or an older format is refused with that code", function()
     open_shop()
     db:close()
     local bytes = read()
@@ -559,7 +559,7 @@ describe("a file that", function()
     check_refused("FOREIGN_FORMAT", "foreign")
   end)
 
-  it("has a damaged row is read but for that row, which is named", function()
+  it("has a damaged row can be read except for this row, which the error names", function()
     open_shop()
     for i = 1, 20 do
       assert(one:put { id = "n" .. i, n = i, text = "needle" .. i .. "." })
@@ -591,7 +591,7 @@ describe("a file that", function()
   end)
 end)
 
---- Misuses of every sort of call, each on a line of its own.
+--- Misuses of every kind of call, each on its own line.
 local misuses = {
   open = function() tidetable.open(path "x", { creat = true }) end,
   ["open's clock"] = function() tidetable.open(path "x", { clock = io.stdout }) end,
@@ -640,7 +640,7 @@ local misuses = {
   end,
 }
 
---- Each with a dot for a colon, with nothing and with a table as its first argument.
+--- Calls all methods with a dot instead of a colon, with no arguments and with a table.
 local dotted = {
   "db.close()", "db.info()", "db.check()", "db.trim()", "db.sync()", "db.stream()", "db.wakeup()",
   "db.list_tables()", "db.list_streams()", "db.create_table { name = 'new', partition_key = 'id' }",
@@ -663,7 +663,7 @@ local dotted = {
 }
 
 describe("a dot for a colon", function()
-  it("is named, and blamed on the line of the call", function()
+  it("is named in the error, whose position is the line of the call", function()
     local opened = helper.open()
     local orders = assert(opened:create_table {
       name = "one", partition_key = "id", stream = true,
@@ -681,7 +681,7 @@ end)
 
 describe("a misuse", function()
   for name, call in pairs(misuses) do
-    it(("of %s is blamed on the line of the call"):format(name), function()
+    it(("of %s has the line of the call as its position"):format(name), function()
       local opened = helper.open()
       local orders = assert(opened:create_table {
         name = "one", partition_key = "id", stream = true,
@@ -695,7 +695,7 @@ describe("a misuse", function()
     end)
   end
 
-  it("by a name that is too long for a key is refused like an empty one", function()
+  it("with a name that is too long for a key is refused like an empty one", function()
     local opened = helper.open()
     for _, name in ipairs { "", ("n"):rep(256), ("n"):rep(100000) } do
       local err = refused("VALIDATION", opened:create_table { name = "two", partition_key = name })

@@ -1,4 +1,4 @@
--- database_spec.lua - what doc/modules/database.md promises.
+-- database_spec.lua - the database object, as documented in doc/modules/database.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -8,7 +8,7 @@ local refused, raises, misuse = helper.refused, helper.raises, helper.misuse
 local collect = helper.collect
 
 describe("create_table", function()
-  it("makes a table and returns its handle", function()
+  it("creates a table and returns its handle", function()
     local db = helper.memory()
     local orders = assert(db:create_table {
       name = "orders",
@@ -25,7 +25,7 @@ describe("create_table", function()
     assert.is_truthy(orders:put { customer = "ann", placed_at = 1 })
   end)
 
-  it("takes keys of type S, N and B, with or without a sort key", function()
+  it("accepts keys of type S, N and B, with or without a sort key", function()
     local db = helper.memory()
     local values = { S = "x", N = 1, B = tidetable.binary "\0\xff" }
     for partition, a in pairs(values) do
@@ -48,7 +48,7 @@ describe("create_table", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("makes a stream with all defaults for true, none for false or nothing", function()
+  it("creates a stream with the defaults for true, none for false or nil", function()
     local db = helper.memory()
     local with = assert(db:create_table { name = "with", partition_key = "id", stream = true })
     local stream = with:stream():describe()
@@ -65,7 +65,7 @@ describe("create_table", function()
     assert.equal(1, #db:list_streams())
   end)
 
-  it("refuses a name that is taken", function()
+  it("refuses the name of an existing table", function()
     local db = helper.memory()
     assert(db:create_table { name = "orders", partition_key = "id" })
     local err = refused("IN_USE", db:create_table { name = "orders", partition_key = "other" })
@@ -73,7 +73,7 @@ describe("create_table", function()
     assert.are.same({ "id", "S" }, db:table("orders"):describe().partition_key)
   end)
 
-  it("knows DynamoDB's names", function()
+  it("applies DynamoDB's rules for names", function()
     local db = helper.memory()
     for _, name in ipairs { "a-b", "A_9", "...", ("x"):rep(255) } do
       assert.equal(name, assert(db:create_table { name = name, partition_key = "id" }).name)
@@ -97,21 +97,21 @@ describe("create_table", function()
     assert(try(("k"):rep(255), ("s"):rep(255)))
   end)
 
-  it("raises what only a mistake can cause", function()
+  it("raises an error for mistakes in the program", function()
     local db = helper.memory()
     local function try(spec)
       return function() db:create_table(spec) end
     end
-    helper.blames("a table of name, partition_key, ... expected", try(nil))
+    helper.blames("a table with name and partition_key expected, got nil", try(nil))
     helper.blames("create_table: partition_key is missing", try { name = "orders" })
     helper.blames("create_table: name is missing", try { partition_key = "id" })
-    -- Not like sort_key: that would be the wrong one.
-    helper.blames('unknown option "hash_key"; known are', try { name = "orders", hash_key = "id" })
+    -- hash_key is similar to sort_key, which must not be proposed.
+    helper.blames('unknown option "hash_key"; known:', try { name = "orders", hash_key = "id" })
     helper.blames('unknown option "partion_key" (did you mean "partition_key"?)',
       try { name = "orders", partion_key = "id" })
     helper.blames('option "partition_key" must be a name, or { name, "S" | "N" | "B" }',
       try { name = "orders", partition_key = { "id", "SS" } })
-    -- It was of type S, whatever was said.
+    -- Regression: the key was of type S in spite of the type given.
     for _, key in ipairs { { 1 }, { "placed_at", type = "N" }, { "placed_at", "N", "S" } } do
       helper.blames('option "sort_key" must be', try { name = "orders", partition_key = "id",
         sort_key = key })
@@ -120,14 +120,14 @@ describe("create_table", function()
       stream = { view = "KEYS_ONLY" } })
     helper.blames('option "view_type" must be', try { name = "orders", partition_key = "id",
       stream = { view_type = "ALL" } })
-    misuse("age is seconds or a number with ms, s, m, h or d", try { name = "orders",
+    misuse("age must be seconds or a string with ms, s, m, h or d", try { name = "orders",
       partition_key = "id", stream = { retention = "soon" } })
     assert.are.same({}, db:list_tables())
   end)
 end)
 
 describe("table", function()
-  it("gives a handle, or NOT_FOUND", function()
+  it("returns a handle, or NOT_FOUND", function()
     local db = helper.memory()
     assert(db:create_table { name = "orders", partition_key = "id" })
     local orders = assert(db:table "orders")
@@ -150,14 +150,14 @@ describe("list_tables", function()
     end
   end)
 
-  it("gives the names in order", function()
+  it("returns the names in order", function()
     local names, last = db:list_tables()
     assert.are.same({ "aaa", "bbb", "ccc", "ddd" }, names)
     assert.is_nil(last)
     assert.are.same({}, helper.memory():list_tables())
   end)
 
-  it("gives the last name when there are more", function()
+  it("returns the last name if there are more", function()
     local names, last = db:list_tables { limit = 3 }
     assert.are.same({ "aaa", "bbb", "ccc" }, names)
     assert.equal("ccc", last)
@@ -169,7 +169,7 @@ describe("list_tables", function()
     assert.is_nil(last)
   end)
 
-  it("pages by bytes in every locale", function()
+  it("lists pages in byte order in every locale", function()
     local categories = { "CTYPE", "NUMERIC", "TIME", "MONETARY", "MESSAGES", "PAPER", "NAME",
       "ADDRESS", "TELEPHONE", "MEASUREMENT", "IDENTIFICATION" }
     local file = assert(io.open(helper.path "reverse", "w"))
@@ -200,13 +200,13 @@ describe("list_tables", function()
     if is_reverse ~= "true" then pending "localedef can't make a locale here" end
   end)
 
-  it("goes on behind a name that need not be there", function()
+  it("starts after a name that need not exist", function()
     assert.are.same({ "ccc", "ddd" }, db:list_tables { start_after = "bbbb" })
     assert.are.same({}, db:list_tables { start_after = "zzz" })
     assert.equal(4, #db:list_tables { start_after = "" })
   end)
 
-  it("knows its options", function()
+  it("checks its options", function()
     helper.blames('option "limit" must be an integer from 1', function()
       db:list_tables { limit = 0 }
     end)
@@ -243,7 +243,7 @@ describe("delete_table", function()
     assert.is_true(report.rows < 10, report.rows .. " rows")
   end)
 
-  it("leaves rows to later writes where a busy writer keeps them", function()
+  it("leaves rows to later writes if a busy writer holds the lock", function()
     local core = require "tidetable.core"
     local db = helper.memory()
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
@@ -289,7 +289,7 @@ describe("delete_table", function()
     raises("NOT_FOUND", again.records, again)
   end)
 
-  it("appends no records for the items that go with it", function()
+  it("appends no records for the table's items", function()
     local db = helper.memory()
     local orders = assert(db:create_table { name = "orders", partition_key = "id",
       stream = true })
@@ -300,7 +300,7 @@ describe("delete_table", function()
 end)
 
 describe("stream, over all tables", function()
-  it("gives all changes in one total order", function()
+  it("returns all changes in one total order", function()
     local db = helper.memory()
     local tables = {}
     for i = 1, 3 do
@@ -323,15 +323,15 @@ describe("stream, over all tables", function()
     end
     assert.equal("tidetable.stream: all", tostring(db:stream()))
     assert.are.same({ last_sequence_number = 60 }, db:stream():describe())
-    misuse("each table's has its own retention", function()
+    misuse("set_retention: db:stream() has no retention", function()
       db:stream():set_retention "1h"
     end)
-    misuse('option "label" goes with "table"', db.stream, db, { label = "x" })
+    misuse('option "label" requires option "table"', db.stream, db, { label = "x" })
   end)
 end)
 
 describe("list_streams", function()
-  it("describes every stream, disabled ones too", function()
+  it("describes every stream, disabled ones included", function()
     local db = helper.memory()
     assert.are.same({}, db:list_streams())
     local orders = assert(db:create_table { name = "orders", partition_key = "id",
@@ -355,7 +355,7 @@ describe("list_streams", function()
 end)
 
 describe("trim", function()
-  it("removes what has expired, until nothing is left, and counts it", function()
+  it("removes all expired records and returns their number", function()
     local clock = tidetable.manual_clock(1e9)
     local db = helper.memory { clock = clock }
     local orders = assert(db:create_table { name = "orders", partition_key = "id",
@@ -374,7 +374,7 @@ describe("trim", function()
 end)
 
 describe("check", function()
-  it("reports", function()
+  it("returns a report", function()
     local db = helper.open()
     local report = db:check()
     assert.is_true(report.ok)
@@ -392,7 +392,7 @@ describe("check", function()
     assert.is_nil(report.text)
   end)
 
-  it("finds damage, and names it", function()
+  it("finds damage and names it", function()
     local db = helper.open()
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     assert(orders:put { id = "a", text = "needle in a haystack" })
@@ -432,7 +432,7 @@ describe("check", function()
 end)
 
 describe("info", function()
-  it("says what the file is", function()
+  it("describes the file", function()
     local db = helper.open()
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     assert(orders:put { id = "a" })
@@ -455,7 +455,7 @@ describe("info", function()
     assert.are_not.equal(info.database_id, helper.memory():info().database_id)
   end)
 
-  it("names the oldest reader", function()
+  it("names the process of the oldest reader", function()
     local db = helper.open()
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     assert(orders:put { id = "a" })
@@ -469,12 +469,12 @@ describe("info", function()
 end)
 
 describe("sync and close", function()
-  it("sync answers true at every level", function()
+  it("sync returns true at every durability level", function()
     assert.is_true(helper.memory():sync())
     assert.is_true(helper.open():sync())
   end)
 
-  it("close is idempotent, and tostring says so", function()
+  it("close can be called twice, and tostring shows it", function()
     local db = helper.open()
     assert.equal("tidetable.database: " .. helper.path(), tostring(db))
     db:close()
@@ -482,7 +482,7 @@ describe("sync and close", function()
     assert.equal("tidetable.database: " .. helper.path() .. " (closed)", tostring(db))
   end)
 
-  it("close ends an iteration in the middle", function()
+  it("close ends a running iteration", function()
     local db = helper.memory()
     local orders = assert(db:create_table { name = "orders", partition_key = "id",
       stream = true })

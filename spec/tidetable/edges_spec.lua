@@ -1,4 +1,4 @@
--- edges_spec.lua - calls at the edge: where Lua's stack ends, hooks, strangers among the values.
+-- edges_spec.lua - rare conditions: the limit of Lua's stack, debug hooks, foreign userdata.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
@@ -11,17 +11,17 @@ local function new_table(db)
   return assert(db:create_table { name = "things", partition_key = "id", stream = true })
 end
 
-describe("in the middle of a deep stack", function()
-  it("an error looks for its line in a bounded number of levels", function()
+describe("with a deep stack", function()
+  it("an error searches a bounded number of levels for its line", function()
     local things, levels = new_table(helper.memory()), 0
     finally(function() core.library(require "tidetable.options".source) end)
-    core.library "" -- then every line is the library's, and none is found
+    core.library "" -- all lines count as the library's, so none is found
     local function deep(n)
       if n == 0 then return select(2, things:get { name = 1 }) end
       levels = levels + 1
       return (deep(n - 1))
     end
-    -- 19 billion steps if it walked all of them.
+    -- A search of all levels would take 19 billion steps.
     local err = deep(195000)
     assert.equal(195000, levels)
     assert.equal("VALIDATION", err.code)
@@ -29,11 +29,11 @@ describe("in the middle of a deep stack", function()
   end)
 end)
 
-describe("at the end of Lua's stack", function()
+describe("near the limit of Lua's stack", function()
   local MOST = 1000000 -- LUAI_MAXSTACK
 
-  --- Makes the call with ever fewer slots left, until there is none for a call at all: each goes
-  --- well or fails whole.
+  --- Calls the function with fewer and fewer stack slots left, until none is left for a call. Each
+  --- call succeeds or fails without effect.
   local function squeeze(call)
     local well, failed = 0, 0
     local function descend()
@@ -44,7 +44,7 @@ describe("at the end of Lua's stack", function()
     local function above(...)
       return (pcall(descend)), (...)
     end
-    collectgarbage "stop" -- it would look at a million slots again and again
+    collectgarbage "stop" -- each collection would traverse a million slots
     coroutine.wrap(function() above(table.unpack({}, 1, MOST - 600)) end)()
     collectgarbage "restart"
     assert.is_true(well > 0 and failed > 0)
@@ -66,7 +66,7 @@ describe("at the end of Lua's stack", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("a get gives the item or raises", function()
+  it("a get returns the item or raises an error", function()
     local db = helper.memory()
     local things = new_table(db)
     assert(things:put { id = "x", a = { { { { b = { 1 } } } } } })
@@ -78,19 +78,19 @@ describe("at the end of Lua's stack", function()
 end)
 
 describe("in a transaction with a time limit", function()
-  it("a function that comes back too late stores nothing", function()
+  it("a function that exceeds the limit in its last call stores nothing", function()
     local db = helper.memory()
     local things = new_table(db)
     local err = raises("TIMEOUT", db.transact, db, function(tx)
       tx:table "things":put { id = "late" }
-      os.execute "sleep 0.1" -- no instruction of Lua's at which it could be noticed
+      os.execute "sleep 0.1" -- runs no Lua instruction, so no hook is called
     end, { time_limit = 0.02 })
     assert.is_true(err.retryable)
     assert.is_nil(things:get { id = "late" })
     assert.is_truthy(things:put { id = "in time" })
   end)
 
-  it("the next operation notices", function()
+  it("the next operation raises TIMEOUT", function()
     local db = helper.memory()
     local things = new_table(db)
     raises("TIMEOUT", db.transact, db, function(tx)
@@ -101,7 +101,7 @@ describe("in a transaction with a time limit", function()
     assert.is_nil(things:get { id = "late" })
   end)
 
-  it("a hook that was there stays, and one that the function sets too", function()
+  it("the program's hook is kept, and so is one that the function sets", function()
     local db = helper.memory()
     new_table(db)
     local function mine() end
@@ -117,7 +117,7 @@ describe("in a transaction with a time limit", function()
     debug.sethook()
   end)
 
-  it("a hook that outlives it does nothing", function()
+  it("a hook that outlives the transaction does nothing", function()
     local db = helper.memory()
     new_table(db)
     local thread = coroutine.create(function()
@@ -133,11 +133,11 @@ describe("in a transaction with a time limit", function()
   end)
 end)
 
-describe("a stranger", function()
-  -- A light userdata that is not null: only C makes them, and the debug library.
+describe("a foreign userdata", function()
+  -- A light userdata that is not null: only C code and the debug library create them.
   local light = debug.upvalueid(function() return helper end, 1)
 
-  it("among the values is refused by its kind", function()
+  it("is refused as a value, and its type is named", function()
     local things = new_table(helper.memory())
     local err = refused("VALIDATION", things:put { id = "x", a = { light } })
     assert.match("^a%[1%]: ", err.message)
@@ -157,7 +157,7 @@ describe("a stranger", function()
     end
   end)
 
-  it("is no record, and no handle", function()
+  it("is accepted neither as a record nor as a handle", function()
     local db = helper.memory()
     local things = new_table(db)
     assert(things:put { id = "x" })
@@ -176,7 +176,7 @@ describe("a stranger", function()
     assert.equal("INSERT", record.event_name)
   end)
 
-  it("is no clock; nor is one that was closed", function()
+  it("is not accepted as a clock, nor is a closed clock", function()
     assert.is_false(core.is_clock(io.stdout))
     local clock = tidetable.manual_clock(1)
     assert.is_true(core.is_clock(clock))
@@ -186,23 +186,23 @@ describe("a stranger", function()
   end)
 end)
 
-describe("text that begins nowhere", function()
-  -- A message shows whole characters; here there is none.
-  local nowhere = ("\x80"):rep(300)
+describe("text of UTF-8 continuation bytes only", function()
+  -- A message contains complete characters only; this text has none.
+  local invalid = ("\x80"):rep(300)
 
-  it("is no number", function()
-    refused("VALIDATION", tidetable.number(nowhere))
+  it("is not a number", function()
+    refused("VALIDATION", tidetable.number(invalid))
   end)
 
-  it("is no attribute's name", function()
+  it("is not an attribute name", function()
     local things = new_table(helper.memory())
-    refused("VALIDATION", things:put { id = "x", [nowhere] = 1 })
-    refused("VALIDATION", things:put { id = "x", a = { [nowhere] = print } })
+    refused("VALIDATION", things:put { id = "x", [invalid] = 1 })
+    refused("VALIDATION", things:put { id = "x", a = { [invalid] = print } })
   end)
 end)
 
 describe("an error object", function()
-  it("whose fields were taken away still reads as something", function()
+  it("has a text even if its fields were removed", function()
     local _, err = tidetable.open("/nowhere/at/all")
     assert.equal("string", type(err.code))
     err.code = nil
@@ -213,7 +213,7 @@ describe("an error object", function()
     assert.equal("ERROR: unknown", tostring(err))
   end)
 
-  it("knows no line where nobody's Lua has called", function()
+  it("has no field `where` if no Lua function of the program has called", function()
     local _, err = coroutine.wrap(tidetable.open)("/nowhere/at/all")
     assert.is_nil(err.where)
     assert.equal(err.code .. ": " .. err.message, tostring(err))
@@ -221,7 +221,7 @@ describe("an error object", function()
 end)
 
 describe("a wait", function()
-  it("of any length is as long as it can be", function()
+  it("accepts any number of seconds", function()
     local db = helper.memory()
     local things = new_table(db)
     local wakeup <close> = assert(db:wakeup())
@@ -229,7 +229,7 @@ describe("a wait", function()
     assert.is_true(core.wakeup_wait(wakeup.core, 1e300))
   end)
 
-  it("is over at once where there is something already", function()
+  it("returns at once if there is a new record", function()
     local db = helper.memory()
     local things = new_table(db)
     local stream <close> = things:stream { from = "LATEST" }
@@ -243,7 +243,7 @@ describe("a wait", function()
 end)
 
 describe("a code point", function()
-  it("has a width, and what is none is misuse", function()
+  it("has a width; an invalid one is misuse", function()
     assert.equal(1, core.terminal_char_columns(("a"):byte()))
     assert.has_error(function() core.terminal_char_columns(-1) end)
     assert.has_error(function() core.terminal_char_columns(0x110000) end)
@@ -251,7 +251,7 @@ describe("a code point", function()
 end)
 
 describe("a query without a snapshot", function()
-  it("has no versions and no places", function()
+  it("has neither versions nor positions", function()
     local things = new_table(helper.memory())
     local next_item, state, value, query = things:query "x"
     assert.is_nil(next_item(state, value))

@@ -1,10 +1,10 @@
--- found_spec.lua - what reviews have found, each told once more and small.
+-- found_spec.lua - regression tests of defects found by reviews, each as a small example.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
 local hour = 3600
 
--- Turns bits over behind each place where the file holds this text; how often.
+-- Inverts bits after each occurrence of a text in the file. Returns the number of occurrences.
 local function damage(path, text, offset)
   local file = assert(io.open(path, "r+b"))
   local bytes = file:read "a"
@@ -26,10 +26,10 @@ local function create(db, name, options)
   })
 end
 
-describe("found by review:", function()
+describe("regression:", function()
   helper.setup(before_each, after_each)
 
-  it("a stream that was read inside a transaction sees its commit afterwards", function()
+  it("a stream that was read inside a transaction returns its commit afterwards", function()
     local db = helper.memory()
     local orders = create(db)
     local stream = assert(orders:stream { from = "LATEST" })
@@ -40,7 +40,7 @@ describe("found by review:", function()
     assert.equal("a", stream:next().keys.id)
   end)
 
-  it("a stream that was read inside a transaction that failed misses nothing later", function()
+  it("a stream that was read inside a failed transaction misses nothing later", function()
     local db = helper.memory()
     local orders = create(db)
     local stream = assert(orders:stream { from = "LATEST" })
@@ -53,7 +53,7 @@ describe("found by review:", function()
     assert.equal("b", stream:next().keys.id)
   end)
 
-  it("LATEST inside a transaction that fails is no place ahead of what comes", function()
+  it("LATEST inside a failed transaction is not a position ahead of later changes", function()
     local db = helper.memory()
     local orders, stream = create(db), nil
     pcall(db.transact, db, function(tx)
@@ -65,7 +65,7 @@ describe("found by review:", function()
     assert.equal("a", stream:next().keys.id)
   end)
 
-  it("a stream that goes, of which nothing was in sight, is no loss", function()
+  it("the removal of a stream without visible records loses nothing", function()
     local clock = tidetable.manual_clock(1e9)
     local db = helper.memory { clock = clock }
     local one = create(db, "one")
@@ -84,7 +84,7 @@ describe("found by review:", function()
     assert.equal("x", stream:next().keys.id)
   end)
 
-  it("trim confirms a jump of the clock on a database nobody writes to", function()
+  it("trim confirms a jump of the clock on a database without writers", function()
     local clock = tidetable.manual_clock(1e9)
     local db = helper.open { clock = clock }
     local orders = create(db)
@@ -100,7 +100,7 @@ describe("found by review:", function()
     assert.equal(100, db:trim())
   end)
 
-  it("two streams begun at the clock's very first moment have two labels", function()
+  it("two streams enabled at time 0 have different labels", function()
     local db = helper.memory { clock = tidetable.manual_clock(0) }
     local orders = create(db)
     assert(orders:disable_stream())
@@ -109,7 +109,7 @@ describe("found by review:", function()
     assert.not_equal(streams[1].label, streams[2].label)
   end)
 
-  it("check comes to an end behind a damaged node of a long key", function()
+  it("check terminates after a damaged node with a long key", function()
     local path = helper.path()
     local db = helper.open(nil, path)
     local long = assert(db:create_table { name = "long", partition_key = "p", sort_key = "s" })
@@ -124,7 +124,7 @@ describe("found by review:", function()
     assert.equal(6, report.items)
   end)
 
-  it("a time limit can't be escaped through pcall, and what is late is not stored", function()
+  it("pcall cannot catch a time limit, and nothing is stored after it", function()
     local db = helper.memory()
     local orders = create(db)
     local ok, err = pcall(db.transact, db, function(tx)
@@ -141,7 +141,7 @@ describe("found by review:", function()
     assert.equal("TIMEOUT", err.code)
   end)
 
-  it("a page that holds records of a stream that has gone is read anew", function()
+  it("a page with records of a removed stream is read again", function()
     local clock = tidetable.manual_clock(1e9)
     local db = helper.memory { clock = clock }
     local one, two = create(db, "one", { retention = "1h" }), create(db, "two")
@@ -160,7 +160,7 @@ describe("found by review:", function()
     assert.equal(2, err.last)
   end)
 
-  it("a damaged last record is in nobody's way", function()
+  it("a damaged last record does not prevent later operations", function()
     local path = helper.path()
     local db = helper.open(nil, path)
     local orders = create(db, "orders", { view_type = "NEW_IMAGE" })
@@ -179,7 +179,7 @@ describe("found by review:", function()
     assert.equal(20, count)
   end)
 
-  it("one stream's damage does not hide what another has before it", function()
+  it("damage in one stream does not hide earlier records of another", function()
     local path = helper.path()
     local db = helper.open(nil, path)
     local one, two = create(db, "one"), create(db, "two")
@@ -197,7 +197,7 @@ describe("found by review:", function()
     assert.equal("CORRUPT", code)
   end)
 
-  it("a table is gone when delete_table says so, damaged items or not", function()
+  it("delete_table deletes a table with damaged items", function()
     local path = helper.path()
     local db = helper.open(nil, path)
     local orders = create(db)
@@ -222,7 +222,7 @@ describe("found by review:", function()
     assert.matches("expected: N actual: S", err.message, 1, true)
   end)
 
-  it("an iterator of one transaction does not go on in the next", function()
+  it("an iterator of one transaction does not continue in the next", function()
     local db = helper.memory()
     local orders = create(db)
     for i = 1, 5 do orders:put { id = "a" .. i } end
@@ -237,7 +237,7 @@ describe("found by review:", function()
     end))
   end)
 
-  it("load makes its transactions smaller when what it replaces is big", function()
+  it("load makes its transactions smaller if the replaced items are large", function()
     local db = helper.memory()
     local orders, big, small = create(db, "orders", false), {}, {}
     for i = 1, 120 do
@@ -249,7 +249,7 @@ describe("found by review:", function()
     assert.same({ id = "i120" }, orders:get { id = "i120" })
   end)
 
-  it("the stream of a table that is gone is still there, by its label", function()
+  it("the stream of a deleted table can be opened by its label", function()
     local path = helper.path()
     local db = helper.open(nil, path)
     local orders = create(db)
@@ -261,10 +261,10 @@ describe("found by review:", function()
     local stream = assert(db:stream { table = "orders", label = label })
     assert.equal("a", stream:next().keys.id)
     assert.equal("NOT_FOUND", select(3, db:stream { table = "orders" }))
-    helper.blames('"label" goes with "table"', function() db:stream { label = label } end)
+    helper.blames('"label" requires option "table"', function() db:stream { label = label } end)
   end)
 
-  it("a misuse is blamed on the line of whoever called", function()
+  it("a misuse has the line of the caller as its position", function()
     local db = helper.memory()
     local orders = create(db)
     helper.blames('did you mean "label"?', function() orders:stream { labl = "x" } end)
@@ -275,7 +275,7 @@ describe("found by review:", function()
     helper.blames("a name expected, got nil", function() db:delete_table(nil) end)
   end)
 
-  it("a clock that a finalizer still asks after its own end says so", function()
+  it("a clock that a finalizer uses after its own collection raises an error", function()
     local child = helper.child([[
       db:close()
       KEEP = setmetatable({}, { __gc = function() print(pcall(function() CLOCK:now() end)) end })

@@ -1,4 +1,4 @@
--- full_btrfs_spec.lua - a full file system with copy-on-write ends no process.
+-- full_btrfs_spec.lua - a full copy-on-write file system, which does not crash a process.
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 
@@ -6,7 +6,7 @@ local function run(command, ...)
   return (os.execute(("(%s) >/dev/null 2>&1"):format(command:format(...))))
 end
 
---- Mounts a new btrfs of 128 MB on a directory, in an image beside it; or says why not.
+--- Mounts a new btrfs of 128 MB on a directory. Returns nil and the reason if it cannot.
 local function mount(directory)
   assert(lfs.mkdir(directory))
   if not run "command -v mkfs.btrfs" then
@@ -31,7 +31,7 @@ describe("on a full btrfs", function()
     end
   end)
 
-  it("writers get DISK_FULL; reading, opening and deleting go on", function()
+  it("writers get DISK_FULL; reading, opening and deleting work", function()
     directory = helper.path("full")
     local mounted, reason = mount(directory)
     if not mounted then

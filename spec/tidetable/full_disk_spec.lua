@@ -1,4 +1,4 @@
--- full_disk_spec.lua - a disk or a file that can take no more: said, nothing lost, and it goes on.
+-- full_disk_spec.lua - a full disk and a limit on the file size: errors, no loss, recovery.
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 local tidetable = require "tidetable"
@@ -19,7 +19,7 @@ describe("a full disk", function()
     end
   end)
 
-  it("is reported, loses nothing, and writing continues when there is room", function()
+  it("is reported and loses nothing, and writes succeed again when there is space", function()
     local folder = path "disk"
     assert(lfs.mkdir(folder))
     if not os.execute("mount -t tmpfs -o size=3m none " .. folder .. " 2>/dev/null") then
@@ -43,7 +43,7 @@ describe("a full disk", function()
       assert.equal(20000, #one:get({ id = "n" .. i }).text)
     end
     assert.equal(n - 1, #helper.collect(db:stream():records()))
-    -- Deleting goes on where no stream keeps what is deleted; and trimming.
+    -- Deleting from a table without a stream, and trimming, still work.
     assert(assert(db:table "bare"):delete { id = "x" })
     assert(db:trim())
     db:close()
@@ -63,7 +63,7 @@ describe("a disk that fails to write back", function()
     return os.execute("{ " .. command:format(...) .. "; } >/dev/null 2>&1")
   end
 
-  --- A file system on a sparse file, whose blocks take room in a small tmpfs when written.
+  --- Mounts a file system on a sparse file, whose blocks use space in a small tmpfs when written.
   local function make_disk()
     folder = path "back"
     local disk = path "disk"
@@ -88,9 +88,9 @@ describe("a disk that fails to write back", function()
     folder, loop = nil, nil
   end)
 
-  -- LMDB's descriptor for meta pages reported the old error for the next commit: that was
-  -- UNKNOWN_OUTCOME, and the end of every handle.
-  it("takes nothing but what it could not write, even while a snapshot is held", function()
+  -- Regression: LMDB's descriptor for meta pages reported the old error for the next commit, which
+  -- was UNKNOWN_OUTCOME, and all handles failed.
+  it("loses only what could not be written, even while a snapshot is held", function()
     local disk = make_disk()
     if not disk then return pending "no loop device can be mounted here" end
     db = assert(tidetable.open(disk .. "/db"))
@@ -114,8 +114,8 @@ describe("a disk that fails to write back", function()
 end)
 
 describe("a limit on the size of files", function()
-  -- With the signal ignored the system answers EFBIG, and short writes, which LMDB calls EIO.
-  it("is a full disk to a process that ignores SIGXFSZ", function()
+  -- If the signal is ignored, the system returns EFBIG, or short writes, which LMDB reports as EIO.
+  it("is reported as DISK_FULL to a process that ignores SIGXFSZ", function()
     local child = helper.child([[
       local items = assert(db:create_table { name = "items", partition_key = "id", stream = true })
       local n, ok, err, code = 0

@@ -1,7 +1,7 @@
--- handles_spec.lua - functions that get a handle which is not theirs, handles that are dropped.
+-- handles_spec.lua - functions with a wrong handle as argument; handles that are dropped.
 --
--- No value that a script has or makes ends the process: a wrong self is an argument error. What
--- handles hold is released when they are dropped, although Lua's collector doesn't see it.
+-- No value that a script can make may crash the process: a wrong self is an argument error. The
+-- resources of dropped handles are released, although Lua's collector does not know their size.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
@@ -10,7 +10,7 @@ helper.setup(before_each, after_each)
 
 local raises, misuse = helper.raises, helper.misuse
 
---- A database with a table, and one of each userdata that a script can get hold of.
+--- Returns a database with a table, and one userdata of each kind that a script can reach.
 local function handles()
   local db = helper.open()
   local items = assert(db:create_table { name = "items", partition_key = "id",
@@ -29,12 +29,12 @@ local function handles()
   }
 end
 
---- What would wait or read from a descriptor when it is called with a number.
+--- Functions that would wait or read from a descriptor if called with a number.
 local waits = { wait_writer = true, wakeup_wait = true, wait_feed = true, read_input = true,
   terminal_wait = true, library = true, unknown_field = true, check_file = true }
 
 describe("a function of the core", function()
-  it("checks each argument against any value", function()
+  it("checks each argument against values of every type", function()
     local _, _, all = handles()
     all.closed:close()
     local functions, calls = {}, 0
@@ -93,7 +93,7 @@ describe("a function of the core", function()
 end)
 
 describe("a metatable that a script can read", function()
-  it("gives it no way to make a value that is none", function()
+  it("allows no construction of invalid values", function()
     local forged = {}
     for key, value in pairs(getmetatable(tidetable.list {})) do forged[key] = value end
     for kind = 0, 12 do
@@ -109,7 +109,7 @@ describe("a metatable that a script can read", function()
 end)
 
 describe("pairs(record)", function()
-  it("returns a function that refuses anything but a table", function()
+  it("returns a function that refuses everything except a table", function()
     local _, items = handles()
     local next_field = pairs(assert(items:stream():next()))
     misuse("table expected", next_field)
@@ -136,7 +136,7 @@ describe("close", function()
     assert.is_truthy(items:put { id = "b", n = 1 })
   end)
 
-  it("of the core's handle in a transaction is NESTED, however it is called", function()
+  it("of the core's handle in a transaction returns NESTED for every way to call it", function()
     local db, items = handles()
     db:transact(function(tx)
       raises("NESTED", function() local _core <close> = db.core end)
@@ -158,7 +158,7 @@ describe("close", function()
     raises("CLOSED", items.get, items, { id = "b", n = 1 })
   end)
 
-  it("by the collector, in a transaction, leaves the transaction alone", function()
+  it("by the collector during a transaction does not affect the transaction", function()
     local db, items = handles()
     for _ = 1, 20 do
       tidetable.open(db.path, { durability = "none" })
@@ -174,7 +174,7 @@ end)
 
 -- Dropped handles ------------------------------------------------------------
 
---- Bytes of this process, or nil where the sanitizers keep what is freed.
+--- Returns the memory of this process in bytes; nil under the sanitizers, which keep freed memory.
 local function resident()
   if not (os.getenv("TIDETABLE_BUILD") or ""):find "asan" then
     local file <close> = assert(io.open "/proc/self/status")
@@ -184,7 +184,7 @@ end
 
 describe("iterators that are dropped", function()
   for _, mode in ipairs { "incremental", "generational" } do
-    -- Each would hold a page of 300 KB: 600 MB in all.
+    -- Each would keep a page of 300 KB: 600 MB in total.
     it("hold little memory (" .. mode .. ")", function()
       finally(function() collectgarbage("incremental") end)
       local db = helper.memory()
@@ -210,7 +210,7 @@ describe("iterators that are dropped", function()
     end)
   end
 
-  it("hold nothing once their loop has ended", function()
+  it("hold nothing after the end of their loop", function()
     local db, items = handles()
     collectgarbage()
     local before = core.held(db.core)
@@ -221,8 +221,8 @@ describe("iterators that are dropped", function()
   end)
 end)
 
-describe("what dropped handles hold", function()
-  it("is collected before STORE is raised: descriptors of wakeups and databases", function()
+describe("memory and resources of dropped handles", function()
+  it("are collected before STORE is raised: descriptors of wakeups and databases", function()
     helper.open()
     local child = helper.child([[
       collectgarbage "stop"
@@ -239,7 +239,7 @@ describe("what dropped handles hold", function()
     child:close()
   end)
 
-  it("is collected before READERS_FULL is raised: reader slots of iterators", function()
+  it("are collected before READERS_FULL is raised: reader slots of iterators", function()
     local db, items = handles()
     finally(function() collectgarbage "restart" end)
     collectgarbage "stop"

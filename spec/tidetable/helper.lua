@@ -1,4 +1,4 @@
--- helper.lua - what the specs of the modules share: directories, other processes, refusals.
+-- helper.lua - helpers of the specs: directories, other processes, checks of errors.
 local assert = require "luassert"
 local lfs = require "lfs"
 local tidetable = require "tidetable"
@@ -11,8 +11,8 @@ local function quote(word)
   return "'" .. word:gsub("'", "'\\''") .. "'"
 end
 
---- To be called inside a describe: each test gets a directory of its own, and what it left open
---- is closed behind it.
+--- Gives each test of a describe block its own directory, and closes the databases and processes
+--- that the test left open.
 function helper.setup(before_each, after_each)
   before_each(function()
     opened, children, directory = {}, {}, nil
@@ -27,7 +27,7 @@ function helper.setup(before_each, after_each)
   end)
 end
 
---- A path in the test's directory.
+--- Returns a path in the test's directory.
 function helper.path(name)
   if not directory then
     directory = os.tmpname()
@@ -37,7 +37,7 @@ function helper.path(name)
   return directory .. "/" .. (name or "test.tide")
 end
 
---- Opens a database on a file, without flushes; closed behind the test.
+--- Opens a database in a file, without flushes. It is closed after the test.
 function helper.open(options, path)
   local given = { durability = "none" }
   for name, value in pairs(options or {}) do given[name] = value end
@@ -46,12 +46,12 @@ function helper.open(options, path)
   return db
 end
 
---- One in memory.
+--- Opens a database in memory.
 function helper.memory(options)
   return helper.open(options, ":memory:")
 end
 
--- Refusals -------------------------------------------------------------------
+-- Errors ---------------------------------------------------------------------
 
 local function check_error(code, err)
   assert.equal("table", type(err))
@@ -66,7 +66,7 @@ local function check_error(code, err)
   return err
 end
 
---- Checks `nil, err, code`; gives err.
+--- Checks the results nil, err, code. Returns err.
 function helper.refused(code, value, err, third, ...)
   assert.is_nil(value)
   assert.equal(code, third)
@@ -74,14 +74,14 @@ function helper.refused(code, value, err, third, ...)
   return check_error(code, err)
 end
 
---- Checks that f raises an error object; gives it.
+--- Checks that f raises an error object with this code. Returns it.
 function helper.raises(code, f, ...)
   local ok, err = pcall(f, ...)
   assert.is_false(ok)
   return check_error(code, err)
 end
 
---- Checks that f raises a text that has this in it, blaming this file's line.
+--- Checks that f raises a text that contains this one.
 function helper.misuse(text, f, ...)
   local ok, err = pcall(f, ...)
   assert.is_false(ok, "should raise: " .. text)
@@ -90,7 +90,7 @@ function helper.misuse(text, f, ...)
   return err
 end
 
---- The same, and the message must blame the spec that called.
+--- Checks also that the position in the message is a line of the calling spec.
 function helper.blames(text, f, ...)
   local err = helper.misuse(text, f, ...)
   assert.is_truthy(err:find("_spec.lua:%d+: "), "blames somebody else: " .. err)
@@ -99,19 +99,19 @@ end
 
 -- Reading --------------------------------------------------------------------
 
---- What an iterator gives, as an array.
+--- Returns the values of an iterator as an array.
 function helper.collect(...)
   local all = {}
   for each in ... do all[#all + 1] = each end
   return all
 end
 
---- What it gives first; then the loop is left.
+--- Returns the first value of an iterator and leaves the loop.
 function helper.first(...)
   for each in ... do return each end -- luacheck: ignore 512
 end
 
---- The same as collect, one field of each.
+--- Returns one field of each value of an iterator.
 function helper.field(name, ...)
   local all = {}
   for each in ... do all[#all + 1] = each[name] end
@@ -123,24 +123,25 @@ end
 local Child = {}
 Child.__index = Child
 
---- The next line that the child has printed.
+--- Returns the next line that the child has printed.
 function Child:line()
   return self.pipe:read("l")
 end
 
---- Waits until it pauses. (Its gate is open for both, so that `go` waits for nobody who has died.)
+--- Waits until the child pauses. The gate is opened for reading and writing, so that `go` does not
+--- block if the child has ended.
 function Child:paused()
   assert.equal("paused", self:line())
   self.gate = self.gate or assert(io.open(self.gate_path, "r+"))
 end
 
---- Lets it go on.
+--- Lets the child continue.
 function Child:go()
   self.gate:write "\n"
   self.gate:flush()
 end
 
--- What the pipe's close says of its end.
+-- The results of the pipe's close.
 local function leave(child)
   local pipe = child.pipe
   if child.gate then child.gate:close() end
@@ -148,7 +149,7 @@ local function leave(child)
   return pipe:close()
 end
 
---- Waits for its end; what else it printed. Fails unless it went well.
+--- Waits for the end of the child. Returns what it has printed since. Fails if the child failed.
 function Child:close()
   if self.pipe then
     local rest = self.pipe:read("a")
@@ -160,7 +161,7 @@ function Child:close()
   end
 end
 
---- Kills it, wherever it is; nothing when it has been closed.
+--- Kills the child. Does nothing if it has been closed.
 function Child:kill()
   if self.pipe then
     os.execute("kill -9 " .. self.pid .. " 2>/dev/null")
@@ -179,7 +180,7 @@ local tidetable = require "tidetable"
 local db = assert(tidetable.open(path, { durability = "none" }))
 ]]
 
---- Puts items first .. last, one transaction each, a second apart.
+--- Puts the items first to last, each in its own transaction, one second apart.
 function helper.put_apart(items, clock, first, last)
   for i = first, last do
     assert(items:put { id = ("%04d"):format(i) })
@@ -192,7 +193,7 @@ local function parent_of(pid)
   return file and tonumber((file:read("a") or ""):match "^.*%) %u (%d+)")
 end
 
---- Waits until a process has a child: its id, as text. Nil when the process has ended.
+--- Waits until a process has a child. Returns its id as text; nil if the process has ended.
 function helper.child_of(pid)
   while lfs.attributes("/proc/" .. pid .. "/exe") do
     for name in lfs.dir "/proc" do
@@ -201,9 +202,9 @@ function helper.child_of(pid)
   end
 end
 
---- Runs Lua code in a process of its own: `path` is the test's database, `tidetable` and `db` are
---- there, what it prints comes back by lines; in `pause()` it sleeps until the test says `go`.
---- `before`: shell that runs first, as "ulimit -n 40".
+--- Runs Lua code in a child process. `path` is the test's database, `tidetable` and `db` are
+--- defined, its output is returned line by line; `pause()` sleeps until the test calls `go`.
+--- `before`: a shell command that runs first, such as "ulimit -n 40".
 function helper.child(code, before)
   local script = helper.path(("child%d.lua"):format(#children + 1))
   local gate = script .. ".gate"

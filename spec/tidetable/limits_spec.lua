@@ -16,8 +16,8 @@ before_each(function()
   assert(orders:load(items))
 end)
 
---- Another process, which tells whether this one holds a snapshot: asking here would be a use of
---- the handle, and so would release it.
+--- A process that reports if this one holds a snapshot: a test in this process would be a use of
+--- the handle, which would release the snapshot.
 local function watcher()
   return helper.child [[
     while true do
@@ -45,8 +45,8 @@ end
 
 local LIMIT = 0.02
 
---- Ways to hold a snapshot for LIMIT; each returns what must fail with TIMEOUT afterwards.
---- Nothing is read first: on a slow machine that could be late already.
+--- Ways to hold a snapshot for LIMIT; each returns a function that must fail with TIMEOUT later.
+--- They read nothing before: on a slow machine that could exceed the limit.
 local holders = {
   ["a scan"] = function()
     return (orders:scan { snapshot = true, snapshot_limit = LIMIT })
@@ -63,7 +63,7 @@ local holders = {
   end,
 }
 
---- Uses of a handle. None is about the snapshot that is held.
+--- Uses of a handle that do not concern the snapshot.
 local uses = {
   put = function(_, t) assert(t:put { id = "a", n = core.elapsed() }) end,
   get = function(_, t) assert(t:get { id = "0001" }) end,
@@ -83,7 +83,7 @@ local uses = {
 describe("a time limit on a snapshot", function()
   for held, hold in pairs(holders) do
     for name, use in pairs(uses) do
-      it("of " .. held .. " holds by itself: the next use of the handle releases it: " .. name,
+      it("of " .. held .. " is applied by the next use of the handle: " .. name,
         function()
           local child = watcher()
           local late = hold()
@@ -97,7 +97,7 @@ describe("a time limit on a snapshot", function()
     end
   end
 
-  it("is seen by a use of another handle on the same file", function()
+  it("is tested by a call on another handle of the same file", function()
     local child, other = watcher(), helper.open()
     local late = holders["a scan"]()
     let_pass(LIMIT)
@@ -107,7 +107,7 @@ describe("a time limit on a snapshot", function()
     raises("TIMEOUT", late)
   end)
 
-  it("releases what is late and nothing else", function()
+  it("releases only the snapshots that are late", function()
     local child = watcher()
     local long = orders:scan { snapshot = true, snapshot_limit = 3600 }
     assert(long())
@@ -128,13 +128,13 @@ describe("a time limit on a snapshot", function()
     local before = db:info().file_bytes
     for i = 1, 3000 do assert(orders:put { id = "0001", text = ("x"):rep(500), n = i }) end
     local grown = db:info().file_bytes - before
-    assert.is_true(grown < 8 << 20, grown)  -- the records; held it would be some 40 MB
+    assert.is_true(grown < 8 << 20, grown)  -- the records; with a snapshot about 40 MB
     raises("TIMEOUT", late)
   end)
 end)
 
 describe("an iterator over a snapshot", function()
-  it("is taken as soon as another process lets it take a reader slot", function()
+  it("takes its snapshot as soon as another process frees a reader slot", function()
     local pin, tries = core.pin, 0
     core.pin = function(...)
       tries = tries + 1
@@ -150,7 +150,7 @@ describe("an iterator over a snapshot", function()
     assert.equal("0001", iterator().id)
   end)
 
-  it("releases it with the nil that ends it", function()
+  it("releases it with the nil that ends the iteration", function()
     local child = watcher()
     for _, given in ipairs { {}, { limit = 5 }, { limit = 1100 }, { limit = 5000 },
         { descending = true }, { start_key = { id = "1190" } }, { start_key = { id = "9" } } } do
@@ -168,7 +168,7 @@ describe("an iterator over a snapshot", function()
     assert.is_false(is_held(child))
   end)
 
-  it("ends, and is not late, when its limit passes after the last page was read", function()
+  it("ends without TIMEOUT if the limit passes after the last page was read", function()
     local limit, ok, next_item = LIMIT
     repeat
       limit = limit * 2
@@ -179,7 +179,7 @@ describe("an iterator over a snapshot", function()
     assert.is_nil(next_item())
   end)
 
-  it("inside a transaction goes on as the transaction's", function()
+  it("inside a transaction reads from the transaction", function()
     db:transact(function(tx)
       local items = tx:table "orders"
       local count = 0
@@ -192,7 +192,7 @@ describe("an iterator over a snapshot", function()
     end)
   end)
 
-  it("that has ended leaves no snapshot in the way of a growing map", function()
+  it("that has ended holds no snapshot while the map grows", function()
     local small = helper.open({ max_size = "8 MiB" }, helper.path "small.tide")
     local items = assert(small:create_table { name = "items", partition_key = "id" })
     assert(items:put { id = "a" })
@@ -210,7 +210,7 @@ describe("an iterator over a snapshot", function()
 end)
 
 describe("the time limit of a locked transaction", function()
-  local TOO_LONG = 20 -- seconds; only reached when the limit does not hold
+  local TOO_LONG = 20 -- seconds; only reached if the limit fails
 
   local function loop()
     local stop = os.clock() + TOO_LONG
@@ -222,7 +222,7 @@ describe("the time limit of a locked transaction", function()
     return raises("TIMEOUT", db.transact, db, f, { time_limit = limit })
   end
 
-  --- What a coroutine calls first, before it loops.
+  --- The first call of a coroutine, before it loops.
   local calls = {
     ["a method of the transaction's table"] = function(t) t:get { id = "0001" } end,
     ["the transaction"] = function(_, tx) tx:table "orders" end,
@@ -232,7 +232,7 @@ describe("the time limit of a locked transaction", function()
     ["the clock of limits"] = function() core.elapsed() end,
   }
   for name, call in pairs(calls) do
-    it("holds in an older coroutine, from its first call on: " .. name, function()
+    it("applies in an older coroutine, from its first call on: " .. name, function()
       local other = helper.memory()
       local thread = coroutine.create(function()
         local t, tx = coroutine.yield()
@@ -241,7 +241,7 @@ describe("the time limit of a locked transaction", function()
       end)
       assert(coroutine.resume(thread))
       local limit, ok, err = LIMIT
-      repeat -- until it gets as far as that in time
+      repeat -- until it gets this far within the limit
         limit = limit * 2
         transact(function(tx)
           ok, err = coroutine.resume(thread, tx:table "orders", tx)
@@ -256,7 +256,7 @@ describe("the time limit of a locked transaction", function()
     end)
   end
 
-  it("leaves no hook in coroutines that outlive it, and never takes the user's", function()
+  it("leaves no hook in coroutines that outlive it, and keeps the program's hook", function()
     local function mine() end
     local function work()
       while true do coroutine.yield(orders:get { id = "0001" }) end
@@ -279,11 +279,11 @@ describe("the time limit of a locked transaction", function()
     end))
     assert.is_nil(debug.gethook(older))
     assert.equal(mine, (debug.gethook(hooked)))
-    -- One that was created inside has inherited the hook, and loses it when it is called.
+    -- A coroutine created inside has inherited the hook, and loses it at its next call.
     assert.same({ true, true }, { coroutine.resume(created) })
   end)
 
-  it("lets coroutines be collected", function()
+  it("does not prevent the collection of coroutines", function()
     local seen = setmetatable({}, { __mode = "k" })
     assert(db:transact(function(tx)
       tx:table "orders":put { id = "y" }

@@ -1,4 +1,4 @@
--- messages_spec.lua - what errors say: DynamoDB's words where it has some, and what is concerned.
+-- messages_spec.lua - texts of errors: DynamoDB's text if it has one, with the name of the subject.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -32,7 +32,7 @@ local returned = {
     create { name = "new", partition_key = "id", sort_key = "id" } },
   { "VALIDATION", "the name of the sort key must be UTF-8",
     create { name = "new", partition_key = "id", sort_key = "\xff" } },
-  { "VALIDATION", "the name of the partition key has 1 to 255 bytes",
+  { "VALIDATION", "the name of the partition key must have 1 to 255 bytes",
     create { name = "new", partition_key = "" } },
   { "IN_USE", "Table already exists: one", create { name = "one", partition_key = "id" } },
   { "NOT_FOUND", "Requested resource not found: Table: none not found",
@@ -54,9 +54,9 @@ local returned = {
   { "VALIDATION", "One or more parameter values are not valid. The AttributeValue for a key "
     .. "attribute cannot contain an empty string value. Key: id",
     function() return one:put { id = "" } end },
-  { "VALIDATION", "table one has no sort key to compare",
+  { "VALIDATION", "table one has no sort key",
     function() return one:query_page("a", { sort = { "=", 1 } }) end },
-  { "VALIDATION", "begins_with compares strings and binaries; sort key at is a number",
+  { "VALIDATION", "begins_with requires a sort key of type S or B; at has type N",
     page { sort = { "begins_with", 1 } } },
   { "VALIDATION", "The BETWEEN operator requires upper bound to be greater than or equal to lower "
     .. "bound: key at", page { sort = { "between", 2, 1 } } },
@@ -69,9 +69,9 @@ local returned = {
     .. "conditions", page { start_key = { id = "b", at = 1 } } },
   { "VALIDATION", "The provided starting key does not match the range key predicate",
     page { sort = { ">", 1 }, start_key = { id = "a", at = 1 } } },
-  { "NO_FILE", "its directory: No such file or directory",
+  { "NO_FILE", "can't resolve its directory: No such file or directory",
     function() return tidetable.open(helper.path "no/such.tide") end },
-  { "VALIDATION", "is the database itself, or a file of it", function()
+  { "VALIDATION", "is a file of the database itself", function()
     return helper.open():backup(helper.path())
   end },
 }
@@ -109,7 +109,7 @@ local raised = {
       end
     end
   end },
-  { "AHEAD", "sequence number 100, and the last change has 2", function()
+  { "AHEAD", "sequence number 100, but the last change has 2", function()
     one:stream():records { after = 100 }
   end },
 }

@@ -12,7 +12,7 @@ local function descriptors()
   return count
 end
 
---- A process that compacts the test's database, and pauses while it keeps others out.
+--- Starts a process that compacts the test's database, and pauses while it excludes others.
 local function compacting()
   helper.open():close()
   local child = helper.child [[
@@ -27,10 +27,10 @@ local function compacting()
   return child
 end
 
-describe("open, while another process keeps the database to itself,", function()
+describe("open, while another process has exclusive access,", function()
   helper.setup(before_each, after_each)
 
-  it("is BUSY at once with a busy_timeout of 0, and says which process", function()
+  it("returns BUSY at once with a busy_timeout of 0, and names the process", function()
     local child = compacting()
     local err = refused("BUSY", tidetable.open(helper.path(), { busy_timeout = 0 }))
     assert.equal(child.pid, err.pid)
@@ -40,7 +40,7 @@ describe("open, while another process keeps the database to itself,", function()
     helper.open()
   end)
 
-  it("waits for busy_timeout in the program's own loop, with nothing held in between", function()
+  it("waits for busy_timeout in the program's event loop, without holding a lock", function()
     local child = compacting()
     local before, pauses = descriptors(), 0
     local function own(wakeup, seconds)
@@ -49,7 +49,7 @@ describe("open, while another process keeps the database to itself,", function()
       assert.equal("r", wakeup.events())
       assert.equal(seconds, wakeup:timeout())
       wakeup:clear()
-      -- The pause's own descriptor, and that of the directory that is listed.
+      -- The descriptors of the pause and of the directory that is listed.
       assert.equal(before + 1, descriptors())
       tidetable.open(":memory:"):close()
       if pauses == 3 then
@@ -62,7 +62,7 @@ describe("open, while another process keeps the database to itself,", function()
     db:close()
   end)
 
-  it("sleeps in a plain script, and ends when the time has passed", function()
+  it("sleeps in a plain script, and ends after busy_timeout", function()
     compacting()
     local before = core.elapsed()
     refused("BUSY", tidetable.open(helper.path(), { busy_timeout = 0.05 }))
@@ -70,7 +70,7 @@ describe("open, while another process keeps the database to itself,", function()
     refused("BUSY", tidetable.compact(helper.path(), { busy_timeout = 0 }))
   end)
 
-  it("is ended by an error of the program's own loop", function()
+  it("is ended by an error in the program's event loop", function()
     compacting()
     local before = descriptors()
     local ok, err = pcall(tidetable.open, helper.path(), { wait = function() error("no", 0) end })
@@ -117,12 +117,12 @@ describe("open, while another process keeps the database to itself,", function()
   end)
 end)
 
-describe("open, while another process writes and the boot has to be recorded,", function()
+describe("open, while another process writes and the boot must be recorded,", function()
   helper.setup(before_each, after_each)
 
-  it("waits for busy_timeout, in loops too", function()
+  it("waits for busy_timeout, in event loops too", function()
     local path = helper.path("full.tide")
-    -- Only written at the level "full" so far: at another one the boot is recorded.
+    -- The database was written at level "full" only: at another level the boot is recorded.
     local child = helper.child(([[
       db:close()
       db = assert(tidetable.open(%q))

@@ -1,17 +1,17 @@
--- optimistic.lua - what the specs of optimistic transactions share: a shop and its disturbances.
+-- optimistic.lua - helpers of the specs of optimistic transactions: tables and conflicting writes.
 local assert = require "luassert"
 local helper = require "spec.tidetable.helper"
 
 local optimistic = {}
 
---- db:transact with this mode.
+--- Calls db:transact in optimistic mode.
 function optimistic.transact(db, fn, options)
   local given = { mode = "optimistic" }
   for name, value in pairs(options or {}) do given[name] = value end
   return db:transact(fn, given)
 end
 
---- Makes two tables, with a stream: `accounts` by id, `orders` by customer and n.
+--- Creates two tables with a stream: `accounts` by id, `orders` by customer and n.
 function optimistic.shop(db)
   local accounts = assert(db:create_table {
     name = "accounts", partition_key = "id", stream = true,
@@ -22,19 +22,19 @@ function optimistic.shop(db)
   return accounts, orders
 end
 
---- A database in memory with both.
+--- Opens a database in memory with both tables.
 function optimistic.open_shop()
   local db = helper.memory()
   return db, optimistic.shop(db)
 end
 
---- The customer's orders 1 to count.
+--- Puts a customer's orders 1 to count.
 function optimistic.fill(orders, customer, count)
   for n = 1, count do assert(orders:put { customer = customer, n = n, v = n }) end
 end
 
---- How many runs a transaction took, and what it returned: "done", if all went well. `between`
---- happens in the middle of each run up to `until_run` (1).
+--- Returns how often a transaction ran, and its result: "done" on success. `between` is called
+--- in the middle of each run up to `until_run` (1).
 function optimistic.disturbed(db, before, between, after, options, until_run)
   local runs = 0
   local ok, err, code = optimistic.transact(db, function(tx)

@@ -1,4 +1,4 @@
--- optimistic_conflicts_spec.lua - what conflicts with what an optimistic transaction has read.
+-- optimistic_conflicts_spec.lua - writes that conflict with reads of an optimistic transaction.
 local helper = require "spec.tidetable.helper"
 local shared = require "spec.tidetable.optimistic"
 
@@ -29,7 +29,7 @@ describe("what is read", function()
     return n
   end
 
-  --- A change of the order n, or a new one.
+  --- Changes the order n, or adds it.
   local function put(n)
     return function()
       changes = changes + 1
@@ -39,7 +39,7 @@ describe("what is read", function()
 
   local function get_ann(tx) return tx:table("accounts"):get { id = "ann" } end
 
-  it("by key conflicts with a put, a delete and a return to what was", function()
+  it("by key conflicts with a put, a delete and a change back to the same item", function()
     assert.equal(2, runs(get_ann, function() accounts:put { id = "ann", v = 2 } end))
     assert.equal(2, runs(get_ann, function()
       accounts:put { id = "ann", v = 3 }
@@ -51,7 +51,7 @@ describe("what is read", function()
     assert.equal(1, runs(get_ann, function() accounts:put { id = "bob" } end))
   end)
 
-  it("conflicts although it was overwritten", function()
+  it("conflicts even if the transaction has overwritten it", function()
     assert.equal(2, runs(function(tx)
       get_ann(tx)
       tx:table("accounts"):put { id = "ann", v = "mine" }
@@ -68,7 +68,7 @@ describe("what is read", function()
     end, function() accounts:put { id = "none" } end))
   end)
 
-  it("is not what was only written", function()
+  it("does not include what was only written", function()
     local function blind(tx)
       local inside = tx:table "accounts"
       inside:put { id = "ann", v = "mine" }
@@ -84,12 +84,12 @@ describe("what is read", function()
     assert.is_nil(accounts:get { id = "bob" })
   end)
 
-  it("does not matter to a transaction that wrote nothing", function()
+  it("does not conflict if the transaction wrote nothing", function()
     local n = disturbed(db, get_ann, function() accounts:put { id = "ann", v = 9 } end, nothing)
     assert.equal(1, n)
   end)
 
-  it("by a query conflicts with any change inside its range", function()
+  it("by a query conflicts with any change in its range", function()
     local function between(from, to)
       return function(tx)
         collect(tx:table("orders"):query("x", { sort = { "between", from, to } }))
@@ -106,7 +106,7 @@ describe("what is read", function()
     assert.equal(1, runs(between(3, 6), function() orders:put { customer = "y", n = 4 } end))
   end)
 
-  it("by an iteration that ended early conflicts as far as it went", function()
+  it("by an iteration that ended early conflicts up to where it ended", function()
     local function up_to(last, options)
       return function(tx)
         for order in tx:table("orders"):query("x", options) do
@@ -121,7 +121,7 @@ describe("what is read", function()
     assert.equal(2, runs(up_to(7, { descending = true }), put(7)))
     assert.equal(2, runs(up_to(7, { descending = true }), put(100)))
     orders:delete { customer = "x", n = 100 }
-    -- A limit ends it as well; start_key begins it.
+    -- A limit ends the range too; start_key begins it.
     local function limited(tx)
       collect(tx:table("orders"):query("x", { limit = 3, start_key = { customer = "x", n = 2 } }))
     end
@@ -132,7 +132,7 @@ describe("what is read", function()
     assert.equal(1, runs(limited, put(6)))
   end)
 
-  it("by a page conflicts with what is in it and behind its last item", function()
+  it("by a page conflicts with a change in it or just after it", function()
     local function page(tx)
       local items, key = tx:table("orders"):query_page("x", { limit = 9 })
       assert.equal(9, #items)
@@ -144,14 +144,14 @@ describe("what is read", function()
     assert.equal(2, n)
   end)
 
-  it("by an iterator kept without a loop counts as well", function()
+  it("by an iterator without a loop is recorded too", function()
     assert.equal(2, runs(function(tx)
       local next_order, rows = tx:table("orders"):query "x"
       assert.equal(1, next_order(rows).n)
     end, put(1)))
   end)
 
-  it("by a query of more than a page conflicts at its last item", function()
+  it("by a query of more than a page conflicts up to its last item", function()
     fill(orders, "many", 2500)
     local function all(tx) assert.is_true(#collect(tx:table("orders"):query "many") >= 2500) end
     assert.equal(2, runs(all, function() orders:put { customer = "many", n = 2500, v = 0 } end))
@@ -159,7 +159,7 @@ describe("what is read", function()
     assert.equal(1, runs(all, function() orders:put { customer = "manz", n = 1 } end))
   end)
 
-  it("of a table that is made anew or deleted meanwhile conflicts", function()
+  it("from a table that is deleted or created again conflicts", function()
     assert(db:create_table { name = "third", partition_key = "id" })
     local function look(tx) pcall(tx.table, tx, "third") end
     assert.equal(2, runs(look, function()
@@ -175,7 +175,7 @@ describe("what is read", function()
     end))
   end)
 
-  it("goes on in the snapshot when its table is deleted or made anew", function()
+  it("comes from the snapshot after the table is deleted or created again", function()
     local n = 0
     local items, err, code = optimistic(db, function(tx)
       n = n + 1
@@ -194,14 +194,14 @@ describe("what is read", function()
     assert.are.same({ 2 }, { items, err, code })
   end)
 
-  it("takes what is not there when it begins as not there", function()
+  it("includes the absence of a table", function()
     optimistic(db, function(tx)
       assert(db:create_table { name = "third", partition_key = "id" })
       raises("NOT_FOUND", tx.table, tx, "third")
     end)
   end)
 
-  it("refuses write skew", function()
+  it("prevents write skew", function()
     assert(accounts:put { id = "bob", v = 1 })
     local function withdraw(from)
       return function(tx)

@@ -1,4 +1,4 @@
--- optimistic_spec.lua - what doc/modules/transaction.md promises of optimistic mode.
+-- optimistic_spec.lua - optimistic mode, as documented in doc/modules/transaction.md.
 local cqueues = require "cqueues"
 local helper = require "spec.tidetable.helper"
 local shared = require "spec.tidetable.optimistic"
@@ -18,7 +18,7 @@ local function nothing() end
 --------------------------------------------------------------------------------
 
 describe("an optimistic transaction", function()
-  it("applies what it wrote and returns what its function returned", function()
+  it("applies its writes and returns the results of its function", function()
     local db, accounts, orders = open_shop()
     assert(accounts:put { id = "ann", balance = 10 })
     local results = table.pack(optimistic(db, function(tx)
@@ -33,7 +33,7 @@ describe("an optimistic transaction", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("is one transaction: contiguous records in the order of its writes", function()
+  it("is one transaction: consecutive records in the order of its writes", function()
     local db = open_shop()
     optimistic(db, function(tx)
       local accounts = tx:table "accounts"
@@ -66,7 +66,7 @@ describe("an optimistic transaction", function()
       assert(assert(two:table "accounts"):put { id = "bob" })
     end)
     assert.is_table(assert(two:table "accounts"):get { id = "ann" })
-    -- ... also of its own handle, and another transaction of it.
+    -- The writer may use the same handle, and may be another transaction.
     optimistic(db, function(tx)
       assert(accounts:put { id = "bob" })
       db:transact(function(locked) locked:table("accounts"):put { id = "eve" } end)
@@ -76,7 +76,7 @@ describe("an optimistic transaction", function()
     assert.are.same({ "ann", "bob", "eve", "joe" }, field("id", accounts:scan()))
   end)
 
-  it("sees one snapshot, whatever is written meanwhile", function()
+  it("reads from one snapshot while others write", function()
     local db, accounts, orders = open_shop()
     fill(orders, "x", 3)
     assert(accounts:put { id = "ann", v = 1 })
@@ -90,7 +90,7 @@ describe("an optimistic transaction", function()
     end)
   end)
 
-  it("undoes everything when its function raises, and raises the same", function()
+  it("is undone if its function raises an error, and raises the same error", function()
     local db, accounts = open_shop()
     local thrown = setmetatable({}, { __tostring = function() return "mine" end })
     local ok, err = pcall(optimistic, db, function(tx)
@@ -106,7 +106,7 @@ describe("an optimistic transaction", function()
     assert.equal(1, db:info().readers)
   end)
 
-  it("runs once when nothing that it read has changed", function()
+  it("runs its function once if nothing that it read has changed", function()
     local db, accounts, orders = open_shop()
     fill(orders, "x", 3)
     local runs = disturbed(db, function(tx)
@@ -122,7 +122,7 @@ describe("an optimistic transaction", function()
     assert.equal(1, runs)
   end)
 
-  it("lets no reader or lock behind", function()
+  it("leaves no reader slot or lock behind", function()
     local db, accounts = open_shop()
     local readers = db:info().readers
     for _ = 1, 300 do
@@ -133,7 +133,7 @@ describe("an optimistic transaction", function()
     assert(accounts:put { id = "ann" })
   end)
 
-  it("may only read on a database that is open read-only", function()
+  it("can only read on a read-only handle", function()
     helper.open()
     local db = helper.open()
     local accounts = shop(db)
@@ -148,14 +148,14 @@ describe("an optimistic transaction", function()
     end))
   end)
 
-  it("is refused inside a transaction with the lock", function()
+  it("is refused inside a locked transaction", function()
     local db = open_shop()
     db:transact(function()
       helper.raises("NESTED", optimistic, db, nothing)
     end)
   end)
 
-  it("waits for a writer when it ends, for busy_timeout", function()
+  it("waits for a writer at its end, for busy_timeout", function()
     local path = helper.path()
     local one, two = helper.open({}, path), helper.open({ busy_timeout = 0 }, path)
     shop(one)
@@ -169,7 +169,7 @@ describe("an optimistic transaction", function()
     end)
   end)
 
-  it("gives back what applying refuses, and stores nothing", function()
+  it("returns an error of applying its writes, and stores nothing", function()
     local db, accounts = open_shop()
     local err = refused("TOO_BIG", optimistic(db, function(tx)
       local blob = ("x"):rep(390000)
@@ -199,7 +199,7 @@ describe("an optimistic transaction", function()
     for _, pid in ipairs(held) do assert.equal("none", pid) end
   end)
 
-  it("ends with its database", function()
+  it("ends when its database is closed", function()
     local db, accounts = open_shop()
     local kept
     local err = raises("CLOSED", optimistic, db, function(tx)
@@ -214,19 +214,19 @@ describe("an optimistic transaction", function()
   end)
 end)
 
-describe("transact's options", function()
-  it("know the modes", function()
+describe("the options of transact", function()
+  it("include the mode", function()
     local db, accounts = open_shop()
     assert.equal(5, db:transact(function(tx)
       tx:table("accounts"):put { id = "ann" }
-      -- The lock is held: a plain write is refused.
+      -- The write lock is held: a write outside a transaction is refused.
       helper.raises("NESTED", accounts.put, accounts, { id = "bob" })
       return 5
     end, { mode = "locked", time_limit = 1 }))
     for text, options in pairs {
       ['"mode" must be "locked" or "optimistic", got "none"'] = { mode = "none" },
-      ['"attempts" is for mode "optimistic"'] = { attempts = 3 },
-      ['"attempts" is for mode'] = { attempts = 3, mode = "locked" },
+      ['"attempts" requires mode "optimistic"'] = { attempts = 3 },
+      ['"attempts" requires mode'] = { attempts = 3, mode = "locked" },
       ['"attempts" must be an integer from 1'] = { attempts = 0, mode = "optimistic" },
       ['did you mean "attempts"'] = { attempt = 1, mode = "optimistic" },
     } do
@@ -235,7 +235,7 @@ describe("transact's options", function()
     blames("a function expected", function() db:transact("fn", { mode = "optimistic" }) end)
   end)
 
-  it("bound how often the function runs", function()
+  it("limit the number of attempts", function()
     local db, accounts = open_shop()
     local version = 0
     for attempts, expected in pairs { [1] = 1, [4] = 4, [false] = 10 } do
@@ -260,11 +260,11 @@ end)
 -- Its own writes
 --------------------------------------------------------------------------------
 
-describe("its own writes", function()
+describe("the transaction's own writes", function()
   local db, accounts, orders
   before_each(function() db, accounts, orders = open_shop() end)
 
-  it("are seen by get, as copies", function()
+  it("are returned by get, as copies", function()
     optimistic(db, function(tx)
       local inside = tx:table "accounts"
       local item = { id = "ann", list = tidetable.list { 1 } }
@@ -281,7 +281,7 @@ describe("its own writes", function()
     assert.are.same({ id = "ann", again = true }, accounts:get { id = "ann" })
   end)
 
-  it("are old images", function()
+  it("are returned as old images", function()
     assert(accounts:put { id = "ann", v = 0 })
     optimistic(db, function(tx)
       local inside, old = tx:table "accounts", { return_values = "ALL_OLD" }
@@ -294,7 +294,7 @@ describe("its own writes", function()
     end)
   end)
 
-  it("stand among a query's rows, those before it began", function()
+  it("are included in a query if they were made before it began", function()
     fill(orders, "x", 6)
     optimistic(db, function(tx)
       local inside = tx:table "orders"
@@ -322,7 +322,7 @@ describe("its own writes", function()
     assert.equal(15, #collect(orders:query "x"))
   end)
 
-  it("are given by a running query as they were when it began", function()
+  it("are returned by a running query in the state in which it began", function()
     for n = 1, 5, 2 do assert(orders:put { customer = "x", n = n, v = "there" }) end
     local expected = { [0] = "own 0", "there", "own 2", "there", "own 4", "there", "own 6" }
     for _, descending in ipairs { false, true } do
@@ -336,7 +336,7 @@ describe("its own writes", function()
             inside:put { customer = "x", n = n + 0.5 / count, v = "new" }
           end
           inside:delete { customer = "x", n = 6 }
-          -- Another query sees it all.
+          -- A query that begins later includes all writes.
           assert.equal(6 + 7 * count, #collect(inside:query "x"))
         end
         assert.are.same(expected, seen)
@@ -347,7 +347,7 @@ describe("its own writes", function()
     end
   end)
 
-  it("count in pages, whose last key goes on", function()
+  it("are included in pages, and in the last key", function()
     fill(orders, "x", 4)
     optimistic(db, function(tx)
       local inside = tx:table "orders"
@@ -367,7 +367,7 @@ describe("its own writes", function()
     end)
   end)
 
-  it("make pages of 1,000 items, and of a megabyte", function()
+  it("are included in pages of 1,000 items and of 1 MB", function()
     optimistic(db, function(tx)
       local inside = tx:table "orders"
       for n = 1, 1500 do inside:put { customer = "x", n = n } end
@@ -381,7 +381,7 @@ describe("its own writes", function()
     end)
   end)
 
-  it("may be loaded", function()
+  it("can be made by load", function()
     optimistic(db, function(tx)
       local inside, n = tx:table "orders", 0
       assert.equal(3, inside:load { { customer = "x", n = 1 }, { customer = "x", n = 2 },
@@ -401,7 +401,7 @@ describe("its own writes", function()
     assert.are.same({}, collect(orders:query "z"))
   end)
 
-  it("may have keys of any width", function()
+  it("can have keys of any length", function()
     local wide = assert(db:create_table {
       name = "wide", partition_key = "p", sort_key = { "s", "S" },
     })
@@ -425,7 +425,7 @@ describe("its own writes", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("are refused as the locked ones are", function()
+  it("are refused like those of a locked transaction", function()
     optimistic(db, function(tx)
       local inside = tx:table "orders"
       db:transact(function(locked)
@@ -457,11 +457,11 @@ describe("its own writes", function()
       blames("delete: a key (a table) expected, got nil", function() inside:delete() end)
       blames("table: a name expected, got nil", function() tx:table() end)
       blames('scan: unknown option "sort"', function() inside:scan { sort = { "=", 1 } } end)
-      blames('query: option "snapshot_limit" goes with "snapshot"',
+      blames('query: option "snapshot_limit" requires option "snapshot"',
         function() inside:query("x", { snapshot_limit = 1 }) end)
-      blames('query: option "snapshot_limit" is not for an optimistic transaction',
+      blames('query: option "snapshot_limit" is not available in optimistic mode: time_limit',
         function() inside:query("x", { snapshot = true, snapshot_limit = 1 }) end)
-      blames('scan: option "snapshot_limit" is not for an optimistic transaction',
+      blames('scan: option "snapshot_limit" is not available in optimistic mode: time_limit',
         function() inside:scan { snapshot = true, snapshot_limit = 1 } end)
     end)
   end)
@@ -477,7 +477,7 @@ describe("the time limit", function()
     while cqueues.monotime() < ended do cqueues.poll(ended - cqueues.monotime()) end
   end
 
-  it("ends the snapshot: the next operation and the end raise TIMEOUT", function()
+  it("releases the snapshot: the next operation and the end raise TIMEOUT", function()
     local db, accounts, orders = open_shop()
     fill(orders, "x", 3)
     local readers = db:info().readers
@@ -503,7 +503,7 @@ describe("the time limit", function()
 end)
 
 describe("a transaction that has ended", function()
-  it("is CLOSED, and so is what came from it", function()
+  it("raises CLOSED, and so do its tables and iterators", function()
     local db, _, orders = open_shop()
     fill(orders, "x", 3)
     local kept, inside, next_order, rows
@@ -531,8 +531,8 @@ describe("a transaction that has ended", function()
   end)
 end)
 
-describe("its function", function()
-  it("may yield, anywhere", function()
+describe("the function of an optimistic transaction", function()
+  it("may yield anywhere", function()
     local db, accounts, orders = open_shop()
     fill(orders, "x", 3)
     local co = coroutine.wrap(function()
@@ -553,7 +553,7 @@ describe("its function", function()
     assert.is_table(accounts:get { id = "ann" })
   end)
 
-  it("may be forgotten in the middle: the snapshot goes with it", function()
+  it("may be a coroutine that is dropped: its snapshot is released", function()
     local db = open_shop()
     local readers = db:info().readers
     local co = coroutine.create(function() optimistic(db, coroutine.yield) end)
@@ -567,7 +567,7 @@ describe("its function", function()
     assert.equal(readers, db:info().readers)
   end)
 
-  it("may poll in cqueues, and its end waits there for the writer", function()
+  it("may poll in cqueues, and the commit waits there for the writer", function()
     local path = helper.path()
     local db = helper.open({}, path)
     local accounts = shop(db)

@@ -10,12 +10,12 @@ local known = {
 }
 
 describe("path", function()
-  it("is a string of at least one byte, without NUL", function()
+  it("must be a string of at least one byte, without NUL", function()
     options.path("a", "open")
     misuse("open: a path expected, got nil", options.path, nil, "open")
     misuse("open: a path expected, got number", options.path, 1, "open")
     for _, wrong in ipairs { "", "a\0b" } do
-      misuse("open: a path has at least one byte, and no NUL", options.path, wrong, "open")
+      misuse("open: path must not be empty or contain a NUL byte", options.path, wrong, "open")
     end
   end)
 end)
@@ -25,21 +25,21 @@ describe("check", function()
     return options.check(given, known, "read", level)
   end
 
-  it("gives back the options, or an empty table for nil", function()
+  it("returns the options, or an empty table for nil", function()
     local given = { limit = 3, follow = false, name = 1, timeout = 0, view = "NEW" }
     assert.is_true(rawequal(given, check(given)))
     assert.are.same({}, check(nil))
     assert.are.same({}, check {})
   end)
 
-  it("raises on what is no table", function()
+  it("raises an error for anything except a table", function()
     for _, wrong in ipairs { 1, "limit", true, print } do
-      misuse("read: options are a table, got " .. type(wrong), check, wrong)
+      misuse("read: options must be a table, got " .. type(wrong), check, wrong)
     end
-    misuse("read: options are a table, got boolean", check, false)
+    misuse("read: options must be a table, got boolean", check, false)
   end)
 
-  it("finds the nearest of words, if one is near", function()
+  it("finds the most similar word", function()
     local words = { orders = true, ledger = true }
     assert.equal("orders", options.nearest("ordres", words))
     assert.equal("orders", options.nearest("Orders", words))
@@ -47,36 +47,36 @@ describe("check", function()
     assert.equal("old_image", options.nearest("OldImage", { new_image = 1, old_image = 1 }))
     assert.is_nil(options.nearest("hash_key", { sort_key = true }))
     assert.is_nil(options.nearest("orders", {}))
-    -- Of those that are as near, always the same.
+    -- The result is the same each time if several are equally similar.
     local alike = {}
     for letter in ("abcdefghijklmnopqrstuvwyz"):gmatch "." do alike[letter .. "rders"] = true end
     assert.equal("arders", options.nearest("xrders", alike))
   end)
 
-  it("raises on a name that nobody knows, and names the nearest one", function()
+  it("raises an error for an unknown name, and names the most similar one", function()
     misuse('read: unknown option "limits" (did you mean "limit"?)', check, { limits = 1 })
     misuse('read: unknown option "folow" (did you mean "follow"?)', check, { folow = true })
     misuse('read: unknown option "timout" (did you mean "timeout"?)', check, { timout = 1 })
     misuse('read: unknown option "Limit" (did you mean "limit"?)', check, { Limit = 1 })
-    misuse('read: unknown option "snapshot"; known are follow, limit, name, timeout, view', check,
+    misuse('read: unknown option "snapshot"; known: follow, limit, name, timeout, view', check,
       { snapshot = true })
-    misuse('read: unknown option "1"; known are follow, limit', check, { "limit" })
+    misuse('read: unknown option "1"; known: follow, limit', check, { "limit" })
     misuse('unknown option "true"', check, { [true] = 1 })
   end)
 
-  it("raises on a value of another sort, and says which is meant", function()
+  it("raises an error for a wrong value, and says what is expected", function()
     misuse('read: option "follow" must be boolean, got 1', check, { follow = 1 })
     misuse('read: option "name" must be string or number, got table', check, { name = {} })
     misuse('read: option "limit" must be an integer from 1, got 0', check, { limit = 0 })
     misuse('read: option "view" must be "OLD" or "NEW", got "old"', check, { view = "old" })
   end)
 
-  it("blames who called the function that checks", function()
+  it("has the line of the API's caller as its position", function()
     local function api(given) check(given, 2) return nil end
     helper.blames("unknown option", function() api { x = 1 } end)
   end)
 
-  it("asks no metamethod", function()
+  it("calls no metamethod", function()
     local given = setmetatable({ limit = 1 }, {
       __pairs = function() error "asked" end, __index = function() error "asked" end,
     })
@@ -85,7 +85,7 @@ describe("check", function()
 end)
 
 describe("integer_from and seconds", function()
-  it("say what is wrong, or nothing", function()
+  it("return what is expected if the value is wrong, else nil", function()
     local from = options.integer_from(1)
     assert.is_nil(from(1))
     assert.is_nil(from(math.maxinteger))
@@ -116,7 +116,7 @@ describe("integer_from and seconds", function()
 end)
 
 describe("is_tuple", function()
-  it("is for the places 1 to n and nothing else", function()
+  it("returns true only for the keys 1 to n", function()
     assert.is_true(options.is_tuple({ "a", false, 3.0 }, 3))
     assert.is_true(options.is_tuple({}, 0))
     for _, wrong in ipairs { {}, { 1 }, { 1, 2, 3 }, { 1, nil, 3 }, { 1, 2, type = "N" },
@@ -127,7 +127,7 @@ describe("is_tuple", function()
 end)
 
 describe("duration_ms", function()
-  it("reads seconds, or a number with a unit", function()
+  it("accepts seconds, or a number with a unit", function()
     for said, ms in pairs { [1] = 1000, [0.25] = 250, [0.001] = 1, ["250ms"] = 250, ["2s"] = 2000,
         ["3m"] = 180000, ["36h"] = 129600000, ["7d"] = 604800000, ["1.5h"] = 5400000,
         [" 2 h "] = 7200000, ["0.5s"] = 500 } do
@@ -136,7 +136,7 @@ describe("duration_ms", function()
     end
   end)
 
-  it("gives nil for what is none", function()
+  it("returns nil for other values", function()
     for _, wrong in ipairs { 0, -1, 0.0001, 0 / 0, math.huge, 1e300, "", "1", "h", "1 week", "1hs",
         "-1h", "1e3s", "0x10s", "1H", "1.2.3s", {}, true, print } do
       assert.is_nil(options.duration_ms(wrong))
@@ -145,8 +145,8 @@ describe("duration_ms", function()
   end)
 end)
 
-describe("a text of an option", function()
-  it("that is too long for a number with a unit is never matched", function()
+describe("a long text of an option", function()
+  it("is not matched as a number with a unit", function()
     local library = getmetatable("").__index
     local match, find, longest = library.match, library.find, 0
     local function measured(f)
@@ -165,7 +165,7 @@ describe("a text of an option", function()
     assert.is_true(longest <= 64, longest)
   end)
 
-  it("is shown shortened in a message, and has no nearest word when it is long", function()
+  it("is shortened in a message, and is not compared with known names", function()
     local name = ("n"):rep(1 << 20)
     assert.is_nil(options.nearest(name, { name = 1 }))
     local ok, err = pcall(options.check, { [name] = 1 }, { name = "string" }, "test")
@@ -178,7 +178,7 @@ describe("a text of an option", function()
 end)
 
 describe("bytes", function()
-  it("reads an integer, or a number with a unit", function()
+  it("accepts an integer, or a number with a unit", function()
     for said, bytes in pairs { [1] = 1, [4096] = 4096, ["10B"] = 10, ["1KiB"] = 1024,
         ["2 MiB"] = 2 << 20, ["64 GiB"] = 64 << 30, ["1.5 KiB"] = 1536, ["1TiB"] = 1 << 40 } do
       assert.equal(bytes, options.bytes(said))
@@ -186,7 +186,7 @@ describe("bytes", function()
     end
   end)
 
-  it("gives nil for what is none", function()
+  it("returns nil for other values", function()
     for _, wrong in ipairs { 0, -1, 1.5, 1 << 60, "", "1", "1 KB", "1 kib", "GiB", "-1KiB",
         "1e3KiB", {}, true } do
       assert.is_nil(options.bytes(wrong))
@@ -200,7 +200,7 @@ describe("retention", function()
     return { options.retention(value, "set_retention") }
   end
 
-  it("is age in ms, bytes and count, 0 for no limit", function()
+  it("returns age in ms, bytes and count, 0 for no limit", function()
     assert.are.same({ 86400000, 0, 0 }, retention(nil))
     assert.are.same({ 86400000, 0, 0 }, retention {})
     assert.are.same({ 3600000, 0, 0 }, retention "1h")
@@ -209,15 +209,15 @@ describe("retention", function()
     assert.are.same({ 60000, 100, 5 }, retention { age = "1m", bytes = 100, count = 5 })
   end)
 
-  it("raises on what is none, and names it", function()
-    misuse('set_retention: a retention\'s age is seconds or a number with ms, s, m, h or d, got'
+  it("raises an error that names the wrong limit", function()
+    misuse('set_retention: retention: age must be seconds or a string with ms, s, m, h or d, got'
       .. ' "soon"', retention, "soon")
-    misuse("a retention's bytes are an integer or a number with KiB, MiB or GiB, got \"1 GB\"",
+    misuse("retention: bytes must be an integer or a string with KiB, MiB or GiB, got \"1 GB\"",
       retention, { bytes = "1 GB" })
     misuse('set_retention: retention: unknown option "ages" (did you mean "age"?)', retention,
       { ages = 1 })
     misuse('option "count" must be an integer from 1', retention, { count = 0 })
-    misuse("a retention's age", retention, 0)
+    misuse("retention: age must be seconds or a string with ms, s, m, h or d", retention, 0)
     misuse('option "age" must be string or number, got true', retention, true)
   end)
 end)

@@ -1,4 +1,4 @@
--- report_spec.lua - what doc/modules/report.md promises: checks, and what they find.
+-- report_spec.lua - checks and their reports, as documented in doc/modules/report.md.
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 local tidetable = require "tidetable"
@@ -35,7 +35,7 @@ local function count_files()
 end
 
 describe("tidetable.check", function()
-  it("finds nothing in a sound file, and makes nothing beside it", function()
+  it("finds nothing in a valid file, and creates no other file", function()
     local path = make()
     os.remove(path .. "-lock")
     os.remove(path .. "-wake")
@@ -53,7 +53,7 @@ describe("tidetable.check", function()
     assert.equal(files, count_files())
   end)
 
-  it("is made in a child process, and waited for, as it is asked to be", function()
+  it("runs in a child process and waits as the options say", function()
     local core, path, asked = require "tidetable.core", make(), {}
     local check_file = core.check_file
     finally(function() core.check_file = check_file end)
@@ -87,13 +87,13 @@ describe("tidetable.check", function()
     assert.are.same(report.problems, assert(tidetable.check(path, { isolate = true })).problems)
   end)
 
-  it("reads files that can't be opened", function()
+  it("reads files that cannot be opened", function()
     local path = make()
     local whole = read(path)
     write(path, ("\0"):rep(4096) .. whole:sub(4097))
     local report = assert(tidetable.check(path))
     assert.is_false(report.ok)
-    assert.is_truthy(report.problems[1]:find("damaged meta page, 0", 1, true))
+    assert.is_truthy(report.problems[1]:find("damaged meta page 0", 1, true))
     write(path, whole:sub(1, 4096 * 5))
     report = assert(tidetable.check(path))
     assert.is_true(report.problem_count > 0)
@@ -102,7 +102,7 @@ describe("tidetable.check", function()
     assert.is_false(report.ok)
   end)
 
-  it("has nothing to read where both first pages are damaged", function()
+  it("returns an error if both meta pages are damaged", function()
     local path = make()
     local whole = read(path)
     for _, at in ipairs { 80, 4096 + 80 } do
@@ -111,11 +111,11 @@ describe("tidetable.check", function()
     write(path, whole)
     for _, options in ipairs { {}, { isolate = true } } do
       local err = refused("CORRUPT", tidetable.check(path, options))
-      assert.is_truthy(err.message:find("both its meta pages are damaged", 1, true), err.message)
+      assert.is_truthy(err.message:find("both meta pages are damaged", 1, true), err.message)
     end
   end)
 
-  it("refuses what is no database", function()
+  it("refuses a file that is not a database", function()
     for _, isolate in ipairs { false, true } do
       local err = refused("NO_FILE", tidetable.check(helper.path("none"),
         { isolate = isolate, stall_timeout = isolate and math.huge or nil }))
@@ -127,7 +127,7 @@ describe("tidetable.check", function()
     assert.has_error(function() tidetable.check("x", { isolatee = true }) end)
     assert.has_error(function() tidetable.check("") end)
     for _, given in ipairs { { stall_timeout = 5 }, { stall_timeout = 5, isolate = false } } do
-      helper.misuse('check: option "stall_timeout" goes with "isolate"', tidetable.check, "x",
+      helper.misuse('check: option "stall_timeout" requires option "isolate"', tidetable.check, "x",
         given)
     end
   end)
@@ -159,7 +159,7 @@ describe("tidetable.check", function()
   end)
 end)
 
---- A database that takes a while to be checked.
+--- Makes a database whose check takes some time.
 local function many()
   local db = helper.open()
   local orders = assert(db:create_table { name = "orders", partition_key = "id" })
@@ -171,13 +171,13 @@ local function many()
   return db
 end
 
--- Whoever checks does so until the test lets it: one of its walks is caught at it.
+-- The child process of a check is stopped by the test, so that the check does not end before.
 describe("waiting for a check", function()
   local function shell(...)
     os.execute((...):format(select(2, ...)))
   end
 
-  --- The child that walks for a process, stopped at it.
+  --- Returns the child process of a check, stopped.
   local function stopped_child(pid)
     while true do
       local walker = assert(helper.child_of(pid))
@@ -210,13 +210,13 @@ describe("waiting for a check", function()
     end
   ]]
 
-  it("goes on at a signal that the program handles, and where it is stopped", function()
+  it("continues after a signal that the program handles, and after a stop", function()
     local child = checker(handles_signals)
     assert.equal("in", child:line())
     local walker = stopped_child(child.pid)
     shell("for i in $(seq 200); do kill -ALRM %d; kill -WINCH %d; sleep 0.001; done",
       child.pid, child.pid)
-    shell("kill -INT %d %s", child.pid, walker)        -- Ctrl-C, that somebody handles
+    shell("kill -INT %d %s", child.pid, walker)        -- Ctrl-C, which the program handles
     shell("kill -STOP %d; sleep 0.1; kill -CONT %d", child.pid, child.pid)
     write(helper.path "test.tide.over", "")
     shell("kill -CONT %s", walker)
@@ -224,7 +224,7 @@ describe("waiting for a check", function()
     child:close()
   end)
 
-  it("ends with Ctrl-C in a plain script", function()
+  it("ends at Ctrl-C in a plain script", function()
     local child = checker()
     assert.equal("in", child:line())
     local walker = stopped_child(child.pid)
@@ -237,8 +237,8 @@ describe("waiting for a check", function()
   end)
 end)
 
-describe("what a check lets happen meanwhile", function()
-  -- Every way to check, with something to wait by.
+describe("during a check", function()
+  -- All functions that check, with a `wait` function.
   local function ways(wait)
     many():close()
     return {
@@ -248,7 +248,7 @@ describe("what a check lets happen meanwhile", function()
     }
   end
 
-  it("is what the program's own wait does", function()
+  it("the program's `wait` function runs", function()
     local waited, ended
     for _, way in ipairs(ways(function(wakeup, seconds)
       waited = waited + 1
@@ -264,13 +264,13 @@ describe("what a check lets happen meanwhile", function()
     end
   end)
 
-  it("ends it when it raises", function()
+  it("an error in the program's `wait` function ends the check", function()
     for _, way in ipairs(ways(function() error("enough", 0) end)) do
       assert.same({ false, "enough" }, { pcall(way) })
     end
   end)
 
-  it("is an event loop", function()
+  it("an event loop runs", function()
     local cqueues = require "cqueues"
     for _, way in ipairs(ways(nil)) do
       local loop, ticks, report = cqueues.new(), 0, nil
@@ -286,7 +286,7 @@ describe("what a check lets happen meanwhile", function()
     end
   end)
 
-  it("may close the database", function()
+  it("the database can be closed", function()
     local db = many()
     db.wait = function() db:close() end
     helper.raises("CLOSED", db.check, db)

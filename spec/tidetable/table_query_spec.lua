@@ -1,4 +1,4 @@
--- table_query_spec.lua - what doc/modules/table.md promises of queries and scans.
+-- table_query_spec.lua - queries and scans, as documented in doc/modules/table.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -10,7 +10,7 @@ local binary = tidetable.binary
 
 local db, orders
 
--- Of a table with a sort key of this type, one partition with these sort keys.
+-- Creates a table with a sort key of this type, and one partition with these sort keys.
 local function partition(kind, keys)
   local t = assert(db:create_table { name = "sorted_" .. kind, partition_key = "p",
     sort_key = { "s", kind } })
@@ -42,7 +42,7 @@ describe("query", function()
     assert.are.same(reversed(expected), keys(t, sort, true))
   end
 
-  it("goes over one partition, by sort key, both ways", function()
+  it("iterates over one partition, by sort key, in both directions", function()
     expect(partition("N", { -1e20 // 1, -2, -1.5, 0, 0.001, 1, 10, 9007199254740993 }),
       { -1e20 // 1, -2, -1.5, 0, 0.001, 1, 10, 9007199254740993 })
     expect(partition("S", { "\0", "a", "a\0", "a\0b", "aa", "b", "ä", "\u{10000}" }),
@@ -103,14 +103,14 @@ describe("query", function()
     end
   end)
 
-  it("refuses bounds that are the wrong way round", function()
+  it("refuses a lower bound above the upper one", function()
     local t = partition("N", { 1, 2, 3 })
     raises("VALIDATION", t.query, t, "x", { sort = { "between", 3, 1 } })
     helper.refused("VALIDATION",
       t:query_page("x", { sort = { "between", 3, 1 } }))
   end)
 
-  it("refuses what the schema can't have", function()
+  it("refuses conditions that do not match the key schema", function()
     local t = partition("N", { 1 })
     raises("VALIDATION", t.query, t, "x", { sort = { "begins_with", 1 } })
     raises("VALIDATION", t.query, t, "x", { sort = { "=", "1" } })
@@ -125,10 +125,10 @@ describe("query", function()
     raises("VALIDATION", plain.query, plain, "a", { sort = { "=", "x" } })
   end)
 
-  it("raises what only a mistake can cause", function()
+  it("raises an error for mistakes in the program", function()
     helper.blames("the partition key's value is missing", function() orders:query() end)
     helper.blames('unknown option "sorted"', function() orders:query("a", { sorted = {} }) end)
-    helper.blames("one of = < <= > >= between begins_with", function()
+    helper.blames("an operator (= < <= > >= between begins_with)", function()
       orders:query("a", { sort = { "==", 1 } })
     end)
     helper.blames('"between" with 2 value(s)', function()
@@ -153,7 +153,7 @@ describe("query", function()
     end)
   end)
 
-  it("stops at the limit", function()
+  it("ends at the limit", function()
     local t = partition("N", { 1, 2, 3, 4, 5 })
     for limit = 1, 6 do
       assert.equal(math.min(limit, 5), #collect(t:query("x", { limit = limit })))
@@ -161,7 +161,7 @@ describe("query", function()
     assert.are.same({ 5, 4 }, field("s", t:query("x", { limit = 2, descending = true })))
   end)
 
-  it("goes on behind a start key, which need not be there", function()
+  it("starts after a start key, which need not exist", function()
     local t = partition("N", { 1, 2, 3, 4, 5 })
     local function from(s, descending)
       return field("s", t:query("x", { start_key = { p = "x", s = s }, descending = descending }))
@@ -179,7 +179,7 @@ describe("query", function()
       sort = { "between", 2, 3 } })))
   end)
 
-  it("refuses a start key from elsewhere", function()
+  it("refuses a start key outside its range", function()
     local t = partition("N", { 1, 2, 3 })
     for _, key in ipairs { {}, { p = "x" }, { p = "w", s = 1 }, { p = "x", s = "1" },
         { p = "x", s = 1, v = 1 } } do
@@ -190,7 +190,7 @@ describe("query", function()
       sort = { "<", 5 } })
   end)
 
-  it("is read in pages, each of which sees what is there then", function()
+  it("reads pages, each from the last commit", function()
     local items = {}
     for i = 1, 2500 do items[i] = { customer = "ann", placed_at = i } end
     assert(orders:load(items))
@@ -199,7 +199,7 @@ describe("query", function()
       seen[#seen + 1] = item.placed_at
       if #seen == 1 then
         assert(orders:delete { customer = "ann", placed_at = 2 })       -- in this page
-        assert(orders:delete { customer = "ann", placed_at = 2000 })    -- in a later one
+        assert(orders:delete { customer = "ann", placed_at = 2000 })    -- in a later page
         assert(orders:put { customer = "ann", placed_at = 2000.5 })
       end
       assert.equal(0, db:info().oldest_reader_lag)
@@ -209,7 +209,7 @@ describe("query", function()
     assert.equal(2000.5, seen[2000])
   end)
 
-  it("holds one snapshot when asked", function()
+  it("reads from one snapshot with the option snapshot", function()
     local items = {}
     for i = 1, 2500 do items[i] = { customer = "ann", placed_at = i } end
     assert(orders:load(items))
@@ -230,7 +230,7 @@ describe("query", function()
     assert.equal(0, db:info().oldest_reader_lag)
   end)
 
-  it("holds a snapshot no longer than snapshot_limit", function()
+  it("holds a snapshot for at most snapshot_limit", function()
     local items = {}
     for i = 1, 1500 do items[i] = { customer = "ann", placed_at = i } end
     assert(orders:load(items))
@@ -247,9 +247,9 @@ describe("query", function()
     assert(orders:put { customer = "bob", placed_at = 1 })
     assert.equal(0, db:info().oldest_reader_lag)
     for _, given in ipairs { { snapshot_limit = 1 }, { snapshot_limit = 1, snapshot = false } } do
-      misuse('query: option "snapshot_limit" goes with "snapshot"', orders.query, orders, "ann",
-        given)
-      misuse('scan: option "snapshot_limit" goes with "snapshot"', orders.scan, orders, given)
+      misuse('query: option "snapshot_limit" requires option "snapshot"', orders.query, orders,
+        "ann", given)
+      misuse('scan: option "snapshot_limit" requires option "snapshot"', orders.scan, orders, given)
     end
     assert.equal(1500, #helper.collect(orders:query("ann",
       { snapshot = true, snapshot_limit = math.huge })))
@@ -257,7 +257,7 @@ describe("query", function()
       { snapshot = true, snapshot_limit = "60" })
   end)
 
-  it("works on partitions whose keys are too long to be stored as they are", function()
+  it("works on partitions whose keys are too long to be stored directly", function()
     for _, n in ipairs { 127, 128, 129, 2048 } do
       local customer = ("k"):rep(n)
       for i = 1, 3 do assert(orders:put { customer = customer, placed_at = i }) end
@@ -271,7 +271,7 @@ describe("query", function()
     assert.equal(12, #collect(orders:scan()))
   end)
 
-  it("closes the iterator when the loop ends early, and when a loop raises", function()
+  it("closes the iterator when the loop is left, by break or an error", function()
     local items = {}
     for i = 1, 1200 do items[i] = { customer = "ann", placed_at = i } end
     assert(orders:load(items))
@@ -284,7 +284,7 @@ describe("query", function()
     assert.is_not_nil(closing)
   end)
 
-  it("gives a function that can be called without a loop, in transactions too", function()
+  it("returns a function that can be called without a loop, in transactions too", function()
     for i = 1, 3 do assert(orders:put { customer = "ann", placed_at = i }) end
     local function first_of(a_table)
       local next_item = a_table:query("ann", { descending = true })
@@ -300,7 +300,7 @@ describe("query", function()
     end
   end)
 
-  it("may be taken in turns with another, and with itself ended", function()
+  it("can be interleaved with another, and called after its end", function()
     for i = 1, 3 do assert(orders:put { customer = "ann", placed_at = i }) end
     local a, a_state = orders:query "ann"
     local b, b_state = orders:query("ann", { descending = true })
@@ -315,7 +315,7 @@ describe("query", function()
 end)
 
 describe("scan", function()
-  it("goes over the whole table in key order, both ways", function()
+  it("iterates over the whole table in key order, in both directions", function()
     local names = { "ann", "bob", "cai" }
     for i, customer in ipairs(names) do
       for j = 1, 2 do assert(orders:put { customer = customer, placed_at = i * 10 + j }) end
@@ -335,7 +335,7 @@ describe("scan", function()
     raises("VALIDATION", orders.scan, orders, { start_key = { customer = "ann" } })
   end)
 
-  it("of an empty table gives nothing", function()
+  it("of an empty table returns nothing", function()
     assert.are.same({}, collect(orders:scan()))
     assert.are.same({}, collect(orders:query "ann"))
     assert.are.same({}, collect(orders:scan { descending = true, snapshot = true }))
@@ -351,7 +351,7 @@ describe("query_page and scan_page", function()
     assert(orders:put { customer = "bob", placed_at = 1 })
   end)
 
-  it("give an array, and the key to go on behind when there is more", function()
+  it("return an array, and the last key if there are more items", function()
     local items, key = orders:query_page("ann", { limit = 2 })
     assert.are.same({ 1, 2 }, { items[1].placed_at, items[2].placed_at })
     assert.are.same({ customer = "ann", placed_at = 2 }, key)
@@ -362,7 +362,7 @@ describe("query_page and scan_page", function()
     assert.is_nil(key)
   end)
 
-  it("walk through everything, whatever the limit and the direction", function()
+  it("return all items with any limit, in both directions", function()
     for limit = 1, 7 do
       for _, descending in ipairs { false, true } do
         local seen, key, pages = 0, nil, 0
@@ -377,7 +377,7 @@ describe("query_page and scan_page", function()
     end
   end)
 
-  it("give no more than 1,000 items, or 1 MB", function()
+  it("return at most 1,000 items, or 1 MB", function()
     local items = {}
     for i = 1, 1500 do items[i] = { customer = "many", placed_at = i } end
     assert(orders:load(items))
@@ -396,7 +396,7 @@ describe("query_page and scan_page", function()
     assert.equal(10, #collect(orders:query "big"))
   end)
 
-  it("take the options but snapshot", function()
+  it("accept the options of query and scan except snapshot", function()
     misuse('unknown option "snapshot"', orders.query_page, orders, "ann", { snapshot = true })
     misuse('unknown option "snapshot"', orders.scan_page, orders, { snapshot = true })
     misuse("value is missing", orders.query_page, orders)
@@ -404,7 +404,7 @@ describe("query_page and scan_page", function()
     refused("VALIDATION", orders:query_page("ann", { sort = { "begins_with", 3 } }))
   end)
 
-  it("give a key of the table's attributes, of every type", function()
+  it("return a last key with the table's key attributes, of every type", function()
     local t = assert(db:create_table { name = "blobs", partition_key = { "p", "B" },
       sort_key = { "s", "B" } })
     for i = 1, 3 do assert(t:put { p = binary "\xff", s = binary(("\xff"):rep(i)), v = i }) end

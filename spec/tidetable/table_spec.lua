@@ -1,4 +1,4 @@
--- table_spec.lua - what doc/modules/table.md promises.
+-- table_spec.lua - items and streams of a table, as documented in doc/modules/table.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -17,12 +17,12 @@ before_each(function()
 end)
 
 describe("a handle", function()
-  it("says its name", function()
+  it("has a name and a text", function()
     assert.equal("orders", orders.name)
     assert.equal("tidetable.table: orders", tostring(orders))
   end)
 
-  it("goes by the name", function()
+  it("finds the table by name at each call", function()
     local other = assert(db:table "orders")
     assert(other:put { customer = "ann", placed_at = 1 })
     assert(db:delete_table "orders")
@@ -45,7 +45,7 @@ describe("a handle", function()
     assert.are.same({ "id", "S" }, orders:describe().partition_key)
   end)
 
-  it("ends an iteration with NOT_FOUND when the table is made anew in between", function()
+  it("ends an iteration with NOT_FOUND if the table was created again", function()
     local items = {}
     for i = 1, 1001 do items[i] = { customer = "ann", placed_at = i } end
     assert(orders:load(items))
@@ -65,7 +65,7 @@ describe("a handle", function()
 end)
 
 describe("put", function()
-  it("stores the item in place of whatever had its key", function()
+  it("stores the item and replaces the one with the same key", function()
     assert.is_truthy(orders:put { customer = "ann", placed_at = 1, total = 5, note = "x" })
     assert.is_truthy(orders:put { customer = "ann", placed_at = 1, total = 6 })
     assert.are.same({ customer = "ann", placed_at = 1, total = 6 },
@@ -73,7 +73,7 @@ describe("put", function()
     assert.equal(1, #collect(orders:scan()))
   end)
 
-  it("gives the old item when it is asked for", function()
+  it('returns the old item with return_values = "ALL_OLD"', function()
     local all_old = { return_values = "ALL_OLD" }
     local ok, old = orders:put({ customer = "ann", placed_at = 1, v = 1 }, all_old)
     assert.is_true(ok)
@@ -95,7 +95,7 @@ describe("put", function()
     assert.is_nil((select(2, orders:put { customer = "ann", placed_at = 1, v = 4 })))
   end)
 
-  it("of an item that is there already changes nothing and appends no record", function()
+  it("of an equal item changes nothing and appends no record", function()
     local item = {
       customer = "ann", placed_at = 1, tags = set { "a", "b", "c" }, sizes = set { 1, 2.5, 3 },
       blobs = set { binary "x", binary "y" }, deep = { list { 1, { n = 1.5 } }, "x" },
@@ -152,8 +152,8 @@ describe("put", function()
     refused("VALIDATION", sorted:put { p = "x", s = "" })
   end)
 
-  it("stores items up to 400 KB to the byte", function()
-    -- 400 KB less the names and values of the keys, and the name of the text.
+  it("stores items of up to 400 KB exactly", function()
+    -- 400 KB minus the names and values of the keys and the name of the text.
     local room = 400 * 1024 - #"customer" - #"ann" - #"placed_at" - 2 - #"text"
     assert.is_truthy(orders:put { customer = "ann", placed_at = 1, text = ("x"):rep(room) })
     refused("VALIDATION", orders:put { customer = "ann", placed_at = 1,
@@ -162,18 +162,18 @@ describe("put", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("raises what only a mistake can cause", function()
+  it("raises an error for mistakes in the program", function()
     misuse('unknown option "return_value" (did you mean "return_values"?)', orders.put, orders,
       { customer = "ann", placed_at = 1 }, { return_value = "ALL_OLD" })
     misuse('option "return_values" must be "NONE" or "ALL_OLD", got "ALL_NEW"', orders.put, orders,
       { customer = "ann", placed_at = 1 }, { return_values = "ALL_NEW" })
-    misuse("options are a table", orders.put, orders, { customer = "ann", placed_at = 1 }, true)
+    misuse("options must be a table", orders.put, orders, { customer = "ann", placed_at = 1 }, true)
     assert.are.same({}, collect(orders:scan()))
   end)
 end)
 
 describe("get", function()
-  it("gives the item, or nil and no error", function()
+  it("returns the item, or nil without an error", function()
     assert(orders:put { customer = "ann", placed_at = 1, list = { 1, 2 } })
     assert.are.same({ customer = "ann", placed_at = 1, list = { 1, 2 } },
       orders:get { customer = "ann", placed_at = 1 })
@@ -184,14 +184,14 @@ describe("get", function()
     assert.is_not_nil(orders:get { customer = "ann", placed_at = tidetable.number "1.00" })
   end)
 
-  it("gives a table of the caller's own each time", function()
+  it("returns a new table each time", function()
     assert(orders:put { customer = "ann", placed_at = 1 })
     local one = orders:get { customer = "ann", placed_at = 1 }
     one.total = 9
     assert.is_nil(orders:get({ customer = "ann", placed_at = 1 }).total)
   end)
 
-  it("takes the key attributes and nothing else", function()
+  it("accepts the key attributes and no others", function()
     for _, key in ipairs { {}, { customer = "ann" }, { placed_at = 1 },
         { customer = "ann", placed_at = 1, total = 5 }, { customer = "ann", placed_at = "1" },
         { customer = "ann", placed = 1 }, { customer = "", placed_at = 1 },
@@ -199,22 +199,22 @@ describe("get", function()
       refused("VALIDATION", orders:get(key))
       refused("VALIDATION", orders:delete(key))
     end
-    -- Says what a key is here, which is what the program has to mend.
-    local schema = "The provided key element does not match the schema: a key has "
+    -- The message names the attributes that the key must have.
+    local schema = "The provided key element does not match the schema: key must contain exactly: "
     for _, call in ipairs { orders.get, orders.delete } do
       local err = refused("VALIDATION", call(orders, { customer = "ann", placed_at = "1" }))
-      assert.equal(schema .. "customer (S) and placed_at (N) and nothing else", err.message)
+      assert.equal(schema .. "customer (S), placed_at (N)", err.message)
     end
     local one = assert(db:create_table { name = "one", partition_key = { "id", "B" } })
     local err = refused("VALIDATION", one:get { id = "a" })
-    assert.equal(schema .. "id (B) and nothing else", err.message)
+    assert.equal(schema .. "id (B)", err.message)
   end)
 
-  it("has no options, and says so", function()
+  it("has no options", function()
     local key = { customer = "ann", placed_at = 1 }
-    misuse('get: unknown option "consistent_read"; there are none', orders.get, orders, key,
+    misuse('get: unknown option "consistent_read"; known: none', orders.get, orders, key,
       { consistent_read = true })
-    misuse("get: options are a table, got boolean", orders.get, orders, key, true)
+    misuse("get: options must be a table, got boolean", orders.get, orders, key, true)
     for _, mode in ipairs { "locked", "optimistic" } do
       misuse('get: unknown option "projection"', db.transact, db, function(tx)
         tx:table "orders":get(key, { projection = "total" })
@@ -233,7 +233,7 @@ describe("delete", function()
     assert.equal(2, #collect(orders:stream():records()))
   end)
 
-  it("gives the old item when it is asked for", function()
+  it('returns the old item with return_values = "ALL_OLD"', function()
     assert(orders:put { customer = "ann", placed_at = 1, v = 1 })
     local ok, old = orders:delete({ customer = "ann", placed_at = 1 },
       { return_values = "ALL_OLD" })
@@ -264,7 +264,7 @@ describe("load", function()
     return counts
   end
 
-  it("stores an array, or what a function gives, and counts", function()
+  it("stores an array, or the results of a function, and counts them", function()
     assert.equal(3, orders:load(items(1, 3)))
     local i = 3
     assert.equal(4, orders:load(function()
@@ -288,14 +288,14 @@ describe("load", function()
     assert.are.same({ 3, 3, 1, 3, 3, 1000, 1 }, batches())
   end)
 
-  it("counts items given, also those that were there", function()
+  it("counts all items, equal ones included", function()
     assert(orders:load(items(1, 5)))
     assert.equal(5, orders:load(items(1, 5)))
     assert.equal(3, orders:load { item(9), item(9), item(9) })
     assert.equal(6, #collect(orders:scan()))
   end)
 
-  it("says in err.loaded how many are stored, and in err.item which one was refused", function()
+  it("sets err.loaded to the number of stored items, err.item to the refused one", function()
     local bad = items(1, 10)
     bad[8] = { customer = "ann" }
     local err = refused("VALIDATION", orders:load(bad, { batch = 3 }))
@@ -324,7 +324,7 @@ describe("load", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("reads an item at once, so that a function may use its table again", function()
+  it("encodes an item at once, so that a function may reuse its table", function()
     local one = { customer = "ann" }
     local i = 0
     assert.equal(7, orders:load(function()
@@ -344,7 +344,7 @@ describe("load", function()
     assert.equal(12, #collect(orders:scan()))
   end)
 
-  it("refuses a hole in an array, and takes nothing more behind what is refused", function()
+  it("refuses a hole in an array, and takes no item after a refused one", function()
     local err = refused("VALIDATION", orders:load { item(1), nil, item(3) })
     assert.equal("item 2: table expected, got nil", err.message)
     assert.equal(2, err.item)
@@ -360,7 +360,7 @@ describe("load", function()
     assert.are.same({}, collect(orders:scan()))
   end)
 
-  it("lets an error of the function through; what was stored stays", function()
+  it("passes on an error of the function; stored batches stay", function()
     local i = 0
     local ok, err = pcall(orders.load, orders, function()
       i = i + 1
@@ -372,7 +372,7 @@ describe("load", function()
     assert.equal(4, #collect(orders:scan()))
   end)
 
-  it("stores batches that are too many bytes for one transaction", function()
+  it("divides batches that are too large for one transaction", function()
     local big = {}
     for i = 1, 100 do
       big[i] = { customer = "big", placed_at = i, text = ("x"):rep(390000) }
@@ -388,7 +388,7 @@ describe("load", function()
     assert.equal(0, err.loaded % stored[1])
   end)
 
-  it("lets everyone else have a turn in between", function()
+  it("lets other writers write between its transactions", function()
     local seen = {}
     local i = 0
     assert.equal(10, orders:load(function()
@@ -401,7 +401,7 @@ describe("load", function()
     assert.equal(6, seen[6])
   end)
 
-  it("in a transaction is one with the rest", function()
+  it("in a transaction is a part of it", function()
     assert.equal(2500, db:transact(function(tx)
       tx:table "orders":put { customer = "bob", placed_at = 1 }
       return tx:table "orders":load(items(1, 2500), { batch = 10 })
@@ -414,7 +414,7 @@ describe("load", function()
     assert.is_nil(orders:get(item(3001)))
   end)
 
-  it("in a transaction says how many it kept all the same", function()
+  it("in a transaction reports the number of stored items after an error", function()
     local bad = { { customer = "ann" }, { customer = "ann", placed_at = 0 / 0 } }
     for _, mode in ipairs { "locked", "optimistic" } do
       local loaded = 0
@@ -440,7 +440,7 @@ describe("load", function()
     end
   end)
 
-  it("that is resumed behind its transaction stores nothing in the next one", function()
+  it("that is resumed after its transaction stores nothing in the next one", function()
     for _, mode in ipairs { "locked", "optimistic" } do
       local load
       db:transact(function(tx)
@@ -467,24 +467,25 @@ describe("load", function()
     end
   end)
 
-  it("looks for no element behind an array's last", function()
+  it("reads no element after an array's last", function()
     local array = setmetatable({ item(1), item(2) }, {
       __index = function(_, i) error("there is no " .. i) end,
     })
     assert.equal(2, orders:load(array))
   end)
 
-  it("raises what only a mistake can cause", function()
-    misuse("items are an array or a function, got nil", orders.load, orders)
-    misuse("items are an array; for one item there is put", orders.load, orders, item(1))
-    misuse("items are an array or a function, got string", orders.load, orders, "x")
+  it("raises an error for mistakes in the program", function()
+    misuse("items must be an array or a function, got nil", orders.load, orders)
+    misuse("items must be an array or a function, got one item: use put", orders.load, orders,
+      item(1))
+    misuse("items must be an array or a function, got string", orders.load, orders, "x")
     misuse('option "batch" must be an integer from 1', orders.load, orders, {}, { batch = 0 })
     misuse("unknown option", orders.load, orders, {}, { size = 3 })
   end)
 end)
 
 describe("the streams of a table", function()
-  it("are enabled and disabled; a new one begins each time", function()
+  it("are enabled and disabled; each is a new stream", function()
     local clock = tidetable.manual_clock(1e9)
     local own = helper.memory { clock = clock }
     local t = assert(own:create_table { name = "things", partition_key = "id" })
@@ -521,7 +522,7 @@ describe("the streams of a table", function()
     assert.is_true(own:check().ok)
   end)
 
-  it("have labels of their own, also in one millisecond", function()
+  it("have different labels, even within one millisecond", function()
     local clock = tidetable.manual_clock(1e9)
     local own = helper.memory { clock = clock }
     local t = assert(own:create_table { name = "things", partition_key = "id", stream = true })
@@ -541,14 +542,14 @@ describe("the streams of a table", function()
       assert.equal(i, stream:next().new_image.v)
       assert.is_nil(stream:next())
     end
-    -- So have the streams of a table that is made anew under its name.
+    -- This holds for the streams of a table that is created again, too.
     assert(own:delete_table "things")
     t = assert(own:create_table { name = "things", partition_key = "id", stream = true })
     assert.is_nil(labels[t:stream().label])
     assert.equal(22, #own:list_streams())
   end)
 
-  it("begin with default view type and retention", function()
+  it("have a default view type and retention", function()
     local t = assert(db:create_table { name = "things", partition_key = "id" })
     assert.is_true(t:enable_stream())
     local description = t:stream():describe()
@@ -559,7 +560,7 @@ describe("the streams of a table", function()
     misuse("unknown option", t.stream, t, { lable = "x" })
   end)
 
-  it("are those of the table as other handles and processes see it", function()
+  it("are visible to other handles and processes", function()
     local own = helper.open()
     local t = assert(own:create_table { name = "things", partition_key = "id" })
     local child = helper.child [[
@@ -577,7 +578,7 @@ describe("the streams of a table", function()
 end)
 
 describe("describe", function()
-  it("says what the table is", function()
+  it("describes the table", function()
     local clock = tidetable.manual_clock(1700000000)
     local own = helper.memory { clock = clock }
     local t = assert(own:create_table { name = "things", partition_key = { "id", "B" },
@@ -597,8 +598,8 @@ describe("describe", function()
   end)
 end)
 
-describe("an item that can't be stored", function()
-  it("is refused with the place in it, as it would be written in Lua", function()
+describe("an item that cannot be stored", function()
+  it("is refused with the path of the value, in Lua's notation", function()
     local own = helper.memory()
     local t = assert(own:create_table { name = "things", partition_key = "id" })
     local places = {
@@ -619,7 +620,7 @@ describe("an item that can't be stored", function()
 end)
 
 -- Ids of tables and streams are one byte in keys up to 247, and five above.
-it("tables whose ids are long in keys are as others are", function()
+it("tables whose ids are long in keys work like others", function()
   for _ = 2, 246 do
     assert(db:create_table { name = "passing", partition_key = "p", stream = true })
     assert(db:delete_table "passing")

@@ -1,4 +1,4 @@
--- tidetable_spec.lua - what doc/modules/tidetable.md promises.
+-- tidetable_spec.lua - the module tidetable, as documented in doc/modules/tidetable.md.
 local elapsed = require "tidetable.core".elapsed
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
@@ -16,7 +16,7 @@ local function write(name, bytes)
 end
 
 describe("the module", function()
-  it("says its version", function()
+  it("has a version", function()
     assert.equal("tidetable 0.1.0", tidetable._VERSION)
     local version = tidetable.version()
     assert.equal("0.1.0", version.tidetable)
@@ -35,7 +35,7 @@ describe("the module", function()
 end)
 
 describe("open", function()
-  it("makes the database, and opens the one that is there", function()
+  it("creates the database, and opens an existing one", function()
     local db = assert(tidetable.open(path()))
     assert.equal("file", lfs.attributes(path(), "mode"))
     assert(db:create_table { name = "orders", partition_key = "id" })
@@ -44,7 +44,7 @@ describe("open", function()
     assert.are.same({ "orders" }, again:list_tables())
   end)
 
-  it("closes what `local db <close>` holds", function()
+  it("returns a database that `local db <close>` closes", function()
     local kept
     do
       local db <close> = assert(tidetable.open(path()))
@@ -53,14 +53,14 @@ describe("open", function()
     raises("CLOSED", kept.list_tables, kept)
   end)
 
-  it("gives its files to nobody else", function()
+  it("creates files that only their owner can access", function()
     helper.open()
     for _, suffix in ipairs { "", "-lock", "-wake" } do
       assert.equal("rw-------", lfs.attributes(path() .. suffix, "permissions"))
     end
   end)
 
-  it("makes a database in memory that is nobody else's", function()
+  it("opens a new database in memory each time", function()
     local a, b = helper.memory(), helper.memory()
     assert(a:create_table { name = "orders", partition_key = "id" })
     assert.are.same({ "orders" }, a:list_tables())
@@ -69,7 +69,7 @@ describe("open", function()
     assert.is_nil(lfs.attributes(":memory:"))
   end)
 
-  it("with read_only writes nothing and makes nothing", function()
+  it("with read_only writes and creates nothing", function()
     refused("NO_FILE", tidetable.open(path(), { read_only = true }))
     assert.is_nil(lfs.attributes(path()))
     local db = helper.open()
@@ -94,7 +94,7 @@ describe("open", function()
     assert.are.same({ id = "a" }, seen:get { id = "a" })
   end)
 
-  it("without create finds no file", function()
+  it("without create returns NO_FILE", function()
     local err = refused("NO_FILE", tidetable.open(path(), { create = false }))
     assert.equal("ResourceNotFoundException", err.exception)
     assert.is_nil(lfs.attributes(path()))
@@ -102,7 +102,7 @@ describe("open", function()
     assert(tidetable.open(path(), { create = false })):close()
   end)
 
-  it("takes each durability", function()
+  it("accepts each durability", function()
     for _, level in ipairs { "full", "one_flush", "none" } do
       local db <close> = assert(tidetable.open(path(level), { durability = level }))
       assert.equal(level, db:info().durability)
@@ -114,7 +114,7 @@ describe("open", function()
     assert.equal("full", db:info().durability)
   end)
 
-  it("grows to max_size and no further", function()
+  it("lets the file grow to max_size and no further", function()
     local db = helper.open { max_size = "32 MiB" }
     assert.equal(32 << 20, db:info().max_bytes)
     local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
@@ -126,7 +126,7 @@ describe("open", function()
     refused("FULL", ok, err, code)
     assert.match("33554432 bytes %(max_size%)$", err.message)
     assert.is_false(err.retryable)
-    -- Nothing was stored; reading, deleting and trimming go on.
+    -- Nothing was stored; reading, deleting and trimming still work.
     assert.is_nil(orders:get { id = tostring(n) })
     assert.equal(text, orders:get({ id = "1" }).text)
     assert.is_truthy(orders:delete { id = "1" })
@@ -141,7 +141,7 @@ describe("open", function()
     assert.equal(5, db.busy_timeout)
   end)
 
-  it("refuses what is no database", function()
+  it("refuses a file that is not a database", function()
     for name, bytes in pairs { text = ("hello\n"):rep(5000), short = "x",
         zeros = ("\0"):rep(65536) } do
       local before = write(name, bytes)
@@ -151,30 +151,32 @@ describe("open", function()
     end
   end)
 
-  it("refuses a folder, and a path into nowhere", function()
+  it("refuses a directory, and a path without an existing directory", function()
     assert(lfs.mkdir(path "folder"))
     assert.is_nil((tidetable.open(path "folder")))
     refused("NO_FILE", tidetable.open(path "no/such/folder.tide"))
   end)
 
-  it("raises what only a mistake in the program can cause", function()
+  it("raises an error for mistakes in the program", function()
     misuse("open: a path expected, got nil", tidetable.open)
     misuse("open: a path expected, got table", tidetable.open, {})
-    misuse("open: a path has at least one byte, and no NUL", tidetable.open, "")
-    misuse("open: a path has at least one byte, and no NUL", tidetable.open, "a\0b")
-    misuse("open: options are a table, got number", tidetable.open, path(), 3)
+    misuse("open: path must not be empty or contain a NUL byte", tidetable.open, "")
+    misuse("open: path must not be empty or contain a NUL byte", tidetable.open, "a\0b")
+    misuse("open: options must be a table, got number", tidetable.open, path(), 3)
     misuse('unknown option "durabilty" (did you mean "durability"?)', tidetable.open, path(),
       { durabilty = "none" })
     misuse('option "durability" must be "full", "one_flush" or "none", got "maybe"', tidetable.open,
       path(), { durability = "maybe" })
     misuse('option "read_only" must be boolean', tidetable.open, path(), { read_only = 1 })
     misuse('option "create" must be boolean', tidetable.open, path(), { create = "yes" })
-    misuse('nothing is made with "read_only": option "create" can\'t be true', tidetable.open,
+    misuse('option "create" must not be true with option "read_only"', tidetable.open,
       path(), { create = true, read_only = true })
-    misuse('":memory:" is always made: option "create" can\'t be false', tidetable.open, ":memory:",
-      { create = false })
-    misuse('option "max_size" must be bytes, or', tidetable.open, path(), { max_size = "64 GB" })
-    misuse('option "max_size" must be bytes, or', tidetable.open, path(), { max_size = 0 })
+    misuse('":memory:" is always created: option "create" must not be false', tidetable.open,
+      ":memory:", { create = false })
+    misuse('option "max_size" must be a number of bytes, or', tidetable.open, path(),
+      { max_size = "64 GB" })
+    misuse('option "max_size" must be a number of bytes, or', tidetable.open, path(),
+      { max_size = 0 })
     misuse('option "busy_timeout" must be a number of seconds', tidetable.open, path(),
       { busy_timeout = -1 })
     misuse('option "wait" must be function', tidetable.open, path(), { wait = true })
@@ -186,7 +188,7 @@ describe("open", function()
     helper.blames("unknown option", function() tidetable.open(path(), { sync = true }) end)
   end)
 
-  it("keeps its files from a program that says things without having standard output", function()
+  it("is not damaged by a program that writes to closed standard streams", function()
     helper.open():close()
     local script = write("closed.lua", [[
       local db = assert(require "tidetable".open(...))
@@ -200,7 +202,7 @@ describe("open", function()
 end)
 
 describe("two handles in a process", function()
-  it("are one database", function()
+  it("share one database", function()
     local a, b = helper.open(), helper.open()
     local mine = assert(a:create_table { name = "orders", partition_key = "id", stream = true })
     local yours = assert(b:table "orders")
@@ -217,7 +219,7 @@ describe("two handles in a process", function()
     assert.is_true(b:check().ok)
   end)
 
-  it("may reach it by another path", function()
+  it("may use different paths", function()
     local a = helper.open()
     local b = helper.open(nil, (path():gsub("/([^/]*)$", "/./%1")))
     assert(a:create_table { name = "orders", partition_key = "id" })
@@ -248,14 +250,14 @@ describe("two handles in a process", function()
   end)
 end)
 
-describe("another Lua", function()
-  it("is told which one it takes", function()
+describe("another version of Lua", function()
+  it("gets a message that names the required versions", function()
     local file = assert(package.searchpath("tidetable", package.path))
     local older = setmetatable({ _VERSION = "Lua 5.1" }, { __index = _G })
     local ok, err = pcall(assert(loadfile(file, "t", older)))
     assert.is_false(ok)
-    assert.match("tidetable is for Lua 5.4 and 5.5, and this is Lua 5.1", err)
-    -- And it comes as far as that: the whole file has to be read first.
+    assert.match("tidetable requires Lua 5.4 or 5.5, this is Lua 5.1", err)
+    -- The old Lua must be able to compile the whole file before it runs this line.
     for line in io.lines(file) do
       assert.is_nil(line:find "<%a+>" or line:find "[^-]//" or line:find "^%s*goto ", line)
     end
@@ -263,7 +265,7 @@ describe("another Lua", function()
 end)
 
 describe("an error", function()
-  it("is an object that reads well, and joins with texts", function()
+  it("is an object with a text, and can be concatenated", function()
     local db = helper.memory()
     local ok, err, code = db:table "nothing"
     refused("NOT_FOUND", ok, err, code)
@@ -276,14 +278,14 @@ describe("an error", function()
     assert.is_nil(err.last)
   end)
 
-  it("does what one hopes in assert", function()
+  it("is shown completely by assert", function()
     helper.open()
     local child = helper.child "print(select(2, pcall(assert, db:table 'nothing')))"
     assert.is_truthy(child:line():find "^[^:]+:%d+: NOT_FOUND: .*nothing")
   end)
 
-  -- Lua shows an object that nobody catches as its text, without a traceback.
-  it("says in which line of the program it arose, returned or raised", function()
+  -- lua prints an uncaught error object as its text, without a traceback.
+  it("has the line of the program that called, whether returned or raised", function()
     local db = helper.memory()
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     local returned = {
@@ -313,14 +315,14 @@ describe("an error", function()
     end
   end)
 
-  it("has the system's number where there is one", function()
+  it("has the system's error number if there is one", function()
     local err = refused("NO_FILE", tidetable.open(path "no/such/folder.tide"))
     assert.equal(2, err.errno)
     assert.is_truthy(err.message:find("No such file or directory", 1, true))
     assert.is_nil(refused("NO_FILE", tidetable.open(path(), { create = false })).errno)
   end)
 
-  it("READERS_FULL is what the 1,024th reader gets, and may be tried again", function()
+  it("READERS_FULL is returned to the 1,024th reader, and is retryable", function()
     local db = helper.memory()
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     assert(orders:put { id = "a" })
@@ -348,7 +350,7 @@ describe("an error", function()
     assert.equal("ValidationException", err.exception)
   end)
 
-  it("BUSY says who writes, and may be tried again", function()
+  it("BUSY names the writer's process, and is retryable", function()
     local db = helper.open { busy_timeout = 0.1 }
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     local child = helper.child [[
@@ -372,7 +374,7 @@ describe("an error", function()
     assert.is_truthy(orders:put { id = "a" })
   end)
 
-  it("does not come when the writer ends in time; who waits for it sleeps", function()
+  it("BUSY is not returned if the writer ends in time; the waiting writer sleeps", function()
     local db = helper.open { busy_timeout = 60 }
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     local child = helper.child [[
@@ -390,7 +392,7 @@ describe("an error", function()
     assert.is_not_nil(orders:get { id = "b" })
   end)
 
-  it("has no pid where nobody is waited for: the file was removed under another process", function()
+  it("BUSY has no pid if no process holds the lock: another process removed the file", function()
     local child = helper.child [[
       pause()
     ]]
@@ -405,7 +407,7 @@ describe("an error", function()
     helper.open()
   end)
 
-  it("comes at once with a busy_timeout of 0", function()
+  it("BUSY is returned at once with a busy_timeout of 0", function()
     local db, other = helper.open { busy_timeout = 0 }, helper.open { busy_timeout = 0 }
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     db:transact(function()
@@ -415,8 +417,8 @@ describe("an error", function()
   end)
 end)
 
-describe("the database of a writer that was killed", function()
-  it("is let go, and has nothing of what it did not commit", function()
+describe("the database of a killed writer", function()
+  it("is unlocked, and contains nothing uncommitted", function()
     local db = helper.open()
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     local child = helper.child([[
@@ -434,8 +436,8 @@ describe("the database of a writer that was killed", function()
   end)
 end)
 
-describe("whoever waits for a writer that is killed", function()
-  it("goes on soon, though nobody tells", function()
+describe("a writer that waits for a killed one", function()
+  it("continues soon without a notification", function()
     local db = helper.open { busy_timeout = 60 }
     local orders = assert(db:create_table { name = "orders", partition_key = "id" })
     local child = helper.child([[
@@ -450,7 +452,7 @@ describe("whoever waits for a writer that is killed", function()
 end)
 
 describe("a closed handle", function()
-  it("raises CLOSED, and so does all that was made from it", function()
+  it("raises CLOSED, and so does every object made from it", function()
     local db = helper.open()
     local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
     assert(orders:put { id = "a" })
@@ -497,7 +499,7 @@ describe("a closed handle", function()
 end)
 
 describe("a manual clock", function()
-  it("stands still until it is told", function()
+  it("keeps its time until it is changed", function()
     local clock = tidetable.manual_clock(1000.5)
     assert.equal(1000.5, clock:now())
     clock:advance(2)
@@ -522,17 +524,17 @@ describe("a manual clock", function()
     assert.equal(1700000005.123, assert(orders:stream():next()).created_at)
   end)
 
-  it("takes numbers of seconds", function()
+  it("accepts numbers of seconds", function()
     for _, wrong in ipairs { "x", -1, 0 / 0, math.huge } do
       helper.blames("manual_clock: a number of seconds since 1970 expected, got "
         .. tostring(wrong), function() tidetable.manual_clock(wrong) end)
     end
     local clock = tidetable.manual_clock(0)
-    misuse("seconds, from 0", clock.advance, clock, -1)
-    misuse("seconds, from 0", clock.set, clock, 1e300)
+    misuse("seconds from 0 to 1e14 expected", clock.advance, clock, -1)
+    misuse("seconds from 0 to 1e14 expected", clock.set, clock, 1e300)
   end)
 
-  it("outlives its Lua handle in the database", function()
+  it("is kept by the database when its Lua handle is collected", function()
     local db = helper.memory { clock = tidetable.manual_clock(77) }
     collectgarbage()
     collectgarbage()

@@ -1,4 +1,4 @@
--- types_number_spec.lua - what doc/modules/types.md promises of computing with exact numbers.
+-- types_number_spec.lua - arithmetic of exact numbers, as documented in doc/modules/types.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 local types = require "tidetable.types"
@@ -10,7 +10,7 @@ local function equal(text, n)
   assert.equal(text, tostring(n))
 end
 
--- Refused, as an error object.
+-- Checks that f raises an error object with the code VALIDATION.
 local function refused(what, f)
   local err = helper.raises("VALIDATION", f)
   assert.truthy(err.message:find(what, 1, true), err.message)
@@ -27,7 +27,7 @@ describe("arithmetic of exact numbers", function()
     equal("36893488147419103230", number(math.maxinteger) * 4 + 2)
   end)
 
-  it("takes integers, and floats for the decimals they would be stored as", function()
+  it("accepts integers, and floats as the decimals they would be stored as", function()
     equal("3", number "1" + 2)
     equal("3", 2 + number "1")
     equal("0.2", number "0.1" + 0.1)
@@ -37,7 +37,7 @@ describe("arithmetic of exact numbers", function()
     equal("1000000000000000000000000000001", 1e30 + number "1")
   end)
 
-  it("has Lua's // and %, of the same signs", function()
+  it("has Lua's // and %, with the same signs", function()
     for _, a in ipairs { 7, -7, 6, 0 } do
       for _, b in ipairs { 3, -3 } do
         equal(tostring(a // b), number(a) // b)
@@ -50,7 +50,7 @@ describe("arithmetic of exact numbers", function()
     equal("5", number "1e125" % 7)
   end)
 
-  it("raises what is no number of 38 digits", function()
+  it("raises VALIDATION for a result of more than 38 digits or out of range", function()
     local most = assert(number "9.9999999999999999999999999999999999999e125")
     refused("more than 38 significant digits", function() return number "1e50" + 1 end)
     refused("more than 38 significant digits", function() return -number "1e-50" % 1 end)
@@ -63,7 +63,7 @@ describe("arithmetic of exact numbers", function()
     refused("Number overflow", function() return number "1" + 1e200 end)
   end)
 
-  it("raises what is misuse", function()
+  it("raises an error for misuse", function()
     local one = number "1"
     helper.misuse("on a string and an exact number", function() return one + "1" end)
     helper.misuse("on a string and an exact number", function() return "1" * one end)
@@ -72,13 +72,13 @@ describe("arithmetic of exact numbers", function()
     helper.misuse("on a nil and an exact number", function() return one % nil end)
     helper.blames("attempt to perform 'n//0'", function() return one // 0 end)
     helper.blames("attempt to perform 'n%%0'", function() return 1 % number "0.0" end)
-    helper.blames("exact numbers have no '/': say a:divide(b, places)",
+    helper.blames("exact numbers have no '/': use a:divide(b, places)",
       function() return one / 2 end)
     helper.blames("exact numbers have no '^'", function() return 2 ^ one end)
     helper.misuse("bitwise", function() return one | 1 end)
   end)
 
-  it("changes nothing", function()
+  it("does not change its operands", function()
     local a, b = number "2", number "3"
     local calls = { function() return a + b end, function() return -a end,
       function() return a:round(-1) end, function() return a:abs() end,
@@ -92,7 +92,7 @@ describe("arithmetic of exact numbers", function()
 end)
 
 describe("an exact number's method", function()
-  it("equals compares with anything by value", function()
+  it("equals compares with any value", function()
     local one = number "1.0"
     assert.is_true(one:equals(1) and one:equals(1.0) and one:equals(number "1e0"))
     assert.is_true(number "0.1":equals(0.1))
@@ -103,7 +103,7 @@ describe("an exact number's method", function()
     helper.misuse("value expected", function() one:equals() end)
   end)
 
-  it("compare tells the order, nil with NaN", function()
+  it("compare returns the order, nil for NaN", function()
     local n = number "2.5"
     assert.same({ 1, 0, -1, 1, -1 }, { n:compare(2), n:compare(2.5), n:compare(number "2.51"),
       n:compare(-math.huge), n:compare(1e300) })
@@ -111,7 +111,7 @@ describe("an exact number's method", function()
     helper.misuse("number expected, got string", function() n:compare "2" end)
   end)
 
-  it("tofloat gives a float if nothing is lost", function()
+  it("tofloat returns a float if it is exact", function()
     for _, x in ipairs { 0.0, 3.0, 0.1, -1e100, 2.0^60, -2.0^63, 1e23, 1 / 3 } do
       local back = assert(number(x)):tofloat()
       assert.equal("float", math.type(back))
@@ -135,7 +135,7 @@ describe("an exact number's method", function()
       described(("1"):rep(38) .. "e-167"))
   end)
 
-  it("round rounds, to the even digit unless told otherwise", function()
+  it("round rounds, to the even digit by default", function()
     equal("2", number "2.5":round())
     equal("12.34", number "12.345":round(2))
     equal("12.4", number "12.345":round(1, "up"))
@@ -151,7 +151,7 @@ describe("an exact number's method", function()
     helper.misuse("integer", function() number "1":round(0.5) end)
   end)
 
-  it("divide gives a quotient of so many places", function()
+  it("divide returns a quotient with the given number of places", function()
     equal("0.33333", number "1":divide(3, 5))
     equal("-0.67", number "-2":divide(3, 2))
     equal("-0.66", number "-2":divide(3, 2, "ceiling"))
@@ -164,7 +164,7 @@ describe("an exact number's method", function()
     helper.misuse("number expected, got string", function() number "1":divide("3", 1) end)
   end)
 
-  it("format has so many digits behind the point", function()
+  it("format returns the given number of digits after the point", function()
     assert.equal("12.50", number "12.5":format(2))
     assert.equal("12.5", number "12.5":format())
     assert.equal("12", number "12.5":format(0))
@@ -178,7 +178,7 @@ describe("an exact number's method", function()
     helper.misuse("places out of range", function() number "1":format(-1) end)
   end)
 
-  it("asks for the number it belongs to", function()
+  it("refuses another object as self", function()
     local methods = { "tointeger", "tonumber", "tofloat", "compare", "equals", "sign", "abs",
       "digits", "places", "is_integer", "round", "divide", "format" }
     for _, name in ipairs(methods) do
@@ -190,7 +190,7 @@ describe("an exact number's method", function()
 end)
 
 describe("an exact number", function()
-  it("is stored as what was computed", function()
+  it("is stored as computed", function()
     local db <close> = assert(tidetable.open ":memory:")
     local accounts = assert(db:create_table { name = "accounts", partition_key = "id" })
     local total = number(0)
@@ -201,13 +201,13 @@ describe("an exact number", function()
     equal(("9"):rep(38), account.rest)
   end)
 
-  it("as a key of a table is found by its text", function()
+  it("is found as a key by its value", function()
     local seen = { [tostring(number "1.50")] = true }
     assert.is_true(seen[tostring(number "1.5")])
     assert.is_nil(seen[number "1.5"])
   end)
 
-  it("sorts with all the others", function()
+  it("sorts among numbers of all kinds", function()
     local list = { number "2.5", 3, 0.5, number "-1e100", number(1) }
     table.sort(list, function(a, b) return number(a) < b end)
     local texts = {}
@@ -215,7 +215,7 @@ describe("an exact number", function()
     assert.same({ "least", "0.5", "1", "2.5", "3" }, texts)
   end)
 
-  it("equals no binary, and is neither before nor behind what is no number", function()
+  it("is not equal to a binary, and is not ordered with other types", function()
     assert.is_false(number "1" == tidetable.binary "1")
     assert.is_false(tidetable.binary "1" == number "1")
     assert.is_false(number "1" <= 0 / 0)

@@ -1,4 +1,4 @@
--- types_spec.lua - what doc/modules/types.md promises.
+-- types_spec.lua - the types of values, as documented in doc/modules/types.md.
 local helper = require "spec.tidetable.helper"
 local types = require "tidetable.types"
 local values = require "tidetable.core".values
@@ -6,7 +6,7 @@ local values = require "tidetable.core".values
 local number, binary, null = types.number, types.binary, types.null
 local list, map, set = types.list, types.map, types.set
 
--- There and back: what a table becomes when it was stored and is read.
+-- Stores a value and reads it back.
 local function stored(item)
   return assert(values.decode(assert(values.encode(item))))
 end
@@ -29,7 +29,7 @@ local function nested(levels)
   return t
 end
 
-describe("a value comes back as it was put:", function()
+describe("a value is returned as it was put:", function()
   it("strings", function()
     for _, text in ipairs { "", "x", "\0", "a\0b", "größe", "\u{1F30A}", ("x"):rep(100000) } do
       assert.equal(text, stored_value(text))
@@ -43,7 +43,7 @@ describe("a value comes back as it was put:", function()
     assert.is_truthy(null)
   end)
 
-  it("integers, up to the limits of 64 bits", function()
+  it("integers of up to 64 bits", function()
     local limits = { 0, 1, -1, 2^53 // 1 | 0, 2^53 // 1 + 1 | 0, math.maxinteger, math.mininteger,
       math.maxinteger - 1, math.mininteger + 1, 1000, 123456789012 }
     for _, n in ipairs(limits) do
@@ -53,7 +53,7 @@ describe("a value comes back as it was put:", function()
     end
   end)
 
-  it("floats, to the last bit", function()
+  it("floats, exactly", function()
     local floats = { 0.1, 0.1 + 0.2, 1 / 3, -1.5e-100, 5e-130, 1e100, 2^63, -2^63, 2^64, 1e22,
       123456789.123, 2.2250738585072014e-100, math.pi }
     for _, x in ipairs(floats) do
@@ -61,7 +61,7 @@ describe("a value comes back as it was put:", function()
     end
   end)
 
-  it("an integral float as the integer it equals", function()
+  it("an integral float as the equal integer", function()
     for _, x in ipairs { 3.0, 2^53, 2^60, -2^63, 1e15 } do
       local back = stored_value(x)
       assert.is_true(back == x)
@@ -81,7 +81,7 @@ describe("a value comes back as it was put:", function()
     end
   end)
 
-  it("an exact number as a plain one where nothing is lost", function()
+  it("an exact number as a Lua number if nothing is lost", function()
     assert.equal(12.5, stored_value(number "12.50"))
     assert.equal("integer", math.type(stored_value(number "1e3")))
     assert.equal(1e30, stored_value(number "1e30"))
@@ -102,7 +102,7 @@ describe("a value comes back as it was put:", function()
     assert.equal(set { "" }, stored_value(set { "" }))
   end)
 
-  it("lists and maps, also empty ones", function()
+  it("lists and maps, empty ones included", function()
     assert.equal("M", types.type(stored_value {}))
     assert.equal("M", types.type(stored_value(map {})))
     assert.equal("L", types.type(stored_value(list {})))
@@ -121,7 +121,7 @@ describe("a value comes back as it was put:", function()
 end)
 
 describe("tables", function()
-  it("that were filled in any order are lists from 1 to n", function()
+  it("are lists if their keys are 1 to n, filled in any order", function()
     local backwards = {}
     for i = 100, 1, -1 do backwards[i] = i end
     local back = stored_value(backwards)
@@ -132,8 +132,8 @@ describe("tables", function()
     assert.same({ "a", "b", "c" }, stored_value(middle))
   end)
 
-  --- A table whose constructor has room for so many keys, given in this order: then they stay
-  --- where their hashes say, and lua_next meets them in the order of those.
+  --- Returns a table whose constructor allocates a slot for each key. The keys are kept in the
+  --- order of their hashes, and lua_next traverses them in that order.
   local function scattered(keys, value)
     local parts = {}
     for i, key in ipairs(keys) do parts[i] = ("[%d] = %s"):format(key, value(key)) end
@@ -146,7 +146,7 @@ describe("tables", function()
     return keys
   end
 
-  it("whose keys come in no order are lists from 1 to n", function()
+  it("are lists if their keys are 1 to n in any order of traversal", function()
     local unordered = 0
     for n = 2, 70 do
       local t = scattered(downwards(n, 1), tostring)
@@ -161,7 +161,7 @@ describe("tables", function()
     assert.is_true(set { "1", "2", "3" } == stored_value(words))
   end)
 
-  it("whose keys come in no order are refused where they are wrong", function()
+  it("with unordered keys are refused if a key is wrong", function()
     local function three_is_a_function(n) return n == 3 and "print" or tostring(n) end
     assert.match("^v%[3%]: ", refusal { v = scattered(downwards(3, 1), three_is_a_function) })
     assert.match("hole", refusal { v = scattered({ 4, 3, 1, 0 }, tostring) })
@@ -173,7 +173,7 @@ describe("tables", function()
   end)
 
   it("with holes are refused", function()
-    assert.equal("v: a table with a hole, or with keys other than 1 to n, is no list",
+    assert.equal("v: a list or set must have the keys 1 to n, without holes",
       refusal { v = { 1, 2, nil, 4 } })
     assert.match("hole", refusal { v = { 1, 2, nil, 4, [-1] = 0 } })
     assert.match("hole", refusal { v = { [2] = true } })
@@ -193,7 +193,7 @@ describe("tables", function()
     assert.match("^item:", refusal { a = 1, [1] = 1 })
   end)
 
-  it("with metatables of others are refused, and none of theirs is called", function()
+  it("with foreign metatables are refused, and no metamethod is called", function()
     local function never() error "called" end
     local foreign = setmetatable({ 1 }, { __index = never, __len = never, __pairs = never,
       __metatable = "locked" })
@@ -206,8 +206,8 @@ describe("tables", function()
   end)
 end)
 
-describe("a refusal", function()
-  it("says where", function()
+describe("a refused value", function()
+  it("is named by its path", function()
     assert.equal("tags[3].name: a function can't be stored",
       refusal { tags = { 1, 2, { name = print } } })
     assert.match('^%["odd name"%]%[1%]: ', refusal { ["odd name"] = { print } })
@@ -216,7 +216,7 @@ describe("a refusal", function()
     assert.match("^item: table expected, got number", refusal(7))
   end)
 
-  it("shortens long names and deep places", function()
+  it("is named by a shortened path if names are long or deeply nested", function()
     local message = refusal { [("ö"):rep(1000)] = print }
     assert.match('^%["' .. ("ö"):rep(20) .. '%.%.%."%]: a function', message)
     local t = { [("k"):rep(39)] = print }
@@ -226,13 +226,13 @@ describe("a refusal", function()
     assert.is_true(#message < 200)
   end)
 
-  it("is for what has no place in an item", function()
+  it("may have a type that cannot be stored", function()
     for _, value in ipairs { print, coroutine.create(print), io.stdout } do
       assert.match("^v: a %w+ can't be stored$", refusal { v = value })
     end
   end)
 
-  it("is for text that is not UTF-8", function()
+  it("may be text that is not UTF-8", function()
     for _, text in ipairs { "\xff", "a\x80", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80" } do
       assert.equal("v: a string must be UTF-8 (for bytes use tidetable.binary)",
         refusal { v = text })
@@ -240,7 +240,7 @@ describe("a refusal", function()
     assert.match("UTF%-8", refusal { ["\xff"] = 1 })
   end)
 
-  it("is for numbers that are none, and that are out of range", function()
+  it("may be NaN, infinite or out of range", function()
     for _, x in ipairs { 0 / 0, 1 / 0, -1 / 0 } do
       assert.match("^v%.n: NaN and infinity", refusal { v = { n = x } })
     end
@@ -248,13 +248,13 @@ describe("a refusal", function()
     assert.match("underflow", refusal { v = 1e-131 })
   end)
 
-  it("is for empty names and for long ones", function()
+  it("may have empty or too long names", function()
     assert.match("Empty attribute name", refusal { [""] = 1 })
     assert.match("65535", refusal { [("n"):rep(65536)] = 1 })
     assert.is_string(values.encode { [("n"):rep(65535)] = 1 })
   end)
 
-  it("is for cycles and for more than 32 levels", function()
+  it("may contain a cycle, or more than 32 levels", function()
     local cycle = {}
     cycle.again = cycle
     assert.match("^again%.again.*: Nesting", refusal(cycle))
@@ -262,14 +262,14 @@ describe("a refusal", function()
     assert.match("Nesting", refusal { v = nested(33) })
   end)
 
-  it("is for more than 400 KB, to the byte", function()
+  it("may be an item over 400 KB, exactly", function()
     assert.is_string(values.encode { v = ("x"):rep(409600 - 1) })
     assert.equal("Item size has exceeded the maximum allowed size",
       refusal { v = ("x"):rep(409600) })
     assert.is_string(values.encode { v = ("x"):rep(409600 - 3), w = true })
   end)
 
-  it("is quick for a small document that unfolds into a huge one", function()
+  it("is refused quickly if a small document expands to a huge one", function()
     local t = { "" }
     for _ = 1, 30 do t = { t, t } end
     local m = { x = true }
@@ -280,7 +280,7 @@ describe("a refusal", function()
     assert.is_true(os.clock() - start < 1)
   end)
 
-  it("reads well, joined or not", function()
+  it("has an error with a readable text", function()
     local _, err = values.encode { v = print }
     assert.equal(err.where .. ": VALIDATION: v: a function can't be stored", tostring(err))
     assert.equal("put: " .. tostring(err), "put: " .. err)
@@ -291,7 +291,7 @@ describe("a refusal", function()
 end)
 
 describe("decode", function()
-  it("answers CORRUPT to every cut and to noise", function()
+  it("returns CORRUPT for every truncation and for noise", function()
     local bytes = assert(values.encode { a = 1, l = { "x", set { 1, 2 } }, m = { b = binary "x" } })
     for len = 0, #bytes - 1 do
       local item, err, code = values.decode(bytes:sub(1, len))
@@ -304,7 +304,7 @@ describe("decode", function()
 end)
 
 describe("number", function()
-  it("is made of text, of Lua's numbers and of itself", function()
+  it("converts text, Lua numbers and exact numbers", function()
     assert.equal("12.5", tostring(number "12.50"))
     assert.equal("-0.001", tostring(number "-1E-3"))
     assert.equal("100000000000000000000", tostring(number "1e20"))
@@ -316,7 +316,7 @@ describe("number", function()
     assert.is_true(rawequal(n, number(n)))
   end)
 
-  it("returns what is no number, and raises what can't be one", function()
+  it("returns VALIDATION for invalid numbers, and raises an error for other types", function()
     local no_numbers = { "", "x", " 1", "0x10", "1e", "NaN", "1e126", "1e-131", ("1"):rep(39) }
     for _, text in ipairs(no_numbers) do
       local n, err, code = number(text)
@@ -335,7 +335,7 @@ describe("number", function()
     assert.has_error(function() number() end)
   end)
 
-  it("compares by value, with its own kind and with Lua's numbers", function()
+  it("compares by value, with its own kind and with Lua numbers", function()
     local one, big, tiny = number "1.0", number "1e40", number "1e-130"
     assert.is_true(one == number(1))
     assert.is_false(one == number(2))
@@ -354,7 +354,7 @@ describe("number", function()
     assert.has_error(function() return {} < one end)
   end)
 
-  it("turns into Lua's numbers", function()
+  it("converts to Lua numbers", function()
     assert.equal(12, number("12"):tointeger())
     assert.is_nil(number("12.5"):tointeger())
     assert.is_nil(number("9223372036854775808"):tointeger())
@@ -365,7 +365,7 @@ describe("number", function()
     assert.equal(1 / 3, number("0.33333333333333333333333333333333333333"):tonumber())
   end)
 
-  it("joins as text", function()
+  it("concatenates as text", function()
     assert.equal("n=1.5", "n=" .. number "1.50")
     assert.equal("1.52", number "1.5" .. 2)
     assert.equal("12", number "1" .. number "2")
@@ -389,14 +389,14 @@ describe("binary", function()
     end
   end)
 
-  it("joins with bytes and with text", function()
+  it("concatenates with bytes and with text", function()
     assert.is_true(binary "a" .. "b" == binary "ab")
     assert.is_true("a" .. binary "b" == binary "ab")
     assert.is_true(binary "" .. binary "" == binary "")
     assert.has_error(function() return binary "a" .. 1 end)
   end)
 
-  it("gives parts of itself as a string does", function()
+  it("has sub, like a string", function()
     local text = "hello"
     for first = -7, 7 do
       assert.equal(text:sub(first), tostring(binary(text):sub(first)))
@@ -409,13 +409,13 @@ describe("binary", function()
   end)
 end)
 
-it("number and binary blame who gave what they can't take", function()
+it("number and binary have the line of the caller as position of a misuse", function()
   helper.blames("number or string expected, got table", function() assert(number {}) end)
   helper.blames("string expected, got number", function() assert(binary(5)) end)
 end)
 
 describe("list and map", function()
-  it("mark the table they are given", function()
+  it("mark the given table", function()
     local t = { 1 }
     assert.is_true(rawequal(t, list(t)))
     assert.equal("L", types.type(t))
@@ -425,7 +425,7 @@ describe("list and map", function()
     assert.has_error(function() list(setmetatable({}, {})) end)
   end)
 
-  it("tell encoders of JSON what they are", function()
+  it("mark tables as encoders of JSON expect", function()
     assert.equal("array", getmetatable(list {}).__jsontype)
     assert.equal("object", getmetatable(map {}).__jsontype)
     assert.equal("seq", getmetatable(list {}).__serialize)
@@ -435,7 +435,7 @@ describe("list and map", function()
 end)
 
 describe("set", function()
-  it("is of one type, has members, and each of them once", function()
+  it("has members of one type, each once", function()
     assert.equal("SS", types.type(set { "a" }))
     assert.equal("NS", types.type(set { 1, 2.5, number "3" }))
     assert.equal("BS", types.type(set { binary "a" }))
@@ -444,17 +444,17 @@ describe("set", function()
       assert.has_error(function() set(members) end)
     end
     assert.has_error(function() set() end)
-    assert.error_matches(function() set { "a", "b", "a" } end, "%[1%] and %[3%] are the same")
+    assert.error_matches(function() set { "a", "b", "a" } end, "%[1%] and %[3%] are equal")
   end)
 
-  it("copies what it is made of", function()
+  it("copies the given array", function()
     local members = { "a" }
     local s = set(members)
     members[1] = "b"
     assert.is_true(s:has "a")
   end)
 
-  it("has, adds and removes", function()
+  it("has, adds and removes members", function()
     local s = set { 1, 2 }
     assert.is_true(s:has(1) and s:has(1.0) and s:has(number "1") and not s:has(3))
     assert.is_true(s:add(number "0.1"))
@@ -468,7 +468,7 @@ describe("set", function()
     assert.has_error(function() s:add(0 / 0) end)
   end)
 
-  it("gives its members in order", function()
+  it("returns its members in order", function()
     local sorted = set({ 10, 9, number "1e40", 0.5 }):values()
     assert.equal("L", types.type(sorted))
     assert.same({ 0.5, 9, 10 }, { sorted[1], sorted[2], sorted[3] })
@@ -487,7 +487,7 @@ describe("set", function()
     assert.is_false(set { "a" } == { "a" })
   end)
 
-  it("that was spoilt is refused, by its place", function()
+  it("that was changed to an invalid one is refused, with its path", function()
     local function spoilt(kind, change)
       local s = set(kind)
       change(s)
@@ -503,7 +503,7 @@ describe("set", function()
 end)
 
 describe("type", function()
-  it("is DynamoDB's name", function()
+  it("returns DynamoDB's name", function()
     local names = { S = "x", N = 1, B = binary "", BOOL = true, NULL = null, M = {}, L = { 1 },
       SS = set { "a" }, NS = set { 1 }, BS = set { binary "" } }
     for name, value in pairs(names) do assert.equal(name, types.type(value)) end
@@ -518,7 +518,7 @@ describe("type", function()
 end)
 
 describe("the metatables", function()
-  it("of userdata are out of reach", function()
+  it("of userdata are not accessible", function()
     assert.equal("tidetable.number", getmetatable(number(1)))
     assert.equal("tidetable.binary", getmetatable(binary ""))
   end)
@@ -613,7 +613,7 @@ end
 describe("random documents (SEED=" .. seed .. ")", function()
   math.randomseed(seed)
 
-  it("come back as they were, and always as the same bytes", function()
+  it("are returned unchanged, and are always encoded as the same bytes", function()
     for _ = 1, 2000 do
       local item = random_map(0)
       local bytes = assert(values.encode(item))

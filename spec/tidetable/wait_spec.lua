@@ -1,4 +1,4 @@
--- wait_spec.lua - what doc/modules/wait.md and "Waiting" in doc/modules/stream.md promise.
+-- wait_spec.lua - wakeups (doc/modules/wait.md) and waiting (doc/modules/stream.md).
 local cqueues = require "cqueues"
 
 local helper = require "spec.tidetable.helper"
@@ -16,7 +16,7 @@ before_each(function()
   orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
 end)
 
--- Whether the descriptor is readable now.
+-- Returns true if the descriptor is readable now.
 local function is_ready(wakeup)
   return cqueues.poll({ pollfd = wakeup:pollfd(), events = "r" }, 0) ~= 0
 end
@@ -30,7 +30,7 @@ local function loop(...)
 end
 
 describe("a wakeup", function()
-  it("has what event loops ask for", function()
+  it("has the methods that event loops call", function()
     local wakeup <close> = assert(db:wakeup())
     assert.equal("integer", math.type(wakeup:pollfd()))
     assert.equal("r", wakeup:events())
@@ -56,7 +56,7 @@ describe("a wakeup", function()
     assert.is_true(is_ready(wakeup))
   end)
 
-  it("rings for the commits of other handles and other processes", function()
+  it("becomes readable with commits of other handles and processes", function()
     local wakeup <close> = assert(db:wakeup())
     local other = helper.open()
     wakeup:clear()
@@ -68,7 +68,7 @@ describe("a wakeup", function()
     assert.is_true(is_ready(wakeup))
   end)
 
-  it("rings for all who wait", function()
+  it("becomes readable for all waiters", function()
     local wakeups = {}
     for i = 1, 5 do
       wakeups[i] = assert(db:wakeup())
@@ -81,21 +81,21 @@ describe("a wakeup", function()
     end
   end)
 
-  it("wait sleeps until a commit, or so many seconds", function()
+  it("wait sleeps until a commit, or for the given seconds", function()
     local wakeup <close> = assert(db:wakeup())
     local before = elapsed()
     wakeup:wait(0.1)
     assert.is_true(elapsed() - before > 0.098)
     before = elapsed()
     for _ = 1, 20 do wakeup:wait(0) end
-    assert.is_true(elapsed() - before < 10)      -- and not a second each
+    assert.is_true(elapsed() - before < 10)      -- not a second for each
     before = elapsed()
     wakeup:wait()
     assert.is_true(elapsed() - before < 30)
   end)
 
-  -- It slept until the next commit, and missed the one behind clear.
-  it("wait tells of a commit behind clear, at once and as often as it is asked", function()
+  -- Regression: it slept until the next commit, and missed the one after clear.
+  it("wait returns true after a commit since clear, as often as it is called", function()
     local wakeup <close> = assert(db:wakeup())
     wakeup:clear()
     assert.is_false(wakeup:wait(0))
@@ -122,8 +122,8 @@ describe("a wakeup", function()
     raises("CLOSED", wakeup.wait, wakeup, 0)
   end)
 
-  -- It was taken, and then could not be called: the wakeup and its database stayed open.
-  it("on_close takes a function, or nil", function()
+  -- Regression: any value was accepted; calling it failed, and wakeup and database stayed open.
+  it("on_close accepts a function or nil", function()
     local wakeup <close> = assert(db:wakeup())
     helper.blames("on_close: a function expected, got string", function()
       wakeup:on_close "soon"
@@ -134,8 +134,8 @@ describe("a wakeup", function()
     wakeup:on_close(nil)
   end)
 
-  -- The wakeup, the others and the database stayed open.
-  it("is closed whatever on_close raises, and so is the database", function()
+  -- Regression: the wakeup, the others and the database stayed open.
+  it("is closed even if on_close raises an error, and so is the database", function()
     local one = assert(db:wakeup())
     one:on_close(function() error("mine", 0) end)
     assert.are.same({ false, "mine" }, { pcall(one.close, one) })
@@ -187,7 +187,7 @@ describe("a wakeup", function()
     assert.is_true(woken)
   end)
 
-  it("when closed tells the cqueues loop that waits on it", function()
+  it("cancels the poll of a cqueues loop when it is closed", function()
     local before = elapsed()
     local wakeup = assert(db:wakeup())
     loop(function()
@@ -200,8 +200,8 @@ describe("a wakeup", function()
   end)
 end)
 
--- They woke every reader, and the process itself: a worker that claimed in `transact` and waited on
--- a wakeup never slept.
+-- Regression: they woke every reader and the process itself. A worker that called `transact` and
+-- waited on a wakeup never slept.
 describe("a transaction that changes nothing", function()
   local function changes_nothing(name, f)
     it("wakes no reader: " .. name, function()
@@ -242,7 +242,7 @@ describe("a transaction that changes nothing", function()
   end)
 end)
 
--- Every look at the stream, and so every transaction that a reader begins to find nothing, is a
+-- Each check of the stream, which begins a read transaction and may find nothing, is a call of
 -- try_record.
 describe("waiting on a stream", function()
   local core = require "tidetable.core"
@@ -261,7 +261,7 @@ describe("waiting on a stream", function()
 
   local PUTS = 1000
 
-  -- One commits to another table, then to this one; looks are counted in between.
+  -- A child commits to another table, then to this one; checks are counted in between.
   local function while_others_commit(read)
     local child = helper.child(([[
       pause()
@@ -277,12 +277,12 @@ describe("waiting on a stream", function()
     child:close()
   end
 
-  it("a thread does not look for the commits of other tables", function()
+  it("a thread does not check after commits to other tables", function()
     local stream = assert(orders:stream { from = "LATEST" })
     while_others_commit(function() return stream:next(60) end)
   end)
 
-  it("a coroutine in a loop does not either", function()
+  it("a coroutine in an event loop does not either", function()
     local stream = assert(orders:stream { from = "LATEST" })
     while_others_commit(function()
       local record
@@ -291,7 +291,7 @@ describe("waiting on a stream", function()
     end)
   end)
 
-  it("ends in time, without a look, when only others commit", function()
+  it("ends after the timeout, without a check, if only other tables change", function()
     local stream = assert(orders:stream { from = "LATEST", wait = function()
       assert(other:put { id = tostring(looks) })
     end })
@@ -310,7 +310,7 @@ describe("waiting on a stream", function()
   end)
 
   -- A writer that is killed between its commit and the notification wakes no reader.
-  it("looks once a second all the same, if there were commits", function()
+  it("checks once a second if there were commits", function()
     local stream = assert(orders:stream { from = "LATEST", wait = function()
       assert(other:put { id = tostring(elapsed()) })
     end })
@@ -332,7 +332,7 @@ describe("waiting on a stream", function()
 end)
 
 describe("in a coroutine of a cqueues loop", function()
-  it("a follower yields while others go on, and a writer there wakes it", function()
+  it("a follower yields while others run, and a writer there wakes it", function()
     local seen, ticks, done = {}, 0, false
     loop(function()
       for record in orders:stream():records { follow = true, limit = 3 } do
@@ -354,7 +354,7 @@ describe("in a coroutine of a cqueues loop", function()
     assert.is_true(ticks >= 3, ticks .. " ticks")
   end)
 
-  it("another process wakes it, at once", function()
+  it("another process wakes it at once", function()
     local child = helper.child [[
       pause()
       db:table "orders":put { id = "theirs" }
@@ -375,7 +375,7 @@ describe("in a coroutine of a cqueues loop", function()
     child:close()
   end)
 
-  it("many followers are woken, each at its own place", function()
+  it("many followers are woken, each at its own position", function()
     local counts, followers = {}, {}
     for i = 1, 10 do
       followers[i] = function()
@@ -439,7 +439,7 @@ describe("in a coroutine of a cqueues loop", function()
     child:close()
   end)
 
-  it("and is BUSY when it takes longer than busy_timeout", function()
+  it("and returns BUSY after busy_timeout", function()
     local child = helper.child [[
       db:transact(pause, { time_limit = 60 })
     ]]
@@ -462,7 +462,7 @@ describe("in a coroutine of a cqueues loop", function()
     child:close()
   end)
 
-  it("a generator of one's own gets records, and nothing else", function()
+  it("a generator of the program returns records only", function()
     local seen = {}
     loop(function()
       local generate = coroutine.wrap(function()
@@ -483,7 +483,7 @@ describe("in a coroutine of a cqueues loop", function()
     end
   end)
 
-  it("a generator of one's own that has nothing sleeps, and does not yield", function()
+  it("a generator of the program without records sleeps, and does not yield", function()
     local given
     loop(function()
       local generate = coroutine.wrap(function()
@@ -514,9 +514,9 @@ describe("in a coroutine of a cqueues loop", function()
   end)
 end)
 
-describe("outside of a loop", function()
-  -- A sleep that missed the commit would end, but after a second each.
-  it("what comes between looking and sleeping is not slept over", function()
+describe("outside an event loop", function()
+  -- A sleep that misses the commit ends too, but after a second.
+  it("a commit between the check and the sleep ends the sleep", function()
     local core = require "tidetable.core"
     local sleep, slept = core.wait_feed, 0
     finally(function() core.wait_feed = sleep end)
@@ -531,7 +531,7 @@ describe("outside of a loop", function()
     assert.is_true(elapsed() - before < 10)
   end)
 
-  it("a coroutine of an unknown scheduler is never yielded from", function()
+  it("a coroutine of an unknown scheduler never yields to it", function()
     local co = coroutine.wrap(function()
       local count = 0
       for _ in orders:stream():records { follow = true, timeout = 0.05 } do count = count + 1 end
@@ -545,7 +545,7 @@ describe("outside of a loop", function()
 end)
 
 describe("yielding", function()
-  it("yields where a coroutine can, for so many seconds at most, and sleeps elsewhere", function()
+  it("yields where a coroutine can, for at most the given seconds, and sleeps elsewhere", function()
     local wait, told = require "tidetable.wait".yielding(function(_, seconds)
       coroutine.yield(seconds)
     end), {}
@@ -561,7 +561,7 @@ describe("yielding", function()
 end)
 
 describe("a wait function", function()
-  it("is called when there is nothing to do, with the wakeup and the seconds left", function()
+  it("is called when there is nothing to read, with the wakeup and the seconds left", function()
     local calls, ids, puts = {}, {}, 0
     local function wait(wakeup, seconds)
       calls[#calls + 1] = seconds or "no limit"
@@ -581,7 +581,7 @@ describe("a wait function", function()
     assert.is_true(calls[1] > 30 and calls[1] < 90.001) -- (t + 90) - t is rounded
   end)
 
-  it("of a call goes before the stream's, and that before the database's", function()
+  it("of a call precedes the stream's, and that the database's", function()
     local called = {}
     local function wait(name)
       return function() called[#called + 1] = name end
@@ -602,7 +602,7 @@ describe("a wait function", function()
     end)())
   end)
 
-  it("gets a wakeup that is not readable for what was seen already", function()
+  it("gets a wakeup that is not readable for commits already read", function()
     local ready = {}
     local stream = assert(orders:stream { wait = function(wakeup)
       ready[#ready + 1] = is_ready(wakeup)
@@ -612,8 +612,8 @@ describe("a wait function", function()
     assert.same({ false, false, false, false, false }, ready)
   end)
 
-  -- A commit behind the last look and before the wakeup is cleared wakes nobody.
-  it("is not called when something came before the wakeup was cleared", function()
+  -- A commit between the last check and clear does not make the wakeup readable.
+  it("is not called if a commit came before the wakeup was cleared", function()
     local class = getmetatable(assert(db:wakeup()))
     local clear, cleared = class.clear, 0
     finally(function() class.clear = clear end)
@@ -630,7 +630,7 @@ describe("a wait function", function()
     assert.equal(5, cleared)
   end)
 
-  it("may return early, and many times", function()
+  it("may return early, many times", function()
     local calls = 0
     local record = assert(orders:stream { wait = function()
       calls = calls + 1
@@ -640,7 +640,7 @@ describe("a wait function", function()
     assert.equal(10, calls)
   end)
 
-  it("may yield to a scheduler of one's own", function()
+  it("may yield to the program's scheduler", function()
     local co = coroutine.wrap(function()
       local stream = assert(orders:stream { wait = function() coroutine.yield "waiting" end })
       return stream:next(30).keys.id
@@ -651,7 +651,7 @@ describe("a wait function", function()
     assert.equal("a", co())
   end)
 
-  it("of open serves all streams and waits for writers; a call's own goes before", function()
+  it("of open serves all streams and waits for writers; that of a call precedes it", function()
     local opened, own = 0, 0
     local other = helper.open { busy_timeout = 0.2, wait = function(_, seconds)
       opened = opened + 1
@@ -672,7 +672,7 @@ describe("a wait function", function()
     assert.is_true(opened > 0)
   end)
 
-  it("that raises ends the loop with its error, and closes the iterator", function()
+  it("that raises an error ends the loop with it, and closes the iterator", function()
     local ok, err = pcall(function()
       for _ in orders:stream():records { follow = true, wait = function() error "mine" end } do
         error "none"
@@ -683,7 +683,7 @@ describe("a wait function", function()
   end)
 end)
 
--- It raised, and where one wait asks for a descriptor that is what may happen.
+-- Regression: it raised an error, although a wait that needs a descriptor may fail.
 describe("without a descriptor for the wakeup", function()
   local NONE_LEFT = [[
     local other = assert(tidetable.open(path, { busy_timeout = 0.2, durability = "none",
@@ -700,7 +700,7 @@ describe("without a descriptor for the wakeup", function()
     return helper.child(NONE_LEFT .. code, "ulimit -n 64"):close()
   end
 
-  it("a put that has to wait for a writer returns the failure", function()
+  it("a put that has to wait for a writer returns the error", function()
     assert.equal("true\tnil\tSTORE\t24\n", says [[
       db:transact(function()
         local ok, done, err, code = pcall(orders.put, orders, { id = "a" })
@@ -709,7 +709,7 @@ describe("without a descriptor for the wakeup", function()
     ]])
   end)
 
-  it("a stream's next and next_transaction do, and its iterators raise it", function()
+  it("a stream's next and next_transaction return it, and its iterators raise it", function()
     assert.equal(("true\tnil\tSTORE\t24\n"):rep(2) .. "false\tSTORE\n", says [[
       for _, name in ipairs { "next", "next_transaction" } do
         local ok, done, err, code = pcall(stream[name], stream, 0.1)

@@ -1,10 +1,10 @@
-/* calls.h - calls of tide.h, for tests in which something below them fails.
+/* calls.h - calls of tide.h with fault injection in the layers below.
  *
- * Each request that a call makes of what is below is refused once, the first, then
- * the second, until the call goes well. Whatever fails says so, leaves no lock
- * behind and nothing half-done; then the same call goes well. The handle is a
- * fresh one each time, so that nothing it remembers saves it a request. EVERY=n
- * refuses one request in n.
+ * Each request that a call makes to the layer below (memory or store) fails once: the
+ * first, then the second, until the call succeeds. A call that fails must return an
+ * error, release its locks and leave no partial change; then the same call must
+ * succeed. Each attempt uses a new handle, so that no cache saves it a request.
+ * EVERY=n lets only one request in n fail.
  */
 #ifndef UNIT_CALLS_H
 #define UNIT_CALLS_H
@@ -22,15 +22,15 @@ static struct clock *manual;
 static char big[BIG + 1], deep[DEEP + 1];
 static struct builder made;              /* items to put; warm, so it asks for nothing */
 
-/* What is refused; with what (refusal), and whether it was (was_refused, of those who
- * can tell), is said where this is included. */
-static void (*refuse_after)(long requests);      /* let so many succeed; <0: all */
+/* The file that includes this one says which requests fail; it also defines the error (refusal)
+ * and, if it can tell, whether a request has failed (was_refused). */
+static void (*refuse_after)(long requests);      /* this many succeed; <0: all */
 
-/* One call, or several that belong together. What it made is its own. */
+/* One call, or several that belong together. A call releases what it creates. */
 struct call {
 	const char *name;
 	int (*run)(struct tide *tide);
-	bool happened;                   /* as `sign` sees it: what it is to have done */
+	bool happened;                   /* result of `sign`: the change was made */
 	bool (*sign)(struct tide *tide);
 };
 
@@ -112,7 +112,7 @@ static bool sign_retention(struct tide *tide)
 	return state.row->retention.max_count == 2;
 }
 
-/* A transaction: small and big, new and replaced and gone. */
+/* A transaction with small and big items, of which some are new, replaced and deleted. */
 static int run_transaction(struct tide *tide)
 {
 	struct tide_table table = table_named("orders"), other = table_named("silent");
@@ -166,7 +166,7 @@ static char stubborn[32];
 static const char *const stubborn_names[] = { "x", "y", "z" };
 static uint64_t records_before;
 
-/* The same, but somebody goes on after a failure: nothing by halves is committed. */
+/* The same, but the caller continues after a failure: no half of a change is committed. */
 static int run_stubborn(struct tide *tide)
 {
 	struct tide_table table = table_named("orders");
@@ -197,7 +197,7 @@ static uint64_t records_of(struct tide *tide, uint32_t stream)
 	return state.count;
 }
 
-/* Other items each time: what an earlier attempt has put may stay. */
+/* Different items each time, because items that an earlier attempt has put may remain. */
 static void prepare_stubborn(struct tide *tide)
 {
 	static int attempt;
@@ -206,7 +206,7 @@ static void prepare_stubborn(struct tide *tide)
 	records_before = records_of(tide, 1);
 }
 
-/* A put may fail and leave the transaction good; item and record go together. */
+/* A put may fail without aborting the transaction; an item is present if its record is. */
 static bool sign_stubborn(struct tide *tide)
 {
 	struct tide_table table = table_named("orders");
@@ -285,7 +285,7 @@ static int run_query(struct tide *tide)
 	return err;
 }
 
-/* Backward, from a key on, over a table whose end is a key of several rows. */
+/* Reads backward from a start key, in a table whose last key has several rows. */
 static int run_backward(struct tide *tide)
 {
 	struct tide_table table = table_named("orders");
@@ -313,7 +313,7 @@ static int run_backward(struct tide *tide)
 	return err;
 }
 
-/* Of the snapshot's time and of now: everything that reads from a snapshot. */
+/* Calls every function that reads from a snapshot, for old and current tables. */
 static int read_at(struct tide *tide, const struct tide_snapshot *snapshot)
 {
 	struct tide_table table = table_named("orders"), younger = table_named("younger");
@@ -397,7 +397,7 @@ static int run_snapshot(struct tide *tide)
 	return err;
 }
 
-/* The same with a catalog that has moved on since. */
+/* The same when the catalog has changed after the snapshot. */
 static int run_old_snapshot(struct tide *tide)
 {
 	struct tide_table_spec spec = spec_of("younger");
@@ -564,7 +564,7 @@ static struct tide *open_again(void)
 	return tide;
 }
 
-/* Two tables with streams, one without, and a stream that has expired. */
+/* Creates two tables with streams, one without, and a stream whose records have expired. */
 static void fill(void)
 {
 	struct tide *tide = open_again();
@@ -591,7 +591,7 @@ static void fill(void)
 	tide_close(tide);
 }
 
-/* The lock is free, from another handle; and the file is sound. */
+/* Checks from another handle that the write lock is free and the file has no problems. */
 static void is_sound(const struct call *call, struct tide *tide, bool done)
 {
 	struct tide *other = open_again();
@@ -609,7 +609,7 @@ static void is_sound(const struct call *call, struct tide *tide, bool done)
 	tide_close(other);
 }
 
-/* Damage that keeps a record from going is the store's failure. */
+/* Damage that prevents the removal of a record is returned as CORRUPT. */
 static bool is_refusal(const struct call *call, int err)
 {
 	return err == refusal || (call->run == run_trim && refusal == ERR_CORRUPT &&

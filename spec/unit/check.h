@@ -1,12 +1,12 @@
-/* check.h - what a unit test is written with.
+/* check.h - checks, random values and a temporary directory for unit tests.
  *
- * A test program checks what one header promises. The first check that fails
- * says where, what was meant and what there was, and ends the program with
- * status 1: the programs are small, and a second failure is mostly an echo.
+ * Each test program tests one header. The first check that fails prints its
+ * position, the actual and the expected value, and exits with status 1; later
+ * failures are usually consequences of the first.
  *
- * Properties are tried on random values. `SEED=n` repeats a run; without it
- * the seed is new each time, and said. What takes long can be cut short:
- * `RUNS=n` tries so many values, `EVERY=n` one in n of the cases of a long row.
+ * Properties are tested on random values. The seed is random and is printed;
+ * `SEED=n` repeats a run. Long tests can be shortened: `RUNS=n` sets the number
+ * of random values, `EVERY=n` runs one in n of many cases.
  */
 #ifndef UNIT_CHECK_H
 #define UNIT_CHECK_H
@@ -24,7 +24,7 @@
 #define CHECK(condition) \
 	check_that((condition), __FILE__, __LINE__, #condition)
 
-/* Any integer type; the two differ in how they print. */
+/* For signed and unsigned integers of any width. */
 #define CHECK_EQUAL_INT(actual, expected) \
 	check_equal_int((intmax_t)(actual), (intmax_t)(expected), \
 		__FILE__, __LINE__, #actual)
@@ -44,7 +44,7 @@ static inline void check_that(bool holds, const char *file, int line,
 {
 	if (holds)
 		return;
-	fprintf(stderr, "%s:%d: not so: %s\n", file, line, text);
+	fprintf(stderr, "%s:%d: check failed: %s\n", file, line, text);
 	exit(1);
 }
 
@@ -109,7 +109,7 @@ static inline void check_bytes(const void *actual, size_t actual_length,
 	exit(1);
 }
 
-/* -- random values: splitmix64, the same on every machine */
+/* -- random values: splitmix64, with the same results on every machine */
 
 static inline uint64_t *check_random_state(void)
 {
@@ -136,7 +136,7 @@ static inline uint64_t check_random(void)
 	return z ^ (z >> 31);
 }
 
-/* 0 .. limit - 1; limit is at least 1. */
+/* Returns a random number from 0 to limit - 1; limit is at least 1. */
 static inline uint64_t check_random_below(uint64_t limit)
 {
 	return check_random() % limit;
@@ -151,7 +151,7 @@ static inline void check_random_bytes(void *bytes, size_t length)
 		put[i] = (uint8_t)check_random();
 }
 
-/* How often to try; usual is what `make test` has the time for. */
+/* Returns the number of runs; usual: the number for `make test`. */
 static inline uint64_t check_runs(uint64_t usual)
 {
 	const char *text = getenv("RUNS");
@@ -159,7 +159,7 @@ static inline uint64_t check_runs(uint64_t usual)
 	return text && *text ? strtoull(text, NULL, 10) : usual;
 }
 
-/* How far it is to the next case to try. */
+/* Returns the distance to the next case to run. */
 static inline long check_step(void)
 {
 	const char *text = getenv("EVERY");
@@ -168,11 +168,11 @@ static inline long check_step(void)
 	return every > 1 ? 1 + (long)check_random_below(2 * every - 1) : 1;
 }
 
-/* -- a directory of the test's own, gone when the program ends */
+/* -- temporary directory, removed at exit */
 
 struct check_directory {
 	char path[4096];
-	pid_t owner;                    /* a forked child leaves it alone */
+	pid_t owner;                    /* other processes do not remove it */
 };
 
 static inline struct check_directory *check_directory_state(void)
@@ -199,7 +199,7 @@ static inline void check_remove_directory(void)
 		nftw(directory->path, check_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* Made at the first call; the same one at each. */
+/* Returns the path of the directory, which the first call creates. */
 static inline const char *check_directory(void)
 {
 	struct check_directory *directory = check_directory_state();

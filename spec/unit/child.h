@@ -1,7 +1,7 @@
-/* child.h - other processes, for the tests of what processes share.
+/* child.h - forked processes for tests of what processes share.
  *
- * A child runs a function and then ends, with status 0 unless a check failed.
- * Parent and child tell each other single bytes; nobody sleeps to wait.
+ * A child runs a function and exits, with status 0 unless a check failed. Parent and child
+ * synchronize by sending single bytes through pipes.
  */
 #ifndef UNIT_CHILD_H
 #define UNIT_CHILD_H
@@ -13,13 +13,13 @@
 #include "unit/check.h"
 
 struct child {
-	pid_t pid;      /* 0 in the child itself: then it is the parent */
+	pid_t pid;      /* 0 in the child, where the struct describes the parent */
 	int in;
 	int out;
 };
 
-/* A coverage build counts at exit; the leak checker would look into a process
- * that has changed its user, or left its parent's stores behind. */
+/* Coverage builds need exit, which writes the counts. With ASan, _exit skips the leak check, which
+ * fails in a process that has changed its user or inherited its parent's stores. */
 static inline void child_quit(void)
 {
 #ifdef __SANITIZE_ADDRESS__
@@ -35,7 +35,7 @@ static inline struct child child_start(void (*run)(struct child *parent, void *c
 	struct child child, parent;
 	int down[2], up[2];
 
-	check_random_state();   /* the seed is the parent's */
+	check_random_state();   /* initializes the seed in the parent */
 	CHECK(pipe(down) == 0 && pipe(up) == 0);
 	fflush(NULL);
 	child.pid = fork();
@@ -60,7 +60,7 @@ static inline void child_tell(const struct child *other)
 	CHECK(write(other->out, "!", 1) == 1);
 }
 
-/* Waits for a byte; false: the other has ended. */
+/* Waits for a byte. Returns false if the other process has ended. */
 static inline bool child_hear(const struct child *other)
 {
 	char byte;
@@ -76,13 +76,13 @@ static inline int child_reap(struct child *child)
 {
 	int status;
 
-	close(child->out);   /* who still listens hears that nobody talks */
+	close(child->out);   /* ends child_hear in the child */
 	CHECK(waitpid(child->pid, &status, 0) == child->pid);
 	close(child->in);
 	return status;
 }
 
-/* Waits until it ends, well. */
+/* Waits until the child exits and checks its status. */
 static inline void child_end(struct child *child)
 {
 	CHECK_EQUAL_INT(child_reap(child), 0);

@@ -1,8 +1,8 @@
-/* document.h - random documents for the tests of the codec.
+/* document.h - random documents for tests of the codec.
  *
- * A document is a tree that says what to build, apart from any encoding. The
- * attributes of a map and the members of a set have an order in which they are
- * given: document_build takes them as they lie, or shuffled.
+ * A document is a tree of values, independent of the encoding. The attributes
+ * of maps and the members of sets are in random order: document_build passes
+ * them to the builder in that order, which document_shuffle changes.
  */
 #ifndef UNIT_DOCUMENT_H
 #define UNIT_DOCUMENT_H
@@ -16,8 +16,8 @@
 
 struct node {
 	enum type type;
-	struct slice name;              /* in text_name; of a map's children */
-	struct slice text;              /* in text_value; S, B and N */
+	struct slice name;              /* children of a map: their name, in text_name */
+	struct slice text;              /* S, B and N: their value, in text_value */
 	char text_name[NODE_TEXT];
 	char text_value[NODE_TEXT];
 	struct node *children[NODE_CHILDREN];
@@ -30,7 +30,7 @@ struct document {
 	struct node *item;
 };
 
-/* Texts that differ early, late, in length only, and by what is not ASCII. */
+/* Returns texts that differ early, late, in length only or in non-ASCII characters. */
 static inline struct slice document_text(char buf[NODE_TEXT])
 {
 	static const char *const pieces[] = {
@@ -147,7 +147,7 @@ static inline void document_random(struct document *document)
 	document_fill_map(document, document->item, 0);
 }
 
-/* Gives the attributes of maps and the members of sets another order. */
+/* Shuffles the attributes of maps and the members of sets. */
 static inline void document_shuffle(struct document *document)
 {
 	unsigned n, i, j;

@@ -48,7 +48,7 @@ static inline void trial_add(struct trial_parameters *trial, struct slice name,
 	}
 }
 
-/* Reads parameters; NULL has none. */
+/* Parses parameters; text may be NULL: no parameters. */
 static inline const struct parameters *trial_read(struct trial_parameters *trial,
 	const char *text)
 {
@@ -65,7 +65,7 @@ static inline const struct parameters *trial_read(struct trial_parameters *trial
 	return &trial->all;
 }
 
-/* A request of one expression, bound. */
+/* A request with one expression, and its binding. */
 struct trial {
 	struct trial_parameters parameters;
 	struct request request;
@@ -104,7 +104,7 @@ static inline int trial_bind(struct trial *trial, enum expression_kind kind, str
 	return err;
 }
 
-/* The message of a failure, without "Invalid KindExpression: ". */
+/* Returns the message of a failure without "Invalid KindExpression: ". */
 static inline const char *trial_detail(const struct trial *trial)
 {
 	const char *detail = strstr(trial->failure.message, "Expression: ");
@@ -118,7 +118,7 @@ static inline struct slice trial_item(struct builder *builder, const char *text)
 	return text ? notation_item(builder, text) : slice_of(NULL, 0);
 }
 
-/* Why an expression is refused; "" if it is not. */
+/* Returns the error message of an expression, "" if it is valid. */
 static inline const char *trial_refusal(enum expression_kind kind, const char *text,
 	const char *parameters)
 {
@@ -127,7 +127,7 @@ static inline const char *trial_refusal(enum expression_kind kind, const char *t
 	return trial_bind(trial, kind, slice_of_text(text), parameters) ? trial_detail(trial) : "";
 }
 
-/* "true", "false", or why not. item NULL: it does not exist. */
+/* Returns "true", "false" or the error message. item NULL: it does not exist. */
 static inline const char *trial_condition(const char *text, const char *item,
 	const char *parameters)
 {
@@ -141,7 +141,7 @@ static inline const char *trial_condition(const char *text, const char *item,
 	return err ? error_text(err) : holds ? "true" : "false";
 }
 
-/* The projected item, or why not. */
+/* Returns the projected item or the error message. */
 static inline const char *trial_projection(const char *text, const char *item,
 	const char *parameters)
 {
@@ -158,7 +158,7 @@ static inline const char *trial_projection(const char *text, const char *item,
 	return notation_print(&trial->printed, buffer_slice(&trial->out));
 }
 
-/* Updates the item; trial->binding stays for projections of the old and the new one. */
+/* Updates the item. trial->binding is kept for projections of the old and the new one. */
 static inline int trial_apply(struct trial *trial, const char *text, const char *item,
 	const char *parameters, struct slice *updated)
 {
@@ -174,7 +174,8 @@ static inline int trial_apply(struct trial *trial, const char *text, const char 
 	return err;
 }
 
-/* The updated item, "none" if there is none, or why not. A new item has the key {p: 'key'}. */
+/* Returns the updated item, "none" if it does not exist, or the error message. A new item has
+ * the key {p: 'key'}. */
 static inline const char *trial_update(const char *text, const char *item,
 	const char *parameters)
 {
@@ -184,6 +185,17 @@ static inline const char *trial_update(const char *text, const char *item,
 	if (trial_apply(trial, text, item, parameters, &updated))
 		return trial_detail(trial);
 	return updated.len ? notation_print(&trial->printed, updated) : "none";
+}
+
+/* Checks the result of trial_update. */
+static inline void try_update(const char *text, const char *item, const char *parameters,
+	const char *expected)
+{
+	const char *found = trial_update(text, item, parameters);
+
+	if (strcmp(found, expected) != 0)
+		fprintf(stderr, "update: %s\n", text);
+	CHECK_EQUAL_STRING(found, expected);
 }
 
 #endif

@@ -1,14 +1,14 @@
-/* failing_store.h - functions that stand before the store's and refuse.
+/* failing_store.h - wrappers of the store's functions that inject failures.
  *
- * The linker puts them there (STORE_CALLS in spec/programs.mk), so nothing of the product
- * knows of it. A refusal is for good, or it is the only one.
+ * The linker inserts them (--wrap, STORE_CALLS in spec/programs.mk), so the product is not
+ * changed. Either one call fails, or all calls from then on.
  */
 #ifndef UNIT_FAILING_STORE_H
 #define UNIT_FAILING_STORE_H
 
 #include "lmdb/store.h"
 
-static int refusal;                      /* what is said */
+static int refusal;                      /* the error to return */
 static bool was_refused;                 /* since this was last set to false */
 static long requests_left = -1;
 static bool once;
@@ -32,7 +32,7 @@ static bool refused(void)
 	return true;
 }
 
-/* A function that gives its answer by its result alone. */
+/* Wraps a function that returns an error and fills no failure. */
 #define ANSWERS(name, parameters, arguments) \
 	int __real_##name parameters; \
 	int __wrap_##name parameters; \
@@ -41,7 +41,7 @@ static bool refused(void)
 		return refused() ? refusal : __real_##name arguments; \
 	}
 
-/* One that fills a failure besides. */
+/* Wraps a function that also fills a failure. */
 #define FILLS(name, parameters, arguments) \
 	int __real_##name parameters; \
 	int __wrap_##name parameters; \
@@ -76,7 +76,7 @@ FILLS(store_usage, (struct store *store, struct store_usage *usage, struct failu
 FILLS(store_clear_stale, (struct store *store, uint32_t *cleared, struct failure *why),
 	(store, cleared, why))
 
-/* Those that give something as well. */
+/* Wrappers of functions that also set a result. */
 int __real_reader_open(struct txn **txn, struct store *store, struct failure *why);
 int __wrap_reader_open(struct txn **txn, struct store *store, struct failure *why);
 int __wrap_reader_open(struct txn **txn, struct store *store, struct failure *why)

@@ -1,9 +1,9 @@
-/* fault_backup.c - copies when memory, a call of the system's, or the disk fails.
+/* fault_backup.c - copies when memory, a system call or the disk fails.
  *
- * Each request of memory fails, alone or with all after it, and each call once (but
- * for those that put things away: what they leave nobody can help). Whatever comes of
- * it: the database is as it was, the target is the old file, or none, or a whole new
- * one if the copy says so, and nothing else lies around.
+ * Each memory request fails, alone or with all later ones. Each system call fails once,
+ * except those that clean up, whose failure can't be repaired. In every case the
+ * database is unchanged, the target is the old file or does not exist (or is the new
+ * file, if the copy reports success), and no other files are left.
  */
 #include <dirent.h>
 #include <stdatomic.h>
@@ -16,13 +16,13 @@
 
 static struct failure failure;
 
-/* --- the system's calls, ours and LMDB's: the one whose turn it is fails --- */
+/* --- system calls of the library and of LMDB, of which a chosen one fails --- */
 
 static _Atomic long calls_allowed;
 static int system_error;
 
-/* Beside what puts away: of fstatfs LMDB does not look whether it went well, but reads
- * what it said (to choose fsync on kernels before 3.6), and memcheck tells. */
+/* Calls that clean up, and fstatfs: LMDB ignores its result and reads the struct (to choose fsync
+ * on kernels before 3.6), which memcheck would report. */
 static bool is_spared(enum call_kind kind)
 {
 	return kind == CALL_CLOSE || kind == CALL_UNMAP || kind == CALL_UNLINK ||
@@ -71,7 +71,7 @@ static void make_database(const char *path, int count)
 	tide_close(tide);
 }
 
-/* The file is whole and has so many items. */
+/* Checks that the file has no problems and this number of items. */
 static void holds(const char *path, int count)
 {
 	struct tide *tide = open_tide(path);
@@ -81,7 +81,8 @@ static void holds(const char *path, int count)
 	tide_close(tide);
 }
 
-/* Names in the directory that begin with this one's, but for a database's own. */
+/* Returns the number of files in the directory whose name begins with that of the path and which
+ * are not files of a database. */
 static int count_strangers(const char *path)
 {
 	const char *name = strrchr(path, '/') + 1;
@@ -110,7 +111,7 @@ enum { SOURCE_ITEMS = 40, OLD_ITEMS = 7 };
 struct kind {
 	const char *name;
 	bool compact;
-	bool overwrite;              /* there is an old file */
+	bool overwrite;              /* a file exists at the target */
 	bool in_place;
 };
 
@@ -177,8 +178,8 @@ static void is_sound(const struct kind *kind, struct tide *tide, bool done)
 		CHECK(access(target, F_OK) != 0);
 }
 
-/* The flush of a directory may fail when the new file has taken the old one's
- * place already: an error, and the new file. */
+/* The flush of the directory may fail after the rename: then the copy returns an error, and the
+ * new file is at the target. */
 static bool is_new(const struct kind *kind)
 {
 	struct tide *tide;
@@ -214,8 +215,8 @@ static int copy_with(const struct kind *kind, void (*refuse_after)(long requests
 	return err;
 }
 
-/* The copy's thread has a limit of its own, so how many requests there are is known
- * by the first that is not too few. */
+/* The copy's thread counts its requests separately, so the number of requests is known when the
+ * copy succeeds for the first time. */
 static void each_request_may_fail(const struct kind *kind)
 {
 	long requests = 0;
@@ -227,7 +228,7 @@ static void each_request_may_fail(const struct kind *kind)
 		copy_with(kind, memory_fail_once_after, before);
 }
 
-/* True when it came to the call that was to fail. */
+/* Returns true if the call that was to fail was made. */
 static bool fail_call(const struct kind *kind, long which, int error)
 {
 	struct tide *tide;
@@ -280,7 +281,7 @@ static bool copy_to_disk_of(const struct kind *kind, const char *directory, unsi
 	if (err)
 		CHECK(access(target, F_OK) != 0);
 	else
-		holds(target, SOURCE_ITEMS);     /* opening it takes room too */
+		holds(target, SOURCE_ITEMS);     /* opening needs disk space, too */
 	snprintf(target, sizeof target, "%s", before);
 	tide_close(tide);
 	CHECK(umount(directory) == 0);

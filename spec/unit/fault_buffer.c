@@ -1,4 +1,4 @@
-/* fault_buffer.c - an encoder asks once, at the end, whichever request failed. */
+/* fault_buffer.c - a buffer keeps the error of its first failed allocation until it is asked. */
 #include "base/buffer.h"
 
 #include "base/error.h"

@@ -1,4 +1,4 @@
-/* fault_builder.c - each allocation of a builder fails, alone or with all after it. */
+/* fault_builder.c - each allocation of a builder fails, alone or with all later ones. */
 #include "base/error.h"
 #include "base/memory.h"
 #include "codec/builder.h"
@@ -36,7 +36,7 @@ static void fail_each(int (*build)(struct builder *, struct slice *),
 		refuse_after(-1);
 		CHECK_EQUAL_INT(err, memory_was_refused() ? ERR_NO_MEMORY : 0);
 		CHECK(err == 0 || item.len == 0);
-		/* what failed once is good again when there is memory */
+		/* the builder works again when there is memory */
 		CHECK_EQUAL_INT(build(&builder, &item), 0);
 		CHECK_EQUAL_INT(map_check(item), 0);
 		builder_release(&builder);

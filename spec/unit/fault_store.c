@@ -1,4 +1,4 @@
-/* fault_store.c - store.h when memory runs out, at each request, once or from there on. */
+/* fault_store.c - store.h when memory runs out, at each request, once or from then on. */
 #include "base/memory.h"
 #include "os/clock.h"
 #include "unit/files.h"

@@ -1,4 +1,4 @@
-/* fault_tide.c - tide.h when memory runs out: at each request of each call, once or for good. */
+/* fault_tide.c - tide.h when memory runs out at each request of a call, once or from then on. */
 #include <stdbool.h>
 
 #include "base/error.h"
@@ -29,7 +29,7 @@ static void refuse_memory_after(long requests)
 		memory_fail_after(requests);
 }
 
-/* Opening: a new file appears whole or not at all. */
+/* Opening: a new file appears complete, or does not appear. */
 static void opening_may_fail(enum durability durability)
 {
 	struct tide *tide;

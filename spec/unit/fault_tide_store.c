@@ -1,11 +1,11 @@
-/* fault_tide_store.c - tide.h when the store fails or what it lends is damaged, at each
- * call of it once.
+/* fault_tide_store.c - tide.h when a call of the store fails or returns damaged bytes: each call
+ * once.
  */
 #include "unit/failing_store.h"
 
 #include "unit/calls.h"
 
-/* A new file, and one that is marked as written at a weaker level. */
+/* Opens a new file, or one that has the boot id of a weaker durability level. */
 static void opening_may_fail(bool is_new)
 {
 	struct tide *tide;

@@ -1,4 +1,4 @@
-/* files.h - files that a test makes or leaves, and open descriptors. */
+/* files.h - helpers that create, remove and count files, and count open descriptors. */
 #ifndef UNIT_FILES_H
 #define UNIT_FILES_H
 
@@ -17,7 +17,7 @@ static inline void remove_files(const char *path)
 	}
 }
 
-/* Writes a file of 3,000 times the text. */
+/* Writes a file that contains the text 3,000 times. */
 static inline void write_file(const char *path, const char *text)
 {
 	FILE *file = fopen(path, "wb");
@@ -40,7 +40,7 @@ static inline int count_descriptors(void)
 	return count;
 }
 
-/* Files in the test's directory that are called as copies in the making are. */
+/* Returns the number of temporary files (os/temporary.h) in the test's directory. */
 static inline int count_parts(void)
 {
 	DIR *directory = opendir(check_directory());

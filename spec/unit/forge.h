@@ -1,7 +1,7 @@
-/* forge.h - rows that nobody wrote, under the checksums that they would have.
+/* forge.h - writes invalid rows with valid checksums.
  *
- * Checksums keep damage out. What else keeps a file together is tested with rows
- * that are changed and sealed anew.
+ * Checksums detect damaged bytes. The other invariants are tested with rows that are
+ * changed and get a new checksum.
  */
 #ifndef UNIT_FORGE_H
 #define UNIT_FORGE_H
@@ -11,7 +11,7 @@
 #include "table/items.h"
 #include "unit/tides.h"
 
-/* A writer of the handle's store, which knows of no rule. */
+/* Begins a write transaction of the handle's store, which checks no invariant. */
 static inline struct txn *forge_begin(struct tide *tide)
 {
 	struct failure failure = { 0 };
@@ -49,7 +49,7 @@ static inline void forge_delete(struct txn *txn, enum tree tree, struct slice ke
 
 /* --- items, by their whole key --- */
 
-/* What the key attributes of a table's item encode to. */
+/* Returns the encoded key of a table's item. */
 static inline struct key forge_key(const struct tide *tide, const char *name, struct slice item)
 {
 	const struct table *table = catalog_find(&tide->catalog, slice_of_text(name));
@@ -69,7 +69,7 @@ static inline struct place forge_place(struct txn *txn, const struct key *key)
 	return place;
 }
 
-/* By the drawing in table/items.h. */
+/* Writes the head of a stored item, as described in table/items.h. */
 static inline void forge_item_head(struct buffer *payload, enum row_kind kind, uint64_t sequence)
 {
 	unsigned width = u64_width(sequence);
@@ -79,7 +79,7 @@ static inline void forge_item_head(struct buffer *payload, enum row_kind kind, u
 		buffer_put_u8(payload, (uint8_t)(sequence >> 8 * i));
 }
 
-/* An item in one row, however big. */
+/* Writes an item in one row, also if it is big. */
 static inline void forge_item(struct txn *txn, const struct key *key, uint64_t sequence,
 	struct slice item)
 {
@@ -107,7 +107,8 @@ static inline void forge_no_record(struct txn *txn, uint32_t stream, uint64_t se
 	CHECK(part > 1);
 }
 
-/* Reads a record, lets it be changed, and writes it where it then says. */
+/* Reads a record, calls a function that changes it, and writes it under the key that it then
+ * has. */
 static inline void forge_record(struct txn *txn, uint32_t stream, uint64_t sequence,
 	void (*change)(struct record *record))
 {

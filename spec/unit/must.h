@@ -1,4 +1,4 @@
-/* must.h - what has to go well in a test, and its failure's words when it does not. */
+/* must.h - MUST: checks that a call succeeds, and prints the failure's message if not. */
 #ifndef UNIT_MUST_H
 #define UNIT_MUST_H
 

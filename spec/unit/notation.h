@@ -1,7 +1,7 @@
 /* notation.h - items as text, for tests: {a: 1, l: ['x', null], s: <'a', 'b'>, b: b'bytes'}.
  *
- * A name ends at the first ": ". Quoted text has no escapes. <...> is a set of its first
- * member's type. notation_print gives the same form, with names and members ascending.
+ * A name ends at the first ": ". Quoted text has no escapes. <...> is a set with the type of
+ * its first member. notation_print writes the same form, with names and members ascending.
  */
 #ifndef UNIT_NOTATION_H
 #define UNIT_NOTATION_H
@@ -18,7 +18,7 @@ static inline void notation_blanks(const char **at)
 		++*at;
 }
 
-/* Returns true at the end of a container, and passes it. */
+/* Returns true at the end of a container and skips it. */
 static inline bool notation_ends(const char **at, char end)
 {
 	notation_blanks(at);
@@ -117,7 +117,7 @@ static inline void notation_value(struct builder *builder, const char **at)
 	}
 }
 
-/* Builds the item; its bytes are good until the builder is used again. */
+/* Builds an item; its bytes are valid until the next use of the builder. */
 static inline struct slice notation_item(struct builder *builder, const char *text)
 {
 	struct slice item;
@@ -209,7 +209,7 @@ static inline void notation_print_value(struct buffer *out, const struct value *
 	}
 }
 
-/* Prints an item's bytes; the text is good until the next use of out. */
+/* Returns an item as text, which is valid until the next use of out. */
 static inline const char *notation_print(struct buffer *out, struct slice item)
 {
 	buffer_clear(out);

@@ -1,7 +1,7 @@
-/* rebuild.h - builds an item anew from what reading it says.
+/* rebuild.h - decodes an item and encodes it again.
  *
- * Bytes that map_check accepts come out as they went in: that is what makes
- * them canonical. Bytes that were not checked must do no harm.
+ * For bytes that map_check accepts the result must be the same bytes, because
+ * they are canonical. Bytes that were not checked must cause no harm.
  */
 #ifndef UNIT_REBUILD_H
 #define UNIT_REBUILD_H

@@ -1,7 +1,7 @@
-/* stores.h - stores for tests: opened, written and read in one line.
+/* stores.h - helpers that open, write and read stores in tests.
  *
- * What must go well is checked here; tests of what may fail call the functions
- * themselves.
+ * They check that every operation succeeds. Tests of operations that may fail call the functions
+ * of store.h directly.
  */
 #ifndef UNIT_STORES_H
 #define UNIT_STORES_H
@@ -15,7 +15,7 @@
 
 #define SMALL_MAX_BYTES (UINT64_C(32) << 20)
 
-/* A name in the test's directory; good until the 8th call from here. */
+/* Returns the path of a file in the test's directory; valid until the 8th call after this one. */
 static inline const char *store_path(const char *name)
 {
 	static char paths[8][4200];
@@ -115,7 +115,7 @@ static inline void write_row(struct store *store, enum tree tree, const char *ke
 	commit(txn);
 }
 
-/* Rows in all trees, of all sizes, some taken away again. */
+/* Writes and deletes rows of all sizes in all trees. */
 static inline void fill_at_random(struct store *store, unsigned commits)
 {
 	static const uint8_t bytes[20000];
@@ -178,7 +178,7 @@ static inline bool has_row(struct txn *txn, enum tree tree, const char *key, con
 	return !err && slice_equal(found, slice_of_text(value));
 }
 
-/* As the next snapshot has it. */
+/* Returns true if a new snapshot contains the row. */
 static inline bool store_has(struct store *store, enum tree tree, const char *key,
 	const char *value)
 {

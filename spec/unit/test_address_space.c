@@ -1,4 +1,4 @@
-/* test_address_space.c - address_space.h, and databases in a process with little of it. */
+/* test_address_space.c - address_space.h, and databases in a small address space. */
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -10,7 +10,7 @@
 
 static struct failure failure;
 
-/* Bytes that this process has mapped now. */
+/* Returns the number of bytes that this process has mapped. */
 static uint64_t mapped(void)
 {
 	unsigned long long pages = 0;
@@ -21,8 +21,8 @@ static uint64_t mapped(void)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Lets this process map so much more, and no further. False where it can't be limited:
- * valgrind has the limit for itself. */
+/* Limits the address space to `more` bytes in addition to those mapped now. Returns false if that
+ * is impossible: valgrind uses the limit itself. */
 static bool limit_to(uint64_t more)
 {
 	struct rlimit limit = { .rlim_cur = mapped() + more, .rlim_max = RLIM_INFINITY };
@@ -57,7 +57,7 @@ static void in_a_process_with(uint64_t more, void (*run)(const char *path), cons
 	CHECK_EQUAL_INT(status, 0);
 }
 
-/* --- how much is mapped --- */
+/* --- the size of the mapping --- */
 
 static void what_is_asked_for_fits(const char *path)
 {
@@ -145,7 +145,7 @@ static void the_default_opens_and_says_how_far_it_goes(const char *path)
 	store_close(store);
 }
 
-/* Each time it hears, by 20 MiB; it has the whole address space. */
+/* Grows the file by 20 MiB after each byte from the parent, with an unlimited address space. */
 static void grow(struct child *parent, void *context)
 {
 	struct store_options options = default_options(context);
@@ -163,7 +163,7 @@ static void grow(struct child *parent, void *context)
 
 static struct child grower;
 
-/* A map follows the file as far as there is room, and is kept when there is none. */
+/* The mapping grows with the file, and is kept if a larger one does not fit. */
 static void a_map_follows_the_file(const char *path)
 {
 	struct store_options options = { .path = path, .read_only = true };

@@ -1,5 +1,5 @@
-/* test_arithmetic.c - sums, products and quotients against columns of digits,
- * one for each power of ten that there is.
+/* test_arithmetic.c - sums, products and quotients against a reference implementation with
+ * one column for each power of ten.
  */
 #include "codec/arithmetic.h"
 
@@ -8,17 +8,17 @@
 
 #define ROUNDS 8000
 
-/* --- what is right: every power of ten has its column --- */
+/* --- reference implementation: one column for each power of ten --- */
 
 #define LOWEST (-340)
 #define COLUMNS 620
 
 struct columns {
 	bool negative;
-	int column[COLUMNS];   /* of 10^LOWEST, 10^(LOWEST + 1), ... */
+	int column[COLUMNS];   /* digits of 10^LOWEST, 10^(LOWEST + 1), ... */
 };
 
-/* From a plain decimal. */
+/* Reads a plain decimal. */
 static void read_columns(struct columns *columns, const char *text)
 {
 	const char *point;
@@ -33,7 +33,8 @@ static void read_columns(struct columns *columns, const char *text)
 			columns->column[--at] = *text - '0';
 }
 
-/* Columns of any content into columns of digits; a negative whole turns. */
+/* Normalizes columns of any content to digits. A negative total is negated, and its sign
+ * is flipped. */
 static void carry_columns(struct columns *columns)
 {
 	int i, carry = 0, column;
@@ -53,7 +54,7 @@ static void carry_columns(struct columns *columns)
 	carry_columns(columns);
 }
 
-/* a + sign x b */
+/* Adds sign x b to a. */
 static void add_right(struct columns *a, const struct columns *b, int sign)
 {
 	int i;
@@ -88,7 +89,7 @@ static int right_sign(const struct columns *columns)
 	return 0;
 }
 
-/* What a result in these columns must be: a text, or an error. */
+/* Writes the expected text of a result and returns the expected error. */
 static int right_text(const struct columns *columns, char *text)
 {
 	int top = COLUMNS - 1, bottom = 0, i;
@@ -128,7 +129,7 @@ static struct number parse(const char *text)
 	return number;
 }
 
-/* Good until the next call. */
+/* Returns the text of a number, valid until the next call. */
 static const char *format(const struct number *number)
 {
 	static char text[NUMBER_MAX_TEXT];
@@ -143,7 +144,7 @@ static void columns_of(struct columns *columns, const struct number *number)
 	read_columns(columns, format(number));
 }
 
-/* Few digits and many, near a common exponent or anywhere. */
+/* Returns a number with few or many digits. near: exponents are close to each other. */
 static struct number random_number(int near)
 {
 	static const char *const alphabets[] = { "0123456789", "09", "01", "5" };
@@ -249,7 +250,7 @@ static void check_refused(operation *compute, const char *a, const char *b, int 
 	CHECK_EQUAL_INT(compute(&result, number_slice(&x), number_slice(&y)), err);
 }
 
-/* By hand; each also over its own first operand. */
+/* Known results; each is also computed with the result in the first operand's place. */
 static void sums_and_products_by_hand(void)
 {
 	static const char nines[] = "99999999999999999999999999999999999999";
@@ -356,7 +357,7 @@ static void rounding_can_leave_the_range(void)
 
 /* --- quotients --- */
 
-/* What is between a and q x b, with a's sign turned to plus and b's too. */
+/* Computes the difference of a and q x b, for positive a and b. */
 static void left_over(struct columns *left, const struct number *a, const struct number *q,
 	const struct number *b)
 {
@@ -377,7 +378,7 @@ static int compare_right(const struct columns *a, const struct columns *b)
 	return right_sign(&difference);
 }
 
-/* |b| in units of the last place asked for. */
+/* Computes |b| in units of the last requested place. */
 static void unit_of(struct columns *unit, const struct number *b, int places)
 {
 	struct columns x, y = { .column = { [-LOWEST] = 0 } };
@@ -395,7 +396,7 @@ static void check_quotient(const struct number *a, const struct number *b,
 	struct columns left, unit, twice;
 
 	left_over(&left, a, q, b);
-	side = right_sign(&left) * number_sign(number_slice(b));   /* of what q lacks */
+	side = right_sign(&left) * number_sign(number_slice(b));   /* sign of the error of q */
 	left.negative = false;
 	unit_of(&unit, b, places);
 	twice = left;
@@ -437,7 +438,7 @@ static void quotients_times_divisors_are_near(void)
 	CHECK(good > ROUNDS / 2);
 }
 
-/* a = floor(a / b) x b + rest, and the rest lies between 0 and b. */
+/* a = floor(a / b) x b + remainder, with the remainder between 0 and b. */
 static void rests_are_what_is_left(void)
 {
 	struct number a, b, q, rest;

@@ -1,4 +1,4 @@
-/* test_audit.c - survey.h: nothing is found in whole files, and much in others. */
+/* test_audit.c - audit.h: no findings in undamaged files, and the right ones in damaged files. */
 #include "lmdb_file/audit.h"
 #include "unit/stores.h"
 
@@ -31,7 +31,7 @@ static int take_row(void *context, const struct audit_row *row)
 
 static int audit(struct audit *audit, struct seen *seen)
 {
-	struct audit_told told = { take, take_row, seen };
+	struct audit_callbacks told = { take, take_row, seen };
 	struct meta_page facts;
 	struct meta_faults faults;
 	int fd = open(path, O_RDONLY);
@@ -84,18 +84,18 @@ static void put_at(uint64_t at, const void *bytes, size_t len)
 	close(fd);
 }
 
-/* Damages one word of a page and says what is found first. */
+/* Overwrites bytes of a page. Returns the first finding; restores the bytes. */
 static const char *found_after(uint64_t at, const void *bytes, size_t len)
 {
 	static struct seen seen;
-	struct audit survey_of_it;
+	struct audit result;
 	uint8_t old[64];
 	int fd = open(path, O_RDONLY);
 
 	CHECK(fd >= 0 && pread(fd, old, len, (off_t)at) == (ssize_t)len);
 	close(fd);
 	put_at(at, bytes, len);
-	audit(&survey_of_it, &seen);
+	audit(&result, &seen);
 	put_at(at, old, len);
 	return seen.findings ? seen.first : "";
 }
@@ -119,8 +119,8 @@ static void each_fault_is_called_by_its_name(void)
 	CHECK_EQUAL_STRING(found_after(root, &number, 8), "has the number of another page");
 	CHECK_EQUAL_STRING(found_after(root + 10, &flags, 2), "has damaged flags");
 	CHECK_EQUAL_STRING(found_after(root + 12, &low, 2),
-		"has a damaged head: nothing in it can be found");
-	CHECK_EQUAL_STRING(found_after(root + 14, &zero, 2), "has a damaged head");
+		"has a damaged header: its nodes can't be located");
+	CHECK_EQUAL_STRING(found_after(root + 14, &zero, 2), "has a damaged header");
 	CHECK_EQUAL_STRING(found_after(root + 16, &zero, 2),
 		"has a damaged pointer to another page");
 	(void)none;
@@ -137,8 +137,8 @@ static void first_is(const char *expected)
 	close(fd);
 }
 
-/* What is wrong with a tree as a whole, in words, with the number it comes to. */
-static void counts_are_told(void)
+/* Wrong counts in a tree's descriptor are reported with the number. */
+static void wrong_counts_are_reported(void)
 {
 	struct meta_page facts;
 	uint64_t meta, wrong, none = 0;
@@ -152,16 +152,16 @@ static void counts_are_told(void)
 	meta = (facts.commit & 1) * PAGE + 40 + TREE_ROOT_BYTES;    /* TREE_META is there */
 	wrong = facts.trees.rows + 1;
 	put_at(meta + 32, &wrong, sizeof wrong);
-	snprintf(expected, sizeof expected, ": tree meta lacks rows, or has too many; those that"
-		" it should have: %" PRIu64, wrong);
+	snprintf(expected, sizeof expected,
+		": tree meta has the wrong number of rows; expected: %" PRIu64, wrong);
 	first_is(expected);
 	put_at(meta + 32, &facts.trees.rows, sizeof wrong);
 	put_at(meta + 16, &none, sizeof none);
-	first_is(": tree meta has not as many pages as it says; leaves that it should have: 0");
+	first_is(": tree meta has the wrong number of pages; leaf pages expected: 0");
 	put_at(meta + 16, &facts.trees.leaf_pages, sizeof none);
 }
 
-/* A pointer of a branch to its own page, to its parent, to another tree. */
+/* A branch refers to its own page, to its parent, or to another tree. */
 static void circles_end(void)
 {
 	struct audit whole;
@@ -196,10 +196,10 @@ static void circles_end(void)
 
 int main(void)
 {
-	snprintf(path, sizeof path, "%s", store_path("survey.tide"));
+	snprintf(path, sizeof path, "%s", store_path("audit.tide"));
 	a_whole_file_has_no_findings();
 	each_fault_is_called_by_its_name();
-	counts_are_told();
+	wrong_counts_are_reported();
 	circles_end();
 	return 0;
 }

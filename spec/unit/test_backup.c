@@ -1,4 +1,4 @@
-/* test_backup.c - copies by tide.h: what is kept, what is renewed, and who may end it. */
+/* test_backup.c - tide_backup: what a copy keeps, what is new in it, and ending it early. */
 #include <fcntl.h>
 
 #include "api/database.h"
@@ -44,9 +44,9 @@ static struct tide *open_alone(const char *path)
 	return tide;
 }
 
-/* --- the mark of a weaker durability level --- */
+/* --- the boot id of a weaker durability level --- */
 
-enum { OF_THIS_BOOT, OF_ANOTHER = 2 };   /* END is none */
+enum { OF_THIS_BOOT, OF_ANOTHER = 2 };   /* END: none */
 
 static int mark_of(const char *path)
 {
@@ -78,7 +78,7 @@ static void a_copy_is_flushed_and_says_so(void)
 	CHECK_EQUAL_INT(mark_of(target), END);
 }
 
-/* As a power cut leaves it. */
+/* Leaves the file as after a power cut. */
 static void write_mark_of_another_boot(const char *path)
 {
 	static const uint8_t key[] = { META_WEAK_BOOT }, boot[BOOT_BYTES] = { 1, 2, 3 };
@@ -97,7 +97,7 @@ static void write_mark_of_another_boot(const char *path)
 	tide_close(tide);
 }
 
-/* What the database may have lost, the copy may lack too: numbers skip in both. */
+/* The copy may lack the same commits as the database, so numbers skip in both. */
 static void what_may_be_lost_is_so_in_the_copy(void)
 {
 	const char *path = tide_path("cut.tide"), *target = tide_path("copy.tide");
@@ -172,7 +172,7 @@ static uint64_t write_until_it_ends(struct tide *tide, struct tide_table *table,
 	return last;
 }
 
-/* Whoever writes all the same loses nothing: then the file stays. */
+/* If another program writes during the compaction, the old file stays and nothing is lost. */
 static void what_was_written_meanwhile_is_not_lost(void)
 {
 	const char *path = tide_path("meanwhile.tide");
@@ -219,7 +219,7 @@ static void who_ends_it_leaves_nothing(void)
 		MUST(tide_backup_start(&backup, tide, &options, &failure), failure);
 		tide_backup_wait(backup, (uint32_t)check_random_below(4));
 		tide_backup_finish(backup);
-		there = access(options.path, F_OK) == 0;     /* or it was quicker */
+		there = access(options.path, F_OK) == 0;     /* it was done before */
 		CHECK(!there || remove(options.path) == 0);
 		CHECK_EQUAL_INT(count_parts(), 0);
 		put_alone(tide, &orders, "ann", "1", i & 1 ? "x" : "y");
@@ -243,7 +243,7 @@ static void end_inherited(struct child *parent, void *context)
 	tide_close(inherited->tide);
 }
 
-/* The child has no such thread, and its files are the parent's. */
+/* The child does not have the thread, and the temporary file belongs to the parent. */
 static void a_child_of_fork_ends_nothing(void)
 {
 	struct tide *tide = open_tide(tide_path("forked.tide")), *writer;

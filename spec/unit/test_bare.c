@@ -1,4 +1,4 @@
-/* test_bare.c - store.h: read-only where no side files can be made or written. */
+/* test_bare.c - store.h: opening read-only without side files. */
 #include <sys/mount.h>
 
 #include "unit/files.h"
@@ -6,8 +6,8 @@
 
 static struct failure failure;
 
-static char writable[4200], path[4300];      /* the directory, and the database in it */
-static char mounted[4200], seen[4300];       /* the same, read-only */
+static char writable[4200], path[4300];      /* a directory, and the database in it */
+static char mounted[4200], seen[4300];       /* the same in a read-only mount */
 
 static struct store_options reading(const char *name)
 {
@@ -66,7 +66,7 @@ static void expect_readable(const char *name)
 	MUST(store_clear_stale(store, &cleared, &why), why);
 	CHECK_EQUAL_INT(writer_begin(&txn, store, &why), ERR_READ_ONLY);
 	MUST(wakeup_open(&wakeup, store_shared_page(store), WAKEUP_COMMITS, &why), why);
-	CHECK_EQUAL_INT(wakeup_wait(wakeup, 1), END);        /* nobody can commit */
+	CHECK_EQUAL_INT(wakeup_wait(wakeup, 1), END);        /* commits are impossible */
 	wakeup_close(wakeup);
 	store_close(store);
 }
@@ -99,7 +99,7 @@ static void expect_refused(const struct store_options *options, const struct chi
 	CHECK(!failure.momentary);
 }
 
-/* LMDB has no reader slot there: a writer would use pages again that are being read. */
+/* LMDB has no reader slots there, so a writer would reuse pages that are being read. */
 static void writers_and_it_exclude_each_other(void)
 {
 	struct store_options without = reading(seen);
@@ -111,7 +111,7 @@ static void writers_and_it_exclude_each_other(void)
 	with.read_only = true;
 	with.create = false;
 	expect_refused(&with, &child);
-	expect_readable(seen);                   /* another of its kind */
+	expect_readable(seen);                   /* a second read-only handle */
 	child_tell(&child);
 	child_end(&child);
 

@@ -1,4 +1,4 @@
-/* test_binding.c - what expr/binding.h promises. */
+/* test_binding.c - tests of expr/binding.h. */
 #include "expr/binding.h"
 
 #include "unit/expressions.h"
@@ -29,13 +29,13 @@ static void test_placeholders(void)
 		"A value is missing for ? number 2");
 	check(EXPRESSION_CONDITION, "a = ?", "{?: [1, 2]}", "2 values for ?, but the expressions"
 		" have 1");
-	/* a name from a placeholder may be reserved, have dots, be anything */
+	/* the name of a placeholder may be a reserved word or contain dots */
 	check(EXPRESSION_CONDITION, "#a = :v", "{#a: 'name', :v: 1}", "");
 	/* used in a branch that is never evaluated */
 	check(EXPRESSION_CONDITION, "a = b OR c = :v", "{:v: 1}", "");
 }
 
-/* ? takes the values in the order of the expressions that are bound. */
+/* Values are assigned to ? in the order in which the expressions are bound. */
 static void test_positions(void)
 {
 	struct trial *trial = trial_of_test();
@@ -111,7 +111,7 @@ static void test_clashes(void)
 	clash("b, c, #a[1].x, d, a[1].x", "overlap", "[a, [1], x]", "[a, [1], x]");
 	clash("#a.b, a[0]", "conflict", "[a, b]", "[a, [0]]");
 	clash("#a[0].b, c, a[0][1]", "conflict", "[a, [0], b]", "[a, [0], [1]]");
-	/* an overlap outranks a conflict before it */
+	/* an overlap is reported before a conflict that precedes it in the text */
 	clash("#a.b, a[0], c, c", "overlap", "[c]", "[c]");
 	check(EXPRESSION_PROJECTION, "#a.b, a.c, ab, a2, a1[1], a1[2].x, a1[2].y", "{#a: 'a'}",
 		"");

@@ -1,4 +1,4 @@
-/* test_buffer.c - what is put into a buffer is what a source takes out of it. */
+/* test_buffer.c - tests of base/buffer.h: values written to a buffer and read with a source. */
 #include "base/buffer.h"
 
 #include "base/error.h"

@@ -1,4 +1,4 @@
-/* test_builder.c - what codec/builder.h promises. */
+/* test_builder.c - tests of codec/builder.h. */
 #include "codec/builder.h"
 
 #include "base/error.h"
@@ -81,7 +81,7 @@ static void test_layout(void)
 
 /* --- properties of random documents --- */
 
-/* The size by the rule of the guide, from the tree. */
+/* Computes the size from the document, by the rule of DynamoDB's developer guide. */
 static size_t tree_size(const struct node *node)
 {
 	size_t size = 3;
@@ -119,7 +119,7 @@ static void check_rebuilds(struct slice item)
 	builder_release(&builder);
 }
 
-/* Copies top-level values as they are. */
+/* Checks that an item copied with builder_value has the same bytes. */
 static void check_copies(struct slice item)
 {
 	struct builder builder = { 0 };
@@ -139,8 +139,8 @@ static void check_copies(struct slice item)
 	builder_release(&builder);
 }
 
-/* Every cut is refused; a changed byte is refused, or makes other bytes that
- * are canonical too. An exact copy on the heap shows reading behind the end. */
+/* Every truncated item is CORRUPT; an item with a changed byte is CORRUPT or is another
+ * canonical item. A heap copy of the exact length lets sanitizers detect overruns. */
 static void check_damage(struct slice item)
 {
 	struct builder builder = { 0 };
@@ -181,7 +181,7 @@ static void test_documents(void)
 		CHECK_EQUAL_INT(document_build(&builder, &document, &item), 0);
 		CHECK_EQUAL_INT(map_check(item), 0);
 		CHECK_EQUAL_UINT(item_size(item), builder.size);
-		/* a map's 3 and the 1 of each attribute are not counted for an item */
+		/* unlike a map, an item does not count 3 bytes and 1 for each attribute */
 		CHECK_EQUAL_UINT(item_size(item) + 3 + document.item->count,
 			tree_size(document.item));
 		document_shuffle(&document);
@@ -242,7 +242,7 @@ static void test_many(void)
 	check_many(20011, 7919);
 }
 
-/* --- one item after another, as if there had been none before --- */
+/* --- reusing a builder: each item is independent of the previous one --- */
 
 #define NAMES_MAX 20
 
@@ -273,8 +273,7 @@ static void test_one_after_another(void)
 		struct builder fresh = { 0 };
 		struct slice again, item;
 
-		/* The same names again, two of them exchanged, one other, less or more, or
-		 * all of them. */
+		/* the same names; or two swapped, one changed, removed or added, or all changed */
 		switch (check_random_below(i ? 8 : 1)) {
 		case 0:
 			count = 1 + check_random_below(NAMES_MAX);
@@ -311,7 +310,7 @@ static void test_one_after_another(void)
 	builder_release(&builder);
 }
 
-/* A name inside a map is none of the item's, though it may be that which comes next. */
+/* A name inside a map is not mistaken for the item's next expected name. */
 static void test_names_of_maps_are_not_known(void)
 {
 	struct builder builder = { 0 };
@@ -333,8 +332,8 @@ static void test_names_of_maps_are_not_known(void)
 	builder_release(&builder);
 }
 
-/* A name that is known may be one too many, or need memory that there isn't: the next
- * item knows nothing of it. */
+/* A cached name can exceed the size limit or available memory. The next item is not
+ * affected. */
 static void test_known_names_that_do_not_fit(void)
 {
 	struct builder builder = { 0 };
@@ -393,7 +392,7 @@ static void test_long_list(void)
 	builder_release(&builder);
 }
 
-/* --- what it refuses --- */
+/* --- errors --- */
 
 static void check_error(struct builder *builder, int expected)
 {
@@ -448,7 +447,7 @@ static void test_sets(void)
 	builder_close(&builder);
 	check_error(&builder, ERR_EMPTY_SET);
 
-	/* names that only zeros tell apart, and equal ones */
+	/* names that differ only in trailing zeros, and equal names */
 	builder_name(&builder, slice_of_text("s"));
 	builder_open(&builder, TYPE_BS);
 	builder_binary(&builder, slice_of("a\0\0", 3));
@@ -517,7 +516,7 @@ static void test_depth(void)
 	CHECK_EQUAL_INT(build_levels(&builder, VALUE_MAX_DEPTH + 1, false, &item), ERR_TOO_DEEP);
 	CHECK_EQUAL_INT(build_levels(&builder, 1000, false, &item), ERR_TOO_DEEP);
 
-	/* an encoded value counts with all its levels */
+	/* all levels of an encoded value count */
 	CHECK_EQUAL_INT(build_levels(&builder, VALUE_MAX_DEPTH - 1, true, &item), 0);
 	map_find(item, slice_of_text("a"), &value);
 	builder_start(&outer);

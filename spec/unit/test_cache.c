@@ -1,4 +1,4 @@
-/* test_cache.c - what expr/cache.h promises. */
+/* test_cache.c - tests of expr/cache.h. */
 #include "expr/cache.h"
 
 #include "unit/check.h"
@@ -47,7 +47,7 @@ static void test_hits(void)
 	expression_release(other);
 	check_counts(1, 2);
 	CHECK_EQUAL_UINT(cache.count, 3);
-	/* what is lent outlives the cache */
+	/* a reference stays valid after the cache was cleared */
 	cache_clear(&cache);
 	CHECK_EQUAL_UINT(cache.count, 0);
 	CHECK_EQUAL_UINT(cache.bytes, 0);
@@ -67,7 +67,7 @@ static void test_bound(void)
 	for (i = 0; i < CACHE_ENTRIES; i++)
 		use(i);
 	check_counts(CACHE_ENTRIES, 0);
-	/* 0 is used again, so 1 makes room for the next */
+	/* 0 is used again, so 1 is evicted next */
 	use(0);
 	use(CACHE_ENTRIES);
 	use(0);
@@ -80,7 +80,7 @@ static void test_bound(void)
 	cache_clear(&cache);
 }
 
-/* Large ones push out more than one. */
+/* A large expression evicts several entries. */
 static void test_bytes(void)
 {
 	static char text[EXPRESSION_BYTES_MAX + 1];
@@ -129,7 +129,7 @@ static void test_errors(void)
 	check_counts(0, 2);
 }
 
-/* Random use against a plain list, the newest last. */
+/* Random lookups, with a plain list in the order of use as model. */
 static void test_random(void)
 {
 	unsigned list[CACHE_ENTRIES], count = 0, i;

@@ -1,4 +1,4 @@
-/* test_check.c - tide_check names what is wrong with the catalog, a key or the pages. */
+/* test_check.c - problems that tide_check reports of the catalog, of keys and of pages. */
 #include <fcntl.h>
 
 #include "lmdb_file/audit.h"
@@ -74,30 +74,30 @@ static void forge_number_key(void)
 
 static const struct wrong wrongs[] = {
 	{ "a table's ids", forge_table_ids, {
-		"2\tmeta\torders\ttable orders\t*has an id that was never given",
-		"3\tmeta\torders\ttable orders\t*names a stream that is not"
-			" an enabled one of its own",
+		"2\tmeta\torders\ttable orders\t*has an id that was never assigned",
+		"3\tmeta\torders\ttable orders\t*refers to a stream that is not"
+			" an enabled stream of this table",
 	} },
 	{ "a disabled stream", forge_disabled_stream, {
-		"3\tmeta\torders\ttable orders\t*names a stream that is not"
-			" an enabled one of its own",
+		"3\tmeta\torders\ttable orders\t*refers to a stream that is not"
+			" an enabled stream of this table",
 	} },
 	{ "a stream of another", forge_stream_of_another, {
-		"3\tmeta\torders\ttable orders\t*names a stream that is not"
-			" an enabled one of its own",
+		"3\tmeta\torders\ttable orders\t*refers to a stream that is not"
+			" an enabled stream of this table",
 	} },
 	{ "nobody's rows", forge_nobodys_rows, {
-		"3\titems\t*holds 2 rows of table 9, of which nothing is in meta",
-		"3\tlog\t*holds 1 rows of stream 9, of which nothing is in meta",
+		"3\titems\t*holds 2 rows of table 9, which is not in meta",
+		"3\tlog\t*holds 1 rows of stream 9, which is not in meta",
 		"4\titems\t\tthe bytes \"\\x09a\"\t*does not decode",
 		"4\titems\t\tthe bytes \"\\x09b\"\t*does not decode",
 	} },
 	{ "a stamp", forge_stamp, {
-		"1\tmeta\t\tstamp\t*does not decode",
-		"1\tmeta\t*lacks the stamp or the state",
+		"1\tmeta\t\tfile header\t*does not decode",
+		"1\tmeta\t*lacks the file header or the state",
 	} },
 	{ "no state", forge_no_state, {
-		"1\tmeta\t*lacks the stamp or the state",
+		"1\tmeta\t*lacks the file header or the state",
 	} },
 	{ "a ruined row", ruin_boot, {
 		"1\tmeta\t\tboot\t*)",
@@ -107,7 +107,7 @@ static const struct wrong wrongs[] = {
 	} },
 };
 
-/* Another program's file, perhaps: then all that it lacks is not worth telling. */
+/* The file may belong to another program, so its problems are not listed. */
 static void without_stamp_and_state_it_is_no_database(void)
 {
 	struct report report = { 0 };
@@ -137,7 +137,7 @@ static const char *make_file(const char *name)
 	return path;
 }
 
-/* Both meta pages say that there is no free list: LMDB's struct MDB_meta. */
+/* Removes the free list from both meta pages (LMDB's struct MDB_meta). */
 static void lose_free_list(const char *path)
 {
 	static const uint8_t none[40] = { [32] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
@@ -152,7 +152,7 @@ static void lose_free_list(const char *path)
 	CHECK(fclose(file) == 0);
 }
 
-/* One line is said of the file; returns how many pages are lost. */
+/* Checks the file, whose report must have exactly this line. Returns the number of leaked pages. */
 static uint64_t file_has(const char *name, const char *path, const char *line)
 {
 	struct wrong wrong = { name, NULL, { line } };
@@ -170,7 +170,7 @@ static void pages_may_be_lost(void)
 	const char *path = make_file("lost.tide");
 
 	lose_free_list(path);
-	CHECK(file_has("pages", path, "25\tfree list\t*pages that nothing uses") > 0);
+	CHECK(file_has("pages", path, "25\tfree list\t*unused pages") > 0);
 }
 
 /* --- a page --- */
@@ -188,7 +188,7 @@ static const char *make_rows(void)
 	return path;
 }
 
-/* Where the rows of a tree begin to be pointed to: all are in one page. */
+/* Returns the file offset of the row pointers of a tree that has one page. */
 static off_t pointers_of(int fd, const char *path, enum tree tree)
 {
 	struct meta_page facts;
@@ -201,11 +201,11 @@ static off_t pointers_of(int fd, const char *path, enum tree tree)
 	return (off_t)trees[tree].root * sysconf(_SC_PAGESIZE) + 16;
 }
 
-/* Rows of a page whose place in it is damaged: their neighbours name them. */
+/* If the pointer to a row is damaged, the report names the rows before and after it. */
 static void rows_may_be_lost(void)
 {
 #define LOST "25\titems\t\t\t7\ttree items has a row with a damaged head, between "
-#define ITEM "table orders, the item under p = \"ann\", s = "
+#define ITEM "table orders, the item with key p = \"ann\", s = "
 	static const struct { int row; const char *line; } rows[] = {
 		{ 0, LOST "the beginning and " ITEM "\"2\"*, row 0)" },
 		{ 2, LOST ITEM "\"2\" and " ITEM "\"4\"*, row 2)" },
@@ -223,7 +223,7 @@ static void rows_may_be_lost(void)
 	}
 }
 
-/* The meta page says that the tree meta has a row more: LMDB's struct MDB_meta. */
+/* The meta page has a row count of the tree meta that is too high by one (struct MDB_meta). */
 static void rows_may_be_missing(void)
 {
 	const char *path = make_rows();
@@ -237,8 +237,8 @@ static void rows_may_be_missing(void)
 	CHECK_EQUAL_INT(pwrite(fd, &more, sizeof more, (off_t)(facts.commit & 1) *
 		sysconf(_SC_PAGESIZE) + 16 + 24 + TREE_ROOT_BYTES + 32), sizeof more);
 	CHECK(close(fd) == 0);
-	snprintf(line, sizeof line, "25\tmeta\t*lacks rows, or has too many; those that it should"
-		" have: %llu", (unsigned long long)more);
+	snprintf(line, sizeof line, "25\tmeta\t*has the wrong number of rows; expected: %llu",
+		(unsigned long long)more);
 	file_has("a count", path, line);
 }
 
@@ -259,7 +259,7 @@ static void say_format(uint16_t format)
 	buffer_release(&payload);
 }
 
-/* What is written by other rules is not damaged: neither opening nor checking says so. */
+/* A file of another format is not damaged: opening and checking return the same error. */
 static void other_formats_are_refused(void)
 {
 	static const struct { uint16_t format; int err; } others[] = {

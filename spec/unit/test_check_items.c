@@ -1,4 +1,4 @@
-/* test_check_items.c - tide_check names what is wrong with an item, its nodes and its parts. */
+/* test_check_items.c - problems that tide_check reports of items, their nodes and parts. */
 #include "unit/wrong.h"
 
 static struct key key_named(const char *p, const char *s)
@@ -6,7 +6,7 @@ static struct key key_named(const char *p, const char *s)
 	return forge_key(tide, "orders", item_of(&made, p, s, NULL));
 }
 
-/* --- items beside their records --- */
+/* --- items and their records --- */
 
 static void forge_no_item(void)
 {
@@ -75,7 +75,7 @@ static void forge_no_keys(void)
 	buffer_release(&item);
 }
 
-/* No builder makes it. */
+/* Larger than a builder allows. */
 static void forge_huge_item(void)
 {
 	static const char huge[ITEM_MAX_BYTES + 1] = "huge";
@@ -140,7 +140,7 @@ static void forge_short_keys(void)
 	forge_row(txn, TREE_ITEMS, slice_of("\xf8\0\0\0\1k", 6), slice_of_text("?"));
 }
 
-/* The row of another item says that it is in the same parts. */
+/* The row of another item has the same part id. */
 static void forge_shared_parts(void)
 {
 	struct key from = key_named("ann", "big"), to = key_named("bob", "1");
@@ -153,7 +153,7 @@ static void forge_shared_parts(void)
 	buffer_release(&payload);
 }
 
-/* A row of 511 bytes; what follows the table's id makes it another than the deep key's. */
+/* A key of 511 bytes that differs from the deep key after the table's id. */
 static void put_node_row(uint32_t table, uint64_t node)
 {
 	struct key key = key_named("ann", deep);
@@ -198,37 +198,37 @@ static void forge_lost_way(void)
 static const struct wrong wrongs[] = {
 	{ "no item", forge_no_item, {
 		"12\titems\torders\tp = \"bob\", s = \"1\"\t*is missing, or"
-			" older than record 4, its last change",
+			" older than its last record 4",
 	} },
 	{ "an item that was deleted", forge_return, {
-		"12\titems\t*is there, and record 7 says that it was removed",
+		"12\titems\t*exists, but record 7 says that it was removed",
 	} },
 	{ "an item never written", forge_no_version, {
-		"5\titems\t*has sequence number 0, and 79 is the last given",
-		"12\titems\t*is missing, or older than record 4, its last change",
+		"5\titems\t*has sequence number 0, but the last assigned is 79",
+		"12\titems\t*is missing, or older than its last record 4",
 	} },
 	{ "an item of tomorrow", forge_version, {
-		"5\titems\t*has sequence number 80, and 79 is the last given",
-		"12\titems\t*was changed by 80, and its stream has no such record",
+		"5\titems\t*has sequence number 80, but the last assigned is 79",
+		"12\titems\t*has sequence number 80, but its stream has no such record",
 	} },
 	{ "an item's value", forge_value, {
-		"12\titems\t*is not what its last record 4 shows",
+		"12\titems\t*differs from the new image of its last record 4",
 	} },
 	{ "another item", forge_other_item, {
-		"4\titems\t*has other key attributes",
+		"4\titems\t*has key attributes that differ from its key",
 	} },
 	{ "no map", forge_no_map, {
 		"4\titems\t*does not decode",
 	} },
 	{ "an item without its keys", forge_no_keys, {
-		"4\titems\t*has other key attributes",
+		"4\titems\t*has key attributes that differ from its key",
 	} },
 	{ "a huge item", forge_huge_item, {
-		"6\titems\t*is too big",
-		"12\titems\t*is not what its last record 4 shows",
+		"6\titems\t*exceeds the maximum item size",
+		"12\titems\t*differs from the new image of its last record 4",
 	} },
 	{ "no piece", forge_no_piece, {
-		"3\titems\torders\tp = \"ann\", s = \"big\"\t*lacks parts, or has too many",
+		"3\titems\torders\tp = \"ann\", s = \"big\"\t*has too few or too many parts",
 	} },
 	{ "more pieces", forge_more_pieces, {
 		"3\tparts\t\tpart id 1, piece 3\t*belongs to no item",
@@ -237,36 +237,35 @@ static const struct wrong wrongs[] = {
 		"3\tparts\t\tpart id 1000, piece 0\t*belongs to no item",
 	} },
 	{ "short keys", forge_short_keys, {
-		"1\tmeta\t\ttable !\t*is under a key of no known kind",
-		"1\tmeta\t\tthe bytes \"\\x12\"\t*is under a key of no known kind",
-		"3\titems\torders\tthe bytes \"\\x01\"\t*is under a key of no known kind",
-		"3\titems\t\tthe bytes \"\\xf8\\x00\\x00\\x00\\x01k\"\t*is under a key of no"
-			" known kind",
-		"3\ttails\t\tthe bytes \"tail\"\t*is under a key of no known kind",
-		"3\tparts\t\ta\\x22b\\x5c\t*is under a key of no known kind",
-		"3\tlog\t\tthe bytes \"log\"\t*is under a key of no known kind",
+		"1\tmeta\t\ttable !\t*has an invalid key",
+		"1\tmeta\t\tthe bytes \"\\x12\"\t*has an invalid key",
+		"3\titems\torders\tthe bytes \"\\x01\"\t*has an invalid key",
+		"3\titems\t\tthe bytes \"\\xf8\\x00\\x00\\x00\\x01k\"\t*has an invalid key",
+		"3\ttails\t\tthe bytes \"tail\"\t*has an invalid key",
+		"3\tparts\t\ta\\x22b\\x5c\t*has an invalid key",
+		"3\tlog\t\tthe bytes \"log\"\t*has an invalid key",
 		"4\titems\torders\tthe bytes \"\\x01\"\t*does not decode",
 		"4\titems\t\tthe bytes \"\\xf8\\x00\\x00\\x00\\x01k\"\t*does not decode",
-		"9\tlog\t*record 9 is followed by what can't be read",
+		"9\tlog\t*record 9 is followed by unreadable rows",
 	} },
 	{ "shared parts", forge_shared_parts, {
-		"3\titems\t*has the parts of another item",
-		"4\titems\t*has other key attributes",
+		"3\titems\t*has the part id of another item",
+		"4\titems\t*has key attributes that differ from its key",
 	} },
 	{ "a second way", forge_second_way, {
-		"4\titems\t*has other key attributes",
-		"3\ttails\t*has nodes that are referred to twice",
+		"4\titems\t*has key attributes that differ from its key",
+		"3\ttails\t*has nodes with more than one reference",
 	} },
 	{ "an empty node", forge_empty_node, {
-		"3\titems\t*leads to a node that holds nothing, or is none",
+		"3\titems\t*refers to a node that is empty or missing",
 	} },
 	{ "a lost way", forge_lost_way, {
-		"3\ttails\t\tthe bytes \"ddd*is in a node that no key leads to",
-		"12\titems\t*is missing, or older than record 9, its last change",
+		"3\ttails\t\tthe bytes \"ddd*is in a node that no key refers to",
+		"12\titems\t*is missing, or older than its last record 9",
 	} },
 };
 
-/* The way to a row of tails leads over two nodes, among many others. */
+/* The key of a row of tails has two nodes, and the tree has many others. */
 static void a_long_key_is_named_whole(void)
 {
 	static char like[LONGER + 100];

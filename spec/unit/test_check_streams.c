@@ -1,4 +1,4 @@
-/* test_check_streams.c - tide_check names what is wrong with a record or its stream. */
+/* test_check_streams.c - problems that tide_check reports of records and streams. */
 #include "unit/wrong.h"
 
 /* --- records --- */
@@ -48,7 +48,7 @@ static void keep(struct record *record)
 	kept = *record;
 }
 
-/* The horizon stands behind the first two records, which are there. */
+/* The horizon is after the first two records, which still exist. */
 static void forge_horizon(void)
 {
 	struct horizon horizon = { .removed = second, .ordinal = 2, .hidden = second };
@@ -105,7 +105,7 @@ static void forge_event(void)
 	forge_record(txn, 1, first, modify);
 }
 
-/* An old image where the view keeps none, of an item that has none. */
+/* An old image that the view type excludes, of an item that had none. */
 static void forge_view(void)
 {
 	struct stream_row row = *stream_row();
@@ -124,7 +124,7 @@ static void forge_images(void)
 	forge_record(txn, 1, third, images_alike);
 }
 
-/* As long as before, and nobody's key. */
+/* Of the same length, and the key of no item. */
 static void other_keys(struct record *record)
 {
 	static uint8_t bytes[100];
@@ -140,13 +140,13 @@ static void forge_keys(void)
 	forge_record(txn, 1, gone, other_keys);
 }
 
-/* The right ones, and yet too many. */
+/* The correct keys in a record that must not have keys. */
 static void keys_too(struct record *record)
 {
 	record->keys = slice_of("\2\1p\1\3bob\1s\1\1" "2", 13);
 }
 
-/* One of another item. */
+/* Keys of another item. */
 static void keys_of_another(struct record *record)
 {
 	record->keys = slice_of("\2\1p\1\3bob\1s\1\1" "3", 13);
@@ -235,85 +235,85 @@ static void forge_lost_end(void)
 static const struct wrong wrongs[] = {
 	{ "nothing", NULL, { NULL } },
 	{ "an ordinal", forge_ordinal, {
-		"9\tlog\t*record 3 has an ordinal that does not rise",
-		"9\tlog\t*record 4 has 2 records missing before it, behind 3",
+		"9\tlog\t*record 3 has no greater ordinal than the one before it",
+		"9\tlog\t*record 4 is preceded by a gap: 2 records are missing after 3",
 	} },
 	{ "stream bytes", forge_stream_bytes, {
-		"9\tlog\t*does not add up with the bytes before it",
+		"9\tlog\t*has stream bytes that do not match those before it",
 	} },
 	{ "a sequence number", forge_sequence, {
-		"12\titems\torders\t*was changed by 9, and its stream has no such record",
-		"8\tlog\torders\trecord 1009\t*was never given to this stream",
-		"12\titems\torders\t*is missing, or older than record 1009, its last change",
+		"12\titems\torders\t*has sequence number 9, but its stream has no such record",
+		"8\tlog\torders\trecord 1009\t*that the stream never had",
+		"12\titems\torders\t*is missing, or older than its last record 1009",
 	} },
 	{ "a stream's first", forge_first_sequence, {
-		"8\tlog\t*record 1 has a sequence number that was never given to this stream",
+		"8\tlog\t*record 1 has a sequence number that the stream never had",
 	} },
 	{ "a horizon", forge_horizon, {
-		"8\tlog\t*record 1 does not rise",
-		"16\tlog\t*record 1 is still there, and was removed",
-		"9\tlog\t*record 1 has an ordinal that does not rise",
-		"16\tlog\t*record 2 is still there, and was removed",
+		"8\tlog\t*record 1 has no greater sequence number than the one before it",
+		"16\tlog\t*record 1 exists, but the horizon says that it was removed",
+		"9\tlog\t*record 1 has no greater ordinal than the one before it",
+		"16\tlog\t*record 2 exists, but the horizon says that it was removed",
 	} },
 	{ "no horizon", ruin_horizon, {
 		"1\tmeta\t\thorizon of stream 1\t*does not decode",
 	} },
 	{ "a position", forge_position, {
-		"10\tlog\t*record 5 has a wrong place in its transaction",
+		"10\tlog\t*record 5 has a wrong position in its transaction",
 	} },
 	{ "a count", forge_count, {
-		"10\tlog\t*record 6 has a wrong place in its transaction",
-		"10\tlog\t*record 7 has a wrong place in its transaction",
+		"10\tlog\t*record 6 has a wrong position in its transaction",
+		"10\tlog\t*record 7 has a wrong position in its transaction",
 	} },
 	{ "a retention clock", forge_retention_clock, {
-		"14\tlog\t*record 9 lets the retention clock fall",
+		"14\tlog\t*record 9 has an earlier retention clock than the one before it",
 	} },
 	{ "an event", forge_event, {
-		"11\tlog\t*record 1 has other images than its view and event call for",
+		"11\tlog\t*record 1 has images that do not fit its view type and event",
 	} },
 	{ "a view", forge_view, {
-		"11\tlog\t*record 3 has other images than its view and event call for",
-		"11\tlog\t*record 7 has other images than its view and event call for",
+		"11\tlog\t*record 3 has images that do not fit its view type and event",
+		"11\tlog\t*record 7 has images that do not fit its view type and event",
 	} },
 	{ "images alike", forge_images, {
-		"11\tlog\t*record 3 has two images that are the same",
+		"11\tlog\t*record 3 has identical old and new images",
 	} },
 	{ "keys", forge_keys, {
-		"13\tlog\t*record 7 has keys that are not keys of the table",
-		"12\titems\t*s = \"2\" is missing, or older than record 2, its last change",
+		"13\tlog\t*record 7 has keys that do not match the key schema",
+		"12\titems\t*s = \"2\" is missing, or older than its last record 2",
 	} },
 	{ "keys and a new image", forge_keys_too, {
-		"9\tlog\t*record 5 does not add up with the bytes before it",
-		"11\tlog\t*record 5 has keys beside its new image",
+		"9\tlog\t*record 5 has stream bytes that do not match those before it",
+		"11\tlog\t*record 5 has both keys and a new image",
 	} },
 	{ "other keys and a new image", forge_keys_of_another, {
-		"9\tlog\t*record 5 does not add up with the bytes before it",
-		"11\tlog\t*record 5 has keys beside its new image",
-		"13\tlog\t*record 5 has an image with other keys",
+		"9\tlog\t*record 5 has stream bytes that do not match those before it",
+		"11\tlog\t*record 5 has both keys and a new image",
+		"13\tlog\t*record 5 has an image with different keys",
 	} },
 	{ "an old image without keys", forge_keyless_old_image, {
-		"13\tlog\t*record 3 has an image with other keys",
+		"13\tlog\t*record 3 has an image with different keys",
 	} },
 	{ "a hash", forge_hash, {
-		"13\tlog\t*record 1 has another partition hash than its keys",
+		"13\tlog\t*record 1 has a partition hash that does not match its keys",
 	} },
 	{ "a new image", forge_new_image, {
-		"13\tlog\t*record 1 has another partition hash than its keys",
-		"12\titems\t*s = \"1\" is missing, or older than record 1, its last change",
+		"13\tlog\t*record 1 has a partition hash that does not match its keys",
+		"12\titems\t*s = \"1\" is missing, or older than its last record 1",
 	} },
 	{ "an old image", forge_old_image, {
-		"13\tlog\t*record 3 has an image with other keys",
+		"13\tlog\t*record 3 has an image with different keys",
 	} },
 	{ "an image without keys", forge_keyless_image, {
-		"13\tlog\t*record 1 has keys that are not keys of the table",
+		"13\tlog\t*record 1 has keys that do not match the key schema",
 	} },
 	{ "a gap", forge_gap, {
-		"12\titems\t*s = \"2\" was changed by 5, and its stream has no such record",
-		"9\tlog\t*record 6 has 1 records missing before it, behind 4",
-		"10\tlog\t*transaction 4 that it says it has: 1 too few",
+		"12\titems\t*s = \"2\" has sequence number 5, but its stream has no such record",
+		"9\tlog\t*record 6 is preceded by a gap: 1 records are missing after 4",
+		"10\tlog\t*wrong number of records of transaction 4: 1 are missing",
 	} },
 	{ "a lost end", forge_lost_end, {
-		"12\titems\t*was changed by 9, and its stream has no such record",
+		"12\titems\t*has sequence number 9, but its stream has no such record",
 	} },
 };
 

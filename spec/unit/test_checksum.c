@@ -1,11 +1,11 @@
-/* test_checksum.c - CRC-32C: RFC 3720's values, and one bit at a time. */
+/* test_checksum.c - CRC-32C against the values of RFC 3720 and a bitwise implementation. */
 #include "base/checksum.h"
 
 #include "check.h"
 
 #define LONGEST 20000
 
-/* The definition, with nothing made quick. */
+/* Reference implementation: one bit at a time. */
 static uint32_t checksum_by_bit(uint32_t crc, const uint8_t *p, size_t len)
 {
 	size_t i;

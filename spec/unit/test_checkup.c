@@ -1,4 +1,4 @@
-/* test_checkup.c - checks beside whoever asked: what comes back, what does not, and who ends it. */
+/* test_checkup.c - tide_checkup: results, crashes, timeouts and ending it early. */
 #undef _FORTIFY_SOURCE       /* its headers would define pread already */
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,7 +10,7 @@
 static struct failure failure;
 static struct tide *tide;
 
-/* --- what a check does as soon as it reads --- */
+/* --- what the replaced pread does --- */
 
 static enum { GOOD, KILLED, ENDED, STUCK, WAITING } reader_is;
 static pid_t parent;
@@ -52,7 +52,7 @@ static int result_of(struct tide_checkup *checkup, const struct report **report)
 	return err;
 }
 
-/* --- what comes back --- */
+/* --- results --- */
 
 static void expect_sound(struct tide_checkup *checkup)
 {
@@ -100,7 +100,7 @@ static void why_there_is_nothing_to_check_comes_back(void)
 	}
 }
 
-/* Of which the text is long: problems by the hundred. */
+/* A report with a long text: hundreds of problems. */
 static void all_that_is_wrong_comes_back(void)
 {
 	struct report whole = { 0 };
@@ -135,17 +135,17 @@ static void said_is(const struct report *report, const char *end)
 {
 	char text[200];
 
-	snprintf(text, sizeof text, "25\t\t\t\t0\tthe file could not be checked to the end: the"
-		" process that did it %s", end);
+	snprintf(text, sizeof text, "25\t\t\t\t0\tthe file could not be checked completely:"
+		" the child process %s", end);
 	CHECK_BYTES(report->text.data, report->text.len, text, strlen(text));
 }
 
 static void a_process_may_not_come_back(void)
 {
 	static const char *const ends[] = {
-		[KILLED] = "was ended by signal 9\n",
-		[ENDED] = "ended with status 3\n",
-		[STUCK] = "stood still and was ended with signal 9\n",
+		[KILLED] = "was killed by signal 9\n",
+		[ENDED] = "exited with status 3\n",
+		[STUCK] = "made no progress and was killed by signal 9\n",
 	};
 	const char *path = make_file("apart.tide");
 	const struct report *report;
@@ -161,7 +161,7 @@ static void a_process_may_not_come_back(void)
 	reader_is = GOOD;
 }
 
-/* --- beside others --- */
+/* --- concurrent use --- */
 
 static struct tide_checkup *start_waiting(void)
 {
@@ -176,7 +176,7 @@ static struct tide_checkup *start_waiting(void)
 	return checkup;
 }
 
-/* The handle is not the check's: it writes meanwhile. */
+/* The handle can write while the check is running. */
 static void its_handle_goes_on(void)
 {
 	const char *path = make_file("beside.tide");

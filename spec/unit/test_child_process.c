@@ -1,4 +1,4 @@
-/* test_child_process.c - apart.h: children that do well, and children that don't. */
+/* test_child_process.c - child_process.h: children that succeed, fail, stall or are killed. */
 #include <stdatomic.h>
 #include <sys/time.h>
 
@@ -34,7 +34,7 @@ static void hang(void *context, struct progress *progress, struct buffer *said)
 		pause();
 }
 
-/* Slower than the patience, but not still. */
+/* Takes longer than the stall timeout, but makes progress. */
 static void go_on(void *context, struct progress *progress, struct buffer *said)
 {
 	(void)context;
@@ -64,7 +64,7 @@ static struct child_process_end end_of(struct child_process *child, struct slice
 	return end;
 }
 
-/* What it said is copied. */
+/* Runs a child to its end and copies its result. */
 static struct child_process_end run(const struct child_process_work *work, struct buffer *said)
 {
 	struct child_process *child = start(work);
@@ -94,7 +94,7 @@ static void what_is_said_comes_back(void)
 	buffer_release(&said);
 }
 
-static void a_crash_is_told(void)
+static void a_crash_is_reported(void)
 {
 	struct buffer said = { 0 };
 	struct child_process_work work = { crash, NULL, 60000 };
@@ -142,7 +142,7 @@ static void handle(int number)
 	CHECK(sigaction(number, &action, NULL) == 0);
 }
 
-/* Every millisecond one; and those that the ends of children are. */
+/* Signals arrive every millisecond, and SIGCHLD when a child ends. */
 static void signals_end_nothing(void)
 {
 	static const struct itimerval often = { { 0, 1000 }, { 0, 1000 } }, never;
@@ -167,7 +167,7 @@ static void signals_end_nothing(void)
 	buffer_release(&said);
 }
 
-/* So that whoever asked can see to them. */
+/* child_process_wait returns after a signal, so that the caller can handle it. */
 static void a_signal_ends_one_wait(void)
 {
 	static const struct itimerval soon = { { 0, 50000 }, { 0, 50000 } }, never;
@@ -187,7 +187,7 @@ static void a_signal_ends_one_wait(void)
 	signal(SIGALRM, SIG_DFL);
 }
 
-/* As Ctrl-C does to all processes of a terminal. */
+/* Sends the signals that Ctrl-C and a resize send to all processes of a terminal. */
 static void get_signals(void *context, struct progress *progress, struct buffer *said)
 {
 	(void)context;
@@ -207,13 +207,13 @@ static void its_hosts_handlers_are_not_for_it(void)
 	handle(SIGUSR1);
 	end = run(&work, &said);
 	CHECK(!end.signal && !end.status && said.len == 1 && said.data[0] == 0);
-	CHECK(kill(getpid(), SIGUSR1) == 0 && signals == 1);       /* its host still hears them */
+	CHECK(kill(getpid(), SIGUSR1) == 0 && signals == 1);       /* not blocked in the parent */
 	signal(SIGUSR1, SIG_DFL);
 	buffer_release(&said);
 }
 
-/* Ctrl-Z stops host and child alike, and nothing has moved when they go on: that is no
- * reason to lose patience. */
+/* Ctrl-Z stops the parent and the child. The time while both are stopped does not count as time
+ * without progress. */
 static void only_time_that_is_asked_in_counts(void)
 {
 	struct child_process_work work = { hang, NULL, 300 };
@@ -230,7 +230,7 @@ static void only_time_that_is_asked_in_counts(void)
 	child_process_finish(child);
 }
 
-/* --- when it is not waited for any more: the child is gone, and its end of the pipe --- */
+/* --- finishing early: the child and its end of the pipe no longer exist --- */
 
 static void hang_with_pipe(void *context, struct progress *progress, struct buffer *said)
 {
@@ -294,7 +294,7 @@ static void a_fork_does_not_end_it(void)
 	close(ends[0]);
 }
 
-static void hang_apart(struct child *parent, void *context)
+static void hang_in_child(struct child *parent, void *context)
 {
 	struct child_process_work work = { hang_with_pipe, context, 60000 };
 	struct slice said;
@@ -311,8 +311,8 @@ static void it_does_not_outlive_its_parent(void)
 	char byte;
 
 	CHECK(pipe(ends) == 0);
-	child = child_start(hang_apart, ends);
-	CHECK(read(ends[0], &byte, 1) == 1);     /* from the child's child */
+	child = child_start(hang_in_child, ends);
+	CHECK(read(ends[0], &byte, 1) == 1);     /* from the grandchild */
 	close(ends[1]);
 	child_kill(&child);
 	CHECK(is_gone(ends[0]));
@@ -322,7 +322,7 @@ static void it_does_not_outlive_its_parent(void)
 int main(void)
 {
 	what_is_said_comes_back();
-	a_crash_is_told();
+	a_crash_is_reported();
 	who_stands_still_is_ended();
 	who_goes_on_is_waited_for();
 	signals_end_nothing();

@@ -1,4 +1,4 @@
-/* test_clock.c - clock.h: time that passes, and time that is told. */
+/* test_clock.c - clock.h: the system's clock and manual clocks. */
 #include <sys/wait.h>
 
 #include "os/clock.h"

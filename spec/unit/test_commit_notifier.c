@@ -1,4 +1,4 @@
-/* test_commit_notifier.c - commit_notifier.h's wakeups: readable descriptors, never too late. */
+/* test_commit_notifier.c - commit_notifier.h's wakeups: no event is lost. */
 #include <poll.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -34,38 +34,38 @@ static struct wakeup *open_wakeup(struct shared_page *shared)
 	return wakeup;
 }
 
-static bool rings(const struct wakeup *wakeup, int timeout_ms)
+static bool is_readable(const struct wakeup *wakeup, int timeout_ms)
 {
 	struct pollfd poll_one = { wakeup_descriptor(wakeup), POLLIN, 0 };
 
 	return poll(&poll_one, 1, timeout_ms) == 1;
 }
 
-static void commits_ring(void)
+static void commits_notify(void)
 {
 	struct shared_page *shared = open_wake();
 	struct wakeup *wakeup, *other;
 
-	commit_notify(shared, 0);   /* nobody has a wakeup yet */
+	commit_notify(shared, 0);   /* before any wakeup exists */
 	wakeup = open_wakeup(shared);
 	other = open_wakeup(shared);
-	CHECK(!rings(wakeup, 0));
+	CHECK(!is_readable(wakeup, 0));
 	commit_notify(shared, 0);
-	CHECK(rings(wakeup, 0) && rings(other, 0));
+	CHECK(is_readable(wakeup, 0) && is_readable(other, 0));
 	wakeup_clear(wakeup);
-	CHECK(!rings(wakeup, 0) && rings(other, 0));
+	CHECK(!is_readable(wakeup, 0) && is_readable(other, 0));
 	CHECK_EQUAL_INT(wakeup_wait(wakeup, 1), END);
 	CHECK_EQUAL_INT(wakeup_wait(other, 100000), 0);
 	wakeup_clear(other);
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	write_lock_release(shared);                       /* no commit */
-	CHECK(!rings(wakeup, 0));
-	for (int i = 0; i < 100000; i++)   /* more than the kernel would queue */
+	CHECK(!is_readable(wakeup, 0));
+	for (int i = 0; i < 100000; i++)   /* more than the kernel's event queue holds */
 		commit_notify(shared, 0);
 	wakeup_clear(wakeup);
-	CHECK(!rings(wakeup, 0));
+	CHECK(!is_readable(wakeup, 0));
 	commit_notify(shared, 0);
-	CHECK(rings(wakeup, 0));
+	CHECK(is_readable(wakeup, 0));
 	wakeup_close(other);
 	wakeup_close(wakeup);
 	wakeup_close(NULL);
@@ -82,26 +82,26 @@ static void unlocks_ring_for_a_waiter_at_a_descriptor(void)
 	CHECK_EQUAL_INT(wakeup_open(&unlocks, shared, WAKEUP_UNLOCKS, &failure), 0);
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	commit_notify(shared, COMMIT_ALL_GROUPS);
-	CHECK(rings(commits, 0) && rings(unlocks, 0));
+	CHECK(is_readable(commits, 0) && is_readable(unlocks, 0));
 	wakeup_clear(commits);
 	wakeup_clear(unlocks);
 	write_lock_release(shared);                       /* no waiter */
-	CHECK(!rings(unlocks, 0));
+	CHECK(!is_readable(unlocks, 0));
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	CHECK(lock_waiter_arm(&waiter) > 0);
 	write_lock_release(shared);
-	CHECK(rings(unlocks, 0) && !rings(commits, 0));
+	CHECK(is_readable(unlocks, 0) && !is_readable(commits, 0));
 	wakeup_clear(unlocks);
 	CHECK_EQUAL_UINT(lock_waiter_arm(&waiter), 0);
 	CHECK_EQUAL_INT(lock_waiter_try(&waiter), 0);
 	write_lock_release(shared);                       /* it has left the queue */
-	CHECK(!rings(unlocks, 0));
+	CHECK(!is_readable(unlocks, 0));
 	wakeup_close(unlocks);
 	wakeup_close(commits);
 	shared_page_close(shared);
 }
 
-static void a_file_without_a_name_rings(void)
+static void a_file_without_a_name_notifies(void)
 {
 	struct shared_page *shared = open_wake();
 	struct wakeup *wakeup;
@@ -109,7 +109,7 @@ static void a_file_without_a_name_rings(void)
 	CHECK(remove(path) == 0);
 	wakeup = open_wakeup(shared);
 	commit_notify(shared, 0);
-	CHECK(rings(wakeup, 0));
+	CHECK(is_readable(wakeup, 0));
 	wakeup_close(wakeup);
 	shared_page_close(shared);
 }
@@ -128,7 +128,7 @@ static void forgetting_leaves_the_parents_wakeup(void)
 
 	child_end(&child);
 	commit_notify(shared, 0);
-	CHECK(rings(wakeup, 0));
+	CHECK(is_readable(wakeup, 0));
 	wakeup_close(wakeup);
 	shared_page_close(shared);
 }
@@ -151,7 +151,7 @@ static void a_wakeup_may_be_refused(void)
 	shared_page_close(shared);
 }
 
-static void dawdle(void)
+static void vary_timing(void)
 {
 	if (check_random_below(4) == 0)
 		sched_yield();
@@ -159,17 +159,17 @@ static void dawdle(void)
 		;
 }
 
-/* A move that was made before the poll began must end it. */
+/* A move that was made before poll began must end the poll. */
 static void wait_for_move(struct wakeup *wakeup, _Atomic uint64_t *moves, uint64_t mine)
 {
 	for (;;) {
 		wakeup_clear(wakeup);
-		dawdle();
+		vary_timing();
 		if (atomic_load(moves) % 2 == mine)
 			return;
-		dawdle();
-		if (!rings(wakeup, 2000))
-			CHECK(atomic_load(moves) % 2 != mine || rings(wakeup, 2000));
+		vary_timing();
+		if (!is_readable(wakeup, 2000))
+			CHECK(atomic_load(moves) % 2 != mine || is_readable(wakeup, 2000));
 	}
 }
 
@@ -210,9 +210,9 @@ static void no_wakeup_is_missed(void)
 int main(void)
 {
 	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
-	commits_ring();
+	commits_notify();
 	unlocks_ring_for_a_waiter_at_a_descriptor();
-	a_file_without_a_name_rings();
+	a_file_without_a_name_notifies();
 	forgetting_leaves_the_parents_wakeup();
 	a_wakeup_may_be_refused();
 	no_wakeup_is_missed();

@@ -1,4 +1,4 @@
-/* test_condition.c - what expr/condition.h promises. */
+/* test_condition.c - tests of expr/condition.h. */
 #include "expr/condition.h"
 
 #include "unit/expressions.h"
@@ -153,7 +153,7 @@ static void test_sizes(void)
 	yes("size(ns) = size(:v)", "{:v: [1, 2, 3]}");
 	yes("size(bs) BETWEEN :a AND size(l)", "{:a: 2}");
 	yes("size(s) IN (:a, size(s))", "{:a: 1}");
-	/* UTF-16 code units: 1 for two bytes, 2 beyond the BMP */
+	/* UTF-16 code units: 1 for a character of two bytes, 2 for one outside the BMP */
 	yes("size(:s) = :v", "{:v: 3, :s: '\xc3\xa9\xf0\x9f\x8c\x8a'}");
 }
 
@@ -167,7 +167,7 @@ static void test_logic(void)
 	no("NOT (n = :v OR s = :w)", both);
 	yes("NOT NOT n = :v", "{:v: 5}");
 	no("NOT n = :v", "{:v: 5}");
-	/* AND before OR, NOT before AND */
+	/* precedence: NOT, AND, OR */
 	yes("n = :v OR s = :w AND s <> :w", both);
 	no("(n = :v OR s = :w) AND s <> :w", both);
 	no("NOT n = :v AND s = :w", both);
@@ -211,7 +211,7 @@ static void test_every_shape(void)
 	}
 }
 
-/* Bytes after the last attribute that is needed are not looked at. */
+/* Bytes after the last attribute needed are not read. */
 static void test_stops_early(void)
 {
 	struct trial *trial = trial_of_test();
@@ -234,7 +234,7 @@ static void test_stops_early(void)
 	CHECK_EQUAL_INT(condition_holds(&trial->binding, slice_of("\2", 1), &holds), ERR_CORRUPT);
 }
 
-/* A record's fields: each has an image or has none. */
+/* Fields of a record, with and without images. */
 static void test_fields(void)
 {
 	struct trial *trial = trial_of_test();

@@ -1,4 +1,4 @@
-/* test_copy.c - copy.h: one commit, whole, while others write. */
+/* test_copy.c - copy.h: a copy contains exactly one commit while other processes write. */
 #include <poll.h>
 #include <pthread.h>
 #include <sys/mount.h>
@@ -15,7 +15,7 @@
 
 static struct failure failure;
 
-/* --- a store in which every row says how often all were written --- */
+/* --- a store in which every row contains the number of times that all were written --- */
 
 static void set_key(char key[16], int row)
 {
@@ -44,7 +44,7 @@ static void write_all(struct store *store, uint32_t round)
 	commit(txn);
 }
 
-/* The round of the rows, which is the same for all. */
+/* Returns the number in the rows, which must be the same in all. */
 static uint32_t round_of(struct store *store)
 {
 	struct txn *txn = open_reader(store);
@@ -82,7 +82,7 @@ static struct temporary make(void)
 	return temporary;
 }
 
-/* With the write lock, as it asks for. */
+/* Acquires the write lock, as copy_store requires, and copies. */
 static int copy_to(struct store *store, const struct temporary *to, bool compact,
 	struct progress *progress)
 {
@@ -112,7 +112,7 @@ static struct store *publish(struct temporary *temporary)
 	return open_small(path);
 }
 
-/* --- what a copy is --- */
+/* --- content of a copy --- */
 
 static void a_copy_holds_all(bool compact)
 {
@@ -123,7 +123,7 @@ static void a_copy_holds_all(bool compact)
 	uint64_t pages, source_pages = store_file_bytes(store) / PAGE;
 
 	write_all(store, 2);
-	write_all(store, 3);             /* so that pages are free */
+	write_all(store, 3);             /* creates free pages */
 	MUST(copy_to(store, &temporary, compact, &progress), failure);
 	lock_is_free(store);
 	CHECK_EQUAL_UINT(atomic_load(&progress.phase), PHASE);
@@ -134,7 +134,7 @@ static void a_copy_holds_all(bool compact)
 		: pages > source_pages);
 	copy = publish(&temporary);
 	CHECK_EQUAL_UINT(round_of(copy), 3);
-	write_all(copy, 4);              /* one is not the other */
+	write_all(copy, 4);              /* does not change the original */
 	CHECK_EQUAL_UINT(round_of(store), 3);
 	store_close(copy);
 	store_close(store);
@@ -166,7 +166,7 @@ static void write_rounds(struct child *parent, void *context)
 		struct txn *txn = begin_write(store);
 		int err = put_all(txn, round);
 
-		/* A slow copy keeps the pages of its snapshot; then the file may be full. */
+		/* The copy's snapshot prevents reuse of pages, so the file may become full. */
 		CHECK(err == 0 || err == ERR_FULL);
 		if (err)
 			cancel_write(txn);
@@ -203,7 +203,7 @@ static void a_copy_is_one_commit(void)
 	remove_files(path);
 }
 
-/* --- while it is taken: into a pipe, where it goes on only as far as is read --- */
+/* --- during a copy: into a pipe, so that it continues only when the test reads --- */
 
 struct slow {
 	struct store *store;
@@ -236,7 +236,7 @@ static void start_slow(struct slow *slow)
 	CHECK(pthread_create(&slow->thread, NULL, run_slow, slow) == 0);
 }
 
-/* Reads on; how many bytes came. */
+/* Reads to the end. Returns the number of bytes. */
 static uint64_t end_slow(struct slow *slow)
 {
 	static uint8_t bytes[65536];
@@ -261,19 +261,19 @@ static void writers_go_on(bool compact)
 	before = store_file_bytes(slow.store);
 	start_slow(&slow);
 	for (uint32_t round = 6; round < 10; round++)
-		write_all(slow.store, round);    /* waits for the lock only */
+		write_all(slow.store, round);    /* waits only for the write lock */
 	pinned = store_file_bytes(slow.store);
-	CHECK(pinned > before);          /* what is copied can't be used again */
+	CHECK(pinned > before);          /* the snapshot's pages are not reused */
 	CHECK(end_slow(&slow) >= (compact ? ROWS * ROW_BYTES : before));
 	CHECK_EQUAL_INT(slow.err, 0);
 	for (uint32_t round = 10; round < 14; round++)
 		write_all(slow.store, round);
-	CHECK(store_file_bytes(slow.store) == pinned);   /* and now it can */
+	CHECK(store_file_bytes(slow.store) == pinned);   /* now they are */
 	store_close(slow.store);
 	remove_files(path);
 }
 
-/* Looking for slots that dead processes have left finds none of the copy's threads. */
+/* Removing the slots of dead processes does not remove those of the copy's threads. */
 static void its_snapshots_stay(bool compact)
 {
 	const char *path = store_path("slots.tide");
@@ -292,7 +292,7 @@ static void its_snapshots_stay(bool compact)
 	remove_files(path);
 }
 
-static void it_ends_when_it_is_told(bool compact)
+static void it_can_be_cancelled(bool compact)
 {
 	const char *path = store_path("stopped.tide");
 	struct slow slow = { .store = open_filled(path), .compact = compact };
@@ -303,7 +303,7 @@ static void it_ends_when_it_is_told(bool compact)
 	CHECK_EQUAL_INT(slow.err, ERR_INTERRUPTED);
 	lock_is_free(slow.store);
 	write_all(slow.store, 2);
-	store_close(slow.store);         /* no reader is left */
+	store_close(slow.store);         /* all readers are closed */
 	remove_files(path);
 }
 
@@ -347,7 +347,7 @@ static void without_descriptors_there_is_no_copy(void)
 	remove_files(path);
 }
 
-/* LMDB would follow a damaged page wherever it points. */
+/* A damaged page is reported; LMDB would follow its pointers. */
 static void damage_is_found(void)
 {
 	const char *path = store_path("damaged.tide");
@@ -368,7 +368,7 @@ static void damage_is_found(void)
 		store = open_small(path);
 		temporary = make();
 		err = copy_to(store, &temporary, true, NULL);
-		CHECK(err == 0 || err == ERR_CORRUPT);       /* 0: it was free */
+		CHECK(err == 0 || err == ERR_CORRUPT);       /* 0: the page was free */
 		damaged += err == ERR_CORRUPT;
 		if (err) {
 			CHECK_EQUAL_INT(ftruncate(temporary.fd, 0), 0);
@@ -416,7 +416,7 @@ static void a_copy_is_amended(void)
 	remove_files(store_path("copy.tide"));
 }
 
-/* --- a full disk, met at every block --- */
+/* --- a disk that becomes full at each block --- */
 
 static void copy_to_disk_of(struct store *store, const char *directory, unsigned kib)
 {
@@ -465,8 +465,8 @@ int main(void)
 	writers_go_on(true);
 	its_snapshots_stay(false);
 	its_snapshots_stay(true);
-	it_ends_when_it_is_told(false);
-	it_ends_when_it_is_told(true);
+	it_can_be_cancelled(false);
+	it_can_be_cancelled(true);
 	looking_at_its_pages_ends_too();
 	without_descriptors_there_is_no_copy();
 	damage_is_found();

@@ -7,7 +7,7 @@
 
 static struct failure failure;
 
-/* --- the model: rows of one tree, in order of their keys --- */
+/* --- the model: the rows of one tree, sorted by key --- */
 
 struct row {
 	char key[40];
@@ -67,7 +67,7 @@ static void random_key(char *key, size_t size)
 		snprintf(key, size, "c%04d", (int)check_random_below(LAST_KEY + 10));
 }
 
-/* The key behind the last one: false if there is none. */
+/* Returns in key a key greater than all others, false if there is none. */
 static bool next_key(char *key, size_t size)
 {
 	const char *last = model_count ? model[model_count - 1].key : "";
@@ -85,13 +85,13 @@ static void random_value(char *value, size_t size)
 	value[len] = '\0';
 }
 
-/* --- a cursor, and where it is in the model --- */
+/* --- a cursor and its position in the model --- */
 
 struct walker {
 	struct cursor *cursor;
-	size_t at;           /* the row it is on; deleted: the row behind */
+	size_t at;           /* index of its row; of the next row if on_gap */
 	bool placed;
-	bool on_gap;         /* its row was deleted under it */
+	bool on_gap;         /* its row was deleted */
 };
 
 static void expect_row(int err, struct slice key, struct slice value, size_t at)
@@ -105,7 +105,7 @@ static void expect_row(int err, struct slice key, struct slice value, size_t at)
 	CHECK(slice_equal(value, slice_of_text(model[at].value)));
 }
 
-/* Where a move leads; model_count: nowhere. */
+/* Returns the index that a move leads to, model_count if there is none. */
 static size_t target(const struct walker *walker, enum move move, const char *key)
 {
 	switch (move) {
@@ -159,7 +159,7 @@ static void delete_under(struct walker *walker)
 	CHECK_EQUAL_INT(cursor_delete(walker->cursor), 0);
 	model_delete(walker->at);
 	walker->on_gap = true;
-	if (check_random_below(2)) {   /* the usual thing: on to the row behind */
+	if (check_random_below(2)) {   /* most often MOVE_NEXT */
 		key = slice_of_text("");
 		err = cursor_move(walker->cursor, MOVE_NEXT, &key, &found);
 		expect_row(err, key, found, walker->at);
@@ -207,7 +207,7 @@ static void put_or_delete(struct txn *txn)
 	put_somehow(txn, key, value, there);
 }
 
-/* Keys in order, behind all others. */
+/* Appends ascending keys after all others. */
 static void put_a_run(struct txn *txn)
 {
 	char key[40], value[600];
@@ -219,8 +219,8 @@ static void put_a_run(struct txn *txn)
 	}
 }
 
-/* The transaction's own cursor is moved by puts and gets; another isn't, but
- * its row may go: after a put or delete both are placed anew. */
+/* Puts and gets move the transaction's own cursor, but not the other one, whose row may be
+ * deleted. So both are positioned again after a put or delete. */
 static void rows_are_as_in_a_sorted_array(void)
 {
 	struct store *store = open_small(store_path("rows.tide"));
@@ -263,9 +263,9 @@ static void rows_are_as_in_a_sorted_array(void)
 	store_close(store);
 }
 
-/* --- single promises --- */
+/* --- single properties --- */
 
-static void trees_are_apart(void)
+static void trees_are_separate(void)
 {
 	struct store *store = open_small(store_path("trees.tide"));
 	struct txn *txn = begin_write(store);
@@ -299,10 +299,10 @@ static void put_reserved(struct txn *txn, const char *key, const char *value)
 	CHECK(has_row(txn, TREE_ITEMS, key, value));
 }
 
-/* In place of nothing, of a value of the same size, of a smaller and of a bigger one. */
+/* Replaces no value, a value of the same size, a smaller and a larger one. */
 static void a_value_is_made_in_its_page(void)
 {
-	struct store *store = open_small(store_path("room.tide"));
+	struct store *store = open_small(store_path("reserve.tide"));
 	struct txn *txn = begin_write(store);
 
 	put_reserved(txn, "key", "one value");
@@ -348,7 +348,7 @@ static void a_cancelled_transaction_never_was(void)
 	cancel_write(txn);
 	CHECK(!store_has(store, TREE_ITEMS, "a", "b"));
 	CHECK_EQUAL_UINT(store_last_commit(store), before);
-	commit(begin_write(store));   /* writes nothing, so it is no commit */
+	commit(begin_write(store));   /* writes nothing, so the number does not change */
 	CHECK_EQUAL_UINT(store_last_commit(store), before);
 	write_row(store, TREE_ITEMS, "a", "b");
 	CHECK_EQUAL_UINT(store_last_commit(store), before + 1);
@@ -408,7 +408,7 @@ static int insert_row(struct txn *txn, enum tree tree, struct slice key, struct 
 	return err;
 }
 
-/* With a thousand rows, put in order of their keys. */
+/* Returns the size of a file with a thousand rows written in ascending order of the keys. */
 static uint64_t file_bytes_of(int put(struct txn *txn, enum tree tree, struct slice key,
 	struct slice value), size_t row_bytes, const char *name)
 {
@@ -428,22 +428,21 @@ static uint64_t file_bytes_of(int put(struct txn *txn, enum tree tree, struct sl
 	return usage.file_bytes;
 }
 
-/* A row this big shares its page with another; a little bigger, and it takes
- * pages of its own. */
+/* A row of STORE_ROW_SHARE bytes is stored in a leaf page, a larger one in overflow pages. */
 static void a_row_share_is_half_a_page(void)
 {
 	CHECK(file_bytes_of(append_row, STORE_ROW_SHARE, "share.tide") < 2200000);
 	CHECK(file_bytes_of(append_row, STORE_ROW_SHARE + 3, "share_more.tide") > 4000000);
 }
 
-/* Whether LMDB is told that they are in order, or the store finds it out; where it
- * does not, that is one row less in each page, sixty pages. */
+/* With txn_append_reserve and txn_insert_reserve. Otherwise each page has one row less, which is
+ * sixty pages more. */
 static void rows_in_order_fill_their_pages(void)
 {
-	uint64_t told = file_bytes_of(append_row, 240, "told.tide");
+	uint64_t appended = file_bytes_of(append_row, 240, "appended.tide");
 
-	CHECK(file_bytes_of(insert_row, 240, "found_out.tide") <= told + 2 * UINT64_C(4096));
-	CHECK(file_bytes_of(txn_put, 240, "not_known.tide") > told + 2 * UINT64_C(4096));
+	CHECK(file_bytes_of(insert_row, 240, "inserted.tide") <= appended + 2 * UINT64_C(4096));
+	CHECK(file_bytes_of(txn_put, 240, "put.tide") > appended + 2 * UINT64_C(4096));
 }
 
 static void a_readers_cursor_outlives_its_snapshot(void)
@@ -462,7 +461,7 @@ static void a_readers_cursor_outlives_its_snapshot(void)
 		if (i == 0)
 			CHECK_EQUAL_INT(txn_cursor(txn, TREE_LOG, &cursor), 0);
 		CHECK_EQUAL_INT(cursor_move(cursor, MOVE_HERE, &key, &value), END);
-		/* unpositioned: the next row is the first */
+		/* without a position the next row is the first */
 		CHECK_EQUAL_INT(cursor_move(cursor, MOVE_NEXT, &key, &value), 0);
 		CHECK(slice_equal(key, slice_of_text("000")));
 		CHECK_EQUAL_INT(cursor_move(cursor, MOVE_LAST, &key, &value), 0);
@@ -476,7 +475,7 @@ static void a_readers_cursor_outlives_its_snapshot(void)
 int main(void)
 {
 	rows_are_as_in_a_sorted_array();
-	trees_are_apart();
+	trees_are_separate();
 	a_value_is_made_in_its_page();
 	appending_needs_the_last_key();
 	a_cancelled_transaction_never_was();

@@ -1,5 +1,5 @@
-/* test_decimal.c - the quick roads between doubles and decimals lead where the
- * C library's do.
+/* test_decimal.c - conversions between doubles and decimals, compared with those of the C
+ * library.
  */
 #include "codec/decimal.h"
 
@@ -31,7 +31,7 @@ static struct decimal rounded(double d, int count)
 	return decimal;
 }
 
-/* From one digit on: the nearest decimal, then the two beside it. */
+/* Reference: for each number of digits, tries the nearest decimal and its two neighbours. */
 static struct decimal right_shortest(double d)
 {
 	struct decimal decimal = { 0 };
@@ -88,7 +88,7 @@ static void doubles_of_every_size(void)
 	}
 }
 
-/* Where the quick road is: a fraction, not too small. */
+/* Doubles for which the fast path is used: fractions that are not too small. */
 static void doubles_near_one(void)
 {
 	uint64_t bits;
@@ -104,7 +104,7 @@ static void doubles_near_one(void)
 	}
 }
 
-/* Powers of two have a nearer neighbour below than above. */
+/* The lower neighbour of a power of two is nearer than the upper one. */
 static void powers_of_two_and_their_neighbours(void)
 {
 	uint64_t bits, exponent;
@@ -151,7 +151,8 @@ static void decimals_of_every_size(void)
 	}
 }
 
-/* Exactly half-way between two doubles, the even one; and a little beside. */
+/* Decimals exactly half-way between two doubles are rounded to even; also tests decimals
+ * slightly below and above. */
 static void decimals_half_way(void)
 {
 	uint64_t odd, half, five;
@@ -170,7 +171,7 @@ static void decimals_half_way(void)
 	}
 }
 
-/* Above and below 2^52 the halves of the way are not the same. */
+/* The distance to the next double is different below and above 2^52. */
 static void decimals_at_a_power_of_two(void)
 {
 	uint64_t tenths = (UINT64_C(1) << 52) * 10, n;

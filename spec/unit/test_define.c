@@ -1,4 +1,4 @@
-/* test_define.c - table/define.h: what is no table and no stream, and where ids end. */
+/* test_define.c - table/define.h: invalid definitions, and the end of the ids. */
 #include "api/database.h"
 #include "unit/tides.h"
 
@@ -49,7 +49,7 @@ static void names_of_a_table(struct tide *tide)
 	CHECK_EQUAL_INT(tide_delete_table(tide, spec.name, &failure), ERR_NOT_FOUND);
 }
 
-/* Ids are never used again; when there are no more, that is a limit. */
+/* Ids are never reused: LIMIT when the last one has been assigned. */
 static void ids_end(struct tide *tide)
 {
 	struct transaction *transaction = &tide->transaction;
@@ -70,7 +70,7 @@ static void ids_end(struct tide *tide)
 	tide_abort(tide);
 }
 
-/* A table's row that names a stream which is not there. */
+/* The row of a table refers to a stream that does not exist. */
 static void a_stream_is_missing(struct tide *tide)
 {
 	struct transaction *transaction = &tide->transaction;
@@ -104,7 +104,7 @@ static void put_refused(struct tide *tide, struct tide_table *table, struct slic
 	tide_abort(tide);
 }
 
-/* An item { p, s } of these types; 0: there is none. */
+/* An item { p, s } with values of these types; 0: without the attribute. */
 static struct slice typed(struct builder *builder, enum type p, enum type s)
 {
 	struct slice item;
@@ -124,7 +124,7 @@ static struct slice typed(struct builder *builder, enum type p, enum type s)
 	return item;
 }
 
-/* Of two key attributes the one that is wrong is named, the partition key first. */
+/* The message names the wrong key attribute; if both are wrong, the partition key. */
 static void the_wrong_key_is_named(struct tide *tide)
 {
 	struct tide_table table = create_table(tide, "keyed");
@@ -141,8 +141,8 @@ static void the_wrong_key_is_named(struct tide *tide)
 	builder_release(&builder);
 }
 
-/* Whoever takes no failure is told by the number alone. */
-static void nobody_listens(struct tide *tide)
+/* Errors are returned also if failure is NULL. */
+static void failure_can_be_null(struct tide *tide)
 {
 	struct tide *other = open_tide(tide_path("define.tide"));
 
@@ -163,7 +163,7 @@ int main(void)
 	ids_end(tide);
 	a_stream_is_missing(tide);
 	the_wrong_key_is_named(tide);
-	nobody_listens(tide);
+	failure_can_be_null(tide);
 	check_clean(tide);
 	tide_close(tide);
 	return 0;

@@ -1,4 +1,4 @@
-/* test_environment.c - store.h's files: made whole, opened with care, full. */
+/* test_environment.c - store.h: creating and opening files, foreign files, limits, full disks. */
 #include <glob.h>
 #include <lmdb.h>
 #include <sys/mount.h>
@@ -12,7 +12,7 @@
 
 static struct failure failure;
 
-/* How many files in the making there are. */
+/* Returns the number of temporary files for this path. */
 static size_t parts_of(const char *path)
 {
 	char pattern[4400];
@@ -82,7 +82,7 @@ static void a_new_store_is_filled(void)
 	expect_private(path, "-lock");
 	expect_private(path, "-wake");
 
-	options.context = "other words";   /* it's there: nothing is filled */
+	options.context = "other words";   /* not used: the file exists */
 	store = open_with(&options);
 	CHECK(store_has(store, TREE_META, "a", "words"));
 	store_close(store);
@@ -133,8 +133,8 @@ static void create_in_child(struct child *parent, void *context)
 	store_close(store);
 }
 
-/* Whenever the creator dies, the file is absent or whole, and what else it
- * left is in nobody's way. */
+/* The creating process is killed at any time: the file does not exist or is complete, and other
+ * files that it left do no harm. */
 static void a_killed_creator_leaves_all_or_nothing(void)
 {
 	char *path = (char *)(uintptr_t)store_path("crash.tide");
@@ -198,7 +198,7 @@ static void what_dead_creators_left_is_removed(void)
 	CHECK(exists(path, "-partition"));
 }
 
-/* Nor what a process left that was killed while it created the file. */
+/* Removes also the files of a process that was killed while creating the database. */
 static void a_failed_creation_leaves_nothing(void)
 {
 	const char *path = store_path("failed.tide");
@@ -215,7 +215,7 @@ static void a_failed_creation_leaves_nothing(void)
 	CHECK_EQUAL_UINT(parts_of(path), 0);
 }
 
-/* NAME-lock may be a file of the user. */
+/* NAME-lock may be a user's file. */
 static void a_file_that_is_no_lock_file_is_left_alone(void)
 {
 	const char *path = store_path("notes");
@@ -231,7 +231,7 @@ static void a_file_that_is_no_lock_file_is_left_alone(void)
 	CHECK(!exists(path, "") && !exists(path, "-wake"));
 }
 
-/* A database may have any name, also one that looks like a file in the making. */
+/* A database may have any name, also one like that of a temporary file. */
 static void a_neighbour_is_left_alone(void)
 {
 	const char *neighbours[] = { "-new", "-part", "-temporary" };
@@ -266,7 +266,7 @@ static void two_creators_make_one_file(void)
 	}
 }
 
-/* --- other people's files --- */
+/* --- foreign files --- */
 
 static void planted_links_are_refused(void)
 {
@@ -326,7 +326,7 @@ static void another_programs_lmdb_file_is_refused(void)
 	}
 }
 
-/* Another binding in this process has it open: a second open would lose data. */
+/* Another LMDB binding in this process has the file open: a second open would lose data. */
 static void a_file_open_through_another_binding_is_refused(void)
 {
 	const char *path = store_path("twice.tide");
@@ -352,17 +352,17 @@ static void lock_the_pid_of(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* LMDB's readers lock the byte of their pid: who finds it taken has a namesake
- * in another PID namespace. */
-static void a_namesakes_reader_is_noticed(void)
+/* LMDB's readers lock the byte of their pid. If it is already locked, a process in another PID
+ * namespace has the same pid. */
+static void a_reader_with_the_same_pid_is_detected(void)
 {
-	const char *path = store_path("namesake.tide");
+	const char *path = store_path("same_pid.tide");
 	struct store_options options = small_options(path);
 	struct child child;
 
 	store_close(open_small(path));
 	child = child_start(lock_the_pid_of,
-		(char *)(uintptr_t)store_path("namesake.tide-lock"));
+		(char *)(uintptr_t)store_path("same_pid.tide-lock"));
 	CHECK(child_hear(&child));
 	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_NAMESPACE);
 	child_end(&child);
@@ -379,7 +379,7 @@ static void lock_the_first_byte(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* Used or not, it may be a file of the user. */
+/* Also while it is in use, it may be a user's file. */
 static void a_lock_file_of_something_else_is_refused(void)
 {
 	const char *path = store_path("mislocked.tide");
@@ -401,7 +401,7 @@ static void a_lock_file_of_something_else_is_refused(void)
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
 
-/* --- room --- */
+/* --- limits --- */
 
 static int put_big(struct store *store, uint64_t number, bool ask)
 {
@@ -473,8 +473,8 @@ static void users_stop_at_max_bytes_and_deletes_go_on(void)
 	store_close(store);
 }
 
-/* One that begins below the limit may end above it, but not at the end of the
- * map: that is for trims and deletes. */
+/* A transaction that begins below the limit may exceed it, but must leave half the reserve for
+ * trims and deletes. */
 static void one_transaction_can_not_eat_the_reserve(void)
 {
 	struct store *store = open_small(store_path("greedy.tide"));
@@ -500,7 +500,7 @@ static void one_transaction_can_not_eat_the_reserve(void)
 static void a_full_map_is_only_full(void)
 {
 	struct store *store = open_small(store_path("brim.tide"));
-	uint64_t filled = fill_until_refused(store, false);   /* to the map's very end */
+	uint64_t filled = fill_until_refused(store, false);   /* to the end of the mapping */
 	struct txn *txn = open_reader(store);
 	uint64_t rows;
 
@@ -521,7 +521,7 @@ static void a_full_map_is_only_full(void)
 	store_close(store);
 }
 
-/* A snapshot keeps freed pages from being used: they are no room. */
+/* Freed pages that a snapshot still uses do not count as free space. */
 static void a_snapshot_takes_room(void)
 {
 	struct store *store = open_small(store_path("pinned.tide"));
@@ -544,7 +544,7 @@ static void pin_until_killed(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* At once: it does not take the next look at the dead, a thousand commits later. */
+/* Immediately, not only at the next removal of dead readers after a thousand commits. */
 static void the_snapshot_of_a_dead_process_takes_none(void)
 {
 	char *path = (char *)(uintptr_t)store_path("died.tide");
@@ -572,7 +572,7 @@ static void the_map_is_never_too_small_for_the_file(void)
 	store = open_with(&options);
 	CHECK_EQUAL_INT(put_big(store, 0, true), ERR_FULL);
 	CHECK_EQUAL_INT(put_big(store, filled, false), 0);   /* into the reserve */
-	delete_big(store, 0, filled);   /* room enough for that */
+	delete_big(store, 0, filled);   /* succeeds within the reserve */
 	CHECK_EQUAL_INT(put_big(store, 0, true), 0);
 	store_close(store);
 }
@@ -609,7 +609,7 @@ static void use_a_full_disk(const char *directory)
 	CHECK_EQUAL_INT(err, ERR_DISK_FULL);
 	CHECK(number > 5);
 
-	/* All that was committed is there, and deletes give room again. */
+	/* All commits are there, and deletes free space. */
 	for (uint64_t i = 0; i < number * 100; i += 7) {
 		struct txn *txn = open_reader(store);
 		struct slice value;
@@ -623,7 +623,7 @@ static void use_a_full_disk(const char *directory)
 	fd = open(filler, O_CREAT | O_RDWR, 0600);
 	while (write(fd, block, sizeof block) > 0)
 		;
-	CHECK(!store_has(store, TREE_META, "a", "b"));   /* and no SIGBUS */
+	CHECK(!store_has(store, TREE_META, "a", "b"));   /* no SIGBUS */
 	CHECK(ftruncate(fd, 0) == 0);
 	close(fd);
 	delete_big(store, 0, number / 2);
@@ -645,7 +645,7 @@ static void create_on_a_full_disk(const char *directory)
 	fd = open(filler, O_CREAT | O_RDWR, 0600);
 	while (write(fd, block, sizeof block) > 0)
 		;
-	/* One block more each time: each step of a creation meets the full disk. */
+	/* One block more each time, so that each step of the creation fails once. */
 	for (;;) {
 		struct stat stat;
 		int err = try_open(&options, &failure);
@@ -721,7 +721,7 @@ int main(void)
 	planted_links_are_refused();
 	another_programs_lmdb_file_is_refused();
 	a_file_open_through_another_binding_is_refused();
-	a_namesakes_reader_is_noticed();
+	a_reader_with_the_same_pid_is_detected();
 	a_lock_file_of_something_else_is_refused();
 	users_stop_at_max_bytes_and_deletes_go_on();
 	one_transaction_can_not_eat_the_reserve();

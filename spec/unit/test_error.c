@@ -1,4 +1,4 @@
-/* test_error.c - every failure has its words, and a failure keeps them whole. */
+/* test_error.c - tests of base/error.h: codes, names and messages. */
 #include "base/error.h"
 
 #include "check.h"
@@ -29,7 +29,7 @@ static void every_error_has_its_words(void)
 	}
 }
 
-/* A code is the name, or VALIDATION for what DynamoDB calls so. */
+/* The code of an error is its name, or VALIDATION for DynamoDB's ValidationException. */
 static void numbers_and_codes_are_told_apart(void)
 {
 	size_t i, k;
@@ -46,7 +46,7 @@ static void an_unknown_number_is_answered(void)
 {
 	CHECK_EQUAL_STRING(error_code(-9999), "STORE");
 	CHECK_EQUAL_STRING(error_exception(12345), "InternalServerError");
-	CHECK_EQUAL_STRING(error_text(0), "the store failed");
+	CHECK_EQUAL_STRING(error_text(0), "storage error");
 }
 
 static void numbers_fail_in_dynamodb_s_words(void)
@@ -86,7 +86,7 @@ static void a_detail_follows_the_sentence_or_replaces_it(void)
 	CHECK_EQUAL_STRING(failure.message, "100%");
 }
 
-/* Where a long path stands in it, what it is about and what is wrong stay. */
+/* A message with a long path keeps its beginning and its end. */
 static void a_long_message_loses_its_middle(void)
 {
 	struct failure failure;

@@ -1,4 +1,4 @@
-/* test_fault.c - what expr/fault.h promises. */
+/* test_fault.c - tests of expr/fault.h. */
 #include "expr/fault.h"
 
 #include "unit/check.h"
@@ -11,7 +11,7 @@ int main(void)
 
 	CHECK_EQUAL_INT(faults_report(&faults, EXPRESSION_UPDATE, &failure), 0);
 	CHECK_EQUAL_INT(failure.err, 0);
-	/* from the last rank to the first: each outranks all that were noted before it */
+	/* in reverse order: each fault is reported before those recorded earlier */
 	for (fault = FAULT_COUNT; fault-- > 0;) {
 		char text[16];
 		struct failure before = failure;

@@ -1,4 +1,4 @@
-/* test_fd_links.c - links.h: what LMDB opens is what was checked. */
+/* test_fd_links.c - fd_links.h: LMDB opens the files that were checked. */
 #include <dlfcn.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -9,8 +9,8 @@
 
 static struct failure failure;
 
-/* Is done just before LMDB opens; or access is refused, as without /proc. */
-static void (*meanwhile)(void);
+/* Called just before LMDB opens the files. Alternatively access fails, as without /proc. */
+static void (*before_open)(void);
 static bool without_proc;
 
 int access(const char *path, int mode)
@@ -21,15 +21,15 @@ int access(const char *path, int mode)
 	memcpy(&real, &found, sizeof real);
 	if (strncmp(path, "/proc/self/fd/", 14) != 0)
 		return real(path, mode);
-	if (meanwhile)
-		meanwhile();
+	if (before_open)
+		before_open();
 	if (!without_proc)
 		return real(path, mode);
 	errno = ENOENT;
 	return -1;
 }
 
-/* What mkdir finds at the common directory's place: nothing that we own. */
+/* The common directory exists and is owned by another user. */
 static bool common_is_foreign;
 
 int lstat(const char *path, struct stat *found)
@@ -77,7 +77,7 @@ static void the_names_lead_to_the_descriptors(void)
 	CHECK(!links.directory[0]);
 	fd_links_remove(&links);
 	MUST(fd_links_make(&links, data, lock, store_path("y.tide"), &failure), failure);
-	CHECK(strcmp(links.path, path) == 0);    /* they serve again */
+	CHECK(strcmp(links.path, path) == 0);    /* the links are reused */
 
 	MUST(fd_links_make(&links, data, -1, store_path("x.tide"), &failure), failure);
 	CHECK(leads_to(links.path, data) && !links.directory[0]);
@@ -86,7 +86,7 @@ static void the_names_lead_to_the_descriptors(void)
 	close(lock);
 }
 
-/* Another user has made the directory that has the name of ours, or a link. */
+/* Another user has created the directory, or a symbolic link with its name. */
 static void a_directory_of_another_user_is_not_used(void)
 {
 	int data = make_file("data", "data"), lock = make_file("lock", "lock");
@@ -121,10 +121,10 @@ static void without_proc_it_is_the_name(void)
 	store_close(open_small(store_path("noproc.tide")));
 }
 
-/* Both names lead to files of somebody else's when LMDB opens them. */
+/* Replaces both files by other ones before LMDB opens them. */
 static void exchange(void)
 {
-	meanwhile = NULL;
+	before_open = NULL;
 	CHECK(rename(store_path("raced.tide"), store_path("aside")) == 0);
 	CHECK(rename(store_path("raced.tide-lock"), store_path("aside-lock")) == 0);
 	CHECK(symlink(store_path("victim"), store_path("raced.tide")) == 0);
@@ -133,12 +133,14 @@ static void exchange(void)
 
 static void names_that_change_under_an_open_harm_no_other_file(void)
 {
-	struct store_options options = small_options(store_path("raced.tide"));
-	char found[16] = "";
+	char path[256], found[16] = "";
+	struct store_options options = small_options(path);
 	int fd = make_file("victim", "victim");
 
+	/* store_path lends one of a few buffers, and compilers evaluate arguments in any order. */
+	snprintf(path, sizeof path, "%s", store_path("raced.tide"));
 	store_close(open_small(options.path));
-	meanwhile = exchange;
+	before_open = exchange;
 	CHECK(try_open(&options, &failure) < 0);
 	CHECK_EQUAL_INT(pread(fd, found, sizeof found, 0), 6);
 	CHECK(memcmp(found, "victim", 6) == 0);

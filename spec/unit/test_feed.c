@@ -1,4 +1,4 @@
-/* test_feed.c - stream/feed.h: what damage means to whoever reads several streams. */
+/* test_feed.c - tests of stream/feed.h: damaged streams, pages, disabled and removed streams. */
 #include "stream/feed.h"
 
 #include "unit/stores.h"
@@ -43,7 +43,7 @@ static int fill(struct feed *feed, struct txn *txn, struct failure *failure)
 	return feed_fill(feed, 10, &view, failure);
 }
 
-/* Of neither it is known where it goes on, so none of them comes first. */
+/* The next record of neither stream is known, so nothing is returned. */
 static void two_horizons_are_damaged(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
@@ -64,7 +64,7 @@ static void two_horizons_are_damaged(struct store *store)
 	cancel_write(txn);
 }
 
-/* A number stands in one stream alone; where it stands in two, both are given. */
+/* A sequence number is in one stream only. If damage puts it in two, both are returned. */
 static void a_number_is_given_twice(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
@@ -85,8 +85,8 @@ static void a_number_is_given_twice(struct store *store)
 	cancel_write(txn);
 }
 
-/* A row whose key is no record's lies in the log: a stream that would go on behind
- * it must not look like one that ends. */
+/* A row with a malformed key is in the log: a stream that continues after it must not look
+ * like one that ends. */
 static void a_key_of_no_stream(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
@@ -117,7 +117,7 @@ static void a_key_of_no_stream(struct store *store)
 	cancel_write(txn);
 }
 
-/* A fill of none moves nothing, and one of too many is one of FEED_PAGE_RECORDS. */
+/* A fill with max = 0 returns no records; a large max is limited to FEED_PAGE_RECORDS. */
 static void pages_of_any_size(struct store *store)
 {
 	struct view_of_streams view = { .streams = &streams, .state = &state };
@@ -143,7 +143,8 @@ static void pages_of_any_size(struct store *store)
 	cancel_write(txn);
 }
 
-/* A page ends with the record that makes it full: of one stream sooner than of all. */
+/* A page ends with the record that fills it. The limit of one stream is lower than that of
+ * all streams. */
 static void pages_of_long_records(struct store *store)
 {
 	static const uint8_t keys[40000];
@@ -170,7 +171,7 @@ static void pages_of_long_records(struct store *store)
 	cancel_write(txn);
 }
 
-/* Sets which streams there are. */
+/* Fills from a view with only these streams. */
 static int fill_of(struct feed *feed, struct txn *txn, size_t first, size_t count,
 	struct failure *failure)
 {
@@ -196,7 +197,7 @@ static void a_disabled_stream_ends_after_its_last_record(struct store *store)
 	all[1].row.status = STREAM_DISABLED;
 	append(txn, 1, 5, 2);
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
-	CHECK(!feed_has_ended(&feed));           /* one is in the page */
+	CHECK(!feed_has_ended(&feed));           /* the page has one record */
 	CHECK_EQUAL_INT(feed_next(&feed, &stream, &record), 0);
 	CHECK(feed_has_ended(&feed));
 	CHECK_EQUAL_INT(fill(&feed, txn, &failure), 0);
@@ -229,7 +230,7 @@ static void a_removed_stream_ends_for_who_had_read_it(struct store *store)
 		CHECK_EQUAL_INT(feed_next(&reader, &stream, &record), 0);
 	CHECK_EQUAL_INT(feed_next(&behind, &stream, &record), 0);
 
-	state.lost = 7;                          /* last record of some removed stream */
+	state.lost = 7;                          /* last record of any removed stream */
 	CHECK_EQUAL_INT(fill_of(&reader, txn, 1, 1, &failure), 0);
 	CHECK(feed_has_ended(&reader));
 	late.position = 7;

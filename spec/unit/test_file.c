@@ -1,4 +1,4 @@
-/* test_file.c - file.h: whose file, whole, and nobody else's harmed. */
+/* test_file.c - file.h: paths, ownership, creation, full disks, publishing. */
 #include <dlfcn.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -45,7 +45,7 @@ static void paths_become_absolute(void)
 	CHECK_EQUAL_INT(file_resolve(path, "./x.tide", &failure), 0);
 	CHECK_EQUAL_STRING(path, expected);
 	snprintf(link, sizeof link, "%s/link", directory);
-	CHECK(symlink(".", link) == 0);   /* a directory may be reached by a link */
+	CHECK(symlink(".", link) == 0);   /* links to directories are allowed */
 	CHECK_EQUAL_INT(file_resolve(path, "link/x.tide", &failure), 0);
 	CHECK_EQUAL_STRING(path, expected);
 	CHECK_EQUAL_INT(file_resolve(path, "/x.tide", &failure), 0);
@@ -91,11 +91,11 @@ static void paths_that_are_none(void)
 	name[250] = '\0';
 	CHECK_EQUAL_INT(file_resolve(path, name, &failure), 0);
 	name[250] = 'a';
-	name[251] = '\0';   /* with its suffix it would have 256 */
+	name[251] = '\0';   /* 256 bytes with the suffix */
 	CHECK_EQUAL_INT(file_resolve(path, name, &failure), ERR_VALIDATION);
 }
 
-/* --- whose --- */
+/* --- ownership --- */
 
 static void only_plain_files_with_one_name(void)
 {
@@ -146,12 +146,12 @@ static void another_users_file_is_refused(void)
 	child = child_start(try_as_nobody, path);
 	child_end(&child);
 	CHECK_EQUAL_INT(fchown(fd, 65534, 65534), 0);
-	CHECK_EQUAL_INT(open_it(path), 0);   /* root may */
+	CHECK_EQUAL_INT(open_it(path), 0);   /* allowed for root */
 	close(fd);
 	remove(path);
 }
 
-/* --- making --- */
+/* --- creation --- */
 
 static void a_new_file_is_private_and_new(void)
 {
@@ -232,7 +232,7 @@ static void keep_as_nobody(struct child *parent, void *context)
 	(void)parent;
 	CHECK(seteuid(65534) == 0);
 	CHECK_EQUAL_INT(file_open(&fd, context, O_RDWR, &facts, &failure), 0);
-	CHECK_EQUAL_INT(file_keep_name(fd, context, &failure), 0);
+	CHECK_EQUAL_INT(file_flush_name(fd, context, &failure), 0);
 	close(fd);
 }
 
@@ -246,8 +246,8 @@ static void a_name_is_kept(void)
 
 	put_file(path, 7);
 	CHECK_EQUAL_INT(file_open(&fd, path, O_RDWR, &facts, &failure), 0);
-	CHECK_EQUAL_INT(file_keep_name(fd, path, &failure), 0);
-	CHECK_EQUAL_INT(file_keep_name(fd, "/no such directory/kept", &failure), ERR_NO_FILE);
+	CHECK_EQUAL_INT(file_flush_name(fd, path, &failure), 0);
+	CHECK_EQUAL_INT(file_flush_name(fd, "/no such directory/kept", &failure), ERR_NO_FILE);
 	close(fd);
 	file_remove(path, &failure);
 	if (geteuid()) {
@@ -281,8 +281,8 @@ static void a_reserved_file_has_blocks(void)
 
 /* --- disks --- */
 
-/* A disk that is told of in the place of the file's own; f_frsize 0: none. */
-static struct statvfs told;
+/* Returned by fstatvfs instead of the file's own disk, unless f_frsize is 0. */
+static struct statvfs faked;
 
 int fstatvfs(int fd, struct statvfs *disk)
 {
@@ -290,9 +290,9 @@ int fstatvfs(int fd, struct statvfs *disk)
 	void *found = dlsym(RTLD_NEXT, "fstatvfs");
 
 	memcpy(&real, &found, sizeof real);
-	if (!told.f_frsize)
+	if (!faked.f_frsize)
 		return real(fd, disk);
-	*disk = told;
+	*disk = faked;
 	return 0;
 }
 
@@ -300,13 +300,13 @@ static int error_with(unsigned long block, unsigned left)
 {
 	int err;
 
-	told = (struct statvfs){ .f_frsize = block, .f_bfree = left, .f_bavail = left };
+	faked = (struct statvfs){ .f_frsize = block, .f_bfree = left, .f_bavail = left };
 	err = file_write_error(STDIN_FILENO, EIO);
-	told.f_frsize = 0;
+	faked.f_frsize = 0;
 	return err;
 }
 
-/* Whatever the blocks are that its room is counted in. */
+/* For any block size. */
 static void a_disk_is_full_below_a_mebibyte(void)
 {
 	CHECK_EQUAL_INT(error_with(512, 2047), ERR_DISK_FULL);
@@ -373,7 +373,7 @@ static void a_descriptor_is_compared_with_a_file(void)
 	CHECK(!file_is(fd, one.st_dev, one.st_ino));
 }
 
-/* LMDB reports a write that the limit cut short as EIO. */
+/* LMDB reports a write that is cut short by RLIMIT_FSIZE as EIO. */
 static void within_a_size_limit(struct child *parent, void *path)
 {
 	struct rlimit limit = { 8 << 20, 8 << 20 };
@@ -411,7 +411,7 @@ static void without_its_descriptors(struct child *parent, void *path)
 	close(STDIN_FILENO);
 	close(STDERR_FILENO);
 	file_spare_standard();
-	CHECK_EQUAL_INT(fcntl(STDOUT_FILENO, F_GETFD), 0);   /* stays what it was */
+	CHECK_EQUAL_INT(fcntl(STDOUT_FILENO, F_GETFD), 0);   /* unchanged */
 	CHECK(fcntl(STDOUT_FILENO, F_GETFL) & (O_WRONLY | O_RDWR));
 	CHECK_EQUAL_INT(file_make(&fd, path, &failure), 0);
 	CHECK(fd > STDERR_FILENO);
@@ -461,7 +461,7 @@ static void a_name_is_identified(void)
 	CHECK_EQUAL_INT(file_identify(below, &device, &inode), END);
 	memset(below, 'x', sizeof below - 1);
 	below[sizeof below - 1] = '\0';
-	CHECK_EQUAL_INT(file_identify(below, &device, &inode), ERR_STORE);   /* too long */
+	CHECK_EQUAL_INT(file_identify(below, &device, &inode), ERR_STORE);   /* path too long */
 	remove(path);
 }
 

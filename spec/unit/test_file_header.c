@@ -1,5 +1,5 @@
-/* test_file_header.c - opening: the stamp says what the file is, the mark of a weaker level
- * whether changes may have been taken back.
+/* test_file_header.c - table/file_header.h: invalid file headers are refused, and sequence numbers
+ * skip forward after a reboot if the file was written at a weaker durability level.
  */
 #include "api/database.h"
 #include "unit/tides.h"
@@ -29,7 +29,7 @@ static uint64_t sequence_of(const char *path, enum durability durability)
 	return info.sequence;
 }
 
-/* Puts a row of meta as it is, or (value NULL) removes it. */
+/* Puts a row of meta, with a valid checksum if sealed; removes it if value is NULL. */
 static void set_row(const char *path, struct slice key, const void *value, size_t len,
 	bool sealed)
 {
@@ -86,7 +86,7 @@ static int try_open(const char *path)
 	return err;
 }
 
-static void stamps_that_are_none(void)
+static void invalid_headers_are_refused(void)
 {
 	struct slice key = slice_of(file_header_key, sizeof file_header_key);
 	const char *path = tide_path("short.tide");
@@ -104,8 +104,8 @@ static void stamps_that_are_none(void)
 	CHECK(try_open(path) < 0);
 }
 
-/* The mark waits for who writes. */
-static void hold_for_a_moment(struct child *parent, void *path)
+/* The boot is stored when the other writer has finished. */
+static void hold_the_write_lock(struct child *parent, void *path)
 {
 	struct tide *tide = open_at(path, DURABILITY_FULL);
 
@@ -116,14 +116,14 @@ static void hold_for_a_moment(struct child *parent, void *path)
 	tide_close(tide);
 }
 
-static void somebody_writes(void)
+static void another_process_writes(void)
 {
 	char *path = strdup(tide_path("busy.tide"));
 	struct child child;
 
 	CHECK(path != NULL);
 	sequence_of(path, DURABILITY_FULL);
-	child = child_start(hold_for_a_moment, path);
+	child = child_start(hold_the_write_lock, path);
 	CHECK(child_hear(&child));
 	CHECK_EQUAL_UINT(sequence_of(path, DURABILITY_NONE), 0);
 	child_end(&child);
@@ -133,7 +133,7 @@ static void somebody_writes(void)
 int main(void)
 {
 	numbers_skip();
-	stamps_that_are_none();
-	somebody_writes();
+	invalid_headers_are_refused();
+	another_process_writes();
 	return 0;
 }

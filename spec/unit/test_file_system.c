@@ -1,4 +1,4 @@
-/* test_file_system.c - file_system.h: file systems that machines may share are refused. */
+/* test_file_system.c - file_system.h: network and cluster file systems are refused. */
 #include <dlfcn.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -11,8 +11,8 @@
 
 static struct failure failure;
 
-/* What statfs tells in place of the truth; 0: the truth. */
-static uint32_t told_type;
+/* Type that statfs returns instead of the true one, unless it is 0. */
+static uint32_t faked_type;
 
 int fstatfs(int fd, struct statfs *disk)
 {
@@ -20,9 +20,9 @@ int fstatfs(int fd, struct statfs *disk)
 	void *found = dlsym(RTLD_NEXT, "fstatfs");
 
 	memcpy(&real, &found, sizeof real);
-	if (!told_type)
+	if (!faked_type)
 		return real(fd, disk);
-	*disk = (struct statfs){ .f_type = (__typeof__(disk->f_type))told_type };
+	*disk = (struct statfs){ .f_type = (__typeof__(disk->f_type))faked_type };
 	return 0;
 }
 
@@ -48,14 +48,14 @@ static void shared_ones_are_refused_by_number(void)
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		int err;
 
-		told_type = kinds[i].type;
+		faked_type = kinds[i].type;
 		err = file_system_check_local(fd, "x.tide", &failure);
 		CHECK_EQUAL_INT(err, kinds[i].name ? ERR_STORE : 0);
 		if (kinds[i].name)
 			CHECK(strstr(failure.message, kinds[i].name) &&
 				strstr(failure.message, "x.tide"));
 	}
-	told_type = 0;
+	faked_type = 0;
 	CHECK_EQUAL_INT(file_system_check_local(fd, "x.tide", &failure), 0);
 	close(fd);
 	CHECK_EQUAL_INT(file_system_check_local(-1, "x.tide", &failure), ERR_STORE);
@@ -102,7 +102,7 @@ static void read_and_wait(struct child *parent, void *context)
 	store_close(store);
 }
 
-/* A reader that was there before the first write sees it: the file is copied up for it. */
+/* A reader that opened before the first write sees it, because its open copies the file up. */
 static void a_reader_on_overlayfs_sees_later_writes(void)
 {
 	char options[17000], folders[4][4200];

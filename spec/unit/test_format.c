@@ -1,9 +1,9 @@
-/* test_format.c - pages.h: a file that is whole, and files that only look like it.
+/* test_format.c - format.h: valid, truncated, damaged and foreign files.
  *
- * Whatever is done to a file, opening the store says what is wrong; it never
- * crashes. (LMDB alone dies of 99 in 100 truncated files.)
+ * Opening a store reports every kind of damage and never crashes. (LMDB alone crashes for 99 of
+ * 100 truncated files.)
  */
-#undef _FORTIFY_SOURCE       /* its headers would define pread already */
+#undef _FORTIFY_SOURCE       /* its headers would define pread */
 #include <sys/syscall.h>
 
 #include "lmdb_file/audit.h"
@@ -14,11 +14,11 @@
 static struct failure failure;
 static char path[4200];
 
-/* --- a writer who commits between two readings of the meta pages --- */
+/* --- commits between two reads of the meta pages --- */
 
 static unsigned commits_coming;     /* one after each reading of a meta page */
 
-/* A commit goes to the page whose turn it is, and that page's number is by two more. */
+/* Commits are written to the two meta pages alternately, so a page's number increases by two. */
 static void commit_now(int fd)
 {
 	uint64_t numbers[2];
@@ -98,7 +98,7 @@ static uint64_t size_of_file(void)
 	return (uint64_t)stat.st_size;
 }
 
-/* --- whole files --- */
+/* --- valid files --- */
 
 static void a_whole_file_is_sound(void)
 {
@@ -116,7 +116,7 @@ static void a_whole_file_is_sound(void)
 	}
 }
 
-/* --- files that are none --- */
+/* --- files that are not databases --- */
 
 static int open_store(void)
 {
@@ -128,14 +128,14 @@ static int open_store(void)
 static void expect_refusal(int err)
 {
 	struct store_options options = small_options(path);
-	char beside[4300];
+	char side_file[4300];
 
 	CHECK_EQUAL_INT(open_store(), err);
 	options.read_only = true;
 	CHECK_EQUAL_INT(try_open(&options, &failure), err);
-	snprintf(beside, sizeof beside, "%s-wake", path);
-	if (err == ERR_NOT_DATABASE)   /* nor was anything put beside it */
-		CHECK(access(beside, F_OK) != 0);
+	snprintf(side_file, sizeof side_file, "%s-wake", path);
+	if (err == ERR_NOT_DATABASE)   /* no side file was created */
+		CHECK(access(side_file, F_OK) != 0);
 }
 
 static void put_bytes(const void *bytes, size_t len)
@@ -155,7 +155,7 @@ static void what_is_no_database_is_refused(void)
 	remove(store_path("pages.tide-wake"));
 	put_bytes("", 0);
 	expect_refusal(ERR_NOT_DATABASE);
-	CHECK(strstr(failure.message, "is empty; a database is made only where there is no file"));
+	CHECK(strstr(failure.message, "is created only if the file does not exist"));
 	put_bytes("SQLite format 3", 16);
 	expect_refusal(ERR_NOT_DATABASE);
 	for (int i = 0; i < 200; i++) {
@@ -166,7 +166,7 @@ static void what_is_no_database_is_refused(void)
 	CHECK(strstr(failure.message, "is not a tidetable database"));
 }
 
-static void other_machines_files_are_told_apart(void)
+static void files_of_other_machines_are_recognized(void)
 {
 	static const uint8_t swapped[] = { 0xbe, 0xef, 0xc0, 0xde };
 	static const uint8_t ours[] = { 0xde, 0xc0, 0xef, 0xbe };
@@ -182,13 +182,13 @@ static void other_machines_files_are_told_apart(void)
 	make_file(3);
 	write_at(20, &newer, 4);
 	expect_refusal(ERR_NEWER_FORMAT);
-	memcpy(narrow + 12, ours, 4);   /* words of 32 bits: the header is shorter */
+	memcpy(narrow + 12, ours, 4);   /* 32-bit words: the header is shorter */
 	put_bytes(narrow, sizeof narrow);
 	expect_refusal(ERR_FOREIGN_FORMAT);
 }
 
 /* A meta page of LMDB 1.0: number and transaction, 8 bytes each; unused, flags, lower
- * and upper, 2 each; magic and format, 4 each. The format's high bits say more. */
+ * and upper, 2 each; magic and format, 4 each. The format number is in the low 16 bits. */
 static void a_file_of_lmdb_1_is_named(void)
 {
 	static const uint32_t words[] = { 0xbeefc0de, 0x00120002 };
@@ -214,7 +214,7 @@ static void a_file_of_lmdb_1_is_named(void)
 	expect_refusal(ERR_FOREIGN_FORMAT);
 }
 
-/* --- files that were cut off --- */
+/* --- truncated files --- */
 
 static void a_cut_off_file_is_refused(void)
 {
@@ -230,7 +230,7 @@ static void a_cut_off_file_is_refused(void)
 		CHECK(truncate(path, (off_t)check_random_below(whole)) == 0);
 		err = open_store();
 		refused += err != 0;
-		/* Its last pages may be free; then nothing is lost. */
+		/* If the last pages are free, nothing is lost. */
 		if (!err)
 			CHECK(look(&facts) == 0 && walk() == 0);
 		else
@@ -246,8 +246,8 @@ static void a_short_file_that_lacks_nothing_opens(void)
 	struct meta_page facts;
 	int fd;
 
-	/* A page past the end of the file, never used: so LMDB itself leaves
-	 * files when it gives back pages that a transaction took. */
+	/* A free page after the end of the file. LMDB leaves such files when a transaction
+	 * allocates pages and frees them without writing. */
 	make_file(5);
 	CHECK_EQUAL_INT(look(&facts), 0);
 	fd = open_file();
@@ -267,7 +267,7 @@ static void a_short_file_that_lacks_nothing_opens(void)
 	CHECK_EQUAL_INT(walk(), 0);
 }
 
-/* --- files that are written meanwhile --- */
+/* --- files that are being written --- */
 
 static void meta_pages_are_read_as_of_one_moment(void)
 {
@@ -290,7 +290,7 @@ static void meta_pages_are_read_as_of_one_moment(void)
 	}
 }
 
-/* A disk that gives other bytes each time is no reason to read for ever. */
+/* Each read returns different bytes; the number of reads is bounded. */
 static void meta_pages_that_never_stand_still_are_read_all_the_same(void)
 {
 	unsigned many = 100000;
@@ -302,9 +302,9 @@ static void meta_pages_that_never_stand_still_are_read_all_the_same(void)
 	commits_coming = 0;
 }
 
-/* --- files that were damaged --- */
+/* --- damaged files --- */
 
-/* The two first pages say where all is: no word of them is believed unseen. */
+/* Each word of the two meta pages is damaged in turn. */
 static void damaged_metas_never_crash(void)
 {
 	static uint8_t metas[2 * PAGE];
@@ -332,7 +332,7 @@ static void damaged_metas_never_crash(void)
 	CHECK_EQUAL_INT(walk(), 0);
 }
 
-/* The walk itself survives whatever it meets. */
+/* The page audit must not crash for any damage. */
 static void a_walk_survives_any_damage(void)
 {
 	uint64_t whole;
@@ -363,7 +363,7 @@ int main(void)
 	snprintf(path, sizeof path, "%s", store_path("pages.tide"));
 	a_whole_file_is_sound();
 	what_is_no_database_is_refused();
-	other_machines_files_are_told_apart();
+	files_of_other_machines_are_recognized();
 	a_file_of_lmdb_1_is_named();
 	a_cut_off_file_is_refused();
 	a_short_file_that_lacks_nothing_opens();

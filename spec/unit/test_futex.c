@@ -1,4 +1,4 @@
-/* test_futex.c - futex.h: a word that changes, a sleeper that is woken, a signal, time. */
+/* test_futex.c - futex.h: changed words, wakeups, signals, timeouts. */
 #include "os/futex.h"
 
 #include <pthread.h>
@@ -31,7 +31,7 @@ static void *sleep_on(void *word)
 	return NULL;
 }
 
-/* Says how many it woke: none of those that do not sleep. */
+/* futex_wake counts only sleepers. */
 static void a_sleeper_is_woken(void)
 {
 	_Atomic uint32_t word = 0;
@@ -52,7 +52,7 @@ static void ignore(int signal)
 	(void)signal;
 }
 
-/* The timer fires again, should the first one come before the sleep. */
+/* The timer repeats, because the first signal may arrive before the sleep. */
 static void a_signal_ends_it(void)
 {
 	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };

@@ -1,4 +1,4 @@
-/* test_gate.c - lmdb/txn.c's gate: maps that grow or can't, and who waits meanwhile. */
+/* test_gate.c - the gate of lmdb/txn.c: mappings that grow or cannot, and waiting transactions. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -9,10 +9,10 @@
 
 static struct failure failure;
 
-/* --- LMDB's calls for a map come through here, and ours for another snapshot --- */
+/* --- wrappers of LMDB's mmap and of mdb_txn_renew --- */
 
-static struct store *growing;   /* whose map is replaced under its lock */
-static int maps;                /* that it got, or did not */
+static struct store *growing;   /* store whose mapping is being replaced */
+static int maps;                /* number of mappings requested */
 static bool maps_fail;
 
 __attribute__((visibility("default")))
@@ -30,7 +30,7 @@ void *mmap(void *at, size_t len, int protection, int flags, int fd, off_t offset
 	return (void *)syscall(SYS_mmap, at, len, protection, flags, fd, offset);
 }
 
-static int too_small;           /* so many times a map is, however often it is replaced */
+static int too_small;           /* number of times that a mapping will be too small */
 
 __attribute__((visibility("default")))
 int mdb_txn_renew(MDB_txn *mdb)
@@ -42,7 +42,7 @@ int mdb_txn_renew(MDB_txn *mdb)
 	return too_small > 0 && too_small-- ? MDB_MAP_RESIZED : renew_it(mdb);
 }
 
-/* --- maps that grow --- */
+/* --- growing mappings --- */
 
 static void add_rows(struct store *store, uint64_t from)
 {
@@ -58,7 +58,7 @@ static void add_rows(struct store *store, uint64_t from)
 	commit(txn);
 }
 
-/* Each time it hears, by 20 MB: more than the reserve in another's map. */
+/* Grows the file by 20 MB after each byte from the parent: more than the reserve. */
 static void grow_beyond(struct child *parent, void *context)
 {
 	struct store_options options = small_options(context);
@@ -85,7 +85,7 @@ static void grow_far(struct child *child)
 	}
 }
 
-/* While a snapshot points into the old map it can't be replaced. */
+/* While a snapshot uses the old mapping, it cannot be replaced. */
 static void expect_busy(struct store *store, struct txn *pinned, struct txn *reader)
 {
 	struct txn *txn;
@@ -126,7 +126,7 @@ static void a_map_grows_when_another_process_makes_it(void)
 	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
 	CHECK(usage.file_bytes > SMALL_MAX_BYTES * 3 / 2);
 	txn = begin_write(store);
-	CHECK_EQUAL_INT(writer_check_space(txn, &failure), ERR_FULL);   /* our own limit holds */
+	CHECK_EQUAL_INT(writer_check_space(txn, &failure), ERR_FULL);   /* its own limit */
 	CHECK_EQUAL_INT(txn_delete(txn, TREE_META, slice_of_text("before")), 0);
 	commit(txn);
 	reader_close(pinned);
@@ -135,7 +135,7 @@ static void a_map_grows_when_another_process_makes_it(void)
 	store_close(store);
 }
 
-/* LMDB is without a map then: whoever used it would crash. */
+/* LMDB has no mapping then; using it would crash. */
 static void a_map_that_can_not_grow_fails_its_store(void)
 {
 	char *path = (char *)(uintptr_t)store_path("nomap.tide");
@@ -189,7 +189,7 @@ static void *read_while_it_grows(void *context)
 	return NULL;
 }
 
-/* By a snapshot that is the newest there is; a busy gate is no answer yet. */
+/* Checks with a new snapshot; retries while the gate is busy. */
 static bool store_has_now(struct store *store)
 {
 	struct txn *txn = open_reader(store);
@@ -201,14 +201,14 @@ static bool store_has_now(struct store *store)
 	return newest;
 }
 
-/* Threads that read all the time let a new map in between. */
+/* The mapping can be replaced although threads read continuously. */
 static void a_map_grows_under_busy_threads(void)
 {
 	char *path = (char *)(uintptr_t)store_path("busy.tide");
 	struct child child = child_start(grow_beyond, path);
 
 	CHECK(child_hear(&child));
-	for (int round = 0; round < 6; round++) {   /* one new map in each */
+	for (int round = 0; round < 6; round++) {   /* each grows the file */
 		struct resized resized = { open_small(path), false };
 		pthread_t threads[3];
 
@@ -242,7 +242,7 @@ static void *begin_late(void *context)
 	return NULL;
 }
 
-/* The gate from inside, for from outside one hardly meets it closed. */
+/* Uses store->resizing directly, because the gate is rarely found closed. */
 static void nobody_begins_while_the_map_is_replaced(void)
 {
 	struct store *store = open_small(store_path("gate.tide"));
@@ -262,7 +262,7 @@ static void nobody_begins_while_the_map_is_replaced(void)
 	reader_close(latecomer.reader);
 	store_close(store);
 }
-/* Others may let the file grow again and again before we have begun. */
+/* Other processes may grow the file each time before the transaction begins. */
 static void a_map_that_is_always_too_small_is_busy(void)
 {
 	struct store *store = open_small(store_path("again.tide"));

@@ -1,5 +1,5 @@
-/* test_get.c - readings at the edges: feeds by time when the clock went back, a
- * table behind which no key can lie, too little memory for a page.
+/* test_get.c - edge cases of reading: feeds by time after the clock was set back, the table
+ * with the last id, too little memory for a page.
  */
 #include "api/database.h"
 #include "base/memory.h"
@@ -7,7 +7,7 @@
 
 static struct failure failure;
 
-/* The sequence number at which a feed from this time begins; 0: behind the last. */
+/* Returns the sequence number of the first record of a feed from this time; 0 if it has none. */
 static uint64_t first_since(struct tide *tide, uint64_t ms)
 {
 	struct tide_feed *feed;
@@ -23,8 +23,8 @@ static uint64_t first_since(struct tide *tide, uint64_t ms)
 	return sequence;
 }
 
-/* Random times that mostly rise: the first record created at or after any moment,
- * in the order of the stream. */
+/* Random times, mostly ascending: a feed begins at the first record, in stream order, that was
+ * created at or after the given time. */
 static void by_time(uint64_t steps_back)
 {
 	enum { RECORDS = 40 };
@@ -59,7 +59,7 @@ static void by_time(uint64_t steps_back)
 	clock_drop(clock);
 }
 
-/* No table of ours has the last id, but a file may say so. */
+/* No table gets the last id in practice, but a file may contain it. */
 static void the_last_id(void)
 {
 	static const struct table table = { .row = { .id = UINT32_MAX, .name = "last" } };
@@ -81,7 +81,7 @@ static void the_last_id(void)
 	tide_close(tide);
 }
 
-/* What is left of a query: each item whole, none left out. */
+/* Reads the rest of a query: each item is complete and none is missing. */
 static void read_on(struct tide_query *query, struct tide *tide, int expected)
 {
 	struct slice item;
@@ -100,8 +100,7 @@ static void read_on(struct tide_query *query, struct tide *tide, int expected)
 	}
 }
 
-/* A page for which memory is too short says so, or ends before that; whoever goes on
- * misses nothing. */
+/* A page for which there is not enough memory fails or is shorter; continuing misses no item. */
 static void a_page_without_memory_loses_nothing(void)
 {
 	enum { ITEMS = 100, SIZE = 3000 };

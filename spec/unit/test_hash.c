@@ -1,12 +1,12 @@
-/* test_hash.c - SipHash-2-4 gives the values of the paper and of OpenSSL. */
+/* test_hash.c - SipHash-2-4 against the values of the paper and of OpenSSL. */
 #include "base/hash.h"
 
 #include "check.h"
 
 #define LONGEST 64
 
-/* Key 00 01 .. 0f, input 00 01 .. (len - 1), as OpenSSL 3.0 has them; the one
- * of 15 bytes is the paper's example. */
+/* Key 00 01 .. 0f, input 00 01 .. (len - 1), computed with OpenSSL 3.0. The input of 15
+ * bytes is the example of the paper. */
 static const struct { size_t len; uint64_t hash; } known64[] = {
 	{ 0, 0x726fdb47dd0e0e31 },
 	{ 1, 0x74f839c593dc67fd },

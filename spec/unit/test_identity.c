@@ -1,4 +1,4 @@
-/* test_identity.c - identity.h: one data file has one pair of side files. */
+/* test_identity.c - identity.h: all processes use the same side files of a data file. */
 #include <sys/mount.h>
 
 #include "os/identity.h"
@@ -93,7 +93,7 @@ static void a_name_that_has_changed_is_noticed(void)
 	CHECK(rename(path, store_path("elsewhere")) == 0);
 	CHECK_EQUAL_INT(identity_claim(identity.fd, path, 7, &failure), ERR_BUSY);
 	CHECK(failure.momentary);
-	CHECK_EQUAL_INT(claim(store_path("elsewhere"), 8), 0);   /* it left no claim */
+	CHECK_EQUAL_INT(claim(store_path("elsewhere"), 8), 0);   /* the claim was released */
 	CHECK_EQUAL_INT(identity_claim(identity.fd, NULL, 7, &failure), 0);
 	CHECK_EQUAL_INT(claim(store_path("elsewhere"), 8), ERR_BUSY);
 	identity_close(&identity);
@@ -204,7 +204,7 @@ static void bind_mounted_it_is_refused(void)
 	CHECK(umount(other) == 0);
 }
 
-/* Neither is it written to once its name is gone, at any level. */
+/* After its name was removed, the file is not written at any level. */
 static void writing_under_a_lost_name_is_refused(void)
 {
 	for (int level = DURABILITY_FULL; level <= DURABILITY_NONE; level++) {

@@ -1,4 +1,4 @@
-/* test_input.c - input.h: what is there, the end, waiting, signals, what can't be read. */
+/* test_input.c - input.h: available bytes, end of input, waiting, signals, errors. */
 #include "os/input.h"
 
 #include <errno.h>
@@ -37,7 +37,7 @@ static void ignore(int number)
 	(void)number;
 }
 
-/* A handler that asks for calls to be taken up again, as Lua's is installed. */
+/* The handler is installed with SA_RESTART, as Lua's is. */
 static void test_signal(void)
 {
 	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
@@ -69,7 +69,7 @@ static void test_unreadable(void)
 	CHECK_EQUAL_INT(input_read(folder, bytes, sizeof bytes, 0, &len, NULL), ERR_STORE);
 }
 
-/* Ready to say, but somebody else took it: here there is nothing to take at all. */
+/* poll reports input that another process then reads; simulated with a descriptor without input. */
 static void test_taken(void)
 {
 	struct failure failure = { 0 };

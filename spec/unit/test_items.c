@@ -1,7 +1,7 @@
-/* test_items.c - what items.h takes for a row's payload: one form of each, and no other.
+/* test_items.c - table/items.h: payloads are accepted in their canonical form only.
  *
- * Each payload lies on the heap in a piece of its own length, so that a sanitizer
- * sees who reads behind it.
+ * Each payload is copied to a heap block of its exact length, so that a sanitizer detects reads
+ * past its end.
  */
 #include "unit/forge.h"
 
@@ -14,7 +14,7 @@ static int open_bytes(struct stored *stored, const void *bytes, size_t len)
 	slice_write(copy, slice_of(bytes, len));
 	err = stored_open(stored, slice_of(copy, len));
 	if (!err && !stored->part)
-		stored->item.data = NULL;        /* it was lent */
+		stored->item.data = NULL;        /* it pointed into copy */
 	free(copy);
 	return err;
 }
@@ -38,9 +38,9 @@ static void the_layout(void)
 
 #define PARTS "\0\0\0\0\0\0\0\1\0\0\0\2"
 
-/* Nothing, no kind, a number that is cut off, that could be shorter, that is too long;
- * of parts one byte too few, one too many, no id. */
-static void what_is_no_item(void)
+/* Empty payloads, invalid kinds, sequence numbers that are truncated, not minimal or too long;
+ * for parts one byte too few, one too many, id 0. */
+static void invalid_items_are_refused(void)
 {
 	static const struct { const char *bytes; size_t len; } payloads[] = {
 		{ "", 0 }, { "\0item", 5 }, { "\x10\1item", 6 }, { "\x14\1item", 6 },
@@ -58,7 +58,7 @@ static void what_is_no_item(void)
 			ERR_CORRUPT);
 }
 
-static void what_is_no_node(void)
+static void invalid_nodes_are_refused(void)
 {
 	static const struct { const char *bytes; size_t len; } payloads[] = {
 		{ "", 0 }, { "\3\0\0\0\0\0\0\0", 8 }, { "\3\0\0\0\0\0\0\0\1?", 10 },
@@ -73,7 +73,7 @@ static void what_is_no_node(void)
 			ERR_CORRUPT);
 }
 
-/* What is taken has no other form: its head, written again, is what was read. */
+/* Encoding the head of an accepted payload again gives the same bytes. */
 static void one_form_of_each(void)
 {
 	uint8_t bytes[24];
@@ -106,8 +106,8 @@ static void one_form_of_each(void)
 int main(void)
 {
 	the_layout();
-	what_is_no_item();
-	what_is_no_node();
+	invalid_items_are_refused();
+	invalid_nodes_are_refused();
 	one_form_of_each();
 	return 0;
 }

@@ -1,65 +1,8 @@
-/* test_joining.c - wake.h: who opens, who has it open, and what a child of fork keeps. */
-#include <sched.h>
-#include <sys/mman.h>
+/* test_joining.c - os/shared_page.h: processes that open it at the same time,
+ * and children of fork. */
+#include "unit/shared_pages.h"
 
-#include "os/shared_page.h"
-#include "os/shared_page_layout.h"
-#include "os/write_lock.h"
-#include "unit/child.h"
-
-static char path[4200];
-
-static struct shared_page *open_wake(void)
-{
-	struct failure failure = { 0 };
-	struct shared_page *shared;
-	bool alone;
-	int err = shared_page_open(&shared, path, NULL, &alone, &failure);
-
-	while (err == ERR_BUSY && failure.momentary) {
-		sched_yield();
-		err = shared_page_open(&shared, path, NULL, &alone, &failure);
-	}
-	if (err) {
-		fprintf(stderr, "%s\n", failure.message);
-		exit(1);
-	}
-	shared_page_opened(shared);
-	return shared;
-}
-
-static int try_open(struct failure *failure)
-{
-	struct shared_page *shared;
-	bool alone;
-	int err = shared_page_open(&shared, path, NULL, &alone, failure);
-
-	if (!err) {
-		shared_page_opened(shared);
-		shared_page_close(shared);
-	}
-	return err;
-}
-
-static void *share_memory(size_t size)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(memory != MAP_FAILED);
-	return memory;
-}
-
-static void be_there(struct child *parent, void *context)
-{
-	struct shared_page *shared = open_wake();
-
-	(void)context;
-	child_tell(parent);
-	child_hear(parent);
-	shared_page_close(shared);
-}
-
-static void open_and_stay(struct child *parent, void *context)
+static void stay_in_open(struct child *parent, void *context)
 {
 	struct shared_page *shared;
 	struct failure failure;
@@ -72,26 +15,26 @@ static void open_and_stay(struct child *parent, void *context)
 	shared_page_close(shared);
 }
 
-/* A third process has the database open, and has nothing to do with it. */
-static void the_process_that_opens_is_named(void)
+/* A third process that has the database open is not named. */
+static void test_busy_names_the_opening_process(void)
 {
-	struct child innocent = child_start(be_there, NULL);
+	struct child bystander = child_start(stay_open, NULL);
 	struct child opener;
 	struct failure failure;
 
-	CHECK(child_hear(&innocent));
-	opener = child_start(open_and_stay, NULL);
+	CHECK(child_hear(&bystander));
+	opener = child_start(stay_in_open, NULL);
 	CHECK(child_hear(&opener));
 	CHECK_EQUAL_INT(try_open(&failure), ERR_BUSY);
 	CHECK(failure.momentary);
 	CHECK_EQUAL_INT(failure.pid, opener.pid);
 	child_kill(&opener);
 	CHECK_EQUAL_INT(try_open(&failure), 0);
-	child_tell(&innocent);
-	child_end(&innocent);
+	child_tell(&bystander);
+	child_end(&bystander);
 }
 
-static void forget_and_stay(struct child *parent, void *context)
+static void forget_and_wait(struct child *parent, void *context)
 {
 	shared_page_forget(context);
 	child_tell(parent);
@@ -100,18 +43,18 @@ static void forget_and_stay(struct child *parent, void *context)
 
 static void lock_and_fork(struct child *parent, void *context)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct child *child = context;
 
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
-	*child = child_start(forget_and_stay, shared);
+	*child = child_start(forget_and_wait, shared);
 	CHECK(child_hear(child));
 	child_tell(parent);
 	child_hear(parent);
 }
 
-/* The grandchild lives on, and has had the descriptor and the page. */
-static void a_child_that_lives_keeps_no_lock(void)
+/* The grandchild, which is alive, has inherited the descriptor and the mapping. */
+static void test_living_child_keeps_no_lock(void)
 {
 	struct child *grandchild = share_memory(sizeof *grandchild);
 	struct child child = child_start(lock_and_fork, grandchild);
@@ -119,7 +62,7 @@ static void a_child_that_lives_keeps_no_lock(void)
 
 	CHECK(child_hear(&child));
 	child_kill(&child);
-	shared = open_wake();
+	shared = open_page();
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	write_lock_release(shared);
 	CHECK_EQUAL_INT(shared_page_other(shared), 0);
@@ -129,9 +72,9 @@ static void a_child_that_lives_keeps_no_lock(void)
 }
 
 /* The first process of another container has pid 1 as well. */
-static void a_namesake_of_another_namespace_is_told_apart(void)
+static void test_same_pid_in_another_namespace(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct failure failure;
 	uint64_t namespace = shared->page->pid_namespace;
 
@@ -144,9 +87,9 @@ static void a_namesake_of_another_namespace_is_told_apart(void)
 
 int main(void)
 {
-	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
-	the_process_that_opens_is_named();
-	a_child_that_lives_keeps_no_lock();
-	a_namesake_of_another_namespace_is_told_apart();
+	use_test_directory();
+	test_busy_names_the_opening_process();
+	test_living_child_keeps_no_lock();
+	test_same_pid_in_another_namespace();
 	return 0;
 }

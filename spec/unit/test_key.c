@@ -1,4 +1,4 @@
-/* test_key.c - keys compare as items do, and no head begins another. */
+/* test_key.c - tests of codec/key.h: keys are ordered as items are, heads are prefix-free. */
 #include "codec/key.h"
 
 #include "base/error.h"
@@ -48,7 +48,7 @@ static void put_attribute(struct buffer *item, const char *name, struct value va
 		buffer_put_counted(item, value.bytes);
 }
 
-/* { a = "first", p = partition, s = sort, z = "last" }; p and s unless 0. */
+/* Builds { a = "first", p = partition, s = sort, z = "last" }; omits p or s if its type is 0. */
 static struct slice make_item(struct buffer *item, struct value p, struct value s)
 {
 	buffer_clear(item);
@@ -75,7 +75,7 @@ static void make_key(struct key *key, struct value p, struct value s)
 	CHECK_EQUAL_UINT(key_whole(key).len, key_head(key).len + key->sort_len);
 }
 
-/* --- random values: few different letters, so that many begin alike --- */
+/* --- random values with few different letters, so that common prefixes are frequent --- */
 
 struct buf {
 	uint8_t bytes[PARTITION_KEY_MAX];
@@ -115,7 +115,7 @@ static struct value random_value(enum type type, size_t longest, struct buf *buf
 	return value_of(type, buf->bytes, len);
 }
 
-/* Another value, or the same one but for its end. */
+/* Returns another value, or the same one with a different end. */
 static struct value random_neighbour(struct value value, size_t longest, struct buf *buf)
 {
 	size_t len = value.bytes.len;
@@ -194,7 +194,7 @@ static void keys_compare_as_their_values(void)
 	}
 }
 
-/* All strings of up to four letters of three, in order. */
+/* All strings of up to four letters, from an alphabet of three, in order. */
 static void short_heads_in_order(void)
 {
 	static const char letters[] = { '\0', '\1', '\xff' };
@@ -209,7 +209,7 @@ static void short_heads_in_order(void)
 			for (digit = len; digit < 4 && text[digit] == 0; digit++)
 				;
 			if (digit < 4)
-				continue;       /* said once, by zeros behind its end */
+				continue;       /* only one of the encodings with trailing zeros */
 			make_key(&keys[at], value_of(TYPE_B, text, (size_t)len),
 				(struct value){ 0 });
 			CHECK(slice_compare(key_whole(&keys[!at]), key_whole(&keys[at])) < 0);
@@ -248,7 +248,7 @@ static void the_layout(void)
 	CHECK_BYTES(key_whole(&key).data, key_whole(&key).len, "\7\1\xc1\x18\xc1\x18", 6);
 }
 
-/* A head holds 0x01, the escaped bytes and two more, in KEY_HEAD_INLINE. */
+/* A head of KEY_HEAD_INLINE bytes contains 0x01, the escaped bytes and a terminator of two. */
 static void check_inline(size_t len, size_t zeros)
 {
 	uint8_t bytes[PARTITION_KEY_MAX], hash[HASH_BYTES];
@@ -374,7 +374,7 @@ static void items_without_a_key(void)
 	buffer_release(&item);
 }
 
-/* Not sorted and not complete: a walk for two names must not count twice. */
+/* A duplicate name must not be counted as both key attributes. */
 static void an_item_with_the_same_name_twice(void)
 {
 	struct key_schema schema = schema_of(TYPE_S, TYPE_S);
@@ -400,7 +400,7 @@ static struct slice make_pair(struct buffer *item, const char *one, struct value
 	return buffer_slice(item);
 }
 
-/* What Get, Delete and Update are given: nothing less, nothing more. */
+/* Get, Delete and Update require exactly the key attributes. */
 static void a_key_that_is_nothing_but_the_key(void)
 {
 	struct value text = text_value("x"), bytes = value_of(TYPE_B, "x", 1);
@@ -429,7 +429,7 @@ static void a_key_that_is_nothing_but_the_key(void)
 	buffer_release(&item);
 }
 
-/* An item's key attributes alone. */
+/* Sets *keys to a map body with only the key attributes of an item. */
 static int attributes_of(struct slice *keys, const struct key_schema *schema, struct slice item)
 {
 	static uint8_t buf[KEY_ATTRIBUTES_MAX];
@@ -465,7 +465,7 @@ static void the_key_attributes_alone(void)
 	buffer_release(&item);
 }
 
-/* Names are in order, whichever of them is the partition key's. */
+/* The attributes are sorted by name, whichever of them is the partition key. */
 static void key_attributes_in_the_order_of_their_names(void)
 {
 	struct buffer item = { 0 };
@@ -482,7 +482,7 @@ static void key_attributes_in_the_order_of_their_names(void)
 	buffer_release(&item);
 }
 
-/* Whatever the bytes: an answer, and no more read than there is. */
+/* Any bytes give a result, without reading past their end. */
 static void damaged_items(void)
 {
 	struct key_schema schema = schema_of(TYPE_S, TYPE_S);
@@ -508,7 +508,7 @@ static void damaged_items(void)
 	buffer_release(&item);
 }
 
-/* --- and back --- */
+/* --- decoding --- */
 
 static bool is_value(const struct value *a, const struct value *b)
 {
@@ -565,7 +565,7 @@ static void any_bytes_read_as_a_key_or_not(void)
 		err = key_read(&values, slice_of(bytes, check_random_below(sizeof bytes)), &schema,
 			&scratch);
 		CHECK(err == 0 || err == ERR_CORRUPT);
-		bytes[0] = i % 2 ? 0 : 0xf9;             /* no id begins so */
+		bytes[0] = i % 2 ? 0 : 0xf9;             /* invalid first byte of an id */
 		CHECK_EQUAL_INT(key_read(&values, slice_of(bytes, sizeof bytes), &schema, &scratch),
 			ERR_CORRUPT);
 	}

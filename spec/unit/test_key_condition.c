@@ -1,4 +1,4 @@
-/* test_key_condition.c - what expr/key_condition.h promises. */
+/* test_key_condition.c - tests of expr/key_condition.h. */
 #include "expr/key_condition.h"
 
 #include "unit/expressions.h"
@@ -7,7 +7,7 @@ static const struct key_schema schema = { { TYPE_S, 1, "p" }, { TYPE_N, 1, "s" }
 static const struct key_schema binary = { { TYPE_B, 1, "p" }, { TYPE_S, 1, "s" } };
 static const struct key_schema alone = { { TYPE_S, 1, "p" }, { 0, 0, "" } };
 
-/* The condition, as "partition comparison a b", or why not. */
+/* Returns the condition as "partition comparison a b", or the error message. */
 static const char *match(const struct key_schema *with, const char *text, const char *parameters)
 {
 	static const char *const names[] = { "all", "=", "<", "<=", ">", ">=", "between",
@@ -95,7 +95,7 @@ static void test_shape(void)
 		" contain one condition per key");
 	check("p = :p OR p = :p", "{:p: 'x'}", OPERATOR "OR");
 	check("p <> :p OR NOT p = :p", "{:p: 'x'}", OPERATOR "<>");
-	/* the checks of every condition come first */
+	/* the conditions are checked first, one by one */
 	check("p = :p AND begins_with(s, :s)", "{:p: 'x', :s: 1}", "Invalid KeyConditionExpression:"
 		" Incorrect operand type for operator or function; operator or function:"
 		" begins_with, operand type: N");

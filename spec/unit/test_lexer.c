@@ -1,9 +1,9 @@
-/* test_lexer.c - what expr/lexer.h promises. */
+/* test_lexer.c - tests of expr/lexer.h. */
 #include "expr/lexer.h"
 
 #include "unit/check.h"
 
-/* The kinds of the tokens of a text as letters, END left out. */
+/* Returns the kinds of the tokens of a text as letters, without END. */
 static const char *kinds(const char *text)
 {
 	static const char letters[] = "eW#:?9()[],.+-=!<l>g*";
@@ -33,7 +33,7 @@ static void test_kinds(void)
 	CHECK_EQUAL_STRING(kinds("#a#b:c:d"), "##::");
 	CHECK_EQUAL_STRING(kinds("a!b@c\"d'"), "W*W*W*W*");
 	CHECK_EQUAL_STRING(kinds("\v\f"), "**");
-	/* a character is one token, bytes that are none are one each */
+	/* a UTF-8 character is one token, other bytes are one token each */
 	CHECK_EQUAL_STRING(kinds("\xc3\xa9\xf0\x9f\x8c\x8a"), "**");
 	CHECK_EQUAL_STRING(kinds("\xc3\xf0\x9f\x8c"), "****");
 	CHECK_EQUAL_STRING(kinds("\xff"), "*");

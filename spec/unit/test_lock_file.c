@@ -1,4 +1,4 @@
-/* test_lock_file.c - lock_file.h: LMDB's lock file is whole, and stays ours. */
+/* test_lock_file.c - lock_file.h: creating, checking and locking LMDB's lock file. */
 #include "lmdb_file/lock_file.h"
 #include "os/file.h"
 #include "unit/stores.h"
@@ -16,7 +16,7 @@ static void put_file(const char *path, size_t size)
 	close(fd);
 }
 
-/* As LMDB does. */
+/* Locks byte 0 like LMDB. */
 static void lock_byte_0(struct child *parent, void *context)
 {
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
@@ -71,8 +71,7 @@ static void it_has_no_holes(void)
 	CHECK_EQUAL_INT(lock_file_owner(path), 0);
 }
 
-/* Opening the lock file and closing it would drop the locks that another LMDB
- * binding in this process has on it. */
+/* Closing the lock file would release the locks of another LMDB binding in this process. */
 static void locks_of_another_binding_are_noticed_and_kept(void)
 {
 	const char *path = store_path("z-lock");
@@ -111,8 +110,8 @@ static void forget_it(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* Neither a close of the file in this process nor the end of a child drops the lock;
- * and a child does not keep it. */
+/* Neither a close of the file in this process nor the exit of a child releases the lock, and a
+ * child does not keep it. */
 static void byte_0_is_held_until_the_end(void)
 {
 	const char *path = store_path("held-lock");

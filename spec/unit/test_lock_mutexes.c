@@ -1,7 +1,7 @@
-/* test_lock_mutexes.c - LMDB's lock file, as other programs leave it.
+/* test_lock_mutexes.c - lock_mutexes_check: mutexes as other programs leave them.
  *
- * The other program is a child that has LMDB's shared lock on byte 0 and does to the
- * mutexes what one version or build of LMDB does.
+ * The other program is a child that holds LMDB's shared lock on byte 0 and changes the mutexes as
+ * a version or build of LMDB does.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -15,9 +15,9 @@ static char path[4200], lock_path[4300];
 /* --- another program --- */
 
 struct edit {
-	void (*mutex)(pthread_mutex_t *mutex);   /* done to both */
-	const char *text;                        /* or written where they are */
-	uint32_t format;                         /* or the lock format becomes this */
+	void (*mutex)(pthread_mutex_t *mutex);   /* called for both mutexes */
+	const char *text;                        /* or bytes to overwrite them with */
+	uint32_t format;                         /* or a new lock format number */
 };
 
 static void lock_byte(int fd, short type)
@@ -72,7 +72,7 @@ static void make_fragile(pthread_mutex_t *mutex)
 	pthread_mutexattr_destroy(&how);
 }
 
-/* musl's pthread_mutex_destroy leaves a mutex as it was. */
+/* Returns false with musl, whose pthread_mutex_destroy does not change a mutex. */
 static bool destroying_shows(void)
 {
 	pthread_mutexattr_t how;
@@ -176,7 +176,7 @@ static void other_locks_than_robust_ones_are_refused(void)
 	expect_not_robust(&(struct edit){ .text = "/MDBrAbCdEfGhI" });
 }
 
-/* 0.9.70 and its like have lock format 2. */
+/* LMDB 0.9.70 and later have lock format 2. */
 static void another_lock_format_is_named(void)
 {
 	struct store_options options = small_options(path);
@@ -188,15 +188,15 @@ static void another_lock_format_is_named(void)
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
 
-/* --- our own lock on byte 0 --- */
+/* --- the lock of lock_file_hold on byte 0 --- */
 
 static struct child asker;
 static bool counting;
 static unsigned closes;
 
-/* Answers each question whether byte 0 can be locked exclusively. It is a process of
- * its own, because a process's locks do not exclude itself; and it is started early,
- * because nothing can be forked while a store is being closed. */
+/* Reports on request whether byte 0 can be locked exclusively. Runs in a separate process, because
+ * POSIX locks do not exclude the process that holds them. Started early, because fork waits while
+ * a store is being closed. */
 static void answer(struct child *parent, void *context)
 {
 	(void)context;
@@ -222,8 +222,7 @@ static bool can_be_initialized(void)
 void __real_mdb_env_close(MDB_env *env);
 void __wrap_mdb_env_close(MDB_env *env);
 
-/* LMDB has closed the environment and dropped its own lock; ours must still be
- * held. */
+/* LMDB has closed the environment and released its lock; the other lock must still be held. */
 void __wrap_mdb_env_close(MDB_env *env)
 {
 	__real_mdb_env_close(env);
@@ -242,7 +241,7 @@ static void the_byte_is_held_until_lmdb_has_closed(void)
 	counting = true;
 	store = open_small(path);
 	CHECK(!can_be_initialized());
-	close(open(lock_path, O_RDWR));          /* drops the locks that LMDB has */
+	close(open(lock_path, O_RDWR));          /* releases LMDB's locks */
 	CHECK(!can_be_initialized());
 	store_close(store);
 	counting = false;

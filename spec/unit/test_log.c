@@ -1,4 +1,4 @@
-/* test_log.c - stream/log.h: records of any size come back, and damaged rows never do. */
+/* test_log.c - tests of stream/log.h: records of any size, and detection of damaged rows. */
 #include "codec/state.h"
 #include "stream/log.h"
 
@@ -18,7 +18,7 @@ static struct {
 	struct record record;
 } written[RECORDS];
 
-/* Often just around what fits. */
+/* Returns a length, often close to the limit of a row. */
 static size_t random_length(size_t taken)
 {
 	switch (check_random_below(4)) {
@@ -52,7 +52,8 @@ static size_t rows_for(size_t len)
 	return (len + LOG_SHARE - 1) / LOG_SHARE;
 }
 
-/* A longer one is cut before its new image too. */
+/* Returns the expected number of rows. A record longer than a row is also split before its new
+ * image. */
 static size_t rows_of(const struct record *record)
 {
 	uint8_t head[RECORD_HEAD_MAX];
@@ -93,7 +94,7 @@ static void write_many(struct txn *txn)
 	}
 }
 
-/* --- every way to read them --- */
+/* --- all functions that read records --- */
 
 static struct cursor *cursor_of(struct txn *txn)
 {
@@ -128,7 +129,7 @@ static void copies(struct cursor *cursor, uint32_t stream, const struct record *
 
 typedef int step(struct cursor *cursor, uint32_t stream, struct record *head);
 
-/* Leaves the copies out of every second walk: then parts are stepped over. */
+/* Reads the whole stream. Without copying, the later rows of a record are skipped. */
 static void walk(struct cursor *cursor, uint32_t stream, step *next, bool copied)
 {
 	struct record head;
@@ -180,7 +181,7 @@ static void take_all(struct cursor *cursor, uint32_t stream)
 	CHECK_EQUAL_INT(err, END);
 }
 
-/* Each from its place, and from the places before and behind it. */
+/* Seeks each record from its own sequence number and from those before and after it. */
 static void seek_each(struct cursor *cursor)
 {
 	struct record head;
@@ -250,7 +251,7 @@ static void what_is_removed_is_gone_and_no_more(struct store *store)
 
 #define PARTS 4
 
-/* Three records; the second one, of four rows, is what is damaged. */
+/* Writes three records. The second one has four rows and will be damaged. */
 static struct txn *write_three(struct store *store)
 {
 	struct txn *txn = begin_write(store);
@@ -306,7 +307,7 @@ static void empty(struct txn *txn, struct slice key)
 	put_share(txn, key, slice_of(NULL, 0));
 }
 
-/* As many bytes and one more. */
+/* Appends one byte to the row. */
 static void lengthen(struct txn *txn, struct slice key)
 {
 	struct slice value;
@@ -318,7 +319,7 @@ static void lengthen(struct txn *txn, struct slice key)
 	put_share(txn, key, buffer_slice(&out));
 }
 
-/* One bit of what follows the checksum; a head says the same without it. */
+/* Flips one bit after the checksum. A head can still be decoded afterwards. */
 static void turn_a_bit(struct txn *txn, struct slice key)
 {
 	struct slice value;
@@ -330,7 +331,7 @@ static void turn_a_bit(struct txn *txn, struct slice key)
 	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, key, buffer_slice(&out)), 0);
 }
 
-/* Where the first one ends, the damaged one comes next. */
+/* Returns a cursor on the first record; the damaged one is next. */
 static struct cursor *behind_the_first(struct txn *txn)
 {
 	struct record head;
@@ -339,7 +340,8 @@ static struct cursor *behind_the_first(struct txn *txn)
 	return cursor_of(txn);
 }
 
-/* The record is found or it isn't; what is copied is the whole of it, and it isn't. */
+/* Checks that the damaged record cannot be copied. head_is_read: log_step succeeds, because it
+ * does not verify the checksum. */
 static void is_corrupt(struct txn *txn, uint16_t part, bool head_is_read)
 {
 	struct cursor *cursor = behind_the_first(txn);
@@ -369,7 +371,7 @@ static void a_row_may_be_damaged(struct store *store)
 		for (uint16_t part = 0; part < PARTS; part++) {
 			struct txn *txn = write_three(store);
 
-			/* a head with more behind it is one still, until it is copied */
+			/* a head followed by another byte is valid until the record is copied */
 			if (ways[way] == lengthen && part == 0) {
 				cancel_write(txn);
 				continue;
@@ -380,7 +382,7 @@ static void a_row_may_be_damaged(struct store *store)
 		}
 }
 
-/* Without its first row the record before it is followed by the one behind. */
+/* Later rows are missing. (Without its first row a record would not be found.) */
 static void a_row_may_be_missing(struct store *store)
 {
 	for (uint16_t part = 1; part < PARTS; part++) {
@@ -392,7 +394,7 @@ static void a_row_may_be_missing(struct store *store)
 	}
 }
 
-/* Nothing is missing, and still it is not what anybody wrote. */
+/* All rows exist, and one more. */
 static void a_row_may_be_one_too_many(struct store *store)
 {
 	struct txn *txn = write_three(store);
@@ -407,7 +409,7 @@ static void a_row_may_be_one_too_many(struct store *store)
 	cancel_write(txn);
 }
 
-/* What is missing may lie right behind, in another record. */
+/* The missing row follows, but belongs to another record. */
 static void a_row_may_be_another_record_s(struct store *store)
 {
 	struct txn *txn = write_three(store);
@@ -427,7 +429,8 @@ static void a_row_may_be_another_record_s(struct store *store)
 	cancel_write(txn);
 }
 
-/* The last record lacks its end: nothing follows, or another stream, or what is no row. */
+/* The last row of the last record is missing. It is followed by nothing, by another stream or
+ * by a malformed row. */
 static void nothing_may_follow(struct store *store)
 {
 	for (int i = 0; i < 3; i++) {
@@ -450,7 +453,7 @@ static void nothing_may_follow(struct store *store)
 	}
 }
 
-/* A key of another length is damage, and must not look like a stream's end. */
+/* A key of invalid length is CORRUPT and must not look like the end of the stream. */
 static void a_key_may_be_no_record_s(struct store *store)
 {
 	struct txn *txn = write_three(store);
@@ -475,7 +478,7 @@ static void a_key_may_be_no_record_s(struct store *store)
 	cancel_write(txn);
 }
 
-/* Further rows are counted from 1; 0 would be a second key of the first one. */
+/* Part numbers start at 1; part 0 would be a second key of the first row. */
 static void no_row_is_number_0(struct store *store)
 {
 	struct txn *txn = write_three(store);
@@ -489,7 +492,7 @@ static void no_row_is_number_0(struct store *store)
 	cancel_write(txn);
 }
 
-/* A head under a key that no record has, or behind a part. */
+/* A head with an invalid key, or after a later row. */
 static void a_head_may_be_nobody_s(struct store *store)
 {
 	for (uint16_t part = 0; part < 2; part++) {

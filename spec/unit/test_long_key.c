@@ -1,18 +1,18 @@
-/* test_long_key.c - table/long_key.h: rows of keys of any length, against a sorted array. */
+/* test_long_key.c - table/long_key.h: keys of all lengths, compared with a sorted array. */
 #include "codec/row.h"
 #include "table/long_key.h"
 #include "unit/stores.h"
 
 #define KEY_MAX (KEY_HEAD_MAX + SORT_KEY_MAX)
 #define MODEL_MAX 3000
-#define ITEMS_SHARE 510          /* bytes of a key in its row of `items`, */
-#define TAILS_SHARE 502          /* and in each row of `tails` */
+#define ITEMS_SHARE 510          /* bytes of a key in its row of `items` */
+#define TAILS_SHARE 502          /* bytes of a key in each row of `tails` */
 
-/* --- the model: the keys there are, in order --- */
+/* --- the model: a sorted array of keys --- */
 
 struct model_key {
 	size_t len;
-	uint32_t mark;           /* what its row holds */
+	uint32_t mark;           /* contents of its row */
 	uint8_t bytes[KEY_MAX];
 };
 
@@ -25,7 +25,7 @@ static struct slice bytes_of(const struct model_key *key)
 	return slice_of(key->bytes, key->len);
 }
 
-/* The first that is not less. */
+/* Returns the index of the first key that is not less. */
 static size_t model_from(struct slice key)
 {
 	size_t low = 0, high = model_count;
@@ -66,7 +66,7 @@ static void model_delete(size_t at)
 	memmove(model + at, model + at + 1, (model_count - at) * sizeof *model);
 }
 
-/* How many different first `len` bytes the keys have that are longer. */
+/* Returns the number of different prefixes of `len` bytes of the longer keys. */
 static uint64_t model_prefixes(size_t len)
 {
 	const struct model_key *last = NULL;
@@ -93,7 +93,7 @@ static uint64_t model_longer(size_t len)
 
 /* --- keys --- */
 
-/* Where a key's rows end, give or take one; and anywhere. */
+/* Lengths around the limits of rows, and random ones. */
 static size_t random_length(void)
 {
 	static const size_t edges[] = {
@@ -107,8 +107,8 @@ static size_t random_length(void)
 	return 1 + check_random_below(KEY_MAX);
 }
 
-/* Few letters, and mostly the same ones: long common beginnings. The letters
- * are those that rows of other lengths and marks could be mistaken for. */
+/* Few different bytes, so that keys have long common prefixes. 0x01 is
+ * also the mark of a node. */
 static void random_key(struct model_key *key, unsigned letters)
 {
 	static const uint8_t alphabet[] = { 0x01, 0x00, 0xff };
@@ -123,7 +123,7 @@ static void random_key(struct model_key *key, unsigned letters)
 		key->bytes[key->len - 1] = alphabet[check_random_below(letters)];
 }
 
-/* Often one that is there. */
+/* Often an existing one. */
 static void some_key(struct model_key *key, unsigned letters)
 {
 	if (model_count && check_random_below(2))
@@ -163,7 +163,7 @@ static void delete(struct txn *txn, size_t at)
 	model_delete(at);
 }
 
-/* Finds the row of a key, or that there is none. */
+/* Checks that a row is found if and only if its key exists. */
 static void find(struct txn *txn, const struct model_key *key)
 {
 	struct slice value, payload;
@@ -227,7 +227,7 @@ static void everything(struct txn *txn)
 	row_walk_stop(&walk);
 }
 
-/* From any key some way one way, and back again. */
+/* From a random key some steps in one direction, then back. */
 static void stroll(struct txn *txn, unsigned letters)
 {
 	struct row_walk walk = { 0 };
@@ -260,7 +260,7 @@ static void stroll(struct txn *txn, unsigned letters)
 	row_walk_stop(&walk);
 }
 
-/* --- --- */
+/* --- random steps --- */
 
 static void step(struct txn *txn, unsigned letters)
 {
@@ -271,7 +271,7 @@ static void step(struct txn *txn, unsigned letters)
 		if (model_count < MODEL_MAX) {
 			some_key(&key, letters);
 			key.mark = (uint32_t)check_random();
-			/* No key of all 0xff: it bounds the walk back. */
+			/* Not a key of 0xff only: it bounds the walk backward. */
 			if (key.len == KEY_MAX)
 				key.bytes[0] = 0x01;
 			put(txn, &key);
@@ -320,7 +320,7 @@ static void random_steps(unsigned letters)
 	store_close(store);
 }
 
-/* The order of the page: a key of exactly 510 bytes before its continuations. */
+/* A key of exactly 510 bytes sorts before its continuations. */
 static void exact_keys_come_first(void)
 {
 	struct store *store = open_small(store_path("exact.tide"));
@@ -343,7 +343,7 @@ static void exact_keys_come_first(void)
 	store_close(store);
 }
 
-/* A node that holds nothing, or that is not what it says, is damage. */
+/* An empty node, or a row that should be a node's and is not, is CORRUPT. */
 static void damage_is_said(void)
 {
 	struct store *store = open_small(store_path("damage.tide"));
@@ -376,8 +376,7 @@ static void damage_is_said(void)
 	store_close(store);
 }
 
-/* Rows that no writer of ours writes: two of them would have one key, or come in
- * another order than their keys. */
+/* Rows that would give two items the same key, or an order that is not that of the keys. */
 static void rows_that_cannot_be(void)
 {
 	struct store *store = open_small(store_path("cannot_be.tide"));

@@ -1,4 +1,4 @@
-/* test_memory.c - memory comes, can be refused on demand, once or for good, in one thread only. */
+/* test_memory.c - tests of base/memory.h: allocation, and simulated failures in one thread. */
 #include "base/memory.h"
 
 #include <pthread.h>
@@ -32,7 +32,7 @@ static void memory_comes_and_goes(void)
 	memory_free(NULL);
 }
 
-/* NULL means none left and nothing else. */
+/* Size 0 does not return NULL, which means only that memory ran out. */
 static void nothing_is_something(void)
 {
 	void *memory = memory_alloc(0), *zeroed = memory_alloc_zeroed(0);
@@ -104,7 +104,7 @@ static void one_alone_can_be_refused(void)
 	CHECK(can_get() && !memory_was_refused());
 }
 
-/* As if the other had set it: what it was refused is its own affair. */
+/* A copied limit starts with memory_was_refused() false. */
 static void a_limit_goes_along(void)
 {
 	struct memory_limit limit;

@@ -1,4 +1,4 @@
-/* test_message.c - what expr/message.h promises. */
+/* test_message.c - tests of expr/message.h. */
 #include "expr/message.h"
 
 #include "codec/value.h"

@@ -1,5 +1,5 @@
-/* test_number.c - numbers against decimals written out by hand: same order,
- * same text, same integers, one encoding each.
+/* test_number.c - tests of codec/number.h against decimal strings: order, text, integers, and
+ * exactly one encoding for each number.
  */
 #include "codec/number.h"
 
@@ -13,7 +13,7 @@
 
 #define ROUNDS 20000
 
-/* --- what is right: plain decimals, on their own --- */
+/* --- reference implementation: plain decimals --- */
 
 /* 0.d1 d2 d3 .. x 10^point; no digits: zero. d1 is not 0, nor is the last. */
 struct plain {
@@ -29,7 +29,7 @@ static int compare_magnitudes(const struct plain *a, const struct plain *b)
 		return (a->len > 0) - (b->len > 0);
 	if (a->point != b->point)
 		return a->point < b->point ? -1 : 1;
-	/* a digit string that goes on is greater, and NUL is below '0' */
+	/* the longer of two digit strings is greater, and NUL is less than '0' */
 	return strcmp(a->digits, b->digits);
 }
 
@@ -71,7 +71,7 @@ static size_t right_size(const struct plain *plain)
 	return 1 + (plain->len + 1) / 2 + !(plain->len % 2 || exponent_odd) + plain->negative;
 }
 
-/* --- random ones: few digits and many, near 1 and at the ends --- */
+/* --- random numbers: few digits and many, near 1 and near the limits --- */
 
 static int random_point(void)
 {
@@ -102,7 +102,7 @@ static void random_plain(struct plain *plain)
 		plain->digits[plain->len - 1] = (char)('1' + check_random_below(9));
 }
 
-/* Changes a little: a neighbour, a continuation, the other sign. */
+/* Changes a number slightly: to a neighbour, to one with more digits, or its sign. */
 static void vary_plain(struct plain *plain)
 {
 	size_t at;
@@ -133,7 +133,7 @@ static char *random_zeros(char *text)
 	return text + zeros;
 }
 
-/* One of the many ways to write it: the point anywhere among the digits. */
+/* Writes a number in one of many ways, with the point at any position. */
 static void random_text(const struct plain *plain, char *text)
 {
 	size_t before = check_random_below(plain->len + 1), i;
@@ -166,7 +166,7 @@ static void parse(struct number *number, const char *text)
 	CHECK_EQUAL_INT(number_width(number_slice(number)), number->len);
 }
 
-/* Good until the next call. */
+/* Returns the text of a number, valid until the next call. */
 static const char *format(struct slice bytes)
 {
 	static char text[NUMBER_MAX_TEXT];
@@ -261,7 +261,7 @@ static void limits_of_magnitude_and_precision(void)
 	refuse("100000000000000000000000000000000000000000001", ERR_NUMBER_DIGITS);
 }
 
-/* The same number by a million zeros. */
+/* A number with a million additional zeros. */
 static void a_long_text_of_zeros(void)
 {
 	static char text[1000100];
@@ -331,7 +331,7 @@ static void bytes_compare_as_the_numbers_do(void)
 	}
 }
 
-/* Also when the shorter is followed by anything: so one can stand in a key. */
+/* A number keeps its order when other bytes follow it, as in a key. */
 static void no_number_begins_another(void)
 {
 	uint8_t bytes[2 * NUMBER_MAX_BYTES];
@@ -353,7 +353,7 @@ static void no_number_begins_another(void)
 	}
 }
 
-/* Bytes that are accepted are what parsing their text gives. */
+/* Checks that accepted bytes are equal to the encoding of their text. */
 static bool check_bytes_canonical(const uint8_t *bytes, size_t len)
 {
 	int width = number_width(slice_of(bytes, len));
@@ -422,7 +422,7 @@ static void bytes_that_are_no_number(void)
 	CHECK_EQUAL_INT(number_width(slice_of(NULL, 0)), ERR_CORRUPT);
 }
 
-/* Twenty pairs hold 38 digits only with a zero at each end. */
+/* Twenty pairs with 38 digits must start and end with a zero digit. */
 static void thirty_nine_digits_are_no_number(void)
 {
 	uint8_t bytes[22];
@@ -506,7 +506,7 @@ static void numbers_that_are_no_int64(void)
 	check_no_integer("1e-130");
 }
 
-/* strtoll says which they are, once there is no point. */
+/* Compared with strtoll, for texts without a point. */
 static void integers_by_any_text(void)
 {
 	char text[512], right[512];
@@ -549,7 +549,7 @@ static bool same_bits(double a, double b)
 	return memcmp(&a, &b, sizeof a) == 0;
 }
 
-/* The double `steps` further from zero. */
+/* Returns the double that is `steps` doubles further from zero. */
 static double beside(double d, int steps)
 {
 	uint64_t bits;
@@ -641,7 +641,7 @@ static void both_zeros_are_zero(void)
 	CHECK(same_bits(d, 0.0));
 }
 
-/* The C library says which double is the nearest. */
+/* Compared with the nearest double according to strtod. */
 static void any_number_has_a_nearest_double(void)
 {
 	struct number number, again;
@@ -667,7 +667,7 @@ static void any_number_has_a_nearest_double(void)
 	}
 }
 
-/* Where the decimal point is a comma, if this machine has such a place. */
+/* Uses a locale with a decimal comma, if this machine has one. */
 static void the_locale_changes_nothing(void)
 {
 	static const char *const places[] = { "", "de_DE.UTF-8", "fr_FR.UTF-8", "ps_AF.UTF-8" };

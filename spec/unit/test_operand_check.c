@@ -1,4 +1,4 @@
-/* test_operand_check.c - what expr/operand_check.h promises. */
+/* test_operand_check.c - tests of expr/operand_check.h. */
 #include "expr/operand_check.h"
 
 #include "unit/expressions.h"
@@ -6,7 +6,7 @@
 #define ALL "{:s: 's', :n: 1, :b: b'b', :t: true, :z: null, :l: [], :m: {}, :ss: <'a'>," \
 	" :ns: <1>, :bs: <b'x'>}"
 
-/* Binds with those of ALL that the text uses. */
+/* Binds with those parameters of ALL that occur in the text; returns the error message. */
 static const char *refusal(enum expression_kind kind, const char *text)
 {
 	static char parameters[400];
@@ -177,7 +177,8 @@ static void test_distinct(void)
 	accepts("a BETWEEN a AND a");
 }
 
-/* Within one test: what is undefined, the number of operands, distinct, types. */
+/* Order of the checks in one test: undefined names and values, number of operands, distinct
+ * operands, types. */
 static void test_order(void)
 {
 	check(EXPRESSION_CONDITION, "a < :t AND contains(b)", "Incorrect operand type for operator"
@@ -222,7 +223,7 @@ static void test_updates(void)
 		" document path; operator or function: if_not_exists");
 	check(EXPRESSION_UPDATE, "SET a = if_not_exists(if_not_exists(a, :n), :n)", "Operator or"
 		" function requires a document path; operator or function: if_not_exists");
-	/* ranks: undefined name, value, overlap, conflict, ADD and DELETE, functions */
+	/* order: undefined name, value, overlap, conflict, ADD and DELETE, functions */
 	check(EXPRESSION_UPDATE, "SET a = list_append(:s, b), a = :x, c = #x ADD d :s",
 		"An expression attribute name used in the document path is not defined; attribute"
 		" name: #x");

@@ -1,4 +1,4 @@
-/* test_owner.c - store.h: to whom a database's files belong, and who may open them. */
+/* test_owner.c - store.h: ownership and permissions of a database's files. */
 #include "unit/files.h"
 #include "unit/stores.h"
 
@@ -65,7 +65,7 @@ static void permissions_are_kept(void)
 	CHECK(chmod(path, 0400) == 0);
 	child = child_start(open_unwritable_as_owner, path);
 	child_end(&child);
-	store_close(open_small(path));   /* root may */
+	store_close(open_small(path));   /* allowed for root */
 	remove_files(path);
 	rmdir(directory);
 }
@@ -89,7 +89,7 @@ static void use_as_owner(struct child *parent, void *context)
 	store_close(open_small(context));
 }
 
-/* Root looks at a user's database; then the user goes on. */
+/* Root opens a user's database, then the user does. */
 static void what_root_makes_is_given_to_the_owner(void)
 {
 	char directory[] = "/tmp/tidetable-owner-XXXXXX";
@@ -104,7 +104,7 @@ static void what_root_makes_is_given_to_the_owner(void)
 	snprintf(path, sizeof path, "%s/x.tide", directory);
 	store_close(open_small(path));
 	CHECK(chown(path, 65534, 65533) == 0 && chmod(path, 0640) == 0);
-	store_close(open_small(path));       /* it has made the side files as its own before */
+	store_close(open_small(path));       /* created the side files with root as owner */
 	expect_owner(path, "-lock", 65534, 65533, 0640);
 	expect_owner(path, "-wake", 65534, 65533, 0640);
 	child = child_start(use_as_owner, path);
@@ -113,7 +113,7 @@ static void what_root_makes_is_given_to_the_owner(void)
 	rmdir(directory);
 }
 
-/* A user may cut off what root has mapped. */
+/* The other user could truncate files that root has mapped. */
 static void what_another_user_has_prepared_is_refused(void)
 {
 	static const char *const suffixes[] = { "-lock", "-wake" };

@@ -1,11 +1,11 @@
-/* test_parser.c - what expr/parser.h promises. */
+/* test_parser.c - tests of expr/parser.h. */
 #include "expr/parser.h"
 
 #include "unit/check.h"
 
 #define PARENTHESES "The expression has redundant parentheses;"
 
-/* The detail of a refusal; "" if the text is accepted. */
+/* Returns the details of the error message; "" if the text is valid. */
 static const char *parse(enum expression_kind kind, const char *text, size_t len)
 {
 	static struct failure failure;
@@ -187,7 +187,7 @@ static void test_functions(void)
 		" this way in an expression; function: attribute_type");
 }
 
-/* One fault of each rank in one text; the first rank is reported. */
+/* A text with one fault of each kind; the first kind is reported. */
 static void test_ranks(void)
 {
 	condition("((name = :v)) AND f(a) AND size(a) AND x.y[99999999999] = ",
@@ -219,7 +219,7 @@ static void test_operators(void)
 		strcpy(text, "NOT a=b");
 		for (i = 1; i < tests; i++)
 			strcat(text, i % 2 ? " AND(a in(b))" : " OR c between d and e");
-		/* one NOT, `tests` tests, tests - 1 between them */
+		/* operators: one NOT, `tests` comparators, tests - 1 times AND */
 		condition(text, tests > 150 ? "The expression contains too many operators; operator"
 			" count: 301" : "");
 	}
@@ -231,7 +231,7 @@ static void test_operators(void)
 	update(text, "The expression contains too many operators; operator count: 301");
 }
 
-/* Nesting is limited by the size of the text only. */
+/* Only the size of the text limits nesting. */
 static void test_depth(void)
 {
 	static char text[EXPRESSION_BYTES_MAX + 1];
@@ -260,7 +260,7 @@ static void test_depth(void)
 	update(text, "");
 }
 
-/* What is shared lives until the last owner has released it. */
+/* A shared expression is freed when its last owner releases it. */
 static void test_references(void)
 {
 	struct expression *expression;

@@ -124,7 +124,7 @@ static void test_no_condition(void)
 	syntax("f", "<EOF>", "f");
 }
 
-/* The program of a condition: AND, OR and NOT are only targets. */
+/* Targets of the tests of a condition, determined by AND, OR and NOT. */
 static void test_targets(void)
 {
 	struct expression *expression;

@@ -1,4 +1,4 @@
-/* test_projection.c - what expr/projection.h promises. */
+/* test_projection.c - tests of expr/projection.h. */
 #include "expr/projection.h"
 
 #include "unit/expressions.h"
@@ -69,7 +69,7 @@ static void test_many(void)
 	CHECK_EQUAL_STRING(trial_projection(text, item, NULL), expected);
 }
 
-/* It ends at the last attribute that is needed. */
+/* The walk ends at the last attribute needed. */
 static void test_stops_early(void)
 {
 	struct trial *trial = trial_of_test();

@@ -1,7 +1,7 @@
-/* test_raw_cursor.c - probe.h: the rows that LMDB gives, and none from damage.
+/* test_raw_cursor.c - raw_cursor.h: the same rows as LMDB, and safe walks of damaged files.
  *
- * A whole file is read beside LMDB, move by move. A damaged one is walked from
- * both ends: it ends, keys rise, and a row that is given lies in the file.
+ * An undamaged file is read with LMDB and with the raw cursor, move by move. A damaged one is
+ * walked in both directions: the walk ends, keys ascend, and every returned row is in the file.
  */
 #include "lmdb_file/audit.h"
 #include "unit/stores.h"
@@ -47,7 +47,7 @@ static struct store *make_store(unsigned commits)
 	return store;
 }
 
-static struct txn *open_careful(int fd)
+static struct txn *open_raw(int fd)
 {
 	struct meta_page facts;
 	struct meta_faults faults;
@@ -72,7 +72,7 @@ static void it_moves_as_lmdb_does(void)
 	struct store *store = make_store(60);
 	struct txn *reader = open_reader(store);
 	int fd = open(path, O_RDONLY);
-	struct txn *raw = open_careful(fd);
+	struct txn *raw = open_raw(fd);
 	struct cursor *a, *b;
 	uint64_t rows, same;
 	bool stands = false;
@@ -88,7 +88,7 @@ static void it_moves_as_lmdb_does(void)
 		int err;
 
 		if (!stands && (move == MOVE_NEXT || move == MOVE_PREVIOUS || move == MOVE_HERE))
-			continue;        /* from nowhere the two go different ways */
+			continue;        /* without a position the two cursors differ */
 		other = key;
 		err = cursor_move(a, move, &key, &value);
 		CHECK_EQUAL_INT(cursor_move(b, move, &other, &again), err);
@@ -105,7 +105,7 @@ static void it_moves_as_lmdb_does(void)
 	store_close(store);
 }
 
-/* Every row that is met, and how many were not to be read. */
+/* Walks all rows and counts the unreadable ones. */
 static uint64_t walk_all(struct txn *txn, enum move first, enum move next, uint64_t *damaged)
 {
 	uint8_t before[STORE_KEY_MAX];
@@ -126,7 +126,7 @@ static uint64_t walk_all(struct txn *txn, enum move first, enum move next, uint6
 			continue;
 		CHECK(key.len > 0 && key.len <= STORE_KEY_MAX);
 		memcpy(before, key.data, key.len);
-		len += before[0] + value.len;    /* looks at the bytes: ASan does too */
+		len += before[0] + value.len;    /* reads the bytes, so that ASan checks them */
 		rows++;
 	}
 	cursor_close(cursor);
@@ -144,7 +144,7 @@ static void damage_ends_nothing(void)
 	store_close(store);
 	fd = open(path, O_RDWR);
 	CHECK(fd >= 0 && fstat(fd, &stat) == 0);
-	txn = open_careful(fd);
+	txn = open_raw(fd);
 	whole = walk_all(txn, MOVE_FIRST, MOVE_NEXT, &damaged);
 	CHECK(whole > 100 && damaged == 0);
 	CHECK_EQUAL_UINT(walk_all(txn, MOVE_LAST, MOVE_PREVIOUS, &damaged), whole);
@@ -158,7 +158,7 @@ static void damage_ends_nothing(void)
 		CHECK(there > 0);
 		check_random_bytes(new, (size_t)there);
 		CHECK(pwrite(fd, new, (size_t)there, at) == there);
-		txn = open_careful(fd);
+		txn = open_raw(fd);
 		rows = walk_all(txn, MOVE_FIRST, MOVE_NEXT, &damaged);
 		harmed += damaged > 0 || rows != whole;
 		walk_all(txn, MOVE_LAST, MOVE_PREVIOUS, &damaged);
@@ -171,7 +171,7 @@ static void damage_ends_nothing(void)
 
 int main(void)
 {
-	snprintf(path, sizeof path, "%s", store_path("probe.tide"));
+	snprintf(path, sizeof path, "%s", store_path("raw_cursor.tide"));
 	it_moves_as_lmdb_does();
 	damage_ends_nothing();
 	return 0;

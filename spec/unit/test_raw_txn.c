@@ -1,15 +1,15 @@
-/* test_raw_txn.c - reading without LMDB, under a reader that keeps the snapshot. */
+/* test_raw_txn.c - raw transactions on a file in use, with a reader that holds the snapshot. */
 #include "lmdb_file/audit.h"
 #include "unit/stores.h"
 
 static char path[4200];
 
-/* Rows that must always add up to the same: each commit moves some of it. */
+/* Rows with a constant sum: each commit moves an amount from one to another. */
 #define ACCOUNTS 200
 #define TOTAL 100000u
 
-/* On a busy machine a snapshot is held while thousands of commits are made. */
-static struct store *open_roomy(void)
+/* Large enough to hold a snapshot during thousands of commits on a busy machine. */
+static struct store *open_large(void)
 {
 	struct store_options options = small_options(path);
 
@@ -39,7 +39,7 @@ static uint32_t account(struct txn *txn, unsigned i)
 
 static void move_for_ever(struct child *parent, void *context)
 {
-	struct store *store = open_roomy();
+	struct store *store = open_large();
 
 	(void)context;
 	child_tell(parent);
@@ -82,10 +82,10 @@ static uint64_t sum(struct txn *txn)
 	return total;
 }
 
-/* A snapshot that is looked at slowly while another process commits: it stays. */
+/* A snapshot is read slowly while another process commits; its pages do not change. */
 static void a_pinned_snapshot_stays(struct store *store, unsigned rounds)
 {
-	struct audit_told told = { .found = found_nothing };
+	struct audit_callbacks told = { .found = found_nothing };
 	struct txn *pin = open_reader(store);
 	struct failure failure;
 	uint64_t moved = 0;
@@ -119,8 +119,8 @@ int main(void)
 	struct store *store;
 	struct txn *txn;
 
-	snprintf(path, sizeof path, "%s", store_path("careful.tide"));
-	store = open_roomy();
+	snprintf(path, sizeof path, "%s", store_path("raw.tide"));
+	store = open_large();
 	txn = begin_write(store);
 	for (unsigned i = 0; i < ACCOUNTS; i++)
 		set_account(txn, i, TOTAL / ACCOUNTS);
@@ -128,7 +128,7 @@ int main(void)
 	store_close(store);
 	mover = child_start(move_for_ever, NULL);
 	CHECK(child_hear(&mover));
-	store = open_roomy();
+	store = open_large();
 	a_pinned_snapshot_stays(store, 300);
 	store_close(store);
 	child_kill(&mover);

@@ -84,7 +84,7 @@ static int drop_all(void *context, struct slice item, struct slice *shown)
 	return END;
 }
 
-/* Gives { v } alone. */
+/* Projects to { v }. */
 static int only_v(void *context, struct slice item, struct slice *shown)
 {
 	struct counting *counting = context;
@@ -106,7 +106,7 @@ static int only_v(void *context, struct slice item, struct slice *shown)
 
 /* --- tests --- */
 
-static void without_a_filter_all_are_given(void)
+static void a_page_without_a_filter_has_all_items(void)
 {
 	struct tide *tide = open_with_items("a");
 	struct keyspace keyspace = orders(tide);
@@ -136,7 +136,7 @@ static const char *nth(unsigned n, bool backward)
 }
 
 /* Reads in pages of `max` evaluated items. Each page continues where the range does or, if
- * `by_key`, after the last key in a range of its own. */
+ * `by_key`, after the last key in a new range. */
 static void pages_of(struct tide *tide, const char *partition, uint32_t max, bool backward,
 	bool by_key)
 {
@@ -194,7 +194,7 @@ static void a_page_counts_what_is_evaluated(void)
 	}
 }
 
-/* Items that are left out count for the page's bytes; those in parts too. */
+/* Filtered items count for the size of a page, those in parts with their whole size. */
 static void a_page_ends_after_so_many_bytes(void)
 {
 	enum { SIZE = 300000 };
@@ -225,7 +225,7 @@ static void a_page_ends_after_so_many_bytes(void)
 	close_tide(tide);
 }
 
-/* The filter sees what the projection has left; with and without a filter the page has it. */
+/* The filter gets projected items, and the page contains projected items. */
 static void a_keyspace_is_projected_first(void)
 {
 	struct tide *tide = open_with_items("a");
@@ -260,7 +260,7 @@ static void a_keyspace_is_projected_first(void)
 	close_tide(tide);
 }
 
-/* A filter fails on the tenth item: the page ends before it, the next fill fails. */
+/* A filter fails on the tenth item: the page ends before it, and the next fill fails. */
 static void a_filter_can_fail(void)
 {
 	struct tide *tide = open_with_items("a");
@@ -290,8 +290,8 @@ static void a_filter_can_fail(void)
 	close_tide(tide);
 }
 
-/* An item without its key attributes has no last key. */
-static void a_last_key_can_be_missing(void)
+/* The last item evaluated lacks its key attributes. */
+static void an_item_without_keys_is_corrupt(void)
 {
 	struct tide *tide = open_with_items("a");
 	struct keyspace keyspace = orders(tide);
@@ -305,8 +305,8 @@ static void a_last_key_can_be_missing(void)
 
 	MUST(keyspace_key_alone(&key, &keyspace, item_of(&builder, "a", "00", NULL),
 		tide->header.secret, &failure), failure);
-	CHECK_EQUAL_INT(item_find(&stored, tide->transaction.txn, key_whole(&key),
-		&tide->scratch), 0);
+	MUST(keyspace_get(&stored, &keyspace, tide->transaction.txn, &key,
+		item_of(&builder, "a", "00", NULL), &tide->scratch, &failure), failure);
 	CHECK_EQUAL_INT(item_put(tide->transaction.txn, &key, slice_of("\0", 1), 1, &stored,
 		&node), 0);
 	CHECK_EQUAL_INT(page_fill(&page, &range, &request, tide->transaction.txn, &failure),
@@ -315,7 +315,7 @@ static void a_last_key_can_be_missing(void)
 	close_tide(tide);
 }
 
-/* Fills the page until the range ends. Returns the number of items given. */
+/* Fills the page until the range ends. Returns the number of items. */
 static unsigned read_on(struct page *page, struct range *range,
 	const struct page_request *request, struct txn *txn)
 {
@@ -354,12 +354,12 @@ static void a_filtered_page_without_memory_loses_nothing(void)
 
 int main(void)
 {
-	without_a_filter_all_are_given();
+	a_page_without_a_filter_has_all_items();
 	a_page_counts_what_is_evaluated();
 	a_page_ends_after_so_many_bytes();
 	a_keyspace_is_projected_first();
 	a_filter_can_fail();
-	a_last_key_can_be_missing();
+	an_item_without_keys_is_corrupt();
 	a_filtered_page_without_memory_loses_nothing();
 	builder_release(&builder);
 	return 0;

@@ -1,4 +1,4 @@
-/* test_reader_deadline.c - store.h's readers with a time limit: who releases them, and when. */
+/* test_reader_deadline.c - store.h: readers with a time limit. */
 #include <pthread.h>
 
 #include "lmdb/internal.h"
@@ -20,7 +20,7 @@ static struct txn *limited(struct store *store, uint64_t deadline_ms)
 	return reader;
 }
 
-/* An hour from now, and a moment that has passed. */
+/* An hour from now, and a time in the past. */
 #define LATER (now_ms() + 3600000)
 #define PASSED 1
 
@@ -55,7 +55,7 @@ static void only_what_is_late_is_released(void)
 	store_close(store);
 }
 
-/* Its slot is free, so pages are used again; what it saw is not there any more. */
+/* After its release the slot is free and pages are reused. */
 static void a_late_reader_holds_nothing(void)
 {
 	struct store *store = open_small(store_path("holds.tide"));
@@ -134,7 +134,7 @@ static void threads_release_each_others(void)
 	store_close(store);
 }
 
-/* A child that inherited it forgets it; the parent's stays. */
+/* A forked process frees the reader; the parent's is unaffected. */
 static void close_inherited(struct child *parent, void *reader)
 {
 	(void)parent;

@@ -1,4 +1,4 @@
-/* test_readers.c - store_clear_stale: slots of dead processes, also with our pid. */
+/* test_readers.c - store_clear_stale: slots of dead processes, also with this process's pid. */
 #include <sys/mman.h>
 
 #include "lmdb/internal.h"
@@ -9,7 +9,7 @@ static char path[4200], lock_path[4300];
 
 #define LOCK_BYTES (128 + 64 * 1024)
 
-/* Reads for ever, and is killed. */
+/* Holds a reader until it is killed. */
 static void read_for_ever(struct child *parent, void *context)
 {
 	struct store *store = open_small(path);
@@ -25,8 +25,8 @@ struct edit {
 	pid_t from, to;
 };
 
-/* A slot's pid becomes another; its thread too, as after a new start. (In a
- * process of its own: closing the lock file drops its owner's locks.) */
+/* Changes the pid of a slot, and its thread as after a restart. Runs in a separate process, because
+ * closing the lock file releases the process's locks. */
 static void edit_slot(struct child *parent, void *context)
 {
 	const struct edit *edit = context;
@@ -130,7 +130,7 @@ static void lose_the_lock(struct child *parent, void *context)
 	child_hear(parent);
 	write_row(store, TREE_META, "theirs", "1");
 	store_note_time(store, 1000000);
-	write_row(store, TREE_META, "theirs", "2");      /* takes the lock again */
+	write_row(store, TREE_META, "theirs", "2");      /* acquires the lock again */
 	child_tell(parent);
 	child_hear(parent);
 	reader_close(txn);
@@ -145,8 +145,8 @@ static int64_t oldest_reader(struct store *store)
 	return usage.oldest_reader_pid;
 }
 
-/* Any close of the lock file in a process drops LMDB's locks on it. Its slots stay while
- * it lives, and go when it is dead. */
+/* Closing the lock file in a process releases LMDB's locks. The slots of the process are kept while
+ * it is alive, and removed after its death. */
 static void a_slot_whose_lock_was_dropped_is_kept(void)
 {
 	char *dropped = (char *)(uintptr_t)store_path("dropped.tide");
@@ -171,7 +171,7 @@ static void a_slot_whose_lock_was_dropped_is_kept(void)
 	store_close(store);
 }
 
-/* --- a slot that was lost --- */
+/* --- lost slots --- */
 
 static uint8_t *map_of(struct store *store, const struct txn *txn)
 {
@@ -184,7 +184,7 @@ static void free_slot(uint8_t *at)
 	memset(at + 8, 0, 4);
 }
 
-/* As another process takes it: its pid, its thread, its snapshot. */
+/* Writes another process's pid, thread and snapshot into the slot. */
 static void give_slot(uint8_t *at)
 {
 	memset(at, 7, 24);
@@ -198,8 +198,8 @@ static bool is_given(const uint8_t *at)
 	return memcmp(at, expected, 12) == 0 && memcmp(at + 16, expected, 8) == 0;
 }
 
-/* Another program took us for dead: what was read is not given out, and the slot, which
- * is another's by now, is not touched. */
+/* Another program considered this process dead: reads fail, and the slot, which another process
+ * uses now, is not changed. */
 static void a_lost_slot_is_noticed(void)
 {
 	struct store *store = open_small(store_path("lost.tide"));
@@ -212,9 +212,9 @@ static void a_lost_slot_is_noticed(void)
 	CHECK(has_row(one, TREE_META, "a", "1"));
 	free_slot(map_of(store, one));
 	CHECK_EQUAL_INT(reader_verify(one, &failure), ERR_STORE);
-	CHECK(strstr(failure.message, "took this process for dead"));
+	CHECK(strstr(failure.message, "considered this process dead"));
 	reader_reset(one);
-	renew(one);                              /* another slot */
+	renew(one);                              /* gets another slot */
 	CHECK_EQUAL_INT(reader_verify(one, &failure), 0);
 	reader_reset(one);
 
@@ -229,11 +229,11 @@ static void a_lost_slot_is_noticed(void)
 	reader_close(two);
 
 	given = map_of(store, one);
-	give_slot(given);                        /* while it is reset */
+	give_slot(given);                        /* while the reader is reset */
 	renew(one);
 	CHECK_EQUAL_INT(reader_verify(one, &failure), 0);
 	CHECK(is_given(given));
-	CHECK(has_row(one, TREE_META, "a", "1"));        /* with a cursor of its own */
+	CHECK(has_row(one, TREE_META, "a", "1"));        /* opens a cursor */
 	give_slot(map_of(store, one));
 	reader_close(one);
 	store_close(store);

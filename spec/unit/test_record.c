@@ -1,4 +1,4 @@
-/* test_record.c - a record comes back as it was, or it is CORRUPT. */
+/* test_record.c - tests of codec/record.h: a record is decoded without change or is CORRUPT. */
 #include "codec/record.h"
 #include "codec/state.h"
 #include "codec/value.h"
@@ -8,7 +8,7 @@
 
 #define ROUNDS 5000
 
-/* Some maps: { n = true } with names of many lengths, as keys and images. */
+/* Builds a map { n = true } with a name of this length, for keys and images. */
 static struct slice make_map(struct buffer *map, size_t name_len)
 {
 	uint8_t name[400];
@@ -73,7 +73,7 @@ static struct slice encode(struct buffer *bytes, const struct record *record)
 	return buffer_slice(bytes);
 }
 
-/* What comes behind the sequence number. */
+/* Returns the bytes after the sequence number. */
 static struct slice stored(struct slice bytes)
 {
 	return slice_of(bytes.data + RECORD_PREFIX, bytes.len - RECORD_PREFIX);
@@ -183,7 +183,7 @@ static void the_longest_head(void)
 	CHECK_EQUAL_UINT(again.head_len, len);
 }
 
-/* Read from memory of just that length, so that a step too far is seen. */
+/* Decodes from memory of the exact length, so that sanitizers detect overruns. */
 static void check_corrupt(struct slice bytes)
 {
 	uint8_t *exact = malloc(bytes.len ? bytes.len : 1);
@@ -218,7 +218,7 @@ static void cut_or_drawn_out(void)
 	release_maps(&maps);
 }
 
-/* One field of a good record made bad: its sequence number, or some of its head. */
+/* Sets one field of a valid record, its sequence number or one in its head, to a bad value. */
 static void fields_that_cannot_be(void)
 {
 	static const struct { size_t at, width; uint64_t value; } bad[] = {
@@ -270,7 +270,7 @@ static void put_numbers(struct buffer *head, const uint64_t numbers[RECORD_NUMBE
 			buffer_put_u8(head, (uint8_t)left);
 }
 
-/* Numbers that their widths allow and nothing else. */
+/* Numbers with valid widths but impossible values. */
 static void numbers_that_cannot_be(void)
 {
 	enum { POSITION, FOLLOW, SKIPPED, ORDINAL = 5, BYTES, KEYS, OLD, NEW };
@@ -303,7 +303,7 @@ static void numbers_that_cannot_be(void)
 	}
 }
 
-/* --- keys, which a new image has --- */
+/* --- keys in the new image --- */
 
 static void put_text(struct buffer *out, const char *name, const char *text)
 {
@@ -339,7 +339,7 @@ static void keys_are_found_in_the_new_image(void)
 	schema.sort.type = 0;
 	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, buf), 0);
 	CHECK(slice_equal(keys, buffer_slice(&one)));
-	record.keys = buffer_slice(&both);       /* kept ones are lent as they are */
+	record.keys = buffer_slice(&both);       /* stored keys are borrowed */
 	CHECK_EQUAL_INT(record_keys(&keys, &record, &schema, buf), 0);
 	CHECK(keys.data == both.data);
 	record.keys.len = 0;
@@ -352,7 +352,7 @@ static void keys_are_found_in_the_new_image(void)
 	buffer_release(&one);
 }
 
-/* Longer than any key can be, which only damage makes. */
+/* Only damaged keys are longer than any valid key. */
 static void keys_that_are_too_long(void)
 {
 	struct key_schema schema = {
@@ -379,7 +379,8 @@ static void keys_that_are_too_long(void)
 	}
 }
 
-/* The frame is whole, a map in it is not: get trusts, check does not. */
+/* The record is intact but one of its maps is not: record_check detects it, record_get does
+ * not. */
 static void maps_that_do_not_decode(void)
 {
 	struct maps maps = { 0 };
@@ -432,7 +433,7 @@ static void keys_of_rows_in_order(void)
 	CHECK_BYTES(key, len, "\xf8\1\2\3\4\1\2\3\4\5\6\7\10", 13);
 }
 
-/* Too short, too long, a part that is the first, an id that is none or could be shorter. */
+/* Keys that are too short or too long, with part number 0, or with an invalid or overlong id. */
 static void keys_that_are_no_rows(void)
 {
 	static const struct { const char *bytes; size_t len; } keys[] = {
@@ -445,7 +446,7 @@ static void keys_that_are_no_rows(void)
 	struct record_place place;
 
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		uint8_t *copy = malloc(keys[i].len + 1);     /* a sanitizer sees who reads on */
+		uint8_t *copy = malloc(keys[i].len + 1);     /* lets sanitizers detect overruns */
 
 		CHECK(copy != NULL);
 		slice_write(copy + 1, slice_of(keys[i].bytes, keys[i].len));

@@ -118,6 +118,19 @@ static void leave_commit_without_owner(void)
 	child_end(&editor);
 }
 
+/* Creates and opens the database; a killed writer leaves the commit of "2" in the file. Sets
+ * *before to the last visible commit. */
+static struct store *open_before_kill(enum durability durability, uint64_t *before)
+{
+	struct store *store;
+
+	begin_anew();
+	store = open_at(durability, false);
+	*before = store_last_commit(store);
+	leave_commit("2", durability, SIGKILL);
+	return store;
+}
+
 /* --- what others see --- */
 
 static void a_reader_completes_it(enum durability durability, bool read_only)
@@ -152,13 +165,9 @@ static void a_reader_completes_it(enum durability durability, bool read_only)
 
 static void so_does_a_follower_that_only_looks(void)
 {
-	struct store *store;
 	uint64_t before;
+	struct store *store = open_before_kill(DURABILITY_FULL, &before);
 
-	begin_anew();
-	store = open_at(DURABILITY_FULL, false);
-	before = store_last_commit(store);
-	leave_commit("2", DURABILITY_FULL, SIGKILL);
 	CHECK_EQUAL_INT(store_recover(store, &failure), 0);
 	CHECK_EQUAL_UINT(store_last_commit(store), before + 1);
 	store_close(store);
@@ -166,14 +175,10 @@ static void so_does_a_follower_that_only_looks(void)
 
 static void so_does_the_next_writer_and_flushes_first(void)
 {
-	struct store *store;
-	struct txn *txn;
 	uint64_t before;
+	struct store *store = open_before_kill(DURABILITY_ONE_FLUSH, &before);
+	struct txn *txn;
 
-	begin_anew();
-	store = open_at(DURABILITY_ONE_FLUSH, false);
-	before = store_last_commit(store);
-	leave_commit("2", DURABILITY_ONE_FLUSH, SIGKILL);
 	watch();
 	txn = begin_write(store);
 	calls_watch(NULL);
@@ -282,13 +287,9 @@ static int renew_once(struct store *store)
 
 static void what_cannot_be_flushed_stays_unseen(void)
 {
-	struct store *store;
 	uint64_t before;
+	struct store *store = open_before_kill(DURABILITY_FULL, &before);
 
-	begin_anew();
-	store = open_at(DURABILITY_FULL, false);
-	before = store_last_commit(store);
-	leave_commit("2", DURABILITY_FULL, SIGKILL);
 	refused = CALL_FDATASYNC;
 	watch();
 	for (int time = 0; time < 3; time++) {

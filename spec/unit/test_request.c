@@ -1,4 +1,4 @@
-/* test_request.c - what expr/request.h promises. */
+/* test_request.c - tests of expr/request.h. */
 #include "expr/request.h"
 
 #include "unit/expressions.h"
@@ -78,7 +78,7 @@ static void test_long_name(void)
 	name.name.len++;
 	CHECK_EQUAL_INT(request_start(&request, &all, true, NULL, &failure), ERR_VALIDATION);
 	CHECK_EQUAL_STRING(failure.message, "ExpressionAttributeNames contains invalid value: an"
-		" attribute name has at most 65535 bytes for key #n");
+		" attribute name has more than 65535 bytes for key #n");
 }
 
 static void test_total_size(void)
@@ -130,7 +130,7 @@ static void test_positions(void)
 	CHECK_EQUAL_INT(request_finish(&request, &failure), 0);
 }
 
-/* Few are searched one by one, many by halving. */
+/* Few entries are searched linearly, many by binary search. */
 static void test_many(void)
 {
 	static char text[8192];

@@ -1,4 +1,4 @@
-/* test_reserved.c - what expr/reserved.h promises. */
+/* test_reserved.c - tests of expr/reserved.h. */
 #include "expr/reserved.h"
 
 #include "unit/check.h"

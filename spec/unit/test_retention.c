@@ -1,4 +1,4 @@
-/* test_retention.c - stream/retention.h: the clock, and what goes, against plain models. */
+/* test_retention.c - tests of stream/retention.h, clock and trimming, against plain models. */
 #include "stream/pending.h"
 #include "stream/retention.h"
 #include "unit/stores.h"
@@ -7,16 +7,16 @@
 
 /* --- the retention clock: doc/format.md, "Time" --- */
 
-/* The page's rules, with what they need and nothing else. */
+/* Model of the clock: the rules of that page. */
 struct plain_clock {
-	uint64_t at, elapsed;            /* as it was last set */
+	uint64_t at, elapsed;            /* at the last update */
 	uint64_t boot;
 	uint64_t lead;
-	bool noted;                      /* a jump */
+	bool noted;                      /* a jump is not confirmed yet */
 	uint64_t wall, seen, seen_boot;
 };
 
-/* What is asked: the answer, and what would be kept of it. */
+/* Result of reading the clock, and the fields that an update would store. */
 struct plain_answer {
 	uint64_t at, lead;
 	bool jumps, confirmed;
@@ -65,12 +65,12 @@ static uint64_t plain_set(struct plain_clock *clock, uint64_t now, uint64_t elap
 	return clock->at;
 }
 
-static struct time_sample moment_of(uint64_t now, uint64_t elapsed, uint64_t boot)
+static struct time_sample sample_of(uint64_t now, uint64_t elapsed, uint64_t boot)
 {
-	struct time_sample moment = { .now_ms = now, .elapsed_ms = elapsed };
+	struct time_sample sample = { .now_ms = now, .elapsed_ms = elapsed };
 
-	memcpy(moment.boot, &boot, sizeof boot);
-	return moment;
+	memcpy(sample.boot, &boot, sizeof boot);
+	return sample;
 }
 
 static uint64_t random_span(void)
@@ -87,9 +87,9 @@ static void clock_follows_the_page(void)
 		uint64_t now = 1000000 * HOUR, elapsed = random_span(), boot = 1;
 		struct plain_clock plain = { .at = now, .elapsed = elapsed, .boot = boot };
 		struct state state = { 0 };
-		struct time_sample moment = moment_of(now, elapsed, boot);
+		struct time_sample sample = sample_of(now, elapsed, boot);
 
-		CHECK_EQUAL_UINT(retention_clock_set(&state, &moment), now);
+		CHECK_EQUAL_UINT(retention_clock_set(&state, &sample), now);
 		for (int i = 0; i < 40; i++) {
 			uint64_t span = random_span(), expected;
 
@@ -108,15 +108,15 @@ static void clock_follows_the_page(void)
 				now += span;
 				elapsed += span;
 			}
-			moment = moment_of(now, elapsed, boot);
+			sample = sample_of(now, elapsed, boot);
 			expected = plain_ask(&plain, now, elapsed, boot).at;
-			CHECK_EQUAL_UINT(retention_clock(&state, &moment), expected);
+			CHECK_EQUAL_UINT(retention_clock(&state, &sample), expected);
 			CHECK(expected >= plain.at);
 			if (check_random_below(3) == 0)
-				continue;            /* asked, and not set */
-			CHECK_EQUAL_UINT(retention_clock_set(&state, &moment), expected);
+				continue;            /* read without an update */
+			CHECK_EQUAL_UINT(retention_clock_set(&state, &sample), expected);
 			CHECK_EQUAL_UINT(plain_set(&plain, now, elapsed, boot), expected);
-			CHECK_EQUAL_UINT(retention_clock(&state, &moment), expected);
+			CHECK_EQUAL_UINT(retention_clock(&state, &sample), expected);
 		}
 	}
 }
@@ -125,32 +125,32 @@ static void clock_bounds(void)
 {
 	uint64_t start = 1000000 * HOUR;
 	struct state state = { 0 };
-	struct time_sample moment = moment_of(start, 500, 1);
+	struct time_sample sample = sample_of(start, 500, 1);
 
-	retention_clock_set(&state, &moment);
-	moment = moment_of(start + HOUR + 7, 507, 1);        /* an hour more: believed */
-	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + HOUR + 7);
-	moment.now_ms++;                                     /* and one ms more: not */
-	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + 7);
-	moment = moment_of(start - 1, 507, 1);               /* set back: time goes on */
-	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + 7);
-	moment = moment_of(start + 2 * HOUR, 0, 2);          /* another boot: nothing passed */
-	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start);
+	retention_clock_set(&state, &sample);
+	sample = sample_of(start + HOUR + 7, 507, 1);        /* 1 h more: trusted */
+	CHECK_EQUAL_UINT(retention_clock(&state, &sample), start + HOUR + 7);
+	sample.now_ms++;                                     /* 1 h and 1 ms more: not trusted */
+	CHECK_EQUAL_UINT(retention_clock(&state, &sample), start + 7);
+	sample = sample_of(start - 1, 507, 1);               /* set back: elapsed time counts */
+	CHECK_EQUAL_UINT(retention_clock(&state, &sample), start + 7);
+	sample = sample_of(start + 2 * HOUR, 0, 2);          /* another boot: no elapsed time */
+	CHECK_EQUAL_UINT(retention_clock(&state, &sample), start);
 }
 
 static void small_differences_leave_no_lead(void)
 {
 	uint64_t start = 1000000 * HOUR;
 	struct state state = { 0 };
-	struct time_sample moment = moment_of(start, 0, 1);
+	struct time_sample sample = sample_of(start, 0, 1);
 
-	retention_clock_set(&state, &moment);
-	moment = moment_of(start, 1000, 1);
-	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start);
-	moment = moment_of(start, 1001, 1);
-	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + 1001);
-	moment = moment_of(start - 1, 10, 1);        /* never less than it was */
-	CHECK_EQUAL_UINT(retention_clock(&state, &moment), start + 10);
+	retention_clock_set(&state, &sample);
+	sample = sample_of(start, 1000, 1);
+	CHECK_EQUAL_UINT(retention_clock(&state, &sample), start);
+	sample = sample_of(start, 1001, 1);
+	CHECK_EQUAL_UINT(retention_clock(&state, &sample), start + 1001);
+	sample = sample_of(start - 1, 10, 1);        /* never decreases */
+	CHECK_EQUAL_UINT(retention_clock(&state, &sample), start + 10);
 	CHECK_EQUAL_INT(retention_lead(start, start - 1000), 0);
 	CHECK_EQUAL_INT(retention_lead(start, start - 1001), 1001);
 	CHECK_EQUAL_INT(retention_lead(start, start + 1000), 0);
@@ -159,12 +159,12 @@ static void small_differences_leave_no_lead(void)
 
 static uint64_t set_at(struct state *state, uint64_t now, uint64_t elapsed, uint64_t boot)
 {
-	struct time_sample moment = moment_of(now, elapsed, boot);
+	struct time_sample sample = sample_of(now, elapsed, boot);
 
-	return retention_clock_set(state, &moment);
+	return retention_clock_set(state, &sample);
 }
 
-/* A date in the future that was corrected: years of it, and ages still grow. */
+/* The wall clock was years ahead and has been corrected: ages continue to grow. */
 static void ages_grow_while_the_wall_clock_is_behind(void)
 {
 	uint64_t start = 1000000 * HOUR, ahead = start + 300000 * HOUR, at;
@@ -173,23 +173,23 @@ static void ages_grow_while_the_wall_clock_is_behind(void)
 	CHECK_EQUAL_UINT(set_at(&state, ahead, 0, 1), ahead);
 	CHECK_EQUAL_UINT(set_at(&state, start, 1000, 1), ahead + 1000);
 	CHECK_EQUAL_UINT(set_at(&state, start + 9 * HOUR, 9 * HOUR, 1), ahead + 9 * HOUR);
-	/* Another boot: as long as the wall clock says, up to an hour. */
+	/* another boot: the wall clock decides, up to one hour */
 	at = set_at(&state, start + 10 * HOUR, 5, 2);
 	CHECK_EQUAL_UINT(at, ahead + 10 * HOUR);
 	CHECK_EQUAL_UINT(set_at(&state, start + 11 * HOUR, HOUR + 5, 2), at + HOUR);
-	/* Off over night: the eight hours count when they are confirmed. */
+	/* powered off for eight hours: they count when they are confirmed */
 	at = set_at(&state, start + 19 * HOUR, 7, 3);
 	CHECK_EQUAL_UINT(at, ahead + 11 * HOUR);
 	at = set_at(&state, start + 19 * HOUR + 1000, 1007, 3);
 	CHECK_EQUAL_UINT(at, ahead + 11 * HOUR + 1000);
 	CHECK_EQUAL_UINT(set_at(&state, start + 20 * HOUR, HOUR + 7, 3), ahead + 20 * HOUR);
-	/* And at once when they are, by a later boot. */
+	/* confirmed by a later boot: they count immediately */
 	CHECK_EQUAL_UINT(set_at(&state, start + 30 * HOUR, 1, 4), ahead + 20 * HOUR);
 	CHECK_EQUAL_UINT(set_at(&state, start + 30 * HOUR + 9, 1, 5), ahead + 30 * HOUR + 9);
-	/* Whose wall clock says less than it did stands until time passes. */
+	/* the wall clock was set back: the retention clock follows the elapsed time */
 	CHECK_EQUAL_UINT(set_at(&state, start, 1, 6), ahead + 30 * HOUR + 9);
 	CHECK_EQUAL_UINT(set_at(&state, start, 4, 6), ahead + 30 * HOUR + 12);
-	/* When the wall clock has caught up, it is followed again. */
+	/* the wall clock has caught up and is followed again */
 	at = ahead + 31 * HOUR;
 	CHECK_EQUAL_UINT(set_at(&state, at, 5, 6), at);
 	CHECK_EQUAL_UINT(state.lead_ms, 0);
@@ -206,7 +206,7 @@ static void a_wall_clock_that_toggles_expires_nothing(void)
 	CHECK(state.retention_ms <= start + HOUR / 2 + 1000);
 }
 
-/* Only what was noted is confirmed, not what the wall clock says by then. */
+/* Only the recorded jump is confirmed, not a later one. */
 static void a_second_jump_is_confirmed_by_itself(void)
 {
 	uint64_t start = 1000000 * HOUR, far = start + 800000 * HOUR;
@@ -232,7 +232,7 @@ static void a_clock_at_the_end_of_time_stays_there(void)
 	CHECK_EQUAL_UINT(set_at(&state, HOUR, HOUR, 2), UINT64_MAX);
 }
 
-/* --- streams against a plain list --- */
+/* --- streams, with a plain list as model --- */
 
 #define STREAM 7
 #define RECORDS_MAX 4000
@@ -242,8 +242,8 @@ struct plain_record {
 };
 
 static struct plain_record list[RECORDS_MAX];
-static size_t list_count;                /* all there ever were; */
-static size_t list_removed, list_hidden; /* of them, from the front */
+static size_t list_count;                /* number of all records ever added */
+static size_t list_removed, list_hidden; /* number of the oldest ones removed or hidden */
 
 static struct streams streams;
 static uint64_t sequence, clock_ms;
@@ -273,7 +273,7 @@ static bool plain_expired(const struct retention *limit, size_t at)
 		(limit->max_bytes && behind > limit->max_bytes);
 }
 
-/* How many are out of sight: whole transactions, and what was hidden stays so. */
+/* Returns the number of hidden records: whole transactions, never fewer than before. */
 static size_t plain_hidden(const struct retention *limit)
 {
 	size_t at = list_hidden;
@@ -301,7 +301,8 @@ static uint64_t shares(size_t bytes)
 	return (bytes + LOG_SHARE - 1) / LOG_SHARE;
 }
 
-/* One row while it fits; else cut before the new image and wherever one is full. */
+/* Returns the number of rows of a record: one if it fits, otherwise it is split before the new
+ * image and wherever a row is full. */
 static uint64_t plain_rows(const struct record *record)
 {
 	size_t bytes = record_len(record), image = record->new_image.len;
@@ -309,7 +310,8 @@ static uint64_t plain_rows(const struct record *record)
 	return bytes <= LOG_SHARE ? 1 : shares(bytes - image) + shares(image);
 }
 
-/* Of the last so many records: the length of a head is not known before it is written. */
+/* Counts the rows of the last `count` records, after they have been written: the length of a
+ * head is known only then. */
 static void count_rows(struct txn *txn, size_t count)
 {
 	struct cursor *cursor;
@@ -358,7 +360,7 @@ static void check_hidden(struct txn *txn)
 	CHECK_EQUAL_UINT(hidden, sequence_at(plain_hidden(&stream->row.retention)));
 }
 
-/* The log holds what the list has left, and the horizon says what has gone. */
+/* Checks that the log has the remaining records of the list, and that the horizon is correct. */
 static void check_log(struct txn *txn)
 {
 	uint64_t bytes = 0;
@@ -386,8 +388,8 @@ static void check_log(struct txn *txn)
 	CHECK_EQUAL_UINT(horizon.hidden, sequence_at(list_hidden));
 }
 
-/* One step: of what is out of sight the front goes, as many rows as were allowed.
- * A transaction that is begun is hidden whole. */
+/* Checks one trim: the oldest hidden records are removed, at most max_rows rows, and a
+ * transaction of which one record is removed is hidden as a whole. */
 static uint64_t trim(struct txn *txn, uint64_t max_rows)
 {
 	struct stream *stream = the_stream(txn);
@@ -405,7 +407,7 @@ static uint64_t trim(struct txn *txn, uint64_t max_rows)
 	while (list_hidden < list_removed || (removed && list_hidden < list_count &&
 			list[list_hidden].transaction == list[list_hidden - 1].transaction))
 		list_hidden++;
-	/* Nothing is due before there is another transaction. */
+	/* a trim is not due before the next transaction */
 	if (!removed && list_removed < list_count && list[list_removed].transaction ==
 			list[list_count - 1].transaction)
 		CHECK(!retention_due(stream, clock_ms));
@@ -421,8 +423,8 @@ static size_t end_of_transaction(size_t at)
 	return end;
 }
 
-/* When nothing is said to be due there is little that could go: TRIM_WORTH, the
- * rest of the transaction of the last of them, and one transaction more. */
+/* Checks that if no trim is due, few records could be removed: TRIM_WORTH, the rest of the
+ * last one's transaction, and one more transaction. */
 static void check_due(struct txn *txn)
 {
 	const struct stream *stream = the_stream(txn);
@@ -513,7 +515,7 @@ static void random_stream(int round)
 	store_close(store);
 }
 
-/* A later clock hides as much or more, and all of it in the end. */
+/* A later clock never hides fewer records, and finally hides all of them. */
 static void age_alone_hides_all_in_the_end(void)
 {
 	struct retention limit = { .age_ms = 10 };

@@ -1,4 +1,4 @@
-/* test_schema.c - tables, streams and horizons as bytes. */
+/* test_schema.c - tests of codec/schema.h: encoding of tables, streams and trim horizons. */
 #include "codec/schema.h"
 #include "codec/state.h"
 
@@ -130,7 +130,7 @@ static void a_stream_with_a_wrong_field_is_damaged(void)
 	changed.label[0] = '\0';
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_CORRUPT);
 	changed = stream;
-	changed.label[4] = '\t';         /* a report has one between its fields */
+	changed.label[4] = '\t';         /* a report separates its fields with tabs */
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_CORRUPT);
 	changed.label[4] = '\x9b';
 	CHECK_EQUAL_INT(read_changed(&changed), ERR_CORRUPT);

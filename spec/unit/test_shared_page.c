@@ -1,85 +1,19 @@
-/* test_shared_page.c - wake.h: opening the shared page, and notification of commits. */
+/* test_shared_page.c - os/shared_page.h, os/commit_notifier.h: opening, and
+ * notification of commits. */
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "os/commit_notifier.h"
-#include "os/shared_page.h"
-#include "os/shared_page_layout.h"
-#include "os/write_lock.h"
-#include "unit/child.h"
+#include "unit/shared_pages.h"
 
 #define ROUNDS 20000
 
-static char path[4200];
-
-static struct shared_page *open_wake(void)
-{
-	struct failure failure = { 0 };
-	struct shared_page *shared;
-	bool alone;
-	int err = shared_page_open(&shared, path, NULL, &alone, &failure);
-
-	while (err == ERR_BUSY && failure.momentary) {
-		sched_yield();
-		err = shared_page_open(&shared, path, NULL, &alone, &failure);
-	}
-	if (err) {
-		fprintf(stderr, "%s\n", failure.message);
-		exit(1);
-	}
-	shared_page_opened(shared);
-	return shared;
-}
-
-static int try_open(struct failure *failure)
-{
-	struct shared_page *shared;
-	bool alone;
-	int err = shared_page_open(&shared, path, NULL, &alone, failure);
-
-	if (!err) {
-		shared_page_opened(shared);
-		shared_page_close(shared);
-	}
-	return err;
-}
-
-static void *share_memory(size_t size)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(memory != MAP_FAILED);
-	return memory;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-/* Nothing, a yield, or a short spin: so that the two meet at every point. */
-static void dawdle(void)
-{
-	uint64_t kind = check_random_below(8);
-
-	if (kind == 0)
-		sched_yield();
-	else if (kind < 5)
-		for (volatile uint64_t i = check_random_below(3000); i; i--)
-			;
-}
-
 /* --- opening --- */
 
-static void the_file_is_made_and_private(void)
+static void test_file_is_created_private(void)
 {
 	struct stat stat;
 	struct shared_page *shared;
@@ -99,19 +33,9 @@ static void the_file_is_made_and_private(void)
 	umask(022);
 }
 
-static void be_there(struct child *parent, void *context)
+static void test_second_process_is_not_alone(void)
 {
-	struct shared_page *shared = open_wake();
-
-	(void)context;
-	child_tell(parent);
-	child_hear(parent);
-	shared_page_close(shared);
-}
-
-static void who_is_second_is_not_alone(void)
-{
-	struct child child = child_start(be_there, NULL);
+	struct child child = child_start(stay_open, NULL);
 	struct failure failure;
 	struct shared_page *shared;
 	bool alone;
@@ -126,7 +50,7 @@ static void who_is_second_is_not_alone(void)
 	CHECK(!shared_page_identify(shared, 1, 3));
 	child_tell(&child);
 	child_end(&child);
-	CHECK_EQUAL_INT(shared_page_other(shared), 0);    /* we ourselves are none */
+	CHECK_EQUAL_INT(shared_page_other(shared), 0);    /* this process itself is not counted */
 	shared_page_close(shared);
 }
 
@@ -150,25 +74,25 @@ static void open_slowly(struct child *parent, void *context)
 	shared_page_close(shared);
 }
 
-static void one_opens_at_a_time(void)
+static void test_opening_is_exclusive(void)
 {
 	struct opening *opening = share_memory(sizeof *opening);
 	struct child child = child_start(open_slowly, opening);
 	struct shared_page *shared;
 
 	CHECK(child_hear(&child));
-	shared = open_wake();
+	shared = open_page();
 	CHECK(atomic_load(&opening->done));
 	child_end(&child);
 	shared_page_close(shared);
 	munmap(opening, sizeof *opening);
 }
 
-static void a_killed_one_leaves_nothing(void)
+static void test_killed_process(void)
 {
-	struct child child = child_start(be_there, NULL);
+	struct child child = child_start(stay_open, NULL);
 	struct failure failure;
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	bool alone;
 
 	shared_page_set_named(shared, 7);
@@ -179,16 +103,16 @@ static void a_killed_one_leaves_nothing(void)
 	CHECK_EQUAL_INT(shared_page_open(&shared, path, NULL, &alone, &failure), 0);
 	CHECK(alone);
 	CHECK(shared_page_identify(shared, 5, 6));   /* the page was reset */
-	CHECK_EQUAL_UINT(shared_page_named(shared), 7);   /* but not this */
-	CHECK_EQUAL_UINT(shared_page_unsettled(shared), 1);   /* nor this */
+	CHECK_EQUAL_UINT(shared_page_named(shared), 7);   /* is not reset */
+	CHECK_EQUAL_UINT(shared_page_unsettled(shared), 1);   /* is not reset */
 	shared_page_settled(shared, 1);
 	shared_page_close(shared);
 }
 
-/* Two flushes have failed when the first is made up for: one more is to do. */
-static void a_flush_that_fails_meanwhile_stays_to_be_settled(void)
+/* A second flush fails before the first failure is settled: one remains. */
+static void test_second_failed_flush_remains_unsettled(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	uint32_t seen;
 
 	CHECK_EQUAL_UINT(shared_page_unsettled(shared), 0);
@@ -203,18 +127,18 @@ static void a_flush_that_fails_meanwhile_stays_to_be_settled(void)
 	shared_page_close(shared);
 }
 
-/* Two copies of the library in one process look like this to the file. */
-static void a_second_copy_is_refused(void)
+/* The file cannot tell this from two copies of the library in one process. */
+static void test_second_copy_is_refused(void)
 {
 	struct failure failure;
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	CHECK_EQUAL_INT(try_open(&failure), ERR_OPTIONS);
 	shared_page_close(shared);
 	CHECK_EQUAL_INT(try_open(&failure), 0);
 }
 
-static void a_child_of_fork_may_open_its_own(struct child *parent, void *context)
+static void open_after_fork(struct child *parent, void *context)
 {
 	struct shared_page *inherited = context;
 	struct shared_page *shared;
@@ -222,19 +146,19 @@ static void a_child_of_fork_may_open_its_own(struct child *parent, void *context
 	shared_page_forget(inherited);
 	shared_page_forget(inherited);
 	shared_page_close(inherited);
-	shared = open_wake();
+	shared = open_page();
 	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	shared_page_close(shared);
 	child_tell(parent);
 }
 
-static void forgetting_leaves_the_locks(void)
+static void test_forgetting_keeps_the_locks(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct child child;
 
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
-	child = child_start(a_child_of_fork_may_open_its_own, shared);
+	child = child_start(open_after_fork, shared);
 	CHECK(child_hear(&child));
 	child_end(&child);
 	write_lock_release(shared);
@@ -243,9 +167,9 @@ static void forgetting_leaves_the_locks(void)
 	shared_page_close(shared);
 }
 
-static void what_is_no_wake_file_is_left_alone(void)
+static void test_other_files_are_not_changed(void)
 {
-	static const char text[] = "a letter to my aunt";
+	static const char text[] = "some other text";
 	struct failure failure;
 	char back[sizeof text];
 	char victim[4300];
@@ -274,8 +198,9 @@ static void what_is_no_wake_file_is_left_alone(void)
 	remove(victim);
 }
 
-/* Sectors reach the disk one by one: of a new page perhaps all but the first. */
-static void a_page_torn_by_a_power_cut_is_made_again(void)
+/* Sectors are written independently: a power cut may lose the first of a new
+ * page. */
+static void test_torn_page_is_initialized_again(void)
 {
 	static const char page[SHARED_PAGE_BYTES] = { [600] = 1, [4000] = 2 };
 	int fd;
@@ -284,7 +209,7 @@ static void a_page_torn_by_a_power_cut_is_made_again(void)
 	fd = open(path, O_RDWR | O_CREAT, 0600);
 	CHECK(write(fd, page, sizeof page) == sizeof page);
 	close(fd);
-	shared_page_close(open_wake());
+	shared_page_close(open_page());
 	remove(path);
 }
 
@@ -303,7 +228,7 @@ static void open_in_another_namespace(struct child *parent, void *context)
 	if (pid == 0) {
 		int err = try_open(&failure);
 
-		/* Without a /proc that shows us, nobody can tell. */
+		/* Undetectable without a /proc of this namespace. */
 		_exit(access("/proc/self/ns/pid", F_OK) ? 0 : err != ERR_NAMESPACE);
 	}
 	CHECK(waitpid(pid, &status, 0) == pid);
@@ -311,9 +236,9 @@ static void open_in_another_namespace(struct child *parent, void *context)
 	child_tell(parent);
 }
 
-static void another_pid_namespace_is_refused(void)
+static void test_another_pid_namespace_is_refused(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct child child = child_start(open_in_another_namespace, NULL);
 
 	child_hear(&child);
@@ -342,11 +267,11 @@ static void *interrupt_often(void *context)
 	return NULL;
 }
 
-static void a_signal_ends_a_wait(void)
+static void test_signal_ends_a_wait(void)
 {
 	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
 	struct signalling signalling = { .thread = pthread_self() };
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	pthread_t thread;
 
 	sigaction(SIGUSR1, &action, NULL);
@@ -358,19 +283,19 @@ static void a_signal_ends_a_wait(void)
 	shared_page_close(shared);
 }
 
-/* --- no wake-up is lost --- */
+/* --- notifications --- */
 
-/* Two play ping-pong: each waits until the other has made its move. A lost
- * wake-up is a sleep to its very end although the move was long made; that the
- * machine is slow makes neither. Who has just slept is too late to meet the
- * other on its way to bed, so each sometimes stays up for a while. */
+/* Two processes make moves alternately; each waits for the other's. A lost
+ * notification shows as a wait until the timeout although the other moved long
+ * before; a slow machine does not cause this. After a wait a process would
+ * never catch the other just before its wait, so each sometimes spins instead. */
 struct game {
 	_Atomic uint64_t moves;
 	_Atomic uint64_t moved_at_ms;
 	_Atomic uint64_t lost;
 };
 
-static void stay_up(struct game *game, uint64_t mine)
+static void spin(struct game *game, uint64_t mine)
 {
 	for (uint64_t i = check_random_below(2) * 20000; i; i--)
 		if (atomic_load(&game->moves) % 2 == mine)
@@ -379,17 +304,17 @@ static void stay_up(struct game *game, uint64_t mine)
 
 static void wait_for_move(struct shared_page *shared, struct game *game, uint64_t mine)
 {
-	const uint32_t stream = (uint32_t)mine;      /* 0 waits for all, 1 for its own */
+	const uint32_t stream = (uint32_t)mine;      /* 0 waits for any commit, 1 for its stream */
 
-	stay_up(game, mine);
+	spin(game, mine);
 	while (atomic_load(&game->moves) % 2 != mine) {
 		uint32_t seen = commit_count(shared, stream);
 
-		dawdle();
+		pause_randomly();
 		if (atomic_load(&game->moves) % 2 != mine) {
 			uint64_t before = now_ms();
 
-			dawdle();
+			pause_randomly();
 			commit_wait(shared, stream, seen, WAIT_MAX_MS);
 			if (atomic_load(&game->moves) % 2 == mine &&
 					now_ms() - before >= WAIT_MAX_MS - 50 &&
@@ -403,7 +328,7 @@ static void play(struct shared_page *shared, struct game *game, uint64_t mine)
 {
 	for (int i = 0; i < ROUNDS / 2; i++) {
 		wait_for_move(shared, game, mine);
-		dawdle();
+		pause_randomly();
 		atomic_store(&game->moved_at_ms, now_ms());
 		atomic_fetch_add(&game->moves, 1);
 		commit_notify(shared, commit_group_bit(1));
@@ -412,18 +337,18 @@ static void play(struct shared_page *shared, struct game *game, uint64_t mine)
 
 static void play_second(struct child *parent, void *context)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	(void)parent;
 	play(shared, context, 1);
 	shared_page_close(shared);
 }
 
-static void no_commit_is_slept_through(void)
+static void test_no_notification_is_lost(void)
 {
 	struct game *game = share_memory(sizeof *game);
 	struct child child = child_start(play_second, game);
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	play(shared, game, 0);
 	child_end(&child);
@@ -434,9 +359,9 @@ static void no_commit_is_slept_through(void)
 }
 
 /* Streams with the same id modulo COMMIT_GROUPS are one group, and stream 0 counts all. */
-static void a_commit_is_counted_for_its_streams(void)
+static void test_commits_are_counted_by_stream(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	uint32_t all = commit_count(shared, 0), one = commit_count(shared, 1);
 	uint32_t two = commit_count(shared, 2), far = commit_count(shared, 63);
 
@@ -451,63 +376,63 @@ static void a_commit_is_counted_for_its_streams(void)
 	CHECK_EQUAL_UINT(commit_count(shared, 63), far + 1);
 	commit_notify(shared, COMMIT_ALL_GROUPS);
 	CHECK_EQUAL_UINT(commit_count(shared, 2), two + 1);
-	CHECK_EQUAL_INT(commit_wait(shared, 2, two, 1000000), 0);    /* does not sleep */
+	CHECK_EQUAL_INT(commit_wait(shared, 2, two, 1000000), 0);    /* returns immediately */
 	shared_page_close(shared);
 }
 
-#define SLEEPERS 3
-#define STREAM (1 + COMMIT_GROUPS)     /* of the same group as stream 1 */
-#define CALLS 10
+#define WAITERS 3
+#define STREAM (1 + COMMIT_GROUPS)     /* in the group of stream 1 */
+#define NOTIFICATIONS 10
 
-/* Whom a call does not wake sleeps to the end, long after it. */
-struct crowd {
-	_Atomic uint64_t abed;
-	_Atomic uint64_t called_at_ms;
+/* A process that a notification does not wake waits until the timeout. */
+struct waiters {
+	_Atomic uint64_t waiting;
+	_Atomic uint64_t notified_at_ms;
 	_Atomic uint64_t lost;
 };
 
-static void sleep_among_others(struct child *parent, void *context)
+static void wait_with_others(struct child *parent, void *context)
 {
-	struct crowd *crowd = context;
-	struct shared_page *shared = open_wake();
+	struct waiters *waiters = context;
+	struct shared_page *shared = open_page();
 
 	(void)parent;
-	for (int i = 0; i < CALLS; i++) {
+	for (int i = 0; i < NOTIFICATIONS; i++) {
 		uint32_t seen = commit_count(shared, STREAM);
 		uint64_t before = now_ms();
 
-		atomic_fetch_add(&crowd->abed, 1);
+		atomic_fetch_add(&waiters->waiting, 1);
 		commit_wait(shared, STREAM, seen, WAIT_MAX_MS);
 		if (now_ms() - before >= WAIT_MAX_MS - 50 &&
-				now_ms() - atomic_load(&crowd->called_at_ms) > 900)
-			atomic_fetch_add(&crowd->lost, 1);
+				now_ms() - atomic_load(&waiters->notified_at_ms) > 900)
+			atomic_fetch_add(&waiters->lost, 1);
 	}
 	shared_page_close(shared);
 }
 
-static void a_commit_wakes_all_who_sleep(void)
+static void test_commit_wakes_all_waiters(void)
 {
-	struct crowd *crowd = share_memory(sizeof *crowd);
-	struct shared_page *shared = open_wake();
-	struct child children[SLEEPERS];
+	struct waiters *waiters = share_memory(sizeof *waiters);
+	struct shared_page *shared = open_page();
+	struct child children[WAITERS];
 
-	for (int i = 0; i < SLEEPERS; i++)
-		children[i] = child_start(sleep_among_others, crowd);
-	for (uint64_t calls = 1; calls <= CALLS; calls++) {
-		while (atomic_load(&crowd->abed) < calls * SLEEPERS)
+	for (int i = 0; i < WAITERS; i++)
+		children[i] = child_start(wait_with_others, waiters);
+	for (uint64_t notifications = 1; notifications <= NOTIFICATIONS; notifications++) {
+		while (atomic_load(&waiters->waiting) < notifications * WAITERS)
 			usleep(1000);
 		usleep(5000);
-		atomic_store(&crowd->called_at_ms, now_ms());
+		atomic_store(&waiters->notified_at_ms, now_ms());
 		commit_notify(shared, commit_group_bit(1));
 	}
-	for (int i = 0; i < SLEEPERS; i++)
+	for (int i = 0; i < WAITERS; i++)
 		child_end(&children[i]);
-	CHECK(atomic_load(&crowd->lost) < CALLS);
+	CHECK(atomic_load(&waiters->lost) < NOTIFICATIONS);
 	shared_page_close(shared);
-	munmap(crowd, sizeof *crowd);
+	munmap(waiters, sizeof *waiters);
 }
 
-static void who_is_busy_is_said_where_it_is_known(void)
+static void test_busy_names_the_process(void)
 {
 	struct failure failure;
 
@@ -528,21 +453,21 @@ static void who_is_busy_is_said_where_it_is_known(void)
 
 int main(void)
 {
-	who_is_busy_is_said_where_it_is_known();
-	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
-	the_file_is_made_and_private();
-	who_is_second_is_not_alone();
-	one_opens_at_a_time();
-	a_killed_one_leaves_nothing();
-	a_flush_that_fails_meanwhile_stays_to_be_settled();
-	a_second_copy_is_refused();
-	forgetting_leaves_the_locks();
-	another_pid_namespace_is_refused();
-	a_signal_ends_a_wait();
-	a_commit_is_counted_for_its_streams();
-	no_commit_is_slept_through();
-	a_commit_wakes_all_who_sleep();
-	what_is_no_wake_file_is_left_alone();
-	a_page_torn_by_a_power_cut_is_made_again();
+	test_busy_names_the_process();
+	use_test_directory();
+	test_file_is_created_private();
+	test_second_process_is_not_alone();
+	test_opening_is_exclusive();
+	test_killed_process();
+	test_second_failed_flush_remains_unsettled();
+	test_second_copy_is_refused();
+	test_forgetting_keeps_the_locks();
+	test_another_pid_namespace_is_refused();
+	test_signal_ends_a_wait();
+	test_commits_are_counted_by_stream();
+	test_no_notification_is_lost();
+	test_commit_wakes_all_waiters();
+	test_other_files_are_not_changed();
+	test_torn_page_is_initialized_again();
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* test_slot_lock.c - slot_lock.h: no process waits in LMDB's reader mutex without limit. */
+/* test_slot_lock.c - slot_lock.h: no process waits for LMDB's reader mutex without a timeout. */
 #include <sys/mman.h>
 
 #include "os/shared_page_layout.h"
@@ -26,10 +26,10 @@ static void one_thread_at_a_time(void)
 	store_close(store);
 }
 
-/* The word of a process that had our pid and died. */
-static void a_namesakes_lock_is_taken_over(void)
+/* The lock was left by an earlier process with the same pid. */
+static void a_lock_of_an_earlier_process_is_stolen(void)
 {
-	struct store *store = open_small(store_path("namesake.tide"));
+	struct store *store = open_small(store_path("earlier.tide"));
 	struct shared_page *shared = store_shared_page(store);
 
 	atomic_store(&shared->page->slot_lock, (uint64_t)getpid());
@@ -104,8 +104,8 @@ static void open_is_refused(struct child *parent, void *context)
 	CHECK(failure.momentary && failure.pid > 0);
 }
 
-/* A process stopped inside LMDB's reader mutex: others get BUSY, and
- * readers and writers that have a slot go on. */
+/* A process is stopped while it holds LMDB's reader mutex. Others get BUSY; readers and writers
+ * that have a slot continue. */
 static void a_process_stopped_while_it_takes_a_slot_is_named(void)
 {
 	char *path = (char *)(uintptr_t)store_path("slots.tide");
@@ -144,7 +144,7 @@ static void die_while_writing(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* LMDB's recovery after a dead writer takes the reader mutex, and so the lock. */
+/* LMDB's recovery after a dead writer locks the reader mutex, so the slot lock is acquired. */
 static void a_writer_after_a_dead_one_takes_the_slot_lock(void)
 {
 	char *path = (char *)(uintptr_t)store_path("after.tide");
@@ -172,7 +172,7 @@ static void a_writer_after_a_dead_one_takes_the_slot_lock(void)
 int main(void)
 {
 	one_thread_at_a_time();
-	a_namesakes_lock_is_taken_over();
+	a_lock_of_an_earlier_process_is_stolen();
 	processes_take_it_in_turn();
 	a_process_stopped_while_it_takes_a_slot_is_named();
 	a_writer_after_a_dead_one_takes_the_slot_lock();

@@ -1,4 +1,4 @@
-/* test_snapshot.c - tide.h's snapshots: what the database was, whatever happens since. */
+/* test_snapshot.c - tide_snapshot: the state of the database at one commit, after later changes. */
 #include "unit/tides.h"
 
 static struct failure failure;
@@ -13,7 +13,7 @@ static struct tide_snapshot *take(struct tide *tide)
 	return snapshot;
 }
 
-/* Whether the item has this value in the snapshot; NULL: it is not there. */
+/* Returns true if the item has this value in the snapshot; NULL: if it does not exist. */
 static bool has_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, const char *p, const char *s, const char *v)
 {
@@ -30,7 +30,7 @@ static bool has_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	return same;
 }
 
-/* How many items a query gives, up to `max` at a time. */
+/* Returns the number of items of a query that is read in pages of at most max. */
 static int count(struct tide *tide, struct tide_query *query, uint32_t max)
 {
 	uint64_t sequence;
@@ -106,7 +106,7 @@ static void it_stays_as_it_was(struct tide *tide, struct tide_table *table)
 	tide_query_finish(NULL);
 }
 
-/* A place lies before, in or behind what was asked for; an item's lies in it. */
+/* A key is before, in or after the query's range; the keys of its items are in it. */
 static void places(struct tide *tide, struct tide_table *table)
 {
 	struct value ann = { TYPE_S, 0, slice_of_text("ann") };
@@ -135,7 +135,7 @@ static void places(struct tide *tide, struct tide_table *table)
 	tide_snapshot_close(snapshot);
 }
 
-/* What is wrong with a key is said as put says it, or as get does. */
+/* An invalid key gives the errors of put, or those of get. */
 static void keys_that_are_none(struct tide *tide, struct tide_table *table)
 {
 	struct tide_snapshot *snapshot = take(tide);
@@ -157,7 +157,7 @@ static void keys_that_are_none(struct tide *tide, struct tide_table *table)
 	tide_snapshot_close(snapshot);
 }
 
-/* Tables that were, and tables that are. */
+/* Tables that were deleted or created after the snapshot. */
 static void tables_come_and_go(struct tide *tide)
 {
 	struct tide_table gone = create_table(tide, "gone"), young = table_named("young");
@@ -201,7 +201,7 @@ static void tables_come_and_go(struct tide *tide)
 	tide_snapshot_close(snapshot);
 }
 
-/* A transaction is told apart from what it began with; a snapshot in it is refused. */
+/* Commit numbers in a transaction; taking a snapshot in it is refused. */
 static void in_a_transaction(struct tide *tide, struct tide_table *table)
 {
 	struct tide_snapshot *snapshot = take(tide), *none;
@@ -221,7 +221,7 @@ static void in_a_transaction(struct tide *tide, struct tide_table *table)
 	tide_snapshot_close(snapshot);
 }
 
-/* Counts the items of the table that a query gives, pinned or not. */
+/* Counts the items that a query of the table returns, pinned or not. */
 static int count_all(struct tide *tide, struct tide_table *table, bool committed, bool pinned)
 {
 	struct tide_query_spec spec = { .committed = committed };
@@ -240,7 +240,7 @@ static int count_all(struct tide *tide, struct tide_table *table, bool committed
 	return items;
 }
 
-/* Reads of the last commit don't see what the open transaction has written; others do. */
+/* Reads of the last commit do not see the writes of the open transaction; other reads do. */
 static void reads_of_the_last_commit(struct tide *tide)
 {
 	struct tide_table table = create_table(tide, "committed");

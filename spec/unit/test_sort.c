@@ -1,4 +1,4 @@
-/* test_sort.c - what expr/sort.h promises. */
+/* test_sort.c - tests of expr/sort.h. */
 #include "expr/sort.h"
 
 #include "unit/check.h"

@@ -1,4 +1,4 @@
-/* test_state.c - the stamp and the state: whole, or refused by the right name. */
+/* test_state.c - tests of codec/state.h: file header and state, and their errors. */
 #include "codec/state.h"
 
 #include "base/error.h"

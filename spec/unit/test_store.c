@@ -1,4 +1,4 @@
-/* test_store.c - store.h: one store for a file, in one process, and after fork. */
+/* test_store.c - store.h: sharing, renamed files, exclusive opening, fork. */
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -62,7 +62,7 @@ static void handles_may_not_contradict(void)
 	CHECK(strstr(failure.message, "clock"));
 
 	options = (struct store_options){ .path = path, .read_only = true };
-	again = open_with(&options);   /* the caller keeps it from writing */
+	again = open_with(&options);   /* the caller must not write */
 	CHECK(again == store);
 	store_close(again);
 	store_close(store);
@@ -99,8 +99,7 @@ static void a_store_keeps_its_clock(void)
 	store_close(store);
 }
 
-/* The name no longer stands for what this process has open: a new file would
- * share the old one's lock files. */
+/* The name refers to a new file, which would share the lock files of the open one. */
 static void a_file_replaced_while_open_is_noticed(void)
 {
 	const char *path = store_path("replaced.tide");
@@ -201,17 +200,17 @@ static void a_file_replaced_under_another_process_is_noticed(void)
 	child = child_start(keep_open, path);
 	CHECK(child_hear(&child));
 	CHECK(rename(path, aside) == 0);
-	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);   /* would make a new one */
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);   /* would create a new one */
 	CHECK(strstr(failure.message, "removed"));
 	snprintf(command, sizeof command, "cp %s %s", aside, path);
 	CHECK(system(command) == 0);
-	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);   /* a copy put in its place */
+	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);   /* replaced by a copy */
 	CHECK(strstr(failure.message, "new file"));
 	child_end(&child);
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
 
-/* --- alone --- */
+/* --- exclusive opening --- */
 
 static void in_this_process_it_is_the_only_handle(void)
 {
@@ -251,7 +250,7 @@ static void nobody_else_may_have_it_open(void)
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
 
-/* As LMDB does, for somebody who knows nothing of us. */
+/* Locks byte 0 like LMDB in another program. */
 static void lock_as_lmdb(struct child *parent, void *context)
 {
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
@@ -323,7 +322,7 @@ static void compact_for_long(struct child *parent, void *context)
 	store_close(store);
 }
 
-/* A child of fork inherits nothing, and other databases are open and closed as ever. */
+/* A forked process inherits no descriptors, and other databases can be opened and closed. */
 static void between_two_attempts_nothing_is_held(void)
 {
 	char *path = (char *)(uintptr_t)store_path("attempts.tide");
@@ -347,7 +346,7 @@ static void between_two_attempts_nothing_is_held(void)
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
 
-/* A process that is stopped while it opens keeps no other from closing. */
+/* A process that is stopped while opening does not block closing in others. */
 static void closing_waits_for_nobody(void)
 {
 	char *path = (char *)(uintptr_t)store_path("closing.tide");
@@ -363,12 +362,12 @@ static void closing_waits_for_nobody(void)
 	CHECK(fd >= 0 && fcntl(fd, F_OFD_SETLK, &opening) == 0);
 	store_close(store);
 	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
-	CHECK_EQUAL_INT(failure.pid, 0);        /* a length of 1 has no pid */
+	CHECK_EQUAL_INT(failure.pid, 0);        /* a lock of length 1 contains no pid */
 	close(fd);
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
 
-/* --- opening and closing at once --- */
+/* --- concurrent opening and closing --- */
 
 static void *open_and_close(void *context)
 {
@@ -486,8 +485,8 @@ struct inherited {
 	struct wakeup *wakeup;
 };
 
-/* The child of fork drops what it inherited, in the order that a collector
- * might, and then works with the file itself. */
+/* The forked process closes the inherited handles, in an order that a garbage collector may use,
+ * then opens the file itself. */
 static void inherit(struct child *parent, void *context)
 {
 	struct inherited *inherited = context;
@@ -596,8 +595,8 @@ static void live_on(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* A fork in the middle of an open must not give the child the open's locks:
- * while it lived nobody could open the file here again. */
+/* A process forked during an open must not inherit the locks: the file could not be opened here
+ * again while it lives. */
 static void *fork_once(void *context)
 {
 	atomic_bool *forked = context;
@@ -642,7 +641,7 @@ static void forking_and_opening_may_meet(void)
 	}
 }
 
-/* Another program must not get the files: exec closes them all. */
+/* All descriptors are closed by exec. */
 static void nothing_is_left_open_across_exec(void)
 {
 	struct store *store = open_small(store_path("exec.tide"));
@@ -655,7 +654,7 @@ static void nothing_is_left_open_across_exec(void)
 	store_close(store);
 }
 
-/* --- news --- */
+/* --- notification of commits --- */
 
 static void a_commit_tells_who_waits(void)
 {

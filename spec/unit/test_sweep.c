@@ -1,4 +1,4 @@
-/* test_sweep.c - table/sweep.h: what is damaged stands in nobody else's way. */
+/* test_sweep.c - table/sweep.h: damaged rows do not stop the removal of others. */
 #include "codec/record.h"
 #include "codec/row.h"
 #include "codec/state.h"
@@ -20,7 +20,7 @@ static void fill(struct tide *tide, const char *name)
 		put_alone(tide, &table, "ann", sort, "v");
 }
 
-/* The store below, as long as no handle is open. */
+/* Begins a transaction on the store itself. No handle may be open. */
 static struct txn *begin_below(struct store **store)
 {
 	struct store_options options = {
@@ -62,8 +62,8 @@ static uint64_t rows_in(enum tree tree)
 	return rows;
 }
 
-/* Steps until nothing more is found, when everything has expired; what the last one
- * said. */
+/* Lets all records expire and trims until nothing is left. Returns the error of the last
+ * step. */
 static int trim_all(void)
 {
 	struct tide *tide = open_with_clock(path, manual);
@@ -80,8 +80,8 @@ static int trim_all(void)
 	return err;
 }
 
-/* The third record of the first stream is: the two before it go, and all of the
- * second stream; then it is said. */
+/* The third record of the first stream: the two before it are removed, and all records of the
+ * second stream; then the damage is reported. */
 static void a_record_is_damaged(void)
 {
 	struct tide *tide = open_with_clock(path, manual);
@@ -97,7 +97,8 @@ static void a_record_is_damaged(void)
 	CHECK_EQUAL_INT(trim_all(), ERR_CORRUPT);
 }
 
-/* A deleted table's third item is: the two before it go, and every stream is trimmed. */
+/* The third item of a deleted table: the two before it are removed, and all streams are
+ * trimmed. */
 static void a_deleted_item_is_damaged(void)
 {
 	struct tide *tide = open_with_clock(path, manual);
@@ -115,7 +116,7 @@ static void a_deleted_item_is_damaged(void)
 	CHECK_EQUAL_UINT(rows_in(TREE_LOG), RECORDS - 2);
 }
 
-/* The same when a row is whole and no item's, in a file of its own. */
+/* The same if the row has a valid checksum but is not an item's. Uses another file. */
 static void a_deleted_row_is_no_item(void)
 {
 	const uint8_t key[] = { 1, 0x01, 'a', 'n', 'n', 0, 0x01, '2' };

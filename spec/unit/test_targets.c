@@ -1,9 +1,9 @@
-/* test_targets.c - what expr/targets.h promises. */
+/* test_targets.c - tests of expr/targets.h. */
 #include "expr/targets.h"
 
 #include "unit/expressions.h"
 
-/* Prints a range as a tree: a(b c([0] [2])) d. */
+/* Writes a range to out in the form of a tree: a(b c([0] [2])) d. */
 static void print(const struct binding *binding, const struct targets *range, char *out)
 {
 	struct targets group = targets_first(binding, range);

@@ -1,4 +1,4 @@
-/* test_temporary.c - temporary.h: in the making, then there; or gone. */
+/* test_temporary.c - temporary.h: temporary files that are published or removed. */
 #include <dlfcn.h>
 #include <stdarg.h>
 
@@ -9,7 +9,7 @@
 
 static struct failure failure;
 
-static int lock_refused;         /* with this errno; 0: not at all */
+static int lock_refused;         /* errno with which the lock fails; 0 if it succeeds */
 
 int fcntl(int fd, int command, ...)
 {
@@ -79,7 +79,7 @@ static void put_beside(const char *path)
 	put_file(name, "");
 }
 
-/* Files in the test's directory. */
+/* Returns the number of files in the test's directory. */
 static int count_files(void)
 {
 	DIR *directory = opendir(check_directory());
@@ -108,7 +108,7 @@ static void it_is_ours_alone(void)
 	CHECK(file_is_at(one.fd, one.path));
 	CHECK_EQUAL_INT(fcntl(one.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
 
-	other = make();                  /* the first lives, and stays */
+	other = make();                  /* the first is in use and remains */
 	CHECK(strcmp(one.path, other.path) != 0);
 	CHECK(exists(one.path, ""));
 	temporary_drop(&one);
@@ -126,7 +126,7 @@ static void what_lies_beside_it_goes_with_it(void)
 	CHECK_EQUAL_INT(count_files(), 0);
 }
 
-/* --- what is left by who was killed --- */
+/* --- files of killed processes --- */
 
 static void make_and_wait(struct child *parent, void *context)
 {
@@ -135,7 +135,7 @@ static void make_and_wait(struct child *parent, void *context)
 	(void)context;
 	put_beside(temporary.path);
 	child_tell(parent);
-	child_hear(parent);              /* in vain */
+	child_hear(parent);              /* until it is killed */
 }
 
 static void what_the_dead_have_left_is_removed(void)
@@ -145,7 +145,7 @@ static void what_the_dead_have_left_is_removed(void)
 
 	CHECK(child_hear(&child));
 	temporary = make();
-	CHECK_EQUAL_INT(count_files(), 4);       /* it lives */
+	CHECK_EQUAL_INT(count_files(), 4);       /* the process is alive */
 	temporary_drop(&temporary);
 	child_kill(&child);
 	CHECK_EQUAL_INT(count_files(), 3);
@@ -169,7 +169,7 @@ static void what_is_not_ours_is_not_touched(void)
 	for (int i = 0; i < count; i++)
 		put_file(store_path(names[i]), "precious");
 	temporary_name(path, sizeof path, target(), 0x89abcdef);
-	CHECK(symlink("target", path) == 0);     /* no regular file of ours */
+	CHECK(symlink("target", path) == 0);     /* not a regular file */
 	temporary = make();
 	temporary_drop(&temporary);
 	for (int i = 0; i < count; i++) {
@@ -180,7 +180,7 @@ static void what_is_not_ours_is_not_touched(void)
 	unlink(path);
 }
 
-/* --- its name --- */
+/* --- the name --- */
 
 static void it_gets_a_name_that_is_free(void)
 {
@@ -271,7 +271,7 @@ static void drop_and_hold(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* The child has the descriptor still, but the lock has ended. */
+/* The child still has the descriptor, but the lock was released. */
 static void a_child_does_not_hold_its_lock(void)
 {
 	struct temporary temporary = make();
@@ -290,7 +290,7 @@ static void a_child_does_not_hold_its_lock(void)
 	child_end(&child);
 }
 
-/* Where no lock can be had, nothing is left that waits for one. */
+/* If the file cannot be locked, it is removed. */
 static void without_a_lock_there_is_none(void)
 {
 	struct temporary temporary;
@@ -311,7 +311,7 @@ static void stay(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* A worker that was forked while a copy was made lives on. */
+/* A process that was forked while a copy was made continues to run. */
 static void a_child_does_not_hold_the_claim(void)
 {
 	struct temporary temporary = make();

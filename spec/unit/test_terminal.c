@@ -1,4 +1,4 @@
-/* test_terminal.c - terminal.h: sizes, readers that went, widths of characters. */
+/* test_terminal.c - terminal.h: sizes, closed readers, widths of characters. */
 #include "os/terminal.h"
 
 #include <fcntl.h>
@@ -6,7 +6,7 @@
 
 #include "unit/check.h"
 
-/* A pseudo-terminal: what a program sees of it, and what the window is. */
+/* A pseudo-terminal and its window size. */
 static void test_size(void)
 {
 	struct winsize window = { .ws_col = 132, .ws_row = 43 };
@@ -67,11 +67,11 @@ static void test_widths(void)
 	CHECK_EQUAL_INT(terminal_char_columns('a'), 1);
 	CHECK_EQUAL_INT(terminal_char_columns(0x1b), -1);
 	CHECK_EQUAL_INT(terminal_char_columns(0x7f), -1);
-	CHECK_EQUAL_INT(terminal_char_columns(0x9b), -1);    /* a control of the second set */
+	CHECK_EQUAL_INT(terminal_char_columns(0x9b), -1);    /* a C1 control character */
 	CHECK_EQUAL_INT(terminal_char_columns(0xe9), 1);     /* e with an acute accent */
-	CHECK_EQUAL_INT(terminal_char_columns(0x301), 0);    /* the accent alone */
-	CHECK_EQUAL_INT(terminal_char_columns(0x6f22), 2);   /* the Han of "kanji" */
-	CHECK_EQUAL_INT(terminal_char_columns(0x1f30a), 2);  /* a wave */
+	CHECK_EQUAL_INT(terminal_char_columns(0x301), 0);    /* a combining accent */
+	CHECK_EQUAL_INT(terminal_char_columns(0x6f22), 2);   /* a CJK ideograph */
+	CHECK_EQUAL_INT(terminal_char_columns(0x1f30a), 2);  /* an emoji */
 	CHECK_EQUAL_INT(terminal_char_columns(0x10ffff), -1);
 }
 

@@ -1,4 +1,4 @@
-/* test_thread.c - task.h: work aside, watched and stopped. */
+/* test_thread.c - thread.h: running, watching and stopping a function on a thread. */
 #include <poll.h>
 #include <sys/resource.h>
 
@@ -8,13 +8,13 @@
 
 static struct failure failure;
 
-/* What a task's function is told, and tells. */
+/* Input and output of the thread's function. */
 struct work {
-	atomic_bool go;              /* it may end */
+	atomic_bool go;              /* the function may return */
 	atomic_bool running;
 	int result;
-	struct memory_limit memory;  /* its thread's */
-	bool blocked;                /* SIGUSR1 can't reach its thread */
+	struct memory_limit memory;  /* limit of its thread */
+	bool blocked;                /* SIGUSR1 is blocked in its thread */
 };
 
 static int run(struct progress *progress, void *context, struct failure *why)
@@ -35,7 +35,7 @@ static int run(struct progress *progress, void *context, struct failure *why)
 			return fail(why, err);
 		nanosleep(&pause, NULL);
 	}
-	return work->result ? fail_as(why, work->result, "as told") : 0;
+	return work->result ? fail_as(why, work->result, "as requested") : 0;
 }
 
 static struct thread *start(struct work *work)
@@ -67,11 +67,11 @@ static void its_result_is_known_when_it_has_ended(void)
 		CHECK(!has_ended(thread));
 		atomic_store(&work.go, true);
 		while (thread_result(thread, &failure) == END)
-			thread_wait(thread, 60000);       /* ends with the task */
+			thread_wait(thread, 60000);       /* ends with the function */
 		CHECK(has_ended(thread));
 		CHECK_EQUAL_INT(thread_result(thread, &failure), results[i]);
 		if (results[i])
-			CHECK_EQUAL_STRING(failure.message, "as told");
+			CHECK_EQUAL_STRING(failure.message, "as requested");
 		CHECK_EQUAL_INT(thread_result(thread, NULL), results[i]);
 		thread_finish(thread);
 	}
@@ -88,7 +88,7 @@ static void it_says_how_far_it_is(void)
 	CHECK_EQUAL_UINT(atomic_load(&progress->total), 100);
 	while (atomic_load(&progress->done) < 10)
 		thread_wait(thread, 1);
-	thread_finish(thread);               /* and stops when it is told */
+	thread_finish(thread);               /* stops the function */
 }
 
 static void nobody_has_to_look(void)
@@ -149,10 +149,10 @@ static void without_a_descriptor_there_is_none(void)
 	CHECK_EQUAL_INT(thread_start(&thread, run, &work, &failure), ERR_STORE);
 	CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
 	CHECK(thread == NULL);
-	CHECK(strstr(failure.message, "no thread can be started") != NULL);
+	CHECK(strstr(failure.message, "can't start a thread") != NULL);
 }
 
-/* There the thread is not; nothing is waited for. */
+/* The thread does not exist in the child; thread_finish does not wait. */
 static void finish_inherited(struct child *parent, void *context)
 {
 	(void)parent;

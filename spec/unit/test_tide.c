@@ -1,4 +1,4 @@
-/* test_tide.c - tide.h: the contract; handles of several threads and of forked processes. */
+/* test_tide.c - tide.h: its functions, with handles of several threads and forked processes. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -148,7 +148,7 @@ static void refusals_of_definitions(void)
 	spec = spec_of("other");
 	spec.schema.sort = spec.schema.partition;
 	CHECK_EQUAL_INT(tide_create_table(tide, &spec, &failure), ERR_VALIDATION);
-	/* What would be a row that nobody can read, and a file that nobody can open. */
+	/* These would write a row that does not decode, and make the file unreadable. */
 	CHECK_EQUAL_INT(tide_enable_stream(tide, name, 0, &day, &failure), ERR_VALIDATION);
 	CHECK_EQUAL_INT(tide_enable_stream(tide, name, 5, &day, &failure), ERR_VALIDATION);
 	day.age_ms = 0;
@@ -203,7 +203,7 @@ static void a_transaction_is_one(void)
 	CHECK_EQUAL_UINT(put_alone(other, &theirs, "c", "1", "x"), 5);
 	begin(tide);
 	put(tide, &table, "d", "1", "x");
-	tide_close(tide);                    /* ends it, as if it had not been */
+	tide_close(tide);                    /* aborts the transaction */
 	CHECK(!has(other, &theirs, "d", "1", "x"));
 	CHECK_EQUAL_UINT(put_alone(other, &theirs, "d", "1", "x"), 6);
 	check_clean(other);
@@ -294,7 +294,7 @@ static struct tide_query *pin_all(struct tide *tide, struct tide_table *table,
 	return query;
 }
 
-/* By the fill after the end, by one that fails, and when its time has passed. */
+/* It is released by the fill after the end, by a fill that fails, and at the time limit. */
 static void a_pinned_query_releases_its_snapshot(void)
 {
 	struct tide *tide = open_tide(tide_path("pinned.tide"));
@@ -401,7 +401,7 @@ static void feeds_follow(void)
 	clock_drop(options.clock);
 }
 
-/* --- threads: a handle each, on one file --- */
+/* --- threads, each with its own handle on the same file --- */
 
 static const char *shared_path;
 static atomic_int writing;
@@ -432,7 +432,7 @@ static void *writer(void *argument)
 	return NULL;
 }
 
-/* Every change once, in order; each writer's own in its order. */
+/* Reads the stream: every change exactly once, in order, also in the order of each writer. */
 static void follow(struct tide *tide, int writers)
 {
 	int next[THREADS + 1] = { 0 };
@@ -479,7 +479,7 @@ static void *follower(void *argument)
 	return NULL;
 }
 
-/* Reads pages as long as somebody writes: whole transactions, never a part. */
+/* Reads pages while other threads write: always complete transactions. */
 static void *reader(void *argument)
 {
 	struct tide *tide = open_tide(shared_path);
@@ -526,7 +526,7 @@ static void threads_share_a_file(void)
 
 /* --- processes --- */
 
-/* A child that inherits a handle may only close it, and opens anew. */
+/* A child that inherits a handle can only close it, and then opens the file itself. */
 static void inherit(struct child *parent, void *context)
 {
 	struct tide *inherited = context, *own;
@@ -544,14 +544,14 @@ static void inherit(struct child *parent, void *context)
 	tide_close(own);
 }
 
-/* One that leaves the handle alone and ends with exit: nothing happens. */
+/* A child that does not use the handle and calls exit: the parent is not affected. */
 static void leave(struct child *parent, void *context)
 {
 	(void)parent;
 	CHECK_EQUAL_INT(tide_ready(context, &failure), ERR_FORKED);
 }
 
-/* And one that inherits a transaction: it is the parent's. */
+/* A child that inherits a transaction, which belongs to the parent. */
 static void inherit_transaction(struct child *parent, void *context)
 {
 	struct tide *own;
@@ -567,7 +567,7 @@ static void inherit_transaction(struct child *parent, void *context)
 static struct tide_wakeup *inherited_wakeup;
 static struct tide_waiter *inherited_waiter;
 
-/* To end it is the parent's affair too; a wakeup is closed, and rings on there. */
+/* The child can't commit it. It closes an inherited wakeup, which still works in the parent. */
 static void commit_inherited(struct child *parent, void *context)
 {
 	(void)parent;
@@ -644,8 +644,8 @@ static void hold_the_lock(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* A writer that is killed with the lock in its hand: the next one enters, and
- * nothing of what it did is there. */
+/* After a writer was killed while it held the lock, the next writer gets the lock and finds
+ * nothing of the killed writer's transaction. */
 static void a_killed_writer_lets_go(void)
 {
 	const char *path = tide_path("killed.tide");

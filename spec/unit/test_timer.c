@@ -1,4 +1,4 @@
-/* test_timer.c - pause.h: a descriptor that becomes readable when a time has passed. */
+/* test_timer.c - timer.h: a descriptor that becomes readable after a given time. */
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -31,14 +31,14 @@ static void it_is_readable_when_it_has_passed(void)
 	timer_end(-1);
 }
 
-static void ring(int number)
+static void on_signal(int number)
 {
 	(void)number;
 }
 
 static void a_signal_ends_the_sleep(void)
 {
-	struct sigaction action = { .sa_handler = ring };
+	struct sigaction action = { .sa_handler = on_signal };
 	struct itimerval soon = { .it_value = { 0, 10000 }, .it_interval = { 0, 10000 } };
 	struct itimerval never = { 0 };
 	int descriptor;

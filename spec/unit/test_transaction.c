@@ -1,4 +1,4 @@
-/* test_transaction.c - table/transaction.h: what a handle remembers from one to the next. */
+/* test_transaction.c - table/transaction.h: what a handle caches between transactions. */
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -9,7 +9,7 @@
 static struct failure failure;
 static struct clock *manual;
 
-/* --- a disk that takes nothing: LMDB's own pwrite and writev come through here --- */
+/* --- a disk that refuses writes: these functions replace those that LMDB calls --- */
 
 static bool writes_fail;
 
@@ -34,9 +34,9 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 	return fails() ? -1 : syscall(SYS_writev, fd, parts, count);
 }
 
-/* --- what is remembered --- */
+/* --- tests --- */
 
-/* One step; how many records went. */
+/* Does one step of a trim. Returns the number of records removed. */
 static uint64_t trim(struct tide *tide)
 {
 	uint64_t records = 0, rows = 0;
@@ -52,7 +52,7 @@ static void change_nothing(struct tide *tide)
 	commit(tide);
 }
 
-/* Neither file nor waiting readers learn of it. */
+/* It neither writes to the file nor wakes readers. */
 static void a_transaction_that_changed_nothing_is_no_commit(void)
 {
 	struct tide *tide = open_with_clock(tide_path("nothing.tide"), manual);
@@ -70,8 +70,8 @@ static void a_transaction_that_changed_nothing_is_no_commit(void)
 	tide_close(tide);
 }
 
-/* A commit that is not made leaves its number to another handle's, in which the stream
- * may have grown. */
+/* A transaction without changes does not use up its commit number: the next commit of another
+ * handle, which may append to the stream, has the same number. */
 static void where_a_stream_ends_is_read_again_when_others_wrote(void)
 {
 	const char *path = tide_path("others.tide");
@@ -88,7 +88,7 @@ static void where_a_stream_ends_is_read_again_when_others_wrote(void)
 	tide_close(tide);
 }
 
-/* Who trims by steps still clears away in passing, later. */
+/* After a step of trim, commits of the same handle sweep again. */
 static void a_write_after_a_step_of_trim_trims(void)
 {
 	struct tide *tide = open_with_clock(tide_path("passing.tide"), manual);
@@ -106,8 +106,8 @@ static void a_write_after_a_step_of_trim_trims(void)
 	tide_close(tide);
 }
 
-/* What a trim has to write when it finds nothing else, it writes once: whether this
- * handle has written it or another. */
+/* A trim that finds nothing to remove stores a jump of the clock, unless this or another handle
+ * has stored it. */
 static void a_jump_is_written_once(bool by_another)
 {
 	const char *path = tide_path(by_another ? "theirs.tide" : "ours.tide");
@@ -129,7 +129,7 @@ static void a_jump_is_written_once(bool by_another)
 	tide_close(tide);
 }
 
-/* Its version of the catalog is the next one's too, and that may be another's. */
+/* The next commit, of any handle, uses the same catalog version. */
 static void a_table_whose_commit_failed_is_forgotten(void)
 {
 	const char *path = tide_path("forgotten.tide");

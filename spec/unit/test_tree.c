@@ -1,4 +1,4 @@
-/* test_tree.c - what expr/tree.h promises. */
+/* test_tree.c - tests of expr/tree.h. */
 #include "expr/tree.h"
 
 #include "unit/check.h"

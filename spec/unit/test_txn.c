@@ -9,15 +9,15 @@
 
 static struct failure failure;
 
-/* --- writes that fail: LMDB's own pwrite and writev come through here --- */
+/* --- failing writes: wrappers of LMDB's pwrite, writev and fdatasync --- */
 
 enum which { NO_WRITE, PAGE_WRITE, META_WRITE };
 
-/* A meta page is written from its ninth byte to its end: 120 bytes. */
+/* LMDB writes a meta page from its ninth byte to its end. */
 #define META_WRITE_BYTES 120
 
 static enum which failing;
-static int failing_errno;       /* 0: a short write instead */
+static int failing_errno;       /* errno of the failure; 0 for a short write */
 static bool written_all_the_same;
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at);
@@ -25,13 +25,13 @@ ssize_t writev(int fd, const struct iovec *parts, int count);
 
 int fdatasync(int fd);
 
-static int flushes;             /* since the test looked last */
+static int flushes;             /* number of flushes since the last reset */
 static bool flushes_fail, next_flush_fails;
 
-/* Linux reports an error of writing back a file once to each open description, with the
- * next flush or O_DSYNC write. Shared by the processes of a test; NULL: not emulated. */
+/* Number of writeback errors, shared by the processes of a test; NULL if not emulated. Linux
+ * reports such an error once to each open file description, at the next flush or O_DSYNC write. */
 static _Atomic int *writeback_errors;
-static int reported[1024];      /* how many of them, by descriptor */
+static int reported[1024];      /* number of reported ones, by descriptor */
 
 static bool has_unreported_error(int fd)
 {
@@ -139,12 +139,12 @@ static void a_commit_that_could_not_write_never_was(void)
 	CHECK(has_row(reader, TREE_ITEMS, "old", "row"));
 	CHECK(!has_row(reader, TREE_ITEMS, "new", "row"));
 	reader_close(reader);
-	write_row(store, TREE_ITEMS, "new", "row");   /* and it goes on */
+	write_row(store, TREE_ITEMS, "new", "row");   /* the store is still usable */
 	CHECK(store_has(store, TREE_ITEMS, "new", "row"));
 	store_close(store);
 }
 
-/* The meta page may or may not have reached the disk: nobody can know. */
+/* The write of the meta page failed, so it is unknown whether the page is on the disk. */
 static void a_commit_that_could_not_finish_is_unknown(bool it_did_finish)
 {
 	const char *path = store_path(it_did_finish ? "meta1.tide" : "meta2.tide");
@@ -298,7 +298,7 @@ static void the_readers_of_the_dead_are_cleared(void)
 	store_close(store);
 }
 
-/* A writer clears them by and by, so that the file stops growing. */
+/* A writer removes stale slots occasionally, so that the file stops growing. */
 static void a_writer_clears_the_dead_too(void)
 {
 	struct readers readers = { store_path("grow.tide"), 1 };
@@ -312,11 +312,11 @@ static void a_writer_clears_the_dead_too(void)
 		write_row(store, TREE_ITEMS, "a", i % 2 ? "b" : "c");
 	CHECK_EQUAL_INT(store_usage(store, &usage, &failure), 0);
 	CHECK_EQUAL_INT(usage.oldest_reader_pid, 0);
-	CHECK(usage.file_bytes < 12 << 20);   /* held for good it would be 60 MB */
+	CHECK(usage.file_bytes < 12 << 20);   /* 60 MB if they were never removed */
 	store_close(store);
 }
 
-/* Whether pages are free only a snapshot tells. */
+/* Counting free pages needs a reader. */
 static void expect_no_room_to_be_known(struct store *store)
 {
 	struct txn *txn = begin_write(store);
@@ -353,8 +353,8 @@ static void full_reader_slots_are_said_and_cured(void)
 
 /* --- the gate --- */
 
-/* Who is counted out twice has the map replaced under others; who is counted in for
- * good keeps it from being replaced at all. */
+/* If gate_leave were called twice, the mapping could be replaced while in use; if never, it could
+ * not be replaced. */
 static void each_transaction_passes_the_gate_once(void)
 {
 	struct store *store = open_full(store_path("pass.tide"));
@@ -378,9 +378,9 @@ static void each_transaction_passes_the_gate_once(void)
 	store_close(store);
 }
 
-/* --- transactions that can't --- */
+/* --- failing transactions --- */
 
-/* Over a meta page that somebody else could not write, or a thread that died with its lock. */
+/* Because a meta page was not written, or a thread died with LMDB's mutex. */
 static void when_lmdb_gives_up_so_does_the_store(void)
 {
 	struct store *store = open_full(store_path("gave_up.tide"));
@@ -401,10 +401,10 @@ static void when_lmdb_gives_up_so_does_the_store(void)
 	store_close(store);
 }
 
-/* What one snapshot met does not answer for the next. */
-static void a_reader_begins_anew(void)
+/* The error of one snapshot is not returned for the next. */
+static void an_error_ends_with_the_snapshot(void)
 {
-	struct store *store = open_small(store_path("anew.tide"));
+	struct store *store = open_small(store_path("error.tide"));
 	struct txn *reader = open_reader(store);
 	struct slice value;
 
@@ -425,7 +425,7 @@ static void a_row_that_failed_poisons_its_transaction(void)
 	struct txn *txn = begin_write(store);
 	int err = 0;
 
-	for (uint8_t i = 0; !err; i++)   /* without asking for room */
+	for (uint8_t i = 0; !err; i++)   /* without writer_check_space */
 		err = txn_put(txn, TREE_PARTS, slice_of(&i, 1), slice_of(bytes, sizeof bytes));
 	CHECK_EQUAL_INT(err, ERR_FULL);
 	err = txn_put(txn, TREE_META, slice_of_text("a"), slice_of_text("b"));
@@ -455,10 +455,10 @@ static void a_read_only_store_does_not_write(void)
 	store_close(store);
 }
 
-/* A commit without a change does not, nor does the release of the lock. */
-static void a_commit_rings(void)
+/* A commit without a change does not notify, nor does the release of the lock. */
+static void a_commit_notifies(void)
 {
-	struct store *store = open_small(store_path("ring.tide"));
+	struct store *store = open_small(store_path("notify.tide"));
 	struct txn *txn;
 	struct wakeup *wakeup;
 
@@ -484,8 +484,8 @@ static int flushes_of_a_write(struct store *store)
 	return flushes;
 }
 
-/* The kernel takes what it could not write for clean: whoever writes next makes sure
- * of the last commit before the next one is acknowledged. */
+/* The kernel marks unwritten pages clean. The next writer makes the last commit durable before its
+ * own commit is acknowledged. */
 static void a_flush_that_failed_at_the_end_is_made_up_for(void)
 {
 	const char *path = store_path("settles.tide");
@@ -534,7 +534,7 @@ static void a_flush_that_failed_elsewhere_is_made_up_for(void)
 	store_close(store);
 }
 
-/* At once, while the kernel still has the page that it takes for clean. */
+/* Immediately, while the page is still in the page cache. */
 static void a_flush_that_failed_in_a_commit_is_made_up_for(void)
 {
 	struct store *store = open_full(store_path("once.tide"));
@@ -543,12 +543,12 @@ static void a_flush_that_failed_in_a_commit_is_made_up_for(void)
 	flushes = 0;
 	next_flush_fails = true;
 	CHECK_EQUAL_INT(commit_failing(store, NO_WRITE, 0), ERR_STORE);
-	CHECK_EQUAL_INT(flushes, 3);     /* the one that failed; to make up for it, two */
+	CHECK_EQUAL_INT(flushes, 3);     /* the failed one, and two for the repair */
 	CHECK_EQUAL_INT(flushes_of_a_write(store), 1);
 	store_close(store);
 }
 
-/* As long as the last commit may not be on the disk there is no other. */
+/* No commit succeeds while the last one may not be on the disk. */
 static void a_flush_that_goes_on_failing_lets_nobody_write(void)
 {
 	struct store *store = open_full(store_path("flush.tide"));
@@ -581,8 +581,8 @@ static void end_emulating(void)
 	writeback_errors = NULL;
 }
 
-/* LMDB writes meta pages through a second descriptor, opened with O_DSYNC: it would report
- * the old error for the first meta page after it, and LMDB would give up. */
+/* LMDB writes meta pages through a second descriptor with O_DSYNC. It would report the old error at
+ * the next meta page, and LMDB would refuse all further writes. */
 static void after_a_failed_flush_commits_succeed_on_the_same_store(void)
 {
 	struct store *store;
@@ -611,7 +611,7 @@ static void after_a_failed_flush_commits_succeed_on_the_same_store(void)
 	end_emulating();
 }
 
-static void write_when_told(struct child *parent, void *context)
+static void write_on_request(struct child *parent, void *context)
 {
 	struct store *store = open_full(context);
 
@@ -630,7 +630,7 @@ static void after_a_failed_flush_commits_succeed_in_other_processes(void)
 	struct child child;
 
 	begin_emulating();
-	child = child_start(write_when_told, path);
+	child = child_start(write_on_request, path);
 	CHECK(child_hear(&child));
 	store = open_full(path);
 	for (int i = 0; i < 3; i++) {
@@ -657,10 +657,10 @@ int main(void)
 	full_reader_slots_are_said_and_cured();
 	each_transaction_passes_the_gate_once();
 	when_lmdb_gives_up_so_does_the_store();
-	a_reader_begins_anew();
+	an_error_ends_with_the_snapshot();
 	a_row_that_failed_poisons_its_transaction();
 	a_read_only_store_does_not_write();
-	a_commit_rings();
+	a_commit_notifies();
 	a_flush_that_failed_at_the_end_is_made_up_for();
 	a_flush_that_failed_elsewhere_is_made_up_for();
 	a_flush_that_failed_in_a_commit_is_made_up_for();

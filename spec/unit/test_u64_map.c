@@ -1,11 +1,11 @@
-/* test_u64_map.c - tally.h, beside a plain array. */
+/* test_u64_map.c - tests of base/u64_map.h against a plain array. */
 #include "base/memory.h"
 #include "base/u64_map.h"
 #include "unit/check.h"
 
 #define KEYS 3000
 
-/* Few keys far apart and many close together, all kinds of collisions. */
+/* Returns keys of several patterns, consecutive and distant ones, for all kinds of collisions. */
 static uint64_t key_of(unsigned i)
 {
 	return i % 3 ? i : (uint64_t)i << 40;

@@ -1,4 +1,4 @@
-/* test_update.c - what expr/update.h promises. */
+/* test_update.c - tests of expr/update.h. */
 #include "expr/update.h"
 
 #include "expr/writer.h"
@@ -8,95 +8,87 @@
 #define TOO_DEEP "Nesting Levels have exceeded supported limits: Attributes in the item have" \
 	" nested levels beyond supported limit"
 
-static void check(const char *text, const char *item, const char *parameters,
-	const char *expected)
-{
-	const char *found = trial_update(text, item, parameters);
-
-	if (strcmp(found, expected) != 0)
-		fprintf(stderr, "update: %s\n", text);
-	CHECK_EQUAL_STRING(found, expected);
-}
-
 static void test_set(void)
 {
-	check("SET a = :v", "{}", "{:v: 1}", "{a: 1}");
-	check("SET a = :v", "{a: 'old', b: 2}", "{:v: 1}", "{a: 1, b: 2}");
-	check("SET b = :v", "{a: 1, c: 3}", "{:v: 2}", "{a: 1, b: 2, c: 3}");
-	check("SET d = :v, a = :w", "{b: 1, c: 3}", "{:v: 2, :w: 0}", "{a: 0, b: 1, c: 3, d: 2}");
-	check("set #s = ?, price = price + ?", "{price: 1}", "{#s: 'status', ?: ['paid', 5]}",
-		"{price: 6, status: 'paid'}");
-	check("SET #d = :v", "{a: {b: 1}}", "{#d: 'a.b', :v: 2}", "{a: {b: 1}, a.b: 2}");
-	check("SET a = a", "{a: 1}", NULL, "{a: 1}");
-	check("SET a = b.c[1]", "{b: {c: [1, [2]]}}", NULL, "{a: [2], b: {c: [1, [2]]}}");
+	try_update("SET a = :v", "{}", "{:v: 1}", "{a: 1}");
+	try_update("SET a = :v", "{a: 'old', b: 2}", "{:v: 1}", "{a: 1, b: 2}");
+	try_update("SET b = :v", "{a: 1, c: 3}", "{:v: 2}", "{a: 1, b: 2, c: 3}");
+	try_update("SET d = :v, a = :w", "{b: 1, c: 3}", "{:v: 2, :w: 0}",
+		"{a: 0, b: 1, c: 3, d: 2}");
+	try_update("set #s = ?, price = price + ?", "{price: 1}",
+		"{#s: 'status', ?: ['paid', 5]}", "{price: 6, status: 'paid'}");
+	try_update("SET #d = :v", "{a: {b: 1}}", "{#d: 'a.b', :v: 2}", "{a: {b: 1}, a.b: 2}");
+	try_update("SET a = a", "{a: 1}", NULL, "{a: 1}");
+	try_update("SET a = b.c[1]", "{b: {c: [1, [2]]}}", NULL, "{a: [2], b: {c: [1, [2]]}}");
 }
 
 static void test_all_read_the_old_item(void)
 {
-	check("SET a = b, b = a", "{a: 1, b: 2}", NULL, "{a: 2, b: 1}");
-	check("REMOVE a SET b = a", "{a: 1}", NULL, "{b: 1}");
-	check("SET a = :v, b = a", "{}", "{:v: 1}",
+	try_update("SET a = b, b = a", "{a: 1, b: 2}", NULL, "{a: 2, b: 1}");
+	try_update("REMOVE a SET b = a", "{a: 1}", NULL, "{b: 1}");
+	try_update("SET a = :v, b = a", "{}", "{:v: 1}",
 		"The provided expression refers to an attribute that does not exist in the item");
-	check("ADD n :v SET m = n", "{n: 1}", "{:v: 5}", "{m: 1, n: 6}");
-	check("SET a[0] = a[1], a[1] = a[0]", "{a: [1, 2]}", NULL, "{a: [2, 1]}");
+	try_update("ADD n :v SET m = n", "{n: 1}", "{:v: 5}", "{m: 1, n: 6}");
+	try_update("SET a[0] = a[1], a[1] = a[0]", "{a: [1, 2]}", NULL, "{a: [2, 1]}");
 }
 
 static void test_nested(void)
 {
-	check("SET a.b = :v", "{a: {c: 1}}", "{:v: 2}", "{a: {b: 2, c: 1}}");
-	check("SET a.b.c = :v, a.b.d = :v, a.e = :v", "{a: {b: {x: 1}}, z: 0}", "{:v: 2}",
+	try_update("SET a.b = :v", "{a: {c: 1}}", "{:v: 2}", "{a: {b: 2, c: 1}}");
+	try_update("SET a.b.c = :v, a.b.d = :v, a.e = :v", "{a: {b: {x: 1}}, z: 0}", "{:v: 2}",
 		"{a: {b: {c: 2, d: 2, x: 1}, e: 2}, z: 0}");
-	check("SET a[1].b = :v", "{a: [0, {c: 1}, 2]}", "{:v: 3}", "{a: [0, {b: 3, c: 1}, 2]}");
-	check("SET a.b = :v", "{}", "{:v: 2}", INVALID_PATH);
-	check("SET a.b = :v", "{a: [1]}", "{:v: 2}", INVALID_PATH);
-	check("SET a[0] = :v", "{a: {b: 1}}", "{:v: 2}", INVALID_PATH);
-	check("SET a[0] = :v", "{a: <1>}", "{:v: 2}", INVALID_PATH);
-	check("SET a.b.c = :v", "{a: {}}", "{:v: 2}", INVALID_PATH);
-	check("SET a[1].b = :v", "{a: [{}]}", "{:v: 2}", INVALID_PATH);
-	check("SET a.b = :v", NULL, "{:v: 2}", INVALID_PATH);
+	try_update("SET a[1].b = :v", "{a: [0, {c: 1}, 2]}", "{:v: 3}",
+		"{a: [0, {b: 3, c: 1}, 2]}");
+	try_update("SET a.b = :v", "{}", "{:v: 2}", INVALID_PATH);
+	try_update("SET a.b = :v", "{a: [1]}", "{:v: 2}", INVALID_PATH);
+	try_update("SET a[0] = :v", "{a: {b: 1}}", "{:v: 2}", INVALID_PATH);
+	try_update("SET a[0] = :v", "{a: <1>}", "{:v: 2}", INVALID_PATH);
+	try_update("SET a.b.c = :v", "{a: {}}", "{:v: 2}", INVALID_PATH);
+	try_update("SET a[1].b = :v", "{a: [{}]}", "{:v: 2}", INVALID_PATH);
+	try_update("SET a.b = :v", NULL, "{:v: 2}", INVALID_PATH);
 }
 
 static void test_lists(void)
 {
-	check("SET a[1] = :v", "{a: [1, 2, 3]}", "{:v: 'x'}", "{a: [1, 'x', 3]}");
-	check("SET a[3] = :v", "{a: [1, 2, 3]}", "{:v: 'x'}", "{a: [1, 2, 3, 'x']}");
-	check("SET a[100] = :v, a[9] = :w, a[4294967294] = :u", "{a: [1]}",
+	try_update("SET a[1] = :v", "{a: [1, 2, 3]}", "{:v: 'x'}", "{a: [1, 'x', 3]}");
+	try_update("SET a[3] = :v", "{a: [1, 2, 3]}", "{:v: 'x'}", "{a: [1, 2, 3, 'x']}");
+	try_update("SET a[100] = :v, a[9] = :w, a[4294967294] = :u", "{a: [1]}",
 		"{:v: 'v', :w: 'w', :u: 'u'}", "{a: [1, 'w', 'v', 'u']}");
-	check("REMOVE a[0], a[2]", "{a: [1, 2, 3, 4]}", NULL, "{a: [2, 4]}");
-	check("REMOVE a[1], a[9]", "{a: [1, 2]}", NULL, "{a: [1]}");
-	check("REMOVE a[0]", "{a: [1]}", NULL, "{a: []}");
-	check("REMOVE a[0] SET a[1] = :v, a[7] = :v", "{a: [1, 2, 3]}", "{:v: 'x'}",
+	try_update("REMOVE a[0], a[2]", "{a: [1, 2, 3, 4]}", NULL, "{a: [2, 4]}");
+	try_update("REMOVE a[1], a[9]", "{a: [1, 2]}", NULL, "{a: [1]}");
+	try_update("REMOVE a[0]", "{a: [1]}", NULL, "{a: []}");
+	try_update("REMOVE a[0] SET a[1] = :v, a[7] = :v", "{a: [1, 2, 3]}", "{:v: 'x'}",
 		"{a: ['x', 3, 'x']}");
-	check("ADD a[5] :v", "{a: []}", "{:v: 2}", "{a: [2]}");
-	check("DELETE a[5] :v", "{a: []}", "{:v: <2>}", "{a: []}");
-	check("DELETE a[0] :v", "{a: [<2>, 1]}", "{:v: <2>}", "{a: [1]}");
+	try_update("ADD a[5] :v", "{a: []}", "{:v: 2}", "{a: [2]}");
+	try_update("DELETE a[5] :v", "{a: []}", "{:v: <2>}", "{a: []}");
+	try_update("DELETE a[0] :v", "{a: [<2>, 1]}", "{:v: <2>}", "{a: [1]}");
 }
 
 static void test_remove(void)
 {
-	check("REMOVE a", "{a: 1, b: 2}", NULL, "{b: 2}");
-	check("REMOVE x, b", "{a: 1, b: 2}", NULL, "{a: 1}");
-	check("REMOVE a.x", "{a: {b: 1}}", NULL, "{a: {b: 1}}");
-	check("REMOVE a.b", "{a: {b: 1}}", NULL, "{a: {}}");
-	check("REMOVE a.b", "{}", NULL, INVALID_PATH);
-	check("REMOVE a.b", "{a: 1}", NULL, INVALID_PATH);
-	check("REMOVE a[0]", "{}", NULL, INVALID_PATH);
-	check("DELETE a.b :v", "{}", "{:v: <1>}", INVALID_PATH);
-	check("REMOVE a, b.c", NULL, NULL, "none");
-	check("DELETE a :v", NULL, "{:v: <1>}", "none");
-	check("REMOVE b.c SET a = :v", NULL, "{:v: 1}", "{a: 1, p: 'key'}");
+	try_update("REMOVE a", "{a: 1, b: 2}", NULL, "{b: 2}");
+	try_update("REMOVE x, b", "{a: 1, b: 2}", NULL, "{a: 1}");
+	try_update("REMOVE a.x", "{a: {b: 1}}", NULL, "{a: {b: 1}}");
+	try_update("REMOVE a.b", "{a: {b: 1}}", NULL, "{a: {}}");
+	try_update("REMOVE a.b", "{}", NULL, INVALID_PATH);
+	try_update("REMOVE a.b", "{a: 1}", NULL, INVALID_PATH);
+	try_update("REMOVE a[0]", "{}", NULL, INVALID_PATH);
+	try_update("DELETE a.b :v", "{}", "{:v: <1>}", INVALID_PATH);
+	try_update("REMOVE a, b.c", NULL, NULL, "none");
+	try_update("DELETE a :v", NULL, "{:v: <1>}", "none");
+	try_update("REMOVE b.c SET a = :v", NULL, "{:v: 1}", "{a: 1, p: 'key'}");
 }
 
 static void test_new_item(void)
 {
-	check("SET a = :v", NULL, "{:v: 1}", "{a: 1, p: 'key'}");
-	check("SET z = :v", NULL, "{:v: 1}", "{p: 'key', z: 1}");
-	check("ADD n :v", NULL, "{:v: 1}", "{n: 1, p: 'key'}");
-	check("SET a = if_not_exists(b, :v) REMOVE c", NULL, "{:v: 1}", "{a: 1, p: 'key'}");
+	try_update("SET a = :v", NULL, "{:v: 1}", "{a: 1, p: 'key'}");
+	try_update("SET z = :v", NULL, "{:v: 1}", "{p: 'key', z: 1}");
+	try_update("ADD n :v", NULL, "{:v: 1}", "{n: 1, p: 'key'}");
+	try_update("SET a = if_not_exists(b, :v) REMOVE c", NULL, "{:v: 1}", "{a: 1, p: 'key'}");
 }
 
-/* A target of 31 steps is in 30 containers: a value that is set there may have
- * VALUE_MAX_DEPTH - 30 levels and no more.
+/* A target of 31 steps is inside 30 containers: a value assigned to it can have at most
+ * VALUE_MAX_DEPTH - 30 levels.
  */
 static void test_depth(void)
 {
@@ -139,13 +131,13 @@ static void test_size(void)
 		if (len + 1 + 1 + 2 <= ITEM_MAX_BYTES)
 			CHECK(trial_update("SET b = :v", item, "{:v: 1}")[0] == '{');
 		else
-			check("SET b = :v", item, "{:v: 1}",
+			try_update("SET b = :v", item, "{:v: 1}",
 				"Item size to update has exceeded the maximum allowed size");
 	}
 	CHECK_EQUAL_INT(trial_of_test()->failure.err, ERR_ITEM_TOO_BIG);
 }
 
-/* A member of a list counts 2 bytes and is encoded in 1: a and the list count 4. */
+/* A member of the list counts 2 bytes but is encoded in 1; name and list count 4. */
 static void test_size_of_small_members(void)
 {
 	struct trial *trial = trial_of_test();
@@ -171,7 +163,7 @@ static void test_size_of_small_members(void)
 	}
 }
 
-/* What UPDATED_OLD and UPDATED_NEW return. */
+/* Checks the projections for UPDATED_OLD and UPDATED_NEW. */
 static void check_returned(const char *text, const char *item, const char *parameters,
 	const char *updated_old, const char *updated_new)
 {
@@ -201,7 +193,8 @@ static void test_returned(void)
 	check_returned("REMOVE a.c[1], a.c[3]", "{a: {c: [1, 3, 3]}}", NULL, "{a: {c: [3]}}",
 		"{a: {c: [3]}}");
 	check_returned("SET a.x = :v", "{a: {b: 1}}", "{:v: 8}", "{}", "{a: {x: 8}}");
-	/* an index past the end is appended elsewhere; after a REMOVE the next one is there */
+	/* an index past the end appends at another index; after a REMOVE the next member has
+	 * the index */
 	check_returned("SET a.c[100] = :v", "{a: {c: [1, 3]}}", "{:v: 70}", "{}", "{}");
 	check_returned("REMOVE a[1]", "{a: [1, 2, 70]}", NULL, "{a: [2]}", "{a: [70]}");
 	check_returned("SET a = :v", NULL, "{:v: 1}", "{}", "{a: 1}");
@@ -250,7 +243,7 @@ static void test_corrupt(void)
 		CHECK(err <= 0);
 		CHECK(err == 0 || (trial->failure.err == err && updated.len == 0));
 	}
-	/* nothing is read before it is written */
+	/* operands are read from the old item */
 	CHECK_EQUAL_INT(trial_bind(trial, EXPRESSION_UPDATE, slice_of_text("SET a = :v"),
 		"{:v: 1}"), 0);
 	CHECK_EQUAL_INT(update_apply(&trial->update, &trial->binding, slice_of("\xff", 1),

@@ -1,4 +1,4 @@
-/* test_value.c - what codec/value.h promises. */
+/* test_value.c - tests of codec/value.h. */
 #include "codec/value.h"
 
 #include "base/error.h"
@@ -58,7 +58,7 @@ static void test_every_character(void)
 	}
 }
 
-/* How many texts of so many bytes there are, counted and calculated. */
+/* Counts the valid texts of each length and compares with the calculated number. */
 static void test_every_short_text(void)
 {
 	const long one = 0x80, two = 0x780, three = 0xf800;
@@ -78,8 +78,8 @@ static void test_every_short_text(void)
 	CHECK_EQUAL_INT(count3, one * one * one + 2 * one * two + three - 0x800);
 }
 
-/* Texts pass through words of 8 bytes: one bad byte is found at any place of
- * any length, a good character accepted there. */
+/* Texts are checked in words of 8 bytes: tests an invalid byte and a valid character at each
+ * position of texts of each length. */
 static void test_utf8_at_any_place(void)
 {
 	uint8_t text[40];
@@ -228,7 +228,7 @@ static void test_find(void)
 	for (i = 0; i < sizeof absent / sizeof *absent; i++)
 		CHECK_EQUAL_INT(map_find(body, slice_of_text(absent[i]), &value), END);
 
-	/* what is behind the place of a name is not looked at */
+	/* bytes after the position of a name are not read */
 	memcpy(spoilt, sample, sizeof sample);
 	memset(spoilt + 20, 0xff, sizeof sample - 20);
 	CHECK_EQUAL_INT(map_find(bytes_of(spoilt, sizeof spoilt), slice_of_text("aa"), &value),
@@ -283,7 +283,7 @@ static void test_check_refuses(void)
 	check_bad_map(BYTES(1, 1, 'a', TYPE_L, 0, 0, 0, 4, 1, TYPE_S, 1, 0xff));
 }
 
-/* A list in a list in ... below one attribute. */
+/* Writes nested lists in one attribute. */
 static size_t put_levels(uint8_t *bytes, unsigned levels)
 {
 	size_t len = 3;
@@ -300,7 +300,7 @@ static size_t put_levels(uint8_t *bytes, unsigned levels)
 	return len;
 }
 
-/* A map in a map in ... below one attribute. */
+/* Writes nested maps in one attribute. */
 static size_t put_maps(uint8_t *bytes, unsigned levels)
 {
 	size_t len = 3;

@@ -1,11 +1,11 @@
-/* test_version.c - lmdb_version_check: which versions of LMDB are refused, and when. */
+/* test_version.c - lmdb_version_check: the versions of LMDB that are refused. */
 #include "lmdb/internal.h"
 #include "unit/stores.h"
 
 static struct failure failure;
 static int loaded[3] = { 0, 9, 24 };
 
-/* Found before the library's own. */
+/* Overrides LMDB's function. */
 char *mdb_version(int *major, int *minor, int *patch)
 {
 	static char text[] = "LMDB of the test";
@@ -57,7 +57,7 @@ static void versions_of_one_format_are_interchangeable(void)
 	expect_refused(2, 3, 4, "LMDB 1.0");
 }
 
-/* Of a refused library no function is called, and no file is made. */
+/* No other LMDB function is called, and no file is created. */
 static void a_refused_library_touches_no_file(void)
 {
 	static const char *const suffixes[] = { "", "-lock", "-wake" };

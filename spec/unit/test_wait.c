@@ -1,4 +1,4 @@
-/* test_wait.c - waiting at a descriptor, and the file's name (tide.h). */
+/* test_wait.c - tide_wakeup and tide_check_name. */
 #include "os/clock.h"
 #include "unit/files.h"
 #include "unit/tides.h"
@@ -30,7 +30,7 @@ static void commits_ring(void)
 
 /* --- the file's name --- */
 
-/* Asks until there is an answer; returns it. */
+/* Calls tide_check_name until it returns an error; returns that. */
 static int first_answer(struct tide *tide)
 {
 	int err;
@@ -61,7 +61,8 @@ static void the_name_is_looked_at_once_a_second(void)
 	tide_close(tide);
 }
 
-/* The directory that a link leads to is another one after a new version was installed. */
+/* A symbolic link on the path is changed to another directory, as when a new version is
+ * installed. */
 static void the_path_that_was_given_counts_too(void)
 {
 	const char *link = tide_path("current"), *one = tide_path("one"), *two = tide_path("two");
@@ -77,7 +78,7 @@ static void the_path_that_was_given_counts_too(void)
 	CHECK_EQUAL_INT(first_answer(tide), ERR_FILE_REPLACED);
 	CHECK(strstr(failure.message, "current/x.tide: was replaced"));
 	CHECK(unlink(link) == 0);
-	CHECK_EQUAL_INT(tide_check_name(tide, &failure), 0);     /* the file has its own name */
+	CHECK_EQUAL_INT(tide_check_name(tide, &failure), 0);
 	CHECK(unlink(tide_path("one/x.tide")) == 0);
 	CHECK_EQUAL_INT(first_answer(tide), ERR_FILE_GONE);
 	tide_close(tide);

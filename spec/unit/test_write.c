@@ -1,4 +1,4 @@
-/* test_write.c - tide.h's changes: of items whose key is hashed, and of too many bytes. */
+/* test_write.c - table/write.h: hashed keys, large transactions, a full database. */
 #include "table/transaction.h"
 #include "unit/tides.h"
 
@@ -14,7 +14,8 @@ static struct tide *open_in_memory(void)
 	return tide;
 }
 
-/* The old item of a change, as { p, s, v }; v NULL: there was none. */
+/* Puts { p, s = "1", v }, or deletes it if v is NULL, and checks that the old item had the value
+ * `old`, or did not exist if old is NULL. */
 static void changes(struct tide *tide, struct tide_table *table, const char *p, const char *v,
 	const char *old)
 {
@@ -58,8 +59,8 @@ static void long_keys_are_hashed(void)
 	tide_close(tide);
 }
 
-/* What was written before the change that is too much can be committed; and what is
- * small enough still be written. */
+/* After a change is refused with TOO_BIG, a smaller one can be made, and the earlier ones can be
+ * committed. */
 static void a_transaction_has_a_size(void)
 {
 	enum { SIZE = 300000 };
@@ -91,7 +92,7 @@ static void a_transaction_has_a_size(void)
 	tide_close(tide);
 }
 
-/* A put is refused while there is room left for what makes room: every item can go. */
+/* Puts are refused while there is still space for deletes: all items can be deleted. */
 static void a_full_database_can_be_emptied(void)
 {
 	enum { SIZE = 300000, MAX_BYTES = 32 << 20 };

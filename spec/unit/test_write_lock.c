@@ -1,88 +1,24 @@
-/* test_write_lock.c - wake.h's write lock: one owner, and a queue in which no waiter starves.
+/* test_write_lock.c - os/write_lock.h: one owner, and a queue in which no waiter starves.
  *
- * The rules of the queue are tested in one process with a clock of the test's: what
- * counts as another writer there is a call without a waiter.
+ * The rules of the queue are tested in one process with the test's clock. A call
+ * without a waiter represents another writer.
  */
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "os/shared_page.h"
-#include "os/shared_page_layout.h"
-#include "os/write_lock.h"
-#include "unit/child.h"
+#include "unit/shared_pages.h"
 
 #define HANDOVERS 2000
 #define STEPS 200000
 
-static char path[4200];
-
-static struct shared_page *open_wake(void)
-{
-	struct failure failure = { 0 };
-	struct shared_page *shared;
-	bool alone;
-	int err = shared_page_open(&shared, path, NULL, &alone, &failure);
-
-	while (err == ERR_BUSY && failure.momentary) {   /* the other process opens it */
-		usleep(100);
-		err = shared_page_open(&shared, path, NULL, &alone, &failure);
-	}
-	if (err) {
-		fprintf(stderr, "%s\n", failure.message);
-		exit(1);
-	}
-	shared_page_opened(shared);
-	return shared;
-}
-
-static void *share_memory(size_t size)
-{
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(memory != MAP_FAILED);
-	return memory;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-/* Nothing, a yield, or a short spin: so that the two meet at every point. */
-static void dawdle(void)
-{
-	uint64_t kind = check_random_below(8);
-
-	if (kind == 0)
-		sched_yield();
-	else if (kind < 5)
-		for (volatile uint64_t i = check_random_below(3000); i; i--)
-			;
-}
-
-static void be_there(struct child *parent, void *context)
-{
-	struct shared_page *shared = open_wake();
-
-	(void)context;
-	child_tell(parent);
-	child_hear(parent);
-	shared_page_close(shared);
-}
-
 /* --- one owner --- */
 
 struct counter {
-	uint64_t plain;        /* not atomic: the lock is what keeps it right */
+	uint64_t plain;        /* not atomic: protected by the lock */
 };
 
-static void lock_patiently(struct shared_page *shared)
+static void wait_for_lock(struct shared_page *shared)
 {
 	struct lock_waiter waiter = { .shared = shared };
 
@@ -100,7 +36,7 @@ static void *count_up(void *context)
 	struct thread_work *work = context;
 
 	for (int i = 0; i < 1000; i++) {
-		lock_patiently(work->shared);
+		wait_for_lock(work->shared);
 		CHECK_EQUAL_INT(write_lock_owner(work->shared), getpid());
 		work->counter->plain++;
 		write_lock_release(work->shared);
@@ -110,7 +46,7 @@ static void *count_up(void *context)
 
 static void count_in_threads(struct child *parent, void *context)
 {
-	struct thread_work work = { open_wake(), context };
+	struct thread_work work = { open_page(), context };
 	pthread_t threads[3];
 
 	(void)parent;
@@ -121,7 +57,7 @@ static void count_in_threads(struct child *parent, void *context)
 	shared_page_close(work.shared);
 }
 
-static void one_writes_at_a_time(void)
+static void test_lock_is_exclusive(void)
 {
 	struct counter *counter = share_memory(sizeof *counter);
 	struct child children[3];
@@ -136,7 +72,7 @@ static void one_writes_at_a_time(void)
 
 static void hold_the_lock(struct child *parent, void *context)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	(void)context;
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
@@ -146,9 +82,9 @@ static void hold_the_lock(struct child *parent, void *context)
 	shared_page_close(shared);
 }
 
-static void a_killed_owner_frees_the_lock(void)
+static void test_killed_owner(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct lock_waiter waiter = { .shared = shared };
 	struct child child = child_start(hold_the_lock, NULL);
 
@@ -159,31 +95,31 @@ static void a_killed_owner_frees_the_lock(void)
 	CHECK_EQUAL_INT(lock_waiter_try(&waiter), ERR_BUSY);
 	lock_waiter_leave(&waiter);
 	child_kill(&child);
-	lock_patiently(shared);
+	wait_for_lock(shared);
 	CHECK_EQUAL_INT(write_lock_owner(shared), getpid());
 	write_lock_release(shared);
 	CHECK_EQUAL_INT(write_lock_owner(shared), 0);
 	shared_page_close(shared);
 }
 
-/* The child waits until its pid stands in the page, as if one of that pid had
- * died with the lock; then it opens the database and does not write. */
-static void come_after_a_namesake(struct child *parent, void *context)
+/* The parent writes the child's pid as the owner, as if a process with that pid
+ * had died with the lock. Then the child opens the database and does not write. */
+static void open_with_the_pid_of_a_dead_owner(struct child *parent, void *context)
 {
 	struct shared_page *shared;
 
 	(void)context;
 	CHECK(child_hear(parent));
-	shared = open_wake();
+	shared = open_page();
 	child_tell(parent);
 	CHECK(child_hear(parent));
 	shared_page_close(shared);
 }
 
-static void a_namesake_of_the_dead_does_not_hold_the_lock(void)
+static void test_reused_pid_does_not_own_the_lock(void)
 {
-	struct child child = child_start(come_after_a_namesake, NULL);
-	struct shared_page *shared = open_wake();
+	struct child child = child_start(open_with_the_pid_of_a_dead_owner, NULL);
+	struct shared_page *shared = open_page();
 
 	atomic_store(&shared->page->writer, (UINT64_C(7) << 32) | (uint64_t)child.pid);
 	child_tell(&child);
@@ -195,15 +131,15 @@ static void a_namesake_of_the_dead_does_not_hold_the_lock(void)
 	shared_page_close(shared);
 }
 
-static void closing_frees_the_lock(void)
+static void test_closing_releases_the_lock(void)
 {
-	struct shared_page *shared = open_wake();
-	struct child child = child_start(be_there, NULL);
+	struct shared_page *shared = open_page();
+	struct child child = child_start(stay_open, NULL);
 
 	CHECK(child_hear(&child));
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	shared_page_close(shared);
-	shared = open_wake();
+	shared = open_page();
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	write_lock_release(shared);
 	shared_page_close(shared);
@@ -211,11 +147,11 @@ static void closing_frees_the_lock(void)
 	child_end(&child);
 }
 
-/* An unlock between the try and the wait was told to nobody. Who sleeps gives
- * the processor away; the kernel counts that. */
-static void nobody_waits_for_a_free_lock(void)
+/* A release between try and wait sends no notification, so the wait must return
+ * at once. The kernel counts how often the thread has slept. */
+static void test_no_wait_for_a_free_lock(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct lock_waiter waiter = { .shared = shared };
 	struct rusage before, after;
 
@@ -233,10 +169,10 @@ static void ignore(int signal)
 	(void)signal;
 }
 
-static void a_signal_ends_a_wait(void)
+static void test_signal_ends_a_wait(void)
 {
 	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct lock_waiter waiter = { .shared = shared };
 	struct child child = child_start(hold_the_lock, NULL);
 
@@ -252,20 +188,20 @@ static void a_signal_ends_a_wait(void)
 	shared_page_close(shared);
 }
 
-/* Two processes take turns with the lock. */
+/* Two processes take the lock alternately. */
 struct game {
 	_Atomic uint64_t moves;
 	_Atomic uint64_t moved_at_ms;
 	_Atomic uint64_t lost;
 };
 
-/* The lock goes to and fro; whoever must wait for it is told. One that isn't
- * told sleeps 50 ms: all of them would be minutes. */
+/* Takes the lock HANDOVERS times. A lost notification costs 50 ms; if all were
+ * lost, the test would take minutes. */
 static void take_turns(struct shared_page *shared, struct game *game, uint64_t mine)
 {
 	struct lock_waiter waiter = { .shared = shared };
 
-	shared->limits.age_us = UINT32_MAX;        /* so that it sleeps until it is notified */
+	shared->limits.age_us = UINT32_MAX;        /* it sleeps until it is notified */
 	for (int taken = 0; taken < HANDOVERS;) {
 		if (lock_waiter_try(&waiter)) {
 			uint64_t before = now_ms();
@@ -276,7 +212,7 @@ static void take_turns(struct shared_page *shared, struct game *game, uint64_t m
 				atomic_fetch_add(&game->lost, 1);
 			continue;
 		}
-		dawdle();
+		pause_randomly();
 		if (atomic_load(&game->moves) % 2 == mine ||
 				atomic_load(&game->moves) >= 2 * HANDOVERS - 1) {
 			atomic_fetch_add(&game->moves, 1);
@@ -284,24 +220,24 @@ static void take_turns(struct shared_page *shared, struct game *game, uint64_t m
 		}
 		atomic_store(&game->moved_at_ms, now_ms());
 		write_lock_release(shared);
-		dawdle();
+		pause_randomly();
 	}
 }
 
 static void take_turns_second(struct child *parent, void *context)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	(void)parent;
 	take_turns(shared, context, 1);
 	shared_page_close(shared);
 }
 
-static void an_unlock_is_told(void)
+static void test_release_is_notified(void)
 {
 	struct game *game = share_memory(sizeof *game);
 	struct child child = child_start(take_turns_second, game);
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	take_turns(shared, game, 0);
 	child_end(&child);
@@ -319,10 +255,10 @@ static uint64_t test_clock(void)
 	return test_now_us;
 }
 
-/* Nothing but the test moves the time, and a waiter does not spin. */
+/* Only the test advances this clock. Waiters do not spin. */
 static struct shared_page *open_with_test_clock(void)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 
 	test_now_us = 1000000000;
 	shared->limits.now_us = test_clock;
@@ -338,15 +274,15 @@ static void hold(struct shared_page *shared, int times)
 	}
 }
 
-/* It tries while the lock is taken. */
-static void queue_up(struct lock_waiter *waiter)
+/* Tries while the lock is taken. */
+static void enter_queue(struct lock_waiter *waiter)
 {
 	CHECK_EQUAL_INT(lock_waiter_try(waiter), ERR_BUSY);
 	CHECK(lock_waiter_arm(waiter) > 0);
 	CHECK(waiter->place);
 }
 
-static void try_in_vain(struct shared_page *shared, struct lock_waiter *waiter)
+static void try_without_success(struct shared_page *shared, struct lock_waiter *waiter)
 {
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
 	CHECK_EQUAL_INT(lock_waiter_try(waiter), ERR_BUSY);
@@ -354,21 +290,21 @@ static void try_in_vain(struct shared_page *shared, struct lock_waiter *waiter)
 	write_lock_release(shared);
 }
 
-static void a_waiter_that_is_due_goes_before_the_others(void)
+static void test_due_waiter_has_priority(void)
 {
 	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter waiter = { .shared = shared };
 
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
-	queue_up(&waiter);
+	enter_queue(&waiter);
 	CHECK_EQUAL_UINT(lock_waiter_arm(&waiter), 2000);
 	write_lock_release(shared);
 	hold(shared, 20);
 	test_now_us += 1999;
-	try_in_vain(shared, &waiter);
-	hold(shared, 1);                   /* ten holds, but not 2 ms */
+	try_without_success(shared, &waiter);
+	hold(shared, 1);                   /* after ten holds, but before 2 ms */
 	test_now_us++;
-	try_in_vain(shared, &waiter);
+	try_without_success(shared, &waiter);
 	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	CHECK_EQUAL_INT(write_lock_owner(shared), 0);
 	CHECK_EQUAL_UINT(lock_waiter_arm(&waiter), 0);
@@ -379,42 +315,42 @@ static void a_waiter_that_is_due_goes_before_the_others(void)
 	shared_page_close(shared);
 }
 
-static void two_milliseconds_are_not_enough_without_ten_holds(void)
+static void test_due_after_ten_holds_or_10_ms(void)
 {
 	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter waiter = { .shared = shared };
 
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
-	queue_up(&waiter);
+	enter_queue(&waiter);
 	test_now_us += 9999;
 	CHECK_EQUAL_UINT(lock_waiter_arm(&waiter), 1);
 	write_lock_release(shared);
 	hold(shared, 8);
-	try_in_vain(shared, &waiter);      /* the ninth */
+	try_without_success(shared, &waiter);      /* the ninth */
 	hold(shared, 1);
-	try_in_vain(shared, &waiter);
+	try_without_success(shared, &waiter);
 	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	lock_waiter_leave(&waiter);
 	hold(shared, 1);
 
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
-	queue_up(&waiter);
+	enter_queue(&waiter);
 	write_lock_release(shared);
-	test_now_us += 10000;            /* but ten are */
-	try_in_vain(shared, &waiter);
+	test_now_us += 10000;            /* 10 ms are enough */
+	try_without_success(shared, &waiter);
 	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	lock_waiter_leave(&waiter);
 	shared_page_close(shared);
 }
 
-static void the_oldest_of_those_that_are_due_goes_first(void)
+static void test_oldest_due_waiter_is_first(void)
 {
 	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter first = { .shared = shared }, second = first;
 
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
-	queue_up(&first);
-	queue_up(&second);
+	enter_queue(&first);
+	enter_queue(&second);
 	test_now_us += 10000;
 	CHECK_EQUAL_INT(lock_waiter_try(&second), ERR_BUSY);
 	CHECK_EQUAL_INT(lock_waiter_try(&first), ERR_BUSY);
@@ -428,52 +364,52 @@ static void the_oldest_of_those_that_are_due_goes_first(void)
 	write_lock_release(shared);
 	hold(shared, 1);
 	test_now_us++;
-	try_in_vain(shared, &second);
+	try_without_success(shared, &second);
 	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	CHECK_EQUAL_INT(lock_waiter_try(&second), 0);
 	write_lock_release(shared);
 	shared_page_close(shared);
 }
 
-/* A stopped process costs the others 5 ms once; a slow event loop gets more time each time
- * that it was late. */
-static void a_waiter_that_is_late_loses_its_priority(void)
+/* A stopped process delays the others by 5 ms once; a slow event loop gets more
+ * time each time that it is late. */
+static void test_late_waiter_loses_priority(void)
 {
 	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter waiter = { .shared = shared };
-	uint32_t patience = 5000;
+	uint32_t limit_us = 5000;
 
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
-	queue_up(&waiter);
+	enter_queue(&waiter);
 	write_lock_release(shared);
 	test_now_us += 10000;
 	for (int i = 0; i < 8; i++) {
-		try_in_vain(shared, &waiter);
-		test_now_us += patience - 1;
+		try_without_success(shared, &waiter);
+		test_now_us += limit_us - 1;
 		CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 		test_now_us++;
 		hold(shared, 100);
-		if (patience < 80000)
-			patience *= 2;
+		if (limit_us < 80000)
+			limit_us *= 2;
 	}
-	CHECK_EQUAL_UINT(patience, 80000);
-	try_in_vain(shared, &waiter);
+	CHECK_EQUAL_UINT(limit_us, 80000);
+	try_without_success(shared, &waiter);
 	CHECK_EQUAL_INT(lock_waiter_try(&waiter), 0);
 	write_lock_release(shared);
 	shared_page_close(shared);
 }
 
-static void a_waiter_that_leaves_reserves_nothing(void)
+static void test_leaving_waiter_reserves_nothing(void)
 {
 	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter waiter = { .shared = shared };
 
-	lock_waiter_leave(&waiter);      /* it is not in the queue */
+	lock_waiter_leave(&waiter);      /* not in the queue: no effect */
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
-	queue_up(&waiter);
+	enter_queue(&waiter);
 	write_lock_release(shared);
 	test_now_us += 10000;
-	try_in_vain(shared, &waiter);
+	try_without_success(shared, &waiter);
 	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	lock_waiter_leave(&waiter);
 	lock_waiter_leave(&waiter);
@@ -482,24 +418,25 @@ static void a_waiter_that_leaves_reserves_nothing(void)
 	shared_page_close(shared);
 }
 
-/* Clocks of two time namespaces: no order, but no delay either. */
-static void a_clock_that_disagrees_delays_nothing(void)
+/* The clocks of two time namespaces differ: the order is undefined, but there
+ * is no delay. */
+static void test_different_clocks_do_not_delay(void)
 {
 	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter waiter = { .shared = shared };
 
 	CHECK_EQUAL_INT(write_lock_try(shared), 0);
-	queue_up(&waiter);
+	enter_queue(&waiter);
 	write_lock_release(shared);
 	test_now_us += 10000;
-	try_in_vain(shared, &waiter);
+	try_without_success(shared, &waiter);
 	test_now_us -= 3600 * UINT64_C(1000000);
 	hold(shared, 1);
 	lock_waiter_leave(&waiter);
 	shared_page_close(shared);
 }
 
-static void a_waiter_beyond_the_last_slot_waits_without_a_place(void)
+static void test_waiter_without_a_slot(void)
 {
 	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter waiters[WAITER_SLOTS + 1];
@@ -527,7 +464,7 @@ static void a_waiter_beyond_the_last_slot_waits_without_a_place(void)
 
 static void wait_in_the_queue(struct child *parent, void *context)
 {
-	struct shared_page *shared = open_wake();
+	struct shared_page *shared = open_page();
 	struct lock_waiter waiters[WAITER_SLOTS];
 
 	for (int i = 0; i < *(int *)context; i++) {
@@ -539,7 +476,7 @@ static void wait_in_the_queue(struct child *parent, void *context)
 	shared_page_close(shared);
 }
 
-static void a_killed_process_leaves_the_queue(void)
+static void test_killed_process_leaves_the_queue(void)
 {
 	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter waiter = { .shared = shared };
@@ -553,7 +490,7 @@ static void a_killed_process_leaves_the_queue(void)
 	CHECK(!waiter.place);
 	child_kill(&child);
 	CHECK(lock_waiter_arm(&waiter) > 0);
-	CHECK(waiter.place);             /* the queue was full of the dead */
+	CHECK(waiter.place);             /* dead waiters were removed */
 	CHECK_EQUAL_INT(__builtin_popcountll(shared->page->waiting[0] | shared->page->waiting[1]),
 		1);
 	lock_waiter_leave(&waiter);
@@ -566,11 +503,11 @@ static void a_killed_process_leaves_the_queue(void)
 	CHECK_EQUAL_INT(write_lock_try(shared), ERR_BUSY);
 	test_now_us += 5000;
 	hold(shared, 1);
-	CHECK_EQUAL_UINT(shared->page->waiting[0], 0);     /* it was late, and is dead */
+	CHECK_EQUAL_UINT(shared->page->waiting[0], 0);     /* it was late and is removed */
 	shared_page_close(shared);
 }
 
-static void closing_leaves_the_queue(void)
+static void test_closing_leaves_the_queue(void)
 {
 	struct shared_page *shared = open_with_test_clock();
 	struct child child;
@@ -595,7 +532,7 @@ static void closing_leaves_the_queue(void)
 
 struct model_waiter {
 	bool queued, had_priority;
-	uint64_t ticket, arrived, taken, patience;
+	uint64_t ticket, arrived, taken, limit_us;
 };
 
 static struct model {
@@ -620,15 +557,15 @@ static void model_claim(int i)
 			model.waiters[model.heir].ticket < waiter->ticket))
 		return;
 	model.heir = i;
-	if (waiter->had_priority && waiter->patience < 80000)
-		waiter->patience *= 2;
+	if (waiter->had_priority && waiter->limit_us < 80000)
+		waiter->limit_us *= 2;
 	waiter->had_priority = true;
 }
 
 static bool model_is_reserved(int i)
 {
 	return model.heir != NONE && model.heir != i &&
-		test_now_us - model.freed < model.waiters[model.heir].patience;
+		test_now_us - model.freed < model.waiters[model.heir].limit_us;
 }
 
 static bool model_try(int i)
@@ -658,7 +595,7 @@ static void model_unlock(void)
 	model.owner = NONE;
 }
 
-/* Whether it should try again now. */
+/* Returns true if the waiter should try again at once. */
 static bool model_arm(int i)
 {
 	struct model_waiter *waiter = &model.waiters[i];
@@ -708,7 +645,7 @@ static void step(struct shared_page *shared, struct lock_waiter *waiters)
 	}
 }
 
-static void the_queue_is_as_its_model(void)
+static void test_queue_against_model(void)
 {
 	struct shared_page *shared = open_with_test_clock();
 	struct lock_waiter waiters[WAITERS];
@@ -723,23 +660,23 @@ static void the_queue_is_as_its_model(void)
 
 int main(void)
 {
-	snprintf(path, sizeof path, "%s/x.tide-wake", check_directory());
-	one_writes_at_a_time();
-	a_killed_owner_frees_the_lock();
-	a_namesake_of_the_dead_does_not_hold_the_lock();
-	closing_frees_the_lock();
-	nobody_waits_for_a_free_lock();
-	a_signal_ends_a_wait();
-	an_unlock_is_told();
-	a_waiter_that_is_due_goes_before_the_others();
-	two_milliseconds_are_not_enough_without_ten_holds();
-	the_oldest_of_those_that_are_due_goes_first();
-	a_waiter_that_is_late_loses_its_priority();
-	a_waiter_that_leaves_reserves_nothing();
-	a_clock_that_disagrees_delays_nothing();
-	a_waiter_beyond_the_last_slot_waits_without_a_place();
-	a_killed_process_leaves_the_queue();
-	closing_leaves_the_queue();
-	the_queue_is_as_its_model();
+	use_test_directory();
+	test_lock_is_exclusive();
+	test_killed_owner();
+	test_reused_pid_does_not_own_the_lock();
+	test_closing_releases_the_lock();
+	test_no_wait_for_a_free_lock();
+	test_signal_ends_a_wait();
+	test_release_is_notified();
+	test_due_waiter_has_priority();
+	test_due_after_ten_holds_or_10_ms();
+	test_oldest_due_waiter_is_first();
+	test_late_waiter_loses_priority();
+	test_leaving_waiter_reserves_nothing();
+	test_different_clocks_do_not_delay();
+	test_waiter_without_a_slot();
+	test_killed_process_leaves_the_queue();
+	test_closing_leaves_the_queue();
+	test_queue_against_model();
 	return 0;
 }

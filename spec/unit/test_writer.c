@@ -1,10 +1,10 @@
-/* test_writer.c - what expr/writer.h promises. */
+/* test_writer.c - tests of expr/writer.h. */
 #include "expr/writer.h"
 
 #include "unit/document.h"
 #include "unit/notation.h"
 
-/* Every value, written again, has the same bytes. */
+/* Checks that writing all values of an item again gives the same bytes. */
 static void check_copy(struct slice item)
 {
 	struct buffer out = { 0 };
@@ -43,7 +43,7 @@ static void test_copies(void)
 	builder_release(&builder);
 }
 
-/* A count of up to 127 has one byte, one of 128 two, one of 16384 three. */
+/* A count of up to 127 takes one byte, 128 takes two, 16384 three. */
 static void test_counts(void)
 {
 	static const uint64_t counts[] = { 0, 1, 127, 128, 16383, 16384 };

@@ -1,7 +1,7 @@
-/* tides.h - databases for tests of tide.h: tables and items in one line.
+/* tides.h - helpers for tests of tide.h: databases, tables and items in one line.
  *
- * What must go well is checked here; tests of what may fail call the functions
- * themselves.
+ * The helpers check that each call succeeds. Tests of failures call the functions
+ * directly.
  */
 #ifndef UNIT_TIDES_H
 #define UNIT_TIDES_H
@@ -13,7 +13,7 @@
 
 #define DAY_MS (UINT64_C(24) * 3600 * 1000)
 
-/* A name in the test's directory; good until the 8th call from here. */
+/* Returns a path in the test's directory, valid until the 8th call from now. */
 static inline const char *tide_path(const char *name)
 {
 	static char paths[8][4200];
@@ -28,11 +28,11 @@ static inline struct tide_options weak_options(const char *path)
 {
 	return (struct tide_options){
 		.path = path, .create = true, .durability = DURABILITY_NONE,
-		.max_bytes = UINT64_C(1) << 30,      /* valgrind has no room for the default */
+		.max_bytes = UINT64_C(1) << 30,      /* the default is too big for valgrind */
 	};
 }
 
-/* Tries again while another process opens it. */
+/* Opens a database. Retries while another process opens it. */
 static inline struct tide *open_tide_with(const struct tide_options *options)
 {
 	struct failure failure = { 0 };
@@ -62,7 +62,7 @@ static inline struct tide *open_with_clock(const char *path, struct clock *clock
 	return open_tide_with(&options);
 }
 
-/* Waits for other writers. */
+/* Begins a transaction; waits for other writers. */
 static inline void begin(struct tide *tide)
 {
 	struct failure failure = { 0 };
@@ -97,7 +97,7 @@ static inline struct tide_table table_named(const char *name)
 	return table;
 }
 
-/* Partition key p (S), sort key s (S), a stream with both images. */
+/* Returns a table with partition key p (S), sort key s (S) and a stream with both images. */
 static inline struct tide_table_spec spec_of(const char *name)
 {
 	return (struct tide_table_spec){
@@ -117,7 +117,7 @@ static inline struct tide_table create_table(struct tide *tide, const char *name
 	return table_named(name);
 }
 
-/* An item { p, s, v }; without v its key. Lent until the builder's next use. */
+/* Returns the item { p, s, v }, or its key if v is NULL. Valid until the builder is used again. */
 static inline struct slice item_of(struct builder *builder, const char *p, const char *s,
 	const char *v)
 {
@@ -136,7 +136,7 @@ static inline struct slice item_of(struct builder *builder, const char *p, const
 	return item;
 }
 
-/* In a transaction. The change's sequence number, 0 for none. */
+/* Puts an item in the open transaction. Returns the sequence number of the change, 0 if none. */
 static inline uint64_t put(struct tide *tide, struct tide_table *table, const char *p,
 	const char *s, const char *v)
 {
@@ -149,7 +149,7 @@ static inline uint64_t put(struct tide *tide, struct tide_table *table, const ch
 	return change.sequence;
 }
 
-/* A transaction of its own. */
+/* Puts an item in a transaction with no other change. */
 static inline uint64_t put_alone(struct tide *tide, struct tide_table *table, const char *p,
 	const char *s, const char *v)
 {

@@ -1,8 +1,8 @@
-/* wrong.h - a small sound database, what is wrong with it then, and how that is told.
+/* wrong.h - a small valid database, and the comparison of reports with expected problems.
  *
- * A test breaks an invariant by rows that are sealed anew (unit/forge.h), and says every
- * line that the report then has, and no other. With memory refused at any request the
- * report is the same, or there is none.
+ * A test violates an invariant by rows with valid checksums (unit/forge.h), and lists all
+ * lines that the report must have. If any memory request fails, the report must be the
+ * same, or the check must fail.
  */
 #ifndef UNIT_WRONG_H
 #define UNIT_WRONG_H
@@ -20,12 +20,12 @@ static struct failure failure;
 static struct builder made;
 static char big[BIG + 1], deep[LONG + 1];
 
-/* The database that is changed: a table with records of every kind. */
+/* The database to be changed: a table with records of every kind. */
 static struct tide *tide;
 static struct txn *txn;
 static uint64_t first, second, third, both, gone, parted, last;   /* sequence numbers */
 
-/* A sort key that takes three rows. */
+/* Returns a sort key whose item needs three rows. */
 static const char *long_name(int i)
 {
 	static char name[LONGER + 3];
@@ -76,15 +76,15 @@ static struct stream_row *stream_row(void)
 	return &streams_find(&tide->catalog.streams, 1)->row;
 }
 
-/* --- what is said --- */
+/* --- the report --- */
 
 struct wrong {
 	const char *name;
 	void (*forge)(void);
-	const char *lines[LINES];    /* how each begins and ends, a star between */
+	const char *lines[LINES];    /* beginning and end of each line, separated by * */
 };
 
-/* Takes the first line off; true if it is like this. */
+/* Removes the first line of the text. Returns true if it matches. */
 static bool has_line(struct slice *text, const char *like)
 {
 	const uint8_t *end = memchr(text->data, '\n', text->len);
@@ -115,7 +115,7 @@ static void wrong_is_named(const struct wrong *wrong, const struct report *repor
 	exit(1);
 }
 
-/* Each request of memory refused: the report is the same, or there is none. */
+/* Lets each memory request fail once: the report must be the same, or the check must fail. */
 static void memory_may_fail(const struct report *whole, void (*refuse_after)(long requests))
 {
 	struct report report;

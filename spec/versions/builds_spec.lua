@@ -10,14 +10,14 @@ local function compile(path, flags)
   local command = ("%s -std=c11 -D_GNU_SOURCE -Icsrc %s -fsyntax-only -x c %s 2>&1"):format(
     compiler, flags, path)
   local pipe <close> = assert(io.popen(command))
-  local said = pipe:read "a"
-  return pipe:close() == true, said
+  local output = pipe:read "a"
+  return pipe:close() == true, output
 end
 
 local function refused(why, path, flags)
-  local ok, said = compile(path, flags)
+  local ok, output = compile(path, flags)
   assert.is_false(ok)
-  assert.is_truthy(said:find(why, 1, true), said)
+  assert.is_truthy(output:find(why, 1, true), output)
 end
 
 local function header(name, text)
@@ -78,8 +78,8 @@ describe("a build", function()
 
   it("accepts every LMDB 0.9 since 0.9.24", function()
     for _, patch in ipairs { 24, 26, 31, 36, 69 } do
-      local ok, said = compile("csrc/lmdb/version.c", lmdb(0, 9, patch))
-      assert.is_true(ok, said)
+      local ok, output = compile("csrc/lmdb/version.c", lmdb(0, 9, patch))
+      assert.is_true(ok, output)
     end
   end)
 

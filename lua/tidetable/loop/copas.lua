@@ -1,11 +1,11 @@
--- copas.lua - waiting in threads of copas.
+-- copas.lua - the `wait` function for threads of copas.
 --
 --   local db = assert(tidetable.open("shop.tide", { wait = require "tidetable.loop.copas".wait }))
 --
--- copas waits for sockets and for nothing else. So a wait looks like a socket from which one line
--- is to be received: select(2) sees its descriptor, and it is `dirty`, which is LuaSocket's word
--- for "has something already", when its time is over. That serves copas 1.1.7, which has no
--- timers, as well as copas 4.
+-- copas only waits for sockets. So a wait is an object with the methods of a LuaSocket socket, from
+-- which copas receives one line: select(2) polls its descriptor, and `dirty` (LuaSocket's name for
+-- "data is buffered") returns true after the deadline. This works with copas 1.1.7, which has no
+-- timers, and with copas 4.
 
 local copas = require "copas"
 local core = require "tidetable.core"
@@ -14,19 +14,23 @@ local wait = require "tidetable.wait"
 
 local loop = {}
 
---- What copas takes for a socket.
+--- A wait, as a socket.
+---@class tidetable.loop.copas.Wait
+---@field wakeup tidetable.Wakeup|nil  nil: wait for the deadline only
+---@field deadline number              by core.elapsed, in seconds
+---@field asked boolean|nil            receive has been called
 local Wait = {}
 Wait.__index = Wait
 
---- Over when the time is, or the wakeup is closed: its descriptor is not ours
---- any more, and select fails on one that is nobody's.
+--- Returns true after the deadline, or if the wakeup is closed: select fails on a descriptor that
+--- is closed.
 function Wait:is_over()
   return core.elapsed() >= self.deadline
     or self.wakeup and not pcall(self.wakeup.pollfd, self.wakeup)
 end
 
---- Minus one is no descriptor. Of one that is dirty any number does, for select is
---- not asked about it.
+--- Returns the descriptor; -1 if there is none. If the wait is over the number does not matter:
+--- select does not poll a dirty socket.
 function Wait:getfd()
   if self:is_over() then
     return 0
@@ -38,7 +42,7 @@ function Wait:dirty()
   return self:is_over()
 end
 
---- copas asks before it waits, and when it has.
+--- Returns "timeout" at the first call, so that copas waits, and a line after the wait.
 function Wait:receive()
   if self.asked then
     return ""
@@ -47,8 +51,8 @@ function Wait:receive()
   return nil, "timeout"
 end
 
---- copas 1.1.7 closes what a thread waited for last when the thread ends. The
---- descriptor is the wakeup's.
+--- Does nothing: copas 1.1.7 closes the socket that a thread waited for last when the thread ends,
+--- but the descriptor belongs to the wakeup.
 function Wait.close()
 end
 
@@ -57,17 +61,18 @@ local function receive(wakeup, seconds)
   copas.receive(setmetatable({ wakeup = wakeup, deadline = deadline }, Wait))
 end
 
---- For the option `wait`. Outside of a coroutine it blocks the thread, and the
---- loop with it.
+--- Waits for a wakeup: the value for the option `wait`. Outside a coroutine it blocks the thread
+--- and the loop.
+---@type fun(wakeup: tidetable.Wakeup, seconds: number|nil)
 loop.wait = wait.yielding(function(wakeup, seconds)
   if wakeup:pollfd() >= socket._SETSIZE then
-    error(("copas waits by select, which takes descriptors below %d; this is %d")
+    error(("copas uses select, which supports descriptors below %d, got %d")
       :format(socket._SETSIZE, wakeup:pollfd()))
   end
   receive(wakeup, seconds)
 end)
 
---- Suspends this thread for so many seconds: by copas's own timers, if it has any.
+--- Suspends the calling thread, using copas's timers if it has them.
 ---@param seconds number
 function loop.sleep(seconds)
   local pause = copas.pause or copas.sleep

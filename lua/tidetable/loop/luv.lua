@@ -1,16 +1,16 @@
--- luv.lua - waiting in coroutines of a libuv loop.
+-- luv.lua - the `wait` function for coroutines of a libuv loop.
 --
 --   local db = assert(tidetable.open("shop.tide", { wait = require "tidetable.loop.luv".wait }))
 --
--- libuv calls back; a coroutine that waits yields, and the callback resumes it.
+-- A coroutine that waits yields, and a callback of libuv resumes it.
 
 local uv = require "luv"
 local wait = require "tidetable.wait"
 
 local loop = {}
 
---- Resumes a coroutine from a callback. What it raises is the callback's error:
---- luv says it, with where it happened.
+--- Resumes a coroutine from a callback. An error of the coroutine is raised from the callback with
+--- the coroutine's traceback, and luv prints it.
 local function resume(thread)
   local ok, err = coroutine.resume(thread)
   if not ok then
@@ -20,8 +20,10 @@ local function resume(thread)
   end
 end
 
---- What may end a wait. It is over when the coroutine goes on, for whatever
---- reason: then nothing of it must call back any more.
+--- The timer and the poll that may end a wait. Closed when the coroutine resumes for any reason, so
+--- that no callback runs after that.
+---@class tidetable.loop.luv.Watch
+---@field wake fun()  resumes the coroutine
 local Watch = {}
 Watch.__index = Watch
 
@@ -31,35 +33,36 @@ local function watch()
 end
 
 function Watch:timer(seconds)
-  self.clock = assert(uv.new_timer())
-  self.clock:start(math.ceil(math.max(seconds, 0) * 1000), 0, self.wake)
+  self.timer_handle = assert(uv.new_timer())
+  self.timer_handle:start(math.ceil(math.max(seconds, 0) * 1000), 0, self.wake)
 end
 
---- The poll must be gone before its descriptor is. The coroutine is resumed
---- when closing is done, not in the middle of it.
+--- Polls the wakeup's descriptor. The poll must be closed before the descriptor. If the wakeup is
+--- closed, the timer resumes the coroutine after the call that closes it has returned.
 function Watch:poll(wakeup)
   wakeup:on_close(function()
-    self.descriptor:close()
-    self.clock:start(0, 0, self.wake)
+    self.poll_handle:close()
+    self.timer_handle:start(0, 0, self.wake)
   end)
   self.wakeup = wakeup
-  self.descriptor = assert(uv.new_poll(wakeup:pollfd()))
-  assert(self.descriptor:start("r", self.wake))
+  self.poll_handle = assert(uv.new_poll(wakeup:pollfd()))
+  assert(self.poll_handle:start("r", self.wake))
 end
 
 function Watch:__close()
   if self.wakeup then
     self.wakeup:on_close(nil)
   end
-  for _, handle in pairs { self.clock, self.descriptor } do
+  for _, handle in pairs { self.timer_handle, self.poll_handle } do
     if not handle:is_closing() then
       handle:close()
     end
   end
 end
 
---- For the option `wait`. Outside of a coroutine it blocks the thread, and the
---- loop with it.
+--- Waits for a wakeup: the value for the option `wait`. Outside a coroutine it blocks the thread
+--- and the loop.
+---@type fun(wakeup: tidetable.Wakeup, seconds: number|nil)
 loop.wait = wait.yielding(function(wakeup, seconds)
   local waiting <close> = watch()
   waiting:timer(seconds)
@@ -67,7 +70,7 @@ loop.wait = wait.yielding(function(wakeup, seconds)
   coroutine.yield()
 end)
 
---- Suspends this coroutine for so many seconds.
+--- Suspends the calling coroutine.
 ---@param seconds number
 function loop.sleep(seconds)
   local waiting <close> = watch()

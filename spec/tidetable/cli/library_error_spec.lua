@@ -55,7 +55,7 @@ describe("an error PERMISSION", function()
   end
 
   it("has a hint about the owner, the directory or the link", function()
-    for _, said in ipairs { "x: belongs to another user", "/x: can't be opened: denied" } do
+    for _, said in ipairs { "x: is owned by another user", "/x: can't be opened: denied" } do
       assert.match("^a database belongs to one user: run the command as its owner", hint(said))
     end
     assert.match("copy the database, while it is not open, to a directory of your own",
@@ -96,7 +96,7 @@ describe("the path in a message", function()
       ["e: is empty"] = "e",
       ["no such database: /tmp/x/e"] = "e",
       ["no such database: /tmp/x/b-c%"] = "../b-c%",
-      ["/tmp/x/shop.tide: is no regular file"] = "x/shop.tide",
+      ["/tmp/x/shop.tide: is not a regular file"] = "x/shop.tide",
       ["/tmp/x/shop.tide-wake: can't be created"] = "shop.tide",
       ["full: /tmp/x/shop.tide: 8192 bytes"] = "shop.tide",
     } do

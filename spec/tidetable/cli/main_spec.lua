@@ -169,7 +169,8 @@ end)
 
 describe("an error", function()
   it("of opening names the file and has a hint", function()
-    refuses(1, "/nowhere/x.tide: its directory: No such file", { "tables", "/nowhere/x.tide" })
+    refuses(1, "/nowhere/x.tide: can't resolve its directory: No such file",
+      { "tables", "/nowhere/x.tide" })
     local missing = helper.path("missing.tide")
     refuses(1, "no such database: " .. missing, { "tables", missing })
     local junk = shop.file("junk", ("junk"):rep(5000))

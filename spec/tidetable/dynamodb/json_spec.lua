@@ -245,7 +245,7 @@ for _, form in ipairs { "dynamodb", "plain" } do
       invalid("a.b", "a table with a metatable of its own can't be stored",
         item(setmetatable({}, {})))
       invalid("a.b", "invalid UTF-8 in a string; use tidetable.binary for bytes", item "\xff")
-      invalid("a.b", "NaN and infinity are not numbers here", item(0 / 0))
+      invalid("a.b", "NaN and infinity are not supported", item(0 / 0))
       invalid("a.b", "list: missing element", item(list { 1, nil, 3 }))
       invalid("a.b", "list: invalid index x", item(list { 1, x = 2 }))
       invalid("a.b", "map: a name must be a UTF-8 string", item(map { "a" }))

@@ -1,9 +1,9 @@
--- behaviour.lua - what waiting in a loop promises, whatever loop it is.
+-- behaviour.lua - tests of waiting that hold in every event loop.
 --
--- A loop is { name, run(functions), sleep(seconds), wait }. It runs the functions as coroutines
--- side by side until all have ended, and fails if one raises. `poll` waits as `wait` does, which is
--- nil where the library knows by itself how to wait. `program` makes `start`, `run` and `wait` in
--- another process, which says `says` when it is interrupted.
+-- A loop is { name, run(functions), sleep(seconds), wait }. `run` runs the functions as coroutines
+-- until all have ended, and fails if one raises an error. `wait` is nil if the library knows how to
+-- wait in this loop; `poll` waits in the same way. `program` is code that defines `start`, `run`
+-- and `wait` in another process, which prints `says` when it is interrupted.
 local assert = require "luassert"
 local lfs = require "lfs"
 local helper = require "spec.tidetable.helper"
@@ -11,7 +11,7 @@ local core = require "tidetable.core"
 
 local elapsed, put = core.elapsed, core.put
 
--- Something else that the loop does, and how often it got to it.
+-- Another coroutine of the loop; counts how often it runs.
 local function ticker(loop, is_over)
   local ticks = { count = 0 }
   return ticks, function()
@@ -43,7 +43,7 @@ return function(loop, describe, it, before_each, after_each)
       orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
     end)
 
-    -- Runs f beside another function, and gives what it raised.
+    -- Runs f concurrently with another function, and returns the error it raised.
     local function raised_by(f, other)
       local err
       loop.run({ function()
@@ -54,7 +54,7 @@ return function(loop, describe, it, before_each, after_each)
       return err
     end
 
-    it("many followers, a writer and a timer go on side by side", function()
+    it("many followers, a writer and a timer run concurrently", function()
       local seen, over = {}, 0
       local ticks, tick = ticker(loop, function() return over == 20 end)
       local functions = { tick, function()
@@ -172,8 +172,8 @@ return function(loop, describe, it, before_each, after_each)
       child:close()
     end)
 
-    -- It waited until the records had expired.
-    it("the end of a stream ends those who follow it", function()
+    -- Regression: followers waited until the records had expired.
+    it("the end of a stream ends its followers", function()
       local codes = {}
       local function follow(call)
         return function()
@@ -196,8 +196,8 @@ return function(loop, describe, it, before_each, after_each)
       assert.same({ "STREAM_ENDED", "STREAM_ENDED", "STREAM_ENDED", "STREAM_ENDED" }, codes)
     end)
 
-    -- It waited for ever.
-    it("a file that is removed ends those who follow it", function()
+    -- Regression: followers waited forever.
+    it("the removal of the file ends followers", function()
       local codes = {}
       local function follow(call)
         return function()
@@ -216,8 +216,8 @@ return function(loop, describe, it, before_each, after_each)
       assert.same({ "FILE_GONE", "FILE_GONE" }, codes)
     end)
 
-    -- A signal says "look again", and no more.
-    it("a signal too many or too early does no harm", function()
+    -- A notification is a hint: the reader checks again.
+    it("a needless or early notification does no harm", function()
       local ids = {}
       loop.run({ function()
         for record in orders:stream():records { follow = true, limit = 3 } do
@@ -234,7 +234,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.same({ "1", "2", "3" }, ids)
     end)
 
-    it("a signal that is lost costs the time of a wakeup's timeout", function()
+    it("a lost notification delays a reader by the wakeup's timeout", function()
       local id, lost = nil, 0
       local function lose(wakeup, seconds)
         wakeup.timeout = function() return 0.02 end
@@ -252,7 +252,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.equal(1, lost)
     end)
 
-    it("closing the database wakes whoever waits, with CLOSED", function()
+    it("closing the database wakes all waiters, with CLOSED", function()
       local errors = {}
       local function follow()
         local _, err = pcall(function()
@@ -272,7 +272,7 @@ return function(loop, describe, it, before_each, after_each)
       end, tick, function()
         loop.sleep(0.02)
         db:close()
-        -- Another descriptor may get the number of one that was closed.
+        -- A new descriptor may get the number of a closed one.
         local other <close> = assert(helper.memory():wakeup())
         loop.sleep(0.02)
         assert(other:pollfd())
@@ -281,7 +281,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.is_true(ticks.count > 0)
     end)
 
-    it("closing the stream wakes whoever follows it, and it can be read again", function()
+    it("closing the stream wakes its followers, and it can be read again", function()
       local stream = assert(orders:stream())
       local err = raised_by(function()
         for _ in stream:records { follow = true } do error "none" end
@@ -306,9 +306,9 @@ return function(loop, describe, it, before_each, after_each)
       loop.run({ function() assert.equal("a", stream:next(10).keys.id) end })
     end)
 
-    it("leaving the loop that follows leaves nothing behind", function()
+    it("leaving a loop over a follower releases everything", function()
       collectgarbage()
-      collectgarbage "stop" -- it would close what was forgotten
+      collectgarbage "stop" -- a collection would close what was left open
       local before, rounds = descriptors(), 0
       loop.run({ function()
         for _ = 1, 8 do
@@ -329,11 +329,11 @@ return function(loop, describe, it, before_each, after_each)
       assert.equal(before, descriptors())
     end)
 
-    it("Ctrl-C ends it", function()
+    it("Ctrl-C ends the loop", function()
       local child = helper.child(loop.program .. [[
         start(function()
           local stream = assert(db:table "orders":stream { wait = wait })
-          assert(stream:next(0.01) == nil) -- then the loop is on
+          assert(stream:next(0.01) == nil) -- the loop is running now
           print "in"
           for _ in stream:records { follow = true } do end
         end)
@@ -349,7 +349,7 @@ return function(loop, describe, it, before_each, after_each)
     end)
 
     -- One descriptor is kept for the next wait.
-    it("waiting for another writer lets the others go on", function()
+    it("other coroutines run during a wait for another writer", function()
       collectgarbage()
       collectgarbage "stop"
       local before = descriptors()
@@ -377,9 +377,10 @@ return function(loop, describe, it, before_each, after_each)
       end
     end)
 
-    -- It came too late each time: the other one had taken the lock again. Of 100 puts some were
-    -- told BUSY hundreds of times; one that is due gets the lock when it is next released.
-    it("a write goes before a process that takes the lock again and again", function()
+    -- Regression: the write came too late each time, because the other process had taken the lock
+    -- again; some of 100 puts got BUSY hundreds of times. A writer with priority gets the lock when
+    -- it is released.
+    it("a write precedes a process that takes the lock repeatedly", function()
       local busy, most = 0, 0
       function core.put(...)
         local done, err, code = put(...)
@@ -408,9 +409,9 @@ return function(loop, describe, it, before_each, after_each)
       assert.is_true(most < 100, most .. " times BUSY")
     end)
 
-    -- More of them wait than descriptors are kept; each gets the lock, and then none is in the
-    -- queue.
-    it("many that wait for another writer all get their turn", function()
+    -- More coroutines wait than spare descriptors are kept; each gets the lock, and then the queue
+    -- is empty.
+    it("many coroutines that wait for another writer all succeed", function()
       local child = helper.child [[
         for i = 1, 200 do
           assert(db:transact(function(tx)
@@ -440,7 +441,7 @@ return function(loop, describe, it, before_each, after_each)
       assert.is_true(descriptors() <= before + 8)
     end)
 
-    it("and is BUSY when it takes longer than busy_timeout", function()
+    it("a wait for another writer returns BUSY after busy_timeout", function()
       local child = helper.child [[
         db:transact(pause, { time_limit = 60 })
       ]]
@@ -458,7 +459,7 @@ return function(loop, describe, it, before_each, after_each)
       child:close()
     end)
 
-    it("outside of it the thread sleeps, as without a loop", function()
+    it("outside the loop the thread sleeps", function()
       assert.is_nil(assert(orders:stream()):next(0.01))
       assert(orders:put { id = "a" })
       assert.equal("a", assert(orders:stream()):next(10).keys.id)

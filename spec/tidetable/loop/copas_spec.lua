@@ -1,8 +1,8 @@
--- copas_spec.lua - what doc/modules/loop/copas.md promises.
+-- copas_spec.lua - waiting in threads of copas, as documented in doc/modules/loop/copas.md.
 local behaviour = require "spec.tidetable.loop.behaviour"
 local helper = require "spec.tidetable.helper"
 
--- Debian has copas for older Luas alone; it runs in this one.
+-- Debian installs copas for older versions of Lua only; it runs in this one.
 package.path = package.path .. ";/usr/share/lua/5.2/?.lua"
 
 -- Debian 13 has the copas of Lua 5.2 without coxpcall, which that requires.
@@ -17,7 +17,7 @@ end
 local copas_loop = require "tidetable.loop.copas"
 local elapsed = require "tidetable.core".elapsed
 
--- Without timers a turn of copas 1.1.7 must end by itself.
+-- copas 1.1.7 has no timers, so a step must end by itself.
 local TURN = 0.002
 
 local function run(functions)
@@ -52,15 +52,15 @@ behaviour({ name = "a copas loop", run = run, sleep = copas_loop.sleep,
 describe("tidetable.loop.copas", function()
   helper.setup(before_each, after_each)
 
-  it("says so when select can't take the descriptor", function()
+  it("raises an error if select does not support the descriptor", function()
     local high = { pollfd = function() return 5000 end, timeout = function() return 1 end }
     run({ function()
-      helper.misuse("takes descriptors below 1024; this is 5000", copas_loop.wait, high, 1)
+      helper.misuse("supports descriptors below 1024, got 5000", copas_loop.wait, high, 1)
     end })
   end)
 
-  -- copas 4 calls it pause; copas 2 and 3 knew only sleep.
-  it("sleeps by copas's own timers where it has any", function()
+  -- copas 4 has pause; copas 2 and 3 have sleep.
+  it("sleeps with copas's timers if it has any", function()
     local pause, sleep = rawget(copas, "pause"), rawget(copas, "sleep")
     local asked
     copas.sleep = function(seconds) asked = "sleep " .. seconds end
@@ -73,7 +73,7 @@ describe("tidetable.loop.copas", function()
     copas.pause, copas.sleep = pause, sleep
   end)
 
-  it("lets several threads wait on one wakeup", function()
+  it("allows several threads to wait on one wakeup", function()
     local db = helper.open()
     local wakeup, woken = assert(db:wakeup()), 0
     local function wait()
@@ -88,8 +88,8 @@ describe("tidetable.loop.copas", function()
     assert.equal(2, woken)
   end)
 
-  -- copas 1.1.7 closes what a thread waited for last.
-  it("a wakeup outlives the thread that waited on it", function()
+  -- copas 1.1.7 closes the socket that a thread waited for last.
+  it("a wakeup remains open after the end of the thread that waited on it", function()
     local db = helper.open()
     local wakeup <close> = assert(db:wakeup())
     run({ function() copas_loop.wait(wakeup, 0.01) end })

@@ -1,4 +1,4 @@
--- luv_spec.lua - what doc/modules/loop/luv.md promises.
+-- luv_spec.lua - waiting in coroutines of libuv, as documented in doc/modules/loop/luv.md.
 local behaviour = require "spec.tidetable.loop.behaviour"
 local helper = require "spec.tidetable.helper"
 
@@ -31,7 +31,7 @@ local function run(functions)
   if why then error(why, 0) end
 end
 
--- As doc/modules/loop/luv.md has it.
+-- As in doc/modules/loop/luv.md.
 local program = [[
   local uv = require "luv"
   local wait = require "tidetable.loop.luv".wait
@@ -57,7 +57,7 @@ behaviour({ name = "a libuv loop", run = run, sleep = luv_loop.sleep,
 describe("tidetable.loop.luv", function()
   helper.setup(before_each, after_each)
 
-  it("leaves no handle to the loop when a wait is over", function()
+  it("leaves no handle in the loop after a wait", function()
     local db = helper.open { wait = luv_loop.wait }
     local orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
     run({ function() assert.is_nil(assert(orders:stream()):next(0.01)) end,
@@ -67,7 +67,7 @@ describe("tidetable.loop.luv", function()
     assert.equal(0, count)
   end)
 
-  it("lets one coroutine wait on a wakeup, not two", function()
+  it("allows one coroutine to wait on a wakeup, not two", function()
     local db = helper.open()
     local wakeup = assert(db:wakeup())
     local ended
@@ -75,7 +75,7 @@ describe("tidetable.loop.luv", function()
       luv_loop.wait(wakeup, 30)
       ended = true
     end, function()
-      helper.misuse("somebody waits on this wakeup already", luv_loop.wait, wakeup, 30)
+      helper.misuse("this wakeup already has a function", luv_loop.wait, wakeup, 30)
       wakeup:close()
     end })
     assert.is_true(ended)
@@ -91,7 +91,7 @@ describe("tidetable.loop.luv", function()
     assert.equal("dead", coroutine.status(thread))
   end)
 
-  it("what a coroutine raises is luv's to tell, with where it happened", function()
+  it("an error of a coroutine is reported by luv, with its traceback", function()
     local child = helper.child [[
       local wait = require "tidetable.loop.luv".wait
       local function breaks() error "it broke" end

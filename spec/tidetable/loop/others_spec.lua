@@ -1,4 +1,4 @@
--- others_spec.lua - waiting in cqueues, and in a scheduler of one's own: doc/loops.md.
+-- others_spec.lua - waiting in cqueues and in the program's own scheduler (doc/loops.md).
 local behaviour = require "spec.tidetable.loop.behaviour"
 local cqueues = require "cqueues"
 
@@ -20,11 +20,11 @@ behaviour({ name = "a cqueues loop", run = run_cqueues, sleep = cqueues.sleep,
   poll = cqueues.poll, program = cqueues_program, says = "interrupted!" },
   describe, it, before_each, after_each)
 
--- The one of the example.
+-- The scheduler of the example.
 package.path = "./examples/?.lua;" .. package.path
 
 if not package.searchpath("system", package.path) then
-  describe("in a scheduler of one's own", function()
+  describe("in the program's own scheduler", function()
     it("waits", function() pending "luasystem is not installed here" end)
   end)
   return
@@ -37,7 +37,7 @@ local function run_own(functions)
   scheduler.run()
 end
 
--- Its `wait` is for its own coroutines alone.
+-- Its `wait` only works in its own coroutines.
 local function wait(wakeup, seconds)
   if not coroutine.isyieldable() then return wakeup:wait(seconds) end
   scheduler.wait(wakeup, seconds)

@@ -61,10 +61,10 @@ describe("backup", function()
   it("overwrites a database with --overwrite, and nothing else", function()
     local path, target = make()
     command.must { "backup", path, target }
-    local ran = command.refuses(1, "copy.tide: exists already", { "backup", path, target })
+    local ran = command.refuses(1, "copy.tide: already exists", { "backup", path, target })
     assert.truthy(ran.err:find("--overwrite replaces it if it is a database", 1, true))
     command.must { "backup", "-f", path, target }
-    command.refuses(1, "is the database itself", { "backup", "-f", path, path })
+    command.refuses(1, "is a file of the database itself", { "backup", "-f", path, path })
     local letter = helper.path("letter")
     local file <close> = assert(io.open(letter, "w"))
     assert(file:write("Dear Ann,\n"):close())

@@ -1,4 +1,4 @@
--- stream_next_spec.lua - what doc/modules/stream.md promises of a stream's own place.
+-- next_spec.lua - a stream's position: next and next_transaction (doc/modules/stream.md).
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -19,7 +19,7 @@ before_each(function()
 end)
 
 describe("next", function()
-  it("gives the records one by one, and nil when it has caught up", function()
+  it("returns the records one by one, and nil after the last", function()
     local stream = assert(orders:stream())
     assert.is_nil(stream.position)
     local packed = table.pack(stream:next())
@@ -37,7 +37,7 @@ describe("next", function()
     assert.equal(3, stream.position)
   end)
 
-  it("begins where the stream's options say", function()
+  it("starts where the stream's options say", function()
     put(1, 3)
     local latest = assert(orders:stream { from = "LATEST" })
     local after, at = assert(orders:stream { after = 2 }), assert(orders:stream { at = 2 })
@@ -51,7 +51,7 @@ describe("next", function()
     assert.is_nil(latest:next())
   end)
 
-  it("has a place of its own for each stream object", function()
+  it("has its own position in each stream object", function()
     put(1, 2)
     local a, b = assert(orders:stream()), assert(orders:stream())
     assert.equal(1, a:next().sequence_number)
@@ -61,7 +61,7 @@ describe("next", function()
     assert.is_nil(a:next())
   end)
 
-  it("waits for so many seconds", function()
+  it("waits for the given seconds", function()
     local stream = assert(orders:stream())
     local core = require "tidetable.core"
     local before = core.elapsed()
@@ -95,7 +95,7 @@ describe("next", function()
     refused("NOT_FOUND", unread:next())
   end)
 
-  it("can be closed, and begins again then", function()
+  it("can be closed, and then starts again", function()
     put(1, 2)
     local kept
     do
@@ -108,7 +108,7 @@ describe("next", function()
   end)
 end)
 
--- The stream's own place was left aside: they began at the oldest record.
+-- Regression: the stream's position was ignored, and they started at the oldest record.
 describe("records and transactions", function()
   local function numbers(stream, given)
     local all = {}
@@ -121,7 +121,7 @@ describe("records and transactions", function()
     return table.concat(all, " ")
   end
 
-  it("begin where the stream's options say", function()
+  it("start where the stream's options say", function()
     put(1, 3)
     local cases = {
       { { from = "LATEST" }, "4 5" }, { { after = 2 }, "3 4 5" }, { { at = 2 }, "2 3 4 5" },
@@ -134,7 +134,7 @@ describe("records and transactions", function()
     put(4, 5)
     for _, case in ipairs(cases) do
       for _, stream in ipairs(case.streams) do
-        for _ = 1, 2 do assert.equal(case[2], numbers(stream)) end       -- they move nothing
+        for _ = 1, 2 do assert.equal(case[2], numbers(stream)) end       -- they do not move it
         assert.equal(case[2], numbers(stream, { follow = true, timeout = 0 }))
         assert.equal(tonumber(case[2]:match "%d"), stream:next().sequence_number)
       end
@@ -156,7 +156,7 @@ describe("records and transactions", function()
     end
   end)
 
-  it("with LATEST begin where it was resolved, until the stream is closed", function()
+  it("with LATEST start where it was resolved, until the stream is closed", function()
     put(1, 2)
     local stream = assert(orders:stream { from = "LATEST" })
     put(3, 3)
@@ -167,13 +167,13 @@ describe("records and transactions", function()
     assert.equal("", numbers(stream))
     put(6, 6)
     assert.equal("", numbers(stream))
-    assert.is_nil(stream:next())                         -- from here on it is a place again
+    assert.is_nil(stream:next())                         -- sets the stream's position again
     put(7, 7)
     assert.equal("7", numbers(stream))
     assert.equal(7, stream:next().sequence_number)
   end)
 
-  it("begin where their own options say, if those name a position", function()
+  it("start at the position in their own options, if there is one", function()
     put(1, 3)
     local stream = assert(orders:stream { from = "LATEST" })
     assert.equal("1 2 3", numbers(stream, { from = "TRIM_HORIZON" }))
@@ -184,7 +184,7 @@ describe("records and transactions", function()
     assert.equal("", numbers(stream, { from = "LATEST" }))
   end)
 
-  it("raise TRIMMED if records after the stream's place have expired", function()
+  it("raise TRIMMED if records after the stream's position have expired", function()
     put(1, 3)
     local stream = assert(orders:stream { from = "LATEST" })
     put(4, 5)
@@ -204,7 +204,7 @@ describe("next_transaction", function()
     end
   end)
 
-  it("gives whole transactions, and nil when it has caught up", function()
+  it("returns whole transactions, and nil after the last", function()
     local stream = assert(orders:stream())
     for i = 1, 3 do
       local transaction = stream:next_transaction()
@@ -221,7 +221,7 @@ describe("next_transaction", function()
     assert.equal(1, #stream:next_transaction(5))
   end)
 
-  it("takes turns with next, without gap or repeat", function()
+  it("can be interleaved with next, without gap or repetition", function()
     local stream = assert(orders:stream())
     assert.equal(1, #stream:next_transaction())
     assert.equal(1, stream.position)
@@ -236,7 +236,7 @@ describe("next_transaction", function()
     assert.equal(6, stream.position)
   end)
 
-  it("loses nothing when an error comes in the middle of one", function()
+  it("loses nothing if an error ends it in the middle of a transaction", function()
     local items = {}
     for i = 1, 2500 do items[i] = { id = "n" .. i } end
     db:transact(function(tx) tx:table "orders":load(items) end)
@@ -265,7 +265,7 @@ describe("next_transaction", function()
     end
   end)
 
-  -- Raises in the middle of reading a transaction.
+  -- Raises an error in the middle of reading a transaction.
   local function interrupted(stream)
     debug.sethook(function()
       debug.sethook()
@@ -276,7 +276,7 @@ describe("next_transaction", function()
     assert.is_false(ok)
   end
 
-  it("loses nothing of what came behind LATEST either", function()
+  it("loses nothing after LATEST either", function()
     local stream = assert(orders:stream { from = "LATEST" })
     local items = {}
     for i = 1, 2500 do items[i] = { id = "n" .. i } end
@@ -285,7 +285,7 @@ describe("next_transaction", function()
     assert.equal(7, stream:next().sequence_number)
   end)
 
-  it("has lost all of a transaction that is trimmed while it is read", function()
+  it("loses all of a transaction that is trimmed while it is read", function()
     local items = {}
     for i = 1, 2500 do items[i] = { id = "n" .. i } end
     db:transact(function(tx) tx:table "orders":load(items) end)
@@ -309,7 +309,7 @@ describe("next_transaction", function()
     assert.equal(6, stream.position)
   end)
 
-  it("begins anew where it was closed after an error", function()
+  it("starts again if the stream was closed after an error", function()
     local items = {}
     for i = 1, 2500 do items[i] = { id = "n" .. i } end
     db:transact(function(tx) tx:table "orders":load(items) end)
@@ -321,7 +321,7 @@ describe("next_transaction", function()
     assert.equal(4, stream:next().sequence_number)
   end)
 
-  it("goes on where a follower stopped", function()
+  it("continues where a follower stopped", function()
     local last
     local all = {}
     repeat

@@ -1,4 +1,4 @@
--- transact_spec.lua - what doc/modules/transaction.md promises of locked mode.
+-- transaction_spec.lua - locked mode, as documented in doc/modules/transaction.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -16,7 +16,7 @@ describe("transact", function()
     assert(accounts:put { id = "ann", balance = 100 })
   end)
 
-  it("does all", function()
+  it("makes all changes", function()
     db:transact(function(tx)
       local account = tx:table "accounts"
       local ann = account:get { id = "ann" }
@@ -27,7 +27,7 @@ describe("transact", function()
     assert.equal(10, ledger:get({ id = "x1" }).amount)
   end)
 
-  it("or nothing: an error undoes everything and goes on, the same value", function()
+  it("or none: an error undoes everything and is raised unchanged", function()
     local mine = setmetatable({}, { __tostring = function() return "mine" end })
     for _, thrown in ipairs { mine, "text", 42, false, tidetable.null } do
       local ok, err = pcall(db.transact, db, function(tx)
@@ -49,8 +49,8 @@ describe("transact", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("returns what fn returns", function()
-    assert.is_true(assert(db:transact(function() end)))       -- nothing: true
+  it("returns the results of fn", function()
+    assert.is_true(assert(db:transact(function() end)))       -- no results: true
     local packed = table.pack(db:transact(function() return nil end))
     assert.are.same({ n = 1 }, packed)
     packed = table.pack(db:transact(function() return nil, 2, nil, false, nil end))
@@ -64,7 +64,7 @@ describe("transact", function()
     assert.equal(5000, packed[5000])
   end)
 
-  it("makes its records contiguous, with one id", function()
+  it("appends consecutive records with one id", function()
     db:transact(function(tx)
       for i = 1, 5 do
         tx:table(i % 2 == 0 and "ledger" or "accounts"):put { id = tostring(i) }
@@ -92,7 +92,7 @@ describe("transact", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("shows its records and items to nobody before it ends, and then together", function()
+  it("makes its records and items visible at its end, together", function()
     local other = helper.open()
     local feed = assert(other:stream { from = "LATEST" })
     db:transact(function(tx)
@@ -100,14 +100,13 @@ describe("transact", function()
         tx:table "ledger":put { id = tostring(i) }
         assert.is_nil(other:table("ledger"):get { id = tostring(i) })
         assert.is_nil(feed:next())
-        -- Plain reads through the same handle see what the transaction has written.
       end
     end)
     for i = 1, 3 do assert.equal(tostring(i), feed:next().keys.id) end
     assert.is_nil(feed:next())
   end)
 
-  it("sees its own writes in every way to read", function()
+  it("reads its own writes with every operation", function()
     local times = assert(db:create_table { name = "times", partition_key = "id",
       sort_key = { "at", "N" } })
     assert(times:load { { id = "a", at = 1 }, { id = "a", at = 2 }, { id = "b", at = 1 } })
@@ -136,7 +135,7 @@ describe("transact", function()
     assert.equal(5, #collect(times:scan()))
   end)
 
-  it("sees its own writes in a pinned iteration too", function()
+  it("reads its own writes in an iteration with a snapshot too", function()
     db:transact(function(tx)
       tx:table "ledger":put { id = "new" }
       assert.are.same({ "new" }, field("id", tx:table "ledger":scan { snapshot = true }))
@@ -161,7 +160,7 @@ describe("transact", function()
     assert.is_not_nil(accounts:get { id = "bob" })
   end)
 
-  it("makes everyone else wait", function()
+  it("makes other writers wait", function()
     local other = helper.open { busy_timeout = 0 }
     db:transact(function()
       local err = refused("BUSY", other:table("ledger"):put { id = "x" })
@@ -170,7 +169,7 @@ describe("transact", function()
     assert.is_truthy(other:table("ledger"):put { id = "x" })
   end)
 
-  it("raises NESTED at a write through db inside it", function()
+  it("returns NESTED for a write through db inside it", function()
     local stream = ledger:stream()
     db:transact(function(tx)
       raises("NESTED", ledger.put, ledger, { id = "x" })
@@ -189,7 +188,7 @@ describe("transact", function()
     assert.are.same({ "y" }, field("id", ledger:scan()))
   end)
 
-  it("shows what it has not committed to nothing but its own tx", function()
+  it("shows uncommitted changes only to its own tx", function()
     local iterate, page_before = accounts:scan(), accounts:scan_page()
     local stream, sequence = accounts:stream { from = "LATEST" }, db:info().sequence_number
     local pinned
@@ -222,7 +221,7 @@ describe("transact", function()
     check { "ann" }
   end)
 
-  it("leaves an iterator begun outside at the last commit, also for its next page", function()
+  it("keeps an iterator begun outside at the last commit, also for its next page", function()
     local t = assert(db:create_table { name = "times", partition_key = "id",
       sort_key = { "at", "N" } })
     for at = 1, 1500 do t:put { id = "a", at = at } end
@@ -239,7 +238,7 @@ describe("transact", function()
     assert.equal(1500, seen)
   end)
 
-  it("ends its iterators, with the items that were read already", function()
+  it("ends its iterators, even with items that were read already", function()
     local function open(tx)
       local t = tx:table "accounts"
       t:put { id = "bob", secret = true }
@@ -261,7 +260,7 @@ describe("transact", function()
     for _, iterate in ipairs { plain, pinned, again } do raises("CLOSED", iterate) end
   end)
 
-  it("that returns more values than can be passed on is undone, or returns them", function()
+  it("returns all results of fn, or is undone if they are too many for the stack", function()
     local big = {}
     for i = 1, 500000 do big[i] = i end
     for _, mode in ipairs { "locked", "optimistic" } do
@@ -284,7 +283,7 @@ describe("transact", function()
     assert.is_truthy(ledger:put { id = "x" })
   end)
 
-  it("can't yield", function()
+  it("cannot yield", function()
     local co = coroutine.wrap(function()
       return pcall(db.transact, db, function(tx)
         tx:table "ledger":put { id = "x" }
@@ -298,7 +297,7 @@ describe("transact", function()
     assert.is_truthy(ledger:put { id = "x" })
   end)
 
-  it("lets generators inside it yield among themselves", function()
+  it("allows coroutines inside fn to yield to each other", function()
     db:transact(function(tx)
       local generate = coroutine.wrap(function()
         for i = 1, 3 do coroutine.yield { id = tostring(i) } end
@@ -317,7 +316,7 @@ describe("transact", function()
     raises("TIMEOUT", db.transact, db, function(tx)
       while true do tx:table "ledger":put { id = "x" } end
     end, { time_limit = 0.05 })
-    -- Nor can the function go on behind a pcall of its own.
+    -- The function cannot continue after catching the error with pcall.
     raises("TIMEOUT", db.transact, db, function(tx)
       pcall(function() while true do end end)
       tx:table "ledger":put { id = "x" }
@@ -333,7 +332,7 @@ describe("transact", function()
       { time_limit = "5s" })
   end)
 
-  it("ends with TIMEOUT also where the time went by in one call", function()
+  it("ends with TIMEOUT also if one call took all the time", function()
     raises("TIMEOUT", db.transact, db, function(tx)
       tx:table "ledger":put { id = "x" }
       os.execute "sleep 0.1"
@@ -352,7 +351,7 @@ describe("transact", function()
     assert.are.same({}, collect(ledger:scan()))
   end)
 
-  it("has the time limits and attempts of the page where none are given", function()
+  it("has the default time limits and attempts of the page", function()
     local core, seen, runs = require "tidetable.core", {}, 0
     local transact, snapshot, pin = core.transact, core.snapshot, core.pin
     finally(function() core.transact, core.snapshot, core.pin = transact, snapshot, pin end)
@@ -381,7 +380,7 @@ describe("transact", function()
     assert.equal(10, runs)
   end)
 
-  it("makes a tx that is kept beyond it raise CLOSED", function()
+  it("raises CLOSED when a tx is used after it", function()
     local kept, kept_table, iterate, state
     db:transact(function(tx)
       kept, kept_table = tx, tx:table "accounts"
@@ -418,14 +417,14 @@ describe("transact", function()
     end)
     assert.equal(2, #collect(notes:scan()))
     assert.equal(1, #collect(ledger:scan()))
-    -- The time limit of the outer one is kept behind it too.
+    -- The time limit of the outer transaction still applies after the inner one.
     raises("TIMEOUT", db.transact, db, function()
       other:transact(function() end)
       while true do end
     end, { time_limit = 0.05 })
   end)
 
-  it("leaves a hook of the user's alone, and one that its function sets", function()
+  it("keeps the program's hook, and one that its function sets", function()
     local calls = 0
     local function mine() calls = calls + 1 end
     debug.sethook(mine, "", 100)
@@ -445,7 +444,7 @@ describe("transact", function()
     assert.equal(mine, after)
   end)
 
-  it("writes nothing when fn writes nothing", function()
+  it("writes nothing if fn writes nothing", function()
     local before = db:info().sequence_number
     assert.equal(100, db:transact(function(tx)
       return tx:table("accounts"):get({ id = "ann" }).balance
@@ -453,7 +452,7 @@ describe("transact", function()
     assert.equal(before, db:info().sequence_number)
   end)
 
-  it("over 32 MiB is TOO_BIG, and nothing of it is stored", function()
+  it("over 32 MiB returns TOO_BIG, and nothing is stored", function()
     local text = ("x"):rep(390 * 1024)
     raises("TOO_BIG", db.transact, db, function(tx)
       for i = 1, 100 do tx:table "ledger":put { id = tostring(i), text = text } end
@@ -462,7 +461,7 @@ describe("transact", function()
     assert.is_true(db:check().ok)
   end)
 
-  it("knows its arguments", function()
+  it("checks its arguments", function()
     helper.blames("a function expected, got nil", function() db:transact() end)
     helper.blames("unknown option", function() db:transact(print, { limit = 1 }) end)
   end)

@@ -1,25 +1,25 @@
-/* said.h - what a check says of a file, line by line. */
-#ifndef DAMAGE_SAID_H
-#define DAMAGE_SAID_H
+/* check_output.h - parses the report of a check line by line. */
+#ifndef DAMAGE_CHECK_OUTPUT_H
+#define DAMAGE_CHECK_OUTPUT_H
 
 #include "lmdb_file/audit.h"
 #include "unit/tides.h"
 
-struct said {
+struct check_output {
 	struct buffer text;
 	uint64_t problems;
 	int err;
 };
 
-static inline void ask(struct said *said, const char *path)
+static inline void check_file(struct check_output *output, const char *path)
 {
 	struct report report = { 0 };
 	struct failure failure = { 0 };
 
-	said->err = tide_check_file(path, &report, &failure);
-	CHECK(said->err <= 0);
-	said->problems = report.problems;
-	said->text = report.text;
+	output->err = tide_check_file(path, &report, &failure);
+	CHECK(output->err <= 0);
+	output->problems = report.problems;
+	output->text = report.text;
 }
 
 struct line {
@@ -40,10 +40,11 @@ static inline int tree_of_name(const char *name, size_t len)
 	return AUDIT_FREE_LIST;
 }
 
-/* Reads the line at `at`; returns where the next one begins, NULL at the end. */
-static inline const char *read_line(const struct said *said, const char *at, struct line *line)
+/* Reads the line at `at`. Returns the start of the next line, NULL at the end. */
+static inline const char *read_line(const struct check_output *output, const char *at,
+	struct line *line)
 {
-	const char *end = (const char *)said->text.data + said->text.len;
+	const char *end = (const char *)output->text.data + output->text.len;
 	const char *fields[7];
 	const char *newline;
 	const char *place;
@@ -66,17 +67,17 @@ static inline const char *read_line(const struct said *said, const char *at, str
 	line->name_len = (size_t)(fields[4] - fields[2] - 1);
 	line->page = strtoull(fields[4], NULL, 10);
 	rest = (size_t)(newline - fields[5]);
-	line->range = memmem(fields[5], rest, "this concerns the rows", 22);
+	line->range = memmem(fields[5], rest, "this affects the rows", 21);
 	place = memmem(fields[5], rest, ", row ", 6);
 	line->row = place ? atoi(place + 6) : -1;
 	return newline + 1;
 }
 
-static inline void print_said(const struct said *said)
+static inline void print_output(const struct check_output *output)
 {
-	fprintf(stderr, "err %d, %" PRIu64 " problems:\n%.*s", said->err, said->problems,
-		(int)(said->text.len < 6000 ? said->text.len : 6000),
-		said->text.data ? (const char *)said->text.data : "");
+	fprintf(stderr, "err %d, %" PRIu64 " problems:\n%.*s", output->err, output->problems,
+		(int)(output->text.len < 6000 ? output->text.len : 6000),
+		output->text.data ? (const char *)output->text.data : "");
 }
 
 #endif

@@ -1,4 +1,4 @@
--- stream_retention_spec.lua - what doc/modules/stream.md promises of how long records stay.
+-- retention_spec.lua - how long records are kept, as documented in doc/modules/stream.md.
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"
 
@@ -58,7 +58,7 @@ describe("retention", function()
     assert.are.same({ 6 }, numbers(stream:records()))
   end)
 
-  it("by count keeps the last ones", function()
+  it("by count keeps the newest records", function()
     local stream = with { count = 3 }
     put(1, 3)
     assert.are.same({ 1, 2, 3 }, numbers(stream:records()))
@@ -69,7 +69,7 @@ describe("retention", function()
     assert.equal(2, assert(db:trim()))
   end)
 
-  it("by bytes keeps what fits", function()
+  it("by bytes keeps the newest records that fit", function()
     local stream = with { bytes = "1 KiB" }
     put(1, 1)
     local one = stream:describe().bytes
@@ -82,7 +82,7 @@ describe("retention", function()
     assert.are.same({ age = 86400, bytes = 1024 }, description.retention)
   end)
 
-  it("by bytes keeps what just fits, and hides the first record too", function()
+  it("by bytes keeps records that fit exactly, and hides the first one too", function()
     local measured = with(nil)
     put(1, 4)
     local four = measured:describe().bytes
@@ -91,7 +91,7 @@ describe("retention", function()
     put(1, 4)
     assert.equal(4, stream:describe().count)
     put(5, 5)
-    assert.equal(5, db:check().records)          -- the first is still there, and out of sight
+    assert.equal(5, db:check().records)          -- the first one still exists, but is hidden
     assert.are.same({ 2, 3, 4, 5 }, numbers(stream:records()))
     for _, each in ipairs { stream, db:stream() } do
       local err = raises("TRIMMED", function() collect(each:records { after = 0 }) end)
@@ -100,7 +100,7 @@ describe("retention", function()
     end
   end)
 
-  it("holds each limit by itself", function()
+  it("applies each limit by itself", function()
     local stream = with { age = "5s", count = 3 }
     put(1, 5)                                    -- ages 5, 4, 3, 2, 1
     assert.are.same({ 3, 4, 5 }, numbers(stream:records()))
@@ -108,14 +108,14 @@ describe("retention", function()
     assert.are.same({ 4, 5 }, numbers(stream:records()))
   end)
 
-  it("lets a transaction go whole", function()
+  it("removes the records of a transaction together", function()
     local stream = with { count = 4 }
     for i = 1, 3 do
       db:transact(function(tx)
         for j = 1, 3 do tx:table "things":put { id = i .. "/" .. j } end
       end)
     end
-    -- Of nine, the last four: but the second transaction still has one of them.
+    -- The limit keeps the last four of nine records; one of them is of the second transaction.
     assert.are.same({ 4, 5, 6, 7, 8, 9 }, numbers(stream:records()))
     assert.equal(3, assert(db:trim()))
     assert.are.same({}, db:check().problems)
@@ -127,7 +127,7 @@ describe("retention", function()
     end)
   end
 
-  it("by count and bytes spares the newest transaction of any size", function()
+  it("by count and bytes keeps the newest transaction of any size", function()
     for _, limit in ipairs { { count = 3 }, { bytes = 100 }, { count = 1, bytes = 1 } } do
       local name = "items" .. db:info().sequence_number
       local items = assert(db:create_table { name = name, partition_key = { "id", "N" },
@@ -146,13 +146,13 @@ describe("retention", function()
       assert(items:disable_stream())
       assert(db:trim())
       assert.equal(7, seen())
-      clock:advance(86400)                         -- by age it expires like any other
+      clock:advance(86400)                         -- by age it expires like any other record
       assert.equal(0, seen())
     end
     assert.are.same({}, db:check().problems)
   end)
 
-  it("by bytes spares a record that is larger than the limit", function()
+  it("by bytes keeps a newest record that is larger than the limit", function()
     local stream = with { bytes = 1000 }
     assert(orders:put { id = "a", text = ("x"):rep(5000) })
     for i = 1, 3 do
@@ -162,7 +162,7 @@ describe("retention", function()
     assert.equal(3, assert(db:trim()))
   end)
 
-  it("of one stream is not that of another", function()
+  it("of one stream does not apply to another", function()
     local stream = with "10s"
     local other = assert(db:create_table { name = "other", partition_key = "id",
       stream = { retention = "1h" } })
@@ -176,7 +176,7 @@ describe("retention", function()
     assert.are.same({ 3, 4 }, numbers(db:stream():records()))
   end)
 
-  it("can be changed, in every way to say it", function()
+  it("can be changed, in every notation", function()
     local stream = with(nil)
     assert.are.same({ age = 86400 }, stream:describe().retention)
     for said, meant in pairs {
@@ -194,17 +194,17 @@ describe("retention", function()
         { bytes = 0 }, { count = 0 }, { count = 1.5 }, { counts = 1 }, true } do
       assert.is_false(pcall(stream.set_retention, stream, wrong))
     end
-    helper.blames("a retention is missing", function() stream:set_retention() end)
+    helper.blames("set_retention: retention is missing", function() stream:set_retention() end)
   end)
 
-  it("made longer brings nothing back", function()
+  it("that is extended does not show expired records again", function()
     local stream = with "10s"
     put(1, 5)
     clock:advance(7)
     assert.are.same({ 4, 5 }, numbers(stream:records()))
     assert(stream:set_retention "24h")
     assert.are.same({ 4, 5 }, numbers(stream:records()))
-    assert.equal(5, db:check().records)          -- still there, and out of sight
+    assert.equal(5, db:check().records)          -- they still exist, but are hidden
     assert.equal(3, stream:describe().trimmed_through)
     local err = raises("TRIMMED", function() collect(stream:records { after = 1 }) end)
     assert.equal(3, err.last)
@@ -213,7 +213,7 @@ describe("retention", function()
     assert.are.same({}, db:check().problems)
   end)
 
-  it("made shorter hides at once", function()
+  it("that is shortened hides records at once", function()
     local stream = with "1h"
     put(1, 5)
     assert(stream:set_retention { count = 2 })
@@ -222,8 +222,8 @@ describe("retention", function()
     assert.are.same({ 4, 5 }, numbers(stream:records()))
   end)
 
-  -- What is worth a step is 64 records; then all goes that has expired.
-  it("is done by writers too, a little at a time", function()
+  -- A writer trims once 64 records may have expired; then it removes all that have.
+  it("is applied by writers too, a few records at a time", function()
     local measured = with(nil)
     assert(orders:put { id = "1000" })
     local limits = { count = 100, bytes = 100 * measured:describe().bytes, age = 100 }
@@ -246,7 +246,7 @@ describe("retention", function()
     end
   end)
 
-  it("ends a disabled stream when all of it has expired", function()
+  it("removes a disabled stream when all of its records have expired", function()
     local stream = with "10s"
     put(1, 2)
     assert(orders:disable_stream())
@@ -261,7 +261,7 @@ describe("retention", function()
     assert.is_truthy(err.message:find("Table: things has no stream", 1, true), err.message)
   end)
 
-  it("ends a disabled stream with all its records, however many", function()
+  it("removes a disabled stream with any number of records", function()
     local stream = with "10s"
     local items = {}
     for i = 1, 2500 do items[i] = { id = tostring(i) } end
@@ -275,7 +275,7 @@ describe("retention", function()
   end)
 end)
 
-describe("a reader that fell behind", function()
+describe("a reader whose next records have expired", function()
   local stream
   before_each(function()
     orders = assert(db:create_table { name = "things", partition_key = "id",
@@ -313,7 +313,7 @@ describe("a reader that fell behind", function()
     assert.equal(4, err.last)
   end)
 
-  it("by next_transaction too, and again and again", function()
+  it("gets it from next_transaction too, for each new range", function()
     put(1, 3)
     local readers = { assert(orders:stream { after = 1 }),
       assert(orders:stream { from = "TRIM_HORIZON" }) }
@@ -327,7 +327,7 @@ describe("a reader that fell behind", function()
     end
   end)
 
-  it("by next too, and again and again", function()
+  it("gets it from next too, for each new range", function()
     put(1, 3)
     local reader = assert(orders:stream { after = 1 })
     clock:advance(20)
@@ -340,7 +340,7 @@ describe("a reader that fell behind", function()
     assert.equal(1, reader.position)
   end)
 
-  it("has lost what went with a stream that is gone", function()
+  it("has lost the records of a removed stream", function()
     put(1, 3)
     assert(db:delete_table "things")
     clock:advance(20)
@@ -355,7 +355,7 @@ describe("a reader that fell behind", function()
     assert.are.same({}, numbers(db:stream():records()))
   end)
 
-  it("has lost nothing when nothing of the stream was in the range", function()
+  it("has lost nothing if the range has no records of the stream", function()
     local silent = assert(db:create_table { name = "silent", partition_key = "id" })
     put(1, 2)
     for i = 1, 10 do assert(silent:put { id = tostring(i) }) end
@@ -367,7 +367,7 @@ describe("a reader that fell behind", function()
     assert.are.same({ 13 }, numbers(db:stream():records { after = 2 }))
   end)
 
-  it("is not one who stands at the trim horizon of that moment", function()
+  it("is also one that was opened at an earlier trim horizon", function()
     put(1, 3)
     local reader = assert(orders:stream { from = "TRIM_HORIZON" })
     clock:advance(20)
@@ -388,7 +388,7 @@ describe("a clock that jumps", function()
   it("forward expires nothing before the jump is confirmed", function()
     clock:set(1e9 + 400 * 86400)
     assert.are.same({ 1, 2, 3 }, numbers(stream:records()))
-    put(4, 4)                                    -- notes the first sight
+    put(4, 4)                                    -- records when the jump was first seen
     assert(db:trim())
     assert.are.same({ 1, 2, 3, 4 }, numbers(stream:records()))
     clock:advance(3500)
@@ -400,7 +400,7 @@ describe("a clock that jumps", function()
     assert.are.same({ 6 }, numbers(stream:records()))
   end)
 
-  it("forward and back again expires nothing", function()
+  it("forward and back expires nothing", function()
     clock:set(1e9 + 400 * 86400)
     put(4, 4)
     clock:set(1e9 + 100)
@@ -436,7 +436,7 @@ describe("a clock that jumps", function()
     assert.are.same({}, db:check().problems)
   end)
 
-  it("forward and is corrected too late leaves ages as they should be, also when reopened",
+  it("forward and is corrected too late does not change ages, even after reopening",
     function()
       local function reopen()
         db:close()
@@ -448,17 +448,17 @@ describe("a clock that jumps", function()
       orders = assert(db:create_table { name = "things", partition_key = "id",
         stream = { retention = "24h" } })
       stream = assert(orders:stream())
-      clock:set(3e9)                             -- a wrong date,
+      clock:set(3e9)                             -- a wrong date
       put(1, 1)
       clock:advance(3601)
-      put(2, 2)                                  -- believed for more than an hour,
-      clock:set(1e9 + 3602)                      -- and corrected
+      put(2, 2)                                  -- seen for more than an hour
+      clock:set(1e9 + 3602)                      -- corrected
       for day = 1, 30 do
         if day % 5 == 0 then reopen() end
         if day % 7 == 0 then
           clock:reboot()
-          put(100 + day, 100 + day)              -- notes that a day has passed,
-          clock:advance(3600)                    -- and it is confirmed
+          put(100 + day, 100 + day)              -- records that a day has passed
+          clock:advance(3600)                    -- the jump is confirmed
         end
         put(10 + day, 10 + day)
         clock:advance(86000)
@@ -466,13 +466,13 @@ describe("a clock that jumps", function()
         assert.equal(day == 1 and 2 or 1, #keys, day)
         assert.equal(("%04d"):format(10 + day), keys[#keys].id)
       end
-      local lead = 2e9                           -- of 3e9 over 1e9
+      local lead = 2e9                           -- 3e9 - 1e9
       assert.is_true(math.abs(stream:describe().retention_clock_lead - lead) < 5)
       assert.is_true(math.abs(db:info().retention_clock_lead - lead) < 5)
       assert.are.same({}, db:check().problems)
     end)
 
-  it("says how far the retention clock and the wall clock are apart", function()
+  it("changes the reported difference between retention clock and wall clock", function()
     local function lead()
       assert.equal(db:info().retention_clock_lead, stream:describe().retention_clock_lead)
       return db:info().retention_clock_lead

@@ -1,4 +1,4 @@
--- stream_end_spec.lua - what doc/modules/stream.md promises where a stream, or its file, ends.
+-- end_spec.lua - ended streams and removed files, as documented in doc/modules/stream.md.
 local helper = require "spec.tidetable.helper"
 local lfs = require "lfs"
 local tidetable = require "tidetable"
@@ -13,7 +13,7 @@ local function put(first, last)
   helper.put_apart(orders, clock, first, last)
 end
 
--- What a loop gives, and the error that ends it.
+-- Returns the records of a loop, and the error that ends it.
 local function read(...)
   local numbers, iterate = {}, table.pack(...)
   local ok, err = pcall(function()
@@ -50,7 +50,7 @@ describe("a stream that has ended", function()
   for _, way in ipairs(ways) do
     local what, finish, words = table.unpack(way)
 
-    it(what .. " gives the rest, and then says so", function()
+    it(what .. " returns the remaining records, then STREAM_ENDED", function()
       local stream = assert(orders:stream())
       local by_transaction = assert(orders:stream { from = "TRIM_HORIZON" })
       local head = "^orders/" .. stream.label:gsub("%p", "%%%0")
@@ -70,7 +70,7 @@ describe("a stream that has ended", function()
       assert.equal(3, stream.position)
     end)
 
-    it(what .. " ends loops that follow with the error, and others without", function()
+    it(what .. " ends followers with STREAM_ENDED, and other loops without an error", function()
       local stream = assert(orders:stream())
       finish()
       for _, name in ipairs { "records", "transactions" } do
@@ -91,7 +91,7 @@ describe("a stream that has ended", function()
     end)
   end
 
-  it("says it by label too, and to those who begin at its end", function()
+  it("returns STREAM_ENDED for its label too, and to readers that start at its end", function()
     local label = orders:stream().label
     delete()
     local old = assert(db:stream { table = "orders", label = label, from = "LATEST" })
@@ -102,7 +102,7 @@ describe("a stream that has ended", function()
       field("sequence_number", old:records { from = "TRIM_HORIZON" }))
   end)
 
-  it("is not the end of all tables", function()
+  it("does not end the stream of all tables", function()
     local all = assert(db:stream())
     delete()
     for i = 1, 3 do assert.equal(i, all:next().sequence_number) end
@@ -114,7 +114,7 @@ describe("a stream that has ended", function()
     assert.is_nil(err)
   end)
 
-  it("has TRIMMED first for who did not read it in time", function()
+  it("returns TRIMMED first to a reader that did not read it in time", function()
     local stream = assert(orders:stream { after = 1 })
     delete()
     clock:advance(2 * 86400)
@@ -129,7 +129,7 @@ describe("a stream that has ended", function()
     refused("STREAM_ENDED", behind:next())
   end)
 
-  it("has ended for who had read it all, also when it is removed", function()
+  it("returns STREAM_ENDED to a reader that has read all of it, also after its removal", function()
     local read_all, read_some = assert(orders:stream()), assert(orders:stream { after = 1 })
     local begun = read_some:records { follow = true }
     for i = 1, 3 do assert.equal(i, read_all:next().sequence_number) end
@@ -163,8 +163,8 @@ describe("the end of a stream", function()
     orders = assert(db:create_table { name = "orders", partition_key = "id", stream = true })
   end)
 
-  -- It slept until the records had expired.
-  it("wakes those who wait in other processes", function()
+  -- Regression: the reader slept until the records had expired.
+  it("wakes readers in other processes", function()
     for _, call in ipairs { "stream.next, stream, math.huge",
         "stream.next_transaction, stream, math.huge", "stream:records { follow = true }",
         "stream:transactions { follow = true, timeout = math.huge }" } do
@@ -179,7 +179,7 @@ describe("the end of a stream", function()
     end
   end)
 
-  it("wakes those who wait in the same thread", function()
+  it("wakes readers in the same thread", function()
     local waits = 0
     local stream = assert(orders:stream { wait = function(_, seconds)
       waits = waits + 1
@@ -209,17 +209,17 @@ describe("the file of a database", function()
     end,
   }
 
-  -- They were silent for ever.
+  -- Regression: followers waited forever.
   for code, change in pairs(changes) do
-    it("that has lost its name ends those who follow with " .. code, function()
+    it("that is renamed or replaced ends followers with " .. code, function()
       local streams = { assert(orders:stream()), assert(db:stream()) }
       change()
       for _, stream in ipairs(streams) do
-        assert.equal("a", stream:next().keys.id)         -- what is there is given
+        assert.equal("a", stream:next().keys.id)         -- remaining records are returned first
         local err = refused(code, stream:next(math.huge))
         assert.is_truthy(err.message:find(path, 1, true), err.message)
         assert.is_false(err.retryable)
-        refused(code, stream:next())                     -- and it is said again
+        refused(code, stream:next())                     -- returned again
         refused(code, stream:next_transaction(math.huge))
         for _, name in ipairs { "records", "transactions" } do
           local numbers, raised = read(stream[name](stream,
@@ -230,10 +230,10 @@ describe("the file of a database", function()
       end
     end)
 
-    it("that has lost its name ends other reading of streams with " .. code, function()
+    it("that is renamed or replaced ends other reads of streams with " .. code, function()
       local stream = assert(orders:stream())
       change()
-      os.execute "sleep 1.1"                             -- so long after it was opened
+      os.execute "sleep 1.1"                             -- more than a second after open
       for _, name in ipairs { "records", "transactions" } do
         local numbers, raised = read(stream[name](stream))
         assert.are.same({ 1 }, numbers)
@@ -245,7 +245,7 @@ describe("the file of a database", function()
     end)
   end
 
-  it("is looked for again where it was renamed and got its name back", function()
+  it("is compared again after it was renamed and renamed back", function()
     local stream = assert(orders:stream { from = "LATEST" })
     assert(os.rename(path, aside))
     refused("FILE_GONE", stream:next(math.huge))
@@ -253,7 +253,7 @@ describe("the file of a database", function()
     assert.are.same({ n = 3 }, table.pack(stream:next(0.01)))
   end)
 
-  it("may be reached by a link that leads elsewhere now", function()
+  it("may be reached by a link that was changed", function()
     local one, two, link = helper.path "one", helper.path "two", helper.path "link"
     finally(function()
       os.execute(("rm -r '%s' '%s' '%s'"):format(one, two, link))
@@ -269,13 +269,13 @@ describe("the file of a database", function()
     linked:close()
   end)
 
-  it("is none of a database in memory", function()
+  it("does not exist for a database in memory", function()
     local memory = helper.memory()
     assert.are.same({ n = 3 }, table.pack(memory:stream():next(1.1)))
     assert.are.same({}, helper.collect(memory:stream():records()))
   end)
 
-  it("that was removed lets who waits on db:wakeup() know at the next reading", function()
+  it("that was removed is reported by the next read after a wait on db:wakeup()", function()
     local wakeup <close> = assert(db:wakeup())
     local rounds = 0
     local err

@@ -1,0 +1,185 @@
+-- reader.lua - a reader of a stream: returns records and transactions, and waits for them.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+local positions = require "tidetable.stream.position"
+local wait = require "tidetable.wait"
+
+local readers = {}
+
+--- A position in a stream or in all streams.
+---@class tidetable.Reader
+---@field core userdata                 feed of the core
+---@field database tidetable.Database
+---@field id integer|nil                id of the stream; nil: all streams
+---@field wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil  the option `wait`
+---@field follows boolean|nil           true: the end of the stream is an error
+---@field wakeup tidetable.Wakeup|nil   created when it first waits in an event loop
+---@field pending tidetable.Record|nil  record after the last transaction, already read
+---@field is_cut boolean|nil            next_group failed in the middle of a transaction
+local Reader = {}
+Reader.__index = Reader
+
+--- Opens a reader.
+---@param stream table  a stream or a reader: its database, id and wait are used
+---@param opts { wait: function|nil }  options of the call
+---@param start tidetable.PositionOptions
+---@param subject string  name of the called function, for messages
+---@param limit integer|nil  maximum number of records
+---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
+function readers.open(stream, opts, start, subject, limit)
+  local kind, value = positions.of(start, subject)
+  local feed, err, code = core.feed(stream.database.core, stream.id or 0, kind, value, limit)
+  if not feed then
+    return nil, err, code
+  end
+  return setmetatable({
+    core = feed, database = stream.database, id = stream.id, wait = opts.wait or stream.wait,
+  }, Reader)
+end
+
+--- Opens a reader that waits for new records. Closing the stream closes it.
+---@param stream tidetable.Stream
+---@param opts tidetable.RecordsOptions
+---@param start tidetable.PositionOptions
+---@param subject string
+---@param limit integer|nil
+---@return tidetable.Reader|nil, tidetable.error|nil err, tidetable.code|nil code
+function readers.follow(stream, opts, start, subject, limit)
+  local reader, err, code = readers.open(stream, opts, start, subject, limit)
+  if reader then
+    reader.follows = true
+    stream.followers = stream.followers or setmetatable({}, { __mode = "k" })
+    stream.followers[reader] = true
+  end
+  return reader, err, code
+end
+
+--- Returns the reader's wakeup, and creates it at the first call.
+function Reader:loop_wakeup()
+  if self.wakeup then
+    return self.wakeup
+  end
+  local err, code
+  self.wakeup, err, code = wait.wakeup(self.database)
+  return self.wakeup, err, code
+end
+
+--- Waits once, for at most `seconds`; may return early. Returns true if there may be a new record,
+--- false if not; nil, err, code if no wakeup can be created.
+function Reader:pause(seconds)
+  local loop = wait.loop(self.wait or self.database.wait)
+  if not loop then
+    return core.wait_feed(self.core, math.min(seconds or 1, 1))
+  end
+  local wakeup, err, code = self:loop_wakeup()
+  if not wakeup then
+    return nil, err, code
+  end
+  -- The wakeup is cleared before the test, so a commit after the test ends the wait.
+  wakeup:clear()
+  if core.is_touched(self.core) then
+    return true
+  end
+  loop(wakeup, seconds)
+  return core.is_touched(self.core)
+end
+
+--- Returns the next record; nil if none arrived in time or the limit is reached; nil, err, code on
+--- failure. A reader with `follows` gets STREAM_ENDED after the last record of an ended stream.
+---@param seconds number|nil  maximum time to wait; nil, math.huge: no limit
+---@return tidetable.Record|nil, tidetable.error|nil err, tidetable.code|nil code
+function Reader:next(seconds)
+  if seconds == math.huge then
+    seconds = nil
+  end
+  local deadline = seconds and core.elapsed() + seconds
+  local touched = true
+  while true do
+    if touched then
+      local record, err, code = core.try_record(self.core)
+      if record or err or core.is_done(self.core) then
+        return record, err, code
+      end
+    end
+    local continues, err, code = core.check_end(self.core, self.follows)
+    if not continues then
+      return nil, err, code
+    end
+    local left = deadline and deadline - core.elapsed()
+    if left and left <= 0 then
+      return nil
+    end
+    touched, err, code = self:pause(left)
+    if touched == nil then
+      return nil, err, code
+    end
+  end
+end
+
+--- Returns the record that was read to find the end of the last transaction, if there is one.
+---@return tidetable.Record|nil
+function Reader:take_pending()
+  local record = self.pending
+  self.pending = nil
+  return record
+end
+
+--- Returns the error that ended the reading of a transaction. If the rest of the transaction was
+--- trimmed, all of it is lost: reads again from its first record, for a TRIMMED error whose range
+--- covers it.
+local function cut(reader, group, err, code)
+  reader.is_cut = true
+  if code == "TRIMMED" then
+    local start = { after = group[1].sequence_number - 1 }
+    local second <close> = readers.open(reader, {}, start, "transactions")
+    if second then
+      local _, whole_err, whole_code = core.try_record(second.core)
+      err, code = whole_err or err, whole_code or code
+    end
+  end
+  return nil, err, code
+end
+
+--- Returns the next transaction as an array of its records; waits like next. A transaction becomes
+--- visible as a whole, so only its first record is waited for.
+---@param seconds number|nil  maximum time to wait; nil, math.huge: no limit
+---@return tidetable.RecordsOfTransaction|nil, tidetable.error|nil err, tidetable.code|nil code
+function Reader:next_group(seconds)
+  local first, err, code = self:take_pending(), nil, nil
+  if not first then
+    first, err, code = self:next(seconds)
+  end
+  if not first then
+    return nil, err, code
+  end
+  local id = first.transaction_id
+  local group = { first, transaction_id = id, created_at = first.created_at }
+  while true do
+    local record
+    record, err, code = core.try_record(self.core)
+    if err then
+      return cut(self, group, err, code)
+    elseif not record or record.transaction_id ~= id then
+      self.pending = record
+      group.last_sequence_number = group[#group].sequence_number
+      return group
+    end
+    group[#group + 1] = record
+  end
+end
+
+--- Closes the reader and its wakeup. A wait on it ends with CLOSED.
+function Reader:close()
+  if getmetatable(self) ~= Reader then
+    options.no_self("close", "reader")
+  end
+  core.finish(self.core)
+  if self.wakeup then
+    self.wakeup:close()
+  end
+end
+
+Reader.__close = Reader.close
+
+return readers

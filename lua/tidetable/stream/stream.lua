@@ -1,0 +1,412 @@
+-- stream.lua - the stream of a table, or of all tables: the objects that programs use.
+
+local core = require "tidetable.core"
+local options = require "tidetable.options"
+local positions = require "tidetable.stream.position"
+local readers = require "tidetable.stream.reader"
+local wait = require "tidetable.wait"
+
+local misuse = options.misuse
+
+local streams = {}
+
+--- The changes of one table or of all tables, and a position in them.
+---@class tidetable.Stream
+---@field table_name string|nil    name of the table; nil: all tables
+---@field label string|nil         label of the table's stream; nil: all tables
+---@field position integer|nil     sequence number of the last record returned by next
+---@field package database tidetable.Database
+---@field package id integer|nil      id of the stream; nil: all streams
+---@field package opts tidetable.StreamOptions
+---@field package wait fun(wakeup: tidetable.Wakeup, seconds: number|nil)|nil
+---@field package reader tidetable.Reader|nil  reader of next and next_transaction
+---@field package followers table<tidetable.Reader, true>|nil  readers that close ends; weak keys
+---@field package has_returned boolean|nil  next has returned a record; position is set
+---@field package latest integer|nil   position that LATEST in the options was resolved to
+---@field package reading boolean|nil  next is running, or was ended by an error
+local Stream = {}
+Stream.__index = Stream
+Stream.__name = "tidetable.stream"
+
+local views = { KEYS_ONLY = 1, NEW_IMAGE = 2, OLD_IMAGE = 3, NEW_AND_OLD_IMAGES = 4 }
+
+local settings_options = {
+  view_type = options.one_of { "NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY" },
+  retention = { "string", "number", "table" },
+}
+
+--- How long records are kept. Each limit applies by itself.
+---@class tidetable.RetentionLimits
+---@field age string|number|nil     seconds, or a string with ms, s, m, h or d; default "24h"
+---@field bytes string|integer|nil  bytes, or a string with B, KiB, MiB, GiB or TiB; nil: no limit
+---@field count integer|nil         number of records; nil: no limit
+
+---@class tidetable.StreamSettings
+---@field view_type tidetable.view_type|nil  default "NEW_AND_OLD_IMAGES"
+---@field retention string|number|tidetable.RetentionLimits|nil  an age, or limits; default "24h"
+
+--- Checks the options of create_table and enable_stream that define a stream, and returns them as
+--- arguments for the core.
+---@param opts tidetable.StreamSettings|nil
+---@param subject string  name of the called function, for messages
+---@return integer view, integer age_ms, integer bytes, integer count
+function streams.settings(opts, subject)
+  opts = options.check(opts, settings_options, subject)
+  return views[opts.view_type or "NEW_AND_OLD_IMAGES"], options.retention(opts.retention, subject)
+end
+
+-- Records --------------------------------------------------------------------
+
+--- DynamoDB's names of fields that have another name here. Names that only differ in case and
+--- underscores (eventName, NewImage) are found by options.hint.
+local wire_names = {
+  eventID = "sequence_number",
+  ApproximateCreationDateTime = "created_at",
+  StreamViewType = "view_type",
+  eventSourceARN = "table_name",
+}
+
+-- Reading an unknown field is an error: it would silently be nil.
+core.unknown_field(function(name, known)
+  if name == "dynamodb" then
+    misuse('record: unknown field "dynamodb": its members (Keys, NewImage, ...)'
+      .. " are fields of the record (keys, new_image, ...)")
+  end
+  local ours = wire_names[name]
+  misuse(("record: unknown field %q%s"):format(tostring(name),
+    ours and (" (did you mean %q?)"):format(ours) or options.hint(name, known)))
+end)
+
+local function check_label(value)
+  return (type(value) ~= "string" or value == "") and "a stream's label" or nil
+end
+
+local stream_options = positions.with_options { label = check_label, wait = "function" }
+local all_options = positions.with_options {
+  table = "string", label = check_label, wait = "function",
+}
+local records_options = positions.with_options {
+  limit = options.integer_from(1), follow = "boolean", timeout = options.seconds,
+  wait = "function",
+}
+
+-- Reading --------------------------------------------------------------------
+
+--- Returns the reader's next record; raises its failures.
+local function next_or_raise(self, seconds)
+  local record, err = self:next(seconds)
+  if err then
+    error(err, 0)
+  end
+  return record
+end
+
+---@class tidetable.RecordsOptions : tidetable.PositionOptions
+---@field limit integer|nil     maximum number of records, or of transactions
+---@field follow boolean|nil    true: wait for more records; default false
+---@field timeout number|nil    with follow: end when none arrived for this many seconds
+
+--- Returns the stream's position: after the last record returned by next or, if there is none, the
+--- position in the stream's options. LATEST is resolved when the stream's reader is opened.
+---@return tidetable.PositionOptions
+local function own_position(self)
+  if self.has_returned then
+    return { after = self.position }
+  elseif self.latest then
+    return { after = self.latest }
+  end
+  return self.opts
+end
+
+--- Opens a reader for records or transactions, at the position in the call's options, or else at
+--- the stream's position. Raises its failures.
+local function open_iteration(self, opts, subject, limit)
+  local open = opts.follow and readers.follow or readers.open
+  local start = positions.is_given(opts) and opts or own_position(self)
+  local reader, err = open(self, opts, start, subject, limit)
+  if not reader then
+    error(err, 0)
+  end
+  return reader
+end
+
+--- Returns how long each step of an iterator waits: 0 without `follow`; nil: no limit.
+local function seconds_to_wait(opts, subject)
+  options.requires(opts, "timeout", "follow", subject)
+  options.requires(opts, "wait", "follow", subject)
+  if opts.follow then
+    return opts.timeout
+  end
+  return 0
+end
+
+--- Returns an iterator over records, oldest first, from the position in the options, or else from
+--- the stream's position, which it does not move. The iterator raises its errors: TRIMMED, AHEAD,
+--- CORRUPT, CLOSED, FILE_GONE, FILE_REPLACED; with `follow` STREAM_ENDED.
+---@param opts tidetable.RecordsOptions|nil
+---@return fun(): tidetable.Record|nil
+function Stream:records(opts)
+  opts = options.check(opts, records_options, "records")
+  local seconds = seconds_to_wait(opts, "records")
+  local reader = open_iteration(self, opts, "records", opts.limit)
+  if not opts.follow then
+    return core.records(reader.core), nil, nil, reader.core
+  end
+  return function()
+    return next_or_raise(reader, seconds)
+  end, nil, nil, reader
+end
+
+--- Returns an iterator over transactions, each an array of its records. Otherwise as records;
+--- `limit` counts transactions.
+---@param opts tidetable.RecordsOptions|nil
+---@return fun(): tidetable.RecordsOfTransaction|nil
+function Stream:transactions(opts)
+  opts = options.check(opts, records_options, "transactions")
+  local seconds, left = seconds_to_wait(opts, "transactions"), opts.limit or math.huge
+  local reader = open_iteration(self, opts, "transactions")
+  return function()
+    if left <= 0 then
+      return nil
+    end
+    local group, err = reader:next_group(seconds)
+    if err then
+      error(err, 0)
+    end
+    left = left - 1
+    return group
+  end, nil, nil, reader
+end
+
+--- Opens the reader of next and next_transaction, at the stream's position.
+local function open_own(self, subject)
+  local reader, err, code = readers.open(self, self.opts, own_position(self), subject)
+  if not reader then
+    return nil, err, code
+  end
+  reader.follows = true
+  if self.opts.from == "LATEST" and not self.has_returned then
+    self.latest = core.position(reader.core)
+  end
+  self.reader = reader
+  return reader
+end
+
+--- Returns the reader of next and next_transaction, and opens it at the first call. If an error (an
+--- interrupt, for example) ended the last call, the records that it had read would be lost: a new
+--- reader reads them again.
+local function own_reader(self, timeout, subject)
+  if timeout ~= nil then
+    options.argument(subject, "timeout", options.seconds, timeout)
+  end
+  if self.reading and self.reader then
+    self.reader:close()
+    self.reader = nil
+  end
+  if not self.reader then
+    local reader, err, code = open_own(self, subject)
+    if not reader then
+      return nil, err, code
+    end
+  end
+  self.reading = true
+  return self.reader
+end
+
+--- Ends a call that began with own_reader, and moves the stream's position.
+---@param position integer|nil  sequence number of the last record returned; nil: none
+local function end_read(self, position)
+  if position then
+    self.position, self.has_returned = position, true
+  end
+  self.reading = false
+end
+
+--- Returns the next record and moves the stream's position after it. Returns nil without an error
+--- if none arrived in time. Errors: TRIMMED, AHEAD, CORRUPT, CLOSED, FILE_GONE, FILE_REPLACED;
+--- STREAM_ENDED after the last record of a stream that is disabled or whose table is deleted.
+---@param timeout number|nil  seconds to wait for a record; default 0, math.huge: no limit
+---@return tidetable.Record|nil, tidetable.error|nil err, tidetable.code|nil code
+function Stream:next(timeout)
+  local reader, err, code = own_reader(self, timeout, "next")
+  if not reader then
+    return nil, err, code
+  end
+  local record = reader:take_pending()
+  if not record then
+    record, err, code = reader:next(timeout or 0)
+  end
+  end_read(self, record and record.sequence_number)
+  return record, err, code
+end
+
+--- Returns the next transaction as an array of its records, and moves the stream's position after
+--- it. Otherwise as next.
+---@param timeout number|nil  seconds to wait for a transaction; default 0, math.huge: no limit
+---@return tidetable.RecordsOfTransaction|nil, tidetable.error|nil err, tidetable.code|nil code
+function Stream:next_transaction(timeout)
+  local reader, err, code = own_reader(self, timeout, "next_transaction")
+  if not reader then
+    return nil, err, code
+  end
+  local group
+  group, err, code = reader:next_group(timeout or 0)
+  if not reader.is_cut then
+    end_read(self, group and group.last_sequence_number)
+  end
+  return group, err, code
+end
+
+-- The stream itself ----------------------------------------------------------
+
+--- Describes the stream; of db:stream() only last_sequence_number is set. Returns NOT_FOUND if the
+--- stream no longer exists.
+---@return tidetable.StreamDescription|nil, tidetable.error|nil err, tidetable.code|nil code
+function Stream:describe()
+  if self.id then
+    return core.describe_stream(self.database.core, self.id)
+  end
+  local info, err, code = core.info(self.database.core)
+  if not info then
+    return nil, err, code
+  end
+  return { last_sequence_number = info.sequence_number }
+end
+
+--- Sets how long records are kept. Raises an error for db:stream().
+---@param retention string|number|tidetable.RetentionLimits
+---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
+function Stream:set_retention(retention)
+  if not self.id then
+    misuse("set_retention: db:stream() has no retention; set that of a table's stream")
+  end
+  if retention == nil then
+    misuse("set_retention: retention is missing")
+  end
+  return wait.try(self.database, core.set_retention, self.database.core, self.id,
+    options.retention(retention, "set_retention"))
+end
+
+--- Returns an object that event loops can wait on for commits, as db:wakeup() does.
+---@return tidetable.Wakeup|nil, tidetable.error|nil err, tidetable.code|nil code
+function Stream:wakeup()
+  return wait.wakeup(self.database)
+end
+
+--- Closes the stream's readers. Iterators with `follow`, and a call of next that waits, end with
+--- CLOSED. The stream can be read again, from the position in its options.
+function Stream:close()
+  if self.reader then
+    self.reader:close()
+    self.reader = nil
+  end
+  for reader in pairs(self.followers or {}) do
+    reader:close()
+  end
+  self.followers = nil
+  self.reading, self.has_returned, self.latest = false, false, nil
+end
+
+Stream.__close = Stream.close
+
+options.methods(Stream, "stream")
+
+function Stream:__tostring()
+  return "tidetable.stream: " .. (self.id and self.table_name .. "/" .. self.label or "all")
+end
+
+--- Opens the stream's reader if its options contain a position, so that LATEST means the time of
+--- this call. Returns the stream.
+local function open_at_position(self)
+  if positions.is_given(self.opts) then
+    local reader, err, code = open_own(self, "stream")
+    if not reader then
+      return nil, err, code
+    end
+    self.position = core.position(reader.core)
+  end
+  return self
+end
+
+---@class tidetable.StreamOptions : tidetable.PositionOptions
+---@field label string|nil  label of the stream; nil: the table's newest stream
+
+---@class tidetable.AllStreamsOptions : tidetable.StreamOptions
+---@field table string|nil  only the stream of this table, which may have been deleted
+
+local function of_table(database, name, opts)
+  local id, err, code = core.stream_of(database.core, name, opts.label)
+  if not id then
+    return nil, err, code
+  end
+  local description
+  description, err, code = core.describe_stream(database.core, id)
+  if not description then
+    return nil, err, code
+  end
+  return open_at_position(setmetatable({
+    database = database, id = id, table_name = name, label = description.label, opts = opts,
+    wait = opts.wait,
+  }, Stream))
+end
+
+--- Returns a stream of a table: the newest, or that with the label in the options.
+---@param database tidetable.Database
+---@param name string
+---@param opts tidetable.StreamOptions|nil
+---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
+function streams.of_table(database, name, opts)
+  return of_table(database, name, options.check(opts, stream_options, "stream"))
+end
+
+--- Returns the stream of all tables, or that of the table in the options.
+---@param database tidetable.Database
+---@param opts tidetable.AllStreamsOptions|nil
+---@return tidetable.Stream|nil, tidetable.error|nil err, tidetable.code|nil code
+function streams.of_database(database, opts)
+  opts = options.check(opts, all_options, "stream")
+  core.ready(database.core)
+  options.requires(opts, "label", "table", "stream")
+  if opts.table then
+    return of_table(database, opts.table, opts)
+  end
+  return open_at_position(setmetatable({
+    database = database, opts = opts, wait = opts.wait,
+  }, Stream))
+end
+
+--- Describes a stream. Returns false if it was removed after its id was read.
+---@param database tidetable.Database
+---@param id integer
+---@return tidetable.StreamDescription|false|nil, tidetable.error|nil err, tidetable.code|nil code
+function streams.describe(database, id)
+  local description, err, code = core.describe_stream(database.core, id)
+  if code == "NOT_FOUND" then
+    return false
+  end
+  return description, err, code
+end
+
+--- Describes all streams, or those of one table, disabled ones included.
+---@param database tidetable.Database
+---@param table_name string|nil  nil: all tables
+---@return tidetable.StreamDescription[]|nil, tidetable.error|nil err, tidetable.code|nil code
+function streams.list(database, table_name)
+  local ids, err, code = core.stream_ids(database.core)
+  if not ids then
+    return nil, err, code
+  end
+  local list = {}
+  for _, id in ipairs(ids) do
+    local description
+    description, err, code = streams.describe(database, id)
+    if description == nil then
+      return nil, err, code
+    elseif description and (not table_name or description.table_name == table_name) then
+      list[#list + 1] = description
+    end
+  end
+  return list
+end
+
+return streams

@@ -1,0 +1,205 @@
+-- transaction.lua - transactions in locked mode, under the write lock, and their tables.
+
+local core = require "tidetable.core"
+local item_operations = require "tidetable.item_operations"
+local options = require "tidetable.options"
+local request = require "tidetable.request"
+local tables = require "tidetable.table"
+local wait = require "tidetable.wait"
+
+local check_table, or_raise = item_operations.check_table, item_operations.or_raise
+local shared = tables.shared
+local check_call = shared.check_call
+
+local transactions = {}
+
+--- A table in a transaction, with the operations of a table on items. They raise their errors, and
+--- CLOSED after the end of the transaction.
+---@class tidetable.TransactionTable
+---@field name string
+---@field query fun(self, partition: any, opts?: tidetable.QueryOptions): fun(): table|nil
+---@field scan fun(self, opts?: tidetable.ScanOptions): fun(): table|nil
+---@field query_page tidetable.TransactionTable.query_page
+---@field scan_page fun(self, opts?: tidetable.ScanPageOptions): table[], table|nil
+local TransactionTable = { __name = "tidetable.transaction_table" }
+TransactionTable.__index = TransactionTable
+
+local function check_alive(self)
+  if self.transaction.ended then
+    core.raise_ended()
+  end
+end
+
+---@alias tidetable.TransactionTable.query_page
+---| fun(self, partition: any, opts?: tidetable.QueryPageOptions): table[], table|nil
+
+local tx_put = core.tx_put
+
+--- Stores an item. The tests are inline, because this is the most frequent call: each function call
+--- takes a tenth of its time.
+---@param item table<string, any>
+---@param opts tidetable.WriteOptions|nil
+---@return true ok, table|nil old
+function TransactionTable:put(item, opts)
+  local transaction = self and self.transaction
+  if not transaction or transaction.ended or type(item) ~= "table" then
+    check_call(self, item, "put", "an item")
+    check_alive(self)
+  end
+  if opts == nil then
+    return tx_put(self.core, item, false)
+  end
+  request.check_write(opts, "put")
+  if request.has_expressions(opts) then
+    return request.tx_write(self, request.PUT, item, nil, opts, "put")
+  end
+  return tx_put(self.core, item, opts.return_values == "ALL_OLD")
+end
+
+--- Changes attributes of the item with this key by an update expression.
+---@param key table<string, any>  the key attributes and no others
+---@param expression string|nil
+---@param opts tidetable.UpdateOptions|nil
+---@return true ok, table|nil item
+function TransactionTable:update(key, expression, opts)
+  check_alive(self)
+  check_table(key, "update", "a key")
+  opts = request.check_update(expression, opts)
+  return request.tx_write(self, request.UPDATE, key, expression, opts, "update")
+end
+
+--- Deletes the item with this key.
+---@param key table<string, any>  the key attributes and no others
+---@param opts tidetable.WriteOptions|nil
+---@return true ok, table|nil old
+function TransactionTable:delete(key, opts)
+  check_alive(self)
+  check_table(key, "delete", "a key")
+  opts = request.check_write(opts, "delete")
+  if request.has_expressions(opts) then
+    return request.tx_write(self, request.DELETE, key, nil, opts, "delete")
+  end
+  return core.tx_delete(self.core, key, opts.return_values == "ALL_OLD")
+end
+
+--- Returns the item with this key, as the transaction sees it; nil if there is none.
+---@param key table<string, any>  the key attributes and no others
+---@param opts tidetable.GetOptions|nil
+---@return table<string, any>|nil item
+function TransactionTable:get(key, opts)
+  check_alive(self)
+  if type(key) ~= "table" or opts ~= nil then
+    check_call(self, key, "get", "a key")
+    if next(options.check(opts, item_operations.get_options, "get")) then
+      return or_raise(core.get_projected(self.core, key, opts, true))
+    end
+  end
+  return core.tx_get(self.core, key)
+end
+
+for _, name in ipairs { "query", "scan", "query_page", "scan_page" } do
+  local method = shared[name]
+  TransactionTable[name] = function(self, ...)
+    check_alive(self)
+    return or_raise(method(self, ...))
+  end
+end
+
+--- Puts many items, all in this transaction.
+---@param items table[]|fun(): table|nil  an array, or a function that returns nil at the end
+---@param opts { batch: integer|nil }|nil  items that are stored at once; default 1000
+---@return integer count
+function TransactionTable:load(items, opts)
+  check_alive(self)
+  local size = options.check(opts, item_operations.load_options, "load").batch or 1000
+  return or_raise(shared.load_batches(function(batch, max_items)
+    check_alive(self)    -- again: the function that returns the items may have yielded
+    return core.load(self.core, batch, max_items, true)
+  end, items, size))
+end
+
+options.methods(TransactionTable, "table", { put = true })
+
+--- Returns a table as the transaction sees it. Raises NOT_FOUND.
+local function open_table(transaction, name)
+  local handle = or_raise(tables.handle(transaction.database, name))
+  or_raise(core.describe_table(handle.core))
+  handle.transaction = transaction
+  return setmetatable(handle, TransactionTable)
+end
+
+--- The argument of the function that db:transact runs.
+---@class tidetable.Transaction
+---@field package database tidetable.Database
+---@field package tables table<string, tidetable.TransactionTable>  tables in use, by name
+---@field package ended boolean|nil
+---@field package cancelled tidetable.error|nil
+local Transaction = {}
+Transaction.__index = Transaction
+Transaction.__name = "tidetable.transaction"
+
+--- Raises CLOSED if the transaction has ended.
+function Transaction:check()
+  if self.ended then
+    core.raise_ended()
+  end
+end
+
+--- Ends the transaction without a change: db:transact returns nil, err, "CANCELLED", and err.reason
+--- is `reason`. Raises err; the transaction is undone even if the function catches it.
+---@param reason any
+function Transaction:cancel(reason)
+  self:check()
+  self.cancelled = core.cancel(self.database.core, reason)
+  error(self.cancelled, 0)
+end
+
+--- Marks the transaction as ended.
+function Transaction:__close()
+  self.ended = true
+end
+
+--- Returns a table as the transaction sees it. Raises NOT_FOUND.
+---@param name string
+---@return tidetable.TransactionTable
+function Transaction:table(name)
+  self:check()
+  item_operations.check_name(name, "table")
+  local handle = self.tables[name]
+  if handle then
+    core.ready(self.database.core) -- tests the time limit, as every call does
+  else
+    handle = open_table(self, name)
+    self.tables[name] = handle
+  end
+  return handle
+end
+
+options.methods(Transaction, "tx")
+
+--- Returns the results of a transaction's function, or the failure of a cancelled one.
+function transactions.outcome(transaction, ...)
+  if transaction.cancelled then
+    return nil, transaction.cancelled, "CANCELLED"
+  end
+  return ...
+end
+
+--- Runs fn and marks the transaction as ended before the commit: closing a variable allocates
+--- memory, and nothing may fail after the commit.
+local function run(fn, tx)
+  local transaction <close> = tx
+  return transactions.outcome(transaction, fn(transaction))
+end
+
+--- Runs fn(tx) under the write lock.
+---@param database tidetable.Database
+---@param fn fun(tx: tidetable.Transaction): ...
+---@param limit number  seconds until TIMEOUT is raised
+---@return true|nil ok, any ...  results of fn; or err, code
+function transactions.transact(database, fn, limit)
+  local transaction = setmetatable({ database = database, tables = {} }, Transaction)
+  return wait.try(database, core.transact, database.core, limit, run, fn, transaction)
+end
+
+return transactions
