@@ -79,7 +79,8 @@ static struct slice copy(struct copied_parameters *copied, struct slice bytes)
 /* Replaces the offset by the address. */
 static void locate(const struct copied_parameters *copied, struct slice *slice)
 {
-	slice->data = copied->bytes.data + (uintptr_t)slice->data;
+	if (copied->bytes.data)
+		slice->data = copied->bytes.data + (uintptr_t)slice->data;
 }
 
 static void *add(void **array, size_t *count, size_t *cap, size_t size)

@@ -1,8 +1,12 @@
-/* lua_expression.c - the options of a request that has expressions. */
+/* lua_expression.c - the options of a request that has expressions.
+ *
+ * Reading them allocates nothing of Lua's: a step of the collector could run a finalizer that makes a
+ * request with the same handle.
+ */
 #include "lua/lua_expression.h"
 
 #include <lauxlib.h>
-#include <string.h>
+#include <stdio.h>
 
 #include "lua/lua_value.h"
 
@@ -21,10 +25,27 @@ static struct slice string_at(lua_State *L, int index)
 	return slice_of(text, len);
 }
 
-/* Pushes a field of the table at index, by raw access. Returns its type. */
-static int push_raw(lua_State *L, int index, const char *name)
+enum field { NAMES, VALUES, COUNT, CONDITION, KEY_CONDITION, FILTER, PROJECTION, FIELDS };
+
+static const char *const field_names[FIELDS] = {
+	"names", "values", "n", "condition", "key_condition", "filter", "projection",
+};
+
+/* Registry keys of these names as strings of Lua. */
+static const char field_keys[FIELDS] = { 0 };
+
+void open_requests(lua_State *L)
 {
-	lua_pushstring(L, name);
+	for (int field = 0; field < FIELDS; field++) {
+		lua_pushstring(L, field_names[field]);
+		lua_rawsetp(L, LUA_REGISTRYINDEX, &field_keys[field]);
+	}
+}
+
+/* Pushes a field of the table at index, by raw access. Returns its type. */
+static int push_raw(lua_State *L, int index, enum field field)
+{
+	lua_rawgetp(L, LUA_REGISTRYINDEX, &field_keys[field]);
 	return lua_rawget(L, index);
 }
 
@@ -71,26 +92,26 @@ static int read_values(lua_State *L, struct database *database,
 	return err ? fail(failure, err) : 0;
 }
 
-/* The table of parameters is on top. A field that is given and no table is refused. */
-static int read_map(lua_State *L, int index, struct database *database, const char *name,
+/* Reads `names` or `values`. */
+static int read_map(lua_State *L, int index, struct database *database, enum field field,
 	struct tide_expressions *expressions, struct failure *failure)
 {
-	bool is_names = strcmp(name, "names") == 0;
-	int err = 0, type = push_raw(L, index, name);
+	bool is_names = field == NAMES;
+	int err = 0, type = push_raw(L, index, field);
 
 	if (type == LUA_TTABLE) {
 		tide_expressions_give(expressions, is_names, !is_names);
 		err = is_names ? read_names(L, expressions, failure) :
 			read_values(L, database, expressions, failure);
 	} else if (type != LUA_TNIL) {
-		err = refuse(L, failure, name, "a table", -1);
+		err = refuse(L, failure, field_names[field], "a table", -1);
 	}
 	return err;
 }
 
 static lua_Integer length_of(lua_State *L, int index)
 {
-	lua_Integer n = push_raw(L, index, "n") == LUA_TNUMBER ? lua_tointeger(L, -1) :
+	lua_Integer n = push_raw(L, index, COUNT) == LUA_TNUMBER ? lua_tointeger(L, -1) :
 		(lua_Integer)lua_rawlen(L, index);
 
 	lua_pop(L, 1);
@@ -128,25 +149,26 @@ static int read_positions(lua_State *L, int index, struct database *database,
 static int read_texts(lua_State *L, int index, struct tide_expressions *expressions,
 	unsigned takes, struct failure *failure)
 {
-	static const char *const fields[EXPRESSION_KINDS] = {
-		[EXPRESSION_CONDITION] = "condition",
-		[EXPRESSION_KEY_CONDITION] = "key_condition",
-		[EXPRESSION_FILTER] = "filter",
-		[EXPRESSION_PROJECTION] = "projection",
+	static const enum field fields[EXPRESSION_KINDS] = {
+		[EXPRESSION_UPDATE] = FIELDS,            /* an argument of its own */
+		[EXPRESSION_CONDITION] = CONDITION,
+		[EXPRESSION_KEY_CONDITION] = KEY_CONDITION,
+		[EXPRESSION_FILTER] = FILTER,
+		[EXPRESSION_PROJECTION] = PROJECTION,
 	};
 	int err = 0;
 
 	for (unsigned kind = 0; !err && kind < EXPRESSION_KINDS; kind++) {
 		int type;
 
-		if (!fields[kind] || !(takes & TAKES(kind)))
+		if (fields[kind] == FIELDS || !(takes & TAKES(kind)))
 			continue;
 		type = push_raw(L, index, fields[kind]);
 		if (type == LUA_TSTRING)
 			err = tide_expressions_parse(expressions, (enum expression_kind)kind,
 				string_at(L, -1), failure);
 		else if (type != LUA_TNIL)
-			err = refuse(L, failure, fields[kind], "a string", -1);
+			err = refuse(L, failure, field_names[fields[kind]], "a string", -1);
 		lua_pop(L, 1);
 	}
 	return err;
@@ -163,9 +185,9 @@ static int read_options(lua_State *L, int index, struct database *database,
 	positions->wanted = (lua_Integer)tide_expressions_positions(expressions);
 	positions->is_wrong = positions->given != positions->wanted;
 	if (!err)
-		err = read_map(L, index, database, "names", expressions, failure);
+		err = read_map(L, index, database, NAMES, expressions, failure);
 	if (!err)
-		err = read_map(L, index, database, "values", expressions, failure);
+		err = read_map(L, index, database, VALUES, expressions, failure);
 	if (!err && !positions->is_wrong)
 		err = read_positions(L, index, database, expressions, positions, failure);
 	return err;

@@ -17,6 +17,9 @@ struct positions {
 	lua_Integer is_nil;          /* index of the first nil; 0: none */
 };
 
+/* Makes the strings that read_request looks for. */
+void open_requests(lua_State *L);
+
 /* Reads a request into expressions, which is cleared first: `names`, `values`, the array part
  * (`n` says how many, else its length), and the texts `condition`, `key_condition`, `filter`
  * and `projection` that `takes` names. `update` (data NULL: none) is the text of an update.

@@ -106,28 +106,37 @@ static int choose_item(const struct write_call *call, bool has_update, struct sl
 	return 0;
 }
 
-/* Makes the change in the open transaction. Sets *item to what is returned of it, or to the
- * item that failed the condition, if it is wanted. */
-static int make_change(lua_State *L, struct write_call *call, struct slice *item,
+/* Copies what the call returns of its change, or the item that failed the condition if it is
+ * wanted: pushing it may run finalizers, which use the handle. err is the result of the change. */
+static int copy_item(lua_State *L, const struct write_call *call, int err, struct buffer *copy,
+	struct failure *failure)
+{
+	struct slice item = slice_of(NULL, 0);
+
+	if (!err)
+		err = choose_item(call, !lua_isnil(L, 4), &item, failure);
+	else if (err == ERR_CONDITION_FAILED && call->wants_failed)
+		item = call->change.old_item;
+	buffer_put_slice(copy, item);
+	return buffer_error(copy) ? fail(failure, ERR_NO_MEMORY) : err;
+}
+
+/* Makes the change in the open transaction. */
+static int make_change(lua_State *L, struct write_call *call, struct buffer *copy,
 	struct failure *failure)
 {
 	int err = tide_write(call->database->tide, &call->table->table, call->operation,
 		call->item, call->expressions, &call->change, failure);
 
-	*item = slice_of(NULL, 0);
-	if (!err)
-		return choose_item(call, !lua_isnil(L, 4), item, failure);
-	if (err == ERR_CONDITION_FAILED && call->wants_failed)
-		*item = call->change.old_item;
-	return err;
+	return copy_item(L, call, err, copy, failure);
 }
 
-/* Pushes nil, err, code; err.item is the item at index `item`, 0: none. */
+/* Returns nil, err, code. err.item of a condition that failed is the item at index `item`, 0: none. */
 static int return_failed(lua_State *L, const struct failure *failure, int item)
 {
 	int results = return_failure(L, failure);
 
-	if (item && lua_istable(L, -2)) {
+	if (item && failure->err == ERR_CONDITION_FAILED) {
 		lua_pushliteral(L, "item");
 		lua_pushvalue(L, item);
 		lua_rawset(L, -4);
@@ -143,25 +152,27 @@ static int write_item(lua_State *L)
 	struct write_call call;
 	struct positions positions = { 0 };
 	struct failure failure;
-	struct slice item;
+	struct buffer *copy;
 	int err, place;
 
 	lua_settop(L, 7);
+	luaL_checkstack(L, 12, NULL);
+	copy = &new_lua_buffer(L)->bytes;
 	call.table = check_table(L, 1, &call.database);
 	err = prepare_write(L, &call, &positions, &failure);
 	if (err)
 		return return_failure(L, &failure);
 	if (positions.is_wrong)
 		return push_positions(L, &positions);
-	luaL_checkstack(L, 8, NULL);
 	lua_pushnil(L);
 	place = lua_gettop(L);
 	err = tide_begin(call.database->tide, &failure);
 	if (err)
 		return return_failure(L, &failure);
-	err = make_change(L, &call, &item, &failure);
-	if (item.len)
-		push_in_transaction(L, call.database, item);
+	err = make_change(L, &call, copy, &failure);
+	if (copy->len)
+		push_in_transaction(L, call.database, buffer_slice(copy));
+	buffer_release(copy);    /* the collector does not count it */
 	if (err)
 		tide_abort(call.database->tide);
 	else
@@ -180,7 +191,6 @@ static int tx_write(lua_State *L)
 	struct positions positions = { 0 };
 	struct failure failure;
 	struct buffer *copy;
-	struct slice item;
 	int err;
 
 	lua_settop(L, 7);
@@ -190,12 +200,8 @@ static int tx_write(lua_State *L)
 	err = prepare_write(L, &call, &positions, &failure);
 	if (!err && positions.is_wrong)
 		return push_positions(L, &positions);
-	item = slice_of(NULL, 0);
 	if (!err)
-		err = make_change(L, &call, &item, &failure);
-	buffer_put_slice(copy, item);
-	if (buffer_error(copy))
-		err = fail(&failure, ERR_NO_MEMORY);
+		err = make_change(L, &call, copy, &failure);
 	lua_pushboolean(L, 1);
 	if (copy->len) {
 		push_item(L, buffer_slice(copy));
@@ -218,39 +224,32 @@ static int evaluate(lua_State *L)
 	struct positions positions = { 0 };
 	const struct tide_snapshot *snapshot;
 	struct failure failure;
-	struct slice old, item;
+	struct buffer *copy;
+	struct slice old;
 	int err;
 
 	lua_settop(L, 9);
+	copy = &new_lua_buffer(L)->bytes;
 	call.table = check_table(L, 1, &call.database);
 	snapshot = check_held(L, check_type(L, 8, SNAPSHOT_TYPE));
 	old = lua_isnil(L, 9) ? slice_of(NULL, 0) : check_item_bytes(L, 9);
 	err = prepare_request(L, &call, &positions, &failure);
 	if (!err && positions.is_wrong)
 		return push_positions(L, &positions);
-	item = slice_of(NULL, 0);
 	if (!err)
 		err = tide_evaluate(call.database->tide, snapshot, &call.table->table,
 			call.operation, check_item_bytes(L, 3), old, call.expressions,
 			&call.change, &failure);
-	if (!err)
-		err = choose_item(&call, !lua_isnil(L, 4), &item, &failure);
-	else if (err == ERR_CONDITION_FAILED && call.wants_failed)
-		item = old;
-	if (!err) {
-		/* both are copied before anything is made of them */
+	err = copy_item(L, &call, err, copy, &failure);
+	if (err)
+		lua_pushnil(L);
+	else
 		lua_pushlstring(L, (const char *)call.change.new_item.data,
 			call.change.new_item.len);
-	} else {
-		lua_pushnil(L);
-	}
-	if (item.len) {
-		lua_pushlstring(L, (const char *)item.data, item.len);
-		push_item(L, check_slice(L, 11));
-		lua_remove(L, 11);
-	}
-	return err ? return_failed(L, &failure, lua_gettop(L) > 10 ? 11 : 0) :
-		lua_gettop(L) - 9;
+	if (copy->len)
+		push_item(L, buffer_slice(copy));
+	return err ? return_failed(L, &failure, lua_gettop(L) > 11 ? 12 : 0) :
+		lua_gettop(L) - 10;
 }
 
 void open_writes(lua_State *L)
@@ -262,5 +261,6 @@ void open_writes(lua_State *L)
 		{ NULL, NULL },
 	};
 
+	open_requests(L);
 	luaL_setfuncs(L, functions, 0);
 }
