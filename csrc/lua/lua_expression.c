@@ -1,7 +1,7 @@
 /* lua_expression.c - the options of a request that has expressions.
  *
- * Reading them allocates nothing of Lua's: a step of the collector could run a finalizer that makes a
- * request with the same handle.
+ * Reading them allocates no memory of Lua: a step of the collector could run a finalizer that
+ * makes a request with the same handle.
  */
 #include "lua/lua_expression.h"
 

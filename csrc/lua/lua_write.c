@@ -131,7 +131,8 @@ static int make_change(lua_State *L, struct write_call *call, struct buffer *cop
 	return copy_item(L, call, err, copy, failure);
 }
 
-/* Returns nil, err, code. err.item of a condition that failed is the item at index `item`, 0: none. */
+/* Returns nil, err, code. If a condition has failed, err.item is the item at index `item` (0: none
+ * is wanted). */
 static int return_failed(lua_State *L, const struct failure *failure, int item)
 {
 	int results = return_failure(L, failure);
