@@ -15,14 +15,14 @@
 ---@field first integer?      TRIMMED: first lost sequence number
 ---@field last integer?       TRIMMED: last lost sequence number
 ---@field loaded integer?     table:load: number of stored items
----@field item table|integer?  CONDITION_FAILED: the stored item, if return_values_on_failure asks
----                           for it; table:load: number of the refused item, from 1
+---@field item table|integer?  CONDITION_FAILED: the stored item, if return_values_on_failure is
+---                           ALL_OLD; table:load: number of the refused item, from 1
 ---@field where string?       line of the program that called: "shop.lua:12"
 ---@field errno integer?      number of the system error
 ---@field path string?        dynamodb.json: path in the item: "tags[2].name"
 ---@field line integer?       dynamodb.json_text: line in the text, from 1
 ---@field column integer?     dynamodb.json_text: column in characters, from 1
----@field reason any           CANCELLED: the argument of tx:cancel; dynamodb.json and json_text: the
+---@field reason any         CANCELLED: the argument of tx:cancel; dynamodb.json and json_text: the
 ---                           message without path, line and column
 ---@operator concat(any): string
 
