@@ -104,9 +104,12 @@ describe("the options of", function()
     end)
   end
 
-  it("db:create_table, of a stream and of a retention are those that it accepts", function()
+  it("the definition of a table, of a stream and of a retention are those accepted", function()
     same(known(db.create_table, db, wrong),
       pages.first_column(pages.section(database_page, "db:create_table"), "field"))
+    same(known(db.ensure_table, db, wrong),
+      pages.first_column(pages.section(database_page, "db:ensure_table"), "field"))
+    same(known(orders.alter, orders, wrong), set "stream")
     local section = pages.section(database_page, "db:create_table")
     for name in pairs(known(orders.enable_stream, orders, wrong)) do
       assert.truthy(section:find("`" .. name .. "`", 1, true), name)
