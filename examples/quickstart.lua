@@ -5,7 +5,7 @@ local tidetable = require "tidetable"
 
 local db <close> = assert(tidetable.open(arg[1] or ":memory:"))
 
-local orders = assert(db:create_table {
+local orders = assert(db:ensure_table {
   name = "orders", partition_key = "customer", sort_key = { "placed_at", "N" },
   stream = { view_type = "NEW_AND_OLD_IMAGES", retention = "24h" },
 })
@@ -18,12 +18,14 @@ for order in orders:query("ann", { sort = { ">=", 2 } }) do
   print(order.customer, order.placed_at, order.total)
 end
 
+assert(orders:update({ customer = "ann", placed_at = 1 }, "SET #s = ?", {
+  "paid", condition = "#s = ?", "open", names = { ["#s"] = "status" }, -- only an open order
+}))
+
 assert(db:transact(function(tx) -- all or nothing
   local mine = tx:table("orders")
-  local order = mine:get { customer = "ann", placed_at = 1 }
-  order.status = "paid"
-  mine:put(order)
   mine:delete { customer = "bob", placed_at = 1 }
+  mine:put { customer = "bob", placed_at = 2, status = "open", total = 9 }
 end))
 
 for record in orders:stream():records { follow = true, timeout = 0.1 } do
@@ -42,3 +44,4 @@ end
 --   INSERT  bob     1       -       open
 --   MODIFY  ann     1       open    paid
 --   REMOVE  bob     1       open    -
+--   INSERT  bob     2       -       open

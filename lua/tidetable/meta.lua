@@ -15,17 +15,21 @@
 ---@field first integer?      TRIMMED: first lost sequence number
 ---@field last integer?       TRIMMED: last lost sequence number
 ---@field loaded integer?     table:load: number of stored items
----@field item integer?       table:load: number of the refused item, from 1
+---@field item table|integer?  CONDITION_FAILED: the stored item, if return_values_on_failure is
+---                           ALL_OLD; table:load: number of the refused item, from 1
 ---@field where string?       line of the program that called: "shop.lua:12"
 ---@field errno integer?      number of the system error
 ---@field path string?        dynamodb.json: path in the item: "tags[2].name"
 ---@field line integer?       dynamodb.json_text: line in the text, from 1
 ---@field column integer?     dynamodb.json_text: column in characters, from 1
----@field reason string?      dynamodb.json and json_text: the message without path, line and column
+---@field reason any         CANCELLED: the argument of tx:cancel; dynamodb.json and json_text: the
+---                           message without path, line and column
 ---@operator concat(any): string
 
 ---@alias tidetable.code
 ---| "VALIDATION"       # invalid item, key or request; DynamoDB refuses it too
+---| "CONDITION_FAILED" # the condition of a write does not hold for the stored item
+---| "CANCELLED"        # tx:cancel has undone the transaction
 ---| "NOT_FOUND"        # the table or stream does not exist
 ---| "IN_USE"           # the table exists already; a file exists at the path of a backup
 ---| "LIMIT"            # too many tables, streams or results of a transaction's function

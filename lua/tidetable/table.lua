@@ -196,7 +196,8 @@ local function read_page(self, partition, opts, subject)
     return nil, err, code
   end
   local items, more, scanned, key
-  if opts.count then
+  local counts = opts.count and (opts.filter or opts.projection)
+  if counts then
     items, scanned, more, key = core.count(query, false)
   else
     items, more, scanned, key = core.page(query)
@@ -205,13 +206,13 @@ local function read_page(self, partition, opts, subject)
   if not items then
     return nil, more or scanned, scanned
   end
-  if more and not key and not opts.count and #items > 0 then
+  if more and not counts and not key and #items > 0 then
     key, err, code = key_of(self, items[#items])
     if not key then
       return nil, err, code
     end
   end
-  return items, key, scanned
+  return opts.count and not counts and #items or items, key, scanned
 end
 
 --- Returns one page of a query: up to 1,000 items or 1 MB.

@@ -40,8 +40,7 @@ local function new_environment(db, block, lines)
     follow = function() end,
     print = function(...)
       local words = {}
-      for i, value in ipairs(table.pack(...)) do words[i] = tostring(value) end
-      for i = #words + 1, select("#", ...) do words[i] = "nil" end
+      for i = 1, select("#", ...) do words[i] = tostring((select(i, ...))) end
       lines[#lines + 1] = table.concat(words, "\t")
     end,
   }

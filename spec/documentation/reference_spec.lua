@@ -83,6 +83,10 @@ describe("the options of", function()
     ["db:stream"] = { database_page, function() return call(db, "stream", wrong) end },
     ["db:backup"] = { backup_page, function() return call(db, "backup", "x", wrong) end },
     ["orders:put"] = { table_page, function() return call(orders, "put", {}, wrong) end },
+    ["orders:update"] = { table_page, function()
+      return call(orders, "update", {}, "", wrong)
+    end },
+    ["orders:get"] = { table_page, function() return call(orders, "get", {}, wrong) end },
     ["orders:query"] = { table_page, function() return call(orders, "query", "a", wrong) end },
     ["orders:scan"] = { table_page, function() return call(orders, "scan", wrong) end },
     ["orders:query_page"] = { table_page, function()
@@ -100,9 +104,12 @@ describe("the options of", function()
     end)
   end
 
-  it("db:create_table, of a stream and of a retention are those that it accepts", function()
+  it("the definition of a table, of a stream and of a retention are those accepted", function()
     same(known(db.create_table, db, wrong),
       pages.first_column(pages.section(database_page, "db:create_table"), "field"))
+    same(known(db.ensure_table, db, wrong),
+      pages.first_column(pages.section(database_page, "db:ensure_table"), "field"))
+    same(known(orders.alter, orders, wrong), set "stream")
     local section = pages.section(database_page, "db:create_table")
     for name in pairs(known(orders.enable_stream, orders, wrong)) do
       assert.truthy(section:find("`" .. name .. "`", 1, true), name)
@@ -215,7 +222,7 @@ describe("the fields of", function()
 
   it("errors are those of the page", function()
     -- These are of the JSON modules, whose page describes them.
-    local hidden = set("path", "line", "column", "reason")
+    local hidden = set("path", "line", "column")
     same(annotated("tidetable.error", hidden), documented(module_page, "Errors"))
     local _, err = orders:put { customer = 1, placed_at = 1 }
     for name in pairs(err) do
@@ -261,7 +268,8 @@ describe("the error codes of the page", function()
   it("are the only ones that pages name", function()
     local codes = documented()
     for _, name in ipairs { "INSERT", "MODIFY", "REMOVE", "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE",
-      "NEW_AND_OLD_IMAGES", "TRIM_HORIZON", "LATEST", "ENABLED", "DISABLED", "ALL_OLD", "NONE" } do
+      "NEW_AND_OLD_IMAGES", "TRIM_HORIZON", "LATEST", "ENABLED", "DISABLED", "ALL_OLD", "ALL_NEW",
+      "UPDATED_OLD", "UPDATED_NEW", "NONE" } do
       codes[name] = true
     end
     for _, page in ipairs { module_page, database_page, table_page, stream_page, backup_page,

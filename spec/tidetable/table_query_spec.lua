@@ -377,6 +377,30 @@ describe("query_page and scan_page", function()
     end
   end)
 
+  it("return the number of items with count, and the last key as without it", function()
+    local function count_all(t, opts)
+      local total, scanned = 0, 0
+      repeat
+        local count, key, evaluated = t:scan_page(opts)
+        total, scanned, opts.start_key = total + count, scanned + evaluated, key
+      until not key
+      return { total, scanned }
+    end
+    local function check(t)
+      for limit = 1, 7 do
+        assert.are.same({ 6, 6 }, count_all(t, { count = true, limit = limit }))
+        assert.are.same({ 6, 6 }, count_all(t, { count = true, limit = limit,
+          projection = "placed_at" }))
+        assert.are.same({ 3, 6 }, count_all(t, { count = true, limit = limit,
+          filter = "placed_at > ?", 2 }))
+      end
+    end
+    check(orders)
+    for _, mode in ipairs { "locked", "optimistic" } do
+      assert(db:transact(function(tx) check(tx:table "orders") end, { mode = mode }))
+    end
+  end)
+
   it("return at most 1,000 items, or 1 MB", function()
     local items = {}
     for i = 1, 1500 do items[i] = { customer = "many", placed_at = i } end
