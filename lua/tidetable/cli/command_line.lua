@@ -19,7 +19,7 @@ local command_line = {}
 ---@class tidetable.cli.Argument
 ---@field [1] string            name
 ---@field [2] string            description
----@field args string|nil       how many: "?", "*", "+", "1-2"; default: one
+---@field args string|nil       how many: "?", "*", "+", "0-2"; default: one
 ---@field choices string[]|nil
 
 ---@class tidetable.cli.Option
@@ -72,7 +72,7 @@ end
 
 --- How often an argument is given, for the usage text.
 local USAGE_OF_COUNT = {
-  ["?"] = "[<%s>]", ["*"] = "[<%s>] ...", ["+"] = "<%s> ...", ["1-2"] = "<%s> [<%s>]",
+  ["?"] = "[<%s>]", ["*"] = "[<%s>] ...", ["+"] = "<%s> ...", ["0-2"] = "[<%s>] [<%s>]",
 }
 
 local function argument_usage(argument)

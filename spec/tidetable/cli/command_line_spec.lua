@@ -50,7 +50,7 @@ describe("a declaration", function()
   it("becomes a usage text with lines of at most 80 columns", function()
     assert.equal("Usage: tidetable copy [-f] [--at N | --time TIME] [--size SIZE] [--kind KIND]\n"
       .. "       [-h] <from> {fast,slow} <to> ...", command_line.usage(copy, "Usage: "))
-    for args, shown in pairs { ["?"] = "[<x>]", ["*"] = "[<x>] ...", ["1-2"] = "<x> [<x>]" } do
+    for args, shown in pairs { ["?"] = "[<x>]", ["*"] = "[<x>] ...", ["0-2"] = "[<x>] [<x>]" } do
       assert.equal("tidetable c [-h] " .. shown, command_line.usage({ name = "c", options = {},
         arguments = { { "x", "X.", args = args } } }, ""))
     end
