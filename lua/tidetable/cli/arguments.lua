@@ -45,6 +45,17 @@ function arguments.integer_from(least)
   end
 end
 
+--- Returns a duration: a number of seconds, or a text with ms, s, m, h or d.
+---@param text string
+---@return string|number|nil, string|nil
+function arguments.duration(text)
+  local duration = tonumber(text) or text
+  if not options.duration_ms(duration) then
+    return nil, ("'%s': invalid duration, expected for example 7d"):format(text)
+  end
+  return duration
+end
+
 -- Declarations (command_line.lua) --------------------------------------------
 
 ---@type tidetable.cli.Argument

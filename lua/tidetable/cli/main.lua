@@ -14,6 +14,7 @@ local main = {}
 ---@type { [1]: string, [integer]: string }[]
 main.commands = {
   { "Inspect", "tables", "describe", "stats" },
+  { "Tables", "create", "alter", "drop" },
   { "Items", "get", "query", "scan", "put", "delete", "import", "export" },
   { "Streams", "tail", "trim" },
   { "Database file", "check", "backup", "compact" },

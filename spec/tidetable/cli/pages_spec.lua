@@ -199,9 +199,10 @@ describe("an example", function()
     end
     run_all(commands.export) -- writes the files that others import
     for name, each in pairs(commands) do
-      if name ~= "export" and name ~= "delete" then run_all(each) end
+      if name ~= "export" and name ~= "delete" and name ~= "drop" then run_all(each) end
     end
     run_all(commands.delete) -- deletes an item that others show
+    run_all(commands.drop)
     run_example(path, "tidetable check shop.tide && tidetable check new.tide")
   end)
 
