@@ -15,7 +15,7 @@ local main = {}
 main.commands = {
   { "Inspect", "tables", "describe", "stats" },
   { "Tables", "create", "alter", "drop" },
-  { "Items", "get", "query", "scan", "put", "delete", "import", "export" },
+  { "Items", "get", "query", "scan", "put", "update", "delete", "import", "export" },
   { "Streams", "tail", "trim" },
   { "Database file", "check", "backup", "compact" },
   { "Shell", "completion" },

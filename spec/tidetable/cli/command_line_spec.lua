@@ -66,6 +66,23 @@ describe("a declaration", function()
     assert.truthy(help:find("Examples:\n   tidetable copy a b\n      copies a", 1, true), help)
   end)
 
+  it("assigns the last word to an argument after one of several words", function()
+    local declared = { name = "change", summary = "Change it.", options = {},
+      arguments = { { "file", "The file." }, { "key", "Its key.", args = "+" },
+        { "how", "In which way." } } }
+    local new = argparse "tidetable"
+    local added = command_line.add(new, declared)
+    local args = new:parse { "change", "f", "a", "b", "c" }
+    assert.same({ "f", { "a", "b" }, "c" }, { args.file, args.key, args.how })
+    args = new:parse { "change", "f", "a", "c" }
+    assert.same({ "f", { "a" }, "c" }, { args.file, args.key, args.how })
+    args = new:parse { "change", "f", "a" }
+    assert.same({ { "a" } }, { args.key, args.how })
+    assert.equal("tidetable change [-h] <file> <key> ... <how>",
+      command_line.usage(declared, ""))
+    assert.truthy(added:get_help():find("In which way.", 1, true))
+  end)
+
   it("yields the names of options, and groups of exclusive options", function()
     assert.same({ "-f", "--force" }, command_line.names(copy.options[1]))
     local groups = command_line.groups(copy.options)

@@ -109,6 +109,7 @@ describe("doc/tools.md", function()
     for _, words in ipairs { "get %s orders customer=ann placed_at=1",
         "query %s orders customer=ann",
         "scan %s orders", "put --old %s orders customer=ann placed_at=1 status=open",
+        "update --return-values ALL_OLD %s orders customer=ann placed_at=2 'REMOVE a'",
         "delete --old %s orders customer=ann placed_at=1", "tail %s", "export %s",
         "tables --json %s", "describe --json %s orders", "stats --json %s", "check --json %s",
         "backup --json %s copy1.tide", "compact --json %s" } do
