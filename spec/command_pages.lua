@@ -154,7 +154,7 @@ local function mdoc_argument(argument)
     return ".Cm " .. table.concat(argument.choices, " | ")
   end
   return (({ ["?"] = ".Op Ar %s", ["*"] = ".Op Ar %s ...", ["+"] = ".Ar %s ...",
-    ["1-2"] = ".Ar %s\n.Op Ar %s" })[argument.args] or ".Ar %s"):format(argument[1], argument[1])
+    ["0-2"] = ".Op Ar %s\n.Op Ar %s" })[argument.args] or ".Ar %s"):format(argument[1], argument[1])
 end
 
 local function put_synopsis(lines, command)

@@ -45,6 +45,17 @@ function arguments.integer_from(least)
   end
 end
 
+--- Returns a duration: a number of seconds, or a text with ms, s, m, h or d.
+---@param text string
+---@return string|number|nil, string|nil
+function arguments.duration(text)
+  local duration = tonumber(text) or text
+  if not options.duration_ms(duration) then
+    return nil, ("'%s': invalid duration, expected for example 7d"):format(text)
+  end
+  return duration
+end
+
 -- Declarations (command_line.lua) --------------------------------------------
 
 ---@type tidetable.cli.Argument
@@ -78,9 +89,42 @@ arguments.FORMAT = {
   value = "FORMAT", choices = { "text", "json", "dynamodb" },
 }
 
+-- Expressions (expression_options.lua reads them). doc/expressions.md describes the language.
+
+---@type tidetable.cli.Option
+arguments.FILTER = {
+  "--filter", "Only items that satisfy this condition.", value = "EXPR",
+}
+
+---@type tidetable.cli.Option
+arguments.PROJECTION = {
+  "--projection", "Only these attributes of each item.", value = "EXPR",
+}
+
+---@type tidetable.cli.Option
+arguments.CONDITION = {
+  "--condition", "Write only if the stored item satisfies this condition; if not, the status is 5.",
+  value = "EXPR",
+}
+
+---@type tidetable.cli.Option
+arguments.NAMES = {
+  "--names", [[Attribute names of the placeholders in the expressions: '{"#s":"status"}'.]],
+  value = "JSON",
+}
+
+---@type tidetable.cli.Option
+arguments.VALUES = {
+  "--values", [[Values of the placeholders in the expressions: '{":s":"open"}'.]],
+  value = "JSON",
+}
+
 --- Options of several commands, which the manual page describes once.
 ---@type tidetable.cli.Option[]
-arguments.COMMON = { arguments.FORMAT, arguments.BUSY_TIMEOUT, arguments.MAX_SIZE }
+arguments.COMMON = {
+  arguments.FORMAT, arguments.BUSY_TIMEOUT, arguments.MAX_SIZE, arguments.FILTER,
+  arguments.PROJECTION, arguments.CONDITION, arguments.NAMES, arguments.VALUES,
+}
 
 --- Returns the format that --format or the kind of output selects.
 ---@param args table

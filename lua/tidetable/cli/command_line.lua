@@ -19,7 +19,7 @@ local command_line = {}
 ---@class tidetable.cli.Argument
 ---@field [1] string            name
 ---@field [2] string            description
----@field args string|nil       how many: "?", "*", "+", "1-2"; default: one
+---@field args string|nil       how many: "?", "*", "+", "0-2"; default: one
 ---@field choices string[]|nil
 
 ---@class tidetable.cli.Option
@@ -72,7 +72,7 @@ end
 
 --- How often an argument is given, for the usage text.
 local USAGE_OF_COUNT = {
-  ["?"] = "[<%s>]", ["*"] = "[<%s>] ...", ["+"] = "<%s> ...", ["1-2"] = "<%s> [<%s>]",
+  ["?"] = "[<%s>]", ["*"] = "[<%s>] ...", ["+"] = "<%s> ...", ["0-2"] = "[<%s>] [<%s>]",
 }
 
 local function argument_usage(argument)
@@ -158,6 +158,30 @@ local function add_argument(parser, argument)
   if argument.choices then
     added:choices(argument.choices)
   end
+  return added
+end
+
+--- Adds an argument of several words and the argument after it. argparse stores all words in the
+--- first of them, so the last word is moved to the second.
+local function add_argument_and_last(parser, argument, last)
+  add_argument(parser, argument):action(function(result, target, words)
+    result[last[1]] = words[2] and table.remove(words)
+    result[target] = words
+  end)
+  parser:argument(last[1], last[2]):args("?"):action(function() end)
+end
+
+--- Adds the arguments of a command. Only the last argument but one, or the last, can have several
+--- words.
+local function add_arguments(parser, declared)
+  for i, argument in ipairs(declared) do
+    local previous = declared[i - 1]
+    if argument.args == "+" and declared[i + 1] then
+      add_argument_and_last(parser, argument, declared[i + 1])
+    elseif not (previous and previous.args == "+") then
+      add_argument(parser, argument)
+    end
+  end
 end
 
 --- Adds a command to the parser of argparse.
@@ -174,9 +198,7 @@ function command_line.add(parser, command)
   if epilog then
     added:epilog(epilog)
   end
-  for _, argument in ipairs(command.arguments) do
-    add_argument(added, argument)
-  end
+  add_arguments(added, command.arguments)
   for _, group in ipairs(command_line.groups(command.options)) do
     local options = {}
     for i, option in ipairs(group) do

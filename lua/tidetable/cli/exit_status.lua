@@ -6,6 +6,7 @@ local exit_status = {
   MISUSED = 2,
   STREAM_ENDED = 3,
   FILE_GONE = 4,
+  CONDITION_FAILED = 5,
   INTERRUPTED = 130,
   OUTPUT_CLOSED = 141,
 }
@@ -19,6 +20,7 @@ exit_status.meanings = {
   { 3, "'tail -f': the table's stream has ended, because it was disabled or its table was "
     .. "deleted." },
   { 4, "'tail -f' and 'stats --watch': the database file was removed, renamed or replaced." },
+  { 5, "The stored item does not satisfy '--condition'. Nothing was written." },
   { 130, "Interrupted by Ctrl-C." },
   { 141, "The reader of the output closed it, as in 'tidetable tail shop.tide | head -1'. No "
     .. "message is written." },

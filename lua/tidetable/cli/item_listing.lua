@@ -1,6 +1,7 @@
 -- item_listing.lua - options of `query` and `scan`, and the loop that shows their items.
 
 local arguments = require "tidetable.cli.arguments"
+local expression_options = require "tidetable.cli.expression_options"
 local item_argument = require "tidetable.cli.item_argument"
 local item_writer = require "tidetable.cli.item_writer"
 
@@ -18,6 +19,10 @@ item_listing.options = {
     "--start", "Start after this key, given as one JSON argument.",
     value = "KEY",
   },
+  arguments.FILTER,
+  arguments.PROJECTION,
+  arguments.NAMES,
+  arguments.VALUES,
   arguments.FORMAT,
   arguments.MAX_SIZE,
 }
@@ -28,21 +33,31 @@ item_listing.options = {
 ---@param description tidetable.TableDescription
 ---@return tidetable.QueryOptions
 function item_listing.given(args, description)
-  local start = args.start and item_argument.key({ args.start }, description,
-    item_writer.form(args.format))
-  return {
+  local form = item_writer.form(args.format)
+  local start = args.start and item_argument.key({ args.start }, description, form)
+  return expression_options.read(args, form, {
     descending = args.reverse, start_key = start,
     limit = args.limit and args.limit < math.maxinteger and args.limit + 1 or nil,
-  }
+  })
 end
 
---- Returns the key attributes of an item.
+--- Returns the key attributes of an item; nil if a projection left one out.
 local function key_of(item, description)
   local key = {}
   for _, name in ipairs(item_writer.key_names(description)) do
+    if item[name] == nil then
+      return nil
+    end
     key[name] = item[name]
   end
   return key
+end
+
+--- Returns the note that there are more items than --limit.
+local function more_items(last, description, form)
+  local key = key_of(last, description)
+  return "more items: " .. (key and "continue with --start " .. item_argument.quoted(key, form)
+    or "for the --start option, add the key attributes to --projection")
 end
 
 --- Shows the items of an iterator, at most --limit.
@@ -56,8 +71,7 @@ function item_listing.show(args, out, description, ...)
   for item in ... do
     if count == args.limit then
       writer:flush()
-      out.note("more items: continue with --start "
-        .. item_argument.quoted(key_of(last, description), item_writer.form(args.format)))
+      out.note(more_items(last, description, item_writer.form(args.format)))
       return
     end
     count, last = count + 1, item

@@ -29,8 +29,8 @@ end
 
 -- In columns -----------------------------------------------------------------
 
---- Returns the names of the attributes that get a column: the key attributes, and those that at
---- least half of the items have.
+--- Returns the names of the attributes that get a column: the key attributes that a projection has
+--- not left out, and the attributes that at least half of the items have.
 local function column_names(chunk, keys)
   local counts = {}
   for _, item in ipairs(chunk) do
@@ -38,16 +38,19 @@ local function column_names(chunk, keys)
       counts[name] = (counts[name] or 0) + 1
     end
   end
-  local names, is_column = { table.unpack(keys) }, {}
+  local names, is_column = {}, {}
   for _, name in ipairs(keys) do
-    is_column[name] = true
+    if counts[name] then
+      names[#names + 1], is_column[name] = name, true
+    end
   end
+  local key_count = #names
   for _, name in ipairs(display.sorted_names(counts)) do
     if not is_column[name] and counts[name] * 2 >= #chunk then
       names[#names + 1], is_column[name] = name, true
     end
   end
-  return names, is_column
+  return names, is_column, key_count
 end
 
 --- Returns true if a text is unambiguous without quotes. Two blanks would look like the end of a
@@ -65,10 +68,10 @@ local function cell(value, out)
   return display.short(value, CELL, out:ellipsis())
 end
 
-local function header(names, keys, out)
+local function header(names, key_count, out)
   local row = {}
   for i, name in ipairs(names) do
-    row[i] = out:paint(i <= #keys and "bold" or "dim",
+    row[i] = out:paint(i <= key_count and "bold" or "dim",
       display.cut(display.name(name), CELL, out:ellipsis()))
   end
   row[#row + 1] = ""
@@ -86,8 +89,8 @@ local function is_numeric(chunk, name)
 end
 
 local function show_chunk(chunk, keys, out)
-  local names, is_column = column_names(chunk, keys)
-  local rows, right = { header(names, keys, out) }, {}
+  local names, is_column, key_count = column_names(chunk, keys)
+  local rows, right = { header(names, key_count, out) }, {}
   local columns = out.is_terminal and (out:size()) or nil
   for i, name in ipairs(names) do
     right[i] = is_numeric(chunk, name)
@@ -106,16 +109,18 @@ end
 --- Shows one item, one attribute per line, the key first. Lines are not cut at the edge of the
 --- window.
 local function show_one(item, keys, out)
-  local names, is_key, width = { table.unpack(keys) }, {}, 0
+  local names, is_key, width = {}, {}, 0
   for _, name in ipairs(keys) do
     is_key[name] = true
+    names[#names + 1] = item[name] ~= nil and name or nil
   end
+  local key_count = #names
   for _, name in ipairs(display.sorted_names(item)) do
     width = math.max(width, math.min(display.columns(display.name(name)), CELL))
     names[#names + 1] = not is_key[name] and name or nil
   end
   for i, name in ipairs(names) do
-    local label = out:paint(i <= #keys and "bold" or "dim", display.name(name))
+    local label = out:paint(i <= key_count and "bold" or "dim", display.name(name))
     out:write(display.pad(label, width), "  ", display.value(item[name]), "\n")
   end
 end

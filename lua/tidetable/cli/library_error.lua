@@ -23,8 +23,8 @@ local HINTS = {
 
 --- Exit statuses other than 1.
 local STATUSES = {
-  STREAM_ENDED = exit_status.STREAM_ENDED, FILE_GONE = exit_status.FILE_GONE,
-  FILE_REPLACED = exit_status.FILE_GONE,
+  CONDITION_FAILED = exit_status.CONDITION_FAILED, STREAM_ENDED = exit_status.STREAM_ENDED,
+  FILE_GONE = exit_status.FILE_GONE, FILE_REPLACED = exit_status.FILE_GONE,
 }
 
 --- Hints for PERMISSION, by a pattern of the message.

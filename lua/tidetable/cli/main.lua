@@ -14,7 +14,8 @@ local main = {}
 ---@type { [1]: string, [integer]: string }[]
 main.commands = {
   { "Inspect", "tables", "describe", "stats" },
-  { "Items", "get", "query", "scan", "put", "delete", "import", "export" },
+  { "Tables", "create", "alter", "drop" },
+  { "Items", "get", "query", "scan", "put", "update", "delete", "import", "export" },
   { "Streams", "tail", "trim" },
   { "Database file", "check", "backup", "compact" },
   { "Shell", "completion" },

@@ -12,4 +12,14 @@ describe("a value", function()
       assert.is_nil(arguments.integer_from(1)(words))
     end
   end)
+
+  it("is a duration, or is refused", function()
+    assert.equal("7d", arguments.duration "7d")
+    assert.equal(1.5, arguments.duration "1.5")
+    for _, words in ipairs { "", "d", "0", "-1", "nan", "1w" } do
+      assert.is_nil(arguments.duration(words))
+    end
+    assert.equal("'1w': invalid duration, expected for example 7d",
+      select(2, arguments.duration "1w"))
+  end)
 end)

@@ -50,7 +50,7 @@ describe("a declaration", function()
   it("becomes a usage text with lines of at most 80 columns", function()
     assert.equal("Usage: tidetable copy [-f] [--at N | --time TIME] [--size SIZE] [--kind KIND]\n"
       .. "       [-h] <from> {fast,slow} <to> ...", command_line.usage(copy, "Usage: "))
-    for args, shown in pairs { ["?"] = "[<x>]", ["*"] = "[<x>] ...", ["1-2"] = "<x> [<x>]" } do
+    for args, shown in pairs { ["?"] = "[<x>]", ["*"] = "[<x>] ...", ["0-2"] = "[<x>] [<x>]" } do
       assert.equal("tidetable c [-h] " .. shown, command_line.usage({ name = "c", options = {},
         arguments = { { "x", "X.", args = args } } }, ""))
     end
@@ -64,6 +64,23 @@ describe("a declaration", function()
     assert.truthy(help:find("Its size. (default: 5)\n", 1, true), help)
     assert.truthy(help:find("Its kind. (default: a)\n", 1, true), help)
     assert.truthy(help:find("Examples:\n   tidetable copy a b\n      copies a", 1, true), help)
+  end)
+
+  it("assigns the last word to an argument after one of several words", function()
+    local declared = { name = "change", summary = "Change it.", options = {},
+      arguments = { { "file", "The file." }, { "key", "Its key.", args = "+" },
+        { "how", "In which way." } } }
+    local new = argparse "tidetable"
+    local added = command_line.add(new, declared)
+    local args = new:parse { "change", "f", "a", "b", "c" }
+    assert.same({ "f", { "a", "b" }, "c" }, { args.file, args.key, args.how })
+    args = new:parse { "change", "f", "a", "c" }
+    assert.same({ "f", { "a" }, "c" }, { args.file, args.key, args.how })
+    args = new:parse { "change", "f", "a" }
+    assert.same({ { "a" } }, { args.key, args.how })
+    assert.equal("tidetable change [-h] <file> <key> ... <how>",
+      command_line.usage(declared, ""))
+    assert.truthy(added:get_help():find("In which way.", 1, true))
   end)
 
   it("yields the names of options, and groups of exclusive options", function()

@@ -126,6 +126,14 @@ it("does not cut a single item, and aligns its values", function()
     name, item[name]), table.concat(out.written))
 end)
 
+it("shows only the key attributes that a projection has left", function()
+  assert.equal("placed_at  note\n        2  hi\n",
+    shown({ { placed_at = 2, note = "hi" } }, "text"))
+  local out = new_console(true)
+  item_writer.new(out, nil, description):only { note = "hi" }
+  assert.equal('note  "hi"\n', table.concat(out.written))
+end)
+
 it("lays the columns out again after 500 items", function()
   local list = {}
   for i = 1, 501 do

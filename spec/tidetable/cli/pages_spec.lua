@@ -109,6 +109,7 @@ describe("doc/tools.md", function()
     for _, words in ipairs { "get %s orders customer=ann placed_at=1",
         "query %s orders customer=ann",
         "scan %s orders", "put --old %s orders customer=ann placed_at=1 status=open",
+        "update --return-values ALL_OLD %s orders customer=ann placed_at=2 'REMOVE a'",
         "delete --old %s orders customer=ann placed_at=1", "tail %s", "export %s",
         "tables --json %s", "describe --json %s orders", "stats --json %s", "check --json %s",
         "backup --json %s copy1.tide", "compact --json %s" } do
@@ -199,9 +200,10 @@ describe("an example", function()
     end
     run_all(commands.export) -- writes the files that others import
     for name, each in pairs(commands) do
-      if name ~= "export" and name ~= "delete" then run_all(each) end
+      if name ~= "export" and name ~= "delete" and name ~= "drop" then run_all(each) end
     end
     run_all(commands.delete) -- deletes an item that others show
+    run_all(commands.drop)
     run_example(path, "tidetable check shop.tide && tidetable check new.tide")
   end)
 

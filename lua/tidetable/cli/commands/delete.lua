@@ -1,6 +1,7 @@
 -- delete.lua - `tidetable delete`: deletes one item.
 
 local arguments = require "tidetable.cli.arguments"
+local expression_options = require "tidetable.cli.expression_options"
 local item_argument = require "tidetable.cli.item_argument"
 local item_writer = require "tidetable.cli.item_writer"
 local library_error = require "tidetable.cli.library_error"
@@ -16,10 +17,16 @@ DynamoDB.]],
     { "tidetable delete shop.tide orders customer=ann placed_at=1", "delete an item" },
     { "tidetable delete shop.tide orders customer=ann placed_at=1 --old",
       "delete an item and show it" },
+    { "tidetable delete shop.tide orders customer=ann placed_at=3 "
+      .. "--condition 'attribute_not_exists(paid_at)'",
+      "delete an item unless it has an attribute" },
   },
   arguments = { arguments.DATABASE, arguments.TABLE, arguments.KEY },
   options = {
     { "--old", "Show the deleted item." },
+    arguments.CONDITION,
+    arguments.NAMES,
+    arguments.VALUES,
     arguments.FORMAT,
     arguments.BUSY_TIMEOUT,
     arguments.MAX_SIZE,
@@ -29,9 +36,11 @@ DynamoDB.]],
 function delete.run(args, out)
   local db <close> = open.database(args, { busy_timeout = args.busy_timeout })
   local table, description = open.described(db, args.table)
-  local key = item_argument.key(args.key, description, item_writer.form(args.format))
-  local _, old = library_error.check(args.database,
-    table:delete(key, { return_values = args.old and "ALL_OLD" or "NONE" }))
+  local form = item_writer.form(args.format)
+  local key = item_argument.key(args.key, description, form)
+  local given = expression_options.read(args, form,
+    { return_values = args.old and "ALL_OLD" or "NONE" })
+  local _, old = library_error.check(args.database, table:delete(key, given))
   if old then
     item_writer.new(out, args.format, description):only(old)
   end

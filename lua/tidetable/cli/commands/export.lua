@@ -7,12 +7,14 @@
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
 local core = require "tidetable.core"
+local expression_options = require "tidetable.cli.expression_options"
 local item_writer = require "tidetable.cli.item_writer"
 local json = require "tidetable.dynamodb.json"
 local json_text = require "tidetable.dynamodb.json_text"
 local library_error = require "tidetable.cli.library_error"
 local open = require "tidetable.cli.open_database"
 local progress_bar = require "tidetable.cli.progress_bar"
+local request = require "tidetable.request"
 local table_definition = require "tidetable.cli.table_definition"
 local types = require "tidetable.types"
 
@@ -36,6 +38,8 @@ noticed: use 'set -o pipefail'.]],
       "export the items of one table, compressed (bash)" },
     { "tidetable export shop.tide orders --format json > plain.jsonl",
       "export its items as plain JSON" },
+    { [[tidetable export shop.tide orders --filter 'placed_at >= :t' --values '{":t":2}']],
+      "export the items that satisfy a condition" },
   },
   arguments = {
     arguments.DATABASE,
@@ -45,8 +49,14 @@ noticed: use 'set -o pipefail'.]],
     {
       "--format", "Format: 'dynamodb', or 'json' for the items of one table as plain JSON, without "
         .. "definition and end.",
-      value = "FORMAT", choices = { "dynamodb", "json" }, default = "dynamodb",
+      value = "FORMAT", choices = { "dynamodb", "json" }, shown_default = "dynamodb",
     },
+    arguments.FILTER,
+    {
+      "--projection", "Only these attributes of each item. Implies '--items-only'.", value = "EXPR",
+    },
+    arguments.NAMES,
+    arguments.VALUES,
     { "--items-only", "Write the items of one table, without definition and end." },
     {
       "--time-limit", "Maximum number of seconds to hold the snapshot.",
@@ -95,21 +105,38 @@ local function take_snapshot(db, args)
     db.path))
 end
 
+--- Returns an iterator over the items of a table in the snapshot. A query with a snapshot returns
+--- whole items, so filter and projection are applied to each of them.
+local function items_at(snapshot, table, args)
+  local given = expression_options.read(args, item_writer.form(args.format), {})
+  local expressions = request.reads(given)
+  local query = library_error.check(args.database, core.query(table.core, nil, "all", nil, nil,
+    false, nil, nil, snapshot, false, expressions))
+  return function()
+    local version, item, shown, err
+    repeat
+      version, item = core.next_versioned(query, false, expressions ~= nil)
+      shown = item
+      if item and expressions then
+        shown, err = core.select(query, item)
+        library_error.check(args.database, shown, err)
+      end
+    until shown or not version
+    if not version then
+      core.finish(query)
+    end
+    return shown
+  end
+end
+
 local function export_items(snapshot, each, args, out, count)
-  local query = library_error.check(args.database, core.query(each.table.core, nil, "all", nil,
-    nil, false, nil, nil, snapshot))
-  local form = item_writer.form(args.format)
+  local form = args.format == "json" and "plain" or "dynamodb"
   local first = json_text.order(item_writer.key_names(each.description))
   local before, after = '{"Item":', "}\n"
   if form == "plain" then
     before, after = "", "\n"
   end
-  while true do
-    local version, item = core.next_versioned(query, false)
-    if not version then
-      core.finish(query)
-      return
-    end
+  for item in items_at(snapshot, each.table, args) do
     out:write(before, assert(json.encode_item(item, form, first)), after)
     count()
   end
@@ -120,7 +147,7 @@ local function write_line(out, name, tree)
 end
 
 function export.run(args, out)
-  local only_items = args.items_only or args.format == "json"
+  local only_items = args.items_only or args.format == "json" or args.projection
   if only_items and #args.table ~= 1 then
     console.misused("items without definition: exactly one table required", "name the table")
   end

@@ -2,6 +2,8 @@
 
 local arguments = require "tidetable.cli.arguments"
 local console = require "tidetable.cli.console"
+local expression_options = require "tidetable.cli.expression_options"
+local exit_status = require "tidetable.cli.exit_status"
 local item_argument = require "tidetable.cli.item_argument"
 local item_writer = require "tidetable.cli.item_writer"
 local json = require "tidetable.dynamodb.json"
@@ -20,13 +22,16 @@ be one JSON argument. In plain JSON a binary is {"$B": "aGk="}, and sets are {"$
 {"$NS": [1]} and {"$BS": ["aGk="]}.
 
 With '-' the items are read from standard input, as JSON objects one after another, and stored in
-one transaction: all or none. Use 'import' for more than 32 MiB.]],
+one transaction: all or none. A condition must hold for each of them. Use 'import' for more than
+32 MiB.]],
   examples = {
     { "tidetable put shop.tide orders customer=ann placed_at=1 status=open total:=12.5",
       "status is a text, total a number" },
     { [[tidetable put shop.tide orders '{"customer":"ann","placed_at":2}']], "from JSON" },
     { "tidetable get shop.tide orders customer=ann placed_at=1 | sed s/open/paid/ | "
       .. "tidetable put shop.tide orders -", "change an attribute" },
+    { "tidetable put shop.tide orders customer=new placed_at=1 "
+      .. "--condition 'attribute_not_exists(customer)'", "store an item unless it exists" },
   },
   arguments = {
     arguments.DATABASE,
@@ -36,6 +41,9 @@ one transaction: all or none. Use 'import' for more than 32 MiB.]],
   },
   options = {
     { "--old", "Show the item that was replaced." },
+    arguments.CONDITION,
+    arguments.NAMES,
+    arguments.VALUES,
     arguments.FORMAT,
     arguments.BUSY_TIMEOUT,
     arguments.MAX_SIZE,
@@ -87,20 +95,26 @@ local function read_input(form)
   return decode_all(input, form)
 end
 
+--- Errors that belong to one line of standard input, and their exit statuses.
+local LINE_STATUSES = {
+  VALIDATION = exit_status.FAILED, CONDITION_FAILED = exit_status.CONDITION_FAILED,
+}
+
 --- Stores the items in one transaction.
-local function put_all(db, name, found, numbers)
+local function put_all(db, name, given, found, numbers)
   local line
   local ok, err = library_error.transact(db, function(tx)
     local table = tx:table(name)
     for i, item in ipairs(found) do
       line = numbers[i]
-      table:put(item)
+      table:put(item, given)
     end
   end)
   if ok then
     return
-  elseif err.code == "VALIDATION" then
-    console.fail(("standard input: line %d: %s"):format(line, err.message))
+  elseif line and LINE_STATUSES[err.code] then
+    console.fail(("standard input: line %d: %s"):format(line, err.message), nil,
+      LINE_STATUSES[err.code])
   end
   library_error.fail(db.path, err, err.code == "TOO_BIG" and USE_IMPORT or nil)
 end
@@ -109,15 +123,16 @@ function put.run(args, out)
   local db <close> = open.database(args, { busy_timeout = args.busy_timeout })
   local table, description = open.described(db, args.table)
   local form = item_writer.form(args.format)
+  local given = expression_options.read(args, form,
+    { return_values = args.old and "ALL_OLD" or "NONE" })
   if #args.item == 1 and args.item[1] == "-" then
     if args.old then
       console.misused "--old: not available with standard input"
     end
-    return put_all(db, args.table, read_input(form))
+    return put_all(db, args.table, given, read_input(form))
   end
   local item = item_argument.attributes(args.item, description, form)
-  local _, old = library_error.check(args.database,
-    table:put(item, { return_values = args.old and "ALL_OLD" or "NONE" }))
+  local _, old = library_error.check(args.database, table:put(item, given))
   if old then
     item_writer.new(out, args.format, description):only(old)
   end

@@ -23,18 +23,22 @@ local query = {
   description = [[
 The partition key is NAME=VALUE. If the sort key is given as well, that one item is shown.
 Otherwise the sort key may be compared: one comparison, or --ge with --le. A value that begins
-with a minus is attached with an equals sign: --ge=-5.]],
+with a minus is attached with an equals sign: --ge=-5. With --key-condition an expression replaces
+the key and the comparison.]],
   examples = {
     { "tidetable query shop.tide orders customer=ann", "show all orders of ann" },
     { "tidetable query shop.tide orders customer=ann --ge 10 --le 20",
       "show those with sort keys from 10 to 20" },
     { "tidetable query shop.tide orders customer=ann --reverse --limit 1", "show the last one" },
+    { "tidetable query shop.tide orders customer=ann --filter '#s = :s' "
+      .. [[--names '{"#s":"status"}' --values '{":s":"open"}']],
+      "show those that satisfy a condition" },
   },
   arguments = {
     arguments.DATABASE,
     arguments.TABLE,
     { "key", "NAME=VALUE of the partition key and, optionally, of the sort key; or JSON.",
-      args = "1-2" },
+      args = "0-2" },
   },
   options = {},
 }
@@ -44,6 +48,11 @@ for i, comparison in ipairs(comparisons) do
     "--" .. comparison[1]:gsub("_", "-"), comparison[3], value = "VALUE",
   }
 end
+query.options[#query.options + 1] = {
+  "--key-condition", "Partition key, and condition on the sort key, as an expression: "
+    .. "'customer = :c AND placed_at > :t'.",
+  value = "EXPR",
+}
 table.move(item_listing.options, 1, #item_listing.options, #query.options + 1, query.options)
 
 --- Returns the values of the comparisons that are given, by name, their number and the last one.
@@ -78,12 +87,25 @@ local function condition(args, description, equal)
     "use one comparison, or --ge with --le")
 end
 
+--- Ends the command if a key or a comparison is given together with --key-condition.
+local function check_alone(args, description)
+  local _, count = given_comparisons(args, description)
+  if #args.key > 0 or count > 0 then
+    console.misused("--key-condition: cannot be combined with a key or a comparison",
+      "write the whole condition as the expression")
+  end
+end
+
 function query.run(args, out)
   local db <close> = open.database(args)
   local table, description = open.described(db, args.table)
+  local given = item_listing.given(args, description)
+  if args.key_condition then
+    check_alone(args, description)
+    return item_listing.show(args, out, description, table:query(given))
+  end
   local partition, equal = item_argument.partition(args.key, description,
     item_writer.form(args.format))
-  local given = item_listing.given(args, description)
   given.sort = condition(args, description, equal)
   item_listing.show(args, out, description, table:query(partition, given))
 end

@@ -15,6 +15,8 @@ from one snapshot.]],
   examples = {
     { "tidetable scan shop.tide orders --limit 20", "show the first 20 items" },
     { "tidetable scan shop.tide orders --reverse | head -1", "show the last item" },
+    { [[tidetable scan shop.tide orders --filter 'placed_at >= :t' --values '{":t":2}']],
+      "show the items that satisfy a condition" },
     { "tidetable scan shop.tide orders | jq -r 'select(.total > 100) | .customer'",
       "show the customers of orders over 100" },
   },

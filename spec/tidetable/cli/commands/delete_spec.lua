@@ -27,6 +27,25 @@ describe("delete", function()
     assert.equal("", command.must(words(path, "--old")))
   end)
 
+  it("deletes an item only if the condition holds", function()
+    local path = shop.make()
+    local names = { "--names", '{"#s":"status"}' }
+    local function delete_if(status)
+      return words(path, "--condition", "#s = :s", names[1], names[2], "--values",
+        ('{":s":"%s"}'):format(status))
+    end
+    local function placed()
+      return shop.look("orders", function(orders)
+        return (orders:get { customer = "ann", placed_at = 2 })
+      end)
+    end
+    command.refuses(5, "The conditional request failed", delete_if "paid")
+    assert.is_not_nil(placed())
+    assert.equal("", command.must(delete_if "open"))
+    assert.is_nil(placed())
+    command.refuses(5, "The conditional request failed", delete_if "open")
+  end)
+
   it("needs the whole key", function()
     local path = shop.make()
     command.refuses(2, "key: missing attribute placed_at",

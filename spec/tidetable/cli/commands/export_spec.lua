@@ -63,6 +63,29 @@ describe("export", function()
       { "export", path, "files", "orders", "--format", "json" })
   end)
 
+  it("writes the items that satisfy a filter, and counts them", function()
+    local path = shop.make()
+    local found = trees(command.must { "export", path, "--filter", "placed_at > :p",
+      "--values", '{":p":3}' })
+    assert.same({ "files", "orders" }, { found[1].Table.TableName, found[2].Table.TableName })
+    assert.same({ N = "4" }, found[3].Item.placed_at)
+    assert.same({ N = "5" }, found[4].Item.placed_at)
+    assert.same({ Items = 2, Tables = 2 }, found[5].End)
+    assert.equal(5, #trees(command.must { "export", path, "--filter", "placed_at > :p",
+      "--values", '{":p":{"N":"3"}}', "--format", "dynamodb" }))
+    command.refuses(1, "Invalid FilterExpression", { "export", path, "--filter", "a >" })
+  end)
+
+  it("projects the items of one table", function()
+    local path = shop.make()
+    local words = { "export", path, "orders", "--filter", "attribute_exists(note)",
+      "--projection", "placed_at,#s", "--names", '{"#s":"status"}' }
+    assert.equal('{"Item":{"placed_at":{"N":"1"},"status":{"S":"paid"}}}\n', command.must(words))
+    words[#words + 1], words[#words + 2] = "--format", "json"
+    assert.equal('{"placed_at":1,"status":"paid"}\n', command.must(words))
+    command.refuses(2, "exactly one table required", { "export", path, "--projection", "a" })
+  end)
+
   it("writes an end for an empty database", function()
     helper.open():close()
     assert.equal('{"End":{"Items":0,"Tables":0}}\n', command.must { "export", helper.path() })

@@ -52,6 +52,42 @@ describe("put", function()
     assert.equal("", command.must(words))
   end)
 
+  it("stores an item only if the condition holds", function()
+    local path = shop.make()
+    local function words(placed_at, ...)
+      return { "put", path, "orders", "customer=ann", "placed_at=" .. placed_at, "paid:=true",
+        "--condition", ... }
+    end
+    command.refuses(5, ": The conditional request failed\n",
+      words(1, "attribute_not_exists(customer)"))
+    assert.is_nil(get("ann", 1).paid)
+    assert.equal("", command.must(words(9, "attribute_not_exists(customer)")))
+    assert.is_true(get("ann", 9).paid)
+    assert.equal('{"customer":"ann","placed_at":2,"status":"open","total":3}\n',
+      command.must(words(2, "#t = :t", "--names", '{"#t":"total"}', "--values", '{":t":3}',
+        "--old")))
+    assert.equal("", command.must { "put", path, "orders", "--format", "dynamodb", "--condition",
+      "placed_at = :p", "--values", '{":p":{"N":"2"}}',
+      '{"customer":{"S":"ann"},"placed_at":{"N":"2"}}' })
+    command.refuses(1, "Invalid ConditionExpression: Syntax error", words(3, "a ="))
+    command.refuses(1, "can only be specified when using expressions",
+      { "put", path, "orders", "customer=ann", "placed_at=1", "--values", '{":p":1}' })
+  end)
+
+  it("requires the condition of every item on standard input", function()
+    local path = shop.make()
+    local condition = "--condition 'attribute_not_exists(customer)'"
+    local ran = input(path, '{"customer":"cyd","placed_at":1}\n{"customer":"ann","placed_at":1}',
+      condition)
+    assert.same({ status = 5, out = "",
+      err = "tidetable put: standard input: line 2: The conditional request failed\n" }, ran)
+    assert.equal(6, count())
+    ran = input(path, '{"customer":"cyd","placed_at":1}\n{"customer":"cyd","placed_at":2}',
+      condition)
+    assert.same({ status = 0, out = "", err = "" }, ran)
+    assert.equal(8, count())
+  end)
+
   it("stores the items on standard input, all or none", function()
     local path = shop.make()
     local ran = input(path, '{"customer":"a",\n "placed_at":1}\n{"customer":"b","placed_at":1} '

@@ -59,6 +59,43 @@ describe("query", function()
       '{"customer":"ann","placed_at":3}'))
   end)
 
+  it("filters and projects, also with --limit", function()
+    local function total(...)
+      return found("--filter", "#t >= :t", "--names", '{"#t":"total"}', "--values", ...)
+    end
+    assert.equal("3 4 5", total '{":t":4.5}')
+    assert.equal("5 4 3", total('{":t":4.5}', "--reverse"))
+    assert.equal('{"customer":{"S":"ann"},"placed_at":{"N":"5"}}\n', command.must { "query", path,
+      "orders", "customer=ann", "--filter", "#t > :t", "--names", '{"#t":"total"}', "--values",
+      '{":t":{"N":"6"}}', "--projection", "customer,placed_at", "--format", "dynamodb" })
+    assert.equal('{"placed_at":1}\n', command.must { "query", path, "orders", "customer=bob",
+      "--projection", "placed_at" })
+    local ran = command.run { "query", path, "orders", "customer=ann", "--filter", "#t >= :t",
+      "--names", '{"#t":"total"}', "--values", '{":t":3}', "--limit", "2" }
+    assert.equal([[more items: continue with --start '{"customer":"ann","placed_at":3}']]
+      .. "\n", ran.err)
+    assert.equal("4 5", total('{":t":3}', "--start", '{"customer":"ann","placed_at":3}'))
+  end)
+
+  it("accepts a key condition instead of the key", function()
+    local values = '{":c":"ann",":p":3,":o":"open"}'
+    local words = { "query", path, "orders", "--key-condition", "customer = :c AND placed_at > :p",
+      "--filter", "#s = :o", "--names", '{"#s":"status"}', "--values", values, "--projection",
+      "placed_at" }
+    assert.equal('{"placed_at":4}\n{"placed_at":5}\n', command.must(words))
+    words[#words + 1] = "--reverse"
+    assert.equal('{"placed_at":5}\n{"placed_at":4}\n', command.must(words))
+    command.refuses(2, "--key-condition: cannot be combined with a key or a comparison",
+      { "query", path, "orders", "customer=ann", "--key-condition", "customer = :c" })
+    command.refuses(2, "--key-condition: cannot be combined with a key or a comparison",
+      { "query", path, "orders", "--ge", "1", "--key-condition", "customer = :c" })
+    command.refuses(2, "--key-condition: '?' has no value",
+      { "query", path, "orders", "--key-condition", "customer = ?" })
+    command.refuses(1, "Invalid KeyConditionExpression",
+      { "query", path, "orders", "--key-condition", "customer" })
+    command.refuses(2, "key: missing partition key customer", { "query", path, "orders" })
+  end)
+
   it("refuses invalid arguments", function()
     local function refuses(message, status, ...)
       command.refuses(status, message, { "query", path, "orders", ... })

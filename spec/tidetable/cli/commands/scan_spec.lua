@@ -36,6 +36,19 @@ describe("scan", function()
     assert.equal(3, pages)
   end)
 
+  it("filters and projects", function()
+    local path = shop.make()
+    assert.equal("ann4 ann5", keys(command.must { "scan", path, "orders", "--filter",
+      "placed_at > :p", "--values", '{":p":3}' }))
+    assert.equal('{"placed_at":1,"note":"a \\u001b[31m b"}\n', command.must { "scan", path,
+      "orders", "--filter", "attribute_exists(note)", "--projection", "note, placed_at" })
+    local ran = command.run { "scan", path, "orders", "--projection", "placed_at", "--limit", "1" }
+    assert.same({ status = 0, out = '{"placed_at":1}\n', err = "more items: for the --start "
+      .. "option, add the key attributes to --projection\n" }, ran)
+    command.refuses(1, "Invalid FilterExpression: Syntax error", { "scan", path, "orders",
+      "--filter", "note >" })
+  end)
+
   on_terminal("shows columns on a terminal, cut at its edge", function()
     local screen = command.plain(command.terminal({ "scan", shop.make(), "orders" },
       { columns = 60 }))

@@ -1,0 +1,55 @@
+-- alter.lua - `tidetable alter`: changes the stream of a table.
+
+local arguments = require "tidetable.cli.arguments"
+local console = require "tidetable.cli.console"
+local library_error = require "tidetable.cli.library_error"
+local open = require "tidetable.cli.open_database"
+local stream_options = require "tidetable.cli.stream_options"
+
+local alter = {
+  name = "alter",
+  summary = "Change the stream of a table.",
+  description = [[
+Settings that are not given stay as they are. To change the view type, the stream is disabled and
+a new one enabled. The records of a disabled stream can be read until they expire.]],
+  examples = {
+    { "tidetable alter shop.tide orders --retention 7d", "keep the records for a week" },
+    { "tidetable alter shop.tide orders --stream NEW_AND_OLD_IMAGES",
+      "record the items before and after each change" },
+  },
+  arguments = { arguments.DATABASE, arguments.TABLE },
+  options = {
+    stream_options.view("Enable a stream, or change the view type.", "stream"),
+    { "--no-stream", "Disable the stream.", exclusive = "stream" },
+    stream_options.RETENTION,
+    stream_options.RETENTION_SIZE,
+    stream_options.RETENTION_COUNT,
+    arguments.BUSY_TIMEOUT,
+    arguments.MAX_SIZE,
+  },
+}
+
+--- Returns the stream for table:alter; false: none.
+local function stream_of(args, table)
+  if args.no_stream then
+    return false
+  end
+  local definition = library_error.check(args.database, table:definition())
+  if not definition.stream and not args.stream then
+    console.fail(args.table .. ": the table has no stream", "--stream enables one")
+  end
+  return stream_options.settings(args, definition.stream)
+end
+
+function alter.run(args)
+  if not stream_options.is_given(args) then
+    console.misused "nothing to change: no option given"
+  elseif args.no_stream then
+    stream_options.refuse_retention(args, "--no-stream disables it")
+  end
+  local db <close> = open.database(args, { busy_timeout = args.busy_timeout })
+  local table = open.table(db, args.table)
+  library_error.check(args.database, table:alter { stream = stream_of(args, table) })
+end
+
+return alter

@@ -1,0 +1,79 @@
+-- stream_options.lua - options of `create` and `alter` for the stream of a table.
+
+local arguments = require "tidetable.cli.arguments"
+local console = require "tidetable.cli.console"
+
+local stream_options = {}
+
+---@type tidetable.cli.Option
+stream_options.RETENTION = {
+  "--retention", "How long records are kept: seconds, or a number with ms, s, m, h or d. "
+    .. "Default of a new stream: 1d.",
+  value = "AGE", convert = arguments.duration,
+}
+
+---@type tidetable.cli.Option
+stream_options.RETENTION_SIZE = {
+  "--retention-size", "Maximum size of the records: bytes, or a number with KiB, MiB or GiB.",
+  value = "SIZE", convert = arguments.size,
+}
+
+---@type tidetable.cli.Option
+stream_options.RETENTION_COUNT = {
+  "--retention-count", "Maximum number of records.",
+  value = "N", convert = arguments.integer_from(1),
+}
+
+--- Returns the option --stream.
+---@param description string
+---@param exclusive string|nil
+---@return tidetable.cli.Option
+function stream_options.view(description, exclusive)
+  return {
+    "--stream", description .. " VIEW is 'KEYS_ONLY', 'NEW_IMAGE', 'OLD_IMAGE' or "
+      .. "'NEW_AND_OLD_IMAGES'.",
+    value = "VIEW", choices = { "KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES" },
+    exclusive = exclusive,
+  }
+end
+
+--- Returns the first option of the retention that is given; nil if none is.
+local function given_retention(args)
+  return args.retention and "--retention" or args.retention_size and "--retention-size"
+    or args.retention_count and "--retention-count" or nil
+end
+
+--- Returns true if one of the options is given.
+---@param args table
+---@return boolean
+function stream_options.is_given(args)
+  return (args.stream or args.no_stream or given_retention(args)) and true or false
+end
+
+--- Ends the command if a retention is given for a table that will have no stream.
+---@param args table
+---@param needed string  hint
+function stream_options.refuse_retention(args, needed)
+  local option = given_retention(args)
+  if option then
+    console.misused(option .. ": the table would have no stream", needed)
+  end
+end
+
+--- Returns the settings of a stream: those that are given, or else those that it has.
+---@param args table
+---@param has tidetable.StreamSettings|nil
+---@return tidetable.StreamSettings
+function stream_options.settings(args, has)
+  local limits = has and has.retention or {}
+  return {
+    view_type = args.stream or has and has.view_type,
+    retention = {
+      age = args.retention or limits.age,
+      bytes = args.retention_size or limits.bytes,
+      count = args.retention_count or limits.count,
+    },
+  }
+end
+
+return stream_options
