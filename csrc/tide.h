@@ -62,7 +62,7 @@ struct tide_options {
  *     OPTIONS          this process has the file open with other options
  *     NAMESPACE        the file is in use from another pid namespace
  *     READERS_FULL, FULL, DISK_FULL
- *     BUSY             options->alone can't be granted; or, with failure->momentary set,
+ *     BUSY             options->alone can't be granted; or, with failure->transient set,
  *                      another process is opening or compacting the database: the
  *                      caller should sleep and retry
  */

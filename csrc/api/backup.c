@@ -280,7 +280,7 @@ static int publish_beside(struct tide_backup *backup, struct progress *progress,
 		store_hold_forks();
 		err = try_to_publish_beside(backup, &ours);
 		store_release_forks();
-		if (err != ERR_BUSY || !ours.momentary ||
+		if (err != ERR_BUSY || !ours.transient ||
 				clock_elapsed_ms(clock) - began >= backup->busy_ms) {
 			if (err && failure)
 				*failure = ours;

@@ -65,7 +65,7 @@ static int fail_slots_busy(struct failure *failure, const struct store *store)
 		"%s: the lock on the reader slots is held by another process, which may be stopped",
 		store->path);
 	if (failure)
-		failure->momentary = true;
+		failure->transient = true;
 	return ERR_BUSY;
 }
 

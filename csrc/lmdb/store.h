@@ -53,7 +53,7 @@ struct store_options {
  * ERR_FOREIGN_FORMAT, ERR_PERMISSION, ERR_VALIDATION (path or max_bytes), ERR_BUSY,
  * ERR_OPTIONS, ERR_NAMESPACE, ERR_READERS_FULL, ERR_CORRUPT, ERR_DISK_FULL, ERR_STORE,
  * ERR_NO_MEMORY or the result of `fill`. While another process opens, creates or compacts the
- * database, returns ERR_BUSY with failure->momentary set. */
+ * database, returns ERR_BUSY with failure->transient set. */
 int store_open(struct store **store, const struct store_options *options,
 	struct failure *failure);
 

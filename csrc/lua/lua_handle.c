@@ -339,7 +339,7 @@ static int open_database(lua_State *L)
 	if (err) {
 		int results = return_failure(L, &failure);
 
-		lua_pushboolean(L, err == ERR_BUSY && failure.momentary);
+		lua_pushboolean(L, err == ERR_BUSY && failure.transient);
 		return results + 1;
 	}
 	return 1;

@@ -75,7 +75,7 @@ static int fail_moved(const char *path, struct failure *failure)
 {
 	fail_as(failure, ERR_BUSY, "%s: was replaced while it was being opened", path);
 	if (failure)
-		failure->momentary = true;
+		failure->transient = true;
 	return ERR_BUSY;
 }
 

@@ -37,7 +37,7 @@ struct shared_page;
  * user (file_open_or_make). Sets *alone to true if no other process has the database open.
  *
  * Returns 0; ERR_BUSY while another process holds OPENING (failure->pid is that process, 0 if
- * unknown, and failure->momentary is set); ERR_PERMISSION; ERR_NAMESPACE if a process of
+ * unknown, and failure->transient is set); ERR_PERMISSION; ERR_NAMESPACE if a process of
  * another PID namespace has the database open; ERR_OPTIONS if this process has it open
  * through another copy of the library; ERR_NOT_DATABASE; ERR_STORE. */
 int shared_page_open(struct shared_page **shared, const char *path, const struct file_owner *owner,

@@ -336,7 +336,7 @@ static void between_two_attempts_nothing_is_held(void)
 	descriptors = count_descriptors();
 	for (int i = 0; i < 3; i++) {
 		CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
-		CHECK(failure.momentary);
+		CHECK(failure.transient);
 		CHECK_EQUAL_INT(failure.pid, child.pid);
 		CHECK_EQUAL_INT(count_descriptors(), descriptors);
 		store_close(open_small(store_path("unrelated.tide")));
