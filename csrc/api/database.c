@@ -27,11 +27,11 @@ static int put_first_state(struct txn *txn, const struct clock *clock)
 {
 	struct buffer scratch = { 0 };
 	struct state state = { .catalog_version = 1 };
-	struct time_sample moment;
+	struct time_sample sample;
 	int err;
 
-	time_sample_take(&moment, clock);
-	retention_clock_set(&state, &moment);
+	time_sample_take(&sample, clock);
+	retention_clock_set(&state, &sample);
 	err = state_write(txn, &state, &scratch);
 	buffer_release(&scratch);
 	return err;
@@ -49,7 +49,7 @@ static int fill_new_file(struct txn *txn, void *context, struct failure *failure
 
 /* --- opening --- */
 
-static int read_stamp(struct tide *tide, struct failure *failure)
+static int read_file_header(struct tide *tide, struct failure *failure)
 {
 	int err = reader_renew(tide->reader, failure);
 
@@ -193,7 +193,7 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 	if (!err)
 		err = reader_open(&tide->reader, tide->store, failure);
 	if (!err)
-		err = read_stamp(tide, failure);
+		err = read_file_header(tide, failure);
 	if (!err) {
 		tide->transaction.store = tide->store;
 		tide->transaction.catalog = &tide->catalog;
@@ -452,14 +452,14 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 	const struct store_options *options = store_options(tide->store);
 	struct store_usage usage;
 	struct read_view snapshot;
-	struct time_sample moment;
+	struct time_sample sample;
 	int err = store_usage(tide->store, &usage, failure);
 
 	if (!err)
 		err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (err)
 		return err;
-	time_sample_take(&moment, options->clock);
+	time_sample_take(&sample, options->clock);
 	*info = (struct tide_info){
 		.path = options->in_memory ? "" : options->path,
 		.read_only = tide->read_only,
@@ -475,7 +475,7 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 		.oldest_reader_lag = usage.oldest_reader_lag,
 		.oldest_reader_pid = usage.oldest_reader_pid,
 		.retention_lead_ms = retention_lead(
-			retention_clock(snapshot.state, &moment), moment.now_ms),
+			retention_clock(snapshot.state, &sample), sample.now_ms),
 		.engine = usage.engine,
 	};
 	memcpy(info->database_id, tide->header.database_id, FILE_ID_BYTES);

@@ -32,7 +32,7 @@ enum deed_kind {
 	TRACE_MARK,        /* the writing program records what it knows */
 };
 
-/* What the program knows at a moment. */
+/* What the program knows at a cut point. */
 struct mark {
 	bool exists;           /* the database's creation is acknowledged */
 	uint64_t commit;       /* the last visible commit */

@@ -3,14 +3,14 @@
 
 /* --- records --- */
 
-static void ordinal_of_the_first(struct record *record)
+static void ordinal_of_first(struct record *record)
 {
 	record->ordinal = 1;
 }
 
 static void forge_ordinal(void)
 {
-	forge_record(txn, 1, third, ordinal_of_the_first);
+	forge_record(txn, 1, third, ordinal_of_first);
 }
 
 static void one_byte_more(struct record *record)
@@ -23,14 +23,14 @@ static void forge_stream_bytes(void)
 	forge_record(txn, 1, last, one_byte_more);
 }
 
-static void sequence_of_nobody(struct record *record)
+static void unassigned_sequence(struct record *record)
 {
 	record->sequence += 1000;
 }
 
 static void forge_sequence(void)
 {
-	forge_record(txn, 1, last, sequence_of_nobody);
+	forge_record(txn, 1, last, unassigned_sequence);
 }
 
 static void forge_first_sequence(void)
@@ -65,34 +65,34 @@ static void ruin_horizon(void)
 	forge_row(txn, TREE_META, slice_of(key, sizeof key), slice_of_text("no horizon"));
 }
 
-static void place_of_the_first(struct record *record)
+static void position_of_first(struct record *record)
 {
 	record->position = 0;
 }
 
 static void forge_position(void)
 {
-	forge_record(txn, 1, both + 1, place_of_the_first);
+	forge_record(txn, 1, both + 1, position_of_first);
 }
 
-static void one_more_of_them(struct record *record)
+static void one_record_more(struct record *record)
 {
 	record->count++;
 }
 
 static void forge_count(void)
 {
-	forge_record(txn, 1, both + 2, one_more_of_them);
+	forge_record(txn, 1, both + 2, one_record_more);
 }
 
-static void earlier_retention(struct record *record)
+static void earlier_clock(struct record *record)
 {
 	record->retention_ms = 1;
 }
 
 static void forge_retention_clock(void)
 {
-	forge_record(txn, 1, last, earlier_retention);
+	forge_record(txn, 1, last, earlier_clock);
 }
 
 static void modify(struct record *record)
@@ -114,17 +114,17 @@ static void forge_view(void)
 	CHECK_EQUAL_INT(stream_write_row(txn, &row), 0);
 }
 
-static void images_alike(struct record *record)
+static void identical_images(struct record *record)
 {
 	record->old_image = record->new_image;
 }
 
 static void forge_images(void)
 {
-	forge_record(txn, 1, third, images_alike);
+	forge_record(txn, 1, third, identical_images);
 }
 
-/* Of the same length, and the key of no item. */
+/* Keys of the same length that no item has. */
 static void other_keys(struct record *record)
 {
 	static uint8_t bytes[100];
@@ -141,7 +141,7 @@ static void forge_keys(void)
 }
 
 /* The correct keys in a record that must not have keys. */
-static void keys_too(struct record *record)
+static void unneeded_keys(struct record *record)
 {
 	record->keys = slice_of("\2\1p\1\3bob\1s\1\1" "2", 13);
 }
@@ -157,9 +157,9 @@ static void forge_keys_of_another(void)
 	forge_record(txn, 1, both + 1, keys_of_another);
 }
 
-static void forge_keys_too(void)
+static void forge_unneeded_keys(void)
 {
-	forge_record(txn, 1, both + 1, keys_too);
+	forge_record(txn, 1, both + 1, unneeded_keys);
 }
 
 static void other_hash(struct record *record)
@@ -275,14 +275,14 @@ static const struct wrong wrongs[] = {
 		"11\tlog\t*record 3 has images that do not fit its view type and event",
 		"11\tlog\t*record 7 has images that do not fit its view type and event",
 	} },
-	{ "images alike", forge_images, {
+	{ "identical images", forge_images, {
 		"11\tlog\t*record 3 has identical old and new images",
 	} },
 	{ "keys", forge_keys, {
 		"13\tlog\t*record 7 has keys that do not match the key schema",
 		"12\titems\t*s = \"2\" is missing, or older than its last record 2",
 	} },
-	{ "keys and a new image", forge_keys_too, {
+	{ "keys and a new image", forge_unneeded_keys, {
 		"9\tlog\t*record 5 has stream bytes that do not match those before it",
 		"11\tlog\t*record 5 has both keys and a new image",
 	} },

@@ -12,7 +12,7 @@
 
 #define BIG 5000
 #define LONG 700
-#define PATIENCE_SECONDS 60
+#define TIMEOUT_SECONDS 60
 
 static struct failure failure;
 static struct builder made;
@@ -416,7 +416,7 @@ int main(void)
 	fill(path);
 	read_file(path);
 	while (runs--) {
-		alarm(PATIENCE_SECONDS);
+		alarm(TIMEOUT_SECONDS);
 		write_file(path);
 		clock_set(manual, 1003000);
 		one_file(path);
