@@ -61,8 +61,8 @@ struct check {
 	struct u64_map nodes;        /* node id -> a: rows found in it or below it */
 	struct u64_map overdue;      /* key hash -> a: sequence number, b: stream, of a change
 	                              * that its item does not show */
-	struct u64_map transactions; /* transaction id -> a: records not found yet, b: sum of
-	                              * their positions */
+	struct u64_map transactions; /* transaction id -> a: records expected, plus records found
+	                              * << 32; b: sum of the positions not found */
 	struct buffer item;          /* an item assembled from its parts */
 	struct buffer record;
 

@@ -85,6 +85,36 @@ static void forge_count(void)
 	forge_record(txn, 1, both + 2, one_record_more);
 }
 
+static void one_record_less(struct record *record)
+{
+	record->count--;
+	record->position--;
+}
+
+static void forge_last_count(void)
+{
+	forge_record(txn, 1, gone, one_record_less);
+}
+
+static void in_transaction_before(struct record *record)
+{
+	record->transaction = third;
+}
+
+static void first_in_transaction(struct record *record)
+{
+	record->transaction = both;
+	record->position = 0;
+	record->count = 4;
+}
+
+/* Replaces the last record of a transaction by a second one with position 0. */
+static void forge_two_positions(void)
+{
+	forge_record(txn, 1, gone, in_transaction_before);
+	forge_record(txn, 1, last, first_in_transaction);
+}
+
 static void earlier_clock(struct record *record)
 {
 	record->retention_ms = 1;
@@ -265,6 +295,14 @@ static const struct wrong wrongs[] = {
 		"10\tlog\t*record 6 has a wrong position in its transaction",
 		"10\tlog\t*record 7 has a wrong position in its transaction",
 	} },
+	{ "the last count", forge_last_count, {
+		"10\tlog\t*record 7 has a wrong position in its transaction",
+		"10\tlog\t*has 4 records of transaction 4, expected 3",
+	} },
+	{ "two positions", forge_two_positions, {
+		"10\tlog\t*has wrong record positions in transaction 4",
+		"10\tlog\t*has 1 records of transaction 3, expected 4",
+	} },
 	{ "a retention clock", forge_retention_clock, {
 		"14\tlog\t*record 9 has an earlier retention clock than the one before it",
 	} },
@@ -310,7 +348,7 @@ static const struct wrong wrongs[] = {
 	{ "a gap", forge_gap, {
 		"12\titems\t*s = \"2\" has sequence number 5, but its stream has no such record",
 		"9\tlog\t*record 6 is preceded by a gap: 1 records are missing after 4",
-		"10\tlog\t*wrong number of records of transaction 4: 1 are missing",
+		"10\tlog\t*has 3 records of transaction 4, expected 4",
 	} },
 	{ "a lost end", forge_lost_end, {
 		"12\titems\t*has sequence number 9, but its stream has no such record",
