@@ -126,8 +126,8 @@ static void check_gap(struct stream_walk *walk)
 
 /* --- a record and its transaction --- */
 
-/* Ends a run of records of one transaction. If the run does not have all records of the transaction,
- * adds it to the entry of the transaction. */
+/* Ends a run of records of one transaction. If some of its records are not in the run, adds
+ * the run to the transaction's entry. */
 static int end_run(struct stream_walk *walk)
 {
 	uint64_t count = walk->before.count;

@@ -161,7 +161,7 @@ static inline bool is_known(const struct builder *builder, struct slice name, ui
 		(name.len <= 8 || memcmp(known->bytes + 1, name.data, name.len) == 0);
 }
 
-/* Like builder_name, without its checks. */
+/* Appends the name at this position of the previous item. The caller has checked is_known. */
 static inline void put_known_name(struct builder *builder, size_t len)
 {
 	struct builder_frame *frame = &builder->frames[0];

@@ -140,8 +140,8 @@ static int pump_all(struct pump *pump)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return fail_as(pump->failure, ERR_STORE,
-				"can't read from the copy's socket");
+			return fail_as(pump->failure, ERR_STORE, "%s: can't read from the socket of"
+				" the copying thread: %s", pump->to->path, strerror(errno));
 		release_slot_lock(pump);
 		release_write_lock(pump);
 		if (got == 0)

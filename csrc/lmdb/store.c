@@ -352,7 +352,7 @@ static int open_in_memory(struct store **out, const struct store_options *option
 	if (err)
 		return err;
 	if ((size_t)snprintf(path, sizeof path, "%s/tide", directory) >= sizeof path)
-		return fail_as(failure, ERR_VALIDATION, "the path is too long");
+		return fail_as(failure, ERR_VALIDATION, "%s: path too long", directory);
 	made.create = true;
 	made.read_only = false;
 	err = open_new(out, &made, path, failure);

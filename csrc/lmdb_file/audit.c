@@ -368,7 +368,8 @@ static void walk_page(struct walk *walk, uint64_t number, unsigned level,
 
 /* --- trees --- */
 
-/* Compares the counts of an undamaged tree with its descriptor. */
+/* Reports row and page counts that differ from the tree's descriptor. Does nothing if the tree is
+ * damaged. */
 static void compare_counts(struct walk *walk, const struct tree_root *tree)
 {
 	const struct tree_root *seen = &walk->counted;
@@ -427,8 +428,8 @@ int audit_trees(struct tree_root trees[TREE_COUNT], bool lost[TREE_COUNT], int f
 
 /* --- the whole file --- */
 
-/* Reports pages that are both used and free, and counts those that are neither: they are
- * harmless. */
+/* Reports pages that are both used and free. Counts leaked pages (neither used nor free), which
+ * are harmless. */
 static void compare_uses(struct walk *walk)
 {
 	const struct meta_page *facts = walk->facts;

@@ -63,7 +63,7 @@ struct database {
 	struct running *running;     /* of the Lua state */
 	struct database *outer;      /* database of the enclosing transaction; NULL: none */
 	size_t held;                 /* bytes of memory that the children occupy */
-	size_t charged;              /* of these, bytes that the collector was told of */
+	size_t charged;              /* part of held that was reported to the collector */
 	size_t collect_at;           /* bytes held at which all garbage is collected */
 	uint64_t deadline_ms;        /* of the open db:transact, of clock_elapsed_ms; 0: none */
 	uint64_t transactions;       /* number of transactions begun; identifies the open one */

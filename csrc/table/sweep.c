@@ -190,8 +190,8 @@ int sweep_a_little(struct transaction *transaction)
 		skip_damage(sweep_stream(transaction, other, &records, &ended));
 }
 
-/* A step that has removed something succeeds. Damage is reported by the first step that finds
- * nothing else to remove. */
+/* Returns 0 if something was removed, even if damaged rows were skipped. Returns ERR_CORRUPT
+ * if there is damage and nothing was removed. Sets *more to false if nothing was removed. */
 int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *rows, bool *more)
 {
 	struct streams *streams = &transaction->catalog->streams;

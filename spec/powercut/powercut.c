@@ -453,7 +453,9 @@ static void print_events(size_t cut_point)
 	static const char *const names[] = { "make", "rename", "unlink", "write", "size", "grow",
 		"flush", "failed", "flush part", "flush names", "mark" };
 
-	for (size_t i = cut_point > EVENTS_SHOWN ? cut_point - EVENTS_SHOWN : 0; i < cut_point; i++) {
+	size_t first = cut_point > EVENTS_SHOWN ? cut_point - EVENTS_SHOWN : 0;
+
+	for (size_t i = first; i < cut_point; i++) {
 		const struct trace_event *event = &trace->events[i];
 		const struct mark *mark = &event->mark;
 
