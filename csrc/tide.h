@@ -458,7 +458,7 @@ int tide_check_name(struct tide *tide, struct failure *failure);
  * a hint: the caller must check whether there is news. Close it before the handle. */
 struct tide_wakeup;
 
-int tide_wakeup_open(struct tide_wakeup **wakeup, struct tide *tide, enum wakeup_kind event,
+int tide_wakeup_open(struct tide_wakeup **wakeup, struct tide *tide, enum wakeup_kind kind,
 	struct failure *failure);
 
 /* Returns the descriptor, which stays owned by the wakeup. */

@@ -25,8 +25,8 @@
 #include "os/identity.h"
 #include "os/temporary.h"
 
-/* Longest sleep between two attempts to acquire the write lock: a writer that was killed
- * wakes no waiter. */
+/* Longest sleep between two attempts to acquire the write lock, because a writer that was
+ * killed wakes no waiter. */
 #define WAIT_AGAIN_MS 50
 
 /* Pause between two attempts while another process opens the database at the path. */

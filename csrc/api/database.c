@@ -255,7 +255,7 @@ int tide_commit(struct tide *tide, struct failure *failure)
 {
 	int err = tide_ready(tide, failure);
 
-	if (err) {                       /* it belongs to the parent process */
+	if (err) {                       /* the handle belongs to the parent process */
 		tide->transaction.txn = NULL;
 		return err;
 	}

@@ -139,7 +139,7 @@ struct tide_feed {
 	uint64_t filled_ms;          /* time of the last fill, of clock_elapsed_ms */
 };
 
-/* Must be called before a snapshot is taken: later commits are then news. */
+/* Must be called before a snapshot is taken, so that later commits count as news. */
 static void note_commits(struct tide_feed *feed, const struct tide *tide)
 {
 	feed->seen = commit_count(store_shared_page(tide->store), feed->feed.stream);

@@ -474,7 +474,8 @@ void store_close(struct store *store)
 		return;
 	}
 	if (is_last_handle(store))
-		flush_at_end(store);     /* may take seconds, so without the registry locked */
+		flush_at_end(store);     /* the registry is not locked, because this may take
+		                          * seconds */
 	pthread_mutex_lock(&registry);
 	if (--store->handles == 0) {
 		unlist(store);

@@ -231,8 +231,8 @@ int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *val
 int txn_put(struct txn *txn, enum tree tree, struct slice key, struct slice value);
 int txn_delete(struct txn *txn, enum tree tree, struct slice key);
 
-/* txn_put for a value that is written in place: sets *buf to len bytes in the page. The caller
- * must write all of them before the next operation in the transaction. */
+/* Like txn_put, for a value that is written in place. Sets *buf to len bytes in the page; the
+ * caller must write all of them before the next operation in the transaction. */
 int txn_put_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
 	uint8_t **buf);
 
@@ -258,7 +258,7 @@ int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor);
 int cursor_open(struct cursor **cursor, struct txn *txn, enum tree tree);
 void cursor_close(struct cursor *cursor);     /* NULL is allowed */
 
-/* Moves the cursor and returns the row in *key and *value. MOVE_TO and MOVE_FROM search for *key.
+/* Moves the cursor and sets *key and *value to its row. MOVE_TO and MOVE_FROM search for *key.
  * Returns 0, END if no row was found, or an error. */
 int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct slice *value);
 

@@ -121,12 +121,13 @@ void *check_child(lua_State *L, int index, const char *type, struct database **d
  * finalizer may have finished it. */
 void check_open(lua_State *L, const struct child *child);
 
-/* Pushes and returns a new zeroed child of the database at index, with this number of user values,
- * of which the first is the database. It is not in the database's list yet: see adopt. */
+/* Pushes and returns a new zeroed child of the database at index, with this number of user
+ * values, of which the first is the database. The child is added to the database's list by
+ * adopt. */
 void *new_child(lua_State *L, int index, size_t size, const char *type, int values,
 	void (*finish)(struct child *child));
 
-/* Adds the child to the database's list. To be called when the child's object is open. */
+/* Adds the child to the database's list. Must be called when the child's object is open. */
 void adopt(struct child *child, struct database *database);
 
 /* If the failure is that a resource has run out which unreferenced handles may hold (descriptors,

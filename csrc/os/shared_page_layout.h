@@ -136,7 +136,7 @@ void lock_close(struct shared_page *shared);
 
 /* --- commit_notifier.c --- */
 
-/* Make the descriptors of one kind readable. */
+/* Each function makes the descriptors of one kind readable. */
 void wakeup_notify_commits(struct shared_page *shared);
 void wakeup_notify_unlocks(struct shared_page *shared);
 

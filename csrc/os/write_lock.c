@@ -51,7 +51,7 @@
 
 /* Interval at which a waiter checks the lock without being notified. */
 #define RECHECK_US 50000
-/* The same for a waiter without a place in the queue. */
+/* RECHECK_US for a waiter without a place in the queue. */
 #define RECHECK_UNQUEUED_US 5000
 
 /* Time within which a notified waiter is expected to try. */
@@ -522,8 +522,8 @@ int lock_waiter_sleep(struct lock_waiter *waiter, uint32_t timeout_ms)
 	return 0;
 }
 
-/* If the lock is free, notifies the next waiter: this one may have been notified and has not
- * taken the lock. */
+/* Removes the waiter from the queue. If the lock is free, notifies the next waiter, because this
+ * one may have been notified and has not taken the lock. */
 void lock_waiter_leave(struct lock_waiter *waiter)
 {
 	if (!waiter->place)

@@ -27,8 +27,8 @@ static uint64_t floor_of(const struct feed *feed, uint32_t stream)
 	return hidden > feed->position ? hidden : feed->position;
 }
 
-/* Returns TRIMMED if records after `floor` have expired, up to `hidden`: the feed did not
- * return them, and it never skips records silently. */
+/* Returns TRIMMED if records after `floor` have expired, up to `hidden`, because the feed
+ * did not return them and never skips records silently. */
 static int check_lost(uint64_t floor, uint64_t hidden, struct failure *failure)
 {
 	if (hidden <= floor)

@@ -17,7 +17,7 @@ static int find(struct transaction *transaction, struct slice name, struct table
 	return 0;
 }
 
-/* Reports a failure after the first write: the transaction can only be aborted. */
+/* Reports a failure after the first write, so the transaction can only be aborted. */
 static int broken(struct transaction *transaction, int err, struct failure *failure)
 {
 	return err ? fail(failure, transaction_break(transaction, err)) : 0;

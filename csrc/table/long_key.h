@@ -41,7 +41,8 @@ static inline struct slice place_key(const struct place *place)
  * exist, and therefore no row. */
 int place_find(struct place *place, struct txn *txn, struct slice key);
 
-/* The same, but creates missing nodes. *node is the last node or part id that was assigned. */
+/* Like place_find, but creates missing nodes. Sets *node to the last node or part id that was
+ * assigned. */
 int place_make(struct place *place, struct txn *txn, struct slice key, uint64_t *node);
 
 /* Deletes the nodes of a key that have become empty, after its row was deleted. */

@@ -156,8 +156,8 @@ static uint64_t rows_to_trim(const struct transaction *transaction)
 	return twice > TRIM_ROWS_MAX ? twice : TRIM_ROWS_MAX;
 }
 
-/* Ignores CORRUPT: damaged rows cannot be removed, and neither a commit nor the rest of a step
- * must fail because of them. */
+/* Ignores CORRUPT, because damaged rows cannot be removed and must not make a commit or the
+ * rest of a step fail. */
 static int skip_damage(int err)
 {
 	return err == ERR_CORRUPT ? 0 : err;

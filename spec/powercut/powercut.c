@@ -452,7 +452,6 @@ static void print_events(size_t cut_point)
 {
 	static const char *const names[] = { "make", "rename", "unlink", "write", "size", "grow",
 		"flush", "failed", "flush part", "flush names", "mark" };
-
 	size_t first = cut_point > EVENTS_SHOWN ? cut_point - EVENTS_SHOWN : 0;
 
 	for (size_t i = first; i < cut_point; i++) {
