@@ -21,8 +21,8 @@
 
 #define CHUNK (UINT32_C(1) << 20)
 
-/* Maximum number of unflushed bytes. It bounds the time of the last flush, and the time that
- * commits on the same disk wait for writes of the copy. */
+/* Maximum number of unflushed bytes. This number bounds the time of the last flush, and the time
+ * that commits on the same disk wait for writes of the copy. */
 #define FLUSH_EVERY (UINT64_C(64) << 20)
 
 struct copier {
@@ -50,8 +50,8 @@ struct pump {
 
 /* --- LMDB's thread --- */
 
-/* Runs LMDB's copy. SIGPIPE is blocked: a write to the shut down socket raises it, and its
- * default action terminates the process. It stays pending until the thread ends. */
+/* Runs LMDB's copy. SIGPIPE is blocked, because a write to the shut down socket raises it, and
+ * its default action terminates the process. It stays pending until the thread ends. */
 static void *run_copier(void *context)
 {
 	struct copier *copier = context;

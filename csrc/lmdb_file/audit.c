@@ -128,8 +128,8 @@ static bool is_within(const struct walk *walk, const struct page_range *range, s
 		(!range->high.data || compare(walk, key, range->high) < 0);
 }
 
-/* Returns true if the page has readable keys and none is in its range: it then contains the
- * bytes of another page. */
+/* Returns true if the page has readable keys and none is in its range, which means that it
+ * contains the bytes of another page. */
 static bool is_foreign(const struct walk *walk, const struct tree_page *page,
 	const struct page_range *range)
 {

@@ -467,8 +467,8 @@ static int sync_directory_of(const char *path, struct failure *failure)
 	return sync_path(dir, O_DIRECTORY, failure);
 }
 
-/* Some file systems lack RENAME_NOREPLACE. A test before the rename is safe there: the caller
- * holds OPENING, and only a process that holds it creates this name. */
+/* Some file systems lack RENAME_NOREPLACE. A test before the rename is safe there, because
+ * the caller holds OPENING, and only a process that holds it creates this name. */
 static int rename_to_free_name(const char *from, const char *to)
 {
 	struct stat stat;

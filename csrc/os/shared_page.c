@@ -143,8 +143,8 @@ static int mark_transient(struct failure *failure, int err)
 	return err;
 }
 
-/* Opens the file and acquires OPENING. Tries again if the name was removed between the two:
- * the lock would be on a file that no other process finds. */
+/* Opens the file and acquires OPENING. Tries again if the name was removed between the two,
+ * because the lock would be on a file that no other process finds. */
 static int open_and_lock(struct shared_page *shared, const char *path,
 	const struct file_owner *owner,
 	struct failure *failure)

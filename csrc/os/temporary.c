@@ -16,8 +16,8 @@
 #define MARK_LEN (sizeof MARK - 1)
 #define DIGITS 8
 
-/* Sets an open-file-description lock: the kernel releases it when the process exits, and it
- * also excludes other descriptors of the same process. */
+/* Sets an open-file-description lock, which the kernel releases when the process exits and
+ * which also excludes other descriptors of the same process. */
 static int set_lock(int fd, short type)
 {
 	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };

@@ -67,9 +67,9 @@ struct row_walk {
 };
 
 /* Starts a walk at the first row whose key is not less than `key`; row_walk_before at the last
- * row whose key is less. The walk must be zeroed or have been used in the same transaction. It
- * crosses from one table into the next: the caller checks the key. Returns 0, END or an error;
- * CORRUPT if the row is damaged. */
+ * row whose key is less. The walk must be zeroed or have been used in the same transaction. The
+ * walk crosses from one table into the next, so the caller checks the key. Returns 0, END or an
+ * error; CORRUPT if the row is damaged. */
 int row_walk_from(struct row_walk *walk, struct txn *txn, struct slice key);
 int row_walk_before(struct row_walk *walk, struct txn *txn, struct slice key);
 

@@ -102,8 +102,8 @@ static int drop_table(struct transaction *transaction, struct budget *budget)
 /* Pause before commits try again to trim a stream whose first records are damaged. */
 #define RETRY_DAMAGED_MS (UINT64_C(3600) * 1000)
 
-/* Returns true if a disabled stream can be removed: it has no records, and it was disabled at
- * least its retention ago. */
+/* Returns true if a disabled stream can be removed, which means that it has no records and
+ * was disabled at least its retention ago. */
 static bool has_ended(const struct stream *stream, uint64_t clock_ms)
 {
 	return stream->row.status == STREAM_DISABLED &&
@@ -216,9 +216,9 @@ int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *row
 			return skip_damage(err);
 		damaged = err ? err : damaged;
 	}
-	/* A jump of the clock is confirmed by the time elapsed since it was stored, and elapsed
-	 * time counts from the first commit on a boot. Trim must store both: it may be the only
-	 * writer. */
+	/* A jump of the clock is confirmed by the time elapsed since it was stored, and
+	 * elapsed time counts from the first commit on a boot. Trim must store both, because
+	 * it may be the only writer. */
 	if (transaction->clock_unsaved)
 		transaction->changed = true;
 	*more = false;

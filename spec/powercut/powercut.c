@@ -40,7 +40,7 @@
 /* A kind of run. */
 struct kind {
 	const char *name;
-	enum durability durability[2];  /* of its sessions, alternating */
+	enum durability durability[2];  /* of the sessions, alternating */
 	bool kills;                  /* a session ends before a random system call */
 	bool made_twice;             /* the first session is killed while it creates the file */
 	bool fails;                  /* one flush fails in each session, and reports it */
@@ -167,7 +167,7 @@ static void begin_trace(const struct run *run, const char *path)
 	trace_end();
 }
 
-/* The last session is not killed: it reads what the previous one began to
+/* The last session is not killed, because it reads what the previous session began to
  * commit. */
 static struct session session_of(const struct run *run, int number, bool last, struct dice *dice)
 {

@@ -302,8 +302,8 @@ static void recover(struct actor *actor, unsigned act, int err)
 		MUST(err, actor->failure);
 }
 
-/* Checks that the database contains the same after this act as in the run
- * without faults. */
+/* Checks that the contents of the database after this act equal those in the run without
+ * faults. */
 static void check_digest(struct actor *actor, unsigned act)
 {
 	if (actor->tide)

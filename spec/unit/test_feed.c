@@ -85,8 +85,8 @@ static void a_number_is_given_twice(struct store *store)
 	cancel_write(txn);
 }
 
-/* A row with a malformed key is in the log: a stream that continues after it must not look
- * like one that ends. */
+/* The log has a row with a malformed key. A stream that continues after the row must not
+ * look like one that ends. */
 static void a_key_of_no_stream(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
