@@ -63,7 +63,7 @@ struct tide_options {
  *     OPTIONS          this process has the file open with other options
  *     NAMESPACE        the file is in use from another pid namespace
  *     READERS_FULL, FULL, DISK_FULL
- *     BUSY             options->alone can't be granted; or, with failure->momentary set,
+ *     BUSY             options->alone can't be granted; or, with failure->transient set,
  *                      another process is opening or compacting the database: the
  *                      caller should sleep and retry
  */
@@ -551,7 +551,7 @@ int tide_check_name(struct tide *tide, struct failure *failure);
  * a hint: the caller must check whether there is news. Close it before the handle. */
 struct tide_wakeup;
 
-int tide_wakeup_open(struct tide_wakeup **wakeup, struct tide *tide, enum wakeup_kind event,
+int tide_wakeup_open(struct tide_wakeup **wakeup, struct tide *tide, enum wakeup_kind kind,
 	struct failure *failure);
 
 /* Returns the descriptor, which stays owned by the wakeup. */

@@ -1,5 +1,7 @@
--- exceptions_spec.lua - each entry of coverage.txt and mutants.txt names lines that exist.
+-- exceptions_spec.lua - each entry of coverage.txt and mutants.txt names lines that exist, and
+-- mutate.lua names files that exist.
 local exceptions = require "spec.exceptions"
+local lfs = require "lfs"
 local source = require "spec.source"
 
 --- Returns the number of lines for each text "function: line" in csrc/.
@@ -29,6 +31,34 @@ local function missing_of(list, lines)
   table.sort(missing)
   return missing
 end
+
+--- Returns the strings of the table constructor after `opening` in spec/mutate.lua.
+local function names_in_mutate(opening)
+  local text = source.read(".", "spec/mutate.lua")
+  local _, last = assert(text:find(opening, 1, true))
+  local names = {}
+  for name in text:match("^[^}]*", last + 1):gmatch '"([^"]+)"' do
+    names[#names + 1] = name
+  end
+  return names
+end
+
+--- Checks that a pattern with one %s for the name gives the path of a file, for each name.
+local function check_files(names, pattern)
+  assert.is_true(#names > 0)
+  for _, name in ipairs(names) do
+    local path = pattern:format(name)
+    assert.equal("file", lfs.attributes(path, "mode"), path)
+  end
+end
+
+describe("mutate.lua", function()
+  it("names files and tests that exist", function()
+    check_files(names_in_mutate "\n  files = {", "%s")
+    check_files(names_in_mutate "local tests = {", "spec/unit/%s.c")
+    check_files(names_in_mutate "local specs = {", "spec/tidetable/%s.lua")
+  end)
+end)
 
 describe("the lists of exceptions", function()
   it("name lines that exist", function()

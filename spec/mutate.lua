@@ -19,10 +19,10 @@ end
 
 -- The tests that detect most mutants come first, after the file's own unit test.
 local tests = {
-  "test_tide", "test_txn", "test_gate", "test_log", "test_feed", "test_reading", "test_retention",
-  "test_snapshot", "test_store", "test_wake", "test_define", "test_write", "test_stamp",
-  "test_jump", "test_sweep", "test_transaction", "test_engine", "fault_tide", "fault_store",
-  "test_damaged_rows", "fault_tide_store",
+  "test_tide", "test_txn", "test_gate", "test_log", "test_feed", "test_get", "test_retention",
+  "test_snapshot", "test_store", "test_shared_page", "test_define", "test_write",
+  "test_file_header", "test_jump", "test_sweep", "test_transaction", "test_environment",
+  "fault_tide", "fault_store", "test_damaged_rows", "fault_tide_store",
 }
 local specs = {
   "table_spec", "stream/position_spec", "stream/reader_spec", "stream/stream_spec",
@@ -96,9 +96,9 @@ local function mutations(line)
     found[#found + 1] = { "delete", indent .. ";" }
   end
   for _, word in ipairs { "if", "while" } do
-    local before, condition, behind = code:match("^(.-%f[%w]" .. word .. " )(%b())(.*)$")
+    local before, condition, after = code:match("^(.-%f[%w]" .. word .. " )(%b())(.*)$")
     if condition then
-      found[#found + 1] = { "negate", indent .. before .. "(!" .. condition .. ")" .. behind }
+      found[#found + 1] = { "negate", indent .. before .. "(!" .. condition .. ")" .. after }
     end
   end
   local value = code:match("^return ([^;]*);$")

@@ -67,7 +67,7 @@ measure: setup-test ## statistics of the sources (doc/architecture.md)
 model: setup-test $(SO) ## random steps against a plain model (STEPS=100000 SEED=n)
 	@STEPS=$(or $(STEPS),100000) $(call busted,$(wildcard spec/model))
 
-crash: setup-test $(SO) $(FAULT) ## processes killed at random moments (CYCLES=1000 SEED=n)
+crash: setup-test $(SO) $(FAULT) ## processes killed at random times (CYCLES=1000 SEED=n)
 	@CYCLES=$(or $(CYCLES),1000) $(call busted,$(wildcard spec/crash))
 
 fault: setup-test $(SO) $(FAULT) $(filter fault_%,$(UNITS)) ## failing allocations (EVERY=1)

@@ -25,8 +25,8 @@
 #include "os/identity.h"
 #include "os/temporary.h"
 
-/* Longest sleep between two attempts to acquire the write lock: a writer that was killed
- * wakes no waiter. */
+/* Longest sleep between two attempts to acquire the write lock, because a writer that was
+ * killed wakes no waiter. */
 #define WAIT_AGAIN_MS 50
 
 /* Pause between two attempts while another process opens the database at the path. */
@@ -126,25 +126,25 @@ static void set_facts(struct tide_backup *backup, const struct tide_info *info,
 	memcpy(facts->incarnation, info->incarnation, sizeof facts->incarnation);
 }
 
-/* Sets *rows to the number of progress steps of a check: one for each row, one more for each
- * row of items and two more for each row of the log. */
-static int count_rows(struct tide *copy, uint64_t *rows, struct failure *failure)
+/* Sets *steps to the number of progress steps of a check: 3 per log row, 2 per item row, 1
+ * per other row. */
+static int count_steps(struct tide *copy, uint64_t *steps, struct failure *failure)
 {
-	static const uint8_t times[TREE_COUNT] = {
+	static const uint8_t per_row[TREE_COUNT] = {
 		[TREE_META] = 1, [TREE_ITEMS] = 2, [TREE_TAILS] = 1, [TREE_PARTS] = 1,
 		[TREE_LOG] = 3,
 	};
 	struct read_view snapshot;
 	int err = tide_read_begin(copy, &snapshot, failure);
 
-	*rows = 0;
+	*steps = 0;
 	if (err)
 		return err;
 	for (int tree = 0; tree < TREE_COUNT && !err; tree++) {
 		uint64_t count = 0;
 
 		err = txn_count(snapshot.txn, (enum tree)tree, &count);
-		*rows += times[tree] * count;
+		*steps += per_row[tree] * count;
 	}
 	if (err)
 		fail(failure, err);
@@ -156,11 +156,11 @@ static int check_copy(struct tide_backup *backup, struct tide *copy, struct prog
 {
 	struct report report = { 0 };
 	struct tide_info info;
-	uint64_t rows;
-	int err = count_rows(copy, &rows, failure);
+	uint64_t steps;
+	int err = count_steps(copy, &steps, failure);
 
 	if (!err) {
-		progress_begin(progress, TIDE_VERIFYING, rows);
+		progress_begin(progress, TIDE_VERIFYING, steps);
 		err = check_all_rows(copy, &report, progress, failure);
 	}
 	if (!err && report.problems) {
@@ -280,7 +280,7 @@ static int publish_beside(struct tide_backup *backup, struct progress *progress,
 		store_hold_forks();
 		err = try_to_publish_beside(backup, &ours);
 		store_release_forks();
-		if (err != ERR_BUSY || !ours.momentary ||
+		if (err != ERR_BUSY || !ours.transient ||
 				clock_elapsed_ms(clock) - began >= backup->busy_ms) {
 			if (err && failure)
 				*failure = ours;

@@ -41,7 +41,7 @@ static int open_to_check(struct tide **tide, const char *path, struct progress *
 	struct failure ours = { 0 };
 	int err = tide_open(tide, &options, &ours);
 
-	for (int tries = 1; err == ERR_BUSY && ours.momentary && tries < OPEN_TRIES; tries++) {
+	for (int tries = 1; err == ERR_BUSY && ours.transient && tries < OPEN_TRIES; tries++) {
 		clock_sleep_us(OPEN_PAUSE_US);
 		err = progress_step(progress, 0);
 		err = err ? fail(&ours, err) : tide_open(tide, &options, &ours);

@@ -28,11 +28,11 @@ static int put_first_state(struct txn *txn, const struct clock *clock)
 {
 	struct buffer scratch = { 0 };
 	struct state state = { .catalog_version = 1 };
-	struct time_sample moment;
+	struct time_sample sample;
 	int err;
 
-	time_sample_take(&moment, clock);
-	retention_clock_set(&state, &moment);
+	time_sample_take(&sample, clock);
+	retention_clock_set(&state, &sample);
 	err = state_write(txn, &state, &scratch);
 	buffer_release(&scratch);
 	return err;
@@ -45,12 +45,12 @@ static int fill_new_file(struct txn *txn, void *context, struct failure *failure
 
 	if (!err)
 		err = put_first_state(txn, clock);
-	return err ? fail_with(failure, err, "making a new database") : 0;
+	return err ? fail_with(failure, err, "initial rows of a new database") : 0;
 }
 
 /* --- opening --- */
 
-static int read_stamp(struct tide *tide, struct failure *failure)
+static int read_file_header(struct tide *tide, struct failure *failure)
 {
 	int err = reader_renew(tide->reader, failure);
 
@@ -194,7 +194,7 @@ int tide_open(struct tide **out, const struct tide_options *options, struct fail
 	if (!err)
 		err = reader_open(&tide->reader, tide->store, failure);
 	if (!err)
-		err = read_stamp(tide, failure);
+		err = read_file_header(tide, failure);
 	if (!err) {
 		tide->transaction.store = tide->store;
 		tide->transaction.catalog = &tide->catalog;
@@ -257,7 +257,7 @@ int tide_commit(struct tide *tide, struct failure *failure)
 {
 	int err = tide_ready(tide, failure);
 
-	if (err) {                       /* it belongs to the parent process */
+	if (err) {                       /* the handle belongs to the parent process */
 		tide->transaction.txn = NULL;
 		return err;
 	}
@@ -456,7 +456,7 @@ int tide_read_committed_begin(struct tide *tide, struct read_view *snapshot,
 		err = catalog_refresh(&tide->catalog, tide->reader, &tide->state);
 	if (err) {
 		reader_reset(tide->reader);
-		return fail_with(failure, err, "the state or the catalog");
+		return fail_with(failure, err, "state or catalog row");
 	}
 	return 0;
 }
@@ -502,14 +502,14 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 	const struct store_options *options = store_options(tide->store);
 	struct store_usage usage;
 	struct read_view snapshot;
-	struct time_sample moment;
+	struct time_sample sample;
 	int err = store_usage(tide->store, &usage, failure);
 
 	if (!err)
 		err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (err)
 		return err;
-	time_sample_take(&moment, options->clock);
+	time_sample_take(&sample, options->clock);
 	*info = (struct tide_info){
 		.path = options->in_memory ? "" : options->path,
 		.read_only = tide->read_only,
@@ -525,7 +525,7 @@ int tide_info(struct tide *tide, struct tide_info *info, struct failure *failure
 		.oldest_reader_lag = usage.oldest_reader_lag,
 		.oldest_reader_pid = usage.oldest_reader_pid,
 		.retention_lead_ms = retention_lead(
-			retention_clock(snapshot.state, &moment), moment.now_ms),
+			retention_clock(snapshot.state, &sample), sample.now_ms),
 		.engine = usage.engine,
 	};
 	memcpy(info->database_id, tide->header.database_id, FILE_ID_BYTES);

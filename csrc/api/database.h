@@ -67,13 +67,13 @@ struct read_view {
 /* Begins a read call: fills *snapshot and refreshes the catalog. tide_read_end ends it. */
 int tide_read_begin(struct tide *tide, struct read_view *snapshot, struct failure *failure);
 
-/* Like tide_read_begin, but always takes a snapshot of the last commit, also in a transaction:
- * streams contain only what is committed. */
+/* Like tide_read_begin, but always takes a snapshot of the last commit, also in a transaction,
+ * because streams contain only what is committed. */
 int tide_read_committed_begin(struct tide *tide, struct read_view *snapshot,
 	struct failure *failure);
 
 /* Releases the snapshot. Returns err, or STORE if the snapshot was lost while it was read
- * (reader_verify): what was read must then be discarded. */
+ * (reader_verify), so that what was read must be discarded. */
 int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 	struct failure *failure);
 

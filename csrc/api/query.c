@@ -264,7 +264,7 @@ int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 		fill_now(query, tide, max, failure);
 
 	if (err == ERR_STORE)
-		page_release(&query->page);      /* it may mix two snapshots */
+		page_release(&query->page);      /* the page may mix two snapshots */
 	return err;
 }
 

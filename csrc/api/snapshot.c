@@ -16,7 +16,7 @@ static int take(struct tide_snapshot *snapshot, struct tide *tide, struct failur
 	err = state_read(snapshot->reader, &snapshot->state);
 	if (!err)
 		err = catalog_refresh(&tide->catalog, snapshot->reader, &snapshot->state);
-	return err ? fail_with(failure, err, "the state or the catalog") : 0;
+	return err ? fail_with(failure, err, "state or catalog row") : 0;
 }
 
 int snapshot_take(struct tide_snapshot **out, struct tide *tide, struct failure *failure)

@@ -102,7 +102,7 @@ int tide_describe_stream(struct tide *tide, uint32_t stream, struct tide_stream_
 		return err;
 	now_ms = make_view(tide, &snapshot, &view);
 	if (!streams_find(&tide->catalog.streams, stream))
-		err = fail_with(failure, ERR_NOT_FOUND, "the stream no longer exists");
+		err = fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", stream);
 	if (!err) {
 		err = describe(tide, &view, stream, state);
 		state->retention_lead_ms = retention_lead(view.clock_ms, now_ms);
@@ -127,7 +127,7 @@ int tide_stream_row(struct tide *tide, uint32_t stream, const struct stream_row 
 	err = tide_read_end(tide, &snapshot, 0, failure);
 	if (err)
 		return err;
-	return found ? 0 : fail_with(failure, ERR_NOT_FOUND, "the stream no longer exists");
+	return found ? 0 : fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", stream);
 }
 
 /* Interval after which a feed that was not notified checks for commits. */
@@ -139,7 +139,7 @@ struct tide_feed {
 	uint64_t filled_ms;          /* time of the last fill, of clock_elapsed_ms */
 };
 
-/* Must be called before a snapshot is taken: later commits are then news. */
+/* Must be called before a snapshot is taken, so that later commits count as news. */
 static void note_commits(struct tide_feed *feed, const struct tide *tide)
 {
 	feed->seen = commit_count(store_shared_page(tide->store), feed->feed.stream);
@@ -221,7 +221,7 @@ bool tide_feed_has_news(struct tide_feed *feed, const struct tide *tide)
 {
 	uint32_t commits = commit_count(store_shared_page(tide->store), feed->feed.stream);
 
-	/* The next fill reports a failure. */
+	/* An error of store_recover is ignored here; the next fill returns it. */
 	if (store_recover(tide->store, NULL) ||
 			feed_has_news(&feed->feed, store_last_commit(tide->store)))
 		return true;

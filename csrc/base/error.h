@@ -136,7 +136,7 @@ struct failure {
 	int err;             /* enum error */
 	int system;          /* errno or LMDB error number; 0 if neither */
 	int64_t pid;         /* BUSY: process that holds the lock; 0 if unknown */
-	bool momentary;      /* BUSY: the cause lasts milliseconds; retry after a pause */
+	bool transient;      /* BUSY: lasts milliseconds; the caller may retry after a pause */
 	uint64_t first;      /* TRIMMED: first and last sequence number removed */
 	uint64_t last;
 	char message[256];   /* the middle of a long message is replaced by "..." */

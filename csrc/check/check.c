@@ -54,29 +54,29 @@ static bool is_known_meta(struct slice key)
 	}
 }
 
-/* --- rows of tables and streams that do not exist: reported once for each of them --- */
+/* --- orphan rows: one problem for each missing table or stream --- */
 
-static void end_stray(struct check *check, enum tree tree)
+static void end_orphans(struct check *check, enum tree tree)
 {
-	uint64_t rows = check->stray_rows;
+	uint64_t rows = check->orphan_rows;
 
-	check->stray_rows = 0;
+	check->orphan_rows = 0;
 	if (rows == 0)
 		return;
 	subject_set_tree(check, (int)tree);
 	problem(check, 3, "holds %llu rows of %s %u, which is not in meta",
-		(unsigned long long)rows, tree == TREE_ITEMS ? "table" : "stream", check->stray);
+		(unsigned long long)rows, tree == TREE_ITEMS ? "table" : "stream", check->orphan_id);
 }
 
-static void take_stray(struct check *check, enum tree tree, uint32_t id)
+static void take_orphan(struct check *check, enum tree tree, uint32_t id)
 {
-	if (check->stray_rows && check->stray != id)
-		end_stray(check, tree);
-	check->stray = id;
-	check->stray_rows++;
+	if (check->orphan_rows && check->orphan_id != id)
+		end_orphans(check, tree);
+	check->orphan_id = id;
+	check->orphan_rows++;
 }
 
-/* Checks a row's key: its form, and that its table or stream exists. */
+/* Checks the form of a row's key, and that its table or stream exists. */
 static void check_place(struct check *check, enum tree tree, struct slice key)
 {
 	struct record_place place;
@@ -92,9 +92,9 @@ static void check_place(struct check *check, enum tree tree, struct slice key)
 		problem(check, tree == TREE_META ? 1 : 3, "has an invalid key");
 	} else if (tree == TREE_ITEMS && !check_table_with_id(check, id) &&
 			!u64_map_find(&check->dropped, id)) {
-		take_stray(check, tree, id);
+		take_orphan(check, tree, id);
 	} else if (tree == TREE_LOG && !streams_find(&check->catalog.streams, id)) {
-		take_stray(check, tree, id);
+		take_orphan(check, tree, id);
 	}
 }
 
@@ -106,7 +106,7 @@ static int take_row(void *context, const struct audit_row *row)
 	check->report->rows++;
 	check->report->bytes += row->key.len + row->value.len;
 	if (check->tree_of_rows != row->tree) {
-		end_stray(check, check->tree_of_rows);
+		end_orphans(check, check->tree_of_rows);
 		check->tree_of_rows = row->tree;
 	}
 	if (row_open(row->key, row->value, &payload)) {
@@ -148,13 +148,13 @@ static void check_leaks(struct check *check)
 
 static int check_pages(struct check *check)
 {
-	struct audit_callbacks told = { take_finding, take_row, check };
+	struct audit_callbacks callbacks = { take_finding, take_row, check };
 	struct report *report = check->report;
 	int err;
 
 	check_metas(check);
-	err = audit_file(&check->audit, check->fd, &check->facts, &told);
-	end_stray(check, check->tree_of_rows);
+	err = audit_file(&check->audit, check->fd, &check->facts, &callbacks);
+	end_orphans(check, check->tree_of_rows);
 	check_leaks(check);
 	report->pages = check->facts.page_count;
 	report->pages_free = check->audit.pages_free;
@@ -262,12 +262,12 @@ static void check_catalog(struct check *check)
 
 /* --- the whole check --- */
 
-/* Reports rows that the page audit could read and a later step could not: they are not known to be
- * damaged, but were not compared. */
+/* Reports trees with rows that the page audit could read and a later step could not. These
+ * rows are not known to be damaged, but were not compared. */
 static void check_unread(struct check *check)
 {
 	for (int tree = 0; tree < TREE_COUNT; tree++) {
-		if (!check->is_endless[tree])
+		if (!check->is_abandoned[tree])
 			continue;
 		subject_set_tree(check, tree);
 		problem(check, INVARIANT_PAGES, "can't be read completely");
@@ -328,7 +328,7 @@ static int run(struct check *check, struct failure *failure)
 	if (!err)
 		err = check_all(check);
 	release(check);
-	return err ? fail_with(failure, err, "while checking") : 0;
+	return err ? fail_with(failure, err, "check not completed") : 0;
 }
 
 /* An LMDB reader keeps the pages of the snapshot from being reused. */

@@ -50,19 +50,19 @@ struct check {
 	uint64_t clock_ms;
 
 	bool is_damaged[TREE_COUNT]; /* damage in the tree was reported */
-	bool is_endless[TREE_COUNT]; /* reading the tree was abandoned */
+	bool is_abandoned[TREE_COUNT];       /* too many unreadable rows: reading was ended */
 	bool has_broken_items, has_broken_meta;      /* unreadable rows were skipped */
 	uint64_t breaks;             /* consecutive rows that a cursor could not read */
 	enum tree tree_of_rows;      /* tree that the page audit is in */
-	uint32_t stray;              /* missing table or stream that the last rows belong to */
-	uint64_t stray_rows;         /* number of these rows */
+	uint32_t orphan_id;          /* id of the missing table or stream of the last rows */
+	uint64_t orphan_rows;        /* number of these rows */
 
 	struct u64_map parts;        /* part id -> a: number of parts of its item */
 	struct u64_map nodes;        /* node id -> a: rows found in it or below it */
 	struct u64_map overdue;      /* key hash -> a: sequence number, b: stream, of a change
 	                              * that its item does not show */
-	struct u64_map transactions; /* transaction id -> a: records not found yet, b: sum of
-	                              * their positions */
+	struct u64_map transactions; /* transaction id -> a: records expected, plus records found
+	                              * << 32; b: sum of the positions not found */
 	struct buffer item;          /* an item assembled from its parts */
 	struct buffer record;
 

@@ -130,8 +130,8 @@ static int note_nodes(struct check *check, const struct row_walk *walk)
 	return 0;
 }
 
-/* Notes that the walk found an unreadable row. It is reported only if no row is damaged: then a
- * reference between rows is wrong. */
+/* Notes that the walk found an unreadable row. Reports it only if no row is damaged, because
+ * then a reference between rows is wrong. */
 static void take_break(struct check *check, const struct row_walk *walk)
 {
 	check->has_broken_items = true;

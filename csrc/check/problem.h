@@ -4,7 +4,8 @@
 
 #include "check/checker.h"
 
-/* Set check->subject, which the next problem is about. key: of the row in the tree. */
+/* The subject_set functions set check->subject, the subject of the next problem. key: of the row
+ * in the tree. */
 void subject_set_file(struct check *check);
 void subject_set_tree(struct check *check, int tree);
 void subject_set_row(struct check *check, enum tree tree, struct slice key);

@@ -8,7 +8,7 @@ bool check_continues(struct check *check, int tree, int *err)
 {
 	check->breaks = *err == ERR_CORRUPT ? check->breaks + 1 : 0;
 	if (check->breaks > check->facts.file_pages * BREAKS_PER_PAGE) {
-		check->is_endless[tree] = true;
+		check->is_abandoned[tree] = true;
 		*err = END;
 	}
 	return *err == 0 || *err == ERR_CORRUPT;

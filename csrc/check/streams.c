@@ -126,8 +126,8 @@ static void check_gap(struct stream_walk *walk)
 
 /* --- a record and its transaction --- */
 
-/* Ends a run of records of one transaction. If they are not all of its records, notes how many are
- * left to find in other streams. */
+/* Ends a run of records of one transaction. If some of its records are not in the run, adds
+ * the run to the transaction's entry. */
 static int end_run(struct stream_walk *walk)
 {
 	uint64_t count = walk->before.count;
@@ -143,7 +143,7 @@ static int end_run(struct stream_walk *walk)
 		entry->a = count;
 		entry->b = count * (count + 1) / 2;
 	}
-	entry->a -= walk->seen;
+	entry->a += walk->seen << 32;
 	entry->b -= walk->positions;
 	return 0;
 }
@@ -390,6 +390,20 @@ static int last_lost(struct check *check, uint64_t *lost)
 	return err;
 }
 
+/* Reports a transaction whose records in all streams are not complete. */
+static void check_transaction(struct check *check, const struct u64_map_entry *entry)
+{
+	unsigned long long transaction = entry->key;
+	uint32_t expected = (uint32_t)entry->a, found = (uint32_t)(entry->a >> 32);
+
+	subject_set_tree(check, TREE_LOG);
+	if (found != expected)
+		problem(check, 10, "has %u records of transaction %llu, expected %u", found,
+			transaction, expected);
+	else if (entry->b)
+		problem(check, 10, "has wrong record positions in transaction %llu", transaction);
+}
+
 int check_transactions(struct check *check)
 {
 	uint64_t lost;
@@ -401,11 +415,8 @@ int check_transactions(struct check *check)
 	for (size_t i = 0; i < check->transactions.cap && !err; i++) {
 		const struct u64_map_entry *entry = &check->transactions.entries[i];
 
-		if (!entry->used || entry->key <= lost || (entry->a == 0 && entry->b == 0))
-			continue;
-		subject_set_tree(check, TREE_LOG);
-		problem(check, 10, "has the wrong number of records of transaction %llu:"
-			" %lld are missing", (unsigned long long)entry->key, (long long)entry->a);
+		if (entry->used && entry->key > lost)
+			check_transaction(check, entry);
 	}
 	return err == ERR_CORRUPT ? 0 : err;
 }

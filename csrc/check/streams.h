@@ -4,8 +4,8 @@
 
 #include "check/checker.h"
 
-/* Add the problems to the report. Return 0, NO_MEMORY, STORE or INTERRUPTED. check_transactions
- * must be called after check_streams. */
+/* Both functions add problems to the report. They return 0, NO_MEMORY, STORE or INTERRUPTED.
+ * check_transactions must be called after check_streams. */
 int check_streams(struct check *check);
 int check_transactions(struct check *check);
 

@@ -40,8 +40,8 @@ void number_negate(struct number *negative, struct slice a);
 int number_divide(struct number *quotient, struct slice a, struct slice b, int places,
 	enum rounding rounding);
 
-/* a - b x floor(a / b), with the sign of b, like Lua's %. b is not zero. */
-int number_modulo(struct number *rest, struct slice a, struct slice b);
+/* Sets *remainder to a - b * floor(a / b), which has the sign of b, like Lua's %. b is not zero. */
+int number_modulo(struct number *remainder, struct slice a, struct slice b);
 
 /* Rounds a to `places` decimal places, PLACES_MIN..PLACES_MAX. NUMBER_OVERFLOW if
  * rounding up leaves the range, which is impossible for places >= 0. */

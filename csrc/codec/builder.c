@@ -93,9 +93,9 @@ static bool grow_entries(struct builder *builder, size_t count)
 	return true;
 }
 
-/* Returns the first 8 bytes of a name as a big-endian number. It reads the caller's
- * bytes, not the copy: a word load from bytes that were just stored one by one
- * stalls (store forwarding fails). */
+/* Returns the first 8 bytes of a name as a big-endian number. Reads the caller's bytes, not
+ * the copy, because a word load from bytes that were just stored one by one stalls (store
+ * forwarding fails). */
 static inline uint64_t prefix_of(struct slice name)
 {
 	const uint8_t *p = name.data;
@@ -117,7 +117,7 @@ static inline struct slice entry_name(const uint8_t *data, const struct builder_
 	return slice_of(data + entry->name_start, entry->name_len);
 }
 
-/* Compares the whole names if the prefixes are equal: the padding of a short name is
+/* Compares the whole names if the prefixes are equal, because the padding of a short name is
  * the same as zero bytes in a longer one. */
 static inline int entry_compare(const uint8_t *data, const struct builder_entry *a,
 	const struct builder_entry *b)
@@ -161,7 +161,7 @@ static inline bool is_known(const struct builder *builder, struct slice name, ui
 		(name.len <= 8 || memcmp(known->bytes + 1, name.data, name.len) == 0);
 }
 
-/* Like builder_name, without its checks. */
+/* Appends the name at this position of the previous item. The caller has checked is_known. */
 static inline void put_known_name(struct builder *builder, size_t len)
 {
 	struct builder_frame *frame = &builder->frames[0];

@@ -35,7 +35,7 @@
 struct builder_entry {
 	uint64_t prefix;     /* first 8 bytes of the name, zero-padded */
 	uint32_t start;      /* offset of the encoded entry */
-	uint32_t len;        /* its length with the name; set when the container is closed */
+	uint32_t len;        /* length with the name; set when the container is closed */
 	uint32_t name_start;
 	uint32_t name_len;
 };

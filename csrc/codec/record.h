@@ -93,8 +93,8 @@ static inline size_t record_len(const struct record *record)
 int record_keys(struct slice *keys, const struct record *record,
 	const struct key_schema *schema, uint8_t buf[KEY_ATTRIBUTES_MAX]);
 
-/* Returns the size of keys and images as DynamoDB counts it. The bytes must be valid. It is
- * computed on demand so that writers need not compute it. */
+/* Returns the size of keys and images as DynamoDB counts it. The bytes must be valid. The
+ * size is computed on demand so that writers need not compute it. */
 size_t record_size(const struct record *record, struct slice keys);
 
 /* Returns the sequence number of a record in memory. */

@@ -6,8 +6,8 @@
 
 #include "expr/binding.h"
 
-/* Checks one test of a condition whose names and values are bound. Its nodes begin at index
- * `nodes`. */
+/* Checks one test of a condition whose names and values are bound. The nodes of the test
+ * begin at index `nodes`. */
 int check_test(const struct binding *binding, const struct expr_test *test, unsigned nodes,
 	struct failure *failure);
 

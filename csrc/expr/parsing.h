@@ -22,7 +22,7 @@ struct parsed {
 	bool has_append;         /* contains list_append */
 	bool is_enclosed;        /* the whole is in parentheses */
 	uint16_t node;           /* operand: its node */
-	uint16_t token;          /* its first token */
+	uint16_t token;          /* first token */
 	uint16_t entry;          /* condition: its first test */
 	struct exits if_true, if_false;
 };

@@ -240,9 +240,9 @@ static int make_room(struct update *update, size_t count, struct failure *failur
 	return 0;
 }
 
-/* Checks the size that DynamoDB counts. It is at most twice the encoded size (members of lists
- * and maps count one byte more, and so do negative numbers), so small items need no
- * computation. */
+/* Checks the size that DynamoDB counts. That size is at most twice the encoded size (DynamoDB
+ * counts one byte more for each member of a list or map and for each negative number), so small
+ * items need no computation. */
 static int check_size(struct slice item, struct failure *failure)
 {
 	if (item.len > ITEM_MAX_BYTES / 2 && item_size(item) > ITEM_MAX_BYTES)

@@ -19,7 +19,7 @@ size_t writer_open(struct buffer *out, enum type type);
 /* Ends the container whose body starts at offset `body`. */
 void writer_close(struct buffer *out, size_t body, uint64_t count);
 
-/* The same for an item, which has no type and no length. */
+/* Like writer_open and writer_close, for an item, which has no type and no length. */
 size_t writer_open_item(struct buffer *out);
 void writer_close_item(struct buffer *out, size_t body, uint64_t count);
 

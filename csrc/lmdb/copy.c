@@ -21,8 +21,8 @@
 
 #define CHUNK (UINT32_C(1) << 20)
 
-/* Maximum number of unflushed bytes. It bounds the time of the last flush, and the time that
- * commits on the same disk wait for writes of the copy. */
+/* Maximum number of unflushed bytes. This number bounds the time of the last flush, and the time
+ * that commits on the same disk wait for writes of the copy. */
 #define FLUSH_EVERY (UINT64_C(64) << 20)
 
 struct copier {
@@ -50,8 +50,8 @@ struct pump {
 
 /* --- LMDB's thread --- */
 
-/* Runs LMDB's copy. SIGPIPE is blocked: a write to the shut down socket raises it, and its
- * default action terminates the process. It stays pending until the thread ends. */
+/* Runs LMDB's copy. SIGPIPE is blocked, because a write to the shut down socket raises it, and
+ * its default action terminates the process. It stays pending until the thread ends. */
 static void *run_copier(void *context)
 {
 	struct copier *copier = context;
@@ -140,8 +140,8 @@ static int pump_all(struct pump *pump)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return fail_as(pump->failure, ERR_STORE,
-				"can't read from the copy's socket");
+			return fail_as(pump->failure, ERR_STORE, "%s: can't read from the socket of"
+				" the copying thread: %s", pump->to->path, strerror(errno));
 		release_slot_lock(pump);
 		release_write_lock(pump);
 		if (got == 0)

@@ -65,7 +65,7 @@ static int fail_slots_busy(struct failure *failure, const struct store *store)
 		"%s: the lock on the reader slots is held by another process, which may be stopped",
 		store->path);
 	if (failure)
-		failure->momentary = true;
+		failure->transient = true;
 	return ERR_BUSY;
 }
 
@@ -196,7 +196,7 @@ static int open_by_descriptor(struct store *store, int fd, const char *path, uns
 		return err;
 	rc = mdb_env_open(store->env, links.path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
 	fd_links_remove(&links);
-	if (rc == MDB_VERSION_MISMATCH)      /* of the lock file: the data file was checked */
+	if (rc == MDB_VERSION_MISMATCH)      /* of the lock file; the data file has been checked */
 		return fail_as(failure, ERR_BUSY,
 			"%s: a program with another version of LMDB has the database open; its"
 			" lock file has another format", path);
@@ -320,7 +320,7 @@ static int open_trees_of_file(struct store *store, struct failure *failure)
 
 /* --- opening --- */
 
-/* Checks what LMDB reads first: the meta pages and the root page of each tree. */
+/* Checks the pages that LMDB reads first: the meta pages and the root page of each tree. */
 static int check_pages(int fd, const char *path, struct meta_page *pages,
 	struct failure *failure)
 {
@@ -329,8 +329,8 @@ static int check_pages(int fd, const char *path, struct meta_page *pages,
 	return err ? err : audit_tops(fd, path, pages, failure);
 }
 
-/* Retries while other processes have the file open: the pages may be read in the middle of a
- * commit. */
+/* Retries while other processes have the file open, because the pages may be read in the middle
+ * of a commit. */
 static int check_pages_retrying(struct store *store, int fd, bool alone, struct meta_page *pages,
 	struct failure *failure)
 {
@@ -620,7 +620,7 @@ static int rewrite_metas(const struct store *store)
 /* Linux reports a failed writeback once to each open file description, at the next fsync or the
  * next write with O_DSYNC. LMDB has two descriptors. If its next write of a meta page reported an
  * old error, LMDB would refuse all further writes although the page is on the disk. So both
- * descriptors are flushed here, twice: an error that is reported again is a new one. */
+ * descriptors are flushed here, twice; an error in the second round is a new one. */
 int env_settle(struct store *store)
 {
 	int system = rewrite_metas(store);
@@ -685,7 +685,7 @@ int env_grow_map(struct store *store)
 	if (!map_bytes)
 		return ENOMEM;
 	rc = mdb_env_set_mapsize(store->env, map_bytes);
-	if (rc)   /* LMDB has no mapping now: the next use would crash */
+	if (rc)   /* LMDB has no mapping now, so the next use would crash */
 		atomic_store(&store->failed, true);
 	return rc;
 }

@@ -144,10 +144,11 @@ struct store {
 /* Converts an LMDB return code to enum error. fd is the file that an EIO is about. */
 int env_error(int fd, int rc);
 
-/* The same, and fills failure with a message: the path, what, and LMDB's text. */
+/* Converts an LMDB return code to enum error and fills failure with the path, what, and LMDB's
+ * text. */
 int env_fail(struct failure *failure, const struct store *store, int rc, const char *what);
 
-/* Returns ERR_FULL and fills failure: the file has reached its maximum size. */
+/* Reports that the file has reached its maximum size. Returns ERR_FULL. */
 int env_full(const struct store *store, struct failure *failure);
 
 /* Opens store->path in LMDB and sets store->env and the fields after it. */
@@ -191,16 +192,17 @@ void env_scan_readers(struct store *store, uint64_t *oldest, int64_t *oldest_pid
 
 /* --- version.c --- */
 
-/* Returns ERR_STORE if the loaded LMDB library uses another file format than lmdb.h. Call it
- * before a file is opened or created. */
+/* Returns ERR_STORE if the loaded LMDB library uses another file format than lmdb.h. Must be
+ * called before a file is opened or created. */
 int lmdb_version_check(struct failure *failure);
 
 /* --- lock_mutexes.c --- */
 
-/* Checks the mutexes in LMDB's lock file. Call it after lock_file_hold, when LMDB has opened the
- * environment and before any transaction. Initializes mutexes that another program has destroyed
- * if `alone`, which means that no other tidetable process has the database open; otherwise
- * returns ERR_BUSY for them. Returns ERR_STORE if they are not robust or are semaphores. */
+/* Checks the mutexes in LMDB's lock file. Must be called after lock_file_hold and before any
+ * transaction, while LMDB has the environment open. Initializes mutexes that another program has
+ * destroyed if `alone`, which means that no other tidetable process has the database open;
+ * otherwise returns ERR_BUSY for them. Returns ERR_STORE if they are not robust or are
+ * semaphores. */
 int lock_mutexes_check(struct store *store, bool alone, struct failure *failure);
 
 /* --- store.c --- */
@@ -211,9 +213,10 @@ bool store_is_durable(const struct store *store);
 /* --- txn.c --- */
 
 /* Begins an LMDB transaction inside the gate; the caller ends it and calls gate_leave. The gate
- * counts the transactions that use the mapping, which is replaced only while there are none. Two
- * errors are handled and retried: a mapping that is too small, and slots of dead readers. Returns
- * LMDB's code; on failure the gate has been left. */
+ * is a count of transactions that use the mapping; the file is remapped only when it is 0.
+ * Handles MDB_MAP_RESIZED (remaps the file) and MDB_READERS_FULL (clears the slots of dead
+ * readers), then tries again, at most 3 times. Returns LMDB's code; on failure the gate has been
+ * left. */
 int txn_begin(struct store *store, unsigned flags, MDB_txn **mdb);
 
 /* Releases a reader's snapshot and slot. Only reader_close may be called after it. */
@@ -228,8 +231,8 @@ int store_failed(const struct store *store, struct failure *failure);
 
 /* --- recovery.c --- */
 
-/* Sets store->published and store->unflushed from the mapped lock file. Call it before LMDB opens
- * the file. newest is the commit number of the newer meta page. */
+/* Sets store->published and store->unflushed from the mapped lock file. Must be called before
+ * LMDB opens the file. newest is the commit number of the newer meta page. */
 void recovery_begin(struct store *store, uint64_t newest);
 
 /* Checks the lock file after LMDB has opened it. Returns ERR_STORE if the mapped file is not
@@ -237,8 +240,8 @@ void recovery_begin(struct store *store, uint64_t newest);
  * by opening. */
 int recovery_opened(struct store *store, bool alone, struct failure *failure);
 
-/* Returns true if a meta page contains a commit that is not published: its writer is flushing or
- * has died. Costs three loads. */
+/* Returns true if a meta page contains a commit that is not published, because its writer is
+ * flushing or has died. Costs three loads. */
 static inline bool recovery_is_due(const struct store *store)
 {
 	const uint8_t *meta = store->metas;
@@ -253,8 +256,8 @@ static inline bool recovery_is_due(const struct store *store)
 
 /* --- readers.c --- */
 
-/* Add this thread to the list before LMDB assigns a slot to it, and remove it after LMDB has
- * freed the slot. A slot of a thread that is not in the list counts as stale. */
+/* Adds or removes this thread's slot. Call readers_add before LMDB assigns the slot and
+ * readers_remove after LMDB has freed it. A slot of a thread without an entry counts as stale. */
 void readers_add(struct store *store, struct slot *slot);
 void readers_remove(struct store *store, struct slot *slot);
 

@@ -32,8 +32,8 @@
 
 /* --- the lock file --- */
 
-/* Called before LMDB initializes the lock file, which sets the number: the number shows whether
- * the newest commit was published, and therefore flushed. */
+/* Must be called before LMDB initializes the lock file and sets the number, because the old
+ * number shows whether the newest commit was published, and therefore flushed. */
 void recovery_begin(struct store *store, uint64_t newest)
 {
 	uint8_t *header = store->lock.map;

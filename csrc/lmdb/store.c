@@ -30,9 +30,9 @@ static pthread_once_t watch_forks_once = PTHREAD_ONCE_INIT;
 
 /* --- fork --- */
 
-/* Delays fork while a store is being opened or closed: the forked process would inherit its
- * descriptors and hold its locks. The mutexes are held for one attempt to open or close, never
- * while waiting. */
+/* Delays fork while a store is being opened or closed, because the forked process would inherit
+ * its descriptors and hold its locks. The mutexes are held for one attempt to open or close,
+ * never while waiting. */
 static void before_fork(void)
 {
 	pthread_mutex_lock(&forks);
@@ -352,7 +352,7 @@ static int open_in_memory(struct store **out, const struct store_options *option
 	if (err)
 		return err;
 	if ((size_t)snprintf(path, sizeof path, "%s/tide", directory) >= sizeof path)
-		return fail_as(failure, ERR_VALIDATION, "the path is too long");
+		return fail_as(failure, ERR_VALIDATION, "%s: path too long", directory);
 	made.create = true;
 	made.read_only = false;
 	err = open_new(out, &made, path, failure);
@@ -435,9 +435,9 @@ static void flush_at_end(struct store *store)
 		shared_page_flush_failed(store->shared);
 }
 
-/* Closes LMDB before the shared page: a process that is alone by the locks of the shared page must
- * also be alone in LMDB's files. OPENING is not needed, because the lock of lock_file_hold prevents
- * LMDB from assuming that it is alone while it closes. */
+/* Closes LMDB before the shared page, because a process that is alone by the locks of the shared
+ * page must also be alone in LMDB's files. OPENING is not needed, because the lock of
+ * lock_file_hold prevents LMDB from assuming that it is alone while it closes. */
 static void close_files(struct store *store)
 {
 	assert(!atomic_load(&store->readers) && !store->writer.live);
@@ -474,7 +474,8 @@ void store_close(struct store *store)
 		return;
 	}
 	if (is_last_handle(store))
-		flush_at_end(store);     /* may take seconds, so without the registry locked */
+		flush_at_end(store);     /* the registry is not locked, because this may take
+		                          * seconds */
 	pthread_mutex_lock(&registry);
 	if (--store->handles == 0) {
 		unlist(store);

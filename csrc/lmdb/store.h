@@ -48,12 +48,11 @@ struct store_options {
 
 #define STORE_DEFAULT_MAX_BYTES (UINT64_C(64) << 30)
 
-/* Opens a database, in one attempt that never waits for another process. in_memory stores are
- * never shared with another open. Returns 0, ERR_NO_FILE, ERR_NOT_DATABASE, ERR_NEWER_FORMAT,
- * ERR_FOREIGN_FORMAT, ERR_PERMISSION, ERR_VALIDATION (path or max_bytes), ERR_BUSY,
- * ERR_OPTIONS, ERR_NAMESPACE, ERR_READERS_FULL, ERR_CORRUPT, ERR_DISK_FULL, ERR_STORE,
- * ERR_NO_MEMORY or the result of `fill`. While another process opens, creates or compacts the
- * database, returns ERR_BUSY with failure->momentary set. */
+/* Tries once to open a database; never waits. Each in_memory open creates a separate store.
+ * Returns 0, ERR_NO_FILE, ERR_NOT_DATABASE, ERR_NEWER_FORMAT, ERR_FOREIGN_FORMAT, ERR_PERMISSION,
+ * ERR_VALIDATION (path or max_bytes), ERR_BUSY, ERR_OPTIONS, ERR_NAMESPACE, ERR_READERS_FULL,
+ * ERR_CORRUPT, ERR_DISK_FULL, ERR_STORE, ERR_NO_MEMORY or the result of `fill`. While another
+ * process opens, creates or compacts the database, returns ERR_BUSY with failure->transient set. */
 int store_open(struct store **store, const struct store_options *options,
 	struct failure *failure);
 
@@ -64,17 +63,18 @@ void store_close(struct store *store);
  * then; it frees the handle without touching the file. */
 bool store_is_foreign(const struct store *store);
 
-/* Delay fork in other threads between the two calls. They protect locks on descriptors that
- * belong to no store: a forked process would inherit these and hold the locks after this
- * process has exited. Do not wait for anything in between. */
+/* store_hold_forks blocks fork in other threads until store_release_forks. The two protect locks
+ * on descriptors that belong to no store, because a forked process would inherit the descriptors
+ * and hold the locks after this process has exited. The caller must not wait for anything in
+ * between. */
 void store_hold_forks(void);
 void store_release_forks(void);
 
 const struct store_options *store_options(const struct store *store);
 struct shared_page *store_shared_page(struct store *store);
 
-/* Checks by its first pages that the file is a database, possibly a damaged one. Call it before
- * side files are created. Returns 0, ERR_NO_FILE, ERR_NOT_DATABASE, ERR_NEWER_FORMAT,
+/* Checks by the first pages that the file is a database, possibly a damaged one. Must be called
+ * before side files are created. Returns 0, ERR_NO_FILE, ERR_NOT_DATABASE, ERR_NEWER_FORMAT,
  * ERR_FOREIGN_FORMAT, ERR_PERMISSION or ERR_STORE. */
 int store_recognise(const char *path, struct failure *failure);
 
@@ -84,7 +84,7 @@ int store_recognise(const char *path, struct failure *failure);
  * directory became unreadable. */
 int store_check_name(const struct store *store, struct failure *failure);
 
-/* The same for another absolute path of the file. */
+/* Like store_check_name, for another absolute path of the file. */
 int store_check_path(const struct store *store, const char *path, struct failure *failure);
 
 /* Returns true if this process has the file with this device and inode open as a store. */
@@ -96,16 +96,16 @@ struct clock *store_clock(struct store *store);
 void store_note_time(struct store *store, uint64_t elapsed_ms);
 
 /* Returns the number of the last published commit of any process, which a new snapshot would
- * show. It is comparable with txn_id of a snapshot. Costs one load. */
+ * show. The number is comparable with txn_id of a snapshot. Costs one load. */
 uint64_t store_last_commit(const struct store *store);
 
 /* Publishes a commit whose writer was killed before it published it (lmdb/recovery.c). Returns 0
  * if there is none or its writer is alive (tested at most every 10 ms); ERR_BUSY if a read-only
- * store cannot publish it; ERR_STORE if the commit cannot be flushed; ERR_CORRUPT. Call it before
- * waiting for a commit; reader_renew and writer_begin call it themselves. */
+ * store cannot publish it; ERR_STORE if the commit cannot be flushed; ERR_CORRUPT. Must be called
+ * before waiting for a commit; reader_renew and writer_begin call it themselves. */
 int store_recover(struct store *store, struct failure *failure);
 
-/* The same with the write lock held. */
+/* Like store_recover; the caller holds the write lock. */
 int store_recover_locked(struct store *store, struct failure *failure);
 
 /* Returns the time to wait for a commit before checking again: ms, or at most 10 while the
@@ -145,15 +145,15 @@ int store_sync(struct store *store, struct failure *failure);
 /* --- reading --- */
 
 /* A reader is opened once and reused: reader_renew takes a snapshot (8 ns), reader_reset releases
- * it. Never hold a snapshot while waiting or while user code runs. reader_renew also returns the
- * errors of store_recover. */
+ * it. A snapshot must not be held while waiting or while user code runs. reader_renew also
+ * returns the errors of store_recover. */
 int reader_open(struct txn **txn, struct store *store, struct failure *failure);
 int reader_renew(struct txn *txn, struct failure *failure);
 void reader_reset(struct txn *txn);
 
 /* Returns ERR_STORE if the reader has lost its LMDB slot since it was renewed: another program
- * considered this process dead, so pages that were read may have been overwritten. Call it after
- * copying bytes and before returning them. Costs a few loads. Returns 0 for a write
+ * considered this process dead, so pages that were read may have been overwritten. Must be called
+ * after copying bytes and before returning them. Costs a few loads. Returns 0 for a write
  * transaction. */
 int reader_verify(const struct txn *txn, struct failure *failure);
 
@@ -231,17 +231,18 @@ int txn_get(struct txn *txn, enum tree tree, struct slice key, struct slice *val
 int txn_put(struct txn *txn, enum tree tree, struct slice key, struct slice value);
 int txn_delete(struct txn *txn, enum tree tree, struct slice key);
 
-/* txn_put for a value that is written in place: sets *buf to len bytes in the page. The caller
- * must write all of them before the next operation in the transaction. */
+/* Like txn_put, for a value that is written in place. Sets *buf to len bytes in the page; the
+ * caller must write all of them before the next operation in the transaction. */
 int txn_put_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
 	uint8_t **buf);
 
-/* The same for a key that does not exist. Uses less space and time if many keys are inserted in
- * ascending order. */
+/* Like txn_put_reserve, for a key that does not exist. Uses less space and time if many keys are
+ * inserted in ascending order. */
 int txn_insert_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
 	uint8_t **buf);
 
-/* The same for a key after the last one of the tree. Returns ERR_CORRUPT if it is not. */
+/* Like txn_put_reserve, for a key after the last key of the tree. Returns ERR_CORRUPT if the key
+ * is not after it. */
 int txn_append_reserve(struct txn *txn, enum tree tree, struct slice key, size_t len,
 	uint8_t **buf);
 
@@ -253,11 +254,11 @@ int txn_count(struct txn *txn, enum tree tree, uint64_t *rows);
  * txn_delete and the reserve functions use and move this cursor. */
 int txn_cursor(struct txn *txn, enum tree tree, struct cursor **cursor);
 
-/* Opens another cursor. Close it before the transaction ends or is reset. */
+/* Opens another cursor. It must be closed before the transaction ends or is reset. */
 int cursor_open(struct cursor **cursor, struct txn *txn, enum tree tree);
 void cursor_close(struct cursor *cursor);     /* NULL is allowed */
 
-/* Moves the cursor and returns the row in *key and *value. MOVE_TO and MOVE_FROM search for *key.
+/* Moves the cursor and sets *key and *value to its row. MOVE_TO and MOVE_FROM search for *key.
  * Returns 0, END if no row was found, or an error. */
 int cursor_move(struct cursor *cursor, enum move move, struct slice *key, struct slice *value);
 

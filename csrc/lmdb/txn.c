@@ -21,8 +21,8 @@
 #define RESIZE_TIMEOUT_US 100000
 #define RESIZE_RETRY_US 100
 
-/* Slots of dead readers prevent reuse of pages, so the file grows. They are removed after this many
- * commits, and after the file has grown by this many pages. */
+/* Slots of dead readers prevent reuse of pages, so the file grows. Such slots are removed after
+ * this many commits, and after the file has grown by this many pages. */
 #define READER_CHECK_COMMITS 1000
 #define READER_CHECK_PAGES 1024
 
@@ -39,7 +39,7 @@ static void gate_enter(struct store *store)
 		if (!atomic_load(&store->resizing))
 			return;
 		atomic_fetch_sub(&store->active, 1);
-		pthread_mutex_lock(&store->resize);   /* held while it is resized */
+		pthread_mutex_lock(&store->resize);   /* held while the mapping is resized */
 		pthread_mutex_unlock(&store->resize);
 	}
 }
@@ -315,7 +315,7 @@ static void clear_stale_if_due(struct store *store)
 		return;
 	store->commits = 0;
 	store->pages_checked = pages;
-	readers_check(store, NULL);   /* a failure is ignored: it is called again later */
+	readers_check(store, NULL);   /* a failure is ignored; the check is repeated later */
 }
 
 /* Repairs failed flushes before the next commit, which requires that the last one is, or will be,

@@ -128,8 +128,8 @@ static bool is_within(const struct walk *walk, const struct page_range *range, s
 		(!range->high.data || compare(walk, key, range->high) < 0);
 }
 
-/* Returns true if the page has readable keys and none is in its range: it then contains the
- * bytes of another page. */
+/* Returns true if the page has readable keys and none is in its range, which means that it
+ * contains the bytes of another page. */
 static bool is_foreign(const struct walk *walk, const struct tree_page *page,
 	const struct page_range *range)
 {
@@ -368,7 +368,8 @@ static void walk_page(struct walk *walk, uint64_t number, unsigned level,
 
 /* --- trees --- */
 
-/* Compares the counts of an undamaged tree with its descriptor. */
+/* Reports row and page counts that differ from the tree's descriptor. Does nothing if the tree is
+ * damaged. */
 static void compare_counts(struct walk *walk, const struct tree_root *tree)
 {
 	const struct tree_root *seen = &walk->counted;
@@ -427,8 +428,8 @@ int audit_trees(struct tree_root trees[TREE_COUNT], bool lost[TREE_COUNT], int f
 
 /* --- the whole file --- */
 
-/* Reports pages that are both used and free, and counts those that are neither: they are
- * harmless. */
+/* Reports pages that are both used and free. Counts leaked pages (neither used nor free), which
+ * are harmless. */
 static void compare_uses(struct walk *walk)
 {
 	const struct meta_page *facts = walk->facts;

@@ -189,7 +189,8 @@ static bool meta_is_one(const uint8_t *meta, uint32_t page_bytes)
 }
 
 /* Checks the fields that describe the commit, for the newer meta page. The older one may be
- * inconsistent: a commit that fails at its last write leaves new roots with old counts there. */
+ * inconsistent, because a commit that fails at its last write leaves new roots with old counts
+ * there. */
 static bool meta_is_sound(const uint8_t *meta, uint64_t number)
 {
 	uint64_t page_count = native_u64(meta + META_PAGE_LAST_PAGE_AT) + 1;
@@ -269,7 +270,7 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
 	return 0;
 }
 
-/* Returns true if the second page is a valid meta page: a file with an unrecognizable first page
+/* Returns true if the second page is a valid meta page; a file with an unrecognizable first page
  * is then a damaged database. */
 static bool second_is_valid(int fd)
 {

@@ -27,11 +27,11 @@ struct lock_file {
 	size_t len;
 };
 
-/* Opens the file, or creates it if owner, the database's owner, is not NULL. Allocates all of
- * its disk blocks, because LMDB would leave holes and a store to a hole raises SIGBUS on a full
- * disk, and maps it. Never changes the size of a file that is in use: a process with the longer
- * mapping would get SIGBUS. Call it once per process, before LMDB opens the file. Returns 0,
- * ERR_NO_FILE, ERR_NOT_DATABASE (not a lock file), ERR_OPTIONS (this process has it locked
+/* Opens the file, or creates it if owner, the database's owner, is not NULL. Allocates all of its
+ * disk blocks, because LMDB would leave holes and a store to a hole raises SIGBUS on a full disk,
+ * and maps it. Never changes the size of a file that is in use, because a process with the longer
+ * mapping would get SIGBUS. Must be called once per process, before LMDB opens the file. Returns
+ * 0, ERR_NO_FILE, ERR_NOT_DATABASE (not a lock file), ERR_OPTIONS (this process has it locked
  * through another LMDB binding), ERR_DISK_FULL, ERR_PERMISSION or ERR_STORE. */
 int lock_file_open(struct lock_file *file, const char *path, const struct file_owner *owner,
 	uint64_t size, struct failure *failure);
@@ -51,13 +51,13 @@ bool lock_file_has_reader(const struct lock_file *file, int64_t pid);
  * called twice. */
 void lock_file_close(struct lock_file *file);
 
-/* In a forked process: closes the descriptor, so that the parent's lock does not outlive the
- * parent. Call it before the process opens any database. */
+/* Closes the descriptor in a forked process, so that the parent's lock does not outlive the
+ * parent. Must be called before the process opens any database. */
 void lock_file_forget(struct lock_file *file);
 
 /* Returns the pid of a process that uses the lock file, 0 if there is none, -1 if only an
- * open-file-description lock is found. Never call it while this process has the file open:
- * closing it would release LMDB's locks. */
+ * open-file-description lock is found. Must not be called while this process has the file open,
+ * because closing it would release LMDB's locks. */
 int64_t lock_file_owner(const char *path);
 
 #endif

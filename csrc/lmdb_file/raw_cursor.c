@@ -150,7 +150,7 @@ static int read_big(struct raw_cursor *raw, const struct page_node *node, struct
 	return 0;
 }
 
-/* Returns the current row in *key and *value. */
+/* Sets *key and *value to the current row. */
 static int read_row(struct raw_cursor *raw, struct slice *key, struct slice *value)
 {
 	const struct level *level = &raw->levels[raw->top];

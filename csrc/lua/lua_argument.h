@@ -1,4 +1,6 @@
-/* lua_argument.h - arguments of the core's functions: bytes, and seconds as milliseconds. */
+/* lua_argument.h - checks and converts arguments of the core's Lua functions: byte strings,
+ * bounded integers, and seconds to milliseconds.
+ */
 #ifndef LUA_LUA_ARGUMENT_H
 #define LUA_LUA_ARGUMENT_H
 

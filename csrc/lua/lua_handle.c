@@ -213,9 +213,9 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* Collects all garbage, for when the steps were not enough: in generational mode they do not visit
- * old children. It is repeated only when the children hold four times what they hold after it, and
- * twice as much as Lua's own memory, so it is rare. */
+/* Collects all garbage if the steps were not enough, because in generational mode the steps do
+ * not visit old children. The next full collection follows when the children hold four times as
+ * much memory as after this one, and twice as much as Lua itself, so full collections are rare. */
 static void collect_all(lua_State *L, struct database *database)
 {
 	lua_gc(L, LUA_GCCOLLECT);
@@ -341,7 +341,7 @@ static int open_database(lua_State *L)
 	if (err) {
 		int results = return_failure(L, &failure);
 
-		lua_pushboolean(L, err == ERR_BUSY && failure.momentary);
+		lua_pushboolean(L, err == ERR_BUSY && failure.transient);
 		return results + 1;
 	}
 	return 1;
@@ -392,7 +392,7 @@ static int info(lua_State *L)
 
 	if (tide_info(database->tide, &info, &failure))
 		return return_failure(L, &failure);
-	/* The path belongs to the store, which a finalizer may close: it is copied first. */
+	/* Copies the path first, because a finalizer may close the store that owns it. */
 	lua_pushstring(L, info.path[0] ? info.path : ":memory:");
 	lua_createtable(L, 0, 16);
 	lua_pushvalue(L, -2);

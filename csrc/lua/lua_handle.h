@@ -63,7 +63,7 @@ struct database {
 	struct running *running;     /* of the Lua state */
 	struct database *outer;      /* database of the enclosing transaction; NULL: none */
 	size_t held;                 /* bytes of memory that the children occupy */
-	size_t charged;              /* of these, bytes that the collector was told of */
+	size_t charged;              /* part of held that was reported to the collector */
 	size_t collect_at;           /* bytes held at which all garbage is collected */
 	uint64_t deadline_ms;        /* of the open db:transact, of clock_elapsed_ms; 0: none */
 	uint64_t transactions;       /* number of transactions begun; identifies the open one */
@@ -122,12 +122,13 @@ void *check_child(lua_State *L, int index, const char *type, struct database **d
  * finalizer may have finished it. */
 void check_open(lua_State *L, const struct child *child);
 
-/* Pushes and returns a new zeroed child of the database at index, with this number of user values,
- * of which the first is the database. It is not in the database's list yet: see adopt. */
+/* Pushes and returns a new zeroed child of the database at index, with this number of user
+ * values, of which the first is the database. The child is added to the database's list by
+ * adopt. */
 void *new_child(lua_State *L, int index, size_t size, const char *type, int values,
 	void (*finish)(struct child *child));
 
-/* Adds the child to the database's list. To be called when the child's object is open. */
+/* Adds the child to the database's list. Must be called when the child's object is open. */
 void adopt(struct child *child, struct database *database);
 
 /* If the failure is that a resource has run out which unreferenced handles may hold (descriptors,

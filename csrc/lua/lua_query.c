@@ -110,7 +110,7 @@ static void choose_source(lua_State *L, struct query_handle *handle,
 	}
 }
 
-/* Sets *schema to the key schema of the table, in the snapshot if there is one. */
+/* Reads the table's key schema, from `snapshot` or, if that is NULL, from the last commit. */
 static int read_schema(struct database *database, struct table_handle *table,
 	const struct tide_snapshot *snapshot, struct key_schema *schema, struct failure *failure)
 {

@@ -23,8 +23,8 @@ static struct wakeup_handle *check_wakeup(lua_State *L, struct database **databa
 	return check_child(L, 1, WAKEUP_TYPE, database);
 }
 
-/* wakeup(db, unlocks) -> wakeup; or nil, err, code. It is notified of commits, or of releases of
- * the write lock. */
+/* wakeup(db, unlocks) -> wakeup; or nil, err, code. The wakeup is notified of releases of
+ * the write lock if unlocks is true, else of commits. */
 static int wakeup(lua_State *L)
 {
 	struct database *database = check_database(L, 1);

@@ -1,7 +1,7 @@
 /* clock.h - wall clock, elapsed time and boot identity; a manual clock for tests.
  *
- * A manual clock advances only when it is told to; tests and replays use it. Clocks are
- * reference-counted and thread-safe.
+ * A manual clock advances only by clock_advance and clock_set; tests and replays use it.
+ * All clocks are reference-counted and thread-safe.
  */
 #ifndef OS_CLOCK_H
 #define OS_CLOCK_H

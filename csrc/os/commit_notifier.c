@@ -43,7 +43,8 @@ struct wakeup {
 	struct shared_page *shared;
 };
 
-/* A failed notification is ignored: the watchers check the database once a second anyway. */
+/* A failed notification is ignored, because the watchers check the database once a second
+ * anyway. */
 void wakeup_notify_commits(struct shared_page *shared)
 {
 	static const char byte;
@@ -60,7 +61,7 @@ void wakeup_notify_unlocks(struct shared_page *shared)
 	(void)got;
 }
 
-/* Watches the open file, not its name: the name may have been removed or replaced, and an
+/* Watches the open file, not its name, because the name may have been removed or replaced, and an
  * in-memory database has none. */
 static int watch(int fd, const struct shared_page *shared, enum wakeup_kind kind)
 {

@@ -29,8 +29,8 @@ static inline uint64_t commit_group_bit(uint32_t stream)
 	return UINT64_C(1) << stream % COMMIT_GROUPS;
 }
 
-/* Notifies the waiters; call it after a commit that changed something. streams: the bits of
- * the streams that the commit appended to. Takes a few ns if nothing waits. */
+/* Notifies the waiters. Must be called after a commit that changed something. streams: the bits
+ * of the streams that the commit appended to. Takes a few ns if nothing waits. */
 void commit_notify(struct shared_page *shared, uint64_t streams);
 
 /* Returns the number of commits that appended to the stream's group, modulo 2^32; of all

@@ -19,10 +19,10 @@ struct fd_links {
 	char path[PATH_MAX];         /* name for LMDB, which appends "-lock" for the lock file */
 };
 
-/* Creates the links for a data file and a lock file and sets links->path. lock_fd is -1 if
- * LMDB opens the database without a lock file. database is the database's path: its directory
- * is used if no temporary directory is usable. Without /proc, links->path is set to database.
- * Returns 0, ERR_DISK_FULL, ERR_PERMISSION or ERR_STORE. */
+/* Creates the links for a data file and a lock file and sets links->path. lock_fd is -1 if LMDB
+ * opens the database without a lock file. database is the database's path; its directory is used
+ * if no temporary directory is usable. Without /proc, links->path is set to database. Returns 0,
+ * ERR_DISK_FULL, ERR_PERMISSION or ERR_STORE. */
 int fd_links_make(struct fd_links *links, int data_fd, int lock_fd, const char *database,
 	struct failure *failure);
 void fd_links_remove(struct fd_links *links);

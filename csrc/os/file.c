@@ -92,6 +92,13 @@ int file_fail(struct failure *failure, int system, const char *path, const char 
 	return err;
 }
 
+static int fail_too_long(struct failure *failure)
+{
+	return fail_as(failure, ERR_VALIDATION, "path too long: file name at most %d bytes,"
+		" absolute path at most %d bytes", NAME_MAX - FILE_SUFFIX_MAX,
+		PATH_MAX - FILE_SUFFIX_MAX - 1);
+}
+
 int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *failure)
 {
 	const char *slash = strrchr(path, '/');
@@ -105,7 +112,7 @@ int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *fail
 	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return fail_as(failure, ERR_NOT_DATABASE, "%s: is a directory", path);
 	if (dir_len >= sizeof dir || strlen(name) > NAME_MAX - FILE_SUFFIX_MAX)
-		return fail_as(failure, ERR_VALIDATION, "the path is too long");
+		return fail_too_long(failure);
 
 	memcpy(dir, path, dir_len);
 	dir[dir_len] = '\0';
@@ -114,7 +121,7 @@ int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *fail
 
 	used = strlen(absolute);
 	if (used + 1 + strlen(name) + FILE_SUFFIX_MAX >= PATH_MAX)
-		return fail_as(failure, ERR_VALIDATION, "the path is too long");
+		return fail_too_long(failure);
 	if (used > 1)
 		absolute[used++] = '/';
 	memcpy(absolute + used, name, strlen(name) + 1);
@@ -460,8 +467,8 @@ static int sync_directory_of(const char *path, struct failure *failure)
 	return sync_path(dir, O_DIRECTORY, failure);
 }
 
-/* Some file systems lack RENAME_NOREPLACE. A test before the rename is safe there: the caller
- * holds OPENING, and only a process that holds it creates this name. */
+/* Some file systems lack RENAME_NOREPLACE. A test before the rename is safe there, because
+ * the caller holds OPENING, and only a process that holds it creates this name. */
 static int rename_to_free_name(const char *from, const char *to)
 {
 	struct stat stat;

@@ -100,34 +100,34 @@ bool file_is_at(int fd, const char *path);
 /* Returns true if fd is open on the file with this device and inode. */
 bool file_is(int fd, uint64_t device, uint64_t inode);
 
-/* Returns true if the first sector of a file of `size` bytes is zero: a side file that was
- * created and never initialized. The other sectors may be non-zero after a power cut,
- * because sectors reach the disk independently. */
+/* Returns true if the first sector of a file of `size` bytes is zero, as in a side file that was
+ * created and never initialized. The other sectors may be non-zero after a power cut, because
+ * sectors reach the disk independently. */
 bool file_begins_with_zeros(int fd, uint64_t size);
 
 /* Allocates disk blocks for the first `size` bytes and extends the file to at least that
  * size, so that a store through a mapping cannot raise SIGBUS on a full disk. */
 int file_reserve(int fd, const char *path, uint64_t size, struct failure *failure);
 
-/* Renames a finished file without overwriting. If durable, flushes the file before and the
+/* Renames `from` to `to`; fails if `to` exists. If durable, fsyncs the file before and the
  * directory after the rename. */
 int file_publish(const char *from, const char *to, bool durable, struct failure *failure);
 
-/* Durably renames a finished file and replaces an existing file of that name atomically. */
+/* Renames `from` to `to` durably and atomically; replaces an existing file at `to`. */
 int file_replace(const char *from, const char *to, struct failure *failure);
 
-/* Makes the name of an open file durable: flushes its directory. */
+/* Makes the name of an open file durable by an fsync of its directory. */
 int file_flush_name(int fd, const char *path, struct failure *failure);
 
 /* Removes a file; succeeds if it does not exist. */
 int file_remove(const char *path, struct failure *failure);
 
-/* Creates a directory with mode 0700 in the first usable one of /dev/shm (in memory),
- * $TMPDIR and /tmp, and returns its path. */
+/* Creates a directory with mode 0700 in the first usable one of /dev/shm (in memory), $TMPDIR and
+ * /tmp, and stores its path in path. */
 int file_memory_directory(char path[PATH_MAX], struct failure *failure);
 
-/* The same with a name that begins with `name`. If all three fail, the directory is created
- * in the directory of database, which is an absolute path. */
+/* Like file_memory_directory, with a name that begins with `name`. If all three fail, creates the
+ * directory next to database, which is an absolute path. */
 int file_temporary_directory(char path[PATH_MAX], const char *name, const char *database,
 	struct failure *failure);
 

@@ -25,7 +25,8 @@ int identity_open(struct identity *identity, const char *path, bool read_only,
 	return err ? err : file_system_check_local(identity->fd, path, failure);
 }
 
-/* The finalizer of SplitMix64. Never 0. */
+/* Hashes device and inode with the SplitMix64 finalizer, truncated to SIDE_BITS; returns 1
+ * instead of 0. */
 uint64_t identity_side(uint64_t device, uint64_t inode)
 {
 	uint64_t word = inode ^ (device << 32 | device >> 32);
@@ -75,7 +76,7 @@ static int fail_moved(const char *path, struct failure *failure)
 {
 	fail_as(failure, ERR_BUSY, "%s: was replaced while it was being opened", path);
 	if (failure)
-		failure->momentary = true;
+		failure->transient = true;
 	return ERR_BUSY;
 }
 

@@ -38,7 +38,7 @@ uint64_t identity_side(uint64_t device, uint64_t inode);
 
 /* Acquires a claim on an open file, then checks that path still refers to it (NULL if it has
  * no name yet). Returns ERR_BUSY if a process has the file open with other side files
- * (failure->pid is such a process, 0 if unknown), and ERR_BUSY with failure->momentary set if
+ * (failure->pid is such a process, 0 if unknown), and ERR_BUSY with failure->transient set if
  * path refers to another file. Closing the descriptor releases the claim. */
 int identity_claim(int fd, const char *path, uint64_t side, struct failure *failure);
 

@@ -136,15 +136,15 @@ int64_t shared_page_other(const struct shared_page *shared)
 	return lock.l_start - LOCK_GUARD;
 }
 
-static int mark_momentary(struct failure *failure, int err)
+static int mark_transient(struct failure *failure, int err)
 {
 	if (failure)
-		failure->momentary = true;
+		failure->transient = true;
 	return err;
 }
 
-/* Opens the file and acquires OPENING. Tries again if the name was removed between the two:
- * the lock would be on a file that no other process finds. */
+/* Opens the file and acquires OPENING. Tries again if the name was removed between the two,
+ * because the lock would be on a file that no other process finds. */
 static int open_and_lock(struct shared_page *shared, const char *path,
 	const struct file_owner *owner,
 	struct failure *failure)
@@ -158,7 +158,7 @@ static int open_and_lock(struct shared_page *shared, const char *path,
 			return err;
 		system = take_opening(shared);
 		if (is_held_by_other(system))
-			return mark_momentary(failure, fail_busy(failure, opener(shared),
+			return mark_transient(failure, fail_busy(failure, opener(shared),
 				"%s: another process is opening or compacting the database", path));
 		if (system)
 			return file_fail(failure, system, path, "can't be locked");
@@ -167,7 +167,7 @@ static int open_and_lock(struct shared_page *shared, const char *path,
 		close(shared->fd);
 		shared->fd = -1;
 	}
-	return mark_momentary(failure, fail_as(failure, ERR_BUSY,
+	return mark_transient(failure, fail_as(failure, ERR_BUSY,
 		"%s: keeps being removed by another process", path));
 }
 

@@ -37,7 +37,7 @@ struct shared_page;
  * user (file_open_or_make). Sets *alone to true if no other process has the database open.
  *
  * Returns 0; ERR_BUSY while another process holds OPENING (failure->pid is that process, 0 if
- * unknown, and failure->momentary is set); ERR_PERMISSION; ERR_NAMESPACE if a process of
+ * unknown, and failure->transient is set); ERR_PERMISSION; ERR_NAMESPACE if a process of
  * another PID namespace has the database open; ERR_OPTIONS if this process has it open
  * through another copy of the library; ERR_NOT_DATABASE; ERR_STORE. */
 int shared_page_open(struct shared_page **shared, const char *path, const struct file_owner *owner,
@@ -62,12 +62,12 @@ int64_t shared_page_other(const struct shared_page *shared);
 /* Returns true if the process with this pid has the database open with this shared page. */
 bool shared_page_has_open(const struct shared_page *shared, int64_t pid);
 
-/* Records the device and inode of the data file if none are recorded. Returns false if the
- * page has another file: the path was given to a new file while processes have the old one
+/* Records the device and inode of the data file if none are recorded. Returns false if another
+ * file is recorded, because its path was given to a new file while processes have the old one
  * open. OPENING must be held. */
 bool shared_page_identify(struct shared_page *shared, uint64_t device, uint64_t inode);
 
-/* The same for LMDB's lock file. */
+/* Like shared_page_identify, for LMDB's lock file. */
 bool shared_page_identify_lock(struct shared_page *shared, uint64_t device, uint64_t inode);
 
 /* Returns the side of the shared page file (identity.h). */

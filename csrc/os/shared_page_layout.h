@@ -53,8 +53,8 @@
 /* A waiter for the write lock. */
 struct waiter_slot {
 	_Atomic uint64_t place;        /* 0 if the slot is free */
-	_Atomic uint32_t awake;        /* futex word: 1 if it is awake or has been notified */
-	_Atomic uint32_t patience_us;  /* how long a free lock is reserved for it */
+	_Atomic uint32_t awake;        /* futex word: 1 if the waiter is awake or was notified */
+	_Atomic uint32_t reserve_us;   /* time for which a free lock is reserved for the waiter */
 };
 
 /* The streams with the same id modulo COMMIT_GROUPS_IN_PAGE. */
@@ -98,7 +98,7 @@ struct lock_limits {
 	uint32_t age_us;               /* time waited, combined with age_holds */
 	uint32_t age_holds;            /* number of holds of the lock since the waiter arrived */
 	uint32_t age_most_us;          /* time waited, sufficient alone */
-	uint32_t patience_us;          /* initial time for which a free lock is reserved */
+	uint32_t reserve_us;           /* initial time for which a free lock is reserved */
 	uint32_t turn_us;              /* minimum interval between two heirs */
 	uint32_t spin_us;              /* time for which an heir spins if the lock is taken */
 };
@@ -136,7 +136,7 @@ void lock_close(struct shared_page *shared);
 
 /* --- commit_notifier.c --- */
 
-/* Make the descriptors of one kind readable. */
+/* Each function makes the descriptors of one kind readable. */
 void wakeup_notify_commits(struct shared_page *shared);
 void wakeup_notify_unlocks(struct shared_page *shared);
 

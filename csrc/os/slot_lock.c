@@ -9,8 +9,7 @@
 #define RETRY_US 100
 #define TRIES 200
 
-/* The halves of the word: the owner's pid, and the number of acquisitions. The number prevents
- * stealing a lock that was released and acquired again after its owner was tested. */
+/* Halves of the slot lock's word: the owner's pid, and the number of acquisitions. */
 #define OWNER UINT64_C(0xffffffff)
 #define TAKEN (UINT64_C(1) << 32)
 

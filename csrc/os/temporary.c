@@ -16,8 +16,8 @@
 #define MARK_LEN (sizeof MARK - 1)
 #define DIGITS 8
 
-/* Sets an open-file-description lock: the kernel releases it when the process exits, and it
- * also excludes other descriptors of the same process. */
+/* Sets an open-file-description lock, which the kernel releases when the process exits and
+ * which also excludes other descriptors of the same process. */
 static int set_lock(int fd, short type)
 {
 	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
@@ -104,7 +104,10 @@ static int choose_name(struct temporary *temporary, const char *path, struct fai
 
 	if (strlen(name) + TEMPORARY_SUFFIX_LEN + FILE_SUFFIX_MAX > NAME_MAX ||
 			strlen(path) + TEMPORARY_SUFFIX_LEN + FILE_SUFFIX_MAX >= PATH_MAX)
-		return fail_as(failure, ERR_VALIDATION, "the path is too long");
+		return fail_as(failure, ERR_VALIDATION, "path too long for a temporary file next to"
+			" it: file name at most %d bytes, absolute path at most %d bytes",
+			NAME_MAX - TEMPORARY_SUFFIX_LEN - FILE_SUFFIX_MAX,
+			PATH_MAX - TEMPORARY_SUFFIX_LEN - FILE_SUFFIX_MAX - 1);
 	if (getrandom(&random, sizeof random, 0) != sizeof random)
 		return file_fail(failure, errno, path, "can't choose a temporary name");
 	temporary_name(temporary->path, sizeof temporary->path, path, random);

@@ -10,8 +10,8 @@
 
 #include "base/error.h"
 
-/* Returns in *descriptor a timer that expires after ms milliseconds, at least 1. Returns
- * ERR_STORE if the system has no free descriptor. */
+/* Sets *descriptor to a timer that expires after ms milliseconds, at least 1. Returns ERR_STORE
+ * if the system has no free descriptor. */
 int timer_start(int *descriptor, uint32_t ms, struct failure *failure);
 
 /* Sleeps until the timer has expired, or until a signal. Returns 0 if it has

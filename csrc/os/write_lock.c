@@ -10,7 +10,7 @@
  * nothing, so the running process continues to commit until the next waiter is awake. After an
  * heir has acquired the lock, no other waiter becomes heir for turn_us; otherwise many waiters
  * would limit the writers to one commit per context switch (a lock convoy). An heir that is
- * stopped or busy loses the reservation after patience_us.
+ * stopped or busy loses the reservation after reserve_us.
  *
  * Unlocking notifies the oldest sleeping waiter: a thread by its own futex word, coroutines of
  * event loops by one inotify event for all of their descriptors. While that waiter is awake,
@@ -51,7 +51,7 @@
 
 /* Interval at which a waiter checks the lock without being notified. */
 #define RECHECK_US 50000
-/* The same for a waiter without a place in the queue. */
+/* RECHECK_US for a waiter without a place in the queue. */
 #define RECHECK_UNQUEUED_US 5000
 
 /* Time within which a notified waiter is expected to try. */
@@ -60,16 +60,16 @@
 /* Pause instructions between two checks of a spinning waiter, about 1 us. */
 #define SPIN_PAUSES 32
 
-/* Maximum of a waiter's patience_us. It is doubled each time the waiter misses its
+/* Maximum of a waiter's reserve_us, which is doubled each time the waiter misses its
  * reservation, so that a slow event loop does not starve. */
-#define PATIENCE_MOST_US 80000
+#define RESERVE_MAX_US 80000
 
 static const struct lock_limits default_limits = {
 	.now_us = clock_monotonic_us,
 	.age_us = 2000,
 	.age_holds = 10,
 	.age_most_us = 10000,
-	.patience_us = 5000,
+	.reserve_us = 5000,
 	.turn_us = 2000,
 	.spin_us = 50,
 };
@@ -220,7 +220,7 @@ static uint64_t claim(struct shared_page *shared, uint64_t ticket, bool at_descr
 				!atomic_compare_exchange_strong(&slot->place, &none, here))
 			continue;
 		atomic_store(&slot->awake, 1);
-		atomic_store(&slot->patience_us, shared->limits.patience_us);
+		atomic_store(&slot->reserve_us, shared->limits.reserve_us);
 		return here;
 	}
 	return 0;
@@ -292,7 +292,7 @@ static bool is_due(const struct lock_waiter *waiter)
 static void claim_priority(struct lock_waiter *waiter)
 {
 	struct shared_page *shared = waiter->shared;
-	_Atomic uint32_t *patience = &slot_of(shared, waiter->place)->patience_us;
+	_Atomic uint32_t *reserve = &slot_of(shared, waiter->place)->reserve_us;
 	uint64_t heir = atomic_load(&shared->page->heir);
 
 	if (heir == waiter->place || (heir && is_older(heir, waiter->place)) ||
@@ -300,8 +300,8 @@ static void claim_priority(struct lock_waiter *waiter)
 				shared->limits.turn_us ||
 			!atomic_compare_exchange_strong(&shared->page->heir, &heir, waiter->place))
 		return;
-	if (waiter->had_priority && atomic_load(patience) <= PATIENCE_MOST_US / 2)
-		atomic_store(patience, 2 * atomic_load(patience));
+	if (waiter->had_priority && atomic_load(reserve) <= RESERVE_MAX_US / 2)
+		atomic_store(reserve, 2 * atomic_load(reserve));
 	waiter->had_priority = true;
 }
 
@@ -327,10 +327,10 @@ static void record_awake(struct lock_waiter *waiter)
  * 0 also if the clocks disagree, as in different time namespaces. */
 static uint64_t reserved_us(const struct shared_page *shared, uint64_t heir)
 {
-	uint64_t patience = atomic_load(&slot_of(shared, heir)->patience_us);
+	uint64_t reserve = atomic_load(&slot_of(shared, heir)->reserve_us);
 	uint64_t since = shared->limits.now_us() - atomic_load(&shared->page->freed_us);
 
-	return since < patience ? patience - since : 0;
+	return since < reserve ? reserve - since : 0;
 }
 
 /* Returns true if the free lock is reserved for another waiter. If the heir's time has
@@ -522,8 +522,8 @@ int lock_waiter_sleep(struct lock_waiter *waiter, uint32_t timeout_ms)
 	return 0;
 }
 
-/* If the lock is free, notifies the next waiter: this one may have been notified and has not
- * taken the lock. */
+/* Removes the waiter from the queue. If the lock is free, notifies the next waiter, because this
+ * one may have been notified and has not taken the lock. */
 void lock_waiter_leave(struct lock_waiter *waiter)
 {
 	if (!waiter->place)

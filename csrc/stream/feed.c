@@ -27,8 +27,8 @@ static uint64_t floor_of(const struct feed *feed, uint32_t stream)
 	return hidden > feed->position ? hidden : feed->position;
 }
 
-/* Returns TRIMMED if records after `floor` have expired, up to `hidden`: the feed did not
- * return them, and it never skips records silently. */
+/* Returns TRIMMED if records after `floor` have expired, up to `hidden`, because the feed
+ * did not return them and never skips records silently. */
 static int check_lost(uint64_t floor, uint64_t hidden, struct failure *failure)
 {
 	if (hidden <= floor)
@@ -204,7 +204,7 @@ int feed_start(struct feed *feed, uint32_t stream, struct position position,
 
 	feed->stream = stream;
 	if (stream && !streams_find(view->streams, stream))
-		return fail_with(failure, ERR_NOT_FOUND, "the stream no longer exists");
+		return fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", stream);
 	switch (position.kind) {
 	case POSITION_TRIM_HORIZON:
 		err = keep_floors(feed, view);
@@ -437,8 +437,8 @@ static int fill_removed(struct feed *feed, const struct view_of_streams *view,
 	struct failure *failure)
 {
 	if (!feed->ended && floor_of(feed, feed->stream) < view->state->lost)
-		return fail_with(failure, ERR_NOT_FOUND, "the stream was removed and may have had"
-			" records after sequence number %llu",
+		return fail_with(failure, ERR_NOT_FOUND, "stream %u was removed and may have had"
+			" records after sequence number %llu", feed->stream,
 			(unsigned long long)feed->position);
 	feed->caught_up = true;
 	feed->ended = true;

@@ -25,11 +25,11 @@ int log_append(struct txn *txn, uint32_t stream, const struct record *record, bo
 /* Sets *stream to the stream of the tree's last row; 0 if the tree is empty. */
 int log_last_stream(struct txn *txn, uint32_t *stream);
 
-/* These functions position the cursor on the first row of a record and decode its head,
- * whose slices have lengths but no address. They return 0, END (no such record in the
- * stream) or an error; CORRUPT for a damaged row. */
+/* log_seek, log_last, log_next, log_step and log_previous position the cursor on the first
+ * row of a record and decode its head, whose slices have lengths but no address. They return
+ * 0, END (no such record in the stream) or an error; CORRUPT for a damaged row. */
 
-/* The first record with at least this sequence number. */
+/* Finds the first record with at least this sequence number. */
 int log_seek(struct cursor *cursor, uint32_t stream, uint64_t sequence, struct record *head);
 int log_last(struct cursor *cursor, uint32_t stream, struct record *head);
 int log_next(struct cursor *cursor, uint32_t stream, struct record *head);
@@ -37,7 +37,7 @@ int log_next(struct cursor *cursor, uint32_t stream, struct record *head);
 /* Like log_next without verifying the checksum, for callers of log_copy, which does. */
 int log_step(struct cursor *cursor, uint32_t stream, struct record *head);
 
-/* The last record with a sequence number below this one. */
+/* Finds the last record with a lower sequence number. */
 int log_previous(struct cursor *cursor, uint32_t stream, uint64_t sequence,
 	struct record *head);
 

@@ -63,7 +63,7 @@ int pending_flush(struct pending_records *pending, struct txn *txn, struct strea
 		struct stream *stream = streams_find(streams, one->stream);
 		struct record *record = &one->record;
 
-		assert(stream);  /* it existed when the record was added */
+		assert(stream);  /* the stream existed when the record was added */
 		record->transaction = transaction;
 		record->position = i;
 		record->count = pending->count;

@@ -152,9 +152,9 @@ static int before_transaction(struct cursor *cursor, uint32_t stream,
 }
 
 /* Finds the last record of a transaction in this stream. Sequence numbers of a transaction
- * can have gaps, because changes of tables without a stream are counted too, but they
- * ascend with the position: the last record is at least as far ahead as the number of
- * records after this one. */
+ * can have gaps, because changes of tables without a stream are counted too, but they ascend
+ * with the position, so the last record is at least as far ahead as the number of records
+ * after this one. */
 static int last_of_transaction(struct cursor *cursor, uint32_t stream, struct record *record)
 {
 	uint64_t transaction = record->transaction;

@@ -19,9 +19,9 @@
  * A larger one is a jump, which must first be confirmed by this much elapsed time. */
 #define CLOCK_BOUND_MS (UINT64_C(3600) * 1000)
 
-/* Largest lag of the wall clock, compared with the elapsed time, at which the retention clock
- * follows it. Both are rounded, and small corrections of the wall clock should not create a
- * lead. */
+/* Largest lag of the wall clock, compared with the elapsed time, at which the retention
+ * clock follows the wall clock. Both times are rounded, and small corrections of the wall
+ * clock should not create a lead. */
 #define CLOCK_SLACK_MS 1000
 
 /* A writer trims when at least TRIM_WORTH records can be removed, at most TRIM_ROWS_MAX
@@ -40,15 +40,15 @@ struct time_sample {
 
 void time_sample_take(struct time_sample *sample, const struct clock *clock);
 
-/* Returns the retention clock at the time of the sample, computed from the state's. */
+/* Computes the retention clock at the time of the sample from the value stored in state. */
 uint64_t retention_clock(const struct state *state, const struct time_sample *sample);
 
 /* Returns clock_ms - now_ms, the lead of the retention clock over the wall clock; 0 if they
  * differ by at most CLOCK_SLACK_MS. */
 int64_t retention_lead(uint64_t clock_ms, uint64_t now_ms);
 
-/* Like retention_clock; also stores it in the state with the fields that the next
- * computation needs. */
+/* Computes the retention clock like retention_clock and stores it in the state, with the
+ * fields that the next computation needs. */
 uint64_t retention_clock_set(struct state *state, const struct time_sample *sample);
 
 /* Sets *hidden to the sequence number of the newest expired record, 0 if none has expired.

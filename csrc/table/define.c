@@ -17,7 +17,7 @@ static int find(struct transaction *transaction, struct slice name, struct table
 	return 0;
 }
 
-/* Reports a failure after the first write: the transaction can only be aborted. */
+/* Reports a failure after the first write, so the transaction can only be aborted. */
 static int broken(struct transaction *transaction, int err, struct failure *failure)
 {
 	return err ? fail(failure, transaction_break(transaction, err)) : 0;
@@ -87,7 +87,8 @@ static int end_stream(struct transaction *transaction, struct table_row *table,
 	struct stream *stream = streams_find(&transaction->catalog->streams, table->stream);
 
 	if (!stream)
-		return fail_with(failure, ERR_CORRUPT, "the stream of table %s", table->name);
+		return fail_with(failure, ERR_CORRUPT, "table %s: its stream does not exist",
+			table->name);
 	stream->row.status = STREAM_DISABLED;
 	stream->row.disabled_ms = transaction->clock_ms;
 	table->stream = 0;
@@ -137,7 +138,7 @@ int define_retention(struct transaction *transaction, uint32_t id,
 	if (err)
 		return err;
 	if (!stream)
-		return fail_with(failure, ERR_NOT_FOUND, "the stream no longer exists");
+		return fail_with(failure, ERR_NOT_FOUND, "stream %u no longer exists", id);
 	err = stream_load_bounds(stream, transaction->txn, txn_id(transaction->txn));
 	if (!err)
 		err = retention_hide(transaction->txn, stream, transaction->clock_ms);
@@ -152,33 +153,37 @@ int define_retention(struct transaction *transaction, uint32_t id,
 
 /* --- tables --- */
 
-static int check_attribute(const struct key_attribute *attribute, const char *what,
-	struct failure *failure)
+static int check_attribute(const struct key_attribute *attribute, struct slice table,
+	const char *what, struct failure *failure)
 {
+	int len = (int)table.len;
+	const char *name = (const char *)table.data;
+
 	if (attribute->len == 0)
 		return fail_as(failure, ERR_VALIDATION,
-			"the name of the %s key must have 1 to 255 bytes", what);
+			"%.*s: the name of the %s key must have 1 to 255 bytes", len, name, what);
 	if (!is_utf8(attribute_name(attribute)))
-		return fail_as(failure, ERR_VALIDATION, "the name of the %s key must be UTF-8",
-			what);
+		return fail_as(failure, ERR_VALIDATION,
+			"%.*s: the name of the %s key must be UTF-8", len, name, what);
 	if (attribute->type < TYPE_S || attribute->type > TYPE_B)
 		return fail_as(failure, ERR_VALIDATION,
-			"the type of the %s key must be S, N or B", what);
+			"%.*s: the type of the %s key must be S, N or B", len, name, what);
 	return 0;
 }
 
 static int check_spec(const struct table_spec *spec, struct failure *failure)
 {
 	const struct key_schema *schema = &spec->schema;
-	int err = check_attribute(&schema->partition, "partition", failure);
+	int err;
 
-	if (!err && schema->sort.type)
-		err = check_attribute(&schema->sort, "sort", failure);
-	if (err)
-		return err;
 	if (!is_table_name(spec->name))
 		return fail_as(failure, ERR_VALIDATION, "TableName must be at least 3 characters"
 			" long and at most 255 characters long, of a-z, A-Z, 0-9, '_', '-' and '.'");
+	err = check_attribute(&schema->partition, spec->name, "partition", failure);
+	if (!err && schema->sort.type)
+		err = check_attribute(&schema->sort, spec->name, "sort", failure);
+	if (err)
+		return err;
 	if (schema->sort.type && slice_equal(attribute_name(&schema->partition),
 			attribute_name(&schema->sort)))
 		return fail_as(failure, ERR_VALIDATION, "Both the Hash Key and the Range Key"

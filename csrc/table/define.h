@@ -7,7 +7,8 @@
 
 #include "table/transaction.h"
 
-/* Maximum numbers of tables and streams in a file: the catalog is kept in memory. */
+/* Maximum numbers of tables and streams in a file, limited because the catalog is kept in
+ * memory. */
 #define TABLES_MAX 10000
 #define STREAMS_MAX 20000
 

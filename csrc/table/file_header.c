@@ -26,7 +26,8 @@ int file_header_read(struct txn *txn, struct file_header *header)
 		return ERR_NOT_DATABASE;
 	if (err)
 		return err;
-	/* The format is checked before the checksum: a newer file must not be called damaged. */
+	/* The format is checked before the checksum, because a newer file must not be called
+	 * damaged. */
 	file_header_local(&local, txn_page_bytes(txn));
 	payload = slice_of(value.data + ROW_CHECKSUM, value.len - ROW_CHECKSUM);
 	err = file_header_get(header, payload, &local);

@@ -18,12 +18,14 @@ int fail_key(struct failure *failure, int err, const struct key_schema *schema,
 int fail_condition_value(struct failure *failure, int err,
 	const struct key_attribute *attribute, enum type type);
 
-/* Report a condition on the sort key of a table that has none, and begins_with on a number. */
+/* Each function reports an invalid condition: one on the sort key of a table that has none, and
+ * begins_with on a number. */
 int fail_no_sort_key(struct failure *failure, const char *table);
 int fail_begins_with_number(struct failure *failure, const struct key_attribute *sort);
 
-/* Report a start key that is not a key of the table (err: an error of codec/key.h), that is
- * outside the queried partition, or that does not satisfy the condition on the sort key. */
+/* Each function reports an invalid start key: one that is not a key of the table (err: an
+ * error of codec/key.h), that is outside the queried partition, or that does not satisfy the
+ * condition on the sort key. */
 int fail_start_key(struct failure *failure, int err);
 int fail_start_key_outside(struct failure *failure);
 int fail_start_key_condition(struct failure *failure);

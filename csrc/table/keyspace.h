@@ -21,7 +21,7 @@ struct keyspace {
 	uint32_t id;                 /* first part of every key */
 	const struct key_schema *schema;
 	const struct item_filter *projection;        /* never returns END; NULL: whole items */
-	const char *table;           /* its name, for messages */
+	const char *table;           /* name of the table, for messages */
 };
 
 /* Returns the keyspace of a table's items, which borrows from table. */
@@ -42,7 +42,7 @@ static inline int keyspace_key(struct key *key, const struct keyspace *keyspace,
 	return err ? fail_key(failure, err, keyspace->schema, item) : 0;
 }
 
-/* The same for a map that must contain the key attributes and no others. */
+/* Like keyspace_key, for a map that must contain the key attributes and no others. */
 static inline int keyspace_key_alone(struct key *key, const struct keyspace *keyspace,
 	struct slice item, const uint8_t secret[HASH_SECRET_BYTES], struct failure *failure)
 {

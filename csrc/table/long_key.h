@@ -41,7 +41,8 @@ static inline struct slice place_key(const struct place *place)
  * exist, and therefore no row. */
 int place_find(struct place *place, struct txn *txn, struct slice key);
 
-/* The same, but creates missing nodes. *node is the last node or part id that was assigned. */
+/* Like place_find, but creates missing nodes. Sets *node to the last node or part id that was
+ * assigned. */
 int place_make(struct place *place, struct txn *txn, struct slice key, uint64_t *node);
 
 /* Deletes the nodes of a key that have become empty, after its row was deleted. */
@@ -66,9 +67,9 @@ struct row_walk {
 };
 
 /* Starts a walk at the first row whose key is not less than `key`; row_walk_before at the last
- * row whose key is less. The walk must be zeroed or have been used in the same transaction. It
- * crosses from one table into the next: the caller checks the key. Returns 0, END or an error;
- * CORRUPT if the row is damaged. */
+ * row whose key is less. The walk must be zeroed or have been used in the same transaction. The
+ * walk crosses from one table into the next, so the caller checks the key. Returns 0, END or an
+ * error; CORRUPT if the row is damaged. */
 int row_walk_from(struct row_walk *walk, struct txn *txn, struct slice key);
 int row_walk_before(struct row_walk *walk, struct txn *txn, struct slice key);
 

@@ -31,9 +31,9 @@ struct sort_condition {
 	struct value a, b;           /* b: upper bound of BETWEEN */
 };
 
-/* Set range to all keys of a keyspace, or to the keys of one partition that satisfy a condition
- * on the sort key. range_of_partition returns the errors of codec/key.h, and VALIDATION for a
- * condition that the schema does not allow. */
+/* range_of_keyspace sets *range to all keys of a keyspace, range_of_partition to the keys of one
+ * partition that satisfy a condition on the sort key. range_of_partition returns the errors of
+ * codec/key.h, and VALIDATION for a condition that the schema does not allow. */
 void range_of_keyspace(struct range *range, const struct keyspace *keyspace);
 int range_of_partition(struct range *range, const struct keyspace *keyspace,
 	const struct value *partition, const struct sort_condition *sort,
@@ -63,7 +63,7 @@ struct page {
 	size_t at;                   /* offset of the next item for page_next */
 	uint32_t count;              /* number of items in the page */
 	uint32_t scanned;            /* number of items evaluated, filtered ones included */
-	size_t scanned_bytes;        /* their size, as if all were in the page */
+	size_t scanned_bytes;        /* size of the items evaluated, as if all were in the page */
 	bool more;                   /* the range has items after those evaluated */
 };
 

@@ -102,8 +102,8 @@ static int drop_table(struct transaction *transaction, struct budget *budget)
 /* Pause before commits try again to trim a stream whose first records are damaged. */
 #define RETRY_DAMAGED_MS (UINT64_C(3600) * 1000)
 
-/* Returns true if a disabled stream can be removed: it has no records, and it was disabled at
- * least its retention ago. */
+/* Returns true if a disabled stream can be removed, which means that it has no records and
+ * was disabled at least its retention ago. */
 static bool has_ended(const struct stream *stream, uint64_t clock_ms)
 {
 	return stream->row.status == STREAM_DISABLED &&
@@ -156,8 +156,8 @@ static uint64_t rows_to_trim(const struct transaction *transaction)
 	return twice > TRIM_ROWS_MAX ? twice : TRIM_ROWS_MAX;
 }
 
-/* Ignores CORRUPT: damaged rows cannot be removed, and neither a commit nor the rest of a step
- * must fail because of them. */
+/* Ignores CORRUPT, because damaged rows cannot be removed and must not make a commit or the
+ * rest of a step fail. */
 static int skip_damage(int err)
 {
 	return err == ERR_CORRUPT ? 0 : err;
@@ -190,8 +190,8 @@ int sweep_a_little(struct transaction *transaction)
 		skip_damage(sweep_stream(transaction, other, &records, &ended));
 }
 
-/* A step that has removed something succeeds. Damage is reported by the first step that finds
- * nothing else to remove. */
+/* Returns 0 if something was removed, even if damaged rows were skipped. Returns ERR_CORRUPT
+ * if there is damage and nothing was removed. Sets *more to false if nothing was removed. */
 int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *rows, bool *more)
 {
 	struct streams *streams = &transaction->catalog->streams;
@@ -216,9 +216,9 @@ int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *row
 			return skip_damage(err);
 		damaged = err ? err : damaged;
 	}
-	/* A jump of the clock is confirmed by the time elapsed since it was stored, and elapsed
-	 * time counts from the first commit on a boot. Trim must store both: it may be the only
-	 * writer. */
+	/* A jump of the clock is confirmed by the time elapsed since it was stored, and
+	 * elapsed time counts from the first commit on a boot. Trim must store both, because
+	 * it may be the only writer. */
 	if (transaction->clock_unsaved)
 		transaction->changed = true;
 	*more = false;

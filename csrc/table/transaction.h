@@ -11,7 +11,7 @@
 #include "stream/retention.h"
 #include "table/catalog.h"
 
-/* Maximum number of bytes that one transaction may write, items and images together: they are
+/* Maximum number of bytes that one transaction may write, items and images together. They are
  * kept in memory until the commit, and all other writers wait. */
 #define TRANSACTION_MAX_BYTES (UINT64_C(32) << 20)
 

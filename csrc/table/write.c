@@ -201,7 +201,7 @@ static int record_change(struct write *write)
 	return stream ? add_record(write, stream) : ERR_CORRUPT;
 }
 
-/* --- their order --- */
+/* --- running the stages --- */
 
 static int evaluate(struct write *write, struct failure *failure)
 {

@@ -1,9 +1,9 @@
 -- wait.lua - waits for commits, for the write lock and for long tasks, in the program's event loop.
 --
--- How to wait is decided in this order: the program's `wait` function; the cqueues controller that
--- runs this coroutine; otherwise the thread sleeps. The library yields only to a scheduler that it
--- knows: in a coroutine that the program uses as a generator, a yield would return a value that is
--- not the program's.
+-- If the program gives a `wait` function, that function waits. Otherwise, if a cqueues controller
+-- runs this coroutine, the coroutine yields to it. Otherwise the thread sleeps. The library yields
+-- only to a scheduler that it knows, because a coroutine may be a generator of the program, whose
+-- caller would get the yielded value.
 
 local core = require "tidetable.core"
 local options = require "tidetable.options"
@@ -483,8 +483,8 @@ function wait.try(database, f, ...)
   return finish(database, f, table.pack(...), f(...))
 end
 
---- Does the same for at most three arguments and results. Creates no table for the arguments unless
---- it has to wait.
+--- Calls f as wait.try does, with at most three arguments and results. Creates no table for the
+--- arguments unless it has to wait.
 ---@param database tidetable.WaitContext
 ---@param f fun(a: any, b: any, c: any): any, tidetable.error|nil, tidetable.code|nil
 ---@return any ok, any err, any code  results of f

@@ -24,7 +24,7 @@ local function fail(text)
   os.exit(1, false)
 end
 
---- Checks that no secret is read: only transactions that are undone put items with one.
+--- Checks that no secret is read: only transactions that are rolled back put items with one.
 local function check_seen(item)
   if type(item) == "table" and rawget(item, "secret") then
     fail("something was read that was never committed")
@@ -200,7 +200,7 @@ function acts.loop()
   end
 end
 
---- Runs a transaction that puts secrets and is undone; checks that it stored nothing.
+--- Runs a transaction that puts secrets and is rolled back; checks that it stored nothing.
 local function transact(mode)
   local doomed, mark = random(2) == 1, "mark" .. random(1 << 40)
   local count = random(30) == 1 and random(400000) or random(0, 3)
@@ -376,4 +376,4 @@ local items = assert(db:table "items" or db:create_table { name = "items", parti
 for item in items:scan() do
   check_seen(item)
 end
-print(("seed %d: %d steps, %d transactions undone"):format(seed, steps, secrets))
+print(("seed %d: %d steps, %d transactions rolled back"):format(seed, steps, secrets))

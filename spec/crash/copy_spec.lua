@@ -1,9 +1,9 @@
--- copy_spec.lua - copies and compactions, killed at random moments.
+-- copy_spec.lua - copies and compactions, killed at random times.
 --
 --   make crash CYCLES=1000 SEED=n
 --
 -- In each cycle a process copies a database, over an old copy or to a new name, or compacts it
--- in place, and is killed at a random moment. The database must be sound and unchanged. The
+-- in place, and is killed at a random time. The database must be sound and unchanged. The
 -- target must be the old copy, or missing if there was none, or the complete new copy. The next
 -- copy that succeeds removes the temporary files that are left.
 local lfs = require "lfs"

@@ -1,11 +1,11 @@
--- crash_spec.lua - writers, followers and a trimmer, killed at random moments.
+-- crash_spec.lua - writers, followers and a trimmer, killed at random times.
 --
 --   make crash CYCLES=1000 SEED=n
 --
 -- In each cycle two writers, two followers and a trimmer, each a process, use one file, and some
--- or all of them are killed at a random moment. What the writers acknowledged must be there, as
--- items and, in order, as records; an unfinished transaction is there completely or is missing.
--- Followers must have received every record once, in order.
+-- or all of them are killed at a random time. Every acknowledged change must be found as an item
+-- and, in commit order, as a record. An unfinished transaction is complete or missing. Followers
+-- must have received every record once, in order.
 local processes = require "spec.crash.processes"
 local system = require "system"
 local tidetable = require "tidetable"
@@ -73,7 +73,7 @@ local function apply(writer, change)
   end
 end
 
---- Reads what a writer has logged since, and applies what was acknowledged. A change without a
+--- Reads the new lines of a writer's log, and applies the acknowledged changes. A change without a
 --- result is stored in writer.unknown.
 local function read_writer(writer)
   local lines
@@ -171,7 +171,7 @@ local function start_follower(follower, path)
     follower.of or "-", history.sequence[follower.at] or 0)
 end
 
---- Compares what a follower has received since with the records.
+--- Compares the records that a follower has received since the last call with the expected ones.
 local function read_follower(follower)
   local lines
   lines, follower.place = new_lines(follower.process.log, follower.place)
@@ -200,7 +200,7 @@ local function read_follower(follower)
   end
 end
 
---- Returns true if it has received every record.
+--- Returns true if a follower has received every record.
 local function has_caught_up(follower)
   read_follower(follower)
   for i = follower.at + 1, #history.sequence do
@@ -290,7 +290,7 @@ describe("killed processes", function()
     end
   end
 
-  --- Kills both writers, and of the others each at random, or all. Returns the killed ones.
+  --- Kills both writers, and all other processes or a random part of them. Returns the killed ones.
   local function kill_some(writers, others, all)
     local dead = {}
     if random(2) == 1 then

@@ -3,7 +3,7 @@
 --   make crash CYCLES=1000 SEED=n
 --
 -- In each cycle a writer, and a follower that maintains the sum of the writer's changes, are
--- killed at a random moment or between the two steps of LMDB's commit. Then no process writes, so
+-- killed at a random time or between the two steps of LMDB's commit. Then no process writes, so
 -- no writer repairs what they left. Handles that were open before, processes that open the
 -- database now, and check must agree on one state, in any order. A change of another table must
 -- not change it.
@@ -91,7 +91,7 @@ describe("a killed commit", function()
     return processes.start_with(processes.in_commit(random(30)), program, log, ...)
   end
 
-  --- Lets them write, and kills both. Returns the last n that was acknowledged, or nil.
+  --- Lets the writer and the follower run, and kills both. Returns the last acknowledged n, or nil.
   local function write_and_kill()
     os.remove(at("counter"))
     local writers = {

@@ -161,7 +161,7 @@ call("transact", function(world)
   end)
   assert(n > 0)
 end)
-call("transact, undone", function(world)
+call("transact, rolled back", function(world)
   world.db:transact(function(tx)
     tx:table("one"):put { id = 1, n = 6 }
     error("not enough memory, raised by the test")
@@ -178,7 +178,7 @@ call("transact, optimistic", function(world)
   end, { mode = "optimistic" })
   assert(n > 0)
 end)
-call("transact, optimistic, undone", function(world)
+call("transact, optimistic, rolled back", function(world)
   world.db:transact(function(tx)
     tx:table("one"):put { id = 1, n = 9 }
     error("not enough memory, raised by the test")
@@ -337,7 +337,7 @@ end
 local expected_errors = {
   ["open, refused"] = "OPTIONS", ["check, of none"] = "NO_FILE", ["put, refused"] = "VALIDATION",
   ["backup, refused"] = "IN_USE", ["records, ahead"] = "AHEAD",
-  ["transact, undone"] = "raised", ["transact, optimistic, undone"] = "raised",
+  ["transact, rolled back"] = "raised", ["transact, optimistic, rolled back"] = "raised",
 }
 
 local function is_expected(name, err)

@@ -172,7 +172,7 @@ static void check_backward(struct txn *txn, uint32_t id, const struct walked *wa
 		CHECK(i-- > 0);
 		CHECK_EQUAL_UINT(head.sequence, walked->sequences[i]);
 	}
-	/* A part that precedes the first record cannot be told from damage. */
+	/* log_previous reports a part that precedes the first record as damage. */
 	CHECK(err == END ? i == 0 : err == ERR_CORRUPT);
 }
 

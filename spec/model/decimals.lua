@@ -169,7 +169,7 @@ end
 
 -- Returns the significant digits, the position of the decimal point, and the number of decimal
 -- places.
-local function take_apart(a)
+local function split(a)
   local digits = text_of(a.whole)
   local significant = digits:gsub("0+$", "")
   local exponent = a.exponent + #digits - #significant
@@ -179,7 +179,7 @@ end
 --- Returns the decimal without an exponent, of any length.
 function decimals.plain(a)
   if #a.whole == 0 then return "0" end
-  local digits, point = take_apart(a)
+  local digits, point = split(a)
   local text
   if point >= #digits then
     text = digits .. ("0"):rep(point - #digits)
@@ -191,11 +191,12 @@ function decimals.plain(a)
   return (a.negative and "-" or "") .. text
 end
 
---- Returns the same text, the number of significant digits and of decimal places; or nil and why
---- DynamoDB has no such number: "overflow", "underflow", "38 significant digits".
+--- Returns the text of decimals.plain, the number of significant digits and of decimal places. If
+--- DynamoDB refuses the number, returns nil and the reason: "overflow", "underflow", "38
+--- significant digits".
 function decimals.text(a)
   if #a.whole == 0 then return "0", 1, 0 end
-  local digits, point, decimal_places = take_apart(a)
+  local digits, point, decimal_places = split(a)
   if point - 1 > 125 then return nil, "overflow" end
   if point - 1 < -130 then return nil, "underflow" end
   if #digits > 38 then return nil, "38 significant digits" end

@@ -40,8 +40,7 @@ local function random_near()
     or math.random(-3, 12)
 end
 
--- The value of a number as text, or the reason why it has none: comparable for both sides.
-
+-- Returns the result of f as text; the message if f raises VALIDATION.
 local function try(f)
   local ok, result = pcall(f)
   if ok then return tostring(result) end

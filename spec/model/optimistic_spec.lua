@@ -44,7 +44,8 @@ local function frozen(item)
   return item and name_of(item) .. "=" .. text_of(item.v) or "none"
 end
 
---- Returns what a key is ordered by: a number, or the bytes of others (no locale is set here).
+--- Returns a value that has the order of the keys: the number, or the bytes as a string (Lua
+--- compares strings byte by byte, because no locale is set here).
 local function rank(value) return type(value) == "number" and value or tostring(value) end
 
 local function is_less(a, b)
@@ -210,7 +211,8 @@ function operations.delete(inside, run)
   note(run, { "delete", inside.name, key, wants and frozen(old) })
 end
 
---- An iteration that may end early, with other operations during it. It is noted at its start.
+--- Runs an iteration that may end early, with other operations during it. Its entry precedes theirs
+--- in the run.
 function operations.query(inside, run)
   local partition, options = random_query(PARTITIONS, SORTS)
   local stop = chance(40) and math.random(4) or math.huge

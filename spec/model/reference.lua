@@ -9,26 +9,26 @@ local SECOND, HOUR = 1000, 3600000
 
 -- Time: "Time" in doc/format.md -------------------------------------------------------------
 
---- Returns the retention clock that follows from a stored one at this moment.
-local function clock_at(kept, moment)
-  local same_boot, noted = kept.boot == moment.boot, kept.jump
-  local now = moment.now
-  local passed = same_boot and math.max(0, moment.elapsed - kept.elapsed) or 0
+--- Returns the retention clock that follows from a stored one at a time sample.
+local function clock_at(kept, time_sample)
+  local same_boot, noted = kept.boot == time_sample.boot, kept.jump
+  local now = time_sample.now
+  local passed = same_boot and math.max(0, time_sample.elapsed - kept.elapsed) or 0
   local lead = (noted or not same_boot) and kept.lead or 0
   local base, target = kept.at + passed, now + lead
   if noted and now >= noted.now then
-    local since = noted.boot == moment.boot and moment.elapsed - noted.elapsed or 0
-    if noted.boot ~= moment.boot or since >= HOUR then
+    local since = noted.boot == time_sample.boot and time_sample.elapsed - noted.elapsed or 0
+    if noted.boot ~= time_sample.boot or since >= HOUR then
       base = math.max(base, math.min(noted.now + lead + since, target))
       noted = nil
     end
   else
     noted = nil
   end
-  local after = { elapsed = moment.elapsed, boot = moment.boot }
+  local after = { elapsed = time_sample.elapsed, boot = time_sample.boot }
   if kept.at > 0 and target > base + HOUR then
     after.at, after.lead = base, lead
-    after.jump = noted or { now = now, elapsed = moment.elapsed, boot = moment.boot }
+    after.jump = noted or { now = now, elapsed = time_sample.elapsed, boot = time_sample.boot }
   else
     after.at = math.max(base, target)
     if target >= kept.at and base - target <= SECOND then after.at = target end
@@ -77,31 +77,31 @@ Database.__index = Database
 
 function reference.new(now)
   local database = setmetatable({
-    moment = { now = now, elapsed = 0, boot = 1 },
+    time_sample = { now = now, elapsed = 0, boot = 1 },
     clock = { at = 0, elapsed = 0, boot = 0, lead = 0 },
     sequence = 0, commits = 0, tables = {}, streams = {}, forgotten = 0, lost = 0,
   }, Database)
-  database.clock = clock_at(database.clock, database.moment)
+  database.clock = clock_at(database.clock, database.time_sample)
   return database
 end
 
 function Database:advance(ms)
-  self.moment.now = self.moment.now + ms
-  self.moment.elapsed = self.moment.elapsed + ms
+  self.time_sample.now = self.time_sample.now + ms
+  self.time_sample.elapsed = self.time_sample.elapsed + ms
 end
 
 function Database:set_clock(now)
-  self.moment.now = now
+  self.time_sample.now = now
 end
 
 function Database:reboot()
-  self.moment.elapsed = 0
-  self.moment.boot = self.moment.boot + 1
+  self.time_sample.elapsed = 0
+  self.time_sample.boot = self.time_sample.boot + 1
 end
 
 --- Returns the time of a reader's clock.
 function Database:reading_clock()
-  return clock_at(self.clock, self.moment).at
+  return clock_at(self.clock, self.time_sample).at
 end
 
 -- Transactions. A handle keeps the clock it has read until another handle commits -----------
@@ -109,7 +109,7 @@ end
 function Database:begin(handle)
   local known = handle.known
   local clock = known and known.commits == self.commits and known.clock or self.clock
-  return { database = self, handle = handle, clock = clock_at(clock, self.moment), undo = {},
+  return { database = self, handle = handle, clock = clock_at(clock, self.time_sample), undo = {},
     sequence = self.sequence, records = {}, changed = false }
 end
 
@@ -135,7 +135,7 @@ function Transaction.commit(tx)
     record.ordinal, record.stream_bytes = stream.ordinal, stream.bytes
     record.transaction_id = tx.records[1].sequence_number
     record.transaction_position, record.transaction_count = position, #tx.records
-    record.created_at, record.clock = database.moment.now, tx.clock.at
+    record.created_at, record.clock = database.time_sample.now, tx.clock.at
     stream.records[#stream.records + 1] = record
   end
   database.clock = tx.clock
@@ -191,7 +191,7 @@ local function new_stream(tx, t, settings)
   local database = tx.database
   local stream = {
     table_name = t.name, view_type = settings.view_type, retention = settings.retention,
-    created_at = database.moment.now, status = "ENABLED", records = {}, shown = 1, hidden = 0,
+    created_at = database.time_sample.now, status = "ENABLED", records = {}, shown = 1, hidden = 0,
     ordinal = 0, bytes = 0, number = #database.streams + 1,
   }
   tx.changed = true

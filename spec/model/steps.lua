@@ -27,7 +27,7 @@ local function set_clock(world, now)
 end
 
 function steps.jump(world)
-  local now = world.model.moment.now
+  local now = world.model.time_sample.now
   local what = random(7)
   if what <= 2 then
     set_clock(world, now + random(HOUR))

@@ -23,7 +23,7 @@ end
 local function interesting_time(world, stream)
   local records = (stream or pick(world.model.streams)).records
   local record = records[random(math.max(1, #records - 200), math.max(1, #records))]
-  local at = record and record.created_at or world.model.moment.now
+  local at = record and record.created_at or world.model.time_sample.now
   return at + pick { -HOUR, -1, 0, 0, 1, HOUR }
 end
 

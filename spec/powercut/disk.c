@@ -340,7 +340,7 @@ void disk_apply(struct disk *disk, const struct trace_event *event)
 
 /* How a power cut treats pending writes. */
 struct loss_model {
-	uint64_t seed, moment, state;
+	uint64_t seed, cut_point, state;
 	uint64_t gone_in_256;        /* probability in 256ths: later writes to a sector are lost */
 	uint64_t grain;              /* number of bytes that are kept or lost together */
 	uint64_t names_in_256;       /* probability in 256ths: a name change is lost */
@@ -351,7 +351,7 @@ struct loss_model {
 
 enum { KEEP_ALL, KEEP_NONE, LOSE_ONE, KEEP_ONE, BY_CHANCE };
 
-/* The first states at a moment are fixed: all kept, none kept, one lost, one
+/* The first states at a cut point are fixed: all kept, none kept, one lost, one
  * kept. */
 static int kind_of_state(uint64_t state)
 {
@@ -362,13 +362,13 @@ static int kind_of_state(uint64_t state)
 	return BY_CHANCE;
 }
 
-static struct loss_model loss_model_of(uint64_t seed, uint64_t moment, uint64_t state)
+static struct loss_model loss_model_of(uint64_t seed, uint64_t cut_point, uint64_t state)
 {
 	static const uint64_t chances[] = { 0, 8, 64, 128, 192, 248, 256 };
 	static const uint64_t grains[] = { 512, 512, 4096, 65536 };
-	struct dice dice = dice_for(seed, moment, state, 1);
+	struct dice dice = dice_for(seed, cut_point, state, 1);
 
-	return (struct loss_model){ seed, moment, state,
+	return (struct loss_model){ seed, cut_point, state,
 		.gone_in_256 = chances[dice_below(&dice, 7)],
 		.grain = grains[dice_below(&dice, 4)],
 		.names_in_256 = chances[dice_below(&dice, 7)],
@@ -405,7 +405,7 @@ struct cutting {
 
 static bool stops(const struct cutting *cutting, uint64_t grain, size_t write)
 {
-	struct dice dice = dice_for(cutting->model.seed ^ cutting->model.moment << 20,
+	struct dice dice = dice_for(cutting->model.seed ^ cutting->model.cut_point << 20,
 		cutting->model.state, grain << 8 | cutting->name, write);
 
 	return dice_below(&dice, 256) < cutting->model.gone_in_256;
@@ -473,7 +473,7 @@ static void set_any_size(const struct cutting *cutting, struct dice *dice)
 static void cut_by_chance(struct cutting *cutting)
 {
 	static uint8_t stopped[FILE_BYTES_MAX / SECTOR_BYTES];
-	struct dice dice = dice_for(cutting->model.seed, cutting->model.moment,
+	struct dice dice = dice_for(cutting->model.seed, cutting->model.cut_point,
 		cutting->model.state, 100u + cutting->name);
 	const struct file *file = cutting->file;
 
@@ -499,7 +499,7 @@ static bool is_kept(int kind, size_t i, uint64_t one)
 
 static void cut_fixed(struct cutting *cutting, int kind)
 {
-	struct dice dice = dice_for(cutting->model.seed, cutting->model.moment,
+	struct dice dice = dice_for(cutting->model.seed, cutting->model.cut_point,
 		cutting->model.state, 200u + cutting->name);
 	const struct file *file = cutting->file;
 	uint64_t one = dice_below(&dice, file->pending.count);
@@ -555,7 +555,7 @@ static void cut_file(const struct file *file, const struct loss_model *model, en
 static void cut_names(const struct disk *disk, const struct loss_model *model, int named[NAMES])
 {
 	int kind = kind_of_state(model->state);
-	struct dice dice = dice_for(model->seed, model->moment, model->state, 2);
+	struct dice dice = dice_for(model->seed, model->cut_point, model->state, 2);
 	uint64_t one = disk->change_count ? dice_below(&dice, disk->change_count) : 0;
 
 	memcpy(named, disk->named, sizeof disk->named);
@@ -565,10 +565,10 @@ static void cut_names(const struct disk *disk, const struct loss_model *model, i
 			make_change(named, &disk->changes[i]);
 }
 
-void disk_cut(const struct disk *disk, uint64_t seed, uint64_t moment, uint64_t state,
+void disk_cut(const struct disk *disk, uint64_t seed, uint64_t cut_point, uint64_t state,
 	struct image *image)
 {
-	struct loss_model model = loss_model_of(seed, moment, state);
+	struct loss_model model = loss_model_of(seed, cut_point, state);
 	int named[NAMES];
 
 	cut_names(disk, &model, named);

@@ -57,10 +57,10 @@ void disk_names(const struct image *image, int named[NAMES]);
 
 void disk_apply(struct disk *disk, const struct trace_event *event);
 
-/* Computes the image that a power cut at this moment leaves. State 0 keeps
+/* Computes the image that a power cut at this point leaves. State 0 keeps
  * everything, 1 only what was flushed; the next states lose or keep one write,
  * the others are random. */
-void disk_cut(const struct disk *disk, uint64_t seed, uint64_t moment, uint64_t state,
+void disk_cut(const struct disk *disk, uint64_t seed, uint64_t cut_point, uint64_t state,
 	struct image *image);
 
 #endif

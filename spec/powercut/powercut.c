@@ -3,7 +3,7 @@
  *     make powercut STATES=100000 SEED=n
  *
  * A run lets a program work on a database (workload.h), traces what reaches its
- * files (trace.h), and then, for each moment of the trace, computes states that a
+ * files (trace.h), and then, for each cut point of the trace, computes states that a
  * power cut can leave (disk.h), opens each and judges it (judge.h). Some runs
  * begin with what a power cut left of the previous run, so that recovery is
  * interrupted too.
@@ -27,8 +27,8 @@
 #include "unit/check.h"
 #include "unit/child.h"
 
-#define STATES_A_MOMENT 12
-#define TRIES_A_STATE 3      /* attempts per new state before a moment counts as exhausted */
+#define STATES_A_CUT_POINT 12
+#define TRIES_A_STATE 3      /* attempts per new state before a cut point counts as exhausted */
 #define STATES_A_RUN 4000
 #define STATES_A_CONTROL 3000
 #define WORKERS_MAX 16
@@ -40,7 +40,7 @@
 /* A kind of run. */
 struct kind {
 	const char *name;
-	enum durability durability[2];  /* of its sessions, alternating */
+	enum durability durability[2];  /* of the sessions, alternating */
 	bool kills;                  /* a session ends before a random system call */
 	bool made_twice;             /* the first session is killed while it creates the file */
 	bool fails;                  /* one flush fails in each session, and reports it */
@@ -91,7 +91,7 @@ static const struct kind controls[] = {
 
 /* Position of a worker in a run. Shared by all processes, like struct findings. */
 struct place {
-	size_t moment;
+	size_t cut_point;
 	uint64_t state;
 };
 
@@ -112,8 +112,8 @@ struct run {
 	struct image base;                   /* the state it began with */
 	struct mark mark;                    /* what was known of this state */
 	uint64_t digest;                     /* digest of this state */
-	size_t moments;
-	uint64_t one_in;                     /* one of one_in moments is judged */
+	size_t cut_points;
+	uint64_t one_in;                     /* one of one_in cut points is judged */
 };
 
 static struct {
@@ -167,7 +167,7 @@ static void begin_trace(const struct run *run, const char *path)
 	trace_end();
 }
 
-/* The last session is not killed: it reads what the previous one began to
+/* The last session is not killed, because it reads what the previous session began to
  * commit. */
 static struct session session_of(const struct run *run, int number, bool last, struct dice *dice)
 {
@@ -208,22 +208,22 @@ static void record(struct run *run)
 		}
 	}
 	history_read(&run->history, trace);
-	run->moments = trace->count;
+	run->cut_points = trace->count;
 }
 
 /* --- judging --- */
 
-/* Returns what the writer knew at a moment. */
-static struct mark mark_at(const struct run *run, size_t moment)
+/* Returns what the writer knew at a cut point. */
+static struct mark mark_at(const struct run *run, size_t cut_point)
 {
 	struct mark mark = { 0 };
 
-	for (size_t i = 0; i < moment; i++)
+	for (size_t i = 0; i < cut_point; i++)
 		if (trace->events[i].kind == TRACE_MARK)
 			mark = trace->events[i].mark;
 	if (run->kind->judged_as_full)
 		mark.promised = mark.commit;
-	for (size_t i = moment; run->kind->too_early && i < trace->count; i++)
+	for (size_t i = cut_point; run->kind->too_early && i < trace->count; i++)
 		if (trace->events[i].kind == TRACE_MARK) {
 			mark.promised = trace->events[i].mark.promised;
 			break;
@@ -250,7 +250,7 @@ static void note(const struct trial *trial, enum verdict verdict, const struct p
 static void try_one(const struct run *run, const char *path, const struct mark *mark,
 	const struct image *image, struct place *place)
 {
-	struct dice dice = dice_for(run->seed, place->moment, place->state, 5);
+	struct dice dice = dice_for(run->seed, place->cut_point, place->state, 5);
 	enum durability level = run->kind->durability[dice_below(&dice, 2)];
 	struct trial trial = { .path = path, .image = image, .history = &run->history,
 		.mark = *mark, .durability = level, .dice = dice };
@@ -260,7 +260,7 @@ static void try_one(const struct run *run, const char *path, const struct mark *
 	alarm(0);
 }
 
-static bool is_new(uint64_t digest, uint64_t seen[STATES_A_MOMENT], unsigned *count)
+static bool is_new(uint64_t digest, uint64_t seen[STATES_A_CUT_POINT], unsigned *count)
 {
 	for (unsigned i = 0; i < *count; i++)
 		if (seen[i] == digest)
@@ -269,21 +269,21 @@ static bool is_new(uint64_t digest, uint64_t seen[STATES_A_MOMENT], unsigned *co
 	return true;
 }
 
-/* Tries the distinct states of a moment, starting at `from`. */
-static void try_moment(const struct run *run, const struct disk *disk, const char *path,
+/* Tries the distinct states of a cut point, starting at `from`. */
+static void try_cut_point(const struct run *run, const struct disk *disk, const char *path,
 	struct place *place, uint64_t from)
 {
 	static struct image image;
-	uint64_t seen[STATES_A_MOMENT];
-	struct mark mark = mark_at(run, place->moment);
+	uint64_t seen[STATES_A_CUT_POINT];
+	struct mark mark = mark_at(run, place->cut_point);
 	unsigned count = 0;
 
 	if (!image.bytes[0])
 		image_init(&image);
-	for (uint64_t state = 0; state < STATES_A_MOMENT * TRIES_A_STATE; state++) {
-		if (count == STATES_A_MOMENT)
+	for (uint64_t state = 0; state < STATES_A_CUT_POINT * TRIES_A_STATE; state++) {
+		if (count == STATES_A_CUT_POINT)
 			break;
-		disk_cut(disk, run->seed, place->moment, state, &image);
+		disk_cut(disk, run->seed, place->cut_point, state, &image);
 		place->state = state;
 		if (options.alone && state != options.only[2])
 			continue;
@@ -292,12 +292,12 @@ static void try_moment(const struct run *run, const struct disk *disk, const cha
 	}
 }
 
-static bool is_judged(const struct run *run, size_t moment)
+static bool is_judged(const struct run *run, size_t cut_point)
 {
-	struct dice dice = dice_for(run->seed, moment, 6, 0);
+	struct dice dice = dice_for(run->seed, cut_point, 6, 0);
 
 	if (options.alone)
-		return moment == options.only[1];
+		return cut_point == options.only[1];
 	return dice_one_in(&dice, run->one_in);
 }
 
@@ -313,14 +313,14 @@ static void work(const struct run *run, unsigned worker, struct place from)
 	mkdir(at(name), 0700);
 	calls_set_boot(at("boot-afterwards"));
 	calls_set_random(run->seed);
-	for (size_t moment = 0; moment <= run->moments; moment++) {
-		place->moment = moment;
-		if (moment % options.workers == worker && moment >= from.moment &&
-				is_judged(run, moment))
-			try_moment(run, disk, path, place,
-				moment == from.moment ? from.state : 0);
-		if (moment < run->moments)
-			disk_apply(disk, &trace->events[moment]);
+	for (size_t cut_point = 0; cut_point <= run->cut_points; cut_point++) {
+		place->cut_point = cut_point;
+		if (cut_point % options.workers == worker && cut_point >= from.cut_point &&
+				is_judged(run, cut_point))
+			try_cut_point(run, disk, path, place,
+				cut_point == from.cut_point ? from.state : 0);
+		if (cut_point < run->cut_points)
+			disk_apply(disk, &trace->events[cut_point]);
 	}
 	disk_free(disk);
 	child_quit();
@@ -346,7 +346,7 @@ static pid_t start_worker(const struct run *run, unsigned worker, struct place f
  * after it. */
 static void record_death(const struct run *run, unsigned worker, int status)
 {
-	struct trial trial = { .mark = mark_at(run, findings->at[worker].moment) };
+	struct trial trial = { .mark = mark_at(run, findings->at[worker].cut_point) };
 	bool hung = WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM;
 
 	snprintf(trial.message, sizeof trial.message, "wait status %d", status);
@@ -389,13 +389,13 @@ static void judge_run(const struct run *run, bool quiet)
 static void choose_next_base(struct run *run)
 {
 	struct dice dice = dice_for(run->seed, 7, 0, 0);
-	size_t moment = 1 + dice_below(&dice, run->moments);
+	size_t cut_point = 1 + dice_below(&dice, run->cut_points);
 	struct disk *disk = disk_new(&run->base, (struct ignored_flushes){ 0 });
 
-	for (size_t i = 0; i < moment; i++)
+	for (size_t i = 0; i < cut_point; i++)
 		disk_apply(disk, &trace->events[i]);
-	run->mark = mark_at(run, moment);
-	disk_cut(disk, run->seed, moment, 6 + dice_below(&dice, 1000), &run->base);
+	run->mark = mark_at(run, cut_point);
+	disk_cut(disk, run->seed, cut_point, 6 + dice_below(&dice, 1000), &run->base);
 	run->digest = history_digest(&run->history, image_commit(&run->base));
 	disk_free(disk);
 }
@@ -417,7 +417,7 @@ static void start_run(struct run *run, const struct kind *kind, uint64_t number,
 		begin_empty(run);
 	history_release(&run->history);
 	record(run);
-	run->one_in = run->moments * STATES_A_MOMENT * 2 / 3 / states + 1;
+	run->one_in = run->cut_points * STATES_A_CUT_POINT * 2 / 3 / states + 1;
 }
 
 static uint64_t bad_states(void)
@@ -442,18 +442,19 @@ static void print_first(const struct run *run)
 {
 	printf("powercut: SEED=%llu STATES=%llu ONLY=%llu:%zu:%llu: %s: %s\n",
 		(unsigned long long)options.seed, (unsigned long long)options.states,
-		(unsigned long long)run->number, findings->place.moment,
+		(unsigned long long)run->number, findings->place.cut_point,
 		(unsigned long long)findings->place.state, verdict_text(findings->verdict),
 		findings->message);
 }
 
-/* Prints the last events before the moment. */
-static void print_events(size_t moment)
+/* Prints the last events before the cut point. */
+static void print_events(size_t cut_point)
 {
 	static const char *const names[] = { "make", "rename", "unlink", "write", "size", "grow",
 		"flush", "failed", "flush part", "flush names", "mark" };
+	size_t first = cut_point > EVENTS_SHOWN ? cut_point - EVENTS_SHOWN : 0;
 
-	for (size_t i = moment > EVENTS_SHOWN ? moment - EVENTS_SHOWN : 0; i < moment; i++) {
+	for (size_t i = first; i < cut_point; i++) {
 		const struct trace_event *event = &trace->events[i];
 		const struct mark *mark = &event->mark;
 

@@ -17,13 +17,12 @@
 #define DESCRIPTORS 256
 #define SECTOR 512
 
-/* LMDB's lock file and the shared page are written through mappings, which the
- * hooks cannot see: their first bytes are compared at each mark. The rest of
- * the lock file is reader slots. */
+/* LMDB's lock file and the shared page are written through mappings, which the hooks cannot
+ * see, so their first bytes are compared at each mark. The rest of the lock file is reader
+ * slots. */
 #define MAPPED_BYTES 8192
 
-/* Temporary files have random digits in their names; they are traced as one
- * name. */
+/* Temporary files have random digits in their names; all of them are traced as one name. */
 #define PART_MARK "-part"
 #define PART_DIGITS "0000000000000000"
 const char *const name_suffix[NAMES] = { "", PART_MARK PART_DIGITS, "-lock", "-wake" };

@@ -26,13 +26,13 @@ enum deed_kind {
 	TRACE_SIZE,        /* the length of the file is len */
 	TRACE_GROW,        /* the length of the file is at least len */
 	TRACE_FLUSH,       /* fdatasync or fsync of the file has returned */
-	TRACE_FLUSH_FAILED, /* it has failed and reported it; nothing is tried again */
+	TRACE_FLUSH_FAILED, /* a flush has failed and reported it; nothing is tried again */
 	TRACE_FLUSH_PART,  /* a write through an O_DSYNC descriptor has returned */
 	TRACE_FLUSH_NAMES, /* fsync of the directory has returned */
 	TRACE_MARK,        /* the writing program records what it knows */
 };
 
-/* What the program knows at a moment. */
+/* What the program knows at a cut point. */
 struct mark {
 	bool exists;           /* the database's creation is acknowledged */
 	uint64_t commit;       /* the last visible commit */

@@ -20,7 +20,7 @@ struct session {
 	int steps;
 	uint64_t kill_at;            /* system call before which it is killed; 0: never */
 	uint64_t fail_at;            /* number of the flush of a file that fails; 0: none */
-	bool closes;                 /* it closes the database at the end */
+	bool closes;                 /* the session closes the database at the end */
 };
 
 /* Time of all clocks of the workload and of the judge, in milliseconds. */

@@ -1,4 +1,4 @@
--- soak_spec.lua - a long run: what is constant after the first fifth must stay constant.
+-- soak_spec.lua - a long run: file, memory and descriptors do not grow after the first fifth.
 --
 --   make soak RECORDS=10000000 SEED=n
 --
@@ -21,7 +21,7 @@ local SAMPLES = 100
 local WARM = SAMPLES // 5
 local FLAT = 0.05
 local COLLECTOR_DELAY = 1536 * 1024   -- bytes that the collector may not have freed yet
--- The file of a short run is small: one pinned snapshot makes it half as large again.
+-- The file of a short run is small, so one pinned snapshot makes it 50 % larger.
 local SMALL_FILE_SLACK = RECORDS < 1000000 and 4 * 1024 * 1024 or 0
 
 helper.setup(before_each, after_each)

@@ -302,8 +302,8 @@ static void recover(struct actor *actor, unsigned act, int err)
 		MUST(err, actor->failure);
 }
 
-/* Checks that the database contains the same after this act as in the run
- * without faults. */
+/* Checks that the contents of the database after this act equal those in the run without
+ * faults. */
 static void check_digest(struct actor *actor, unsigned act)
 {
 	if (actor->tide)
@@ -395,20 +395,20 @@ static struct {
 	uint64_t every, from, only;
 	uint64_t number;             /* number of points so far */
 	uint64_t done, unreached, failed;
-} tally;
+} totals;
 
 static void try_fault(const struct point *chosen)
 {
-	uint64_t number = tally.number++;
+	uint64_t number = totals.number++;
 
-	if (tally.only ? number != tally.only : number % tally.every != tally.from)
+	if (totals.only ? number != totals.only : number % totals.every != totals.from)
 		return;
-	tally.done++;
+	totals.done++;
 	if (run_in_child(chosen)) {
-		tally.unreached += !shared->fired;
+		totals.unreached += !shared->fired;
 		return;
 	}
-	tally.failed++;
+	totals.failed++;
 	printf("syscalls: ONLY=%llu: %s %llu of %s fails (%s, %s%s), in or after \"%s\"\n",
 		(unsigned long long)number,
 		durability == DURABILITY_FULL ? "full:" : "one_flush:",
@@ -463,17 +463,17 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (access("/dev/shm", W_OK) == 0)
 		setenv("TMPDIR", "/dev/shm", 0);
-	tally.every = every && *every ? strtoull(every, NULL, 10) : 50;
-	tally.only = only && *only ? strtoull(only, NULL, 10) : 0;
-	tally.from = check_random_below(tally.every);
+	totals.every = every && *every ? strtoull(every, NULL, 10) : 50;
+	totals.only = only && *only ? strtoull(only, NULL, 10) : 0;
+	totals.from = check_random_below(totals.every);
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		0);
 	CHECK(shared != MAP_FAILED && act_count <= ACTS_MAX);
 	try_all(DURABILITY_FULL);
 	try_all(DURABILITY_ONE_FLUSH);
 	printf("syscalls: %llu of %llu points run, %llu second faults: %llu failed"
-		" (%llu were not reached)\n", (unsigned long long)tally.done,
-		(unsigned long long)tally.number, (unsigned long long)shared->second_faults,
-		(unsigned long long)tally.failed, (unsigned long long)tally.unreached);
-	return tally.failed ? 1 : 0;
+		" (%llu were not reached)\n", (unsigned long long)totals.done,
+		(unsigned long long)totals.number, (unsigned long long)shared->second_faults,
+		(unsigned long long)totals.failed, (unsigned long long)totals.unreached);
+	return totals.failed ? 1 : 0;
 }

@@ -319,12 +319,12 @@ describe("backup", function()
         end
       end)
     end
-    local core, told, given = require "tidetable.core", {}, {}
+    local core, expected, given = require "tidetable.core", {}, {}
     local progress = core.backup_progress
     finally(function() core.backup_progress = progress end)
     function core.backup_progress(copy)
-      told[#told + 1] = table.pack(progress(copy))
-      return table.unpack(told[#told])
+      expected[#expected + 1] = table.pack(progress(copy))
+      return table.unpack(expected[#expected])
     end
     local facts = assert(db:backup(target(), { progress = function(phase, done, total)
       given[#given + 1] = { n = 3, phase, done, total }
@@ -337,7 +337,7 @@ describe("backup", function()
     end }))
     assert.equal(20032, facts.items)
     assert.equal("copying", phases[1])
-    assert.same(told, given)
+    assert.same(expected, given)
   end)
 
   it("ends if the progress function raises an error, and leaves no file", function()

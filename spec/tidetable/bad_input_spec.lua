@@ -336,7 +336,7 @@ describe("inside a transaction", function()
     check_unharmed()
   end)
 
-  it("a write outside the transaction undoes it, also if the program ignores the result", function()
+  it("a write outside the transaction rolls it back, even if its result is ignored", function()
     local ok, err = after_a_change(function()
       one:put { id = "c" }
     end)
@@ -375,7 +375,7 @@ describe("inside a transaction", function()
     check_unharmed()
   end)
 
-  it("an error that the function catches does not undo its other writes", function()
+  it("an error that the function catches does not roll back its other writes", function()
     assert(db:transact(function(tx)
       local t = tx:table "one"
       assert(not pcall(t.put, t, { id = "b", bad = print }))

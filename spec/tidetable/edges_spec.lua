@@ -15,7 +15,7 @@ describe("with a deep stack", function()
   it("an error searches a bounded number of levels for its line", function()
     local things, levels = new_table(helper.memory()), 0
     finally(function() core.library(require "tidetable.options".source) end)
-    core.library "" -- all lines count as the library's, so none is found
+    core.library "" -- a prefix of every source, so every line belongs to the library
     local function deep(n)
       if n == 0 then return select(2, things:get { name = 1 }) end
       levels = levels + 1

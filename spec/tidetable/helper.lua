@@ -181,7 +181,7 @@ local db = assert(tidetable.open(path, { durability = "none" }))
 ]]
 
 --- Puts the items first to last, each in its own transaction, one second apart.
-function helper.put_apart(items, clock, first, last)
+function helper.put_each(items, clock, first, last)
   for i = first, last do
     assert(items:put { id = ("%04d"):format(i) })
     clock:advance(1)

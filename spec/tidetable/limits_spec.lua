@@ -45,8 +45,9 @@ end
 
 local LIMIT = 0.02
 
---- Ways to hold a snapshot for LIMIT; each returns a function that must fail with TIMEOUT later.
---- They read nothing before: on a slow machine that could exceed the limit.
+--- Functions that open a snapshot with the limit LIMIT. Each returns a function that must fail with
+--- TIMEOUT after the limit. They read nothing, because reading could exceed the limit on a slow
+--- machine.
 local holders = {
   ["a scan"] = function()
     return (orders:scan { snapshot = true, snapshot_limit = LIMIT })
@@ -222,7 +223,7 @@ describe("the time limit of a locked transaction", function()
     return raises("TIMEOUT", db.transact, db, f, { time_limit = limit })
   end
 
-  --- The first call of a coroutine, before it loops.
+  --- Calls that a coroutine makes before its endless loop, by name.
   local calls = {
     ["a method of the transaction's table"] = function(t) t:get { id = "0001" } end,
     ["the transaction"] = function(_, tx) tx:table "orders" end,

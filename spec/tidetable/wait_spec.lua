@@ -140,16 +140,16 @@ describe("a wakeup", function()
     one:on_close(function() error("mine", 0) end)
     assert.are.same({ false, "mine" }, { pcall(one.close, one) })
     raises("CLOSED", one.pollfd, one)
-    local told, all = 0, {}
+    local calls, all = 0, {}
     for i = 1, 3 do
       all[i] = assert(db:wakeup())
       all[i]:on_close(function()
-        told = told + 1
+        calls = calls + 1
         error("mine", 0)
       end)
     end
     assert.are.same({ false, "mine" }, { pcall(db.close, db) })
-    assert.equal(3, told)
+    assert.equal(3, calls)
     raises("CLOSED", db.info, db)
     for i = 1, 3 do raises("CLOSED", all[i].pollfd, all[i]) end
     db:close()
@@ -546,14 +546,14 @@ end)
 
 describe("yielding", function()
   it("yields where a coroutine can, for at most the given seconds, and sleeps elsewhere", function()
-    local wait, told = require "tidetable.wait".yielding(function(_, seconds)
+    local wait, yielded = require "tidetable.wait".yielding(function(_, seconds)
       coroutine.yield(seconds)
     end), {}
     local wakeup <close> = assert(db:wakeup())
     for _, seconds in ipairs { 0.25, 100, false } do
-      told[#told + 1] = coroutine.wrap(wait)(wakeup, seconds or nil)
+      yielded[#yielded + 1] = coroutine.wrap(wait)(wakeup, seconds or nil)
     end
-    assert.are.same({ 0.25, 1, 1 }, told)
+    assert.are.same({ 0.25, 1, 1 }, yielded)
     local before = elapsed()
     wait(wakeup, 0.05)
     assert.is_true(elapsed() - before > 0.048)

@@ -166,7 +166,7 @@ static char stubborn[32];
 static const char *const stubborn_names[] = { "x", "y", "z" };
 static uint64_t records_before;
 
-/* The same, but the caller continues after a failure: no half of a change is committed. */
+/* Writes in one transaction and continues after a failure; no half of a change is committed. */
 static int run_stubborn(struct tide *tide)
 {
 	struct tide_table table = table_named("orders");
@@ -397,7 +397,7 @@ static int run_snapshot(struct tide *tide)
 	return err;
 }
 
-/* The same when the catalog has changed after the snapshot. */
+/* Like run_snapshot, after the catalog has changed since the snapshot. */
 static int run_old_snapshot(struct tide *tide)
 {
 	struct tide_table_spec spec = spec_of("younger");

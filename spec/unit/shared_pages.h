@@ -26,7 +26,7 @@ static inline struct shared_page *open_page(void)
 	bool alone;
 	int err = shared_page_open(&shared, path, NULL, &alone, &failure);
 
-	while (err == ERR_BUSY && failure.momentary) {
+	while (err == ERR_BUSY && failure.transient) {
 		sched_yield();
 		err = shared_page_open(&shared, path, NULL, &alone, &failure);
 	}

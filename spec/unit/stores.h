@@ -42,7 +42,7 @@ static inline struct store *open_with(const struct store_options *options)
 	struct store *store;
 	int err = store_open(&store, options, &failure);
 
-	while (err == ERR_BUSY && failure.momentary) {
+	while (err == ERR_BUSY && failure.transient) {
 		clock_sleep_us(1000);
 		err = store_open(&store, options, &failure);
 	}

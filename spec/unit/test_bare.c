@@ -96,7 +96,7 @@ static void expect_refused(const struct store_options *options, const struct chi
 {
 	CHECK_EQUAL_INT(try_open(options, &failure), ERR_BUSY);
 	CHECK_EQUAL_INT(failure.pid, child->pid);
-	CHECK(!failure.momentary);
+	CHECK(!failure.transient);
 }
 
 /* LMDB has no reader slots there, so a writer would reuse pages that are being read. */

@@ -384,7 +384,7 @@ static void test_long_list(void)
 	for (i = 0; i < 200000; i++)
 		builder_null(&builder);
 	builder_close(&builder);
-	put_text(&builder, "a", "behind");
+	put_text(&builder, "a", "after");
 	CHECK_EQUAL_INT(builder_finish(&builder, &item), 0);
 	CHECK_EQUAL_INT(map_check(item), 0);
 	CHECK_EQUAL_INT(map_find(item, slice_of_text("l"), &value), 0);

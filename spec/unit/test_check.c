@@ -40,7 +40,7 @@ static void forge_stream_of_another(void)
 	CHECK_EQUAL_INT(stream_write_row(txn, &row), 0);
 }
 
-static void forge_nobodys_rows(void)
+static void forge_orphan_rows(void)
 {
 	forge_row(txn, TREE_ITEMS, slice_of("\11a", 2), slice_of_text("?"));
 	forge_row(txn, TREE_ITEMS, slice_of("\11b", 2), slice_of_text("?"));
@@ -50,7 +50,7 @@ static void forge_nobodys_rows(void)
 static const uint8_t file_header_key[] = { META_FILE_HEADER }, state_key[] = { META_STATE },
 	boot_key[] = { META_WEAK_BOOT };
 
-static void forge_stamp(void)
+static void forge_file_header(void)
 {
 	forge_row(txn, TREE_META, slice_of(file_header_key, 1), slice_of_text("another program's"));
 }
@@ -86,13 +86,13 @@ static const struct wrong wrongs[] = {
 		"3\tmeta\torders\ttable orders\t*refers to a stream that is not"
 			" an enabled stream of this table",
 	} },
-	{ "nobody's rows", forge_nobodys_rows, {
+	{ "orphan rows", forge_orphan_rows, {
 		"3\titems\t*holds 2 rows of table 9, which is not in meta",
 		"3\tlog\t*holds 1 rows of stream 9, which is not in meta",
 		"4\titems\t\tthe bytes \"\\x09a\"\t*does not decode",
 		"4\titems\t\tthe bytes \"\\x09b\"\t*does not decode",
 	} },
-	{ "a stamp", forge_stamp, {
+	{ "a file header", forge_file_header, {
 		"1\tmeta\t\tfile header\t*does not decode",
 		"1\tmeta\t*lacks the file header or the state",
 	} },
@@ -102,7 +102,7 @@ static const struct wrong wrongs[] = {
 	{ "a ruined row", ruin_boot, {
 		"1\tmeta\t\tboot\t*)",
 	} },
-	{ "a key of no number", forge_number_key, {
+	{ "an invalid number key", forge_number_key, {
 		"4\titems\tnumbers\tp = \"a\", s = 0xffffff\t*does not decode",
 	} },
 };

@@ -124,9 +124,9 @@ static void forge_more_pieces(void)
 	forge_row(txn, TREE_PARTS, piece(part_of_big(), 3), slice_of_text("more"));
 }
 
-static void forge_nobodys_piece(void)
+static void forge_orphan_part(void)
 {
-	forge_row(txn, TREE_PARTS, piece(1000, 0), slice_of_text("nobody's"));
+	forge_row(txn, TREE_PARTS, piece(1000, 0), slice_of_text("orphan"));
 }
 
 static void forge_short_keys(void)
@@ -233,7 +233,7 @@ static const struct wrong wrongs[] = {
 	{ "more pieces", forge_more_pieces, {
 		"3\tparts\t\tpart id 1, piece 3\t*belongs to no item",
 	} },
-	{ "nobody's piece", forge_nobodys_piece, {
+	{ "an orphan part", forge_orphan_part, {
 		"3\tparts\t\tpart id 1000, piece 0\t*belongs to no item",
 	} },
 	{ "short keys", forge_short_keys, {

@@ -3,14 +3,14 @@
 
 /* --- records --- */
 
-static void ordinal_of_the_first(struct record *record)
+static void ordinal_of_first(struct record *record)
 {
 	record->ordinal = 1;
 }
 
 static void forge_ordinal(void)
 {
-	forge_record(txn, 1, third, ordinal_of_the_first);
+	forge_record(txn, 1, third, ordinal_of_first);
 }
 
 static void one_byte_more(struct record *record)
@@ -23,14 +23,14 @@ static void forge_stream_bytes(void)
 	forge_record(txn, 1, last, one_byte_more);
 }
 
-static void sequence_of_nobody(struct record *record)
+static void unassigned_sequence(struct record *record)
 {
 	record->sequence += 1000;
 }
 
 static void forge_sequence(void)
 {
-	forge_record(txn, 1, last, sequence_of_nobody);
+	forge_record(txn, 1, last, unassigned_sequence);
 }
 
 static void forge_first_sequence(void)
@@ -65,34 +65,64 @@ static void ruin_horizon(void)
 	forge_row(txn, TREE_META, slice_of(key, sizeof key), slice_of_text("no horizon"));
 }
 
-static void place_of_the_first(struct record *record)
+static void position_of_first(struct record *record)
 {
 	record->position = 0;
 }
 
 static void forge_position(void)
 {
-	forge_record(txn, 1, both + 1, place_of_the_first);
+	forge_record(txn, 1, both + 1, position_of_first);
 }
 
-static void one_more_of_them(struct record *record)
+static void one_record_more(struct record *record)
 {
 	record->count++;
 }
 
 static void forge_count(void)
 {
-	forge_record(txn, 1, both + 2, one_more_of_them);
+	forge_record(txn, 1, both + 2, one_record_more);
 }
 
-static void earlier_retention(struct record *record)
+static void one_record_less(struct record *record)
+{
+	record->count--;
+	record->position--;
+}
+
+static void forge_last_count(void)
+{
+	forge_record(txn, 1, gone, one_record_less);
+}
+
+static void in_transaction_before(struct record *record)
+{
+	record->transaction = third;
+}
+
+static void first_in_transaction(struct record *record)
+{
+	record->transaction = both;
+	record->position = 0;
+	record->count = 4;
+}
+
+/* Replaces the last record of a transaction by a second one with position 0. */
+static void forge_two_positions(void)
+{
+	forge_record(txn, 1, gone, in_transaction_before);
+	forge_record(txn, 1, last, first_in_transaction);
+}
+
+static void earlier_clock(struct record *record)
 {
 	record->retention_ms = 1;
 }
 
 static void forge_retention_clock(void)
 {
-	forge_record(txn, 1, last, earlier_retention);
+	forge_record(txn, 1, last, earlier_clock);
 }
 
 static void modify(struct record *record)
@@ -114,17 +144,17 @@ static void forge_view(void)
 	CHECK_EQUAL_INT(stream_write_row(txn, &row), 0);
 }
 
-static void images_alike(struct record *record)
+static void identical_images(struct record *record)
 {
 	record->old_image = record->new_image;
 }
 
 static void forge_images(void)
 {
-	forge_record(txn, 1, third, images_alike);
+	forge_record(txn, 1, third, identical_images);
 }
 
-/* Of the same length, and the key of no item. */
+/* Keys of the same length that no item has. */
 static void other_keys(struct record *record)
 {
 	static uint8_t bytes[100];
@@ -141,7 +171,7 @@ static void forge_keys(void)
 }
 
 /* The correct keys in a record that must not have keys. */
-static void keys_too(struct record *record)
+static void unneeded_keys(struct record *record)
 {
 	record->keys = slice_of("\2\1p\1\3bob\1s\1\1" "2", 13);
 }
@@ -157,9 +187,9 @@ static void forge_keys_of_another(void)
 	forge_record(txn, 1, both + 1, keys_of_another);
 }
 
-static void forge_keys_too(void)
+static void forge_unneeded_keys(void)
 {
-	forge_record(txn, 1, both + 1, keys_too);
+	forge_record(txn, 1, both + 1, unneeded_keys);
 }
 
 static void other_hash(struct record *record)
@@ -265,6 +295,14 @@ static const struct wrong wrongs[] = {
 		"10\tlog\t*record 6 has a wrong position in its transaction",
 		"10\tlog\t*record 7 has a wrong position in its transaction",
 	} },
+	{ "the last count", forge_last_count, {
+		"10\tlog\t*record 7 has a wrong position in its transaction",
+		"10\tlog\t*has 4 records of transaction 4, expected 3",
+	} },
+	{ "two positions", forge_two_positions, {
+		"10\tlog\t*has wrong record positions in transaction 4",
+		"10\tlog\t*has 1 records of transaction 3, expected 4",
+	} },
 	{ "a retention clock", forge_retention_clock, {
 		"14\tlog\t*record 9 has an earlier retention clock than the one before it",
 	} },
@@ -275,14 +313,14 @@ static const struct wrong wrongs[] = {
 		"11\tlog\t*record 3 has images that do not fit its view type and event",
 		"11\tlog\t*record 7 has images that do not fit its view type and event",
 	} },
-	{ "images alike", forge_images, {
+	{ "identical images", forge_images, {
 		"11\tlog\t*record 3 has identical old and new images",
 	} },
 	{ "keys", forge_keys, {
 		"13\tlog\t*record 7 has keys that do not match the key schema",
 		"12\titems\t*s = \"2\" is missing, or older than its last record 2",
 	} },
-	{ "keys and a new image", forge_keys_too, {
+	{ "keys and a new image", forge_unneeded_keys, {
 		"9\tlog\t*record 5 has stream bytes that do not match those before it",
 		"11\tlog\t*record 5 has both keys and a new image",
 	} },
@@ -310,7 +348,7 @@ static const struct wrong wrongs[] = {
 	{ "a gap", forge_gap, {
 		"12\titems\t*s = \"2\" has sequence number 5, but its stream has no such record",
 		"9\tlog\t*record 6 is preceded by a gap: 1 records are missing after 4",
-		"10\tlog\t*wrong number of records of transaction 4: 1 are missing",
+		"10\tlog\t*has 3 records of transaction 4, expected 4",
 	} },
 	{ "a lost end", forge_lost_end, {
 		"12\titems\t*has sequence number 9, but its stream has no such record",

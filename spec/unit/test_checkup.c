@@ -147,7 +147,7 @@ static void a_process_may_not_come_back(void)
 		[ENDED] = "exited with status 3\n",
 		[STUCK] = "made no progress and was killed by signal 9\n",
 	};
-	const char *path = make_file("apart.tide");
+	const char *path = make_file("isolated.tide");
 	const struct report *report;
 	struct tide_checkup *checkup;
 

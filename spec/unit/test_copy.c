@@ -44,7 +44,7 @@ static void write_all(struct store *store, uint32_t round)
 	commit(txn);
 }
 
-/* Returns the number in the rows, which must be the same in all. */
+/* Returns the number that all rows contain. */
 static uint32_t round_of(struct store *store)
 {
 	struct txn *txn = open_reader(store);

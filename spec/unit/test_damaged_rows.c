@@ -1,9 +1,8 @@
-/* test_damaged_rows.c - tide.h over rows that say something else than what was written.
+/* test_damaged_rows.c - calls every function of tide.h on files with wrong rows.
  *
- * Checksums keep damage out; so the rows here are sealed anew after each change, as
- * an enemy would. RUNS times (200) a file gets one to three such rows, and then every
- * call is made of it: each may refuse, in words, and none may crash, go on for ever or
- * leave the lock behind.
+ * The rows are damaged at random and get valid checksums, as an attacker would write
+ * them. Each of RUNS files (default 200) has one to three such rows. A call may return an
+ * error with a message; none may crash, loop forever or keep the write lock.
  */
 #include "api/database.h"
 #include "codec/row.h"
@@ -12,7 +11,7 @@
 
 #define BIG 5000
 #define LONG 700
-#define PATIENCE_SECONDS 60
+#define TIMEOUT_SECONDS 60
 
 static struct failure failure;
 static struct builder made;
@@ -416,7 +415,7 @@ int main(void)
 	fill(path);
 	read_file(path);
 	while (runs--) {
-		alarm(PATIENCE_SECONDS);
+		alarm(TIMEOUT_SECONDS);
 		write_file(path);
 		clock_set(manual, 1003000);
 		one_file(path);

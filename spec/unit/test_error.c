@@ -16,7 +16,7 @@ static const struct row rows[] = {
 
 #define ROWS (sizeof rows / sizeof *rows)
 
-static void every_error_has_its_words(void)
+static void every_error_has_a_code_and_text(void)
 {
 	size_t i;
 
@@ -30,7 +30,7 @@ static void every_error_has_its_words(void)
 }
 
 /* The code of an error is its name, or VALIDATION for DynamoDB's ValidationException. */
-static void numbers_and_codes_are_told_apart(void)
+static void codes_match_names_and_numbers_are_unique(void)
 {
 	size_t i, k;
 
@@ -42,14 +42,14 @@ static void numbers_and_codes_are_told_apart(void)
 	}
 }
 
-static void an_unknown_number_is_answered(void)
+static void an_unknown_number_is_a_storage_error(void)
 {
 	CHECK_EQUAL_STRING(error_code(-9999), "STORE");
 	CHECK_EQUAL_STRING(error_exception(12345), "InternalServerError");
 	CHECK_EQUAL_STRING(error_text(0), "storage error");
 }
 
-static void numbers_fail_in_dynamodb_s_words(void)
+static void number_errors_have_dynamodb_s_texts(void)
 {
 	CHECK_EQUAL_STRING(error_text(ERR_NUMBER_OVERFLOW), "Number overflow. Attempting to "
 		"store a number with magnitude larger than supported range");
@@ -61,7 +61,7 @@ static void numbers_fail_in_dynamodb_s_words(void)
 		"The parameter cannot be converted to a numeric value");
 }
 
-static void a_failure_is_filled_anew(void)
+static void fail_sets_every_field(void)
 {
 	struct failure failure;
 
@@ -75,7 +75,7 @@ static void a_failure_is_filled_anew(void)
 	CHECK_EQUAL_UINT(failure.last, 0);
 }
 
-static void a_detail_follows_the_sentence_or_replaces_it(void)
+static void a_detail_follows_the_text_or_replaces_it(void)
 {
 	struct failure failure;
 
@@ -87,7 +87,7 @@ static void a_detail_follows_the_sentence_or_replaces_it(void)
 }
 
 /* A message with a long path keeps its beginning and its end. */
-static void a_long_message_loses_its_middle(void)
+static void the_middle_of_a_long_message_is_cut(void)
 {
 	struct failure failure;
 	char path[4096];
@@ -108,7 +108,7 @@ static void a_long_message_loses_its_middle(void)
 		"xx/shop.tide: can't be opened");
 }
 
-static bool is_whole(const char *text)
+static bool has_whole_characters(const char *text)
 {
 	for (const char *c = strchr(text, '\xc3'); c; c = strchr(c + 1, '\xc3'))
 		if (c[1] != '\xa9')
@@ -130,12 +130,12 @@ static void no_character_is_cut(void)
 		for (int end = 0; end < 4; end++) {
 			fail_as(&failure, ERR_STORE, "%.*s%s%.*s", begin, "abc", detail, end,
 				"xyz");
-			CHECK(is_whole(failure.message));
+			CHECK(has_whole_characters(failure.message));
 			CHECK(strlen(failure.message) >= sizeof failure.message - 3);
 		}
 }
 
-static void nobody_need_listen(void)
+static void failure_may_be_null(void)
 {
 	CHECK_EQUAL_INT(fail(NULL, ERR_STORE), ERR_STORE);
 	CHECK_EQUAL_INT(fail_with(NULL, ERR_FULL, "%d", 1), ERR_FULL);
@@ -144,14 +144,14 @@ static void nobody_need_listen(void)
 
 int main(void)
 {
-	every_error_has_its_words();
-	numbers_and_codes_are_told_apart();
-	an_unknown_number_is_answered();
-	numbers_fail_in_dynamodb_s_words();
-	a_failure_is_filled_anew();
-	a_detail_follows_the_sentence_or_replaces_it();
-	a_long_message_loses_its_middle();
+	every_error_has_a_code_and_text();
+	codes_match_names_and_numbers_are_unique();
+	an_unknown_number_is_a_storage_error();
+	number_errors_have_dynamodb_s_texts();
+	fail_sets_every_field();
+	a_detail_follows_the_text_or_replaces_it();
+	the_middle_of_a_long_message_is_cut();
 	no_character_is_cut();
-	nobody_need_listen();
+	failure_may_be_null();
 	return 0;
 }

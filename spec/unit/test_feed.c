@@ -85,8 +85,8 @@ static void a_number_is_given_twice(struct store *store)
 	cancel_write(txn);
 }
 
-/* A row with a malformed key is in the log: a stream that continues after it must not look
- * like one that ends. */
+/* The log has a row with a malformed key. A stream that continues after the row must not
+ * look like one that ends. */
 static void a_key_of_no_stream(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
@@ -213,10 +213,10 @@ static void a_disabled_stream_ends_after_its_last_record(struct store *store)
 	cancel_write(txn);
 }
 
-static void a_removed_stream_ends_for_who_had_read_it(struct store *store)
+static void a_removed_stream_ends_for_feeds_that_read_it(struct store *store)
 {
 	struct txn *txn = begin_streams(store);
-	struct feed reader = { .stream = 1 }, late = { .stream = 1 }, behind = { .stream = 1 };
+	struct feed reader = { .stream = 1 }, late = { .stream = 1 }, slow = { .stream = 1 };
 	struct failure failure = { 0 };
 	struct slice record;
 	uint32_t stream;
@@ -225,10 +225,10 @@ static void a_removed_stream_ends_for_who_had_read_it(struct store *store)
 	append(txn, 1, 5, 2);
 	all[0].row.status = STREAM_DISABLED;
 	CHECK_EQUAL_INT(fill(&reader, txn, &failure), 0);
-	CHECK_EQUAL_INT(fill(&behind, txn, &failure), 0);
+	CHECK_EQUAL_INT(fill(&slow, txn, &failure), 0);
 	for (int i = 0; i < 2; i++)
 		CHECK_EQUAL_INT(feed_next(&reader, &stream, &record), 0);
-	CHECK_EQUAL_INT(feed_next(&behind, &stream, &record), 0);
+	CHECK_EQUAL_INT(feed_next(&slow, &stream, &record), 0);
 
 	state.lost = 7;                          /* last record of any removed stream */
 	CHECK_EQUAL_INT(fill_of(&reader, txn, 1, 1, &failure), 0);
@@ -237,12 +237,12 @@ static void a_removed_stream_ends_for_who_had_read_it(struct store *store)
 	CHECK_EQUAL_INT(fill_of(&late, txn, 1, 1, &failure), 0);
 	CHECK(feed_has_ended(&late));
 	CHECK(!feed_has_news(&late, txn_id(txn)));
-	feed_reread(&behind);                    /* discards the unread rest of the page */
-	CHECK(!feed_has_ended(&behind));
-	CHECK_EQUAL_INT(fill_of(&behind, txn, 1, 1, &failure), ERR_NOT_FOUND);
+	feed_reread(&slow);                      /* discards the unread rest of the page */
+	CHECK(!feed_has_ended(&slow));
+	CHECK_EQUAL_INT(fill_of(&slow, txn, 1, 1, &failure), ERR_NOT_FOUND);
 	feed_release(&reader);
 	feed_release(&late);
-	feed_release(&behind);
+	feed_release(&slow);
 	cancel_write(txn);
 }
 
@@ -266,7 +266,7 @@ int main(void)
 	pages_of_any_size(store);
 	pages_of_long_records(store);
 	a_disabled_stream_ends_after_its_last_record(store);
-	a_removed_stream_ends_for_who_had_read_it(store);
+	a_removed_stream_ends_for_feeds_that_read_it(store);
 	nothing_was_filled();
 	store_close(store);
 	return 0;

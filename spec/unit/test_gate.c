@@ -243,7 +243,7 @@ static void *begin_late(void *context)
 }
 
 /* Uses store->resizing directly, because the gate is rarely found closed. */
-static void nobody_begins_while_the_map_is_replaced(void)
+static void no_transaction_begins_during_a_remap(void)
 {
 	struct store *store = open_small(store_path("gate.tide"));
 	struct latecomer latecomer = { open_reader(store), false };
@@ -284,6 +284,6 @@ int main(void)
 	a_map_that_can_not_grow_fails_its_store();
 	a_map_that_is_always_too_small_is_busy();
 	a_map_grows_under_busy_threads();
-	nobody_begins_while_the_map_is_replaced();
+	no_transaction_begins_during_a_remap();
 	return 0;
 }

@@ -66,7 +66,7 @@ static void claims_of_one_side_agree(void)
 		for (int other = 0; other < 4; other++) {
 			CHECK_EQUAL_INT(claim(path, sides[other]), other == i ? 0 : ERR_BUSY);
 			CHECK(other == i || failure.pid == child.pid);
-			CHECK(other == i || !failure.momentary);
+			CHECK(other == i || !failure.transient);
 		}
 		child_kill(&child);
 		CHECK_EQUAL_INT(claim(path, sides[(i + 1) % 4]), 0);
@@ -92,7 +92,7 @@ static void a_name_that_has_changed_is_noticed(void)
 	identity = open_identity(path);
 	CHECK(rename(path, store_path("elsewhere")) == 0);
 	CHECK_EQUAL_INT(identity_claim(identity.fd, path, 7, &failure), ERR_BUSY);
-	CHECK(failure.momentary);
+	CHECK(failure.transient);
 	CHECK_EQUAL_INT(claim(store_path("elsewhere"), 8), 0);   /* the claim was released */
 	CHECK_EQUAL_INT(identity_claim(identity.fd, NULL, 7, &failure), 0);
 	CHECK_EQUAL_INT(claim(store_path("elsewhere"), 8), ERR_BUSY);
@@ -141,7 +141,7 @@ static void expect_refused(const char *path, const struct child *child)
 
 	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
 	CHECK_EQUAL_INT(failure.pid, child->pid);
-	CHECK(!failure.momentary);
+	CHECK(!failure.transient);
 }
 
 static void renamed_it_is_refused_under_the_new_name(void)

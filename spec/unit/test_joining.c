@@ -26,7 +26,7 @@ static void test_busy_names_the_opening_process(void)
 	opener = child_start(stay_in_open, NULL);
 	CHECK(child_hear(&opener));
 	CHECK_EQUAL_INT(try_open(&failure), ERR_BUSY);
-	CHECK(failure.momentary);
+	CHECK(failure.transient);
 	CHECK_EQUAL_INT(failure.pid, opener.pid);
 	child_kill(&opener);
 	CHECK_EQUAL_INT(try_open(&failure), 0);

@@ -493,7 +493,7 @@ static void no_row_is_number_0(struct store *store)
 }
 
 /* A head with an invalid key, or after a later row. */
-static void a_head_may_be_nobody_s(struct store *store)
+static void a_first_row_may_belong_to_no_stream(struct store *store)
 {
 	for (uint16_t part = 0; part < 2; part++) {
 		struct txn *txn = write_three(store);
@@ -527,7 +527,7 @@ int main(void)
 	nothing_may_follow(store);
 	a_key_may_be_no_record_s(store);
 	no_row_is_number_0(store);
-	a_head_may_be_nobody_s(store);
+	a_first_row_may_belong_to_no_stream(store);
 	buffer_release(&out);
 	store_close(store);
 	return 0;

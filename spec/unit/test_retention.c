@@ -261,16 +261,16 @@ static struct stream *the_stream(struct txn *txn)
  * number and bytes of the records that follow it. */
 static bool plain_expired(const struct retention *limit, size_t at)
 {
-	uint64_t behind = 0;
+	uint64_t bytes_from = 0;
 
 	for (size_t i = at; i < list_count; i++)
-		behind += list[i].bytes;
+		bytes_from += list[i].bytes;
 	if (clock_ms - list[at].clock_ms >= limit->age_ms)
 		return true;
 	if (list[at].transaction == list[list_count - 1].transaction)
 		return false;
 	return (limit->max_count && list_count - at > limit->max_count) ||
-		(limit->max_bytes && behind > limit->max_bytes);
+		(limit->max_bytes && bytes_from > limit->max_bytes);
 }
 
 /* Returns the number of hidden records: whole transactions, never fewer than before. */

@@ -101,7 +101,7 @@ static void open_is_refused(struct child *parent, void *context)
 
 	(void)parent;
 	CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
-	CHECK(failure.momentary && failure.pid > 0);
+	CHECK(failure.transient && failure.pid > 0);
 }
 
 /* A process is stopped while it holds LMDB's reader mutex. Others get BUSY; readers and writers

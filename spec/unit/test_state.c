@@ -61,7 +61,7 @@ static int read_state_again(const struct state *state)
 	return err;
 }
 
-static void a_number_that_nobody_gave(void)
+static void an_unassigned_sequence_number(void)
 {
 	struct state state;
 
@@ -155,7 +155,7 @@ static void what_is_no_stamp_is_refused(void)
 int main(void)
 {
 	a_state_comes_back();
-	a_number_that_nobody_gave();
+	an_unassigned_sequence_number();
 	a_stamp_says_what_is_wrong();
 	what_is_no_stamp_is_refused();
 	return 0;

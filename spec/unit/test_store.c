@@ -234,7 +234,7 @@ static void in_this_process_it_is_the_only_handle(void)
 	CHECK_EQUAL_INT(try_open(&options, &failure), 0);
 }
 
-static void nobody_else_may_have_it_open(void)
+static void an_exclusive_handle_excludes_others(void)
 {
 	char *path = (char *)(uintptr_t)store_path("others.tide");
 	struct store_options options = small_options(path);
@@ -286,11 +286,11 @@ static void open_when_it_may(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-static void who_comes_meanwhile_waits(void)
+static void opening_waits_for_an_exclusive_handle(void)
 {
 	char *path = (char *)(uintptr_t)store_path("waits.tide");
 	struct store_options options = small_options(path);
-	struct timespec moment = { 0, 20000000 };
+	struct timespec pause = { 0, 20000000 };
 	struct store *store;
 	struct child child;
 
@@ -300,7 +300,7 @@ static void who_comes_meanwhile_waits(void)
 	CHECK(child_hear(&child));
 	for (int i = 0; i < 3; i++) {
 		CHECK(!store_has(store, TREE_META, "b", "c"));
-		nanosleep(&moment, NULL);
+		nanosleep(&pause, NULL);
 	}
 	store_close(store);
 	CHECK(child_hear(&child));
@@ -336,7 +336,7 @@ static void between_two_attempts_nothing_is_held(void)
 	descriptors = count_descriptors();
 	for (int i = 0; i < 3; i++) {
 		CHECK_EQUAL_INT(try_open(&options, &failure), ERR_BUSY);
-		CHECK(failure.momentary);
+		CHECK(failure.transient);
 		CHECK_EQUAL_INT(failure.pid, child.pid);
 		CHECK_EQUAL_INT(count_descriptors(), descriptors);
 		store_close(open_small(store_path("unrelated.tide")));
@@ -347,7 +347,7 @@ static void between_two_attempts_nothing_is_held(void)
 }
 
 /* A process that is stopped while opening does not block closing in others. */
-static void closing_waits_for_nobody(void)
+static void closing_does_not_wait(void)
 {
 	char *path = (char *)(uintptr_t)store_path("closing.tide");
 	char wake_path[4300];
@@ -538,7 +538,7 @@ static void overwrite_all(struct store *store)
 	commit(txn);
 }
 
-static void a_child_of_fork_harms_nobody(void)
+static void a_forked_child_has_no_effect(void)
 {
 	struct inherited inherited = { .path = store_path("fork.tide") };
 	struct store *store = open_small(inherited.path);
@@ -689,15 +689,15 @@ int main(void)
 	a_store_in_memory_has_no_name();
 	a_file_replaced_under_another_process_is_noticed();
 	in_this_process_it_is_the_only_handle();
-	nobody_else_may_have_it_open();
+	an_exclusive_handle_excludes_others();
 	other_programs_are_seen();
-	who_comes_meanwhile_waits();
+	opening_waits_for_an_exclusive_handle();
 	between_two_attempts_nothing_is_held();
-	closing_waits_for_nobody();
+	closing_does_not_wait();
 	opening_and_closing_may_meet();
 	processes_write_in_turn();
 	a_killed_writer_was_never_there();
-	a_child_of_fork_harms_nobody();
+	a_forked_child_has_no_effect();
 	forking_and_opening_may_meet();
 	forks_wait_while_they_are_held();
 	nothing_is_left_open_across_exec();

@@ -80,8 +80,8 @@ static int trim_all(void)
 	return err;
 }
 
-/* The third record of the first stream: the two before it are removed, and all records of the
- * second stream; then the damage is reported. */
+/* Damages the third record of the first stream. The two records before it and all records of
+ * the second stream are removed; then the damage is reported. */
 static void a_record_is_damaged(void)
 {
 	struct tide *tide = open_with_clock(path, manual);
@@ -116,7 +116,8 @@ static void a_deleted_item_is_damaged(void)
 	CHECK_EQUAL_UINT(rows_in(TREE_LOG), RECORDS - 2);
 }
 
-/* The same if the row has a valid checksum but is not an item's. Uses another file. */
+/* A row with a valid checksum that is not an item's has the same effect as a damaged row. Uses
+ * another file. */
 static void a_deleted_row_is_no_item(void)
 {
 	const uint8_t key[] = { 1, 0x01, 'a', 'n', 'n', 0, 0x01, '2' };

@@ -91,7 +91,7 @@ static void it_says_how_far_it_is(void)
 	thread_finish(thread);               /* stops the function */
 }
 
-static void nobody_has_to_look(void)
+static void progress_may_be_null(void)
 {
 	progress_begin(NULL, 1, 2);
 	CHECK_EQUAL_INT(progress_step(NULL, 1), 0);
@@ -174,7 +174,7 @@ int main(void)
 {
 	its_result_is_known_when_it_has_ended();
 	it_says_how_far_it_is();
-	nobody_has_to_look();
+	progress_may_be_null();
 	signals_go_to_who_was_there();
 	a_test_s_limit_of_memory_goes_along();
 	without_a_descriptor_there_is_none();

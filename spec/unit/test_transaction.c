@@ -70,8 +70,8 @@ static void a_transaction_that_changed_nothing_is_no_commit(void)
 	tide_close(tide);
 }
 
-/* A transaction without changes does not use up its commit number: the next commit of another
- * handle, which may append to the stream, has the same number. */
+/* A transaction without changes does not use up its commit number, so the next commit of
+ * another handle, which may append to the stream, has the same number. */
 static void where_a_stream_ends_is_read_again_when_others_wrote(void)
 {
 	const char *path = tide_path("others.tide");

@@ -549,7 +549,7 @@ static void a_flush_that_failed_in_a_commit_is_made_up_for(void)
 }
 
 /* No commit succeeds while the last one may not be on the disk. */
-static void a_flush_that_goes_on_failing_lets_nobody_write(void)
+static void a_flush_that_keeps_failing_blocks_writes(void)
 {
 	struct store *store = open_full(store_path("flush.tide"));
 	struct txn *txn;
@@ -664,7 +664,7 @@ int main(void)
 	a_flush_that_failed_at_the_end_is_made_up_for();
 	a_flush_that_failed_elsewhere_is_made_up_for();
 	a_flush_that_failed_in_a_commit_is_made_up_for();
-	a_flush_that_goes_on_failing_lets_nobody_write();
+	a_flush_that_keeps_failing_blocks_writes();
 	after_a_failed_flush_commits_succeed_on_the_same_store();
 	after_a_failed_flush_commits_succeed_in_other_processes();
 	return 0;

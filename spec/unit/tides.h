@@ -39,7 +39,7 @@ static inline struct tide *open_tide_with(const struct tide_options *options)
 	struct tide *tide;
 	int err = tide_open(&tide, options, &failure);
 
-	while (err == ERR_BUSY && failure.momentary) {
+	while (err == ERR_BUSY && failure.transient) {
 		usleep(1000);
 		err = tide_open(&tide, options, &failure);
 	}

@@ -115,7 +115,7 @@ static void wrong_is_named(const struct wrong *wrong, const struct report *repor
 	exit(1);
 }
 
-/* Lets each memory request fail once: the report must be the same, or the check must fail. */
+/* Lets each memory request fail once. The report must be the same, or the check must fail. */
 static void memory_may_fail(const struct report *whole, void (*refuse_after)(long requests))
 {
 	struct report report;

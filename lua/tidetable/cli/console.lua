@@ -1,11 +1,12 @@
 -- console.lua - standard output and standard error of the command, and how a command fails.
 --
--- Results are written to standard output, messages to standard error. On a
--- terminal lines are colored and cut at the edge of the window; in a pipe or file
--- they are plain text. A write error ends the command with a message; a closed
--- pipe ends it without one.
+-- Results are written to standard output, messages to standard error. Lines on a
+-- terminal are colored and cut at the edge of the window; lines in a pipe or file
+-- are plain text. A write error ends the command with a message. If the reader of
+-- a pipe has closed it, the command ends without a message.
 --
--- Text from a database must pass display.safe before it is written to a terminal.
+-- The caller passes text from a database through display.safe before it writes the
+-- text to a terminal.
 
 local core = require "tidetable.core"
 local display = require "tidetable.cli.display"
@@ -185,7 +186,8 @@ end
 
 -- Style ----------------------------------------------------------------------
 
---- Returns a text in a style; unchanged if the output is not colored.
+--- Adds the escape sequences of a style to a text. Returns the text unchanged if the output is not
+--- colored.
 ---@param style string  words of STYLES, separated by blanks; "" for no style
 ---@param shown string
 ---@return string

@@ -28,7 +28,7 @@ item_listing.options = {
 }
 
 --- Returns the options of table:query and table:scan. The limit is one more than --limit: the
---- extra item tells that there are more.
+--- extra item shows that more exist.
 ---@param args table
 ---@param description tidetable.TableDescription
 ---@return tidetable.QueryOptions

@@ -1,7 +1,7 @@
 -- base64.lua - strict base64 encoder and decoder (RFC 4648, section 4).
 --
--- Other decoders skip invalid characters. Then two texts could stand for the same
--- bytes, and one key could be written in two ways.
+-- Other decoders skip invalid characters. With them two texts could represent the
+-- same bytes, and so the same key.
 
 local base64 = {}
 

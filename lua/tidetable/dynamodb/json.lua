@@ -53,7 +53,7 @@ local function misfit(at, ...)
   fail(at, "SerializationException", ...)
 end
 
---- Calls f(value, at). Returns the error that it raises with `fail` as nil, err, code.
+--- Calls f(value, at) and returns its result. If f calls `fail`, returns nil, err, code.
 local function convert(f, value, path)
   local at = setmetatable({ depth = 0 }, Place)
   local ok, result = pcall(f, value, at)

@@ -1,9 +1,9 @@
 -- json_text.lua - strict JSON parser and writer (RFC 8259) that keeps every digit of a number.
 --
--- The JSON libraries for Lua lose data that a database must keep: numbers become
--- doubles, of two equal names the last one wins, and invalid text is accepted (dkjson:
--- comments, "1.2.3"). The values are tidetable's: numbers are exact, an array is a
--- list, `null` is tidetable.null. The parser uses recursive descent.
+-- The JSON libraries for Lua lose data that a database must keep: they convert numbers
+-- to doubles, drop all but the last member of a name, and accept invalid text (dkjson:
+-- comments, "1.2.3"). This module returns tidetable's values: numbers are exact, an
+-- array is a list, `null` is tidetable.null. The parser uses recursive descent.
 
 local errors = require "tidetable.dynamodb.errors"
 local misuse = require "tidetable.options".misuse
@@ -13,8 +13,8 @@ local byte, find, sub = string.byte, string.find, string.sub
 
 local json_text = {}
 
---- Maximum number of nested levels: the 32 levels of an item, each with an object that names the
---- type, and a request around the item.
+--- Maximum number of nested levels. An item has at most 32; in DynamoDB's JSON each of them is
+--- inside an object with the name of its type, and a request contains the item.
 local DEPTH_MAX = 100
 
 -- Parser ---------------------------------------------------------------------

@@ -117,7 +117,8 @@ function Reader:next(seconds)
   end
 end
 
---- Returns the record that was read to find the end of the last transaction, if there is one.
+--- Returns the first record after the last transaction, which was read to find the end of that
+--- transaction; nil if none was read. Clears it.
 ---@return tidetable.Record|nil
 function Reader:take_pending()
   local record = self.pending
@@ -126,8 +127,8 @@ function Reader:take_pending()
 end
 
 --- Returns the error that ended the reading of a transaction. If the rest of the transaction was
---- trimmed, all of it is lost: reads again from its first record, for a TRIMMED error whose range
---- covers it.
+--- trimmed, reads again from its first record, so that the range in the TRIMMED error contains the
+--- whole transaction.
 local function cut(reader, group, err, code)
   reader.is_cut = true
   if code == "TRIMMED" then

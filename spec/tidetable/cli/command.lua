@@ -70,7 +70,8 @@ function command.run(words, variables)
   return command.shell("$TIDETABLE " .. quoted(words) .. " </dev/null", variables)
 end
 
---- Runs the command; fails unless it succeeds without output on standard error.
+--- Runs the command. Raises an error unless it exits with status 0 and writes nothing to standard
+--- error.
 ---@return string out
 function command.must(words, variables)
   local ran = command.run(words, variables)
@@ -80,7 +81,8 @@ function command.must(words, variables)
   return ran.out
 end
 
---- Runs the command; fails unless it ends with a status and a message on standard error.
+--- Runs the command. Raises an error unless it exits with `status` and standard error contains
+--- `message`.
 ---@return spec.ran
 function command.refuses(status, message, words, variables)
   local ran = command.run(words, variables)

@@ -141,7 +141,8 @@ local BAD = { "{", "[]", '{"Item":{"id":{"S":"x"}}}', '{"Item":{"id":{"N":"x"}}}
   '{"Item":{"id":{"N":"1"},"id":{"N":"2"}}}', "\xff", '{"Item":{"no":{"N":"1"}}}',
   line_reader.TOO_LONG }
 
---- Lines, good and bad and blank; and of each whether it is good (nil: blank).
+--- Returns random lines: valid, invalid and blank ones; and for each line true if it is valid,
+--- false if it is invalid, nil if it is blank.
 local function random_lines()
   local all, is_good, rate = {}, {}, math.random()
   for i = 1, math.random(0, 1500) do
@@ -155,7 +156,7 @@ local function random_lines()
   return all, is_good
 end
 
---- The numbers of the bad lines, and how many are good before line `stop`.
+--- Returns the numbers of the invalid lines, and the number of valid lines before line `stop`.
 local function expected(all, is_good, stop)
   local bad, good = {}, 0
   for i = 1, #all do
@@ -165,7 +166,7 @@ local function expected(all, is_good, stop)
   return bad, good
 end
 
---- The numbers of the lines that were complained of.
+--- Returns the line numbers in the messages.
 local function numbers_of(noted)
   local numbers = {}
   for i, message in ipairs(noted) do numbers[i] = tonumber(message:match "^in:(%d+):") end

@@ -11,7 +11,7 @@ local function numbers(last)
   end
 end
 
---- What is shown of `last` items with these words, and what is noted.
+--- Shows `last` items with these arguments. Returns the output and the notes.
 local function show(args, last)
   local shown, noted = {}, {}
   item_listing.show(args, {

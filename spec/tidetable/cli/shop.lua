@@ -4,7 +4,8 @@ local tidetable = require "tidetable"
 
 local shop = {}
 
---- Creates it: orders (S, N) with five of ann's and one of bob's, and files (B). Returns its path.
+--- Creates the database: the table orders (S, N) with five items of ann and one of bob, and the
+--- table files (B). Returns its path.
 ---@return string
 function shop.make()
   local db = helper.open()

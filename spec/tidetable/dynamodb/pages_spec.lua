@@ -5,7 +5,7 @@ local function read(path)
   return file:read "a"
 end
 
--- Runs a block: what it prints, line by line.
+-- Runs a block. Returns the lines that it prints.
 local function printed(block)
   local lines = {}
   local environment = setmetatable({ print = function(...)
@@ -17,7 +17,7 @@ local function printed(block)
   return lines
 end
 
--- What its comments say.
+-- Returns the output that the comments of a block show.
 local function shown(block)
   local lines = {}
   for line in block:gmatch "%-%-> ([^\n]*)" do lines[#lines + 1] = line end

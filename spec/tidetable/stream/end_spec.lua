@@ -10,7 +10,7 @@ local refused, raises, field = helper.refused, helper.raises, helper.field
 local clock, db, orders
 
 local function put(first, last)
-  helper.put_apart(orders, clock, first, last)
+  helper.put_each(orders, clock, first, last)
 end
 
 -- Returns the records of a loop, and the error that ends it.
@@ -125,8 +125,8 @@ describe("a stream that has ended", function()
       local _, raised = read(stream:records { follow = true })
       assert.equal("TRIMMED", raised.code)
     end
-    local behind = assert(db:stream { table = "orders", label = stream.label, after = 3 })
-    refused("STREAM_ENDED", behind:next())
+    local late = assert(db:stream { table = "orders", label = stream.label, after = 3 })
+    refused("STREAM_ENDED", late:next())
   end)
 
   it("returns STREAM_ENDED to a reader that has read all of it, also after its removal", function()

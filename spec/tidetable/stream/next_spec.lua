@@ -9,7 +9,7 @@ local refused, collect = helper.refused, helper.collect
 local clock, db, orders
 
 local function put(first, last)
-  helper.put_apart(orders, clock, first, last)
+  helper.put_each(orders, clock, first, last)
 end
 
 before_each(function()

@@ -14,7 +14,7 @@ local function numbers(...)
 end
 
 local function put(first, last, into)
-  helper.put_apart(into or orders, clock, first, last)
+  helper.put_each(into or orders, clock, first, last)
 end
 
 before_each(function()

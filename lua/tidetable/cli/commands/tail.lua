@@ -118,20 +118,20 @@ end
 local function last_position(stream, head, n)
   n = math.min(n, head)          -- there are at most `head` records
   local low, low_is_trimmed      -- position with more than n records after it
-  local high, behind = head, 0   -- position with too few records after it, and their number
+  local high, after_high = head, 0  -- position with fewer than n records after it; their number
   local step = n
-  while behind < n and (not low or high - low > 1) do
+  while after_high < n and (not low or high - low > 1) do
     local at = low and low + (high - low) // 2 or math.max(high - step, 0)
-    local count = count_between(stream, at, high, n - behind + 1)
-    if not count or behind + count > n then
+    local count = count_between(stream, at, high, n - after_high + 1)
+    if not count or after_high + count > n then
       low, low_is_trimmed = at, not count
-    elseif at == 0 and behind + count < n then
+    elseif at == 0 and after_high + count < n then
       return { from = "TRIM_HORIZON" }, 0
     else
-      high, behind, step = at, behind + count, step * 2
+      high, after_high, step = at, after_high + count, step * 2
     end
   end
-  if behind < n and low_is_trimmed then
+  if after_high < n and low_is_trimmed then
     return { from = "TRIM_HORIZON" }, surplus(stream, n)
   end
   return { after = high }, 0

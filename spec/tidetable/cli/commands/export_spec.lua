@@ -112,7 +112,7 @@ describe("export", function()
       end
     ]]
     child:line()
-    local moments = 0
+    local snapshots = 0
     repeat
       local seen = {}
       for n in command.must({ "export", helper.path() }):gmatch '"n":{"N":"(%d+)"}' do
@@ -120,9 +120,9 @@ describe("export", function()
       end
       if #seen > 0 then
         assert.same({ seen[1], seen[1], seen[1], seen[1] }, seen)
-        moments = moments + 1
+        snapshots = snapshots + 1
       end
-    until moments == 3
+    until snapshots == 3
     child:kill()
   end)
 
