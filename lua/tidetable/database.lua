@@ -260,8 +260,8 @@ function Database:transact(fn, opts)
   return finish(transactions.transact(self, fn, opts.time_limit or 5))
 end
 
---- Returns the sequence number of the last change that this handle has committed, in transactions or
---- outside; 0 if there is none.
+--- Returns the sequence number of the last change that this handle has committed, in transactions
+--- or outside; 0 if there is none.
 ---@return integer
 function Database:last_change()
   return core.last_change(self.core)

@@ -56,8 +56,8 @@ function Table:put(item, opts)
   return wait.write(self.database, core.put, self.core, item, opts.return_values == "ALL_OLD")
 end
 
---- Changes attributes of the item with this key by an update expression. Creates the item if it does
---- not exist, unless the expression only removes. Errors as for put.
+--- Changes attributes of the item with this key by an update expression. Creates the item if it
+--- does not exist, unless the expression only removes. Errors as for put.
 ---@param key table<string, any>  the key attributes and no others
 ---@param expression string|nil   nil: creates the item if it does not exist
 ---@param opts tidetable.UpdateOptions|nil
@@ -152,7 +152,7 @@ end
 ---@class tidetable.QueryPageOptions : tidetable.ScanPageOptions
 ---@field sort table|nil  { operator, value }: "=", "<", "<=", ">", ">=", "begins_with";
 ---                       or { "between", low, high }
----@field key_condition string|nil  with it, the options are the first argument, and there is no sort
+---@field key_condition string|nil  with it, the options are the first argument, without sort
 
 ---@class tidetable.QueryOptions : tidetable.ScanOptions, tidetable.QueryPageOptions
 
@@ -336,8 +336,8 @@ function Table:definition()
   return definitions.of(self)
 end
 
---- Changes the stream: `stream` as in create_table, or false to disable it. To change the view type,
---- the stream is disabled and a new one enabled.
+--- Changes the stream: `stream` as in create_table, or false to disable it. To change the view
+--- type, the stream is disabled and a new one enabled.
 ---@param opts { stream: boolean|tidetable.StreamSettings }
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:alter(opts)
