@@ -379,8 +379,25 @@ static void push_last_key(lua_State *L, struct query_handle *handle)
 	lua_remove(L, -2);
 }
 
-/* count(query, all) -> number of items of the next page, or of all pages; number of items
- * evaluated; true if there are more; last key of the page; or nil, err, code */
+/* Reads the next page of a count and subtracts its items from those that may still be counted; of
+ * all pages only if `all`. */
+static int count_page(lua_State *L, struct query_handle *handle, struct database *database,
+	bool all, lua_Integer *items, struct failure *failure)
+{
+	bool filters = tide_query_filters(handle->query);
+	int err = fill(L, handle, database, all && filters ? UINT64_MAX : handle->left, failure);
+	uint64_t given = err ? 0 : tide_query_count(handle->query);
+
+	if (all && given > handle->left)
+		given = handle->left;
+	if (all)
+		handle->left -= given;
+	*items += (lua_Integer)given;
+	return err;
+}
+
+/* count(query, all) -> number of items of the next page, or of all pages up to the limit; number
+ * of items evaluated; true if there are more; last key of the page; or nil, err, code */
 static int count(lua_State *L)
 {
 	struct database *database;
@@ -393,9 +410,8 @@ static int count(lua_State *L)
 		if (all)
 			run_hooks(L);
 		check_plain(L, &database);
-		if (fill(L, handle, database, all ? UINT64_MAX : handle->left, &failure))
+		if (count_page(L, handle, database, all, &items, &failure))
 			return return_failure(L, &failure);
-		items += tide_query_count(handle->query);
 		scanned += tide_query_scanned(handle->query);
 		more = tide_query_more(handle->query);
 		if (!all)
