@@ -127,10 +127,10 @@ local function iterate(self, partition, opts, subject)
     end
   end
   if opts.count then
-    local count, scanned = core.count(query, true)
+    local count, more_or_err, scanned = core.count(query, true)
     core.finish(query)
     if not count then
-      error(scanned, 0)
+      error(more_or_err, 0)
     end
     return count, scanned
   end
@@ -197,16 +197,17 @@ local function read_page(self, partition, opts, subject)
   end
   local items, more, scanned, key
   if opts.count then
-    items, scanned, more, key = core.count(query, false)
+    items, more, scanned, key = core.count(query, false)
   else
     items, more, scanned, key = core.page(query)
   end
   core.finish(query)
   if not items then
-    return nil, more or scanned, scanned
+    return nil, more, scanned
   end
-  if more and not key and not opts.count and #items > 0 then
-    key, err, code = key_of(self, items[#items])
+  local last = key or not opts.count and items[#items] or nil
+  if more and last and (opts.count or not key) then
+    key, err, code = key_of(self, last)
     if not key then
       return nil, err, code
     end
