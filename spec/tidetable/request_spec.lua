@@ -455,6 +455,113 @@ describe("the options of a write", function()
   end)
 end)
 
+describe("large items", function()
+  local text = ("x"):rep(300000)
+
+  it("are evaluated and returned like small ones", function()
+    assert(orders:put { id = "a", text = text, v = 1 })
+    local err = refused("CONDITION_FAILED", orders:put({ id = "a" }, {
+      condition = "v = ? AND size(#t) = ?", 2, #text, names = { ["#t"] = "text" },
+      return_values_on_failure = "ALL_OLD" }))
+    assert.are.same({ id = "a", text = text, v = 1 }, err.item)
+    local seq, old = orders:update({ id = "a" }, "ADD v ?", { 1, return_values = "ALL_OLD" })
+    assert.equal(2, seq)
+    assert.are.same({ id = "a", text = text, v = 1 }, old)
+    assert.are.same({ id = "a", text = text, v = 3 }, (select(2, orders:update({ id = "a" },
+      "ADD v ?", { 1, return_values = "ALL_NEW" }))))
+    for _, mode in ipairs { "locked", "optimistic" } do
+      db:transact(function(tx)
+        local t = tx:table "orders"
+        local failure = raises("CONDITION_FAILED", t.delete, t, { id = "a" },
+          { condition = "v < ?", 0, return_values_on_failure = "ALL_OLD" })
+        assert.equal(text, failure.item.text)
+        local _, new = t:update({ id = "a" }, "SET w = ?", { mode, return_values = "ALL_NEW" })
+        assert.are.same({ id = "a", text = text, v = 3, w = mode }, new)
+        assert.are.same({ text = text }, t:get({ id = "a" }, { projection = "#t",
+          names = { ["#t"] = "text" } }))
+      end, { mode = mode })
+    end
+    assert.are.same({ id = "a", v = 3, w = "optimistic" }, (select(2, orders:update({ id = "a" },
+      "REMOVE #t", { names = { ["#t"] = "text" }, return_values = "ALL_NEW" }))))
+    assert.are.same({ "INSERT", "MODIFY", "MODIFY", "MODIFY", "MODIFY", "MODIFY" }, events())
+    assert.is_true(db:check().ok)
+  end)
+end)
+
+describe("a write with expressions", function()
+  it("finds items with two key attributes", function()
+    local t = assert(db:create_table { name = "times", partition_key = { "p", "B" },
+      sort_key = { "n", "N" } })
+    local key = { p = tidetable.binary "\0x", n = -2.5 }
+    assert(t:update(key, "SET v = ?", { 1, condition = "attribute_not_exists(p)" }))
+    assert(t:update(key, "SET v = v + n", { condition = "n < ? AND begins_with(p, ?)", 0,
+      tidetable.binary "\0" }))
+    assert.equal(-1.5, t:get(key).v)
+    assert.are.same({ v = -1.5 }, t:get(key, { projection = "v" }))
+    refused("VALIDATION", t:update({ p = key.p }, "SET v = ?", { 1 }))
+    refused("VALIDATION", t:update(key, "ADD n ?", { 1 }))
+    assert(t:delete(key, { condition = "v = ?", -1.5 }))
+    assert.is_nil(t:get(key))
+  end)
+
+  it("accepts options without an expression", function()
+    assert.equal(1, orders:put({ id = "a" }, { n = 0 }))
+    assert.equal(0, orders:put({ id = "a" }, { return_values_on_failure = "ALL_OLD" }))
+    assert.equal(2, orders:put({ id = "a", v = 1 }, {}))
+    assert.equal(3, orders:delete({ id = "a" }, { return_values_on_failure = "NONE", n = 0 }))
+  end)
+
+  it("checks its expressions although the item is refused or does not exist", function()
+    refused("VALIDATION", orders:delete({ id = "a" }, { condition = "v = = v" }))
+    refused("VALIDATION", orders:update({ id = "a" }, "SET v = v.", { condition = "v = :v",
+      values = { [":v"] = 1 } }))
+    refused("VALIDATION", orders:put({}, { condition = "attribute_not_exists(id)" }))
+    refused("VALIDATION", orders:put({ id = "" }, { condition = "attribute_not_exists(id)" }))
+    assert.are.same({}, events())
+  end)
+
+  it("returns READ_ONLY on a read-only handle, and BUSY while another process writes", function()
+    local writer = helper.open()
+    assert(writer:create_table { name = "orders", partition_key = "id" })
+    local reader = assert(helper.open { read_only = true }:table "orders")
+    refused("READ_ONLY", reader:update({ id = "a" }, "SET v = ?", { 1 }))
+    refused("READ_ONLY", reader:delete({ id = "a" }, { condition = "attribute_exists(id)" }))
+    assert.equal(0, #collect(reader:scan { filter = "v = ?", 1 }))
+    local second = helper.open { busy_timeout = 0 }
+    writer:transact(function()
+      local t = assert(second:table "orders")
+      refused("BUSY", t:update({ id = "a" }, "SET v = ?", { 1 }))
+      refused("BUSY", t:put({ id = "a" }, { condition = "attribute_not_exists(id)" }))
+    end)
+  end)
+
+  it("of several processes counts every one of them", function()
+    local file_db = helper.open()
+    local t = assert(file_db:create_table { name = "orders", partition_key = "id", stream = true })
+    local children = {}
+    for i = 1, 3 do
+      children[i] = helper.child [[
+        local t = assert(db:table "orders")
+        local won = 0
+        pause()
+        for n = 1, 100 do
+          assert(t:update({ id = "hits" }, "ADD v ?", { 1 }))
+          won = won + (t:put({ id = "n" .. n }, { condition = "attribute_not_exists(id)" })
+            and 1 or 0)
+        end
+        print(won)
+      ]]
+    end
+    for _, child in ipairs(children) do child:paused() end
+    for _, child in ipairs(children) do child:go() end
+    local won = 0
+    for _, child in ipairs(children) do won = won + tonumber(child:close()) end
+    assert.equal(100, won)
+    assert.equal(300, t:get { id = "hits" }.v)
+    assert.equal(400, #collect(file_db:stream():records()))
+  end)
+end)
+
 --------------------------------------------------------------------------------
 -- Transactions
 --------------------------------------------------------------------------------

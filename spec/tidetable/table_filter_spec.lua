@@ -1,4 +1,5 @@
 -- table_filter_spec.lua - filters, projections, counts and key conditions of queries and scans.
+local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 
 helper.setup(before_each, after_each)
@@ -257,6 +258,31 @@ describe("a page", function()
     end
   end)
 
+  it("has at most 1 MB of items that were evaluated", function()
+    local text = ("x"):rep(300000)
+    for n = 1, 6 do assert(orders:put { customer = "big", n = n, text = text }) end
+    local function check(t)
+      for _, opts in ipairs { { filter = "attribute_not_exists(#t)" }, { projection = "n" },
+        { count = true } } do
+        opts.names = not opts.count and opts.filter and { ["#t"] = "text" } or nil
+        local total, pages, key = 0, 0, nil
+        repeat
+          local items, scanned
+          opts.start_key = key
+          items, key, scanned = t:query_page("big", opts)
+          assert.equal(opts.filter and 0 or scanned, opts.count and items or #items)
+          total, pages = total + scanned, pages + 1
+          assert.are.same(pages == 1 and { customer = "big", n = 4 } or nil, key)
+        until not key
+        assert.are.same({ 6, 2 }, { total, pages })
+      end
+    end
+    check(orders)
+    for _, mode in ipairs { "locked", "optimistic" } do
+      db:transact(function(tx) check(tx:table "orders") end, { mode = mode })
+    end
+  end)
+
   it("returns the number of items without a filter too", function()
     everywhere(function(t)
       assert.equal(10, select(3, t:query_page "ann"))
@@ -289,6 +315,23 @@ describe("count", function()
       assert.equal(5, (t:query("ann", { count = true, limit = 7, filter = "odd = ?", true })))
       assert.equal(12, (t:scan { count = true, limit = 12 }))
     end)
+  end)
+
+  it("returns and raises errors like a read of the items", function()
+    local query = core.query
+    finally(function() core.query = query end)
+    function core.query(...)     -- the table is deleted before the first page is read
+      local handle = query(...)
+      assert(db:delete_table "orders")
+      assert(db:create_table { name = "orders", partition_key = "customer",
+        sort_key = { "n", "N" } })
+      return handle
+    end
+    for _, count in ipairs { false, true } do
+      refused("NOT_FOUND", orders:query_page("ann", { count = count }))
+      refused("NOT_FOUND", orders:scan_page { count = count, filter = "odd = ?", true })
+      raises("NOT_FOUND", function() collect(orders:scan { count = count }) end)
+    end
   end)
 
   it("counts all pages, from a snapshot if wanted", function()
