@@ -406,8 +406,8 @@ bool tide_query_more(const struct tide_query *query);
 uint32_t tide_query_count(const struct tide_query *query);
 uint32_t tide_query_scanned(const struct tide_query *query);
 
-/* Returns the key attributes of the last item evaluated, valid until the next fill, if the query has
- * a filter or projection and the range continues after the page; otherwise no bytes. */
+/* Returns the key attributes of the last item evaluated, valid until the next fill, if the query
+ * has a filter or projection and the range continues after the page; otherwise no bytes. */
 struct slice tide_query_last_key(const struct tide_query *query);
 
 /* Applies the filter and the projection to an item. A query with a snapshot returns all of its
