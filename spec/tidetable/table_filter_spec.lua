@@ -27,8 +27,8 @@ before_each(function()
   for n = 1, 4 do assert(orders:put { customer = "bob", n = n, odd = true }) end
 end)
 
--- The reads of a test run outside of a transaction, and on the same items in both modes of
--- transactions, where some of the items are the transaction's own writes.
+-- Calls f with the table outside of a transaction, then with the table in a transaction of each
+-- mode: first all items are stored, then some of them are written by the transaction.
 local function everywhere(f)
   f(orders)
   for _, mode in ipairs { "locked", "optimistic" } do
@@ -47,7 +47,7 @@ local function everywhere(f)
   end
 end
 
--- The reads inside a transaction raise what they return outside.
+-- Returns the VALIDATION error that f returns outside of a transaction and raises inside.
 local function page_fails(t, f)
   if t == orders then return refused("VALIDATION", f()) end
   return raises("VALIDATION", f)
