@@ -84,7 +84,7 @@ static int read_values(lua_State *L, struct database *database,
 
 		if (lua_type(L, -2) != LUA_TSTRING)
 			return refuse(L, failure, "values", "a placeholder as key", -2);
-		err = read_value(L, -1, &database->second, string_at(L, -2), &value, failure);
+		err = read_value(L, -1, &database->parameter, string_at(L, -2), &value, failure);
 		if (err)
 			return err;
 		err = tide_expressions_add_value(expressions, string_at(L, -2), &value);
@@ -135,7 +135,7 @@ static int read_positions(lua_State *L, int index, struct database *database,
 			lua_pop(L, 1);
 			return 0;
 		}
-		err = read_value(L, -1, &database->second, slice_of_text(name), &value, failure);
+		err = read_value(L, -1, &database->parameter, slice_of_text(name), &value, failure);
 		if (err)
 			return err;
 		err = tide_expressions_add_position(expressions, &value);

@@ -287,6 +287,7 @@ static void release(struct database *database)
 	database->tide = NULL;
 	builder_release(&database->builder);
 	builder_release(&database->second);
+	builder_release(&database->parameter);
 	builder_release(&database->third);
 	buffer_release(&database->bytes);
 }

@@ -69,6 +69,7 @@ struct database {
 	uint64_t transactions;       /* number of transactions begun; identifies the open one */
 	struct builder builder;      /* encodes arguments */
 	struct builder second, third;        /* further arguments of one call (BETWEEN) */
+	struct builder parameter;            /* value of a placeholder of an expression */
 	struct tide_expressions *expressions;        /* of writes and gets; NULL: not used yet */
 	struct buffer bytes;         /* items that are copied */
 	struct lua_buffer *buffer;   /* item returned by get; user value 2 */

@@ -379,8 +379,42 @@ static void push_last_key(lua_State *L, struct query_handle *handle)
 	lua_remove(L, -2);
 }
 
-/* count(query, all) -> number of items of the next page, or of all pages; number of items
- * evaluated; true if there are more; last key of the page; or nil, err, code */
+/* Pushes the last key of a page of a count, or its last item, which contains the key; nil if the
+ * range ends. */
+static void push_last(lua_State *L, struct query_handle *handle)
+{
+	struct slice item;
+	uint64_t version;
+
+	push_last_key(L, handle);
+	if (!lua_isnil(L, -1) || !tide_query_more(handle->query))
+		return;
+	for (uint32_t n = tide_query_count(handle->query); n > 1; n--)
+		tide_query_next(handle->query, &version, &item);
+	if (buffer_next(L, handle, &item, &version))
+		push_item(L, item);
+}
+
+/* Reads the next page of a count and subtracts its items from those that may still be counted; of
+ * all pages only if `all`. */
+static int count_page(lua_State *L, struct query_handle *handle, struct database *database,
+	bool all, lua_Integer *items, struct failure *failure)
+{
+	bool filters = tide_query_filters(handle->query);
+	int err = fill(L, handle, database, all && filters ? UINT64_MAX : handle->left, failure);
+	uint64_t given = err ? 0 : tide_query_count(handle->query);
+
+	if (all && given > handle->left)
+		given = handle->left;
+	if (all)
+		handle->left -= given;
+	*items += (lua_Integer)given;
+	return err;
+}
+
+/* count(query, all) -> number of items of the next page, or of all pages up to the limit; true if
+ * there are more; number of items evaluated; last key of the page, or its last item; or nil, err,
+ * code */
 static int count(lua_State *L)
 {
 	struct database *database;
@@ -389,22 +423,26 @@ static int count(lua_State *L)
 	lua_Integer items = 0, scanned = 0;
 	struct failure failure;
 
+	lua_settop(L, 2);
 	while (more && handle->left > 0) {
 		if (all)
 			run_hooks(L);
 		check_plain(L, &database);
-		if (fill(L, handle, database, all ? UINT64_MAX : handle->left, &failure))
+		if (count_page(L, handle, database, all, &items, &failure))
 			return return_failure(L, &failure);
-		items += tide_query_count(handle->query);
 		scanned += tide_query_scanned(handle->query);
 		more = tide_query_more(handle->query);
 		if (!all)
 			break;
 	}
 	lua_pushinteger(L, items);
-	lua_pushinteger(L, scanned);
 	lua_pushboolean(L, more);
-	push_last_key(L, handle);
+	lua_pushinteger(L, scanned);
+	if (all)
+		return 3;
+	push_last(L, handle);
+	lua_copy(L, -1, 6);
+	lua_settop(L, 6);
 	return 4;
 }
 

@@ -152,7 +152,7 @@ static int key_at(lua_State *L)
 	return 2;
 }
 
-/* get_at(snapshot, table, encoded item or key, true for an encoded item) -> version, item; 0 if
+/* get_at(snapshot, table, encoded item or key, encoded) -> version, item (encoded if so); 0 if
  * there is none; or nil, err, code */
 static int get_at(lua_State *L)
 {

@@ -190,15 +190,15 @@ static int return_cancel(lua_State *L)
 	return 3;
 }
 
-/* Returns true if the first result of the function is nil or false and the second is not nil. */
+/* Returns true if the first result of the function is nil or false, and the second is not nil. */
 static bool is_refusal(lua_State *L)
 {
 	return lua_gettop(L) >= 4 && !lua_toboolean(L, 3) && !lua_isnil(L, 4);
 }
 
 /* transact(db, seconds, fn, ...) -> true, results of fn(...); or nil, err, code. If the first
- * result of fn is nil or false and the second is not nil, the transaction is undone and the results
- * are returned without true. Raises an error that fn raises, unless it is that of cancel. */
+ * result of fn is nil or false and the second is not nil, the transaction is undone. Raises an
+ * error that fn raises, unless it is that of cancel. */
 static int transact(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -231,11 +231,9 @@ static int transact(lua_State *L)
 			return raise_aborted(L, database, late);
 		return is_cancel(L, database) ? return_cancel(L) : lua_error(L);
 	}
-	if (is_refusal(L)) {
+	if (is_refusal(L))
 		tide_abort(database->tide);
-		return lua_gettop(L) - 2;
-	}
-	if (tide_commit(database->tide, &failure))
+	else if (tide_commit(database->tide, &failure))
 		return return_failure(L, &failure);
 	return lua_gettop(L) - 1;
 }

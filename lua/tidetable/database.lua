@@ -65,17 +65,11 @@ local table_options = {
 ---@field sort_key tidetable.KeySpec|nil
 ---@field stream boolean|tidetable.StreamSettings|nil  true: a stream with the defaults; nil: none
 
---- Creates a table. Errors: VALIDATION, IN_USE, LIMIT, BUSY, NESTED, READ_ONLY, FULL, DISK_FULL.
----@param spec tidetable.TableSpec
----@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
-function Database:create_table(spec)
-  if type(spec) ~= "table" then
-    misuse("create_table: a table with name and partition_key expected, got " .. type(spec))
-  end
-  options.check(spec, table_options, "create_table")
+--- Creates a table; `subject` is the name of the called function, for messages.
+local function create(self, spec, subject)
   for _, name in ipairs { "name", "partition_key" } do
     if spec[name] == nil then
-      misuse(("create_table: %s is missing"):format(name))
+      misuse(("%s: %s is missing"):format(subject, name))
     end
   end
   local partition, partition_type = key_of(spec.partition_key)
@@ -86,7 +80,7 @@ function Database:create_table(spec)
   local view, age, bytes, count = 0, 1, 0, 0
   if spec.stream then
     view, age, bytes, count =
-      stream.settings(spec.stream ~= true and spec.stream or nil, "create_table: stream")
+      stream.settings(spec.stream ~= true and spec.stream or nil, subject .. ": stream")
   end
   -- The handle is created first: nothing may fail after the table has been created.
   local handle, err, code = tables.handle(self, spec.name)
@@ -100,6 +94,17 @@ function Database:create_table(spec)
     return nil, err, code
   end
   return handle
+end
+
+--- Creates a table. Errors: VALIDATION, IN_USE, LIMIT, BUSY, NESTED, READ_ONLY, FULL, DISK_FULL.
+---@param spec tidetable.TableSpec
+---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
+function Database:create_table(spec)
+  if type(spec) ~= "table" then
+    misuse("create_table: a table with name and partition_key expected, got " .. type(spec))
+  end
+  options.check(spec, table_options, "create_table")
+  return create(self, spec, "create_table")
 end
 
 local ensure_options = { alter = "boolean" }
@@ -117,20 +122,20 @@ end
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:ensure_table(spec)
   if type(spec) ~= "table" then
-    misuse("ensure_table: a table of name, partition_key, ... expected")
+    misuse("ensure_table: a table with name and partition_key expected, got " .. type(spec))
   end
   options.check(spec, ensure_options, "ensure_table")
   local wanted = {}
   for name, value in pairs(spec) do
     wanted[name] = name ~= "alter" and value or nil
   end
-  local handle, err, code = self:create_table(wanted)
+  local handle, err, code = create(self, wanted, "ensure_table")
   while not handle and code == "IN_USE" do
     handle, err, code = self:table(spec.name)
     if handle then
       return definitions.ensure(handle, wanted, spec.alter or false)
     elseif code == "NOT_FOUND" then   -- another process has deleted it meanwhile
-      handle, err, code = self:create_table(wanted)
+      handle, err, code = create(self, wanted, "ensure_table")
     end
   end
   return handle, err, code
@@ -255,7 +260,7 @@ function Database:transact(fn, opts)
   return finish(transactions.transact(self, fn, opts.time_limit or 5))
 end
 
---- Returns the sequence number of the last change that this handle has committed, in a transaction
+--- Returns the sequence number of the last change that this handle has committed, in transactions
 --- or outside; 0 if there is none.
 ---@return integer
 function Database:last_change()

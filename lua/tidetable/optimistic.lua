@@ -10,7 +10,6 @@ local core = require "tidetable.core"
 local item_operations = require "tidetable.item_operations"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
-local transactions = require "tidetable.transaction"
 local wait = require "tidetable.wait"
 
 local or_raise = item_operations.or_raise
@@ -564,7 +563,7 @@ end
 ---@field package queries tidetable.Rows[]  queries and scans, for the validation
 ---@field package log tidetable.PendingWrite[]  writes in their order
 ---@field package is_broken boolean  memory ran out while a write was added
----@field package results table      packed results of the function
+---@field package results table      packed results of the function, after true
 ---@field package failure any        error that validate_and_apply raised
 local Transaction = {}
 Transaction.__index = Transaction
@@ -662,8 +661,8 @@ end
 
 --- Applies the writes in their order.
 local function apply(log)
-  for _, write in ipairs(log) do
-    local ok, err = core.apply(write.table, write.bytes, write.deletes)
+  for _, each in ipairs(log) do
+    local ok, err = core.apply(each.table, each.bytes, each.deletes)
     if not ok then
       return nil, err
     end
@@ -684,7 +683,7 @@ local function validate_and_apply(transaction)
   elseif not applied then
     return false
   end
-  return true, table.unpack(transaction.results, 1, transaction.results.n)
+  return table.unpack(transaction.results, 1, transaction.results.n)
 end
 
 --- Turns the results of pcall(wait.try, ...) into those of the transaction. Allocates no memory,
@@ -714,13 +713,13 @@ local function attempt(database, fn, limit)
     return nil, err, code
   end
   local results = table.pack(pcall(fn, transaction))
-  if not results[1] and (not transaction.cancelled or results[2] ~= transaction.cancelled) then
+  local cancelled = transaction.cancelled
+  if cancelled and (results[1] or rawequal(results[2], cancelled)) then
+    return nil, cancelled, "CANCELLED"
+  elseif not results[1] then
     error(results[2], 0)
-  end
-  results =
-    table.pack(transactions.outcome(transaction, table.unpack(results, 2, results.n)))
-  if not results[1] and results[2] ~= nil then
-    return true, table.unpack(results, 1, results.n)
+  elseif not results[2] and results[3] ~= nil then
+    return table.unpack(results, 1, results.n)
   end
   core.hold(transaction.snapshot)
   if transaction.is_broken then
@@ -728,7 +727,7 @@ local function attempt(database, fn, limit)
   end
   transaction:__close()
   if #transaction.log == 0 then
-    return true, table.unpack(results, 1, results.n)
+    return table.unpack(results, 1, results.n)
   end
   transaction.results = results
   return commit(transaction, limit)

@@ -127,10 +127,10 @@ local function iterate(self, partition, opts, subject)
     end
   end
   if opts.count then
-    local count, scanned = core.count(query, true)
+    local count, more_or_err, scanned = core.count(query, true)
     core.finish(query)
     if not count then
-      error(scanned, 0)
+      error(more_or_err, 0)
     end
     return count, scanned
   end
@@ -152,7 +152,7 @@ end
 ---@class tidetable.QueryPageOptions : tidetable.ScanPageOptions
 ---@field sort table|nil  { operator, value }: "=", "<", "<=", ">", ">=", "begins_with";
 ---                       or { "between", low, high }
----@field key_condition string|nil  requires that the options are the first argument; excludes sort
+---@field key_condition string|nil  with it, the options are the first argument, without sort
 
 ---@class tidetable.QueryOptions : tidetable.ScanOptions, tidetable.QueryPageOptions
 
@@ -196,18 +196,18 @@ local function read_page(self, partition, opts, subject)
     return nil, err, code
   end
   local items, more, scanned, key
-  local counts = opts.count and (opts.filter or opts.projection)
-  if counts then
-    items, scanned, more, key = core.count(query, false)
+  if opts.count then
+    items, more, scanned, key = core.count(query, false)
   else
     items, more, scanned, key = core.page(query)
   end
   core.finish(query)
   if not items then
-    return nil, more or scanned, scanned
+    return nil, more, scanned
   end
-  if more and not counts and not key and #items > 0 then
-    key, err, code = key_of(self, items[#items])
+  local last = key or not opts.count and items[#items] or nil
+  if more and last and (opts.count or not key) then
+    key, err, code = key_of(self, last)
     if not key then
       return nil, err, code
     end

@@ -154,9 +154,12 @@ function Transaction:cancel(reason)
   error(self.cancelled, 0)
 end
 
---- Marks the transaction as ended.
-function Transaction:__close()
+--- Marks the transaction as ended. Raises the error of `cancel` again if the function caught it.
+function Transaction:__close(err)
   self.ended = true
+  if self.cancelled and err == nil then
+    error(self.cancelled, 0)
+  end
 end
 
 --- Returns a table as the transaction sees it. Raises NOT_FOUND.
@@ -177,19 +180,11 @@ end
 
 options.methods(Transaction, "tx")
 
---- Returns the results of a transaction's function, or the failure of a cancelled one.
-function transactions.outcome(transaction, ...)
-  if transaction.cancelled then
-    return nil, transaction.cancelled, "CANCELLED"
-  end
-  return ...
-end
-
 --- Runs fn and marks the transaction as ended before the commit: closing a variable allocates
 --- memory, and nothing may fail after the commit.
 local function run(fn, tx)
   local transaction <close> = tx
-  return transactions.outcome(transaction, fn(transaction))
+  return fn(transaction)
 end
 
 --- Runs fn(tx) under the write lock.

@@ -44,11 +44,24 @@ function pool.keep(value)
 end
 
 local words = { "id", "n", "items", "other", "name", "data.tide", "a", "", "=", "all", "between",
-  "begins_with", "1h", "64 MiB", "LATEST", "r", "5", "\0", "\xff", ("x"):rep(300), ("1"):rep(5000) }
+  "begins_with", "1h", "64 MiB", "LATEST", "r", "5", "\0", "\xff", ("x"):rep(300), ("1"):rep(5000),
+  "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW", "KEYS_ONLY" }
+
+-- Expressions for an item with text, tags and hits.
+local expressions = {
+  "SET #a = ?, hits = if_not_exists(hits, ?) + ?", "SET l[3] = ?, m.x = :v", "ADD hits ?",
+  "SET l = list_append(if_not_exists(l, :v), :v)", "REMOVE #a, l[0], tags", "DELETE tags :v",
+  "SET n = ?", "ADD hits ? SET", "attribute_exists(#a)", "attribute_not_exists(hits) OR hits < ?",
+  "hits BETWEEN ? AND :v", "contains(tags, :v) AND size(#a) > ?", "#a IN (?, ?, :v)", "text = ",
+  "id = ? AND n > ?", "id = ? AND n BETWEEN ? AND ?", "n = :v AND id = ?", "hits", "tags, #a",
+  "l[0].a, l[2]", "((hits = ?))", "?",
+}
 
 local options = { "limit", "start_key", "descending", "sort", "snapshot", "snapshot_limit", "from",
   "at", "after", "time", "follow", "timeout", "wait", "mode", "attempts", "time_limit", "label",
-  "name", "partition_key", "sort_key", "stream", "return_values", "batch", "read_only", "create" }
+  "name", "partition_key", "sort_key", "stream", "return_values", "batch", "read_only", "create",
+  "condition", "filter", "projection", "key_condition", "names", "values", "count", "n", "alter",
+  "return_values_on_failure" }
 
 local plain = {
   function() return random(-3, 20) end,
@@ -62,6 +75,8 @@ local plain = {
   function() return { [words[random(#words)]] = pool.any(), pool.any() } end,
   function() return { [options[random(#options)]] = pool.any() } end,
   function() return { ">=", random(5) } end,
+  function() return expressions[random(#expressions)] end,
+  function() return pool.parameters { [options[random(#options)]] = pool.any() } end,
   function() return tidetable.binary(string.pack("J", random(0)):rep(random(0, 40))) end,
   function() return (tidetable.number(("%d.%d"):format(random(1000), random(1000)))) end,
   function() return tidetable.set { random(3), 4 } end,
@@ -72,6 +87,26 @@ local plain = {
   function() return coroutine.create(print) end,
   function() return core.values.encode { id = "a", n = random(20), text = "t" } end,
 }
+
+--- Returns an expression, valid for some calls.
+function pool.expression()
+  return expressions[random(#expressions)]
+end
+
+--- Adds parameters of expressions to options: often as many as some expression takes.
+function pool.parameters(opts)
+  if random(3) > 1 then
+    opts.names = { [random(6) == 1 and "a" or "#a"] = random(8) == 1 and pool.any() or "text" }
+  end
+  if random(3) > 1 then
+    opts.values = { [":v"] = pool.any() }
+  end
+  for i = 1, random(0, 4) do
+    opts[i] = random(4) == 1 and pool.any() or random(2) == 1 and random(20) or "a"
+  end
+  opts.n = random(10) == 1 and pool.any() or opts.n
+  return opts
+end
 
 --- Returns a plain Lua value, or nil.
 function pool.plain()

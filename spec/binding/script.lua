@@ -122,6 +122,68 @@ function acts.put()
     tags = tidetable.set { "x", "y" } }, random(2) == 1 and { return_values = "ALL_OLD" } or nil)
 end
 
+local return_values = { "NONE", "ALL_OLD", "ALL_NEW", "UPDATED_OLD", "UPDATED_NEW" }
+
+--- Returns options of a write with expressions.
+local function write_options()
+  return pool.parameters {
+    condition = random(2) == 1 and pool.expression() or nil,
+    return_values = return_values[random(random(2) == 1 and 2 or 5)],
+    return_values_on_failure = random(2) == 1 and "ALL_OLD" or nil,
+  }
+end
+
+--- Writes with expressions, most of which are refused, to a table in or outside a transaction.
+local function write_conditionally(items)
+  local key = { id = "a", n = random(40) }
+  pcall(items.update, items, key, random(4) > 1 and pool.expression() or any(), write_options())
+  pcall(items.delete, items, key, write_options())
+  key.text, key.hits = "t", random(20)
+  pcall(items.put, items, key, write_options())
+  -- These are made.
+  pcall(items.update, items, { id = "a", n = random(40) }, "ADD hits ? SET l = :l, m = :m", {
+    1, condition = random(2) == 1 and "hits < :l OR attribute_not_exists(hits)" or nil,
+    values = { [":l"] = tidetable.list { random(5), "x" }, [":m"] = { x = random(3) } },
+    return_values = return_values[random(5)],
+  })
+end
+
+function acts.write_conditionally() write_conditionally(world.items) end
+
+--- Returns options of a read with expressions.
+local function read_options(opts)
+  opts.filter = random(2) == 1 and pool.expression() or random(2) == 1 and "hits > ?" or nil
+  opts.projection = random(3) == 1 and "id, n, hits, l[0]" or nil
+  opts.limit = random(3) == 1 and random(20) or nil
+  opts.descending = random(2) == 1
+  return pool.parameters(opts)
+end
+
+--- Reads with expressions. The iterators are kept.
+local function read_selected(items)
+  keep((items:query("a", { filter = "hits > ?", random(20), snapshot = random(4) == 1 or nil,
+    projection = "hits, #t", names = { ["#t"] = "text" } })))
+  for _, item in ipairs(items:query_page { key_condition = "id = ? AND n >= ?", "a", random(40),
+    filter = "attribute_exists(text)", limit = random(30) } or {}) do
+    check_seen(item)
+  end
+  pcall(items.query_page, items, "a", read_options {})
+  pcall(items.scan_page, items, read_options { count = random(3) == 1 or nil })
+  pcall(items.get, items, { id = "a", n = random(40) }, { projection = pool.expression() })
+  local ok, iterate = pcall(items.scan, items, read_options { count = random(3) == 1 or nil })
+  keep(ok and iterate or nil)
+end
+
+function acts.read_selected() read_selected(world.items) end
+
+function acts.ensure()
+  keep(world.db:ensure_table { name = random(2) == 1 and "items" or "other",
+    partition_key = random(5) > 1 and "id" or any(), sort_key = { "n", "N" },
+    stream = random(3) > 1 or any(), alter = random(2) == 1 })
+  keep(world.items:definition())
+  world.items:alter { stream = random(4) > 1 or any() }
+end
+
 function acts.read()
   check_seen(world.items:get { id = "a", n = random(40) })
   for _, item in ipairs(world.items:query_page("a", { limit = random(40) }) or {}) do
@@ -219,7 +281,13 @@ local function transact(mode)
     end
     keep((items:query "a"))
     keep((items:scan { snapshot = true }))
+    write_conditionally(items)
     some_steps(6)
+    if random(4) == 1 then
+      pcall(tx.cancel, tx, any())
+    elseif random(4) == 1 and not doomed then
+      return false, "refused"
+    end
     if doomed then
       error(any(), 0)
     end

@@ -11,15 +11,24 @@ local function same_old(expected, old, what)
   same(expected and expected.text, old and values.freeze(old), what)
 end
 
+--- Compares the sequence number of a change, 0 if the item did not change, and last_change.
+local function same_change(world, before, sequence, handle, what)
+  local expected = world.model.sequence > before and world.model.sequence or 0
+  same(expected, sequence, what)
+  if expected > 0 then
+    same(expected, handle.db:last_change(), "last_change")
+  end
+end
+
 --- Puts an item into the database and the model.
 function steps.put_item(world, item, t, handle)
-  local tx = world.model:begin(handle)
+  local tx, before = world.model:begin(handle), world.model.sequence
   local old = reference.change(tx, t, item.key, item)
   reference.commit(tx)
   local wants = random(2) == 1
-  local ok, got = world.table(handle, t.name):put(item.lua,
+  local sequence, got = world.table(handle, t.name):put(item.lua,
     wants and { return_values = "ALL_OLD" } or nil)
-  same(true, ok, "put: " .. tostring(got))
+  same_change(world, before, sequence, handle, "put: " .. tostring(got))
   same_old(wants and old or nil, got, "put's old item")
 end
 
@@ -39,11 +48,11 @@ end
 function steps.delete(world)
   local t, handle = choice.table(world), world:handle()
   local key = choice.key(t)
-  local tx = world.model:begin(handle)
+  local tx, before = world.model:begin(handle), world.model.sequence
   local old = reference.change(tx, t, key, nil)
   reference.commit(tx)
-  local ok, got = world.table(handle, t.name):delete(key.lua, { return_values = "ALL_OLD" })
-  same(true, ok, "delete: " .. tostring(got))
+  local sequence, got = world.table(handle, t.name):delete(key.lua, { return_values = "ALL_OLD" })
+  same_change(world, before, sequence, handle, "delete: " .. tostring(got))
   same_old(old, got, "delete's old item")
 end
 

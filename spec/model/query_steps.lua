@@ -70,8 +70,9 @@ local function read_pages(read, options, limit)
   local got, guard = {}, 0
   options.limit = limit
   while true do
-    local page, key, code = read(options)
-    same(nil, code, "a page: " .. tostring(key))
+    local page, key, scanned = read(options)
+    same("table", type(page), "a page: " .. tostring(key))
+    same(#page, scanned, "the number of items evaluated")
     if limit and #page > limit then
       error("a page of more than its limit")
     end

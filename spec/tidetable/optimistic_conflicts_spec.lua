@@ -132,6 +132,38 @@ describe("what is read", function()
     assert.equal(1, runs(limited, put(6)))
   end)
 
+  it("with a filter conflicts with a change of any item that it evaluated", function()
+    local function filtered(options)
+      return function(tx)
+        collect(tx:table("orders"):query("x", options))
+      end
+    end
+    local five = { filter = "v = ?", 5 }
+    assert.equal(2, runs(filtered(five), put(5)))
+    assert.equal(2, runs(filtered(five), put(2)))          -- it could satisfy the filter now
+    assert.equal(2, runs(filtered(five), put(5.5)))
+    orders:delete { customer = "x", n = 5.5 }
+    assert.equal(1, runs(filtered(five), function() orders:put { customer = "y", n = 4 } end))
+    local function counted(tx)
+      tx:table("orders"):query("x", { filter = "v = ?", 5, count = true })
+    end
+    assert.equal(2, runs(counted, put(9)))
+    local condition = { key_condition = "customer = ? AND n BETWEEN ? AND ?", "x", 3, 6 }
+    local function by_condition(tx) collect(tx:table("orders"):query(condition)) end
+    assert.equal(2, runs(by_condition, put(6)))
+    assert.equal(1, runs(by_condition, put(7)))
+    local function projected(tx)
+      tx:table("orders"):get({ customer = "x", n = 1 }, { projection = "n" })
+    end
+    assert.equal(2, runs(projected, put(1)))
+    assert.equal(1, runs(projected, put(2)))
+    local function page(tx)
+      tx:table("orders"):query_page("x", { filter = "v = ?", -1, limit = 4 })
+    end
+    assert.equal(2, runs(page, put(4)))
+    assert.equal(1, runs(page, put(6)))
+  end)
+
   it("by a page conflicts with a change in it or just after it", function()
     local function page(tx)
       local items, key = tx:table("orders"):query_page("x", { limit = 9 })

@@ -362,8 +362,8 @@ describe("the transaction's own writes", function()
       until not key
       assert.are.same({ 1, 3, 4, 5, 6, 7, 8 }, all)
       assert.equal(4, pages)
-      assert.are.same({ { customer = "x", n = 5 }, n = 2 }, { select(2, inside:scan_page {
-        limit = 4 }), n = select("#", inside:scan_page { limit = 4 }) })
+      assert.are.same({ { customer = "x", n = 5 }, 4, n = 2 },
+        table.pack(select(2, inside:scan_page { limit = 4 })))
     end)
   end)
 

@@ -174,6 +174,9 @@ describe("transact", function()
     db:transact(function(tx)
       raises("NESTED", ledger.put, ledger, { id = "x" })
       raises("NESTED", ledger.delete, ledger, { id = "x" })
+      raises("NESTED", ledger.update, ledger, { id = "x" }, "REMOVE v")
+      raises("NESTED", ledger.put, ledger, { id = "x" }, { condition = "attribute_exists(v)" })
+      raises("NESTED", ledger.alter, ledger, { stream = false })
       raises("NESTED", ledger.load, ledger, { { id = "x" } })
       raises("NESTED", ledger.enable_stream, ledger)
       raises("NESTED", ledger.disable_stream, ledger)
@@ -466,3 +469,147 @@ describe("transact", function()
     helper.blames("unknown option", function() db:transact(print, { limit = 1 }) end)
   end)
 end)
+
+for _, mode in ipairs { "locked", "optimistic" } do
+  describe("in " .. mode .. " mode, transact", function()
+    local db, accounts, runs
+    local function transact(fn)
+      runs = 0
+      return db:transact(function(tx)
+        runs = runs + 1
+        return fn(tx, tx:table "accounts")
+      end, { mode = mode })
+    end
+
+    --- Checks that nothing has been written, and that the database can be.
+    local function check_unchanged()
+      assert.equal(1, runs)
+      assert.equal(1, db:last_change())
+      assert.are.same({ { id = "ann", balance = 100 } }, collect(accounts:scan()))
+      assert.equal(1, #collect(db:stream():records()))
+      assert.equal(0, accounts:put { id = "ann", balance = 100 })
+      assert.equal(1, db:info().readers)
+      assert.is_true(db:check().ok)
+    end
+
+    before_each(function()
+      db = helper.memory()
+      accounts = assert(db:create_table { name = "accounts", partition_key = "id", stream = true })
+      assert(accounts:put { id = "ann", balance = 100 })
+    end)
+
+    it("returns CANCELLED, with the reason, after tx:cancel", function()
+      for _, reason in ipairs { "too little", { balance = 100 }, false, 42, "nil" } do
+        if reason == "nil" then reason = nil end
+        local err = refused("CANCELLED", transact(function(tx, t)
+          t:put { id = "bob" }
+          t:update({ id = "ann" }, "SET balance = ?", { 0 })
+          tx:cancel(reason)
+          error "not reached"
+        end))
+        assert.is_true(rawequal(reason, err.reason))
+        assert.equal("TransactionCanceledException", err.exception)
+        check_unchanged()
+      end
+    end)
+
+    it("returns CANCELLED even if fn catches the error and returns something", function()
+      for _, results in ipairs { { n = 0 }, { n = 1, "done" }, { n = 2, nil, "refused" } } do
+        local raised
+        local err = refused("CANCELLED", transact(function(tx, t)
+          t:put { id = "bob" }
+          raised = raises("CANCELLED", tx.cancel, tx, "why")
+          t:put { id = "eve" }          -- still open
+          return table.unpack(results, 1, results.n)
+        end))
+        assert.is_true(rawequal(raised, err))
+        assert.equal("why", err.reason)
+        check_unchanged()
+      end
+    end)
+
+    it("raises another error that fn raises after a cancel", function()
+      local ok, err = pcall(transact, function(tx)
+        pcall(tx.cancel, tx)
+        error("another", 0)
+      end)
+      assert.is_false(ok)
+      assert.equal("another", err)
+      check_unchanged()
+    end)
+
+    it("returns the last reason of several cancels", function()
+      local err = refused("CANCELLED", transact(function(tx)
+        pcall(tx.cancel, tx, 1)
+        pcall(tx.cancel, tx, 2)
+      end))
+      assert.equal(2, err.reason)
+      check_unchanged()
+    end)
+
+    it("raises a CANCELLED error of another transaction", function()
+      local foreign
+      refused("CANCELLED", transact(function(tx)
+        local _
+        _, foreign = pcall(tx.cancel, tx)
+      end))
+      local other = helper.memory()
+      local ok, err = pcall(other.transact, other, function() error(foreign, 0) end,
+        { mode = mode })
+      assert.is_false(ok)
+      assert.is_true(rawequal(foreign, err))
+      -- The outer transaction is cancelled inside the inner one: both are undone.
+      local items = assert(other:create_table { name = "items", partition_key = "id" })
+      refused("CANCELLED", transact(function(tx, t)
+        t:put { id = "bob" }
+        other:transact(function(inner)
+          inner:table "items":put { id = "x" }
+          tx:cancel()
+        end, { mode = mode })
+      end))
+      assert.are.same({}, collect(items:scan()))
+      check_unchanged()
+      -- The inner one is cancelled: the outer one continues.
+      assert.equal("CANCELLED", transact(function(_, t)
+        t:put { id = "bob" }
+        return (select(3, other:transact(function(inner) inner:cancel() end, { mode = mode })))
+      end))
+      assert.is_table(accounts:get { id = "bob" })
+    end)
+
+    it("raises CLOSED for a cancel after its end", function()
+      local kept
+      transact(function(tx) kept = tx end)
+      raises("CLOSED", kept.cancel, kept)
+    end)
+
+    it("is undone if fn returns nil or false and a reason, and returns these results", function()
+      for _, results in ipairs {
+        { n = 2, nil, "too little" }, { n = 2, false, "too little" }, { n = 2, nil, false },
+        { n = 4, nil, "too little", "CODE", nil }, { n = 3, nil, "not mine", "BUSY" },
+      } do
+        assert.are.same(results, table.pack(transact(function(_, t)
+          t:put { id = "bob" }
+          t:delete { id = "ann" }
+          return table.unpack(results, 1, results.n)
+        end)))
+        check_unchanged()
+      end
+    end)
+
+    it("commits if fn returns anything else", function()
+      for i, results in ipairs {
+        { n = 0 }, { n = 1 }, { n = 1, false }, { n = 2 }, { n = 3, false, nil, "third" },
+        { n = 2, 0, "x" }, { n = 2, true, "x" }, { n = 2, "", nil },
+      } do
+        local given = table.pack(transact(function(_, t)
+          t:put { id = tostring(i) }
+          return table.unpack(results, 1, results.n)
+        end))
+        assert.are.same(results.n == 0 and { n = 1, true } or results, given)
+        assert.is_table(accounts:get { id = tostring(i) })
+        assert.equal(i + 1, db:last_change())
+      end
+    end)
+  end)
+end

@@ -433,7 +433,7 @@ describe("in a coroutine of a cqueues loop", function()
         cqueues.sleep(0.001)
       end
     end)
-    assert.is_true(stored)
+    assert.equal(2, stored)
     assert.is_true(ticks >= 50)
     assert.is_not_nil(orders:get { id = "theirs" })
     child:close()

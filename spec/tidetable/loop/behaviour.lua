@@ -168,7 +168,7 @@ return function(loop, describe, it, before_each, after_each)
         assert.is_nil(stored)
         child:go()
       end }
-      assert.is_true(stored)
+      assert.equal(1, stored)
       child:close()
     end)
 
