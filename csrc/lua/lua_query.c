@@ -37,7 +37,8 @@ static const char *const comparisons[] = {
 	"all", "=", "<", "<=", ">", ">=", "between", "begins_with", NULL,
 };
 
-/* Reads the arguments of query into *spec. The values stay in the database's builders. */
+/* Reads the arguments of query into *spec. The values stay in the database's builders, which
+ * read_expressions uses too: it has to come before. */
 static int read_spec(lua_State *L, struct database *database, const struct key_schema *schema,
 	struct tide_query_spec *spec, struct value *partition, struct failure *failure)
 {
@@ -174,15 +175,15 @@ static int query(lua_State *L)
 	choose_source(L, handle, database, lua_toboolean(L, 10), &spec);
 	err = read_schema(database, table, spec.snapshot, &schema, &failure);
 	if (!err)
+		err = read_expressions(L, database, handle, &positions, &failure);
+	if (!err && positions.is_wrong)
+		return push_positions(L, &positions);
+	if (!err)
 		err = read_spec(L, database, &schema, &spec, &partition, &failure);
 	if (!err)
 		err = read_start_key(L, database, &spec, &partition, &failure);
-	if (!err)
-		err = read_expressions(L, database, handle, &positions, &failure);
 	if (err)
 		return return_failure(L, &failure);
-	if (positions.is_wrong)
-		return push_positions(L, &positions);
 	check_table(L, 1, &database);
 	spec.expressions = handle->expressions;
 	if (tide_query_start(&handle->query, database->tide, &table->table, &spec, &failure))

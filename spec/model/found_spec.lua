@@ -11,6 +11,10 @@ local function create(db, name, retention)
     stream = { retention = retention } })
 end
 
+local function create_orders(db)
+  return assert(db:create_table { name = "orders", partition_key = "p", sort_key = { "s", "N" } })
+end
+
 local function ids(stream, options)
   local list = {}
   for record in stream:records(options) do
@@ -44,5 +48,16 @@ describe("found by the model:", function()
     local ok, err = pcall(ids, stream, { after = 0 })
     assert.is_false(ok)
     assert.same({ "TRIMMED", 1, 2 }, { err.code, err.first, err.last })
+  end)
+
+  it("a query with the option sort keeps its value beside those of its filter", function()
+    local db <close> = open()
+    local t = create_orders(db)
+    for s = 1, 3 do assert(t:put { p = "x", s = s + 0.5 }) end
+    for _, sort in ipairs { { "=", 1.5 }, { "between", 1.5, 1.5 }, { "<=", 1.5 } } do
+      local count, key, scanned =
+        t:query_page("x", { sort = sort, filter = "a = ?", 2, count = true })
+      assert.same({ 0, nil, 1 }, { count, key, scanned })
+    end
   end)
 end)
