@@ -380,21 +380,41 @@ static void push_last_key(lua_State *L, struct query_handle *handle)
 	lua_remove(L, -2);
 }
 
-/* count(query, all) -> number of items of the next page, or of all pages; number of items
- * evaluated; true if there are more; last key of the page; or nil, err, code */
+/* Pushes the page's last item, nil if it has none. */
+static void push_last_item(lua_State *L, struct query_handle *handle)
+{
+	struct slice item;
+	uint64_t version;
+
+	for (uint32_t n = tide_query_count(handle->query); n > 1; n--)
+		tide_query_next(handle->query, &version, &item);
+	if (buffer_next(L, handle, &item, &version)) {
+		push_item(L, item);
+		lua_remove(L, -2);
+	} else {
+		lua_pushnil(L);
+	}
+}
+
+/* count(query, all) -> number of items of the next page, or of all pages up to the limit; number
+ * of items evaluated, true if there are more, last key and last item of the page (key nil: that of
+ * the last item); or nil, err, code */
 static int count(lua_State *L)
 {
 	struct database *database;
 	struct query_handle *handle = check_plain(L, &database);
 	bool all = lua_toboolean(L, 2), more = true;
-	lua_Integer items = 0, scanned = 0;
+	uint64_t items = 0;
+	lua_Integer scanned = 0;
 	struct failure failure;
 
-	while (more && handle->left > 0) {
+	/* Evaluates at most as many items as are left to the limit, so the last one that it
+	 * evaluates is the last one that it counts. */
+	while (more && items < handle->left) {
 		if (all)
 			run_hooks(L);
 		check_plain(L, &database);
-		if (fill(L, handle, database, all ? UINT64_MAX : handle->left, &failure))
+		if (fill(L, handle, database, handle->left - items, &failure))
 			return return_failure(L, &failure);
 		items += tide_query_count(handle->query);
 		scanned += tide_query_scanned(handle->query);
@@ -402,11 +422,14 @@ static int count(lua_State *L)
 		if (!all)
 			break;
 	}
-	lua_pushinteger(L, items);
+	lua_pushinteger(L, (lua_Integer)items);
 	lua_pushinteger(L, scanned);
+	if (all)
+		return 2;
 	lua_pushboolean(L, more);
 	push_last_key(L, handle);
-	return 4;
+	push_last_item(L, handle);
+	return 5;
 }
 
 /* page(query) -> array of items, true if there are more, number of items evaluated, last key (nil:

@@ -195,18 +195,19 @@ local function read_page(self, partition, opts, subject)
   if not query then
     return nil, err, code
   end
-  local items, more, scanned, key
+  local items, more, scanned, key, last
   if opts.count then
-    items, scanned, more, key = core.count(query, false)
+    items, scanned, more, key, last = core.count(query, false)
   else
     items, more, scanned, key = core.page(query)
+    last = items and items[#items]
   end
   core.finish(query)
   if not items then
     return nil, more or scanned, scanned
   end
-  if more and not key and not opts.count and #items > 0 then
-    key, err, code = key_of(self, items[#items])
+  if more and not key and last then
+    key, err, code = key_of(self, last)
     if not key then
       return nil, err, code
     end

@@ -60,4 +60,24 @@ describe("found by the model:", function()
       assert.same({ 0, nil, 1 }, { count, key, scanned })
     end
   end)
+
+  it("a counted page has a last key without a filter too", function()
+    local db <close> = open()
+    local t = create_orders(db)
+    for s = 1, 3 do assert(t:put { p = "x", s = s }) end
+    local count, key, scanned = t:scan_page { count = true, limit = 2 }
+    assert.same({ 2, { p = "x", s = 2 }, 2 }, { count, key, scanned })
+    count, key, scanned = t:query_page("x", { count = true, limit = 2, start_key = key })
+    assert.same({ 1, nil, 1 }, { count, key, scanned })
+  end)
+
+  it("an iteration that counts obeys its limit", function()
+    local db <close> = open()
+    local t = create_orders(db)
+    for s = 1, 6 do assert(t:put { p = "x", s = s, odd = s % 2 }) end
+    local function both(...) return { t:query("x", ...) } end
+    assert.same({ 2, 2 }, both { count = true, limit = 2 })
+    assert.same({ 2, 3 }, both { count = true, limit = 2, filter = "odd = ?", 1 })
+    assert.same({ 3, 6 }, both { count = true, limit = 4, filter = "odd = ?", 1 })
+  end)
 end)
