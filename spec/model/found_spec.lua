@@ -80,4 +80,27 @@ describe("found by the model:", function()
     assert.same({ 2, 3 }, both { count = true, limit = 2, filter = "odd = ?", 1 })
     assert.same({ 3, 6 }, both { count = true, limit = 4, filter = "odd = ?", 1 })
   end)
+
+  it("a projection of a path into a key attribute is refused", function()
+    local db <close> = open()
+    local t = create_orders(db)
+    local key, options = { p = "x", s = 1 }, { projection = "a, p.b" }
+    local function refused(result, err)
+      assert.is_falsy(result)
+      assert.equal("VALIDATION", err.code)
+      assert.equal(1, err.message:find("Key attributes must be scalars;", 1, true))
+    end
+    refused(t:get(key, options))
+    refused(t:query_page("x", options))
+    refused(t:scan_page(options))
+    for _, mode in ipairs { "locked", "optimistic" } do
+      local result, err = db:transact(function(tx)
+        local inside = tx:table "orders"
+        refused(pcall(inside.get, inside, key, options))
+        refused(pcall(inside.scan_page, inside, options))
+        return "done"
+      end, { mode = mode })
+      assert.equal("done", result, err)
+    end
+  end)
 end)
