@@ -25,23 +25,30 @@ local function chance(percent) return random(100) <= percent end
 
 local definitions = {
   { name = "orders", partition_key = "p", sort_key = { "s", "N" } },
+  { name = "notes", partition_key = { "n", "N" }, sort_key = "t" },
   { name = "single", partition_key = { "id", "B" } },
 }
 
 local pools = {
   p = { { "S", "x" }, { "S", "xy" } },
   s = { { "N", -1000 }, { "N", 250 }, { "N", 1000 }, { "N", 1500 }, { "N", 2000 }, { "N", 10000 } },
+  n = { { "N", 0 }, { "N", -1500 } },
+  t = { { "S", "a" }, { "S", "ab" }, { "S", "b" }, { "S", "é" } },
   id = { { "B", "x" }, { "B", "\0" }, { "B", "\255x" } },
 }
+
+local function attribute_name(attribute)
+  return type(attribute) == "table" and attribute[1] or attribute
+end
 
 local function new_model()
   local model = { tables = {}, records = {} }
   for i, definition in ipairs(definitions) do
-    local partition, sort = definition.partition_key, definition.sort_key
-    partition = type(partition) == "table" and partition[1] or partition
-    local t = { name = definition.name, partition = partition, sort = sort and sort[1], items = {},
+    local partition = attribute_name(definition.partition_key)
+    local sort = attribute_name(definition.sort_key)
+    local t = { name = definition.name, partition = partition, sort = sort, items = {},
       keys = { [partition] = true } }
-    if sort then t.keys[sort[1]] = true end
+    if sort then t.keys[sort] = true end
     model.tables[i] = t
   end
   return model
@@ -362,6 +369,8 @@ local function sort_condition(t)
   if chance(30) then
     if b.value[2] < a.value[2] then a, b = b, a end
     return { kind = "between", path_of(t.sort), a, b }
+  elseif a.value[1] == "S" and chance(40) then
+    return { kind = "call", name = "begins_with", path_of(t.sort), a }
   end
   return { kind = "compare", operator = pick { "=", "<", "<=", ">", ">=" }, path_of(t.sort), a }
 end
@@ -371,7 +380,7 @@ local function sort_option(test)
   if test.kind == "between" then
     return { "between", to_lua(test[2].value), to_lua(test[3].value) }
   end
-  return { test.operator, to_lua(test[2].value) }
+  return { test.operator or test.name, to_lua(test[2].value) }
 end
 
 local flipped = { ["="] = "=", ["<"] = ">", ["<="] = ">=", [">"] = "<", [">="] = "<=" }
