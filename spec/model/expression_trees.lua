@@ -40,7 +40,7 @@ local function step_into(value, step)
     value[1] == "L" and math.type(step) and value[2][step + 1] or nil
 end
 
---- Returns a random path, which often leads to a value of the item. Rarely names a key attribute.
+--- Returns a random path, which often leads to a value of the item, rarely to a key attribute.
 function trees.path(item, keys)
   local path, value = {}, item
   repeat
@@ -49,7 +49,8 @@ function trees.path(item, keys)
       step = pick(attributes.names)
     end
     path[#path + 1], value = step, step_into(value, step)
-    local goes_on = value and (value[1] == "M" or value[1] == "L") and 55 or 6
+    local goes_on = value and (value[1] == "M" or value[1] == "L") and 55
+      or keys[path[1]] and 25 or 6
   until #path == 6 or not chance(goes_on)
   return path
 end
@@ -83,7 +84,8 @@ local function with_sizes(list, item, keys)
       list[i] = { kind = "size", of = of }
       local other = list[i % #list + 1]
       if other.kind == "value" and chance(80) then
-        list[i % #list + 1] = { kind = "value", value = attributes.random "N" }
+        local size = attributes.number(random(0, 4) * attributes.ONE)
+        list[i % #list + 1] = { kind = "value", value = size }
       end
     end
   end
@@ -211,7 +213,7 @@ end
 local function fill(list, count, make, is_valid, item, keys)
   for _ = 1, count do
     list[#list + 1] = make(item, keys)
-    if not is_valid(list, keys) and chance(96) then list[#list] = nil end
+    if not is_valid(list, keys) and chance(92) then list[#list] = nil end
   end
   return list
 end
