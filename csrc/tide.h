@@ -208,7 +208,8 @@ size_t tide_expressions_positions(const struct tide_expressions *expressions);
 int tide_expressions_bind(struct tide_expressions *expressions, const char *null_expressions,
 	struct failure *failure);
 
-/* Returns VALIDATION if a path of the bound projection leads into a key attribute. */
+/* Returns VALIDATION if there is a bound projection and one of its paths leads into a key
+ * attribute. */
 int tide_expressions_check_projection(const struct tide_expressions *expressions,
 	const struct key_schema *schema, struct failure *failure);
 
