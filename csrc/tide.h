@@ -208,6 +208,11 @@ size_t tide_expressions_positions(const struct tide_expressions *expressions);
 int tide_expressions_bind(struct tide_expressions *expressions, const char *null_expressions,
 	struct failure *failure);
 
+/* Returns VALIDATION if there is a bound projection and one of its paths leads into a key
+ * attribute. */
+int tide_expressions_check_projection(const struct tide_expressions *expressions,
+	const struct key_schema *schema, struct failure *failure);
+
 /* Appends to out what the update touches of an item (UPDATED_OLD of the old one, UPDATED_NEW of
  * the new one), or what the projection selects. Return 0, CORRUPT or NO_MEMORY. */
 int tide_expressions_updated(const struct tide_expressions *expressions, struct slice item,

@@ -223,6 +223,14 @@ int tide_expressions_bind(struct tide_expressions *expressions, const char *null
 	return err ? err : request_finish(&expressions->request, failure);
 }
 
+int tide_expressions_check_projection(const struct tide_expressions *expressions,
+	const struct key_schema *schema, struct failure *failure)
+{
+	if (!expressions->parsed[EXPRESSION_PROJECTION])
+		return 0;
+	return binding_check_keys(&expressions->bindings[EXPRESSION_PROJECTION], schema, failure);
+}
+
 int tide_expressions_updated(const struct tide_expressions *expressions, struct slice item,
 	struct buffer *out)
 {

@@ -49,9 +49,13 @@ static int check_expressions(const struct tide_query *query, const struct table 
 {
 	const struct key_schema *schema = &table->row.schema;
 	const struct binding *filter = expression_of(query->expressions, EXPRESSION_FILTER);
+	const struct binding *projection =
+		expression_of(query->expressions, EXPRESSION_PROJECTION);
 	int err = filter && !is_scan ? binding_check_filter(filter, schema, failure) : 0;
 
-	return err || !filter ? err : binding_check_keys(filter, schema, failure);
+	if (!err && filter)
+		err = binding_check_keys(filter, schema, failure);
+	return err || !projection ? err : binding_check_keys(projection, schema, failure);
 }
 
 /* Sets what a key condition says in place of partition and comparison. */

@@ -319,10 +319,16 @@ typedef int getter(struct tide *tide, struct tide_table *table, struct slice key
 static int read_projected(lua_State *L, struct database *database, struct table_handle *table,
 	getter *read, struct buffer *whole, struct buffer *out, struct failure *failure)
 {
+	const struct table_row *row;
 	uint64_t sequence;
 	struct slice key;
 	int err = read_item(L, 2, &database->builder, &key, "key", failure);
 
+	if (!err)
+		err = tide_describe_table(database->tide, &table->table, &row, failure);
+	if (!err)
+		err = tide_expressions_check_projection(database->expressions, &row->schema,
+			failure);
 	if (!err)
 		err = read(database->tide, &table->table, key, whole, &sequence, failure);
 	if (err)
@@ -331,17 +337,21 @@ static int read_projected(lua_State *L, struct database *database, struct table_
 	return err ? fail(failure, err) : 0;
 }
 
-/* project(table, encoded item | nil, options) -> item, or nil; nil, err, code */
+/* project(table, encoded item | nil, options, snapshot) -> item, or nil; nil, err, code */
 static int project_item(lua_State *L)
 {
 	struct database *database;
+	struct table_handle *table = check_table(L, 1, &database);
+	struct snapshot_handle *held = check_type(L, 4, SNAPSHOT_TYPE);
+	struct table_row row;
 	struct positions positions = { 0 };
 	struct buffer *out;
 	struct failure failure;
 	int err;
 
-	check_table(L, 1, &database);
-	lua_settop(L, 3);
+	luaL_argcheck(L, held->child.database == database, 4,
+		"a snapshot of the table's database expected");
+	lua_settop(L, 4);
 	out = &new_lua_buffer(L)->bytes;
 	check_table(L, 1, &database);
 	err = request_of(database, &failure) ? read_request(L, 3, database,
@@ -351,6 +361,12 @@ static int project_item(lua_State *L)
 		return push_positions(L, &positions);
 	if (!err)
 		err = tide_expressions_bind(database->expressions, NULL, &failure);
+	if (!err)
+		err = tide_describe_table_at(database->tide, check_held(L, held), &table->table,
+			&row, &failure);
+	if (!err)
+		err = tide_expressions_check_projection(database->expressions, &row.schema,
+			&failure);
 	if (err)
 		return return_failure(L, &failure);
 	if (lua_isnil(L, 2))

@@ -310,7 +310,8 @@ function Table:get(key, opts)
   opts = options.check(opts, item_operations.get_options, "get")
   local sortable, bytes = or_raise(core.key_at(self.transaction.snapshot, self.core, key, true))
   if next(opts) then
-    return (or_raise(core.project(self.core, read_bytes(self, sortable, bytes), opts)))
+    return (or_raise(core.project(self.core, read_bytes(self, sortable, bytes), opts,
+      self.transaction.snapshot)))
   end
   return read_item(self, sortable, bytes)
 end

@@ -212,7 +212,7 @@ local function read_page(self, partition, opts, subject)
       return nil, err, code
     end
   end
-  return opts.count and not counts and #items or items, key, scanned
+  return items, key, scanned
 end
 
 --- Returns one page of a query: up to 1,000 items or 1 MB.
