@@ -39,7 +39,7 @@ local tidetable = {
   list = types.list,
   map = types.map,
   set = types.set,
-  type = types.type,
+  type = types.type, equal = types.equal,
 }
 
 local durability = { full = 0, one_flush = 1, none = 2 }

@@ -283,4 +283,22 @@ for metatable in pairs(kind_of_set) do
   metatable.__tostring = set_tostring
 end
 
+--- Returns the encoded value; raises if it cannot be stored.
+local function encoded(value)
+  local bytes, err = values.encode { value = value }
+  if not bytes then
+    misuse("equal: " .. err.message)
+  end
+  return bytes
+end
+
+--- Returns true if two items or attribute values are equal by DynamoDB's rules: of the same type,
+--- numbers by value, sets in any order, maps and lists deeply. nil equals only nil.
+---@param a any  raises if it cannot be stored
+---@param b any
+---@return boolean
+function types.equal(a, b)
+  return encoded(a) == encoded(b)
+end
+
 return types

@@ -623,3 +623,29 @@ describe("random documents (SEED=" .. seed .. ")", function()
     end
   end)
 end)
+
+describe("equal", function()
+  local equal = types.equal
+
+  it("compares items and values by DynamoDB's rules", function()
+    assert.is_true(equal({ a = 1, b = { 1, { c = "x" } } }, { b = { 1.0, { c = "x" } }, a = 1 }))
+    assert.is_true(equal(types.set { 1, 2 }, types.set { 2, 1 }))
+    assert.is_true(equal(types.number "1.50", types.number "1.5"))
+    assert.is_true(equal(types.null, types.null))
+    assert.is_false(equal({ 1, 2 }, { 2, 1 }))
+    assert.is_false(equal(types.set { 1, 2 }, { 1, 2 }))
+    assert.is_false(equal(types.binary "a", "a"))
+    assert.is_false(equal(1, "1"))
+    assert.is_false(equal({ a = 1 }, { a = 1, b = types.null }))
+  end)
+
+  it("compares nil only with nil", function()
+    assert.is_true(equal(nil, nil))
+    assert.is_false(equal(nil, types.null))
+  end)
+
+  it("refuses values that cannot be stored", function()
+    assert.has_error(function() equal(print, 1) end)
+    assert.has_error(function() equal(1, 0 / 0) end)
+  end)
+end)
