@@ -607,9 +607,9 @@ int tide_checkup_file(struct tide_checkup **checkup, const char *path,
 int tide_checkup_isolated(struct tide_checkup **checkup, const char *path,
 	uint32_t stall_timeout_ms, struct failure *failure);
 
-/* Returns 0 and the report (valid until tide_checkup_finish) if the check is done, END if it is
- * still running, otherwise its error, or FORKED. For a child process it must be called about ten
- * times a second, because it also measures stall_timeout_ms. */
+/* Returns 0 and sets *report (valid until tide_checkup_finish) if the check is done, END while it
+ * runs, FORKED after a fork, otherwise the error of the check. After tide_checkup_isolated it must
+ * be called about every 100 ms, because it enforces stall_timeout_ms. */
 int tide_checkup_result(struct tide_checkup *checkup, const struct report **report,
 	struct failure *failure);
 

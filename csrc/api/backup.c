@@ -210,7 +210,8 @@ static struct file_owner owner_of_target(const struct tide_backup *backup)
 	return file_owner_new();
 }
 
-/* Claims the file at the path, if there is one, and the copy. Until the rename is done no
+/* Claims the file at the path, if there is one, and the copy, which gets the owner of that file.
+ * Until the rename is done no
  * process can open either file, by any name. */
 static int claim_both(struct tide_backup *backup, struct identity *old,
 	const struct shared_page *shared, struct failure *failure)

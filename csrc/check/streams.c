@@ -372,8 +372,8 @@ int check_streams(struct check *check)
 
 /* --- transactions --- */
 
-/* Sets *lost to the last sequence number up to which a stream may have removed records: the
- * greatest horizon, or the maximum if a whole stream was removed. */
+/* Sets *lost to the greatest sequence number that any stream may have trimmed; UINT64_MAX if a
+ * stream has been deleted. */
 static int last_lost(struct check *check, uint64_t *lost)
 {
 	const struct streams *streams = &check->catalog.streams;

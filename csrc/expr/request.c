@@ -15,7 +15,8 @@ struct map {
 	const char *title;
 	char mark;
 	const void *entries;
-	size_t count, width;             /* width of an entry; it begins with its placeholder */
+	size_t count;
+	size_t entry_size;               /* in bytes; the first member is the placeholder */
 };
 
 static struct map names_of(const struct parameters *parameters)
@@ -32,7 +33,7 @@ static struct map values_of(const struct parameters *parameters)
 
 static inline struct slice placeholder(const struct map *map, size_t n)
 {
-	return *(const struct slice *)((const char *)map->entries + n * map->width);
+	return *(const struct slice *)((const char *)map->entries + n * map->entry_size);
 }
 
 /* --- checks --- */

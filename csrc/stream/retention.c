@@ -206,8 +206,9 @@ struct front {
 	uint64_t rows, bytes, records;       /* removed in this step */
 };
 
-/* Verifies ordinal and stream bytes of the oldest record against the last one removed,
- * because heads are read without verifying the checksum. CORRUPT if they do not match. */
+/* Checks that the running totals of the oldest record (ordinal, stream bytes) continue those of
+ * the horizon, because record headers are read without their checksum. If they do not, reads the
+ * row with its checksum and returns that error, otherwise CORRUPT. */
 static int check_front(const struct front *front, uint32_t stream)
 {
 	const struct record *record = &front->record;

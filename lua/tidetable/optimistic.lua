@@ -159,7 +159,7 @@ end
 ---@param partition any        nil: scan
 ---@param opts tidetable.QueryOptions
 ---@param limit integer|nil    maximum number of items
----@param page integer|nil     number of the snapshot's rows that are read at once
+---@param page integer|nil     page size: rows per read of the snapshot
 ---@param subject string         name of the called function, for messages
 ---@return tidetable.Rows
 local function open_rows(self, partition, opts, limit, page, subject)
