@@ -47,13 +47,17 @@ local function settings_of(given, what)
   return { stream.settings(given ~= true and given or nil, what) }
 end
 
---- Returns the id of the table's enabled stream and its settings.
-local function current(handle)
-  local definition, err, code = definitions.of(handle)
-  if not definition then
-    return nil, err, code
+--- Returns the wanted definition of a stream, with the fields of the present one that it lacks.
+local function merged(wanted, present)
+  if not wanted or not present then
+    return wanted
+  elseif wanted == true then
+    return present
   end
-  return settings_of(definition.stream, "alter: stream")
+  return {
+    view_type = wanted.view_type or present.view_type,
+    retention = wanted.retention or present.retention,
+  }
 end
 
 local function disable_and_enable(handle, has, wanted)
@@ -95,12 +99,13 @@ function definitions.alter(handle, given)
   if given == nil or given.stream == nil then
     options.misuse "alter: a table with stream expected"
   end
-  local wanted = settings_of(given.stream, "alter: stream")
-  local has, err, code = current(handle)
-  if not has then
+  settings_of(given.stream, "alter: stream")   -- raises if they are invalid
+  local present, err, code = definitions.of(handle)
+  if not present then
     return nil, err, code
   end
-  return change_stream(handle, has, wanted)
+  return change_stream(handle, settings_of(present.stream, "alter: stream"),
+    settings_of(merged(given.stream, present.stream), "alter: stream"))
 end
 
 local function check_keys(existing, wanted)

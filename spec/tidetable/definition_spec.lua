@@ -61,6 +61,21 @@ describe("definition", function()
 end)
 
 describe("alter", function()
+  it("keeps what is not given of the present stream", function()
+    local db <close> = helper.memory()
+    local t = assert(db:create_table { name = "kept", partition_key = "id",
+      stream = { view_type = "KEYS_ONLY", retention = { age = "2h", count = 7 } } })
+    local label = t:describe().stream.label
+    assert.is_true(t:alter { stream = true })
+    assert.is_true(t:alter { stream = { retention = "7d" } })
+    local stream = t:describe().stream
+    assert.equal(label, stream.label)                    -- the same stream
+    assert.equal("KEYS_ONLY", stream.view_type)
+    assert.equal(7 * 86400, stream.retention.age)
+    assert.is_true(t:alter { stream = { view_type = "NEW_IMAGE" } })
+    assert.equal(7 * 86400, t:describe().stream.retention.age)
+  end)
+
   local t
   before_each(function()
     t = assert(db:create_table(orders()))
