@@ -337,6 +337,18 @@ static int read_projected(lua_State *L, struct database *database, struct table_
 	return err ? fail(failure, err) : 0;
 }
 
+/* Reads and binds the projection in the options at 3, unless the positions are wrong. */
+static int bind_projection(lua_State *L, struct database *database, struct positions *positions,
+	struct failure *failure)
+{
+	struct tide_expressions *expressions = request_of(database, failure);
+	int err = expressions ? read_request(L, 3, database, expressions, slice_of(NULL, 0),
+		TAKES(EXPRESSION_PROJECTION), positions, failure) : ERR_NO_MEMORY;
+
+	return err || positions->is_wrong ? err :
+		tide_expressions_bind(expressions, NULL, failure);
+}
+
 /* project(table, encoded item | nil, options, snapshot) -> item, or nil; nil, err, code */
 static int project_item(lua_State *L)
 {
@@ -354,13 +366,9 @@ static int project_item(lua_State *L)
 	lua_settop(L, 4);
 	out = &new_lua_buffer(L)->bytes;
 	check_table(L, 1, &database);
-	err = request_of(database, &failure) ? read_request(L, 3, database,
-		database->expressions, slice_of(NULL, 0), TAKES(EXPRESSION_PROJECTION),
-		&positions, &failure) : ERR_NO_MEMORY;
+	err = bind_projection(L, database, &positions, &failure);
 	if (!err && positions.is_wrong)
 		return push_positions(L, &positions);
-	if (!err)
-		err = tide_expressions_bind(database->expressions, NULL, &failure);
 	if (!err)
 		err = tide_describe_table_at(database->tide, check_held(L, held), &table->table,
 			&row, &failure);
@@ -398,13 +406,9 @@ static int get_projected(lua_State *L)
 	whole = &new_lua_buffer(L)->bytes;
 	out = &new_lua_buffer(L)->bytes;
 	check_table(L, 1, &database);
-	err = request_of(database, &failure) ? read_request(L, 3, database,
-		database->expressions, slice_of(NULL, 0), TAKES(EXPRESSION_PROJECTION),
-		&positions, &failure) : ERR_NO_MEMORY;
+	err = bind_projection(L, database, &positions, &failure);
 	if (!err && positions.is_wrong)
 		return push_positions(L, &positions);
-	if (!err)
-		err = tide_expressions_bind(database->expressions, NULL, &failure);
 	if (!err)
 		err = read_projected(L, database, table, inside ? tide_get : tide_get_committed,
 			whole, out, &failure);

@@ -62,7 +62,6 @@ end)
 
 describe("alter", function()
   it("keeps what is not given of the present stream", function()
-    local db <close> = helper.memory()
     local t = assert(db:create_table { name = "kept", partition_key = "id",
       stream = { view_type = "KEYS_ONLY", retention = { age = "2h", count = 7 } } })
     local label = t:describe().stream.label
