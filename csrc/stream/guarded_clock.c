@@ -1,0 +1,106 @@
+/* guarded_clock.c - the retention clock, which a wrong wall clock does not mislead. */
+#include "stream/guarded_clock.h"
+
+#include <string.h>
+
+void time_sample_take(struct time_sample *sample, const struct clock *clock)
+{
+	sample->now_ms = clock_now_ms(clock);
+	sample->elapsed_ms = clock_elapsed_ms(clock);
+	clock_boot(clock, sample->boot);
+}
+
+static bool same_boot(const uint8_t a[BOOT_BYTES], const uint8_t b[BOOT_BYTES])
+{
+	return memcmp(a, b, BOOT_BYTES) == 0;
+}
+
+/* Saturating addition. */
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* Returns the time since elapsed_ms on that boot; 0 if unknown. */
+static uint64_t elapsed_since(uint64_t elapsed_ms, const uint8_t boot[BOOT_BYTES],
+	const struct time_sample *sample)
+{
+	return same_boot(boot, sample->boot) && sample->elapsed_ms > elapsed_ms ?
+		sample->elapsed_ms - elapsed_ms : 0;
+}
+
+static bool is_confirmed(const struct clock_jump *jump, const struct time_sample *sample)
+{
+	if (jump->wall_ms == 0 || sample->now_ms < jump->wall_ms)
+		return false;
+	return !same_boot(jump->boot, sample->boot) ||
+		elapsed_since(jump->elapsed_ms, jump->boot, sample) >= CLOCK_BOUND_MS;
+}
+
+/* Next value of the retention clock: doc/format.md, "Time". */
+struct step {
+	uint64_t clock_ms;
+	uint64_t lead_ms;            /* lead over the wall clock that was added */
+	bool jumps;                  /* the wall clock has jumped, which must be confirmed */
+	bool confirms;               /* the jump in the state is confirmed */
+};
+
+static struct step clock_step(const struct state *state, const struct time_sample *sample)
+{
+	const struct clock_jump *jump = &state->jump;
+	struct step step = { .confirms = is_confirmed(jump, sample) };
+	uint64_t base = plus(state->retention_ms,
+		elapsed_since(state->elapsed_ms, state->boot, sample));
+	uint64_t target;
+
+	if (jump->wall_ms || !same_boot(state->boot, sample->boot))
+		step.lead_ms = state->lead_ms;
+	target = plus(sample->now_ms, step.lead_ms);
+	if (step.confirms) {
+		uint64_t seen = plus(plus(jump->wall_ms, step.lead_ms),
+			elapsed_since(jump->elapsed_ms, jump->boot, sample));
+
+		seen = seen < target ? seen : target;
+		base = base > seen ? base : seen;
+	}
+	step.clock_ms = base;
+	if (target > base && state->retention_ms && target - base > CLOCK_BOUND_MS)
+		step.jumps = true;
+	else if (target > base || (target >= state->retention_ms &&
+			base - target <= CLOCK_SLACK_MS))
+		step.clock_ms = target;
+	return step;
+}
+
+uint64_t retention_clock(const struct state *state, const struct time_sample *sample)
+{
+	return clock_step(state, sample).clock_ms;
+}
+
+int64_t retention_lead(uint64_t clock_ms, uint64_t now_ms)
+{
+	int64_t lead = (int64_t)(clock_ms - now_ms);
+
+	return lead < -CLOCK_SLACK_MS || lead > CLOCK_SLACK_MS ? lead : 0;
+}
+
+uint64_t retention_clock_set(struct state *state, const struct time_sample *sample)
+{
+	struct step step = clock_step(state, sample);
+	struct clock_jump *jump = &state->jump;
+	bool forget = !step.jumps || step.confirms || sample->now_ms < jump->wall_ms;
+
+	if (forget)
+		memset(jump, 0, sizeof *jump);
+	if (step.jumps && jump->wall_ms == 0) {
+		jump->wall_ms = sample->now_ms;
+		jump->elapsed_ms = sample->elapsed_ms;
+		memcpy(jump->boot, sample->boot, BOOT_BYTES);
+	}
+	state->lead_ms = step.jumps ? step.lead_ms :
+		step.clock_ms > sample->now_ms ? step.clock_ms - sample->now_ms : 0;
+	state->retention_ms = step.clock_ms;
+	state->elapsed_ms = sample->elapsed_ms;
+	memcpy(state->boot, sample->boot, BOOT_BYTES);
+	return step.clock_ms;
+}
