@@ -227,12 +227,13 @@ static uint64_t trim(uint64_t stay)
 {
 	struct retention retention = { .age_ms = DAY_MS, .max_count = stay };
 	uint32_t stream = stream_id();
-	uint64_t before = count_changes(stream), records = 0, rows = 0;
+	struct tide_swept swept = { 0 };
+	uint64_t before = count_changes(stream);
 	bool more = true;
 
 	must(tide_set_retention(db, stream, &retention, &failure), "retention");
 	while (more)
-		must(tide_trim(db, &records, &rows, &more, &failure), "trim");
+		must(tide_sweep(db, &swept, &more, &failure), "trim");
 	return before - count_changes(stream);
 }
 

@@ -138,12 +138,13 @@ struct tide_table_spec {
 	struct slice name;
 	struct key_schema schema;
 	uint8_t view;                /* enum view; 0: no stream */
+	struct slice ttl;            /* time-to-live attribute; len 0: none */
 	struct retention retention;
 };
 
 /* Create, change and delete tables and streams, each in a transaction of its own. Return BUSY,
  * NESTED (in a transaction), READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME and the errors of
- * table/define.h. tide_enable_stream starts a new stream of the table; tide_disable_stream
+ * table/define.h. tide_set_ttl with an empty attribute disables time to live. tide_enable_stream starts a new stream of the table; tide_disable_stream
  * leaves its records readable until they expire. */
 int tide_create_table(struct tide *tide, const struct tide_table_spec *spec,
 	struct failure *failure);
@@ -151,6 +152,8 @@ int tide_delete_table(struct tide *tide, struct slice name, struct failure *fail
 int tide_enable_stream(struct tide *tide, struct slice name, uint8_t view,
 	const struct retention *retention, struct failure *failure);
 int tide_disable_stream(struct tide *tide, struct slice name, struct failure *failure);
+int tide_set_ttl(struct tide *tide, struct slice name, struct slice attribute,
+	struct failure *failure);
 int tide_set_retention(struct tide *tide, uint32_t stream, const struct retention *retention,
 	struct failure *failure);
 
@@ -293,11 +296,18 @@ int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation 
 	struct slice item, struct tide_expressions *expressions, struct tide_change *change,
 	struct failure *failure);
 
-/* Does one step of removing expired records and the rows of deleted tables, in a transaction of
- * its own. Adds the number of records removed to *records, and of rows to *rows. Sets *more to
- * true if another step would remove more. Returns BUSY, NESTED, READ_ONLY, or CORRUPT if only
- * damaged rows are left. */
-int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
+/* What tide_sweep has removed. */
+struct tide_swept {
+	uint64_t items;              /* expired items (time to live) */
+	uint64_t records;            /* expired records */
+	uint64_t rows;               /* rows of deleted tables, rows of indexes */
+};
+
+/* Does one step of removing expired items, expired records and the rows of deleted tables, and of
+ * building and removing indexes, in a transaction of its own. Adds what it removed to *swept. Sets
+ * *more to true if another step would remove more. Returns BUSY, NESTED, READ_ONLY, or CORRUPT if
+ * only damaged rows are left. */
+int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	struct failure *failure);
 
 /* --- reading items --- */
@@ -354,6 +364,11 @@ int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,
 int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, struct slice item, struct buffer *out, uint64_t *sequence,
 	struct failure *failure);
+
+/* Sets *expired to true if this item of the table was expired when the snapshot was taken. Returns
+ * NOT_FOUND, TIMEOUT. */
+int tide_expired_at(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, struct slice item, bool *expired, struct failure *failure);
 
 /* Evaluates a put, update or delete on the item `old` (len 0: none) as tide_write does, with the
  * table's key schema in the snapshot, and stores nothing. */

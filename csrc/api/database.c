@@ -32,6 +32,7 @@ static int put_first_state(struct txn *txn, const struct clock *clock)
 	int err;
 
 	time_sample_take(&sample, clock);
+	expiry_clock_set(&state, &sample);
 	retention_clock_set(&state, &sample);
 	err = state_write(txn, &state, &scratch);
 	buffer_release(&scratch);
@@ -302,7 +303,10 @@ static int end(struct tide *tide, int err, struct failure *failure)
 int tide_create_table(struct tide *tide, const struct tide_table_spec *spec,
 	struct failure *failure)
 {
-	struct table_spec define = { spec->name, spec->schema, spec->view, spec->retention };
+	struct table_spec define = {
+		.name = spec->name, .schema = spec->schema, .view = spec->view,
+		.ttl = spec->ttl, .retention = spec->retention,
+	};
 	int err = tide_begin(tide, failure);
 
 	return err ? err : end(tide, define_table(&tide->transaction, &define, failure), failure);
@@ -332,6 +336,15 @@ int tide_disable_stream(struct tide *tide, struct slice name, struct failure *fa
 		failure);
 }
 
+int tide_set_ttl(struct tide *tide, struct slice name, struct slice attribute,
+	struct failure *failure)
+{
+	int err = tide_begin(tide, failure);
+
+	return err ? err : end(tide, define_ttl(&tide->transaction, name, attribute, failure),
+		failure);
+}
+
 int tide_set_retention(struct tide *tide, uint32_t stream, const struct retention *retention,
 	struct failure *failure)
 {
@@ -341,16 +354,23 @@ int tide_set_retention(struct tide *tide, uint32_t stream, const struct retentio
 		failure), failure);
 }
 
-int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
+int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	struct failure *failure)
 {
+	struct swept step = { 0 };
 	int err = tide_begin(tide, failure);
 
 	*more = false;
 	if (err)
 		return err;
-	err = sweep_step(&tide->transaction, records, rows, more);
-	return end(tide, err ? fail(failure, err) : 0, failure);
+	err = sweep_step(&tide->transaction, &step, more);
+	err = end(tide, err ? fail(failure, err) : 0, failure);
+	if (err)
+		return err;
+	swept->items += step.items;
+	swept->records += step.records;
+	swept->rows += step.rows;
+	return 0;
 }
 
 static int change_item(struct tide *tide, struct tide_table *table,
@@ -473,6 +493,15 @@ int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 	tide->state_at = 0;      /* state and catalog may mix two snapshots */
 	catalog_release(&tide->catalog);
 	return lost;
+}
+
+struct keyspace tide_keyspace(const struct tide *tide, const struct read_view *snapshot,
+	const struct table *table)
+{
+	if (!table->row.ttl.index)
+		return keyspace_of_table(table, 0);
+	return keyspace_of_table(table, snapshot->txn == tide->transaction.txn ?
+		tide->transaction.now_ms : clock_now_ms(store_clock(tide->store)));
 }
 
 const struct table *tide_find(struct tide *tide, struct tide_table *table,

@@ -77,6 +77,11 @@ int tide_read_committed_begin(struct tide *tide, struct read_view *snapshot,
 int tide_read_end(struct tide *tide, const struct read_view *snapshot, int err,
 	struct failure *failure);
 
+/* Returns the keyspace of a table for this read call. Items that are expired now, or at the time of
+ * the open transaction, are absent. */
+struct keyspace tide_keyspace(const struct tide *tide, const struct read_view *snapshot,
+	const struct table *table);
+
 /* Returns the table in the handle's catalog, valid until the catalog is refreshed; NULL, with
  * NOT_FOUND in *failure, if there is none. */
 const struct table *tide_find(struct tide *tide, struct tide_table *table,
@@ -87,6 +92,7 @@ const struct table *tide_find(struct tide *tide, struct tide_table *table,
 struct tide_snapshot {
 	struct txn *reader;
 	struct state state;
+	uint64_t now_ms;             /* when it was taken: items expired then are absent */
 	uint64_t commit;             /* number of the commit that it shows */
 };
 

@@ -65,10 +65,10 @@ int tide_stream_ids(struct tide *tide, struct buffer *ids, struct failure *failu
 
 /* --- items --- */
 
-static int get(struct tide *tide, struct txn *txn, const struct table *table, struct slice asked,
-	struct buffer *out, uint64_t *sequence, struct failure *failure)
+static int get(struct tide *tide, const struct read_view *snapshot, const struct table *table,
+	struct slice asked, struct buffer *out, uint64_t *sequence, struct failure *failure)
 {
-	struct keyspace keyspace = keyspace_of_table(table);
+	struct keyspace keyspace = tide_keyspace(tide, snapshot, table);
 	struct stored stored;
 	struct key key;
 	int err = keyspace_key_alone(&key, &keyspace, asked, tide->header.secret, failure);
@@ -76,7 +76,7 @@ static int get(struct tide *tide, struct txn *txn, const struct table *table, st
 	if (err)
 		return err;
 	buffer_clear(out);
-	err = keyspace_get(&stored, &keyspace, txn, &key, asked, &tide->scratch, failure);
+	err = keyspace_get(&stored, &keyspace, snapshot->txn, &key, asked, &tide->scratch, failure);
 	if (err)
 		return err;
 	*sequence = stored.sequence;
@@ -90,7 +90,7 @@ static int get_in(struct tide *tide, const struct read_view *snapshot, struct ti
 	struct slice key, struct buffer *out, uint64_t *sequence, struct failure *failure)
 {
 	const struct table *found = tide_find(tide, table, failure);
-	int err = found ? get(tide, snapshot->txn, found, key, out, sequence, failure) :
+	int err = found ? get(tide, snapshot, found, key, out, sequence, failure) :
 		ERR_NOT_FOUND;
 
 	return tide_read_end(tide, snapshot, err, failure);

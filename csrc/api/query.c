@@ -82,7 +82,7 @@ static int set_range(struct tide_query *query, struct tide *tide, const struct t
 	const struct tide_query_spec *spec, struct failure *failure)
 {
 	struct sort_condition sort = { spec->comparison, spec->a, spec->b };
-	struct keyspace keyspace = keyspace_of_table(table);
+	struct keyspace keyspace = keyspace_of_table(table, 0);
 	int err = 0;
 
 	query->table_id = table->row.id;
@@ -190,12 +190,11 @@ static bool selects(const struct tide_query *query)
 }
 
 static int fill(struct tide_query *query, uint32_t max, struct txn *txn,
-	const struct table *found, struct failure *failure)
+	const struct table *found, const struct keyspace *keyspace, struct failure *failure)
 {
 	struct value asked = { query->partition_type, 0, buffer_slice(&query->partition) };
-	struct keyspace keyspace = keyspace_of_table(found);
 	struct page_request request = {
-		.keyspace = &keyspace,
+		.keyspace = keyspace,
 		.partition = query->partition.len ? &asked : NULL,
 		.filter = selects(query) ? &query->filter : NULL,
 		.max = max,
@@ -211,13 +210,16 @@ static int fill_now(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
 	struct read_view snapshot;
+	struct keyspace keyspace;
 	const struct table *found;
 	int err = look(query, tide, &snapshot, failure);
 
 	if (err)
 		return err;
 	found = tide_find(tide, &query->table, failure);
-	err = found ? fill(query, max, snapshot.txn, found, failure) : ERR_NOT_FOUND;
+	if (found)
+		keyspace = tide_keyspace(tide, &snapshot, found);
+	err = found ? fill(query, max, snapshot.txn, found, &keyspace, failure) : ERR_NOT_FOUND;
 	return tide_read_end(tide, &snapshot, err, failure);
 }
 
@@ -225,6 +227,7 @@ static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure)
 {
 	const struct tide_snapshot *snapshot = query->snapshot;
+	struct keyspace keyspace;
 	const struct table *found;
 	struct table buf;
 	int err = tide_find_at(tide, snapshot, &query->table, &buf, &found, failure);
@@ -234,7 +237,8 @@ static int fill_at(struct tide_query *query, struct tide *tide, uint32_t max,
 		err = snapshot_enter(snapshot, failure);
 	if (err)
 		return err;
-	err = fill(query, max, snapshot->reader, found, failure);
+	keyspace = keyspace_of_table(found, snapshot->now_ms);
+	err = fill(query, max, snapshot->reader, found, &keyspace, failure);
 	lost = reader_verify(snapshot->reader, failure);
 	snapshot_leave(snapshot);
 	return lost ? lost : err;
@@ -255,7 +259,7 @@ static int fill_pinned(struct tide_query *query, struct tide *tide, uint32_t max
 	err = fill_at(query, tide, max, failure);
 	if (!err && !query->page.more)
 		query->over = END;
-	if (err || query->page.scanned == 0)
+	if (err || (query->page.scanned == 0 && !query->page.more))
 		tide_query_unpin(query, err ? err : END);
 	return err;
 }

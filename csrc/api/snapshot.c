@@ -13,6 +13,7 @@ static int take(struct tide_snapshot *snapshot, struct tide *tide, struct failur
 	if (err)
 		return err;
 	snapshot->commit = txn_id(snapshot->reader);
+	snapshot->now_ms = clock_now_ms(store_clock(tide->store));
 	err = state_read(snapshot->reader, &snapshot->state);
 	if (!err)
 		err = catalog_refresh(&tide->catalog, snapshot->reader, &snapshot->state);
@@ -122,7 +123,7 @@ int tide_describe_table_at(struct tide *tide, const struct tide_snapshot *snapsh
 static int key_of(struct tide *tide, const struct table *table, struct slice item, bool is_key,
 	struct key *key, struct failure *failure)
 {
-	struct keyspace keyspace = keyspace_of_table(table);
+	struct keyspace keyspace = keyspace_of_table(table, 0);
 
 	return is_key ? keyspace_key_alone(key, &keyspace, item, tide->header.secret, failure) :
 		keyspace_key(key, &keyspace, item, tide->header.secret, failure);
@@ -140,14 +141,13 @@ int tide_key_at(struct tide *tide, const struct tide_snapshot *snapshot,
 }
 
 /* Reads an item. stored->item points into the memory map or into tide->scratch. */
-static int read_stored(struct tide *tide, struct txn *txn, const struct table *table,
+static int read_stored(struct tide *tide, struct txn *txn, const struct keyspace *keyspace,
 	struct slice item, struct stored *stored, struct failure *failure)
 {
-	struct keyspace keyspace = keyspace_of_table(table);
 	struct key key;
-	int err = keyspace_key(&key, &keyspace, item, tide->header.secret, failure);
+	int err = keyspace_key(&key, keyspace, item, tide->header.secret, failure);
 
-	return err ? err : keyspace_get(stored, &keyspace, txn, &key, item, &tide->scratch,
+	return err ? err : keyspace_get(stored, keyspace, txn, &key, item, &tide->scratch,
 		failure);
 }
 
@@ -157,6 +157,7 @@ int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 {
 	struct table buf;
 	const struct table *found;
+	struct keyspace keyspace;
 	struct stored stored;
 	int err = tide_find_at(tide, snapshot, table, &buf, &found, failure);
 	int lost;
@@ -166,7 +167,8 @@ int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 		err = snapshot_enter(snapshot, failure);
 	if (err)
 		return err;
-	err = read_stored(tide, snapshot->reader, found, item, &stored, failure);
+	keyspace = keyspace_of_table(found, snapshot->now_ms);
+	err = read_stored(tide, snapshot->reader, &keyspace, item, &stored, failure);
 	buffer_clear(out);
 	if (!err) {
 		buffer_put_slice(out, stored.item);
@@ -179,10 +181,26 @@ int tide_get_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	return buffer_error(out) ? fail(failure, ERR_NO_MEMORY) : 0;
 }
 
+int tide_expired_at(struct tide *tide, const struct tide_snapshot *snapshot,
+	struct tide_table *table, struct slice item, bool *expired, struct failure *failure)
+{
+	struct table buf;
+	const struct table *found;
+	struct keyspace keyspace;
+	int err = tide_find_at(tide, snapshot, table, &buf, &found, failure);
+
+	if (err)
+		return err;
+	keyspace = keyspace_of_table(found, snapshot->now_ms);
+	*expired = keyspace_hides(&keyspace, item);
+	return 0;
+}
+
 int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
 	uint64_t *sequence, struct failure *failure)
 {
 	struct read_view snapshot;
+	struct keyspace keyspace;
 	const struct table *found;
 	struct stored stored;
 	int err = tide_read_begin(tide, &snapshot, failure);
@@ -191,7 +209,9 @@ int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
 	if (err)
 		return err;
 	found = tide_find(tide, table, failure);
-	err = found ? read_stored(tide, snapshot.txn, found, item, &stored, failure) :
+	if (found)
+		keyspace = tide_keyspace(tide, &snapshot, found);
+	err = found ? read_stored(tide, snapshot.txn, &keyspace, item, &stored, failure) :
 		ERR_NOT_FOUND;
 	if (!err)
 		*sequence = stored.sequence;

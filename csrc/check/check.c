@@ -8,11 +8,13 @@
 
 #include "base/memory.h"
 #include "check/checker.h"
+#include "check/expiry.h"
 #include "check/items.h"
 #include "check/problem.h"
 #include "check/rows.h"
 #include "check/streams.h"
 #include "os/file.h"
+#include "table/expiry_index.h"
 
 /* --- findings of the page audit --- */
 
@@ -47,7 +49,7 @@ static bool is_known_meta(struct slice key)
 		return key.len == 1;
 	case META_TABLE:
 		return is_table_name(slice_of(key.data + 1, key.len - 1));
-	case META_DROPPED: case META_STREAM: case META_HORIZON:
+	case META_DROPPED: case META_INDEX: case META_STREAM: case META_HORIZON:
 		return key.len == 5;
 	default:
 		return false;
@@ -80,11 +82,13 @@ static void take_orphan(struct check *check, enum tree tree, uint32_t id)
 static void check_place(struct check *check, enum tree tree, struct slice key)
 {
 	struct record_place place;
+	struct expiry_row expiry;
 	uint32_t id = get_id(key);
 	bool fits = tree == TREE_META ? is_known_meta(key)
 		: tree == TREE_ITEMS ? id && key.len > id_width(key.data[0])
 		: tree == TREE_TAILS ? key.len > 8
 		: tree == TREE_PARTS ? key.len == PART_KEY
+		: tree == TREE_INDEXES ? expiry_row_read_key(&id, &expiry, key)
 		: record_get_key(&place, key);
 
 	if (!fits) {
@@ -177,6 +181,17 @@ static int take_file_header(struct check *check, struct slice payload)
 	return err;
 }
 
+static int take_index(struct check *check, uint32_t id, struct slice payload)
+{
+	struct index_row row;
+	int err = index_get(&row, payload);
+	struct u64_map_entry *entry = err ? NULL : u64_map_make(&check->indexes, id);
+
+	if (entry)
+		entry->a = row.work;
+	return err || entry ? err : ERR_NO_MEMORY;
+}
+
 /* The rows from TREE_META_END on are LMDB's: the roots of the trees. */
 static int take_meta(struct check *check, enum tree tree, struct slice key, struct slice value)
 {
@@ -200,6 +215,9 @@ static int take_meta(struct check *check, enum tree tree, struct slice key, stru
 		break;
 	case META_DROPPED:
 		err = u64_map_make(&check->dropped, get_u32(key.data + 1)) ? 0 : ERR_NO_MEMORY;
+		break;
+	case META_INDEX:
+		err = take_index(check, get_u32(key.data + 1), payload);
 		break;
 	case META_STREAM:
 		err = streams_add_row(&check->catalog.streams, key, value);
@@ -226,7 +244,7 @@ static void check_table(struct check *check, const struct table_row *row)
 	subject_set_row(check, TREE_META, slice_of(key, 1 + name.len));
 	check->report->tables++;
 	if (check->has_state && (row->id > check->state.table ||
-			row->stream > check->state.stream))
+			row->stream > check->state.stream || row->ttl.index > check->state.index))
 		problem(check, 2, "has an id that was never assigned");
 	if (row->stream && (stream || !check->is_damaged[TREE_META]) &&
 			(!stream || stream->row.status != STREAM_ENABLED ||
@@ -294,6 +312,8 @@ static int check_all(struct check *check)
 	if (!err)
 		err = check_items(check);
 	if (!err)
+		err = check_expiry_indexes(check);
+	if (!err)
 		err = check_streams(check);
 	if (!err)
 		err = check_transactions(check);
@@ -307,6 +327,8 @@ static void release(struct check *check)
 	raw_txn_close(check->txn);
 	catalog_release(&check->catalog);
 	u64_map_release(&check->dropped);
+	u64_map_release(&check->indexes);
+	u64_map_release(&check->expiries);
 	u64_map_release(&check->parts);
 	u64_map_release(&check->nodes);
 	u64_map_release(&check->overdue);

@@ -47,6 +47,7 @@ struct check {
 	struct catalog catalog;
 	const struct table *last_table;      /* last result of check_table_with_id */
 	struct u64_map dropped;      /* ids of deleted tables that still have items */
+	struct u64_map indexes;      /* id of an index in progress -> a: enum index_work */
 	uint64_t clock_ms;
 
 	bool is_damaged[TREE_COUNT]; /* damage in the tree was reported */
@@ -59,6 +60,7 @@ struct check {
 
 	struct u64_map parts;        /* part id -> a: number of parts of its item */
 	struct u64_map nodes;        /* node id -> a: rows found in it or below it */
+	struct u64_map expiries;     /* id of an expiry index -> a: rows that items need */
 	struct u64_map overdue;      /* key hash -> a: sequence number, b: stream, of a change
 	                              * that its item does not show */
 	struct u64_map transactions; /* transaction id -> a: records expected, plus records found

@@ -1,6 +1,7 @@
 /* items.c - checks items and the nodes and parts that belong to them. */
 #include "check/items.h"
 
+#include "check/expiry.h"
 #include "check/problem.h"
 #include "check/rows.h"
 
@@ -91,6 +92,12 @@ static int check_item_of(struct check *check, const struct table *table,
 			(unsigned long long)check->state.sequence);
 	if (item_size(stored->item) > ITEM_MAX_BYTES)
 		problem(check, 6, "exceeds the maximum item size");
+	if (table->row.ttl.index) {
+		int err = check_expiry_row(check, table, stored, whole);
+
+		if (err)
+			return err;
+	}
 	return check_last_record(check, table, stored);
 }
 

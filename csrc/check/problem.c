@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "check/rows.h"
+#include "table/expiry_index.h"
 
 /* --- text --- */
 
@@ -274,6 +275,7 @@ static void name_meta_row(struct check *check, struct slice key)
 		put_shown(&subject->key, slice_of(key.data + 1, key.len - 1));
 		break;
 	case META_DROPPED: put_format(&subject->key, "deleted table %u", id); break;
+	case META_INDEX: put_format(&subject->key, "index %u", id); break;
 	case META_STREAM: put_format(&subject->key, "stream %u", id); break;
 	case META_HORIZON: put_format(&subject->key, "horizon of stream %u", id); break;
 	default:
@@ -324,6 +326,21 @@ static void name_part_row(struct check *check, struct slice key)
 	put_buffer(&subject->name, &subject->key);
 }
 
+static void name_index_row(struct check *check, struct slice key)
+{
+	struct subject *subject = &check->subject;
+	struct expiry_row row;
+	uint32_t index;
+
+	if (expiry_row_read_key(&index, &row, key))
+		put_format(&subject->key, "index %u, expiry %" PRIu64 " ms, sequence number %" PRIu64,
+			index, row.expiry_ms, row.sequence);
+	else
+		put_shown(&subject->key, key);
+	put_format(&subject->name, "indexes, ");
+	put_buffer(&subject->name, &subject->key);
+}
+
 void subject_set_row(struct check *check, enum tree tree, struct slice key)
 {
 	new_subject(check, (int)tree);
@@ -342,6 +359,9 @@ void subject_set_row(struct check *check, enum tree tree, struct slice key)
 		break;
 	case TREE_LOG:
 		name_log_row(check, key);
+		break;
+	case TREE_INDEXES:
+		name_index_row(check, key);
 		break;
 	}
 }

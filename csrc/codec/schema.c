@@ -54,12 +54,30 @@ static void schema_get(struct source *source, struct key_schema *schema)
 	attribute_get(source, &schema->sort, true);
 }
 
+/* Reads time to live, which has an index if and only if it has an attribute. */
+static void ttl_get(struct source *source, struct time_to_live *ttl)
+{
+	struct slice name;
+
+	memset(ttl, 0, sizeof *ttl);
+	ttl->index = source_u32(source);
+	name = source_counted(source);
+	if (name.len > 255 || (name.len > 0) != (ttl->index != 0))
+		source->err = ERR_CORRUPT;
+	if (source->err)
+		return;
+	ttl->len = (uint8_t)name.len;
+	memcpy(ttl->name, name.data, name.len);
+}
+
 void table_put(struct buffer *out, const struct table_row *table)
 {
 	buffer_put_u32(out, table->id);
 	buffer_put_u64(out, table->created_ms);
 	buffer_put_u32(out, table->stream);
 	buffer_put_u32(out, table->newest_stream);
+	buffer_put_u32(out, table->ttl.index);
+	buffer_put_counted(out, time_to_live_name(&table->ttl));
 	schema_put(out, &table->schema);
 }
 
@@ -71,6 +89,7 @@ int table_get(struct table_row *table, struct slice bytes)
 	table->created_ms = source_u64(&source);
 	table->stream = source_u32(&source);
 	table->newest_stream = source_u32(&source);
+	ttl_get(&source, &table->ttl);
 	schema_get(&source, &table->schema);
 	if (table->id == 0)
 		return ERR_CORRUPT;
@@ -122,6 +141,25 @@ int stream_get(struct stream_row *stream, struct slice bytes)
 			stream->status < STREAM_ENABLED || stream->status > STREAM_DISABLED ||
 			stream->retention.age_ms == 0 || stream->first_sequence > SEQUENCE_MAX ||
 			!has_sound_names(stream))
+		return ERR_CORRUPT;
+	return source_finish(&source);
+}
+
+void index_put(struct buffer *out, const struct index_row *index)
+{
+	buffer_put_u8(out, index->work);
+	buffer_put_u32(out, index->table);
+	buffer_put_slice(out, index->done);
+}
+
+int index_get(struct index_row *index, struct slice bytes)
+{
+	struct source source = source_of(bytes);
+
+	index->work = source_u8(&source);
+	index->table = source_u32(&source);
+	index->done = source_take(&source, source_left(&source));
+	if (index->work < INDEX_BUILDS || index->work > INDEX_REMOVES)
 		return ERR_CORRUPT;
 	return source_finish(&source);
 }

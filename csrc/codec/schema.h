@@ -25,11 +25,24 @@ struct retention {
 	uint64_t max_count;          /* 0: no limit */
 };
 
+/* Time to live of a table: items expire at the time that one attribute gives. */
+struct time_to_live {
+	uint32_t index;              /* id of the expiry index; 0: time to live is off */
+	uint8_t len;
+	char name[256];              /* of the attribute: UTF-8, 1 to 255 bytes, then NUL */
+};
+
+static inline struct slice time_to_live_name(const struct time_to_live *ttl)
+{
+	return (struct slice){ (const uint8_t *)ttl->name, ttl->len };
+}
+
 struct table_row {
 	uint32_t id;
 	uint64_t created_ms;
 	uint32_t stream;             /* id of the enabled stream; 0: none */
 	uint32_t newest_stream;      /* id of the newest stream, enabled or not; 0: none */
+	struct time_to_live ttl;
 	struct key_schema schema;
 	char name[TABLE_NAME_MAX + 1];       /* from the row's key */
 };
@@ -48,6 +61,15 @@ struct stream_row {
 	struct key_schema schema;
 };
 
+/* An index that is being built or removed. */
+enum index_work { INDEX_BUILDS = 1, INDEX_REMOVES };
+struct index_row {
+	uint32_t id;                 /* from the row's key */
+	uint8_t work;                /* enum index_work */
+	uint32_t table;
+	struct slice done;           /* key of the last item that has been indexed; len 0: none */
+};
+
 /* Trim horizon of a stream: the records that were removed or have expired. */
 struct horizon {
 	uint64_t removed;            /* sequence number of the newest removed record */
@@ -58,11 +80,13 @@ struct horizon {
 
 void table_put(struct buffer *out, const struct table_row *table);
 void stream_put(struct buffer *out, const struct stream_row *stream);
+void index_put(struct buffer *out, const struct index_row *index);
 void horizon_put(struct buffer *out, const struct horizon *horizon);
 
 /* Decode a payload: CORRUPT. Fields from the row's key (name, id) are unchanged. */
 int table_get(struct table_row *table, struct slice bytes);
 int stream_get(struct stream_row *stream, struct slice bytes);
+int index_get(struct index_row *index, struct slice bytes);     /* index->done borrows */
 int horizon_get(struct horizon *horizon, struct slice bytes);
 
 /* Returns true for a name that DynamoDB allows: 3 to 255 of a-z A-Z 0-9 _ . - */

@@ -68,12 +68,27 @@ int file_header_get(struct file_header *header, struct slice bytes, const struct
 	return source_finish(&source);
 }
 
+static void jump_put(struct buffer *out, const struct clock_jump *jump)
+{
+	buffer_put_u64(out, jump->wall_ms);
+	buffer_put_u64(out, jump->elapsed_ms);
+	buffer_put(out, jump->boot, BOOT_BYTES);
+}
+
+static void jump_get(struct source *source, struct clock_jump *jump)
+{
+	jump->wall_ms = source_u64(source);
+	jump->elapsed_ms = source_u64(source);
+	take_into(source, jump->boot, BOOT_BYTES);
+}
+
 void state_put(struct buffer *out, const struct state *state)
 {
 	buffer_put_u64(out, state->sequence);
 	buffer_put_u64(out, state->node);
 	buffer_put_u32(out, state->table);
 	buffer_put_u32(out, state->stream);
+	buffer_put_u32(out, state->index);
 	buffer_put_u64(out, state->catalog_version);
 	buffer_put_u64(out, state->created_ms);
 	buffer_put_u64(out, state->stepped_back);
@@ -82,9 +97,9 @@ void state_put(struct buffer *out, const struct state *state)
 	buffer_put_u64(out, state->elapsed_ms);
 	buffer_put(out, state->boot, BOOT_BYTES);
 	buffer_put_u64(out, state->lead_ms);
-	buffer_put_u64(out, state->jump.wall_ms);
-	buffer_put_u64(out, state->jump.elapsed_ms);
-	buffer_put(out, state->jump.boot, BOOT_BYTES);
+	jump_put(out, &state->jump);
+	buffer_put_u64(out, state->expiry_ms);
+	jump_put(out, &state->expiry_jump);
 }
 
 int state_get(struct state *state, struct slice bytes)
@@ -95,6 +110,7 @@ int state_get(struct state *state, struct slice bytes)
 	state->node = source_u64(&source);
 	state->table = source_u32(&source);
 	state->stream = source_u32(&source);
+	state->index = source_u32(&source);
 	state->catalog_version = source_u64(&source);
 	state->created_ms = source_u64(&source);
 	state->stepped_back = source_u64(&source);
@@ -103,9 +119,9 @@ int state_get(struct state *state, struct slice bytes)
 	state->elapsed_ms = source_u64(&source);
 	take_into(&source, state->boot, BOOT_BYTES);
 	state->lead_ms = source_u64(&source);
-	state->jump.wall_ms = source_u64(&source);
-	state->jump.elapsed_ms = source_u64(&source);
-	take_into(&source, state->jump.boot, BOOT_BYTES);
+	jump_get(&source, &state->jump);
+	state->expiry_ms = source_u64(&source);
+	jump_get(&source, &state->expiry_jump);
 	if (state->sequence > SEQUENCE_MAX || state->lost > SEQUENCE_MAX)
 		return ERR_CORRUPT;
 	return source_finish(&source);

@@ -11,8 +11,8 @@
 #include "base/buffer.h"
 #include "base/hash.h"
 
-#define FILE_FORMAT 4
-#define FILE_FORMAT_OLDEST 4    /* oldest format that can be read */
+#define FILE_FORMAT 5
+#define FILE_FORMAT_OLDEST 5    /* oldest format that can be read */
 #define FILE_MAGIC "tidetabl"
 #define FILE_ID_BYTES 16
 #define BOOT_BYTES 16
@@ -23,6 +23,7 @@
 #define META_WEAK_BOOT 0x03
 #define META_TABLE 0x10
 #define META_DROPPED 0x11
+#define META_INDEX 0x12
 #define META_STREAM 0x20
 #define META_HORIZON 0x21
 
@@ -56,6 +57,7 @@ struct state {
 	uint64_t node;               /* last node id assigned */
 	uint32_t table;              /* last table id assigned */
 	uint32_t stream;             /* last stream id assigned */
+	uint32_t index;              /* last index id assigned */
 	uint64_t catalog_version;
 	uint64_t created_ms;         /* creation time of the last change */
 	uint64_t stepped_back;       /* sequence number; 0: never */
@@ -65,6 +67,8 @@ struct state {
 	uint8_t boot[BOOT_BYTES];    /* boot of that monotonic clock */
 	uint64_t lead_ms;            /* lead of retention_ms over the wall clock */
 	struct clock_jump jump;
+	uint64_t expiry_ms;          /* expiry clock at the last commit */
+	struct clock_jump expiry_jump;
 };
 
 /* Sets the fields to the values of this machine; the ids are zero. */

@@ -139,6 +139,7 @@ const char *tree_name(enum tree tree)
 		[TREE_TAILS] = "tails",
 		[TREE_PARTS] = "parts",
 		[TREE_LOG] = "log",
+		[TREE_INDEXES] = "indexes",
 	};
 
 	return names[tree];

@@ -9,8 +9,8 @@
  * database, in which LMDB also stores the roots of the others under their names. Keys that
  * begin with a byte of TREE_META_END or more are LMDB's. Every commit writes the root page of
  * TREE_META anyway, so changing a row in it writes no additional page. */
-enum tree { TREE_META, TREE_ITEMS, TREE_TAILS, TREE_PARTS, TREE_LOG };
-#define TREE_COUNT 5
+enum tree { TREE_META, TREE_ITEMS, TREE_TAILS, TREE_PARTS, TREE_LOG, TREE_INDEXES };
+#define TREE_COUNT 6
 #define TREE_META_END 0x60
 
 enum move {

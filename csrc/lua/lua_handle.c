@@ -442,20 +442,21 @@ static int sync(lua_State *L)
 	return 1;
 }
 
-/* trim(db) -> number of records removed in this step, true if there is more to remove; or nil,
- * err, code */
-static int trim(lua_State *L)
+/* sweep(db) -> numbers of items and of records removed in this step, true if there is more to
+ * remove; or nil, err, code */
+static int sweep(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
-	uint64_t records = 0, rows = 0;
+	struct tide_swept swept = { 0 };
 	struct failure failure;
 	bool more;
 
-	if (tide_trim(database->tide, &records, &rows, &more, &failure))
+	if (tide_sweep(database->tide, &swept, &more, &failure))
 		return return_failure(L, &failure);
-	lua_pushinteger(L, (lua_Integer)records);
+	lua_pushinteger(L, (lua_Integer)swept.items);
+	lua_pushinteger(L, (lua_Integer)swept.records);
 	lua_pushboolean(L, more);
-	return 2;
+	return 3;
 }
 
 /* held(db) -> bytes of memory that its children occupy */
@@ -488,7 +489,7 @@ void open_databases(lua_State *L)
 		{ "last_change", last_change },
 		{ "check_name", check_name },
 		{ "sync", sync },
-		{ "trim", trim },
+		{ "sweep", sweep },
 		{ "held", held },
 		{ "elapsed", elapsed },
 		{ "finish", finish_child },

@@ -113,8 +113,8 @@ static int push_name(lua_State *L, const struct key_attribute *attribute)
 	return 1;
 }
 
-/* table_at(snapshot, table) -> id, name of the partition key [, of the sort key]; or nil, err,
- * code */
+/* table_at(snapshot, table) -> id, true if it has time to live, name of the partition key [, of the
+ * sort key]; or nil, err, code */
 static int table_at(lua_State *L)
 {
 	struct database *database;
@@ -126,7 +126,24 @@ static int table_at(lua_State *L)
 	if (tide_describe_table_at(database->tide, held, &table->table, &row, &failure))
 		return return_failure(L, &failure);
 	lua_pushinteger(L, (lua_Integer)row.id);
-	return 1 + push_name(L, &row.schema.partition) + push_name(L, &row.schema.sort);
+	lua_pushboolean(L, row.ttl.index != 0);
+	return 2 + push_name(L, &row.schema.partition) + push_name(L, &row.schema.sort);
+}
+
+/* expired_at(snapshot, table, encoded item) -> true if the item is expired; or nil, err, code */
+static int expired_at(lua_State *L)
+{
+	struct database *database;
+	struct table_handle *table;
+	const struct tide_snapshot *held = check_pair(L, &database, &table);
+	struct slice item = check_item_bytes(L, 3);
+	struct failure failure;
+	bool expired;
+
+	if (tide_expired_at(database->tide, held, &table->table, item, &expired, &failure))
+		return return_failure(L, &failure);
+	lua_pushboolean(L, expired);
+	return 1;
 }
 
 /* key_at(snapshot, table, item, is_key) -> encoded key, encoded item; or nil, err, code */
@@ -252,6 +269,7 @@ void open_snapshots(lua_State *L)
 		{ "snapshot", snapshot },
 		{ "hold", hold },
 		{ "table_at", table_at },
+		{ "expired_at", expired_at },
 		{ "key_at", key_at },
 		{ "get_at", get_at },
 		{ "compare_bytes", compare_bytes },

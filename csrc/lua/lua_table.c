@@ -55,8 +55,8 @@ static int return_true(lua_State *L, int err, const struct failure *failure)
 	return 1;
 }
 
-/* create_table(db, name, partition, type, sort | nil, type, view, age, bytes, count) -> true; or
- * nil, err, code */
+/* create_table(db, name, partition, type, sort | nil, type, view, age, bytes, count, ttl) -> true; or
+ * nil, err, code. ttl: name of the time-to-live attribute; "": none. */
 static int create_table(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
@@ -68,6 +68,7 @@ static int create_table(lua_State *L)
 		set_attribute(L, &spec.schema.sort, 5, 6);
 	spec.view = check_view(L, 7);
 	spec.retention = check_retention(L, 8);
+	spec.ttl = check_slice(L, 11);
 	return return_true(L, tide_create_table(database->tide, &spec, &failure), &failure);
 }
 
@@ -102,6 +103,16 @@ static int disable_stream(lua_State *L)
 
 	return return_true(L, tide_disable_stream(database->tide, check_slice(L, 2), &failure),
 		&failure);
+}
+
+/* set_ttl(db, table name, attribute) -> true; or nil, err, code. attribute "": disables it */
+static int set_ttl(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct slice name = check_slice(L, 2), attribute = check_slice(L, 3);
+	struct failure failure;
+
+	return return_true(L, tide_set_ttl(database->tide, name, attribute, &failure), &failure);
 }
 
 /* set_retention(db, stream id, age, bytes, count) -> true; or nil, err, code */
@@ -142,12 +153,16 @@ static int describe_table(lua_State *L)
 	if (tide_describe_table(database->tide, &table->table, &row, &failure))
 		return return_failure(L, &failure);
 	copy = *row;
-	lua_createtable(L, 0, 8);
+	lua_createtable(L, 0, 9);
 	set_text(L, "name", copy.name);
 	set_integer(L, "id", copy.id);
 	set_seconds(L, "created_at", copy.created_ms);
 	set_key(L, "partition_key", &copy.schema.partition);
 	set_key(L, "sort_key", &copy.schema.sort);
+	if (copy.ttl.index) {
+		lua_pushlstring(L, copy.ttl.name, copy.ttl.len);
+		lua_setfield(L, -2, "ttl");
+	}
 	if (copy.stream)
 		set_integer(L, "stream_id", copy.stream);
 	if (copy.newest_stream)
@@ -523,6 +538,7 @@ void open_tables(lua_State *L)
 		{ "enable_stream", enable_stream },
 		{ "disable_stream", disable_stream },
 		{ "set_retention", set_retention },
+		{ "set_ttl", set_ttl },
 		{ "describe_table", describe_table },
 		{ "table_names", table_names },
 		{ "stream_ids", stream_ids },

@@ -1,4 +1,4 @@
-/* guarded_clock.c - the retention clock, which a wrong wall clock does not mislead. */
+/* guarded_clock.c - retention clock and expiry clock. */
 #include "stream/guarded_clock.h"
 
 #include <string.h>
@@ -35,6 +35,16 @@ static bool is_confirmed(const struct clock_jump *jump, const struct time_sample
 		return false;
 	return !same_boot(jump->boot, sample->boot) ||
 		elapsed_since(jump->elapsed_ms, jump->boot, sample) >= CLOCK_BOUND_MS;
+}
+
+/* Records the jump of this sample, unless one is recorded. */
+static void record_jump(struct clock_jump *jump, const struct time_sample *sample)
+{
+	if (jump->wall_ms)
+		return;
+	jump->wall_ms = sample->now_ms;
+	jump->elapsed_ms = sample->elapsed_ms;
+	memcpy(jump->boot, sample->boot, BOOT_BYTES);
 }
 
 /* Next value of the retention clock: doc/format.md, "Time". */
@@ -92,15 +102,29 @@ uint64_t retention_clock_set(struct state *state, const struct time_sample *samp
 
 	if (forget)
 		memset(jump, 0, sizeof *jump);
-	if (step.jumps && jump->wall_ms == 0) {
-		jump->wall_ms = sample->now_ms;
-		jump->elapsed_ms = sample->elapsed_ms;
-		memcpy(jump->boot, sample->boot, BOOT_BYTES);
-	}
+	if (step.jumps)
+		record_jump(jump, sample);
 	state->lead_ms = step.jumps ? step.lead_ms :
 		step.clock_ms > sample->now_ms ? step.clock_ms - sample->now_ms : 0;
 	state->retention_ms = step.clock_ms;
 	state->elapsed_ms = sample->elapsed_ms;
 	memcpy(state->boot, sample->boot, BOOT_BYTES);
 	return step.clock_ms;
+}
+
+uint64_t expiry_clock_set(struct state *state, const struct time_sample *sample)
+{
+	struct clock_jump *jump = &state->expiry_jump;
+	uint64_t now = sample->now_ms;
+	uint64_t base = plus(state->expiry_ms,
+		elapsed_since(state->elapsed_ms, state->boot, sample));
+	bool follows = state->expiry_ms == 0 || now <= plus(base, CLOCK_BOUND_MS) ||
+		is_confirmed(jump, sample);
+
+	if (follows || now < jump->wall_ms)
+		memset(jump, 0, sizeof *jump);
+	if (!follows)
+		record_jump(jump, sample);
+	state->expiry_ms = follows ? now : base;
+	return state->expiry_ms;
 }

@@ -1,6 +1,8 @@
-/* guarded_clock.h - the retention clock, which a wrong wall clock does not mislead.
+/* guarded_clock.h - retention clock and expiry clock, which a wrong wall clock does not mislead.
  *
- * A wrong wall clock must not delete a stream. doc/format.md, "Time", has the rules.
+ * Records expire by the retention clock; items are removed by time to live only if they are
+ * expired at the expiry clock too. A wrong wall clock must delete neither. doc/format.md, "Time",
+ * has the rules of both clocks.
  */
 #ifndef STREAM_GUARDED_CLOCK_H
 #define STREAM_GUARDED_CLOCK_H
@@ -36,5 +38,9 @@ int64_t retention_lead(uint64_t clock_ms, uint64_t now_ms);
 /* Computes the retention clock like retention_clock and stores it in the state, with the
  * fields that the next computation needs. */
 uint64_t retention_clock_set(struct state *state, const struct time_sample *sample);
+
+/* Computes the expiry clock and stores it in the state. To be called before retention_clock_set,
+ * which overwrites the time that both count from. */
+uint64_t expiry_clock_set(struct state *state, const struct time_sample *sample);
 
 #endif

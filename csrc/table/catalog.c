@@ -6,7 +6,7 @@
 #include "base/memory.h"
 
 #define NAME_KEY_MAX (1 + TABLE_NAME_MAX)
-#define DROPPED_KEY 5
+#define ID_KEY 5
 
 /* --- the row of the state --- */
 
@@ -44,11 +44,11 @@ static struct slice name_key(uint8_t bytes[NAME_KEY_MAX], struct slice name)
 	return slice_of(bytes, 1 + name.len);
 }
 
-static struct slice dropped_key(uint8_t bytes[DROPPED_KEY], uint32_t table)
+static struct slice id_key(uint8_t bytes[ID_KEY], uint8_t kind, uint32_t id)
 {
-	bytes[0] = META_DROPPED;
-	set_u32(bytes + 1, table);
-	return slice_of(bytes, DROPPED_KEY);
+	bytes[0] = kind;
+	set_u32(bytes + 1, id);
+	return slice_of(bytes, ID_KEY);
 }
 
 int catalog_put_table(struct txn *txn, const struct table_row *row)
@@ -71,20 +71,50 @@ int catalog_delete_table(struct txn *txn, struct slice name)
 
 int catalog_put_dropped(struct txn *txn, uint32_t table, struct slice name)
 {
-	uint8_t bytes[DROPPED_KEY];
+	uint8_t bytes[ID_KEY];
 	struct buffer value = { 0 };
 
 	row_start(&value);
 	buffer_put_counted(&value, name);
-	return meta_write(txn, dropped_key(bytes, table), &value);
+	return meta_write(txn, id_key(bytes, META_DROPPED, table), &value);
 }
 
 int catalog_delete_dropped(struct txn *txn, uint32_t table)
 {
-	uint8_t bytes[DROPPED_KEY];
-	int err = txn_delete(txn, TREE_META, dropped_key(bytes, table));
+	uint8_t bytes[ID_KEY];
+	int err = txn_delete(txn, TREE_META, id_key(bytes, META_DROPPED, table));
 
 	return err == END ? ERR_CORRUPT : err;
+}
+
+int catalog_put_index(struct txn *txn, const struct index_row *row)
+{
+	uint8_t bytes[ID_KEY];
+	struct buffer value = { 0 };
+
+	row_start(&value);
+	index_put(&value, row);
+	return meta_write(txn, id_key(bytes, META_INDEX, row->id), &value);
+}
+
+int catalog_delete_index(struct txn *txn, uint32_t index)
+{
+	uint8_t bytes[ID_KEY];
+	int err = txn_delete(txn, TREE_META, id_key(bytes, META_INDEX, index));
+
+	return err == END ? ERR_CORRUPT : err;
+}
+
+int catalog_read_index(struct txn *txn, uint32_t index, struct index_row *row)
+{
+	uint8_t bytes[ID_KEY];
+	struct slice key = id_key(bytes, META_INDEX, index), value, payload;
+	int err = txn_get(txn, TREE_META, key, &value);
+
+	if (!err)
+		err = row_open(key, value, &payload);
+	row->id = index;
+	return err ? err : index_get(row, payload);
 }
 
 /* --- loading --- */
@@ -92,15 +122,28 @@ int catalog_delete_dropped(struct txn *txn, uint32_t table)
 static int add(struct catalog *catalog, const struct table *table)
 {
 	if (catalog->count == catalog->cap) {
-		size_t cap = catalog->cap ? catalog->cap * 2 : 8;
-		struct table *tables = memory_realloc(catalog->tables, cap * sizeof *tables);
+		struct table *tables = memory_grow(catalog->tables, &catalog->cap, sizeof *tables);
 
 		if (!tables)
 			return ERR_NO_MEMORY;
 		catalog->tables = tables;
-		catalog->cap = cap;
 	}
 	catalog->tables[catalog->count++] = *table;
+	return 0;
+}
+
+/* Enters the newest table in the list of those with time to live. */
+static int add_expiring(struct catalog *catalog)
+{
+	if (catalog->expiring_count == catalog->expiring_cap) {
+		uint32_t *expiring = memory_grow(catalog->expiring, &catalog->expiring_cap,
+			sizeof *expiring);
+
+		if (!expiring)
+			return ERR_NO_MEMORY;
+		catalog->expiring = expiring;
+	}
+	catalog->expiring[catalog->expiring_count++] = (uint32_t)(catalog->count - 1);
 	return 0;
 }
 
@@ -124,7 +167,9 @@ int catalog_add_row(struct catalog *catalog, struct slice key, struct slice valu
 	struct table table;
 	int err = read_row(&table, key, value);
 
-	return err ? err : add(catalog, &table);
+	if (!err)
+		err = add(catalog, &table);
+	return !err && table.row.ttl.index ? add_expiring(catalog) : err;
 }
 
 int catalog_read_table(struct txn *txn, struct slice name, struct table *table)
@@ -144,6 +189,7 @@ static int load_tables(struct catalog *catalog, struct txn *txn)
 	int err = txn_cursor(txn, TREE_META, &cursor);
 
 	catalog->count = 0;
+	catalog->expiring_count = 0;
 	if (!err)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
 	while (!err && key.len > 1 && key.data[0] == META_TABLE) {
@@ -154,18 +200,19 @@ static int load_tables(struct catalog *catalog, struct txn *txn)
 	return err < 0 ? err : 0;
 }
 
-static int load_dropped(struct catalog *catalog, struct txn *txn)
+/* Sets *id to the id of the first row of this kind; 0: there is none. */
+static int load_first(struct txn *txn, uint8_t kind, uint32_t *id)
 {
-	uint8_t bytes[DROPPED_KEY];
-	struct slice key = dropped_key(bytes, 0), value;
+	uint8_t bytes[ID_KEY];
+	struct slice key = id_key(bytes, kind, 0), value;
 	struct cursor *cursor;
 	int err = txn_cursor(txn, TREE_META, &cursor);
 
-	catalog->dropped = 0;
+	*id = 0;
 	if (!err)
 		err = cursor_move(cursor, MOVE_FROM, &key, &value);
-	if (!err && key.len == DROPPED_KEY && key.data[0] == META_DROPPED)
-		catalog->dropped = get_u32(key.data + 1);
+	if (!err && key.len == ID_KEY && key.data[0] == kind)
+		*id = get_u32(key.data + 1);
 	return err < 0 ? err : 0;
 }
 
@@ -178,7 +225,9 @@ int catalog_refresh(struct catalog *catalog, struct txn *txn, const struct state
 	catalog->version = 0;
 	err = load_tables(catalog, txn);
 	if (!err)
-		err = load_dropped(catalog, txn);
+		err = load_first(txn, META_DROPPED, &catalog->dropped);
+	if (!err)
+		err = load_first(txn, META_INDEX, &catalog->index);
 	if (!err)
 		err = streams_load(&catalog->streams, txn);
 	if (!err)
@@ -205,9 +254,37 @@ const struct table *catalog_find(const struct catalog *catalog, struct slice nam
 	return NULL;
 }
 
+const struct table *catalog_with_id(const struct catalog *catalog, uint32_t id)
+{
+	for (size_t i = 0; i < catalog->count; i++)
+		if (catalog->tables[i].row.id == id)
+			return &catalog->tables[i];
+	return NULL;
+}
+
+void catalog_forget_expiries(struct catalog *catalog)
+{
+	for (size_t i = 0; i < catalog->expiring_count; i++)
+		catalog->tables[catalog->expiring[i]].next_expiry_ms = 0;
+}
+
+void catalog_set_expiry(struct catalog *catalog, const struct table *table, uint64_t expiry_ms)
+{
+	catalog->tables[table - catalog->tables].next_expiry_ms = expiry_ms;
+}
+
+void catalog_lower_expiry(struct catalog *catalog, const struct table *table, uint64_t expiry_ms)
+{
+	struct table *own = &catalog->tables[table - catalog->tables];
+
+	if (own->next_expiry_ms > expiry_ms)
+		own->next_expiry_ms = expiry_ms;
+}
+
 void catalog_release(struct catalog *catalog)
 {
 	memory_free(catalog->tables);
+	memory_free(catalog->expiring);
 	streams_release(&catalog->streams);
 	*catalog = (struct catalog){ 0 };
 }

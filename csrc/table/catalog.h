@@ -2,6 +2,7 @@
  *
  *     meta   0x10, name           a table               codec/schema.h
  *     meta   0x11, table id       a deleted table whose items are being removed
+ *     meta   0x12, index id       an index that is being built or removed
  *
  * The cache is valid for one catalog version, which is part of the state. Every transaction and
  * every page compares it, so a table that another process creates is visible at once.
@@ -14,6 +15,7 @@
 
 struct table {
 	struct table_row row;
+	uint64_t next_expiry_ms;     /* no item in the expiry index expires before; 0: unknown */
 };
 
 struct catalog {
@@ -23,6 +25,10 @@ struct catalog {
 	struct streams streams;
 	uint64_t version;            /* catalog version of the cached rows; 0: invalid */
 	uint32_t dropped;            /* id of a deleted table that still has items; 0: none */
+	uint32_t index;              /* id of an index that is being built or removed; 0: none */
+	uint32_t *expiring;          /* positions in `tables` of those with time to live */
+	size_t expiring_count;
+	size_t expiring_cap;
 };
 
 /* Reads all rows again if state has another catalog version. Returns CORRUPT, NO_MEMORY or
@@ -36,6 +42,18 @@ int catalog_add_row(struct catalog *catalog, struct slice key, struct slice valu
 /* Returns the table with this name, valid until the next refresh; NULL if there is none. */
 const struct table *catalog_find(const struct catalog *catalog, struct slice name);
 
+/* Returns the table with this id, or NULL. Searches all tables. */
+const struct table *catalog_with_id(const struct catalog *catalog, uint32_t id);
+
+/* Sets the next expiry of every table to unknown, because another handle has committed. */
+void catalog_forget_expiries(struct catalog *catalog);
+
+/* Set the next expiry of a table of this catalog; the second only lowers it, if it is known. */
+void catalog_set_expiry(struct catalog *catalog, const struct table *table,
+	uint64_t expiry_ms);
+void catalog_lower_expiry(struct catalog *catalog, const struct table *table,
+	uint64_t expiry_ms);
+
 /* Reads one table from the transaction, not from the cache. Returns 0, END or an error. */
 int catalog_read_table(struct txn *txn, struct slice name, struct table *table);
 
@@ -44,6 +62,12 @@ int catalog_put_table(struct txn *txn, const struct table_row *row);
 int catalog_delete_table(struct txn *txn, struct slice name);
 int catalog_put_dropped(struct txn *txn, uint32_t table, struct slice name);
 int catalog_delete_dropped(struct txn *txn, uint32_t table);
+int catalog_put_index(struct txn *txn, const struct index_row *row);
+int catalog_delete_index(struct txn *txn, uint32_t index);
+
+/* Reads the row of an index that is being built or removed; row->done borrows from the map.
+ * Returns 0, END or an error. */
+int catalog_read_index(struct txn *txn, uint32_t index, struct index_row *row);
 
 /* Read and write the row of the state. */
 int state_read(struct txn *txn, struct state *state);

@@ -151,6 +151,79 @@ int define_retention(struct transaction *transaction, uint32_t id,
 	return broken(transaction, err, failure);
 }
 
+/* --- time to live --- */
+
+static int check_ttl(struct slice attribute, struct failure *failure)
+{
+	if (attribute.len > 255)
+		return fail_as(failure, ERR_VALIDATION,
+			"the name of the time-to-live attribute must have 1 to 255 bytes");
+	if (!is_utf8(attribute))
+		return fail_as(failure, ERR_VALIDATION,
+			"the name of the time-to-live attribute must be UTF-8");
+	return 0;
+}
+
+/* Gives the table a new expiry index for an attribute; the caller writes its row. */
+static int begin_index(struct transaction *transaction, struct table_row *table,
+	struct slice attribute, struct failure *failure)
+{
+	struct state *state = &transaction->state;
+	int err = check_ttl(attribute, failure);
+
+	if (err)
+		return err;
+	if (state->index == UINT32_MAX - 1)
+		return fail_with(failure, ERR_LIMIT, "no index id is left");
+	memset(&table->ttl, 0, sizeof table->ttl);
+	table->ttl.index = ++state->index;
+	table->ttl.len = (uint8_t)attribute.len;
+	memcpy(table->ttl.name, attribute.data, attribute.len);
+	return 0;
+}
+
+/* Begins the removal of the table's expiry index. An index that is still being built has a row, which
+ * is replaced. */
+static int end_index(struct transaction *transaction, struct table_row *table,
+	struct failure *failure)
+{
+	struct index_row row = { .id = table->ttl.index, .work = INDEX_REMOVES,
+		.table = table->id };
+
+	memset(&table->ttl, 0, sizeof table->ttl);
+	return broken(transaction, catalog_put_index(transaction->txn, &row), failure);
+}
+
+static int build_index(struct transaction *transaction, const struct table_row *table,
+	struct failure *failure)
+{
+	struct index_row row = { .id = table->ttl.index, .work = INDEX_BUILDS,
+		.table = table->id };
+
+	return broken(transaction, catalog_put_index(transaction->txn, &row), failure);
+}
+
+int define_ttl(struct transaction *transaction, struct slice name, struct slice attribute,
+	struct failure *failure)
+{
+	struct table_row table;
+	int err = find(transaction, name, &table, failure);
+
+	if (!err)
+		err = check_ttl(attribute, failure);
+	if (err || slice_equal(time_to_live_name(&table.ttl), attribute))
+		return err;
+	if (table.ttl.index)
+		err = end_index(transaction, &table, failure);
+	if (!err && attribute.len)
+		err = begin_index(transaction, &table, attribute, failure);
+	if (!err && attribute.len)
+		err = build_index(transaction, &table, failure);
+	if (!err)
+		err = broken(transaction, catalog_put_table(transaction->txn, &table), failure);
+	return err ? err : broken(transaction, transaction_catalog_changed(transaction), failure);
+}
+
 /* --- tables --- */
 
 static int check_attribute(const struct key_attribute *attribute, struct slice table,
@@ -209,7 +282,9 @@ int define_table(struct transaction *transaction, const struct table_spec *spec,
 	if (err)
 		return err;
 	row.id = ++state->table;
-	if (spec->view)
+	if (spec->ttl.len)
+		err = begin_index(transaction, &row, spec->ttl, failure);
+	if (!err && spec->view)
 		err = begin_stream(transaction, &row, spec->view, &spec->retention, failure);
 	if (!err)
 		err = broken(transaction, catalog_put_table(transaction->txn, &row), failure);
@@ -223,6 +298,8 @@ int define_delete(struct transaction *transaction, struct slice name, struct fai
 
 	if (!err && table.stream)
 		err = end_stream(transaction, &table, failure);
+	if (!err && table.ttl.index)
+		err = end_index(transaction, &table, failure);
 	if (err)
 		return err;
 	err = catalog_delete_table(transaction->txn, name);

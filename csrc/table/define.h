@@ -16,6 +16,7 @@ struct table_spec {
 	struct slice name;
 	struct key_schema schema;
 	uint8_t view;                /* enum view; 0: without a stream */
+	struct slice ttl;            /* time-to-live attribute; len 0: none */
 	struct retention retention;
 };
 
@@ -35,6 +36,13 @@ int define_stream(struct transaction *transaction, struct slice name, uint8_t vi
 
 /* Disables the stream of a table. Returns VALIDATION if none is enabled, NOT_FOUND. */
 int define_no_stream(struct transaction *transaction, struct slice name,
+	struct failure *failure);
+
+/* Sets the time-to-live attribute of a table, or disables time to live (attribute.len 0). The
+ * expiry index of existing items is built, and an old index is removed, in steps (expire.h).
+ * Without effect if the table has this attribute. Returns VALIDATION (attribute), NOT_FOUND,
+ * LIMIT. */
+int define_ttl(struct transaction *transaction, struct slice name, struct slice attribute,
 	struct failure *failure);
 
 /* Changes the retention of a stream. Records that have expired stay invisible. Returns

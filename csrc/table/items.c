@@ -94,10 +94,9 @@ static int compare_partition(const struct key_schema *schema, struct slice item,
 	return a.type == b.type && slice_equal(a.bytes, b.bytes) ? 0 : ERR_CORRUPT;
 }
 
-int item_get(struct stored *stored, struct txn *txn, const struct key *key,
-	const struct key_schema *schema, struct slice asked, struct buffer *scratch)
+int item_at(struct stored *stored, struct txn *txn, struct slice whole, struct buffer *scratch)
 {
-	struct slice value, payload, row = key_whole(key);
+	struct slice value, payload, row = whole;
 	enum tree tree = TREE_ITEMS;
 	struct place place;
 	int err;
@@ -112,11 +111,15 @@ int item_get(struct stored *stored, struct txn *txn, const struct key *key,
 	err = txn_get(txn, tree, row, &value);
 	if (!err)
 		err = row_open(row, value, &payload);
-	if (!err)
-		err = stored_read(stored, txn, payload, scratch);
-	if (!err && key_is_hashed(key))
-		err = compare_partition(schema, stored->item, asked);
-	return err;
+	return err ? err : stored_read(stored, txn, payload, scratch);
+}
+
+int item_get(struct stored *stored, struct txn *txn, const struct key *key,
+	const struct key_schema *schema, struct slice asked, struct buffer *scratch)
+{
+	int err = item_at(stored, txn, key_whole(key), scratch);
+
+	return !err && key_is_hashed(key) ? compare_partition(schema, stored->item, asked) : err;
 }
 
 /* --- writing --- */

@@ -42,6 +42,10 @@ static inline int stored_read(struct stored *stored, struct txn *txn, struct sli
 	return err || !stored->part ? err : stored_read_parts(stored, txn, scratch);
 }
 
+/* Reads the item whose whole key is these bytes; stored->item borrows from the map or from
+ * scratch. Returns 0, END or an error. */
+int item_at(struct stored *stored, struct txn *txn, struct slice whole, struct buffer *scratch);
+
 /* Reads the item with this key; stored->item borrows from the map or from scratch. `asked` is an
  * item or a key with the key attributes: if the partition key is hashed, its value is compared.
  * Returns 0, END or an error. */

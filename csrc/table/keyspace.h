@@ -5,6 +5,7 @@
 #ifndef TABLE_KEYSPACE_H
 #define TABLE_KEYSPACE_H
 
+#include "codec/expiry.h"
 #include "table/catalog.h"
 #include "table/items.h"
 #include "table/key_errors.h"
@@ -22,14 +23,24 @@ struct keyspace {
 	const struct key_schema *schema;
 	const struct item_filter *projection;        /* never returns END; NULL: whole items */
 	const char *table;           /* name of the table, for messages */
+	const struct time_to_live *ttl;
+	uint64_t now_ms;             /* items expired at this time are absent; 0: none are */
 };
 
-/* Returns the keyspace of a table's items, which borrows from table. */
-static inline struct keyspace keyspace_of_table(const struct table *table)
+/* Returns the keyspace of a table's items at a time, which borrows from table. */
+static inline struct keyspace keyspace_of_table(const struct table *table, uint64_t now_ms)
 {
 	return (struct keyspace){
 		.id = table->row.id, .schema = &table->row.schema, .table = table->row.name,
+		.ttl = &table->row.ttl, .now_ms = table->row.ttl.index ? now_ms : 0,
 	};
+}
+
+/* Returns true if the item is expired and therefore absent. */
+static inline bool keyspace_hides(const struct keyspace *keyspace, struct slice item)
+{
+	return keyspace->now_ms && is_expired(
+		item_expiry(item, time_to_live_name(keyspace->ttl)), keyspace->now_ms);
 }
 
 /* Sets *key to the key of an item. Returns the errors of codec/key.h; the message names the
@@ -51,13 +62,16 @@ static inline int keyspace_key_alone(struct key *key, const struct keyspace *key
 	return err ? fail_key(failure, err, keyspace->schema, item) : 0;
 }
 
-/* Reads the item with this key like item_get. Returns 0, END or an error. */
+/* Reads the item with this key like item_get. Returns 0, END or an error; END if the item is
+ * expired. */
 static inline int keyspace_get(struct stored *stored, const struct keyspace *keyspace,
 	struct txn *txn, const struct key *key, struct slice asked, struct buffer *scratch,
 	struct failure *failure)
 {
 	int err = item_get(stored, txn, key, keyspace->schema, asked, scratch);
 
+	if (!err && keyspace_hides(keyspace, stored->item))
+		return END;
 	return err < 0 ? fail_with(failure, err, "table %s", keyspace->table) : err;
 }
 

@@ -256,6 +256,10 @@ static int evaluate(struct page *page, const struct row_walk *walk,
 		err = check_partition(request->keyspace, stored.item, request->partition);
 	if (err)
 		return err;
+	if (keyspace_hides(request->keyspace, stored.item)) {
+		page->skipped++;
+		return 0;
+	}
 	len = stored.item.len;
 	if (is_filtered)
 		err = filter_item(request, &stored.item);
@@ -268,6 +272,12 @@ static int evaluate(struct page *page, const struct row_walk *walk,
 	return 0;
 }
 
+static bool is_full(const struct page *page, uint32_t max)
+{
+	return page->scanned >= max || page->scanned_bytes >= PAGE_BYTES ||
+		page->skipped >= PAGE_SKIPPED;
+}
+
 static int walk_page(struct page *page, struct row_walk *walk, struct range *range,
 	const struct page_request *request, bool is_filtered)
 {
@@ -276,7 +286,7 @@ static int walk_page(struct page *page, struct row_walk *walk, struct range *ran
 		start_forward(walk, walk->txn, range);
 
 	while (!err && is_in_range(walk, range)) {
-		if (page->scanned >= max || page->scanned_bytes >= PAGE_BYTES) {
+		if (is_full(page, max)) {
 			page->more = true;
 			return 0;
 		}
@@ -317,6 +327,7 @@ void page_clear(struct page *page)
 	page->at = 0;
 	page->count = 0;
 	page->scanned = 0;
+	page->skipped = 0;
 	page->scanned_bytes = 0;
 	page->more = false;
 }
@@ -325,7 +336,7 @@ int page_fill(struct page *page, struct range *range, const struct page_request 
 	struct txn *txn, struct failure *failure)
 {
 	const struct keyspace *keyspace = request->keyspace;
-	bool is_filtered = keyspace->projection || request->filter;
+	bool is_filtered = keyspace->projection || request->filter || keyspace->now_ms;
 	struct row_walk walk = { .txn = txn };
 	int err;
 
@@ -333,11 +344,11 @@ int page_fill(struct page *page, struct range *range, const struct page_request 
 	if (is_filtered && !buffer_reserve(&page->last_key, KEY_ATTRIBUTES_MAX))
 		return fail(failure, ERR_NO_MEMORY);
 	err = walk_page(page, &walk, range, request, is_filtered);
-	if (err && page->scanned > 0) {
+	if (err && page->scanned + page->skipped > 0) {
 		page->more = true;           /* the next fill reports it */
 		err = 0;
 	}
-	if (!err && is_filtered && page->more && page->scanned > 0)
+	if (!err && is_filtered && page->more && page->scanned + page->skipped > 0)
 		err = set_last_key(page, range, &walk, keyspace->schema);
 	row_walk_stop(&walk);
 	if (err != ERR_CORRUPT)

@@ -10,6 +10,7 @@
 
 #define PAGE_ITEMS 1000
 #define PAGE_BYTES (1024 * 1024)
+#define PAGE_SKIPPED 10000           /* number of absent items at which a page ends */
 
 struct bound {
 	bool open;                   /* the key itself is outside the range */
@@ -63,14 +64,15 @@ struct page {
 	size_t at;                   /* offset of the next item for page_next */
 	uint32_t count;              /* number of items in the page */
 	uint32_t scanned;            /* number of items evaluated, filtered ones included */
+	uint32_t skipped;            /* number of expired items, which are not evaluated */
 	size_t scanned_bytes;        /* size of the items evaluated, as if all were in the page */
 	bool more;                   /* the range has items after those evaluated */
 };
 
-/* Evaluates items until request->max or PAGE_BYTES is reached, copies those that pass the filter
+/* Evaluates items until request->max, PAGE_BYTES or PAGE_SKIPPED is reached, copies those that pass the filter
  * into the page, and moves the start of the range after the last item evaluated. A page with
- * page->more can be empty if there is a filter. If there is a filter or a projection, and
- * page->more, page->last_key is set to the key attributes of that item, a map for
+ * page->more can be empty if there is a filter, or if items of the table can expire. If one of these
+ * holds, or there is a projection, and page->more, page->last_key is set to the key attributes of that item, a map for
  * range_start_after: the items in the page may lack them. If the keys of a partition are hashed,
  * request->partition is compared with each item.
  *

@@ -1,6 +1,7 @@
-/* sweep.c - removes expired records and the items of deleted tables, in small steps. */
+/* sweep.c - removes expired items and records, and the items of deleted tables, in small steps. */
 #include "table/sweep.h"
 
+#include "table/expire.h"
 #include "table/items.h"
 
 /* --- deleted tables --- */
@@ -151,7 +152,7 @@ static int sweep_stream(struct transaction *transaction, struct stream *stream, 
 
 static uint64_t rows_to_trim(const struct transaction *transaction)
 {
-	uint64_t twice = (uint64_t)transaction->pending.count * 2;
+	uint64_t twice = transaction->records * 2;
 
 	return twice > TRIM_ROWS_MAX ? twice : TRIM_ROWS_MAX;
 }
@@ -166,11 +167,11 @@ static int skip_damage(int err)
 int sweep_a_little(struct transaction *transaction)
 {
 	struct streams *streams = &transaction->catalog->streams;
-	uint64_t id = txn_id(transaction->txn), records = 0;
+	uint64_t id = txn_id(transaction->txn), records = 0, rows = 0;
 	struct budget budget = { SWEEP_ROWS, 0 };
 	struct stream *other;
 	bool ended;
-	int err = 0;
+	int err = expire_a_little(transaction);
 
 	for (size_t i = 0; i < streams->count && !err; i++) {
 		struct stream *stream = &streams->all[i];
@@ -179,6 +180,9 @@ int sweep_a_little(struct transaction *transaction)
 			err = skip_damage(trim(transaction, stream, rows_to_trim(transaction),
 				&records));
 	}
+	if (!err && transaction->catalog->index)
+		err = skip_damage(expire_index_step(transaction,
+			id % SWEEP_TURN ? SWEEP_INDEXED : SWEEP_ROWS, &rows));
 	if (err || id % SWEEP_TURN)
 		return err;
 	if (transaction->catalog->dropped)
@@ -190,35 +194,73 @@ int sweep_a_little(struct transaction *transaction)
 		skip_damage(sweep_stream(transaction, other, &records, &ended));
 }
 
-/* Returns 0 if something was removed, even if damaged rows were skipped. Returns ERR_CORRUPT
- * if there is damage and nothing was removed. Sets *more to false if nothing was removed. */
-int sweep_step(struct transaction *transaction, uint64_t *records, uint64_t *rows, bool *more)
+/* Each of these returns CORRUPT if it found damage and removed nothing. */
+
+static int sweep_dropped(struct transaction *transaction, struct swept *swept)
+{
+	struct budget budget = { SWEEP_ROWS, 0 };
+	int err = transaction->catalog->dropped ? drop_table(transaction, &budget) : 0;
+
+	swept->rows += budget.rows;
+	return budget.rows ? skip_damage(err) : err;
+}
+
+static int sweep_index(struct transaction *transaction, struct swept *swept)
+{
+	return transaction->catalog->index ?
+		expire_index_step(transaction, SWEEP_ROWS, &swept->rows) : 0;
+}
+
+static int sweep_items(struct transaction *transaction, struct swept *swept)
+{
+	return expire_step(transaction, &swept->items);
+}
+
+/* Trims the first stream from which something can be removed. */
+static int sweep_streams(struct transaction *transaction, struct swept *swept)
 {
 	struct streams *streams = &transaction->catalog->streams;
-	struct budget budget = { SWEEP_ROWS, 0 };
-	int err, damaged = 0;
+	uint64_t before = swept->records;
+	int damaged = 0;
 
-	*more = true;
-	transaction->swept = true;
-	if (transaction->catalog->dropped) {
-		err = drop_table(transaction, &budget);
-		*rows += budget.rows;
-		if (err != ERR_CORRUPT || budget.rows > 0)
-			return skip_damage(err);
-		damaged = err;
-	}
 	for (size_t i = 0; i < streams->count; i++) {
-		uint64_t before = *records;
 		bool ended;
+		int err = sweep_stream(transaction, &streams->all[i], &swept->records, &ended);
 
-		err = sweep_stream(transaction, &streams->all[i], records, &ended);
-		if (ended || *records > before || skip_damage(err))
+		if (ended)
+			swept->rows++;
+		if (ended || swept->records > before || skip_damage(err))
 			return skip_damage(err);
 		damaged = err ? err : damaged;
 	}
-	/* A jump of the clock is confirmed by the time elapsed since it was stored, and
-	 * elapsed time counts from the first commit on a boot. Trim must store both, because
-	 * it may be the only writer. */
+	return damaged;
+}
+
+static bool is_same(const struct swept *a, const struct swept *b)
+{
+	return a->items == b->items && a->records == b->records && a->rows == b->rows;
+}
+
+int sweep_step(struct transaction *transaction, struct swept *swept, bool *more)
+{
+	static int (*const steps[])(struct transaction *, struct swept *) = {
+		sweep_dropped, sweep_index, sweep_items, sweep_streams,
+	};
+	const struct swept before = *swept;
+	int damaged = 0;
+
+	*more = true;
+	transaction->swept = true;
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		int err = steps[i](transaction, swept);
+
+		if (skip_damage(err) || !is_same(swept, &before))
+			return skip_damage(err);
+		damaged = err ? err : damaged;
+	}
+	/* A jump of a clock is confirmed by the time elapsed since it was stored, and elapsed time
+	 * counts from the first commit on a boot. This step must store both, because it may be the
+	 * only writer. */
 	if (transaction->clock_unsaved)
 		transaction->changed = true;
 	*more = false;

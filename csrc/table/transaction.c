@@ -26,6 +26,7 @@ static int read_state(struct transaction *transaction)
 	}
 	transaction->known_at = 0;
 	transaction->clock_unsaved = false;
+	catalog_forget_expiries(transaction->catalog);
 	err = state_read(transaction->txn, &transaction->state);
 	return err ? err : catalog_refresh(transaction->catalog, transaction->txn,
 		&transaction->state);
@@ -34,7 +35,7 @@ static int read_state(struct transaction *transaction)
 static void set_time(struct transaction *transaction)
 {
 	struct state *state = &transaction->state;
-	uint64_t jump = state->jump.wall_ms;
+	uint64_t jump = state->jump.wall_ms, expiry_jump = state->expiry_jump.wall_ms;
 	struct time_sample sample;
 
 	time_sample_take(&sample, store_clock(transaction->store));
@@ -42,8 +43,9 @@ static void set_time(struct transaction *transaction)
 	if (memcmp(state->boot, sample.boot, BOOT_BYTES) != 0)
 		transaction->clock_unsaved = true;
 	transaction->now_ms = sample.now_ms;
+	transaction->removal_ms = expiry_clock_set(state, &sample);
 	transaction->clock_ms = retention_clock_set(state, &sample);
-	if (state->jump.wall_ms != jump)
+	if (state->jump.wall_ms != jump || state->expiry_jump.wall_ms != expiry_jump)
 		transaction->clock_unsaved = true;
 }
 
@@ -56,7 +58,10 @@ int transaction_begin(struct transaction *transaction, struct failure *failure)
 	transaction->changed = false;
 	transaction->broken = 0;
 	transaction->swept = false;
+	transaction->written = NULL;
 	transaction->bytes = 0;
+	transaction->changes = 0;
+	transaction->records = 0;
 	transaction->last_sequence = 0;
 	pending_clear(&transaction->pending);
 	err = read_state(transaction);
@@ -85,6 +90,7 @@ uint64_t transaction_sequence(struct transaction *transaction)
 		state->stepped_back = state->sequence;
 	state->created_ms = transaction->now_ms;
 	transaction->last_sequence = state->sequence;
+	transaction->changes++;
 	return state->sequence;
 }
 
@@ -95,9 +101,17 @@ int transaction_break(struct transaction *transaction, int err)
 	return err;
 }
 
+void transaction_expects_expiry(struct transaction *transaction, const struct table *table,
+	uint64_t expiry_ms)
+{
+	transaction->written = table;
+	catalog_lower_expiry(transaction->catalog, table, expiry_ms);
+}
+
 int transaction_catalog_changed(struct transaction *transaction)
 {
 	transaction->changed = true;
+	transaction->written = NULL;
 	txn_touch(transaction->txn, COMMIT_ALL_GROUPS);
 	transaction->state.catalog_version++;
 	return catalog_refresh(transaction->catalog, transaction->txn, &transaction->state);
@@ -123,7 +137,7 @@ static int load_stream_bounds(struct transaction *transaction)
 	return 0;
 }
 
-static int finish(struct transaction *transaction)
+int transaction_flush(struct transaction *transaction)
 {
 	int err = load_stream_bounds(transaction);
 
@@ -131,6 +145,15 @@ static int finish(struct transaction *transaction)
 		err = pending_flush(&transaction->pending, transaction->txn,
 			&transaction->catalog->streams, transaction->now_ms,
 			transaction->clock_ms);
+	transaction->records += transaction->pending.count;
+	pending_clear(&transaction->pending);
+	return err;
+}
+
+static int finish(struct transaction *transaction)
+{
+	int err = transaction_flush(transaction);
+
 	if (!err && !transaction->swept)
 		err = sweep_a_little(transaction);
 	return err ? err : state_write(transaction->txn, &transaction->state,

@@ -25,7 +25,10 @@ struct transaction {
 	uint64_t known_at;           /* number of the commit for which the cache is valid */
 	uint64_t now_ms;
 	uint64_t clock_ms;           /* retention clock */
+	uint64_t removal_ms;         /* items expired at this time can be removed */
 	uint64_t bytes;              /* written so far, items and images */
+	uint64_t changes;            /* number of sequence numbers assigned */
+	uint64_t records;            /* number of records appended to streams */
 	uint64_t last_sequence;      /* of the last change; 0: none */
 	bool changed;                /* there is something to commit */
 	int broken;                  /* error of a half-done change; commit returns it */
@@ -34,6 +37,8 @@ struct transaction {
 
 	struct pending_records pending;
 	uint32_t next_stream;        /* stream that sweep_a_little trims next, round robin */
+	uint32_t next_expiring;      /* the same for the tables with time to live */
+	const struct table *written; /* one with time to live that was written to; NULL: none */
 	struct buffer scratch;       /* the row of the state */
 	struct buffer old;           /* old item of the last request */
 };
@@ -52,6 +57,13 @@ void transaction_abort(struct transaction *transaction);
 
 /* Returns the next sequence number. The state is written at commit. */
 uint64_t transaction_sequence(struct transaction *transaction);
+
+/* Notes that an item of a table of the catalog expires at this time. */
+void transaction_expects_expiry(struct transaction *transaction, const struct table *table,
+	uint64_t expiry_ms);
+
+/* Appends the pending records to their streams: they are one transaction for readers. */
+int transaction_flush(struct transaction *transaction);
 
 /* Marks the transaction as broken if err is negative: after a failure in the middle of a change
  * it can only be aborted. Returns err. */

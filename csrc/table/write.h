@@ -1,15 +1,16 @@
 /* write.h - all changes of items: each request passes the same stages in one transaction.
  *
  *     1. key          derived from the request; a put also needs free space in the file
- *     2. old item     read and copied
+ *     2. old item     read and copied; an expired one counts as absent
  *     3. condition    evaluated on the old item
  *     4. new item     given, or evaluated from the update
  *     5. event        INSERT, MODIFY or REMOVE; a request that changes nothing ends here
  *     6. store        writes the rows of the item
- *     7. record       adds a stream record to the pending ones
+ *     7. index        moves the item in the expiry index
+ *     8. record       adds a stream record to the pending ones
  *
- * Stages 1 to 5 write nothing: a request that they refuse leaves the transaction unchanged. Index
- * entries belong after 6.
+ * Stages 1 to 5 write nothing: a request that they refuse leaves the transaction unchanged. An
+ * expired item passes stages 6 to 8 first, as a removal by time to live.
  */
 #ifndef TABLE_WRITE_H
 #define TABLE_WRITE_H
@@ -25,7 +26,7 @@ struct write_request {
 	const struct binding *update;        /* NULL: the update changes no attribute */
 	struct update *updater;      /* memory of the update */
 	struct binding *condition;   /* NULL: none */
-	uint8_t origin;              /* enum origin */
+	bool removes_expired;        /* delete: the item is expired and is removed for this */
 };
 
 struct write_result {
@@ -35,9 +36,10 @@ struct write_result {
 	struct slice new_item;       /* borrowed from the request; len 0: there is none */
 };
 
-/* Applies a request. Returns CONDITION_FAILED, with the item that failed in result->old_item; the
+/* Applies a request. A request that changes nothing, but finds an expired item, removes it.
+ * Returns CONDITION_FAILED, with the item that failed in result->old_item; the
  * errors of codec/key.h, with the attribute in the message; VALIDATION and those of update_apply;
- * FULL (not for a delete), TOO_BIG, CORRUPT, NO_MEMORY, STORE. After a failure in stage 6 or 7 the
+ * FULL (not for a delete), TOO_BIG, CORRUPT, NO_MEMORY, STORE. After a failure in stages 6 to 8 the
  * transaction can only be aborted. */
 int write_item(struct transaction *transaction, const struct write_request *request,
 	struct write_result *result, struct failure *failure);

@@ -52,8 +52,9 @@ local function key_of(value)
   return value[1], types[value[2] or "S"]
 end
 
+--- `ttl = false` is allowed, so that a definition can say that there is none.
 local table_options = {
-  name = "string", partition_key = check_key, sort_key = check_key,
+  name = "string", partition_key = check_key, sort_key = check_key, ttl = definitions.check_ttl,
   stream = { "table", "boolean" },
 }
 
@@ -64,6 +65,7 @@ local table_options = {
 ---@field partition_key tidetable.KeySpec
 ---@field sort_key tidetable.KeySpec|nil
 ---@field stream boolean|tidetable.StreamSettings|nil  true: a stream with the defaults; nil: none
+---@field ttl string|false|nil  attribute with the time at which an item expires, in seconds since 1970
 
 --- Creates a table; `subject` is the name of the called function, for messages.
 local function create(self, spec, subject)
@@ -89,7 +91,7 @@ local function create(self, spec, subject)
   end
   local ok
   ok, err, code = wait.try(self, core.create_table, self.core, spec.name, partition,
-    partition_type, sort, sort_type or 0, view, age, bytes, count)
+    partition_type, sort, sort_type or 0, view, age, bytes, count, spec.ttl or "")
   if not ok then
     return nil, err, code
   end
@@ -113,10 +115,10 @@ for name, check in pairs(table_options) do
 end
 
 ---@class tidetable.EnsureSpec : tidetable.TableSpec
----@field alter boolean|nil  true: change a stream that differs; default: return VALIDATION
+---@field alter boolean|nil  true: change a stream or ttl that differs; default: return VALIDATION
 
 --- Returns the table with this definition: creates it if it does not exist, or else checks that the
---- key schema and the stream are those of the definition. Several processes can call it at the same
+--- key schema, the stream and ttl are those of the definition. Several processes can call it at the same
 --- time. Errors as for create_table; VALIDATION names the difference.
 ---@param spec tidetable.EnsureSpec
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
@@ -188,17 +190,18 @@ function Database:list_tables(opts)
   return names
 end
 
---- Calls core.trim until no expired record is left. Returns the number of removed records.
-local function trim_all(self)
-  local total = 0
+--- Calls core.sweep until nothing is left to remove. Returns the numbers of removed items and
+--- records.
+local function sweep_all(self)
+  local items, records = 0, 0
   while true do
-    local records, more, code = wait.write(self, core.trim, self.core)
-    if not records then
-      return nil, more, code
+    local swept, count, more = wait.write(self, core.sweep, self.core)
+    if not swept then
+      return nil, count, more
     end
-    total = total + records
+    items, records = items + swept, records + count
     if not more then
-      return total
+      return items, records
     end
   end
 end
@@ -213,8 +216,8 @@ function Database:delete_table(name)
   if not ok then
     return nil, err, code
   end
-  -- The table is deleted at this point. Later writes remove the rows that trim_all fails to remove.
-  trim_all(self)
+  -- The table is deleted at this point. Later writes remove the rows that sweep_all fails to remove.
+  sweep_all(self)
   return true
 end
 
@@ -296,10 +299,22 @@ end
 
 -- Maintenance ----------------------------------------------------------------
 
---- Removes all expired records, in several transactions. Returns the number of removed records.
+--- Removes all expired items (time to live) and all expired records, in several transactions, and
+--- completes what a changed `ttl` or a deleted table has left to do. Returns the numbers of removed
+--- items and records.
+---@return integer|nil items, integer|tidetable.error records, tidetable.code|nil code
+function Database:sweep()
+  return sweep_all(self)
+end
+
+--- Like sweep, but returns only the number of removed records.
 ---@return integer|nil count, tidetable.error|nil err, tidetable.code|nil code
 function Database:trim()
-  return trim_all(self)
+  local items, records, code = sweep_all(self)
+  if not items then
+    return nil, records, code
+  end
+  return records
 end
 
 --- Verifies all pages, rows and invariants of the file as of the last commit, while other processes

@@ -18,6 +18,7 @@ function definitions.of(handle)
     name = description.name,
     partition_key = description.partition_key,
     sort_key = description.sort_key,
+    ttl = description.ttl,
     stream = has_stream and {
       view_type = has_stream.view_type,
       retention = has_stream.retention,
@@ -91,18 +92,40 @@ local function change_stream(handle, has, wanted)
   return true
 end
 
-local alter_options = { stream = { "table", "boolean" } }
+--- Checks the option ttl: the name of an attribute, or false.
+function definitions.check_ttl(value)
+  if value == false or type(value) == "string" and #value >= 1 and #value <= 255 then
+    return nil
+  end
+  return "the name of an attribute (1 to 255 bytes), or false"
+end
+
+--- Sets the time-to-live attribute, if it differs.
+local function change_ttl(handle, has, wanted)
+  if (has or "") == wanted then
+    return true
+  end
+  return wait.try(handle.database, core.set_ttl, handle.database.core, handle.name, wanted)
+end
+
+local alter_options = { stream = { "table", "boolean" }, ttl = definitions.check_ttl }
 
 --- Changes what `given` names; the rest stays.
 function definitions.alter(handle, given)
   options.check(given, alter_options, "alter")
-  if given == nil or given.stream == nil then
-    options.misuse "alter: a table with stream expected"
+  if given == nil or given.stream == nil and given.ttl == nil then
+    options.misuse "alter: a table with stream or ttl expected"
   end
   settings_of(given.stream, "alter: stream")   -- raises if they are invalid
   local present, err, code = definitions.of(handle)
-  if not present then
+  local ok = present
+  if ok and given.ttl ~= nil then
+    ok, err, code = change_ttl(handle, present.ttl, given.ttl or "")
+  end
+  if not ok then
     return nil, err, code
+  elseif given.stream == nil then
+    return true
   end
   return change_stream(handle, settings_of(present.stream, "alter: stream"),
     settings_of(merged(given.stream, present.stream), "alter: stream"))
@@ -122,7 +145,7 @@ local function same_stream(a, b)
   return a[1] == b[1] and (a[1] == 0 or a[2] == b[2] and a[3] == b[3] and a[4] == b[4])
 end
 
---- Returns the handle if the table has the wanted definition; alters its stream, or fails.
+--- Returns the handle if the table has the wanted definition; alters its stream and ttl, or fails.
 function definitions.ensure(handle, wanted, may_alter)
   local existing, err, code = definitions.of(handle)
   local ok = existing
@@ -134,12 +157,17 @@ function definitions.ensure(handle, wanted, may_alter)
   end
   local has = settings_of(existing.stream, "ensure_table: stream")
   local stream_wanted = settings_of(wanted.stream, "ensure_table: stream")
-  if same_stream(has, stream_wanted) then
+  local same_ttl = (existing.ttl or false) == (wanted.ttl or false)
+  if same_stream(has, stream_wanted) and same_ttl then
     return handle
   elseif not may_alter then
-    return fail(wanted.name .. ": the stream differs from the definition; alter = true changes it")
+    return fail(("%s: the %s differs from the definition; alter = true changes it"):format(
+      wanted.name, same_ttl and "stream" or "ttl"))
   end
-  ok, err, code = change_stream(handle, has, stream_wanted)
+  ok, err, code = change_ttl(handle, existing.ttl, wanted.ttl or "")
+  if ok then
+    ok, err, code = change_stream(handle, has, stream_wanted)
+  end
   if not ok then
     return nil, err, code
   end

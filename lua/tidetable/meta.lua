@@ -126,6 +126,7 @@
 ---@field created_at number        seconds since 1970
 ---@field partition_key [string, "S"|"N"|"B"]
 ---@field sort_key [string, "S"|"N"|"B"]?
+---@field ttl string?              the time-to-live attribute
 ---@field stream tidetable.StreamDescription?  the enabled stream
 ---@field newest_stream_label string?  of the newest stream, enabled or not
 

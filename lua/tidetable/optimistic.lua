@@ -24,6 +24,7 @@ local optimistic = {}
 ---@field table userdata     core's handle of the table
 ---@field bytes string       the encoded item, or the encoded key of a deletion
 ---@field deletes boolean    true: a deletion
+---@field absent boolean     true: the item does not exist after it, or is expired
 ---@field number integer     position in the transaction's log, from 1
 ---@field before tidetable.PendingWrite|nil  previous write of the same key
 
@@ -214,7 +215,7 @@ local function merge(rows)
       rows.item = nil
     end
     pull_own(rows)
-    if not own.deletes then
+    if not own.absent then
       return rows.selects and own.bytes or decode(own.bytes), #own.bytes
     end
   end
@@ -268,6 +269,7 @@ end
 ---@field package core userdata              the core's handle
 ---@field package transaction tidetable.OptimisticTransaction
 ---@field package id integer                 id in the snapshot; 0: the table does not exist
+---@field package has_ttl boolean            items of the table can expire
 ---@field package keys string[]              names of the key attributes
 ---@field package missing any                the NOT_FOUND error if it does not exist
 ---@field package versions table<string, any>  versions of the items read, by sortable key
@@ -286,7 +288,7 @@ end
 local function read_bytes(self, key, bytes)
   local own = self.writes.last[key]
   if own then
-    return not own.deletes and own.bytes or nil
+    return not own.absent and own.bytes or nil
   end
   local version, item = or_raise(core.get_at(self.transaction.snapshot, self.core, bytes, true))
   self.key_bytes[key] = bytes
@@ -321,7 +323,11 @@ end
 local function add_write(self, key, bytes, deletes)
   local transaction = self.transaction
   local log = transaction.log
-  local write = { table = self.core, bytes = bytes, deletes = deletes, number = #log + 1 }
+  local absent = deletes or self.has_ttl
+    and or_raise(core.expired_at(transaction.snapshot, self.core, bytes)) or false
+  local write = {
+    table = self.core, bytes = bytes, deletes = deletes, absent = absent, number = #log + 1,
+  }
   transaction.is_broken = true
   self.writes:add(key, write)
   log[#log + 1] = write
@@ -561,6 +567,7 @@ end
 ---@class tidetable.OptimisticTransaction : tidetable.Transaction
 ---@field package snapshot userdata
 ---@field package commit integer     number of the snapshot's commit
+---@field package reads_time boolean|nil  what it reads can change without a commit: items expire
 ---@field package queries tidetable.Rows[]  queries and scans, for the validation
 ---@field package log tidetable.PendingWrite[]  writes in their order
 ---@field package is_broken boolean  memory ran out while a write was added
@@ -610,13 +617,15 @@ end
 --- before the commit, the transaction conflicts.
 local function open_table(transaction, name)
   local handle = or_raise(core.table(transaction.database.core, name))
-  local id, partition_key, sort_key = core.table_at(transaction.snapshot, handle)
-  if not id and sort_key ~= "NOT_FOUND" then
-    error(partition_key, 0)
+  local id, has_ttl, partition_key, sort_key = core.table_at(transaction.snapshot, handle)
+  local missing = not id and has_ttl   -- the error
+  if missing and partition_key ~= "NOT_FOUND" then
+    error(missing, 0)
   end
+  transaction.reads_time = transaction.reads_time or id and has_ttl
   return setmetatable({
     core = handle, name = name, transaction = transaction, id = id or 0,
-    keys = { partition_key, sort_key }, missing = not id and partition_key,
+    has_ttl = id and has_ttl, keys = { partition_key, sort_key }, missing = missing,
     versions = {}, key_bytes = {}, writes = new_writes(),
   }, Table)
 end
@@ -642,7 +651,8 @@ options.methods(Transaction, "tx")
 
 --- Returns true if nothing that the transaction has read has changed; nil, err on failure.
 local function is_current(transaction)
-  if core.last_commit(transaction.database.core) == transaction.commit then
+  local has_commits = core.last_commit(transaction.database.core) ~= transaction.commit
+  if not has_commits and not transaction.reads_time then
     return true
   end
   for _, handle in pairs(transaction.tables) do

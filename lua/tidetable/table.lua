@@ -337,9 +337,9 @@ function Table:definition()
   return definitions.of(self)
 end
 
---- Changes the stream: `stream` as in create_table, or false to disable it. To change the view
---- type, the stream is disabled and a new one enabled.
----@param opts { stream: boolean|tidetable.StreamSettings }
+--- Changes the stream or time to live, as in create_table; false disables it, what is not given
+--- stays. To change the view type, the stream is disabled and a new one enabled.
+---@param opts { stream: boolean|tidetable.StreamSettings|nil, ttl: string|false|nil }
 ---@return boolean|nil, tidetable.error|nil err, tidetable.code|nil code
 function Table:alter(opts)
   return definitions.alter(self, opts)

@@ -148,11 +148,11 @@ static void fill(struct tide *tide, struct tide_table *tables, const struct shap
 static void trim(struct tide *tide)
 {
 	struct failure failure;
-	uint64_t records, rows;
+	struct tide_swept swept = { 0 };
 	bool more = true;
 
 	while (more)
-		MUST(tide_trim(tide, &records, &rows, &more, &failure), failure);
+		MUST(tide_sweep(tide, &swept, &more, &failure), failure);
 }
 
 static void make_base(const struct shape *shape)

@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct source source = source_of(slice_of(data, size));
 	struct table table = { .row = { .id = 7, .name = "fuzzed",
 		.schema = { .partition = { TYPE_S, 1, "p" }, .sort = { TYPE_S, 1, "s" } } } };
-	struct keyspace keyspace = keyspace_of_table(&table);
+	struct keyspace keyspace = keyspace_of_table(&table, 0);
 	enum type type = (enum type)(TYPE_S + source_u8(&source) % 3);
 	struct sort_condition sort = {
 		.comparison = (enum comparison)(source_u8(&source) % (COMPARE_BEGINS_WITH + 1)) };

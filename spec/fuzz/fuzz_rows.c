@@ -170,7 +170,7 @@ static uint32_t count_items(struct txn *txn, bool backward)
 {
 	static const struct table table = { .row = { .id = TABLE, .name = "fuzzed",
 		.schema = { .partition = { TYPE_S, 1, "p" } } } };
-	struct keyspace keyspace = keyspace_of_table(&table);
+	struct keyspace keyspace = keyspace_of_table(&table, 0);
 	struct page_request request = { .keyspace = &keyspace, .max = 5 };
 	static struct page page;
 	struct failure failure;

@@ -231,11 +231,11 @@ static void switch_stream(struct world *world, const char *name)
 
 static void trim(struct world *world)
 {
-	uint64_t records = 0, rows = 0;
+	struct tide_swept swept = { 0 };
 	bool more = true;
 
 	while (more) {
-		succeeded(world, tide_trim(world->tide, &records, &rows, &more, &failure));
+		succeeded(world, tide_sweep(world->tide, &swept, &more, &failure));
 		mark(world);
 	}
 }

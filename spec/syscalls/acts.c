@@ -113,12 +113,12 @@ static int delete_doomed(struct actor *actor)
 
 static int trim(struct actor *actor)
 {
-	uint64_t records = 0, rows = 0;
+	struct tide_swept swept = { 0 };
 	bool more = true;
 	int err = 0;
 
 	while (!err && more)
-		err = tide_trim(actor->tide, &records, &rows, &more, &actor->failure);
+		err = tide_sweep(actor->tide, &swept, &more, &actor->failure);
 	return err;
 }
 

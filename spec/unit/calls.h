@@ -220,12 +220,12 @@ static bool sign_stubborn(struct tide *tide)
 
 static int run_trim(struct tide *tide)
 {
-	uint64_t records = 0, rows = 0;
+	struct tide_swept swept = { 0 };
 	bool more = true;
 	int err = 0;
 
 	while (!err && more)
-		err = tide_trim(tide, &records, &rows, &more, &failure);
+		err = tide_sweep(tide, &swept, &more, &failure);
 	return err;
 }
 

@@ -306,11 +306,11 @@ static void write_items(struct tide *tide, struct tide_table *table)
 
 static void trim_it(struct tide *tide)
 {
-	uint64_t records = 0, rows = 0;
+	struct tide_swept swept = { 0 };
 	bool more = true;
 
 	for (int i = 0; more && i < 100; i++)
-		if (said(tide_trim(tide, &records, &rows, &more, &failure)))
+		if (said(tide_sweep(tide, &swept, &more, &failure)))
 			break;
 }
 

@@ -54,7 +54,8 @@ static void ids_end(struct tide *tide)
 {
 	struct transaction *transaction = &tide->transaction;
 	struct tide_table_spec asked = spec_of("last");
-	struct table_spec spec = { asked.name, asked.schema, asked.view, asked.retention };
+	struct table_spec spec = { .name = asked.name,
+		.schema = asked.schema, .view = asked.view, .retention = asked.retention };
 
 	begin(tide);
 	transaction->state.table = UINT32_MAX - 1;

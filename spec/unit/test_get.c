@@ -64,7 +64,7 @@ static void the_last_id(void)
 {
 	static const struct table table = { .row = { .id = UINT32_MAX, .name = "last" } };
 	struct tide_options options = { .in_memory = true, .max_bytes = 1 << 28 };
-	struct keyspace keyspace = keyspace_of_table(&table);
+	struct keyspace keyspace = keyspace_of_table(&table, 0);
 	struct page_request request = { .keyspace = &keyspace, .max = 1 };
 	struct page page = { 0 };
 	struct range range;

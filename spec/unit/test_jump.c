@@ -1,4 +1,4 @@
-/* test_jump.c - tide_trim and a clock that jumped: what only trims have seen is kept. */
+/* test_jump.c - tide_sweep and a clock that jumped: what only trims have seen is kept. */
 #include "os/clock.h"
 #include "stream/retention.h"
 #include "unit/tides.h"
@@ -9,13 +9,13 @@ static struct failure failure;
 static uint64_t trim_once(const char *path, struct clock *clock)
 {
 	struct tide *tide = open_with_clock(path, clock);
-	uint64_t records = 0, rows = 0;
+	struct tide_swept swept = { 0 };
 	bool more;
 
-	MUST(tide_trim(tide, &records, &rows, &more, &failure), failure);
+	MUST(tide_sweep(tide, &swept, &more, &failure), failure);
 	check_clean(tide);
 	tide_close(tide);
-	return records;
+	return swept.records;
 }
 
 /* A jump is confirmed against its first sight, also when that was a trim's. */

@@ -40,7 +40,7 @@ static struct keyspace orders(struct tide *tide)
 	const struct table *found = tide_find(tide, &table, &failure);
 
 	CHECK(found != NULL);
-	return keyspace_of_table(found);
+	return keyspace_of_table(found, 0);
 }
 
 static struct range whole(const struct keyspace *keyspace, bool backward)

@@ -67,13 +67,13 @@ static uint64_t rows_in(enum tree tree)
 static int trim_all(void)
 {
 	struct tide *tide = open_with_clock(path, manual);
-	uint64_t records = 0, rows = 0;
+	struct tide_swept swept = { 0 };
 	bool more = true;
 	int err = 0;
 
 	clock_advance(manual, DAY_MS);
 	for (int steps = 0; !err && more; steps++) {
-		err = tide_trim(tide, &records, &rows, &more, &failure);
+		err = tide_sweep(tide, &swept, &more, &failure);
 		CHECK(steps < 100);
 	}
 	tide_close(tide);

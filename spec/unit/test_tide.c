@@ -67,7 +67,7 @@ static void read_only_writes_nothing(void)
 	struct tide_table table = create_table(tide, "orders"), theirs = table_named("orders");
 	struct tide_options options = weak_options(path);
 	struct tide_table_spec spec = spec_of("other");
-	uint64_t records, rows;
+	struct tide_swept swept = { 0 };
 	bool more;
 
 	put_alone(tide, &table, "a", "1", "x");
@@ -78,7 +78,7 @@ static void read_only_writes_nothing(void)
 	CHECK_EQUAL_INT(tide_create_table(reader, &spec, &failure), ERR_READ_ONLY);
 	CHECK_EQUAL_INT(tide_delete_table(reader, slice_of_text("orders"), &failure),
 		ERR_READ_ONLY);
-	CHECK_EQUAL_INT(tide_trim(reader, &records, &rows, &more, &failure), ERR_READ_ONLY);
+	CHECK_EQUAL_INT(tide_sweep(reader, &swept, &more, &failure), ERR_READ_ONLY);
 	put_alone(tide, &table, "a", "1", "y");
 	CHECK(has(reader, &theirs, "a", "1", "y"));
 	tide_close(reader);
@@ -345,7 +345,7 @@ static void feeds_follow(void)
 	struct slice bytes;
 	struct record record;
 	struct tide *tide;
-	uint64_t records, rows, total = 0;
+	struct tide_swept swept = { 0 };
 	uint32_t stream, id;
 	bool more;
 
@@ -385,12 +385,10 @@ static void feeds_follow(void)
 	clock_advance(options.clock, DAY_MS);
 	CHECK_EQUAL_INT(tide_feed_fill(all, tide, 10, &failure), ERR_TRIMMED);
 	CHECK(failure.first == 2 && failure.last == 2);
-	do {
-		records = rows = 0;
-		MUST(tide_trim(tide, &records, &rows, &more, &failure), failure);
-		total += records;
-	} while (more);
-	CHECK_EQUAL_UINT(total, 2);
+	do
+		MUST(tide_sweep(tide, &swept, &more, &failure), failure);
+	while (more);
+	CHECK_EQUAL_UINT(swept.records, 2);
 	MUST(tide_describe_stream(tide, id, &state, &failure), failure);
 	CHECK(state.count == 0 && state.trimmed_through == 2);
 	check_clean(tide);

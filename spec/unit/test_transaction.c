@@ -39,11 +39,11 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 /* Does one step of a trim. Returns the number of records removed. */
 static uint64_t trim(struct tide *tide)
 {
-	uint64_t records = 0, rows = 0;
+	struct tide_swept swept = { 0 };
 	bool more;
 
-	MUST(tide_trim(tide, &records, &rows, &more, &failure), failure);
-	return records;
+	MUST(tide_sweep(tide, &swept, &more, &failure), failure);
+	return swept.records;
 }
 
 static void change_nothing(struct tide *tide)
