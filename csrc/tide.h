@@ -310,6 +310,10 @@ struct tide_swept {
 int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	struct failure *failure);
 
+/* Sets *due_ms to the time from now until tide_sweep can remove an item by time to live, negative if
+ * it is past, and *due to false if there is none or the handle is read-only. */
+int tide_next_expiry(struct tide *tide, bool *due, int64_t *due_ms, struct failure *failure);
+
 /* --- reading items --- */
 
 /* Replaces the contents of out with the item that has this key, and sets *sequence to the

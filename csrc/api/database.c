@@ -373,6 +373,21 @@ int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	return 0;
 }
 
+/* An index in progress is work too. */
+int tide_next_expiry(struct tide *tide, bool *due, int64_t *due_ms, struct failure *failure)
+{
+	uint64_t now_ms = clock_now_ms(store_clock(tide->store)), next_ms;
+	struct read_view snapshot;
+	int err = tide_read_committed_begin(tide, &snapshot, failure);
+
+	if (err)
+		return err;
+	err = expire_next(&tide->catalog, snapshot.txn, now_ms, &next_ms);
+	*due = !tide->read_only && (next_ms != UINT64_MAX || tide->catalog.index);
+	*due_ms = tide->catalog.index ? 0 : (int64_t)(next_ms - now_ms) + 1;
+	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
+}
+
 static int change_item(struct tide *tide, struct tide_table *table,
 	struct write_request *request, struct tide_change *change, struct failure *failure)
 {

@@ -9,6 +9,7 @@
 #include "stream/feed.h"
 #include "table/catalog.h"
 #include "table/define.h"
+#include "table/expire.h"
 #include "table/file_header.h"
 #include "table/read.h"
 #include "table/sweep.h"

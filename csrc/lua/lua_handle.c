@@ -459,6 +459,22 @@ static int sweep(lua_State *L)
 	return 3;
 }
 
+/* next_expiry(db) -> seconds until an item can be removed by time to live, negative if it is past; nil
+ * if there is none, if this handle can't write, or on failure */
+static int next_expiry(lua_State *L)
+{
+	struct database *database = check_database(L, 1);
+	struct failure failure;
+	int64_t due_ms;
+	bool due;
+
+	if (tide_in_transaction(database->tide) ||
+			tide_next_expiry(database->tide, &due, &due_ms, &failure) || !due)
+		return 0;
+	lua_pushnumber(L, (lua_Number)due_ms / 1000);
+	return 1;
+}
+
 /* held(db) -> bytes of memory that its children occupy */
 static int held(lua_State *L)
 {
@@ -490,6 +506,7 @@ void open_databases(lua_State *L)
 		{ "check_name", check_name },
 		{ "sync", sync },
 		{ "sweep", sweep },
+		{ "next_expiry", next_expiry },
 		{ "held", held },
 		{ "elapsed", elapsed },
 		{ "finish", finish_child },

@@ -118,6 +118,23 @@ int expire_items(struct transaction *transaction, const struct table *table, uin
 	return walk.skipped && !walk.removed ? ERR_CORRUPT : 0;
 }
 
+int expire_next(const struct catalog *catalog, struct txn *txn, uint64_t now_ms,
+	uint64_t *expiry_ms)
+{
+	*expiry_ms = UINT64_MAX;
+	for (size_t i = 0; i < catalog->expiring_count; i++) {
+		uint32_t index = catalog->tables[catalog->expiring[i]].row.ttl.index;
+		struct expiry_row row = { .expiry_ms = oldest_expiry(now_ms) };
+		int err = expiry_row_after(txn, index, &row);
+
+		if (!err && row.expiry_ms < *expiry_ms)
+			*expiry_ms = row.expiry_ms;
+		if (err < 0 && err != ERR_CORRUPT)
+			return err;
+	}
+	return 0;
+}
+
 /* --- steps --- */
 
 static int skip_damage(const struct transaction *transaction, int err)
