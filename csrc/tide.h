@@ -144,8 +144,9 @@ struct tide_table_spec {
 
 /* Create, change and delete tables and streams, each in a transaction of its own. Return BUSY,
  * NESTED (in a transaction), READ_ONLY, FULL, DISK_FULL, UNKNOWN_OUTCOME and the errors of
- * table/define.h. tide_set_ttl with an empty attribute disables time to live. tide_enable_stream starts a new stream of the table; tide_disable_stream
- * leaves its records readable until they expire. */
+ * table/define.h. tide_enable_stream starts a new stream of the table; tide_disable_stream
+ * leaves its records readable until they expire. tide_set_ttl with an empty attribute disables
+ * time to live. */
 int tide_create_table(struct tide *tide, const struct tide_table_spec *spec,
 	struct failure *failure);
 int tide_delete_table(struct tide *tide, struct slice name, struct failure *failure);
@@ -310,8 +311,8 @@ struct tide_swept {
 int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	struct failure *failure);
 
-/* Sets *due_ms to the time from now until tide_sweep can remove an item by time to live, negative if
- * it is past, and *due to false if there is none or the handle is read-only. */
+/* Sets *due_ms to the time from now until tide_sweep can remove an item by time to live, negative
+ * if it is past, and *due to false if there is none or the handle is read-only. */
 int tide_next_expiry(struct tide *tide, bool *due, int64_t *due_ms, struct failure *failure);
 
 /* --- reading items --- */

@@ -63,8 +63,8 @@ print(catch_up())
 show("")
 
 -- Expired records cannot be read. Writers remove them from the file; nothing is written here, so
--- trim does it.
-print(db:trim() .. " records removed")
+-- sweep does it.
+print(db:sweep() .. " records removed")
 
 -- A longer retention keeps the records that have not expired. Expired ones stay invisible.
 assert(stream:set_retention { age = "7d", count = 1000 })

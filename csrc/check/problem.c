@@ -333,8 +333,8 @@ static void name_index_row(struct check *check, struct slice key)
 	uint32_t index;
 
 	if (expiry_row_read_key(&index, &row, key))
-		put_format(&subject->key, "index %u, expiry %" PRIu64 " ms, sequence number %" PRIu64,
-			index, row.expiry_ms, row.sequence);
+		put_format(&subject->key, "index %u, expiry %" PRIu64 " ms, sequence number %"
+			PRIu64, index, row.expiry_ms, row.sequence);
 	else
 		put_shown(&subject->key, key);
 	put_format(&subject->name, "indexes, ");

@@ -442,7 +442,7 @@ static int sync(lua_State *L)
 	return 1;
 }
 
-/* sweep(db) -> numbers of items and of records removed in this step, true if there is more to
+/* sweep(db) -> numbers of records and of items removed in this step, true if there is more to
  * remove; or nil, err, code */
 static int sweep(lua_State *L)
 {
@@ -453,14 +453,14 @@ static int sweep(lua_State *L)
 
 	if (tide_sweep(database->tide, &swept, &more, &failure))
 		return return_failure(L, &failure);
-	lua_pushinteger(L, (lua_Integer)swept.items);
 	lua_pushinteger(L, (lua_Integer)swept.records);
+	lua_pushinteger(L, (lua_Integer)swept.items);
 	lua_pushboolean(L, more);
 	return 3;
 }
 
-/* next_expiry(db) -> seconds until an item can be removed by time to live, negative if it is past; nil
- * if there is none, if this handle can't write, or on failure */
+/* next_expiry(db) -> seconds until an item can be removed by time to live, negative if it is past;
+ * nil if there is none, if this handle can't write, or on failure */
 static int next_expiry(lua_State *L)
 {
 	struct database *database = check_database(L, 1);

@@ -69,12 +69,12 @@ struct page {
 	bool more;                   /* the range has items after those evaluated */
 };
 
-/* Evaluates items until request->max, PAGE_BYTES or PAGE_SKIPPED is reached, copies those that pass the filter
- * into the page, and moves the start of the range after the last item evaluated. A page with
- * page->more can be empty if there is a filter, or if items of the table can expire. If one of these
- * holds, or there is a projection, and page->more, page->last_key is set to the key attributes of that item, a map for
- * range_start_after: the items in the page may lack them. If the keys of a partition are hashed,
- * request->partition is compared with each item.
+/* Evaluates items until request->max, PAGE_BYTES or PAGE_SKIPPED is reached, copies those that
+ * pass the filter into the page, and moves the start of the range after the last item read. A
+ * page with page->more can be empty if there is a filter or items of the table can expire. In
+ * these cases, or if there is a projection, page->last_key is set, if page->more, to the key
+ * attributes of the last item read, a map for range_start_after: the items in the page may lack
+ * them. If the keys of a partition are hashed, request->partition is compared with each item.
  *
  * If an item cannot be read, or the filter fails, the page ends before this item, and the next
  * fill, which starts with it, returns the error: CORRUPT, NO_MEMORY, STORE. */

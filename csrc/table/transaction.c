@@ -42,8 +42,8 @@ static void set_time(struct transaction *transaction)
 	store_note_time(transaction->store, sample.elapsed_ms);
 	if (memcmp(state->boot, sample.boot, BOOT_BYTES) != 0)
 		transaction->clock_unsaved = true;
-	/* An item that should have expired more than five years ago is expired again if the clock is
-	 * set back. */
+	/* An item that should have expired more than five years ago is expired again if the clock
+	 * is set back. */
 	if (sample.now_ms < transaction->now_ms)
 		catalog_forget_expiries(transaction->catalog);
 	transaction->now_ms = sample.now_ms;

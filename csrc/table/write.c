@@ -203,7 +203,8 @@ static int index_item(struct write *write, const struct change *change)
 {
 	const struct table *table = write->request->table;
 	const struct time_to_live *ttl = &table->row.ttl;
-	struct expiry_row row = { .sequence = change->sequence, .item_key = key_whole(&write->key) };
+	struct expiry_row row = { .sequence = change->sequence,
+		.item_key = key_whole(&write->key) };
 	uint64_t old_ms;
 	int err = 0;
 

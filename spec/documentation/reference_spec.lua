@@ -109,7 +109,7 @@ describe("the options of", function()
       pages.first_column(pages.section(database_page, "db:create_table"), "field"))
     same(known(db.ensure_table, db, wrong),
       pages.first_column(pages.section(database_page, "db:ensure_table"), "field"))
-    same(known(orders.alter, orders, wrong), set "stream")
+    same(known(orders.alter, orders, wrong), set "stream ttl")
     local section = pages.section(database_page, "db:create_table")
     for name in pairs(known(orders.enable_stream, orders, wrong)) do
       assert.truthy(section:find("`" .. name .. "`", 1, true), name)

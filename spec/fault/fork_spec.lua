@@ -43,7 +43,7 @@ describe("a child of fork", function()
       function() return db:create_table { name = "new", partition_key = "id" } end,
       function() return db:transact(print) end,
       function() return db:transact(print, { mode = "optimistic" }) end,
-      function() return db:trim() end, function() return db:sync() end,
+      function() return db:sweep() end, function() return db:sync() end,
       function() return db:stream() end, function() return db:wakeup() end,
       function() return db:backup(helper.path "copy") end,
       function() return orders:put { id = "a" } end, function() return orders:get { id = "a" } end,

@@ -33,7 +33,7 @@ end
 
 local function unmake()
   db:delete_table("made")
-  db:trim()
+  db:sweep()
 end
 
 -- Each returns something other than nil on success; requests of `before` and `after` do not fail.
@@ -60,7 +60,7 @@ local calls = {
   end },
   { "info", function() return db:info() end },
   { "check", function() return db:check() end },
-  { "trim", function() return db:trim() end },
+  { "sweep", function() return db:sweep() end },
   { "sync", function() return db:sync() end },
   { "stream", function() return assert(orders:stream()):describe() end },
   { "records", function()

@@ -122,7 +122,7 @@ end
 function steps.trim(world)
   local handle = world:handle()
   local tx = world.model:begin(handle)
-  local count, err = handle.db:trim()
+  local count, err = handle.db:sweep()
   same("integer", math.type(count), tostring(err))
   local clock = world.model.clock
   world.model.clock = tx.clock

@@ -35,7 +35,7 @@ describe("with a small address space", function()
       { "tables", path }, { "describe", path, "orders" }, { "stats", path },
       { "put", path, "orders", "id=b" }, { "get", path, "orders", "id=b" },
       { "scan", path, "orders" }, { "query", path, "orders", "id=a" },
-      { "delete", path, "orders", "id=b" }, { "tail", path }, { "trim", path },
+      { "delete", path, "orders", "id=b" }, { "tail", path }, { "sweep", path },
       { "check", path }, { "export", path }, { "backup", path, path .. ".copy" },
       { "backup", "--compact", path, path .. ".small" }, { "compact", path },
       { "import", path .. ".new", "--create", "/dev/null" },

@@ -331,7 +331,7 @@ describe("inside a transaction", function()
       note(one.enable_stream, one)
       local stream = assert(one:stream())
       note(stream.set_retention, stream, "1h")
-      note(db.trim, db)
+      note(db.sweep, db)
       error("enough", 0)
     end)
     assert.is_false(ok)
@@ -416,7 +416,7 @@ describe("a handle that", function()
     refused("READ_ONLY", reader:transact(function() end))
     refused("READ_ONLY", t:enable_stream())
     refused("READ_ONLY", t:disable_stream())
-    refused("READ_ONLY", reader:trim())
+    refused("READ_ONLY", reader:sweep())
     refused("READ_ONLY", assert(t:stream()):set_retention("1h"))
     assert.equal(1, t:get({ id = "a" }).n)
     assert.is_true(reader:check().ok)
@@ -480,7 +480,7 @@ describe("a full map", function()
       assert(one:delete { id = "n" .. i })
     end
     clock:advance(86400)
-    assert(db:trim() > 0)
+    assert(db:sweep() > 0)
     assert(one:put { id = "again", text = ("x"):rep(300000) })
     assert(db:delete_table "one")
     assert.same({}, db:check().problems)
@@ -646,7 +646,7 @@ local misuses = {
 
 --- Calls all methods with a dot instead of a colon, with no arguments and with a table.
 local dotted = {
-  "db.close()", "db.info()", "db.check()", "db.trim()", "db.sync()", "db.stream()", "db.wakeup()",
+  "db.close()", "db.info()", "db.check()", "db.sweep()", "db.sync()", "db.stream()", "db.wakeup()",
   "db.list_tables()", "db.list_streams()", "db.create_table { name = 'new', partition_key = 'id' }",
   "db.table 'one'", "db.delete_table 'one'", "db.backup 'x'", "db.transact(print)",
   "orders.put { id = 'a' }", "orders.put({ id = 'a' }, { return_values = 'ALL_OLD' })",

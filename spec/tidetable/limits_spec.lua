@@ -76,7 +76,7 @@ local uses = {
   stream = function(_, t) assert(t:stream():records { limit = 1 } ()) end,
   transact = function(d) assert(d:transact(function() return true end)) end,
   load = function(_, t) assert(t:load { { id = "b" } }) end,
-  trim = function(d) assert(d:trim()) end,
+  sweep = function(d) assert(d:sweep()) end,
   sync = function(d) assert(d:sync()) end,
   list_tables = function(d) assert(d:list_tables()) end,
 }

@@ -184,7 +184,7 @@ describe("transact", function()
       raises("NESTED", db.transact, db, function() error "not reached" end)
       raises("NESTED", db.create_table, db, { name = "other", partition_key = "id" })
       raises("NESTED", db.delete_table, db, "ledger")
-      raises("NESTED", db.trim, db)
+      raises("NESTED", db.sweep, db)
       raises("NESTED", db.close, db)
       tx:table "ledger":put { id = "y" }
     end)

@@ -16,8 +16,8 @@ main.commands = {
   { "Inspect", "tables", "describe", "stats" },
   { "Tables", "create", "alter", "drop" },
   { "Items", "get", "query", "scan", "put", "update", "delete", "import", "export" },
-  { "Streams", "tail", "trim" },
-  { "Database file", "check", "backup", "compact" },
+  { "Streams", "tail" },
+  { "Database file", "sweep", "check", "backup", "compact" },
   { "Shell", "completion" },
 }
 

@@ -23,7 +23,7 @@ describe("an error of the library", function()
     assert.equal("locked", holder:line())
     local writer <close> = open.database({ database = helper.path() },
       { busy_timeout = 0, durability = "none" })
-    local err = failure(library_error.check, "shop.tide", writer:trim())
+    local err = failure(library_error.check, "shop.tide", writer:sweep())
     assert.truthy(err.message:find("^shop.tide: another writer holds the database"), err.message)
     assert.truthy(err.hint:find("^process " .. holder.pid .. " is writing: try again"), err.hint)
     assert.are.same({ 7, nil, 8 }, { library_error.check("x", 7, nil, 8) })

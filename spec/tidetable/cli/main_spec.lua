@@ -125,10 +125,10 @@ describe("a database", function()
     describe = { "x.tide", "t" }, export = { "x.tide" }, get = { "x.tide", "t", "id=a" },
     import = { "x.tide", "/dev/null" }, put = { "x.tide", "t", "id=a" },
     query = { "x.tide", "t", "id=a" }, scan = { "x.tide", "t" }, stats = { "x.tide" },
-    tables = { "x.tide" }, tail = { "x.tide" }, trim = { "x.tide" },
+    tables = { "x.tide" }, tail = { "x.tide" }, sweep = { "x.tide" },
   }
-  local writes = { delete = true, import = true, put = true, trim = true }
-  local waits = { backup = true, delete = true, import = true, put = true, trim = true }
+  local writes = { delete = true, import = true, put = true, sweep = true }
+  local waits = { backup = true, delete = true, import = true, put = true, sweep = true }
 
   local function asked(name, ...)
     local parser, commands = main.parser()

@@ -128,7 +128,7 @@ describe("doc/tools.md", function()
   it("says which commands write text into a pipe", function()
     local path = shop.make()
     assert.equal("files\norders\n", command.must { "tables", path })
-    assert.equal("0\n", command.must { "trim", path })
+    assert.equal("0\t0\n", command.must { "sweep", path })
     for _, words in ipairs { { "describe", path, "orders" }, { "stats", path }, { "check", path },
         { "backup", path, helper.path "copy.tide" }, { "compact", path } } do
       local out = command.must(words)

@@ -136,7 +136,7 @@ describe("a stream that has ended", function()
     delete()
     assert.equal(2, begun().sequence_number)
     clock:advance(2 * 86400)
-    assert(db:trim())
+    assert(db:sweep())
     assert.are.same({}, db:list_streams())
     assert.equal(3, begun().sequence_number)             -- it was in the page
     for _ = 1, 2 do

@@ -85,7 +85,7 @@ describe("tail", function()
         assert(tables[which]:put { id = "x", n = i })
         clock:advance(math.random())
       end
-      db:trim()
+      db:sweep()
       local all = {}
       for _, name in ipairs { false, "table1", "table2", "table3" } do
         local stream = assert(db:stream { table = name or nil })
@@ -193,7 +193,7 @@ describe("tail", function()
     local db = open()
     local items = table_of(db, "items", { retention = { count = 3 } })
     for i = 1, 9 do items:put { id = "x", n = i } end
-    db:trim()
+    db:sweep()
     db:close()
     local path = helper.path()
     local ran = refuses(1, path .. ": records 3 to 6 of items have been trimmed and are "
@@ -393,7 +393,7 @@ describe("following", function()
     assert.are.same({ 1 }, numbers(pipe:read("l")))
     command.shell("kill -STOP " .. pid)
     for n = 1, 50 do items:put { id = "x", n = n } end
-    db:trim()
+    db:sweep()
     command.shell("kill -CONT " .. pid)
     local rest = pipe:read("a")
     local _, _, status = pipe:close()
