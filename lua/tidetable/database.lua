@@ -118,8 +118,8 @@ end
 ---@field alter boolean|nil  true: change what differs of stream and ttl; default: VALIDATION
 
 --- Returns the table with this definition: creates it if it does not exist, or else checks that the
---- key schema, the stream and ttl are those of the definition. Several processes can call it at the same
---- time. Errors as for create_table; VALIDATION names the difference.
+--- key schema, the stream and ttl are those of the definition. Several processes can call it at the
+--- same time. Errors as for create_table; VALIDATION names the difference.
 ---@param spec tidetable.EnsureSpec
 ---@return tidetable.Table|nil, tidetable.error|nil err, tidetable.code|nil code
 function Database:ensure_table(spec)
