@@ -7,9 +7,9 @@
 #include "expr/update.h"
 
 #include "base/memory.h"
+#include "expr/container.h"
 #include "expr/targets.h"
 #include "expr/update_value.h"
-#include "expr/writer.h"
 
 #define INVALID_PATH "The document path provided in the update expression is invalid for update"
 #define TOO_DEEP "Nesting Levels have exceeded supported limits: Attributes in the item have" \
@@ -58,7 +58,7 @@ static int put_result(struct rewriting *rewriting, const struct update_result *r
 {
 	if (depth - 1 + value_levels(&result->value) > VALUE_MAX_DEPTH)
 		return fail_as(rewriting->failure, ERR_TOO_DEEP, TOO_DEEP);
-	writer_put_value(rewriting->out, &result->value);
+	container_put_value(rewriting->out, &result->value);
 	return 0;
 }
 
@@ -80,7 +80,7 @@ static int rewrite_inside(struct rewriting *rewriting, const struct value *old,
 		return 0;
 	if (!old || old->type != (is_list ? TYPE_L : TYPE_M))
 		return fail_as(rewriting->failure, ERR_VALIDATION, INVALID_PATH);
-	start = writer_open(rewriting->out, old->type);
+	start = container_open(rewriting->out, old->type);
 	err = is_list ? rewrite_list(rewriting, old, group, start) :
 		rewrite_map(rewriting, old->bytes, group, start);
 	if (!err && !buffer_error(rewriting->out))
@@ -172,7 +172,7 @@ static int rewrite_map(struct rewriting *rewriting, struct slice body,
 		return fail(rewriting->failure, err);
 	copy_run(rewriting, &run, walk.source.end, run);
 	err = rewrite_missing(rewriting, range, &group, NULL, &count);
-	writer_close_item(rewriting->out, start, count);
+	container_close_item(rewriting->out, start, count);
 	return err;
 }
 
@@ -220,7 +220,7 @@ static int rewrite_list(struct rewriting *rewriting, const struct value *list,
 	}
 	copy_run(rewriting, &run, walk.source.end, run);
 	err = append_members(rewriting, range, group, &count);
-	writer_close_item(rewriting->out, start, count);
+	container_close_item(rewriting->out, start, count);
 	return err;
 }
 
@@ -264,7 +264,7 @@ int update_apply(struct update *update, const struct binding *binding, struct sl
 		err = update_compute(update, binding, old, failure);
 	if (err || (rewriting.is_new && only_removes(&rewriting, &all)))
 		return err;
-	start = writer_open_item(&update->out);
+	start = container_open_item(&update->out);
 	err = rewrite_map(&rewriting, old.len ? old : key, &all, start);
 	if (!err && buffer_error(&update->out))
 		err = fail(failure, buffer_error(&update->out));

@@ -1,7 +1,7 @@
 /* test_update.c - tests of expr/update.h. */
 #include "expr/update.h"
 
-#include "expr/writer.h"
+#include "expr/container.h"
 #include "unit/expressions.h"
 
 #define INVALID_PATH "The document path provided in the update expression is invalid for update"
@@ -149,10 +149,10 @@ static void test_size_of_small_members(void)
 		size_t list;
 
 		buffer_put(&old, "\1\1a", 3);
-		list = writer_open(&old, TYPE_L);
+		list = container_open(&old, TYPE_L);
 		memset(buffer_reserve(&old, count), TYPE_TRUE, count);
 		old.len += count;
-		writer_close(&old, list, count);
+		container_close(&old, list, count);
 		CHECK_EQUAL_UINT(item_size(buffer_slice(&old)), 4 + 2 * count);
 		CHECK_EQUAL_INT(trial_bind(trial, EXPRESSION_UPDATE,
 			slice_of_text("SET a[500000] = :v"), "{:v: true}"), 0);
