@@ -113,14 +113,14 @@ static uint32_t times_taken(const struct shared_page *shared)
 
 /* --- places --- */
 
-static uint32_t slot_number(uint64_t place)
+static uint32_t waiter_slot_index(uint64_t place)
 {
 	return (uint32_t)(place >> PLACE_SLOT_SHIFT) % WAITER_SLOTS;
 }
 
-static struct waiter_slot *slot_of(const struct shared_page *shared, uint64_t place)
+static struct waiter_slot *waiter_slot_of(const struct shared_page *shared, uint64_t place)
 {
-	return &shared->page->slots[slot_number(place)];
+	return &shared->page->slots[waiter_slot_index(place)];
 }
 
 /* Compares the tickets modulo their size. */
@@ -167,7 +167,7 @@ static void clear_if(_Atomic uint64_t *word, uint64_t place)
 static void free_place(struct shared_page *shared, uint64_t place)
 {
 	struct shared_page_layout *page = shared->page;
-	uint32_t slot = slot_number(place);
+	uint32_t slot = waiter_slot_index(place);
 
 	if (atomic_load(&page->slots[slot].place) != place)
 		return;
@@ -231,7 +231,7 @@ static uint64_t claim(struct shared_page *shared, uint64_t ticket, bool at_descr
 static bool has_place(const struct lock_waiter *waiter)
 {
 	return waiter->place &&
-		atomic_load(&slot_of(waiter->shared, waiter->place)->place) == waiter->place;
+		atomic_load(&waiter_slot_of(waiter->shared, waiter->place)->place) == waiter->place;
 }
 
 static void take_place(struct lock_waiter *waiter)
@@ -262,7 +262,7 @@ static void enter(struct lock_waiter *waiter)
 		take_place(waiter);
 	if (!waiter->place)
 		return;
-	slot = slot_number(waiter->place);
+	slot = waiter_slot_index(waiter->place);
 	if (!(atomic_load(&shared->page->waiting[slot / 64]) & bit_of(slot)))
 		atomic_fetch_or(&shared->page->waiting[slot / 64], bit_of(slot));
 }
@@ -292,7 +292,7 @@ static bool is_due(const struct lock_waiter *waiter)
 static void claim_priority(struct lock_waiter *waiter)
 {
 	struct shared_page *shared = waiter->shared;
-	_Atomic uint32_t *reserve = &slot_of(shared, waiter->place)->reserve_us;
+	_Atomic uint32_t *reserve = &waiter_slot_of(shared, waiter->place)->reserve_us;
 	uint64_t heir = atomic_load(&shared->page->heir);
 
 	if (heir == waiter->place || (heir && is_older(heir, waiter->place)) ||
@@ -313,7 +313,7 @@ static void record_awake(struct lock_waiter *waiter)
 
 	if (!has_place(waiter))
 		return;
-	atomic_store(&slot_of(shared, waiter->place)->awake, 1);
+	atomic_store(&waiter_slot_of(shared, waiter->place)->awake, 1);
 	if (!is_due(waiter))
 		return;
 	claim_priority(waiter);
@@ -327,7 +327,7 @@ static void record_awake(struct lock_waiter *waiter)
  * 0 also if the clocks disagree, as in different time namespaces. */
 static uint64_t reserved_us(const struct shared_page *shared, uint64_t heir)
 {
-	uint64_t reserve = atomic_load(&slot_of(shared, heir)->reserve_us);
+	uint64_t reserve = atomic_load(&waiter_slot_of(shared, heir)->reserve_us);
 	uint64_t since = shared->limits.now_us() - atomic_load(&shared->page->freed_us);
 
 	return since < reserve ? reserve - since : 0;
@@ -429,9 +429,9 @@ static void notify(struct shared_page *shared)
 	bool descriptors_notified = false;
 
 	while ((place = oldest(page, left)) != 0) {
-		struct waiter_slot *slot = slot_of(shared, place);
+		struct waiter_slot *slot = waiter_slot_of(shared, place);
 
-		left[slot_number(place) / 64] &= ~bit_of(slot_number(place));
+		left[waiter_slot_index(place) / 64] &= ~bit_of(waiter_slot_index(place));
 		last = place;
 		if (atomic_exchange(&slot->awake, 1)) {
 			free_place_of_dead(shared, place);
@@ -498,7 +498,7 @@ uint64_t lock_waiter_arm(struct lock_waiter *waiter)
 
 	enter(waiter);
 	if (waiter->place) {
-		atomic_store(&slot_of(shared, waiter->place)->awake, 0);
+		atomic_store(&waiter_slot_of(shared, waiter->place)->awake, 0);
 		clear_if(&shared->page->notified, waiter->place);
 	}
 	if (is_taken(shared))
@@ -517,7 +517,7 @@ int lock_waiter_sleep(struct lock_waiter *waiter, uint32_t timeout_ms)
 	if (us == 0)
 		return 0;
 	if (waiter->place)
-		return futex_wait(&slot_of(waiter->shared, waiter->place)->awake, 0, us);
+		return futex_wait(&waiter_slot_of(waiter->shared, waiter->place)->awake, 0, us);
 	clock_sleep_us((uint32_t)us);
 	return 0;
 }
