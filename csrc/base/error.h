@@ -35,8 +35,8 @@
 	X(NEWER_FORMAT, -21, "NEWER_FORMAT", "ValidationException", \
 		"the database was written by a newer tidetable; this one can't read it") \
 	X(FOREIGN_FORMAT, -22, "FOREIGN_FORMAT", "ValidationException", \
-		"the database was written on a machine with a different word size, byte order" \
-		" or page size") \
+		"the database was written on a machine with a different word size, byte" \
+		" order or page size") \
 	X(NO_FILE, -23, "NO_FILE", "ResourceNotFoundException", \
 		"the database does not exist") \
 	X(PERMISSION, -24, "PERMISSION", "AccessDeniedException", "permission denied") \
@@ -45,7 +45,8 @@
 	X(NAMESPACE, -26, "NAMESPACE", "ValidationException", \
 		"the database is in use by a process in another PID namespace") \
 	X(OLDER_FORMAT, -27, "OLDER_FORMAT", "ValidationException", \
-		"the database was written by an early version of tidetable; this one can't read it") \
+		"the database was written by an early version of tidetable; this one can't read" \
+		" it") \
 	X(FILE_REPLACED, -28, "FILE_REPLACED", "ResourceNotFoundException", \
 		"the database file was replaced by another file") \
 	X(FILE_GONE, -29, "FILE_GONE", "ResourceNotFoundException", \

@@ -140,8 +140,8 @@ static int pump_all(struct pump *pump)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return fail_as(pump->failure, ERR_STORE, "%s can't be copied: the socket of the"
-				" copying thread can't be read: %s", pump->to->path, strerror(errno));
+			return fail_as(pump->failure, ERR_STORE, "%s can't be copied: the socket of"
+				" the copying thread can't be read: %s", pump->to->path, strerror(errno));
 		release_slot_lock(pump);
 		release_write_lock(pump);
 		if (got == 0)

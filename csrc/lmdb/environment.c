@@ -97,7 +97,8 @@ int env_full(const struct store *store, struct failure *failure)
 	bool is_cut = limit < store->options.max_bytes;
 
 	return fail_as(failure, ERR_FULL, "%s has reached its maximum size of %llu bytes (%s)",
-		store->path, (unsigned long long)limit, is_cut ? "limited by the address space" : "max_size");
+		store->path, (unsigned long long)limit,
+		is_cut ? "limited by the address space" : "max_size");
 }
 
 /* --- sizes --- */
@@ -161,8 +162,8 @@ static int set_map(struct store *store, uint64_t page_count, struct failure *fai
 		return fail_as(failure, ERR_VALIDATION, "max_bytes is more than 64 TiB");
 	map_bytes = choose_map(store, page_count, 0, 0);
 	if (!map_bytes)
-		return fail_as(failure, ERR_NO_MEMORY, "%s needs a mapping of %llu MiB, which does not"
-			" fit in the address space (ulimit -v)", store->path, (unsigned long long)
+		return fail_as(failure, ERR_NO_MEMORY, "%s needs a mapping of %llu MiB, which does"
+			" not fit in the address space (ulimit -v)", store->path, (unsigned long long)
 			((page_count * store->page_bytes + RESERVE_LEAST) >> 20));
 	mdb_env_set_mapsize(store->env, map_bytes);
 	return 0;

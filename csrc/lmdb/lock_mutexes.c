@@ -95,8 +95,8 @@ static void initialize_again(uint32_t *mutex, const struct images *images)
 static int refuse_destroyed(const struct store *store, struct failure *failure)
 {
 	return fail_as(failure, ERR_BUSY, "the mutexes in %s-lock were destroyed by another"
-		" program with LMDB 0.9.26 to 0.9.31 while a process has the database open; close the"
-		" database in all processes, then open it again", store->path);
+		" program with LMDB 0.9.26 to 0.9.31 while a process has the database open; close"
+		" the database in all processes, then open it again", store->path);
 }
 
 static int refuse_fragile(const struct store *store, struct failure *failure)

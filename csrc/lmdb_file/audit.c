@@ -377,10 +377,12 @@ static void compare_counts(struct walk *walk, const struct tree_root *tree)
 	if (walk->is_damaged || walk->err)
 		return;
 	if (tree->rows != seen->rows)
-		report_number(walk, "has another number of rows than its descriptor says:", tree->rows);
+		report_number(walk, "has another number of rows than its descriptor says:",
+			tree->rows);
 	if (tree->branch_pages != seen->branch_pages || tree->leaf_pages != seen->leaf_pages ||
 			tree->overflow_pages != seen->overflow_pages)
-		report_number(walk, "has other numbers of pages than its descriptor says; leaf pages:",
+		report_number(walk,
+			"has other numbers of pages than its descriptor says; leaf pages:",
 			tree->leaf_pages);
 }
 

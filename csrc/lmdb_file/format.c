@@ -265,8 +265,8 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
 		return refuse(path, failure);
 	if (page_bytes != page_bytes_of_machine())
 		return fail_as(failure, ERR_FOREIGN_FORMAT,
-			"%s was written with pages of %u bytes, but this machine has pages of %u", path,
-			(unsigned)page_bytes, (unsigned)page_bytes_of_machine());
+			"%s was written with pages of %u bytes, but this machine has pages of %u",
+			path, (unsigned)page_bytes, (unsigned)page_bytes_of_machine());
 	return 0;
 }
 

@@ -49,7 +49,8 @@ static int prepare(int fd, const char *path, const struct file_facts *facts, uin
 	bool in_use = lock_holder(fd, 0) != 0;
 
 	if (in_use && facts->size < SMALLEST)
-		return fail_as(failure, ERR_STORE, "%s is in use, but too short for a lock file", path);
+		return fail_as(failure, ERR_STORE,
+			"%s is in use, but too short for a lock file", path);
 	if (in_use || facts->size > size)
 		size = facts->size;
 	if (facts->size >= size && facts->allocated >= size)

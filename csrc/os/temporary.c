@@ -104,8 +104,8 @@ static int choose_name(struct temporary *temporary, const char *path, struct fai
 
 	if (strlen(name) + TEMPORARY_SUFFIX_LEN + FILE_SUFFIX_MAX > NAME_MAX ||
 			strlen(path) + TEMPORARY_SUFFIX_LEN + FILE_SUFFIX_MAX >= PATH_MAX)
-		return fail_as(failure, ERR_VALIDATION, "the path is too long for a temporary file next"
-			" to it: file name at most %d bytes, absolute path at most %d bytes",
+		return fail_as(failure, ERR_VALIDATION, "the path is too long for a temporary file"
+			" next to it: file name at most %d bytes, absolute path at most %d bytes",
 			NAME_MAX - TEMPORARY_SUFFIX_LEN - FILE_SUFFIX_MAX,
 			PATH_MAX - TEMPORARY_SUFFIX_LEN - FILE_SUFFIX_MAX - 1);
 	if (getrandom(&random, sizeof random, 0) != sizeof random)
