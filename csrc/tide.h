@@ -300,6 +300,23 @@ int tide_write(struct tide *tide, struct tide_table *table, enum tide_operation 
 int tide_trim(struct tide *tide, uint64_t *records, uint64_t *rows, bool *more,
 	struct failure *failure);
 
+/* Progress of the removal of all items of a table. Zeroed: it has not begun. */
+struct tide_truncation {
+	uint32_t table;              /* its id */
+	uint64_t sequence;           /* last sequence number when it began */
+	struct key last;             /* of the last item visited */
+};
+
+/* Does one step of removing the items that the table had at the first step, in a transaction of
+ * its own; items put or changed since then stay. With a stream each has a REMOVE record. Adds the
+ * number of items removed to *removed, and sets *more if the next step may remove more. A step
+ * that fails changes nothing, neither *progress nor *removed, and can be repeated after BUSY.
+ * Returns NESTED, READ_ONLY, FULL, NOT_FOUND, also if the table was deleted and created again
+ * since the first step, or CORRUPT if the next item is damaged. */
+int tide_truncate(struct tide *tide, struct tide_table *table,
+	struct tide_truncation *progress, uint64_t *removed, bool *more,
+	struct failure *failure);
+
 /* --- reading items --- */
 
 /* Replaces the contents of out with the item that has this key, and sets *sequence to the

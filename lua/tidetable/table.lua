@@ -291,6 +291,39 @@ function Table:load(items, opts)
   end, items, size)
 end
 
+-- Removing all items --------------------------------------------------------
+
+--- Returns a failure of a truncation, with the number of items that it removed before.
+local function stopped(removed, err, code)
+  if type(err) == "table" then
+    err.removed = removed
+    if removed > 0 then
+      err.message = ("%s; %d items were removed before"):format(err.message, removed)
+    end
+  end
+  return nil, err, code
+end
+
+--- Removes all items that the table has at the call, in several transactions; items that others
+--- put or change meanwhile stay. With a stream each has a REMOVE record. Errors: NOT_FOUND, BUSY,
+--- NESTED, READ_ONLY, FULL, DISK_FULL, CORRUPT; what was removed before stays removed, and the
+--- error's field removed is its number.
+---@return integer|nil removed  number of items
+---@return tidetable.error|nil err, tidetable.code|nil code
+function Table:truncate()
+  local progress, total = core.truncation(), 0
+  while true do
+    local removed, more, code = wait.write(self.database, core.truncate, self.core, progress)
+    if not removed then
+      return stopped(total, more, code)
+    end
+    total = total + removed
+    if not more then
+      return total
+    end
+  end
+end
+
 -- Streams and descriptions ---------------------------------------------------
 
 --- Returns the table's newest stream, or that with the label in the options. NOT_FOUND if there is
