@@ -512,6 +512,8 @@ static int next_versioned(lua_State *L)
 
 	check_reads_snapshot(L, handle);
 	while (!buffer_next(L, handle, &item, &version)) {
+		if (handle->left == 0)
+			return 0;
 		run_hooks(L);
 		check_open(L, &handle->child);
 		if (fill(L, handle, database, handle->left, &failure))

@@ -346,6 +346,30 @@ static int run_query(struct tide *tide)
 	return err;
 }
 
+/* Reads the items of each of two segments. */
+static int run_segments(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	struct tide_query_spec spec = { .total_segments = 2 };
+	int count = 0, err = 0;
+
+	for (; spec.segment < 2 && !err; spec.segment++) {
+		struct tide_query *query;
+
+		err = tide_query_start(&query, tide, &table, &spec, &failure);
+		if (err)
+			return err;
+		do {
+			err = tide_query_fill(query, tide, 1, &failure);
+			if (!err)
+				count += (int)tide_query_count(query);
+		} while (!err && tide_query_more(query));
+		tide_query_finish(query);
+	}
+	CHECK(err || count == 5);
+	return err;
+}
+
 /* Reads backward from a start key, in a table whose last key has several rows. */
 static int run_backward(struct tide *tide)
 {
@@ -606,6 +630,7 @@ static const struct call calls[] = {
 	{ "get", run_get, false, sign_nothing },
 	{ "query", run_query, false, sign_nothing },
 	{ "query backward", run_backward, false, sign_nothing },
+	{ "segments", run_segments, false, sign_nothing },
 	{ "snapshot", run_snapshot, false, sign_nothing },
 	{ "old snapshot", run_old_snapshot, false, sign_nothing },
 	{ "version", run_version, false, sign_nothing },

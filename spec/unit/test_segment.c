@@ -205,6 +205,52 @@ static void a_page_skips_a_bounded_number_of_items(void)
 	close_tide(tide);
 }
 
+/* The item at the stop is in parts: reading it needs memory. */
+static void a_stop_without_memory_loses_nothing(void)
+{
+	struct tide *tide = open_empty();
+	struct tide_table table = table_named("orders");
+	struct keyspace keyspace = orders(tide);
+	uint32_t other = 1 - number_of(tide, &keyspace, 2, item_of(&builder, "p", "s", "v"));
+	struct segment segment = segment_of(tide, &keyspace, other, 2);
+	struct page_request request = { .keyspace = &keyspace, .max = 7, .segment = &segment };
+	struct page page = { 0 };
+	struct value sort;
+	char text[5000], stop[16];
+	unsigned refused = 0;
+
+	fill_partition(tide);
+	keyspace = orders(tide);
+	for (long allowed = -1; allowed <= 0 || memory_was_refused(); allowed++) {
+		struct range range = whole(&keyspace);
+		int err;
+
+		memory_fail_once_after(allowed);
+		err = page_fill(&page, &range, &request, tide->transaction.txn, &failure);
+		memory_fail_after(-1);
+		CHECK(err == 0 || err == ERR_NO_MEMORY);
+		refused += err != 0;
+		if (err) {
+			CHECK(!page.more && range.low.len == 0);
+			MUST(page_fill(&page, &range, &request, tide->transaction.txn, &failure),
+				failure);
+		}
+		CHECK(page.more && page.scanned == 0 && page.last_key.len > 0);
+		if (allowed < 0) {
+			CHECK_EQUAL_INT(map_find(buffer_slice(&page.last_key), slice_of_text("s"),
+				&sort), 0);
+			snprintf(stop, sizeof stop, "%.*s", (int)sort.bytes.len,
+				(const char *)sort.bytes.data);
+			memset(text, 't', sizeof text);
+			text[sizeof text - 1] = '\0';
+			put(tide, &table, "p", stop, text);
+		}
+		page_release(&page);
+	}
+	CHECK(refused >= 2);             /* the last key and the parts */
+	close_tide(tide);
+}
+
 /* A start key of another segment is refused, unless it is a stop; about one in STOP_DISTANCE. */
 static void a_start_key_is_in_the_segment(void)
 {
@@ -310,6 +356,7 @@ int main(void)
 	a_segment_is_a_range_of_hashes();
 	a_page_has_the_items_of_its_segment();
 	a_page_skips_a_bounded_number_of_items();
+	a_stop_without_memory_loses_nothing();
 	a_start_key_is_in_the_segment();
 	an_item_without_keys_is_corrupt();
 	a_page_without_memory_loses_nothing();
