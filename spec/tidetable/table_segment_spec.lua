@@ -1,6 +1,7 @@
 -- table_segment_spec.lua - segments of a scan, as documented in doc/modules/table.md.
 --
 -- spec/model/segment_spec.lua compares random segments with the scan.
+local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"
 
 helper.setup(before_each, after_each)
@@ -95,7 +96,7 @@ describe("a segment", function()
 end)
 
 describe("a page of a segment", function()
-  local orders, db, other
+  local orders, db, other, first
 
   --- A table with 120,000 items in one partition, and before and after it one in the other segment.
   before_each(function()
@@ -120,6 +121,7 @@ describe("a page of a segment", function()
       i = i + 1
       return i <= 120000 and { customer = "m", placed_at = i } or nil
     end))
+    first = { customer = ends[1], placed_at = 0 }
     assert(orders:load { { customer = ends[1], placed_at = 0 }, { customer = ends[2],
       placed_at = 0 } })
   end)
@@ -150,7 +152,11 @@ describe("a page of a segment", function()
 
   it("does not end an iterator, a count, a snapshot or a transaction", function()
     local opts = { segment = other, total_segments = 2 }
+    local after = { segment = other, total_segments = 2, start_key = first }
     assert.equal(2, #collect(orders:scan(opts)))
+    assert.equal(1, #collect(orders:scan(after)))
+    after.snapshot = true
+    assert.equal(1, #collect(orders:scan(after)))
     assert.equal(2, #collect(orders:scan { segment = other, total_segments = 2,
       snapshot = true }))
     assert.are.same({ 2, 2 }, { orders:scan { segment = other, total_segments = 2,
@@ -159,10 +165,25 @@ describe("a page of a segment", function()
       assert(db:transact(function(tx)
         local t = tx:table "orders"
         assert.equal(2, #collect(t:scan(opts)))
+        assert.equal(1, #collect(t:scan(after)))
         assert.equal(2, (by_pages(t, 1)))
         t:put { customer = "m", placed_at = 0 }
       end, { mode = mode, attempts = mode == "optimistic" and 1 or nil }))
     end
+  end)
+end)
+
+describe("the core", function()
+  it("ends a query with a page limit of 0, and tests items without a segment", function()
+    local db = helper.memory()
+    local orders = fill(db, 1)
+    local snapshot = assert(core.snapshot(db.core, 60))
+    local query = assert(core.query(orders.core, nil, "all", nil, nil, false, nil, 0, snapshot))
+    assert.equal(0, select("#", core.next_versioned(query)))
+    local _, key = core.key_at(snapshot, orders.core, { customer = "c0000", placed_at = 0 }, true)
+    assert.is_true(core.in_segment(query, key))
+    core.finish(query)
+    core.finish(snapshot)
   end)
 end)
 

@@ -309,6 +309,37 @@ static void an_item_without_keys_is_corrupt(void)
 	close_tide(tide);
 }
 
+/* The item of a hashed partition has lost its parts. */
+static void an_item_without_parts_is_corrupt(void)
+{
+	struct tide *tide = open_empty();
+	struct tide_table table = table_named("orders");
+	struct keyspace keyspace = orders(tide);
+	struct segment segment = segment_of(tide, &keyspace, 0, 2);
+	struct page_request request = { .keyspace = &keyspace, .max = 7, .segment = &segment };
+	struct range range = whole(&keyspace);
+	struct page page = { 0 };
+	struct stored stored;
+	char text[5000];
+	uint64_t rows = 0;
+	struct slice asked;
+	struct key key;
+
+	memset(text, 't', sizeof text);
+	text[sizeof text - 1] = '\0';
+	put(tide, &table, partition(0), "1", text);
+	asked = item_of(&builder, partition(0), "1", NULL);
+	MUST(keyspace_key(&key, &keyspace, asked, tide->header.secret, &failure), failure);
+	MUST(keyspace_get(&stored, &keyspace, tide->transaction.txn, &key, asked, &tide->scratch,
+		&failure), failure);
+	CHECK_EQUAL_INT(item_delete_parts(tide->transaction.txn, stored.part, &rows), 0);
+	CHECK(rows > 1);
+	CHECK_EQUAL_INT(page_fill(&page, &range, &request, tide->transaction.txn, &failure),
+		ERR_CORRUPT);
+	page_release(&page);
+	close_tide(tide);
+}
+
 static unsigned read_on(struct page *page, struct range *range,
 	const struct page_request *request, struct txn *txn)
 {
@@ -359,6 +390,7 @@ int main(void)
 	a_stop_without_memory_loses_nothing();
 	a_start_key_is_in_the_segment();
 	an_item_without_keys_is_corrupt();
+	an_item_without_parts_is_corrupt();
 	a_page_without_memory_loses_nothing();
 	builder_release(&builder);
 	return 0;
