@@ -315,6 +315,23 @@ int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
  * if it is past, and *due to false if there is none or the handle is read-only. */
 int tide_next_expiry(struct tide *tide, bool *due, int64_t *due_ms, struct failure *failure);
 
+/* Progress of the removal of all items of a table. Zeroed: it has not begun. */
+struct tide_truncation {
+	uint32_t table;              /* its id */
+	uint64_t sequence;           /* last sequence number when it began */
+	struct key last;             /* of the last item visited */
+};
+
+/* Does one step of removing the items that the table had at the first step, in a transaction of
+ * its own; items put or changed since then stay. With a stream each has a REMOVE record. Adds the
+ * number of items removed to *removed, and sets *more if the next step may remove more. A step
+ * that fails changes nothing, neither *progress nor *removed, and can be repeated after BUSY.
+ * Returns NESTED, READ_ONLY, FULL, NOT_FOUND, also if the table was deleted and created again
+ * since the first step, or CORRUPT if the next item is damaged. */
+int tide_truncate(struct tide *tide, struct tide_table *table,
+	struct tide_truncation *progress, uint64_t *removed, bool *more,
+	struct failure *failure);
+
 /* --- reading items --- */
 
 /* Replaces the contents of out with the item that has this key, and sets *sequence to the
@@ -390,6 +407,8 @@ int tide_version(struct tide *tide, struct tide_table *table, struct slice item,
 
 /* --- queries --- */
 
+#define TIDE_SEGMENTS_MAX 1000000
+
 /* What a query reads. Values and keys need to be valid only during tide_query_start. */
 struct tide_query_spec {
 	const struct value *partition;       /* partition key; NULL: the whole table */
@@ -397,6 +416,8 @@ struct tide_query_spec {
 	struct value a, b;
 	bool backward;                       /* descending sort keys */
 	struct slice start_key;              /* item before the first; len 0: none */
+	uint32_t segment;                    /* only the items of this segment, from 0 */
+	uint32_t total_segments;             /* at most TIDE_SEGMENTS_MAX; 0: all items */
 	const struct tide_snapshot *snapshot;        /* NULL: a new one for each page */
 	bool committed;                      /* true: the last commit; false: in a transaction
 	                                      * of the handle, also its writes */
@@ -414,8 +435,9 @@ int tide_query_start(struct tide_query **query, struct tide *tide, struct tide_t
 	const struct tide_query_spec *spec, struct failure *failure);
 
 /* Reads the next page: at most max items, at most 1,000 items, and no item that would begin
- * after 1 MiB. An empty page is the end of the range. Returns NOT_FOUND if the table was deleted,
- * CORRUPT if the first item of the page is damaged, TIMEOUT. */
+ * after 1 MiB. With a segment a page also ends after about 100,000 items of other segments. An
+ * empty page is the end of the range unless tide_query_more returns true. Returns NOT_FOUND if the
+ * table was deleted, CORRUPT if the first item of the page is damaged, TIMEOUT. */
 int tide_query_fill(struct tide_query *query, struct tide *tide, uint32_t max,
 	struct failure *failure);
 
@@ -431,8 +453,9 @@ bool tide_query_more(const struct tide_query *query);
 uint32_t tide_query_count(const struct tide_query *query);
 uint32_t tide_query_scanned(const struct tide_query *query);
 
-/* Returns the key attributes of the last item evaluated, valid until the next fill, if the query
- * has a filter or projection and the range continues after the page; otherwise no bytes. */
+/* Returns the key attributes to continue after, valid until the next fill, if the query has a
+ * filter, projection or segment and the range continues after the page; otherwise no bytes. They
+ * are those of the last item evaluated, or with a segment of an item that was skipped. */
 struct slice tide_query_last_key(const struct tide_query *query);
 
 /* Applies the filter and the projection to an item. A query with a snapshot returns all of its
@@ -440,7 +463,7 @@ struct slice tide_query_last_key(const struct tide_query *query);
  * the filter leaves the item out; CORRUPT, NO_MEMORY. */
 int tide_query_select(struct tide_query *query, struct slice item, struct slice *shown);
 
-/* Returns true if the query has a filter: a page may then be empty before the end. */
+/* Returns true if the query has a filter. A page can have fewer items than were evaluated then. */
 bool tide_query_filters(const struct tide_query *query);
 
 /* Sets *key to the stored form of the key of an item that the query returned. Only for a query
@@ -452,14 +475,17 @@ int tide_query_key(const struct tide_query *query, struct tide *tide, struct sli
  * query with spec->snapshot. */
 int tide_query_place(const struct tide_query *query, struct slice key);
 
+/* Returns true unless the item, or the map of key attributes, is in another segment. */
+bool tide_query_has(const struct tide_query *query, struct slice item);
+
 /* Restarts the query at the beginning of its range. From now on it does not use spec->snapshot
  * but a new snapshot for each page. */
 void tide_query_rewind(struct tide_query *query);
 
 /* Makes the query read all its pages from one snapshot, taken now; or, unless spec->committed,
  * from the open transaction. At most once for each query. The snapshot is released by a fill
- * that fails or returns an empty page, at deadline_ms (like tide_snapshot_limit; 0: no limit),
- * by tide_query_unpin or by tide_query_finish. Returns READERS_FULL. */
+ * that fails or reaches the end with an empty page, at deadline_ms (like tide_snapshot_limit; 0:
+ * no limit), by tide_query_unpin or by tide_query_finish. Returns READERS_FULL. */
 int tide_query_pin(struct tide_query *query, struct tide *tide, uint64_t deadline_ms,
 	struct failure *failure);
 

@@ -388,6 +388,46 @@ int tide_next_expiry(struct tide *tide, bool *due, int64_t *due_ms, struct failu
 	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
 }
 
+/* Sets *found to the table, and *progress to its items at this moment unless it has begun. */
+static int begin_truncation(struct tide *tide, struct tide_table *table,
+	struct tide_truncation *progress, const struct table **found, struct failure *failure)
+{
+	*found = tide_find(tide, table, failure);
+	if (!*found)
+		return ERR_NOT_FOUND;
+	if (progress->table == 0) {
+		progress->table = (*found)->row.id;
+		progress->sequence = tide->transaction.state.sequence;
+	}
+	return progress->table == (*found)->row.id ? 0 : fail_with(failure, ERR_NOT_FOUND,
+		"table %s was deleted while it was being truncated", table->name);
+}
+
+int tide_truncate(struct tide *tide, struct tide_table *table,
+	struct tide_truncation *progress, uint64_t *removed, bool *more,
+	struct failure *failure)
+{
+	struct tide_truncation next = *progress;
+	const struct table *found;
+	uint64_t count = 0;
+	bool rest = false;
+	int err = tide_begin(tide, failure);
+
+	if (err)
+		return err;
+	err = begin_truncation(tide, table, &next, &found, failure);
+	if (!err)
+		err = truncate_step(&tide->transaction, found, next.sequence, &next.last, &count,
+			&rest, failure);
+	err = end(tide, err, failure);
+	if (err)
+		return err;
+	*progress = next;
+	*removed += count;
+	*more = rest;
+	return 0;
+}
+
 static int change_item(struct tide *tide, struct tide_table *table,
 	struct write_request *request, struct tide_change *change, struct failure *failure)
 {

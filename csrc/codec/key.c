@@ -82,7 +82,7 @@ int key_set_partition(struct key *key, uint32_t table, const struct key_schema *
 	start = set_id(key->bytes, table);
 	key->head_len = (uint16_t)(start + put_partition(key->bytes + start, partition, secret));
 	key->sort_len = 0;
-	key->partition_hash = (uint32_t)hash64(secret, partition->bytes);
+	key->partition_hash = hash_partition(partition->bytes, secret);
 	return 0;
 }
 

@@ -63,6 +63,13 @@ static inline struct slice attribute_name(const struct key_attribute *attribute)
 	return (struct slice){ (const uint8_t *)attribute->name, attribute->len };
 }
 
+/* Returns the keyed hash of a partition key, given as the bytes of its value. */
+static inline uint32_t hash_partition(struct slice partition,
+	const uint8_t secret[HASH_SECRET_BYTES])
+{
+	return (uint32_t)hash64(secret, partition);
+}
+
 /* Sets the head of a key from the value of the partition key and leaves the sort part empty.
  * Errors: KEY_TYPE, KEY_EMPTY, PARTITION_KEY_TOO_LONG. */
 int key_set_partition(struct key *key, uint32_t table, const struct key_schema *schema,

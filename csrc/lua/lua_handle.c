@@ -22,6 +22,7 @@ const char SNAPSHOT_TYPE[] = "tidetable.core.snapshot";
 const char BACKUP_TYPE[] = "tidetable.core.backup";
 const char CHECKUP_TYPE[] = "tidetable.core.checkup";
 const char TIMER_TYPE[] = "tidetable.core.timer";
+const char TRUNCATION_TYPE[] = "tidetable.core.truncation";
 const char CLOCK_TYPE[] = "tidetable.core.clock";
 
 /* Up to CHARGED_FROM bytes of the children of a database do not drive the collector, because loops

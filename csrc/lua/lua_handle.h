@@ -30,6 +30,7 @@ extern const char SNAPSHOT_TYPE[];
 extern const char BACKUP_TYPE[];
 extern const char CHECKUP_TYPE[];
 extern const char TIMER_TYPE[];
+extern const char TRUNCATION_TYPE[];
 extern const char CLOCK_TYPE[];
 extern const char RECORD_TYPE[];
 
@@ -170,6 +171,7 @@ void open_checks(lua_State *L);
 void open_terminals(lua_State *L);
 void open_inputs(lua_State *L);
 void open_timers(lua_State *L);
+void open_truncations(lua_State *L);
 
 /* Returns the clock at index, NULL if it is nil. The handle keeps the clock alive. */
 struct clock *opt_clock(lua_State *L, int index);

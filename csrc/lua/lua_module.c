@@ -35,6 +35,7 @@ VISIBLE int luaopen_tidetable_core(lua_State *L)
 	open_inputs(L);
 	open_checks(L);
 	open_timers(L);
+	open_truncations(L);
 	open_values(L);
 	lua_setfield(L, -2, "values");
 	lua_pushliteral(L, TIDE_VERSION);

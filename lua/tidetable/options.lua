@@ -245,13 +245,14 @@ function options.one_of(words)
   end
 end
 
---- Returns a check for options.check: an integer that is at least `least`.
+--- Returns a check for options.check: an integer that is at least `least`, and at most `most`.
 ---@param least integer
+---@param most integer|nil  nil: no limit
 ---@return fun(value: any): string|nil
-function options.integer_from(least)
+function options.integer_from(least, most)
   return function(value)
-    if math.type(value) ~= "integer" or value < least then
-      return ("an integer from %d"):format(least)
+    if math.type(value) ~= "integer" or value < least or value > (most or value) then
+      return ("an integer from %d"):format(least) .. (most and (" to %d"):format(most) or "")
     end
   end
 end

@@ -213,6 +213,20 @@ describe("the documentation states", function()
     end
   end)
 
+  it("the limits of segments and truncations", function()
+    local page = "doc/modules/table.md"
+    says(page, "number of segments, 1 to 1,000,000")
+    assert(orders:scan { segment = 0, total_segments = 1000000 })
+    assert.are.equal("1000000", constant "TIDE_SEGMENTS_MAX")
+    says(page, "that has skipped 100,000 items ends soon after")
+    assert.are.equal("100000", constant "PAGE_SKIPPED")
+    says(page, "one key in 1,024")
+    assert.are.equal("1024", constant "STOP_DISTANCE")
+    says(page, "in transactions of up to 1,000 items or about 1 MB")
+    assert.are.equal("1000", constant "TRUNCATE_ITEMS")
+    assert.are.equal("(1024 * 1024)", constant "TRUNCATE_BYTES")
+  end)
+
   it("the versions of LMDB", function()
     says("README.md", "0.9.24 to 0.9.69 with robust mutexes")
     assert.are.equal("24", constant "LMDB_OLDEST_PATCH")

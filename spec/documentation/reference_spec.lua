@@ -46,18 +46,20 @@ end)
 after_each(function() db:close() end)
 
 describe("the options of", function()
-  --- Returns the options that a section documents, in a table or in a sentence such as "Options as
-  --- for `query`, except `sort`".
+  --- Returns the options that a section documents: in a table, in a sentence such as "Options as
+  --- for `query`, except `sort`", or both.
   local function documented(page, heading)
     local section = pages.section(page, heading)
     local words = pages.first_column(section, "option")
-    if next(words) then return words end
     section = section:gsub("%s+", " ")
-    local other, but = section:match("Options[%a ]* as for `([%w_]+)`(.-)%.")
+    local other, but = section:match("Options[%a ]* as for `([%w_]+)`(.-)[.;]")
     if other then
-      words = documented(page, heading:match("^.*:") .. other)
-      for word in but:gmatch("`([%w_]+)`") do words[word] = nil end
-    else
+      local excepted = set()
+      for word in but:gmatch("`([%w_]+)`") do excepted[word] = true end
+      for word in pairs(documented(page, heading:match("^.*:") .. other)) do
+        words[word] = not excepted[word] or words[word]
+      end
+    elseif not next(words) then
       for word in assert(section:match("Options?: (.-)[.:] "), heading):gmatch("`([%w_]+)`") do
         words[word] = true
       end

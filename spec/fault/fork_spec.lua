@@ -50,6 +50,7 @@ describe("a child of fork", function()
       function() return orders:delete { id = "a" } end, function() return orders:query "a" end,
       function() return orders:scan() end, function() return orders:query_page "a" end,
       function() return orders:scan_page() end, function() return orders:load { { id = "a" } } end,
+      function() return orders:truncate() end,
       function() return orders:stream() end, function() return orders:enable_stream() end,
       function() return orders:disable_stream() end, function() return orders:describe() end,
       function() return stream:records() end, function() return stream:transactions() end,

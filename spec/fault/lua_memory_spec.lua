@@ -118,6 +118,12 @@ local function count(...)
   return n
 end
 
+call("truncate", function(world) assert(world.one:truncate() > 0) end)
+call("scan, a segment", function(world)
+  local n = 0
+  for segment = 0, 1 do n = n + count(world.two:scan { segment = segment, total_segments = 2 }) end
+  assert(n == count(world.two:scan()))
+end)
 call("query", function(world)
   assert(count(world.two:query("a", { sort = { "between", 2, 5 }, descending = true,
     start_key = { p = "a", s = 5 } })) == 3)

@@ -17,6 +17,8 @@ local orders = assert(db:create_table {
   name = "orders", partition_key = "p", sort_key = { "s", "N" }, stream = true,
 })
 
+local doomed = assert(db:create_table { name = "doomed", partition_key = "p" })
+
 local function drain(iterator, state, control, closing)
   local count = 0
   for _ in iterator, state, control, closing do count = count + 1 end
@@ -61,6 +63,14 @@ local calls = {
   { "info", function() return db:info() end },
   { "check", function() return db:check() end },
   { "sweep", function() return db:sweep() end },
+  { "scan, segments", function()
+    return drain(orders:scan { segment = 0, total_segments = 2 })
+      + drain(orders:scan { segment = 1, total_segments = 2 })
+  end },
+  {
+    "truncate", function() return doomed:truncate() end,
+    before = function() return doomed:load { { p = ("p"):rep(600) }, { p = "q" } } end,
+  },
   { "sync", function() return db:sync() end },
   { "stream", function() return assert(orders:stream()):describe() end },
   { "records", function()

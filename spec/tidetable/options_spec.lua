@@ -92,6 +92,11 @@ describe("integer_from and seconds", function()
     for _, wrong in ipairs { 0, -1, 1.0, 1.5, "1", {}, 0 / 0, math.huge } do
       assert.equal("an integer from 1", from(wrong))
     end
+    local between = options.integer_from(1, 3)
+    assert.is_nil(between(1))
+    assert.is_nil(between(3))
+    assert.equal("an integer from 1 to 3", between(0))
+    assert.equal("an integer from 1 to 3", between(4))
     assert.is_nil(options.seconds(0))
     assert.is_nil(options.seconds(0.001))
     assert.is_nil(options.seconds(86400.0))

@@ -241,6 +241,67 @@ static bool sign_trim(struct tide *tide)
 	return gone;
 }
 
+/* The same items each time, because an earlier attempt may have removed some. */
+static void prepare_truncate(struct tide *tide)
+{
+	static const char *const names[] = { "orders", "silent" };
+
+	for (int i = 0; i < 2; i++) {
+		struct tide_table table = table_named(names[i]);
+
+		put_alone(tide, &table, "ann", "1", "old");
+		put_alone(tide, &table, "ann", "big", big);
+		put_alone(tide, &table, "ann", deep, "old");
+	}
+}
+
+static int truncate_named(struct tide *tide, const char *name)
+{
+	struct tide_table table = table_named(name);
+	struct tide_truncation progress = { 0 };
+	uint64_t removed = 0;
+	bool more = true;
+	int err = 0;
+
+	while (!err && more)
+		err = tide_truncate(tide, &table, &progress, &removed, &more, &failure);
+	return err;
+}
+
+static bool is_empty(struct tide *tide, const char *name)
+{
+	struct tide_table table = table_named(name);
+	struct tide_query_spec spec = { .committed = true };
+	struct tide_query *query;
+	bool empty;
+
+	MUST(tide_query_start(&query, tide, &table, &spec, &failure), failure);
+	MUST(tide_query_fill(query, tide, 1, &failure), failure);
+	empty = tide_query_count(query) == 0;
+	tide_query_finish(query);
+	return empty;
+}
+
+static int run_truncate(struct tide *tide)
+{
+	return truncate_named(tide, "orders");
+}
+
+static bool sign_truncate(struct tide *tide)
+{
+	return is_empty(tide, "orders");
+}
+
+static int run_truncate_silent(struct tide *tide)
+{
+	return truncate_named(tide, "silent");
+}
+
+static bool sign_truncate_silent(struct tide *tide)
+{
+	return is_empty(tide, "silent");
+}
+
 /* --- calls that read --- */
 
 static bool sign_nothing(struct tide *tide)
@@ -283,6 +344,30 @@ static int run_query(struct tide *tide)
 	}
 	CHECK(err || count == 4);
 	tide_query_finish(query);
+	return err;
+}
+
+/* Reads the items of each of two segments. */
+static int run_segments(struct tide *tide)
+{
+	struct tide_table table = table_named("orders");
+	struct tide_query_spec spec = { .total_segments = 2 };
+	int count = 0, err = 0;
+
+	for (; spec.segment < 2 && !err; spec.segment++) {
+		struct tide_query *query;
+
+		err = tide_query_start(&query, tide, &table, &spec, &failure);
+		if (err)
+			return err;
+		do {
+			err = tide_query_fill(query, tide, 1, &failure);
+			if (!err)
+				count += (int)tide_query_count(query);
+		} while (!err && tide_query_more(query));
+		tide_query_finish(query);
+	}
+	CHECK(err || count == 5);
 	return err;
 }
 
@@ -541,9 +626,12 @@ static const struct call calls[] = {
 	{ "a transaction", run_transaction, true, sign_transaction },
 	{ "a stubborn transaction", run_stubborn, true, sign_stubborn },
 	{ "trim", run_trim, true, sign_trim },
+	{ "truncate", run_truncate, true, sign_truncate },
+	{ "truncate without a stream", run_truncate_silent, true, sign_truncate_silent },
 	{ "get", run_get, false, sign_nothing },
 	{ "query", run_query, false, sign_nothing },
 	{ "query backward", run_backward, false, sign_nothing },
+	{ "segments", run_segments, false, sign_nothing },
 	{ "snapshot", run_snapshot, false, sign_nothing },
 	{ "old snapshot", run_old_snapshot, false, sign_nothing },
 	{ "version", run_version, false, sign_nothing },
@@ -634,6 +722,8 @@ static void each_request_may_fail(const struct call *call)
 		tide = open_again();
 		if (call->run == run_stubborn)
 			prepare_stubborn(tide);
+		if (call->run == run_truncate || call->run == run_truncate_silent)
+			prepare_truncate(tide);
 		was_refused = false;
 		refuse_after(allowed);
 		err = call->run(tide);

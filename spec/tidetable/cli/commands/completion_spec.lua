@@ -49,8 +49,8 @@ describe("completion", function()
       assert.truthy((" " .. answer .. " "):find(" " .. expected[i] .. " ", 1, true),
         table.concat(lines[i], " "))
     end
-    assert.are.same({ "sweep", "auto always never", "TRIM_HORIZON" },
-      offered { { "sw" }, { "--color", "" }, { "tail", "--from", "TR" } })
+    assert.are.same({ "truncate", "auto always never", "TRIM_HORIZON" },
+      offered { { "tr" }, { "--color", "" }, { "tail", "--from", "TR" } })
   end)
 
   it("of bash has the tables of a database", function()
