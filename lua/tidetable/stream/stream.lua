@@ -1,6 +1,7 @@
 -- stream.lua - the stream of a table, or of all tables: the objects that programs use.
 
 local core = require "tidetable.core"
+local members = require "tidetable.members"
 local options = require "tidetable.options"
 local positions = require "tidetable.stream.position"
 local readers = require "tidetable.stream.reader"
@@ -29,6 +30,10 @@ local streams = {}
 local Stream = {}
 Stream.__index = Stream
 Stream.__name = "tidetable.stream"
+
+-- Fields that are not set in every stream, or not yet.
+Stream.id, Stream.wait, Stream.reader, Stream.followers = false, false, false, false
+Stream.has_read, Stream.latest, Stream.reading = false, false, false
 
 local views = { KEYS_ONLY = 1, NEW_IMAGE = 2, OLD_IMAGE = 3, NEW_AND_OLD_IMAGES = 4 }
 
@@ -316,6 +321,7 @@ end
 Stream.__close = Stream.close
 
 options.methods(Stream, "stream")
+members.guard(Stream, "stream", { "table_name", "label", "position" })
 
 function Stream:__tostring()
   return "tidetable.stream: " .. (self.id and self.table_name .. "/" .. self.label or "all")
