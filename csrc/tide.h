@@ -217,6 +217,11 @@ int tide_expressions_bind(struct tide_expressions *expressions, const char *null
 int tide_expressions_check_projection(const struct tide_expressions *expressions,
 	const struct key_schema *schema, struct failure *failure);
 
+/* Returns the name of an image that the bound EXPRESSION_RECORD_FILTER reads and that streams with
+ * this view do not contain; NULL if there is none. Static. */
+const char *tide_expressions_unstored_image(const struct tide_expressions *expressions,
+	uint8_t view);
+
 /* Appends to out what the update touches of an item (UPDATED_OLD of the old one, UPDATED_NEW of
  * the new one), or what the projection selects. Return 0, CORRUPT or NO_MEMORY. */
 int tide_expressions_updated(const struct tide_expressions *expressions, struct slice item,
@@ -546,8 +551,16 @@ struct tide_feed;
 int tide_feed_start(struct tide_feed **feed, struct tide *tide, uint32_t stream,
 	enum tide_from from, uint64_t at, struct failure *failure);
 
+/* Makes the feed return only records of the item with this key (no bytes: of any item) that
+ * satisfy the bound EXPRESSION_RECORD_FILTER of `expressions` (NULL: no condition). Must be called
+ * once, before the first fill; a key requires a feed of one stream. Takes over expressions, unless
+ * it returns an error: VALIDATION if it is not a key of the stream's table, NOT_FOUND. */
+int tide_feed_filter(struct tide_feed *feed, struct tide *tide, struct slice key,
+	struct tide_expressions *expressions, struct failure *failure);
+
 /* Reads the next page of at most max records. An empty page means that the feed has read all
- * committed records. Returns TRIMMED if records expired before they were read, or NOT_FOUND if
+ * committed records, or, if tide_feed_is_behind, that the filter has left out the records of a
+ * page. Returns TRIMMED if records expired before they were read, or NOT_FOUND if
  * the stream was removed. */
 int tide_feed_fill(struct tide_feed *feed, struct tide *tide, uint32_t max,
 	struct failure *failure);
@@ -560,8 +573,16 @@ int tide_feed_peek(const struct tide_feed *feed, uint32_t *stream, struct slice 
 /* Discards the records of the page that were not returned. The next fill reads them again. */
 void tide_feed_reread(struct tide_feed *feed);
 
-/* Returns the sequence number of the last record returned, or of the start position. */
+/* Returns the sequence number of the last record returned or left out by the filter, or of the
+ * start position. */
 uint64_t tide_feed_position(const struct tide_feed *feed);
+
+/* Returns true if the last fill ended before the last committed record. */
+bool tide_feed_is_behind(const struct tide_feed *feed);
+
+/* Returns true if the feed has read records after this transaction. If it has returned a record
+ * of the transaction and this returns true, it will return no other. */
+bool tide_feed_is_past(const struct tide_feed *feed, uint64_t transaction);
 
 /* Returns false if there was no commit since a fill that found no records. Costs a few memory
  * loads. */

@@ -141,7 +141,8 @@ static void read_name(struct parser *parser, struct expr_path *path)
 	if (token->kind == TOKEN_NAME) {
 		add_step(parser, path, STEP_REFERENCE, 0);
 	} else if (token->kind == TOKEN_WORD && !parser_is_keyword(parser, token)) {
-		if (is_reserved(parser_text(parser, parser->at)))
+		if (parser->expression->kind != EXPRESSION_RECORD_FILTER &&
+				is_reserved(parser_text(parser, parser->at)))
 			fault_note(&parser->faults, fault, parser_text(parser, parser->at), 0);
 		add_step(parser, path, STEP_NAME, 0);
 	} else {

@@ -14,7 +14,7 @@
  * VALIDATION with DynamoDB's message. The parser makes its checks in this order: size, emptiness,
  * syntax, number of operators, redundant parentheses, function names, functions in the wrong
  * place, reserved words, repeated sections, depth and indexes of paths. In an update, reserved
- * words are checked before function names. */
+ * words are checked before function names. In a filter of records, no word is reserved. */
 int expression_parse(struct expression **expression, enum expression_kind kind,
 	struct slice text, struct failure *failure);
 

@@ -114,7 +114,7 @@ const char *expression_kind_name(enum expression_kind kind);
 static inline bool expression_is_condition(enum expression_kind kind)
 {
 	return kind == EXPRESSION_CONDITION || kind == EXPRESSION_KEY_CONDITION ||
-		kind == EXPRESSION_FILTER;
+		kind == EXPRESSION_FILTER || kind == EXPRESSION_RECORD_FILTER;
 }
 
 static inline struct slice step_text(const struct expression *expression,

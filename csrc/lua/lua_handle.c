@@ -276,6 +276,17 @@ int finish_child(lua_State *L)
 	return luaL_typeerror(L, 1, "query, feed, wakeup, waiter, snapshot, backup or checkup");
 }
 
+/* --- hooks --- */
+
+void run_hooks(lua_State *L)
+{
+	if (!lua_gethook(L))
+		return;
+	if (luaL_loadstring(L, "return"))
+		lua_error(L);
+	lua_call(L, 0, 0);
+}
+
 /* --- databases --- */
 
 static void release(struct database *database)

@@ -302,17 +302,6 @@ static bool buffer_next(lua_State *L, struct query_handle *handle, struct slice 
 	}
 }
 
-/* Runs the hook that is set, for example by Ctrl-C: many pages without an item may follow each
- * other. May raise. */
-static void run_hooks(lua_State *L)
-{
-	if (!lua_gethook(L))
-		return;
-	if (luaL_loadstring(L, "return"))
-		lua_error(L);
-	lua_call(L, 0, 0);
-}
-
 /* Reads the next page of an iteration, which counts the items that it gives. */
 static int fill_more(lua_State *L, struct query_handle *handle, struct database *database,
 	struct failure *failure)

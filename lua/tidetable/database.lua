@@ -4,6 +4,7 @@ local backup = require "tidetable.backup"
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
 local item_operations = require "tidetable.item_operations"
+local members = require "tidetable.members"
 local optimistic = require "tidetable.optimistic"
 local options = require "tidetable.options"
 local reports = require "tidetable.report"
@@ -22,6 +23,9 @@ local databases = {}
 local Database = {}
 Database.__index = Database
 Database.__name = "tidetable.database"
+
+-- Fields that are not set in every handle (WaitContext).
+Database.wait, Database.wakeups, Database.spare_wakeups = false, false, false
 
 function Database:__tostring()
   return ("tidetable.database: %s%s"):format(self.path,
@@ -349,6 +353,7 @@ end
 Database.__close = Database.close
 
 options.methods(Database, "db")
+members.guard(Database, "db")
 
 --- Makes a database object.
 ---@param handle { core: userdata, path: string, busy_timeout: number, wait: function|nil }

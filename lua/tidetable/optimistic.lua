@@ -8,6 +8,7 @@
 
 local core = require "tidetable.core"
 local item_operations = require "tidetable.item_operations"
+local members = require "tidetable.members"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
 local wait = require "tidetable.wait"
@@ -543,6 +544,7 @@ function Table:scan_page(opts)
 end
 
 options.methods(Table, "table")
+members.guard(Table, "table")
 
 --- Returns true if it is still the same table, and no item that was read by its key has changed;
 --- nil, err on failure.
@@ -580,6 +582,7 @@ end
 local Transaction = {}
 Transaction.__index = Transaction
 Transaction.__name = "tidetable.transaction"
+Transaction.ended, Transaction.cancelled = false, false
 
 --- Begins a transaction on a new snapshot.
 ---@param database tidetable.Database
@@ -652,6 +655,7 @@ function Transaction:table(name)
 end
 
 options.methods(Transaction, "tx")
+members.guard(Transaction, "tx")
 
 --- Returns true if nothing that the transaction has read has changed; nil, err on failure.
 local function is_current(transaction)

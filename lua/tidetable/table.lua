@@ -3,6 +3,7 @@
 local core = require "tidetable.core"
 local definitions = require "tidetable.definition"
 local item_operations = require "tidetable.item_operations"
+local members = require "tidetable.members"
 local options = require "tidetable.options"
 local request = require "tidetable.request"
 local stream = require "tidetable.stream.stream"
@@ -22,6 +23,7 @@ local tables = {}
 local Table = {}
 Table.__index = Table
 Table.__name = "tidetable.table"
+Table.transaction = false      -- set in the tables of transactions
 
 function Table:__tostring()
   return "tidetable.table: " .. self.name
@@ -109,7 +111,7 @@ end
 local function open_query(self, partition, opts, subject)
   local sort = opts.sort or { "all" }
   return request.results(subject, core.query(self.core, partition, sort[1], sort[2], sort[3],
-    opts.descending or false, opts.start_key, opts.limit, nil, self.transaction ~= nil,
+    opts.descending or false, opts.start_key, opts.limit, nil, self.transaction ~= false,
     request.reads(opts), opts.segment, opts.total_segments))
 end
 
@@ -393,6 +395,7 @@ tables.shared = {
 }
 
 options.methods(Table, "table", { get = true, put = true })
+members.guard(Table, "table")
 
 --- Returns a handle of a table. Does not test that the table exists.
 ---@param database tidetable.Database

@@ -47,6 +47,10 @@ describe("check", function()
     assert.equal("old_image", options.nearest("OldImage", { new_image = 1, old_image = 1 }))
     assert.is_nil(options.nearest("hash_key", { sort_key = true }))
     assert.is_nil(options.nearest("orders", {}))
+    assert.equal("query", options.nearest("qeury", { query = 1 }, 1))     -- an exchange is one step
+    assert.is_nil(options.nearest("quree", { query = 1 }, 1))
+    assert.equal("query", options.nearest("quree", { query = 1 }))
+    assert.equal("get", options.nearest("gte", { get = 1, put = 1 }, 1))
     -- The result is the same each time if several are equally similar.
     local alike = {}
     for letter in ("abcdefghijklmnopqrstuvwyz"):gmatch "." do alike[letter .. "rders"] = true end

@@ -33,7 +33,7 @@ static struct keyspace orders(struct tide *tide)
 	const struct table *found = tide_find(tide, &table, &failure);
 
 	CHECK(found != NULL);
-	return keyspace_of_table(found);
+	return keyspace_of_table(found, 0);
 }
 
 static struct segment segment_of(struct tide *tide, const struct keyspace *keyspace,
