@@ -301,14 +301,16 @@ static inline bool precedes(struct slice a, struct slice b)
 int map_seek(struct map_walk *walk, struct slice wanted, struct slice *name,
 	struct value *value)
 {
-	const uint8_t *at = walk->source.at, *end = walk->source.end;
+	const uint8_t *at = walk->source.at, *end = walk->source.end, *start;
 	uint64_t left = walk->source.err ? 0 : walk->left;
 	struct slice here;
 
 	for (; left > 0 && at; left--) {
+		start = at;
 		at = take_counted(at, end, &here);
 		if (at && !precedes(here, wanted)) {
 			*name = here;
+			walk->found = start;
 			walk->left = left - 1;
 			return advance(&walk->source, take_value(at, end, value));
 		}

@@ -68,6 +68,7 @@ int value_read(struct source *source, struct value *value);
 struct map_walk {
 	struct source source;
 	uint64_t left;
+	const uint8_t *found;    /* start of the attribute that map_seek returned */
 };
 int map_start(struct map_walk *walk, struct slice body);
 int map_next(struct map_walk *walk, struct slice *name, struct value *value);

@@ -269,6 +269,8 @@ static void check_seek(struct slice body, struct slice first, struct slice secon
 		CHECK_EQUAL_UINT(value.count, other.count);
 		CHECK_BYTES(value.bytes.data, value.bytes.len, other.bytes.data, other.bytes.len);
 		CHECK_EQUAL_UINT(walk.left, slow.left);
+		/* one byte of length, two of a long one, precede the name */
+		CHECK(walk.found == name.data - (name.len < 0x80 ? 1 : 2));
 	}
 }
 
