@@ -297,6 +297,7 @@ static void test_seek_skips(void)
 	static const uint8_t bad_list[] =
 		{ 2, 1, 'a', TYPE_L, 0, 0, 0, 2, 7, TYPE_NULL, 1, 'b', TYPE_NULL };
 	static const uint8_t more[] = { 1, 1, 'a', TYPE_NULL, 0 };
+	static const uint8_t no_name[] = { 1, 0, TYPE_S, 0 };
 	struct value value;
 
 	CHECK_EQUAL_INT(map_find(slice_of(bad_type, sizeof bad_type), slice_of_text("b"), &value),
@@ -309,6 +310,8 @@ static void test_seek_skips(void)
 		0);
 	CHECK_EQUAL_INT(map_find(slice_of(more, sizeof more), slice_of_text("b"), &value),
 		ERR_CORRUPT);
+	CHECK_EQUAL_INT(map_find(slice_of(no_name, sizeof no_name), slice_of_text("b"), &value),
+		END);
 }
 
 static void test_find(void)
