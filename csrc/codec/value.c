@@ -215,6 +215,34 @@ static inline const uint8_t *take_value(const uint8_t *at, const uint8_t *end,
 	}
 }
 
+/* Returns the address after the value at `at`, without verifying the members of a container. */
+static inline const uint8_t *skip_value(const uint8_t *at, const uint8_t *end)
+{
+	struct slice skipped;
+
+	if (at == end)
+		return NULL;
+	switch (*at++) {
+	case TYPE_S:
+	case TYPE_B:
+		return take_counted(at, end, &skipped);
+	case TYPE_N:
+		return take_number(at, end, &skipped);
+	case TYPE_TRUE:
+	case TYPE_FALSE:
+	case TYPE_NULL:
+		return at;
+	case TYPE_M:
+	case TYPE_L:
+	case TYPE_SS:
+	case TYPE_NS:
+	case TYPE_BS:
+		return end - at < 4 ? NULL : take(at + 4, end, get_u32(at), &skipped);
+	default:
+		return NULL;
+	}
+}
+
 /* Moves the source to `at`. NULL means that the value is invalid, so the source becomes CORRUPT. */
 static inline int advance(struct source *source, const uint8_t *at)
 {
@@ -264,6 +292,37 @@ int map_next(struct map_walk *walk, struct slice *name, struct value *value)
 	return advance(source, at ? take_value(at, source->end, value) : NULL);
 }
 
+/* Returns true if a name precedes another one. Most differ in their first byte. */
+static inline bool precedes(struct slice a, struct slice b)
+{
+	if (a.len && b.len && a.data[0] != b.data[0])
+		return a.data[0] < b.data[0];
+	return slice_compare(a, b) < 0;
+}
+
+int map_seek(struct map_walk *walk, struct slice wanted, struct slice *name,
+	struct value *value)
+{
+	const uint8_t *at = walk->source.at, *end = walk->source.end, *start;
+	uint64_t left = walk->source.err ? 0 : walk->left;
+	struct slice here;
+
+	for (; left > 0 && at; left--) {
+		start = at;
+		at = take_counted(at, end, &here);
+		if (at && !precedes(here, wanted)) {
+			*name = here;
+			walk->found = start;
+			walk->left = left - 1;
+			return advance(&walk->source, take_value(at, end, value));
+		}
+		at = at ? skip_value(at, end) : NULL;
+	}
+	walk->left = 0;
+	advance(&walk->source, at);
+	return walk_end(&walk->source);
+}
+
 static enum type member_type(enum type set)
 {
 	switch (set) {
@@ -303,20 +362,12 @@ int map_find(struct slice body, struct slice name, struct value *value)
 {
 	struct map_walk walk;
 	struct slice here;
-	int err, order;
+	int err;
 
 	err = map_start(&walk, body);
-	while (!err) {
-		err = map_next(&walk, &here, value);
-		if (err)
-			break;
-		order = slice_compare(here, name);
-		if (order == 0)
-			return 0;
-		if (order > 0)
-			return END;
-	}
-	return err;
+	if (!err)
+		err = map_seek(&walk, name, &here, value);
+	return !err && !slice_equal(here, name) ? END : err;
 }
 
 /* --- verifying: bytes that the builder would not produce are CORRUPT --- */

@@ -69,9 +69,15 @@ int value_read(struct source *source, struct value *value);
 struct map_walk {
 	struct source source;
 	uint64_t left;
+	const uint8_t *found;    /* start of the attribute that map_seek returned */
 };
 int map_start(struct map_walk *walk, struct slice body);
 int map_next(struct map_walk *walk, struct slice *name, struct value *value);
+
+/* Like map_next, but skips the attributes whose names precede `wanted`; of these it verifies only
+ * that their bytes can be skipped. */
+int map_seek(struct map_walk *walk, struct slice wanted, struct slice *name,
+	struct value *value);
 
 /* Iterator over the members of a list or a set. Members of a set have type S, N or B. */
 struct list_walk {

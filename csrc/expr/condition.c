@@ -23,15 +23,6 @@ static inline void note_found(struct binding *binding, const struct value *value
 		binding->found[binding->found_count++].type = 0;
 }
 
-/* Compares an attribute name, which is empty at the start of the walk, with a name in tops.
- * Compares the first bytes first, because most names differ there. */
-static inline int compare_names(struct slice a, struct slice b)
-{
-	if (a.len && a.data[0] != b.data[0])
-		return a.data[0] < b.data[0] ? -1 : 1;
-	return slice_compare(a, b);
-}
-
 /* Continues the walk over the item's attributes until the attribute `top` is found or known to be
  * missing. */
 static int find_top(struct binding *binding, unsigned top)
@@ -39,12 +30,15 @@ static int find_top(struct binding *binding, unsigned top)
 	int order, err;
 
 	while (binding->found_count <= top) {
-		order = compare_names(binding->walk_name, binding->tops[binding->found_count]);
+		struct slice wanted = binding->tops[binding->found_count];
+
+		/* the name is empty, and precedes all others, at the start of the walk */
+		order = slice_compare(binding->walk_name, wanted);
 		if (order >= 0) {
 			note_found(binding, order == 0 ? &binding->walk_value : NULL);
 			continue;
 		}
-		err = map_next(&binding->walk, &binding->walk_name, &binding->walk_value);
+		err = map_seek(&binding->walk, wanted, &binding->walk_name, &binding->walk_value);
 		if (err == END)
 			while (binding->found_count < binding->top_count)
 				note_found(binding, NULL);

@@ -71,7 +71,7 @@ static int project_map(const struct binding *binding, struct slice body,
 	int order, err = map_start(&walk, body);
 
 	while (!err && group.low < range->high) {
-		err = map_next(&walk, &name, &value);
+		err = map_seek(&walk, targets_name(binding, &group), &name, &value);
 		while (!err && group.low < range->high) {
 			order = slice_compare(targets_name(binding, &group), name);
 			if (order == 0) {

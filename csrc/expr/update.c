@@ -140,7 +140,7 @@ static int rewrite_map(struct rewriting *rewriting, struct slice body,
 	const struct targets *range, size_t start)
 {
 	struct targets group = targets_first(rewriting->binding, range);
-	const uint8_t *run, *at;
+	const uint8_t *run;
 	struct map_walk walk;
 	struct slice name;
 	struct value value;
@@ -152,13 +152,10 @@ static int rewrite_map(struct rewriting *rewriting, struct slice body,
 	run = walk.source.at;
 	count = walk.left;
 	while (group.low < range->high) {
-		at = walk.source.at;
-		err = map_next(&walk, &name, &value);
+		err = map_seek(&walk, targets_name(rewriting->binding, &group), &name, &value);
 		if (err)
 			break;
-		if (slice_compare(targets_name(rewriting->binding, &group), name) > 0)
-			continue;
-		copy_run(rewriting, &run, at, at);
+		copy_run(rewriting, &run, walk.found, walk.found);
 		err = rewrite_missing(rewriting, range, &group, &name, &count);
 		if (err)
 			return err;
