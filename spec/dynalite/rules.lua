@@ -267,6 +267,13 @@ rule("empty sets in lists", function(case)
       or find(text(case.their_item), "refused: .* empty"))
 end)
 
+--- Returns the names of all rules.
+function rules.names()
+  local names = {}
+  for i, each in ipairs(list) do names[i] = each.name end
+  return names
+end
+
 --- Returns the name of the first rule that allows a difference, nil if none does.
 function rules.find(case)
   for _, each in ipairs(list) do
