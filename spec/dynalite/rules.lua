@@ -106,8 +106,8 @@ local function find(message, pattern) return message ~= nil and message:find(pat
 --- Pairs of patterns: the library's message and dynalite's, which ranks two errors of a request in
 --- another order or misses the first.
 local ranks = {
-  { "^Invalid %a+Expression: Incorrect operand type", "^Filter Expression can only contain" },
-  { "^Invalid %a+Expression: Incorrect operand type", "^Key attributes must be scalars" },
+  { "^Invalid FilterExpression: ", "^Filter Expression can only contain" },
+  { "^Invalid %a+Expression: ", "^Key attributes must be scalars" },
   { "operator or function: BETWEEN, operand type", "The BETWEEN operator requires" },
   { "^Key attributes must be scalars", "Cannot update attribute" },
   { "^Invalid UpdateExpression: Two document paths overlap", "Two document paths conflict" },
@@ -120,10 +120,7 @@ local ranks = {
   { "^Number %a+flow", "^The document path provided" },
   { "^Filter Expression can only contain", "^Filter Expression can only contain" },
   { "^Filter Expression can only contain", "^Key attributes must be scalars" },
-  { "Nesting Levels have exceeded", "^The provided expression refers" },
-  { "Nesting Levels have exceeded", "^An operand in the update expression" },
-  { "Nesting Levels have exceeded", "^The document path provided" },
-  { "Nesting Levels have exceeded", "^Invalid UpdateExpression: Two document paths" },
+  { "Nesting Levels have exceeded", "" },
   { "redundant parentheses", "Syntax error" },
 }
 

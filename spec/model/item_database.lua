@@ -91,8 +91,9 @@ local kinds = {
 
 local function check_syntax(request)
   local fault = request.fault
-  local is_replaced = fault and fault.kind == "Update" and fault.replaces
-  local update = request.update and not is_replaced and checks.update_syntax(request.update)
+  -- A fault of the syntax outranks a misused function, or replaces the text.
+  local is_first = fault and fault.kind == "Update" and (fault.is_syntax or fault.replaces)
+  local update = request.update and not is_first and checks.update_syntax(request.update)
   if update then invalid(prefixed("Update", update)) end
   if fault and fault.is_syntax then invalid(prefixed(fault.kind, fault.message)) end
 end

@@ -248,7 +248,8 @@ local parts = {
 --- Adds the texts of the expressions, their names, values and array part. style: "random" or
 --- "plain"; "service": plain, with the key as a condition.
 function requests.print(request, style)
-  if request.fault and not request[request.fault.kind:lower()] then request.fault = nil end
+  local faulty = request.fault and request[request.fault.kind:lower()]
+  if not faulty or request.fault.kind == "Update" and not faulty[1] then request.fault = nil end
   local printer, texts, fault = new_printer(style == "random"), {}, request.fault
   if style == "service" and request.range then request.has_key_condition = true end
   if request.has_key_condition then
