@@ -192,7 +192,7 @@ docs: setup-test $(SO) ## rewrite the generated parts of doc/tools.md and doc/ti
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' $(filter Makefile %.mk,$(MAKEFILE_LIST)) | \
-		expand -t 15
+		expand -t 17
 
 # Objects depend on the settings that they were compiled with, except on -Werror, which changes no
 # object. The compiler and the headers are looked for when the settings are new.
