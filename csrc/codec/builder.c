@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-#define HEAD_BYTES 5               /* a container's type and length */
+#define HEADER_BYTES 5               /* a container's type and length */
 #define ENTRIES_MIN 32
 #define HIGH_BITS 0x8080808080808080u
 #define SORT_FEW 12                /* maximum number of entries for insertion sort */
@@ -549,11 +549,11 @@ void builder_open(struct builder *builder, enum type type)
 
 	if (!type_is_set(type) && builder->depth >= VALUE_MAX_DEPTH)
 		give_up(builder, ERR_TOO_DEEP);
-	buf = begin_value(builder, type_is_set(type) ? 0 : 3, HEAD_BYTES + 1);
+	buf = begin_value(builder, type_is_set(type) ? 0 : 3, HEADER_BYTES + 1);
 	if (!buf)
 		return;
 	*buf = (uint8_t)type;
-	builder->bytes.len += HEAD_BYTES;
+	builder->bytes.len += HEADER_BYTES;
 	builder->depth++;
 	start_frame(builder, type);
 }
@@ -584,11 +584,11 @@ static void put_container(struct builder *builder, const struct value *value)
 
 	if (builder->depth + value_levels(value) > VALUE_MAX_DEPTH)
 		give_up(builder, ERR_TOO_DEEP);
-	buf = begin_value(builder, value_size(value), HEAD_BYTES + VARINT_MAX + bytes.len);
+	buf = begin_value(builder, value_size(value), HEADER_BYTES + VARINT_MAX + bytes.len);
 	if (!buf)
 		return;
 	*buf = (uint8_t)value->type;
-	body = buf + HEAD_BYTES;
+	body = buf + HEADER_BYTES;
 	/* value->bytes of a map begin with its count, those of a list or set do not */
 	if (value->type == TYPE_M)
 		written_to(builder, slice_write(body, bytes));

@@ -13,9 +13,9 @@
 #include "base/error.h"
 #include "codec/decimal.h"
 
-#define HEAD_ZERO 0x80
-#define HEAD_LONG 0x81      /* a second byte holds the exponent */
-#define HEAD_FIRST 0x82     /* of exponent EXPONENT_SHORT */
+#define HEADER_ZERO 0x80
+#define HEADER_LONG 0x81        /* the second byte contains the exponent */
+#define HEADER_FIRST 0x82       /* header of the exponent EXPONENT_SHORT */
 #define EXPONENT_SHORT (-62)
 #define EXPONENT_MIN (-64)
 #define PAIRS_MAX 20
@@ -41,17 +41,17 @@ struct parts {
 static void set_zero(struct number *number)
 {
 	number->len = 1;
-	number->bytes[0] = HEAD_ZERO;
+	number->bytes[0] = HEADER_ZERO;
 }
 
-/* Writes the head at p; returns its width. */
-static unsigned set_head(uint8_t *p, int exponent, uint8_t flip)
+/* Writes the header of a number, its exponent, at p. Returns the width of the header. */
+static unsigned set_number_header(uint8_t *p, int exponent, uint8_t flip)
 {
 	if (exponent >= EXPONENT_SHORT) {
-		p[0] = (uint8_t)(HEAD_FIRST + exponent - EXPONENT_SHORT) ^ flip;
+		p[0] = (uint8_t)(HEADER_FIRST + exponent - EXPONENT_SHORT) ^ flip;
 		return 1;
 	}
-	p[0] = HEAD_LONG ^ flip;
+	p[0] = HEADER_LONG ^ flip;
 	p[1] = (uint8_t)(exponent - EXPONENT_MIN + 1) ^ flip;
 	return 2;
 }
@@ -78,20 +78,20 @@ static void encode_short(struct number *number, bool negative, uint64_t n, int e
 	uint64_t pairs = eight_pairs(n);
 	unsigned zeros = (unsigned)__builtin_ctzll(pairs) / 8, count;
 	uint8_t flip = negative ? 0xff : 0;
-	unsigned head = set_head(number->bytes, exponent + 8 - (int)zeros, flip);
+	unsigned header = set_number_header(number->bytes, exponent + 8 - (int)zeros, flip);
 
 	pairs >>= 8 * zeros;
 	count = u64_width(pairs);
 	pairs = (pairs << 1 | EACH_BYTE) ^ UINT64_C(1) << 8 * (count - 1);
-	set_u64_little(number->bytes + head, pairs ^ flip * EACH_BYTE);
-	number->len = (uint8_t)(head + count);
+	set_u64_little(number->bytes + header, pairs ^ flip * EACH_BYTE);
+	number->len = (uint8_t)(header + count);
 }
 
 /* Encodes n x 100^exponent. */
 static void encode(struct number *number, bool negative, uint64_t n, int exponent)
 {
 	uint8_t flip = negative ? 0xff : 0, buf[10], *at = buf + sizeof buf;
-	unsigned head, count;
+	unsigned header, count;
 
 	if (n == 0) {
 		set_zero(number);
@@ -107,9 +107,9 @@ static void encode(struct number *number, bool negative, uint64_t n, int exponen
 		*--at = (uint8_t)(n % 100 * 2 + 1) ^ flip;
 	buf[sizeof buf - 1] ^= 1;
 	count = (unsigned)(buf + sizeof buf - at);
-	head = set_head(number->bytes, exponent + (int)count, flip);
-	memcpy(number->bytes + head, at, count);
-	number->len = (uint8_t)(head + count);
+	header = set_number_header(number->bytes, exponent + (int)count, flip);
+	memcpy(number->bytes + header, at, count);
+	number->len = (uint8_t)(header + count);
 }
 
 void number_from_scaled(struct number *number, int64_t n, int exponent)
@@ -200,7 +200,7 @@ static int encode_digits(struct number *number, bool negative, const struct digi
 		pair--;
 		scale++;
 	}
-	p += set_head(p, scale / 2, flip);
+	p += set_number_header(p, scale / 2, flip);
 	for (; pair < digits->padded + 1 + digits->count; pair += 2)
 		*p++ = (uint8_t)((pair[0] * 10 + pair[1]) * 2 + 1) ^ flip;
 	p[-1] ^= 1;
@@ -321,19 +321,19 @@ static unsigned check_pairs(const uint8_t *p, const uint8_t *end, uint8_t flip)
 int number_width(struct slice bytes)
 {
 	const uint8_t *p = bytes.data, *end;
-	uint8_t flip, head, second;
+	uint8_t flip, header, second;
 	unsigned count;
 
 	if (bytes.len == 0)
 		return ERR_CORRUPT;
 	end = p + bytes.len;
-	if (*p == HEAD_ZERO)
+	if (*p == HEADER_ZERO)
 		return 1;
 	flip = *p & 0x80 ? 0 : 0xff;
-	head = *p++ ^ flip;
-	if (head == HEAD_ZERO)
+	header = *p++ ^ flip;
+	if (header == HEADER_ZERO)
 		return ERR_CORRUPT;
-	if (head == HEAD_LONG) {
+	if (header == HEADER_LONG) {
 		second = p < end ? *p++ ^ flip : 0;
 		if (second < 1 || second > 2)
 			return ERR_CORRUPT;
@@ -347,13 +347,13 @@ static inline struct parts parts_of(struct slice bytes)
 {
 	const uint8_t *p = bytes.data;
 	struct parts parts = { .flip = *p & 0x80 ? 0 : 0xff };
-	uint8_t head = *p++ ^ parts.flip;
+	uint8_t header = *p++ ^ parts.flip;
 
 	assert(bytes.len >= 2);
-	if (head == HEAD_LONG)
+	if (header == HEADER_LONG)
 		parts.exponent = (*p++ ^ parts.flip) - 1 + EXPONENT_MIN;
 	else
-		parts.exponent = head - HEAD_FIRST + EXPONENT_SHORT;
+		parts.exponent = header - HEADER_FIRST + EXPONENT_SHORT;
 	parts.pairs = p;
 	parts.count = (unsigned)(bytes.data + bytes.len - p);
 	return parts;
@@ -361,7 +361,7 @@ static inline struct parts parts_of(struct slice bytes)
 
 static inline bool is_zero(struct slice bytes)
 {
-	return bytes.data[0] == HEAD_ZERO;
+	return bytes.data[0] == HEADER_ZERO;
 }
 
 static inline unsigned pair_at(const struct parts *parts, unsigned i)

@@ -4,10 +4,10 @@
  * has one encoding, and encodings compare (memcmp) as the numbers do:
  *
  *     zero       0x80
- *     positive   head, digits        mantissa 0.D1 D2 D3... in base 100,
+ *     positive   header, digits      mantissa 0.D1 D2 D3... in base 100
  *     negative   the same bytes, each complemented
  *
- *     head       the exponent E of 100, -62..63, as 0x82 + (E + 62);
+ *     header     the exponent E of 100, -62..63, as 0x82 + (E + 62);
  *                for E = -64 and -63 two bytes: 0x81, then 0x01 or 0x02
  *     digits     each D (0..99) as 2D + 1, the last one as 2D; D1 is not 0,
  *                nor is the last. 1 to 20 bytes.

@@ -47,8 +47,8 @@
 #define RECORD_NUMBERS 10
 #define RECORD_WIDTHS_AT 6
 #define RECORD_NUMBERS_AT (RECORD_WIDTHS_AT + RECORD_NUMBERS / 2)
-#define RECORD_HEAD_MAX (RECORD_NUMBERS_AT + RECORD_NUMBERS * 8)
-#define RECORD_OVERHEAD 64           /* approximate size of head, row header and node */
+#define RECORD_HEADER_MAX (RECORD_NUMBERS_AT + RECORD_NUMBERS * 8)
+#define RECORD_OVERHEAD 64           /* approximate size of header, row header and node */
 
 enum event { EVENT_INSERT = 1, EVENT_MODIFY, EVENT_REMOVE };
 enum origin { ORIGIN_USER = 0, ORIGIN_TIME_TO_LIVE };
@@ -56,7 +56,7 @@ enum origin { ORIGIN_USER = 0, ORIGIN_TIME_TO_LIVE };
 struct record {
 	uint8_t event;
 	uint8_t origin;
-	uint8_t head_len;          /* set by record_get_head and record_get */
+	uint8_t header_len;          /* set by record_get_header and record_get */
 	uint32_t position;
 	uint32_t count;
 	uint64_t sequence;
@@ -85,7 +85,7 @@ static inline size_t record_bytes(const struct record *record)
 /* Returns the encoded length of a record that was read. */
 static inline size_t record_len(const struct record *record)
 {
-	return record->head_len + record_body(record);
+	return record->header_len + record_body(record);
 }
 
 /* Sets *keys to the key attributes as a map body: the stored ones, or a copy in buf of
@@ -106,14 +106,14 @@ static inline uint64_t record_sequence(const uint8_t bytes[RECORD_PREFIX])
 /* Returns DynamoDB's name of the event: INSERT, MODIFY, REMOVE. */
 const char *event_name(uint8_t event);
 
-/* Encodes the head; returns its length. */
-size_t record_put_head(const struct record *record, uint8_t head[RECORD_HEAD_MAX]);
+/* Encodes the header; returns its length. */
+size_t record_put_header(const struct record *record, uint8_t header[RECORD_HEADER_MAX]);
 
-/* Decodes only the head; the slices get their lengths but no address. CORRUPT, also for
+/* Decodes only the header; the slices get their lengths but no address. CORRUPT, also for
  * impossible records: an old image of an INSERT, a new image of a REMOVE, neither keys nor
  * a new image, a transaction id below 1, a sequence number above SEQUENCE_MAX, ordinal 0,
  * or fewer stream bytes than the record has. */
-int record_get_head(struct record *record, uint64_t sequence, struct slice bytes);
+int record_get_header(struct record *record, uint64_t sequence, struct slice bytes);
 
 /* Decodes a record in memory; the slices point into bytes. CORRUPT. */
 int record_get(struct record *record, struct slice bytes);
