@@ -45,7 +45,7 @@ static int fill_new_file(struct txn *txn, void *context, struct failure *failure
 
 	if (!err)
 		err = put_first_state(txn, clock);
-	return err ? fail_with(failure, err, "initial rows of a new database") : 0;
+	return err ? fail_about(failure, err, "the initial rows of a new database") : 0;
 }
 
 /* --- opening --- */
@@ -456,7 +456,7 @@ int tide_read_committed_begin(struct tide *tide, struct read_view *snapshot,
 		err = catalog_refresh(&tide->catalog, tide->reader, &tide->state);
 	if (err) {
 		reader_reset(tide->reader);
-		return fail_with(failure, err, "state or catalog row");
+		return fail_about(failure, err, "a row of the state or of the catalog");
 	}
 	return 0;
 }

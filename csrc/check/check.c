@@ -328,7 +328,7 @@ static int run(struct check *check, struct failure *failure)
 	if (!err)
 		err = check_all(check);
 	release(check);
-	return err ? fail_with(failure, err, "check not completed") : 0;
+	return err ? fail_about(failure, err, "the check was not completed") : 0;
 }
 
 /* An LMDB reader keeps the pages of the snapshot from being reused. */
@@ -363,7 +363,7 @@ int check_still(const char *path, struct report *report, struct progress *progre
 
 	*moved = false;
 	if (err == ERR_NO_FILE)
-		return fail_with(failure, err, "%s", path);
+		return fail_as(failure, err, "the database %s does not exist", path);
 	if (err)
 		return err;
 	report_start(report);

@@ -415,7 +415,7 @@ void problem_of_rows(struct check *check, int tree, const char *what, struct sli
 	if (row < 0)
 		put_format(&range, "%s; this affects the rows from ", what);
 	else
-		put_format(&range, "has a row with a damaged head, between ");
+		put_format(&range, "has a row with a damaged header, between ");
 	put_range(check, &range, tree, row >= 0, low, high);
 	subject_set_tree(check, tree);
 	subject_set_page(check, page, row);

@@ -92,7 +92,7 @@ static int write_failed(const struct pump *pump, int system, const char *what)
 	int err = file_write_error(pump->to->fd, system);
 
 	if (err == ERR_DISK_FULL)
-		fail_with(pump->failure, err, "%s", pump->to->path);
+		fail_about(pump->failure, err, "%s", pump->to->path);
 	else
 		file_fail(pump->failure, system, pump->to->path, what);
 	if (pump->failure)
@@ -140,8 +140,8 @@ static int pump_all(struct pump *pump)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return fail_as(pump->failure, ERR_STORE, "%s: can't read from the socket of"
-				" the copying thread: %s", pump->to->path, strerror(errno));
+			return fail_as(pump->failure, ERR_STORE, "%s can't be copied: the socket of"
+				" the copying thread can't be read: %s", pump->to->path, strerror(errno));
 		release_slot_lock(pump);
 		release_write_lock(pump);
 		if (got == 0)
@@ -161,7 +161,7 @@ static int lmdb_failed(const struct store *store, int rc, struct failure *failur
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
 	if (rc == MDB_INCOMPATIBLE)
-		return fail_as(failure, ERR_CORRUPT, "%s: some pages are neither in use nor free;"
+		return fail_as(failure, ERR_CORRUPT, "some pages of %s are neither in use nor free;"
 			" make a plain copy instead of a compact one", store->path);
 	return env_fail(failure, store, rc, "can't be copied");
 }
@@ -276,8 +276,8 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 		readers_locate(store, &slot);
 		err = copy_snapshot(store, mdb_txn_id(mdb), &pump, compact, phase);
 		if (!readers_holds(store, &slot, mdb_txn_id(mdb)))
-			err = fail_as(failure, ERR_STORE, "%s: another program freed the snapshot"
-				" that was being copied", store->path);
+			err = fail_as(failure, ERR_STORE, "the snapshot of %s that was being copied"
+				" was freed by another program", store->path);
 		if (readers_has(store, &slot))
 			mdb_txn_abort(mdb);
 		else

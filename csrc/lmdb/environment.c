@@ -62,8 +62,8 @@ int env_error(int fd, int rc)
 static int fail_slots_busy(struct failure *failure, const struct store *store)
 {
 	fail_busy(failure, slot_lock_owner(store->shared),
-		"%s: the lock on the reader slots is held by another process, which may be stopped",
-		store->path);
+		"the lock on the reader slots of %s is held by another process, which may be"
+		" stopped", store->path);
 	if (failure)
 		failure->transient = true;
 	return ERR_BUSY;
@@ -76,16 +76,16 @@ int env_fail(struct failure *failure, const struct store *store, int rc, const c
 	if (rc == STORE_SLOTS_BUSY)
 		return fail_slots_busy(failure, store);
 	if (rc == MDB_MAP_RESIZED)
-		fail_as(failure, err, "%s: the file has grown beyond this process's mapping, and"
-			" an open snapshot prevents a larger one; try again when the snapshot has"
+		fail_as(failure, err, "%s has grown beyond this process's mapping, and an open"
+			" snapshot prevents a larger mapping; try again when the snapshot has"
 			" ended", store->path);
 	else if (rc == ENOMEM)
-		fail_as(failure, err, "%s: %s: out of memory or of address space (ulimit -v)",
+		fail_as(failure, err, "%s %s: out of memory or of address space (ulimit -v)",
 			store->path, what);
 	else if (err == ERR_READERS_FULL || err == ERR_DISK_FULL || err == ERR_FULL)
-		fail_with(failure, err, "%s", store->path);
+		fail_about(failure, err, "%s", store->path);
 	else
-		fail_as(failure, err, "%s: %s: %s", store->path, what, mdb_strerror(rc));
+		fail_as(failure, err, "%s %s: %s", store->path, what, mdb_strerror(rc));
 	if (failure)
 		failure->system = rc;
 	return err;
@@ -96,8 +96,9 @@ int env_full(const struct store *store, struct failure *failure)
 	uint64_t limit = atomic_load(&store->limit_bytes);
 	bool is_cut = limit < store->options.max_bytes;
 
-	return fail_with(failure, ERR_FULL, "%s: %llu bytes (%s)", store->path,
-		(unsigned long long)limit, is_cut ? "limited by the address space" : "max_size");
+	return fail_as(failure, ERR_FULL, "%s has reached its maximum size of %llu bytes (%s)",
+		store->path, (unsigned long long)limit,
+		is_cut ? "limited by the address space" : "max_size");
 }
 
 /* --- sizes --- */
@@ -161,8 +162,8 @@ static int set_map(struct store *store, uint64_t page_count, struct failure *fai
 		return fail_as(failure, ERR_VALIDATION, "max_bytes is more than 64 TiB");
 	map_bytes = choose_map(store, page_count, 0, 0);
 	if (!map_bytes)
-		return fail_as(failure, ERR_NO_MEMORY, "%s: no address space for a map of the file"
-			" and a reserve, %llu MiB (ulimit -v)", store->path, (unsigned long long)
+		return fail_as(failure, ERR_NO_MEMORY, "%s needs a mapping of %llu MiB, which does"
+			" not fit in the address space (ulimit -v)", store->path, (unsigned long long)
 			((page_count * store->page_bytes + RESERVE_LEAST) >> 20));
 	mdb_env_set_mapsize(store->env, map_bytes);
 	return 0;
@@ -198,8 +199,8 @@ static int open_by_descriptor(struct store *store, int fd, const char *path, uns
 	fd_links_remove(&links);
 	if (rc == MDB_VERSION_MISMATCH)      /* of the lock file; the data file has been checked */
 		return fail_as(failure, ERR_BUSY,
-			"%s: a program with another version of LMDB has the database open; its"
-			" lock file has another format", path);
+			"%s is open in a program with another version of LMDB, whose lock file has"
+			" another format", path);
 	return rc ? env_fail(failure, store, rc, "can't be opened") : 0;
 }
 
@@ -311,7 +312,7 @@ static int open_trees_of_file(struct store *store, struct failure *failure)
 		mdb_txn_abort(mdb);
 		if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE)
 			return fail_as(failure, ERR_NOT_DATABASE,
-				"%s: is an LMDB file, but not a tidetable database", store->path);
+				"%s is an LMDB file, but not a tidetable database", store->path);
 		return env_fail(failure, store, rc, "can't be read");
 	}
 	rc = mdb_txn_commit(mdb);
@@ -416,12 +417,12 @@ static int check_same_file(struct store *store, struct failure *failure)
 			!file_is_at(store->fd, store->path)))
 		err = END;
 	if (err == END)
-		return fail_as(failure, ERR_BUSY, "%s: was replaced while it was being opened",
+		return fail_as(failure, ERR_BUSY, "%s was replaced while it was being opened",
 			store->path);
 	find_meta_descriptor(store);
 	/* LMDB opens this descriptor without O_CLOEXEC. */
 	if (!err && fcntl(store->fd, F_SETFD, FD_CLOEXEC))
-		return file_fail(failure, errno, store->path, "can't set FD_CLOEXEC");
+		return file_fail(failure, errno, store->path, "can't be set to close on exec");
 	return err;
 }
 
@@ -441,7 +442,7 @@ static int open_lock(struct store *store, bool alone, struct failure *failure)
 	if (!err && !shared_page_identify_lock(store->shared, facts->device, facts->inode))
 		err = END;
 	if (err == END)
-		return fail_busy(failure, shared_page_other(store->shared), "%s: was removed or"
+		return fail_busy(failure, shared_page_other(store->shared), "%s was removed or"
 			" replaced while the database is open; close the database in all processes",
 			path);
 	return err;

@@ -144,8 +144,8 @@ struct store {
 /* Converts an LMDB return code to enum error. fd is the file that an EIO is about. */
 int env_error(int fd, int rc);
 
-/* Converts an LMDB return code to enum error and fills failure with the path, what, and LMDB's
- * text. */
+/* Converts an LMDB return code to enum error and fills failure with "PATH WHAT: text of LMDB". what
+ * is a predicate, such as "can't be opened". */
 int env_fail(struct failure *failure, const struct store *store, int rc, const char *what);
 
 /* Reports that the file has reached its maximum size. Returns ERR_FULL. */

@@ -94,15 +94,15 @@ static void initialize_again(uint32_t *mutex, const struct images *images)
 
 static int refuse_destroyed(const struct store *store, struct failure *failure)
 {
-	return fail_as(failure, ERR_BUSY, "%s-lock: its mutexes were destroyed by another program"
-		" with LMDB 0.9.26 to 0.9.31 while a process has the database open; close the"
-		" database in all processes, then open it again", store->path);
+	return fail_as(failure, ERR_BUSY, "the mutexes in %s-lock were destroyed by another"
+		" program with LMDB 0.9.26 to 0.9.31 while a process has the database open; close"
+		" the database in all processes, then open it again", store->path);
 }
 
 static int refuse_fragile(const struct store *store, struct failure *failure)
 {
-	return fail_as(failure, ERR_STORE, "%s-lock: its locks are not robust mutexes, so a killed"
-		" process would block all others; %s, or the LMDB of a program that has the"
+	return fail_as(failure, ERR_STORE, "the locks in %s-lock are not robust mutexes, so a"
+		" killed process would block all others; %s, or the LMDB of a program that has the"
 		" database open, was built with MDB_USE_ROBUST=0 or MDB_USE_POSIX_SEM",
 		store->path, mdb_version(NULL, NULL, NULL));
 }
@@ -131,14 +131,14 @@ int lock_mutexes_check(struct store *store, bool alone, struct failure *failure)
 
 	memcpy(&magic, header, sizeof magic);
 	if (magic != LMDB_MAGIC)
-		return fail_as(failure, ERR_BUSY, "%s-lock: was replaced while the database was"
+		return fail_as(failure, ERR_BUSY, "%s-lock was replaced while the database was"
 			" being opened", store->path);
 	if (memcmp(reader_mutex, SEMAPHORE_NAME, strlen(SEMAPHORE_NAME)) == 0)
 		return refuse_fragile(store, failure);
 	system = make_images(&images);
 	if (system)
-		return fail_as(failure, ERR_STORE, "%s-lock: this system has no robust mutexes: %s",
-			store->path, strerror(system));
+		return fail_as(failure, ERR_STORE, "%s-lock can't be used, because this system has"
+			" no robust mutexes: %s", store->path, strerror(system));
 	err = check_mutex(store, reader_mutex, &images, alone, failure);
 	return err ? err : check_mutex(store, writer_mutex, &images, alone, failure);
 }

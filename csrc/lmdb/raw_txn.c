@@ -87,8 +87,8 @@ int raw_txn_read_meta(const struct store *store, uint64_t snapshot, struct meta_
 
 	if (store_last_commit(store) == snapshot)
 		return err;
-	return fail_as(failure, ERR_BUSY, "%s: can't read the meta pages: other processes commit"
-		" too often", store->path);
+	return fail_as(failure, ERR_BUSY, "the meta pages of %s can't be read, because other"
+		" processes commit too often; try again", store->path);
 }
 
 int raw_txn_pin(struct txn *pin, int *fd, struct meta_page *facts,

@@ -83,13 +83,13 @@ int recovery_opened(struct store *store, bool alone, struct failure *failure)
 	int system;
 
 	if (!is_mapped(store))
-		return fail_as(failure, ERR_STORE, "%s: LMDB's lock file has an unknown layout, or"
+		return fail_as(failure, ERR_STORE, "LMDB's lock file of %s has an unknown layout, or"
 			" was replaced while the database was opened", store->path);
 	system = alone && store->unflushed ? flush(store) : 0;
 	if (!system)
 		return 0;
 	atomic_fetch_sub(store->published, 1);   /* so that the next open flushes again */
-	return env_fail(failure, store, system, "the last commit can't be flushed");
+	return env_fail(failure, store, system, "can't be flushed after its last commit");
 }
 
 /* Begins a write transaction, in which LMDB recovers from a dead owner of its write mutex. If
@@ -158,8 +158,8 @@ static int fail_to_publish(const struct store *store, int rc, struct failure *fa
 	if (rc)
 		return txn_begin_failed(store, rc, failure);
 	err = meta_page_read(store->fd, store->path, &facts, failure);
-	return err ? err : fail_as(failure, ERR_BUSY, "%s: the last commit of a killed process"
-		" can't be completed by a read-only handle; open the database for writing once",
+	return err ? err : fail_as(failure, ERR_BUSY, "the last commit of a killed process to"
+		" %s can't be completed by a read-only handle; open the database for writing once",
 		store->path);
 }
 
@@ -172,7 +172,7 @@ int store_recover_locked(struct store *store, struct failure *failure)
 	rc = flush(store);
 	if (rc)
 		return env_fail(failure, store, rc,
-			"the last commit of a killed process can't be flushed");
+			"can't be flushed after the last commit of a killed process");
 	rc = store->options.read_only ? publish_read_only(store) : publish(store);
 	if (recovery_is_due(store))
 		return fail_to_publish(store, rc, failure);

@@ -97,13 +97,13 @@ static struct store *find(const struct file_facts *file)
 
 static int not_alone(const struct store *store, int64_t pid, struct failure *failure)
 {
-	return fail_busy(failure, pid, "%s: a process has it open", store->path);
+	return fail_busy(failure, pid, "%s is already open", store->path);
 }
 
 static int differ(const struct store *store, const char *what, struct failure *failure)
 {
 	return fail_as(failure, ERR_OPTIONS,
-		"%s: is already open in this process with another %s", store->path, what);
+		"%s is already open in this process with another %s", store->path, what);
 }
 
 /* Adds a handle to a store. Fails if the options contradict those of the store. */
@@ -116,7 +116,7 @@ static int share(struct store *store, const struct store_options *wanted,
 		return not_alone(store, store->pid, failure);
 	if (have->read_only && !wanted->read_only)
 		return fail_as(failure, ERR_OPTIONS,
-			"%s: is already open in this process, read-only", store->path);
+			"%s is already open in this process, read-only", store->path);
 	if (!wanted->read_only && wanted->durability != have->durability)
 		return differ(store, "durability", failure);
 	if (wanted->max_bytes && wanted->max_bytes != have->max_bytes)
@@ -172,10 +172,10 @@ static int make_if_missing(struct store *store, bool alone, struct failure *fail
 	if (err != END)
 		return err;
 	if (!store->options.create || store->options.read_only)
-		return fail_with(failure, ERR_NO_FILE, "%s", store->path);
+		return fail_as(failure, ERR_NO_FILE, "the database %s does not exist", store->path);
 	if (!alone)
-		return fail_as(failure, ERR_BUSY, "%s: was removed, and another process still has"
-			" it open", store->path);
+		return fail_as(failure, ERR_BUSY, "%s was removed, but another process still has the"
+			" file open", store->path);
 	return env_create(store, failure);
 }
 
@@ -218,15 +218,15 @@ static int claim(struct store *store, struct failure *failure)
 	int err = identity_open(&store->data, store->path, store->options.read_only, failure);
 
 	if (!err && store->data.facts.owner.uid != store->owner.uid)
-		err = fail_as(failure, ERR_PERMISSION, "%s: its owner was changed while it was"
-			" being opened", store->path);
+		err = fail_as(failure, ERR_PERMISSION, "the owner of %s was changed while the file"
+			" was being opened", store->path);
 	if (!err)
 		err = identity_claim(store->data.fd, store->path,
 			store->bare ? 0 : shared_page_side(store->shared), failure);
 	if (!err && !shared_page_identify(store->shared, store->data.facts.device,
 			store->data.facts.inode))
 		err = fail_busy(failure, shared_page_other(store->shared),
-			"%s: is a new file; another process still has the old file of this name"
+			"%s is a new file; another process still has the old file of this name"
 			" open", store->path);
 	return err;
 }
@@ -352,7 +352,7 @@ static int open_in_memory(struct store **out, const struct store_options *option
 	if (err)
 		return err;
 	if ((size_t)snprintf(path, sizeof path, "%s/tide", directory) >= sizeof path)
-		return fail_as(failure, ERR_VALIDATION, "%s: path too long", directory);
+		return fail_as(failure, ERR_VALIDATION, "the path %s is too long", directory);
 	made.create = true;
 	made.read_only = false;
 	err = open_new(out, &made, path, failure);
@@ -379,7 +379,7 @@ static int open_path(struct store **out, const struct store_options *options,
 	if (err < 0)
 		return err;
 	if (err == END && (!options->create || options->read_only))
-		return fail_with(failure, ERR_NO_FILE, "%s", path);
+		return fail_as(failure, ERR_NO_FILE, "the database %s does not exist", path);
 	open_one = err == END ? NULL : find(&file);
 	if (open_one) {
 		*out = open_one;
@@ -515,10 +515,10 @@ int store_check_path(const struct store *store, const char *path, struct failure
 
 	if (err == END)
 		return fail_as(failure, ERR_FILE_GONE,
-			"%s: the file was removed or renamed while it was open", path);
+			"%s was removed or renamed while it was open", path);
 	if (!err && (device != store->data.facts.device || inode != store->data.facts.inode))
 		return fail_as(failure, ERR_FILE_REPLACED,
-			"%s: was replaced by another file while it was open", path);
+			"%s was replaced by another file while it was open", path);
 	return 0;
 }
 
@@ -584,7 +584,7 @@ int store_clear_stale(struct store *store, uint32_t *cleared, struct failure *fa
 		return store_failed(store, failure);
 	rc = readers_check(store, &count);
 	if (rc)
-		return env_fail(failure, store, rc, "can't check the reader slots");
+		return env_fail(failure, store, rc, "has reader slots that can't be checked");
 	*cleared = (uint32_t)count + readers_clear_former(store) +
 		atomic_exchange(&store->cleared, 0);
 	return 0;

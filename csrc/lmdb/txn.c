@@ -75,7 +75,7 @@ static int grow_map(struct store *store)
 
 int store_failed(const struct store *store, struct failure *failure)
 {
-	return fail_as(failure, ERR_STORE, "%s: can't be used after an earlier failure;"
+	return fail_as(failure, ERR_STORE, "%s can't be used after an earlier failure;"
 		" close every handle on it and open it again", store->path);
 }
 
@@ -164,9 +164,9 @@ int txn_begin_failed(const struct store *store, int rc, struct failure *failure)
 	if (atomic_load(&store->failed))
 		return store_failed(store, failure);
 	if (rc == EAGAIN)
-		return fail_as(failure, ERR_NAMESPACE, "%s: a process with the same pid in another"
-			" PID namespace is reading the database", store->path);
-	return env_fail(failure, store, rc, "can't begin a transaction");
+		return fail_as(failure, ERR_NAMESPACE, "%s is being read by a process with the same"
+			" pid in another PID namespace", store->path);
+	return env_fail(failure, store, rc, "allows no new transaction");
 }
 
 /* --- readers --- */
@@ -271,8 +271,8 @@ int reader_verify(const struct txn *txn, struct failure *failure)
 	if (txn->writing || txn->raw || !txn->live ||
 			readers_holds(txn->store, &txn->slot, mdb_txn_id(txn->mdb)))
 		return 0;
-	return fail_as(failure, ERR_STORE, "%s: another program considered this process dead and"
-		" freed its snapshot, because %s-lock was closed in this process",
+	return fail_as(failure, ERR_STORE, "the snapshot of %s was freed by another program, which"
+		" considered this process dead because %s-lock was closed in this process",
 		txn->store->path, txn->store->path);
 }
 
@@ -352,7 +352,7 @@ int writer_begin(struct txn **out, struct store *store, struct failure *failure)
 	memset(txn, 0, sizeof *txn);
 	rc = settle(store);
 	if (rc)
-		return env_fail(failure, store, rc, "the last commit can't be flushed");
+		return env_fail(failure, store, rc, "can't be flushed after its last commit");
 	err = store_recover_locked(store, failure);
 	if (err)
 		return err;
@@ -404,8 +404,8 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 
 	if (atomic_load(&store->failed)) {
 		err = fail_as(failure, ERR_UNKNOWN_OUTCOME,
-			"%s: the commit failed (%s) and its outcome is unknown;"
-			" close every handle on it and open it again", store->path,
+			"the commit to %s failed (%s) and its outcome is unknown;"
+			" close every handle on the database and open it again", store->path,
 			mdb_strerror(rc));
 		if (failure)
 			failure->system = rc;
@@ -415,7 +415,8 @@ static int commit_failed(struct txn *txn, int rc, struct failure *failure)
 		shared_page_flush_failed(store->shared);
 	settle(store);
 	/* If an earlier operation failed, that is the cause to report. */
-	return env_fail(failure, store, txn->err ? txn->system : rc, "the commit failed");
+	return env_fail(failure, store, txn->err ? txn->system : rc,
+		"can't be written by the commit");
 }
 
 /* Checks that the path still refers to the open file; commits to a removed file would be lost.
@@ -507,7 +508,7 @@ int writer_check_space(struct txn *txn, struct failure *failure)
 		return 0;
 	rc = find_free_pages(txn, used - store->max_pages + 1, &found);
 	if (rc)
-		return env_fail(failure, store, rc, "can't count the free pages");
+		return env_fail(failure, store, rc, "has free pages that can't be counted");
 	if (found)
 		return 0;
 	return env_full(store, failure);

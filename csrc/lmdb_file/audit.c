@@ -377,10 +377,12 @@ static void compare_counts(struct walk *walk, const struct tree_root *tree)
 	if (walk->is_damaged || walk->err)
 		return;
 	if (tree->rows != seen->rows)
-		report_number(walk, "has the wrong number of rows; expected:", tree->rows);
+		report_number(walk, "has another number of rows than its descriptor says:",
+			tree->rows);
 	if (tree->branch_pages != seen->branch_pages || tree->leaf_pages != seen->leaf_pages ||
 			tree->overflow_pages != seen->overflow_pages)
-		report_number(walk, "has the wrong number of pages; leaf pages expected:",
+		report_number(walk,
+			"has other numbers of pages than its descriptor says; leaf pages:",
 			tree->leaf_pages);
 }
 
@@ -521,7 +523,7 @@ static void note_first(void *context, const struct finding *finding)
 		snprintf(subject, sizeof subject, "tree %s", tree_name((enum tree)finding->tree));
 	if (finding->has_number)
 		snprintf(number, sizeof number, " %" PRIu64, finding->number);
-	fail_as(first->failure, ERR_CORRUPT, "%s: %s %s%s", first->path, subject, finding->what,
+	fail_as(first->failure, ERR_CORRUPT, "%s of %s %s%s", subject, first->path, finding->what,
 		number);
 }
 
@@ -580,7 +582,7 @@ int audit_tops(int fd, const char *path, const struct meta_page *facts,
 		fault = check_root(&page, fd, facts, &trees[i]);
 	memory_free(page.bytes);
 	if (fault)
-		return fail_as(failure, ERR_CORRUPT, "%s: page %llu %s", path,
-			(unsigned long long)trees[i - 1].root, fault);
+		return fail_as(failure, ERR_CORRUPT, "page %llu of %s %s",
+			(unsigned long long)trees[i - 1].root, path, fault);
 	return err ? fail(failure, err) : 0;
 }

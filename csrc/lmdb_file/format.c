@@ -215,7 +215,7 @@ static void note_facts(struct meta_page *facts, const uint8_t *meta)
 
 static int refuse(const char *path, struct failure *failure)
 {
-	return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a tidetable database", path);
+	return fail_as(failure, ERR_NOT_DATABASE, "%s is not a tidetable database", path);
 }
 
 /* An empty file gets its own message; os.tmpname creates such files. */
@@ -226,13 +226,13 @@ static int refuse_short(int fd, const char *path, struct failure *failure)
 	if (fstat(fd, &stat) || stat.st_size > 0)
 		return refuse(path, failure);
 	return fail_as(failure, ERR_NOT_DATABASE,
-		"%s: is empty; a database is created only if the file does not exist", path);
+		"%s is empty; a database is created only if there is no file at its path", path);
 }
 
 static int refuse_format(const char *writer, uint32_t format, const char *path,
 	struct failure *failure)
 {
-	return fail_as(failure, ERR_NEWER_FORMAT, "%s: was written by %s (data format %u);"
+	return fail_as(failure, ERR_NEWER_FORMAT, "%s was written by %s (data format %u);"
 		" tidetable needs a file of LMDB 0.9 (data format %u)", path, writer,
 		(unsigned)format, (unsigned)VERSION);
 }
@@ -254,7 +254,7 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
 			native_u32(meta + MAGIC_AT_32_BITS) == MAGIC ||
 			is_swapped(meta + MAGIC_AT_32_BITS))
 		return fail_as(failure, ERR_FOREIGN_FORMAT,
-			"%s: was written on a machine with another word size or byte order", path);
+			"%s was written on a machine with another word size or byte order", path);
 	if (native_u32(meta + MAGIC_AT) != MAGIC)
 		return native_u32(meta + LMDB_1_PAGE_HEADER) == MAGIC
 			? refuse_format("LMDB 1.0", format_1, path, failure) : refuse(path,
@@ -265,8 +265,8 @@ static int check_first(const uint8_t *meta, const char *path, struct failure *fa
 		return refuse(path, failure);
 	if (page_bytes != page_bytes_of_machine())
 		return fail_as(failure, ERR_FOREIGN_FORMAT,
-			"%s: was written with pages of %u bytes; this machine uses %u", path,
-			(unsigned)page_bytes, (unsigned)page_bytes_of_machine());
+			"%s was written with pages of %u bytes, but this machine has pages of %u",
+			path, (unsigned)page_bytes, (unsigned)page_bytes_of_machine());
 	return 0;
 }
 
@@ -319,11 +319,11 @@ static int read_metas(int fd, const char *path, uint8_t metas[2][META_PAGE_BYTES
 	if (!read_consistently(fd, metas, facts->page_bytes))
 		return errno ? file_fail(failure, errno, path, "can't be read")
 			: fail_as(failure, ERR_NOT_DATABASE,
-				"%s: is truncated: it ends before the second page", path);
+				"%s is truncated: the file ends before its second page", path);
 	if (is_blank)
 		memset(metas[0], 0, META_PAGE_BYTES);
 	if (fstat(fd, &stat))   /* after the meta pages, because the file may grow */
-		return file_fail(failure, errno, path, "stat failed");
+		return file_fail(failure, errno, path, "can't be examined");
 	facts->file_pages = (uint64_t)stat.st_size / facts->page_bytes;
 	return 0;
 }
@@ -366,8 +366,8 @@ int meta_page_read(int fd, const char *path, struct meta_page *facts, struct fai
 	for (unsigned i = 0; i < 2; i++)
 		if (!meta_is_one(metas[i], facts->page_bytes) || facts->file_pages < 2 ||
 				(i == newest && !meta_is_sound(metas[i], i)))
-			return fail_as(failure, ERR_CORRUPT, "%s: meta page %u is damaged", path,
-				i);
+			return fail_as(failure, ERR_CORRUPT, "meta page %u of %s is damaged", i,
+				path);
 	note_facts(facts, metas[newest]);
 	return 0;
 }
@@ -391,7 +391,7 @@ int meta_page_read_either(int fd, const char *path, struct meta_page *facts,
 	for (unsigned i = 0; i < 2; i++)
 		faults->metas[i] = meta_fault(metas, i, newest, facts->page_bytes);
 	if (!sound[newest])
-		return fail_as(failure, ERR_CORRUPT, "%s: both meta pages are damaged", path);
+		return fail_as(failure, ERR_CORRUPT, "both meta pages of %s are damaged", path);
 	note_facts(facts, metas[newest]);
 	return 0;
 }
@@ -409,8 +409,8 @@ int meta_page_read_of_commit(int fd, const char *path, uint64_t commit, struct m
 		faults->metas[i] = meta_fault(metas, i, chosen, facts->page_bytes);
 	note_facts(facts, metas[chosen]);
 	return !faults->metas[chosen] && facts->commit == commit ? 0 :
-		fail_as(failure, ERR_CORRUPT, "%s: meta page %u does not contain commit %llu",
-			path, chosen, (unsigned long long)commit);
+		fail_as(failure, ERR_CORRUPT, "meta page %u of %s does not contain commit %llu",
+			chosen, path, (unsigned long long)commit);
 }
 
 uint64_t meta_page_newest_commit(int fd, uint32_t page_bytes)

@@ -49,7 +49,8 @@ static int prepare(int fd, const char *path, const struct file_facts *facts, uin
 	bool in_use = lock_holder(fd, 0) != 0;
 
 	if (in_use && facts->size < SMALLEST)
-		return fail_as(failure, ERR_STORE, "%s: lock file in use is too short", path);
+		return fail_as(failure, ERR_STORE,
+			"%s is in use, but too short for a lock file", path);
 	if (in_use || facts->size > size)
 		size = facts->size;
 	if (facts->size >= size && facts->allocated >= size)
@@ -84,11 +85,11 @@ int lock_file_open(struct lock_file *file, const char *path, const struct file_o
 		/* Deliberately not closed: close would release all POSIX locks of this
 		 * process on the file. */
 		return fail_as(failure, ERR_OPTIONS,
-			"%s: this process has it open through another LMDB binding", path);
+			"%s is already open in this process, through another LMDB binding", path);
 	if (!is_lock_file(fd, facts->size)) {
 		close(fd);
 		return fail_as(failure, ERR_NOT_DATABASE,
-			"%s: is not an LMDB lock file, but has the name of the database's lock"
+			"%s is not an LMDB lock file, but has the name of the database's lock"
 			" file; rename it or the database", path);
 	}
 	file->fd = fd;

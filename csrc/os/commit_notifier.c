@@ -82,8 +82,9 @@ static int fail_to_watch(struct failure *failure, const struct shared_page *shar
 
 	if (system == EMFILE || system == ENOSPC)
 		fail_as(failure, ERR_STORE,
-			"%s: no more descriptors for this process, or inotify instances or watches"
-			" for this user (fs.inotify.max_user_instances, max_user_watches)",
+			"%s can't be watched: the process has no more descriptors, or the user no more"
+			" inotify instances or watches (fs.inotify.max_user_instances,"
+			" max_user_watches)",
 			shared->path);
 	else
 		return file_fail(failure, system, shared->path, "can't be watched");

@@ -84,9 +84,9 @@ int file_fail(struct failure *failure, int system, const char *path, const char 
 	int err = file_error(system);
 
 	if (system == ELOOP)
-		fail_as(failure, err, "%s: is a symbolic link; links are not followed", path);
+		fail_as(failure, err, "%s is a symbolic link; links are not followed", path);
 	else
-		fail_as(failure, err, "%s: %s: %s", path, what, strerror(system));
+		fail_as(failure, err, "%s %s: %s", path, what, strerror(system));
 	if (failure)
 		failure->system = system;
 	return err;
@@ -94,7 +94,7 @@ int file_fail(struct failure *failure, int system, const char *path, const char 
 
 static int fail_too_long(struct failure *failure)
 {
-	return fail_as(failure, ERR_VALIDATION, "path too long: file name at most %d bytes,"
+	return fail_as(failure, ERR_VALIDATION, "the path is too long: file name at most %d bytes,"
 		" absolute path at most %d bytes", NAME_MAX - FILE_SUFFIX_MAX,
 		PATH_MAX - FILE_SUFFIX_MAX - 1);
 }
@@ -110,14 +110,14 @@ int file_resolve(char absolute[PATH_MAX], const char *path, struct failure *fail
 	if (!*path)
 		return fail_as(failure, ERR_VALIDATION, "the path is empty");
 	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return fail_as(failure, ERR_NOT_DATABASE, "%s: is a directory", path);
+		return fail_as(failure, ERR_NOT_DATABASE, "%s is a directory", path);
 	if (dir_len >= sizeof dir || strlen(name) > NAME_MAX - FILE_SUFFIX_MAX)
 		return fail_too_long(failure);
 
 	memcpy(dir, path, dir_len);
 	dir[dir_len] = '\0';
 	if (!realpath(slash ? (dir_len ? dir : "/") : ".", absolute))
-		return file_fail(failure, errno, path, "can't resolve its directory");
+		return file_fail(failure, errno, path, "is in a directory that can't be resolved");
 
 	used = strlen(absolute);
 	if (used + 1 + strlen(name) + FILE_SUFFIX_MAX >= PATH_MAX)
@@ -170,7 +170,7 @@ int file_look(const char *path, struct file_facts *facts, struct failure *failur
 		note_facts(facts, &stat);
 		return 0;
 	}
-	return errno == ENOENT ? END : file_fail(failure, errno, path, "stat failed");
+	return errno == ENOENT ? END : file_fail(failure, errno, path, "can't be examined");
 }
 
 #ifdef STATX_INO
@@ -212,14 +212,14 @@ static int look_at(int fd, const char *path, struct file_facts *facts, struct fa
 	uid_t us = geteuid();
 
 	if (fstat(fd, &stat))
-		return file_fail(failure, errno, path, "stat failed");
+		return file_fail(failure, errno, path, "can't be examined");
 	if (!S_ISREG(stat.st_mode))
-		return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a regular file", path);
+		return fail_as(failure, ERR_NOT_DATABASE, "%s is not a regular file", path);
 	if (stat.st_nlink > 1)
 		return fail_as(failure, ERR_PERMISSION,
-			"%s: has more than one hard link; a database file must have one", path);
+			"%s has more than one hard link; a database file must have one", path);
 	if (us && stat.st_uid != us)
-		return fail_as(failure, ERR_PERMISSION, "%s: is owned by another user", path);
+		return fail_as(failure, ERR_PERMISSION, "%s is owned by another user", path);
 	note_facts(facts, &stat);
 	return 0;
 }
@@ -298,8 +298,9 @@ int file_check_writable(void *map, size_t len, const char *path, struct failure 
 	if (status == 0 || errno == EINVAL)
 		return 0;
 	if (errno == EFAULT)
-		return fail_with(failure, ERR_DISK_FULL, "%s: can't write to its mapping", path);
-	return file_fail(failure, errno, path, "can't write to its mapping");
+		return fail_as(failure, ERR_DISK_FULL,
+			"%s can't be written, because the disk is full", path);
+	return file_fail(failure, errno, path, "can't be written through its mapping");
 }
 
 struct file_owner file_owner_new(void)
@@ -314,13 +315,13 @@ int file_give_to(int fd, const char *path, const struct file_owner *owner,
 	struct stat stat;
 
 	if (fstat(fd, &stat))
-		return file_fail(failure, errno, path, "stat failed");
+		return file_fail(failure, errno, path, "can't be examined");
 	if (stat.st_uid != owner->uid && fchown(fd, owner->uid, (gid_t)-1))
-		return file_fail(failure, errno, path, "can't set the database's owner");
+		return file_fail(failure, errno, path, "can't be given the database's owner");
 	if (stat.st_gid != owner->gid && fchown(fd, (uid_t)-1, owner->gid))
 		mode &= ~(uint32_t)S_IRWXG;
 	if ((stat.st_mode & 0777) != mode && fchmod(fd, mode))
-		return file_fail(failure, errno, path, "can't set the database's mode");
+		return file_fail(failure, errno, path, "can't be given the database's mode");
 	return 0;
 }
 
@@ -334,7 +335,7 @@ static int check_owner(int fd, const char *path, const struct file_owner *owner,
 	if (geteuid() == 0 && facts->owner.uid == 0)
 		return file_give_to(fd, path, owner, failure);
 	return fail_as(failure, ERR_PERMISSION,
-		"%s: is owned by another user than the database", path);
+		"%s is owned by another user than the database", path);
 }
 
 static int make_side_file(int *fd, const char *path, const struct file_owner *owner,
@@ -395,10 +396,10 @@ int file_check_directory(const char *path, struct failure *failure)
 
 	snprintf(directory, sizeof directory, "%.*s", (int)(slash - path) + 1, path);
 	if (stat(directory, &found))
-		return file_fail(failure, errno, directory, "stat failed");
+		return file_fail(failure, errno, directory, "can't be examined");
 	if (!(found.st_mode & S_IWOTH) || found.st_mode & S_ISVTX)
 		return 0;
-	return fail_as(failure, ERR_PERMISSION, "%s: directory is world-writable, so any user"
+	return fail_as(failure, ERR_PERMISSION, "the directory %s is world-writable, so any user"
 		" could replace the files in it; set the sticky bit (chmod +t) or remove the"
 		" permission (chmod o-w)", directory);
 }
@@ -435,7 +436,7 @@ int file_reserve(int fd, const char *path, uint64_t size, struct failure *failur
 	do
 		system = posix_fallocate(fd, 0, (off_t)size);
 	while (system == EINTR);
-	return system ? file_fail(failure, system, path, "can't allocate disk blocks") : 0;
+	return system ? file_fail(failure, system, path, "can't be given disk blocks") : 0;
 }
 
 static int sync_path(const char *path, int flags, struct failure *failure)
@@ -548,7 +549,7 @@ int file_memory_directory(char path[PATH_MAX], struct failure *failure)
 	if (make_temporary_directory(path, "tidetable-"))
 		return 0;
 	path[0] = '\0';
-	return file_fail(failure, errno, "/tmp", "can't create a temporary directory");
+	return file_fail(failure, errno, "/tmp", "can't contain a temporary directory");
 }
 
 int file_temporary_directory(char path[PATH_MAX], const char *name, const char *database,
@@ -564,5 +565,5 @@ int file_temporary_directory(char path[PATH_MAX], const char *name, const char *
 	if (make_directory_in(path, own, name))
 		return 0;
 	path[0] = '\0';
-	return file_fail(failure, errno, own, "can't create a temporary directory");
+	return file_fail(failure, errno, own, "can't contain a temporary directory");
 }

@@ -139,7 +139,7 @@ int file_error(int system);
  * RLIMIT_FSIZE. */
 int file_write_error(int fd, int system);
 
-/* Fills failure with "path: what: strerror" and returns file_error(system). */
+/* Fills failure with "PATH WHAT: strerror(system)" and returns file_error(system). */
 int file_fail(struct failure *failure, int system, const char *path, const char *what);
 
 #endif

@@ -66,15 +66,15 @@ static int set_claim(int fd, short type, int64_t at)
 static int fail_claimed(const char *path, int64_t pid, uint64_t side, struct failure *failure)
 {
 	return fail_busy(failure, pid > 0 ? pid : 0, side
-		? "%s: another process has it open with other side files: under another name,"
+		? "%s is open in another process with other side files: under another name,"
 			" after its -lock or -wake was removed, or read-only without them"
-		: "%s: another process has it open for writing, so it can't be read without"
+		: "%s is open for writing in another process, so it can't be read without"
 			" its -lock and -wake", path);
 }
 
 static int fail_moved(const char *path, struct failure *failure)
 {
-	fail_as(failure, ERR_BUSY, "%s: was replaced while it was being opened", path);
+	fail_as(failure, ERR_BUSY, "%s was replaced while it was being opened", path);
 	if (failure)
 		failure->transient = true;
 	return ERR_BUSY;

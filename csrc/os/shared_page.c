@@ -159,7 +159,7 @@ static int open_and_lock(struct shared_page *shared, const char *path,
 		system = take_opening(shared);
 		if (is_held_by_other(system))
 			return mark_transient(failure, fail_busy(failure, opener(shared),
-				"%s: another process is opening or compacting the database", path));
+				"the database of %s is being opened or compacted", path));
 		if (system)
 			return file_fail(failure, system, path, "can't be locked");
 		if (file_is_at(shared->fd, path))
@@ -168,14 +168,14 @@ static int open_and_lock(struct shared_page *shared, const char *path,
 		shared->fd = -1;
 	}
 	return mark_transient(failure, fail_as(failure, ERR_BUSY,
-		"%s: keeps being removed by another process", path));
+		"%s keeps being removed by another process", path));
 }
 
 static int fail_namespace(const struct shared_page *shared, struct failure *failure)
 {
 	return fail_as(failure, ERR_NAMESPACE,
-		"%s: a process in another PID namespace (another container, or one without /proc)"
-		" has the database open; share one PID namespace", shared->path);
+		"%s is in use by a process in another PID namespace (another container, or one"
+		" without /proc); run both processes in one PID namespace", shared->path);
 }
 
 /* Returns true if the page was initialized in another PID namespace. Reads the file, because
@@ -197,8 +197,8 @@ static int refuse_second_copy(struct shared_page *shared, struct failure *failur
 		return fail_namespace(shared, failure);
 	if (is_held_by_other(system))
 		return fail_as(failure, ERR_OPTIONS,
-			"%s: this process has the database open already, through another copy of"
-			" the library or under a name that was removed or replaced", shared->path);
+			"%s is already in use by this process, through another copy of the"
+			" library or under a name that was removed or replaced", shared->path);
 	return system ? file_fail(failure, system, shared->path, "can't be locked") : 0;
 }
 
@@ -216,7 +216,7 @@ static int check_page(const struct shared_page *shared, struct failure *failure)
 			(magic == MAGIC || magic == MAGIC_UNFINISHED ||
 			file_begins_with_zeros(shared->fd, SHARED_PAGE_BYTES)))
 		return 0;
-	return fail_as(failure, ERR_NOT_DATABASE, "%s: is not a shared page file of a database",
+	return fail_as(failure, ERR_NOT_DATABASE, "%s is not a shared page file of a database",
 		shared->path);
 }
 
@@ -258,8 +258,8 @@ static int join_page(struct shared_page *shared, struct failure *failure)
 
 	if (atomic_load(&page->magic) != MAGIC || page->format != FORMAT)
 		return fail_as(failure, ERR_STORE,
-			"%s: a process with another version of the library, or with another C"
-			" library, has the database open", shared->path);
+			"%s is in use by a process with another version of the library, or with"
+			" another C library", shared->path);
 	if (ours != page->pid_namespace)
 		return fail_namespace(shared, failure);
 	return 0;
@@ -349,7 +349,7 @@ int shared_page_open_private(struct shared_page **out, const char *path, struct 
 	if (!shared)
 		return fail(failure, ERR_NO_MEMORY);
 	shared->fd = memfd_create("tidetable-wake", MFD_CLOEXEC);
-	err = shared->fd < 0 ? file_fail(failure, errno, path, "memfd_create failed")
+	err = shared->fd < 0 ? file_fail(failure, errno, path, "can't be created in memory")
 		: enter(shared, &alone, failure);
 	if (err)
 		shared_page_close(shared);

@@ -104,12 +104,12 @@ static int choose_name(struct temporary *temporary, const char *path, struct fai
 
 	if (strlen(name) + TEMPORARY_SUFFIX_LEN + FILE_SUFFIX_MAX > NAME_MAX ||
 			strlen(path) + TEMPORARY_SUFFIX_LEN + FILE_SUFFIX_MAX >= PATH_MAX)
-		return fail_as(failure, ERR_VALIDATION, "path too long for a temporary file next to"
-			" it: file name at most %d bytes, absolute path at most %d bytes",
+		return fail_as(failure, ERR_VALIDATION, "the path is too long for a temporary file"
+			" next to it: file name at most %d bytes, absolute path at most %d bytes",
 			NAME_MAX - TEMPORARY_SUFFIX_LEN - FILE_SUFFIX_MAX,
 			PATH_MAX - TEMPORARY_SUFFIX_LEN - FILE_SUFFIX_MAX - 1);
 	if (getrandom(&random, sizeof random, 0) != sizeof random)
-		return file_fail(failure, errno, path, "can't choose a temporary name");
+		return file_fail(failure, errno, path, "can't be given a temporary name");
 	temporary_name(temporary->path, sizeof temporary->path, path, random);
 	return 0;
 }
@@ -132,7 +132,7 @@ static int make_and_lock(struct temporary *temporary, const char *path, struct f
 	close(temporary->fd);
 	temporary->fd = -1;
 	if (!system || system == EAGAIN || system == EACCES)
-		return fail_as(failure, ERR_BUSY, "%s: keeps being removed by another process",
+		return fail_as(failure, ERR_BUSY, "%s keeps being removed by another process",
 			temporary->path);
 	return file_fail(failure, system, temporary->path, "can't be locked");
 }

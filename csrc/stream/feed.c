@@ -278,7 +278,7 @@ static int corrupt(struct feed *feed, uint32_t stream, uint64_t sequence, int er
 		return fail(failure, err);
 	if (feed->page.len)
 		return 0;
-	return fail_with(failure, err, "stream %u, record at or after sequence number %llu",
+	return fail_about(failure, err, "stream %u, record at or after sequence number %llu",
 		stream, (unsigned long long)sequence);
 }
 

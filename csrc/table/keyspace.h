@@ -58,7 +58,7 @@ static inline int keyspace_get(struct stored *stored, const struct keyspace *key
 {
 	int err = item_get(stored, txn, key, keyspace->schema, asked, scratch);
 
-	return err < 0 ? fail_with(failure, err, "table %s", keyspace->table) : err;
+	return err < 0 ? fail_about(failure, err, "table %s", keyspace->table) : err;
 }
 
 #endif

@@ -342,7 +342,7 @@ int page_fill(struct page *page, struct range *range, const struct page_request 
 	row_walk_stop(&walk);
 	if (err != ERR_CORRUPT)
 		return err ? fail(failure, err) : 0;
-	return fail_with(failure, err, "table %s, the item %s the key at which the page starts",
+	return fail_about(failure, err, "table %s, the item %s the key at which the page starts",
 		keyspace->table, range->backward ? "before" : "after");
 }
 

@@ -62,7 +62,7 @@ int transaction_begin(struct transaction *transaction, struct failure *failure)
 	err = read_state(transaction);
 	if (err) {
 		transaction_abort(transaction);
-		return fail_with(failure, err, "state or catalog row");
+		return fail_about(failure, err, "a row of the state or of the catalog");
 	}
 	set_time(transaction);
 	return 0;

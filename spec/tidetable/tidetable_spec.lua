@@ -399,7 +399,7 @@ describe("an error", function()
     child:paused()
     assert(os.remove(helper.path()))
     local err = refused("BUSY", tidetable.open(helper.path(), { durability = "none" }))
-    assert.equal(helper.path() .. ": was removed, and another process still has it open",
+    assert.equal(helper.path() .. " was removed, but another process still has the file open",
       err.message)
     assert.is_nil(err.pid)
     child:go()

@@ -328,7 +328,7 @@ static void errors_have_kinds(void)
 	CHECK_EQUAL_INT(file_error(EMFILE), ERR_STORE);
 	CHECK_EQUAL_INT(file_write_error(-1, EIO), ERR_STORE);
 	CHECK_EQUAL_INT(file_fail(&failure, EACCES, "/x", "can't be opened"), ERR_PERMISSION);
-	CHECK_EQUAL_STRING(failure.message, "/x: can't be opened: Permission denied");
+	CHECK_EQUAL_STRING(failure.message, "/x can't be opened: Permission denied");
 	CHECK_EQUAL_INT(failure.system, EACCES);
 }
 

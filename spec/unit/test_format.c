@@ -155,7 +155,7 @@ static void what_is_no_database_is_refused(void)
 	remove(store_path("pages.tide-wake"));
 	put_bytes("", 0);
 	expect_refusal(ERR_NOT_DATABASE);
-	CHECK(strstr(failure.message, "is created only if the file does not exist"));
+	CHECK(strstr(failure.message, "is created only if there is no file at its path"));
 	put_bytes("SQLite format 3", 16);
 	expect_refusal(ERR_NOT_DATABASE);
 	for (int i = 0; i < 200; i++) {

@@ -169,12 +169,12 @@ end)
 
 describe("an error", function()
   it("of opening names the file and has a hint", function()
-    refuses(1, "/nowhere/x.tide: can't resolve its directory: No such file",
+    refuses(1, "/nowhere/x.tide is in a directory that can't be resolved: No such file",
       { "tables", "/nowhere/x.tide" })
     local missing = helper.path("missing.tide")
-    refuses(1, "no such database: " .. missing, { "tables", missing })
+    refuses(1, ("the database %s does not exist"):format(missing), { "tables", missing })
     local junk = shop.file("junk", ("junk"):rep(5000))
-    local ran = refuses(1, junk .. ": is not a tidetable database\n  a database is a file",
+    local ran = refuses(1, junk .. " is not a tidetable database\n  a database is a file",
       { "tables", junk })
     assert.equal("", ran.out)
     refuses(2, '":memory:": not a database file', { "tables", ":memory:" })

@@ -369,7 +369,7 @@ describe("following", function()
       assert(db:backup(aside))
       os.rename(aside, path)
     end,
-    ["the file was removed or renamed while it was open"] = os.remove,
+    ["was removed or renamed while it was open"] = os.remove,
   }
 
   -- It used to wait forever.
