@@ -30,8 +30,8 @@ static uint8_t *put_escaped(uint8_t *p, struct slice bytes)
 	return p;
 }
 
-/* Writes bytes, escaped and terminated, at p in at most `space` bytes. Returns their
- * length there, 0 if the space is too small. */
+/* Writes the bytes of a partition key at p, escaped and terminated, in at most `space` bytes.
+ * Returns the length written, 0 if the space is too small. */
 static size_t put_terminated(uint8_t *p, size_t space, struct slice bytes)
 {
 	uint8_t *end = p + bytes.len;
@@ -106,7 +106,7 @@ static inline bool is_named(struct slice name, const struct key_attribute *attri
 	return name.len == attribute->len && memcmp(name.data, attribute->name, name.len) == 0;
 }
 
-/* Finds both attributes in one pass. */
+/* Finds both key attributes in one pass over the item. */
 int key_find(struct key_values *values, const struct key_schema *schema, struct slice item)
 {
 	bool no_sort = !schema->sort.type;
@@ -169,7 +169,8 @@ int key_of_key(struct key *key, uint32_t table, const struct key_schema *schema,
 	return err == ERR_KEY_MISSING || err == ERR_KEY_TYPE ? ERR_KEY_SCHEMA : err;
 }
 
-/* The item's bytes are canonical and its attributes sorted, so they can be copied. */
+/* The attributes of the item are canonical and sorted by name, so both key attributes can be
+ * copied as they are stored. */
 int key_put_attributes(struct slice *body, const struct key_values *values,
 	uint8_t buf[KEY_ATTRIBUTES_MAX])
 {

@@ -1,7 +1,7 @@
 /* number.c - encoding and decoding of numbers; the layout is in number.h.
  *
- * Integers and doubles are converted with a 64-bit integer and a power of ten.
- * Text can have 38 digits and is converted with one byte per digit.
+ * Integers and doubles are converted with a 64-bit integer and a power of ten. A text can have 38
+ * digits and is converted with one byte per digit.
  */
 #include "codec/number.h"
 
@@ -24,10 +24,10 @@
 
 #define DECIMAL_EXPONENT_MAX 125
 #define DECIMAL_EXPONENT_MIN (-130)
-#define EXPONENT_SAFE 100       /* in range with any 64-bit mantissa */
-#define EXPONENT_HUGE ((int64_t)1 << 50)   /* out of range for any number of digits */
+#define EXPONENT_SAFE 100       /* a number with any 64-bit mantissa is in range */
+#define EXPONENT_HUGE ((int64_t)1 << 50)   /* a number with any digits is out of range */
 
-/* Parts of an encoding. flip is 0xff for a negative number, whose pairs of digits are
+/* Parts of an encoded number. flip is 0xff for a negative number, whose pairs of digits are
  * complemented, otherwise 0. */
 struct parts {
 	const uint8_t *pairs;
@@ -71,7 +71,7 @@ static inline uint64_t eight_pairs(uint64_t n)
 	return pairs;
 }
 
-/* Encodes n x 100^exponent, 0 < n < 10^16, without a loop and with one store: bytes that
+/* Encodes n x 100^exponent, 0 < n < 10^16, without a loop and with one store, because bytes that
  * were stored one by one are slow to load as a word (store forwarding fails). */
 static void encode_short(struct number *number, bool negative, uint64_t n, int exponent)
 {
@@ -87,7 +87,7 @@ static void encode_short(struct number *number, bool negative, uint64_t n, int e
 	number->len = (uint8_t)(header + count);
 }
 
-/* Encodes n x 100^exponent. */
+/* Encodes the number n x 100^exponent. */
 static void encode(struct number *number, bool negative, uint64_t n, int exponent)
 {
 	uint8_t flip = negative ? 0xff : 0, buf[10], *at = buf + sizeof buf;
@@ -125,8 +125,8 @@ void number_from_integer(struct number *number, int64_t n)
 
 /* --- text to number --- */
 
-/* 0.d1 d2 d3... x 10^scale. The digits have one zero before and one after them, so that
- * pairs can start at an even or an odd digit. */
+/* The parsed number 0.d1 d2 d3... x 10^scale. The array has one zero before and one after the
+ * digits, so that pairs of digits can start at an even or an odd digit. */
 struct digits {
 	uint8_t padded[1 + NUMBER_MAX_DIGITS + 1];
 	unsigned count;     /* without trailing zeros */
@@ -134,8 +134,8 @@ struct digits {
 	int64_t scale;
 };
 
-/* Reads digits with at most one point. Returns the address after them, NULL if there is
- * no digit. */
+/* Reads the digits of a number, with at most one decimal point. Returns the address after them,
+ * NULL if there is no digit. */
 static const uint8_t *read_digits(struct digits *digits, const uint8_t *p, const uint8_t *end)
 {
 	bool any = false, point = false, leading = true;
@@ -165,8 +165,8 @@ static const uint8_t *read_digits(struct digits *digits, const uint8_t *p, const
 	return any ? p : NULL;
 }
 
-/* Reads the exponent after an 'e'. Returns the address after it, NULL if there is no
- * digit. Ignores the digits after EXPONENT_HUGE is reached. */
+/* Reads the exponent of a number after the letter e. Returns the address after the exponent, NULL
+ * if there is no digit. Ignores further digits after the exponent has reached EXPONENT_HUGE. */
 static const uint8_t *read_exponent(int64_t *exponent, const uint8_t *p, const uint8_t *end)
 {
 	bool negative = p < end && *p == '-';
@@ -294,8 +294,8 @@ int number_from_double(struct number *number, double d)
 
 /* --- reading --- */
 
-/* Checks the pairs at p. Returns their number, 0 unless they are a canonical mantissa of
- * at most 38 digits. */
+/* Checks the pairs of digits at p. Returns the number of pairs, 0 unless they are a canonical
+ * mantissa of at most 38 digits. */
 static unsigned check_pairs(const uint8_t *p, const uint8_t *end, uint8_t flip)
 {
 	const uint8_t *start = p;
@@ -342,7 +342,7 @@ int number_width(struct slice bytes)
 	return count ? (int)(p - bytes.data) + (int)count : ERR_CORRUPT;
 }
 
-/* Splits an encoding, which must not be zero. */
+/* Splits an encoded number, which must not be zero, into its parts. */
 static inline struct parts parts_of(struct slice bytes)
 {
 	const uint8_t *p = bytes.data;
@@ -369,7 +369,8 @@ static inline unsigned pair_at(const struct parts *parts, unsigned i)
 	return (unsigned)(parts->pairs[i] ^ parts->flip) >> 1;
 }
 
-/* Returns the mantissa as an integer: at most nine pairs, or ten if it is below 10^19. */
+/* Returns the mantissa as an integer. It must have at most nine pairs of digits, or ten if it is
+ * below 10^19. */
 static inline uint64_t mantissa_of(const struct parts *parts)
 {
 	uint64_t n = 0;
@@ -421,8 +422,9 @@ bool number_to_scaled(struct slice bytes, int64_t *n, int *exponent)
 	return abs(*exponent) <= SCALED_EXPONENT;
 }
 
-/* Converts a number with more pairs than struct decimal can hold with the C library. It
- * has at least 18 digits, so it is not the shortest decimal of any double. */
+/* Converts a number that has more pairs of digits than struct decimal can contain, with the C
+ * library. Such a number has at least 18 digits, so it is not the shortest decimal of any
+ * double. */
 static double long_double_of(const struct parts *parts)
 {
 	char text[2 * PAIRS_MAX + 8];
@@ -461,8 +463,9 @@ bool number_to_double(struct slice bytes, double *d)
 
 /* --- printing and counting --- */
 
-/* Writes the decimal digits without leading and trailing zeros and returns their number.
- * *point is the position of the decimal point in them, possibly negative. */
+/* Writes the decimal digits of a number without leading and trailing zeros and returns how many
+ * there are. Sets *point to the position of the decimal point among the digits, which may be
+ * negative. */
 static size_t digits_of(const struct parts *parts, char *digits, int *point)
 {
 	size_t len = 0;

@@ -42,7 +42,7 @@ size_t record_size(const struct record *record, struct slice keys)
 
 /* --- the header --- */
 
-/* The numbers of a header, in the order given in record.h. */
+/* The numbers of a record's header, in the order given in record.h. */
 enum header_number {
 	POSITION, FOLLOWING, SKIPPED, CREATED, RETENTION_LESS_CREATED, ORDINAL, STREAM_BYTES,
 	KEYS_LEN, OLD_LEN, NEW_LEN, NUMBERS,
@@ -50,7 +50,8 @@ enum header_number {
 
 _Static_assert(NUMBERS == RECORD_NUMBERS, "4 bits of width for each number");
 
-/* Zigzag encoding: maps a signed difference of small magnitude to a small number. */
+/* Returns the zigzag encoding of a signed difference, which maps a small magnitude to a small
+ * number. */
 static uint64_t zigzag(uint64_t difference)
 {
 	return difference << 1 ^ (UINT64_C(0) - (difference >> 63));
@@ -61,7 +62,7 @@ static uint64_t from_zigzag(uint64_t n)
 	return n >> 1 ^ (UINT64_C(0) - (n & 1));
 }
 
-/* Writes n at `to`, where 8 bytes must be available; returns to + width. */
+/* Writes a number of the header at `to`, where 8 bytes must be available. Returns to + width. */
 static uint8_t *put_header_number(uint8_t *to, uint64_t n, unsigned width)
 {
 	set_u64_little(to, n);
@@ -113,8 +114,8 @@ static bool is_possible(const struct record *record)
 	return record->keys.len > 0 || record->new_image.len > 0;
 }
 
-/* Mask for a width and smallest number that needs it. Widths above 8 are invalid: no
- * masked number reaches their minimum. */
+/* Mask for a width and smallest number that needs this width. Widths above 8 are invalid, so their
+ * minimum is one that no masked number reaches. */
 #define WIDTH(n) { UINT64_MAX >> (64 - 8 * (n)), UINT64_C(1) << 8 * ((n) - 1), n }
 #define NO_WIDTH { 0, 1, 0 }
 
@@ -124,8 +125,8 @@ static const struct width { uint64_t mask, least, bytes; } widths[16] = {
 	NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH, NO_WIDTH,
 };
 
-/* Decodes the numbers of a header of RECORD_HEADER_MAX readable bytes. Returns the length of
- * the header, 0 if a width is invalid or not minimal. */
+/* Decodes the numbers of a record's header. RECORD_HEADER_MAX bytes must be readable. Returns the
+ * length of the header, 0 if a width is invalid or not minimal. */
 static size_t get_header_numbers(const uint8_t *header, uint64_t numbers[RECORD_NUMBERS])
 {
 	const uint8_t *at = header + RECORD_NUMBERS_AT;
@@ -144,7 +145,7 @@ static size_t get_header_numbers(const uint8_t *header, uint64_t numbers[RECORD_
 	return bad ? 0 : (size_t)(at - header);
 }
 
-/* Sets the position in the transaction; returns false if the numbers are impossible. */
+/* Sets the record's position in its transaction. Returns false if the numbers are impossible. */
 static bool set_record_place(struct record *record, const uint64_t numbers[RECORD_NUMBERS])
 {
 	uint64_t position = numbers[POSITION], following = numbers[FOLLOWING];
@@ -214,7 +215,7 @@ int record_get(struct record *record, struct slice bytes)
 	return 0;
 }
 
-/* Verifies a map body; an empty slice is valid. */
+/* Verifies an image or the keys of a record. An empty slice is valid. */
 static int check_map(struct slice map)
 {
 	return map.len ? map_check(map) : 0;

@@ -1,7 +1,7 @@
 /* state.h - rows of `meta` that describe the whole file: file header and state.
  *
- * The functions encode and decode payloads (codec/row.h). Layouts are in
- * doc/format.md.
+ * The functions encode and decode the payloads of these rows (codec/row.h). doc/format.md
+ * describes the layouts.
  */
 #ifndef CODEC_STATE_H
 #define CODEC_STATE_H
@@ -28,14 +28,15 @@
 
 /* Distance that the sequence number skips forward if commits may have been lost. */
 #define SEQUENCE_SKIP (UINT64_C(1) << 32)
-/* Maximum sequence number in a file; Lua integers can hold it and sums with it. */
+/* Maximum sequence number in a file. A Lua integer can contain it and the sum of two such
+ * numbers. */
 #define SEQUENCE_MAX (UINT64_C(1) << 62)
 
 struct file_header {
 	uint16_t format;
 	uint16_t oldest_reader;
 	uint8_t pointer_bytes;
-	uint8_t byte_order;          /* 1 little, 2 big */
+	uint8_t byte_order;          /* 1 little-endian, 2 big-endian */
 	uint32_t page_bytes;
 	uint8_t database_id[FILE_ID_BYTES];
 	uint8_t incarnation[FILE_ID_BYTES];
@@ -44,7 +45,7 @@ struct file_header {
 	struct slice made_by;        /* borrowed from the decoded bytes */
 };
 
-/* A jump of the wall clock that is not confirmed yet; all 0: none. */
+/* A jump of the wall clock that is not confirmed yet. All fields are 0 if there is none. */
 struct clock_jump {
 	uint64_t wall_ms;
 	uint64_t elapsed_ms;
@@ -67,7 +68,7 @@ struct state {
 	struct clock_jump jump;
 };
 
-/* Sets the fields to the values of this machine; the ids are zero. */
+/* Sets the fields of a file header to the values of this machine. The ids are zero. */
 void file_header_local(struct file_header *header, uint32_t page_bytes);
 
 void file_header_put(struct buffer *out, const struct file_header *header);
