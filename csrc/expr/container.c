@@ -47,7 +47,8 @@ void container_put_value(struct buffer *out, const struct value *value)
 		buffer_put_counted(out, value->bytes);
 		break;
 	case TYPE_M:
-		/* value->bytes of a map begin with its count, those of a list or set do not */
+		/* value->bytes of a map begin with the member count; those of a list or set do
+		 * not */
 		buffer_put_u8(out, TYPE_M);
 		buffer_put_u32(out, (uint32_t)value->bytes.len);
 		buffer_put_slice(out, value->bytes);

@@ -13,10 +13,10 @@
 #include "base/buffer.h"
 #include "codec/value.h"
 
-/* Starts an M, L or set; returns the offset of its body. */
+/* Starts a map, list or set. Returns the offset of its body. */
 size_t container_open(struct buffer *out, enum type type);
 
-/* Ends the container whose body starts at offset `body`. */
+/* Ends the map, list or set whose body starts at offset `body` and has `count` members. */
 void container_close(struct buffer *out, size_t body, uint64_t count);
 
 /* Like container_open and container_close, for an item, which has no type and no length. */

@@ -13,7 +13,8 @@ static int project_map(const struct binding *binding, struct slice body,
 static int project_list(const struct binding *binding, const struct value *list,
 	const struct targets *range, struct buffer *out, uint64_t *count);
 
-/* Writes a container with the targeted members; writes nothing if it has none of them. */
+/* Writes a map or list with only the members that the projection names. Writes nothing if it has
+ * none of them. */
 static int project_inside(const struct binding *binding, const struct value *value,
 	const struct targets *group, struct buffer *out, bool *written)
 {

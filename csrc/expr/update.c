@@ -1,8 +1,8 @@
 /* update.c - applies an update expression to the bytes of an item.
  *
- * All results are computed first, from the old item (update_value.c). Then the new item is
- * written in one merge of targets and attributes, which are both ascending; the bytes between
- * two targets are copied as one run. The depth of recursion is at most PATH_STEPS_MAX.
+ * The results of all actions are computed first, from the old item (update_value.c). Then the new
+ * item is written in one merge of targets and attributes, which are both ascending. The bytes
+ * between two targets are copied as one run. The depth of recursion is at most PATH_STEPS_MAX.
  */
 #include "expr/update.h"
 
@@ -24,7 +24,8 @@ struct rewriting {
 	bool is_new;                     /* the item does not exist yet */
 };
 
-/* Copies the bytes between two targets, from *run to `to`; the next run starts at `next`. */
+/* Copies the unchanged bytes between two targets, from *run to `to`. The next run of unchanged
+ * bytes starts at `next`. */
 static void copy_run(struct rewriting *rewriting, const uint8_t **run, const uint8_t *to,
 	const uint8_t *next)
 {
@@ -38,7 +39,7 @@ static const struct update_result *result_of(const struct rewriting *rewriting,
 	return &rewriting->update->results[rewriting->binding->order[group->low]];
 }
 
-/* Returns true if all actions of the group are removals. */
+/* Returns true if all actions of the group of targets are removals. */
 static bool only_removes(const struct rewriting *rewriting, const struct targets *group)
 {
 	const struct binding *binding = rewriting->binding;
@@ -67,7 +68,8 @@ static int rewrite_map(struct rewriting *rewriting, struct slice body,
 static int rewrite_list(struct rewriting *rewriting, const struct value *list,
 	const struct targets *range, size_t start);
 
-/* Writes the new value of a member that contains targets. old: NULL if it is missing. */
+/* Writes the new value of a map or list member that contains targets. old is NULL if the member is
+ * missing. */
 static int rewrite_inside(struct rewriting *rewriting, const struct value *old,
 	const struct targets *group, bool *written)
 {
@@ -89,7 +91,8 @@ static int rewrite_inside(struct rewriting *rewriting, const struct value *old,
 	return err;
 }
 
-/* Writes the new value of a member. Sets *written to false if it has none. */
+/* Writes the new value of a map or list member. Sets *written to false if the update removes the
+ * member. */
 static int rewrite_member(struct rewriting *rewriting, const struct value *old,
 	const struct targets *group, bool *written)
 {
@@ -117,7 +120,8 @@ static int rewrite_attribute(struct rewriting *rewriting, const struct value *ol
 	return err;
 }
 
-/* Writes the targets of the range, from *group on, that precede the name (NULL: all). */
+/* Writes the new members whose targets, from *group on, precede the name; all of them if name is
+ * NULL. */
 static int rewrite_missing(struct rewriting *rewriting, const struct targets *range,
 	struct targets *group, const struct slice *name, uint64_t *count)
 {
@@ -131,7 +135,7 @@ static int rewrite_missing(struct rewriting *rewriting, const struct targets *ra
 	return err;
 }
 
-/* Writes a map body; its count is at offset `start` of the output. */
+/* Writes the body of a changed map. The member count is at offset `start` of the output. */
 static int rewrite_map(struct rewriting *rewriting, struct slice body,
 	const struct targets *range, size_t start)
 {
@@ -176,7 +180,7 @@ static int rewrite_map(struct rewriting *rewriting, struct slice body,
 	return err;
 }
 
-/* Appends the targets whose indexes are past the end of a list, without gaps. */
+/* Appends the new members whose indexes are past the end of a list, without gaps. */
 static int append_members(struct rewriting *rewriting, const struct targets *range,
 	struct targets group, uint64_t *count)
 {
