@@ -56,7 +56,7 @@ static int hex_digit(char c)
 	return -1;
 }
 
-/* The kernel formats its boot id as 32 hexadecimal digits with dashes. */
+/* Reads the kernel's boot id, which the kernel formats as 32 hexadecimal digits with dashes. */
 static bool read_boot_id(uint8_t boot[CLOCK_BOOT_BYTES])
 {
 	char text[64];

@@ -26,8 +26,8 @@
 #define SET_FILE_FLAGS _IOW('f', 2, long)
 #define NO_COPY_ON_WRITE 0x00800000
 
-/* A disk with less free space than this counts as full. LMDB writes up to 256 KiB at once,
- * and a write that fails may have used up part of the free space. */
+/* Free space, in bytes, below which a disk counts as full after a failed write. LMDB writes up to
+ * 256 KiB at once, and a write that fails may have used up part of the free space. */
 #define DISK_FULL_BELOW (UINT64_C(1) << 20)
 
 int file_error(int system)
@@ -50,7 +50,7 @@ int file_error(int system)
 	}
 }
 
-/* Returns true if the file has reached RLIMIT_FSIZE, or nearly. */
+/* Returns true if the size of the file has reached RLIMIT_FSIZE, or nearly. */
 static bool is_at_size_limit(int fd)
 {
 	struct rlimit limit;
@@ -224,7 +224,7 @@ static int look_at(int fd, const char *path, struct file_facts *facts, struct fa
 	return 0;
 }
 
-/* Checks an open file; on failure closes it and sets *fd to -1. */
+/* Checks the type and the owner of an open file. On failure, closes the file and sets *fd to -1. */
 static int check(int *fd, const char *path, struct file_facts *facts, struct failure *failure)
 {
 	int err = look_at(*fd, path, facts, failure);
@@ -273,14 +273,15 @@ void file_close(int fd)
 	close(fd);
 }
 
-/* Disables copy-on-write for a mapped side file: with it a store to the mapping needs a free
- * block and would raise SIGBUS on a full disk. Only btrfs supports the flag; on other file
+/* Disables copy-on-write for a side file, because with copy-on-write a store to its mapping needs
+ * a free block and raises SIGBUS on a full disk. Only btrfs supports the flag. On other file
  * systems the call fails and is not needed. */
 static void forbid_copy_on_write(int fd)
 {
 	int flags = 0;
 
-	/* The C libraries differ in the type of ioctl's request. */
+	/* Calls ioctl through syscall, because the C libraries differ in the type of the
+	 * request. */
 	if (syscall(SYS_ioctl, fd, GET_FILE_FLAGS, &flags) == 0) {
 		flags |= NO_COPY_ON_WRITE;
 		syscall(SYS_ioctl, fd, SET_FILE_FLAGS, &flags);
@@ -325,8 +326,9 @@ int file_give_to(int fd, const char *path, const struct file_owner *owner,
 	return 0;
 }
 
-/* A file of a user other than the database's owner is refused even for root: that user could
- * truncate it while it is mapped. A file that root created before is given to the owner. */
+/* Refuses a side file that belongs to another user than the database's owner, even for root,
+ * because that user could truncate the file while it is mapped. A side file that root created
+ * before is given to the database's owner. */
 static int check_owner(int fd, const char *path, const struct file_owner *owner,
 	const struct file_facts *facts, struct failure *failure)
 {
@@ -364,7 +366,8 @@ int file_open_or_make(int *fd, const char *path, const struct file_owner *owner,
 	int err = 0;
 
 	*made = false;
-	/* Bounded: another process may remove and create the file repeatedly. */
+	/* The number of attempts is limited, because another process may remove and create the
+	 * file repeatedly. */
 	for (int attempt = 0; attempt < 10; attempt++) {
 		err = file_open(fd, path, O_RDWR, facts, &ours);
 		if (err != ERR_NO_FILE)
@@ -507,8 +510,8 @@ int file_replace(const char *from, const char *to, struct failure *failure)
 	return sync_directory_of(to, failure);
 }
 
-/* A directory that is writable but not readable cannot be opened; its whole file system is
- * flushed instead. */
+/* Flushes the whole file system if the directory cannot be opened, because it is writable but not
+ * readable. */
 int file_flush_name(int fd, const char *path, struct failure *failure)
 {
 	struct failure ours = { 0 };

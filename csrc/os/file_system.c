@@ -13,7 +13,8 @@
 #define FUSE 0x65735546
 #define TYPE_MAX 80
 
-/* Type numbers from include/uapi/linux/magic.h, and of file systems outside the kernel. */
+/* Type numbers (statfs) of network and cluster file systems, from include/uapi/linux/magic.h, and
+ * of file systems that are not in the kernel. */
 static const struct {
 	uint32_t type;
 	const char *name;

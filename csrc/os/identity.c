@@ -13,8 +13,9 @@
 #define SIDE_BITS 38
 #define SIDE_BYTES (INT64_C(1) << 23)        /* more than the largest pid, 2^22 */
 
-/* Opens the file for writing even if read_only, if that is permitted: on overlayfs a file
- * that is opened read-only remains the one of the lower layer and shows no later writes. */
+/* Opens the data file for writing even if read_only is set, if that is permitted. On overlayfs a
+ * descriptor that is opened read-only refers to the file of the lower layer and shows no later
+ * writes. */
 int identity_open(struct identity *identity, const char *path, bool read_only,
 	struct failure *failure)
 {
@@ -25,8 +26,8 @@ int identity_open(struct identity *identity, const char *path, bool read_only,
 	return err ? err : file_system_check_local(identity->fd, path, failure);
 }
 
-/* Hashes device and inode with the SplitMix64 finalizer, truncated to SIDE_BITS; returns 1
- * instead of 0. */
+/* Hashes the device and inode with the SplitMix64 finalizer, truncated to SIDE_BITS. Returns 1
+ * instead of 0, because side 0 means that no side files are used. */
 uint64_t identity_side(uint64_t device, uint64_t inode)
 {
 	uint64_t word = inode ^ (device << 32 | device >> 32);
@@ -104,7 +105,8 @@ void identity_close(struct identity *identity)
 
 	if (identity->fd < 0)
 		return;
-	/* A forked process may still have the descriptor; close would not release the claim. */
+	/* Releases the claim explicitly, because a forked process may still have the descriptor
+	 * and close would not release the claim then. */
 	fcntl(identity->fd, F_OFD_SETLK, &all);
 	identity_forget(identity);
 }

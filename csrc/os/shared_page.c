@@ -1,7 +1,7 @@
 /* shared_page.c - opens and closes the page shared by all processes that have a database open.
  *
- * A process that is killed does not decrement its counts in the page. The counts remain until
- * the page is reinitialized and cost the other processes needless system calls.
+ * A process that is killed does not decrement its counts in the page. These counts remain until
+ * the page is reinitialized. Until then the other processes make unnecessary system calls.
  */
 #include "os/shared_page.h"
 
@@ -25,16 +25,17 @@
 
 #define MAGIC UINT32_C(0x74645741)
 #define MAGIC_UNFINISHED UINT32_C(0x74645755)        /* while the page is initialized */
-/* LMDB's lock file contains mutexes of the C library, so all processes must use the same C
- * library. The page's format therefore includes it. */
+/* Format number of the page. It depends on the C library, because LMDB's lock file contains
+ * mutexes of the C library, so all processes must use the same C library. */
 #ifdef __GLIBC__
 #define FORMAT UINT32_C(0x00050001)
 #else
 #define FORMAT UINT32_C(0x00050002)
 #endif
 
-/* Locked byte ranges; they may be beyond the end of the file. OPENING begins at a fixed byte and
- * is 1 + pid bytes long: any two of them overlap, and the length gives the pid of the holder. */
+/* Locked byte ranges, which may be beyond the end of the file. OPENING begins at a fixed byte and
+ * is 1 + pid bytes long. So any two OPENING locks overlap, and the length of the lock gives the
+ * pid of its holder. */
 #define LOCK_ALIVE 1
 #define LOCK_GUARD (INT64_C(1) << 32)
 #define LOCK_OPENING (INT64_C(1) << 33)
@@ -60,8 +61,8 @@ static int set_lock(const struct shared_page *shared, short type, int64_t at)
 	return set_range(shared, type, at, 1);
 }
 
-/* Returns true if another open file description has a lock on this byte, or if that cannot be
- * determined. */
+/* Returns true if another open file description has a lock on this byte of the file, or if that
+ * cannot be determined. */
 static bool is_locked(const struct shared_page *shared, int64_t at)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
@@ -84,7 +85,7 @@ static int take_opening(const struct shared_page *shared)
 	return set_range(shared, F_WRLCK, LOCK_OPENING, 1 + shared->pid);
 }
 
-/* Returns the pid of the process that holds OPENING, 0 if none does. */
+/* Returns the pid of the process that holds OPENING, 0 if no process does. */
 static int64_t opener(const struct shared_page *shared)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
@@ -124,8 +125,8 @@ static uint64_t pid_namespace(void)
 	return stat("/proc/self/ns/pid", &namespace) ? 0 : namespace.st_ino;
 }
 
-/* Each process that has the database open or is opening it holds its GUARD. fcntl reports the
- * first of these locks. */
+/* Finds a GUARD lock of another process, because each process that has the database open or is
+ * opening it holds its GUARD. fcntl reports the first of these locks. */
 int64_t shared_page_other(const struct shared_page *shared)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
@@ -143,8 +144,8 @@ static int mark_transient(struct failure *failure, int err)
 	return err;
 }
 
-/* Opens the file and acquires OPENING. Tries again if the name was removed between the two,
- * because the lock would be on a file that no other process finds. */
+/* Opens the file and acquires OPENING. Tries again if the name was removed in between, because the
+ * lock would be on a file that no other process can find. */
 static int open_and_lock(struct shared_page *shared, const char *path,
 	const struct file_owner *owner,
 	struct failure *failure)
@@ -202,8 +203,8 @@ static int refuse_second_copy(struct shared_page *shared, struct failure *failur
 	return system ? file_fail(failure, system, shared->path, "can't be locked") : 0;
 }
 
-/* Rejects a file of another kind before anything is written to it. A shared page file that was
- * never initialized begins with zeros. */
+/* Rejects a file that is not a shared page file, before anything is written to it. A shared page
+ * file that was never initialized begins with zeros. */
 static int check_page(const struct shared_page *shared, struct failure *failure)
 {
 	const struct file_facts *facts = &shared->facts;
@@ -265,8 +266,8 @@ static int join_page(struct shared_page *shared, struct failure *failure)
 	return 0;
 }
 
-/* While OPENING is held no other process can join, so *alone remains valid until
- * shared_page_opened. */
+/* Acquires ALIVE and sets *alone to true if no other process holds it. While OPENING is held, no
+ * other process can acquire ALIVE, so *alone remains valid until shared_page_opened. */
 static int join(struct shared_page *shared, bool *alone, struct failure *failure)
 {
 	int system = set_lock(shared, F_WRLCK, LOCK_ALIVE);
@@ -305,7 +306,7 @@ static struct shared_page *new_shared_page(const char *path)
 	return shared;
 }
 
-/* Maps and joins the page. OPENING must be held unless the file is private. */
+/* Maps the page and acquires ALIVE and GUARD. OPENING must be held unless the file is private. */
 static int enter(struct shared_page *shared, bool *alone, struct failure *failure)
 {
 	int err = refuse_second_copy(shared, failure);
@@ -428,8 +429,8 @@ void shared_page_opened(struct shared_page *shared)
 	set_range(shared, F_UNLCK, LOCK_OPENING, 1 + shared->pid);
 }
 
-/* Replaces the mapping by a private copy. The shared mapping refers to the parent's open file
- * description, so the parent's locks would outlive the parent. */
+/* Replaces the mapping in a forked process by a private copy. The shared mapping refers to the
+ * parent's open file description, so the parent's locks would outlive the parent. */
 static void leave_page(struct shared_page *shared)
 {
 	char copy[SHARED_PAGE_BYTES];
@@ -463,8 +464,8 @@ void shared_page_close(struct shared_page *shared)
 	if (shared->page)
 		munmap(shared->page, SHARED_PAGE_BYTES);
 	if (shared->fd >= 0) {
-		/* A forked process may still have the open file description; close
-		 * alone would not release the locks. */
+		/* Releases the locks explicitly, because a forked process may still have the open
+		 * file description and close would not release them then. */
 		fcntl(shared->fd, F_OFD_SETLK, &all);
 		close(shared->fd);
 	}

@@ -16,8 +16,8 @@
 #define MARK_LEN (sizeof MARK - 1)
 #define DIGITS 8
 
-/* Sets an open-file-description lock, which the kernel releases when the process exits and
- * which also excludes other descriptors of the same process. */
+/* Sets an open-file-description lock on the temporary file. The kernel releases this lock when the
+ * process exits, and it also excludes other descriptors of the same process. */
 static int set_lock(int fd, short type)
 {
 	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
@@ -114,8 +114,8 @@ static int choose_name(struct temporary *temporary, const char *path, struct fai
 	return 0;
 }
 
-/* Creates a new file and locks it. Returns ERR_BUSY if another process removed it before it
- * was locked. */
+/* Creates a temporary file and locks it. Returns ERR_BUSY if another process removed the file
+ * before it was locked. */
 static int make_and_lock(struct temporary *temporary, const char *path, struct failure *failure)
 {
 	int system;
@@ -164,14 +164,15 @@ int temporary_publish(struct temporary *temporary, const char *path, bool overwr
 {
 	int err;
 
-	/* Before the rename: remove_stale finds side files only by the temporary file. */
+	/* The side files are removed before the rename, because remove_stale finds them only by
+	 * the name of the temporary file. */
 	remove_side_files(temporary->path);
 	err = overwrite ? file_replace(temporary->path, path, failure)
 		: file_publish(temporary->path, path, true, failure);
 	if (err && !file_is_at(temporary->fd, path))
 		return err;
-	/* The rename succeeded, but it may not be durable. A new name is removed again; a
-	 * file that was replaced cannot be restored. */
+	/* The rename succeeded, but may not be durable. A new name is removed again. An old file
+	 * that was replaced cannot be restored. */
 	if (err && !overwrite)
 		unlink(path);
 	temporary->path[0] = '\0';
@@ -187,8 +188,8 @@ void temporary_drop(struct temporary *temporary)
 		unlink(temporary->path);
 	}
 	if (temporary->fd >= 0) {
-		/* Releases all locks, also the claim (identity.h): a forked process may
-		 * still have the descriptor. */
+		/* Releases all locks explicitly, also the claim (identity.h), because a forked
+		 * process may still have the descriptor. */
 		fcntl(temporary->fd, F_OFD_SETLK, &all);
 		close(temporary->fd);
 	}
