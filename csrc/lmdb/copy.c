@@ -4,9 +4,9 @@
  *     the calling thread     socket -> file, 1 MiB at a time
  *
  * mdb_env_copyfd2 begins a plain copy with the two meta pages, which it writes while it holds
- * LMDB's write mutex. It waits for the mutex without a timeout, so the caller must hold the
- * write lock. Two pages fit in the socket's buffer, so LMDB releases the mutex even if nothing
- * reads from the socket yet.
+ * LMDB's write mutex. LMDB waits for this mutex without a timeout, so the caller must hold the
+ * write lock. The two pages fit in the socket's buffer, so LMDB releases the mutex even if the
+ * calling thread does not read from the socket yet.
  */
 #include "lmdb/copy.h"
 
@@ -21,8 +21,8 @@
 
 #define CHUNK (UINT32_C(1) << 20)
 
-/* Maximum number of unflushed bytes. This number bounds the time of the last flush, and the time
- * that commits on the same disk wait for writes of the copy. */
+/* Maximum number of unflushed bytes of the copy. The limit bounds the time of the last flush, and
+ * the time for which commits on the same disk wait for writes of the copy. */
 #define FLUSH_EVERY (UINT64_C(64) << 20)
 
 struct copier {
@@ -50,8 +50,9 @@ struct pump {
 
 /* --- LMDB's thread --- */
 
-/* Runs LMDB's copy. SIGPIPE is blocked, because a write to the shut down socket raises it, and
- * its default action terminates the process. It stays pending until the thread ends. */
+/* Runs mdb_env_copyfd2 on LMDB's thread. SIGPIPE is blocked, because a write to a socket that was
+ * shut down raises this signal, whose default action terminates the process. The signal stays
+ * pending until the thread ends. */
 static void *run_copier(void *context)
 {
 	struct copier *copier = context;
@@ -80,7 +81,8 @@ static void release_write_lock(struct pump *pump)
 	pump->shared = NULL;
 }
 
-/* Called after the first byte: LMDB has its reader slot then. */
+/* Releases the slot lock after the first byte of the copy, because LMDB has its reader slot
+ * then. */
 static void release_slot_lock(struct pump *pump)
 {
 	slot_lock_release(pump->slots);
@@ -219,8 +221,8 @@ static int copy_pages(struct store *store, struct pump *pump, bool compact)
 	return err;
 }
 
-/* Audits the pages of the snapshot, which the caller's reader prevents from being reused. The
- * write lock is held until the snapshot's meta page is read. */
+/* Audits the pages of the snapshot before a compact copy. The caller's reader prevents reuse of
+ * these pages. The write lock is held until the snapshot's meta page has been read. */
 static int check_source(struct store *store, uint64_t snapshot, struct pump *pump)
 {
 	struct meta_page facts;
@@ -232,7 +234,7 @@ static int check_source(struct store *store, uint64_t snapshot, struct pump *pum
 		pump->failure);
 }
 
-/* Estimates the number of pages in the copy. */
+/* Estimates the number of pages of the copy, for the progress. */
 static int count_source(struct store *store, bool compact, uint64_t *pages)
 {
 	uint64_t free_pages = 0;
@@ -269,7 +271,7 @@ int copy_store(struct store *store, const struct temporary *to, bool compact, ui
 	int rc;
 
 	readers_add(store, &slot);
-	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* also remaps and removes dead readers */
+	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* also remaps and frees slots of dead readers */
 	if (rc) {
 		err = lmdb_failed(store, rc, failure);
 	} else {
@@ -306,7 +308,7 @@ int copy_amend(const struct temporary *copy, uint64_t page_count,
 	struct failure *failure)
 {
 	struct store_options options = {
-		.max_bytes = 1,          /* maps only the file and the reserve */
+		.max_bytes = 1,          /* so that only the file and the reserve are mapped */
 		.durability = DURABILITY_FULL,
 		.clock = clock_system(),
 		.fill = amend,

@@ -1,15 +1,16 @@
 /* lock_mutexes.c - checks and repairs the two mutexes in LMDB's lock file.
  *
  * LMDB 0.9.26 to 0.9.31 (ITS#9278, reverted in 0.9.32 by ITS#10095) try to acquire the exclusive
- * lock on byte 0 of the file when they close it, and destroy the mutexes if they succeed. A
- * program that opens the database at that moment waits for the lock, assumes that the file is
- * initialized, and gets EINVAL from every transaction. So does every process that opens the
- * database before this program closes it. While a tidetable process has the database open, the
- * lock of lock_file_hold prevents this.
+ * lock on byte 0 of the lock file when they close it, and destroy the mutexes if they succeed. A
+ * program that opens the database at that moment waits for the lock and then assumes that the file
+ * is initialized. This program, and every process that opens the database before this program
+ * closes it, gets EINVAL from every transaction. While a tidetable process has the database open,
+ * its lock on byte 0 (lock_file_hold) prevents this.
  *
- * The code does not depend on the members of pthread_mutex_t. It compares the mutexes with three
- * that it initializes itself: robust, not robust, and destroyed. With musl a destroyed mutex is
- * never detected, because its pthread_mutex_destroy changes nothing.
+ * The code does not depend on the members of pthread_mutex_t. It compares each mutex with three
+ * mutexes that it initializes itself: a robust one, one that is not robust, and a destroyed one.
+ * With musl a destroyed mutex is never detected, because its pthread_mutex_destroy changes
+ * nothing.
  */
 #include <string.h>
 
@@ -63,8 +64,8 @@ static int make_images(struct images *images)
 	return system;
 }
 
-/* Returns true if the mutex equals `like` in all bits in which `like` differs from `other`.
- * Returns false if these two are equal. */
+/* Returns true if the mutex equals the image `like` in all bits in which `like` differs from the
+ * image `other`. Returns false if the two images are equal. */
 static bool is_like(const uint32_t *mutex, const struct image *like, const struct image *other)
 {
 	uint32_t told_by = 0;
@@ -79,8 +80,8 @@ static bool is_like(const uint32_t *mutex, const struct image *like, const struc
 	return told_by != 0;
 }
 
-/* Initializes a destroyed mutex. Writes the words that mark it as destroyed last, so that every
- * attempt to lock it fails until it is complete. */
+/* Initializes a destroyed mutex. The words that mark the mutex as destroyed are written last, so
+ * that every attempt to lock the mutex fails until it is complete. */
 static void initialize_again(uint32_t *mutex, const struct images *images)
 {
 	for (int last = 0; last < 2; last++)

@@ -14,10 +14,10 @@
 /* Largest size of a lock file that was never initialized and begins with zeros. */
 #define UNUSED_MOST (UINT64_C(1) << 20)
 
-/* Returns the owner of a lock on one byte of the file: a pid, -1 for an open-file-description
- * lock, 0 if the byte is not locked. The test uses an open-file-description lock, because that
- * also detects POSIX locks of this process. LMDB locks byte 0 while it has the file open, and
- * the byte of its pid after its first read transaction. */
+/* Returns the owner of a lock on one byte of LMDB's lock file: a pid, -1 for an
+ * open-file-description lock, 0 if the byte is not locked. Tests with an open-file-description
+ * lock, because this test also detects POSIX locks of this process. LMDB locks byte 0 while it has
+ * the file open, and the byte of its pid after its first read transaction. */
 static pid_t lock_holder(int fd, off_t at)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
@@ -82,8 +82,8 @@ int lock_file_open(struct lock_file *file, const char *path, const struct file_o
 	if (err)
 		return err;
 	if (is_locked_by_us(fd))
-		/* Deliberately not closed: close would release all POSIX locks of this
-		 * process on the file. */
+		/* The descriptor is not closed, because close would release all POSIX locks of
+		 * this process on the file. */
 		return fail_as(failure, ERR_OPTIONS,
 			"%s is already open in this process, through another LMDB binding", path);
 	if (!is_lock_file(fd, facts->size)) {
@@ -142,7 +142,8 @@ void lock_file_close(struct lock_file *file)
 	unmap(file);
 	if (file->fd < 0)
 		return;
-	/* A forked process may still have the descriptor; close would not release the lock. */
+	/* Releases the lock explicitly, because a forked process may still have the descriptor and
+	 * close would not release the lock then. */
 	fcntl(file->fd, F_OFD_SETLK, &all);
 	close(file->fd);
 	file->fd = -1;
