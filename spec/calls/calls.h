@@ -35,10 +35,10 @@ const char *call_name(enum call_kind kind);
 
 struct call {
 	enum call_kind kind;
-	int fd;                      /* -1 if the call has none */
-	const char *path;            /* NULL if the call has none; the old name of a rename */
+	int fd;                      /* -1 if the call has no descriptor */
+	const char *path;            /* NULL if the call has no path; the old name of a rename */
 	const char *to;
-	int flags;                   /* of open, or the command of fcntl */
+	int flags;                   /* flags of open, or the command of fcntl */
 	uint64_t at;
 	size_t len;                  /* number of bytes, or the new size */
 	const struct iovec *parts;   /* bytes to write */
@@ -48,7 +48,7 @@ struct call {
 /* What to do with a call. */
 struct fate {
 	int error;                   /* errno to fail with; 0: make the call */
-	bool made_first;             /* make the call before it fails */
+	bool made_first;             /* true to make the call before it fails */
 	size_t short_of;             /* number of bytes to write less than asked */
 };
 
@@ -57,7 +57,7 @@ struct call_hooks {
 	void (*after)(const struct call *call, long result);     /* only of calls that were made */
 };
 
-/* Sets the hooks; NULL removes them. */
+/* Sets the hooks. NULL removes them. */
 void calls_watch(const struct call_hooks *hooks);
 
 /* For memory.c: returns true if this request for memory must fail. */

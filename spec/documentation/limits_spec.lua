@@ -1,6 +1,7 @@
 -- limits_spec.lua - limits and defaults that the documentation states are those of the library.
 --
--- Each is tried where that takes no time, and otherwise compared with the constant in the core.
+-- A limit that can be reached quickly is tested by reaching it. Any other limit is compared with
+-- the constant in the core.
 local pages = require "spec.documentation.pages"
 local source = require "spec.source"
 local tidetable = require "tidetable"
@@ -14,13 +15,13 @@ end)
 
 after_each(function() db:close() end)
 
---- Fails unless a page says this; line breaks count as blanks.
+--- Fails unless a page contains this text. Line breaks count as blanks.
 local function says(page, text)
   local prose = pages.prose(page):gsub("%s+", " ")
   assert.truthy(prose:find(text, 1, true), ("%s does not say %q"):format(page, text))
 end
 
---- The definition of a constant of the core, wherever it is.
+--- Returns the definition of a constant of the core, from any of its files.
 local function constant(name)
   for _, path in ipairs(source.walk(".", "csrc")) do
     local text = source.read(".", path):match("\n#define " .. name .. "[ \t]+([^\n]*)")
@@ -84,7 +85,7 @@ describe("the documentation states", function()
     says("doc/modules/transaction.md", "insert about 16 MB of large items, overwrite 10 MB with "
       .. "items of the same size, or delete 32 MB")
     local text = ("x"):rep(400000)
-    --- The bytes that fit into one transaction, in MiB.
+    --- Returns the number of MiB that fit into one transaction.
     local function fit(change)
       local count = 0
       local ok, err = pcall(db.transact, db, function(tx)

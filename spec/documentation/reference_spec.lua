@@ -10,7 +10,7 @@ local backup_page, report_page = "doc/modules/backup.md", "doc/modules/report.md
 local wait_page, values_page = "doc/modules/wait.md", "doc/modules/types.md"
 local transaction_page = "doc/modules/transaction.md"
 
-local UNKNOWN = ("x"):rep(300)     -- too long to resemble a known name: all of them are listed
+local UNKNOWN = ("x"):rep(300)     -- resembles no known name, so that all are listed
 
 local function same(expected, actual, what)
   assert.are.equal(pages.sorted(expected), pages.sorted(actual), what)
@@ -22,7 +22,7 @@ local function set(...)
   return words
 end
 
---- The names that a message lists: "...; known: a, b, c".
+--- Returns the names that a message lists after "known:".
 local function known(f, ...)
   local ok, err = pcall(f, ...)
   assert.is_false(ok)
@@ -46,7 +46,8 @@ end)
 after_each(function() db:close() end)
 
 describe("the options of", function()
-  --- Those of a section: a table, or sentences as "Options as for `query`, except `sort`".
+  --- Returns the options that a section documents, in a table or in a sentence such as "Options as
+  --- for `query`, except `sort`".
   local function documented(page, heading)
     local section = pages.section(page, heading)
     local words = pages.first_column(section, "option")
@@ -126,7 +127,7 @@ describe("the options of", function()
 end)
 
 describe("the headings of", function()
-  --- The names in a page's headings "prefix:name(...)".
+  --- Returns the names in a page's headings of the form "prefix:name(...)".
   local function headings(page, prefix)
     local names = {}
     for _, line in ipairs(source.lines_of(pages.prose(page))) do
@@ -179,7 +180,7 @@ describe("the headings of", function()
 end)
 
 describe("the fields of", function()
-  --- The fields of a class in the annotations for LuaLS.
+  --- Returns the fields of a class in the annotations for LuaLS.
   local function annotated(class, hidden)
     local fields = {}
     for _, path in ipairs(source.walk(".", "lua/tidetable")) do
@@ -221,7 +222,7 @@ describe("the fields of", function()
   end)
 
   it("errors are those of the page", function()
-    -- These are of the JSON modules, whose page describes them.
+    -- The codes of the JSON modules are documented on their own page.
     local hidden = set("path", "line", "column")
     same(annotated("tidetable.error", hidden), documented(module_page, "Errors"))
     local _, err = orders:put { customer = 1, placed_at = 1 }

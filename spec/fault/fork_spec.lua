@@ -1,4 +1,4 @@
--- fork_spec.lua - what a child of fork can do with inherited handles: nothing.
+-- fork_spec.lua - a child of fork can do nothing with inherited handles except close them.
 local forking = require "fault.forking"
 local helper = require "spec.tidetable.helper"
 local tidetable = require "tidetable"

@@ -2,10 +2,10 @@
 --
 --   make fault EVERY=1 SEED=n
 --
--- A call is repeated while its first, second, ... request fails (once; then it and all later
--- ones), until it succeeds. Each time: the error says "not enough memory", nothing has changed,
--- the write lock is free, no reader slot is left. With EVERY=50 only every 50th request fails,
--- starting at a random one.
+-- A call is repeated while its first, second, ... request fails (once; then it and all later ones),
+-- until it succeeds. After each failed call the error must be "not enough memory", nothing must
+-- have changed, the write lock must be free, and no reader slot may be left. With EVERY=50 only
+-- every 50th request fails, starting at a random one.
 local failalloc = require "fault.failalloc"
 local tidetable = require "tidetable"
 
@@ -321,7 +321,7 @@ local function changed(before, after)
   return gone and "there is no " .. gone:sub(1, 200)
 end
 
---- Checks that another writer can write: no lock is held.
+--- Checks that no lock is held, by writing with another handle.
 local function check_free(world, n)
   local ok, err = world.mark:put { p = "mark", n = n }
   assert(ok, "the write lock is held: " .. tostring(err))

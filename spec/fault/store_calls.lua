@@ -4,9 +4,9 @@
 --     lua5.4 spec/fault/store_calls.lua CORE DATABASE
 --
 -- For each call the first request to the store fails, then the second, and so on, until the call
--- succeeds: this and all later requests, or this one only, with STORE and with CORRUPT. The call
--- must return nil, an error and its code, or raise the error; then the lock must be free and the
--- same call must succeed. Prints one line for each call.
+-- succeeds. Either only this request fails, or also all later ones, with STORE and with CORRUPT.
+-- The call must return nil, an error and its code, or raise the error; then the lock must be free
+-- and the same call must succeed. Prints one line for each call.
 local core, path = arg[1], arg[2]
 package.loaded["tidetable.core"] = assert(package.loadlib(core, "luaopen_tidetable_core"))()
 local failstore = assert(package.loadlib(core, "luaopen_failstore"))()

@@ -244,7 +244,7 @@ local plain_fields = {
   "transaction_count",
 }
 
---- Compares a record with the model's; whole: also its images.
+--- Compares a record with the model's record. If `whole` is true, compares the images too.
 function World:same_record(expected, record, whole)
   local what = "record " .. expected.sequence_number .. ", "
   for _, field in ipairs(plain_fields) do

@@ -1,9 +1,8 @@
-/* workload.h - a program that uses a database and records what it was promised.
+/* workload.h - a program that uses a database and records the promises that it got.
  *
- * Creates and deletes tables, puts small and large items alone and in batches,
- * trims, changes streams and retention, closes and opens: random steps that a
- * seed determines. After each commit it marks the trace with a digest of the
- * database.
+ * The program makes random steps, which a seed determines. It creates and deletes tables, puts
+ * small and large items alone and in batches, trims, changes streams and retention, closes and
+ * opens the database. After each commit it marks the trace with a digest of the database.
  */
 #ifndef POWERCUT_WORKLOAD_H
 #define POWERCUT_WORKLOAD_H
@@ -18,9 +17,9 @@ struct session {
 	uint64_t seed;
 	enum durability durability;
 	int steps;
-	uint64_t kill_at;            /* system call before which it is killed; 0: never */
+	uint64_t kill_at;            /* system call before which the process is killed; 0: never */
 	uint64_t fail_at;            /* number of the flush of a file that fails; 0: none */
-	bool closes;                 /* the session closes the database at the end */
+	bool closes;                 /* true if the session closes the database at the end */
 };
 
 /* Time of all clocks of the workload and of the judge, in milliseconds. */

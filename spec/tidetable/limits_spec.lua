@@ -16,7 +16,7 @@ before_each(function()
   assert(orders:load(items))
 end)
 
---- A process that reports if this one holds a snapshot: a test in this process would be a use of
+--- A process that reports whether this process holds a snapshot. A test in this process would use
 --- the handle, which would release the snapshot.
 local function watcher()
   return helper.child [[
@@ -64,7 +64,7 @@ local holders = {
   end,
 }
 
---- Uses of a handle that do not concern the snapshot.
+--- Calls of a handle that do not use the snapshot.
 local uses = {
   put = function(_, t) assert(t:put { id = "a", n = core.elapsed() }) end,
   get = function(_, t) assert(t:get { id = "0001" }) end,

@@ -1,10 +1,10 @@
 /* calls.h - calls of tide.h with fault injection in the layers below.
  *
- * Each request that a call makes to the layer below (memory or store) fails once: the
- * first, then the second, until the call succeeds. A call that fails must return an
- * error, release its locks and leave no partial change; then the same call must
- * succeed. Each attempt uses a new handle, so that no cache saves it a request.
- * EVERY=n lets only one request in n fail.
+ * Each request that a call makes to the layer below (memory or store) fails once: first the first
+ * request, then the second, and so on, until the call succeeds. A call that fails must return an
+ * error, release its locks and leave no partial change; then the same call must succeed. Each
+ * attempt uses a new handle, so that no cache saves it a request. EVERY=n lets only one request in
+ * n fail.
  */
 #ifndef UNIT_CALLS_H
 #define UNIT_CALLS_H
@@ -24,9 +24,9 @@ static struct builder made;              /* items to put; warm, so it asks for n
 
 /* The file that includes this one says which requests fail; it also defines the error (refusal)
  * and, if it can tell, whether a request has failed (was_refused). */
-static void (*refuse_after)(long requests);      /* this many succeed; <0: all */
+static void (*refuse_after)(long requests);      /* number of requests that succeed; <0: all */
 
-/* One call, or several that belong together. A call releases what it creates. */
+/* A call under test, or several that belong together. A call releases what it creates. */
 struct call {
 	const char *name;
 	int (*run)(struct tide *tide);
@@ -166,7 +166,8 @@ static char stubborn[32];
 static const char *const stubborn_names[] = { "x", "y", "z" };
 static uint64_t records_before;
 
-/* Writes in one transaction and continues after a failure; no half of a change is committed. */
+/* Writes in one transaction and continues after a failed write. Each committed change is
+ * complete. */
 static int run_stubborn(struct tide *tide)
 {
 	struct tide_table table = table_named("orders");
@@ -197,7 +198,7 @@ static uint64_t records_of(struct tide *tide, uint32_t stream)
 	return state.count;
 }
 
-/* Different items each time, because items that an earlier attempt has put may remain. */
+/* Puts other items in each attempt, because items that an earlier attempt has put may remain. */
 static void prepare_stubborn(struct tide *tide)
 {
 	static int attempt;
@@ -406,7 +407,7 @@ static int run_old_snapshot(struct tide *tide)
 
 	if (err)
 		return err;
-	spec.view = 0;                   /* a stream would outlive the table */
+	spec.view = 0;                   /* a stream would exist longer than the table */
 	err = tide_create_table(tide, &spec, &failure);
 	if (!err) {
 		err = read_at(tide, snapshot);

@@ -228,7 +228,7 @@ static void each_request_may_fail(const struct kind *kind)
 		copy_with(kind, memory_fail_once_after, before);
 }
 
-/* Returns true if the call that was to fail was made. */
+/* Returns true if the chosen call was reached and failed. */
 static bool fail_call(const struct kind *kind, long which, int error)
 {
 	struct tide *tide;

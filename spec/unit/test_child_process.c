@@ -230,7 +230,7 @@ static void only_time_that_is_asked_in_counts(void)
 	child_process_finish(child);
 }
 
-/* --- finishing early: the child and its end of the pipe no longer exist --- */
+/* --- finishing while the child runs --- */
 
 static void hang_with_pipe(void *context, struct progress *progress, struct buffer *said)
 {

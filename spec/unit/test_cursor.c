@@ -89,9 +89,9 @@ static void random_value(char *value, size_t size)
 
 struct walker {
 	struct cursor *cursor;
-	size_t at;           /* index of its row; of the next row if on_gap */
+	size_t at;           /* index of the cursor's row; of the next row if on_gap */
 	bool placed;
-	bool on_gap;         /* its row was deleted */
+	bool on_gap;         /* true if the cursor's row was deleted */
 };
 
 static void expect_row(int err, struct slice key, struct slice value, size_t at)

@@ -1,4 +1,5 @@
-/* test_lock_mutexes.c - lock_mutexes_check: mutexes as other programs leave them.
+/* test_lock_mutexes.c - lock_mutexes_check, for mutexes that other programs have changed or
+ * destroyed.
  *
  * The other program is a child that holds LMDB's shared lock on byte 0 and changes the mutexes as
  * a version or build of LMDB does.
@@ -89,7 +90,7 @@ static bool destroying_shows(void)
 	return memcmp(&mutex, &before, sizeof mutex) != 0;
 }
 
-/* --- opening after it --- */
+/* --- opening after another program --- */
 
 static void make_database(const char *name)
 {

@@ -12,7 +12,7 @@ struct plain_clock {
 	uint64_t at, elapsed;            /* at the last update */
 	uint64_t boot;
 	uint64_t lead;
-	bool noted;                      /* a jump is not confirmed yet */
+	bool noted;                      /* true if a jump is recorded and not confirmed yet */
 	uint64_t wall, seen, seen_boot;
 };
 
@@ -243,7 +243,7 @@ struct plain_record {
 
 static struct plain_record list[RECORDS_MAX];
 static size_t list_count;                /* number of all records ever added */
-static size_t list_removed, list_hidden; /* number of the oldest ones removed or hidden */
+static size_t list_removed, list_hidden; /* number of records removed or hidden */
 
 static struct streams streams;
 static uint64_t sequence, clock_ms;

@@ -109,7 +109,7 @@ static void test_killed_process(void)
 	shared_page_close(shared);
 }
 
-/* A second flush fails before the first failure is settled: one remains. */
+/* A second flush fails before the first failure is repaired, so one unrepaired failure remains. */
 static void test_second_failed_flush_remains_unsettled(void)
 {
 	struct shared_page *shared = open_page();
@@ -127,7 +127,7 @@ static void test_second_failed_flush_remains_unsettled(void)
 	shared_page_close(shared);
 }
 
-/* The file cannot tell this from two copies of the library in one process. */
+/* Opens the page twice, which has the same effect as two copies of the library in one process. */
 static void test_second_copy_is_refused(void)
 {
 	struct failure failure;
@@ -228,7 +228,7 @@ static void open_in_another_namespace(struct child *parent, void *context)
 	if (pid == 0) {
 		int err = try_open(&failure);
 
-		/* Undetectable without a /proc of this namespace. */
+		/* Another PID namespace is not detected unless its /proc is mounted. */
 		_exit(access("/proc/self/ns/pid", F_OK) ? 0 : err != ERR_NAMESPACE);
 	}
 	CHECK(waitpid(pid, &status, 0) == pid);

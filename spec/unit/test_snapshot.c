@@ -106,7 +106,7 @@ static void it_stays_as_it_was(struct tide *tide, struct tide_table *table)
 	tide_query_finish(NULL);
 }
 
-/* A key is before, in or after the query's range; the keys of its items are in it. */
+/* Tests keys before, in and after the query's range. The keys of its items are in the range. */
 static void places(struct tide *tide, struct tide_table *table)
 {
 	struct value ann = { TYPE_S, 0, slice_of_text("ann") };

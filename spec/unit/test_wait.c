@@ -30,7 +30,7 @@ static void commits_ring(void)
 
 /* --- the file's name --- */
 
-/* Calls tide_check_name until it returns an error; returns that. */
+/* Calls tide_check_name until it returns an error. Returns this error. */
 static int first_answer(struct tide *tide)
 {
 	int err;

@@ -6,7 +6,7 @@ local tidetable = require "tidetable"
 local description = { name = "orders", partition_key = { "customer", "S" },
   sort_key = { "placed_at", "N" } }
 
---- A console that keeps what it gets.
+--- A console that stores the output.
 local function new_console(is_terminal)
   local written = {}
   return {

@@ -18,7 +18,7 @@ local function trees(out)
   return found
 end
 
---- What an export in this process writes.
+--- Returns the output of an export in this process.
 local function exported(db)
   local out, open = {}, tidetable.open
   finally(function() tidetable.open = open end)

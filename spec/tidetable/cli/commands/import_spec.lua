@@ -19,14 +19,14 @@ local function ending(count)
   return ('{"End":{"Items":%d,"Tables":1}}\n'):format(count)
 end
 
---- An export of so many items; `change` may put other lines in their places.
+--- Returns an export of `count` items. `change` may replace lines.
 local function export(count, change, text)
   local all = { TABLE }
   for i = 1, count do all[i + 1] = change and change[i] or item(i, text) end
   return table.concat(all) .. ending(count)
 end
 
---- The text with something else in one place.
+--- Returns the text with one occurrence replaced.
 local function replaced(text, from, to)
   local first, last = text:find(from, 1, true)
   return text:sub(1, first - 1) .. to .. text:sub(last + 1)
@@ -58,7 +58,7 @@ local function fails(message, text, ...)
   return ran.err
 end
 
---- A program that ends when so many items are in the table.
+--- Returns a program that ends when the table has this many items.
 local function watcher(wanted)
   return ("LUA_PATH=%s LUA_CPATH=%s %s %s"):format(command.quote(package.path),
     command.quote(package.cpath), command.lua, shop.file("wait.lua", ([[
@@ -243,8 +243,9 @@ describe("an import from a pipe that stays open", function()
 end)
 
 describe("an import that is stopped", function()
-  --- Imports from a pipe that stays open; as soon as something is stored and all has been
-  --- written into the pipe, the signal comes. What it said, with its status at the end.
+  --- Imports from a pipe that stays open. Sends the signal when all lines have been written into
+  --- the pipe and some items are stored. Returns the output of the command, with its status at the
+  --- end.
   local function interrupt(signal, words, text)
     local pipe = helper.path "pipe"
     assert(os.execute("mkfifo " .. command.quote(pipe)))

@@ -12,7 +12,7 @@ helper.setup(before_each, after_each)
 local must, refuses, plain = command.must, command.refuses, command.plain
 local on_terminal = command.on_terminal(it, pending)
 
--- The sequence numbers of JSON lines.
+-- Returns the sequence numbers of JSON lines.
 local function numbers(out)
   local found = {}
   for line in out:gmatch("[^\n]+") do
@@ -286,7 +286,7 @@ describe("following", function()
     local pipe = follow(("tail %s --from LATEST --limit 1"):format(command.quote(path)))
     local db = open()
     local items = db:table "items"
-    -- Its start is unknown, so changes are made until one is shown.
+    -- It is unknown when the tail starts to follow, so changes are made until one is shown.
     local child = helper.child [[
       local items = db:table "items"
       for i = 1, 600 do items:put { id = "x", i = i } os.execute "sleep 0.05" end
