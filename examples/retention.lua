@@ -27,7 +27,7 @@ local function apply(record)
   position = record.sequence_number
 end
 
--- Copies the whole table. The position is read first, so that no change is missed: a change made
+-- Copies the whole table. The position is read first, so that no change is missed. A change made
 -- during the scan may be applied twice, which does no harm.
 local function start_over()
   copy, position = {}, db:info().sequence_number

@@ -362,7 +362,7 @@ describe("git_history", function()
     assert.truthy(must("env TERM=xterm NO_COLOR=1 " .. command):find("\r=*%-* +%d+%%  "))
   end)
 
-  -- Kills the loader, or both processes, at random times: in the end no change is missing or
+  -- Kills the loader, or both processes, at random times. In the end no change must be missing or
   -- counted twice.
   it("loses nothing when it is killed", function()
     long_repository()

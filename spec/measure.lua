@@ -15,7 +15,8 @@ local function count_lines(lines)
   return count
 end
 
--- Returns the name of a unit: a header and its source are one; a module's name is the required one.
+-- Returns the name of a unit. A header and its source are one unit; the name of a Lua module is the
+-- one in `require`.
 local function unit_of(path)
   if source.is_c(path) then return (path:gsub("^csrc/", ""):gsub("%.[ch]$", "")) end
   return (path:gsub("^lua/", ""):gsub("%.lua$", ""):gsub("/init$", ""):gsub("/", "."))

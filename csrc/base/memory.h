@@ -23,7 +23,7 @@ void *memory_grow(void *array, size_t *cap, size_t element_size);
 
 /* Number of allocations after which the allocations of a thread fail, for tests. */
 struct memory_limit {
-	long requests;               /* allocations that still succeed; <0: no limit */
+	long requests;               /* allocations that still succeed; <0 if unlimited */
 	bool once;                   /* true if one allocation fails and removes the limit */
 };
 

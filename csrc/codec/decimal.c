@@ -150,12 +150,11 @@ static uint64_t nearest_integer(u128 scaled, int shift, int dropped)
 
 /* Computes the shortest decimal of a d > 0 that is not an integer.
  *
- * d = mantissa / 2^shift is multiplied by 10^k, with k large enough that the
- * neighbouring doubles are at least 2 away: then some integer reads back as d.
- * In units of 1 / 2^shift all quantities are integers: d (`scaled`) and the
- * midpoints between d and its neighbours. A midpoint reads back as d if the
- * mantissa is even. (A power of two has a nearer lower neighbour. That needs no
- * special case: the powers of two in range are decimals of at most 12 digits,
+ * d = mantissa / 2^shift is multiplied by 10^k, with k large enough that the neighbouring doubles
+ * are at least 2 away, so that some integer reads back as d. In units of 1 / 2^shift all
+ * quantities are integers: d (`scaled`) and the midpoints between d and its neighbours. A midpoint
+ * reads back as d if the mantissa is even. (A power of two has a nearer lower neighbour. This does
+ * not need a special case, because the powers of two in range are decimals of at most 12 digits,
  * and no shorter decimal is close to them.) */
 static bool shortest_by_integers(double d, struct decimal *decimal)
 {

@@ -6,8 +6,8 @@
 #include "base/error.h"
 
 #define INLINE 0x01
-#define ESCAPE 0xff         /* after 0x00: the zero byte is part of the key */
-#define LAST 0x01           /* after 0x00: end of the key */
+#define ESCAPE 0xff         /* after 0x00 if the zero byte is part of the key */
+#define LAST 0x01           /* after 0x00 at the end of the key */
 
 static size_t count_zeros(struct slice bytes)
 {

@@ -21,7 +21,7 @@
  *                "Time"), zigzag
  *              ordinal in its stream, from 1
  *              bytes of its stream up to and including this record
- *              lengths of the keys (a map body), old image and new image; 0: none
+ *              lengths of the keys (a map body), old image and new image; 0 if none
  *              (an item is never empty)
  *              keys, old image, new image
  *

@@ -59,7 +59,7 @@ struct state {
 	uint32_t stream;             /* last stream id assigned */
 	uint64_t catalog_version;
 	uint64_t created_ms;         /* creation time of the last change */
-	uint64_t stepped_back;       /* sequence number; 0: never */
+	uint64_t stepped_back;       /* sequence number; 0 if never */
 	uint64_t lost;               /* newest record of any deleted stream */
 	uint64_t retention_ms;       /* retention clock at the last commit */
 	uint64_t elapsed_ms;         /* monotonic clock at the last commit */

@@ -18,11 +18,11 @@ struct binding {
 	struct expression *expression;   /* a reference; NULL if not bound */
 	struct slice *names;             /* by index of the step: name of the attribute */
 	struct value *values;            /* by index of the value in the expression */
-	/* conditions: the top-level attributes that they read, ascending by name */
+	/* for conditions: the top-level attributes that they read, ascending by name */
 	uint16_t *path_top;              /* by path: index of its attribute in `tops` */
 	struct slice *tops;
 	unsigned top_count;
-	/* evaluation of an item: one walk over its attributes finds all tops */
+	/* for the evaluation of an item, in which one walk over its attributes finds all tops */
 	struct value *found;             /* by index in `tops`; type 0 if missing */
 	unsigned found_count;            /* number of tops found or known to be missing */
 	struct map_walk walk;

@@ -36,7 +36,7 @@ static const struct expr_node *argument(const struct computing *computing,
 
 /* --- operands ---
  *
- * is_built: the bytes of the value are in `built`, at offset built_at.
+ * If is_built is true, the bytes of the value are in `built`, at offset built_at.
  */
 
 static int compute_append(struct computing *computing, const struct expr_node *call,

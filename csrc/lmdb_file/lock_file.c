@@ -32,8 +32,8 @@ static bool is_locked_by_us(int fd)
 	return lock_holder(fd, 0) == getpid() || lock_holder(fd, getpid()) == getpid();
 }
 
-/* Returns true if the file is LMDB's: it begins with the magic number, or with zeros if it was
- * never initialized. A user's file must not be changed. */
+/* Returns true if the file is a lock file of LMDB, which begins with the magic number, or with
+ * zeros if it was never initialized. A user's file must not be changed. */
 static bool is_lock_file(int fd, uint64_t size)
 {
 	uint32_t magic = 0;

@@ -33,7 +33,7 @@ struct child_process;
 int child_process_start(struct child_process **child, const struct child_process_work *work,
 	struct failure *failure);
 
-/* Returns a descriptor that is readable when child_process_result has something to do: the
+/* Returns a descriptor that is readable when child_process_result must be called, because the
  * child has written bytes or has ended. */
 int child_process_descriptor(const struct child_process *child);
 

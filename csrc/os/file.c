@@ -295,7 +295,7 @@ int file_check_writable(void *map, size_t len, const char *path, struct failure 
 	do
 		status = madvise(map, len, POPULATE_WRITE);
 	while (status && errno == EINTR);
-	/* EINVAL: the kernel is older than 5.14, which introduced MADV_POPULATE_WRITE. */
+	/* The call returns EINVAL on kernels before 5.14, which introduced MADV_POPULATE_WRITE. */
 	if (status == 0 || errno == EINVAL)
 		return 0;
 	if (errno == EFAULT)

@@ -385,8 +385,8 @@ EXPORTED int munmap(void *at, size_t len)
 
 /* --- calls that are not traced --- */
 
-/* Functions that change files and are not wrapped, because nothing uses them. A
- * program that calls one aborts: the function must be added above first. */
+/* Functions that change files and are not wrapped, because nothing uses them. A program that calls
+ * one of them aborts. To use the function, add it above. */
 #define UNWRAPPED_MAP(X) \
 	X(creat) X(openat) X(link) X(linkat) X(symlinkat) X(renameat) X(renameat2) X(unlinkat) \
 	X(truncate) X(fallocate) X(pwritev) X(pwritev2) X(sendfile) X(copy_file_range) \

@@ -67,9 +67,9 @@ bool calls_refuse_memory(size_t len);
  * restart of the machine. NULL: the kernel's own. */
 void calls_set_boot(const char *path);
 
-/* Derives random bytes from seed from now on, so that runs can be repeated.
- * Each length of a request has its own generator: an additional temporary file
- * name does not change the secrets. */
+/* Derives random bytes from seed from now on, so that runs can be repeated. Each length of a
+ * request has its own generator, so that an additional temporary file name does not change the
+ * secrets. */
 void calls_set_random(uint64_t seed);
 
 #endif

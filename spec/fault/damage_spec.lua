@@ -170,7 +170,8 @@ describe("a damaged file", function()
   end)
 
   --- Returns true for the commit number of a meta page. If it is damaged, LMDB may choose the older
-  --- meta page: the file is as it was one commit ago, which only the check detects.
+  --- meta page. Then the file has the contents of the commit before the last, which only the check
+  --- detects.
   local function is_commit_number(at)
     return at <= 2 * PAGE and (at - 1) % PAGE // 8 == 18
   end

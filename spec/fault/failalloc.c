@@ -2,9 +2,10 @@
  *
  *     failed, requests, ok, ... = failalloc.run(n, on, fn, ...)
  *
- * Calls fn(...) like pcall. The n-th request for more memory fails (0: none), and if `on` is
- * true every later one. After a failure Lua runs a full collection and repeats the request once:
- * that fails too. failed: whether request n was reached; requests: the number of requests.
+ * Calls fn(...) like pcall. The n-th request for more memory fails (0 if none), and if `on` is
+ * true every later one. After a failure Lua runs a full collection and repeats the request once.
+ * The repeated request fails too. failed: whether request n was reached; requests: the number of
+ * requests.
  */
 #include <stdbool.h>
 

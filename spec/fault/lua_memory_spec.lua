@@ -22,7 +22,7 @@ local function open_files(path)
   return count
 end
 
--- Calls under test. Each gets a world: an open database with the tables `one` and `two`.
+-- Calls under test. Each call gets an open database with the tables `one` and `two`.
 
 local calls = {}
 

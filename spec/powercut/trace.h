@@ -1,8 +1,7 @@
 /* trace.h - a trace of everything that reaches a database's files, in order.
  *
- * The trace is in memory shared by processes: one writes it and may be killed,
- * others read it. A file is identified by a number, in order of creation, because
- * names change.
+ * The trace is in shared memory, because the process that writes it may be killed and other
+ * processes read it. A file is identified by a number, in order of creation, because names change.
  */
 #ifndef POWERCUT_TRACE_H
 #define POWERCUT_TRACE_H
@@ -70,7 +69,7 @@ void trace_clear(struct trace *trace, const int named[NAMES], int files);
 
 /* Traces this process's calls on the files of path from now on. Before call number kill_at (0:
  * never) the process exits immediately, as if it were killed. Flush number fail_at of a file fails
- * (0: none). */
+ * (0 if none). */
 void trace_begin(struct trace *trace, const char *path, uint64_t kill_at, uint64_t fail_at);
 void trace_end(void);
 bool trace_flush_has_failed(void);

@@ -538,7 +538,7 @@ describe("a file that", function()
       write(name, whole:sub(1, size))
       local opened, err, code = tidetable.open(path(name))
       if opened then
-        -- The last page may be a free one: then all items must be readable.
+        -- If the last page is a free one, all items must be readable.
         assert.same({}, opened:check().problems, "cut to " .. size)
         assert.equal(101, #helper.collect(opened:table("one"):scan()))
         opened:close()

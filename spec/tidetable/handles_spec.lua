@@ -1,6 +1,6 @@
 -- handles_spec.lua - functions with a wrong handle as argument; handles that are dropped.
 --
--- No value that a script can make may crash the process: a wrong self is an argument error. The
+-- No value that a script can create may crash the process. A wrong self is an argument error. The
 -- resources of dropped handles are released, although Lua's collector does not know their size.
 local core = require "tidetable.core"
 local helper = require "spec.tidetable.helper"

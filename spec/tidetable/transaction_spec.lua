@@ -558,7 +558,7 @@ for _, mode in ipairs { "locked", "optimistic" } do
         { mode = mode })
       assert.is_false(ok)
       assert.is_true(rawequal(foreign, err))
-      -- The outer transaction is cancelled inside the inner one: both are undone.
+      -- The outer transaction is cancelled inside the inner one, so both are rolled back.
       local items = assert(other:create_table { name = "items", partition_key = "id" })
       refused("CANCELLED", transact(function(tx, t)
         t:put { id = "bob" }

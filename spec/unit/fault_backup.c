@@ -21,8 +21,9 @@ static struct failure failure;
 static _Atomic long calls_allowed;
 static int system_error;
 
-/* Calls that clean up, and fstatfs: LMDB ignores its result and reads the struct (to choose fsync
- * on kernels before 3.6), which memcheck would report. */
+/* Returns true for calls that clean up, and for fstatfs, because LMDB ignores the result of
+ * fstatfs and reads the struct (to choose fsync on kernels before 3.6), which memcheck would
+ * report. */
 static bool is_spared(enum call_kind kind)
 {
 	return kind == CALL_CLOSE || kind == CALL_UNMAP || kind == CALL_UNLINK ||
@@ -178,8 +179,8 @@ static void is_sound(const struct kind *kind, struct tide *tide, bool done)
 		CHECK(access(target, F_OK) != 0);
 }
 
-/* The flush of the directory may fail after the rename: then the copy returns an error, and the
- * new file is at the target. */
+/* If the flush of the directory fails after the rename, the copy returns an error, and the new
+ * file is at the target. */
 static bool is_new(const struct kind *kind)
 {
 	struct tide *tide;

@@ -133,8 +133,8 @@ static void create_in_child(struct child *parent, void *context)
 	store_close(store);
 }
 
-/* The creating process is killed at any time: the file does not exist or is complete, and other
- * files that it left do no harm. */
+/* The creating process is killed at any time. The database file must not exist or be complete, and
+ * other files that the process left must do no harm. */
 static void a_killed_creator_leaves_all_or_nothing(void)
 {
 	char *path = (char *)(uintptr_t)store_path("crash.tide");
@@ -326,7 +326,8 @@ static void another_programs_lmdb_file_is_refused(void)
 	}
 }
 
-/* Another LMDB binding in this process has the file open: a second open would lose data. */
+/* Another LMDB binding in this process has the file open, so opening it must fail, because a
+ * second open would lose data. */
 static void a_file_open_through_another_binding_is_refused(void)
 {
 	const char *path = store_path("twice.tide");

@@ -1,7 +1,8 @@
 /* test_raw_cursor.c - raw_cursor.h: the same rows as LMDB, and safe walks of damaged files.
  *
- * An undamaged file is read with LMDB and with the raw cursor, move by move. A damaged one is
- * walked in both directions: the walk ends, keys ascend, and every returned row is in the file.
+ * An undamaged file is read with LMDB and with the raw cursor, move by move. A damaged file is
+ * walked in both directions. The walk must end, keys must ascend, and every returned row must be
+ * in the file.
  */
 #include "lmdb_file/audit.h"
 #include "unit/stores.h"

@@ -198,8 +198,8 @@ static void test_other_files_are_not_changed(void)
 	remove(victim);
 }
 
-/* Sectors are written independently: a power cut may lose the first of a new
- * page. */
+/* A power cut may lose the first sector of a new page, because sectors are written
+ * independently. */
 static void test_torn_page_is_initialized_again(void)
 {
 	static const char page[SHARED_PAGE_BYTES] = { [600] = 1, [4000] = 2 };

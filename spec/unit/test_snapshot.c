@@ -13,7 +13,8 @@ static struct tide_snapshot *take(struct tide *tide)
 	return snapshot;
 }
 
-/* Returns true if the item has this value in the snapshot; NULL: if it does not exist. */
+/* Returns true if the item has this value in the snapshot. If value is NULL, returns true if the
+ * item does not exist. */
 static bool has_at(struct tide *tide, const struct tide_snapshot *snapshot,
 	struct tide_table *table, const char *p, const char *s, const char *v)
 {

@@ -595,8 +595,8 @@ static void live_on(struct child *parent, void *context)
 	child_hear(parent);
 }
 
-/* A process forked during an open must not inherit the locks: the file could not be opened here
- * again while it lives. */
+/* A process forked during an open must not inherit the locks, because the file could not be opened
+ * here again while the child lives. */
 static void *fork_once(void *context)
 {
 	atomic_bool *forked = context;

@@ -434,7 +434,8 @@ static void *writer(void *argument)
 	return NULL;
 }
 
-/* Reads the stream: every change exactly once, in order, also in the order of each writer. */
+/* Reads the stream. Every change must appear exactly once, in order, also in the order of each
+ * writer. */
 static void follow(struct tide *tide, int writers)
 {
 	int next[THREADS + 1] = { 0 };
@@ -546,7 +547,7 @@ static void inherit(struct child *parent, void *context)
 	tide_close(own);
 }
 
-/* A child that does not use the handle and calls exit: the parent is not affected. */
+/* A child that does not use the handle and calls exit must not affect the parent. */
 static void leave(struct child *parent, void *context)
 {
 	(void)parent;

@@ -87,7 +87,7 @@ static void test_new_item(void)
 	try_update("SET a = if_not_exists(b, :v) REMOVE c", NULL, "{:v: 1}", "{a: 1, p: 'key'}");
 }
 
-/* A target of 31 steps is inside 30 containers: a value assigned to it can have at most
+/* A target of 31 steps is inside 30 containers, so a value assigned to it can have at most
  * VALUE_MAX_DEPTH - 30 levels.
  */
 static void test_depth(void)
@@ -200,7 +200,7 @@ static void test_returned(void)
 	check_returned("SET a = :v", NULL, "{:v: 1}", "{}", "{a: 1}");
 }
 
-/* A map of 127, 128 attributes: its count needs one byte, then two. */
+/* The count of a map of 127 attributes needs one byte, that of 128 attributes two. */
 static void test_wide_counts(void)
 {
 	struct trial *trial = trial_of_test();
