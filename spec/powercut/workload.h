@@ -17,7 +17,7 @@ struct session {
 	uint64_t seed;
 	enum durability durability;
 	int steps;
-	uint64_t kill_at;            /* system call before which the process is killed; 0 if never */
+	uint64_t kill_at;            /* system call before which it is killed; 0 if never */
 	uint64_t fail_at;            /* number of the flush of a file that fails; 0 if none */
 	bool closes;                 /* true if the session closes the database at the end */
 };
