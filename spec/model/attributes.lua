@@ -1,8 +1,8 @@
 -- attributes.lua - attribute values with their types, for the model of expressions.
 --
--- A value is { type, value }: the value of S and B is a string, of N an integer number of
--- thousandths, of L an array, of M a table by name, of a set an array without duplicates, sorted by
--- text. Values are never changed.
+-- An attribute value is { type, value }. For S and B, value is a string; for N, an integer number
+-- of thousandths; for L, an array; for M, a table indexed by name; for a set, an array without
+-- duplicates, sorted by text. Values are never changed.
 local tidetable = require "tidetable"
 
 local attributes = {}

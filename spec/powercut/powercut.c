@@ -42,7 +42,7 @@ struct kind {
 	enum durability durability[2];  /* durability levels of the sessions, alternating */
 	bool kills;                  /* a session ends before a random system call */
 	bool made_twice;             /* the first session is killed while it creates the file */
-	bool fails;                  /* one flush fails in each session, and reports it */
+	bool fails;                  /* true if one flush fails in each session */
 	bool recovers;               /* begins with a state of the previous run */
 	/* The control runs: what is broken in each, and which verdicts are expected. */
 	struct ignored_flushes ignored;
@@ -117,7 +117,7 @@ struct run {
 
 static struct {
 	uint64_t seed, states, only[3];
-	bool alone;                          /* ONLY is set */
+	bool alone;                          /* true if ONLY is set */
 	unsigned workers;
 } options;
 
