@@ -49,7 +49,7 @@ struct kind {
 	bool judged_as_full;         /* checked against promises that its level does not make */
 	bool too_early;              /* checked against promises that are made only later */
 	bool only_lost;              /* no verdict but LOST, and at most one commit */
-	bool may_hang;               /* LMDB may loop forever on a damaged page */
+	bool may_hang;               /* true if LMDB may loop forever on a damaged page */
 };
 
 static const struct kind kinds[] = {
