@@ -72,8 +72,8 @@ describe("the small example", function()
   local examples = { "quickstart", "audit_trail", "derived_table", "two_processes", "retention",
     "backup" }
 
-  -- The same program in four event loops, and the modules that each needs. Debian packages copas
-  -- for older Luas only, but it runs in this one.
+  -- The examples that are the same program in four event loops, and the modules that each of them
+  -- needs. Debian packages copas for older Luas only, but it runs in this one.
   local loops = { "cqueues_loop", "luv_loop", "copas_loop", "own_scheduler" }
   local needs = { cqueues_loop = "cqueues", luv_loop = "luv", copas_loop = "copas",
     own_scheduler = "system" }

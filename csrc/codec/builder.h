@@ -70,7 +70,7 @@ struct builder {
 	bool as_known;                   /* true if all names so far are those in `known` */
 	struct builder_frame frames[VALUE_MAX_DEPTH + 2];   /* item, M and L, a set */
 	unsigned depth;                  /* index of the innermost open frame; 0 for the item */
-	size_t size;                     /* as DynamoDB counts it */
+	size_t size;                     /* size of the item as DynamoDB counts it */
 	size_t size_max;                 /* ITEM_MAX_BYTES unless set after builder_start */
 	int err;
 };

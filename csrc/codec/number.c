@@ -129,7 +129,7 @@ void number_from_integer(struct number *number, int64_t n)
  * digits, so that pairs of digits can start at an even or an odd digit. */
 struct digits {
 	uint8_t padded[1 + NUMBER_MAX_DIGITS + 1];
-	unsigned count;     /* without trailing zeros */
+	unsigned count;     /* number of digits without trailing zeros */
 	bool too_many;
 	int64_t scale;
 };

@@ -33,7 +33,7 @@
 #define SELDOM __attribute__((noinline))
 
 #define VALUE_MAX_DEPTH 32          /* levels of M and L below the item */
-#define ITEM_MAX_BYTES 409600       /* as item_size counts */
+#define ITEM_MAX_BYTES 409600       /* maximum of item_size */
 #define NAME_MAX_BYTES 65535
 
 enum type {

@@ -261,8 +261,8 @@ int request_finish(const struct request *request, struct failure *failure)
 	if (!err)
 		err = check_used(&values, request->value_used, failure);
 	if (!err && request->position < parameters->position_count)
-		err = fail_as(failure, ERR_VALIDATION, "%zu values for ?, but the expressions have"
-			" %zu", parameters->position_count, request->position);
+		err = fail_as(failure, ERR_VALIDATION, "%zu values were given for ?, but the"
+			" expressions have %zu ?", parameters->position_count, request->position);
 	return err;
 }
 

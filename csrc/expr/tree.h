@@ -92,7 +92,7 @@ struct expression {
 	size_t size;                     /* bytes of memory, including all arrays */
 	struct slice text;
 	struct expr_step *steps;
-	struct expr_path *paths;         /* in a projection or update the targets come first */
+	struct expr_path *paths;         /* in a projection or update the targets are first */
 	struct expr_node *nodes;
 	uint16_t *arguments;             /* nodes */
 	struct expr_value *values;

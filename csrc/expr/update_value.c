@@ -237,7 +237,7 @@ int update_compute(struct update *update, const struct binding *binding, struct 
 	}
 	if (!err && buffer_error(&update->built))
 		err = fail(failure, buffer_error(&update->built));
-	/* an empty buffer may have no memory */
+	/* an empty buffer may have no memory, so its data may be NULL */
 	for (i = 0; i < expression->action_count && !err && update->built.len; i++)
 		if (update->results[i].is_built)
 			update->results[i].value.bytes.data =

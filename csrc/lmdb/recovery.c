@@ -139,7 +139,7 @@ static int publish_read_only(struct store *store)
 	if (pipe2(ends, O_CLOEXEC))
 		return errno;
 	readers_add(store, &slot);
-	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* for the gate */
+	rc = txn_begin(store, MDB_RDONLY, &mdb);   /* only to enter the gate */
 	if (!rc) {
 		rc = copy_nothing(store, ends[0]);
 		mdb_txn_abort(mdb);

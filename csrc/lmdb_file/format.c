@@ -325,7 +325,7 @@ static int read_metas(int fd, const char *path, uint8_t metas[2][META_PAGE_BYTES
 				"%s is truncated: the file ends before its second page", path);
 	if (is_blank)
 		memset(metas[0], 0, META_PAGE_BYTES);
-	if (fstat(fd, &stat))   /* after the meta pages, because the file may grow */
+	if (fstat(fd, &stat))   /* read after the meta pages, because the file may grow */
 		return file_fail(failure, errno, path, "can't be examined");
 	facts->file_pages = (uint64_t)stat.st_size / facts->page_bytes;
 	return 0;

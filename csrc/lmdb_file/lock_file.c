@@ -166,7 +166,7 @@ int64_t lock_file_owner(const char *path)
 	if (file_open(&fd, path, O_RDWR, &facts, NULL))
 		return 0;
 	if (is_locked_by_us(fd))
-		return getpid();         /* not closed, see lock_file_open */
+		return getpid();         /* not closed, for the reason in lock_file_open */
 	holder = lock_holder(fd, 0);
 	close(fd);
 	return holder;

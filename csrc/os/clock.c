@@ -23,7 +23,7 @@
 struct clock {
 	bool manual;
 	_Atomic uint32_t owners;       /* reference count; unused for the system's clock */
-	_Atomic uint64_t now_ms;       /* this field and the next three: manual clocks only */
+	_Atomic uint64_t now_ms;       /* this and the next three fields: manual clocks only */
 	_Atomic uint64_t elapsed_ms;
 	_Atomic uint64_t boots;        /* number of clock_reboot calls */
 	uint64_t identity;             /* random, so that no two manual clocks share a boot */

@@ -24,7 +24,7 @@
 #include "os/write_lock.h"
 
 #define MAGIC UINT32_C(0x74645741)
-#define MAGIC_UNFINISHED UINT32_C(0x74645755)        /* while the page is initialized */
+#define MAGIC_UNFINISHED UINT32_C(0x74645755)        /* magic while the page is initialized */
 /* Format number of the page. It depends on the C library, because LMDB's lock file contains
  * mutexes of the C library, so all processes must use the same C library. */
 #ifdef __GLIBC__

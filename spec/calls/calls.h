@@ -45,16 +45,16 @@ struct call {
 	int part_count;
 };
 
-/* What to do with a call. */
+/* What a hook does with a call. */
 struct fate {
-	int error;                   /* errno to fail with; 0: make the call */
+	int error;                   /* errno of the failure; 0 to make the call */
 	bool made_first;             /* true to make the call before it fails */
-	size_t short_of;             /* number of bytes to write less than asked */
+	size_t short_of;             /* number of requested bytes that are not written */
 };
 
 struct call_hooks {
 	struct fate (*before)(const struct call *call);          /* NULL: make every call */
-	void (*after)(const struct call *call, long result);     /* only of calls that were made */
+	void (*after)(const struct call *call, long result);     /* not if the call was refused */
 };
 
 /* Sets the hooks. NULL removes them. */

@@ -84,7 +84,7 @@ struct shape {
 	int tables, items, commits, rewrites;
 	size_t value_most, key_least, key_most;
 	uint64_t keep;               /* number of records that each stream keeps; 0: all */
-	int big_one_in;              /* one in big_one_in items is 50 times as large */
+	int big_one_in;              /* one of big_one_in items is 50 times as large */
 };
 
 static const struct shape shapes[] = {

@@ -42,7 +42,7 @@ struct trial {
 	enum durability durability;
 	struct dice dice;
 	uint64_t commit;             /* result: the last commit in the image, 0 if none */
-	char message[400];           /* out */
+	char message[400];           /* result: the reason of the verdict */
 };
 
 /* Returns the last commit in an image, 0 if none. */

@@ -42,14 +42,14 @@ struct kind {
 	enum durability durability[2];  /* durability levels of the sessions, alternating */
 	bool kills;                  /* a session ends before a random system call */
 	bool made_twice;             /* the first session is killed while it creates the file */
-	bool fails;                  /* one flush fails in each session, and reports it */
+	bool fails;                  /* true if one flush fails in each session */
 	bool recovers;               /* begins with a state of the previous run */
 	/* The control runs: what is broken in each, and which verdicts are expected. */
 	struct ignored_flushes ignored;
 	bool judged_as_full;         /* checked against promises that its level does not make */
 	bool too_early;              /* checked against promises that are made only later */
 	bool only_lost;              /* no verdict but LOST, and at most one commit */
-	bool may_hang;               /* LMDB may loop forever on a damaged page */
+	bool may_hang;               /* true if LMDB may loop forever on a damaged page */
 };
 
 static const struct kind kinds[] = {
@@ -117,7 +117,7 @@ struct run {
 
 static struct {
 	uint64_t seed, states, only[3];
-	bool alone;                          /* ONLY is set */
+	bool alone;                          /* true if ONLY is set */
 	unsigned workers;
 } options;
 

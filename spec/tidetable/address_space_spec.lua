@@ -77,7 +77,7 @@ describe("with a small address space", function()
     for i = 1, 900 do assert(orders:put { id = "n" .. i, text = text }) end
     local ran = limited(TOO_LITTLE, "tables", path)
     assert.equal(1, ran.status)
-    assert.match("no address space for a map of the file and a reserve, %d+ MiB", ran.err)
+    assert.match("needs a mapping of %d+ MiB, which does not fit in the address space", ran.err)
     assert.match("raise the limit with ulimit %-v", ran.err)
   end)
 end)

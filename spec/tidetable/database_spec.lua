@@ -105,7 +105,7 @@ describe("create_table", function()
     helper.blames("a table with name and partition_key expected, got nil", try(nil))
     helper.blames("create_table: partition_key is missing", try { name = "orders" })
     helper.blames("create_table: name is missing", try { partition_key = "id" })
-    -- hash_key is similar to sort_key, which must not be proposed.
+    -- The message must not propose sort_key, although its name is similar to hash_key.
     helper.blames('unknown option "hash_key"; known:', try { name = "orders", hash_key = "id" })
     helper.blames('unknown option "partion_key" (did you mean "partition_key"?)',
       try { name = "orders", partion_key = "id" })

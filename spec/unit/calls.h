@@ -168,7 +168,7 @@ static uint64_t records_before;
 
 /* Writes in one transaction and continues after a failed write. Each committed change is
  * complete. */
-static int run_stubborn(struct tide *tide)
+static int run_after_failures(struct tide *tide)
 {
 	struct tide_table table = table_named("orders");
 	struct tide_change change;
@@ -663,7 +663,7 @@ static const struct call calls[] = {
 	{ "disable_stream", run_disable, true, sign_disable },
 	{ "set_retention", run_retention, true, sign_retention },
 	{ "a transaction", run_transaction, true, sign_transaction },
-	{ "a stubborn transaction", run_stubborn, true, sign_stubborn },
+	{ "a stubborn transaction", run_after_failures, true, sign_stubborn },
 	{ "trim", run_trim, true, sign_trim },
 	{ "truncate", run_truncate, true, sign_truncate },
 	{ "truncate without a stream", run_truncate_silent, true, sign_truncate_silent },
@@ -760,7 +760,7 @@ static void each_request_may_fail(const struct call *call)
 		clock_advance(manual, DAY_MS + 5000);
 	do {
 		tide = open_again();
-		if (call->run == run_stubborn)
+		if (call->run == run_after_failures)
 			prepare_stubborn(tide);
 		if (call->run == run_truncate || call->run == run_truncate_silent)
 			prepare_truncate(tide);
@@ -773,10 +773,10 @@ static void each_request_may_fail(const struct call *call)
 				failure.message);
 			exit(1);
 		}
-		CHECK(!err || failure.err == err || call->run == run_stubborn);
-		if (call->run == run_stubborn)
+		CHECK(!err || failure.err == err || call->run == run_after_failures);
+		if (call->run == run_after_failures)
 			CHECK(call->sign(tide) == !err);
-		if (err && (call->run == run_trim || call->run == run_stubborn))
+		if (err && (call->run == run_trim || call->run == run_after_failures))
 			check_clean(tide);
 		else
 			is_sound(call, tide, !err);

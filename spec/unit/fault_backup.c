@@ -24,7 +24,7 @@ static int system_error;
 /* Returns true for calls that clean up, and for fstatfs, because LMDB ignores the result of
  * fstatfs and reads the struct (to choose fsync on kernels before 3.6), which memcheck would
  * report. */
-static bool is_spared(enum call_kind kind)
+static bool is_never_refused(enum call_kind kind)
 {
 	return kind == CALL_CLOSE || kind == CALL_UNMAP || kind == CALL_UNLINK ||
 		kind == CALL_STATFS;
@@ -32,7 +32,7 @@ static bool is_spared(enum call_kind kind)
 
 static struct fate before_call(const struct call *call)
 {
-	bool fails = !is_spared(call->kind) && atomic_fetch_sub(&calls_allowed, 1) == 0;
+	bool fails = !is_never_refused(call->kind) && atomic_fetch_sub(&calls_allowed, 1) == 0;
 
 	return (struct fate){ .error = fails ? system_error : 0 };
 }

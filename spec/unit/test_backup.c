@@ -221,7 +221,7 @@ static void who_ends_it_leaves_nothing(void)
 		MUST(tide_backup_start(&backup, tide, &options, &failure), failure);
 		tide_backup_wait(backup, (uint32_t)check_random_below(4));
 		tide_backup_finish(backup);
-		there = access(options.path, F_OK) == 0;     /* it was done before */
+		there = access(options.path, F_OK) == 0;     /* the copy was complete before */
 		CHECK(!there || remove(options.path) == 0);
 		CHECK_EQUAL_INT(count_parts(), 0);
 		put_alone(tide, &orders, "ann", "1", i & 1 ? "x" : "y");

@@ -82,7 +82,7 @@ static void a_new_store_is_filled(void)
 	expect_private(path, "-lock");
 	expect_private(path, "-wake");
 
-	options.context = "other words";   /* not used: the file exists */
+	options.context = "other words";   /* not used, because the file exists */
 	store = open_with(&options);
 	CHECK(store_has(store, TREE_META, "a", "words"));
 	store_close(store);

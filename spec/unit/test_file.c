@@ -306,7 +306,7 @@ static int error_with(unsigned long block, unsigned left)
 	return err;
 }
 
-/* For any block size. */
+/* A disk with less than a mebibyte of free space is full, for any block size. */
 static void a_disk_is_full_below_a_mebibyte(void)
 {
 	CHECK_EQUAL_INT(error_with(512, 2047), ERR_DISK_FULL);

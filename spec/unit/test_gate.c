@@ -85,7 +85,7 @@ static void grow_far(struct child *child)
 	}
 }
 
-/* While a snapshot uses the old mapping, it cannot be replaced. */
+/* A mapping cannot be replaced while a snapshot uses it. */
 static void expect_busy(struct store *store, struct txn *pinned, struct txn *reader)
 {
 	struct txn *txn;
@@ -208,7 +208,7 @@ static void a_map_grows_under_busy_threads(void)
 	struct child child = child_start(grow_beyond, path);
 
 	CHECK(child_hear(&child));
-	for (int round = 0; round < 6; round++) {   /* each grows the file */
+	for (int round = 0; round < 6; round++) {   /* each of these processes grows the file */
 		struct resized resized = { open_small(path), false };
 		pthread_t threads[3];
 

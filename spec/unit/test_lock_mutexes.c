@@ -16,9 +16,9 @@ static char path[4200], lock_path[4300];
 /* --- another program --- */
 
 struct edit {
-	void (*mutex)(pthread_mutex_t *mutex);   /* called for both mutexes */
-	const char *text;                        /* or bytes to overwrite them with */
-	uint32_t format;                         /* or a new lock format number */
+	void (*mutex)(pthread_mutex_t *mutex);   /* called for both mutexes, if not NULL */
+	const char *text;                        /* bytes written over the mutexes, if not NULL */
+	uint32_t format;                         /* new lock format number, if not 0 */
 };
 
 static void lock_byte(int fd, short type)

@@ -327,7 +327,7 @@ static void turn_a_bit(struct txn *txn, struct slice key)
 	CHECK_EQUAL_INT(txn_get(txn, TREE_LOG, key, &value), 0);
 	buffer_clear(&out);
 	buffer_put_slice(&out, value);
-	out.data[value.len > 40 ? 39 : value.len - 1] ^= 1;  /* in a head: its created_ms */
+	out.data[value.len > 40 ? 39 : value.len - 1] ^= 1;  /* created_ms of a header */
 	CHECK_EQUAL_INT(txn_put(txn, TREE_LOG, key, buffer_slice(&out)), 0);
 }
 

@@ -89,7 +89,7 @@ static void it_moves_as_lmdb_does(void)
 		int err;
 
 		if (!stands && (move == MOVE_NEXT || move == MOVE_PREVIOUS || move == MOVE_HERE))
-			continue;        /* without a position the two cursors differ */
+			continue;        /* the two cursors differ if they have no position */
 		other = key;
 		err = cursor_move(a, move, &key, &value);
 		CHECK_EQUAL_INT(cursor_move(b, move, &other, &again), err);

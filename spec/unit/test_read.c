@@ -176,7 +176,7 @@ static void pages_of(struct tide *tide, const char *partition, uint32_t max, boo
 	page_release(&page);
 }
 
-/* For a short partition key, and for one that is hashed. */
+/* Tests a short partition key, and one that is hashed. */
 static void a_page_counts_what_is_evaluated(void)
 {
 	char hashed[601];

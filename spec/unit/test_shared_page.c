@@ -381,7 +381,7 @@ static void test_commits_are_counted_by_stream(void)
 }
 
 #define WAITERS 3
-#define STREAM (1 + COMMIT_GROUPS)     /* in the group of stream 1 */
+#define STREAM (1 + COMMIT_GROUPS)     /* a stream in the group of stream 1 */
 #define NOTIFICATIONS 10
 
 /* A process that a notification does not wake waits until the timeout. */

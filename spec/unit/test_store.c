@@ -499,7 +499,7 @@ static void inherit(struct child *parent, void *context)
 	CHECK(inherited->writer == NULL);
 	wakeup_forget(inherited->wakeup);
 	store_close(inherited->store);
-	store_close(inherited->store);   /* its second handle */
+	store_close(inherited->store);   /* the second handle of the child */
 
 	store = open_small(inherited->path);
 	CHECK(store != inherited->store);
@@ -664,7 +664,7 @@ static void a_commit_tells_who_waits(void)
 	struct store_usage usage;
 
 	commit(begin_write(store));
-	CHECK_EQUAL_UINT(commit_count(store_shared_page(store), 0), seen);  /* it changed nothing */
+	CHECK_EQUAL_UINT(commit_count(store_shared_page(store), 0), seen);  /* no change */
 	write_row(store, TREE_META, "a", "b");
 	CHECK_EQUAL_INT(commit_wait(store_shared_page(store), 0, seen, 1000000), 0);
 	CHECK_EQUAL_UINT(commit_count(store_shared_page(store), 0), seen + 1);

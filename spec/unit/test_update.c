@@ -193,8 +193,8 @@ static void test_returned(void)
 	check_returned("REMOVE a.c[1], a.c[3]", "{a: {c: [1, 3, 3]}}", NULL, "{a: {c: [3]}}",
 		"{a: {c: [3]}}");
 	check_returned("SET a.x = :v", "{a: {b: 1}}", "{:v: 8}", "{}", "{a: {x: 8}}");
-	/* an index past the end appends at another index; after a REMOVE the next member has
-	 * the index */
+	/* An index past the end appends the value at another index, so UPDATED_NEW does not find
+	 * it. After a REMOVE the next member has the index. */
 	check_returned("SET a.c[100] = :v", "{a: {c: [1, 3]}}", "{:v: 70}", "{}", "{}");
 	check_returned("REMOVE a[1]", "{a: [1, 2, 70]}", NULL, "{a: [2]}", "{a: [70]}");
 	check_returned("SET a = :v", NULL, "{:v: 1}", "{}", "{a: 1}");

@@ -15,7 +15,7 @@
 /* --- one owner --- */
 
 struct counter {
-	uint64_t plain;        /* not atomic: protected by the lock */
+	uint64_t plain;        /* not atomic, because the lock protects it */
 };
 
 static void wait_for_lock(struct shared_page *shared)
