@@ -316,9 +316,11 @@ struct tide_swept {
 int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	struct failure *failure);
 
-/* Sets *due_ms to the time from now until tide_sweep can remove an item by time to live, negative
- * if it is past, and *due to false if there is none or the handle is read-only. */
-int tide_next_expiry(struct tide *tide, bool *due, int64_t *due_ms, struct failure *failure);
+/* Sets *due_ms to the time from now until tide_sweep can remove an item by time to live: negative
+ * if it is past, INT64_MAX if no item expires. Sets *expires to false if items cannot expire,
+ * because no table has time to live, or if the handle is read-only. */
+int tide_next_expiry(struct tide *tide, bool *expires, int64_t *due_ms,
+	struct failure *failure);
 
 /* Progress of the removal of all items of a table. Zeroed: it has not begun. */
 struct tide_truncation {

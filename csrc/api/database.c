@@ -373,18 +373,31 @@ int tide_sweep(struct tide *tide, struct tide_swept *swept, bool *more,
 	return 0;
 }
 
-/* An index in progress is work too. */
-int tide_next_expiry(struct tide *tide, bool *due, int64_t *due_ms, struct failure *failure)
+/* An index in progress is work that is due. */
+static int64_t due_in(const struct catalog *catalog, uint64_t next_ms, uint64_t now_ms)
+{
+	if (catalog->index)
+		return 0;
+	return next_ms == UINT64_MAX ? INT64_MAX : (int64_t)(next_ms - now_ms) + 1;
+}
+
+int tide_next_expiry(struct tide *tide, bool *expires, int64_t *due_ms,
+	struct failure *failure)
 {
 	uint64_t now_ms = clock_now_ms(store_clock(tide->store)), next_ms;
+	const struct catalog *catalog = &tide->catalog;
 	struct read_view snapshot;
-	int err = tide_read_committed_begin(tide, &snapshot, failure);
+	int err;
 
+	*expires = false;
+	if (tide->read_only)
+		return 0;
+	err = tide_read_committed_begin(tide, &snapshot, failure);
 	if (err)
 		return err;
-	err = expire_next(&tide->catalog, snapshot.txn, now_ms, &next_ms);
-	*due = !tide->read_only && (next_ms != UINT64_MAX || tide->catalog.index);
-	*due_ms = tide->catalog.index ? 0 : (int64_t)(next_ms - now_ms) + 1;
+	*expires = catalog->expiring_count > 0 || catalog->index;
+	err = expire_next(catalog, snapshot.txn, now_ms, &next_ms);
+	*due_ms = due_in(catalog, next_ms, now_ms);
 	return tide_read_end(tide, &snapshot, err ? fail(failure, err) : 0, failure);
 }
 

@@ -32,7 +32,7 @@
  * stack frame. */
 #define SELDOM __attribute__((noinline))
 
-#define VALUE_MAX_DEPTH 32          /* levels of M and L below the item */
+#define VALUE_MAX_DEPTH 31          /* M and L around a scalar; with the attribute 32 levels */
 #define ITEM_MAX_BYTES 409600       /* maximum of item_size */
 #define NAME_MAX_BYTES 65535
 

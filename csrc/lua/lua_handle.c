@@ -4,6 +4,7 @@
 #include "lua/lua_handle.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -471,19 +472,19 @@ static int sweep(lua_State *L)
 	return 3;
 }
 
-/* next_expiry(db) -> seconds until an item can be removed by time to live, negative if it is past;
- * nil if there is none, if this handle can't write, or on failure */
+/* next_expiry(db) -> seconds until an item can be removed by time to live: negative if it is past,
+ * huge if no item expires; nil if items cannot expire, if this handle can't write, or on failure */
 static int next_expiry(lua_State *L)
 {
 	struct database *database = check_database(L, 1);
 	struct failure failure;
 	int64_t due_ms;
-	bool due;
+	bool expires;
 
 	if (tide_in_transaction(database->tide) ||
-			tide_next_expiry(database->tide, &due, &due_ms, &failure) || !due)
+			tide_next_expiry(database->tide, &expires, &due_ms, &failure) || !expires)
 		return 0;
-	lua_pushnumber(L, (lua_Number)due_ms / 1000);
+	lua_pushnumber(L, due_ms == INT64_MAX ? (lua_Number)HUGE_VAL : (lua_Number)due_ms / 1000);
 	return 1;
 }
 

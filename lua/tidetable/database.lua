@@ -23,6 +23,7 @@ local databases = {}
 local Database = {}
 Database.__index = Database
 Database.__name = "tidetable.database"
+Database.look_at = 0   -- time at which a waiting reader looks for expired items (stream/reader.lua)
 
 -- Fields that are not set in every handle (WaitContext).
 Database.wait, Database.wakeups, Database.spare_wakeups = false, false, false

@@ -11,7 +11,7 @@ local expressions = {}
 local equal, less = attributes.equal, attributes.less
 
 --- Number of levels of M and L below an item.
-expressions.LEVELS_MAX = 32
+expressions.LEVELS_MAX = 31
 --- Size of an item in bytes.
 expressions.ITEM_MAX = 400 * 1024
 

@@ -91,23 +91,29 @@ end
 local LOOK_EVERY = 1
 
 --- Removes expired items, if some can be removed. A waiting reader does it because nobody may be
---- writing, and a write would remove them. Returns the time in seconds until the next look.
+--- writing, and a write would remove them. Returns the time in seconds until the next look; nil if
+--- no table has time to live.
 local function expire(database)
   local due = core.next_expiry(database.core)
-  local more = false
-  if due and due <= 0 then
-    -- This fails if another process is writing: that one removes them.
-    more = select(3, core.sweep(database.core))
-    due = LOOK_EVERY
+  if not due then
+    return nil
+  elseif due > 0 then
+    return math.min(due, LOOK_EVERY)
   end
-  return more == true and 0 or math.min(due or LOOK_EVERY, LOOK_EVERY)
+  -- This fails if another process is writing: that one removes them.
+  local _, _, more = core.sweep(database.core)
+  return more == true and 0 or LOOK_EVERY
 end
 
 --- Removes expired items if it is time to look. Returns how long the reader may wait then.
 local function until_look(database, seconds)
   local now = core.elapsed()
-  if now >= (database.look_at or 0) then
-    database.look_at = now + expire(database)
+  if now >= database.look_at then
+    local left = expire(database)
+    database.look_at = left and now + left or 0
+    if not left then
+      return seconds
+    end
   end
   return math.min(seconds or math.huge, math.max(database.look_at - now, 0))
 end
@@ -118,7 +124,7 @@ function Reader:pause(seconds)
   local loop = wait.loop(self.wait or self.database.wait)
   seconds = until_look(self.database, seconds)
   if not loop then
-    return core.wait_feed(self.core, seconds)
+    return core.wait_feed(self.core, math.min(seconds or 1, 1))
   end
   local wakeup, err, code = self:loop_wakeup()
   if not wakeup then

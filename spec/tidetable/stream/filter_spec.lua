@@ -255,7 +255,7 @@ describe("left-out records", function()
     clock:advance(100)
     assert(orders:put { id = "last", n = 1 })
     assert(assert(orders:stream()):set_retention(50))
-    assert(db:trim() > 0)
+    assert(db:sweep() > 0)
   end
 
   for _, read in ipairs { "next", "next_transaction" } do

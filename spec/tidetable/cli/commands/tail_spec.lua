@@ -328,7 +328,7 @@ describe("tail", function()
     local db = open()
     local items = table_of(db, "items", { retention = { count = 3 } })
     for i = 1, 9 do items:put { id = "x", n = i } end
-    db:trim()
+    db:sweep()
     db:close()
     refuses(1, "to continue after them: tidetable tail " .. helper.path() .. " items 'id=x'"
       .. " --filter 'new_image.n > :n' --values '{\":n\":1}' --after 6\n",
