@@ -344,5 +344,6 @@ size_t tide_feed_bytes(const struct tide_feed *feed)
 {
 	return sizeof *feed + feed->feed.page.cap +
 		(feed->filter ? sizeof *feed->filter + feed_filter_bytes(feed->filter) : 0) +
-		feed->feed.floor_count * sizeof *feed->feed.floors;
+		feed->feed.floor_count * sizeof *feed->feed.floors +
+		feed->feed.merge.cap * sizeof *feed->feed.merge.all;
 }

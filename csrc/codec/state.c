@@ -82,6 +82,56 @@ static void jump_get(struct source *source, struct clock_jump *jump)
 	take_into(source, jump->boot, BOOT_BYTES);
 }
 
+/* Returns the index of the entry that gives way to a new one of this stream: its own, or the oldest
+ * if there is no free one; touched_count: none. */
+static unsigned replaced(const struct state *state, uint32_t stream)
+{
+	unsigned at = state->touched_count;
+
+	while (at > 0 && state->touched[at - 1].stream != stream)
+		at--;
+	if (at > 0)
+		return at - 1;
+	return state->touched_count == STATE_TOUCHED ? 0 : state->touched_count;
+}
+
+void state_touch(struct state *state, uint32_t stream, uint64_t sequence)
+{
+	struct touched_stream *touched = state->touched;
+	unsigned at = replaced(state, stream);
+
+	if (at < state->touched_count) {
+		if (touched[at].stream != stream)
+			state->touched_after = touched[at].sequence;
+		state->touched_count--;
+		memmove(touched + at, touched + at + 1,
+			(state->touched_count - at) * sizeof *touched);
+	}
+	touched[state->touched_count++] = (struct touched_stream){ sequence, stream };
+}
+
+static void touched_put(struct buffer *out, const struct state *state)
+{
+	buffer_put_u64(out, state->touched_after);
+	buffer_put_u8(out, state->touched_count);
+	for (unsigned i = 0; i < state->touched_count; i++) {
+		buffer_put_u64(out, state->touched[i].sequence);
+		buffer_put_u32(out, state->touched[i].stream);
+	}
+}
+
+static void touched_get(struct source *source, struct state *state)
+{
+	state->touched_after = source_u64(source);
+	state->touched_count = source_u8(source);
+	if (state->touched_count > STATE_TOUCHED)
+		source->err = ERR_CORRUPT;
+	for (unsigned i = 0; i < state->touched_count && !source->err; i++) {
+		state->touched[i].sequence = source_u64(source);
+		state->touched[i].stream = source_u32(source);
+	}
+}
+
 void state_put(struct buffer *out, const struct state *state)
 {
 	buffer_put_u64(out, state->sequence);
@@ -100,6 +150,7 @@ void state_put(struct buffer *out, const struct state *state)
 	jump_put(out, &state->jump);
 	buffer_put_u64(out, state->expiry_ms);
 	jump_put(out, &state->expiry_jump);
+	touched_put(out, state);
 }
 
 int state_get(struct state *state, struct slice bytes)
@@ -122,6 +173,7 @@ int state_get(struct state *state, struct slice bytes)
 	jump_get(&source, &state->jump);
 	state->expiry_ms = source_u64(&source);
 	jump_get(&source, &state->expiry_jump);
+	touched_get(&source, state);
 	if (state->sequence > SEQUENCE_MAX || state->lost > SEQUENCE_MAX)
 		return ERR_CORRUPT;
 	return source_finish(&source);

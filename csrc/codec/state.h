@@ -53,6 +53,14 @@ struct clock_jump {
 	uint8_t boot[BOOT_BYTES];
 };
 
+/* The streams that got records last, in ascending order of their last record. */
+#define STATE_TOUCHED 32
+
+struct touched_stream {
+	uint64_t sequence;           /* of its last record */
+	uint32_t stream;
+};
+
 struct state {
 	uint64_t sequence;           /* last sequence number assigned */
 	uint64_t node;               /* last node id assigned */
@@ -70,6 +78,9 @@ struct state {
 	struct clock_jump jump;
 	uint64_t expiry_ms;          /* expiry clock at the last commit */
 	struct clock_jump expiry_jump;
+	uint64_t touched_after;      /* streams with a record after this one are in `touched` */
+	uint8_t touched_count;
+	struct touched_stream touched[STATE_TOUCHED];
 };
 
 /* Sets the fields of a file header to the values of this machine. The ids are zero. */
@@ -82,6 +93,9 @@ void file_header_put(struct buffer *out, const struct file_header *header);
  * cannot be decoded. */
 int file_header_get(struct file_header *header, struct slice bytes,
 	const struct file_header *local);
+
+/* Notes that a stream got its last record. */
+void state_touch(struct state *state, uint32_t stream, uint64_t sequence);
 
 void state_put(struct buffer *out, const struct state *state);
 int state_get(struct state *state, struct slice bytes);

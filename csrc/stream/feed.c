@@ -360,126 +360,179 @@ static int fill_one(struct feed *feed, uint32_t max, const struct view_of_stream
 	return err < 0 ? corrupt(feed, row->id, feed->filled_to + 1, err, failure) : 0;
 }
 
-/* One input of a k-way merge of streams. */
-struct input {
-	const struct stream_row *row;
-	struct cursor *cursor;
-	struct record head;
-	bool damaged;                /* only the head's sequence number is valid */
-};
+/* --- merging all streams --- */
 
-static void inputs_close(struct input *inputs, size_t count)
+/* Adds a stream to the merge if it has records to return. A damaged record is reported when its
+ * turn comes, because other streams may have intact records before it. */
+static int add_input(struct feed *feed, const struct view_of_streams *view,
+	const struct stream_row *row, struct cursor *cursor, struct failure *failure)
 {
-	for (size_t i = 0; i < count; i++)
-		cursor_close(inputs[i].cursor);
-	memory_free(inputs);
+	struct merge_input input = { .stream = row->id, .checked_in = feed->merge.fills };
+	struct record head;
+	int err = seek(feed, view, row, cursor, &head, failure);
+
+	if (err == END)
+		return 0;
+	input.sequence = head.sequence;
+	if (err == ERR_CORRUPT) {
+		input.sequence = log_sequence_here(cursor, row->id);
+		input.checked_in = 0;
+		err = 0;
+	}
+	if (!err)
+		err = merge_add(&feed->merge, &input);
+	return err && err != ERR_TRIMMED ? fail(failure, err) : err;
 }
 
-/* Opens an input for every stream that has records to return. */
-static int inputs_open(struct feed *feed, const struct view_of_streams *view,
-	struct input **inputs, size_t *count, struct failure *failure)
+static int add_all(struct feed *feed, const struct view_of_streams *view, struct cursor *cursor,
+	struct failure *failure)
 {
-	*count = 0;
-	*inputs = memory_alloc_zeroed(view->streams->count * sizeof **inputs);
-	if (!*inputs)
-		return fail(failure, ERR_NO_MEMORY);
-	for (size_t i = 0; i < view->streams->count; i++) {
-		const struct stream_row *row = &view->streams->all[i].row;
-		struct input *input = &(*inputs)[*count];
-		int err;
+	int err = 0;
 
-		input->row = row;
-		err = cursor_open(&input->cursor, view->txn, TREE_LOG);
-		if (err)
-			return fail(failure, err);
-		err = seek(feed, view, row, input->cursor, &input->head, failure);
-		if (err == END) {
-			cursor_close(input->cursor);
-			continue;
-		}
-		(*count)++;
-		if (err == ERR_CORRUPT) {
-			/* Reported later: other streams may have intact records before it. */
-			input->damaged = true;
-			input->head.sequence = log_sequence_here(input->cursor, row->id);
-			err = 0;
-		}
-		if (err)
-			return err == ERR_TRIMMED ? err : fail(failure, err);
+	for (size_t i = 0; i < view->streams->count && !err; i++)
+		err = add_input(feed, view, &view->streams->all[i].row, cursor, failure);
+	return err;
+}
+
+/* Adds only streams that got records last. There must be no others with records to return. */
+static int add_touched(struct feed *feed, const struct view_of_streams *view,
+	struct cursor *cursor, struct failure *failure)
+{
+	const struct state *state = view->state;
+	int err = 0;
+
+	for (unsigned i = state->touched_count; i > 0 && !err; i--) {
+		const struct touched_stream *touched = &state->touched[i - 1];
+		const struct stream *stream;
+
+		if (touched->sequence <= feed->position)
+			break;
+		stream = streams_find(view->streams, touched->stream);
+		if (stream)
+			err = add_input(feed, view, &stream->row, cursor, failure);
 	}
+	return err;
+}
+
+static int start_merge(struct feed *feed, const struct view_of_streams *view,
+	struct cursor *cursor, struct failure *failure)
+{
+	int err;
+
+	merge_clear(&feed->merge);
+	err = feed->position >= view->state->touched_after ?
+		add_touched(feed, view, cursor, failure) :
+		add_all(feed, view, cursor, failure);
+	feed->merge.complete_to = view->state->sequence;
+	return err;
+}
+
+/* Positions the cursor on the next record of the first input. Returns END if there is none, also
+ * if its stream was removed: check_removed has then found that nothing was lost. */
+static int open_input(struct feed *feed, const struct view_of_streams *view,
+	const struct stream **stream, struct cursor *cursor, struct record *head,
+	struct failure *failure)
+{
+	struct merge_input *input = &feed->merge.all[0];
+	int err;
+
+	*stream = streams_find(view->streams, input->stream);
+	if (!*stream)
+		return END;
+	if (input->checked_in == feed->merge.fills)
+		return log_seek(cursor, input->stream, input->sequence, head);
+	err = seek(feed, view, &(*stream)->row, cursor, head, failure);
+	input->checked_in = feed->merge.fills;
+	return err;
+}
+
+/* Takes records of one stream until those of another one precede, and moves to the next one. */
+static int take_run(struct feed *feed, uint32_t max, struct cursor *cursor,
+	const struct stream_row *row, struct record *head)
+{
+	uint64_t until = merge_until(&feed->merge);
+	int err = 0;
+
+	if (until > feed->merge.complete_to)
+		until = feed->merge.complete_to;
+	while (!err && head->sequence <= until && !is_full(feed, max)) {
+		err = take(feed, cursor, row, head);
+		if (!err)
+			err = log_step(cursor, row->id, head);
+	}
+	return err;
+}
+
+/* Reads the first input of the merge as far as it precedes the others. */
+static int merge_step(struct feed *feed, uint32_t max, const struct view_of_streams *view,
+	struct cursor *cursor, struct failure *failure)
+{
+	struct merge_input *input = &feed->merge.all[0];
+	const struct stream *stream;
+	struct record head;
+	int err = open_input(feed, view, &stream, cursor, &head, failure);
+
+	if (!err)
+		err = take_run(feed, max, cursor, &stream->row, &head);
+	if (err == ERR_TRIMMED)
+		return err;
+	if (err == END) {
+		merge_drop(&feed->merge);
+		return 0;
+	}
+	if (err == ERR_CORRUPT && log_sequence_here(cursor, input->stream) > input->sequence &&
+			feed->filled_to >= input->sequence) {
+		head.sequence = log_sequence_here(cursor, input->stream);
+		err = 0;                 /* reported when its turn comes */
+	}
+	if (err)
+		return corrupt(feed, input->stream, feed->filled_to + 1, err, failure);
+	input->sequence = head.sequence;
+	merge_sink(&feed->merge);
 	return 0;
 }
 
-/* Returns the input with the lowest sequence number. Sets *until to the lowest one of the
- * others, up to which it can be read without comparing again. */
-static size_t least_input(const struct input *inputs, size_t count, uint64_t *until)
+static int fill_merged(struct feed *feed, uint32_t max, const struct view_of_streams *view,
+	struct cursor *cursor, struct failure *failure)
 {
-	size_t least = 0;
+	struct merge *merge = &feed->merge;
 
-	*until = UINT64_MAX;
-	for (size_t i = 1; i < count; i++) {
-		uint64_t sequence = inputs[i].head.sequence;
+	while (merge->count > 0 && merge->all[0].sequence <= merge->complete_to &&
+			!is_full(feed, max)) {
+		uint64_t before = feed->filled_to;
+		size_t count = merge->count;
+		int err = merge_step(feed, max, view, cursor, failure);
 
-		if (sequence < inputs[least].head.sequence) {
-			*until = inputs[least].head.sequence;
-			least = i;
-		} else if (sequence < *until) {
-			*until = sequence;
-		}
+		if (err)
+			return err;
+		if (merge->count == count && feed->filled_to == before)
+			break;           /* a damaged record, after those of the page */
 	}
-	return least;
-}
-
-static int fill_merged(struct feed *feed, uint32_t max, struct input *inputs, size_t *count,
-	struct failure *failure)
-{
-	while (*count > 0 && !is_full(feed, max)) {
-		uint64_t until;
-		size_t i = least_input(inputs, *count, &until);
-		struct input *input = &inputs[i];
-		uint32_t id = input->row->id;
-		int err = 0;
-
-		while (!err && input->head.sequence <= until && !is_full(feed, max)) {
-			err = input->damaged ? ERR_CORRUPT :
-				take(feed, input->cursor, input->row, &input->head);
-			if (err)
-				break;
-			err = log_step(input->cursor, id, &input->head);
-			if (err == ERR_CORRUPT) {
-				input->damaged = true;
-				input->head.sequence = log_sequence_here(input->cursor, id);
-				err = 0;
-			}
-		}
-		if (err < 0)
-			return corrupt(feed, id, feed->filled_to + 1, err, failure);
-		if (err == END) {
-			cursor_close(input->cursor);
-			*input = inputs[--*count];
-		}
-	}
-	feed->caught_up = *count == 0;
+	feed->caught_up = merge->count == 0 && merge->complete_to == view->state->sequence;
+	merge->position = feed->filled_to;
 	return 0;
 }
 
 static int fill_all(struct feed *feed, uint32_t max, const struct view_of_streams *view,
 	struct failure *failure)
 {
-	struct input *inputs;
-	size_t count;
+	struct merge *merge = &feed->merge;
+	struct cursor *cursor;
 	int err = check_removed(feed, view, failure);
 
 	if (err)
 		return err;
-	if (view->streams->count == 0) {
-		feed->caught_up = true;
-		return 0;
-	}
-	err = inputs_open(feed, view, &inputs, &count, failure);
+	err = txn_cursor(view->txn, TREE_LOG, &cursor);
+	if (err)
+		return fail(failure, err);
+	merge->fills++;
+	if (merge->count == 0 || merge->position != feed->position ||
+			merge->all[0].sequence > merge->complete_to)
+		err = start_merge(feed, view, cursor, failure);
 	if (!err)
-		err = fill_merged(feed, max, inputs, &count, failure);
-	inputs_close(inputs, inputs ? count : 0);
+		err = fill_merged(feed, max, view, cursor, failure);
+	if (err)
+		merge_clear(merge);
 	return err;
 }
 
@@ -558,5 +611,6 @@ void feed_release(struct feed *feed)
 {
 	buffer_release(&feed->page);
 	memory_free(feed->floors);
+	merge_release(&feed->merge);
 	*feed = (struct feed){ 0 };
 }

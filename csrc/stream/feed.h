@@ -12,6 +12,7 @@
 #define STREAM_FEED_H
 
 #include "base/error.h"
+#include "stream/merge.h"
 #include "stream/retention.h"
 
 #define FEED_PAGE_RECORDS 1000
@@ -65,6 +66,7 @@ struct feed {
 	uint64_t started;            /* sequence number of the last change when floors were set */
 	struct floor *floors;        /* ascending by stream */
 	size_t floor_count;
+	struct merge merge;          /* of all streams */
 	struct buffer page;
 	size_t at;                   /* offset of the next record in the page */
 	uint32_t taken;              /* records of the last fill in the page */

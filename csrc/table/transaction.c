@@ -149,6 +149,9 @@ int transaction_flush(struct transaction *transaction)
 		err = pending_flush(&transaction->pending, transaction->txn,
 			&transaction->catalog->streams, transaction->now_ms,
 			transaction->clock_ms);
+	for (uint32_t i = 0; i < transaction->pending.count; i++)
+		state_touch(&transaction->state, transaction->pending.all[i].stream,
+			transaction->pending.all[i].record.sequence);
 	transaction->records += transaction->pending.count;
 	pending_clear(&transaction->pending);
 	return err;

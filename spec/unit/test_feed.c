@@ -32,7 +32,7 @@ static struct txn *begin_streams(struct store *store)
 		all[i].row.id = i + 1;
 		all[i].row.retention.age_ms = 1000;
 	}
-	state = (struct state){ .sequence = 10 };
+	state = (struct state){ .sequence = 10, .touched_after = UINT64_MAX };
 	return txn;
 }
 
@@ -159,6 +159,7 @@ static void pages_of_long_records(struct store *store)
 	view.txn = txn;
 	for (uint64_t i = 1; i <= FEED_MERGED_BYTES / sizeof keys + 2; i++)
 		append_long(txn, 1, i, i, slice_of(keys, sizeof keys));
+	state.sequence = FEED_MERGED_BYTES / sizeof keys + 2;
 	for (int i = 0; i < 2; i++) {
 		struct feed feed = { .stream = pages[i].stream };
 

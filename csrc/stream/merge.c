@@ -1,0 +1,80 @@
+/* merge.c - the streams of which a feed of all streams has records to read, as a heap. */
+#include "stream/merge.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+static void swap(struct merge *merge, size_t a, size_t b)
+{
+	struct merge_input input = merge->all[a];
+
+	merge->all[a] = merge->all[b];
+	merge->all[b] = input;
+}
+
+int merge_add(struct merge *merge, const struct merge_input *input)
+{
+	size_t at = merge->count;
+
+	if (merge->count == merge->cap) {
+		struct merge_input *all = memory_grow(merge->all, &merge->cap, sizeof *all);
+
+		if (!all)
+			return ERR_NO_MEMORY;
+		merge->all = all;
+	}
+	merge->all[merge->count++] = *input;
+	while (at > 0 && merge->all[at].sequence < merge->all[(at - 1) / 2].sequence) {
+		swap(merge, at, (at - 1) / 2);
+		at = (at - 1) / 2;
+	}
+	return 0;
+}
+
+/* Returns the child of an input that has the lower sequence number; merge->count: no child. */
+static size_t least_child(const struct merge *merge, size_t at)
+{
+	size_t child = 2 * at + 1;
+
+	if (child >= merge->count)
+		return merge->count;
+	return child + 1 < merge->count &&
+		merge->all[child + 1].sequence < merge->all[child].sequence ? child + 1 : child;
+}
+
+uint64_t merge_until(const struct merge *merge)
+{
+	size_t second = least_child(merge, 0);
+
+	return second < merge->count ? merge->all[second].sequence : UINT64_MAX;
+}
+
+void merge_sink(struct merge *merge)
+{
+	size_t at = 0, child;
+
+	while ((child = least_child(merge, at)) < merge->count &&
+			merge->all[child].sequence < merge->all[at].sequence) {
+		swap(merge, at, child);
+		at = child;
+	}
+}
+
+void merge_drop(struct merge *merge)
+{
+	merge->all[0] = merge->all[--merge->count];
+	merge_sink(merge);
+}
+
+void merge_clear(struct merge *merge)
+{
+	merge->count = 0;
+	merge->position = 0;
+	merge->complete_to = 0;
+}
+
+void merge_release(struct merge *merge)
+{
+	memory_free(merge->all);
+	*merge = (struct merge){ 0 };
+}
