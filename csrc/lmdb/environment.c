@@ -266,8 +266,8 @@ static int open_tree(struct store *store, MDB_txn *mdb, enum tree tree, unsigned
 	return !rc && kept ? MDB_INCOMPATIBLE : rc;  /* no tree has flags such as MDB_DUPSORT */
 }
 
-/* Opens the trees. Returns MDB_NOTFOUND if the file has none of them, MDB_CORRUPTED if it has
- * only some. */
+/* Opens the trees. Returns MDB_NOTFOUND if the file has none of them. If it has only some, its
+ * header decides between an older format and damage: see store_check_trees. */
 static int open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
 {
 	int missing = 0;
@@ -277,11 +277,18 @@ static int open_trees(struct store *store, MDB_txn *mdb, unsigned flags)
 
 		if (rc && rc != MDB_NOTFOUND)
 			return rc;
+		if (rc == MDB_NOTFOUND)
+			store->missing_tree = (enum tree)i;
 		missing += rc == MDB_NOTFOUND;
 	}
-	if (missing == TREE_COUNT - 1)
-		return MDB_NOTFOUND;
-	return missing ? MDB_CORRUPTED : 0;
+	return missing == TREE_COUNT - 1 ? MDB_NOTFOUND : 0;
+}
+
+int store_check_trees(const struct store *store, struct failure *failure)
+{
+	return store->missing_tree == TREE_META ? 0 : fail_as(failure, ERR_CORRUPT,
+		"%s: tree %s can't be found: its root is not in meta", store->path,
+		tree_name(store->missing_tree));
 }
 
 static int begin_first(struct store *store, MDB_txn **mdb)
