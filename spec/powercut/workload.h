@@ -1,8 +1,8 @@
 /* workload.h - a program that uses a database and records what it was promised.
  *
- * Creates and deletes tables, puts small and large items alone and in batches,
- * trims, changes streams and retention, closes and opens: random steps that a
- * seed determines. After each commit it marks the trace with a digest of the
+ * Creates and deletes tables, puts, updates and deletes small and large items alone
+ * and in batches, some of which have expired, sweeps, changes streams, retention and
+ * time to live, closes and opens: random steps that a seed determines. After each commit it marks the trace with a digest of the
  * database.
  */
 #ifndef POWERCUT_WORKLOAD_H

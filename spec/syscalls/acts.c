@@ -3,9 +3,11 @@
 #include "syscalls/acts.h"
 
 #include "calls/calls.h"
-#include "unit/tides.h"
+#include "unit/expiring.h"
+#include "unit/updating.h"
 
 #define BIG 20000            /* size of an item that is stored in many parts */
+#define EXPIRED 1699999999   /* 1 s before the time of the clock */
 
 static char big[BIG + 1];
 
@@ -23,10 +25,12 @@ int actor_close(struct actor *actor)
 	return 0;
 }
 
+/* Items with the attribute e expire. */
 static int create(struct actor *actor, const char *name)
 {
 	struct tide_table_spec spec = spec_of(name);
 
+	spec.ttl = slice_of_text("e");
 	return tide_create_table(actor->tide, &spec, &actor->failure);
 }
 
@@ -47,6 +51,16 @@ static int put_one(struct actor *actor, const char *name, const char *s, const c
 
 	return tide_put(actor->tide, &table, item_of(&actor->builder, "ann", s, v), &change,
 		&actor->failure);
+}
+
+/* Lets an item expire, which the commit then removes; does nothing if that was done before. */
+static int expire_one(struct actor *actor, const char *name, const char *s)
+{
+	struct tide_table table = table_named(name);
+	int err = update_item(actor->tide, &table, item_of(&actor->builder, "ann", s, NULL),
+		"SET v = :v, e = :n", "attribute_exists(v)", "old", EXPIRED, &actor->failure);
+
+	return err == ERR_CONDITION_FAILED ? 0 : err;
 }
 
 static int delete_one(struct actor *actor, const char *name, const char *s)
@@ -70,7 +84,10 @@ static int put_small(struct actor *actor)
 {
 	int err = tide_begin(actor->tide, &actor->failure);
 
-	return err ? err : end(actor, put_one(actor, "orders", "1", "first"));
+	if (err)
+		return err;
+	err = put_one(actor, "orders", "0", "first");
+	return end(actor, err ? err : put_one(actor, "orders", "1", "first"));
 }
 
 static int put_batch(struct actor *actor)
@@ -86,7 +103,9 @@ static int put_batch(struct actor *actor)
 	if (!err)
 		err = put_one(actor, "orders", "big", big);
 	if (!err)
-		err = delete_one(actor, "orders", "1");
+		err = delete_one(actor, "orders", "0");
+	if (!err)
+		err = expire_one(actor, "orders", "1");
 	return end(actor, err);
 }
 
@@ -198,11 +217,18 @@ static int read_all(struct actor *actor)
 	return tide_info(actor->tide, &info, &actor->failure);
 }
 
-static int put_last(struct actor *actor)
+/* Replaces the value of the big item. */
+static int update_last(struct actor *actor)
 {
+	struct tide_table table = table_named("orders");
 	int err = tide_begin(actor->tide, &actor->failure);
 
-	return err ? err : end(actor, put_one(actor, "orders", "big", "small"));
+	if (err)
+		return err;
+	err = update_item(actor->tide, &table, item_of(&actor->builder, "ann", "big", NULL),
+		"SET v = :v ADD n :n", "attribute_exists(v) AND v <> :v", "small", 1,
+		&actor->failure);
+	return end(actor, err);
 }
 
 const struct act acts[] = {
@@ -222,7 +248,7 @@ const struct act acts[] = {
 	{ "close", actor_close, 0 },
 	{ "open", actor_open, 0 },
 	{ "read all", read_all, 0 },
-	{ "put again", put_last, 0 },
+	{ "update", update_last, ERR_CONDITION_FAILED },
 	{ "close again", actor_close, 0 },
 };
 
