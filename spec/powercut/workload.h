@@ -2,8 +2,8 @@
  *
  * Creates and deletes tables, puts, updates and deletes small and large items alone
  * and in batches, some of which have expired, sweeps, changes streams, retention and
- * time to live, closes and opens: random steps that a seed determines. After each commit it marks the trace with a digest of the
- * database.
+ * time to live, closes and opens: random steps that a seed determines. After each
+ * commit it marks the trace with a digest of the database.
  */
 #ifndef POWERCUT_WORKLOAD_H
 #define POWERCUT_WORKLOAD_H

@@ -5,8 +5,8 @@
 
 #define EXPIRY_MS UINT64_C(4102444800000)    /* the year 2100 */
 #define ITEMS 4
-#define BUILDING 400
-#define REMOVED 40
+#define BUILDING 100
+#define REMOVED 20
 
 /* The indexes of the tables: one is complete, one is being built, one is being removed. */
 enum { COMPLETE = 1, IN_BUILDING, IN_REMOVAL, UNKNOWN };
@@ -29,6 +29,7 @@ static void add_tables(void)
 	removed = create_expiring(tide, "removed");
 	put_many_expiring(tide, &removed, 0, REMOVED, EXPIRY_MS);
 	set_ttl(tide, "removed", "");
+	CHECK_EQUAL_UINT(tide->catalog.index, IN_BUILDING);      /* the first in progress */
 }
 
 static struct key key_of(const char *table, const char *p, const char *s)
